@@ -54,7 +54,9 @@ export default {
       name: "hallways-are-strangers",
       severity: "error",
       from: { path: `${engine}runtime/` },
-      to: { path: `${engine}(reprocess|provision|letters|testing)/|^src/(cli|demo|stack|pipelines)/` },
+      to: {
+        path: `${engine}(reprocess|provision|letters|testing)/|^src/(cli|demo|stack|pipelines)/`,
+      },
     },
     {
       name: "no-cycles",
@@ -65,7 +67,10 @@ export default {
     {
       name: "kebab-case",
       severity: "error",
-      from: { path: "^(src|topics|test)/", pathNot: "^(src|topics|test)/(?:[a-z0-9-]+/)*[a-z0-9.-]+\\.ts$" },
+      from: {
+        path: "^(src|topics|test)/",
+        pathNot: "^(src|topics|test)/(?:[a-z0-9-]+/)*[a-z0-9.-]+\\.ts$",
+      },
       to: {},
     },
     {

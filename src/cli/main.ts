@@ -1,0 +1,74 @@
+// The command line: parse, call, print. One file per verb; no logic of its own.
+import { Command, CommanderError } from "commander";
+import { ConfigErrors, MillraceError, messageOf } from "../engine/core/errors.ts";
+import { exitCodes, type CliIo, type Register, type RunCommand } from "./io.ts";
+import { verbs } from "./verbs.ts";
+
+const realIo = (): CliIo => ({
+  env: process.env,
+  cwd: process.cwd(),
+  isTty: process.stderr.isTTY,
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+});
+
+/** Runs one command and returns its exit code. */
+export async function main(argv: readonly string[], io: CliIo = realIo()): Promise<number> {
+  let code: number = exitCodes.ok;
+  const run: RunCommand = async (action) => {
+    try {
+      code = await action(io);
+    } catch (error) {
+      code = report(error, io);
+    }
+  };
+  const program = programOf(verbs, run, io);
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  }
+  return code;
+}
+
+function programOf(registers: readonly Register[], run: RunCommand, io: CliIo): Command {
+  const program = new Command("millrace")
+    .description("Stream processing for TypeScript on Kafka, exactly once into Kafka and Postgres.")
+    .version("0.1.0")
+    .showHelpAfterError("(add --help for the options)")
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.out(text.trimEnd()),
+      writeErr: (text) => io.err(text.trimEnd()),
+    });
+  for (const register of registers) register(program, run);
+  return program;
+}
+
+/** Prints what went wrong and what to do, and says how to exit. */
+function report(error: unknown, io: CliIo): number {
+  if (error instanceof ConfigErrors) {
+    io.err(error.message);
+    for (const problem of error.problems) io.err(`${problem.code}  ${problem.message}`);
+    return exitCodes.config;
+  }
+  if (!(error instanceof MillraceError)) {
+    io.err(error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
+    return exitCodes.failure;
+  }
+  io.err(`${error.code}  ${error.message}`);
+  io.err(`More: npx millrace explain ${error.code}`);
+  return exitCodeOf(error);
+}
+
+function exitCodeOf(error: MillraceError): number {
+  if (error.code === "MILL_USAGE") return exitCodes.usage;
+  if (error.code === "MILL_NOT_FOUND") return exitCodes.notFound;
+  if (error.code === "MILL_KAFKA_AUTH") return exitCodes.auth;
+  if (error.disposition === "retry") return exitCodes.unavailable;
+  return /^MILL_(CONFIG|BUILD|TOPIC|TABLE|SCHEMA|STACK)_/.test(error.code)
+    ? exitCodes.config
+    : exitCodes.failure;
+}

@@ -1,0 +1,342 @@
+// Every code there is: what it says, what it means, what to do. `docs/errors.md` and `millrace explain` are made
+// from it. A code is never used again for another meaning.
+/* eslint max-lines: off -- a table, one entry a code */
+import type { Disposition } from "./errors.ts";
+
+export interface ErrorEntry {
+  /** The sentence a message begins with; details follow after a colon. */
+  readonly message: string;
+  readonly disposition: Disposition;
+  readonly meaning: string;
+  /** What the operator should do. */
+  readonly action: string;
+}
+
+export const errorTable = {
+  MILL_ENGINE_INVARIANT: {
+    disposition: "halt",
+    message: "an invariant of the engine does not hold",
+    meaning:
+      "A rule that the engine relies on was broken. The task stops rather than write something wrong.",
+    action:
+      "Keep the log and report it. Restarting the worker is safe: it goes on from committed progress.",
+  },
+  MILL_CONFIG_INVALID: {
+    disposition: "halt",
+    message: "a setting is missing or wrong",
+    meaning:
+      "A setting in the environment has a value that cannot be used, or a needed one is missing.",
+    action: "Set it as the message says, or start the local stack: npx millrace up",
+  },
+  MILL_BUILD_NAME_TAKEN: {
+    disposition: "halt",
+    message: "the name is taken",
+    meaning:
+      "Two operators of one pipeline have the same name. Names are stable ids of stores, topics and metrics.",
+    action: "Choose another name for one of them.",
+  },
+  MILL_BUILD_NAME_INVALID: {
+    disposition: "halt",
+    message: "the name cannot be used",
+    meaning:
+      "Pipeline and operator names are kebab-case, tables snake_case, at most 60 characters.",
+    action: "Rename it.",
+  },
+  MILL_BUILD_TOPIC_CLASH: {
+    disposition: "halt",
+    message: "two topics cannot stand side by side",
+    meaning:
+      "Two topics have the same name with different definitions, or differ only in `.` and `_`, which metrics cannot tell apart.",
+    action: "Rename one of them, or use one definition.",
+  },
+  MILL_BUILD_PARTITIONS_DIFFER: {
+    disposition: "halt",
+    message: "partition counts differ",
+    meaning:
+      "Streams that meet must have equal partition counts, or equal keys would be in different tasks.",
+    action: "Rekey one side to the other's number of partitions.",
+  },
+  MILL_BUILD_KEY_ENCODING: {
+    disposition: "halt",
+    message: "keys are written in different ways",
+    meaning:
+      "Streams that meet write their keys with different schemas, so equal keys would be in different partitions.",
+    action: "Give both topics one key schema.",
+  },
+  MILL_BUILD_LOOP: {
+    disposition: "halt",
+    message: "a pipeline writes to a topic that the same part reads",
+    meaning: "The part would feed itself without end.",
+    action: "Write to another topic, or split the pipeline in two.",
+  },
+  MILL_BUILD_UNUSED: {
+    disposition: "halt",
+    message: "a stream leads nowhere",
+    meaning: "The pipeline has a source or a step whose result no sink takes.",
+    action: "End the stream in to(topic) or upsertInto(table), or remove it.",
+  },
+  MILL_BUILD_FAILED: {
+    disposition: "halt",
+    message: "the pipeline's builder failed",
+    meaning: "The function that describes the pipeline threw an error.",
+    action: "Mend the builder; the message names the line.",
+  },
+  MILL_BUILD_OPTION: {
+    disposition: "halt",
+    message: "an option of the pipeline cannot be used",
+    meaning: "An option or its combination with others has no meaning here.",
+    action: "Change it as the message says.",
+  },
+  MILL_TOPIC_MISSING: {
+    disposition: "halt",
+    message: "a topic does not exist",
+    meaning: "`run` never creates anything.",
+    action: "Create it: npx millrace topics apply",
+  },
+  MILL_TOPIC_PARTITIONS: {
+    disposition: "halt",
+    message: "a topic has another number of partitions than declared",
+    meaning:
+      "Changing the number of partitions moves keys to other tasks, so it is never done silently.",
+    action:
+      "Set `partitions` in the topic's file to what the topic has, or move the data to a new topic.",
+  },
+  MILL_SCHEMA_STALE: {
+    disposition: "halt",
+    message: "a schema has changed since its types were generated",
+    meaning: "The types in schemas/types/ no longer come from the Avro file.",
+    action: "Run: npx millrace schemas generate",
+  },
+  MILL_SCHEMA_INVALID: {
+    disposition: "halt",
+    message: "an Avro file cannot be used",
+    meaning: "The file is no valid Avro schema, or uses what has no safe TypeScript type.",
+    action: "Mend the file as the message says, then: npx millrace schemas generate",
+  },
+  MILL_SCHEMA_INCOMPATIBLE: {
+    disposition: "halt",
+    message: "a schema is not compatible with the registered one",
+    meaning:
+      "Under BACKWARD compatibility a reader with the new schema must be able to read what was written with the old.",
+    action: "Give a new field a default, or keep the removed one; else use a new topic.",
+  },
+  MILL_SCHEMA_UNREGISTERED: {
+    disposition: "halt",
+    message: "a schema is not registered",
+    meaning: "The topic's schema has no id in the registry, so nothing can be written with it.",
+    action: "Register it: npx millrace topics apply",
+  },
+  MILL_TABLE_MISSING: {
+    disposition: "halt",
+    message: "a table does not exist",
+    meaning: "`run` never creates anything.",
+    action: "Create it: npx millrace tables apply",
+  },
+  MILL_TABLE_DIFFERS: {
+    disposition: "halt",
+    message: "a table is not what was declared",
+    meaning:
+      "A column is missing or has another type. No record is at fault, so none becomes a dead letter.",
+    action: "See the difference: npx millrace tables plan; then: npx millrace tables apply",
+  },
+  MILL_DECODE_MAGIC: {
+    disposition: "dead-letter",
+    message: "the value does not begin with the magic byte 0",
+    meaning: "The bytes are not in the Confluent wire format.",
+    action: "Find the producer by the letter's origin, mend it, then redrive.",
+  },
+  MILL_DECODE_EMPTY: {
+    disposition: "dead-letter",
+    message: "the value is empty",
+    meaning: "Zero bytes are no record of this schema.",
+    action: "Find the producer by the letter's origin.",
+  },
+  MILL_DECODE_UNKNOWN_SCHEMA: {
+    disposition: "dead-letter",
+    message: "the registry has no schema of this id",
+    meaning: "The id in the value was not known to the registry, also after the grace time.",
+    action: "Register the producer's schema, then redrive.",
+  },
+  MILL_DECODE_AVRO: {
+    disposition: "dead-letter",
+    message: "the bytes are not a record of the writer's schema",
+    meaning: "Truncated, overlong or otherwise broken Avro.",
+    action: "Find the producer by the letter's origin.",
+  },
+  MILL_DECODE_JSON: {
+    disposition: "dead-letter",
+    message: "the bytes are not valid JSON of this topic",
+    meaning: "The text does not parse, or the topic's validator refused it.",
+    action: "Find the producer by the letter's origin.",
+  },
+  MILL_DECODE_TEXT: {
+    disposition: "dead-letter",
+    message: "the bytes are not what the key or value schema says",
+    meaning: "Invalid UTF-8, or a number of the wrong length.",
+    action: "Find the producer by the letter's origin.",
+  },
+  MILL_DECODE_SCHEMA: {
+    disposition: "dead-letter",
+    message: "the record breaks the topic's contract",
+    meaning:
+      "It decodes with the writer's schema, but cannot be read as the topic's: an incompatible schema, a number out of range.",
+    action: "Compare the writer's schema with the topic's, then redrive.",
+  },
+  MILL_ENCODE_VALUE: {
+    disposition: "dead-letter",
+    message: "a result cannot be written with the target's schema",
+    meaning: "The value has a wrong type, too many decimal places, or a number out of range.",
+    action: "Mend the step that made it (for money: round first), then redrive.",
+  },
+  MILL_RECORD_TOO_LARGE: {
+    disposition: "dead-letter",
+    message: "a result is larger than its topic allows",
+    meaning: "The encoded record is over max.message.bytes of the target topic.",
+    action: "Make the record smaller, or raise the limit of the topic.",
+  },
+  MILL_RULE_BROKEN: {
+    disposition: "dead-letter",
+    message: "a rule of the pipeline does not hold",
+    meaning: 'An `expect` with `otherwise: "dead-letter"` returned false.',
+    action: "Look at the letter; mend the data or the rule, then redrive.",
+  },
+  MILL_RULE_HALT: {
+    disposition: "halt",
+    message: "a rule of the pipeline does not hold, and it says halt",
+    meaning:
+      'An `expect` with `otherwise: "halt"` returned false. Nothing from this record on was committed.',
+    action: "Mend the data or the rule, then start the pipeline again.",
+  },
+  MILL_TRANSFORM_THREW: {
+    disposition: "dead-letter",
+    message: "a callback threw",
+    meaning: "Callbacks are pure, so the same record would fail again.",
+    action: "Mend the step named in the letter, then redrive.",
+  },
+  MILL_TRANSFORM_HALT: {
+    disposition: "halt",
+    message: "a callback threw, and the pipeline says halt",
+    meaning: 'The pipeline has `onError: "halt"`. Nothing from this record on was committed.',
+    action: "Mend the step, then start the pipeline again.",
+  },
+  MILL_SINK_REFUSED: {
+    disposition: "dead-letter",
+    message: "Postgres refused the row",
+    meaning: "The row breaks a constraint or does not fit its column.",
+    action: "Mend the data or the table, then redrive.",
+  },
+  MILL_POSTGRES_UNAVAILABLE: {
+    disposition: "retry",
+    message: "Postgres cannot be used now",
+    meaning:
+      "It is down, restarting, read-only, out of connections or of space, or timed out. Work waits and goes on by itself.",
+    action: "Bring Postgres back. No record is lost and none becomes a dead letter.",
+  },
+  MILL_POSTGRES_REFUSED: {
+    disposition: "halt",
+    message: "Postgres refuses to work with us",
+    meaning: "Wrong password, missing rights, or a statement that it does not accept.",
+    action: "Mend the account or the table, then start again.",
+  },
+  MILL_SINK_FENCED: {
+    disposition: "fence",
+    message: "another worker owns this sink task",
+    meaning: "The progress row has another epoch or offset than ours.",
+    action:
+      "Nothing: the task drops what was not committed and takes over again if it is still ours.",
+  },
+  MILL_KAFKA_UNAVAILABLE: {
+    disposition: "retry",
+    message: "Kafka cannot be used now",
+    meaning:
+      "A broker is away, is electing a leader, or did not answer in time. Work waits and goes on by itself.",
+    action: "Bring Kafka back. No record is lost and none becomes a dead letter.",
+  },
+  MILL_KAFKA_UNKNOWN_OUTCOME: {
+    disposition: "retry",
+    message: "it is not known whether Kafka committed",
+    meaning:
+      "The reply was lost. The producer is thrown away and committed progress is read again.",
+    action: "Nothing.",
+  },
+  MILL_KAFKA_FENCED: {
+    disposition: "fence",
+    message: "another worker owns this task",
+    meaning:
+      "The group has moved on to a new generation, or a newer producer has our transactional id.",
+    action: "Nothing: everything that was not committed is dropped.",
+  },
+  MILL_KAFKA_AUTH: {
+    disposition: "halt",
+    message: "Kafka refuses our credentials or rights",
+    meaning: "Authentication failed, or an access list forbids the operation.",
+    action: "Check KAFKA_SASL_* and KAFKA_SSL_*, and the access lists.",
+  },
+  MILL_KAFKA_REFUSED: {
+    disposition: "halt",
+    message: "Kafka refused a request",
+    meaning: "The broker answered with an error that will not go away by itself.",
+    action: "The message names the broker's error.",
+  },
+  MILL_KAFKA_CLIENT: {
+    disposition: "halt",
+    message: "the Kafka client is not the one that was tested",
+    meaning:
+      "Millrace corrects parts of kafkajs 2.2.4; another version, or a correction that is not in place, could lose or double records.",
+    action: "Run: npm ci",
+  },
+  MILL_REGISTRY_UNAVAILABLE: {
+    disposition: "retry",
+    message: "the schema registry cannot be used now",
+    meaning:
+      "It is down, or did not answer in time. Known schemas go on; records with a new schema wait.",
+    action: "Bring the registry back. No record becomes a dead letter because of it.",
+  },
+  MILL_REDIS_UNAVAILABLE: {
+    disposition: "retry",
+    message: "Redis cannot be used now",
+    meaning: "It is down, or did not answer in time. Stateful tasks wait and go on by themselves.",
+    action: "Bring Redis back.",
+  },
+  MILL_SOURCE_OFFSET_GONE: {
+    disposition: "halt",
+    message: "committed progress lies outside the topic",
+    meaning: "Retention has removed records that were not read yet, or the topic was made anew.",
+    action: "Decide where to go on, and set the group's offset there while no worker runs.",
+  },
+  MILL_SOURCE_PROGRESS_LOST: {
+    disposition: "halt",
+    message: "progress is gone although this task has run before",
+    meaning:
+      "The group's offsets were deleted or have expired. Beginning anew would double everything.",
+    action: "Decide where to go on, and set the group's offset there while no worker runs.",
+  },
+  MILL_STACK_MISSING: {
+    disposition: "halt",
+    message: "a part of the local stack is missing",
+    meaning: "A program that the local stack needs is not installed.",
+    action: "Run: npx millrace doctor",
+  },
+  MILL_STACK_FAILED: {
+    disposition: "halt",
+    message: "a server of the local stack did not start",
+    meaning: "It ended early or was not ready in time.",
+    action: "Read its log under .millrace/logs, then: npx millrace doctor",
+  },
+  MILL_USAGE: {
+    disposition: "halt",
+    message: "the command was not understood",
+    meaning: "An option or an argument is missing or wrong.",
+    action: "Add --help to the command.",
+  },
+  MILL_NOT_FOUND: {
+    disposition: "halt",
+    message: "not found",
+    meaning: "There is nothing of that name.",
+    action: "Check the name.",
+  },
+} as const;
+
+export type ErrorCode = keyof typeof errorTable;
+export const entryOf = (code: ErrorCode): ErrorEntry => errorTable[code];
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(errorTable, text);

@@ -1,0 +1,82 @@
+// One base error. Rooms say what should be done (`disposition`); only runtime/failure.ts does it.
+// The text of every code lives in error-table.ts; messages carry addresses and codes, never keys or values.
+import { entryOf, type ErrorCode } from "./error-table.ts";
+import type { TopicName } from "./record.ts";
+
+/**
+ * retry: a dependency is away, nothing is wrong with the data · dead-letter: this record can never pass ·
+ * pause: this task must wait (push back) · fence: another owner has taken over, drop everything ·
+ * halt: stop this task and tell the operator.
+ */
+export type Disposition = "retry" | "dead-letter" | "pause" | "fence" | "halt";
+
+/** Class of a dead letter (design.md section 5). */
+export type LetterClass = "decode" | "schema" | "rule" | "transform" | "sink" | "size" | "crash";
+
+export interface Where {
+  readonly pipeline?: string;
+  readonly part?: string;
+  readonly step?: string;
+  readonly topic?: TopicName;
+  readonly partition?: number;
+  readonly offset?: bigint;
+}
+
+export interface ErrorOptionsOfOurs {
+  readonly where?: Where;
+  readonly cause?: unknown;
+  readonly disposition?: Disposition;
+}
+
+export class MillraceError extends Error {
+  readonly code: ErrorCode;
+  readonly disposition: Disposition;
+  readonly where: Where;
+
+  /** `detail` completes the table's sentence: expected, received, next step. */
+  constructor(code: ErrorCode, detail: string, options: ErrorOptionsOfOurs = {}) {
+    const entry = entryOf(code);
+    super(detail === "" ? entry.message : `${entry.message}: ${detail}`, { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.disposition = options.disposition ?? entry.disposition;
+    this.where = options.where ?? {};
+  }
+}
+
+/** A setting, a pipeline, a topic or a table is not as it must be: exit 78. */
+export class ConfigError extends MillraceError {}
+/** Bytes that are not what the topic's schema says. */
+export class DecodeError extends MillraceError {}
+/** A callback of the user threw; `cause` is what it threw. */
+export class TransformError extends MillraceError {}
+/** Kafka, Redis, Postgres or the registry said no, or said nothing. */
+export class DependencyError extends MillraceError {}
+/** A newer owner has the task: drop everything that was not committed and join again. */
+export class FencedError extends MillraceError {}
+/** The engine's own rules were broken: a programmer's error. */
+export class InvariantError extends MillraceError {}
+
+/** All problems of a start at once; the command line prints each and exits 78. */
+export class ConfigErrors extends Error {
+  readonly problems: readonly MillraceError[];
+  constructor(problems: readonly MillraceError[]) {
+    super(
+      `${String(problems.length)} problem${problems.length === 1 ? "" : "s"}, nothing was started`,
+    );
+    this.name = "ConfigErrors";
+    this.problems = problems;
+  }
+}
+
+/** Throws an InvariantError: for what can only be a mistake of ours. */
+export function assert(condition: boolean, what: string, where: Where = {}): asserts condition {
+  if (!condition) throw new InvariantError("MILL_ENGINE_INVARIANT", what, { where });
+}
+
+export const isRetriable = (error: unknown): boolean =>
+  error instanceof MillraceError && error.disposition === "retry";
+
+/** The text of anything that was thrown, without its stack. */
+export const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);

@@ -1,0 +1,188 @@
+// The Kafka port: all that the engine asks of a Kafka client. No client's type leaks through it.
+// Implementations: clients/kafkajs (real), testing/memory-kafka (in memory). One contract suite.
+import type { GroupId, OutRecord, RawRecord, TopicName, TopicPartition } from "./record.ts";
+
+export interface KafkaPort {
+  readonly name: string;
+  consumer(options: ConsumerOptions): GroupConsumer;
+  txProducer(options: TxProducerOptions): TxProducer;
+  producer(): PlainProducer;
+  admin(): AdminPort;
+  /** Reads one partition without a group, committed records only, in offset order. */
+  reader(options: ReaderOptions): PartitionReader;
+  /** Closes every client that was made here. */
+  close(): Promise<void>;
+}
+
+/** One partition of a group's work and its progress; all partitions of one task move together. */
+export interface Assignment {
+  readonly generation: GroupGeneration;
+  readonly partitions: readonly TopicPartition[];
+  /** Identities (`ConsumerOptions.identity`) of every member present in this generation. */
+  readonly members: readonly string[];
+}
+
+/** Captured when a batch is read; presented, never looked up again, when progress is committed. */
+export interface GroupGeneration {
+  readonly group: GroupId;
+  readonly generationId: number;
+  readonly memberId: string;
+}
+
+export interface ConsumerOptions {
+  readonly group: GroupId;
+  /** Co-partitioned: partition i of every topic goes to the same member. */
+  readonly topics: readonly TopicName[];
+  /** Sent to the other members at each join: the transactional id of this worker. */
+  readonly identity: string;
+  readonly maxBytes: number;
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly rebalanceTimeoutMs: number;
+}
+
+export interface GroupConsumer {
+  /** Joins and runs until `stop`. Resolves once the first join was attempted; later errors arrive at `onFatal`. */
+  start(handlers: ConsumerHandlers): Promise<void>;
+  /** Idempotent. Buffered batches of a paused partition may still arrive. */
+  pause(partitions: readonly TopicPartition[]): void;
+  resume(partitions: readonly TopicPartition[]): void;
+  /** The next batch of the partition starts here (`RecordBatch.fetchedOffset`). */
+  seek(partition: TopicPartition, nextOffset: bigint): void;
+  /** Commits outside a transaction (sink hints, at-least-once). Throws FencedError when the generation is old. */
+  commit(progress: readonly Progress[], generation: GroupGeneration): Promise<void>;
+  /** Leaves the group and closes. Calls `onRevoked` with reason "close" first. */
+  stop(): Promise<void>;
+}
+
+export interface ConsumerHandlers {
+  /** Awaited before the first fetch of these partitions; returns where each begins. A partition left out is not read. */
+  onAssigned(assignment: Assignment): Promise<readonly StartOffset[]>;
+  /** Awaited before the group is joined again; nothing read under the old generation is delivered after it. */
+  onRevoked(generation: GroupGeneration | null, why: "rebalance" | "close"): Promise<void>;
+  /** Hand-over only: must return at once. */
+  onBatch(batch: RecordBatch): void;
+  /** The consumer has ended and will not recover by itself. */
+  onFatal(error: Error): void;
+}
+
+export interface StartOffset extends TopicPartition {
+  readonly nextOffset: bigint;
+}
+
+export interface RecordBatch extends TopicPartition {
+  readonly generation: GroupGeneration;
+  /** Where this fetch began: a batch is in sequence only if this equals the last batch's nextOffset. */
+  readonly fetchedOffset: bigint;
+  readonly records: readonly RawRecord[];
+  /** Past control records and aborted tails; the offset to commit when the batch is done. */
+  readonly nextOffset: bigint;
+  readonly highWatermark: bigint;
+  readonly byteLength: number;
+}
+
+/** An offset to commit with what travels beside it (at most 4,096 bytes). */
+export interface Progress extends TopicPartition {
+  readonly nextOffset: bigint;
+  readonly metadata: string;
+}
+
+export interface TxProducerOptions {
+  readonly transactionalId: string;
+  readonly timeoutMs: number;
+}
+
+/** One transaction at a time. Any failure makes it "dead": throw it away and make a new one with the same id. */
+export interface TxProducer {
+  readonly state: "new" | "ready" | "open" | "dead";
+  /** InitProducerId: fences older producers of this id and ends their open transaction. */
+  init(): Promise<void>;
+  begin(): void;
+  /** Returns when every record is acknowledged; throws if any was not covered. */
+  send(records: readonly OutRecord[]): Promise<void>;
+  /** Throws FencedError when the generation is old (errors 22, 25, 82). */
+  sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void>;
+  commit(): Promise<void>;
+  abort(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Idempotent, outside transactions; explicit partitions. */
+export interface PlainProducer {
+  send(records: readonly OutRecord[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ReaderOptions extends TopicPartition {
+  readonly fromOffset: bigint;
+  readonly maxBytes?: number;
+  readonly maxWaitMs?: number;
+}
+
+export interface PartitionReader {
+  /** The next committed records, possibly none; `nextOffset` advances past control and aborted records. */
+  read(): Promise<{
+    records: readonly RawRecord[];
+    nextOffset: bigint;
+    highWatermark: bigint;
+    lastStableOffset: bigint;
+  }>;
+  close(): Promise<void>;
+}
+
+export interface CommittedOffset extends TopicPartition {
+  /** Null when the group has none for this partition. */
+  readonly nextOffset: bigint | null;
+  readonly metadata: string;
+}
+
+export interface Watermarks extends TopicPartition {
+  readonly low: bigint;
+  readonly high: bigint;
+}
+
+export interface TopicDescription {
+  readonly topic: TopicName;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+export interface TopicSpec {
+  readonly topic: TopicName;
+  readonly partitions: number;
+  /** -1 takes the broker's default. */
+  readonly replicationFactor: number;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+export interface GroupDescription {
+  readonly group: GroupId;
+  readonly state: string;
+  readonly members: readonly { readonly memberId: string; readonly host: string }[];
+}
+
+export interface AdminPort {
+  /** Null for a topic that does not exist. */
+  describeTopics(
+    topics: readonly TopicName[],
+  ): Promise<ReadonlyMap<TopicName, TopicDescription | null>>;
+  listTopics(): Promise<readonly TopicName[]>;
+  createTopics(topics: readonly TopicSpec[]): Promise<void>;
+  alterTopicConfig(topic: TopicName, config: Readonly<Record<string, string>>): Promise<void>;
+  deleteTopics(topics: readonly TopicName[]): Promise<void>;
+  watermarks(topic: TopicName): Promise<readonly Watermarks[]>;
+  /** The first offset with a timestamp at or after `timestampMs`, or the high watermark. */
+  offsetsByTime(topic: TopicName, timestampMs: number): Promise<readonly StartOffset[]>;
+  /** With `stable`, waits until no open transaction holds an offset of the group (OffsetFetch requireStable, KIP-447). */
+  committed(
+    group: GroupId,
+    partitions: readonly TopicPartition[],
+    options: { readonly stable: boolean },
+  ): Promise<readonly CommittedOffset[]>;
+  /** Deletes records below `nextOffset`. */
+  deleteRecords(below: readonly StartOffset[]): Promise<void>;
+  listGroups(): Promise<readonly GroupId[]>;
+  describeGroup(group: GroupId): Promise<GroupDescription>;
+  close(): Promise<void>;
+}

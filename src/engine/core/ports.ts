@@ -1,0 +1,132 @@
+// The other doors of the engine: clock, log, meter, registry, tables. Kafka has a file of its own.
+// Everything that is not pure enters here, so the whole engine can run in simulated time.
+import type { LedgerCounts } from "./ledger.ts";
+import type { TopicPartition } from "./record.ts";
+
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch. */
+  now(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** A number in [0, 1): jitter and ids only, never results. */
+export interface Random {
+  next(): number;
+  /** A random token of lower-case letters and digits. */
+  token(length: number): string;
+}
+
+/** Facts only: addresses, counts, codes. Never keys or values. */
+export interface Log {
+  debug(facts: Facts, message: string): void;
+  info(facts: Facts, message: string): void;
+  warn(facts: Facts, message: string): void;
+  error(facts: Facts, message: string): void;
+}
+export type Facts = Readonly<Record<string, unknown>>;
+
+/** Counters, gauges and histograms by name; label values are addresses and codes, never keys or values. */
+export interface Meter {
+  count(name: string, labels: Labels, by?: number): void;
+  gauge(name: string, labels: Labels, value: number): void;
+  observe(name: string, labels: Labels, value: number): void;
+  /** Forgets every series of a gauge whose labels contain these (a task that left). */
+  forget(labels: Labels): void;
+}
+export type Labels = Readonly<Record<string, string>>;
+
+/** A schema registry (Confluent wire format). */
+export interface SchemaRegistry {
+  /**
+   * The schema text of an id, or null when the registry says that it has none.
+   * Throws a MillraceError with disposition "retry" while the registry cannot be asked.
+   */
+  schemaById(id: number): Promise<string | null>;
+  /** The id under which exactly this schema is registered for the subject, or null. */
+  idOf(subject: string, schema: string): Promise<number | null>;
+  /** The newest registered schema of a subject, or null. */
+  latest(
+    subject: string,
+  ): Promise<{ readonly id: number; readonly version: number; readonly schema: string } | null>;
+  /** Registers under BACKWARD compatibility; throws ConfigError naming the field when it is incompatible. */
+  register(subject: string, schema: string): Promise<number>;
+}
+
+/** The task of a sink: one part on one partition of its topic. */
+export interface SinkTaskId extends TopicPartition {
+  readonly pipeline: string;
+  readonly part: string;
+}
+
+export interface SinkProgress {
+  readonly nextOffset: bigint;
+  /** Raised by every new owner; all writes of an older one update zero rows. */
+  readonly epoch: bigint;
+  readonly ledger: LedgerCounts;
+}
+
+/** One row to write, collapsed later by primary key. Values are in the order of the table's columns. */
+export interface SinkRow {
+  readonly values: readonly unknown[];
+  /** Position of the source record in the batch: names the record if the row is refused. */
+  readonly index: number;
+  readonly offset: bigint;
+  readonly timestamp: number;
+}
+
+/** A dead letter that the database owes to the dead-letter topic (the outbox). */
+export interface OwedLetter {
+  readonly id: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly (readonly [string, Buffer | null])[];
+  readonly timestamp: number;
+}
+
+export interface SinkCommit {
+  readonly task: SinkTaskId;
+  readonly epoch: bigint;
+  /** The progress row must say this, or the commit is fenced. */
+  readonly expectedOffset: bigint;
+  readonly nextOffset: bigint;
+  readonly rows: readonly SinkRow[];
+  readonly letters: readonly OwedLetter[];
+  /** Called for each row that the database refuses; the letter joins the same transaction. */
+  refused(row: SinkRow, refusal: RowRefusal): OwedLetter;
+  /** The cumulative ledger to store, given what became of the rows. */
+  ledger(result: SinkResult): LedgerCounts;
+}
+export interface RowRefusal {
+  /** SQLSTATE. */
+  readonly code: string;
+  readonly message: string;
+}
+export interface SinkResult {
+  /** Source indexes whose row was written, or collapsed under a newer one that was. */
+  readonly written: ReadonlySet<number>;
+  /** Source indexes whose row was older than the stored one. */
+  readonly stale: ReadonlySet<number>;
+  readonly refused: ReadonlySet<number>;
+}
+
+/**
+ * A table in a database with progress beside it (design.md 3.2).
+ * Every method throws a MillraceError: disposition "retry" (transient), "fence" (another owner), "halt" (the table is not
+ * what was declared). A row that can never be stored is not an error: it comes to `SinkCommit.refused`.
+ */
+export interface TableStore {
+  /**
+   * Takes the task over: raises the epoch and returns progress. When there is none, `start` says where to begin, and that is
+   * stored before this returns.
+   */
+  takeOver(task: SinkTaskId, start: () => Promise<bigint>): Promise<SinkProgress>;
+  /** Rows, letters and progress in one transaction under the fence. A lost reply is resolved by reading progress. */
+  commit(commit: SinkCommit): Promise<SinkResult>;
+  /** Progress as stored now, or null. */
+  progress(task: SinkTaskId): Promise<SinkProgress | null>;
+  owed(task: SinkTaskId, lettersMax: number): Promise<readonly OwedLetter[]>;
+  forget(task: SinkTaskId, ids: readonly string[]): Promise<void>;
+}

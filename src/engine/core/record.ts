@@ -1,0 +1,57 @@
+// The words for one record and for places in a log. No input or output here.
+// Offsets are bigint; `nextOffset` is the next one to read and the one that is committed.
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]?: Name };
+
+/** A topic's full name, namespace included where it has one. */
+export type TopicName = Branded<"TopicName">;
+/** A consumer group's full name, namespace included. */
+export type GroupId = Branded<"GroupId">;
+
+/** Header pairs in wire order; a name may repeat, and readers take the last. Values may be null. */
+export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
+
+export interface TopicPartition {
+  readonly topic: TopicName;
+  readonly partition: number;
+}
+
+/** A record as it lies in the log. Key and value are slices of a fetch: copy what is kept. */
+export interface RawRecord extends TopicPartition {
+  readonly offset: bigint;
+  /** Milliseconds since the epoch, as Kafka has it. */
+  readonly timestamp: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Headers;
+}
+
+/** What a callback sees beside the value. */
+export interface RecordContext<K = unknown> extends TopicPartition {
+  readonly key: K;
+  /** Event time in milliseconds since the epoch. */
+  readonly timestamp: number;
+  readonly offset: bigint;
+  readonly headers: Headers;
+}
+
+/** A record to be written; the partition is already chosen. */
+export interface OutRecord extends TopicPartition {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Headers;
+  readonly timestamp: number;
+}
+
+/** `topic-partition`, for maps and messages. */
+export const addressOf = (at: TopicPartition): string => `${at.topic}-${String(at.partition)}`;
+
+/** The last value of a header name, as text, or null. */
+export function headerText(headers: Headers, name: string): string | null {
+  for (let i = headers.length - 1; i >= 0; i--) {
+    const pair = headers[i];
+    if (pair?.[0] === name) return pair[1]?.toString("utf8") ?? null;
+  }
+  return null;
+}

@@ -1,0 +1,58 @@
+// What a schema is: a format, and the types that it reads and writes. Codecs are compiled from it in decode/.
+import type { ErrorOptionsOfOurs } from "./errors.ts";
+
+/** Phantom: what comes out when bytes are read. */
+export interface Decoder<out T> {
+  readonly "~reads"?: T;
+}
+/** Phantom: what may go in when bytes are written. */
+export interface Encoder<in T> {
+  readonly "~writes"?: (value: T) => void;
+}
+
+export interface Schema<T> {
+  readonly format: SchemaFormat;
+  readonly reads: Decoder<T>;
+  readonly writes: Encoder<T>;
+}
+
+/** A parsed Avro schema, as in an .avsc file. */
+export type AvroSchema = string | readonly AvroSchema[] | { readonly [field: string]: unknown };
+
+export type SchemaFormat =
+  | { readonly kind: "avro"; readonly name: string; readonly schema: AvroSchema }
+  | { readonly kind: "json"; readonly validator: JsonValidator | null }
+  | { readonly kind: "string" | "bytes" | "long" }
+  /** Ours, for internal topics: JSON that marks decimals, bigints and bytes. */
+  | { readonly kind: "tagged-json" }
+  | { readonly kind: "nullable"; readonly of: SchemaFormat };
+
+/** Returns the checked value or throws; made from a zod or any Standard Schema validator. */
+export type JsonValidator = (value: unknown) => unknown;
+
+/**
+ * Bytes to value and back, synchronously. `null` bytes are a null key or a tombstone and never come here, except for a
+ * nullable format.
+ */
+export interface Codec {
+  /** Throws MillraceError MILL_ENCODE_VALUE. */
+  encode(value: unknown): Buffer | null;
+  /** Throws DecodeError (MILL_DECODE_*); needs the writer's schema: see `unknownId`. */
+  decode(bytes: Buffer | null): unknown;
+  /** The schema id in the bytes when the writer's schema must be learnt first, else null. Never throws. */
+  unknownId(bytes: Buffer | null): number | null;
+}
+
+/** Writers' schemas by registry id, filled by the runtime before a batch is decoded. */
+export interface WriterSchemas {
+  /** The schema text; "unknown" when the registry has none; undefined when it was not asked yet. */
+  get(id: number): string | "unknown" | undefined;
+}
+
+/** How `compileCodec` is told what it may use. */
+export interface CodecOptions {
+  readonly schemas: WriterSchemas;
+  /** Our own schema's registry id, put before every value that is written; null in formats without registry. */
+  readonly writerId: number | null;
+  readonly where?: ErrorOptionsOfOurs["where"];
+}

@@ -1,0 +1,79 @@
+// topic(): a topic as a value. Importing it creates nothing; `millrace topics apply` does.
+import type { Decoder, Encoder, Schema } from "../core/schema.ts";
+import type { TopicName } from "../core/record.ts";
+import type { Duration } from "../core/span.ts";
+
+/** A topic with typed keys and values. */
+export interface Topic<K, V> {
+  readonly kind: "topic";
+  readonly name: TopicName;
+  readonly key: Schema<K>;
+  readonly value: Schema<V>;
+  readonly partitions: number;
+  readonly owner: string;
+  readonly description: string | null;
+  readonly retention: Duration | "forever";
+  readonly compacted: boolean;
+  readonly config: Readonly<Record<string, string>>;
+  /** Paths of fields that are personal data, nested as "address.street". */
+  readonly personalData: readonly string[];
+  /** Event time of a value, epoch ms; null takes Kafka's timestamp. */
+  readonly timestamp: ((value: never) => number) | null;
+}
+
+/** Where records with these keys and values may be read. */
+export interface TopicSource<K, V> extends Omit<Topic<unknown, unknown>, "key" | "value"> {
+  readonly key: { readonly format: Schema<K>["format"]; readonly reads: Decoder<K> };
+  readonly value: { readonly format: Schema<V>["format"]; readonly reads: Decoder<V> };
+}
+/** Where records with these keys and values may be written. */
+export interface TopicTarget<K, V> extends Omit<Topic<unknown, unknown>, "key" | "value"> {
+  readonly key: { readonly format: Schema<K>["format"]; readonly writes: Encoder<K> };
+  readonly value: { readonly format: Schema<V>["format"]; readonly writes: Encoder<V> };
+}
+
+/** Paths of the fields of T, nested ones as "a.b". */
+type FieldPath<T> = T extends readonly unknown[] | Uint8Array | ((...args: never[]) => unknown)
+  ? never
+  : T extends object
+    ? { [F in keyof T & string]: F | `${F}.${FieldPath<NonNullable<T[F]>>}` }[keyof T & string]
+    : never;
+
+export interface TopicOptions<K, V> {
+  readonly key: Schema<K>;
+  readonly value: Schema<V>;
+  readonly partitions: number;
+  /** The team that answers for the data. */
+  readonly owner: string;
+  readonly description?: string;
+  /** Default: 7 days. */
+  readonly retention?: Duration | "forever";
+  readonly compacted?: boolean;
+  readonly config?: Readonly<Record<string, string>>;
+  readonly personalData?: readonly FieldPath<V>[];
+  readonly timestamp?: (value: V) => number;
+}
+
+const SEVEN_DAYS: Duration = { ms: 7 * 86_400_000 };
+
+/**
+ * Declares a topic.
+ * @example
+ * export const orders = topic("customer_orders", { key: string, value: order, partitions: 4, owner: "team-orders" });
+ */
+export function topic<K, V>(name: string, options: TopicOptions<K, V>): Topic<K, V> {
+  return Object.freeze({
+    kind: "topic",
+    name,
+    key: options.key,
+    value: options.value,
+    partitions: options.partitions,
+    owner: options.owner,
+    description: options.description ?? null,
+    retention: options.retention ?? SEVEN_DAYS,
+    compacted: options.compacted ?? false,
+    config: options.config ?? {},
+    personalData: options.personalData ?? [],
+    timestamp: (options.timestamp as ((value: never) => number) | undefined) ?? null,
+  });
+}
