@@ -25,7 +25,8 @@ export default tseslint.config(
       "prefer-const": "error",
       "no-empty": "error",
       "max-params": ["error", 4],
-      complexity: ["error", 10],
+      // A switch over a closed union is one decision, however many cases it has.
+      complexity: ["error", { max: 10, variant: "modified" }],
       "max-lines-per-function": ["error", { max: 40, skipBlankLines: true, skipComments: true }],
       "max-lines": ["error", { max: 250, skipBlankLines: true, skipComments: true }],
     },

@@ -75,6 +75,12 @@ export const errorTable = {
     meaning: "The pipeline has a source or a step whose result no sink takes.",
     action: "End the stream in to(topic) or upsertInto(table), or remove it.",
   },
+  MILL_BUILD_UNKNOWN: {
+    disposition: "halt",
+    message: "an unknown topic or table",
+    meaning: "An operator was given something that topic() or postgresTable() did not make.",
+    action: "Import the declaration from topics/ or src/tables/; check the name of the export.",
+  },
   MILL_BUILD_FAILED: {
     disposition: "halt",
     message: "the pipeline's builder failed",
@@ -317,11 +323,25 @@ export const errorTable = {
     meaning: "A program that the local stack needs is not installed.",
     action: "Run: npx millrace doctor",
   },
+  MILL_STACK_RUNNING: {
+    disposition: "halt",
+    message: "a stack of another kind is up in this folder",
+    meaning: "The local stack runs either in Docker or as processes, not both at once.",
+    action: "Run: npx millrace down",
+  },
   MILL_STACK_FAILED: {
     disposition: "halt",
     message: "a server of the local stack did not start",
     meaning: "It ended early or was not ready in time.",
     action: "Read its log under .millrace/logs, then: npx millrace doctor",
+  },
+  MILL_DATA_INVALID: {
+    disposition: "halt",
+    message: "a file cannot be read as records of the topic",
+    meaning:
+      "A line is not what the topic's schema says. Records of the lines before it may have been sent.",
+    action:
+      "Mend the line and column that the message names. Sending the file again is safe where the pipeline ignores repeats.",
   },
   MILL_USAGE: {
     disposition: "halt",

@@ -56,12 +56,14 @@ export interface GroupConsumer {
 }
 
 export interface ConsumerHandlers {
-  /** Awaited before the first fetch of these partitions; returns where each begins. A partition left out is not read. */
+  /** Awaited before the first fetch of these partitions; returns where each begins. A partition left out is paused until `seek` and `resume`. */
   onAssigned(assignment: Assignment): Promise<readonly StartOffset[]>;
   /** Awaited before the group is joined again; nothing read under the old generation is delivered after it. */
   onRevoked(generation: GroupGeneration | null, why: "rebalance" | "close"): Promise<void>;
   /** Hand-over only: must return at once. */
   onBatch(batch: RecordBatch): void;
+  /** The partition's next offset lies outside its log; nothing of it is delivered until `seek`. */
+  onOutOfRange(partition: TopicPartition): void;
   /** The consumer has ended and will not recover by itself. */
   onFatal(error: Error): void;
 }

@@ -36,6 +36,19 @@ export interface Meter {
 }
 export type Labels = Readonly<Record<string, string>>;
 
+/** One metric of the fixed catalogue (observe/catalogue.ts). A meter refuses every other name or set of labels. */
+export interface MetricSpec {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  /** Label names; a list means that no other value may appear. */
+  readonly labels: Readonly<Record<string, "open" | readonly string[]>>;
+  /** Upper bounds, histograms only. */
+  readonly buckets?: readonly number[];
+  /** How the series of several processes become one. */
+  readonly together: "sum" | "max" | "first";
+}
+
 /** A schema registry (Confluent wire format). */
 export interface SchemaRegistry {
   /**

@@ -1,0 +1,63 @@
+// docs/errors.md is made from the error table: `node src/cli/errors-doc.ts` writes it, `--check` only compares and exits 1
+// when it is stale. The text of a code is the same that `millrace explain` prints.
+import { readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { errorTable, entryOf, isErrorCode } from "../engine/core/error-table.ts";
+import { exitCodes } from "./io.ts";
+
+const path = fileURLToPath(new URL("../../docs/errors.md", import.meta.url));
+
+/** What the engine does by itself, by disposition; `pause` has no code of its own. */
+const conduct = {
+  retry: "Waits and tries again by itself.",
+  "dead-letter": "The record goes to the dead-letter topic; its partition goes on.",
+  pause: "The task waits.",
+  fence: "Everything that was not committed is dropped.",
+  halt: "The task or the command stops.",
+} as const;
+
+/** The whole document. */
+export function errorsDoc(): string {
+  const codes = Object.keys(errorTable).filter(isErrorCode).toSorted();
+  return `# Errors
+
+Every error has a code that is never used again for another meaning. \`npx millrace explain CODE\` prints the same text.
+This file is made from \`src/engine/core/error-table.ts\` by \`node src/cli/errors-doc.ts\`: change it there.
+
+${codes.map(section).join("\n")}`;
+}
+
+function section(code: keyof typeof errorTable): string {
+  const { message, meaning, action, disposition } = entryOf(code);
+  return `## ${code}
+
+> ${message}
+
+${meaning}
+
+- **Millrace**: ${conduct[disposition]}
+- **You**: ${action}
+`;
+}
+
+const read = (): string | null => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // A file that is not there is stale.
+    return null;
+  }
+};
+
+function run(isCheck: boolean): number {
+  if (!isCheck) {
+    writeFileSync(path, errorsDoc());
+    return exitCodes.ok;
+  }
+  if (read() === errorsDoc()) return exitCodes.ok;
+  process.stderr.write("docs/errors.md is stale. Run: node src/cli/errors-doc.ts\n");
+  return exitCodes.failure;
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename)
+  process.exitCode = run(process.argv.includes("--check"));

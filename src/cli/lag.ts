@@ -1,0 +1,67 @@
+// `millrace lag`: records and seconds behind, for each part, topic and partition of every pipeline.
+import { lagsOf, type PartitionLag } from "../data/lag.ts";
+import { connected, type Connect, type Connection, type PlansOf } from "./connection.ts";
+import { exitCodes, type CliIo, type Register } from "./io.ts";
+import { grouped, spanText } from "./progress.ts";
+import { tableLines } from "./table-lines.ts";
+
+interface LagOptions {
+  readonly watch?: boolean;
+  readonly json?: boolean;
+}
+
+const WATCH_EVERY_MS = 2_000;
+const CLEAR_SCREEN = "\u001b[2J\u001b[H";
+
+export const lagVerb =
+  (connect: Connect, plans: PlansOf): Register =>
+  (program, run) => {
+    program
+      .command("lag")
+      .option("--watch", "again every two seconds, until interrupted")
+      .option("--json", "print one JSON object a partition")
+      .description("show how far each part of each pipeline is behind, in records and seconds")
+      .action((options: LagOptions) =>
+        run((io) =>
+          connected(connect, io, (connection) => showLag(io, connection, { plans, options })),
+        ),
+      );
+  };
+
+async function showLag(
+  io: CliIo,
+  { kafka, clock, namespace }: Connection,
+  { plans, options }: { plans: PlansOf; options: LagOptions },
+): Promise<number> {
+  for (;;) {
+    const lags = await lagsOf(plans(namespace), kafka, () => clock.now());
+    if (options.watch === true && io.isTty && options.json !== true) io.out(CLEAR_SCREEN);
+    for (const line of options.json === true ? lags.map(jsonLine) : lagLines(lags)) io.out(line);
+    if (options.watch !== true) return exitCodes.ok;
+    await clock.sleep(WATCH_EVERY_MS);
+  }
+}
+
+const jsonLine = ({ nextOffset, endOffset, ...lag }: PartitionLag): string =>
+  JSON.stringify({
+    ...lag,
+    nextOffset: nextOffset === null ? null : Number(nextOffset),
+    endOffset: Number(endOffset),
+  });
+
+function lagLines(lags: readonly PartitionLag[]): readonly string[] {
+  const header = ["GROUP", "TOPIC", "PARTITION", "RECORDS", "BEHIND"];
+  const rows = lags.map((lag) => [
+    lag.group,
+    lag.topic,
+    String(lag.partition),
+    grouped(lag.records),
+    spanText(lag.seconds),
+  ]);
+  const total = lags.reduce((sum, { records }) => sum + records, 0);
+  const oldest = Math.max(0, ...lags.map(({ seconds }) => seconds));
+  return [
+    ...tableLines([header, ...rows]),
+    `${grouped(total)} records behind, ${spanText(oldest)}`,
+  ];
+}

@@ -1,0 +1,141 @@
+// A plan as people read it: plain lines, a Mermaid drawing, or data without its functions.
+import type { Operation, Part, Plan, PlanNode } from "../engine/core/plan.ts";
+import { tableLines } from "./table-lines.ts";
+
+/** The data of a plan, as `describe --json` prints it. */
+export function planData(plan: Plan): Readonly<Record<string, unknown>> {
+  return {
+    pipeline: plan.pipeline,
+    namespace: plan.namespace,
+    version: plan.version,
+    ...plan.options,
+    deadLetters: plan.deadLetters,
+    parts: plan.parts.map((part) => ({
+      name: part.name,
+      kind: part.kind,
+      group: part.group,
+      partitions: part.partitions,
+      operators: part.nodes.map((node) => ({
+        name: node.name,
+        kind: node.operation.kind,
+        inputs: node.inputs.map((id) => nameIn(part, id)),
+        ...detailsOf(node.operation),
+        site: node.site,
+      })),
+    })),
+    topics: plan.topics.map(({ name, partitions, internal }) => ({ name, partitions, internal })),
+    tables: plan.tables.map(({ name }) => name),
+  };
+}
+
+export function planLines(plan: Plan): readonly string[] {
+  const { pipeline, version, options, deadLetters } = plan;
+  const start = typeof options.start === "number" ? timeText(options.start) : options.start;
+  return [
+    `${pipeline}  version ${version}`,
+    `starts at ${start}; a callback that throws: ${options.onError}; dead letters: ${deadLetters}`,
+    ...plan.parts.flatMap((part) => ["", ...partLines(part)]),
+  ];
+}
+
+function partLines(part: Part): readonly string[] {
+  const partitions = `${String(part.partitions)} partitions`;
+  const rows = part.nodes.map((node) => [
+    `  ${node.name}`,
+    [node.operation.kind, ...Object.values(detailsOf(node.operation))].join(" "),
+    node.inputs.length === 0
+      ? ""
+      : `after ${node.inputs.map((id) => nameIn(part, id)).join(" and ")}`,
+  ]);
+  return [`${part.name}  ${part.kind}, group ${part.group}, ${partitions}`, ...tableLines(rows)];
+}
+
+/** What an operation says beside its kind; functions are left out. */
+function detailsOf(operation: Operation): Readonly<Record<string, string>> {
+  switch (operation.kind) {
+    case "expect":
+      return {
+        otherwise: operation.otherwise,
+        ...(operation.dimension === null ? {} : { dimension: operation.dimension }),
+      };
+    case "repartition":
+    case "forward":
+      return { topic: operation.topic.name };
+    case "upsert":
+    case "source":
+    case "to":
+    case "map":
+    case "flat-map":
+    case "filter":
+    case "peek":
+    case "branch":
+    case "arm":
+    case "merge":
+      return {};
+  }
+}
+
+const nameIn = (part: Part, id: number): string =>
+  part.nodes.find((node) => node.id === id)?.name ?? String(id);
+
+const timeText = (epochMs: number): string => new Date(epochMs).toISOString();
+
+/** A flow chart: a box for each part, topics and tables as cylinders between them. */
+export function planMermaid(plan: Plan): readonly string[] {
+  const ids = new Map<string, string>();
+  const place = (name: string): string => {
+    const id = ids.get(name) ?? `place${String(ids.size)}`;
+    ids.set(name, id);
+    return id;
+  };
+  const boxes = plan.parts.flatMap((part, p) => partBox(part, p));
+  const arrows = plan.parts.flatMap((part, p) => partArrows(part, p, place));
+  const places = [...ids].map(([name, id]) => `  ${id}[("${name}")]`);
+  return ["flowchart LR", ...places, ...boxes, ...arrows];
+}
+
+/** The place that a node stands for, outside every box; null for a step. */
+function placeOf({ operation }: PlanNode): string | null {
+  switch (operation.kind) {
+    case "source":
+    case "to":
+    case "forward":
+    case "repartition":
+      return operation.topic.name;
+    case "upsert":
+      return operation.table.name;
+    case "map":
+    case "flat-map":
+    case "filter":
+    case "peek":
+    case "expect":
+    case "branch":
+    case "arm":
+    case "merge":
+      return null;
+  }
+}
+
+const stepId = (p: number, node: PlanNode): string => `part${String(p)}step${String(node.id)}`;
+
+function partBox(part: Part, p: number): readonly string[] {
+  const steps = part.nodes.filter((node) => placeOf(node) === null);
+  if (steps.length === 0) return [];
+  return [
+    `  subgraph part${String(p)}["${part.group}"]`,
+    ...steps.map((node) => `    ${stepId(p, node)}["${node.name}"]`),
+    "  end",
+  ];
+}
+
+function partArrows(part: Part, p: number, place: (name: string) => string): readonly string[] {
+  const idOf = (node: PlanNode): string => {
+    const name = placeOf(node);
+    return name === null ? stepId(p, node) : place(name);
+  };
+  return part.nodes.flatMap((node) =>
+    part.nodes
+      .filter((above) => node.inputs.includes(above.id))
+      .map((above) => `  ${idOf(above)} --> ${idOf(node)}`),
+  );
+}

@@ -1,0 +1,145 @@
+// `millrace produce`: records into a declared topic, from a file or from a seeded generator.
+import { resolve } from "node:path";
+import { keyedRows } from "../data/keyed-rows.ts";
+import { sendAll, type Sendable } from "../data/send.ts";
+import { generators, totalOf, type Generator, type GeneratorOptions } from "../demo/generators.ts";
+import { ConfigError, MillraceError } from "../engine/core/errors.ts";
+import type { PlanTopic } from "../engine/core/plan.ts";
+import { connected, topicsOf, type Connect, type Connection, type PlansOf } from "./connection.ts";
+import { exitCodes, type CliIo, type Register } from "./io.ts";
+import { wholeOption } from "./option-values.ts";
+import { grouped, progress } from "./progress.ts";
+import { writingCodecs } from "./topic-codecs.ts";
+
+interface ProduceOptions {
+  readonly file?: string;
+  readonly key?: string;
+  readonly rate?: string;
+  readonly generate?: string;
+  readonly count?: string;
+  readonly seed?: string;
+  readonly updates?: string;
+  readonly repeats?: string;
+  readonly poison?: string;
+  readonly json?: boolean;
+}
+
+/** Where the records come from; the total is null for a file. */
+interface Origin {
+  readonly total: number | null;
+  records(topic: PlanTopic): AsyncIterable<Sendable> | Iterable<Sendable>;
+}
+
+const kinds = Object.keys(generators).join("|");
+
+export const produceVerb =
+  (connect: Connect, plans: PlansOf): Register =>
+  (program, run) => {
+    program
+      .command("produce")
+      .argument("<topic>", "a declared topic")
+      .option("--file <path>", "send the rows of a .csv or .ndjson file, also .gz")
+      .option("--key <field>", "field that is the record's key (default: the schema's first)")
+      .option("--generate <kind>", `send generated records: ${kinds}`)
+      .option("--count <n>", "how many to generate")
+      .option("--seed <n>", "the same seed gives the same records (default: 1)")
+      .option("--updates <n>", "orders: later updates of orders (default: 0)")
+      .option("--repeats <n>", "orders: exact repeats of orders (default: 0)")
+      .option("--poison <n>", "orders: unreadable records of each of five kinds (default: 0)")
+      .option("--rate <n>", "records a second (default: as fast as Kafka takes them)")
+      .option("--json", "print one JSON object")
+      .description("send records to a topic, from a file or a seeded generator")
+      .action((topic: string, options: ProduceOptions) =>
+        run(async (io) => {
+          const origin = originOf(topic, options, io);
+          return connected(connect, io, (connection) =>
+            produce({ io, connection, plans, options }, topic, origin),
+          );
+        }),
+      );
+  };
+
+function originOf(topic: string, options: ProduceOptions, io: CliIo): Origin {
+  const { file, generate, key = null } = options;
+  if ((file === undefined) === (generate === undefined))
+    throw new MillraceError("MILL_USAGE", `give either --file or --generate <${kinds}>`);
+  if (file === undefined) return generatedOrigin(topic, generate ?? "", options);
+  return { total: null, records: (to) => keyedRows(resolve(io.cwd, file), to, key) };
+}
+
+function generatedOrigin(topic: string, kind: string, options: ProduceOptions): Origin {
+  const generator = Object.hasOwn(generators, kind) ? generators[kind] : undefined;
+  if (generator === undefined)
+    throw new MillraceError("MILL_USAGE", `--generate: expected ${kinds}, received "${kind}"`);
+  if (generator.topic !== topic)
+    throw new MillraceError("MILL_USAGE", `generated ${kind} are records of ${generator.topic}`);
+  const how = generatorOptions(generator, options);
+  return { total: totalOf(how), records: () => generator.records(how) };
+}
+
+function generatorOptions(generator: Generator, options: ProduceOptions): GeneratorOptions {
+  const number = (name: "count" | "seed" | "updates" | "repeats" | "poison", fallback: number) =>
+    wholeOption(`--${name}`, options[name], { min: 0, fallback });
+  const how = {
+    count: number("count", generator.count),
+    seed: number("seed", 1),
+    updates: number("updates", 0),
+    repeats: number("repeats", 0),
+    poison: number("poison", 0),
+  };
+  if (!generator.hasAnomalies && how.updates + how.repeats + how.poison > 0)
+    throw new MillraceError("MILL_USAGE", "--updates, --repeats and --poison are for orders");
+  return how;
+}
+
+interface Run {
+  readonly io: CliIo;
+  readonly connection: Connection;
+  readonly plans: PlansOf;
+  readonly options: ProduceOptions;
+}
+
+async function produce(at: Run, name: string, origin: Origin): Promise<number> {
+  const { io, connection, options } = at;
+  const { kafka, registry, clock } = connection;
+  const perSecond = wholeOption("--rate", options.rate, { min: 1, fallback: null });
+  const topic = declaredTopic(at, name);
+  const partitions = await partitionsOf(connection, name);
+  const records = origin.records(topic);
+  const producer = kafka.producer();
+  const target = { topic: name, partitions, producer, ...(await writingCodecs(topic, registry)) };
+  const bar = progress(io, clock, { done: "sent", total: origin.total });
+  const startMs = clock.now();
+  try {
+    const sent = await sendAll(records, target, { clock, perSecond, onSent: (n) => bar.add(n) });
+    const seconds = (clock.now() - startMs) / 1000;
+    if (options.json === true) io.out(JSON.stringify({ topic: name, records: sent, seconds }));
+    else io.out(`${grouped(sent)} records sent to ${name}`);
+  } finally {
+    bar.end();
+    await producer.close();
+  }
+  return exitCodes.ok;
+}
+
+function declaredTopic({ plans, connection }: Run, name: string): PlanTopic {
+  const topics = topicsOf(plans(connection.namespace));
+  const topic = topics.get(name);
+  if (topic !== undefined) return topic;
+  const known = [...topics.values()].filter(({ internal }) => internal === null);
+  throw new MillraceError(
+    "MILL_NOT_FOUND",
+    `no declared topic ${name}; declared are ${known.map((t) => t.name).join(", ")}`,
+  );
+}
+
+async function partitionsOf({ kafka }: Connection, name: string): Promise<number> {
+  const admin = kafka.admin();
+  try {
+    const found = (await admin.describeTopics([name])).get(name) ?? null;
+    if (found === null) throw new ConfigError("MILL_TOPIC_MISSING", name);
+    return found.partitions;
+  } finally {
+    await admin.close();
+  }
+}

@@ -1,0 +1,122 @@
+// Keys and values of a topic, to bytes and back, for the verbs that write and show records. Writers' schemas are
+// learnt from the registry before a batch is decoded; what cannot be decoded is shown as an error, not thrown.
+import { ConfigError, MillraceError } from "../engine/core/errors.ts";
+import type { PlanTopic } from "../engine/core/plan.ts";
+import type { Clock, SchemaRegistry } from "../engine/core/ports.ts";
+import type { RawRecord } from "../engine/core/record.ts";
+import type { Codec, SchemaFormat, WriterSchemas } from "../engine/core/schema.ts";
+import { compileCodec } from "../engine/decode/codec.ts";
+import { writerIdKey } from "../engine/runtime/bind.ts";
+import { SchemaCache } from "../engine/runtime/schema-cache.ts";
+
+export interface KeyAndValue {
+  readonly key: Codec;
+  readonly value: Codec;
+}
+
+/** A key or a value, or why the bytes are none. */
+export type Decoded =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly code: string; readonly message: string };
+
+export interface DecodedRecord {
+  readonly raw: RawRecord;
+  readonly key: Decoded;
+  readonly value: Decoded;
+}
+
+export type BatchDecoder = (records: readonly RawRecord[]) => Promise<readonly DecodedRecord[]>;
+
+const SIDES = ["key", "value"] as const;
+type Side = (typeof SIDES)[number];
+
+/** Codecs that write under the registered ids; throws MILL_SCHEMA_UNREGISTERED when there is none. */
+export async function writingCodecs(
+  topic: PlanTopic,
+  registry: SchemaRegistry,
+): Promise<KeyAndValue> {
+  const unread: WriterSchemas = { get: () => undefined };
+  const codec = async (side: Side): Promise<Codec> =>
+    compileCodec(topic[side], {
+      schemas: unread,
+      writerId: await writerIdOf(topic, side, registry),
+      where: { topic: topic.name },
+    });
+  return { key: await codec("key"), value: await codec("value") };
+}
+
+async function writerIdOf(
+  topic: PlanTopic,
+  side: Side,
+  registry: SchemaRegistry,
+): Promise<number | null> {
+  const format = innerOf(topic[side]);
+  if (format.kind !== "avro") return null;
+  const subject = writerIdKey(topic.name, side);
+  const id = await registry.idOf(subject, JSON.stringify(format.schema));
+  if (id === null) throw new ConfigError("MILL_SCHEMA_UNREGISTERED", subject);
+  return id;
+}
+
+const innerOf = (format: SchemaFormat): SchemaFormat =>
+  format.kind === "nullable" ? innerOf(format.of) : format;
+
+/** Decodes by the topic's declaration; null for a topic without one: then texts are shown, and other bytes in Base64. */
+export function batchDecoder(
+  topic: PlanTopic | null,
+  registry: SchemaRegistry,
+  clock: Clock,
+): BatchDecoder {
+  if (topic === null) return (records) => Promise.resolve(records.map(undeclared));
+  // No grace for an id that is not known: somebody waits, and asking again is one key press.
+  const schemas = new SchemaCache(registry, clock, { graceMs: 0, unknownMs: Infinity });
+  const options = { schemas, writerId: null, where: { topic: topic.name } };
+  const codecs: KeyAndValue = {
+    key: compileCodec(topic.key, options),
+    value: compileCodec(topic.value, options),
+  };
+  return async (records) => {
+    await schemas.learn(unknownIds(records, codecs));
+    return records.map((raw) => ({
+      raw,
+      key: decoded(codecs.key, raw.key),
+      value: decoded(codecs.value, raw.value),
+    }));
+  };
+}
+
+function unknownIds(records: readonly RawRecord[], codecs: KeyAndValue): ReadonlySet<number> {
+  const ids = new Set<number>();
+  for (const record of records)
+    for (const side of SIDES) {
+      const id = codecs[side].unknownId(record[side]);
+      if (id !== null) ids.add(id);
+    }
+  return ids;
+}
+
+function decoded(codec: Codec, bytes: Buffer | null): Decoded {
+  if (bytes === null) return { ok: true, value: null };
+  try {
+    return { ok: true, value: codec.decode(bytes) };
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return { ok: false, code: error.code, message: error.message };
+  }
+}
+
+const undeclared = (raw: RawRecord): DecodedRecord => ({
+  raw,
+  key: { ok: true, value: textOf(raw.key) },
+  value: { ok: true, value: textOf(raw.value) },
+});
+
+const strictText = new TextDecoder("utf-8", { fatal: true });
+function textOf(bytes: Buffer | null): unknown {
+  if (bytes === null) return null;
+  try {
+    return strictText.decode(bytes);
+  } catch {
+    return Uint8Array.from(bytes);
+  }
+}

@@ -1,0 +1,38 @@
+// A file as pieces of text, unpacked when its name ends in .gz. Strict UTF-8: a byte that is none stops the
+// reading. Pieces come as they are asked for, so a slow reader holds back the disk.
+import { createReadStream } from "node:fs";
+import { pipeline as flow } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { ConfigError, MillraceError, messageOf } from "../engine/core/errors.ts";
+
+export const isPacked = (path: string): boolean => path.endsWith(".gz");
+
+export async function* fileText(path: string): AsyncGenerator<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  try {
+    for await (const chunk of bytesOf(path))
+      yield decoder.decode(chunk as Buffer, { stream: true });
+    yield decoder.decode();
+  } catch (error) {
+    throw translated(path, error);
+  }
+}
+
+function bytesOf(path: string): AsyncIterable<unknown> {
+  const file = createReadStream(path);
+  if (!isPacked(path)) return file;
+  // The callback is needed, or an error of the file would end the process; it also reaches the reader of the result.
+  return flow(file, createGunzip(), () => undefined);
+}
+
+function translated(path: string, error: unknown): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "ENOENT") return new MillraceError("MILL_NOT_FOUND", `no file ${path}`);
+  if (code === "ERR_ENCODING_INVALID_ENCODED_DATA")
+    return new ConfigError("MILL_DATA_INVALID", `${path} is not valid UTF-8`);
+  if (code.startsWith("Z_"))
+    return new ConfigError("MILL_DATA_INVALID", `${path} is not a whole gzip file`);
+  if (code === "EISDIR" || code === "EACCES")
+    return new ConfigError("MILL_DATA_INVALID", `${path}: ${messageOf(error)}`);
+  return error;
+}

@@ -1,0 +1,97 @@
+// How far each part is behind, as anyone can see it from outside: the group's committed progress against the last
+// stable offset, and the age of the record that waits there. (A worker knows its own lag from its own position.)
+import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
+import type { Part, Plan } from "../engine/core/plan.ts";
+import type { GroupId, TopicName, TopicPartition } from "../engine/core/record.ts";
+import { lagOf } from "../engine/observe/lag.ts";
+
+export interface PartitionLag extends TopicPartition {
+  readonly pipeline: string;
+  readonly part: string;
+  readonly group: GroupId;
+  /** Null when the group has no progress here yet: then everything that is kept is ahead of it. */
+  readonly nextOffset: bigint | null;
+  readonly endOffset: bigint;
+  readonly records: number;
+  readonly seconds: number;
+}
+
+const WAIT_MS = 200;
+/** One record is enough to know its age. */
+const FETCH_BYTES = 64_000;
+
+/** Lags of every part of the plans, in the order of plans, parts, topics and partitions. Missing topics throw. */
+export async function lagsOf(
+  plans: readonly Plan[],
+  kafka: KafkaPort,
+  now: () => number,
+): Promise<readonly PartitionLag[]> {
+  const admin = kafka.admin();
+  try {
+    const parts = plans.flatMap((plan) => plan.parts.map((part) => ({ plan, part })));
+    const lags = await Promise.all(
+      parts.map(({ plan, part }) => partLags({ plan, part, kafka, admin, now })),
+    );
+    return lags.flat();
+  } finally {
+    await admin.close();
+  }
+}
+
+interface Asking {
+  readonly plan: Plan;
+  readonly part: Part;
+  readonly kafka: KafkaPort;
+  readonly admin: AdminPort;
+  now(): number;
+}
+
+async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
+  const { part, plan, admin } = asking;
+  const topics = await Promise.all(part.sources.map((topic) => admin.watermarks(topic.name)));
+  const starts = topics.flat();
+  const committed = await admin.committed(part.group, starts, { stable: false });
+  return Promise.all(
+    starts.map(async (start) => {
+      const progress = committed.find((at) => isSame(at, start))?.nextOffset ?? null;
+      const fromOffset = progress === null || progress < start.low ? start.low : progress;
+      const waiting = await waitingAt(asking, start, fromOffset);
+      const { topic, partition } = start;
+      const labels = { pipeline: plan.pipeline, part: part.name, group: part.group };
+      return { ...labels, topic, partition, nextOffset: progress, ...waiting };
+    }),
+  );
+}
+
+const isSame = (a: TopicPartition, b: TopicPartition): boolean =>
+  a.topic === b.topic && a.partition === b.partition;
+
+/** Reads on until a record turns up or the stable end is reached: behind the progress there may be control records only. */
+async function waitingAt(
+  { kafka, now }: Asking,
+  { topic, partition }: { topic: TopicName; partition: number },
+  fromOffset: bigint,
+): Promise<Pick<PartitionLag, "endOffset" | "records" | "seconds">> {
+  const reader = kafka.reader({
+    topic,
+    partition,
+    fromOffset,
+    maxBytes: FETCH_BYTES,
+    maxWaitMs: WAIT_MS,
+  });
+  try {
+    for (;;) {
+      const { records, nextOffset, lastStableOffset: endOffset } = await reader.read();
+      const oldest = records[0];
+      if (oldest === undefined && nextOffset < endOffset) continue;
+      const facts =
+        oldest === undefined
+          ? { nextOffset: endOffset, endOffset, oldestUncommittedMs: null }
+          : { nextOffset: fromOffset, endOffset, oldestUncommittedMs: oldest.timestamp };
+      const { records: behind, seconds } = lagOf(facts, now());
+      return { endOffset, records: behind, seconds: seconds ?? 0 };
+    }
+  } finally {
+    await reader.close();
+  }
+}

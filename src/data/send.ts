@@ -1,0 +1,72 @@
+// Values into a topic: encode, choose the partition as every producer of Kafka does, send in batches. One batch is
+// in flight at a time, and the next record is asked for only when there is room: memory stays bounded.
+import type { PlainProducer } from "../engine/core/kafka.ts";
+import { partitionOf } from "../engine/core/partitioner.ts";
+import type { Clock } from "../engine/core/ports.ts";
+import type { OutRecord, TopicName } from "../engine/core/record.ts";
+import type { Codec } from "../engine/core/schema.ts";
+import { batches } from "./rate.ts";
+
+export interface Sendable {
+  readonly key: unknown;
+  readonly value: unknown;
+  /** What is done to the encoded value (poison). */
+  readonly damage?: (bytes: Buffer) => Buffer;
+}
+
+export interface SendTarget {
+  readonly topic: TopicName;
+  readonly partitions: number;
+  readonly key: Codec;
+  readonly value: Codec;
+  readonly producer: PlainProducer;
+}
+
+export interface SendOptions {
+  readonly clock: Clock;
+  /** Records a second; null: as fast as the broker takes them. */
+  readonly perSecond: number | null;
+  onSent(records: number): void;
+}
+
+const BATCH_RECORDS_MAX = 5_000;
+const BATCH_BYTES_MAX = 900_000;
+
+/** Resolves with the number of records when the broker has acknowledged them all. */
+export async function sendAll(
+  records: AsyncIterable<Sendable> | Iterable<Sendable>,
+  target: SendTarget,
+  options: SendOptions,
+): Promise<number> {
+  const { clock, perSecond } = options;
+  const limits = { recordsMax: BATCH_RECORDS_MAX, bytesMax: BATCH_BYTES_MAX, perSecond };
+  let sent = 0;
+  for await (const batch of batches(encoded(records, target, clock), limits, clock)) {
+    await target.producer.send(batch);
+    sent += batch.length;
+    options.onSent(batch.length);
+  }
+  return sent;
+}
+
+async function* encoded(
+  records: AsyncIterable<Sendable> | Iterable<Sendable>,
+  target: SendTarget,
+  clock: Clock,
+): AsyncGenerator<OutRecord> {
+  const { topic, partitions } = target;
+  let index = 0;
+  for await (const { key, value, damage } of records) {
+    const keyBytes = key === null ? null : target.key.encode(key);
+    const valueBytes = value === null ? null : target.value.encode(value);
+    yield {
+      topic,
+      partition: partitionOf(keyBytes, partitions, index++),
+      key: keyBytes,
+      value: valueBytes === null || damage === undefined ? valueBytes : damage(valueBytes),
+      headers: [],
+      // Of sending: retention counts from it. Event time is a matter of the value (`timestamp` of the topic).
+      timestamp: clock.now(),
+    };
+  }
+}

@@ -1,0 +1,46 @@
+// The stream commit: everything that the tasks of a worker made since the last one, in one Kafka transaction.
+// Nothing but the steps in their order; when, how often and what after a failure is decided elsewhere.
+import type { GroupGeneration, Progress, TxProducer } from "../core/kafka.ts";
+import type { OutRecord } from "../core/record.ts";
+
+/** What one task wrote, and how far it read to write it. */
+export interface StagedTask {
+  readonly outputs: readonly OutRecord[];
+  readonly letters: readonly OutRecord[];
+  /** Of every partition of the task, also of those that did not move: it carries the fence. */
+  readonly progress: readonly Progress[];
+  /** Captured when the records were read, never looked up here (KIP-447). */
+  readonly generation: GroupGeneration;
+}
+
+/**
+ * 1 begin · 2 send outputs and dead letters · 3 add progress of every task that wrote, with its generation ·
+ * 4 commit, which is the decision. After any error in 1 to 4 the producer must be thrown away and progress read again:
+ * the transaction may have committed.
+ */
+export async function commit(producer: TxProducer, tasks: readonly StagedTask[]): Promise<void> {
+  // 1
+  producer.begin();
+  // 2
+  await producer.send(tasks.flatMap((task) => [...task.outputs, ...task.letters]));
+  // 3
+  for (const { generation, progress } of byGroup(tasks))
+    await producer.sendOffsets(progress, generation);
+  // 4
+  await producer.commit();
+}
+
+/** One request a group and generation. */
+function byGroup(
+  tasks: readonly StagedTask[],
+): { generation: GroupGeneration; progress: Progress[] }[] {
+  const groups = new Map<string, { generation: GroupGeneration; progress: Progress[] }>();
+  for (const { generation, progress } of tasks) {
+    const { group, generationId, memberId } = generation;
+    const name = `${group} ${String(generationId)} ${memberId}`;
+    const entry = groups.get(name) ?? { generation, progress: [] };
+    entry.progress.push(...progress);
+    groups.set(name, entry);
+  }
+  return [...groups.values()];
+}

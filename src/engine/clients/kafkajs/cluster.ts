@@ -1,0 +1,207 @@
+// One client's own view of the cluster: its connections, who leads a partition, who coordinates a group or a
+// transactional id. Each consumer, producer, reader and admin has one of its own, so none waits behind another.
+// Retries are here, each under a deadline: kafkajs itself is told to try only a little.
+import { setTimeout as delay } from "node:timers/promises";
+import type { TopicPartition } from "../../core/record.ts";
+import { BrokerRefusal, codes, isCoordinatorGone, translate, UnknownOutcome } from "./failures.ts";
+import {
+  loadDriver,
+  type ClusterMetadata,
+  type Driver,
+  type DriverBroker,
+  type DriverCluster,
+  type TopicMetadata,
+} from "./overrides/driver.ts";
+import type { ProtocolRequest } from "./protocol/request.ts";
+
+export type CoordinatorKind = "group" | "transaction";
+export type MakeCluster = () => Cluster;
+
+export interface RetryOptions {
+  readonly deadlineMs: number;
+  /** Names the work in an error: "send to orders-3". */
+  readonly what: string;
+}
+
+const backoff = { firstMs: 5, maxMs: 500, factor: 1.6 } as const;
+const groupCoordinator = 0;
+const transactionCoordinator = 1;
+/** Leaders that are this old are asked for again, so that a new partition or broker is seen. */
+const metadataAgeMaxMs = 30_000;
+
+export class Cluster {
+  readonly #driver: Driver;
+  readonly #inner: DriverCluster;
+  readonly #coordinators = new Map<string, number>();
+  readonly #closing = new AbortController();
+  #refreshedAt = -Infinity;
+  #refreshing: Promise<void> | null = null;
+
+  constructor(options: Readonly<Record<string, unknown>>) {
+    this.#driver = loadDriver();
+    this.#inner = new this.#driver.Cluster(options);
+  }
+
+  get isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** Adds topics whose leaders are wanted. */
+  want(topics: Iterable<string>): void {
+    const known = this.#inner.targetTopics.size;
+    for (const topic of topics) this.#inner.targetTopics.add(topic);
+    if (this.#inner.targetTopics.size > known) this.#refreshedAt = -Infinity;
+  }
+
+  /** Asks for metadata now; callers at the same time share one request. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+    return this.#refreshing;
+  }
+
+  async #refresh(): Promise<void> {
+    await this.#inner.connect();
+    await this.#inner.refreshMetadata();
+    this.#refreshedAt = performance.now();
+  }
+
+  async refreshIfOld(): Promise<void> {
+    if (performance.now() - this.#refreshedAt > metadataAgeMaxMs) await this.refresh();
+  }
+
+  get metadata(): ClusterMetadata {
+    return this.#inner.brokerPool.metadata ?? { brokers: [], topicMetadata: [] };
+  }
+
+  topic(name: string): TopicMetadata | undefined {
+    return this.metadata.topicMetadata.find((topic) => topic.topic === name);
+  }
+
+  /** The leader's id as last heard, or null. */
+  leaderId(at: TopicPartition): number | null {
+    const found = this.topic(at.topic)?.partitionMetadata.find(
+      (partition) => partition.partitionId === at.partition,
+    );
+    return found === undefined || found.leader < 0 ? null : found.leader;
+  }
+
+  /** The error code that says why `leaderId` is null. */
+  whyNoLeader(at: TopicPartition): number {
+    const topic = this.topic(at.topic);
+    if (topic === undefined) return codes.leaderNotAvailable;
+    if (topic.topicErrorCode !== 0) return topic.topicErrorCode;
+    const isThere = topic.partitionMetadata.some((found) => found.partitionId === at.partition);
+    return isThere ? codes.leaderNotAvailable : codes.unknownTopicOrPartition;
+  }
+
+  broker(nodeId: number): Promise<DriverBroker> {
+    return this.#inner.findBroker({ nodeId });
+  }
+
+  async anyBroker(): Promise<DriverBroker> {
+    await this.#inner.connect();
+    return this.#inner.brokerPool.findConnectedBroker();
+  }
+
+  /** Sends a request of ours. */
+  send<T>(broker: DriverBroker, request: ProtocolRequest<T>): Promise<T> {
+    const { apiKey, apiVersion } = request.request;
+    const versionMax = broker.versions?.[apiKey]?.maxVersion ?? apiVersion;
+    if (versionMax < apiVersion) return Promise.reject(new BrokerRefusal(35));
+    return broker.connectionPool.send(request);
+  }
+
+  /** Builds a request of kafkajs in the best version that the broker has too, and sends it. */
+  call<T>(broker: DriverBroker, api: string, options: unknown): Promise<T> {
+    return this.send<T>(broker, this.built(broker, api, options));
+  }
+
+  built<T>(broker: DriverBroker, api: string, options: unknown): ProtocolRequest<T> {
+    const { requests, apiKeys } = this.#driver;
+    const definition = requests[api];
+    const key = apiKeys[api];
+    if (definition === undefined || key === undefined) throw new BrokerRefusal(35);
+    return broker.lookupRequest(key, definition)(options) as ProtocolRequest<T>;
+  }
+
+  async coordinator(kind: CoordinatorKind, id: string): Promise<DriverBroker> {
+    const key = `${kind} ${id}`;
+    const known = this.#coordinators.get(key);
+    if (known !== undefined) return this.broker(known);
+    const asked = await this.anyBroker();
+    const { coordinator } = await this.call<{ coordinator: { nodeId: number } }>(
+      asked,
+      "GroupCoordinator",
+      {
+        groupId: id,
+        coordinatorType: kind === "group" ? groupCoordinator : transactionCoordinator,
+      },
+    );
+    const isKnown = this.metadata.brokers.some((broker) => broker.nodeId === coordinator.nodeId);
+    if (!isKnown) await this.refresh();
+    const found = await this.broker(coordinator.nodeId);
+    this.#coordinators.set(key, coordinator.nodeId);
+    return found;
+  }
+
+  forgetCoordinator(kind: CoordinatorKind, id: string): void {
+    this.#coordinators.delete(`${kind} ${id}`);
+  }
+
+  /**
+   * Calls the coordinator, found anew when it has moved. With `isRepeatable` false a lost answer is final: the request
+   * may still arrive later, in another transaction (KIP-890), so a second one must not follow it.
+   */
+  async atCoordinator<T>(
+    of: { readonly kind: CoordinatorKind; readonly id: string; readonly isRepeatable: boolean },
+    work: (broker: DriverBroker) => Promise<T>,
+  ): Promise<T> {
+    let sent = false;
+    try {
+      const broker = await this.coordinator(of.kind, of.id);
+      sent = true;
+      return await work(broker);
+    } catch (error) {
+      if (isCoordinatorGone(error)) this.forgetCoordinator(of.kind, of.id);
+      const isDefinite = of.isRepeatable || !sent || isAnswer(error);
+      throw isDefinite ? error : new UnknownOutcome(error);
+    }
+  }
+
+  /** Repeats `attempt` while its failures are transient and the deadline allows; throws ours. */
+  async retry<T>(options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
+    const end = performance.now() + options.deadlineMs;
+    for (let waitMs: number = backoff.firstMs; ; waitMs = Math.min(waitMs * backoff.factor, backoff.maxMs)) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const failure = translate(error, options.what);
+        const isFinal =
+          failure.disposition !== "retry" ||
+          failure.code !== "MILL_KAFKA_UNAVAILABLE" ||
+          error instanceof UnknownOutcome;
+        if (isFinal || this.isClosed || performance.now() + waitMs > end) throw failure;
+        await this.pause(waitMs);
+      }
+    }
+  }
+
+  /** Waits, less when the client is closed meanwhile. */
+  async pause(ms: number): Promise<void> {
+    const signal = this.#closing.signal;
+    await delay(ms * (0.8 + Math.random() * 0.4), undefined, { signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+
+  /** Rejects what is under way and closes the sockets. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#inner.disconnect();
+  }
+}
+
+const isAnswer = (error: unknown): boolean => {
+  const thrown = error as { readonly name?: string; readonly code?: unknown };
+  return thrown.name === "BrokerRefusal" || thrown.name === "KafkaJSProtocolError";
+};

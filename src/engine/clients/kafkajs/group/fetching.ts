@@ -1,0 +1,250 @@
+// Fetches what one generation has been assigned: one request at a time to each leader, for every partition that is
+// neither paused nor waiting. Nothing is delivered after `end`, and nothing that was asked for before a seek.
+import type { ConsumerHandlers, GroupGeneration, StartOffset } from "../../../core/kafka.ts";
+import type { Log } from "../../../core/ports.ts";
+import { addressOf, type TopicPartition } from "../../../core/record.ts";
+import type { Cluster } from "../cluster.ts";
+import { BrokerRefusal, codes, translate } from "../failures.ts";
+import { offsetRange } from "../offset-lookup.ts";
+import { fetchRequest, type FetchedPartition } from "../protocol/fetch.ts";
+import { decodeRecordSet } from "../protocol/record-batch-decode.ts";
+
+export interface FetchingOptions {
+  readonly cluster: Cluster;
+  readonly log: Log;
+  readonly handlers: ConsumerHandlers;
+  readonly generation: GroupGeneration;
+  readonly partitions: readonly TopicPartition[];
+  readonly maxBytes: number;
+  /** A failure that will not go away by itself. */
+  readonly onFatal: (error: Error) => void;
+}
+
+interface Place {
+  readonly at: TopicPartition;
+  /** Null until a start or a seek says where. */
+  nextOffset: bigint | null;
+  isPaused: boolean;
+  /** Being fetched, or waiting after a failure. */
+  isBusy: boolean;
+  /** Raised by every seek: an answer to an older question is dropped. */
+  version: number;
+  failures: number;
+}
+interface Asked {
+  readonly place: Place;
+  readonly fetchOffset: bigint;
+  readonly version: number;
+}
+
+const partitionBytesMax = 1_048_576;
+/** A fetch holds its broker's turn while it waits: shorter while something paused may want the next one. */
+const maxWaitMs = { idle: 250, paused: 25 } as const;
+const pauseMs = { first: 20, max: 1_000 } as const;
+
+export class Fetching {
+  readonly #options: FetchingOptions;
+  readonly #places = new Map<string, Place>();
+  readonly #busyLeaders = new Set<number>();
+  #isFindingLeaders = false;
+  #hasStarted = false;
+  #hasEnded = false;
+
+  constructor(options: FetchingOptions) {
+    this.#options = options;
+    for (const at of options.partitions)
+      this.#places.set(addressOf(at), {
+        at,
+        nextOffset: null,
+        isPaused: false,
+        isBusy: false,
+        version: 0,
+        failures: 0,
+      });
+  }
+
+  /** Partitions that are left out stay paused. */
+  start(starts: readonly StartOffset[]): void {
+    const started = new Map(starts.map((start) => [addressOf(start), start.nextOffset]));
+    for (const [address, place] of this.#places) {
+      const nextOffset = started.get(address);
+      if (nextOffset === undefined) place.isPaused = true;
+      else if (place.version === 0) place.nextOffset = nextOffset;
+    }
+    this.#hasStarted = true;
+    this.#pump();
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+  }
+
+  setPaused(partitions: readonly TopicPartition[], isPaused: boolean): void {
+    for (const at of partitions) {
+      const place = this.#places.get(addressOf(at));
+      if (place !== undefined) place.isPaused = isPaused;
+    }
+    if (!isPaused) this.#pump();
+  }
+
+  seek(at: TopicPartition, nextOffset: bigint): void {
+    const place = this.#places.get(addressOf(at));
+    if (place === undefined) return;
+    place.nextOffset = nextOffset;
+    place.version++;
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (!this.#hasStarted || this.#hasEnded) return;
+    const wanted = new Map<number, Asked[]>();
+    let hasLeaderless = false;
+    for (const place of this.#places.values()) {
+      const { nextOffset, version } = place;
+      if (nextOffset === null || place.isPaused || place.isBusy) continue;
+      const leader = this.#options.cluster.leaderId(place.at);
+      if (leader === null) hasLeaderless = true;
+      else if (!this.#busyLeaders.has(leader)) {
+        const asked = wanted.get(leader);
+        if (asked === undefined) wanted.set(leader, [{ place, fetchOffset: nextOffset, version }]);
+        else asked.push({ place, fetchOffset: nextOffset, version });
+      }
+    }
+    for (const [leader, asked] of wanted) void this.#fetch(leader, asked);
+    if (hasLeaderless) void this.#findLeaders();
+  }
+
+  /** Never rejects: what goes wrong is waited out, or reported. */
+  async #fetch(leader: number, asked: readonly Asked[]): Promise<void> {
+    this.#busyLeaders.add(leader);
+    for (const { place } of asked) place.isBusy = true;
+    let failed: readonly Place[] = [];
+    try {
+      await this.#options.cluster.refreshIfOld();
+      const answers = await this.#ask(leader, asked);
+      failed = this.#take(asked, answers);
+    } catch (error) {
+      failed = asked.map(({ place }) => place);
+      this.#report(error, `fetch from broker ${String(leader)}`);
+    }
+    this.#busyLeaders.delete(leader);
+    for (const { place } of asked) if (!failed.includes(place)) place.isBusy = false;
+    // In turn, so that one full partition does not always come first in the answer.
+    for (const { place } of asked.slice(0, 1)) this.#moveBehind(place);
+    if (failed.length > 0) void this.#waitOut(failed);
+    this.#pump();
+  }
+
+  async #ask(leader: number, asked: readonly Asked[]): Promise<FetchedPartition[]> {
+    const { cluster, maxBytes } = this.#options;
+    const broker = await cluster.broker(leader);
+    const hasPaused = [...this.#places.values()].some((place) => place.isPaused);
+    const request = fetchRequest({
+      positions: asked.map(({ place, fetchOffset }) => ({
+        ...place.at,
+        fetchOffset,
+        maxBytes: Math.min(maxBytes, partitionBytesMax),
+      })),
+      maxBytes,
+      maxWaitMs: hasPaused ? maxWaitMs.paused : maxWaitMs.idle,
+    });
+    return cluster.send(broker, request);
+  }
+
+  /** Delivers what is still wanted; returns the places that failed. */
+  #take(asked: readonly Asked[], answers: readonly FetchedPartition[]): Place[] {
+    const byAddress = new Map(answers.map((answer) => [addressOf(answer), answer]));
+    const failed: Place[] = [];
+    for (const question of asked) {
+      const { place } = question;
+      const answer = byAddress.get(addressOf(place.at));
+      if (this.#hasEnded || place.version !== question.version || answer === undefined) continue;
+      try {
+        if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
+        place.failures = 0;
+        this.#deliver(question, answer);
+      } catch (error) {
+        if (this.#isOutOfRange(error)) void this.#reportOutOfRange(place, answer);
+        else this.#report(error, `fetch of ${addressOf(place.at)}`);
+        failed.push(place);
+      }
+    }
+    return failed;
+  }
+
+  #deliver({ place, fetchOffset }: Asked, answer: FetchedPartition): void {
+    const { recordSet, aborted, highWatermark } = answer;
+    if (recordSet.length === 0) return;
+    const { topic, partition } = place.at;
+    const fetched = { topic, partition, fetchedOffset: fetchOffset, recordSet, aborted };
+    const { records, nextOffset } = decodeRecordSet(fetched);
+    if (nextOffset === fetchOffset) return;
+    place.nextOffset = nextOffset;
+    this.#options.handlers.onBatch({
+      topic,
+      partition,
+      generation: this.#options.generation,
+      fetchedOffset: fetchOffset,
+      records,
+      nextOffset,
+      highWatermark,
+      byteLength: recordSet.length,
+    });
+  }
+
+  #isOutOfRange(error: unknown): boolean {
+    return error instanceof BrokerRefusal && error.code === codes.offsetOutOfRange;
+  }
+
+  /** The partition stands still until someone seeks: going on elsewhere would skip or repeat in silence. */
+  async #reportOutOfRange(place: Place, answer: FetchedPartition): Promise<void> {
+    const { cluster, log, handlers } = this.#options;
+    const asked = place.nextOffset;
+    const { version } = place;
+    place.nextOffset = null;
+    try {
+      const range = await offsetRange(cluster, place.at);
+      if (this.#hasEnded || place.version !== version) return;
+      log.error({ ...place.at, asked, ...range }, "the offset lies outside the partition");
+      handlers.onOutOfRange?.(place.at, range.low, range.high);
+    } catch (error) {
+      // Without the range there is nothing to report yet: ask once more from where it was.
+      this.#report(error, `range of ${addressOf(answer)}`);
+      if (place.version === version) place.nextOffset = asked;
+    }
+  }
+
+  #report(error: unknown, what: string): void {
+    if (this.#hasEnded || this.#options.cluster.isClosed) return;
+    const failure = translate(error, what);
+    if (failure.disposition !== "retry") this.#options.onFatal(failure);
+    else this.#options.log.debug({ code: failure.code }, failure.message);
+  }
+
+  async #waitOut(places: readonly Place[]): Promise<void> {
+    const failures = Math.max(...places.map((place) => ++place.failures));
+    const { cluster } = this.#options;
+    await cluster.pause(Math.min(pauseMs.max, pauseMs.first * 2 ** Math.min(failures, 10)));
+    // The next fetch finds out whether this helped.
+    await cluster.refresh().catch(() => undefined);
+    for (const place of places) place.isBusy = false;
+    this.#pump();
+  }
+
+  async #findLeaders(): Promise<void> {
+    if (this.#isFindingLeaders) return;
+    this.#isFindingLeaders = true;
+    await this.#options.cluster.pause(pauseMs.first);
+    await this.#options.cluster.refresh().catch((error: unknown) => {
+      this.#report(error, "look up leaders");
+    });
+    this.#isFindingLeaders = false;
+    this.#pump();
+  }
+
+  #moveBehind(place: Place): void {
+    const address = addressOf(place.at);
+    this.#places.delete(address);
+    this.#places.set(address, place);
+  }
+}

@@ -1,0 +1,233 @@
+// A member of a consumer group that never lets go of a rule: what is read carries the generation it was read under,
+// hooks are awaited before the group moves on, and nothing of an old generation is delivered after them.
+import { setTimeout as delay } from "node:timers/promises";
+import type {
+  Assignment,
+  ConsumerHandlers,
+  ConsumerOptions,
+  GroupConsumer,
+  GroupGeneration,
+  Progress,
+} from "../../../core/kafka.ts";
+import { assert, FencedError, type MillraceError } from "../../../core/errors.ts";
+import type { Log } from "../../../core/ports.ts";
+import type { TopicPartition } from "../../../core/record.ts";
+import type { Cluster } from "../cluster.ts";
+import { codeOf, codes, translate } from "../failures.ts";
+import { Fetching } from "./fetching.ts";
+import { Membership } from "./membership.ts";
+import { Session } from "./session.ts";
+
+const commitDeadlineMs = 30_000;
+const rejoinPauseMs = { first: 20, max: 1_000 } as const;
+/** How long a stop waits for an answer of the group before it closes the sockets. */
+const leaveMs = 2_000;
+/** Codes that mean "join again" while joining; they are no failures. */
+const rejoinCodes = new Set<number>([
+  codes.rebalanceInProgress,
+  codes.illegalGeneration,
+  codes.unknownMemberId,
+]);
+
+/**
+ * idle → start() → joining → (onAssigned) → member → (onRevoked) → joining …; stop() or a fatal error → ended.
+ * While a member, heartbeats flow by themselves, also during the hooks; only JoinGroup ends them.
+ */
+export class KafkaGroupConsumer implements GroupConsumer {
+  readonly #cluster: Cluster;
+  readonly #options: ConsumerOptions;
+  readonly #log: Log;
+  readonly #membership: Membership;
+  #running: Promise<void> | null = null;
+  #stopped: Promise<void> | null = null;
+  #isStopping = false;
+  #session: Session | null = null;
+  #fetching: Fetching | null = null;
+  #handlers: ConsumerHandlers | null = null;
+
+  constructor(cluster: Cluster, options: ConsumerOptions, log: Log) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#log = log;
+    this.#membership = new Membership(cluster, options);
+    cluster.want(options.topics);
+  }
+
+  async start(handlers: ConsumerHandlers): Promise<void> {
+    assert(this.#handlers === null, "a consumer is started once");
+    this.#handlers = handlers;
+    const first = await this.#attemptJoin();
+    if (first.failure !== null && first.failure.disposition !== "retry") {
+      await this.#cluster.close();
+      throw first.failure;
+    }
+    this.#running = this.#run(first.assignment);
+  }
+
+  /** Never rejects. */
+  async #run(first: Assignment | null): Promise<void> {
+    const handlers = this.#handlers as ConsumerHandlers;
+    let assignment = first;
+    try {
+      while (!this.#isStopping) {
+        assignment ??= await this.#joinUntilMember();
+        if (assignment !== null) await this.#serve(assignment, handlers);
+        assignment = null;
+      }
+    } catch (error) {
+      await this.#leave();
+      if (!this.#isStopping) handlers.onFatal(translate(error, `group ${this.#options.group}`));
+    }
+  }
+
+  /** Null when stopped meanwhile. */
+  async #joinUntilMember(): Promise<Assignment | null> {
+    for (let waitMs: number = rejoinPauseMs.first; ; waitMs = Math.min(waitMs * 2, rejoinPauseMs.max)) {
+      const { assignment, failure } = await this.#attemptJoin();
+      if (this.#isStopping) return null;
+      if (assignment !== null) return assignment;
+      if (failure !== null && failure.disposition !== "retry") throw failure;
+      await this.#cluster.pause(waitMs);
+    }
+  }
+
+  async #attemptJoin(): Promise<{ assignment: Assignment | null; failure: MillraceError | null }> {
+    try {
+      return { assignment: await this.#membership.join(), failure: null };
+    } catch (error) {
+      if (rejoinCodes.has(codeOf(error) ?? 0)) return { assignment: null, failure: null };
+      const failure = translate(error, `join group ${this.#options.group}`);
+      this.#log.debug({ group: this.#options.group, code: failure.code }, failure.message);
+      return { assignment: null, failure };
+    }
+  }
+
+  /** From assignment to revocation. */
+  async #serve(assignment: Assignment, handlers: ConsumerHandlers): Promise<void> {
+    const { generation } = assignment;
+    const session = new Session({
+      membership: this.#membership,
+      generation,
+      intervalMs: this.#options.heartbeatIntervalMs,
+    });
+    const fetching = this.#newFetching(assignment, handlers, session);
+    this.#session = session;
+    this.#fetching = fetching;
+    try {
+      const starts = await handlers.onAssigned(assignment);
+      if (!session.isOver) fetching.start(starts);
+      await session.over;
+    } catch (error) {
+      await this.#waitOrFail(error);
+    } finally {
+      fetching.end();
+      this.#fetching = null;
+      await this.#revoke(generation, handlers, session);
+    }
+    if (session.failure !== null) throw session.failure;
+  }
+
+  /** The hook could not do its work: what is only away for now is tried again with the next generation. */
+  async #waitOrFail(error: unknown): Promise<void> {
+    const failure = translate(error, `take over in group ${this.#options.group}`);
+    if (failure.disposition !== "retry") throw failure;
+    this.#log.warn({ group: this.#options.group, code: failure.code }, failure.message);
+    await this.#cluster.pause(rejoinPauseMs.max);
+  }
+
+  async #revoke(
+    generation: GroupGeneration,
+    handlers: ConsumerHandlers,
+    session: Session,
+  ): Promise<void> {
+    const isClosing = this.#isStopping || session.failure !== null;
+    try {
+      await handlers.onRevoked(generation, isClosing ? "close" : "rebalance");
+    } finally {
+      await session.stopBeating();
+      this.#session = null;
+    }
+  }
+
+  #newFetching(assignment: Assignment, handlers: ConsumerHandlers, session: Session): Fetching {
+    return new Fetching({
+      cluster: this.#cluster,
+      log: this.#log,
+      handlers,
+      generation: assignment.generation,
+      partitions: assignment.partitions,
+      maxBytes: this.#options.maxBytes,
+      onFatal: (error) => session.fail(error),
+    });
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#fetching?.setPaused(partitions, true);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#fetching?.setPaused(partitions, false);
+  }
+
+  seek(partition: TopicPartition, nextOffset: bigint): void {
+    this.#fetching?.seek(partition, nextOffset);
+  }
+
+  async commit(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
+    const { group: groupId, generationId: groupGenerationId, memberId } = generation;
+    const topics = [...Map.groupBy(progress, (entry) => entry.topic)].map(([topic, entries]) => ({
+      topic,
+      partitions: entries.map(({ partition, nextOffset, metadata }) => ({
+        partition,
+        offset: nextOffset.toString(),
+        metadata,
+      })),
+    }));
+    const what = `commit of group ${groupId}`;
+    await this.#cluster.retry({ deadlineMs: commitDeadlineMs, what }, async () => {
+      try {
+        await this.#cluster.atCoordinator(
+          { kind: "group", id: groupId, isRepeatable: true },
+          (broker) =>
+            this.#cluster.call(broker, "OffsetCommit", {
+              groupId,
+              groupGenerationId,
+              memberId,
+              topics,
+            }),
+        );
+      } catch (error) {
+        // The next generation is being formed: ours is over.
+        if (codeOf(error) === codes.rebalanceInProgress)
+          throw new FencedError("MILL_KAFKA_FENCED", what, { cause: error });
+        throw error;
+      }
+    });
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#isStopping = true;
+    const session = this.#session;
+    if (session === null) await this.#handlers?.onRevoked(null, "close");
+    session?.end();
+    if (session !== null) await this.#running;
+    await Promise.race([this.#leave(), delay(leaveMs, undefined, { ref: false })]);
+    await this.#cluster.close();
+    await this.#running;
+  }
+
+  async #leave(): Promise<void> {
+    try {
+      await this.#membership.leave();
+    } catch (error) {
+      // The session will expire instead.
+      const failure = translate(error, `leave group ${this.#options.group}`);
+      this.#log.debug({ group: this.#options.group, code: failure.code }, failure.message);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+// What members tell each other in JoinGroup and SyncGroup, inside the user data of the consumer protocol: at joining
+// who one is and what one held; with the assignment, who is present.
+import type { TopicPartition } from "../../../core/record.ts";
+import { loadDriver } from "../overrides/driver.ts";
+import { assignPartitions, type Claimant } from "./assigner.ts";
+
+/** The name under which members agree on the assigner: a group of other clients is refused by the broker. */
+export const protocolName = "millrace-1";
+const version = 1;
+
+export interface GroupMember {
+  readonly memberId: string;
+  readonly memberMetadata: Buffer;
+}
+
+export interface DecodedAssignment {
+  readonly partitions: readonly TopicPartition[];
+  readonly indexes: readonly number[];
+  readonly identities: readonly string[];
+}
+
+export function encodeMember(
+  topics: readonly string[],
+  identity: string,
+  owned: readonly number[],
+): Buffer {
+  const userData = Buffer.from(JSON.stringify({ v: version, id: identity, owned }));
+  return loadDriver().MemberMetadata.encode({ version, topics, userData });
+}
+
+/** The leader's answer to SyncGroup: one encoded assignment a member. */
+export function encodeAssignments(
+  members: readonly GroupMember[],
+  partitionsOf: ReadonlyMap<string, number>,
+): { memberId: string; memberAssignment: Buffer }[] {
+  const { MemberAssignment } = loadDriver();
+  const told = members.map((member) => ({ memberId: member.memberId, ...decodeMember(member) }));
+  const indexCount = Math.max(0, ...partitionsOf.values());
+  const assigned = assignPartitions(told.map(toClaimant), indexCount);
+  const userData = Buffer.from(
+    JSON.stringify({ v: version, members: told.map((member) => member.identity) }),
+  );
+  return told.map(({ memberId }) => {
+    const indexes = assigned.get(memberId) ?? [];
+    const assignment: Record<string, number[]> = {};
+    for (const [topic, count] of partitionsOf)
+      assignment[topic] = indexes.filter((index) => index < count);
+    return {
+      memberId,
+      memberAssignment: MemberAssignment.encode({ version, assignment, userData }),
+    };
+  });
+}
+
+const toClaimant = (member: { memberId: string; owned: readonly number[] }): Claimant => ({
+  id: member.memberId,
+  owned: member.owned,
+});
+
+export function decodeAssignment(buffer: Buffer): DecodedAssignment {
+  const decoded = loadDriver().MemberAssignment.decode(buffer);
+  if (decoded === null) return { partitions: [], indexes: [], identities: [] };
+  const partitions = Object.entries(decoded.assignment).flatMap(([topic, indexes]) =>
+    indexes.map((partition) => ({ topic, partition })),
+  );
+  const told = parse(decoded.userData);
+  return {
+    partitions,
+    indexes: [...new Set(partitions.map((at) => at.partition))],
+    identities: Array.isArray(told["members"]) ? told["members"].map(String) : [],
+  };
+}
+
+function decodeMember(member: GroupMember): { identity: string; owned: readonly number[] } {
+  const told = parse(loadDriver().MemberMetadata.decode(member.memberMetadata).userData);
+  return {
+    identity: typeof told["id"] === "string" ? told["id"] : "",
+    owned: Array.isArray(told["owned"]) ? told["owned"].map(Number) : [],
+  };
+}
+
+function parse(userData: Buffer | null): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse((userData ?? Buffer.from("{}")).toString("utf8")) as Record<string, unknown>;
+  } catch {
+    // Another client's user data: it told us nothing that we understand.
+    return {};
+  }
+}

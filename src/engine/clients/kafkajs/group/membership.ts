@@ -1,0 +1,136 @@
+// One member of a consumer group, request by request: join, sync, heartbeat, leave (classic protocol, eager). What to do
+// when is the consumer's; here is what the coordinator is told, and what its answers mean.
+import type { Assignment, ConsumerOptions, GroupGeneration } from "../../../core/kafka.ts";
+import { MillraceError } from "../../../core/errors.ts";
+import type { Cluster } from "../cluster.ts";
+import { BrokerRefusal, codeOf, codes } from "../failures.ts";
+import type { DriverBroker } from "../overrides/driver.ts";
+import {
+  decodeAssignment,
+  encodeAssignments,
+  encodeMember,
+  protocolName,
+  type GroupMember,
+} from "./member-data.ts";
+
+interface Joined {
+  readonly generationId: number;
+  readonly memberId: string;
+  readonly leaderId: string;
+  readonly members: readonly GroupMember[];
+}
+
+/** The second socket of a broker: on the first, an unanswered JoinGroup holds up what comes after it. */
+const spareConnection = 1;
+
+export class Membership {
+  readonly #cluster: Cluster;
+  readonly #options: ConsumerOptions;
+  #memberId = "";
+  #owned: readonly number[] = [];
+
+  constructor(cluster: Cluster, options: ConsumerOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+  }
+
+  /** One attempt at JoinGroup and SyncGroup. */
+  async join(): Promise<Assignment> {
+    const { group } = this.#options;
+    try {
+      return await this.#cluster.atCoordinator(
+        { kind: "group", id: group, isRepeatable: true },
+        (broker) => this.#join(broker),
+      );
+    } catch (error) {
+      if (codeOf(error) === codes.unknownMemberId) this.#memberId = "";
+      throw error;
+    }
+  }
+
+  async #join(broker: DriverBroker): Promise<Assignment> {
+    const { group } = this.#options;
+    const joined = await this.#joinGroup(broker);
+    this.#memberId = joined.memberId;
+    const isLeader = joined.memberId === joined.leaderId;
+    const groupAssignment = isLeader
+      ? encodeAssignments(joined.members, await this.#partitionCounts())
+      : [];
+    const { generationId, memberId } = joined;
+    const answer = await this.#cluster.call<{ memberAssignment: Buffer }>(broker, "SyncGroup", {
+      groupId: group,
+      generationId,
+      memberId,
+      groupAssignment,
+    });
+    const { partitions, indexes, identities } = decodeAssignment(answer.memberAssignment);
+    this.#owned = indexes;
+    return { generation: { group, generationId, memberId }, partitions, members: identities };
+  }
+
+  /** A first join is answered with the member id to join with (KIP-394). */
+  async #joinGroup(broker: DriverBroker): Promise<Joined> {
+    const { group, topics, identity, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
+    const metadata = encodeMember(topics, identity, this.#owned);
+    const attempt = (): Promise<Joined> =>
+      this.#cluster.call<Joined>(broker, "JoinGroup", {
+        groupId: group,
+        sessionTimeout: sessionTimeoutMs,
+        rebalanceTimeout: rebalanceTimeoutMs,
+        memberId: this.#memberId,
+        protocolType: "consumer",
+        groupProtocols: [{ name: protocolName, metadata }],
+      });
+    return attempt().catch((error: unknown) => {
+      const { name, memberId } = error as { name?: string; memberId?: string };
+      if (name !== "KafkaJSMemberIdRequired" || memberId === undefined) throw error;
+      this.#memberId = memberId;
+      return attempt();
+    });
+  }
+
+  /** Of every topic, asked for now: the leader's view decides what the group reads. */
+  async #partitionCounts(): Promise<ReadonlyMap<string, number>> {
+    await this.#cluster.refresh();
+    const counts = new Map<string, number>();
+    for (const name of this.#options.topics) {
+      const topic = this.#cluster.topic(name);
+      if (topic === undefined || topic.topicErrorCode !== 0)
+        throw new BrokerRefusal(topic?.topicErrorCode ?? codes.unknownTopicOrPartition);
+      counts.set(name, topic.partitionMetadata.length);
+    }
+    if (new Set(counts.values()).size > 1)
+      throw new MillraceError(
+        "MILL_TOPIC_PARTITIONS",
+        `the topics of group ${this.#options.group} must have equal partition counts: ${[...counts]
+          .map(([topic, count]) => `${topic} has ${String(count)}`)
+          .join(", ")}`,
+      );
+    return counts;
+  }
+
+  async heartbeat(generation: GroupGeneration): Promise<void> {
+    const { group: groupId, generationId: groupGenerationId, memberId } = generation;
+    await this.#cluster.atCoordinator(
+      { kind: "group", id: groupId, isRepeatable: true },
+      (broker) =>
+        this.#cluster.call(broker, "Heartbeat", { groupId, groupGenerationId, memberId }),
+    );
+  }
+
+  /** The coordinator has dropped this member: the next join is a new one's. */
+  forget(): void {
+    this.#memberId = "";
+  }
+
+  /** So that the others need not wait for the session to expire. */
+  async leave(): Promise<void> {
+    if (this.#memberId === "") return;
+    const { group } = this.#options;
+    const memberId = this.#memberId;
+    this.#memberId = "";
+    const broker = await this.#cluster.coordinator("group", group);
+    const connection = await broker.connectionPool.getConnection(spareConnection);
+    await connection.send(this.#cluster.built(broker, "LeaveGroup", { groupId: group, memberId }));
+  }
+}

@@ -1,0 +1,149 @@
+// The Kafka port over kafkajs' connections (README of this folder): settings, and one client object for each need.
+import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import type { GroupConsumer, KafkaPort, PartitionReader, PlainProducer, TxProducer } from "../../core/kafka.ts";
+import type { AdminPort } from "../../core/kafka.ts";
+import type { Log } from "../../core/ports.ts";
+import { KafkaAdmin } from "./admin.ts";
+import { Cluster } from "./cluster.ts";
+import { KafkaGroupConsumer } from "./group/group-consumer.ts";
+import { loadDriver, type LogEntry } from "./overrides/driver.ts";
+import { KafkaPartitionReader } from "./partition-reader.ts";
+import { KafkaPlainProducer } from "./produce/plain-producer.ts";
+import { KafkaTxProducer } from "./produce/tx-producer.ts";
+
+export interface KafkaSecurity {
+  readonly protocol: "PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL";
+  readonly sasl?: {
+    readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+    readonly username: string;
+    readonly password: string;
+  };
+  /** PEM texts. */
+  readonly ssl?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+}
+
+export interface SocketTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly ssl: ConnectionOptions | null;
+  readonly onConnect: () => void;
+}
+export type SocketFactory = (target: SocketTarget) => Socket;
+
+export interface KafkajsOptions {
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  readonly security: KafkaSecurity;
+  readonly log: Log;
+  /** How long an admin call, a read or a plain send may go on trying; a command wants 10 s, a worker may wait longer. */
+  readonly requestDeadlineMs?: number;
+  /** For tests that break connections on purpose. */
+  readonly socketFactory?: SocketFactory;
+}
+
+const requestDeadlineMsDefault = 30_000;
+const requestTimeoutMs = 10_000;
+const connectionTimeoutMs = 3_000;
+const keepAliveMs = 60_000;
+const errorLevel = 1;
+
+/** Throws MILL_KAFKA_CLIENT when kafkajs is not the one that was tested. Nothing connects before it is used. */
+export function kafkajsPort(options: KafkajsOptions): KafkaPort {
+  const driver = loadDriver();
+  const deadlineMs = options.requestDeadlineMs ?? requestDeadlineMsDefault;
+  const settings = clusterSettings(
+    options,
+    driver.createLogger({ level: errorLevel, logCreator: () => toLog(options.log) }),
+  );
+  const open = new Set<{ close(): Promise<void> }>();
+  const cluster = (): Cluster => new Cluster(settings);
+  const keep = <T extends { close(): Promise<void> }>(client: T): T => {
+    open.add(client);
+    return client;
+  };
+  return {
+    name: "kafkajs",
+    consumer: (of): GroupConsumer => {
+      const consumer = new KafkaGroupConsumer(cluster(), of, options.log);
+      open.add({ close: () => consumer.stop() });
+      return consumer;
+    },
+    txProducer: (of): TxProducer => keep(new KafkaTxProducer(cluster(), of)),
+    producer: (): PlainProducer => keep(new KafkaPlainProducer(cluster(), deadlineMs)),
+    admin: (): AdminPort => keep(new KafkaAdmin(cluster(), deadlineMs)),
+    reader: (of): PartitionReader => keep(new KafkaPartitionReader(cluster(), of, deadlineMs)),
+    close: async () => {
+      await Promise.all([...open].map((client) => client.close()));
+      open.clear();
+    },
+  };
+}
+
+function clusterSettings(
+  options: KafkajsOptions,
+  logger: unknown,
+): Readonly<Record<string, unknown>> {
+  return {
+    logger,
+    brokers: options.brokers,
+    clientId: options.clientId,
+    socketFactory: noticingClose(options.socketFactory ?? openSocket),
+    ssl: sslOf(options.security),
+    sasl: saslOf(options.security),
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    enforceRequestTimeout: true,
+    allowAutoTopicCreation: false,
+    // Only enough to go once around the list of brokers: waiting is done here, under deadlines.
+    retry: {
+      retries: options.brokers.length,
+      initialRetryTime: 10,
+      maxRetryTime: 100,
+      multiplier: 1.5,
+    },
+  };
+}
+
+function sslOf({ protocol, ssl }: KafkaSecurity): ConnectionOptions | null {
+  return protocol === "SSL" || protocol === "SASL_SSL" ? { ...ssl } : null;
+}
+
+function saslOf({ protocol, sasl }: KafkaSecurity): object | null {
+  if (sasl === undefined || !protocol.startsWith("SASL_")) return null;
+  const { mechanism, username, password } = sasl;
+  return { mechanism: mechanism.toLowerCase(), username, password };
+}
+
+/** Without Nagle's delay: each request waits for its answer, so nothing would follow to fill a packet. */
+function openSocket({ host, port, ssl, onConnect }: SocketTarget): Socket {
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  const socket =
+    ssl === null
+      ? connectTcp({ host, port }, onConnect)
+      : connectTls({ host, port, ...servername, ...ssl }, onConnect);
+  socket.setKeepAlive(true, keepAliveMs);
+  socket.setNoDelay(true);
+  return socket;
+}
+
+/** kafkajs listens for the end of the other side only: a socket that just closes would leave requests waiting. */
+const noticingClose =
+  (factory: SocketFactory): SocketFactory =>
+  (target) => {
+    const socket = factory(target);
+    let hasEnded = false;
+    socket.once("end", () => (hasEnded = true));
+    socket.once("close", () => {
+      if (!hasEnded) socket.emit("end");
+    });
+    return socket;
+  };
+
+/** What kafkajs calls an error comes back to us as one, and is mostly tried again: no news for an operator. */
+const toLog =
+  (log: Log) =>
+  ({ namespace, log: entry }: LogEntry): void => {
+    const broker = entry.broker === undefined ? {} : { broker: entry.broker };
+    log.debug({ client: "kafkajs", part: namespace, ...broker }, entry.message);
+  };

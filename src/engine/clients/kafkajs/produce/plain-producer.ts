@@ -1,0 +1,57 @@
+// The idempotent producer without transactions: dead letters, hints, tools. A send that failed may have written some of
+// its records; the next one begins under a new producer id, so nothing of it is doubled or refused.
+import type { PlainProducer } from "../../../core/kafka.ts";
+import { translate } from "../failures.ts";
+import type { OutRecord } from "../../../core/record.ts";
+import type { Cluster } from "../cluster.ts";
+import { Sender } from "./sender.ts";
+
+export class KafkaPlainProducer implements PlainProducer {
+  readonly #cluster: Cluster;
+  readonly #deadlineMs: number;
+  #sender: Sender | null = null;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(cluster: Cluster, deadlineMs: number) {
+    this.#cluster = cluster;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  send(records: readonly OutRecord[]): Promise<void> {
+    const turn = this.#tail.then(() => this.#send(records));
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  close(): Promise<void> {
+    return this.#cluster.close();
+  }
+
+  async #send(records: readonly OutRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    this.#cluster.want(new Set(records.map((record) => record.topic)));
+    try {
+      this.#sender ??= await this.#init();
+      await this.#sender.send(records, this.#deadlineMs);
+    } catch (error) {
+      this.#sender = null;
+      throw translate(error, "send");
+    }
+  }
+
+  #init(): Promise<Sender> {
+    return this.#cluster.retry({ deadlineMs: this.#deadlineMs, what: "init producer" }, async () => {
+      const broker = await this.#cluster.anyBroker();
+      const answer = await this.#cluster.call<{ producerId: string; producerEpoch: number }>(
+        broker,
+        "InitProducerId",
+        { transactionTimeout: this.#deadlineMs },
+      );
+      return new Sender(this.#cluster, {
+        producerId: BigInt(answer.producerId),
+        epoch: answer.producerEpoch,
+        transactionalId: null,
+      });
+    });
+  }
+}

@@ -1,0 +1,150 @@
+// Sends records under one producer id, exactly once per call that resolves: partitions are fixed, a batch keeps its
+// bytes and sequence until it is acknowledged, a partition has at most one batch on its way, and nothing resolves
+// before every batch has its own acknowledgement. After a failure the sender must not be used again.
+import { MillraceError } from "../../../core/errors.ts";
+import type { OutRecord, TopicPartition } from "../../../core/record.ts";
+import type { Cluster } from "../cluster.ts";
+import { BrokerRefusal, codes, isTransientCode, translate } from "../failures.ts";
+import { encodeRecordBatch } from "../protocol/record-batch-encode.ts";
+import { produceRequest, type ProduceAnswer } from "../protocol/produce.ts";
+import { chunksOf, type PartitionQueue } from "./chunks.ts";
+
+export interface ProducerIdentity {
+  readonly producerId: bigint;
+  readonly epoch: number;
+  readonly transactionalId: string | null;
+}
+
+interface PendingBatch extends TopicPartition {
+  readonly address: string;
+  readonly count: number;
+  readonly bytes: Buffer;
+}
+
+const sequenceRange = 2 ** 31;
+/** Brokers stop waiting for replicas before our connection stops waiting for them. */
+const replicaTimeoutMs = 8_000;
+/** A topic that was just made is unknown for a moment; later than this it does not exist. */
+const unknownTopicGraceMs = 5_000;
+const pauseMs = { first: 5, max: 500, factor: 1.6 } as const;
+
+export class Sender {
+  readonly #cluster: Cluster;
+  readonly #identity: ProducerIdentity;
+  readonly #sequences = new Map<string, number>();
+  #unknownSinceMs: number | null = null;
+
+  constructor(cluster: Cluster, identity: ProducerIdentity) {
+    this.#cluster = cluster;
+    this.#identity = identity;
+  }
+
+  /** Resolves when all are acknowledged; throws ours when one is refused or the deadline passes. */
+  async send(records: readonly OutRecord[], deadlineMs: number): Promise<void> {
+    const queues = chunksOf(records);
+    const pending = new Map<string, PendingBatch>();
+    const startedAt = performance.now();
+    let waitMs: number = pauseMs.first;
+    while (queues.size > 0) {
+      this.#fill(queues, pending);
+      const failure = await this.#round(queues, pending);
+      if (failure === null) {
+        waitMs = pauseMs.first;
+        continue;
+      }
+      this.#giveUp(failure, performance.now() - startedAt, deadlineMs);
+      await this.#cluster.pause(waitMs);
+      waitMs = Math.min(waitMs * pauseMs.factor, pauseMs.max);
+      // A failure to ask is the next round's to find.
+      await this.#cluster.refresh().catch(() => undefined);
+    }
+  }
+
+  /** Encodes the head of each queue that has no batch on its way; it keeps this sequence until acknowledged. */
+  #fill(queues: ReadonlyMap<string, PartitionQueue>, pending: Map<string, PendingBatch>): void {
+    for (const [address, { topic, partition, chunks }] of queues) {
+      const head = chunks[0];
+      if (pending.has(address) || head === undefined) continue;
+      const { producerId, epoch, transactionalId } = this.#identity;
+      const bytes = encodeRecordBatch(head, {
+        producerId,
+        epoch,
+        firstSequence: this.#sequences.get(address) ?? 0,
+        isTransactional: transactionalId !== null,
+      });
+      pending.set(address, { address, topic, partition, count: head.length, bytes });
+    }
+  }
+
+  /** One Produce to each leader. Takes what was acknowledged off the queues; returns a failure worth repeating. */
+  async #round(
+    queues: Map<string, PartitionQueue>,
+    pending: Map<string, PendingBatch>,
+  ): Promise<unknown> {
+    await this.#cluster.refreshIfOld();
+    let failure: unknown = null;
+    const byLeader = new Map<number, PendingBatch[]>();
+    for (const batch of pending.values()) {
+      const leader = this.#cluster.leaderId(batch);
+      if (leader === null) failure = new BrokerRefusal(this.#cluster.whyNoLeader(batch));
+      else byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch]);
+    }
+    const produced = await Promise.allSettled(
+      [...byLeader].map(([leader, batches]) => this.#produce(leader, batches)),
+    );
+    const answers: ProduceAnswer[] = [];
+    for (const result of produced) {
+      if (result.status === "fulfilled") answers.push(...result.value);
+      else failure = result.reason;
+    }
+    for (const answer of answers) failure = this.#take(answer, queues, pending) ?? failure;
+    // What is still pending without a reason was left out of an answer.
+    if (failure === null && pending.size > 0) failure = new BrokerRefusal(codes.networkException);
+    return failure;
+  }
+
+  async #produce(leader: number, batches: readonly PendingBatch[]): Promise<ProduceAnswer[]> {
+    const broker = await this.#cluster.broker(leader);
+    const { transactionalId } = this.#identity;
+    const request = produceRequest({ transactionalId, batches, timeoutMs: replicaTimeoutMs });
+    return this.#cluster.send(broker, request);
+  }
+
+  #take(
+    answer: ProduceAnswer,
+    queues: Map<string, PartitionQueue>,
+    pending: Map<string, PendingBatch>,
+  ): unknown {
+    const address = `${answer.topic}-${String(answer.partition)}`;
+    const batch = pending.get(address);
+    const queue = queues.get(address);
+    if (batch === undefined || queue === undefined) return null;
+    const { errorCode } = answer;
+    // A duplicate is a batch whose first acknowledgement was lost.
+    if (errorCode !== 0 && errorCode !== codes.duplicateSequence) {
+      const refusal = new BrokerRefusal(errorCode);
+      if (!isTransientCode(errorCode)) throw translate(refusal, `send to ${address}`);
+      return refusal;
+    }
+    const sequence = (this.#sequences.get(address) ?? 0) + batch.count;
+    this.#sequences.set(address, sequence % sequenceRange);
+    pending.delete(address);
+    queue.chunks.shift();
+    if (queue.chunks.length === 0) queues.delete(address);
+    return null;
+  }
+
+  /** Throws when the failure is not worth another round. */
+  #giveUp(failure: unknown, elapsedMs: number, deadlineMs: number): void {
+    const isUnknown =
+      failure instanceof BrokerRefusal && failure.code === codes.unknownTopicOrPartition;
+    // A broker that has just started does not know its topics yet: only an answer that stays the same counts.
+    this.#unknownSinceMs = isUnknown ? (this.#unknownSinceMs ?? elapsedMs) : null;
+    const unknownForMs = elapsedMs - (this.#unknownSinceMs ?? elapsedMs);
+    if (unknownForMs > Math.min(unknownTopicGraceMs, deadlineMs))
+      throw new MillraceError("MILL_TOPIC_MISSING", "send to a topic or partition that is not there");
+    const translated = translate(failure, "send");
+    const isFinal = translated.disposition !== "retry" || elapsedMs > deadlineMs;
+    if (isFinal || this.#cluster.isClosed) throw translated;
+  }
+}

@@ -1,0 +1,214 @@
+// The transactional producer (KIP-98, KIP-447): one transaction at a time, in the old protocol that every supported
+// broker speaks. What is not certain is never repeated: the producer dies, and a new one of the same id fences it.
+import type {
+  GroupGeneration,
+  Progress,
+  TxProducer,
+  TxProducerOptions,
+} from "../../../core/kafka.ts";
+import { assert, DependencyError, type MillraceError } from "../../../core/errors.ts";
+import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
+import type { Cluster } from "../cluster.ts";
+import { BrokerRefusal, translate, UnknownOutcome } from "../failures.ts";
+import type { DriverBroker } from "../overrides/driver.ts";
+import { txnOffsetCommitRequest } from "../protocol/offsets.ts";
+import { Sender, type ProducerIdentity } from "./sender.ts";
+
+interface Initialized {
+  readonly identity: ProducerIdentity;
+  readonly sender: Sender;
+}
+
+/**
+ * new → init() → ready → begin() → open → commit() or abort() → ready. A failure anywhere → dead, for good.
+ * Calls of one transaction are served one after another, in the order they were made.
+ */
+export class KafkaTxProducer implements TxProducer {
+  readonly #cluster: Cluster;
+  readonly #options: TxProducerOptions;
+  #state: TxProducer["state"] = "new";
+  #initialized: Initialized | null = null;
+  #tail: Promise<unknown> = Promise.resolve();
+  #failure: MillraceError | null = null;
+  /** Partitions and groups that the coordinator knows to be in this transaction. */
+  readonly #enlisted = new Set<string>();
+
+  constructor(cluster: Cluster, options: TxProducerOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+  }
+
+  get state(): TxProducer["state"] {
+    return this.#state;
+  }
+
+  init(): Promise<void> {
+    return this.#exclusive("new", async () => {
+      const { transactionalId, timeoutMs } = this.#options;
+      const answer = await this.#atTransactionCoordinator("init", true, (broker) =>
+        this.#cluster.call<{ producerId: string; producerEpoch: number }>(
+          broker,
+          "InitProducerId",
+          { transactionalId, transactionTimeout: timeoutMs },
+        ),
+      );
+      const identity = {
+        producerId: BigInt(answer.producerId),
+        epoch: answer.producerEpoch,
+        transactionalId,
+      };
+      this.#initialized = { identity, sender: new Sender(this.#cluster, identity) };
+      this.#state = "ready";
+    });
+  }
+
+  begin(): void {
+    assert(this.#state === "ready", `begin() of a producer that is ${this.#state}`);
+    this.#enlisted.clear();
+    this.#state = "open";
+  }
+
+  send(records: readonly OutRecord[]): Promise<void> {
+    return this.#exclusive("open", async ({ sender }) => {
+      if (records.length === 0) return;
+      this.#cluster.want(new Set(records.map((record) => record.topic)));
+      await this.#enlistPartitions(records);
+      await sender.send(records, this.#options.timeoutMs);
+    });
+  }
+
+  sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
+    return this.#exclusive("open", async ({ identity }) => {
+      await this.#enlistGroup(generation.group);
+      const { transactionalId } = this.#options;
+      const { producerId, epoch } = identity;
+      const options = { transactionalId, producerId, epoch, generation, progress };
+      await this.#cluster.retry(
+        { deadlineMs: this.#options.timeoutMs, what: `progress of ${generation.group}` },
+        () =>
+          this.#cluster.atCoordinator(
+            { kind: "group", id: generation.group, isRepeatable: false },
+            async (broker) => {
+              const request = txnOffsetCommitRequest(options);
+              const answers = await this.#cluster.send(broker, request);
+              const refused = answers.find((answer) => answer.errorCode !== 0);
+              if (refused !== undefined) throw new BrokerRefusal(refused.errorCode);
+              assert(answers.length === progress.length, "progress without an answer");
+            },
+          ),
+      );
+    });
+  }
+
+  commit(): Promise<void> {
+    return this.#end(true);
+  }
+
+  abort(): Promise<void> {
+    return this.#end(false);
+  }
+
+  async close(): Promise<void> {
+    this.#state = "dead";
+    await this.#cluster.close();
+  }
+
+  #end(isCommit: boolean): Promise<void> {
+    const what = isCommit ? "commit" : "abort";
+    return this.#exclusive("open", async ({ identity }) => {
+      if (this.#enlisted.size > 0)
+        await this.#atTransactionCoordinator(what, false, (broker) =>
+          this.#cluster.call(broker, "EndTxn", {
+            ...driverIdentity(identity),
+            transactionResult: isCommit,
+          }),
+        ).catch((error: unknown) => {
+          throw isCommit ? unknownOutcome(error) : error;
+        });
+      this.#state = "ready";
+    });
+  }
+
+  async #enlistPartitions(records: readonly OutRecord[]): Promise<void> {
+    const missing = new Map<string, TopicPartition>();
+    for (const record of records) {
+      const address = addressOf(record);
+      if (!this.#enlisted.has(address)) missing.set(address, record);
+    }
+    if (missing.size === 0) return;
+    const topics = [...Map.groupBy(missing.values(), (at) => at.topic)].map(([topic, places]) => ({
+      topic,
+      partitions: places.map((at) => at.partition),
+    }));
+    await this.#atTransactionCoordinator("enlist partitions", true, (broker) =>
+      this.#cluster.call(broker, "AddPartitionsToTxn", { ...this.#driverIdentity(), topics }),
+    );
+    for (const address of missing.keys()) this.#enlisted.add(address);
+  }
+
+  async #enlistGroup(group: string): Promise<void> {
+    // No topic has a slash in its name.
+    const key = `group/${group}`;
+    if (this.#enlisted.has(key)) return;
+    await this.#atTransactionCoordinator("enlist group", false, (broker) =>
+      this.#cluster.call(broker, "AddOffsetsToTxn", { ...this.#driverIdentity(), groupId: group }),
+    );
+    this.#enlisted.add(key);
+  }
+
+  #driverIdentity(): object {
+    return driverIdentity((this.#initialized as Initialized).identity);
+  }
+
+  #atTransactionCoordinator<T>(
+    what: string,
+    isRepeatable: boolean,
+    work: (broker: DriverBroker) => Promise<T>,
+  ): Promise<T> {
+    const { transactionalId: id, timeoutMs: deadlineMs } = this.#options;
+    return this.#cluster.retry({ deadlineMs, what: `${what} (${id})` }, () =>
+      this.#cluster.atCoordinator({ kind: "transaction", id, isRepeatable }, work),
+    );
+  }
+
+  /** Serves one call at a time in the state it needs; any failure is the end of this producer. */
+  #exclusive(
+    state: TxProducer["state"],
+    work: (initialized: Initialized) => Promise<void>,
+  ): Promise<void> {
+    const turn = this.#tail.then(async () => {
+      if (this.#state === "dead") throw this.#dead();
+      assert(this.#state === state, `a producer that is ${this.#state} must be ${state} for this`);
+      try {
+        await work(this.#initialized as Initialized);
+      } catch (error) {
+        this.#state = "dead";
+        this.#failure = translate(error, `transaction of ${this.#options.transactionalId}`);
+        throw this.#failure;
+      }
+    });
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** What killed it, again; a new producer decides what became of the transaction. */
+  #dead(): MillraceError {
+    return (
+      this.#failure ?? new DependencyError("MILL_KAFKA_UNAVAILABLE", "the producer was closed")
+    );
+  }
+}
+
+const driverIdentity = (identity: ProducerIdentity): object => ({
+  transactionalId: identity.transactionalId,
+  producerId: identity.producerId.toString(),
+  producerEpoch: identity.epoch,
+});
+
+/** Only a commit whose answer was lost: a refusal says that it did not happen. */
+function unknownOutcome(error: unknown): unknown {
+  const isLost = error instanceof DependencyError && error.code === "MILL_KAFKA_UNAVAILABLE";
+  return isLost || error instanceof UnknownOutcome
+    ? new DependencyError("MILL_KAFKA_UNKNOWN_OUTCOME", "commit", { cause: error })
+    : error;
+}

@@ -1,0 +1,44 @@
+// ListOffsets v3: the first offset at or after a timestamp, or one of the two ends. Each partition answers for itself.
+import type { TopicPartition } from "../../../core/record.ts";
+import { protocolRequest, type ProtocolRequest } from "./request.ts";
+import { WireWriter } from "./wire.ts";
+
+export interface OffsetAnswer extends TopicPartition {
+  readonly errorCode: number;
+  /** Negative when no record is that young. */
+  readonly offset: bigint;
+}
+
+/** In place of a timestamp. */
+export const ends = { low: -2n, high: -1n } as const;
+
+export function listOffsetsRequest(
+  partitions: readonly TopicPartition[],
+  timestamp: bigint,
+): ProtocolRequest<OffsetAnswer[]> {
+  const byTopic = Map.groupBy(partitions, (at) => at.topic);
+  const body = new WireWriter()
+    .int32(-1)
+    // Uncommitted records count: the high watermark is wanted, not the last stable offset.
+    .int8(0)
+    .array([...byTopic], ([topic, places], writer) => {
+      writer.string(topic).array(places, (at) => writer.int32(at.partition).int64(timestamp));
+    });
+  return protocolRequest({
+    api: { key: 2, version: 3, name: "ListOffsets" },
+    body,
+    read: (reader, throttled) => {
+      throttled(reader.int32());
+      const topics = reader.array(() => {
+        const topic = reader.string() ?? "";
+        return reader.array(() => {
+          const partition = reader.int32();
+          const errorCode = reader.int16();
+          reader.int64();
+          return { topic, partition, errorCode, offset: reader.int64() };
+        });
+      });
+      return topics.flat();
+    },
+  });
+}

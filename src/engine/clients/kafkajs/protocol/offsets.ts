@@ -1,0 +1,121 @@
+// The two requests of KIP-447 that kafkajs lacks: TxnOffsetCommit v3, fenced by generation and member, and
+// OffsetFetch v7 with requireStable. Both are flexible versions: the header's tags are the first byte of the body.
+import type { CommittedOffset, GroupGeneration, Progress } from "../../../core/kafka.ts";
+import type { TopicPartition } from "../../../core/record.ts";
+import { protocolRequest, type ProtocolRequest } from "./request.ts";
+import { WireWriter, type WireReader } from "./wire.ts";
+
+export interface TxnOffsetCommitOptions {
+  readonly transactionalId: string;
+  readonly producerId: bigint;
+  readonly epoch: number;
+  /** As captured when the batch was read. */
+  readonly generation: GroupGeneration;
+  readonly progress: readonly Progress[];
+}
+
+export interface PartitionAnswer extends TopicPartition {
+  readonly errorCode: number;
+}
+
+export function txnOffsetCommitRequest(
+  options: TxnOffsetCommitOptions,
+): ProtocolRequest<PartitionAnswer[]> {
+  const { generation, progress } = options;
+  const byTopic = Map.groupBy(progress, (entry) => entry.topic);
+  const body = new WireWriter()
+    .noTags()
+    .compactString(options.transactionalId)
+    .compactString(generation.group)
+    .int64(options.producerId)
+    .int16(options.epoch)
+    .int32(generation.generationId)
+    .compactString(generation.memberId)
+    .compactString(null)
+    .compactArray([...byTopic], ([topic, entries], writer) => {
+      writer.compactString(topic).compactArray(entries, (entry) => {
+        writer.int32(entry.partition).int64(entry.nextOffset).int32(-1);
+        writer.compactString(entry.metadata).noTags();
+      });
+      writer.noTags();
+    })
+    .noTags();
+  return protocolRequest({
+    api: { key: 28, version: 3, name: "TxnOffsetCommit" },
+    body,
+    read: (reader, throttled) => {
+      reader.skipTags();
+      throttled(reader.int32());
+      return readTopics(reader, (topic) => {
+        const answer = { topic, partition: reader.int32(), errorCode: reader.int16() };
+        reader.skipTags();
+        return answer;
+      });
+    },
+  });
+}
+
+export interface OffsetFetchOptions {
+  readonly group: string;
+  readonly partitions: readonly TopicPartition[];
+  readonly isStable: boolean;
+}
+
+export interface OffsetFetchAnswer {
+  readonly errorCode: number;
+  readonly offsets: readonly (CommittedOffset & { readonly errorCode: number })[];
+}
+
+export function offsetFetchRequest(
+  options: OffsetFetchOptions,
+): ProtocolRequest<OffsetFetchAnswer> {
+  const byTopic = Map.groupBy(options.partitions, (at) => at.topic);
+  const body = new WireWriter()
+    .noTags()
+    .compactString(options.group)
+    .compactArray([...byTopic], ([topic, partitions], writer) => {
+      writer.compactString(topic);
+      writer.compactArray(partitions, (at) => writer.int32(at.partition)).noTags();
+    })
+    .int8(options.isStable ? 1 : 0)
+    .noTags();
+  return protocolRequest({
+    api: { key: 9, version: 7, name: "OffsetFetch" },
+    body,
+    read: (reader, throttled) => {
+      reader.skipTags();
+      throttled(reader.int32());
+      const offsets = readTopics(reader, (topic) => readOffset(reader, topic));
+      return { errorCode: reader.int16(), offsets };
+    },
+  });
+}
+
+function readOffset(
+  reader: WireReader,
+  topic: string,
+): CommittedOffset & { readonly errorCode: number } {
+  const partition = reader.int32();
+  const nextOffset = reader.int64();
+  reader.int32();
+  const metadata = reader.compactString() ?? "";
+  const errorCode = reader.int16();
+  reader.skipTags();
+  return {
+    topic,
+    partition,
+    nextOffset: nextOffset < 0n ? null : nextOffset,
+    metadata,
+    errorCode,
+  };
+}
+
+function readTopics<T>(reader: WireReader, partition: (topic: string) => T): T[] {
+  const topics = reader.compactArray(() => {
+    const topic = reader.compactString() ?? "";
+    const partitions = reader.compactArray(() => partition(topic));
+    reader.skipTags();
+    return partitions;
+  });
+  return topics.flat();
+}

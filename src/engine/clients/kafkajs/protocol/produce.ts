@@ -1,0 +1,55 @@
+// Produce v7, acks from all in-sync replicas. Each partition answers for itself: no error of one hides another's.
+import type { TopicPartition } from "../../../core/record.ts";
+import { protocolRequest, type ProtocolRequest } from "./request.ts";
+import { WireWriter } from "./wire.ts";
+
+export interface ProducedBatch extends TopicPartition {
+  /** An encoded record batch. */
+  readonly bytes: Buffer;
+}
+
+export interface ProduceOptions {
+  readonly transactionalId: string | null;
+  readonly batches: readonly ProducedBatch[];
+  readonly timeoutMs: number;
+}
+
+export interface ProduceAnswer extends TopicPartition {
+  readonly errorCode: number;
+}
+
+const api = { key: 0, version: 7, name: "Produce" } as const;
+const allReplicas = -1;
+
+export function produceRequest(options: ProduceOptions): ProtocolRequest<ProduceAnswer[]> {
+  const byTopic = Map.groupBy(options.batches, (batch) => batch.topic);
+  const bytes = options.batches.reduce((sum, batch) => sum + batch.bytes.length + 64, 512);
+  const body = new WireWriter(bytes)
+    .string(options.transactionalId)
+    .int16(allReplicas)
+    .int32(options.timeoutMs)
+    .array([...byTopic], ([topic, batches], writer) => {
+      writer.string(topic).array(batches, (batch) => {
+        writer.int32(batch.partition).bytes(batch.bytes);
+      });
+    });
+  return protocolRequest({
+    api,
+    body,
+    read: (reader, throttled) => {
+      const answers = reader.array(() => {
+        const topic = reader.string() ?? "";
+        return reader.array(() => {
+          const partition = reader.int32();
+          const errorCode = reader.int16();
+          // Base offset, log append time and log start offset: nothing is decided by them.
+          reader.at += 24;
+          return { topic, partition, errorCode };
+        });
+      });
+      throttled(reader.int32());
+      return answers.flat();
+    },
+    waitMs: options.timeoutMs,
+  });
+}

@@ -1,0 +1,54 @@
+// A request of ours in the form that kafkajs' connections send: key, version, encoded body, and a reader of the answer.
+import { WireReader, type WireWriter } from "./wire.ts";
+
+export interface ProtocolRequest<T> {
+  readonly request: {
+    readonly apiKey: number;
+    readonly apiVersion: number;
+    readonly apiName: string;
+    encode(): Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>;
+  };
+  readonly response: {
+    decode(payload: Buffer): Promise<Decoded<T>>;
+    parse(decoded: Decoded<T>): Promise<T>;
+  };
+  readonly requestTimeout?: number;
+  readonly logResponseError?: boolean;
+}
+
+/** The throttle time is read by kafkajs, which then holds back what follows (KIP-219). */
+interface Decoded<T> {
+  readonly value: T;
+  readonly clientSideThrottleTime: number;
+}
+
+export interface RequestOptions<T> {
+  readonly api: { readonly key: number; readonly version: number; readonly name: string };
+  readonly body: WireWriter;
+  /** May use `throttled` to hand over the throttle time. */
+  readonly read: (reader: WireReader, throttled: (ms: number) => void) => T;
+  /** How long the broker may take, where that is more than the connection's own limit. */
+  readonly waitMs?: number;
+}
+
+/** Makes a request; nothing is read before the answer is there. */
+export function protocolRequest<T>(options: RequestOptions<T>): ProtocolRequest<T> {
+  const { api, body, read, waitMs } = options;
+  return {
+    request: {
+      apiKey: api.key,
+      apiVersion: api.version,
+      apiName: api.name,
+      encode: () => Promise.resolve({ buf: body.written, buffer: body.written }),
+    },
+    response: {
+      decode: (payload) => {
+        let clientSideThrottleTime = 0;
+        const value = read(new WireReader(payload), (ms) => (clientSideThrottleTime = ms));
+        return Promise.resolve({ value, clientSideThrottleTime });
+      },
+      parse: (decoded) => Promise.resolve(decoded.value),
+    },
+    ...(waitMs === undefined ? {} : { requestTimeout: waitMs }),
+  };
+}

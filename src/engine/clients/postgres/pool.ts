@@ -1,0 +1,218 @@
+// Connections to Postgres: a bounded pool, every session with the same limits and search path, never a standby.
+// Promises that a transaction is committed, rolled back, or reported as unknown. Says nothing about tables.
+import pg from "pg";
+import { assert, ConfigError } from "../../core/errors.ts";
+import { CommitUnknownError, PostgresError, translate, unavailable } from "./fault.ts";
+
+export interface PostgresPoolOptions {
+  /** postgres://user:password@host:port/database?sslmode=…, as libpq has it. */
+  readonly url: string;
+  readonly applicationName?: string;
+  readonly connectionsMax?: number;
+  readonly connectTimeoutMs?: number;
+  readonly statementTimeoutMs?: number;
+  readonly lockTimeoutMs?: number;
+}
+
+export interface QueryResult<R> {
+  readonly rows: readonly R[];
+  /** Rows returned or changed. */
+  readonly count: number;
+}
+
+/** One connection inside one transaction. */
+export interface PostgresSession {
+  query<R>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+}
+
+export interface PostgresPool extends PostgresSession {
+  /** host:port/database, for messages. */
+  readonly address: string;
+  /**
+   * Runs `work` in a READ COMMITTED transaction with immediate constraints. Throws what `work` threw after a rollback, or
+   * CommitUnknownError when the reply to COMMIT was lost.
+   */
+  transaction<R>(work: (session: PostgresSession) => Promise<R>): Promise<R>;
+  close(): Promise<void>;
+}
+
+/** Parameters reach the server as texts: what is not a string, a Buffer or null has been encoded before. */
+export function postgresPool(options: PostgresPoolOptions): PostgresPool {
+  return new DriverPool(options);
+}
+
+const defaults = {
+  applicationName: "millrace",
+  connectionsMax: 4,
+  connectTimeoutMs: 5_000,
+  statementTimeoutMs: 30_000,
+  lockTimeoutMs: 10_000,
+};
+/** The server ends a statement itself; only a silent network needs the driver's own limit. */
+const SILENCE_MARGIN_MS = 5_000;
+
+class DriverPool implements PostgresPool {
+  readonly address: string;
+  readonly #pool: pg.Pool;
+
+  constructor(given: PostgresPoolOptions) {
+    const options = { ...defaults, ...given };
+    this.address = addressOfUrl(options.url);
+    this.#pool = new pg.Pool({
+      connectionString: options.url,
+      application_name: options.applicationName,
+      max: options.connectionsMax,
+      connectionTimeoutMillis: options.connectTimeoutMs,
+      query_timeout: options.statementTimeoutMs + SILENCE_MARGIN_MS,
+      keepAlive: true,
+      // pg-pool awaits a promise here, although its type says void.
+      onConnect: (client) => prepareSession(client, options, this.address) as unknown as void,
+    });
+    // An idle connection that breaks is replaced at the next use, which reports what is wrong then.
+    this.#pool.on("error", ignore);
+  }
+
+  async query<R>(text: string, values: readonly unknown[] = []): Promise<QueryResult<R>> {
+    return this.#withClient((client) => run<R>(client, text, values));
+  }
+
+  async transaction<R>(work: (session: PostgresSession) => Promise<R>): Promise<R> {
+    return this.#withClient(async (client) => {
+      const session: PostgresSession = {
+        query: async (text, values = []) => {
+          try {
+            return await run(client, text, values);
+          } catch (error) {
+            throw translate(error, this.address);
+          }
+        },
+      };
+      await client.query(BEGIN);
+      const result = await work(session);
+      await this.#commit(client);
+      return result;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #commit(client: pg.PoolClient): Promise<void> {
+    try {
+      const { command } = await client.query("COMMIT");
+      assert(
+        command === "COMMIT",
+        "a transaction was committed after one of its statements failed",
+      );
+    } catch (error) {
+      const fault = translate(error, this.address);
+      // Class 40 is the server's own word that nothing was committed; every other interruption is not.
+      if (
+        fault instanceof PostgresError &&
+        fault.facts.fault === "transient" &&
+        !isRolledBack(fault)
+      )
+        throw unknownOutcome(fault, this.address);
+      throw fault;
+    }
+  }
+
+  async #withClient<R>(work: (client: pg.PoolClient) => Promise<R>): Promise<R> {
+    let client: pg.PoolClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      throw translate(error, this.address);
+    }
+    // Without a listener a connection that breaks between two statements would end the process.
+    client.on("error", ignore);
+    try {
+      const result = await work(client);
+      client.off("error", ignore);
+      client.release();
+      return result;
+    } catch (error) {
+      const fault = translate(error, this.address);
+      const isReusable = await rollback(client, fault);
+      client.off("error", ignore);
+      client.release(!isReusable);
+      throw fault;
+    }
+  }
+}
+
+// A deferred foreign key would be checked at COMMIT, where no row can be named.
+const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE";
+
+const ignore = (): void => undefined;
+
+const isRolledBack = ({ facts }: PostgresError): boolean =>
+  facts.sqlState?.startsWith("40") ?? false;
+
+const unknownOutcome = ({ facts }: PostgresError, address: string): CommitUnknownError =>
+  new CommitUnknownError(
+    "MILL_POSTGRES_UNAVAILABLE",
+    { ...facts, detail: `the reply to COMMIT was lost (${facts.detail})` },
+    address,
+  );
+
+async function run<R>(
+  client: pg.ClientBase,
+  text: string,
+  values: readonly unknown[],
+): Promise<QueryResult<R>> {
+  const { rows, rowCount } = await client.query(text, [...values]);
+  return { rows: rows as R[], count: rowCount ?? 0 };
+}
+
+/** False: the connection must be thrown away (it is broken, or its server has become read-only). */
+async function rollback(client: pg.PoolClient, fault: unknown): Promise<boolean> {
+  // 40, 55 and 57014 leave the connection whole; after anything else a new one may find another server.
+  if (fault instanceof PostgresError && fault.facts.fault === "transient")
+    if (!/^(40|55|57014)/.test(fault.facts.sqlState ?? "")) return false;
+  try {
+    await client.query("ROLLBACK");
+    return true;
+  } catch {
+    // The first error is the one to tell.
+    return false;
+  }
+}
+
+const SEARCH_PATH = "pg_catalog, public, pg_temp";
+
+async function prepareSession(
+  client: pg.ClientBase,
+  limits: { readonly statementTimeoutMs: number; readonly lockTimeoutMs: number },
+  address: string,
+): Promise<void> {
+  const settings = {
+    search_path: SEARCH_PATH,
+    statement_timeout: String(limits.statementTimeoutMs),
+    lock_timeout: String(limits.lockTimeoutMs),
+    idle_in_transaction_session_timeout: String(2 * limits.statementTimeoutMs),
+    standard_conforming_strings: "on",
+    client_encoding: "UTF8",
+  };
+  const pairs = Object.entries(settings).flat();
+  const calls = Object.keys(settings).map(
+    (_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, false)`,
+  );
+  const { rows } = await client.query<{ standby: boolean }>(
+    `SELECT pg_is_in_recovery() AS standby, ${calls.join(", ")}`,
+    pairs,
+  );
+  // Progress on a standby may be old: always the primary.
+  if (rows[0]?.standby !== false) throw unavailable("it is a standby", address);
+}
+
+function addressOfUrl(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (parsed === null || !/^postgres(ql)?:$/.test(parsed.protocol))
+    throw new ConfigError(
+      "MILL_CONFIG_INVALID",
+      "DATABASE_URL: expected postgres://user:password@host:port/database",
+    );
+  return `${parsed.hostname}:${parsed.port || "5432"}${parsed.pathname}`;
+}

@@ -1,0 +1,181 @@
+// Reads an Avro schema: resolves names and namespaces, finds mistakes and names their place.
+// Defaults of fields are not checked here; avsc does that when a codec is compiled.
+import {
+  branchNameOf,
+  bucketOf,
+  isPrimitive,
+  logicalOf,
+  type AvroShape,
+  type Bucket,
+  type Definition,
+  type EnumShape,
+  type FieldShape,
+  type RecordShape,
+  type UnionShape,
+} from "./avro-shape.ts";
+import { ConfigError } from "./errors.ts";
+import type { AvroSchema } from "./schema.ts";
+
+/** Parses a schema; throws ConfigError MILL_SCHEMA_INVALID naming the place. */
+export function parseAvro(schema: AvroSchema): AvroShape {
+  return new Parser().shapeOf(schema, { namespace: "", path: "" });
+}
+
+interface Place {
+  readonly namespace: string;
+  /** Field names from the root, for messages. */
+  readonly path: string;
+}
+
+class Parser {
+  readonly #named = new Map<string, AvroShape>();
+
+  shapeOf(schema: unknown, place: Place): AvroShape {
+    if (typeof schema === "string") return this.#reference(schema, place);
+    if (Array.isArray(schema)) return this.#union(schema, place);
+    if (typeof schema !== "object" || schema === null)
+      throw invalid(place, "a schema is a text, a list or an object");
+    return this.#defined(schema as Definition, place);
+  }
+
+  #defined(definition: Definition, place: Place): AvroShape {
+    const { type } = definition;
+    if (typeof type !== "string") return this.shapeOf(type, place);
+    switch (type) {
+      case "record":
+        return this.#record(definition, place);
+      case "enum":
+        return this.#enum(definition, place);
+      case "fixed":
+        return this.#fixed(definition, place);
+      case "array":
+        return { kind: "array", items: this.shapeOf(definition["items"], below(place, "[]")) };
+      case "map":
+        return { kind: "map", values: this.shapeOf(definition["values"], below(place, "{}")) };
+      default:
+        return isPrimitive(type)
+          ? { kind: type, logical: logicalOf(definition, type, null) }
+          : this.#reference(type, place);
+    }
+  }
+
+  #reference(name: string, place: Place): AvroShape {
+    if (isPrimitive(name)) return { kind: name, logical: null };
+    const shape = this.#named.get(qualified(name, place.namespace)) ?? this.#named.get(name);
+    if (shape === undefined) throw invalid(place, `there is no type ${quoted(name)}`);
+    return shape;
+  }
+
+  #union(schemas: readonly unknown[], place: Place): UnionShape {
+    const branches = schemas.map((schema) => this.shapeOf(schema, place));
+    const names = branches.map(branchNameOf);
+    if (branches.length === 0) throw invalid(place, "a union needs a branch");
+    if (branches.some((branch) => branch.kind === "union"))
+      throw invalid(place, "a union directly inside a union");
+    if (new Set(names).size < names.length)
+      throw invalid(place, "a union names the same type twice");
+    const used = branches.map(bucketOfShape);
+    return { kind: "union", branches, wrapped: new Set(used).size < used.length };
+  }
+
+  #record(definition: Definition, place: Place): RecordShape {
+    const named = this.#name(definition, place);
+    const fields: FieldShape[] = [];
+    const record: RecordShape = { kind: "record", ...named.common, fields };
+    this.#named.set(record.name, record);
+    if (!Array.isArray(definition["fields"])) throw invalid(place, "a record needs fields");
+    for (const field of definition["fields"] as readonly unknown[]) {
+      const next = this.#field(field, { namespace: named.namespace, path: place.path });
+      if (fields.some((other) => other.name === next.name))
+        throw invalid(place, `the field ${quoted(next.name)} is there twice`);
+      fields.push(next);
+    }
+    return record;
+  }
+
+  #field(definition: unknown, place: Place): FieldShape {
+    const field = (typeof definition === "object" ? definition : null) as Definition | null;
+    const name = field?.["name"];
+    if (field === null || typeof name !== "string" || !isName(name))
+      throw invalid(place, "a field needs a name of letters, digits and _");
+    const at = below(place, name);
+    // Assigning to it would replace the object's prototype.
+    if (name === "__proto__") throw invalid(at, "a field cannot have this name");
+    return {
+      name,
+      doc: textOf(field["doc"]),
+      aliases: namesOf(field["aliases"]),
+      hasDefault: field["default"] !== undefined,
+      shape: this.shapeOf(field["type"], at),
+    };
+  }
+
+  #enum(definition: Definition, place: Place): EnumShape {
+    const { common } = this.#name(definition, place);
+    const symbols = definition["symbols"];
+    if (!Array.isArray(symbols) || symbols.length === 0 || !symbols.every(isName))
+      throw invalid(place, "an enum needs symbols of letters, digits and _");
+    const fallback = textOf(definition["default"]);
+    if (fallback !== null && !symbols.includes(fallback))
+      throw invalid(place, "the default of an enum must be one of its symbols");
+    const shape: EnumShape = { kind: "enum", ...common, symbols, default: fallback };
+    this.#named.set(shape.name, shape);
+    return shape;
+  }
+
+  #fixed(definition: Definition, place: Place): AvroShape {
+    const { common } = this.#name(definition, place);
+    const size = definition["size"];
+    if (typeof size !== "number" || !Number.isInteger(size) || size < 0)
+      throw invalid(place, "a fixed needs a size");
+    const logical = logicalOf(definition, "fixed", size);
+    const shape: AvroShape = {
+      kind: "fixed",
+      name: common.name,
+      aliases: common.aliases,
+      size,
+      logical,
+    };
+    this.#named.set(shape.name, shape);
+    return shape;
+  }
+
+  #name(definition: Definition, place: Place): NamedParts {
+    const name = textOf(definition["name"]);
+    if (name === null || !name.split(".").every(isName))
+      throw invalid(place, "a named type needs a name of letters, digits and _");
+    const own = textOf(definition["namespace"]);
+    const full = qualified(name, own ?? place.namespace);
+    if (this.#named.has(full)) throw invalid(place, `the type ${quoted(full)} is there twice`);
+    const namespace = full.split(".").slice(0, -1).join(".");
+    const aliases = namesOf(definition["aliases"]).map((alias) => qualified(alias, namespace));
+    return { namespace, common: { name: full, doc: textOf(definition["doc"]), aliases } };
+  }
+}
+
+const bucketOfShape = (shape: AvroShape): Bucket =>
+  bucketOf(shape.kind, "logical" in shape ? (shape.logical?.kind ?? null) : null);
+
+interface NamedParts {
+  readonly namespace: string;
+  readonly common: {
+    readonly name: string;
+    readonly doc: string | null;
+    readonly aliases: readonly string[];
+  };
+}
+
+const isName = (text: unknown): boolean =>
+  typeof text === "string" && /^[A-Za-z_][A-Za-z0-9_]*$/.test(text);
+const quoted = (name: string): string => JSON.stringify(name);
+const textOf = (value: unknown): string | null => (typeof value === "string" ? value : null);
+const namesOf = (value: unknown): readonly string[] =>
+  Array.isArray(value) ? value.filter((name): name is string => typeof name === "string") : [];
+const qualified = (name: string, namespace: string): string =>
+  name.includes(".") || namespace === "" ? name : `${namespace}.${name}`;
+const below = (place: Place, name: string): Place => ({
+  ...place,
+  path: place.path === "" ? name : `${place.path}.${name}`,
+});
+const invalid = (place: Place, what: string): ConfigError =>
+  new ConfigError("MILL_SCHEMA_INVALID", place.path === "" ? what : `${place.path}: ${what}`);

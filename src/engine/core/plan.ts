@@ -1,0 +1,93 @@
+// A plan: a pipeline after building, as frozen data. Parts are cut at repartition topics and at table sinks;
+// one part is one consumer group, and a task is one part on one partition.
+import type { SchemaFormat } from "./schema.ts";
+import type { GroupId, RecordContext, TopicName } from "./record.ts";
+
+type Fn<R> = (value: unknown, record: RecordContext) => R;
+
+/** What became of a rule that does not hold. */
+export type Otherwise = "log" | "drop" | "dead-letter" | "halt";
+
+/** A topic as the engine sees it, user's or internal. */
+export interface PlanTopic {
+  readonly name: TopicName;
+  readonly key: SchemaFormat;
+  readonly value: SchemaFormat;
+  readonly partitions: number;
+  readonly timestamp: ((value: unknown) => number) | null;
+  /** Internal topics are made by `topics apply` and belong to one pipeline. */
+  readonly internal: "repartition" | "sink" | null;
+  /** Topic configuration, as Kafka names it. */
+  readonly config: Readonly<Record<string, string>>;
+  /** Fields that are personal data; tools mask them. */
+  readonly personalData: readonly string[];
+}
+
+/** A table as the engine sees it; `define/table.ts` has its full declaration. */
+export interface PlanTable {
+  readonly name: string;
+  readonly declaration: unknown;
+}
+
+export type Operation =
+  | { readonly kind: "source"; readonly topic: PlanTopic }
+  | { readonly kind: "map"; readonly fn: Fn<unknown> }
+  | { readonly kind: "flat-map"; readonly fn: Fn<Iterable<unknown>> }
+  | { readonly kind: "filter"; readonly test: Fn<boolean> }
+  | { readonly kind: "peek"; readonly fn: Fn<void> }
+  | {
+      readonly kind: "expect";
+      readonly test: Fn<boolean>;
+      readonly otherwise: Otherwise;
+      readonly dimension: string | null;
+    }
+  /** First match wins; the arm behind the last test takes the rest. Arms are the nodes that follow. */
+  | { readonly kind: "branch"; readonly tests: readonly Fn<boolean>[] }
+  | { readonly kind: "arm"; readonly index: number; readonly label: string }
+  | { readonly kind: "merge" }
+  | { readonly kind: "repartition"; readonly key: Fn<unknown>; readonly topic: PlanTopic }
+  /** Carries a stream as it is into a table's own part. */
+  | { readonly kind: "forward"; readonly topic: PlanTopic }
+  | { readonly kind: "to"; readonly topic: PlanTopic }
+  | { readonly kind: "upsert"; readonly table: PlanTable };
+
+export interface PlanNode {
+  readonly id: number;
+  /** Operator name; sources and sinks are named by their topic or table. */
+  readonly name: string;
+  readonly operation: Operation;
+  readonly inputs: readonly number[];
+  /** Where it was declared: file:line. */
+  readonly site: string;
+}
+
+export interface Part {
+  readonly name: string;
+  readonly kind: "stream" | "sink";
+  readonly group: GroupId;
+  /** Inputs stand before what they feed. */
+  readonly nodes: readonly PlanNode[];
+  readonly sources: readonly PlanTopic[];
+  readonly partitions: number;
+  /** Set in sink parts. */
+  readonly table: PlanTable | null;
+}
+
+export interface PlanOptions {
+  readonly start: "earliest" | "latest" | number;
+  readonly onError: "dead-letter" | "halt";
+}
+
+export interface Plan {
+  readonly pipeline: string;
+  readonly namespace: string;
+  /** SHA-256 of the plan, 12 hex digits: names the version in letters and logs. */
+  readonly version: string;
+  readonly options: PlanOptions;
+  readonly parts: readonly Part[];
+  /** Every topic of the pipeline, internal ones included. */
+  readonly topics: readonly PlanTopic[];
+  readonly tables: readonly PlanTable[];
+  readonly deadLetters: TopicName;
+  readonly meta: TopicName;
+}

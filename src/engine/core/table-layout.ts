@@ -1,0 +1,186 @@
+// A declared table as Postgres has it: columns in the order of the row's schema, key, version, and the columns that we
+// add. Pure; the one place that decides names and types, for provisioning, sinks and in-memory tables alike.
+import { canonicalType, fieldTypeOf, type ColumnType, type NamedTypes } from "./column-type.ts";
+import { ConfigError, ConfigErrors, type MillraceError } from "./errors.ts";
+import type { ErrorCode } from "./error-table.ts";
+import { isIdentifier, quoted, snakeCase } from "./identifier.ts";
+import type { AvroSchema, SchemaFormat } from "./schema.ts";
+
+/** What a layout needs of a declared table; `postgresTable()` makes it. */
+export interface TableSpec {
+  readonly name: string;
+  readonly schema: string;
+  readonly row: { readonly format: SchemaFormat };
+  readonly key: readonly string[];
+  readonly version: string | null;
+  readonly columns: Readonly<Record<string, ColumnSpec>>;
+  readonly indexes: readonly (readonly string[])[];
+  readonly personalData: readonly string[];
+  readonly description: string | null;
+}
+interface ColumnSpec {
+  readonly name?: string;
+  readonly type?: string;
+  readonly default?: string;
+  readonly check?: string;
+  readonly omit?: boolean;
+}
+
+export interface Column {
+  /** The field of the row's schema. */
+  readonly field: string;
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+  /** SQL expressions. */
+  readonly default: string | null;
+  readonly check: string | null;
+  readonly comment: string | null;
+}
+
+export interface TableLayout {
+  /** `schema.name`, for messages. */
+  readonly label: string;
+  /** The quoted name, for SQL. */
+  readonly target: string;
+  readonly schema: string;
+  readonly name: string;
+  /** One per field that has a column: the order of `SinkRow.values`. */
+  readonly columns: readonly Column[];
+  /** Positions in `columns`. */
+  readonly key: readonly number[];
+  /** Position in `columns`; null: the record's event time, in `source_timestamp`. */
+  readonly version: number | null;
+  /** Column names of each index. */
+  readonly indexes: readonly (readonly string[])[];
+  readonly description: string | null;
+}
+
+/** Columns that we add to every table. */
+export const addedColumns = {
+  topic: "source_topic",
+  partition: "source_partition",
+  /** -1 in rows that are declared, not read from a topic. */
+  offset: "source_offset",
+  processedAt: "processed_at",
+  /** Only in a table without a version of its own, where it is the version. */
+  timestamp: "source_timestamp",
+} as const;
+
+const RESERVED: ReadonlySet<string> = new Set([
+  ...Object.values(addedColumns),
+  ...["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"],
+]);
+/** Types whose equality is the same here and in Postgres. */
+const KEY_TYPES =
+  /^(text|uuid|boolean|integer|bigint|smallint|date|bytea|numeric|timestamp|time)\b/;
+/** Types whose order is the same here and in Postgres; texts compare by bytes (COLLATE "C"). */
+const VERSION_TYPES = /^(text|integer|bigint|smallint|date|numeric|timestamp)\b/;
+
+/** Throws ConfigErrors with everything that is wrong with the declaration. */
+export function layoutOf(spec: TableSpec): TableLayout {
+  const problems: MillraceError[] = [];
+  const refuse = (detail: string, code: ErrorCode = "MILL_BUILD_OPTION"): void => {
+    problems.push(new ConfigError(code, `table "${spec.name.slice(0, 60)}": ${detail}`));
+  };
+  const columns = columnsOf(spec, refuse);
+  const position = (field: string): number => columns.findIndex((c) => c.field === field);
+  checkNames(spec, columns, refuse);
+  checkOrderingColumns(spec, columns, refuse);
+  for (const field of [...spec.indexes.flat(), ...Object.keys(spec.columns), ...spec.personalData])
+    if (!fieldsOf(spec.row.format).some(({ name }) => name === field.split(".")[0]))
+      refuse(`"${field}" is no field of the row`);
+  if (problems.length > 0) throw new ConfigErrors(problems);
+  return {
+    label: `${spec.schema}.${spec.name}`,
+    target: `${quoted(spec.schema)}.${quoted(spec.name)}`,
+    schema: spec.schema,
+    name: spec.name,
+    columns,
+    key: spec.key.map(position),
+    version: spec.version === null ? null : position(spec.version),
+    indexes: spec.indexes.map((fields) => fields.map((f) => columns[position(f)]?.name ?? f)),
+    description: spec.description,
+  };
+}
+
+type Refuse = (detail: string, code?: ErrorCode) => void;
+interface AvroField {
+  readonly name: string;
+  readonly type: AvroSchema;
+  readonly doc?: string;
+}
+
+function fieldsOf(format: SchemaFormat): readonly AvroField[] {
+  if (format.kind !== "avro" || typeof format.schema !== "object") return [];
+  const { fields } = format.schema as { readonly fields?: readonly AvroField[] };
+  return fields ?? [];
+}
+
+function columnsOf(spec: TableSpec, refuse: Refuse): Column[] {
+  const fields = fieldsOf(spec.row.format);
+  if (fields.length === 0) refuse("the row must be an Avro record with fields");
+  const named: NamedTypes = new Map();
+  const columns: Column[] = [];
+  for (const field of fields) {
+    const found = fieldTypeOf(field.type, named);
+    const options = spec.columns[field.name] ?? {};
+    if (options.omit === true) continue;
+    if (found === null) refuse(`field "${field.name}" has an Avro type without a column type`);
+    else columns.push(columnOf(field, found, { options, spec, refuse }));
+  }
+  return columns;
+}
+
+function columnOf(
+  field: AvroField,
+  found: { readonly type: ColumnType; readonly nullable: boolean },
+  { options, spec, refuse }: { options: ColumnSpec; spec: TableSpec; refuse: Refuse },
+): Column {
+  const written = options.type === undefined ? found.type.sql : canonicalType(options.type);
+  if (written === null) refuse(`column of "${field.name}": type "${String(options.type)}" is none`);
+  const isPersonal = spec.personalData.some((path) => path.split(".")[0] === field.name);
+  const comment = [field.doc, isPersonal ? "Personal data." : undefined].filter(Boolean).join(" ");
+  return {
+    field: field.name,
+    name: options.name ?? snakeCase(field.name),
+    type: { ...found.type, sql: written ?? found.type.sql },
+    nullable: found.nullable,
+    default: options.default ?? null,
+    check: options.check ?? null,
+    comment: comment === "" ? null : comment,
+  };
+}
+
+function checkNames(spec: TableSpec, columns: readonly Column[], refuse: Refuse): void {
+  const names = [spec.name, spec.schema, ...columns.map((c) => c.name)];
+  for (const name of names.filter((n) => !isIdentifier(n)))
+    refuse(
+      `${JSON.stringify(name.slice(0, 60))}: expected snake_case of at most 60 characters`,
+      "MILL_BUILD_NAME_INVALID",
+    );
+  const seen = new Set<string>();
+  for (const { name } of columns) {
+    if (RESERVED.has(name)) refuse(`column "${name}" is one of ours or of Postgres; rename it`);
+    if (seen.has(name)) refuse(`two fields would be column "${name}"`);
+    seen.add(name);
+  }
+}
+
+function checkOrderingColumns(spec: TableSpec, columns: readonly Column[], refuse: Refuse): void {
+  if (spec.key.length === 0) refuse("the key must name at least one field");
+  const check = (field: string, role: string, types: RegExp): void => {
+    const column = columns.find((c) => c.field === field);
+    if (column === undefined) return refuse(`${role} "${field}" is no field with a column`);
+    if (column.nullable) refuse(`${role} "${field}" must not be null`);
+    if (!types.test(column.type.sql))
+      refuse(`${role} "${field}": a column of type ${column.type.sql} cannot be one`);
+  };
+  for (const field of spec.key) check(field, "key", KEY_TYPES);
+  if (spec.version === null) return;
+  check(spec.version, "version", VERSION_TYPES);
+  const version = columns.find((c) => c.field === spec.version);
+  // A text in a column of numbers or instants has several spellings of one value.
+  if (version?.type.encoding === "text" && /^numeric|with time zone$/.test(version.type.sql))
+    refuse(`version "${spec.version}": a text cannot be compared as ${version.type.sql}`);
+}

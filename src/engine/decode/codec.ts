@@ -1,0 +1,33 @@
+// The room's door: a format in, a codec out. Pure: writers' schemas are handed in, and fetched by the runtime.
+import type { Codec, CodecOptions, SchemaFormat } from "../core/schema.ts";
+import { avroCodec } from "./avro.ts";
+import { jsonCodec } from "./json.ts";
+import { primitiveCodec } from "./primitive.ts";
+import { taggedJsonCodec } from "./tagged-json.ts";
+
+/** Compiles a format; throws ConfigError MILL_SCHEMA_INVALID for an Avro schema that cannot be used. */
+export function compileCodec(format: SchemaFormat, options: CodecOptions): Codec {
+  switch (format.kind) {
+    case "avro":
+      return avroCodec(format.name, format.schema, options);
+    case "json":
+      return jsonCodec(format.validator, options.where);
+    case "string":
+    case "bytes":
+    case "long":
+      return primitiveCodec(format.kind, options.where);
+    case "tagged-json":
+      return taggedJsonCodec(options.where);
+    case "nullable":
+      return nullable(compileCodec(format.of, options));
+  }
+}
+
+/** Null stands for null bytes, both ways; everything else is the inner codec's. */
+function nullable(inner: Codec): Codec {
+  return {
+    encode: (value) => (value === null ? null : inner.encode(value)),
+    decode: (bytes) => (bytes === null ? null : inner.decode(bytes)),
+    unknownId: (bytes) => inner.unknownId(bytes),
+  };
+}

@@ -1,0 +1,146 @@
+// JSON, strictly: UTF-8 without byte order mark, bounded depth, no number that would be rounded, no key that replaces a
+// prototype. The topic's validator has the last word on reading.
+import { isUtf8 } from "node:buffer";
+import { DecodeError, MillraceError } from "../core/errors.ts";
+import type { Codec, JsonValidator } from "../core/schema.ts";
+import { decodeError, encodeError, Fault, type At } from "./faults.ts";
+
+const BYTE_ORDER_MARK = "\ufeff";
+const DEPTH_MAX = 256;
+
+export function jsonCodec(validator: JsonValidator | null, where: At): Codec {
+  return {
+    encode(value) {
+      return Buffer.from(jsonTextOf(value, where), "utf8");
+    },
+    decode(bytes) {
+      try {
+        const value = parseJson(bytes);
+        return validator === null ? value : validated(validator, value);
+      } catch (error) {
+        if (error instanceof MillraceError && !(error instanceof DecodeError)) throw error;
+        throw decodeError(error, "MILL_DECODE_JSON", where);
+      }
+    },
+    unknownId: () => null,
+  };
+}
+
+const invalid = (detail: string): Fault => new Fault("MILL_DECODE_JSON", detail);
+
+/** Parses without losing anything; throws a Fault that quotes nothing of the text. */
+export function parseJson(bytes: Buffer | null): unknown {
+  if (bytes === null || bytes.length === 0) throw new Fault("MILL_DECODE_EMPTY", "");
+  if (!isUtf8(bytes)) throw invalid("it is not UTF-8");
+  const text = bytes.toString("utf8");
+  if (text.startsWith(BYTE_ORDER_MARK)) throw invalid("it begins with a byte order mark");
+  const needsCare = new Inspection(bytes).run() || text.includes("__proto__");
+  try {
+    return needsCare ? parseCarefully(text) : (JSON.parse(text) as unknown);
+  } catch (error) {
+    throw error instanceof Fault ? error : invalid("it does not parse");
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const U = 0x75;
+const E = 0x65;
+const ZERO = 0x30;
+const NINE = 0x39;
+/** `[` and `{` differ in this bit, as do `]` and `}`, `e` and `E`. */
+const CASE_BIT = 0x20;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+/** Fewer digits are always a safe integer. */
+const SAFE_DIGITS = 15;
+
+/** One look at the bytes before parsing: how deep, and whether something may be rounded or hidden by an escape. */
+class Inspection {
+  readonly #bytes: Buffer;
+  #depth = 0;
+  #digits = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** True when the text needs the careful, slower parse. */
+  run(): boolean {
+    const bytes = this.#bytes;
+    let isCareful = false;
+    for (let i = 0; i < bytes.length; i++) {
+      if (bytes[i] !== QUOTE) {
+        isCareful = this.#outside(bytes[i] as number) || isCareful;
+        continue;
+      }
+      for (i++; i < bytes.length && bytes[i] !== QUOTE; i++)
+        if (bytes[i] === BACKSLASH) isCareful = bytes[++i] === U || isCareful;
+    }
+    return isCareful;
+  }
+
+  /** True for a long literal or an exponent. */
+  #outside(byte: number): boolean {
+    if (byte >= ZERO && byte <= NINE) return ++this.#digits > SAFE_DIGITS;
+    const isExponent = this.#digits > 0 && (byte | CASE_BIT) === E;
+    this.#digits = 0;
+    if ((byte | CASE_BIT) === OPEN && ++this.#depth > DEPTH_MAX)
+      throw invalid(`it is nested more than ${String(DEPTH_MAX)} deep`);
+    if ((byte | CASE_BIT) === CLOSE) this.#depth--;
+    return isExponent;
+  }
+}
+
+/** What JSON.parse tells a reviver since V8 11.4; TypeScript's types do not have it yet. */
+type SourcedReviver = (key: string, value: unknown, context: { source?: string }) => unknown;
+
+function parseCarefully(text: string): unknown {
+  const check: SourcedReviver = (key, value, { source }) => {
+    if (key === "__proto__") throw invalid("a key would replace a prototype");
+    if (!key.isWellFormed()) throw invalid("a key holds half a surrogate pair");
+    if (typeof value === "string" && !value.isWellFormed())
+      throw invalid("a text holds half a surrogate pair");
+    if (typeof value === "number") checkNumber(value, source ?? "");
+    return value;
+  };
+  return JSON.parse(text, check as (key: string, value: unknown) => unknown) as unknown;
+}
+
+function checkNumber(value: number, source: string): void {
+  if (!Number.isFinite(value)) throw invalid("a number is too large");
+  if (/^-?\d+$/.test(source) && !Number.isSafeInteger(value))
+    throw invalid("a whole number is beyond ±(2^53−1)");
+}
+
+function validated(validator: JsonValidator, value: unknown): unknown {
+  try {
+    return validator(value);
+  } catch (error) {
+    // Ours names the fields; the text of any other may quote the value.
+    if (error instanceof MillraceError) throw named(error);
+    throw invalid("the topic's validator refused it");
+  }
+}
+const named = (error: MillraceError): unknown =>
+  error instanceof DecodeError ? invalid(error.message.replace(/^[^:]*: /, "")) : error;
+
+function jsonTextOf(value: unknown, where: At): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    throw encodeError("it holds a bigint, or itself", where);
+  }
+  if (text === undefined) throw encodeError("expected a value, received undefined", where);
+  // JSON writes NaN and infinity as null; only a text with a null in it can hide one.
+  if (text.includes("null") && hidesNumber(value))
+    throw encodeError("it holds a number that is not finite", where);
+  return text;
+}
+
+function hidesNumber(value: unknown): boolean {
+  if (typeof value === "number") return !Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return false;
+  return Object.values(value).some(hidesNumber);
+}

@@ -1,0 +1,280 @@
+// Avro's logical types as TypeScript sees them: exact decimals, dates as text, 64-bit longs as bigint.
+// Each reads and writes the bytes itself, since avsc's way through the underlying type would lose places or copy.
+import avsc from "avsc";
+import { fromUnscaled, isDecimal, unscaledOf } from "../core/decimal.ts";
+import {
+  readTwosComplement,
+  twosComplementLength,
+  writeTwosComplement,
+} from "../core/twos-complement.ts";
+import { breach, broken, unwritable } from "./faults.ts";
+import { writeBigLong, type Tap } from "./tap.ts";
+
+/** What avsc's types call on each other; not in its published types, so avsc is pinned to 5.7.9. */
+export interface InnerType {
+  readonly typeName: string;
+  readonly underlyingType?: InnerType;
+  _read(tap: Tap): unknown;
+  _write(tap: Tap, value: unknown): void;
+  _skip(tap: Tap): void;
+}
+interface MutableResolver {
+  _read: ((tap: Tap) => unknown) | null;
+}
+/** avsc's signature of a callback that is told which value does not fit. */
+export type Hook = ((value: unknown, type: unknown) => void) | undefined;
+
+type LogicalSchema = { readonly precision?: number; readonly scale?: number };
+
+/** Shared by all: a cheap check without a trial conversion, and no conversion when values are copied. */
+abstract class ValueType extends avsc.types.LogicalType {
+  protected abstract isOne(value: unknown): boolean;
+  protected abstract read(tap: Tap): unknown;
+  protected abstract write(tap: Tap, value: unknown): void;
+
+  get underlying(): InnerType {
+    return this.underlyingType as unknown as InnerType;
+  }
+  _read(tap: Tap): unknown {
+    return this.read(tap);
+  }
+  _write(tap: Tap, value: unknown): void {
+    this.write(tap, value);
+  }
+  _check(value: unknown, _flags: unknown, hook: Hook): boolean {
+    const ok = this.isOne(value);
+    if (!ok && hook !== undefined) hook(value, this);
+    return ok;
+  }
+  /** How a writer's bytes become a value of ours; null when they cannot. */
+  protected resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
+    const same = writer.typeName === this.underlying.typeName || isLogicalOf(writer, this);
+    return same ? (tap) => this.read(tap) : null;
+  }
+  _update(resolver: MutableResolver, writer: InnerType): void {
+    resolver._read = this.resolve(writer);
+  }
+  /** Only defaults of fields are copied: from the schema (`coerce` 2) and on each use. */
+  _copy(value: unknown, options?: { coerce?: number }): unknown {
+    if (options?.coerce !== 2) return value;
+    const underlying = this.underlyingType as unknown as { _copy(v: unknown, o: unknown): unknown };
+    return this.fromDefault(underlying._copy(value, options));
+  }
+  protected abstract fromDefault(value: unknown): unknown;
+  protected override _fromValue(value: unknown): unknown {
+    return value;
+  }
+  protected override _toValue(value: unknown): unknown {
+    return value;
+  }
+}
+
+const isLogicalOf = (writer: InnerType, reader: ValueType): boolean =>
+  writer.typeName === (reader as unknown as InnerType).typeName &&
+  writer.underlyingType?.typeName === reader.underlying.typeName;
+
+export class DecimalType extends ValueType {
+  readonly precision: number;
+  readonly scale: number;
+  readonly #limit: bigint;
+
+  constructor(schema: LogicalSchema, options: unknown) {
+    super(schema as never, options);
+    this.precision = schema.precision ?? 0;
+    this.scale = schema.scale ?? 0;
+    this.#limit = 10n ** BigInt(this.precision);
+  }
+  get #size(): number | undefined {
+    return (this.underlyingType as unknown as { size?: number }).size;
+  }
+  protected override read(tap: Tap): unknown {
+    return this.#readAs(tap, this.scale, this.#size);
+  }
+  #readAs(tap: Tap, scale: number, size: number | undefined): unknown {
+    const length = size ?? tap.readLong();
+    const start = tap.take(length);
+    if (length === 0) throw broken("a decimal has no bytes");
+    const unscaled = readTwosComplement(tap.buf, start, start + length);
+    const value = fromUnscaled(unscaled, scale);
+    const own = scale === this.scale ? unscaled : unscaledOf(value, this.scale);
+    if (own === null) throw breach(`a decimal has more than ${String(this.scale)} decimal places`);
+    if (!this.#fits(own)) throw breach(`a decimal has more than ${String(this.precision)} digits`);
+    return value;
+  }
+  #fits(unscaled: bigint): boolean {
+    return unscaled < this.#limit && unscaled > -this.#limit;
+  }
+  protected override write(tap: Tap, value: unknown): void {
+    const problem = this.problemOf(value);
+    if (problem !== null) throw unwritable(problem);
+    const unscaled = unscaledOf(value as never, this.scale) as bigint;
+    const length = this.#size ?? twosComplementLength(unscaled);
+    if (this.#size === undefined) tap.writeLong(length);
+    const at = tap.pos;
+    tap.pos += length;
+    if (tap.isValid()) writeTwosComplement(unscaled, tap.buf, at, length);
+  }
+  /** Null for a value that can be written. */
+  problemOf(value: unknown): string | null {
+    if (!isDecimal(value)) return "expected a Decimal";
+    const unscaled = unscaledOf(value, this.scale);
+    if (unscaled === null)
+      return `has more than ${String(this.scale)} decimal places: round(${String(this.scale)}) it first`;
+    return this.#fits(unscaled) ? null : `has more than ${String(this.precision)} digits`;
+  }
+  protected override isOne(value: unknown): boolean {
+    return this.problemOf(value) === null;
+  }
+  /** A decimal of other digits is read as it was written; whether it fits ours is seen per value. */
+  protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
+    const bytes = writer.underlyingType ?? writer;
+    const size = (bytes as { size?: number }).size;
+    if (bytes.typeName !== "bytes" && bytes.typeName !== "fixed") return null;
+    if (writer instanceof DecimalType) return (tap) => this.#readAs(tap, writer.scale, size);
+    return writer === bytes ? (tap) => this.#readAs(tap, this.scale, size) : null;
+  }
+  protected override fromDefault(value: unknown): unknown {
+    const bytes = Buffer.from(value as Uint8Array);
+    return fromUnscaled(readTwosComplement(bytes, 0, bytes.length), this.scale);
+  }
+}
+
+/** A 64-bit long as bigint: ids, microseconds, nanoseconds. */
+export class BigintType extends ValueType {
+  protected override isOne(value: unknown): boolean {
+    return typeof value === "bigint" && BigInt.asIntN(64, value) === value;
+  }
+  protected override read(tap: Tap): unknown {
+    return tap.readBigLong();
+  }
+  protected override write(tap: Tap, value: unknown): void {
+    if (!this.isOne(value)) throw unwritable("expected a bigint of 64 bits");
+    writeBigLong(tap, value as bigint);
+  }
+  protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
+    const isInteger = writer.typeName === "int" || writer.typeName === "long";
+    return isInteger || isLogicalOf(writer, this) ? (tap) => tap.readBigLong() : null;
+  }
+  protected override fromDefault(value: unknown): unknown {
+    return BigInt(value as number);
+  }
+}
+
+/** For 64-bit ids: whatever a writer calls its long, the number is the same. */
+export class BigintIdType extends BigintType {
+  protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
+    return super.resolve(writer.underlyingType ?? writer);
+  }
+}
+
+/** Milliseconds, and anything else that stays what its underlying type is; only units are kept apart. */
+export class NumberType extends ValueType {
+  protected override isOne(value: unknown): boolean {
+    return (this.underlyingType as unknown as { _check(v: unknown): boolean })._check(value);
+  }
+  protected override read(tap: Tap): unknown {
+    return this.underlying._read(tap);
+  }
+  protected override write(tap: Tap, value: unknown): void {
+    this.underlying._write(tap, value);
+  }
+  protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
+    if (this.underlying.typeName === "long" && writer.typeName === "int")
+      return (tap) => tap.readInt();
+    return super.resolve(writer);
+  }
+  protected override fromDefault(value: unknown): unknown {
+    return value;
+  }
+}
+
+/** A calendar text over a count since 1970: dates, and local timestamps, which no zone makes an instant. */
+abstract class CalendarType extends ValueType {
+  protected abstract readonly syntax: RegExp;
+  protected abstract textOf(count: bigint): string | null;
+  protected abstract countOf(text: string): bigint;
+
+  protected override read(tap: Tap): unknown {
+    return this.#text(tap.readBigLong());
+  }
+  #text(count: bigint): string {
+    const text = this.textOf(count);
+    if (text === null) throw breach("a date lies outside the years 0000 to 9999");
+    return text;
+  }
+  protected override isOne(value: unknown): boolean {
+    if (typeof value !== "string" || !this.syntax.test(value)) return false;
+    const instant = Date.parse(value.length === 10 ? value : `${value.slice(0, 19)}Z`);
+    // 30 February parses as 2 March.
+    return !Number.isNaN(instant) && new Date(instant).toISOString().startsWith(value.slice(0, 10));
+  }
+  protected override write(tap: Tap, value: unknown): void {
+    if (!this.isOne(value)) throw unwritable("expected a calendar text");
+    writeBigLong(tap, this.countOf(value as string));
+  }
+  protected override fromDefault(value: unknown): unknown {
+    return this.#text(BigInt(value as number));
+  }
+}
+
+const DAY_MS = 86_400_000;
+const YEAR_0000_MS = -62_167_219_200_000;
+const YEAR_9999_MS = 253_402_300_799_999;
+const isoOf = (ms: number): string | null =>
+  ms < YEAR_0000_MS || ms > YEAR_9999_MS ? null : new Date(ms).toISOString();
+
+export class DateType extends CalendarType {
+  protected override readonly syntax = /^\d{4}-\d\d-\d\d$/;
+  protected override textOf(days: bigint): string | null {
+    return isoOf(Number(days) * DAY_MS)?.slice(0, 10) ?? null;
+  }
+  protected override countOf(text: string): bigint {
+    return BigInt(Date.parse(text) / DAY_MS);
+  }
+}
+
+class LocalTimestampType extends CalendarType {
+  readonly #places: number;
+  readonly #perMs: bigint;
+  protected override readonly syntax: RegExp;
+
+  constructor(schema: LogicalSchema, options: unknown, places: number) {
+    super(schema as never, options);
+    this.#places = places;
+    this.#perMs = 10n ** BigInt(places - 3);
+    this.syntax = new RegExp(
+      `^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{${String(places)}}$`,
+    );
+  }
+  protected override textOf(count: bigint): string | null {
+    const rest = ((count % this.#perMs) + this.#perMs) % this.#perMs;
+    const iso = isoOf(Number((count - rest) / this.#perMs));
+    if (iso === null) return null;
+    return (
+      iso.slice(0, 23) +
+      rest
+        .toString()
+        .padStart(9, "0")
+        .slice(9 - (this.#places - 3))
+    );
+  }
+  protected override countOf(text: string): bigint {
+    const ms = BigInt(Date.parse(`${text.slice(0, 23)}Z`));
+    return ms * this.#perMs + BigInt(text.slice(23) || "0");
+  }
+}
+export class LocalMillisType extends LocalTimestampType {
+  constructor(schema: LogicalSchema, options: unknown) {
+    super(schema, options, 3);
+  }
+}
+export class LocalMicrosType extends LocalTimestampType {
+  constructor(schema: LogicalSchema, options: unknown) {
+    super(schema, options, 6);
+  }
+}
+export class LocalNanosType extends LocalTimestampType {
+  constructor(schema: LogicalSchema, options: unknown) {
+    super(schema, options, 9);
+  }
+}

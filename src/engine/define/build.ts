@@ -1,0 +1,80 @@
+// build(): from the drawn graph to a frozen plan. Checks everything, reports all problems at once.
+import { createHash } from "node:crypto";
+import { ConfigError, ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
+import type { Part, Plan, PlanNode, PlanOptions, PlanTable, PlanTopic } from "../core/plan.ts";
+import { cut } from "./cut.ts";
+import type { Graph } from "./graph.ts";
+import { validate } from "./validate.ts";
+
+export interface BuildInput {
+  readonly name: string;
+  readonly namespace: string;
+  readonly options: PlanOptions;
+  /** Runs the user's builder. */
+  draw(): Graph;
+}
+
+/** Throws ConfigErrors. */
+export function build(input: BuildInput): Plan {
+  const graph = drawn(input);
+  const problems = [...graph.problems, ...validate(input.name, graph.nodes)];
+  if (problems.length > 0) throw new ConfigErrors(problems);
+  const { name, namespace, options } = input;
+  const prefix = `${namespace}${name}`;
+  const parts = cut(graph.nodes, { pipeline: name, prefix });
+  return deepFreeze({
+    pipeline: name,
+    namespace,
+    version: versionOf(name, options, parts),
+    options,
+    parts,
+    topics: topicsOf(parts),
+    tables: parts.map((part) => part.table).filter((table): table is PlanTable => table !== null),
+    deadLetters: `${prefix}-dead-letters`,
+    meta: `${prefix}-meta`,
+  });
+}
+
+function drawn({ name, draw }: BuildInput): Graph {
+  try {
+    return draw();
+  } catch (error) {
+    if (error instanceof MillraceError) throw new ConfigErrors([error]);
+    const detail = `pipeline "${name}": ${messageOf(error)}`;
+    throw new ConfigErrors([new ConfigError("MILL_BUILD_FAILED", detail, { cause: error })]);
+  }
+}
+
+function topicsOf(parts: readonly Part[]): PlanTopic[] {
+  const byName = new Map<string, PlanTopic>();
+  for (const { operation } of parts.flatMap((part) => part.nodes))
+    if ("topic" in operation) byName.set(operation.topic.name, operation.topic);
+  return [...byName.values()];
+}
+
+function versionOf(name: string, options: PlanOptions, parts: readonly Part[]): string {
+  const nodes = (part: Part): unknown =>
+    part.nodes.map(({ name: operator, operation, inputs }: PlanNode) => [
+      operator,
+      inputs,
+      operation,
+    ]);
+  const text = JSON.stringify(
+    [name, options, parts.map((part) => [part.name, nodes(part)])],
+    (_key, value: unknown) => (typeof value === "function" ? String(value) : value),
+  );
+  return createHash("sha256").update(text).digest("hex").slice(0, 12);
+}
+
+/** Freezes the plan's own objects; declarations and functions of the user stay as they are. */
+function deepFreeze<T>(value: T): T {
+  if (Array.isArray(value)) value.forEach(deepFreeze);
+  else if (isPlain(value)) {
+    for (const [name, inner] of Object.entries(value))
+      if (name !== "declaration" && name !== "key" && name !== "value") deepFreeze(inner);
+  } else return value;
+  return Object.freeze(value);
+}
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;

@@ -1,0 +1,193 @@
+// cut(): where a graph becomes parts. A repartition ends one part and begins the next; a table is a part of its own
+// (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
+import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../core/plan.ts";
+
+export interface Naming {
+  readonly pipeline: string;
+  /** Namespace and pipeline, before every internal name. */
+  readonly prefix: string;
+}
+
+const insideSink = new Set<Operation["kind"]>(["map", "flat-map", "filter", "peek", "expect"]);
+
+/** Needs a graph that `validate` has passed. */
+export function cut(drawn: readonly PlanNode[], naming: Naming): Part[] {
+  const chains = directChains(drawn);
+  const inChains = new Set([...chains.values()].flat().map((node) => node.id));
+  const rest = drawn.filter((node) => !inChains.has(node.id) || usedOutside(node, drawn, inChains));
+  const { nodes, sinks } = split(rest, naming);
+  const tables = [...chains].map(([upsert, chain]) => sinkPart(chain, tableOf(upsert), naming));
+  return [...streamParts(nodes, naming), ...tables, ...sinks];
+}
+
+const tableOf = (upsert: PlanNode): PlanTable => {
+  if (upsert.operation.kind !== "upsert") throw new TypeError("not an upsert");
+  return upsert.operation.table;
+};
+
+/** A source that a chain shares with others stays in the stream parts too: each part reads it for itself. */
+const usedOutside = (node: PlanNode, all: readonly PlanNode[], inChains: Set<number>): boolean =>
+  node.operation.kind === "source" &&
+  all.some((other) => other.inputs.includes(node.id) && !inChains.has(other.id));
+
+/** For each upsert that a source feeds through steps of its own: source, steps, upsert. */
+function directChains(nodes: readonly PlanNode[]): Map<PlanNode, PlanNode[]> {
+  const uses = (id: number): number => nodes.filter((node) => node.inputs.includes(id)).length;
+  const chains = new Map<PlanNode, PlanNode[]>();
+  for (const upsert of nodes.filter((node) => node.operation.kind === "upsert")) {
+    const chain = [upsert];
+    let above = nodes[upsert.inputs[0] as number] as PlanNode;
+    while (insideSink.has(above.operation.kind) && uses(above.id) === 1) {
+      chain.unshift(above);
+      above = nodes[above.inputs[0] as number] as PlanNode;
+    }
+    if (above.operation.kind === "source") chains.set(upsert, [above, ...chain]);
+  }
+  return chains;
+}
+
+/** Replaces repartitions and indirect upserts by a write here and a source there. */
+function split(rest: readonly PlanNode[], naming: Naming): { nodes: PlanNode[]; sinks: Part[] } {
+  const nodes: PlanNode[] = [];
+  const sinks: Part[] = [];
+  const moved = new Map<number, number>();
+  const topics = new Map<number, PlanTopic>();
+  let fresh = 100_000;
+  for (const node of rest) {
+    const inputs = node.inputs.map((id) => moved.get(id) ?? id);
+    const upstream = inputs.map((id) => topics.get(id) as PlanTopic);
+    const internal = internalTopic(node, upstream, naming);
+    if (internal === null) {
+      nodes.push({ ...node, inputs });
+      const own = "topic" in node.operation ? node.operation.topic : widest(upstream);
+      topics.set(node.id, own);
+      continue;
+    }
+    nodes.push({ ...node, inputs, operation: writeTo(node.operation, internal) });
+    const source = sourceOf(node, internal, fresh++);
+    topics.set(source.id, internal);
+    if (node.operation.kind === "upsert")
+      sinks.push(sinkPart([source, { ...node, inputs: [source.id] }], tableOf(node), naming));
+    else {
+      nodes.push(source);
+      moved.set(node.id, source.id);
+    }
+  }
+  return { nodes, sinks };
+}
+
+const widest = (topics: readonly PlanTopic[]): PlanTopic =>
+  topics.reduce((a, b) => (b.partitions > a.partitions ? b : a));
+
+/** The internal topic that a node writes to, or null. It has the partitions of what feeds it, unless it says otherwise. */
+function internalTopic(
+  node: PlanNode,
+  upstream: readonly PlanTopic[],
+  { prefix }: Naming,
+): PlanTopic | null {
+  const { operation } = node;
+  if (operation.kind === "repartition") {
+    const partitions = operation.topic.partitions || widest(upstream).partitions;
+    return {
+      ...operation.topic,
+      name: `${prefix}-${node.name}-repartition`,
+      partitions,
+      // Unlimited: records are purged after they were committed, never by time (KIP-811).
+      config: { "cleanup.policy": "delete", "retention.ms": "-1" },
+    };
+  }
+  if (operation.kind !== "upsert") return null;
+  const feeding = widest(upstream);
+  return {
+    name: `${prefix}-${node.name}-sink`,
+    key: feeding.key,
+    value: { kind: "tagged-json" },
+    partitions: feeding.partitions,
+    timestamp: null,
+    internal: "sink",
+    config: { "cleanup.policy": "delete", "retention.ms": "-1" },
+    personalData: [],
+  };
+}
+
+const writeTo = (operation: Operation, topic: PlanTopic): Operation =>
+  operation.kind === "repartition" ? { ...operation, topic } : { kind: "forward", topic };
+
+const sourceOf = (node: PlanNode, topic: PlanTopic, id: number): PlanNode => ({
+  id,
+  name: topic.name,
+  operation: { kind: "source", topic },
+  inputs: [],
+  site: node.site,
+});
+
+function sinkPart(nodes: readonly PlanNode[], table: PlanTable, naming: Naming): Part {
+  return partOf(table.name, nodes, { naming, table });
+}
+
+/** Connected pieces: all that read a declared topic are `main`, the others are named by their first repartition. */
+function streamParts(nodes: readonly PlanNode[], naming: Naming): Part[] {
+  const pieces = connected(nodes);
+  const isMain = (piece: readonly PlanNode[]): boolean =>
+    piece.some(({ operation }) => operation.kind === "source" && operation.topic.internal === null);
+  const main = pieces.filter(isMain).flat();
+  const parts = main.length > 0 ? [partOf("main", inOrder(main), { naming, table: null })] : [];
+  for (const piece of pieces.filter((candidate) => !isMain(candidate))) {
+    const name = repartitionName(piece, naming);
+    parts.push(partOf(name, inOrder(piece), { naming, table: null }));
+  }
+  return parts;
+}
+
+const inOrder = (nodes: readonly PlanNode[]): PlanNode[] => {
+  const placed = new Set<number>();
+  const left = [...nodes];
+  const ordered: PlanNode[] = [];
+  while (left.length > 0) {
+    const at = left.findIndex((node) => node.inputs.every((id) => placed.has(id)));
+    const [node] = left.splice(at, 1) as [PlanNode];
+    placed.add(node.id);
+    ordered.push(node);
+  }
+  return ordered;
+};
+
+const repartitionName = (piece: readonly PlanNode[], { prefix }: Naming): string => {
+  const source = piece.find((node) => node.operation.kind === "source") as PlanNode;
+  return source.name.slice(prefix.length + 1, -"-repartition".length);
+};
+
+function connected(nodes: readonly PlanNode[]): PlanNode[][] {
+  const root = new Map(nodes.map((node) => [node.id, node.id]));
+  const find = (id: number): number => {
+    const parent = root.get(id) as number;
+    return parent === id ? id : find(parent);
+  };
+  for (const node of nodes) for (const input of node.inputs) root.set(find(node.id), find(input));
+  const pieces = new Map<number, PlanNode[]>();
+  for (const node of nodes) {
+    const piece = pieces.get(find(node.id)) ?? [];
+    piece.push(node);
+    pieces.set(find(node.id), piece);
+  }
+  return [...pieces.values()];
+}
+
+function partOf(
+  name: string,
+  nodes: readonly PlanNode[],
+  { naming, table }: { naming: Naming; table: PlanTable | null },
+): Part {
+  const sources = new Map<string, PlanTopic>();
+  for (const { operation } of nodes)
+    if (operation.kind === "source") sources.set(operation.topic.name, operation.topic);
+  return {
+    name,
+    kind: table === null ? "stream" : "sink",
+    group: `${naming.prefix}.${name}`,
+    nodes,
+    sources: [...sources.values()],
+    partitions: Math.max(...[...sources.values()].map((topic) => topic.partitions)),
+    table,
+  };
+}

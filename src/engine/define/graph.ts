@@ -1,0 +1,42 @@
+// The graph that a builder draws: nodes in the order of declaration, each with the line that declared it.
+import { ConfigError, type MillraceError } from "../core/errors.ts";
+import type { Operation, PlanNode } from "../core/plan.ts";
+
+/** Collects nodes while a pipeline's builder runs. */
+export class Graph {
+  readonly nodes: PlanNode[] = [];
+  /** What could not be drawn at all. */
+  readonly problems: MillraceError[] = [];
+
+  add(name: string, operation: Operation, inputs: readonly number[]): number {
+    const id = this.nodes.length;
+    this.nodes.push({ id, name, operation, inputs, site: callerSite() });
+    return id;
+  }
+
+  /** Notes that an operator was given something else than a declared topic or table. */
+  refuse(operator: string, expected: string, received: unknown): void {
+    const what = received === undefined ? "undefined" : typeof received;
+    const detail = `${callerSite()}  ${operator}: expected ${expected}, received ${what}`;
+    this.problems.push(new ConfigError("MILL_BUILD_UNKNOWN", detail));
+  }
+}
+
+const frame = /(?:\(|at )(?:file:\/\/)?([^()\s]+):(\d+):\d+\)?$/;
+const engineFolder = new URL("..", import.meta.url).pathname;
+
+/** The first stack frame outside the engine, as path:line relative to the working directory. */
+function callerSite(): string {
+  const lines = (new Error("site").stack ?? "").split("\n").slice(1);
+  for (const line of lines) {
+    const [, file, row] = frame.exec(line) ?? [];
+    if (file === undefined || row === undefined || file.startsWith("node:")) continue;
+    if (!file.startsWith(engineFolder)) return `${relative(file)}:${row}`;
+  }
+  return "unknown";
+}
+
+function relative(file: string): string {
+  const root = `${process.cwd()}/`;
+  return file.startsWith(root) ? file.slice(root.length) : file;
+}

@@ -1,0 +1,70 @@
+// pipeline(): a pipeline as a value. The builder is stored, and run once, when a plan is first asked for.
+import type { Plan, PlanOptions } from "../core/plan.ts";
+import { Graph } from "./graph.ts";
+import { planTopicOf, unknownTopic } from "./plan-topic.ts";
+import { build } from "./build.ts";
+import { isDeclared, StreamNode, type Stream } from "./stream.ts";
+import type { TopicSource } from "./topic.ts";
+
+export interface PipelineOptions {
+  /** Where a task begins that has never run: the earliest offset (default), the latest, or a time in epoch ms. */
+  readonly start?: "earliest" | "latest" | number;
+  /** What happens to a record whose callback throws. Default: dead letter. */
+  readonly onError?: "dead-letter" | "halt";
+}
+
+/** What a builder is given. */
+export interface Scope {
+  /** A topic as a stream of typed records. */
+  from<K, V>(topic: TopicSource<K, V>): Stream<K, V>;
+}
+
+export interface Pipeline {
+  readonly kind: "pipeline";
+  readonly name: string;
+  /** Builds and validates; the namespace goes before groups and internal topics. Throws ConfigErrors with all problems. */
+  plan(namespace?: string): Plan;
+}
+
+type Builder = (scope: Scope) => void;
+
+/**
+ * Declares a pipeline. Importing it starts nothing.
+ * @example
+ * export const cleaned = pipeline("cleaned", ({ from }) => {
+ *   from(orders).filter("paid", (o) => o.paid).to(paidOrders);
+ * });
+ */
+export function pipeline(name: string, ...rest: [Builder] | [PipelineOptions, Builder]): Pipeline {
+  const [options, builder] = rest.length === 1 ? [{}, rest[0]] : rest;
+  const plans = new Map<string, Plan>();
+  return Object.freeze({
+    kind: "pipeline",
+    name,
+    plan(namespace = "") {
+      const known = plans.get(namespace);
+      if (known !== undefined) return known;
+      const plan = build({ name, namespace, options: withDefaults(options), draw: draw(builder) });
+      plans.set(namespace, plan);
+      return plan;
+    },
+  });
+}
+
+const withDefaults = (options: PipelineOptions): PlanOptions => ({
+  start: options.start ?? "earliest",
+  onError: options.onError ?? "dead-letter",
+});
+
+const draw = (builder: Builder) => (): Graph => {
+  const graph = new Graph();
+  builder({
+    from: (topic) => {
+      const known = isDeclared(topic, "topic");
+      if (!known) graph.refuse("from", "a topic(…)", topic);
+      const source = known ? planTopicOf(topic) : unknownTopic;
+      return new StreamNode(graph, graph.add(source.name, { kind: "source", topic: source }, []));
+    },
+  });
+  return graph;
+};

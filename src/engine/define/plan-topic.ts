@@ -1,0 +1,39 @@
+// From a declared topic to the topic of a plan: configuration as Kafka names it.
+import type { PlanTopic } from "../core/plan.ts";
+import type { SchemaFormat } from "../core/schema.ts";
+import type { Topic } from "./topic.ts";
+
+type AnyTopic = Omit<Topic<unknown, unknown>, "key" | "value"> & {
+  readonly key: { readonly format: SchemaFormat };
+  readonly value: { readonly format: SchemaFormat };
+};
+
+export function planTopicOf(topic: AnyTopic): PlanTopic {
+  const retentionMs = topic.retention === "forever" ? "-1" : String(topic.retention.ms);
+  return {
+    name: topic.name,
+    key: topic.key.format,
+    value: topic.value.format,
+    partitions: topic.partitions,
+    timestamp: topic.timestamp as ((value: unknown) => number) | null,
+    internal: null,
+    config: {
+      "cleanup.policy": topic.compacted ? "compact" : "delete",
+      ...(topic.compacted ? {} : { "retention.ms": retentionMs }),
+      ...topic.config,
+    },
+    personalData: topic.personalData,
+  };
+}
+
+/** Stands in for what is no topic, so that the builder goes on and finds the other problems too. */
+export const unknownTopic: PlanTopic = {
+  name: "unknown",
+  key: { kind: "string" },
+  value: { kind: "bytes" },
+  partitions: 1,
+  timestamp: null,
+  internal: null,
+  config: {},
+  personalData: [],
+};

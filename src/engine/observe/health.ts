@@ -1,0 +1,77 @@
+// What /live and /ready say, from facts alone. Live: restarting the process would not help. Ready: its tasks move.
+// A halted task leaves the process live, since a restart would halt at the same record; it is not ready, so a roll-out
+// stops there.
+
+export const taskStates = ["starting", "running", "paused", "stopped"] as const;
+
+/**
+ * starting: takes over committed progress · running: reads and commits · paused: waits for a dependency that is away
+ * (back-pressure is still running) · stopped: will not go on by itself.
+ */
+export type TaskState =
+  | { readonly state: "starting" | "running" }
+  | { readonly state: "paused"; readonly why: string }
+  | { readonly state: "stopped"; readonly code: string; readonly message: string };
+
+export interface TaskAddress {
+  readonly pipeline: string;
+  readonly part: string;
+  readonly topic: string;
+  readonly partition: number;
+}
+export type TaskHealth = TaskAddress & TaskState;
+
+/** The body of /live and /ready. */
+export interface Health {
+  readonly ok: boolean;
+  readonly reasons: readonly string[];
+  readonly tasks: readonly TaskHealth[];
+}
+
+export interface WorkerFacts {
+  /** False until every consumer group was joined once: no tasks may then mean that there are none to have. */
+  readonly isJoined: boolean;
+  /** How long ago the loop began its latest pass. */
+  readonly passAgeMs: number;
+  readonly passAgeMsMax: number;
+  readonly tasks: readonly TaskHealth[];
+}
+
+const verdict = (reasons: readonly string[], tasks: readonly TaskHealth[]): Health => ({
+  ok: reasons.length === 0,
+  reasons,
+  tasks,
+});
+
+const stuckLoop = (worker: WorkerFacts): readonly string[] =>
+  worker.passAgeMs > worker.passAgeMsMax
+    ? [`the loop has not turned for ${String(Math.round(worker.passAgeMs / 1000))} s`]
+    : [];
+
+/** False only when the loop is stuck: the one thing that a new process cures. */
+export const livenessOf = (worker: WorkerFacts): Health => verdict(stuckLoop(worker), worker.tasks);
+
+/** True when the worker has joined its groups and every task that it owns is running. */
+export const readinessOf = (worker: WorkerFacts): Health =>
+  verdict(
+    [
+      ...stuckLoop(worker),
+      ...(worker.isJoined ? [] : ["not yet a member of every consumer group"]),
+      ...worker.tasks.filter((task) => task.state !== "running").map(describe),
+    ],
+    worker.tasks,
+  );
+
+/** One verdict for several processes; null stands for one that does not answer. */
+export const mergeHealth = (parts: readonly (Health | null)[]): Health =>
+  verdict(
+    parts.flatMap((part) => part?.reasons ?? ["a worker process does not answer"]),
+    parts.flatMap((part) => part?.tasks ?? []),
+  );
+
+function describe(task: TaskHealth): string {
+  const at = `${task.pipeline}.${task.part} ${task.topic}-${String(task.partition)}`;
+  if (task.state === "paused") return `${at} is paused: ${task.why}`;
+  if (task.state === "stopped") return `${at} has stopped: ${task.code} ${task.message}`;
+  return `${at} is ${task.state}`;
+}

@@ -1,0 +1,151 @@
+// The difference between a declared table and the one that is there, as steps. A step that could lose data, or that
+// Postgres could not do, has no statements: it is refused, and a person decides. Pure.
+import {
+  addCheck,
+  addColumn,
+  changeNull,
+  changeType,
+  checkComment,
+  checkName,
+  commentOnColumn,
+  commentOnTable,
+  createIndex,
+  createTable,
+  dropCheck,
+} from "./ddl.ts";
+import type { DesiredColumn, DesiredTable } from "./desired.ts";
+import type { FoundColumn, FoundTable } from "./found.ts";
+
+export interface TableStep {
+  /** What differs, in words. */
+  readonly text: string;
+  /** What to run; null: refused. */
+  readonly sql: readonly string[] | null;
+  /** Without this step rows cannot be written. */
+  readonly isNeeded: boolean;
+}
+
+const step = (text: string, sql: readonly string[] | null, isNeeded = true): TableStep => ({
+  text,
+  sql,
+  isNeeded,
+});
+const refused = (text: string): TableStep => step(text, null);
+
+export function compareTable(desired: DesiredTable, found: FoundTable | null): TableStep[] {
+  if (found === null) return [step("create the table", createTable(desired))];
+  if (!found.isTable) return [refused("something else than a table has this name")];
+  const columns = new Map(found.columns.map((column) => [column.name, column]));
+  return [
+    ...compareKey(desired, found),
+    ...desired.columns.flatMap((column) => compareColumn(column, { desired, found, columns })),
+    ...extraColumns(desired, found),
+    ...desired.indexes
+      .filter((index) => !found.indexes.some((other) => other.join() === index.join()))
+      .map((index) =>
+        step(`add an index on ${index.join(", ")}`, [createIndex(desired, index)], false),
+      ),
+    ...(desired.comment === found.comment
+      ? []
+      : [step("change the table's comment", [commentOnTable(desired)], false)]),
+  ];
+}
+
+function compareKey({ key }: DesiredTable, found: FoundTable): TableStep[] {
+  if (key.join() === found.key.join()) return [];
+  const has = found.key.length === 0 ? "none" : found.key.join(", ");
+  return [refused(`primary key: expected ${key.join(", ")}, found ${has}`)];
+}
+
+interface Both {
+  readonly desired: DesiredTable;
+  readonly found: FoundTable;
+  readonly columns: ReadonlyMap<string, FoundColumn>;
+}
+
+function compareColumn(column: DesiredColumn, both: Both): TableStep[] {
+  const found = both.columns.get(column.name);
+  if (found === undefined) return [missingColumn(column, both)];
+  return [
+    ...compareType(column, found, both.desired),
+    ...compareNull(column, found, both.desired),
+    ...compareCheck(column, both),
+    ...(column.comment === found.comment
+      ? []
+      : [
+          step(
+            `${column.name}: change the comment`,
+            [commentOnColumn(both.desired, column)],
+            false,
+          ),
+        ]),
+  ];
+}
+
+function missingColumn(column: DesiredColumn, { desired, found }: Both): TableStep {
+  const text = `add column ${column.name} ${column.type}`;
+  const isFillable = column.nullable || column.default !== null || !found.hasRows;
+  return isFillable
+    ? step(text, addColumn(desired, column))
+    : refused(`${text}: it is NOT NULL, has no default, and the table has rows`);
+}
+
+function compareType(column: DesiredColumn, found: FoundColumn, table: DesiredTable): TableStep[] {
+  if (column.type === found.type) return [];
+  const text = `${column.name}: expected type ${column.type}, found ${found.type}`;
+  return [
+    isWider(found.type, column.type) ? step(text, [changeType(table, column)]) : refused(text),
+  ];
+}
+
+function compareNull(column: DesiredColumn, found: FoundColumn, table: DesiredTable): TableStep[] {
+  if (column.nullable === found.nullable) return [];
+  const sql = [changeNull(table, column)];
+  return column.nullable
+    ? [step(`${column.name}: allow null`, sql)]
+    : [step(`${column.name}: forbid null`, sql, false)];
+}
+
+function compareCheck(column: DesiredColumn, { desired, found }: Both): TableStep[] {
+  const name = checkName(desired, column.name);
+  const has = found.checks.find((check) => check.name === name);
+  const expected = column.check === null ? undefined : checkComment(column.check);
+  if (has === undefined && expected === undefined) return [];
+  if (has?.comment === expected) return [];
+  const drop = has === undefined ? [] : [dropCheck(desired, has.name)];
+  return [step(`${column.name}: change the check`, [...drop, ...addCheck(desired, column)])];
+}
+
+/** Columns that nobody declared are left alone, unless they make every insert fail. */
+const extraColumns = (desired: DesiredTable, found: FoundTable): TableStep[] =>
+  found.columns
+    .filter(({ name }) => !desired.columns.some((column) => column.name === name))
+    .filter(({ nullable, isFilled }) => !nullable && !isFilled)
+    .map(({ name }) => refused(`column ${name} is not declared, but is NOT NULL without default`));
+
+const integers = ["smallint", "integer", "bigint"];
+
+/** Whether every value of the one type is exactly a value of the other. */
+export function isWider(from: string, to: string): boolean {
+  if (integers.includes(from)) return integers.indexOf(to) > integers.indexOf(from);
+  if (from === "real") return to === "double precision";
+  const [kind, wider] = [from, to].map((type) => type.replace(/\(.*/, ""));
+  if (kind === "character varying") return to === "text" || isLonger(from, to);
+  return kind === "numeric" && wider === "numeric" && isWiderNumeric(from, to);
+}
+
+const lengthsOf = (type: string): number[] => (type.match(/\d+/g) ?? []).map(Number);
+
+function isLonger(from: string, to: string): boolean {
+  const [a = Infinity] = lengthsOf(from);
+  const [b = 0] = lengthsOf(to);
+  return to.startsWith("character varying(") && a <= b;
+}
+
+/** No digit is lost on either side of the point. */
+function isWiderNumeric(from: string, to: string): boolean {
+  if (to === "numeric" || from === "numeric") return to === "numeric";
+  const [precision = 0, scale = 0] = lengthsOf(from);
+  const [newPrecision = 0, newScale = 0] = lengthsOf(to);
+  return newScale >= scale && newPrecision - newScale >= precision - scale;
+}

@@ -1,0 +1,158 @@
+// Tables: plan, apply, check. `plan` only reads; `apply` does everything in one transaction or nothing, and a second one
+// changes nothing; `run` only checks, since it never creates anything.
+import { PostgresError } from "../../clients/postgres/fault.ts";
+import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
+import { ConfigError, ConfigErrors, type MillraceError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports.ts";
+import { layoutOf, type TableLayout, type TableSpec } from "../../core/table-layout.ts";
+import type { PreparedRow } from "../../sinks/row-mapping.ts";
+import { encodeInstant } from "../../sinks/postgres/row-writer.ts";
+import { compareTable, type TableStep } from "./compare.ts";
+import { createSchema, targetOf } from "./ddl.ts";
+import { countMissing, declaredRows, writeDeclaredRows } from "./declared-rows.ts";
+import { desiredTable, ownTables, type DesiredTable } from "./desired.ts";
+import { findTable, schemaExists } from "./found.ts";
+
+/** A declared table: `postgresTable()` makes it. */
+export interface DeclaredTable extends TableSpec {
+  readonly rows: () => Iterable<unknown>;
+}
+
+export interface TablePlan {
+  /** schema.table */
+  readonly table: string;
+  readonly state: "create" | "change" | "ok" | "refused";
+  /** One line each. */
+  readonly steps: readonly TableStep[];
+  /** Declared rows that are missing or differ. */
+  readonly rows: number;
+}
+
+/** What `apply` would do, ours first. Throws ConfigErrors when a declaration cannot be a table. */
+export async function planTables(
+  tables: readonly DeclaredTable[],
+  pool: PostgresPool,
+): Promise<readonly TablePlan[]> {
+  return planIn(pool, targetsOf(tables));
+}
+
+/** Creates and changes tables; returns what was done. Refuses as a whole (MILL_TABLE_DIFFERS) what would lose data. */
+export async function applyTables(
+  tables: readonly DeclaredTable[],
+  pool: PostgresPool,
+  clock: Clock,
+): Promise<readonly TablePlan[]> {
+  const targets = targetsOf(tables);
+  return pool.transaction(async (session) => {
+    // Two applies at once would both try to create.
+    await session.query("SELECT pg_advisory_xact_lock(hashtext('millrace tables apply'))");
+    const plans = await planIn(session, targets);
+    const problems = plans.flatMap((plan) => refusalsOf(plan));
+    if (problems.length > 0) throw new ConfigErrors(problems);
+    const done: TablePlan[] = [];
+    for (const [i, target] of targets.entries()) {
+      const plan = plans[i];
+      if (plan !== undefined) done.push(await applyPlan(session, target, { plan, clock }));
+    }
+    return done;
+  });
+}
+
+/** Everything that keeps `run` from starting; empty: all is well. */
+export async function checkTables(
+  tables: readonly TableSpec[],
+  pool: PostgresSession,
+): Promise<readonly MillraceError[]> {
+  const targets = targetsOf(tables.map((table) => ({ ...table, rows: () => [] })));
+  const problems: MillraceError[] = [];
+  for (const { desired } of targets) {
+    const found = await findTable(pool, desired.schema, desired.name);
+    const label = `${desired.schema}.${desired.name}`;
+    if (found === null) problems.push(new ConfigError("MILL_TABLE_MISSING", label));
+    else
+      for (const { text, isNeeded } of compareTable(desired, found))
+        if (isNeeded) problems.push(new ConfigError("MILL_TABLE_DIFFERS", `${label}: ${text}`));
+  }
+  return problems;
+}
+
+interface Target {
+  readonly desired: DesiredTable;
+  /** Null for our own tables. */
+  readonly layout: TableLayout | null;
+  readonly rows: readonly PreparedRow[];
+}
+
+function targetsOf(tables: readonly DeclaredTable[]): Target[] {
+  const problems: MillraceError[] = [];
+  const own = ownTables.map((desired) => ({ desired, layout: null, rows: [] }));
+  const unique = new Map(tables.map((table) => [`${table.schema}.${table.name}`, table]));
+  const declared = [...unique.values()].flatMap((table): Target[] => {
+    try {
+      const layout = layoutOf(table);
+      return [{ desired: desiredTable(layout), layout, rows: declaredRows(layout, table.rows()) }];
+    } catch (error) {
+      if (error instanceof ConfigErrors) problems.push(...error.problems);
+      else if (error instanceof ConfigError) problems.push(error);
+      else throw error;
+      return [];
+    }
+  });
+  if (problems.length > 0) throw new ConfigErrors(problems);
+  return [...own, ...declared];
+}
+
+async function planIn(session: PostgresSession, targets: readonly Target[]): Promise<TablePlan[]> {
+  const plans: TablePlan[] = [];
+  for (const target of targets) plans.push(await planOne(session, target));
+  return plans;
+}
+
+async function planOne(session: PostgresSession, target: Target): Promise<TablePlan> {
+  const { desired, layout, rows } = target;
+  const found = await findTable(session, desired.schema, desired.name);
+  const steps = compareTable(desired, found);
+  if (!(await schemaExists(session, desired.schema)))
+    steps.unshift({
+      text: `create schema ${desired.schema}`,
+      sql: [createSchema(desired.schema)],
+      isNeeded: true,
+    });
+  const isRefused = steps.some(({ sql }) => sql === null);
+  // A table that lacks columns cannot be joined with rows that have them.
+  const isComparable = found !== null && !steps.some(({ isNeeded }) => isNeeded);
+  const missing =
+    isComparable && layout !== null ? await countMissing(session, layout, rows) : rows.length;
+  const isChanged = steps.length > 0 || missing > 0;
+  const state = found === null ? "create" : isChanged ? "change" : "ok";
+  return {
+    table: `${desired.schema}.${desired.name}`,
+    state: isRefused ? "refused" : state,
+    steps,
+    rows: missing,
+  };
+}
+
+async function applyPlan(
+  session: PostgresSession,
+  { desired, layout, rows }: Target,
+  { plan, clock }: { readonly plan: TablePlan; readonly clock: Clock },
+): Promise<TablePlan> {
+  try {
+    for (const statement of plan.steps.flatMap(({ sql }) => sql ?? []))
+      await session.query(statement);
+    if (layout === null || plan.rows === 0) return plan;
+    const now = encodeInstant(clock.now()) ?? "";
+    return { ...plan, rows: await writeDeclaredRows(session, layout, rows, now) };
+  } catch (error) {
+    // A row that is there breaks a new check, or a declared row breaks the table: no record is at fault.
+    if (!(error instanceof PostgresError) || error.facts.fault !== "row") throw error;
+    const detail = `${targetOf(desired)}: what is stored or declared does not fit: ${error.facts.detail}`;
+    throw new ConfigError("MILL_TABLE_DIFFERS", detail, { cause: error });
+  }
+}
+
+const refusalsOf = ({ table, steps }: TablePlan): MillraceError[] =>
+  steps
+    .filter(({ sql }) => sql === null)
+    .map(({ text }) => new ConfigError("MILL_TABLE_DIFFERS", `${table}: ${text}`));

@@ -1,0 +1,56 @@
+// What every part of one worker shares: ports, limits, identity.
+import type { AdminPort, KafkaPort } from "../core/kafka.ts";
+import type { Clock, Log, Meter, Random, SchemaRegistry, TableStore } from "../core/ports.ts";
+import type { MillraceError } from "../core/errors.ts";
+import type { PlanTable } from "../core/plan.ts";
+import type { SchemaCache } from "./schema-cache.ts";
+
+/** Limits of one worker; every default is documented in docs/operations.md. */
+export interface WorkerLimits {
+  readonly checkpointIntervalMs: number;
+  readonly checkpointRecordsMax: number;
+  readonly inboxBytesMax: number;
+  readonly runRecordsMax: number;
+  readonly fetchBytesMax: number;
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly transactionTimeoutMs: number;
+  readonly idleCheckMs: number;
+  readonly purgeIntervalMs: number;
+}
+
+export const defaultLimits: WorkerLimits = {
+  checkpointIntervalMs: 100,
+  checkpointRecordsMax: 20_000,
+  inboxBytesMax: 4_000_000,
+  runRecordsMax: 2_000,
+  fetchBytesMax: 4_000_000,
+  sessionTimeoutMs: 10_000,
+  heartbeatIntervalMs: 1_000,
+  rebalanceTimeoutMs: 60_000,
+  transactionTimeoutMs: 20_000,
+  idleCheckMs: 5_000,
+  purgeIntervalMs: 30_000,
+};
+
+/** The ports that a worker is made of: real clients, or the doubles of `#testing`. */
+export interface WorkerPorts {
+  readonly kafka: KafkaPort;
+  readonly registry: SchemaRegistry;
+  tableStore(table: PlanTable): TableStore;
+  /** What is missing or different of these tables; throws with disposition "retry" while the database is away. */
+  checkTables(tables: readonly PlanTable[]): Promise<readonly MillraceError[]>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly meter: Meter;
+}
+
+export interface WorkerContext extends WorkerPorts {
+  readonly admin: AdminPort;
+  readonly schemas: SchemaCache;
+  readonly limits: WorkerLimits;
+  /** The transactional id of this process, and its identity among the members of its groups. */
+  readonly owner: string;
+}

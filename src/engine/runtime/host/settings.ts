@@ -1,0 +1,84 @@
+// Settings of a process, from the environment. Every secret may come from a file (`NAME_FILE`). All problems are
+// reported together, before anything is connected.
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { ConfigError, ConfigErrors, messageOf } from "../../core/errors.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const BROKER = /^[^\s:,]+:\d{1,5}$/;
+const optional = z.string().min(1).optional();
+const url = (protocols: RegExp): z.ZodType<string> =>
+  z.url({ protocol: protocols, error: `expected a URL with ${String(protocols)}` });
+
+const schema = z.object({
+  KAFKA_BROKERS: z
+    .string()
+    .transform((text) => text.split(",").map((broker) => broker.trim()))
+    .refine((brokers) => brokers.every((broker) => BROKER.test(broker)), {
+      error: "expected host:port[,host:port]",
+    }),
+  KAFKA_SECURITY_PROTOCOL: z
+    .enum(["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])
+    .default("PLAINTEXT"),
+  KAFKA_SASL_MECHANISM: z.enum(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]).optional(),
+  KAFKA_SASL_USERNAME: optional,
+  KAFKA_SASL_PASSWORD: optional,
+  KAFKA_SSL_CA: optional,
+  KAFKA_SSL_CERT: optional,
+  KAFKA_SSL_KEY: optional,
+  SCHEMA_REGISTRY_URL: url(/^https?$/),
+  SCHEMA_REGISTRY_USERNAME: optional,
+  SCHEMA_REGISTRY_PASSWORD: optional,
+  DATABASE_URL: url(/^postgres(ql)?$/),
+  MILLRACE_NAMESPACE: z
+    .string()
+    .regex(/^([a-z0-9]+[-.])?$/, { error: 'expected letters and digits that end in "-" or "."' })
+    .default(""),
+  MILLRACE_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  MILLRACE_HTTP_HOST: z.string().default("127.0.0.1"),
+  MILLRACE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(9464),
+  MILLRACE_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(10_000),
+  MILLRACE_CHECKPOINT_INTERVAL_MS: z.coerce.number().int().min(1).default(100),
+});
+
+export type Settings = z.output<typeof schema>;
+
+const names = Object.keys(schema.shape);
+
+/** Reads `NAME` or the file that `NAME_FILE` names. Throws ConfigErrors with every problem. */
+export function readSettings(env: Env): Settings {
+  const problems: ConfigError[] = [];
+  const given: Record<string, string> = {};
+  for (const name of names) {
+    const value = valueOf(env, name, problems);
+    if (value !== undefined && value !== "") given[name] = value;
+  }
+  const parsed = schema.safeParse(given);
+  for (const issue of parsed.error?.issues ?? []) problems.push(problemOf(issue, given));
+  if (problems.length > 0 || parsed.data === undefined) throw new ConfigErrors(problems);
+  return parsed.data;
+}
+
+function valueOf(env: Env, name: string, problems: ConfigError[]): string | undefined {
+  const file = env[`${name}_FILE`];
+  if (file === undefined) return env[name];
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    const detail = `${name}_FILE: ${messageOf(error)}`;
+    problems.push(new ConfigError("MILL_CONFIG_INVALID", detail, { cause: error }));
+    return undefined;
+  }
+}
+
+const secret = /PASSWORD|KEY|URL/;
+
+function problemOf(issue: z.core.$ZodIssue, given: Record<string, string>): ConfigError {
+  const name = String(issue.path[0]);
+  const value = given[name];
+  const received = value === undefined ? "nothing" : secret.test(name) ? "a value" : `"${value}"`;
+  const next = value === undefined ? ". Set it, or start the local stack: npx millrace up" : "";
+  const detail = `${name}: ${issue.message}, received ${received}${next}`;
+  return new ConfigError("MILL_CONFIG_INVALID", detail);
+}

@@ -1,0 +1,138 @@
+// Beside the line: lag, operator counts and inbox size for the meter, and the purge of repartition topics (KIP-811:
+// on an interval of its own, below decided progress only).
+import type { Part } from "../core/plan.ts";
+import type { StartOffset } from "../core/kafka.ts";
+import type { TopicName } from "../core/record.ts";
+import { lagOf } from "../observe/lag.ts";
+import { publishLag } from "../observe/task-metrics.ts";
+import type { OperatorCounts } from "../transform/compile.ts";
+import type { BoundPart } from "./bind.ts";
+import type { WorkerContext } from "./context.ts";
+import { isRetriable, messageOf } from "../core/errors.ts";
+
+interface Position {
+  readonly topic: TopicName;
+  readonly committed: bigint;
+  readonly oldestMs: number | null;
+}
+
+/** A stream or sink part, as seen from here. */
+export interface KeptPart {
+  readonly bound: BoundPart;
+  readonly tasks: Iterable<{
+    readonly inboxBytes: number;
+    readonly address: { readonly partition: number };
+    positions(): Position[];
+  }>;
+}
+
+const LAG_INTERVAL_MS = 2_000;
+
+export class Housekeeping {
+  readonly #context: WorkerContext;
+  readonly #parts: readonly KeptPart[];
+  readonly #told = new Map<OperatorCounts, OperatorCounts>();
+  readonly #purged = new Map<string, bigint>();
+
+  constructor(context: WorkerContext, parts: readonly KeptPart[]) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /** Until the signal aborts. A dependency that is away is waited for: none of this is needed for correctness. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, limits } = this.#context;
+    let purgeAt = clock.now() + limits.purgeIntervalMs;
+    while (!signal.aborted) {
+      await clock.sleep(LAG_INTERVAL_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#try("lag", () => this.#measure());
+      if (clock.now() < purgeAt) continue;
+      await this.#try("purge", () => this.#purge());
+      purgeAt = clock.now() + limits.purgeIntervalMs;
+    }
+  }
+
+  async #try(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const level = isRetriable(error) ? "debug" : "warn";
+      this.#context.log[level]({ what, error: messageOf(error) }, "housekeeping was put off");
+    }
+  }
+
+  async #measure(): Promise<void> {
+    const { meter } = this.#context;
+    let bytes = 0;
+    for (const part of this.#parts) {
+      this.#publishCounts(part.bound);
+      for (const task of part.tasks) bytes += task.inboxBytes;
+      await this.#publishLag(part);
+    }
+    meter.gauge("millrace_inbox_bytes", {}, bytes);
+  }
+
+  #publishCounts({ plan, part, program }: BoundPart): void {
+    for (const count of program.counts) {
+      const told = this.#told.get(count) ?? { ...count, passed: 0, dropped: 0, failed: 0 };
+      const labels = { pipeline: plan.pipeline, part: part.name, operator: count.operator };
+      for (const outcome of ["passed", "dropped", "failed"] as const)
+        this.#context.meter.count(
+          "millrace_records_total",
+          { ...labels, outcome },
+          count[outcome] - told[outcome],
+        );
+      this.#told.set(count, { ...count });
+    }
+  }
+
+  async #publishLag({ bound, tasks }: KeptPart): Promise<void> {
+    const { admin, clock, meter } = this.#context;
+    const { plan, part } = bound;
+    for (const { name: topic } of part.sources) {
+      const marks = await admin.watermarks(topic);
+      for (const task of tasks) {
+        const { partition } = task.address;
+        const position = task.positions().find((at) => at.topic === topic);
+        const mark = marks.find((at) => at.partition === partition);
+        if (position === undefined || mark === undefined) continue;
+        const { committed: nextOffset, oldestMs: oldestUncommittedMs } = position;
+        const lag = lagOf({ nextOffset, endOffset: mark.high, oldestUncommittedMs }, clock.now());
+        publishLag(meter, { pipeline: plan.pipeline, part: part.name, topic, partition }, lag);
+      }
+    }
+  }
+
+  async #purge(): Promise<void> {
+    const below: StartOffset[] = this.#parts.flatMap((part) => this.#purgeable(part));
+    if (below.length > 0) await this.#context.admin.deleteRecords(below);
+    for (const { topic, partition, nextOffset } of below)
+      this.#purged.set(`${topic}-${String(partition)}`, nextOffset);
+  }
+
+  #purgeable({ bound: { part }, tasks }: KeptPart): StartOffset[] {
+    const internal = repartitions(part);
+    return [...tasks].flatMap((task) =>
+      task
+        .positions()
+        .map(({ topic, committed }) => ({
+          topic,
+          partition: task.address.partition,
+          nextOffset: committed,
+        }))
+        .filter(({ topic, partition, nextOffset }) => {
+          const last = this.#purged.get(`${topic}-${String(partition)}`) ?? 0n;
+          return internal.has(topic) && nextOffset > last;
+        }),
+    );
+  }
+}
+
+/** A sink's own topic is never purged: its hint is no promise (a failover may take the table back). */
+const repartitions = (part: Part): Set<TopicName> =>
+  new Set(
+    part.table === null
+      ? part.sources.filter((topic) => topic.internal === "repartition").map((topic) => topic.name)
+      : [],
+  );

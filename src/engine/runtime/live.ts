@@ -1,0 +1,153 @@
+// live(): a process that runs pipelines until it is told to stop. Everything that can be known to be wrong is said
+// before anything is connected.
+import { fork } from "node:child_process";
+import { catalogue } from "../observe/catalogue.ts";
+import { createLog } from "../clients/pino-log.ts";
+import { prometheusMeter, type PrometheusMeter } from "../clients/prometheus.ts";
+import { ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
+import type { Plan } from "../core/plan.ts";
+import type { Log } from "../core/ports.ts";
+import type { Pipeline } from "../define/pipeline.ts";
+import { livenessOf, readinessOf, type WorkerFacts } from "../observe/health.ts";
+import { serveOperations, type OperationsServer } from "../observe/http.ts";
+import { defaultLimits, type WorkerLimits } from "./context.ts";
+import { connect } from "./host/connect.ts";
+import { readSettings, type Settings } from "./host/settings.ts";
+import { onStopSignal } from "./host/signals.ts";
+import { answerParent, Supervisor } from "./host/supervise.ts";
+import { systemClock } from "./host/system.ts";
+import { Worker } from "./worker.ts";
+
+export interface LiveOptions {
+  readonly pipelines: readonly Pipeline[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Pipelines to run; all when left out. */
+  readonly names?: readonly string[];
+  /** Processes; more than one makes this one their parent. */
+  readonly workers?: number;
+  /** The program that a worker process runs, with the names as arguments. */
+  readonly entry?: string;
+}
+
+/** Runs until SIGTERM or SIGINT; returns the exit code. Throws ConfigErrors before anything is connected. */
+export async function live(options: LiveOptions): Promise<number> {
+  const { settings, plans } = prepare(options);
+  const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base: { pid: process.pid } });
+  const { workers = 1, entry } = options;
+  if (workers === 1 || entry === undefined) return runWorker({ plans, settings, log });
+  const names = plans.map((plan) => plan.pipeline);
+  const spawn = (index: number) =>
+    fork(entry, names, { env: { ...options.env, MILLRACE_WORKER: String(index) } });
+  return new Supervisor({ workers, settings, clock: systemClock, log, spawn }).run();
+}
+
+/** Settings and plans, with every problem of both at once. */
+function prepare(options: LiveOptions): { settings: Settings; plans: Plan[] } {
+  const problems: MillraceError[] = [];
+  const collect = <T>(work: () => T): T | null => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof ConfigErrors)) throw error;
+      problems.push(...error.problems);
+      return null;
+    }
+  };
+  const settings = collect(() => readSettings(options.env));
+  const namespace = settings?.MILLRACE_NAMESPACE ?? "";
+  const plans = chosen(options).map((pipeline) => collect(() => pipeline.plan(namespace)));
+  if (problems.length > 0 || settings === null) throw new ConfigErrors(problems);
+  return { settings, plans: plans.filter((plan) => plan !== null) };
+}
+
+function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
+  const known = pipelines.map((pipeline) => pipeline.name);
+  const missing = names.filter((name) => !known.includes(name));
+  if (missing.length > 0) {
+    const detail = `pipeline ${missing.join(", ")}; there are: ${known.join(", ")}`;
+    throw new MillraceError("MILL_NOT_FOUND", detail);
+  }
+  return names.length === 0 ? pipelines : pipelines.filter(({ name }) => names.includes(name));
+}
+
+interface WorkerProcess {
+  readonly plans: readonly Plan[];
+  readonly settings: Settings;
+  readonly log: Log;
+}
+
+async function runWorker({ plans, settings, log }: WorkerProcess): Promise<number> {
+  const meter = prometheusMeter(catalogue);
+  meter.gauge("millrace_up", {}, 1);
+  const ports = connect(settings, { log, meter });
+  const worker = new Worker(plans, ports, limitsOf(settings));
+  const facts = watchLoop(worker);
+  const server = await serve({ settings, log, facts, meter });
+  try {
+    await worker.start();
+    log.info({ pipelines: plans.map((plan) => plan.pipeline), port: server?.port }, "running");
+    return await untilStopped(worker, log);
+  } finally {
+    await worker
+      .stop()
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, "stopping"));
+    await server?.close();
+    await ports.close();
+  }
+}
+
+const limitsOf = (settings: Settings): WorkerLimits => ({
+  ...defaultLimits,
+  sessionTimeoutMs: settings.MILLRACE_SESSION_TIMEOUT_MS,
+  checkpointIntervalMs: settings.MILLRACE_CHECKPOINT_INTERVAL_MS,
+});
+
+/** A child answers its parent; a process of its own serves HTTP. */
+async function serve({
+  settings,
+  log,
+  facts,
+  meter,
+}: {
+  settings: Settings;
+  log: Log;
+  facts: () => WorkerFacts;
+  meter: PrometheusMeter;
+}): Promise<OperationsServer | null> {
+  const live = (): ReturnType<typeof livenessOf> => livenessOf(facts());
+  const ready = (): ReturnType<typeof readinessOf> => readinessOf(facts());
+  if (process.send !== undefined) {
+    answerParent(async () => ({ live: live(), ready: ready(), metrics: await meter.snapshot() }));
+    return null;
+  }
+  const { MILLRACE_HTTP_HOST: host, MILLRACE_HTTP_PORT: port } = settings;
+  return serveOperations({ host, port, log, live, ready, metrics: () => meter.render() });
+}
+
+const PASS_MS = 1_000;
+
+/** Facts for /live and /ready; a timer that does not fire tells that the loop is stuck. */
+function watchLoop(worker: Worker): () => WorkerFacts {
+  let lastPass = systemClock.now();
+  setInterval(() => (lastPass = systemClock.now()), PASS_MS).unref();
+  return () => ({
+    isJoined: worker.isJoined,
+    passAgeMs: systemClock.now() - lastPass,
+    passAgeMsMax: 30 * PASS_MS,
+    tasks: worker.health(),
+  });
+}
+
+async function untilStopped(worker: Worker, log: Log): Promise<number> {
+  let drained: Promise<void> | null = null;
+  const ignore = onStopSignal((signal) => {
+    log.info({ signal }, "draining");
+    drained = worker.stop();
+  });
+  const error = await worker.ended;
+  await drained;
+  ignore();
+  if (error === null) return 0;
+  log.error({ error: messageOf(error) }, "the worker has ended");
+  return 1;
+}

@@ -1,0 +1,226 @@
+// A sink part in one worker: its consumer, and a task for each partition. Where a task begins is in the database, never
+// in the group's offset, which is only a hint for lag.
+import { ours, actionOf, persist } from "../failure.ts";
+import type { MillraceError } from "../../core/errors.ts";
+import type {
+  Assignment,
+  GroupConsumer,
+  PlainProducer,
+  Progress,
+  RecordBatch,
+  StartOffset,
+} from "../../core/kafka.ts";
+import type { SinkTaskId, TableStore } from "../../core/ports.ts";
+import type { TopicPartition } from "../../core/record.ts";
+import type { TaskHealth } from "../../observe/health.ts";
+import type { LetterOrigin } from "../../sinks/letter.ts";
+import { startsOf } from "../../source/takeover.ts";
+import type { BoundPart } from "../bind.ts";
+import type { WorkerContext } from "../context.ts";
+import { SinkTask } from "./task.ts";
+
+export interface SinkPartOptions {
+  readonly bound: BoundPart;
+  readonly context: WorkerContext;
+  readonly store: TableStore;
+  readonly letters: LetterOrigin;
+  readonly producer: PlainProducer;
+  onFatal(error: Error): void;
+}
+
+/** One partition of ours: its task once it was taken over, or why there is none. */
+interface Seat {
+  readonly at: TopicPartition;
+  readonly life: AbortController;
+  task: SinkTask | null;
+  waitingFor: string | null;
+  stopped: MillraceError | null;
+}
+
+export class SinkPart {
+  readonly #options: SinkPartOptions;
+  readonly #seats = new Map<number, Seat>();
+  #consumer: GroupConsumer | null = null;
+  #assignment: Assignment | null = null;
+
+  constructor(options: SinkPartOptions) {
+    this.#options = options;
+  }
+
+  get bound(): BoundPart {
+    return this.#options.bound;
+  }
+
+  get isJoined(): boolean {
+    return this.#assignment !== null;
+  }
+
+  get tasks(): SinkTask[] {
+    return [...this.#seats.values()].flatMap((seat) => seat.task ?? []);
+  }
+
+  async start(consumer: GroupConsumer): Promise<void> {
+    this.#consumer = consumer;
+    await consumer.start({
+      onAssigned: (assignment) => this.#assigned(assignment),
+      onRevoked: () => this.#revoked(),
+      onBatch: (batch) => this.#batch(batch),
+      onOutOfRange: ({ partition }) => this.#retake(partition),
+      onFatal: (error) => this.#options.onFatal(error),
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#consumer?.stop();
+  }
+
+  #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
+    const { meter } = this.#options.context;
+    meter.count("millrace_rebalances_total", { group: this.bound.part.group });
+    this.#assignment = assignment;
+    for (const at of assignment.partitions) this.#take(at);
+    return Promise.resolve([]);
+  }
+
+  /** A sink has nothing to hand over: what was not committed is read again. */
+  #revoked(): Promise<void> {
+    this.#assignment = null;
+    for (const partition of [...this.#seats.keys()]) this.#leave(partition);
+    return Promise.resolve();
+  }
+
+  #batch(batch: RecordBatch): void {
+    const expected = this.#seats.get(batch.partition)?.task?.accept(batch);
+    if (expected !== null && expected !== undefined) this.#consumer?.seek(batch, expected);
+  }
+
+  #leave(partition: number): void {
+    const seat = this.#seats.get(partition);
+    this.#seats.delete(partition);
+    seat?.life.abort(new Error("the task was given up"));
+    seat?.task?.close();
+  }
+
+  /** Takes the partition over: raises the epoch, so that whoever had it can write no more. */
+  #take(at: TopicPartition): void {
+    this.#leave(at.partition);
+    const seat: Seat = {
+      at,
+      life: new AbortController(),
+      task: null,
+      waitingFor: null,
+      stopped: null,
+    };
+    this.#seats.set(at.partition, seat);
+    this.#work(seat).then(
+      (halted) => halted !== null && this.#halt(seat, halted),
+      (error: unknown) => this.#failed(seat, error),
+    );
+  }
+
+  async #work(seat: Seat): Promise<MillraceError | null> {
+    const assignment = this.#assignment as Assignment;
+    const task = await this.#open(seat, assignment);
+    seat.task = task;
+    this.#watch(seat, task);
+    return task.run();
+  }
+
+  async #open(seat: Seat, { generation }: Assignment): Promise<SinkTask> {
+    const { bound, context, store, letters, producer } = this.#options;
+    const consumer = this.#consumer as GroupConsumer;
+    const id: SinkTaskId = { pipeline: bound.plan.pipeline, part: bound.part.name, ...seat.at };
+    const first = async (): Promise<bigint> => {
+      const starts = await startsOf(context.admin, bound.plan.options.start, [seat.at]);
+      return starts[0]?.nextOffset ?? 0n;
+    };
+    const onWaiting = (dependency: string | null): void => void (seat.waitingFor = dependency);
+    const what = { dependency: "postgres", signal: seat.life.signal };
+    const start = await persist(context, what, () => store.takeOver(id, first));
+    seat.life.signal.throwIfAborted();
+    const hint = (progress: Progress): void => {
+      // A refused hint is no harm: the database decides, and the next hint says the same.
+      consumer.commit([progress], generation).catch(() => undefined);
+    };
+    consumer.seek(seat.at, start.nextOffset);
+    consumer.resume([seat.at]);
+    return new SinkTask({
+      context,
+      bound,
+      id,
+      store,
+      start,
+      generation,
+      valve: consumer,
+      letters,
+      producer,
+      hint,
+      onWaiting,
+    });
+  }
+
+  /** A failover may have taken progress back while the task had nothing to do: it looks now and then. */
+  #watch(seat: Seat, task: SinkTask): void {
+    const { clock, limits } = this.#options.context;
+    const look = async (): Promise<void> => {
+      while (!seat.life.signal.aborted && seat.stopped === null) {
+        await clock.sleep(limits.idleCheckMs, seat.life.signal);
+        const isMine = await task.checkProgress().catch(() => true);
+        if (!isMine && !seat.life.signal.aborted) return this.#retake(seat.at.partition);
+      }
+    };
+    // Ends with the seat; its rejection is the aborted sleep.
+    look().catch(() => undefined);
+  }
+
+  #retake(partition: number): void {
+    const seat = this.#seats.get(partition);
+    if (seat !== undefined && this.#assignment !== null) {
+      this.#consumer?.pause([seat.at]);
+      this.#take(seat.at);
+    }
+  }
+
+  /** Fenced: whoever raised the epoch may be the rightful owner; the group's next word may be on its way. */
+  #failed(seat: Seat, error: unknown): void {
+    if (seat.life.signal.aborted) return;
+    if (actionOf(error) !== "retake") return this.#halt(seat, ours(error));
+    const { clock, limits, meter, log } = this.#options.context;
+    meter.count("millrace_fenced_total", { kind: "sink" });
+    log.warn(
+      { ...seat.at, part: this.bound.part.name },
+      "fenced: taking over again if it is still ours",
+    );
+    seat.task?.close();
+    this.#consumer?.pause([seat.at]);
+    clock.sleep(2 * limits.heartbeatIntervalMs, seat.life.signal).then(
+      () => this.#retake(seat.at.partition),
+      () => undefined,
+    );
+  }
+
+  #halt(seat: Seat, error: MillraceError): void {
+    seat.stopped = error;
+    seat.task?.close();
+    this.#consumer?.pause([seat.at]);
+    const facts = { ...seat.at, part: this.bound.part.name, code: error.code };
+    this.#options.context.log.error(facts, `the task has stopped: ${error.message}`);
+  }
+
+  health(): TaskHealth[] {
+    const { plan, part } = this.bound;
+    return [...this.#seats.values()].map((seat): TaskHealth => {
+      const address = { pipeline: plan.pipeline, part: part.name, ...seat.at };
+      if (seat.stopped !== null)
+        return {
+          ...address,
+          state: "stopped",
+          code: seat.stopped.code,
+          message: seat.stopped.message,
+        };
+      if (seat.waitingFor !== null)
+        return { ...address, state: "paused", why: `${seat.waitingFor} is away` };
+      return { ...address, state: seat.task === null ? "starting" : "running" };
+    });
+  }
+}

@@ -1,0 +1,279 @@
+// A sink task: one table's part on one partition. Rows, letters and progress are one transaction of the database; while
+// it runs, the inbox fills, so batches grow by themselves when the database is slow.
+import type { MillraceError } from "../../core/errors.ts";
+import type { GroupGeneration, PlainProducer, Progress, RecordBatch } from "../../core/kafka.ts";
+import { addLedger, emptyLedger, sumLedgers, type LedgerCounts } from "../../core/ledger.ts";
+import { encodeMetadata } from "../../core/metadata.ts";
+import { countOutcome, type Outcome, type Stage } from "../../core/outcome.ts";
+import type {
+  OwedLetter,
+  RowRefusal,
+  SinkProgress,
+  SinkResult,
+  SinkRow,
+  SinkTaskId,
+  TableStore,
+} from "../../core/ports.ts";
+import type { RawRecord } from "../../core/record.ts";
+import { publishLedger } from "../../observe/task-metrics.ts";
+import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
+import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
+import { emptyStage, type BoundPart } from "../bind.ts";
+import type { WorkerContext } from "../context.ts";
+import { persist } from "../failure.ts";
+import { processRun, unknownIds } from "../process.ts";
+
+export interface SinkTaskOptions {
+  readonly context: WorkerContext;
+  readonly bound: BoundPart;
+  readonly id: SinkTaskId;
+  readonly store: TableStore;
+  readonly start: SinkProgress;
+  readonly generation: GroupGeneration;
+  readonly valve: Valve;
+  readonly letters: LetterOrigin;
+  /** For owed letters; they are sent after the decision. */
+  readonly producer: PlainProducer;
+  /** Tells Kafka where the table is, for lag; a hint, never read back. */
+  hint(progress: Progress): void;
+  /** Told when the task waits for a dependency, and when it goes on. */
+  onWaiting(dependency: string | null): void;
+}
+
+/** Records taken since the last commit, and what became of each so far. */
+interface Batch {
+  readonly stage: Stage;
+  readonly raws: RawRecord[];
+  readonly outcomes: Outcome[];
+  readonly letters: OwedLetter[];
+  nextOffset: bigint;
+}
+
+const LETTERS_A_SEND = 500;
+
+export class SinkTask {
+  readonly id: SinkTaskId;
+  readonly #options: SinkTaskOptions;
+  readonly #inbox: Inbox;
+  readonly #life = new AbortController();
+  #nextOffset: bigint;
+  #ledger: LedgerCounts;
+  #oldestMs: number | null = null;
+
+  constructor(options: SinkTaskOptions) {
+    this.#options = options;
+    this.id = options.id;
+    const { inboxBytesMax, runRecordsMax } = options.context.limits;
+    const { nextOffset, ledger } = options.start;
+    const limits = { bytesMax: inboxBytesMax, runRecordsMax };
+    this.#inbox = new Inbox([{ ...options.id, nextOffset }], limits, options.valve);
+    this.#nextOffset = nextOffset;
+    this.#ledger = ledger;
+  }
+
+  /** Returns where to seek when the batch does not follow what was read before. */
+  accept(batch: RecordBatch): bigint | null {
+    return this.#inbox.push(batch);
+  }
+
+  /** Names the task in metrics. */
+  get address(): SinkTaskId {
+    return this.id;
+  }
+
+  get inboxBytes(): number {
+    return this.#inbox.bytes;
+  }
+
+  positions(): { topic: string; committed: bigint; oldestMs: number | null }[] {
+    return [{ topic: this.id.topic, committed: this.#nextOffset, oldestMs: this.#oldestMs }];
+  }
+
+  close(): void {
+    this.#inbox.close();
+    this.#life.abort(new Error("the task was closed"));
+  }
+
+  /** The line: fetch → learn schemas → decode, transform → rows, letters and progress in one transaction → letters → hint. */
+  async run(): Promise<MillraceError | null> {
+    // What an earlier owner committed and did not live to send.
+    await this.#sendOwed();
+    for (;;) {
+      const startedMs = this.#options.context.clock.now();
+      const batch = await this.#collect();
+      if (batch === null) return null;
+      await this.#commit(batch.batch);
+      if (batch.halted !== null) return batch.halted;
+      await this.#pace(startedMs);
+    }
+  }
+
+  /** Everything that is there, up to a limit: one run, and more while the inbox has some. */
+  async #collect(): Promise<{ batch: Batch; halted: MillraceError | null } | null> {
+    const batch = newBatch(this.#nextOffset);
+    const most = this.#options.context.limits.checkpointRecordsMax;
+    do {
+      const run = await this.#inbox.take();
+      if (run === null) return null;
+      await this.#persist("registry", () => this.#learn(run));
+      const halted = this.#process(run, batch);
+      if (halted !== null) return { batch, halted };
+      await this.#options.context.clock.sleep(0);
+      if (this.#life.signal.aborted) return null;
+    } while (!this.#inbox.isEmpty && batch.raws.length < most);
+    return { batch, halted: null };
+  }
+
+  async #learn(run: Run): Promise<void> {
+    const ids = unknownIds(this.#options.bound, run);
+    if (ids.size > 0) await this.#options.context.schemas.learn(ids);
+  }
+
+  #process(run: Run, batch: Batch): MillraceError | null {
+    let halted: { error: MillraceError; offset: bigint } | null = null;
+    const { bound, letters, context } = this.#options;
+    const done = processRun(bound, run, batch.stage, (raw, outcome) => {
+      if (outcome.kind === "halted") {
+        halted = { error: outcome.error, offset: raw.offset };
+        return;
+      }
+      this.#oldestMs ??= raw.timestamp;
+      batch.raws.push(raw);
+      batch.outcomes.push(outcome);
+      if (outcome.kind === "dead-lettered")
+        batch.letters.push(letterOf(raw, outcome.failure, letters, context.clock.now()));
+    });
+    const stopped = halted as { error: MillraceError; offset: bigint } | null;
+    batch.nextOffset = done ? run.nextOffset : (stopped?.offset ?? batch.nextOffset);
+    return stopped?.error ?? null;
+  }
+
+  async #commit(batch: Batch): Promise<void> {
+    if (batch.nextOffset === this.#nextOffset) return;
+    const { context, store, start, hint } = this.#options;
+    const startedMs = context.clock.now();
+    let delta = emptyLedger();
+    // 1 to 3: rows, letters and progress, decided by the database
+    await this.#persist("postgres", () =>
+      store.commit({
+        task: this.id,
+        epoch: start.epoch,
+        expectedOffset: this.#nextOffset,
+        nextOffset: batch.nextOffset,
+        rows: batch.stage.rows,
+        letters: batch.letters,
+        refused: (row, refusal) => this.#refused(batch, row, refusal),
+        ledger: (result) => {
+          delta = ledgerOfBatch(batch, result, this.#options.bound.part.name);
+          return sumLedgers([this.#ledger, delta]);
+        },
+      }),
+    );
+    this.#ledger = addLedger(this.#ledger, delta);
+    this.#nextOffset = batch.nextOffset;
+    this.#oldestMs = null;
+    // 4 send the letters that the decision owes
+    if (delta.consumed > 0 && Object.keys(delta["dead-lettered"]).length > 0)
+      await this.#sendOwed();
+    // 5 hint
+    const metadata = encodeMetadata({ owner: context.owner, ledger: this.#ledger });
+    const { topic, partition } = this.id;
+    hint({ topic, partition, nextOffset: this.#nextOffset, metadata });
+    // 6 publish
+    const labels = { kind: "sink" };
+    const seconds = (context.clock.now() - startedMs) / 1000;
+    context.meter.observe("millrace_checkpoint_seconds", labels, seconds);
+    context.meter.observe("millrace_checkpoint_records", labels, batch.raws.length);
+    publishLedger(context.meter, this.id, delta);
+  }
+
+  #refused(batch: Batch, row: SinkRow, { code, message }: RowRefusal): OwedLetter {
+    const { letters, context, bound } = this.#options;
+    const failure = {
+      class: "sink",
+      stage: "sink",
+      step: bound.part.name,
+      rule: null,
+      code,
+      message,
+    } as const;
+    return letterOf(batch.raws[row.index] as RawRecord, failure, letters, context.clock.now());
+  }
+
+  /** Letters go out after the decision: one sent before it could turn out false, as a retry may pass. */
+  async #sendOwed(): Promise<void> {
+    const { store, producer } = this.#options;
+    for (;;) {
+      const owed = await this.#persist("postgres", () => store.owed(this.id, LETTERS_A_SEND));
+      if (owed.length === 0) return;
+      await this.#persist("kafka", () => producer.send(owed));
+      const ids = owed.map((letter) => letter.id);
+      await this.#persist("postgres", () => store.forget(this.id, ids));
+    }
+  }
+
+  /** Throws the database's word that another owner has the task; used by the idle check too. */
+  async checkProgress(): Promise<boolean> {
+    const expected = this.#nextOffset;
+    const stored = await this.#options.store.progress(this.id);
+    // A commit may have moved on while the row was read.
+    if (expected !== this.#nextOffset) return true;
+    return (
+      stored !== null &&
+      stored.epoch === this.#options.start.epoch &&
+      stored.nextOffset === expected
+    );
+  }
+
+  async #persist<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+    const { context, onWaiting } = this.#options;
+    let isWaiting = false;
+    const result = await persist(context, { dependency, signal: this.#life.signal }, async () => {
+      try {
+        return await work();
+      } catch (error) {
+        isWaiting = true;
+        onWaiting(dependency);
+        throw error;
+      }
+    });
+    if (isWaiting) onWaiting(null);
+    return result;
+  }
+
+  /** At most one commit an interval: small batches cost a transaction each. */
+  async #pace(startedMs: number): Promise<void> {
+    const { clock, limits } = this.#options.context;
+    const left = startedMs + limits.checkpointIntervalMs - clock.now();
+    if (left > 0) await clock.sleep(left, this.#life.signal).catch(() => undefined);
+  }
+}
+
+const newBatch = (nextOffset: bigint): Batch => ({
+  stage: emptyStage(),
+  raws: [],
+  outcomes: [],
+  letters: [],
+  nextOffset,
+});
+
+/** What the database says of a record's rows goes before what the transform said. */
+function ledgerOfBatch(batch: Batch, result: SinkResult, table: string): LedgerCounts {
+  const delta = emptyLedger();
+  batch.outcomes.forEach((outcome, index) => {
+    if (result.refused.has(index)) {
+      const failure = {
+        class: "sink",
+        stage: "sink",
+        step: table,
+        rule: null,
+        code: "",
+        message: "",
+      } as const;
+      countOutcome(delta, { kind: "dead-lettered", failure });
+    } else if (outcome.kind === "emitted" && !result.written.has(index) && result.stale.has(index))
+      countOutcome(delta, { kind: "filtered", by: table });
+    else countOutcome(delta, outcome);
+  });
+  return delta;
+}

@@ -1,0 +1,60 @@
+// Of all rows of a batch with the same primary key the newest is written. The order of the groups is the same in every
+// worker, so two of them never wait for each other's row locks in a circle.
+import type { TableLayout } from "../core/table-layout.ts";
+import type { PreparedRow } from "./row-mapping.ts";
+
+export interface KeyGroup {
+  readonly key: string;
+  /** The newest by (version, source offset); of one record's own rows the later. */
+  readonly newest: PreparedRow;
+  /** Every row of this key, the newest included. */
+  readonly rows: readonly PreparedRow[];
+}
+
+/** Negative: `a` is older than `b`. */
+export type CompareRows = (a: PreparedRow, b: PreparedRow) => number;
+
+/** Compares by version, then by source offset, as the upsert's WHERE does. */
+export function byAge(layout: TableLayout): CompareRows {
+  const { version } = layout;
+  const encoding = version === null ? null : layout.columns[version]?.type.encoding;
+  return (a, b) => {
+    const byVersion =
+      version === null
+        ? a.row.timestamp - b.row.timestamp
+        : encoding === "text"
+          ? compareTexts(a.texts[version] ?? null, b.texts[version] ?? null)
+          : compareValues(a.row.values[version], b.row.values[version]);
+    return byVersion || compareValues(a.row.offset, b.row.offset);
+  };
+}
+
+/** By UTF-8 bytes, as COLLATE "C"; null is older than everything (its row will be refused). */
+function compareTexts(a: string | null, b: string | null): number {
+  if (a === b) return 0;
+  if (a === null || b === null) return a === null ? -1 : 1;
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function compareValues(a: unknown, b: unknown): number {
+  if (a === null || b === null) return Number(a !== null) - Number(b !== null);
+  if (isComparable(a)) return a.cmp(b);
+  return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0;
+}
+
+const isComparable = (value: unknown): value is { cmp(other: unknown): number } =>
+  typeof value === "object" && value !== null && "cmp" in value;
+
+/** One group per key, sorted by key. */
+export function collapse(rows: readonly PreparedRow[], compare: CompareRows): readonly KeyGroup[] {
+  const groups = new Map<string, { key: string; newest: PreparedRow; rows: PreparedRow[] }>();
+  for (const row of rows) {
+    const group = groups.get(row.key);
+    if (group === undefined) groups.set(row.key, { key: row.key, newest: row, rows: [row] });
+    else {
+      group.rows.push(row);
+      if (compare(group.newest, row) <= 0) group.newest = row;
+    }
+  }
+  return [...groups.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+}

@@ -1,0 +1,72 @@
+// A dead letter: the original key, value and headers byte for byte, and ours appended (readers take the last of a
+// name). Its id is a function of the record's address, so the same letter sent twice is one.
+import { createHash } from "node:crypto";
+import type { Failure } from "../core/outcome.ts";
+import { headerText, type Headers, type OutRecord, type RawRecord } from "../core/record.ts";
+
+export interface LetterOrigin {
+  readonly pipeline: string;
+  readonly part: string;
+  readonly version: string;
+  /** The dead-letter topic and its number of partitions. */
+  readonly topic: string;
+  readonly partitions: number;
+}
+
+/** 32 hex digits of SHA-256 over pipeline, part and address. */
+export const letterId = (origin: LetterOrigin, raw: RawRecord): string =>
+  createHash("sha256")
+    .update(
+      [origin.pipeline, origin.part, raw.topic, String(raw.partition), String(raw.offset)].join(
+        "/",
+      ),
+    )
+    .digest("hex")
+    .slice(0, 32);
+
+/** `nowMs` is when it failed, in epoch milliseconds. */
+export function letterOf(
+  raw: RawRecord,
+  failure: Failure,
+  origin: LetterOrigin,
+  nowMs: number,
+): OutRecord & { readonly id: string } {
+  const id = letterId(origin, raw);
+  const at = new Date(nowMs).toISOString();
+  const facts: Record<string, string | null> = {
+    id,
+    class: failure.class,
+    stage: failure.stage,
+    step: failure.step,
+    rule: failure.rule,
+    code: failure.code,
+    message: failure.message,
+    topic: raw.topic,
+    partition: String(raw.partition),
+    offset: String(raw.offset),
+    timestamp: String(raw.timestamp),
+    pipeline: origin.pipeline,
+    version: origin.version,
+    "schema-id": schemaIdOf(raw.value),
+    attempt: "1",
+    "first-time": headerText(raw.headers, "dlq.first-time") ?? at,
+    "last-time": at,
+    redrives: headerText(raw.headers, "dlq.redrives") ?? "0",
+  };
+  const ours: Headers = Object.entries(facts).flatMap(([name, text]) =>
+    text === null ? [] : [[`dlq.${name}`, Buffer.from(text, "utf8")] as const],
+  );
+  return {
+    id,
+    topic: origin.topic,
+    partition: raw.partition % origin.partitions,
+    key: raw.key,
+    value: raw.value,
+    headers: [...raw.headers, ...ours],
+    timestamp: nowMs,
+  };
+}
+
+/** The id in the Confluent wire format, if the value begins like it. */
+const schemaIdOf = (value: Buffer | null): string | null =>
+  value !== null && value.length >= 5 && value[0] === 0 ? String(value.readInt32BE(1)) : null;

@@ -1,0 +1,96 @@
+// The outbox: dead letters that a sink owes to the dead-letter topic. They are stored with the decision and sent after it,
+// since a letter sent before could turn out false. Sent at least once; equal ids are one letter.
+import type { PostgresSession } from "../../clients/postgres/pool.ts";
+import type { OwedLetter, SinkTaskId } from "../../core/ports.ts";
+import { chunks } from "../chunks.ts";
+import { arrayLiteral } from "../column-encoding.ts";
+import { taskValues } from "./progress-row.ts";
+
+const OF_TASK = "pipeline = $1 AND part = $2 AND topic = $3 AND partition = $4";
+const LIMITS = { itemsMax: 1_000, sizeMax: 8_000_000 };
+
+export async function oweLetters(
+  session: PostgresSession,
+  task: SinkTaskId,
+  letters: readonly OwedLetter[],
+): Promise<void> {
+  const sizeOf = ({ key, value }: OwedLetter): number => (key?.length ?? 0) + (value?.length ?? 0);
+  for (const chunk of chunks(letters, sizeOf, LIMITS))
+    await session.query(
+      `INSERT INTO millrace.letters (pipeline, part, topic, partition,
+         id, letter_topic, letter_partition, letter_key, letter_value, letter_headers, letter_timestamp)
+       SELECT $1, $2, $3, $4, given.* FROM unnest($5::text[], $6::text[], $7::integer[], $8::bytea[],
+         $9::bytea[], $10::bytea[], $11::bigint[]) AS given
+       ON CONFLICT (pipeline, part, topic, partition, id) DO NOTHING`,
+      [...taskValues(task), ...letterArrays(chunk)],
+    );
+}
+
+const letterArrays = (letters: readonly OwedLetter[]): string[] => {
+  const columns: ((letter: OwedLetter) => string | null)[] = [
+    ({ id }) => id,
+    ({ topic }) => topic,
+    ({ partition }) => String(partition),
+    ({ key }) => hex(key),
+    ({ value }) => hex(value),
+    ({ headers }) => hex(headersToBytes(headers)),
+    ({ timestamp }) => String(timestamp),
+  ];
+  return columns.map((column) => arrayLiteral(letters.map(column)));
+};
+
+const hex = (bytes: Buffer | null): string | null =>
+  bytes === null ? null : `\\x${bytes.toString("hex")}`;
+
+/** As bytes: a header's name may hold what Postgres' texts refuse. */
+const headersToBytes = (headers: OwedLetter["headers"]): Buffer =>
+  Buffer.from(JSON.stringify(headers.map(([name, v]) => [name, v?.toString("base64") ?? null])));
+
+const headersFromBytes = (bytes: Buffer): OwedLetter["headers"] =>
+  (JSON.parse(bytes.toString("utf8")) as [string, string | null][]).map(([name, text]) => [
+    name,
+    text === null ? null : Buffer.from(text, "base64"),
+  ]);
+
+interface LetterRow {
+  readonly id: string;
+  readonly letter_topic: string;
+  readonly letter_partition: number;
+  readonly letter_key: Buffer | null;
+  readonly letter_value: Buffer | null;
+  readonly letter_headers: Buffer;
+  readonly letter_timestamp: string;
+}
+
+/** The oldest letters first. */
+export async function owedLetters(
+  session: PostgresSession,
+  task: SinkTaskId,
+  lettersMax: number,
+): Promise<readonly OwedLetter[]> {
+  const { rows } = await session.query<LetterRow>(
+    `SELECT id, letter_topic, letter_partition, letter_key, letter_value, letter_headers, letter_timestamp
+     FROM millrace.letters WHERE ${OF_TASK} ORDER BY seq LIMIT $5`,
+    [...taskValues(task), String(lettersMax)],
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    topic: row.letter_topic,
+    partition: row.letter_partition,
+    key: row.letter_key,
+    value: row.letter_value,
+    headers: headersFromBytes(row.letter_headers),
+    timestamp: Number(row.letter_timestamp),
+  }));
+}
+
+export async function forgetLetters(
+  session: PostgresSession,
+  task: SinkTaskId,
+  ids: readonly string[],
+): Promise<void> {
+  await session.query(`DELETE FROM millrace.letters WHERE ${OF_TASK} AND id = ANY($5::text[])`, [
+    ...taskValues(task),
+    arrayLiteral(ids),
+  ]);
+}

@@ -1,0 +1,93 @@
+// The progress row: where a sink task is, who owns it, and its ledger. Beside the rows, in one transaction with them.
+import type { PostgresSession } from "../../clients/postgres/pool.ts";
+import type { LedgerCounts } from "../../core/ledger.ts";
+import type { SinkCommit, SinkProgress, SinkTaskId } from "../../core/ports.ts";
+
+interface ProgressRow {
+  readonly next_offset: string;
+  readonly epoch: string;
+  readonly ledger: LedgerCounts;
+}
+
+const OF_TASK = "pipeline = $1 AND part = $2 AND topic = $3 AND partition = $4";
+const FIELDS = "next_offset, epoch, ledger";
+
+/** The parameters $1 to $4 of every statement here. */
+export const taskValues = (task: SinkTaskId): string[] => [
+  task.pipeline,
+  task.part,
+  task.topic,
+  String(task.partition),
+];
+
+const progressOf = (row: ProgressRow | undefined): SinkProgress | null =>
+  row === undefined
+    ? null
+    : { nextOffset: BigInt(row.next_offset), epoch: BigInt(row.epoch), ledger: row.ledger };
+
+/** `settled` waits for a transaction that is still changing the row. */
+export async function readProgress(
+  session: PostgresSession,
+  task: SinkTaskId,
+  settled = false,
+): Promise<SinkProgress | null> {
+  const { rows } = await session.query<ProgressRow>(
+    `SELECT ${FIELDS} FROM millrace.progress WHERE ${OF_TASK}${settled ? " FOR UPDATE" : ""}`,
+    taskValues(task),
+  );
+  return progressOf(rows[0]);
+}
+
+/** Makes the caller the owner; null: the task has never run. */
+export async function raiseEpoch(
+  session: PostgresSession,
+  task: SinkTaskId,
+  now: string,
+): Promise<SinkProgress | null> {
+  const { rows } = await session.query<ProgressRow>(
+    `UPDATE millrace.progress SET epoch = epoch + 1, updated_at = $5::timestamptz
+     WHERE ${OF_TASK} RETURNING ${FIELDS}`,
+    [...taskValues(task), now],
+  );
+  return progressOf(rows[0]);
+}
+
+/** Stores a first start; where another worker was faster, its start holds and only the epoch is raised. */
+export async function insertProgress(
+  session: PostgresSession,
+  task: SinkTaskId,
+  start: { readonly nextOffset: bigint; readonly ledger: LedgerCounts; readonly now: string },
+): Promise<SinkProgress | null> {
+  const { rows } = await session.query<ProgressRow>(
+    `INSERT INTO millrace.progress AS stored
+       (pipeline, part, topic, partition, next_offset, epoch, ledger, updated_at)
+     VALUES ($1, $2, $3, $4, $5, 1, $6::jsonb, $7::timestamptz)
+     ON CONFLICT (pipeline, part, topic, partition)
+       DO UPDATE SET epoch = stored.epoch + 1, updated_at = excluded.updated_at
+     RETURNING ${FIELDS}`,
+    [...taskValues(task), String(start.nextOffset), JSON.stringify(start.ledger), start.now],
+  );
+  return progressOf(rows[0]);
+}
+
+/** False: another owner, or the row is not where this commit begins. */
+export async function advanceProgress(
+  session: PostgresSession,
+  commit: SinkCommit,
+  { ledger, now }: { readonly ledger: LedgerCounts; readonly now: string },
+): Promise<boolean> {
+  const { count } = await session.query(
+    `UPDATE millrace.progress
+     SET next_offset = $5::bigint, ledger = $6::jsonb, updated_at = $7::timestamptz
+     WHERE ${OF_TASK} AND epoch = $8::bigint AND next_offset = $9::bigint`,
+    [
+      ...taskValues(commit.task),
+      String(commit.nextOffset),
+      JSON.stringify(ledger),
+      now,
+      String(commit.epoch),
+      String(commit.expectedOffset),
+    ],
+  );
+  return count === 1;
+}

@@ -1,0 +1,181 @@
+// A table in Postgres with progress beside it: rows, owed letters and progress commit in one transaction, under the fence
+// of the owner's epoch and the expected offset. Retrying what is transient is left to the caller, except conflicts
+// between transactions, which are settled by trying again at once.
+import { CommitUnknownError, PostgresError } from "../../clients/postgres/fault.ts";
+import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
+import { assert, FencedError } from "../../core/errors.ts";
+import { emptyLedger } from "../../core/ledger.ts";
+import type {
+  Clock,
+  OwedLetter,
+  SinkCommit,
+  SinkProgress,
+  SinkResult,
+  SinkTaskId,
+  TableStore,
+} from "../../core/ports.ts";
+import { addressOf } from "../../core/record.ts";
+import { layoutOf, type TableSpec } from "../../core/table-layout.ts";
+import { forgetLetters, oweLetters, owedLetters } from "./outbox.ts";
+import { advanceProgress, insertProgress, raiseEpoch, readProgress } from "./progress-row.ts";
+import { rowPreparation, type PrepareRows } from "../row-mapping.ts";
+import { encodeInstant, RowWriter } from "./row-writer.ts";
+
+export interface PostgresTableOptions {
+  readonly clock: Clock;
+  /** Most rows of one statement. Halved after a statement timeout, doubled again by success. */
+  readonly chunkRowsMax?: number;
+}
+
+const CHUNK_ROWS_MAX = 5_000;
+const CHUNK_ROWS_MIN = 50;
+const CONFLICT_ATTEMPTS = 4;
+
+/** The store of one declared table. Throws ConfigErrors when the declaration cannot be a table. */
+export function postgresTableStore(
+  pool: PostgresPool,
+  table: TableSpec,
+  options: PostgresTableOptions,
+): TableStore {
+  return new PostgresTable(pool, table, options);
+}
+
+class PostgresTable implements TableStore {
+  readonly #pool: PostgresPool;
+  readonly #clock: Clock;
+  readonly #prepare: PrepareRows;
+  readonly #writer: RowWriter;
+  readonly #chunkRowsMax: number;
+  #chunkRows: number;
+  /** Commits whose outcome could not be read yet, by task. */
+  readonly #unsettled = new Map<string, { commit: SinkCommit; result: SinkResult }>();
+
+  constructor(pool: PostgresPool, table: TableSpec, options: PostgresTableOptions) {
+    const layout = layoutOf(table);
+    this.#pool = pool;
+    this.#clock = options.clock;
+    this.#prepare = rowPreparation(layout);
+    this.#writer = new RowWriter(layout);
+    this.#chunkRowsMax = options.chunkRowsMax ?? CHUNK_ROWS_MAX;
+    this.#chunkRows = this.#chunkRowsMax;
+  }
+
+  async takeOver(task: SinkTaskId, start: () => Promise<bigint>): Promise<SinkProgress> {
+    this.#unsettled.delete(keyOf(task));
+    const raised = await raiseEpoch(this.#pool, task, this.#now());
+    if (raised !== null) return raised;
+    const first = { nextOffset: await start(), ledger: emptyLedger(), now: this.#now() };
+    const stored = await insertProgress(this.#pool, task, first);
+    assert(stored !== null, "an insert of progress returned no row");
+    return stored;
+  }
+
+  async progress(task: SinkTaskId): Promise<SinkProgress | null> {
+    return readProgress(this.#pool, task);
+  }
+
+  async owed(task: SinkTaskId, lettersMax: number): Promise<readonly OwedLetter[]> {
+    return owedLetters(this.#pool, task, lettersMax);
+  }
+
+  async forget(task: SinkTaskId, ids: readonly string[]): Promise<void> {
+    await forgetLetters(this.#pool, task, ids);
+  }
+
+  async commit(commit: SinkCommit): Promise<SinkResult> {
+    const earlier = await this.#settle(commit);
+    if (earlier !== null) return earlier;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const result = await this.#attempt(commit);
+        this.#chunkRows = Math.min(this.#chunkRowsMax, this.#chunkRows * 2);
+        return result;
+      } catch (error) {
+        const sqlState = error instanceof PostgresError ? error.facts.sqlState : null;
+        if (sqlState === "57014") this.#chunkRows = halved(this.#chunkRows);
+        const isConflict = sqlState === "40001" || sqlState === "40P01";
+        if (!isConflict || attempt === CONFLICT_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #attempt(commit: SinkCommit): Promise<SinkResult> {
+    let result: SinkResult | null = null;
+    try {
+      return await this.#pool.transaction(
+        async (session) => (result = await this.#write(session, commit)),
+      );
+    } catch (error) {
+      if (!(error instanceof CommitUnknownError) || result === null) throw error;
+      this.#unsettled.set(keyOf(commit.task), { commit, result });
+      const settled = await this.#settle(commit);
+      if (settled !== null) return settled;
+      throw error;
+    }
+  }
+
+  /** Numbered as in the sink commit: 1 collapse, 2 rows, letters and progress; 3 to 5 are the caller's. */
+  async #write(session: PostgresSession, commit: SinkCommit): Promise<SinkResult> {
+    const { task } = commit;
+    const now = this.#clock.now();
+    const { prepared, refused } = this.#prepare(commit.rows);
+    const options = { task, now, chunkRows: this.#chunkRows };
+    const outcome = await this.#writer.write(session, prepared, options);
+    const allRefused = [...refused, ...outcome.refused];
+    const letters = allRefused.map(({ row, refusal }) => commit.refused(row, refusal));
+    await oweLetters(session, task, [...commit.letters, ...letters]);
+    const result: SinkResult = {
+      written: outcome.written,
+      stale: outcome.stale,
+      refused: new Set(allRefused.map(({ row }) => row.index)),
+    };
+    const ledger = commit.ledger(result);
+    const isOurs = await advanceProgress(session, commit, { ledger, now: this.#now() });
+    if (!isOurs) throw fenced(commit);
+    return result;
+  }
+
+  /**
+   * The result of this very commit when an earlier call lost its reply and it was committed after all. Null: it was not,
+   * so it may be sent again.
+   */
+  async #settle(commit: SinkCommit): Promise<SinkResult | null> {
+    const key = keyOf(commit.task);
+    const unsettled = this.#unsettled.get(key);
+    if (unsettled === undefined || !isSame(unsettled.commit, commit)) return null;
+    // Stays unsettled when this throws because Postgres is away.
+    const stored = await readProgress(this.#pool, commit.task, true);
+    this.#unsettled.delete(key);
+    if (stored?.epoch !== commit.epoch) throw fenced(commit);
+    if (stored.nextOffset === commit.expectedOffset) return null;
+    if (stored.nextOffset === commit.nextOffset) return unsettled.result;
+    throw fenced(commit);
+  }
+
+  #now(): string {
+    return encodeInstant(this.#clock.now()) ?? "";
+  }
+}
+
+const keyOf = (task: SinkTaskId): string =>
+  JSON.stringify([task.pipeline, task.part, task.topic, task.partition]);
+
+const isSame = (a: SinkCommit, b: SinkCommit): boolean =>
+  a.epoch === b.epoch && a.expectedOffset === b.expectedOffset && a.nextOffset === b.nextOffset;
+
+const halved = (rows: number): number =>
+  Math.max(Math.min(CHUNK_ROWS_MIN, rows), Math.floor(rows / 2));
+
+const fenced = ({ task, epoch, expectedOffset }: SinkCommit): FencedError =>
+  new FencedError(
+    "MILL_SINK_FENCED",
+    `expected epoch ${String(epoch)} and next offset ${String(expectedOffset)} at ${addressOf(task)}`,
+    {
+      where: {
+        pipeline: task.pipeline,
+        part: task.part,
+        topic: task.topic,
+        partition: task.partition,
+      },
+    },
+  );

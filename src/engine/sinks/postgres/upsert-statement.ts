@@ -1,0 +1,82 @@
+// The one statement that writes rows: arrays in, the positions of the rows that changed nothing out.
+// A row is changed only if (version, source offset) is newer than what is stored, so a replay changes nothing.
+import { parameterType } from "../../core/column-type.ts";
+import { quoted } from "../../core/identifier.ts";
+import type { SinkTaskId } from "../../core/ports.ts";
+import { addedColumns, type TableLayout } from "../../core/table-layout.ts";
+import { arrayLiteral } from "../column-encoding.ts";
+import type { PreparedRow } from "../row-mapping.ts";
+
+/** The statement of a table. Its parameters come from `upsertValues`. */
+export function upsertStatement(layout: TableLayout): string {
+  const arrays = arrayTypes(layout);
+  const inputs = arrays.map((_, i) => `c${String(i)}`);
+  const constants = arrays.length;
+  const columns = [
+    ...arrayColumns(layout),
+    addedColumns.topic,
+    addedColumns.partition,
+    addedColumns.processedAt,
+  ];
+  const key = layout.key.map((i) => `"${nameAt(layout, i)}"`);
+  return `
+WITH input AS (
+  SELECT * FROM unnest(${arrays.map((type, i) => `$${String(i + 1)}::${type}[]`).join(", ")})
+    WITH ORDINALITY AS given(${[...inputs, "n"].join(", ")})
+), changed AS (
+  INSERT INTO ${layout.target} AS stored (${columns.map(quoted).join(", ")})
+  SELECT ${inputs.join(", ")}, $${String(constants + 1)}::text, $${String(constants + 2)}::integer,
+    $${String(constants + 3)}::timestamptz
+  FROM input ORDER BY n
+  ON CONFLICT (${key.join(", ")}) ${onConflict(layout, columns)}
+  RETURNING ${key.map((name) => `stored.${name}`).join(", ")}
+)
+SELECT (n - 1)::integer AS position FROM input
+WHERE NOT EXISTS (
+  SELECT FROM changed WHERE ${key.map((name, k) => `changed.${name} = input.c${String(layout.key[k])}`).join(" AND ")}
+)`;
+}
+
+function onConflict(layout: TableLayout, columns: readonly string[]): string {
+  // All columns in the key: there is nothing to change.
+  if (layout.key.length === layout.columns.length) return "DO NOTHING";
+  const keyNames = new Set(layout.key.map((i) => nameAt(layout, i)));
+  const changes = columns
+    .filter((name) => !keyNames.has(name))
+    .map((name) => `"${name}" = excluded."${name}"`);
+  return `DO UPDATE SET ${changes.join(", ")}
+  WHERE (${order(layout, "stored")}) < (${order(layout, "excluded")})`;
+}
+
+function order(layout: TableLayout, row: string): string {
+  const name = layout.version === null ? addedColumns.timestamp : nameAt(layout, layout.version);
+  const isText = layout.version !== null && layout.columns[layout.version]?.type.sql === "text";
+  return `${row}."${name}"${isText ? ' COLLATE "C"' : ""}, ${row}."${addedColumns.offset}"`;
+}
+
+const nameAt = (layout: TableLayout, i: number): string => layout.columns[i]?.name ?? "";
+
+/** Columns that differ from row to row, in the order of the array parameters. */
+const arrayColumns = (layout: TableLayout): string[] => [
+  ...layout.columns.map((column) => column.name),
+  addedColumns.offset,
+  ...(layout.version === null ? [addedColumns.timestamp] : []),
+];
+
+const arrayTypes = (layout: TableLayout): string[] => [
+  ...layout.columns.map((column) => parameterType(column.type.sql)),
+  "bigint",
+  ...(layout.version === null ? ["timestamptz"] : []),
+];
+
+/** The parameters of one statement. `encodeTime` writes epoch ms as timestamptz. */
+export function upsertValues(
+  layout: TableLayout,
+  rows: readonly PreparedRow[],
+  at: { readonly task: SinkTaskId; readonly now: string; encodeTime(ms: number): string | null },
+): string[] {
+  const arrays = layout.columns.map((_, i) => rows.map(({ texts }) => texts[i] ?? null));
+  arrays.push(rows.map(({ row }) => String(row.offset)));
+  if (layout.version === null) arrays.push(rows.map(({ row }) => at.encodeTime(row.timestamp)));
+  return [...arrays.map(arrayLiteral), at.task.topic, String(at.task.partition), at.now];
+}

@@ -1,0 +1,180 @@
+// A Kafka cluster in memory: real offsets, transactions with markers, fencing, groups and retention, all in the time of
+// a Clock and in microtasks, so the same calls give the same run. Several workers, one port each, share one cluster;
+// the other methods are what befalls a cluster and its workers.
+import { assert } from "../core/errors.ts";
+import type {
+  AdminPort,
+  ConsumerOptions,
+  GroupConsumer,
+  KafkaPort,
+  PartitionReader,
+  PlainProducer,
+  ReaderOptions,
+  TopicSpec,
+  TxProducer,
+  TxProducerOptions,
+} from "../core/kafka.ts";
+import type { Clock } from "../core/ports.ts";
+import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
+import { MemoryAdmin } from "./memory-kafka/admin.ts";
+import { Conditions, type KafkaRequest, type Watcher } from "./memory-kafka/broker/conditions.ts";
+import { GroupOffsets } from "./memory-kafka/broker/group-offsets.ts";
+import { Groups } from "./memory-kafka/broker/groups.ts";
+import { Topics } from "./memory-kafka/broker/topics.ts";
+import { Transactions } from "./memory-kafka/broker/transactions.ts";
+import type { Connection } from "./memory-kafka/connection.ts";
+import { MemoryConsumer } from "./memory-kafka/consumer.ts";
+import { MemoryProducer, MemoryTxProducer } from "./memory-kafka/producers.ts";
+import { MemoryReader } from "./memory-kafka/reader.ts";
+import { Wire } from "./memory-kafka/wire.ts";
+import { WorkerSwitch } from "./worker-switch.ts";
+
+export interface MemoryKafkaOptions {
+  /** Bound of the records in one batch. Default: 500. */
+  readonly batchRecordsMax?: number;
+}
+
+export class MemoryKafka {
+  readonly #conditions: Conditions;
+  readonly #topics: Topics = new Topics();
+  readonly #offsets: GroupOffsets = new GroupOffsets();
+  readonly #groups: Groups;
+  readonly #transactions: Transactions;
+  readonly #batchRecordsMax: number;
+  readonly #workers = new Map<KafkaPort, WorkerSwitch>();
+
+  constructor(clock: Clock, options: MemoryKafkaOptions = {}) {
+    this.#conditions = new Conditions(clock);
+    this.#groups = new Groups(this.#topics, this.#conditions);
+    this.#transactions = new Transactions(this.#topics, this.#offsets, this.#conditions);
+    this.#batchRecordsMax = options.batchRecordsMax ?? 500;
+  }
+
+  /** A connection of one worker; give the worker's switch when its other doubles share it. */
+  port(worker: WorkerSwitch = new WorkerSwitch()): KafkaPort {
+    const port = new MemoryPort({
+      wire: new Wire(this.#conditions, worker),
+      topics: this.#topics,
+      groups: this.#groups,
+      offsets: this.#offsets,
+      transactions: this.#transactions,
+      batchRecordsMax: this.#batchRecordsMax,
+    });
+    this.#workers.set(port, worker);
+    return port;
+  }
+
+  /** The worker ends at once: no leave, no abort. Its sessions and transactions run out on the clock; its calls never end. */
+  crash(port: KafkaPort): void {
+    this.#workerOf(port).crash();
+  }
+
+  /** The worker stands still; its sessions run out meanwhile. */
+  freeze(port: KafkaPort): void {
+    this.#workerOf(port).freeze();
+  }
+
+  /** The worker goes on, as a zombie until its next heartbeat. */
+  thaw(port: KafkaPort): void {
+    this.#workerOf(port).thaw();
+  }
+
+  /** While away, requests fail with MILL_KAFKA_UNAVAILABLE, nothing is delivered and no session or transaction runs out. */
+  setAvailable(isAvailable: boolean): void {
+    this.#conditions.setAvailable(isAvailable);
+  }
+
+  /** Loses the next request of this kind; with `after`, it takes effect and only its reply is lost. Calls add up. */
+  failNext(request: KafkaRequest, options: { readonly after?: boolean } = {}): void {
+    this.#conditions.failNext(request, options.after ?? false);
+  }
+
+  /** Sees every request before it is sent: to crash at an exact step, or to delay. Replaces the last watcher. */
+  watch(watcher: Watcher): void {
+    this.#conditions.watch(watcher);
+  }
+
+  /** Commits and aborts are decided, but their markers do not reach these partitions until `releaseMarkers`. */
+  holdMarkers(isHeld: (at: TopicPartition) => boolean): void {
+    this.#transactions.holdMarkers(isHeld);
+  }
+
+  releaseMarkers(): void {
+    this.#transactions.releaseMarkers();
+  }
+
+  /** Makes every member of the group join again. */
+  rebalance(group: GroupId): void {
+    this.#groups.rebalance(group);
+  }
+
+  /** As when the group's offsets expired or were deleted. */
+  forgetProgress(group: GroupId): void {
+    this.#offsets.forget(group);
+  }
+
+  createTopic(spec: Pick<TopicSpec, "topic" | "partitions"> & Partial<TopicSpec>): void {
+    this.#topics.create({ replicationFactor: 1, config: {}, ...spec });
+    this.#conditions.changes.raise();
+  }
+
+  /** The topic's records by partition and offset: what a committed reader sees, or all that was ever written and kept. */
+  records(topic: TopicName, options: { readonly committed: boolean }): readonly RawRecord[] {
+    const all = { recordsMax: Infinity, bytesMax: Infinity };
+    return this.#topics
+      .logs(topic)
+      .flatMap((log) => (options.committed ? log.read(log.start, all).records : log.everything()));
+  }
+
+  /** Transactional ids with an open transaction. */
+  openTransactions(): readonly string[] {
+    return this.#transactions.open();
+  }
+
+  #workerOf(port: KafkaPort): WorkerSwitch {
+    const worker = this.#workers.get(port);
+    assert(worker !== undefined, "the port belongs to another cluster");
+    return worker;
+  }
+}
+
+class MemoryPort implements KafkaPort {
+  readonly name: string = "memory";
+  readonly #connection: Connection;
+  readonly #clients: (() => Promise<void>)[] = [];
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  consumer(options: ConsumerOptions): GroupConsumer {
+    const consumer = new MemoryConsumer(options, this.#connection);
+    this.#clients.push(() => consumer.stop());
+    return consumer;
+  }
+
+  txProducer(options: TxProducerOptions): TxProducer {
+    return this.#closing(new MemoryTxProducer(options, this.#connection));
+  }
+
+  producer(): PlainProducer {
+    return this.#closing(new MemoryProducer(this.#connection));
+  }
+
+  admin(): AdminPort {
+    return this.#closing(new MemoryAdmin(this.#connection));
+  }
+
+  reader(options: ReaderOptions): PartitionReader {
+    return this.#closing(new MemoryReader(options, this.#connection));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#clients.splice(0).map((close) => close()));
+  }
+
+  #closing<T extends { close(): Promise<void> }>(client: T): T {
+    this.#clients.push(() => client.close());
+    return client;
+  }
+}

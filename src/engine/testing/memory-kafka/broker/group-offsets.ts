@@ -1,0 +1,65 @@
+// Committed offsets of all groups, and those that an open transaction holds until it ends (KIP-98, KIP-447).
+import type { CommittedOffset, Progress } from "../../../core/kafka.ts";
+import {
+  addressOf,
+  type GroupId,
+  type TopicName,
+  type TopicPartition,
+} from "../../../core/record.ts";
+import type { Transaction } from "./partition-log.ts";
+
+export class GroupOffsets {
+  readonly #committed = new Map<GroupId, Map<string, Progress>>();
+  readonly #pending = new Map<Transaction, { group: GroupId; progress: Progress }[]>();
+
+  groups(): readonly GroupId[] {
+    return [...this.#committed.keys()];
+  }
+
+  commit(group: GroupId, progress: readonly Progress[]): void {
+    const offsets = this.#committed.get(group) ?? new Map<string, Progress>();
+    this.#committed.set(group, offsets);
+    for (const one of progress) offsets.set(addressOf(one), { ...one });
+  }
+
+  /** Held until `end`. */
+  add(transaction: Transaction, group: GroupId, progress: readonly Progress[]): void {
+    const held = this.#pending.get(transaction) ?? [];
+    this.#pending.set(transaction, held);
+    for (const one of progress) held.push({ group, progress: { ...one } });
+  }
+
+  /** What the transaction held counts if it was committed, else never was. */
+  end(transaction: Transaction): void {
+    const held = this.#pending.get(transaction) ?? [];
+    this.#pending.delete(transaction);
+    if (transaction.status !== "committed") return;
+    for (const { group, progress } of held) this.commit(group, [progress]);
+  }
+
+  isStable(group: GroupId, partitions: readonly TopicPartition[]): boolean {
+    const asked = new Set(partitions.map(addressOf));
+    for (const held of this.#pending.values())
+      if (held.some((one) => one.group === group && asked.has(addressOf(one.progress))))
+        return false;
+    return true;
+  }
+
+  fetch(group: GroupId, partitions: readonly TopicPartition[]): readonly CommittedOffset[] {
+    return partitions.map(({ topic, partition }) => {
+      const found = this.#committed.get(group)?.get(addressOf({ topic, partition }));
+      const { nextOffset, metadata } = found ?? { nextOffset: null, metadata: "" };
+      return { topic, partition, nextOffset, metadata };
+    });
+  }
+
+  /** As when a group's offsets expire or are deleted. */
+  forget(group: GroupId): void {
+    this.#committed.delete(group);
+  }
+
+  forgetTopic(topic: TopicName): void {
+    for (const offsets of this.#committed.values())
+      for (const [address, one] of offsets) if (one.topic === topic) offsets.delete(address);
+  }
+}

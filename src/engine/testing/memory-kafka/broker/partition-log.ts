@@ -1,0 +1,126 @@
+// One partition: records and control markers at consecutive offsets, and what a committed reader may see of them.
+// Knows nothing of producers beyond the transaction that a record belongs to.
+import type { OutRecord, RawRecord, TopicPartition } from "../../../core/record.ts";
+
+/** The one fact that decides what readers see. Its owner sets the status once. */
+export interface Transaction {
+  status: "open" | "committed" | "aborted";
+}
+
+interface Entry {
+  /** Null: a control marker. */
+  readonly record: RawRecord | null;
+  readonly byteLength: number;
+  readonly transaction: Transaction | null;
+}
+
+export interface ReadLimits {
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+}
+
+export interface LogSlice {
+  readonly records: readonly RawRecord[];
+  readonly nextOffset: bigint;
+  readonly byteLength: number;
+}
+
+/** Framing of a record beside key, value and headers: about what a record batch spends. */
+const RECORD_OVERHEAD_BYTES = 20;
+
+export class PartitionLog {
+  readonly at: TopicPartition;
+  #entries: Entry[] = [];
+  #start = 0n;
+  /** First offset of each transaction whose marker is not here yet. */
+  readonly #undecided = new Map<Transaction, bigint>();
+
+  constructor(at: TopicPartition) {
+    this.at = at;
+  }
+
+  /** The first offset there is. */
+  get start(): bigint {
+    return this.#start;
+  }
+  get highWatermark(): bigint {
+    return this.#start + BigInt(this.#entries.length);
+  }
+  /** Committed readers read below this: the first offset of the oldest transaction without its marker. */
+  get lastStableOffset(): bigint {
+    let stable = this.highWatermark;
+    for (const first of this.#undecided.values()) if (first < stable) stable = first;
+    return stable < this.#start ? this.#start : stable;
+  }
+
+  append(record: OutRecord, transaction: Transaction | null): void {
+    const offset = this.highWatermark;
+    if (transaction !== null && !this.#undecided.has(transaction))
+      this.#undecided.set(transaction, offset);
+    this.#entries.push({
+      record: Object.freeze({ ...copyOf(record), ...this.at, offset }),
+      byteLength: byteLengthOf(record),
+      transaction,
+    });
+  }
+
+  /** Writes the control marker, which takes an offset like a record. */
+  mark(transaction: Transaction): void {
+    if (!this.#undecided.delete(transaction)) return;
+    this.#entries.push({ record: null, byteLength: 0, transaction });
+  }
+
+  /** What a committed reader gets from `fromOffset`, which must lie within the log. */
+  read(fromOffset: bigint, limits: ReadLimits): LogSlice {
+    const records: RawRecord[] = [];
+    const end = this.lastStableOffset;
+    let byteLength = 0;
+    let nextOffset = fromOffset;
+    for (; nextOffset < end; nextOffset++) {
+      const entry = this.#entries[Number(nextOffset - this.#start)] as Entry;
+      if (entry.record === null || entry.transaction?.status === "aborted") continue;
+      const isFull = byteLength + entry.byteLength > limits.bytesMax;
+      // A record larger than the limit is still read, alone, or it would block the partition (KIP-74).
+      if (records.length >= limits.recordsMax || (records.length > 0 && isFull)) break;
+      records.push(entry.record);
+      byteLength += entry.byteLength;
+    }
+    return { records, nextOffset, byteLength };
+  }
+
+  /** Every record that is not a marker, also aborted and undecided ones. */
+  everything(): readonly RawRecord[] {
+    return this.#entries.flatMap(({ record }) => (record === null ? [] : [record]));
+  }
+
+  offsetByTime(timestampMs: number): bigint {
+    const found = this.everything().find((record) => record.timestamp >= timestampMs);
+    return found?.offset ?? this.highWatermark;
+  }
+
+  /** Deletes what lies below; never beyond the high watermark. */
+  deleteBelow(nextOffset: bigint): void {
+    const to = nextOffset < this.highWatermark ? nextOffset : this.highWatermark;
+    if (to <= this.#start) return;
+    this.#entries = this.#entries.slice(Number(to - this.#start));
+    this.#start = to;
+  }
+}
+
+const copyOfBytes = (bytes: Buffer | null): Buffer | null =>
+  bytes === null ? null : Buffer.from(bytes);
+
+/** As if it had travelled: the sender may use its buffers again. */
+const copyOf = (record: OutRecord): OutRecord => ({
+  ...record,
+  key: copyOfBytes(record.key),
+  value: copyOfBytes(record.value),
+  headers: record.headers.map(([name, value]) => [name, copyOfBytes(value)] as const),
+});
+
+/** About what the record takes in a fetch. */
+export function byteLengthOf(record: OutRecord): number {
+  let bytes = RECORD_OVERHEAD_BYTES + (record.key?.length ?? 0) + (record.value?.length ?? 0);
+  for (const [name, value] of record.headers) bytes += name.length + (value?.length ?? 0);
+  return bytes;
+}

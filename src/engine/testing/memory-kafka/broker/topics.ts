@@ -1,0 +1,88 @@
+// The topics of the cluster in memory: their partitions, settings and life.
+import { MillraceError } from "../../../core/errors.ts";
+import type { TopicDescription, TopicSpec } from "../../../core/kafka.ts";
+import type { OutRecord, TopicName, TopicPartition } from "../../../core/record.ts";
+import { byteLengthOf, PartitionLog, type Transaction } from "./partition-log.ts";
+
+interface StoredTopic {
+  readonly logs: readonly PartitionLog[];
+  readonly replicationFactor: number;
+  readonly config: Record<string, string>;
+}
+
+/** Those of a broker's defaults that anybody here looks at. */
+const DEFAULTS: Readonly<Record<string, string>> = {
+  "cleanup.policy": "delete",
+  "max.message.bytes": "1048588",
+  "retention.ms": "604800000",
+};
+
+export class Topics {
+  readonly #topics = new Map<TopicName, StoredTopic>();
+
+  names(): readonly TopicName[] {
+    return [...this.#topics.keys()].sort();
+  }
+
+  describe(topic: TopicName): TopicDescription | null {
+    const stored = this.#topics.get(topic);
+    if (stored === undefined) return null;
+    const { logs, replicationFactor, config } = stored;
+    return { topic, partitions: logs.length, replicationFactor, config: { ...config } };
+  }
+
+  /** Does nothing for a topic that exists. */
+  create(spec: TopicSpec): void {
+    if (this.#topics.has(spec.topic)) return;
+    const logs = Array.from(
+      { length: spec.partitions },
+      (_, partition) => new PartitionLog({ topic: spec.topic, partition }),
+    );
+    const replicationFactor = spec.replicationFactor === -1 ? 1 : spec.replicationFactor;
+    const config = { ...DEFAULTS, ...spec.config };
+    this.#topics.set(spec.topic, { logs, replicationFactor, config });
+  }
+
+  alter(topic: TopicName, config: Readonly<Record<string, string>>): void {
+    Object.assign(this.#stored(topic).config, config);
+  }
+
+  delete(topic: TopicName): void {
+    this.#topics.delete(topic);
+  }
+
+  logs(topic: TopicName): readonly PartitionLog[] {
+    return this.#stored(topic).logs;
+  }
+
+  log(at: TopicPartition): PartitionLog {
+    const { topic, partition } = at;
+    const found = this.logs(topic)[partition];
+    if (found !== undefined) return found;
+    throw new MillraceError("MILL_TOPIC_PARTITIONS", "there is no such partition", {
+      where: { topic, partition },
+    });
+  }
+
+  /** All or none: a record that cannot be written refuses its whole batch. Returns the logs that were written. */
+  append(records: readonly OutRecord[], transaction: Transaction | null): Set<PartitionLog> {
+    const logs = records.map((record) => this.#logThatFits(record));
+    logs.forEach((log, i) => log.append(records[i] as OutRecord, transaction));
+    return new Set(logs);
+  }
+
+  #logThatFits(record: OutRecord): PartitionLog {
+    const log = this.log(record);
+    const bytesMax = Number(this.#stored(record.topic).config["max.message.bytes"]);
+    if (byteLengthOf(record) <= bytesMax) return log;
+    throw new MillraceError("MILL_RECORD_TOO_LARGE", `the topic takes ${String(bytesMax)} bytes`, {
+      where: log.at,
+    });
+  }
+
+  #stored(topic: TopicName): StoredTopic {
+    const stored = this.#topics.get(topic);
+    if (stored !== undefined) return stored;
+    throw new MillraceError("MILL_TOPIC_MISSING", topic, { where: { topic } });
+  }
+}

@@ -1,0 +1,16 @@
+// The cluster as the clients of one worker reach it.
+import type { GroupOffsets } from "./broker/group-offsets.ts";
+import type { Groups } from "./broker/groups.ts";
+import type { Topics } from "./broker/topics.ts";
+import type { Transactions } from "./broker/transactions.ts";
+import type { Wire } from "./wire.ts";
+
+export interface Connection {
+  readonly wire: Wire;
+  readonly topics: Topics;
+  readonly groups: Groups;
+  readonly offsets: GroupOffsets;
+  readonly transactions: Transactions;
+  /** Bound of the records in one fetch of a partition. */
+  readonly batchRecordsMax: number;
+}

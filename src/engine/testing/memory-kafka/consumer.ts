@@ -1,0 +1,179 @@
+// A group consumer over the cluster in memory: join, hand over batches, revoke, join again. Its hooks are awaited as the
+// port says. A thawed worker hears of rebalances only at its next heartbeat: until then it is a zombie.
+import { assert } from "../../core/errors.ts";
+import type {
+  Assignment,
+  ConsumerHandlers,
+  ConsumerOptions,
+  GroupConsumer,
+  GroupGeneration,
+  Progress,
+} from "../../core/kafka.ts";
+import type { TopicPartition } from "../../core/record.ts";
+import type { Joined } from "./broker/groups.ts";
+import type { Connection } from "./connection.ts";
+import { Positions } from "./positions.ts";
+
+type Ended = "rebalance" | "close";
+
+/** idle → running → closed, by `stop` or by a hook that throws. */
+export class MemoryConsumer implements GroupConsumer {
+  readonly #options: ConsumerOptions;
+  readonly #connection: Connection;
+  readonly #positions: Positions;
+  readonly #unwatch: () => void;
+  #state: "idle" | "running" | "closed" = "idle";
+  #run: Promise<void> = Promise.resolve();
+  #memberId: string | null = null;
+  #isJoining = false;
+  #owned: readonly number[] = [];
+  /** A thawed worker hears nothing of its group before. */
+  #nextHeartbeatMs = 0;
+
+  constructor(options: ConsumerOptions, connection: Connection) {
+    this.#options = options;
+    this.#connection = connection;
+    const limits = { bytesMax: options.maxBytes, recordsMax: connection.batchRecordsMax };
+    this.#positions = new Positions(connection.topics, limits);
+    this.#unwatch = connection.wire.worker.watch((state) => {
+      if (state === "running") void this.#heartbeatLater(); // Never rejects: nothing cancels it.
+    });
+  }
+
+  start(handlers: ConsumerHandlers): Promise<void> {
+    assert(this.#state === "idle", "a consumer is started once");
+    this.#state = "running";
+    return new Promise((attempted) => {
+      this.#run = this.#runUntilClosed(handlers, attempted);
+    });
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#positions.setPaused(partitions, true);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#positions.setPaused(partitions, false);
+    this.#conditions.changes.raise();
+  }
+
+  seek(partition: TopicPartition, nextOffset: bigint): void {
+    this.#positions.seek(partition, nextOffset);
+    this.#conditions.changes.raise();
+  }
+
+  commit(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
+    const { wire, groups, offsets } = this.#connection;
+    return wire.call("commitOffsets", () => {
+      groups.admit(generation);
+      offsets.commit(generation.group, progress);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#state = "closed";
+    if (this.#isJoining) this.#leave();
+    this.#conditions.changes.raise();
+    await this.#run;
+  }
+
+  get #conditions(): Connection["wire"]["conditions"] {
+    return this.#connection.wire.conditions;
+  }
+
+  get #isRunning(): boolean {
+    return this.#state === "running";
+  }
+
+  async #runUntilClosed(handlers: ConsumerHandlers, attempted: () => void): Promise<void> {
+    try {
+      let ended: Ended | null = null;
+      while (this.#isRunning) ended = await this.#runGeneration(handlers, attempted);
+      if (ended !== "close") await handlers.onRevoked(null, "close");
+    } catch (error) {
+      this.#state = "closed";
+      handlers.onFatal(error as Error);
+    } finally {
+      attempted();
+      this.#unwatch();
+      this.#leave();
+    }
+  }
+
+  /** From one join to the next. Null: there was no generation, since the join was refused or given up. */
+  async #runGeneration(handlers: ConsumerHandlers, attempted: () => void): Promise<Ended | null> {
+    const joined = await this.#join(attempted);
+    attempted();
+    if (joined === null || !this.#isRunning) return null;
+    const { generation, members } = joined;
+    const partitions = this.#partitionsOf(joined.indexes);
+    this.#owned = joined.indexes;
+    this.#positions.reset(partitions);
+    this.#positions.begin(await handlers.onAssigned({ generation, partitions, members }));
+    await this.#deliver(handlers, generation);
+    this.#positions.reset([]);
+    const ended: Ended = this.#isRunning ? "rebalance" : "close";
+    await handlers.onRevoked(generation, ended);
+    await this.#connection.wire.worker.passed();
+    return ended;
+  }
+
+  async #join(attempted: () => void): Promise<Joined | null> {
+    const { wire, groups } = this.#connection;
+    while (!this.#conditions.isAvailable && this.#isRunning) {
+      attempted();
+      await this.#conditions.changes.wait();
+    }
+    if (!this.#isRunning) return null;
+    const request = { options: this.#options, owned: this.#owned, worker: wire.worker };
+    const { memberId, joined } = groups.join(request, this.#memberId);
+    this.#memberId = memberId;
+    this.#isJoining = true;
+    const answer = await joined;
+    await wire.worker.passed();
+    this.#isJoining = false;
+    if (answer === null) this.#memberId = null;
+    return answer;
+  }
+
+  #partitionsOf(indexes: readonly number[]): Assignment["partitions"] {
+    const { topics } = this.#connection;
+    return this.#options.topics.flatMap((topic) => {
+      const count = topics.describe(topic)?.partitions ?? 0;
+      return indexes.filter((index) => index < count).map((partition) => ({ topic, partition }));
+    });
+  }
+
+  /** Hands batches over until the generation is known to be over. */
+  async #deliver(handlers: ConsumerHandlers, generation: GroupGeneration): Promise<void> {
+    const { wire } = this.#connection;
+    for (;;) {
+      await wire.worker.passed();
+      if (!this.#isRunning || this.#hearsOfEnd(generation)) return;
+      const batch = this.#conditions.isAvailable
+        ? this.#positions.next((at) => handlers.onOutOfRange(at))
+        : null;
+      if (batch === null) await this.#conditions.changes.wait();
+      else handlers.onBatch({ ...batch, generation });
+    }
+  }
+
+  #hearsOfEnd(generation: GroupGeneration): boolean {
+    const { isAvailable, clock } = this.#conditions;
+    const hears = isAvailable && clock.now() >= this.#nextHeartbeatMs;
+    return hears && this.#connection.groups.isOver(generation);
+  }
+
+  async #heartbeatLater(): Promise<void> {
+    const { clock, changes } = this.#conditions;
+    this.#nextHeartbeatMs = clock.now() + this.#options.heartbeatIntervalMs;
+    await clock.sleep(this.#options.heartbeatIntervalMs);
+    changes.raise();
+  }
+
+  #leave(): void {
+    if (this.#memberId === null) return;
+    this.#connection.groups.leave(this.#options.group, this.#memberId);
+    this.#memberId = null;
+  }
+}

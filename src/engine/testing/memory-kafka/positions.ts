@@ -1,0 +1,84 @@
+// Where a consumer stands in each partition that it owns, and the next batch, taking partitions in turn.
+import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
+import { addressOf, type TopicPartition } from "../../core/record.ts";
+import type { PartitionLog, ReadLimits } from "./broker/partition-log.ts";
+import type { Topics } from "./broker/topics.ts";
+
+interface Position {
+  readonly at: TopicPartition;
+  /** Null: nobody has said yet where to read, or what was said lies outside the log. */
+  nextOffset: bigint | null;
+  isPaused: boolean;
+}
+
+export type FetchedBatch = Omit<RecordBatch, "generation">;
+
+export class Positions {
+  readonly #topics: Topics;
+  readonly #limits: ReadLimits;
+  /** In the order in which they are served: whoever was served goes to the end. */
+  #positions: Position[] = [];
+
+  constructor(topics: Topics, limits: ReadLimits) {
+    this.#topics = topics;
+    this.#limits = limits;
+  }
+
+  /** Of these alone, paused until `begin`. */
+  reset(partitions: readonly TopicPartition[]): void {
+    this.#positions = partitions.map((at) => ({ at, nextOffset: null, isPaused: true }));
+  }
+
+  begin(starts: readonly StartOffset[]): void {
+    for (const start of starts) {
+      this.seek(start, start.nextOffset);
+      this.setPaused([start], false);
+    }
+  }
+
+  setPaused(partitions: readonly TopicPartition[], isPaused: boolean): void {
+    for (const position of this.#of(partitions)) position.isPaused = isPaused;
+  }
+
+  seek(partition: TopicPartition, nextOffset: bigint): void {
+    for (const position of this.#of([partition])) position.nextOffset = nextOffset;
+  }
+
+  /** Null when no partition has anything new. */
+  next(onOutOfRange: (at: TopicPartition) => void): FetchedBatch | null {
+    for (const position of [...this.#positions]) {
+      const batch = position.isPaused ? null : this.#fetch(position, onOutOfRange);
+      if (batch === null) continue;
+      this.#positions = [...this.#positions.filter((other) => other !== position), position];
+      return batch;
+    }
+    return null;
+  }
+
+  #fetch(position: Position, onOutOfRange: (at: TopicPartition) => void): FetchedBatch | null {
+    const { at, nextOffset: fetchedOffset } = position;
+    const log = this.#logOf(at);
+    if (fetchedOffset === null || log === null) return null;
+    if (fetchedOffset < log.start || fetchedOffset > log.highWatermark) {
+      position.nextOffset = null;
+      onOutOfRange(at);
+      return null;
+    }
+    const slice = log.read(fetchedOffset, this.#limits);
+    if (slice.nextOffset === fetchedOffset) return null;
+    position.nextOffset = slice.nextOffset;
+    return { ...at, ...slice, fetchedOffset, highWatermark: log.highWatermark };
+  }
+
+  /** Null while the topic is deleted. */
+  #logOf({ topic, partition }: TopicPartition): PartitionLog | null {
+    return this.#topics.describe(topic) === null
+      ? null
+      : (this.#topics.logs(topic)[partition] ?? null);
+  }
+
+  #of(partitions: readonly TopicPartition[]): readonly Position[] {
+    const asked = new Set(partitions.map(addressOf));
+    return this.#positions.filter(({ at }) => asked.has(addressOf(at)));
+  }
+}

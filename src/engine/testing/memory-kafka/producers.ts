@@ -1,0 +1,128 @@
+// Producers over the cluster in memory. A transactional one dies of its first failure, and says so to every later call.
+import { assert } from "../../core/errors.ts";
+import type {
+  GroupGeneration,
+  PlainProducer,
+  Progress,
+  TxProducer,
+  TxProducerOptions,
+} from "../../core/kafka.ts";
+import type { OutRecord } from "../../core/record.ts";
+import type { KafkaRequest } from "./broker/conditions.ts";
+import type { ProducerTicket } from "./broker/transactions.ts";
+import type { Connection } from "./connection.ts";
+
+/** new → init → ready → begin → open → commit or abort → ready · any failure or `close` → dead. */
+export class MemoryTxProducer implements TxProducer {
+  readonly #options: TxProducerOptions;
+  readonly #connection: Connection;
+  #state: TxProducer["state"] = "new";
+  #ticket: ProducerTicket | null = null;
+  #cause: Error | null = null;
+  /** Requests go one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: TxProducerOptions, connection: Connection) {
+    this.#options = options;
+    this.#connection = connection;
+  }
+
+  get state(): TxProducer["state"] {
+    return this.#state;
+  }
+
+  async init(): Promise<void> {
+    const { transactionalId, timeoutMs } = this.#options;
+    await this.#request("init", "new", async () => {
+      this.#ticket = await this.#connection.transactions.init(transactionalId, timeoutMs);
+    });
+    this.#state = "ready";
+  }
+
+  begin(): void {
+    this.#expect("ready");
+    this.#state = "open";
+  }
+
+  async send(records: readonly OutRecord[]): Promise<void> {
+    if (records.length === 0) return this.#expect("open");
+    await this.#request("send", "open", (ticket) =>
+      this.#connection.transactions.append(ticket, records),
+    );
+  }
+
+  async sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
+    const { transactions, groups } = this.#connection;
+    const admit = (): void => groups.admit(generation);
+    await this.#request("sendOffsets", "open", (ticket) =>
+      transactions.addOffsets(ticket, generation.group, { progress, admit }),
+    );
+  }
+
+  async commit(): Promise<void> {
+    await this.#request("commit", "open", (ticket) =>
+      this.#connection.transactions.end(ticket, "committed"),
+    );
+    this.#state = "ready";
+  }
+
+  async abort(): Promise<void> {
+    await this.#request("abort", "open", (ticket) =>
+      this.#connection.transactions.end(ticket, "aborted"),
+    );
+    this.#state = "ready";
+  }
+
+  /** An open transaction stays open, as it does when a client goes away. */
+  close(): Promise<void> {
+    this.#state = "dead";
+    return Promise.resolve();
+  }
+
+  #expect(state: TxProducer["state"]): void {
+    if (this.#state === "dead" && this.#cause !== null) throw this.#cause;
+    assert(this.#state === state, `the producer is ${this.#state}, expected ${state}`);
+  }
+
+  #request(
+    request: KafkaRequest,
+    state: TxProducer["state"],
+    work: (ticket: ProducerTicket) => Promise<void>,
+  ): Promise<void> {
+    const mine = this.#last.then(async () => {
+      this.#expect(state);
+      try {
+        await this.#connection.wire.call(request, () => work(this.#ticket as ProducerTicket));
+      } catch (error) {
+        this.#state = "dead";
+        this.#cause = error as Error;
+        throw error;
+      }
+    });
+    this.#last = mine.catch(() => undefined); // Its caller hears of it.
+    return mine;
+  }
+}
+
+export class MemoryProducer implements PlainProducer {
+  readonly #connection: Connection;
+  #isClosed = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async send(records: readonly OutRecord[]): Promise<void> {
+    assert(!this.#isClosed, "the producer is closed");
+    const { wire, topics } = this.#connection;
+    await wire.call("produce", () => {
+      topics.append(records, null);
+      wire.conditions.changes.raise();
+    });
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return Promise.resolve();
+  }
+}

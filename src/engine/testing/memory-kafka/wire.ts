@@ -1,0 +1,42 @@
+// What lies between a worker and the cluster in memory: requests take a turn, may be refused, lost on the way there or
+// back, or held up by a frozen worker.
+import { DependencyError } from "../../core/errors.ts";
+import type { WorkerSwitch } from "../worker-switch.ts";
+import type { Conditions, KafkaRequest } from "./broker/conditions.ts";
+
+/** The connection of one worker. */
+export class Wire {
+  readonly worker: WorkerSwitch;
+  readonly conditions: Conditions;
+
+  constructor(conditions: Conditions, worker: WorkerSwitch) {
+    this.conditions = conditions;
+    this.worker = worker;
+  }
+
+  /** One request and its reply. */
+  async call<T>(request: KafkaRequest, work: () => T | Promise<T>): Promise<T> {
+    await this.worker.passed();
+    await this.conditions.seen(this.worker, request);
+    await this.worker.passed();
+    if (!this.conditions.isAvailable) throw unavailable(request);
+    const loss = this.conditions.takeLoss(request);
+    if (loss === "before") throw lost(request);
+    try {
+      const reply = await work();
+      if (loss === "after") throw lost(request);
+      return reply;
+    } finally {
+      await this.worker.passed();
+    }
+  }
+}
+
+const unavailable = (request: KafkaRequest): DependencyError =>
+  new DependencyError("MILL_KAFKA_UNAVAILABLE", `no broker answers to ${request}`);
+
+/** Only for the end of a transaction does it matter that the outcome is unknown: all else dies with the transaction. */
+const lost = (request: KafkaRequest): DependencyError =>
+  request === "commit"
+    ? new DependencyError("MILL_KAFKA_UNKNOWN_OUTCOME", "the connection was lost")
+    : new DependencyError("MILL_KAFKA_UNAVAILABLE", `the connection was lost in ${request}`);

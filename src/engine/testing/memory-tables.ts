@@ -1,0 +1,159 @@
+// A database in memory behind the port of tables: rows by primary key, progress with epochs, the outbox, each commit all
+// or nothing. Keys, ages and the order of values are those of the Postgres sink, from the same code.
+import { DependencyError, FencedError } from "../core/errors.ts";
+import { emptyLedger } from "../core/ledger.ts";
+import type {
+  OwedLetter,
+  RowRefusal,
+  SinkCommit,
+  SinkProgress,
+  SinkResult,
+  SinkTaskId,
+  TableStore,
+} from "../core/ports.ts";
+import type { PostgresTable } from "../define/table.ts";
+import { MemoryTable, type RefuseRow } from "./memory-tables/table.ts";
+import { WorkerSwitch } from "./worker-switch.ts";
+
+/** What became of a commit whose reply was lost. */
+type Loss = "applied" | "dropped";
+
+export class MemoryTables {
+  readonly #tables = new Map<string, MemoryTable>();
+  readonly #progress = new Map<string, SinkProgress>();
+  readonly #letters = new Map<string, Map<string, OwedLetter>>();
+  readonly #losses: Loss[] = [];
+  #isAvailable = true;
+  #refuse: (row: Readonly<Record<string, unknown>>, table: string) => RowRefusal | null = () =>
+    null;
+
+  /** The table as one worker reaches it; what it declares as always there is there. */
+  store(table: PostgresTable<unknown>, worker: WorkerSwitch = new WorkerSwitch()): TableStore {
+    const stored = this.#table(table);
+    const through = <T>(work: () => T | Promise<T>): Promise<T> => this.#call(worker, work);
+    return {
+      takeOver: (task, start) => through(() => this.#takeOver(task, start)),
+      commit: (commit) => through(() => this.#commit(stored, commit)),
+      progress: (task) => through(() => this.#read(task)),
+      owed: (task, lettersMax) => through(() => this.#owed(task).slice(0, lettersMax)),
+      forget: (task, ids) =>
+        through(() => {
+          for (const id of ids) this.#letters.get(textOf(task))?.delete(id);
+        }),
+    };
+  }
+
+  /** The rows of a table as plain objects, by primary key. */
+  rows(table: PostgresTable<unknown>): readonly Readonly<Record<string, unknown>>[] {
+    return this.#table(table).rows();
+  }
+
+  /** While away, every call fails with MILL_POSTGRES_UNAVAILABLE. */
+  setAvailable(isAvailable: boolean): void {
+    this.#isAvailable = isAvailable;
+  }
+
+  /** The next COMMIT gets no reply; it was applied or it was dropped, and the store must find out which. Calls add up. */
+  loseNextCommitReply(truth: Loss = "applied"): void {
+    this.#losses.push(truth);
+  }
+
+  /** Refuses rows beside those that their columns cannot hold. Replaces the last such rule. */
+  refuseRows(
+    refuse: (row: Readonly<Record<string, unknown>>, table: string) => RowRefusal | null,
+  ): void {
+    this.#refuse = refuse;
+  }
+
+  #table(table: PostgresTable<unknown>): MemoryTable {
+    const name = `${table.schema}.${table.name}`;
+    const found = this.#tables.get(name) ?? new MemoryTable(table);
+    this.#tables.set(name, found);
+    return found;
+  }
+
+  async #call<T>(worker: WorkerSwitch, work: () => T | Promise<T>): Promise<T> {
+    await worker.passed();
+    try {
+      this.#checkAvailable();
+      return await work();
+    } finally {
+      await worker.passed();
+    }
+  }
+
+  #checkAvailable(): void {
+    if (!this.#isAvailable)
+      throw new DependencyError("MILL_POSTGRES_UNAVAILABLE", "the database does not answer");
+  }
+
+  async #takeOver(task: SinkTaskId, start: () => Promise<bigint>): Promise<SinkProgress> {
+    if (this.#read(task) === null) {
+      const nextOffset = await start();
+      this.#checkAvailable();
+      // Another owner may have begun meanwhile: what is stored stands.
+      if (this.#read(task) === null) this.#write(task, { nextOffset, epoch: 0n });
+    }
+    const { nextOffset, epoch, ledger } = this.#read(task) as SinkProgress;
+    return this.#write(task, { nextOffset, epoch: epoch + 1n, ledger });
+  }
+
+  #commit(table: MemoryTable, commit: SinkCommit): SinkResult {
+    const { task, epoch, nextOffset } = commit;
+    const stored = this.#read(task);
+    if (stored?.epoch !== epoch || stored.nextOffset !== commit.expectedOffset)
+      throw new FencedError("MILL_SINK_FENCED", describe(stored, commit));
+    const refuse: RefuseRow = (row) => this.#refuse(row, table.name);
+    const change = table.plan(commit.rows, refuse);
+    const letters = change.refused.map(({ row, refusal }) => commit.refused(row, refusal));
+    const ledger = commit.ledger(change.result);
+    // Nothing above has changed anything, and nothing below can fail: all or nothing.
+    const loss = this.#losses.shift() ?? null;
+    if (loss !== "dropped") {
+      change.apply();
+      for (const letter of [...commit.letters, ...letters]) this.#owe(task, letter);
+      this.#write(task, { nextOffset, epoch, ledger });
+    }
+    if (loss !== null) this.#resolve(commit);
+    return change.result;
+  }
+
+  /** After a lost reply, progress tells whether the commit was applied. */
+  #resolve({ task, epoch, nextOffset }: SinkCommit): void {
+    const stored = this.#read(task);
+    if (stored?.epoch === epoch && stored.nextOffset === nextOffset) return;
+    throw new DependencyError("MILL_POSTGRES_UNAVAILABLE", "the connection was lost in COMMIT");
+  }
+
+  #read(task: SinkTaskId): SinkProgress | null {
+    const stored = this.#progress.get(textOf(task));
+    return stored === undefined ? null : structuredClone(stored);
+  }
+
+  #write(
+    task: SinkTaskId,
+    progress: Omit<SinkProgress, "ledger"> & Partial<SinkProgress>,
+  ): SinkProgress {
+    const stored = structuredClone({ ledger: emptyLedger(), ...progress });
+    this.#progress.set(textOf(task), stored);
+    return structuredClone(stored);
+  }
+
+  #owe(task: SinkTaskId, letter: OwedLetter): void {
+    const letters = this.#letters.get(textOf(task)) ?? new Map<string, OwedLetter>();
+    this.#letters.set(textOf(task), letters.set(letter.id, letter));
+  }
+
+  #owed(task: SinkTaskId): readonly OwedLetter[] {
+    return [...(this.#letters.get(textOf(task))?.values() ?? [])];
+  }
+}
+
+const textOf = ({ pipeline, part, topic, partition }: SinkTaskId): string =>
+  JSON.stringify([pipeline, part, topic, partition]);
+
+const describe = (stored: SinkProgress | null, commit: SinkCommit): string =>
+  `expected epoch ${String(commit.epoch)} at ${String(commit.expectedOffset)}, ` +
+  (stored === null
+    ? "found no progress"
+    : `found epoch ${String(stored.epoch)} at ${String(stored.nextOffset)}`);

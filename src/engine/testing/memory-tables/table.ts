@@ -1,0 +1,113 @@
+// One table in memory: which rows of a batch it would take, which are older than what it has, which it refuses.
+import { layoutOf, type TableLayout } from "../../core/table-layout.ts";
+import type { RowRefusal, SinkResult, SinkRow } from "../../core/ports.ts";
+import type { PostgresTable } from "../../define/table.ts";
+import { byAge, collapse, type CompareRows, type KeyGroup } from "../../sinks/collapse.ts";
+import {
+  rowMapping,
+  rowPreparation,
+  type PreparedRow,
+  type PrepareRows,
+  type RefusedRow,
+} from "../../sinks/row-mapping.ts";
+
+export type RowObject = Readonly<Record<string, unknown>>;
+export type RefuseRow = (row: RowObject) => RowRefusal | null;
+
+/** What a batch would do. Nothing is changed before `apply`. */
+export interface TableChange {
+  readonly result: SinkResult;
+  readonly refused: readonly RefusedRow[];
+  apply(): void;
+}
+
+export class MemoryTable {
+  readonly name: string;
+  readonly #layout: TableLayout;
+  readonly #prepare: PrepareRows;
+  readonly #compare: CompareRows;
+  readonly #rows = new Map<string, PreparedRow>();
+
+  constructor(table: PostgresTable<unknown>) {
+    this.name = table.name;
+    this.#layout = layoutOf(table);
+    this.#prepare = rowPreparation(this.#layout);
+    this.#compare = byAge(this.#layout);
+    this.#seed(table.rows());
+  }
+
+  rows(): readonly RowObject[] {
+    const sorted = [...this.#rows].sort(([a], [b]) => (a < b ? -1 : 1));
+    return sorted.map(([, { row }]) => this.#objectOf(row));
+  }
+
+  plan(rows: readonly SinkRow[], refuse: RefuseRow): TableChange {
+    const { prepared, refused: unfit } = this.#prepare(rows);
+    const { groups, refused } = this.#accepted(prepared, refuse);
+    const isNewer = ({ key, newest }: KeyGroup): boolean => {
+      const stored = this.#rows.get(key);
+      return stored === undefined || this.#compare(stored, newest) < 0;
+    };
+    const newer = groups.filter(isNewer);
+    const older = groups.filter((group) => !isNewer(group));
+    const all = [...unfit, ...refused].sort((a, b) => a.row.index - b.row.index);
+    return {
+      result: {
+        written: indexesOf(newer),
+        stale: indexesOf(older),
+        refused: new Set(all.map(({ row }) => row.index)),
+      },
+      refused: all,
+      apply: () => newer.forEach(({ key, newest }) => this.#rows.set(key, newest)),
+    };
+  }
+
+  /** Rows that are declared, and older than any record. */
+  #seed(objects: Iterable<unknown>): void {
+    const map = rowMapping(this.#layout);
+    const rows = [...objects].map((object): SinkRow => ({
+      values: map(object),
+      index: -1,
+      offset: -1n,
+      timestamp: -Infinity,
+    }));
+    for (const row of this.#prepare(rows).prepared) this.#rows.set(row.key, row);
+  }
+
+  /** A refused row may hide an earlier one of its key, which must then be tried: so again until none is refused. */
+  #accepted(
+    prepared: readonly PreparedRow[],
+    refuse: RefuseRow,
+  ): { readonly groups: readonly KeyGroup[]; readonly refused: readonly RefusedRow[] } {
+    const refused = new Map<PreparedRow, RowRefusal>();
+    for (;;) {
+      const left = prepared.filter((row) => !refused.has(row));
+      const groups = collapse(left, this.#compare);
+      const before = refused.size;
+      for (const { newest } of groups) {
+        const refusal = this.#misfit(newest) ?? refuse(this.#objectOf(newest.row));
+        if (refusal !== null) refused.set(newest, refusal);
+      }
+      if (refused.size > before) continue;
+      return { groups, refused: [...refused].map(([{ row }, refusal]) => ({ row, refusal })) };
+    }
+  }
+
+  /** What Postgres itself would say of any table. */
+  #misfit({ texts }: PreparedRow): RowRefusal | null {
+    for (const [i, { name, nullable }] of this.#layout.columns.entries()) {
+      const text = texts[i] ?? null;
+      if (text === null && !nullable) return { code: "23502", message: `${name} must not be null` };
+      if (text?.includes("\0") === true)
+        return { code: "22021", message: `${name} contains the character 0` };
+    }
+    return null;
+  }
+
+  #objectOf(row: SinkRow): RowObject {
+    return Object.fromEntries(this.#layout.columns.map(({ field }, i) => [field, row.values[i]]));
+  }
+}
+
+const indexesOf = (groups: readonly KeyGroup[]): ReadonlySet<number> =>
+  new Set(groups.flatMap(({ rows }) => rows.map(({ row }) => row.index)));

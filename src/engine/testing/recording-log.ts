@@ -1,0 +1,30 @@
+// A log that keeps what it was told, for tests to look at.
+import type { Facts, Log } from "../core/ports.ts";
+
+export interface LogLine {
+  readonly level: keyof Log;
+  readonly facts: Facts;
+  readonly message: string;
+}
+
+export class RecordingLog implements Log {
+  readonly lines: LogLine[] = [];
+
+  debug(facts: Facts, message: string): void {
+    this.lines.push({ level: "debug", facts, message });
+  }
+  info(facts: Facts, message: string): void {
+    this.lines.push({ level: "info", facts, message });
+  }
+  warn(facts: Facts, message: string): void {
+    this.lines.push({ level: "warn", facts, message });
+  }
+  error(facts: Facts, message: string): void {
+    this.lines.push({ level: "error", facts, message });
+  }
+
+  /** The messages of a level, oldest first. */
+  messages(level: keyof Log): readonly string[] {
+    return this.lines.filter((line) => line.level === level).map((line) => line.message);
+  }
+}

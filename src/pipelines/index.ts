@@ -1,0 +1,5 @@
+// The pipelines that `millrace run` knows. A new one is one line here.
+import { customerOrders } from "./customer-orders.ts";
+import { retail } from "./retail.ts";
+
+export const pipelines = [customerOrders, retail];

@@ -1,0 +1,105 @@
+// What the stack needs and the machine has not: fetched by Maven from the versions in pom.xml, once, into a cache that
+// stacks share. A folder appears in it by one rename when it is whole, so a killed download is never taken for one.
+import { execFile } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { MillraceError } from "../engine/core/errors.ts";
+import { withLock } from "./lock.ts";
+import type { Env, Say } from "./service.ts";
+
+const run = promisify(execFile);
+const pom = join(import.meta.dirname, "pom.xml");
+
+export type Download = "kafka" | "registry" | "redis";
+const goals: Record<Download, readonly string[]> = {
+  kafka: ["dependency:copy-dependencies"],
+  // Maven unpacks as well, so neither tar nor unzip is needed.
+  registry: ["dependency:unpack-dependencies"],
+  redis: ["dependency:unpack-dependencies", "-Dmdep.unpack.includes=redis-server-*"],
+};
+
+/** `MILLRACE_CACHE`, else a folder of this project: stacks elsewhere on the machine share it. */
+export const cacheOf = (env: Env): string =>
+  env["MILLRACE_CACHE"] ?? join(import.meta.dirname, "../../.millrace/cache");
+
+/** The version that pom.xml pins: the first one in the profile. */
+export function versionOf(what: Download, pomText: string = readFileSync(pom, "utf8")): string {
+  return firstOf("version", what, pomText);
+}
+
+/** The first such element in a profile of pom.xml. */
+function firstOf(element: string, what: Download, pomText: string): string {
+  const profile = pomText.split(`<id>${what}</id>`)[1] ?? "";
+  return new RegExp(`<${element}>([^<]+)</${element}>`).exec(profile)?.[1] ?? "unknown";
+}
+
+/** What is fetched, for people: `apicurio-registry-app 2.6.13.Final`. */
+function titleOf(what: Download): string {
+  const pomText = readFileSync(pom, "utf8");
+  return `${firstOf("artifactId", what, pomText)} ${versionOf(what, pomText)}`;
+}
+
+export const folderOf = (cache: string, what: Download): string =>
+  join(cache, `${what}-${versionOf(what)}`);
+
+export const isFetched = (cache: string, what: Download): boolean =>
+  existsSync(folderOf(cache, what));
+
+/** The folder that holds it, fetched if it is not there. */
+export async function fetched(
+  what: Download,
+  place: { readonly cache: string; readonly env: Env; readonly say: Say },
+): Promise<string> {
+  const folder = folderOf(place.cache, what);
+  if (existsSync(folder)) return folder;
+  // One at a time: Maven's own repository is not made for several writers either.
+  return withLock(join(place.cache, ".lock"), async () => {
+    if (existsSync(folder)) return folder;
+    place.say(`${what}: fetching ${titleOf(what)} (once)`);
+    const temporary = `${folder}.partial`;
+    rmSync(temporary, { recursive: true, force: true });
+    await maven(what, temporary, place);
+    // An archive of Java's carries no permissions; set here, since other users of the cache may not.
+    if (what === "redis") {
+      for (const name of readdirSync(temporary)) chmodSync(join(temporary, name), 0o755);
+    }
+    renameSync(temporary, folder);
+    return folder;
+  });
+}
+
+async function maven(
+  what: Download,
+  outputDirectory: string,
+  { cache, env }: { readonly cache: string; readonly env: Env },
+): Promise<void> {
+  mkdirSync(join(cache, "logs"), { recursive: true });
+  const log = join(cache, "logs", `maven-${what}.log`);
+  const args = ["-B", "-ntp", "-Dstyle.color=never", "-f", pom, "-P", what, ...goals[what]];
+  args.push(`-DoutputDirectory=${outputDirectory}`);
+  try {
+    const { stdout } = await run("mvn", args, { env: { ...env }, maxBuffer: 1 << 26 });
+    writeFileSync(log, stdout);
+  } catch (cause) {
+    const failure = cause as NodeJS.ErrnoException & { stdout?: string };
+    if (failure.code === "ENOENT") {
+      throw new MillraceError("MILL_STACK_MISSING", "Maven (mvn) is not on the PATH", { cause });
+    }
+    writeFileSync(log, failure.stdout ?? "");
+    const errors = (failure.stdout ?? "").split("\n").filter((line) => line.includes("[ERROR]"));
+    const why = errors[0] ?? "Maven failed";
+    throw new MillraceError("MILL_STACK_FAILED", `${what} was not fetched: ${why} (log: ${log})`, {
+      cause,
+    });
+  }
+}

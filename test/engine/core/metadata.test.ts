@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { emptyLedger, imbalanceOf } from "../../../src/engine/core/ledger.ts";
+import { decodeMetadata, encodeMetadata } from "../../../src/engine/core/metadata.ts";
+
+test("owner and ledger come back as they went", () => {
+  const ledger = { ...emptyLedger(), consumed: 3, emitted: 2, "dead-lettered": { rule: 1 } };
+  assert.deepEqual(decodeMetadata(encodeMetadata({ owner: "w-1", ledger })), {
+    owner: "w-1",
+    ledger,
+  });
+});
+
+test("a ledger of too many operators is summed to fit Kafka's limit, and still balances", () => {
+  const filtered = Object.fromEntries(
+    Array.from({ length: 200 }, (_, i) => [`an-operator-with-a-long-name-${String(i)}`, 1]),
+  );
+  const text = encodeMetadata({
+    owner: "w",
+    ledger: { ...emptyLedger(), consumed: 200, filtered },
+  });
+  assert.ok(Buffer.byteLength(text) <= 4096);
+  const ledger = decodeMetadata(text)?.ledger;
+  assert.deepEqual(ledger?.filtered, { "*": 200 });
+  assert.equal(imbalanceOf(ledger), 0);
+});
+
+test("metadata of others is not ours", () => {
+  for (const text of ["", "abc", "{", "{}", '{"v":2,"owner":"x"}', "null"])
+    assert.equal(decodeMetadata(text), null, text);
+});

