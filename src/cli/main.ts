@@ -13,7 +13,11 @@ const realIo = (): CliIo => ({
 });
 
 /** Runs one command and returns its exit code. */
-export async function main(argv: readonly string[], io: CliIo = realIo()): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  io: CliIo = realIo(),
+  registers: readonly Register[] = verbs,
+): Promise<number> {
   let code: number = exitCodes.ok;
   const run: RunCommand = async (action) => {
     try {
@@ -22,7 +26,7 @@ export async function main(argv: readonly string[], io: CliIo = realIo()): Promi
       code = report(error, io);
     }
   };
-  const program = programOf(verbs, run, io);
+  const program = programOf(registers, run, io);
   try {
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {

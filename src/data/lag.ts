@@ -55,7 +55,10 @@ async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
     starts.map(async (start) => {
       const progress = committed.find((at) => isSame(at, start))?.nextOffset ?? null;
       const fromOffset = progress === null || progress < start.low ? start.low : progress;
-      const waiting = await waitingAt(asking, start, fromOffset);
+      const waiting =
+        fromOffset >= start.high
+          ? { endOffset: start.high, records: 0, seconds: 0 }
+          : await waitingAt(asking, start, fromOffset);
       const { topic, partition } = start;
       const labels = { pipeline: plan.pipeline, part: part.name, group: part.group };
       return { ...labels, topic, partition, nextOffset: progress, ...waiting };

@@ -154,6 +154,9 @@ interface EnumResolver {
 }
 /** A symbol that the reader lacks is that record's fault, not a reason to refuse the whole schema. */
 class StrictEnum extends avsc.types.EnumType {
+  _check(value: unknown, _flags: unknown, hook: Hook): boolean {
+    return told(this.symbols.includes(value as string), value, this, hook);
+  }
   _update(resolver: EnumResolver, writer: { typeName: string; symbols: readonly string[] }): void {
     if (writer.typeName !== "enum") return;
     const fallback = (this as unknown as { default: string | undefined }).default;

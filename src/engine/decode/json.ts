@@ -11,7 +11,15 @@ const DEPTH_MAX = 256;
 export function jsonCodec(validator: JsonValidator | null, where: At): Codec {
   return {
     encode(value) {
-      return Buffer.from(jsonTextOf(value, where), "utf8");
+      const text = jsonTextOf(value, where);
+      const bytes = Buffer.from(text, "utf8");
+      try {
+        // What we write we must be able to read.
+        if (needsCare(bytes, text)) parseCarefully(text);
+      } catch (error) {
+        throw encodeError(error instanceof Fault ? error.message : "it cannot be read back", where);
+      }
+      return bytes;
     },
     decode(bytes) {
       try {
@@ -34,13 +42,16 @@ export function parseJson(bytes: Buffer | null): unknown {
   if (!isUtf8(bytes)) throw invalid("it is not UTF-8");
   const text = bytes.toString("utf8");
   if (text.startsWith(BYTE_ORDER_MARK)) throw invalid("it begins with a byte order mark");
-  const needsCare = new Inspection(bytes).run() || text.includes("__proto__");
   try {
-    return needsCare ? parseCarefully(text) : (JSON.parse(text) as unknown);
+    return needsCare(bytes, text) ? parseCarefully(text) : (JSON.parse(text) as unknown);
   } catch (error) {
     throw error instanceof Fault ? error : invalid("it does not parse");
   }
 }
+
+/** Throws a Fault when it is nested too deep. */
+const needsCare = (bytes: Buffer, text: string): boolean =>
+  new Inspection(bytes).run() || text.includes("__proto__");
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

@@ -167,20 +167,25 @@ export class BigintIdType extends BigintType {
   }
 }
 
-/** Milliseconds, and anything else that stays what its underlying type is; only units are kept apart. */
+/** Milliseconds: a number as it stands; only the unit is kept apart from others. */
 export class NumberType extends ValueType {
+  get #isInt(): boolean {
+    return this.underlying.typeName === "int";
+  }
   protected override isOne(value: unknown): boolean {
-    return (this.underlyingType as unknown as { _check(v: unknown): boolean })._check(value);
+    return (
+      Number.isSafeInteger(value) && (!this.#isInt || (value as number) === ((value as number) | 0))
+    );
   }
   protected override read(tap: Tap): unknown {
-    return this.underlying._read(tap);
+    return this.#isInt ? tap.readInt() : tap.readLong();
   }
   protected override write(tap: Tap, value: unknown): void {
-    this.underlying._write(tap, value);
+    if (!this.isOne(value)) throw unwritable("expected a whole number");
+    tap.writeLong(value as number);
   }
   protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
-    if (this.underlying.typeName === "long" && writer.typeName === "int")
-      return (tap) => tap.readInt();
+    if (writer.typeName === "int") return (tap) => tap.readInt();
     return super.resolve(writer);
   }
   protected override fromDefault(value: unknown): unknown {

@@ -95,5 +95,6 @@ function close(server: Server): Promise<void> {
     server.close(() => {
       resolve();
     });
+    server.closeAllConnections();
   });
 }

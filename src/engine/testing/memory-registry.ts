@@ -1,8 +1,10 @@
 // A schema registry in memory: ids from 1, one id per text, versions per subject, BACKWARD compatibility.
 import { ConfigError, DependencyError } from "../core/errors.ts";
 import { incompatibilities } from "../core/avro-compatibility.ts";
-import { shapeOf } from "../core/avro-shape.ts";
+import type { AvroShape } from "../core/avro-shape.ts";
+import { parseAvro } from "../core/avro-parser.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
+import type { AvroSchema } from "../core/schema.ts";
 
 interface Registered {
   readonly id: number;
@@ -70,9 +72,9 @@ const isSame = (a: string, b: string): boolean =>
   a === b || JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
 
 function checkCompatible(subject: string, schema: string, registered: string): void {
-  const [reader, writer] = [schema, registered].map((text) => shapeOf(JSON.parse(text)));
-  if (reader === undefined || writer === undefined) return;
-  const problems = incompatibilities(reader, writer);
+  const problems = incompatibilities(parsed(schema), parsed(registered));
   if (problems.length === 0) return;
   throw new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${problems.join("; ")}`);
 }
+
+const parsed = (schema: string): AvroShape => parseAvro(JSON.parse(schema) as AvroSchema);

@@ -171,7 +171,11 @@ export class Cluster {
   /** Repeats `attempt` while its failures are transient and the deadline allows; throws ours. */
   async retry<T>(options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
     const end = performance.now() + options.deadlineMs;
-    for (let waitMs: number = backoff.firstMs; ; waitMs = Math.min(waitMs * backoff.factor, backoff.maxMs)) {
+    for (
+      let waitMs: number = backoff.firstMs;
+      ;
+      waitMs = Math.min(waitMs * backoff.factor, backoff.maxMs)
+    ) {
       try {
         return await attempt();
       } catch (error) {

@@ -1,10 +1,16 @@
 // The Kafka port over kafkajs' connections (README of this folder): settings, and one client object for each need.
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import type { GroupConsumer, KafkaPort, PartitionReader, PlainProducer, TxProducer } from "../../core/kafka.ts";
+import type {
+  GroupConsumer,
+  KafkaPort,
+  PartitionReader,
+  PlainProducer,
+  TxProducer,
+} from "../../core/kafka.ts";
 import type { AdminPort } from "../../core/kafka.ts";
 import type { Log } from "../../core/ports.ts";
-import { KafkaAdmin } from "./admin.ts";
+import { KafkaAdmin } from "./admin/kafka-admin.ts";
 import { Cluster } from "./cluster.ts";
 import { KafkaGroupConsumer } from "./group/group-consumer.ts";
 import { loadDriver, type LogEntry } from "./overrides/driver.ts";

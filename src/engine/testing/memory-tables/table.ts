@@ -4,7 +4,7 @@ import type { RowRefusal, SinkResult, SinkRow } from "../../core/ports.ts";
 import type { PostgresTable } from "../../define/table.ts";
 import { byAge, collapse, type CompareRows, type KeyGroup } from "../../sinks/collapse.ts";
 import {
-  rowMapping,
+  rowMapper,
   rowPreparation,
   type PreparedRow,
   type PrepareRows,
@@ -33,7 +33,7 @@ export class MemoryTable {
     this.#layout = layoutOf(table);
     this.#prepare = rowPreparation(this.#layout);
     this.#compare = byAge(this.#layout);
-    this.#seed(table.rows());
+    this.#seed(table);
   }
 
   rows(): readonly RowObject[] {
@@ -63,9 +63,9 @@ export class MemoryTable {
   }
 
   /** Rows that are declared, and older than any record. */
-  #seed(objects: Iterable<unknown>): void {
-    const map = rowMapping(this.#layout);
-    const rows = [...objects].map((object): SinkRow => ({
+  #seed(table: PostgresTable<unknown>): void {
+    const map = rowMapper(table);
+    const rows = [...table.rows()].map((object): SinkRow => ({
       values: map(object),
       index: -1,
       offset: -1n,

@@ -48,7 +48,10 @@ function undisputed(members: readonly Claimant[], partitions: number): Map<strin
   return claims;
 }
 
-function freeIndexes(assigned: ReadonlyMap<string, readonly number[]>, partitions: number): number[] {
+function freeIndexes(
+  assigned: ReadonlyMap<string, readonly number[]>,
+  partitions: number,
+): number[] {
   const taken = new Set([...assigned.values()].flat());
   return Array.from({ length: partitions }, (_, index) => index).filter(
     (index) => !taken.has(index),

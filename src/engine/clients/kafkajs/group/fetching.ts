@@ -5,7 +5,6 @@ import type { Log } from "../../../core/ports.ts";
 import { addressOf, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, translate } from "../failures.ts";
-import { offsetRange } from "../offset-lookup.ts";
 import { fetchRequest, type FetchedPartition } from "../protocol/fetch.ts";
 import { decodeRecordSet } from "../protocol/record-batch-decode.ts";
 
@@ -100,15 +99,12 @@ export class Fetching {
     const wanted = new Map<number, Asked[]>();
     let hasLeaderless = false;
     for (const place of this.#places.values()) {
-      const { nextOffset, version } = place;
-      if (nextOffset === null || place.isPaused || place.isBusy) continue;
+      const asked = questionOf(place);
+      if (asked === null) continue;
       const leader = this.#options.cluster.leaderId(place.at);
       if (leader === null) hasLeaderless = true;
-      else if (!this.#busyLeaders.has(leader)) {
-        const asked = wanted.get(leader);
-        if (asked === undefined) wanted.set(leader, [{ place, fetchOffset: nextOffset, version }]);
-        else asked.push({ place, fetchOffset: nextOffset, version });
-      }
+      else if (!this.#busyLeaders.has(leader))
+        wanted.set(leader, [...(wanted.get(leader) ?? []), asked]);
     }
     for (const [leader, asked] of wanted) void this.#fetch(leader, asked);
     if (hasLeaderless) void this.#findLeaders();
@@ -159,13 +155,18 @@ export class Fetching {
       const { place } = question;
       const answer = byAddress.get(addressOf(place.at));
       if (this.#hasEnded || place.version !== question.version || answer === undefined) continue;
+      if (answer.errorCode === codes.offsetOutOfRange) {
+        // It stands still until someone seeks: going on elsewhere would skip or repeat in silence.
+        place.nextOffset = null;
+        this.#options.handlers.onOutOfRange(place.at);
+        continue;
+      }
       try {
         if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
-        place.failures = 0;
         this.#deliver(question, answer);
+        place.failures = 0;
       } catch (error) {
-        if (this.#isOutOfRange(error)) void this.#reportOutOfRange(place, answer);
-        else this.#report(error, `fetch of ${addressOf(place.at)}`);
+        this.#report(error, `fetch of ${addressOf(place.at)}`);
         failed.push(place);
       }
     }
@@ -190,28 +191,6 @@ export class Fetching {
       highWatermark,
       byteLength: recordSet.length,
     });
-  }
-
-  #isOutOfRange(error: unknown): boolean {
-    return error instanceof BrokerRefusal && error.code === codes.offsetOutOfRange;
-  }
-
-  /** The partition stands still until someone seeks: going on elsewhere would skip or repeat in silence. */
-  async #reportOutOfRange(place: Place, answer: FetchedPartition): Promise<void> {
-    const { cluster, log, handlers } = this.#options;
-    const asked = place.nextOffset;
-    const { version } = place;
-    place.nextOffset = null;
-    try {
-      const range = await offsetRange(cluster, place.at);
-      if (this.#hasEnded || place.version !== version) return;
-      log.error({ ...place.at, asked, ...range }, "the offset lies outside the partition");
-      handlers.onOutOfRange?.(place.at, range.low, range.high);
-    } catch (error) {
-      // Without the range there is nothing to report yet: ask once more from where it was.
-      this.#report(error, `range of ${addressOf(answer)}`);
-      if (place.version === version) place.nextOffset = asked;
-    }
   }
 
   #report(error: unknown, what: string): void {
@@ -248,3 +227,11 @@ export class Fetching {
     this.#places.set(address, place);
   }
 }
+
+/** Null when the partition is not to be fetched now. */
+const questionOf = (place: Place): Asked | null => {
+  const { nextOffset, isPaused, isBusy, version } = place;
+  return nextOffset === null || isPaused || isBusy
+    ? null
+    : { place, fetchOffset: nextOffset, version };
+};

@@ -82,7 +82,11 @@ export class KafkaGroupConsumer implements GroupConsumer {
 
   /** Null when stopped meanwhile. */
   async #joinUntilMember(): Promise<Assignment | null> {
-    for (let waitMs: number = rejoinPauseMs.first; ; waitMs = Math.min(waitMs * 2, rejoinPauseMs.max)) {
+    for (
+      let waitMs: number = rejoinPauseMs.first;
+      ;
+      waitMs = Math.min(waitMs * 2, rejoinPauseMs.max)
+    ) {
       const { assignment, failure } = await this.#attemptJoin();
       if (this.#isStopping) return null;
       if (assignment !== null) return assignment;

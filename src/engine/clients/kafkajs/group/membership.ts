@@ -113,8 +113,7 @@ export class Membership {
     const { group: groupId, generationId: groupGenerationId, memberId } = generation;
     await this.#cluster.atCoordinator(
       { kind: "group", id: groupId, isRepeatable: true },
-      (broker) =>
-        this.#cluster.call(broker, "Heartbeat", { groupId, groupGenerationId, memberId }),
+      (broker) => this.#cluster.call(broker, "Heartbeat", { groupId, groupGenerationId, memberId }),
     );
   }
 

@@ -40,18 +40,21 @@ export class KafkaPlainProducer implements PlainProducer {
   }
 
   #init(): Promise<Sender> {
-    return this.#cluster.retry({ deadlineMs: this.#deadlineMs, what: "init producer" }, async () => {
-      const broker = await this.#cluster.anyBroker();
-      const answer = await this.#cluster.call<{ producerId: string; producerEpoch: number }>(
-        broker,
-        "InitProducerId",
-        { transactionTimeout: this.#deadlineMs },
-      );
-      return new Sender(this.#cluster, {
-        producerId: BigInt(answer.producerId),
-        epoch: answer.producerEpoch,
-        transactionalId: null,
-      });
-    });
+    return this.#cluster.retry(
+      { deadlineMs: this.#deadlineMs, what: "init producer" },
+      async () => {
+        const broker = await this.#cluster.anyBroker();
+        const answer = await this.#cluster.call<{ producerId: string; producerEpoch: number }>(
+          broker,
+          "InitProducerId",
+          { transactionTimeout: this.#deadlineMs },
+        );
+        return new Sender(this.#cluster, {
+          producerId: BigInt(answer.producerId),
+          epoch: answer.producerEpoch,
+          transactionalId: null,
+        });
+      },
+    );
   }
 }

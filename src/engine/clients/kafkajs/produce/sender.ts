@@ -142,7 +142,10 @@ export class Sender {
     this.#unknownSinceMs = isUnknown ? (this.#unknownSinceMs ?? elapsedMs) : null;
     const unknownForMs = elapsedMs - (this.#unknownSinceMs ?? elapsedMs);
     if (unknownForMs > Math.min(unknownTopicGraceMs, deadlineMs))
-      throw new MillraceError("MILL_TOPIC_MISSING", "send to a topic or partition that is not there");
+      throw new MillraceError(
+        "MILL_TOPIC_MISSING",
+        "send to a topic or partition that is not there",
+      );
     const translated = translate(failure, "send");
     const isFinal = translated.disposition !== "retry" || elapsedMs > deadlineMs;
     if (isFinal || this.#cluster.isClosed) throw translated;

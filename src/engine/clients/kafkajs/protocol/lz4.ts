@@ -27,7 +27,7 @@ function unlz4Block(block: Buffer, output: Output): void {
   let at = 0;
   const extended = (nibble: number): number => {
     if (nibble !== 15) return nibble;
-    for (let length = nibble; ; ) {
+    for (let length = nibble; ;) {
       const byte = block.readUInt8(at++);
       length += byte;
       if (byte !== 255) return length;

@@ -38,7 +38,7 @@ export function decodeRecordSet(set: FetchedSet): DecodedSet {
   const filter = new AbortedFilter(set.aborted);
   let nextOffset = set.fetchedOffset;
   // The broker cuts the last batch where the byte limit falls; a piece is left for the next fetch.
-  for (let at = 0; at + headBytes <= recordSet.length; ) {
+  for (let at = 0; at + headBytes <= recordSet.length;) {
     const end = at + 12 + recordSet.readInt32BE(at + 8);
     if (end > recordSet.length) break;
     const batch = readHead(set, at, end);

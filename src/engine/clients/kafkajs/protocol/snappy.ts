@@ -6,7 +6,7 @@ const xerialHeadBytes = 16;
 export function unsnappy(input: Buffer): Buffer {
   if (!input.subarray(0, xerialMagic.length).equals(xerialMagic)) return unsnappyBlock(input);
   const blocks: Buffer[] = [];
-  for (let at = xerialHeadBytes; at < input.length; ) {
+  for (let at = xerialHeadBytes; at < input.length;) {
     const length = input.readInt32BE(at);
     blocks.push(unsnappyBlock(input.subarray(at + 4, at + 4 + length)));
     at += 4 + length;

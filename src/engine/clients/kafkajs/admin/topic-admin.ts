@@ -1,0 +1,172 @@
+// Topics: what they are, making, altering and deleting them. Each call is repeated under its deadline.
+import type { TopicDescription, TopicSpec } from "../../../core/kafka.ts";
+import { MillraceError } from "../../../core/errors.ts";
+import type { TopicName, TopicPartition } from "../../../core/record.ts";
+import type { Cluster } from "../cluster.ts";
+import { BrokerRefusal, codeOf, codes } from "../failures.ts";
+import type { TopicMetadata } from "../overrides/driver.ts";
+import { topicConfigRequest } from "../protocol/topic-config.ts";
+
+const topicResource = 2;
+/** How long the broker itself may take over making or deleting topics. */
+const brokerTimeoutMs = 5_000;
+
+interface ConfigAnswer {
+  readonly resources: readonly {
+    readonly resourceName: string;
+    readonly configEntries: readonly {
+      readonly configName: string;
+      readonly configValue: string | null;
+    }[];
+  }[];
+}
+
+export class TopicAdmin {
+  readonly #cluster: Cluster;
+  readonly #deadlineMs: number;
+
+  constructor(cluster: Cluster, deadlineMs: number) {
+    this.#cluster = cluster;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  #retry<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return this.#cluster.retry({ deadlineMs: this.#deadlineMs, what }, work);
+  }
+
+  /** Asks for exactly these topics, or for all. */
+  async #metadata(topics: readonly TopicName[]): Promise<readonly TopicMetadata[]> {
+    const broker = await this.#cluster.anyBroker();
+    const options = { topics, allowAutoTopicCreation: false };
+    const answer = await this.#cluster.call<{ topicMetadata: TopicMetadata[] }>(
+      broker,
+      "Metadata",
+      options,
+    );
+    return answer.topicMetadata;
+  }
+
+  async describeTopics(
+    topics: readonly TopicName[],
+  ): Promise<ReadonlyMap<TopicName, TopicDescription | null>> {
+    if (topics.length === 0) return new Map();
+    return this.#retry("describe topics", async () => {
+      const found = (await this.#metadata(topics)).filter(isThere);
+      const configs = await this.#configs(found.map((topic) => topic.topic));
+      const described = new Map<TopicName, TopicDescription | null>();
+      for (const name of topics) {
+        const topic = found.find((candidate) => candidate.topic === name);
+        described.set(name, topic === undefined ? null : describe(topic, configs));
+      }
+      return described;
+    });
+  }
+
+  async #configs(
+    topics: readonly TopicName[],
+  ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+    if (topics.length === 0) return new Map();
+    const broker = await this.#cluster.anyBroker();
+    const resources = topics.map((name) => ({ type: topicResource, name, configNames: [] }));
+    const answer = await this.#cluster.call<ConfigAnswer>(broker, "DescribeConfigs", {
+      resources,
+      includeSynonyms: false,
+    });
+    return new Map(
+      answer.resources.map(({ resourceName, configEntries }) => [
+        resourceName,
+        Object.fromEntries(
+          configEntries.flatMap(({ configName, configValue }) =>
+            configValue === null ? [] : [[configName, configValue]],
+          ),
+        ),
+      ]),
+    );
+  }
+
+  listTopics(): Promise<readonly TopicName[]> {
+    return this.#retry("list topics", async () => {
+      const topics = await this.#metadata([]);
+      return topics
+        .filter((topic) => isThere(topic) && !topic.isInternal)
+        .map(({ topic }) => topic);
+    });
+  }
+
+  async createTopics(topics: readonly TopicSpec[]): Promise<void> {
+    for (const spec of topics)
+      await this.#retry(`create topic ${spec.topic}`, () => this.#createTopic(spec));
+    await this.#retry("wait for new topics", async () => {
+      const found = topics.length === 0 ? [] : await this.#metadata(topics.map((t) => t.topic));
+      if (!found.every(hasLeaders)) throw new BrokerRefusal(codes.leaderNotAvailable);
+    });
+  }
+
+  async #createTopic(spec: TopicSpec): Promise<void> {
+    const { topic, partitions: numPartitions, replicationFactor, config } = spec;
+    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+    const broker = await this.#cluster.anyBroker();
+    await this.#cluster
+      .call(broker, "CreateTopics", {
+        topics: [{ topic, numPartitions, replicationFactor, configEntries }],
+        validateOnly: false,
+        timeout: brokerTimeoutMs,
+      })
+      .catch((error: unknown) => {
+        if (codeOf(error) !== codes.topicAlreadyExists) throw error;
+      });
+  }
+
+  async alterTopicConfig(
+    topic: TopicName,
+    config: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    await this.#retry(`alter topic ${topic}`, async () => {
+      const broker = await this.#cluster.anyBroker();
+      const answer = await this.#cluster.send(broker, topicConfigRequest(topic, config));
+      if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
+    });
+  }
+
+  async deleteTopics(topics: readonly TopicName[]): Promise<void> {
+    for (const topic of topics)
+      await this.#retry(`delete topic ${topic}`, async () => {
+        if (!(await this.#metadata([topic])).some(isThere)) return;
+        const broker = await this.#cluster.anyBroker();
+        await this.#cluster.call(broker, "DeleteTopics", {
+          topics: [topic],
+          timeout: brokerTimeoutMs,
+        });
+        const isGone = !(await this.#metadata([topic])).some(isThere);
+        if (!isGone) throw new BrokerRefusal(codes.leaderNotAvailable);
+      });
+  }
+
+  /** One attempt; throws MILL_TOPIC_MISSING. */
+  async partitions(topic: TopicName): Promise<TopicPartition[]> {
+    const [found] = await this.#metadata([topic]);
+    if (found === undefined || !isThere(found))
+      throw new MillraceError("MILL_TOPIC_MISSING", topic, { where: { topic } });
+    this.#cluster.want([topic]);
+    await this.#cluster.refreshIfOld();
+    return found.partitionMetadata
+      .map(({ partitionId }) => ({ topic, partition: partitionId }))
+      .sort((a, b) => a.partition - b.partition);
+  }
+}
+
+const isThere = (topic: TopicMetadata): boolean =>
+  topic.topicErrorCode !== codes.unknownTopicOrPartition;
+
+const hasLeaders = (topic: TopicMetadata): boolean =>
+  topic.topicErrorCode === 0 && topic.partitionMetadata.every((partition) => partition.leader >= 0);
+
+const describe = (
+  topic: TopicMetadata,
+  configs: ReadonlyMap<string, Readonly<Record<string, string>>>,
+): TopicDescription => ({
+  topic: topic.topic,
+  partitions: topic.partitionMetadata.length,
+  replicationFactor: topic.partitionMetadata[0]?.replicas.length ?? 0,
+  config: configs.get(topic.topic) ?? {},
+});

@@ -1,0 +1,18 @@
+// "#testing": unit tests of pipelines without any server, in virtual time.
+export {
+  simulate,
+  type Letter,
+  type ReadRecord,
+  type Simulated,
+  type SimulateOptions,
+} from "./harness.ts";
+export {
+  advance,
+  crash,
+  pause,
+  rebalance,
+  send,
+  sendBytes,
+  type SendOptions,
+  type Step,
+} from "./steps.ts";

@@ -1,0 +1,225 @@
+// What every case of the Kafka suite needs: names of its own, topics, records, a consumer that keeps what it was handed,
+// and waits that pass real or virtual time.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import type {
+  Assignment,
+  GroupConsumer,
+  GroupGeneration,
+  KafkaPort,
+  RecordBatch,
+  StartOffset,
+  TxProducer,
+} from "../../../src/engine/core/kafka.ts";
+import { addressOf, type Headers, type OutRecord } from "../../../src/engine/core/record.ts";
+
+/** One Kafka cluster and how its time passes. */
+export interface KafkaUnderTest {
+  /** A new port each time: one worker each. */
+  port(): KafkaPort;
+  /** Moves virtual time; absent where time is real. */
+  clockAdvance?(ms: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export class World {
+  readonly #kafka: KafkaUnderTest;
+  readonly #id = randomUUID().slice(0, 8);
+  readonly #consumers: GroupConsumer[] = [];
+  readonly #ports: KafkaPort[] = [];
+  #count = 0;
+
+  constructor(kafka: KafkaUnderTest) {
+    this.#kafka = kafka;
+  }
+
+  name(what: string): string {
+    return `contract-${this.#id}-${what}-${String(++this.#count)}`;
+  }
+
+  port(): KafkaPort {
+    const port = this.#kafka.port();
+    this.#ports.push(port);
+    return port;
+  }
+
+  async topic(partitions = 1): Promise<string> {
+    const topic = this.name("topic");
+    const admin = this.port().admin();
+    await admin.createTopics([{ topic, partitions, replicationFactor: -1, config: {} }]);
+    await this.eventually(async () => {
+      const described = await admin.describeTopics([topic]);
+      assert.equal(described.get(topic)?.partitions, partitions);
+    });
+    return topic;
+  }
+
+  /** A producer whose transaction is open. */
+  async transaction(options: { id?: string; timeoutMs?: number } = {}): Promise<TxProducer> {
+    const transactionalId = options.id ?? this.name("tx");
+    const timeoutMs = options.timeoutMs ?? 60_000;
+    const producer = this.port().txProducer({ transactionalId, timeoutMs });
+    await producer.init();
+    producer.begin();
+    return producer;
+  }
+
+  async produce(records: readonly OutRecord[]): Promise<void> {
+    await this.port().producer().send(records);
+  }
+
+  /** A member of a group; its consumer stops with the world. */
+  member(group: string, topics: readonly string[], options: MemberOptions = {}): Member {
+    const port = options.port ?? this.port();
+    const consumer = port.consumer({
+      group,
+      topics,
+      identity: options.identity ?? this.name("member"),
+      maxBytes: 1_048_576,
+      sessionTimeoutMs: 6_000,
+      heartbeatIntervalMs: 200,
+      rebalanceTimeoutMs: 10_000,
+    });
+    this.#consumers.push(consumer);
+    return new Member(consumer, options);
+  }
+
+  /** Tries until it passes; time passes between tries. */
+  async eventually(check: () => void | Promise<void>, limitMs = 20_000): Promise<void> {
+    for (let waitedMs = 0; ; waitedMs += 50) {
+      try {
+        return await check();
+      } catch (error) {
+        if (waitedMs >= limitMs) throw error;
+      }
+      await this.passTime(50);
+    }
+  }
+
+  /** Long enough for what must not happen. */
+  async passTime(ms: number): Promise<void> {
+    if (this.#kafka.clockAdvance !== undefined) await this.#kafka.clockAdvance(ms);
+    else await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
+    await Promise.all(this.#ports.map((port) => port.close()));
+    await this.#kafka.close();
+  }
+}
+
+export interface MemberOptions {
+  readonly port?: KafkaPort;
+  readonly identity?: string;
+  /** Where partitions begin; by default at 0. */
+  starts?(assignment: Assignment): readonly StartOffset[] | Promise<readonly StartOffset[]>;
+  /** Awaited inside onRevoked. */
+  revoking?(): Promise<void>;
+}
+
+/** What happened to a consumer, in order. */
+export type Happening =
+  | { readonly kind: "assigned"; readonly generationId: number; readonly partitions: readonly string[] }
+  | { readonly kind: "revoking" | "revoked"; readonly generationId: number | null }
+  | { readonly kind: "batch"; readonly generationId: number; readonly batch: RecordBatch };
+
+export class Member {
+  readonly consumer: GroupConsumer;
+  readonly happenings: Happening[] = [];
+  readonly outOfRange: string[] = [];
+  readonly fatal: Error[] = [];
+  readonly #options: MemberOptions;
+  #assignment: Assignment | null = null;
+
+  constructor(consumer: GroupConsumer, options: MemberOptions) {
+    this.consumer = consumer;
+    this.#options = options;
+  }
+
+  start(): Promise<void> {
+    return this.consumer.start({
+      onAssigned: (assignment) => this.#assigned(assignment),
+      onRevoked: (generation) => this.#revoked(generation),
+      onBatch: (batch) => {
+        const { generationId } = batch.generation;
+        this.happenings.push({ kind: "batch", generationId, batch });
+      },
+      onOutOfRange: (at) => void this.outOfRange.push(addressOf(at)),
+      onFatal: (error) => void this.fatal.push(error),
+    });
+  }
+
+  get assignment(): Assignment {
+    assert.ok(this.#assignment !== null, "has an assignment");
+    return this.#assignment;
+  }
+
+  /** Partition indexes, each once, ascending. */
+  get indexes(): readonly number[] {
+    const partitions = this.#assignment?.partitions ?? [];
+    return [...new Set(partitions.map((at) => at.partition))].sort((a, b) => a - b);
+  }
+
+  get batches(): readonly RecordBatch[] {
+    return this.happenings.flatMap((one) => (one.kind === "batch" ? [one.batch] : []));
+  }
+
+  get values(): readonly (string | null)[] {
+    return this.batches.flatMap((batch) => batch.records).map(valueOf);
+  }
+
+  /** Where the last batch of the partition ended. */
+  nextOffset(partition: number): bigint | null {
+    return this.batches.findLast((batch) => batch.partition === partition)?.nextOffset ?? null;
+  }
+
+  async #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
+    this.#assignment = assignment;
+    this.happenings.push({
+      kind: "assigned",
+      generationId: assignment.generation.generationId,
+      partitions: assignment.partitions.map(addressOf),
+    });
+    if (this.#options.starts !== undefined) return this.#options.starts(assignment);
+    return assignment.partitions.map((at) => ({ ...at, nextOffset: 0n }));
+  }
+
+  async #revoked(generation: GroupGeneration | null): Promise<void> {
+    const generationId = generation?.generationId ?? null;
+    this.happenings.push({ kind: "revoking", generationId });
+    await this.#options.revoking?.();
+    this.#assignment = null;
+    this.happenings.push({ kind: "revoked", generationId });
+  }
+}
+
+export const valueOf = (record: { readonly value: Buffer | null }): string | null =>
+  record.value?.toString("utf8") ?? null;
+
+/** A record to write; texts are UTF-8. */
+export function aRecord(
+  topic: string,
+  value: string | null,
+  more: { partition?: number; key?: Buffer | null; headers?: Headers; timestamp?: number } = {},
+): OutRecord {
+  return {
+    topic,
+    partition: more.partition ?? 0,
+    key: more.key ?? null,
+    value: value === null ? null : Buffer.from(value),
+    headers: more.headers ?? [],
+    timestamp: more.timestamp ?? 1_700_000_000_000,
+  };
+}
+
+export const someRecords = (topic: string, values: readonly string[]): readonly OutRecord[] =>
+  values.map((value) => aRecord(topic, value));
+
+/** A condition for assert.rejects: an error of ours with this code. */
+export const hasCode =
+  (...codes: readonly string[]) =>
+  (error: unknown): boolean => {
+    assert.ok(codes.includes((error as { code?: string }).code ?? ""), String(error));
+    return true;
+  };

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { avro, nullable, string } from "#engine";
+import { keyedRows } from "../../src/data/keyed-rows.ts";
+import type { Sendable } from "../../src/data/send.ts";
+import { readRows } from "../../src/data/rows.ts";
+import { MillraceError } from "../../src/engine/core/errors.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "millrace-files-"));
+after(() => rmSync(folder, { recursive: true }));
+const file = (name: string, content: string | Buffer): string => {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+};
+const { format } = avro({
+  type: "record",
+  name: "Row",
+  fields: [
+    { name: "rowId", type: "long" },
+    { name: "note", type: ["null", "string"] },
+  ],
+} as never);
+const rows = async (path: string): Promise<unknown[]> => Array.fromAsync(readRows(path, format));
+const refusal = async (path: string): Promise<string> => {
+  const error: unknown = await rows(path).then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof MillraceError, String(error));
+  return `${error.code} ${error.message.slice(error.message.indexOf(": ") + 2).replace(folder, "")}`;
+};
+
+test("CSV: quotes, empty lines, line breaks inside cells, a byte order mark", async () => {
+  const path = file("a.csv", '\uFEFFrow_id,note\r\n1,"a ""b"", c"\r\n\r\n2,"two\nlines"\r\n3,\r\n');
+  assert.deepEqual(await rows(path), [
+    { line: 2, value: { rowId: 1, note: 'a "b", c' } },
+    { line: 5, value: { rowId: 2, note: "two\nlines" } },
+    { line: 6, value: { rowId: 3, note: null } },
+  ]);
+});
+
+test("NDJSON: one object a line, empty lines passed over, the last without line end", async () => {
+  const path = file("a.ndjson", '{"rowId":1,"note":"ä"}\n\n{"row_id":2}');
+  assert.deepEqual(await rows(path), [
+    { line: 1, value: { rowId: 1, note: "ä" } },
+    { line: 3, value: { rowId: 2, note: null } },
+  ]);
+});
+
+test("packed files are the same as plain ones", async () => {
+  const csv = file("b.csv.gz", gzipSync("row_id\n1\n2\n"));
+  const ndjson = file("b.ndjson.gz", gzipSync('{"rowId":1}\n{"rowId":2}\n'));
+  const expected = [1, 2].map((rowId) => ({ rowId, note: null }));
+  const values = async (path: string): Promise<unknown[]> =>
+    (await rows(path)).map((row) => (row as { value: unknown }).value);
+  assert.deepEqual(await values(csv), expected);
+  assert.deepEqual(await values(ndjson), expected);
+});
+
+test("a text that spans the chunks of a file stays whole", async () => {
+  const note = "ä€😀".repeat(60_000);
+  const path = file("long.ndjson", `${JSON.stringify({ rowId: 1, note })}\n`);
+  assert.deepEqual(await rows(path), [{ line: 1, value: { rowId: 1, note } }]);
+});
+
+test("an error names file, line and column, and quotes nothing", async () => {
+  const expected = "expected a whole number";
+  assert.equal(
+    await refusal(file("c.csv", "row_id,note\n1,a\nsecret,b\n")),
+    `MILL_DATA_INVALID /c.csv line 3, column row_id: ${expected}`,
+  );
+  assert.equal(
+    await refusal(file("c.ndjson", '{"rowId":1}\n{"rowId":"secret"}\n')),
+    `MILL_DATA_INVALID /c.ndjson line 2, column rowId: ${expected}`,
+  );
+  assert.equal(
+    await refusal(file("d.ndjson", '{"rowId":1}\n{secret\n')),
+    "MILL_DATA_INVALID /d.ndjson line 2: expected one JSON object",
+  );
+});
+
+test("broken CSV names its line", async () => {
+  assert.equal(
+    await refusal(file("e.csv", "row_id,note\n1,a\n2,b,secret\n")),
+    "MILL_DATA_INVALID /e.csv line 3: expected as many cells as the header has",
+  );
+  assert.match(
+    await refusal(file("f.csv", 'row_id,note\n1,"never closed\n2,b\n')),
+    /^MILL_DATA_INVALID \/f.csv line \d: expected a closing quotation mark$/,
+  );
+});
+
+test("the rows before a broken line come through", async () => {
+  const path = file("g.csv", "row_id\n1\n2\nx\n");
+  const seen: number[] = [];
+  await assert.rejects(async () => {
+    for await (const { line } of readRows(path, format)) seen.push(line);
+  });
+  assert.deepEqual(seen, [2, 3]);
+});
+
+test("files that are missing, cut off, no UTF-8 or of another kind say so", async () => {
+  assert.match(await refusal(join(folder, "none.csv")), /^MILL_NOT_FOUND no file/);
+  assert.match(await refusal(join(folder, "none.ndjson.gz")), /^MILL_NOT_FOUND no file/);
+  const packed = gzipSync(`row_id\n${"1\n".repeat(5000)}`);
+  const cut = file("cut.csv.gz", packed.subarray(0, packed.length - 12));
+  assert.equal(await refusal(cut), "MILL_DATA_INVALID /cut.csv.gz is not a whole gzip file");
+  const plain = file("plain.csv.gz", "row_id\n1\n");
+  assert.equal(await refusal(plain), "MILL_DATA_INVALID /plain.csv.gz is not a whole gzip file");
+  const latin = file("latin.csv", Buffer.from("row_id,note\n1,\u00e4\n", "latin1"));
+  assert.equal(await refusal(latin), "MILL_DATA_INVALID /latin.csv is not valid UTF-8");
+  await assert.rejects(async () => rows(file("x.txt", "")), { code: "MILL_USAGE" });
+});
+
+test("a line without end does not fill the memory", async () => {
+  const long = "x".repeat(5_000_000);
+  assert.match(await refusal(file("endless.ndjson", long)), /line 1: expected a line of at most/);
+  assert.match(
+    await refusal(file("endless.csv", `row_id,note\n1,"${long}`)),
+    /expected a line of at most/,
+  );
+});
+
+test("a row's key is the schema's first field, or the one that is named", async () => {
+  const topic = { key: string.format, value: format };
+  const path = file("k.csv", "row_id,note\n1,a\n2,\n");
+  const keys = async (field: string | null, key = topic.key): Promise<unknown[]> => {
+    const all: Sendable[] = await Array.fromAsync(keyedRows(path, { ...topic, key }, field));
+    return all.map((row) => row.key);
+  };
+  assert.deepEqual(await keys(null), ["1", "2"]);
+  assert.deepEqual(await keys("note", nullable(string).format), ["a", null]);
+  await assert.rejects(keys("note"), /line 3, column note: expected a key/);
+  assert.throws(() => keyedRows(path, topic, "colour"), { code: "MILL_USAGE" });
+});

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { z } from "zod";
+import { decimal } from "../../../src/engine/core/decimal.ts";
+import type { Codec, Schema } from "../../../src/engine/core/schema.ts";
+import { compileCodec } from "../../../src/engine/decode/codec.ts";
+import { json } from "../../../src/engine/define/schema.ts";
+import { codeOf, messageFrom, outcomeOf } from "./avro-support.ts";
+
+const codecOf = <T>(schema: Schema<T>): Codec =>
+  compileCodec(schema.format, { schemas: { get: () => undefined }, writerId: null });
+const codec = codecOf(json());
+const read = (text: string | Buffer): unknown => codec.decode(Buffer.from(text));
+
+test("any JSON value comes back as it was, or is refused when it is written", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const asJson = JSON.parse(JSON.stringify(value)) as unknown;
+      const isWritable = codeOf(() => codec.encode(value)) === "nothing was thrown";
+      if (isWritable) assert.deepEqual(codec.decode(codec.encode(value)), asJson);
+      else assert.match(JSON.stringify(value), /\d{16}|__proto__/);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("each poison pill is refused with the code of JSON", () => {
+  const pills: Record<string, string | Buffer> = {
+    "no JSON": "{",
+    "trailing bytes": "{} x",
+    "a byte order mark": "\ufeff{}",
+    "no UTF-8": Buffer.from([0x22, 0xff, 0x22]),
+    NaN: "NaN",
+    "too large for a double": "[1e400]",
+    "too large, negative": '{"a":-1E+999}',
+    "too many digits for a double": `${"9".repeat(400)}`,
+    "2^53": "9007199254740992",
+    "a long id": '{"id":12345678901234567890}',
+    "deep arrays": "[".repeat(100_000) + "]".repeat(100_000),
+    "deep objects": '{"a":'.repeat(300) + "1" + "}".repeat(300),
+    "a prototype": '{"a":{"__proto__":{"isAdmin":true}}}',
+    "a prototype, escaped": '{"\\u005f_proto__":{"isAdmin":true}}',
+    "half a surrogate pair": '["\\ud83d"]',
+    "half a surrogate pair in a key": '{"\\uDE00":1}',
+  };
+  for (const [name, text] of Object.entries(pills))
+    assert.equal(
+      codeOf(() => read(text)),
+      "MILL_DECODE_JSON",
+      name,
+    );
+  assert.equal(
+    codeOf(() => read("")),
+    "MILL_DECODE_EMPTY",
+  );
+  assert.equal(
+    codeOf(() => codec.decode(null)),
+    "MILL_DECODE_EMPTY",
+  );
+  assert.equal(({} as { isAdmin?: boolean }).isAdmin, undefined);
+});
+
+test("what only looks dangerous passes", () => {
+  const harmless = [
+    '"12345678901234567890 and \\\\ __proto__"',
+    '{"text":"[[[[{{{{","n":9007199254740991,"small":1e-400,"x":1e300}',
+    '["\\ud83d\\ude00","\\u005f","\\"",0.1234567890123456789]',
+    "[".repeat(256) + "]".repeat(256),
+    '{"uuid":"3e500000-1e40-4e99","a":1,"a":2}',
+  ];
+  for (const text of harmless) assert.deepEqual(read(text), JSON.parse(text));
+});
+
+test("any bytes at all give a value or a DecodeError", () => {
+  const text = fc.string({ unit: fc.constantFrom(...'{}[]":,\\u0_eE19.- protn') });
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => void outcomeOf(codec, Buffer.from(bytes))));
+  fc.assert(
+    fc.property(text, (t) => void outcomeOf(codec, Buffer.from(t))),
+    { numRuns: 2000 },
+  );
+});
+
+test("the validator has the last word, and its refusal names fields but no values", () => {
+  const click = codecOf(json(z.object({ page: z.string(), at: z.object({ ms: z.int() }) })));
+  assert.deepEqual(click.decode(Buffer.from('{"page":"/","at":{"ms":5}}')), {
+    page: "/",
+    at: { ms: 5 },
+  });
+  const attempt = () => click.decode(Buffer.from('{"page":"/secret","at":{"ms":"secret"}}'));
+  assert.equal(codeOf(attempt), "MILL_DECODE_JSON");
+  assert.equal(messageFrom(attempt), "the bytes are not valid JSON of this topic: at.ms");
+});
+
+test("a validator that throws or answers later does no harm", () => {
+  const standard = (validate: (value: unknown) => never) =>
+    codecOf(json({ "~standard": { version: 1, validate } }));
+  const throwing = standard(() => {
+    throw new Error("secret");
+  });
+  assert.equal(
+    messageFrom(() => throwing.decode(Buffer.from("1"))),
+    "the bytes are not valid JSON of this topic: the topic's validator refused it",
+  );
+  const later = standard((() => Promise.resolve({ value: 1 })) as never);
+  assert.equal(
+    codeOf(() => later.decode(Buffer.from("1"))),
+    "MILL_BUILD_OPTION",
+  );
+});
+
+test("what JSON cannot say is refused when written", () => {
+  const itself: { me?: unknown } = {};
+  itself.me = itself;
+  for (const value of [undefined, 1n, { a: NaN }, [Infinity], itself, () => 1, 2 ** 53, "\ud800"])
+    assert.equal(
+      codeOf(() => codec.encode(value)),
+      "MILL_ENCODE_VALUE",
+    );
+  assert.equal(codec.encode({ a: decimal("1.50"), b: null })?.toString(), '{"a":"1.5","b":null}');
+});

@@ -1,0 +1,70 @@
+// One verb of the command line on doubles of the servers: what it printed, and how it ended.
+import type { Connect, Connection } from "../../src/cli/connection.ts";
+import type { Register } from "../../src/cli/io.ts";
+import { main } from "../../src/cli/main.ts";
+import type { Plan } from "../../src/engine/core/plan.ts";
+import type { Clock } from "../../src/engine/core/ports.ts";
+import { MemoryKafka } from "../../src/engine/testing/memory-kafka.ts";
+import { MemoryRegistry } from "../../src/engine/testing/memory-registry.ts";
+
+export interface CommandResult {
+  readonly code: number;
+  readonly out: readonly string[];
+  readonly err: readonly string[];
+}
+
+export async function command(
+  verb: Register,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const io = {
+    env,
+    cwd: process.cwd(),
+    isTty: false,
+    out: (line: string) => void out.push(line),
+    err: (line: string) => void err.push(line),
+  };
+  return { code: await main(argv, io, [verb]), out, err };
+}
+
+/** Real time, for doubles that wait a little. */
+export const wallClock: Clock = {
+  now: () => Date.now(),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+};
+
+/** Servers in memory that hold the topics and schemas of the plans, as after `topics apply`. */
+export class MemoryServers {
+  readonly kafka: MemoryKafka;
+  readonly registry: MemoryRegistry = new MemoryRegistry();
+  readonly #clock: Clock;
+  closed = 0;
+
+  constructor(plans: readonly Plan[], clock: Clock = wallClock) {
+    this.#clock = clock;
+    this.kafka = new MemoryKafka(clock);
+    for (const { name, partitions, value } of plans.flatMap((plan) => plan.topics)) {
+      this.kafka.createTopic({ topic: name, partitions });
+      if (value.kind === "avro")
+        this.registry.force(`${name}-value`, JSON.stringify(value.schema));
+    }
+  }
+
+  connect: Connect = () => {
+    const kafka = this.kafka.port();
+    const connection: Connection = {
+      kafka,
+      registry: this.registry,
+      clock: this.#clock,
+      namespace: "",
+      close: () => {
+        this.closed++;
+        return kafka.close();
+      },
+    };
+    return Promise.resolve(connection);
+  };
+}
