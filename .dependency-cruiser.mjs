@@ -53,7 +53,7 @@ export default {
       name: "drivers-only-in-clients",
       severity: "error",
       from: { path: "^src/", pathNot: `${engine}clients/|^src/stack/` },
-      to: { path: "nothing" },
+      to: { path: drivers },
     },
     {
       name: "front-door",

@@ -70,7 +70,7 @@ function report(error: unknown, io: CliIo): number {
 function exitCodeOf(error: MillraceError): number {
   if (error.code === "MILL_USAGE") return exitCodes.usage;
   if (error.code === "MILL_NOT_FOUND") return exitCodes.notFound;
-  if (error.code === "MILL_KAFKA_AUTH") return exitCodes.auth;
+  if (/^MILL_(KAFKA|REGISTRY)_AUTH$/.test(error.code)) return exitCodes.auth;
   if (error.disposition === "retry") return exitCodes.unavailable;
   return /^MILL_(CONFIG|BUILD|TOPIC|TABLE|SCHEMA|STACK)_/.test(error.code)
     ? exitCodes.config

@@ -6,8 +6,8 @@ import type { Clock, SchemaRegistry } from "../engine/core/ports.ts";
 import type { RawRecord } from "../engine/core/record.ts";
 import type { Codec, SchemaFormat, WriterSchemas } from "../engine/core/schema.ts";
 import { compileCodec } from "../engine/decode/codec.ts";
-import { writerIdKey } from "../engine/runtime/bind.ts";
-import { SchemaCache } from "../engine/runtime/schema-cache.ts";
+import { subjectOf } from "../engine/core/schema.ts";
+import { SchemaCache } from "../engine/runtime/line/schema-cache.ts";
 
 export interface KeyAndValue {
   readonly key: Codec;
@@ -52,7 +52,7 @@ async function writerIdOf(
 ): Promise<number | null> {
   const format = innerOf(topic[side]);
   if (format.kind !== "avro") return null;
-  const subject = writerIdKey(topic.name, side);
+  const subject = subjectOf(topic.name, side);
   const id = await registry.idOf(subject, JSON.stringify(format.schema));
   if (id === null) throw new ConfigError("MILL_SCHEMA_UNREGISTERED", subject);
   return id;

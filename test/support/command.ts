@@ -1,4 +1,5 @@
 // One verb of the command line on doubles of the servers: what it printed, and how it ended.
+import { setTimeout as delay } from "node:timers/promises";
 import type { Connect, Connection } from "../../src/cli/connection.ts";
 import type { Register } from "../../src/cli/io.ts";
 import { main } from "../../src/cli/main.ts";
@@ -33,7 +34,7 @@ export async function command(
 /** Real time, for doubles that wait a little. */
 export const wallClock: Clock = {
   now: () => Date.now(),
-  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  sleep: (ms, signal) => delay(ms, undefined, signal === undefined ? {} : { signal }),
 };
 
 /** Servers in memory that hold the topics and schemas of the plans, as after `topics apply`. */
@@ -48,8 +49,7 @@ export class MemoryServers {
     this.kafka = new MemoryKafka(clock);
     for (const { name, partitions, value } of plans.flatMap((plan) => plan.topics)) {
       this.kafka.createTopic({ topic: name, partitions });
-      if (value.kind === "avro")
-        this.registry.force(`${name}-value`, JSON.stringify(value.schema));
+      if (value.kind === "avro") this.registry.force(`${name}-value`, JSON.stringify(value.schema));
     }
   }
 

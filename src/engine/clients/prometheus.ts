@@ -16,7 +16,10 @@ export interface PrometheusMeter extends Meter {
 }
 
 type Instrument = prometheus.Counter | prometheus.Gauge | prometheus.Histogram;
-type Common = Required<Omit<prometheus.CounterConfiguration<string>, "collect">>;
+type Common = Pick<
+  Required<prometheus.CounterConfiguration<string>>,
+  "name" | "help" | "labelNames" | "registers" | "aggregator"
+>;
 interface Entry {
   readonly spec: MetricSpec;
   readonly instrument: Instrument;

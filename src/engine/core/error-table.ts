@@ -298,6 +298,12 @@ export const errorTable = {
       "It is down, or did not answer in time. Known schemas go on; records with a new schema wait.",
     action: "Bring the registry back. No record becomes a dead letter because of it.",
   },
+  MILL_REGISTRY_AUTH: {
+    disposition: "halt",
+    message: "the schema registry refuses our credentials or rights",
+    meaning: "It answered 401 or 403.",
+    action: "Check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD.",
+  },
   MILL_REDIS_UNAVAILABLE: {
     disposition: "retry",
     message: "Redis cannot be used now",
@@ -342,6 +348,12 @@ export const errorTable = {
       "A line is not what the topic's schema says. Records of the lines before it may have been sent.",
     action:
       "Mend the line and column that the message names. Sending the file again is safe where the pipeline ignores repeats.",
+  },
+  MILL_DEMO_FAILED: {
+    disposition: "halt",
+    message: "a step of the demo failed",
+    meaning: "A command that the demo ran for you did not succeed; its own message stands above.",
+    action: "Run: npx millrace doctor",
   },
   MILL_USAGE: {
     disposition: "halt",

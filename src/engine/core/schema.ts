@@ -56,3 +56,6 @@ export interface CodecOptions {
   readonly writerId: number | null;
   readonly where?: ErrorOptionsOfOurs["where"];
 }
+
+/** The registry subject of a topic's keys or values (Confluent's TopicNameStrategy). */
+export const subjectOf = (topic: string, side: "key" | "value"): string => `${topic}-${side}`;

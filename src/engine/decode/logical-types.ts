@@ -1,6 +1,13 @@
 // Avro's logical types as TypeScript sees them: exact decimals, dates as text, 64-bit longs as bigint.
 // Each reads and writes the bytes itself, since avsc's way through the underlying type would lose places or copy.
 import avsc from "avsc";
+import {
+  dateTextOf,
+  daysOf,
+  localCountOf,
+  localTextOf,
+  type FractionDigits,
+} from "../core/calendar.ts";
 import { fromUnscaled, isDecimal, unscaledOf } from "../core/decimal.ts";
 import {
   readTwosComplement,
@@ -193,93 +200,55 @@ export class NumberType extends ValueType {
   }
 }
 
-/** A calendar text over a count since 1970: dates, and local timestamps, which no zone makes an instant. */
+/** A calendar text: dates, and local timestamps, which no zone makes an instant. */
 abstract class CalendarType extends ValueType {
-  protected abstract readonly syntax: RegExp;
   protected abstract textOf(count: bigint): string | null;
-  protected abstract countOf(text: string): bigint;
+  /** Null for what is no such text. */
+  protected abstract countOf(text: string): bigint | null;
 
   protected override read(tap: Tap): unknown {
-    return this.#text(tap.readBigLong());
+    return this.fromDefault(tap.readBigLong());
   }
-  #text(count: bigint): string {
-    const text = this.textOf(count);
+  protected override isOne(value: unknown): boolean {
+    return typeof value === "string" && this.countOf(value) !== null;
+  }
+  protected override write(tap: Tap, value: unknown): void {
+    const count = typeof value === "string" ? this.countOf(value) : null;
+    if (count === null) throw unwritable("expected a calendar text");
+    writeBigLong(tap, count);
+  }
+  protected override fromDefault(count: unknown): unknown {
+    const text = this.textOf(BigInt(count as bigint | number));
     if (text === null) throw breach("a date lies outside the years 0000 to 9999");
     return text;
   }
-  protected override isOne(value: unknown): boolean {
-    if (typeof value !== "string" || !this.syntax.test(value)) return false;
-    const instant = Date.parse(value.length === 10 ? value : `${value.slice(0, 19)}Z`);
-    // 30 February parses as 2 March.
-    return !Number.isNaN(instant) && new Date(instant).toISOString().startsWith(value.slice(0, 10));
-  }
-  protected override write(tap: Tap, value: unknown): void {
-    if (!this.isOne(value)) throw unwritable("expected a calendar text");
-    writeBigLong(tap, this.countOf(value as string));
-  }
-  protected override fromDefault(value: unknown): unknown {
-    return this.#text(BigInt(value as number));
-  }
 }
-
-const DAY_MS = 86_400_000;
-const YEAR_0000_MS = -62_167_219_200_000;
-const YEAR_9999_MS = 253_402_300_799_999;
-const isoOf = (ms: number): string | null =>
-  ms < YEAR_0000_MS || ms > YEAR_9999_MS ? null : new Date(ms).toISOString();
 
 export class DateType extends CalendarType {
-  protected override readonly syntax = /^\d{4}-\d\d-\d\d$/;
   protected override textOf(days: bigint): string | null {
-    return isoOf(Number(days) * DAY_MS)?.slice(0, 10) ?? null;
+    return dateTextOf(Number(days));
   }
-  protected override countOf(text: string): bigint {
-    return BigInt(Date.parse(text) / DAY_MS);
+  protected override countOf(text: string): bigint | null {
+    const days = daysOf(text);
+    return days === null ? null : BigInt(days);
   }
 }
 
-class LocalTimestampType extends CalendarType {
-  readonly #places: number;
-  readonly #perMs: bigint;
-  protected override readonly syntax: RegExp;
-
-  constructor(schema: LogicalSchema, options: unknown, places: number) {
-    super(schema as never, options);
-    this.#places = places;
-    this.#perMs = 10n ** BigInt(places - 3);
-    this.syntax = new RegExp(
-      `^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{${String(places)}}$`,
-    );
-  }
+abstract class LocalTimestampType extends CalendarType {
+  protected abstract readonly digits: FractionDigits;
   protected override textOf(count: bigint): string | null {
-    const rest = ((count % this.#perMs) + this.#perMs) % this.#perMs;
-    const iso = isoOf(Number((count - rest) / this.#perMs));
-    if (iso === null) return null;
-    return (
-      iso.slice(0, 23) +
-      rest
-        .toString()
-        .padStart(9, "0")
-        .slice(9 - (this.#places - 3))
-    );
+    return localTextOf(count, this.digits);
   }
-  protected override countOf(text: string): bigint {
-    const ms = BigInt(Date.parse(`${text.slice(0, 23)}Z`));
-    return ms * this.#perMs + BigInt(text.slice(23) || "0");
+  protected override countOf(text: string): bigint | null {
+    return localCountOf(text, this.digits);
   }
 }
 export class LocalMillisType extends LocalTimestampType {
-  constructor(schema: LogicalSchema, options: unknown) {
-    super(schema, options, 3);
-  }
+  protected override readonly digits = 3;
 }
 export class LocalMicrosType extends LocalTimestampType {
-  constructor(schema: LogicalSchema, options: unknown) {
-    super(schema, options, 6);
-  }
+  protected override readonly digits = 6;
 }
 export class LocalNanosType extends LocalTimestampType {
-  constructor(schema: LogicalSchema, options: unknown) {
-    super(schema, options, 9);
-  }
+  protected override readonly digits = 9;
 }

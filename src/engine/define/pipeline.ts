@@ -1,8 +1,8 @@
 // pipeline(): a pipeline as a value. The builder is stored, and run once, when a plan is first asked for.
 import type { Plan, PlanOptions } from "../core/plan.ts";
-import { Graph } from "./graph.ts";
-import { planTopicOf, unknownTopic } from "./plan-topic.ts";
-import { build } from "./build.ts";
+import { Graph } from "./plan/graph.ts";
+import { planTopicOf, unknownTopic } from "./plan/plan-topic.ts";
+import { build } from "./plan/build.ts";
 import { isDeclared, StreamNode, type Stream } from "./stream.ts";
 import type { TopicSource } from "./topic.ts";
 

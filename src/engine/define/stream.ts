@@ -1,8 +1,8 @@
 // Stream: the operators a pipeline is written with. Each call adds a node to the graph; nothing runs.
 import type { RecordContext } from "../core/record.ts";
 import type { Schema } from "../core/schema.ts";
-import { planTopicOf } from "./plan-topic.ts";
-import type { Graph } from "./graph.ts";
+import { planTopicOf } from "./plan/plan-topic.ts";
+import type { Graph } from "./plan/graph.ts";
 import { string } from "./schema.ts";
 import type { RowTarget } from "./table.ts";
 import type { TopicTarget } from "./topic.ts";

@@ -64,7 +64,8 @@ async function respond(
     "x-content-type-options": "nosniff",
     ...(answer.status === 405 ? { allow: "GET, HEAD" } : {}),
   });
-  response.end(request.method === "HEAD" ? undefined : answer.body);
+  // For HEAD, Node itself leaves the body out.
+  response.end(answer.body);
 }
 
 async function answerTo(options: OperationsOptions, request: IncomingMessage): Promise<Answer> {

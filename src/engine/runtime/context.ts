@@ -3,7 +3,7 @@ import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Clock, Log, Meter, Random, SchemaRegistry, TableStore } from "../core/ports.ts";
 import type { MillraceError } from "../core/errors.ts";
 import type { PlanTable } from "../core/plan.ts";
-import type { SchemaCache } from "./schema-cache.ts";
+import type { SchemaCache } from "./line/schema-cache.ts";
 
 /** Limits of one worker; every default is documented in docs/operations.md. */
 export interface WorkerLimits {

@@ -3,10 +3,11 @@
 import type { Part } from "../core/plan.ts";
 import type { StartOffset } from "../core/kafka.ts";
 import type { TopicName } from "../core/record.ts";
+import type { TaskHealth } from "../observe/health.ts";
 import { lagOf } from "../observe/lag.ts";
-import { publishLag } from "../observe/task-metrics.ts";
+import { forgetTask, publishLag, publishState } from "../observe/task-metrics.ts";
 import type { OperatorCounts } from "../transform/compile.ts";
-import type { BoundPart } from "./bind.ts";
+import type { BoundPart } from "./line/bind.ts";
 import type { WorkerContext } from "./context.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";
 
@@ -24,7 +25,11 @@ export interface KeptPart {
     readonly address: { readonly partition: number };
     positions(): Position[];
   }>;
+  health(): TaskHealth[];
 }
+
+const nameOf = ({ pipeline, part, topic, partition }: TaskHealth): string =>
+  [pipeline, part, topic, String(partition)].join("/");
 
 const LAG_INTERVAL_MS = 2_000;
 
@@ -32,6 +37,7 @@ export class Housekeeping {
   readonly #context: WorkerContext;
   readonly #parts: readonly KeptPart[];
   readonly #told = new Map<OperatorCounts, OperatorCounts>();
+  #seen: readonly TaskHealth[] = [];
   readonly #purged = new Map<string, bigint>();
 
   constructor(context: WorkerContext, parts: readonly KeptPart[]) {
@@ -65,12 +71,23 @@ export class Housekeeping {
   async #measure(): Promise<void> {
     const { meter } = this.#context;
     let bytes = 0;
+    this.#publishStates();
     for (const part of this.#parts) {
       this.#publishCounts(part.bound);
       for (const task of part.tasks) bytes += task.inboxBytes;
       await this.#publishLag(part);
     }
     meter.gauge("millrace_inbox_bytes", {}, bytes);
+  }
+
+  /** A task that left takes its gauges with it, so that two workers never report one partition. */
+  #publishStates(): void {
+    const tasks = this.#parts.flatMap((part) => part.health());
+    for (const task of tasks) publishState(this.#context.meter, task, task.state);
+    const here = new Set(tasks.map(nameOf));
+    for (const task of this.#seen)
+      if (!here.has(nameOf(task))) forgetTask(this.#context.meter, task);
+    this.#seen = tasks;
   }
 
   #publishCounts({ plan, part, program }: BoundPart): void {

@@ -5,12 +5,14 @@ import { catalogue } from "../observe/catalogue.ts";
 import { createLog } from "../clients/pino-log.ts";
 import { prometheusMeter, type PrometheusMeter } from "../clients/prometheus.ts";
 import { ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
-import type { Plan } from "../core/plan.ts";
+import type { PostgresPool } from "../clients/postgres/pool.ts";
+import type { Plan, PlanTable } from "../core/plan.ts";
+import type { TableSpec } from "../core/table-layout.ts";
 import type { Log } from "../core/ports.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import { livenessOf, readinessOf, type WorkerFacts } from "../observe/health.ts";
 import { serveOperations, type OperationsServer } from "../observe/http.ts";
-import { defaultLimits, type WorkerLimits } from "./context.ts";
+import { defaultLimits, type WorkerLimits, type WorkerPorts } from "./context.ts";
 import { connect } from "./host/connect.ts";
 import { readSettings, type Settings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
@@ -23,6 +25,8 @@ export interface LiveOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Pipelines to run; all when left out. */
   readonly names?: readonly string[];
+  /** Provisioning's word on declared tables: what is missing or different. */
+  checkTables(tables: readonly TableSpec[], pool: PostgresPool): Promise<readonly MillraceError[]>;
   /** Processes; more than one makes this one their parent. */
   readonly workers?: number;
   /** The program that a worker process runs, with the names as arguments. */
@@ -34,11 +38,15 @@ export async function live(options: LiveOptions): Promise<number> {
   const { settings, plans } = prepare(options);
   const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base: { pid: process.pid } });
   const { workers = 1, entry } = options;
-  if (workers === 1 || entry === undefined) return runWorker({ plans, settings, log });
+  if (workers === 1 || entry === undefined) {
+    const { checkTables } = options;
+    return runWorker({ plans, settings, log, checkTables });
+  }
   const names = plans.map((plan) => plan.pipeline);
   const spawn = (index: number) =>
     fork(entry, names, { env: { ...options.env, MILLRACE_WORKER: String(index) } });
-  return new Supervisor({ workers, settings, clock: systemClock, log, spawn }).run();
+  const meter = prometheusMeter(catalogue);
+  return new Supervisor({ workers, settings, clock: systemClock, log, meter, spawn }).run();
 }
 
 /** Settings and plans, with every problem of both at once. */
@@ -71,15 +79,24 @@ function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
 }
 
 interface WorkerProcess {
+  readonly checkTables: LiveOptions["checkTables"];
   readonly plans: readonly Plan[];
   readonly settings: Settings;
   readonly log: Log;
 }
 
-async function runWorker({ plans, settings, log }: WorkerProcess): Promise<number> {
+const declarationOf = ({ declaration }: PlanTable): TableSpec => declaration as TableSpec;
+
+async function runWorker({ plans, settings, log, checkTables }: WorkerProcess): Promise<number> {
   const meter = prometheusMeter(catalogue);
-  meter.gauge("millrace_up", {}, 1);
-  const ports = connect(settings, { log, meter });
+  meter.describeProcess({ version: VERSION, node: process.version });
+  const clients = connect(settings, { log, deadlineMs: 30_000 });
+  const ports: WorkerPorts = {
+    ...clients,
+    log,
+    meter,
+    checkTables: (tables) => checkTables(tables.map(declarationOf), clients.pool),
+  };
   const worker = new Worker(plans, ports, limitsOf(settings));
   const facts = watchLoop(worker);
   const server = await serve({ settings, log, facts, meter });
@@ -92,7 +109,7 @@ async function runWorker({ plans, settings, log }: WorkerProcess): Promise<numbe
       .stop()
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, "stopping"));
     await server?.close();
-    await ports.close();
+    await clients.close();
   }
 }
 
@@ -124,6 +141,7 @@ async function serve({
   return serveOperations({ host, port, log, live, ready, metrics: () => meter.render() });
 }
 
+const VERSION = "0.1.0";
 const PASS_MS = 1_000;
 
 /** Facts for /live and /ready; a timer that does not fire tells that the loop is stuck. */

@@ -5,7 +5,8 @@ import type { AdminPort } from "../core/kafka.ts";
 import type { Plan } from "../core/plan.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
-import { writerIdKey, writtenSchemas, type WriterIds } from "./bind.ts";
+import { subjectOf } from "../core/schema.ts";
+import { writtenSchemas, type WriterIds } from "./line/bind.ts";
 
 /** Throws ConfigErrors when a topic is missing or has other partitions than declared. */
 export async function checkTopics(
@@ -41,7 +42,7 @@ export async function findWriterIds(
   const problems: MillraceError[] = [];
   for (const { topic, side, format } of plans.flatMap(writtenSchemas)) {
     if (format.kind !== "avro") continue;
-    const subject = writerIdKey(topic, side);
+    const subject = subjectOf(topic, side);
     const id = ids.get(subject) ?? (await registry.idOf(subject, JSON.stringify(format.schema)));
     if (id === null) problems.push(new ConfigError("MILL_SCHEMA_UNREGISTERED", subject));
     else ids.set(subject, id);

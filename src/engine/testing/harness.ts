@@ -8,14 +8,13 @@ import type { KafkaPort, PlainProducer } from "../core/kafka.ts";
 import { partitionOf } from "../core/partitioner.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
 import { headerText, type Headers, type RawRecord } from "../core/record.ts";
-import type { AvroSchema, Codec, Schema } from "../core/schema.ts";
+import { subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
-import { writerIdKey } from "../runtime/bind.ts";
 import { defaultLimits, type WorkerPorts } from "../runtime/context.ts";
 import { ledgerOfPart, readProgress, type PartProgress } from "../runtime/ledgers.ts";
-import { SchemaCache } from "../runtime/schema-cache.ts";
+import { SchemaCache } from "../runtime/line/schema-cache.ts";
 import { Worker } from "../runtime/worker.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { MemoryKafka } from "./memory-kafka.ts";
@@ -115,7 +114,7 @@ class World {
         for (const side of ["key", "value"] as const) {
           const format = topic[side];
           if (format.kind === "avro")
-            await this.#registry.register(writerIdKey(topic.name, side), textOf(format.schema));
+            await this.#registry.register(subjectOf(topic.name, side), textOf(format.schema));
         }
     }
     await this.#start();
@@ -186,7 +185,7 @@ class World {
 
   async #codec(topic: Topic<unknown, unknown>, side: "key" | "value"): Promise<Codec> {
     const { format } = topic[side] as Schema<unknown>;
-    const subject = writerIdKey(topic.name, side);
+    const subject = subjectOf(topic.name, side);
     const writerId =
       format.kind === "avro" ? await this.#registry.register(subject, textOf(format.schema)) : null;
     const schemas = new SchemaCache(this.#registry, this.#clock);
@@ -282,7 +281,7 @@ class World {
     for (const { topics } of this.#plans)
       for (const topic of topics)
         for (const side of ["key", "value"] as const) {
-          const newest = await this.#registry.latest(writerIdKey(topic.name, side));
+          const newest = await this.#registry.latest(subjectOf(topic.name, side));
           if (newest !== null) ids.push(newest.id);
         }
     await schemas.learn(ids);

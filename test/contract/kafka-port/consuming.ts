@@ -1,7 +1,7 @@
 // Cases: what a consumer and a reader are handed, and where.
 import assert from "node:assert/strict";
 import type { Cases } from "../kafka-port.ts";
-import { aRecord, hasCode, someRecords, valueOf, type World } from "./world.ts";
+import { aRecord, NOON, throwsCode, someRecords, valueOf } from "./world.ts";
 
 const bytes = (...values: number[]): Buffer => Buffer.from(values);
 
@@ -13,7 +13,7 @@ export const consumingCases: Cases = {
     const key = bytes(0, 0, 0, 0);
     const member = world.member(world.name("group"), [topic]);
     await world.produce([
-      aRecord(topic, "one", { key, timestamp: 1_600_000_000_001 }),
+      aRecord(topic, "one", { key, timestamp: NOON + 1 }),
       aRecord(topic, null, { key: bytes() }),
       aRecord(topic, ""),
     ]);
@@ -23,9 +23,9 @@ export const consumingCases: Cases = {
     assert.deepEqual(
       records.map(({ offset, key: k, value, timestamp }) => [offset, k, value, timestamp]),
       [
-        [0n, key, Buffer.from("one"), 1_600_000_000_001],
-        [1n, bytes(), null, 1_700_000_000_000],
-        [2n, null, bytes(), 1_700_000_000_000],
+        [0n, key, Buffer.from("one"), NOON + 1],
+        [1n, bytes(), null, NOON],
+        [2n, null, bytes(), NOON],
       ],
     );
     assert.deepEqual([records[0]?.topic, records[0]?.partition], [topic, 0]);
@@ -42,7 +42,7 @@ export const consumingCases: Cases = {
     ] as const;
     await world.produce([aRecord(topic, "x", { headers }), aRecord(topic, "y")]);
     const reader = world.port().reader({ topic, partition: 0, fromOffset: 0n });
-    const { records } = await readUntil(world, reader, 2n);
+    const { records } = await world.readUntil(reader, 2n);
     assert.deepEqual(records[0]?.headers, headers);
     assert.deepEqual(records[1]?.headers, []);
   },
@@ -119,7 +119,10 @@ export const consumingCases: Cases = {
   "says that an offset lies outside the log instead of choosing another": async (world) => {
     const topic = await world.topic(2);
     await world.produce(someRecords(topic, ["a", "b", "c"]));
-    await world.port().admin().deleteRecords([{ topic, partition: 0, nextOffset: 2n }]);
+    await world
+      .port()
+      .admin()
+      .deleteRecords([{ topic, partition: 0, nextOffset: 2n }]);
     const starts = () => [
       { topic, partition: 0, nextOffset: 1n },
       { topic, partition: 1, nextOffset: 7n },
@@ -138,7 +141,7 @@ export const consumingCases: Cases = {
     const topic = await world.topic();
     await world.produce(someRecords(topic, ["a"]));
     const reader = world.port().reader({ topic, partition: 0, fromOffset: 1n, maxWaitMs: 50 });
-    const reading = readUntil(world, reader, 2n);
+    const reading = world.readUntil(reader, 2n);
     await world.produce(someRecords(topic, ["b"]));
     const { records, highWatermark, lastStableOffset } = await reading;
     assert.deepEqual(records.map(valueOf), ["b"]);
@@ -148,27 +151,13 @@ export const consumingCases: Cases = {
   "a reader outside the log throws MILL_SOURCE_OFFSET_GONE": async (world) => {
     const topic = await world.topic();
     await world.produce(someRecords(topic, ["a", "b"]));
-    await world.port().admin().deleteRecords([{ topic, partition: 0, nextOffset: 1n }]);
+    await world
+      .port()
+      .admin()
+      .deleteRecords([{ topic, partition: 0, nextOffset: 1n }]);
     for (const fromOffset of [0n, 9n]) {
       const reader = world.port().reader({ topic, partition: 0, fromOffset });
-      await assert.rejects(reader.read(), hasCode("MILL_SOURCE_OFFSET_GONE"));
+      await assert.rejects(reader.read(), throwsCode("MILL_SOURCE_OFFSET_GONE"));
     }
   },
 };
-
-type Reader = ReturnType<ReturnType<World["port"]>["reader"]>;
-type Read = Awaited<ReturnType<Reader["read"]>>;
-
-/** Everything up to an offset, with the marks of the last read. */
-export async function readUntil(world: World, reader: Reader, nextOffset: bigint): Promise<Read> {
-  const records: Read["records"][number][] = [];
-  let last: Read | null = null;
-  await world.eventually(async () => {
-    const reading = reader.read();
-    await world.passTime(300); // More than a reader waits.
-    last = await reading;
-    records.push(...last.records);
-    assert.equal(last.nextOffset, nextOffset);
-  });
-  return { ...(last as unknown as Read), records };
-}

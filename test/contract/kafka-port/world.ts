@@ -7,11 +7,17 @@ import type {
   GroupConsumer,
   GroupGeneration,
   KafkaPort,
+  PartitionReader,
   RecordBatch,
   StartOffset,
   TxProducer,
 } from "../../../src/engine/core/kafka.ts";
-import { addressOf, type Headers, type OutRecord } from "../../../src/engine/core/record.ts";
+import {
+  addressOf,
+  type Headers,
+  type OutRecord,
+  type RawRecord,
+} from "../../../src/engine/core/record.ts";
 
 /** One Kafka cluster and how its time passes. */
 export interface KafkaUnderTest {
@@ -21,6 +27,8 @@ export interface KafkaUnderTest {
   clockAdvance?(ms: number): Promise<void>;
   close(): Promise<void>;
 }
+
+type ReadResult = Awaited<ReturnType<PartitionReader["read"]>>;
 
 export class World {
   readonly #kafka: KafkaUnderTest;
@@ -96,10 +104,33 @@ export class World {
     }
   }
 
+  /** For what waits by itself: moves virtual time, and does nothing where time is real. */
+  async passVirtualTime(ms: number): Promise<void> {
+    await this.#kafka.clockAdvance?.(ms);
+  }
+
   /** Long enough for what must not happen. */
   async passTime(ms: number): Promise<void> {
     if (this.#kafka.clockAdvance !== undefined) await this.#kafka.clockAdvance(ms);
     else await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  /** Everything up to an offset, with the marks of the last read. */
+  async readUntil(reader: PartitionReader, nextOffset: bigint): Promise<ReadResult> {
+    const records: RawRecord[] = [];
+    for (let reads = 0; reads < 100; reads++) {
+      const [read] = await Promise.all([reader.read(), this.passVirtualTime(1_000)]);
+      records.push(...read.records);
+      if (read.nextOffset >= nextOffset) return { ...read, records };
+    }
+    throw new assert.AssertionError({ message: `read no further than ${String(records.length)}` });
+  }
+
+  /** What a committed reader finds in partition 0 below `nextOffset`. */
+  async valuesBelow(topic: string, nextOffset: bigint): Promise<readonly (string | null)[]> {
+    const reader = this.port().reader({ topic, partition: 0, fromOffset: 0n, maxWaitMs: 100 });
+    const { records } = await this.readUntil(reader, nextOffset);
+    return records.map(valueOf);
   }
 
   async close(): Promise<void> {
@@ -120,7 +151,11 @@ export interface MemberOptions {
 
 /** What happened to a consumer, in order. */
 export type Happening =
-  | { readonly kind: "assigned"; readonly generationId: number; readonly partitions: readonly string[] }
+  | {
+      readonly kind: "assigned";
+      readonly generationId: number;
+      readonly partitions: readonly string[];
+    }
   | { readonly kind: "revoking" | "revoked"; readonly generationId: number | null }
   | { readonly kind: "batch"; readonly generationId: number; readonly batch: RecordBatch };
 
@@ -174,6 +209,15 @@ export class Member {
     return this.batches.findLast((batch) => batch.partition === partition)?.nextOffset ?? null;
   }
 
+  /** Where this assignment stands in the partition: what it was handed last, or else where it began. */
+  nextOffsetNow(partition: number): bigint | null {
+    const since = this.happenings.findLastIndex((one) => one.kind === "assigned");
+    const batches = this.happenings.slice(since).flatMap((one) => {
+      return one.kind === "batch" && one.batch.partition === partition ? [one.batch] : [];
+    });
+    return batches.at(-1)?.nextOffset ?? null;
+  }
+
   async #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
     this.#assignment = assignment;
     this.happenings.push({
@@ -197,6 +241,9 @@ export class Member {
 export const valueOf = (record: { readonly value: Buffer | null }): string | null =>
   record.value?.toString("utf8") ?? null;
 
+/** Recent, so that no retention takes the records away. */
+export const NOON: number = Math.floor(Date.now() / 1000) * 1000 - 3_600_000;
+
 /** A record to write; texts are UTF-8. */
 export function aRecord(
   topic: string,
@@ -209,7 +256,7 @@ export function aRecord(
     key: more.key ?? null,
     value: value === null ? null : Buffer.from(value),
     headers: more.headers ?? [],
-    timestamp: more.timestamp ?? 1_700_000_000_000,
+    timestamp: more.timestamp ?? NOON,
   };
 }
 
@@ -217,7 +264,7 @@ export const someRecords = (topic: string, values: readonly string[]): readonly 
   values.map((value) => aRecord(topic, value));
 
 /** A condition for assert.rejects: an error of ours with this code. */
-export const hasCode =
+export const throwsCode =
   (...codes: readonly string[]) =>
   (error: unknown): boolean => {
     assert.ok(codes.includes((error as { code?: string }).code ?? ""), String(error));

@@ -125,7 +125,7 @@ test("branch arms and merge stay in one part", () => {
 test("every problem is reported at once, each with the line that declared it", () => {
   const problems = problemsOf(() =>
     pipeline("Wrong Name", ({ from }) => {
-      from(undefined as never).to(things("a"));
+      from(undefined as never).to(things("a") as never);
       const one = from(things("in", 2)).map("same", (t) => t);
       one.filter("same", () => true).to(things("in_2"));
       one.merge("two-counts", from(things("in.2", 3))).to(things("out"));

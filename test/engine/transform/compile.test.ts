@@ -172,7 +172,7 @@ test("a tombstone reaches no callback, passes to topics, and is dropped where th
 });
 
 test("a null key is an outcome of its own", () => {
-  const { run } = rig((s) => s.rekey("by-none", () => null).to(out));
+  const { run } = rig((s) => s.rekey("by-none", (): string | null => null).to(out));
   assert.deepEqual(run(thing(1)), { kind: "null-key" });
 });
 

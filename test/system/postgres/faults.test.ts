@@ -179,8 +179,10 @@ describe("a sink on a Postgres that fails", () => {
     await sleep(50);
     const commit = commitOf([aRow(0, id("a"))]);
     await assert.rejects(store.commit(commit), away(/25006/));
-    const reset = `ALTER DATABASE ${db?.n} RESET default_transaction_read_only`;
-    await fixture.database.query(`SET default_transaction_read_only = off; ${reset}`);
+    const { client, end } = await rival();
+    await client.query("SET default_transaction_read_only = off");
+    await client.query(`ALTER DATABASE ${db?.n} RESET default_transaction_read_only`);
+    await end();
     await store.commit(commit);
     assert.deepEqual(await stored([id("a")]), [0]);
   });

@@ -1,7 +1,7 @@
 // The parent of several workers: starts a process for each, starts dead ones again with backoff, gives up when they die
 // too often, and serves one aggregated /metrics, /live and /ready.
 import type { ChildProcess } from "node:child_process";
-import { aggregate, type MeterSnapshot } from "../../clients/prometheus.ts";
+import { aggregate, type MeterSnapshot, type PrometheusMeter } from "../../clients/prometheus.ts";
 import type { Clock, Log } from "../../core/ports.ts";
 import { mergeHealth, type Health } from "../../observe/health.ts";
 import { serveOperations } from "../../observe/http.ts";
@@ -20,6 +20,8 @@ export interface SuperviseOptions {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly log: Log;
+  /** The parent's own; joined with those of the workers. */
+  readonly meter: PrometheusMeter;
   /** Forks one worker with an IPC channel. */
   spawn(index: number): ChildProcess;
 }
@@ -66,6 +68,7 @@ export class Supervisor {
         return;
       }
       this.#options.log.error({ worker: index, code }, "a worker process has died");
+      this.#options.meter.count("millrace_worker_restarts_total", {});
       if (this.#diedTooOften()) return this.#giveUp();
       await this.#options.clock.sleep(Math.min(10_000, 250 * 2 ** failures));
     }
@@ -106,7 +109,8 @@ export class Supervisor {
 
   async #metrics(): Promise<string> {
     const reports = await this.#reports();
-    return aggregate(reports.filter((report) => report !== null).map(({ metrics }) => metrics));
+    const workers = reports.filter((report) => report !== null).map(({ metrics }) => metrics);
+    return aggregate([await this.#options.meter.snapshot(), ...workers]);
   }
 
   #reports(): Promise<(WorkerReport | null)[]> {

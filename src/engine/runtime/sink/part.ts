@@ -15,7 +15,7 @@ import type { TopicPartition } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
 import { startsOf } from "../../source/takeover.ts";
-import type { BoundPart } from "../bind.ts";
+import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { SinkTask } from "./task.ts";
 

@@ -15,13 +15,13 @@ import type {
   TableStore,
 } from "../../core/ports.ts";
 import type { RawRecord } from "../../core/record.ts";
-import { publishLedger } from "../../observe/task-metrics.ts";
+import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
-import { emptyStage, type BoundPart } from "../bind.ts";
+import { emptyStage, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
-import { processRun, unknownIds } from "../process.ts";
+import { processRun, unknownIds } from "../line/process.ts";
 
 export interface SinkTaskOptions {
   readonly context: WorkerContext;
@@ -185,6 +185,7 @@ export class SinkTask {
     context.meter.observe("millrace_checkpoint_seconds", labels, seconds);
     context.meter.observe("millrace_checkpoint_records", labels, batch.raws.length);
     publishLedger(context.meter, this.id, delta);
+    publishCommitTime(context.meter, this.id, context.clock.now());
   }
 
   #refused(batch: Batch, row: SinkRow, { code, message }: RowRefusal): OwedLetter {

@@ -4,10 +4,10 @@ import { commit } from "../../checkpoint/commit.ts";
 import { Schedule } from "../../checkpoint/schedule.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { TxProducer } from "../../core/kafka.ts";
-import { publishLedger } from "../../observe/task-metrics.ts";
+import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, persist } from "../failure.ts";
-import { Mutex } from "../mutex.ts";
+import { Mutex } from "./mutex.ts";
 import type { StreamPart } from "./part.ts";
 import type { TaskCheckpoint } from "./task.ts";
 
@@ -80,6 +80,7 @@ export class StreamEngine {
     for (const { task, delta, progress } of stages) {
       task.settle(progress);
       publishLedger(meter, task.address, delta);
+      publishCommitTime(meter, task.address, now);
     }
   }
 

@@ -6,7 +6,7 @@ import type { TopicPartition } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
 import { takeOver, type TakenOver } from "../../source/takeover.ts";
-import type { BoundPart } from "../bind.ts";
+import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, ours, persist } from "../failure.ts";
 import type { StreamEngine } from "./engine.ts";

@@ -11,10 +11,10 @@ import type { TaskAddress } from "../../observe/health.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
 import type { TakenOver } from "../../source/takeover.ts";
-import { emptyStage, type BoundPart } from "../bind.ts";
+import { emptyStage, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
-import { processRun, unknownIds } from "../process.ts";
+import { processRun, unknownIds } from "../line/process.ts";
 
 /** A stage that a checkpoint took: what to write, and what to publish when it is written. */
 export interface TaskCheckpoint extends StagedTask {

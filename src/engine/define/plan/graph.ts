@@ -1,6 +1,6 @@
 // The graph that a builder draws: nodes in the order of declaration, each with the line that declared it.
-import { ConfigError, type MillraceError } from "../core/errors.ts";
-import type { Operation, PlanNode } from "../core/plan.ts";
+import { ConfigError, type MillraceError } from "../../core/errors.ts";
+import type { Operation, PlanNode } from "../../core/plan.ts";
 
 /** Collects nodes while a pipeline's builder runs. */
 export class Graph {
@@ -23,7 +23,7 @@ export class Graph {
 }
 
 const frame = /(?:\(|at )(?:file:\/\/)?([^()\s]+):(\d+):\d+\)?$/;
-const engineFolder = new URL("..", import.meta.url).pathname;
+const engineFolder = new URL("../..", import.meta.url).pathname;
 
 /** The first stack frame outside the engine, as path:line relative to the working directory. */
 function callerSite(): string {

@@ -1,7 +1,7 @@
 // From a declared topic to the topic of a plan: configuration as Kafka names it.
-import type { PlanTopic } from "../core/plan.ts";
-import type { SchemaFormat } from "../core/schema.ts";
-import type { Topic } from "./topic.ts";
+import type { PlanTopic } from "../../core/plan.ts";
+import type { SchemaFormat } from "../../core/schema.ts";
+import type { Topic } from "../topic.ts";
 
 type AnyTopic = Omit<Topic<unknown, unknown>, "key" | "value"> & {
   readonly key: { readonly format: SchemaFormat };

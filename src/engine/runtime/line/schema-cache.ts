@@ -1,7 +1,7 @@
 // Writers' schemas by registry id. Asked for once, before a batch is decoded; an id that the registry does not know is
 // asked again during a grace time (its registration may be under way), then remembered as unknown for a while.
-import type { Clock, SchemaRegistry } from "../core/ports.ts";
-import type { WriterSchemas } from "../core/schema.ts";
+import type { Clock, SchemaRegistry } from "../../core/ports.ts";
+import type { WriterSchemas } from "../../core/schema.ts";
 
 export interface SchemaCacheOptions {
   readonly graceMs: number;

@@ -1,6 +1,6 @@
 // cut(): where a graph becomes parts. A repartition ends one part and begins the next; a table is a part of its own
 // (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
-import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../core/plan.ts";
+import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../../core/plan.ts";
 
 export interface Naming {
   readonly pipeline: string;

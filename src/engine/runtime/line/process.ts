@@ -1,9 +1,9 @@
 // The middle of the line, for one run of records: decode → transform → stage. Synchronous and pure but for its stage,
 // so a run is processed whole or, after an error that is not the record's, not at all.
-import { DecodeError, MillraceError } from "../core/errors.ts";
-import type { Failure, Outcome, Stage } from "../core/outcome.ts";
-import type { RawRecord } from "../core/record.ts";
-import type { Run } from "../source/inbox.ts";
+import { DecodeError, MillraceError } from "../../core/errors.ts";
+import type { Failure, Outcome, Stage } from "../../core/outcome.ts";
+import type { RawRecord } from "../../core/record.ts";
+import type { Run } from "../../source/inbox.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
 
 /** Schema ids in a run whose writer's schema is not known yet. */

@@ -1,8 +1,8 @@
 // validate(): what can be known of a graph before anything is connected. Returns every problem.
-import { ConfigError, type MillraceError } from "../core/errors.ts";
-import type { ErrorCode } from "../core/error-table.ts";
-import type { PlanNode, PlanTopic } from "../core/plan.ts";
-import type { SchemaFormat } from "../core/schema.ts";
+import { ConfigError, type MillraceError } from "../../core/errors.ts";
+import type { ErrorCode } from "../../core/error-table.ts";
+import type { PlanNode, PlanTopic } from "../../core/plan.ts";
+import type { SchemaFormat } from "../../core/schema.ts";
 
 import { unknownTopic } from "./plan-topic.ts";
 

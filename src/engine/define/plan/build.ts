@@ -1,7 +1,7 @@
 // build(): from the drawn graph to a frozen plan. Checks everything, reports all problems at once.
 import { createHash } from "node:crypto";
-import { ConfigError, ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
-import type { Part, Plan, PlanNode, PlanOptions, PlanTable, PlanTopic } from "../core/plan.ts";
+import { ConfigError, ConfigErrors, MillraceError, messageOf } from "../../core/errors.ts";
+import type { Part, Plan, PlanNode, PlanOptions, PlanTable, PlanTopic } from "../../core/plan.ts";
 import { cut } from "./cut.ts";
 import type { Graph } from "./graph.ts";
 import { validate } from "./validate.ts";

@@ -1,15 +1,15 @@
 // Joins a part's plan to codecs and targets: decode in front, encode and partition behind, the compiled program between.
-import { compileCodec } from "../decode/codec.ts";
-import { MillraceError } from "../core/errors.ts";
-import type { Stage } from "../core/outcome.ts";
-import { partitionOf } from "../core/partitioner.ts";
-import type { Part, Plan, PlanNode, PlanTopic } from "../core/plan.ts";
-import type { TopicName } from "../core/record.ts";
-import type { Codec, SchemaFormat, WriterSchemas } from "../core/schema.ts";
-import type { TableSpec } from "../core/table-layout.ts";
-import { rowMapper } from "../sinks/row-mapping.ts";
-import { compile, type Emit, type Program } from "../transform/compile.ts";
-import type { Cursor } from "../transform/operators.ts";
+import { compileCodec } from "../../decode/codec.ts";
+import { MillraceError } from "../../core/errors.ts";
+import type { Stage } from "../../core/outcome.ts";
+import { partitionOf } from "../../core/partitioner.ts";
+import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
+import type { TopicName } from "../../core/record.ts";
+import { subjectOf, type Codec, type SchemaFormat, type WriterSchemas } from "../../core/schema.ts";
+import type { TableSpec } from "../../core/table-layout.ts";
+import { rowMapper } from "../../sinks/row-mapping.ts";
+import { compile, type Emit, type Program } from "../../transform/compile.ts";
+import type { Cursor } from "../../transform/operators.ts";
 
 /** How the records of one source topic are read. */
 export interface SourceCodec {
@@ -27,7 +27,6 @@ export interface BoundPart {
 
 /** Registry ids of our own schemas, by topic and side. */
 export type WriterIds = ReadonlyMap<string, number>;
-export const writerIdKey = (topic: TopicName, side: "key" | "value"): string => `${topic}-${side}`;
 
 export interface BindOptions {
   readonly schemas: WriterSchemas;
@@ -39,7 +38,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   const codec = (topic: PlanTopic, side: "key" | "value"): Codec =>
     compileCodec(topic[side], {
       schemas: options.schemas,
-      writerId: options.writerIds.get(writerIdKey(topic.name, side)) ?? null,
+      writerId: options.writerIds.get(subjectOf(topic.name, side)) ?? null,
       where: { topic: topic.name },
     });
   const sources = new Map(

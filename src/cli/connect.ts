@@ -1,0 +1,29 @@
+// The composition root of the commands: settings from the environment and the local stack, plans of every pipeline.
+import { join } from "node:path";
+import { createLog } from "../engine/clients/pino-log.ts";
+import type { Plan } from "../engine/core/plan.ts";
+import { connect as connectClients, type Clients } from "../engine/runtime/host/connect.ts";
+import { readSettings } from "../engine/runtime/host/settings.ts";
+import { pipelines } from "../pipelines/index.ts";
+import { readStackEnv } from "../stack/stack.ts";
+import type { CliIo } from "./io.ts";
+
+/** A command reports an outage instead of waiting it out. */
+const COMMAND_DEADLINE_MS = 12_000;
+
+export interface CommandClients extends Clients {
+  readonly namespace: string;
+}
+
+/** Throws ConfigErrors before anything is connected. */
+export function connectFor(io: CliIo): Promise<CommandClients> {
+  const settings = readSettings(readStackEnv(join(io.cwd, ".millrace"), io.env));
+  // Retries of a client are its own affair while a command still tries.
+  const log = createLog({ level: "silent", base: {} });
+  const clients = connectClients(settings, { log, deadlineMs: COMMAND_DEADLINE_MS });
+  return Promise.resolve({ ...clients, namespace: settings.MILLRACE_NAMESPACE });
+}
+
+/** The plans of every pipeline of the repository. */
+export const plansOf = (namespace: string): readonly Plan[] =>
+  pipelines.map((pipeline) => pipeline.plan(namespace));

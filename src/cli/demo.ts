@@ -1,0 +1,65 @@
+// `millrace demo`: the main job on the local stack, from nothing to a balanced ledger. `npm run demo` calls it.
+import { join } from "node:path";
+import { MillraceError } from "../engine/core/errors.ts";
+import { runDemo } from "../demo/demo.ts";
+import { customerOrders } from "../pipelines/customer-orders.ts";
+import { readStackEnv, startStack, stopStack } from "../stack/stack.ts";
+import { statusOf } from "../stack/status.ts";
+import { connectFor } from "./connect.ts";
+import { exitCodes, type CliIo, type Register } from "./io.ts";
+import { main } from "./main.ts";
+
+const NEXT = `
+Next, try
+  npm run demo -- --keep                              the same, and leave the servers running
+  npx millrace describe customer-orders               parts, topics and tables
+  npx millrace consume orders.clean --max 3           cleaned records
+  npx millrace consume customer-orders-dead-letters --max 3
+  npx millrace lag                                    how far each task is
+  npx millrace explain MILL_RULE_BROKEN               any error code
+  npx millrace down                                   stop the servers`;
+
+export const demo: Register = (program, run) => {
+  program
+    .command("demo")
+    .option("--keep", "leave the servers running; on servers that run already, add to their data")
+    .description("run the main job, customer orders, on the local stack and show what came of it")
+    .action((options: { keep?: boolean }) => run((io) => play(io, options.keep ?? false)));
+};
+
+async function play(io: CliIo, keep: boolean): Promise<number> {
+  const dir = join(io.cwd, ".millrace");
+  const say = (line: string): void => io.out(line);
+  const found = (await statusOf(dir, io.env)).every(({ state }) => state === "up");
+  if (!found) {
+    say("$ npx millrace up");
+    await stopStack(dir, () => undefined, { purge: true });
+    await startStack({ dir, env: io.env, say });
+  }
+  try {
+    await job(io, readStackEnv(dir, io.env));
+    say(NEXT);
+    return exitCodes.ok;
+  } finally {
+    if (!found && !keep) {
+      say("\n$ npx millrace down");
+      await stopStack(dir, say);
+    }
+  }
+}
+
+async function job(io: CliIo, env: CliIo["env"]): Promise<void> {
+  const clients = await connectFor(io);
+  const type = async (command: string): Promise<void> => {
+    io.out(`\n$ npx millrace ${command}`);
+    const code = await main(command.split(" "), io);
+    if (code !== 0)
+      throw new MillraceError("MILL_DEMO_FAILED", `millrace ${command}: exit ${String(code)}`);
+  };
+  try {
+    const plan = customerOrders.plan(clients.namespace);
+    await runDemo({ plan, clients, env, type, say: (line) => io.out(line) });
+  } finally {
+    await clients.close();
+  }
+}

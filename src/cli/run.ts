@@ -1,0 +1,47 @@
+// `millrace run <pipeline...>`: the live processor, in one process or several.
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MillraceError } from "../engine/core/errors.ts";
+import { checkTables } from "../engine/provision/tables/tables.ts";
+import { live } from "../engine/runtime/live.ts";
+import { pipelines } from "../pipelines/index.ts";
+import { readStackEnv } from "../stack/stack.ts";
+import type { Register } from "./io.ts";
+
+const entry = fileURLToPath(new URL("../main.ts", import.meta.url));
+
+const EXIT_CODES = `
+Exit codes: 0 drained after SIGTERM or SIGINT · 1 a worker ended by itself · 3 no such pipeline ·
+78 a problem of configuration, nothing was started · 130 a second signal.
+
+Examples:
+  $ npx millrace run customer-orders
+  $ npx millrace run customer-orders retail --workers 2`;
+
+export const run: Register = (program, runCommand) => {
+  program
+    .command("run")
+    .argument("[pipeline...]", "pipelines to run; all when none is named")
+    .option("--workers <n>", "processes; each is a member of every group", "1")
+    .description("run pipelines until SIGTERM: drain, commit, leave the groups")
+    .addHelpText("after", EXIT_CODES)
+    .action((names: string[], options: { workers: string }) =>
+      runCommand(async (io) => {
+        const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
+        return live({
+          pipelines,
+          env,
+          names,
+          workers: countOf(options.workers),
+          entry,
+          checkTables,
+        });
+      }),
+    );
+};
+
+function countOf(text: string): number {
+  const n = Number(text);
+  if (Number.isInteger(n) && n >= 1 && n <= 64) return n;
+  throw new MillraceError("MILL_USAGE", `--workers: expected 1 to 64, received "${text}"`);
+}

@@ -1,0 +1,129 @@
+// The main job from nothing to a balanced ledger: a stack, topics, tables, data, the pipeline, and what came of it.
+// Every step is a command that a user could type; the demo types it.
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { imbalanceOf, ledgerTotals, sumLedgers } from "../engine/core/ledger.ts";
+import { InvariantError } from "../engine/core/errors.ts";
+import type { Plan } from "../engine/core/plan.ts";
+import { readProgress, type PartProgress } from "../engine/runtime/ledgers.ts";
+import type { Clients } from "../engine/runtime/host/connect.ts";
+
+export interface DemoPorts {
+  readonly plan: Plan;
+  readonly clients: Clients;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Runs one command of ours in this process, showing it; throws when it fails. */
+  type(command: string): Promise<void>;
+  say(line: string): void;
+}
+
+const bin = fileURLToPath(new URL("../../bin/millrace.js", import.meta.url));
+const DRAIN_LIMIT_MS = 180_000;
+const LOOK_MS = 250;
+
+const DATA = [
+  "produce customers --generate customers",
+  "produce products --generate products",
+  "produce customer_orders --generate orders --count 10000 --poison 10",
+];
+
+/** Runs the whole job; throws InvariantError when a figure is not what it must be. */
+export async function runDemo(ports: DemoPorts): Promise<void> {
+  for (const command of ["topics apply", "tables apply", ...DATA]) await ports.type(command);
+  const worker = startWorker(ports);
+  try {
+    await drained(ports, worker);
+  } finally {
+    worker.kill("SIGTERM");
+    await once(worker, "exit");
+  }
+  await report(ports);
+}
+
+function startWorker({ plan, env, say }: DemoPorts): ChildProcess {
+  say(`\n$ npx millrace run ${plan.pipeline}`);
+  const child = spawn(process.execPath, [bin, "run", plan.pipeline], {
+    env: { ...env, MILLRACE_HTTP_PORT: "0", MILLRACE_LOG_LEVEL: "warn" },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  return child;
+}
+
+/** Until every task has decided everything that its topics hold. */
+async function drained({ plan, clients, say }: DemoPorts, worker: ChildProcess): Promise<void> {
+  const admin = clients.kafka.admin();
+  const until = clients.clock.now() + DRAIN_LIMIT_MS;
+  for (let calm = 0; calm < 2;) {
+    if (worker.exitCode !== null) throw broken("the worker ended early");
+    if (clients.clock.now() > until) throw broken("the pipeline did not drain in time");
+    await clients.clock.sleep(LOOK_MS);
+    const progress = await readProgress(plan, { admin, tableStore: clients.tableStore });
+    const topics = [...new Set(progress.map(({ topic }) => topic))];
+    const ends = (await Promise.all(topics.map((topic) => admin.watermarks(topic)))).flat();
+    const left = progress.reduce((sum, task) => sum + behind(task, ends), 0);
+    calm = left === 0 ? calm + 1 : 0;
+  }
+  say("drained: every part has decided the end of its topics");
+}
+
+const behind = (
+  { topic, partition, nextOffset }: PartProgress,
+  ends: readonly { topic: string; partition: number; high: bigint }[],
+): number => {
+  const end = ends.find((at) => at.topic === topic && at.partition === partition)?.high ?? 0n;
+  return Number(end - (nextOffset ?? -1n));
+};
+
+const broken = (what: string): InvariantError => new InvariantError("MILL_ENGINE_INVARIANT", what);
+
+async function report({ plan, clients, say }: DemoPorts): Promise<void> {
+  const progress = await readProgress(plan, {
+    admin: clients.kafka.admin(),
+    tableStore: clients.tableStore,
+  });
+  say("\nLedger: where every record ended");
+  for (const part of plan.parts) sayLedger(part.name, progress, say);
+  const { rows } = await clients.pool.query<Figures>(FIGURES);
+  const [figures] = rows;
+  if (figures === undefined) throw broken("fact_orders cannot be read");
+  say("\nfact_orders");
+  say(`  rows                          ${figures.rows}`);
+  say(`  of the unknown customer       ${figures.unknown}`);
+  say(`  checksum of business columns  ${figures.checksum}`);
+  const letters = sumLedgers(progress.flatMap((task) => task.ledger ?? []))["dead-lettered"];
+  say("\nDead letters by class");
+  for (const [letterClass, n] of Object.entries(letters))
+    say(`  ${letterClass.padEnd(28)}  ${String(n)}`);
+}
+
+interface Figures {
+  readonly rows: string;
+  readonly unknown: string;
+  readonly checksum: string;
+}
+
+/** Without source offsets and times of processing: what a second run of the same data must leave as it is. */
+const FIGURES = `
+  SELECT count(*) AS rows,
+         count(*) FILTER (WHERE customer_id = 'unknown') AS unknown,
+         md5(string_agg(concat_ws('|', order_id, customer_id, product_id, date_id, quantity, amount, status,
+             extract(epoch FROM order_ts), extract(epoch FROM updated_at)), E'\\n' ORDER BY order_id)) AS checksum
+    FROM public.fact_orders`;
+
+function sayLedger(
+  part: string,
+  progress: readonly PartProgress[],
+  say: (line: string) => void,
+): void {
+  const ledger = sumLedgers(
+    progress.filter((task) => task.part === part).flatMap((task) => task.ledger ?? []),
+  );
+  const { consumed = 0, ...outcomes } = ledgerTotals(ledger);
+  const sum = Object.entries(outcomes).map(([word, n]) => `${String(n)} ${word}`);
+  const verdict = imbalanceOf(ledger) === 0 ? "balances" : "DOES NOT BALANCE";
+  say(
+    `  ${part.padEnd(14)} ${String(consumed).padStart(7)} consumed = ${sum.join(" + ") || "0"}   ${verdict}`,
+  );
+  if (imbalanceOf(ledger) !== 0) throw broken(`the ledger of ${part} does not balance`);
+}

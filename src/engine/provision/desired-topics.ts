@@ -1,0 +1,54 @@
+// Every topic that some plans need: declared ones, internal ones, dead letters, notes.
+import type { Plan, PlanTopic } from "../core/plan.ts";
+import { subjectOf, type SchemaFormat } from "../core/schema.ts";
+import type { DesiredTopic } from "./topics.ts";
+
+/** Twice Kafka's default: a letter is its record and the headers that tell why. */
+const LETTER_BYTES_MAX = String(2 * 1_048_588);
+const FOREVER = "-1";
+const BROKER_DEFAULT = -1;
+
+/** One entry a topic, in the order of the plans. */
+export function desiredTopics(plans: readonly Plan[]): DesiredTopic[] {
+  const byName = new Map<string, DesiredTopic>();
+  for (const plan of plans)
+    for (const topic of [...plan.topics.map(declared), ...own(plan)])
+      byName.set(topic.spec.topic, topic);
+  return [...byName.values()];
+}
+
+const declared = (topic: PlanTopic): DesiredTopic => ({
+  spec: {
+    topic: topic.name,
+    partitions: topic.partitions,
+    replicationFactor: BROKER_DEFAULT,
+    config: topic.config,
+  },
+  ...schemaOf(topic, "key"),
+  ...schemaOf(topic, "value"),
+});
+
+function schemaOf(topic: PlanTopic, side: "key" | "value"): Partial<DesiredTopic> {
+  const format: SchemaFormat = topic[side];
+  if (format.kind !== "avro") return {};
+  const registered = {
+    subject: subjectOf(topic.name, side),
+    schema: JSON.stringify(format.schema),
+  };
+  return side === "key" ? { keySchema: registered } : { valueSchema: registered };
+}
+
+/** Letters lie as their sources do, so order per key is kept; notes are few and compacted. */
+function own(plan: Plan): DesiredTopic[] {
+  const partitions = Math.max(...plan.topics.map((topic) => topic.partitions));
+  const letters = {
+    "cleanup.policy": "delete",
+    "retention.ms": FOREVER,
+    "max.message.bytes": LETTER_BYTES_MAX,
+  };
+  const spec = { replicationFactor: BROKER_DEFAULT };
+  return [
+    { spec: { ...spec, topic: plan.deadLetters, partitions, config: letters } },
+    { spec: { ...spec, topic: plan.meta, partitions: 1, config: { "cleanup.policy": "compact" } } },
+  ];
+}

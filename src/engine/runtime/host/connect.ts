@@ -1,0 +1,75 @@
+// The composition root of the runtime: settings in, real clients out. Makes them, connects to nothing yet.
+import { kafkajsPort, type KafkaSecurity } from "../../clients/kafkajs/port.ts";
+import { postgresPool, type PostgresPool } from "../../clients/postgres/pool.ts";
+import { schemaRegistry } from "../../clients/registry.ts";
+import type { KafkaPort } from "../../core/kafka.ts";
+import type { PlanTable } from "../../core/plan.ts";
+import type { Clock, Log, Random, SchemaRegistry, TableStore } from "../../core/ports.ts";
+import type { TableSpec } from "../../core/table-layout.ts";
+import { postgresTableStore } from "../../sinks/postgres/table-store.ts";
+import type { Settings } from "./settings.ts";
+import { systemClock, systemRandom } from "./system.ts";
+
+export interface Clients {
+  readonly kafka: KafkaPort;
+  readonly registry: SchemaRegistry;
+  readonly pool: PostgresPool;
+  readonly clock: Clock;
+  readonly random: Random;
+  tableStore(table: PlanTable): TableStore;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  readonly log: Log;
+  /** How long a request may go on trying: short for commands, which report; longer for workers, which wait. */
+  readonly deadlineMs: number;
+}
+
+export function connect(settings: Settings, { log, deadlineMs }: ConnectOptions): Clients {
+  const kafka = kafkajsPort({
+    brokers: settings.KAFKA_BROKERS,
+    clientId: `${settings.MILLRACE_NAMESPACE}millrace`,
+    security: securityOf(settings),
+    log,
+    requestDeadlineMs: deadlineMs,
+  });
+  const registry = schemaRegistry({
+    url: settings.SCHEMA_REGISTRY_URL,
+    username: settings.SCHEMA_REGISTRY_USERNAME ?? null,
+    password: settings.SCHEMA_REGISTRY_PASSWORD ?? null,
+  });
+  const pool = postgresPool({ url: settings.DATABASE_URL, connectionsMax: 8 });
+  const clock = systemClock;
+  return {
+    kafka,
+    registry,
+    pool,
+    clock,
+    random: systemRandom,
+    tableStore: ({ declaration }) => postgresTableStore(pool, declaration as TableSpec, { clock }),
+    async close() {
+      await Promise.all([kafka.close(), pool.close()]);
+    },
+  };
+}
+
+function securityOf(settings: Settings): KafkaSecurity {
+  const {
+    KAFKA_SECURITY_PROTOCOL: protocol,
+    KAFKA_SASL_MECHANISM: mechanism,
+    KAFKA_SASL_USERNAME: username,
+    KAFKA_SASL_PASSWORD: password,
+    KAFKA_SSL_CA: ca,
+    KAFKA_SSL_CERT: cert,
+    KAFKA_SSL_KEY: key,
+  } = settings;
+  const hasLogin = mechanism !== undefined && username !== undefined && password !== undefined;
+  const files = { ca, cert, key };
+  const ssl = Object.fromEntries(Object.entries(files).filter(([, text]) => text !== undefined));
+  return {
+    protocol,
+    ...(hasLogin ? { sasl: { mechanism, username, password } } : {}),
+    ...(protocol.endsWith("SSL") ? { ssl } : {}),
+  };
+}

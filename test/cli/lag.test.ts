@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { json, pipeline, string, topic } from "#engine";
+import { lagVerb } from "../../src/cli/lag.ts";
+import { lagsOf } from "../../src/data/lag.ts";
+import type { KafkaPort } from "../../src/engine/core/kafka.ts";
+import { command, MemoryServers } from "../support/command.ts";
+
+const options = { key: string, value: json<unknown>(), partitions: 2, owner: "tests" };
+const [source, target] = [topic("in", options), topic("out", options)];
+const copy = pipeline("copy", ({ from }) => from(source).to(target));
+const plans = () => [copy.plan()];
+
+const NOW = 1_000_000;
+const lags = (kafka: KafkaPort) => lagsOf(plans(), kafka, () => NOW);
+const record = (partition: number, timestamp: number) => ({
+  topic: "in",
+  partition,
+  key: Buffer.from("k"),
+  value: Buffer.from("{}"),
+  headers: [],
+  timestamp,
+});
+
+async function commit(kafka: KafkaPort, nextOffset: bigint): Promise<void> {
+  const consumer = kafka.consumer({
+    group: "copy.main",
+    topics: ["in"],
+    identity: "t",
+    maxBytes: 1_000,
+    sessionTimeoutMs: 10_000,
+    heartbeatIntervalMs: 1_000,
+    rebalanceTimeoutMs: 10_000,
+  });
+  const done = new Promise<void>((resolve, reject) => {
+    void consumer.start({
+      onAssigned: async ({ generation }) => {
+        await consumer
+          .commit([{ topic: "in", partition: 0, nextOffset, metadata: "" }], generation)
+          .then(resolve, reject);
+        return [];
+      },
+      onRevoked: () => Promise.resolve(),
+      onBatch: () => undefined,
+      onOutOfRange: () => undefined,
+      onFatal: reject,
+    });
+  });
+  await done;
+  await consumer.stop();
+}
+
+test("without progress everything that is kept is behind, and as old as its first record", async () => {
+  const kafka = new MemoryServers(plans()).kafka.port();
+  await kafka
+    .producer()
+    .send([record(0, NOW - 9_000), record(0, NOW - 5_000), record(1, NOW - 2_000)]);
+  const facts = (await lags(kafka)).map(({ part, partition, nextOffset, records, seconds }) => ({
+    part,
+    partition,
+    nextOffset,
+    records,
+    seconds,
+  }));
+  assert.deepEqual(facts, [
+    { part: "main", partition: 0, nextOffset: null, records: 2, seconds: 9 },
+    { part: "main", partition: 1, nextOffset: null, records: 1, seconds: 2 },
+  ]);
+  await kafka.close();
+});
+
+test("lag counts from committed progress, and its age is that of the record that waits", async () => {
+  const kafka = new MemoryServers(plans()).kafka.port();
+  await kafka.producer().send([record(0, NOW - 9_000), record(0, NOW - 5_000)]);
+  await commit(kafka, 1n);
+  const [first] = await lags(kafka);
+  assert.equal(first?.nextOffset, 1n);
+  assert.equal(first.records, 1);
+  assert.equal(first.seconds, 5);
+  await kafka.close();
+});
+
+test("caught up is 0 records and 0 seconds", async () => {
+  const kafka = new MemoryServers(plans()).kafka.port();
+  await kafka.producer().send([record(0, NOW - 9_000)]);
+  await commit(kafka, 1n);
+  const [first, second] = await lags(kafka);
+  assert.deepEqual([first?.records, first?.seconds], [0, 0]);
+  assert.deepEqual([second?.records, second?.seconds], [0, 0]);
+  await kafka.close();
+});
+
+test("an aborted transaction behind the progress is no lag; an open one cannot be read yet", async () => {
+  const kafka = new MemoryServers(plans()).kafka.port();
+  const producer = kafka.txProducer({ transactionalId: "t", timeoutMs: 60_000 });
+  await producer.init();
+  producer.begin();
+  await producer.send([record(0, NOW - 9_000)]);
+  const [open] = await lags(kafka);
+  assert.deepEqual([open?.records, open?.seconds], [0, 0]);
+  await producer.abort();
+  const [aborted] = await lags(kafka);
+  assert.deepEqual([aborted?.records, aborted?.seconds], [0, 0]);
+  producer.begin();
+  await producer.send([record(0, NOW - 4_000)]);
+  await producer.commit();
+  const [committed] = await lags(kafka);
+  assert.equal(committed?.seconds, 4);
+  await kafka.close();
+});
+
+test("the verb prints a line a partition and a total, or one JSON object each", async () => {
+  const servers = new MemoryServers(plans());
+  const kafka = servers.kafka.port();
+  await kafka.producer().send([record(0, Date.now() - 9_000), record(1, Date.now())]);
+  const { code, out } = await command(lagVerb(servers.connect, plans), ["lag"]);
+  assert.equal(code, 0);
+  assert.match(out[0] ?? "", /^GROUP +TOPIC +PARTITION +RECORDS +BEHIND$/);
+  assert.match(out[1] ?? "", /^copy\.main +in +0 +1 +9(\.\d)? s$/);
+  assert.match(out[3] ?? "", /^2 records behind, 9(\.\d)? s$/);
+  const data = await command(lagVerb(servers.connect, plans), ["lag", "--json"]);
+  const { seconds, ...rest } = JSON.parse(data.out[0] ?? "") as { seconds: number };
+  assert.ok(seconds >= 9);
+  assert.deepEqual(rest, {
+    pipeline: "copy",
+    part: "main",
+    group: "copy.main",
+    topic: "in",
+    partition: 0,
+    records: 1,
+    nextOffset: null,
+    endOffset: 1,
+  });
+  await kafka.close();
+});

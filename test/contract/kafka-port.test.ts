@@ -1,0 +1,14 @@
+// The Kafka suite on the cluster in memory.
+import { FakeClock } from "../../src/engine/testing/fake-clock.ts";
+import { MemoryKafka } from "../../src/engine/testing/memory-kafka.ts";
+import { kafkaPortContract } from "./kafka-port.ts";
+
+kafkaPortContract("in memory", async () => {
+  const clock = new FakeClock();
+  const kafka = new MemoryKafka(clock);
+  return {
+    port: () => kafka.port(),
+    clockAdvance: (ms) => clock.advance(ms),
+    close: () => Promise.resolve(),
+  };
+});

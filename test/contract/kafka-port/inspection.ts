@@ -1,0 +1,144 @@
+// Cases: what the admin client says and does.
+import assert from "node:assert/strict";
+import type { AdminPort } from "../../../src/engine/core/kafka.ts";
+import type { Cases } from "../kafka-port.ts";
+import { aRecord, NOON, someRecords, throwsCode } from "./world.ts";
+
+export const inspectionCases: Cases = {
+  "describes topics, and a missing one as null": async (world) => {
+    const topic = await world.topic(3);
+    const missing = world.name("missing");
+    const admin = world.port().admin();
+    const described = await admin.describeTopics([topic, missing]);
+    assert.equal(described.get(topic)?.partitions, 3);
+    assert.equal(described.get(topic)?.replicationFactor, 1);
+    assert.equal(described.get(missing), null);
+    assert.ok((await admin.listTopics()).includes(topic));
+  },
+
+  "creates a topic once, and leaves one that exists as it is": async (world) => {
+    const topic = world.name("topic");
+    const admin = world.port().admin();
+    const spec = { topic, partitions: 2, replicationFactor: -1 };
+    await admin.createTopics([{ ...spec, config: { "cleanup.policy": "compact" } }]);
+    await admin.createTopics([{ ...spec, partitions: 5, config: {} }]);
+    await world.eventually(async () => {
+      const described = (await admin.describeTopics([topic])).get(topic);
+      assert.equal(described?.partitions, 2);
+      assert.equal(described.config["cleanup.policy"], "compact");
+    });
+  },
+
+  "changes one setting and keeps the others": async (world) => {
+    const topic = await world.topic();
+    const admin = world.port().admin();
+    await admin.alterTopicConfig(topic, { "max.message.bytes": "2000000" });
+    await admin.alterTopicConfig(topic, { "retention.ms": "123456789" });
+    await world.eventually(async () => {
+      const config = (await admin.describeTopics([topic])).get(topic)?.config;
+      assert.equal(config?.["max.message.bytes"], "2000000");
+      assert.equal(config["retention.ms"], "123456789");
+    });
+  },
+
+  "deletes topics": async (world) => {
+    const topic = await world.topic();
+    const admin = world.port().admin();
+    await admin.deleteTopics([topic]);
+    await world.eventually(async () =>
+      assert.equal((await admin.describeTopics([topic])).get(topic), null),
+    );
+  },
+
+  "knows where logs begin and end, open transactions included": async (world) => {
+    const topic = await world.topic(2);
+    const admin = world.port().admin();
+    await world.produce(someRecords(topic, ["a", "b", "c"]));
+    const producer = await world.transaction();
+    await producer.send(someRecords(topic, ["d"]));
+    assert.deepEqual(await marks(admin, topic), [
+      [0, 0n, 4n],
+      [1, 0n, 0n],
+    ]);
+    await producer.abort();
+    await world.eventually(async () => assert.equal((await marks(admin, topic))[0]?.[2], 5n));
+  },
+
+  "deletes records below an offset": async (world) => {
+    const topic = await world.topic(2);
+    const admin = world.port().admin();
+    await world.produce(someRecords(topic, ["a", "b", "c"]));
+    await admin.deleteRecords([{ topic, partition: 0, nextOffset: 2n }]);
+    assert.deepEqual(await marks(admin, topic), [
+      [0, 2n, 3n],
+      [1, 0n, 0n],
+    ]);
+    const reader = world.port().reader({ topic, partition: 0, fromOffset: 2n });
+    assert.equal((await world.readUntil(reader, 3n)).records[0]?.offset, 2n);
+  },
+
+  "finds offsets by time, and the end where nothing is that young": async (world) => {
+    const topic = await world.topic(2);
+    const admin = world.port().admin();
+    const at = (timestamp: number) => aRecord(topic, "x", { timestamp });
+    for (const ms of [1_000, 2_000, 3_000]) await world.produce([at(NOON + ms)]);
+    const offsetAt = async (ms: number): Promise<readonly bigint[]> =>
+      [...(await admin.offsetsByTime(topic, NOON + ms))]
+        .sort((a, b) => a.partition - b.partition)
+        .map(({ nextOffset }) => nextOffset);
+    assert.deepEqual(await offsetAt(0), [0n, 0n]);
+    assert.deepEqual(await offsetAt(2_000), [1n, 0n]);
+    assert.deepEqual(await offsetAt(2_001), [2n, 0n]);
+    assert.deepEqual(await offsetAt(3_001), [3n, 0n]);
+  },
+
+  "says null for a group without progress": async (world) => {
+    const topic = await world.topic();
+    const at = { topic, partition: 0 };
+    const admin = world.port().admin();
+    const found = await admin.committed(world.name("group"), [at], { stable: true });
+    assert.deepEqual(found, [{ ...at, nextOffset: null, metadata: "" }]);
+  },
+
+  "lists and describes groups": async (world) => {
+    const topic = await world.topic();
+    const group = world.name("group");
+    const admin = world.port().admin();
+    assert.deepEqual((await admin.describeGroup(group)).members, []);
+    const member = world.member(group, [topic]);
+    await member.start();
+    await world.eventually(() => assert.deepEqual(member.indexes, [0]));
+    assert.ok((await admin.listGroups()).includes(group));
+    await world.eventually(async () => {
+      const { state, members } = await admin.describeGroup(group);
+      assert.equal(state, "Stable");
+      assert.equal(members[0]?.memberId, member.assignment.generation.memberId);
+    });
+    await member.consumer.stop();
+    await world.eventually(async () =>
+      assert.deepEqual((await admin.describeGroup(group)).members, []),
+    );
+  },
+
+  "refuses a record that is larger than its topic allows": async (world) => {
+    const topic = await world.topic();
+    const producer = await world.transaction();
+    const value = "x".repeat(3_000_000);
+    await assert.rejects(
+      producer.send([aRecord(topic, value)]),
+      throwsCode("MILL_RECORD_TOO_LARGE"),
+    );
+    assert.equal(producer.state, "dead");
+  },
+};
+
+/** Partition, first offset and end. */
+async function marks(
+  admin: AdminPort,
+  topic: string,
+): Promise<readonly (readonly [number, bigint, bigint])[]> {
+  const found = await admin.watermarks(topic);
+  return [...found]
+    .sort((a, b) => a.partition - b.partition)
+    .map(({ partition, low, high }) => [partition, low, high] as const);
+}

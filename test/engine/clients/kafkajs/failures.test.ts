@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import {
+  DependencyError,
+  FencedError,
+  InvariantError,
+} from "../../../../src/engine/core/errors.ts";
+import {
+  BrokerRefusal,
+  nameOfCode,
+  translate,
+  UnknownOutcome,
+} from "../../../../src/engine/clients/kafkajs/failures.ts";
+import { loadDriver } from "../../../../src/engine/clients/kafkajs/overrides/driver.ts";
+
+loadDriver();
+const require = createRequire(import.meta.url);
+type Make = new (...args: unknown[]) => Error;
+const kafkajs = require("kafkajs/src/errors") as Record<string, Make>;
+const { createErrorFromCode, errorCodes } = require("kafkajs/src/protocol/error") as {
+  createErrorFromCode(code: number): Error;
+  errorCodes: readonly { type: string; code: number; retriable: boolean }[];
+};
+
+const expectations: readonly [code: number, millrace: string, disposition: string][] = [
+  [6, "MILL_KAFKA_UNAVAILABLE", "retry"],
+  [14, "MILL_KAFKA_UNAVAILABLE", "retry"],
+  [16, "MILL_KAFKA_UNAVAILABLE", "retry"],
+  [51, "MILL_KAFKA_UNAVAILABLE", "retry"],
+  [88, "MILL_KAFKA_UNAVAILABLE", "retry"],
+  [22, "MILL_KAFKA_FENCED", "fence"],
+  [25, "MILL_KAFKA_FENCED", "fence"],
+  [47, "MILL_KAFKA_FENCED", "fence"],
+  [82, "MILL_KAFKA_FENCED", "fence"],
+  [90, "MILL_KAFKA_FENCED", "fence"],
+  [29, "MILL_KAFKA_AUTH", "halt"],
+  [58, "MILL_KAFKA_AUTH", "halt"],
+  [10, "MILL_RECORD_TOO_LARGE", "dead-letter"],
+  [45, "MILL_KAFKA_REFUSED", "retry"],
+  [59, "MILL_KAFKA_REFUSED", "retry"],
+  [40, "MILL_KAFKA_REFUSED", "halt"],
+];
+
+test("a broker's error means the same whether kafkajs or we read it", () => {
+  for (const [code, millrace, disposition] of expectations)
+    for (const error of [new BrokerRefusal(code), createErrorFromCode(code)]) {
+      const translated = translate(error, "test");
+      assert.deepEqual(
+        [translated.code, translated.disposition],
+        [millrace, disposition],
+        `${nameOfCode(code)} as ${error.name}`,
+      );
+    }
+});
+
+test("what was fenced is a FencedError, what is away a DependencyError", () => {
+  assert.ok(translate(new BrokerRefusal(90), "test") instanceof FencedError);
+  assert.ok(translate(new BrokerRefusal(6), "test") instanceof DependencyError);
+});
+
+test("broken connections and time-outs are transient, also inside kafkajs' retries", () => {
+  for (const name of [
+    "KafkaJSConnectionError",
+    "KafkaJSConnectionClosedError",
+    "KafkaJSRequestTimeoutError",
+    "KafkaJSBrokerNotFound",
+    "KafkaJSLockTimeout",
+  ]) {
+    const error = new (kafkajs[name] as Make)("gone", {});
+    const wrapped = new (kafkajs["KafkaJSNumberOfRetriesExceeded"] as Make)(error, {});
+    for (const thrown of [error, wrapped])
+      assert.equal(translate(thrown, "test").code, "MILL_KAFKA_UNAVAILABLE", name);
+  }
+});
+
+test("a refused login and a bad certificate are not transient", () => {
+  const login = new (kafkajs["KafkaJSSASLAuthenticationError"] as Make)("SASL failed");
+  const certificate = new (kafkajs["KafkaJSConnectionError"] as Make)("Connection error", {
+    code: "DEPTH_ZERO_SELF_SIGNED_CERT",
+  });
+  for (const error of [login, certificate])
+    assert.equal(translate(error, "test").code, "MILL_KAFKA_AUTH");
+});
+
+test("an unknown outcome is retried by a new client, never called fenced or refused", () => {
+  const translated = translate(new UnknownOutcome(new Error("closed")), "commit");
+  assert.equal(translated.disposition, "retry");
+});
+
+test("an error of ours passes as it is", () => {
+  const ours = new InvariantError("MILL_ENGINE_INVARIANT", "x");
+  assert.equal(translate(ours, "test"), ours);
+});
+
+test("every code that the table knows has a name, and kafkajs' table knows what it lacked", () => {
+  assert.equal(nameOfCode(90), "PRODUCER_FENCED");
+  assert.equal(nameOfCode(9_999), "error 9999");
+  assert.ok(errorCodes.some((entry) => entry.code === 90 && !entry.retriable));
+  assert.ok(errorCodes.some((entry) => entry.code === 89 && entry.retriable));
+});

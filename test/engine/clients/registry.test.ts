@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+import { MillraceError } from "../../../src/engine/core/errors.ts";
+import type { SchemaRegistry } from "../../../src/engine/core/ports.ts";
+import { schemaRegistry } from "../../../src/engine/clients/registry.ts";
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+interface Asked {
+  readonly line: string;
+  readonly authorization: string | undefined;
+  readonly body: string;
+}
+
+/** A registry that answers by request line; "hang" never answers, "slow" never ends. */
+async function stub(
+  t: TestContext,
+  answers: Readonly<Record<string, Answer | "hang" | "slow">>,
+): Promise<{ registry: SchemaRegistry; asked: Asked[]; url: string; server: Server }> {
+  const asked: Asked[] = [];
+  const server = createServer((request, response) => {
+    void bodyOf(request).then((body) => {
+      const line = `${request.method ?? ""} ${request.url ?? ""}`;
+      asked.push({ line, authorization: request.headers.authorization, body });
+      const answer = answers[line] ?? { status: 404, body: "<html>no such page</html>" };
+      if (answer === "hang") return;
+      response.writeHead(answer === "slow" ? 200 : answer.status);
+      if (answer === "slow") response.write('{"schema":');
+      else
+        response.end(typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/api`;
+  return { registry: schemaRegistry({ url, deadlineMs: 150 }), asked, url, server };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of request) text += String(chunk);
+  return text;
+}
+
+async function failure(action: Promise<unknown>): Promise<MillraceError> {
+  try {
+    await action;
+  } catch (error) {
+    if (error instanceof MillraceError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+const ok = (body: unknown): Answer => ({ status: 200, body });
+const missing = (code: number): Answer => ({
+  status: 404,
+  body: { error_code: code, message: "no" },
+});
+const recordOf = (...fields: object[]): string =>
+  JSON.stringify({ type: "record", name: "R", fields });
+const a = { name: "a", type: "int" };
+const b = { name: "b", type: "int" };
+
+test("a schema comes by its id, and is missing only by the registry's own word", async (t) => {
+  const { registry } = await stub(t, {
+    "GET /api/schemas/ids/1": ok({ schema: '"string"' }),
+    "GET /api/schemas/ids/2": missing(40403),
+  });
+  assert.equal(await registry.schemaById(1), '"string"');
+  assert.equal(await registry.schemaById(2), null);
+  const error = await failure(registry.schemaById(3));
+  assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE");
+  assert.match(error.message, /answered 404; check the path in SCHEMA_REGISTRY_URL/);
+});
+
+test("whatever may pass by itself is a retry, never a missing schema", async (t) => {
+  const { registry } = await stub(t, {
+    "GET /api/schemas/ids/1": { status: 500, body: { error_code: 50001, message: "broken" } },
+    "GET /api/schemas/ids/2": { status: 400, body: "connect ECONNREFUSED" },
+    "GET /api/schemas/ids/3": { status: 429, body: "" },
+    "GET /api/schemas/ids/4": ok("<html>a proxy's page</html>"),
+    "GET /api/schemas/ids/5": ok({ other: 1 }),
+    "GET /api/schemas/ids/6": { status: 503, body: { error_code: 40403 } },
+  });
+  for (const id of [1, 2, 3, 4, 5, 6]) {
+    const error = await failure(registry.schemaById(id));
+    assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE", String(id));
+    assert.equal(error.disposition, "retry");
+  }
+});
+
+test("a registry that hangs or never ends its answer is away after the deadline", async (t) => {
+  const { registry } = await stub(t, {
+    "GET /api/schemas/ids/1": "hang",
+    "GET /api/schemas/ids/2": "slow",
+  });
+  for (const id of [1, 2]) {
+    const started = performance.now();
+    const error = await failure(registry.schemaById(id));
+    assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE");
+    assert.match(error.message, /no answer within 150 ms/);
+    assert.ok(performance.now() - started < 2_000);
+  }
+});
+
+test("a registry that is down is a retry, and the message names the address and the reason", async () => {
+  const error = await failure(schemaRegistry({ url: "http://127.0.0.1:1/" }).schemaById(1));
+  assert.equal(error.disposition, "retry");
+  assert.match(error.message, /http:\/\/127\.0\.0\.1:1\/schemas\/ids\/1: /);
+});
+
+test("credentials go as Basic auth, from the settings or the address, and into no message", async (t) => {
+  const { asked, url, server } = await stub(t, {
+    "GET /api/schemas/ids/1": { status: 401, body: { message: "who are you" } },
+  });
+  const inAddress = url.replace("http://", "http://us%40er:secret@");
+  for (const settings of [{ url: inAddress }, { url, username: "us@er", password: "secret" }]) {
+    const error = await failure(schemaRegistry(settings).schemaById(1));
+    assert.equal(error.code, "MILL_REGISTRY_AUTH");
+    assert.doesNotMatch(error.message, /secret/);
+  }
+  const expected = `Basic ${Buffer.from("us@er:secret").toString("base64")}`;
+  assert.deepEqual(
+    asked.map(({ authorization }) => authorization),
+    [expected, expected],
+  );
+  assert.ok(server.listening);
+});
+
+test("an id is looked up by subject and schema", async (t) => {
+  const { registry, asked } = await stub(t, {
+    "POST /api/subjects/o%2Frders-value": ok({ id: 5 }),
+    "POST /api/subjects/none-value": missing(40401),
+    "POST /api/subjects/other-value": missing(40403),
+  });
+  assert.equal(await registry.idOf("o/rders-value", recordOf(a)), 5);
+  assert.equal(await registry.idOf("none-value", recordOf(a)), null);
+  assert.equal(await registry.idOf("other-value", recordOf(a)), null);
+  assert.equal(asked[0]?.body, JSON.stringify({ schema: recordOf(a) }));
+});
+
+test("the first registration holds the subject to BACKWARD; a stricter level stays", async (t) => {
+  const answers = (level: Answer): Record<string, Answer> => ({
+    "POST /api/subjects/s": missing(40401),
+    "GET /api/subjects/s/versions/latest": missing(40401),
+    "POST /api/subjects/s/versions": ok({ id: 9 }),
+    "GET /api/config/s": level,
+    "PUT /api/config/s": ok({ compatibility: "BACKWARD" }),
+  });
+  for (const [level, expected] of [
+    [missing(40401), 1],
+    [ok({ compatibilityLevel: "NONE" }), 1],
+    [ok({ compatibilityLevel: "FULL" }), 0],
+    [ok({ compatibilityLevel: "FORWARD" }), 0],
+  ] as const) {
+    const { registry, asked } = await stub(t, answers(level));
+    assert.equal(await registry.register("s", recordOf(a)), 9);
+    assert.equal(asked.filter(({ line }) => line.startsWith("PUT")).length, expected);
+  }
+});
+
+test("a schema that is registered already is not written again", async (t) => {
+  const { registry, asked } = await stub(t, { "POST /api/subjects/s": ok({ id: 4 }) });
+  assert.equal(await registry.register("s", recordOf(a)), 4);
+  assert.equal(asked.length, 1);
+});
+
+test("an incompatible schema is refused with its field, also where the registry would take it", async (t) => {
+  const { registry, asked } = await stub(t, {
+    "POST /api/subjects/s": missing(40403),
+    "GET /api/subjects/s/versions/latest": ok({ id: 1, version: 1, schema: recordOf(a) }),
+    "POST /api/subjects/s/versions": ok({ id: 2 }),
+  });
+  const error = await failure(registry.register("s", recordOf(a, b)));
+  assert.equal(error.code, "MILL_SCHEMA_INCOMPATIBLE");
+  assert.match(error.message, /s: b: is new and has no default/);
+  assert.ok(!asked.some(({ line }) => line.endsWith("/versions")));
+});
+
+test("the registry's own refusal of a schema stops, with its words", async (t) => {
+  const { registry } = await stub(t, {
+    "POST /api/subjects/s": missing(40401),
+    "GET /api/subjects/s/versions/latest": missing(40401),
+    "POST /api/subjects/s/versions": {
+      status: 409,
+      body: { error_code: 409, message: "b at /fields/1" },
+    },
+    "POST /api/subjects/t": missing(40401),
+    "GET /api/subjects/t/versions/latest": missing(40401),
+    "POST /api/subjects/t/versions": {
+      status: 422,
+      body: { error_code: 42201, message: "no schema" },
+    },
+  });
+  const incompatible = await failure(registry.register("s", recordOf(a)));
+  assert.equal(incompatible.code, "MILL_SCHEMA_INCOMPATIBLE");
+  assert.match(incompatible.message, /b at \/fields\/1/);
+  assert.equal((await failure(registry.register("t", recordOf(a)))).code, "MILL_SCHEMA_INVALID");
+});
+
+test("the newest version comes whole", async (t) => {
+  const { registry } = await stub(t, {
+    "GET /api/subjects/s/versions/latest": ok({ id: 3, version: 2, schema: '"int"', subject: "s" }),
+    "GET /api/subjects/none/versions/latest": missing(40401),
+  });
+  assert.deepEqual(await registry.latest("s"), { id: 3, version: 2, schema: '"int"' });
+  assert.equal(await registry.latest("none"), null);
+});

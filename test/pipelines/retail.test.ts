@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { retail } from "../../src/pipelines/retail.ts";
+import { retailLines } from "../../src/tables/retail-lines.ts";
+
+test("a line without quantity breaks the rule, and lines of one are kept", () => {
+  const rule = retail
+    .plan()
+    .parts.flatMap(({ nodes }) => nodes)
+    .find(({ name }) => name === "quantity-positive")?.operation;
+  assert.equal(rule?.kind, "expect");
+  assert.equal(rule.otherwise, "dead-letter");
+  assert.equal(rule.test({ quantity: 0 }, {} as never), false);
+  assert.equal(rule.test({ quantity: 1 }, {} as never), true);
+});
+
+test("a line's row is found by basket and product", () => {
+  assert.deepEqual(retailLines.key, ["basketId", "productId"]);
+});
