@@ -1,6 +1,7 @@
 // The suite that every Kafka port must pass: on the cluster in memory, and on a real broker.
 // Cases use names of their own, wait with `eventually`, and know nothing of the implementation.
 import { describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { consumingCases } from "./kafka-port/consuming.ts";
 import { groupCases } from "./kafka-port/groups.ts";
 import { inspectionCases } from "./kafka-port/inspection.ts";
@@ -36,6 +37,7 @@ async function inWorld(
   try {
     await check(world);
   } finally {
-    await world.close();
+    // A consumer that hangs must not hide why the case failed.
+    await Promise.race([world.close(), delay(10_000, undefined, { ref: false })]);
   }
 }

@@ -157,13 +157,13 @@ function watchLoop(worker: Worker): () => WorkerFacts {
 }
 
 async function untilStopped(worker: Worker, log: Log): Promise<number> {
-  let drained: Promise<void> | null = null;
   const ignore = onStopSignal((signal) => {
     log.info({ signal }, "draining");
-    drained = worker.stop();
+    // Ends in `worker.ended`; `runWorker` awaits and reports it.
+    worker.stop().catch(() => undefined);
   });
   const error = await worker.ended;
-  await drained;
+  await worker.stop();
   ignore();
   if (error === null) return 0;
   log.error({ error: messageOf(error) }, "the worker has ended");

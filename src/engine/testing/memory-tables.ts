@@ -11,8 +11,7 @@ import type {
   SinkTaskId,
   TableStore,
 } from "../core/ports.ts";
-import type { PostgresTable } from "../define/table.ts";
-import { MemoryTable, type RefuseRow } from "./memory-tables/table.ts";
+import { MemoryTable, type MemoryTableSpec, type RefuseRow } from "./memory-tables/table.ts";
 import { WorkerSwitch } from "./worker-switch.ts";
 
 /** What became of a commit whose reply was lost. */
@@ -28,7 +27,7 @@ export class MemoryTables {
     null;
 
   /** The table as one worker reaches it; what it declares as always there is there. */
-  store(table: PostgresTable<unknown>, worker: WorkerSwitch = new WorkerSwitch()): TableStore {
+  store(table: MemoryTableSpec, worker: WorkerSwitch = new WorkerSwitch()): TableStore {
     const stored = this.#table(table);
     const through = <T>(work: () => T | Promise<T>): Promise<T> => this.#call(worker, work);
     return {
@@ -44,7 +43,7 @@ export class MemoryTables {
   }
 
   /** The rows of a table as plain objects, by primary key. */
-  rows(table: PostgresTable<unknown>): readonly Readonly<Record<string, unknown>>[] {
+  rows(table: MemoryTableSpec): readonly Readonly<Record<string, unknown>>[] {
     return this.#table(table).rows();
   }
 
@@ -65,7 +64,7 @@ export class MemoryTables {
     this.#refuse = refuse;
   }
 
-  #table(table: PostgresTable<unknown>): MemoryTable {
+  #table(table: MemoryTableSpec): MemoryTable {
     const name = `${table.schema}.${table.name}`;
     const found = this.#tables.get(name) ?? new MemoryTable(table);
     this.#tables.set(name, found);

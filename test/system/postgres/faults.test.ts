@@ -8,6 +8,7 @@ import { emptyLedger } from "../../../src/engine/core/ledger.ts";
 import type { SinkCommit, SinkRow, SinkTaskId } from "../../../src/engine/core/ports.ts";
 import { postgresTableStore } from "../../../src/engine/sinks/postgres/table-store.ts";
 import { contractTable } from "../../contract/table-store.ts";
+import { FaultProxy } from "../../support/fault-proxy.ts";
 import { postgresFixture, stillClock, type PostgresFixture } from "./fixture.ts";
 
 const aRow = (offset: number, orderId: string, amount = offset): SinkRow => ({
@@ -104,8 +105,9 @@ describe("a sink on a Postgres that fails", () => {
       )
     ).map(({ amount }) => Number(amount));
 
-  test("tries again at once when it loses a deadlock", async () => {
+  test("tries again at once when it loses a deadlock", async (t) => {
     const pool = postgresPool({ url: fixture.database.url, lockTimeoutMs: 8_000 });
+    t.after(() => pool.close());
     const counted = counting(pool);
     const { store, id, commitOf } = await started(counted.pool);
     await store.commit(commitOf([aRow(0, id("a")), aRow(1, id("b"))]));
@@ -124,11 +126,11 @@ describe("a sink on a Postgres that fails", () => {
     assert.equal(counted.count() - before, 2, "the deadlock did not happen");
     assert.deepEqual(await stored([id("a"), id("b")]), [10, 11]);
     await end();
-    await pool.close();
   });
 
-  test("never deadlocks with another worker over the same keys", async () => {
+  test("never deadlocks with another worker over the same keys", async (t) => {
     const pool = postgresPool({ url: fixture.database.url });
+    t.after(() => pool.close());
     const counted = counting(pool);
     const keys = [...Array(300).keys()].map((i) => `shared-${String(i)}`);
     const before = counted.count();
@@ -139,7 +141,6 @@ describe("a sink on a Postgres that fails", () => {
     });
     await Promise.all(commits);
     assert.equal(counted.count() - before, 8, "a conflict was retried");
-    await pool.close();
   });
 
   test("waits for a lock only so long, then asks for a retry that succeeds", async () => {
@@ -152,12 +153,13 @@ describe("a sink on a Postgres that fails", () => {
     assert.deepEqual([...(await store.commit(commit)).written], [0]);
   });
 
-  test("asks for a retry after a statement timeout, and nothing was written", async () => {
+  test("asks for a retry after a statement timeout, and nothing was written", async (t) => {
     const pool = postgresPool({
       url: fixture.database.url,
       lockTimeoutMs: 5_000,
       statementTimeoutMs: 300,
     });
+    t.after(() => pool.close());
     const { store, id, commitOf } = await started(pool);
     const { client, end } = await rival();
     await client.query("BEGIN; LOCK TABLE contract_orders");
@@ -166,7 +168,6 @@ describe("a sink on a Postgres that fails", () => {
     await end();
     assert.deepEqual(await stored([id("a")]), []);
     await store.commit(commit);
-    await pool.close();
   });
 
   test("asks for a retry while the database is read-only, and finds the new primary by itself", async () => {
@@ -204,19 +205,17 @@ describe("a sink on a Postgres that fails", () => {
     assert.deepEqual(await stored([id("a")]), [0]);
   });
 
-  test("asks for a retry when the network falls silent", async () => {
-    const { proxy, url } = await (
-      await import("../../support/fault-proxy.ts")
-    ).FaultProxy.forUrl(fixture.database.url);
+  test("asks for a retry when the network falls silent", async (t) => {
+    const { proxy, url } = await FaultProxy.forUrl(fixture.database.url);
+    t.after(() => proxy.close());
     const pool = postgresPool({ url, statementTimeoutMs: 100, connectTimeoutMs: 300 });
+    t.after(() => pool.close());
     const { store, id, commitOf } = await started(pool);
     proxy.silence(true);
     await assert.rejects(store.commit(commitOf([aRow(0, id("a"))])), away(/no answer/));
     proxy.silence(false);
     proxy.cutAll();
     await store.commit(commitOf([aRow(0, id("a"))]));
-    await pool.close();
-    await proxy.close();
   });
 
   test("halts, without a dead letter, when a column has gone", async () => {
@@ -237,7 +236,7 @@ describe("a sink on a Postgres that fails", () => {
     await fixture.database.query("ALTER TABLE elsewhere RENAME TO contract_orders");
   });
 
-  test("halts when the account may not write", async () => {
+  test("halts when the account may not write", async (t) => {
     const { task, id, commitOf } = await started();
     const reader = `reader_${String(Math.trunc(Math.random() * 1e9))}`;
     await fixture.database.query(
@@ -248,11 +247,11 @@ describe("a sink on a Postgres that fails", () => {
     url.username = reader;
     url.password = "right";
     const pool = postgresPool({ url: url.href });
+    t.after(() => pool.close());
     const store = postgresTableStore(pool, contractTable, { clock: stillClock });
     const { epoch } = await store.takeOver(task, () => Promise.resolve(0n));
     const commit = { ...commitOf([aRow(0, id("a"))]), epoch };
     await assert.rejects(store.commit(commit), is("MILL_POSTGRES_REFUSED", /42501/));
-    await pool.close();
     await fixture.database.query(`DROP OWNED BY ${reader}; DROP ROLE ${reader}`);
   });
 
@@ -293,24 +292,24 @@ describe("a sink on a Postgres that fails", () => {
     await assert.rejects(store.commit(commit), is("MILL_SINK_FENCED", /epoch/));
   });
 
-  test("refuses a wrong password and a missing database for good", async () => {
+  test("refuses a wrong password and a missing database for good", async (t) => {
     const missing = new URL(fixture.database.url);
     missing.pathname = "/no_such_database";
     const pool = postgresPool({ url: missing.href });
+    t.after(() => pool.close());
     await assert.rejects(pool.query("SELECT 1"), is("MILL_POSTGRES_REFUSED", /3D000/));
-    await pool.close();
   });
 
-  test("asks for a retry when the pool is exhausted", async () => {
+  test("asks for a retry when the pool is exhausted", async (t) => {
     const pool = postgresPool({
       url: fixture.database.url,
       connectionsMax: 1,
       connectTimeoutMs: 200,
     });
+    t.after(() => pool.close());
     await pool.transaction(async () => {
       await assert.rejects(pool.query("SELECT 1"), away(/no answer/));
     });
     await pool.query("SELECT 1");
-    await pool.close();
   });
 });

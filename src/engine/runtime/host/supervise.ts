@@ -118,7 +118,7 @@ export class Supervisor {
     return Promise.all(
       Array.from({ length: workers }, (_, index) => {
         const child = this.#children.get(index);
-        return child === undefined ? null : this.#ask(child);
+        return child === undefined ? Promise.resolve(null) : this.#ask(child);
       }),
     );
   }

@@ -1,7 +1,6 @@
 // One table in memory: which rows of a batch it would take, which are older than what it has, which it refuses.
-import { layoutOf, type TableLayout } from "../../core/table-layout.ts";
+import { layoutOf, type TableLayout, type TableSpec } from "../../core/table-layout.ts";
 import type { RowRefusal, SinkResult, SinkRow } from "../../core/ports.ts";
-import type { PostgresTable } from "../../define/table.ts";
 import { byAge, collapse, type CompareRows, type KeyGroup } from "../../sinks/collapse.ts";
 import {
   rowMapper,
@@ -11,6 +10,10 @@ import {
   type RefusedRow,
 } from "../../sinks/row-mapping.ts";
 
+/** A declared table, or a plan's. */
+export interface MemoryTableSpec extends TableSpec {
+  readonly rows?: () => Iterable<unknown>;
+}
 export type RowObject = Readonly<Record<string, unknown>>;
 export type RefuseRow = (row: RowObject) => RowRefusal | null;
 
@@ -28,7 +31,7 @@ export class MemoryTable {
   readonly #compare: CompareRows;
   readonly #rows = new Map<string, PreparedRow>();
 
-  constructor(table: PostgresTable<unknown>) {
+  constructor(table: MemoryTableSpec) {
     this.name = table.name;
     this.#layout = layoutOf(table);
     this.#prepare = rowPreparation(this.#layout);
@@ -63,9 +66,9 @@ export class MemoryTable {
   }
 
   /** Rows that are declared, and older than any record. */
-  #seed(table: PostgresTable<unknown>): void {
+  #seed(table: MemoryTableSpec): void {
     const map = rowMapper(table);
-    const rows = [...table.rows()].map((object): SinkRow => ({
+    const rows = [...(table.rows?.() ?? [])].map((object): SinkRow => ({
       values: map(object),
       index: -1,
       offset: -1n,

@@ -1,0 +1,201 @@
+// The world of one simulation: an in-memory cluster, registry and database, virtual time, and the worker of the moment.
+import { InvariantError } from "../core/errors.ts";
+import type { KafkaPort, PlainProducer } from "../core/kafka.ts";
+import { partitionOf } from "../core/partitioner.ts";
+import type { Plan, PlanTable } from "../core/plan.ts";
+import { subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
+import { compileCodec } from "../decode/codec.ts";
+import type { PostgresTable } from "../define/table.ts";
+import type { Topic } from "../define/topic.ts";
+import { defaultLimits, type WorkerPorts } from "../runtime/context.ts";
+import { readProgress, type PartProgress } from "../runtime/ledgers.ts";
+import { SchemaCache } from "../runtime/line/schema-cache.ts";
+import { Worker } from "../runtime/worker.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { MemoryKafka } from "./memory-kafka.ts";
+import { MemoryRegistry } from "./memory-registry.ts";
+import { MemoryTables } from "./memory-tables.ts";
+import { RecordingLog } from "./recording-log.ts";
+import { RecordingMeter } from "./recording-meter.ts";
+import { seededRandom } from "./seeded-random.ts";
+import type { Step } from "./steps.ts";
+import { workerClock, WorkerSwitch } from "./worker-switch.ts";
+
+const QUIET_LIMIT_MS = 600_000;
+
+/** Plays steps; `drain` lets the work end. */
+export class World {
+  readonly plans: readonly Plan[];
+  readonly #clock = new FakeClock();
+  readonly cluster: MemoryKafka = new MemoryKafka(this.#clock);
+  readonly #registry = new MemoryRegistry();
+  readonly tables: MemoryTables = new MemoryTables();
+  readonly log: RecordingLog = new RecordingLog();
+  readonly meter: RecordingMeter = new RecordingMeter();
+  readonly #random: ReturnType<typeof seededRandom>;
+  readonly #outside: KafkaPort = this.cluster.port();
+  readonly #producer: PlainProducer = this.#outside.producer();
+  #port: KafkaPort | null = null;
+  #worker: Worker | null = null;
+
+  constructor(plans: readonly Plan[], seed: number) {
+    this.plans = plans;
+    this.#random = seededRandom(seed);
+  }
+
+  async open(): Promise<void> {
+    for (const plan of this.plans) {
+      const width = Math.max(...plan.topics.map((topic) => topic.partitions));
+      for (const { name, partitions } of plan.topics) this.#create(name, partitions);
+      this.#create(plan.deadLetters, width);
+      this.#create(plan.meta, 1);
+      for (const topic of plan.topics)
+        for (const side of ["key", "value"] as const) {
+          const format = topic[side];
+          if (format.kind === "avro")
+            await this.#registry.register(subjectOf(topic.name, side), textOf(format.schema));
+        }
+    }
+    await this.#start();
+  }
+
+  readonly #created = new Set<string>();
+  #create(topic: string, partitions: number): void {
+    if (this.#created.has(topic)) return;
+    this.#created.add(topic);
+    this.cluster.createTopic({ topic, partitions });
+  }
+
+  async #start(): Promise<void> {
+    const life = new WorkerSwitch();
+    const kafka = this.cluster.port(life);
+    const ports: WorkerPorts = {
+      kafka,
+      registry: this.#registry,
+      tableStore: ({ declaration }: PlanTable) =>
+        this.tables.store(declaration as PostgresTable<unknown>, life),
+      checkTables: () => Promise.resolve([]),
+      clock: workerClock(this.#clock, life),
+      random: this.#random,
+      log: this.log,
+      meter: this.meter,
+    };
+    this.#port = kafka;
+    this.#worker = new Worker(this.plans, ports, defaultLimits);
+    await this.#during(this.#worker.start());
+  }
+
+  /** Lets time pass until the promise has settled. */
+  async #during<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const marked = work.finally(() => (isDone = true));
+    // The caller awaits `marked`; this copy only keeps an early rejection from being unhandled.
+    marked.catch(() => undefined);
+    await this.#clock.advanceUntil(() => isDone, QUIET_LIMIT_MS);
+    return marked;
+  }
+
+  async play(step: Step): Promise<void> {
+    switch (step.kind) {
+      case "send": {
+        const key = (await this.#codec(step.topic, "key")).encode(step.key);
+        const codec = await this.#codec(step.topic, "value");
+        return this.#send(step, key, step.value === null ? null : codec.encode(step.value));
+      }
+      case "send-bytes":
+        return this.#send(step, step.key, step.value);
+      case "advance":
+        return this.#clock.advance(step.duration.ms);
+      case "pause": {
+        this.cluster.freeze(this.#port as KafkaPort);
+        await this.#clock.advance(step.duration.ms);
+        return this.cluster.thaw(this.#port as KafkaPort);
+      }
+      case "crash":
+        await this.#clock.advance(Math.floor(this.#random.next() * 400));
+        this.cluster.crash(this.#port as KafkaPort);
+        return this.#start();
+      case "rebalance":
+        for (const { parts } of this.plans)
+          for (const { group } of parts) this.cluster.rebalance(group);
+        return this.#clock.advance(1);
+    }
+  }
+
+  async #codec(topic: Topic<unknown, unknown>, side: "key" | "value"): Promise<Codec> {
+    const { format } = topic[side] as Schema<unknown>;
+    const subject = subjectOf(topic.name, side);
+    const writerId =
+      format.kind === "avro" ? await this.#registry.register(subject, textOf(format.schema)) : null;
+    const schemas = new SchemaCache(this.#registry, this.#clock);
+    if (writerId !== null) await schemas.learn([writerId]);
+    return compileCodec(format, { schemas, writerId });
+  }
+
+  async #send(
+    { topic, options }: Extract<Step, { kind: "send" | "send-bytes" }>,
+    key: Buffer | null,
+    value: Buffer | null,
+  ): Promise<void> {
+    const partition = options.partition ?? partitionOf(key, topic.partitions, 0);
+    const { headers = [], at: timestamp = this.#clock.now() } = options;
+    const record = { topic: topic.name, partition, key, value, headers, timestamp };
+    await this.#during(this.#producer.send([record]));
+  }
+
+  /** Until every running task has committed to the end of its topics, twice in a row. */
+  async drain(): Promise<PartProgress[]> {
+    for (let quiet = 0, spent = 0; quiet < 3; spent += 1_000) {
+      if (spent > QUIET_LIMIT_MS) throw new InvariantError("MILL_ENGINE_INVARIANT", this.#stuck());
+      await this.#clock.advance(1_000);
+      quiet = (await this.#during(this.#isDrained())) ? quiet + 1 : 0;
+    }
+    return this.#during(this.#progress());
+  }
+
+  #stuck(): string {
+    const tasks = (this.#worker as Worker).health().map((task) => JSON.stringify(task));
+    return `the simulation does not come to rest: ${tasks.join(" ")}`;
+  }
+
+  #progress(): Promise<PartProgress[]> {
+    const admin = this.#outside.admin();
+    const tableStore = ({ declaration }: PlanTable) =>
+      this.tables.store(declaration as PostgresTable<unknown>);
+    const all = this.plans.map((plan) => readProgress(plan, { admin, tableStore }));
+    return Promise.all(all).then((parts) => parts.flat());
+  }
+
+  async #isDrained(): Promise<boolean> {
+    const admin = this.#outside.admin();
+    const stopped = new Set(
+      (this.#worker as Worker)
+        .health()
+        .filter(({ state }) => state === "stopped")
+        .map(({ topic, partition, part }) => `${part}/${topic}/${String(partition)}`),
+    );
+    const progress = await this.#progress();
+    const topics = [...new Set(progress.map(({ topic }) => topic))];
+    const marks = (await Promise.all(topics.map((topic) => admin.watermarks(topic)))).flat();
+    return progress.every(({ part, topic, partition, nextOffset }) => {
+      if (stopped.has(`${part}/${topic}/${String(partition)}`)) return true;
+      const mark = marks.find((at) => at.topic === topic && at.partition === partition);
+      return nextOffset !== null && nextOffset === mark?.high;
+    });
+  }
+
+  async readers(): Promise<SchemaCache> {
+    const schemas = new SchemaCache(this.#registry, this.#clock);
+    const ids: number[] = [];
+    for (const { topics } of this.plans)
+      for (const topic of topics)
+        for (const side of ["key", "value"] as const) {
+          const newest = await this.#registry.latest(subjectOf(topic.name, side));
+          if (newest !== null) ids.push(newest.id);
+        }
+    await schemas.learn(ids);
+    return schemas;
+  }
+}
+
+const textOf = (schema: AvroSchema): string => JSON.stringify(schema);
