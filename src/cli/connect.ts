@@ -4,7 +4,9 @@ import { createLog } from "../engine/clients/pino-log.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { connect as connectClients, type Clients } from "../engine/runtime/host/connect.ts";
 import { readSettings } from "../engine/runtime/host/settings.ts";
+import type { DeclaredTable } from "../engine/provision/tables/tables.ts";
 import { pipelines } from "../pipelines/index.ts";
+import { tables } from "../tables/index.ts";
 import { readStackEnv } from "../stack/stack.ts";
 import type { CliIo } from "./io.ts";
 
@@ -13,6 +15,7 @@ const COMMAND_DEADLINE_MS = 12_000;
 
 export interface CommandClients extends Clients {
   readonly namespace: string;
+  readonly tables: readonly DeclaredTable[];
 }
 
 /** Throws ConfigErrors before anything is connected. */
@@ -21,7 +24,7 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
   // Retries of a client are its own affair while a command still tries.
   const log = createLog({ level: "silent", base: {} });
   const clients = connectClients(settings, { log, deadlineMs: COMMAND_DEADLINE_MS });
-  return Promise.resolve({ ...clients, namespace: settings.MILLRACE_NAMESPACE });
+  return Promise.resolve({ ...clients, namespace: settings.MILLRACE_NAMESPACE, tables });
 }
 
 /** The plans of every pipeline of the repository. */

@@ -1,9 +1,30 @@
 // Every verb of the command line, in the order that help lists them.
+import { connectFor, plansOf } from "./connect.ts";
+import { consumeVerb } from "./consume.ts";
+import { demo } from "./demo.ts";
+import { describeVerb } from "./describe.ts";
 import { doctor } from "./doctor.ts";
 import { down } from "./down.ts";
 import { explain } from "./explain.ts";
 import type { Register } from "./io.ts";
+import { lagVerb } from "./lag.ts";
+import { produceVerb } from "./produce.ts";
+import { run } from "./run.ts";
 import { status } from "./status.ts";
+import { tablesVerb } from "./tables.ts";
 import { up } from "./up.ts";
 
-export const verbs: readonly Register[] = [up, down, status, doctor, explain];
+export const verbs: readonly Register[] = [
+  up,
+  down,
+  status,
+  doctor,
+  demo,
+  tablesVerb(connectFor),
+  describeVerb(plansOf),
+  run,
+  produceVerb(connectFor, plansOf),
+  consumeVerb(connectFor, plansOf),
+  lagVerb(connectFor, plansOf),
+  explain,
+];

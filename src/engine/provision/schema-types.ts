@@ -145,7 +145,6 @@ function enumText({ name, doc, symbols }: EnumShape): string {
       "  ].includes(text);",
     ]),
     "",
-    "",
   ].join("\n");
 }
 
@@ -160,19 +159,11 @@ function comment(doc: string | null, indent: string): readonly string[] {
 }
 
 function typeText(shape: AvroShape): string {
-  switch (shape.kind) {
-    case "array":
-      return `readonly ${inParentheses(typeText(shape.items))}[]`;
-    case "map":
-      return `Readonly<Record<string, ${typeText(shape.values)}>>`;
-    case "union":
-      return unionText(shape);
-    case "record":
-    case "enum":
-      return lastPart(shape.name);
-    default:
-      return scalars[bucketOf(shape.kind, logicalNameOf(shape))] ?? "null";
-  }
+  if (shape.kind === "array") return `readonly ${inParentheses(typeText(shape.items))}[]`;
+  if (shape.kind === "map") return `Readonly<Record<string, ${typeText(shape.values)}>>`;
+  if (shape.kind === "union") return unionText(shape);
+  if (shape.kind === "record" || shape.kind === "enum") return lastPart(shape.name);
+  return scalars[bucketOf(shape.kind, logicalNameOf(shape))] ?? "null";
 }
 
 const scalars: Readonly<Record<string, string>> = {
