@@ -5,7 +5,6 @@ import { MillraceError } from "../../src/engine/core/errors.ts";
 import { emptyLedger, type LedgerCounts } from "../../src/engine/core/ledger.ts";
 import type {
   OwedLetter,
-  RowRefusal,
   SinkCommit,
   SinkRow,
   SinkTaskId,
@@ -47,11 +46,8 @@ export const contractTable: PostgresTable<ContractRow> = postgresTable("contract
   columns: { amount: { check: "amount >= 0" } },
 });
 
-/** The check of the table, for an implementation that knows no SQL. */
-export const contractRefusal = ({ values }: SinkRow): RowRefusal | null =>
-  (values[1] as number) < 0 ? { code: "23514", message: "23514 check violation" } : null;
-
 export interface TableStoreFixture {
+  // A row is refused while its amount is negative, as the table's check says (23514).
   /** A worker's own store on the one database. */
   store(): TableStore;
   /** Stored rows of these keys, by key. */

@@ -1,0 +1,92 @@
+// `millrace topics plan | apply`: what Kafka and the registry lack of the declared topics, and making it so.
+import type { KafkaPort } from "../engine/core/kafka.ts";
+import type { SchemaRegistry } from "../engine/core/ports.ts";
+import {
+  applyTopics,
+  planTopics,
+  type DesiredTopic,
+  type TopicPlan,
+} from "../engine/provision/topics.ts";
+import { exitCodes, type CliIo, type Register } from "./io.ts";
+
+export interface TopicsConnection {
+  readonly kafka: Pick<KafkaPort, "admin">;
+  readonly registry: SchemaRegistry;
+  readonly topics: readonly DesiredTopic[];
+  close(): Promise<void>;
+}
+export type ConnectTopics = (io: CliIo) => Promise<TopicsConnection>;
+
+interface TopicsOptions {
+  readonly json?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export const topicsVerb =
+  (connect: ConnectTopics): Register =>
+  (program, run) => {
+    const topics = program.command("topics").description("show or make the declared topics");
+    const plan = (options: TopicsOptions) => run((io) => planVerb(io, connect, options));
+    topics
+      .command("plan")
+      .option("--json", "print one JSON object a topic")
+      .description("show what apply would do; changes nothing")
+      .action(plan);
+    topics
+      .command("apply")
+      .option("--json", "print one JSON object a topic")
+      .option("--dry-run", "as plan")
+      .description("create topics, set their configuration, register schemas; a second apply changes nothing")
+      .action((options: TopicsOptions) =>
+        options.dryRun === true ? plan(options) : run((io) => applyVerb(io, connect, options)),
+      );
+  };
+
+async function planVerb(io: CliIo, connect: ConnectTopics, options: TopicsOptions): Promise<number> {
+  const connection = await connect(io);
+  const admin = connection.kafka.admin();
+  try {
+    const plans = await planTopics(connection.topics, admin, connection.registry);
+    print(io, plans, options);
+    return plans.some(({ state }) => state === "refused") ? exitCodes.config : exitCodes.ok;
+  } finally {
+    await admin.close();
+    await connection.close();
+  }
+}
+
+async function applyVerb(io: CliIo, connect: ConnectTopics, options: TopicsOptions): Promise<number> {
+  const connection = await connect(io);
+  const admin = connection.kafka.admin();
+  try {
+    print(io, await applyTopics(connection.topics, admin, connection.registry), options);
+    return exitCodes.ok;
+  } finally {
+    await admin.close();
+    await connection.close();
+  }
+}
+
+function print(io: CliIo, plans: readonly TopicPlan[], { json }: TopicsOptions): void {
+  for (const line of json === true ? plans.map(jsonLine) : plans.flatMap(textLines)) io.out(line);
+}
+
+const jsonLine = ({ topic, state, creates, config, registers, problems }: TopicPlan): string =>
+  JSON.stringify({
+    topic,
+    state,
+    creates,
+    config,
+    registers: registers.map(({ subject, version }) => ({ subject, version })),
+    problems: problems.map(({ code, message }) => ({ code, message })),
+  });
+
+const textLines = ({ topic, state, creates, config, registers, problems }: TopicPlan): string[] => [
+  `${state.padEnd(8)} ${topic}`,
+  ...(creates === null ? [] : [`  create with ${counted(creates.partitions, "partition")}`]),
+  ...config.map(({ name, found, declared }) => `  set ${name} to ${declared} (is ${found ?? "unset"})`),
+  ...registers.map(({ subject, version }) => `  register ${subject} version ${String(version)}`),
+  ...problems.map(({ code, message }) => `  cannot: ${code} ${message}`),
+];
+
+const counted = (n: number, what: string): string => `${String(n)} ${what}${n === 1 ? "" : "s"}`;

@@ -1,0 +1,144 @@
+// Topics and their schemas: what Kafka and the registry lack of what is declared, and making it so.
+// Additive only: creates topics, sets declared configuration, registers schemas under BACKWARD. A partition count or an
+// incompatible schema is refused, and with one refusal nothing at all is changed. A second apply does nothing.
+import { incompatibilities } from "../core/avro-compatibility.ts";
+import { parseAvro } from "../core/avro-parser.ts";
+import type { AvroShape } from "../core/avro-shape.ts";
+import { ConfigError, ConfigErrors, MillraceError } from "../core/errors.ts";
+import type { AdminPort, TopicDescription, TopicSpec } from "../core/kafka.ts";
+import type { SchemaRegistry } from "../core/ports.ts";
+import type { AvroSchema } from "../core/schema.ts";
+import type { TopicName } from "../core/record.ts";
+
+export interface DesiredTopic {
+  readonly spec: TopicSpec;
+  readonly keySchema?: DesiredSchema;
+  readonly valueSchema?: DesiredSchema;
+}
+export interface DesiredSchema {
+  readonly subject: string;
+  /** The text of the schema. */
+  readonly schema: string;
+}
+
+/** drift: the topic's configuration is not the declared one, whoever changed it; change: a schema is new. */
+export type TopicState = "ok" | "create" | "change" | "drift" | "refused";
+
+export interface TopicPlan {
+  readonly topic: TopicName;
+  readonly state: TopicState;
+  readonly creates: TopicSpec | null;
+  /** Declared configuration that the topic does not have. */
+  readonly config: readonly ConfigDrift[];
+  readonly registers: readonly SchemaStep[];
+  readonly problems: readonly MillraceError[];
+}
+export interface ConfigDrift {
+  readonly name: string;
+  readonly found: string | null;
+  readonly declared: string;
+}
+export interface SchemaStep extends DesiredSchema {
+  readonly version: number;
+}
+
+/** Compares; changes nothing. */
+export async function planTopics(
+  desired: readonly DesiredTopic[],
+  admin: AdminPort,
+  registry: SchemaRegistry,
+): Promise<readonly TopicPlan[]> {
+  const found = await admin.describeTopics(desired.map(({ spec }) => spec.topic));
+  const plans: TopicPlan[] = [];
+  for (const topic of desired)
+    plans.push(await planTopic(topic, found.get(topic.spec.topic) ?? null, registry));
+  return plans;
+}
+
+/** Plans, then does it; throws ConfigErrors with every refusal before anything is changed. Returns what was done. */
+export async function applyTopics(
+  desired: readonly DesiredTopic[],
+  admin: AdminPort,
+  registry: SchemaRegistry,
+): Promise<readonly TopicPlan[]> {
+  const plans = await planTopics(desired, admin, registry);
+  const problems = plans.flatMap((plan) => plan.problems);
+  if (problems.length > 0) throw new ConfigErrors(problems);
+  await admin.createTopics(plans.flatMap(({ creates }) => creates ?? []));
+  for (const { topic, config } of plans) {
+    const declared = config.map((drift) => [drift.name, drift.declared] as const);
+    if (declared.length > 0) await admin.alterTopicConfig(topic, Object.fromEntries(declared));
+  }
+  for (const { registers } of plans)
+    for (const { subject, schema } of registers) await registry.register(subject, schema);
+  return plans;
+}
+
+async function planTopic(
+  { spec, keySchema, valueSchema }: DesiredTopic,
+  found: TopicDescription | null,
+  registry: SchemaRegistry,
+): Promise<TopicPlan> {
+  const schemas = [keySchema, valueSchema].filter((schema) => schema !== undefined);
+  const steps: SchemaStep[] = [];
+  const problems = partitionProblems(spec, found);
+  for (const schema of schemas) {
+    const step = await planSchema(schema, registry);
+    if (step instanceof MillraceError) problems.push(step);
+    else if (step !== null) steps.push(step);
+  }
+  const config = found === null ? [] : driftOf(spec, found);
+  const creates = found === null ? spec : null;
+  const plan = { topic: spec.topic, creates, config, registers: steps, problems };
+  return { ...plan, state: stateOf(plan) };
+}
+
+function stateOf(plan: Omit<TopicPlan, "state">): TopicState {
+  if (plan.problems.length > 0) return "refused";
+  if (plan.creates !== null) return "create";
+  if (plan.config.length > 0) return "drift";
+  return plan.registers.length > 0 ? "change" : "ok";
+}
+
+function partitionProblems(spec: TopicSpec, found: TopicDescription | null): MillraceError[] {
+  if (found === null || found.partitions === spec.partitions) return [];
+  const detail = `${spec.topic} has ${String(found.partitions)}, declared are ${String(spec.partitions)}`;
+  return [new ConfigError("MILL_TOPIC_PARTITIONS", detail)];
+}
+
+const driftOf = ({ config }: TopicSpec, found: TopicDescription): readonly ConfigDrift[] =>
+  Object.entries(config)
+    .map(([name, declared]) => ({ name, declared, found: found.config[name] ?? null }))
+    .filter((drift) => drift.found === null || !isSameSetting(drift.found, drift.declared));
+
+/** Kafka's lists, such as cleanup.policy, have no order. */
+const isSameSetting = (a: string, b: string): boolean => listOf(a) === listOf(b);
+const listOf = (setting: string): string =>
+  setting
+    .split(",")
+    .map((part) => part.trim())
+    .sort()
+    .join();
+
+/** Null when it is registered already. */
+async function planSchema(
+  { subject, schema }: DesiredSchema,
+  registry: SchemaRegistry,
+): Promise<SchemaStep | MillraceError | null> {
+  if ((await registry.idOf(subject, schema)) !== null) return null;
+  const newest = await registry.latest(subject);
+  const problem = newest === null ? null : incompatibility(subject, schema, newest.schema);
+  return problem ?? { subject, schema, version: (newest?.version ?? 0) + 1 };
+}
+
+function incompatibility(subject: string, schema: string, newest: string): MillraceError | null {
+  try {
+    const reasons = incompatibilities(shapeOf(schema), shapeOf(newest));
+    if (reasons.length === 0) return null;
+    return new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${reasons.join("; ")}`);
+  } catch (error) {
+    if (error instanceof MillraceError) return error;
+    return new ConfigError("MILL_SCHEMA_INVALID", `${subject}: the registered schema is no Avro`);
+  }
+}
+const shapeOf = (schema: string): AvroShape => parseAvro(JSON.parse(schema) as AvroSchema);

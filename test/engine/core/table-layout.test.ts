@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ConfigErrors } from "../../../src/engine/core/errors.ts";
+import { layoutOf, type TableSpec } from "../../../src/engine/core/table-layout.ts";
+
+const aTable = (more: Partial<TableSpec> = {}, fields: readonly object[] = []): TableSpec => ({
+  name: "fact_orders",
+  schema: "public",
+  row: {
+    format: {
+      kind: "avro",
+      name: "Order",
+      schema: {
+        type: "record",
+        name: "Order",
+        fields: [
+          { name: "orderId", type: "string" },
+          { name: "customerId", type: ["null", "string"], doc: "Who." },
+          { name: "updatedAt", type: { type: "long", logicalType: "timestamp-millis" } },
+          { name: "score", type: "double" },
+          ...fields,
+        ],
+      },
+    },
+  },
+  key: ["orderId"],
+  version: "updatedAt",
+  columns: {},
+  indexes: [],
+  personalData: [],
+  description: null,
+  ...more,
+});
+
+const problemsOf = (table: TableSpec): string[] => {
+  try {
+    layoutOf(table);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof ConfigErrors);
+    return error.problems.map((p) => p.message);
+  }
+};
+
+test("gives each field a column in snake_case, in the order of the schema", () => {
+  const layout = layoutOf(aTable({ personalData: ["customerId"], indexes: [["customerId"]] }));
+  assert.deepEqual(
+    layout.columns.map((c) => `${c.name} ${c.type.sql}${c.nullable ? "" : " NOT NULL"}`),
+    [
+      "order_id text NOT NULL",
+      "customer_id text",
+      "updated_at timestamp with time zone NOT NULL",
+      "score double precision NOT NULL",
+    ],
+  );
+  assert.deepEqual([layout.target, layout.label], ['"public"."fact_orders"', "public.fact_orders"]);
+  assert.deepEqual([layout.key, layout.version, layout.indexes], [[0], 2, [["customer_id"]]]);
+  assert.equal(layout.columns[1]?.comment, "Who. Personal data.");
+});
+
+test("leaves a field out, renames it and types it as told", () => {
+  const columns = { score: { omit: true }, customerId: { name: "buyer", type: "varchar(9)" } };
+  const layout = layoutOf(aTable({ columns }));
+  assert.deepEqual(
+    layout.columns.map((c) => `${c.name} ${c.type.sql}`),
+    ["order_id text", "buyer character varying(9)", "updated_at timestamp with time zone"],
+  );
+});
+
+const broken: readonly (readonly [string, TableSpec, RegExp])[] = [
+  ["an unknown key", aTable({ key: ["nope"] }), /key "nope" is no field/],
+  ["no key", aTable({ key: [] }), /at least one field/],
+  ["a key that may be null", aTable({ key: ["customerId"] }), /must not be null/],
+  ["a key of a type without exact equality", aTable({ key: ["score"] }), /double precision/],
+  ["a version that may be null", aTable({ version: "customerId" }), /must not be null/],
+  ["a version without order", aTable({ version: "score" }), /double precision/],
+  [
+    "a text version in a column of instants",
+    aTable({ version: "orderId", columns: { orderId: { type: "timestamptz" } } }),
+    /cannot be compared/,
+  ],
+  ["a version that is left out", aTable({ columns: { updatedAt: { omit: true } } }), /no field/],
+  ["a column of ours", aTable({}, [{ name: "sourceOffset", type: "long" }]), /one of ours/],
+  ["a system column", aTable({}, [{ name: "xmin", type: "long" }]), /one of ours/],
+  ["two fields of one name", aTable({}, [{ name: "order_id", type: "int" }]), /two fields/],
+  ["a hostile name", aTable({ name: 'a"; DROP TABLE b' }), /snake_case/],
+  ["a hostile column", aTable({ columns: { score: { name: "a b" } } }), /snake_case/],
+  ["a hostile type", aTable({ columns: { score: { type: "int; x" } } }), /is none/],
+  ["an option for no field", aTable({ columns: { nope: {} } }), /"nope" is no field/],
+  ["an index on no field", aTable({ indexes: [["nope"]] }), /"nope" is no field/],
+  [
+    "a row that is no Avro record",
+    aTable({ row: { format: { kind: "string" } }, key: [], version: null }),
+    /must be an Avro record/,
+  ],
+];
+for (const [what, table, text] of broken)
+  test(`refuses ${what}`, () => {
+    assert.match(problemsOf(table).join("\n"), text);
+  });
+
+test("reports everything that is wrong at once", () => {
+  assert.ok(problemsOf(aTable({ name: "No", key: ["x"], version: "y" })).length >= 3);
+});
