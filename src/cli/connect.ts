@@ -4,6 +4,8 @@ import { createLog } from "../engine/clients/pino-log.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { connect as connectClients, type Clients } from "../engine/runtime/host/connect.ts";
 import { readSettings } from "../engine/runtime/host/settings.ts";
+import { desiredTopics } from "../engine/provision/desired-topics.ts";
+import type { DesiredTopic } from "../engine/provision/topics.ts";
 import type { DeclaredTable } from "../engine/provision/tables/tables.ts";
 import { pipelines } from "../pipelines/index.ts";
 import { tables } from "../tables/index.ts";
@@ -15,6 +17,7 @@ const COMMAND_DEADLINE_MS = 12_000;
 
 export interface CommandClients extends Clients {
   readonly namespace: string;
+  readonly topics: readonly DesiredTopic[];
   readonly tables: readonly DeclaredTable[];
 }
 
@@ -24,7 +27,9 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
   // Retries of a client are its own affair while a command still tries.
   const log = createLog({ level: "silent", base: {} });
   const clients = connectClients(settings, { log, deadlineMs: COMMAND_DEADLINE_MS });
-  return Promise.resolve({ ...clients, namespace: settings.MILLRACE_NAMESPACE, tables });
+  const namespace = settings.MILLRACE_NAMESPACE;
+  const topics = desiredTopics(plansOf(namespace));
+  return Promise.resolve({ ...clients, namespace, topics, tables });
 }
 
 /** The plans of every pipeline of the repository. */

@@ -1,5 +1,7 @@
 // `millrace demo`: the main job on the local stack, from nothing to a balanced ledger. `npm run demo` calls it.
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { MillraceError } from "../engine/core/errors.ts";
 import { runDemo } from "../demo/demo.ts";
 import { customerOrders } from "../pipelines/customer-orders.ts";
@@ -7,7 +9,8 @@ import { readStackEnv, startStack, stopStack } from "../stack/stack.ts";
 import { statusOf } from "../stack/status.ts";
 import { connectFor } from "./connect.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
-import { main } from "./main.ts";
+
+const bin = fileURLToPath(new URL("../../bin/millrace.js", import.meta.url));
 
 const NEXT = `
 Next, try
@@ -50,9 +53,11 @@ async function play(io: CliIo, keep: boolean): Promise<number> {
 
 async function job(io: CliIo, env: CliIo["env"]): Promise<void> {
   const clients = await connectFor(io);
-  const type = async (command: string): Promise<void> => {
+  const type = (command: string): void => {
     io.out(`\n$ npx millrace ${command}`);
-    const code = await main(command.split(" "), io);
+    const { status: code } = spawnSync(process.execPath, [bin, ...command.split(" ")], {
+      stdio: "inherit",
+    });
     if (code !== 0)
       throw new MillraceError("MILL_DEMO_FAILED", `millrace ${command}: exit ${String(code)}`);
   };

@@ -2,7 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { ConfigErrors, MillraceError, messageOf } from "../engine/core/errors.ts";
 import { exitCodes, type CliIo, type Register, type RunCommand } from "./io.ts";
-import { verbs } from "./verbs.ts";
+import { schemas } from "./schemas.ts";
 
 const realIo = (): CliIo => ({
   env: process.env,
@@ -16,7 +16,7 @@ const realIo = (): CliIo => ({
 export async function main(
   argv: readonly string[],
   io: CliIo = realIo(),
-  registers: readonly Register[] = verbs,
+  registers?: readonly Register[],
 ): Promise<number> {
   let code: number = exitCodes.ok;
   const run: RunCommand = async (action) => {
@@ -26,7 +26,7 @@ export async function main(
       code = report(error, io);
     }
   };
-  const program = programOf(registers, run, io);
+  const program = programOf(registers ?? (await verbsFor(argv)), run, io);
   try {
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {
@@ -34,6 +34,11 @@ export async function main(
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   }
   return code;
+}
+
+/** Other verbs load the pipelines, which import the very files that `schemas generate` has yet to write. */
+async function verbsFor([verb]: readonly string[]): Promise<readonly Register[]> {
+  return verb === "schemas" ? [schemas] : (await import("./verbs.ts")).verbs;
 }
 
 function programOf(registers: readonly Register[], run: RunCommand, io: CliIo): Command {

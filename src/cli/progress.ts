@@ -3,14 +3,14 @@
 import type { Clock } from "../engine/core/ports.ts";
 import type { CliIo } from "./io.ts";
 
-export interface Progress {
+interface Progress {
   /** Counts `n` more. */
   add(n: number): void;
   /** Prints the last line. */
   end(): void;
 }
 
-export interface ProgressOptions {
+interface ProgressOptions {
   /** What is done, such as "sent". */
   readonly done: string;
   /** Null when it is not known. */

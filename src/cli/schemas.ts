@@ -27,7 +27,7 @@ export const schemas: Register = (program, run) => {
 };
 
 /** Throws ConfigErrors that name every file which is stale, missing, left over or broken. */
-export function checkTypes(folder: string): void {
+function checkTypes(folder: string): void {
   const { made, problems } = generateAll(folder);
   const stale = made
     .filter(({ file, text }) => textOf(folder, file) !== text)
@@ -37,7 +37,7 @@ export function checkTypes(folder: string): void {
 }
 
 /** Writes what has changed and returns a line about each; with a broken Avro file nothing is written. */
-export function writeTypes(folder: string): readonly string[] {
+function writeTypes(folder: string): readonly string[] {
   const { made, problems } = generateAll(folder);
   if (problems.length > 0) throw new ConfigErrors(problems);
   const changed = made.filter(({ file, text }) => textOf(folder, file) !== text);

@@ -9,7 +9,7 @@ import { compileCodec } from "../engine/decode/codec.ts";
 import { subjectOf } from "../engine/core/schema.ts";
 import { SchemaCache } from "../engine/runtime/line/schema-cache.ts";
 
-export interface KeyAndValue {
+interface KeyAndValue {
   readonly key: Codec;
   readonly value: Codec;
 }
@@ -25,7 +25,7 @@ export interface DecodedRecord {
   readonly value: Decoded;
 }
 
-export type BatchDecoder = (records: readonly RawRecord[]) => Promise<readonly DecodedRecord[]>;
+type BatchDecoder = (records: readonly RawRecord[]) => Promise<readonly DecodedRecord[]>;
 
 const SIDES = ["key", "value"] as const;
 type Side = (typeof SIDES)[number];

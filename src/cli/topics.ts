@@ -36,13 +36,19 @@ export const topicsVerb =
       .command("apply")
       .option("--json", "print one JSON object a topic")
       .option("--dry-run", "as plan")
-      .description("create topics, set their configuration, register schemas; a second apply changes nothing")
+      .description(
+        "create topics, set their configuration, register schemas; a second apply changes nothing",
+      )
       .action((options: TopicsOptions) =>
         options.dryRun === true ? plan(options) : run((io) => applyVerb(io, connect, options)),
       );
   };
 
-async function planVerb(io: CliIo, connect: ConnectTopics, options: TopicsOptions): Promise<number> {
+async function planVerb(
+  io: CliIo,
+  connect: ConnectTopics,
+  options: TopicsOptions,
+): Promise<number> {
   const connection = await connect(io);
   const admin = connection.kafka.admin();
   try {
@@ -55,7 +61,11 @@ async function planVerb(io: CliIo, connect: ConnectTopics, options: TopicsOption
   }
 }
 
-async function applyVerb(io: CliIo, connect: ConnectTopics, options: TopicsOptions): Promise<number> {
+async function applyVerb(
+  io: CliIo,
+  connect: ConnectTopics,
+  options: TopicsOptions,
+): Promise<number> {
   const connection = await connect(io);
   const admin = connection.kafka.admin();
   try {
@@ -84,7 +94,9 @@ const jsonLine = ({ topic, state, creates, config, registers, problems }: TopicP
 const textLines = ({ topic, state, creates, config, registers, problems }: TopicPlan): string[] => [
   `${state.padEnd(8)} ${topic}`,
   ...(creates === null ? [] : [`  create with ${counted(creates.partitions, "partition")}`]),
-  ...config.map(({ name, found, declared }) => `  set ${name} to ${declared} (is ${found ?? "unset"})`),
+  ...config.map(
+    ({ name, found, declared }) => `  set ${name} to ${declared} (is ${found ?? "unset"})`,
+  ),
   ...registers.map(({ subject, version }) => `  register ${subject} version ${String(version)}`),
   ...problems.map(({ code, message }) => `  cannot: ${code} ${message}`),
 ];

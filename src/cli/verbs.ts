@@ -10,8 +10,10 @@ import type { Register } from "./io.ts";
 import { lagVerb } from "./lag.ts";
 import { produceVerb } from "./produce.ts";
 import { run } from "./run.ts";
+import { schemas } from "./schemas.ts";
 import { status } from "./status.ts";
 import { tablesVerb } from "./tables.ts";
+import { topicsVerb } from "./topics.ts";
 import { up } from "./up.ts";
 
 export const verbs: readonly Register[] = [
@@ -20,6 +22,8 @@ export const verbs: readonly Register[] = [
   status,
   doctor,
   demo,
+  schemas,
+  topicsVerb(connectFor),
   tablesVerb(connectFor),
   describeVerb(plansOf),
   run,

@@ -13,7 +13,7 @@ function plain(value: unknown): unknown {
 }
 
 /** What stands in place of personal data. */
-export const MASK = "***";
+const MASK = "***";
 
 /** A copy with the fields at these paths masked; null stays null, so that absence can still be seen. */
 export function masked(value: unknown, paths: readonly string[]): unknown {

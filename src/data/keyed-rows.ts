@@ -7,7 +7,7 @@ import { atLine } from "./row.ts";
 import { readRows } from "./rows.ts";
 import type { Sendable } from "./send.ts";
 
-export interface KeyedTopic {
+interface KeyedTopic {
   readonly key: SchemaFormat;
   readonly value: SchemaFormat;
 }

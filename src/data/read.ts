@@ -8,7 +8,7 @@ export type From =
   | { readonly kind: "offset"; readonly offset: bigint }
   | { readonly kind: "time"; readonly epochMs: number };
 
-export interface ReadRequest {
+interface ReadRequest {
   readonly topic: TopicName;
   /** Null: all. */
   readonly partition: number | null;

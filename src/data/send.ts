@@ -14,7 +14,7 @@ export interface Sendable {
   readonly damage?: (bytes: Buffer) => Buffer;
 }
 
-export interface SendTarget {
+interface SendTarget {
   readonly topic: TopicName;
   readonly partitions: number;
   readonly key: Codec;
@@ -22,7 +22,7 @@ export interface SendTarget {
   readonly producer: PlainProducer;
 }
 
-export interface SendOptions {
+interface SendOptions {
   readonly clock: Clock;
   /** Records a second; null: as fast as the broker takes them. */
   readonly perSecond: number | null;

@@ -13,8 +13,8 @@ export interface DemoPorts {
   readonly plan: Plan;
   readonly clients: Clients;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Runs one command of ours in this process, showing it; throws when it fails. */
-  type(command: string): Promise<void>;
+  /** Runs one command of ours, showing it; throws when it fails. */
+  type(command: string): void;
   say(line: string): void;
 }
 
@@ -30,7 +30,7 @@ const DATA = [
 
 /** Runs the whole job; throws InvariantError when a figure is not what it must be. */
 export async function runDemo(ports: DemoPorts): Promise<void> {
-  for (const command of ["topics apply", "tables apply", ...DATA]) await ports.type(command);
+  for (const command of ["topics apply", "tables apply", ...DATA]) ports.type(command);
   const worker = startWorker(ports);
   try {
     await drained(ports, worker);

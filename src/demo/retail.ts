@@ -5,7 +5,7 @@ import { transactions, type RetailLine } from "../../topics/retail.ts";
 import type { GeneratedRecord } from "./generated-record.ts";
 import { centsText, randomNumbers, scatter, type RandomNumbers } from "./random-numbers.ts";
 
-export interface RetailOptions {
+interface RetailOptions {
   readonly seed: number;
   /** Lines. */
   readonly count: number;

@@ -8,7 +8,7 @@ import type { Env, Say } from "./service.ts";
 import { changeStackFile, readStackFile } from "./stack-file.ts";
 
 const run = promisify(execFile);
-export const composeFile: string = join(import.meta.dirname, "../../docker-compose.yml");
+const composeFile = join(import.meta.dirname, "../../docker-compose.yml");
 
 /** Where docker-compose.yml publishes its services. */
 export const composeEnv: Readonly<Record<string, string>> = {
@@ -27,6 +27,7 @@ export async function startDocker(dir: string, env: Env, say: Say): Promise<void
   if (ours.length > 0) {
     throw new MillraceError("MILL_STACK_RUNNING", "it was started without --docker");
   }
+  await requireCompose(env);
   say("docker compose up: pulling and starting, which may take some minutes the first time");
   await compose(["up", "-d", "--wait"], env);
   changeStackFile(root, (file) => ({ ...file, docker: true, env: composeEnv }));
@@ -38,13 +39,19 @@ export async function stopDocker(dir: string, env: Env, purge: boolean): Promise
   changeStackFile(resolve(dir), (file) => ({ ...file, docker: false, env: {} }));
 }
 
+/** Without its plugin, docker takes `compose` for nothing it knows and prints its usage. */
+async function requireCompose(env: Env): Promise<void> {
+  await run("docker", ["compose", "version"], { env: { ...env } }).catch((cause: unknown) => {
+    const isThere = (cause as NodeJS.ErrnoException).code !== "ENOENT";
+    const what = isThere ? "docker has no compose plugin" : "docker is not on the PATH";
+    throw new MillraceError("MILL_STACK_MISSING", what, { cause });
+  });
+}
+
 async function compose(args: readonly string[], env: Env): Promise<void> {
   const all = ["compose", "-f", composeFile, ...args];
   await run("docker", all, { env: { ...env }, maxBuffer: 1 << 26 }).catch((cause: unknown) => {
-    const { code, stderr = "" } = cause as NodeJS.ErrnoException & { stderr?: string };
-    if (code === "ENOENT") {
-      throw new MillraceError("MILL_STACK_MISSING", "docker is not on the PATH", { cause });
-    }
+    const { stderr = "" } = cause as { stderr?: string };
     const why = stderr.trim().split("\n").slice(-3).join("\n");
     throw new MillraceError("MILL_STACK_FAILED", `docker compose ${args[0] ?? ""}: ${why}`, {
       cause,

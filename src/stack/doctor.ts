@@ -26,7 +26,7 @@ export interface Finding {
   readonly fix?: string;
 }
 
-export interface Checkup {
+interface Checkup {
   readonly env: Env;
   readonly file: StackFile;
   readonly machine: Machine;

@@ -20,7 +20,7 @@ import type { Env, Say } from "./service.ts";
 const run = promisify(execFile);
 const pom = join(import.meta.dirname, "pom.xml");
 
-export type Download = "kafka" | "registry" | "redis";
+type Download = "kafka" | "registry" | "redis";
 const goals: Record<Download, readonly string[]> = {
   kafka: ["dependency:copy-dependencies"],
   // Maven unpacks as well, so neither tar nor unzip is needed.

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { MillraceError } from "../engine/core/errors.ts";
-import { fetched, versionOf } from "./download.ts";
+import { fetched } from "./download.ts";
 import { java } from "./java.ts";
 import { askBroker } from "./kafka-probe.ts";
 import { childEnv, type Env, type Launch, type Place, type Service } from "./service.ts";
@@ -112,5 +112,3 @@ async function probe(address: string, env: Env): Promise<string> {
   await Promise.any(brokers.map((broker) => askBroker(broker, isPlain)));
   return "";
 }
-
-export const kafkaVersion = (): string => versionOf("kafka");

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { onPath } from "./executable.ts";
 import type { Env } from "./service.ts";
 
-export interface PostgresBinaries {
+interface PostgresBinaries {
   /** The folder with `initdb` and `postgres`. */
   readonly folder: string;
   readonly isEmbedded: boolean;

@@ -71,16 +71,20 @@ export function startTimeOf(pid: number): string | null {
 
 function startTimeInProc(pid: number): string | null {
   try {
-    const stat = readFileSync(`/proc/${String(pid)}/stat`, "utf8");
-    // The name in brackets may hold spaces and brackets; fields are counted behind its end (proc(5)).
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [state, threads, startedAt] = [fields[0], Number(fields[17]), fields[19]];
-    // The first thread may be a zombie while others, and the ports they listen on, are not gone yet.
-    const isGone = state === "X" || (state === "Z" && threads <= 1);
-    return isGone ? null : (startedAt ?? null);
+    return startTimeInStat(readFileSync(`/proc/${String(pid)}/stat`, "utf8"));
   } catch {
     return null; // No such process.
   }
+}
+
+/** Reads the line that Linux keeps for each process; null when nothing of the process is left to wait for. */
+export function startTimeInStat(stat: string): string | null {
+  // The name in brackets may hold spaces and brackets; fields are counted behind its end (proc(5)).
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, threads, startedAt] = [fields[0], Number(fields[17]), fields[19]];
+  // The first thread may be a zombie while others, and the ports they listen on, are not gone yet.
+  const isGone = state === "X" || (state === "Z" && threads <= 1);
+  return isGone ? null : (startedAt ?? null);
 }
 
 function startTimeFromPs(pid: number): string | null {

@@ -25,7 +25,7 @@ const readyMsMax = 120_000;
 const graceMs = 15_000;
 const triesMax = 10;
 
-export interface StartOne {
+interface StartOne {
   readonly dir: string;
   readonly name: ServiceName;
   readonly env: Env;
@@ -103,7 +103,7 @@ export async function stopOne(
   return wasRunning;
 }
 
-export const logOf = (dir: string, name: ServiceName): string => join(dir, "logs", `${name}.log`);
+const logOf = (dir: string, name: ServiceName): string => join(dir, "logs", `${name}.log`);
 
 async function placeOf({ dir, name, env, say, isRestart }: StartOne): Promise<Place> {
   mkdirSync(join(dir, "logs"), { recursive: true });

@@ -13,7 +13,7 @@ import { changeStackFile, readStackFile, stackFileOf } from "./stack-file.ts";
 export { readStackEnv } from "./stack-file.ts";
 export type { ServiceName } from "./service.ts";
 
-export interface StackOptions {
+interface StackOptions {
   /** The stack's folder, `.millrace` of a project. Any number of stacks live side by side. */
   readonly dir: string;
   readonly env: Env;

@@ -1,7 +1,6 @@
 // The calendar: every UTC day of 2015 to 2035, always there.
 import { postgresTable } from "#engine";
 import { dimDate, type DimDate } from "../../schemas/types/dim-date.v1.ts";
-export type { DimDate } from "../../schemas/types/dim-date.v1.ts";
 
 const FIRST_DAY = Date.UTC(2015, 0, 1);
 const END = Date.UTC(2036, 0, 1);
@@ -22,7 +21,7 @@ export function dateIdOf(epochMs: number): number {
 }
 
 /** Every row of the table, in order of days. */
-export function* calendar(): Iterable<DimDate> {
+function* calendar(): Iterable<DimDate> {
   for (let day = FIRST_DAY; day < END; day += DAY_MS) yield dayRow(day);
 }
 

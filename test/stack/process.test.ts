@@ -8,7 +8,14 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withLock } from "../../src/stack/lock.ts";
 import { choosePorts } from "../../src/stack/port.ts";
-import { end, isRunning, launch, sizeOf, tailOf } from "../../src/stack/process.ts";
+import {
+  end,
+  isRunning,
+  launch,
+  sizeOf,
+  startTimeInStat,
+  tailOf,
+} from "../../src/stack/process.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "millrace-unit-"));
 after(() => rmSync(dir, { recursive: true }));
@@ -30,6 +37,14 @@ test("a process is known by its pid and its start: an old pid of another program
   assert.equal(isRunning(running), true);
   assert.equal(await end(running, "SIGTERM", 5_000), true);
   assert.equal(isRunning(running), false);
+});
+
+test("a process is gone when its last thread is, not when its first is a zombie", () => {
+  const statOf = (state: string, threads: number): string =>
+    `7 (a) b) ${state} 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 ${String(threads)} 0 4711 0 0`;
+  assert.equal(startTimeInStat(statOf("S", 1)), "4711");
+  assert.equal(startTimeInStat(statOf("Z", 3)), "4711");
+  assert.equal(startTimeInStat(statOf("Z", 1)), null);
 });
 
 test("a process that does not heed the signal is killed after the grace", async () => {

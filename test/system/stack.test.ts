@@ -10,7 +10,11 @@ import { Kafka, logLevel } from "kafkajs";
 import pg from "pg";
 import type { Finding } from "../../src/stack/doctor.ts";
 import type { ServiceStatus } from "../../src/stack/status.ts";
+import { doctor } from "../../src/cli/doctor.ts";
+import { down } from "../../src/cli/down.ts";
 import { main } from "../../src/cli/main.ts";
+import { status } from "../../src/cli/status.ts";
+import { up } from "../../src/cli/up.ts";
 import { isRunning } from "../../src/stack/process.ts";
 import { readStackEnv, readStackFile } from "../../src/stack/stack-file.ts";
 import {
@@ -56,10 +60,15 @@ describe("the local stack", () => {
     assert.deepEqual(await readAll(stack, "kept", 2), ["first", "second"]);
   });
 
-  test("Kafka creates no topic by itself", async () => {
-    const admin = kafkaOf(stack).admin();
+  test("Kafka creates no topic by itself, also for a producer that asks for one", async () => {
+    const kafka = kafkaOf(stack);
+    const producer = kafka.producer({ allowAutoTopicCreation: true, retry: { retries: 2 } });
+    await producer.connect();
+    const sent = producer.send({ topic: "never-made", messages: [{ value: "x" }] });
+    await assert.rejects(sent, /does not host this topic-partition/);
+    await producer.disconnect();
+    const admin = kafka.admin();
     await admin.connect();
-    await assert.rejects(admin.fetchTopicMetadata({ topics: ["never-made"] }));
     assert.ok(!(await admin.listTopics()).includes("never-made"));
     await admin.disconnect();
   });
@@ -131,9 +140,9 @@ describe("the local stack", () => {
     assert.equal((await cli("status")).code, 0);
     assert.equal((await cli("doctor")).code, 0);
     await stopService(dir, "redis");
-    const status = await cli("status", "--json");
-    assert.equal(status.code, 69);
-    const states = status.lines.map((line) => JSON.parse(line) as ServiceStatus);
+    const shown = await cli("status", "--json");
+    assert.equal(shown.code, 69);
+    const states = shown.lines.map((line) => JSON.parse(line) as ServiceStatus);
     assert.deepEqual(
       states.map(({ service, state, pid }) => [service, state, pid === null]),
       [
@@ -143,9 +152,9 @@ describe("the local stack", () => {
         ["postgres", "up", false],
       ],
     );
-    const doctor = await cli("doctor", "--json");
-    assert.equal(doctor.code, 69);
-    const found = doctor.lines.map((line) => JSON.parse(line) as Finding);
+    const checked = await cli("doctor", "--json");
+    assert.equal(checked.code, 69);
+    const found = checked.lines.map((line) => JSON.parse(line) as Finding);
     assert.equal(found.find(({ check }) => check === "redis")?.fix, "npx millrace up");
     assert.equal((await cli("up")).code, 0);
     assert.equal((await cli("status")).code, 0);
@@ -178,12 +187,12 @@ describe("the local stack", () => {
     assert.deepEqual(readStackFile(other).services, {});
   });
 
-  test("when one server fails to start, its log is quoted and the others are stopped again", async () => {
+  test("when one server fails to start, its log is quoted and the others are stopped again", async (t) => {
     const fake = join(cwd, "redis-server");
     writeFileSync(fake, "#!/bin/sh\necho no luck today\nexit 1\n");
     chmodSync(fake, 0o755);
     const failing = join(cwd, "failing");
-    keep(failing);
+    t.after(() => stopStack(failing, say, { purge: true }));
     const broken = { ...env, PATH: `${cwd}:${env["PATH"] ?? ""}` };
     const services = ["redis", "postgres"] as const;
     await assert.rejects(startStack({ dir: failing, env: broken, say, services }), {
@@ -194,8 +203,6 @@ describe("the local stack", () => {
     assert.ok(records.postgres);
     assert.equal(records.postgres.process, null);
     assert.deepEqual(processesNaming(records.postgres.home), []);
-    await cli("down", "--purge", { cwd: failing });
-    rmSync(records.postgres.home, { recursive: true });
   });
 
   test("down stops all of ours and keeps the data, --purge removes it", async () => {
@@ -224,21 +231,17 @@ interface Ran {
   readonly errors: readonly string[];
 }
 
-async function cli(...words: (string | { readonly cwd: string })[]): Promise<Ran> {
+async function cli(...words: string[]): Promise<Ran> {
   const lines: string[] = [];
   const errors: string[] = [];
-  const where = words.find((word) => typeof word === "object")?.cwd ?? cwd;
   const io = {
     env,
-    cwd: where,
+    cwd,
     isTty: false,
     out: (line: string) => void lines.push(line),
     err: (line: string) => void errors.push(line),
   };
-  const code = await main(
-    words.filter((word) => typeof word === "string"),
-    io,
-  );
+  const code = await main(words, io, [up, down, status, doctor]);
   return { code, lines, errors };
 }
 

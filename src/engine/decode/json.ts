@@ -5,7 +5,6 @@ import { DecodeError, MillraceError } from "../core/errors.ts";
 import type { Codec, JsonValidator } from "../core/schema.ts";
 import { decodeError, encodeError, Fault, type At } from "./faults.ts";
 
-const BYTE_ORDER_MARK = "\ufeff";
 const DEPTH_MAX = 256;
 
 export function jsonCodec(validator: JsonValidator | null, where: At): Codec {
@@ -37,11 +36,11 @@ export function jsonCodec(validator: JsonValidator | null, where: At): Codec {
 const invalid = (detail: string): Fault => new Fault("MILL_DECODE_JSON", detail);
 
 /** Parses without losing anything; throws a Fault that quotes nothing of the text. */
-export function parseJson(bytes: Buffer | null): unknown {
+function parseJson(bytes: Buffer | null): unknown {
   if (bytes === null || bytes.length === 0) throw new Fault("MILL_DECODE_EMPTY", "");
   if (!isUtf8(bytes)) throw invalid("it is not UTF-8");
+  // A byte order mark stays in the text, and does not parse.
   const text = bytes.toString("utf8");
-  if (text.startsWith(BYTE_ORDER_MARK)) throw invalid("it begins with a byte order mark");
   try {
     return needsCare(bytes, text) ? parseCarefully(text) : (JSON.parse(text) as unknown);
   } catch (error) {

@@ -33,7 +33,7 @@ function parse(bytes: Buffer | null): unknown {
   if (bytes === null || bytes.length === 0) throw new Fault("MILL_DECODE_EMPTY", "");
   const text = bytes.toString("utf8");
   const value = JSON.parse(text) as unknown;
-  return text.includes('"$') || text.includes("__proto__") ? unmarked(value) : value;
+  return text.includes('"$') ? unmarked(value) : value;
 }
 
 function marked(value: unknown): unknown {

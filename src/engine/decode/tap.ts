@@ -126,10 +126,9 @@ export class Tap {
     this.writeLong(n);
   }
   writeLong(n: number): void {
-    // An enum or union looked up by a name such as "constructor" arrives here as a function.
-    if (typeof n !== "number") throw unwritable("a value is none of those that the schema lists");
     if (n >= -0x4000_0000 && n < 0x4000_0000) this.#writeBits(n >= 0 ? n << 1 : (~n << 1) | 1);
     else if (n > -DOUBLED_EXACTLY && n < DOUBLED_EXACTLY) this.#writeLongHalves(n);
+    // An enum or union looked up by a name such as "constructor" comes as a function: BigInt refuses it.
     else writeBigLong(this, BigInt(n));
   }
   #writeLongHalves(n: number): void {

@@ -53,19 +53,21 @@ export function letterOf(
     "last-time": at,
     redrives: headerText(raw.headers, "dlq.redrives") ?? "0",
   };
-  const ours: Headers = Object.entries(facts).flatMap(([name, text]) =>
-    text === null ? [] : [[`dlq.${name}`, Buffer.from(text, "utf8")] as const],
-  );
   return {
     id,
     topic: origin.topic,
     partition: raw.partition % origin.partitions,
     key: raw.key,
     value: raw.value,
-    headers: [...raw.headers, ...ours],
+    headers: [...raw.headers, ...headersOf(facts)],
     timestamp: nowMs,
   };
 }
+
+const headersOf = (facts: Readonly<Record<string, string | null>>): Headers =>
+  Object.entries(facts).flatMap(([name, text]) =>
+    text === null ? [] : [[`dlq.${name}`, Buffer.from(text, "utf8")] as const],
+  );
 
 /** The id in the Confluent wire format, if the value begins like it. */
 const schemaIdOf = (value: Buffer | null): string | null =>

@@ -29,7 +29,7 @@ import { MemoryReader } from "./memory-kafka/reader.ts";
 import { Wire } from "./memory-kafka/wire.ts";
 import { WorkerSwitch } from "./worker-switch.ts";
 
-export interface MemoryKafkaOptions {
+interface MemoryKafkaOptions {
   /** Bound of the records in one batch. Default: 500. */
   readonly batchRecordsMax?: number;
 }

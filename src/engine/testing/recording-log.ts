@@ -1,7 +1,7 @@
 // A log that keeps what it was told, for tests to look at.
 import type { Facts, Log } from "../core/ports.ts";
 
-export interface LogLine {
+interface LogLine {
   readonly level: keyof Log;
   readonly facts: Facts;
   readonly message: string;

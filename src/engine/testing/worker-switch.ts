@@ -3,7 +3,7 @@
 import { assert } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 
-export type WorkerState = "running" | "frozen" | "crashed";
+type WorkerState = "running" | "frozen" | "crashed";
 
 /** running → frozen → running · running or frozen → crashed, for ever. */
 export class WorkerSwitch {

@@ -112,6 +112,8 @@ export const consumingCases: Cases = {
     assert.deepEqual(member.values, ["b"]);
     const left = { topic, partition: 1 };
     member.consumer.seek(left, 0n);
+    await world.passTime(500);
+    assert.equal(member.nextOffset(1), null);
     member.consumer.resume([left]);
     await world.eventually(() => assert.equal(member.nextOffset(1), 2n));
   },

@@ -1,5 +1,6 @@
 // Cases: who reads what, the order of the hooks around a rebalance, and that generations never mix.
 import assert from "node:assert/strict";
+import { DependencyError } from "../../../src/engine/core/errors.ts";
 import type { Assignment, StartOffset } from "../../../src/engine/core/kafka.ts";
 import type { Cases } from "../kafka-port.ts";
 import { aRecord, type Member, type World } from "./world.ts";
@@ -125,6 +126,25 @@ export const groupCases: Cases = {
     await world.passTime(500);
     assert.deepEqual(seen(), expected);
     for (const member of members) assertGenerationsApart(member);
+  },
+
+  "asks again with a new generation when onAssigned fails for what is only away": async (world) => {
+    const topic = await world.topic();
+    await world.produce([aRecord(topic, "a")]);
+    let asked = 0;
+    const starts = (): Promise<readonly StartOffset[]> =>
+      ++asked === 1
+        ? Promise.reject(new DependencyError("MILL_KAFKA_UNAVAILABLE", "for now"))
+        : Promise.resolve([{ topic, partition: 0, nextOffset: 0n }]);
+    const member = world.member(world.name("group"), [topic], { starts });
+    await member.start();
+    await world.eventually(() => assert.deepEqual(member.values, ["a"]));
+    assert.deepEqual(
+      member.happenings.map(({ kind }) => kind),
+      ["assigned", "revoking", "revoked", "assigned", "batch"],
+    );
+    assertGenerationsApart(member);
+    assert.deepEqual(member.fatal, []);
   },
 
   "commits progress of its generation": async (world) => {

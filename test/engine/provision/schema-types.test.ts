@@ -3,7 +3,11 @@ import { test } from "node:test";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import { schemaTypesOf } from "../../../src/engine/provision/schema-types.ts";
 
-const fieldOf = (name: string, type: unknown, rest: object = {}): object => ({ name, type, ...rest });
+const fieldOf = (name: string, type: unknown, rest: object = {}): object => ({
+  name,
+  type,
+  ...rest,
+});
 const recordOf = (...fields: object[]): string =>
   JSON.stringify({ type: "record", name: "Order", namespace: "shop", fields });
 /** The generated lines of one record with this one field, without its definition. */
@@ -77,9 +81,16 @@ test("every type of Avro has its type in TypeScript", () => {
 });
 
 test("records between which a union chooses are wrapped, and stand before what uses them", () => {
-  const record = (name: string, type: string) => ({ type: "record", name, fields: [fieldOf("n", type)] });
+  const record = (name: string, type: string) => ({
+    type: "record",
+    name,
+    fields: [fieldOf("n", type)],
+  });
   const text = typesOf([record("Card", "string"), record("Cash", "int")]);
-  assert.match(text, /readonly a: \{ readonly "shop\.Card": Card \} \| \{ readonly "shop\.Cash": Cash \};/);
+  assert.match(
+    text,
+    /readonly a: \{ readonly "shop\.Card": Card \} \| \{ readonly "shop\.Cash": Cash \};/,
+  );
   assert.ok(text.indexOf("interface Card") < text.indexOf("interface Cash"));
   assert.ok(text.indexOf("interface Cash") < text.indexOf("interface Order"));
 });
@@ -110,11 +121,17 @@ test("what has no safe type is refused, with the file and the place", () => {
     return "accepted";
   };
   const named = (name: string) => JSON.stringify({ type: "record", name, fields: [] });
-  assert.equal(refusal(recordOf(fieldOf("a", "Nowhere"))), 'schemas/order.v1.avsc: a: there is no type "Nowhere"');
+  assert.equal(
+    refusal(recordOf(fieldOf("a", "Nowhere"))),
+    'schemas/order.v1.avsc: a: there is no type "Nowhere"',
+  );
   assert.match(refusal("{"), /^schemas\/order\.v1\.avsc: /);
   assert.match(refusal('"string"'), /outermost type must be a record/);
   assert.match(refusal(recordOf(), "order.avsc"), /<name>\.v<N>\.avsc/);
-  assert.match(refusal(recordOf(fieldOf("a", "int", { default: "x" }))), /^schemas\/order\.v1\.avsc: .*default/);
+  assert.match(
+    refusal(recordOf(fieldOf("a", "int", { default: "x" }))),
+    /^schemas\/order\.v1\.avsc: .*default/,
+  );
   assert.match(refusal(named("Decimal")), /the name Decimal is taken/);
   assert.match(refusal(named("Class")), /a constant named class/);
   assert.match(refusal(named("order")), /capital letter/);

@@ -2,11 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ConfigErrors } from "../../../src/engine/core/errors.ts";
 import type { AdminPort, TopicDescription, TopicSpec } from "../../../src/engine/core/kafka.ts";
-import { applyTopics, planTopics, type DesiredTopic } from "../../../src/engine/provision/topics.ts";
+import {
+  applyTopics,
+  planTopics,
+  type DesiredTopic,
+} from "../../../src/engine/provision/topics.ts";
 import { MemoryRegistry } from "../../../src/engine/testing/memory-registry.ts";
 
 /** Holds topics and counts what was changed. */
-class CountingAdmin implements Pick<AdminPort, "describeTopics" | "createTopics" | "alterTopicConfig"> {
+class CountingAdmin implements Pick<
+  AdminPort,
+  "describeTopics" | "createTopics" | "alterTopicConfig"
+> {
   readonly topics = new Map<string, TopicDescription>();
   readonly changes: string[] = [];
 
@@ -16,7 +23,10 @@ class CountingAdmin implements Pick<AdminPort, "describeTopics" | "createTopics"
   createTopics(specs: readonly TopicSpec[]): Promise<void> {
     for (const spec of specs) {
       this.changes.push(`create ${spec.topic}`);
-      this.topics.set(spec.topic, { ...spec, config: { "retention.ms": "604800000", ...spec.config } });
+      this.topics.set(spec.topic, {
+        ...spec,
+        config: { "retention.ms": "604800000", ...spec.config },
+      });
     }
     return Promise.resolve();
   }
@@ -29,8 +39,16 @@ class CountingAdmin implements Pick<AdminPort, "describeTopics" | "createTopics"
 }
 
 const schemaOf = (...names: string[]): string =>
-  JSON.stringify({ type: "record", name: "R", fields: names.map((name) => ({ name, type: "int" })) });
-const ordersWith = (config: Record<string, string>, schema = schemaOf("a"), partitions = 4): DesiredTopic => ({
+  JSON.stringify({
+    type: "record",
+    name: "R",
+    fields: names.map((name) => ({ name, type: "int" })),
+  });
+const ordersWith = (
+  config: Record<string, string>,
+  schema = schemaOf("a"),
+  partitions = 4,
+): DesiredTopic => ({
   spec: { topic: "orders", partitions, replicationFactor: -1, config },
   valueSchema: { subject: "orders-value", schema },
 });
@@ -83,7 +101,10 @@ test("a new version of a schema is a change", async () => {
   await apply(ordersWith({}, schemaOf("a", "b")));
   const [found] = await plan(ordersWith({}, schemaOf("a")));
   assert.equal(found?.state, "change");
-  assert.deepEqual(found.registers.map(({ subject, version }) => [subject, version]), [["orders-value", 2]]);
+  assert.deepEqual(
+    found.registers.map(({ subject, version }) => [subject, version]),
+    [["orders-value", 2]],
+  );
   await apply(ordersWith({}, schemaOf("a")));
   assert.equal((await registry.latest("orders-value"))?.version, 2);
   // The older version is registered still, so a deployment that has it plans nothing.
@@ -122,7 +143,10 @@ test("key and value schemas are registered under their own subjects, plain topic
     keySchema: { subject: "orders-key", schema: schemaOf("k") },
   };
   const [plan] = await apply(keyed);
-  assert.deepEqual(plan?.registers.map(({ subject }) => subject), ["orders-key", "orders-value"]);
+  assert.deepEqual(
+    plan?.registers.map(({ subject }) => subject),
+    ["orders-key", "orders-value"],
+  );
   assert.notEqual(await registry.idOf("orders-key", schemaOf("k")), null);
 });
 

@@ -34,11 +34,11 @@ const layoutWith = (versionType: unknown, version: string | null = "version") =>
   });
 
 const layout = layoutWith("long");
-const aRow = (a: string, b: number, version: unknown, offset: number, timestamp = 0): SinkRow => ({
+const aRow = (a: string, b: number, version: unknown, offset: number): SinkRow => ({
   values: [a, b, version],
   index: offset,
   offset: BigInt(offset),
-  timestamp,
+  timestamp: 0,
 });
 const prepared = (rows: readonly SinkRow[], of = layout): readonly PreparedRow[] =>
   rowPreparation(of)(rows).prepared;
@@ -93,8 +93,9 @@ test("compares versions of bigints, decimals and texts by their own order", () =
 
 test("goes by the record's time where the table has no version", () => {
   const none = layoutWith("long", null);
-  assert.deepEqual(newestOf([aRow("a", 1, 0, 0, 20), aRow("a", 1, 9, 1, 10)], none), [0]);
-  assert.deepEqual(newestOf([aRow("a", 1, 0, 0, 10), aRow("a", 1, 9, 1, 10)], none), [1]);
+  const first = { ...aRow("a", 1, 0, 0), timestamp: 20 };
+  assert.deepEqual(newestOf([first, { ...aRow("a", 1, 9, 1), timestamp: 10 }], none), [0]);
+  assert.deepEqual(newestOf([first, { ...aRow("a", 1, 0, 1), timestamp: 20 }], none), [1]);
 });
 
 test("takes a missing version as the oldest, so that its row comes to be refused", () => {

@@ -85,10 +85,7 @@ test("writes instants of every age exactly", () => {
     },
   );
   fc.assert(property);
-  assert.equal(
-    encode("epoch-millis", -62_167_219_200_001),
-    "0002-12-31T23:59:59.999000+00 BC".replace("0002", "0002"),
-  );
+  assert.equal(encode("epoch-millis", -62_167_219_200_001), "0002-12-31T23:59:59.999000+00 BC");
   assert.equal(encode("epoch-millis", 8.64e15), "275760-09-13T00:00:00.000000+00");
   assert.equal(encode("epoch-micros", -1n), "1969-12-31T23:59:59.999999Z");
 });

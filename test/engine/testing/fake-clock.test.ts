@@ -109,10 +109,10 @@ test("a frozen worker's sleep ends when it is thawed, a crashed one's never", as
   const worker = new WorkerSwitch();
   const own = workerClock(clock, worker);
   const ended: number[] = [];
-  void own.sleep(10).then(() => ended.push(clock.now()));
+  void own.sleep(10).then(() => void ended.push(clock.now()));
   worker.freeze();
   await clock.advance(50);
-  assert.deepEqual(ended, []);
+  assert.equal(ended.length, 0);
   worker.thaw();
   await clock.advance(0);
   assert.deepEqual(ended, [50]);
@@ -132,4 +132,18 @@ test("a worker that crashes while it is frozen stays crashed", async () => {
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(hasPassed, false);
   assert.equal(worker.state, "crashed");
+});
+
+test("a worker that is frozen again before it has moved stands still", async () => {
+  const worker = new WorkerSwitch();
+  worker.freeze();
+  let hasPassed = false;
+  void worker.passed().then(() => (hasPassed = true));
+  worker.thaw();
+  worker.freeze();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(hasPassed, false);
+  worker.thaw();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(hasPassed, true);
 });

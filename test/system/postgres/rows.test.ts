@@ -115,10 +115,27 @@ const pairs: PostgresTable<Pair> = postgresTable("pairs", {
   key: ["left", "right"],
 });
 
+interface Versioned {
+  readonly id: string;
+  readonly version: string;
+}
+const versioned: PostgresTable<Versioned> = postgresTable("versioned", {
+  row: avro<Versioned>({
+    type: "record",
+    name: "Versioned",
+    fields: [
+      { name: "id", type: "string" },
+      { name: "version", type: "string" },
+    ],
+  }),
+  key: ["id"],
+  version: "version",
+});
+
 describe("rows in Postgres", () => {
   let fixture: PostgresFixture;
   before(async () => {
-    fixture = await postgresFixture([everything, pairs]);
+    fixture = await postgresFixture([everything, pairs, versioned]);
   });
   after(() => fixture.close());
 
@@ -309,6 +326,16 @@ describe("rows in Postgres", () => {
     const result = await write(row(2), other);
     assert.deepEqual([[...result.stale], [...result.written]], [[0], [1]]);
     assert.equal(await column(task.topic, "small"), 1);
+  });
+
+  test("compares text versions by bytes, whatever the column's collation", async () => {
+    await fixture.database.query(
+      'ALTER TABLE versioned ALTER version TYPE text COLLATE "en-x-icu"',
+    );
+    const { write } = await writer(versioned);
+    await write({ id: "a", version: "a" });
+    const result = await write({ id: "a", version: "B" });
+    assert.deepEqual([[...result.stale], [...result.written]], [[0], []]);
   });
 
   test("returns any text as it was given", async () => {

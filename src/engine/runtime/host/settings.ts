@@ -11,7 +11,7 @@ const optional = z.string().min(1).optional();
 const url = (protocols: RegExp): z.ZodType<string> =>
   z.url({ protocol: protocols, error: `expected a URL with ${String(protocols)}` });
 
-const schema = z.object({
+const shape = {
   KAFKA_BROKERS: z
     .string()
     .transform((text) => text.split(",").map((broker) => broker.trim()))
@@ -40,11 +40,32 @@ const schema = z.object({
   MILLRACE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(9464),
   MILLRACE_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(10_000),
   MILLRACE_CHECKPOINT_INTERVAL_MS: z.coerce.number().int().min(1).default(100),
-});
+};
 
-export type Settings = z.output<typeof schema>;
+/** What a process was told; see the names above for defaults. */
+export interface Settings {
+  readonly KAFKA_BROKERS: readonly string[];
+  readonly KAFKA_SECURITY_PROTOCOL: "PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL";
+  readonly KAFKA_SASL_MECHANISM?: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | undefined;
+  readonly KAFKA_SASL_USERNAME?: string | undefined;
+  readonly KAFKA_SASL_PASSWORD?: string | undefined;
+  readonly KAFKA_SSL_CA?: string | undefined;
+  readonly KAFKA_SSL_CERT?: string | undefined;
+  readonly KAFKA_SSL_KEY?: string | undefined;
+  readonly SCHEMA_REGISTRY_URL: string;
+  readonly SCHEMA_REGISTRY_USERNAME?: string | undefined;
+  readonly SCHEMA_REGISTRY_PASSWORD?: string | undefined;
+  readonly DATABASE_URL: string;
+  readonly MILLRACE_NAMESPACE: string;
+  readonly MILLRACE_LOG_LEVEL: "debug" | "info" | "warn" | "error" | "silent";
+  readonly MILLRACE_HTTP_HOST: string;
+  readonly MILLRACE_HTTP_PORT: number;
+  readonly MILLRACE_SESSION_TIMEOUT_MS: number;
+  readonly MILLRACE_CHECKPOINT_INTERVAL_MS: number;
+}
 
-const names = Object.keys(schema.shape);
+const schema: z.ZodType<Settings> = z.object(shape);
+const names = Object.keys(shape);
 
 /** Reads `NAME` or the file that `NAME_FILE` names. Throws ConfigErrors with every problem. */
 export function readSettings(env: Env): Settings {

@@ -1,6 +1,6 @@
 // A group consumer over the cluster in memory: join, hand over batches, revoke, join again. Its hooks are awaited as the
 // port says. A thawed worker hears of rebalances only at its next heartbeat: until then it is a zombie.
-import { assert } from "../../core/errors.ts";
+import { assert, isRetriable } from "../../core/errors.ts";
 import type {
   Assignment,
   ConsumerHandlers,
@@ -8,6 +8,7 @@ import type {
   GroupConsumer,
   GroupGeneration,
   Progress,
+  StartOffset,
 } from "../../core/kafka.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import type { Joined } from "./broker/groups.ts";
@@ -109,13 +110,25 @@ export class MemoryConsumer implements GroupConsumer {
     const partitions = this.#partitionsOf(joined.indexes);
     this.#owned = joined.indexes;
     this.#positions.reset(partitions);
-    this.#positions.begin(await handlers.onAssigned({ generation, partitions, members }));
-    await this.#deliver(handlers, generation);
+    if (await this.#begins(() => handlers.onAssigned({ generation, partitions, members })))
+      await this.#deliver(handlers, generation);
     this.#positions.reset([]);
     const ended: Ended = this.#isRunning ? "rebalance" : "close";
     await handlers.onRevoked(generation, ended);
     await this.#connection.wire.worker.passed();
     return ended;
+  }
+
+  /** False when the hook could not do its work for now: it is tried again with the next generation. */
+  async #begins(onAssigned: () => Promise<readonly StartOffset[]>): Promise<boolean> {
+    try {
+      this.#positions.begin(await onAssigned());
+      return true;
+    } catch (error) {
+      if (!isRetriable(error)) throw error;
+      await this.#conditions.clock.sleep(this.#options.heartbeatIntervalMs);
+      return false;
+    }
   }
 
   async #join(attempted: () => void): Promise<Joined | null> {

@@ -11,7 +11,7 @@ interface Position {
   isPaused: boolean;
 }
 
-export type FetchedBatch = Omit<RecordBatch, "generation">;
+type FetchedBatch = Omit<RecordBatch, "generation">;
 
 export class Positions {
   readonly #topics: Topics;

@@ -18,7 +18,7 @@ export type RowObject = Readonly<Record<string, unknown>>;
 export type RefuseRow = (row: RowObject) => RowRefusal | null;
 
 /** What a batch would do. Nothing is changed before `apply`. */
-export interface TableChange {
+interface TableChange {
   readonly result: SinkResult;
   readonly refused: readonly RefusedRow[];
   apply(): void;

@@ -56,10 +56,12 @@ const answer = (correlationId: number, value: number): Buffer =>
 describe("a connection of kafkajs", () => {
   let server: Server;
   const accepted: Socket[] = [];
+  const opened: Socket[] = [];
   let connection: TestConnection;
 
   beforeEach(async () => {
     accepted.length = 0;
+    opened.length = 0;
     server = createServer((socket) => {
       accepted.push(socket);
       socket.on("error", () => undefined);
@@ -72,8 +74,11 @@ describe("a connection of kafkajs", () => {
       logger: quiet(),
       connectionTimeout: 1_000,
       requestTimeout: 5_000,
-      socketFactory: ({ onConnect }: { onConnect: () => void }) =>
-        connect({ port, host: "127.0.0.1" }, onConnect),
+      socketFactory: ({ onConnect }: { onConnect: () => void }) => {
+        const socket = connect({ port, host: "127.0.0.1" }, onConnect);
+        opened.push(socket);
+        return socket;
+      },
     });
   });
   afterEach(async () => {
@@ -126,14 +131,20 @@ describe("a connection of kafkajs", () => {
     await slipped;
   });
 
-  test("a late error of the old socket leaves the new one alone", async () => {
+  test("late bytes and errors of the old socket leave the new connection alone", async () => {
     await connection.connect();
-    const old = await nextSocket(1);
     await connection.disconnect();
     await connection.connect();
-    old.resetAndDestroy();
-    await delay(20);
+    const [old] = opened;
+    old?.emit("data", Buffer.from([0, 0, 0]));
+    old?.emit("error", new Error("late"));
+    await delay(5);
     assert.ok(connection.isConnected());
+    const kept = connection.send(ask());
+    const second = await nextSocket(2);
+    await new Promise((resolve) => second.once("data", resolve));
+    second.write(answer(0, 42));
+    assert.equal(await kept, 42);
   });
 });
 

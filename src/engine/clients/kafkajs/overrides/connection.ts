@@ -35,11 +35,13 @@ class ConnectionClosed extends Error {
   }
 }
 
-function silence(socket: Socket | undefined): void {
+/** Lets go of a socket: its events concern no one any more, and it is closed when what it was given is written. */
+function release(socket: Socket | undefined): void {
   if (socket === undefined) return;
   for (const event of ["data", "end", "error", "timeout"]) socket.removeAllListeners(event);
-  // An error without listener would end the process; this socket's errors no longer concern anyone.
-  socket.on("error", () => socket.destroy());
+  // An error without listener would end the process.
+  socket.on("error", () => undefined);
+  socket.destroySoon();
 }
 
 export function correctConnection(connection: ConnectionClass): Correction {
@@ -50,7 +52,7 @@ export function correctConnection(connection: ConnectionClass): Correction {
   async function open(this: ConnectionFields): Promise<unknown> {
     await this[disconnecting];
     if (this.isConnected()) return true;
-    silence(this.socket);
+    release(this.socket);
     this.chunks = [];
     this.bytesBuffered = 0;
     this.bytesNeeded = lengthBytes;
@@ -61,7 +63,7 @@ export function correctConnection(connection: ConnectionClass): Correction {
     const closed = new ConnectionClosed(this.host, this.port);
     this.rejectRequests(closed);
     await disconnectOnce.call(this);
-    silence(socket);
+    release(socket);
     this.rejectRequests(closed);
     return true;
   }

@@ -23,7 +23,7 @@ export type Watcher = (call: {
 }) => Promise<void> | void;
 
 /** Something changed. Waiters check for themselves whether it was what they wait for. */
-export class Signal {
+class Signal {
   #waiters: (() => void)[] = [];
 
   wait(): Promise<void> {

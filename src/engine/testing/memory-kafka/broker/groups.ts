@@ -8,7 +8,7 @@ import type { WorkerSwitch } from "../../worker-switch.ts";
 import type { Topics } from "./topics.ts";
 import type { Conditions } from "./conditions.ts";
 
-export interface JoinRequest {
+interface JoinRequest {
   readonly options: ConsumerOptions;
   /** Partition indexes held before. */
   readonly owned: readonly number[];
@@ -81,6 +81,7 @@ export class Groups {
     const group = this.#group(id);
     if (this.#remove(group, memberId)) this.#prepare(group);
     this.#completeIfAllJoined(group);
+    this.#conditions.changes.raise();
   }
 
   /** Forces every member to join again. */

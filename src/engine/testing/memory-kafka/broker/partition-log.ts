@@ -19,7 +19,7 @@ export interface ReadLimits {
   readonly bytesMax: number;
 }
 
-export interface LogSlice {
+interface LogSlice {
   readonly records: readonly RawRecord[];
   readonly nextOffset: bigint;
   readonly byteLength: number;

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { topicsVerb } from "../../src/cli/topics.ts";
+import type { DesiredTopic } from "../../src/engine/provision/topics.ts";
+import { command, MemoryServers } from "../support/command.ts";
+
+const schema = JSON.stringify({ type: "record", name: "R", fields: [{ name: "a", type: "int" }] });
+const orders = (partitions = 4, retention = "1000"): DesiredTopic => ({
+  spec: {
+    topic: "orders",
+    partitions,
+    replicationFactor: -1,
+    config: { "retention.ms": retention },
+  },
+  valueSchema: { subject: "orders-value", schema },
+});
+
+/** The verb over servers in memory that outlive each command. */
+function servers() {
+  const memory = new MemoryServers([]);
+  const verbFor = (topics: readonly DesiredTopic[]) =>
+    topicsVerb(async (io) => {
+      const { kafka, registry, close } = await memory.connect(io);
+      return { kafka, registry, topics, close };
+    });
+  return {
+    memory,
+    topics: (desired: DesiredTopic, ...argv: string[]) =>
+      command(verbFor([desired]), ["topics", ...argv]),
+  };
+}
+
+test("plan shows what apply would do, apply does it, and the next plan is ok", async () => {
+  const { memory, topics } = servers();
+  const expected = [
+    "create   orders",
+    "  create with 4 partitions",
+    "  register orders-value version 1",
+  ];
+  for (const argv of [["plan"], ["apply", "--dry-run"], ["apply"]])
+    assert.deepEqual(await topics(orders(), ...argv), { code: 0, out: expected, err: [] });
+  assert.deepEqual((await topics(orders(), "plan")).out, ["ok       orders"]);
+  assert.equal(memory.closed, 4);
+});
+
+test("drift names the setting, what it is and what is declared", async () => {
+  const { topics } = servers();
+  await topics(orders(), "apply");
+  const { code, out } = await topics(orders(4, "2000"), "plan");
+  assert.equal(code, 0);
+  assert.deepEqual(out, ["drift    orders", "  set retention.ms to 2000 (is 1000)"]);
+});
+
+test("a refusal is exit 78, from plan with the reason and from apply with the error", async () => {
+  const { topics } = servers();
+  await topics(orders(), "apply");
+  const plan = await topics(orders(8), "plan");
+  assert.equal(plan.code, 78);
+  assert.match(
+    plan.out[1] ?? "",
+    /^ {2}cannot: MILL_TOPIC_PARTITIONS .*orders has 4, declared are 8$/,
+  );
+  const apply = await topics(orders(8), "apply");
+  assert.equal(apply.code, 78);
+  assert.ok(apply.err.some((line) => line.startsWith("MILL_TOPIC_PARTITIONS")));
+});
+
+test("--json prints one object a topic, without the text of the schema", async () => {
+  const { topics } = servers();
+  const { out } = await topics(orders(), "plan", "--json");
+  const { creates, ...plan } = JSON.parse(out[0] ?? "") as Record<string, unknown>;
+  assert.equal((creates as { partitions: number }).partitions, 4);
+  assert.deepEqual(plan, {
+    topic: "orders",
+    state: "create",
+    config: [],
+    registers: [{ subject: "orders-value", version: 1 }],
+    problems: [],
+  });
+});
+
+test("while the registry is away the command exits 69", async () => {
+  const { memory, topics } = servers();
+  memory.registry.setAvailable(false);
+  assert.equal((await topics(orders(), "plan")).code, 69);
+});

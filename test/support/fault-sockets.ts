@@ -1,0 +1,101 @@
+// Sockets to Kafka that fail on demand: an answer is lost, an answer is held back, a network is gone. Knows requests by
+// the API key in their header, so a fault hits one kind of request and counts how often it did.
+import { connect, type Socket } from "node:net";
+import type { SocketFactory } from "../../src/engine/clients/kafkajs/port.ts";
+
+export const apiKeys = {
+  produce: 0,
+  fetch: 1,
+  heartbeat: 12,
+  joinGroup: 11,
+  addPartitions: 24,
+  addOffsets: 25,
+  endTxn: 26,
+  txnOffsetCommit: 28,
+} as const;
+export type Api = keyof typeof apiKeys;
+
+interface Fault {
+  readonly api: Api;
+  readonly kind: "lose-answer" | "lose-request";
+  left: number;
+}
+
+export class FaultSockets {
+  readonly #faults: Fault[] = [];
+  readonly #sockets = new Set<Socket>();
+  readonly #counts = new Map<Api, number>();
+  #isOffline = false;
+  /** How often a fault has struck. */
+  struck = 0;
+
+  readonly factory: SocketFactory = ({ host, port, onConnect }) => {
+    // Nothing listens on port 1: a refused connection, as from a broker that is away.
+    const socket = connect({ host, port: this.#isOffline ? 1 : port }, onConnect);
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    this.#watch(socket);
+    return socket;
+  };
+
+  /** The broker does the work, and its answer is lost with the connection. */
+  loseAnswers(api: Api, times = 1): void {
+    this.#faults.push({ api, kind: "lose-answer", left: times });
+  }
+
+  /** The request is lost with the connection. */
+  loseRequests(api: Api, times = 1): void {
+    this.#faults.push({ api, kind: "lose-request", left: times });
+  }
+
+  /** All connections break, and none is made until `online`. */
+  offline(): void {
+    this.#isOffline = true;
+    this.breakAll();
+  }
+  online(): void {
+    this.#isOffline = false;
+  }
+
+  breakAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Requests of this kind that were written. */
+  count(api: Api): number {
+    return this.#counts.get(api) ?? 0;
+  }
+
+  #watch(socket: Socket): void {
+    const write = socket.write.bind(socket);
+    const emit = socket.emit.bind(socket);
+    let isDeaf = false;
+    socket.write = ((data: Buffer, ...rest: []): boolean => {
+      const fault = this.#faultFor(data);
+      if (fault === "lose-request") {
+        socket.destroy();
+        return false;
+      }
+      if (fault === "lose-answer") isDeaf = true;
+      return write(data, ...rest);
+    }) as Socket["write"];
+    socket.emit = ((event: string, ...args: unknown[]): boolean => {
+      if (!isDeaf || event !== "data") return emit(event, ...args);
+      socket.destroy();
+      return true;
+    }) as Socket["emit"];
+  }
+
+  #faultFor(request: Buffer): Fault["kind"] | null {
+    if (request.length < 6) return null;
+    const key = request.readInt16BE(4);
+    const api = (Object.keys(apiKeys) as Api[]).find((name) => apiKeys[name] === key);
+    if (api === undefined) return null;
+    this.#counts.set(api, this.count(api) + 1);
+    const fault = this.#faults.find((one) => one.api === api && one.left > 0);
+    if (fault === undefined) return null;
+    fault.left--;
+    this.struck++;
+    return fault.kind;
+  }
+}

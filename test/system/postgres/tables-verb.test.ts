@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { tablesVerb } from "../../../src/cli/tables.ts";
+import { postgresPool } from "../../../src/engine/clients/postgres/pool.ts";
+import { contractTable } from "../../contract/table-store.ts";
+import { command, type CommandResult } from "../../support/command.ts";
+import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
+import { stillClock } from "./fixture.ts";
+
+let database: FreshDatabase;
+before(async () => {
+  database = await freshDatabase();
+});
+after(() => database.drop());
+
+const millrace = (...argv: string[]): Promise<CommandResult> =>
+  command(
+    tablesVerb(() => {
+      const pool = postgresPool({ url: database.url });
+      const tables = [contractTable];
+      return Promise.resolve({ pool, clock: stillClock, tables, close: () => pool.close() });
+    }),
+    ["tables", ...argv],
+  );
+const created = [
+  "millrace.progress",
+  "millrace.letters",
+  "millrace.runs",
+  "public.contract_orders",
+];
+
+test("plans, applies, and finds nothing to do the second time", async () => {
+  const lines = created.map((table) => `create   ${table}`);
+  for (const argv of [["plan"], ["apply", "--dry-run"], ["apply"]])
+    assert.deepEqual(await millrace(...argv), { code: 0, out: lines, err: [] });
+  const again = await millrace("apply");
+  assert.deepEqual(
+    again.out,
+    created.map((table) => `ok       ${table}`),
+  );
+});
+
+test("prints one JSON object a table, with the statements", async () => {
+  await database.query("ALTER TABLE contract_orders DROP COLUMN source_topic");
+  const { out } = await millrace("plan", "--json");
+  assert.deepEqual(JSON.parse(out.at(-1) ?? ""), {
+    table: "public.contract_orders",
+    state: "change",
+    rows: 0,
+    steps: ["add column source_topic text"],
+    sql: [`ALTER TABLE "public"."contract_orders" ADD COLUMN "source_topic" text`],
+  });
+  assert.equal((await millrace("apply")).code, 0);
+});
+
+test("exits 78 and changes nothing when a table differs for good", async () => {
+  await database.query("ALTER TABLE contract_orders ALTER amount TYPE numeric");
+  const plan = await millrace("plan");
+  assert.equal(plan.code, 78);
+  assert.match(plan.out.join("\n"), /cannot amount: expected type bigint, found numeric/);
+  const apply = await millrace("apply");
+  assert.equal(apply.code, 78);
+  assert.match(apply.err.join("\n"), /MILL_TABLE_DIFFERS {2}.*expected type bigint, found numeric/);
+});
