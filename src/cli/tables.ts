@@ -9,14 +9,14 @@ import {
 } from "../engine/provision/tables/tables.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 
-export interface TablesConnection {
+interface TablesConnection {
   /** Made with a statement timeout that lets an index be built. */
   readonly pool: PostgresPool;
   readonly clock: Clock;
   readonly tables: readonly DeclaredTable[];
   close(): Promise<void>;
 }
-export type ConnectTables = (io: CliIo) => Promise<TablesConnection>;
+type ConnectTables = (io: CliIo) => Promise<TablesConnection>;
 
 interface TablesOptions {
   readonly json?: boolean;

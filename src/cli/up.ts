@@ -1,7 +1,7 @@
 // `millrace up`: the local servers, with or without Docker.
 import { join } from "node:path";
 import { startDocker } from "../stack/docker.ts";
-import { shown } from "../stack/service.ts";
+import { shown } from "../stack/service-names.ts";
 import { stackOf, startStack } from "../stack/stack.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { MillraceError } from "../engine/core/errors.ts";
 import { isRunning } from "./process.ts";
-import type { Env, Say } from "./service.ts";
+import type { Env, Say } from "./service-names.ts";
 import { changeStackFile, readStackFile } from "./stack-file.ts";
 
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 // What is missing on this machine, and the command that mends it. Pure: it asks a Machine (machine.ts is the real one).
 import { javaVersionMin } from "./java.ts";
-import { envNames, givenAddress, serviceNames, shown, type Env } from "./service.ts";
-import type { ServiceName } from "./service.ts";
+import { envNames, givenAddress, serviceNames, shown, type Env } from "./service-names.ts";
+import type { ServiceName } from "./service-names.ts";
 import type { ServiceRecord, StackFile } from "./stack-file.ts";
 import { addressOf } from "./status.ts";
 

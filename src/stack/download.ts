@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { MillraceError } from "../engine/core/errors.ts";
 import { withLock } from "./lock.ts";
-import type { Env, Say } from "./service.ts";
+import type { Env, Say } from "./service-names.ts";
 
 const run = promisify(execFile);
 const pom = join(import.meta.dirname, "pom.xml");

@@ -1,7 +1,7 @@
 // Finds programs on the PATH.
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import type { Env } from "./service.ts";
+import type { Env } from "./service-names.ts";
 
 /** The first executable of this name on the PATH. */
 export function onPath(name: string, env: Env): string | undefined {

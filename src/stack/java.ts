@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { MillraceError } from "../engine/core/errors.ts";
-import type { Env } from "./service.ts";
+import type { Env } from "./service-names.ts";
 
 const run = promisify(execFile);
 export const javaVersionMin = 17;

@@ -8,7 +8,7 @@ import { MillraceError } from "../engine/core/errors.ts";
 import { fetched } from "./download.ts";
 import { java } from "./java.ts";
 import { askBroker } from "./kafka-probe.ts";
-import { childEnv, type Env, type Launch, type Place, type Service } from "./service.ts";
+import { childEnv, type Env, type Launch, type Place, type Service } from "./service-names.ts";
 
 const run = promisify(execFile);
 

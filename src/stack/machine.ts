@@ -8,7 +8,7 @@ import { javaCommand, javaMajor } from "./java.ts";
 import { choosePorts } from "./port.ts";
 import { postgresBinaries } from "./postgres-binaries.ts";
 import { isRunning } from "./process.ts";
-import type { Env } from "./service.ts";
+import type { Env } from "./service-names.ts";
 import { services } from "./server.ts";
 
 const run = promisify(execFile);

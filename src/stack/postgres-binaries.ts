@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { onPath } from "./executable.ts";
-import type { Env } from "./service.ts";
+import type { Env } from "./service-names.ts";
 
 interface PostgresBinaries {
   /** The folder with `initdb` and `postgres`. */

@@ -19,7 +19,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { MillraceError } from "../engine/core/errors.ts";
 import { postgresBinaries } from "./postgres-binaries.ts";
-import { childEnv, shown, type Launch, type Place, type Service } from "./service.ts";
+import { childEnv, shown, type Launch, type Place, type Service } from "./service-names.ts";
 
 const run = promisify(execFile);
 const database = "millrace";

@@ -4,7 +4,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MillraceError } from "../engine/core/errors.ts";
-import type { Launch } from "./service.ts";
+import type { Launch } from "./service-names.ts";
 
 export interface ProcessId {
   readonly pid: number;

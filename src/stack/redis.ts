@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { MillraceError } from "../engine/core/errors.ts";
 import { fetched } from "./download.ts";
 import { onPath } from "./executable.ts";
-import { childEnv, type Launch, type Place, type Service } from "./service.ts";
+import { childEnv, type Launch, type Place, type Service } from "./service-names.ts";
 
 export const redis: Service = {
   name: "redis",

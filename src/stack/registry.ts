@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { MillraceError } from "../engine/core/errors.ts";
 import { fetched } from "./download.ts";
 import { java } from "./java.ts";
-import { childEnv, type Env, type Launch, type Place, type Service } from "./service.ts";
+import { childEnv, type Env, type Launch, type Place, type Service } from "./service-names.ts";
 
 export const registry: Service = {
   name: "registry",

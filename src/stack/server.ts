@@ -10,8 +10,8 @@ import { postgres } from "./postgres.ts";
 import { end, isRunning, launch, sizeOf, tailOf, type ProcessId } from "./process.ts";
 import { redis } from "./redis.ts";
 import { registry } from "./registry.ts";
-import { envNames, shown, type Env, type Place, type Say, type Service } from "./service.ts";
-import type { ServiceName } from "./service.ts";
+import { envNames, shown, type Env, type Place, type Say, type Service } from "./service-names.ts";
+import type { ServiceName } from "./service-names.ts";
 import { changeStackFile, readStackFile, withService } from "./stack-file.ts";
 
 export const services: Readonly<Record<ServiceName, Service>> = {

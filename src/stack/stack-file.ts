@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../engine/core/errors.ts";
 import type { ProcessId } from "./process.ts";
-import { envNames, type Env, type ServiceName } from "./service.ts";
+import { envNames, type Env, type ServiceName } from "./service-names.ts";
 
 export interface ServiceRecord {
   readonly home: string;

@@ -5,13 +5,13 @@ import { join, resolve } from "node:path";
 import { MillraceError } from "../engine/core/errors.ts";
 import { withLock } from "./lock.ts";
 import { isRunning } from "./process.ts";
-import { envNames, givenAddress, serviceNames, type Env, type Say } from "./service.ts";
-import type { ServiceName } from "./service.ts";
+import { envNames, givenAddress, serviceNames, type Env, type Say } from "./service-names.ts";
+import type { ServiceName } from "./service-names.ts";
 import { startOne, stopOne, type Started } from "./server.ts";
 import { changeStackFile, readStackFile, stackFileOf } from "./stack-file.ts";
 
 export { readStackEnv } from "./stack-file.ts";
-export type { ServiceName } from "./service.ts";
+export type { ServiceName } from "./service-names.ts";
 
 interface StackOptions {
   /** The stack's folder, `.millrace` of a project. Any number of stacks live side by side. */

@@ -2,8 +2,8 @@
 import { resolve } from "node:path";
 import { versionOf } from "./download.ts";
 import { isRunning } from "./process.ts";
-import { envNames, givenAddress, serviceNames, shown, type Env } from "./service.ts";
-import type { ServiceName } from "./service.ts";
+import { envNames, givenAddress, serviceNames, shown, type Env } from "./service-names.ts";
+import type { ServiceName } from "./service-names.ts";
 import { services } from "./server.ts";
 import { readStackFile, type StackFile } from "./stack-file.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { grouped, progress, progressLine, spanText } from "../../src/cli/progress.ts";
 import { tableLines } from "../../src/cli/table-lines.ts";
-import { FakeClock } from "../../src/engine/testing/fake-clock.ts";
+import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 
 const bar = (isTty: boolean, total: number | null) => {
   const lines: string[] = [];

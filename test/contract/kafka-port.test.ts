@@ -1,5 +1,5 @@
 // The Kafka suite on the cluster in memory.
-import { FakeClock } from "../../src/engine/testing/fake-clock.ts";
+import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../src/engine/testing/memory-kafka.ts";
 import { kafkaPortContract } from "./kafka-port.ts";
 

@@ -6,7 +6,7 @@ import { sendAll } from "../../src/data/send.ts";
 import { partitionOf } from "../../src/engine/core/partitioner.ts";
 import type { OutRecord } from "../../src/engine/core/record.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
-import { FakeClock } from "../../src/engine/testing/fake-clock.ts";
+import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 
 const text = compileCodec(string.format, { schemas: { get: () => undefined }, writerId: null });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findings, type Finding, type Machine } from "../../src/stack/doctor.ts";
-import type { Env } from "../../src/stack/service.ts";
+import type { Env } from "../../src/stack/service-names.ts";
 import type { StackFile } from "../../src/stack/stack-file.ts";
 
 const soundMachine: Machine = {

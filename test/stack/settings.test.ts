@@ -7,7 +7,7 @@ import { isReady } from "../../src/stack/kafka-probe.ts";
 import { postgresSettings } from "../../src/stack/postgres.ts";
 import { binaryFor, redisConfig } from "../../src/stack/redis.ts";
 import { registrySettings } from "../../src/stack/registry.ts";
-import { childEnv } from "../../src/stack/service.ts";
+import { childEnv } from "../../src/stack/service-names.ts";
 
 test("Kafka listens on the loopback only, creates no topic by itself and lets groups start at once", () => {
   const lines = serverProperties({ home: "/h/kafka", ports: [1001, 1002] })

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { givenAddress, shown } from "../../src/stack/service.ts";
+import { givenAddress, shown } from "../../src/stack/service-names.ts";
 import {
   changeStackFile,
   readStackEnv,

@@ -6,7 +6,7 @@ import { main } from "../../src/cli/main.ts";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import type { Clock } from "../../src/engine/core/ports.ts";
 import { MemoryKafka } from "../../src/engine/testing/memory-kafka.ts";
-import { MemoryRegistry } from "../../src/engine/testing/memory-registry.ts";
+import { MemoryRegistry } from "../../src/engine/testing/doubles/memory-registry.ts";
 
 export interface CommandResult {
   readonly code: number;

@@ -34,6 +34,8 @@ async function connected(url: string): Promise<pg.Client> {
   // A test may have the server end this connection.
   client.on("error", () => undefined);
   await client.connect();
+  // By default a user's own schema comes first, and ours may have the user's name.
+  await client.query("SET search_path = public");
   return client;
 }
 

@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 import type { GroupConsumer, KafkaPort, TxProducer } from "../../src/engine/core/kafka.ts";
 import type { OutRecord, RawRecord } from "../../src/engine/core/record.ts";
 import { kafkajsPort, type SocketFactory } from "../../src/engine/clients/kafkajs/port.ts";
-import { RecordingLog } from "../../src/engine/testing/recording-log.ts";
+import { RecordingLog } from "../../src/engine/testing/doubles/recording-log.ts";
 import { sharedStack } from "./stack.ts";
 
 export interface PortOptions {

@@ -5,7 +5,7 @@ import { mkdtempSync } from "node:fs";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { envNames, serviceNames, type ServiceName } from "../../src/stack/service.ts";
+import { envNames, serviceNames, type ServiceName } from "../../src/stack/service-names.ts";
 import { stackOf, startStack, type Stack } from "../../src/stack/stack.ts";
 
 /** Addresses by the names of the environment. */

@@ -24,7 +24,7 @@ export interface ColumnType {
   readonly symbols: readonly string[] | null;
 }
 
-export interface FieldType {
+interface FieldType {
   readonly type: ColumnType;
   readonly nullable: boolean;
 }

@@ -1,6 +1,6 @@
 // Cuts a list into pieces that one statement can carry.
 
-export interface ChunkLimits {
+interface ChunkLimits {
   readonly itemsMax: number;
   /** Bound of the sum of sizes; a single larger item is a piece of its own. */
   readonly sizeMax: number;

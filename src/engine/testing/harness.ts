@@ -9,8 +9,8 @@ import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
 import { ledgerOfPart, type PartProgress } from "../runtime/ledgers.ts";
 import type { SchemaCache } from "../runtime/line/schema-cache.ts";
-import type { RecordingLog } from "./recording-log.ts";
-import type { RecordingMeter } from "./recording-meter.ts";
+import type { RecordingLog } from "./doubles/recording-log.ts";
+import type { RecordingMeter } from "./doubles/recording-meter.ts";
 import type { Step } from "./steps.ts";
 import { World } from "./world.ts";
 

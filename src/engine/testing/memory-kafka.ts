@@ -27,7 +27,7 @@ import { MemoryConsumer } from "./memory-kafka/consumer.ts";
 import { MemoryProducer, MemoryTxProducer } from "./memory-kafka/producers.ts";
 import { MemoryReader } from "./memory-kafka/reader.ts";
 import { Wire } from "./memory-kafka/wire.ts";
-import { WorkerSwitch } from "./worker-switch.ts";
+import { WorkerSwitch } from "./doubles/worker-switch.ts";
 
 interface MemoryKafkaOptions {
   /** Bound of the records in one batch. Default: 500. */

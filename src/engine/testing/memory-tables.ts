@@ -12,7 +12,7 @@ import type {
   TableStore,
 } from "../core/ports.ts";
 import { MemoryTable, type MemoryTableSpec, type RefuseRow } from "./memory-tables/table.ts";
-import { WorkerSwitch } from "./worker-switch.ts";
+import { WorkerSwitch } from "./doubles/worker-switch.ts";
 
 /** What became of a commit whose reply was lost. */
 type Loss = "applied" | "dropped";

@@ -11,15 +11,15 @@ import { defaultLimits, type WorkerPorts } from "../runtime/context.ts";
 import { readProgress, type PartProgress } from "../runtime/ledgers.ts";
 import { SchemaCache } from "../runtime/line/schema-cache.ts";
 import { Worker } from "../runtime/worker.ts";
-import { FakeClock } from "./fake-clock.ts";
+import { FakeClock } from "./doubles/fake-clock.ts";
 import { MemoryKafka } from "./memory-kafka.ts";
-import { MemoryRegistry } from "./memory-registry.ts";
+import { MemoryRegistry } from "./doubles/memory-registry.ts";
 import { MemoryTables } from "./memory-tables.ts";
-import { RecordingLog } from "./recording-log.ts";
-import { RecordingMeter } from "./recording-meter.ts";
-import { seededRandom } from "./seeded-random.ts";
+import { RecordingLog } from "./doubles/recording-log.ts";
+import { RecordingMeter } from "./doubles/recording-meter.ts";
+import { seededRandom } from "./doubles/seeded-random.ts";
 import type { Step } from "./steps.ts";
-import { workerClock, WorkerSwitch } from "./worker-switch.ts";
+import { workerClock, WorkerSwitch } from "./doubles/worker-switch.ts";
 
 const QUIET_LIMIT_MS = 600_000;
 

@@ -7,7 +7,7 @@ import {
   planTopics,
   type DesiredTopic,
 } from "../../../src/engine/provision/topics.ts";
-import { MemoryRegistry } from "../../../src/engine/testing/memory-registry.ts";
+import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-registry.ts";
 
 /** Holds topics and counts what was changed. */
 class CountingAdmin implements Pick<

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeClock } from "../../../src/engine/testing/fake-clock.ts";
-import { seededRandom } from "../../../src/engine/testing/seeded-random.ts";
-import { WorkerSwitch, workerClock } from "../../../src/engine/testing/worker-switch.ts";
+import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
+import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
+import { WorkerSwitch, workerClock } from "../../../src/engine/testing/doubles/worker-switch.ts";
 
 test("wakes sleepers in order of due time, then of arrival, each at its own time", async () => {
   const clock = new FakeClock(0);

@@ -5,12 +5,12 @@ import { emptyLedger } from "../../../src/engine/core/ledger.ts";
 import type { SinkCommit, SinkRow } from "../../../src/engine/core/ports.ts";
 import type { Schema } from "../../../src/engine/core/schema.ts";
 import { postgresTable } from "../../../src/engine/define/table.ts";
-import { settle } from "../../../src/engine/testing/fake-clock.ts";
-import { MemoryRegistry } from "../../../src/engine/testing/memory-registry.ts";
+import { settle } from "../../../src/engine/testing/doubles/fake-clock.ts";
+import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-registry.ts";
 import { MemoryTables } from "../../../src/engine/testing/memory-tables.ts";
-import { RecordingLog } from "../../../src/engine/testing/recording-log.ts";
-import { RecordingMeter } from "../../../src/engine/testing/recording-meter.ts";
-import { WorkerSwitch } from "../../../src/engine/testing/worker-switch.ts";
+import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.ts";
+import { RecordingMeter } from "../../../src/engine/testing/doubles/recording-meter.ts";
+import { WorkerSwitch } from "../../../src/engine/testing/doubles/worker-switch.ts";
 import { throwsCode } from "../../contract/kafka-port/world.ts";
 
 interface Customer {

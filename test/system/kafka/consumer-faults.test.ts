@@ -86,7 +86,7 @@ test("a member that lost its session is told before it joins again, and its prog
   await eventually(() => assert.deepEqual(heir.indexes, [0, 1]));
   await refusesProgressOf(kafka, topic, before);
   faults.online();
-  await eventually(() => assert.deepEqual([...zombie.indexes, ...heir.indexes].sort(), [0, 1]));
+  await eventually(() => assert.deepEqual([zombie.indexes.length, heir.indexes.length], [1, 1]));
   const kinds = zombie.happenings.map((one) => `${one.kind} ${String(one.generationId)}`);
   const { generationId } = before;
   assert.deepEqual(kinds.slice(0, 3), [

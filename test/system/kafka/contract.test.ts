@@ -1,6 +1,6 @@
 // The Kafka suite on a real broker, through kafkajs.
 import { kafkajsPort } from "../../../src/engine/clients/kafkajs/port.ts";
-import { RecordingLog } from "../../../src/engine/testing/recording-log.ts";
+import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.ts";
 import { kafkaPortContract } from "../../contract/kafka-port.ts";
 import { sharedStack } from "../../support/stack.ts";
 

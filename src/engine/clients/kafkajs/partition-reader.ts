@@ -7,7 +7,7 @@ import type { Cluster } from "./cluster.ts";
 import { BrokerRefusal, codes } from "./failures.ts";
 import { offsetRange } from "./offset-lookup.ts";
 import { fetchRequest, type FetchedPartition } from "./protocol/fetch.ts";
-import { decodeRecordSet } from "./protocol/record-batch-decode.ts";
+import { decodeRecordSet } from "./protocol/records/record-batch-decode.ts";
 
 interface ReadResult {
   readonly records: readonly RawRecord[];

@@ -8,7 +8,7 @@ import type { ErrorCode } from "../../core/error-table.ts";
  * transient: try again later · row: this row can never be stored as it is · stop: the table, the account or the statement
  * is wrong, whatever the row.
  */
-export type PostgresFault = "transient" | "row" | "stop";
+type PostgresFault = "transient" | "row" | "stop";
 
 interface FaultFacts {
   readonly fault: PostgresFault;

@@ -4,7 +4,7 @@ import pg from "pg";
 import { assert, ConfigError } from "../../core/errors.ts";
 import { CommitUnknownError, PostgresError, translate, unavailable } from "./fault.ts";
 
-export interface PostgresPoolOptions {
+interface PostgresPoolOptions {
   /** postgres://user:password@host:port/database?sslmode=…, as libpq has it. */
   readonly url: string;
   readonly applicationName?: string;

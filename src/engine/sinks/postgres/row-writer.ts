@@ -11,14 +11,14 @@ import { encoderOf, type Encode } from "../column-encoding.ts";
 import type { PreparedRow, RefusedRow } from "../row-mapping.ts";
 import { upsertStatement, upsertValues } from "./upsert-statement.ts";
 
-export interface WrittenRows {
+interface WrittenRows {
   /** Source indexes, as in SinkResult. */
   readonly written: Set<number>;
   readonly stale: Set<number>;
   readonly refused: RefusedRow[];
 }
 
-export interface WriteOptions {
+interface WriteOptions {
   readonly task: SinkTaskId;
   /** Epoch ms for `processed_at`. */
   readonly now: number;

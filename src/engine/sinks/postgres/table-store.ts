@@ -21,7 +21,7 @@ import { advanceProgress, insertProgress, raiseEpoch, readProgress } from "./pro
 import { rowPreparation, type PrepareRows } from "../row-mapping.ts";
 import { encodeInstant, RowWriter } from "./row-writer.ts";
 
-export interface PostgresTableOptions {
+interface PostgresTableOptions {
   readonly clock: Clock;
   /** Most rows of one statement. Halved after a statement timeout, doubled again by success. */
   readonly chunkRowsMax?: number;

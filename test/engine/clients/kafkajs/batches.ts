@@ -1,7 +1,7 @@
 // Record batches as a broker would hand them over: at an offset, of a producer, data or control.
 import type { OutRecord } from "../../../../src/engine/core/record.ts";
-import { crc32c } from "../../../../src/engine/clients/kafkajs/protocol/crc32c.ts";
-import { encodeRecordBatch } from "../../../../src/engine/clients/kafkajs/protocol/record-batch-encode.ts";
+import { crc32c } from "../../../../src/engine/clients/kafkajs/protocol/codecs/crc32c.ts";
+import { encodeRecordBatch } from "../../../../src/engine/clients/kafkajs/protocol/records/record-batch-encode.ts";
 
 export const at = (index: number, key: Buffer | null = null): OutRecord => ({
   topic: "t",

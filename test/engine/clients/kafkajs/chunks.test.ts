@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OutRecord } from "../../../../src/engine/core/record.ts";
 import { chunkBytesMax, chunksOf } from "../../../../src/engine/clients/kafkajs/produce/chunks.ts";
-import { encodeRecordBatch } from "../../../../src/engine/clients/kafkajs/protocol/record-batch-encode.ts";
+import { encodeRecordBatch } from "../../../../src/engine/clients/kafkajs/protocol/records/record-batch-encode.ts";
 
 const record = (partition: number, index: number, valueBytes = 1_000): OutRecord => ({
   topic: "t",

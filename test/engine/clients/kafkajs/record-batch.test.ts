@@ -4,15 +4,15 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { MillraceError } from "../../../../src/engine/core/errors.ts";
 import type { OutRecord } from "../../../../src/engine/core/record.ts";
-import { crc32c } from "../../../../src/engine/clients/kafkajs/protocol/crc32c.ts";
+import { crc32c } from "../../../../src/engine/clients/kafkajs/protocol/codecs/crc32c.ts";
 import {
   decodeRecordSet,
   type AbortedTransaction,
-} from "../../../../src/engine/clients/kafkajs/protocol/record-batch-decode.ts";
+} from "../../../../src/engine/clients/kafkajs/protocol/records/record-batch-decode.ts";
 import {
   encodeRecordBatch,
   recordBytesMax,
-} from "../../../../src/engine/clients/kafkajs/protocol/record-batch-encode.ts";
+} from "../../../../src/engine/clients/kafkajs/protocol/records/record-batch-encode.ts";
 import { controlBatch, dataBatch, at } from "./batches.ts";
 
 const require = createRequire(import.meta.url);

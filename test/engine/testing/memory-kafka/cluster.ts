@@ -1,6 +1,6 @@
 // A cluster in virtual time with one topic, for tests of the cluster itself.
 import type { KafkaPort, TxProducer } from "../../../../src/engine/core/kafka.ts";
-import { FakeClock } from "../../../../src/engine/testing/fake-clock.ts";
+import { FakeClock } from "../../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../../../src/engine/testing/memory-kafka.ts";
 import { valueOf, World } from "../../../contract/kafka-port/world.ts";
 

@@ -1,7 +1,7 @@
 // What the cluster in memory does beyond the suite of every Kafka port: time-outs, lost requests, outages.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { settle } from "../../../../src/engine/testing/fake-clock.ts";
+import { settle } from "../../../../src/engine/testing/doubles/fake-clock.ts";
 import { aRecord, someRecords, throwsCode } from "../../../contract/kafka-port/world.ts";
 import { aCluster, openTransaction, seen } from "./cluster.ts";
 

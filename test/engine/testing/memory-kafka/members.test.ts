@@ -1,7 +1,7 @@
 // What the cluster in memory does beyond the suite of every Kafka port: crashes, zombies, members, and repetition.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FakeClock } from "../../../../src/engine/testing/fake-clock.ts";
+import { FakeClock } from "../../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../../../src/engine/testing/memory-kafka.ts";
 import { aRecord, someRecords, throwsCode, World } from "../../../contract/kafka-port/world.ts";
 import { aCluster, openTransaction, seen } from "./cluster.ts";

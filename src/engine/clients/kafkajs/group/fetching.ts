@@ -6,7 +6,7 @@ import { addressOf, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, translate } from "../failures.ts";
 import { fetchRequest, type FetchedPartition } from "../protocol/fetch.ts";
-import { decodeRecordSet } from "../protocol/record-batch-decode.ts";
+import { decodeRecordSet } from "../protocol/records/record-batch-decode.ts";
 
 export interface FetchingOptions {
   readonly cluster: Cluster;

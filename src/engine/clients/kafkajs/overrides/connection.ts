@@ -41,7 +41,8 @@ function release(socket: Socket | undefined): void {
   for (const event of ["data", "end", "error", "timeout"]) socket.removeAllListeners(event);
   // An error without listener would end the process.
   socket.on("error", () => undefined);
-  socket.destroySoon();
+  if (socket.connecting) socket.destroy();
+  else socket.destroySoon();
 }
 
 export function correctConnection(connection: ConnectionClass): Correction {
@@ -64,6 +65,7 @@ export function correctConnection(connection: ConnectionClass): Correction {
     this.rejectRequests(closed);
     await disconnectOnce.call(this);
     release(socket);
+    delete this.socket;
     this.rejectRequests(closed);
     return true;
   }

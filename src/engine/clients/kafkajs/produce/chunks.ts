@@ -1,6 +1,6 @@
 // Cuts records into batches for one partition each, in order, below the size that brokers accept by default.
 import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
-import { recordBytesMax } from "../protocol/record-batch-encode.ts";
+import { recordBytesMax } from "../protocol/records/record-batch-encode.ts";
 
 /** Below the default of message.max.bytes (1,048,588), with room for what other brokers set a little lower. */
 export const chunkBytesMax = 900_000;

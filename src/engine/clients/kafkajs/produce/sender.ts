@@ -1,13 +1,13 @@
 // Sends records under one producer id, exactly once per call that resolves: partitions are fixed, a batch keeps its
 // bytes and sequence until it is acknowledged, a partition has at most one batch on its way, and nothing resolves
 // before every batch has its own acknowledgement. After a failure the sender must not be used again.
-import { MillraceError } from "../../../core/errors.ts";
 import type { OutRecord, TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, isTransientCode, translate } from "../failures.ts";
-import { encodeRecordBatch } from "../protocol/record-batch-encode.ts";
+import { encodeRecordBatch } from "../protocol/records/record-batch-encode.ts";
 import { produceRequest, type ProduceAnswer } from "../protocol/produce.ts";
 import { chunksOf, type PartitionQueue } from "./chunks.ts";
+import { Patience } from "./patience.ts";
 
 export interface ProducerIdentity {
   readonly producerId: bigint;
@@ -24,15 +24,11 @@ interface PendingBatch extends TopicPartition {
 const sequenceRange = 2 ** 31;
 /** Brokers stop waiting for replicas before our connection stops waiting for them. */
 const replicaTimeoutMs = 8_000;
-/** A topic that was just made is unknown for a moment; later than this it does not exist. */
-const unknownTopicGraceMs = 5_000;
-const pauseMs = { first: 5, max: 500, factor: 1.6 } as const;
 
 export class Sender {
   readonly #cluster: Cluster;
   readonly #identity: ProducerIdentity;
   readonly #sequences = new Map<string, number>();
-  #unknownSinceMs: number | null = null;
 
   constructor(cluster: Cluster, identity: ProducerIdentity) {
     this.#cluster = cluster;
@@ -43,20 +39,12 @@ export class Sender {
   async send(records: readonly OutRecord[], deadlineMs: number): Promise<void> {
     const queues = chunksOf(records);
     const pending = new Map<string, PendingBatch>();
-    const startedAt = performance.now();
-    let waitMs: number = pauseMs.first;
+    const patience = new Patience(this.#cluster, deadlineMs);
     while (queues.size > 0) {
       this.#fill(queues, pending);
       const failure = await this.#round(queues, pending);
-      if (failure === null) {
-        waitMs = pauseMs.first;
-        continue;
-      }
-      this.#giveUp(failure, performance.now() - startedAt, deadlineMs);
-      await this.#cluster.pause(waitMs);
-      waitMs = Math.min(waitMs * pauseMs.factor, pauseMs.max);
-      // A failure to ask is the next round's to find.
-      await this.#cluster.refresh().catch(() => undefined);
+      if (failure === null) patience.renew();
+      else await patience.after(failure, `send to ${[...queues.keys()].join(", ")}`);
     }
   }
 
@@ -132,22 +120,5 @@ export class Sender {
     queue.chunks.shift();
     if (queue.chunks.length === 0) queues.delete(address);
     return null;
-  }
-
-  /** Throws when the failure is not worth another round. */
-  #giveUp(failure: unknown, elapsedMs: number, deadlineMs: number): void {
-    const isUnknown =
-      failure instanceof BrokerRefusal && failure.code === codes.unknownTopicOrPartition;
-    // A broker that has just started does not know its topics yet: only an answer that stays the same counts.
-    this.#unknownSinceMs = isUnknown ? (this.#unknownSinceMs ?? elapsedMs) : null;
-    const unknownForMs = elapsedMs - (this.#unknownSinceMs ?? elapsedMs);
-    if (unknownForMs > Math.min(unknownTopicGraceMs, deadlineMs))
-      throw new MillraceError(
-        "MILL_TOPIC_MISSING",
-        "send to a topic or partition that is not there",
-      );
-    const translated = translate(failure, "send");
-    const isFinal = translated.disposition !== "retry" || elapsedMs > deadlineMs;
-    if (isFinal || this.#cluster.isClosed) throw translated;
   }
 }

@@ -11,7 +11,9 @@ import { addressOf, type OutRecord, type TopicPartition } from "../../../core/re
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, translate, UnknownOutcome } from "../failures.ts";
 import type { DriverBroker } from "../overrides/driver.ts";
+import { addPartitionsRequest } from "../protocol/add-partitions.ts";
 import { txnOffsetCommitRequest } from "../protocol/offsets.ts";
+import { Patience } from "./patience.ts";
 import { Sender, type ProducerIdentity } from "./sender.ts";
 
 interface Initialized {
@@ -136,14 +138,27 @@ export class KafkaTxProducer implements TxProducer {
       if (!this.#enlisted.has(address)) missing.set(address, record);
     }
     if (missing.size === 0) return;
-    const topics = [...Map.groupBy(missing.values(), (at) => at.topic)].map(([topic, places]) => ({
-      topic,
-      partitions: places.map((at) => at.partition),
-    }));
-    await this.#atTransactionCoordinator("enlist partitions", true, (broker) =>
-      this.#cluster.call(broker, "AddPartitionsToTxn", { ...this.#driverIdentity(), topics }),
-    );
+    await this.#locate([...missing.values()]);
+    const { producerId, epoch } = (this.#initialized as Initialized).identity;
+    const { transactionalId } = this.#options;
+    const partitions = [...missing.values()];
+    await this.#atTransactionCoordinator("enlist partitions", true, async (broker) => {
+      const options = { transactionalId, producerId, epoch, partitions };
+      const code = await this.#cluster.send(broker, addPartitionsRequest(options));
+      if (code !== 0) throw new BrokerRefusal(code);
+    });
     for (const address of missing.keys()) this.#enlisted.add(address);
+  }
+
+  /** The coordinator refuses partitions that do not exist; whether they do is found out before. */
+  async #locate(partitions: readonly TopicPartition[]): Promise<void> {
+    const patience = new Patience(this.#cluster, this.#options.timeoutMs);
+    for (;;) {
+      const lost = partitions.find((at) => this.#cluster.leaderId(at) === null);
+      if (lost === undefined) return;
+      const refusal = new BrokerRefusal(this.#cluster.whyNoLeader(lost));
+      await patience.after(refusal, `send to ${addressOf(lost)}`);
+    }
   }
 
   async #enlistGroup(group: string): Promise<void> {
@@ -151,13 +166,12 @@ export class KafkaTxProducer implements TxProducer {
     const key = `group/${group}`;
     if (this.#enlisted.has(key)) return;
     await this.#atTransactionCoordinator("enlist group", false, (broker) =>
-      this.#cluster.call(broker, "AddOffsetsToTxn", { ...this.#driverIdentity(), groupId: group }),
+      this.#cluster.call(broker, "AddOffsetsToTxn", {
+        ...driverIdentity((this.#initialized as Initialized).identity),
+        groupId: group,
+      }),
     );
     this.#enlisted.add(key);
-  }
-
-  #driverIdentity(): object {
-    return driverIdentity((this.#initialized as Initialized).identity);
   }
 
   #atTransactionCoordinator<T>(

@@ -1,7 +1,7 @@
 // The condition the cluster is in: reachable or not, faults planned for requests, somebody watching them; its time, and
 // the one signal on which everybody waits for changes.
 import type { Clock } from "../../../core/ports.ts";
-import type { WorkerSwitch } from "../../worker-switch.ts";
+import type { WorkerSwitch } from "../../doubles/worker-switch.ts";
 
 /** Requests that can be failed or watched. `commit` ends a transaction; `commitOffsets` is a consumer's. */
 export type KafkaRequest =

@@ -1,7 +1,7 @@
 // One record batch, magic 2, written straight into one buffer (byte-identical to kafkajs' encoder where that can say
 // the same; it cannot say a null header value, nor the order of repeated header names). Uncompressed.
-import type { Headers, OutRecord } from "../../../core/record.ts";
-import { crc32c } from "./crc32c.ts";
+import type { Headers, OutRecord } from "../../../../core/record.ts";
+import { crc32c } from "../codecs/crc32c.ts";
 
 export interface BatchOrigin {
   readonly producerId: bigint;

@@ -1,9 +1,9 @@
 // What a fetch brought of one partition, read straight into records: control records and aborted transactions left out
 // (KIP-98), checksums verified, offsets as bigint, headers as pairs in wire order. Keys and values are slices.
-import type { Headers, RawRecord } from "../../../core/record.ts";
-import { DependencyError, MillraceError } from "../../../core/errors.ts";
-import { decompress } from "./compression.ts";
-import { crc32c } from "./crc32c.ts";
+import type { Headers, RawRecord } from "../../../../core/record.ts";
+import { DependencyError, MillraceError } from "../../../../core/errors.ts";
+import { decompress } from "../codecs/compression.ts";
+import { crc32c } from "../codecs/crc32c.ts";
 
 export interface AbortedTransaction {
   readonly producerId: bigint;

@@ -1,5 +1,5 @@
 // A log that keeps what it was told, for tests to look at.
-import type { Facts, Log } from "../core/ports.ts";
+import type { Facts, Log } from "../../core/ports.ts";
 
 interface LogLine {
   readonly level: keyof Log;

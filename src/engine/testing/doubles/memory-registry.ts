@@ -1,10 +1,10 @@
 // A schema registry in memory: ids from 1, one id per text, versions per subject, BACKWARD compatibility.
-import { ConfigError, DependencyError } from "../core/errors.ts";
-import { incompatibilities } from "../core/avro-compatibility.ts";
-import type { AvroShape } from "../core/avro-shape.ts";
-import { parseAvro } from "../core/avro-parser.ts";
-import type { SchemaRegistry } from "../core/ports.ts";
-import type { AvroSchema } from "../core/schema.ts";
+import { ConfigError, DependencyError } from "../../core/errors.ts";
+import { incompatibilities } from "../../core/avro-compatibility.ts";
+import type { AvroShape } from "../../core/avro-shape.ts";
+import { parseAvro } from "../../core/avro-parser.ts";
+import type { SchemaRegistry } from "../../core/ports.ts";
+import type { AvroSchema } from "../../core/schema.ts";
 
 interface Registered {
   readonly id: number;

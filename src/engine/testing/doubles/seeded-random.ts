@@ -1,5 +1,5 @@
 // Randomness that repeats: the same seed gives the same numbers, so a failing run can be run again.
-import type { Random } from "../core/ports.ts";
+import type { Random } from "../../core/ports.ts";
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789";
 

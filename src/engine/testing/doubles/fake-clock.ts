@@ -1,7 +1,7 @@
 // Virtual time: nothing happens until `advance`, and then in order of due time, with all promises settled in between.
 // So a run is a function of its calls, and a week takes milliseconds.
-import { assert } from "../core/errors.ts";
-import type { Clock } from "../core/ports.ts";
+import { assert } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports.ts";
 
 // Taken at load: a test that mocks timers must not stop virtual time.
 const nextTurn = setImmediate;

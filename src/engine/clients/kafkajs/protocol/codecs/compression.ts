@@ -1,7 +1,7 @@
 // The codecs of record batches, for reading: gzip and zstd by Node, snappy (raw or in Java's xerial frames) and lz4
 // (frames) here, since the packages for them are slow or must be compiled.
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
-import { MillraceError } from "../../../core/errors.ts";
+import { MillraceError } from "../../../../core/errors.ts";
 import { unlz4 } from "./lz4.ts";
 import { unsnappy } from "./snappy.ts";
 

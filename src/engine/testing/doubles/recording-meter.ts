@@ -1,5 +1,5 @@
 // A meter that keeps every series, for tests to ask by name and labels.
-import type { Labels, Meter } from "../core/ports.ts";
+import type { Labels, Meter } from "../../core/ports.ts";
 
 interface Series<T> {
   readonly name: string;
