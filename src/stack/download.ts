@@ -11,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { MillraceError } from "../engine/core/errors.ts";
 import { withLock } from "./lock.ts";
@@ -87,6 +87,8 @@ async function maven(
   const log = join(cache, "logs", `maven-${what}.log`);
   const args = ["-B", "-ntp", "-Dstyle.color=never", "-f", pom, "-P", what, ...goals[what]];
   args.push(`-DoutputDirectory=${outputDirectory}`);
+  // Maven marks what it has unpacked, wherever it went: without this a second cache would stay empty.
+  rmSync(join(dirname(pom), "target"), { recursive: true, force: true });
   try {
     const { stdout } = await run("mvn", args, { env: { ...env }, maxBuffer: 1 << 26 });
     writeFileSync(log, stdout);

@@ -13,6 +13,7 @@ import {
   type TopicMetadata,
 } from "./overrides/driver.ts";
 import type { ProtocolRequest } from "./protocol/request.ts";
+import type { Sockets } from "./sockets.ts";
 
 export type CoordinatorKind = "group" | "transaction";
 export type MakeCluster = () => Cluster;
@@ -32,14 +33,16 @@ const metadataAgeMaxMs = 30_000;
 export class Cluster {
   readonly #driver: Driver;
   readonly #inner: DriverCluster;
+  readonly #sockets: Sockets;
   readonly #coordinators = new Map<string, number>();
   readonly #closing = new AbortController();
   #refreshedAt = -Infinity;
   #refreshing: Promise<void> | null = null;
 
-  constructor(options: Readonly<Record<string, unknown>>) {
+  constructor(settings: Readonly<Record<string, unknown>>, sockets: Sockets) {
     this.#driver = loadDriver();
-    this.#inner = new this.#driver.Cluster(options);
+    this.#sockets = sockets;
+    this.#inner = new this.#driver.Cluster({ ...settings, socketFactory: sockets.open });
   }
 
   get isClosed(): boolean {
@@ -201,7 +204,9 @@ export class Cluster {
   /** Rejects what is under way and closes the sockets. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#sockets.refuse();
     await this.#inner.disconnect();
+    this.#sockets.close();
   }
 }
 

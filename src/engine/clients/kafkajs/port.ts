@@ -1,6 +1,5 @@
 // The Kafka port over kafkajs' connections (README of this folder): settings, and one client object for each need.
-import { connect as connectTcp, isIP, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import type {
   GroupConsumer,
   KafkaPort,
@@ -16,6 +15,7 @@ import { KafkaGroupConsumer } from "./group/group-consumer.ts";
 import { loadDriver, type LogEntry } from "./overrides/driver.ts";
 import { KafkaPartitionReader } from "./partition-reader.ts";
 import { KafkaPlainProducer } from "./produce/plain-producer.ts";
+import { openSocket, Sockets, type SocketFactory } from "./sockets.ts";
 import { KafkaTxProducer } from "./produce/tx-producer.ts";
 
 export interface KafkaSecurity {
@@ -29,13 +29,7 @@ export interface KafkaSecurity {
   readonly ssl?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
-export interface SocketTarget {
-  readonly host: string;
-  readonly port: number;
-  readonly ssl: ConnectionOptions | null;
-  readonly onConnect: () => void;
-}
-export type SocketFactory = (target: SocketTarget) => Socket;
+export type { SocketFactory } from "./sockets.ts";
 
 export interface KafkajsOptions {
   readonly brokers: readonly string[];
@@ -51,7 +45,6 @@ export interface KafkajsOptions {
 const requestDeadlineMsDefault = 30_000;
 const requestTimeoutMs = 10_000;
 const connectionTimeoutMs = 3_000;
-const keepAliveMs = 60_000;
 const errorLevel = 1;
 
 /** Throws MILL_KAFKA_CLIENT when kafkajs is not the one that was tested. Nothing connects before it is used. */
@@ -63,7 +56,8 @@ export function kafkajsPort(options: KafkajsOptions): KafkaPort {
     driver.createLogger({ level: errorLevel, logCreator: () => toLog(options.log) }),
   );
   const open = new Set<{ close(): Promise<void> }>();
-  const cluster = (): Cluster => new Cluster(settings);
+  const cluster = (): Cluster =>
+    new Cluster(settings, new Sockets(options.socketFactory ?? openSocket));
   const keep = <T extends { close(): Promise<void> }>(client: T): T => {
     open.add(client);
     return client;
@@ -94,7 +88,6 @@ function clusterSettings(
     logger,
     brokers: options.brokers,
     clientId: options.clientId,
-    socketFactory: noticingClose(options.socketFactory ?? openSocket),
     ssl: sslOf(options.security),
     sasl: saslOf(options.security),
     connectionTimeout: connectionTimeoutMs,
@@ -120,31 +113,6 @@ function saslOf({ protocol, sasl }: KafkaSecurity): object | null {
   const { mechanism, username, password } = sasl;
   return { mechanism: mechanism.toLowerCase(), username, password };
 }
-
-/** Without Nagle's delay: each request waits for its answer, so nothing would follow to fill a packet. */
-function openSocket({ host, port, ssl, onConnect }: SocketTarget): Socket {
-  const servername = isIP(host) === 0 ? { servername: host } : {};
-  const socket =
-    ssl === null
-      ? connectTcp({ host, port }, onConnect)
-      : connectTls({ host, port, ...servername, ...ssl }, onConnect);
-  socket.setKeepAlive(true, keepAliveMs);
-  socket.setNoDelay(true);
-  return socket;
-}
-
-/** kafkajs listens for the end of the other side only: a socket that just closes would leave requests waiting. */
-const noticingClose =
-  (factory: SocketFactory): SocketFactory =>
-  (target) => {
-    const socket = factory(target);
-    let hasEnded = false;
-    socket.once("end", () => (hasEnded = true));
-    socket.once("close", () => {
-      if (!hasEnded) socket.emit("end");
-    });
-    return socket;
-  };
 
 /** What kafkajs calls an error comes back to us as one, and is mostly tried again: no news for an operator. */
 const toLog =
