@@ -61,6 +61,10 @@ export class FaultSockets {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  get openCount(): number {
+    return this.#sockets.size;
+  }
+
   /** Requests of this kind that were written. */
   count(api: Api): number {
     return this.#counts.get(api) ?? 0;

@@ -179,6 +179,28 @@ test("a member stops at once while it waits for the others to join", async (t) =
   await eventually(() => assert.deepEqual(slow.indexes, [0, 1]));
 });
 
+test("a port that is closed while Kafka comes and goes keeps no socket", async (t) => {
+  const kafka = await KafkaFixture.for(t);
+  const topic = await kafka.topic();
+  for (const awayMs of [50, 700]) {
+    const faults = new FaultSockets();
+    const port = kafka.port({ socketFactory: faults.factory });
+    const member = new Member(kafka.consumer(port, kafka.name("group"), [topic]), {});
+    await member.start();
+    const producer = await kafka.producer(port);
+    producer.begin();
+    await producer.send([record(topic, "x")]);
+    faults.offline();
+    await delay(awayMs);
+    faults.online();
+    await delay(50);
+    await port.close();
+    await eventually(() => assert.equal(faults.openCount, 0), 2_000);
+    await delay(1_000);
+    assert.equal(faults.openCount, 0, "no retry connects after the end");
+  }
+});
+
 test("130,000 records of one fetch arrive", async (t) => {
   const kafka = await KafkaFixture.for(t);
   const topic = await kafka.topic();

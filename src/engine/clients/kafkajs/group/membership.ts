@@ -20,14 +20,15 @@ interface Joined {
   readonly members: readonly GroupMember[];
 }
 
-/** The second socket of a broker: on the first, an unanswered JoinGroup holds up what comes after it. */
-const spareConnection = 1;
+/** A broker answers each socket in turn: behind an unanswered JoinGroup nothing passes, behind a Fetch not at once. */
+const sockets = { plain: 0, besideJoin: 1 } as const;
 
 export class Membership {
   readonly #cluster: Cluster;
   readonly #options: ConsumerOptions;
   #memberId = "";
   #owned: readonly number[] = [];
+  #isJoining = false;
 
   constructor(cluster: Cluster, options: ConsumerOptions) {
     this.#cluster = cluster;
@@ -37,6 +38,7 @@ export class Membership {
   /** One attempt at JoinGroup and SyncGroup. */
   async join(): Promise<Assignment> {
     const { group } = this.#options;
+    this.#isJoining = true;
     try {
       return await this.#cluster.atCoordinator(
         { kind: "group", id: group, isRepeatable: true },
@@ -45,6 +47,8 @@ export class Membership {
     } catch (error) {
       if (codeOf(error) === codes.unknownMemberId) this.#memberId = "";
       throw error;
+    } finally {
+      this.#isJoining = false;
     }
   }
 
@@ -129,7 +133,8 @@ export class Membership {
     const memberId = this.#memberId;
     this.#memberId = "";
     const broker = await this.#cluster.coordinator("group", group);
-    const connection = await broker.connectionPool.getConnection(spareConnection);
+    const socket = this.#isJoining ? sockets.besideJoin : sockets.plain;
+    const connection = await broker.connectionPool.getConnection(socket);
     await connection.send(this.#cluster.built(broker, "LeaveGroup", { groupId: group, memberId }));
   }
 }
