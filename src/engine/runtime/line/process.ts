@@ -5,9 +5,14 @@ import type { Failure, Outcome, Stage } from "../../core/outcome.ts";
 import type { RawRecord } from "../../core/record.ts";
 import type { Run } from "../../source/inbox.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
+import type { SchemaCache } from "./schema-cache.ts";
 
-/** Schema ids in a run whose writer's schema is not known yet. */
-export function unknownIds({ sources }: BoundPart, run: Run): Set<number> {
+/**
+ * Schema ids in a run whose writer's schema is not known yet. None, and the run may be decoded in this same turn: other
+ * tasks share the cache, and in a later turn an answer may be forgotten.
+ */
+export function unknownIds({ sources }: BoundPart, run: Run, schemas: SchemaCache): Set<number> {
+  schemas.forgetUnknown();
   const codec = sources.get(run.topic) as SourceCodec;
   const ids = new Set<number>();
   for (const { key, value } of run.records) {

@@ -1,5 +1,6 @@
 // Writers' schemas by registry id. Asked for once, before a batch is decoded; an id that the registry does not know is
-// asked again during a grace time (its registration may be under way), then remembered as unknown for a while.
+// asked again during a grace time (its registration may be under way), then remembered as unknown for a while. Nothing
+// is forgotten but by `forgetUnknown`: between a scan of a batch and its decoding an answer never goes away.
 import type { Clock, SchemaRegistry } from "../../core/ports.ts";
 import type { WriterSchemas } from "../../core/schema.ts";
 
@@ -29,8 +30,13 @@ export class SchemaCache implements WriterSchemas {
   get(id: number): string | "unknown" | undefined {
     const known = this.#known.get(id);
     if (known !== undefined) return known;
-    const until = this.#unknownUntil.get(id);
-    return until !== undefined && this.#clock.now() < until ? "unknown" : undefined;
+    return this.#unknownUntil.has(id) ? "unknown" : undefined;
+  }
+
+  /** Forgets the unknown ids whose time is over, so that the next scan finds them to be asked for. */
+  forgetUnknown(): void {
+    const now = this.#clock.now();
+    for (const [id, until] of this.#unknownUntil) if (until <= now) this.#unknownUntil.delete(id);
   }
 
   /** Resolves when every id is known or known to be unknown; throws with disposition "retry" while the registry is away. */

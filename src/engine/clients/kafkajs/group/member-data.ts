@@ -1,8 +1,8 @@
 // What members tell each other in JoinGroup and SyncGroup, inside the user data of the consumer protocol: at joining
 // who one is and what one held; with the assignment, who is present.
+import { assignPartitions } from "../../../core/assignment.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import { loadDriver } from "../overrides/driver.ts";
-import { assignPartitions, type Claimant } from "./assigner.ts";
 
 /** The name under which members agree on the assigner: a group of other clients is refused by the broker. */
 export const protocolName = "millrace-1";
@@ -36,7 +36,8 @@ export function encodeAssignments(
   const { MemberAssignment } = loadDriver();
   const told = members.map((member) => ({ memberId: member.memberId, ...decodeMember(member) }));
   const indexCount = Math.max(0, ...partitionsOf.values());
-  const assigned = assignPartitions(told.map(toClaimant), indexCount);
+  const claims = told.map(({ memberId, identity, owned }) => ({ id: memberId, identity, owned }));
+  const assigned = assignPartitions(claims, indexCount);
   const userData = Buffer.from(
     JSON.stringify({ v: version, members: told.map((member) => member.identity) }),
   );
@@ -51,11 +52,6 @@ export function encodeAssignments(
     };
   });
 }
-
-const toClaimant = (member: { memberId: string; owned: readonly number[] }): Claimant => ({
-  id: member.memberId,
-  owned: member.owned,
-});
 
 export function decodeAssignment(buffer: Buffer): DecodedAssignment {
   const decoded = loadDriver().MemberAssignment.decode(buffer);

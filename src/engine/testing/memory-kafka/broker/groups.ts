@@ -3,7 +3,7 @@
 import { FencedError } from "../../../core/errors.ts";
 import type { ConsumerOptions, GroupDescription, GroupGeneration } from "../../../core/kafka.ts";
 import type { GroupId } from "../../../core/record.ts";
-import { assignPartitions } from "../../../source/assignment.ts";
+import { assignPartitions } from "../../../core/assignment.ts";
 import type { WorkerSwitch } from "../../doubles/worker-switch.ts";
 import type { Topics } from "./topics.ts";
 import type { Conditions } from "./conditions.ts";

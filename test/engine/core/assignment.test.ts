@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { assignPartitions, type MemberClaim } from "../../../src/engine/source/assignment.ts";
+import { assignPartitions, type MemberClaim } from "../../../src/engine/core/assignment.ts";
 
 const member = (id: string, owned: readonly number[] = []): MemberClaim => ({
   id,
