@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { createLog } from "../engine/clients/pino-log.ts";
 import type { Plan } from "../engine/core/plan.ts";
+import { plansOf as plansOfAll } from "../engine/define/plans.ts";
 import { connect as connectClients, type Clients } from "../engine/runtime/host/connect.ts";
 import { readSettings } from "../engine/runtime/host/settings.ts";
 import { desiredTopics } from "../engine/provision/desired-topics.ts";
@@ -14,6 +15,8 @@ import type { CliIo } from "./io.ts";
 
 /** A command reports an outage instead of waiting it out. */
 const COMMAND_DEADLINE_MS = 12_000;
+/** Commands make tables and indexes, which takes what it takes; waiting for a lock has its own, short limit. */
+const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 export interface CommandClients extends Clients {
   readonly namespace: string;
@@ -26,12 +29,15 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
   const settings = readSettings(readStackEnv(join(io.cwd, ".millrace"), io.env));
   // Retries of a client are its own affair while a command still tries.
   const log = createLog({ level: "silent", base: {} });
-  const clients = connectClients(settings, { log, deadlineMs: COMMAND_DEADLINE_MS });
+  const clients = connectClients(settings, {
+    log,
+    deadlineMs: COMMAND_DEADLINE_MS,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  });
   const namespace = settings.MILLRACE_NAMESPACE;
   const topics = desiredTopics(plansOf(namespace));
   return Promise.resolve({ ...clients, namespace, topics, tables });
 }
 
 /** The plans of every pipeline of the repository. */
-export const plansOf = (namespace: string): readonly Plan[] =>
-  pipelines.map((pipeline) => pipeline.plan(namespace));
+export const plansOf = (namespace: string): readonly Plan[] => plansOfAll(pipelines, namespace);

@@ -24,9 +24,12 @@ export interface ConnectOptions {
   readonly log: Log;
   /** How long a request may go on trying: short for commands, which report; longer for workers, which wait. */
   readonly deadlineMs: number;
+  /** How long one statement of Postgres may take; default 30 s. */
+  readonly statementTimeoutMs?: number;
 }
 
-export function connect(settings: Settings, { log, deadlineMs }: ConnectOptions): Clients {
+export function connect(settings: Settings, options: ConnectOptions): Clients {
+  const { log, deadlineMs, statementTimeoutMs = 30_000 } = options;
   const kafka = kafkajsPort({
     brokers: settings.KAFKA_BROKERS,
     clientId: `${settings.MILLRACE_NAMESPACE}millrace`,
@@ -39,7 +42,7 @@ export function connect(settings: Settings, { log, deadlineMs }: ConnectOptions)
     username: settings.SCHEMA_REGISTRY_USERNAME ?? null,
     password: settings.SCHEMA_REGISTRY_PASSWORD ?? null,
   });
-  const pool = postgresPool({ url: settings.DATABASE_URL, connectionsMax: 8 });
+  const pool = postgresPool({ url: settings.DATABASE_URL, connectionsMax: 8, statementTimeoutMs });
   const clock = systemClock;
   return {
     kafka,
