@@ -2,6 +2,7 @@
 // in the first test and not as an empty panel. Several processes: children send `snapshot()`, the parent renders all.
 import prometheus from "prom-client";
 import { assert } from "../core/errors.ts";
+import { assertSeries } from "../core/metric.ts";
 import type { Labels, Meter, MetricSpec } from "../core/ports.ts";
 
 /** One process's series as plain data, fit for IPC. */
@@ -91,18 +92,8 @@ function startAtZero({ spec, instrument }: Entry): void {
 
 function find(entries: ReadonlyMap<string, Entry>, name: string, labels: Labels): Entry {
   const entry = entries.get(name);
-  assert(entry !== undefined, `there is no metric ${name}`);
-  const given = Object.entries(labels);
-  const wanted = entry.spec.labels;
-  const fits = ([label, value]: [string, string]): boolean => {
-    const allowed = wanted[label];
-    return allowed === "open" || (allowed?.includes(value) ?? false);
-  };
-  assert(
-    given.length === Object.keys(wanted).length && given.every(fits),
-    `${name} has the labels ${Object.keys(wanted).join(", ")}, received ${given.map(([l]) => l).join(", ")}`,
-  );
-  return entry;
+  assertSeries(entry?.spec, name, labels);
+  return entry as Entry;
 }
 
 function counterOf({ spec, instrument }: Entry): prometheus.Counter {

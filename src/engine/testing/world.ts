@@ -7,6 +7,7 @@ import { subjectOf, type AvroSchema, type Codec, type Schema } from "../core/sch
 import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
+import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerPorts } from "../runtime/context.ts";
 import { readProgress, type PartProgress } from "../runtime/ledgers.ts";
 import { SchemaCache } from "../runtime/line/schema-cache.ts";
@@ -31,7 +32,7 @@ export class World {
   readonly #registry = new MemoryRegistry();
   readonly tables: MemoryTables = new MemoryTables();
   readonly log: RecordingLog = new RecordingLog();
-  readonly meter: RecordingMeter = new RecordingMeter();
+  readonly meter: RecordingMeter = new RecordingMeter(catalogue);
   readonly #random: ReturnType<typeof seededRandom>;
   readonly #outside: KafkaPort = this.cluster.port();
   readonly #producer: PlainProducer = this.#outside.producer();

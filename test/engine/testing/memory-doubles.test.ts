@@ -9,6 +9,7 @@ import { settle } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-registry.ts";
 import { MemoryTables } from "../../../src/engine/testing/memory-tables.ts";
 import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.ts";
+import { catalogue } from "../../../src/engine/observe/catalogue.ts";
 import { RecordingMeter } from "../../../src/engine/testing/doubles/recording-meter.ts";
 import { WorkerSwitch } from "../../../src/engine/testing/doubles/worker-switch.ts";
 import { throwsCode } from "../../contract/kafka-port/world.ts";
@@ -188,6 +189,16 @@ describe("recordings", () => {
     assert.equal(meter.counter("n"), 15);
     assert.equal(meter.counter("n", { part: "a" }), 5);
     assert.equal(meter.counter("n", { part: "c" }), 0);
+  });
+
+  test("a meter with a catalogue refuses what is not in it", () => {
+    const meter = new RecordingMeter(catalogue);
+    meter.count("millrace_fenced_total", { kind: "stream" });
+    const refused = (name: string, labels: Record<string, string>): void =>
+      assert.throws(() => meter.count(name, labels), throwsCode("MILL_ENGINE_INVARIANT"));
+    refused("millrace_fencd_total", { kind: "stream" });
+    refused("millrace_fenced_total", { sort: "stream" });
+    refused("millrace_fenced_total", { kind: "other" });
   });
 
   test("a meter keeps the last value of a gauge until it is forgotten, and every observation", () => {

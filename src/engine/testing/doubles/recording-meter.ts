@@ -1,5 +1,7 @@
-// A meter that keeps every series, for tests to ask by name and labels.
-import type { Labels, Meter } from "../../core/ports.ts";
+// A meter that keeps every series, for tests to ask by name and labels. Given a catalogue, it refuses what a real meter
+// would refuse.
+import { assertSeries } from "../../core/metric.ts";
+import type { Labels, Meter, MetricSpec } from "../../core/ports.ts";
 
 interface Series<T> {
   readonly name: string;
@@ -11,16 +13,28 @@ export class RecordingMeter implements Meter {
   readonly #counters = new Map<string, Series<number>>();
   readonly #gauges = new Map<string, Series<number>>();
   readonly #observations = new Map<string, Series<number[]>>();
+  readonly #specs: ReadonlyMap<string, MetricSpec> | null;
+
+  constructor(catalogue: readonly MetricSpec[] | null = null) {
+    this.#specs = catalogue && new Map(catalogue.map((spec) => [spec.name, spec]));
+  }
+
+  #check(name: string, labels: Labels): void {
+    if (this.#specs !== null) assertSeries(this.#specs.get(name), name, labels);
+  }
 
   count(name: string, labels: Labels, by: number = 1): void {
+    this.#check(name, labels);
     seriesOf(this.#counters, { name, labels, value: 0 }).value += by;
   }
 
   gauge(name: string, labels: Labels, value: number): void {
+    this.#check(name, labels);
     seriesOf(this.#gauges, { name, labels, value }).value = value;
   }
 
   observe(name: string, labels: Labels, value: number): void {
+    this.#check(name, labels);
     seriesOf(this.#observations, { name, labels, value: [] as number[] }).value.push(value);
   }
 
