@@ -22,7 +22,7 @@ export default {
       name: "core-imports-nothing",
       severity: "error",
       from: { path: `${engine}core/` },
-      to: { pathNot: `${engine}core/|^(crypto|buffer|path|util|events|assert)$|big\\.js` },
+      to: { pathNot: `${engine}core/|^(crypto|buffer|path|util|events|assert)$` },
     },
     {
       name: "observe-and-clients-import-core",

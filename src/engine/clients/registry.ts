@@ -1,15 +1,14 @@
-// A schema registry with Confluent's HTTP interface, through fetch: Confluent's own, or Apicurio under /apis/ccompat/v7.
+// A schema registry with Confluent's HTTP interface: Confluent's own, or Apicurio under /apis/ccompat/v7.
 // Every answer is classified: "has none" only by the registry's own error code, refused credentials, a bad schema, and
-// everything else (down, slow, 5xx, a proxy's page) as away, to be tried again. Nothing is cached here.
-//
-// @kafkajs/confluent-schema-registry is not used: it hands out parsed schemas without their logical types, has no
-// time-out, reports an outage as status 400 and refuses every subject whose level is not exactly the given one.
+// everything else (down, slow, 5xx, a proxy's page) as away, to be tried again by the caller. Schemas come as text, so
+// that their logical types are kept. Nothing is cached here.
 import { incompatibilities } from "../core/avro-compatibility.ts";
 import { parseAvro } from "../core/avro-parser.ts";
 import type { AvroShape } from "../core/avro-shape.ts";
 import { ConfigError, DependencyError, type MillraceError } from "../core/errors.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { AvroSchema } from "../core/schema.ts";
+import { registryClient, type RegistryAnswer } from "./registry-client.ts";
 
 export interface RegistrySettings {
   /** With its path; credentials in it are taken out and sent as Basic auth. */
@@ -21,10 +20,9 @@ export interface RegistrySettings {
 }
 
 export const schemaRegistry = (settings: RegistrySettings): SchemaRegistry =>
-  new HttpRegistry(settings);
+  new ConfluentRegistry(settings);
 
 const DEADLINE_MS = 5_000;
-const MEDIA_TYPE = "application/vnd.schemaregistry.v1+json";
 /** Subject, version and schema not found. Any other 404 is a wrong address. */
 const NOT_FOUND_CODES: readonly unknown[] = [40401, 40402, 40403];
 /** Levels that a deliberate hand has set and that ask for at least what we ask for. */
@@ -32,44 +30,47 @@ const BACKWARD_LEVELS = ["BACKWARD", "BACKWARD_TRANSITIVE", "FULL", "FULL_TRANSI
 
 type Body = Readonly<Record<string, unknown>>;
 type Version = { readonly id: number; readonly version: number; readonly schema: string };
+type Request = (signal: AbortSignal) => Promise<RegistryAnswer>;
 
-class HttpRegistry implements SchemaRegistry {
+class ConfluentRegistry implements SchemaRegistry {
   readonly #base: string;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #client: ReturnType<typeof registryClient>;
   readonly #deadlineMs: number;
 
   constructor({ url, username, password, deadlineMs = DEADLINE_MS }: RegistrySettings) {
     const address = new URL(url);
     const user = username ?? decodeURIComponent(address.username);
     const secret = password ?? decodeURIComponent(address.password);
-    // fetch refuses addresses with credentials, and messages must not show them.
+    // Messages carry the address, and must not show them.
     address.username = "";
     address.password = "";
     this.#base = address.href.replace(/\/+$/, "");
+    this.#client = registryClient({
+      host: this.#base,
+      ...(user === "" ? {} : { auth: { username: user, password: secret } }),
+    });
     this.#deadlineMs = deadlineMs;
-    const login = Buffer.from(`${user}:${secret}`, "utf8").toString("base64");
-    this.#headers = {
-      accept: `${MEDIA_TYPE}, application/json`,
-      "content-type": MEDIA_TYPE,
-      ...(user === "" ? {} : { authorization: `Basic ${login}` }),
-    };
   }
 
   async schemaById(id: number): Promise<string | null> {
     const path = `/schemas/ids/${String(id)}`;
-    const body = await this.#ask("GET", path);
+    const body = await this.#ask(path, (signal) => this.#client.Schema.find({ id, signal }));
     return body === null ? null : this.#text(body, "schema", path);
   }
 
   async idOf(subject: string, schema: string): Promise<number | null> {
     const path = `/subjects/${encodeURIComponent(subject)}`;
-    const body = await this.#ask("POST", path, { schema });
+    const body = await this.#ask(path, (signal) =>
+      this.#client.Subject.registered({ subject, body: { schema }, signal }),
+    );
     return body === null ? null : this.#number(body, "id", path);
   }
 
   async latest(subject: string): Promise<Version | null> {
     const path = `/subjects/${encodeURIComponent(subject)}/versions/latest`;
-    const body = await this.#ask("GET", path);
+    const body = await this.#ask(path, (signal) =>
+      this.#client.Subject.latestVersion({ subject, signal }),
+    );
     if (body === null) return null;
     return {
       id: this.#number(body, "id", path),
@@ -85,7 +86,9 @@ class HttpRegistry implements SchemaRegistry {
     const newest = await this.latest(subject);
     if (newest !== null) checkCompatible(subject, schema, newest.schema);
     const path = `/subjects/${encodeURIComponent(subject)}/versions`;
-    const body = await this.#ask("POST", path, { schema });
+    const body = await this.#ask(path, (signal) =>
+      this.#client.Subject.register({ subject, body: { schema }, signal }),
+    );
     if (body === null) throw this.#away(path, "it answered 404");
     await this.#holdToBackward(subject);
     return this.#number(body, "id", path);
@@ -94,34 +97,34 @@ class HttpRegistry implements SchemaRegistry {
   /** So that the next producer, whoever it is, is held to it too. A subject must exist to have a level. */
   async #holdToBackward(subject: string): Promise<void> {
     const path = `/config/${encodeURIComponent(subject)}`;
-    const level = (await this.#ask("GET", path))?.["compatibilityLevel"];
+    const config = await this.#ask(path, (signal) =>
+      this.#client.Subject.config({ subject, signal }),
+    );
+    const level = config?.["compatibilityLevel"];
     if (typeof level === "string" && BACKWARD_LEVELS.includes(level)) return;
     // FORWARD was chosen by someone: ours has been checked all the same.
-    if (level === undefined || level === "NONE")
-      await this.#ask("PUT", path, { compatibility: "BACKWARD" });
+    if (level !== undefined && level !== "NONE") return;
+    const body = { compatibility: "BACKWARD" };
+    await this.#ask(path, (signal) => this.#client.Subject.updateConfig({ subject, body, signal }));
   }
 
   /** The answer, or null when the registry says that it has none. */
-  async #ask(method: string, path: string, body?: Body): Promise<Body | null> {
-    const [status, text] = await this.#fetch(method, path, body);
-    const answer = parsedBody(text);
+  async #ask(path: string, request: Request): Promise<Body | null> {
+    const [status, answer] = await this.#send(path, request);
     if (status >= 200 && status < 300 && answer !== null) return answer;
     const code = answer?.["error_code"];
     if (status === 404 && NOT_FOUND_CODES.includes(code)) return null;
     throw this.#refusal(status, path, answer);
   }
 
-  async #fetch(method: string, path: string, body?: Body): Promise<[number, string]> {
+  async #send(path: string, request: Request): Promise<[number, Body | null]> {
     try {
-      const response = await fetch(this.#base + path, {
-        method,
-        headers: this.#headers,
-        signal: AbortSignal.timeout(this.#deadlineMs),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      return [response.status, await response.text()];
+      const answer = await withinDeadline(request, this.#deadlineMs);
+      const failure = answer.error();
+      if (failure !== null) throw failure;
+      return [answer.status(), objectOf(answer.data())];
     } catch (error) {
-      throw this.#away(path, reasonOf(error, this.#deadlineMs), error);
+      throw this.#away(path, reasonOf(error), error);
     }
   }
 
@@ -131,8 +134,7 @@ class HttpRegistry implements SchemaRegistry {
     if (status === 401 || status === 403) return new DependencyError("MILL_REGISTRY_AUTH", detail);
     if (status === 409) return new ConfigError("MILL_SCHEMA_INCOMPATIBLE", detail);
     if (status === 422) return new ConfigError("MILL_SCHEMA_INVALID", detail);
-    const hint = status === 404 ? "; check the path in SCHEMA_REGISTRY_URL" : "";
-    return this.#away(path, `it answered ${String(status)}${hint}`);
+    return this.#away(path, `it answered ${String(status)}${hintOf(status)}`);
   }
 
   #away(path: string, reason: string, cause?: unknown): DependencyError {
@@ -154,22 +156,39 @@ class HttpRegistry implements SchemaRegistry {
   }
 }
 
-/** Null for what is no JSON object: a proxy's page, say. */
-function parsedBody(text: string): Body | null {
+/**
+ * The client has no time-out for a whole answer, and never settles when the connection ends inside one. The timer holds
+ * the process until then, and no longer.
+ */
+async function withinDeadline(request: Request, deadlineMs: number): Promise<RegistryAnswer> {
+  const { promise: expiry, reject } = Promise.withResolvers<never>();
+  const teardown = new AbortController();
+  const timer = setTimeout(() => {
+    reject(new Error(`no answer within ${String(deadlineMs)} ms`));
+    teardown.abort();
+  }, deadlineMs);
   try {
-    const value = JSON.parse(text) as unknown;
-    return typeof value === "object" && value !== null ? (value as Body) : null;
-  } catch {
-    return null;
+    return await Promise.race([request(teardown.signal), expiry]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
-function reasonOf(error: unknown, deadlineMs: number): string {
+/** Null for what is no JSON object: a proxy's page, say. */
+const objectOf = (data: unknown): Body | null =>
+  typeof data === "object" && data !== null ? (data as Body) : null;
+
+function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "it did not answer";
-  if (error.name === "TimeoutError") return `no answer within ${String(deadlineMs)} ms`;
-  // fetch says only "fetch failed"; the cause has the system's code.
-  const { code } = (error.cause ?? {}) as { code?: unknown };
+  // The system's code: where "localhost" has two addresses, the message is empty.
+  const { code } = error as { code?: unknown };
   return typeof code === "string" ? code : error.message;
+}
+
+function hintOf(status: number): string {
+  if (status === 404) return "; check the path in SCHEMA_REGISTRY_URL";
+  if (status >= 300 && status < 400) return "; SCHEMA_REGISTRY_URL must be where that leads to";
+  return "";
 }
 
 function checkCompatible(subject: string, schema: string, registered: string): void {

@@ -291,6 +291,13 @@ export const errorTable = {
       "Millrace corrects parts of kafkajs 2.2.4; another version, or a correction that is not in place, could lose or double records.",
     action: "Run: npm ci",
   },
+  MILL_REGISTRY_CLIENT: {
+    disposition: "halt",
+    message: "the registry client is not the one that was tested",
+    meaning:
+      "Millrace uses a part of @kafkajs/confluent-schema-registry 4.1.0 and corrects how it reports failures; in another version, an outage could look like a missing schema.",
+    action: "Run: npm ci",
+  },
   MILL_REGISTRY_UNAVAILABLE: {
     disposition: "retry",
     message: "the schema registry cannot be used now",

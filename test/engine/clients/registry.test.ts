@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { test, type TestContext } from "node:test";
+import { promisify } from "node:util";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import type { SchemaRegistry } from "../../../src/engine/core/ports.ts";
 import { schemaRegistry } from "../../../src/engine/clients/registry.ts";
@@ -9,6 +12,7 @@ import { schemaRegistry } from "../../../src/engine/clients/registry.ts";
 interface Answer {
   readonly status: number;
   readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 interface Asked {
   readonly line: string;
@@ -16,31 +20,52 @@ interface Asked {
   readonly body: string;
 }
 
-/** A registry that answers by request line; "hang" never answers, "slow" never ends. */
+/** "hang" never answers, "slow" never ends, "drip" sends a byte now and then, "cut" closes inside its answer. */
+type Fault = "hang" | "slow" | "drip" | "cut";
+
+interface Stub {
+  readonly registry: SchemaRegistry;
+  readonly asked: Asked[];
+  readonly url: string;
+  readonly server: Server;
+  /** Every connection that was ever made. */
+  readonly sockets: Socket[];
+}
+
+/** A registry that answers by request line. */
 async function stub(
   t: TestContext,
-  answers: Readonly<Record<string, Answer | "hang" | "slow">>,
-): Promise<{ registry: SchemaRegistry; asked: Asked[]; url: string; server: Server }> {
+  answers: Readonly<Record<string, Answer | Fault>>,
+): Promise<Stub> {
   const asked: Asked[] = [];
+  const sockets: Socket[] = [];
   const server = createServer((request, response) => {
     void bodyOf(request).then((body) => {
       const line = `${request.method ?? ""} ${request.url ?? ""}`;
       asked.push({ line, authorization: request.headers.authorization, body });
       const answer = answers[line] ?? { status: 404, body: "<html>no such page</html>" };
-      if (answer === "hang") return;
-      response.writeHead(answer === "slow" ? 200 : answer.status);
-      if (answer === "slow") response.write('{"schema":');
-      else
-        response.end(typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body));
+      if (typeof answer === "string") return fail(response, answer);
+      response.writeHead(answer.status, answer.headers);
+      response.end(typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body));
     });
   });
+  server.on("connection", (socket: Socket) => sockets.push(socket));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => {
     server.closeAllConnections();
     server.close();
   });
   const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/api`;
-  return { registry: schemaRegistry({ url, deadlineMs: 150 }), asked, url, server };
+  return { registry: schemaRegistry({ url, deadlineMs: 150 }), asked, url, server, sockets };
+}
+
+function fail(response: ServerResponse, fault: Fault): void {
+  if (fault === "hang") return;
+  response.write('{"schema":');
+  if (fault === "cut") setTimeout(() => response.destroy(), 20);
+  if (fault !== "drip") return;
+  const dripping = setInterval(() => response.write(" "), 20);
+  response.on("close", () => clearInterval(dripping));
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
@@ -82,39 +107,106 @@ test("a schema comes by its id, and is missing only by the registry's own word",
 });
 
 test("whatever may pass by itself is a retry, never a missing schema", async (t) => {
-  const { registry } = await stub(t, {
+  const { registry, asked } = await stub(t, {
     "GET /api/schemas/ids/1": { status: 500, body: { error_code: 50001, message: "broken" } },
     "GET /api/schemas/ids/2": { status: 400, body: "connect ECONNREFUSED" },
     "GET /api/schemas/ids/3": { status: 429, body: "" },
     "GET /api/schemas/ids/4": ok("<html>a proxy's page</html>"),
     "GET /api/schemas/ids/5": ok({ other: 1 }),
     "GET /api/schemas/ids/6": { status: 503, body: { error_code: 40403 } },
+    "GET /api/schemas/ids/7": { status: 502, body: "null" },
+    "GET /api/schemas/ids/8": { status: 404, body: "null" },
+    "GET /api/schemas/ids/9": ok("null"),
   });
-  for (const id of [1, 2, 3, 4, 5, 6]) {
+  for (const id of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
     const error = await failure(registry.schemaById(id));
     assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE", String(id));
     assert.equal(error.disposition, "retry");
+    assert.doesNotMatch(error.message, /no answer within/, String(id));
   }
+  assert.equal(asked.length, 9, "each was asked once: trying again is the caller's");
 });
 
-test("a registry that hangs or never ends its answer is away after the deadline", async (t) => {
-  const { registry } = await stub(t, {
-    "GET /api/schemas/ids/1": "hang",
-    "GET /api/schemas/ids/2": "slow",
+test("a redirection is not followed, and the message says where to mend it", async (t) => {
+  const { registry, asked } = await stub(t, {
+    "GET /api/schemas/ids/1": {
+      status: 301,
+      body: { schema: "0" },
+      headers: { location: "/api/schemas/ids/2" },
+    },
+    "GET /api/schemas/ids/2": ok({ schema: '"string"' }),
   });
-  for (const id of [1, 2]) {
-    const started = performance.now();
-    const error = await failure(registry.schemaById(id));
-    assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE");
-    assert.match(error.message, /no answer within 150 ms/);
-    assert.ok(performance.now() - started < 2_000);
-  }
+  const error = await failure(registry.schemaById(1));
+  assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE");
+  assert.match(error.message, /answered 301; SCHEMA_REGISTRY_URL must be where that leads to/);
+  assert.equal(asked.length, 1);
+});
+
+for (const [fault, conduct] of [
+  ["hang", "hangs"],
+  ["slow", "sends half an answer and stops"],
+  ["drip", "never ends its answer"],
+  ["cut", "closes inside its answer"],
+] as const)
+  test(`a registry that ${conduct} is away after the deadline, and its connection is gone`, async (t) => {
+    const { registry, sockets } = await stub(t, {
+      "GET /api/schemas/ids/1": fault,
+      "POST /api/subjects/s": fault,
+    });
+    for (const ask of [() => registry.schemaById(1), () => registry.idOf("s", recordOf(a))]) {
+      const started = performance.now();
+      const error = await failure(ask());
+      assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE");
+      assert.match(error.message, /no answer within 150 ms/);
+      assert.ok(performance.now() - started < 2_000);
+    }
+    assert.equal(sockets.length, 2);
+    for (const socket of sockets)
+      if (!socket.closed) await once(socket, "close", { signal: AbortSignal.timeout(10_000) });
+  });
+
+test("requests share a connection", async (t) => {
+  const { registry, sockets } = await stub(t, {
+    "GET /api/schemas/ids/1": ok({ schema: '"string"' }),
+    "GET /api/schemas/ids/2": missing(40403),
+  });
+  await registry.schemaById(1);
+  await registry.schemaById(2);
+  await registry.schemaById(1);
+  assert.equal(sockets.length, 1);
+});
+
+test("a process ends by itself after good answers and late ones, and not before they are in", async (t) => {
+  const { url } = await stub(t, {
+    "GET /api/schemas/ids/1": ok({ schema: '"string"' }),
+    "GET /api/schemas/ids/2": "hang",
+    "GET /api/schemas/ids/3": "slow",
+    "GET /api/schemas/ids/4": "cut",
+  });
+  const program = `
+    import { schemaRegistry } from ${JSON.stringify(import.meta.resolve("../../../src/engine/clients/registry.ts"))};
+    const url = ${JSON.stringify(url)};
+    const registry = schemaRegistry({ url, deadlineMs: 150 });
+    const patient = schemaRegistry({ url, deadlineMs: 600_000 });
+    console.log(await patient.schemaById(1));
+    for (const id of [1, 2, 3, 4, 1])
+      console.log(await registry.schemaById(id).catch((error) => error.code));
+  `;
+  const { stdout, stderr } = await promisify(execFile)(
+    process.execPath,
+    ["--input-type=module", "--eval", program],
+    { timeout: 30_000 },
+  );
+  const away = "MILL_REGISTRY_UNAVAILABLE";
+  const schema = '"string"';
+  assert.deepEqual(stdout.trim().split("\n"), [schema, schema, away, away, away, schema]);
+  assert.equal(stderr, "");
 });
 
 test("a registry that is down is a retry, and the message names the address and the reason", async () => {
   const error = await failure(schemaRegistry({ url: "http://127.0.0.1:1/" }).schemaById(1));
   assert.equal(error.disposition, "retry");
-  assert.match(error.message, /http:\/\/127\.0\.0\.1:1\/schemas\/ids\/1: /);
+  assert.match(error.message, /http:\/\/127\.0\.0\.1:1\/schemas\/ids\/1: ECONNREFUSED/);
 });
 
 test("credentials go as Basic auth, from the settings or the address, and into no message", async (t) => {
