@@ -65,13 +65,14 @@ export interface Settings {
 }
 
 const schema: z.ZodType<Settings> = z.object(shape);
-const names = Object.keys(shape);
+/** Every name that is read; each may have _FILE behind it. */
+export const settingNames: readonly string[] = Object.keys(shape);
 
 /** Reads `NAME` or the file that `NAME_FILE` names. Throws ConfigErrors with every problem. */
 export function readSettings(env: Env): Settings {
   const problems: ConfigError[] = [];
   const given: Record<string, string> = {};
-  for (const name of names) {
+  for (const name of settingNames) {
     const value = valueOf(env, name, problems);
     if (value !== undefined && value !== "") given[name] = value;
   }

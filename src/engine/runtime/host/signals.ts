@@ -1,10 +1,16 @@
-// SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once (exit 130).
+// SIGTERM and SIGINT: the first asks for a drain, the second is for who will not wait for it.
 
-/** Calls `onFirst` once; returns how to stop listening. */
-export function onStopSignal(onFirst: (signal: string) => void): () => void {
+/** Of a process whose second signal ended it. */
+export const INTERRUPTED = 130;
+
+/** Calls `onFirst` once and `onAgain` for each later one; returns how to stop listening. */
+export function onStopSignal(
+  onFirst: (signal: string) => void,
+  onAgain: () => void = () => process.exit(INTERRUPTED),
+): () => void {
   let isStopping = false;
   const handle = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(130);
+    if (isStopping) return onAgain();
     isStopping = true;
     onFirst(signal);
   };

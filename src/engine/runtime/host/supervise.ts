@@ -1,12 +1,13 @@
 // The parent of several workers: starts a process for each, starts dead ones again with backoff, gives up when they die
-// too often, and serves one aggregated /metrics, /live and /ready.
+// too often, and serves one aggregated /metrics, /live and /ready. Promises that no worker outlives it: they drain when
+// it stops or is gone, and die with it when it is told twice.
 import type { ChildProcess } from "node:child_process";
 import { aggregate, type MeterSnapshot, type PrometheusMeter } from "../../clients/prometheus.ts";
 import type { Clock, Log } from "../../core/ports.ts";
 import { mergeHealth, type Health } from "../../observe/health.ts";
 import { serveOperations } from "../../observe/http.ts";
 import type { Settings } from "./settings.ts";
-import { onStopSignal } from "./signals.ts";
+import { INTERRUPTED, onStopSignal } from "./signals.ts";
 
 /** What a worker process tells its parent when asked. */
 export interface WorkerReport {
@@ -29,13 +30,14 @@ export interface SuperviseOptions {
 const DEATHS_MAX = 5;
 const DEATHS_WITHIN_MS = 60_000;
 const REPORT_WITHIN_MS = 2_000;
+const RESTART_MS = { first: 250, max: 10_000 } as const;
 
 /** Runs until a stop signal, or until workers die too often; returns the exit code. */
 export class Supervisor {
   readonly #options: SuperviseOptions;
   readonly #children = new Map<number, ChildProcess>();
   readonly #deaths: number[] = [];
-  #isStopping = false;
+  readonly #stopping = new AbortController();
   #code = 0;
 
   constructor(options: SuperviseOptions) {
@@ -52,7 +54,11 @@ export class Supervisor {
       ready: () => this.#health("ready"),
       metrics: () => this.#metrics(),
     });
-    const ignore = onStopSignal((signal) => this.#stop(signal as NodeJS.Signals));
+    const ignore = onStopSignal(
+      () => this.#stop(),
+      () => this.#interrupt(),
+    );
+    log.info({ workers, port: server.port }, "supervising");
     await Promise.all(Array.from({ length: workers }, (_, index) => this.#keep(index)));
     ignore();
     await server.close();
@@ -61,16 +67,20 @@ export class Supervisor {
 
   /** One worker and its successors; resolves when it is not to be started again. */
   async #keep(index: number): Promise<void> {
-    for (let failures = 0; !this.#isStopping; failures++) {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
       const code = await this.#live(index);
-      if (this.#isStopping || code === 78 || code === 0) {
+      if (signal.aborted || code === 78 || code === 0) {
         this.#code = Math.max(this.#code, code);
         return;
       }
       this.#options.log.error({ worker: index, code }, "a worker process has died");
       this.#options.meter.count("millrace_worker_restarts_total", {});
-      if (this.#diedTooOften()) return this.#giveUp();
-      await this.#options.clock.sleep(Math.min(10_000, 250 * 2 ** failures));
+      const deaths = this.#recentDeaths();
+      if (deaths >= DEATHS_MAX) return this.#giveUp();
+      const waitMs = Math.min(RESTART_MS.max, RESTART_MS.first * 2 ** (deaths - 1));
+      // Cut short by the stop, which the loop asks about.
+      await this.#options.clock.sleep(waitMs, signal).catch(() => undefined);
     }
   }
 
@@ -78,28 +88,41 @@ export class Supervisor {
     return new Promise((resolve) => {
       const child = this.#options.spawn(index);
       this.#children.set(index, child);
-      child.once("exit", (code, signal) => {
+      const end = (code: number): void => {
         this.#children.delete(index);
-        resolve(code ?? (signal === null ? 1 : 128));
+        resolve(code);
+      };
+      child.once("exit", (code, signal) => {
+        // One that was still starting had nothing to drain: it dies of the signal.
+        const isStopped = signal === "SIGTERM" && this.#stopping.signal.aborted;
+        end(code ?? (isStopped ? 0 : 128));
       });
+      // It could not be started at all.
+      child.once("error", () => end(1));
     });
   }
 
-  #diedTooOften(): boolean {
+  /** Those of the last minute, this one included. */
+  #recentDeaths(): number {
     const now = this.#options.clock.now();
     this.#deaths.push(now);
-    return this.#deaths.filter((at) => at > now - DEATHS_WITHIN_MS).length >= DEATHS_MAX;
+    return this.#deaths.filter((at) => at > now - DEATHS_WITHIN_MS).length;
   }
 
   #giveUp(): void {
     this.#options.log.error({ deaths: DEATHS_MAX }, "workers die too often: giving up");
     this.#code = 1;
-    this.#stop("SIGTERM");
+    this.#stop();
   }
 
-  #stop(signal: NodeJS.Signals): void {
-    this.#isStopping = true;
-    for (const child of this.#children.values()) child.kill(signal);
+  #stop(): void {
+    this.#stopping.abort(new Error("the workers were stopped"));
+    for (const child of this.#children.values()) child.kill("SIGTERM");
+  }
+
+  #interrupt(): never {
+    for (const child of this.#children.values()) child.kill("SIGKILL");
+    process.exit(INTERRUPTED);
   }
 
   async #health(kind: "live" | "ready"): Promise<Health> {
@@ -123,25 +146,47 @@ export class Supervisor {
     );
   }
 
-  #ask(child: ChildProcess): Promise<WorkerReport | null> {
-    const late = this.#options.clock.sleep(REPORT_WITHIN_MS).then(() => null);
-    const report = new Promise<WorkerReport | null>((resolve) => {
-      child.once("message", (message) => resolve(message as unknown as WorkerReport));
-      // Null: the channel is closed, the worker is going.
-      child.send("report", (error) => error !== null && resolve(null));
-    });
-    return Promise.race([report, late]);
+  async #ask(child: ChildProcess): Promise<WorkerReport | null> {
+    const { promise, resolve } = Promise.withResolvers<WorkerReport | null>();
+    const take = (message: unknown): void => resolve(message as WorkerReport);
+    const waiting = new AbortController();
+    child.once("message", take);
+    // Null: the channel is closed, the worker is going.
+    child.send("report", (error) => error !== null && resolve(null));
+    this.#options.clock.sleep(REPORT_WITHIN_MS, waiting.signal).then(
+      () => resolve(null),
+      // An answer came first.
+      () => undefined,
+    );
+    const report = await promise;
+    waiting.abort();
+    child.off("message", take);
+    return report;
   }
 }
 
-/** The worker's side: answers each question with a fresh report. */
+/** True in a process that a Supervisor has started. */
+export const hasParent = (): boolean => process.send !== undefined;
+
+/** The worker's side: answers each question with a fresh report, and drains when the parent is gone. */
 export function answerParent(report: () => Promise<WorkerReport>): void {
+  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
   process.on("message", (message) => {
     if (message !== "report") return;
     report().then(
-      (answer) => process.send?.(answer),
+      // A parent that is gone meanwhile is noticed below, not here.
+      (answer) => process.send?.(answer, undefined, undefined, () => undefined),
       // The parent takes silence for "does not answer", which is then the truth.
       () => undefined,
     );
   });
+  // Answering must not keep a worker alive that has nothing else to do.
+  process.channel?.unref();
+}
+
+/** Tells a worker that nobody is there any more who would watch it, stop it or start it again. */
+export function onOrphaned(then: () => void): void {
+  if (!hasParent()) return;
+  if (process.connected) process.once("disconnect", then);
+  else then();
 }
