@@ -100,13 +100,22 @@ export interface TxProducer {
   /** InitProducerId: fences older producers of this id and ends their open transaction. */
   init(): Promise<void>;
   begin(): void;
-  /** Returns when every record is acknowledged; throws if any was not covered. */
-  send(records: readonly OutRecord[]): Promise<void>;
+  /** Returns when every record is acknowledged, with where they lie; throws if any was not covered. */
+  send(records: readonly OutRecord[]): Promise<readonly SentBatch[]>;
   /** Throws FencedError when the generation is old (errors 22, 25, 82). */
   sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void>;
   commit(): Promise<void>;
   abort(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The next `count` records sent to the partition: batches of one send stand in the order of its records. */
+export interface SentBatch extends TopicPartition {
+  readonly count: number;
+  /** Offset of the first; null when the broker knew the batch already and had forgotten where. */
+  readonly baseOffset: bigint | null;
+  /** When the broker appended it, epoch ms; null in topics with CreateTime. */
+  readonly appendTimeMs: number | null;
 }
 
 /** Idempotent, outside transactions; explicit partitions. */

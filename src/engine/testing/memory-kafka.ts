@@ -36,7 +36,7 @@ interface MemoryKafkaOptions {
 
 export class MemoryKafka {
   readonly #conditions: Conditions;
-  readonly #topics: Topics = new Topics();
+  readonly #topics: Topics;
   readonly #offsets: GroupOffsets = new GroupOffsets();
   readonly #groups: Groups;
   readonly #transactions: Transactions;
@@ -45,6 +45,7 @@ export class MemoryKafka {
 
   constructor(clock: Clock, options: MemoryKafkaOptions = {}) {
     this.#conditions = new Conditions(clock);
+    this.#topics = new Topics(clock);
     this.#groups = new Groups(this.#topics, this.#conditions);
     this.#transactions = new Transactions(this.#topics, this.#offsets, this.#conditions);
     this.#batchRecordsMax = options.batchRecordsMax ?? 500;

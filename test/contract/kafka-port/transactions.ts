@@ -19,6 +19,41 @@ export const transactionCases: Cases = {
     await world.eventually(() => assert.equal(member.nextOffset(0), 3n), 5_000);
   },
 
+  "says where it put the records of each partition, and when if the topic keeps that time": async (
+    world,
+  ) => {
+    const plain = await world.topic(2);
+    const timed = await world.topic(1, { "message.timestamp.type": "LogAppendTime" });
+    const producer = await world.transaction();
+    const first = await producer.send(someRecords(plain, ["a", "b"]));
+    assert.deepEqual(first, [
+      { topic: plain, partition: 0, count: 2, baseOffset: 0n, appendTimeMs: null },
+    ]);
+    const mixed = [
+      aRecord(plain, "c"),
+      aRecord(timed, "t", { timestamp: 1 }),
+      aRecord(plain, "d", { partition: 1 }),
+      aRecord(plain, "e"),
+    ];
+    const second = await producer.send(mixed);
+    await producer.commit();
+    const at = (topic: string, partition: number) =>
+      second.filter((batch) => batch.topic === topic && batch.partition === partition);
+    assert.deepEqual(
+      [at(plain, 0), at(plain, 1)].map((batches) =>
+        batches.map(({ baseOffset, count }) => ({ baseOffset, count })),
+      ),
+      [[{ baseOffset: 2n, count: 2 }], [{ baseOffset: 0n, count: 1 }]],
+    );
+    const reader = world.port().reader({ topic: timed, partition: 0, fromOffset: 0n });
+    const { records } = await world.readUntil(reader, 1n);
+    assert.ok((records[0]?.timestamp ?? 0) > 1);
+    assert.deepEqual(
+      at(timed, 0).map(({ appendTimeMs }) => appendTimeMs),
+      records.map(({ timestamp }) => timestamp),
+    );
+  },
+
   "holds back what lies behind an open transaction": async (world) => {
     const topic = await world.topic();
     const producer = await world.transaction();

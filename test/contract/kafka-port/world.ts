@@ -51,10 +51,10 @@ export class World {
     return port;
   }
 
-  async topic(partitions = 1): Promise<string> {
+  async topic(partitions = 1, config: Readonly<Record<string, string>> = {}): Promise<string> {
     const topic = this.name("topic");
     const admin = this.port().admin();
-    await admin.createTopics([{ topic, partitions, replicationFactor: -1, config: {} }]);
+    await admin.createTopics([{ topic, partitions, replicationFactor: -1, config }]);
     await this.eventually(async () => {
       const described = await admin.describeTopics([topic]);
       assert.equal(described.get(topic)?.partitions, partitions);

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commit, type StagedTask } from "../../../src/engine/checkpoint/commit.ts";
-import type { GroupGeneration, Progress, TxProducer } from "../../../src/engine/core/kafka.ts";
+import type {
+  GroupGeneration,
+  Progress,
+  SentBatch,
+  TxProducer,
+} from "../../../src/engine/core/kafka.ts";
 import type { OutRecord } from "../../../src/engine/core/record.ts";
 
 /** Writes down what it is asked, and fails at the step it is told to. */
@@ -20,8 +25,8 @@ class ScriptedProducer implements TxProducer {
   }
   init = (): Promise<void> => this.#step("init");
   begin = (): void => void this.#step("begin");
-  send = (records: readonly OutRecord[]): Promise<void> =>
-    this.#step(`send ${String(records.length)}`);
+  send = (records: readonly OutRecord[]): Promise<readonly SentBatch[]> =>
+    this.#step(`send ${String(records.length)}`).then(() => []);
   sendOffsets = (
     progress: readonly Progress[],
     { group, generationId }: GroupGeneration,

@@ -4,6 +4,7 @@ import type {
   GroupGeneration,
   PlainProducer,
   Progress,
+  SentBatch,
   TxProducer,
   TxProducerOptions,
 } from "../../core/kafka.ts";
@@ -44,9 +45,12 @@ export class MemoryTxProducer implements TxProducer {
     this.#state = "open";
   }
 
-  async send(records: readonly OutRecord[]): Promise<void> {
-    if (records.length === 0) return this.#expect("open");
-    await this.#request("send", "open", (ticket) =>
+  async send(records: readonly OutRecord[]): Promise<readonly SentBatch[]> {
+    if (records.length === 0) {
+      this.#expect("open");
+      return [];
+    }
+    return this.#request("send", "open", (ticket) =>
       this.#connection.transactions.append(ticket, records),
     );
   }
@@ -84,15 +88,15 @@ export class MemoryTxProducer implements TxProducer {
     assert(this.#state === state, `the producer is ${this.#state}, expected ${state}`);
   }
 
-  #request(
+  #request<T>(
     request: KafkaRequest,
     state: TxProducer["state"],
-    work: (ticket: ProducerTicket) => Promise<void>,
-  ): Promise<void> {
+    work: (ticket: ProducerTicket) => Promise<T>,
+  ): Promise<T> {
     const mine = this.#last.then(async () => {
       this.#expect(state);
       try {
-        await this.#connection.wire.call(request, () => work(this.#ticket as ProducerTicket));
+        return await this.#connection.wire.call(request, () => work(this.#ticket as ProducerTicket));
       } catch (error) {
         this.#state = "dead";
         this.#cause = error as Error;

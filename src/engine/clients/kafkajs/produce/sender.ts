@@ -1,7 +1,8 @@
 // Sends records under one producer id, exactly once per call that resolves: partitions are fixed, a batch keeps its
 // bytes and sequence until it is acknowledged, a partition has at most one batch on its way, and nothing resolves
 // before every batch has its own acknowledgement. After a failure the sender must not be used again.
-import type { OutRecord, TopicPartition } from "../../../core/record.ts";
+import type { SentBatch } from "../../../core/kafka.ts";
+import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, isTransientCode, translate } from "../failures.ts";
 import { encodeRecordBatch } from "../protocol/records/record-batch-encode.ts";
@@ -36,16 +37,18 @@ export class Sender {
   }
 
   /** Resolves when all are acknowledged; throws ours when one is refused or the deadline passes. */
-  async send(records: readonly OutRecord[], deadlineMs: number): Promise<void> {
+  async send(records: readonly OutRecord[], deadlineMs: number): Promise<SentBatch[]> {
     const queues = chunksOf(records);
+    const sent: SentBatch[] = [];
     const pending = new Map<string, PendingBatch>();
     const patience = new Patience(this.#cluster, deadlineMs);
     while (queues.size > 0) {
       this.#fill(queues, pending);
-      const failure = await this.#round(queues, pending);
+      const failure = await this.#round(queues, pending, sent);
       if (failure === null) patience.renew();
       else await patience.after(failure, `send to ${[...queues.keys()].join(", ")}`);
     }
+    return sent;
   }
 
   /** Encodes the head of each queue that has no batch on its way; it keeps this sequence until acknowledged. */
@@ -68,6 +71,7 @@ export class Sender {
   async #round(
     queues: Map<string, PartitionQueue>,
     pending: Map<string, PendingBatch>,
+    sent: SentBatch[],
   ): Promise<unknown> {
     await this.#cluster.refreshIfOld();
     let failure: unknown = null;
@@ -85,7 +89,13 @@ export class Sender {
       if (result.status === "fulfilled") answers.push(...result.value);
       else failure = result.reason;
     }
-    for (const answer of answers) failure = this.#take(answer, queues, pending) ?? failure;
+    for (const answer of answers) {
+      const batch = pending.get(addressOf(answer));
+      if (batch === undefined) continue;
+      const refusal = this.#take(answer, queues, pending);
+      failure = refusal ?? failure;
+      if (refusal === null) sent.push(sentBatch(batch, answer));
+    }
     // What is still pending without a reason was left out of an answer.
     if (failure === null && pending.size > 0) failure = new BrokerRefusal(codes.networkException);
     return failure;
@@ -103,7 +113,7 @@ export class Sender {
     queues: Map<string, PartitionQueue>,
     pending: Map<string, PendingBatch>,
   ): unknown {
-    const address = `${answer.topic}-${String(answer.partition)}`;
+    const address = addressOf(answer);
     const batch = pending.get(address);
     const queue = queues.get(address);
     if (batch === undefined || queue === undefined) return null;
@@ -122,3 +132,14 @@ export class Sender {
     return null;
   }
 }
+
+const sentBatch = (
+  { topic, partition, count }: PendingBatch,
+  answer: ProduceAnswer,
+): SentBatch => ({
+  topic,
+  partition,
+  count,
+  baseOffset: answer.errorCode === 0 ? answer.baseOffset : null,
+  appendTimeMs: answer.appendTimeMs,
+});

@@ -3,6 +3,7 @@
 import type {
   GroupGeneration,
   Progress,
+  SentBatch,
   TxProducer,
   TxProducerOptions,
 } from "../../../core/kafka.ts";
@@ -70,12 +71,12 @@ export class KafkaTxProducer implements TxProducer {
     this.#state = "open";
   }
 
-  send(records: readonly OutRecord[]): Promise<void> {
+  send(records: readonly OutRecord[]): Promise<readonly SentBatch[]> {
     return this.#exclusive("open", async ({ sender }) => {
-      if (records.length === 0) return;
+      if (records.length === 0) return [];
       this.#cluster.want(new Set(records.map((record) => record.topic)));
       await this.#enlistPartitions(records);
-      await sender.send(records, this.#options.timeoutMs);
+      return sender.send(records, this.#options.timeoutMs);
     });
   }
 
@@ -186,15 +187,15 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   /** Serves one call at a time in the state it needs; any failure is the end of this producer. */
-  #exclusive(
+  #exclusive<T>(
     state: TxProducer["state"],
-    work: (initialized: Initialized) => Promise<void>,
-  ): Promise<void> {
+    work: (initialized: Initialized) => Promise<T>,
+  ): Promise<T> {
     const turn = this.#tail.then(async () => {
       if (this.#state === "dead") throw this.#dead();
       assert(this.#state === state, `a producer that is ${this.#state} must be ${state} for this`);
       try {
-        await work(this.#initialized as Initialized);
+        return await work(this.#initialized as Initialized);
       } catch (error) {
         this.#state = "dead";
         this.#failure = translate(error, `transaction of ${this.#options.transactionalId}`);

@@ -16,6 +16,10 @@ export interface ProduceOptions {
 
 export interface ProduceAnswer extends TopicPartition {
   readonly errorCode: number;
+  /** Null where the broker does not say: after an error, or of a batch that it had long before. */
+  readonly baseOffset: bigint | null;
+  /** Null in topics with CreateTime. */
+  readonly appendTimeMs: number | null;
 }
 
 const api = { key: 0, version: 7, name: "Produce" } as const;
@@ -42,9 +46,16 @@ export function produceRequest(options: ProduceOptions): ProtocolRequest<Produce
         return reader.array(() => {
           const partition = reader.int32();
           const errorCode = reader.int16();
-          // Base offset, log append time and log start offset: nothing is decided by them.
-          reader.at += 24;
-          return { topic, partition, errorCode };
+          const baseOffset = reader.int64();
+          const appendTime = reader.int64();
+          reader.int64(); // The log's start offset.
+          return {
+            topic,
+            partition,
+            errorCode,
+            baseOffset: baseOffset < 0n ? null : baseOffset,
+            appendTimeMs: appendTime < 0n ? null : Number(appendTime),
+          };
         });
       });
       throttled(reader.int32());

@@ -1,6 +1,7 @@
 // The topics of the cluster in memory: their partitions, settings and life.
 import { MillraceError } from "../../../core/errors.ts";
 import type { TopicDescription, TopicSpec } from "../../../core/kafka.ts";
+import type { Clock } from "../../../core/ports.ts";
 import type { OutRecord, TopicName, TopicPartition } from "../../../core/record.ts";
 import { byteLengthOf, PartitionLog, type Transaction } from "./partition-log.ts";
 
@@ -14,11 +15,17 @@ interface StoredTopic {
 const DEFAULTS: Readonly<Record<string, string>> = {
   "cleanup.policy": "delete",
   "max.message.bytes": "1048588",
+  "message.timestamp.type": "CreateTime",
   "retention.ms": "604800000",
 };
 
 export class Topics {
   readonly #topics = new Map<TopicName, StoredTopic>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   names(): readonly TopicName[] {
     return [...this.#topics.keys()].sort();
@@ -65,10 +72,25 @@ export class Topics {
   }
 
   /** All or none: a record that cannot be written refuses its whole batch. Returns the logs that were written. */
-  append(records: readonly OutRecord[], transaction: Transaction | null): Set<PartitionLog> {
+  append(
+    records: readonly OutRecord[],
+    transaction: Transaction | null,
+  ): Map<PartitionLog, number> {
     const logs = records.map((record) => this.#logThatFits(record));
-    logs.forEach((log, i) => log.append(records[i] as OutRecord, transaction));
-    return new Set(logs);
+    const counts = new Map<PartitionLog, number>();
+    logs.forEach((log, i) => {
+      const record = records[i] as OutRecord;
+      const timestamp = this.appendTimeMs(record.topic) ?? record.timestamp;
+      log.append({ ...record, timestamp }, transaction);
+      counts.set(log, (counts.get(log) ?? 0) + 1);
+    });
+    return counts;
+  }
+
+  /** Now, in topics whose records carry the time at which they were appended. */
+  appendTimeMs(topic: TopicName): number | null {
+    const isAppendTime = this.#stored(topic).config["message.timestamp.type"] === "LogAppendTime";
+    return isAppendTime ? this.#clock.now() : null;
   }
 
   #logThatFits(record: OutRecord): PartitionLog {

@@ -1,7 +1,7 @@
 // The transaction coordinator in memory: producer epochs, one open transaction a transactional id, its time-out, and
 // markers, which may be held back to show what happens when partitions hear of one commit at different moments.
 import { FencedError } from "../../../core/errors.ts";
-import type { Progress } from "../../../core/kafka.ts";
+import type { Progress, SentBatch } from "../../../core/kafka.ts";
 import type { GroupId, OutRecord, TopicPartition } from "../../../core/record.ts";
 import type { GroupOffsets } from "./group-offsets.ts";
 import type { PartitionLog, Transaction } from "./partition-log.ts";
@@ -53,11 +53,18 @@ export class Transactions {
     return ticket;
   }
 
-  async append(ticket: ProducerTicket, records: readonly OutRecord[]): Promise<void> {
+  async append(ticket: ProducerTicket, records: readonly OutRecord[]): Promise<SentBatch[]> {
     const entry = await this.#settled(ticket);
     const transaction = this.#opened(entry);
-    for (const log of this.#topics.append(records, transaction)) transaction.logs.add(log);
+    const sent: SentBatch[] = [];
+    for (const [log, count] of this.#topics.append(records, transaction)) {
+      transaction.logs.add(log);
+      const baseOffset = log.highWatermark - BigInt(count);
+      const appendTimeMs = this.#topics.appendTimeMs(log.at.topic);
+      sent.push({ ...log.at, count, baseOffset, appendTimeMs });
+    }
     this.#conditions.changes.raise();
+    return sent;
   }
 
   /** `admit` throws if the group refuses; asked when the request is handled, not when it is sent. */

@@ -1,0 +1,123 @@
+// Keyed state. A store's truth is its changelog; a copy (Redis, or memory) follows it, and says how far it has come in the
+// same answer as its values, so that a copy that is behind is never taken for the truth.
+import type { MillraceError } from "./errors.ts";
+import type { TopicName } from "./record.ts";
+
+/** One store on one partition: the unit that moves with a task. */
+export interface StoreId {
+  /** Namespace and pipeline. */
+  readonly prefix: string;
+  readonly store: string;
+  readonly partition: number;
+}
+
+/** A copy reflects every change of the changelog below `nextOffset`. */
+export interface CopyPosition {
+  readonly nextOffset: bigint;
+  /** Kafka's timestamp of the newest changelog record that it reflects, never of the write; epoch ms. */
+  readonly timeMs: number;
+}
+
+/** A key's new value; null deletes. Bytes are those of the changelog. */
+export interface StateChange {
+  readonly key: Buffer;
+  readonly value: Buffer | null;
+}
+
+/** Consecutive changes of a changelog, at most `PIECE_CHANGES_MAX`, that take a copy from one position to the next. */
+export interface StatePiece {
+  readonly expected: bigint;
+  readonly target: CopyPosition;
+  /** One change a key. */
+  readonly changes: readonly StateChange[];
+}
+
+/** So that no call holds up the copy's other readers for long. */
+export const PIECE_CHANGES_MAX = 500;
+
+/**
+ * applied: the copy stood at `expected`, and stands at the target now. already: it stands at the target or beyond (the
+ * reply to an earlier try was lost). refused: it stands elsewhere, or nowhere, and is unchanged.
+ */
+export type Applied = "applied" | "already" | "refused";
+
+/** Values with the position at which they were all true; null when the copy has no position. */
+export interface CheckedRead {
+  readonly nextOffset: bigint | null;
+  /** One a key, in order; null where there is none. */
+  readonly values: readonly (Buffer | null)[];
+}
+
+export interface StateScan {
+  readonly nextOffset: bigint | null;
+  readonly entries: readonly { readonly key: Buffer; readonly value: Buffer }[];
+  /** Hand it to the next call; null after the last. */
+  readonly cursor: string | null;
+}
+
+/** A copy of one store on one partition. Every method throws with disposition "retry" while the copy cannot be asked. */
+export interface StateCopy {
+  /** Null when there is no copy, or none with a position. Throws MILL_STATE_FORMAT for one of another version. */
+  position(): Promise<CopyPosition | null>;
+  read(keys: readonly Buffer[]): Promise<CheckedRead>;
+  apply(piece: StatePiece): Promise<Applied>;
+  /** A new copy beside the old one, which is replaced when the new one is finished, at once and whole. */
+  rebuild(): Promise<Rebuild>;
+  /** Some entries at a time, each at least once while it is there; `entriesMax` is a hint. */
+  scan(cursor: string | null, entriesMax: number): Promise<StateScan>;
+  /** Removes the copy. */
+  remove(): Promise<void>;
+}
+
+export interface Rebuild {
+  /** In the order of the changelog; a later change of a key replaces an earlier one. */
+  put(changes: readonly StateChange[]): Promise<void>;
+  finish(position: CopyPosition): Promise<void>;
+  /** Gives up; the old copy stays. */
+  discard(): Promise<void>;
+}
+
+/** Where the copies of a worker live. */
+export interface StateCopies {
+  copy(id: StoreId): StateCopy;
+  /** What makes it unfit to hold state: an eviction policy, a version too old. Empty when it is fit. */
+  problems(): Promise<readonly MillraceError[]>;
+  close(): Promise<void>;
+}
+
+/** A key as an operator names it: its bytes, and the same as a text (latin1) for maps. */
+export interface StateKey {
+  readonly id: string;
+  readonly bytes: Buffer;
+}
+
+/** A value with its event time, as a store holds it. */
+export interface StateEntry {
+  readonly value: unknown;
+  /** Epoch ms. */
+  readonly timestamp: number;
+}
+
+/** What an operator sees of a store while it runs. Only keys that were loaded for the run may be asked for. */
+export interface StoreView {
+  /** Null when there is none. */
+  get(key: StateKey): StateEntry | null;
+  set(key: StateKey, entry: StateEntry | null): void;
+}
+
+/** Every store of a task, in the order of the plan. */
+export interface TaskStores {
+  view(store: number): StoreView;
+  /** Resolves when the keys are in memory. */
+  load(store: number, keys: ReadonlyMap<string, StateKey>): Promise<void>;
+  /** A place in the journal of the run. */
+  mark(): number;
+  /** Takes back every change of the run since `mark`; 0 for all. */
+  rollback(mark: number): void;
+}
+
+/** A store's changelog: the topic, and what its values are. */
+export interface ChangelogPartition {
+  readonly topic: TopicName;
+  readonly partition: number;
+}
