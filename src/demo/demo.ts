@@ -44,7 +44,7 @@ export async function runDemo(ports: DemoPorts): Promise<void> {
 function startWorker({ plan, env, say }: DemoPorts): ChildProcess {
   say(`\n$ npx millrace run ${plan.pipeline}`);
   const child = spawn(process.execPath, [bin, "run", plan.pipeline], {
-    env: { ...env, MILLRACE_HTTP_PORT: "0", MILLRACE_LOG_LEVEL: "warn" },
+    env: { MILLRACE_HTTP_PORT: "0", MILLRACE_LOG_LEVEL: "warn", ...env },
     stdio: ["ignore", "inherit", "inherit"],
   });
   return child;

@@ -12,8 +12,9 @@ export interface FreshDatabase {
   drop(): Promise<void>;
 }
 
-export async function freshDatabase(): Promise<FreshDatabase> {
-  const server = process.env["MILLRACE_TEST_POSTGRES"] ?? (await sharedStack()).DATABASE_URL;
+/** `on` is the address of another server. */
+export async function freshDatabase(on?: string): Promise<FreshDatabase> {
+  const server = on ?? process.env["MILLRACE_TEST_POSTGRES"] ?? (await sharedStack()).DATABASE_URL;
   const name = `test_${randomBytes(6).toString("hex")}`;
   await once(server, `CREATE DATABASE ${name}`);
   const url = new URL(server);

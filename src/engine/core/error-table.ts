@@ -317,6 +317,71 @@ export const errorTable = {
     meaning: "It is down, or did not answer in time. Stateful tasks wait and go on by themselves.",
     action: "Bring Redis back.",
   },
+  MILL_REDIS_MEMORY: {
+    disposition: "retry",
+    message: "Redis has no memory left",
+    meaning:
+      "It stands at maxmemory and refuses writes, as it should. Stateful tasks wait; nothing was written in part.",
+    action: "Raise maxmemory, or free memory: redis-cli INFO memory",
+  },
+  MILL_REDIS_AUTH: {
+    disposition: "halt",
+    message: "Redis refuses our credentials or rights",
+    meaning: "The user or password is wrong, or the user may not run one of the commands.",
+    action: "Check REDIS_URL and the access list: redis-cli ACL LOG",
+  },
+  MILL_REDIS_REFUSED: {
+    disposition: "halt",
+    message: "Redis refused a command",
+    meaning: "It answered with an error that will not go away by itself, or TLS was not agreed.",
+    action: "The message names the error. Report it if the server is one that is supported.",
+  },
+  MILL_REDIS_VERSION: {
+    disposition: "halt",
+    message: "Redis is too old",
+    meaning: "State needs Redis 6.2 or later.",
+    action: "Use a newer Redis. State is made anew from the changelogs.",
+  },
+  MILL_REDIS_EVICTS: {
+    disposition: "halt",
+    message: "Redis would evict state",
+    meaning:
+      "With an eviction policy a full Redis removes keys without an error, and sums would be wrong without a word.",
+    action: "Run: redis-cli CONFIG SET maxmemory-policy noeviction, and set it in redis.conf.",
+  },
+  MILL_REDIS_REPLICA: {
+    disposition: "halt",
+    message: "Redis is a replica",
+    meaning: "State is written, so it must be the primary.",
+    action: "Point REDIS_URL at the primary.",
+  },
+  MILL_REDIS_CLUSTER: {
+    disposition: "halt",
+    message: "Redis runs in cluster mode",
+    meaning: "A worker talks to one Redis server and does not follow keys from node to node.",
+    action: "Point REDIS_URL at a server that is not part of a cluster.",
+  },
+  MILL_STATE_FORMAT: {
+    disposition: "halt",
+    message: "the copy of a store is of another version",
+    meaning:
+      "Another release has written it, or something that is not Millrace. It is left as it is.",
+    action:
+      "Run the release that wrote it, or have the copy made anew from its changelog: remove it as the message says.",
+  },
+  MILL_STATE_TYPE: {
+    disposition: "halt",
+    message: "the key of a store's copy does not hold a hash",
+    meaning: "Something else has written to this key. It is left as it is.",
+    action:
+      "Find out who uses the key, remove it (redis-cli UNLINK and the key), then start again: it is made anew from its changelog.",
+  },
+  MILL_STATE_REBUILD_LOST: {
+    disposition: "retry",
+    message: "a copy vanished while it was made",
+    meaning: "Redis was wiped, restored or failed over meanwhile. The old copy is as it was.",
+    action: "Nothing: it is made again.",
+  },
   MILL_SOURCE_OFFSET_GONE: {
     disposition: "halt",
     message: "committed progress lies outside the topic",

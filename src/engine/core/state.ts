@@ -24,9 +24,13 @@ export interface StateChange {
   readonly value: Buffer | null;
 }
 
-/** Consecutive changes of a changelog, at most `PIECE_CHANGES_MAX`, that take a copy from one position to the next. */
+/**
+ * Consecutive changes of a changelog, at most `PIECE_CHANGES_MAX` and about `PIECE_BYTES_MAX`, that take a copy from one
+ * position to the next.
+ */
 export interface StatePiece {
   readonly expected: bigint;
+  /** Beyond `expected`, also when no change lies between (commit markers take offsets too). */
   readonly target: CopyPosition;
   /** One change a key. */
   readonly changes: readonly StateChange[];
@@ -34,6 +38,8 @@ export interface StatePiece {
 
 /** So that no call holds up the copy's other readers for long. */
 export const PIECE_CHANGES_MAX = 500;
+/** Keys and values; one change may be larger alone. */
+export const PIECE_BYTES_MAX = 4_000_000;
 
 /**
  * applied: the copy stood at `expected`, and stands at the target now. already: it stands at the target or beyond (the
@@ -63,15 +69,23 @@ export interface StateCopy {
   apply(piece: StatePiece): Promise<Applied>;
   /** A new copy beside the old one, which is replaced when the new one is finished, at once and whole. */
   rebuild(): Promise<Rebuild>;
-  /** Some entries at a time, each at least once while it is there; `entriesMax` is a hint. */
+  /**
+   * Some entries at a time, each at least once while it is there (also when a rebuild comes between); `entriesMax` is a
+   * hint. Begin with null.
+   */
   scan(cursor: string | null, entriesMax: number): Promise<StateScan>;
   /** Removes the copy. */
   remove(): Promise<void>;
 }
 
+/**
+ * Calls come one after another. One that failed with "retry" is made again with the same arguments (a lost reply does no
+ * harm), or the rebuild is discarded. MILL_STATE_REBUILD_LOST: what was put is gone in whole or in part; begin another.
+ */
 export interface Rebuild {
-  /** In the order of the changelog; a later change of a key replaces an earlier one. */
+  /** In the order of the changelog, any number; a later change of a key replaces an earlier one. */
   put(changes: readonly StateChange[]): Promise<void>;
+  /** Also where there was no copy, or one of another version: the only way to a store's first copy. */
   finish(position: CopyPosition): Promise<void>;
   /** Gives up; the old copy stays. */
   discard(): Promise<void>;

@@ -31,6 +31,8 @@ export interface Health {
 export interface WorkerFacts {
   /** False until every consumer group was joined once: no tasks may then mean that there are none to have. */
   readonly isJoined: boolean;
+  /** The dependency that is away while the start waits for it. */
+  readonly waitingFor?: string | null;
   /** How long ago the loop began its latest pass. */
   readonly passAgeMs: number;
   readonly passAgeMsMax: number;
@@ -56,11 +58,14 @@ export const readinessOf = (worker: WorkerFacts): Health =>
   verdict(
     [
       ...stuckLoop(worker),
-      ...(worker.isJoined ? [] : ["not yet a member of every consumer group"]),
+      ...(worker.isJoined ? [] : [notJoined(worker)]),
       ...worker.tasks.filter((task) => task.state !== "running").map(describe),
     ],
     worker.tasks,
   );
+
+const notJoined = ({ waitingFor = null }: WorkerFacts): string =>
+  `not yet a member of every consumer group${waitingFor === null ? "" : `: ${waitingFor} is away`}`;
 
 /** One verdict for several processes; null stands for one that does not answer. */
 export const mergeHealth = (parts: readonly (Health | null)[]): Health =>

@@ -10,6 +10,14 @@ export interface RetryPorts {
   readonly meter: Meter;
 }
 
+/** What is waited for, and who is told of it. */
+export interface Wait {
+  readonly dependency: string;
+  readonly signal: AbortSignal;
+  /** The dependency when it turns out to be away, null when the wait is over; for /ready. */
+  readonly onWaiting?: (dependency: string | null) => void;
+}
+
 const FIRST_MS = 100;
 const MOST_MS = 5_000;
 
@@ -19,15 +27,18 @@ const MOST_MS = 5_000;
  */
 export async function persist<T>(
   ports: RetryPorts,
-  what: { readonly dependency: string; readonly signal: AbortSignal },
+  what: Wait,
   work: () => Promise<T>,
 ): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     what.signal.throwIfAborted();
     try {
-      return await work();
+      const result = await work();
+      if (attempt > 0) what.onWaiting?.(null);
+      return result;
     } catch (error) {
       if (actionOf(error) !== "retry") throw error;
+      what.onWaiting?.(what.dependency);
       ports.meter.count("millrace_retries_total", { dependency: what.dependency });
       // Said once at first, then each time the wait has doubled to its cap: an outage is no log storm.
       const facts = { dependency: what.dependency, attempt, error: messageOf(error) };

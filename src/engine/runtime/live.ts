@@ -10,13 +10,14 @@ import type { Plan, PlanTable } from "../core/plan.ts";
 import type { TableSpec } from "../core/table-layout.ts";
 import type { Log } from "../core/ports.ts";
 import type { Pipeline } from "../define/pipeline.ts";
+import { plansOf } from "../define/plans.ts";
 import { livenessOf, readinessOf, type WorkerFacts } from "../observe/health.ts";
 import { serveOperations, type OperationsServer } from "../observe/http.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "./context.ts";
 import { connect } from "./host/connect.ts";
 import { readSettings, type Settings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
-import { answerParent, Supervisor } from "./host/supervise.ts";
+import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
 import { Worker } from "./worker.ts";
 
@@ -63,9 +64,10 @@ function prepare(options: LiveOptions): { settings: Settings; plans: Plan[] } {
   };
   const settings = collect(() => readSettings(options.env));
   const namespace = settings?.MILLRACE_NAMESPACE ?? "";
-  const plans = chosen(options).map((pipeline) => collect(() => pipeline.plan(namespace)));
-  if (problems.length > 0 || settings === null) throw new ConfigErrors(problems);
-  return { settings, plans: plans.filter((plan) => plan !== null) };
+  const wanted = chosen(options);
+  const plans = collect(() => plansOf(options.pipelines, namespace, wanted));
+  if (plans === null || settings === null) throw new ConfigErrors(problems);
+  return { settings, plans };
 }
 
 function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
@@ -116,7 +118,13 @@ async function runWorker({ plans, settings, log, checkTables }: WorkerProcess): 
 const limitsOf = (settings: Settings): WorkerLimits => ({
   ...defaultLimits,
   sessionTimeoutMs: settings.MILLRACE_SESSION_TIMEOUT_MS,
+  // A session outlives the loss of two heartbeats.
+  heartbeatIntervalMs: Math.min(
+    defaultLimits.heartbeatIntervalMs,
+    Math.floor(settings.MILLRACE_SESSION_TIMEOUT_MS / 3),
+  ),
   checkpointIntervalMs: settings.MILLRACE_CHECKPOINT_INTERVAL_MS,
+  purgeIntervalMs: settings.MILLRACE_PURGE_INTERVAL_MS,
 });
 
 /** A child answers its parent; a process of its own serves HTTP. */
@@ -133,7 +141,7 @@ async function serve({
 }): Promise<OperationsServer | null> {
   const live = (): ReturnType<typeof livenessOf> => livenessOf(facts());
   const ready = (): ReturnType<typeof readinessOf> => readinessOf(facts());
-  if (process.send !== undefined) {
+  if (hasParent()) {
     answerParent(async () => ({ live: live(), ready: ready(), metrics: await meter.snapshot() }));
     return null;
   }
@@ -150,6 +158,7 @@ function watchLoop(worker: Worker): () => WorkerFacts {
   setInterval(() => (lastPass = systemClock.now()), PASS_MS).unref();
   return () => ({
     isJoined: worker.isJoined,
+    waitingFor: worker.waitingFor,
     passAgeMs: systemClock.now() - lastPass,
     passAgeMsMax: 30 * PASS_MS,
     tasks: worker.health(),
@@ -157,11 +166,13 @@ function watchLoop(worker: Worker): () => WorkerFacts {
 }
 
 async function untilStopped(worker: Worker, log: Log): Promise<number> {
-  const ignore = onStopSignal((signal) => {
+  const stop = (signal: string): void => {
     log.info({ signal }, "draining");
     // Ends in `worker.ended`; `runWorker` awaits and reports it.
     worker.stop().catch(() => undefined);
-  });
+  };
+  // A terminal signals parent and children, and the parent signals its children again: what is final comes from it alone.
+  const ignore = hasParent() ? onStopSignal(stop, () => undefined) : onStopSignal(stop);
   const error = await worker.ended;
   await worker.stop();
   ignore();

@@ -2,7 +2,7 @@
 // in order: stream parts leave first, each committing what it staged, then the sinks.
 import type { Part, Plan } from "../core/plan.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
-import { ConfigErrors, type MillraceError } from "../core/errors.ts";
+import { ConfigErrors } from "../core/errors.ts";
 import type { TopicName } from "../core/record.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
@@ -35,6 +35,7 @@ export class Worker {
   #producer: PlainProducer | null = null;
   #stopping: Promise<void> | null = null;
   #loops: Promise<unknown> = Promise.resolve();
+  #waitingFor: string | null = null;
 
   constructor(plans: readonly Plan[], ports: WorkerPorts, limits: WorkerLimits) {
     this.#plans = plans;
@@ -67,21 +68,17 @@ export class Worker {
 
   async #preflight(): Promise<Bindings> {
     const { admin, registry, checkTables } = this.#context;
-    const { signal } = this.#life;
-    const partitions = await persist(this.#context, { dependency: "kafka", signal }, () =>
-      checkTopics(this.#plans, admin),
-    );
-    const writerIds = await persist(this.#context, { dependency: "registry", signal }, () =>
-      findWriterIds(this.#plans, registry),
-    );
+    const partitions = await this.#persist("kafka", () => checkTopics(this.#plans, admin));
+    const writerIds = await this.#persist("registry", () => findWriterIds(this.#plans, registry));
     const tables = this.#plans.flatMap((plan) => plan.tables);
-    const problems = await persist<readonly MillraceError[]>(
-      this.#context,
-      { dependency: "postgres", signal },
-      () => checkTables(tables),
-    );
+    const problems = await this.#persist("postgres", () => checkTables(tables));
     if (problems.length > 0) throw new ConfigErrors(problems);
     return { writerIds, partitions };
+  }
+
+  #persist<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+    const onWaiting = (away: string | null): void => void (this.#waitingFor = away);
+    return persist(this.#context, { dependency, signal: this.#life.signal, onWaiting }, work);
   }
 
   #add(plan: Plan, part: Part, { writerIds, partitions }: Bindings): void {
@@ -139,6 +136,11 @@ export class Worker {
   get isJoined(): boolean {
     const parts = [...this.#streams, ...this.#sinks];
     return parts.length > 0 && parts.every((part) => part.isJoined);
+  }
+
+  /** The dependency that holds up the start. */
+  get waitingFor(): string | null {
+    return this.#waitingFor;
   }
 
   health(): TaskHealth[] {

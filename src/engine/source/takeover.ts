@@ -86,12 +86,24 @@ function inRange(offset: CommittedOffset, mark: Watermarks | undefined): TakenOv
   const { topic, partition, metadata } = offset;
   const nextOffset = offset.nextOffset ?? 0n;
   const ledger = decodeMetadata(metadata)?.ledger ?? emptyLedger();
-  const isThere = mark !== undefined && nextOffset >= mark.low && nextOffset <= mark.high;
+  const start = { topic, partition, nextOffset };
+  return { ...start, ledger, stop: offsetGone(start, mark) };
+}
+
+function offsetGone(start: StartOffset, mark: Watermarks | undefined): MillraceError | null {
+  const { topic, partition, nextOffset } = start;
+  if (mark !== undefined && nextOffset >= mark.low && nextOffset <= mark.high) return null;
   const found = mark === undefined ? "nothing" : `${String(mark.low)} to ${String(mark.high)}`;
-  const detail = `${addressOf(offset)}: committed ${String(nextOffset)}, the topic has ${found}`;
+  const detail = `${addressOf(start)}: committed ${String(nextOffset)}, the topic has ${found}`;
   const where = { topic, partition, offset: nextOffset };
-  const stop = isThere ? null : new MillraceError("MILL_SOURCE_OFFSET_GONE", detail, { where });
-  return { topic, partition, nextOffset, ledger, stop };
+  return new MillraceError("MILL_SOURCE_OFFSET_GONE", detail, { where });
+}
+
+/** Throws when the log does not have what progress says is next: seeking there would skip records, or never end. */
+export async function checkInLog(admin: AdminPort, start: StartOffset): Promise<void> {
+  const marks = await watermarksOf(admin, [start]);
+  const gone = offsetGone(start, marks.get(addressOf(start)));
+  if (gone !== null) throw gone;
 }
 
 /** Partitions without progress: begun for the first time, or begun once and lost. */

@@ -37,6 +37,13 @@ test("a worker that has not joined its groups is live and not ready", () => {
   assert.equal(readinessOf(facts).ok, false);
 });
 
+test("a worker whose start waits for a server says for which", () => {
+  const facts = worker({ isJoined: false, tasks: [], waitingFor: "registry" });
+  assert.deepEqual(readinessOf(facts).reasons, [
+    "not yet a member of every consumer group: registry is away",
+  ]);
+});
+
 for (const [name, state] of [
   ["starting", task({ state: "starting" })],
   ["paused", task({ state: "paused", why: "MILL_REDIS_UNAVAILABLE" })],

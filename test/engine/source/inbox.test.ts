@@ -107,5 +107,7 @@ test("take waits for a batch, and ends when the inbox is closed", async () => {
   inbox.close();
   assert.equal(await last, null);
   assert.equal(inbox.push(batch(1, 2)), null);
+  assert.equal(inbox.push(batch(5, 6)), null);
+  assert.deepEqual([inbox.bytes, inbox.isEmpty], [0, true]);
   assert.equal(await inbox.take(), null);
 });

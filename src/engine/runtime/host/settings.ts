@@ -40,6 +40,7 @@ const shape = {
   MILLRACE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(9464),
   MILLRACE_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(10_000),
   MILLRACE_CHECKPOINT_INTERVAL_MS: z.coerce.number().int().min(1).default(100),
+  MILLRACE_PURGE_INTERVAL_MS: z.coerce.number().int().min(1_000).default(30_000),
 };
 
 /** What a process was told; see the names above for defaults. */
@@ -62,6 +63,7 @@ export interface Settings {
   readonly MILLRACE_HTTP_PORT: number;
   readonly MILLRACE_SESSION_TIMEOUT_MS: number;
   readonly MILLRACE_CHECKPOINT_INTERVAL_MS: number;
+  readonly MILLRACE_PURGE_INTERVAL_MS: number;
 }
 
 const schema: z.ZodType<Settings> = z.object(shape);

@@ -94,11 +94,11 @@ export class Supervisor {
       };
       child.once("exit", (code, signal) => {
         // One that was still starting had nothing to drain: it dies of the signal.
-        const isStopped = signal === "SIGTERM" && this.#stopping.signal.aborted;
-        end(code ?? (isStopped ? 0 : 128));
+        const isStopped = signal === "SIGTERM" || signal === "SIGINT";
+        end(code ?? (isStopped && this.#stopping.signal.aborted ? 0 : 128));
       });
-      // It could not be started at all.
-      child.once("error", () => end(1));
+      // Without a pid it could not be started at all; other errors are no end.
+      child.on("error", () => child.pid === undefined && end(1));
     });
   }
 
@@ -170,11 +170,13 @@ export const hasParent = (): boolean => process.send !== undefined;
 
 /** The worker's side: answers each question with a fresh report, and drains when the parent is gone. */
 export function answerParent(report: () => Promise<WorkerReport>): void {
-  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+  const drain = (): void => void process.kill(process.pid, "SIGTERM");
+  if (process.connected) process.once("disconnect", drain);
+  else drain();
   process.on("message", (message) => {
     if (message !== "report") return;
     report().then(
-      // A parent that is gone meanwhile is noticed below, not here.
+      // A parent that is gone meanwhile is noticed above, not here.
       (answer) => process.send?.(answer, undefined, undefined, () => undefined),
       // The parent takes silence for "does not answer", which is then the truth.
       () => undefined,
@@ -182,11 +184,4 @@ export function answerParent(report: () => Promise<WorkerReport>): void {
   });
   // Answering must not keep a worker alive that has nothing else to do.
   process.channel?.unref();
-}
-
-/** Tells a worker that nobody is there any more who would watch it, stop it or start it again. */
-export function onOrphaned(then: () => void): void {
-  if (!hasParent()) return;
-  if (process.connected) process.once("disconnect", then);
-  else then();
 }

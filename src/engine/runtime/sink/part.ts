@@ -10,11 +10,11 @@ import type {
   RecordBatch,
   StartOffset,
 } from "../../core/kafka.ts";
-import type { SinkTaskId, TableStore } from "../../core/ports.ts";
+import type { SinkProgress, SinkTaskId, TableStore } from "../../core/ports.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
-import { startsOf } from "../../source/takeover.ts";
+import { checkInLog, startsOf } from "../../source/takeover.ts";
 import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { SinkTask } from "./task.ts";
@@ -130,13 +130,8 @@ export class SinkPart {
     const { bound, context, store, letters, producer } = this.#options;
     const consumer = this.#consumer as GroupConsumer;
     const id: SinkTaskId = { pipeline: bound.plan.pipeline, part: bound.part.name, ...seat.at };
-    const first = async (): Promise<bigint> => {
-      const starts = await startsOf(context.admin, bound.plan.options.start, [seat.at]);
-      return starts[0]?.nextOffset ?? 0n;
-    };
     const onWaiting = (dependency: string | null): void => void (seat.waitingFor = dependency);
-    const what = { dependency: "postgres", signal: seat.life.signal };
-    const start = await persist(context, what, () => store.takeOver(id, first));
+    const start = await this.#startOf(seat, id, onWaiting);
     seat.life.signal.throwIfAborted();
     const hint = (progress: Progress): void => {
       // A refused hint is no harm: the database decides, and the next hint says the same.
@@ -157,6 +152,26 @@ export class SinkPart {
       hint,
       onWaiting,
     });
+  }
+
+  /** Progress in the database, ours from now on, which the log must still have. */
+  async #startOf(
+    { at, life: { signal } }: Seat,
+    id: SinkTaskId,
+    onWaiting: (dependency: string | null) => void,
+  ): Promise<SinkProgress> {
+    const { bound, context, store } = this.#options;
+    const first = async (): Promise<bigint> => {
+      const starts = await startsOf(context.admin, bound.plan.options.start, [at]);
+      return starts[0]?.nextOffset ?? 0n;
+    };
+    const start = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
+      store.takeOver(id, first),
+    );
+    await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
+      checkInLog(context.admin, { ...at, nextOffset: start.nextOffset }),
+    );
+    return start;
   }
 
   /** A failover may have taken progress back while the task had nothing to do: it looks now and then. */
@@ -183,10 +198,12 @@ export class SinkPart {
 
   /** Fenced: whoever raised the epoch may be the rightful owner; the group's next word may be on its way. */
   #failed(seat: Seat, error: unknown): void {
-    if (seat.life.signal.aborted) return;
-    if (actionOf(error) !== "retake") return this.#halt(seat, ours(error));
     const { clock, limits, meter, log } = this.#options.context;
-    meter.count("millrace_fenced_total", { kind: "sink" });
+    const isFenced = actionOf(error) === "retake";
+    // Also when the group has taken the partition away meanwhile: the commit was refused all the same.
+    if (isFenced) meter.count("millrace_fenced_total", { kind: "sink" });
+    if (seat.life.signal.aborted) return;
+    if (!isFenced) return this.#halt(seat, ours(error));
     log.warn(
       { ...seat.at, part: this.bound.part.name },
       "fenced: taking over again if it is still ours",

@@ -111,22 +111,22 @@ export class SinkTask {
   /** Everything that is there, up to a limit: one run, and more while the inbox has some. */
   async #collect(): Promise<{ batch: Batch; halted: MillraceError | null } | null> {
     const batch = newBatch(this.#nextOffset);
-    const most = this.#options.context.limits.checkpointRecordsMax;
+    const { limits, schemas } = this.#options.context;
     do {
       const run = await this.#inbox.take();
       if (run === null) return null;
-      await this.#persist("registry", () => this.#learn(run));
+      for (let ids = this.#unknown(run); ids.size > 0; ids = this.#unknown(run))
+        await this.#persist("registry", () => schemas.learn(ids));
       const halted = this.#process(run, batch);
       if (halted !== null) return { batch, halted };
       await this.#options.context.clock.sleep(0);
       if (this.#life.signal.aborted) return null;
-    } while (!this.#inbox.isEmpty && batch.raws.length < most);
+    } while (!this.#inbox.isEmpty && batch.raws.length < limits.checkpointRecordsMax);
     return { batch, halted: null };
   }
 
-  async #learn(run: Run): Promise<void> {
-    const ids = unknownIds(this.#options.bound, run);
-    if (ids.size > 0) await this.#options.context.schemas.learn(ids);
+  #unknown(run: Run): Set<number> {
+    return unknownIds(this.#options.bound, run, this.#options.context.schemas);
   }
 
   #process(run: Run, batch: Batch): MillraceError | null {
@@ -226,20 +226,9 @@ export class SinkTask {
     );
   }
 
-  async #persist<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+  #persist<T>(dependency: string, work: () => Promise<T>): Promise<T> {
     const { context, onWaiting } = this.#options;
-    let isWaiting = false;
-    const result = await persist(context, { dependency, signal: this.#life.signal }, async () => {
-      try {
-        return await work();
-      } catch (error) {
-        isWaiting = true;
-        onWaiting(dependency);
-        throw error;
-      }
-    });
-    if (isWaiting) onWaiting(null);
-    return result;
+    return persist(context, { dependency, signal: this.#life.signal, onWaiting }, work);
   }
 
   /** At most one commit an interval: small batches cost a transaction each. */

@@ -11,6 +11,9 @@ import { Mutex } from "./mutex.ts";
 import type { StreamPart } from "./part.ts";
 import type { TaskCheckpoint } from "./task.ts";
 
+/** A broker that restarts is back sooner, and nobody need know. */
+const SILENCE_MS = 3_000;
+
 export class StreamEngine {
   readonly #context: WorkerContext;
   readonly #onFatal: (error: Error) => void;
@@ -19,6 +22,7 @@ export class StreamEngine {
   readonly #schedule: Schedule;
   readonly #life = new AbortController();
   #producer: TxProducer | null = null;
+  #committingSinceMs: number | null = null;
 
   constructor(context: WorkerContext, onFatal: (error: Error) => void) {
     this.#context = context;
@@ -26,6 +30,12 @@ export class StreamEngine {
     const { checkpointIntervalMs, checkpointRecordsMax } = context.limits;
     const limits = { intervalMs: checkpointIntervalMs, recordsMax: checkpointRecordsMax };
     this.#schedule = new Schedule(context.clock, limits);
+  }
+
+  /** "kafka" while a commit has had no answer for so long that an operator should know. */
+  get waitingFor(): string | null {
+    const since = this.#committingSinceMs;
+    return since !== null && this.#context.clock.now() - since > SILENCE_MS ? "kafka" : null;
   }
 
   add(part: StreamPart): void {
@@ -60,11 +70,14 @@ export class StreamEngine {
       .filter((stage) => stage !== null);
     if (stages.length === 0) return;
     const startedMs = this.#context.clock.now();
+    this.#committingSinceMs = startedMs;
     try {
       await commit(await this.#ready(), stages);
     } catch (error) {
       await this.#rewind(error);
       return;
+    } finally {
+      this.#committingSinceMs = null;
     }
     this.#publish(stages, startedMs);
   }
@@ -101,7 +114,7 @@ export class StreamEngine {
     }
     await this.#discard();
     if (!["retry", "retake"].includes(actionOf(error))) return this.#giveUp(error);
-    for (const part of this.#parts) part.retake();
+    for (const part of this.#parts) part.retake(isFenced ? null : "kafka");
   }
 
   /** What no retry can mend (rights, a missing topic) would fail for ever: the worker ends and says why. */
@@ -124,16 +137,35 @@ export class StreamEngine {
   async #ready(): Promise<TxProducer> {
     if (this.#producer !== null && this.#producer.state !== "dead") return this.#producer;
     await this.#discard();
-    const { kafka, owner, limits } = this.#context;
     const what = { dependency: "kafka", signal: this.#life.signal };
-    this.#producer = await persist(this.#context, what, async () => {
-      const options = { transactionalId: owner, timeoutMs: limits.transactionTimeoutMs };
-      const producer = kafka.txProducer(options);
-      await producer.init();
-      return producer;
-    });
+    this.#producer = await persist(this.#context, what, () => this.#newProducer());
     return this.#producer;
   }
+
+  async #newProducer(): Promise<TxProducer> {
+    const { kafka, owner, limits } = this.#context;
+    const options = { transactionalId: owner, timeoutMs: limits.transactionTimeoutMs };
+    const producer = kafka.txProducer(options);
+    try {
+      await producer.init();
+      return producer;
+    } catch (error) {
+      // Its sockets; what failed is told by the first error.
+      await producer.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * Ends what a commit without an answer may have left open: until then our own progress in it is not stable, and a
+   * takeover would wait for the transaction to time out. One attempt, so that a drain never waits for an outage here.
+   */
+  readonly settle = (): Promise<void> =>
+    this.#lock.run(async () => {
+      if (this.#producer !== null && this.#producer.state !== "dead") return;
+      await this.#discard();
+      this.#producer = await this.#newProducer();
+    });
 
   async #discard(): Promise<void> {
     const producer = this.#producer;

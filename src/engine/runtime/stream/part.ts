@@ -22,6 +22,8 @@ export class StreamPart {
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;
   #takingOver: AbortController | null = null;
+  /** The dependency that holds up the takeover. */
+  #waitingFor: string | null = null;
 
   constructor(
     bound: BoundPart,
@@ -92,9 +94,13 @@ export class StreamPart {
     this.#stopped.clear();
   }
 
-  /** Goes back to committed progress: pauses, drops, takes over, seeks, runs. Called again, it begins anew. */
-  retake(): void {
+  /**
+   * Goes back to committed progress: pauses, drops, takes over, seeks, runs. Called again, it begins anew.
+   * `waitingFor` names what is known to be away, since the takeover's first request may hang for long.
+   */
+  retake(waitingFor: string | null = null): void {
     this.#takingOver?.abort(new Error("the takeover began anew"));
+    this.#waitingFor = waitingFor;
     this.drop();
     const assignment = this.#assignment;
     if (assignment === null || assignment.partitions.length === 0) return;
@@ -112,10 +118,16 @@ export class StreamPart {
     const { options, meta } = this.bound.plan;
     const { transactionTimeoutMs } = limits;
     const request = { assignment, owner, transactionTimeoutMs, start: options.start, meta };
-    const taken = await persist(this.#context, { dependency: "kafka", signal }, () =>
-      Promise.race([takeOver(ports, request), rejected(signal)]),
+    const onWaiting = (dependency: string | null): void => void (this.#waitingFor = dependency);
+    const begin = async (): Promise<TakenOver[]> => {
+      await this.#engine.settle();
+      return takeOver(ports, request);
+    };
+    const taken = await persist(this.#context, { dependency: "kafka", signal, onWaiting }, () =>
+      Promise.race([begin(), rejected(signal)]),
     );
     signal.throwIfAborted();
+    this.#waitingFor = null;
     for (const [partition, starts] of byPartition(taken)) this.#open(partition, starts, assignment);
   }
 
@@ -173,7 +185,11 @@ export class StreamPart {
       const error = this.#stopped.get(partition);
       if (error !== undefined)
         return { ...address, state: "stopped", code: error.code, message: error.message };
-      return { ...address, state: this.#tasks.has(partition) ? "running" : "starting" };
+      const task = this.#tasks.get(partition);
+      const own = task === undefined ? this.#waitingFor : task.waitingFor;
+      const waitingFor = own ?? this.#engine.waitingFor;
+      if (waitingFor !== null) return { ...address, state: "paused", why: `${waitingFor} is away` };
+      return { ...address, state: task === undefined ? "starting" : "running" };
     });
   }
 }

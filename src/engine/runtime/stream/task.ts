@@ -56,6 +56,7 @@ export class StreamTask {
   #delta: LedgerCounts = emptyLedger();
   #oldestMs: number | null = null;
   #roomAgain: (() => void) | null = null;
+  #waitingFor: string | null = null;
 
   constructor(options: StreamTaskOptions) {
     this.#options = options;
@@ -88,6 +89,11 @@ export class StreamTask {
     return this.#inbox.push(batch);
   }
 
+  /** The dependency that is away while the task waits for it. */
+  get waitingFor(): string | null {
+    return this.#waitingFor;
+  }
+
   get inboxBytes(): number {
     return this.#inbox.bytes;
   }
@@ -113,19 +119,24 @@ export class StreamTask {
     for (;;) {
       const run = await this.#inbox.take();
       if (run === null) return null;
-      await this.#learn(run);
-      if (this.#life.signal.aborted) return null;
+      for (let ids = this.#unknown(run); ids.size > 0; ids = this.#unknown(run)) {
+        await this.#learn(ids);
+        if (this.#life.signal.aborted) return null;
+      }
       const halted = this.#process(run);
       if (halted !== null) return halted;
       await this.#room();
     }
   }
 
-  async #learn(run: Run): Promise<void> {
-    const { context, bound } = this.#options;
-    const ids = unknownIds(bound, run);
-    if (ids.size === 0) return;
-    const what = { dependency: "registry", signal: this.#life.signal };
+  #unknown(run: Run): Set<number> {
+    return unknownIds(this.#options.bound, run, this.#options.context.schemas);
+  }
+
+  async #learn(ids: ReadonlySet<number>): Promise<void> {
+    const { context } = this.#options;
+    const onWaiting = (dependency: string | null): void => void (this.#waitingFor = dependency);
+    const what = { dependency: "registry", signal: this.#life.signal, onWaiting };
     await persist(context, what, () => context.schemas.learn(ids)).catch((error: unknown) => {
       if (!this.#life.signal.aborted) throw error;
     });

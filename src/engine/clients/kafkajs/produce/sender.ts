@@ -16,6 +16,8 @@ export interface ProducerIdentity {
   readonly transactionalId: string | null;
 }
 
+type Queues = Map<string, PartitionQueue>;
+
 interface PendingBatch extends TopicPartition {
   readonly address: string;
   readonly count: number;
@@ -75,27 +77,20 @@ export class Sender {
   ): Promise<unknown> {
     await this.#cluster.refreshIfOld();
     let failure: unknown = null;
-    const byLeader = new Map<number, PendingBatch[]>();
-    for (const batch of pending.values()) {
-      const leader = this.#cluster.leaderId(batch);
-      if (leader === null) failure = new BrokerRefusal(this.#cluster.whyNoLeader(batch));
-      else byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch]);
-    }
+    const byLeader = Map.groupBy(pending.values(), (batch) => this.#cluster.leaderId(batch));
+    const [homeless] = byLeader.get(null) ?? [];
+    if (homeless !== undefined) failure = new BrokerRefusal(this.#cluster.whyNoLeader(homeless));
+    byLeader.delete(null);
     const produced = await Promise.allSettled(
-      [...byLeader].map(([leader, batches]) => this.#produce(leader, batches)),
+      [...byLeader].map(([leader, batches]) => this.#produce(leader as number, batches)),
     );
     const answers: ProduceAnswer[] = [];
     for (const result of produced) {
       if (result.status === "fulfilled") answers.push(...result.value);
       else failure = result.reason;
     }
-    for (const answer of answers) {
-      const batch = pending.get(addressOf(answer));
-      if (batch === undefined) continue;
-      const refusal = this.#take(answer, queues, pending);
-      failure = refusal ?? failure;
-      if (refusal === null) sent.push(sentBatch(batch, answer));
-    }
+    for (const answer of answers)
+      failure = this.#take(answer, { queues, pending, sent }) ?? failure;
     // What is still pending without a reason was left out of an answer.
     if (failure === null && pending.size > 0) failure = new BrokerRefusal(codes.networkException);
     return failure;
@@ -108,10 +103,14 @@ export class Sender {
     return this.#cluster.send(broker, request);
   }
 
+  /** Takes an acknowledged batch off its queue; returns a failure worth repeating. */
   #take(
     answer: ProduceAnswer,
-    queues: Map<string, PartitionQueue>,
-    pending: Map<string, PendingBatch>,
+    {
+      queues,
+      pending,
+      sent,
+    }: { queues: Queues; pending: Map<string, PendingBatch>; sent: SentBatch[] },
   ): unknown {
     const address = addressOf(answer);
     const batch = pending.get(address);
@@ -128,6 +127,7 @@ export class Sender {
     this.#sequences.set(address, sequence % sequenceRange);
     pending.delete(address);
     queue.chunks.shift();
+    sent.push(sentBatch(batch, answer));
     if (queue.chunks.length === 0) queues.delete(address);
     return null;
   }

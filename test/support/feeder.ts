@@ -1,0 +1,53 @@
+// Sends numbered records at a steady pace, through whatever happens to Kafka. A send whose answer was lost is not
+// repeated: what counts is what the topic holds in the end.
+import { setTimeout as delay } from "node:timers/promises";
+import { isRetriable } from "../../src/engine/core/errors.ts";
+import type { KafkaPort, PlainProducer } from "../../src/engine/core/kafka.ts";
+import type { OutRecord } from "../../src/engine/core/record.ts";
+
+export interface FeederOptions {
+  readonly kafka: KafkaPort;
+  readonly perSecond: number;
+  record(n: number): OutRecord;
+}
+
+const TICK_MS = 50;
+
+export class Feeder {
+  readonly #options: FeederOptions;
+  readonly #life = new AbortController();
+  readonly #running: Promise<void>;
+  /** Numbers that were acknowledged. */
+  readonly acknowledged: number[] = [];
+  next = 0;
+
+  constructor(options: FeederOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#life.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { kafka, perSecond, record } = this.#options;
+    const { signal } = this.#life;
+    let producer: PlainProducer | null = null;
+    while (!signal.aborted) {
+      const numbers = Array.from({ length: (perSecond * TICK_MS) / 1000 }, () => this.next++);
+      try {
+        producer ??= kafka.producer();
+        await producer.send(numbers.map(record));
+        this.acknowledged.push(...numbers);
+      } catch (error) {
+        if (!isRetriable(error)) throw error;
+        producer = null;
+      }
+      // Its rejection says only that the feeder was stopped.
+      await delay(TICK_MS, undefined, { signal }).catch(() => undefined);
+    }
+    await producer?.close();
+  }
+}

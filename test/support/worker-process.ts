@@ -1,0 +1,210 @@
+// `millrace run` as a process of its own: its log kept, its metrics read, signals sent to it. A test that forgets it
+// leaves nothing behind: the process and its children are killed when the test ends.
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { TestContext } from "node:test";
+import type { Health } from "../../src/engine/observe/health.ts";
+import type { App } from "./app.ts";
+import { eventually } from "./eventually.ts";
+
+export const bin: string = fileURLToPath(new URL("../../bin/millrace.js", import.meta.url));
+
+/** A line of the log; `message` is the whole line when it is no JSON. */
+export interface LogLine {
+  readonly message: string;
+  readonly pid?: number;
+  readonly [fact: string]: unknown;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface WorkerOptions {
+  /** Arguments of `millrace run`. */
+  readonly args: readonly string[];
+  /** Addresses and settings, on top of the test's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Pipelines and tables of a test, instead of the repository's own. */
+  readonly app?: App;
+}
+
+export class WorkerProcess {
+  readonly lines: LogLine[] = [];
+  readonly exit: Promise<Exit>;
+  readonly #child: ChildProcess;
+  readonly #port: number;
+  #exit: Exit | null = null;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.#port = port;
+    this.exit = new Promise((resolve) => {
+      child.once("exit", (code, signal) => resolve((this.#exit = { code, signal })));
+    });
+    for (const stream of [child.stdout, child.stderr])
+      if (stream !== null)
+        createInterface({ input: stream }).on("line", (line) => this.lines.push(parsed(line)));
+  }
+
+  static async start(test: TestContext, { args, env, app }: WorkerOptions): Promise<WorkerProcess> {
+    const port = await freePort();
+    const settings = { ...env, ...app?.env, MILLRACE_HTTP_PORT: String(port) };
+    const child = spawn(process.execPath, [...(app?.execArgv ?? []), bin, "run", ...args], {
+      cwd: tmpdir(),
+      env: { ...process.env, MILLRACE_LOG_LEVEL: "info", ...settings },
+      stdio: ["ignore", "pipe", "pipe"],
+      // A group of its own, so that its children can be ended with it.
+      detached: true,
+    });
+    const worker = new WorkerProcess(child, port);
+    const end = (): void => worker.#endGroup();
+    process.once("exit", end);
+    test.after(async () => {
+      end();
+      process.off("exit", end);
+      await worker.exit;
+    });
+    return worker;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get hasEnded(): boolean {
+    return this.#exit !== null;
+  }
+
+  /** Process ids of its living children. */
+  get children(): readonly number[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name) && parentOf(name) === this.pid)
+      .map(Number);
+  }
+
+  /** To the process alone, not to its children. */
+  kill(signal: NodeJS.Signals): void {
+    assert.ok(this.#child.kill(signal), `${signal} reached nobody`);
+  }
+
+  /** To the process and its children at once, as a terminal does. */
+  killGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal);
+  }
+
+  /** A line with this message, now or later. */
+  async said(message: string): Promise<LogLine> {
+    return eventually(`the worker says "${message}"`, () => {
+      const line = this.lines.find((one) => one.message === message);
+      if (line === undefined) assert.ok(!this.hasEnded, this.story());
+      return line ?? null;
+    });
+  }
+
+  async ready(): Promise<void> {
+    await eventually("the worker is ready", async () => {
+      assert.ok(!this.hasEnded, this.story());
+      const answer = await this.#get("/ready").catch(() => null);
+      return answer?.status === 200 ? true : null;
+    });
+  }
+
+  /** What /ready (or /live) says; null while nobody answers. */
+  async health(path: "/ready" | "/live" = "/ready"): Promise<Health | null> {
+    const answer = await this.#get(path).catch(() => null);
+    return answer === null ? null : ((await answer.json()) as Health);
+  }
+
+  async metrics(): Promise<Metrics> {
+    const answer = await this.#get("/metrics");
+    assert.equal(answer.status, 200);
+    return new Metrics(await answer.text());
+  }
+
+  /** SIGTERM, and the end of it. */
+  async drain(): Promise<Exit> {
+    this.kill("SIGTERM");
+    return this.exit;
+  }
+
+  /** The log as text, for messages of failed assertions. */
+  story(): string {
+    return this.lines.map((line) => JSON.stringify(line)).join("\n");
+  }
+
+  #get(path: string): Promise<Response> {
+    const signal = AbortSignal.timeout(5_000);
+    return fetch(`http://127.0.0.1:${String(this.#port)}${path}`, { signal });
+  }
+
+  #endGroup(): void {
+    try {
+      this.killGroup("SIGKILL");
+    } catch {
+      // Nobody of the group is left.
+    }
+  }
+}
+
+/** A scrape. */
+export class Metrics {
+  readonly #lines: readonly string[];
+
+  constructor(text: string) {
+    this.#lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  }
+
+  /** The sum of every series of this name that has these labels; 0 when there is none. */
+  sum(name: string, labels: Readonly<Record<string, string>> = {}): number {
+    const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+    return this.#lines
+      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+      .filter((line) => wanted.every((label) => line.includes(label)))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+  }
+
+  /** Tasks that run here. */
+  running(part: string): number {
+    return this.sum("millrace_task_state", { part, state: "running" });
+  }
+}
+
+function parsed(line: string): LogLine {
+  try {
+    const facts = JSON.parse(line) as Partial<LogLine> | null;
+    if (typeof facts?.message === "string") return facts as LogLine;
+  } catch {
+    // Not a line of the log: it stands for itself.
+  }
+  return { message: line };
+}
+
+/** The fourth field of /proc/pid/stat, behind the name in parentheses; null for a process that is gone. */
+function parentOf(pid: string): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" ? null : Number(parent);
+  } catch {
+    return null;
+  }
+}
+
+/** False also for one that has ended and that nobody has asked about. */
+export const isAlive = (pid: number): boolean => parentOf(String(pid)) !== null;
+
+/** A port that is free now; another process may take it in between. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
