@@ -96,7 +96,9 @@ export class MemoryTxProducer implements TxProducer {
     const mine = this.#last.then(async () => {
       this.#expect(state);
       try {
-        return await this.#connection.wire.call(request, () => work(this.#ticket as ProducerTicket));
+        return await this.#connection.wire.call(request, () =>
+          work(this.#ticket as ProducerTicket),
+        );
       } catch (error) {
         this.#state = "dead";
         this.#cause = error as Error;
