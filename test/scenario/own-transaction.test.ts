@@ -25,3 +25,18 @@ for (const request of ["commit", "sendOffsets"] as const)
     await fleet.until("it goes on", isThere, defaultLimits.transactionTimeoutMs / 4);
     assert.equal(fleet.meter.counter("millrace_rewinds_total", { pipeline: "flow" }), 1);
   });
+
+test("a worker that leaves after a failed commit holds up nobody who reads what it wrote", async () => {
+  const fleet = new Fleet([flow], { checkpointIntervalMs: 60_000 });
+  const { worker } = await fleet.join();
+  await fleet.send(input.name, [{ id: "k", n: 1 }]);
+  await fleet.clock.advance(1_000);
+  // The outputs are in their topic, and the last commit of the drain fails.
+  fleet.kafka.failNext("sendOffsets", { after: false });
+  await fleet.during(worker.stop());
+  assert.equal(fleet.meter.counter("millrace_rewinds_total", { pipeline: "flow" }), 1);
+  await fleet.send(output.name, [{ id: "k", n: 2 }]);
+  const isRead = (): boolean => fleet.values(output).some(({ n }) => n === 2);
+  await fleet.until("it is read", isRead, defaultLimits.transactionTimeoutMs / 4);
+  assert.deepEqual(fleet.values(output), [{ id: "k", n: 2 }]);
+});

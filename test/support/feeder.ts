@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isRetriable } from "../../src/engine/core/errors.ts";
 import type { KafkaPort, PlainProducer } from "../../src/engine/core/kafka.ts";
 import type { OutRecord } from "../../src/engine/core/record.ts";
+import { eventually } from "./eventually.ts";
 
 export interface FeederOptions {
   readonly kafka: KafkaPort;
@@ -20,6 +21,7 @@ export class Feeder {
   /** Numbers that were acknowledged. */
   readonly acknowledged: number[] = [];
   next = 0;
+  #burst = 0;
 
   constructor(options: FeederOptions) {
     this.#options = options;
@@ -31,12 +33,23 @@ export class Feeder {
     await this.#running;
   }
 
+  /** Sends so many at once with the next tick; resolves when they are acknowledged. */
+  async burst(records: number): Promise<void> {
+    this.#burst = records;
+    const enough = this.next + records;
+    await eventually("a burst is acknowledged", () =>
+      Promise.resolve((this.acknowledged.at(-1) ?? 0) >= enough - 1 ? true : null),
+    );
+  }
+
   async #run(): Promise<void> {
     const { kafka, perSecond, record } = this.#options;
     const { signal } = this.#life;
     let producer: PlainProducer | null = null;
     while (!signal.aborted) {
-      const numbers = Array.from({ length: (perSecond * TICK_MS) / 1000 }, () => this.next++);
+      const length = (perSecond * TICK_MS) / 1000 + this.#burst;
+      this.#burst = 0;
+      const numbers = Array.from({ length }, () => this.next++);
       try {
         producer ??= kafka.producer();
         await producer.send(numbers.map(record));

@@ -42,6 +42,8 @@ export interface ConsumerOptions {
 }
 
 export interface GroupConsumer {
+  /** Whether the group's coordinator has left several requests unanswered; for an operator, nothing is decided by it. */
+  readonly isAway: boolean;
   /** Joins and runs until `stop`. Resolves once the first join was attempted; later errors arrive at `onFatal`. */
   start(handlers: ConsumerHandlers): Promise<void>;
   /** Idempotent. Buffered batches of a paused partition may still arrive. */

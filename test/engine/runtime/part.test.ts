@@ -64,7 +64,15 @@ class ScriptedKafka {
     const done = (): Promise<void> => Promise.resolve();
     const seek = ({ topic }: TopicPartition, to: bigint): void =>
       void this.seeks.push(`${topic} ${String(to)}`);
-    return { start, pause: nothing, resume: nothing, seek, commit: done, stop: done };
+    return {
+      isAway: false,
+      start,
+      pause: nothing,
+      resume: nothing,
+      seek,
+      commit: done,
+      stop: done,
+    };
   }
 
   txProducer(): TxProducer {

@@ -201,6 +201,21 @@ test("a port that is closed while Kafka comes and goes keeps no socket", async (
   }
 });
 
+test("a member knows that Kafka has been away for a while, also when it has nothing to do", async (t) => {
+  const kafka = await KafkaFixture.for(t);
+  const topic = await kafka.topic();
+  const faults = new FaultSockets();
+  const member = memberOf(kafka, kafka.name("group"), [topic], { faults });
+  t.after(() => member.consumer.stop());
+  await member.start();
+  await eventually(() => assert.deepEqual(member.indexes, [0]));
+  assert.equal(member.consumer.isAway, false);
+  faults.offline();
+  await eventually(() => assert.equal(member.consumer.isAway, true));
+  faults.online();
+  await eventually(() => assert.equal(member.consumer.isAway, false));
+});
+
 test("130,000 records of one fetch arrive", async (t) => {
   const kafka = await KafkaFixture.for(t);
   const topic = await kafka.topic();

@@ -168,9 +168,11 @@ async function registryIsAway(scene: Scene, t: TestContext): Promise<void> {
 
 /** A broker that is killed stays away until the worker says so and has given a commit up; one that is restarted is back at once. */
 async function kafkaIsAway(scene: Scene, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-  const { stack, figures } = scene;
+  const { stack, figures, feeder } = scene;
   await scene.flows();
   const consumed = (await figures.ledger("main")).consumed;
+  // So much that the worker is in the middle of it.
+  if (signal === "SIGKILL") await feeder.burst(20_000);
   await stopService(stack.dir, "kafka", { signal });
   if (signal === "SIGKILL") {
     await scene.pauses("main", "kafka is away");

@@ -235,8 +235,8 @@ export class SinkPart {
           code: seat.stopped.code,
           message: seat.stopped.message,
         };
-      if (seat.waitingFor !== null)
-        return { ...address, state: "paused", why: `${seat.waitingFor} is away` };
+      const away = seat.waitingFor ?? (this.#consumer?.isAway === true ? "kafka" : null);
+      if (away !== null) return { ...address, state: "paused", why: `${away} is away` };
       return { ...address, state: seat.task === null ? "starting" : "running" };
     });
   }

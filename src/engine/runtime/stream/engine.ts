@@ -113,6 +113,9 @@ export class StreamEngine {
       part.drop();
     }
     await this.#discard();
+    // Behind the lock that is held now. A worker that takes nothing over again, since it leaves or has no partitions
+    // any more, would else hold up every reader of its outputs. What fails here, the next commit or takeover tells.
+    this.settle().catch(() => undefined);
     if (!["retry", "retake"].includes(actionOf(error))) return this.#giveUp(error);
     for (const part of this.#parts) part.retake(isFenced ? null : "kafka");
   }

@@ -187,7 +187,8 @@ export class StreamPart {
         return { ...address, state: "stopped", code: error.code, message: error.message };
       const task = this.#tasks.get(partition);
       const own = task === undefined ? this.#waitingFor : task.waitingFor;
-      const waitingFor = own ?? this.#engine.waitingFor;
+      const isKafkaAway = this.#consumer?.isAway ?? false;
+      const waitingFor = own ?? this.#engine.waitingFor ?? (isKafkaAway ? "kafka" : null);
       if (waitingFor !== null) return { ...address, state: "paused", why: `${waitingFor} is away` };
       return { ...address, state: task === undefined ? "starting" : "running" };
     });

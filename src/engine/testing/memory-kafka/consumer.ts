@@ -41,6 +41,10 @@ export class MemoryConsumer implements GroupConsumer {
     });
   }
 
+  get isAway(): boolean {
+    return !this.#conditions.isAvailable;
+  }
+
   start(handlers: ConsumerHandlers): Promise<void> {
     assert(this.#state === "idle", "a consumer is started once");
     this.#state = "running";

@@ -29,6 +29,9 @@ const rejoinCodes = new Set<number>([
   codes.unknownMemberId,
 ]);
 
+/** One may be lost by a broken connection alone. */
+const unansweredMax = 2;
+
 /**
  * idle → start() → joining → (onAssigned) → member → (onRevoked) → joining …; stop() or a fatal error → ended.
  * While a member, heartbeats flow by themselves, also during the hooks; only JoinGroup ends them.
@@ -44,6 +47,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
   #session: Session | null = null;
   #fetching: Fetching | null = null;
   #handlers: ConsumerHandlers | null = null;
+  #failedJoins = 0;
 
   constructor(cluster: Cluster, options: ConsumerOptions, log: Log) {
     this.#cluster = cluster;
@@ -51,6 +55,10 @@ export class KafkaGroupConsumer implements GroupConsumer {
     this.#log = log;
     this.#membership = new Membership(cluster, options);
     cluster.want(options.topics);
+  }
+
+  get isAway(): boolean {
+    return (this.#session?.missedBeats ?? this.#failedJoins) >= unansweredMax;
   }
 
   async start(handlers: ConsumerHandlers): Promise<void> {
@@ -97,9 +105,12 @@ export class KafkaGroupConsumer implements GroupConsumer {
 
   async #attemptJoin(): Promise<{ assignment: Assignment | null; failure: MillraceError | null }> {
     try {
-      return { assignment: await this.#membership.join(), failure: null };
+      const assignment = await this.#membership.join();
+      this.#failedJoins = 0;
+      return { assignment, failure: null };
     } catch (error) {
       if (rejoinCodes.has(codeOf(error) ?? 0)) return { assignment: null, failure: null };
+      this.#failedJoins++;
       const failure = translate(error, `join group ${this.#options.group}`);
       this.#log.debug({ group: this.#options.group, code: failure.code }, failure.message);
       return { assignment: null, failure };

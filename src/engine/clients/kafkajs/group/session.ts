@@ -18,6 +18,8 @@ const lostCodes = new Set<number>([codes.illegalGeneration, codes.unknownMemberI
 export class Session {
   readonly over: Promise<void>;
   failure: Error | null = null;
+  /** Heartbeats in a row that had no answer. */
+  missedBeats = 0;
   isOver = false;
   readonly #options: SessionOptions;
   readonly #ended: () => void;
@@ -58,6 +60,7 @@ export class Session {
       waitMs = this.#options.intervalMs;
       try {
         await this.#options.membership.heartbeat(this.#options.generation);
+        this.missedBeats = 0;
       } catch (error) {
         if (this.#isLost(error)) return;
         if (!this.isOver) waitMs = Math.min(waitMs, retryMs);
@@ -74,6 +77,7 @@ export class Session {
       this.end();
       return true;
     } else {
+      this.missedBeats++;
       const failure = translate(error, `heartbeat of ${this.#options.generation.group}`);
       if (failure.disposition !== "retry") this.fail(failure);
     }
