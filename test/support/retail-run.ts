@@ -2,8 +2,9 @@
 // what it has decided so far, and what came of it, read from Kafka and Postgres and not from the worker.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { dirname } from "node:path";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import avsc from "avsc";
@@ -18,7 +19,7 @@ import { retail } from "../../src/pipelines/retail.ts";
 import type { Stack } from "../../src/stack/stack.ts";
 import { eventually } from "./eventually.ts";
 import { freshDatabase, type FreshDatabase } from "./fresh-database.ts";
-import type { Expected } from "./retail-figures.ts";
+import { slice, type Expected } from "./retail-figures.ts";
 import { bin, WorkerProcess } from "./worker-process.ts";
 
 const SOURCE = "retail.transactions";
@@ -32,6 +33,12 @@ export interface RunOptions {
   readonly namespace: string;
   /** Goes on with the records that an earlier run has read; default: an empty source. */
   readonly keepsSource?: boolean;
+}
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly perSecond: number;
 }
 
 /** Records decided by each part, of those that its topic holds. */
@@ -89,6 +96,16 @@ export class RetailRun {
     return this.command("produce", SOURCE, ...origin, ...more);
   }
 
+  /** Sends lines `from` to `to`, so many a second. */
+  async send(expected: Expected, range: Range): Promise<void> {
+    const file = slice(expected, range.from, range.to);
+    try {
+      await this.produce(["--file", file], "--rate", String(range.perSecond));
+    } finally {
+      rmSync(dirname(file), { recursive: true });
+    }
+  }
+
   /** A worker of this run; it takes what is left by one that died as soon as `sessionMs` have passed. */
   worker(
     more: readonly string[] = [],
@@ -109,11 +126,12 @@ export class RetailRun {
   }
 
   /** Until every part has decided the end of its topic. */
-  async drained(expected: Expected): Promise<void> {
-    await eventually("every part decides the end of its topic", async () => {
-      const { mainEnd, isDrained } = await this.decided();
-      return (mainEnd === expected.records && isDrained) || null;
-    });
+  async drained(expected: Expected, limitMs?: number): Promise<void> {
+    const isDrained = async (): Promise<true | null> => {
+      const decided = await this.decided();
+      return (decided.mainEnd === expected.records && decided.isDrained) || null;
+    };
+    await eventually("every part decides the end of its topic", isDrained, limitMs);
   }
 
   async #mainProgress(): Promise<{ done: number; end: number; left: number }> {
