@@ -1,0 +1,32 @@
+// Where a copy lies in Redis, and under which names. Other programs read it (docs/state.md): what is here changes only
+// together with the format version.
+import { assert } from "../../core/errors.ts";
+import type { StoreId } from "../../core/state.ts";
+
+/** The braces are a hash tag: everything of a store on a partition lies in one slot, so one script may touch it. */
+export function copyKey({ prefix, store, partition }: StoreId): string {
+  const tag = `${prefix}:${store}:${String(partition)}`;
+  assert(!/[{}]/.test(tag), "a brace in a store's name would move its key to another slot");
+  return `{${tag}}`;
+}
+
+export const rebuildKey = (copy: string, token: string): string => `${copy}:rebuild:${token}`;
+
+export const FORMAT = "1";
+
+// Reserved fields begin with a zero byte.
+const ZERO = 0x00;
+const ESCAPE = Buffer.from("\0k");
+export const FORMAT_FIELD = "\0v";
+export const POSITION_FIELD = "\0p";
+export const TIME_FIELD = "\0t";
+
+/** The field of a key: its bytes, except that one which looks like a reserved field is marked. */
+export const fieldOf = (key: Buffer): Buffer =>
+  key[0] === ZERO ? Buffer.concat([ESCAPE, key]) : key;
+
+/** The key of a field; null for a reserved one. */
+export function keyOfField(field: Buffer): Buffer | null {
+  if (field[0] !== ZERO) return field;
+  return field[1] === ESCAPE[1] ? field.subarray(ESCAPE.length) : null;
+}
