@@ -59,7 +59,7 @@ export class RedisConnection {
   async run<R>(key: string, work: (redis: Redis) => Promise<R>): Promise<R> {
     const where = key === "" ? `at ${this.address}` : `${key} at ${this.address}`;
     try {
-      await this.#whenReady(where);
+      await this.#whenReady();
       return await work(this.#redis);
     } catch (error) {
       if (isTimeout(error) || isDemoted(error)) this.#reconnect();
@@ -90,15 +90,15 @@ export class RedisConnection {
     return Promise.resolve();
   }
 
-  #whenReady(where: string): Promise<void> {
+  #whenReady(): Promise<void> {
     assert(!this.#isClosed, "Redis is used after it was closed");
     if (this.#redis.status === "ready") return Promise.resolve();
-    this.#comingUp ??= this.#comeUp(where).finally(() => (this.#comingUp = undefined));
+    this.#comingUp ??= this.#comeUp().finally(() => (this.#comingUp = undefined));
     return this.#comingUp;
   }
 
   /** The next attempt to connect decides. */
-  #comeUp(where: string): Promise<void> {
+  #comeUp(): Promise<void> {
     const redis = this.#redis;
     return new Promise<void>((resolve, reject) => {
       const settle = (outcome: () => void) => () => {
@@ -108,7 +108,7 @@ export class RedisConnection {
         outcome();
       };
       const fail = (detail: string) =>
-        settle(() => reject(this.#fault ?? unavailable(detail, where)));
+        settle(() => reject(this.#fault ?? unavailable(detail, `at ${this.address}`)));
       const timer = setTimeout(fail("no connection in time"), this.#timeoutMs);
       const onReady = settle(resolve);
       const onFault = fail("the connection was lost");

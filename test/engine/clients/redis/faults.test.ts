@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { redisCopies } from "../../../../src/engine/clients/redis/copies.ts";
 import { MillraceError } from "../../../../src/engine/core/errors.ts";
 import type { StateCopies } from "../../../../src/engine/core/state.ts";
+import { eventually } from "../../../support/eventually.ts";
 
 const random = { next: () => 0.5, token: (length: number) => "t".repeat(length) };
 const sound = {
@@ -20,10 +21,12 @@ async function stub(
   t: TestContext,
   answer: string,
   facts: Readonly<Record<string, string>> = sound,
-): Promise<StateCopies> {
+): Promise<{ copies: StateCopies; connections(): number }> {
+  let connections = 0;
   const info = Object.entries(facts).map(([name, value]) => `${name}:${value}\r\n`);
   const text = `# Server\r\n${info.join("")}`;
   const server = createServer((socket) => {
+    connections++;
     socket.on("error", () => undefined);
     socket.on("data", (bytes) => {
       const isInfo = bytes.toString("latin1").toLowerCase().includes("\r\ninfo\r\n");
@@ -37,7 +40,7 @@ async function stub(
     await copies.close();
     server.close();
   });
-  return copies;
+  return { copies, connections: () => connections };
 }
 
 const inScript = "-ERR Error running script (call to f_0123): @user_script:3: @user_script: 3: -";
@@ -70,7 +73,7 @@ const answers: readonly (readonly [answer: string, code: string, disposition: st
 
 for (const [answer, code, disposition] of answers)
   test(`${answer.slice(1, 12)}… (${String(answer.length)}) is ${code}`, async (t) => {
-    const copies = await stub(t, answer);
+    const { copies } = await stub(t, answer);
     const copy = copies.copy({ prefix: "shop", store: "totals", partition: 3 });
     const way = answer.startsWith(inScript)
       ? () => copy.apply({ expected: 0n, target: { nextOffset: 1n, timeMs: 0 }, changes: [] })
@@ -84,8 +87,19 @@ for (const [answer, code, disposition] of answers)
     });
   });
 
+test("a primary that has become a replica is left: its name may lead to the new one", async (t) => {
+  const { copies, connections } = await stub(t, "-READONLY You can't write against a replica.");
+  const copy = copies.copy({ prefix: "shop", store: "totals", partition: 3 });
+  await assert.rejects(copy.remove(), { code: "MILL_REDIS_UNAVAILABLE" });
+  assert.equal(connections(), 1);
+  await eventually("a second connection", async () => {
+    await assert.rejects(copy.remove(), { code: "MILL_REDIS_UNAVAILABLE" });
+    return connections() > 1 || null;
+  });
+});
+
 test("an answer that is none of Redis is no answer", async (t) => {
-  const copies = await stub(t, "HTTP/1.1 400 Bad Request");
+  const { copies } = await stub(t, "HTTP/1.1 400 Bad Request");
   const copy = copies.copy({ prefix: "shop", store: "totals", partition: 3 });
   await assert.rejects(copy.position(), { code: "MILL_REDIS_UNAVAILABLE" });
 });
@@ -97,7 +111,7 @@ test("every reason against a Redis is told at once", async (t) => {
     role: "slave",
     cluster_enabled: "1",
   };
-  const problems = await (await stub(t, "+OK", facts)).problems();
+  const problems = await (await stub(t, "+OK", facts)).copies.problems();
   assert.deepEqual(
     problems.map(({ code }) => code),
     ["MILL_REDIS_VERSION", "MILL_REDIS_EVICTS", "MILL_REDIS_REPLICA", "MILL_REDIS_CLUSTER"],
@@ -117,13 +131,15 @@ test("versions are compared as numbers", async (t) => {
     ["6.1.9", false],
     ["5.9.9", false],
   ] as const) {
-    const problems = await (await stub(t, "+OK", { ...sound, redis_version: version })).problems();
+    const problems = await (
+      await stub(t, "+OK", { ...sound, redis_version: version })
+    ).copies.problems();
     assert.equal(problems.length === 0, isFit, version);
   }
 });
 
 test("what INFO does not say is not taken for granted", async (t) => {
-  const problems = await (await stub(t, "+OK", { role: "master" })).problems();
+  const problems = await (await stub(t, "+OK", { role: "master" })).copies.problems();
   assert.equal(problems.length, 3);
 });
 
