@@ -263,6 +263,25 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       assert.deepEqual([ledger.emitted, ledger["dead-lettered"]], [19, { sink: 1 }]);
     });
 
+    test("takes all rows of a record or none", async () => {
+      const { store, task, id, found, commit } = await started();
+      const rows = [
+        aRow(0, id("a"), { amount: 1 }),
+        aRow(1, id("b"), { amount: 2 }),
+        aRow(1, id("a"), { amount: 3 }),
+        aRow(1, id("c"), { amount: -1 }),
+        aRow(1, id("d"), { amount: -1 }),
+        aRow(2, id("e"), { amount: 4 }),
+      ];
+      const result = await commit({ from: 0n, to: 3n, rows });
+      assert.deepEqual([[...result.written].sort(), [...result.refused]], [[0, 2], [1]]);
+      assert.deepEqual(await found("a", "b", "c", "d", "e"), [
+        ["a", 1],
+        ["e", 4],
+      ]);
+      assert.deepEqual(idsOf(await store.owed(task, 10)), ["refused-1-23514"]);
+    });
+
     test("writes the record that had been collapsed under a refused one", async () => {
       const { store, task, id, found, commit } = await started();
       const rows = [

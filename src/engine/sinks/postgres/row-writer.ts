@@ -1,6 +1,6 @@
 // Writes the rows of one batch inside a transaction that the caller owns. A row that Postgres refuses is found by halving
 // inside savepoints; then its key is collapsed again without it, since an older row of the same key may have been
-// collapsed under it. Nothing is committed here.
+// collapsed under it. A record's rows are written all or none. Nothing is committed here.
 import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 import type { SinkTaskId } from "../../core/ports.ts";
@@ -45,7 +45,28 @@ export class RowWriter {
     this.#compare = byAge(layout);
   }
 
+  /** `refused` are known already; other rows of their records are not written either. */
   async write(
+    session: PostgresSession,
+    rows: readonly PreparedRow[],
+    options: WriteOptions,
+    refused: readonly RefusedRow[] = [],
+  ): Promise<WrittenRows> {
+    const known = new Map(refused.map((one) => [one.row.index, one]));
+    for (;;) {
+      const whole = rows.filter(({ row }) => !known.has(row.index));
+      await session.query("SAVEPOINT batch");
+      const outcome = await this.#writeWhole(session, whole, options);
+      const before = known.size;
+      for (const one of outcome.refused) known.set(one.row.index, one);
+      const refusals = [...known.values()].sort((a, b) => a.row.index - b.row.index);
+      const isTorn = known.size > before && hasSiblings(whole, known);
+      await session.query(isTorn ? "ROLLBACK TO SAVEPOINT batch" : "RELEASE SAVEPOINT batch");
+      if (!isTorn) return { ...outcome, refused: refusals };
+    }
+  }
+
+  async #writeWhole(
     session: PostgresSession,
     rows: readonly PreparedRow[],
     options: WriteOptions,
@@ -97,6 +118,15 @@ export class RowWriter {
       return error;
     }
   }
+}
+
+/** Whether a refused record has more rows than one. */
+function hasSiblings(
+  rows: readonly PreparedRow[],
+  refused: ReadonlyMap<number, RefusedRow>,
+): boolean {
+  const of = rows.filter(({ row }) => refused.has(row.index));
+  return of.length > new Set(of.map(({ row }) => row.index)).size;
 }
 
 interface ChunkRun {

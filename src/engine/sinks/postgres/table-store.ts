@@ -120,14 +120,13 @@ class PostgresTable implements TableStore {
     const now = this.#clock.now();
     const { prepared, refused } = this.#prepare(commit.rows);
     const options = { task, now, chunkRows: this.#chunkRows };
-    const outcome = await this.#writer.write(session, prepared, options);
-    const allRefused = [...refused, ...outcome.refused];
-    const letters = allRefused.map(({ row, refusal }) => commit.refused(row, refusal));
+    const outcome = await this.#writer.write(session, prepared, options, refused);
+    const letters = outcome.refused.map(({ row, refusal }) => commit.refused(row, refusal));
     await oweLetters(session, task, [...commit.letters, ...letters]);
     const result: SinkResult = {
       written: outcome.written,
       stale: outcome.stale,
-      refused: new Set(allRefused.map(({ row }) => row.index)),
+      refused: new Set(outcome.refused.map(({ row }) => row.index)),
     };
     const ledger = commit.ledger(result);
     const isOurs = await advanceProgress(session, commit, { ledger, now: this.#now() });

@@ -46,21 +46,20 @@ export class MemoryTable {
 
   plan(rows: readonly SinkRow[], refuse: RefuseRow): TableChange {
     const { prepared, refused: unfit } = this.#prepare(rows);
-    const { groups, refused } = this.#accepted(prepared, refuse);
+    const { groups, refused } = this.#accepted(prepared, unfit, refuse);
     const isNewer = ({ key, newest }: KeyGroup): boolean => {
       const stored = this.#rows.get(key);
       return stored === undefined || this.#compare(stored, newest) < 0;
     };
     const newer = groups.filter(isNewer);
     const older = groups.filter((group) => !isNewer(group));
-    const all = [...unfit, ...refused].sort((a, b) => a.row.index - b.row.index);
     return {
       result: {
         written: indexesOf(newer),
         stale: indexesOf(older),
-        refused: new Set(all.map(({ row }) => row.index)),
+        refused: new Set(refused.map(({ row }) => row.index)),
       },
-      refused: all,
+      refused,
       apply: () => newer.forEach(({ key, newest }) => this.#rows.set(key, newest)),
     };
   }
@@ -77,22 +76,27 @@ export class MemoryTable {
     for (const row of this.#prepare(rows).prepared) this.#rows.set(row.key, row);
   }
 
-  /** A refused row may hide an earlier one of its key, which must then be tried: so again until none is refused. */
+  /**
+   * A refused row may hide an earlier one of its key, which must then be tried, and takes the other rows of its record with
+   * it: so again until none is refused.
+   */
   #accepted(
     prepared: readonly PreparedRow[],
+    unfit: readonly RefusedRow[],
     refuse: RefuseRow,
   ): { readonly groups: readonly KeyGroup[]; readonly refused: readonly RefusedRow[] } {
-    const refused = new Map<PreparedRow, RowRefusal>();
+    const refused = new Map(unfit.map((one) => [one.row.index, one]));
     for (;;) {
-      const left = prepared.filter((row) => !refused.has(row));
+      const left = prepared.filter(({ row }) => !refused.has(row.index));
       const groups = collapse(left, this.#compare);
       const before = refused.size;
       for (const { newest } of groups) {
         const refusal = this.#misfit(newest) ?? refuse(this.#objectOf(newest.row));
-        if (refusal !== null) refused.set(newest, refusal);
+        if (refusal !== null) refused.set(newest.row.index, { row: newest.row, refusal });
       }
       if (refused.size > before) continue;
-      return { groups, refused: [...refused].map(([{ row }, refusal]) => ({ row, refusal })) };
+      const all = [...refused.values()].sort((a, b) => a.row.index - b.row.index);
+      return { groups, refused: all };
     }
   }
 
