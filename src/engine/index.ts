@@ -4,7 +4,14 @@ export type { Schema } from "./core/schema.ts";
 export { decimal, type Decimal } from "./core/decimal.ts";
 export { topic, type Topic, type TopicSource, type TopicTarget } from "./define/topic.ts";
 export { pipeline, type Pipeline, type PipelineOptions } from "./define/pipeline.ts";
-export type { Stream } from "./define/stream.ts";
+export type {
+  AggregateOptions,
+  Aggregation,
+  GroupedStream,
+  KeyPart,
+  Stream,
+  Table,
+} from "./define/stream.ts";
 export { postgresTable, type PostgresTable, type RowTarget } from "./define/table.ts";
 export { days, hours, milliseconds, minutes, seconds, type Duration } from "./core/span.ts";
 export type { RecordContext } from "./core/record.ts";

@@ -367,14 +367,14 @@ export const errorTable = {
     meaning:
       "Another release has written it, or something that is not Millrace. It is left as it is.",
     action:
-      "Run the release that wrote it, or have the copy made anew from its changelog: remove it as the message says.",
+      "Run the release that wrote it, or have the copy made anew from its changelog: npx millrace state verify <pipeline> --repair",
   },
   MILL_STATE_TYPE: {
     disposition: "halt",
     message: "the key of a store's copy does not hold a hash",
     meaning: "Something else has written to this key. It is left as it is.",
     action:
-      "Find out who uses the key, remove it (redis-cli UNLINK and the key), then start again: it is made anew from its changelog.",
+      "Find out who uses the key, then have the copy made anew from its changelog: npx millrace state verify <pipeline> --repair",
   },
   MILL_STATE_REBUILD_LOST: {
     disposition: "retry",
@@ -385,15 +385,62 @@ export const errorTable = {
   MILL_SOURCE_OFFSET_GONE: {
     disposition: "halt",
     message: "committed progress lies outside the topic",
-    meaning: "Retention has removed records that were not read yet, or the topic was made anew.",
-    action: "Decide where to go on, and set the group's offset there while no worker runs.",
+    meaning:
+      "Retention has removed records that were not read yet, or the log has lost its end. The task goes nowhere by itself, since records would be skipped without a word.",
+    action:
+      "Stop the pipeline's workers and decide where to go on: npx millrace offsets reset; the message has the whole command. Records of a gap are lost to this pipeline.",
   },
   MILL_SOURCE_PROGRESS_LOST: {
     disposition: "halt",
     message: "progress is gone although this task has run before",
     meaning:
       "The group's offsets were deleted or have expired. Beginning anew would double everything.",
-    action: "Decide where to go on, and set the group's offset there while no worker runs.",
+    action:
+      "Stop the pipeline's workers and decide where to go on: npx millrace offsets reset; the message has the whole command.",
+  },
+  MILL_SOURCE_TOPIC_RECREATED: {
+    disposition: "halt",
+    message: "a topic was deleted and made anew",
+    meaning:
+      "The topic's id is not the one in which the task began, so committed offsets mean nothing in it.",
+    action:
+      "Stop the pipeline's workers and decide where to begin in the new topic: npx millrace offsets reset; the message has the whole command.",
+  },
+  MILL_SOURCE_VERSIONS: {
+    disposition: "halt",
+    message: "workers of one group run different versions of the pipeline",
+    meaning:
+      "The version that leads the group reads other topics than this worker's, so what it gave out does not fit. Nothing of it is read here.",
+    action:
+      "Finish the deploy: when the last worker of the other version has left, tasks go on by themselves.",
+  },
+  MILL_OFFSETS_ACTIVE: {
+    disposition: "halt",
+    message: "the group has members",
+    meaning: "Progress is changed only while nobody moves it.",
+    action: "Stop the pipeline's workers, wait for their sessions to end, then run it again.",
+  },
+  MILL_OFFSETS_STATE: {
+    disposition: "halt",
+    message: "stores would count records twice",
+    meaning:
+      "Records that a store has counted already would be read again, and the store stays as it is.",
+    action:
+      "Begin anew with empty stores: --to earliest --with-state; or choose a place that is not before committed progress.",
+  },
+  MILL_OFFSETS_OUTSIDE: {
+    disposition: "halt",
+    message: "an offset lies outside the topic",
+    meaning: "A task that was put there would stop at once. Nothing was changed.",
+    action: "Choose one within the range that the message names: npx millrace offsets show",
+  },
+  MILL_STATE_CHANGED: {
+    disposition: "halt",
+    message: "a store is not what it was",
+    meaning:
+      "The changelog was written by another kind of operator, with other keys or values, or in another part of the pipeline. Going on would mix the two.",
+    action:
+      "Give the operator a new name, which is a new store; or stop the workers and begin anew with empty stores: npx millrace offsets reset <pipeline> --to earliest --with-state",
   },
   MILL_STACK_MISSING: {
     disposition: "halt",

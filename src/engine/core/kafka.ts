@@ -156,6 +156,8 @@ export interface Watermarks extends TopicPartition {
 
 export interface TopicDescription {
   readonly topic: TopicName;
+  /** Another one when the topic was deleted and made anew (KIP-516). */
+  readonly id: string;
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly config: Readonly<Record<string, string>>;
@@ -193,6 +195,8 @@ export interface AdminPort {
     partitions: readonly TopicPartition[],
     options: { readonly stable: boolean },
   ): Promise<readonly CommittedOffset[]>;
+  /** Sets progress of a group that has no members; throws FencedError (MILL_KAFKA_FENCED) when it has some. */
+  commitOffsets(group: GroupId, progress: readonly Progress[]): Promise<void>;
   /** Deletes records below `nextOffset`. */
   deleteRecords(below: readonly StartOffset[]): Promise<void>;
   listGroups(): Promise<readonly GroupId[]>;

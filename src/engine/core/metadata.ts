@@ -6,26 +6,36 @@ export interface ProgressMetadata {
   /** The transactional id under which this progress was committed: a successor ends its open transaction. */
   readonly owner: string;
   readonly ledger: LedgerCounts;
+  /** The greatest timestamp that the task had seen, epoch ms; in parts with state, once there was one. */
+  readonly streamTimeMs?: number | null;
 }
 
 const METADATA_BYTES_MAX = 4096;
 
-export function encodeMetadata({ owner, ledger }: ProgressMetadata): string {
-  const text = JSON.stringify({ v: 1, owner, ledger });
+export function encodeMetadata({ owner, ledger, streamTimeMs }: ProgressMetadata): string {
+  const time = streamTimeMs ?? undefined;
+  const text = JSON.stringify({ v: 1, owner, time, ledger });
   if (Buffer.byteLength(text) <= METADATA_BYTES_MAX) return text;
   // Too many operator names: keep the sums, which are what must balance.
   const { filtered = 0 } = ledgerTotals(ledger);
   const summed: LedgerCounts = { ...ledger, filtered: { "*": filtered } };
-  return JSON.stringify({ v: 1, owner, ledger: summed });
+  return JSON.stringify({ v: 1, owner, time, ledger: summed });
 }
 
 /** Null for metadata that is not ours (an offset that somebody set by hand). */
 export function decodeMetadata(text: string): ProgressMetadata | null {
   if (!text.startsWith("{")) return null;
   try {
-    const parsed = JSON.parse(text) as { v?: unknown; owner?: unknown; ledger?: object };
+    const parsed = JSON.parse(text) as {
+      v?: unknown;
+      owner?: unknown;
+      time?: unknown;
+      ledger?: object;
+    };
     if (parsed.v !== 1 || typeof parsed.owner !== "string") return null;
-    return { owner: parsed.owner, ledger: { ...emptyLedger(), ...parsed.ledger } };
+    const { owner, time } = parsed;
+    const seen = typeof time === "number" ? { streamTimeMs: time } : {};
+    return { owner, ...seen, ledger: { ...emptyLedger(), ...parsed.ledger } };
   } catch {
     // Not JSON: written by another tool, so it carries no ledger of ours.
     return null;

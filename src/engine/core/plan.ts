@@ -16,7 +16,7 @@ export interface PlanTopic {
   readonly partitions: number;
   readonly timestamp: ((value: unknown) => number) | null;
   /** Internal topics are made by `topics apply` and belong to one pipeline. */
-  readonly internal: "repartition" | "sink" | null;
+  readonly internal: "repartition" | "sink" | "changelog" | null;
   /** Topic configuration, as Kafka names it. */
   readonly config: Readonly<Record<string, string>>;
   /** Fields that are personal data; tools mask them. */
@@ -29,11 +29,32 @@ export interface PlanTable {
   readonly declaration: unknown;
 }
 
+/** Keyed state of one operator: partition i of it belongs to the task of partition i. */
+export interface PlanStore {
+  /** The operator's name. */
+  readonly name: string;
+  /** The store's truth: its key and value are those of the store. */
+  readonly changelog: PlanTopic;
+  /** How long an entry is kept, in ms of stream time; null is for ever. */
+  readonly retentionMs: number | null;
+}
+
+/** When a store's changes are told downstream: each, or the last of a key at a checkpoint. */
+export type Emission = "update" | "checkpoint";
+
+/** The new state, and what is told downstream. */
+export interface Stepped {
+  readonly state: unknown;
+  readonly emit: Iterable<unknown>;
+}
+
 export type Operation =
   | { readonly kind: "source"; readonly topic: PlanTopic }
   | { readonly kind: "map"; readonly fn: Fn<unknown> }
   | { readonly kind: "flat-map"; readonly fn: Fn<Iterable<unknown>> }
   | { readonly kind: "filter"; readonly test: Fn<boolean> }
+  /** Deletes downstream what does not pass. */
+  | { readonly kind: "table-filter"; readonly test: Fn<boolean> }
   | { readonly kind: "peek"; readonly fn: Fn<void> }
   | {
       readonly kind: "expect";
@@ -45,6 +66,21 @@ export type Operation =
   | { readonly kind: "branch"; readonly tests: readonly Fn<boolean>[] }
   | { readonly kind: "arm"; readonly index: number; readonly label: string }
   | { readonly kind: "merge" }
+  /** The first record of each `by` within the store's retention, among those of one key. */
+  | { readonly kind: "distinct"; readonly by: Fn<unknown>; readonly store: PlanStore }
+  | {
+      readonly kind: "aggregate";
+      readonly store: PlanStore;
+      readonly init: (key: unknown) => unknown;
+      /** Null deletes the aggregate. */
+      readonly add: (aggregate: unknown, value: unknown, record: RecordContext) => unknown;
+      readonly emission: Emission;
+    }
+  | {
+      readonly kind: "map-with-state";
+      readonly store: PlanStore;
+      readonly map: (state: unknown, value: unknown, record: RecordContext) => Stepped;
+    }
   | { readonly kind: "repartition"; readonly key: Fn<unknown>; readonly topic: PlanTopic }
   /** Carries a stream as it is into a table's own part. */
   | { readonly kind: "forward"; readonly topic: PlanTopic }
@@ -69,6 +105,8 @@ export interface Part {
   readonly nodes: readonly PlanNode[];
   readonly sources: readonly PlanTopic[];
   readonly partitions: number;
+  /** In the order of their operators. */
+  readonly stores: readonly PlanStore[];
   /** Set in sink parts. */
   readonly table: PlanTable | null;
 }
@@ -76,6 +114,8 @@ export interface Part {
 export interface PlanOptions {
   readonly start: "earliest" | "latest" | number;
   readonly onError: "dead-letter" | "halt";
+  /** Where copies of state are kept beside their changelogs. */
+  readonly state: "redis" | "memory";
 }
 
 export interface Plan {

@@ -140,6 +140,8 @@ export interface TableStore {
   commit(commit: SinkCommit): Promise<SinkResult>;
   /** Progress as stored now, or null. */
   progress(task: SinkTaskId): Promise<SinkProgress | null>;
+  /** Puts progress elsewhere, under a raised epoch and with an empty ledger; rows and owed letters stay. */
+  reset(task: SinkTaskId, nextOffset: bigint): Promise<SinkProgress>;
   owed(task: SinkTaskId, lettersMax: number): Promise<readonly OwedLetter[]>;
   forget(task: SinkTaskId, ids: readonly string[]): Promise<void>;
 }

@@ -1,7 +1,6 @@
 // Keyed state. A store's truth is its changelog; a copy (Redis, or memory) follows it, and says how far it has come in the
 // same answer as its values, so that a copy that is behind is never taken for the truth.
 import type { MillraceError } from "./errors.ts";
-import type { TopicName } from "./record.ts";
 
 /** One store on one partition: the unit that moves with a task. */
 export interface StoreId {
@@ -119,19 +118,13 @@ export interface StoreView {
   set(key: StateKey, entry: StateEntry | null): void;
 }
 
-/** Every store of a task, in the order of the plan. */
+/** Every store of a task, by its name in the plan. */
 export interface TaskStores {
-  view(store: number): StoreView;
+  view(store: string): StoreView;
   /** Resolves when the keys are in memory. */
-  load(store: number, keys: ReadonlyMap<string, StateKey>): Promise<void>;
+  load(store: string, keys: ReadonlyMap<string, StateKey>): Promise<void>;
   /** A place in the journal of the run. */
   mark(): number;
   /** Takes back every change of the run since `mark`; 0 for all. */
   rollback(mark: number): void;
-}
-
-/** A store's changelog: the topic, and what its values are. */
-export interface ChangelogPartition {
-  readonly topic: TopicName;
-  readonly partition: number;
 }

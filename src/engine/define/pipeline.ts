@@ -1,9 +1,10 @@
 // pipeline(): a pipeline as a value. The builder is stored, and run once, when a plan is first asked for.
 import type { Plan, PlanOptions } from "../core/plan.ts";
-import { Graph } from "./plan/graph.ts";
+import { Graph, isDeclared } from "./plan/graph.ts";
 import { planTopicOf, unknownTopic } from "./plan/plan-topic.ts";
 import { build } from "./plan/build.ts";
-import { isDeclared, StreamNode, type Stream } from "./stream.ts";
+import { StreamNode } from "./nodes.ts";
+import type { Stream } from "./stream.ts";
 import type { TopicSource } from "./topic.ts";
 
 export interface PipelineOptions {
@@ -11,6 +12,8 @@ export interface PipelineOptions {
   readonly start?: "earliest" | "latest" | number;
   /** What happens to a record whose callback throws. Default: dead letter. */
   readonly onError?: "dead-letter" | "halt";
+  /** Where copies of state are kept beside their changelogs: in Redis (default), or in memory, restored at each start. */
+  readonly state?: "redis" | "memory";
 }
 
 /** What a builder is given. */
@@ -54,6 +57,7 @@ export function pipeline(name: string, ...rest: [Builder] | [PipelineOptions, Bu
 const withDefaults = (options: PipelineOptions): PlanOptions => ({
   start: options.start ?? "earliest",
   onError: options.onError ?? "dead-letter",
+  state: options.state ?? "redis",
 });
 
 const draw = (builder: Builder) => (): Graph => {

@@ -1,9 +1,9 @@
-// Stream: the operators a pipeline is written with. Each call adds a node to the graph; nothing runs.
+// What a pipeline is written with: streams, grouped streams and tables. Each call adds a node to a graph; nothing runs.
+import type { Decimal } from "../core/decimal.ts";
+import type { Emission } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
 import type { Schema } from "../core/schema.ts";
-import { planTopicOf } from "./plan/plan-topic.ts";
-import type { Graph } from "./plan/graph.ts";
-import { string } from "./schema.ts";
+import type { Duration } from "../core/span.ts";
 import type { RowTarget } from "./table.ts";
 import type { TopicTarget } from "./topic.ts";
 
@@ -25,7 +25,7 @@ export interface RekeyOptions<K2> {
   readonly partitions?: number;
 }
 
-type Tests<K, V> = Readonly<Record<string, Fn<K, V, boolean>>>;
+export type Tests<K, V> = Readonly<Record<string, Fn<K, V, boolean>>>;
 /** The type that a branch's test narrows to. */
 type ArmOf<V, T> = T extends ((value: V, record: never) => value is infer S extends V) ? S : V;
 
@@ -58,96 +58,102 @@ export interface Stream<K, V> {
     key: Fn<K, V, K2 | null>,
     ...options: string extends K2 ? [RekeyOptions<K2>?] : [RekeyOptions<K2> & { key: Schema<K2> }]
   ): Stream<K2, V>;
+  /** As `rekey`, to aggregate: records of one new key lie together. `groupBy("by-customer", (o) => o.customerId)` */
+  groupBy<K2 = string>(
+    name: string,
+    key: Fn<K, V, K2 | null>,
+    ...options: string extends K2 ? [RekeyOptions<K2>?] : [RekeyOptions<K2> & { key: Schema<K2> }]
+  ): GroupedStream<K2, V>;
+  /** Groups by the key that records have. */
+  groupByKey(): GroupedStream<K, V>;
+  /**
+   * The first record of each `by` among those of one key; it is remembered for the span, in stream time.
+   * `distinct("exact-repeats", { by: (o) => [o.orderId, o.updatedAt], within: days(7) })`
+   */
+  distinct(
+    name: string,
+    options: { readonly by: (value: V) => KeyPart | readonly KeyPart[]; readonly within: Duration },
+  ): Stream<K, V>;
+  /** A value and the state of its key into new state and any number of values. A null state is none, or deletes it. */
+  mapWithState<S, R>(
+    name: string,
+    options: {
+      readonly state: Schema<S>;
+      readonly map: (
+        state: S | null,
+        value: V,
+        record: RecordContext<K>,
+      ) => { readonly state: S | null; readonly emit: Iterable<R> };
+    },
+  ): Stream<K, R>;
   /** Writes to a topic, by the same key. `to(cleanOrders)` */
   to(topic: TopicTarget<K, V>): void;
   /** Writes rows into a Postgres table, exactly once. `upsertInto(factOrders)` */
   upsertInto(table: RowTarget<V>): void;
 }
 
-/** Types are stripped, not checked, at run time: a wrong value must still be a clear problem. */
-export const isDeclared = (value: unknown, kind: string): boolean =>
-  typeof value === "object" && value !== null && "kind" in value && value.kind === kind;
+/** What records can be compared by. */
+export type KeyPart = string | number | bigint | boolean | Decimal | null;
 
-type AnyFn = (value: unknown, record: RecordContext) => never;
+/** Numbers that can be added and compared. Floats add up as floats do: money is a Decimal. */
+export type Addable = number | bigint | Decimal;
+export type Comparable = Addable | string;
 
-/** The one implementation of {@link Stream}: a place in the graph. */
-export class StreamNode<K, V> implements Stream<K, V> {
-  readonly #graph: Graph;
-  readonly id: number;
+export interface AggregateOptions {
+  /** "update" (default) tells every change, "checkpoint" the last of a key and checkpoint. */
+  readonly emit?: Emission;
+}
 
-  constructor(graph: Graph, id: number) {
-    this.#graph = graph;
-    this.id = id;
-  }
+export interface Aggregation<K, V, A> extends AggregateOptions {
+  /** Fixes the type, the bytes, and what can be compared with a deployed store. */
+  readonly value: Schema<A>;
+  readonly init: (key: K) => A;
+  /** The next aggregate, a new value; null deletes it. */
+  readonly add: (aggregate: A, value: V, record: RecordContext<K>) => A | null;
+}
 
-  #next<R>(name: string, operation: Parameters<Graph["add"]>[1]): StreamNode<K, R> {
-    return new StreamNode<K, R>(this.#graph, this.#graph.add(name, operation, [this.id]));
-  }
+/** Records that lie by the key they are grouped by. Records without a key are counted as `null-key`. */
+export interface GroupedStream<K, V> {
+  /** How many. `count("orders-by-customer")` */
+  count(name: string, options?: AggregateOptions): Table<K, number>;
+  /** `sum("spend", (line) => line.salesValue)` */
+  sum<N extends Addable>(
+    name: string,
+    of: (value: V) => N,
+    options?: AggregateOptions,
+  ): Table<K, N>;
+  /** `min("first-order", (o) => o.orderDate)` */
+  min<C extends Comparable>(
+    name: string,
+    of: (value: V) => C,
+    options?: AggregateOptions,
+  ): Table<K, C>;
+  /** `max("last-order", (o) => o.orderDate)` */
+  max<C extends Comparable>(
+    name: string,
+    of: (value: V) => C,
+    options?: AggregateOptions,
+  ): Table<K, C>;
+  /** The mean of numbers or Decimals; of Decimals to 20 places where it does not end. `avg("basket", (b) => b.total)` */
+  avg<N extends number | Decimal>(
+    name: string,
+    of: (value: V) => N,
+    options?: AggregateOptions,
+  ): Table<K, N>;
+  /** Two values into one of the same type. `reduce("newest", (a, b) => (b.at > a.at ? b : a))` */
+  reduce(name: string, fn: (a: V, b: V) => V, options?: AggregateOptions): Table<K, V>;
+  /** `aggregate("value", { value: customerValue, init: noOrders, add: addOrder })` */
+  aggregate<A>(name: string, aggregation: Aggregation<K, V, A>): Table<K, A>;
+}
 
-  map<R>(name: string, fn: Fn<K, V, R>): Stream<K, R> {
-    return this.#next(name, { kind: "map", fn: fn as AnyFn });
-  }
-
-  flatMap<R>(name: string, fn: Fn<K, V, Iterable<R>>): Stream<K, R> {
-    return this.#next(name, { kind: "flat-map", fn: fn as AnyFn });
-  }
-
-  filter<S extends V>(name: string, test: Fn<K, V, boolean>): Stream<K, S> {
-    return this.#next(name, { kind: "filter", test: test as AnyFn });
-  }
-
-  peek(name: string, fn: Fn<K, V, void>): Stream<K, V> {
-    return this.#next(name, { kind: "peek", fn: fn as AnyFn });
-  }
-
-  expect<S extends V>(name: string, test: Fn<K, V, boolean>, options: ExpectOptions): Stream<K, S> {
-    const { otherwise, dimension = null } = options;
-    return this.#next(name, { kind: "expect", test: test as AnyFn, otherwise, dimension });
-  }
-
-  branch<T extends Tests<K, V>>(name: string, tests: T): never {
-    const labels = Object.keys(tests);
-    const branch = this.#next<V>(name, { kind: "branch", tests: Object.values(tests) as AnyFn[] });
-    const arms = [...labels, "rest"].map((label, index) => [
-      label,
-      branch.#next<V>(`${name}.${label}`, { kind: "arm", index, label }),
-    ]);
-    return Object.fromEntries(arms) as never;
-  }
-
-  merge<W>(name: string, other: Stream<K, W>): Stream<K, V | W> {
-    const inputs = [this.id, (other as StreamNode<K, W>).id];
-    return new StreamNode(this.#graph, this.#graph.add(name, { kind: "merge" }, inputs));
-  }
-
-  pipe<S>(compose: (stream: Stream<K, V>) => S): S {
-    return compose(this);
-  }
-
-  rekey<K2>(name: string, key: Fn<K, V, K2 | null>, options: RekeyOptions<K2> = {}): Stream<K2, V> {
-    const format = (options.key ?? string).format;
-    const topic = {
-      name: "",
-      key: format,
-      value: { kind: "tagged-json" },
-      partitions: options.partitions ?? 0,
-      timestamp: null,
-      internal: "repartition",
-      config: {},
-      personalData: [],
-    } as const;
-    const id = this.#graph.add(name, { kind: "repartition", key: key as AnyFn, topic }, [this.id]);
-    return new StreamNode<K2, V>(this.#graph, id);
-  }
-
-  to(topic: TopicTarget<K, V>): void {
-    if (!isDeclared(topic, "topic")) return this.#graph.refuse("to", "a topic(…)", topic);
-    this.#next(topic.name, { kind: "to", topic: planTopicOf(topic) });
-  }
-
-  upsertInto(table: RowTarget<V>): void {
-    if (!isDeclared(table, "postgres-table"))
-      return this.#graph.refuse("upsertInto", "a postgresTable(…)", table);
-    this.#next(table.name, { kind: "upsert", table: { name: table.name, declaration: table } });
-  }
+/** One value a key, as a stream of its changes; a deleted key is a tombstone. */
+export interface Table<K, V> {
+  /** `map("rounded", (v) => v.round(2))` */
+  map<R>(name: string, fn: Fn<K, V, R>): Table<K, R>;
+  /** Keys whose value does not pass are deleted downstream. `filter("active", (v) => v.orders > 0)` */
+  filter(name: string, test: Fn<K, V, boolean>): Table<K, V>;
+  /** The changes as records. */
+  toStream(): Stream<K, V>;
+  to(topic: TopicTarget<K, V>): void;
+  upsertInto(table: RowTarget<V>): void;
 }

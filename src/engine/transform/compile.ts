@@ -3,7 +3,9 @@
 import { assert, MillraceError, TransformError } from "../core/errors.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
 import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
-import { closureOf, type Cursor, type Next } from "./operators.ts";
+import { runBatch, type Batch, type BatchResult } from "./batch.ts";
+import { closureOf, newTrail, type Cursor, type Held, type Next, type Trail } from "./operators.ts";
+import { stepOf, type StatefulStep } from "./stateful.ts";
 
 /** Writes a value (undefined: a tombstone) of the record in hand to a topic or a table; false if it changes nothing. */
 export type Emit = (value: unknown, cursor: Cursor) => boolean;
@@ -25,70 +27,120 @@ export interface OperatorCounts {
 
 /** A part, ready to run. */
 export interface Program {
+  /** Whether it must be run by `runBatch`. */
+  readonly hasState: boolean;
   /** Runs one record through every operator behind its source; what it made is in the stage, or nothing is. */
   run(record: DecodedRecord, stage: Stage): Outcome;
+  /** Runs a batch through a part with state; one outcome a record, up to the first that halts. */
+  runBatch(batch: Batch): Promise<BatchResult>;
+  /** Tells a held change downstream; returns what failed, or null. */
+  tell(held: Held, stage: Stage): Outcome | null;
   /** Cumulative, in the order of the plan. */
   readonly counts: readonly OperatorCounts[];
 }
 
+/** A part as closures, with what they share. */
+export interface Wired {
+  readonly part: Part;
+  readonly cursor: Cursor;
+  readonly counts: readonly OperatorCounts[];
+  readonly entries: ReadonlyMap<string, Next>;
+  /** In the order of the plan, so that what one tells, a later one has not worked on yet. */
+  readonly steps: readonly StatefulStep[];
+  outcomeOf(trail: Trail): Outcome;
+  /** What an error at the node in hand means for its record. Throws it when it is not the record's. */
+  failed(error: unknown): Outcome;
+}
+
 const EMITTED: Outcome = { kind: "emitted" };
 const NULL_KEY: Outcome = { kind: "null-key" };
+const REPEAT: Outcome = { kind: "deduplicated" };
 
 export function compile(part: Part, options: CompileOptions): Program {
-  const cursor = newCursor();
+  const wired = wire(part, options);
+  const { counts } = wired;
+  return {
+    counts,
+    hasState: wired.steps.length > 0,
+    run: (record, stage) => runOne(wired, record, stage),
+    runBatch: (batch) => runBatch(wired, batch),
+    tell: (held, stage) => tell(wired, held, stage),
+  };
+}
+
+function wire(part: Part, options: CompileOptions): Wired {
+  const cursor: Cursor = {
+    record: null as never,
+    stage: null as never,
+    step: 0,
+    trail: newTrail(0),
+    pass: null,
+  };
   const counts = part.nodes.map(({ name }) => ({
     operator: name,
     passed: 0,
     dropped: 0,
     failed: 0,
   }));
-  const entries = entriesOf(part, { cursor, counts, options });
+  const steps: StatefulStep[] = [];
+  const entries = entriesOf(part, { cursor, counts, steps, options });
   const filtered = part.nodes.map(({ name }): Outcome => ({ kind: "filtered", by: name }));
   return {
+    part,
+    cursor,
     counts,
-    run(record, stage) {
-      const entry = entries.get(record.raw.topic);
-      assert(entry !== undefined, `part ${part.name} has no source ${record.raw.topic}`);
-      const outputs = stage.outputs.length;
-      const rows = stage.rows.length;
-      reset(cursor, record, stage);
-      try {
-        entry(record.value);
-      } catch (error) {
-        stage.outputs.length = outputs;
-        stage.rows.length = rows;
-        return failed(
-          error,
-          part.nodes[cursor.step] as PlanNode,
-          options.onError,
-          counts[cursor.step],
-        );
-      }
-      if (cursor.emitted > 0) return EMITTED;
-      return cursor.nullKey ? NULL_KEY : (filtered[cursor.last] as Outcome);
+    entries,
+    steps: steps.sort((a, b) => a.at - b.at),
+    outcomeOf({ emitted, isRepeat, nullKey, last }) {
+      if (emitted > 0) return EMITTED;
+      if (isRepeat) return REPEAT;
+      return nullKey ? NULL_KEY : (filtered[last] as Outcome);
     },
+    failed: (error) =>
+      failed(error, part.nodes[cursor.step] as PlanNode, options.onError, counts[cursor.step]),
   };
 }
 
-const newCursor = (): Cursor => ({
-  record: null as never,
-  stage: null as never,
-  step: 0,
-  emitted: 0,
-  last: 0,
-  nullKey: false,
-});
-
-function reset(cursor: Cursor, record: DecodedRecord, stage: Stage): void {
-  cursor.record = record;
-  cursor.stage = stage;
-  cursor.step = 0;
-  cursor.emitted = 0;
-  cursor.last = 0;
-  cursor.nullKey = false;
+function tell(wired: Wired, { at, record, trail, value }: Held, stage: Stage): Outcome | null {
+  const step = wired.steps.find((one) => one.at === at);
+  assert(step !== undefined, "a change was held by another program");
+  const outputs = stage.outputs.length;
+  Object.assign(wired.cursor, { record, trail, stage, pass: null });
+  try {
+    step.tell(value);
+    return null;
+  } catch (error) {
+    stage.outputs.length = outputs;
+    return wired.failed(error);
+  }
 }
 
-type Wiring = { cursor: Cursor; counts: OperatorCounts[]; options: CompileOptions };
+function runOne(wired: Wired, record: DecodedRecord, stage: Stage): Outcome {
+  const { cursor, entries, part } = wired;
+  const entry = entries.get(record.raw.topic);
+  assert(entry !== undefined, `part ${part.name} has no source ${record.raw.topic}`);
+  const outputs = stage.outputs.length;
+  const rows = stage.rows.length;
+  const trail = newTrail(stage.index);
+  cursor.record = record;
+  cursor.stage = stage;
+  cursor.trail = trail;
+  try {
+    entry(record.value);
+  } catch (error) {
+    stage.outputs.length = outputs;
+    stage.rows.length = rows;
+    return wired.failed(error);
+  }
+  return wired.outcomeOf(trail);
+}
+
+interface Wiring {
+  readonly cursor: Cursor;
+  readonly counts: OperatorCounts[];
+  readonly steps: StatefulStep[];
+  readonly options: CompileOptions;
+}
 
 /** One entry a source topic; built from the last node to the first, so every closure finds its followers. */
 function entriesOf(part: Part, wiring: Wiring): Map<string, Next> {
@@ -96,12 +148,15 @@ function entriesOf(part: Part, wiring: Wiring): Map<string, Next> {
   const entries = new Map<string, Next[]>();
   for (let at = part.nodes.length - 1; at >= 0; at--) {
     const node = part.nodes[at] as PlanNode;
-    const next = closureOf(node, at, {
+    const own = {
       ...wiring,
       count: wiring.counts[at] as OperatorCounts,
       next: all(followers.get(node.id) ?? []),
       arms: followers.get(node.id) ?? [],
-    });
+    };
+    const next = closureOf(node, at, own);
+    const step = stepOf(node, at, own);
+    if (step !== null) wiring.steps.push(step);
     for (const input of node.inputs) unshift(followers, input, next);
     if (node.operation.kind === "source") unshift(entries, node.operation.topic.name, next);
   }

@@ -1,10 +1,35 @@
 // Each operator as a closure: value in, followers called. `undefined` is a tombstone: it passes operators that keep the
 // key, reaches no callback, and is dropped where a key would change.
-import { MillraceError } from "../core/errors.ts";
+import { assert, MillraceError } from "../core/errors.ts";
 import type { DecodedRecord, Stage } from "../core/outcome.ts";
 import type { Operation, PlanNode } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
+import type { StateKey, TaskStores } from "../core/state.ts";
 import type { CompileOptions, OperatorCounts } from "./compile.ts";
+import { stateKeyOf, type Stateful } from "./state-key.ts";
+
+/** What became of one record so far. */
+export interface Trail {
+  /** Its place in the batch. */
+  readonly index: number;
+  /** Outputs, rows and changes of state. */
+  emitted: number;
+  /** The node that dropped it last. */
+  last: number;
+  nullKey: boolean;
+  isRepeat: boolean;
+  /** It has changed state in an earlier step: what fails now must be run again without it. */
+  hasChanged: boolean;
+}
+
+export const newTrail = (index: number): Trail => ({
+  index,
+  emitted: 0,
+  last: 0,
+  nullKey: false,
+  isRepeat: false,
+  hasChanged: false,
+});
 
 /** The one record that is on its way through a program. */
 export interface Cursor {
@@ -12,11 +37,36 @@ export interface Cursor {
   stage: Stage;
   /** The node at work: names the step when a callback throws. */
   step: number;
-  /** Outputs and rows made by this record so far. */
-  emitted: number;
-  /** The node that dropped it last. */
-  last: number;
-  nullKey: boolean;
+  trail: Trail;
+  /** What the steps with state will work on; null in a part without any. */
+  pass: StatefulPass | null;
+}
+
+/** A record that waits for its key's state. */
+export interface Waiting {
+  readonly record: DecodedRecord;
+  readonly trail: Trail;
+  readonly value: unknown;
+  /** Null passes through: a tombstone, in its place among the others. */
+  readonly key: StateKey | null;
+}
+
+/** A change that is told at the checkpoint. */
+export interface Held {
+  readonly at: number;
+  readonly key: string;
+  readonly trail: Trail;
+  readonly record: DecodedRecord;
+  readonly value: unknown;
+}
+
+/** One batch on its way through the steps with state. */
+export interface StatefulPass {
+  readonly stores: TaskStores;
+  /** By node. */
+  readonly waiting: Map<number, Waiting[]>;
+  readonly held: Held[];
+  streamTimeMs(record: Trail): number;
 }
 
 export type Next = (value: unknown) => void;
@@ -45,6 +95,8 @@ export function closureOf(node: PlanNode, at: number, wiring: Wiring): Next {
       return flatMapping(operation, at, wiring);
     case "filter":
       return filtering(operation, at, wiring);
+    case "table-filter":
+      return tableFiltering(operation, at, wiring);
     case "peek":
       return peeking(operation, at, wiring);
     case "expect":
@@ -56,10 +108,14 @@ export function closureOf(node: PlanNode, at: number, wiring: Wiring): Next {
     case "to":
     case "upsert":
       return writing(node, at, wiring);
+    case "distinct":
+    case "aggregate":
+    case "map-with-state":
+      return queueing(operation, at, wiring);
   }
 }
 
-const contextOf = (cursor: Cursor): RecordContext => cursor.record.context;
+export const contextOf = (cursor: Cursor): RecordContext => cursor.record.context;
 
 const passing =
   ({ count, next }: Wiring): Next =>
@@ -78,7 +134,7 @@ function mapping({ fn }: Of<"map">, at: number, { cursor, count, next }: Wiring)
 }
 
 /** Absent is null, never undefined: an undefined result is a mistake in the callback. */
-function present(result: unknown): unknown {
+export function present(result: unknown): unknown {
   if (result === undefined) throw new TypeError("the callback returned undefined");
   return result;
 }
@@ -102,9 +158,9 @@ function flatMapping({ fn }: Of<"flat-map">, at: number, { cursor, count, next }
   };
 }
 
-function drop(cursor: Cursor, count: OperatorCounts, at: number): void {
+export function drop(cursor: Cursor, count: OperatorCounts, at: number): void {
   count.dropped++;
-  cursor.last = at;
+  cursor.trail.last = at;
 }
 
 function filtering({ test }: Of<"filter">, at: number, { cursor, count, next }: Wiring): Next {
@@ -116,6 +172,19 @@ function filtering({ test }: Of<"filter">, at: number, { cursor, count, next }: 
     }
     count.passed++;
     next(value);
+  };
+}
+
+function tableFiltering(
+  { test }: Of<"table-filter">,
+  at: number,
+  { cursor, count, next }: Wiring,
+): Next {
+  return function tableFilter(value) {
+    cursor.step = at;
+    const passes = value !== undefined && test(value, contextOf(cursor));
+    count.passed++;
+    next(passes ? value : undefined);
   };
 }
 
@@ -158,11 +227,12 @@ function branching({ tests }: Of<"branch">, at: number, wiring: Wiring): Next {
     }
     const first = tests.findIndex((test) => test(value, contextOf(cursor)));
     const arm = arms[first < 0 ? tests.length : first];
-    const before = cursor.emitted;
+    const { trail } = cursor;
+    const before = trail.emitted;
     // An arm that nothing follows drops the record here; a step behind it that drops says so itself.
-    cursor.last = at;
+    trail.last = at;
     arm?.(value);
-    if (cursor.emitted === before && cursor.last === at) count.dropped++;
+    if (trail.emitted === before && trail.last === at) count.dropped++;
     else count.passed++;
   };
 }
@@ -172,8 +242,30 @@ function writing(node: PlanNode, at: number, { cursor, count, options }: Wiring)
   return function write(value) {
     cursor.step = at;
     if (emit(value, cursor)) {
-      cursor.emitted++;
+      cursor.trail.emitted++;
       count.passed++;
     } else drop(cursor, count, at);
+  };
+}
+
+/** In front of a step with state: the record waits until the keys of the whole batch are in memory. */
+function queueing(operation: Stateful, at: number, { cursor, count }: Wiring): Next {
+  const keyOf = stateKeyOf(operation);
+  const passesTombstones = operation.kind === "distinct";
+  return function queue(value) {
+    cursor.step = at;
+    const { pass, record, trail } = cursor;
+    assert(pass !== null, "a step with state outside a batch");
+    if (value === undefined && !passesTombstones) return drop(cursor, count, at);
+    const key = value === undefined ? null : keyOf(value, cursor);
+    if (value !== undefined && key === null) {
+      trail.nullKey = true;
+      return drop(cursor, count, at);
+    }
+    trail.last = at;
+    const waiting = pass.waiting.get(at);
+    const one = { record, trail, value, key };
+    if (waiting === undefined) pass.waiting.set(at, [one]);
+    else waiting.push(one);
   };
 }

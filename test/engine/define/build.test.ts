@@ -107,6 +107,19 @@ test("rekey before a table goes on to the table's own topic, which is not purged
   assert.deepEqual(Object.keys(parts(plan)), ["main", "by-n", "rows"]);
 });
 
+test("what meets a rekeyed stream belongs to its part, and not to the one that reads the rest", () => {
+  const plan = pipeline("meeting", ({ from }) => {
+    from(things("in"))
+      .rekey("by-n", (t) => String(t.n))
+      .merge("both", from(things("other")))
+      .to(things("out"));
+  }).plan();
+  assert.deepEqual(parts(plan), {
+    main: ["source:in", "repartition:by-n"],
+    "by-n": ["source:meeting-by-n-repartition", "source:other", "merge:both", "to:out"],
+  });
+});
+
 test("branch arms and merge stay in one part", () => {
   const plan = pipeline("branched", ({ from }) => {
     const { big, rest } = from(things("in")).branch("size", { big: (t) => t.n > 10 });
@@ -201,4 +214,18 @@ test("the version changes with a callback's code and not with the namespace", ()
 test("a plan is frozen", () => {
   const plan = pipeline("ice", ({ from }) => from(things("in")).to(things("out"))).plan();
   assert.ok(Object.isFrozen(plan) && Object.isFrozen(plan.parts[0]?.nodes[0]));
+});
+
+test("a step with state behind changes that are told at the checkpoint is refused, but for a rekey in between", () => {
+  const heldBy = (name: string, isRekeyed: boolean): string[] =>
+    problemsOf(() =>
+      pipeline(name, ({ from }) => {
+        const counts = from(things("in")).groupByKey().count("n", { emit: "checkpoint" });
+        const stream = counts.map("same", (n) => n).toStream();
+        const next = isRekeyed ? stream.groupBy("again", String) : stream.groupByKey();
+        next.sum("sum", (n) => n).to(things("sums") as never);
+      }).plan(),
+    );
+  assert.match(heldBy("held", false).join(), /MILL_BUILD_OPTION .*aggregate "sum": "n" tells/);
+  assert.deepEqual(heldBy("rekeyed", true), []);
 });

@@ -28,7 +28,7 @@ function rig(draw: Draw, onError: "dead-letter" | "halt" = "dead-letter"): Rig {
       if (node.operation.kind === "repartition") {
         const key = node.operation.key(value, cursor.record.context);
         if (key === null) {
-          cursor.nullKey = true;
+          cursor.trail.nullKey = true;
           return false;
         }
       }

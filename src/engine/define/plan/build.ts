@@ -49,6 +49,8 @@ function topicsOf(parts: readonly Part[]): PlanTopic[] {
   const byName = new Map<string, PlanTopic>();
   for (const { operation } of parts.flatMap((part) => part.nodes))
     if ("topic" in operation) byName.set(operation.topic.name, operation.topic);
+  for (const { changelog } of parts.flatMap((part) => part.stores))
+    byName.set(changelog.name, changelog);
   return [...byName.values()];
 }
 

@@ -1,5 +1,6 @@
 // cut(): where a graph becomes parts. A repartition ends one part and begins the next; a table is a part of its own
 // (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
+import type { SchemaFormat } from "../../core/schema.ts";
 import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../../core/plan.ts";
 
 export interface Naming {
@@ -125,14 +126,12 @@ function sinkPart(nodes: readonly PlanNode[], table: PlanTable, naming: Naming):
   return partOf(table.name, nodes, { naming, table });
 }
 
-/** Connected pieces: all that read a declared topic are `main`, the others are named by their first repartition. */
+/** Connected pieces: one behind a repartition is named by it, whatever else it reads; the others together are `main`. */
 function streamParts(nodes: readonly PlanNode[], naming: Naming): Part[] {
   const pieces = connected(nodes);
-  const isMain = (piece: readonly PlanNode[]): boolean =>
-    piece.some(({ operation }) => operation.kind === "source" && operation.topic.internal === null);
-  const main = pieces.filter(isMain).flat();
+  const main = pieces.filter((piece) => !piece.some(readsInternal)).flat();
   const parts = main.length > 0 ? [partOf("main", inOrder(main), { naming, table: null })] : [];
-  for (const piece of pieces.filter((candidate) => !isMain(candidate))) {
+  for (const piece of pieces.filter((candidate) => candidate.some(readsInternal))) {
     const name = repartitionName(piece, naming);
     parts.push(partOf(name, inOrder(piece), { naming, table: null }));
   }
@@ -152,8 +151,11 @@ const inOrder = (nodes: readonly PlanNode[]): PlanNode[] => {
   return ordered;
 };
 
+const readsInternal = ({ operation }: PlanNode): boolean =>
+  operation.kind === "source" && operation.topic.internal !== null;
+
 const repartitionName = (piece: readonly PlanNode[], { prefix }: Naming): string => {
-  const source = piece.find((node) => node.operation.kind === "source") as PlanNode;
+  const source = piece.find(readsInternal) as PlanNode;
   return source.name.slice(prefix.length + 1, -"-repartition".length);
 };
 
@@ -181,13 +183,41 @@ function partOf(
   const sources = new Map<string, PlanTopic>();
   for (const { operation } of nodes)
     if (operation.kind === "source") sources.set(operation.topic.name, operation.topic);
+  const partitions = Math.max(...[...sources.values()].map((topic) => topic.partitions));
+  const placed = placeStores(nodes, { ...naming, partitions });
   return {
     name,
     kind: table === null ? "stream" : "sink",
     group: `${naming.prefix}.${name}`,
-    nodes,
+    nodes: placed,
     sources: [...sources.values()],
-    partitions: Math.max(...[...sources.values()].map((topic) => topic.partitions)),
+    partitions,
+    stores: placed.flatMap(({ operation }) => ("store" in operation ? [operation.store] : [])),
     table,
   };
+}
+
+/** Gives each store its changelog: as many partitions as the part has tasks, and the key of what feeds it. */
+function placeStores(
+  nodes: readonly PlanNode[],
+  { prefix, partitions }: Naming & { readonly partitions: number },
+): PlanNode[] {
+  const keys = new Map<number, SchemaFormat>();
+  return nodes.map((node) => {
+    const { operation } = node;
+    if (operation.kind === "source") keys.set(node.id, operation.topic.key);
+    else keys.set(node.id, keys.get(node.inputs[0] ?? -1) ?? { kind: "bytes" });
+    if (!("store" in operation)) return node;
+    const { store } = operation;
+    // What repeats are compared by is no record's key.
+    const key = operation.kind === "distinct" ? store.changelog.key : plainKey(keys, node);
+    const name = `${prefix}-${store.name}-changelog`;
+    const changelog = { ...store.changelog, name, key, partitions };
+    return { ...node, operation: { ...operation, store: { ...store, changelog } } };
+  });
+}
+
+function plainKey(keys: ReadonlyMap<number, SchemaFormat>, node: PlanNode): SchemaFormat {
+  const format = keys.get(node.id) ?? { kind: "bytes" };
+  return format.kind === "nullable" ? format.of : format;
 }

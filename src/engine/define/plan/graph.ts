@@ -40,3 +40,7 @@ function relative(file: string): string {
   const root = `${process.cwd()}/`;
   return file.startsWith(root) ? file.slice(root.length) : file;
 }
+
+/** Types are stripped, not checked, at run time: a wrong value must still be a clear problem. */
+export const isDeclared = (value: unknown, kind: string): boolean =>
+  typeof value === "object" && value !== null && "kind" in value && value.kind === kind;

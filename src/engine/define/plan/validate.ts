@@ -19,7 +19,7 @@ const problem = (code: ErrorCode, node: PlanNode, detail: string): MillraceError
   new ConfigError(code, `${node.site}  ${node.operation.kind} "${node.name}": ${detail}`);
 
 export function validate(pipeline: string, nodes: readonly PlanNode[]): MillraceError[] {
-  const checks = [names, topics, partitions, keys, loops, unused];
+  const checks = [names, topics, partitions, keys, loops, held, unused];
   const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
   return [...pipelineName(pipeline), ...empty, ...checks.flatMap((check) => check(nodes))];
 }
@@ -176,6 +176,21 @@ function reaches(topic: string, feeds: ReadonlyMap<string, ReadonlySet<string>>)
     open.push(...(feeds.get(next) ?? []));
   }
   return false;
+}
+
+/** What is told at the checkpoint comes when the steps of the same part have done their work: none with state may follow. */
+function held(nodes: readonly PlanNode[]): MillraceError[] {
+  const holders = new Map<number, string>();
+  return nodes.flatMap((node) => {
+    const { id, name, operation, inputs } = node;
+    const above = inputs.map((input) => holders.get(input)).find((holder) => holder !== undefined);
+    const holds = operation.kind === "aggregate" && operation.emission === "checkpoint";
+    const own = holds ? name : operation.kind === "repartition" ? undefined : above;
+    if (own !== undefined) holders.set(id, own);
+    if (above === undefined || !("store" in operation)) return [];
+    const detail = `"${above}" tells its changes at the checkpoint, too late for a step with state. Let it tell every change`;
+    return [problem("MILL_BUILD_OPTION", node, detail)];
+  });
 }
 
 function unused(nodes: readonly PlanNode[]): MillraceError[] {

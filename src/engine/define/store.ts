@@ -1,0 +1,34 @@
+// The store of an operator as it is declared; `cut` gives it its topic's name and size.
+import type { PlanStore } from "../core/plan.ts";
+import type { SchemaFormat } from "../core/schema.ts";
+import { days, type Duration } from "../core/span.ts";
+
+/** How long Kafka keeps a tombstone after compaction: twice the age at which a copy is rebuilt instead of rolled forward. */
+export const TOMBSTONES_KEPT: Duration = days(7);
+
+const changelogConfig: Readonly<Record<string, string>> = {
+  "cleanup.policy": "compact",
+  "delete.retention.ms": String(TOMBSTONES_KEPT.ms),
+  // The age of a copy is told by the broker's clock alone; event time is in the value.
+  "message.timestamp.type": "LogAppendTime",
+};
+
+/** Bytes-keyed until it is known what feeds it. */
+export const storeOf = (
+  name: string,
+  value: SchemaFormat,
+  retention: Duration | null = null,
+): PlanStore => ({
+  name,
+  changelog: {
+    name: "",
+    key: { kind: "bytes" },
+    value,
+    partitions: 0,
+    timestamp: null,
+    internal: "changelog",
+    config: changelogConfig,
+    personalData: [],
+  },
+  retentionMs: retention === null ? null : retention.ms,
+});

@@ -1,0 +1,47 @@
+// Under which key a record's state lies: its own key, and for `distinct` what it is compared by.
+import { isDecimal } from "../core/decimal.ts";
+import type { Operation } from "../core/plan.ts";
+import type { StateKey } from "../core/state.ts";
+import type { Cursor } from "./operators.ts";
+
+export type Stateful = Extract<Operation, { kind: "distinct" | "aggregate" | "map-with-state" }>;
+
+/** Null for a record without a key. */
+export type StateKeyOf = (value: unknown, cursor: Cursor) => StateKey | null;
+
+export const stateKeyOf = (operation: Stateful): StateKeyOf =>
+  operation.kind === "distinct" ? repeatKey(operation) : recordKey;
+
+const recordKey: StateKeyOf = (_value, { record }) => {
+  const { key } = record.raw;
+  return key === null ? null : { id: key.toString("latin1"), bytes: key };
+};
+
+/**
+ * The record's key, 0x00, and the parts as JSON, which has no 0x00: so no two pairs have the same bytes. A part's type
+ * counts: 1 and "1" are two things, decimals of the same value are one.
+ */
+const repeatKey =
+  ({ by }: Extract<Operation, { kind: "distinct" }>): StateKeyOf =>
+  (value, { record }) => {
+    const { key } = record.raw;
+    if (key === null) return null;
+    const given = by(value, record.context);
+    const parts = (Array.isArray(given) ? given : [given]).map(partOf);
+    const bytes = Buffer.concat([key, Buffer.from(`\0${JSON.stringify(parts)}`, "utf8")]);
+    return { id: bytes.toString("latin1"), bytes };
+  };
+
+function partOf(part: unknown): unknown {
+  if (typeof part === "string" || typeof part === "boolean" || part === null) return part;
+  if (typeof part === "number" && Number.isFinite(part)) return part;
+  if (typeof part === "bigint") return { $i: String(part) };
+  if (isDecimal(part)) return { $d: plainText(part.toString()) };
+  throw new TypeError(
+    "a part to compare by must be a text, a number, a decimal, a boolean or null",
+  );
+}
+
+/** 1.50 and 1.5 are one amount. */
+const plainText = (text: string): string =>
+  text.includes(".") ? text.replace(/\.?0+$/, "") : text;
