@@ -179,6 +179,25 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       assert.equal((await store.progress(task))?.nextOffset, 5n);
     });
 
+    test("puts progress elsewhere with an empty ledger, and fences who has it", async () => {
+      const { store, task, epoch, id, found, commit } = await started();
+      await commit({ from: 0n, to: 5n, rows: [aRow(0, id("a"))], letters: [aLetter("kept")] });
+      const reset = await fixture.store().reset(task, 2n);
+      assert.deepEqual(reset, { nextOffset: 2n, epoch: epoch + 1n, ledger: emptyLedger() });
+      assert.deepEqual(await store.progress(task), reset);
+      await assert.rejects(commit({ from: 5n, to: 6n }), withDisposition("fence"));
+      await assert.rejects(commit({ from: 2n, to: 6n }), withDisposition("fence"));
+      assert.deepEqual(await found("a"), [["a", 0]]);
+      assert.deepEqual(idsOf(await store.owed(task, 10)), ["kept"]);
+    });
+
+    test("puts progress of a task that has never run where it is told", async () => {
+      const task = aTask();
+      await fixture.store().reset(task, 7n);
+      const taken = await fixture.store().takeOver(task, () => Promise.reject(new Error("asked")));
+      assert.equal(taken.nextOffset, 7n);
+    });
+
     test("commits rows, progress and ledger together, and hands them to the next owner", async () => {
       const { task, epoch, id, found, commit } = await started();
       const rows = [aRow(0, id("a"), { amount: 7 }), aRow(1, id("b"), { amount: 8 })];

@@ -195,6 +195,7 @@ test("a failover that took progress back is noticed by a task that has nothing t
         takeOver: (...args) => now().takeOver(...args),
         commit: (commit) => now().commit(commit),
         progress: (task) => now().progress(task),
+        reset: (...args) => now().reset(...args),
         owed: (...args) => now().owed(...args),
         forget: (...args) => now().forget(...args),
       };

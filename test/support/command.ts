@@ -1,10 +1,14 @@
 // One verb of the command line on doubles of the servers: what it printed, and how it ended.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Connect, Connection } from "../../src/cli/connection.ts";
+import type { ConnectOperate } from "../../src/cli/operating.ts";
 import type { Register } from "../../src/cli/io.ts";
 import { main } from "../../src/cli/main.ts";
+import type { PostgresTable } from "#engine";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import type { Clock } from "../../src/engine/core/ports.ts";
+import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
+import { MemoryTables } from "../../src/engine/testing/memory-tables.ts";
 import { MemoryKafka } from "../../src/engine/testing/memory-kafka.ts";
 import { MemoryRegistry } from "../../src/engine/testing/doubles/memory-registry.ts";
 
@@ -41,12 +45,17 @@ export const wallClock: Clock = {
 export class MemoryServers {
   readonly kafka: MemoryKafka;
   readonly registry: MemoryRegistry = new MemoryRegistry();
+  readonly tables = new MemoryTables();
+  /** In the place of Redis. */
+  readonly copies = memoryCopies();
   readonly #clock: Clock;
   closed = 0;
 
   constructor(plans: readonly Plan[], clock: Clock = wallClock) {
     this.#clock = clock;
     this.kafka = new MemoryKafka(clock);
+    for (const { deadLetters, meta } of plans)
+      for (const topic of [deadLetters, meta]) this.kafka.createTopic({ topic, partitions: 1 });
     for (const { name, partitions, value } of plans.flatMap((plan) => plan.topics)) {
       this.kafka.createTopic({ topic: name, partitions });
       if (value.kind === "avro") this.registry.force(`${name}-value`, JSON.stringify(value.schema));
@@ -67,4 +76,10 @@ export class MemoryServers {
     };
     return Promise.resolve(connection);
   };
+
+  connectOperate: ConnectOperate = async (io) => ({
+    ...(await this.connect(io)),
+    tableStore: ({ declaration }) => this.tables.store(declaration as PostgresTable<unknown>),
+    stateCopies: () => this.copies,
+  });
 }

@@ -6,6 +6,7 @@ import type { KafkaPort } from "../../src/engine/core/kafka.ts";
 import { ledgerTotals } from "../../src/engine/core/ledger.ts";
 import type { Plan, PlanTable } from "../../src/engine/core/plan.ts";
 import type { TableStore } from "../../src/engine/core/ports.ts";
+import type { StateCopies } from "../../src/engine/core/state.ts";
 import { headerText, type OutRecord } from "../../src/engine/core/record.ts";
 import {
   defaultLimits,
@@ -14,13 +15,18 @@ import {
 } from "../../src/engine/runtime/context.ts";
 import { ledgerOfPart, readProgress, type PartProgress } from "../../src/engine/runtime/ledgers.ts";
 import { Worker } from "../../src/engine/runtime/worker.ts";
+import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
+import { switchedCopies } from "../../src/engine/testing/doubles/switched-copies.ts";
 import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryRegistry } from "../../src/engine/testing/doubles/memory-registry.ts";
 import { RecordingLog } from "../../src/engine/testing/doubles/recording-log.ts";
 import { RecordingMeter } from "../../src/engine/testing/doubles/recording-meter.ts";
 import { workerClock, WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
 import { MemoryKafka } from "../../src/engine/testing/memory-kafka.ts";
-import type { KafkaRequest } from "../../src/engine/testing/memory-kafka/broker/conditions.ts";
+import type {
+  KafkaRequest,
+  Watcher,
+} from "../../src/engine/testing/memory-kafka/broker/conditions.ts";
 import { MemoryTables } from "../../src/engine/testing/memory-tables.ts";
 
 /** One worker of the fleet. `owner` is its transactional id. */
@@ -45,10 +51,14 @@ export class Fleet {
   readonly registry = new MemoryRegistry();
   readonly log = new RecordingLog();
   readonly meter = new RecordingMeter();
+  /** In the place of Redis, for workers that join from now on. */
+  copies: StateCopies = memoryCopies();
   /** The database of workers that join from now on. */
   tables = new MemoryTables();
   /** Around the stores of workers that join from now on. */
   wrapStore: WrapStore = (store) => store;
+  /** Sees every request that no hold is for, before it is sent. */
+  watcher: Watcher = () => undefined;
   readonly plans: readonly Plan[];
   readonly #limits: WorkerLimits;
   readonly #outside = this.kafka.port();
@@ -61,14 +71,15 @@ export class Fleet {
     this.plans = pipelines.map((pipeline) => pipeline.plan());
     this.#limits = { ...defaultLimits, ...limits };
     for (const { topics, deadLetters, meta } of this.plans) {
-      for (const { name, partitions } of topics)
-        this.kafka.createTopic({ topic: name, partitions });
+      for (const { name, partitions, config } of topics)
+        this.kafka.createTopic({ topic: name, partitions, config });
       this.kafka.createTopic({ topic: deadLetters, partitions: 2 });
       this.kafka.createTopic({ topic: meta, partitions: 1 });
     }
-    this.kafka.watch(({ worker, request }) => {
+    this.kafka.watch((call) => {
+      const { worker, request } = call;
       const at = this.#holds.findIndex((one) => one.life === worker && one.request === request);
-      return at < 0 ? undefined : this.#holds.splice(at, 1)[0]?.hold();
+      return at < 0 ? this.watcher(call) : this.#holds.splice(at, 1)[0]?.hold();
     });
   }
 
@@ -77,12 +88,15 @@ export class Fleet {
     const life = new WorkerSwitch();
     const port = this.kafka.port(life);
     const name = `w${String(++this.#count)}`;
+    const { copies } = this;
+    const own = memoryCopies();
     const ports: WorkerPorts = {
       kafka: port,
       registry: this.registry,
       tableStore: (table) =>
         this.wrapStore(this.tables.store(table.declaration as PostgresTable<unknown>, life), table),
       checkTables: () => Promise.resolve([]),
+      stateCopies: (kind) => (kind === "redis" ? switchedCopies(copies, life) : own),
       clock: workerClock(this.clock, life),
       random: { next: () => 0.5, token: () => name },
       log: this.log,
@@ -115,6 +129,10 @@ export class Fleet {
       headers: [],
       timestamp: this.clock.now(),
     }));
+    return this.sendRecords(records);
+  }
+
+  sendRecords(records: readonly OutRecord[]): Promise<void> {
     return this.during(this.#producer.send(records));
   }
 

@@ -1,11 +1,13 @@
 // The stream commit: everything that the tasks of a worker made since the last one, in one Kafka transaction.
 // Nothing but the steps in their order; when, how often and what after a failure is decided elsewhere.
-import type { GroupGeneration, Progress, TxProducer } from "../core/kafka.ts";
+import type { GroupGeneration, Progress, SentBatch, TxProducer } from "../core/kafka.ts";
 import type { OutRecord } from "../core/record.ts";
 
 /** What one task wrote, and how far it read to write it. */
 export interface StagedTask {
   readonly outputs: readonly OutRecord[];
+  /** Changes of state. */
+  readonly changelog: readonly OutRecord[];
   readonly letters: readonly OutRecord[];
   /** Of every partition of the task, also of those that did not move: it carries the fence. */
   readonly progress: readonly Progress[];
@@ -14,20 +16,26 @@ export interface StagedTask {
 }
 
 /**
- * 1 begin · 2 send outputs and dead letters · 3 add progress of every task that wrote, with its generation ·
+ * 1 begin · 2 send outputs, changelogs and dead letters · 3 add progress of every task that wrote, with its generation ·
  * 4 commit, which is the decision. After any error in 1 to 4 the producer must be thrown away and progress read again:
- * the transaction may have committed.
+ * the transaction may have committed. Returns where what was sent lies.
  */
-export async function commit(producer: TxProducer, tasks: readonly StagedTask[]): Promise<void> {
+export async function commit(
+  producer: TxProducer,
+  tasks: readonly StagedTask[],
+): Promise<readonly SentBatch[]> {
   // 1
   producer.begin();
   // 2
-  await producer.send(tasks.flatMap((task) => [...task.outputs, ...task.letters]));
+  const sent = await producer.send(
+    tasks.flatMap(({ outputs, changelog, letters }) => [...outputs, ...changelog, ...letters]),
+  );
   // 3
   for (const { generation, progress } of byGroup(tasks))
     await producer.sendOffsets(progress, generation);
   // 4
   await producer.commit();
+  return sent;
 }
 
 /** One request a group and generation. */

@@ -151,6 +151,20 @@ export const catalogue: readonly MetricSpec[] = [
     together: "sum",
   },
   {
+    name: "millrace_state_reads_total",
+    type: "counter",
+    help: "Keys that a batch asked its store for, by where they were found.",
+    labels: { pipeline: "open", store: "open", from: ["cache", "copy"] },
+    together: "sum",
+  },
+  {
+    name: "millrace_state_repairs_total",
+    type: "counter",
+    help: "Times that a copy of state was not where it was left and its changelog was read.",
+    labels: { pipeline: "open", store: "open" },
+    together: "sum",
+  },
+  {
     name: "millrace_inbox_bytes",
     type: "gauge",
     help: "Fetched bytes that wait to be processed.",

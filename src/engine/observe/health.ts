@@ -5,11 +5,12 @@
 export const taskStates = ["starting", "running", "paused", "stopped"] as const;
 
 /**
- * starting: takes over committed progress · running: reads and commits · paused: waits for a dependency that is away
+ * starting: takes over committed progress and restores state · running: reads and commits · paused: waits for a dependency that is away
  * (back-pressure is still running) · stopped: will not go on by itself.
  */
 export type TaskState =
-  | { readonly state: "starting" | "running" }
+  | { readonly state: "starting"; readonly why?: string }
+  | { readonly state: "running" }
   | { readonly state: "paused"; readonly why: string }
   | { readonly state: "stopped"; readonly code: string; readonly message: string };
 

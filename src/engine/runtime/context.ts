@@ -2,7 +2,9 @@
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Clock, Log, Meter, Random, SchemaRegistry, TableStore } from "../core/ports.ts";
 import type { MillraceError } from "../core/errors.ts";
-import type { PlanTable } from "../core/plan.ts";
+import type { PlanOptions, PlanTable } from "../core/plan.ts";
+import type { StateCopies } from "../core/state.ts";
+import type { CacheBudget } from "../state/cache-budget.ts";
 import type { SchemaCache } from "./line/schema-cache.ts";
 
 /** Limits of one worker; every default is documented in docs/operations.md. */
@@ -12,6 +14,7 @@ export interface WorkerLimits {
   readonly inboxBytesMax: number;
   readonly runRecordsMax: number;
   readonly fetchBytesMax: number;
+  readonly cacheBytesMax: number;
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly rebalanceTimeoutMs: number;
@@ -26,6 +29,7 @@ export const defaultLimits: WorkerLimits = {
   inboxBytesMax: 4_000_000,
   runRecordsMax: 2_000,
   fetchBytesMax: 4_000_000,
+  cacheBytesMax: 64_000_000,
   sessionTimeoutMs: 10_000,
   heartbeatIntervalMs: 1_000,
   rebalanceTimeoutMs: 60_000,
@@ -39,6 +43,8 @@ export interface WorkerPorts {
   readonly kafka: KafkaPort;
   readonly registry: SchemaRegistry;
   tableStore(table: PlanTable): TableStore;
+  /** Copies of state, beside their changelogs. */
+  stateCopies(kind: PlanOptions["state"]): StateCopies;
   /** What is missing or different of these tables; throws with disposition "retry" while the database is away. */
   checkTables(tables: readonly PlanTable[]): Promise<readonly MillraceError[]>;
   readonly clock: Clock;
@@ -50,6 +56,7 @@ export interface WorkerPorts {
 export interface WorkerContext extends WorkerPorts {
   readonly admin: AdminPort;
   readonly schemas: SchemaCache;
+  readonly cache: CacheBudget;
   readonly limits: WorkerLimits;
   /** The transactional id of this process, and its identity among the members of its groups. */
   readonly owner: string;

@@ -41,7 +41,8 @@ export async function persist<T>(
       what.onWaiting?.(what.dependency);
       ports.meter.count("millrace_retries_total", { dependency: what.dependency });
       // Said once at first, then each time the wait has doubled to its cap: an outage is no log storm.
-      const facts = { dependency: what.dependency, attempt, error: messageOf(error) };
+      const { code, message } = ours(error);
+      const facts = { dependency: what.dependency, attempt, code, error: message };
       if (attempt === 0 || attempt % 10 === 0) ports.log.warn(facts, "waiting for a dependency");
       const cap = Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(attempt, 10));
       await ports.clock.sleep(cap * (0.5 + ports.random.next() / 2), what.signal);

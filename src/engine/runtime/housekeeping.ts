@@ -1,5 +1,5 @@
-// Beside the line: lag, operator counts and inbox size for the meter, and the purge of repartition topics (KIP-811:
-// on an interval of its own, below decided progress only).
+// Beside the line: lag, operator counts and inbox size for the meter, a look at the topics, and the purge of repartition
+// topics (KIP-811: on an interval of its own, below decided progress only).
 import type { Part } from "../core/plan.ts";
 import type { StartOffset } from "../core/kafka.ts";
 import type { TopicName } from "../core/record.ts";
@@ -10,6 +10,7 @@ import type { OperatorCounts } from "../transform/compile.ts";
 import type { BoundPart } from "./line/bind.ts";
 import type { WorkerContext } from "./context.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";
+import { TopicWatch, type WatchedPart } from "./topic-watch.ts";
 
 interface Position {
   readonly topic: TopicName;
@@ -18,8 +19,7 @@ interface Position {
 }
 
 /** A stream or sink part, as seen from here. */
-export interface KeptPart {
-  readonly bound: BoundPart;
+export interface KeptPart extends WatchedPart {
   readonly tasks: Iterable<{
     readonly inboxBytes: number;
     readonly address: { readonly partition: number };
@@ -32,6 +32,7 @@ const nameOf = ({ pipeline, part, topic, partition }: TaskHealth): string =>
   [pipeline, part, topic, String(partition)].join("/");
 
 const LAG_INTERVAL_MS = 2_000;
+const TOPICS_INTERVAL_MS = 10_000;
 
 export class Housekeeping {
   readonly #context: WorkerContext;
@@ -39,9 +40,11 @@ export class Housekeeping {
   readonly #told = new Map<OperatorCounts, OperatorCounts>();
   #seen: readonly TaskHealth[] = [];
   readonly #purged = new Map<string, bigint>();
+  readonly #topics: TopicWatch;
 
   constructor(context: WorkerContext, parts: readonly KeptPart[]) {
     this.#context = context;
+    this.#topics = new TopicWatch(context, parts);
     this.#parts = parts;
   }
 
@@ -49,10 +52,15 @@ export class Housekeeping {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, limits } = this.#context;
     let purgeAt = clock.now() + limits.purgeIntervalMs;
+    let topicsAt = clock.now();
     while (!signal.aborted) {
       await clock.sleep(LAG_INTERVAL_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
       await this.#try("lag", () => this.#measure());
+      if (clock.now() >= topicsAt) {
+        await this.#try("topics", () => this.#topics.look());
+        topicsAt = clock.now() + TOPICS_INTERVAL_MS;
+      }
       if (clock.now() < purgeAt) continue;
       await this.#try("purge", () => this.#purge());
       purgeAt = clock.now() + limits.purgeIntervalMs;

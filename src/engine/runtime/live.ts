@@ -4,7 +4,7 @@ import { fork } from "node:child_process";
 import { catalogue } from "../observe/catalogue.ts";
 import { createLog } from "../clients/pino-log.ts";
 import { prometheusMeter, type PrometheusMeter } from "../clients/prometheus.ts";
-import { ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
+import { ConfigError, ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
 import type { PostgresPool } from "../clients/postgres/pool.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
 import type { TableSpec } from "../core/table-layout.ts";
@@ -66,9 +66,16 @@ function prepare(options: LiveOptions): { settings: Settings; plans: Plan[] } {
   const namespace = settings?.MILLRACE_NAMESPACE ?? "";
   const wanted = chosen(options);
   const plans = collect(() => plansOf(options.pipelines, namespace, wanted));
-  if (plans === null || settings === null) throw new ConfigErrors(problems);
+  if (settings !== null && settings.REDIS_URL === undefined && (plans ?? []).some(needsRedis))
+    problems.push(new ConfigError("MILL_CONFIG_INVALID", REDIS_MISSING));
+  if (plans === null || settings === null || problems.length > 0) throw new ConfigErrors(problems);
   return { settings, plans };
 }
+
+const needsRedis = ({ options, parts }: Plan): boolean =>
+  options.state === "redis" && parts.some((part) => part.stores.length > 0);
+const REDIS_MISSING =
+  'REDIS_URL: a pipeline keeps its state in Redis, received nothing. Set it, give the pipeline state: "memory", or start the local stack: npx millrace up';
 
 function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
   const known = pipelines.map((pipeline) => pipeline.name);

@@ -2,7 +2,7 @@
 // in order: stream parts leave first, each committing what it staged, then the sinks.
 import type { Part, Plan } from "../core/plan.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
-import { ConfigErrors } from "../core/errors.ts";
+import { ConfigErrors, type MillraceError } from "../core/errors.ts";
 import type { TopicName } from "../core/record.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
@@ -12,8 +12,10 @@ import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { checkTopics, findWriterIds } from "./preflight.ts";
+import { checkStores } from "./store-notes.ts";
 import { SchemaCache } from "./line/schema-cache.ts";
 import { SinkPart } from "./sink/part.ts";
+import { CacheBudget } from "../state/cache-budget.ts";
 import { StreamEngine } from "./stream/engine.ts";
 import { StreamPart } from "./stream/part.ts";
 
@@ -44,6 +46,7 @@ export class Worker {
       ...ports,
       limits,
       admin: ports.kafka.admin(),
+      cache: new CacheBudget(limits.cacheBytesMax),
       schemas: new SchemaCache(ports.registry, ports.clock),
       owner: `${namespace}millrace-${ports.random.token(12)}`,
     };
@@ -71,9 +74,26 @@ export class Worker {
     const partitions = await this.#persist("kafka", () => checkTopics(this.#plans, admin));
     const writerIds = await this.#persist("registry", () => findWriterIds(this.#plans, registry));
     const tables = this.#plans.flatMap((plan) => plan.tables);
-    const problems = await this.#persist("postgres", () => checkTables(tables));
-    if (problems.length > 0) throw new ConfigErrors(problems);
+    // Who writes no table needs no database.
+    const problems =
+      tables.length === 0 ? [] : await this.#persist("postgres", () => checkTables(tables));
+    const unfit = await this.#unfitCopies();
+    const changed = await this.#persist("kafka", () => checkStores(this.#plans, this.#context));
+    const all = [...problems, ...unfit, ...changed];
+    if (all.length > 0) throw new ConfigErrors(all);
     return { writerIds, partitions };
+  }
+
+  /** What keeps Redis or memory from holding state, if any of the pipelines has some. */
+  async #unfitCopies(): Promise<readonly MillraceError[]> {
+    const stateful = this.#plans.filter((plan) =>
+      plan.parts.some((part) => part.stores.length > 0),
+    );
+    const kinds = [...new Set(stateful.map((plan) => plan.options.state))];
+    const found = kinds.map((kind) =>
+      this.#persist(kind, () => this.#context.stateCopies(kind).problems()),
+    );
+    return (await Promise.all(found)).flat();
   }
 
   #persist<T>(dependency: string, work: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 // Where a stream task goes on: committed progress, read stable, after its dead owner's transaction was ended.
 // A first start is written down before anything is read, so that lost progress can be told from no progress.
 import { decodeMetadata, encodeMetadata } from "../core/metadata.ts";
-import { MillraceError } from "../core/errors.ts";
+import type { MillraceError } from "../core/errors.ts";
 import type {
   AdminPort,
   Assignment,
@@ -9,21 +9,33 @@ import type {
   KafkaPort,
   Progress,
   StartOffset,
+  TopicDescription,
   TxProducer,
   Watermarks,
 } from "../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../core/ledger.ts";
-import { addressOf, type OutRecord, type TopicName, type TopicPartition } from "../core/record.ts";
+import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
+import { startNote, startRecord, type NoteBook, type Notes } from "./notes.ts";
+import {
+  offsetGone,
+  partitionsChanged,
+  progressLost,
+  topicRecreated,
+  versionsDiffer,
+  type PartFacts,
+} from "./stops.ts";
 
 export interface TakeoverPorts {
   readonly kafka: KafkaPort;
   readonly admin: AdminPort;
+  readonly notes: NoteBook;
   /** Runs a transaction of this worker, between its checkpoints. */
   transact(body: (producer: TxProducer) => Promise<void>): Promise<void>;
 }
 
 export interface TakeoverRequest {
   readonly assignment: Assignment;
+  readonly part: PartFacts;
   /** This worker's transactional id. */
   readonly owner: string;
   readonly transactionTimeoutMs: number;
@@ -34,29 +46,76 @@ export interface TakeoverRequest {
 /** Where one partition begins, or why it cannot. */
 export interface TakenOver extends StartOffset {
   readonly ledger: LedgerCounts;
+  /** The greatest timestamp that the task had seen, or null. */
+  readonly streamTimeMs: number | null;
   readonly stop: MillraceError | null;
 }
 
-/** 1 end what dead owners left open · 2 read progress, stable · 3 note first starts · 4 check that the log still has it. */
+type Described = ReadonlyMap<TopicName, TopicDescription | null>;
+
+/** What Kafka says of the partitions now. */
+interface Found {
+  readonly marks: ReadonlyMap<string, Watermarks>;
+  readonly topics: Described;
+  readonly notes: Notes;
+}
+
+/**
+ * 1 end what dead owners left open · 2 read progress, stable · 3 see that the topics are those in which the tasks began ·
+ * 4 note first starts · 5 check that the log still has it.
+ */
 export async function takeOver(
   ports: TakeoverPorts,
   request: TakeoverRequest,
 ): Promise<TakenOver[]> {
   const { partitions, generation } = request.assignment;
-  const { group } = generation;
+  const other = versionsDiffer(request.part, partitions);
+  if (other !== null) return partitions.map((at) => stopped(at, other));
   // 1
   await endDeadOwners(ports, request);
   // 2
-  const committed = await ports.admin.committed(group, partitions, { stable: true });
-  const marks = await watermarksOf(ports.admin, partitions);
+  const committed = await ports.admin.committed(generation.group, partitions, { stable: true });
   // 3
-  const missing = committed.filter((offset) => offset.nextOffset === null);
-  const first = missing.length === 0 ? [] : await firstStarts(ports, request, missing);
+  const marks = await watermarksOf(ports.admin, partitions);
+  const topics = await ports.admin.describeTopics(topicsOf(partitions));
+  const notes = await notesFor(ports, request, { committed, topics });
+  const found = { marks, topics, notes };
   // 4
-  return committed.map((offset) => {
-    const fresh = first.find((start) => addressOf(start) === addressOf(offset));
-    return fresh ?? inRange(offset, marks.get(addressOf(offset)));
-  });
+  const isFirst = (offset: CommittedOffset): boolean =>
+    offset.nextOffset === null && startNote(notes, generation.group, offset) === null;
+  const missing = committed.filter((offset) => isFirst(offset) && !isUnfit(request, offset, found));
+  const first = missing.length === 0 ? [] : await firstStarts(ports, request, { missing, topics });
+  await adopt(ports, request, { committed, found });
+  // 5
+  return committed.map(
+    (offset) =>
+      first.find((start) => addressOf(start) === addressOf(offset)) ?? goOn(request, offset, found),
+  );
+}
+
+const stopped = ({ topic, partition }: TopicPartition, stop: MillraceError): TakenOver => {
+  const start = { topic, partition, nextOffset: 0n };
+  return { ...start, ledger: emptyLedger(), streamTimeMs: null, stop };
+};
+
+const topicsOf = (partitions: readonly TopicPartition[]): TopicName[] => [
+  ...new Set(partitions.map(({ topic }) => topic)),
+];
+
+/** Notes of earlier takeovers will do where they agree with what is found; else they are read anew before they are believed. */
+async function notesFor(
+  { notes: book }: TakeoverPorts,
+  { assignment }: TakeoverRequest,
+  { committed, topics }: { committed: readonly CommittedOffset[]; topics: Described },
+): Promise<Notes> {
+  const { group } = assignment.generation;
+  const known = await (book.isRead ? book.read() : null);
+  const agrees = (at: CommittedOffset): boolean =>
+    at.nextOffset !== null &&
+    startNote(known ?? new Map(), group, at)?.topicId === topics.get(at.topic)?.id;
+  if (known !== null && committed.every(agrees)) return known;
+  book.forget();
+  return book.read();
 }
 
 /** A transactional id in the metadata that no present member has belongs to a dead worker: initialising it ends its transaction. */
@@ -73,99 +132,95 @@ async function endDeadOwners(ports: TakeoverPorts, request: TakeoverRequest): Pr
   }
 }
 
-async function watermarksOf(
+/** By address. */
+export async function watermarksOf(
   admin: AdminPort,
   partitions: readonly TopicPartition[],
 ): Promise<Map<string, Watermarks>> {
-  const topics = [...new Set(partitions.map(({ topic }) => topic))];
-  const marks = await Promise.all(topics.map((topic) => admin.watermarks(topic)));
+  const marks = await Promise.all(topicsOf(partitions).map((topic) => admin.watermarks(topic)));
   return new Map(marks.flat().map((mark) => [addressOf(mark), mark]));
 }
 
-function inRange(offset: CommittedOffset, mark: Watermarks | undefined): TakenOver {
+/** A topic of another shape than declared: nothing of it may be begun. */
+const isUnfit = ({ part }: TakeoverRequest, at: TopicPartition, { topics }: Found): boolean =>
+  partitionsChanged(part, at, topics.get(at.topic) ?? null) !== null;
+
+function goOn(request: TakeoverRequest, offset: CommittedOffset, found: Found): TakenOver {
   const { topic, partition, metadata } = offset;
-  const nextOffset = offset.nextOffset ?? 0n;
-  const ledger = decodeMetadata(metadata)?.ledger ?? emptyLedger();
-  const start = { topic, partition, nextOffset };
-  return { ...start, ledger, stop: offsetGone(start, mark) };
+  const told = decodeMetadata(metadata);
+  return {
+    topic,
+    partition,
+    nextOffset: offset.nextOffset ?? 0n,
+    ledger: told?.ledger ?? emptyLedger(),
+    streamTimeMs: told?.streamTimeMs ?? null,
+    stop: stopOf(request, offset, found),
+  };
 }
 
-function offsetGone(start: StartOffset, mark: Watermarks | undefined): MillraceError | null {
-  const { topic, partition, nextOffset } = start;
-  if (mark !== undefined && nextOffset >= mark.low && nextOffset <= mark.high) return null;
-  const found = mark === undefined ? "nothing" : `${String(mark.low)} to ${String(mark.high)}`;
-  const detail = `${addressOf(start)}: committed ${String(nextOffset)}, the topic has ${found}`;
-  const where = { topic, partition, offset: nextOffset };
-  return new MillraceError("MILL_SOURCE_OFFSET_GONE", detail, { where });
+/** The first that applies: what is wrong with the topic explains what is wrong with the progress in it. */
+function stopOf(
+  { part, assignment }: TakeoverRequest,
+  offset: CommittedOffset,
+  { marks, topics, notes }: Found,
+): MillraceError | null {
+  const described = topics.get(offset.topic) ?? null;
+  const changed = partitionsChanged(part, offset, described);
+  if (changed !== null) return changed;
+  const noted = startNote(notes, assignment.generation.group, offset)?.topicId ?? null;
+  if (noted !== null && noted !== described?.id) return topicRecreated(part, offset);
+  if (offset.nextOffset === null) return progressLost(part, offset);
+  const start = { ...offset, nextOffset: offset.nextOffset };
+  return offsetGone(part, start, marks.get(addressOf(offset)));
 }
 
-/** Throws when the log does not have what progress says is next: seeking there would skip records, or never end. */
-export async function checkInLog(admin: AdminPort, start: StartOffset): Promise<void> {
-  const marks = await watermarksOf(admin, [start]);
-  const gone = offsetGone(start, marks.get(addressOf(start)));
-  if (gone !== null) throw gone;
-}
-
-/** Partitions without progress: begun for the first time, or begun once and lost. */
+/** Partitions without progress that have never begun. */
 async function firstStarts(
   ports: TakeoverPorts,
   request: TakeoverRequest,
-  missing: readonly CommittedOffset[],
+  { missing, topics }: { missing: readonly CommittedOffset[]; topics: Described },
 ): Promise<TakenOver[]> {
-  const { generation } = request.assignment;
-  const noted = await readNotes(ports, request.meta);
-  const noteOf = (at: TopicPartition): string => `start/${generation.group}/${addressOf(at)}`;
-  const lost = missing.filter((at) => noted.has(noteOf(at)));
-  const fresh = missing.filter((at) => !noted.has(noteOf(at)));
-  const starts = await startsOf(ports.admin, request.start, fresh);
+  const { assignment, meta } = request;
+  const { generation } = assignment;
+  const starts = await startsOf(ports.admin, request.start, missing);
   const metadata = encodeMetadata({ owner: request.owner, ledger: emptyLedger() });
   const progress = starts.map((start): Progress => ({ ...start, metadata }));
-  if (progress.length > 0)
-    await ports.transact(async (producer) => {
-      producer.begin();
-      await producer.send(starts.map((start) => note(request.meta, noteOf(start), start)));
-      await producer.sendOffsets(progress, generation);
-      await producer.commit();
-    });
-  const begun = starts.map((start) => ({ ...start, ledger: emptyLedger(), stop: null }));
-  return [...begun, ...lost.map(progressLost)];
+  const noteOf = (start: StartOffset) =>
+    startRecord(meta, generation.group, start, topics.get(start.topic)?.id ?? null);
+  await ports.transact(async (producer) => {
+    producer.begin();
+    await producer.send(starts.map(noteOf));
+    await producer.sendOffsets(progress, generation);
+    await producer.commit();
+  });
+  ports.notes.forget();
+  const fresh = { ledger: emptyLedger(), streamTimeMs: null, stop: null };
+  return starts.map((start) => ({ ...start, ...fresh }));
 }
 
-const progressLost = ({ topic, partition }: TopicPartition): TakenOver => ({
-  topic,
-  partition,
-  nextOffset: 0n,
-  ledger: emptyLedger(),
-  stop: new MillraceError("MILL_SOURCE_PROGRESS_LOST", addressOf({ topic, partition }), {
-    where: { topic, partition },
-  }),
-});
-
-const note = (meta: TopicName, key: string, start: StartOffset): OutRecord => ({
-  topic: meta,
-  partition: 0,
-  key: Buffer.from(key),
-  value: Buffer.from(JSON.stringify({ nextOffset: String(start.nextOffset) })),
-  headers: [],
-  timestamp: 0,
-});
-
-/** Keys of every note in the pipeline's meta topic. */
-async function readNotes(ports: TakeoverPorts, meta: TopicName): Promise<Set<string>> {
-  const [mark] = await ports.admin.watermarks(meta);
-  const notes = new Set<string>();
-  if (mark === undefined) return notes;
-  const reader = ports.kafka.reader({ topic: meta, partition: 0, fromOffset: mark.low });
+/** Progress whose note does not say in which topic it was made (set by another tool, or by an older release): in this one. */
+async function adopt(
+  ports: TakeoverPorts,
+  { assignment, meta }: TakeoverRequest,
+  { committed, found }: { committed: readonly CommittedOffset[]; found: Found },
+): Promise<void> {
+  const { group } = assignment.generation;
+  const records = committed.flatMap((offset) => {
+    const note = startNote(found.notes, group, offset);
+    const topicId = found.topics.get(offset.topic)?.id ?? null;
+    if (offset.nextOffset === null || (note?.topicId ?? null) !== null) return [];
+    // Where it began is not known then: nowhere before the first offset.
+    const start = { ...offset, nextOffset: note?.nextOffset ?? 0n };
+    return [startRecord(meta, group, start, topicId)];
+  });
+  if (records.length === 0) return;
+  const producer = ports.kafka.producer();
   try {
-    for (let next = mark.low; next < mark.high;) {
-      const { records, nextOffset } = await reader.read();
-      for (const { key } of records) if (key !== null) notes.add(key.toString("utf8"));
-      next = nextOffset;
-    }
+    await producer.send(records);
   } finally {
-    await reader.close();
+    await producer.close();
   }
-  return notes;
+  ports.notes.forget();
 }
 
 /** The offset at which a first start begins. */

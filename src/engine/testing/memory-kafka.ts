@@ -119,6 +119,12 @@ export class MemoryKafka {
     this.#conditions.changes.raise();
   }
 
+  /** As when somebody adds partitions. */
+  widenTopic(topic: TopicName, partitions: number): void {
+    this.#topics.widen(topic, partitions);
+    this.#conditions.changes.raise();
+  }
+
   /** The topic's records by partition and offset: what a committed reader sees, or all that was ever written and kept. */
   records(topic: TopicName, options: { readonly committed: boolean }): readonly RawRecord[] {
     const all = { recordsMax: Infinity, bytesMax: Infinity };

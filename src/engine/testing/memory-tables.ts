@@ -34,6 +34,11 @@ export class MemoryTables {
       takeOver: (task, start) => through(() => this.#takeOver(task, start)),
       commit: (commit) => through(() => this.#commit(stored, commit)),
       progress: (task) => through(() => this.#read(task)),
+      reset: (task, nextOffset) =>
+        through(() => {
+          const epoch = (this.#read(task)?.epoch ?? 0n) + 1n;
+          return this.#write(task, { nextOffset, epoch });
+        }),
       owed: (task, lettersMax) => through(() => this.#owed(task).slice(0, lettersMax)),
       forget: (task, ids) =>
         through(() => {

@@ -4,12 +4,14 @@ import type { KafkaPort, PlainProducer } from "../core/kafka.ts";
 import { partitionOf } from "../core/partitioner.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
 import { subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
+import type { StateCopies } from "../core/state.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
 import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerPorts } from "../runtime/context.ts";
 import { readProgress, type PartProgress } from "../runtime/ledgers.ts";
+import { memoryCopies } from "../state/memory-copy.ts";
 import { SchemaCache } from "../runtime/line/schema-cache.ts";
 import { Worker } from "../runtime/worker.ts";
 import { FakeClock } from "./doubles/fake-clock.ts";
@@ -19,6 +21,7 @@ import { MemoryTables } from "./memory-tables.ts";
 import { RecordingLog } from "./doubles/recording-log.ts";
 import { RecordingMeter } from "./doubles/recording-meter.ts";
 import { seededRandom } from "./doubles/seeded-random.ts";
+import { switchedCopies } from "./doubles/switched-copies.ts";
 import type { Step } from "./steps.ts";
 import { workerClock, WorkerSwitch } from "./doubles/worker-switch.ts";
 
@@ -31,6 +34,8 @@ export class World {
   readonly cluster: MemoryKafka = new MemoryKafka(this.#clock);
   readonly #registry = new MemoryRegistry();
   readonly tables: MemoryTables = new MemoryTables();
+  /** In the place of Redis: it outlives workers. */
+  readonly copies: StateCopies = memoryCopies();
   readonly log: RecordingLog = new RecordingLog();
   readonly meter: RecordingMeter = new RecordingMeter(catalogue);
   readonly #random: ReturnType<typeof seededRandom>;
@@ -47,7 +52,8 @@ export class World {
   async open(): Promise<void> {
     for (const plan of this.plans) {
       const width = Math.max(...plan.topics.map((topic) => topic.partitions));
-      for (const { name, partitions } of plan.topics) this.#create(name, partitions);
+      for (const { name, partitions, config } of plan.topics)
+        this.#create(name, partitions, config);
       this.#create(plan.deadLetters, width);
       this.#create(plan.meta, 1);
       for (const topic of plan.topics)
@@ -61,21 +67,23 @@ export class World {
   }
 
   readonly #created = new Set<string>();
-  #create(topic: string, partitions: number): void {
+  #create(topic: string, partitions: number, config: Readonly<Record<string, string>> = {}): void {
     if (this.#created.has(topic)) return;
     this.#created.add(topic);
-    this.cluster.createTopic({ topic, partitions });
+    this.cluster.createTopic({ topic, partitions, config });
   }
 
   async #start(): Promise<void> {
     const life = new WorkerSwitch();
     const kafka = this.cluster.port(life);
+    const own = memoryCopies();
     const ports: WorkerPorts = {
       kafka,
       registry: this.#registry,
       tableStore: ({ declaration }: PlanTable) =>
         this.tables.store(declaration as PostgresTable<unknown>, life),
       checkTables: () => Promise.resolve([]),
+      stateCopies: (kind) => (kind === "redis" ? switchedCopies(this.copies, life) : own),
       clock: workerClock(this.#clock, life),
       random: this.#random,
       log: this.log,

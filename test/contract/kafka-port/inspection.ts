@@ -50,6 +50,44 @@ export const inspectionCases: Cases = {
     );
   },
 
+  "gives a topic one id for its life, and another one when it is made anew": async (world) => {
+    const [topic, other] = [await world.topic(), await world.topic()];
+    const admin = world.port().admin();
+    const idOf = async (name: string) => (await admin.describeTopics([name])).get(name)?.id;
+    const first = await idOf(topic);
+    assert.ok(first !== undefined && first !== "");
+    assert.equal(await idOf(topic), first);
+    assert.notEqual(await idOf(other), first);
+    await admin.deleteTopics([topic]);
+    await world.eventually(async () => assert.equal(await idOf(topic), undefined));
+    await admin.createTopics([{ topic, partitions: 1, replicationFactor: -1, config: {} }]);
+    await world.eventually(async () => {
+      const second = await idOf(topic);
+      assert.ok(second !== undefined && second !== first);
+    });
+  },
+
+  "sets progress of a group without members, and refuses it while there is one": async (world) => {
+    const topic = await world.topic(2);
+    const group = world.name("group");
+    const admin = world.port().admin();
+    const progress = [0, 1].map((partition) => {
+      const nextOffset = BigInt(partition + 3);
+      return { topic, partition, nextOffset, metadata: `m${String(partition)}` };
+    });
+    await admin.commitOffsets(group, progress);
+    assert.deepEqual(await admin.committed(group, progress, { stable: true }), progress);
+    const member = world.member(group, [topic]);
+    await member.start();
+    await world.eventually(() => assert.deepEqual(member.indexes, [0, 1]));
+    const other = progress.map((at) => ({ ...at, nextOffset: 0n }));
+    await assert.rejects(admin.commitOffsets(group, other), throwsCode("MILL_KAFKA_FENCED"));
+    await member.consumer.stop();
+    assert.deepEqual(await admin.committed(group, progress, { stable: true }), progress);
+    await world.eventually(() => admin.commitOffsets(group, other));
+    assert.deepEqual(await admin.committed(group, progress, { stable: true }), other);
+  },
+
   "knows where logs begin and end, open transactions included": async (world) => {
     const topic = await world.topic(2);
     const admin = world.port().admin();

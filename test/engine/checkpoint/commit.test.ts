@@ -49,6 +49,7 @@ const record: OutRecord = {
 };
 const staged = (group: string, partition: number, outputs = 1): StagedTask => ({
   outputs: Array.from({ length: outputs }, () => record),
+  changelog: [],
   letters: [record],
   progress: [{ topic: "t", partition, nextOffset: 1n, metadata: "" }],
   generation: { group, generationId: 3, memberId: "m" },

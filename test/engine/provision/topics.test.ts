@@ -25,6 +25,7 @@ class CountingAdmin implements Pick<
       this.changes.push(`create ${spec.topic}`);
       this.topics.set(spec.topic, {
         ...spec,
+        id: spec.topic,
         config: { "retention.ms": "604800000", ...spec.config },
       });
     }

@@ -19,6 +19,7 @@ import { decodeMetadata, encodeMetadata } from "../../../src/engine/core/metadat
 import type { TopicPartition } from "../../../src/engine/core/record.ts";
 import { defaultLimits, type WorkerPorts } from "../../../src/engine/runtime/context.ts";
 import { Worker } from "../../../src/engine/runtime/worker.ts";
+import { memoryCopies } from "../../../src/engine/state/memory-copy.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-registry.ts";
 import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.ts";
@@ -92,11 +93,16 @@ class ScriptedKafka {
 
   producer = () => ({ send: () => Promise.resolve(), close: () => Promise.resolve() });
 
+  reader = () => ({
+    read: () => Promise.resolve({ records: [], nextOffset: 9n }),
+    close: () => Promise.resolve(),
+  });
+
   admin(): AdminPort {
     const metadata = encodeMetadata({ owner: "millrace-me", ledger: emptyLedger() });
     const admin: Partial<AdminPort> = {
       describeTopics: (topics) => {
-        const facts = { partitions: 1, replicationFactor: 1, config: {} };
+        const facts = { id: "t", partitions: 1, replicationFactor: 1, config: {} };
         return Promise.resolve(new Map(topics.map((topic) => [topic, { topic, ...facts }])));
       },
       watermarks: (topic) => Promise.resolve([{ topic, partition: 0, low: 0n, high: 9n }]),
@@ -138,6 +144,8 @@ async function assigned(use: Pipeline, partitions: readonly TopicPartition[]) {
     registry: new MemoryRegistry(),
     tableStore: () => new MemoryTables().store(rows),
     checkTables: () => Promise.resolve([]),
+
+    stateCopies: () => memoryCopies(),
     clock,
     random: { next: () => 0.5, token: () => "me" },
     log: new RecordingLog(),
@@ -149,7 +157,7 @@ async function assigned(use: Pipeline, partitions: readonly TopicPartition[]) {
   const generation = generationOf(1);
   await handlers.onAssigned({ generation, partitions, members: ["millrace-me"] });
   await clock.advance(10);
-  return { clock, kafka, handlers, generation };
+  return { clock, kafka, handlers, generation, worker };
 }
 
 /** One record was read, and the commit that it is part of waits in its second step. */
@@ -197,4 +205,16 @@ for (const use of [flow, sink])
     assert.deepEqual(kafka.seeks, []);
     handlers.onBatch(batchOf("left", generation, 5n));
     assert.deepEqual(kafka.seeks, ["left 2"]);
+  });
+
+for (const [use, given] of [
+  [flow, left.name],
+  [sink, right.name],
+] as const)
+  test(`${use.name}: topics that another version of the pipeline gave out are not begun`, async () => {
+    const { worker, kafka } = await assigned(use, [{ topic: given, partition: 0 }]);
+    const [task] = worker.health();
+    assert.equal(task?.state === "stopped" && task.code, "MILL_SOURCE_VERSIONS");
+    assert.deepEqual(kafka.seeks, []);
+    await worker.stop();
   });

@@ -12,6 +12,8 @@ interface PostgresPoolOptions {
   readonly connectTimeoutMs?: number;
   readonly statementTimeoutMs?: number;
   readonly lockTimeoutMs?: number;
+  /** Between two statements of a transaction. */
+  readonly pauseTimeoutMs?: number;
 }
 
 export interface QueryResult<R> {
@@ -47,6 +49,8 @@ const defaults = {
   connectTimeoutMs: 5_000,
   statementTimeoutMs: 30_000,
   lockTimeoutMs: 10_000,
+  // A frozen process keeps its rows locked for so long, and the next owner of its tasks waits.
+  pauseTimeoutMs: 5_000,
 };
 /** The server ends a statement itself; only a silent network needs the driver's own limit. */
 const SILENCE_MARGIN_MS = 5_000;
@@ -184,14 +188,14 @@ const SEARCH_PATH = "pg_catalog, public, pg_temp";
 
 async function prepareSession(
   client: pg.ClientBase,
-  limits: { readonly statementTimeoutMs: number; readonly lockTimeoutMs: number },
+  limits: Readonly<Record<"statementTimeoutMs" | "lockTimeoutMs" | "pauseTimeoutMs", number>>,
   address: string,
 ): Promise<void> {
   const settings = {
     search_path: SEARCH_PATH,
     statement_timeout: String(limits.statementTimeoutMs),
     lock_timeout: String(limits.lockTimeoutMs),
-    idle_in_transaction_session_timeout: String(2 * limits.statementTimeoutMs),
+    idle_in_transaction_session_timeout: String(limits.pauseTimeoutMs),
     standard_conforming_strings: "on",
     client_encoding: "UTF8",
   };

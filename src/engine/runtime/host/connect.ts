@@ -1,11 +1,15 @@
 // The composition root of the runtime: settings in, real clients out. Makes them, connects to nothing yet.
 import { kafkajsPort, type KafkaSecurity } from "../../clients/kafkajs/port.ts";
 import { postgresPool, type PostgresPool } from "../../clients/postgres/pool.ts";
+import { redisCopies } from "../../clients/redis/copies.ts";
 import { schemaRegistry } from "../../clients/registry.ts";
 import type { KafkaPort } from "../../core/kafka.ts";
-import type { PlanTable } from "../../core/plan.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { PlanOptions, PlanTable } from "../../core/plan.ts";
 import type { Clock, Log, Random, SchemaRegistry, TableStore } from "../../core/ports.ts";
+import type { StateCopies } from "../../core/state.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
+import { memoryCopies } from "../../state/memory-copy.ts";
 import { postgresTableStore } from "../../sinks/postgres/table-store.ts";
 import type { Settings } from "./settings.ts";
 import { systemClock, systemRandom } from "./system.ts";
@@ -17,6 +21,7 @@ export interface Clients {
   readonly clock: Clock;
   readonly random: Random;
   tableStore(table: PlanTable): TableStore;
+  stateCopies(kind: PlanOptions["state"]): StateCopies;
   close(): Promise<void>;
 }
 
@@ -44,6 +49,8 @@ export function connect(settings: Settings, options: ConnectOptions): Clients {
   });
   const pool = postgresPool({ url: settings.DATABASE_URL, connectionsMax: 8, statementTimeoutMs });
   const clock = systemClock;
+  const memory = memoryCopies();
+  let redis: StateCopies | null = null;
   return {
     kafka,
     registry,
@@ -51,8 +58,18 @@ export function connect(settings: Settings, options: ConnectOptions): Clients {
     clock,
     random: systemRandom,
     tableStore: ({ declaration }) => postgresTableStore(pool, declaration as TableSpec, { clock }),
+    stateCopies(kind) {
+      if (kind === "memory") return memory;
+      if (settings.REDIS_URL === undefined)
+        throw new ConfigError(
+          "MILL_CONFIG_INVALID",
+          "REDIS_URL: expected an address, received nothing",
+        );
+      redis ??= redisCopies({ url: settings.REDIS_URL, random: systemRandom });
+      return redis;
+    },
     async close() {
-      await Promise.all([kafka.close(), pool.close()]);
+      await Promise.all([kafka.close(), pool.close(), redis?.close()]);
     },
   };
 }

@@ -30,6 +30,7 @@ const shape = {
   SCHEMA_REGISTRY_URL: url(/^https?$/),
   SCHEMA_REGISTRY_USERNAME: optional,
   SCHEMA_REGISTRY_PASSWORD: optional,
+  REDIS_URL: url(/^rediss?$/).optional(),
   DATABASE_URL: url(/^postgres(ql)?$/),
   MILLRACE_NAMESPACE: z
     .string()
@@ -56,6 +57,8 @@ export interface Settings {
   readonly SCHEMA_REGISTRY_URL: string;
   readonly SCHEMA_REGISTRY_USERNAME?: string | undefined;
   readonly SCHEMA_REGISTRY_PASSWORD?: string | undefined;
+  /** Needed by pipelines whose state is in Redis. */
+  readonly REDIS_URL?: string | undefined;
   readonly DATABASE_URL: string;
   readonly MILLRACE_NAMESPACE: string;
   readonly MILLRACE_LOG_LEVEL: "debug" | "info" | "warn" | "error" | "silent";

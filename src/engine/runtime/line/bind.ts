@@ -7,7 +7,9 @@ import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import { subjectOf, type Codec, type SchemaFormat, type WriterSchemas } from "../../core/schema.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
+import type { PartFacts } from "../../source/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
+import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
 import { compile, type Emit, type Program } from "../../transform/compile.ts";
 import type { Cursor } from "../../transform/operators.ts";
 
@@ -23,7 +25,18 @@ export interface BoundPart {
   readonly plan: Plan;
   readonly program: Program;
   readonly sources: ReadonlyMap<TopicName, SourceCodec>;
+  /** How entries of each store are written. */
+  readonly stores: ReadonlyMap<string, EntryCodec>;
 }
+
+/** What a part's stops say of it. */
+export const partFacts = ({ plan, part }: BoundPart): PartFacts => ({
+  pipeline: plan.pipeline,
+  part: part.name,
+  topics: part.sources.map(({ name }) => name),
+  partitions: part.partitions,
+  isStateful: part.stores.length > 0,
+});
 
 /** Registry ids of our own schemas, by topic and side. */
 export type WriterIds = ReadonlyMap<string, number>;
@@ -52,7 +65,10 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     onBroken: options.onBroken,
     emitterOf: (node) => emitterOf(node, codec),
   });
-  return { part, plan, program, sources };
+  const stores = new Map(
+    part.stores.map(({ name, changelog }) => [name, entryCodec(codec(changelog, "value"), name)]),
+  );
+  return { part, plan, program, sources, stores };
 }
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
@@ -71,6 +87,10 @@ function emitterOf(node: PlanNode, codec: CodecOf): Emit {
     case "map":
     case "flat-map":
     case "filter":
+    case "table-filter":
+    case "distinct":
+    case "aggregate":
+    case "map-with-state":
     case "peek":
     case "expect":
     case "branch":
@@ -83,9 +103,13 @@ function emitterOf(node: PlanNode, codec: CodecOf): Emit {
 /** Kafka's default message.max.bytes, less what a batch of one record adds. */
 const RECORD_BYTES_MAX = 1_048_588 - 1_024;
 
+/** What a topic takes in one record, key and value. */
+export const recordBytesMax = ({ config }: PlanTopic): number =>
+  Number(config["max.message.bytes"] ?? RECORD_BYTES_MAX);
+
 function put(cursor: Cursor, topic: PlanTopic, key: Buffer | null, value: Buffer | null): true {
   const { raw, context } = cursor.record;
-  const limit = Number(topic.config["max.message.bytes"] ?? RECORD_BYTES_MAX);
+  const limit = recordBytesMax(topic);
   const size = (key?.length ?? 0) + (value?.length ?? 0);
   if (size > limit)
     throw new MillraceError(
@@ -120,7 +144,7 @@ function toRepartition(
     if (result === undefined) return false;
     const newKey = keyOf(result, cursor.record.context);
     if (newKey === null || newKey === undefined) {
-      cursor.nullKey = true;
+      cursor.trail.nullKey = true;
       return false;
     }
     return put(cursor, topic, key.encode(newKey), value.encode(result));
@@ -145,9 +169,10 @@ export function writtenSchemas(
     .flatMap((part) => part.nodes)
     .filter(({ operation }) => operation.kind === "to")
     .map(({ operation }) => (operation as { topic: PlanTopic }).topic);
+  const changelogs = plan.parts.flatMap((part) => part.stores).map(({ changelog }) => changelog);
   const sides = (topic: PlanTopic) =>
     (["key", "value"] as const).map((side) => ({ topic: topic.name, side, format: topic[side] }));
-  return written.flatMap(sides).filter(({ format }) => format.kind === "avro");
+  return [...written, ...changelogs].flatMap(sides).filter(({ format }) => format.kind === "avro");
 }
 
 export const emptyStage = (): Stage => ({ outputs: [], rows: [], index: 0 });

@@ -1,9 +1,12 @@
 // The middle of the line, for one run of records: decode → transform → stage. Synchronous and pure but for its stage,
 // so a run is processed whole or, after an error that is not the record's, not at all.
 import { DecodeError, MillraceError } from "../../core/errors.ts";
-import type { Failure, Outcome, Stage } from "../../core/outcome.ts";
-import type { RawRecord } from "../../core/record.ts";
+import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.ts";
+import type { OutRecord, RawRecord } from "../../core/record.ts";
+import type { TaskStores } from "../../core/state.ts";
 import type { Run } from "../../source/inbox.ts";
+import type { TimedRecord } from "../../transform/batch.ts";
+import type { Held } from "../../transform/operators.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
 import type { SchemaCache } from "./schema-cache.ts";
 
@@ -22,6 +25,49 @@ export function unknownIds({ sources }: BoundPart, run: Run, schemas: SchemaCach
     if (ofValue !== null) ids.add(ofValue);
   }
   return ids;
+}
+
+/** What a run came to in a part with state; nothing of it is kept until the task takes it. */
+export interface ProcessedRun {
+  /** One a record, up to the first that halts. */
+  readonly outcomes: readonly Outcome[];
+  readonly outputs: readonly OutRecord[];
+  readonly held: readonly Held[];
+  readonly streamTimeMs: number;
+}
+
+/** Takes a run through a part with state. `streamTimeMs` is the task's, before the run. */
+export async function processRunWithState(
+  bound: BoundPart,
+  run: Run,
+  stores: TaskStores,
+  streamTimeMs: number,
+): Promise<ProcessedRun> {
+  const codec = bound.sources.get(run.topic) as SourceCodec;
+  const decoded = run.records.map((raw) => decodeRecord(codec, raw));
+  let time = streamTimeMs;
+  const records = decoded.flatMap((record): TimedRecord[] => {
+    if ("kind" in record) return [];
+    // A tombstone has no event time where that is told by the value; when it arrived says nothing of it.
+    const isTimed = record.value !== undefined || codec.timestamp === null;
+    if (isTimed) time = Math.max(time, record.context.timestamp);
+    return [{ record, streamTimeMs: time }];
+  });
+  const { outcomes, outputs, held } = await bound.program.runBatch({ records, stores });
+  const ends: Outcome[] = [];
+  let at = 0;
+  let reachedMs = streamTimeMs;
+  for (const record of decoded) {
+    const timed = "kind" in record ? null : records[at];
+    const outcome = "kind" in record ? record : outcomes[at++];
+    // Behind a record that halts there are no outcomes.
+    if (outcome === undefined) break;
+    ends.push(outcome);
+    if (outcome.kind === "halted") break;
+    // What is not consumed has not been seen: it would make those behind the halt late when they are read again.
+    reachedMs = timed?.streamTimeMs ?? reachedMs;
+  }
+  return { outcomes: ends, outputs, held, streamTimeMs: reachedMs };
 }
 
 /** Takes each record through the part; returns false as soon as one says halt. */
@@ -47,6 +93,12 @@ function processRecord(
   raw: RawRecord,
   stage: Stage,
 ): Outcome {
+  const record = decodeRecord(codec, raw);
+  return "kind" in record ? record : program.run(record, stage);
+}
+
+/** The record, or how it ended already. */
+function decodeRecord(codec: SourceCodec, raw: RawRecord): DecodedRecord | Outcome {
   let key: unknown;
   let value: unknown;
   let timestamp: number;
@@ -59,14 +111,18 @@ function processRecord(
   }
   const { topic, partition, offset, headers } = raw;
   const context = { key, timestamp, topic, partition, offset, headers };
-  return program.run({ raw, value, context }, stage);
+  return { raw, value, context };
 }
+
+/** The last instant that a Date can be. */
+const LATEST_MS = 8.64e15;
 
 function timeOf(codec: SourceCodec, raw: RawRecord, value: unknown): number {
   if (codec.timestamp === null || value === undefined) return raw.timestamp;
   const timestamp = codec.timestamp(value);
-  if (Number.isFinite(timestamp) && timestamp >= 0) return timestamp;
-  throw new DecodeError("MILL_DECODE_SCHEMA", "the record's time is before 1970 or is no number");
+  // Whole, as Kafka and the stores write it.
+  if (timestamp >= 0 && timestamp <= LATEST_MS) return Math.floor(timestamp);
+  throw new DecodeError("MILL_DECODE_SCHEMA", "the record's time is no date from 1970 on");
 }
 
 /** An error without a code of ours comes from the topic's own timestamp function. */

@@ -14,8 +14,11 @@ import type { SinkProgress, SinkTaskId, TableStore } from "../../core/ports.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
-import { checkInLog, startsOf } from "../../source/takeover.ts";
-import type { BoundPart } from "../line/bind.ts";
+import { NoteBook } from "../../source/notes.ts";
+import { checkSinkStart } from "../../source/sink-start.ts";
+import { versionsDiffer } from "../../source/stops.ts";
+import { startsOf } from "../../source/takeover.ts";
+import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { SinkTask } from "./task.ts";
 
@@ -40,11 +43,13 @@ interface Seat {
 export class SinkPart {
   readonly #options: SinkPartOptions;
   readonly #seats = new Map<number, Seat>();
+  readonly #notes: NoteBook;
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;
 
   constructor(options: SinkPartOptions) {
     this.#options = options;
+    this.#notes = new NoteBook(options.context, options.bound.plan.meta);
   }
 
   get bound(): BoundPart {
@@ -160,16 +165,29 @@ export class SinkPart {
     id: SinkTaskId,
     onWaiting: (dependency: string | null) => void,
   ): Promise<SinkProgress> {
-    const { bound, context, store } = this.#options;
+    const { bound, context, store, producer } = this.#options;
+    const part = partFacts(bound);
+    const other = versionsDiffer(part, this.#assignment?.partitions ?? []);
+    if (other !== null) throw other;
+    let isFirst = false;
     const first = async (): Promise<bigint> => {
+      isFirst = true;
       const starts = await startsOf(context.admin, bound.plan.options.start, [at]);
       return starts[0]?.nextOffset ?? 0n;
     };
     const start = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
       store.takeOver(id, first),
     );
+    const request = {
+      part,
+      group: bound.part.group,
+      meta: bound.plan.meta,
+      start: { ...at, nextOffset: start.nextOffset },
+      isFirst,
+    };
+    const ports = { admin: context.admin, notes: this.#notes, producer };
     await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
-      checkInLog(context.admin, { ...at, nextOffset: start.nextOffset }),
+      checkSinkStart(ports, request),
     );
     return start;
   }
@@ -186,6 +204,12 @@ export class SinkPart {
     };
     // Ends with the seat; its rejection is the aborted sleep.
     look().catch(() => undefined);
+  }
+
+  /** Takes every running task over anew. */
+  retake(): void {
+    for (const [partition, { task }] of [...this.#seats])
+      if (task !== null) this.#retake(partition);
   }
 
   #retake(partition: number): void {

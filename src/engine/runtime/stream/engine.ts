@@ -3,7 +3,7 @@
 import { commit } from "../../checkpoint/commit.ts";
 import { Schedule } from "../../checkpoint/schedule.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { TxProducer } from "../../core/kafka.ts";
+import type { SentBatch, TxProducer } from "../../core/kafka.ts";
 import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, persist } from "../failure.ts";
@@ -71,14 +71,17 @@ export class StreamEngine {
     if (stages.length === 0) return;
     const startedMs = this.#context.clock.now();
     this.#committingSinceMs = startedMs;
+    let sent: readonly SentBatch[];
     try {
-      await commit(await this.#ready(), stages);
+      sent = await commit(await this.#ready(), stages);
     } catch (error) {
       await this.#rewind(error);
       return;
     } finally {
       this.#committingSinceMs = null;
     }
+    // 5 apply state changes to their copies by position · 6 publish
+    for (const stage of stages) stage.task.settle(stage, sent);
     this.#publish(stages, startedMs);
   }
 
@@ -90,8 +93,7 @@ export class StreamEngine {
     const records = stages.reduce((sum, stage) => sum + stage.records, 0);
     meter.observe("millrace_checkpoint_seconds", labels, (now - startedMs) / 1000);
     meter.observe("millrace_checkpoint_records", labels, records);
-    for (const { task, delta, progress } of stages) {
-      task.settle(progress);
+    for (const { task, delta } of stages) {
       publishLedger(meter, task.address, delta);
       publishCommitTime(meter, task.address, now);
     }

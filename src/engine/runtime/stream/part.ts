@@ -3,22 +3,40 @@
 import type { Assignment, GroupConsumer, RecordBatch, StartOffset } from "../../core/kafka.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
-import type { TaskHealth } from "../../observe/health.ts";
+import type { TaskHealth, TaskState } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
+import { NoteBook } from "../../source/notes.ts";
 import { takeOver, type TakenOver } from "../../source/takeover.ts";
-import type { BoundPart } from "../line/bind.ts";
+import type { FollowProgress } from "../../state/follow.ts";
+import type { OpenStores } from "../../state/task-stores.ts";
+import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, ours, persist } from "../failure.ts";
 import type { StreamEngine } from "./engine.ts";
+import { openStores } from "./stores.ts";
 import { StreamTask } from "./task.ts";
+
+/** A leaving owner waits this long for its copies of state. */
+const COPIES_WITHIN_MS = 1_000;
+
+/** One partition of ours, from the moment its progress is known. */
+interface Seat {
+  readonly partition: number;
+  /** Ends with the assignment or the takeover. */
+  readonly life: AbortController;
+  task: StreamTask | null;
+  waitingFor: string | null;
+  restoring: FollowProgress | null;
+}
 
 export class StreamPart {
   readonly bound: BoundPart;
   readonly #context: WorkerContext;
   readonly #engine: StreamEngine;
   readonly #letters: LetterOrigin;
-  readonly #tasks = new Map<number, StreamTask>();
+  readonly #seats = new Map<number, Seat>();
   readonly #stopped = new Map<number, MillraceError>();
+  readonly #notes: NoteBook;
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;
   #takingOver: AbortController | null = null;
@@ -35,10 +53,15 @@ export class StreamPart {
     this.#context = context;
     this.#engine = engine;
     this.#letters = letters;
+    this.#notes = new NoteBook(context, bound.plan.meta);
   }
 
-  get tasks(): Iterable<StreamTask> {
-    return this.#tasks.values();
+  get tasks(): StreamTask[] {
+    return [...this.#seats.values()].flatMap((seat) => seat.task ?? []);
+  }
+
+  #task(partition: number): StreamTask | null {
+    return this.#seats.get(partition)?.task ?? null;
   }
 
   get isJoined(): boolean {
@@ -73,24 +96,40 @@ export class StreamPart {
   async #revoked(): Promise<void> {
     this.#takingOver?.abort(new Error("the assignment was revoked"));
     this.#assignment = null;
+    await this.#copiesSettled();
     await this.#engine.flush();
+    await this.#copiesSettled();
     this.drop();
   }
 
+  /** So that the next owner finds its copies where they should be; not for long, as it can bring them there itself. */
+  async #copiesSettled(): Promise<void> {
+    const { clock } = this.#context;
+    const all = Promise.all(this.tasks.map((task) => task.settled()));
+    const wait = new AbortController();
+    // A copy that cannot be brought up has been told of by its task; the sleep is cut short on purpose.
+    const quiet = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
+    await Promise.race([quiet(all), quiet(clock.sleep(COPIES_WITHIN_MS, wait.signal))]);
+    wait.abort(new Error("no need to wait"));
+  }
+
   #batch(batch: RecordBatch): void {
-    const expected = this.#tasks.get(batch.partition)?.accept(batch);
-    if (expected !== null && expected !== undefined) this.#consumer?.seek(batch, expected);
+    const expected = this.#task(batch.partition)?.accept(batch) ?? null;
+    if (expected !== null) this.#consumer?.seek(batch, expected);
   }
 
   #outOfRange({ partition }: TopicPartition): void {
     // The takeover compares progress with the log, and says what is wrong.
-    if (this.#tasks.has(partition)) this.retake();
+    if (this.#task(partition) !== null) this.retake();
   }
 
   /** Drops every task and what it has staged. */
   drop(): void {
-    for (const task of this.#tasks.values()) task.close();
-    this.#tasks.clear();
+    for (const { task, life } of this.#seats.values()) {
+      task?.close();
+      life.abort(new Error("the task was closed"));
+    }
+    this.#seats.clear();
     this.#stopped.clear();
   }
 
@@ -114,10 +153,11 @@ export class StreamPart {
 
   async #takeOver(assignment: Assignment, signal: AbortSignal): Promise<void> {
     const { kafka, admin, owner, limits } = this.#context;
-    const ports = { kafka, admin, transact: this.#engine.transact };
+    const ports = { kafka, admin, notes: this.#notes, transact: this.#engine.transact };
     const { options, meta } = this.bound.plan;
     const { transactionTimeoutMs } = limits;
-    const request = { assignment, owner, transactionTimeoutMs, start: options.start, meta };
+    const part = partFacts(this.bound);
+    const request = { assignment, part, owner, transactionTimeoutMs, start: options.start, meta };
     const onWaiting = (dependency: string | null): void => void (this.#waitingFor = dependency);
     const begin = async (): Promise<TakenOver[]> => {
       await this.#engine.settle();
@@ -128,12 +168,44 @@ export class StreamPart {
     );
     signal.throwIfAborted();
     this.#waitingFor = null;
-    for (const [partition, starts] of byPartition(taken)) this.#open(partition, starts, assignment);
+    for (const [partition, starts] of byPartition(taken)) {
+      const stop = starts.find((start) => start.stop !== null)?.stop ?? null;
+      if (stop === null) this.#seat(partition, starts, assignment);
+      else this.#halt(partition, stop);
+    }
   }
 
-  #open(partition: number, starts: readonly TakenOver[], { generation }: Assignment): void {
-    const stop = starts.find((start) => start.stop !== null)?.stop ?? null;
-    if (stop !== null) return this.#halt(partition, stop);
+  /** Opens the partition when its stores are open: at once where there are none. */
+  #seat(partition: number, starts: readonly TakenOver[], assignment: Assignment): void {
+    const life = new AbortController();
+    const seat: Seat = { partition, life, task: null, waitingFor: null, restoring: null };
+    this.#seats.set(partition, seat);
+    if (this.bound.part.stores.length === 0) return this.#open(seat, starts, assignment, null);
+    openStores({
+      context: this.#context,
+      bound: this.bound,
+      partition,
+      signal: life.signal,
+      onWaiting: (what) => void (seat.waitingFor = what),
+      onRestoring: (progress) => void (seat.restoring = progress),
+    }).then(
+      (stores) => {
+        if (life.signal.aborted) stores.close();
+        else this.#open(seat, starts, assignment, stores);
+      },
+      (error: unknown) => {
+        if (!life.signal.aborted) this.#halt(partition, ours(error));
+      },
+    );
+  }
+
+  #open(
+    seat: Seat,
+    starts: readonly TakenOver[],
+    { generation }: Assignment,
+    stores: OpenStores | null,
+  ): void {
+    const { partition } = seat;
     const consumer = this.#consumer as GroupConsumer;
     const task = new StreamTask({
       context: this.#context,
@@ -141,11 +213,12 @@ export class StreamPart {
       partition,
       generation,
       starts,
+      stores,
       valve: consumer,
       letters: this.#letters,
       note: (records) => this.#engine.note(records),
     });
-    this.#tasks.set(partition, task);
+    seat.task = task;
     for (const start of starts) consumer.seek(start, start.nextOffset);
     consumer.resume(starts);
     task.run().then(
@@ -156,9 +229,9 @@ export class StreamPart {
 
   /** A defect in the middle of a run: its half-made stage must not be committed. */
   #crashed(task: StreamTask, error: MillraceError): void {
-    if (this.#tasks.get(task.partition) !== task) return;
+    if (this.#task(task.partition) !== task) return;
     task.close();
-    this.#tasks.delete(task.partition);
+    this.#seats.delete(task.partition);
     this.#halt(task.partition, error);
   }
 
@@ -185,15 +258,28 @@ export class StreamPart {
       const error = this.#stopped.get(partition);
       if (error !== undefined)
         return { ...address, state: "stopped", code: error.code, message: error.message };
-      const task = this.#tasks.get(partition);
-      const own = task === undefined ? this.#waitingFor : task.waitingFor;
-      const isKafkaAway = this.#consumer?.isAway ?? false;
-      const waitingFor = own ?? this.#engine.waitingFor ?? (isKafkaAway ? "kafka" : null);
-      if (waitingFor !== null) return { ...address, state: "paused", why: `${waitingFor} is away` };
-      return { ...address, state: task === undefined ? "starting" : "running" };
+      return { ...address, ...this.#stateOf(this.#seats.get(partition)) };
     });
   }
+
+  #stateOf(seat: Seat | undefined): TaskState {
+    const away = this.#awayFor(seat);
+    if (away !== null) return { state: "paused", why: `${away} is away` };
+    const { task = null, restoring = null } = seat ?? {};
+    if (restoring !== null) return { state: "starting", why: restoringText(restoring) };
+    return { state: task === null ? "starting" : "running" };
+  }
+
+  /** The dependency that holds up the partition, the part or the worker. */
+  #awayFor(seat: Seat | undefined): string | null {
+    const own = seat === undefined ? this.#waitingFor : seat.waitingFor;
+    const known = own ?? seat?.task?.waitingFor ?? this.#engine.waitingFor;
+    return known ?? (this.#consumer?.isAway === true ? "kafka" : null);
+  }
 }
+
+const restoringText = ({ from, next, end }: FollowProgress): string =>
+  `restores state: ${String(next - from)} of ${String(end - from)} changes`;
 
 function byPartition(taken: readonly TakenOver[]): Map<number, TakenOver[]> {
   const groups = new Map<number, TakenOver[]>();

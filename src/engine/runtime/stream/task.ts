@@ -1,24 +1,28 @@
 // A stream task: one part on one partition, from takeover to revocation. It takes runs from its inbox, processes them
 // into its stage, and hands the stage over when a checkpoint asks. It never writes.
 import type { StagedTask } from "../../checkpoint/commit.ts";
-import { assert, type MillraceError } from "../../core/errors.ts";
-import type { GroupGeneration, Progress, RecordBatch } from "../../core/kafka.ts";
-import { addLedger, emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
-import { encodeMetadata } from "../../core/metadata.ts";
+import type { MillraceError } from "../../core/errors.ts";
+import type { GroupGeneration, RecordBatch, SentBatch } from "../../core/kafka.ts";
+import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
 import { countOutcome, type Outcome, type Stage } from "../../core/outcome.ts";
 import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
 import type { TakenOver } from "../../source/takeover.ts";
+import type { OpenStores } from "../../state/task-stores.ts";
+import type { Held } from "../../transform/operators.ts";
 import { emptyStage, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
-import { persist } from "../failure.ts";
+import { ours, persist } from "../failure.ts";
 import { processRun, unknownIds } from "../line/process.ts";
+import { TaskProgress } from "./progress.ts";
+import { TaskState, type SealedState } from "./state.ts";
 
 /** A stage that a checkpoint took: what to write, and what to publish when it is written. */
 export interface TaskCheckpoint extends StagedTask {
   readonly task: StreamTask;
+  readonly state: SealedState | null;
   readonly records: number;
   /** What this checkpoint adds to the ledger. */
   readonly delta: LedgerCounts;
@@ -32,24 +36,17 @@ export interface StreamTaskOptions {
   readonly starts: readonly TakenOver[];
   readonly valve: Valve;
   readonly letters: LetterOrigin;
+  /** Null in a part without state. */
+  readonly stores: OpenStores | null;
   /** Told how many records were staged. */
   note(records: number): void;
-}
-
-interface Place {
-  nextOffset: bigint;
-  /** Taken by a checkpoint that may still fail. */
-  staged: bigint;
-  /** Decided. */
-  committed: bigint;
-  readonly ledger: LedgerCounts;
 }
 
 export class StreamTask {
   readonly partition: number;
   readonly #options: StreamTaskOptions;
   readonly #inbox: Inbox;
-  readonly #places: Map<TopicName, Place>;
+  readonly #progress: TaskProgress;
   readonly #life = new AbortController();
   #stage: Stage = emptyStage();
   #letters: OutRecord[] = [];
@@ -57,6 +54,9 @@ export class StreamTask {
   #oldestMs: number | null = null;
   #roomAgain: (() => void) | null = null;
   #waitingFor: string | null = null;
+  readonly #state: TaskState | null;
+  /** What ends the task beside a record that halts. */
+  #failure: MillraceError | null = null;
 
   constructor(options: StreamTaskOptions) {
     this.#options = options;
@@ -64,17 +64,27 @@ export class StreamTask {
     const { inboxBytesMax, runRecordsMax } = options.context.limits;
     const limits = { bytesMax: inboxBytesMax, runRecordsMax };
     this.#inbox = new Inbox(options.starts, limits, options.valve);
-    this.#places = new Map(
-      options.starts.map(({ topic, nextOffset, ledger }) => [
-        topic,
-        {
-          nextOffset,
-          staged: nextOffset,
-          committed: nextOffset,
-          ledger: addLedger(emptyLedger(), ledger),
-        },
-      ]),
-    );
+    this.#state = this.#stateOf(options);
+    this.#progress = new TaskProgress(options.partition, options.starts);
+  }
+
+  #stateOf({ stores, bound, partition, starts, context }: StreamTaskOptions): TaskState | null {
+    if (stores === null) return null;
+    const times = starts.map(({ streamTimeMs }) => streamTimeMs ?? -1);
+    return new TaskState({
+      bound,
+      partition,
+      stores,
+      streamTimeMs: Math.max(...times),
+      patiently: (work) => this.#persist(bound.plan.options.state, work),
+      now: () => context.clock.now(),
+    });
+  }
+
+  #persist(dependency: string, work: () => Promise<void>): Promise<void> {
+    const onWaiting = (away: string | null): void => void (this.#waitingFor = away);
+    const what = { dependency, signal: this.#life.signal, onWaiting };
+    return persist(this.#options.context, what, work);
   }
 
   /** Names the task in metrics. */
@@ -100,11 +110,8 @@ export class StreamTask {
 
   /** Committed progress and the oldest record beyond it, for lag. */
   positions(): { topic: TopicName; committed: bigint; oldestMs: number | null }[] {
-    return [...this.#places].map(([topic, { committed }]) => ({
-      topic,
-      committed,
-      oldestMs: this.#oldestMs,
-    }));
+    const oldestMs = this.#oldestMs;
+    return this.#progress.committed().map((place) => ({ ...place, oldestMs }));
   }
 
   /** Ends the loop and drops everything that no checkpoint has taken. */
@@ -112,18 +119,20 @@ export class StreamTask {
     this.#inbox.close();
     this.#life.abort(new Error("the task was closed"));
     this.#roomAgain?.();
+    this.#state?.close();
   }
 
   /** The line: fetch → learn schemas → decode, transform, stage → wait for room. Returns why it halted, or null when closed. */
   async run(): Promise<MillraceError | null> {
     for (;;) {
       const run = await this.#inbox.take();
-      if (run === null) return null;
+      if (run === null) return this.#failure;
       for (let ids = this.#unknown(run); ids.size > 0; ids = this.#unknown(run)) {
         await this.#learn(ids);
-        if (this.#life.signal.aborted) return null;
+        if (this.#life.signal.aborted) return this.#failure;
       }
-      const halted = this.#process(run);
+      const halted =
+        this.#state === null ? this.#process(run) : await this.#processWithState(run, this.#state);
       if (halted !== null) return halted;
       await this.#room();
     }
@@ -134,34 +143,53 @@ export class StreamTask {
   }
 
   async #learn(ids: ReadonlySet<number>): Promise<void> {
-    const { context } = this.#options;
-    const onWaiting = (dependency: string | null): void => void (this.#waitingFor = dependency);
-    const what = { dependency: "registry", signal: this.#life.signal, onWaiting };
-    await persist(context, what, () => context.schemas.learn(ids)).catch((error: unknown) => {
+    const { schemas } = this.#options.context;
+    await this.#persist("registry", () => schemas.learn(ids)).catch((error: unknown) => {
       if (!this.#life.signal.aborted) throw error;
     });
   }
 
   #process(run: Run): MillraceError | null {
-    const place = this.#places.get(run.topic);
-    assert(place !== undefined, `the task does not own ${run.topic}`);
     let error: MillraceError | null = null;
     let haltedAt: bigint | null = null;
     const done = processRun(this.#options.bound, run, this.#stage, (raw, outcome) => {
       if (outcome.kind === "halted") {
         error = outcome.error;
         haltedAt = raw.offset;
-      } else this.#count(raw, outcome, place);
+      } else this.#count(raw, outcome);
     });
-    place.nextOffset = done ? run.nextOffset : (haltedAt ?? place.nextOffset);
+    const stoppedAt = haltedAt ?? run.nextOffset;
+    this.#progress.advance(run.topic, done ? run.nextOffset : stoppedAt);
     this.#options.note(run.records.length);
     return error;
   }
 
-  #count(raw: RawRecord, outcome: Outcome, place: Place): void {
+  /** As `#process`, with a wait for keys in its middle; what comes of the run is taken in one turn, or not at all. */
+  async #processWithState(run: Run, state: TaskState): Promise<MillraceError | null> {
+    const processed = await state.process(run).catch((error: unknown) => {
+      if (this.#life.signal.aborted) return null;
+      throw error;
+    });
+    if (processed === null || this.#life.signal.aborted) return this.#failure;
+    const { outcomes, outputs } = processed;
+    const last = outcomes.at(-1);
+    const halted = last?.kind === "halted" ? last.error : null;
+    outcomes.forEach((outcome, i) => {
+      if (outcome.kind !== "halted") this.#count(run.records[i] as RawRecord, outcome);
+    });
+    for (const output of outputs) this.#stage.outputs.push(output);
+    this.#stage.index += outcomes.length;
+    state.keep(processed);
+    const haltedAt = run.records[outcomes.length - 1]?.offset ?? run.nextOffset;
+    this.#progress.advance(run.topic, halted === null ? run.nextOffset : haltedAt);
+    this.#options.note(run.records.length);
+    return halted;
+  }
+
+  #count(raw: RawRecord, outcome: Outcome): void {
     this.#oldestMs ??= raw.timestamp;
     countOutcome(this.#delta, outcome);
-    countOutcome(place.ledger, outcome);
+    countOutcome(this.#progress.ledger(raw.topic), outcome);
     if (outcome.kind !== "dead-lettered") return;
     const { letters, context } = this.#options;
     this.#letters.push(letterOf(raw, outcome.failure, letters, context.clock.now()));
@@ -177,24 +205,32 @@ export class StreamTask {
     await clock.sleep(0);
   }
 
-  /** The checkpoint with this progress was decided. */
-  settle(progress: readonly Progress[]): void {
-    for (const { topic, nextOffset } of progress) {
-      const place = this.#places.get(topic);
-      if (place !== undefined) place.committed = nextOffset;
-    }
+  /** The checkpoint was decided: it counts, and the copies of state get it. */
+  settle({ progress, state }: TaskCheckpoint, sent: readonly SentBatch[]): void {
+    this.#progress.settle(progress);
+    if (state === null) return;
+    this.#state?.settle(state, sent).catch((error: unknown) => {
+      if (!this.#life.signal.aborted) this.#end(ours(error));
+    });
+  }
+
+  /** Resolves when the copies have what was decided. */
+  settled(): Promise<void> {
+    return this.#state?.settled() ?? Promise.resolve();
+  }
+
+  #end(error: MillraceError): void {
+    this.#failure ??= error;
+    this.close();
   }
 
   /** Hands the stage over, with the progress of every partition of the task; null when nothing moved. */
   takeStage(): TaskCheckpoint | null {
-    const moved = [...this.#places.values()].some((place) => place.nextOffset !== place.staged);
-    if (!moved) return null;
+    if (!this.#progress.hasMoved || !this.#isStateReady()) return null;
     const { context, generation } = this.#options;
-    const progress = [...this.#places].map(([topic, place]): Progress => {
-      place.staged = place.nextOffset;
-      const metadata = encodeMetadata({ owner: context.owner, ledger: place.ledger });
-      return { topic, partition: this.partition, nextOffset: place.nextOffset, metadata };
-    });
+    const progress = this.#progress.take(context.owner, this.#state?.streamTimeMs ?? null);
+    const state = this.#state?.seal() ?? null;
+    const changelog = state === null ? [] : state.changelog;
     const { outputs, index: records } = this.#stage;
     const [letters, delta] = [this.#letters, this.#delta];
     this.#stage = emptyStage();
@@ -202,6 +238,34 @@ export class StreamTask {
     this.#delta = emptyLedger();
     this.#oldestMs = null;
     this.#roomAgain?.();
-    return { task: this, outputs, letters, progress, generation, records, delta };
+    return { task: this, outputs, changelog, letters, progress, generation, records, delta, state };
   }
+
+  /** Whether the copies have the checkpoint before, and everything that is told now could be told. */
+  #isStateReady(): boolean {
+    return this.#state === null || (!this.#state.isSettling && this.#tellHeld(this.#state));
+  }
+
+  /** Changes that are told at the checkpoint. False when one of them halts: then nothing of the stage may be committed. */
+  #tellHeld(state: TaskState): boolean {
+    const letters = new Set<Held["trail"]>();
+    for (const { held, outcome } of state.tellHeld(this.#stage)) {
+      if (outcome.kind === "halted") {
+        this.#end(outcome.error);
+        return false;
+      }
+      // Its record has one outcome: it counted as emitted so far.
+      if (letters.has(held.trail)) continue;
+      letters.add(held.trail);
+      const { raw } = held.record;
+      for (const ledger of [this.#delta, this.#progress.ledger(raw.topic)]) uncountEmitted(ledger);
+      this.#count(raw, outcome);
+    }
+    return true;
+  }
+}
+
+function uncountEmitted(ledger: LedgerCounts): void {
+  ledger.consumed--;
+  ledger.emitted--;
 }

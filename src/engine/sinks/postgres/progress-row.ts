@@ -52,11 +52,43 @@ export async function raiseEpoch(
   return progressOf(rows[0]);
 }
 
+interface Start {
+  readonly nextOffset: bigint;
+  readonly ledger: LedgerCounts;
+  readonly now: string;
+}
+
+const startValues = (task: SinkTaskId, { nextOffset, ledger, now }: Start): string[] => [
+  ...taskValues(task),
+  String(nextOffset),
+  JSON.stringify(ledger),
+  now,
+];
+
+/** Puts progress elsewhere, whoever has it: an owner that still runs is fenced. */
+export async function resetProgress(
+  session: PostgresSession,
+  task: SinkTaskId,
+  start: Start,
+): Promise<SinkProgress | null> {
+  const { rows } = await session.query<ProgressRow>(
+    `INSERT INTO millrace.progress AS stored
+       (pipeline, part, topic, partition, next_offset, epoch, ledger, updated_at)
+     VALUES ($1, $2, $3, $4, $5, 1, $6::jsonb, $7::timestamptz)
+     ON CONFLICT (pipeline, part, topic, partition)
+       DO UPDATE SET epoch = stored.epoch + 1, next_offset = excluded.next_offset,
+         ledger = excluded.ledger, updated_at = excluded.updated_at
+     RETURNING ${FIELDS}`,
+    startValues(task, start),
+  );
+  return progressOf(rows[0]);
+}
+
 /** Stores a first start; where another worker was faster, its start holds and only the epoch is raised. */
 export async function insertProgress(
   session: PostgresSession,
   task: SinkTaskId,
-  start: { readonly nextOffset: bigint; readonly ledger: LedgerCounts; readonly now: string },
+  start: Start,
 ): Promise<SinkProgress | null> {
   const { rows } = await session.query<ProgressRow>(
     `INSERT INTO millrace.progress AS stored
@@ -65,7 +97,7 @@ export async function insertProgress(
      ON CONFLICT (pipeline, part, topic, partition)
        DO UPDATE SET epoch = stored.epoch + 1, updated_at = excluded.updated_at
      RETURNING ${FIELDS}`,
-    [...taskValues(task), String(start.nextOffset), JSON.stringify(start.ledger), start.now],
+    startValues(task, start),
   );
   return progressOf(rows[0]);
 }

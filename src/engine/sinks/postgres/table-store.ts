@@ -17,7 +17,13 @@ import type {
 import { addressOf } from "../../core/record.ts";
 import { layoutOf, type TableSpec } from "../../core/table-layout.ts";
 import { forgetLetters, oweLetters, owedLetters } from "./outbox.ts";
-import { advanceProgress, insertProgress, raiseEpoch, readProgress } from "./progress-row.ts";
+import {
+  advanceProgress,
+  insertProgress,
+  raiseEpoch,
+  readProgress,
+  resetProgress,
+} from "./progress-row.ts";
 import { rowPreparation, type PrepareRows } from "../row-mapping.ts";
 import { encodeInstant, RowWriter } from "./row-writer.ts";
 
@@ -66,6 +72,13 @@ class PostgresTable implements TableStore {
     if (raised !== null) return raised;
     const first = { nextOffset: await start(), ledger: emptyLedger(), now: this.#now() };
     const stored = await insertProgress(this.#pool, task, first);
+    assert(stored !== null, "an insert of progress returned no row");
+    return stored;
+  }
+
+  async reset(task: SinkTaskId, nextOffset: bigint): Promise<SinkProgress> {
+    const start = { nextOffset, ledger: emptyLedger(), now: this.#now() };
+    const stored = await resetProgress(this.#pool, task, start);
     assert(stored !== null, "an insert of progress returned no row");
     return stored;
   }

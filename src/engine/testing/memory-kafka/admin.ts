@@ -1,9 +1,10 @@
 // The admin client over the cluster in memory.
-import { MillraceError } from "../../core/errors.ts";
+import { FencedError, MillraceError } from "../../core/errors.ts";
 import type {
   AdminPort,
   CommittedOffset,
   GroupDescription,
+  Progress,
   StartOffset,
   TopicDescription,
   TopicSpec,
@@ -72,6 +73,14 @@ export class MemoryAdmin implements AdminPort {
       while (options.stable && !offsets.isStable(group, partitions))
         await wire.conditions.changes.wait();
       return offsets.fetch(group, partitions);
+    });
+  }
+
+  commitOffsets(group: GroupId, progress: readonly Progress[]): Promise<void> {
+    return this.#change(({ groups, offsets }) => {
+      if (groups.describe(group).members.length > 0)
+        throw new FencedError("MILL_KAFKA_FENCED", `set progress of ${group}: UNKNOWN_MEMBER_ID`);
+      offsets.commit(group, progress);
     });
   }
 

@@ -4,6 +4,7 @@ import type {
   AdminPort,
   CommittedOffset,
   GroupDescription,
+  Progress,
   StartOffset,
   TopicDescription,
   TopicSpec,
@@ -16,7 +17,7 @@ import { BrokerRefusal } from "../failures.ts";
 import { lookUpOffsets } from "../offset-lookup.ts";
 import type { DriverBroker } from "../overrides/driver.ts";
 import { ends } from "../protocol/list-offsets.ts";
-import { offsetFetchRequest } from "../protocol/offsets.ts";
+import { offsetCommitRequest, offsetFetchRequest } from "../protocol/offsets.ts";
 import { TopicAdmin } from "./topic-admin.ts";
 
 /** An open transaction may hold a group's offsets until it times out. */
@@ -101,6 +102,20 @@ export class KafkaAdmin implements AdminPort {
             answer.errorCode || (answer.offsets.find((at) => at.errorCode !== 0)?.errorCode ?? 0);
           if (code !== 0) throw new BrokerRefusal(code);
           return inOrder(partitions, answer.offsets);
+        },
+      ),
+    );
+  }
+
+  async commitOffsets(group: GroupId, progress: readonly Progress[]): Promise<void> {
+    if (progress.length === 0) return;
+    await this.#retry(`set progress of ${group}`, () =>
+      this.#cluster.atCoordinator(
+        { kind: "group", id: group, isRepeatable: true },
+        async (broker) => {
+          const answers = await this.#cluster.send(broker, offsetCommitRequest(group, progress));
+          const refused = answers.find(({ errorCode }) => errorCode !== 0);
+          if (refused !== undefined) throw new BrokerRefusal(refused.errorCode);
         },
       ),
     );

@@ -6,6 +6,7 @@ import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codeOf, codes } from "../failures.ts";
 import type { TopicMetadata } from "../overrides/driver.ts";
 import { topicConfigRequest } from "../protocol/topic-config.ts";
+import { topicIdsRequest } from "../protocol/topic-ids.ts";
 
 const topicResource = 2;
 /** How long the broker itself may take over making or deleting topics. */
@@ -52,14 +53,23 @@ export class TopicAdmin {
     if (topics.length === 0) return new Map();
     return this.#retry("describe topics", async () => {
       const found = (await this.#metadata(topics)).filter(isThere);
-      const configs = await this.#configs(found.map((topic) => topic.topic));
+      const names = found.map((topic) => topic.topic);
+      const facts = { configs: await this.#configs(names), ids: await this.#ids(names) };
       const described = new Map<TopicName, TopicDescription | null>();
       for (const name of topics) {
         const topic = found.find((candidate) => candidate.topic === name);
-        described.set(name, topic === undefined ? null : describe(topic, configs));
+        described.set(name, topic === undefined ? null : describe(topic, facts));
       }
       return described;
     });
+  }
+
+  async #ids(topics: readonly TopicName[]): Promise<ReadonlyMap<string, string>> {
+    if (topics.length === 0) return new Map();
+    const ids = await this.#cluster.send(await this.#cluster.anyBroker(), topicIdsRequest(topics));
+    // One of them went, or another broker has not heard of it yet: the next attempt sees which.
+    if (topics.some((name) => !ids.has(name))) throw new BrokerRefusal(codes.leaderNotAvailable);
+    return ids;
   }
 
   async #configs(
@@ -161,11 +171,14 @@ const isThere = (topic: TopicMetadata): boolean =>
 const hasLeaders = (topic: TopicMetadata): boolean =>
   topic.topicErrorCode === 0 && topic.partitionMetadata.every((partition) => partition.leader >= 0);
 
-const describe = (
-  topic: TopicMetadata,
-  configs: ReadonlyMap<string, Readonly<Record<string, string>>>,
-): TopicDescription => ({
+interface TopicFacts {
+  readonly configs: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly ids: ReadonlyMap<string, string>;
+}
+
+const describe = (topic: TopicMetadata, { configs, ids }: TopicFacts): TopicDescription => ({
   topic: topic.topic,
+  id: ids.get(topic.topic) ?? "",
   partitions: topic.partitionMetadata.length,
   replicationFactor: topic.partitionMetadata[0]?.replicas.length ?? 0,
   config: configs.get(topic.topic) ?? {},

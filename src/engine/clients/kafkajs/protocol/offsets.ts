@@ -1,7 +1,8 @@
 // The two requests of KIP-447 that kafkajs lacks: TxnOffsetCommit v3, fenced by generation and member, and
-// OffsetFetch v7 with requireStable. Both are flexible versions: the header's tags are the first byte of the body.
+// OffsetFetch v7 with requireStable; and OffsetCommit v8 from outside a group. All are flexible versions: the header's
+// tags are the first byte of the body.
 import type { CommittedOffset, GroupGeneration, Progress } from "../../../core/kafka.ts";
-import type { TopicPartition } from "../../../core/record.ts";
+import type { GroupId, TopicPartition } from "../../../core/record.ts";
 import { protocolRequest, type ProtocolRequest } from "./request.ts";
 import { WireWriter, type WireReader } from "./wire.ts";
 
@@ -22,7 +23,6 @@ export function txnOffsetCommitRequest(
   options: TxnOffsetCommitOptions,
 ): ProtocolRequest<PartitionAnswer[]> {
   const { generation, progress } = options;
-  const byTopic = Map.groupBy(progress, (entry) => entry.topic);
   const body = new WireWriter()
     .noTags()
     .compactString(options.transactionalId)
@@ -31,7 +31,30 @@ export function txnOffsetCommitRequest(
     .int16(options.epoch)
     .int32(generation.generationId)
     .compactString(generation.memberId)
-    .compactString(null)
+    .compactString(null);
+  return protocolRequest({
+    api: { key: 28, version: 3, name: "TxnOffsetCommit" },
+    body: writeProgress(body, progress),
+    read: readPartitionAnswers,
+  });
+}
+
+/** As a tool that is no member: a group that has members refuses it. */
+export function offsetCommitRequest(
+  group: GroupId,
+  progress: readonly Progress[],
+): ProtocolRequest<PartitionAnswer[]> {
+  const body = new WireWriter().noTags().compactString(group).int32(-1).compactString("");
+  return protocolRequest({
+    api: { key: 8, version: 8, name: "OffsetCommit" },
+    body: writeProgress(body.compactString(null), progress),
+    read: readPartitionAnswers,
+  });
+}
+
+function writeProgress(body: WireWriter, progress: readonly Progress[]): WireWriter {
+  const byTopic = Map.groupBy(progress, (entry) => entry.topic);
+  return body
     .compactArray([...byTopic], ([topic, entries], writer) => {
       writer.compactString(topic).compactArray(entries, (entry) => {
         writer.int32(entry.partition).int64(entry.nextOffset).int32(-1);
@@ -40,18 +63,18 @@ export function txnOffsetCommitRequest(
       writer.noTags();
     })
     .noTags();
-  return protocolRequest({
-    api: { key: 28, version: 3, name: "TxnOffsetCommit" },
-    body,
-    read: (reader, throttled) => {
-      reader.skipTags();
-      throttled(reader.int32());
-      return readTopics(reader, (topic) => {
-        const answer = { topic, partition: reader.int32(), errorCode: reader.int16() };
-        reader.skipTags();
-        return answer;
-      });
-    },
+}
+
+function readPartitionAnswers(
+  reader: WireReader,
+  throttled: (ms: number) => void,
+): PartitionAnswer[] {
+  reader.skipTags();
+  throttled(reader.int32());
+  return readTopics(reader, (topic) => {
+    const answer = { topic, partition: reader.int32(), errorCode: reader.int16() };
+    reader.skipTags();
+    return answer;
   });
 }
 

@@ -6,7 +6,8 @@ import type { OutRecord, TopicName, TopicPartition } from "../../../core/record.
 import { byteLengthOf, PartitionLog, type Transaction } from "./partition-log.ts";
 
 interface StoredTopic {
-  readonly logs: readonly PartitionLog[];
+  readonly id: string;
+  readonly logs: PartitionLog[];
   readonly replicationFactor: number;
   readonly config: Record<string, string>;
 }
@@ -22,6 +23,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
 export class Topics {
   readonly #topics = new Map<TopicName, StoredTopic>();
   readonly #clock: Clock;
+  #made = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -34,8 +36,8 @@ export class Topics {
   describe(topic: TopicName): TopicDescription | null {
     const stored = this.#topics.get(topic);
     if (stored === undefined) return null;
-    const { logs, replicationFactor, config } = stored;
-    return { topic, partitions: logs.length, replicationFactor, config: { ...config } };
+    const { id, logs, replicationFactor, config } = stored;
+    return { topic, id, partitions: logs.length, replicationFactor, config: { ...config } };
   }
 
   /** Does nothing for a topic that exists. */
@@ -47,7 +49,14 @@ export class Topics {
     );
     const replicationFactor = spec.replicationFactor === -1 ? 1 : spec.replicationFactor;
     const config = { ...DEFAULTS, ...spec.config };
-    this.#topics.set(spec.topic, { logs, replicationFactor, config });
+    const id = `topic-${String(++this.#made)}`;
+    this.#topics.set(spec.topic, { id, logs, replicationFactor, config });
+  }
+
+  /** Adds partitions until there are so many. */
+  widen(topic: TopicName, partitions: number): void {
+    const { logs } = this.#stored(topic);
+    while (logs.length < partitions) logs.push(new PartitionLog({ topic, partition: logs.length }));
   }
 
   alter(topic: TopicName, config: Readonly<Record<string, string>>): void {

@@ -1,0 +1,85 @@
+// What each store was when it began: the operator, how keys and values are written, the part it belongs to. A pipeline
+// that was changed so that a changelog would mean something else is refused at the start, also in the middle of a rolling
+// deploy, where the old workers go on.
+import { ConfigError, type MillraceError } from "../core/errors.ts";
+import type { AdminPort, KafkaPort } from "../core/kafka.ts";
+import type { Part, Plan, PlanNode, PlanStore } from "../core/plan.ts";
+import type { OutRecord } from "../core/record.ts";
+import type { SchemaFormat } from "../core/schema.ts";
+import { noteRecord, readNotes, storeKey } from "../source/notes.ts";
+
+interface StoreNotePorts {
+  readonly kafka: Pick<KafkaPort, "reader" | "producer">;
+  readonly admin: Pick<AdminPort, "watermarks">;
+}
+
+/** In the order of reading; `what` names it in an error. */
+interface StoreNote {
+  readonly operator: string;
+  readonly key: string;
+  readonly value: string;
+  readonly part: string;
+  readonly partitions: number;
+}
+
+/** Notes what has no note yet. Returns what is not what it was; then nothing is noted. */
+export async function checkStores(
+  plans: readonly Plan[],
+  ports: StoreNotePorts,
+): Promise<readonly MillraceError[]> {
+  const problems: MillraceError[] = [];
+  const fresh: OutRecord[] = [];
+  for (const plan of plans) {
+    const stores = plan.parts.flatMap((part) => part.stores.map((store) => ({ part, store })));
+    if (stores.length === 0) continue;
+    const notes = await readNotes(ports, plan.meta);
+    for (const { part, store } of stores) {
+      const noted = notes.get(storeKey(store.name));
+      const now = noteOf(part, store);
+      if (noted === undefined)
+        fresh.push(noteRecord(plan.meta, storeKey(store.name), JSON.stringify(now)));
+      else problems.push(...changes(plan, store, { was: JSON.parse(noted) as StoreNote, now }));
+    }
+  }
+  if (problems.length === 0 && fresh.length > 0) {
+    const producer = ports.kafka.producer();
+    await producer.send(fresh).finally(() => producer.close());
+  }
+  return problems;
+}
+
+function noteOf(part: Part, { name, changelog }: PlanStore): StoreNote {
+  const node = part.nodes.find(({ operation }) => storeOf(operation)?.name === name);
+  return {
+    operator: node?.operation.kind ?? "",
+    key: textOf(changelog.key),
+    value: textOf(changelog.value),
+    part: part.name,
+    partitions: changelog.partitions,
+  };
+}
+
+const storeOf = (operation: PlanNode["operation"]): PlanStore | null =>
+  "store" in operation ? operation.store : null;
+
+/** Versions of one Avro record are compatible, which the registry sees to; what JSON holds, nobody knows. */
+function textOf(format: SchemaFormat): string {
+  if (format.kind === "nullable") return textOf(format.of);
+  return format.kind === "avro" ? `avro ${format.name}` : format.kind;
+}
+
+function changes(
+  { pipeline }: Plan,
+  { name }: PlanStore,
+  { was, now }: { readonly was: StoreNote; readonly now: StoreNote },
+): MillraceError[] {
+  const fields = ["operator", "key", "value", "part", "partitions"] as const;
+  const changed = fields.filter((field) => was[field] !== now[field]);
+  if (changed.length === 0) return [];
+  const texts = changed.map(
+    (field) => `${field} ${String(was[field])} is now ${String(now[field])}`,
+  );
+  const command = `npx millrace offsets reset ${pipeline} --to earliest --with-state`;
+  const detail = `${pipeline}, store ${name}: ${texts.join(", ")}. Name the operator anew, or stop the workers and begin anew: ${command}`;
+  return [new ConfigError("MILL_STATE_CHANGED", detail)];
+}

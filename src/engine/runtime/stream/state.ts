@@ -1,0 +1,143 @@
+// The state of a stream task: what a run changed is kept when the run is, sealed when a checkpoint takes the stage, and
+// given to the copies when Kafka has decided. One checkpoint is on its way to the copies at a time.
+import type { PlanStore } from "../../core/plan.ts";
+import type { SentBatch } from "../../core/kafka.ts";
+import type { Outcome, Stage } from "../../core/outcome.ts";
+import { addressOf, type OutRecord } from "../../core/record.ts";
+import type { Sealed } from "../../state/keyed-store.ts";
+import type { OpenStores } from "../../state/task-stores.ts";
+import type { Held } from "../../transform/operators.ts";
+import type { Run } from "../../source/inbox.ts";
+import type { BoundPart } from "../line/bind.ts";
+import { processRunWithState, type ProcessedRun } from "../line/process.ts";
+
+export interface TaskStateOptions {
+  readonly bound: BoundPart;
+  readonly partition: number;
+  readonly stores: OpenStores;
+  /** The greatest timestamp that the task had seen when it was taken over. */
+  readonly streamTimeMs: number | null;
+  /** Runs again for as long as the copies are away; rejects when the task ends first. */
+  patiently(work: () => Promise<void>): Promise<void>;
+  now(): number;
+}
+
+/** What a checkpoint writes to the changelogs. */
+export interface SealedState {
+  readonly changelog: readonly OutRecord[];
+  readonly stores: readonly { readonly store: PlanStore; readonly sealed: Sealed }[];
+}
+
+/** A change that was held until the checkpoint and cannot be told. */
+export interface Untold {
+  readonly held: Held;
+  readonly outcome: Outcome;
+}
+
+const EXPIRY_ENTRIES_MIN = 100;
+
+export class TaskState {
+  readonly #options: TaskStateOptions;
+  readonly #held = new Map<string, Held>();
+  #streamTimeMs: number;
+  #settling: Promise<void> | null = null;
+
+  constructor(options: TaskStateOptions) {
+    this.#options = options;
+    this.#streamTimeMs = options.streamTimeMs ?? -1;
+  }
+
+  get streamTimeMs(): number | null {
+    return this.#streamTimeMs < 0 ? null : this.#streamTimeMs;
+  }
+
+  /** Nothing of it stays before `keep`. */
+  process(run: Run): Promise<ProcessedRun> {
+    const { bound, stores } = this.#options;
+    return processRunWithState(bound, run, stores, this.#streamTimeMs);
+  }
+
+  keep({ held, streamTimeMs }: ProcessedRun): void {
+    for (const one of held) this.#held.set(`${String(one.at)}/${one.key}`, one);
+    this.#streamTimeMs = streamTimeMs;
+    this.#options.stores.endBatch();
+  }
+
+  /** Writes the last of each held change into the stage; returns those that cannot be told. */
+  tellHeld(stage: Stage): Untold[] {
+    const untold: Untold[] = [];
+    for (const held of this.#held.values()) {
+      const outcome = this.#options.bound.program.tell(held, stage);
+      if (outcome !== null) untold.push({ held, outcome });
+    }
+    this.#held.clear();
+    return untold;
+  }
+
+  seal(): SealedState {
+    const { bound, partition, stores, now } = this.#options;
+    const timestamp = now();
+    const parts = bound.part.stores.flatMap((store) => {
+      const sealed = stores.store(store.name).seal();
+      return sealed === null ? [] : [{ store, sealed }];
+    });
+    const changelog = parts.flatMap(({ store, sealed }) =>
+      sealed.changes.map(({ key, value }): OutRecord => {
+        return { topic: store.changelog.name, partition, key, value, headers: [], timestamp };
+      }),
+    );
+    return { changelog, stores: parts };
+  }
+
+  /** Whether the copies still lack a decided checkpoint. */
+  get isSettling(): boolean {
+    return this.#settling !== null;
+  }
+
+  /** Resolves when the copies have everything that was decided. */
+  settled(): Promise<void> {
+    return this.#settling ?? Promise.resolve();
+  }
+
+  /** The checkpoint was decided. Resolves when the copies have it; the next checkpoint waits for that. */
+  settle({ stores }: SealedState, sent: readonly SentBatch[]): Promise<void> {
+    if (stores.length === 0) return Promise.resolve();
+    const { partition, now, patiently } = this.#options;
+    const all = stores.map(({ store, sealed }) => {
+      const own = addressOf({ topic: store.changelog.name, partition });
+      const batches = sent.filter((batch) => addressOf(batch) === own);
+      const timeMs = Math.max(...batches.map(({ appendTimeMs }) => appendTimeMs ?? now()));
+      const open = this.#options.stores.store(store.name);
+      return patiently(() => open.settle(sealed, offsetsOf(batches), timeMs));
+    });
+    this.#settling = Promise.all(all)
+      .then(() => this.#expire(stores))
+      .then(() => void (this.#settling = null));
+    return this.#settling;
+  }
+
+  /** Looks at twice as many entries as have come, so that what expires goes faster than anything can come. */
+  async #expire(stores: SealedState["stores"]): Promise<void> {
+    for (const { store, sealed } of stores) {
+      if (store.retentionMs === null) continue;
+      const beforeMs = this.#streamTimeMs - store.retentionMs;
+      const entriesMax = Math.max(EXPIRY_ENTRIES_MIN, 2 * sealed.changes.length);
+      const open = this.#options.stores.store(store.name);
+      await this.#options.patiently(() => open.expire(beforeMs, entriesMax));
+    }
+  }
+
+  close(): void {
+    this.#options.stores.close();
+  }
+}
+
+/** One a record, in the order sent; null when the broker has not said one of them. */
+function offsetsOf(batches: readonly SentBatch[]): bigint[] | null {
+  const offsets: bigint[] = [];
+  for (const { baseOffset, count } of batches) {
+    if (baseOffset === null) return null;
+    for (let i = 0; i < count; i++) offsets.push(baseOffset + BigInt(i));
+  }
+  return offsets;
+}

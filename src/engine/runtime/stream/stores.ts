@@ -1,0 +1,112 @@
+// Opens the stores of a task: each copy is brought up to the end of its changelog, and says so while it takes long.
+import { addressOf } from "../../core/record.ts";
+import type { PlanStore } from "../../core/plan.ts";
+import type { EntryCodec } from "../../state/entry-codec.ts";
+import { follow, type FollowProgress, type Following } from "../../state/follow.ts";
+import { KeyedStore, type Change } from "../../state/keyed-store.ts";
+import { OpenStores } from "../../state/task-stores.ts";
+import type { WorkerContext } from "../context.ts";
+import { persist } from "../failure.ts";
+import { recordBytesMax, type BoundPart } from "../line/bind.ts";
+
+export interface StoresRequest {
+  readonly context: WorkerContext;
+  readonly bound: BoundPart;
+  readonly partition: number;
+  /** Ends every wait. */
+  readonly signal: AbortSignal;
+  /** Told what a wait is for, and null when it is over. */
+  onWaiting(what: string | null): void;
+  /** Told while a copy is brought up, with null when it is there. */
+  onRestoring(progress: FollowProgress | null): void;
+}
+
+/** Resolves when every copy stands at the end of its changelog. */
+export async function openStores(request: StoresRequest): Promise<OpenStores> {
+  const { context, bound, signal, onWaiting } = request;
+  const journal: Change[] = [];
+  const what = { dependency: bound.plan.options.state, signal, onWaiting };
+  const there = await Promise.all(
+    bound.part.stores.map(async (store) => {
+      const following = followingOf(request, store);
+      return {
+        store,
+        following,
+        position: await persist(context, what, () => bringUp(request, following)),
+      };
+    }),
+  );
+  // None is made before all are there: each has a share of the cache until it is closed.
+  const opened = there.map(({ store, following, position }): [string, KeyedStore] => [
+    store.name,
+    keyedStore(request, store, { following, position, journal }),
+  ]);
+  return new OpenStores(new Map(opened), journal, (store, keys) =>
+    persist(context, what, () => store.load(keys)),
+  );
+}
+
+/** Follows the changelog, and says what that took. */
+async function bringUp(request: StoresRequest, following: Following): Promise<bigint> {
+  const { log, clock } = request.context;
+  const startedMs = clock.now();
+  const seen: FollowProgress[] = [];
+  const onProgress = (progress: FollowProgress): void => {
+    seen[0] = progress;
+    request.onRestoring(progress);
+  };
+  const reached = await follow({ ...following, onProgress });
+  request.onRestoring(null);
+  for (const { kind, from, end } of seen) {
+    const changes = Number(end - from);
+    const facts = { changelog: addressOf(following.changelog), kind, changes };
+    log.info({ ...facts, ms: clock.now() - startedMs }, "a copy of state was brought up");
+  }
+  return reached;
+}
+
+function followingOf(request: StoresRequest, { name, changelog }: PlanStore): Following {
+  const { context, bound, partition, signal } = request;
+  const { namespace, pipeline, options } = bound.plan;
+  const copies = context.stateCopies(options.state);
+  return {
+    copy: copies.copy({ prefix: `${namespace}${pipeline}`, store: name, partition }),
+    changelog: { topic: changelog.name, partition },
+    kafka: context.kafka,
+    admin: context.admin,
+    now: () => context.clock.now(),
+    tombstonesKeptMs: Number(changelog.config["delete.retention.ms"]),
+    signal,
+    onProgress: request.onRestoring,
+  };
+}
+
+function keyedStore(
+  request: StoresRequest,
+  { name, changelog }: PlanStore,
+  opened: { following: Following; position: bigint; journal: Change[] },
+): KeyedStore {
+  const { context, bound, partition } = request;
+  const { following, position, journal } = opened;
+  const codec = bound.stores.get(name) as EntryCodec;
+  const labels = { pipeline: bound.plan.pipeline, store: name };
+  return new KeyedStore({
+    codec,
+    changeBytesMax: recordBytesMax(changelog),
+    copy: following.copy,
+    position,
+    journal,
+    cache: context.cache.share((hits, misses) => {
+      context.meter.count("millrace_state_reads_total", { ...labels, from: "cache" }, hits);
+      context.meter.count("millrace_state_reads_total", { ...labels, from: "copy" }, misses);
+    }),
+    repair: async () => {
+      const facts = { changelog: addressOf({ topic: changelog.name, partition }) };
+      context.log.warn(facts, "a copy of state is not where it was left: reading its changelog");
+      context.meter.count("millrace_state_repairs_total", labels);
+      return bringUp(request, following);
+    },
+    learn: (values) =>
+      context.schemas.learn(new Set(values.map((value) => codec.unknownId(value) as number))),
+  });
+}

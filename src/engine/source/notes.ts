@@ -1,0 +1,114 @@
+// What a pipeline has written down about itself in its compacted topic `<pipeline>-meta`: where each task began and in
+// which topic, so that lost progress is not taken for a first start, nor a topic that was made anew for the old one; and
+// what each store was. Promises nothing about what follows from a note.
+import type { AdminPort, KafkaPort, StartOffset } from "../core/kafka.ts";
+import {
+  addressOf,
+  type GroupId,
+  type OutRecord,
+  type TopicName,
+  type TopicPartition,
+} from "../core/record.ts";
+
+/** Where the task of a partition began, or was put by a reset. */
+export interface StartNote {
+  readonly nextOffset: bigint;
+  /** Null in notes of releases that did not know it. */
+  readonly topicId: string | null;
+}
+
+export type Notes = ReadonlyMap<string, string>;
+
+interface NotePorts {
+  readonly kafka: Pick<KafkaPort, "reader">;
+  readonly admin: Pick<AdminPort, "watermarks">;
+}
+
+export const startKey = (group: GroupId, at: TopicPartition): string =>
+  `start/${group}/${addressOf(at)}`;
+export const storeKey = (store: string): string => `store/${store}`;
+
+export const noteRecord = (meta: TopicName, key: string, value: string | null): OutRecord => ({
+  topic: meta,
+  partition: 0,
+  key: Buffer.from(key),
+  value: value === null ? null : Buffer.from(value),
+  headers: [],
+  timestamp: 0,
+});
+
+export const startText = ({ nextOffset, topicId }: StartNote): string =>
+  JSON.stringify({ nextOffset: String(nextOffset), topicId });
+
+export const startRecord = (
+  meta: TopicName,
+  group: GroupId,
+  start: StartOffset,
+  topicId: string | null,
+): OutRecord => {
+  const text = startText({ nextOffset: start.nextOffset, topicId });
+  return noteRecord(meta, startKey(group, start), text);
+};
+
+/** Null when the task has never begun. */
+export function startNote(notes: Notes, group: GroupId, at: TopicPartition): StartNote | null {
+  const text = notes.get(startKey(group, at));
+  if (text === undefined) return null;
+  const { nextOffset, topicId = null } = JSON.parse(text) as {
+    nextOffset: string;
+    topicId?: string | null;
+  };
+  return { nextOffset: BigInt(nextOffset), topicId };
+}
+
+/** Every note as it stands now. */
+export async function readNotes({ kafka, admin }: NotePorts, meta: TopicName): Promise<Notes> {
+  const [mark] = await admin.watermarks(meta);
+  const notes = new Map<string, string>();
+  if (mark === undefined) return notes;
+  const reader = kafka.reader({ topic: meta, partition: 0, fromOffset: mark.low });
+  try {
+    for (let next = mark.low; next < mark.high;) {
+      const { records, nextOffset } = await reader.read();
+      for (const { key, value } of records)
+        if (value === null) notes.delete(String(key));
+        else notes.set(String(key), value.toString("utf8"));
+      next = nextOffset;
+    }
+  } finally {
+    await reader.close();
+  }
+  return notes;
+}
+
+/**
+ * Notes of one group as a worker that is a member of it knows them: nobody else changes them while the group has members.
+ * What they seem to forbid is read again before it is believed.
+ */
+export class NoteBook {
+  readonly #ports: NotePorts;
+  readonly #meta: TopicName;
+  #notes: Promise<Notes> | null = null;
+
+  constructor(ports: NotePorts, meta: TopicName) {
+    this.#ports = ports;
+    this.#meta = meta;
+  }
+
+  get isRead(): boolean {
+    return this.#notes !== null;
+  }
+
+  read(): Promise<Notes> {
+    this.#notes ??= readNotes(this.#ports, this.#meta).catch((error: unknown) => {
+      this.#notes = null;
+      throw error;
+    });
+    return this.#notes;
+  }
+
+  /** The next `read` asks Kafka. */
+  forget(): void {
+    this.#notes = null;
+  }
+}

@@ -1,0 +1,59 @@
+// Whether a sink task may go on where its database says: in the topic in which it began, and only where the log has the
+// record that is next. Where it is comes from the progress row, never from here.
+import type { AdminPort, PlainProducer, StartOffset } from "../core/kafka.ts";
+import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
+import { startNote, startRecord, type NoteBook } from "./notes.ts";
+import { offsetGone, partitionsChanged, topicRecreated, type PartFacts } from "./stops.ts";
+import { watermarksOf } from "./takeover.ts";
+
+interface SinkStartPorts {
+  readonly admin: AdminPort;
+  readonly notes: NoteBook;
+  readonly producer: PlainProducer;
+}
+
+export interface SinkStart {
+  readonly part: PartFacts;
+  readonly group: GroupId;
+  readonly meta: TopicName;
+  readonly start: StartOffset;
+  /** The progress row was made just now. */
+  readonly isFirst: boolean;
+}
+
+/** 1 its topic has the declared shape · 2 it is the one in which the task began · 3 the log has what is next. Throws why not. */
+export async function checkSinkStart(ports: SinkStartPorts, request: SinkStart): Promise<void> {
+  const { part, start } = request;
+  // 1
+  const described = await ports.admin.describeTopics([start.topic]);
+  const topic = described.get(start.topic) ?? null;
+  const changed = partitionsChanged(part, start, topic);
+  if (changed !== null) throw changed;
+  // 2
+  if (topic !== null) await checkTopic(ports, request, topic.id);
+  // 3
+  const marks = await watermarksOf(ports.admin, [start]);
+  const gone = offsetGone(part, start, marks.get(addressOf(start)));
+  if (gone !== null) throw gone;
+}
+
+async function checkTopic(
+  { notes, producer }: SinkStartPorts,
+  { part, group, meta, start, isFirst }: SinkStart,
+  id: string,
+): Promise<void> {
+  const idIn = async (): Promise<string | null> =>
+    startNote(await notes.read(), group, start)?.topicId ?? null;
+  const wasRead = notes.isRead;
+  let noted = await idIn();
+  if (noted !== id && wasRead) {
+    notes.forget();
+    noted = await idIn();
+  }
+  if (noted === id) return;
+  if (noted !== null && !isFirst) throw topicRecreated(part, start);
+  // Of one that was begun by an older release it is not known where.
+  const begun = isFirst ? start : { ...start, nextOffset: 0n };
+  await producer.send([startRecord(meta, group, begun, id)]);
+  notes.forget();
+}

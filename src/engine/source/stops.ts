@@ -1,0 +1,81 @@
+// Why a task must not go on by itself, each with the exact command that decides where it does. Pure.
+import { MillraceError } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import type { StartOffset, TopicDescription, Watermarks } from "../core/kafka.ts";
+import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
+
+/** The part that a task belongs to, as far as its stops must know. */
+export interface PartFacts {
+  readonly pipeline: string;
+  readonly part: string;
+  readonly topics: readonly TopicName[];
+  /** Of each of its topics, as declared. */
+  readonly partitions: number;
+  readonly isStateful: boolean;
+}
+
+/**
+ * Whoever leads the group has given out other topics than this worker's part reads: it runs another version of the
+ * pipeline. The next assignment is looked at anew, so the end of a rolling deploy ends this too.
+ */
+export function versionsDiffer(
+  { pipeline, part, topics }: PartFacts,
+  assigned: readonly TopicPartition[],
+): MillraceError | null {
+  const given = [...new Set(assigned.map(({ topic }) => topic))].sort();
+  if (given.length === 0 || given.join() === [...topics].sort().join()) return null;
+  const detail = `${pipeline}, part ${part}: this worker reads ${topics.join(", ")}, the group was given ${given.join(", ")}`;
+  return new MillraceError("MILL_SOURCE_VERSIONS", detail);
+}
+
+/** Retention has passed the task (then the gap is skipped), or the log ends before it. Null when the log has it. */
+export function offsetGone(
+  part: PartFacts,
+  start: StartOffset,
+  mark: Watermarks | undefined,
+): MillraceError | null {
+  const { nextOffset } = start;
+  if (mark !== undefined && nextOffset >= mark.low && nextOffset <= mark.high) return null;
+  const found = mark === undefined ? "nothing" : `${String(mark.low)} to ${String(mark.high)}`;
+  const detail = `${addressOf(start)}: committed ${String(nextOffset)}, the topic has ${found}`;
+  const isBehind = mark !== undefined && nextOffset < mark.low;
+  const to = isBehind ? "earliest" : "latest";
+  return stop("MILL_SOURCE_OFFSET_GONE", start, `${detail}${then(resetOf(part, start, to))}`);
+}
+
+export function progressLost(part: PartFacts, at: TopicPartition): MillraceError {
+  const command = part.isStateful ? withState(part) : resetOf(part, at, "earliest");
+  return stop("MILL_SOURCE_PROGRESS_LOST", at, `${addressOf(at)}${then(command)}`);
+}
+
+export function topicRecreated(part: PartFacts, at: TopicPartition): MillraceError {
+  const all = `npx millrace offsets reset ${part.pipeline} --part ${part.part} --topic ${at.topic}`;
+  return stop("MILL_SOURCE_TOPIC_RECREATED", at, `${at.topic}${then(`${all} --to earliest`)}`);
+}
+
+/** Null when the topic has as many partitions as its part. */
+export function partitionsChanged(
+  { partitions }: PartFacts,
+  at: TopicPartition,
+  found: TopicDescription | null,
+): MillraceError | null {
+  if (found?.partitions === partitions) return null;
+  if (found === null) return stop("MILL_TOPIC_MISSING", at, at.topic);
+  const detail = `${at.topic}: declared ${String(partitions)}, found ${String(found.partitions)}`;
+  return stop("MILL_TOPIC_PARTITIONS", at, detail);
+}
+
+const resetOf = ({ pipeline, part }: PartFacts, at: TopicPartition, to: string): string =>
+  `npx millrace offsets reset ${pipeline} --part ${part} --topic ${at.topic} --partition ${String(at.partition)} --to ${to}`;
+
+/** Where progress is gone nobody knows what the stores have counted already. */
+const withState = ({ pipeline }: PartFacts): string =>
+  `npx millrace offsets reset ${pipeline} --to earliest --with-state`;
+
+const then = (command: string): string =>
+  `. Stop the pipeline's workers, then decide; for instance: ${command}`;
+
+function stop(code: ErrorCode, at: TopicPartition, detail: string): MillraceError {
+  const { topic, partition } = at;
+  return new MillraceError(code, detail, { where: { topic, partition } });
+}

@@ -1,0 +1,160 @@
+// A copy follows its changelog: from where it stands to the changelog's end, or, when there is nothing to go on from, from
+// the changelog's beginning into a new copy that replaces it. Used at a takeover and whenever a copy turns out to be
+// elsewhere; what it does not know it reads, so a wipe, an old snapshot and a zombie's late write have one cure.
+import type { AdminPort, KafkaPort, PartitionReader, Watermarks } from "../core/kafka.ts";
+import { InvariantError } from "../core/errors.ts";
+import type { RawRecord, TopicPartition } from "../core/record.ts";
+import type { CopyPosition, StateChange, StateCopy } from "../core/state.ts";
+import { inPieces } from "./pieces.ts";
+
+export interface Following {
+  readonly copy: StateCopy;
+  readonly changelog: TopicPartition;
+  readonly kafka: Pick<KafkaPort, "reader">;
+  readonly admin: Pick<AdminPort, "watermarks">;
+  /** Wall clock, epoch ms. */
+  now(): number;
+  /** How long the changelog keeps tombstones, ms. */
+  readonly tombstonesKeptMs: number;
+  readonly signal: AbortSignal;
+  onProgress(progress: FollowProgress): void;
+}
+
+export interface FollowProgress {
+  readonly kind: "forward" | "rebuild";
+  readonly from: bigint;
+  readonly next: bigint;
+  readonly end: bigint;
+}
+
+/**
+ * Returns where the copy stands: at the changelog's high watermark of now, or beyond. The high watermark and not the last
+ * stable offset: progress may be visible before the markers of its transaction have reached the changelog.
+ */
+export async function follow(following: Following): Promise<bigint> {
+  for (;;) {
+    following.signal.throwIfAborted();
+    const mark = await markOf(following);
+    const stands = await following.copy.position();
+    const from = isFollowable(stands, mark, following) ? stands : null;
+    if (from?.nextOffset === mark.high) return mark.high;
+    const reached =
+      from === null ? await rebuild(following, mark) : await forward(following, from, mark.high);
+    // Null: somebody else has moved the copy meanwhile.
+    if (reached !== null) return reached;
+  }
+}
+
+/** Makes the copy anew from the whole changelog, whatever it is now; returns where it stands then. */
+export async function remake(following: Following): Promise<bigint> {
+  return rebuild(following, await markOf(following));
+}
+
+async function markOf({ admin, changelog }: Following): Promise<Watermarks> {
+  const marks = await admin.watermarks(changelog.topic);
+  const mark = marks.find(({ partition }) => partition === changelog.partition);
+  if (mark !== undefined) return mark;
+  throw new InvariantError(
+    "MILL_ENGINE_INVARIANT",
+    "a changelog has fewer partitions than its part",
+  );
+}
+
+/** Older than half the time that tombstones are kept: one of those it lacks may be gone by the time it is read. */
+function isFollowable(
+  stands: CopyPosition | null,
+  { low, high }: Watermarks,
+  { now, tombstonesKeptMs }: Following,
+): stands is CopyPosition {
+  if (stands === null || stands.nextOffset < low || stands.nextOffset > high) return false;
+  return now() - stands.timeMs <= tombstonesKeptMs / 2;
+}
+
+async function forward(
+  following: Following,
+  stands: CopyPosition,
+  end: bigint,
+): Promise<bigint | null> {
+  const { copy, onProgress } = following;
+  const from = stands.nextOffset;
+  onProgress({ kind: "forward", from, next: from, end });
+  let at = stands;
+  for await (const { records, nextOffset } of changesFrom(following, from, end)) {
+    for (const { target, changes } of piecesOf(records, { nextOffset, timeMs: at.timeMs })) {
+      const applied = await copy.apply({ expected: at.nextOffset, target, changes });
+      if (applied === "refused") return null;
+      at = target;
+    }
+    onProgress({ kind: "forward", from, next: at.nextOffset, end });
+  }
+  return at.nextOffset;
+}
+
+async function rebuild(following: Following, { low, high }: Watermarks): Promise<bigint> {
+  const { copy, onProgress, now } = following;
+  if (low < high) onProgress({ kind: "rebuild", from: low, next: low, end: high });
+  const fresh = await copy.rebuild();
+  try {
+    let position: CopyPosition = { nextOffset: low, timeMs: now() };
+    for await (const { records, nextOffset } of changesFrom(following, low, high)) {
+      await fresh.put(records.map(changeOf));
+      position = { nextOffset, timeMs: records.at(-1)?.timestamp ?? position.timeMs };
+      onProgress({ kind: "rebuild", from: low, next: nextOffset, end: high });
+    }
+    await fresh.finish(position);
+    return position.nextOffset;
+  } catch (error) {
+    // The first failure is the one to tell; an abandoned copy goes by itself.
+    await fresh.discard().catch(() => undefined);
+    throw error;
+  }
+}
+
+type Read = Awaited<ReturnType<PartitionReader["read"]>>;
+
+/** Committed records up to `end`, waiting for transactions that are open below it. */
+export async function* changesFrom(
+  { kafka, changelog, signal }: Pick<Following, "kafka" | "changelog" | "signal">,
+  from: bigint,
+  end: bigint,
+): AsyncIterable<Pick<Read, "records" | "nextOffset">> {
+  const reader = kafka.reader({ ...changelog, fromOffset: from });
+  try {
+    for (let next = from; next < end;) {
+      signal.throwIfAborted();
+      const read = await reader.read();
+      if (read.nextOffset > next) yield read;
+      next = read.nextOffset;
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+const changeOf = ({ key, value }: RawRecord): StateChange => {
+  if (key !== null) return { key, value };
+  throw new InvariantError("MILL_ENGINE_INVARIANT", "a changelog record without a key");
+};
+
+interface Piece {
+  readonly changes: readonly StateChange[];
+  readonly target: CopyPosition;
+}
+
+/** In order, one change a key and piece; the last one takes the copy past control records, to the end of the read. */
+function* piecesOf(records: readonly RawRecord[], end: CopyPosition): Iterable<Piece> {
+  let taken = 0;
+  for (const piece of inPieces(records)) {
+    taken += piece.length;
+    const last = piece.at(-1);
+    const isLast = taken === records.length;
+    const newest = new Map(piece.map((record) => [record.key?.toString("latin1"), record]));
+    yield {
+      changes: [...newest.values()].map(changeOf),
+      target: {
+        nextOffset: isLast || last === undefined ? end.nextOffset : last.offset + 1n,
+        timeMs: last?.timestamp ?? end.timeMs,
+      },
+    };
+  }
+}

@@ -1,0 +1,308 @@
+// A store of a task: entries in memory over a copy. What is in memory is always the newest: changes of the batch in hand,
+// of the checkpoint being filled, of the one on its way, and entries that were read at a position this task had applied
+// itself. The order of a change: set → seal (into the changelog) → decided by Kafka → settle (into the copy) → clean.
+import { assert, MillraceError } from "../core/errors.ts";
+import type { StateChange, StateCopy, StateEntry, StateKey, StoreView } from "../core/state.ts";
+import type { CacheShare } from "./cache-budget.ts";
+import type { EntryCodec } from "./entry-codec.ts";
+import { inPieces } from "./pieces.ts";
+
+/** A key in memory. */
+export interface Cell {
+  readonly key: Buffer;
+  entry: StateEntry | null;
+  /** Its bytes, as long as the copy may lack them. */
+  value: Buffer | null;
+  /** Number of the checkpoint that takes its newest change; 0 when the copy has it. */
+  dirty: number;
+  bytes: number;
+  /** Asked for since the cache last looked for room. */
+  isUsed: boolean;
+}
+
+/** What a cell was before a change. */
+export interface Change {
+  readonly store: KeyedStore;
+  readonly cell: Cell;
+  readonly entry: StateEntry | null;
+  readonly value: Buffer | null;
+  readonly dirty: number;
+}
+
+/** What a checkpoint writes to the changelog, one change a key, in the order in which the copy will get it. */
+export interface Sealed {
+  readonly number: number;
+  readonly cells: readonly Cell[];
+  readonly changes: readonly StateChange[];
+}
+
+export interface KeyedStoreOptions {
+  readonly codec: EntryCodec;
+  /** What the changelog takes in one record, key and value. */
+  readonly changeBytesMax: number;
+  readonly copy: StateCopy;
+  /** Where the copy stands after the takeover. */
+  readonly position: bigint;
+  readonly cache: CacheShare;
+  /** Changes of the batch in hand, of every store of the task. */
+  readonly journal: Change[];
+  /** Brings the copy up to the changelog's end, from wherever it is; returns where it stands then. */
+  repair(): Promise<bigint>;
+  /** Resolves when the schemas of these values are known. */
+  learn(values: readonly Buffer[]): Promise<void>;
+}
+
+/** A key, its map entry and its cell, beside its own bytes. */
+const CELL_BYTES = 250;
+
+export class KeyedStore implements StoreView {
+  readonly #options: KeyedStoreOptions;
+  readonly #cells = new Map<string, Cell>();
+  /** Changes since the last seal. */
+  #dirty = new Set<Cell>();
+  #sealNumber = 1;
+  /** Number of the last checkpoint that the copy has. */
+  #settled = 0;
+  /** Asked for by the batch in hand: they stay until it is done. */
+  #inHand: ReadonlyMap<string, StateKey> = new Map();
+  #position: bigint;
+  #scanCursor: string | null = null;
+  #settling: Promise<void> | null = null;
+  #repairing: Promise<void> | null = null;
+
+  constructor(options: KeyedStoreOptions) {
+    this.#options = options;
+    this.#position = options.position;
+  }
+
+  /** Where the copy stands, as far as this task knows. */
+  get position(): bigint {
+    return this.#position;
+  }
+
+  get(key: StateKey): StateEntry | null {
+    const cell = this.#cell(key);
+    cell.isUsed = true;
+    return cell.entry;
+  }
+
+  /** What cannot be written is refused here, where it is one record's fault, and not when a checkpoint is due. */
+  set(key: StateKey, entry: StateEntry | null): void {
+    const cell = this.#cell(key);
+    const value = entry === null ? null : this.#encode(cell, entry);
+    const { entry: oldEntry, value: oldValue, dirty } = cell;
+    this.#options.journal.push({ store: this, cell, entry: oldEntry, value: oldValue, dirty });
+    cell.entry = entry;
+    cell.value = value;
+    cell.dirty = this.#sealNumber;
+    this.#dirty.add(cell);
+  }
+
+  #encode({ key }: Cell, entry: StateEntry): Buffer {
+    const { codec, changeBytesMax } = this.#options;
+    const value = codec.encode(entry);
+    const bytes = key.length + value.length;
+    if (bytes <= changeBytesMax) return value;
+    const limit = String(changeBytesMax);
+    throw new MillraceError("MILL_RECORD_TOO_LARGE", `state of ${String(bytes)}, at most ${limit}`);
+  }
+
+  #cell({ id }: StateKey): Cell {
+    const cell = this.#cells.get(id);
+    assert(cell !== undefined, "a key was not loaded before its batch");
+    return cell;
+  }
+
+  /** Takes a change back; the newest first. */
+  undo({ cell, entry, value, dirty }: Change): void {
+    cell.entry = entry;
+    cell.value = value;
+    // Its checkpoint may have reached the copy since.
+    cell.dirty = dirty > this.#settled ? dirty : 0;
+    if (dirty !== this.#sealNumber) this.#dirty.delete(cell);
+  }
+
+  /** Brings keys into memory, until `endBatch`; throws what the copy throws while it is away. */
+  async load(keys: ReadonlyMap<string, StateKey>): Promise<void> {
+    this.#inHand = keys;
+    const missing = [...keys.values()].filter(({ id }) => !this.#cells.has(id));
+    this.#options.cache.count(keys.size - missing.length, missing.length);
+    if (missing.length === 0) return;
+    const bytes = missing.map((key) => key.bytes);
+    for (;;) {
+      const { nextOffset, values } = await this.#options.copy.read(bytes);
+      // Checked when used: another position means other values, perhaps of a copy that was lost or put back.
+      if (nextOffset !== this.#position) {
+        await (this.#settling ?? this.repair());
+        continue;
+      }
+      const unknown = values.filter((value) => value !== null && this.#isUnknown(value));
+      if (unknown.length > 0) {
+        await this.#options.learn(unknown as Buffer[]);
+        continue;
+      }
+      missing.forEach((key, i) => this.#insert(key, values[i] ?? null));
+      return;
+    }
+  }
+
+  #isUnknown(value: Buffer): boolean {
+    return this.#options.codec.unknownId(value) !== null;
+  }
+
+  #insert({ id, bytes: key }: StateKey, value: Buffer | null): void {
+    const entry = value === null ? null : this.#options.codec.decode(value);
+    const bytes = CELL_BYTES + key.length + (value?.length ?? 0);
+    // A key is a slice of its fetch, which it would keep alive whole.
+    const own = Buffer.from(key);
+    this.#cells.set(id, { key: own, entry, value: null, dirty: 0, bytes, isUsed: true });
+    this.#options.cache.add(bytes);
+  }
+
+  /** Takes what finished batches have changed since the last time; null when that is nothing. */
+  seal(): Sealed | null {
+    const number = this.#sealNumber++;
+    const inHand = this.#beforeBatch();
+    const cells: Cell[] = [];
+    const changes: StateChange[] = [];
+    for (const cell of this.#dirty) {
+      const { value, dirty } = inHand.get(cell) ?? cell;
+      if (dirty === number) {
+        cells.push(cell);
+        changes.push({ key: cell.key, value });
+        this.#weigh(cell, value);
+      }
+    }
+    // What the batch in hand has changed belongs to the next checkpoint.
+    this.#dirty = new Set(inHand.keys());
+    for (const cell of inHand.keys()) cell.dirty = this.#sealNumber;
+    return changes.length === 0 ? null : { number, cells, changes };
+  }
+
+  /** The cells that the batch in hand has changed, as they were when it began. */
+  #beforeBatch(): Map<Cell, Change> {
+    const before = new Map<Cell, Change>();
+    for (const change of this.#options.journal)
+      if (change.store === this && !before.has(change.cell)) before.set(change.cell, change);
+    return before;
+  }
+
+  #weigh(cell: Cell, value: Buffer | null): void {
+    const bytes = CELL_BYTES + cell.key.length + (value?.length ?? 0);
+    this.#options.cache.add(bytes - cell.bytes);
+    cell.bytes = bytes;
+  }
+
+  /**
+   * The checkpoint with these changes was decided; `offsets` are theirs in the changelog, or null where the broker did not
+   * say. Throws what the copy throws while it is away, and may then be called again.
+   */
+  settle(sealed: Sealed, offsets: readonly bigint[] | null, timeMs: number): Promise<void> {
+    this.#settling = this.#settle(sealed, offsets, timeMs).finally(() => (this.#settling = null));
+    return this.#settling;
+  }
+
+  async #settle(
+    { number, cells, changes }: Sealed,
+    offsets: readonly bigint[] | null,
+    timeMs: number,
+  ): Promise<void> {
+    // One that began before the decision may end before these changes, so it must not count as theirs. Should it fail,
+    // the copy says where it stands all the same.
+    await this.#repairing?.catch(() => undefined);
+    const isApplied = offsets !== null && (await this.#apply(changes, offsets, timeMs));
+    if (!isApplied) await this.repair();
+    for (const cell of cells)
+      if (cell.dirty === number) Object.assign(cell, { dirty: 0, value: null });
+    this.#settled = number;
+    this.trim();
+  }
+
+  /**
+   * Piece by piece in the order of the changelog, each from the end of the one before; all on their way at once. Those that
+   * a repair has brought to the copy meanwhile are left out.
+   */
+  async #apply(
+    changes: readonly StateChange[],
+    offsets: readonly bigint[],
+    timeMs: number,
+  ): Promise<boolean> {
+    const { copy } = this.#options;
+    let expected = this.#position;
+    const pieces: Promise<string>[] = [];
+    let taken = 0;
+    for (const piece of inPieces(changes)) {
+      taken += piece.length;
+      const target = { nextOffset: (offsets[taken - 1] as bigint) + 1n, timeMs };
+      if (target.nextOffset <= expected) continue;
+      pieces.push(copy.apply({ expected, target, changes: piece }));
+      expected = target.nextOffset;
+    }
+    const settled = await Promise.allSettled(pieces);
+    for (const piece of settled) if (piece.status === "rejected") throw piece.reason;
+    if (settled.some((piece) => piece.status === "fulfilled" && piece.value === "refused"))
+      return false;
+    // A repair may have brought the copy further.
+    if (expected > this.#position) this.#position = expected;
+    return true;
+  }
+
+  /** The copy is not where this task left it: the changelog is read from wherever it is. One at a time. */
+  repair(): Promise<void> {
+    this.#repairing ??= this.#options
+      .repair()
+      .then((position) => void (this.#position = position))
+      .finally(() => (this.#repairing = null));
+    return this.#repairing;
+  }
+
+  /**
+   * Looks at some entries of the copy, going round and round, and deletes those from before `beforeMs`: changes of the next
+   * checkpoint like any other. So an expiring store stays bounded without a clock of Redis' own.
+   */
+  async expire(beforeMs: number, entriesMax: number): Promise<void> {
+    const { copy, codec } = this.#options;
+    const { nextOffset, entries, cursor } = await copy.scan(this.#scanCursor, entriesMax);
+    this.#scanCursor = cursor;
+    // At another position it may show what is no longer so.
+    if (nextOffset !== this.#position) return;
+    for (const { key, value } of entries) {
+      if (codec.timeOf(value) >= beforeMs) continue;
+      const id = key.toString("latin1");
+      if (!this.#cells.has(id)) this.#insert({ id, bytes: key }, null);
+      const cell = this.#cell({ id, bytes: key });
+      if (cell.dirty !== 0) continue;
+      Object.assign(cell, { entry: null, value: null, dirty: this.#sealNumber });
+      this.#dirty.add(cell);
+    }
+  }
+
+  /** The batch in hand is done, and the cache may make room. */
+  endBatch(): void {
+    this.#inHand = new Map();
+    this.trim();
+  }
+
+  /** Second chance: what was asked for since the last look stays, changes that the copy lacks always do. */
+  trim(): void {
+    const { cache } = this.#options;
+    if (!cache.isOver) return;
+    let looks = this.#cells.size;
+    for (const [id, cell] of this.#cells) {
+      if (!cache.isOver || looks-- === 0) return;
+      this.#cells.delete(id);
+      if (cell.dirty === 0 && !cell.isUsed && !this.#inHand.has(id)) {
+        cache.add(-cell.bytes);
+        continue;
+      }
+      cell.isUsed = false;
+      this.#cells.set(id, cell);
+    }
+  }
+
+  /** The task is gone; its share of the cache is free. */
+  close(): void {
+    this.#cells.clear();
+    this.#options.cache.close();
+  }
+}

@@ -1,0 +1,188 @@
+// A part with state, run batch by batch without any server: what comes out, how each record ended, what state is left.
+import { json, nullable, pipeline, string, topic, type Stream } from "#engine";
+import type { Outcome, Stage } from "../../src/engine/core/outcome.ts";
+import type { OutRecord, RecordContext } from "../../src/engine/core/record.ts";
+import { compileCodec } from "../../src/engine/decode/codec.ts";
+import { CacheBudget } from "../../src/engine/state/cache-budget.ts";
+import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.ts";
+import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
+import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
+import { OpenStores } from "../../src/engine/state/task-stores.ts";
+import type { TimedRecord } from "../../src/engine/transform/batch.ts";
+import { compile, type Program } from "../../src/engine/transform/compile.ts";
+import type { Held } from "../../src/engine/transform/operators.ts";
+import { raw } from "./plans.ts";
+
+export type Draw<V> = (stream: Stream<string | null, V>) => void;
+
+/** A record as a test writes it: `undefined` is a tombstone. */
+export interface Given<V> {
+  readonly key: string | null;
+  readonly value: V | undefined;
+  readonly timestamp: number;
+}
+
+export const given = <V>(
+  key: string | null,
+  value: V | undefined,
+  timestamp = 1_000,
+): Given<V> => ({
+  key,
+  value,
+  timestamp,
+});
+
+/** An output in words: topic, key, value, time. */
+export interface Out {
+  readonly topic: string;
+  readonly key: string | null;
+  readonly value: unknown;
+  readonly timestamp: number;
+}
+
+export interface RigOptions {
+  readonly onError?: "dead-letter" | "halt";
+  readonly cacheBytes?: number;
+}
+
+/** Topics of any value, by name. */
+export const anyTopic = (name: string) =>
+  topic(name, { key: nullable(string), value: json<never>(), partitions: 1, owner: "tests" });
+
+export class StatefulRig<V> {
+  readonly program: Program;
+  readonly #stores: OpenStores;
+  readonly #opened: ReadonlyMap<string, { store: KeyedStore; codec: EntryCodec }>;
+  /** What checkpoints have written, by store and key. */
+  readonly #written = new Map<string, Map<string, unknown>>();
+  readonly #values = new Map<Buffer, unknown>();
+  #streamTimeMs = -1;
+  #held = new Map<string, Held>();
+  #offset = 0n;
+
+  constructor(draw: Draw<V>, { onError = "dead-letter", cacheBytes = 1e9 }: RigOptions = {}) {
+    const input = topic("in", {
+      key: nullable(string),
+      value: json<V>(),
+      partitions: 1,
+      owner: "tests",
+    });
+    const flow = pipeline("rig", { onError }, ({ from }) => draw(from(input)));
+    const [part] = flow.plan().parts;
+    if (part === undefined) throw new TypeError("the pipeline has no part");
+    this.program = compile(part, {
+      onError,
+      onBroken: () => undefined,
+      emitterOf: (node) => (value, cursor) => {
+        const { key } = cursor.record.raw;
+        const { timestamp } = cursor.record.context;
+        const bytes = Buffer.alloc(1);
+        this.#values.set(bytes, value);
+        const at = { topic: node.name, partition: 0, key, headers: [], timestamp };
+        cursor.stage.outputs.push({ ...at, value: bytes });
+        return true;
+      },
+    });
+    const journal: Change[] = [];
+    const budget = new CacheBudget(cacheBytes);
+    this.#opened = new Map(
+      part.stores.map(({ name, changelog }) => {
+        const codec = entryCodec(
+          compileCodec(changelog.value, { schemas: new Map(), writerId: null }),
+          name,
+        );
+        const copy = memoryCopies().copy({ prefix: "p", store: name, partition: 0 });
+        const store = new KeyedStore({
+          codec,
+          changeBytesMax: 1e6,
+          copy,
+          position: 0n,
+          cache: budget.share(() => undefined),
+          journal,
+          repair: async () => {
+            await (await copy.rebuild()).finish({ nextOffset: 0n, timeMs: 0 });
+            return 0n;
+          },
+          learn: () => Promise.resolve(),
+        });
+        return [name, { store, codec }];
+      }),
+    );
+    this.#stores = new OpenStores(
+      new Map([...this.#opened].map(([name, { store }]) => [name, store])),
+      journal,
+      (store, keys) => store.load(keys),
+    );
+  }
+
+  /** One batch; the outcomes in words, and the outputs. */
+  async batch(...records: readonly Given<V>[]): Promise<{ outcomes: string[]; outputs: Out[] }> {
+    const timed = records.map((record, i) => this.#timed(record, i));
+    const result = await this.program.runBatch({ records: timed, stores: this.#stores });
+    for (const held of result.held) this.#held.set(`${String(held.at)}/${held.key}`, held);
+    this.#stores.endBatch();
+    const last = timed[result.outcomes.length - 1];
+    this.#streamTimeMs = last?.streamTimeMs ?? this.#streamTimeMs;
+    return { outcomes: result.outcomes.map(inWords), outputs: this.#read(result) };
+  }
+
+  #timed({ key, value, timestamp }: Given<V>, i: number): TimedRecord {
+    const bytes = key === null ? null : Buffer.from(key);
+    const record = raw(undefined, { key: bytes, timestamp, offset: BigInt(i) });
+    const context: RecordContext = { ...record, key };
+    const before = i === 0 ? this.#streamTimeMs : this.#running;
+    this.#running = Math.max(before, timestamp);
+    return { record: { raw: record, value, context }, streamTimeMs: this.#running };
+  }
+  #running = -1;
+
+  #read({ outputs }: { readonly outputs: readonly OutRecord[] }): Out[] {
+    return outputs.map(({ topic: name, key, value, timestamp }) => ({
+      topic: name,
+      key: key === null ? null : String(key),
+      value: this.#values.get(value as Buffer),
+      timestamp,
+    }));
+  }
+
+  /** Tells what was held, and writes what has changed. */
+  async checkpoint(): Promise<{ failed: string[]; outputs: Out[] }> {
+    const stage: Stage = { outputs: [], rows: [], index: 0 };
+    const failed = [...this.#held.values()]
+      .map((held) => this.program.tell(held, stage))
+      .filter((outcome) => outcome !== null)
+      .map(inWords);
+    this.#held = new Map();
+    for (const [name, { store, codec }] of this.#opened) {
+      const sealed = store.seal();
+      if (sealed === null) continue;
+      const written = this.#written.get(name) ?? new Map<string, unknown>();
+      this.#written.set(name, written);
+      for (const { key, value } of sealed.changes)
+        if (value === null) written.delete(String(key));
+        else written.set(String(key), codec.decode(value));
+      // As the changelog of a partition of its own.
+      const offsets = sealed.changes.map(() => this.#offset++);
+      await store.settle(sealed, offsets, 0);
+    }
+    return { failed, outputs: this.#read(stage) };
+  }
+
+  /** What the changelogs say: entries by store and key, in the order of the keys. */
+  state(): Record<string, Record<string, unknown>> {
+    const inOrder = (map: ReadonlyMap<string, unknown>) =>
+      Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+    const all = [...this.#written].filter(([, entries]) => entries.size > 0);
+    return Object.fromEntries(
+      all.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, entries]) => [name, inOrder(entries)]),
+    );
+  }
+}
+
+function inWords(outcome: Outcome): string {
+  if (outcome.kind === "filtered") return `filtered by ${outcome.by}`;
+  if (outcome.kind === "halted") return `halted ${outcome.error.code}`;
+  if (outcome.kind !== "dead-lettered") return outcome.kind;
+  const { step, code } = outcome.failure;
+  return `dead-lettered at ${step} ${code}`;
+}
