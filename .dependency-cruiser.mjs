@@ -73,7 +73,18 @@ export default {
       severity: "error",
       from: { path: `${engine}runtime/` },
       to: {
-        path: `${engine}(reprocess|provision|letters|testing)/|^src/(cli|demo|stack|pipelines)/`,
+        path: `${engine}(reprocess|provision|operate|letters|testing)/|^src/(cli|demo|stack|pipelines)/`,
+      },
+    },
+    {
+      name: "operating-runs-nothing",
+      comment:
+        "Commands read and mend what workers left behind; of the runtime they take its ledgers only.",
+      severity: "error",
+      from: { path: `${engine}operate/` },
+      to: {
+        path: `${engine}(runtime|reprocess|provision|letters|testing|observe)/|^src/(cli|demo|stack|pipelines)/`,
+        pathNot: `${engine}runtime/ledgers\\.ts$`,
       },
     },
     {

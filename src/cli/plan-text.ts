@@ -58,6 +58,10 @@ function detailsOf(operation: Operation): Readonly<Record<string, string>> {
         otherwise: operation.otherwise,
         ...(operation.dimension === null ? {} : { dimension: operation.dimension }),
       };
+    case "distinct":
+    case "aggregate":
+    case "map-with-state":
+      return { store: operation.store.changelog.name };
     case "repartition":
     case "forward":
       return { topic: operation.topic.name };
@@ -67,6 +71,7 @@ function detailsOf(operation: Operation): Readonly<Record<string, string>> {
     case "map":
     case "flat-map":
     case "filter":
+    case "table-filter":
     case "peek":
     case "branch":
     case "arm":
@@ -107,6 +112,10 @@ function placeOf({ operation }: PlanNode): string | null {
     case "map":
     case "flat-map":
     case "filter":
+    case "table-filter":
+    case "distinct":
+    case "aggregate":
+    case "map-with-state":
     case "peek":
     case "expect":
     case "branch":

@@ -8,9 +8,12 @@ import { down } from "./down.ts";
 import { explain } from "./explain.ts";
 import type { Register } from "./io.ts";
 import { lagVerb } from "./lag.ts";
+import { ledgerVerb } from "./ledger.ts";
+import { offsetsVerb } from "./offsets.ts";
 import { produceVerb } from "./produce.ts";
 import { run } from "./run.ts";
 import { schemas } from "./schemas.ts";
+import { stateVerb } from "./state.ts";
 import { status } from "./status.ts";
 import { tablesVerb } from "./tables.ts";
 import { topicsVerb } from "./topics.ts";
@@ -30,5 +33,8 @@ export const verbs: readonly Register[] = [
   produceVerb(connectFor, plansOf),
   consumeVerb(connectFor, plansOf),
   lagVerb(connectFor, plansOf),
+  offsetsVerb(connectFor, plansOf),
+  ledgerVerb(connectFor, plansOf),
+  stateVerb(connectFor, plansOf),
   explain,
 ];

@@ -1,0 +1,193 @@
+// `millrace offsets show | reset`: where every task is, and putting it elsewhere while no worker runs.
+import { planNamed } from "../engine/operate/choice.ts";
+import type { OperatePorts } from "../engine/operate/choice.ts";
+import type { Plan } from "../engine/core/plan.ts";
+import { placesOf, type Place } from "../engine/operate/places.ts";
+import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
+import type { Aimed } from "../engine/operate/targets.ts";
+import type { PlansOf } from "./connection.ts";
+import { exitCodes, type CliIo, type Register } from "./io.ts";
+import { operating, type ConnectOperate } from "./operating.ts";
+import { wholeOption } from "./option-values.ts";
+import { targetOf } from "./reset-target.ts";
+import { tableLines } from "./table-lines.ts";
+
+const SHOW_HELP = `
+COMMITTED is the next offset to read: of the group, or for a table of its progress row; HINT is then what Kafka was told
+of it. LAG counts offsets, of which some may be no records.
+
+Exit codes: 0 shown · 3 no such pipeline · 69 a server is away.
+
+Examples:
+  $ npx millrace offsets show retail
+  $ npx millrace offsets show retail --json`;
+
+const RESET_HELP = `
+Places: earliest · latest · offset:N · time:2026-01-05T11:53:26Z · duration:PT1H (so long ago) · shift:-N or shift:+N ·
+file:PATH with lines topic,partition,offset. None is bent: what lies outside of the topic is refused.
+
+What becomes of the rest:
+  ledgers  those of what is moved begin at zero, as a new consumer's would; so they count from the new place.
+  stores   are never made to count a record twice. Going back is refused where stores are behind it; going on past records
+           that were not read is not, and the stores lack these. --with-state begins the whole pipeline anew: empties every
+           store and its copy, reads the sources from their earliest offset and its own repartition topics from their end.
+           What retention has taken from the sources is then missing in the stores.
+  outputs  what was written to topics stays, and is written again. Rows stay, and are changed only by newer ones.
+
+Exit codes: 0 done, or shown by --dry-run · 2 usage, or --yes is missing · 3 no such pipeline, part or partition ·
+5 the group has members, or stores would count records twice · 69 a server is away.
+
+Examples:
+  $ npx millrace offsets reset retail --part main --topic retail-lines --partition 3 --to earliest --dry-run
+  $ npx millrace offsets reset retail --to time:2026-01-05T00:00:00Z --yes
+  $ npx millrace offsets reset retail --to earliest --with-state --yes`;
+
+interface ResetOptions {
+  readonly part?: string;
+  readonly topic?: string;
+  readonly partition?: string;
+  readonly to: string;
+  readonly withState?: boolean;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}
+
+export const offsetsVerb =
+  (connect: ConnectOperate, plans: PlansOf): Register =>
+  (program, run) => {
+    const offsets = program.command("offsets").description("show or reset where every task is");
+    const within = (
+      name: string,
+      work: (io: CliIo, plan: Plan, ports: OperatePorts) => Promise<number>,
+    ) =>
+      run((io) =>
+        operating(connect, io, (ports, { namespace }) =>
+          work(io, planNamed(plans(namespace), name), ports),
+        ),
+      );
+    offsets
+      .command("show")
+      .argument("<pipeline>")
+      .option("--json", "print one JSON object a part, topic and partition")
+      .description("show committed progress and where the topics begin and end")
+      .addHelpText("after", SHOW_HELP)
+      .action((name: string, { json }: { json?: boolean }) =>
+        within(name, (io, plan, ports) => show(io, plan, { ports, isJson: json === true })),
+      );
+    offsets
+      .command("reset")
+      .argument("<pipeline>")
+      .requiredOption("--to <place>", "where to go on; see below")
+      .option("--part <part>", "only this part")
+      .option("--topic <topic>", "only this topic")
+      .option("--partition <n>", "only this partition")
+      .option("--with-state", "begin the whole pipeline anew, with empty stores")
+      .option("--dry-run", "show what would be done; changes nothing")
+      .option("--yes", "do it")
+      .option("--json", "print one JSON object a move")
+      .description("put progress elsewhere, while no worker of the pipeline runs")
+      .addHelpText("after", RESET_HELP)
+      .action((name: string, options: ResetOptions) =>
+        within(name, (io, plan, ports) => resetTo(io, plan, { ports, options })),
+      );
+  };
+
+async function show(
+  io: CliIo,
+  plan: Plan,
+  { ports, isJson }: { readonly ports: OperatePorts; readonly isJson: boolean },
+): Promise<number> {
+  const places = await placesOf(plan, plan.parts, ports);
+  for (const line of isJson ? places.map(placeJson) : placeLines(places)) io.out(line);
+  return exitCodes.ok;
+}
+
+const numberOf = (offset: bigint | null): number | null =>
+  offset === null ? null : Number(offset);
+const textOf = (offset: bigint | null): string => (offset === null ? "-" : String(offset));
+/** A log that was cut is not behind. */
+const lagOf = ({ committed, low, high }: Place): bigint => {
+  const from = committed ?? low;
+  return from > high ? 0n : high - from;
+};
+const timeOf = (epochMs: number | null): string | null =>
+  epochMs === null ? null : new Date(epochMs).toISOString();
+
+const placeJson = (place: Place): string =>
+  JSON.stringify({
+    part: place.part.name,
+    group: place.part.group,
+    topic: place.topic,
+    partition: place.partition,
+    committed: numberOf(place.committed),
+    low: Number(place.low),
+    high: Number(place.high),
+    lag: Number(lagOf(place)),
+    owner: place.owner,
+    streamTime: timeOf(place.streamTimeMs),
+    hint: numberOf(place.hint),
+    epoch: numberOf(place.epoch),
+  });
+
+function placeLines(places: readonly Place[]): readonly string[] {
+  const header = ["PART", "TOPIC", "PARTITION", "COMMITTED", "LOW", "HIGH", "LAG", "HINT", "EPOCH"];
+  const rows = places.map((place) => [
+    place.part.name,
+    place.topic,
+    String(place.partition),
+    ...[place.committed, place.low, place.high, lagOf(place), place.hint, place.epoch].map(textOf),
+    timeOf(place.streamTimeMs) ?? "-",
+    place.owner ?? "-",
+  ]);
+  return tableLines([[...header, "STREAM TIME", "OWNER"], ...rows]);
+}
+
+async function resetTo(
+  io: CliIo,
+  plan: Plan,
+  { ports, options }: { readonly ports: OperatePorts; readonly options: ResetOptions },
+): Promise<number> {
+  const request = {
+    part: options.part ?? null,
+    topic: options.topic ?? null,
+    partition: wholeOption("--partition", options.partition, { min: 0, fallback: null }),
+    target: targetOf(options.to, ports.clock.now()),
+    withState: options.withState === true,
+  };
+  const found = await planReset(plan, request, ports);
+  for (const line of options.json === true ? found.moves.map(moveJson) : moveLines(found))
+    io.out(line);
+  const isDry = options.dryRun === true;
+  if (isDry && found.active.length > 0)
+    io.err(`It would be refused now: ${found.active.join(", ")} has members.`);
+  if (isDry) return exitCodes.ok;
+  if (options.yes !== true) {
+    io.err("Nothing was changed. Add --yes to do it.");
+    return exitCodes.usage;
+  }
+  await reset(found, ports);
+  return exitCodes.ok;
+}
+
+const moveJson = ({ place, to }: Aimed): string =>
+  JSON.stringify({
+    part: place.part.name,
+    topic: place.topic,
+    partition: place.partition,
+    from: numberOf(place.committed),
+    to: Number(to),
+  });
+
+function moveLines({ moves, stores }: ResetPlan): readonly string[] {
+  const header = ["PART", "TOPIC", "PARTITION", "FROM", "TO"];
+  const rows = moves.map(({ place, to }) => [
+    place.part.name,
+    place.topic,
+    String(place.partition),
+    textOf(place.committed),
+    String(to),
+  ]);
+  const emptied = stores.length === 0 ? [] : [`stores emptied: ${stores.join(", ")}`];
+  return [...tableLines([header, ...rows]), ...emptied];
+}

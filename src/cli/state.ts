@@ -1,0 +1,75 @@
+// `millrace state get | verify | rebuild`: what stores hold, and whether their copies are what they should be.
+import type { Command } from "commander";
+import { planNamed } from "../engine/operate/choice.ts";
+import type { PlansOf } from "./connection.ts";
+import type { Register } from "./io.ts";
+import { operating, type ConnectOperate } from "./operating.ts";
+import { get, GET_HELP } from "./state-get.ts";
+import { rebuild, REBUILD_HELP, verify, VERIFY_HELP } from "./state-copies.ts";
+import type { StateOptions, StateRun } from "./state-run.ts";
+
+/** Runs one of the verbs on a pipeline. */
+type Within = (
+  pipeline: string,
+  options: StateOptions,
+  work: (at: StateRun) => Promise<number>,
+) => Promise<void>;
+
+export const stateVerb =
+  (connect: ConnectOperate, plans: PlansOf): Register =>
+  (program, run) => {
+    const state = program.command("state").description("show, verify or rebuild state");
+    const within: Within = (name, options, work) =>
+      run((io) =>
+        operating(connect, io, (ports, connection) => {
+          const plan = planNamed(plans(connection.namespace), name);
+          return work({ io, plan, ports, connection, options });
+        }),
+      );
+    addGet(state, within);
+    addVerify(state, within);
+    addRebuild(state, within);
+  };
+
+const addGet = (state: Command, within: Within): Command =>
+  state
+    .command("get")
+    .argument("<pipeline>")
+    .argument("<store>")
+    .option("--key <key>", "the key, as text or number")
+    .option("--key-base64 <bytes>", "the key's bytes in the store")
+    .option("--partition <n>", "only this partition")
+    .option("--json", "print one JSON object")
+    .description("show one key of a store, as its copy has it and as its changelog says")
+    .addHelpText("after", GET_HELP)
+    .action((name: string, store: string, options: StateOptions) =>
+      within(name, options, (at) => get(at, store)),
+    );
+
+const addVerify = (state: Command, within: Within): Command =>
+  state
+    .command("verify")
+    .argument("<pipeline>")
+    .argument("[store]", "all when none is named")
+    .option("--partition <n>", "only this partition")
+    .option("--repair", "make copies that differ anew, and compare again")
+    .option("--show-keys", "show keys instead of their hashes")
+    .option("--json", "print one JSON object a store and partition")
+    .description("compare copies of state with their changelogs")
+    .addHelpText("after", VERIFY_HELP)
+    .action((name: string, store: string | undefined, options: StateOptions) =>
+      within(name, options, (at) => verify(at, store ?? null)),
+    );
+
+const addRebuild = (state: Command, within: Within): Command =>
+  state
+    .command("rebuild")
+    .argument("<pipeline>")
+    .argument("[store]", "all when none is named")
+    .option("--partition <n>", "only this partition")
+    .option("--dry-run", "show what would be made anew")
+    .description("make copies of state anew from their changelogs")
+    .addHelpText("after", REBUILD_HELP)
+    .action((name: string, store: string | undefined, options: StateOptions) =>
+      within(name, options, (at) => rebuild(at, store ?? null)),
+    );

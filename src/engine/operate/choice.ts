@@ -1,0 +1,38 @@
+// What a command was told to work on, found in the plans; what is not there is said with what is.
+import { MillraceError } from "../core/errors.ts";
+import type { KafkaPort, AdminPort } from "../core/kafka.ts";
+import type { Part, Plan, PlanOptions, PlanTable } from "../core/plan.ts";
+import type { Clock, TableStore } from "../core/ports.ts";
+import type { StateCopies } from "../core/state.ts";
+
+/** What operating needs; the admin client is the command's own. */
+export interface OperatePorts {
+  readonly kafka: KafkaPort;
+  readonly admin: AdminPort;
+  readonly clock: Clock;
+  tableStore(table: PlanTable): TableStore;
+  stateCopies(kind: PlanOptions["state"]): StateCopies;
+}
+
+const missing = (what: string, name: string, there: readonly string[]): MillraceError =>
+  new MillraceError("MILL_NOT_FOUND", `${what} ${name}; there are: ${there.join(", ") || "none"}`);
+
+export function planNamed(plans: readonly Plan[], name: string): Plan {
+  const found = plans.find(({ pipeline }) => pipeline === name);
+  const names = plans.map(({ pipeline }) => pipeline);
+  if (found === undefined) throw missing("pipeline", name, names);
+  return found;
+}
+
+/** All when none is named. */
+export const plansNamed = (plans: readonly Plan[], names: readonly string[]): readonly Plan[] =>
+  names.length === 0 ? plans : names.map((name) => planNamed(plans, name));
+
+/** All parts when none is named. */
+export function partsNamed({ pipeline, parts }: Plan, name: string | null): readonly Part[] {
+  if (name === null) return parts;
+  const found = parts.filter((part) => part.name === name);
+  const names = parts.map((part) => part.name);
+  if (found.length === 0) throw missing(`part of ${pipeline}`, name, names);
+  return found;
+}

@@ -1,0 +1,155 @@
+// Compares a copy with its changelog, key by key, also while a worker moves both. What the changelog has changed since the
+// copy was first looked at is left out; every other key must have the same bytes on both sides.
+import { createHash } from "node:crypto";
+import { MillraceError } from "../core/errors.ts";
+import type { Watermarks } from "../core/kafka.ts";
+import { changesFrom } from "../state/follow.ts";
+import type { OperatePorts } from "./choice.ts";
+import type { StorePartition } from "./stores.ts";
+
+export type Difference = "missing" | "extra" | "different";
+
+export interface Comparison {
+  readonly store: string;
+  readonly partition: number;
+  /** Keys that were compared. */
+  readonly keys: number;
+  readonly counts: Readonly<Record<Difference, number>>;
+  /** Changed in the changelog meanwhile, or not yet in the copy: not compared. */
+  readonly moving: number;
+  /** The first few. */
+  readonly samples: readonly { readonly key: Buffer; readonly is: Difference }[];
+  /** What is wrong with the copy as a whole: nothing of it was compared. */
+  readonly problem: string | null;
+}
+
+export const isSame = ({ counts, problem }: Comparison): boolean =>
+  problem === null && counts.missing + counts.extra + counts.different === 0;
+
+const SAMPLES_MAX = 10;
+const PAGE = 1_000;
+
+/** What a copy held while it was scanned. */
+interface Scanned {
+  readonly entries: ReadonlyMap<string, string>;
+  /** The least and the greatest position of its answers. */
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+/** All values together may not fit into memory. */
+const digest = (value: Buffer): string => createHash("sha256").update(value).digest("base64");
+const idOf = (key: Buffer): string => key.toString("latin1");
+
+export async function compare(at: StorePartition, ports: OperatePorts): Promise<Comparison> {
+  const scanned = await scan(at);
+  const marks = await ports.admin.watermarks(at.store.changelog.name);
+  const mark = marks.find(({ partition }) => partition === at.partition);
+  if (mark === undefined)
+    throw new MillraceError("MILL_TOPIC_PARTITIONS", `${at.store.changelog.name} is too narrow`);
+  const problem = problemOf(scanned, mark);
+  const isEmpty = scanned === "nothing" && mark.low === mark.high;
+  if (typeof scanned === "string" || problem !== null)
+    return wholly(at, isEmpty ? null : (problem ?? "there is no copy"));
+  return differences(at, scanned, await truthAt(at, { scanned, mark, ports }));
+}
+
+/** "nothing" without a copy; a message for what is not a copy. */
+async function scan(at: StorePartition): Promise<Scanned | string> {
+  try {
+    return await pages(at);
+  } catch (error) {
+    const isBroken =
+      error instanceof MillraceError && /^MILL_STATE_(TYPE|FORMAT)$/.test(error.code);
+    if (!isBroken) throw error;
+    return error.message;
+  }
+}
+
+async function pages({ copy }: StorePartition): Promise<Scanned | string> {
+  const entries = new Map<string, string>();
+  const positions: bigint[] = [];
+  let cursor: string | null = null;
+  do {
+    const page = await copy.scan(cursor, PAGE);
+    if (page.nextOffset === null)
+      return positions.length === 0 ? "nothing" : "the copy went away meanwhile";
+    positions.push(page.nextOffset);
+    for (const { key, value } of page.entries) entries.set(idOf(key), digest(value));
+    cursor = page.cursor;
+  } while (cursor !== null);
+  const [first = 0n, ...others] = positions;
+  const from = others.reduce((least, one) => (one < least ? one : least), first);
+  const to = others.reduce((most, one) => (one > most ? one : most), first);
+  return { entries, from, to };
+}
+
+function problemOf(scanned: Scanned | string, { low, high }: Watermarks): string | null {
+  if (scanned === "nothing") return null;
+  if (typeof scanned === "string") return scanned;
+  const range = `the changelog has ${String(low)} to ${String(high)}`;
+  if (scanned.from < low) return `the copy stands at ${String(scanned.from)}, ${range}`;
+  if (scanned.to > high) return `the copy is ahead, at ${String(scanned.to)}: ${range}`;
+  return null;
+}
+
+const none: Comparison["counts"] = { missing: 0, extra: 0, different: 0 };
+
+const wholly = ({ store, partition }: StorePartition, problem: string | null): Comparison => ({
+  store: store.name,
+  partition,
+  keys: 0,
+  counts: none,
+  moving: 0,
+  samples: [],
+  problem,
+});
+
+interface Truth {
+  readonly entries: ReadonlyMap<string, string>;
+  readonly moving: ReadonlySet<string>;
+}
+
+/** To the end, although the copy may be behind it: compaction takes an older value away when there is a newer one. */
+async function truthAt(
+  { store: { changelog }, partition }: StorePartition,
+  { scanned, mark, ports }: { scanned: Scanned; mark: Watermarks; ports: OperatePorts },
+): Promise<Truth> {
+  const entries = new Map<string, string>();
+  const moving = new Set<string>();
+  const { signal } = new AbortController();
+  const reading = { kafka: ports.kafka, changelog: { topic: changelog.name, partition }, signal };
+  for await (const { records } of changesFrom(reading, mark.low, mark.high))
+    for (const { key, value, offset } of records) {
+      const id = idOf(key ?? Buffer.alloc(0));
+      if (offset >= scanned.from) moving.add(id);
+      else if (value === null) entries.delete(id);
+      else entries.set(id, digest(value));
+    }
+  return { entries, moving };
+}
+
+function differences(
+  { store, partition }: StorePartition,
+  { entries }: Scanned,
+  truth: Truth,
+): Comparison {
+  const counts = { ...none };
+  const samples: { key: Buffer; is: Difference }[] = [];
+  const ids = new Set([...truth.entries.keys(), ...entries.keys()]);
+  for (const id of truth.moving) ids.delete(id);
+  for (const id of ids) {
+    const is = differenceOf(truth.entries.get(id), entries.get(id));
+    if (is === null) continue;
+    counts[is]++;
+    if (samples.length < SAMPLES_MAX) samples.push({ key: Buffer.from(id, "latin1"), is });
+  }
+  const { size: moving } = truth.moving;
+  return { store: store.name, partition, keys: ids.size, counts, moving, samples, problem: null };
+}
+
+function differenceOf(truth: string | undefined, copy: string | undefined): Difference | null {
+  if (truth === copy) return null;
+  if (copy === undefined) return "missing";
+  return truth === undefined ? "extra" : "different";
+}

@@ -1,0 +1,138 @@
+// One key of a store, as its copy has it and as its changelog says.
+import { MillraceError } from "../core/errors.ts";
+import type { Plan, PlanStore } from "../core/plan.ts";
+import type { Codec, SchemaFormat } from "../core/schema.ts";
+import { compileCodec } from "../decode/codec.ts";
+import { entryCodec } from "../state/entry-codec.ts";
+import { changesFrom } from "../state/follow.ts";
+import type { OperatePorts } from "./choice.ts";
+import { partitionsOf } from "./stores.ts";
+
+/** The value is in its codec's bytes. */
+export interface FoundEntry {
+  readonly timestamp: number;
+  readonly value: Buffer;
+}
+
+export interface Found {
+  readonly partition: number;
+  readonly copy: FoundEntry | null;
+  readonly changelog: FoundEntry | null;
+  /** behind: the copy has not come so far yet, which is no fault. unread: copies are in the memory of workers. */
+  readonly verdict: "same" | "behind" | "different" | "unread";
+}
+
+/** The key's bytes in the store. Keys that are neither text, number nor JSON are named by their bytes. */
+export function keyBytes({ name, changelog }: PlanStore, text: string): Buffer {
+  const key = changelog.key;
+  if (key.kind === "bytes") return Buffer.from(text, "utf8");
+  const codec = compileCodec(key, { schemas: { get: () => undefined }, writerId: null });
+  const bytes = codec.encode(keyValue(name, key, text));
+  if (bytes !== null) return bytes;
+  throw new MillraceError("MILL_USAGE", `${name} has no such key`);
+}
+
+function keyValue(store: string, format: SchemaFormat, text: string): unknown {
+  if (format.kind === "string") return text;
+  if (format.kind === "long") return Number(text);
+  const expected = `keys of ${store} are ${format.kind}: give the bytes with --key-base64`;
+  throw new MillraceError("MILL_USAGE", expected);
+}
+
+/** As bytes, whatever the store holds. */
+const plain: Codec = {
+  encode: (value) => value as Buffer,
+  decode: (bytes) => bytes,
+  unknownId: () => null,
+};
+
+interface Wanted {
+  readonly store: PlanStore;
+  readonly key: Buffer;
+  /** Null: wherever it is. */
+  readonly partition: number | null;
+}
+
+/** Null when neither side has the key. A record's partition is its producer's choice, so every one is asked. */
+export async function lookUp(
+  plan: Plan,
+  { store, key, partition }: Wanted,
+  ports: OperatePorts,
+): Promise<Found | null> {
+  const copies = await readCopies(plan, { store, key, partition }, ports);
+  const holder = copies.find(({ value }) => value !== null)?.partition ?? partition;
+  const all = Array.from({ length: store.changelog.partitions }, (_, index) => index);
+  for (const index of holder === null ? all : [holder]) {
+    const truth = await newest(store, { key, partition: index }, ports);
+    const copy = copies.find((one) => one.partition === index) ?? null;
+    const entries = {
+      copy: entryOf(store, copy?.value ?? null),
+      changelog: entryOf(store, truth.value),
+    };
+    if (entries.copy !== null || entries.changelog !== null)
+      return { partition: index, ...entries, verdict: verdictOf(copy, truth) };
+  }
+  return null;
+}
+
+const entryOf = ({ name }: PlanStore, bytes: Buffer | null): FoundEntry | null => {
+  if (bytes === null) return null;
+  const { timestamp, value } = entryCodec(plain, name).decode(bytes);
+  return { timestamp, value: value as Buffer };
+};
+
+interface InCopy {
+  readonly partition: number;
+  readonly position: bigint | null;
+  readonly value: Buffer | null;
+}
+
+/** None where they are in the memory of workers. */
+async function readCopies(
+  plan: Plan,
+  { store, key, partition }: Wanted,
+  ports: OperatePorts,
+): Promise<readonly InCopy[]> {
+  if (plan.options.state === "memory") return [];
+  const copies = partitionsOf(plan, { store: store.name, partition }, ports);
+  return Promise.all(
+    copies.map(async ({ copy, partition: index }) => {
+      const { nextOffset, values } = await copy.read([key]);
+      return { partition: index, position: nextOffset, value: values[0] ?? null };
+    }),
+  );
+}
+
+interface Newest {
+  readonly offset: bigint;
+  readonly value: Buffer | null;
+}
+
+/** The last change of the key in the changelog; offset -1 when there is none. */
+async function newest(
+  { changelog }: PlanStore,
+  { key, partition }: { readonly key: Buffer; readonly partition: number },
+  ports: OperatePorts,
+): Promise<Newest> {
+  const marks = await ports.admin.watermarks(changelog.name);
+  const { low = 0n, high = 0n } = marks.find((mark) => mark.partition === partition) ?? {};
+  const { signal } = new AbortController();
+  const reading = { kafka: ports.kafka, changelog: { topic: changelog.name, partition }, signal };
+  let found: Newest = { offset: -1n, value: null };
+  for await (const { records } of changesFrom(reading, low, high))
+    for (const record of records)
+      if (record.key !== null && key.equals(record.key))
+        found = {
+          offset: record.offset,
+          value: record.value === null ? null : Buffer.from(record.value),
+        };
+  return found;
+}
+
+function verdictOf(copy: InCopy | null, truth: Newest): Found["verdict"] {
+  if (copy === null) return "unread";
+  const isSame =
+    truth.value === null ? copy.value === null : copy.value?.equals(truth.value) === true;
+  if (isSame) return "same";
+  return copy.position === null || truth.offset >= copy.position ? "behind" : "different";
+}

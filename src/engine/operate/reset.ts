@@ -1,0 +1,194 @@
+// Puts progress elsewhere while no worker runs. Ledgers of what is moved begin at zero, and the new start is noted. Stores
+// never count a record twice: going back needs `withState`, which empties every store of the pipeline and begins anew.
+import { emptyLedger } from "../core/ledger.ts";
+import { encodeMetadata } from "../core/metadata.ts";
+import { MillraceError } from "../core/errors.ts";
+import type { Progress } from "../core/kafka.ts";
+import type { Part, Plan, PlanTable } from "../core/plan.ts";
+import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
+import { readNotes, startNote, startRecord, type Notes } from "../source/notes.ts";
+import { partsNamed, type OperatePorts } from "./choice.ts";
+import { emptyStores } from "./emptying.ts";
+import { placesOf, type Place } from "./places.ts";
+import { aim, type Aimed, type Target } from "./targets.ts";
+
+export interface ResetRequest {
+  /** Null: all. */
+  readonly part: string | null;
+  readonly topic: string | null;
+  readonly partition: number | null;
+  readonly target: Target;
+  /** Begins the whole pipeline anew, with empty stores. */
+  readonly withState: boolean;
+}
+
+export interface ResetPlan {
+  readonly plan: Plan;
+  readonly moves: readonly Aimed[];
+  /** Stores that would be emptied. */
+  readonly stores: readonly string[];
+  /** Groups that have members: while there is one, nothing may be changed. */
+  readonly active: readonly GroupId[];
+  readonly ids: ReadonlyMap<TopicName, string>;
+}
+
+/** What a reset would do; changes nothing. Throws what forbids it, except that somebody is at work. */
+export async function planReset(
+  plan: Plan,
+  request: ResetRequest,
+  ports: OperatePorts,
+): Promise<ResetPlan> {
+  const moves = request.withState
+    ? await anew(plan, request, ports)
+    : await chosen(plan, request, ports);
+  const topics = [...new Set(moves.map(({ place }) => place.topic))];
+  const described = await ports.admin.describeTopics(topics);
+  const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
+  if (!request.withState) {
+    const notes = await readNotes(ports, plan.meta);
+    checkState(plan, moves, { notes, ids });
+  }
+  const stores = request.withState ? plan.parts.flatMap((part) => part.stores) : [];
+  const groups = [...new Set(moves.map(({ place }) => place.part.group))];
+  const active = await activeOf(groups, ports);
+  return { plan, moves, stores: stores.map(({ name }) => name), active, ids };
+}
+
+async function activeOf(groups: readonly GroupId[], ports: OperatePorts): Promise<GroupId[]> {
+  const found = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
+  return found.filter(({ members }) => members.length > 0).map(({ group }) => group);
+}
+
+async function chosen(
+  plan: Plan,
+  { part, topic, partition, target }: ResetRequest,
+  ports: OperatePorts,
+): Promise<readonly Aimed[]> {
+  const all = await placesOf(plan, partsNamed(plan, part), ports);
+  const places = all.filter(
+    (place) =>
+      (topic === null || place.topic === topic) &&
+      (partition === null || place.partition === partition),
+  );
+  if (places.length > 0) return aim(places, target, ports.admin);
+  const there = [...new Set(all.map((place) => place.topic))].join(", ");
+  throw new MillraceError("MILL_NOT_FOUND", `no such topic and partition; there are: ${there}`);
+}
+
+/** Topics of others from their beginning, own ones from their end: what is in them is made again. */
+async function anew(
+  plan: Plan,
+  { part, topic, partition, target }: ResetRequest,
+  ports: OperatePorts,
+): Promise<readonly Aimed[]> {
+  const isWhole = part === null && topic === null && partition === null;
+  if (!isWhole || target.kind !== "earliest")
+    throw new MillraceError(
+      "MILL_USAGE",
+      "--with-state begins the whole pipeline anew: --to earliest, without --part, --topic or --partition",
+    );
+  const streams = plan.parts.filter((each) => each.table === null);
+  const places = await placesOf(plan, streams, ports);
+  const isOwn = (place: Place): boolean =>
+    place.part.sources.some(({ name, internal }) => name === place.topic && internal !== null);
+  return places.map((place) => ({ place, to: isOwn(place) ? place.high : place.low }));
+}
+
+interface Known {
+  readonly notes: Notes;
+  readonly ids: ReadonlyMap<TopicName, string>;
+}
+
+/** Records that were never read, or that lie in another topic of the same name, were counted by nobody. */
+function checkState(plan: Plan, moves: readonly Aimed[], { notes, ids }: Known): void {
+  const twice = moves.filter(({ place, to }) => {
+    if (storesBehind(plan, place.part).length === 0) return false;
+    const note = startNote(notes, place.part.group, place);
+    const isOther = note !== null && note.topicId !== null && note.topicId !== ids.get(place.topic);
+    if (isOther || (note === null && place.committed === null)) return false;
+    const read = place.committed ?? place.high;
+    return to < (read < place.high ? read : place.high);
+  });
+  const [first] = twice;
+  if (first === undefined) return;
+  const { place, to } = first;
+  const from = place.committed === null ? "unknown" : String(place.committed);
+  const stores = storesBehind(plan, place.part).join(", ");
+  const detail = `${addressOf(place)} from ${from} back to ${String(to)}, behind it: ${stores}`;
+  throw new MillraceError("MILL_OFFSETS_STATE", detail);
+}
+
+/** Stores of the part, and of the parts that its internal topics lead to. */
+export function storesBehind(plan: Plan, part: Part): readonly string[] {
+  const reached = new Set([part]);
+  for (const from of reached)
+    for (const { operation } of from.nodes) {
+      if (operation.kind !== "repartition" && operation.kind !== "forward") continue;
+      const { name } = operation.topic;
+      for (const next of plan.parts)
+        if (next.sources.some((source) => source.name === name)) reached.add(next);
+    }
+  return [...reached].flatMap(({ stores }) => stores.map((store) => store.name));
+}
+
+/** Where no log ends: a task that finds its progress here stops. */
+const NOWHERE = 2n ** 63n - 1n;
+
+/**
+ * 1 nobody is at work · 2 where stores go, progress goes first, so that a reset that dies half-way can only stop a task ·
+ * 3 stores · 4 progress · 5 where it began. Repeating a reset that has failed is safe.
+ */
+export async function reset(found: ResetPlan, ports: OperatePorts): Promise<void> {
+  const { plan, moves, stores, active, ids } = found;
+  // 1
+  if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", active.join(", "));
+  const streams = moves.filter(({ place }) => place.part.table === null);
+  const sinks = moves.filter(({ place }) => place.part.table !== null);
+  if (stores.length > 0) {
+    // 2
+    await commit(
+      plan,
+      streams.map(({ place }) => ({ place, to: NOWHERE })),
+      { ports, keepTime: false },
+    );
+    // 3
+    await emptyStores(plan, ports);
+  }
+  // 4
+  await commit(plan, streams, { ports, keepTime: stores.length === 0 });
+  for (const { place, to } of sinks) {
+    const { part, topic, partition } = place;
+    const task = { pipeline: plan.pipeline, part: part.name, topic, partition };
+    await ports.tableStore(part.table as PlanTable).reset(task, to);
+  }
+  // For lag only: a sink's progress is in its row.
+  await commit(plan, sinks, { ports, keepTime: false });
+  // 5
+  const producer = ports.kafka.producer();
+  const notes = moves.map(({ place, to }) => {
+    const start = { topic: place.topic, partition: place.partition, nextOffset: to };
+    return startRecord(plan.meta, place.part.group, start, ids.get(place.topic) ?? null);
+  });
+  await producer.send(notes).finally(() => producer.close());
+}
+
+async function commit(
+  { namespace }: Plan,
+  moves: readonly Aimed[],
+  { ports, keepTime }: { readonly ports: OperatePorts; readonly keepTime: boolean },
+): Promise<void> {
+  const byGroup = Map.groupBy(moves, ({ place }) => place.part.group);
+  for (const [group, own] of byGroup) {
+    const progress = own.map(({ place, to }): Progress => {
+      const { topic, partition, owner, streamTimeMs } = place;
+      const metadata = encodeMetadata({
+        // Whoever takes over ends what this id has open.
+        owner: owner ?? `${namespace}millrace-reset`,
+        ledger: emptyLedger(),
+        streamTimeMs: keepTime ? streamTimeMs : null,
+      });
+      return { topic, partition, nextOffset: to, metadata };
+    });
+    await ports.admin.commitOffsets(group, progress);
+  }
+}

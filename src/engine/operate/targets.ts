@@ -1,0 +1,79 @@
+// Where progress shall go, from what a command was told to an offset of each partition. Nothing is bent into range: what
+// lies outside of the topic is refused.
+import { MillraceError } from "../core/errors.ts";
+import type { AdminPort, StartOffset } from "../core/kafka.ts";
+import { addressOf, type TopicPartition } from "../core/record.ts";
+import type { Place } from "./places.ts";
+
+export type Target =
+  | { readonly kind: "earliest" | "latest" }
+  | { readonly kind: "offset"; readonly offset: bigint }
+  | { readonly kind: "time"; readonly epochMs: number }
+  | { readonly kind: "shift"; readonly by: bigint }
+  /** Of each partition that is listed; the others stay where they are. */
+  | { readonly kind: "listed"; readonly offsets: readonly StartOffset[] };
+
+export interface Aimed {
+  readonly place: Place;
+  readonly to: bigint;
+}
+
+/** Throws MILL_OFFSETS_OUTSIDE with every place that cannot be. */
+export async function aim(
+  places: readonly Place[],
+  target: Target,
+  admin: AdminPort,
+): Promise<readonly Aimed[]> {
+  if (target.kind === "listed") checkListed(places, target.offsets);
+  const byTime = target.kind === "time" ? await timed(places, target.epochMs, admin) : [];
+  const aimed = places.flatMap((place) => {
+    const to = offsetOf(place, target, byTime);
+    return to === null ? [] : [{ place, to }];
+  });
+  const outside = aimed.filter(({ place, to }) => to < place.low || to > place.high);
+  if (outside.length === 0) return aimed;
+  throw new MillraceError("MILL_OFFSETS_OUTSIDE", outside.map(outsideText).join("; "));
+}
+
+const outsideText = ({ place, to }: Aimed): string =>
+  `${addressOf(place)} at ${String(to)}, it has ${String(place.low)} to ${String(place.high)}`;
+
+async function timed(
+  places: readonly Place[],
+  epochMs: number,
+  admin: AdminPort,
+): Promise<readonly StartOffset[]> {
+  const topics = [...new Set(places.map(({ topic }) => topic))];
+  return (await Promise.all(topics.map((topic) => admin.offsetsByTime(topic, epochMs)))).flat();
+}
+
+const isAt =
+  (at: TopicPartition) =>
+  (other: TopicPartition): boolean =>
+    addressOf(at) === addressOf(other);
+
+/** Null: it stays. */
+function offsetOf(place: Place, target: Target, byTime: readonly StartOffset[]): bigint | null {
+  switch (target.kind) {
+    case "earliest":
+      return place.low;
+    case "latest":
+      return place.high;
+    case "offset":
+      return target.offset;
+    case "time":
+      return byTime.find(isAt(place))?.nextOffset ?? place.high;
+    case "shift":
+      if (place.committed !== null) return place.committed + target.by;
+      throw new MillraceError("MILL_USAGE", `${addressOf(place)} has no progress to shift`);
+    case "listed":
+      return target.offsets.find(isAt(place))?.nextOffset ?? null;
+  }
+}
+
+function checkListed(places: readonly Place[], offsets: readonly StartOffset[]): void {
+  const strays = offsets.filter((listed) => !places.some(isAt(listed)));
+  if (strays.length === 0) return;
+  const names = strays.map(addressOf).join(", ");
+  throw new MillraceError("MILL_USAGE", `the file lists what was not chosen: ${names}`);
+}
