@@ -1,5 +1,5 @@
-// Customer orders: checked and normalised into orders.clean, and from there into a star schema.
-import { pipeline } from "#engine";
+// Customer orders: checked, normalised and without exact repeats into orders.clean, and from there into a star schema.
+import { days, pipeline } from "#engine";
 import {
   cleanOrders,
   isOrderStatus,
@@ -27,6 +27,7 @@ export const customerOrders = pipeline("customer-orders", ({ from }) => {
     })
     .map("normalise", normalise)
     .expect("status-known", hasKnownStatus, { otherwise: "dead-letter", dimension: "consistency" })
+    .distinct("exact-repeats", { by: (o) => [o.orderId, o.updatedAt], within: days(7) })
     .to(cleanOrders);
 
   from(cleanOrders).map("fact-row", toFactOrder).upsertInto(factOrders);

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decimal } from "#engine";
+import { crash, send, simulate } from "#testing";
+import { generateOrders } from "../../src/demo/orders.ts";
 import { customerOrders, normalise, toFactOrder } from "../../src/pipelines/customer-orders.ts";
-import type { CleanOrder } from "../../topics/clean-orders.ts";
-import type { Order } from "../../topics/orders.ts";
+import { factOrders } from "../../src/tables/fact-orders.ts";
+import { cleanOrders, type CleanOrder } from "../../topics/clean-orders.ts";
+import { orders, type Order } from "../../topics/orders.ts";
 
 const anOrder = (but: Partial<Order> = {}): Order => ({
   orderId: "o-1",
@@ -55,4 +58,42 @@ test("rules stand before the steps that rely on them, and every table is a part 
     ["customer-present", "log"],
     ["status-known", "dead-letter"],
   ]);
+});
+
+test("later updates are kept, exact repeats are told apart and dropped, also after a crash", async () => {
+  const options = { seed: 1, count: 400, updates: 60, repeats: 50 };
+  const steps = [...generateOrders(options)].map(({ key, value }) => send(orders, key, value));
+  // Among the repeats, whose first ones the second worker has not read itself.
+  const result = await simulate(customerOrders, [
+    ...steps.slice(0, 480),
+    crash,
+    ...steps.slice(480),
+  ]);
+  assert.deepEqual(result.ledger("main"), {
+    consumed: 510,
+    "dead-lettered": 8,
+    deduplicated: 50,
+    emitted: 452,
+  });
+  const clean = result.records(cleanOrders).map(({ value }) => value as CleanOrder);
+  assert.equal(clean.length, 452);
+  assert.equal(new Set(clean.map((o) => `${o.orderId}/${String(o.updatedAt)}`)).size, 452);
+  const newest = Map.groupBy(clean, ({ orderId }) => orderId);
+  assert.equal(newest.size, 392);
+  for (const { orderId, updatedAt } of result.rows(factOrders))
+    assert.equal(updatedAt, newest.get(orderId)?.at(-1)?.updatedAt);
+});
+
+test("what is repeated after more than a week counts again", async () => {
+  const day = (n: number): number => Date.UTC(2026, 0, 6 + n, 8);
+  const later = (orderId: string, updatedAt: number) =>
+    send(orders, orderId, anOrder({ orderId, updatedAt }), { partition: 0 });
+  const { ledger } = await simulate(customerOrders, [
+    later("o-1", day(0)),
+    later("o-2", day(7)),
+    later("o-1", day(0)),
+    later("o-3", day(7) + 1),
+    later("o-1", day(0)),
+  ]);
+  assert.deepEqual(ledger("main"), { consumed: 5, emitted: 4, deduplicated: 1 });
 });
