@@ -1,0 +1,51 @@
+// `node bench/main.ts engine`: the engine beside Kafka Streams, in one run. Prints a table, or JSON with every round.
+import { parseArgs } from "node:util";
+import { workloads, type Workload } from "./contestant.ts";
+import { benchEngine, type EngineOptions } from "./engine.ts";
+import { reportText } from "./report.ts";
+
+const USAGE = `Usage: node bench/main.ts engine [options]
+  --records <n>     records in the input (1000000)
+  --rounds <n>      rounds, whose medians are shown (3)
+  --only <side>     millrace or kafka-streams
+  --workload <w>    map or sum
+  --workers <n,…>   worker processes to run Millrace with (1,2)
+  --no-profile      leave out where the time goes
+  --json            print every round as JSON`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  allowNegative: true,
+  options: {
+    records: { type: "string", default: "1000000" },
+    rounds: { type: "string", default: "3" },
+    only: { type: "string" },
+    workload: { type: "string" },
+    workers: { type: "string", default: "1,2" },
+    profile: { type: "boolean", default: true },
+    json: { type: "boolean", default: false },
+  },
+});
+
+function optionsOf(): EngineOptions | null {
+  const { only, workload, profile } = values;
+  const [records, rounds] = [Number(values.records), Number(values.rounds)];
+  const workers = values.workers.split(",").map(Number);
+  const isCounted = [records, rounds, ...workers].every((n) => Number.isInteger(n) && n > 0);
+  if (!isCounted || !isSide(only) || !isWorkload(workload)) return null;
+  return { records, rounds, only, workload, workers, profile };
+}
+
+const isSide = (text: string | undefined): text is EngineOptions["only"] =>
+  text === undefined || text === "millrace" || text === "kafka-streams";
+const isWorkload = (text: string | undefined): text is Workload | undefined =>
+  text === undefined || workloads.includes(text as Workload);
+
+const options = positionals.join(" ") === "engine" ? optionsOf() : null;
+if (options === null) {
+  console.error(USAGE);
+  process.exitCode = 2;
+} else {
+  const report = await benchEngine(options, (line) => console.error(line));
+  console.log(values.json ? JSON.stringify(report, null, 2) : reportText(report));
+}

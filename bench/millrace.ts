@@ -1,0 +1,52 @@
+// Millrace as a contestant: the real command line with the benchmark's pipelines, one process or several.
+import { join } from "node:path";
+import { appCommand, type App } from "../test/support/app.ts";
+import { startProgram, type Contestant, type Run } from "./contestant.ts";
+import { pathToFileURL, fileURLToPath } from "node:url";
+
+const here = import.meta.dirname;
+const bin = fileURLToPath(new URL("../bin/millrace.js", import.meta.url));
+const loader = pathToFileURL(join(here, "../test/support/app-loader.ts")).href;
+
+interface MillraceOptions {
+  readonly workers: number;
+  /** Arguments of node. */
+  readonly execArgv?: readonly string[];
+}
+
+export const millrace = ({ workers, execArgv = [] }: MillraceOptions): Contestant => ({
+  name: `millrace, ${String(workers)} ${workers === 1 ? "worker" : "workers"}`,
+  prepare: () => Promise.resolve(),
+  async start(run) {
+    const app = appOf(run);
+    const env = addressesOf(run);
+    const { code, out } = await appCommand(app, ["topics", "apply"], env);
+    if (code !== 0) throw new Error(`topics apply: ${out}`);
+    const { PATH, HOME } = process.env;
+    const args = [...execArgv, ...app.execArgv, bin, "run", "--workers", String(workers)];
+    return startProgram(run, {
+      command: process.execPath,
+      args,
+      env: { PATH, HOME, ...env, ...app.env, MILLRACE_HTTP_PORT: "0" },
+      group: `${run.id}-${run.workload}.main`,
+    });
+  },
+});
+
+const appOf = ({ workload, input, output }: Run): App => ({
+  execArgv: ["--import", loader],
+  env: {
+    MILLRACE_TEST_APP: join(here, "pipelines", `${workload}.ts`),
+    BENCH_INPUT: input.topic,
+    BENCH_OUTPUT: output,
+  },
+});
+
+/** Neither Avro nor a table: registry and database are named, since settings must be, and never asked. */
+const addressesOf = ({ world, id }: Run): Readonly<Record<string, string>> => ({
+  KAFKA_BROKERS: world.brokers,
+  REDIS_URL: world.redisUrl,
+  SCHEMA_REGISTRY_URL: "http://127.0.0.1:1",
+  DATABASE_URL: "postgres://127.0.0.1:1/none",
+  MILLRACE_NAMESPACE: `${id}-`,
+});

@@ -1,0 +1,61 @@
+package peer;
+
+import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.KStream;
+import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.Produced;
+
+/** The same two workloads as bench/pipelines: brokers, application id, workload, input, output, state folder. */
+public final class Peer {
+  public static void main(String[] args) throws InterruptedException {
+    Properties settings = new Properties();
+    settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, args[0]);
+    settings.put(StreamsConfig.APPLICATION_ID_CONFIG, args[1]);
+    settings.put(StreamsConfig.STATE_DIR_CONFIG, args[5]);
+    settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
+    settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
+    settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
+    settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
+
+    StreamsBuilder builder = new StreamsBuilder();
+    JsonSerde<Payment> payments = new JsonSerde<>(Payment.class);
+    KStream<String, Payment> input =
+        builder.stream(args[3], Consumed.with(Serdes.String(), payments));
+    if (args[2].equals("map")) map(input, args[4]);
+    else sum(input, payments, args[4]);
+
+    KafkaStreams streams = new KafkaStreams(builder.build(), settings);
+    CountDownLatch ended = new CountDownLatch(1);
+    streams.setStateListener(
+        (now, before) -> {
+          if (now == KafkaStreams.State.ERROR) ended.countDown();
+        });
+    Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
+    streams.start();
+    ended.await();
+    System.exit(1);
+  }
+
+  private static void map(KStream<String, Payment> input, String output) {
+    input.mapValues(Total::of).to(output, Produced.with(Serdes.String(), new JsonSerde<>(Total.class)));
+  }
+
+  private static void sum(KStream<String, Payment> input, JsonSerde<Payment> payments, String output) {
+    input
+        .groupByKey(Grouped.with(Serdes.String(), payments))
+        .aggregate(
+            () -> 0.0,
+            (account, payment, sum) -> sum + payment.amount,
+            Materialized.with(Serdes.String(), Serdes.Double()))
+        .toStream()
+        .to(output, Produced.with(Serdes.String(), new JsonSerde<>(Double.class)));
+  }
+}

@@ -1,0 +1,55 @@
+// What the benchmark runs on: servers of its own in a temporary folder, and a Kafka client. All of it is gone afterwards.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createLog } from "../src/engine/clients/pino-log.ts";
+import { kafkajsPort } from "../src/engine/clients/kafkajs/port.ts";
+import type { AdminPort, KafkaPort } from "../src/engine/core/kafka.ts";
+import { envNames, serviceNames } from "../src/stack/service-names.ts";
+import { startStack, stopStack } from "../src/stack/stack.ts";
+
+export interface World {
+  /** For state of contestants and logs. */
+  readonly dir: string;
+  readonly brokers: string;
+  readonly redisUrl: string;
+  readonly kafka: KafkaPort;
+  readonly admin: AdminPort;
+  readonly pids: { readonly kafka: number; readonly redis: number };
+  say(line: string): void;
+  close(): Promise<void>;
+}
+
+/** Starts Kafka and Redis, whatever servers the environment names. */
+export async function openWorld(say: (line: string) => void): Promise<World> {
+  const dir = mkdtempSync(join(tmpdir(), "millrace-bench-"));
+  const services = ["kafka", "redis"] as const;
+  const stack = await startStack({ dir, env: ownEnv(), say, services });
+  const kafka = kafkajsPort({
+    brokers: stack.kafka.brokers,
+    clientId: "bench",
+    security: { protocol: "PLAINTEXT" },
+    log: createLog({ level: "warn", base: {} }),
+  });
+  const admin = kafka.admin();
+  return {
+    dir,
+    brokers: stack.kafka.brokers.join(","),
+    redisUrl: stack.redis.url,
+    kafka,
+    admin,
+    pids: { kafka: stack.pids.kafka ?? 0, redis: stack.pids.redis ?? 0 },
+    say,
+    async close() {
+      await admin.close();
+      await kafka.close();
+      await stopStack(dir, () => undefined, { purge: true });
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function ownEnv(): Readonly<Record<string, string | undefined>> {
+  const names = serviceNames.flatMap((name) => [envNames[name], `${envNames[name]}_FILE`]);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.includes(name)));
+}
