@@ -137,6 +137,22 @@ test("the import check refuses a room that imports another, also for its types a
   ]);
 });
 
+test("the import check refuses a command's logic that runs a worker, and a worker that operates", (t) => {
+  const found = violationsOf(t, {
+    "src/engine/runtime/ledgers.ts": "export const ledgers = 1;",
+    "src/engine/runtime/worker.ts":
+      'import { check } from "../operate/check.ts"; export { check };',
+    "src/engine/operate/check.ts":
+      'import { ledgers } from "../runtime/ledgers.ts"; export const check = ledgers;',
+    "src/engine/operate/reset.ts":
+      'import { check } from "../runtime/worker.ts"; export { check };',
+  });
+  assert.deepEqual(found, [
+    "hallways-are-strangers: src/engine/runtime/worker.ts",
+    "operating-runs-nothing: src/engine/operate/reset.ts",
+  ]);
+});
+
 test("the import check refuses a pipeline that does not come through the front door", (t) => {
   const found = violationsOf(t, {
     "src/pipelines/orders.ts":

@@ -21,7 +21,7 @@ function firstCells(heading: string): string[] {
 
 test("every setting is documented, and every documented one exists", () => {
   const documented =
-    text.match(/\b(?:KAFKA|SCHEMA_REGISTRY|DATABASE|MILLRACE)_[A-Z_]*[A-Z]\b/g) ?? [];
+    text.match(/\b(?:KAFKA|SCHEMA_REGISTRY|REDIS|DATABASE|MILLRACE)_[A-Z_]*[A-Z]\b/g) ?? [];
   assert.deepEqual([...new Set(documented)].sort(), [...settingNames].sort());
 });
 

@@ -218,6 +218,33 @@ describe("a sink on a Postgres that fails", () => {
     await store.commit(commitOf([aRow(0, id("a"))]));
   });
 
+  test("a frozen process keeps its rows locked for a moment only", async (t) => {
+    const pool = postgresPool({ url: fixture.database.url, pauseTimeoutMs: 500 });
+    const wakes = Promise.withResolvers<void>();
+    t.after(() => {
+      wakes.resolve();
+      return pool.close();
+    });
+    const first = await started();
+    await first.store.commit(first.commitOf([aRow(0, first.id("a"))]));
+    const locks = Promise.withResolvers<void>();
+    const frozen = pool.transaction(async (session) => {
+      await session.query("UPDATE contract_orders SET amount = 50 WHERE order_id = $1", [
+        first.id("a"),
+      ]);
+      locks.resolve();
+      await wakes.promise;
+      return session.query("SELECT 1");
+    });
+    const refused = assert.rejects(frozen, away(/25P03|no answer/));
+    await locks.promise;
+    const next = await started();
+    await next.store.commit(next.commitOf([aRow(7, first.id("a"))]));
+    wakes.resolve();
+    await refused;
+    assert.deepEqual(await stored([first.id("a")]), [7]);
+  });
+
   test("halts, without a dead letter, when a column has gone", async () => {
     const { store, task, id, commitOf } = await started();
     await fixture.database.query("ALTER TABLE contract_orders RENAME COLUMN amount TO sum");
