@@ -36,12 +36,8 @@ function partOf(part: unknown): unknown {
   if (typeof part === "string" || typeof part === "boolean" || part === null) return part;
   if (typeof part === "number" && Number.isFinite(part)) return part;
   if (typeof part === "bigint") return { $i: String(part) };
-  if (isDecimal(part)) return { $d: plainText(part.toString()) };
+  if (isDecimal(part)) return { $d: part.toString() };
   throw new TypeError(
     "a part to compare by must be a text, a number, a decimal, a boolean or null",
   );
 }
-
-/** 1.50 and 1.5 are one amount. */
-const plainText = (text: string): string =>
-  text.includes(".") ? text.replace(/\.?0+$/, "") : text;

@@ -107,6 +107,19 @@ test("a batch that is taken back behind a checkpoint leaves what that checkpoint
   assert.deepEqual(bench.changesOf(await bench.checkpoint()), { a: 3 });
 });
 
+test("a batch that is taken back behind a checkpoint that the copy has leaves nothing that must stay in memory", async () => {
+  const bench = await StoreBench.open({ cacheBytes: 0 });
+  await bench.batch({ a: 1 });
+  await bench.work({ a: 2 });
+  await bench.checkpoint();
+  bench.stores.rollback(0);
+  bench.stores.endBatch();
+  for (const key of ["x", "y", "z"]) await bench.get(key);
+  bench.counts.misses = 0;
+  assert.deepEqual(await bench.get("a"), [1]);
+  assert.equal(bench.counts.misses, 1);
+});
+
 test("an entry that cannot be written is refused where it is set, and changes nothing", async () => {
   const bench = await StoreBench.open({ changeBytesMax: 100 });
   await bench.batch({ a: 1 });

@@ -163,6 +163,23 @@ test("keys that are fetched while a checkpoint is on its way are those from behi
   assert.equal(bench.repairs, 0);
 });
 
+test("keys that are fetched between two pieces of a checkpoint wait for the last of them", async () => {
+  const bench = await StoreBench.open({ cacheBytes: 0 });
+  await bench.batch(many(1));
+  const { sealed, offsets } = await decided(bench);
+  const gate = Promise.withResolvers<void>();
+  let applies = 0;
+  bench.copies.onCall = (call) => (call === "apply" && ++applies > 1 ? gate.promise : undefined);
+  const settling = bench.store.settle(sealed, offsets, 0);
+  await turn();
+  const asking = bench.get("unknown");
+  await turn();
+  gate.resolve();
+  assert.deepEqual(await asking, [null]);
+  await settling;
+  assert.equal(bench.repairs, 0);
+});
+
 test("a repair that began before a checkpoint was decided does not stand for it", async () => {
   const bench = await StoreBench.open({ cacheBytes: 0 });
   await bench.batch({ a: 1 });
