@@ -11,9 +11,12 @@ const USAGE = `Usage: node bench/main.ts engine [options]
   --workload <w>    map or sum
   --workers <n,…>   worker processes to run Millrace with (1,2)
   --no-profile      leave out where the time goes
-  --json            print every round as JSON`;
+  --json            print every round as JSON
+  --help            print this
 
-const { values, positionals } = parseArgs({
+Exit codes: 0 ok, 1 failure (also when an answer is wrong), 2 usage.`;
+
+const ARGUMENTS = {
   allowPositionals: true,
   allowNegative: true,
   options: {
@@ -24,8 +27,20 @@ const { values, positionals } = parseArgs({
     workers: { type: "string", default: "1,2" },
     profile: { type: "boolean", default: true },
     json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
-});
+} as const;
+
+const { values, positionals } = parsed();
+
+function parsed() {
+  try {
+    return parseArgs(ARGUMENTS);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    return process.exit(2);
+  }
+}
 
 function optionsOf(): EngineOptions | null {
   const { only, workload, profile } = values;
@@ -42,7 +57,8 @@ const isWorkload = (text: string | undefined): text is Workload | undefined =>
   text === undefined || workloads.includes(text as Workload);
 
 const options = positionals.join(" ") === "engine" ? optionsOf() : null;
-if (options === null) {
+if (values.help) console.log(USAGE);
+else if (options === null) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
