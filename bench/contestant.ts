@@ -50,6 +50,8 @@ export function startProgram({ world, id }: Run, program: Program): Running {
   const child = spawn(command, args, { cwd: world.dir, env, stdio: ["ignore", file, file] });
   closeSync(file);
   const ended = endOf(child);
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
   return {
     pid: child.pid ?? 0,
     group,
@@ -58,6 +60,7 @@ export function startProgram({ world, id }: Run, program: Program): Running {
     async stop() {
       child.kill("SIGTERM");
       await ended;
+      process.off("exit", kill);
     },
   };
 }

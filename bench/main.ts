@@ -62,6 +62,8 @@ else if (options === null) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
+  // What it has started ends when this process exits, which a signal alone would not bring about.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
   const report = await benchEngine(options, (line) => console.error(line));
   console.log(values.json ? JSON.stringify(report, null, 2) : reportText(report));
 }

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { createLog } from "../src/engine/clients/pino-log.ts";
 import { kafkajsPort } from "../src/engine/clients/kafkajs/port.ts";
 import type { AdminPort, KafkaPort } from "../src/engine/core/kafka.ts";
-import { envNames, serviceNames } from "../src/stack/service-names.ts";
 import { startStack, stopStack } from "../src/stack/stack.ts";
+import { keep, serverEnv } from "../test/support/stack.ts";
 
 export interface World {
   /** For state of contestants and logs. */
@@ -23,8 +23,10 @@ export interface World {
 /** Starts Kafka and Redis, whatever servers the environment names. */
 export async function openWorld(say: (line: string) => void): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), "millrace-bench-"));
+  // However this process ends, its servers end with it.
+  keep(dir);
   const services = ["kafka", "redis"] as const;
-  const stack = await startStack({ dir, env: ownEnv(), say, services });
+  const stack = await startStack({ dir, env: serverEnv(), say, services });
   const kafka = kafkajsPort({
     brokers: stack.kafka.brokers,
     clientId: "bench",
@@ -47,9 +49,4 @@ export async function openWorld(say: (line: string) => void): Promise<World> {
       rmSync(dir, { recursive: true, force: true });
     },
   };
-}
-
-function ownEnv(): Readonly<Record<string, string | undefined>> {
-  const names = serviceNames.flatMap((name) => [envNames[name], `${envNames[name]}_FILE`]);
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.includes(name)));
 }

@@ -41,6 +41,8 @@ export interface Codec {
   decode(bytes: Buffer | null): unknown;
   /** The schema id in the bytes when the writer's schema must be learnt first, else null. Never throws. */
   unknownId(bytes: Buffer | null): number | null;
+  /** A bound for the bytes of a value that `encode` takes for certain; null where only trying tells. */
+  bytesMax?(value: unknown): number | null;
 }
 
 /** Writers' schemas by registry id, filled by the runtime before a batch is decoded. */

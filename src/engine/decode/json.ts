@@ -6,6 +6,8 @@ import type { Codec, JsonValidator } from "../core/schema.ts";
 import { decodeError, encodeError, Fault, type At } from "./faults.ts";
 
 const DEPTH_MAX = 256;
+/** What parses and has fewer bytes is not nested deeper: each level takes two. */
+const SHALLOW_BYTES = 2 * DEPTH_MAX;
 
 export function jsonCodec(validator: JsonValidator | null, where: At): Codec {
   return {
@@ -48,13 +50,14 @@ function parseJson(bytes: Buffer | null): unknown {
   }
 }
 
-/** Throws a Fault when it is nested too deep. */
-const needsCare = (bytes: Buffer, text: string): boolean =>
-  new Inspection(bytes).run() || text.includes("__proto__");
+/** Whether it must be parsed with care; throws a Fault when it is nested too deep. */
+function needsCare(bytes: Buffer, text: string): boolean {
+  if (bytes.length > SHALLOW_BYTES) refuseDepth(bytes);
+  return text.includes("\\u") || mayRound(bytes) || text.includes("__proto__");
+}
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const U = 0x75;
 const E = 0x65;
 const ZERO = 0x30;
 const NINE = 0x39;
@@ -65,41 +68,40 @@ const CLOSE = 0x7d;
 /** Fewer digits are always a safe integer. */
 const SAFE_DIGITS = 15;
 
-/** One look at the bytes before parsing: how deep, and whether something may be rounded or hidden by an escape. */
-class Inspection {
-  readonly #bytes: Buffer;
-  #depth = 0;
-  #digits = 0;
+// These two see every byte of every value: loops over local variables are five times as fast as anything prettier.
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  /** True when the text needs the careful, slower parse. */
-  run(): boolean {
-    const bytes = this.#bytes;
-    let isCareful = false;
-    for (let i = 0; i < bytes.length; i++) {
-      if (bytes[i] !== QUOTE) {
-        isCareful = this.#outside(bytes[i] as number) || isCareful;
-        continue;
-      }
-      for (i++; i < bytes.length && bytes[i] !== QUOTE; i++)
-        if (bytes[i] === BACKSLASH) isCareful = bytes[++i] === U || isCareful;
+/** Whether there is a number with many digits or an exponent. */
+function mayRound(bytes: Buffer): boolean {
+  let digits = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    if (byte >= ZERO && byte <= NINE) {
+      if (++digits > SAFE_DIGITS) return true;
+    } else {
+      if (digits > 0 && (byte | CASE_BIT) === E) return true;
+      digits = 0;
+      if (byte === QUOTE) i = endOfText(bytes, i + 1);
     }
-    return isCareful;
   }
+  return false;
+}
 
-  /** True for a long literal or an exponent. */
-  #outside(byte: number): boolean {
-    if (byte >= ZERO && byte <= NINE) return ++this.#digits > SAFE_DIGITS;
-    const isExponent = this.#digits > 0 && (byte | CASE_BIT) === E;
-    this.#digits = 0;
-    if ((byte | CASE_BIT) === OPEN && ++this.#depth > DEPTH_MAX)
+function refuseDepth(bytes: Buffer): void {
+  let depth = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    if (byte === QUOTE) i = endOfText(bytes, i + 1);
+    else if ((byte | CASE_BIT) === CLOSE) depth--;
+    else if ((byte | CASE_BIT) === OPEN && ++depth > DEPTH_MAX)
       throw invalid(`it is nested more than ${String(DEPTH_MAX)} deep`);
-    if ((byte | CASE_BIT) === CLOSE) this.#depth--;
-    return isExponent;
   }
+}
+
+/** Where the quote that ends a text is. */
+function endOfText(bytes: Buffer, from: number): number {
+  let at = from;
+  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
+  return at;
 }
 
 /** What JSON.parse tells a reviver since V8 11.4; TypeScript's types do not have it yet. */

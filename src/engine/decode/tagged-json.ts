@@ -5,6 +5,9 @@ import { decimal, isDecimal } from "../core/decimal.ts";
 import type { Codec } from "../core/schema.ts";
 import { decodeError, encodeError, Fault, unwritable, type At } from "./faults.ts";
 
+/** A marked -Infinity is 18 bytes, the longest double 24. */
+const SCALAR_BYTES_MAX = 32;
+
 type Plain = Readonly<Record<string, unknown>>;
 
 export function taggedJsonCodec(where: At): Codec {
@@ -26,6 +29,8 @@ export function taggedJsonCodec(where: At): Codec {
       }
     },
     unknownId: () => null,
+    bytesMax: (value) =>
+      typeof value === "number" || typeof value === "boolean" ? SCALAR_BYTES_MAX : null,
   };
 }
 

@@ -27,7 +27,7 @@ export const defaultLimits: WorkerLimits = {
   checkpointIntervalMs: 100,
   checkpointRecordsMax: 20_000,
   inboxBytesMax: 4_000_000,
-  runRecordsMax: 2_000,
+  runRecordsMax: 500,
   fetchBytesMax: 4_000_000,
   cacheBytesMax: 64_000_000,
   sessionTimeoutMs: 10_000,

@@ -9,6 +9,8 @@ const HEAD_BYTES = 9;
 
 export interface EntryCodec {
   encode(entry: StateEntry): Buffer;
+  /** A bound for the bytes of an entry that can be written for certain; null where only trying tells. */
+  bytesMax(entry: StateEntry): number | null;
   /** Throws MILL_STATE_FORMAT for bytes of another layout, and what the value's codec throws. */
   decode(bytes: Buffer): StateEntry;
   /** The event time alone. */
@@ -30,6 +32,10 @@ export function entryCodec(value: Codec, store: string): EntryCodec {
       bytes.writeUInt32BE(entry.timestamp >>> 0, 5);
       body.copy(bytes, HEAD_BYTES);
       return bytes;
+    },
+    bytesMax(entry) {
+      const body = value.bytesMax?.(entry.value) ?? null;
+      return body === null ? null : HEAD_BYTES + body;
     },
     decode(bytes) {
       if (bytes[0] !== LAYOUT || bytes.length <= HEAD_BYTES)

@@ -11,8 +11,8 @@ import { inPieces } from "./pieces.ts";
 export interface Cell {
   readonly key: Buffer;
   entry: StateEntry | null;
-  /** Its bytes, as long as the copy may lack them. */
-  value: Buffer | null;
+  /** Its bytes, as long as the copy may lack them; undefined as long as they are to be made. */
+  value: Buffer | null | undefined;
   /** Number of the checkpoint that takes its newest change; 0 when the copy has it. */
   dirty: number;
   bytes: number;
@@ -25,7 +25,7 @@ export interface Change {
   readonly store: KeyedStore;
   readonly cell: Cell;
   readonly entry: StateEntry | null;
-  readonly value: Buffer | null;
+  readonly value: Buffer | null | undefined;
   readonly dirty: number;
 }
 
@@ -98,8 +98,10 @@ export class KeyedStore implements StoreView {
     this.#dirty.add(cell);
   }
 
-  #encode({ key }: Cell, entry: StateEntry): Buffer {
+  /** Undefined for what can be written for certain: a checkpoint makes the bytes of the last change of a key only. */
+  #encode({ key }: Cell, entry: StateEntry): Buffer | undefined {
     const { codec, changeBytesMax } = this.#options;
+    if (key.length + (codec.bytesMax(entry) ?? Infinity) <= changeBytesMax) return undefined;
     const value = codec.encode(entry);
     const bytes = key.length + value.length;
     if (bytes <= changeBytesMax) return value;
@@ -125,7 +127,8 @@ export class KeyedStore implements StoreView {
   /** Brings keys into memory, until `endBatch`; throws what the copy throws while it is away. */
   async load(keys: ReadonlyMap<string, StateKey>): Promise<void> {
     this.#inHand = keys;
-    const missing = [...keys.values()].filter(({ id }) => !this.#cells.has(id));
+    const missing: StateKey[] = [];
+    for (const key of keys.values()) if (!this.#cells.has(key.id)) missing.push(key);
     this.#options.cache.count(keys.size - missing.length, missing.length);
     if (missing.length === 0) return;
     const bytes = missing.map((key) => key.bytes);
@@ -166,8 +169,9 @@ export class KeyedStore implements StoreView {
     const cells: Cell[] = [];
     const changes: StateChange[] = [];
     for (const cell of this.#dirty) {
-      const { value, dirty } = inHand.get(cell) ?? cell;
+      const { entry, value: made, dirty } = inHand.get(cell) ?? cell;
       if (dirty === number) {
+        const value = made === undefined ? this.#options.codec.encode(entry as StateEntry) : made;
         cells.push(cell);
         changes.push({ key: cell.key, value });
         this.#weigh(cell, value);

@@ -55,6 +55,12 @@ function endOf({ records }: Batch, leftOut: ReadonlyMap<number, Outcome>): numbe
   return halted === undefined ? records.length : halted[0];
 }
 
+/** A record on its way. */
+interface Place {
+  readonly record: DecodedRecord;
+  readonly trail: Trail;
+}
+
 /** Outputs of one record from one step, and where they lie in the pass's own stage. */
 interface Made {
   readonly index: number;
@@ -89,10 +95,11 @@ class Pass implements StatefulPass {
 
   /** Null when every record that is not left out has passed. */
   async run(): Promise<Trouble | null> {
+    const enter = (record: DecodedRecord): void => this.#enter(record);
     for (let index = 0; index < this.#end; index++) {
       const { record } = this.#batch.records[index] as TimedRecord;
-      const trail = this.#trails[index] as Trail;
-      const trouble = this.#work(record, trail, () => this.#enter(record));
+      const place = { record, trail: this.#trails[index] as Trail };
+      const trouble = this.#work(place, enter, record);
       if (trouble !== null) return trouble;
     }
     for (const step of this.#wired.steps) {
@@ -116,27 +123,32 @@ class Pass implements StatefulPass {
     if (keys.size > 0) await this.stores.load(step.store, keys);
     const view = this.stores.view(step.store);
     const { cursor } = this.#wired;
+    const work = (waiting: Waiting): void => {
+      cursor.step = step.at;
+      step.work(waiting, view);
+    };
     for (const waiting of queue) {
-      const trouble = this.#work(waiting.record, waiting.trail, () => {
-        cursor.step = step.at;
-        step.work(waiting, view);
-      });
+      const trouble = this.#work(waiting, work, waiting);
       if (trouble !== null) return trouble;
     }
     return null;
   }
 
   /** One piece of one record's way; between two pieces other batches may use the closures. */
-  #work(record: DecodedRecord, trail: Trail, piece: () => void): Trouble | null {
+  #work<T>({ record, trail }: Place, piece: (of: T) => void, of: T): Trouble | null {
     const { index } = trail;
     if (this.#failed.has(index)) return null;
     const { cursor } = this.#wired;
-    Object.assign(cursor, { record, trail, stage: this.#stage, pass: this });
+    // One by one: this is done for each record and step, and an object for it would be garbage.
+    cursor.record = record;
+    cursor.trail = trail;
+    cursor.stage = this.#stage;
+    cursor.pass = this;
     const from = this.#stage.outputs.length;
     const mark = this.stores.mark();
     const held = this.held.length;
     try {
-      piece();
+      piece(of);
     } catch (error) {
       const outcome = this.#wired.failed(error);
       if (trail.hasChanged || outcome.kind === "halted") return { index, outcome };

@@ -80,3 +80,16 @@ test("any bytes at all give a value or a DecodeError", () => {
       "MILL_DECODE_JSON",
     );
 });
+
+test("what has a bound can be written, within it", () => {
+  const bounds = { some: 0, none: 0 };
+  fc.assert(
+    fc.property(fc.oneof(leaf, fc.constant(-Number.MAX_VALUE), fc.constant(undefined)), (value) => {
+      const bound = codec.bytesMax?.(value) ?? null;
+      bounds[bound === null ? "none" : "some"]++;
+      if (bound !== null) assert.ok((codec.encode(value) as Buffer).length <= bound);
+    }),
+    { numRuns: 1_000 },
+  );
+  assert.ok(bounds.some > 100 && bounds.none > 100);
+});

@@ -45,29 +45,40 @@ export async function processRunWithState(
 ): Promise<ProcessedRun> {
   const codec = bound.sources.get(run.topic) as SourceCodec;
   const decoded = run.records.map((raw) => decodeRecord(codec, raw));
-  let time = streamTimeMs;
-  const records = decoded.flatMap((record): TimedRecord[] => {
-    if ("kind" in record) return [];
-    // A tombstone has no event time where that is told by the value; when it arrived says nothing of it.
-    const isTimed = record.value !== undefined || codec.timestamp === null;
-    if (isTimed) time = Math.max(time, record.context.timestamp);
-    return [{ record, streamTimeMs: time }];
-  });
+  const records = timed(codec, decoded, streamTimeMs);
   const { outcomes, outputs, held } = await bound.program.runBatch({ records, stores });
   const ends: Outcome[] = [];
   let at = 0;
   let reachedMs = streamTimeMs;
   for (const record of decoded) {
-    const timed = "kind" in record ? null : records[at];
+    const last = "kind" in record ? null : records[at];
     const outcome = "kind" in record ? record : outcomes[at++];
     // Behind a record that halts there are no outcomes.
     if (outcome === undefined) break;
     ends.push(outcome);
     if (outcome.kind === "halted") break;
     // What is not consumed has not been seen: it would make those behind the halt late when they are read again.
-    reachedMs = timed?.streamTimeMs ?? reachedMs;
+    reachedMs = last?.streamTimeMs ?? reachedMs;
   }
   return { outcomes: ends, outputs, held, streamTimeMs: reachedMs };
+}
+
+/** The records that could be decoded, each with the stream time that it sees. */
+function timed(
+  codec: SourceCodec,
+  decoded: readonly (DecodedRecord | Outcome)[],
+  streamTimeMs: number,
+): TimedRecord[] {
+  let time = streamTimeMs;
+  const records: TimedRecord[] = [];
+  for (const record of decoded) {
+    if ("kind" in record) continue;
+    // A tombstone has no event time where that is told by the value; when it arrived says nothing of it.
+    const isTimed = record.value !== undefined || codec.timestamp === null;
+    if (isTimed) time = Math.max(time, record.context.timestamp);
+    records.push({ record, streamTimeMs: time });
+  }
+  return records;
 }
 
 /** Takes each record through the part; returns false as soon as one says halt. */

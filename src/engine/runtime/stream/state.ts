@@ -38,7 +38,8 @@ const EXPIRY_ENTRIES_MIN = 100;
 
 export class TaskState {
   readonly #options: TaskStateOptions;
-  readonly #held = new Map<string, Held>();
+  /** The last of each change to tell, by step and key. */
+  readonly #held = new Map<number, Map<string, Held>>();
   #streamTimeMs: number;
   #settling: Promise<void> | null = null;
 
@@ -58,7 +59,11 @@ export class TaskState {
   }
 
   keep({ held, streamTimeMs }: ProcessedRun): void {
-    for (const one of held) this.#held.set(`${String(one.at)}/${one.key}`, one);
+    for (const one of held) {
+      let ofStep = this.#held.get(one.at);
+      if (ofStep === undefined) this.#held.set(one.at, (ofStep = new Map()));
+      ofStep.set(one.key, one);
+    }
     this.#streamTimeMs = streamTimeMs;
     this.#options.stores.endBatch();
   }
@@ -66,7 +71,7 @@ export class TaskState {
   /** Writes the last of each held change into the stage; returns those that cannot be told. */
   tellHeld(stage: Stage): Untold[] {
     const untold: Untold[] = [];
-    for (const held of this.#held.values()) {
+    for (const held of [...this.#held.values()].flatMap((ofStep) => [...ofStep.values()])) {
       const outcome = this.#options.bound.program.tell(held, stage);
       if (outcome !== null) untold.push({ held, outcome });
     }
