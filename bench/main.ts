@@ -1,17 +1,28 @@
-// `node bench/main.ts engine`: the engine beside Kafka Streams, in one run. Prints a table, or JSON with every round.
+// `node bench/main.ts engine`: the engine beside Kafka Streams, in one run. `node bench/main.ts state`: figures of state by
+// number of keys. Both print a table, or JSON.
 import { parseArgs } from "node:util";
 import { workloads, type Workload } from "./contestant.ts";
 import { benchEngine, type EngineOptions } from "./engine.ts";
 import { reportText } from "./report.ts";
+import { benchState } from "./state/state.ts";
+import { stateText } from "./state/report.ts";
 
-const USAGE = `Usage: node bench/main.ts engine [options]
+const USAGE = `Usage: node bench/main.ts engine [options]   the engine beside Kafka Streams
+       node bench/main.ts state [options]    memory, takeover and rebuild by number of keys
+
+engine:
   --records <n>     records in the input (1000000)
   --rounds <n>      rounds, whose medians are shown (3)
   --only <side>     millrace or kafka-streams
   --workload <w>    map or sum
   --workers <n,…>   worker processes to run Millrace with (1,2)
   --no-profile      leave out where the time goes
-  --json            print every round as JSON
+state:
+  --keys <n,…>      numbers of keys (10000,100000,1000000)
+  --node-options <text>  NODE_OPTIONS of the workers
+
+both:
+  --json            print every figure as JSON
   --help            print this
 
 Exit codes: 0 ok, 1 failure (also when an answer is wrong), 2 usage.`;
@@ -26,6 +37,8 @@ const ARGUMENTS = {
     workload: { type: "string" },
     workers: { type: "string", default: "1,2" },
     profile: { type: "boolean", default: true },
+    keys: { type: "string", default: "10000,100000,1000000" },
+    "node-options": { type: "string", default: "" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -56,14 +69,34 @@ const isSide = (text: string | undefined): text is EngineOptions["only"] =>
 const isWorkload = (text: string | undefined): text is Workload | undefined =>
   text === undefined || workloads.includes(text as Workload);
 
-const options = positionals.join(" ") === "engine" ? optionsOf() : null;
+const say = (line: string): void => console.error(line);
+
+/** Null for arguments that make no sense. */
+function work(): (() => Promise<string>) | null {
+  const json = (figures: unknown): string => JSON.stringify(figures, null, 2);
+  if (positionals.join(" ") === "state") {
+    const keys = values.keys.split(",").map(Number);
+    if (!keys.every((n) => Number.isInteger(n) && n > 0)) return null;
+    return async () => {
+      const figures = await benchState({ keys, nodeOptions: values["node-options"] }, say);
+      return values.json ? json(figures) : stateText(figures);
+    };
+  }
+  const options = positionals.join(" ") === "engine" ? optionsOf() : null;
+  if (options === null) return null;
+  return async () => {
+    const report = await benchEngine(options, say);
+    return values.json ? json(report) : reportText(report);
+  };
+}
+
+const wanted = work();
 if (values.help) console.log(USAGE);
-else if (options === null) {
+else if (wanted === null) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
   // What it has started ends when this process exits, which a signal alone would not bring about.
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
-  const report = await benchEngine(options, (line) => console.error(line));
-  console.log(values.json ? JSON.stringify(report, null, 2) : reportText(report));
+  console.log(await wanted());
 }

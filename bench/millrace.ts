@@ -1,7 +1,7 @@
 // Millrace as a contestant: the real command line with the benchmark's pipelines, one process or several.
 import { join } from "node:path";
 import { appCommand, type App } from "../test/support/app.ts";
-import { startProgram, type Contestant, type Run } from "./contestant.ts";
+import { startProgram, type Contestant, type Program, type Run } from "./contestant.ts";
 import { pathToFileURL, fileURLToPath } from "node:url";
 
 const here = import.meta.dirname;
@@ -12,26 +12,33 @@ interface MillraceOptions {
   readonly workers: number;
   /** Arguments of node. */
   readonly execArgv?: readonly string[];
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
-export const millrace = ({ workers, execArgv = [] }: MillraceOptions): Contestant => ({
-  name: `millrace, ${String(workers)} ${workers === 1 ? "worker" : "workers"}`,
+export const millrace = (options: MillraceOptions): Contestant => ({
+  name: `millrace, ${String(options.workers)} ${options.workers === 1 ? "worker" : "workers"}`,
   prepare: () => Promise.resolve(),
-  async start(run) {
-    const app = appOf(run);
-    const env = addressesOf(run);
-    const { code, out } = await appCommand(app, ["topics", "apply"], env);
-    if (code !== 0) throw new Error(`topics apply: ${out}`);
-    const { PATH, HOME } = process.env;
-    const args = [...execArgv, ...app.execArgv, bin, "run", "--workers", String(workers)];
-    return startProgram(run, {
-      command: process.execPath,
-      args,
-      env: { PATH, HOME, ...env, ...app.env, MILLRACE_HTTP_PORT: "0" },
-      group: `${run.id}-${run.workload}.main`,
-    });
-  },
+  start: async (run) => startProgram(run, await millraceCommand(run, options)),
 });
+
+/** How Millrace is started for a run; its internal topics are there then. */
+export async function millraceCommand(
+  run: Run,
+  { workers, execArgv = [], settings }: MillraceOptions,
+): Promise<Program> {
+  const app = appOf(run);
+  const env = addressesOf(run);
+  const { code, out } = await appCommand(app, ["topics", "apply"], env);
+  if (code !== 0) throw new Error(`topics apply: ${out}`);
+  const { PATH, HOME } = process.env;
+  const several = workers === 1 ? [] : ["--workers", String(workers)];
+  return {
+    command: process.execPath,
+    args: [...execArgv, ...app.execArgv, bin, "run", ...several],
+    env: { PATH, HOME, ...env, ...app.env, ...settings, MILLRACE_HTTP_PORT: "0" },
+    group: `${run.id}-${run.workload}.main`,
+  };
+}
 
 const appOf = ({ workload, input, output }: Run): App => ({
   execArgv: ["--import", loader],

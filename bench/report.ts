@@ -5,7 +5,7 @@ import type { Profile } from "./profile.ts";
 
 const FUNCTIONS_SHOWN = 12;
 
-const counted = (n: number): string => Math.round(n).toLocaleString("en");
+export const counted = (n: number): string => Math.round(n).toLocaleString("en");
 
 export function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -76,7 +76,7 @@ function tableOf(workload: Workload, results: readonly Result[]): string[] {
   return aligned([[workload, ...head], ...rows]);
 }
 
-function aligned(rows: readonly (readonly string[])[]): string[] {
+export function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   );

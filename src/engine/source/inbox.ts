@@ -34,6 +34,11 @@ interface Queue {
   taken: number;
 }
 
+/** A record as an object, its slices of the fetch and its place in the batch: measured with V8 13. */
+const RECORD_BYTES = 400;
+const weightOf = ({ byteLength, records }: RecordBatch): number =>
+  byteLength + RECORD_BYTES * records.length;
+
 export class Inbox {
   readonly #queues = new Map<TopicName, Queue>();
   readonly #limits: InboxLimits;
@@ -75,7 +80,7 @@ export class Inbox {
     if (batch.fetchedOffset !== queue.expected) return queue.expected;
     queue.batches.push(batch);
     queue.expected = batch.nextOffset;
-    this.#bytes += batch.byteLength;
+    this.#bytes += weightOf(batch);
     if (!this.#isPaused && this.#bytes > this.#limits.bytesMax) this.#turn(true);
     this.#wake?.();
     return null;
@@ -127,7 +132,7 @@ export class Inbox {
 
   #drop(queue: Queue, batch: RecordBatch): void {
     queue.batches.shift();
-    this.#bytes -= batch.byteLength;
+    this.#bytes -= weightOf(batch);
     if (this.#isPaused && this.#bytes < this.#limits.bytesMax / 2) this.#turn(false);
   }
 

@@ -68,7 +68,7 @@ test("a batch that does not begin where the last one ended is refused with the o
 });
 
 test("a full inbox pauses its partitions, and resumes them at half", async () => {
-  const { inbox, valve } = open({ bytesMax: 10, runRecordsMax: 4 });
+  const { inbox, valve } = open({ bytesMax: 4_000, runRecordsMax: 4 });
   inbox.push(batch(0, 8));
   assert.deepEqual(valve.turns, []);
   inbox.push(batch(8, 12));
@@ -77,6 +77,14 @@ test("a full inbox pauses its partitions, and resumes them at half", async () =>
   assert.deepEqual(valve.turns, ["pause"]);
   await inbox.take();
   assert.deepEqual(valve.turns, ["pause", "resume"]);
+});
+
+test("a record weighs more than its bytes, so many small ones fill an inbox too", () => {
+  const { inbox, valve } = open({ bytesMax: 4_000 });
+  inbox.push(batch(0, 9));
+  assert.deepEqual(valve.turns, []);
+  inbox.push(batch(9, 10));
+  assert.deepEqual(valve.turns, ["pause"]);
 });
 
 test("of several partitions the smallest head timestamp goes first, as long as it stays the smallest", async () => {
