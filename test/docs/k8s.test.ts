@@ -154,6 +154,15 @@ test("Prometheus is told where to scrape", () => {
   });
 });
 
+test("the heap leaves room below the memory limit for what is not heap", () => {
+  const { data } = parse(read("base/configmap.yaml")) as { data: Record<string, string> };
+  const megabytes = (option: string): number =>
+    Number(new RegExp(`--max-${option}-size=(\\d+)`).exec(data["NODE_OPTIONS"] ?? "")?.[1]);
+  const heap = megabytes("old-space") + 3 * megabytes("semi-space");
+  const limit = parseInt(worker.resources.limits["memory"] ?? "", 10);
+  assert.ok(heap > 0 && heap <= 0.65 * limit, `${String(heap)} of ${String(limit)} MB`);
+});
+
 test("the image has a version, never latest", () => {
   const { images } = parse(read("base/kustomization.yaml")) as {
     images: { name: string; newTag: string }[];
