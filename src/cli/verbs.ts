@@ -11,6 +11,7 @@ import { lagVerb } from "./lag.ts";
 import { ledgerVerb } from "./ledger.ts";
 import { offsetsVerb } from "./offsets.ts";
 import { produceVerb } from "./produce.ts";
+import { resumeVerb } from "./resume.ts";
 import { run } from "./run.ts";
 import { schemas } from "./schemas.ts";
 import { stateVerb } from "./state.ts";
@@ -34,6 +35,7 @@ export const verbs: readonly Register[] = [
   consumeVerb(connectFor, plansOf),
   lagVerb(connectFor, plansOf),
   offsetsVerb(connectFor, plansOf),
+  resumeVerb(connectFor, plansOf),
   ledgerVerb(connectFor, plansOf),
   stateVerb(connectFor, plansOf),
   explain,

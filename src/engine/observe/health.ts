@@ -1,6 +1,7 @@
 // What /live and /ready say, from facts alone. Live: restarting the process would not help. Ready: its tasks move.
 // A halted task leaves the process live, since a restart would halt at the same record; it is not ready, so a roll-out
 // stops there.
+import type { ErrorCode } from "../core/error-table.ts";
 
 export const taskStates = ["starting", "running", "paused", "stopped"] as const;
 
@@ -12,7 +13,12 @@ export type TaskState =
   | { readonly state: "starting"; readonly why?: string }
   | { readonly state: "running" }
   | { readonly state: "paused"; readonly why: string }
-  | { readonly state: "stopped"; readonly code: string; readonly message: string };
+  | {
+      readonly state: "stopped";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly sinceMs: number;
+    };
 
 export interface TaskAddress {
   readonly pipeline: string;

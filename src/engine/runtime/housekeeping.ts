@@ -1,5 +1,5 @@
-// Beside the line: lag, operator counts and inbox size for the meter, a look at the topics, and the purge of repartition
-// topics (KIP-811: on an interval of its own, below decided progress only).
+// Beside the line: lag, operator counts and inbox size for the meter, a look at the topics, notes of what has stopped, and
+// the purge of repartition topics (KIP-811: on an interval of its own, below decided progress only).
 import type { Part } from "../core/plan.ts";
 import type { StartOffset } from "../core/kafka.ts";
 import type { TopicName } from "../core/record.ts";
@@ -10,6 +10,7 @@ import type { OperatorCounts } from "../transform/compile.ts";
 import type { BoundPart } from "./line/bind.ts";
 import type { WorkerContext } from "./context.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";
+import { StopWatch, type StoppablePart } from "./resume/stop-watch.ts";
 import { TopicWatch, type WatchedPart } from "./topic-watch.ts";
 
 interface Position {
@@ -19,13 +20,12 @@ interface Position {
 }
 
 /** A stream or sink part, as seen from here. */
-export interface KeptPart extends WatchedPart {
+export interface KeptPart extends WatchedPart, StoppablePart {
   readonly tasks: Iterable<{
     readonly inboxBytes: number;
     readonly address: { readonly partition: number };
     positions(): Position[];
   }>;
-  health(): TaskHealth[];
 }
 
 const nameOf = ({ pipeline, part, topic, partition }: TaskHealth): string =>
@@ -41,10 +41,12 @@ export class Housekeeping {
   #seen: readonly TaskHealth[] = [];
   readonly #purged = new Map<string, bigint>();
   readonly #topics: TopicWatch;
+  readonly #stops: StopWatch;
 
   constructor(context: WorkerContext, parts: readonly KeptPart[]) {
     this.#context = context;
     this.#topics = new TopicWatch(context, parts);
+    this.#stops = new StopWatch(context, parts);
     this.#parts = parts;
   }
 
@@ -61,6 +63,7 @@ export class Housekeeping {
         await this.#try("topics", () => this.#topics.look());
         topicsAt = clock.now() + TOPICS_INTERVAL_MS;
       }
+      await this.#try("stops", () => this.#stops.look());
       if (clock.now() < purgeAt) continue;
       await this.#try("purge", () => this.#purge());
       purgeAt = clock.now() + limits.purgeIntervalMs;

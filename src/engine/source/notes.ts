@@ -1,6 +1,6 @@
 // What a pipeline has written down about itself in its compacted topic `<pipeline>-meta`: where each task began and in
-// which topic, so that lost progress is not taken for a first start, nor a topic that was made anew for the old one; and
-// what each store was. Promises nothing about what follows from a note.
+// which topic, so that lost progress is not taken for a first start, nor a topic that was made anew for the old one; what
+// each store was; and what has stopped (stop-notes.ts). Promises nothing about what follows from a note.
 import type { AdminPort, KafkaPort, StartOffset } from "../core/kafka.ts";
 import {
   addressOf,
@@ -61,24 +61,71 @@ export function startNote(notes: Notes, group: GroupId, at: TopicPartition): Sta
   return { nextOffset: BigInt(nextOffset), topicId };
 }
 
-/** Every note as it stands now. */
-export async function readNotes({ kafka, admin }: NotePorts, meta: TopicName): Promise<Notes> {
-  const [mark] = await admin.watermarks(meta);
+/** Every note as it stands now; waits for what an open transaction is about to add. */
+export async function readNotes(ports: NotePorts, meta: TopicName): Promise<Notes> {
+  const [mark] = await ports.admin.watermarks(meta);
   const notes = new Map<string, string>();
   if (mark === undefined) return notes;
-  const reader = kafka.reader({ topic: meta, partition: 0, fromOffset: mark.low });
+  const { low: from, high: to } = mark;
+  await readInto(notes, ports, { meta, from, to, waits: true });
+  return notes;
+}
+
+interface Stretch {
+  readonly meta: TopicName;
+  readonly from: bigint;
+  readonly to: bigint;
+  /** Whether what an open transaction holds back is waited for. */
+  readonly waits: boolean;
+}
+
+/** Returns the offset to read on from. */
+async function readInto(
+  notes: Map<string, string>,
+  { kafka }: NotePorts,
+  { meta, from, to, waits }: Stretch,
+): Promise<bigint> {
+  const reader = kafka.reader({ topic: meta, partition: 0, fromOffset: from });
+  let next = from;
   try {
-    for (let next = mark.low; next < mark.high;) {
+    while (next < to) {
       const { records, nextOffset } = await reader.read();
       for (const { key, value } of records)
         if (value === null) notes.delete(String(key));
         else notes.set(String(key), value.toString("utf8"));
+      if (nextOffset === next && !waits) break;
       next = nextOffset;
     }
   } finally {
     await reader.close();
   }
-  return notes;
+  return next;
+}
+
+/** The notes for somebody who looks now and then: each look reads what has come since the last one. */
+export class NoteTail {
+  readonly #ports: NotePorts;
+  readonly #meta: TopicName;
+  readonly #notes = new Map<string, string>();
+  #next: bigint | null = null;
+
+  constructor(ports: NotePorts, meta: TopicName) {
+    this.#ports = ports;
+    this.#meta = meta;
+  }
+
+  async look(): Promise<Notes> {
+    const [mark] = await this.#ports.admin.watermarks(this.#meta);
+    const { low, high: to } = mark ?? { low: 0n, high: 0n };
+    let from = this.#next ?? low;
+    if (this.#next === null || from < low || from > to) {
+      this.#notes.clear();
+      from = low;
+    }
+    const stretch = { meta: this.#meta, from, to, waits: false };
+    this.#next = from < to ? await readInto(this.#notes, this.#ports, stretch) : from;
+    return this.#notes;
+  }
 }
 
 /**

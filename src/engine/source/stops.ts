@@ -75,6 +75,18 @@ const withState = ({ pipeline }: PartFacts): string =>
 const then = (command: string): string =>
   `. Stop the pipeline's workers, then decide; for instance: ${command}`;
 
+/** Stops whose own text names a command that decides, or that end with the deploy. */
+const leadOn: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "MILL_SOURCE_OFFSET_GONE",
+  "MILL_SOURCE_PROGRESS_LOST",
+  "MILL_SOURCE_TOPIC_RECREATED",
+  "MILL_SOURCE_VERSIONS",
+]);
+
+/** What stands behind any other stop's text: its cure is elsewhere, and nobody tells the task. */
+export const lookAgain = (code: ErrorCode, pipeline: string): string =>
+  leadOn.has(code) ? "" : `. To look again without a restart: npx millrace resume ${pipeline}`;
+
 function stop(code: ErrorCode, at: TopicPartition, detail: string): MillraceError {
   const { topic, partition } = at;
   return new MillraceError(code, detail, { where: { topic, partition } });

@@ -35,6 +35,8 @@ export interface TakeoverPorts {
 
 export interface TakeoverRequest {
   readonly assignment: Assignment;
+  /** What of the assignment is taken over. */
+  readonly partitions: readonly TopicPartition[];
   readonly part: PartFacts;
   /** This worker's transactional id. */
   readonly owner: string;
@@ -68,8 +70,9 @@ export async function takeOver(
   ports: TakeoverPorts,
   request: TakeoverRequest,
 ): Promise<TakenOver[]> {
-  const { partitions, generation } = request.assignment;
-  const other = versionsDiffer(request.part, partitions);
+  const { assignment, partitions } = request;
+  const { generation } = assignment;
+  const other = versionsDiffer(request.part, assignment.partitions);
   if (other !== null) return partitions.map((at) => stopped(at, other));
   // 1
   await endDeadOwners(ports, request);
@@ -120,8 +123,8 @@ async function notesFor(
 
 /** A transactional id in the metadata that no present member has belongs to a dead worker: initialising it ends its transaction. */
 async function endDeadOwners(ports: TakeoverPorts, request: TakeoverRequest): Promise<void> {
-  const { assignment, owner, transactionTimeoutMs } = request;
-  const { generation, partitions, members } = assignment;
+  const { assignment, partitions, owner, transactionTimeoutMs } = request;
+  const { generation, members } = assignment;
   const latest = await ports.admin.committed(generation.group, partitions, { stable: false });
   const owners = new Set(latest.map(({ metadata }) => decodeMetadata(metadata)?.owner ?? owner));
   for (const transactionalId of owners) {

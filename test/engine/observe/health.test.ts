@@ -12,7 +12,12 @@ import {
 const address = { pipeline: "orders", part: "main", topic: "orders", partition: 2 };
 const task = (state: TaskState): TaskHealth => ({ ...address, ...state });
 const running = task({ state: "running" });
-const halted = task({ state: "stopped", code: "MILL_TABLE_DIFFERS", message: "a column is away" });
+const halted = task({
+  state: "stopped",
+  code: "MILL_TABLE_DIFFERS",
+  message: "a column is away",
+  sinceMs: 1_000,
+});
 
 const worker = (facts: Partial<WorkerFacts> = {}): WorkerFacts => ({
   isJoined: true,

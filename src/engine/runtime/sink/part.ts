@@ -20,6 +20,7 @@ import { versionsDiffer } from "../../source/stops.ts";
 import { startsOf } from "../../source/takeover.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
+import { stopOf, type Stop } from "../resume/stop.ts";
 import { SinkTask } from "./task.ts";
 
 export interface SinkPartOptions {
@@ -37,7 +38,7 @@ interface Seat {
   readonly life: AbortController;
   task: SinkTask | null;
   waitingFor: string | null;
-  stopped: MillraceError | null;
+  stopped: Stop | null;
 }
 
 export class SinkPart {
@@ -212,6 +213,12 @@ export class SinkPart {
       if (task !== null) this.#retake(partition);
   }
 
+  /** As a rebalance would, for those of them that have stopped. */
+  resume(partitions: readonly number[]): void {
+    for (const partition of partitions)
+      if ((this.#seats.get(partition)?.stopped ?? null) !== null) this.#retake(partition);
+  }
+
   #retake(partition: number): void {
     const seat = this.#seats.get(partition);
     if (seat !== undefined && this.#assignment !== null) {
@@ -241,24 +248,19 @@ export class SinkPart {
   }
 
   #halt(seat: Seat, error: MillraceError): void {
-    seat.stopped = error;
+    const stop = stopOf(error, this.bound.plan.pipeline, this.#options.context.clock.now());
+    seat.stopped = stop;
     seat.task?.close();
     this.#consumer?.pause([seat.at]);
     const facts = { ...seat.at, part: this.bound.part.name, code: error.code };
-    this.#options.context.log.error(facts, `the task has stopped: ${error.message}`);
+    this.#options.context.log.error(facts, `the task has stopped: ${stop.message}`);
   }
 
   health(): TaskHealth[] {
     const { plan, part } = this.bound;
     return [...this.#seats.values()].map((seat): TaskHealth => {
       const address = { pipeline: plan.pipeline, part: part.name, ...seat.at };
-      if (seat.stopped !== null)
-        return {
-          ...address,
-          state: "stopped",
-          code: seat.stopped.code,
-          message: seat.stopped.message,
-        };
+      if (seat.stopped !== null) return { ...address, state: "stopped", ...seat.stopped };
       const away = seat.waitingFor ?? (this.#consumer?.isAway === true ? "kafka" : null);
       if (away !== null) return { ...address, state: "paused", why: `${away} is away` };
       return { ...address, state: seat.task === null ? "starting" : "running" };

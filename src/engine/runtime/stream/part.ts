@@ -7,26 +7,23 @@ import type { TaskHealth, TaskState } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
 import { NoteBook } from "../../source/notes.ts";
 import { takeOver, type TakenOver } from "../../source/takeover.ts";
-import type { FollowProgress } from "../../state/follow.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, ours, persist } from "../failure.ts";
+import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
+import { byPartition, leave, newSeat, stateOf, type Seat } from "./seat.ts";
 import { openStores } from "./stores.ts";
 import { StreamTask } from "./task.ts";
 
 /** A leaving owner waits this long for its copies of state. */
 const COPIES_WITHIN_MS = 1_000;
 
-/** One partition of ours, from the moment its progress is known. */
-interface Seat {
-  readonly partition: number;
-  /** Ends with the assignment or the takeover. */
-  readonly life: AbortController;
-  task: StreamTask | null;
-  waitingFor: string | null;
-  restoring: FollowProgress | null;
+/** What of an assignment is taken over. */
+interface Share {
+  readonly assignment: Assignment;
+  readonly partitions: readonly TopicPartition[];
 }
 
 export class StreamPart {
@@ -35,7 +32,7 @@ export class StreamPart {
   readonly #engine: StreamEngine;
   readonly #letters: LetterOrigin;
   readonly #seats = new Map<number, Seat>();
-  readonly #stopped = new Map<number, MillraceError>();
+  readonly #stopped = new Map<number, Stop>();
   readonly #notes: NoteBook;
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;
@@ -125,10 +122,7 @@ export class StreamPart {
 
   /** Drops every task and what it has staged. */
   drop(): void {
-    for (const { task, life } of this.#seats.values()) {
-      task?.close();
-      life.abort(new Error("the task was closed"));
-    }
+    for (const seat of this.#seats.values()) leave(seat);
     this.#seats.clear();
     this.#stopped.clear();
   }
@@ -143,21 +137,40 @@ export class StreamPart {
     this.drop();
     const assignment = this.#assignment;
     if (assignment === null || assignment.partitions.length === 0) return;
-    this.#consumer?.pause(assignment.partitions);
     const takingOver = new AbortController();
     this.#takingOver = takingOver;
-    this.#takeOver(assignment, takingOver.signal).catch((error: unknown) => {
-      if (!takingOver.signal.aborted) this.#failed(error, assignment);
+    this.#begin({ assignment, partitions: assignment.partitions }, takingOver.signal);
+  }
+
+  /** As a rebalance would, for those of them that have stopped; their neighbours go on. */
+  resume(partitions: readonly number[]): void {
+    const again = new Set(partitions.filter((partition) => this.#stopped.delete(partition)));
+    for (const partition of again) {
+      const seat = this.#seats.get(partition);
+      if (seat !== undefined) leave(seat);
+      this.#seats.delete(partition);
+    }
+    const [assignment, takingOver] = [this.#assignment, this.#takingOver];
+    if (assignment === null || takingOver === null || again.size === 0) return;
+    const these = assignment.partitions.filter(({ partition }) => again.has(partition));
+    this.#begin({ assignment, partitions: these }, takingOver.signal);
+  }
+
+  #begin(share: Share, signal: AbortSignal): void {
+    this.#consumer?.pause(share.partitions);
+    this.#takeOver(share, signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#failed(error, share);
     });
   }
 
-  async #takeOver(assignment: Assignment, signal: AbortSignal): Promise<void> {
+  async #takeOver({ assignment, partitions }: Share, signal: AbortSignal): Promise<void> {
     const { kafka, admin, owner, limits } = this.#context;
     const ports = { kafka, admin, notes: this.#notes, transact: this.#engine.transact };
     const { options, meta } = this.bound.plan;
     const { transactionTimeoutMs } = limits;
     const part = partFacts(this.bound);
-    const request = { assignment, part, owner, transactionTimeoutMs, start: options.start, meta };
+    const ofUs = { owner, transactionTimeoutMs, start: options.start, meta };
+    const request = { assignment, partitions, part, ...ofUs };
     const onWaiting = (dependency: string | null): void => void (this.#waitingFor = dependency);
     const begin = async (): Promise<TakenOver[]> => {
       await this.#engine.settle();
@@ -177,8 +190,8 @@ export class StreamPart {
 
   /** Opens the partition when its stores are open: at once where there are none. */
   #seat(partition: number, starts: readonly TakenOver[], assignment: Assignment): void {
-    const life = new AbortController();
-    const seat: Seat = { partition, life, task: null, waitingFor: null, restoring: null };
+    const seat = newSeat(partition);
+    const { life } = seat;
     this.#seats.set(partition, seat);
     if (this.bound.part.stores.length === 0) return this.#open(seat, starts, assignment, null);
     openStores({
@@ -239,15 +252,17 @@ export class StreamPart {
   #halt(partition: number, error: MillraceError): void {
     const partitions = this.bound.part.sources.map(({ name }) => ({ topic: name, partition }));
     this.#consumer?.pause(partitions);
-    this.#stopped.set(partition, error);
     const { pipeline } = this.bound.plan;
+    const stop = stopOf(error, pipeline, this.#context.clock.now());
+    this.#stopped.set(partition, stop);
     const facts = { pipeline, part: this.bound.part.name, partition, code: error.code };
-    this.#context.log.error(facts, `the task has stopped: ${error.message}`);
+    this.#context.log.error(facts, `the task has stopped: ${stop.message}`);
   }
 
-  #failed(error: unknown, assignment: Assignment): void {
+  #failed(error: unknown, { partitions }: Share): void {
     if (actionOf(error) === "retake") return this.retake();
-    for (const { partition } of assignment.partitions) this.#halt(partition, ours(error));
+    for (const partition of new Set(partitions.map((at) => at.partition)))
+      this.#halt(partition, ours(error));
   }
 
   /** The state of every partition that the group gave us. */
@@ -255,19 +270,15 @@ export class StreamPart {
     const { pipeline } = this.bound.plan;
     return (this.#assignment?.partitions ?? []).map(({ topic, partition }): TaskHealth => {
       const address = { pipeline, part: this.bound.part.name, topic, partition };
-      const error = this.#stopped.get(partition);
-      if (error !== undefined)
-        return { ...address, state: "stopped", code: error.code, message: error.message };
+      const stop = this.#stopped.get(partition);
+      if (stop !== undefined) return { ...address, state: "stopped", ...stop };
       return { ...address, ...this.#stateOf(this.#seats.get(partition)) };
     });
   }
 
   #stateOf(seat: Seat | undefined): TaskState {
     const away = this.#awayFor(seat);
-    if (away !== null) return { state: "paused", why: `${away} is away` };
-    const { task = null, restoring = null } = seat ?? {};
-    if (restoring !== null) return { state: "starting", why: restoringText(restoring) };
-    return { state: task === null ? "starting" : "running" };
+    return away === null ? stateOf(seat) : { state: "paused", why: `${away} is away` };
   }
 
   /** The dependency that holds up the partition, the part or the worker. */
@@ -276,16 +287,6 @@ export class StreamPart {
     const known = own ?? seat?.task?.waitingFor ?? this.#engine.waitingFor;
     return known ?? (this.#consumer?.isAway === true ? "kafka" : null);
   }
-}
-
-const restoringText = ({ from, next, end }: FollowProgress): string =>
-  `restores state: ${String(next - from)} of ${String(end - from)} changes`;
-
-function byPartition(taken: readonly TakenOver[]): Map<number, TakenOver[]> {
-  const groups = new Map<number, TakenOver[]>();
-  for (const start of taken)
-    groups.set(start.partition, [...(groups.get(start.partition) ?? []), start]);
-  return groups;
 }
 
 const rejected = (signal: AbortSignal): Promise<never> =>

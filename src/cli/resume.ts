@@ -1,0 +1,151 @@
+// `millrace resume`: which tasks have stopped, and a word to running workers to look at them again.
+import { planNamed } from "../engine/operate/choice.ts";
+import type { OperatePorts } from "../engine/operate/choice.ts";
+import type { Plan } from "../engine/core/plan.ts";
+import { readNotes } from "../engine/source/notes.ts";
+import { resume, type Resumed } from "../engine/operate/resume/resume.ts";
+import {
+  stoppedTasks,
+  type ResumeChoice,
+  type StoppedTask,
+} from "../engine/operate/resume/stopped-tasks.ts";
+import { addressOf } from "../engine/core/record.ts";
+import type { PlansOf } from "./connection.ts";
+import { exitCodes, type CliIo, type Register } from "./io.ts";
+import { operating, type ConnectOperate } from "./operating.ts";
+import { wholeOption } from "./option-values.ts";
+import { tableLines } from "./table-lines.ts";
+
+const WAIT_MS = 15_000;
+
+const HELP = `
+A task that stops is noted by its worker with the reason. When what was wrong is mended, resume has the worker take the
+task over anew, as after a rebalance: everything is checked again, and what is still wrong stops it again. Other tasks go
+on meanwhile. Each start and each rebalance looks again as well.
+
+It waits up to 15 s and says what became of each task.
+
+Exit codes: 0 all run, nothing has stopped, no worker runs (the next start looks again), or shown by --dry-run or asked
+by --no-wait · 1 some have stopped again, or gave no answer in time · 2 usage · 3 no such pipeline, part, topic or
+partition · 69 a server is away.
+
+Examples:
+  $ npx millrace resume retail --dry-run
+  $ npx millrace resume retail
+  $ npx millrace resume retail --part fact_orders --partition 3`;
+
+interface ResumeOptions {
+  readonly part?: string;
+  readonly topic?: string;
+  readonly partition?: string;
+  readonly dryRun?: boolean;
+  readonly wait: boolean;
+  readonly json?: boolean;
+}
+
+export const resumeVerb =
+  (connect: ConnectOperate, plans: PlansOf): Register =>
+  (program, run) => {
+    program
+      .command("resume")
+      .argument("<pipeline>")
+      .option("--part <part>", "only this part")
+      .option("--topic <topic>", "only tasks that read this topic")
+      .option("--partition <n>", "only this partition")
+      .option("--dry-run", "show what has stopped; changes nothing")
+      .option("--no-wait", "ask, and do not wait for what becomes of it")
+      .option("--json", "print one JSON object a stopped task")
+      .description("look again at tasks that have stopped, without a restart")
+      .addHelpText("after", HELP)
+      .action((name: string, options: ResumeOptions) =>
+        run((io) =>
+          operating(connect, io, (ports, { namespace }) =>
+            resumeTasks(io, planNamed(plans(namespace), name), { ports, options }),
+          ),
+        ),
+      );
+  };
+
+interface Resuming {
+  readonly ports: OperatePorts;
+  readonly options: ResumeOptions;
+}
+
+async function resumeTasks(io: CliIo, plan: Plan, { ports, options }: Resuming): Promise<number> {
+  const notes = await readNotes(ports, plan.meta);
+  const tasks = stoppedTasks(plan, notes, choiceOf(options));
+  if (tasks.length === 0) {
+    io.err("Nothing has stopped.");
+    return exitCodes.ok;
+  }
+  const isJson = options.json === true;
+  if (!isJson) for (const line of stoppedLines(tasks)) io.out(line);
+  if (options.dryRun !== true) return lookAgain(io, { plan, tasks }, { ports, options });
+  if (isJson) for (const task of tasks) io.out(JSON.stringify(factsOf(task)));
+  return exitCodes.ok;
+}
+
+const choiceOf = ({ part, topic, partition }: ResumeOptions): ResumeChoice => ({
+  part: part ?? null,
+  topic: topic ?? null,
+  partition: wholeOption("--partition", partition, { min: 0, fallback: null }),
+});
+
+async function lookAgain(
+  io: CliIo,
+  { plan, tasks }: { readonly plan: Plan; readonly tasks: readonly StoppedTask[] },
+  { ports, options }: Resuming,
+): Promise<number> {
+  const waitMs = options.wait ? WAIT_MS : 0;
+  const resumed = await resume(plan, tasks, { ports, waitMs });
+  const textOf = options.json === true ? resumedJson : resumedLine;
+  for (const each of resumed) io.out(textOf(each));
+  const isDone = resumed.every(({ outcome }) => outcome !== "stopped" && outcome !== "unanswered");
+  return isDone ? exitCodes.ok : exitCodes.failure;
+}
+
+const factsOf = ({ part, topic, partition, code, message, atMs, owner }: StoppedTask) => ({
+  part,
+  topic,
+  partition,
+  since: new Date(atMs).toISOString(),
+  code,
+  message,
+  owner,
+});
+
+function stoppedLines(tasks: readonly StoppedTask[]): readonly string[] {
+  const header = ["PART", "TOPIC", "PARTITION", "STOPPED SINCE", "CODE", "REASON"];
+  const rows = tasks
+    .map(factsOf)
+    .map(({ part, topic, partition, since, code, message }) => [
+      part,
+      topic,
+      String(partition),
+      since,
+      code,
+      message,
+    ]);
+  return tableLines([header, ...rows]);
+}
+
+const resumedJson = ({ task, outcome, again }: Resumed): string => {
+  const now = again === null ? null : { code: again.code, message: again.message };
+  return JSON.stringify({ ...factsOf(task), outcome, again: now });
+};
+
+function resumedLine({ task, outcome, again }: Resumed): string {
+  const at = `${task.part} ${addressOf(task)}`;
+  switch (outcome) {
+    case "running":
+      return `${at} runs again`;
+    case "stopped":
+      return `${at} has stopped again: ${again?.code ?? ""} ${again?.message ?? ""}`;
+    case "asked":
+      return `${at}: asked`;
+    case "unanswered":
+      return `${at}: no answer within ${String(WAIT_MS / 1000)} s; /ready of its worker says what it does`;
+    case "no-worker":
+      return `${at}: no worker runs; the next start looks again anyway`;
+  }
+}

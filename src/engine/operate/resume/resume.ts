@@ -1,0 +1,83 @@
+// Asks workers to look again at tasks that have stopped, and waits for what becomes of them. What is asked is written down;
+// the worker that has the task takes it over anew, and its takeover decides.
+import type { Plan } from "../../core/plan.ts";
+import { NoteTail, noteRecord } from "../../source/notes.ts";
+import { resumeKey, resumeText, stopNote, type StopNote } from "../../source/stop-notes.ts";
+import type { OperatePorts } from "../choice.ts";
+import type { StoppedTask } from "./stopped-tasks.ts";
+
+/**
+ * asked: nobody waited · running: it goes on · stopped: it was looked at and has stopped again · unanswered: no word in time ·
+ * no-worker: its group has no members, so the next start looks again by itself.
+ */
+type ResumeOutcome = "asked" | "running" | "stopped" | "unanswered" | "no-worker";
+
+export interface Resumed {
+  readonly task: StoppedTask;
+  readonly outcome: ResumeOutcome;
+  /** Why it has stopped again. */
+  readonly again: StopNote | null;
+}
+
+const LOOK_MS = 500;
+
+/** One answer a task, in their order; `waitMs` 0 asks and does not wait. */
+export async function resume(
+  plan: Plan,
+  tasks: readonly StoppedTask[],
+  { ports, waitMs }: { readonly ports: OperatePorts; readonly waitMs: number },
+): Promise<readonly Resumed[]> {
+  const idle = await idleParts(plan, tasks, ports);
+  const asked = tasks.filter(({ part }) => !idle.has(part));
+  if (asked.length > 0) await ask(plan, asked, ports);
+  const told = waitMs === 0 ? new Map() : await answers(plan, asked, { ports, waitMs });
+  const otherwise = waitMs === 0 ? "asked" : "unanswered";
+  return tasks.map((task): Resumed => {
+    if (idle.has(task.part)) return { task, outcome: "no-worker", again: null };
+    return told.get(task) ?? { task, outcome: otherwise, again: null };
+  });
+}
+
+/** Parts whose groups have no members. */
+async function idleParts(
+  plan: Plan,
+  tasks: readonly StoppedTask[],
+  { admin }: OperatePorts,
+): Promise<ReadonlySet<string>> {
+  const parts = plan.parts.filter(({ name }) => tasks.some(({ part }) => part === name));
+  const groups = await Promise.all(parts.map(({ group }) => admin.describeGroup(group)));
+  const idle = parts.filter((_, i) => groups[i]?.members.length === 0);
+  return new Set(idle.map(({ name }) => name));
+}
+
+async function ask(
+  { meta }: Plan,
+  tasks: readonly StoppedTask[],
+  { kafka }: OperatePorts,
+): Promise<void> {
+  const producer = kafka.producer();
+  const wishes = tasks.map((task) => noteRecord(meta, resumeKey(task), resumeText(task)));
+  await producer.send(wishes).finally(() => producer.close());
+}
+
+/** Of those that were answered in time. */
+async function answers(
+  { meta }: Plan,
+  tasks: readonly StoppedTask[],
+  { ports, waitMs }: { readonly ports: OperatePorts; readonly waitMs: number },
+): Promise<ReadonlyMap<StoppedTask, Resumed>> {
+  const { clock } = ports;
+  const tail = new NoteTail(ports, meta);
+  const told = new Map<StoppedTask, Resumed>();
+  for (const until = clock.now() + waitMs; told.size < tasks.length && clock.now() < until;) {
+    await clock.sleep(LOOK_MS);
+    const notes = await tail.look();
+    for (const task of tasks) {
+      const again = stopNote(notes, task);
+      const isSame = again?.owner === task.owner && again.atMs === task.atMs;
+      if (isSame || told.has(task)) continue;
+      told.set(task, { task, outcome: again === null ? "running" : "stopped", again });
+    }
+  }
+  return told;
+}

@@ -1,0 +1,47 @@
+// Which tasks of a pipeline have stopped, by what their workers have noted.
+import { MillraceError } from "../../core/errors.ts";
+import type { Part, Plan } from "../../core/plan.ts";
+import type { Notes } from "../../source/notes.ts";
+import { stopNotes, type NotedAt, type StopNote } from "../../source/stop-notes.ts";
+import { partsNamed } from "../choice.ts";
+
+export type StoppedTask = StopNote & NotedAt;
+
+export interface ResumeChoice {
+  /** Null: all. */
+  readonly part: string | null;
+  readonly topic: string | null;
+  readonly partition: number | null;
+}
+
+/** In the order of parts, topics and partitions. Throws for a part, topic or partition that there is not. */
+export function stoppedTasks(
+  plan: Plan,
+  notes: Notes,
+  choice: ResumeChoice,
+): readonly StoppedTask[] {
+  const parts = partsNamed(plan, choice.part);
+  // A note of a part that a changed pipeline no longer has is nobody's.
+  const places = parts.flatMap((part) => part.sources.map(({ name }) => `${part.name}/${name}`));
+  const placeOf = ({ part, topic }: NotedAt): number => places.indexOf(`${part}/${topic}`);
+  const found = stopNotes(notes)
+    .filter((task) => placeOf(task) >= 0 && isChosen(task, choice))
+    .sort((a, b) => placeOf(a) - placeOf(b) || a.partition - b.partition);
+  if (found.length === 0) checkChoice(parts, choice);
+  return found;
+}
+
+const isChosen = ({ topic, partition }: NotedAt, choice: ResumeChoice): boolean =>
+  (choice.topic === null || topic === choice.topic) &&
+  (choice.partition === null || partition === choice.partition);
+
+function checkChoice(parts: readonly Part[], { topic, partition }: ResumeChoice): void {
+  const sources = parts.flatMap((part) => part.sources);
+  const isThere = sources.some(
+    ({ name, partitions }) =>
+      (topic === null || name === topic) && (partition === null || partition < partitions),
+  );
+  if (isThere) return;
+  const there = [...new Set(sources.map(({ name }) => name))].join(", ");
+  throw new MillraceError("MILL_NOT_FOUND", `no such topic and partition; there are: ${there}`);
+}

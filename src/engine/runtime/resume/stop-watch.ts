@@ -1,0 +1,114 @@
+// Keeps the notes of a worker's tasks true: one that has stopped is noted, one that runs is not, whoever noted it. Takes
+// stopped tasks over anew when an operator wishes it. Nothing here is needed for a task to run or to stand still.
+import { entryOf } from "../../core/error-table.ts";
+import type { OutRecord, TopicName } from "../../core/record.ts";
+import type { TaskHealth } from "../../observe/health.ts";
+import { noteRecord, NoteTail, type Notes } from "../../source/notes.ts";
+import { isResumed, resumeKey, stopKey, stopText, type StopNote } from "../../source/stop-notes.ts";
+import type { WorkerContext } from "../context.ts";
+import type { BoundPart } from "../line/bind.ts";
+
+/** A stream or sink part, as seen from here. */
+export interface StoppablePart {
+  readonly bound: BoundPart;
+  health(): TaskHealth[];
+  /** Takes those of them that have stopped over anew. */
+  resume(partitions: readonly number[]): void;
+}
+
+/** While something has stopped, somebody may wait for an answer. */
+const OFTEN_MS = 4_000;
+/** For what a worker that has lost the task may have noted late. */
+const SELDOM_MS = 10_000;
+
+export class StopWatch {
+  readonly #pipelines: readonly PipelineStops[];
+
+  constructor(context: WorkerContext, parts: readonly StoppablePart[]) {
+    const byTopic = Map.groupBy(parts, ({ bound }) => bound.plan.meta);
+    this.#pipelines = [...byTopic].map(([meta, own]) => new PipelineStops(context, meta, own));
+  }
+
+  /** Cheap when nothing is new and nothing is due. */
+  async look(): Promise<void> {
+    await Promise.all(this.#pipelines.map((pipeline) => pipeline.look()));
+  }
+}
+
+type StoppedTask = Extract<TaskHealth, { state: "stopped" }>;
+
+class PipelineStops {
+  readonly #context: WorkerContext;
+  readonly #meta: TopicName;
+  readonly #parts: readonly StoppablePart[];
+  readonly #tail: NoteTail;
+  #seen = "";
+  #dueMs = 0;
+
+  constructor(context: WorkerContext, meta: TopicName, parts: readonly StoppablePart[]) {
+    this.#context = context;
+    this.#meta = meta;
+    this.#parts = parts;
+    this.#tail = new NoteTail(context, meta);
+  }
+
+  async look(): Promise<void> {
+    const now = this.#context.clock.now();
+    const tasks = this.#tasks();
+    const seen = tasks.map(markOf).join(" ");
+    if (seen === "" || (seen === this.#seen && now < this.#dueMs)) return;
+    const hasStopped = tasks.some(({ state }) => state === "stopped");
+    this.#seen = seen;
+    // Also after a look that fails.
+    this.#dueMs = now + OFTEN_MS;
+    await this.#compare();
+    if (!hasStopped) this.#dueMs = now + SELDOM_MS;
+  }
+
+  /** What is known of: a task on its way is neither. */
+  #tasks(): TaskHealth[] {
+    const known = ({ state }: TaskHealth): boolean => state === "running" || state === "stopped";
+    return this.#parts.flatMap((part) => part.health().filter(known));
+  }
+
+  async #compare(): Promise<void> {
+    const notes = await this.#tail.look();
+    const untrue = this.#tasks().flatMap((task) => this.#untrue(task, notes));
+    for (const part of this.#parts) {
+      const again = part.health().filter((task) => this.#isWished(task, notes));
+      if (again.length > 0) part.resume([...new Set(again.map(({ partition }) => partition))]);
+    }
+    if (untrue.length === 0) return;
+    const producer = this.#context.kafka.producer();
+    await producer.send(untrue).finally(() => producer.close());
+  }
+
+  /** Notes that would make what is noted of the task true. */
+  #untrue(task: TaskHealth, notes: Notes): OutRecord[] {
+    if (task.state === "stopped") {
+      const text = stopText(this.#noteOf(task));
+      return notes.get(stopKey(task)) === text ? [] : [noteRecord(this.#meta, stopKey(task), text)];
+    }
+    const over = [stopKey(task), resumeKey(task)].filter((key) => notes.has(key));
+    return over.map((key) => noteRecord(this.#meta, key, null));
+  }
+
+  #noteOf({ code, message, sinceMs }: StoppedTask): StopNote {
+    const { owner } = this.#context;
+    // A defect's own text is a stranger's and may quote a value; the log of the worker has it.
+    const text = code === "MILL_ENGINE_INVARIANT" ? entryOf(code).message : message;
+    return { kind: "stopped", code, message: text, atMs: sinceMs, owner };
+  }
+
+  #isWished(task: TaskHealth, notes: Notes): boolean {
+    if (task.state !== "stopped") return false;
+    const stop = this.#noteOf(task);
+    return isResumed(notes, task, stop);
+  }
+}
+
+/** Changes when a task stops, also when it stops again. */
+const markOf = (task: TaskHealth): string => {
+  const since = task.state === "stopped" ? String(task.sinceMs) : "";
+  return `${stopKey(task)}=${task.state}${since}`;
+};

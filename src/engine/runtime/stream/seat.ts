@@ -1,0 +1,45 @@
+// One partition of a stream part, from the moment its progress is known, and what /ready says of it.
+import type { TaskState } from "../../observe/health.ts";
+import type { TakenOver } from "../../source/takeover.ts";
+import type { FollowProgress } from "../../state/follow.ts";
+import type { StreamTask } from "./task.ts";
+
+export interface Seat {
+  readonly partition: number;
+  /** Ends with the assignment or the takeover. */
+  readonly life: AbortController;
+  task: StreamTask | null;
+  waitingFor: string | null;
+  restoring: FollowProgress | null;
+}
+
+export const newSeat = (partition: number): Seat => ({
+  partition,
+  life: new AbortController(),
+  task: null,
+  waitingFor: null,
+  restoring: null,
+});
+
+/** Drops what it has staged. */
+export function leave({ task, life }: Seat): void {
+  task?.close();
+  life.abort(new Error("the task was closed"));
+}
+
+/** The state of a partition that nothing holds up. */
+export function stateOf(seat: Seat | undefined): TaskState {
+  const { task = null, restoring = null } = seat ?? {};
+  if (restoring !== null) return { state: "starting", why: restoringText(restoring) };
+  return { state: task === null ? "starting" : "running" };
+}
+
+const restoringText = ({ from, next, end }: FollowProgress): string =>
+  `restores state: ${String(next - from)} of ${String(end - from)} changes`;
+
+export function byPartition(taken: readonly TakenOver[]): Map<number, TakenOver[]> {
+  const groups = new Map<number, TakenOver[]>();
+  for (const start of taken)
+    groups.set(start.partition, [...(groups.get(start.partition) ?? []), start]);
+  return groups;
+}
