@@ -247,7 +247,9 @@ export class SinkPart {
     );
   }
 
+  /** The task stops. One that was given up meanwhile has nothing left to stop: the partition may be its successor's. */
   #halt(seat: Seat, error: MillraceError): void {
+    if (seat.life.signal.aborted) return;
     const stop = stopOf(error, this.bound.plan.pipeline, this.#options.context.clock.now());
     seat.stopped = stop;
     seat.task?.close();

@@ -235,7 +235,10 @@ export class StreamPart {
     for (const start of starts) consumer.seek(start, start.nextOffset);
     consumer.resume(starts);
     task.run().then(
-      (halted) => halted !== null && this.#halt(partition, halted),
+      (halted) => {
+        // Else its successor has the partition by now.
+        if (halted !== null && this.#task(partition) === task) this.#halt(partition, halted);
+      },
       (error: unknown) => this.#crashed(task, ours(error)),
     );
   }
