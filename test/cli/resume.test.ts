@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { pipeline } from "#engine";
+import { noteRecord } from "../../src/engine/source/notes.ts";
+import { stopKey, stopText } from "../../src/engine/source/stop-notes.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
+import { things } from "../support/plans.ts";
 import { jsonOf } from "../support/fleet-command.ts";
 import {
   copy,
@@ -8,7 +12,9 @@ import {
   isIn,
   noted,
   numbered,
+  output,
   resume,
+  rows,
   stopOn,
   stops,
   wrong,
@@ -144,4 +150,44 @@ test("a worker that gives no answer is not waited for without end", async () => 
   assert.match(out.at(-1) ?? "", /^main in-1: no answer within 15 s/);
   const tookMs = fleet.clock.now() - startedMs;
   assert.ok(tookMs >= 15_000 && tookMs < 20_000, String(tookMs));
+});
+
+const parted = pipeline("parted", ({ from }) => {
+  from(input).upsertInto(rows);
+  from(output).to(things("other", 2));
+});
+
+test("stops stand in the order of parts, topics and partitions; those of parts that are no more are left out", async () => {
+  const fleet = new Fleet([parted]);
+  const meta = fleet.plans[0]?.meta ?? "";
+  const names = fleet.plans[0]?.parts.map(({ name }) => name) ?? [];
+  assert.deepEqual(names, ["main", "rows"]);
+  const stop = {
+    kind: "stopped",
+    code: "MILL_RULE_HALT",
+    message: "m",
+    owner: "w",
+    atMs: 1,
+  } as const;
+  const at = [
+    { part: "rows", topic: "in", partition: 0 },
+    { part: "main", topic: "out", partition: 1 },
+    { part: "gone", topic: "in", partition: 0 },
+    { part: "main", topic: "out", partition: 0 },
+    { part: "main", topic: "gone", partition: 0 },
+  ];
+  await fleet.sendRecords(at.map((each) => noteRecord(meta, stopKey(each), stopText(stop))));
+  const shown = await resume(fleet, "parted", "--dry-run", "--json");
+  assert.deepEqual(
+    jsonOf<(typeof at)[number]>(shown).map(({ part, topic, partition }) => [
+      part,
+      topic,
+      partition,
+    ]),
+    [
+      ["main", "out", 0],
+      ["main", "out", 1],
+      ["rows", "in", 0],
+    ],
+  );
 });

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { exitCodes } from "../../src/cli/io.ts";
+import { errorTable, isErrorCode, type ErrorCode } from "../../src/engine/core/error-table.ts";
 import { catalogue } from "../../src/engine/observe/catalogue.ts";
 import { defaultLimits } from "../../src/engine/runtime/context.ts";
 import { settingNames } from "../../src/engine/runtime/host/settings.ts";
+import { lookAgain } from "../../src/engine/source/stops.ts";
 
 const text = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
 
@@ -41,4 +43,40 @@ test("every exit code is documented", () => {
   const line = text.split("## Exit codes")[1]?.split("##")[0] ?? "";
   for (const code of Object.values(exitCodes))
     assert.match(line, new RegExp(`\\b${String(code)} `));
+});
+
+const stopSection = text.split("## When a task has stopped")[1]?.split("\n## ")[0] ?? "";
+
+test("every reason that stops a task is documented with the command that its message names", () => {
+  const rows = stopSection.split("\n").filter((line) => line.startsWith("| MILL_"));
+  const documented = rows.flatMap((row) => {
+    const [, codes = "", , cure = ""] = row.split("|");
+    return codes.split(",").map((code) => ({ code: code.trim(), cure }));
+  });
+  for (const { code, cure } of documented) {
+    assert.ok(isErrorCode(code), code);
+    const isNamed = lookAgain(code, "retail") === "";
+    if (isNamed) assert.doesNotMatch(cure, /resume/, code);
+    else assert.match(cure, /resume|the same/, code);
+  }
+  // What a running task can meet, of all that halts.
+  const stops =
+    /^MILL_(SOURCE|TOPIC|RULE|TRANSFORM|KAFKA_(AUTH|REFUSED)|POSTGRES_REFUSED|TABLE_DIFFERS|REGISTRY_AUTH|REDIS_(AUTH|REFUSED|CLUSTER)|STATE_(FORMAT|TYPE)|ENGINE)/;
+  const codes = (Object.keys(errorTable) as ErrorCode[]).filter(
+    (code) => stops.test(code) && errorTable[code].disposition === "halt",
+  );
+  assert.deepEqual(documented.map(({ code }) => code).sort(), codes.sort());
+});
+
+test("the transcript of resume is what the code prints", () => {
+  const [lines = ""] = /```console\n([^]*?)```/.exec(stopSection)?.slice(1) ?? [];
+  const hint = lookAgain("MILL_TABLE_DIFFERS", "shops");
+  const { message } = errorTable.MILL_TABLE_DIFFERS;
+  const told = lines.split("\n").filter((line) => line.includes("MILL_TABLE_DIFFERS"));
+  assert.equal(told.length, 6);
+  for (const line of told) {
+    assert.ok(line.includes(message), line);
+    assert.ok(line.endsWith(hint), line);
+  }
+  assert.match(lines, /^PART {4}TOPIC {9}PARTITION {2}STOPPED SINCE {13}CODE {16}REASON$/m);
 });

@@ -333,3 +333,17 @@ test("a task that learns late that it has halted does not stop its successor on 
   await fleet.drained();
   assert.deepEqual(await fleet.ledger("rows"), { consumed: 4, emitted: 4 });
 });
+
+test("a defect's own text, which may quote a value, is not noted", async () => {
+  const fleet = new Fleet([sink]);
+  fleet.wrapStore = (store) => ({
+    ...store,
+    commit: () => Promise.reject(new SyntaxError("Unexpected token in Jane Doe")),
+  });
+  await fleet.join();
+  await fleet.send(input.name, numbered(1));
+  await fleet.until("the stop is noted", () => stopOn(fleet, 0) !== null);
+  const { code, message } = stopOn(fleet, 0) ?? assert.fail("a note");
+  assert.equal(code, "MILL_ENGINE_INVARIANT");
+  assert.equal(message, "an invariant of the engine does not hold");
+});

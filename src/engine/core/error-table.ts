@@ -143,7 +143,8 @@ export const errorTable = {
     message: "a table is not what was declared",
     meaning:
       "A column is missing or has another type. No record is at fault, so none becomes a dead letter.",
-    action: "See the difference: npx millrace tables plan; then: npx millrace tables apply",
+    action:
+      "See the difference: npx millrace tables plan; then: npx millrace tables apply; tasks that have stopped go on with: npx millrace resume <pipeline>",
   },
   MILL_DECODE_MAGIC: {
     disposition: "dead-letter",
@@ -242,7 +243,8 @@ export const errorTable = {
     disposition: "halt",
     message: "Postgres refuses to work with us",
     meaning: "Wrong password, missing rights, or a statement that it does not accept.",
-    action: "Mend the account or the table, then start again.",
+    action:
+      "Mend the account or the table, then start again; where a worker runs: npx millrace resume <pipeline>",
   },
   MILL_SINK_FENCED: {
     disposition: "fence",
@@ -367,14 +369,14 @@ export const errorTable = {
     meaning:
       "Another release has written it, or something that is not Millrace. It is left as it is.",
     action:
-      "Run the release that wrote it, or have the copy made anew from its changelog: npx millrace state verify <pipeline> --repair",
+      "Run the release that wrote it, or have the copy made anew from its changelog: npx millrace state verify <pipeline> --repair; then: npx millrace resume <pipeline>",
   },
   MILL_STATE_TYPE: {
     disposition: "halt",
     message: "the key of a store's copy does not hold a hash",
     meaning: "Something else has written to this key. It is left as it is.",
     action:
-      "Find out who uses the key, then have the copy made anew from its changelog: npx millrace state verify <pipeline> --repair",
+      "Find out who uses the key, then have the copy made anew from its changelog: npx millrace state verify <pipeline> --repair; then: npx millrace resume <pipeline>",
   },
   MILL_STATE_REBUILD_LOST: {
     disposition: "retry",

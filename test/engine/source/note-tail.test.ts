@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NoteTail, noteRecord, readNotes } from "../../../src/engine/source/notes.ts";
+import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
+import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
+
+const meta = "p-meta";
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly kafka = new MemoryKafka(this.clock);
+  readonly port = this.kafka.port();
+  readonly admin = this.port.admin();
+  readonly ports = { kafka: this.port, admin: this.admin };
+  readonly tail = new NoteTail(this.ports, meta);
+  readonly #producer = this.port.producer();
+
+  constructor() {
+    this.kafka.createTopic({ topic: meta, partitions: 1 });
+  }
+
+  async during<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const marked = work.finally(() => (isDone = true));
+    assert.ok(await this.clock.advanceUntil(() => isDone, 10_000));
+    return marked;
+  }
+
+  write(key: string, value: string | null): Promise<void> {
+    return this.during(this.#producer.send([noteRecord(meta, key, value)]));
+  }
+
+  async look(): Promise<Record<string, string>> {
+    return Object.fromEntries(await this.during(this.tail.look()));
+  }
+}
+
+test("each look has the notes as they stand, and reads only what is new", async () => {
+  const scene = new Scene();
+  let reads = 0;
+  scene.kafka.watch(({ request }) => void (reads += request === "read" ? 1 : 0));
+  assert.deepEqual(await scene.look(), {});
+  await scene.write("a", "1");
+  await scene.write("b", "1");
+  assert.deepEqual(await scene.look(), { a: "1", b: "1" });
+  await scene.write("a", "2");
+  await scene.write("b", null);
+  assert.deepEqual(await scene.look(), { a: "2" });
+  assert.equal(reads, 2);
+  assert.deepEqual(await scene.look(), { a: "2" });
+  assert.equal(reads, 2);
+});
+
+test("a topic that was made anew is read from its beginning", async () => {
+  const scene = new Scene();
+  await scene.write("a", "1");
+  await scene.write("b", "1");
+  await scene.look();
+  await scene.during(scene.admin.deleteTopics([meta]));
+  scene.kafka.createTopic({ topic: meta, partitions: 1 });
+  await scene.write("c", "1");
+  assert.deepEqual(await scene.look(), { c: "1" });
+});
+
+test("records that retention has taken are not asked for", async () => {
+  const scene = new Scene();
+  await scene.write("a", "1");
+  await scene.look();
+  for (const value of ["2", "3", "4"]) await scene.write("a", value);
+  const below = { topic: meta, partition: 0, nextOffset: 3n };
+  await scene.during(scene.admin.deleteRecords([below]));
+  assert.deepEqual(await scene.look(), { a: "4" });
+});
+
+test("a look does not wait for an open transaction, and sees what it has brought later", async () => {
+  const scene = new Scene();
+  const producer = scene.port.txProducer({ transactionalId: "t", timeoutMs: 20_000 });
+  await scene.during(producer.init());
+  await scene.write("a", "1");
+  producer.begin();
+  await scene.during(producer.send([noteRecord(meta, "b", "1")]));
+  const startedMs = scene.clock.now();
+  assert.deepEqual(await scene.look(), { a: "1" });
+  assert.ok(scene.clock.now() - startedMs < 1_000);
+  await scene.during(producer.commit());
+  assert.deepEqual(await scene.look(), { a: "1", b: "1" });
+});
+
+test("who reads every note waits for an open transaction", async () => {
+  const scene = new Scene();
+  const producer = scene.port.txProducer({ transactionalId: "t", timeoutMs: 20_000 });
+  await scene.during(producer.init());
+  producer.begin();
+  await scene.during(producer.send([noteRecord(meta, "b", "1")]));
+  const reading = readNotes(scene.ports, meta);
+  await scene.clock.advance(5_000);
+  await scene.during(producer.commit());
+  assert.deepEqual(Object.fromEntries(await scene.during(reading)), { b: "1" });
+});
