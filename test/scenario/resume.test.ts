@@ -32,9 +32,13 @@ interface Scene {
 }
 
 /** One worker; record 3 of partition 0 has stopped its task, and the stop is noted. */
-async function stopped(use = copy): Promise<Scene> {
+async function stopped(
+  use = copy,
+  prepare: (fleet: Fleet) => void = () => undefined,
+): Promise<Scene> {
   wrong.add(3);
   const fleet = new Fleet([use]);
+  prepare(fleet);
   const member = await fleet.join();
   await fleet.send(input.name, numbered(1, 2, 3, 4));
   await fleet.until("the task has stopped", () => isIn(member, 0, "stopped"));
@@ -129,8 +133,36 @@ test("an older wish has no effect on a later stop", async () => {
   await fleet.until("it runs", () => isIn(member, 0, "running"));
 });
 
+/** Partitions whose progress is asked for by workers that join from now on: what they take over. */
+function takenOver(fleet: Fleet): number[] {
+  const asked: number[] = [];
+  const portOf = fleet.kafka.port.bind(fleet.kafka);
+  fleet.kafka.port = (life) => {
+    const port = portOf(life);
+    const admin = port.admin();
+    const committed: typeof admin.committed = (group, partitions, options) => {
+      if (options.stable) asked.push(...partitions.map(({ partition }) => partition));
+      return admin.committed(group, partitions, options);
+    };
+    return Object.assign(port, {
+      admin: () =>
+        new Proxy(admin, {
+          get: (of, name) => (name === "committed" ? committed : bound(of, name)),
+        }),
+    });
+  };
+  return asked;
+}
+
+function bound(of: object, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(of, name);
+  return typeof value === "function" ? (value.bind(of) as unknown) : value;
+}
+
 test("neighbours go on while a stopped task is taken over anew", async () => {
-  const { fleet, member } = await stopped();
+  let asked: number[] = [];
+  const { fleet, member } = await stopped(copy, (f) => (asked = takenOver(f)));
+  assert.deepEqual(asked.splice(0).sort(), [0, 1]);
   wrong.clear();
   const hold = fleet.hold(member, "committed");
   await wish(fleet, 0, stopOn(fleet, 0) ?? assert.fail("a note"));
@@ -143,6 +175,18 @@ test("neighbours go on while a stopped task is taken over anew", async () => {
   hold.release();
   await fleet.drained();
   assert.deepEqual(out(fleet), [1, 2, 11, 12, 3, 4]);
+  assert.deepEqual(asked, [0]);
+});
+
+test("of several stopped tasks of one worker only the named one is looked at", async () => {
+  const { fleet, member } = await stopped();
+  await fleet.send(input.name, numbered(3), 1);
+  await fleet.until("the other is noted", () => stopOn(fleet, 1) !== null);
+  wrong.clear();
+  assert.equal((await resume(fleet, "copy", "--partition", "1")).code, 0);
+  await fleet.clock.advance(20_000);
+  assert.ok(isIn(member, 0, "stopped") && isIn(member, 1, "running"));
+  assert.deepEqual(out(fleet), [1, 2, 3]);
 });
 
 test("what the task staged before it stopped and a slow commit still carries is not read again", async () => {
@@ -227,20 +271,23 @@ test("a note that a zombie writes late stops nobody, and goes", async () => {
   assert.equal(stops(fleet), 1);
 });
 
-test("a note about a task that runs is no stop, and a wish for it is no takeover", async () => {
-  const fleet = new Fleet([copy]);
-  const member = await fleet.join();
-  await fleet.drained();
-  const stop = { owner: "millrace-zombie", atMs: fleet.clock.now() };
-  await note(fleet, 0, { kind: "stopped", code: "MILL_RULE_HALT", message: "late", ...stop });
-  await wish(fleet, 0, stop);
-  let hasPaused = false;
-  await fleet.until("both are gone", () => {
-    hasPaused ||= !isIn(member, 0, "running");
-    return ![...noted(fleet).keys()].some((key) => /^(stop|resume)\//.test(key));
+for (const use of [copy, sink])
+  test(`${use.name}: a note about a task that runs is no stop, and a wish for it is no takeover`, async () => {
+    const fleet = new Fleet([use]);
+    const member = await fleet.join();
+    await fleet.drained();
+    // Its own first looks are over.
+    await fleet.clock.advance(30_000);
+    const stop = { owner: "millrace-zombie", atMs: fleet.clock.now() };
+    await note(fleet, 0, { kind: "stopped", code: "MILL_RULE_HALT", message: "late", ...stop });
+    await wish(fleet, 0, stop);
+    let hasPaused = false;
+    await fleet.until("both are gone", () => {
+      hasPaused ||= !isIn(member, 0, "running");
+      return ![...noted(fleet).keys()].some((key) => /^(stop|resume)\//.test(key));
+    });
+    assert.ok(!hasPaused);
   });
-  assert.ok(!hasPaused);
-});
 
 test("a stop over which another's note was written is noted again", async () => {
   const { fleet, member } = await stopped();
@@ -305,33 +352,6 @@ test("what leads on is said: resume, or the reset that decides", async () => {
   const task = taskOn(member, 0);
   assert.ok(task?.state === "stopped");
   assert.match(task.message, /\. To look again without a restart: npx millrace resume copy$/);
-});
-
-test("a task that learns late that it has halted does not stop its successor on the same worker", async () => {
-  wrong.add(3);
-  const fleet = new Fleet([sink]);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  let replies = 0;
-  fleet.wrapStore = (store) => ({
-    ...store,
-    commit: async (commit) => {
-      const result = await store.commit(commit);
-      if (++replies === 1) await promise;
-      return result;
-    },
-  });
-  const member = await fleet.join();
-  await fleet.send(input.name, numbered(1, 2, 3));
-  await fleet.until("the reply is on its way", () => replies === 1);
-  fleet.kafka.rebalance("sink.rows");
-  wrong.clear();
-  await fleet.until("the successor has taken over", () => isIn(member, 0, "running"));
-  await fleet.drained();
-  resolve();
-  await fleet.clock.advance(1_000);
-  await fleet.send(input.name, numbered(4));
-  await fleet.drained();
-  assert.deepEqual(await fleet.ledger("rows"), { consumed: 4, emitted: 4 });
 });
 
 test("a defect's own text, which may quote a value, is not noted", async () => {
