@@ -274,6 +274,14 @@ test("a note that a zombie writes late stops nobody, and goes", async () => {
 for (const use of [copy, sink])
   test(`${use.name}: a note about a task that runs is no stop, and a wish for it is no takeover`, async () => {
     const fleet = new Fleet([use]);
+    let takeovers = 0;
+    fleet.wrapStore = (store) => ({
+      ...store,
+      takeOver: (...asked) => {
+        takeovers++;
+        return store.takeOver(...asked);
+      },
+    });
     const member = await fleet.join();
     await fleet.drained();
     // Its own first looks are over.
@@ -281,12 +289,13 @@ for (const use of [copy, sink])
     const stop = { owner: "millrace-zombie", atMs: fleet.clock.now() };
     await note(fleet, 0, { kind: "stopped", code: "MILL_RULE_HALT", message: "late", ...stop });
     await wish(fleet, 0, stop);
+    const before = takeovers;
     let hasPaused = false;
     await fleet.until("both are gone", () => {
       hasPaused ||= !isIn(member, 0, "running");
       return ![...noted(fleet).keys()].some((key) => /^(stop|resume)\//.test(key));
     });
-    assert.ok(!hasPaused);
+    assert.deepEqual([hasPaused, takeovers], [false, before]);
   });
 
 test("a stop over which another's note was written is noted again", async () => {
