@@ -38,7 +38,7 @@ export interface Health {
 export interface WorkerFacts {
   /** False until every consumer group was joined once: no tasks may then mean that there are none to have. */
   readonly isJoined: boolean;
-  /** The dependency that is away while the start waits for it. */
+  /** What the start waits for. */
   readonly waitingFor?: string | null;
   /** How long ago the loop began its latest pass. */
   readonly passAgeMs: number;
@@ -72,7 +72,7 @@ export const readinessOf = (worker: WorkerFacts): Health =>
   );
 
 const notJoined = ({ waitingFor = null }: WorkerFacts): string =>
-  `not yet a member of every consumer group${waitingFor === null ? "" : `: ${waitingFor} is away`}`;
+  `not yet a member of every consumer group${waitingFor === null ? "" : `: ${waitingFor}`}`;
 
 /** One verdict for several processes; null stands for one that does not answer. */
 export const mergeHealth = (parts: readonly (Health | null)[]): Health =>

@@ -1,4 +1,5 @@
 // What is done about an error. Rooms say (`disposition`); only here is it acted on.
+import type { ErrorCode } from "../core/error-table.ts";
 import { InvariantError, MillraceError, messageOf } from "../core/errors.ts";
 import type { Clock, Log, Meter, Random } from "../core/ports.ts";
 
@@ -14,8 +15,8 @@ export interface RetryPorts {
 export interface Wait {
   readonly dependency: string;
   readonly signal: AbortSignal;
-  /** The dependency when it turns out to be away, null when the wait is over; for /ready. */
-  readonly onWaiting?: (dependency: string | null) => void;
+  /** Told what the wait is for ("redis is full"), and null when it is over; for /ready. */
+  readonly onWaiting?: (why: string | null) => void;
 }
 
 const FIRST_MS = 100;
@@ -38,7 +39,7 @@ export async function persist<T>(
       return result;
     } catch (error) {
       if (actionOf(error) !== "retry") throw error;
-      what.onWaiting?.(what.dependency);
+      what.onWaiting?.(whyOf(ours(error), what));
       ports.meter.count("millrace_retries_total", { dependency: what.dependency });
       // Said once at first, then each time the wait has doubled to its cap: an outage is no log storm.
       const { code, message } = ours(error);
@@ -49,6 +50,21 @@ export async function persist<T>(
     }
   }
 }
+
+export const KAFKA_IS_AWAY = "kafka is away";
+
+/** The error knows better than the work what is missing: one that reads state may wait for Kafka. */
+const whys: Partial<Record<ErrorCode, string>> = {
+  MILL_KAFKA_UNAVAILABLE: KAFKA_IS_AWAY,
+  MILL_KAFKA_UNKNOWN_OUTCOME: KAFKA_IS_AWAY,
+  MILL_POSTGRES_UNAVAILABLE: "postgres is away",
+  MILL_REDIS_MEMORY: "redis is full",
+  MILL_REDIS_UNAVAILABLE: "redis is away",
+  MILL_REGISTRY_UNAVAILABLE: "registry is away",
+};
+
+const whyOf = ({ code }: MillraceError, { dependency }: Wait): string =>
+  whys[code] ?? `${dependency} is away`;
 
 /** What to do with an error that reached a task. */
 export type Action = "retry" | "retake" | "stop";

@@ -97,7 +97,7 @@ export class Worker {
   }
 
   #persist<T>(dependency: string, work: () => Promise<T>): Promise<T> {
-    const onWaiting = (away: string | null): void => void (this.#waitingFor = away);
+    const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
     return persist(this.#context, { dependency, signal: this.#life.signal, onWaiting }, work);
   }
 

@@ -43,7 +43,7 @@ test("a worker that has not joined its groups is live and not ready", () => {
 });
 
 test("a worker whose start waits for a server says for which", () => {
-  const facts = worker({ isJoined: false, tasks: [], waitingFor: "registry" });
+  const facts = worker({ isJoined: false, tasks: [], waitingFor: "registry is away" });
   assert.deepEqual(readinessOf(facts).reasons, [
     "not yet a member of every consumer group: registry is away",
   ]);

@@ -68,10 +68,10 @@ const readsOf = async (worker: WorkerProcess): Promise<number> =>
   (await worker.metrics()).sum("millrace_state_reads_total", { from: "copy" });
 
 /** Until /ready says that every task of the sums waits for Redis; the process stays live. */
-async function pauses(worker: WorkerProcess): Promise<void> {
+async function pauses(worker: WorkerProcess, why = "redis is away"): Promise<void> {
   await eventually("every task of the sums pauses", async () => {
     const tasks = stateful(await tasksOf(worker));
-    const paused = tasks.filter((task) => task.state === "paused" && task.why === "redis is away");
+    const paused = tasks.filter((task) => task.state === "paused" && task.why === why);
     return paused.length === PARTITIONS ? true : null;
   });
   assert.equal((await worker.health())?.ok, false);
@@ -229,7 +229,7 @@ async function isFull(chaos: Chaos): Promise<void> {
   const { redis, scene, worker } = chaos;
   const ear = listen(worker);
   await redis.config("SET", "maxmemory", "1mb");
-  await pauses(worker);
+  await pauses(worker, "redis is full");
   const waits = ear.heard("waiting for a dependency");
   assert.ok(
     waits.some(({ code }) => code === "MILL_REDIS_MEMORY"),

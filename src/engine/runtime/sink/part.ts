@@ -1,6 +1,6 @@
 // A sink part in one worker: its consumer, and a task for each partition. Where a task begins is in the database, never
 // in the group's offset, which is only a hint for lag.
-import { ours, actionOf, persist } from "../failure.ts";
+import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type {
   Assignment,
@@ -136,7 +136,7 @@ export class SinkPart {
     const { bound, context, store, letters, producer } = this.#options;
     const consumer = this.#consumer as GroupConsumer;
     const id: SinkTaskId = { pipeline: bound.plan.pipeline, part: bound.part.name, ...seat.at };
-    const onWaiting = (dependency: string | null): void => void (seat.waitingFor = dependency);
+    const onWaiting = (why: string | null): void => void (seat.waitingFor = why);
     const start = await this.#startOf(seat, id, onWaiting);
     seat.life.signal.throwIfAborted();
     const hint = (progress: Progress): void => {
@@ -164,7 +164,7 @@ export class SinkPart {
   async #startOf(
     { at, life: { signal } }: Seat,
     id: SinkTaskId,
-    onWaiting: (dependency: string | null) => void,
+    onWaiting: (why: string | null) => void,
   ): Promise<SinkProgress> {
     const { bound, context, store, producer } = this.#options;
     const part = partFacts(bound);
@@ -263,8 +263,8 @@ export class SinkPart {
     return [...this.#seats.values()].map((seat): TaskHealth => {
       const address = { pipeline: plan.pipeline, part: part.name, ...seat.at };
       if (seat.stopped !== null) return { ...address, state: "stopped", ...seat.stopped };
-      const away = seat.waitingFor ?? (this.#consumer?.isAway === true ? "kafka" : null);
-      if (away !== null) return { ...address, state: "paused", why: `${away} is away` };
+      const away = seat.waitingFor ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
+      if (away !== null) return { ...address, state: "paused", why: away };
       return { ...address, state: seat.task === null ? "starting" : "running" };
     });
   }

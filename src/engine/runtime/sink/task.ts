@@ -37,7 +37,7 @@ export interface SinkTaskOptions {
   /** Tells Kafka where the table is, for lag; a hint, never read back. */
   hint(progress: Progress): void;
   /** Told when the task waits for a dependency, and when it goes on. */
-  onWaiting(dependency: string | null): void;
+  onWaiting(why: string | null): void;
 }
 
 /** Records taken since the last commit, and what became of each so far. */

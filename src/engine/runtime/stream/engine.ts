@@ -6,7 +6,7 @@ import { messageOf } from "../../core/errors.ts";
 import type { SentBatch, TxProducer } from "../../core/kafka.ts";
 import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import type { WorkerContext } from "../context.ts";
-import { actionOf, persist } from "../failure.ts";
+import { actionOf, KAFKA_IS_AWAY, persist } from "../failure.ts";
 import { Mutex } from "./mutex.ts";
 import type { StreamPart } from "./part.ts";
 import type { TaskCheckpoint } from "./task.ts";
@@ -32,10 +32,10 @@ export class StreamEngine {
     this.#schedule = new Schedule(context.clock, limits);
   }
 
-  /** "kafka" while a commit has had no answer for so long that an operator should know. */
+  /** Kafka, while a commit has had no answer for so long that an operator should know. */
   get waitingFor(): string | null {
     const since = this.#committingSinceMs;
-    return since !== null && this.#context.clock.now() - since > SILENCE_MS ? "kafka" : null;
+    return since !== null && this.#context.clock.now() - since > SILENCE_MS ? KAFKA_IS_AWAY : null;
   }
 
   add(part: StreamPart): void {
@@ -119,7 +119,7 @@ export class StreamEngine {
     // any more, would else hold up every reader of its outputs. What fails here, the next commit or takeover tells.
     this.settle().catch(() => undefined);
     if (!["retry", "retake"].includes(actionOf(error))) return this.#giveUp(error);
-    for (const part of this.#parts) part.retake(isFenced ? null : "kafka");
+    for (const part of this.#parts) part.retake(isFenced ? null : KAFKA_IS_AWAY);
   }
 
   /** What no retry can mend (rights, a missing topic) would fail for ever: the worker ends and says why. */

@@ -10,7 +10,7 @@ import { takeOver, type TakenOver } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
-import { actionOf, ours, persist } from "../failure.ts";
+import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
 import { byPartition, leave, newSeat, stateOf, type Seat } from "./seat.ts";
@@ -171,7 +171,7 @@ export class StreamPart {
     const part = partFacts(this.bound);
     const ofUs = { owner, transactionTimeoutMs, start: options.start, meta };
     const request = { assignment, partitions, part, ...ofUs };
-    const onWaiting = (dependency: string | null): void => void (this.#waitingFor = dependency);
+    const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
     const begin = async (): Promise<TakenOver[]> => {
       await this.#engine.settle();
       return takeOver(ports, request);
@@ -281,14 +281,14 @@ export class StreamPart {
 
   #stateOf(seat: Seat | undefined): TaskState {
     const away = this.#awayFor(seat);
-    return away === null ? stateOf(seat) : { state: "paused", why: `${away} is away` };
+    return away === null ? stateOf(seat) : { state: "paused", why: away };
   }
 
   /** The dependency that holds up the partition, the part or the worker. */
   #awayFor(seat: Seat | undefined): string | null {
     const own = seat === undefined ? this.#waitingFor : seat.waitingFor;
     const known = own ?? seat?.task?.waitingFor ?? this.#engine.waitingFor;
-    return known ?? (this.#consumer?.isAway === true ? "kafka" : null);
+    return known ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
   }
 }
 

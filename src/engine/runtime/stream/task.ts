@@ -82,7 +82,7 @@ export class StreamTask {
   }
 
   #persist(dependency: string, work: () => Promise<void>): Promise<void> {
-    const onWaiting = (away: string | null): void => void (this.#waitingFor = away);
+    const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
     const what = { dependency, signal: this.#life.signal, onWaiting };
     return persist(this.#options.context, what, work);
   }
@@ -99,7 +99,7 @@ export class StreamTask {
     return this.#inbox.push(batch);
   }
 
-  /** The dependency that is away while the task waits for it. */
+  /** What the task waits for. */
   get waitingFor(): string | null {
     return this.#waitingFor;
   }
