@@ -60,14 +60,17 @@ async function markOf({ admin, changelog }: Following): Promise<Watermarks> {
   );
 }
 
-/** Older than half the time that tombstones are kept: one of those it lacks may be gone by the time it is read. */
+/**
+ * Older than half the time that tombstones are kept: one of those it lacks may be gone by the time it is read. At the end it
+ * lacks none, however long ago that was written.
+ */
 function isFollowable(
   stands: CopyPosition | null,
   { low, high }: Watermarks,
   { now, tombstonesKeptMs }: Following,
 ): stands is CopyPosition {
   if (stands === null || stands.nextOffset < low || stands.nextOffset > high) return false;
-  return now() - stands.timeMs <= tombstonesKeptMs / 2;
+  return stands.nextOffset === high || now() - stands.timeMs <= tombstonesKeptMs / 2;
 }
 
 async function forward(

@@ -192,6 +192,16 @@ test("a copy older than half the time that tombstones are kept is made anew", as
   }
 });
 
+test("a copy that stands at the end is whole, however long nothing was written", async () => {
+  const bench = new Bench();
+  await bench.write({ a: "1", ghost: "1" });
+  await bench.follow();
+  await bench.clock.advance(30 * DAY_MS);
+  bench.told.length = 0;
+  await bench.follow();
+  assert.deepEqual(bench.kinds, []);
+});
+
 test("a copy from below the changelog's start, or beyond its end, is made anew", async () => {
   const bench = new Bench();
   await bench.write({ a: "1", b: "1", c: "1" });
