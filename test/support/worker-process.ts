@@ -7,7 +7,6 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { TestContext } from "node:test";
 import type { Health } from "../../src/engine/observe/health.ts";
 import type { App } from "./app.ts";
 import { eventually } from "./eventually.ts";
@@ -24,6 +23,11 @@ export interface LogLine {
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
+}
+
+/** Whose end is the end of its processes: a test, or a run of something longer. */
+export interface Owner {
+  after(work: () => Promise<void>): void;
 }
 
 export interface WorkerOptions {
@@ -53,7 +57,7 @@ export class WorkerProcess {
         createInterface({ input: stream }).on("line", (line) => this.lines.push(parsed(line)));
   }
 
-  static async start(test: TestContext, { args, env, app }: WorkerOptions): Promise<WorkerProcess> {
+  static async start(owner: Owner, { args, env, app }: WorkerOptions): Promise<WorkerProcess> {
     const port = await freePort();
     const settings = { ...env, ...app?.env, MILLRACE_HTTP_PORT: String(port) };
     const child = spawn(process.execPath, [...(app?.execArgv ?? []), bin, "run", ...args], {
@@ -66,7 +70,7 @@ export class WorkerProcess {
     const worker = new WorkerProcess(child, port);
     const end = (): void => worker.#endGroup();
     process.once("exit", end);
-    test.after(async () => {
+    owner.after(async () => {
       end();
       process.off("exit", end);
       await worker.exit;

@@ -12,7 +12,7 @@ import { refunds, spends, STORE } from "../../support/apps/spend.ts";
 import { eventually } from "../../support/eventually.ts";
 import { privateStack } from "../../support/stack.ts";
 import type { WorkerProcess } from "../../support/worker-process.ts";
-import { copyKeys, cutLog, layAside, logSize, putBack } from "./copies-behind.ts";
+import { copyKeys, cutLog, layAside, logSize, putBack } from "../../support/copies-behind.ts";
 import { checkFigures } from "./spend-figures.ts";
 import {
   allBroughtUp,

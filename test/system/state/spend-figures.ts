@@ -5,7 +5,7 @@ import type { Redis } from "ioredis";
 import { imbalanceOf, ledgerTotals } from "../../../src/engine/core/ledger.ts";
 import type { AppFigures } from "../../support/app-figures.ts";
 import { lines, refunds, spends, STORE, type Line, type Spend } from "../../support/apps/spend.ts";
-import { copyKeys } from "./copies-behind.ts";
+import { copyKeys } from "../../support/copies-behind.ts";
 import type { SpendScene } from "./spend-scene.ts";
 
 /** Stops the feeder; everything that it sent is in the figures. */

@@ -2,7 +2,7 @@
 import { readdirSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
-import type { Plan } from "../../../src/engine/core/plan.ts";
+import type { Plan } from "../../src/engine/core/plan.ts";
 
 const TIME_FIELD = "\0t";
 

@@ -1,0 +1,129 @@
+// What is sent: numbered orders of some customers in some shops without end, a refused one now and then, and whatever a
+// fault asks for in between. Each record says in a header what must become of it, which only the oracle reads.
+import { setTimeout as delay } from "node:timers/promises";
+import { partitionOf } from "../../../src/engine/core/partitioner.ts";
+import { decimal } from "../../../src/engine/core/decimal.ts";
+import type { Headers, OutRecord } from "../../../src/engine/core/record.ts";
+import type { AppFigures } from "../../support/app-figures.ts";
+import { PARTITIONS, type ChaosApp, type Order } from "../../support/apps/chaos.ts";
+import { Feeder } from "../../support/feeder.ts";
+
+/** good: counted everywhere · keyless: not in sums · tombstone: a delete · the others: the class of its dead letter. */
+export type Fate =
+  "good" | "keyless" | "tombstone" | "rule" | "decode" | "schema" | "transform" | "sink" | "size";
+
+export interface Special {
+  readonly fate: Fate;
+  readonly order?: Partial<Order>;
+  /** In the place of the encoded order, which is given. */
+  readonly value?: (encoded: Buffer) => Buffer | null;
+  /** Null is no key. */
+  readonly key?: Buffer | null;
+  readonly headers?: Headers;
+  readonly timestamp?: number;
+}
+
+const CUSTOMERS = 160;
+const SHOPS = 40;
+const REFUSED_EVERY = 40;
+
+type Encode = (order: Order) => Buffer;
+
+export class Traffic {
+  readonly feeder: Feeder;
+  /** Bytes of an order under the registered schema. */
+  readonly encode: Encode;
+  readonly #app: ChaosApp;
+  readonly #queue: Special[] = [];
+  /** How many extra copies of an order were sent, by its id. */
+  readonly repeats = new Map<string, number>();
+  /** Set while every other record is written by a newer schema. */
+  newer: Encode | null = null;
+
+  private constructor(app: ChaosApp, figures: AppFigures, encode: Encode, perSecond: number) {
+    this.#app = app;
+    this.encode = encode;
+    this.feeder = new Feeder({
+      kafka: figures.clients.kafka,
+      perSecond,
+      record: (n) => this.#record(n),
+    });
+  }
+
+  static async start(app: ChaosApp, figures: AppFigures, perSecond: number): Promise<Traffic> {
+    const encode = await figures.encoder(app.orders.name);
+    return new Traffic(app, figures, encode, perSecond);
+  }
+
+  /** Puts these among the next records; resolves when they were sent. */
+  async inject(specials: readonly Special[]): Promise<void> {
+    this.#queue.push(...specials);
+    while (this.#queue.length > 0) await delay(50);
+    const { next } = this.feeder;
+    while ((this.feeder.acknowledged.at(-1) ?? 0) < next - 1) await delay(50);
+  }
+
+  /** One order for each partition of the input and each of the sums: what passes proves that nothing is stuck. */
+  sentinels(): Promise<void> {
+    const customers = onePerPartition("end");
+    const shops = onePerPartition("end-shop");
+    return this.inject(
+      customers.flatMap((customer) =>
+        shops.map((shop): Special => ({ fate: "good", order: { customer, shop } })),
+      ),
+    );
+  }
+
+  /** A good order that must never count: its transaction is not committed. */
+  foreign(): Buffer {
+    return this.encode({ ...orderOf(0), id: "never", amount: decimal("1") });
+  }
+
+  #record(n: number): OutRecord {
+    const special = this.#queue.shift();
+    const isRefused = special === undefined && n % REFUSED_EVERY === 7;
+    const {
+      fate,
+      order,
+      key,
+      headers = [],
+      timestamp,
+      value,
+    }: Special = special ?? {
+      fate: isRefused ? "rule" : "good",
+    };
+    const amount = isRefused ? decimal("-1") : amountOf(n);
+    const whole: Order = { ...orderOf(n), amount, ...order };
+    if (order?.id !== undefined) this.repeats.set(order.id, (this.repeats.get(order.id) ?? 0) + 1);
+    const encode = special === undefined && n % 2 === 0 ? this.newer : null;
+    const encoded = (encode ?? this.encode)(whole);
+    const bytes = key === undefined ? Buffer.from(whole.customer) : key;
+    return {
+      topic: this.#app.orders.name,
+      partition: partitionOf(bytes, PARTITIONS, n),
+      key: bytes,
+      value: value === undefined ? encoded : value(encoded),
+      headers: [...headers, ["fate", Buffer.from(fate)], ["n", Buffer.from(String(n))]],
+      timestamp: timestamp ?? Date.now(),
+    };
+  }
+}
+
+const amountOf = (n: number) => decimal(BigInt(1 + ((n * 7_919) % 100_003))).div(100n);
+
+/** A customer buys in every shop in turn. */
+const orderOf = (n: number): Omit<Order, "amount"> => ({
+  id: `o${String(n)}`,
+  customer: `c${String(n % CUSTOMERS)}`,
+  shop: `S${String(Math.floor(n / 7) % SHOPS)}`,
+  note: "",
+});
+
+function onePerPartition(name: string): string[] {
+  const found: string[] = [];
+  for (let i = 0; found.filter((one) => one !== undefined).length < PARTITIONS; i++) {
+    const key = `${name}${String(i)}`;
+    found[partitionOf(Buffer.from(key), PARTITIONS, 0)] ??= key;
+  }
+  return found;
+}

@@ -1,0 +1,143 @@
+// Two pipelines for a life among faults: orders are checked into a clean topic and a table of one row each; and summed up
+// by shop in Redis, through a repartition topic, into a topic and a table. TEST_TOPICS goes before the names.
+import { rmSync } from "node:fs";
+import {
+  avro,
+  days,
+  decimal,
+  nullable,
+  pipeline,
+  postgresTable,
+  string,
+  topic,
+  type Decimal,
+  type Pipeline,
+  type PostgresTable,
+  type Topic,
+} from "#engine";
+
+export interface Order {
+  readonly id: string;
+  readonly customer: string;
+  readonly shop: string;
+  readonly amount: Decimal;
+  readonly note: string;
+}
+/** A shop's sum after one more order. */
+export interface Total {
+  readonly shop: string;
+  readonly orders: number;
+  readonly sum: Decimal;
+  /** The order that came last. */
+  readonly last: string;
+}
+
+const money = (precision: number) => ({
+  type: "bytes",
+  logicalType: "decimal",
+  precision,
+  scale: 2,
+});
+const orderFields = [
+  { name: "id", type: "string" },
+  { name: "customer", type: "string" },
+  { name: "shop", type: "string" },
+  { name: "amount", type: money(12) },
+  { name: "note", type: "string" },
+];
+export const orderSchema = (more: readonly object[] = []) => ({
+  type: "record",
+  name: "Order",
+  namespace: "chaos",
+  fields: [...orderFields, ...more],
+});
+/** A later version, as another team's producer would bring it: its id is new to every worker. */
+export const orderSchemaV2 = (field: string) =>
+  orderSchema([{ name: field, type: "string", default: "" }]);
+const order = avro<Order>(orderSchema());
+const total = avro<Total>({
+  type: "record",
+  name: "Total",
+  namespace: "chaos",
+  fields: [
+    { name: "shop", type: "string" },
+    { name: "orders", type: "int" },
+    { name: "sum", type: money(18) },
+    { name: "last", type: "string" },
+  ],
+});
+
+export const PARTITIONS = 4;
+/** Notes that make the process stand still or die, once a file of that name is in TEST_TROUBLE. */
+export const troubles = ["block", "memory"] as const;
+const BLOCK_MS = 6_000;
+
+function makeTrouble({ note }: Order): void {
+  const trouble = troubles.find((one) => note === one);
+  const folder = process.env["TEST_TROUBLE"];
+  if (trouble === undefined || folder === undefined) return;
+  try {
+    // The first to remove it is the one that suffers: the record is read again by others.
+    rmSync(`${folder}/${trouble}`);
+  } catch {
+    return;
+  }
+  const heap: unknown[] = [];
+  for (const until = Date.now() + BLOCK_MS; trouble === "memory" || Date.now() < until;)
+    if (trouble === "memory") heap.push(new Array(100_000).fill(heap.length));
+}
+
+export interface ChaosApp {
+  readonly orders: Topic<string | null, Order>;
+  readonly clean: Topic<string | null, Order>;
+  readonly totals: Topic<string, Total>;
+  readonly checking: Pipeline;
+  readonly summing: Pipeline;
+  readonly tables: readonly [PostgresTable<Order>, PostgresTable<Total>];
+}
+
+/** The flow with names of its own. */
+export function chaosApp(prefix: string): ChaosApp {
+  const shape = { partitions: PARTITIONS, owner: "tests" };
+  const named = (name: string): string => `${prefix}.${name}`;
+  const orders = topic(named("orders"), { ...shape, key: nullable(string), value: order });
+  const clean = topic(named("clean"), { ...shape, key: nullable(string), value: order });
+  const totals = topic(named("totals"), { ...shape, key: string, value: total });
+  const orderRows = postgresTable("order_rows", {
+    row: order,
+    key: ["id"],
+    columns: { shop: { check: "shop <> 'forbidden'" } },
+  });
+  const shopTotals = postgresTable("shop_totals", { row: total, key: ["shop"], version: "orders" });
+  const checking = pipeline(`${prefix}-checking`, ({ from }) => {
+    from(orders)
+      .peek("trouble", makeTrouble)
+      .expect("amount-positive", (o) => o.amount.gt(0n), { otherwise: "dead-letter" })
+      .map("normalise", normalise)
+      .to(clean);
+    from(clean).upsertInto(orderRows);
+  });
+  const summing = pipeline(`${prefix}-summing`, ({ from }) => {
+    from(clean)
+      .distinct("repeats", { by: (o) => o.id, within: days(1) })
+      .groupBy("by-shop", (o) => o.shop)
+      .aggregate("shop-total", {
+        value: total,
+        init: (shop) => ({ shop, orders: 0, sum: decimal("0"), last: "" }),
+        add: (t, o) => ({ ...t, orders: t.orders + 1, sum: t.sum.plus(o.amount), last: o.id }),
+      })
+      .to(totals);
+    from(totals).upsertInto(shopTotals);
+  });
+  return { orders, clean, totals, checking, summing, tables: [orderRows, shopTotals] };
+}
+
+function normalise(o: Order): Order {
+  if (o.note === "throw") throw new Error("a step that throws");
+  return { ...o, shop: o.shop.toLowerCase() };
+}
+
+const app = chaosApp(process.env["TEST_TOPICS"] ?? "chaos");
+export const pipelines: readonly Pipeline[] = [app.checking, app.summing];
+export const tables: readonly PostgresTable<unknown>[] =
+  app.tables as readonly PostgresTable<unknown>[];
