@@ -135,6 +135,49 @@ test("a first start at the latest offset is written down before anything is read
   assert.deepEqual(out(fleet), [3, 4]);
 });
 
+test("a first start that was given up on the way is not written down behind the one that took its place", async () => {
+  const beside = things("beside", 1);
+  const echo = things("echo", 1);
+  const neighbour = pipeline("neighbour", ({ from }) => {
+    from(beside).to(echo);
+  });
+  const fleet = new Fleet([flow, neighbour]);
+  const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();
+  let looks = 0;
+  // The second look at where the topic begins is the one for the start that is about to be written down.
+  fleet.wrapPort = (port) => {
+    const adminOf = port.admin.bind(port);
+    const admin: typeof port.admin = () => {
+      const made = adminOf();
+      const look = made.watermarks.bind(made);
+      const watermarks: typeof look = async (name) => {
+        if (name === input.name && ++looks === 2) await isReleased;
+        return look(name);
+      };
+      return Object.assign(made, { watermarks });
+    };
+    return Object.assign(port, { admin });
+  };
+  const first = await fleet.join();
+  await fleet.until("the start is under way", () => looks === 2);
+  // A failed commit of the neighbour sends every task of the worker back, those on their way as well.
+  fleet.kafka.failNext("sendOffsets", { after: false });
+  await fleet.send(beside.name, numbered(1));
+  await fleet.send(input.name, numbered(2));
+  await fleet.until("the second takeover goes on", () => out(fleet).length === 1);
+  assert.ok(looks > 2);
+  await fleet.drained();
+  release();
+  await fleet.clock.advance(5_000);
+  fleet.kafka.crash(first.port);
+  fleet.wrapPort = (port) => port;
+  await fleet.join();
+  await fleet.clock.advance(20_000);
+  await fleet.send(input.name, numbered(3));
+  await fleet.drained();
+  assert.deepEqual(out(fleet), [2, 3]);
+});
+
 test("progress that is gone although it was noted stops the task instead of beginning again", async () => {
   const { fleet, first } = await started();
   await fleet.send(input.name, numbered(1));

@@ -57,6 +57,8 @@ export class Fleet {
   tables = new MemoryTables();
   /** Around the stores of workers that join from now on. */
   wrapStore: WrapStore = (store) => store;
+  /** Around the ports to Kafka of workers that join from now on. */
+  wrapPort: (port: KafkaPort) => KafkaPort = (port) => port;
   /** Sees every request that no hold is for, before it is sent. */
   watcher: Watcher = () => undefined;
   readonly plans: readonly Plan[];
@@ -91,7 +93,7 @@ export class Fleet {
     const { copies } = this;
     const own = memoryCopies();
     const ports: WorkerPorts = {
-      kafka: port,
+      kafka: this.wrapPort(port),
       registry: this.registry,
       tableStore: (table) =>
         this.wrapStore(this.tables.store(table.declaration as PostgresTable<unknown>, life), table),

@@ -127,9 +127,16 @@ export class StreamEngine {
     this.#onFatal(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** Runs a transaction of a takeover between checkpoints. */
-  readonly transact = (body: (producer: TxProducer) => Promise<void>): Promise<void> =>
+  /**
+   * Runs a transaction of a takeover between checkpoints; none of a takeover that was given up by then, since the one in
+   * its place may have gone on already. A takeover begins with `settle`, so it sees what ran before it.
+   */
+  readonly transact = (
+    body: (producer: TxProducer) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> =>
     this.#lock.run(async () => {
+      signal.throwIfAborted();
       try {
         await body(await this.#ready());
       } catch (error) {

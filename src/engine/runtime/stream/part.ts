@@ -6,7 +6,7 @@ import type { TopicPartition } from "../../core/record.ts";
 import type { TaskHealth, TaskState } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
 import { NoteBook } from "../../source/notes.ts";
-import { takeOver, type TakenOver } from "../../source/takeover.ts";
+import { takeOver, type TakenOver, type TakeoverPorts } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
@@ -165,7 +165,8 @@ export class StreamPart {
 
   async #takeOver({ assignment, partitions }: Share, signal: AbortSignal): Promise<void> {
     const { kafka, admin, owner, limits } = this.#context;
-    const ports = { kafka, admin, notes: this.#notes, transact: this.#engine.transact };
+    const transact: TakeoverPorts["transact"] = (body) => this.#engine.transact(body, signal);
+    const ports = { kafka, admin, notes: this.#notes, transact };
     const { options, meta } = this.bound.plan;
     const { transactionTimeoutMs } = limits;
     const part = partFacts(this.bound);
