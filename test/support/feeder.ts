@@ -22,6 +22,8 @@ export class Feeder {
   readonly acknowledged: number[] = [];
   next = 0;
   #burst = 0;
+  #isPaused = false;
+  #isSending = false;
 
   constructor(options: FeederOptions) {
     this.#options = options;
@@ -42,14 +44,28 @@ export class Feeder {
     );
   }
 
+  /** Nothing is sent from now on; resolves when nothing is under way. */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    await eventually("the last records are acknowledged", () => (this.#isSending ? null : true));
+  }
+  resume(): void {
+    this.#isPaused = false;
+  }
+
   async #run(): Promise<void> {
     const { kafka, perSecond, record } = this.#options;
     const { signal } = this.#life;
     let producer: PlainProducer | null = null;
     while (!signal.aborted) {
+      if (this.#isPaused) {
+        await pausing(signal);
+        continue;
+      }
       const length = (perSecond * TICK_MS) / 1000 + this.#burst;
       this.#burst = 0;
       const numbers = Array.from({ length }, () => this.next++);
+      this.#isSending = true;
       try {
         producer ??= kafka.producer();
         await producer.send(numbers.map(record));
@@ -57,10 +73,15 @@ export class Feeder {
       } catch (error) {
         if (!isRetriable(error)) throw error;
         producer = null;
+      } finally {
+        this.#isSending = false;
       }
-      // Its rejection says only that the feeder was stopped.
-      await delay(TICK_MS, undefined, { signal }).catch(() => undefined);
+      await pausing(signal);
     }
     await producer?.close();
   }
 }
+
+/** Its rejection would say only that the feeder was stopped. */
+const pausing = (signal: AbortSignal): Promise<void> =>
+  delay(TICK_MS, undefined, { signal }).catch(() => undefined);

@@ -2,7 +2,7 @@
 // that drain.
 import type { World } from "../world/world.ts";
 import type { Findings } from "./findings.ts";
-import { judge } from "./oracle.ts";
+import { judge, type Circumstances } from "./oracle.ts";
 
 const RSS_MAX = 700_000_000;
 const FILES_MAX = 250;
@@ -15,7 +15,10 @@ export interface Examination {
   readonly seenByReader: number;
 }
 
-export async function examine(world: World): Promise<Examination> {
+export async function examine(
+  world: World,
+  circumstances: () => Promise<Circumstances> = () => Promise.resolve({}),
+): Promise<Examination> {
   const problems: string[] = [];
   const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {
     await work().catch((error: unknown) => problems.push(`${what}: ${String(error)}`));
@@ -26,7 +29,7 @@ export async function examine(world: World): Promise<Examination> {
   await attempt("open transactions", async () => problems.push(...(await heldUp(world))));
   await attempt("groups", async () => problems.push(...(await restless(world))));
   await attempt("drain of workers", async () => problems.push(...(await world.crew.drain())));
-  const { findings, records, letters } = await judge(world);
+  const { findings, records, letters } = await judge(world, await circumstances());
   const seenByReader = await world.watcher.compare(world.checking);
   findings.add(world.seen);
   problems.push(...findings.notes, ...outOfBounds(world));

@@ -26,6 +26,7 @@ export interface Special {
 const CUSTOMERS = 160;
 const SHOPS = 40;
 const REFUSED_EVERY = 40;
+const RECENT_MAX = 200;
 
 type Encode = (order: Order) => Buffer;
 
@@ -35,8 +36,10 @@ export class Traffic {
   readonly encode: Encode;
   readonly #app: ChaosApp;
   readonly #queue: Special[] = [];
-  /** How many extra copies of an order were sent, by its id. */
-  readonly repeats = new Map<string, number>();
+  /** The last ordinary orders that were good. */
+  readonly recent: Order[] = [];
+  /** Whether a refused order comes now and then. */
+  hasRefused = true;
   /** Set while every other record is written by a newer schema. */
   newer: Encode | null = null;
 
@@ -81,7 +84,7 @@ export class Traffic {
 
   #record(n: number): OutRecord {
     const special = this.#queue.shift();
-    const isRefused = special === undefined && n % REFUSED_EVERY === 7;
+    const isRefused = special === undefined && this.hasRefused && n % REFUSED_EVERY === 7;
     const {
       fate,
       order,
@@ -94,7 +97,8 @@ export class Traffic {
     };
     const amount = isRefused ? decimal("-1") : amountOf(n);
     const whole: Order = { ...orderOf(n), amount, ...order };
-    if (order?.id !== undefined) this.repeats.set(order.id, (this.repeats.get(order.id) ?? 0) + 1);
+    if (special === undefined && !isRefused) this.recent.push(whole);
+    if (this.recent.length > RECENT_MAX) this.recent.shift();
     const encode = special === undefined && n % 2 === 0 ? this.newer : null;
     const encoded = (encode ?? this.encode)(whole);
     const bytes = key === undefined ? Buffer.from(whole.customer) : key;

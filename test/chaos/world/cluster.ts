@@ -1,7 +1,7 @@
 // One broker, or three that keep each other's copies, of the local stack's Kafka. Each has two listeners: one for whoever
 // looks on, and one for workers, whose advertised address is a proxy that can misbehave.
 import { execFile } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { fetched, cacheOf } from "../../../src/stack/download.ts";
@@ -82,14 +82,16 @@ export class Cluster {
     const { home, ports } = broker;
     const args = ["-Xms96m", "-Xmx384m", ...log4j(home), "-cp", join(this.#libraries, "*")];
     args.push("kafka.Kafka", join(home, "server.properties"));
+    const log = join(home, "server.log");
     const what = { command: this.#java, args, cwd: home, env: childEnv(process.env) };
     await eventually(
       `broker ${String(id)} answers`,
       async () => {
         // An early death is tried again: a port may not be free yet after a kill.
         if (broker.process === null || !isRunning(broker.process)) {
-          broker.process = await launch(what, join(home, "server.log"));
+          broker.process = await launch(what, log);
           this.#home.keep(broker.process);
+          this.#home.listen(`kafka-${String(id)}`, () => readFileSync(log, "utf8"));
         }
         const answers = askBroker(`127.0.0.1:${String(ports[0])}`, true);
         return (await answers.then(() => true).catch(() => null)) ?? null;

@@ -23,9 +23,12 @@ export class Crew {
   readonly #asked = new Set<WorkerProcess>();
   readonly #life = new AbortController();
   readonly #read = new Map<WorkerProcess, number>();
+  readonly #expected: string[] = [];
   /** What should not have happened. */
   readonly troubles: string[] = [];
   readonly bounds: Bounds = { rssBytes: 0, files: 0 };
+  /** Of the app, for those who start from now on. */
+  settings: Readonly<Record<string, string>> = {};
   started = 0;
 
   constructor(home: Home, options: WorkerOptions, size: number) {
@@ -41,10 +44,15 @@ export class Crew {
     return this.#members.filter(({ hasEnded }) => !hasEnded);
   }
 
-  async start(env: Readonly<Record<string, string>> = {}): Promise<WorkerProcess> {
-    const options = { ...this.#options, env: { ...this.#options.env, ...env } };
+  async start(): Promise<WorkerProcess> {
+    const { app } = this.#options;
+    const options = {
+      ...this.#options,
+      ...(app === undefined ? {} : { app: { ...app, env: { ...app.env, ...this.settings } } }),
+    };
     const worker = await WorkerProcess.start(this.#home, options);
     this.#home.keepPid(worker.pid);
+    this.#home.listen(`worker-${String(worker.pid)}`, () => worker.story());
     this.#members.push(worker);
     this.started++;
     void worker.exit.then((exit) => this.#hasEnded(worker, exit));
@@ -72,6 +80,23 @@ export class Crew {
   /** An end that was expected of it, and of others, has come to another. */
   forgive(worker: WorkerProcess): void {
     this.#asked.delete(worker);
+  }
+
+  /** From here on this code may be said as an error: a stop that is part of the plan. */
+  expectStop(code: string): void {
+    this.#expected.push(code);
+  }
+
+  /** What stopped tasks say, each once. */
+  async stops(): Promise<readonly { readonly code: string; readonly message: string }[]> {
+    const healths = await Promise.all(this.members.map((worker) => worker.health()));
+    const tasks = healths.flatMap((health) => health?.tasks ?? []);
+    return tasks.flatMap((task) => (task.state === "stopped" ? [task] : []));
+  }
+
+  /** Everybody leaves in good order; others come later. */
+  async leave(): Promise<void> {
+    await Promise.all(this.members.map((worker) => this.end(worker, "SIGTERM")));
   }
 
   /** As many workers as there should be, every one ready. */
@@ -145,8 +170,11 @@ export class Crew {
 
   #listen(worker: WorkerProcess): void {
     const from = this.#read.get(worker) ?? 0;
-    for (const line of worker.lines.slice(from))
-      if (line["level"] === "error") this.troubles.push(`said: ${JSON.stringify(line)}`);
+    for (const line of worker.lines.slice(from)) {
+      const text = JSON.stringify(line);
+      const isExpected = this.#expected.some((code) => text.includes(code));
+      if (line["level"] === "error" && !isExpected) this.troubles.push(`said: ${text}`);
+    }
     this.#read.set(worker, worker.lines.length);
   }
 

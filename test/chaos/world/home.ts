@@ -1,6 +1,6 @@
 // Where one run keeps its servers' data, and a list of its processes that are ended with it, by their ids.
 import { spawn } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { startTimeOf, type ProcessId } from "../../../src/stack/process.ts";
 export class Home {
   readonly dir: string = mkdtempSync(join(tmpdir(), "millrace-chaos-"));
   readonly #keeper: Socket;
+  readonly #logs: { readonly name: string; text(): string }[] = [];
   readonly #ends: (() => unknown)[] = [];
 
   constructor() {
@@ -28,6 +29,16 @@ export class Home {
   keepPid(pid: number): void {
     const startedAt = startTimeOf(pid);
     if (startedAt !== null) this.keep({ pid, startedAt });
+  }
+
+  /** Something whose words are worth keeping when a run fails. */
+  listen(name: string, text: () => string): void {
+    this.#logs.push({ name, text });
+  }
+  /** Puts all words into files of a folder. */
+  saveLogs(folder: string): void {
+    mkdirSync(folder, { recursive: true });
+    for (const { name, text } of this.#logs) writeFileSync(join(folder, `${name}.log`), text());
   }
 
   /** Done at the end, last come first; as a test's own `after`, but in the order that undoing wants. */

@@ -88,12 +88,10 @@ export class World {
     const app = chaosApp(prefix);
     const checking = new AppFigures(app.checking.plan(), env);
     const summing = new AppFigures(app.summing.plan(), env);
-    home.after(() => Promise.all([checking.close(), summing.close()]));
     const traffic = await Traffic.start(app, checking, perSecond);
-    home.after(() => traffic.feeder.stop());
     const parts = { servers, app, prefix, database, checking, summing, traffic };
     const world = new World({ ...parts, troubleFolder, commands, env });
-    home.after(() => world.redis.disconnect());
+    home.after(() => world.close());
     return world;
   }
 
@@ -127,6 +125,13 @@ export class World {
       },
       RECOVERY_MS,
     );
+  }
+
+  /** Nobody looks on any more; safe to repeat. */
+  async close(): Promise<void> {
+    await this.traffic.feeder.stop();
+    this.redis.disconnect();
+    await Promise.all([this.checking.close(), this.summing.close()]);
   }
 
   /** Everything that was sent is decided by everybody. */

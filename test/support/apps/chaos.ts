@@ -100,7 +100,12 @@ export interface ChaosApp {
 export function chaosApp(prefix: string): ChaosApp {
   const shape = { partitions: PARTITIONS, owner: "tests" };
   const named = (name: string): string => `${prefix}.${name}`;
-  const orders = topic(named("orders"), { ...shape, key: nullable(string), value: order });
+  const orders = topic(named("orders"), {
+    ...shape,
+    partitions: Number(process.env["TEST_ORDERS_PARTITIONS"] ?? PARTITIONS),
+    key: nullable(string),
+    value: order,
+  });
   const clean = topic(named("clean"), { ...shape, key: nullable(string), value: order });
   const totals = topic(named("totals"), { ...shape, key: string, value: total });
   const orderRows = postgresTable("order_rows", {

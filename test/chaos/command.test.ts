@@ -1,0 +1,58 @@
+// The command around chaos: what it understands, what it lists, and that a seed tells the order of faults.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import { faults, impossible, scenarios } from "./catalogue.ts";
+import { Plan } from "./flow.ts";
+
+const main = join(import.meta.dirname, "main.ts");
+
+const chaos = (...args: readonly string[]): Promise<{ code: unknown; out: string; err: string }> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], (error, out, err) =>
+      resolve({ code: error === null ? 0 : error.code, out, err }),
+    );
+  });
+
+test("help and the list of rows start nothing", async () => {
+  const [help, list] = await Promise.all([chaos("--help"), chaos("--list")]);
+  assert.deepEqual([help.code, list.code], [0, 0]);
+  assert.match(help.out, /--faults 1,3,11\|all/);
+  for (const { row, name } of [...faults, ...scenarios])
+    assert.ok(list.out.includes(`${String(row).padStart(3)}  ${name}`), name);
+  for (const { row, why } of impossible)
+    assert.ok(list.out.includes(String(row)) && list.out.includes(why));
+});
+
+test("what it does not understand is usage, with the way to help", async () => {
+  for (const args of [["--fault", "1"], ["--faults", "one"], ["--seed"], ["--faults", "99"]]) {
+    const { code, err } = await chaos(...args);
+    assert.equal(code, 2, args.join(" "));
+    assert.match(err, /--help/);
+  }
+});
+
+test("every asked row is there once, as a fault, a scenario, or with the reason why not", () => {
+  const [first, more] = [Array.from({ length: 19 }, (_, i) => i + 1), [21, 23, 24, 25, 26]];
+  const asked = [...first, ...more, 28, 29, 30, 31, 32, 33, 35, 36, 37, 38, 39, 40, 41, 42, 44, 46];
+  const found = [...faults, ...scenarios].map(({ row }) => row).sort((a, b) => a - b);
+  assert.deepEqual(found, asked);
+});
+
+test("a seed tells the order, every round has every fault, and another seed another order", () => {
+  const round = (plan: Plan): number[] => faults.map(() => plan.next().row);
+  const [one, same] = [new Plan(faults, 7), new Plan(faults, 7)];
+  const first = round(one);
+  assert.deepEqual(round(same), first);
+  const second = round(one);
+  assert.deepEqual(round(same), second);
+  const rows = faults.map(({ row }) => row);
+  for (const order of [first, second])
+    assert.deepEqual(
+      order.toSorted((a, b) => a - b),
+      rows,
+    );
+  assert.notDeepEqual(first, second);
+  assert.notDeepEqual(round(new Plan(faults, 8)), first);
+});
