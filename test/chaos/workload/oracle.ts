@@ -128,23 +128,48 @@ function compareTotals(
     [...orders.keys()],
     "order in sums",
   );
+  for (const [shop, totals] of Map.groupBy(found, (total) => total.shop))
+    compareShop(shop, totals, { orders, to });
+  compareOrder(found, orders, to);
+}
+
+interface Sums {
+  readonly orders: ReadonlyMap<string, NaiveOrder>;
+  readonly to: Findings;
+}
+
+function compareShop(shop: string, totals: readonly NaiveTotal[], { orders, to }: Sums): void {
+  let cents = 0n;
+  for (const [at, total] of totals.entries()) {
+    const order = orders.get(total.last);
+    cents += order?.cents ?? 0n;
+    const isExact = total.orders === at + 1 && total.cents === cents;
+    if (!isExact || order?.shop.toLowerCase() !== shop)
+      to.fault(
+        `sum ${String(at + 1)} of ${shop}: ${String(total.orders)}, ${moneyText(total.cents)}`,
+      );
+  }
+}
+
+function compareOrder(
+  found: readonly NaiveTotal[],
+  orders: ReadonlyMap<string, NaiveOrder>,
+  to: Findings,
+): void {
   const place = new Map([...orders.keys()].map((id, at) => [id, at]));
   const latest = new Map<string, number>();
-  for (const [shop, totals] of Map.groupBy(found, (total) => total.shop)) {
-    let cents = 0n;
-    for (const [at, total] of totals.entries()) {
-      const order = orders.get(total.last);
-      cents += order?.cents ?? 0n;
-      if (total.orders !== at + 1 || total.cents !== cents || order?.shop.toLowerCase() !== shop)
-        to.fault(
-          `sum ${String(at + 1)} of ${shop}: ${String(total.orders)}, ${moneyText(total.cents)}`,
-        );
-      const customer = `${String(order?.customer)}/${shop}`;
-      const now = place.get(total.last) ?? -1;
-      if (now < (latest.get(customer) ?? -1)) to.fault(`order of ${customer} at ${total.last}`);
-      latest.set(customer, now);
-    }
+  for (const { shop, last } of found) {
+    const customer = `${String(orders.get(last)?.customer)}/${shop}`;
+    const now = place.get(last) ?? -1;
+    if (now < (latest.get(customer) ?? -1)) to.fault(`order of ${customer} at ${last}`);
+    latest.set(customer, now);
   }
+}
+
+/** Key and value byte for byte. */
+function isOriginal({ key, value }: RawRecord, input: Input | null): boolean {
+  if (input === null || (key?.toString("latin1") ?? null) !== input.key) return false;
+  return value === null || input.value === null ? value === input.value : value.equals(input.value);
 }
 
 async function compareLetters(
@@ -168,13 +193,9 @@ async function compareLetters(
     wanted.map((one) => [`${String(one.partition)} ${String(one.offset)}`, one]),
   );
   for (const letter of own.filter((one) => !isSink(one))) {
-    const input = origin.get(`${text(letter, "partition")} ${text(letter, "offset")}`);
-    const isWhole =
-      input !== undefined &&
-      (letter.value?.equals(input.value ?? Buffer.alloc(0)) ?? input.value === null) &&
-      (letter.key?.toString("latin1") ?? null) === input.key &&
-      text(letter, "topic") === app.orders.name;
-    if (!isWhole) to.fault(`letter of ${isOf(letter)} is not what was sent`);
+    const input = origin.get(`${text(letter, "partition")} ${text(letter, "offset")}`) ?? null;
+    if (!isOriginal(letter, input) || text(letter, "topic") !== app.orders.name)
+      to.fault(`letter of ${isOf(letter)} is not what was sent`);
   }
   // From a table a letter may come twice, under one id.
   const refused = new Map(own.filter(isSink).map((letter) => [text(letter, "id"), letter]));

@@ -15,6 +15,8 @@ export type Fate =
 export interface Special {
   readonly fate: Fate;
   readonly order?: Partial<Order>;
+  /** By another schema than the topic's own. */
+  readonly encode?: (order: Order) => Buffer;
   /** In the place of the encoded order, which is given. */
   readonly value?: (encoded: Buffer) => Buffer | null;
   /** Null is no key. */
@@ -83,33 +85,28 @@ export class Traffic {
   }
 
   #record(n: number): OutRecord {
-    const special = this.#queue.shift();
-    const isRefused = special === undefined && this.hasRefused && n % REFUSED_EVERY === 7;
-    const {
-      fate,
-      order,
-      key,
-      headers = [],
-      timestamp,
-      value,
-    }: Special = special ?? {
-      fate: isRefused ? "rule" : "good",
-    };
-    const amount = isRefused ? decimal("-1") : amountOf(n);
-    const whole: Order = { ...orderOf(n), amount, ...order };
-    if (special === undefined && !isRefused) this.recent.push(whole);
-    if (this.recent.length > RECENT_MAX) this.recent.shift();
-    const encode = special === undefined && n % 2 === 0 ? this.newer : null;
-    const encoded = (encode ?? this.encode)(whole);
-    const bytes = key === undefined ? Buffer.from(whole.customer) : key;
+    const special = this.#queue.shift() ?? this.#ordinary(n);
+    const order: Order = { ...orderOf(n), amount: amountOf(n), ...special.order };
+    const encoded = (special.encode ?? this.encode)(order);
+    const key = special.key === undefined ? Buffer.from(order.customer) : special.key;
+    const fate = Buffer.from(special.fate);
     return {
       topic: this.#app.orders.name,
-      partition: partitionOf(bytes, PARTITIONS, n),
-      key: bytes,
-      value: value === undefined ? encoded : value(encoded),
-      headers: [...headers, ["fate", Buffer.from(fate)], ["n", Buffer.from(String(n))]],
-      timestamp: timestamp ?? Date.now(),
+      partition: partitionOf(key, PARTITIONS, n),
+      key,
+      value: special.value === undefined ? encoded : special.value(encoded),
+      headers: [...(special.headers ?? []), ["fate", fate], ["n", Buffer.from(String(n))]],
+      timestamp: special.timestamp ?? Date.now(),
     };
+  }
+
+  #ordinary(n: number): Special {
+    const encode = (n % 2 === 0 ? this.newer : null) ?? this.encode;
+    if (this.hasRefused && n % REFUSED_EVERY === 7)
+      return { fate: "rule", encode, order: { amount: decimal("-1") } };
+    this.recent.push({ ...orderOf(n), amount: amountOf(n) });
+    if (this.recent.length > RECENT_MAX) this.recent.shift();
+    return { fate: "good", encode };
   }
 }
 

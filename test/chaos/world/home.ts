@@ -13,6 +13,8 @@ export class Home {
   readonly #ends: (() => unknown)[] = [];
 
   constructor() {
+    // Each worker process asks to be ended with us, and there are many.
+    process.setMaxListeners(0);
     const keeper = spawn(process.execPath, [join(import.meta.dirname, "keeper.ts"), this.dir], {
       stdio: ["pipe", "ignore", "ignore"],
       detached: true,
