@@ -26,6 +26,10 @@ const RequestQueue = require("kafkajs/src/network/requestQueue") as new (options
   throttleCheckTimeoutId: unknown;
   checkPendingRequests(): void;
 };
+const Broker = require("kafkajs/src/broker") as new (options: object) => {
+  isConnected(): boolean;
+  connect(): Promise<void>;
+};
 const { requests } = require("kafkajs/src/protocol/requests") as {
   requests: {
     Metadata: {
@@ -52,6 +56,30 @@ const ask = () =>
 /** The answer to the request with this number: a length, the number, and the value. */
 const answer = (correlationId: number, value: number): Buffer =>
   new WireWriter().int32(8).int32(correlationId).int32(value).written;
+
+test("a broker with an open socket is connected only when versions are settled", async () => {
+  let isSilent = true;
+  const connectionPool = {
+    connectionTimeout: 100,
+    isConnected: () => true,
+    setVersions: () => undefined,
+    send: () =>
+      isSilent
+        ? Promise.reject(new Error("no answer in time"))
+        : Promise.resolve({ apiVersions: [{ apiKey: 18, minVersion: 0, maxVersion: 2 }] }),
+    getConnection: () =>
+      Promise.resolve({
+        getSupportAuthenticationProtocol: () => false,
+        authenticate: () => Promise.resolve(),
+      }),
+  };
+  const broker = new Broker({ connectionPool, logger: quiet() });
+  await assert.rejects(broker.connect(), /no answer/);
+  assert.equal(broker.isConnected(), false);
+  isSilent = false;
+  await broker.connect();
+  assert.equal(broker.isConnected(), true);
+});
 
 describe("a connection of kafkajs", () => {
   let server: Server;

@@ -4,6 +4,7 @@
 import { createRequire } from "node:module";
 import { MillraceError } from "../../../core/errors.ts";
 import type { ProtocolRequest } from "../protocol/request.ts";
+import { correctBroker, type BrokerClass } from "./broker.ts";
 import { correctConnection, type ConnectionClass } from "./connection.ts";
 import { correctErrorTable, type ErrorCodeEntry } from "./error-codes.ts";
 import { correctMetadata, type RequestDefinition } from "./metadata.ts";
@@ -132,6 +133,7 @@ function load(): Loaded {
   const part = (path: string): unknown => require(`kafkajs/src/${path}`);
   const { requests } = part("protocol/requests") as { requests: Record<string, RequestDefinition> };
   const corrections = [
+    correctBroker(part("broker") as BrokerClass),
     correctConnection(part("network/connection") as ConnectionClass),
     correctRequestQueue(part("network/requestQueue") as RequestQueueClass),
     correctMetadata(requests),
