@@ -82,10 +82,14 @@ const still: Fault = {
       const { cluster } = world.servers;
       const id = between(random, 0, 1) === 0 ? await leaderOf(world) : await controller(world);
       cluster.signal(id, "SIGSTOP");
-      await delay(STILL_MS);
-      // Others lead by now what it led.
-      const others = await leaderOf(world);
-      cluster.signal(id, "SIGCONT");
+      let others = id;
+      try {
+        await delay(STILL_MS);
+        // Others lead by now what it led.
+        others = await leaderOf(world);
+      } finally {
+        cluster.signal(id, "SIGCONT");
+      }
       const endedMs = performance.now();
       await inSync(world);
       const note = `broker ${String(id)} stood still, ${String(others)} leads`;

@@ -27,8 +27,10 @@ interface Driver {
 /** One conversation. The driver is loaded here, when the engine has loaded and corrected it. */
 export async function asked<T>(world: World, work: (admin: Admin) => Promise<T>): Promise<T> {
   const { Kafka, logLevel } = createRequire(import.meta.url)("kafkajs") as Driver;
-  const brokers = world.servers.cluster.addresses.split(",");
-  const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING, clientId: "chaos" }).admin();
+  const brokers = world.servers.cluster.awake;
+  const options = { brokers, logLevel: logLevel.NOTHING, clientId: "chaos" };
+  const timeouts = { connectionTimeout: 1_000, requestTimeout: 4_000, retry: { retries: 2 } };
+  const admin = new Kafka({ ...options, ...timeouts }).admin();
   await admin.connect();
   try {
     return await work(admin);

@@ -31,6 +31,7 @@ interface Broker {
 export class Cluster {
   readonly #home: Home;
   readonly #brokers: readonly Broker[];
+  readonly #still = new Set<number>();
   #java = "";
   #libraries = "";
 
@@ -68,9 +69,13 @@ export class Cluster {
   get proxies(): readonly FaultProxy[] {
     return this.#brokers.map(({ proxy }) => proxy);
   }
-  /** Addresses past the proxies. */
+  /** Addresses past the proxies, of all. */
   get addresses(): string {
-    return this.#brokers.map(({ ports }) => `127.0.0.1:${String(ports[0])}`).join(",");
+    return this.#brokers.map(addressOf).join(",");
+  }
+  /** The same of those that do not stand still. */
+  get awake(): readonly string[] {
+    return this.#brokers.filter(({ id }) => !this.#still.has(id)).map(addressOf);
   }
   /** Addresses for workers. */
   get proxied(): string {
@@ -112,7 +117,10 @@ export class Cluster {
 
   signal(id: number, signal: "SIGSTOP" | "SIGCONT"): void {
     const { process: broker } = this.#broker(id);
-    if (broker !== null && isRunning(broker)) process.kill(broker.pid, signal);
+    if (broker === null || !isRunning(broker)) return;
+    process.kill(broker.pid, signal);
+    if (signal === "SIGSTOP") this.#still.add(id);
+    else this.#still.delete(id);
   }
 
   /** When each broker's process began: a restart of ours would show. */
@@ -176,6 +184,8 @@ export class Cluster {
       .join("");
   }
 }
+
+const addressOf = ({ ports }: Broker): string => `127.0.0.1:${String(ports[0])}`;
 
 const log4j = (home: string): readonly string[] => [
   `-Dlog4j2.configurationFile=${join(home, "log4j2.properties")}`,
