@@ -19,6 +19,7 @@ export async function play(
     await world.crew.whole();
   } catch (error) {
     problems.push(`${String(row)} ${name}: ${textOfError(error)}`);
+    say(problems.join());
   }
   const { planned, fired, note, circumstances } = outcome;
   const exam = await examine(world, circumstances);

@@ -35,7 +35,7 @@ export async function stopsWith(world: World, code: string): Promise<string> {
 
 /** The command that a message names, as arguments. */
 export function commandIn(message: string): readonly string[] {
-  const [, command] = /npx millrace ([^.;]+?)\s*$/.exec(message) ?? [];
+  const [, command] = /npx millrace (.+)$/.exec(message) ?? [];
   assert.ok(command !== undefined, `no command in: ${message}`);
   return command.split(/\s+/);
 }
