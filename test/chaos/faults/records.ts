@@ -62,9 +62,9 @@ const records = (
   brokers: 1,
   async inject(world) {
     const specials = of(world);
-    await world.traffic.inject(specials);
-    const count = specials.length;
-    return { planned: count, fired: count, note: "sent; the oracle counts what became of them" };
+    const fired = await world.traffic.inject(specials);
+    const note = "acknowledged by Kafka; the oracle counts what became of them";
+    return { planned: specials.length, fired, note };
   },
 });
 

@@ -38,6 +38,8 @@ export class Traffic {
   readonly encode: Encode;
   readonly #app: ChaosApp;
   readonly #queue: Special[] = [];
+  /** The numbers that were used for them. */
+  readonly #injected: number[] = [];
   /** The last ordinary orders that were good. */
   readonly recent: Order[] = [];
   /** Whether a refused order comes now and then. */
@@ -60,16 +62,19 @@ export class Traffic {
     return new Traffic(app, figures, encode, perSecond);
   }
 
-  /** Puts these among the next records; resolves when they were sent. */
-  async inject(specials: readonly Special[]): Promise<void> {
+  /** Puts these among the next records; resolves with how many of them Kafka has acknowledged. */
+  async inject(specials: readonly Special[]): Promise<number> {
+    const from = this.#injected.length;
     this.#queue.push(...specials);
     while (this.#queue.length > 0) await delay(50);
     const { next } = this.feeder;
     while ((this.feeder.acknowledged.at(-1) ?? 0) < next - 1) await delay(50);
+    const sent = new Set(this.#injected.slice(from, from + specials.length));
+    return this.feeder.acknowledged.filter((n) => sent.has(n)).length;
   }
 
   /** One order for each partition of the input and each of the sums: what passes proves that nothing is stuck. */
-  sentinels(): Promise<void> {
+  sentinels(): Promise<number> {
     const customers = onePerPartition("end");
     const shops = onePerPartition("end-shop");
     return this.inject(
@@ -85,7 +90,9 @@ export class Traffic {
   }
 
   #record(n: number): OutRecord {
-    const special = this.#queue.shift() ?? this.#ordinary(n);
+    const wanted = this.#queue.shift();
+    if (wanted !== undefined) this.#injected.push(n);
+    const special = wanted ?? this.#ordinary(n);
     const order: Order = { ...orderOf(n), amount: amountOf(n), ...special.order };
     const encoded = (special.encode ?? this.encode)(order);
     const key = special.key === undefined ? Buffer.from(order.customer) : special.key;
