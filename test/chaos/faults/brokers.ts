@@ -3,7 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../../../src/engine/core/ports.ts";
 import type { World } from "../world/world.ts";
-import { coordinatorOf, inSync, leaderOf, controller } from "../world/cluster-roles.ts";
+import { coordinatorOf, copiesOf, inSync, leaderOf, controller } from "../world/cluster-roles.ts";
 import { between, type Fault, type Struck } from "./fault.ts";
 
 const STILL_MS = 40_000;
@@ -50,15 +50,33 @@ const roles: readonly (readonly [string, Role])[] = [
   ["controller", controller],
 ];
 
+/** Two of three are gone: what is acknowledged must lie in two places, so nothing is; then both come back. */
+async function belowMinimum(world: World): Promise<boolean> {
+  const { cluster } = world.servers;
+  const { feeder } = world.traffic;
+  const gone = cluster.ids.slice(0, 2);
+  await Promise.all(gone.map((id) => cluster.stop(id, "SIGKILL")));
+  // What was under way.
+  await delay(2_000);
+  const before = feeder.acknowledged.length;
+  await delay(KILLED_MS);
+  const hasWaited = feeder.acknowledged.length === before;
+  await Promise.all(gone.map((id) => cluster.start(id)));
+  await inSync(world);
+  return hasWaited;
+}
+
 const killed: Fault = {
   row: 6,
   name: "broker killed",
-  how: "SIGKILL of a leader, a group's and a transaction's coordinator and the controller in turn; each away for 8 s",
+  how: "SIGKILL of a leader, a group's and a transaction's coordinator and the controller in turn, each away for 8 s; then of two at once, fewer than min.insync.replicas",
   brokers: 3,
   inject: (world) =>
     sparing(world, async () => {
       const { cluster } = world.servers;
       const notes: string[] = [];
+      const copies = await copiesOf(world);
+      if (copies !== cluster.ids.length) throw new Error(`only ${String(copies)} copies`);
       for (const [name, find] of roles) {
         const id = await find(world);
         const before = cluster.starts.join();
@@ -68,7 +86,8 @@ const killed: Fault = {
         if (cluster.starts.join() !== before) notes.push(`${name} (${String(id)})`);
         await inSync(world);
       }
-      return { planned: roles.length, fired: notes.length, note: notes.join(", ") };
+      if (await belowMinimum(world)) notes.push("two at once: writes waited");
+      return { planned: roles.length + 1, fired: notes.length, note: notes.join(", ") };
     }),
 };
 

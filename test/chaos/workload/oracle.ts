@@ -116,7 +116,7 @@ function compareClean(found: readonly RawRecord[], wanted: readonly Input[], to:
     );
 }
 
-/** Each shop's sum after each of its orders, and each customer's orders in a shop as they came. */
+/** Each shop's sum after each of its orders, and each key.s orders in a shop as they came. */
 function compareTotals(
   found: readonly NaiveTotal[],
   counted: readonly Input[],
@@ -130,7 +130,8 @@ function compareTotals(
   );
   for (const [shop, totals] of Map.groupBy(found, (total) => total.shop))
     compareShop(shop, totals, { orders, to });
-  compareOrder(found, orders, to);
+  // By key, not by customer: what was sent without its own key lies elsewhere, and keeps no order with the rest.
+  compareOrder(found, new Map(counted.map(({ key, order }) => [order?.id ?? "", key ?? ""])), to);
 }
 
 interface Sums {
@@ -153,16 +154,16 @@ function compareShop(shop: string, totals: readonly NaiveTotal[], { orders, to }
 
 function compareOrder(
   found: readonly NaiveTotal[],
-  orders: ReadonlyMap<string, NaiveOrder>,
+  keys: ReadonlyMap<string, string>,
   to: Findings,
 ): void {
-  const place = new Map([...orders.keys()].map((id, at) => [id, at]));
+  const place = new Map([...keys.keys()].map((id, at) => [id, at]));
   const latest = new Map<string, number>();
   for (const { shop, last } of found) {
-    const customer = `${String(orders.get(last)?.customer)}/${shop}`;
+    const buyer = `${String(keys.get(last))}/${shop}`;
     const now = place.get(last) ?? -1;
-    if (now < (latest.get(customer) ?? -1)) to.fault(`order of ${customer} at ${last}`);
-    latest.set(customer, now);
+    if (now < (latest.get(buyer) ?? -1)) to.fault(`order of ${buyer} at ${last}`);
+    latest.set(buyer, now);
   }
 }
 

@@ -73,6 +73,13 @@ function javaHash(text: string): number {
 export const controller = async (world: World): Promise<number> =>
   (await asked(world, (admin) => admin.describeCluster())).controller ?? 1;
 
+/** Of each partition, Kafka's own topics for groups and transactions included; the least. */
+export async function copiesOf(world: World): Promise<number> {
+  const topics = [world.app.orders.name, world.checking.plan.meta, OFFSETS, TRANSACTIONS];
+  const all = await Promise.all(topics.map((topic) => partitionsOf(world, topic)));
+  return Math.min(...all.flat().map(({ replicas }) => replicas.length));
+}
+
 /** Until every copy of every partition is in step again: what comes next may strike another broker. */
 export async function inSync(world: World): Promise<void> {
   const { app, checking, summing } = world;
