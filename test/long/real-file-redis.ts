@@ -12,7 +12,7 @@ import { startService, stopService, type Stack } from "../../src/stack/stack.ts"
 import { eventually } from "../support/eventually.ts";
 import { privateStack } from "../support/stack.ts";
 import type { WorkerProcess } from "../support/worker-process.ts";
-import { copyKeys, cutLog, layAside, logSize, putBack } from "../system/state/copies-behind.ts";
+import { copyKeys, cutLog, layAside, logSize, putBack } from "../support/copies-behind.ts";
 import { expected, SpendRun } from "../system/state/retail-spend-run.ts";
 
 const EIGHT_DAYS_MS = 8 * 86_400_000;
