@@ -4,6 +4,7 @@ import { fork } from "node:child_process";
 import { catalogue } from "../observe/catalogue.ts";
 import { createLog } from "../clients/pino-log.ts";
 import { prometheusMeter, type PrometheusMeter } from "../clients/prometheus.ts";
+import { entryOf } from "../core/error-table.ts";
 import { ConfigError, ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
 import type { PostgresPool } from "../clients/postgres/pool.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
@@ -14,6 +15,7 @@ import { plansOf } from "../define/plans.ts";
 import { livenessOf, readinessOf, type WorkerFacts } from "../observe/health.ts";
 import { serveOperations, type OperationsServer } from "../observe/http.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "./context.ts";
+import { ours } from "./failure.ts";
 import { connect } from "./host/connect.ts";
 import { readSettings, type Settings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
@@ -184,6 +186,8 @@ async function untilStopped(worker: Worker, log: Log): Promise<number> {
   await worker.stop();
   ignore();
   if (error === null) return 0;
-  log.error({ error: messageOf(error) }, "the worker has ended");
+  const { code } = ours(error);
+  const facts = { code, error: messageOf(error), action: entryOf(code).action };
+  log.error(facts, "the worker has ended");
   return 1;
 }

@@ -177,6 +177,11 @@ const noLetters: Scenario = {
     await world.recovery(performance.now());
     for (const worker of workers) crew.forgive(worker);
     const ended = workers.filter(({ hasEnded }) => hasEnded).length;
+    const ends = said.filter(({ message }) => message === "the worker has ended");
+    assert.ok(
+      ends.every(({ code }) => code === "MILL_TOPIC_MISSING"),
+      JSON.stringify(ends),
+    );
     const words = JSON.stringify(said.at(-1) ?? "nothing was said");
     const note = `${isHeld ? "no record was passed over" : "records were passed over"}, ${String(ended)} of 2 workers ended; ${words}`;
     return { planned: 1, fired: isHeld ? 1 : 0, note };
