@@ -234,7 +234,9 @@ export class SinkTask {
   /** At most one commit an interval: small batches cost a transaction each. */
   async #pace(startedMs: number): Promise<void> {
     const { clock, limits } = this.#options.context;
-    const left = startedMs + limits.checkpointIntervalMs - clock.now();
+    const spentMs = clock.now() - startedMs;
+    // Below 0 when the wall clock was put back: no reason to wait for longer than ever.
+    const left = limits.checkpointIntervalMs - Math.max(0, spentMs);
     if (left > 0) await clock.sleep(left, this.#life.signal).catch(() => undefined);
   }
 }
