@@ -57,6 +57,8 @@ export class Worker {
   /** Checks that everything is there (throws ConfigErrors), then joins the groups. */
   async start(): Promise<void> {
     const bindings = await this.#preflight();
+    // Stopped meanwhile: there would be nobody left to make it leave its groups again.
+    if (this.#stopping !== null) return;
     this.#producer = this.#context.kafka.producer();
     for (const plan of this.#plans) for (const part of plan.parts) this.#add(plan, part, bindings);
     const house = new Housekeeping(this.#context, [...this.#streams, ...this.#sinks]);
