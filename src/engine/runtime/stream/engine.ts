@@ -119,7 +119,7 @@ export class StreamEngine {
     // any more, would else hold up every reader of its outputs. What fails here, the next commit or takeover tells.
     this.settle().catch(() => undefined);
     if (!["retry", "retake"].includes(actionOf(error))) return this.#giveUp(error);
-    for (const part of this.#parts) part.retake(isFenced ? null : KAFKA_IS_AWAY);
+    for (const part of this.#parts) part.retake(isFenced ? null : KAFKA_IS_AWAY, isFenced);
   }
 
   /** What no retry can mend (rights, a missing topic) would fail for ever: the worker ends and says why. */

@@ -129,9 +129,10 @@ export class StreamPart {
 
   /**
    * Goes back to committed progress: pauses, drops, takes over, seeks, runs. Called again, it begins anew.
-   * `waitingFor` names what is known to be away, since the takeover's first request may hang for long.
+   * `waitingFor` names what is known to be away, since the takeover's first request may hang for long. Who was fenced
+   * begins only when the group has had the time to tell of a newer generation: under the old one it is fenced again.
    */
-  retake(waitingFor: string | null = null): void {
+  retake(waitingFor: string | null = null, isFenced = false): void {
     this.#takingOver?.abort(new Error("the takeover began anew"));
     this.#waitingFor = waitingFor;
     this.drop();
@@ -139,7 +140,8 @@ export class StreamPart {
     if (assignment === null || assignment.partitions.length === 0) return;
     const takingOver = new AbortController();
     this.#takingOver = takingOver;
-    this.#begin({ assignment, partitions: assignment.partitions }, takingOver.signal);
+    const share = { assignment, partitions: assignment.partitions };
+    this.#begin(share, takingOver.signal, isFenced);
   }
 
   /** As a rebalance would, for those of them that have stopped; their neighbours go on. */
@@ -156,9 +158,12 @@ export class StreamPart {
     this.#begin({ assignment, partitions: these }, takingOver.signal);
   }
 
-  #begin(share: Share, signal: AbortSignal): void {
+  #begin(share: Share, signal: AbortSignal, isFenced = false): void {
     this.#consumer?.pause(share.partitions);
-    this.#takeOver(share, signal).catch((error: unknown) => {
+    const { clock, limits } = this.#context;
+    const pause = isFenced ? clock.sleep(limits.heartbeatIntervalMs, signal) : Promise.resolve();
+    const taking = pause.then(() => this.#takeOver(share, signal));
+    taking.catch((error: unknown) => {
       if (!signal.aborted) this.#failed(error, share);
     });
   }
@@ -264,7 +269,7 @@ export class StreamPart {
   }
 
   #failed(error: unknown, { partitions }: Share): void {
-    if (actionOf(error) === "retake") return this.retake();
+    if (actionOf(error) === "retake") return this.retake(null, true);
     for (const partition of new Set(partitions.map((at) => at.partition)))
       this.#halt(partition, ours(error));
   }
