@@ -95,13 +95,35 @@ export class MemoryKafka {
     this.#conditions.watch(watcher);
   }
 
-  /** Commits and aborts are decided, but their markers do not reach these partitions until `releaseMarkers`. */
+  /**
+   * Commits and aborts are decided, but their markers do not reach these partitions until `releaseMarkers`; progress lies
+   * in partition 0 of `__consumer_offsets`.
+   */
   holdMarkers(isHeld: (at: TopicPartition) => boolean): void {
     this.#transactions.holdMarkers(isHeld);
   }
 
   releaseMarkers(): void {
     this.#transactions.releaseMarkers();
+  }
+
+  /**
+   * The next batch that any consumer is given begins so many offsets beside where it should: below 0 it was delivered
+   * before, in whole or in part; above 0 one is missing. Calls add up.
+   */
+  misplaceNextBatch(offsets: bigint): void {
+    this.#conditions.misplaceNext(offsets);
+  }
+
+  /** The log cleaner passes over a compacted topic's partition, below `end`: by the topic's settings, at the clock's time. */
+  compact(at: TopicPartition, end: bigint): void {
+    this.#topics.compact(at, end);
+  }
+
+  /** Where a partition begins and ends, and how far committed readers see. */
+  offsets(at: TopicPartition): { low: bigint; stable: bigint; high: bigint } {
+    const { start, lastStableOffset, highWatermark } = this.#topics.log(at);
+    return { low: start, stable: lastStableOffset, high: highWatermark };
   }
 
   /** Makes every member of the group join again. */

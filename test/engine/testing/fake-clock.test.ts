@@ -147,3 +147,15 @@ test("a worker that is frozen again before it has moved stands still", async () 
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(hasPassed, true);
 });
+
+test("the wall clock jumps, and no timer notices; it shows whole milliseconds", async () => {
+  const clock = new FakeClock(1_000);
+  let isWoken = false;
+  void clock.sleep(10).then(() => (isWoken = true));
+  clock.jump(86_400_000);
+  await clock.advance(9);
+  assert.deepEqual([isWoken, clock.now()], [false, 86_401_009]);
+  clock.jump(-86_400_000);
+  await clock.advance(1.5);
+  assert.deepEqual([isWoken, clock.now()], [true, 1_010]);
+});

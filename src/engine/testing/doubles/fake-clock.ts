@@ -15,7 +15,10 @@ interface Sleeper {
 export const settle = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
 
 export class FakeClock implements Clock {
+  /** What timers go by. */
   #now: number;
+  /** What the wall clock shows beyond it. */
+  #shiftMs = 0;
   #isAdvancing = false;
   /** By due time, then in order of arrival. */
   readonly #sleepers: Sleeper[] = [];
@@ -24,13 +27,20 @@ export class FakeClock implements Clock {
     this.#now = startMs;
   }
 
+  /** Whole milliseconds, as Date.now() has them. */
   now(): number {
-    return this.#now;
+    return Math.floor(this.#now + this.#shiftMs);
+  }
+
+  /** The wall clock jumps, forward or back; timers do not notice. */
+  jump(ms: number): void {
+    this.#shiftMs += ms;
   }
 
   /** When the next sleeper is due, or null when nobody sleeps. */
   nextDue(): number | null {
-    return this.#sleepers[0]?.due ?? null;
+    const [next] = this.#sleepers;
+    return next === undefined ? null : next.due + this.#shiftMs;
   }
 
   /** A sleep of 0 ms ends at the next `advance`, also at `advance(0)`. */

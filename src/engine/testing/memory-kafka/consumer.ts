@@ -35,7 +35,7 @@ export class MemoryConsumer implements GroupConsumer {
     this.#options = options;
     this.#connection = connection;
     const limits = { bytesMax: options.maxBytes, recordsMax: connection.batchRecordsMax };
-    this.#positions = new Positions(connection.topics, limits);
+    this.#positions = new Positions(connection.topics, limits, connection.wire.conditions);
     this.#unwatch = connection.wire.worker.watch((state) => {
       if (state === "running") void this.#heartbeatLater(); // Never rejects: nothing cancels it.
     });

@@ -1,7 +1,8 @@
 // Where a consumer stands in each partition that it owns, and the next batch, taking partitions in turn.
 import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
-import type { PartitionLog, ReadLimits } from "./broker/partition-log.ts";
+import type { Conditions } from "./broker/conditions.ts";
+import type { LogSlice, PartitionLog, ReadLimits } from "./broker/partition-log.ts";
 import type { Topics } from "./broker/topics.ts";
 
 interface Position {
@@ -16,12 +17,14 @@ type FetchedBatch = Omit<RecordBatch, "generation">;
 export class Positions {
   readonly #topics: Topics;
   readonly #limits: ReadLimits;
+  readonly #conditions: Conditions;
   /** In the order in which they are served: whoever was served goes to the end. */
   #positions: Position[] = [];
 
-  constructor(topics: Topics, limits: ReadLimits) {
+  constructor(topics: Topics, limits: ReadLimits, conditions: Conditions) {
     this.#topics = topics;
     this.#limits = limits;
+    this.#conditions = conditions;
   }
 
   /** Of these alone, paused until `begin`. */
@@ -56,18 +59,33 @@ export class Positions {
   }
 
   #fetch(position: Position, onOutOfRange: (at: TopicPartition) => void): FetchedBatch | null {
-    const { at, nextOffset: fetchedOffset } = position;
+    const { at, nextOffset } = position;
     const log = this.#logOf(at);
-    if (fetchedOffset === null || log === null) return null;
-    if (fetchedOffset < log.start || fetchedOffset > log.highWatermark) {
+    if (nextOffset === null || log === null) return null;
+    if (nextOffset < log.start || nextOffset > log.highWatermark) {
       position.nextOffset = null;
       onOutOfRange(at);
       return null;
     }
-    const slice = log.read(fetchedOffset, this.#limits);
+    const { fetchedOffset, slice } = this.#misplaced(log, nextOffset) ?? {
+      fetchedOffset: nextOffset,
+      slice: log.read(nextOffset, this.#limits),
+    };
     if (slice.nextOffset === fetchedOffset) return null;
     position.nextOffset = slice.nextOffset;
     return { ...at, ...slice, fetchedOffset, highWatermark: log.highWatermark };
+  }
+
+  /** A batch from elsewhere, if one is due and the log has something there. */
+  #misplaced(
+    log: PartitionLog,
+    nextOffset: bigint,
+  ): { fetchedOffset: bigint; slice: LogSlice } | null {
+    const fetchedOffset = nextOffset + this.#conditions.misplacement;
+    if (fetchedOffset === nextOffset) return null;
+    if (fetchedOffset < log.start || fetchedOffset >= log.lastStableOffset) return null;
+    this.#conditions.takeMisplacement();
+    return { fetchedOffset, slice: log.read(fetchedOffset, this.#limits) };
   }
 
   /** Null while the topic is deleted. */

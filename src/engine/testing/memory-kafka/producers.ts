@@ -57,7 +57,7 @@ export class MemoryTxProducer implements TxProducer {
 
   async sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
     const { transactions, groups } = this.#connection;
-    const admit = (): void => groups.admit(generation);
+    const admit = (): void => groups.admitInTransaction(generation);
     await this.#request("sendOffsets", "open", (ticket) =>
       transactions.addOffsets(ticket, generation.group, { progress, admit }),
     );

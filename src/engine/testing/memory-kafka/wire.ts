@@ -17,14 +17,15 @@ export class Wire {
   /** One request and its reply. */
   async call<T>(request: KafkaRequest, work: () => T | Promise<T>): Promise<T> {
     await this.worker.passed();
-    await this.conditions.seen(this.worker, request);
+    const verdict = await this.conditions.seen(this.worker, request);
     await this.worker.passed();
     if (!this.conditions.isAvailable) throw unavailable(request);
-    const loss = this.conditions.takeLoss(request);
-    if (loss === "before") throw lost(request);
+    const loss = verdict.lose ?? this.conditions.takeLoss(request);
+    if (loss === "request") throw lost(request);
     try {
       const reply = await work();
-      if (loss === "after") throw lost(request);
+      await verdict.taken?.();
+      if (loss === "reply") throw lost(request);
       return reply;
     } finally {
       await this.worker.passed();

@@ -16,11 +16,18 @@ export type KafkaRequest =
   | "read"
   | "admin";
 
-/** Sees every request before it is sent; may delay it, or stop the worker. */
+/** What is to become of one request: lost on its way, or only its reply; `taken` is called between the two. */
+export interface Verdict {
+  readonly lose?: "request" | "reply";
+  /** The request has taken effect and its reply is not sent yet; what it waits for holds the reply up. */
+  taken?(): Promise<void> | void;
+}
+
+/** Sees every request before it is sent; may delay it, stop the worker, or say what becomes of it. */
 export type Watcher = (call: {
   readonly worker: WorkerSwitch;
   readonly request: KafkaRequest;
-}) => Promise<void> | void;
+}) => Promise<Verdict | void> | Verdict | void;
 
 /** Something changed. Waiters check for themselves whether it was what they wait for. */
 class Signal {
@@ -43,6 +50,7 @@ export class Conditions {
   readonly changes: Signal = new Signal();
   #isAvailable = true;
   #watcher: Watcher = () => undefined;
+  readonly #misplaced: bigint[] = [];
   readonly #lost: { readonly request: KafkaRequest; readonly after: boolean }[] = [];
 
   constructor(clock: Clock) {
@@ -67,14 +75,27 @@ export class Conditions {
   }
 
   /** The fault planned for this request, which is thereby used up. */
-  takeLoss(request: KafkaRequest): "before" | "after" | null {
+  takeLoss(request: KafkaRequest): Verdict["lose"] | null {
     const at = this.#lost.findIndex((loss) => loss.request === request);
     const [loss] = at < 0 ? [] : this.#lost.splice(at, 1);
-    return loss === undefined ? null : loss.after ? "after" : "before";
+    return loss === undefined ? null : loss.after ? "reply" : "request";
   }
 
-  async seen(worker: WorkerSwitch, request: KafkaRequest): Promise<void> {
-    await this.#watcher({ worker, request });
+  async seen(worker: WorkerSwitch, request: KafkaRequest): Promise<Verdict> {
+    return (await this.#watcher({ worker, request })) ?? {};
+  }
+
+  /** The next batch that anybody is given begins so many offsets beside where it should: below 0 again, above 0 too late. */
+  misplaceNext(offsets: bigint): void {
+    this.#misplaced.push(offsets);
+  }
+
+  get misplacement(): bigint {
+    return this.#misplaced[0] ?? 0n;
+  }
+
+  takeMisplacement(): void {
+    this.#misplaced.shift();
   }
 
   /** True after `ms` of the cluster's own time, which stands still while it is away; false when cancelled. */

@@ -96,6 +96,11 @@ export class Groups {
     return !isCurrent || group.state !== "stable" || !group.members.has(generation.memberId);
   }
 
+  /** As `admit`, in a transaction: who gives neither member nor generation is not checked, as before KIP-447. */
+  admitInTransaction(generation: GroupGeneration): void {
+    if (generation.generationId >= 0 || generation.memberId !== "") this.admit(generation);
+  }
+
   /** Throws unless the member belongs to the group's generation; until the next one begins, the old one may commit. */
   admit(generation: GroupGeneration): void {
     const group = this.#groups.get(generation.group);

@@ -8,7 +8,7 @@ export interface Transaction {
 }
 
 interface Entry {
-  /** Null: a control marker. */
+  /** Null: a control marker, or compaction took it. */
   readonly record: RawRecord | null;
   readonly byteLength: number;
   readonly transaction: Transaction | null;
@@ -19,7 +19,7 @@ export interface ReadLimits {
   readonly bytesMax: number;
 }
 
-interface LogSlice {
+export interface LogSlice {
   readonly records: readonly RawRecord[];
   readonly nextOffset: bigint;
   readonly byteLength: number;
@@ -98,6 +98,34 @@ export class PartitionLog {
     return found?.offset ?? this.highWatermark;
   }
 
+  /**
+   * As the log cleaner does in what lies below `end`: of each key the newest committed record stays, unless it is a
+   * tombstone from before `tombstonesFromMs`. Offsets stay. Never beyond the last stable offset.
+   */
+  compact(end: bigint, tombstonesFromMs: number): void {
+    const stable = this.lastStableOffset;
+    const cleaned = Number((end < stable ? end : stable) - this.#start);
+    const newest = this.#newestBelow(cleaned);
+    for (let i = 0; i < cleaned; i++) {
+      const entry = this.#entries[i] as Entry;
+      const { record } = entry;
+      if (record === null) continue;
+      const isOver = record.value === null && record.timestamp < tombstonesFromMs;
+      if (newest.get(nameOf(record)) !== i || isOver) this.#entries[i] = { ...entry, record: null };
+    }
+  }
+
+  /** Where the newest committed record of each key lies. */
+  #newestBelow(end: number): Map<string | null, number> {
+    const newest = new Map<string | null, number>();
+    for (let i = 0; i < end; i++) {
+      const { record, transaction } = this.#entries[i] as Entry;
+      const isCommitted = record !== null && transaction?.status !== "aborted";
+      if (isCommitted && record.key !== null) newest.set(nameOf(record), i);
+    }
+    return newest;
+  }
+
   /** Deletes what lies below; never beyond the high watermark. */
   deleteBelow(nextOffset: bigint): void {
     const to = nextOffset < this.highWatermark ? nextOffset : this.highWatermark;
@@ -106,6 +134,8 @@ export class PartitionLog {
     this.#start = to;
   }
 }
+
+const nameOf = ({ key }: RawRecord): string | null => key?.toString("latin1") ?? null;
 
 const copyOfBytes = (bytes: Buffer | null): Buffer | null =>
   bytes === null ? null : Buffer.from(bytes);

@@ -1,5 +1,5 @@
 // The topics of the cluster in memory: their partitions, settings and life.
-import { MillraceError } from "../../../core/errors.ts";
+import { assert, MillraceError } from "../../../core/errors.ts";
 import type { TopicDescription, TopicSpec } from "../../../core/kafka.ts";
 import type { Clock } from "../../../core/ports.ts";
 import type { OutRecord, TopicName, TopicPartition } from "../../../core/record.ts";
@@ -15,6 +15,7 @@ interface StoredTopic {
 /** Those of a broker's defaults that anybody here looks at. */
 const DEFAULTS: Readonly<Record<string, string>> = {
   "cleanup.policy": "delete",
+  "delete.retention.ms": "86400000",
   "max.message.bytes": "1048588",
   "message.timestamp.type": "CreateTime",
   "retention.ms": "604800000",
@@ -61,6 +62,13 @@ export class Topics {
 
   alter(topic: TopicName, config: Readonly<Record<string, string>>): void {
     Object.assign(this.#stored(topic).config, config);
+  }
+
+  compact(at: TopicPartition, end: bigint): void {
+    const { config } = this.#stored(at.topic);
+    assert(config["cleanup.policy"] === "compact", "only a compacted topic is compacted");
+    const keptMs = Number(config["delete.retention.ms"]);
+    this.log(at).compact(end, this.#clock.now() - keptMs);
   }
 
   delete(topic: TopicName): void {

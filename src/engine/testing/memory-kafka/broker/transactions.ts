@@ -27,6 +27,9 @@ export interface ProducerTicket {
   readonly epoch: number;
 }
 
+/** Where the progress of groups lies: its markers come late like any. */
+const OFFSETS: TopicPartition = { topic: "__consumer_offsets", partition: 0 };
+
 export class Transactions {
   readonly #topics: Topics;
   readonly #offsets: GroupOffsets;
@@ -132,17 +135,17 @@ export class Transactions {
     entry.open = null;
     transaction.status = status;
     transaction.timer.abort();
-    for (const log of transaction.logs) this.#mark(entry, log, transaction);
-    this.#offsets.end(transaction);
+    for (const log of transaction.logs) this.#mark(entry, log.at, () => log.mark(transaction));
+    this.#mark(entry, OFFSETS, () => this.#offsets.end(transaction));
     this.#conditions.changes.raise();
   }
 
-  #mark(entry: ProducerEntry, log: PartitionLog, transaction: Transaction): void {
-    if (!this.#isHeld(log.at)) return log.mark(transaction);
+  #mark(entry: ProducerEntry, at: TopicPartition, write: () => void): void {
+    if (!this.#isHeld(at)) return write();
     entry.markersOwed++;
     this.#heldMarkers.push(() => {
       entry.markersOwed--;
-      log.mark(transaction);
+      write();
     });
   }
 }
