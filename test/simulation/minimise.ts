@@ -1,0 +1,66 @@
+// Shrinks a failing case: leaves out faults, then records, stages' nights and steps of the pipeline, for as long as it
+// still fails in some way.
+import type { FlowSpec, Node, SimulationCase, Stage } from "../support/simulation/case.ts";
+import { play } from "../support/simulation/simulate.ts";
+
+const leaveable = /^(map|filter|flat|expect|strict|split)$/;
+
+export async function minimise(of: SimulationCase): Promise<SimulationCase> {
+  let best = of;
+  for (let isSmaller = true; isSmaller;) {
+    isSmaller = false;
+    for (const candidate of smaller(best)) {
+      if ((await play(candidate)).failure === null) continue;
+      best = candidate;
+      isSmaller = true;
+      break;
+    }
+  }
+  return best;
+}
+
+/** Every case that is one step smaller, the boldest first. */
+function* smaller(of: SimulationCase): Iterable<SimulationCase> {
+  const { faults, stages, flow, sizes } = of;
+  for (let i = 0; i < faults.length; i++)
+    yield { ...of, faults: faults.filter((_, at) => at !== i) };
+  for (const fewer of fewerRecords(stages)) yield { ...of, stages: fewer };
+  for (const roots of simpler(flow.roots)) if (roots.length > 0) yield withRoots(of, roots);
+  if (flow.direct !== null && flow.roots.length > 0)
+    yield { ...of, flow: { ...flow, direct: null } };
+  if (sizes.workers > 1) yield { ...of, sizes: { ...sizes, workers: sizes.workers - 1 } };
+}
+
+const withRoots = (of: SimulationCase, roots: readonly Node[]): SimulationCase => {
+  const flow: FlowSpec = { ...of.flow, roots };
+  return { ...of, flow };
+};
+
+function* fewerRecords(stages: readonly Stage[]): Iterable<readonly Stage[]> {
+  for (const [i, stage] of stages.entries()) {
+    const { records, night, ...rest } = stage;
+    const put = (one: Stage): readonly Stage[] =>
+      stages.map((other, at) => (at === i ? one : other));
+    if (night !== undefined) yield put({ ...rest, records });
+    for (let size = records.length; size >= 1; size = Math.floor(size / 2))
+      for (let from = 0; from < records.length; from += size)
+        yield put({
+          ...stage,
+          records: [...records.slice(0, from), ...records.slice(from + size)],
+        });
+  }
+}
+
+/** One branch or one step less. */
+function* simpler(nodes: readonly Node[]): Iterable<readonly Node[]> {
+  for (const [i, node] of nodes.entries()) {
+    const others = (put: readonly Node[]): readonly Node[] => [
+      ...nodes.slice(0, i),
+      ...put,
+      ...nodes.slice(i + 1),
+    ];
+    if (nodes.length > 1) yield others([]);
+    if (leaveable.test(node.op) && node.then.length > 0) yield others(node.then);
+    for (const then of simpler(node.then)) yield others([{ ...node, then }]);
+  }
+}

@@ -1,0 +1,83 @@
+// Every mistake of mutations.ts in a process of its own, until a seed catches it:
+//   node test/simulation/mutations-run.ts [--seeds 2000] [--only "no epoch"] [--json]
+// Exit code 1 when one is not caught.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { mutations, type Mutation } from "./mutations.ts";
+
+export interface Caught {
+  readonly name: string;
+  /** The check that failed, or null when no seed caught it. */
+  readonly by: string | null;
+  readonly seed: number | null;
+  readonly reason: string;
+}
+
+const runner = join(import.meta.dirname, "run.ts");
+
+/** Which seeds a mistake is tried with. */
+type Seeds = (mutation: Mutation) => string;
+
+/** One mistake, until the first seed that fails. */
+function tried(mutation: Mutation, seeds: Seeds): Promise<Caught> {
+  const { name } = mutation;
+  const args = [runner, "--mutation", name, "--seeds", seeds(mutation), "--first", "--json"];
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let [out, errors] = ["", ""];
+    child.stdout.on("data", (chunk: Buffer) => (out += String(chunk)));
+    child.stderr.on("data", (chunk: Buffer) => (errors += String(chunk)));
+    child.on("error", reject);
+    child.on("close", () => {
+      if (!out.startsWith("{")) return reject(new Error(`${name}: ${errors.slice(0, 2_000)}`));
+      const { failures } = JSON.parse(out) as {
+        failures: { seed: number; check: string; reason: string }[];
+      };
+      const [first] = failures;
+      resolve({
+        name,
+        by: first?.check ?? null,
+        seed: first?.seed ?? null,
+        reason: first?.reason ?? "",
+      });
+    });
+  });
+}
+
+/** All of them, some at a time. */
+export async function triedAll(
+  which: readonly Mutation[],
+  seeds: Seeds,
+  atATime: number,
+): Promise<Caught[]> {
+  const left = [...which];
+  const caught: Caught[] = [];
+  const work = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift())
+      caught.push(await tried(next, seeds));
+  };
+  await Promise.all(Array.from({ length: atATime }, work));
+  return caught.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: "string", default: "2000" },
+      only: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const which = mutations.filter(({ name }) => values.only === undefined || values.only === name);
+  const caught = await triedAll(which, () => `1..${values.seeds}`, 2);
+  for (const one of caught) {
+    const line = values.json
+      ? JSON.stringify(one)
+      : `${one.name.padEnd(30)} ${one.by ?? "NOT CAUGHT"} ${one.seed === null ? "" : `after ${String(one.seed)} seeds`}`;
+    process.stdout.write(`${line}\n`);
+  }
+  process.exit(caught.some(({ by }) => by === null) ? 1 : 0);
+}
+
+if (import.meta.main) await main();

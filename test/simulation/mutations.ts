@@ -1,0 +1,307 @@
+// Deliberate mistakes of the protocol, each as a patch of one or more files of the engine that a test process applies
+// while it loads them. The product has no switches. Every mistake must be caught by the simulation, or by the test named.
+export interface Patch {
+  /** Below src/engine/. */
+  readonly file: string;
+  /** Must be there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutation {
+  readonly name: string;
+  /** What it does wrong. */
+  readonly mistake: string;
+  readonly patches: readonly Patch[];
+  /** The first seed that catches it, where that is far: the test of every day begins there. */
+  readonly near?: number;
+}
+
+const one = (file: string, find: string, replace: string): readonly Patch[] => [
+  { file, find, replace },
+];
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: "unchecked read",
+    mistake: "values of a copy are used wherever the copy stands",
+    patches: one(
+      "state/keyed-store.ts",
+      "if (nextOffset !== this.#position) {",
+      "if (nextOffset === -1n) {",
+    ),
+  },
+  {
+    name: "unchecked write",
+    mistake: "a copy takes changes wherever it stands",
+    patches: one(
+      "state/memory-copy.ts",
+      'if (stored !== expected) return stored >= target.nextOffset ? "already" : "refused";',
+      "",
+    ),
+  },
+  {
+    name: "commit before flush",
+    mistake: "progress is decided first, outputs and letters follow in a transaction of their own",
+    patches: [
+      {
+        file: "checkpoint/commit.ts",
+        find: "tasks.flatMap(({ outputs, changelog, letters }) => [...outputs, ...changelog, ...letters]),",
+        replace: "tasks.flatMap(({ changelog }) => changelog),",
+      },
+      {
+        file: "checkpoint/commit.ts",
+        find: "  await producer.commit();\n  return sent;",
+        replace: `  await producer.commit();
+  producer.begin();
+  await producer.send(tasks.flatMap(({ outputs, letters }) => [...outputs, ...letters]));
+  await producer.commit();
+  return sent;`,
+      },
+    ],
+  },
+  {
+    name: "progress first",
+    mistake: "a sink moves its progress row in a transaction before that of the rows",
+    patches: [
+      {
+        file: "sinks/postgres/table-store.ts",
+        find: "    let result: SinkResult | null = null;\n",
+        replace: `    let result: SinkResult | null = null;
+    const all = new Set(commit.rows.map(({ index }) => index));
+    const early = commit.ledger({ written: all, stale: new Set(), refused: new Set() });
+    await advanceProgress(this.#pool, commit, { ledger: early, now: this.#now() });
+`,
+      },
+      {
+        file: "sinks/postgres/table-store.ts",
+        find: "const isOurs = await advanceProgress(session, commit, { ledger, now: this.#now() });",
+        replace: "const isOurs = ledger !== null;",
+      },
+    ],
+  },
+  {
+    name: "hint trusted",
+    mistake: "a sink begins where its group's offset says",
+    patches: one(
+      "runtime/sink/part.ts",
+      `    const start = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
+      store.takeOver(id, first),
+    );`,
+      `    const stored = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
+      store.takeOver(id, first),
+    );
+    const [hint] = await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
+      context.admin.committed(bound.part.group, [at], { stable: false }),
+    );
+    const hinted = hint?.nextOffset ?? stored.nextOffset;
+    const start = hinted === stored.nextOffset ? stored : await store.reset(id, hinted);`,
+    ),
+  },
+  {
+    name: "no epoch",
+    near: 102,
+    mistake: "a sink's commit asks neither for its epoch nor for the offset at which it begins",
+    patches: one(
+      "sinks/postgres/progress-row.ts",
+      " AND epoch = $8::bigint AND next_offset = $9::bigint",
+      "",
+    ),
+  },
+  {
+    name: "stale cache kept",
+    mistake: "what a task had in memory is used again after it was taken over anew",
+    patches: [
+      {
+        file: "runtime/stream/stores.ts",
+        find: "  return new KeyedStore({\n    codec,",
+        replace: `  const caches = codec as unknown as Record<string, Map<string, never>>;
+  const kept = (caches[\`cells of \${String(partition)}\`] ??= new Map<string, never>());
+  return new KeyedStore({
+    ...{ kept },
+    codec,`,
+      },
+      {
+        file: "state/keyed-store.ts",
+        find: "readonly #cells = new Map<string, Cell>();",
+        replace: "readonly #cells: Map<string, Cell>;",
+      },
+      {
+        file: "state/keyed-store.ts",
+        find: "    this.#position = options.position;\n",
+        replace: `    this.#position = options.position;
+    this.#cells = (options as unknown as { kept: Map<string, Cell> }).kept;
+`,
+      },
+      { file: "state/keyed-store.ts", find: "    this.#cells.clear();\n", replace: "" },
+    ],
+  },
+  {
+    name: "last stable offset as target",
+    near: 803,
+    mistake: "a copy is brought up to what committed readers see, not to the changelog's end",
+    patches: one(
+      "state/follow.ts",
+      "async function markOf({ admin, changelog }: Following): Promise<Watermarks> {",
+      `async function markOf(following: Following): Promise<Watermarks> {
+  const end = await endOf(following);
+  const fromOffset = end.low;
+  const reader = following.kafka.reader({ ...following.changelog, fromOffset, maxWaitMs: 0 });
+  const { lastStableOffset } = await reader.read();
+  await reader.close();
+  return { ...end, high: lastStableOffset };
+}
+
+async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
+    ),
+  },
+  {
+    name: "wrong collapse",
+    mistake: "of a batch's rows with one key the oldest is written",
+    patches: one(
+      "sinks/collapse.ts",
+      "if (compare(group.newest, row) <= 0) group.newest = row;",
+      "if (compare(group.newest, row) > 0) group.newest = row;",
+    ),
+  },
+  {
+    name: "unsorted upsert",
+    near: 97,
+    mistake: "rows are locked in the order of their records",
+    patches: one(
+      "sinks/collapse.ts",
+      "return [...groups.values()].sort((a, b) => (a.key < b.key ? -1 : 1));",
+      "return [...groups.values()];",
+    ),
+  },
+  {
+    name: "swallowed error",
+    mistake: "after a checkpoint that failed the tasks go on with what they have",
+    patches: one(
+      "runtime/stream/engine.ts",
+      "      await this.#rewind(error);\n      return;",
+      "      return void error;",
+    ),
+  },
+  {
+    name: "double resume",
+    mistake: "a batch that was fetched a second time is taken a second time",
+    patches: one(
+      "source/inbox.ts",
+      "if (batch.fetchedOffset !== queue.expected) return queue.expected;",
+      "",
+    ),
+  },
+  {
+    name: "ledger after commit",
+    mistake: "a checkpoint carries the ledger of the one before",
+    patches: one(
+      "runtime/stream/progress.ts",
+      "const metadata = encodeMetadata({ owner, ledger: place.ledger, streamTimeMs });",
+      `const last = (place as { last?: LedgerCounts }).last ?? addLedger(emptyLedger(), place.ledger);
+      Object.assign(place, { last: structuredClone(place.ledger) });
+      const metadata = encodeMetadata({ owner, ledger: last, streamTimeMs });`,
+    ),
+  },
+  {
+    name: "tombstone lost",
+    near: 96,
+    mistake:
+      "a copy is rolled forward however old it is, also past deletions that Kafka has forgotten",
+    patches: one(
+      "state/follow.ts",
+      "return now() - stands.timeMs <= tombstonesKeptMs / 2;",
+      "return now() >= 0 && tombstonesKeptMs >= 0;",
+    ),
+  },
+  {
+    name: "generation ignored",
+    near: 880,
+    mistake: "progress is committed without the member and generation that read it",
+    patches: one(
+      "checkpoint/commit.ts",
+      "await producer.sendOffsets(progress, generation);",
+      'await producer.sendOffsets(progress, { ...generation, generationId: -1, memberId: "" });',
+    ),
+  },
+  {
+    name: "unstable progress",
+    mistake: "a takeover does not wait for transactions that hold progress",
+    patches: one(
+      "source/takeover.ts",
+      "const committed = await ports.admin.committed(generation.group, partitions, { stable: true });",
+      "const committed = await ports.admin.committed(generation.group, partitions, { stable: false });",
+    ),
+  },
+  {
+    name: "half a rewind",
+    mistake: "after a failed checkpoint only one part goes back",
+    patches: [
+      {
+        file: "runtime/stream/engine.ts",
+        find: "      part.drop();\n",
+        replace: "      if (part === this.#parts[0]) part.drop();\n",
+      },
+      {
+        file: "runtime/stream/engine.ts",
+        find: "for (const part of this.#parts) part.retake(",
+        replace: "for (const part of this.#parts.slice(0, 1)) part.retake(",
+      },
+    ],
+  },
+  {
+    name: "deletion forgotten",
+    near: 267,
+    mistake: "a copy that is read from its changelog keeps what was deleted",
+    patches: one(
+      "state/follow.ts",
+      "await fresh.put(records.map(changeOf));",
+      "await fresh.put(records.filter(({ value }) => value !== null).map(changeOf));",
+    ),
+  },
+  {
+    name: "change evicted",
+    mistake: "the cache makes room by forgetting changes that the copy lacks",
+    patches: one(
+      "state/keyed-store.ts",
+      "if (cell.dirty === 0 && !cell.isUsed",
+      "if (!cell.isUsed",
+    ),
+  },
+  {
+    name: "stream time forgotten",
+    near: 230,
+    mistake: "a new owner begins with no stream time",
+    patches: one(
+      "runtime/stream/task.ts",
+      "streamTimeMs: Math.max(...times),",
+      "streamTimeMs: times.length === 0 ? 0 : null,",
+    ),
+  },
+  {
+    name: "abandoned takeover",
+    near: 383,
+    mistake: "a takeover that was given up still writes a first start",
+    patches: one("runtime/stream/engine.ts", "      signal.throwIfAborted();\n", ""),
+  },
+  {
+    name: "fenced at once",
+    near: 486,
+    mistake: "who was fenced takes over again under the old generation, round and round",
+    patches: one(
+      "runtime/stream/part.ts",
+      "const pause = isFenced ? clock.sleep(limits.heartbeatIntervalMs, signal) : Promise.resolve();",
+      "const pause = isFenced && limits === null ? clock.sleep(0) : Promise.resolve();",
+    ),
+  },
+  {
+    name: "wall clock trusted",
+    mistake: "a sink paces its commits by a wall clock that may be put back",
+    patches: one("runtime/sink/task.ts", "Math.max(0, spentMs)", "spentMs"),
+  },
+  {
+    name: "stopped while starting",
+    mistake: "a worker that was stopped before it had started joins its groups afterwards",
+    patches: one("runtime/worker.ts", "    if (this.#stopping !== null) return;\n", ""),
+  },
+];

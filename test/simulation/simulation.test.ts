@@ -1,0 +1,90 @@
+// Two thousand seeds of the deterministic simulation: generated pipelines of the real engine against simulated servers,
+// under all that may befall them. By hand: run.ts, whose first lines say how.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { SimulationCase } from "../support/simulation/case.ts";
+import { play } from "../support/simulation/simulate.ts";
+
+const SEEDS = 2_000;
+const SEEDS_A_PROCESS = 250;
+/** Every kind of fault strikes at least so often in all seeds together. */
+const STRUCK_MIN = 10;
+
+interface Report {
+  readonly seeds: number;
+  readonly failures: readonly {
+    readonly seed: number;
+    readonly check: string;
+    readonly reason: string;
+  }[];
+  readonly struck: Readonly<Record<string, number>>;
+  readonly cpuMs: Readonly<Record<"mean" | "p99" | "max", number>>;
+  readonly trace: number;
+}
+
+/** In a process of its own, so that each begins alike. */
+function played(from: number, to: number): Promise<Report> {
+  const runner = join(import.meta.dirname, "run.ts");
+  const args = [runner, "--json", "--seeds", `${String(from)}..${String(to)}`];
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    let out = "";
+    child.stdout.on("data", (chunk: Buffer) => (out += String(chunk)));
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (out.startsWith("{")) resolve(JSON.parse(out) as Report);
+      else reject(new Error(`seeds ${String(from)} to ${String(to)} ended with ${String(code)}`));
+    });
+  });
+}
+
+async function allPlayed(): Promise<Report[]> {
+  const starts = Array.from({ length: SEEDS / SEEDS_A_PROCESS }, (_, i) => 1 + i * SEEDS_A_PROCESS);
+  const reports: Report[] = [];
+  const work = async (): Promise<void> => {
+    for (let from = starts.shift(); from !== undefined; from = starts.shift())
+      reports.push(await played(from, from + SEEDS_A_PROCESS - 1));
+  };
+  await Promise.all([work(), work()]);
+  return reports;
+}
+
+test("whatever befalls workers and servers, everything comes out once, in order, and right", async (t) => {
+  const reports = await allPlayed();
+  const seeds = reports.reduce((sum, report) => sum + report.seeds, 0);
+  const struck = new Map<string, number>();
+  for (const report of reports)
+    for (const [kind, count] of Object.entries(report.struck))
+      struck.set(kind, (struck.get(kind) ?? 0) + count);
+  const mean = reports.reduce((sum, { cpuMs }) => sum + cpuMs.mean, 0) / reports.length;
+  const most = Math.max(...reports.map(({ cpuMs }) => cpuMs.max));
+  t.diagnostic(
+    `seeds 1 to ${String(seeds)}; CPU a seed: mean ${mean.toFixed(1)} ms, most ${String(most)} ms`,
+  );
+  t.diagnostic(JSON.stringify(Object.fromEntries([...struck].sort())));
+  assert.deepEqual(
+    reports.flatMap(({ failures }) => failures),
+    [],
+  );
+  assert.equal(seeds, SEEDS);
+  assert.equal(struck.size, 26);
+  const seldom = [...struck].filter(([, count]) => count < STRUCK_MIN);
+  assert.deepEqual(seldom, []);
+});
+
+test("the same seeds give the same runs", async () => {
+  const [one, two] = await Promise.all([played(1, 25), played(1, 25)]);
+  assert.equal(one.trace, two.trace);
+  const other = await played(2, 26);
+  assert.notEqual(one.trace, other.trace);
+});
+
+const folder = join(import.meta.dirname, "cases");
+for (const file of readdirSync(folder))
+  test(`what was found once stays mended: ${file.replace(".json", "").replaceAll("-", " ")}`, async () => {
+    const found = JSON.parse(readFileSync(join(folder, file), "utf8")) as SimulationCase;
+    assert.equal((await play(found)).failure, null);
+  });

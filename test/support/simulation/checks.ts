@@ -1,0 +1,298 @@
+// Compares what a run has left behind with what the oracle says.
+import type { Part } from "../../../src/engine/core/plan.ts";
+import { ledgerTotals } from "../../../src/engine/core/ledger.ts";
+import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
+import { ledgerOfPart, type PartProgress } from "../../../src/engine/runtime/ledgers.ts";
+import { letterId } from "../../../src/engine/sinks/letter.ts";
+import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
+import { plainCodec } from "../stores.ts";
+import {
+  keyText,
+  letterText,
+  type Expected,
+  type ExpectedLedger,
+  type ExpectedTopic,
+} from "./oracle/expected.ts";
+import { expectedOf } from "./oracle/oracle.ts";
+import type { Value } from "./values.ts";
+import type { World } from "./world.ts";
+
+export type Check =
+  "order" | "totals" | "rows" | "letters" | "ledger" | "copies" | "locks" | "stuck";
+
+export interface Failure {
+  readonly check: Check;
+  readonly reason: string;
+}
+
+/** The first thing that is wrong, or null. */
+export async function checked(
+  world: World,
+  progress: readonly PartProgress[],
+): Promise<Failure | null> {
+  const want = expectedOf(world.case.flow, world.case.stages);
+  return (
+    wrongs(world) ??
+    outputs(world, want) ??
+    rows(world, want) ??
+    letters(world, want) ??
+    ledgers(world, want, progress) ??
+    locks(world) ??
+    (await copies(world, want))
+  );
+}
+
+const failed = (check: Check, what: string, want: unknown, found: unknown): Failure => ({
+  check,
+  reason: `${what}: expected ${textOf(want)}, found ${textOf(found)}`,
+});
+const textOf = (value: unknown): string =>
+  JSON.stringify(value, (_, one: unknown) =>
+    one instanceof Map ? Object.fromEntries(one) : typeof one === "bigint" ? String(one) : one,
+  );
+const isSame = (a: unknown, b: unknown): boolean => textOf(a) === textOf(b);
+
+/** Nothing here may stop a task or end a worker. */
+function wrongs({ wrongs: told, living }: World): Failure | null {
+  const stopped = living.flatMap(({ worker }) =>
+    worker.health().filter(({ state }) => state === "stopped"),
+  );
+  const all = [...told, ...stopped.map(textOf)];
+  return all.length === 0 ? null : { check: "stuck", reason: all.join("; ") };
+}
+
+type Found = Map<string, (Value | null)[]>;
+
+function outputs(world: World, want: Expected): Failure | null {
+  for (const [topic, expected] of want.topics) {
+    const found: Found = new Map();
+    for (const { key, value, partition } of world.kafka.records(topic, { committed: true })) {
+      const name = keyText(key === null ? null : String(key), partition);
+      const read = value === null ? null : (JSON.parse(String(value)) as Value);
+      found.set(name, [...(found.get(name) ?? []), read]);
+    }
+    const keys = new Set([...found.keys(), ...expected.items.keys()]);
+    for (const key of [...keys].sort()) {
+      const failure = ofKey(`${topic} ${key}`, expected, key, found.get(key) ?? []);
+      if (failure !== null) return failure;
+    }
+  }
+  return null;
+}
+
+function ofKey(
+  what: string,
+  { kind, isHeld, items }: ExpectedTopic,
+  key: string,
+  found: readonly (Value | null)[],
+): Failure | null {
+  const all = items.get(key) ?? [];
+  const want = all.map(({ value }) => value);
+  if (isHeld) return heldOf(what, want, found, kind === "told");
+  if (kind === "ordered") {
+    if (isSame(want, found)) return null;
+    const sorted = (values: readonly unknown[]): string[] => values.map(textOf).sort();
+    const isOrder = isSame(sorted(want), sorted(found));
+    return failed(isOrder ? "order" : "totals", what, want, found);
+  }
+  if (kind === "told") {
+    const isRight = want.length === found.length && isSame(want.at(-1), found.at(-1));
+    return isRight ? null : failed("totals", what, [want.length, want.at(-1)], found);
+  }
+  return mixed(what, all, found);
+}
+
+/** The last is there, and what is there was told in this order. */
+function heldOf(
+  what: string,
+  want: readonly unknown[],
+  found: readonly unknown[],
+  isFree: boolean,
+): Failure | null {
+  if (!isSame(want.at(-1), found.at(-1))) return failed("totals", what, want.at(-1), found);
+  if (isFree) return found.length <= want.length ? null : failed("totals", what, want, found);
+  let at = 0;
+  for (const one of want) if (at < found.length && isSame(one, found[at])) at++;
+  return at === found.length ? null : failed("order", what, want, found);
+}
+
+/** Each origin's values in their order. */
+function mixed(
+  what: string,
+  all: readonly { readonly value: Value | null; readonly origin: string }[],
+  found: readonly (Value | null)[],
+): Failure | null {
+  const origins = new Map(all.map(({ value, origin }) => [textOf(value), origin]));
+  const byOrigin = (list: readonly { value: Value | null; origin: string }[]) => {
+    const parts = new Map<string, (Value | null)[]>();
+    for (const { value, origin } of list) parts.set(origin, [...(parts.get(origin) ?? []), value]);
+    return new Map([...parts].sort(([a], [b]) => (a < b ? -1 : 1)));
+  };
+  const named = found.map((value) => ({ value, origin: origins.get(textOf(value)) ?? "nowhere" }));
+  const [wanted, is] = [byOrigin(all), byOrigin(named)];
+  if (isSame(wanted, is)) return null;
+  return failed(found.length === all.length ? "order" : "totals", what, wanted, is);
+}
+
+function rows(world: World, want: Expected): Failure | null {
+  for (const [table, expected] of want.rows) {
+    const found = new Map<string, unknown>();
+    const prefix = `row "public"."${table}" `;
+    for (const [name, row] of world.postgres.committed)
+      if (name.startsWith(prefix)) {
+        const { id, n, v, i } = row;
+        found.set(String(id), { id, n: Number(n), v: Number(v), i });
+      }
+    const sorted = (of: Map<string, unknown>): unknown => [...of.values()].map(textOf).sort();
+    if (!isSame(sorted(expected), sorted(found)))
+      return failed("rows", table, sorted(expected), sorted(found));
+  }
+  return null;
+}
+
+/** From a stream part each letter is there once; from a sink at least once, with the same id. */
+function letters(world: World, want: Expected): Failure | null {
+  const records = world.kafka.records(world.plan.deadLetters, { committed: true });
+  const sinks = world.plan.parts.filter(({ table }) => table !== null);
+  const seen = new Set<string>();
+  const found: string[] = [];
+  for (const letter of records) {
+    const id = headerText(letter.headers, "dlq.id") ?? "";
+    const isAgain = seen.has(id);
+    seen.add(id);
+    const mayRepeat = sinks.some(({ name }) => id === idOf(world, name, letter));
+    if (!isAgain || !mayRepeat) found.push(letterOf(world, letter));
+  }
+  const missing = without(want.letters, found);
+  const more = without(without(found, want.letters), want.perhaps);
+  if (missing.length + more.length === 0) return null;
+  return { check: "letters", reason: `missing ${textOf(missing)}, too many ${textOf(more)}` };
+}
+
+/** One list less another, each as often as it is there. */
+function without(from: readonly string[], what: readonly string[]): string[] {
+  const left = [...from];
+  for (const one of what) {
+    const at = left.indexOf(one);
+    if (at >= 0) left.splice(at, 1);
+  }
+  return left;
+}
+
+/** Different letters of one part. */
+function lettersOfPart(world: World, part: string): number {
+  const records = world.kafka.records(world.plan.deadLetters, { committed: true });
+  const ids = records.map((letter) => [
+    headerText(letter.headers, "dlq.id") ?? "",
+    idOf(world, part, letter),
+  ]);
+  return new Set(ids.filter(([id, own]) => id === own).map(([id]) => id)).size;
+}
+
+function idOf({ plan }: World, part: string, { headers }: RawRecord): string {
+  const say = (name: string): string => headerText(headers, `dlq.${name}`) ?? "";
+  const at = { topic: say("topic"), partition: Number(say("partition")) };
+  const origin = { pipeline: plan.pipeline, part, version: "", topic: "", partitions: 1 };
+  return letterId(origin, { ...at, offset: BigInt(say("offset")) } as RawRecord);
+}
+
+function letterOf(world: World, { headers, key, value }: RawRecord): string {
+  const topic = headerText(headers, "dlq.topic") ?? "";
+  const isAvro = value?.[0] === 0 && topic.startsWith("in-");
+  const text = isAvro ? JSON.stringify(world.codec.decode(value)) : String(value ?? "-");
+  return letterText(topic, key === null ? null : String(key), text);
+}
+
+function ledgers(world: World, want: Expected, progress: readonly PartProgress[]): Failure | null {
+  for (const part of world.plan.parts) {
+    const failure = ledgerOf(world, part, want.ledgers.get(part.name), progress);
+    if (failure !== null) return failure;
+  }
+  return null;
+}
+
+function ledgerOf(
+  world: World,
+  { name, table }: Part,
+  expected: ExpectedLedger = { counts: {}, isLoose: false },
+  progress: readonly PartProgress[],
+): Failure | null {
+  const found = ledgerTotals(ledgerOfPart(progress, name));
+  const { consumed = 0, ...outcomes } = found;
+  const sum = Object.values(outcomes).reduce((a, b) => a + b, 0);
+  if (consumed !== sum) return failed("ledger", `${name} balances`, consumed, sum);
+  if (expected.isLoose) return null;
+  const lettersTold = lettersOfPart(world, name);
+  const dead = found["dead-lettered"] ?? 0;
+  // A letter may have been sent of what a failover took back, and what then came out otherwise.
+  const isRight = world.postgres.failovers > 0 ? dead <= lettersTold : dead === lettersTold;
+  if (!isRight) return failed("ledger", `letters of ${name}`, lettersTold, dead);
+  // What becomes of an older row depends on the batches.
+  const of = table === null ? sorted : ({ consumed: all = 0 }: Counts): unknown => all;
+  if (isSame(of(expected.counts), of(found))) return null;
+  return failed("ledger", name, of(expected.counts), of(found));
+}
+
+type Counts = Readonly<Record<string, number>>;
+const sorted = (counts: Counts): unknown =>
+  Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** Rows are locked in one order, so nobody waits in a circle; only a second try after a refusal may. */
+const locks = ({ postgres, case: { flow } }: World): Failure | null =>
+  flow.refuses || postgres.deadlocks === 0
+    ? null
+    : failed("locks", "circles of transactions that wait for each other", 0, postgres.deadlocks);
+
+/** Each copy, brought up to the end of its changelog, is its changelog; and that is the oracle's state. */
+async function copies(world: World, want: Expected): Promise<Failure | null> {
+  const codec = entryCodec(plainCodec, "any");
+  const stores = world.plan.parts.flatMap((part) => part.stores);
+  for (const { name, changelog } of stores) {
+    const records = world.kafka.records(changelog.name, { committed: true });
+    const truth = new Map<string, string>();
+    putAll(truth, records);
+    const failure = await copiesOf(world, name, records);
+    if (failure !== null) return failure;
+    const expected = want.stores.get(name);
+    if (expected === undefined) continue;
+    const values = [...truth].map(([key, hex]): [string, unknown] => [
+      key,
+      codec.decode(Buffer.from(hex, "hex")).value,
+    ]);
+    if (!isSame(inOrder(expected), inOrder(new Map(values))))
+      return failed("copies", `changelog of ${name}`, inOrder(expected), inOrder(new Map(values)));
+  }
+  return null;
+}
+
+async function copiesOf(
+  world: World,
+  store: string,
+  records: readonly RawRecord[],
+): Promise<Failure | null> {
+  for (const id of world.redis.stores().filter((one) => one.store === store)) {
+    const { position, entries } = await world.redis.look(id);
+    if (position === null) continue;
+    const own = records.filter(({ partition }) => partition === id.partition);
+    const beyond = own.filter(({ offset }) => offset >= position.nextOffset);
+    const copy = new Map([...entries].map(([key, value]) => [key, value.toString("hex")]));
+    const truth = new Map<string, string>();
+    putAll(truth, own);
+    putAll(copy, beyond);
+    const what = `copy of ${store} ${String(id.partition)}`;
+    if (!isSame(inOrder(truth), inOrder(copy)))
+      return failed("copies", what, inOrder(truth), inOrder(copy));
+  }
+  return null;
+}
+
+function putAll(map: Map<string, string>, changes: readonly RawRecord[]): void {
+  for (const { key, value } of changes) put(map, key?.toString("latin1") ?? "", value);
+}
+
+const put = (map: Map<string, string>, key: string, value: Buffer | null): void => {
+  if (value === null) map.delete(key);
+  else map.set(key, value.toString("hex"));
+};
+const inOrder = (map: ReadonlyMap<string, unknown>): [string, unknown][] =>
+  [...map].sort(([a], [b]) => (a < b ? -1 : 1));

@@ -1,0 +1,202 @@
+// A generated pipeline as the engine's users would write it.
+import {
+  avro,
+  days,
+  json,
+  nullable,
+  pipeline,
+  postgresTable,
+  seconds,
+  string,
+  topic,
+  type AggregateOptions,
+  type Pipeline,
+  type PostgresTable,
+  type Schema,
+  type Stream,
+  type Table,
+  type Topic,
+} from "#engine";
+import type { FlowSpec, Node } from "./case.ts";
+import * as fn from "./values.ts";
+import type { Row, Value } from "./values.ts";
+
+type Values = Stream<string | null, Value>;
+
+const valueFields = [
+  { name: "i", type: "string" },
+  { name: "n", type: "int" },
+  { name: "g", type: "string" },
+  { name: "v", type: "int" },
+];
+const avroValue: Schema<Value> = avro<Value>({
+  type: "record",
+  name: "Value",
+  namespace: "sim",
+  fields: valueFields,
+});
+const rowFields = [
+  { name: "id", type: "string" },
+  { name: "n", type: "double" },
+  { name: "v", type: "int" },
+  { name: "i", type: "string" },
+];
+const row: Schema<Row> = avro<Row>({
+  type: "record",
+  name: "Row",
+  namespace: "sim",
+  fields: rowFields,
+});
+
+/** What the engine is given of a flow. */
+export interface Flow {
+  readonly pipeline: Pipeline;
+  readonly sources: readonly Topic<string | null, Value>[];
+  readonly outputs: ReadonlyMap<string, Topic<string | null, Value>>;
+}
+
+/** The span of a `distinct`: short only where stream time does not depend on how tasks interleave. */
+export const spanMs = (flow: FlowSpec, isGrouped: boolean): number =>
+  flow.sources === 1 && !isGrouped ? 3_000 : 86_400_000;
+
+/** An aggregate that tells the last change of a checkpoint only; a table would not show what was deleted before. */
+export const isHeld = ({ op, by, then }: Node): boolean =>
+  /^(count|sum|min|max|avg|aggregate)$/.test(op) &&
+  by >= 3 &&
+  then.every((next) => next.op === "to" || (next.op === "table" && op !== "aggregate"));
+
+export const outputName = ({ id }: Node): string => `${id}-out`;
+export const tableName = ({ id }: Node): string => `${id.replaceAll("-", "_")}_rows`;
+
+export function flowOf(spec: FlowSpec): Flow {
+  const { partitions, format } = spec;
+  const declare = (name: string, value: Schema<Value>): Topic<string | null, Value> =>
+    topic(name, { key: nullable(string), value, partitions, owner: "tests" });
+  const sources = Array.from({ length: spec.sources }, (_, i) =>
+    declare(`in-${String(i)}`, format === "avro" ? avroValue : json<Value>()),
+  );
+  const outputs = new Map<string, Topic<string | null, Value>>();
+  const drawing = new Drawing(spec, (node) => {
+    const output = declare(outputName(node), json<Value>());
+    outputs.set(output.name, output);
+    return output;
+  });
+  const drawn = pipeline("sim", { state: spec.state }, ({ from }) => {
+    const [first, second] = sources.map((source) => from(source));
+    if (first === undefined) return;
+    const all = second === undefined ? first : first.merge("both", second);
+    for (const root of spec.roots) drawing.follow(all, root, false);
+    if (spec.direct !== null) drawing.chain(first, spec.direct);
+  });
+  // Its outputs are known once it was drawn.
+  drawn.plan();
+  return { pipeline: drawn, sources, outputs };
+}
+
+class Drawing {
+  readonly #spec: FlowSpec;
+  readonly #outputOf: (node: Node) => Topic<string | null, Value>;
+
+  constructor(spec: FlowSpec, outputOf: (node: Node) => Topic<string | null, Value>) {
+    this.#spec = spec;
+    this.#outputOf = outputOf;
+  }
+
+  chain(stream: Values, nodes: readonly Node[]): void {
+    let at = stream;
+    for (const node of nodes)
+      if (node.op === "table") this.#write(at, node);
+      else at = this.#step(at, node, false);
+  }
+
+  follow(stream: Values, node: Node, isGrouped: boolean): void {
+    if (node.op === "to" || node.op === "table") return this.#write(stream, node);
+    const next = this.#step(stream, node, isGrouped);
+    for (const one of node.then) this.follow(next, one, isGrouped || node.op.startsWith("group"));
+  }
+
+  #write(stream: Values, node: Node): void {
+    if (node.op === "to") return stream.to(this.#outputOf(node));
+    const isShared = node.by === 1;
+    const table: PostgresTable<Row> = postgresTable<Row>(tableName(node), {
+      row,
+      key: ["id"],
+      ...(isShared ? { version: "v" } : {}),
+    });
+    stream
+      .map(`${node.id}-row`, (value, record) => fn.rowOf(value, record, isShared))
+      .upsertInto(table);
+  }
+
+  #step(stream: Values, node: Node, isGrouped: boolean): Values {
+    const { id, op, by } = node;
+    switch (op) {
+      case "map":
+        return stream.map(id, (value) => fn.map(value, by));
+      case "filter":
+        return stream.filter(id, (value: Value): boolean => fn.passes(value, by));
+      case "flat":
+        return stream.flatMap(id, (value) => fn.copies(value, by));
+      case "expect": {
+        const rule = (value: Value): boolean => fn.holds(value, by);
+        return stream.expect(id, rule, { otherwise: "dead-letter" });
+      }
+      case "strict":
+        return stream.map(id, (value) => fn.strict(value, by));
+      case "split": {
+        const { even, rest } = stream.branch(id, { even: fn.isEven });
+        return even.map(`${id}-even`, fn.doubled).merge(`${id}-both`, rest);
+      }
+      case "group-own":
+        return stream.rekey(id, (_, { key }) => fn.ownKey(key, by)) as Values;
+      case "group-shared":
+        return stream.rekey(id, (value) => fn.sharedKey(value, by)) as Values;
+      case "distinct":
+      case "state":
+      case "aggregate":
+      case "reduce":
+      case "count":
+      case "sum":
+      case "min":
+      case "max":
+      case "avg":
+        return this.#stateful(stream, node, isGrouped);
+      case "to":
+      case "table":
+        throw new TypeError(`nothing follows ${id}`);
+    }
+  }
+
+  #stateful(stream: Values, node: Node, isGrouped: boolean): Values {
+    const { id, op, by } = node;
+    if (op === "distinct") {
+      const span = spanMs(this.#spec, isGrouped);
+      const within = span === 86_400_000 ? days(1) : seconds(span / 1_000);
+      return stream.distinct(id, { by: (value) => fn.kindOf(value, by), within });
+    }
+    if (op === "state")
+      return stream.mapWithState(id, {
+        state: json<number>(),
+        map: (state: number | null, value) => fn.step(state, value, by),
+      });
+    if (op === "reduce") return stream.groupByKey().reduce(id, fn.reduced).toStream();
+    return this.#aggregate(stream, node).toStream().map(`${id}-wrapped`, fn.wrapped);
+  }
+
+  #aggregate(stream: Values, node: Node): Table<string | null, number> {
+    const { id, op, by } = node;
+    const options: AggregateOptions = { emit: isHeld(node) ? "checkpoint" : "update" };
+    const group = stream.groupByKey();
+    if (op === "count") return group.count(id, options);
+    if (op === "sum") return group.sum(id, fn.numberOf, options);
+    if (op === "min") return group.min(id, fn.numberOf, options);
+    if (op === "max") return group.max(id, fn.numberOf, options);
+    if (op === "avg") return group.avg(id, fn.numberOf, options);
+    return group.aggregate(id, {
+      ...options,
+      value: json<number>(),
+      init: () => 0,
+      add: (sum: number, value) => fn.add(sum, value, by),
+    });
+  }
+}

@@ -1,0 +1,367 @@
+// The second, naive program: one record after another, plain maps, no batches, no cache, nothing of the engine. Where the
+// order of records is free (several tasks write under one key), it works in one of the possible orders, and says so.
+import type { FlowSpec, Node, SourceRecord, Stage } from "../case.ts";
+import { isHeld, outputName, spanMs, tableName } from "../flow.ts";
+import * as fn from "../values.ts";
+import type { Row, Value } from "../values.ts";
+import { keyText, letterText, poisonText, type Expected, type ExpectedTopic } from "./expected.ts";
+import { aggregated, chainOf, directRows, stateless, toldBy } from "./steps.ts";
+
+/** A value on its way; undefined is a tombstone. */
+interface Item {
+  readonly key: string | null;
+  readonly value: Value | undefined;
+  readonly timeMs: number;
+  /** Source topic and partition that it comes from, and its place there. */
+  readonly origin: string;
+  readonly partition: number;
+}
+
+interface Entry {
+  readonly value: unknown;
+  readonly timeMs: number;
+}
+interface Trail {
+  emitted: number;
+  isRepeat: boolean;
+  isNullKey: boolean;
+  readonly undo: (() => void)[];
+  readonly writes: (() => void)[];
+}
+interface Place {
+  readonly isFree: boolean;
+  readonly isGrouped: boolean;
+  readonly isHeld: boolean;
+  readonly isTold: boolean;
+}
+/** Records that one part reads. */
+interface Group {
+  readonly node: Node;
+  readonly place: Place;
+  readonly items: Item[];
+}
+
+export function expectedOf(flow: FlowSpec, stages: readonly Stage[]): Expected {
+  return new Oracle(flow).run(stages.flatMap(({ records }) => records));
+}
+
+class Oracle {
+  readonly #flow: FlowSpec;
+  readonly #expected: Expected = {
+    topics: new Map(),
+    rows: new Map(),
+    letters: [],
+    perhaps: [],
+    ledgers: new Map(),
+    stores: new Map(),
+  };
+  readonly #stores = new Map<string, Map<string, Entry>>();
+  readonly #groups = new Map<string, Group>();
+  readonly #sinks = new Map<
+    string,
+    { node: Node; isLoose: boolean; items: (Item & { row: Row | null })[] }
+  >();
+  #streamTimeMs = -1;
+
+  constructor(flow: FlowSpec) {
+    this.#flow = flow;
+  }
+
+  run(records: readonly SourceRecord[]): Expected {
+    const chains = this.#flow.roots.map((root) => chainOf(this.#flow, root));
+    const roots = this.#flow.roots.filter((_, i) => chains[i] === null);
+    const direct = [...chains, this.#flow.direct].filter((chain) => chain !== null);
+    this.#prepare(roots, { isFree: false, isGrouped: false, isHeld: false, isTold: false });
+    if (roots.length > 0) this.#main(records, roots);
+    for (const { node, place, items } of this.#groups.values()) {
+      const topic = `sim-${node.id}-repartition`;
+      for (const item of items) this.#take(item, { part: node.id, topic, nodes: node.then, place });
+    }
+    for (const [name, sink] of this.#sinks) this.#sink(name, sink);
+    for (const chain of direct) this.#direct(records, chain);
+    for (const [name, entries] of this.#stores) {
+      const values = [...entries].map(([key, { value }]): [string, unknown] => [key, value]);
+      this.#expected.stores.set(name, new Map(values));
+    }
+    return this.#expected;
+  }
+
+  /** Outputs and parts are there also when nothing ever reaches them. */
+  #prepare(nodes: readonly Node[], place: Place): void {
+    for (const node of nodes) {
+      const next = this.#next(node, place);
+      if (node.op === "to") {
+        const kind = place.isTold && place.isFree ? "told" : place.isFree ? "free" : "ordered";
+        const topic: ExpectedTopic = { kind, isHeld: place.isHeld, items: new Map() };
+        this.#expected.topics.set(outputName(node), topic);
+      } else if (node.op === "table") {
+        this.#expected.rows.set(tableName(node), new Map());
+        this.#sinks.set(tableName(node), { node, isLoose: place.isHeld, items: [] });
+      } else if (node.op.startsWith("group"))
+        this.#groups.set(node.id, { node, place: next, items: [] });
+      this.#prepare(node.then, next);
+    }
+  }
+
+  #next(node: Node, place: Place): Place {
+    const shares = this.#flow.partitions > 1 || this.#flow.sources > 1;
+    return {
+      isFree: place.isFree || (node.op === "group-shared" && shares),
+      isGrouped: place.isGrouped || node.op.startsWith("group"),
+      isHeld: place.isHeld || isHeld(node),
+      isTold: place.isTold || /^(count|sum|min|max|avg|aggregate)$/.test(node.op),
+    };
+  }
+
+  /** Each partition is a task with a stream time of its own. */
+  #main(records: readonly SourceRecord[], nodes: readonly Node[]): void {
+    const place = { isFree: false, isGrouped: false, isHeld: false, isTold: false };
+    for (let partition = 0; partition < this.#flow.partitions; partition++) {
+      this.#streamTimeMs = -1;
+      for (const record of records) {
+        if (record.partition !== partition) continue;
+        const topic = `in-${String(record.source)}`;
+        if (record.isPoison === true) {
+          this.#count("main", "dead-lettered");
+          this.#expected.letters.push(letterText(topic, record.key, poisonText(record)));
+          continue;
+        }
+        this.#streamTimeMs = Math.max(this.#streamTimeMs, record.timestamp);
+        this.#take(itemOf(record), { part: "main", topic, nodes, place });
+      }
+    }
+  }
+
+  #count(part: string, outcome: string, isLoose = false): void {
+    const ledger = this.#expected.ledgers.get(part) ?? { counts: {}, isLoose };
+    this.#expected.ledgers.set(part, ledger);
+    for (const kind of ["consumed", outcome]) ledger.counts[kind] = (ledger.counts[kind] ?? 0) + 1;
+  }
+
+  /** One record through one part: all that it does, or nothing and a letter. */
+  #take(
+    item: Item,
+    at: { part: string; topic: string; nodes: readonly Node[]; place: Place },
+  ): void {
+    const trail: Trail = { emitted: 0, isRepeat: false, isNullKey: false, undo: [], writes: [] };
+    try {
+      for (const node of at.nodes) this.#visit(node, item, trail, at.place);
+    } catch (error) {
+      if (!(error instanceof fn.Refused)) throw error;
+      for (const undo of trail.undo.reverse()) undo();
+      const text = item.value === undefined ? "-" : JSON.stringify(item.value);
+      this.#expected.letters.push(letterText(at.topic, item.key, text));
+      return this.#count(at.part, "dead-lettered");
+    }
+    for (const write of trail.writes) write();
+    this.#count(at.part, outcomeOf(trail));
+  }
+
+  #visit(node: Node, item: Item, trail: Trail, place: Place): void {
+    const { value } = item;
+    if (node.op === "to") return this.#output(node, item, trail);
+    if (node.op === "table") return this.#toTable(node, item, trail);
+    if (node.op.startsWith("group")) return this.#regroup(node, item, trail);
+    if (/^(distinct|state|reduce|aggregate|count|sum|min|max|avg)$/.test(node.op))
+      return this.#stateful(node, item, trail, place);
+    // A tombstone goes down both arms of a branch.
+    const gone = node.op === "split" ? [undefined, undefined] : [undefined];
+    const values = value === undefined ? gone : stateless(node, value);
+    for (const one of values) this.#on(node, { ...item, value: one }, trail, place);
+  }
+
+  #on(node: Node, item: Item, trail: Trail, place: Place): void {
+    for (const next of node.then) this.#visit(next, item, trail, this.#next(node, place));
+  }
+
+  #output(node: Node, { key, value, origin, partition }: Item, trail: Trail): void {
+    trail.emitted++;
+    trail.writes.push(() => {
+      const { items } = this.#expected.topics.get(outputName(node)) as ExpectedTopic;
+      const name = keyText(key, partition);
+      items.set(name, [...(items.get(name) ?? []), { value: value ?? null, origin }]);
+    });
+  }
+
+  #toTable(node: Node, item: Item, trail: Trail): void {
+    trail.emitted++;
+    const { value } = item;
+    const row = value === undefined ? null : fn.rowOf(value, item, node.by === 1);
+    const sink = this.#sinks.get(tableName(node));
+    trail.writes.push(() => sink?.items.push({ ...item, row }));
+  }
+
+  #regroup(node: Node, item: Item, trail: Trail): void {
+    if (item.value === undefined) return;
+    const { by, op } = node;
+    const key = op === "group-own" ? fn.ownKey(item.key, by) : fn.sharedKey(item.value, by);
+    if (key === null) {
+      trail.isNullKey = true;
+      return;
+    }
+    trail.emitted++;
+    trail.writes.push(() => this.#groups.get(node.id)?.items.push({ ...item, key }));
+  }
+
+  #stateful(node: Node, item: Item, trail: Trail, place: Place): void {
+    const { key, value } = item;
+    if (value === undefined) {
+      if (node.op === "distinct") this.#on(node, item, trail, place);
+      return;
+    }
+    if (key === null) {
+      trail.isNullKey = true;
+      return;
+    }
+    if (node.op === "distinct") return this.#distinct(node, { ...item, key, value }, trail, place);
+    if (node.op === "state") return this.#mapWithState(node, { ...item, key, value }, trail, place);
+    this.#aggregate(node, { ...item, key, value }, trail, place);
+  }
+
+  #distinct(
+    node: Node,
+    item: Item & { key: string; value: Value },
+    trail: Trail,
+    place: Place,
+  ): void {
+    const now = place.isGrouped ? 0 : this.#streamTimeMs;
+    const name = `${item.key}/${String(fn.kindOf(item.value, node.by))}`;
+    const seen = this.#store(`distinct ${node.id}`).get(name);
+    if (seen !== undefined && now - seen.timeMs <= spanMs(this.#flow, place.isGrouped)) {
+      trail.isRepeat = true;
+      return;
+    }
+    this.#set(`distinct ${node.id}`, name, { value: true, timeMs: now }, trail);
+    this.#on(node, item, trail, place);
+  }
+
+  #mapWithState(
+    node: Node,
+    item: Item & { key: string; value: Value },
+    trail: Trail,
+    place: Place,
+  ): void {
+    const before = (this.#store(node.id).get(item.key)?.value ?? null) as number | null;
+    const { state, emit } = fn.step(before, item.value, node.by);
+    if (state !== before) trail.emitted++;
+    const entry = state === null ? null : { value: state, timeMs: item.timeMs };
+    this.#set(node.id, item.key, entry, trail);
+    for (const value of emit) this.#on(node, { ...item, value }, trail, place);
+  }
+
+  #aggregate(
+    node: Node,
+    item: Item & { key: string; value: Value },
+    trail: Trail,
+    place: Place,
+  ): void {
+    const old = this.#store(node.id).get(item.key) ?? null;
+    const after = aggregated(node, old === null ? null : old.value, item.value);
+    if (after === null && old === null) return;
+    const timeMs = Math.max(item.timeMs, old?.timeMs ?? -1);
+    this.#set(node.id, item.key, after === null ? null : { value: after, timeMs }, trail);
+    trail.emitted++;
+    this.#on(node, { ...item, value: toldBy(node, after), timeMs }, trail, place);
+  }
+
+  #store(name: string): Map<string, Entry> {
+    const store = this.#stores.get(name) ?? new Map<string, Entry>();
+    this.#stores.set(name, store);
+    return store;
+  }
+
+  #set(name: string, key: string, entry: Entry | null, trail: Trail): void {
+    const store = this.#store(name);
+    const old = store.get(key);
+    trail.undo.push(() => (old === undefined ? store.delete(key) : store.set(key, old)));
+    if (entry === null) store.delete(key);
+    else store.set(key, entry);
+  }
+
+  /** A table's own part behind its internal topic: each row is a record. */
+  #sink(
+    name: string,
+    {
+      node,
+      isLoose,
+      items,
+    }: { node: Node; isLoose: boolean; items: (Item & { row: Row | null })[] },
+  ): void {
+    const refused: Refusal[] = [];
+    for (const { key, row, timeMs } of items) {
+      this.#count(name, "taken", isLoose);
+      if (row === null) continue;
+      const version = node.by === 1 ? row.v : timeMs;
+      const text = letterText(`sim-${name}-sink`, key, JSON.stringify(row));
+      this.#offer(name, { row, version, text }, refused);
+    }
+    this.#refuse(name, refused);
+  }
+
+  #refuse(table: string, refused: readonly Refusal[]): void {
+    for (const { row, version, text } of refused) {
+      const isHidden = version <= (this.#versions.get(`${table}/${row.id}`) ?? -1);
+      this.#expected[isHidden ? "perhaps" : "letters"].push(text);
+    }
+  }
+
+  readonly #versions = new Map<string, number>();
+  #upsert(table: string, row: Row, version: number): void {
+    const name = `${table}/${row.id}`;
+    if (version < (this.#versions.get(name) ?? -1)) return;
+    this.#versions.set(name, version);
+    this.#expected.rows.get(table)?.set(row.id, row);
+  }
+
+  #direct(records: readonly SourceRecord[], nodes: readonly Node[]): void {
+    const last = nodes.at(-1) as Node;
+    const table = tableName(last);
+    this.#expected.rows.set(table, new Map());
+    const refused: Refusal[] = [];
+    for (const record of records) {
+      if (record.source !== 0) continue;
+      this.#count(table, "taken");
+      const rows = record.isPoison === true ? null : directRows(record, nodes);
+      const text = letterText("in-0", record.key, sourceText(record));
+      if (rows === null) this.#expected.letters.push(text);
+      // Of one record's rows, which all have one key, the last is tried.
+      const row = rows?.at(-1);
+      if (row === undefined) continue;
+      const version = last.by === 1 ? row.v : record.timestamp;
+      this.#offer(table, { row, version, text }, refused);
+    }
+    this.#refuse(table, refused);
+  }
+
+  #offer(table: string, offered: Refusal, refused: Refusal[]): void {
+    const { row, version } = offered;
+    if (this.#flow.refuses && fn.isRefused(row)) refused.push(offered);
+    else this.#upsert(table, row, version);
+  }
+}
+
+/** A row that a table may not take, and what its letter says. */
+interface Refusal {
+  readonly row: Row;
+  readonly version: number;
+  readonly text: string;
+}
+
+const sourceText = (record: SourceRecord): string => {
+  if (record.isPoison === true) return poisonText(record);
+  return record.value === null ? "-" : JSON.stringify(record.value);
+};
+
+const itemOf = ({ key, value, timestamp, source, partition }: SourceRecord): Item => ({
+  key,
+  value: value ?? undefined,
+  timeMs: timestamp,
+  origin: `${String(source)}/${String(partition)}`,
+  partition,
+});
+
+function outcomeOf({ emitted, isRepeat, isNullKey }: Trail): string {
+  if (emitted > 0) return "emitted";
+  if (isRepeat) return "deduplicated";
+  return isNullKey ? "null-key" : "filtered";
+}

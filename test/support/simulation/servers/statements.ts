@@ -1,0 +1,251 @@
+// What the engine's statements do, as far as a simulated Postgres must know: conditions and conflict rules are read from
+// the text, so a statement that leaves one out does what it then says.
+import { PostgresError } from "../../../../src/engine/clients/postgres/fault.ts";
+import type { QueryResult } from "../../../../src/engine/clients/postgres/pool.ts";
+import type { SimulatedPostgres, Transaction } from "./postgres.ts";
+
+export type StoredRow = Readonly<Record<string, string | number | Buffer | null>>;
+/** Whether a CHECK of the table refuses the row. */
+export type Refuses = (table: string, row: StoredRow) => boolean;
+
+interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+type Result = QueryResult<unknown>;
+type Execute = (
+  server: SimulatedPostgres,
+  transaction: Transaction,
+  statement: Statement,
+) => Promise<Result> | Result;
+
+const NOTHING: Result = { rows: [], count: 0 };
+
+/** The first that fits; the name is what faults ask for. */
+const kinds: readonly (readonly [RegExp, string, Execute])[] = [
+  [/^ROLLBACK TO SAVEPOINT/, "savepoint", rollbackTo],
+  [/^SAVEPOINT/, "savepoint", savepoint],
+  [/^RELEASE SAVEPOINT/, "savepoint", releaseSavepoint],
+  [/^SELECT next_offset/, "progress", readProgress],
+  [/^UPDATE millrace.progress\s+SET epoch/, "takeOver", raiseEpoch],
+  [/^UPDATE millrace.progress\s+SET next_offset/, "advance", advance],
+  [/^INSERT INTO millrace.progress/, "takeOver", insertProgress],
+  [/^INSERT INTO millrace.letters/, "owe", owe],
+  [/^SELECT id, letter_topic/, "owed", owed],
+  [/^DELETE FROM millrace.letters/, "forget", forget],
+  [/^WITH input AS/, "upsert", upsert],
+];
+
+const kindOf = (text: string): (typeof kinds)[number] => {
+  const found = kinds.find(([shape]) => shape.test(text.trim()));
+  if (found === undefined) throw new TypeError(`the simulated Postgres does not know: ${text}`);
+  return found;
+};
+
+export const callOf = (text: string): string => kindOf(text)[1];
+
+export const execute = async (...given: Parameters<Execute>): Promise<Result> =>
+  kindOf(given[2].text)[2](...given);
+
+const nameIn = (text: string): string => /SAVEPOINT (\w+)/.exec(text)?.[1] ?? "";
+
+function savepoint(_: SimulatedPostgres, transaction: Transaction, { text }: Statement): Result {
+  transaction.savepoint(nameIn(text));
+  return NOTHING;
+}
+function releaseSavepoint(
+  _: SimulatedPostgres,
+  transaction: Transaction,
+  { text }: Statement,
+): Result {
+  transaction.releaseSavepoint(nameIn(text));
+  return NOTHING;
+}
+function rollbackTo(_: SimulatedPostgres, transaction: Transaction, { text }: Statement): Result {
+  transaction.rollbackTo(nameIn(text));
+  if (text.includes("; RELEASE")) transaction.releaseSavepoint(nameIn(text));
+  return NOTHING;
+}
+
+const taskOf = (values: readonly unknown[]): string => JSON.stringify(values.slice(0, 4));
+const progressName = (values: readonly unknown[]): string => `progress ${taskOf(values)}`;
+
+const progressRow = (row: StoredRow | null): Result =>
+  row === null
+    ? NOTHING
+    : { rows: [{ ...row, ledger: JSON.parse(String(row["ledger"])) as unknown }], count: 1 };
+
+async function readProgress(
+  _: SimulatedPostgres,
+  transaction: Transaction,
+  { text, values }: Statement,
+): Promise<Result> {
+  if (text.includes("FOR UPDATE")) await transaction.lock(progressName(values));
+  return progressRow(transaction.get(progressName(values)));
+}
+
+async function raiseEpoch(
+  _: SimulatedPostgres,
+  transaction: Transaction,
+  { text, values }: Statement,
+): Promise<Result> {
+  const name = progressName(values);
+  await transaction.lock(name);
+  const row = transaction.get(name);
+  if (row === null) return NOTHING;
+  const step = text.includes("epoch = epoch + 1") ? 1n : 0n;
+  const raised = { ...row, epoch: String(BigInt(String(row["epoch"])) + step) };
+  transaction.set(name, raised);
+  return progressRow(raised);
+}
+
+async function insertProgress(
+  _: SimulatedPostgres,
+  transaction: Transaction,
+  { text, values }: Statement,
+): Promise<Result> {
+  const name = progressName(values);
+  await transaction.lock(name);
+  const old = transaction.get(name);
+  const given = { next_offset: String(values[4]), ledger: String(values[5]) };
+  const epoch = String(BigInt(String(old?.["epoch"] ?? 0)) + 1n);
+  const isPut = old === null || text.includes("next_offset = excluded.next_offset");
+  const row = isPut ? { ...given, epoch } : { ...old, epoch };
+  transaction.set(name, row);
+  return progressRow(row);
+}
+
+async function advance(
+  _: SimulatedPostgres,
+  transaction: Transaction,
+  { text, values }: Statement,
+): Promise<Result> {
+  const name = progressName(values);
+  await transaction.lock(name);
+  const row = transaction.get(name);
+  const isEpoch = !text.includes("epoch = $8") || row?.["epoch"] === values[7];
+  const isOffset = !text.includes("AND next_offset = $9") || row?.["next_offset"] === values[8];
+  if (row === null || !isEpoch || !isOffset) return NOTHING;
+  const [next_offset, ledger] = [String(values[4]), String(values[5])];
+  transaction.set(name, { ...row, next_offset, ledger });
+  return { rows: [], count: 1 };
+}
+
+const letterPrefix = (values: readonly unknown[]): string => `letter ${taskOf(values)} `;
+
+function owe(server: SimulatedPostgres, transaction: Transaction, { values }: Statement): Result {
+  const columns = values.slice(4).map((text) => arrayOf(String(text)));
+  const [ids = []] = columns;
+  ids.forEach((id, i) => {
+    const name = `${letterPrefix(values)}${String(id)}`;
+    if (transaction.get(name) !== null) return;
+    const [, topic, partition, key, value, headers, timestamp] = columns.map((of) => of[i] ?? null);
+    transaction.set(name, {
+      seq: server.nextSequence(),
+      id: id ?? "",
+      letter_topic: topic ?? "",
+      letter_partition: Number(partition),
+      letter_key: bytesOf(key ?? null),
+      letter_value: bytesOf(value ?? null),
+      letter_headers: bytesOf(headers ?? null),
+      letter_timestamp: timestamp ?? "0",
+    });
+  });
+  return { rows: [], count: ids.length };
+}
+
+const bytesOf = (text: string | null): Buffer | null =>
+  text === null ? null : Buffer.from(text.slice(2), "hex");
+
+function owed(_: SimulatedPostgres, transaction: Transaction, { values }: Statement): Result {
+  const rows = [...transaction.of(letterPrefix(values))].map(([, row]) => row);
+  const oldest = rows.sort((a, b) => Number(a["seq"]) - Number(b["seq"]));
+  const limited = oldest.slice(0, Number(values[4]));
+  return { rows: limited, count: limited.length };
+}
+
+function forget(_: SimulatedPostgres, transaction: Transaction, { values }: Statement): Result {
+  for (const id of arrayOf(String(values[4])))
+    transaction.set(`${letterPrefix(values)}${String(id)}`, null);
+  return NOTHING;
+}
+
+/** What an upsert says of itself. */
+interface UpsertText {
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly keys: readonly string[];
+  /** Columns that decide which row is newer; empty: every row replaces the stored one. */
+  readonly order: readonly string[];
+}
+
+const quotedIn = (text: string): string[] =>
+  [...text.matchAll(/"([^"]+)"/g)].map(([, n]) => n ?? "");
+const upserts = new Map<string, UpsertText>();
+
+function upsertText(text: string): UpsertText {
+  const known = upserts.get(text);
+  if (known !== undefined) return known;
+  const found = /INSERT INTO (\S+) AS stored \(([^)]*)\)/.exec(text);
+  const conflict = /ON CONFLICT \(([^)]*)\)/.exec(text)?.[1] ?? "";
+  const order = /WHERE \((stored\.[^)]*)\) < \(excluded/.exec(text)?.[1] ?? "";
+  const read = {
+    table: found?.[1] ?? "",
+    columns: quotedIn(found?.[2] ?? ""),
+    keys: quotedIn(conflict),
+    order: quotedIn(order.replaceAll(' COLLATE "C"', "")),
+  };
+  upserts.set(text, read);
+  return read;
+}
+
+/** Row by row, in the order given, each locked before it is looked at. */
+async function upsert(
+  server: SimulatedPostgres,
+  transaction: Transaction,
+  { text, values }: Statement,
+): Promise<Result> {
+  const { table, columns, keys, order } = upsertText(text);
+  const arrays = values.slice(0, -3).map((array) => arrayOf(String(array)));
+  const unchanged: { position: number }[] = [];
+  const count = arrays[0]?.length ?? 0;
+  for (let position = 0; position < count; position++) {
+    const row: Record<string, string | null> = {};
+    arrays.forEach((array, c) => (row[columns[c] as string] = array[position] ?? null));
+    if (server.refuses(table, row)) throw refusal();
+    const name = `row ${table} ${keys.map((key) => row[key]).join("/")}`;
+    await transaction.lock(name);
+    const stored = transaction.get(name);
+    if (stored === null || order.length === 0 || isOlder(stored, row, order))
+      transaction.set(name, row);
+    else unchanged.push({ position });
+  }
+  return { rows: unchanged, count: unchanged.length };
+}
+
+function isOlder(stored: StoredRow, given: StoredRow, order: readonly string[]): boolean {
+  for (const column of order) {
+    const [a, b] = [numberOf(stored[column]), numberOf(given[column])];
+    if (a !== b) return a < b;
+  }
+  return false;
+}
+
+const numberOf = (text: StoredRow[string] | undefined): number =>
+  /^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : Date.parse(String(text));
+
+const refusal = (): PostgresError =>
+  new PostgresError(
+    "MILL_SINK_REFUSED",
+    { fault: "row", sqlState: "23514", detail: "23514 check violation" },
+    "simulated:5432/db",
+  );
+
+/** Postgres' array literal of texts. */
+function arrayOf(text: string): (string | null)[] {
+  const items: (string | null)[] = [];
+  for (const [, quotedText, plain] of text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^",]+)/g))
+    if (quotedText !== undefined) items.push(quotedText.replace(/\\(.)/g, "$1"));
+    else items.push(plain === "NULL" ? null : (plain ?? null));
+  return items;
+}

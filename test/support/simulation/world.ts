@@ -1,0 +1,325 @@
+// The world of one case: a log, a Redis, a Postgres, a registry and workers of the real engine, in virtual time. What
+// befalls them is the business of faults.ts; here is what can be asked of the world.
+import type { Topic } from "#engine";
+import { isRetriable } from "../../../src/engine/core/errors.ts";
+import type { KafkaPort } from "../../../src/engine/core/kafka.ts";
+import type { Plan, PlanTable } from "../../../src/engine/core/plan.ts";
+import type { Meter, SchemaRegistry } from "../../../src/engine/core/ports.ts";
+import type { OutRecord } from "../../../src/engine/core/record.ts";
+import { subjectOf, type Codec } from "../../../src/engine/core/schema.ts";
+import type { TableSpec } from "../../../src/engine/core/table-layout.ts";
+import { compileCodec } from "../../../src/engine/decode/codec.ts";
+import { defaultLimits, type WorkerPorts } from "../../../src/engine/runtime/context.ts";
+import { readProgress, type PartProgress } from "../../../src/engine/runtime/ledgers.ts";
+import { Worker } from "../../../src/engine/runtime/worker.ts";
+import { postgresTableStore } from "../../../src/engine/sinks/postgres/table-store.ts";
+import { memoryCopies } from "../../../src/engine/state/memory-copy.ts";
+import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
+import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-registry.ts";
+import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.ts";
+import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
+import { WorkerSwitch } from "../../../src/engine/testing/doubles/worker-switch.ts";
+import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
+import type { SimulationCase, SourceRecord } from "./case.ts";
+import { flowOf, type Flow } from "./flow.ts";
+import { poisonText } from "./oracle/expected.ts";
+import { SimulatedPostgres } from "./servers/postgres.ts";
+import { SimulatedRedis } from "./servers/redis.ts";
+import type { Call, CallVerdict, Strike } from "./servers/points.ts";
+import { isRefused } from "./values.ts";
+
+export interface Member {
+  readonly name: string;
+  readonly worker: Worker;
+  readonly port: KafkaPort;
+  readonly life: WorkerSwitch;
+  /** How far its wall clock is ahead. */
+  skewMs: number;
+  isLeaving: boolean;
+}
+
+/** Short, so that a run is short: what they stand for is in the same proportion as in operation. */
+const limits = {
+  ...defaultLimits,
+  sessionTimeoutMs: 900,
+  heartbeatIntervalMs: 150,
+  rebalanceTimeoutMs: 2_500,
+  transactionTimeoutMs: 1_500,
+  idleCheckMs: 400,
+  purgeIntervalMs: 1_000,
+};
+export const SESSION_MS = limits.sessionTimeoutMs;
+const WORKERS_MAX = 3;
+/** Many times what a run needs. */
+const CALLS_MAX = 30_000;
+
+/** What is measured changes nothing. */
+const deaf: Meter = {
+  count: () => undefined,
+  gauge: () => undefined,
+  observe: () => undefined,
+  forget: () => undefined,
+};
+
+/** Thrown when something never comes. */
+export class Stuck extends Error {}
+
+export class World {
+  readonly clock = new FakeClock();
+  readonly kafka: MemoryKafka;
+  readonly redis: SimulatedRedis;
+  readonly postgres: SimulatedPostgres;
+  readonly registry = new MemoryRegistry();
+  readonly log = new RecordingLog();
+  readonly flow: Flow;
+  readonly plan: Plan;
+  readonly case: SimulationCase;
+  /** What faults do at each call; nothing once all is calm. */
+  strike: Strike = () => ({});
+  /** What a run must never come to, told at the end. */
+  readonly wrongs: string[] = [];
+  members: Member[] = [];
+  /** A hash of every call and every sleep, in order: two runs of one case have the same. */
+  trace = 0;
+  calls = 0;
+  readonly #outside: KafkaPort;
+  /** How source values are written. */
+  readonly codec: Codec;
+  readonly #seeded: ReturnType<typeof seededRandom>;
+  #joined = 0;
+
+  constructor(of: SimulationCase) {
+    this.case = of;
+    this.flow = flowOf(of.flow);
+    this.plan = this.flow.pipeline.plan();
+    this.#seeded = seededRandom(of.seed);
+    this.kafka = new MemoryKafka(this.clock, { batchRecordsMax: of.sizes.batchRecordsMax });
+    const strike: Strike = (call) => this.#seen(call);
+    this.redis = new SimulatedRedis(this.clock, strike);
+    this.postgres = new SimulatedPostgres(this.clock, strike);
+    if (of.flow.refuses)
+      this.postgres.refuses = (_, row) => isRefused({ n: Number(row["n"]), i: String(row["i"]) });
+    this.#outside = this.kafka.port();
+    this.kafka.watch(({ worker, request }) =>
+      this.#ofMember(worker) === null
+        ? undefined
+        : (this.#seen({ server: "kafka", call: request, worker }) as never),
+    );
+    this.#createTopics();
+    const [source] = this.flow.sources;
+    const { format } = (source as Topic<unknown, unknown>).value;
+    const text = format.kind === "avro" ? JSON.stringify(format.schema) : "";
+    const id =
+      text === "" ? null : this.registry.force(subjectOf(source?.name ?? "", "value"), text);
+    const schemas = new Map(id === null ? [] : [[id, text]]);
+    this.codec = compileCodec(format, { schemas, writerId: id });
+  }
+
+  #createTopics(): void {
+    const { topics, deadLetters, meta } = this.plan;
+    for (const { name, partitions, config } of topics)
+      this.kafka.createTopic({ topic: name, partitions, config });
+    this.kafka.createTopic({ topic: deadLetters, partitions: 2 });
+    const config = { "cleanup.policy": "compact" };
+    this.kafka.createTopic({ topic: meta, partitions: 1, config });
+  }
+
+  #ofMember(worker: WorkerSwitch | null): Member | null {
+    return this.members.find(({ life }) => life === worker) ?? null;
+  }
+
+  #seen(call: Call): Promise<CallVerdict> | CallVerdict {
+    this.calls++;
+    const name = this.#ofMember(call.worker)?.name ?? "";
+    for (const text of [call.server, call.call, name, String(this.clock.now())])
+      for (let i = 0; i < text.length; i++)
+        this.trace = (Math.imul(this.trace, 31) + text.charCodeAt(i)) | 0;
+    if (this.calls > CALLS_MAX) return this.#endless();
+    const verdict = this.strike(call);
+    const slow = this.case.sizes.slowCalls;
+    return call.server === "clock" || slow === 0 ? verdict : this.#onItsWay(verdict, slow);
+  }
+
+  /** Somebody goes round and round: nothing is answered any more, so that the run comes to an end. */
+  #endless(): Promise<never> {
+    const told = "calls without end";
+    if (!this.wrongs.includes(told)) this.wrongs.push(told);
+    return new Promise(() => undefined);
+  }
+
+  /** Some calls take time on their way there, or back. */
+  async #onItsWay(struck: Promise<CallVerdict> | CallVerdict, slow: number): Promise<CallVerdict> {
+    const verdict = await struck;
+    const [there, back] = [this.#latencyMs(slow), this.#latencyMs(slow)];
+    if (there > 0) await this.clock.sleep(there);
+    if (back === 0) return verdict;
+    const taken = async (): Promise<void> => {
+      await verdict.taken?.();
+      await this.clock.sleep(back);
+    };
+    return { ...verdict, taken };
+  }
+
+  #latencyMs(slow: number): number {
+    return this.#seeded.next() < slow ? 1 + Math.floor(this.#seeded.next() ** 3 * 40) : 0;
+  }
+
+  /** Workers that run, or stand still for a while. */
+  get living(): readonly Member[] {
+    return this.members.filter(({ life, isLeaving }) => life.state !== "crashed" && !isLeaving);
+  }
+
+  /** Starts one more worker, if there is room for one. */
+  join(): boolean {
+    if (this.living.length >= WORKERS_MAX) return false;
+    const life = new WorkerSwitch();
+    const port = this.kafka.port(life);
+    const name = `w${String(++this.#joined)}`;
+    const { checkpointIntervalMs, checkpointRecordsMax, runRecordsMax } = this.case.sizes;
+    const { inboxBytesMax, cacheBytesMax } = this.case.sizes;
+    const sizes = { checkpointIntervalMs, checkpointRecordsMax, runRecordsMax };
+    const own = { ...limits, ...sizes, inboxBytesMax, cacheBytesMax };
+    const worker = new Worker([this.plan], this.#portsOf(name, port, life), own);
+    const member: Member = { name, worker, port, life, skewMs: 0, isLeaving: false };
+    this.members.push(member);
+    const ended = (error: unknown): void => {
+      if (error !== null && life.state !== "crashed" && !member.isLeaving)
+        this.wrongs.push(`worker ${name} has ended: ${String(error)}`);
+    };
+    worker.start().catch(ended);
+    worker.ended.then(ended, ended);
+    return true;
+  }
+
+  #portsOf(name: string, kafka: KafkaPort, life: WorkerSwitch): WorkerPorts {
+    const inMemory = memoryCopies();
+    const inRedis = this.redis.copies(life);
+    const pool = this.postgres.pool(life);
+    const clock = {
+      now: () => this.clock.now() + (this.#ofMember(life)?.skewMs ?? 0),
+      sleep: async (ms: number, signal?: AbortSignal) => {
+        await this.clock.sleep(ms, signal);
+        await life.passed();
+        await this.#seen({ server: "clock", call: "sleep", worker: life });
+        await life.passed();
+      },
+    };
+    return {
+      kafka,
+      registry: this.#registryOf(life),
+      tableStore: ({ declaration }: PlanTable) =>
+        postgresTableStore(pool, declaration as TableSpec, { clock }),
+      checkTables: () => Promise.resolve([]),
+      stateCopies: (kind) => (kind === "redis" ? inRedis : inMemory),
+      clock,
+      random: { next: () => this.#seeded.next(), token: () => name },
+      log: this.log,
+      meter: deaf,
+    };
+  }
+
+  #registryOf(worker: WorkerSwitch): SchemaRegistry {
+    const call = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+      await worker.passed();
+      const verdict = await this.#seen({ server: "registry", call: name, worker });
+      await worker.passed();
+      if (verdict.lose !== undefined) this.registry.setAvailable(false);
+      // The call is made in this same turn.
+      const result = work();
+      if (verdict.lose !== undefined) this.registry.setAvailable(true);
+      return result;
+    };
+    return {
+      schemaById: (id) => call("schemaById", () => this.registry.schemaById(id)),
+      idOf: (subject, schema) => call("idOf", () => this.registry.idOf(subject, schema)),
+      latest: (subject) => call("latest", () => this.registry.latest(subject)),
+      register: (subject, schema) =>
+        call("register", () => this.registry.register(subject, schema)),
+    };
+  }
+
+  /** A worker that says goodbye. */
+  leave(member: Member): void {
+    member.isLeaving = true;
+    member.worker
+      .stop()
+      .catch((error: unknown) =>
+        this.wrongs.push(`worker ${member.name} cannot stop: ${String(error)}`),
+      );
+  }
+
+  /** False while Kafka is away: then nothing of it was written. */
+  async send(records: readonly SourceRecord[]): Promise<boolean> {
+    const sent = this.#outside.producer().send(records.map((record) => this.#recordOf(record)));
+    return this.during(
+      sent.then(
+        () => true,
+        (error: unknown) => {
+          if (isRetriable(error)) return false;
+          throw error;
+        },
+      ),
+    );
+  }
+
+  #recordOf(record: SourceRecord): OutRecord {
+    const { source, partition, key, timestamp, value } = record;
+    const bytes = value === null ? null : this.codec.encode(value);
+    return {
+      topic: this.flow.sources[source]?.name ?? "",
+      partition,
+      key: key === null ? null : Buffer.from(key),
+      value: record.isPoison === true ? Buffer.from(poisonText(record)) : bytes,
+      headers: [],
+      timestamp,
+    };
+  }
+
+  /** Lets virtual time pass until the promise has settled. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const marked = work.finally(() => (isDone = true));
+    // The caller awaits `marked`; this copy only keeps an early rejection from being unhandled.
+    marked.catch(() => undefined);
+    if (!(await this.clock.advanceUntil(() => isDone, 60_000)))
+      throw new Stuck("a call never ends");
+    return marked;
+  }
+
+  /** Decided progress of every task, read from outside. */
+  progress(): Promise<PartProgress[]> {
+    const life = new WorkerSwitch();
+    const pool = this.postgres.pool(life);
+    const ports = {
+      admin: this.#outside.admin(),
+      tableStore: ({ declaration }: PlanTable) =>
+        postgresTableStore(pool, declaration as TableSpec, { clock: this.clock }),
+    };
+    return this.during(readProgress(this.plan, ports));
+  }
+
+  /** Lets virtual time pass until every task is at the end of its topics, nothing is owed, and so it stays. */
+  async drained(limitMs: number): Promise<readonly PartProgress[]> {
+    let quiet = 0;
+    for (let spentMs = 0; spentMs < limitMs; spentMs += 250) {
+      await this.clock.advance(250);
+      const progress = await this.progress();
+      const isDone = progress.every(
+        (task) => task.nextOffset === this.kafka.offsets(task).high && !this.#owesLetters(),
+      );
+      quiet = isDone ? quiet + 1 : 0;
+      if (quiet === 2) return progress;
+    }
+    const states = this.living.flatMap(({ name, worker }) =>
+      worker.health().map((task) => `${name} ${JSON.stringify(task)}`),
+    );
+    throw new Stuck(`it does not come to rest: ${states.join(" ") || "no worker"}`);
+  }
+
+  /** After a failover the database may not know that a letter was sent; the next owner sends it again. */
+  #owesLetters(): boolean {
+    if (this.postgres.failovers > 0) return false;
+    for (const name of this.postgres.committed.keys()) if (name.startsWith("letter ")) return true;
+    return false;
+  }
+}
