@@ -166,7 +166,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "unsorted upsert",
-    near: 97,
+    near: 397,
     mistake: "rows are locked in the order of their records",
     patches: one(
       "sinks/collapse.ts",
@@ -210,7 +210,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
       "a copy is rolled forward however old it is, also past deletions that Kafka has forgotten",
     patches: one(
       "state/follow.ts",
-      "return now() - stands.timeMs <= tombstonesKeptMs / 2;",
+      "return stands.nextOffset === high || now() - stands.timeMs <= tombstonesKeptMs / 2;",
       "return now() >= 0 && tombstonesKeptMs >= 0;",
     ),
   },

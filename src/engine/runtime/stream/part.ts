@@ -13,7 +13,7 @@ import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
-import { byPartition, leave, newSeat, stateOf, type Seat } from "./seat.ts";
+import { byPartition, leave, newSeat, rejected, type Seat, stateOf } from "./seat.ts";
 import { openStores } from "./stores.ts";
 import { StreamTask } from "./task.ts";
 
@@ -297,8 +297,3 @@ export class StreamPart {
     return known ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
   }
 }
-
-const rejected = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-  });

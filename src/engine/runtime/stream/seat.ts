@@ -43,3 +43,9 @@ export function byPartition(taken: readonly TakenOver[]): Map<number, TakenOver[
     groups.set(start.partition, [...(groups.get(start.partition) ?? []), start]);
   return groups;
 }
+
+/** Rejects when the signal aborts, with its reason. */
+export const rejected = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
