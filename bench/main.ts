@@ -19,7 +19,7 @@ engine:
   --no-profile      leave out where the time goes
 state:
   --keys <n,…>      numbers of keys (10000,100000,1000000)
-  --node-options <text>  NODE_OPTIONS of the workers
+  --node-options=<text>  NODE_OPTIONS of the workers
 
 both:
   --json            print every figure as JSON

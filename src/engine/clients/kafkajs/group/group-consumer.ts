@@ -238,7 +238,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
 
   async #leave(): Promise<void> {
     try {
-      await this.#membership.leave();
+      await this.#membership.leave(leaveMs);
     } catch (error) {
       // The session will expire instead.
       const failure = translate(error, `leave group ${this.#options.group}`);

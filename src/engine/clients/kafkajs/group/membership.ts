@@ -126,15 +126,22 @@ export class Membership {
     this.#memberId = "";
   }
 
-  /** So that the others need not wait for the session to expire. */
-  async leave(): Promise<void> {
+  /** So that the others need not wait for the session to expire. Again, while the coordinator moves. */
+  async leave(deadlineMs: number): Promise<void> {
     if (this.#memberId === "") return;
     const { group } = this.#options;
     const memberId = this.#memberId;
     this.#memberId = "";
-    const broker = await this.#cluster.coordinator("group", group);
+    const coordinator = { kind: "group", id: group, isRepeatable: true } as const;
+    await this.#cluster.retry({ what: `leave group ${group}`, deadlineMs }, () =>
+      this.#cluster.atCoordinator(coordinator, (broker) => this.#leave(broker, memberId)),
+    );
+  }
+
+  async #leave(broker: DriverBroker, memberId: string): Promise<void> {
+    const { group: groupId } = this.#options;
     const socket = this.#isJoining ? sockets.besideJoin : sockets.plain;
     const connection = await broker.connectionPool.getConnection(socket);
-    await connection.send(this.#cluster.built(broker, "LeaveGroup", { groupId: group, memberId }));
+    await connection.send(this.#cluster.built(broker, "LeaveGroup", { groupId, memberId }));
   }
 }
