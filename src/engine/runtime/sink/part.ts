@@ -127,7 +127,11 @@ export class SinkPart {
   async #work(seat: Seat): Promise<MillraceError | null> {
     const assignment = this.#assignment as Assignment;
     const task = await this.#open(seat, assignment);
+    seat.life.signal.throwIfAborted();
     seat.task = task;
+    // Only now: a batch that comes before there is a task would be dropped, and the next one may be long in coming.
+    this.#consumer?.seek(seat.at, task.nextOffset);
+    this.#consumer?.resume([seat.at]);
     this.#watch(seat, task);
     return task.run();
   }
@@ -143,8 +147,6 @@ export class SinkPart {
       // A refused hint is no harm: the database decides, and the next hint says the same.
       consumer.commit([progress], generation).catch(() => undefined);
     };
-    consumer.seek(seat.at, start.nextOffset);
-    consumer.resume([seat.at]);
     return new SinkTask({
       context,
       bound,

@@ -85,6 +85,11 @@ export class SinkTask {
     return this.#inbox.bytes;
   }
 
+  /** Progress that is committed. */
+  get nextOffset(): bigint {
+    return this.#nextOffset;
+  }
+
   positions(): { topic: string; committed: bigint; oldestMs: number | null }[] {
     return [{ topic: this.id.topic, committed: this.#nextOffset, oldestMs: this.#oldestMs }];
   }
