@@ -12,7 +12,7 @@ import type { World } from "../world.ts";
 export const SESSION_MS = 10_000;
 const SEND_RECORDS = 20_000;
 const POLL_MS = 10;
-const SILENCE_MS_MAX = 180_000;
+const SILENCE_MS_MAX = 900_000;
 
 /** One payment for each key from `from` on. */
 export async function sendPayments(run: Run, from: number, to: number): Promise<void> {
