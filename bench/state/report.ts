@@ -5,7 +5,16 @@ import type { StateFigures } from "./state.ts";
 const megabytes = (n: number): string => `${n.toFixed(0)} MB`;
 
 export function stateText(all: readonly StateFigures[]): string {
-  const head = ["keys", "worker", "Redis", "takeover", "changes read", "rebuild", "changes/s"];
+  const head = [
+    "keys",
+    "worker",
+    "Redis",
+    "takeover",
+    "changes read",
+    "rebuild",
+    "changes/s",
+    "worker",
+  ];
   const rows = all.map((figures) => [
     counted(figures.keys),
     megabytes(figures.peakMegabytes),
@@ -14,10 +23,12 @@ export function stateText(all: readonly StateFigures[]): string {
     counted(figures.takeoverChanges),
     `${counted(figures.rebuildMs)} ms`,
     counted((figures.rebuiltChanges / figures.rebuildMs) * 1_000),
+    megabytes(figures.rebuildMegabytes),
   ]);
   return [
     "worker: the most memory of the one that read all keys for the first time. takeover: from the SIGKILL of one of two",
-    `workers to commits on all its partitions, session ${counted(all[0]?.sessionMs ?? NaN)} ms. rebuild: from the start after FLUSHALL to whole copies.`,
+    `workers to commits on all its partitions, session ${counted(all[0]?.sessionMs ?? NaN)} ms. rebuild: from the start after FLUSHALL to whole copies, with the`,
+    "most memory of the worker that made them.",
     "",
     ...aligned([head, ...rows]),
   ].join("\n");

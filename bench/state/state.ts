@@ -31,6 +31,8 @@ export interface StateFigures {
   /** From FLUSHALL and a start of a worker to the last copy. */
   readonly rebuildMs: number;
   readonly rebuiltChanges: number;
+  /** The most that the worker has held that made the copies again. */
+  readonly rebuildMegabytes: number;
 }
 
 export interface StateOptions {
@@ -122,16 +124,20 @@ async function takenOver(run: StateRun, first: Running, keys: number): Promise<T
   }
 }
 
-type Rebuild = Pick<StateFigures, "rebuildMs" | "rebuiltChanges">;
+type Rebuild = Pick<StateFigures, "rebuildMs" | "rebuiltChanges" | "rebuildMegabytes">;
 
 async function rebuilt(run: StateRun): Promise<Rebuild> {
   const worker = await startWorker(run);
   try {
     const copies = (): BroughtUp[] => broughtUp(worker.log);
-    await until("every copy is there", () => copies().length === PARTITIONS);
+    await until("every copy is there", () => {
+      if (!worker.isAlive()) throw new Error(`the worker has ended: ${worker.story()}`);
+      return copies().length === PARTITIONS;
+    });
     const startedMs = Math.min(...copies().map(({ endedMs, ms }) => endedMs - ms));
     const endedMs = Math.max(...copies().map((copy) => copy.endedMs));
-    return { rebuildMs: endedMs - startedMs, rebuiltChanges: changesOf(copies()) };
+    const rebuildMs = endedMs - startedMs;
+    return { rebuildMs, rebuiltChanges: changesOf(copies()), rebuildMegabytes: peakOf(worker) };
   } finally {
     await worker.stop();
   }

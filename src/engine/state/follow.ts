@@ -113,6 +113,9 @@ async function rebuild(following: Following, { low, high }: Watermarks): Promise
   }
 }
 
+/** Every partition of a worker may be read at once, and a small change is ten times its bytes in memory. */
+const READ_BYTES = 500_000;
+
 type Read = Awaited<ReturnType<PartitionReader["read"]>>;
 
 /** Committed records up to `end`, waiting for transactions that are open below it. */
@@ -121,7 +124,7 @@ export async function* changesFrom(
   from: bigint,
   end: bigint,
 ): AsyncIterable<Pick<Read, "records" | "nextOffset">> {
-  const reader = kafka.reader({ ...changelog, fromOffset: from });
+  const reader = kafka.reader({ ...changelog, fromOffset: from, maxBytes: READ_BYTES });
   try {
     for (let next = from; next < end;) {
       signal.throwIfAborted();
