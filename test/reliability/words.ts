@@ -50,7 +50,7 @@ export const lessons: readonly string[] = [
   "A worker's own open transaction held up its next takeover until it timed out; a refused commit left one open when the worker left.",
   "A frozen worker kept its table's progress row locked until the server noticed, after a minute.",
   "Tombstones moved stream time; a value that could not be written stopped its task instead of becoming a letter; a schema id could expire in mid-batch.",
-  "Mistakes of the judges: one compared order by customer where the key was another (chaos, seed 11, first run), one expected an order between records without a key from two topics (simulation, seed 6680), one wrote into a topic that not every broker knew to be deleted yet (chaos, seed 11, second run: a letter went with its topic).",
+  "Mistakes of the judges: one compared order by customer where the key was another (chaos, seed 11, first run), one expected an order between records without a key from two topics (simulation, seed 6680), one wrote into a topic that not every broker knew to be deleted yet (chaos, seed 11, second run: a letter went with its topic), one let a worker that had died join its group (simulation, seed 92742).",
 ];
 
 export const notPromised: readonly string[] = [

@@ -140,6 +140,8 @@ export class MemoryConsumer implements GroupConsumer {
     while (!this.#conditions.isAvailable && this.#isRunning) {
       attempted();
       await this.#conditions.changes.wait();
+      // One that has died meanwhile joins nothing any more.
+      await wire.worker.passed();
     }
     if (!this.#isRunning) return null;
     const request = { options: this.#options, owned: this.#owned, worker: wire.worker };
