@@ -19,7 +19,7 @@ export function reliabilityText(results: Results): string {
   return [
     "# Reliability",
     "",
-    "Written by `node test/reliability/report.ts` from the results of runs in `test/reliability/results`; not by hand.",
+    "Written by `npm run reliability` from the results of runs in `test/reliability/results`; not by hand.",
     "",
     "## What we promise, and what shows it",
     ...table(["promise", "shown by"], promises),
@@ -140,9 +140,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const text = reliabilityText(readResults());
   if (!process.argv.includes("--check")) writeFileSync(reportFile, text);
   else if (readFileSync(reportFile, "utf8") !== text) {
-    console.error(
-      "docs/reliability.md is not what the results give: node test/reliability/report.ts",
-    );
+    console.error("docs/reliability.md is not what the results give: npm run reliability");
     process.exitCode = 1;
   }
 }

@@ -20,9 +20,23 @@ const { values: options } = parseArgs({
     minimise: { type: "boolean", default: false },
     first: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
 });
 
+if (options.help) {
+  console.log(`Usage: npm run simulate -- [options]
+  --seeds <a..b>     plays these seeds (1..200)
+  --seed <n>         plays one
+  --case <file>      plays a case that was kept
+  --plan             prints what is played
+  --minimise         shrinks what fails, and prints it as JSON
+  --mutation <name>  with a deliberate mistake in the engine
+  --first            ends at the first failure
+  --json             prints the sum as JSON
+Exit codes: 0 every seed holds, 1 one failed.`);
+  process.exit(0);
+}
 if (options.mutation !== undefined) (await import("./mutation-hook.ts")).mutate(options.mutation);
 const { play } = await import("../support/simulation/simulate.ts");
 const { caseOf } = await import("../support/simulation/case.ts");
