@@ -24,6 +24,7 @@ Examples:
 
 const RESET_HELP = `
 Places: earliest · latest · offset:N · time:2026-01-05T11:53:26Z · duration:PT1H (so long ago) · shift:-N or shift:+N ·
+group:NAME, where another consumer group has come to (it must have no members; topics that it does not read stay) ·
 file:PATH with lines topic,partition,offset. None is bent: what lies outside of the topic is refused.
 
 What becomes of the rest:
@@ -34,12 +35,13 @@ What becomes of the rest:
            What retention has taken from the sources is then missing in the stores.
   outputs  what was written to topics stays, and is written again. Rows stay, and are changed only by newer ones.
 
-Exit codes: 0 done, or shown by --dry-run · 2 usage, or --yes is missing · 3 no such pipeline, part or partition ·
-5 the group has members, or stores would count records twice · 69 a server is away.
+Exit codes: 0 done, or shown by --dry-run · 2 usage, or --yes is missing · 3 no such pipeline, part, partition or group ·
+5 a group has members, or stores would count records twice · 69 a server is away.
 
 Examples:
   $ npx millrace offsets reset retail --part main --topic retail-lines --partition 3 --to earliest --dry-run
   $ npx millrace offsets reset retail --to time:2026-01-05T00:00:00Z --yes
+  $ npx millrace offsets reset retail --to group:old-loader --dry-run
   $ npx millrace offsets reset retail --to earliest --with-state --yes`;
 
 interface ResetOptions {

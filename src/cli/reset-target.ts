@@ -6,14 +6,14 @@ import type { Target } from "../engine/operate/targets.ts";
 import { timeOption } from "./option-values.ts";
 
 const EXPECTED =
-  "expected earliest, latest, offset:N, time:2026-01-05T11:53:26Z, duration:PT1H, shift:-N, shift:+N or file:PATH";
+  "expected earliest, latest, offset:N, time:2026-01-05T11:53:26Z, duration:PT1H, shift:-N, shift:+N, group:NAME or file:PATH";
 
 const usage = (detail: string): MillraceError => new MillraceError("MILL_USAGE", `--to: ${detail}`);
 
 /** `now` is for durations, which count back from it. */
 export function targetOf(text: string, now: number): Target {
   if (text === "earliest" || text === "latest") return { kind: text };
-  const [, kind, value = ""] = /^(offset|time|duration|shift|file):(.+)$/.exec(text) ?? [];
+  const [, kind, value = ""] = /^(offset|time|duration|shift|group|file):(.+)$/.exec(text) ?? [];
   switch (kind) {
     case "offset":
       return { kind: "offset", offset: wholeOf(value, /^\d{1,18}$/) };
@@ -23,6 +23,8 @@ export function targetOf(text: string, now: number): Target {
       return { kind: "time", epochMs: now - durationMs(value) };
     case "shift":
       return { kind: "shift", by: wholeOf(value, /^[+-]\d{1,18}$/) };
+    case "group":
+      return { kind: "group", group: value };
     case "file":
       return { kind: "listed", offsets: offsetsIn(value) };
     case undefined:

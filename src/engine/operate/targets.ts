@@ -2,7 +2,7 @@
 // lies outside of the topic is refused.
 import { MillraceError } from "../core/errors.ts";
 import type { AdminPort, StartOffset } from "../core/kafka.ts";
-import { addressOf, type TopicPartition } from "../core/record.ts";
+import { addressOf, type GroupId, type TopicPartition } from "../core/record.ts";
 import type { Place } from "./places.ts";
 
 export type Target =
@@ -10,6 +10,8 @@ export type Target =
   | { readonly kind: "offset"; readonly offset: bigint }
   | { readonly kind: "time"; readonly epochMs: number }
   | { readonly kind: "shift"; readonly by: bigint }
+  /** Where another consumer group has come to; topics that it does not read stay where they are. */
+  | { readonly kind: "group"; readonly group: GroupId }
   /** Of each partition that is listed; the others stay where they are. */
   | { readonly kind: "listed"; readonly offsets: readonly StartOffset[] };
 
@@ -25,9 +27,9 @@ export async function aim(
   admin: AdminPort,
 ): Promise<readonly Aimed[]> {
   if (target.kind === "listed") checkListed(places, target.offsets);
-  const byTime = target.kind === "time" ? await timed(places, target.epochMs, admin) : [];
+  const known = await lookedUp(places, target, admin);
   const aimed = places.flatMap((place) => {
-    const to = offsetOf(place, target, byTime);
+    const to = offsetOf(place, target, known);
     return to === null ? [] : [{ place, to }];
   });
   const outside = aimed.filter(({ place, to }) => to < place.low || to > place.high);
@@ -37,6 +39,35 @@ export async function aim(
 
 const outsideText = ({ place, to }: Aimed): string =>
   `${addressOf(place)} at ${String(to)}, it has ${String(place.low)} to ${String(place.high)}`;
+
+/** Offsets that Kafka must be asked for. */
+function lookedUp(
+  places: readonly Place[],
+  target: Target,
+  admin: AdminPort,
+): Promise<readonly StartOffset[]> {
+  if (target.kind === "time") return timed(places, target.epochMs, admin);
+  return target.kind === "group" ? ofGroup(places, target.group, admin) : Promise.resolve([]);
+}
+
+/** A group that is at work moves on while it is looked at; a partition without a word of it would be skipped or doubled. */
+async function ofGroup(
+  places: readonly Place[],
+  group: GroupId,
+  admin: AdminPort,
+): Promise<readonly StartOffset[]> {
+  const { members } = await admin.describeGroup(group);
+  if (members.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", group);
+  const offsets = await admin.committed(group, places, { stable: true });
+  const told = offsets.flatMap(({ topic, partition, nextOffset }) =>
+    nextOffset === null ? [] : [{ topic, partition, nextOffset }],
+  );
+  const topics = new Set(told.map(({ topic }) => topic));
+  const silent = places.filter((place) => topics.has(place.topic) && !told.some(isAt(place)));
+  if (topics.size > 0 && silent.length === 0) return told;
+  const where = (silent.length > 0 ? silent : places).map(addressOf).join(", ");
+  throw new MillraceError("MILL_NOT_FOUND", `group ${group} has committed nothing for ${where}`);
+}
 
 async function timed(
   places: readonly Place[],
@@ -53,7 +84,7 @@ const isAt =
     addressOf(at) === addressOf(other);
 
 /** Null: it stays. */
-function offsetOf(place: Place, target: Target, byTime: readonly StartOffset[]): bigint | null {
+function offsetOf(place: Place, target: Target, known: readonly StartOffset[]): bigint | null {
   switch (target.kind) {
     case "earliest":
       return place.low;
@@ -62,7 +93,9 @@ function offsetOf(place: Place, target: Target, byTime: readonly StartOffset[]):
     case "offset":
       return target.offset;
     case "time":
-      return byTime.find(isAt(place))?.nextOffset ?? place.high;
+      return known.find(isAt(place))?.nextOffset ?? place.high;
+    case "group":
+      return known.find(isAt(place))?.nextOffset ?? null;
     case "shift":
       if (place.committed !== null) return place.committed + target.by;
       throw new MillraceError("MILL_USAGE", `${addressOf(place)} has no progress to shift`);
