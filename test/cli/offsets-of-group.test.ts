@@ -54,13 +54,16 @@ test("a pipeline begins at the very records that another group has come to", asy
 test("a partition of which the group says nothing is named, and nothing is changed", async () => {
   const { code, err } = await reset(await handedOver(1n), "--yes");
   assert.equal(code, 3);
-  assert.match(err[0] ?? "", /MILL_NOT_FOUND .*group loop has committed nothing for in-1$/);
+  assert.match(
+    err[0] ?? "",
+    /MILL_NOT_FOUND .*what group loop has committed for in-1; say of these where they begin/,
+  );
 });
 
 test("a group that nobody knows is not found", async () => {
   const { code, err } = await reset(await handedOver(), "--yes");
   assert.equal(code, 3);
-  assert.match(err[0] ?? "", /group loop has committed nothing for in-0, in-1$/);
+  assert.match(err[0] ?? "", /what group loop has committed for in-0, in-1;/);
 });
 
 test("while the other program runs, its place is not taken", async () => {

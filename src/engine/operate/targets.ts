@@ -66,7 +66,10 @@ async function ofGroup(
   const silent = places.filter((place) => topics.has(place.topic) && !told.some(isAt(place)));
   if (topics.size > 0 && silent.length === 0) return told;
   const where = (silent.length > 0 ? silent : places).map(addressOf).join(", ");
-  throw new MillraceError("MILL_NOT_FOUND", `group ${group} has committed nothing for ${where}`);
+  throw new MillraceError(
+    "MILL_NOT_FOUND",
+    `what group ${group} has committed for ${where}; say of these where they begin, with --topic, --partition and another --to`,
+  );
 }
 
 async function timed(
