@@ -1,6 +1,9 @@
 // When a checkpoint is due: after an interval, or sooner when much is staged.
 import type { Clock } from "../core/ports.ts";
 
+/** Made once: without a reason, each abort would make an exception with its stack. */
+const CUT_SHORT: Error = new Error("the checkpoint is due now");
+
 export interface ScheduleLimits {
   readonly intervalMs: number;
   readonly recordsMax: number;
@@ -33,7 +36,7 @@ export class Schedule {
   /** Resolves after the interval, when enough is staged, or when the signal aborts. */
   async due(signal: AbortSignal): Promise<void> {
     const wait = new AbortController();
-    const stop = (): void => wait.abort();
+    const stop = (): void => wait.abort(CUT_SHORT);
     signal.addEventListener("abort", stop, { once: true });
     this.#early = stop;
     if (this.#records >= this.#limits.recordsMax || signal.aborted) stop();

@@ -2,7 +2,7 @@
 // its time is over. `calm` ends everything that is still going on.
 import type { Fault, FaultKind } from "./plan-of-faults.ts";
 import type { Night } from "./case.ts";
-import type { Call, CallVerdict } from "./servers/points.ts";
+import type { Call, CallVerdict, Strike } from "./servers/points.ts";
 import { SESSION_MS, type Member, type World } from "./world.ts";
 
 interface Pending {
@@ -28,7 +28,10 @@ export class Faults {
 
   constructor(world: World) {
     this.#world = world;
-    world.strike = (call) => this.#strike(call);
+    // By a name: V8 puts a function that is written right into a property into old space, where it would keep its whole
+    // world until a full collection.
+    const strike: Strike = (call) => this.#strike(call);
+    world.strike = strike;
   }
 
   begin(stage: number): void {

@@ -29,9 +29,10 @@ const engineFolder = new URL("../..", import.meta.url).pathname;
 function callerSite(): string {
   const lines = (new Error("site").stack ?? "").split("\n").slice(1);
   for (const line of lines) {
+    if (line.includes(engineFolder)) continue;
     const [, file, row] = frame.exec(line) ?? [];
     if (file === undefined || row === undefined || file.startsWith("node:")) continue;
-    if (!file.startsWith(engineFolder)) return `${relative(file)}:${row}`;
+    return `${relative(file)}:${row}`;
   }
   return "unknown";
 }

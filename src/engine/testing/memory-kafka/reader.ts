@@ -7,6 +7,9 @@ import type { Connection } from "./connection.ts";
 const DEFAULT_BYTES_MAX = 1_048_576;
 const DEFAULT_WAIT_MS = 250;
 
+/** Made once: without a reason, each abort would make an exception with its stack. */
+const SOMETHING_NEW = new Error("something is new");
+
 type ReadResult = Awaited<ReturnType<PartitionReader["read"]>>;
 
 export class MemoryReader implements PartitionReader {
@@ -76,6 +79,6 @@ export class MemoryReader implements PartitionReader {
     );
     while (!isOver && !this.#isClosed && log.lastStableOffset <= this.#nextOffset)
       await Promise.race([changes.wait(), over]);
-    timer.abort();
+    timer.abort(SOMETHING_NEW);
   }
 }

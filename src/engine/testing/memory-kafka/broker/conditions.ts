@@ -29,6 +29,9 @@ export type Watcher = (call: {
   readonly request: KafkaRequest;
 }) => Promise<Verdict | void> | Verdict | void;
 
+/** Why a timer of the cluster was cancelled. Made once: without a reason, each abort would make an exception with its stack. */
+export const CANCELLED: Error = new Error("no longer waited for");
+
 /** Something changed. Waiters check for themselves whether it was what they wait for. */
 class Signal {
   #waiters: (() => void)[] = [];

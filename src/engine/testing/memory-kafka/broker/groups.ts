@@ -6,7 +6,7 @@ import type { GroupId } from "../../../core/record.ts";
 import { assignPartitions } from "../../../core/assignment.ts";
 import type { WorkerSwitch } from "../../doubles/worker-switch.ts";
 import type { Topics } from "./topics.ts";
-import type { Conditions } from "./conditions.ts";
+import { CANCELLED, type Conditions } from "./conditions.ts";
 
 interface JoinRequest {
   readonly options: ConsumerOptions;
@@ -130,7 +130,7 @@ export class Groups {
   #enter(group: Group, request: JoinRequest): Member {
     const id = `member-${String(++this.#memberCount)}`;
     const unwatch = request.worker.watch((state) => {
-      member.session.abort();
+      member.session.abort(CANCELLED);
       if (state !== "running") this.#countDown(group, member);
     });
     const member: Member = { id, request, answer: null, unwatch, session: new AbortController() };
@@ -154,10 +154,10 @@ export class Groups {
     if (member === undefined) return false;
     group.members.delete(memberId);
     member.unwatch();
-    member.session.abort();
+    member.session.abort(CANCELLED);
     member.answer?.(null);
     if (group.members.size > 0) return true;
-    group.rebalance.abort();
+    group.rebalance.abort(CANCELLED);
     group.state = "stable";
     group.generationId++;
     return false;
@@ -183,7 +183,7 @@ export class Groups {
     if (group.state !== "preparing" || members.some((member) => member.answer === null)) return;
     group.state = "stable";
     group.generationId++;
-    group.rebalance.abort();
+    group.rebalance.abort(CANCELLED);
     const shares = this.#shares(members);
     const identities = members.map((member) => member.request.options.identity);
     for (const member of members) {

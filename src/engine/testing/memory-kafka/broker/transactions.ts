@@ -6,7 +6,7 @@ import type { GroupId, OutRecord, TopicPartition } from "../../../core/record.ts
 import type { GroupOffsets } from "./group-offsets.ts";
 import type { PartitionLog, Transaction } from "./partition-log.ts";
 import type { Topics } from "./topics.ts";
-import type { Conditions } from "./conditions.ts";
+import { CANCELLED, type Conditions } from "./conditions.ts";
 
 interface OpenTransaction extends Transaction {
   readonly logs: Set<PartitionLog>;
@@ -134,7 +134,7 @@ export class Transactions {
     if (transaction === null) return;
     entry.open = null;
     transaction.status = status;
-    transaction.timer.abort();
+    transaction.timer.abort(CANCELLED);
     for (const log of transaction.logs) this.#mark(entry, log.at, () => log.mark(transaction));
     this.#mark(entry, OFFSETS, () => this.#offsets.end(transaction));
     this.#conditions.changes.raise();
