@@ -96,11 +96,14 @@ const timesText = (times: Times | null): string =>
   times === null ? "" : [times.min, times.median, times.max].map(seconds).join(" / ");
 
 function simulationText({ simulation }: Results): string[] {
-  const { seeds, failures, struck, cpuMs } = simulation;
+  const { seeds, failures, struck, cost } = simulation;
+  const { cpuMs, above } = cost;
   return [
     "## Deterministic simulation",
     "The real engine in virtual time: a seed makes the pipelines, the input and the moment of every fault; a naive program says what must",
-    `come of it. ${counted(seeds)} seeds, ${counted(failures)} failed; ${cpuMs.mean.toFixed(1)} ms of CPU a seed on average, ${cpuMs.max.toFixed(0)} at most. Those that failed pass since (see below).`,
+    `come of it. ${counted(seeds)} seeds, ${counted(failures)} failed.${failures === 0 ? "" : " Those that failed pass since (see below)."}`,
+    `CPU a seed, over ${counted(cost.seeds)}: ${cpuMs.mean.toFixed(1)} ms on average, ${cpuMs.p99.toFixed(1)} ms at the 99th percentile, ${cpuMs.max.toFixed(0)} ms at most.`,
+    `${counted(above)} took more than 40 ms in passing, while V8 compiled or collected or the machine was shared; by itself the dearest takes ${cpuMs.own.toFixed(0)} ms.`,
     "Faults that struck:",
     "",
     ...table(

@@ -2,16 +2,24 @@
 // seeds, and what caught each deliberate mistake.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { CpuMs } from "../simulation/cost.ts";
 import type { ChaosResult, RowResult, Times } from "../chaos/result.ts";
 
 const folder = join(import.meta.dirname, "results");
+
+/** CPU a seed, over so many; `above` of them took more than 40 ms in passing. */
+export interface SeedCost {
+  readonly seeds: number;
+  readonly cpuMs: CpuMs;
+  readonly above: number;
+}
 
 export interface SimulationResult {
   readonly seeds: number;
   readonly failures: number;
   /** How often each kind of fault struck. */
   readonly struck: Readonly<Record<string, number>>;
-  readonly cpuMs: { readonly mean: number; readonly max: number };
+  readonly cost: SeedCost;
 }
 
 export interface CaughtMistake {

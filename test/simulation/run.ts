@@ -41,6 +41,7 @@ if (options.mutation !== undefined) (await import("./mutation-hook.ts")).mutate(
 const { play } = await import("../support/simulation/simulate.ts");
 const { caseOf } = await import("../support/simulation/case.ts");
 const { minimise } = await import("./minimise.ts");
+const { costOf } = await import("./cost.ts");
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -64,35 +65,33 @@ for (const one of cases()) {
   if (options.minimise) print(JSON.stringify(await minimise(one)));
   if (options.first) break;
 }
-report();
+await report();
 process.exit(all.some(({ failure }) => failure !== null) ? 1 : 0);
 
-function report(): void {
+async function report(): Promise<void> {
   const struck: Record<string, number> = {};
   for (const played of all)
     for (const [kind, count] of Object.entries(played.struck))
       struck[kind] = (struck[kind] ?? 0) + count;
-  // The first seeds pay for what the engine compiles once.
-  const costs = all.slice(Math.min(10, all.length - 1)).map(({ cpuMs }) => cpuMs);
-  const total = costs.reduce((a, b) => a + b, 0);
   const sum = {
     seeds: all.length,
     failures: all.flatMap(({ seed, failure }) => (failure === null ? [] : [{ seed, ...failure }])),
     struck,
-    cpuMs: {
-      mean: Number((total / costs.length).toFixed(1)),
-      p99: Number((costs.sort((a, b) => a - b)[Math.floor(costs.length * 0.99)] ?? 0).toFixed(1)),
-      max: Number(Math.max(...costs).toFixed(1)),
-    },
+    ...(await costOf(options.case === undefined ? all : [])),
     trace: all.reduce((hash, { trace }) => (Math.imul(hash, 31) + trace) | 0, 0),
   };
   if (options.json) return print(JSON.stringify(sum));
   print(
     `${String(sum.seeds)} seeds, ${String(sum.failures.length)} failed, trace ${String(sum.trace)}`,
   );
+  const { cpuMs, above, dearest, calls } = sum;
   print(
-    `CPU a seed: mean ${String(sum.cpuMs.mean)} ms, p99 ${String(sum.cpuMs.p99)} ms, max ${String(sum.cpuMs.max)} ms`,
+    `CPU a seed: mean ${String(cpuMs.mean)} ms, p99 ${String(cpuMs.p99)} ms, max ${String(cpuMs.max)} ms`,
   );
+  print(
+    `${String(above)} above 40 ms in passing; by itself the dearest takes ${String(cpuMs.own)} ms (seed ${String(dearest)})`,
+  );
+  print(`calls a seed: mean ${String(calls.mean)}, max ${String(calls.max)}`);
   for (const [kind, count] of Object.entries(struck).sort(([a], [b]) => (a < b ? -1 : 1)))
     print(`${String(count).padStart(8)} ${kind}`);
 }
