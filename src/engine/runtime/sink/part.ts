@@ -20,6 +20,8 @@ import { versionsDiffer } from "../../source/stops.ts";
 import { startsOf } from "../../source/takeover.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
+import { breakerFor } from "../gate/breaker.ts";
+import type { PartGate } from "../gate/pipeline-gate.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import { SinkTask } from "./task.ts";
 
@@ -29,6 +31,9 @@ export interface SinkPartOptions {
   readonly store: TableStore;
   readonly letters: LetterOrigin;
   readonly producer: PlainProducer;
+  readonly gate: PartGate;
+  /** A new member of the part's group. */
+  join(bound: BoundPart): GroupConsumer;
   onFatal(error: Error): void;
 }
 
@@ -65,7 +70,8 @@ export class SinkPart {
     return [...this.#seats.values()].flatMap((seat) => seat.task ?? []);
   }
 
-  async start(consumer: GroupConsumer): Promise<void> {
+  async start(): Promise<void> {
+    const consumer = this.#options.join(this.bound);
     this.#consumer = consumer;
     await consumer.start({
       onAssigned: (assignment) => this.#assigned(assignment),
@@ -78,6 +84,11 @@ export class SinkPart {
 
   async stop(): Promise<void> {
     await this.#consumer?.stop();
+  }
+
+  /** Takes nothing more from what the gate holds. */
+  hold(): void {
+    for (const task of this.tasks) task.hold(this.#options.gate.held);
   }
 
   #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
@@ -127,11 +138,20 @@ export class SinkPart {
   async #work(seat: Seat): Promise<MillraceError | null> {
     const assignment = this.#assignment as Assignment;
     const task = await this.#open(seat, assignment);
-    seat.life.signal.throwIfAborted();
+    const { signal } = seat.life;
+    const { context, gate } = this.#options;
+    const onWaiting = (why: string | null): void => void (seat.waitingFor = why);
+    // Last of all, the epoch included: who shuts the gate later raises it again, or sees us in the group.
+    const mayRead = await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
+      gate.admit(signal),
+    );
+    signal.throwIfAborted();
+    if (!mayRead) return null;
     seat.task = task;
     // Only now: a batch that comes before there is a task would be dropped, and the next one may be long in coming.
     this.#consumer?.seek(seat.at, task.nextOffset);
     this.#consumer?.resume([seat.at]);
+    task.hold(gate.held);
     this.#watch(seat, task);
     return task.run();
   }
@@ -156,6 +176,7 @@ export class SinkPart {
       generation,
       valve: consumer,
       letters,
+      breaker: breakerFor(bound, context),
       producer,
       hint,
       onWaiting,
@@ -256,6 +277,7 @@ export class SinkPart {
     seat.stopped = stop;
     seat.task?.close();
     this.#consumer?.pause([seat.at]);
+    if (error.code === "MILL_PIPELINE_HALTED") this.#options.gate.trip(error);
     const facts = { ...seat.at, part: this.bound.part.name, code: error.code };
     this.#options.context.log.error(facts, `the task has stopped: ${stop.message}`);
   }

@@ -11,6 +11,8 @@ import type { OpenStores } from "../../state/task-stores.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
+import { breakerFor } from "../gate/breaker.ts";
+import type { PartGate } from "../gate/pipeline-gate.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
 import { byPartition, leave, newSeat, rejected, type Seat, stateOf } from "./seat.ts";
@@ -26,11 +28,21 @@ interface Share {
   readonly partitions: readonly TopicPartition[];
 }
 
+export interface StreamPartOptions {
+  readonly bound: BoundPart;
+  readonly context: WorkerContext;
+  readonly engine: StreamEngine;
+  readonly letters: LetterOrigin;
+  readonly gate: PartGate;
+  /** A new member of the part's group. */
+  join(bound: BoundPart): GroupConsumer;
+}
+
 export class StreamPart {
   readonly bound: BoundPart;
+  readonly #options: StreamPartOptions;
   readonly #context: WorkerContext;
   readonly #engine: StreamEngine;
-  readonly #letters: LetterOrigin;
   readonly #seats = new Map<number, Seat>();
   readonly #stopped = new Map<number, Stop>();
   readonly #notes: NoteBook;
@@ -40,17 +52,12 @@ export class StreamPart {
   /** The dependency that holds up the takeover. */
   #waitingFor: string | null = null;
 
-  constructor(
-    bound: BoundPart,
-    context: WorkerContext,
-    engine: StreamEngine,
-    letters: LetterOrigin,
-  ) {
-    this.bound = bound;
-    this.#context = context;
-    this.#engine = engine;
-    this.#letters = letters;
-    this.#notes = new NoteBook(context, bound.plan.meta);
+  constructor(options: StreamPartOptions) {
+    this.#options = options;
+    this.bound = options.bound;
+    this.#context = options.context;
+    this.#engine = options.engine;
+    this.#notes = new NoteBook(options.context, options.bound.plan.meta);
   }
 
   get tasks(): StreamTask[] {
@@ -65,7 +72,8 @@ export class StreamPart {
     return this.#assignment !== null;
   }
 
-  async start(consumer: GroupConsumer): Promise<void> {
+  async start(): Promise<void> {
+    const consumer = this.#options.join(this.bound);
     this.#consumer = consumer;
     await consumer.start({
       onAssigned: (assignment) => this.#assigned(assignment),
@@ -79,6 +87,11 @@ export class StreamPart {
   /** Leaves the group; what is staged was committed by `#revoked`, which this leads to. */
   async stop(): Promise<void> {
     await this.#consumer?.stop();
+  }
+
+  /** Takes nothing more from what the gate holds. */
+  hold(): void {
+    for (const task of this.tasks) task.hold(this.#options.gate.held);
   }
 
   /** Returns at once with nothing to read: partitions begin one by one when they were taken over. */
@@ -180,7 +193,9 @@ export class StreamPart {
     const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
     const begin = async (): Promise<TakenOver[]> => {
       await this.#engine.settle();
-      return takeOver(ports, request);
+      const found = await takeOver(ports, request);
+      // Last of all: what was noted before our join is seen, and who notes it later sees us in the group.
+      return (await this.#options.gate.admit(signal)) ? found : [];
     };
     const taken = await persist(this.#context, { dependency: "kafka", signal, onWaiting }, () =>
       Promise.race([begin(), rejected(signal)]),
@@ -234,12 +249,14 @@ export class StreamPart {
       starts,
       stores,
       valve: consumer,
-      letters: this.#letters,
+      letters: this.#options.letters,
+      breaker: breakerFor(this.bound, this.#context),
       note: (records) => this.#engine.note(records),
     });
     seat.task = task;
     for (const start of starts) consumer.seek(start, start.nextOffset);
     consumer.resume(starts);
+    task.hold(this.#options.gate.held);
     task.run().then(
       (halted) => {
         // Else its successor has the partition by now.
@@ -264,6 +281,7 @@ export class StreamPart {
     const { pipeline } = this.bound.plan;
     const stop = stopOf(error, pipeline, this.#context.clock.now());
     this.#stopped.set(partition, stop);
+    if (error.code === "MILL_PIPELINE_HALTED") this.#options.gate.trip(error);
     const facts = { pipeline, part: this.bound.part.name, partition, code: error.code };
     this.#context.log.error(facts, `the task has stopped: ${stop.message}`);
   }
