@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { json, pipeline, string, topic, type Pipeline, type Topic } from "#engine";
-import type { WorkerLimits } from "../../src/engine/runtime/context.ts";
 import { shutGate } from "../../src/engine/operate/gate/gate.ts";
 import { readinessOf } from "../../src/engine/observe/health.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
 import {
+  beforeJoining,
+  blind,
   emptied,
   gateOf,
   hasDrained,
@@ -40,9 +41,6 @@ const far: Pipeline = pipeline("far", ({ from }) => {
     .sum("total", (t) => t.n)
     .to(grouped);
 });
-
-/** Workers that never look by themselves: what their takeovers read is all they know. */
-const blind: Partial<WorkerLimits> = { gateLookMs: 1e9 };
 
 const results: Record<string, (fleet: Fleet) => unknown> = {
   copy: (fleet) => fleet.values(output).map(({ n }) => n),
@@ -129,37 +127,13 @@ for (const use of [copy, sink])
   test(`${use.name}: the gate is shut after a worker has looked and before it has joined: it reads nothing`, async () => {
     const fleet = new Fleet([use], blind);
     await fleet.send(input.name, numbered(1, 2));
-    let isShut = false;
-    // The last thing that a start asks for before it joins.
-    fleet.wrapPort = (port) => ({
-      ...port,
-      name: port.name,
-      producer: () => port.producer(),
-      txProducer: (options) => port.txProducer(options),
-      admin: () => port.admin(),
-      reader: (options) => port.reader(options),
-      close: () => port.close(),
-      consumer: (options) => {
-        const consumer = port.consumer(options);
-        const start = consumer.start.bind(consumer);
-        const stop = consumer.stop.bind(consumer);
-        // Slow to leave: what it must not read, it must not read meanwhile either.
-        consumer.stop = async () => {
-          await fleet.clock.sleep(5_000);
-          return stop();
-        };
-        consumer.start = async (handlers) => {
-          await shutGate(use.plan(), noteOf(fleet, "closed"), { ports: operatePorts(fleet) });
-          isShut = true;
-          return start(handlers);
-        };
-        return consumer;
-      },
-    });
+    const joins = beforeJoining(fleet, () =>
+      shutGate(use.plan(), noteOf(fleet, "closed"), { ports: operatePorts(fleet) }),
+    );
     await fleet.join();
     await emptied(fleet);
     await fleet.clock.advance(20_000);
-    assert.ok(isShut);
+    assert.equal(joins(), 1);
     const consumed = (await fleet.progress()).map(({ ledger }) => ledger?.consumed ?? 0);
     assert.ok(consumed.every((n) => n === 0));
   });

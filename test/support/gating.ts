@@ -5,6 +5,7 @@ import type { OperatePorts } from "../../src/engine/operate/choice.ts";
 import { isDrained, isEmpty } from "../../src/engine/operate/gate/drained.ts";
 import { openGate, readGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
 import { storesRecord, type GateNote, type ShutState } from "../../src/engine/source/gate-note.ts";
+import type { WorkerLimits } from "../../src/engine/runtime/context.ts";
 import type { Fleet } from "./fleet.ts";
 
 const OWNER = "promote of run 7";
@@ -59,3 +60,37 @@ export async function emptied(fleet: Fleet, name?: string): Promise<void> {
 /** Puts the pipeline on the stores of a run. */
 export const pointTo = (fleet: Fleet, run: number | null, name?: string): Promise<void> =>
   fleet.sendRecords([storesRecord(planOf(fleet, name).meta, run)]);
+
+/** Workers that never look by themselves: what their takeovers read is all they know. */
+export const blind: Partial<WorkerLimits> = { gateLookMs: 1e9 };
+
+/**
+ * Does something when the next worker has looked at everything and is about to join its first group; that worker is slow to
+ * leave, so that what it must not read meanwhile would be seen. Returns how often it was done.
+ */
+export function beforeJoining(fleet: Fleet, work: () => Promise<void>): () => number {
+  let times = 0;
+  fleet.wrapPort = (port) => ({
+    name: port.name,
+    producer: () => port.producer(),
+    txProducer: (options) => port.txProducer(options),
+    admin: () => port.admin(),
+    reader: (options) => port.reader(options),
+    close: () => port.close(),
+    consumer: (options) => {
+      const consumer = port.consumer(options);
+      const start = consumer.start.bind(consumer);
+      const stop = consumer.stop.bind(consumer);
+      consumer.stop = async () => {
+        await fleet.clock.sleep(5_000);
+        return stop();
+      };
+      consumer.start = async (handlers) => {
+        if (times++ === 0) await work();
+        return start(handlers);
+      };
+      return consumer;
+    },
+  });
+  return () => times;
+}
