@@ -19,15 +19,18 @@ export function letterLimitOf(
   haltWhen: HaltWhen = usual,
 ): { haltWhen: LetterLimit | "never"; problems: MillraceError[] } {
   if (haltWhen === "never") return { haltWhen, problems: [] };
-  const { above, per } = (haltWhen as Partial<typeof haltWhen>).deadLetters ?? {};
-  const [share, count] = [above?.share, per?.records];
-  const isShare = share !== undefined && share >= 0 && share <= 1;
-  const isCount = Number.isInteger(count) && count !== undefined && count >= 1;
-  if (isShare && isCount && count <= RECORDS_MAX) {
-    const letters = Math.floor(share * count + ROUNDING);
-    return { haltWhen: { letters, records: count }, problems: [] };
-  }
+  const limit = limitOf(haltWhen);
+  if (limit !== null) return { haltWhen: limit, problems: [] };
   const expected = `{ deadLetters: { above: percent(0 to 100), per: records(1 to ${String(RECORDS_MAX)}) } } or "never"`;
   const detail = `pipeline "${pipeline}", haltWhen: expected ${expected}`;
   return { haltWhen: "never", problems: [new ConfigError("MILL_BUILD_OPTION", detail)] };
 }
+
+function limitOf({ deadLetters }: Partial<Exclude<HaltWhen, "never">>): LetterLimit | null {
+  const { share = -1 } = deadLetters?.above ?? {};
+  const { records: count = 0 } = deadLetters?.per ?? {};
+  if (!isWithin(share, 0, 1) || !isWithin(count, 1, RECORDS_MAX) || count % 1 !== 0) return null;
+  return { letters: Math.floor(share * count + ROUNDING), records: count };
+}
+
+const isWithin = (n: number, min: number, max: number): boolean => n >= min && n <= max;

@@ -1,6 +1,6 @@
 // A sink part in one worker: its consumer, and a task for each partition. Where a task begins is in the database, never
 // in the group's offset, which is only a hint for lag.
-import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
+import { actionOf, KAFKA_IS_AWAY, ours, persist, type Wait } from "../failure.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type {
   Assignment,
@@ -45,6 +45,12 @@ interface Seat {
   waitingFor: string | null;
   stopped: Stop | null;
 }
+
+const waitOf = (seat: Seat, dependency: string): Required<Wait> => ({
+  dependency,
+  signal: seat.life.signal,
+  onWaiting: (why) => void (seat.waitingFor = why),
+});
 
 export class SinkPart {
   readonly #options: SinkPartOptions;
@@ -138,30 +144,30 @@ export class SinkPart {
   async #work(seat: Seat): Promise<MillraceError | null> {
     const assignment = this.#assignment as Assignment;
     const task = await this.#open(seat, assignment);
-    const { signal } = seat.life;
-    const { context, gate } = this.#options;
-    const onWaiting = (why: string | null): void => void (seat.waitingFor = why);
     // Last of all, the epoch included: who shuts the gate later raises it again, or sees us in the group.
-    const mayRead = await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
-      gate.admit(signal),
-    );
-    signal.throwIfAborted();
-    if (!mayRead) return null;
+    if (!(await this.#admit(seat))) return null;
+    seat.life.signal.throwIfAborted();
     seat.task = task;
     // Only now: a batch that comes before there is a task would be dropped, and the next one may be long in coming.
     this.#consumer?.seek(seat.at, task.nextOffset);
     this.#consumer?.resume([seat.at]);
-    task.hold(gate.held);
+    task.hold(this.#options.gate.held);
     this.#watch(seat, task);
     return task.run();
+  }
+
+  #admit(seat: Seat): Promise<boolean> {
+    const { context, gate } = this.#options;
+    const { signal } = seat.life;
+    return persist(context, waitOf(seat, "kafka"), () => gate.admit(signal));
   }
 
   async #open(seat: Seat, { generation }: Assignment): Promise<SinkTask> {
     const { bound, context, store, letters, producer } = this.#options;
     const consumer = this.#consumer as GroupConsumer;
     const id: SinkTaskId = { pipeline: bound.plan.pipeline, part: bound.part.name, ...seat.at };
-    const onWaiting = (why: string | null): void => void (seat.waitingFor = why);
-    const start = await this.#startOf(seat, id, onWaiting);
+    const { onWaiting } = waitOf(seat, "");
+    const start = await this.#startOf(seat, id);
     seat.life.signal.throwIfAborted();
     const hint = (progress: Progress): void => {
       // A refused hint is no harm: the database decides, and the next hint says the same.
@@ -184,11 +190,8 @@ export class SinkPart {
   }
 
   /** Progress in the database, ours from now on, which the log must still have. */
-  async #startOf(
-    { at, life: { signal } }: Seat,
-    id: SinkTaskId,
-    onWaiting: (why: string | null) => void,
-  ): Promise<SinkProgress> {
+  async #startOf(seat: Seat, id: SinkTaskId): Promise<SinkProgress> {
+    const { at } = seat;
     const { bound, context, store, producer } = this.#options;
     const part = partFacts(bound);
     const other = versionsDiffer(part, this.#assignment?.partitions ?? []);
@@ -199,9 +202,7 @@ export class SinkPart {
       const starts = await startsOf(context.admin, bound.plan.options.start, [at]);
       return starts[0]?.nextOffset ?? 0n;
     };
-    const start = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
-      store.takeOver(id, first),
-    );
+    const start = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));
     const request = {
       part,
       group: bound.part.group,
@@ -210,9 +211,7 @@ export class SinkPart {
       isFirst,
     };
     const ports = { admin: context.admin, notes: this.#notes, producer };
-    await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
-      checkSinkStart(ports, request),
-    );
+    await persist(context, waitOf(seat, "kafka"), () => checkSinkStart(ports, request));
     return start;
   }
 

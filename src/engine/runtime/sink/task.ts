@@ -4,12 +4,11 @@ import type { MillraceError } from "../../core/errors.ts";
 import type { GroupGeneration, PlainProducer, Progress, RecordBatch } from "../../core/kafka.ts";
 import { addLedger, emptyLedger, sumLedgers, type LedgerCounts } from "../../core/ledger.ts";
 import { encodeMetadata } from "../../core/metadata.ts";
-import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/outcome.ts";
+import { isLetter, type Outcome } from "../../core/outcome.ts";
 import type {
   OwedLetter,
   RowRefusal,
   SinkProgress,
-  SinkResult,
   SinkRow,
   SinkTaskId,
   TableStore,
@@ -18,11 +17,12 @@ import type { RawRecord, TopicName } from "../../core/record.ts";
 import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
-import { emptyStage, type BoundPart } from "../line/bind.ts";
+import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
 import type { Breaker } from "../gate/breaker.ts";
 import { processRun, unknownIds } from "../line/process.ts";
+import { ledgerOfBatch, newBatch, nothing, OverTheLimit, upTo, type Batch } from "./batch.ts";
 
 export interface SinkTaskOptions {
   readonly context: WorkerContext;
@@ -40,15 +40,6 @@ export interface SinkTaskOptions {
   hint(progress: Progress): void;
   /** Told when the task waits for a dependency, and when it goes on. */
   onWaiting(why: string | null): void;
-}
-
-/** Records taken since the last commit, and what became of each so far. */
-interface Batch {
-  readonly stage: Stage;
-  readonly raws: RawRecord[];
-  readonly outcomes: Outcome[];
-  readonly letters: OwedLetter[];
-  nextOffset: bigint;
 }
 
 const LETTERS_A_SEND = 500;
@@ -280,57 +271,4 @@ export class SinkTask {
     const left = limits.checkpointIntervalMs - Math.max(0, spentMs);
     if (left > 0) await clock.sleep(left, this.#life.signal).catch(() => undefined);
   }
-}
-
-const nothing: ReadonlySet<number> = new Set();
-
-/** Thrown out of a commit, which then changes nothing: the record at `index` is a letter too many. */
-class OverTheLimit extends Error {
-  readonly index: number;
-
-  constructor(index: number) {
-    super("a letter too many");
-    this.index = index;
-  }
-}
-
-/** The records in front of one. */
-function upTo({ stage, ...batch }: Batch, index: number, nextOffset: bigint): Batch {
-  const outcomes = batch.outcomes.slice(0, index);
-  return {
-    stage: { ...stage, rows: stage.rows.filter((row) => row.index < index) },
-    raws: batch.raws.slice(0, index),
-    outcomes,
-    letters: batch.letters.slice(0, outcomes.filter(isLetter).length),
-    nextOffset,
-  };
-}
-
-const newBatch = (nextOffset: bigint): Batch => ({
-  stage: emptyStage(),
-  raws: [],
-  outcomes: [],
-  letters: [],
-  nextOffset,
-});
-
-/** What the database says of a record's rows goes before what the transform said. */
-function ledgerOfBatch(batch: Batch, result: SinkResult, table: string): LedgerCounts {
-  const delta = emptyLedger();
-  batch.outcomes.forEach((outcome, index) => {
-    if (result.refused.has(index)) {
-      const failure = {
-        class: "sink",
-        stage: "sink",
-        step: table,
-        rule: null,
-        code: "",
-        message: "",
-      } as const;
-      countOutcome(delta, { kind: "dead-lettered", failure });
-    } else if (outcome.kind === "emitted" && !result.written.has(index) && result.stale.has(index))
-      countOutcome(delta, { kind: "filtered", by: table });
-    else countOutcome(delta, outcome);
-  });
-  return delta;
 }

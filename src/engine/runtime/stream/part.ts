@@ -4,39 +4,27 @@ import type { Assignment, GroupConsumer, RecordBatch, StartOffset } from "../../
 import type { MillraceError } from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import type { TaskHealth, TaskState } from "../../observe/health.ts";
-import type { LetterOrigin } from "../../sinks/letter.ts";
 import { NoteBook } from "../../source/notes.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
-import { partFacts, type BoundPart } from "../line/bind.ts";
+import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import { breakerFor } from "../gate/breaker.ts";
-import type { PartGate } from "../gate/pipeline-gate.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
-import { byPartition, leave, newSeat, rejected, type Seat, stateOf } from "./seat.ts";
+import {
+  byPartition,
+  copiesSettled,
+  leave,
+  newSeat,
+  rejected,
+  type Seat,
+  stateOf,
+} from "./seat.ts";
 import { openStores } from "./stores.ts";
+import { takeoverOf, type Share, type StreamPartOptions } from "./part-options.ts";
 import { StreamTask } from "./task.ts";
-
-/** A leaving owner waits this long for its copies of state. */
-const COPIES_WITHIN_MS = 1_000;
-
-/** What of an assignment is taken over. */
-interface Share {
-  readonly assignment: Assignment;
-  readonly partitions: readonly TopicPartition[];
-}
-
-export interface StreamPartOptions {
-  readonly bound: BoundPart;
-  readonly context: WorkerContext;
-  readonly engine: StreamEngine;
-  readonly letters: LetterOrigin;
-  readonly gate: PartGate;
-  /** A new member of the part's group. */
-  join(bound: BoundPart): GroupConsumer;
-}
 
 export class StreamPart {
   readonly bound: BoundPart;
@@ -106,21 +94,10 @@ export class StreamPart {
   async #revoked(): Promise<void> {
     this.#takingOver?.abort(new Error("the assignment was revoked"));
     this.#assignment = null;
-    await this.#copiesSettled();
+    await copiesSettled(this.tasks, this.#context.clock);
     await this.#engine.flush();
-    await this.#copiesSettled();
+    await copiesSettled(this.tasks, this.#context.clock);
     this.drop();
-  }
-
-  /** So that the next owner finds its copies where they should be; not for long, as it can bring them there itself. */
-  async #copiesSettled(): Promise<void> {
-    const { clock } = this.#context;
-    const all = Promise.all(this.tasks.map((task) => task.settled()));
-    const wait = new AbortController();
-    // A copy that cannot be brought up has been told of by its task; the sleep is cut short on purpose.
-    const quiet = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
-    await Promise.race([quiet(all), quiet(clock.sleep(COPIES_WITHIN_MS, wait.signal))]);
-    wait.abort(new Error("no need to wait"));
   }
 
   #batch(batch: RecordBatch): void {
@@ -182,14 +159,10 @@ export class StreamPart {
   }
 
   async #takeOver({ assignment, partitions }: Share, signal: AbortSignal): Promise<void> {
-    const { kafka, admin, owner, limits } = this.#context;
+    const { kafka, admin } = this.#context;
     const transact: TakeoverPorts["transact"] = (body) => this.#engine.transact(body, signal);
     const ports = { kafka, admin, notes: this.#notes, transact };
-    const { options, meta } = this.bound.plan;
-    const { transactionTimeoutMs } = limits;
-    const part = partFacts(this.bound);
-    const ofUs = { owner, transactionTimeoutMs, start: options.start, meta };
-    const request = { assignment, partitions, part, ...ofUs };
+    const request = takeoverOf(this.#options, { assignment, partitions });
     const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
     const begin = async (): Promise<TakenOver[]> => {
       await this.#engine.settle();
