@@ -28,7 +28,7 @@ test("every setting is documented, and every documented one exists", () => {
 });
 
 test("every limit is documented, unless it is a setting", () => {
-  const settings = ["sessionTimeoutMs", "checkpointIntervalMs", "purgeIntervalMs"];
+  const settings = ["sessionTimeoutMs", "checkpointIntervalMs", "purgeIntervalMs", "breaker"];
   const limits = Object.keys(defaultLimits).filter((name) => !settings.includes(name));
   assert.deepEqual(firstCells("Limits").sort(), limits.sort());
 });
