@@ -116,6 +116,8 @@ export interface PlanOptions {
   readonly onError: "dead-letter" | "halt";
   /** Where copies of state are kept beside their changelogs. */
   readonly state: "redis" | "memory";
+  /** Failed redrives after which a letter is parked. */
+  readonly redrivesMax?: number;
 }
 
 export interface Plan {
@@ -129,5 +131,20 @@ export interface Plan {
   readonly topics: readonly PlanTopic[];
   readonly tables: readonly PlanTable[];
   readonly deadLetters: TopicName;
+  /** Letters that failed again as often as is allowed. */
+  readonly parked: TopicName;
+  /** Brings letters back; partition i of it is read by the tasks of partition i. */
+  readonly redrive: TopicName;
+  /** What became of letters, compacted. */
+  readonly letterStates: TopicName;
   readonly meta: TopicName;
 }
+
+/** Topics that are the pipeline's own and carry none of its streams. */
+export const ownTopics = (plan: Plan): readonly TopicName[] => [
+  plan.deadLetters,
+  plan.parked,
+  plan.redrive,
+  plan.letterStates,
+  plan.meta,
+];

@@ -14,6 +14,8 @@ export interface PipelineOptions {
   readonly onError?: "dead-letter" | "halt";
   /** Where copies of state are kept beside their changelogs: in Redis (default), or in memory, restored at each start. */
   readonly state?: "redis" | "memory";
+  /** Failed redrives after which a dead letter is parked. Default: 3. */
+  readonly redrivesMax?: number;
 }
 
 /** What a builder is given. */
@@ -58,6 +60,8 @@ const withDefaults = (options: PipelineOptions): PlanOptions => ({
   start: options.start ?? "earliest",
   onError: options.onError ?? "dead-letter",
   state: options.state ?? "redis",
+  // Left out where it is not said, so that versions of plans are what they were.
+  ...(options.redrivesMax === undefined ? {} : { redrivesMax: options.redrivesMax }),
 });
 
 const draw = (builder: Builder) => (): Graph => {

@@ -123,6 +123,8 @@ export class Worker {
       version: plan.version,
       topic: plan.deadLetters,
       partitions: partitions.get(plan.deadLetters) ?? 1,
+      parked: plan.parked,
+      states: plan.letterStates,
     };
     if (part.table === null) {
       const stream = new StreamPart(bound, context, this.#engine, letters);
@@ -136,11 +138,12 @@ export class Worker {
     this.#sinks.push(new SinkPart({ bound, context, store, letters, producer, onFatal }));
   }
 
-  #join({ part }: BoundPart): GroupConsumer {
+  #join({ part, plan }: BoundPart): GroupConsumer {
     const { kafka, limits, owner } = this.#context;
     return kafka.consumer({
       group: part.group,
       topics: part.sources.map((topic) => topic.name),
+      beside: [plan.redrive],
       identity: owner,
       // One budget for the process, however many groups it is in.
       maxBytes: Math.floor(limits.fetchBytesMax / (this.#streams.length + this.#sinks.length)),

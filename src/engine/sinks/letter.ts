@@ -2,7 +2,7 @@
 // name). Its id is a function of the record's address, so the same letter sent twice is one.
 import { createHash } from "node:crypto";
 import type { Failure } from "../core/outcome.ts";
-import { headerText, type Headers, type OutRecord, type RawRecord } from "../core/record.ts";
+import type { Headers, OutRecord, RawRecord } from "../core/record.ts";
 
 export interface LetterOrigin {
   readonly pipeline: string;
@@ -11,6 +11,10 @@ export interface LetterOrigin {
   /** The dead-letter topic and its number of partitions. */
   readonly topic: string;
   readonly partitions: number;
+  /** As wide as the dead-letter topic. */
+  readonly parked: string;
+  /** The compacted topic of letters' states. */
+  readonly states: string;
 }
 
 /** 32 hex digits of SHA-256 over pipeline, part and address. */
@@ -23,6 +27,10 @@ export const letterId = (origin: LetterOrigin, raw: RawRecord): string =>
     )
     .digest("hex")
     .slice(0, 32);
+
+/** Whether another failure is one too many. */
+export const isParked = ({ redriven }: RawRecord): boolean =>
+  redriven !== undefined && redriven.order.redrives >= redriven.order.redrivesMax;
 
 /** `nowMs` is when it failed, in epoch milliseconds. */
 export function letterOf(
@@ -49,13 +57,13 @@ export function letterOf(
     version: origin.version,
     "schema-id": schemaIdOf(raw.value),
     attempt: "1",
-    "first-time": headerText(raw.headers, "dlq.first-time") ?? at,
+    "first-time": raw.redriven?.order.firstTime ?? at,
     "last-time": at,
-    redrives: headerText(raw.headers, "dlq.redrives") ?? "0",
+    redrives: String(raw.redriven?.order.redrives ?? 0),
   };
   return {
     id,
-    topic: origin.topic,
+    topic: isParked(raw) ? origin.parked : origin.topic,
     partition: raw.partition % origin.partitions,
     key: raw.key,
     value: raw.value,

@@ -10,7 +10,7 @@ import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
 import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerPorts } from "../runtime/context.ts";
-import { readProgress, type PartProgress } from "../runtime/ledgers.ts";
+import { readProgress, readRedriveProgress, type PartProgress } from "../runtime/ledgers.ts";
 import { memoryCopies } from "../state/memory-copy.ts";
 import { SchemaCache } from "../runtime/line/schema-cache.ts";
 import { Worker } from "../runtime/worker.ts";
@@ -54,8 +54,8 @@ export class World {
       const width = Math.max(...plan.topics.map((topic) => topic.partitions));
       for (const { name, partitions, config } of plan.topics)
         this.#create(name, partitions, config);
-      this.#create(plan.deadLetters, width);
-      this.#create(plan.meta, 1);
+      for (const topic of [plan.deadLetters, plan.parked, plan.redrive]) this.#create(topic, width);
+      for (const topic of [plan.letterStates, plan.meta]) this.#create(topic, 1);
       for (const topic of plan.topics)
         for (const side of ["key", "value"] as const) {
           const format = topic[side];
@@ -171,7 +171,9 @@ export class World {
     const admin = this.#outside.admin();
     const tableStore = ({ declaration }: PlanTable) =>
       this.tables.store(declaration as PostgresTable<unknown>);
-    const all = this.plans.map((plan) => readProgress(plan, { admin, tableStore }));
+    const all = this.plans.flatMap((plan) =>
+      [readProgress, readRedriveProgress].map((read) => read(plan, { admin, tableStore })),
+    );
     return Promise.all(all).then((parts) => parts.flat());
   }
 

@@ -10,6 +10,8 @@ const origin = {
   version: "abc",
   topic: "p-dead-letters",
   partitions: 2,
+  parked: "p-parked",
+  states: "p-letter-states",
 };
 const failure = {
   class: "rule",

@@ -195,7 +195,8 @@ function lettersOfPart(world: World, part: string): number {
 function idOf({ plan }: World, part: string, { headers }: RawRecord): string {
   const say = (name: string): string => headerText(headers, `dlq.${name}`) ?? "";
   const at = { topic: say("topic"), partition: Number(say("partition")) };
-  const origin = { pipeline: plan.pipeline, part, version: "", topic: "", partitions: 1 };
+  const topics = { topic: "", parked: "", states: "" };
+  const origin = { pipeline: plan.pipeline, part, version: "", partitions: 1, ...topics };
   return letterId(origin, { ...at, offset: BigInt(say("offset")) } as RawRecord);
 }
 
