@@ -18,7 +18,10 @@ export interface LetterOrigin {
 }
 
 /** 32 hex digits of SHA-256 over pipeline, part and address. */
-export const letterId = (origin: LetterOrigin, raw: RawRecord): string =>
+export const letterId = (
+  origin: Pick<LetterOrigin, "pipeline" | "part">,
+  raw: Pick<RawRecord, "topic" | "partition" | "offset">,
+): string =>
   createHash("sha256")
     .update(
       [origin.pipeline, origin.part, raw.topic, String(raw.partition), String(raw.offset)].join(
@@ -54,6 +57,7 @@ export function letterOf(
     offset: String(raw.offset),
     timestamp: String(raw.timestamp),
     pipeline: origin.pipeline,
+    part: origin.part,
     version: origin.version,
     "schema-id": schemaIdOf(raw.value),
     attempt: "1",

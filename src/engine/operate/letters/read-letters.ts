@@ -3,6 +3,7 @@
 import type { Plan } from "../../core/plan.ts";
 import type { RawRecord, TopicName } from "../../core/record.ts";
 import { statesIn } from "../../core/redrive.ts";
+import { letterId } from "../../sinks/letter.ts";
 import { readNotes, type Notes } from "../../source/notes.ts";
 import { changesFrom } from "../../state/follow.ts";
 import type { OperatePorts } from "../choice.ts";
@@ -32,7 +33,8 @@ export async function readLetters(
   let foreign = 0;
   for (const topic of [plan.deadLetters, plan.parked])
     for await (const raw of recordsOf(topic, ports)) {
-      const facts = factsOf(raw, topic === plan.parked);
+      const told = factsOf(raw, topic === plan.parked);
+      const facts = told === null ? null : withPart(plan, told);
       if (facts === null) foreign++;
       else if (isNewer(facts, found.get(facts.id))) {
         const letter = { ...facts, state: stateOf(facts, states.get(facts.id)) };
@@ -41,6 +43,15 @@ export async function readLetters(
       }
     }
   return { letters: [...found.values()].sort(byOrigin), notes, foreign };
+}
+
+/** Letters of older releases do not name their part, but their id does. */
+function withPart({ pipeline, parts }: Plan, facts: LetterFacts): LetterFacts {
+  if (facts.part !== "") return facts;
+  const found = parts.find(
+    (part) => letterId({ pipeline, part: part.name }, facts.origin) === facts.id,
+  );
+  return { ...facts, part: found?.name ?? "" };
 }
 
 const isNewer = (facts: LetterFacts, known: FoundLetter | undefined): boolean =>
