@@ -56,7 +56,7 @@ export const isChosen = (letter: Omit<FoundLetter, "record">, filter: LetterFilt
 export interface LetterGroup extends Fingerprint {
   readonly count: number;
   /** How many are in each state. */
-  readonly states: Readonly<Partial<Record<LetterStateName, number>>>;
+  readonly states: Readonly<Record<string, number>>;
   readonly parked: number;
   readonly parts: readonly string[];
   readonly first: string | null;
@@ -90,11 +90,8 @@ function groupOf(letters: readonly FoundLetter[]): LetterGroup {
 }
 
 /** How many there are of each name, in the order of first appearance. */
-export function countedBy<T, Name extends string>(
-  all: Iterable<T>,
-  nameOf: (one: T) => Name,
-): Partial<Record<Name, number>> {
-  const counts: Partial<Record<Name, number>> = {};
+export function countedBy<T>(all: Iterable<T>, nameOf: (one: T) => string): Record<string, number> {
+  const counts: Record<string, number> = {};
   for (const one of all) counts[nameOf(one)] = (counts[nameOf(one)] ?? 0) + 1;
   return counts;
 }
