@@ -2,7 +2,9 @@
 // outputs. Whoever dies on the way, workers or the command, the tables are those of a run that had the right rule.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { pipeline } from "#engine";
 import { headerText } from "../../src/engine/core/record.ts";
+import { redriveHeaders } from "../../src/engine/core/redrive.ts";
 import { cancelJob, isCancelled, jobIn } from "../../src/engine/operate/letters/operator.ts";
 import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
 import { readNotes } from "../../src/engine/source/notes.ts";
@@ -13,6 +15,7 @@ import {
   everyFifth,
   expectedOf,
   flow,
+  input,
   keyOf,
   madeBy,
   numbers,
@@ -234,6 +237,62 @@ test("of two commands at once each letter is sent by one: who begins later ends 
   assert.equal(redriveRecords(fleet).length, 80);
   assert.deepEqual(madeBy(fleet), expectedOf(range(400)));
   assert.deepEqual(stateCounts(fleet), { resolved: 80 });
+});
+
+test("what another command sends until the last moment is not sent again", async () => {
+  const { fleet } = await refused(400);
+  const first = redriveBy(operatorOf(fleet), fleet, { ratePerS: 40 });
+  const ended = assert.rejects(first, { code: "MILL_KAFKA_FENCED" });
+  await fleet.until("the first has sent some", () => redriveRecords(fleet).length > 10);
+  const second = operatorOf(fleet);
+  let held = 0;
+  const { promise: sentMore, resolve: letGo } = Promise.withResolvers<void>();
+  fleet.watcher = ({ worker, request }) => {
+    if (worker !== second.life || request !== "init") return;
+    held++;
+    return sentMore;
+  };
+  const rest = redriveBy(second, fleet);
+  await fleet.until("the first has sent more", () => redriveRecords(fleet).length > 40);
+  letGo();
+  await fleet.during(Promise.all([rest, ended]));
+  assert.equal(held, 1);
+  await fleet.drained();
+  assert.equal(redriveRecords(fleet).length, 80);
+  assert.deepEqual(madeBy(fleet), expectedOf(range(400)));
+});
+
+test("states behind a transaction that is still open are waited for", async () => {
+  const { fleet, member } = await refused(400);
+  const hold = fleet.hold(member, "commit");
+  const operator = operatorOf(fleet);
+  redriveBy(operator, fleet, { ratePerS: 40 }).catch(() => undefined);
+  await fleet.until("a task is about to decide", () => hold.isReached());
+  await fleet.until("more were sent", () => redriveRecords(fleet).length > 60);
+  fleet.kafka.crash(operator.port);
+  const again = redriveBy(operatorOf(fleet), fleet);
+  await fleet.clock.advance(3_000);
+  hold.release();
+  await fleet.during(again);
+  await fleet.drained();
+  assert.equal(redriveRecords(fleet).length, 80);
+  assert.deepEqual(madeBy(fleet), expectedOf(range(400)));
+});
+
+test("what was redriven before a task first looked at its redrive partition is not passed over", async () => {
+  const use = pipeline("late", { start: "latest" }, ({ from }) => {
+    from(input).to(output);
+  });
+  const fleet = new Fleet([use]);
+  const origin = { topic: input.name, partition: 1, offset: 7n, timestamp: 1_007 };
+  const order = { id: "an-id", part: "main", origin, redrives: 1, redrivesMax: 3 };
+  const headers = redriveHeaders({ ...order, firstTime: null, job: "job" });
+  const [record] = numbers(7, 8);
+  assert.ok(record !== undefined);
+  await fleet.sendRecords([{ ...record, topic: planOf(fleet).redrive, partition: 1, headers }]);
+  await fleet.join();
+  await fleet.drained();
+  assert.deepEqual(fleet.values(output), [{ id: keyOf(7), n: 7 }]);
 });
 
 test("a rate is kept, and a wish to end is soon seen; what was sent is not taken back", async () => {
