@@ -8,6 +8,8 @@ import type { StateCopies } from "../core/state.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
+import type { OperatePorts } from "../operate/choice.ts";
+import { redrive, REDRIVES_MAX } from "../operate/letters/redrive.ts";
 import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerPorts } from "../runtime/context.ts";
 import { readProgress, readRedriveProgress, type PartProgress } from "../runtime/ledgers.ts";
@@ -124,11 +126,29 @@ export class World {
         await this.#clock.advance(Math.floor(this.#random.next() * 400));
         this.cluster.crash(this.#port as KafkaPort);
         return this.#start();
+      case "redrive":
+        await this.drain();
+        for (const plan of this.plans) await this.#during(this.#redrive(plan));
+        return;
       case "rebalance":
         for (const { parts } of this.plans)
           for (const { group } of parts) this.cluster.rebalance(group);
         return this.#clock.advance(1);
     }
+  }
+
+  async #redrive(plan: Plan): Promise<void> {
+    const kafka = this.cluster.port();
+    const ports: OperatePorts = {
+      kafka,
+      admin: kafka.admin(),
+      clock: this.#clock,
+      tableStore: ({ declaration }) => this.tables.store(declaration as PostgresTable<unknown>),
+      stateCopies: () => this.copies,
+    };
+    const redrivesMax = plan.options.redrivesMax ?? REDRIVES_MAX;
+    const isChosen = ({ isParked }: { readonly isParked: boolean }): boolean => !isParked;
+    await redrive(plan, { job: "simulated", isChosen, redrivesMax, ratePerS: null }, ports);
   }
 
   async #codec(topic: Topic<unknown, unknown>, side: "key" | "value"): Promise<Codec> {
