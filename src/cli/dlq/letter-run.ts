@@ -12,7 +12,7 @@ import { readLetters } from "../../engine/operate/letters/read-letters.ts";
 import type { CliIo } from "../io.ts";
 import type { OperateConnection } from "../operating.ts";
 import { timeOption } from "../option-values.ts";
-import { batchDecoder } from "../topic-codecs.ts";
+import { batchDecoder, type DecodedRecord } from "../topic-codecs.ts";
 
 export interface FilterOptions {
   readonly class?: string;
@@ -128,14 +128,19 @@ export function decoderOf({ plan, connection }: LetterRun): (raw: RawRecord) => 
     const decode = decoders.get(raw.topic) ?? batchDecoder(topic, registry, clock);
     decoders.set(raw.topic, decode);
     const [decoded] = await decode([raw]);
-    const { key, value } = decoded ?? {};
-    const keyShown = key?.ok === true ? key.value : null;
-    const failed = key?.ok === false ? key : value?.ok === false ? value : null;
-    return {
-      key: keyShown,
-      keyText: keyShown === null || typeof keyShown === "string" ? keyShown : jsonText(keyShown),
-      value: value?.ok === true ? value.value : null,
-      error: failed === null ? null : { code: failed.code, message: failed.message },
-    };
+    return decoded === undefined ? nothingReadable : readableOf(decoded);
+  };
+}
+
+const nothingReadable: Readable = { key: null, keyText: null, value: null, error: null };
+
+function readableOf({ key, value }: DecodedRecord): Readable {
+  const keyShown = key.ok ? key.value : null;
+  const failed = [key, value].find((side) => !side.ok);
+  return {
+    key: keyShown,
+    keyText: keyShown === null || typeof keyShown === "string" ? keyShown : jsonText(keyShown),
+    value: value.ok ? value.value : null,
+    error: failed?.ok === false ? { code: failed.code, message: failed.message } : null,
   };
 }

@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { jsonText, masked } from "../../data/json-text.ts";
+import type { RawRecord } from "../../engine/core/record.ts";
 import type { FoundLetter } from "../../engine/operate/letters/letter.ts";
 import { auditRecord } from "../../engine/operate/letters/operator.ts";
 import { recordOf } from "../../engine/operate/letters/pointer.ts";
@@ -68,18 +69,21 @@ export function viewer(
     const { key, value, error } = await decode(record);
     return {
       ...facts,
+      ...bytesOf(record, isMasked),
       key,
       value: isMasked ? masked(value, personalData) : value,
       error: error === null ? null : `${error.code}  ${error.message}`,
-      keyBase64: record.key?.toString("base64") ?? null,
-      valueBase64: isMasked ? null : (record.value?.toString("base64") ?? null),
-      headers: record.headers.map(([name, bytes]) => [
-        name,
-        isMasked ? null : (bytes?.toString("base64") ?? null),
-      ]),
     };
   };
 }
+
+const base64 = (bytes: Buffer | null): string | null => bytes?.toString("base64") ?? null;
+
+const bytesOf = ({ key, value, headers }: RawRecord, isMasked: boolean) => ({
+  keyBase64: base64(key),
+  valueBase64: isMasked ? null : base64(value),
+  headers: headers.map(([name, bytes]) => [name, isMasked ? null : base64(bytes)] as const),
+});
 
 export function whoAmI(): string {
   try {

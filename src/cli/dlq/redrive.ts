@@ -117,28 +117,35 @@ async function send(at: Run, choice: IsChosen): Promise<number> {
 }
 
 async function report(at: Run, result: RedriveResult): Promise<number> {
-  const { io, plan, ports, options } = at;
-  const { sent, refused, isCancelled, job } = result;
+  await tell(at, result);
+  const { options } = at;
+  const ends = options.wait === undefined ? null : await waited(at, result.sent);
+  for (const line of options.json === true ? resultJson(result, ends) : resultLines(result, ends))
+    at.io.out(line);
+  const isWhole = result.refused.length === 0 && !result.isCancelled;
+  return isWhole && ends?.isWell !== false ? exitCodes.ok : exitCodes.failure;
+}
+
+function resultJson(result: RedriveResult, ends: Ends | null): readonly string[] {
+  const { job, sent, isCancelled } = result;
+  const refused = result.refused.map(({ letter, why }) => ({ id: letter.id, why }));
+  return [jsonText({ job, sent: sent.length, refused, isCancelled, ends: ends?.counts ?? null })];
+}
+
+const resultLines = ({ job, sent, refused }: RedriveResult, ends: Ends | null): string[] => [
+  `${job}: ${grouped(sent.length)} letters sent back, ${grouped(refused.length)} refused`,
+  ...Object.entries(ends?.counts ?? {}).map(([name, n]) => `${grouped(n)}  ${name}`),
+];
+
+/** What an operator should know beside the figures. */
+async function tell({ io, plan, ports }: Run, result: RedriveResult): Promise<void> {
+  const { sent, refused, isCancelled } = result;
   if (sent.length + refused.length === 0) io.err("No open letter matches.");
   for (const line of refusedLines(refused)) io.err(line);
   if (isCancelled) io.err("Cancelled. What was sent before is not taken back.");
   const idle = await idleParts(plan, sent, ports);
   if (idle.length > 0)
     io.err(`No worker runs ${idle.join(", ")}: they are processed when one does.`);
-  const facts = {
-    job,
-    sent: sent.length,
-    refused: refused.map(({ letter, why }) => ({ id: letter.id, why })),
-    isCancelled,
-  };
-  const ends = options.wait === undefined ? null : await waited(at, sent);
-  if (options.json === true) io.out(jsonText({ ...facts, ends: ends?.counts ?? null }));
-  else {
-    io.out(`${job}: ${grouped(sent.length)} letters sent back, ${grouped(refused.length)} refused`);
-    for (const [name, n] of Object.entries(ends?.counts ?? {})) io.out(`${grouped(n)}  ${name}`);
-  }
-  const isWell = refused.length === 0 && !isCancelled && (ends?.isWell ?? true);
-  return isWell ? exitCodes.ok : exitCodes.failure;
 }
 
 interface Ends {

@@ -43,30 +43,37 @@ export type LetterFacts = Omit<FoundLetter, "state" | "record">;
 /** Null for a record that no task has written. */
 export function factsOf(raw: RawRecord, isParked: boolean): LetterFacts | null {
   const say = (name: string): string | null => headerText(raw.headers, `dlq.${name}`);
-  const id = say("id");
-  const [topic, partition, offset] = [say("topic"), say("partition"), say("offset")];
-  if (id === null || topic === null || partition === null || offset === null) return null;
-  if (!/^\d{1,10}$/.test(partition) || !/^\d{1,19}$/.test(offset)) return null;
-  const timestamp = Number(say("timestamp") ?? 0);
+  const text = (name: string): string => say(name) ?? "";
+  const id = text("id");
+  const origin = originOf(text);
+  if (id === "" || origin === null) return null;
   return {
     id,
-    part: say("part") ?? "",
-    class: say("class") ?? "",
-    stage: say("stage") ?? "",
-    step: say("step") ?? "",
+    part: text("part"),
+    class: text("class"),
+    stage: text("stage"),
+    step: text("step"),
     rule: say("rule"),
-    code: say("code") ?? "",
-    message: say("message") ?? "",
-    version: say("version") ?? "",
+    code: text("code"),
+    message: text("message"),
+    version: text("version"),
     schemaId: say("schema-id"),
-    origin: { topic, partition: Number(partition), offset: BigInt(offset), timestamp },
+    origin,
     firstTime: say("first-time"),
     lastTime: say("last-time"),
-    redrives: Number(say("redrives") ?? 0),
+    redrives: Number(text("redrives")),
     isParked,
     pointer: pointerOf(say),
     at: { topic: raw.topic, partition: raw.partition, offset: raw.offset },
   };
+}
+
+function originOf(text: (name: string) => string): FoundLetter["origin"] | null {
+  const [topic, partition, offset] = [text("topic"), text("partition"), text("offset")];
+  const isPlace = topic !== "" && /^\d{1,10}$/.test(partition) && /^\d{1,19}$/.test(offset);
+  if (!isPlace) return null;
+  const timestamp = Number(text("timestamp"));
+  return { topic, partition: Number(partition), offset: BigInt(offset), timestamp };
 }
 
 /** "topic/partition/offset", from the end: a topic's name has no slash, but nothing is lost by not relying on it. */
