@@ -18,7 +18,7 @@ export const factsJson = (letter: FoundLetter) => ({
   id: letter.id,
   state: letter.state.state,
   parked: letter.isParked && letter.state.state === "open",
-  redrives: letter.redrives,
+  redrives: letter.state.redrives,
   outcome: letter.state.outcome ?? null,
   reason: letter.state.reason ?? null,
   class: letter.class,

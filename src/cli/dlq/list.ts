@@ -60,7 +60,7 @@ function letterLines(letters: readonly FoundLetter[]): readonly string[] {
     const shown = isParked && state.state === "open" ? "parked" : state.state;
     const place = `${origin.topic}-${String(origin.partition)}:${String(origin.offset)}`;
     const why = [letter.class, letter.step, letter.code, letter.part];
-    return [id.slice(0, 12), shown, String(letter.redrives), ...why, place, letter.lastTime ?? "-"];
+    return [id.slice(0, 12), shown, String(state.redrives), ...why, place, letter.lastTime ?? "-"];
   });
   return tableLines([header, ...rows]);
 }
@@ -132,7 +132,7 @@ export async function stats(at: Look): Promise<number> {
     classes: countedBy(letters, (one) => one.class),
     parts: countedBy(letters, (one) => one.part),
     topics: countedBy(letters, (one) => one.origin.topic),
-    redrives: countedBy(letters, (one) => String(one.redrives)),
+    redrives: countedBy(letters, (one) => String(one.state.redrives)),
     foreign,
     job: jobIn(notes),
     audits: auditsIn(notes).slice(0, AUDITS_SHOWN),
