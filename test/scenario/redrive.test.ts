@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { pipeline } from "#engine";
+import { resumeVerb } from "../../src/cli/resume.ts";
 import { headerText } from "../../src/engine/core/record.ts";
 import { redriveHeaders } from "../../src/engine/core/redrive.ts";
 import { cancelJob, isCancelled, jobIn } from "../../src/engine/operate/letters/operator.ts";
@@ -10,6 +11,7 @@ import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
 import { readNotes } from "../../src/engine/source/notes.ts";
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
+import { fleetCommand } from "../support/fleet-command.ts";
 import type { Thing } from "../support/plans.ts";
 import {
   everyFifth,
@@ -24,6 +26,7 @@ import {
   redriveAll,
   redriveBy,
   right,
+  rows,
   rowsOf,
   rule,
   stateCounts,
@@ -223,6 +226,42 @@ test("a row that the database refuses again is the same letter, open again", asy
   await fleet.drained();
   assert.deepEqual(stateCounts(fleet), { resolved: 1 });
   assert.deepEqual(rowsOf(fleet), expectedOf(range(5)).last);
+});
+
+test("a letter that stops a table's task stops its way back alone, until it is resumed", async () => {
+  let halts = false;
+  const use = pipeline("halting", ({ from }) => {
+    from(input)
+      .expect("fits", (thing) => !rule.refuses(thing), { otherwise: "dead-letter" })
+      .expect("stands", ({ n }) => !(halts && n === 5), { otherwise: "halt" })
+      .upsertInto(rows);
+  });
+  rule.refuses = ({ n }) => n === 5;
+  const fleet = new Fleet([use]);
+  const { worker } = await fleet.join();
+  await fleet.sendRecords(numbers(0, 10));
+  await fleet.drained();
+  rule.refuses = right;
+  halts = true;
+  await redriveAll(fleet);
+  const stopped = () => worker.health().filter(({ state }) => state === "stopped");
+  await fleet.until("it stops", () => stopped().length > 0);
+  assert.deepEqual(
+    stopped().map(({ topic }) => topic),
+    ["halting-redrive"],
+  );
+  await fleet.sendRecords(numbers(10, 20));
+  await fleet.clock.advance(15_000);
+  assert.equal(rowsOf(fleet)[keyOf(19)], 19);
+  halts = false;
+  const resume = (...argv: readonly string[]) =>
+    fleetCommand(fleet, resumeVerb, ["resume", "halting", ...argv]);
+  const { code, out } = await resume();
+  assert.equal(code, 0, out.join("\n"));
+  assert.match(out.at(-1) ?? "", /^rows halting-redrive-1 runs again$/);
+  await fleet.drained();
+  assert.deepEqual(stateCounts(fleet), { resolved: 1 });
+  assert.deepEqual((await resume("--dry-run")).err, ["Nothing has stopped."]);
 });
 
 test("of two commands at once each letter is sent by one: who begins later ends the other", async () => {

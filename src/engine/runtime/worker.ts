@@ -14,6 +14,7 @@ import { Housekeeping } from "./housekeeping.ts";
 import { checkTopics, findWriterIds } from "./preflight.ts";
 import { checkStores } from "./store-notes.ts";
 import { SchemaCache } from "./line/schema-cache.ts";
+import { shownHealth } from "./resume/stop-watch.ts";
 import { SinkPart } from "./sink/part.ts";
 import { CacheBudget } from "../state/cache-budget.ts";
 import { StreamEngine } from "./stream/engine.ts";
@@ -169,7 +170,7 @@ export class Worker {
   }
 
   health(): TaskHealth[] {
-    return [...this.#streams, ...this.#sinks].flatMap((part) => part.health());
+    return [...this.#streams, ...this.#sinks].flatMap(shownHealth);
   }
 
   /** Drains: commits what is staged, leaves the groups, closes the clients. Once, however often it is asked. */

@@ -261,11 +261,8 @@ export class SinkPart {
     this.#options.context.log.error(facts, `the task has stopped: ${stop.message}`);
   }
 
-  /** Of the redrive topic only what stands still: it is the same table's, and most of the time empty. */
   health(): TaskHealth[] {
-    const { redrive } = this.bound.plan;
-    const all = [...this.#seats.values()].map((seat) => this.#healthOf(seat));
-    return all.filter(({ topic, state }) => topic !== redrive || state === "stopped");
+    return [...this.#seats.values()].map((seat) => this.#healthOf(seat));
   }
 
   #healthOf(seat: Seat): TaskHealth {
