@@ -7,6 +7,8 @@ export interface CliIo {
   readonly isTty: boolean;
   out(line: string): void;
   err(line: string): void;
+  /** One line that somebody types at a terminal. */
+  ask?(question: string): Promise<string>;
 }
 
 /** Documented exit codes (design.md section 5). */

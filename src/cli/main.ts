@@ -1,4 +1,5 @@
 // The command line: parse, call, print. One file per verb; no logic of its own.
+import { createInterface } from "node:readline/promises";
 import { Command, CommanderError } from "commander";
 import { ConfigErrors, MillraceError, messageOf } from "../engine/core/errors.ts";
 import { exitCodes, type CliIo, type Register, type RunCommand } from "./io.ts";
@@ -10,6 +11,10 @@ const realIo = (): CliIo => ({
   isTty: process.stderr.isTTY,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
+  ask: async (question) => {
+    const lines = createInterface({ input: process.stdin, output: process.stderr });
+    return lines.question(question).finally(() => lines.close());
+  },
 });
 
 /** Runs one command and returns its exit code. */
@@ -73,7 +78,7 @@ function report(error: unknown, io: CliIo): number {
 }
 
 function exitCodeOf(error: MillraceError): number {
-  if (error.code === "MILL_USAGE" || error.code === "MILL_OFFSETS_OUTSIDE") return exitCodes.usage;
+  if (/^MILL_(USAGE|OFFSETS_OUTSIDE|REDRIVE_REFUSED)$/.test(error.code)) return exitCodes.usage;
   if (error.code === "MILL_NOT_FOUND") return exitCodes.notFound;
   if (/^MILL_(KAFKA|REGISTRY)_AUTH$/.test(error.code)) return exitCodes.auth;
   // Fenced: somebody came between.

@@ -3,6 +3,7 @@ import { connectFor, plansOf } from "./connect.ts";
 import { consumeVerb } from "./consume.ts";
 import { demo } from "./demo.ts";
 import { describeVerb } from "./describe.ts";
+import { dlqVerb } from "./dlq/dlq.ts";
 import { doctor } from "./doctor.ts";
 import { down } from "./down.ts";
 import { explain } from "./explain.ts";
@@ -36,6 +37,7 @@ export const verbs: readonly Register[] = [
   lagVerb(connectFor, plansOf),
   offsetsVerb(connectFor, plansOf),
   resumeVerb(connectFor, plansOf),
+  dlqVerb(connectFor, plansOf),
   ledgerVerb(connectFor, plansOf),
   stateVerb(connectFor, plansOf),
   explain,

@@ -6,6 +6,7 @@ import { emptyLedger, type LedgerCounts } from "../../src/engine/core/ledger.ts"
 import type {
   OwedLetter,
   SinkCommit,
+  SinkResult,
   SinkRow,
   SinkTaskId,
   TableStore,
@@ -348,6 +349,21 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       await store.forget(task, ["first"]);
       await store.forget(task, ["first"]);
       assert.deepEqual(await store.owed(task, 10), [bare]);
+    });
+
+    test("owes what is told of the outcome, in the same commit", async () => {
+      const { store, task, epoch, id } = await started();
+      const commit = aCommit(task, epoch, {
+        from: 0n,
+        to: 3n,
+        rows: [aRow(0, id("a")), aRow(1, id("b"), { amount: -1 })],
+        letters: [aLetter("known")],
+      });
+      const told = ({ written, refused }: SinkResult) => [
+        aLetter(`told-${String([...written])}-${String([...refused])}`),
+      ];
+      await store.commit({ ...commit, told });
+      assert.deepEqual(idsOf(await store.owed(task, 10)), ["known", "refused-1-23514", "told-0-1"]);
     });
 
     test("keeps one letter of an id that is owed twice", async () => {

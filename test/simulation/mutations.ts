@@ -30,6 +30,7 @@ export const mutations: readonly Mutation[] = [
       "if (nextOffset !== this.#position) {",
       "if (nextOffset === -1n) {",
     ),
+    near: 68,
   },
   {
     name: "unchecked write",
@@ -39,6 +40,7 @@ export const mutations: readonly Mutation[] = [
       'if (stored !== expected) return stored >= target.nextOffset ? "already" : "refused";',
       "",
     ),
+    near: 416,
   },
   {
     name: "commit before flush",
@@ -166,7 +168,6 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "unsorted upsert",
-    near: 397,
     mistake: "rows are locked in the order of their records",
     patches: one(
       "sinks/collapse.ts",
@@ -216,13 +217,13 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "generation ignored",
-    near: 880,
     mistake: "progress is committed without the member and generation that read it",
     patches: one(
       "checkpoint/commit.ts",
       "await producer.sendOffsets(progress, generation);",
       'await producer.sendOffsets(progress, { ...generation, generationId: -1, memberId: "" });',
     ),
+    near: 130,
   },
   {
     name: "unstable progress",
@@ -270,19 +271,19 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "stream time forgotten",
-    near: 230,
     mistake: "a new owner begins with no stream time",
     patches: one(
       "runtime/stream/task.ts",
       "streamTimeMs: Math.max(...times),",
       "streamTimeMs: times.length === 0 ? 0 : null,",
     ),
+    near: 663,
   },
   {
     name: "abandoned takeover",
-    near: 383,
     mistake: "a takeover that was given up still writes a first start",
     patches: one("runtime/stream/engine.ts", "      signal.throwIfAborted();\n", ""),
+    near: 139,
   },
   {
     name: "fenced at once",
@@ -303,5 +304,6 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     name: "stopped while starting",
     mistake: "a worker that was stopped before it had started joins its groups afterwards",
     patches: one("runtime/worker.ts", "    if (this.#stopping !== null) return;\n", ""),
+    near: 295,
   },
 ];

@@ -5,7 +5,7 @@ import type { ConnectOperate } from "../../src/cli/operating.ts";
 import type { Register } from "../../src/cli/io.ts";
 import { main } from "../../src/cli/main.ts";
 import type { PostgresTable } from "#engine";
-import type { Plan } from "../../src/engine/core/plan.ts";
+import { ownTopics, type Plan } from "../../src/engine/core/plan.ts";
 import type { Clock } from "../../src/engine/core/ports.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { MemoryTables } from "../../src/engine/testing/memory-tables.ts";
@@ -41,6 +41,9 @@ export const wallClock: Clock = {
   sleep: (ms, signal) => delay(ms, undefined, signal === undefined ? {} : { signal }),
 };
 
+const widthOf = ({ topics }: Plan): number =>
+  Math.max(...topics.map(({ partitions }) => partitions));
+
 /** Servers in memory that hold the topics and schemas of the plans, as after `topics apply`. */
 export class MemoryServers {
   readonly kafka: MemoryKafka;
@@ -54,8 +57,9 @@ export class MemoryServers {
   constructor(plans: readonly Plan[], clock: Clock = wallClock) {
     this.#clock = clock;
     this.kafka = new MemoryKafka(clock);
-    for (const { deadLetters, meta } of plans)
-      for (const topic of [deadLetters, meta]) this.kafka.createTopic({ topic, partitions: 1 });
+    for (const plan of plans)
+      for (const topic of ownTopics(plan))
+        this.kafka.createTopic({ topic, partitions: topic === plan.redrive ? widthOf(plan) : 1 });
     for (const { name, partitions, value } of plans.flatMap((plan) => plan.topics)) {
       this.kafka.createTopic({ topic: name, partitions });
       if (value.kind === "avro") this.registry.force(`${name}-value`, JSON.stringify(value.schema));

@@ -13,7 +13,12 @@ import {
   type WorkerLimits,
   type WorkerPorts,
 } from "../../src/engine/runtime/context.ts";
-import { ledgerOfPart, readProgress, type PartProgress } from "../../src/engine/runtime/ledgers.ts";
+import {
+  ledgerOfPart,
+  readProgress,
+  readRedriveProgress,
+  type PartProgress,
+} from "../../src/engine/runtime/ledgers.ts";
 import { Worker } from "../../src/engine/runtime/worker.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { switchedCopies } from "../../src/engine/testing/doubles/switched-copies.ts";
@@ -72,11 +77,13 @@ export class Fleet {
   constructor(pipelines: readonly Pipeline[], limits: Partial<WorkerLimits> = {}) {
     this.plans = pipelines.map((pipeline) => pipeline.plan());
     this.#limits = { ...defaultLimits, ...limits };
-    for (const { topics, deadLetters, meta } of this.plans) {
+    for (const { topics, deadLetters, parked, redrive, letterStates, meta } of this.plans) {
       for (const { name, partitions, config } of topics)
         this.kafka.createTopic({ topic: name, partitions, config });
-      this.kafka.createTopic({ topic: deadLetters, partitions: 2 });
-      this.kafka.createTopic({ topic: meta, partitions: 1 });
+      const width = Math.max(...topics.map(({ partitions }) => partitions));
+      for (const topic of [deadLetters, parked]) this.kafka.createTopic({ topic, partitions: 2 });
+      for (const topic of [letterStates, meta]) this.kafka.createTopic({ topic, partitions: 1 });
+      this.kafka.createTopic({ topic: redrive, partitions: width });
     }
     this.kafka.watch((call) => {
       const { worker, request } = call;
@@ -163,9 +170,11 @@ export class Fleet {
     for (let spent = 0; spent < 120; spent++) {
       await this.clock.advance(1_000);
       const progress = await this.progress();
-      const topics = [...new Set(progress.map(({ topic }) => topic))];
+      const back = await this.#progress(readRedriveProgress);
+      const all = [...progress, ...back];
+      const topics = [...new Set(all.map(({ topic }) => topic))];
       const marks = await this.during(Promise.all(topics.map((t) => this.#admin.watermarks(t))));
-      const isDone = progress.every(({ topic, partition, nextOffset }) =>
+      const isDone = all.every(({ topic, partition, nextOffset }) =>
         marks
           .flat()
           .some((m) => m.topic === topic && m.partition === partition && m.high === nextOffset),
@@ -177,18 +186,23 @@ export class Fleet {
 
   /** Decided progress of every task, read from outside. */
   progress(): Promise<PartProgress[]> {
+    return this.#progress(readProgress);
+  }
+
+  #progress(read: typeof readProgress): Promise<PartProgress[]> {
     const ports = {
       admin: this.#admin,
       tableStore: ({ declaration }: PlanTable) =>
         this.tables.store(declaration as PostgresTable<unknown>),
     };
-    const all = Promise.all(this.plans.map((plan) => readProgress(plan, ports)));
+    const all = Promise.all(this.plans.map((plan) => read(plan, ports)));
     return this.during(all.then((parts) => parts.flat()));
   }
 
   /** Totals of one part's decided ledger. */
   async ledger(part: string): Promise<Record<string, number>> {
-    return ledgerTotals(ledgerOfPart(await this.progress(), part));
+    const all = [...(await this.progress()), ...(await this.#progress(readRedriveProgress))];
+    return ledgerTotals(ledgerOfPart(all, part));
   }
 
   /** What committed readers see of a topic, decoded. */

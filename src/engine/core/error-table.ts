@@ -207,6 +207,21 @@ export const errorTable = {
     meaning: 'An `expect` with `otherwise: "dead-letter"` returned false.',
     action: "Look at the letter; mend the data or the rule, then redrive.",
   },
+  MILL_REDRIVE_NO_SOURCE: {
+    disposition: "dead-letter",
+    message: "the part does not read the letter's topic any more",
+    meaning:
+      "A letter was redriven to a part that has been changed and no longer reads the topic that the record came from. It is a letter again.",
+    action:
+      "Discard it (npx millrace dlq discard), or export it and send the record to where it belongs now.",
+  },
+  MILL_REDRIVE_REFUSED: {
+    disposition: "halt",
+    message: "the letters cannot be redriven so",
+    meaning:
+      "What was asked would not be what it says: the message tells why. Nothing was changed.",
+    action: "Choose other letters, or another way, as the message says.",
+  },
   MILL_RULE_HALT: {
     disposition: "halt",
     message: "a rule of the pipeline does not hold, and it says halt",

@@ -33,6 +33,8 @@ export interface ConsumerOptions {
   readonly group: GroupId;
   /** Co-partitioned: partition i of every topic goes to the same member. */
   readonly topics: readonly TopicName[];
+  /** Partition i of these goes to who has partition i of `topics`; those beyond are read by nobody. */
+  readonly beside?: readonly TopicName[];
   /** Sent to the other members at each join: the transactional id of this worker. */
   readonly identity: string;
   readonly maxBytes: number;

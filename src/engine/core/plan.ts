@@ -123,6 +123,8 @@ export interface PlanOptions {
   readonly haltWhen: LetterLimit | "never";
   /** Where copies of state are kept beside their changelogs. */
   readonly state: "redis" | "memory";
+  /** Failed redrives after which a letter is parked. */
+  readonly redrivesMax?: number;
 }
 
 export interface Plan {
@@ -136,7 +138,22 @@ export interface Plan {
   readonly topics: readonly PlanTopic[];
   readonly tables: readonly PlanTable[];
   readonly deadLetters: TopicName;
+  /** Letters that failed again as often as is allowed. */
+  readonly parked: TopicName;
+  /** Brings letters back; partition i of it is read by the tasks of partition i. */
+  readonly redrive: TopicName;
+  /** What became of letters, compacted. */
+  readonly letterStates: TopicName;
   readonly meta: TopicName;
   /** Before the names of its stores, in changelogs and in Redis: namespace and pipeline, or those of a run (`withStores`). */
   readonly storePrefix: string;
 }
+
+/** Topics that are the pipeline's own and carry none of its streams. */
+export const ownTopics = (plan: Plan): readonly TopicName[] => [
+  plan.deadLetters,
+  plan.parked,
+  plan.redrive,
+  plan.letterStates,
+  plan.meta,
+];

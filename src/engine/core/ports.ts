@@ -106,9 +106,13 @@ export interface SinkCommit {
   readonly expectedOffset: bigint;
   readonly nextOffset: bigint;
   readonly rows: readonly SinkRow[];
+  /** Where the rows' records were first read, when that is not the task's own partition. */
+  readonly origin?: TopicPartition;
   readonly letters: readonly OwedLetter[];
   /** Called for each row that the database refuses; the letter joins the same transaction. */
   refused(row: SinkRow, refusal: RowRefusal): OwedLetter;
+  /** What is owed beside letters, given what became of the rows; it joins the same transaction. */
+  told?(result: SinkResult): readonly OwedLetter[];
   /** The cumulative ledger to store, given what became of the rows. */
   ledger(result: SinkResult): LedgerCounts;
 }

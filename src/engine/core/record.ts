@@ -1,5 +1,6 @@
 // The words for one record and for places in a log. No input or output here.
 // Offsets are bigint; `nextOffset` is the next one to read and the one that is committed.
+import type { Redriven } from "./redrive.ts";
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]?: Name };
@@ -25,6 +26,8 @@ export interface RawRecord extends TopicPartition {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Headers;
+  /** Set when it failed before and was sent again. */
+  readonly redriven?: Redriven;
 }
 
 /** What a callback sees beside the value. */
@@ -43,6 +46,13 @@ export interface OutRecord extends TopicPartition {
   readonly headers: Headers;
   readonly timestamp: number;
 }
+
+/** Where its progress is counted: a redriven record lies elsewhere than where it was first read. */
+export const placeOf = ({
+  topic,
+  offset,
+  redriven,
+}: RawRecord): { topic: TopicName; offset: bigint } => redriven ?? { topic, offset };
 
 /** `topic-partition`, for maps and messages. */
 export const addressOf = (at: TopicPartition): string => `${at.topic}-${String(at.partition)}`;

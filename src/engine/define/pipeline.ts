@@ -20,6 +20,8 @@ export interface PipelineOptions {
    * task. Default: `{ deadLetters: { above: percent(5), per: records(500) } }`, which is more than 25.
    */
   readonly haltWhen?: HaltWhen;
+  /** Failed redrives after which a dead letter is parked. Default: 3. */
+  readonly redrivesMax?: number;
 }
 
 /** What a builder is given. */
@@ -66,6 +68,8 @@ const withDefaults = (options: PipelineOptions): Omit<PlanOptions, "haltWhen"> =
   start: options.start ?? "earliest",
   onError: options.onError ?? "dead-letter",
   state: options.state ?? "redis",
+  // Left out where it is not said, so that versions of plans are what they were.
+  ...(options.redrivesMax === undefined ? {} : { redrivesMax: options.redrivesMax }),
 });
 
 const draw = (builder: Builder) => (): Graph => {

@@ -3,7 +3,7 @@
 // take offsets too, so there it may only be fewer).
 import { imbalanceOf, sumLedgers, type LedgerCounts } from "../core/ledger.ts";
 import type { Part, Plan } from "../core/plan.ts";
-import { readProgress, type PartProgress } from "../runtime/ledgers.ts";
+import { readProgress, readRedriveProgress, type PartProgress } from "../runtime/ledgers.ts";
 import { readNotes, startNote, type Notes } from "../source/notes.ts";
 import type { OperatePorts } from "./choice.ts";
 
@@ -31,7 +31,8 @@ export async function checkLedgers(
 ): Promise<readonly PartLedger[]> {
   const checked: PartLedger[] = [];
   for (const plan of plans) {
-    const progress = await readProgress(plan, ports);
+    const back = await readRedriveProgress(plan, ports);
+    const progress = [...(await readProgress(plan, ports)), ...back.filter(hasConsumed)];
     const notes = await readNotes(ports, plan.meta);
     for (const part of plan.parts) {
       const tasks = progress.filter((task) => task.part === part.name);
@@ -40,6 +41,10 @@ export async function checkLedgers(
   }
   return checked;
 }
+
+/** A redriven record is consumed once more, and its outcome counts; where none was, there is nothing to check. */
+const hasConsumed = ({ nextOffset, ledger }: PartProgress): boolean =>
+  nextOffset !== null && ledger?.consumed !== 0;
 
 function ledgerOf(part: Part, progress: readonly PartProgress[], notes: Notes): PartLedger {
   const begun = progress.filter((task) => task.nextOffset !== null);

@@ -19,7 +19,7 @@ export interface Place extends TopicPartition {
   readonly epoch: bigint | null;
 }
 
-/** One a part, topic and partition, in their order. */
+/** One a part, topic and partition, in their order; those in the redrive topic are `redrivePlacesOf`. */
 export async function placesOf(
   plan: Plan,
   parts: readonly Part[],
@@ -31,6 +31,25 @@ export async function placesOf(
   const places = parts.map((part) => placesOfPart(plan, part, { ports, marks }));
   return (await Promise.all(places)).flat();
 }
+
+/** Where the parts are in the topic that brings letters back. */
+export async function redrivePlacesOf(
+  plan: Plan,
+  parts: readonly Part[],
+  ports: OperatePorts,
+): Promise<readonly Place[]> {
+  const reading = parts.map((part) => {
+    const [source] = part.sources as [Part["sources"][0]];
+    return { ...part, sources: [{ ...source, name: plan.redrive }] };
+  });
+  const places = await placesOf(plan, reading, ports);
+  return places
+    .filter(({ part, partition }) => partition < part.partitions)
+    .map((place) => ({ ...place, part: partNamed(plan, place.part.name) ?? place.part }));
+}
+
+const partNamed = ({ parts }: Plan, name: string): Part | undefined =>
+  parts.find((part) => part.name === name);
 
 interface Asking {
   readonly ports: OperatePorts;

@@ -9,7 +9,7 @@ import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
 import { readNotes, startNote, startRecord, type Notes } from "../source/notes.ts";
 import { partsNamed, type OperatePorts } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
-import { placesOf, type Place } from "./places.ts";
+import { placesOf, redrivePlacesOf, type Place } from "./places.ts";
 import { aim, type Aimed, type Target } from "./targets.ts";
 
 export interface ResetRequest {
@@ -38,9 +38,10 @@ export async function planReset(
   request: ResetRequest,
   ports: OperatePorts,
 ): Promise<ResetPlan> {
-  const moves = request.withState
+  const sources = request.withState
     ? await anew(plan, request, ports)
     : await chosen(plan, request, ports);
+  const moves = [...sources, ...(await lostBeside(plan, sources, ports))];
   const topics = [...new Set(moves.map(({ place }) => place.topic))];
   const described = await ports.admin.describeTopics(topics);
   const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
@@ -64,13 +65,14 @@ async function chosen(
   { part, topic, partition, target }: ResetRequest,
   ports: OperatePorts,
 ): Promise<readonly Aimed[]> {
-  const all = await placesOf(plan, partsNamed(plan, part), ports);
-  const places = all.filter(
+  const places = topic === plan.redrive ? redrivePlacesOf : placesOf;
+  const all = await places(plan, partsNamed(plan, part), ports);
+  const wanted = all.filter(
     (place) =>
       (topic === null || place.topic === topic) &&
       (partition === null || place.partition === partition),
   );
-  if (places.length > 0) return aim(places, target, ports.admin);
+  if (wanted.length > 0) return aim(wanted, target, ports.admin);
   const there = [...new Set(all.map((place) => place.topic))].join(", ");
   throw new MillraceError("MILL_NOT_FOUND", `no such topic and partition; there are: ${there}`);
 }
@@ -92,6 +94,27 @@ async function anew(
   const isOwn = (place: Place): boolean =>
     place.part.sources.some(({ name, internal }) => name === place.topic && internal !== null);
   return places.map((place) => ({ place, to: isOwn(place) ? place.high : place.low }));
+}
+
+/**
+ * In the redrive topic a task stays where it is. Where it has lost its place too it goes to the end: what lies there was
+ * made of records of the sources, which are where the reset puts them.
+ */
+async function lostBeside(
+  plan: Plan,
+  moves: readonly Aimed[],
+  ports: OperatePorts,
+): Promise<readonly Aimed[]> {
+  const parts = [...new Set(moves.map(({ place }) => place.part))];
+  const isMoved = ({ part, topic, partition }: Place): boolean =>
+    moves.some(
+      ({ place }) => place.part === part && place.partition === partition && place.topic !== topic,
+    );
+  const notes = await readNotes(ports, plan.meta);
+  return (await redrivePlacesOf(plan, parts, ports))
+    .filter((place) => place.committed === null && isMoved(place))
+    .filter((place) => startNote(notes, place.part.group, place) !== null)
+    .map((place) => ({ place, to: place.high }));
 }
 
 interface Known {

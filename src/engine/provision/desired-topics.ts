@@ -38,7 +38,7 @@ function schemaOf(topic: PlanTopic, side: "key" | "value"): Partial<DesiredTopic
   return side === "key" ? { keySchema: registered } : { valueSchema: registered };
 }
 
-/** Letters lie as their sources do, so order per key is kept; notes are few and compacted. */
+/** Letters lie as their sources do and go back so, so order per key is kept; notes are few and compacted. */
 function own(plan: Plan): DesiredTopic[] {
   const partitions = Math.max(...plan.topics.map((topic) => topic.partitions));
   const letters = {
@@ -46,9 +46,20 @@ function own(plan: Plan): DesiredTopic[] {
     "retention.ms": FOREVER,
     "max.message.bytes": LETTER_BYTES_MAX,
   };
+  // What comes back is whole again, however large its topic lets a record be.
+  const whole = { ...letters, "max.message.bytes": String(redriveBytesMax(plan)) };
   const spec = { replicationFactor: BROKER_DEFAULT };
+  const notes = { partitions: 1, config: { "cleanup.policy": "compact" } };
   return [
     { spec: { ...spec, topic: plan.deadLetters, partitions, config: letters } },
-    { spec: { ...spec, topic: plan.meta, partitions: 1, config: { "cleanup.policy": "compact" } } },
+    { spec: { ...spec, topic: plan.parked, partitions, config: letters } },
+    { spec: { ...spec, topic: plan.redrive, partitions, config: whole } },
+    { spec: { ...spec, topic: plan.letterStates, ...notes } },
+    { spec: { ...spec, topic: plan.meta, ...notes } },
   ];
 }
+
+const redriveBytesMax = ({ topics }: Plan): number => {
+  const limits = topics.map(({ config }) => Number(config["max.message.bytes"] ?? 0));
+  return Math.max(Number(LETTER_BYTES_MAX), 2 * Math.max(...limits));
+};

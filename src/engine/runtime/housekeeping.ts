@@ -10,7 +10,7 @@ import type { OperatorCounts } from "../transform/compile.ts";
 import type { BoundPart } from "./line/bind.ts";
 import type { WorkerContext } from "./context.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";
-import { StopWatch, type StoppablePart } from "./resume/stop-watch.ts";
+import { shownHealth, StopWatch, type StoppablePart } from "./resume/stop-watch.ts";
 import { TopicWatch, type WatchedPart } from "./topic-watch.ts";
 
 interface Position {
@@ -98,7 +98,7 @@ export class Housekeeping {
 
   /** A task that left takes its gauges with it, so that two workers never report one partition. */
   #publishStates(): void {
-    const tasks = this.#parts().flatMap((part) => part.health());
+    const tasks = this.#parts().flatMap(shownHealth);
     for (const task of tasks) publishState(this.#context.meter, task, task.state);
     const here = new Set(tasks.map(nameOf));
     for (const task of this.#seen)

@@ -30,6 +30,15 @@ export async function readProgress(plan: Plan, ports: ProgressPorts): Promise<Pa
   return parts.flat();
 }
 
+/** Decided progress of every task in the redrive topic. */
+export function readRedriveProgress(plan: Plan, ports: ProgressPorts): Promise<PartProgress[]> {
+  const parts = plan.parts.map((part) => {
+    const [source] = part.sources as [Part["sources"][0]];
+    return { ...part, sources: [{ ...source, name: plan.redrive, partitions: part.partitions }] };
+  });
+  return readProgress({ ...plan, parts }, ports);
+}
+
 /** The sum over the tasks of one part; zeros when none has run. */
 export const ledgerOfPart = (progress: readonly PartProgress[], part: string): LedgerCounts =>
   sumLedgers(progress.filter((task) => task.part === part).flatMap((task) => task.ledger ?? []));

@@ -2,7 +2,7 @@
 // and all of them are reported together.
 import { ConfigError, ConfigErrors, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, TopicDescription } from "../core/kafka.ts";
-import type { Plan } from "../core/plan.ts";
+import { ownTopics, type Plan } from "../core/plan.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
 import { subjectOf } from "../core/schema.ts";
@@ -77,7 +77,7 @@ export async function checkTopics(
   const declared = new Map<TopicName, number | null>();
   for (const plan of plans) {
     for (const topic of plan.topics) declared.set(topic.name, topic.partitions);
-    declared.set(plan.deadLetters, null).set(plan.meta, null);
+    for (const name of ownTopics(plan)) declared.set(name, null);
   }
   const found = await admin.describeTopics([...declared.keys()]);
   const problems: MillraceError[] = [];
@@ -90,8 +90,27 @@ export async function checkTopics(
       problems.push(new ConfigError("MILL_TOPIC_PARTITIONS", detail));
     } else topics.set(name, topic);
   }
+  problems.push(...plans.flatMap((plan) => tooNarrow(plan, topics)));
   if (problems.length > 0) throw new ConfigErrors(problems);
   return topics;
+}
+
+/** A letter goes back, and is parked, in the partition of its origin. */
+function tooNarrow(
+  { parts, redrive, deadLetters, parked }: Plan,
+  found: ReadonlyMap<TopicName, TopicDescription>,
+): ConfigError[] {
+  const least = Math.max(...parts.map((part) => part.partitions));
+  const wanted = new Map([
+    [redrive, least],
+    [parked, found.get(deadLetters)?.partitions ?? 0],
+  ]);
+  return [...wanted].flatMap(([name, expected]) => {
+    const partitions = found.get(name)?.partitions ?? expected;
+    if (partitions >= expected) return [];
+    const detail = `${name}: at least ${String(expected)}, found ${String(partitions)}`;
+    return [new ConfigError("MILL_TOPIC_PARTITIONS", detail)];
+  });
 }
 
 /** The registry ids under which our own records are written. Throws ConfigErrors when a schema was never registered. */

@@ -121,6 +121,8 @@ export class Worker {
       topic: plan.deadLetters,
       partitions: topics.get(plan.deadLetters)?.partitions ?? 1,
       bytesMax: letterBytesMax(topics.get(plan.deadLetters)),
+      parked: plan.parked,
+      states: plan.letterStates,
     };
     const join = (of: BoundPart): GroupConsumer => this.#join(of);
     const own = { bound, context, letters, gate, join };
@@ -135,11 +137,12 @@ export class Worker {
     return new SinkPart({ ...own, store, producer, onFatal });
   }
 
-  #join({ part }: BoundPart): GroupConsumer {
+  #join({ part, plan }: BoundPart): GroupConsumer {
     const { kafka, limits, owner } = this.#context;
     return kafka.consumer({
       group: part.group,
       topics: part.sources.map((topic) => topic.name),
+      beside: [plan.redrive],
       identity: owner,
       // One budget for the process, however many groups it is in.
       maxBytes: Math.floor(limits.fetchBytesMax / this.#plans.flatMap(({ parts }) => parts).length),

@@ -2,7 +2,7 @@
 // name); what its topic would not take is left out (letter-size.ts). Its id is a function of the record's address, so the same letter sent twice is one.
 import { createHash } from "node:crypto";
 import type { Failure } from "../core/outcome.ts";
-import { headerText, type Headers, type OutRecord, type RawRecord } from "../core/record.ts";
+import type { Headers, OutRecord, RawRecord } from "../core/record.ts";
 import { fitted } from "./letter-size.ts";
 
 export interface LetterOrigin {
@@ -14,10 +14,17 @@ export interface LetterOrigin {
   readonly partitions: number;
   /** What it takes in one record. */
   readonly bytesMax: number;
+  /** As wide as the dead-letter topic. */
+  readonly parked: string;
+  /** The compacted topic of letters' states. */
+  readonly states: string;
 }
 
 /** 32 hex digits of SHA-256 over pipeline, part and address. */
-export const letterId = (origin: Pick<LetterOrigin, "pipeline" | "part">, raw: RawRecord): string =>
+export const letterId = (
+  origin: Pick<LetterOrigin, "pipeline" | "part">,
+  raw: Pick<RawRecord, "topic" | "partition" | "offset">,
+): string =>
   createHash("sha256")
     .update(
       [origin.pipeline, origin.part, raw.topic, String(raw.partition), String(raw.offset)].join(
@@ -26,6 +33,10 @@ export const letterId = (origin: Pick<LetterOrigin, "pipeline" | "part">, raw: R
     )
     .digest("hex")
     .slice(0, 32);
+
+/** Whether another failure is one too many. */
+export const isParked = ({ redriven }: RawRecord): boolean =>
+  redriven !== undefined && redriven.order.redrives >= redriven.order.redrivesMax;
 
 /** `nowMs` is when it failed, in epoch milliseconds. */
 export function letterOf(
@@ -49,16 +60,17 @@ export function letterOf(
     offset: String(raw.offset),
     timestamp: String(raw.timestamp),
     pipeline: origin.pipeline,
+    part: origin.part,
     version: origin.version,
     "schema-id": schemaIdOf(raw.value),
     attempt: "1",
-    "first-time": headerText(raw.headers, "dlq.first-time") ?? at,
+    "first-time": raw.redriven?.order.firstTime ?? at,
     "last-time": at,
-    redrives: headerText(raw.headers, "dlq.redrives") ?? "0",
+    redrives: String(raw.redriven?.order.redrives ?? 0),
   };
   const letter = {
     id,
-    topic: origin.topic,
+    topic: isParked(raw) ? origin.parked : origin.topic,
     partition: raw.partition % origin.partitions,
     key: raw.key,
     value: raw.value,

@@ -9,6 +9,8 @@ export interface PartFacts {
   readonly pipeline: string;
   readonly part: string;
   readonly topics: readonly TopicName[];
+  /** Read beside them, for the letters that come back; it is as wide as the widest part. */
+  readonly redrive: TopicName;
   /** Of each of its topics, as declared. */
   readonly partitions: number;
   readonly isStateful: boolean;
@@ -19,9 +21,10 @@ export interface PartFacts {
  * pipeline. The next assignment is looked at anew, so the end of a rolling deploy ends this too.
  */
 export function versionsDiffer(
-  { pipeline, part, topics }: PartFacts,
+  { pipeline, part, topics: sources, redrive }: PartFacts,
   assigned: readonly TopicPartition[],
 ): MillraceError | null {
+  const topics = [...sources, redrive];
   const given = [...new Set(assigned.map(({ topic }) => topic))].sort();
   if (given.length === 0 || given.join() === [...topics].sort().join()) return null;
   const detail = `${pipeline}, part ${part}: this worker reads ${topics.join(", ")}, the group was given ${given.join(", ")}`;
@@ -53,13 +56,14 @@ export function topicRecreated(part: PartFacts, at: TopicPartition): MillraceErr
   return stop("MILL_SOURCE_TOPIC_RECREATED", at, `${at.topic}${then(`${all} --to earliest`)}`);
 }
 
-/** Null when the topic has as many partitions as its part. */
+/** Null when the topic has as many partitions as its part; the redrive topic may have more. */
 export function partitionsChanged(
-  { partitions }: PartFacts,
+  { partitions, redrive }: PartFacts,
   at: TopicPartition,
   found: TopicDescription | null,
 ): MillraceError | null {
   if (found?.partitions === partitions) return null;
+  if (found !== null && at.topic === redrive && found.partitions > partitions) return null;
   if (found === null) return stop("MILL_TOPIC_MISSING", at, at.topic);
   const detail = `${at.topic}: declared ${String(partitions)}, found ${String(found.partitions)}`;
   return stop("MILL_TOPIC_PARTITIONS", at, detail);

@@ -185,7 +185,7 @@ async function firstStarts(
 ): Promise<TakenOver[]> {
   const { assignment, meta } = request;
   const { generation } = assignment;
-  const starts = await startsOf(ports.admin, request.start, missing);
+  const starts = await firstStartsOf(ports.admin, request, missing);
   const metadata = encodeMetadata({ owner: request.owner, ledger: emptyLedger() });
   const progress = starts.map((start): Progress => ({ ...start, metadata }));
   const noteOf = (start: StartOffset) =>
@@ -226,8 +226,23 @@ async function adopt(
   ports.notes.forget();
 }
 
+/** As the pipeline says, but nothing that was ever redriven is passed over. */
+export async function firstStartsOf(
+  admin: AdminPort,
+  { start, part: { redrive } }: Pick<TakeoverRequest, "start" | "part">,
+  partitions: readonly TopicPartition[],
+): Promise<StartOffset[]> {
+  const [back, sources] = [true, false].map((isBack) =>
+    partitions.filter(({ topic }) => (topic === redrive) === isBack),
+  ) as [TopicPartition[], TopicPartition[]];
+  return [
+    ...(await startsOf(admin, start, sources)),
+    ...(back.length === 0 ? [] : await startsOf(admin, "earliest", back)),
+  ];
+}
+
 /** The offset at which a first start begins. */
-export async function startsOf(
+async function startsOf(
   admin: AdminPort,
   start: TakeoverRequest["start"],
   partitions: readonly TopicPartition[],

@@ -3,6 +3,7 @@
 import { ledgerTotals, type LedgerCounts } from "../core/ledger.ts";
 import type { Plan } from "../core/plan.ts";
 import { headerText, type Headers, type RawRecord } from "../core/record.ts";
+import { statesIn } from "../core/redrive.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import type { PostgresTable } from "../define/table.ts";
@@ -44,6 +45,8 @@ export interface Simulated {
   records<K, V>(topic: Topic<K, V>): ReadRecord<K, V>[];
   rows<R>(table: PostgresTable<R>): R[];
   readonly deadLetters: readonly Letter[];
+  /** How many letters that went back are in each state; of those that never did nothing is said. */
+  readonly letterStates: Readonly<Record<string, number>>;
   /** Totals of one part over its tasks, zeros left out; `pipeline` where several run. */
   ledger(part: string, pipeline?: string): Record<string, number>;
   readonly log: RecordingLog;
@@ -81,6 +84,7 @@ async function resultOf(world: World): Promise<Simulated> {
     rows: <R>(table: PostgresTable<R>) =>
       [...world.tables.rows(table as PostgresTable<unknown>)] as R[],
     deadLetters: world.plans.flatMap((plan) => lettersOf(world, plan)),
+    letterStates: statesOf(world),
     ledger: (part, pipeline) => ledgerTotals(sumOf(progress, part, pipeline)),
     log: world.log,
     meter: world.meter,
@@ -99,6 +103,16 @@ function lettersOf(world: World, plan: Plan): Letter[] {
       record,
     };
   });
+}
+
+function statesOf(world: World): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { letterStates } of world.plans) {
+    const records = world.cluster.records(letterStates, { committed: true });
+    const notes = new Map(records.map(({ key, value }) => [String(key), String(value)]));
+    for (const { state } of statesIn(notes).values()) counts[state] = (counts[state] ?? 0) + 1;
+  }
+  return counts;
 }
 
 function readAll<K, V>(world: World, topic: Topic<K, V>, schemas: SchemaCache): ReadRecord<K, V>[] {

@@ -11,6 +11,7 @@ export {
   crash,
   pause,
   rebalance,
+  redrive,
   send,
   sendBytes,
   type SendOptions,

@@ -110,12 +110,13 @@ export class MemoryTables {
     const refuse: RefuseRow = (row) => this.#refuse(row, table.name);
     const change = table.plan(commit.rows, refuse);
     const letters = change.refused.map(({ row, refusal }) => commit.refused(row, refusal));
+    const told = commit.told?.(change.result) ?? [];
     const ledger = commit.ledger(change.result);
     // Nothing above has changed anything, and nothing below can fail: all or nothing.
     const loss = this.#losses.shift() ?? null;
     if (loss !== "dropped") {
       change.apply();
-      for (const letter of [...commit.letters, ...letters]) this.#owe(task, letter);
+      for (const letter of [...commit.letters, ...letters, ...told]) this.#owe(task, letter);
       this.#write(task, { nextOffset, epoch, ledger });
     }
     if (loss !== null) this.#resolve(commit);

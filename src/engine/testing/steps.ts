@@ -26,7 +26,7 @@ export type Step =
       readonly options: SendOptions;
     }
   | { readonly kind: "advance" | "pause"; readonly duration: Duration }
-  | { readonly kind: "crash" | "rebalance" };
+  | { readonly kind: "crash" | "rebalance" | "redrive" };
 
 /** A typed record; `null` is a tombstone. */
 export const send = <K, V>(
@@ -58,3 +58,5 @@ export const pause = (duration: Duration): Step => ({ kind: "pause", duration })
 export const crash: Step = { kind: "crash" };
 /** Every group hands out its partitions anew. */
 export const rebalance: Step = { kind: "rebalance" };
+/** Everything comes to rest; then every open letter that is not parked goes back to the task that refused it. */
+export const redrive: Step = { kind: "redrive" };

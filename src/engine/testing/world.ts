@@ -8,9 +8,11 @@ import type { StateCopies } from "../core/state.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
+import type { OperatePorts } from "../operate/choice.ts";
+import { redrive, REDRIVES_MAX } from "../operate/letters/redrive.ts";
 import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "../runtime/context.ts";
-import { readProgress, type PartProgress } from "../runtime/ledgers.ts";
+import { readProgress, readRedriveProgress, type PartProgress } from "../runtime/ledgers.ts";
 import { memoryCopies } from "../state/memory-copy.ts";
 import { SchemaCache } from "../runtime/line/schema-cache.ts";
 import { Worker } from "../runtime/worker.ts";
@@ -63,8 +65,8 @@ export class World {
       const width = Math.max(...plan.topics.map((topic) => topic.partitions));
       for (const { name, partitions, config } of plan.topics)
         this.#create(name, partitions, config);
-      this.#create(plan.deadLetters, width);
-      this.#create(plan.meta, 1);
+      for (const topic of [plan.deadLetters, plan.parked, plan.redrive]) this.#create(topic, width);
+      for (const topic of [plan.letterStates, plan.meta]) this.#create(topic, 1);
       for (const topic of plan.topics)
         for (const side of ["key", "value"] as const) {
           const format = topic[side];
@@ -133,11 +135,29 @@ export class World {
         await this.#clock.advance(Math.floor(this.#random.next() * 400));
         this.cluster.crash(this.#port as KafkaPort);
         return this.#start();
+      case "redrive":
+        await this.drain();
+        for (const plan of this.plans) await this.#during(this.#redrive(plan));
+        return;
       case "rebalance":
         for (const { parts } of this.plans)
           for (const { group } of parts) this.cluster.rebalance(group);
         return this.#clock.advance(1);
     }
+  }
+
+  async #redrive(plan: Plan): Promise<void> {
+    const kafka = this.cluster.port();
+    const ports: OperatePorts = {
+      kafka,
+      admin: kafka.admin(),
+      clock: this.#clock,
+      tableStore: ({ declaration }) => this.tables.store(declaration as PostgresTable<unknown>),
+      stateCopies: () => this.copies,
+    };
+    const redrivesMax = plan.options.redrivesMax ?? REDRIVES_MAX;
+    const isChosen = ({ isParked }: { readonly isParked: boolean }): boolean => !isParked;
+    await redrive(plan, { job: "simulated", isChosen, redrivesMax, ratePerS: null }, ports);
   }
 
   async #codec(topic: Topic<unknown, unknown>, side: "key" | "value"): Promise<Codec> {
@@ -188,7 +208,9 @@ export class World {
     const admin = this.#outside.admin();
     const tableStore = ({ declaration }: PlanTable) =>
       this.tables.store(declaration as PostgresTable<unknown>);
-    const all = this.plans.map((plan) => readProgress(plan, { admin, tableStore }));
+    const all = this.plans.flatMap((plan) =>
+      [readProgress, readRedriveProgress].map((read) => read(plan, { admin, tableStore })),
+    );
     return Promise.all(all).then((parts) => parts.flat());
   }
 

@@ -30,6 +30,28 @@ export const groupCases: Cases = {
     assert.equal(ids[0], ids[1]);
   },
 
+  "gives partition i of a topic beside to who has partition i, and those beyond to nobody": async (
+    world,
+  ) => {
+    const topics = [await world.topic(2)];
+    const beside = [await world.topic(3)];
+    const group = world.name("group");
+    const members = ["one", "two"].map((identity) =>
+      world.member(group, topics, { identity, beside }),
+    );
+    for (const member of members) await member.start();
+    await allAssigned(world, members, 2);
+    for (const member of members) {
+      assert.equal(member.indexes.length, 1);
+      assert.equal(member.assignment.partitions.length, 2);
+    }
+    const all = members.flatMap((member) => addressesOf(member)).sort();
+    assert.deepEqual(all, allOf([...topics, ...beside], 2));
+    await world.produce([aRecord(beside[0] ?? "", "a", { partition: 1 })]);
+    const owner = members.find(({ indexes }) => indexes.includes(1));
+    await world.eventually(() => assert.deepEqual(owner?.values, ["a"]));
+  },
+
   "lets members keep what they had when another joins or leaves": async (world) => {
     const { one, two, group, topics } = await twoMembers(world);
     const before = new Set(one.indexes);

@@ -82,6 +82,7 @@ export class World {
     const consumer = port.consumer({
       group,
       topics,
+      ...(options.beside === undefined ? {} : { beside: options.beside }),
       identity: options.identity ?? this.name("member"),
       maxBytes: 1_048_576,
       sessionTimeoutMs: 6_000,
@@ -143,6 +144,8 @@ export class World {
 export interface MemberOptions {
   readonly port?: KafkaPort;
   readonly identity?: string;
+  /** Topics that are read beside those of the group. */
+  readonly beside?: readonly string[];
   /** Where partitions begin; by default at 0. */
   starts?(assignment: Assignment): readonly StartOffset[] | Promise<readonly StartOffset[]>;
   /** Awaited inside onRevoked. */

@@ -114,10 +114,8 @@ class ScriptedKafka {
   }
 }
 
-const partitions: TopicPartition[] = [left, right].map(({ name }) => ({
-  topic: name,
-  partition: 0,
-}));
+const at = (topic: string): TopicPartition => ({ topic, partition: 0 });
+const partitions: TopicPartition[] = [left.name, right.name, "flow-redrive"].map(at);
 const generationOf = (generationId: number): GroupGeneration => ({
   group: "flow.main",
   generationId,
@@ -192,13 +190,14 @@ test("a commit carries the progress of every partition of a task, also of those 
   assert.deepEqual(facts, [
     ["left", 1n, "millrace-me"],
     ["right", 0n, "millrace-me"],
+    ["flow-redrive", 0n, "millrace-me"],
   ]);
 });
 
 for (const use of [flow, sink])
   test(`${use.name}: a batch that does not follow the last one is fetched again from where it should begin`, async () => {
-    const at = use === flow ? partitions : partitions.slice(0, 1);
-    const { kafka, handlers, generation } = await assigned(use, at);
+    const given = use === flow ? partitions : [left.name, "sink-redrive"].map(at);
+    const { kafka, handlers, generation } = await assigned(use, given);
     handlers.onBatch(batchOf("left", generation, 0n));
     kafka.seeks.length = 0;
     handlers.onBatch(batchOf("left", generation, 1n));

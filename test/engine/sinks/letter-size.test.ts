@@ -23,6 +23,8 @@ const origin = {
   version: "v",
   topic: "p-dead-letters",
   partitions: 2,
+  parked: "p-parked",
+  states: "p-letter-states",
 };
 const letter = (record: RawRecord, bytesMax: number) =>
   letterOf(record, failure, { ...origin, bytesMax }, 1_700_000_000_000);

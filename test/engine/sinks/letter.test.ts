@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { headerText } from "../../../src/engine/core/record.ts";
+import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
 import { letterOf } from "../../../src/engine/sinks/letter.ts";
+import { fateOf } from "../../../src/engine/sinks/redriven.ts";
 import { raw } from "../../support/plans.ts";
 
 const origin = {
@@ -11,6 +12,8 @@ const origin = {
   topic: "p-dead-letters",
   partitions: 2,
   bytesMax: 1_048_588,
+  parked: "p-parked",
+  states: "p-letter-states",
 };
 const failure = {
   class: "rule",
@@ -55,6 +58,7 @@ test("key, value and headers come first, byte for byte; ours are appended", () =
     "dlq.offset": "7",
     "dlq.timestamp": "1000",
     "dlq.pipeline": "p",
+    "dlq.part": "main",
     "dlq.version": "abc",
     "dlq.attempt": "1",
     "dlq.first-time": "2023-11-14T22:13:20.000Z",
@@ -75,4 +79,35 @@ test("the schema id is told when the value begins like the wire format", () => {
   const value = Buffer.from([0, 0, 0, 1, 2, 9]);
   const letter = letterOf({ ...original, value }, failure, origin, 1);
   assert.equal(headerText(letter.headers, "dlq.schema-id"), "258");
+});
+
+const redrivenTimes = (redrives: number): RawRecord => ({
+  ...original,
+  redriven: {
+    topic: "p-redrive",
+    offset: 3n,
+    order: {
+      ...{ id: "an-id", part: "main", redrives, redrivesMax: 2, job: "job" },
+      firstTime: "2020-01-01T00:00:00.000Z",
+      origin: { topic: "in", partition: 3, offset: 7n, timestamp: 1_000 },
+    },
+  },
+});
+
+test("a record that failed again is the same letter, with its first time and its redrives", () => {
+  const first = letterOf(original, failure, origin, 1);
+  const again = letterOf(redrivenTimes(1), failure, origin, 2);
+  assert.deepEqual([again.id, again.topic], [first.id, "p-dead-letters"]);
+  assert.equal(headerText(again.headers, "dlq.first-time"), "2020-01-01T00:00:00.000Z");
+  assert.equal(headerText(again.headers, "dlq.redrives"), "1");
+  assert.equal(letterOf(redrivenTimes(2), failure, origin, 2).topic, "p-parked");
+});
+
+test("only a record that came back leaves a word of what became of it", () => {
+  assert.deepEqual(fateOf(original, { kind: "emitted" }, origin, 1), []);
+  const [fate] = fateOf(redrivenTimes(1), { kind: "filtered", by: "paid" }, origin, 5);
+  assert.equal(fate?.topic, "p-letter-states");
+  assert.deepEqual(JSON.parse(String(fate.value)), {
+    ...{ state: "resolved", redrives: 1, atMs: 5, job: "job", outcome: "filtered by paid" },
+  });
 });

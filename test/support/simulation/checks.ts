@@ -195,10 +195,7 @@ function lettersOfPart(world: World, part: string): number {
 function idOf({ plan }: World, part: string, { headers }: RawRecord): string {
   const say = (name: string): string => headerText(headers, `dlq.${name}`) ?? "";
   const at = { topic: say("topic"), partition: Number(say("partition")) };
-  return letterId({ pipeline: plan.pipeline, part }, {
-    ...at,
-    offset: BigInt(say("offset")),
-  } as RawRecord);
+  return letterId({ pipeline: plan.pipeline, part }, { ...at, offset: BigInt(say("offset")) });
 }
 
 function letterOf(world: World, { headers, key, value }: RawRecord): string {

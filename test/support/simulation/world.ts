@@ -118,12 +118,15 @@ export class World {
   }
 
   #createTopics(): void {
-    const { topics, deadLetters, meta } = this.plan;
+    const { topics, deadLetters, parked, redrive, letterStates, meta } = this.plan;
     for (const { name, partitions, config } of topics)
       this.kafka.createTopic({ topic: name, partitions, config });
-    this.kafka.createTopic({ topic: deadLetters, partitions: 2 });
+    const width = Math.max(...topics.map(({ partitions }) => partitions));
+    for (const topic of [deadLetters, parked]) this.kafka.createTopic({ topic, partitions: 2 });
+    this.kafka.createTopic({ topic: redrive, partitions: width });
     const config = { "cleanup.policy": "compact" };
-    this.kafka.createTopic({ topic: meta, partitions: 1, config });
+    for (const topic of [letterStates, meta])
+      this.kafka.createTopic({ topic, partitions: 1, config });
   }
 
   #ofMember(worker: WorkerSwitch | null): Member | null {

@@ -317,6 +317,22 @@ describe("rows in Postgres", () => {
     assert.equal(await column(task.topic, times), "1700000000.0000001767225600.123000");
   });
 
+  test("says of a redriven row where its record was first read", async () => {
+    const store = postgresTableStore(fixture.pool, everything, { clock: stillClock });
+    const task = { pipeline: "rows", part: "everything", topic: "rows-redrive", partition: 1 };
+    const { epoch } = await store.takeOver(task, () => Promise.resolve(0n));
+    const values = rowMapper(everything)({ id: "redriven", ...empty });
+    await store.commit({
+      ...{ task, epoch, expectedOffset: 0n, nextOffset: 1n, letters: [] },
+      origin: { topic: "rows-source", partition: 1 },
+      rows: [{ values, index: 0, offset: 42n, timestamp: 1_000 }],
+      refused: () => assert.fail("nothing is refused"),
+      ledger: () => emptyLedger(),
+    });
+    const origin = "concat_ws(' ', source_topic, source_partition, source_offset)";
+    assert.equal(await column("redriven", origin), "rows-source 1 42");
+  });
+
   test("takes the record's time as version where a table declares none", async () => {
     const { task, write } = await writer(everything);
     const row = (small: number) => ({ id: task.topic, ...empty, small });

@@ -33,6 +33,9 @@ export function build(input: BuildInput): Plan {
     topics: topicsOf(parts),
     tables: parts.map((part) => part.table).filter((table): table is PlanTable => table !== null),
     deadLetters: `${prefix}-dead-letters`,
+    parked: `${prefix}-parked`,
+    redrive: `${prefix}-redrive`,
+    letterStates: `${prefix}-letter-states`,
     meta: `${prefix}-meta`,
     storePrefix: prefix,
   });

@@ -22,7 +22,9 @@ export function stoppedTasks(
 ): readonly StoppedTask[] {
   const parts = partsNamed(plan, choice.part);
   // A note of a part that a changed pipeline no longer has is nobody's.
-  const places = parts.flatMap((part) => part.sources.map(({ name }) => `${part.name}/${name}`));
+  const places = parts.flatMap((part) =>
+    [...part.sources.map(({ name }) => name), plan.redrive].map((name) => `${part.name}/${name}`),
+  );
   const placeOf = ({ part, topic }: NotedAt): number => places.indexOf(`${part}/${topic}`);
   const found = stopNotes(notes)
     .filter((task) => placeOf(task) >= 0 && isChosen(task, choice))

@@ -10,6 +10,7 @@ import { gateRecord, gateText, type GateNote } from "../../source/gate-note.ts";
 import type { WorkerContext } from "../context.ts";
 import type { KeptPart } from "../housekeeping.ts";
 import { unlessAborted } from "./abortable.ts";
+import { shownHealth } from "../resume/stop-watch.ts";
 import { PipelineGate, type PartGate } from "./pipeline-gate.ts";
 
 /** A stream or sink part, as seen from here. */
@@ -79,7 +80,7 @@ export class Lane<B> {
   }
 
   health(): TaskHealth[] {
-    return this.#parts.flatMap((part) => part.health());
+    return this.#parts.flatMap(shownHealth);
   }
 
   /** Why the pipeline as a whole does not go on, or null. */

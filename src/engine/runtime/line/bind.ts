@@ -34,6 +34,7 @@ export const partFacts = ({ plan, part }: BoundPart): PartFacts => ({
   pipeline: plan.pipeline,
   part: part.name,
   topics: part.sources.map(({ name }) => name),
+  redrive: plan.redrive,
   partitions: part.partitions,
   isStateful: part.stores.length > 0,
 });

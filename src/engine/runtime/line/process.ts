@@ -1,5 +1,6 @@
 // The middle of the line, for one run of records: decode → transform → stage. Synchronous and pure but for its stage,
 // so a run is processed whole or, after an error that is not the record's, not at all.
+import { entryOf } from "../../core/error-table.ts";
 import { DecodeError, MillraceError } from "../../core/errors.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.ts";
 import type { OutRecord, RawRecord } from "../../core/record.ts";
@@ -16,8 +17,9 @@ import type { SchemaCache } from "./schema-cache.ts";
  */
 export function unknownIds({ sources }: BoundPart, run: Run, schemas: SchemaCache): Set<number> {
   schemas.forgetUnknown();
-  const codec = sources.get(run.topic) as SourceCodec;
+  const codec = sources.get(run.topic);
   const ids = new Set<number>();
+  if (codec === undefined) return ids;
   for (const { key, value } of run.records) {
     const ofKey = key === null ? null : codec.key.unknownId(key);
     const ofValue = value === null ? null : codec.value.unknownId(value);
@@ -43,7 +45,7 @@ export async function processRunWithState(
   stores: TaskStores,
   streamTimeMs: number,
 ): Promise<ProcessedRun> {
-  const codec = bound.sources.get(run.topic) as SourceCodec;
+  const codec = bound.sources.get(run.topic) ?? null;
   const decoded = run.records.map((raw) => decodeRecord(codec, raw));
   const records = timed(codec, decoded, streamTimeMs);
   const { outcomes, outputs, held } = await bound.program.runBatch({ records, stores });
@@ -65,7 +67,7 @@ export async function processRunWithState(
 
 /** The records that could be decoded, each with the stream time that it sees. */
 function timed(
-  codec: SourceCodec,
+  codec: SourceCodec | null,
   decoded: readonly (DecodedRecord | Outcome)[],
   streamTimeMs: number,
 ): TimedRecord[] {
@@ -74,7 +76,7 @@ function timed(
   for (const record of decoded) {
     if ("kind" in record) continue;
     // A tombstone has no event time where that is told by the value; when it arrived says nothing of it.
-    const isTimed = record.value !== undefined || codec.timestamp === null;
+    const isTimed = record.value !== undefined || codec?.timestamp === null;
     if (isTimed) time = Math.max(time, record.context.timestamp);
     records.push({ record, streamTimeMs: time });
   }
@@ -88,7 +90,7 @@ export function processRun(
   stage: Stage,
   onOutcome: (raw: RawRecord, outcome: Outcome) => boolean,
 ): boolean {
-  const codec = bound.sources.get(run.topic) as SourceCodec;
+  const codec = bound.sources.get(run.topic) ?? null;
   for (const raw of run.records) {
     const outcome = processRecord(bound, codec, raw, stage);
     if (!onOutcome(raw, outcome)) return false;
@@ -99,7 +101,7 @@ export function processRun(
 
 function processRecord(
   { program }: BoundPart,
-  codec: SourceCodec,
+  codec: SourceCodec | null,
   raw: RawRecord,
   stage: Stage,
 ): Outcome {
@@ -108,7 +110,8 @@ function processRecord(
 }
 
 /** The record, or how it ended already. */
-function decodeRecord(codec: SourceCodec, raw: RawRecord): DecodedRecord | Outcome {
+function decodeRecord(codec: SourceCodec | null, raw: RawRecord): DecodedRecord | Outcome {
+  if (codec === null) return { kind: "dead-lettered", failure: noSource(raw) };
   let key: unknown;
   let value: unknown;
   let timestamp: number;
@@ -134,6 +137,16 @@ function timeOf(codec: SourceCodec, raw: RawRecord, value: unknown): number {
   if (timestamp >= 0 && timestamp <= LATEST_MS) return Math.floor(timestamp);
   throw new DecodeError("MILL_DECODE_SCHEMA", "the record's time is no date from 1970 on");
 }
+
+/** A letter of a topic that the part has ceased to read. */
+const noSource = ({ topic }: RawRecord): Failure => ({
+  class: "decode",
+  stage: "decode",
+  step: topic,
+  rule: null,
+  code: "MILL_REDRIVE_NO_SOURCE",
+  message: entryOf("MILL_REDRIVE_NO_SOURCE").message,
+});
 
 /** An error without a code of ours comes from the topic's own timestamp function. */
 function decodeFailure(error: unknown, raw: RawRecord): Failure {

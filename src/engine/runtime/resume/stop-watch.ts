@@ -16,6 +16,12 @@ export interface StoppablePart {
   resume(partitions: readonly number[]): void;
 }
 
+/** What people see. Of the redrive topic only what stands still: it is the same part's, and most of the time empty. */
+export const shownHealth = (part: StoppablePart): TaskHealth[] =>
+  part
+    .health()
+    .filter(({ topic, state }) => topic !== part.bound.plan.redrive || state === "stopped");
+
 /** While something has stopped, somebody may wait for an answer. */
 const OFTEN_MS = 4_000;
 /** For what a worker that has lost the task may have noted late. */

@@ -46,23 +46,22 @@ export const newBatch = (nextOffset: bigint): Batch => ({
   nextOffset,
 });
 
-/** What the database says of a record's rows goes before what the transform said. */
+/** Whether its records came back by the redrive topic: a task reads from one topic only. */
+export const isRedriven = ({ raws }: Batch): boolean => raws[0]?.redriven !== undefined;
+
+/** How each record ended: what the database says of its rows goes before what the transform said. */
+export function endsOf(batch: Batch, result: SinkResult, table: string): Outcome[] {
+  const refusal = { class: "sink", stage: "sink", step: table, rule: null, message: "" } as const;
+  return batch.outcomes.map((outcome, index): Outcome => {
+    if (result.refused.has(index))
+      return { kind: "dead-lettered", failure: { ...refusal, code: "refused" } };
+    const isStale = !result.written.has(index) && result.stale.has(index);
+    return outcome.kind === "emitted" && isStale ? { kind: "filtered", by: table } : outcome;
+  });
+}
+
 export function ledgerOfBatch(batch: Batch, result: SinkResult, table: string): LedgerCounts {
   const delta = emptyLedger();
-  batch.outcomes.forEach((outcome, index) => {
-    if (result.refused.has(index)) {
-      const failure = {
-        class: "sink",
-        stage: "sink",
-        step: table,
-        rule: null,
-        code: "",
-        message: "",
-      } as const;
-      countOutcome(delta, { kind: "dead-lettered", failure });
-    } else if (outcome.kind === "emitted" && !result.written.has(index) && result.stale.has(index))
-      countOutcome(delta, { kind: "filtered", by: table });
-    else countOutcome(delta, outcome);
-  });
+  for (const outcome of endsOf(batch, result, table)) countOutcome(delta, outcome);
   return delta;
 }

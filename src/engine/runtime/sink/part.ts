@@ -11,13 +11,13 @@ import type {
   StartOffset,
 } from "../../core/kafka.ts";
 import type { SinkProgress, SinkTaskId, TableStore } from "../../core/ports.ts";
-import type { TopicPartition } from "../../core/record.ts";
+import { addressOf, type TopicPartition } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
 import { NoteBook } from "../../source/notes.ts";
 import { checkSinkStart } from "../../source/sink-start.ts";
 import { versionsDiffer } from "../../source/stops.ts";
-import { startsOf } from "../../source/takeover.ts";
+import { firstStartsOf } from "../../source/takeover.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { breakerFor } from "../gate/breaker.ts";
@@ -37,7 +37,7 @@ export interface SinkPartOptions {
   onFatal(error: Error): void;
 }
 
-/** One partition of ours: its task once it was taken over, or why there is none. */
+/** One partition of ours, of the source or of the redrive topic: its task once it was taken over, or why there is none. */
 interface Seat {
   readonly at: TopicPartition;
   readonly life: AbortController;
@@ -54,7 +54,8 @@ const waitOf = (seat: Seat, dependency: string): Required<Wait> => ({
 
 export class SinkPart {
   readonly #options: SinkPartOptions;
-  readonly #seats = new Map<number, Seat>();
+  /** By address. */
+  readonly #seats = new Map<string, Seat>();
   readonly #notes: NoteBook;
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;
@@ -83,7 +84,7 @@ export class SinkPart {
       onAssigned: (assignment) => this.#assigned(assignment),
       onRevoked: () => this.#revoked(),
       onBatch: (batch) => this.#batch(batch),
-      onOutOfRange: ({ partition }) => this.#retake(partition),
+      onOutOfRange: (at) => this.#retake(addressOf(at)),
       onFatal: (error) => this.#options.onFatal(error),
     });
   }
@@ -108,25 +109,25 @@ export class SinkPart {
   /** A sink has nothing to hand over: what was not committed is read again. */
   #revoked(): Promise<void> {
     this.#assignment = null;
-    for (const partition of [...this.#seats.keys()]) this.#leave(partition);
+    for (const address of [...this.#seats.keys()]) this.#leave(address);
     return Promise.resolve();
   }
 
   #batch(batch: RecordBatch): void {
-    const expected = this.#seats.get(batch.partition)?.task?.accept(batch);
+    const expected = this.#seats.get(addressOf(batch))?.task?.accept(batch);
     if (expected !== null && expected !== undefined) this.#consumer?.seek(batch, expected);
   }
 
-  #leave(partition: number): void {
-    const seat = this.#seats.get(partition);
-    this.#seats.delete(partition);
+  #leave(address: string): void {
+    const seat = this.#seats.get(address);
+    this.#seats.delete(address);
     seat?.life.abort(new Error("the task was given up"));
     seat?.task?.close();
   }
 
   /** Takes the partition over: raises the epoch, so that whoever had it can write no more. */
   #take(at: TopicPartition): void {
-    this.#leave(at.partition);
+    this.#leave(addressOf(at));
     const seat: Seat = {
       at,
       life: new AbortController(),
@@ -134,7 +135,7 @@ export class SinkPart {
       waitingFor: null,
       stopped: null,
     };
-    this.#seats.set(at.partition, seat);
+    this.#seats.set(addressOf(at), seat);
     this.#work(seat).then(
       (halted) => halted !== null && this.#halt(seat, halted),
       (error: unknown) => this.#failed(seat, error),
@@ -199,7 +200,8 @@ export class SinkPart {
     let isFirst = false;
     const first = async (): Promise<bigint> => {
       isFirst = true;
-      const starts = await startsOf(context.admin, bound.plan.options.start, [at]);
+      const { start } = bound.plan.options;
+      const starts = await firstStartsOf(context.admin, { start, part }, [at]);
       return starts[0]?.nextOffset ?? 0n;
     };
     const start = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));
@@ -222,7 +224,7 @@ export class SinkPart {
       while (!seat.life.signal.aborted && seat.stopped === null) {
         await clock.sleep(limits.idleCheckMs, seat.life.signal);
         const isMine = await task.checkProgress().catch(() => true);
-        if (!isMine && !seat.life.signal.aborted) return this.#retake(seat.at.partition);
+        if (!isMine && !seat.life.signal.aborted) return this.#retake(addressOf(seat.at));
       }
     };
     // Ends with the seat; its rejection is the aborted sleep.
@@ -231,18 +233,17 @@ export class SinkPart {
 
   /** Takes every running task over anew. */
   retake(): void {
-    for (const [partition, { task }] of [...this.#seats])
-      if (task !== null) this.#retake(partition);
+    for (const [address, { task }] of [...this.#seats]) if (task !== null) this.#retake(address);
   }
 
   /** As a rebalance would, for those of them that have stopped. */
   resume(partitions: readonly number[]): void {
-    for (const partition of partitions)
-      if ((this.#seats.get(partition)?.stopped ?? null) !== null) this.#retake(partition);
+    for (const [address, { at, stopped }] of [...this.#seats])
+      if (stopped !== null && partitions.includes(at.partition)) this.#retake(address);
   }
 
-  #retake(partition: number): void {
-    const seat = this.#seats.get(partition);
+  #retake(address: string): void {
+    const seat = this.#seats.get(address);
     if (seat !== undefined && this.#assignment !== null) {
       this.#consumer?.pause([seat.at]);
       this.#take(seat.at);
@@ -264,7 +265,7 @@ export class SinkPart {
     seat.task?.close();
     this.#consumer?.pause([seat.at]);
     clock.sleep(2 * limits.heartbeatIntervalMs, seat.life.signal).then(
-      () => this.#retake(seat.at.partition),
+      () => this.#retake(addressOf(seat.at)),
       () => undefined,
     );
   }
@@ -282,13 +283,15 @@ export class SinkPart {
   }
 
   health(): TaskHealth[] {
+    return [...this.#seats.values()].map((seat) => this.#healthOf(seat));
+  }
+
+  #healthOf(seat: Seat): TaskHealth {
     const { plan, part } = this.bound;
-    return [...this.#seats.values()].map((seat): TaskHealth => {
-      const address = { pipeline: plan.pipeline, part: part.name, ...seat.at };
-      if (seat.stopped !== null) return { ...address, state: "stopped", ...seat.stopped };
-      const away = seat.waitingFor ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
-      if (away !== null) return { ...address, state: "paused", why: away };
-      return { ...address, state: seat.task === null ? "starting" : "running" };
-    });
+    const address = { pipeline: plan.pipeline, part: part.name, ...seat.at };
+    if (seat.stopped !== null) return { ...address, state: "stopped", ...seat.stopped };
+    const away = seat.waitingFor ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
+    if (away !== null) return { ...address, state: "paused", why: away };
+    return { ...address, state: seat.task === null ? "starting" : "running" };
   }
 }

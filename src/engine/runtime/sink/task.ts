@@ -9,20 +9,32 @@ import type {
   OwedLetter,
   RowRefusal,
   SinkProgress,
+  SinkResult,
   SinkRow,
   SinkTaskId,
   TableStore,
 } from "../../core/ports.ts";
-import type { RawRecord, TopicName } from "../../core/record.ts";
+import { placeOf, type RawRecord, type TopicName, type TopicPartition } from "../../core/record.ts";
 import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
-import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
+import { owedFates } from "../../sinks/redriven.ts";
+import { Inbox, type Valve } from "../../source/inbox.ts";
 import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
 import type { Breaker } from "../gate/breaker.ts";
+import { lotsOf, type Lot } from "../line/lots.ts";
 import { processRun, unknownIds } from "../line/process.ts";
-import { ledgerOfBatch, newBatch, nothing, OverTheLimit, upTo, type Batch } from "./batch.ts";
+import {
+  endsOf,
+  isRedriven,
+  ledgerOfBatch,
+  newBatch,
+  nothing,
+  OverTheLimit,
+  upTo,
+  type Batch,
+} from "./batch.ts";
 
 export interface SinkTaskOptions {
   readonly context: WorkerContext;
@@ -119,26 +131,28 @@ export class SinkTask {
     do {
       const run = await this.#inbox.take();
       if (run === null) return null;
-      for (let ids = this.#unknown(run); ids.size > 0; ids = this.#unknown(run))
-        await this.#persist("registry", () => schemas.learn(ids));
-      const halted = this.#process(run, batch);
-      if (halted !== null) return { batch, halted };
+      for (const lot of lotsOf(run, this.#options.bound)) {
+        for (let ids = this.#unknown(lot); ids.size > 0; ids = this.#unknown(lot))
+          await this.#persist("registry", () => schemas.learn(ids));
+        const halted = this.#process(lot, batch);
+        if (halted !== null) return { batch, halted };
+      }
       await this.#options.context.clock.sleep(0);
       if (this.#life.signal.aborted) return null;
     } while (!this.#inbox.isEmpty && batch.raws.length < limits.checkpointRecordsMax);
     return { batch, halted: null };
   }
 
-  #unknown(run: Run): Set<number> {
+  #unknown(run: Lot): Set<number> {
     return unknownIds(this.#options.bound, run, this.#options.context.schemas);
   }
 
-  #process(run: Run, batch: Batch): MillraceError | null {
+  #process(run: Lot, batch: Batch): MillraceError | null {
     let halted: { error: MillraceError; offset: bigint } | null = null;
     const { bound, letters, context } = this.#options;
     const done = processRun(bound, run, batch.stage, (raw, outcome) => {
       if (outcome.kind === "halted") {
-        halted = { error: outcome.error, offset: raw.offset };
+        halted = { error: outcome.error, offset: placeOf(raw).offset };
         return false;
       }
       this.#oldestMs ??= raw.timestamp;
@@ -159,7 +173,7 @@ export class SinkTask {
     let batch = collected;
     for (let over = this.#over(batch, nothing); ;) {
       const raw = over === null ? null : (collected.raws[over] as RawRecord);
-      if (over !== null && raw !== null) batch = upTo(batch, over, raw.offset);
+      if (over !== null && raw !== null) batch = upTo(batch, over, placeOf(raw).offset);
       try {
         await this.#commit(batch);
         return raw === null ? null : breaker.error(raw);
@@ -189,7 +203,9 @@ export class SinkTask {
         expectedOffset: this.#nextOffset,
         nextOffset: batch.nextOffset,
         rows: batch.stage.rows,
+        ...(isRedriven(batch) ? { origin: this.#origin() } : {}),
         letters: batch.letters,
+        told: (result) => this.#told(batch, result),
         refused: (row, refusal) => this.#refused(batch, row, refusal),
         ledger: (result) => {
           const over = this.#over(batch, result.refused);
@@ -205,8 +221,8 @@ export class SinkTask {
     this.#nextOffset = batch.nextOffset;
     this.#oldestMs = null;
     // 4 send the letters that the decision owes
-    if (delta.consumed > 0 && Object.keys(delta["dead-lettered"]).length > 0)
-      await this.#sendOwed();
+    const isOwing = Object.keys(delta["dead-lettered"]).length > 0 || isRedriven(batch);
+    if (delta.consumed > 0 && isOwing) await this.#sendOwed();
     // 5 hint
     const metadata = encodeMetadata({ owner: context.owner, ledger: this.#ledger });
     const { topic, partition } = this.id;
@@ -218,6 +234,20 @@ export class SinkTask {
     context.meter.observe("millrace_checkpoint_records", labels, batch.raws.length);
     publishLedger(context.meter, this.id, delta);
     publishCommitTime(context.meter, this.id, context.clock.now());
+  }
+
+  /** Redriven rows say where their records were first read, so that ties of versions fall as if they had passed then. */
+  #origin(): TopicPartition {
+    const { part } = this.#options.bound;
+    return { topic: part.sources[0]?.name ?? this.id.topic, partition: this.id.partition };
+  }
+
+  /** What became of letters that came back. */
+  #told(batch: Batch, result: SinkResult): OwedLetter[] {
+    const { letters, context, bound } = this.#options;
+    return endsOf(batch, result, bound.part.name).flatMap((outcome, index) =>
+      owedFates(batch.raws[index] as RawRecord, outcome, letters, context.clock.now()),
+    );
   }
 
   #refused(batch: Batch, row: SinkRow, { code, message }: RowRefusal): OwedLetter {

@@ -7,7 +7,7 @@ import type { TaskHealth, TaskState } from "../../observe/health.ts";
 import { NoteBook } from "../../source/notes.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
-import type { BoundPart } from "../line/bind.ts";
+import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import { breakerFor } from "../gate/breaker.ts";
@@ -249,7 +249,8 @@ export class StreamPart {
 
   /** The task stops, its neighbours go on; what it staged before may still be committed. */
   #halt(partition: number, error: MillraceError): void {
-    const partitions = this.bound.part.sources.map(({ name }) => ({ topic: name, partition }));
+    const { topics, redrive } = partFacts(this.bound);
+    const partitions = [...topics, redrive].map((topic) => ({ topic, partition }));
     this.#consumer?.pause(partitions);
     const { pipeline } = this.bound.plan;
     const stop = stopOf(error, pipeline, this.#context.clock.now());
@@ -267,8 +268,9 @@ export class StreamPart {
 
   /** The state of every partition that the group gave us. */
   health(): TaskHealth[] {
-    const { pipeline } = this.bound.plan;
-    return (this.#assignment?.partitions ?? []).map(({ topic, partition }): TaskHealth => {
+    const { pipeline, redrive } = this.bound.plan;
+    const sources = this.#assignment?.partitions.filter(({ topic }) => topic !== redrive) ?? [];
+    return sources.map(({ topic, partition }): TaskHealth => {
       const address = { pipeline, part: this.bound.part.name, topic, partition };
       const stop = this.#stopped.get(partition);
       if (stop !== undefined) return { ...address, state: "stopped", ...stop };

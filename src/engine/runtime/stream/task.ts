@@ -5,10 +5,11 @@ import type { MillraceError } from "../../core/errors.ts";
 import type { GroupGeneration, RecordBatch, SentBatch } from "../../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
 import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/outcome.ts";
-import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
+import { placeOf, type OutRecord, type RawRecord, type TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
-import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
-import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
+import type { LetterOrigin } from "../../sinks/letter.ts";
+import { lettersOf } from "../../sinks/redriven.ts";
+import { Inbox, type Valve } from "../../source/inbox.ts";
 import type { TakenOver } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import type { Held } from "../../transform/operators.ts";
@@ -16,6 +17,7 @@ import { emptyStage, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { ours, persist } from "../failure.ts";
 import type { Breaker } from "../gate/breaker.ts";
+import { lotsOf, type Lot } from "../line/lots.ts";
 import { processRun, unknownIds, type ProcessedRun } from "../line/process.ts";
 import { TaskProgress } from "./progress.ts";
 import { TaskState, type SealedState } from "./state.ts";
@@ -134,18 +136,23 @@ export class StreamTask {
     for (;;) {
       const run = await this.#inbox.take();
       if (run === null) return this.#failure;
-      for (let ids = this.#unknown(run); ids.size > 0; ids = this.#unknown(run)) {
-        await this.#learn(ids);
-        if (this.#life.signal.aborted) return this.#failure;
+      for (const lot of lotsOf(run, this.#options.bound)) {
+        const halted = await this.#work(lot);
+        if (halted !== null || this.#life.signal.aborted) return halted ?? this.#failure;
+        await this.#room();
       }
-      const halted =
-        this.#state === null ? this.#process(run) : await this.#processWithState(run, this.#state);
-      if (halted !== null) return halted;
-      await this.#room();
     }
   }
 
-  #unknown(run: Run): Set<number> {
+  async #work(lot: Lot): Promise<MillraceError | null> {
+    for (let ids = this.#unknown(lot); ids.size > 0; ids = this.#unknown(lot)) {
+      await this.#learn(ids);
+      if (this.#life.signal.aborted) return this.#failure;
+    }
+    return this.#state === null ? this.#process(lot) : this.#processWithState(lot, this.#state);
+  }
+
+  #unknown(run: Lot): Set<number> {
     return unknownIds(this.#options.bound, run, this.#options.context.schemas);
   }
 
@@ -156,23 +163,23 @@ export class StreamTask {
     });
   }
 
-  #process(run: Run): MillraceError | null {
+  #process(run: Lot): MillraceError | null {
     let error: MillraceError | null = null;
     let haltedAt: bigint | null = null;
     const done = processRun(this.#options.bound, run, this.#stage, (raw, outcome) => {
       error = this.#refusal(raw, outcome);
       if (error === null) this.#count(raw, outcome);
-      else haltedAt = raw.offset;
+      else haltedAt = placeOf(raw).offset;
       return error === null;
     });
     const stoppedAt = haltedAt ?? run.nextOffset;
-    this.#progress.advance(run.topic, done ? run.nextOffset : stoppedAt);
+    this.#progress.advance(run.place, done ? run.nextOffset : stoppedAt);
     this.#options.note(run.records.length);
     return error;
   }
 
   /** As `#process`, with a wait for keys in its middle; what comes of the run is taken in one turn, or not at all. */
-  async #processWithState(run: Run, state: TaskState): Promise<MillraceError | null> {
+  async #processWithState(run: Lot, state: TaskState): Promise<MillraceError | null> {
     const processed = await this.#judged(run, state).catch((error: unknown) => {
       if (this.#life.signal.aborted) return null;
       throw error;
@@ -188,21 +195,22 @@ export class StreamTask {
     for (const output of outputs) this.#stage.outputs.push(output);
     this.#stage.index += outcomes.length;
     state.keep(processed);
-    const haltedAt = run.records[outcomes.length - 1]?.offset ?? run.nextOffset;
-    this.#progress.advance(run.topic, halted === null ? run.nextOffset : haltedAt);
+    const lastRaw = run.records[outcomes.length - 1];
+    const haltedAt = lastRaw === undefined ? run.nextOffset : placeOf(lastRaw).offset;
+    this.#progress.advance(run.place, halted === null ? run.nextOffset : haltedAt);
     this.#options.note(run.records.length);
     return halted;
   }
 
   /** The run up to the record that the breaker refuses: what was made of it and of those behind it is undone. */
-  async #judged(run: Run, state: TaskState): Promise<ProcessedRun> {
+  async #judged(run: Lot, state: TaskState): Promise<ProcessedRun> {
     const { breaker } = this.#options;
     const processed = await state.process(run);
     const over = breaker.firstOver(processed.outcomes.map(isLetter));
     if (over === null || this.#life.signal.aborted) return processed;
     const raw = run.records[over] as RawRecord;
     state.undo();
-    const before = { ...run, records: run.records.slice(0, over), nextOffset: raw.offset };
+    const before = { ...run, records: run.records.slice(0, over), nextOffset: placeOf(raw).offset };
     const again = await state.process(before);
     return {
       ...again,
@@ -220,10 +228,10 @@ export class StreamTask {
   #count(raw: RawRecord, outcome: Outcome): void {
     this.#oldestMs ??= raw.timestamp;
     countOutcome(this.#delta, outcome);
-    countOutcome(this.#progress.ledger(raw.topic), outcome);
-    if (outcome.kind !== "dead-lettered") return;
+    countOutcome(this.#progress.ledger(placeOf(raw).topic), outcome);
+    if (outcome.kind !== "dead-lettered" && raw.redriven === undefined) return;
     const { letters, context } = this.#options;
-    this.#letters.push(letterOf(raw, outcome.failure, letters, context.clock.now()));
+    this.#letters.push(...lettersOf(raw, outcome, letters, context.clock.now()));
   }
 
   /** Waits while more is staged than one checkpoint should hold; always lets the event loop turn. */
@@ -289,7 +297,8 @@ export class StreamTask {
       if (letters.has(held.trail)) continue;
       letters.add(held.trail);
       const { raw } = held.record;
-      for (const ledger of [this.#delta, this.#progress.ledger(raw.topic)]) uncountEmitted(ledger);
+      const { topic } = placeOf(raw);
+      for (const ledger of [this.#delta, this.#progress.ledger(topic)]) uncountEmitted(ledger);
       this.#count(raw, outcome);
       this.#options.breaker.late();
     }

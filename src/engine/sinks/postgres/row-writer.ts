@@ -3,7 +3,7 @@
 // collapsed under it. A record's rows are written all or none. Nothing is committed here.
 import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
-import type { SinkTaskId } from "../../core/ports.ts";
+import type { TopicPartition } from "../../core/record.ts";
 import type { Column, TableLayout } from "../../core/table-layout.ts";
 import { chunks } from "../chunks.ts";
 import { byAge, collapse, type CompareRows, type KeyGroup } from "../collapse.ts";
@@ -19,7 +19,8 @@ interface WrittenRows {
 }
 
 interface WriteOptions {
-  readonly task: SinkTaskId;
+  /** Where the records came from. */
+  readonly task: TopicPartition;
   /** Epoch ms for `processed_at`. */
   readonly now: number;
   readonly chunkRows: number;

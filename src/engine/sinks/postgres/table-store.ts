@@ -132,15 +132,16 @@ class PostgresTable implements TableStore {
     const { task } = commit;
     const now = this.#clock.now();
     const { prepared, refused } = this.#prepare(commit.rows);
-    const options = { task, now, chunkRows: this.#chunkRows };
+    const options = { task: commit.origin ?? task, now, chunkRows: this.#chunkRows };
     const outcome = await this.#writer.write(session, prepared, options, refused);
     const letters = outcome.refused.map(({ row, refusal }) => commit.refused(row, refusal));
-    await oweLetters(session, task, [...commit.letters, ...letters]);
     const result: SinkResult = {
       written: outcome.written,
       stale: outcome.stale,
       refused: new Set(outcome.refused.map(({ row }) => row.index)),
     };
+    const told = commit.told?.(result) ?? [];
+    await oweLetters(session, task, [...commit.letters, ...letters, ...told]);
     const ledger = commit.ledger(result);
     const isOurs = await advanceProgress(session, commit, { ledger, now: this.#now() });
     if (!isOurs) throw fenced(commit);

@@ -2,7 +2,7 @@
 // A row is changed only if (version, source offset) is newer than what is stored, so a replay changes nothing.
 import { parameterType } from "../../core/column-type.ts";
 import { quoted } from "../../core/identifier.ts";
-import type { SinkTaskId } from "../../core/ports.ts";
+import type { TopicPartition } from "../../core/record.ts";
 import { addedColumns, type TableLayout } from "../../core/table-layout.ts";
 import { arrayLiteral } from "../column-encoding.ts";
 import type { PreparedRow } from "../row-mapping.ts";
@@ -73,7 +73,11 @@ const arrayTypes = (layout: TableLayout): string[] => [
 export function upsertValues(
   layout: TableLayout,
   rows: readonly PreparedRow[],
-  at: { readonly task: SinkTaskId; readonly now: string; encodeTime(ms: number): string | null },
+  at: {
+    readonly task: TopicPartition;
+    readonly now: string;
+    encodeTime(ms: number): string | null;
+  },
 ): string[] {
   const arrays = layout.columns.map((_, i) => rows.map(({ texts }) => texts[i] ?? null));
   arrays.push(rows.map(({ row }) => String(row.offset)));

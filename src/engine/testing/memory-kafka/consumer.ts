@@ -157,7 +157,8 @@ export class MemoryConsumer implements GroupConsumer {
 
   #partitionsOf(indexes: readonly number[]): Assignment["partitions"] {
     const { topics } = this.#connection;
-    return this.#options.topics.flatMap((topic) => {
+    const { topics: own, beside = [] } = this.#options;
+    return [...own, ...beside].flatMap((topic) => {
       const count = topics.describe(topic)?.partitions ?? 0;
       return indexes.filter((index) => index < count).map((partition) => ({ topic, partition }));
     });

@@ -15,7 +15,7 @@ import type { TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { codeOf, codes, translate } from "../failures.ts";
 import { Fetching } from "./fetching.ts";
-import { Membership } from "./membership.ts";
+import { Membership, topicsOf } from "./membership.ts";
 import { Session } from "./session.ts";
 
 const commitDeadlineMs = 30_000;
@@ -54,7 +54,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
     this.#options = options;
     this.#log = log;
     this.#membership = new Membership(cluster, options);
-    cluster.want(options.topics);
+    cluster.want(topicsOf(options));
   }
 
   get isAway(): boolean {

@@ -23,6 +23,12 @@ interface Joined {
 /** A broker answers each socket in turn: behind an unanswered JoinGroup nothing passes, behind a Fetch not at once. */
 const sockets = { plain: 0, besideJoin: 1 } as const;
 
+/** Everything that the group reads. */
+export const topicsOf = ({ topics, beside = [] }: ConsumerOptions): readonly string[] => [
+  ...topics,
+  ...beside,
+];
+
 export class Membership {
   readonly #cluster: Cluster;
   readonly #options: ConsumerOptions;
@@ -74,8 +80,8 @@ export class Membership {
 
   /** A first join is answered with the member id to join with (KIP-394). */
   async #joinGroup(broker: DriverBroker): Promise<Joined> {
-    const { group, topics, identity, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
-    const metadata = encodeMember(topics, identity, this.#owned);
+    const { group, identity, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
+    const metadata = encodeMember(topicsOf(this.#options), identity, this.#owned);
     const attempt = (): Promise<Joined> =>
       this.#cluster.call<Joined>(broker, "JoinGroup", {
         groupId: group,
@@ -97,12 +103,8 @@ export class Membership {
   async #partitionCounts(): Promise<ReadonlyMap<string, number>> {
     await this.#cluster.refresh();
     const counts = new Map<string, number>();
-    for (const name of this.#options.topics) {
-      const topic = this.#cluster.topic(name);
-      if (topic === undefined || topic.topicErrorCode !== 0)
-        throw new BrokerRefusal(topic?.topicErrorCode ?? codes.unknownTopicOrPartition);
-      counts.set(name, topic.partitionMetadata.length);
-    }
+    const { topics, beside = [] } = this.#options;
+    for (const name of topics) counts.set(name, this.#partitionsOf(name));
     if (new Set(counts.values()).size > 1)
       throw new MillraceError(
         "MILL_TOPIC_PARTITIONS",
@@ -110,7 +112,16 @@ export class Membership {
           .map(([topic, count]) => `${topic} has ${String(count)}`)
           .join(", ")}`,
       );
+    const most = Math.max(0, ...counts.values());
+    for (const name of beside) counts.set(name, Math.min(most, this.#partitionsOf(name)));
     return counts;
+  }
+
+  #partitionsOf(name: string): number {
+    const topic = this.#cluster.topic(name);
+    if (topic === undefined || topic.topicErrorCode !== 0)
+      throw new BrokerRefusal(topic?.topicErrorCode ?? codes.unknownTopicOrPartition);
+    return topic.partitionMetadata.length;
   }
 
   async heartbeat(generation: GroupGeneration): Promise<void> {

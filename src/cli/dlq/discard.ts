@@ -1,0 +1,52 @@
+// `millrace dlq discard`: gives letters up, for a reason, after it was confirmed.
+import { jsonText } from "../../data/json-text.ts";
+import { groupsOf, isChosen } from "../../engine/operate/letters/filter.ts";
+import { discard, planDiscard } from "../../engine/operate/letters/discard.ts";
+import { exitCodes, type CliIo } from "../io.ts";
+import { grouped } from "../progress.ts";
+import { choiceOf, filterOf, type FilterOptions, type LetterRun } from "./letter-run.ts";
+import { newToken, whoAmI } from "./letter-view.ts";
+import { groupLines } from "./list.ts";
+
+export interface DiscardOptions extends FilterOptions {
+  readonly reason: string;
+  readonly parked?: boolean;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}
+
+export async function discardLetters(at: LetterRun<DiscardOptions>): Promise<number> {
+  const { io, plan, ports, options } = at;
+  const filter = {
+    ...filterOf(plan, options),
+    parked: options.parked === true ? "only" : null,
+  } as const;
+  const byOptions = await choiceOf(at, filter);
+  const planned = await planDiscard(plan, (one) => byOptions(one) && isChosen(one, filter), ports);
+  const groups = groupsOf(planned);
+  for (const line of options.json === true ? groups.map(jsonText) : groupLines(groups))
+    io.out(line);
+  if (planned.length === 0) {
+    io.err("No open letter matches.");
+    return exitCodes.ok;
+  }
+  if (options.dryRun === true) return exitCodes.ok;
+  if (options.yes !== true && !(await isConfirmed(io, planned.length))) {
+    io.err("Nothing was changed. Add --yes to do it.");
+    return exitCodes.usage;
+  }
+  // Those that were shown, if they are open still.
+  const ids = new Set(planned.map(({ id }) => id));
+  const { reason } = options;
+  const request = { reason, who: whoAmI(), command: "dlq discard", token: newToken() };
+  const done = await discard(plan, { ...request, isChosen: ({ id }) => ids.has(id) }, ports);
+  io.err(`${grouped(done.length)} letters discarded: ${reason}`);
+  return exitCodes.ok;
+}
+
+async function isConfirmed(io: CliIo, letters: number): Promise<boolean> {
+  if (!io.isTty || io.ask === undefined) return false;
+  const answer = await io.ask(`Type the number of letters to discard them (${String(letters)}): `);
+  return answer.trim() === String(letters);
+}

@@ -1,0 +1,172 @@
+// `millrace dlq list | show | stats | export`: looking at dead letters. Changes nothing but the note of who looked at
+// personal data.
+import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+import { jsonText } from "../../data/json-text.ts";
+import { MillraceError } from "../../engine/core/errors.ts";
+import { countedBy, groupsOf, type LetterGroup } from "../../engine/operate/letters/filter.ts";
+import type { FoundLetter } from "../../engine/operate/letters/letter.ts";
+import { auditsIn, jobIn } from "../../engine/operate/letters/operator.ts";
+import { readLetters } from "../../engine/operate/letters/read-letters.ts";
+import { exitCodes } from "../io.ts";
+import { grouped } from "../progress.ts";
+import { tableLines } from "../table-lines.ts";
+import { choiceOf, filterOf, type LetterRun } from "./letter-run.ts";
+import {
+  auditPersonal,
+  factsJson,
+  viewer,
+  viewLines,
+  type PersonalOptions,
+} from "./letter-view.ts";
+
+export interface LookOptions extends PersonalOptions {
+  readonly letters?: boolean;
+  readonly out?: string;
+  readonly json?: boolean;
+}
+type Look = LetterRun<LookOptions>;
+
+/** With their records where they are shown. */
+async function chosen(at: Look, withRecords: boolean): Promise<readonly FoundLetter[]> {
+  const isChosen = await choiceOf(at, filterOf(at.plan, at.options));
+  const keep = withRecords ? isChosen : undefined;
+  const { letters } = await readLetters(at.plan, at.ports, keep);
+  return letters.filter(isChosen);
+}
+
+export async function list(at: Look): Promise<number> {
+  const { io, options } = at;
+  const letters = await chosen(at, false);
+  if (options.letters === true) {
+    const lines = options.json === true ? letters.map(letterJson) : letterLines(letters);
+    for (const line of lines) io.out(line);
+  } else {
+    const groups = groupsOf(letters);
+    for (const line of options.json === true ? groups.map(jsonText) : groupLines(groups))
+      io.out(line);
+  }
+  if (letters.length === 0) io.err("No letter matches.");
+  return exitCodes.ok;
+}
+
+const letterJson = (letter: FoundLetter): string => jsonText(factsJson(letter));
+
+function letterLines(letters: readonly FoundLetter[]): readonly string[] {
+  if (letters.length === 0) return [];
+  const header = ["ID", "STATE", "REDRIVES", "CLASS", "STEP", "CODE", "PART", "ORIGIN", "LAST"];
+  const rows = letters.map((letter) => {
+    const { id, isParked, state, origin } = letter;
+    const shown = isParked && state.state === "open" ? "parked" : state.state;
+    const place = `${origin.topic}-${String(origin.partition)}:${String(origin.offset)}`;
+    const why = [letter.class, letter.step, letter.code, letter.part];
+    return [id.slice(0, 12), shown, String(state.redrives), ...why, place, letter.lastTime ?? "-"];
+  });
+  return tableLines([header, ...rows]);
+}
+
+export function groupLines(groups: readonly LetterGroup[]): readonly string[] {
+  if (groups.length === 0) return [];
+  const header = ["COUNT", "CLASS", "STEP", "RULE", "CODE", "STATES", "FIRST", "LAST", "EXAMPLE"];
+  const rows = groups.map((group) => {
+    const why = [group.class, group.step, group.rule ?? "-", group.code];
+    const times = [group.first ?? "-", group.last ?? "-"];
+    return [grouped(group.count), ...why, statesText(group), ...times, group.example.slice(0, 12)];
+  });
+  return tableLines([header, ...rows]);
+}
+
+function statesText({ states, parked }: LetterGroup): string {
+  const { open = 0, ...others } = states;
+  const all = { open: open - parked, parked, ...others };
+  return Object.entries(all)
+    .filter(([, n]) => n > 0)
+    .map(([state, n]) => `${grouped(n)} ${state}`)
+    .join(", ");
+}
+
+export async function show(at: Look, id: string): Promise<number> {
+  const { letters } = await readLetters(at.plan, at.ports, (letter) => letter.id.startsWith(id));
+  const found = letters.filter((letter) => letter.id.startsWith(id));
+  const [letter] = found;
+  if (letter === undefined) throw new MillraceError("MILL_NOT_FOUND", `no letter ${id}`);
+  if (found.length > 1)
+    throw new MillraceError(
+      "MILL_USAGE",
+      `${id} begins ${String(found.length)} ids: give more of it`,
+    );
+  await auditPersonal(at, "dlq show", 1);
+  const shown = await viewer(at)(letter);
+  for (const line of at.options.json === true ? [jsonText(shown)] : viewLines(shown))
+    at.io.out(line);
+  return exitCodes.ok;
+}
+
+export async function exportLetters(at: Look): Promise<number> {
+  const letters = await chosen(at, true);
+  await auditPersonal(at, "dlq export", letters.length);
+  const view = viewer(at);
+  const { out } = at.options;
+  const file = out === undefined ? null : createWriteStream(out, { mode: 0o600 });
+  for (const letter of letters) {
+    const line = jsonText(await view(letter));
+    if (file === null) at.io.out(line);
+    else if (!file.write(`${line}\n`)) await once(file, "drain");
+  }
+  if (file !== null) {
+    file.end();
+    await once(file, "finish");
+  }
+  at.io.err(`${grouped(letters.length)} letters exported${out === undefined ? "" : ` to ${out}`}`);
+  return exitCodes.ok;
+}
+
+const AUDITS_SHOWN = 10;
+
+export async function stats(at: Look): Promise<number> {
+  const { letters, notes, foreign } = await readLetters(at.plan, at.ports);
+  const isParked = ({ isParked: is, state }: FoundLetter): boolean => is && state.state === "open";
+  const facts = {
+    letters: letters.length,
+    states: countedBy(letters, (one) => (isParked(one) ? "parked" : one.state.state)),
+    classes: countedBy(letters, (one) => one.class),
+    parts: countedBy(letters, (one) => one.part),
+    topics: countedBy(letters, (one) => one.origin.topic),
+    redrives: countedBy(letters, (one) => String(one.state.redrives)),
+    foreign,
+    job: jobIn(notes),
+    audits: auditsIn(notes).slice(0, AUDITS_SHOWN),
+  };
+  if (at.options.json === true) at.io.out(jsonText(facts));
+  else for (const line of statLines(facts)) at.io.out(line);
+  return exitCodes.ok;
+}
+
+interface Stats {
+  readonly letters: number;
+  readonly foreign: number;
+  readonly job: ReturnType<typeof jobIn>;
+  readonly audits: ReturnType<typeof auditsIn>;
+  readonly states: Readonly<Record<string, number>>;
+  readonly classes: Readonly<Record<string, number>>;
+  readonly parts: Readonly<Record<string, number>>;
+  readonly topics: Readonly<Record<string, number>>;
+  readonly redrives: Readonly<Record<string, number>>;
+}
+
+function statLines({ job, audits, letters, foreign, ...counts }: Stats): readonly string[] {
+  const texts = Object.entries(counts).map(([name, of]) => {
+    const told = Object.entries(of).map(([each, n]) => `${each} ${grouped(n)}`);
+    return `${name.padEnd(9)} ${told.join(", ") || "none"}`;
+  });
+  const jobs = job === null ? "none" : jobText(job);
+  const others = foreign === 0 ? [] : [`foreign   ${grouped(foreign)} records that no task wrote`];
+  const looked = audits.map(
+    ({ atMs, who, command, letters: n, reason }) =>
+      `audit     ${new Date(atMs).toISOString()}  ${who}  ${command}, ${grouped(n)} letters${reason === undefined ? "" : `: ${reason}`}`,
+  );
+  return [`letters   ${grouped(letters)}`, ...texts, ...others, `last job  ${jobs}`, ...looked];
+}
+
+const jobText = ({ job, state, sent, chosen: of, atMs }: NonNullable<Stats["job"]>): string =>
+  `${job} ${state}, ${grouped(sent)} of ${grouped(of)} sent, ${new Date(atMs).toISOString()}`;

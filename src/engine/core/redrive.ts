@@ -1,0 +1,114 @@
+// What a dead letter goes through after it was written: the redrive topic brings it back to the task that refused it, and
+// the compacted states topic says what became of it. Only the words, as headers and JSON; who writes them is elsewhere.
+import { headerText, type Headers, type OutRecord, type TopicName } from "./record.ts";
+
+/** A record that had failed, on its second way: processed as what it was at first, progress is of where it lies now. */
+export interface Redriven {
+  /** Where it lies in the redrive topic. */
+  readonly topic: TopicName;
+  readonly offset: bigint;
+  readonly order: RedriveOrder;
+}
+
+/** What the headers of a redrive record ask for. */
+export interface RedriveOrder {
+  /** The letter's id. */
+  readonly id: string;
+  /** The part that refused the record, and the place where it read it. */
+  readonly part: string;
+  readonly origin: {
+    readonly topic: TopicName;
+    readonly partition: number;
+    readonly offset: bigint;
+    readonly timestamp: number;
+  };
+  /** How often it was redriven, this time included; a letter of the last time is parked. */
+  readonly redrives: number;
+  readonly redrivesMax: number;
+  readonly firstTime: string | null;
+  readonly job: string;
+}
+
+/** Ours begin at the last `dlq.id`: what a record brought along stays, even if it was named like ours. */
+export function originalHeaders(headers: Headers): Headers {
+  const begin = headers.findLastIndex(([name]) => name === "dlq.id");
+  return begin < 0 ? headers : headers.slice(0, begin);
+}
+
+export function redriveHeaders(order: RedriveOrder): Headers {
+  const { id, part, origin, redrives, redrivesMax, firstTime, job } = order;
+  const texts: readonly (readonly [string, string])[] = [
+    ["id", id],
+    ["part", part],
+    ["topic", origin.topic],
+    ["partition", String(origin.partition)],
+    ["offset", String(origin.offset)],
+    ["timestamp", String(origin.timestamp)],
+    ["redrives", String(redrives)],
+    ["redrives-max", String(redrivesMax)],
+    ...(firstTime === null ? [] : [["first-time", firstTime] as const]),
+    ["job", job],
+  ];
+  return texts.map(([name, text]) => [`dlq.${name}`, Buffer.from(text, "utf8")] as const);
+}
+
+/** Null when the headers are not what `redriveHeaders` writes. */
+export function redriveOrderOf(headers: Headers): RedriveOrder | null {
+  const say = (name: string): string => headerText(headers, `dlq.${name}`) ?? "";
+  const whole = (name: string): number => (/^\d{1,18}$/.test(say(name)) ? Number(say(name)) : NaN);
+  const order: RedriveOrder = {
+    id: say("id"),
+    part: say("part"),
+    origin: {
+      topic: say("topic"),
+      partition: whole("partition"),
+      offset: /^\d{1,18}$/.test(say("offset")) ? BigInt(say("offset")) : -1n,
+      timestamp: Number(say("timestamp") || NaN),
+    },
+    redrives: whole("redrives"),
+    redrivesMax: whole("redrives-max"),
+    firstTime: headerText(headers, "dlq.first-time"),
+    job: say("job"),
+  };
+  const { origin, redrives, redrivesMax } = order;
+  const numbers = [origin.partition, origin.timestamp, redrives, redrivesMax];
+  const isWhole = order.id !== "" && order.part !== "" && origin.topic !== "";
+  return isWhole && origin.offset >= 0n && !numbers.some(Number.isNaN) ? order : null;
+}
+
+/** open: nobody has dealt with it · redriven: on its way back · resolved: it was processed · discarded: given up. */
+export type LetterStateName = "open" | "redriven" | "resolved" | "discarded";
+
+/** What is known of a letter beside itself. A letter without a state is open. */
+export interface LetterState {
+  readonly state: LetterStateName;
+  /** How often it had been redriven then; what is said of an earlier time changes nothing. */
+  readonly redrives: number;
+  readonly atMs: number;
+  /** The command that redrove or discarded it. */
+  readonly job?: string;
+  /** How it ended, as the ledger names it, or the code of its failure. */
+  readonly outcome?: string;
+  readonly reason?: string;
+  /** It failed as often as is allowed and lies in the parked topic. */
+  readonly parked?: boolean;
+}
+
+const STATE = "letter/";
+
+export const stateRecord = (topic: TopicName, id: string, state: LetterState): OutRecord => ({
+  topic,
+  partition: 0,
+  key: Buffer.from(STATE + id),
+  value: Buffer.from(JSON.stringify(state)),
+  headers: [],
+  timestamp: state.atMs,
+});
+
+/** The letters' states among what is noted in the states topic, by id. */
+export function statesIn(notes: ReadonlyMap<string, string>): Map<string, LetterState> {
+  const states = new Map<string, LetterState>();
+  for (const [key, text] of notes)
+    if (key.startsWith(STATE)) states.set(key.slice(STATE.length), JSON.parse(text) as LetterState);
+  return states;
+}

@@ -1,0 +1,49 @@
+// Gives letters up, with a reason: they stay where they are, and no redrive takes them again. Who did it is noted in the
+// same transaction.
+import type { Plan } from "../../core/plan.ts";
+import { stateRecord } from "../../core/redrive.ts";
+import type { OperatePorts } from "../choice.ts";
+import type { FoundLetter } from "./letter.ts";
+import { asOperator, auditRecord, writeAll, type Audit } from "./operator.ts";
+import { readLetters } from "./read-letters.ts";
+
+export interface DiscardRequest {
+  /** Among open letters: one on its way back must end first. */
+  isChosen(letter: Omit<FoundLetter, "record">): boolean;
+  readonly reason: string;
+  readonly who: string;
+  readonly command: string;
+  readonly token: string;
+}
+
+const BATCH = 1_000;
+
+export async function planDiscard(
+  plan: Plan,
+  isChosen: DiscardRequest["isChosen"],
+  ports: OperatePorts,
+): Promise<readonly FoundLetter[]> {
+  const { letters } = await readLetters(plan, ports);
+  return letters.filter((letter) => letter.state.state === "open" && isChosen(letter));
+}
+
+/** Returns what was discarded. */
+export function discard(
+  plan: Plan,
+  request: DiscardRequest,
+  ports: OperatePorts,
+): Promise<readonly FoundLetter[]> {
+  return asOperator(plan, ports, async (producer) => {
+    const chosen = await planDiscard(plan, request.isChosen, ports);
+    const { reason, who, command, token } = request;
+    const audit: Audit = { atMs: ports.clock.now(), who, command, letters: chosen.length, reason };
+    for (let at = 0; at < chosen.length; at += BATCH) {
+      const states = chosen.slice(at, at + BATCH).map(({ id, redrives }) => {
+        const state = { state: "discarded", redrives, atMs: audit.atMs, reason } as const;
+        return stateRecord(plan.letterStates, id, state);
+      });
+      await writeAll(producer, [...states, auditRecord(plan, audit, token)]);
+    }
+    return chosen;
+  });
+}

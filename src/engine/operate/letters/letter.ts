@@ -1,0 +1,105 @@
+// A dead letter as an operator sees it: its headers, and what the states topic says of it. Pure.
+import { headerText, type RawRecord, type TopicPartition } from "../../core/record.ts";
+import { originalHeaders, type LetterState } from "../../core/redrive.ts";
+
+/** What letters are grouped by. */
+export interface Fingerprint {
+  readonly class: string;
+  readonly step: string;
+  readonly rule: string | null;
+  readonly code: string;
+}
+
+/** Where the record of a letter without a value lies, and what it must be. */
+export interface Pointer extends TopicPartition {
+  readonly offset: bigint;
+  readonly valueSha256: string | null;
+}
+
+export interface FoundLetter extends Fingerprint {
+  readonly id: string;
+  readonly part: string;
+  readonly stage: string;
+  readonly message: string;
+  /** Of the pipeline that refused it. */
+  readonly version: string;
+  readonly schemaId: string | null;
+  readonly origin: TopicPartition & { readonly offset: bigint; readonly timestamp: number };
+  readonly firstTime: string | null;
+  readonly lastTime: string | null;
+  /** How often it has been redriven. */
+  readonly redrives: number;
+  readonly isParked: boolean;
+  readonly state: LetterState;
+  readonly pointer: Pointer | null;
+  /** Where the letter itself lies. */
+  readonly at: TopicPartition & { readonly offset: bigint };
+  /** The record as it was; null where only facts were asked for. */
+  readonly record: RawRecord | null;
+}
+
+export type LetterFacts = Omit<FoundLetter, "state" | "record">;
+
+/** Null for a record that no task has written. */
+export function factsOf(raw: RawRecord, isParked: boolean): LetterFacts | null {
+  const say = (name: string): string | null => headerText(raw.headers, `dlq.${name}`);
+  const text = (name: string): string => say(name) ?? "";
+  const id = text("id");
+  const origin = originOf(text);
+  if (id === "" || origin === null) return null;
+  return {
+    id,
+    part: text("part"),
+    class: text("class"),
+    stage: text("stage"),
+    step: text("step"),
+    rule: say("rule"),
+    code: text("code"),
+    message: text("message"),
+    version: text("version"),
+    schemaId: say("schema-id"),
+    origin,
+    firstTime: say("first-time"),
+    lastTime: say("last-time"),
+    redrives: Number(text("redrives")),
+    isParked,
+    pointer: pointerOf(say),
+    at: { topic: raw.topic, partition: raw.partition, offset: raw.offset },
+  };
+}
+
+function originOf(text: (name: string) => string): FoundLetter["origin"] | null {
+  const [topic, partition, offset] = [text("topic"), text("partition"), text("offset")];
+  const isPlace = topic !== "" && /^\d{1,10}$/.test(partition) && /^\d{1,19}$/.test(offset);
+  if (!isPlace) return null;
+  const timestamp = Number(text("timestamp"));
+  return { topic, partition: Number(partition), offset: BigInt(offset), timestamp };
+}
+
+/** "topic/partition/offset", from the end: a topic's name has no slash, but nothing is lost by not relying on it. */
+function pointerOf(say: (name: string) => string | null): Pointer | null {
+  const found = /^(.+)\/(\d{1,10})\/(\d{1,19})$/.exec(say("pointer") ?? "");
+  if (found === null) return null;
+  const [, topic = "", partition = "", offset = ""] = found;
+  const valueSha256 = say("value-sha256");
+  return { topic, partition: Number(partition), offset: BigInt(offset), valueSha256 };
+}
+
+/** The record that failed, at the place where it was first read. */
+export const originalOf = ({ origin }: LetterFacts, raw: RawRecord): RawRecord => ({
+  ...origin,
+  key: raw.key,
+  value: raw.value,
+  headers: originalHeaders(raw.headers),
+});
+
+/**
+ * What holds of a letter that failed after so many redrives: an earlier word is over, and a letter that was on its way
+ * back is open when it has failed once more.
+ */
+export function stateOf(facts: LetterFacts, said: LetterState | undefined): LetterState {
+  const atMs = Date.parse(facts.lastTime ?? "") || 0;
+  const open = { state: "open", redrives: facts.redrives, atMs, outcome: facts.code } as const;
+  if (said === undefined || said.redrives < facts.redrives) return open;
+  return said.state === "redriven" && said.redrives === facts.redrives ? open : said;
+}

@@ -1,0 +1,94 @@
+// Everything that commands write about a pipeline's letters goes through one transactional id: who begins later ends what
+// an earlier one left open and fences it, so two commands never deal with the same letter. And the notes of commands:
+// the running job, the wish that it end, who has looked at personal data.
+import type { TxProducer } from "../../core/kafka.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { OutRecord } from "../../core/record.ts";
+import { noteRecord, type Notes } from "../../source/notes.ts";
+import type { OperatePorts } from "../choice.ts";
+
+const TIMEOUT_MS = 60_000;
+
+/** What has been written before `work` begins is all that was ever decided: nothing of another command comes after it. */
+export async function asOperator<T>(
+  { namespace, pipeline }: Plan,
+  { kafka }: OperatePorts,
+  work: (producer: TxProducer) => Promise<T>,
+): Promise<T> {
+  const transactionalId = `${namespace}millrace-${pipeline}-letters`;
+  const producer = kafka.txProducer({ transactionalId, timeoutMs: TIMEOUT_MS });
+  try {
+    await producer.init();
+    return await work(producer);
+  } finally {
+    // What it has open ends with the next one's init, or in time; the first failure is the one to tell.
+    await producer.close().catch(() => undefined);
+  }
+}
+
+/** All of them, or none. */
+export async function writeAll(producer: TxProducer, records: readonly OutRecord[]): Promise<void> {
+  producer.begin();
+  await producer.send(records);
+  await producer.commit();
+}
+
+const JOB = "job";
+const CANCEL = "cancel";
+const AUDIT = "audit/";
+
+export interface Job {
+  readonly job: string;
+  readonly state: "running" | "done" | "cancelled";
+  readonly chosen: number;
+  readonly sent: number;
+  readonly startedMs: number;
+  readonly atMs: number;
+}
+
+export const jobRecord = ({ letterStates }: Plan, job: Job): OutRecord =>
+  noteRecord(letterStates, JOB, JSON.stringify(job));
+
+/** The last one. A running one whose command was killed says so for ever. */
+export const jobIn = (notes: Notes): Job | null => parsed<Job>(notes.get(JOB));
+
+export const isCancelled = (notes: Notes, job: string): boolean => notes.get(CANCEL) === job;
+
+/** The job looks at it before it sends on. Says which job that is, or null when none runs. */
+export async function cancelJob(
+  plan: Plan,
+  notes: Notes,
+  { kafka }: OperatePorts,
+): Promise<Job | null> {
+  const job = jobIn(notes);
+  if (job?.state !== "running") return null;
+  const producer = kafka.producer();
+  const wish = noteRecord(plan.letterStates, CANCEL, job.job);
+  await producer.send([wish]).finally(() => producer.close());
+  return job;
+}
+
+/** Who did something that must be known: looked at personal data, or discarded letters. */
+export interface Audit {
+  readonly atMs: number;
+  readonly who: string;
+  readonly command: string;
+  readonly letters: number;
+  readonly reason?: string;
+}
+
+export const auditRecord = ({ letterStates }: Plan, audit: Audit, token: string): OutRecord =>
+  noteRecord(
+    letterStates,
+    `${AUDIT}${new Date(audit.atMs).toISOString()}-${token}`,
+    JSON.stringify(audit),
+  );
+
+/** The newest first. */
+export const auditsIn = (notes: Notes): Audit[] =>
+  [...notes]
+    .flatMap(([key, text]) => (key.startsWith(AUDIT) ? (parsed<Audit>(text) ?? []) : []))
+    .sort((a, b) => b.atMs - a.atMs);
+
+const parsed = <T>(text: string | undefined): T | null =>
+  text === undefined ? null : (JSON.parse(text) as T);

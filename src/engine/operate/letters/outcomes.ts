@@ -1,0 +1,60 @@
+// What became of letters that were sent back: waits until each was processed, and counts how they ended.
+import type { Plan } from "../../core/plan.ts";
+import { statesIn, type LetterState } from "../../core/redrive.ts";
+import { NoteTail } from "../../source/notes.ts";
+import type { OperatePorts } from "../choice.ts";
+import type { FoundLetter } from "./letter.ts";
+
+const LOOK_MS = 500;
+
+export interface Waiting {
+  /** Null: until all have ended. */
+  readonly limitMs: number | null;
+  onEnded?(letters: number): void;
+}
+
+/** By id; those that are still on their way when the time is over are missing. */
+export async function endsOf(
+  plan: Plan,
+  sent: readonly FoundLetter[],
+  ports: OperatePorts,
+  { limitMs, onEnded }: Waiting,
+): Promise<ReadonlyMap<string, LetterState>> {
+  const { clock } = ports;
+  const tail = new NoteTail(ports, plan.letterStates);
+  const ends = new Map<string, LetterState>();
+  const until = limitMs === null ? Infinity : clock.now() + limitMs;
+  for (;;) {
+    const states = statesIn(await tail.look());
+    const before = ends.size;
+    for (const { id, redrives } of sent) {
+      const state = states.get(id);
+      if (state !== undefined && state.redrives >= redrives && state.state !== "redriven")
+        ends.set(id, state);
+    }
+    onEnded?.(ends.size - before);
+    if (ends.size === sent.length || clock.now() >= until) return ends;
+    await clock.sleep(LOOK_MS);
+  }
+}
+
+/** "resolved: emitted" → 480, "open: MILL_RULE_BROKEN" → 20. */
+export function histogramOf(ends: Iterable<LetterState>): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { state, outcome, parked } of ends) {
+    const name = `${parked === true ? "parked" : state}: ${outcome ?? "unknown"}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return new Map([...counts].sort((a, b) => b[1] - a[1]));
+}
+
+/** Parts of the letters that nobody processes now: their groups have no members. */
+export async function idleParts(
+  plan: Plan,
+  letters: readonly FoundLetter[],
+  { admin }: OperatePorts,
+): Promise<readonly string[]> {
+  const parts = plan.parts.filter(({ name }) => letters.some(({ part }) => part === name));
+  const groups = await Promise.all(parts.map(({ group }) => admin.describeGroup(group)));
+  return parts.filter((_, i) => groups[i]?.members.length === 0).map(({ name }) => name);
+}

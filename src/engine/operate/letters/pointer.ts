@@ -1,0 +1,47 @@
+// The record of a letter that was too large to carry it: read where it lies, and taken only if it is what it was.
+import { createHash } from "node:crypto";
+import type { KafkaPort } from "../../core/kafka.ts";
+import type { RawRecord } from "../../core/record.ts";
+import type { AdminPort } from "../../core/kafka.ts";
+import type { FoundLetter, Pointer } from "./letter.ts";
+
+interface PointerPorts {
+  readonly kafka: Pick<KafkaPort, "reader">;
+  readonly admin: Pick<AdminPort, "watermarks">;
+}
+
+/** The record, or why there is none to send. */
+export type Fetched = { readonly record: RawRecord } | { readonly gone: string };
+
+export async function recordOf(letter: FoundLetter, ports: PointerPorts): Promise<Fetched> {
+  const { pointer, record } = letter;
+  if (pointer === null) return record === null ? { gone: "it was not read" } : { record };
+  const found = await readAt(pointer, ports);
+  if (found === null) return { gone: "retention has taken the record that it points to" };
+  if (!isSame(found, pointer)) return { gone: "the record that it points to is another one" };
+  return { record: { ...found, ...letter.origin } };
+}
+
+function isSame({ value }: RawRecord, { valueSha256 }: Pointer): boolean {
+  if (valueSha256 === null) return true;
+  return value !== null && createHash("sha256").update(value).digest("hex") === valueSha256;
+}
+
+async function readAt(pointer: Pointer, ports: PointerPorts): Promise<RawRecord | null> {
+  const { topic, partition, offset } = pointer;
+  const marks = await ports.admin.watermarks(topic);
+  const mark = marks.find((at) => at.partition === partition);
+  if (mark === undefined || offset < mark.low || offset >= mark.high) return null;
+  const reader = ports.kafka.reader({ topic, partition, fromOffset: offset });
+  try {
+    for (let next = offset; next <= offset;) {
+      const { records, nextOffset } = await reader.read();
+      const found = records.find((record) => record.offset === offset);
+      if (found !== undefined) return found;
+      next = nextOffset;
+    }
+    return null;
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,88 @@
+// Every letter of a pipeline up to now: dead and parked ones, one entry an id, with what became of it. A letter that
+// failed again, or that a sink has sent twice, is one.
+import type { Plan } from "../../core/plan.ts";
+import type { RawRecord, TopicName } from "../../core/record.ts";
+import { statesIn } from "../../core/redrive.ts";
+import { letterId } from "../../sinks/letter.ts";
+import { readNotes, type Notes } from "../../source/notes.ts";
+import { changesFrom } from "../../state/follow.ts";
+import type { OperatePorts } from "../choice.ts";
+import { factsOf, originalOf, stateOf, type FoundLetter, type LetterFacts } from "./letter.ts";
+
+export interface Letters {
+  /** By partition of their origin, then in the order of the records that failed. */
+  readonly letters: readonly FoundLetter[];
+  /** What else is noted: the running job, audits. */
+  readonly notes: Notes;
+  /** Records in the letters' topics that no task has written. */
+  readonly foreign: number;
+}
+
+type Keep = (letter: Omit<FoundLetter, "record">) => boolean;
+const nothing: Keep = () => false;
+
+/** `keep` says whose record is held in memory. States are read first: who writes letters of them waits for nobody. */
+export async function readLetters(
+  plan: Plan,
+  ports: OperatePorts,
+  keep: Keep = nothing,
+): Promise<Letters> {
+  const notes = await readNotes(ports, plan.letterStates);
+  const states = statesIn(notes);
+  const found = new Map<string, FoundLetter>();
+  let foreign = 0;
+  for (const topic of [plan.deadLetters, plan.parked])
+    for await (const raw of recordsOf(topic, ports)) {
+      const told = factsOf(raw, topic === plan.parked);
+      const facts = told === null ? null : withPart(plan, told);
+      if (facts === null) foreign++;
+      else if (isNewer(facts, found.get(facts.id))) {
+        const letter = { ...facts, state: stateOf(facts, states.get(facts.id)) };
+        const record = keep(letter) ? copied(originalOf(facts, raw)) : null;
+        found.set(facts.id, { ...letter, record });
+      }
+    }
+  return { letters: [...found.values()].sort(byOrigin), notes, foreign };
+}
+
+/** Letters of older releases do not name their part, but their id does. */
+function withPart({ pipeline, parts }: Plan, facts: LetterFacts): LetterFacts {
+  if (facts.part !== "") return facts;
+  const found = parts.find(
+    (part) => letterId({ pipeline, part: part.name }, facts.origin) === facts.id,
+  );
+  return { ...facts, part: found?.name ?? "" };
+}
+
+const isNewer = (facts: LetterFacts, known: FoundLetter | undefined): boolean =>
+  known === undefined || facts.redrives >= known.redrives;
+
+/** Without the rest of the fetch that it is a slice of. */
+const copied = (raw: RawRecord): RawRecord => ({
+  ...raw,
+  key: raw.key === null ? null : Buffer.from(raw.key),
+  value: raw.value === null ? null : Buffer.from(raw.value),
+  headers: raw.headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value)]),
+});
+
+async function* recordsOf(topic: TopicName, ports: OperatePorts): AsyncIterable<RawRecord> {
+  const { signal } = new AbortController();
+  for (const { partition, low, high } of await ports.admin.watermarks(topic)) {
+    const reading = { kafka: ports.kafka, changelog: { topic, partition }, signal };
+    for await (const { records } of changesFrom(reading, low, high))
+      yield* records.filter(({ offset }) => offset < high);
+  }
+}
+
+/** So that letters of one key go back in the order of their records. */
+export function byOrigin(a: LetterFacts, b: LetterFacts): number {
+  const [x, y] = [a.origin, b.origin];
+  return (
+    x.partition - y.partition ||
+    compare(a.part, b.part) ||
+    compare(x.topic, y.topic) ||
+    compare(x.offset, y.offset)
+  );
+}
+
+const compare = <T extends string | bigint>(a: T, b: T): number => (a < b ? -1 : a > b ? 1 : 0);

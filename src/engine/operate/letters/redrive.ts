@@ -1,0 +1,198 @@
+// The driver of a redrive: sends letters back to the tasks that refused them, in transactions of its own. A record in the
+// redrive topic and the letter's new state are decided together, so a driver that is killed and run again goes on where
+// it was, and none is sent twice.
+import type { TxProducer } from "../../core/kafka.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { OutRecord, RawRecord } from "../../core/record.ts";
+import { redriveHeaders, stateRecord, type RedriveOrder } from "../../core/redrive.ts";
+import { NoteTail } from "../../source/notes.ts";
+import type { OperatePorts } from "../choice.ts";
+import type { FoundLetter } from "./letter.ts";
+import { asOperator, isCancelled, jobRecord, writeAll, type Job } from "./operator.ts";
+import { recordOf } from "./pointer.ts";
+import { readLetters } from "./read-letters.ts";
+
+export interface RedriveRequest {
+  readonly job: string;
+  /** Among letters that are open: whoever is on its way back, or was, is never sent again. */
+  isChosen(letter: Omit<FoundLetter, "record">): boolean;
+  /** A letter that fails again after so many redrives is parked. */
+  readonly redrivesMax: number;
+  /** Null: as fast as it goes. */
+  readonly ratePerS: number | null;
+  onBegin?(chosen: number): void;
+  onSent?(letters: number): void;
+}
+
+export interface Refused {
+  readonly letter: FoundLetter;
+  readonly why: string;
+}
+
+export interface RedriveResult {
+  readonly job: string;
+  /** In the order in which they were sent, with the redrives that each now has. */
+  readonly sent: readonly FoundLetter[];
+  /** Still open. */
+  readonly refused: readonly Refused[];
+  readonly isCancelled: boolean;
+}
+
+export const REDRIVES_MAX = 3;
+
+/** Why the letter cannot go back, or null. */
+export function refusalOf({ parts }: Plan, { part: name, origin }: FoundLetter): string | null {
+  const part = parts.find((one) => one.name === name);
+  if (part === undefined) return `the pipeline has no part ${name} any more`;
+  if (!part.sources.some((topic) => topic.name === origin.topic))
+    return `part ${name} does not read ${origin.topic} any more`;
+  return origin.partition < part.partitions ? null : `part ${name} has no such partition any more`;
+}
+
+/** What a redrive would send; changes nothing. */
+export async function planRedrive(
+  plan: Plan,
+  { isChosen }: Pick<RedriveRequest, "isChosen">,
+  ports: OperatePorts,
+): Promise<{ readonly chosen: readonly FoundLetter[]; readonly refused: readonly Refused[] }> {
+  const isWanted = (letter: Omit<FoundLetter, "record">): boolean =>
+    letter.state.state === "open" && isChosen(letter);
+  const { letters } = await readLetters(plan, ports, isWanted);
+  const wanted = letters.filter(isWanted);
+  const refused = wanted.flatMap((letter) => {
+    const why = refusalOf(plan, letter);
+    return why === null ? [] : [{ letter, why }];
+  });
+  const out = new Set(refused.map(({ letter }) => letter));
+  return { chosen: wanted.filter((letter) => !out.has(letter)), refused };
+}
+
+export function redrive(
+  plan: Plan,
+  request: RedriveRequest,
+  ports: OperatePorts,
+): Promise<RedriveResult> {
+  return asOperator(plan, ports, async (producer) => {
+    // Behind the init: now nobody else can send any of them.
+    const { chosen, refused } = await planRedrive(plan, request, ports);
+    request.onBegin?.(chosen.length);
+    return new Drive(plan, request, { ports, producer }).run(chosen, refused);
+  });
+}
+
+const BATCH_LETTERS = 500;
+const BATCH_BYTES = 8_000_000;
+
+interface Means {
+  readonly ports: OperatePorts;
+  readonly producer: TxProducer;
+}
+
+class Drive {
+  readonly #plan: Plan;
+  readonly #request: RedriveRequest;
+  readonly #means: Means;
+  readonly #notes: NoteTail;
+  readonly #startedMs: number;
+  readonly #sent: FoundLetter[] = [];
+  readonly #refused: Refused[] = [];
+
+  constructor(plan: Plan, request: RedriveRequest, means: Means) {
+    this.#plan = plan;
+    this.#request = request;
+    this.#means = means;
+    this.#notes = new NoteTail(means.ports, plan.letterStates);
+    this.#startedMs = means.ports.clock.now();
+  }
+
+  async run(chosen: readonly FoundLetter[], refused: readonly Refused[]): Promise<RedriveResult> {
+    this.#refused.push(...refused);
+    const job = (state: Job["state"]): OutRecord => this.#jobRecord(state, chosen.length);
+    let isEnded = false;
+    await writeAll(this.#means.producer, [job("running")]);
+    for (let at = 0; at < chosen.length && !isEnded;) {
+      const batch = this.#batchOf(chosen, at);
+      at += batch.length;
+      await this.#send(batch, job);
+      await this.#pace();
+      isEnded = isCancelled(await this.#notes.look(), this.#request.job);
+    }
+    await writeAll(this.#means.producer, [job(isEnded ? "cancelled" : "done")]);
+    const { job: name } = this.#request;
+    return { job: name, sent: this.#sent, refused: this.#refused, isCancelled: isEnded };
+  }
+
+  /** At a rate at least two batches a second, so that a wish to end is soon seen. */
+  #batchOf(chosen: readonly FoundLetter[], from: number): readonly FoundLetter[] {
+    const { ratePerS } = this.#request;
+    const most = ratePerS === null ? BATCH_LETTERS : Math.max(1, Math.ceil(ratePerS / 2));
+    let bytes = 0;
+    let to = from;
+    while (to < chosen.length && to - from < Math.min(most, BATCH_LETTERS) && bytes < BATCH_BYTES)
+      bytes += chosen[to++]?.record?.value?.length ?? 0;
+    return chosen.slice(from, to);
+  }
+
+  async #send(
+    batch: readonly FoundLetter[],
+    job: (state: Job["state"]) => OutRecord,
+  ): Promise<void> {
+    const records: OutRecord[] = [];
+    const sent: FoundLetter[] = [];
+    for (const letter of batch) {
+      const fetched = await recordOf(letter, this.#means.ports);
+      if ("gone" in fetched) {
+        this.#refused.push({ letter, why: fetched.gone });
+        continue;
+      }
+      const { record, state } = this.#order(letter, fetched.record);
+      records.push(record, state);
+      sent.push({ ...letter, redrives: letter.redrives + 1 });
+    }
+    this.#sent.push(...sent);
+    // Everything of a batch, or nothing: a letter on its way back is never still open.
+    await writeAll(this.#means.producer, [...records, job("running")]);
+    this.#request.onSent?.(sent.length);
+  }
+
+  #order(
+    { id, part, origin, redrives, firstTime }: FoundLetter,
+    { key, value, headers }: RawRecord,
+  ): { readonly record: OutRecord; readonly state: OutRecord } {
+    const { redrive: topic, letterStates } = this.#plan;
+    const { job, redrivesMax } = this.#request;
+    const atMs = this.#means.ports.clock.now();
+    const again = redrives + 1;
+    const order: RedriveOrder = {
+      ...{ id, part, redrivesMax, firstTime, job },
+      origin: {
+        topic: origin.topic,
+        partition: origin.partition,
+        offset: origin.offset,
+        timestamp: origin.timestamp,
+      },
+      redrives: again,
+    };
+    const record = {
+      ...{ topic, partition: origin.partition, key, value, timestamp: atMs },
+      headers: [...headers, ...redriveHeaders(order)],
+    };
+    const state = { state: "redriven", redrives: again, atMs, job } as const;
+    return { record, state: stateRecord(letterStates, id, state) };
+  }
+
+  #jobRecord(state: Job["state"], chosen: number): OutRecord {
+    const { job } = this.#request;
+    const atMs = this.#means.ports.clock.now();
+    const sent = this.#sent.length;
+    return jobRecord(this.#plan, { job, state, chosen, sent, startedMs: this.#startedMs, atMs });
+  }
+
+  async #pace(): Promise<void> {
+    const { ratePerS } = this.#request;
+    const { clock } = this.#means.ports;
+    if (ratePerS === null) return;
+    const leftMs = this.#startedMs + (this.#sent.length * 1_000) / ratePerS - clock.now();
+    if (leftMs > 0) await clock.sleep(leftMs);
+  }
+}

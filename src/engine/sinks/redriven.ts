@@ -1,0 +1,68 @@
+// What is written when a record has ended: a letter if it failed, and, if it came from the redrive topic, what became of
+// the letter that it was. A stream task commits both with the record's outputs; a sink owes both once it is decided.
+import type { Outcome } from "../core/outcome.ts";
+import type { OwedLetter } from "../core/ports.ts";
+import type { OutRecord, RawRecord } from "../core/record.ts";
+import { stateRecord } from "../core/redrive.ts";
+import { isParked, letterId, letterOf, type LetterOrigin } from "./letter.ts";
+
+/** How an outcome is told: as the ledger names it, or the code of a failure. */
+export function outcomeText(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "filtered":
+      return `filtered by ${outcome.by}`;
+    case "dead-lettered":
+      return outcome.failure.code;
+    case "halted":
+      return outcome.error.code;
+    case "emitted":
+    case "late":
+    case "deduplicated":
+    case "null-key":
+      return outcome.kind;
+  }
+}
+
+/** The new state of the letter that the record was; nothing for a record that comes for the first time. */
+export function fateOf(
+  raw: RawRecord,
+  outcome: Outcome,
+  origin: LetterOrigin,
+  atMs: number,
+): readonly OutRecord[] {
+  if (raw.redriven === undefined || outcome.kind === "halted") return [];
+  const { redrives, job } = raw.redriven.order;
+  const known = { redrives, atMs, job, outcome: outcomeText(outcome) };
+  const isOpen = outcome.kind === "dead-lettered";
+  const state = {
+    ...known,
+    state: isOpen ? ("open" as const) : ("resolved" as const),
+    ...(isOpen && isParked(raw) ? { parked: true } : {}),
+  };
+  return [stateRecord(origin.states, letterId(origin, raw), state)];
+}
+
+/** The letter of a record that failed, and the fate of the one that it was. */
+export function lettersOf(
+  raw: RawRecord,
+  outcome: Outcome,
+  origin: LetterOrigin,
+  atMs: number,
+): readonly OutRecord[] {
+  const fate = fateOf(raw, outcome, origin, atMs);
+  return outcome.kind === "dead-lettered"
+    ? [letterOf(raw, outcome.failure, origin, atMs), ...fate]
+    : fate;
+}
+
+/** As an outbox takes them: the same of one redrive is one, that of the next redrive is another. */
+export const owedFates = (
+  raw: RawRecord,
+  outcome: Outcome,
+  origin: LetterOrigin,
+  atMs: number,
+): readonly OwedLetter[] =>
+  fateOf(raw, outcome, origin, atMs).map((fate) => ({
+    ...fate,
+    id: `${letterId(origin, raw)}/${String(raw.redriven?.offset ?? 0n)}`,
+  }));

@@ -1,0 +1,448 @@
+// Letters that go back: to the task that refused them, once, in order, and what becomes of them is decided with their
+// outputs. Whoever dies on the way, workers or the command, the tables are those of a run that had the right rule.
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { pipeline } from "#engine";
+import { resumeVerb } from "../../src/cli/resume.ts";
+import { headerText } from "../../src/engine/core/record.ts";
+import { redriveHeaders } from "../../src/engine/core/redrive.ts";
+import { cancelJob, isCancelled, jobIn } from "../../src/engine/operate/letters/operator.ts";
+import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
+import { readNotes } from "../../src/engine/source/notes.ts";
+import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
+import { Fleet, type FleetMember } from "../support/fleet.ts";
+import { fleetCommand } from "../support/fleet-command.ts";
+import type { Thing } from "../support/plans.ts";
+import {
+  everyFifth,
+  expectedOf,
+  flow,
+  input,
+  keyOf,
+  madeBy,
+  numbers,
+  operatorOf,
+  output,
+  redriveAll,
+  redriveBy,
+  right,
+  rows,
+  rowsOf,
+  rule,
+  stateCounts,
+  statesOf,
+  table,
+} from "../support/redriving.ts";
+
+beforeEach(() => void (rule.refuses = right));
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+const planOf = (fleet: Fleet) => fleet.plans[0] ?? assert.fail("no plan");
+
+/** So many numbers have gone through while the rule refused every fifth; then it was mended. */
+async function refused(count = 100, use = flow): Promise<{ fleet: Fleet; member: FleetMember }> {
+  rule.refuses = everyFifth;
+  const fleet = new Fleet([use]);
+  const member = await fleet.join();
+  await fleet.sendRecords(numbers(0, count));
+  await fleet.drained();
+  rule.refuses = right;
+  return { fleet, member };
+}
+
+const redriveRecords = (fleet: Fleet) =>
+  fleet.kafka.records(planOf(fleet).redrive, { committed: true });
+
+test("what a wrong rule refused is redriven when it is mended, and all is as if it had been right from the start", async () => {
+  const { fleet } = await refused();
+  assert.equal(fleet.letters().length, 20);
+  const { sent, refused: not } = await redriveAll(fleet);
+  assert.deepEqual([sent.length, not.length], [20, 0]);
+  await fleet.drained();
+  assert.deepEqual(madeBy(fleet), expectedOf(range(100)));
+  assert.deepEqual(stateCounts(fleet), { resolved: 20 });
+  const told = [...statesOf(fleet).values()].map(({ outcome, redrives }) => [outcome, redrives]);
+  assert.deepEqual(told, Array(20).fill(["emitted", 1]));
+  // A redriven record was consumed twice, and each time it had one outcome.
+  const ledger = { consumed: 120, emitted: 100, "dead-lettered": 20 };
+  assert.deepEqual(await fleet.ledger("main"), ledger);
+});
+
+test("a record goes back as it was: key, value, headers, time, and the place where it was first read", async () => {
+  const { fleet } = await refused(10);
+  await redriveAll(fleet);
+  await fleet.drained();
+  const made = fleet.kafka.records(output.name, { committed: true });
+  const five = made.find(({ value }) => (JSON.parse(String(value)) as Thing).n === 5);
+  assert.ok(five !== undefined);
+  assert.deepEqual(five.headers, [["trace", Buffer.from("5")]]);
+  assert.deepEqual([String(five.key), five.timestamp], [keyOf(5), 1_005]);
+});
+
+test("letters of one key go back in the order of their records", async () => {
+  const { fleet } = await refused(400);
+  await redriveAll(fleet);
+  await fleet.drained();
+  for (const key of new Set(range(7).map(keyOf))) {
+    const back = fleet
+      .values(output)
+      .filter(({ id, n }) => id === key && n % 5 === 0)
+      .map(({ n }) => n);
+    assert.ok(back.length > 5);
+    assert.deepEqual(
+      back,
+      [...back].sort((a, b) => a - b),
+      key,
+    );
+  }
+});
+
+test("a letter goes to the partition of its origin", async () => {
+  const { fleet } = await refused(100);
+  await redriveAll(fleet);
+  const back = redriveRecords(fleet);
+  assert.deepEqual([...new Set(back.map(({ partition }) => partition))].sort(), [0, 1]);
+  for (const { partition, headers } of back)
+    assert.equal(String(partition), headerText(headers, "dlq.partition"));
+});
+
+test("each part takes its own letters, and passes over those of others", async () => {
+  rule.refuses = everyFifth;
+  const fleet = new Fleet([flow]);
+  fleet.tables.refuseRows(({ n }) =>
+    Number(n) % 7 === 1 ? { code: "23514", message: "check" } : null,
+  );
+  await fleet.join();
+  await fleet.sendRecords(numbers(0, 100));
+  await fleet.drained();
+  rule.refuses = right;
+  fleet.tables.refuseRows(() => null);
+  const { letters } = await fleet.during(readLetters(planOf(fleet), operatorOf(fleet).ports));
+  const ofSink = letters.filter(({ part }) => part === "rows").length;
+  assert.ok(ofSink > 0 && letters.length > ofSink);
+  await redriveAll(fleet);
+  await fleet.drained();
+  assert.deepEqual(madeBy(fleet), expectedOf(range(100)));
+  assert.deepEqual(stateCounts(fleet), { resolved: letters.length });
+  const consumed = [
+    (await fleet.ledger("main"))["consumed"],
+    (await fleet.ledger("rows"))["consumed"],
+  ];
+  assert.deepEqual(consumed, [100 + letters.length - ofSink, 100 + ofSink]);
+});
+
+test("what fails again is the same letter once more, and open again", async () => {
+  const { fleet } = await refused(10);
+  rule.refuses = everyFifth;
+  await redriveAll(fleet);
+  await fleet.drained();
+  const ids = fleet.letters().map(({ id }) => id);
+  assert.equal(ids.length, 4);
+  assert.equal(new Set(ids).size, 2);
+  assert.deepEqual(stateCounts(fleet), { open: 2 });
+  const { letters } = await fleet.during(readLetters(planOf(fleet), operatorOf(fleet).ports));
+  assert.deepEqual(
+    letters.map(({ redrives, state }) => [redrives, state.state, state.outcome]),
+    Array(2).fill([1, "open", "MILL_RULE_BROKEN"]),
+  );
+  assert.deepEqual(madeBy(fleet).out, [1, 2, 3, 4, 6, 7, 8, 9]);
+});
+
+test("after as many redrives as are allowed a letter is parked, and only who asks for parked ones takes it again", async () => {
+  const { fleet } = await refused(10);
+  rule.refuses = everyFifth;
+  for (let i = 0; i < 2; i++) {
+    assert.equal((await redriveAll(fleet, { redrivesMax: 2 })).sent.length, 2);
+    await fleet.drained();
+  }
+  const parked = fleet.kafka.records(planOf(fleet).parked, { committed: true });
+  assert.equal(parked.length, 2);
+  assert.equal(fleet.letters().length, 4);
+  assert.deepEqual(
+    [...statesOf(fleet).values()].map(({ state, parked: is }) => [state, is]),
+    [
+      ["open", true],
+      ["open", true],
+    ],
+  );
+  rule.refuses = right;
+  assert.equal((await redriveAll(fleet)).sent.length, 0);
+  assert.equal((await redriveAll(fleet, { isChosen: ({ isParked }) => isParked })).sent.length, 2);
+  await fleet.drained();
+  assert.deepEqual(stateCounts(fleet), { resolved: 2 });
+  assert.deepEqual(madeBy(fleet), expectedOf(range(10)));
+});
+
+test("a letter is sent back once, however often a redrive is asked for", async () => {
+  const { fleet, member } = await refused();
+  await fleet.during(member.worker.stop());
+  assert.equal((await redriveAll(fleet)).sent.length, 20);
+  assert.equal((await redriveAll(fleet)).sent.length, 0);
+  await fleet.join();
+  await fleet.drained();
+  assert.equal((await redriveAll(fleet)).sent.length, 0);
+  assert.equal(redriveRecords(fleet).length, 20);
+  assert.deepEqual(madeBy(fleet), expectedOf(range(100)));
+});
+
+test("a redriven row does not go over a newer one, and ties fall as if it had passed at first", async () => {
+  rule.refuses = ({ n }) => n === 1 || n === 10;
+  const fleet = new Fleet([table]);
+  await fleet.join();
+  // All at one time: the offset decides. 1 is older than 8, and 10 is the newest of its key.
+  const all = numbers(1, 11).map((record) => ({ ...record, timestamp: 1_000 }));
+  await fleet.sendRecords(all);
+  await fleet.drained();
+  rule.refuses = right;
+  await redriveAll(fleet);
+  await fleet.drained();
+  assert.deepEqual(rowsOf(fleet), expectedOf(range(11).slice(1)).last);
+  const outcomes = [...statesOf(fleet).values()].map(({ outcome }) => outcome).sort();
+  assert.deepEqual(outcomes, ["emitted", "filtered by rows"]);
+  assert.deepEqual(await fleet.ledger("rows"), {
+    consumed: 12,
+    emitted: 9,
+    filtered: 1,
+    "dead-lettered": 2,
+  });
+});
+
+test("a row that the database refuses again is the same letter, open again", async () => {
+  const fleet = new Fleet([table]);
+  fleet.tables.refuseRows(({ n }) => (n === 3 ? { code: "23514", message: "check" } : null));
+  await fleet.join();
+  await fleet.sendRecords(numbers(0, 5));
+  await fleet.drained();
+  for (const redrives of [1, 2]) {
+    await redriveAll(fleet);
+    await fleet.drained();
+    assert.deepEqual(
+      [...statesOf(fleet).values()].map((state) => [state.state, state.redrives]),
+      [["open", redrives]],
+    );
+  }
+  fleet.tables.refuseRows(() => null);
+  await redriveAll(fleet);
+  await fleet.drained();
+  assert.deepEqual(stateCounts(fleet), { resolved: 1 });
+  assert.deepEqual(rowsOf(fleet), expectedOf(range(5)).last);
+});
+
+test("a letter that stops a table's task stops its way back alone, until it is resumed", async () => {
+  let halts = false;
+  const use = pipeline("halting", ({ from }) => {
+    from(input)
+      .expect("fits", (thing) => !rule.refuses(thing), { otherwise: "dead-letter" })
+      .expect("stands", ({ n }) => !(halts && n === 5), { otherwise: "halt" })
+      .upsertInto(rows);
+  });
+  rule.refuses = ({ n }) => n === 5;
+  const fleet = new Fleet([use]);
+  const { worker } = await fleet.join();
+  await fleet.sendRecords(numbers(0, 10));
+  await fleet.drained();
+  rule.refuses = right;
+  halts = true;
+  await redriveAll(fleet);
+  const stopped = () => worker.health().filter(({ state }) => state === "stopped");
+  await fleet.until("it stops", () => stopped().length > 0);
+  assert.deepEqual(
+    stopped().map(({ topic }) => topic),
+    ["halting-redrive"],
+  );
+  await fleet.sendRecords(numbers(10, 20));
+  await fleet.clock.advance(15_000);
+  assert.equal(rowsOf(fleet)[keyOf(19)], 19);
+  halts = false;
+  const resume = (...argv: readonly string[]) =>
+    fleetCommand(fleet, resumeVerb, ["resume", "halting", ...argv]);
+  const { code, out } = await resume();
+  assert.equal(code, 0, out.join("\n"));
+  assert.match(out.at(-1) ?? "", /^rows halting-redrive-1 runs again$/);
+  await fleet.drained();
+  assert.deepEqual(stateCounts(fleet), { resolved: 1 });
+  assert.deepEqual((await resume("--dry-run")).err, ["Nothing has stopped."]);
+});
+
+test("of two commands at once each letter is sent by one: who begins later ends the other", async () => {
+  const { fleet } = await refused(400);
+  const first = redriveBy(operatorOf(fleet), fleet, { ratePerS: 20 });
+  const ended = assert.rejects(first, { code: "MILL_KAFKA_FENCED" });
+  await fleet.until("the first has sent some", () => redriveRecords(fleet).length > 10);
+  const { sent } = await redriveAll(fleet);
+  assert.ok(sent.length > 0 && sent.length < 80);
+  await fleet.during(ended);
+  await fleet.drained();
+  assert.equal(redriveRecords(fleet).length, 80);
+  assert.deepEqual(madeBy(fleet), expectedOf(range(400)));
+  assert.deepEqual(stateCounts(fleet), { resolved: 80 });
+});
+
+test("what another command sends until the last moment is not sent again", async () => {
+  const { fleet } = await refused(400);
+  const first = redriveBy(operatorOf(fleet), fleet, { ratePerS: 40 });
+  const ended = assert.rejects(first, { code: "MILL_KAFKA_FENCED" });
+  await fleet.until("the first has sent some", () => redriveRecords(fleet).length > 10);
+  const second = operatorOf(fleet);
+  let held = 0;
+  const { promise: sentMore, resolve: letGo } = Promise.withResolvers<void>();
+  fleet.watcher = ({ worker, request }) => {
+    if (worker !== second.life || request !== "init") return;
+    held++;
+    return sentMore;
+  };
+  const rest = redriveBy(second, fleet);
+  await fleet.until("the first has sent more", () => redriveRecords(fleet).length > 40);
+  letGo();
+  await fleet.during(Promise.all([rest, ended]));
+  assert.equal(held, 1);
+  await fleet.drained();
+  assert.equal(redriveRecords(fleet).length, 80);
+  assert.deepEqual(madeBy(fleet), expectedOf(range(400)));
+});
+
+test("states behind a transaction that is still open are waited for", async () => {
+  const { fleet, member } = await refused(400);
+  const hold = fleet.hold(member, "commit");
+  const operator = operatorOf(fleet);
+  redriveBy(operator, fleet, { ratePerS: 40 }).catch(() => undefined);
+  await fleet.until("a task is about to decide", () => hold.isReached());
+  await fleet.until("more were sent", () => redriveRecords(fleet).length > 60);
+  fleet.kafka.crash(operator.port);
+  const again = redriveBy(operatorOf(fleet), fleet);
+  await fleet.clock.advance(3_000);
+  hold.release();
+  await fleet.during(again);
+  await fleet.drained();
+  assert.equal(redriveRecords(fleet).length, 80);
+  assert.deepEqual(madeBy(fleet), expectedOf(range(400)));
+});
+
+test("what was redriven before a task first looked at its redrive partition is not passed over", async () => {
+  const use = pipeline("late", { start: "latest" }, ({ from }) => {
+    from(input).to(output);
+  });
+  const fleet = new Fleet([use]);
+  const origin = { topic: input.name, partition: 1, offset: 7n, timestamp: 1_007 };
+  const order = { id: "an-id", part: "main", origin, redrives: 1, redrivesMax: 3 };
+  const headers = redriveHeaders({ ...order, firstTime: null, job: "job" });
+  const [record] = numbers(7, 8);
+  assert.ok(record !== undefined);
+  await fleet.sendRecords([{ ...record, topic: planOf(fleet).redrive, partition: 1, headers }]);
+  await fleet.join();
+  await fleet.drained();
+  assert.deepEqual(fleet.values(output), [{ id: keyOf(7), n: 7 }]);
+});
+
+test("a rate is kept, and a wish to end is soon seen; what was sent is not taken back", async () => {
+  const { fleet } = await refused(400);
+  const startedMs = fleet.clock.now();
+  const running = redriveBy(operatorOf(fleet), fleet, { job: "slow", ratePerS: 20 });
+  await fleet.until("some were sent", () => redriveRecords(fleet).length >= 40);
+  assert.ok(fleet.clock.now() - startedMs >= 1_400, "faster than its rate");
+  const { ports } = operatorOf(fleet);
+  const plan = planOf(fleet);
+  const notes = await fleet.during(readNotes(ports, plan.letterStates));
+  assert.equal((await fleet.during(cancelJob(plan, notes, ports)))?.job, "slow");
+  const { sent, isCancelled: wasCancelled } = await fleet.during(running);
+  assert.ok(wasCancelled && sent.length >= 40 && sent.length < 80, String(sent.length));
+  await fleet.drained();
+  assert.deepEqual(stateCounts(fleet), { resolved: sent.length });
+  const after = await fleet.during(readNotes(ports, plan.letterStates));
+  assert.deepEqual([jobIn(after)?.state, isCancelled(after, "other")], ["cancelled", false]);
+  assert.equal((await redriveAll(fleet)).sent.length, 80 - sent.length);
+  await fleet.drained();
+  assert.deepEqual(madeBy(fleet), expectedOf(range(400)));
+});
+
+test("a letter whose part does not read its topic any more is refused, and says why", async () => {
+  const { fleet } = await refused(10);
+  const plan = planOf(fleet);
+  const parts = plan.parts.map((part) => ({ ...part, name: `new-${part.name}` }));
+  Object.assign(fleet, { plans: [{ ...plan, parts }] });
+  const { sent, refused: not } = await redriveAll(fleet);
+  assert.equal(sent.length, 0);
+  assert.deepEqual(
+    not.map(({ why }) => why),
+    Array(2).fill("the pipeline has no part main any more"),
+  );
+  assert.equal(redriveRecords(fleet).length, 0);
+});
+
+test("a command that is killed at any request and run again sends each letter once", async () => {
+  let kills = 0;
+  for (let at = 1; ; at++) {
+    const { fleet } = await refused(20);
+    const operator = operatorOf(fleet);
+    let seen = 0;
+    fleet.watcher = ({ worker }) => {
+      if (worker !== operator.life || ++seen < at) return;
+      kills++;
+      fleet.kafka.crash(operator.port);
+    };
+    let isDone = false;
+    // One that was killed never says anything again.
+    redriveBy(operator, fleet).then(
+      () => (isDone = true),
+      () => undefined,
+    );
+    await fleet.clock.advance(5_000);
+    fleet.watcher = () => undefined;
+    await redriveAll(fleet);
+    await fleet.drained();
+    assert.equal(redriveRecords(fleet).length, 4, `killed at request ${String(at)}`);
+    assert.deepEqual(madeBy(fleet), expectedOf(range(20)), `killed at request ${String(at)}`);
+    assert.deepEqual(stateCounts(fleet), { resolved: 4 });
+    if (isDone) break;
+  }
+  assert.ok(kills > 10, String(kills));
+});
+
+const SEEDS = 40;
+
+test("whoever dies on the way, at any request, workers or the command: nothing twice, all resolved", async () => {
+  let kills = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const random = seededRandom(seed);
+    const { fleet, member } = await refused(100);
+    const alive = [member, await fleet.join()];
+    let operator = operatorOf(fleet);
+    let countdown = 3 + Math.floor(random.next() * 12);
+    let left = 5;
+    fleet.watcher = ({ worker }) => {
+      if (left === 0 || --countdown > 0) return;
+      const victim = [...alive, operator].find(({ life }) => life === worker);
+      if (victim === undefined || victim.life.state !== "running") return;
+      countdown = 3 + Math.floor(random.next() * 25);
+      left--;
+      kills++;
+      fleet.kafka.crash(victim.port);
+    };
+    for (let round = 0; round < 12; round++) {
+      redriveBy(operator, fleet, { ratePerS: 40 }).catch(() => undefined);
+      await fleet.clock.advance(500 + Math.floor(random.next() * 2_000));
+      // Newer records come meanwhile.
+      if (round === 2) await fleet.sendRecords(numbers(100, 130));
+      for (const [i, { life }] of alive.entries())
+        if (life.state === "crashed") alive[i] = await fleet.join();
+      if (operator.life.state === "crashed") operator = operatorOf(fleet);
+    }
+    fleet.watcher = () => undefined;
+    await redriveAll(fleet);
+    await fleet.drained();
+    assert.deepEqual(madeBy(fleet), expectedOf(range(130)), `seed ${String(seed)}`);
+    assert.deepEqual(stateCounts(fleet), { resolved: 20 }, `seed ${String(seed)}`);
+    assert.equal(redriveRecords(fleet).length, 20, `seed ${String(seed)}`);
+  }
+  assert.ok(kills > 3 * SEEDS, String(kills));
+});
+
+test("a record of the redrive topic that no command has written is passed over", async () => {
+  const { fleet } = await refused(10);
+  const junk = { topic: planOf(fleet).redrive, partition: 0, key: null, value: null };
+  await fleet.sendRecords([{ ...junk, headers: [], timestamp: 0 }]);
+  await redriveAll(fleet);
+  await fleet.drained();
+  assert.deepEqual(madeBy(fleet), expectedOf(range(10)));
+  assert.equal((await fleet.ledger("main"))["consumed"], 12);
+});
