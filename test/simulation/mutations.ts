@@ -87,13 +87,9 @@ export const mutations: readonly Mutation[] = [
     mistake: "a sink begins where its group's offset says",
     patches: one(
       "runtime/sink/part.ts",
-      `    const start = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
-      store.takeOver(id, first),
-    );`,
-      `    const stored = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
-      store.takeOver(id, first),
-    );
-    const [hint] = await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
+      `    const start = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));`,
+      `    const stored = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));
+    const [hint] = await persist(context, waitOf(seat, "kafka"), () =>
       context.admin.committed(bound.part.group, [at], { stable: false }),
     );
     const hinted = hint?.nextOffset ?? stored.nextOffset;
