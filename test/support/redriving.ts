@@ -13,7 +13,8 @@ import {
   type Topic,
 } from "#engine";
 import type { KafkaPort } from "../../src/engine/core/kafka.ts";
-import type { OutRecord } from "../../src/engine/core/record.ts";
+import type { Plan } from "../../src/engine/core/plan.ts";
+import type { OutRecord, RawRecord } from "../../src/engine/core/record.ts";
 import { statesIn, type LetterState } from "../../src/engine/core/redrive.ts";
 import type { OperatePorts } from "../../src/engine/operate/choice.ts";
 import {
@@ -23,7 +24,7 @@ import {
   type RedriveResult,
 } from "../../src/engine/operate/letters/redrive.ts";
 import { workerClock, WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
-import type { Fleet } from "./fleet.ts";
+import { Fleet, type FleetMember } from "./fleet.ts";
 import { things, type Thing } from "./plans.ts";
 
 /** What is refused now; nothing when the rule is right. */
@@ -184,3 +185,23 @@ export function madeBy(fleet: Fleet): ReturnType<typeof expectedOf> {
     last: rowsOf(fleet),
   };
 }
+
+export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+export const planOf = (fleet: Fleet): Plan => fleet.plans[0] ?? assert.fail("no plan");
+
+/** So many numbers have gone through while the rule refused every fifth; then it was mended. */
+export async function refused(
+  count = 100,
+  use = flow,
+): Promise<{ fleet: Fleet; member: FleetMember }> {
+  rule.refuses = everyFifth;
+  const fleet = new Fleet([use]);
+  const member = await fleet.join();
+  await fleet.sendRecords(numbers(0, count));
+  await fleet.drained();
+  rule.refuses = right;
+  return { fleet, member };
+}
+
+export const redriveRecords = (fleet: Fleet): readonly RawRecord[] =>
+  fleet.kafka.records(planOf(fleet).redrive, { committed: true });
