@@ -132,7 +132,7 @@ const people = topic("people", {
   owner: "tests",
   personalData: ["name"],
 });
-const adults = pipeline("adults", ({ from }) => {
+const adults = pipeline("adults", { haltWhen: "never" }, ({ from }) => {
   from(people)
     .expect("adult", ({ age }) => age >= 18, { otherwise: "dead-letter" })
     .to(topic("grown", { key: string, value: json<Person>(), partitions: 1, owner: "tests" }));
@@ -246,7 +246,7 @@ test("without a worker it says that letters wait, and a limit ends the waiting",
 test("--from start is what failed-step does where the part reads a topic of others, and is refused elsewhere", async () => {
   const { fleet } = await refused();
   assert.equal((await dlq(fleet, "redrive", "flow", "--from", "start", "--rule", "fits")).code, 0);
-  const inner = pipeline("inner", ({ from }) => {
+  const inner = pipeline("inner", { haltWhen: "never" }, ({ from }) => {
     from(people)
       .rekey("by-age", ({ age }) => String(age))
       .expect("adult", ({ age }) => age >= 18, { otherwise: "dead-letter" })

@@ -213,7 +213,7 @@ test("a row that the database refuses again is the same letter, open again", asy
 
 test("a letter that stops a table's task stops its way back alone, until it is resumed", async () => {
   let halts = false;
-  const use = pipeline("halting", ({ from }) => {
+  const use = pipeline("halting", { haltWhen: "never" }, ({ from }) => {
     from(input)
       .expect("fits", (thing) => !rule.refuses(thing), { otherwise: "dead-letter" })
       .expect("stands", ({ n }) => !(halts && n === 5), { otherwise: "halt" })

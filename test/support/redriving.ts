@@ -52,7 +52,7 @@ export const rows: PostgresTable<Thing> = postgresTable<Thing>("rows", {
   key: ["id"],
 });
 
-export const flow: Pipeline = pipeline("flow", ({ from }) => {
+export const flow: Pipeline = pipeline("flow", { haltWhen: "never" }, ({ from }) => {
   const clean = from(input).expect("fits", (thing) => !rule.refuses(thing), {
     otherwise: "dead-letter",
   });
@@ -65,7 +65,7 @@ export const flow: Pipeline = pipeline("flow", ({ from }) => {
 });
 
 /** A table at which the rule stands inside the sink's own part. */
-export const table: Pipeline = pipeline("table", ({ from }) => {
+export const table: Pipeline = pipeline("table", { haltWhen: "never" }, ({ from }) => {
   from(input)
     .expect("fits", (thing) => !rule.refuses(thing), { otherwise: "dead-letter" })
     .upsertInto(rows);

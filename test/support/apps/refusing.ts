@@ -58,7 +58,7 @@ export const totals: Topic<string, Total> = topic(`${prefix}.totals`, { ...shape
 const orderRows = postgresTable("orders", { row: order, key: ["id"], version: "version" });
 const totalRows = postgresTable("totals", { row: total, key: ["customer"] });
 
-export const refusing: Pipeline = pipeline(prefix, ({ from }) => {
+export const refusing: Pipeline = pipeline(prefix, { haltWhen: "never" }, ({ from }) => {
   const taken = from(orders).expect("amount-is-plausible", ({ amount }) => amount <= amountMax, {
     otherwise: "dead-letter",
   });
