@@ -4,6 +4,7 @@ import { Graph, isDeclared } from "./plan/graph.ts";
 import { planTopicOf, unknownTopic } from "./plan/plan-topic.ts";
 import { build } from "./plan/build.ts";
 import { StreamNode } from "./nodes.ts";
+import { policyOf, type RetryOptions } from "./retry.ts";
 import type { Stream } from "./stream.ts";
 import type { TopicSource } from "./topic.ts";
 
@@ -14,6 +15,8 @@ export interface PipelineOptions {
   readonly onError?: "dead-letter" | "halt";
   /** Where copies of state are kept beside their changelogs: in Redis (default), or in memory, restored at each start. */
   readonly state?: "redis" | "memory";
+  /** What is done about failed calls of `mapAsync` steps that do not say it themselves. Default: a dead letter at once. */
+  readonly retry?: RetryOptions;
 }
 
 /** What a builder is given. */
@@ -58,6 +61,7 @@ const withDefaults = (options: PipelineOptions): PlanOptions => ({
   start: options.start ?? "earliest",
   onError: options.onError ?? "dead-letter",
   state: options.state ?? "redis",
+  ...(options.retry === undefined ? {} : { retry: policyOf(options.retry) }),
 });
 
 const draw = (builder: Builder) => (): Graph => {

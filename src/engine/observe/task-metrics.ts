@@ -24,16 +24,51 @@ export function announcePart(meter: Meter, pipeline: string, part: string): void
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, 0);
 }
 
-/** Adds what one commit did. `delta` is that commit's own ledger, not the cumulative one. */
-export function publishLedger(meter: Meter, task: TaskAddress, delta: LedgerCounts): void {
+/** What counters cannot take back: records that were given up after they had counted as emitted. */
+export interface Debt {
+  emitted: number;
+}
+
+/**
+ * Adds what one commit did. `delta` is that commit's own ledger, not the cumulative one. What it takes back is left out of
+ * the next records that are emitted.
+ */
+export function publishLedger(
+  meter: Meter,
+  task: TaskAddress,
+  delta: LedgerCounts,
+  debt: Debt = { emitted: 0 },
+): void {
   const { pipeline, part } = task;
   assert(imbalanceOf(delta) === 0, "the ledger of a commit does not balance", { pipeline, part });
   const { consumed = 0, ...outcomes } = ledgerTotals(delta);
   meter.count("millrace_consumed_records_total", { pipeline, part }, consumed);
   for (const [outcome, n] of Object.entries(outcomes))
-    meter.count("millrace_ledger_records_total", { pipeline, part, outcome }, n);
+    meter.count(
+      "millrace_ledger_records_total",
+      { pipeline, part, outcome },
+      outcome === "emitted" ? paid(n, debt) : n,
+    );
   for (const [letterClass, n] of Object.entries(delta["dead-lettered"]))
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, n);
+}
+
+function paid(emitted: number, debt: Debt): number {
+  const left = emitted - debt.emitted;
+  debt.emitted = Math.max(0, -left);
+  return Math.max(0, left);
+}
+
+/** Keys of one step that wait, and their records. */
+export function publishParked(
+  meter: Meter,
+  task: TaskAddress,
+  operator: string,
+  waiting: { readonly keys: number; readonly records: number },
+): void {
+  const labels = { ...labelsOf(task), operator };
+  meter.gauge("millrace_parked_keys", labels, waiting.keys);
+  meter.gauge("millrace_parked_records", labels, waiting.records);
 }
 
 /** Lag as it is now. Seconds that are not known leave the last figure standing. */

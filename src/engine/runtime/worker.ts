@@ -12,6 +12,7 @@ import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { checkTopics, findWriterIds } from "./preflight.ts";
+import { Resources } from "./resources.ts";
 import { checkStores } from "./store-notes.ts";
 import { SchemaCache } from "./line/schema-cache.ts";
 import { SinkPart } from "./sink/part.ts";
@@ -48,6 +49,7 @@ export class Worker {
       admin: ports.kafka.admin(),
       cache: new CacheBudget(limits.cacheBytesMax),
       schemas: new SchemaCache(ports.registry, ports.clock),
+      resources: new Resources(),
       owner: `${namespace}millrace-${ports.random.token(12)}`,
     };
     this.#engine = new StreamEngine(this.#context, (error) => this.#end(error));
@@ -57,8 +59,9 @@ export class Worker {
   /** Checks that everything is there (throws ConfigErrors), then joins the groups. */
   async start(): Promise<void> {
     const bindings = await this.#preflight();
+    await this.#context.resources.open(this.#plans, this.#context.openResource);
     // Stopped meanwhile: there would be nobody left to make it leave its groups again.
-    if (this.#stopping !== null) return;
+    if (this.#stopping !== null) return this.#context.resources.close(this.#context.log);
     this.#producer = this.#context.kafka.producer();
     for (const plan of this.#plans) for (const part of plan.parts) this.#add(plan, part, bindings);
     const house = new Housekeeping(this.#context, [...this.#streams, ...this.#sinks]);
@@ -165,6 +168,12 @@ export class Worker {
     return this.#waitingFor;
   }
 
+  /** Records that wait in state for a call. */
+  get parkedRecords(): number {
+    const tasks = this.#streams.flatMap((part) => part.tasks);
+    return tasks.reduce((sum, task) => sum + task.parkedRecords, 0);
+  }
+
   health(): TaskHealth[] {
     return [...this.#streams, ...this.#sinks].flatMap((part) => part.health());
   }
@@ -182,6 +191,7 @@ export class Worker {
     await this.#loops;
     await this.#engine.close();
     await this.#producer?.close();
+    await this.#context.resources.close(this.#context.log);
     await this.#context.admin.close();
     this.#end(null);
   }

@@ -32,7 +32,7 @@ export function letterOf(
   nowMs: number,
 ): OutRecord & { readonly id: string } {
   const id = letterId(origin, raw);
-  const at = new Date(nowMs).toISOString();
+  const at = timeText(nowMs);
   const facts: Record<string, string | null> = {
     id,
     class: failure.class,
@@ -48,8 +48,9 @@ export function letterOf(
     pipeline: origin.pipeline,
     version: origin.version,
     "schema-id": schemaIdOf(raw.value),
-    attempt: "1",
-    "first-time": headerText(raw.headers, "dlq.first-time") ?? at,
+    attempt: String(failure.tried?.times ?? 1),
+    "first-time":
+      headerText(raw.headers, "dlq.first-time") ?? timeText(failure.tried?.firstMs ?? nowMs),
     "last-time": at,
     redrives: headerText(raw.headers, "dlq.redrives") ?? "0",
   };
@@ -63,6 +64,8 @@ export function letterOf(
     timestamp: nowMs,
   };
 }
+
+const timeText = (epochMs: number): string => new Date(epochMs).toISOString();
 
 const headersOf = (facts: Readonly<Record<string, string | null>>): Headers =>
   Object.entries(facts).flatMap(([name, text]) =>

@@ -11,12 +11,15 @@ import { ledgerOfPart, type PartProgress } from "../runtime/ledgers.ts";
 import type { SchemaCache } from "../runtime/line/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
+import type { Double } from "./doubles/resource-double.ts";
 import type { Step } from "./steps.ts";
 import { World } from "./world.ts";
 
 export interface SimulateOptions {
   /** Decides how far the work has come when a crash strikes. Default: 1. */
   readonly seed?: number;
+  /** Stand-ins for the resources of the pipelines. */
+  readonly resources?: readonly Double[];
 }
 
 /** A record as a reader of the topic gets it. */
@@ -64,6 +67,7 @@ export async function simulate(
   const world = new World(
     list.map((pipeline) => pipeline.plan()),
     options.seed ?? 1,
+    options.resources,
   );
   await world.open();
   for (const step of steps) await world.play(step);

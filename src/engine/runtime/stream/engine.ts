@@ -94,7 +94,7 @@ export class StreamEngine {
     meter.observe("millrace_checkpoint_seconds", labels, (now - startedMs) / 1000);
     meter.observe("millrace_checkpoint_records", labels, records);
     for (const { task, delta } of stages) {
-      publishLedger(meter, task.address, delta);
+      publishLedger(meter, task.address, delta, task.debt);
       publishCommitTime(meter, task.address, now);
     }
   }

@@ -199,7 +199,7 @@ export class StreamPart {
     const seat = newSeat(partition);
     const { life } = seat;
     this.#seats.set(partition, seat);
-    if (this.bound.part.stores.length === 0) return this.#open(seat, starts, assignment, null);
+    if (!this.bound.program.hasState) return this.#open(seat, starts, assignment, null);
     openStores({
       context: this.#context,
       bound: this.bound,

@@ -6,6 +6,10 @@ import type { Outcome, Stage } from "../../core/outcome.ts";
 import { addressOf, type OutRecord } from "../../core/record.ts";
 import type { Sealed } from "../../state/keyed-store.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
+import type { CallBook } from "../../transform/calls/book.ts";
+import type { TaskCalls } from "../../transform/calls/call.ts";
+import type { Ended, Released } from "../../transform/calls/release.ts";
+import type { CallStep } from "../../transform/calls/step.ts";
 import type { Held } from "../../transform/operators.ts";
 import type { Run } from "../../source/inbox.ts";
 import type { BoundPart } from "../line/bind.ts";
@@ -15,6 +19,7 @@ export interface TaskStateOptions {
   readonly bound: BoundPart;
   readonly partition: number;
   readonly stores: OpenStores;
+  readonly calls: TaskCalls;
   /** The greatest timestamp that the task had seen when it was taken over. */
   readonly streamTimeMs: number | null;
   /** Runs again for as long as the copies are away; rejects when the task ends first. */
@@ -33,6 +38,8 @@ export interface Untold {
   readonly held: Held;
   readonly outcome: Outcome;
 }
+
+type Kept = Pick<ProcessedRun, "held"> & Partial<Pick<ProcessedRun, "streamTimeMs">>;
 
 const EXPIRY_ENTRIES_MIN = 100;
 
@@ -53,12 +60,20 @@ export class TaskState {
   }
 
   /** Nothing of it stays before `keep`. */
-  process(run: Run): Promise<ProcessedRun> {
-    const { bound, stores } = this.#options;
-    return processRunWithState(bound, run, stores, this.#streamTimeMs);
+  process(run: Run, book: CallBook): Promise<ProcessedRun> {
+    const { bound, stores, calls } = this.#options;
+    const streamTimeMs = this.#streamTimeMs;
+    return processRunWithState(bound, run, { stores, calls, book, streamTimeMs });
   }
 
-  keep({ held, streamTimeMs }: ProcessedRun): void {
+  /** As `process`, for parked keys whose calls have ended. */
+  release(step: CallStep, ended: readonly Ended[]): Promise<Released> {
+    const { bound, stores, calls } = this.#options;
+    const streamTimeMs = this.#streamTimeMs;
+    return bound.program.release({ step, ended, stores, calls, streamTimeMs });
+  }
+
+  keep({ held, streamTimeMs = this.#streamTimeMs }: Kept): void {
     for (const one of held) {
       let ofStep = this.#held.get(one.at);
       if (ofStep === undefined) this.#held.set(one.at, (ofStep = new Map()));

@@ -7,15 +7,21 @@ import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
 import { countOutcome, type Outcome, type Stage } from "../../core/outcome.ts";
 import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
+import { publishParked, type Debt } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
 import type { TakenOver } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
+import { CallBook } from "../../transform/calls/book.ts";
+import { TaskCalls } from "../../transform/calls/call.ts";
+import type { Released } from "../../transform/calls/release.ts";
 import type { Held } from "../../transform/operators.ts";
 import { emptyStage, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { ours, persist } from "../failure.ts";
 import { processRun, unknownIds } from "../line/process.ts";
+import { callPortsOf } from "./calls.ts";
+import { Parking } from "./parking.ts";
 import { TaskProgress } from "./progress.ts";
 import { TaskState, type SealedState } from "./state.ts";
 
@@ -36,7 +42,7 @@ export interface StreamTaskOptions {
   readonly starts: readonly TakenOver[];
   readonly valve: Valve;
   readonly letters: LetterOrigin;
-  /** Null in a part without state. */
+  /** Null in a part without state and calls. */
   readonly stores: OpenStores | null;
   /** Told how many records were staged. */
   note(records: number): void;
@@ -55,6 +61,13 @@ export class StreamTask {
   #roomAgain: (() => void) | null = null;
   #waitingFor: string | null = null;
   readonly #state: TaskState | null;
+  readonly #parking: Parking | null;
+  /** Of the run in hand what a parked key has no room for, and what its calls have come to. */
+  #rest: { readonly run: Run; readonly book: CallBook } | null = null;
+  /** State has changed since the last checkpoint without progress. */
+  #hasReleased = false;
+  /** What its counters owe. */
+  readonly debt: Debt = { emitted: 0 };
   /** What ends the task beside a record that halts. */
   #failure: MillraceError | null = null;
 
@@ -64,20 +77,39 @@ export class StreamTask {
     const { inboxBytesMax, runRecordsMax } = options.context.limits;
     const limits = { bytesMax: inboxBytesMax, runRecordsMax };
     this.#inbox = new Inbox(options.starts, limits, options.valve);
-    this.#state = this.#stateOf(options);
+    const calls = new TaskCalls(callPortsOf(options.context, this.address, this.#life.signal));
+    this.#state = this.#stateOf(options, calls);
+    this.#parking = this.#parkingOf(options, calls);
     this.#progress = new TaskProgress(options.partition, options.starts);
   }
 
-  #stateOf({ stores, bound, partition, starts, context }: StreamTaskOptions): TaskState | null {
+  #stateOf(options: StreamTaskOptions, calls: TaskCalls): TaskState | null {
+    const { stores, bound, partition, starts, context } = options;
     if (stores === null) return null;
     const times = starts.map(({ streamTimeMs }) => streamTimeMs ?? -1);
     return new TaskState({
       bound,
       partition,
       stores,
+      calls,
       streamTimeMs: Math.max(...times),
       patiently: (work) => this.#persist(bound.plan.options.state, work),
       now: () => context.clock.now(),
+    });
+  }
+
+  #parkingOf({ stores, bound, context }: StreamTaskOptions, calls: TaskCalls): Parking | null {
+    const steps = bound.program.parking;
+    const state = this.#state;
+    if (stores === null || state === null || steps.length === 0) return null;
+    return new Parking({
+      steps,
+      stores,
+      calls,
+      patiently: (work) => this.#persist(bound.plan.options.state, work),
+      release: (step, ended) => state.release(step, ended),
+      nudge: () => this.#inbox.nudge(),
+      onChange: (step, waiting) => publishParked(context.meter, this.address, step, waiting),
     });
   }
 
@@ -122,14 +154,31 @@ export class StreamTask {
     this.#state?.close();
   }
 
+  /** Records of parked keys. */
+  get parkedRecords(): number {
+    return this.#parking?.records ?? 0;
+  }
+
   /** The line: fetch → learn schemas → decode, transform, stage → wait for room. Returns why it halted, or null when closed. */
   async run(): Promise<MillraceError | null> {
+    try {
+      await this.#parking?.open();
+      return await this.#loop();
+    } catch (error) {
+      if (this.#life.signal.aborted) return this.#failure;
+      throw error;
+    }
+  }
+
+  async #loop(): Promise<MillraceError | null> {
     for (;;) {
-      const run = await this.#inbox.take();
-      if (run === null) return this.#failure;
+      const stopped = await this.#release();
+      if (stopped !== null) return stopped;
+      const run = this.#rest?.run ?? (await this.#inbox.take());
+      if (this.#life.signal.aborted) return this.#failure;
+      if (run === null) continue;
       for (let ids = this.#unknown(run); ids.size > 0; ids = this.#unknown(run)) {
         await this.#learn(ids);
-        if (this.#life.signal.aborted) return this.#failure;
       }
       const halted =
         this.#state === null ? this.#process(run) : await this.#processWithState(run, this.#state);
@@ -144,9 +193,7 @@ export class StreamTask {
 
   async #learn(ids: ReadonlySet<number>): Promise<void> {
     const { schemas } = this.#options.context;
-    await this.#persist("registry", () => schemas.learn(ids)).catch((error: unknown) => {
-      if (!this.#life.signal.aborted) throw error;
-    });
+    await this.#persist("registry", () => schemas.learn(ids));
   }
 
   #process(run: Run): MillraceError | null {
@@ -166,24 +213,49 @@ export class StreamTask {
 
   /** As `#process`, with a wait for keys in its middle; what comes of the run is taken in one turn, or not at all. */
   async #processWithState(run: Run, state: TaskState): Promise<MillraceError | null> {
-    const processed = await state.process(run).catch((error: unknown) => {
-      if (this.#life.signal.aborted) return null;
-      throw error;
-    });
-    if (processed === null || this.#life.signal.aborted) return this.#failure;
+    const book = this.#rest?.book ?? new CallBook();
+    const processed = await state.process(run, book);
+    this.#life.signal.throwIfAborted();
     const { outcomes, outputs } = processed;
     const last = outcomes.at(-1);
     const halted = last?.kind === "halted" ? last.error : null;
     outcomes.forEach((outcome, i) => {
       if (outcome.kind !== "halted") this.#count(run.records[i] as RawRecord, outcome);
     });
-    for (const output of outputs) this.#stage.outputs.push(output);
-    this.#stage.index += outcomes.length;
+    this.#stageOutputs(outputs, outcomes.length);
+    this.#parking?.look(processed.parked);
     state.keep(processed);
-    const haltedAt = run.records[outcomes.length - 1]?.offset ?? run.nextOffset;
-    this.#progress.advance(run.topic, halted === null ? run.nextOffset : haltedAt);
-    this.#options.note(run.records.length);
-    return halted;
+    const done = halted === null ? outcomes.length : outcomes.length - 1;
+    const next = run.records[done];
+    this.#progress.advance(run.topic, next?.offset ?? run.nextOffset);
+    if (halted !== null) return halted;
+    this.#rest =
+      next === undefined ? null : { run: { ...run, records: run.records.slice(done) }, book };
+    // Only a parked key that moves makes room for the next record.
+    if (next !== undefined && done === 0) await this.#inbox.nudged();
+    return null;
+  }
+
+  #stageOutputs(outputs: readonly OutRecord[], records: number): void {
+    for (const output of outputs) this.#stage.outputs.push(output);
+    this.#stage.index += records;
+    this.#options.note(records);
+  }
+
+  /** Takes parked keys on whose calls have ended. Returns why the task must stop, or null. */
+  async #release(): Promise<MillraceError | null> {
+    const [state, parking] = [this.#state, this.#parking];
+    if (state === null || parking === null) return null;
+    for (let done = await parking.turn(); done !== null; done = await parking.turn()) {
+      this.#life.signal.throwIfAborted();
+      if (done.halted !== null) return done.halted;
+      for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
+      this.#stageOutputs(done.outputs, 0);
+      state.keep(done);
+      this.#hasReleased = true;
+    }
+    parking.unblock();
+    return null;
   }
 
   #count(raw: RawRecord, outcome: Outcome): void {
@@ -226,7 +298,7 @@ export class StreamTask {
 
   /** Hands the stage over, with the progress of every partition of the task; null when nothing moved. */
   takeStage(): TaskCheckpoint | null {
-    if (!this.#progress.hasMoved || !this.#isStateReady()) return null;
+    if (!(this.#progress.hasMoved || this.#hasReleased) || !this.#isStateReady()) return null;
     const { context, generation } = this.#options;
     const progress = this.#progress.take(context.owner, this.#state?.streamTimeMs ?? null);
     const state = this.#state?.seal() ?? null;
@@ -237,6 +309,7 @@ export class StreamTask {
     this.#letters = [];
     this.#delta = emptyLedger();
     this.#oldestMs = null;
+    this.#hasReleased = false;
     this.#roomAgain?.();
     return { task: this, outputs, changelog, letters, progress, generation, records, delta, state };
   }
@@ -257,15 +330,17 @@ export class StreamTask {
       // Its record has one outcome: it counted as emitted so far.
       if (letters.has(held.trail)) continue;
       letters.add(held.trail);
-      const { raw } = held.record;
-      for (const ledger of [this.#delta, this.#progress.ledger(raw.topic)]) uncountEmitted(ledger);
-      this.#count(raw, outcome);
+      this.#recount(held.record.raw, outcome);
     }
     return true;
   }
-}
 
-function uncountEmitted(ledger: LedgerCounts): void {
-  ledger.consumed--;
-  ledger.emitted--;
+  /** It had counted as emitted. */
+  #recount(raw: RawRecord, outcome: Outcome): void {
+    for (const ledger of [this.#delta, this.#progress.ledger(raw.topic)]) {
+      ledger.consumed--;
+      ledger.emitted--;
+    }
+    this.#count(raw, outcome);
+  }
 }
