@@ -67,7 +67,10 @@ export class Service {
   #count(key: string, by: number): void {
     this.#open.set(key, (this.#open.get(key) ?? 0) + by);
     const all = [...this.#open.values()];
-    this.mostAtOnce = Math.max(this.mostAtOnce, all.reduce((a, b) => a + b, 0));
+    this.mostAtOnce = Math.max(
+      this.mostAtOnce,
+      all.reduce((a, b) => a + b, 0),
+    );
     this.mostOfAKey = Math.max(this.mostOfAKey, ...all);
   }
 }
@@ -85,7 +88,10 @@ export const service = resource<Service, Record<never, never>>("service", {
   open: () => assert.fail("a test hands in its own"),
 });
 
-export const retry = (mode: RetryOptions["mode"], more: Partial<RetryOptions> = {}): RetryOptions => ({
+export const retry = (
+  mode: RetryOptions["mode"],
+  more: Partial<RetryOptions> = {},
+): RetryOptions => ({
   mode,
   attempts: 4,
   backoff: { first: milliseconds(200), max: hours(1) },
@@ -93,12 +99,15 @@ export const retry = (mode: RetryOptions["mode"], more: Partial<RetryOptions> = 
   ...more,
 });
 
-export const callFlow = (policy: RetryOptions | undefined, concurrency = 8): Pipeline =>
-  pipeline("flow", { state: "memory" }, ({ from }) => {
+export const callFlow = (
+  policy: RetryOptions | undefined,
+  state: "redis" | "memory" = "memory",
+): Pipeline =>
+  pipeline("flow", { state }, ({ from }) => {
     from(asks)
       .mapAsync("ask", (ask, { client, signal, record }) => client.ask(record.key, ask, signal), {
         client: service,
-        concurrency,
+        concurrency: 8,
         timeout: milliseconds(TIMEOUT_MS),
         ...(policy === undefined ? {} : { retry: policy }),
       })
