@@ -23,6 +23,7 @@ import {
   Service,
   TIMEOUT_MS,
 } from "../support/call-flow.ts";
+import { checkStores } from "../../src/engine/runtime/store-notes.ts";
 import { Fleet } from "../support/fleet.ts";
 
 interface Doc {
@@ -246,7 +247,7 @@ test("the meter says what waits, how often and how long was called; the ledger's
   await fleet.clock.advance(5_000);
   assert.deepEqual([gauge("millrace_parked_keys"), gauge("millrace_parked_records")], [0, 0]);
   const ended = (end: string) =>
-    fleet.meter.observations("millrace_call_seconds", { ...part, end }).length;
+    fleet.meter.observations("millrace_call_seconds", { ...part, outcome: end }).length;
   assert.deepEqual([ended("failed"), ended("answered")], [3, 0]);
   assert.equal(fleet.meter.counter("millrace_call_retries_total", part), 2);
   const outcome = (name: string) =>
@@ -261,4 +262,32 @@ test("the meter says what waits, how often and how long was called; the ledger's
   await fleet.drained();
   assert.deepEqual([outcome("emitted"), outcome("dead-lettered")], [5, 3]);
   assert.deepEqual(await fleet.ledger("main"), { consumed: 8, emitted: 5, "dead-lettered": 3 });
+});
+
+test("parked keys are not left behind by a pipeline that has forgotten their step", async () => {
+  const parked = new Fleet([callFlow(retry("park-key", { attempts: 1_000 }))]);
+  let isDown = true;
+  parked.openResource = async () => ({
+    client: new Service(parked.clock, () => (isDown ? "fails" : "answers")),
+    close: () => Promise.resolve(),
+  });
+  const first = await parked.join();
+  await parked.send("asks", [{ n: 0 }]);
+  await parked.drained();
+  await parked.during(first.worker.stop());
+  const [plan] = parked.plans;
+  const forgetful = callFlow(retry("block")).plan();
+  assert.ok(plan !== undefined);
+  const ports = { kafka: parked.kafka.port(), admin: parked.kafka.port().admin() };
+  const [problem, ...others] = await parked.during(checkStores([forgetful], ports));
+  assert.equal(others.length, 0);
+  assert.match(
+    problem?.message ?? "",
+    /flow: 1 keys are parked at "ask", which parks none any more/,
+  );
+  assert.deepEqual(await parked.during(checkStores([plan], ports)), []);
+  isDown = false;
+  await parked.join();
+  await parked.until("it is released", () => parked.values(answers).length === 1, 600_000);
+  assert.deepEqual(await parked.during(checkStores([forgetful], ports)), []);
 });

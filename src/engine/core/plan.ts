@@ -39,7 +39,7 @@ export interface PlanStore {
   readonly retentionMs: number | null;
 }
 
-/** What a worker opens for callbacks and closes when it ends; `define/resource.ts` has its full declaration. */
+/** What a worker opens for callbacks and closes when it ends; `define/calls/resource.ts` has its full declaration. */
 export interface PlanResource {
   readonly name: string;
   readonly declaration: unknown;

@@ -6,7 +6,7 @@ import type { Duration } from "../core/span.ts";
 import { compare, meanOf, plus, type Fold, type Mean } from "./fold.ts";
 import { isDeclared, type Graph } from "./plan/graph.ts";
 import { planTopicOf } from "./plan/plan-topic.ts";
-import { policyOf } from "./retry.ts";
+import { policyOf } from "./calls/retry.ts";
 import { string } from "./schema.ts";
 import { storeOf } from "./store.ts";
 import type {

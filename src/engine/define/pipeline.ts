@@ -4,7 +4,7 @@ import { Graph, isDeclared } from "./plan/graph.ts";
 import { planTopicOf, unknownTopic } from "./plan/plan-topic.ts";
 import { build } from "./plan/build.ts";
 import { StreamNode } from "./nodes.ts";
-import { policyOf, type RetryOptions } from "./retry.ts";
+import { policyOf, type RetryOptions } from "./calls/retry.ts";
 import type { Stream } from "./stream.ts";
 import type { TopicSource } from "./topic.ts";
 

@@ -4,8 +4,8 @@ import type { Emission } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
 import type { Schema } from "../core/schema.ts";
 import type { Duration } from "../core/span.ts";
-import type { Resource } from "./resource.ts";
-import type { RetryOptions } from "./retry.ts";
+import type { Resource } from "./calls/resource.ts";
+import type { RetryOptions } from "./calls/retry.ts";
 import type { RowTarget } from "./table.ts";
 import type { TopicTarget } from "./topic.ts";
 

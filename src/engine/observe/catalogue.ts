@@ -168,7 +168,7 @@ export const catalogue: readonly MetricSpec[] = [
     name: "millrace_call_seconds",
     type: "histogram",
     help: "Time of one call of mapAsync, by how it ended.",
-    labels: { ...part, operator: "open", end: ["answered", "failed", "timeout"] },
+    labels: { ...part, operator: "open", outcome: ["answered", "failed", "timeout"] },
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     together: "sum",
   },

@@ -5,7 +5,7 @@ import type { MillraceError } from "../core/errors.ts";
 import type { PlanOptions, PlanResource, PlanTable } from "../core/plan.ts";
 import type { StateCopies } from "../core/state.ts";
 import type { CacheBudget } from "../state/cache-budget.ts";
-import type { Resources } from "./resources.ts";
+import type { Resources } from "./calls/resources.ts";
 import type { SchemaCache } from "./line/schema-cache.ts";
 
 /** Limits of one worker; every default is documented in docs/operations.md. */

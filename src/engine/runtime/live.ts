@@ -22,7 +22,7 @@ import { readSettings, type Settings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
-import { resourcesOf } from "./resources.ts";
+import { resourcesOf } from "./calls/resources.ts";
 import { Worker } from "./worker.ts";
 
 export interface LiveOptions {

@@ -12,7 +12,7 @@ import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { checkTopics, findWriterIds } from "./preflight.ts";
-import { Resources } from "./resources.ts";
+import { Resources } from "./calls/resources.ts";
 import { checkStores } from "./store-notes.ts";
 import { SchemaCache } from "./line/schema-cache.ts";
 import { SinkPart } from "./sink/part.ts";

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { ConfigErrors, type ConfigError } from "../../core/errors.ts";
 import type { PlanResource } from "../../core/plan.ts";
-import type { ResourceSpec } from "../../define/resource.ts";
+import type { ResourceSpec } from "../../define/calls/resource.ts";
 import type { OpenResource } from "../context.ts";
 import { problemOf, valueOf, type Env } from "./settings.ts";
 

@@ -20,8 +20,8 @@ import { emptyStage, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { ours, persist } from "../failure.ts";
 import { processRun, unknownIds } from "../line/process.ts";
-import { callPortsOf } from "./calls.ts";
-import { Parking } from "./parking.ts";
+import { callPortsOf } from "../calls/ports.ts";
+import { Parking } from "../calls/parking.ts";
 import { TaskProgress } from "./progress.ts";
 import { TaskState, type SealedState } from "./state.ts";
 

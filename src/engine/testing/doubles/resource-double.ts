@@ -2,7 +2,7 @@
 import { InvariantError } from "../../core/errors.ts";
 import type { PlanResource } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
-import type { Resource } from "../../define/resource.ts";
+import type { Resource } from "../../define/calls/resource.ts";
 import type { OpenResource } from "../../runtime/context.ts";
 
 export interface Double {

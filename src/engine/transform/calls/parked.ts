@@ -46,8 +46,9 @@ export class NoRoom extends Error {}
 /** No store takes it: its calls are repeated in place. */
 export class TooLargeToPark extends Error {}
 
-const KEY = 0;
-const RECORD = 1;
+/** First bytes of places: k and r. */
+const KEY = 0x6b;
+const RECORD = 0x72;
 
 const stateKey = (bytes: Buffer): StateKey => ({ id: bytes.toString("latin1"), bytes });
 

@@ -1,8 +1,8 @@
 // What callbacks call: opened once a worker, however many steps and pipelines use it, before any group is joined.
-import { assert, messageOf, MillraceError } from "../core/errors.ts";
-import type { Plan, PlanResource } from "../core/plan.ts";
-import type { Log } from "../core/ports.ts";
-import type { OpenResource, WorkerPorts } from "./context.ts";
+import { assert, messageOf, MillraceError } from "../../core/errors.ts";
+import type { Plan, PlanResource } from "../../core/plan.ts";
+import type { Log } from "../../core/ports.ts";
+import type { OpenResource, WorkerPorts } from "../context.ts";
 
 /** Every resource of these plans, once. */
 export function resourcesOf(plans: readonly Plan[]): PlanResource[] {

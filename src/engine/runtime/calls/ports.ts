@@ -15,7 +15,7 @@ export function callPortsOf(
     signal,
     clientOf: resources.clientOf,
     onCall: (step, seconds, end) =>
-      meter.observe("millrace_call_seconds", { ...labels(step), end }, seconds),
+      meter.observe("millrace_call_seconds", { ...labels(step), outcome: end }, seconds),
     onRetry: (step) => meter.count("millrace_call_retries_total", labels(step)),
   };
 }

@@ -1,7 +1,7 @@
 // resource(): what callbacks call, such as a client of a service. A worker opens it when it starts and closes it when it
 // ends; importing it does nothing. Its settings are checked with all others, before anything is connected.
 import type { z } from "zod";
-import type { PlanResource } from "../core/plan.ts";
+import type { PlanResource } from "../../core/plan.ts";
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 type SettingsOf<S extends Shape> = { readonly [Name in keyof S]: z.output<S[Name]> };

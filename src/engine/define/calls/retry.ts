@@ -1,6 +1,6 @@
 // Retry policies as they are declared, for a step or a whole pipeline.
-import type { ErrorClass, RetryPolicy } from "../core/plan.ts";
-import type { Duration } from "../core/span.ts";
+import type { ErrorClass, RetryPolicy } from "../../core/plan.ts";
+import type { Duration } from "../../core/span.ts";
 
 /** What is done about a call that failed. What decides correctness has no default. */
 export interface RetryOptions {
