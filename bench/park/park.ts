@@ -36,8 +36,8 @@ const SILENCE_MS_MAX = 120_000;
 
 const ways: readonly Way[] = [
   { name: "no failures", retry: "park-key", failingEvery: 0 },
-  { name: "park-key", retry: "park-key", failingEvery: 200 },
-  { name: "block", retry: "block", failingEvery: 200 },
+  { name: "park-key", retry: "park-key", failingEvery: 1_000 },
+  { name: "block", retry: "block", failingEvery: 1_000 },
 ];
 
 export async function benchPark(
