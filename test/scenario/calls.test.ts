@@ -291,3 +291,52 @@ test("parked keys are not left behind by a pipeline that has forgotten their ste
   await parked.until("it is released", () => parked.values(answers).length === 1, 600_000);
   assert.deepEqual(await parked.during(checkStores([forgetful], ports)), []);
 });
+
+test("what waits for room behind a full run is not called for twice", async () => {
+  const fleet = new Fleet([callFlow(retry("park-key", { runMax: { records: 2, bytes: 10_000 } }))]);
+  const clients: Service[] = [];
+  fleet.openResource = async () => {
+    const one = new Service(fleet.clock, (key, n, call) =>
+      key === "a" && n === 0 && call < 4 ? "fails" : "answers",
+    );
+    clients.push(one);
+    return { client: one, close: () => Promise.resolve() };
+  };
+  await fleet.join();
+  const names = ["a0", "b0", "a1", "c0", "a2", "b1", "a3", "c1"];
+  await fleet.sendRecords(
+    names.map((name) => ({
+      ...{ topic: "asks", partition: 0, headers: [], timestamp: fleet.clock.now() },
+      key: Buffer.from(name.slice(0, 1)),
+      value: Buffer.from(JSON.stringify({ n: Number(name.slice(1)) })),
+    })),
+  );
+  await fleet.drained();
+  await fleet.clock.advance(5_000);
+  const calls = Object.fromEntries(clients[0]?.calls ?? []);
+  const once = { "a/1": 1, "a/2": 1, "a/3": 1, "b/0": 1, "b/1": 1, "c/0": 1, "c/1": 1 };
+  assert.deepEqual(calls, { "a/0": 4, ...once });
+  assert.deepEqual(await fleet.ledger("main"), { consumed: 8, emitted: 8 });
+});
+
+test("calls are counted across workers: a crash gives nobody more attempts", async () => {
+  const fleet = new Fleet([callFlow(retry("park-key", { attempts: 4 }))]);
+  const clients: Service[] = [];
+  fleet.openResource = async () => {
+    const one = new Service(fleet.clock, () => "fails");
+    clients.push(one);
+    return { client: one, close: () => Promise.resolve() };
+  };
+  const first = await fleet.join();
+  await fleet.send("asks", [{ n: 0 }]);
+  await fleet.until("two calls", () => clients[0]?.calls.get("k/0") === 2);
+  // Decided by then, and before the third.
+  await fleet.clock.advance(200);
+  fleet.kafka.crash(first.port);
+  await fleet.join();
+  await fleet.until("a letter", () => fleet.letters().length === 1);
+  assert.deepEqual(
+    clients.map(({ calls }) => calls.get("k/0")),
+    [2, 2],
+  );
+});

@@ -249,3 +249,33 @@ test("a batch that runs again without a record does not call again for the other
   // The first pass asks for 1, 2, 4 and 8; without the second record the sums behind it are others.
   assert.deepEqual(asked, [1, 1, 2, 4, 1_000, 2_000, 4_000, 8_000, 3_000, 7_000]);
 });
+
+test("calls for parked keys take at most half of the lane, and let others go first", async () => {
+  const bench = new TestCalls();
+  const { calls, clock } = bench;
+  const order: string[] = [];
+  let behind = 0;
+  let most = 0;
+  const step = (name: string, isBehind: boolean) => ({
+    at: 0,
+    name: "ask",
+    operation: {
+      kind: "map-async" as const,
+      fn: async () => {
+        order.push(name);
+        if (isBehind) most = Math.max(most, ++behind);
+        await clock.sleep(10);
+        if (isBehind) behind--;
+      },
+      ...{ resource: null, concurrency: 4, timeoutMs: 1_000, retry: null },
+    },
+  });
+  const context = { key: "k", timestamp: 0, topic: "t", partition: 0, offset: 0n, headers: [] };
+  const call = (name: string, isBehind: boolean) =>
+    calls.call(step(name, isBehind), { value: 1, context, isBehind });
+  const parked = ["p1", "p2", "p3", "p4"].map((name) => call(name, true));
+  const others = ["b1", "b2", "b3", "b4"].map((name) => call(name, false));
+  await bench.during(Promise.all([...parked, ...others]));
+  assert.equal(most, 2);
+  assert.deepEqual(order, ["p1", "p2", "b1", "b2", "b3", "b4", "p3", "p4"]);
+});
