@@ -25,6 +25,7 @@ state:
 park:
   --seconds <n>     of sending, for each way to retry (30)
   --rate <n>        records a second (500)
+  --rounds <n>      rounds, of which the middle one by p99 is shown (3)
 
 all:
   --json            print every figure as JSON
@@ -91,9 +92,10 @@ function work(): (() => Promise<string>) | null {
   }
   if (positionals.join(" ") === "park") {
     const [seconds, rate] = [Number(values.seconds), Number(values.rate)];
-    if (![seconds, rate].every((n) => Number.isInteger(n) && n > 0)) return null;
+    const rounds = Number(values.rounds);
+    if (![seconds, rate, rounds].every((n) => Number.isInteger(n) && n > 0)) return null;
     return async () => {
-      const figures = await benchPark({ seconds, rate }, say);
+      const figures = await benchPark({ seconds, rate, rounds }, say);
       return values.json ? json(figures) : parkText(figures);
     };
   }

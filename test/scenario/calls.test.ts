@@ -14,15 +14,7 @@ import {
 } from "#engine";
 import { advance, crash, send, simulate, type Step } from "#testing";
 import { headerText } from "../../src/engine/core/record.ts";
-import {
-  answers,
-  asks,
-  callFlow,
-  retry,
-  service,
-  Service,
-  TIMEOUT_MS,
-} from "../support/call-flow.ts";
+import { answers, callFlow, retry, service, Service, TIMEOUT_MS } from "../support/call-flow.ts";
 import { checkStores } from "../../src/engine/runtime/store-notes.ts";
 import { Fleet } from "../support/fleet.ts";
 
@@ -311,6 +303,11 @@ test("what waits for room behind a full run is not called for twice", async () =
       value: Buffer.from(JSON.stringify({ n: Number(name.slice(1)) })),
     })),
   );
+  const waiting = (): number =>
+    fleet.meter.gauges("millrace_parked_records").reduce((sum, n) => sum + n, 0);
+  await fleet.until("the run is full", () => waiting() === 2);
+  await fleet.clock.advance(50);
+  assert.equal(waiting(), 2);
   await fleet.drained();
   await fleet.clock.advance(5_000);
   const calls = Object.fromEntries(clients[0]?.calls ?? []);

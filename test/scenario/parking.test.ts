@@ -14,6 +14,7 @@ import {
   service,
   Service,
   TIMEOUT_MS,
+  type Answer,
   type Ask,
   type Behaviour,
 } from "../support/call-flow.ts";
@@ -47,11 +48,12 @@ async function play(steps: readonly Step[], played: Played) {
       }),
     ],
   });
+  const came = result.records(answers).map(({ key, value }) => ({ key, ...(value as Answer) }));
   const out: Record<string, number[]> = {};
   const at: Record<string, number[]> = {};
-  for (const { key, value } of result.records(answers)) {
-    (out[key] ??= []).push(value?.n ?? -1);
-    (at[key] ??= []).push(value?.answeredMs ?? -1);
+  for (const { key, n, answeredMs } of came) {
+    (out[key] ??= []).push(n);
+    (at[key] ??= []).push(answeredMs);
   }
   const dead: Record<string, number[]> = {};
   for (const { record } of result.deadLetters)
@@ -140,6 +142,25 @@ function drawn(seed: number): { steps: Step[]; sent: Record<string, number[]> } 
   return { steps, sent };
 }
 
+function behaviourOf(luck: number): Behaviour {
+  if (luck < 0.7) return "answers";
+  return luck < 0.93 ? "fails" : luck < 0.96 ? "not found" : "hangs";
+}
+
+type ByKey = Readonly<Record<string, readonly number[]>>;
+
+/** Each of a key once, either here or there, and in the order in which they were sent. */
+function assertInOrder(
+  key: string,
+  { sent, out, dead }: { readonly sent: ByKey; readonly out: ByKey; readonly dead: ByKey },
+  name: string,
+): void {
+  const [all, came, died] = [sent[key] ?? [], out[key] ?? [], dead[key] ?? []];
+  const without = (these: readonly number[]) => all.filter((n) => !these.includes(n));
+  assert.deepEqual(came, without(died), `${name}, ${key}`);
+  assert.deepEqual(died, without(came), `${name}, ${key}`);
+}
+
 for (const mode of ["park-key", "block"] as const)
   test(`${mode}: whatever fails and whoever dies, each record ends once, and those of a key in order`, async (t) => {
     t.diagnostic(`seeds 1 to ${String(SEEDS)}`);
@@ -148,10 +169,9 @@ for (const mode of ["park-key", "block"] as const)
       const { steps, sent } = drawn(seed);
       const random = seededRandom(seed + 10_000);
       const script: Script = () => {
-        const luck = random.next();
-        if (luck < 0.7) return "answers";
-        seen.failed++;
-        return luck < 0.93 ? "fails" : luck < 0.96 ? "not found" : "hangs";
+        const behaviour = behaviourOf(random.next());
+        if (behaviour !== "answers") seen.failed++;
+        return behaviour;
       };
       const small = seed % 3 === 0 ? { runMax: { records: 2, bytes: 10_000 } } : {};
       const policy = retry(mode, { attempts: 2 + (seed % 3), ...small });
@@ -160,19 +180,7 @@ for (const mode of ["park-key", "block"] as const)
         state: seed % 2 === 0 ? "redis" : "memory",
       });
       const name = `seed ${String(seed)}`;
-      for (const key of KEYS) {
-        const [came, died, all] = [out[key] ?? [], dead[key] ?? [], sent[key] ?? []];
-        assert.deepEqual(
-          came,
-          all.filter((n) => !died.includes(n)),
-          `${name}, ${key}`,
-        );
-        assert.deepEqual(
-          died,
-          all.filter((n) => !came.includes(n)),
-          `${name}, ${key}`,
-        );
-      }
+      for (const key of KEYS) assertInOrder(key, { sent, out, dead }, name);
       const letters = Object.values(dead).flat().length;
       const { consumed, emitted = 0, "dead-lettered": given = 0 } = ledger("main");
       assert.deepEqual([consumed, emitted, given], [80, 80 - letters, letters], name);
@@ -189,23 +197,24 @@ test("a run whose head is given up becomes letters in order, which say what happ
     policy: retry("park-key", { attempts: 3 }),
     script: (key, n) => (key === "c" && n === 1 ? "fails" : "answers"),
   });
-  assert.equal(dead["c"]?.[0], 1);
-  assert.deepEqual([out["c"]?.[0], ...(dead["c"] ?? []), ...(out["c"] ?? []).slice(1)], numbers(6));
-  assert.ok((dead["c"]?.length ?? 0) > 1);
+  const [died = [], came = []] = [dead["c"], out["c"]];
+  assert.equal(died[0], 1);
+  assert.ok(died.length > 1);
+  assert.deepEqual([came[0], ...died, ...came.slice(1)], numbers(6));
   const say = ({ record: { headers } }: (typeof deadLetters)[number], name: string) =>
-    headerText(headers, `dlq.${name}`);
+    headerText(headers, `dlq.${name}`) ?? "";
   const [head, ...behind] = deadLetters;
   assert.ok(head !== undefined);
   assert.deepEqual(
     [head.class, head.step, head.code, say(head, "attempt")],
     ["transform", "ask", "MILL_CALL_FAILED", "3"],
   );
-  assert.ok((say(head, "first-time") ?? "") < (say(head, "last-time") ?? ""));
+  assert.ok(say(head, "first-time") < say(head, "last-time"));
   for (const letter of behind) {
     assert.equal(letter.code, "MILL_CALL_BEHIND");
     assert.equal(say(letter, "attempt"), "0");
   }
-  assert.doesNotMatch(say(head, "message") ?? "", /no answer for/);
+  assert.doesNotMatch(say(head, "message"), /no answer for/);
   const letters = deadLetters.length;
   assert.deepEqual(ledger("main"), {
     consumed: 36,

@@ -76,13 +76,18 @@ function prepare(options: LiveOptions): Prepared {
   const wanted = chosen(options);
   const namespace = settings?.MILLRACE_NAMESPACE ?? "";
   const plans = collect(() => plansOf(options.pipelines, namespace, wanted));
+  // Of pipelines that cannot be built nobody knows what they call.
   const resources = collect(() => readResources(resourcesOf(plans ?? []), options.env));
-  if (settings !== null && settings.REDIS_URL === undefined && (plans ?? []).some(needsRedis))
-    problems.push(new ConfigError("MILL_CONFIG_INVALID", REDIS_MISSING));
+  if (settings !== null) problems.push(...redisMissing(settings, plans ?? []));
   if (plans === null || settings === null || resources === null || problems.length > 0)
     throw new ConfigErrors(problems);
   return { settings, plans, resources };
 }
+
+const redisMissing = (settings: Settings, plans: readonly Plan[]): ConfigError[] =>
+  settings.REDIS_URL === undefined && plans.some(needsRedis)
+    ? [new ConfigError("MILL_CONFIG_INVALID", REDIS_MISSING)]
+    : [];
 
 const needsRedis = ({ options, parts }: Plan): boolean =>
   options.state === "redis" && parts.some((part) => part.stores.length > 0);

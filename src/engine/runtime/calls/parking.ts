@@ -47,7 +47,6 @@ const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
 export class Parking {
   readonly #options: ParkingOptions;
-  /** The last step first: what lies behind is older. */
   readonly #lots: readonly Lot[];
   #timer: { readonly dueMs: number; readonly stop: AbortController } | null = null;
 
@@ -57,7 +56,7 @@ export class Parking {
       const waiting = { keys: 0, records: 0 };
       return { step, keys: new Map(), waiting, ended: [], blocked: [] };
     };
-    this.#lots = options.steps.map(lotOf).sort((a, b) => b.step.at - a.step.at);
+    this.#lots = options.steps.map(lotOf);
   }
 
   get records(): number {

@@ -83,15 +83,17 @@ export class TaskState {
     this.#options.stores.endBatch();
   }
 
-  /** Writes the last of each held change into the stage; returns those that cannot be told. */
+  /** Writes the last of each held change into the stage; returns those that cannot be told, one a record. */
   tellHeld(stage: Stage): Untold[] {
-    const untold: Untold[] = [];
+    const untold = new Map<Held["trail"], Untold>();
     for (const held of [...this.#held.values()].flatMap((ofStep) => [...ofStep.values()])) {
       const outcome = this.#options.bound.program.tell(held, stage);
-      if (outcome !== null) untold.push({ held, outcome });
+      // A halt counts whatever the record did before.
+      if (outcome !== null && (outcome.kind === "halted" || !untold.has(held.trail)))
+        untold.set(held.trail, { held, outcome });
     }
     this.#held.clear();
-    return untold;
+    return [...untold.values()];
   }
 
   seal(): SealedState {

@@ -7,23 +7,20 @@ import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
 import { countOutcome, type Outcome, type Stage } from "../../core/outcome.ts";
 import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
-import { publishParked, type Debt } from "../../observe/task-metrics.ts";
+import type { Debt } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
 import type { TakenOver } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import { CallBook } from "../../transform/calls/book.ts";
-import { TaskCalls } from "../../transform/calls/call.ts";
-import type { Released } from "../../transform/calls/release.ts";
-import type { Held } from "../../transform/operators.ts";
 import { emptyStage, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { ours, persist } from "../failure.ts";
 import { processRun, unknownIds } from "../line/process.ts";
-import { callPortsOf } from "../calls/ports.ts";
-import { Parking } from "../calls/parking.ts";
+import type { Parking } from "../calls/parking.ts";
+import { endOf, keyedParts, type Rest } from "./keyed.ts";
 import { TaskProgress } from "./progress.ts";
-import { TaskState, type SealedState } from "./state.ts";
+import type { SealedState, TaskState } from "./state.ts";
 
 /** A stage that a checkpoint took: what to write, and what to publish when it is written. */
 export interface TaskCheckpoint extends StagedTask {
@@ -63,7 +60,7 @@ export class StreamTask {
   readonly #state: TaskState | null;
   readonly #parking: Parking | null;
   /** Of the run in hand what a parked key has no room for, and what its calls have come to. */
-  #rest: { readonly run: Run; readonly book: CallBook } | null = null;
+  #rest: Rest | null = null;
   /** State has changed since the last checkpoint without progress. */
   #hasReleased = false;
   /** What its counters owe. */
@@ -77,40 +74,15 @@ export class StreamTask {
     const { inboxBytesMax, runRecordsMax } = options.context.limits;
     const limits = { bytesMax: inboxBytesMax, runRecordsMax };
     this.#inbox = new Inbox(options.starts, limits, options.valve);
-    const calls = new TaskCalls(callPortsOf(options.context, this.address, this.#life.signal));
-    this.#state = this.#stateOf(options, calls);
-    this.#parking = this.#parkingOf(options, calls);
-    this.#progress = new TaskProgress(options.partition, options.starts);
-  }
-
-  #stateOf(options: StreamTaskOptions, calls: TaskCalls): TaskState | null {
-    const { stores, bound, partition, starts, context } = options;
-    if (stores === null) return null;
-    const times = starts.map(({ streamTimeMs }) => streamTimeMs ?? -1);
-    return new TaskState({
-      bound,
-      partition,
-      stores,
-      calls,
-      streamTimeMs: Math.max(...times),
-      patiently: (work) => this.#persist(bound.plan.options.state, work),
-      now: () => context.clock.now(),
-    });
-  }
-
-  #parkingOf({ stores, bound, context }: StreamTaskOptions, calls: TaskCalls): Parking | null {
-    const steps = bound.program.parking;
-    const state = this.#state;
-    if (stores === null || state === null || steps.length === 0) return null;
-    return new Parking({
-      steps,
-      stores,
-      calls,
-      patiently: (work) => this.#persist(bound.plan.options.state, work),
-      release: (step, ended) => state.release(step, ended),
+    const { state, parking } = keyedParts(options, {
+      address: this.address,
+      signal: this.#life.signal,
+      patiently: (work) => this.#persist(options.bound.plan.options.state, work),
       nudge: () => this.#inbox.nudge(),
-      onChange: (step, waiting) => publishParked(context.meter, this.address, step, waiting),
     });
+    this.#state = state;
+    this.#parking = parking;
+    this.#progress = new TaskProgress(options.partition, options.starts);
   }
 
   #persist(dependency: string, work: () => Promise<void>): Promise<void> {
@@ -216,24 +188,17 @@ export class StreamTask {
     const book = this.#rest?.book ?? new CallBook();
     const processed = await state.process(run, book);
     this.#life.signal.throwIfAborted();
-    const { outcomes, outputs } = processed;
-    const last = outcomes.at(-1);
-    const halted = last?.kind === "halted" ? last.error : null;
-    outcomes.forEach((outcome, i) => {
-      if (outcome.kind !== "halted") this.#count(run.records[i] as RawRecord, outcome);
-    });
-    this.#stageOutputs(outputs, outcomes.length);
+    const { halted, done, rest, nextOffset } = endOf(run, processed.outcomes, book);
+    for (let i = 0; i < done; i++)
+      this.#count(run.records[i] as RawRecord, processed.outcomes[i] as Outcome);
+    this.#stageOutputs(processed.outputs, done);
     this.#parking?.look(processed.parked);
     state.keep(processed);
-    const done = halted === null ? outcomes.length : outcomes.length - 1;
-    const next = run.records[done];
-    this.#progress.advance(run.topic, next?.offset ?? run.nextOffset);
-    if (halted !== null) return halted;
-    this.#rest =
-      next === undefined ? null : { run: { ...run, records: run.records.slice(done) }, book };
-    // Only a parked key that moves makes room for the next record.
-    if (next !== undefined && done === 0) await this.#inbox.nudged();
-    return null;
+    this.#progress.advance(run.topic, nextOffset);
+    this.#rest = rest;
+    // Only a parked key that moves makes room for a record that comes first.
+    if (rest !== null && done === 0) await this.#inbox.nudged();
+    return halted;
   }
 
   #stageOutputs(outputs: readonly OutRecord[], records: number): void {
@@ -244,17 +209,15 @@ export class StreamTask {
 
   /** Takes parked keys on whose calls have ended. Returns why the task must stop, or null. */
   async #release(): Promise<MillraceError | null> {
-    const [state, parking] = [this.#state, this.#parking];
-    if (state === null || parking === null) return null;
-    for (let done = await parking.turn(); done !== null; done = await parking.turn()) {
+    for (let done = await this.#parking?.turn(); done; done = await this.#parking?.turn()) {
       this.#life.signal.throwIfAborted();
       if (done.halted !== null) return done.halted;
       for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
       this.#stageOutputs(done.outputs, 0);
-      state.keep(done);
+      this.#state?.keep(done);
       this.#hasReleased = true;
     }
-    parking.unblock();
+    this.#parking?.unblock();
     return null;
   }
 
@@ -321,15 +284,11 @@ export class StreamTask {
 
   /** Changes that are told at the checkpoint. False when one of them halts: then nothing of the stage may be committed. */
   #tellHeld(state: TaskState): boolean {
-    const letters = new Set<Held["trail"]>();
     for (const { held, outcome } of state.tellHeld(this.#stage)) {
       if (outcome.kind === "halted") {
         this.#end(outcome.error);
         return false;
       }
-      // Its record has one outcome: it counted as emitted so far.
-      if (letters.has(held.trail)) continue;
-      letters.add(held.trail);
       this.#recount(held.record.raw, outcome);
     }
     return true;

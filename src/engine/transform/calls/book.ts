@@ -37,12 +37,22 @@ export class CallBook {
 /** False in doubt: then the call is made again. */
 function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  const areObjects = typeof a === "object" && typeof b === "object" && a !== null && b !== null;
+  return areObjects && areSame(a, b);
+}
+
+function areSame(a: object, b: object): boolean {
   if (isDecimal(a)) return isDecimal(b) && a.eq(b);
   if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
-  const prototype: unknown = Object.getPrototypeOf(a);
-  const isPlain = Array.isArray(a) || prototype === Object.prototype || prototype === null;
-  if (!isPlain || prototype !== Object.getPrototypeOf(b)) return false;
+  return isPlain(a) && isPlain(b) && Array.isArray(a) === Array.isArray(b) && sameFields(a, b);
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
+}
+
+function sameFields(a: object, b: object): boolean {
   const [own, other] = [Object.entries(a), new Map(Object.entries(b))];
   return (
     own.length === other.size &&

@@ -4,7 +4,7 @@ import { MillraceError } from "../../core/errors.ts";
 import type { CallOperation, ParkingOperation, PlanNode, PlanStore } from "../../core/plan.ts";
 import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
 import { present, type Waiting, type Wiring } from "../operators.ts";
-import { CallBook, type Noted, type Place } from "./book.ts";
+import type { CallBook, Noted, Place } from "./book.ts";
 import type { Callee, TaskCalls } from "./call.ts";
 import {
   join,
@@ -189,20 +189,29 @@ async function callUntilSettled(
   { calls }: CallBatch,
 ): Promise<Noted> {
   const { ports } = calls;
-  const { record, value } = waiting;
-  let parks = known?.kind === "parks" ? known : null;
+  let noted = known;
   for (;;) {
-    if (parks !== null) {
-      await ports.clock.sleep(Math.max(0, parks.dueMs - ports.clock.now()), ports.signal);
+    if (noted?.kind === "parks") {
+      await ports.clock.sleep(Math.max(0, noted.dueMs - ports.clock.now()), ports.signal);
       ports.onRetry(step.name);
     }
-    const called = await calls.call(step, { value, context: record.context, isBehind: false });
-    if (called.end === "answered") return { kind: "answer", answer: called.answer };
-    const now = ports.clock.now();
-    const tried = { times: (parks?.tried.times ?? 0) + 1, firstMs: parks?.tried.firstMs ?? now };
-    const next = afterFailure(step, called, tried, ports);
-    if (next instanceof CallError) return { kind: "dead", error: next };
-    parks = { kind: "parks", tried, dueMs: next.dueMs };
-    if (canPark) return parks;
+    noted = await callOnce(step, { waiting, before: noted }, calls);
+    if (noted.kind !== "parks" || canPark) return noted;
   }
+}
+
+async function callOnce(
+  step: CallStep,
+  { waiting, before }: { waiting: Waiting; before: Noted | null },
+  calls: TaskCalls,
+): Promise<Noted> {
+  const { record, value } = waiting;
+  const called = await calls.call(step, { value, context: record.context, isBehind: false });
+  if (called.end === "answered") return { kind: "answer", answer: called.answer };
+  const { times, firstMs } =
+    before?.kind === "parks" ? before.tried : { times: 0, firstMs: calls.ports.clock.now() };
+  const tried = { times: times + 1, firstMs };
+  const next = afterFailure(step, called, tried, calls.ports);
+  if (next instanceof CallError) return { kind: "dead", error: next };
+  return { kind: "parks", tried, dueMs: next.dueMs };
 }
