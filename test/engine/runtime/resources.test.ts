@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { resource } from "#engine";
+import { pipeline, resource, seconds } from "#engine";
 import { z } from "zod";
 import { ConfigErrors } from "../../../src/engine/core/errors.ts";
+import { live } from "../../../src/engine/runtime/live.ts";
+import { things } from "../../support/plans.ts";
 import { readResources } from "../../../src/engine/runtime/host/resources.ts";
 
 const geocoder = resource("geocoder", {
@@ -42,4 +44,25 @@ test("every problem of every resource is told, and no value of a secret", () => 
       return true;
     },
   );
+});
+
+test("settings of resources are told together with those of the process, before anything is connected", async () => {
+  const flow = pipeline("flow", ({ from }) => {
+    from(things("in"))
+      .mapAsync("ask", (thing) => Promise.resolve(thing), {
+        client: geocoder,
+        concurrency: 1,
+        timeout: seconds(1),
+      })
+      .to(things("out"));
+  });
+  const env = { KAFKA_BROKERS: "nowhere", GEOCODER_LIMIT: "many" };
+  const checkTables = (): Promise<never[]> => Promise.resolve([]);
+  await assert.rejects(live({ pipelines: [flow], env, checkTables }), (error) => {
+    assert.ok(error instanceof ConfigErrors);
+    const text = error.problems.map(({ message }) => message).join("\n");
+    for (const name of ["KAFKA_BROKERS", "DATABASE_URL", "GEOCODER_URL", "GEOCODER_LIMIT"])
+      assert.match(text, new RegExp(`${name}: `));
+    return true;
+  });
 });

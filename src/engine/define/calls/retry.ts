@@ -10,7 +10,7 @@ export interface RetryOptions {
   readonly attempts: number;
   /** The wait doubles from `first` to `max`, with jitter. */
   readonly backoff: { readonly first: Duration; readonly max: Duration };
-  /** No call is made later than this after the first failure. */
+  /** No call is planned for later than this after the first failure. */
   readonly within?: Duration;
   /** Classes of errors that no other call can mend. */
   readonly fatal?: readonly ErrorClass[];
