@@ -24,7 +24,7 @@ export function announcePart(meter: Meter, pipeline: string, part: string): void
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, 0);
 }
 
-/** What counters cannot take back: records that were given up after they had counted as emitted. */
+/** Records that had counted as emitted before they were given up: a counter takes nothing back. */
 export interface Debt {
   emitted: number;
 }
@@ -41,22 +41,22 @@ export function publishLedger(
 ): void {
   const { pipeline, part } = task;
   assert(imbalanceOf(delta) === 0, "the ledger of a commit does not balance", { pipeline, part });
-  const { consumed = 0, ...outcomes } = ledgerTotals(delta);
+  const { consumed = 0, ...outcomes } = settled(ledgerTotals(delta), debt);
   meter.count("millrace_consumed_records_total", { pipeline, part }, consumed);
   for (const [outcome, n] of Object.entries(outcomes))
-    meter.count(
-      "millrace_ledger_records_total",
-      { pipeline, part, outcome },
-      outcome === "emitted" ? paid(n, debt) : n,
-    );
+    meter.count("millrace_ledger_records_total", { pipeline, part, outcome }, n);
   for (const [letterClass, n] of Object.entries(delta["dead-lettered"]))
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, n);
 }
 
-function paid(emitted: number, debt: Debt): number {
-  const left = emitted - debt.emitted;
-  debt.emitted = Math.max(0, -left);
-  return Math.max(0, left);
+/** Pays with records that are emitted; until then as many dead letters are held back, so that the sums balance. */
+function settled(totals: Record<string, number>, debt: Debt): Record<string, number> {
+  const before = debt.emitted;
+  const emitted = (totals["emitted"] ?? 0) - before;
+  debt.emitted = Math.max(0, -emitted);
+  if (before === 0 && debt.emitted === 0) return totals;
+  const letters = (totals["dead-lettered"] ?? 0) + before - debt.emitted;
+  return { ...totals, emitted: Math.max(0, emitted), "dead-lettered": letters };
 }
 
 /** Keys of one step that wait, and their records. */
