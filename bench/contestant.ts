@@ -4,7 +4,8 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import type { Input } from "./input.ts";
 import type { World } from "./world.ts";
 
-export type Workload = "map" | "sum";
+export type Workload = "map" | "sum" | "call";
+/** Those that contestants share. */
 export const workloads: readonly Workload[] = ["map", "sum"];
 
 export interface Run {

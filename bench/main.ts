@@ -1,14 +1,16 @@
 // `node bench/main.ts engine`: the engine beside Kafka Streams, in one run. `node bench/main.ts state`: figures of state by
-// number of keys. Both print a table, or JSON.
+// number of keys. `node bench/main.ts park`: latency of other keys while calls for one fail. All print a table, or JSON.
 import { parseArgs } from "node:util";
 import { workloads, type Workload } from "./contestant.ts";
 import { benchEngine, type EngineOptions } from "./engine.ts";
 import { reportText } from "./report.ts";
+import { benchPark, parkText } from "./park/park.ts";
 import { benchState } from "./state/state.ts";
 import { stateText } from "./state/report.ts";
 
 const USAGE = `Usage: node bench/main.ts engine [options]   the engine beside Kafka Streams
        node bench/main.ts state [options]    memory, takeover and rebuild by number of keys
+       node bench/main.ts park [options]     latency of other keys while calls for one key fail
 
 engine:
   --records <n>     records in the input (1000000)
@@ -20,8 +22,12 @@ engine:
 state:
   --keys <n,…>      numbers of keys (10000,100000,1000000)
   --node-options=<text>  NODE_OPTIONS of the workers
+park:
+  --seconds <n>     of sending, for each way to retry (30)
+  --rate <n>        records a second (500)
+  --rounds <n>      rounds, of which the middle one by p99 is shown (3)
 
-both:
+all:
   --json            print every figure as JSON
   --help            print this
 
@@ -38,6 +44,8 @@ const ARGUMENTS = {
     workers: { type: "string", default: "1,2" },
     profile: { type: "boolean", default: true },
     keys: { type: "string", default: "10000,100000,1000000" },
+    seconds: { type: "string", default: "30" },
+    rate: { type: "string", default: "500" },
     "node-options": { type: "string", default: "" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -80,6 +88,15 @@ function work(): (() => Promise<string>) | null {
     return async () => {
       const figures = await benchState({ keys, nodeOptions: values["node-options"] }, say);
       return values.json ? json(figures) : stateText(figures);
+    };
+  }
+  if (positionals.join(" ") === "park") {
+    const [seconds, rate] = [Number(values.seconds), Number(values.rate)];
+    const rounds = Number(values.rounds);
+    if (![seconds, rate, rounds].every((n) => Number.isInteger(n) && n > 0)) return null;
+    return async () => {
+      const figures = await benchPark({ seconds, rate, rounds }, say);
+      return values.json ? json(figures) : parkText(figures);
     };
   }
   const options = positionals.join(" ") === "engine" ? optionsOf() : null;

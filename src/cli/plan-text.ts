@@ -1,5 +1,12 @@
 // A plan as people read it: plain lines, a Mermaid drawing, or data without its functions.
-import type { Operation, Part, Plan, PlanNode } from "../engine/core/plan.ts";
+import type {
+  CallOperation,
+  Operation,
+  ParkingOperation,
+  Part,
+  Plan,
+  PlanNode,
+} from "../engine/core/plan.ts";
 import { tableLines } from "./table-lines.ts";
 
 /** The data of a plan, as `describe --json` prints it. */
@@ -62,6 +69,8 @@ function detailsOf(operation: Operation): Readonly<Record<string, string>> {
     case "aggregate":
     case "map-with-state":
       return { store: operation.store.changelog.name };
+    case "map-async":
+      return callDetails(operation);
     case "repartition":
     case "forward":
       return { topic: operation.topic.name };
@@ -78,6 +87,17 @@ function detailsOf(operation: Operation): Readonly<Record<string, string>> {
     case "merge":
       return {};
   }
+}
+
+function callDetails(operation: CallOperation): Readonly<Record<string, string>> {
+  const { resource, retry } = operation;
+  return {
+    ...(resource === null ? {} : { resource: resource.name }),
+    ...(retry === null ? {} : { retry: retry.mode }),
+    ...("store" in operation
+      ? { store: (operation as ParkingOperation).store.changelog.name }
+      : {}),
+  };
 }
 
 const nameIn = (part: Part, id: number): string =>
@@ -116,6 +136,7 @@ function placeOf({ operation }: PlanNode): string | null {
     case "distinct":
     case "aggregate":
     case "map-with-state":
+    case "map-async":
     case "peek":
     case "expect":
     case "branch":

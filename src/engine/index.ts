@@ -4,9 +4,13 @@ export type { Schema } from "./core/schema.ts";
 export { decimal, type Decimal } from "./core/decimal.ts";
 export { topic, type Topic, type TopicSource, type TopicTarget } from "./define/topic.ts";
 export { pipeline, type Pipeline, type PipelineOptions } from "./define/pipeline.ts";
+export { resource, type Resource, type ResourceOptions } from "./define/calls/resource.ts";
+export type { RetryOptions } from "./define/calls/retry.ts";
 export type {
   AggregateOptions,
   Aggregation,
+  Call,
+  CallOptions,
   GroupedStream,
   KeyPart,
   Stream,

@@ -46,7 +46,7 @@ export const impossible: readonly Impossible[] = [
   {
     row: 30,
     what: "pills of JSON topics, callbacks that never resolve",
-    why: "the flow reads Avro; there is no mapAsync yet (JSON is in test/engine/decode/json.test.ts)",
+    why: "the flow reads Avro and calls nothing; test/engine/decode/json.test.ts, test/scenario/calls.test.ts",
   },
   {
     row: 35,

@@ -192,7 +192,10 @@ const defaults = /^(process|nodejs)_/;
 /** Names of metrics in a query, with the suffixes of histograms taken off. */
 const metricsIn = (query: string): readonly string[] =>
   [...query.matchAll(/\b(?:millrace|process|nodejs)_[a-z0-9_]+/g)].map(([name]) =>
-    name.replace(/(?<=millrace_checkpoint_(seconds|records))_(bucket|sum|count)$/, ""),
+    name.replace(
+      /(?<=millrace_(checkpoint_seconds|checkpoint_records|call_seconds))_(bucket|sum|count)$/,
+      "",
+    ),
   );
 
 /** Fails for a metric that is not in the catalogue, and for a label that its metrics do not have. */

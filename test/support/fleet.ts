@@ -62,6 +62,9 @@ export class Fleet {
   tables = new MemoryTables();
   /** Around the stores of workers that join from now on. */
   wrapStore: WrapStore = (store) => store;
+  /** Opens what callbacks call. */
+  openResource: NonNullable<WorkerPorts["openResource"]> = () =>
+    Promise.reject(new Error("the fleet has no resources"));
   /** Around the ports to Kafka of workers that join from now on. */
   wrapPort: (port: KafkaPort) => KafkaPort = (port) => port;
   /** Sees every request that no hold is for, before it is sent. */
@@ -105,6 +108,7 @@ export class Fleet {
       tableStore: (table) =>
         this.wrapStore(this.tables.store(table.declaration as PostgresTable<unknown>, life), table),
       checkTables: () => Promise.resolve([]),
+      openResource: (resource) => this.openResource(resource),
       stateCopies: (kind) => (kind === "redis" ? switchedCopies(copies, life) : own),
       clock: workerClock(this.clock, life),
       random: { next: () => 0.5, token: () => name },

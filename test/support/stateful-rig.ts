@@ -9,8 +9,10 @@ import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { OpenStores } from "../../src/engine/state/task-stores.ts";
 import type { TimedRecord } from "../../src/engine/transform/batch.ts";
+import { CallBook } from "../../src/engine/transform/calls/book.ts";
 import { compile, type Program } from "../../src/engine/transform/compile.ts";
 import type { Held } from "../../src/engine/transform/operators.ts";
+import { TestCalls } from "./calls.ts";
 import { raw } from "./plans.ts";
 
 export type Draw<V> = (stream: Stream<string | null, V>) => void;
@@ -43,6 +45,7 @@ export interface Out {
 export interface RigOptions {
   readonly onError?: "dead-letter" | "halt";
   readonly cacheBytes?: number;
+  readonly calls?: TestCalls;
 }
 
 /** Topics of any value, by name. */
@@ -59,8 +62,11 @@ export class StatefulRig<V> {
   #streamTimeMs = -1;
   #held = new Map<string, Held>();
   #offset = 0n;
+  readonly #calls: TestCalls;
 
-  constructor(draw: Draw<V>, { onError = "dead-letter", cacheBytes = 1e9 }: RigOptions = {}) {
+  constructor(draw: Draw<V>, options: RigOptions = {}) {
+    const { onError = "dead-letter", cacheBytes = 1e9, calls = new TestCalls() } = options;
+    this.#calls = calls;
     const input = topic("in", {
       key: nullable(string),
       value: json<V>(),
@@ -118,7 +124,8 @@ export class StatefulRig<V> {
   /** One batch; the outcomes in words, and the outputs. */
   async batch(...records: readonly Given<V>[]): Promise<{ outcomes: string[]; outputs: Out[] }> {
     const timed = records.map((record, i) => this.#timed(record, i));
-    const result = await this.program.runBatch({ records: timed, stores: this.#stores });
+    const batch = { records: timed, stores: this.#stores, calls: this.#calls.calls };
+    const result = await this.program.runBatch({ ...batch, book: new CallBook() });
     for (const held of result.held) this.#held.set(`${String(held.at)}/${held.key}`, held);
     this.#stores.endBatch();
     const last = timed[result.outcomes.length - 1];

@@ -241,6 +241,33 @@ export const errorTable = {
     meaning: 'The pipeline has `onError: "halt"`. Nothing from this record on was committed.',
     action: "Mend the step, then start the pipeline again.",
   },
+  MILL_CALL_FAILED: {
+    disposition: "dead-letter",
+    message: "a call failed",
+    meaning:
+      "A mapAsync call rejected, and its step's retries are used up, or the error is one that the step calls fatal.",
+    action: "Mend what the step calls, or the record, then redrive.",
+  },
+  MILL_CALL_TIMEOUT: {
+    disposition: "dead-letter",
+    message: "a call did not answer in time",
+    meaning:
+      "A mapAsync call had no answer within the step's timeout, and its retries are used up.",
+    action: "Mend what the step calls, or give it more time, then redrive.",
+  },
+  MILL_CALL_BEHIND: {
+    disposition: "dead-letter",
+    message: "the record waited behind one that was given up",
+    meaning:
+      "Records of a parked key are released in order, or given up together: this one was never called for.",
+    action: "Mend what the first letter of the key says, then redrive them in order.",
+  },
+  MILL_RESOURCE_FAILED: {
+    disposition: "halt",
+    message: "a resource could not be opened",
+    meaning: "What mapAsync calls is opened when a worker starts. It could not be.",
+    action: "Look at the settings of the resource and at what it connects to, then start again.",
+  },
   MILL_SINK_REFUSED: {
     disposition: "dead-letter",
     message: "Postgres refused the row",

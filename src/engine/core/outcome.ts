@@ -15,6 +15,8 @@ export interface Failure {
   readonly rule: string | null;
   readonly code: ErrorCode | string;
   readonly message: string;
+  /** Calls that were made before it was given up; one where nothing is said. */
+  readonly tried?: { readonly times: number; readonly firstMs: number };
 }
 
 export type Outcome =

@@ -39,6 +39,56 @@ export interface PlanStore {
   readonly retentionMs: number | null;
 }
 
+/** What a worker opens for callbacks and closes when it ends; `define/calls/resource.ts` has its full declaration. */
+export interface PlanResource {
+  readonly name: string;
+  readonly declaration: unknown;
+}
+
+/** What is thrown at once as hopeless. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** What is done about a call that failed. */
+export interface RetryPolicy {
+  /** block: the task waits · park-key: the key waits in state with its later records, others go on. */
+  readonly mode: "block" | "park-key";
+  /** Calls in all. */
+  readonly attempts: number;
+  /** The wait doubles from the first to the longest. */
+  readonly firstMs: number;
+  readonly maxMs: number;
+  /** From the first failure; null is no limit. */
+  readonly withinMs: number | null;
+  readonly fatal: readonly ErrorClass[];
+  /** Records of one key that wait, and bytes of their keys, values and headers. */
+  readonly runMax: { readonly records: number; readonly bytes: number };
+}
+
+/** What a call is given beside the value. */
+export interface CallContext {
+  readonly client: unknown;
+  /** Aborts when the call has taken too long, and when the task is taken away. */
+  readonly signal: AbortSignal;
+  readonly record: RecordContext;
+}
+
+/** A call to the outside for each record. */
+export interface CallOperation {
+  readonly kind: "map-async";
+  readonly fn: (value: unknown, call: CallContext) => Promise<unknown>;
+  readonly resource: PlanResource | null;
+  /** Calls of one task at a time. */
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+  /** Null: a dead letter at the first failure. */
+  readonly retry: RetryPolicy | null;
+}
+
+/** One whose failing keys wait in a store. */
+export interface ParkingOperation extends CallOperation {
+  readonly store: PlanStore;
+}
+
 /** When a store's changes are told downstream: each, or the last of a key at a checkpoint. */
 export type Emission = "update" | "checkpoint";
 
@@ -81,6 +131,8 @@ export type Operation =
       readonly store: PlanStore;
       readonly map: (state: unknown, value: unknown, record: RecordContext) => Stepped;
     }
+  | CallOperation
+  | ParkingOperation
   | { readonly kind: "repartition"; readonly key: Fn<unknown>; readonly topic: PlanTopic }
   /** Carries a stream as it is into a table's own part. */
   | { readonly kind: "forward"; readonly topic: PlanTopic }
@@ -125,6 +177,8 @@ export interface PlanOptions {
   readonly state: "redis" | "memory";
   /** Failed redrives after which a letter is parked. */
   readonly redrivesMax?: number;
+  /** For calls that say nothing of their own. */
+  readonly retry?: RetryPolicy;
 }
 
 export interface Plan {

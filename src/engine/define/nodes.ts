@@ -6,12 +6,15 @@ import type { Duration } from "../core/span.ts";
 import { compare, meanOf, plus, type Fold, type Mean } from "./fold.ts";
 import { isDeclared, type Graph } from "./plan/graph.ts";
 import { planTopicOf } from "./plan/plan-topic.ts";
+import { policyOf } from "./calls/retry.ts";
 import { string } from "./schema.ts";
 import { storeOf } from "./store.ts";
 import type {
   Addable,
   AggregateOptions,
   Aggregation,
+  Call,
+  CallOptions,
   Comparable,
   ExpectOptions,
   Fn,
@@ -121,6 +124,23 @@ export class StreamNode<K, V> implements Stream<K, V> {
   ): Stream<K, R> {
     const store = storeOf(name, options.state.format);
     return this.next(name, { kind: "map-with-state", store, map: options.map as never });
+  }
+
+  mapAsync<R, C>(
+    name: string,
+    fn: (value: V, call: Call<K, C>) => Promise<R>,
+    { client, concurrency, timeout, retry }: CallOptions<C>,
+  ): Stream<K, R> {
+    if (client !== undefined && !isDeclared(client, "resource"))
+      this.#graph.refuse("mapAsync", "a resource(…)", client);
+    return this.next(name, {
+      kind: "map-async",
+      fn: fn as never,
+      resource: client ?? null,
+      concurrency,
+      timeoutMs: timeout.ms,
+      retry: retry === undefined ? null : policyOf(retry),
+    });
   }
 
   to(topic: TopicTarget<K, V>): void {

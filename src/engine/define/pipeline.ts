@@ -5,6 +5,7 @@ import { Graph, isDeclared } from "./plan/graph.ts";
 import { planTopicOf, unknownTopic } from "./plan/plan-topic.ts";
 import { build } from "./plan/build.ts";
 import { StreamNode } from "./nodes.ts";
+import { policyOf, type RetryOptions } from "./calls/retry.ts";
 import type { Stream } from "./stream.ts";
 import type { TopicSource } from "./topic.ts";
 
@@ -22,6 +23,8 @@ export interface PipelineOptions {
   readonly haltWhen?: HaltWhen;
   /** Failed redrives after which a dead letter is parked. Default: 3. */
   readonly redrivesMax?: number;
+  /** What is done about failed calls of `mapAsync` steps that do not say it themselves. Default: a dead letter at once. */
+  readonly retry?: RetryOptions;
 }
 
 /** What a builder is given. */
@@ -70,6 +73,7 @@ const withDefaults = (options: PipelineOptions): Omit<PlanOptions, "haltWhen"> =
   state: options.state ?? "redis",
   // Left out where it is not said, so that versions of plans are what they were.
   ...(options.redrivesMax === undefined ? {} : { redrivesMax: options.redrivesMax }),
+  ...(options.retry === undefined ? {} : { retry: policyOf(options.retry) }),
 });
 
 const draw = (builder: Builder) => (): Graph => {

@@ -4,6 +4,8 @@ import type { Emission } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
 import type { Schema } from "../core/schema.ts";
 import type { Duration } from "../core/span.ts";
+import type { Resource } from "./calls/resource.ts";
+import type { RetryOptions } from "./calls/retry.ts";
 import type { RowTarget } from "./table.ts";
 import type { TopicTarget } from "./topic.ts";
 
@@ -28,6 +30,24 @@ export interface RekeyOptions<K2> {
 export type Tests<K, V> = Readonly<Record<string, Fn<K, V, boolean>>>;
 /** The type that a branch's test narrows to. */
 type ArmOf<V, T> = T extends ((value: V, record: never) => value is infer S extends V) ? S : V;
+
+/** What a call is given beside the value. */
+export interface Call<K, C> {
+  readonly client: C;
+  /** Aborts when the call has taken too long, and when the task is taken away. */
+  readonly signal: AbortSignal;
+  readonly record: RecordContext<K>;
+}
+
+export interface CallOptions<C> {
+  readonly client?: Resource<C>;
+  /** Calls at a time, of one task (a part on one partition). */
+  readonly concurrency: number;
+  /** A call that has not answered by then has failed. */
+  readonly timeout: Duration;
+  /** Default: the pipeline's, else a dead letter at the first failure. */
+  readonly retry?: RetryOptions;
+}
 
 /** A stream of keyed records. Names are stable ids: kebab-case, unique in the pipeline. */
 export interface Stream<K, V> {
@@ -85,6 +105,16 @@ export interface Stream<K, V> {
         record: RecordContext<K>,
       ) => { readonly state: S | null; readonly emit: Iterable<R> };
     },
+  ): Stream<K, R>;
+  /**
+   * One value from one value by a call to the outside, the only callback that may wait. Order is kept per key: one call of a
+   * key at a time. Calls are at least once: after a fault a record is called for again, so they should be idempotent.
+   * `mapAsync("place", (o, { client, signal }) => client.find(o.address, signal), { client: geocoder, concurrency: 8, timeout: seconds(2) })`
+   */
+  mapAsync<R, C = undefined>(
+    name: string,
+    fn: (value: V, call: Call<K, C>) => Promise<R>,
+    options: CallOptions<C>,
   ): Stream<K, R>;
   /** Writes to a topic, by the same key. `to(cleanOrders)` */
   to(topic: TopicTarget<K, V>): void;

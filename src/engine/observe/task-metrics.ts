@@ -25,11 +25,24 @@ export function announcePart(meter: Meter, pipeline: string, part: string): void
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, 0);
 }
 
-/** Adds what one commit did. `delta` is that commit's own ledger, not the cumulative one. */
-export function publishLedger(meter: Meter, task: TaskAddress, delta: LedgerCounts): void {
+/** Records that had counted as emitted before they were given up: a counter takes nothing back. */
+export interface Debt {
+  emitted: number;
+}
+
+/**
+ * Adds what one commit did. `delta` is that commit's own ledger, not the cumulative one. What it takes back is left out of
+ * the next records that are emitted.
+ */
+export function publishLedger(
+  meter: Meter,
+  task: TaskAddress,
+  delta: LedgerCounts,
+  debt: Debt = { emitted: 0 },
+): void {
   const { pipeline, part } = task;
   assert(imbalanceOf(delta) === 0, "the ledger of a commit does not balance", { pipeline, part });
-  const { consumed = 0, ...outcomes } = ledgerTotals(delta);
+  const { consumed = 0, ...outcomes } = settled(ledgerTotals(delta), debt);
   meter.count("millrace_consumed_records_total", { pipeline, part }, consumed);
   for (const [outcome, n] of Object.entries(outcomes))
     meter.count("millrace_ledger_records_total", { pipeline, part, outcome }, n);
@@ -37,11 +50,43 @@ export function publishLedger(meter: Meter, task: TaskAddress, delta: LedgerCoun
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, n);
 }
 
+/** Pays with records that are emitted; until then as many dead letters are held back, so that the sums balance. */
+function settled(totals: Record<string, number>, debt: Debt): Record<string, number> {
+  const before = debt.emitted;
+  const emitted = (totals["emitted"] ?? 0) - before;
+  debt.emitted = Math.max(0, -emitted);
+  if (before === 0 && debt.emitted === 0) return totals;
+  const letters = (totals["dead-lettered"] ?? 0) + before - debt.emitted;
+  return { ...totals, emitted: Math.max(0, emitted), "dead-lettered": letters };
+}
+
+/** Keys of one step that wait, and their records. */
+export function publishParked(
+  meter: Meter,
+  task: TaskAddress,
+  operator: string,
+  waiting: { readonly keys: number; readonly records: number },
+): void {
+  const labels = { ...labelsOf(task), operator };
+  meter.gauge("millrace_parked_keys", labels, waiting.keys);
+  meter.gauge("millrace_parked_records", labels, waiting.records);
+}
+
 /** Lag as it is now. Seconds that are not known leave the last figure standing. */
 export function publishLag(meter: Meter, task: TaskAddress, lag: Lag): void {
   const labels = labelsOf(task);
   meter.gauge("millrace_lag_records", labels, lag.records);
   if (lag.seconds !== null) meter.gauge("millrace_lag_seconds", labels, lag.seconds);
+}
+
+/** One decided checkpoint. */
+export function publishCheckpoint(
+  meter: Meter,
+  kind: "stream" | "sink",
+  { ms, records }: { readonly ms: number; readonly records: number },
+): void {
+  meter.observe("millrace_checkpoint_seconds", { kind }, ms / 1000);
+  meter.observe("millrace_checkpoint_records", { kind }, records);
 }
 
 export const publishCommitTime = (meter: Meter, task: TaskAddress, nowMs: number): void =>

@@ -2,9 +2,10 @@
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Clock, Log, Meter, Random, SchemaRegistry, TableStore } from "../core/ports.ts";
 import type { MillraceError } from "../core/errors.ts";
-import type { PlanOptions, PlanTable } from "../core/plan.ts";
+import type { PlanOptions, PlanResource, PlanTable } from "../core/plan.ts";
 import type { StateCopies } from "../core/state.ts";
 import type { CacheBudget } from "../state/cache-budget.ts";
+import type { Resources } from "./calls/resources.ts";
 import type { SchemaCache } from "./line/schema-cache.ts";
 
 /** Limits of one worker; every default is documented in docs/operations.md. */
@@ -52,16 +53,24 @@ export interface WorkerPorts {
   stateCopies(kind: PlanOptions["state"]): StateCopies;
   /** What is missing or different of these tables; throws with disposition "retry" while the database is away. */
   checkTables(tables: readonly PlanTable[]): Promise<readonly MillraceError[]>;
+  /** Opens what callbacks call. Left out, there is none. */
+  openResource?(resource: PlanResource): Promise<OpenResource>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly meter: Meter;
 }
 
+export interface OpenResource {
+  readonly client: unknown;
+  close(): Promise<void>;
+}
+
 export interface WorkerContext extends WorkerPorts {
   readonly admin: AdminPort;
   readonly schemas: SchemaCache;
   readonly cache: CacheBudget;
+  readonly resources: Resources;
   readonly limits: WorkerLimits;
   /** The transactional id of this process, and its identity among the members of its groups. */
   readonly owner: string;

@@ -17,10 +17,12 @@ import { serveOperations, type OperationsServer } from "../observe/http.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "./context.ts";
 import { ours } from "./failure.ts";
 import { connect } from "./host/connect.ts";
+import { readResources, type ResourceSettings } from "./host/resources.ts";
 import { readSettings, type Settings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
+import { resourcesOf } from "./calls/resources.ts";
 import { Worker } from "./worker.ts";
 
 export interface LiveOptions {
@@ -38,12 +40,12 @@ export interface LiveOptions {
 
 /** Runs until SIGTERM or SIGINT; returns the exit code. Throws ConfigErrors before anything is connected. */
 export async function live(options: LiveOptions): Promise<number> {
-  const { settings, plans } = prepare(options);
+  const { settings, plans, resources } = prepare(options);
   const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base: { pid: process.pid } });
   const { workers = 1, entry } = options;
   if (workers === 1 || entry === undefined) {
     const { checkTables } = options;
-    return runWorker({ plans, settings, log, checkTables });
+    return runWorker({ plans, settings, resources, log, checkTables });
   }
   const names = plans.map((plan) => plan.pipeline);
   const spawn = (index: number) =>
@@ -52,8 +54,14 @@ export async function live(options: LiveOptions): Promise<number> {
   return new Supervisor({ workers, settings, clock: systemClock, log, meter, spawn }).run();
 }
 
+interface Prepared {
+  readonly settings: Settings;
+  readonly plans: readonly Plan[];
+  readonly resources: ResourceSettings;
+}
+
 /** Settings and plans, with every problem of both at once. */
-function prepare(options: LiveOptions): { settings: Settings; plans: Plan[] } {
+function prepare(options: LiveOptions): Prepared {
   const problems: MillraceError[] = [];
   const collect = <T>(work: () => T): T | null => {
     try {
@@ -65,14 +73,21 @@ function prepare(options: LiveOptions): { settings: Settings; plans: Plan[] } {
     }
   };
   const settings = collect(() => readSettings(options.env));
-  const namespace = settings?.MILLRACE_NAMESPACE ?? "";
   const wanted = chosen(options);
+  const namespace = settings?.MILLRACE_NAMESPACE ?? "";
   const plans = collect(() => plansOf(options.pipelines, namespace, wanted));
-  if (settings !== null && settings.REDIS_URL === undefined && (plans ?? []).some(needsRedis))
-    problems.push(new ConfigError("MILL_CONFIG_INVALID", REDIS_MISSING));
-  if (plans === null || settings === null || problems.length > 0) throw new ConfigErrors(problems);
-  return { settings, plans };
+  // Of pipelines that cannot be built nobody knows what they call.
+  const resources = collect(() => readResources(resourcesOf(plans ?? []), options.env));
+  if (settings !== null) problems.push(...redisMissing(settings, plans ?? []));
+  if (plans === null || settings === null || resources === null || problems.length > 0)
+    throw new ConfigErrors(problems);
+  return { settings, plans, resources };
 }
+
+const redisMissing = (settings: Settings, plans: readonly Plan[]): ConfigError[] =>
+  settings.REDIS_URL === undefined && plans.some(needsRedis)
+    ? [new ConfigError("MILL_CONFIG_INVALID", REDIS_MISSING)]
+    : [];
 
 const needsRedis = ({ options, parts }: Plan): boolean =>
   options.state === "redis" && parts.some((part) => part.stores.length > 0);
@@ -89,16 +104,15 @@ function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
   return names.length === 0 ? pipelines : pipelines.filter(({ name }) => names.includes(name));
 }
 
-interface WorkerProcess {
+interface WorkerProcess extends Prepared {
   readonly checkTables: LiveOptions["checkTables"];
-  readonly plans: readonly Plan[];
-  readonly settings: Settings;
   readonly log: Log;
 }
 
 const declarationOf = ({ declaration }: PlanTable): TableSpec => declaration as TableSpec;
 
-async function runWorker({ plans, settings, log, checkTables }: WorkerProcess): Promise<number> {
+async function runWorker(own: WorkerProcess): Promise<number> {
+  const { plans, settings, resources, log, checkTables } = own;
   const meter = prometheusMeter(catalogue);
   meter.describeProcess({ version: VERSION, node: process.version });
   const clients = connect(settings, { log, deadlineMs: 30_000 });
@@ -106,6 +120,7 @@ async function runWorker({ plans, settings, log, checkTables }: WorkerProcess): 
     ...clients,
     log,
     meter,
+    openResource: resources.open,
     checkTables: (tables) => checkTables(tables.map(declarationOf), clients.pool),
   };
   const worker = new Worker(plans, ports, limitsOf(settings));

@@ -6,11 +6,12 @@ import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Part, Plan, PlanNode, PlanStore } from "../core/plan.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
+import { leftBehind } from "./calls/left-behind.ts";
 import { noteRecord, readNotes, storeKey } from "../source/notes.ts";
 
 interface StoreNotePorts {
   readonly kafka: Pick<KafkaPort, "reader" | "producer">;
-  readonly admin: Pick<AdminPort, "watermarks">;
+  readonly admin: Pick<AdminPort, "watermarks" | "describeTopics">;
 }
 
 /** In the order of reading; `what` names it in an error. */
@@ -31,8 +32,9 @@ export async function checkStores(
   const fresh: OutRecord[] = [];
   for (const plan of plans) {
     const stores = plan.parts.flatMap((part) => part.stores.map((store) => ({ part, store })));
-    if (stores.length === 0) continue;
+    // One that has no state may have had some.
     const notes = await readNotes(ports, plan.meta);
+    problems.push(...(await leftBehind(plan, notes, ports)));
     for (const { part, store } of stores) {
       const noted = notes.get(storeKey(store.name));
       const now = noteOf(part, store);

@@ -17,6 +17,7 @@ import {
   type Bindings,
   type Patience,
 } from "./preflight.ts";
+import { Resources } from "./calls/resources.ts";
 import { SchemaCache } from "./line/schema-cache.ts";
 import { CacheBudget } from "../state/cache-budget.ts";
 import { SinkPart } from "./sink/part.ts";
@@ -45,6 +46,7 @@ export class Worker {
       admin: ports.kafka.admin(),
       cache: new CacheBudget(limits.cacheBytesMax),
       schemas: new SchemaCache(ports.registry, ports.clock),
+      resources: new Resources(),
       owner: `${namespace}millrace-${ports.random.token(12)}`,
     };
     this.#engine = new StreamEngine(this.#context, (error) => this.#end(error));
@@ -72,8 +74,10 @@ export class Worker {
     );
     const plans = open.map(({ plan }) => plan);
     const bindings = await preflight(plans, this.#context, this.#patience(signal));
+    // Of every pipeline, also of one that is kept out for now: it begins without a restart.
+    await this.#context.resources.open(this.#plans, this.#context.openResource);
     // Stopped meanwhile: there would be nobody left to make it leave its groups again.
-    if (this.#stopping !== null) return;
+    if (this.#stopping !== null) return this.#context.resources.close(this.#context.log);
     this.#producer = this.#context.kafka.producer();
     for (const { plan, lane } of open) lane.bind(plan, bindings);
     const metas = this.#lanes.map((lane) => lane.meta);
@@ -171,6 +175,11 @@ export class Worker {
     return this.#waitingFor;
   }
 
+  /** Records that wait in state for a call. */
+  get parkedRecords(): number {
+    return this.#engine.tasks.reduce((sum, task) => sum + task.parkedRecords, 0);
+  }
+
   health(): TaskHealth[] {
     return this.#lanes.flatMap((lane) => lane.health());
   }
@@ -187,6 +196,7 @@ export class Worker {
     await this.#loops;
     await this.#engine.close();
     await this.#producer?.close();
+    await this.#context.resources.close(this.#context.log);
     await this.#context.admin.close();
     this.#end(null);
   }

@@ -46,7 +46,7 @@ export function letterOf(
   nowMs: number,
 ): OutRecord & { readonly id: string } {
   const id = letterId(origin, raw);
-  const at = new Date(nowMs).toISOString();
+  const at = timeText(nowMs);
   const facts: Record<string, string | null> = {
     id,
     class: failure.class,
@@ -63,8 +63,8 @@ export function letterOf(
     part: origin.part,
     version: origin.version,
     "schema-id": schemaIdOf(raw.value),
-    attempt: "1",
-    "first-time": raw.redriven?.order.firstTime ?? at,
+    attempt: String(failure.tried?.times ?? 1),
+    "first-time": raw.redriven?.order.firstTime ?? timeText(failure.tried?.firstMs ?? nowMs),
     "last-time": at,
     redrives: String(raw.redriven?.order.redrives ?? 0),
   };
@@ -79,6 +79,8 @@ export function letterOf(
   };
   return fitted(letter, raw, origin.bytesMax);
 }
+
+const timeText = (epochMs: number): string => new Date(epochMs).toISOString();
 
 const headersOf = (facts: Readonly<Record<string, string | null>>): Headers =>
   Object.entries(facts).flatMap(([name, text]) =>

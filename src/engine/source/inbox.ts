@@ -49,6 +49,7 @@ export class Inbox {
   #isPaused = false;
   #held: ReadonlySet<TopicName> = new Set();
   #isClosed = false;
+  #isNudged = false;
   #wake: (() => void) | null = null;
 
   /** `starts` names each partition of the task and the offset at which it begins. */
@@ -90,15 +91,36 @@ export class Inbox {
     return null;
   }
 
-  /** The next run, waiting for one; null when the inbox was closed. */
+  /** The next run, waiting for one; null when the inbox was closed, and after a nudge. */
   async take(): Promise<Run | null> {
     while (!this.#isClosed) {
       const run = this.#next();
       if (run !== null) return run;
+      if (this.#takeNudge()) return null;
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = null;
     }
     return null;
+  }
+
+  /** There is something else to do than to wait for records. */
+  nudge(): void {
+    this.#isNudged = true;
+    this.#wake?.();
+  }
+
+  /** Resolves after the next nudge, or when the inbox was closed. */
+  async nudged(): Promise<void> {
+    while (!this.#isClosed && !this.#takeNudge()) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+      this.#wake = null;
+    }
+  }
+
+  #takeNudge(): boolean {
+    const isNudged = this.#isNudged;
+    this.#isNudged = false;
+    return isNudged;
   }
 
   /** Drops what is left and ends `take`. */

@@ -52,6 +52,13 @@ export interface KeyedStoreOptions {
   learn(values: readonly Buffer[]): Promise<void>;
 }
 
+export interface StorePage {
+  readonly entries: readonly { readonly key: Buffer; readonly entry: StateEntry }[];
+  readonly cursor: string | null;
+}
+
+const PAGE_ENTRIES = 500;
+
 /** A cell, its entry and its place in the map, beside the bytes of key and value: measured with V8 13. */
 const CELL_BYTES = 220;
 
@@ -278,6 +285,21 @@ export class KeyedStore implements StoreView {
       Object.assign(cell, { entry: null, value: null, dirty: this.#sealNumber });
       this.#dirty.add(cell);
     }
+  }
+
+  /**
+   * Some entries of the copy, each at least once while it is there, with a cursor for the next call (null at the end). For a
+   * task that begins: changes that the copy lacks are not among them.
+   */
+  async page(cursor: string | null): Promise<StorePage> {
+    const { copy, codec } = this.#options;
+    const scan = await copy.scan(cursor, PAGE_ENTRIES);
+    if (scan.nextOffset !== this.#position) {
+      await this.repair();
+      return this.page(null);
+    }
+    const entries = scan.entries.map(({ key, value }) => ({ key, entry: codec.decode(value) }));
+    return { entries, cursor: scan.cursor };
   }
 
   /** The batch in hand is done, and the cache may make room. */

@@ -12,6 +12,7 @@ import { ledgerOfPart, type PartProgress } from "../runtime/ledgers.ts";
 import type { SchemaCache } from "../runtime/line/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
+import type { Double } from "./doubles/resource-double.ts";
 import type { Step } from "./steps.ts";
 import { World } from "./world.ts";
 
@@ -20,6 +21,8 @@ export interface SimulateOptions {
   readonly seed?: number;
   /** "off": go on however many records become dead letters, as `run --no-breaker`. */
   readonly breaker?: "on" | "off";
+  /** Stand-ins for the resources of the pipelines. */
+  readonly resources?: readonly Double[];
 }
 
 /** A record as a reader of the topic gets it. */
@@ -70,6 +73,7 @@ export async function simulate(
   const world = new World(
     list.map((pipeline) => pipeline.plan()),
     { seed: options.seed ?? 1, breaker: options.breaker !== "off" },
+    options.resources,
   );
   await world.open();
   for (const step of steps) await world.play(step);

@@ -1,4 +1,5 @@
 // "#testing": unit tests of pipelines without any server, in virtual time.
+export { double, type Double } from "./doubles/resource-double.ts";
 export {
   simulate,
   type Letter,

@@ -20,6 +20,7 @@ import { FakeClock } from "./doubles/fake-clock.ts";
 import { MemoryKafka } from "./memory-kafka.ts";
 import { MemoryRegistry } from "./doubles/memory-registry.ts";
 import { MemoryTables } from "./memory-tables.ts";
+import { openDouble, type Double } from "./doubles/resource-double.ts";
 import { RecordingLog } from "./doubles/recording-log.ts";
 import { RecordingMeter } from "./doubles/recording-meter.ts";
 import { seededRandom } from "./doubles/seeded-random.ts";
@@ -53,9 +54,15 @@ export class World {
   #worker: Worker | null = null;
 
   readonly #limits: WorkerLimits;
+  readonly #doubles: readonly Double[];
 
-  constructor(plans: readonly Plan[], { seed, breaker }: WorldOptions) {
+  constructor(
+    plans: readonly Plan[],
+    { seed, breaker }: WorldOptions,
+    doubles: readonly Double[] = [],
+  ) {
     this.plans = plans;
+    this.#doubles = doubles;
     this.#random = seededRandom(seed);
     this.#limits = { ...defaultLimits, breaker };
   }
@@ -94,6 +101,7 @@ export class World {
       tableStore: ({ declaration }: PlanTable) =>
         this.tables.store(declaration as PostgresTable<unknown>, life),
       checkTables: () => Promise.resolve([]),
+      openResource: async (resource) => openDouble(this.#doubles, resource, this.#clock),
       stateCopies: (kind) => (kind === "redis" ? switchedCopies(this.copies, life) : own),
       clock: workerClock(this.#clock, life),
       random: this.#random,
@@ -181,12 +189,17 @@ export class World {
     await this.#during(this.#producer.send([record]));
   }
 
-  /** Until every running task has committed to the end of its topics, twice in a row. */
+  /** Until every running task has committed to the end of its topics and has no parked key, three times in a row. */
   async drain(): Promise<PartProgress[]> {
     for (let quiet = 0, spent = 0; quiet < 3; spent += 1_000) {
       if (spent > QUIET_LIMIT_MS) throw new InvariantError("MILL_ENGINE_INVARIANT", this.#stuck());
       await this.#clock.advance(1_000);
       this.#checkHeld();
+      // However long it waits, it goes on some day: its calls are counted.
+      if ((this.#worker as Worker).parkedRecords > 0) {
+        quiet = spent = 0;
+        continue;
+      }
       quiet = (await this.#during(this.#isDrained())) ? quiet + 1 : 0;
     }
     return this.#during(this.#progress());

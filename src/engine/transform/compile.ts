@@ -4,6 +4,10 @@ import { assert, MillraceError, TransformError } from "../core/errors.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
 import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
 import { runBatch, type Batch, type BatchResult } from "./batch.ts";
+import type { Release, Released } from "./calls/release.ts";
+import { release } from "./calls/release.ts";
+import { CallError } from "./calls/policy.ts";
+import { callStepOf, type CallStep } from "./calls/step.ts";
 import { closureOf, newTrail, type Cursor, type Held, type Next, type Trail } from "./operators.ts";
 import { stepOf, type StatefulStep } from "./stateful.ts";
 
@@ -27,17 +31,24 @@ export interface OperatorCounts {
 
 /** A part, ready to run. */
 export interface Program {
-  /** Whether it must be run by `runBatch`. */
+  /** Whether it must be run by `runBatch`: it has state, or calls. */
   readonly hasState: boolean;
   /** Runs one record through every operator behind its source; what it made is in the stage, or nothing is. */
   run(record: DecodedRecord, stage: Stage): Outcome;
   /** Runs a batch through a part with state; one outcome a record, up to the first that halts. */
   runBatch(batch: Batch): Promise<BatchResult>;
+  /** Steps whose failing keys wait in state. */
+  readonly parking: readonly CallStep[];
+  /** Takes parked keys on whose calls have ended. */
+  release(release: Release): Promise<Released>;
   /** Tells a held change downstream; returns what failed, or null. */
   tell(held: Held, stage: Stage): Outcome | null;
   /** Cumulative, in the order of the plan. */
   readonly counts: readonly OperatorCounts[];
 }
+
+/** A step in front of which a batch waits. */
+export type Step = StatefulStep | CallStep;
 
 /** A part as closures, with what they share. */
 export interface Wired {
@@ -46,7 +57,7 @@ export interface Wired {
   readonly counts: readonly OperatorCounts[];
   readonly entries: ReadonlyMap<string, Next>;
   /** In the order of the plan, so that what one tells, a later one has not worked on yet. */
-  readonly steps: readonly StatefulStep[];
+  readonly steps: readonly Step[];
   outcomeOf(trail: Trail): Outcome;
   /** What an error at the node in hand means for its record. Throws it when it is not the record's. */
   failed(error: unknown): Outcome;
@@ -64,6 +75,8 @@ export function compile(part: Part, options: CompileOptions): Program {
     hasState: wired.steps.length > 0,
     run: (record, stage) => runOne(wired, record, stage),
     runBatch: (batch) => runBatch(wired, batch),
+    parking: wired.steps.filter((step) => "operation" in step && step.store !== null) as CallStep[],
+    release: (given) => release(wired, given),
     tell: (held, stage) => tell(wired, held, stage),
   };
 }
@@ -82,7 +95,7 @@ function wire(part: Part, options: CompileOptions): Wired {
     dropped: 0,
     failed: 0,
   }));
-  const steps: StatefulStep[] = [];
+  const steps: Step[] = [];
   const entries = entriesOf(part, { cursor, counts, steps, options });
   const filtered = part.nodes.map(({ name }): Outcome => ({ kind: "filtered", by: name }));
   return {
@@ -138,7 +151,7 @@ function runOne(wired: Wired, record: DecodedRecord, stage: Stage): Outcome {
 interface Wiring {
   readonly cursor: Cursor;
   readonly counts: OperatorCounts[];
-  readonly steps: StatefulStep[];
+  readonly steps: Step[];
   readonly options: CompileOptions;
 }
 
@@ -155,7 +168,7 @@ function entriesOf(part: Part, wiring: Wiring): Map<string, Next> {
       arms: followers.get(node.id) ?? [],
     };
     const next = closureOf(node, at, own);
-    const step = stepOf(node, at, own);
+    const step = callStepOf(node, at, own) ?? stepOf(node, at, own);
     if (step !== null) wiring.steps.push(step);
     for (const input of node.inputs) unshift(followers, input, next);
     if (node.operation.kind === "source") unshift(entries, node.operation.topic.name, next);
@@ -213,6 +226,7 @@ const failureOf = (error: MillraceError, node: PlanNode): Failure => ({
   ...(stages[error.code] ?? { class: "transform", stage: "transform" }),
   step: node.name,
   rule: error.code === "MILL_RULE_BROKEN" ? node.name : null,
+  ...(error instanceof CallError ? { tried: error.tried } : {}),
   code: error.code,
   message: error.message,
 });

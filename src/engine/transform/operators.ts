@@ -6,7 +6,7 @@ import type { Operation, PlanNode } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
 import type { StateKey, TaskStores } from "../core/state.ts";
 import type { CompileOptions, OperatorCounts } from "./compile.ts";
-import { stateKeyOf, type Stateful } from "./state-key.ts";
+import { recordKey, stateKeyOf, type Stateful } from "./state-key.ts";
 
 /** What became of one record so far. */
 export interface Trail {
@@ -49,6 +49,8 @@ export interface Waiting {
   readonly value: unknown;
   /** Null passes through: a tombstone, in its place among the others. */
   readonly key: StateKey | null;
+  /** At a step that calls, a parked record that has its answer. */
+  readonly released?: { readonly answer: unknown };
 }
 
 /** A change that is told at the checkpoint. */
@@ -112,6 +114,8 @@ export function closureOf(node: PlanNode, at: number, wiring: Wiring): Next {
     case "aggregate":
     case "map-with-state":
       return queueing(operation, at, wiring);
+    case "map-async":
+      return queueingCalls(at, wiring);
   }
 }
 
@@ -263,9 +267,23 @@ function queueing(operation: Stateful, at: number, { cursor, count }: Wiring): N
       return drop(cursor, count, at);
     }
     trail.last = at;
-    const waiting = pass.waiting.get(at);
-    const one = { record, trail, value, key };
-    if (waiting === undefined) pass.waiting.set(at, [one]);
-    else waiting.push(one);
+    wait(pass, at, { record, trail, value, key });
   };
+}
+
+/** In front of a step that calls, tombstones and records without a key too. */
+function queueingCalls(at: number, { cursor }: Wiring): Next {
+  return function queueCall(value) {
+    cursor.step = at;
+    const { pass, record, trail } = cursor;
+    assert(pass !== null, "a step that calls outside a batch");
+    trail.last = at;
+    wait(pass, at, { record, trail, value, key: recordKey(value, cursor) });
+  };
+}
+
+export function wait({ waiting }: StatefulPass, at: number, one: Waiting): void {
+  const queue = waiting.get(at);
+  if (queue === undefined) waiting.set(at, [one]);
+  else queue.push(one);
 }

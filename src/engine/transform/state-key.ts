@@ -12,7 +12,7 @@ export type StateKeyOf = (value: unknown, cursor: Cursor) => StateKey | null;
 export const stateKeyOf = (operation: Stateful): StateKeyOf =>
   operation.kind === "distinct" ? repeatKey(operation) : recordKey;
 
-const recordKey: StateKeyOf = (_value, { record }) => {
+export const recordKey: StateKeyOf = (_value, { record }) => {
   const { key } = record.raw;
   return key === null ? null : { id: key.toString("latin1"), bytes: key };
 };

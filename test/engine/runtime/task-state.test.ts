@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { SentBatch } from "../../../src/engine/core/kafka.ts";
 import type { BoundPart } from "../../../src/engine/runtime/line/bind.ts";
 import { TaskState } from "../../../src/engine/runtime/stream/state.ts";
+import { TestCalls } from "../../support/calls.ts";
 import { StoreBench } from "../../support/stores.ts";
 
 const PARTITION = 3;
@@ -16,6 +17,7 @@ async function withChanges() {
     bound: { part: { stores: [store] } } as unknown as BoundPart,
     partition: PARTITION,
     stores: bench.stores,
+    calls: new TestCalls().calls,
     streamTimeMs: null,
     patiently: (work) => work(),
     now: () => 1_000,

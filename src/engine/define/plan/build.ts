@@ -1,7 +1,16 @@
 // build(): from the drawn graph to a frozen plan. Checks everything, reports all problems at once.
 import { createHash } from "node:crypto";
 import { ConfigError, ConfigErrors, MillraceError, messageOf } from "../../core/errors.ts";
-import type { Part, Plan, PlanNode, PlanOptions, PlanTable, PlanTopic } from "../../core/plan.ts";
+import type {
+  Part,
+  Plan,
+  PlanNode,
+  PlanOptions,
+  PlanResource,
+  PlanTable,
+  PlanTopic,
+} from "../../core/plan.ts";
+import { traces, withPolicies } from "./calls.ts";
 import { cut } from "./cut.ts";
 import type { Graph } from "./graph.ts";
 import { validate } from "./validate.ts";
@@ -19,11 +28,14 @@ export interface BuildInput {
 /** Throws ConfigErrors. */
 export function build(input: BuildInput): Plan {
   const graph = drawn(input);
-  const problems = [...input.problems, ...graph.problems, ...validate(input.name, graph.nodes)];
-  if (problems.length > 0) throw new ConfigErrors(problems);
   const { name, namespace, options } = input;
+  const nodes = withPolicies(graph.nodes, options.retry);
+  const problems = [...input.problems, ...graph.problems, ...validate(name, nodes)];
+  if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
-  const parts = cut(graph.nodes, { pipeline: name, prefix });
+  const parts = cut(nodes, { pipeline: name, prefix });
+  const traced = parts.flatMap(traces);
+  if (traced.length > 0) throw new ConfigErrors(traced);
   return deepFreeze({
     pipeline: name,
     namespace,
@@ -69,7 +81,11 @@ function versionOf(name: string, options: PlanOptions, parts: readonly Part[]): 
     ]);
   const text = JSON.stringify(
     [name, options, parts.map((part) => [part.name, nodes(part)])],
-    (_key, value: unknown) => (typeof value === "function" ? String(value) : value),
+    (key, value: unknown) => {
+      // Of a resource the name: its settings are no JSON.
+      if (key === "resource") return (value as PlanResource | null)?.name;
+      return typeof value === "function" ? String(value) : value;
+    },
   );
   return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }

@@ -1,10 +1,10 @@
 // validate(): what can be known of a graph before anything is connected. Returns every problem.
 import { ConfigError, type MillraceError } from "../../core/errors.ts";
-import type { ErrorCode } from "../../core/error-table.ts";
 import type { PlanNode, PlanTopic } from "../../core/plan.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
-
+import { calls } from "./calls.ts";
 import { unknownTopic } from "./plan-topic.ts";
+import { problem } from "./problem.ts";
 
 const KEBAB = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
@@ -15,11 +15,8 @@ const terminal = new Set(["to", "upsert", "forward", "arm"]);
 /** Named by their topic, or by the branch they belong to. */
 const unnamed = new Set(["source", "to", "arm"]);
 
-const problem = (code: ErrorCode, node: PlanNode, detail: string): MillraceError =>
-  new ConfigError(code, `${node.site}  ${node.operation.kind} "${node.name}": ${detail}`);
-
 export function validate(pipeline: string, nodes: readonly PlanNode[]): MillraceError[] {
-  const checks = [names, topics, partitions, keys, loops, held, unused];
+  const checks = [names, topics, partitions, keys, loops, held, unused, calls];
   const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
   return [...pipelineName(pipeline), ...empty, ...checks.flatMap((check) => check(nodes))];
 }
@@ -187,8 +184,8 @@ function held(nodes: readonly PlanNode[]): MillraceError[] {
     const holds = operation.kind === "aggregate" && operation.emission === "checkpoint";
     const own = holds ? name : operation.kind === "repartition" ? undefined : above;
     if (own !== undefined) holders.set(id, own);
-    if (above === undefined || !("store" in operation)) return [];
-    const detail = `"${above}" tells its changes at the checkpoint, too late for a step with state. Let it tell every change`;
+    if (above === undefined || !("store" in operation || operation.kind === "map-async")) return [];
+    const detail = `"${above}" tells its changes at the checkpoint, too late for a step with state or calls. Let it tell every change`;
     return [problem("MILL_BUILD_OPTION", node, detail)];
   });
 }

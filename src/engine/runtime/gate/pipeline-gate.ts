@@ -7,7 +7,7 @@ import type { TopicName } from "../../core/record.ts";
 import { gateNote, gateStates, storesNote, type GateNote } from "../../source/gate-note.ts";
 import { NoteTail, type Look } from "../../source/notes.ts";
 import type { WorkerContext } from "../context.ts";
-import { Mutex } from "../stream/mutex.ts";
+import { Mutex } from "../../core/mutex.ts";
 
 /** The gate, as the parts of a pipeline know it. */
 export interface PartGate {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError, ConfigErrors, messageOf } from "../../core/errors.ts";
 
-type Env = Readonly<Record<string, string | undefined>>;
+export type Env = Readonly<Record<string, string | undefined>>;
 
 const BROKER = /^[^\s:,]+:\d{1,5}$/;
 const optional = z.string().min(1).optional();
@@ -89,7 +89,7 @@ export function readSettings(env: Env): Settings {
   return parsed.data;
 }
 
-function valueOf(env: Env, name: string, problems: ConfigError[]): string | undefined {
+export function valueOf(env: Env, name: string, problems: ConfigError[]): string | undefined {
   const file = env[`${name}_FILE`];
   if (file === undefined) return env[name];
   try {
@@ -103,7 +103,7 @@ function valueOf(env: Env, name: string, problems: ConfigError[]): string | unde
 
 const secret = /PASSWORD|KEY|URL/;
 
-function problemOf(issue: z.core.$ZodIssue, given: Record<string, string>): ConfigError {
+export function problemOf(issue: z.core.$ZodIssue, given: Record<string, string>): ConfigError {
   const name = String(issue.path[0]);
   const value = given[name];
   const received = value === undefined ? "nothing" : secret.test(name) ? "a value" : `"${value}"`;

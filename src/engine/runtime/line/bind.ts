@@ -92,6 +92,7 @@ function emitterOf(node: PlanNode, codec: CodecOf): Emit {
     case "distinct":
     case "aggregate":
     case "map-with-state":
+    case "map-async":
     case "peek":
     case "expect":
     case "branch":

@@ -6,7 +6,9 @@ import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.
 import type { OutRecord, RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
 import type { Run } from "../../source/inbox.ts";
-import type { TimedRecord } from "../../transform/batch.ts";
+import type { Parked, TimedRecord } from "../../transform/batch.ts";
+import type { CallBook } from "../../transform/calls/book.ts";
+import type { TaskCalls } from "../../transform/calls/call.ts";
 import type { Held } from "../../transform/operators.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
 import type { SchemaCache } from "./schema-cache.ts";
@@ -31,38 +33,49 @@ export function unknownIds({ sources }: BoundPart, run: Run, schemas: SchemaCach
 
 /** What a run came to in a part with state; nothing of it is kept until the task takes it. */
 export interface ProcessedRun {
-  /** One a record, up to the first that halts. */
+  /** One a record, up to the first that halts or has no room. */
   readonly outcomes: readonly Outcome[];
   readonly outputs: readonly OutRecord[];
   readonly held: readonly Held[];
+  readonly parked: readonly Parked[];
   readonly streamTimeMs: number;
 }
 
-/** Takes a run through a part with state. `streamTimeMs` is the task's, before the run. */
+/** What a task lends to a run. */
+export interface Lent {
+  readonly stores: TaskStores;
+  readonly calls: TaskCalls;
+  /** What calls for records of this run have come to so far. */
+  readonly book: CallBook;
+  /** The task's, before the run. */
+  readonly streamTimeMs: number;
+}
+
+/** Takes a run through a part with state or calls. */
 export async function processRunWithState(
   bound: BoundPart,
   run: Run,
-  stores: TaskStores,
-  streamTimeMs: number,
+  { stores, calls, book, streamTimeMs }: Lent,
 ): Promise<ProcessedRun> {
   const codec = bound.sources.get(run.topic) ?? null;
   const decoded = run.records.map((raw) => decodeRecord(codec, raw));
   const records = timed(codec, decoded, streamTimeMs);
-  const { outcomes, outputs, held } = await bound.program.runBatch({ records, stores });
+  const batch = { records, stores, calls, book };
+  const { outcomes, outputs, held, parked } = await bound.program.runBatch(batch);
   const ends: Outcome[] = [];
   let at = 0;
   let reachedMs = streamTimeMs;
   for (const record of decoded) {
     const last = "kind" in record ? null : records[at];
     const outcome = "kind" in record ? record : outcomes[at++];
-    // Behind a record that halts there are no outcomes.
+    // Behind a record that halts there are no outcomes, and none from one on that has no room.
     if (outcome === undefined) break;
     ends.push(outcome);
     if (outcome.kind === "halted") break;
     // What is not consumed has not been seen: it would make those behind the halt late when they are read again.
     reachedMs = last?.streamTimeMs ?? reachedMs;
   }
-  return { outcomes: ends, outputs, held, streamTimeMs: reachedMs };
+  return { outcomes: ends, outputs, held, parked, streamTimeMs: reachedMs };
 }
 
 /** The records that could be decoded, each with the stream time that it sees. */

@@ -1,6 +1,12 @@
 // What a sink task has taken since its last commit: rows, letters, and what became of each record so far.
 import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
-import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/outcome.ts";
+import {
+  countOutcome,
+  isLetter,
+  type Failure,
+  type Outcome,
+  type Stage,
+} from "../../core/outcome.ts";
 import type { OwedLetter, SinkResult } from "../../core/ports.ts";
 import type { RawRecord } from "../../core/record.ts";
 import { emptyStage } from "../line/bind.ts";
@@ -49,12 +55,19 @@ export const newBatch = (nextOffset: bigint): Batch => ({
 /** Whether its records came back by the redrive topic: a task reads from one topic only. */
 export const isRedriven = ({ raws }: Batch): boolean => raws[0]?.redriven !== undefined;
 
+/** Whether its commit has put something into the outbox. */
+export const isOwing = (batch: Batch, delta: LedgerCounts): boolean =>
+  delta.consumed > 0 && (Object.keys(delta["dead-lettered"]).length > 0 || isRedriven(batch));
+
+/** A row that the database does not take. */
+export const refusalOf = (table: string, code: string, message: string): Failure =>
+  ({ class: "sink", stage: "sink", step: table, rule: null, code, message }) as const;
+
 /** How each record ended: what the database says of its rows goes before what the transform said. */
 export function endsOf(batch: Batch, result: SinkResult, table: string): Outcome[] {
-  const refusal = { class: "sink", stage: "sink", step: table, rule: null, message: "" } as const;
+  const failure = refusalOf(table, "refused", "");
   return batch.outcomes.map((outcome, index): Outcome => {
-    if (result.refused.has(index))
-      return { kind: "dead-lettered", failure: { ...refusal, code: "refused" } };
+    if (result.refused.has(index)) return { kind: "dead-lettered", failure };
     const isStale = !result.written.has(index) && result.stale.has(index);
     return outcome.kind === "emitted" && isStale ? { kind: "filtered", by: table } : outcome;
   });

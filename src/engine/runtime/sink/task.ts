@@ -15,7 +15,7 @@ import type {
   TableStore,
 } from "../../core/ports.ts";
 import { placeOf, type RawRecord, type TopicName, type TopicPartition } from "../../core/record.ts";
-import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
+import { publishCheckpoint, publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { owedFates } from "../../sinks/redriven.ts";
 import { Inbox, type Valve } from "../../source/inbox.ts";
@@ -27,11 +27,13 @@ import { lotsOf, type Lot } from "../line/lots.ts";
 import { processRun, unknownIds } from "../line/process.ts";
 import {
   endsOf,
+  isOwing,
   isRedriven,
   ledgerOfBatch,
   newBatch,
   nothing,
   OverTheLimit,
+  refusalOf,
   upTo,
   type Batch,
 } from "./batch.ts";
@@ -221,19 +223,17 @@ export class SinkTask {
     this.#nextOffset = batch.nextOffset;
     this.#oldestMs = null;
     // 4 send the letters that the decision owes
-    const isOwing = Object.keys(delta["dead-lettered"]).length > 0 || isRedriven(batch);
-    if (delta.consumed > 0 && isOwing) await this.#sendOwed();
+    if (isOwing(batch, delta)) await this.#sendOwed();
     // 5 hint
     const metadata = encodeMetadata({ owner: context.owner, ledger: this.#ledger });
     const { topic, partition } = this.id;
     hint({ topic, partition, nextOffset: this.#nextOffset, metadata });
     // 6 publish
-    const labels = { kind: "sink" };
-    const seconds = (context.clock.now() - startedMs) / 1000;
-    context.meter.observe("millrace_checkpoint_seconds", labels, seconds);
-    context.meter.observe("millrace_checkpoint_records", labels, batch.raws.length);
+    const now = context.clock.now();
+    const decided = { ms: now - startedMs, records: batch.raws.length };
+    publishCheckpoint(context.meter, "sink", decided);
     publishLedger(context.meter, this.id, delta);
-    publishCommitTime(context.meter, this.id, context.clock.now());
+    publishCommitTime(context.meter, this.id, now);
   }
 
   /** Redriven rows say where their records were first read, so that ties of versions fall as if they had passed then. */
@@ -252,14 +252,7 @@ export class SinkTask {
 
   #refused(batch: Batch, row: SinkRow, { code, message }: RowRefusal): OwedLetter {
     const { letters, context, bound } = this.#options;
-    const failure = {
-      class: "sink",
-      stage: "sink",
-      step: bound.part.name,
-      rule: null,
-      code,
-      message,
-    } as const;
+    const failure = refusalOf(bound.part.name, code, message);
     return letterOf(batch.raws[row.index] as RawRecord, failure, letters, context.clock.now());
   }
 

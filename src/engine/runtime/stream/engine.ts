@@ -4,13 +4,14 @@ import { commit } from "../../checkpoint/commit.ts";
 import { Schedule } from "../../checkpoint/schedule.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { SentBatch, TxProducer } from "../../core/kafka.ts";
-import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
+import { publishCheckpoint, publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, persist } from "../failure.ts";
 import type { BoundPart } from "../line/bind.ts";
-import { Mutex } from "./mutex.ts";
+import { Mutex } from "../../core/mutex.ts";
 import type { StreamPart } from "./part.ts";
-import type { TaskCheckpoint } from "./task.ts";
+import type { TaskCheckpoint } from "./options.ts";
+import type { StreamTask } from "./task.ts";
 
 /** A broker that restarts is back sooner, and nobody need know. */
 const SILENCE_MS = 3_000;
@@ -56,6 +57,11 @@ export class StreamEngine {
     this.#schedule.note(records);
   }
 
+  /** Of every part. */
+  get tasks(): readonly StreamTask[] {
+    return this.#parts.flatMap((part) => part.tasks);
+  }
+
   /** Commits at each interval until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -70,10 +76,7 @@ export class StreamEngine {
   }
 
   async #checkpoint(): Promise<void> {
-    const stages = this.#parts
-      .flatMap((part) => [...part.tasks])
-      .map((task) => task.takeStage())
-      .filter((stage) => stage !== null);
+    const stages = this.tasks.map((task) => task.takeStage()).filter((stage) => stage !== null);
     if (stages.length === 0) return;
     const startedMs = this.#context.clock.now();
     this.#committingSinceMs = startedMs;
@@ -95,12 +98,10 @@ export class StreamEngine {
   #publish(stages: readonly TaskCheckpoint[], startedMs: number): void {
     const { meter, clock } = this.#context;
     const now = clock.now();
-    const labels = { kind: "stream" };
     const records = stages.reduce((sum, stage) => sum + stage.records, 0);
-    meter.observe("millrace_checkpoint_seconds", labels, (now - startedMs) / 1000);
-    meter.observe("millrace_checkpoint_records", labels, records);
+    publishCheckpoint(meter, "stream", { ms: now - startedMs, records });
     for (const { task, delta } of stages) {
-      publishLedger(meter, task.address, delta);
+      publishLedger(meter, task.address, delta, task.debt);
       publishCommitTime(meter, task.address, now);
     }
   }

@@ -23,7 +23,7 @@ import {
   stateOf,
 } from "./seat.ts";
 import { openStores } from "./stores.ts";
-import { takeoverOf, type Share, type StreamPartOptions } from "./part-options.ts";
+import { takeoverOf, type Share, type StreamPartOptions } from "./options.ts";
 import { StreamTask } from "./task.ts";
 
 export class StreamPart {
@@ -187,7 +187,7 @@ export class StreamPart {
     const seat = newSeat(partition);
     const { life } = seat;
     this.#seats.set(partition, seat);
-    if (this.bound.part.stores.length === 0) return this.#open(seat, starts, assignment, null);
+    if (!this.bound.program.hasState) return this.#open(seat, starts, assignment, null);
     openStores({
       context: this.#context,
       bound: this.bound,

@@ -6,6 +6,10 @@ import type { Outcome, Stage } from "../../core/outcome.ts";
 import { addressOf, type OutRecord } from "../../core/record.ts";
 import type { Sealed } from "../../state/keyed-store.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
+import type { CallBook } from "../../transform/calls/book.ts";
+import type { TaskCalls } from "../../transform/calls/call.ts";
+import type { Ended, Released } from "../../transform/calls/release.ts";
+import type { CallStep } from "../../transform/calls/step.ts";
 import type { Held } from "../../transform/operators.ts";
 import type { Run } from "../../source/inbox.ts";
 import type { BoundPart } from "../line/bind.ts";
@@ -15,6 +19,7 @@ export interface TaskStateOptions {
   readonly bound: BoundPart;
   readonly partition: number;
   readonly stores: OpenStores;
+  readonly calls: TaskCalls;
   /** The greatest timestamp that the task had seen when it was taken over. */
   readonly streamTimeMs: number | null;
   /** Runs again for as long as the copies are away; rejects when the task ends first. */
@@ -33,6 +38,8 @@ export interface Untold {
   readonly held: Held;
   readonly outcome: Outcome;
 }
+
+type Kept = Pick<ProcessedRun, "held"> & Partial<Pick<ProcessedRun, "streamTimeMs">>;
 
 const EXPIRY_ENTRIES_MIN = 100;
 
@@ -53,9 +60,10 @@ export class TaskState {
   }
 
   /** Nothing of it stays before `keep`. */
-  process(run: Run): Promise<ProcessedRun> {
-    const { bound, stores } = this.#options;
-    return processRunWithState(bound, run, stores, this.#streamTimeMs);
+  process(run: Run, book: CallBook): Promise<ProcessedRun> {
+    const { bound, stores, calls } = this.#options;
+    const streamTimeMs = this.#streamTimeMs;
+    return processRunWithState(bound, run, { stores, calls, book, streamTimeMs });
   }
 
   /** What `process` has changed is as it was. */
@@ -63,7 +71,14 @@ export class TaskState {
     this.#options.stores.rollback(0);
   }
 
-  keep({ held, streamTimeMs }: ProcessedRun): void {
+  /** As `process`, for parked keys whose calls have ended. */
+  release(step: CallStep, ended: readonly Ended[]): Promise<Released> {
+    const { bound, stores, calls } = this.#options;
+    const streamTimeMs = this.#streamTimeMs;
+    return bound.program.release({ step, ended, stores, calls, streamTimeMs });
+  }
+
+  keep({ held, streamTimeMs = this.#streamTimeMs }: Kept): void {
     for (const one of held) {
       let ofStep = this.#held.get(one.at);
       if (ofStep === undefined) this.#held.set(one.at, (ofStep = new Map()));
@@ -73,15 +88,17 @@ export class TaskState {
     this.#options.stores.endBatch();
   }
 
-  /** Writes the last of each held change into the stage; returns those that cannot be told. */
+  /** Writes the last of each held change into the stage; returns those that cannot be told, one a record. */
   tellHeld(stage: Stage): Untold[] {
-    const untold: Untold[] = [];
+    const untold = new Map<Held["trail"], Untold>();
     for (const held of [...this.#held.values()].flatMap((ofStep) => [...ofStep.values()])) {
       const outcome = this.#options.bound.program.tell(held, stage);
-      if (outcome !== null) untold.push({ held, outcome });
+      // A halt counts whatever the record did before.
+      if (outcome !== null && (outcome.kind === "halted" || !untold.has(held.trail)))
+        untold.set(held.trail, { held, outcome });
     }
     this.#held.clear();
-    return untold;
+    return [...untold.values()];
   }
 
   seal(): SealedState {

@@ -1,50 +1,24 @@
 // A stream task: one part on one partition, from takeover to revocation. It takes runs from its inbox, processes them
 // into its stage, and hands the stage over when a checkpoint asks. It never writes.
-import type { StagedTask } from "../../checkpoint/commit.ts";
 import type { MillraceError } from "../../core/errors.ts";
-import type { GroupGeneration, RecordBatch, SentBatch } from "../../core/kafka.ts";
+import type { RecordBatch, SentBatch } from "../../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
 import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/outcome.ts";
 import { placeOf, type OutRecord, type RawRecord, type TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
-import type { LetterOrigin } from "../../sinks/letter.ts";
+import type { Debt } from "../../observe/task-metrics.ts";
 import { lettersOf } from "../../sinks/redriven.ts";
-import { Inbox, type Valve } from "../../source/inbox.ts";
-import type { TakenOver } from "../../source/takeover.ts";
-import type { OpenStores } from "../../state/task-stores.ts";
-import type { Held } from "../../transform/operators.ts";
-import { emptyStage, type BoundPart } from "../line/bind.ts";
-import type { WorkerContext } from "../context.ts";
+import { Inbox } from "../../source/inbox.ts";
+import { CallBook } from "../../transform/calls/book.ts";
+import { emptyStage } from "../line/bind.ts";
 import { ours, persist } from "../failure.ts";
-import type { Breaker } from "../gate/breaker.ts";
 import { lotsOf, type Lot } from "../line/lots.ts";
-import { processRun, unknownIds, type ProcessedRun } from "../line/process.ts";
+import { processRun, unknownIds } from "../line/process.ts";
+import type { Parking } from "../calls/parking.ts";
+import { admitted, endOf, keyedParts, type Rest } from "./keyed.ts";
 import { TaskProgress } from "./progress.ts";
-import { TaskState, type SealedState } from "./state.ts";
-
-/** A stage that a checkpoint took: what to write, and what to publish when it is written. */
-export interface TaskCheckpoint extends StagedTask {
-  readonly task: StreamTask;
-  readonly state: SealedState | null;
-  readonly records: number;
-  /** What this checkpoint adds to the ledger. */
-  readonly delta: LedgerCounts;
-}
-
-export interface StreamTaskOptions {
-  readonly context: WorkerContext;
-  readonly bound: BoundPart;
-  readonly partition: number;
-  readonly generation: GroupGeneration;
-  readonly starts: readonly TakenOver[];
-  readonly valve: Valve;
-  readonly letters: LetterOrigin;
-  readonly breaker: Breaker;
-  /** Null in a part without state. */
-  readonly stores: OpenStores | null;
-  /** Told how many records were staged. */
-  note(records: number): void;
-}
+import type { TaskState } from "./state.ts";
+import type { StreamTaskOptions, TaskCheckpoint } from "./options.ts";
 
 export class StreamTask {
   readonly partition: number;
@@ -59,6 +33,15 @@ export class StreamTask {
   #roomAgain: (() => void) | null = null;
   #waitingFor: string | null = null;
   readonly #state: TaskState | null;
+  readonly #parking: Parking | null;
+  /** What has been taken from the inbox and not begun. */
+  #lots: Lot[] = [];
+  /** Of the lot in hand what a parked key has no room for, and what its calls have come to. */
+  #rest: Rest | null = null;
+  /** State has changed since the last checkpoint without progress. */
+  #hasReleased = false;
+  /** What its counters owe. */
+  readonly debt: Debt = { emitted: 0 };
   /** What ends the task beside a record that halts. */
   #failure: MillraceError | null = null;
 
@@ -68,21 +51,15 @@ export class StreamTask {
     const { inboxBytesMax, runRecordsMax } = options.context.limits;
     const limits = { bytesMax: inboxBytesMax, runRecordsMax };
     this.#inbox = new Inbox(options.starts, limits, options.valve);
-    this.#state = this.#stateOf(options);
-    this.#progress = new TaskProgress(options.partition, options.starts);
-  }
-
-  #stateOf({ stores, bound, partition, starts, context }: StreamTaskOptions): TaskState | null {
-    if (stores === null) return null;
-    const times = starts.map(({ streamTimeMs }) => streamTimeMs ?? -1);
-    return new TaskState({
-      bound,
-      partition,
-      stores,
-      streamTimeMs: Math.max(...times),
-      patiently: (work) => this.#persist(bound.plan.options.state, work),
-      now: () => context.clock.now(),
+    const { state, parking } = keyedParts(options, {
+      address: this.address,
+      signal: this.#life.signal,
+      patiently: (work) => this.#persist(options.bound.plan.options.state, work),
+      nudge: () => this.#inbox.nudge(),
     });
+    this.#state = state;
+    this.#parking = parking;
+    this.#progress = new TaskProgress(options.partition, options.starts);
   }
 
   #persist(dependency: string, work: () => Promise<void>): Promise<void> {
@@ -98,14 +75,14 @@ export class StreamTask {
     return { pipeline: plan.pipeline, part: part.name, topic, partition: this.partition };
   }
 
+  /** Takes nothing more of these topics. */
+  hold(topics: ReadonlySet<TopicName>): void {
+    this.#inbox.hold(topics);
+  }
+
   /** Returns where to seek when the batch does not follow what was read before. */
   accept(batch: RecordBatch): bigint | null {
     return this.#inbox.push(batch);
-  }
-
-  /** Takes nothing more of these topics, and of the others as before. */
-  hold(topics: ReadonlySet<TopicName>): void {
-    this.#inbox.hold(topics);
   }
 
   /** What the task waits for. */
@@ -131,25 +108,47 @@ export class StreamTask {
     this.#state?.close();
   }
 
+  /** Records of parked keys. */
+  get parkedRecords(): number {
+    return this.#parking?.records ?? 0;
+  }
+
   /** The line: fetch → learn schemas → decode, transform, stage → wait for room. Returns why it halted, or null when closed. */
   async run(): Promise<MillraceError | null> {
-    for (;;) {
-      const run = await this.#inbox.take();
-      if (run === null) return this.#failure;
-      for (const lot of lotsOf(run, this.#options.bound)) {
-        const halted = await this.#work(lot);
-        if (halted !== null || this.#life.signal.aborted) return halted ?? this.#failure;
-        await this.#room();
-      }
+    try {
+      await this.#parking?.open();
+      return await this.#loop();
+    } catch (error) {
+      if (this.#life.signal.aborted) return this.#failure;
+      throw error;
     }
   }
 
-  async #work(lot: Lot): Promise<MillraceError | null> {
-    for (let ids = this.#unknown(lot); ids.size > 0; ids = this.#unknown(lot)) {
-      await this.#learn(ids);
+  async #loop(): Promise<MillraceError | null> {
+    for (;;) {
+      const stopped = await this.#release();
+      if (stopped !== null) return stopped;
+      const lot = await this.#next();
       if (this.#life.signal.aborted) return this.#failure;
+      if (lot === null) continue;
+      for (let ids = this.#unknown(lot); ids.size > 0; ids = this.#unknown(lot))
+        await this.#learn(ids);
+      const halted =
+        this.#state === null ? this.#process(lot) : await this.#processWithState(lot, this.#state);
+      if (halted !== null) return halted;
+      await this.#room();
     }
-    return this.#state === null ? this.#process(lot) : this.#processWithState(lot, this.#state);
+  }
+
+  /** What is left of the last run, or another one; null when a parked key wants attention first. */
+  async #next(): Promise<Lot | null> {
+    const left = this.#rest?.run ?? this.#lots.shift();
+    if (left !== undefined) return left;
+    const run = await this.#inbox.take();
+    if (run === null) return null;
+    const [first = null, ...others] = lotsOf(run, this.#options.bound);
+    this.#lots = others;
+    return first;
   }
 
   #unknown(run: Lot): Set<number> {
@@ -158,9 +157,7 @@ export class StreamTask {
 
   async #learn(ids: ReadonlySet<number>): Promise<void> {
     const { schemas } = this.#options.context;
-    await this.#persist("registry", () => schemas.learn(ids)).catch((error: unknown) => {
-      if (!this.#life.signal.aborted) throw error;
-    });
+    await this.#persist("registry", () => schemas.learn(ids));
   }
 
   #process(run: Lot): MillraceError | null {
@@ -180,42 +177,22 @@ export class StreamTask {
 
   /** As `#process`, with a wait for keys in its middle; what comes of the run is taken in one turn, or not at all. */
   async #processWithState(run: Lot, state: TaskState): Promise<MillraceError | null> {
-    const processed = await this.#judged(run, state).catch((error: unknown) => {
-      if (this.#life.signal.aborted) return null;
-      throw error;
-    });
-    if (processed === null || this.#life.signal.aborted) return this.#failure;
-    const { outcomes, outputs } = processed;
-    const last = outcomes.at(-1);
-    const halted = last?.kind === "halted" ? last.error : null;
-    outcomes.forEach((outcome, i) => {
-      const raw = run.records[i] as RawRecord;
+    const book = this.#rest?.book ?? new CallBook();
+    const processed = await admitted(run, book, { state, breaker: this.#options.breaker });
+    this.#life.signal.throwIfAborted();
+    const { halted, done, rest, nextOffset } = endOf(run, processed.outcomes, book);
+    for (let i = 0; i < done; i++) {
+      const [raw, outcome] = [run.records[i] as RawRecord, processed.outcomes[i] as Outcome];
       if (this.#refusal(raw, outcome) === null) this.#count(raw, outcome);
-    });
-    for (const output of outputs) this.#stage.outputs.push(output);
-    this.#stage.index += outcomes.length;
+    }
+    this.#stageOutputs(processed.outputs, done);
+    this.#parking?.look(processed.parked);
     state.keep(processed);
-    const lastRaw = run.records[outcomes.length - 1];
-    const haltedAt = lastRaw === undefined ? run.nextOffset : placeOf(lastRaw).offset;
-    this.#progress.advance(run.place, halted === null ? run.nextOffset : haltedAt);
-    this.#options.note(run.records.length);
+    this.#progress.advance(run.place, nextOffset);
+    this.#rest = rest;
+    // Only a parked key that moves makes room for a record that comes first.
+    if (rest !== null && done === 0) await this.#inbox.nudged();
     return halted;
-  }
-
-  /** The run up to the record that the breaker refuses: what was made of it and of those behind it is undone. */
-  async #judged(run: Lot, state: TaskState): Promise<ProcessedRun> {
-    const { breaker } = this.#options;
-    const processed = await state.process(run);
-    const over = breaker.firstOver(processed.outcomes.map(isLetter));
-    if (over === null || this.#life.signal.aborted) return processed;
-    const raw = run.records[over] as RawRecord;
-    state.undo();
-    const before = { ...run, records: run.records.slice(0, over), nextOffset: placeOf(raw).offset };
-    const again = await state.process(before);
-    return {
-      ...again,
-      outcomes: [...again.outcomes, { kind: "halted", error: breaker.error(raw) }],
-    };
   }
 
   /** Why the record is not consumed, or null; then the breaker has counted it. */
@@ -223,6 +200,26 @@ export class StreamTask {
     const { breaker } = this.#options;
     if (outcome.kind === "halted") return outcome.error;
     return breaker.admits(isLetter(outcome)) ? null : breaker.error(raw);
+  }
+
+  #stageOutputs(outputs: readonly OutRecord[], records: number): void {
+    for (const output of outputs) this.#stage.outputs.push(output);
+    this.#stage.index += records;
+    this.#options.note(records);
+  }
+
+  /** Takes parked keys on whose calls have ended. Returns why the task must stop, or null. */
+  async #release(): Promise<MillraceError | null> {
+    for (let done = await this.#parking?.turn(); done; done = await this.#parking?.turn()) {
+      this.#life.signal.throwIfAborted();
+      if (done.halted !== null) return done.halted;
+      for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
+      this.#stageOutputs(done.outputs, 0);
+      this.#state?.keep(done);
+      this.#hasReleased = true;
+    }
+    this.#parking?.unblock();
+    return null;
   }
 
   #count(raw: RawRecord, outcome: Outcome): void {
@@ -265,7 +262,7 @@ export class StreamTask {
 
   /** Hands the stage over, with the progress of every partition of the task; null when nothing moved. */
   takeStage(): TaskCheckpoint | null {
-    if (!this.#progress.hasMoved || !this.#isStateReady()) return null;
+    if (!(this.#progress.hasMoved || this.#hasReleased) || !this.#isStateReady()) return null;
     const { context, generation } = this.#options;
     const progress = this.#progress.take(context.owner, this.#state?.streamTimeMs ?? null);
     const state = this.#state?.seal() ?? null;
@@ -276,6 +273,7 @@ export class StreamTask {
     this.#letters = [];
     this.#delta = emptyLedger();
     this.#oldestMs = null;
+    this.#hasReleased = false;
     this.#roomAgain?.();
     return { task: this, outputs, changelog, letters, progress, generation, records, delta, state };
   }
@@ -287,26 +285,23 @@ export class StreamTask {
 
   /** Changes that are told at the checkpoint. False when one of them halts: then nothing of the stage may be committed. */
   #tellHeld(state: TaskState): boolean {
-    const letters = new Set<Held["trail"]>();
     for (const { held, outcome } of state.tellHeld(this.#stage)) {
       if (outcome.kind === "halted") {
         this.#end(outcome.error);
         return false;
       }
-      // Its record has one outcome: it counted as emitted so far.
-      if (letters.has(held.trail)) continue;
-      letters.add(held.trail);
-      const { raw } = held.record;
-      const { topic } = placeOf(raw);
-      for (const ledger of [this.#delta, this.#progress.ledger(topic)]) uncountEmitted(ledger);
-      this.#count(raw, outcome);
-      this.#options.breaker.late();
+      this.#recount(held.record.raw, outcome);
     }
     return true;
   }
-}
 
-function uncountEmitted(ledger: LedgerCounts): void {
-  ledger.consumed--;
-  ledger.emitted--;
+  /** It had counted as emitted. */
+  #recount(raw: RawRecord, outcome: Outcome): void {
+    for (const ledger of [this.#delta, this.#progress.ledger(placeOf(raw).topic)]) {
+      ledger.consumed--;
+      ledger.emitted--;
+    }
+    this.#count(raw, outcome);
+    this.#options.breaker.late();
+  }
 }

@@ -1,0 +1,58 @@
+// Parked records whose step is gone from the pipeline, or parks no keys any more: nobody would ever call for them, so the
+// start is refused while there are some.
+import { ConfigError, type MillraceError } from "../../core/errors.ts";
+import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { TopicName } from "../../core/record.ts";
+import type { Notes } from "../../source/notes.ts";
+import { changesFrom } from "../../state/follow.ts";
+import { keyAt } from "../../transform/calls/parked.ts";
+
+interface Ports {
+  readonly kafka: Pick<KafkaPort, "reader">;
+  readonly admin: Pick<AdminPort, "watermarks" | "describeTopics">;
+}
+
+/** By the notes of the stores that there have been. */
+export async function leftBehind(
+  { pipeline, namespace, parts }: Plan,
+  notes: Notes,
+  ports: Ports,
+): Promise<MillraceError[]> {
+  const here = new Set(parts.flatMap(({ stores }) => stores).map(({ name }) => name));
+  const problems: MillraceError[] = [];
+  for (const name of parkedStores(notes)) {
+    if (here.has(name)) continue;
+    const count = await keysIn(`${namespace}${pipeline}-${name}-changelog`, ports);
+    if (count === 0) continue;
+    const step = name.slice(0, -"-parked".length);
+    const detail = `${pipeline}: ${String(count)} keys are parked at "${step}", which parks none any more. Let it retry with park-key until they are released`;
+    problems.push(new ConfigError("MILL_STATE_CHANGED", detail));
+  }
+  return problems;
+}
+
+const parkedStores = (notes: Notes): string[] =>
+  [...notes].flatMap(([key, text]) => {
+    if (!key.startsWith("store/")) return [];
+    const { operator } = JSON.parse(text) as { operator?: string };
+    return operator === "map-async" ? [key.slice("store/".length)] : [];
+  });
+
+async function keysIn(changelog: TopicName, { kafka, admin }: Ports): Promise<number> {
+  const topics = await admin.describeTopics([changelog]);
+  if ((topics.get(changelog) ?? null) === null) return 0;
+  const keys = new Set<string>();
+  const { signal } = new AbortController();
+  for (const { partition, low, high } of await admin.watermarks(changelog)) {
+    const reading = { kafka, changelog: { topic: changelog, partition }, signal };
+    for await (const { records } of changesFrom(reading, low, high))
+      for (const { key, value } of records) {
+        if (key === null || keyAt(key) === null) continue;
+        const id = `${String(partition)}/${key.toString("latin1")}`;
+        if (value === null) keys.delete(id);
+        else keys.add(id);
+      }
+  }
+  return keys.size;
+}

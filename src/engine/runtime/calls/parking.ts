@@ -1,0 +1,190 @@
+// The parked keys of one task: when each is due, the calls for their heads, which run beside the batches, and what came of
+// them, which the task takes in between. Nothing here is the truth: that is in the store, and is looked through at the start.
+import type { Called, TaskCalls } from "../../transform/calls/call.ts";
+import { keyAt, parkedKeyIn, type AtStep, type ParkedKey } from "../../transform/calls/parked.ts";
+import { headsOf, type Ended, type Released } from "../../transform/calls/release.ts";
+import type { CallStep } from "../../transform/calls/step.ts";
+import type { OpenStores } from "../../state/task-stores.ts";
+
+export interface ParkingOptions {
+  readonly steps: readonly CallStep[];
+  readonly stores: OpenStores;
+  readonly calls: TaskCalls;
+  /** Runs again for as long as the copies are away. */
+  patiently(work: () => Promise<void>): Promise<void>;
+  release(step: CallStep, ended: readonly Ended[]): Promise<Released>;
+  /** Told that `turn` has something to do. */
+  nudge(): void;
+  onChange(step: string, waiting: Waiting): void;
+}
+
+interface Waiting {
+  keys: number;
+  records: number;
+}
+
+interface Known {
+  readonly key: Buffer;
+  dueMs: number;
+  records: number;
+  isCalling: boolean;
+}
+
+/** One step's keys, by themselves as texts. */
+interface Lot {
+  readonly step: CallStep;
+  readonly keys: Map<string, Known>;
+  readonly waiting: Waiting;
+  ended: Ended[];
+  /** A later step had no room for them. */
+  blocked: Ended[];
+}
+
+/** Keys whose heads are fetched at once. */
+const DUE_MAX = 100;
+/** A timer of Node takes no more. */
+const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+
+export class Parking {
+  readonly #options: ParkingOptions;
+  readonly #lots: readonly Lot[];
+  #timer: { readonly dueMs: number; readonly stop: AbortController } | null = null;
+
+  constructor(options: ParkingOptions) {
+    this.#options = options;
+    const lotOf = (step: CallStep): Lot => {
+      const waiting = { keys: 0, records: 0 };
+      return { step, keys: new Map(), waiting, ended: [], blocked: [] };
+    };
+    this.#lots = options.steps.map(lotOf);
+  }
+
+  get records(): number {
+    return this.#lots.reduce((sum, { waiting }) => sum + waiting.records, 0);
+  }
+
+  /** Finds the keys that an earlier owner has parked. */
+  async open(): Promise<void> {
+    for (const lot of this.#lots) {
+      const store = this.#options.stores.store(nameOf(lot.step));
+      let cursor: string | null = null;
+      do {
+        await this.#options.patiently(async () => {
+          const page = await store.page(cursor);
+          for (const { key: place, entry } of page.entries) {
+            const key = keyAt(place);
+            if (key !== null) this.#set(lot, key, entry.value as ParkedKey);
+          }
+          cursor = page.cursor;
+        });
+      } while (cursor !== null);
+      this.#options.onChange(lot.step.name, lot.waiting);
+    }
+    this.#sleep();
+  }
+
+  /** Looks at keys that a batch has changed, before it ends. */
+  look(changed: Iterable<{ readonly step: CallStep; readonly key: Buffer }>): void {
+    for (const { step, key } of changed) {
+      const lot = this.#lots.find((one) => one.step.at === step.at) as Lot;
+      const view = this.#options.stores.view(nameOf(step));
+      this.#set(lot, key, parkedKeyIn(view, key));
+      this.#options.onChange(step.name, lot.waiting);
+    }
+    this.#sleep();
+  }
+
+  #set({ keys, waiting }: Lot, key: Buffer, parked: ParkedKey | null): void {
+    const id = key.toString("latin1");
+    const known = keys.get(id);
+    const records = parked === null ? 0 : parked.to - parked.from;
+    waiting.records += records - (known?.records ?? 0);
+    waiting.keys += Number(parked !== null) - Number(known !== undefined);
+    if (parked === null) keys.delete(id);
+    else if (known !== undefined) Object.assign(known, { records, dueMs: parked.dueMs });
+    else keys.set(id, { key: Buffer.from(key), records, dueMs: parked.dueMs, isCalling: false });
+  }
+
+  /** Calls for what is due, and releases what has ended; null when there is nothing to take. */
+  async turn(): Promise<Released | null> {
+    for (const lot of this.#lots) await this.#callDue(lot);
+    this.#sleep();
+    const lot = this.#lots.find(({ ended }) => ended.length > 0);
+    if (lot === undefined) return null;
+    const ended = lot.ended;
+    lot.ended = [];
+    const released = await this.#options.release(lot.step, ended);
+    lot.blocked.push(...released.waiting);
+    const stayed = new Set(released.waiting);
+    const done = ended.filter((one) => !stayed.has(one));
+    for (const { key } of done) {
+      const known = lot.keys.get(key.toString("latin1"));
+      if (known !== undefined) known.isCalling = false;
+    }
+    this.look([...released.parked, ...done.map(({ key }) => ({ step: lot.step, key }))]);
+    return released;
+  }
+
+  /** What was blocked may be tried again. */
+  unblock(): void {
+    for (const lot of this.#lots) lot.ended.push(...lot.blocked.splice(0));
+  }
+
+  async #callDue(lot: Lot): Promise<void> {
+    const { stores, calls } = this.#options;
+    const now = calls.ports.clock.now();
+    const due: Known[] = [];
+    for (const known of lot.keys.values()) {
+      if (due.length === DUE_MAX) break;
+      if (!known.isCalling && known.dueMs <= now) due.push(known);
+    }
+    if (due.length === 0) return;
+    const keys = due.map(({ key }) => key);
+    const heads = await headsOf(nameOf(lot.step), keys, stores);
+    due.forEach((known, i) => {
+      const head = heads[i] ?? null;
+      if (head === null) return this.#set(lot, known.key, null);
+      known.isCalling = true;
+      this.#call(lot, known.key, head.head);
+    });
+    stores.endBatch();
+  }
+
+  #call(lot: Lot, key: Buffer, { record, value }: AtStep): void {
+    const { calls, nudge } = this.#options;
+    const taken = (called: Called): void => {
+      lot.ended.push({ key, called });
+      nudge();
+    };
+    // A tombstone goes by without a call.
+    if (value === undefined) return taken({ end: "answered", answer: undefined });
+    calls.ports.onRetry(lot.step.name);
+    calls
+      .call(lot.step, { value, context: record.context, isBehind: true })
+      // It rejects with the end of the task alone.
+      .then(taken, () => undefined);
+  }
+
+  /** Until the next key is due. */
+  #sleep(): void {
+    const { calls, nudge } = this.#options;
+    const { clock, signal } = calls.ports;
+    let dueMs = Infinity;
+    for (const { keys } of this.#lots)
+      for (const known of keys.values()) if (!known.isCalling) dueMs = Math.min(dueMs, known.dueMs);
+    if (dueMs === Infinity || this.#timer?.dueMs === dueMs) return;
+    this.#timer?.stop.abort(new Error("another key is due sooner"));
+    const stop = new AbortController();
+    this.#timer = { dueMs, stop };
+    const ms = Math.min(Math.max(0, dueMs - clock.now()), LONGEST_SLEEP_MS);
+    clock.sleep(ms, AbortSignal.any([stop.signal, signal])).then(
+      () => {
+        this.#timer = null;
+        nudge();
+      },
+      () => undefined,
+    );
+  }
+}
+
+const nameOf = ({ store }: CallStep): string => store?.name ?? "";

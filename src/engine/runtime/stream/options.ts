@@ -1,0 +1,64 @@
+// What stream parts and their tasks are made of, what a part asks of a takeover, and what a checkpoint takes from a task.
+import type { Assignment, GroupConsumer, GroupGeneration } from "../../core/kafka.ts";
+import type { StagedTask } from "../../checkpoint/commit.ts";
+import type { LedgerCounts } from "../../core/ledger.ts";
+import type { TopicPartition } from "../../core/record.ts";
+import type { LetterOrigin } from "../../sinks/letter.ts";
+import type { Valve } from "../../source/inbox.ts";
+import type { TakenOver, TakeoverRequest } from "../../source/takeover.ts";
+import type { OpenStores } from "../../state/task-stores.ts";
+import type { WorkerContext } from "../context.ts";
+import type { Breaker } from "../gate/breaker.ts";
+import type { PartGate } from "../gate/pipeline-gate.ts";
+import { partFacts, type BoundPart } from "../line/bind.ts";
+import type { StreamEngine } from "./engine.ts";
+import type { SealedState } from "./state.ts";
+import type { StreamTask } from "./task.ts";
+
+export interface StreamPartOptions {
+  readonly bound: BoundPart;
+  readonly context: WorkerContext;
+  readonly engine: StreamEngine;
+  readonly letters: LetterOrigin;
+  readonly gate: PartGate;
+  /** A new member of the part's group. */
+  join(bound: BoundPart): GroupConsumer;
+}
+
+/** What of an assignment is taken over. */
+export interface Share {
+  readonly assignment: Assignment;
+  readonly partitions: readonly TopicPartition[];
+}
+
+export function takeoverOf({ bound, context }: StreamPartOptions, share: Share): TakeoverRequest {
+  const { options, meta } = bound.plan;
+  const { owner, limits } = context;
+  const { transactionTimeoutMs } = limits;
+  const part = partFacts(bound);
+  return { ...share, part, owner, transactionTimeoutMs, start: options.start, meta };
+}
+
+/** A stage that a checkpoint took: what to write, and what to publish when it is written. */
+export interface TaskCheckpoint extends StagedTask {
+  readonly task: StreamTask;
+  readonly state: SealedState | null;
+  readonly records: number;
+  /** What this checkpoint adds to the ledger. */
+  readonly delta: LedgerCounts;
+}
+
+export interface StreamTaskOptions {
+  readonly context: WorkerContext;
+  readonly bound: BoundPart;
+  readonly partition: number;
+  readonly generation: GroupGeneration;
+  readonly starts: readonly TakenOver[];
+  readonly valve: Valve;
+  readonly letters: LetterOrigin;
+  readonly breaker: Breaker;
+  /** Null in a part without state and calls. */
+  readonly stores: OpenStores | null;
+  /** Told how many records were staged. */
+  note(records: number): void;
+}

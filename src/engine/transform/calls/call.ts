@@ -1,0 +1,151 @@
+// One call to the outside: bounded in number and in time, and by the life of its task. What ignores its signal is
+// abandoned: its answer is not waited for, and comes to nobody. The user's function enters here and nowhere else.
+import type { CallOperation, PlanResource } from "../../core/plan.ts";
+import type { Clock, Random } from "../../core/ports.ts";
+import type { RecordContext } from "../../core/record.ts";
+
+export type CallEnd = "answered" | "failed" | "timeout";
+
+/** What calls of one task need of the world. */
+export interface CallPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Ends with the task. */
+  readonly signal: AbortSignal;
+  clientOf(resource: PlanResource): unknown;
+  onCall(step: string, seconds: number, end: CallEnd): void;
+  onRetry(step: string): void;
+}
+
+/** A step that calls, as its calls see it. */
+export interface Callee {
+  /** The node. */
+  readonly at: number;
+  readonly name: string;
+  readonly operation: CallOperation;
+}
+
+export type Called =
+  | { readonly end: "answered"; readonly answer: unknown }
+  | { readonly end: "failed" | "timeout"; readonly error: unknown };
+
+/** What a call is made for. */
+export interface Calling {
+  readonly value: unknown;
+  readonly context: RecordContext;
+  /** For a parked key: it lets calls of the batch go first. */
+  readonly isBehind: boolean;
+}
+
+/** The calls of one task: each step has its lane. */
+export class TaskCalls {
+  readonly ports: CallPorts;
+  readonly #lanes = new Map<number, Lane>();
+
+  constructor(ports: CallPorts) {
+    this.ports = ports;
+  }
+
+  /** Rejects only when the task ends. */
+  async call(step: Callee, calling: Calling): Promise<Called> {
+    const { clock, signal } = this.ports;
+    const lane = this.#lane(step);
+    await lane.enter(calling.isBehind);
+    try {
+      signal.throwIfAborted();
+      const startedMs = clock.now();
+      const called = await this.#made(step, calling);
+      this.ports.onCall(step.name, (clock.now() - startedMs) / 1_000, called.end);
+      return called;
+    } finally {
+      lane.leave(calling.isBehind);
+    }
+  }
+
+  #lane({ at, operation }: Callee): Lane {
+    const lane = this.#lanes.get(at) ?? new Lane(operation.concurrency);
+    this.#lanes.set(at, lane);
+    return lane;
+  }
+
+  async #made({ operation }: Callee, { value, context }: Calling): Promise<Called> {
+    const { clock, signal, clientOf } = this.ports;
+    const own = new AbortController();
+    const timer = new AbortController();
+    const late = clock.sleep(operation.timeoutMs, timer.signal).then((): Called => {
+      const error = new TimeoutError("the call took too long");
+      own.abort(error);
+      return { end: "timeout", error };
+    });
+    const ended = Promise.withResolvers<never>();
+    const end = (): void => {
+      own.abort(signal.reason);
+      ended.reject(signal.reason as Error);
+    };
+    signal.addEventListener("abort", end, { once: true });
+    const client = operation.resource === null ? undefined : clientOf(operation.resource);
+    const call = { client, signal: own.signal, record: context };
+    try {
+      return await Promise.race([called(() => operation.fn(value, call)), late, ended.promise]);
+    } finally {
+      signal.removeEventListener("abort", end);
+      // Ends the sleep, whose rejection says only that.
+      late.catch(() => undefined);
+      timer.abort(new Error("the call has ended"));
+    }
+  }
+}
+
+class TimeoutError extends Error {
+  override readonly name = "TimeoutError";
+}
+
+/** A function that throws, not being async, has rejected. */
+async function called(make: () => Promise<unknown>): Promise<Called> {
+  try {
+    return { end: "answered", answer: await make() };
+  } catch (error) {
+    return { end: "failed", error };
+  }
+}
+
+/** So many at a time. Those for parked keys take at most half, and only what nobody else waits for. */
+class Lane {
+  #free: number;
+  #behindFree: number;
+  readonly #first: (() => void)[] = [];
+  readonly #behind: (() => void)[] = [];
+
+  constructor(max: number) {
+    this.#free = max;
+    this.#behindFree = Math.max(1, Math.floor(max / 2));
+  }
+
+  enter(isBehind: boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    (isBehind ? this.#behind : this.#first).push(resolve);
+    this.#admit();
+    return promise;
+  }
+
+  leave(isBehind: boolean): void {
+    this.#free++;
+    if (isBehind) this.#behindFree++;
+    this.#admit();
+  }
+
+  #admit(): void {
+    while (this.#free > 0) {
+      const next = this.#first.shift() ?? this.#nextBehind();
+      if (next === undefined) return;
+      this.#free--;
+      next();
+    }
+  }
+
+  #nextBehind(): (() => void) | undefined {
+    if (this.#behindFree === 0 || this.#behind.length === 0) return undefined;
+    this.#behindFree--;
+    return this.#behind.shift();
+  }
+}

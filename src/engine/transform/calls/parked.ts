@@ -1,0 +1,168 @@
+// A parked key in its store: one entry for the key (where its run of records begins and ends, how often its head was called
+// for, when that is due again), and one for each record of the run, so that a record that joins writes itself alone.
+import type { DecodedRecord } from "../../core/outcome.ts";
+import type { RetryPolicy } from "../../core/plan.ts";
+import type { Redriven } from "../../core/redrive.ts";
+import type { StateKey, StoreView } from "../../core/state.ts";
+import type { Tried } from "./policy.ts";
+
+/** What is kept of a parked key. */
+export interface ParkedKey {
+  /** Numbers of its records: the first, and the next to come. */
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
+  /** Calls that the first record has had, and when the first of them had failed (epoch ms). */
+  readonly times: number;
+  readonly firstMs: number;
+  readonly dueMs: number;
+}
+
+type Pair = readonly [name: string, value: Uint8Array | null];
+
+/** A record as it was at the step, and as it lies in its topic. */
+interface ParkedRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly timestamp: number;
+  readonly key: Uint8Array;
+  readonly bytes: Uint8Array | null;
+  readonly headers: readonly Pair[];
+  readonly keyValue: unknown;
+  /** Left out of what never failed before. */
+  readonly redriven?: Redriven;
+  readonly eventTime: number;
+  /** At the step; left out of a tombstone. */
+  readonly value?: unknown;
+}
+
+/** A record at a step. */
+export interface AtStep {
+  readonly record: DecodedRecord;
+  /** Undefined for a tombstone. */
+  readonly value: unknown;
+}
+
+/** A run has no room for one more: the record must wait in front of the step. */
+export class NoRoom extends Error {}
+/** No store takes it: its calls are repeated in place. */
+export class TooLargeToPark extends Error {}
+
+/** First bytes of places: k and r. */
+const KEY = 0x6b;
+const RECORD = 0x72;
+
+const stateKey = (bytes: Buffer): StateKey => ({ id: bytes.toString("latin1"), bytes });
+
+/** Where a key's own entry lies. */
+export const placeOfKey = (key: Buffer): StateKey => stateKey(Buffer.concat([Buffer.of(KEY), key]));
+
+/** Where its record of this number lies. */
+export function placeOfRecord(key: Buffer, number: number): StateKey {
+  const head = Buffer.allocUnsafe(9);
+  head[0] = RECORD;
+  head.writeBigUInt64BE(BigInt(number), 1);
+  return stateKey(Buffer.concat([head, key]));
+}
+
+/** The key whose own entry lies there; null for a place of a record. */
+export const keyAt = (place: Buffer): Buffer | null =>
+  place[0] === KEY ? place.subarray(1) : null;
+
+export const parkedKeyIn = (view: StoreView, key: Buffer): ParkedKey | null =>
+  (view.get(placeOfKey(key))?.value ?? null) as ParkedKey | null;
+
+const put = (view: StoreView, key: Buffer, parked: ParkedKey): void =>
+  view.set(placeOfKey(key), { value: parked, timestamp: parked.firstMs });
+
+/** The record's key begins to wait. Throws MILL_RECORD_TOO_LARGE for one that no store takes. */
+export function park(view: StoreView, at: AtStep, tried: Tried, dueMs: number): void {
+  const key = at.record.raw.key as Buffer;
+  write(view, at, 0);
+  put(view, key, { from: 0, to: 1, bytes: sizeOf(at.record), ...tried, dueMs });
+}
+
+/** The record waits behind those of its key. Throws NoRoom, or MILL_RECORD_TOO_LARGE. */
+export function join(view: StoreView, at: AtStep, { runMax }: RetryPolicy): void {
+  const key = at.record.raw.key as Buffer;
+  const parked = parkedKeyIn(view, key) as ParkedKey;
+  const { from, to } = parked;
+  const bytes = parked.bytes + sizeOf(at.record);
+  if (to - from >= runMax.records || bytes > runMax.bytes) throw new NoRoom("the run is full");
+  write(view, at, to);
+  put(view, key, { ...parked, to: to + 1, bytes });
+}
+
+/** Its head goes on, and the next is due at once. */
+export function takeHead(view: StoreView, key: Buffer, nowMs: number): void {
+  const parked = parkedKeyIn(view, key) as ParkedKey;
+  const { from, to } = parked;
+  const bytes = parked.bytes - sizeOf(recordIn(view, key, from).record);
+  view.set(placeOfRecord(key, from), null);
+  if (from + 1 === to) view.set(placeOfKey(key), null);
+  else put(view, key, { from: from + 1, to, bytes, times: 0, firstMs: nowMs, dueMs: nowMs });
+}
+
+/** Its head failed once more. */
+export function putOff(view: StoreView, key: Buffer, tried: Tried, dueMs: number): void {
+  put(view, key, { ...(parkedKeyIn(view, key) as ParkedKey), ...tried, dueMs });
+}
+
+/** The whole run is given up: its records in order, which the store forgets. */
+export function takeRun(view: StoreView, key: Buffer): DecodedRecord[] {
+  const { from, to } = parkedKeyIn(view, key) as ParkedKey;
+  const records: DecodedRecord[] = [];
+  for (let number = from; number < to; number++) {
+    records.push(recordIn(view, key, number).record);
+    view.set(placeOfRecord(key, number), null);
+  }
+  view.set(placeOfKey(key), null);
+  return records;
+}
+
+function sizeOf({ raw: { key, value, headers } }: DecodedRecord): number {
+  const pairs = headers.reduce((sum, [name, text]) => sum + name.length + (text?.length ?? 0), 0);
+  return (key?.length ?? 0) + (value?.length ?? 0) + pairs;
+}
+
+/** Slices of a fetch would keep all of it alive: what is kept is copied. */
+function write(view: StoreView, { record: { raw, context }, value }: AtStep, number: number): void {
+  const key = Buffer.from(raw.key as Buffer);
+  const { topic, partition, offset, timestamp } = raw;
+  const parked: ParkedRecord = {
+    ...{ topic, partition, offset, timestamp, key },
+    bytes: raw.value === null ? null : Buffer.from(raw.value),
+    headers: raw.headers.map(([name, text]) => [name, text === null ? null : Buffer.from(text)]),
+    keyValue: context.key,
+    eventTime: context.timestamp,
+    ...(raw.redriven === undefined ? {} : { redriven: raw.redriven }),
+    ...(value === undefined ? {} : { value }),
+  };
+  view.set(placeOfRecord(key, number), { value: parked, timestamp: context.timestamp });
+}
+
+/** The record of this number, as it came to the step. */
+export function recordIn(view: StoreView, key: Buffer, number: number): AtStep {
+  const entry = view.get(placeOfRecord(key, number))?.value as ParkedRecord;
+  const { topic, partition, offset, timestamp, keyValue, eventTime, value } = entry;
+  const headers = entry.headers.map(
+    ([name, text]) => [name, text === null ? null : bufferOf(text)] as const,
+  );
+  const bytes = entry.bytes === null ? null : bufferOf(entry.bytes);
+  const raw = {
+    topic,
+    partition,
+    offset,
+    timestamp,
+    key: bufferOf(entry.key),
+    value: bytes,
+    headers,
+    ...(entry.redriven === undefined ? {} : { redriven: entry.redriven }),
+  };
+  const context = { topic, partition, offset, headers, key: keyValue, timestamp: eventTime };
+  return { record: { raw, value, context }, value };
+}
+
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

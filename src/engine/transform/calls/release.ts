@@ -1,0 +1,193 @@
+// Parked keys whose calls have ended: the head goes on downstream, is put off, or the whole run is given up. What becomes
+// of state, outputs and letters comes together, or (a halt) not at all.
+import type { DecodedRecord, Failure, Outcome } from "../../core/outcome.ts";
+import type { MillraceError } from "../../core/errors.ts";
+import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
+import { runBatch, type BatchResult, type TimedRecord } from "../batch.ts";
+import type { Wired } from "../compile.ts";
+import { CallBook } from "./book.ts";
+import type { Called, TaskCalls } from "./call.ts";
+import {
+  parkedKeyIn,
+  placeOfKey,
+  placeOfRecord,
+  putOff,
+  recordIn,
+  takeHead,
+  takeRun,
+  type AtStep,
+  type ParkedKey,
+} from "./parked.ts";
+import { afterFailure, CallError, type Next, type Tried } from "./policy.ts";
+import type { CallStep } from "./step.ts";
+
+/** The call for the first record of a parked key has ended. */
+export interface Ended {
+  readonly key: Buffer;
+  readonly called: Called;
+}
+
+export interface Release {
+  readonly step: CallStep;
+  /** One a key. */
+  readonly ended: readonly Ended[];
+  readonly stores: TaskStores;
+  readonly calls: TaskCalls;
+  readonly streamTimeMs: number;
+}
+
+/** A record that had counted as emitted. */
+export interface GivenUp {
+  readonly record: DecodedRecord;
+  readonly outcome: Outcome;
+}
+
+export interface Released extends Pick<BatchResult, "outputs" | "held" | "parked"> {
+  readonly givenUp: readonly GivenUp[];
+  /** Those for which a later step has no room yet: as they were. */
+  readonly waiting: readonly Ended[];
+  /** Then nothing was done. */
+  readonly halted: MillraceError | null;
+}
+
+/** A key in hand, with what is to become of it. */
+interface Hand {
+  readonly ended: Ended;
+  readonly parked: ParkedKey;
+  readonly head: AtStep;
+  readonly tried: Tried;
+  /** Null: its head goes on. */
+  readonly next: Next | null;
+}
+
+export async function release(wired: Wired, given: Release): Promise<Released> {
+  let hands = await handsOf(given);
+  const book = new CallBook();
+  const waiting: Ended[] = [];
+  for (;;) {
+    const heads = hands.filter(({ next }) => next === null);
+    const { dead, result } = await attempt(wired, given, { hands, heads, book });
+    const { length } = result.outcomes;
+    const last = result.outcomes[length - 1];
+    if (last?.kind !== "halted" && length === heads.length)
+      return { ...result, givenUp: [...dead, ...failedOf(heads, result)], waiting, halted: null };
+    given.stores.rollback(0);
+    if (last?.kind === "halted") return { ...nothing, waiting, halted: last.error };
+    const blocked = heads[length] as Hand;
+    waiting.push(blocked.ended);
+    hands = hands.filter((hand) => hand !== blocked);
+  }
+}
+
+const nothing = { outputs: [], held: [], parked: [], givenUp: [] } as const;
+
+/** Brings what they need into memory: of a run that is given up every record, else the head. */
+async function handsOf(given: Release): Promise<Hand[]> {
+  const { step, stores, ended } = given;
+  const store = step.store?.name ?? "";
+  const heads = await headsOf(
+    store,
+    ended.map(({ key }) => key),
+    stores,
+  );
+  const hands = ended.flatMap((one, i): Hand[] => {
+    const head = heads[i] ?? null;
+    return head === null ? [] : [handOf(given, one, head)];
+  });
+  const places = hands.flatMap(({ ended: { key }, parked: { from, to }, next }) => {
+    const end = next instanceof CallError ? to : from + 1;
+    return Array.from({ length: end - from }, (_, n) => placeOfRecord(key, from + n));
+  });
+  await stores.load(store, byId([...ended.map(({ key }) => placeOfKey(key)), ...places]));
+  return hands;
+}
+
+const byId = (places: readonly StateKey[]): Map<string, StateKey> =>
+  new Map(places.map((place) => [place.id, place]));
+
+export interface Head {
+  readonly parked: ParkedKey;
+  readonly head: AtStep;
+}
+
+/** How each key is parked, and its first record; null for one that is not. */
+export async function headsOf(
+  store: string,
+  keys: readonly Buffer[],
+  stores: TaskStores,
+): Promise<(Head | null)[]> {
+  await stores.load(store, byId(keys.map(placeOfKey)));
+  const view = stores.view(store);
+  const parked = keys.map((key) => parkedKeyIn(view, key));
+  const firsts = keys.flatMap((key, i) => {
+    const one = parked[i] ?? null;
+    return one === null ? [] : [placeOfRecord(key, one.from)];
+  });
+  await stores.load(store, byId(firsts));
+  return keys.map((key, i) => {
+    const one = parked[i] ?? null;
+    return one === null ? null : { parked: one, head: recordIn(view, key, one.from) };
+  });
+}
+
+function handOf({ step, calls }: Release, ended: Ended, { parked, head }: Head): Hand {
+  const { called } = ended;
+  const firstMs = parked.times === 0 ? calls.ports.clock.now() : parked.firstMs;
+  const tried = { times: parked.times + 1, firstMs };
+  const next = called.end === "answered" ? null : afterFailure(step, called, tried, calls.ports);
+  return { ended, parked, head, tried, next };
+}
+
+interface InHand {
+  readonly hands: readonly Hand[];
+  readonly heads: readonly Hand[];
+  readonly book: CallBook;
+}
+
+async function attempt(
+  wired: Wired,
+  { step, stores, calls, streamTimeMs }: Release,
+  { hands, heads, book }: InHand,
+): Promise<{ readonly dead: readonly GivenUp[]; readonly result: BatchResult }> {
+  const view = stores.view(step.store?.name ?? "");
+  const records = heads.map(({ ended: { called }, head: { record, value } }): TimedRecord => {
+    const answer = called.end === "answered" ? called.answer : undefined;
+    const time = Math.max(streamTimeMs, record.context.timestamp);
+    return { record, streamTimeMs: time, released: { at: step.at, value, answer } };
+  });
+  let dead: GivenUp[] = [];
+  const begin = (): void => {
+    const nowMs = calls.ports.clock.now();
+    dead = hands.flatMap((hand) => changed(step, hand, view, nowMs));
+  };
+  const result = await runBatch(wired, { records, stores, calls, book, begin });
+  return { dead, result };
+}
+
+/** Changes the key's entry; returns what dies of it. */
+function changed(step: CallStep, hand: Hand, view: StoreView, nowMs: number): GivenUp[] {
+  const { ended, tried, next } = hand;
+  if (next instanceof CallError)
+    return takeRun(view, ended.key).map((record, i) => ({
+      record,
+      outcome: { kind: "dead-lettered", failure: failureOf(step, next, i) },
+    }));
+  if (next === null) takeHead(view, ended.key, nowMs);
+  else putOff(view, ended.key, tried, next.dueMs);
+  return [];
+}
+
+/** Only the first was called for. */
+function failureOf(step: CallStep, { code, message, tried }: CallError, place: number): Failure {
+  const shared = { class: "transform", stage: "transform", step: step.name, rule: null } as const;
+  if (place === 0) return { ...shared, code, message, tried };
+  const behind = new CallError("MILL_CALL_BEHIND", `map-async "${step.name}"`, { tried });
+  return { ...shared, code: behind.code, message: behind.message, tried: { ...tried, times: 0 } };
+}
+
+/** Heads with answers that a later step could not take. */
+const failedOf = (heads: readonly Hand[], { outcomes }: BatchResult): GivenUp[] =>
+  outcomes.flatMap((outcome, i): GivenUp[] => {
+    const { record } = (heads[i] as Hand).head;
+    return outcome.kind === "dead-lettered" ? [{ record, outcome }] : [];
+  });
