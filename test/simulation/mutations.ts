@@ -164,6 +164,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "unsorted upsert",
+    near: 755,
     mistake: "rows are locked in the order of their records",
     patches: one(
       "sinks/collapse.ts",
@@ -267,6 +268,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "stream time forgotten",
+    near: 760,
     mistake: "a new owner begins with no stream time",
     patches: one(
       "runtime/stream/task.ts",
@@ -277,13 +279,14 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "abandoned takeover",
+    near: 183,
     mistake: "a takeover that was given up still writes a first start",
     patches: one("runtime/stream/engine.ts", "      signal.throwIfAborted();\n", ""),
     near: 139,
   },
   {
     name: "fenced at once",
-    near: 486,
+    near: 2320,
     mistake: "who was fenced takes over again under the old generation, round and round",
     patches: one(
       "runtime/stream/part.ts",
@@ -298,6 +301,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "stopped while starting",
+    near: 130,
     mistake: "a worker that was stopped before it had started joins its groups afterwards",
     patches: one("runtime/worker.ts", "    if (this.#stopping !== null) return;\n", ""),
     near: 295,
