@@ -273,9 +273,9 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     near: 230,
     mistake: "a new owner begins with no stream time",
     patches: one(
-      "runtime/stream/task.ts",
-      "streamTimeMs: Math.max(...times),",
-      "streamTimeMs: times.length === 0 ? 0 : null,",
+      "runtime/stream/keyed.ts",
+      "const streamTimeMs = Math.max(...starts.map((start) => start.streamTimeMs ?? -1));",
+      "const streamTimeMs = starts.length === 0 ? 0 : null;",
     ),
   },
   {

@@ -59,9 +59,11 @@ export class Worker {
   /** Checks that everything is there (throws ConfigErrors), then joins the groups. */
   async start(): Promise<void> {
     const bindings = await this.#preflight();
-    await this.#context.resources.open(this.#plans, this.#context.openResource);
+    const { resources, openResource, log } = this.#context;
+    await resources.open(this.#plans, openResource);
+    if (this.#stopping !== null) await resources.close(log);
     // Stopped meanwhile: there would be nobody left to make it leave its groups again.
-    if (this.#stopping !== null) return this.#context.resources.close(this.#context.log);
+    if (this.#stopping !== null) return;
     this.#producer = this.#context.kafka.producer();
     for (const plan of this.#plans) for (const part of plan.parts) this.#add(plan, part, bindings);
     const house = new Housekeeping(this.#context, [...this.#streams, ...this.#sinks]);
