@@ -280,7 +280,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "abandoned takeover",
-    near: 383,
+    near: 505,
     mistake: "a takeover that was given up still writes a first start",
     patches: one("runtime/stream/engine.ts", "      signal.throwIfAborted();\n", ""),
   },
