@@ -66,18 +66,12 @@ export class Worker {
 
   /** Checks that everything is there (throws ConfigErrors), then joins the groups of every pipeline whose gate is open. */
   async start(): Promise<void> {
-    const { signal } = this.#life;
-    await checkNotes(this.#plans, this.#context, this.#patience(signal));
-    const planned = await Promise.all(this.#lanes.map((lane) => this.#planNow(lane)));
-    const open = planned.flatMap((plan, i) =>
-      plan === null ? [] : [{ plan, lane: this.#lanes[i] as Lane<Bindings> }],
-    );
-    const plans = open.map(({ plan }) => plan);
-    const bindings = await preflight(plans, this.#context, this.#patience(signal));
-    // Of every pipeline, also of one that is kept out for now: it begins without a restart.
-    await this.#context.resources.open(this.#plans, this.#context.openResource);
+    const bindings = await this.#preflight();
+    const { resources, openResource, log } = this.#context;
+    await resources.open(this.#plans, openResource);
+    if (this.#stopping !== null) await resources.close(log);
     // Stopped meanwhile: there would be nobody left to make it leave its groups again.
-    if (this.#stopping !== null) return this.#context.resources.close(this.#context.log);
+    if (this.#stopping !== null) return;
     this.#producer = this.#context.kafka.producer();
     for (const { plan, lane } of open) lane.bind(plan, bindings);
     const metas = this.#lanes.map((lane) => lane.meta);
