@@ -1,5 +1,6 @@
 // The composition root of the commands: settings from the environment and the local stack, plans of every pipeline.
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createLog } from "../engine/clients/pino-log.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { plansOf as plansOfAll } from "../engine/define/plans.ts";
@@ -7,7 +8,9 @@ import { connect as connectClients, type Clients } from "../engine/runtime/host/
 import { readSettings } from "../engine/runtime/host/settings.ts";
 import { desiredTopics } from "../engine/provision/desired-topics.ts";
 import type { DesiredTopic } from "../engine/provision/topics.ts";
-import type { DeclaredTable } from "../engine/provision/tables/tables.ts";
+import { checkTables, type DeclaredTable } from "../engine/provision/tables/tables.ts";
+import type { RunRow } from "../engine/reprocess/run/run.ts";
+import { workOn } from "../engine/reprocess/run/work.ts";
 import { pipelines } from "../pipelines/index.ts";
 import { tables } from "../tables/index.ts";
 import { readStackEnv } from "../stack/stack.ts";
@@ -22,11 +25,16 @@ export interface CommandClients extends Clients {
   readonly namespace: string;
   readonly topics: readonly DesiredTopic[];
   readonly tables: readonly DeclaredTable[];
+  /** Workers of a run of the reprocessor, until they have ended. */
+  work(row: RunRow, shadow: Plan): Promise<number>;
 }
+
+const workerOfRun = fileURLToPath(new URL("../reprocess.ts", import.meta.url));
 
 /** Throws ConfigErrors before anything is connected. */
 export function connectFor(io: CliIo): Promise<CommandClients> {
-  const settings = readSettings(readStackEnv(join(io.cwd, ".millrace"), io.env));
+  const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
+  const settings = readSettings(env);
   // Retries of a client are its own affair while a command still tries.
   const log = createLog({ level: "silent", base: {} });
   const clients = connectClients(settings, {
@@ -36,7 +44,9 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
   });
   const namespace = settings.MILLRACE_NAMESPACE;
   const topics = desiredTopics(plansOf(namespace));
-  return Promise.resolve({ ...clients, namespace, topics, tables });
+  const work = (row: RunRow, shadow: Plan): Promise<number> =>
+    workOn(row, shadow, { settings, env, checkTables, entry: workerOfRun });
+  return Promise.resolve({ ...clients, namespace, topics, tables, work });
 }
 
 /** The plans of every pipeline of the repository. */
