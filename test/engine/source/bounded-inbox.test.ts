@@ -36,10 +36,11 @@ class TestBounds implements Bounds {
   readonly ends = new Map<string, bigint>();
   readonly lasts = new Map<string, bigint>();
   isOrdered = true;
+  together: readonly string[] = [];
   readonly #listeners = new Set<() => void>();
   end = (_: string, { topic }: TopicPartition): bigint | null => this.ends.get(topic) ?? null;
   last = (_: string, { topic }: TopicPartition): bigint | null => this.lasts.get(topic) ?? null;
-  awaits = (): boolean => this.isOrdered;
+  beside = (): ReadonlySet<string> => new Set(this.isOrdered ? this.together : []);
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -51,9 +52,10 @@ class TestBounds implements Bounds {
 
 const open = (
   topics: Readonly<Record<string, number | null>>,
-  options: { bytesMax?: number; runRecordsMax?: number; pace?: Pace } = {},
+  options: { bytesMax?: number; runRecordsMax?: number; pace?: Pace; together?: string[] } = {},
 ) => {
   const bounds = new TestBounds();
+  bounds.together = options.together ?? Object.keys(topics);
   const turns: string[] = [];
   const valve = {
     pause: ([at]: readonly TopicPartition[]) => void turns.push(`pause ${String(at?.topic)}`),
@@ -346,3 +348,9 @@ const byPlace = (
   a: readonly [string, number, number],
   b: readonly [string, number, number],
 ): number => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] - b[1]);
+
+test("topics that no step brings together do not wait for each other", async () => {
+  const { inbox } = open({ a: 5, b: 5 }, { together: ["a"] });
+  inbox.push(batch("a", 0, [[0, 10]], 1));
+  assert.equal(await taken(inbox), "a 0 → 1");
+});
