@@ -55,7 +55,10 @@ async function behind(command: (...args: readonly string[]) => Promise<string>):
 }
 
 /** All columns but where a row came from and when it was written. */
-const OURS = ["source_topic", "source_partition", "source_offset", "processed_at"];
+const OURS = [
+  ...["source_topic", "source_partition", "source_offset", "source_timestamp"],
+  "processed_at",
+];
 
 async function assertSame(database: FreshDatabase, table: string): Promise<void> {
   const columns = (of: string): string =>

@@ -5,7 +5,7 @@ import { privateStack } from "../../support/stack.ts";
 
 test("every table of every pipeline is made again as it is, with two workers", async (t) => {
   const stack = await privateStack();
-  const retail = ["--generate", "retail", "--count", "40000"];
+  const retail = ["--generate", "retail", "--count", "20000"];
   const produce = [
     ...ordersInput,
     ["retail.products", "--file", productsFile(t)],
