@@ -76,7 +76,12 @@ async function speedOf(bench: Bench, workers: number, round: number): Promise<Sp
   const name = `reprocess, ${String(workers)} workers`;
   const start = async () => startProgram(again, await programOf(bench, again, { workers }));
   const contestant = { name, prepare: () => Promise.resolve(), start };
-  const rerun = await started(again, contestant, (running) => measure(again, running));
+  const rerun = await started(again, contestant, async (running) => {
+    const found = await measure(again, running);
+    // It ends by itself; a signal would leave the run to be gone on with.
+    while (running.isAlive()) await delay(100);
+    return found;
+  });
   await forget(again);
   const rateOf = (found: typeof rerun): number => found.records / found.seconds;
   const speed = { workers, round, live: rateOf(measured), reprocess: rateOf(rerun) };
