@@ -25,6 +25,9 @@ export interface Speed {
   /** Records a second. */
   readonly live: number;
   readonly reprocess: number;
+  /** Records a second of CPU time, which a busy machine changes less. */
+  readonly liveCpu: number;
+  readonly reprocessCpu: number;
 }
 
 export interface Yielding {
@@ -84,7 +87,10 @@ async function speedOf(bench: Bench, workers: number, round: number): Promise<Sp
   });
   await forget(again);
   const rateOf = (found: typeof rerun): number => found.records / found.seconds;
-  const speed = { workers, round, live: rateOf(measured), reprocess: rateOf(rerun) };
+  const cpuRateOf = (found: typeof rerun): number => found.records / found.cpuSeconds;
+  const rates = { live: rateOf(measured), reprocess: rateOf(rerun) };
+  const cpu = { liveCpu: cpuRateOf(measured), reprocessCpu: cpuRateOf(rerun) };
+  const speed = { workers, round, ...rates, ...cpu };
   const [l, r] = [speed.live, speed.reprocess].map((n) => Math.round(n).toLocaleString("en"));
   world.say(
     `round ${String(round)}, workers ${String(workers)}: live ${String(l)}/s, reprocess ${String(r)}/s`,
