@@ -1,16 +1,20 @@
 // `node bench/main.ts engine`: the engine beside Kafka Streams, in one run. `node bench/main.ts state`: figures of state by
-// number of keys. `node bench/main.ts park`: latency of other keys while calls for one fail. All print a table, or JSON.
+// number of keys. `node bench/main.ts park`: latency of other keys while calls for one fail. `node bench/main.ts reprocess`: a
+// run beside the live pipeline. Each prints a table, or JSON.
 import { parseArgs } from "node:util";
 import { workloads, type Workload } from "./contestant.ts";
 import { benchEngine, type EngineOptions } from "./engine.ts";
 import { reportText } from "./report.ts";
 import { benchPark, parkText } from "./park/park.ts";
+import { benchReprocess } from "./reprocess/reprocess.ts";
+import { reprocessText } from "./reprocess/report.ts";
 import { benchState } from "./state/state.ts";
 import { stateText } from "./state/report.ts";
 
 const USAGE = `Usage: node bench/main.ts engine [options]   the engine beside Kafka Streams
        node bench/main.ts state [options]    memory, takeover and rebuild by number of keys
        node bench/main.ts park [options]     latency of other keys while calls for one key fail
+       node bench/main.ts reprocess [options]  a run of the reprocessor beside the live pipeline
 
 engine:
   --records <n>     records in the input (1000000)
@@ -19,6 +23,9 @@ engine:
   --workload <w>    map or sum
   --workers <n,…>   worker processes to run Millrace with (1,2)
   --no-profile      leave out where the time goes
+reprocess: --records, --rounds, --workers, and
+  --live-rate <n>   records a second that live reads while the run yields to it (2000)
+  --lag-limit <ms>  of the live pipeline (10000)
 state:
   --keys <n,…>      numbers of keys (10000,100000,1000000)
   --node-options=<text>  NODE_OPTIONS of the workers
@@ -43,6 +50,8 @@ const ARGUMENTS = {
     workload: { type: "string" },
     workers: { type: "string", default: "1,2" },
     profile: { type: "boolean", default: true },
+    "live-rate": { type: "string", default: "2000" },
+    "lag-limit": { type: "string", default: "10000" },
     keys: { type: "string", default: "10000,100000,1000000" },
     seconds: { type: "string", default: "30" },
     rate: { type: "string", default: "500" },
@@ -99,11 +108,22 @@ function work(): (() => Promise<string>) | null {
       return values.json ? json(figures) : parkText(figures);
     };
   }
+  if (positionals.join(" ") === "reprocess") return reprocessWork(json);
   const options = positionals.join(" ") === "engine" ? optionsOf() : null;
   if (options === null) return null;
   return async () => {
     const report = await benchEngine(options, say);
     return values.json ? json(report) : reportText(report);
+  };
+}
+
+function reprocessWork(json: (figures: unknown) => string): (() => Promise<string>) | null {
+  const options = optionsOf();
+  const [liveRate, lagLimitMs] = [Number(values["live-rate"]), Number(values["lag-limit"])];
+  if (options === null || !(liveRate > 0) || !(lagLimitMs > 0)) return null;
+  return async () => {
+    const figures = await benchReprocess({ ...options, liveRate, lagLimitMs }, say);
+    return values.json ? json(figures) : reprocessText(figures);
   };
 }
 

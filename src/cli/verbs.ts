@@ -12,6 +12,7 @@ import { lagVerb } from "./lag.ts";
 import { ledgerVerb } from "./ledger.ts";
 import { offsetsVerb } from "./offsets.ts";
 import { produceVerb } from "./produce.ts";
+import { reprocessVerb } from "./reprocess/reprocess.ts";
 import { resumeVerb } from "./resume.ts";
 import { run } from "./run.ts";
 import { schemas } from "./schemas.ts";
@@ -40,5 +41,6 @@ export const verbs: readonly Register[] = [
   dlqVerb(connectFor, plansOf),
   ledgerVerb(connectFor, plansOf),
   stateVerb(connectFor, plansOf),
+  reprocessVerb(connectFor, plansOf),
   explain,
 ];

@@ -66,8 +66,16 @@ export class Worker {
 
   /** Checks that everything is there (throws ConfigErrors), then joins the groups of every pipeline whose gate is open. */
   async start(): Promise<void> {
-    const bindings = await this.#preflight();
+    const { signal } = this.#life;
+    await checkNotes(this.#plans, this.#context, this.#patience(signal));
+    const planned = await Promise.all(this.#lanes.map((lane) => this.#planNow(lane)));
+    const open = planned.flatMap((plan, i) =>
+      plan === null ? [] : [{ plan, lane: this.#lanes[i] as Lane<Bindings> }],
+    );
+    const plans = open.map(({ plan }) => plan);
+    const bindings = await preflight(plans, this.#context, this.#patience(signal));
     const { resources, openResource, log } = this.#context;
+    // Of every pipeline, also of one that is kept out for now: it begins without a restart.
     await resources.open(this.#plans, openResource);
     if (this.#stopping !== null) await resources.close(log);
     // Stopped meanwhile: there would be nobody left to make it leave its groups again.

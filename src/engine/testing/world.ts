@@ -98,8 +98,8 @@ export class World {
     const ports: WorkerPorts = {
       kafka,
       registry: this.#registry,
-      tableStore: ({ declaration }: PlanTable) =>
-        this.tables.store(declaration as PostgresTable<unknown>, life),
+      tableStore: ({ declaration, corrects }: PlanTable) =>
+        this.tables.store(declaration as PostgresTable<unknown>, life, corrects),
       checkTables: () => Promise.resolve([]),
       openResource: async (resource) => openDouble(this.#doubles, resource, this.#clock),
       stateCopies: (kind) => (kind === "redis" ? switchedCopies(this.copies, life) : own),

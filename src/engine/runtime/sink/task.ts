@@ -18,11 +18,13 @@ import { placeOf, type RawRecord, type TopicName, type TopicPartition } from "..
 import { publishCheckpoint, publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { owedFates } from "../../sinks/redriven.ts";
-import { Inbox, type Valve } from "../../source/inbox.ts";
+import type { TaskInbox } from "../../source/bounded-inbox.ts";
+import type { Valve } from "../../source/inbox.ts";
 import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
 import type { Breaker } from "../gate/breaker.ts";
+import { inboxFor } from "../line/inbox.ts";
 import { lotsOf, type Lot } from "../line/lots.ts";
 import { processRun, unknownIds } from "../line/process.ts";
 import {
@@ -61,7 +63,7 @@ const LETTERS_A_SEND = 500;
 export class SinkTask {
   readonly id: SinkTaskId;
   readonly #options: SinkTaskOptions;
-  readonly #inbox: Inbox;
+  readonly #inbox: TaskInbox;
   readonly #life = new AbortController();
   #nextOffset: bigint;
   #ledger: LedgerCounts;
@@ -70,10 +72,8 @@ export class SinkTask {
   constructor(options: SinkTaskOptions) {
     this.#options = options;
     this.id = options.id;
-    const { inboxBytesMax, runRecordsMax } = options.context.limits;
     const { nextOffset, ledger } = options.start;
-    const limits = { bytesMax: inboxBytesMax, runRecordsMax };
-    this.#inbox = new Inbox([{ ...options.id, nextOffset }], limits, options.valve);
+    this.#inbox = inboxFor(options, [{ ...options.id, nextOffset }]);
     this.#nextOffset = nextOffset;
     this.#ledger = ledger;
   }

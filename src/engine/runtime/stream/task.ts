@@ -8,10 +8,11 @@ import { placeOf, type OutRecord, type RawRecord, type TopicName } from "../../c
 import type { TaskAddress } from "../../observe/health.ts";
 import type { Debt } from "../../observe/task-metrics.ts";
 import { lettersOf } from "../../sinks/redriven.ts";
-import { Inbox } from "../../source/inbox.ts";
+import type { TaskInbox } from "../../source/bounded-inbox.ts";
 import { CallBook } from "../../transform/calls/book.ts";
 import { emptyStage } from "../line/bind.ts";
 import { ours, persist } from "../failure.ts";
+import { inboxFor } from "../line/inbox.ts";
 import { lotsOf, type Lot } from "../line/lots.ts";
 import { processRun, unknownIds } from "../line/process.ts";
 import type { Parking } from "../calls/parking.ts";
@@ -23,7 +24,7 @@ import type { StreamTaskOptions, TaskCheckpoint } from "./options.ts";
 export class StreamTask {
   readonly partition: number;
   readonly #options: StreamTaskOptions;
-  readonly #inbox: Inbox;
+  readonly #inbox: TaskInbox;
   readonly #progress: TaskProgress;
   readonly #life = new AbortController();
   #stage: Stage = emptyStage();
@@ -48,9 +49,7 @@ export class StreamTask {
   constructor(options: StreamTaskOptions) {
     this.#options = options;
     this.partition = options.partition;
-    const { inboxBytesMax, runRecordsMax } = options.context.limits;
-    const limits = { bytesMax: inboxBytesMax, runRecordsMax };
-    this.#inbox = new Inbox(options.starts, limits, options.valve);
+    this.#inbox = inboxFor(options, options.starts);
     const { state, parking } = keyedParts(options, {
       address: this.address,
       signal: this.#life.signal,

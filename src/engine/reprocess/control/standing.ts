@@ -1,0 +1,127 @@
+// How far a run is, and whether it is done: parts in the order of the flow, each once its sources are at their ends, where a
+// topic of the run's own ends when everybody who writes it is done. Progress is read before the ends it is compared with.
+import { sumLedgers } from "../../core/ledger.ts";
+import type { AdminPort } from "../../core/kafka.ts";
+import type { Part, Plan } from "../../core/plan.ts";
+import { addressOf, type TopicName } from "../../core/record.ts";
+import { readProgress, type PartProgress, type ProgressPorts } from "../../runtime/ledgers.ts";
+import { piecesOf, type Piece } from "../plan/pieces.ts";
+import type { RangePlace, RunRange } from "../run/run.ts";
+
+export interface Standing {
+  readonly isDone: boolean;
+  /** Offsets of the range that are decided. */
+  readonly done: number;
+  readonly total: number;
+  readonly letters: number;
+  /** Ends of the run's own topics that are known by now. */
+  readonly own: readonly RangePlace[];
+  readonly progress: readonly PartProgress[];
+}
+
+/** The plan is the run's own. */
+export async function standingOf(
+  plan: Plan,
+  range: RunRange,
+  ports: ProgressPorts,
+): Promise<Standing> {
+  const progress = await readProgress(plan, ports);
+  const ends = await endsOf(plan, range, ports.admin);
+  const flow = new Flow(plan, range, { progress, ends });
+  const steps = range.places.map((place) => ({
+    total: Number(place.to - place.from),
+    done: Number(within(place, flow.positionOf(place.part, place))),
+  }));
+  const sum = (of: "total" | "done"): number => steps.reduce((all, step) => all + step[of], 0);
+  const letters = sumLedgers(progress.flatMap(({ ledger }) => ledger ?? []))["dead-lettered"];
+  return {
+    isDone: flow.isDone,
+    done: sum("done"),
+    total: sum("total"),
+    letters: Object.values(letters).reduce((all, count) => all + count, 0),
+    own: flow.ended,
+    progress,
+  };
+}
+
+const within = ({ from, to }: RangePlace, position: bigint): bigint =>
+  (position > to ? to : position < from ? from : position) - from;
+
+type Ends = ReadonlyMap<string, bigint>;
+
+/** High watermarks of the run's own topics, by address. */
+async function endsOf(plan: Plan, { places }: RunRange, admin: AdminPort): Promise<Ends> {
+  const bounded = new Set(places.map(({ topic }) => topic));
+  const names = new Set(plan.parts.flatMap(({ sources }) => sources.map(({ name }) => name)));
+  const own = [...names].filter((name) => !bounded.has(name));
+  const marks = (await Promise.all(own.map((name) => admin.watermarks(name)))).flat();
+  return new Map(marks.map((mark) => [addressOf(mark), mark.high]));
+}
+
+interface Facts {
+  readonly progress: readonly PartProgress[];
+  readonly ends: Ends;
+}
+
+class Flow {
+  readonly #pieces: readonly Piece[];
+  readonly #range: RunRange;
+  readonly #facts: Facts;
+  readonly #done = new Map<Piece, boolean>();
+
+  constructor(plan: Plan, range: RunRange, facts: Facts) {
+    this.#pieces = piecesOf(plan);
+    this.#range = range;
+    this.#facts = facts;
+  }
+
+  get isDone(): boolean {
+    return this.#pieces.every((piece) => this.#isDone(piece));
+  }
+
+  positionOf(part: string, at: { readonly topic: TopicName; readonly partition: number }): bigint {
+    const found = this.#facts.progress.find(
+      (task) => task.part === part && addressOf(task) === addressOf(at),
+    );
+    return found?.nextOffset ?? -1n;
+  }
+
+  #isDone(piece: Piece): boolean {
+    const known = this.#done.get(piece);
+    if (known !== undefined) return known;
+    const { part, sources } = piece;
+    const isDone = sources.every((topic) => {
+      const ends = this.#endsFor(part, topic);
+      return ends?.every((place) => this.positionOf(part.name, place) >= place.to) ?? false;
+    });
+    this.#done.set(piece, isDone);
+    return isDone;
+  }
+
+  /** Null: somebody may still write it. */
+  #endsFor(part: Part, topic: TopicName): readonly RangePlace[] | null {
+    const bounded = this.#range.places.filter(
+      (place) => place.part === part.name && place.topic === topic,
+    );
+    if (bounded.length > 0) return bounded;
+    const writers = this.#pieces.filter(({ writes }) => writes.includes(topic));
+    if (!writers.every((writer) => this.#isDone(writer))) return null;
+    return Array.from({ length: part.partitions }, (_, partition) => ({
+      part: part.name,
+      topic,
+      partition,
+      from: 0n,
+      to: this.#facts.ends.get(addressOf({ topic, partition })) ?? 0n,
+    }));
+  }
+
+  /** What is read of the run's own and nobody writes any more. */
+  get ended(): readonly RangePlace[] {
+    const bounded = new Set(this.#range.places.map(({ topic }) => topic));
+    return this.#pieces.flatMap(({ part, sources }) =>
+      sources
+        .filter((topic) => !bounded.has(topic))
+        .flatMap((topic) => this.#endsFor(part, topic) ?? []),
+    );
+  }
+}
