@@ -88,7 +88,7 @@ const literalOrNull = (text: string | null): string => (text === null ? "NULL" :
 const NAME_MAX = 60;
 
 /** A long name keeps its beginning and gets a digest, so two long names stay two. */
-function shortened(name: string): string {
+export function shortened(name: string): string {
   if (name.length <= NAME_MAX) return name;
   const digest = createHash("sha256").update(name).digest("hex").slice(0, 8);
   return `${name.slice(0, NAME_MAX - 9)}_${digest}`;
