@@ -49,8 +49,11 @@ export const changeType = (table: DesiredTable, { name, type }: DesiredColumn): 
 export const changeNull = (table: DesiredTable, { name, nullable }: DesiredColumn): string =>
   `ALTER TABLE ${targetOf(table)} ALTER COLUMN ${quoted(name)} ${nullable ? "DROP" : "SET"} NOT NULL`;
 
+export const indexName = (table: DesiredTable, columns: readonly string[]): string =>
+  shortened([table.name, ...columns, "idx"].join("_"));
+
 export const createIndex = (table: DesiredTable, columns: readonly string[]): string => {
-  const name = shortened([table.name, ...columns, "idx"].join("_"));
+  const name = indexName(table, columns);
   return `CREATE INDEX ${quoted(name)} ON ${targetOf(table)} (${columns.map(quoted).join(", ")})`;
 };
 

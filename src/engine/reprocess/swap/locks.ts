@@ -1,7 +1,6 @@
 // Locks of a swap, taken so that a reader waits for a moment and never for long, and is never the victim of a deadlock: all
-// waits of one attempt together stay below Postgres' deadlock check. Views come before tables, as readers take them.
+// waits of one attempt together stay below Postgres' deadlock check. They go out at once, so that no reader comes between.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
-import type { Clock } from "../../core/ports.ts";
 import { quoted, targetOf } from "./names.ts";
 import type { Relation, View } from "./relation.ts";
 
@@ -10,23 +9,25 @@ export interface Locked {
   readonly tables: readonly Pick<Relation, "schema" | "name">[];
 }
 
-/** Throws with SQLSTATE 55P03 when it takes longer than the budget. */
+/** Throws with SQLSTATE 57014 when it takes longer than the budget. */
 export async function takeLocks(
   session: PostgresSession,
   { views, tables }: Locked,
-  { clock, budgetMs }: { readonly clock: Clock; readonly budgetMs: number },
+  budgetMs: number,
 ): Promise<void> {
-  const startMs = clock.now();
+  const { rows } = await session.query<{ was: string }>(
+    "SELECT pg_catalog.current_setting('statement_timeout') AS was",
+  );
+  const eachMs = Math.max(20, Math.floor(budgetMs / (views.length + 1)));
+  const targets = tables.map((table) => `ONLY ${targetOf(table)}`).join(", ");
   const statements = [
+    `SET LOCAL statement_timeout = ${String(eachMs)}`,
     // A view is locked by a change that changes nothing: LOCK would reach through it to the tables of others.
     ...views.map((view) => `ALTER VIEW ${targetOf(view)} OWNER TO ${view.owner}`),
-    ...tables.map((table) => `LOCK TABLE ONLY ${targetOf(table)} IN ACCESS EXCLUSIVE MODE`),
+    `LOCK TABLE ${targets} IN ACCESS EXCLUSIVE MODE`,
+    `SET LOCAL statement_timeout = '${rows[0]?.was ?? "0"}'`,
   ];
-  for (const statement of statements) {
-    const leftMs = Math.min(budgetMs, Math.max(1, budgetMs - (clock.now() - startMs)));
-    await session.query(`SET LOCAL lock_timeout = ${String(Math.ceil(leftMs))}`);
-    await session.query(statement);
-  }
+  await session.query(statements.join("; "));
 }
 
 /** Milliseconds after which Postgres looks for a deadlock. */

@@ -1,6 +1,8 @@
 // Names in a swap: a table that steps back takes its indexes and constraints with it under its new name, and the one that
 // comes gets theirs. Equal things are found by their definitions, so the same rules lead back in an undo. Pure.
-import { shortened } from "../../provision/tables/ddl.ts";
+import { layoutOf, type TableSpec } from "../../core/table-layout.ts";
+import { checkName, indexName, shortened } from "../../provision/tables/ddl.ts";
+import { desiredTable } from "../../provision/tables/desired.ts";
 import type { Constraint, Index, Relation } from "./relation.ts";
 
 /** Any name, as the catalogue has it. */
@@ -16,6 +18,20 @@ export function carried(name: string, from: string, to: string): string {
   // Back from a name that had the suffix added.
   const added = from.startsWith(to) ? from.slice(to.length) : "";
   return added !== "" && name.endsWith(added) ? name.slice(0, -added.length) : name;
+}
+
+/** Names of checks and indexes that a declaration gives, by those that it would give under the incoming name. */
+export function declaredNames(table: TableSpec, incoming: string): ReadonlyMap<string, string> {
+  const live = desiredTable(layoutOf(table));
+  const other = { ...live, name: incoming };
+  const checked = live.columns.filter(({ check }) => check !== null);
+  return new Map([
+    ...checked.map(({ name }): [string, string] => [checkName(other, name), checkName(live, name)]),
+    ...live.indexes.map((columns): [string, string] => [
+      indexName(other, columns),
+      indexName(live, columns),
+    ]),
+  ]);
 }
 
 interface Named {

@@ -67,7 +67,7 @@ export async function swapTables(request: SwapRequest, ports: SwapPorts): Promis
   const endMs = clock.now() + ports.giveUpMs;
   await awaitReaders(ports, endMs);
   const checkMs = await deadlockCheckMs(pool);
-  for (;;) {
+  for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
     try {
       return await attempt(request, ports, checkMs / 2);
     } catch (error) {
@@ -78,27 +78,28 @@ export async function swapTables(request: SwapRequest, ports: SwapPorts): Promis
     }
     ports.onWaiting(await holdersOf(pool, bothOf(request.tables)));
     await shoo(request, pool, checkMs);
-    await clock.sleep(PAUSE_MS);
+    await clock.sleep(pauseMs);
   }
 }
 
 /** Between two tries whoever waited for us reads. */
-const PAUSE_MS = 500;
+const PAUSE_MS = 100;
+const PAUSE_MS_MAX = 2_000;
 const CATALOGUE_ONLY = "SET LOCAL search_path = pg_catalog";
 
 const isBusy = (error: unknown): boolean =>
-  error instanceof PostgresError && /^(55P03|40P01)$/.test(error.facts.sqlState ?? "");
+  error instanceof PostgresError && /^(55P03|57014|40P01)$/.test(error.facts.sqlState ?? "");
 
 async function attempt(
   { tables, alongside }: SwapRequest,
-  { pool, clock }: SwapPorts,
+  { pool }: SwapPorts,
   budgetMs: number,
 ): Promise<void> {
   await pool.transaction(async (session) => {
     await session.query(`${CATALOGUE_ONLY}; SET LOCAL lock_timeout = ${String(budgetMs)}`);
     if (!(await alongside(session))) return;
     const before = await readyTurns(session, tables);
-    await takeLocks(session, lockedBy(before), { clock, budgetMs });
+    await takeLocks(session, lockedBy(before), budgetMs);
     // What was added before the locks were ours is seen now, and cannot change any more.
     const turns = await readyTurns(session, tables);
     if (JSON.stringify(lockedBy(turns)) !== JSON.stringify(lockedBy(before))) throw changed();
