@@ -5,6 +5,7 @@ import type { Plan } from "../engine/core/plan.ts";
 import { plansOf as plansOfAll } from "../engine/define/plans.ts";
 import { connect as connectClients, type Clients } from "../engine/runtime/host/connect.ts";
 import { readSettings } from "../engine/runtime/host/settings.ts";
+import { runningPlans } from "../engine/operate/gate/running-plan.ts";
 import { desiredTopics } from "../engine/provision/desired-topics.ts";
 import type { DesiredTopic } from "../engine/provision/topics.ts";
 import type { DeclaredTable } from "../engine/provision/tables/tables.ts";
@@ -20,7 +21,8 @@ const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 export interface CommandClients extends Clients {
   readonly namespace: string;
-  readonly topics: readonly DesiredTopic[];
+  /** What must be there, with the stores on which each pipeline stands by its notes. */
+  topics(): Promise<readonly DesiredTopic[]>;
   readonly tables: readonly DeclaredTable[];
 }
 
@@ -35,7 +37,11 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   });
   const namespace = settings.MILLRACE_NAMESPACE;
-  const topics = desiredTopics(plansOf(namespace));
+  const topics = async (): Promise<readonly DesiredTopic[]> => {
+    const admin = clients.kafka.admin();
+    const running = runningPlans(plansOf(namespace), { kafka: clients.kafka, admin });
+    return desiredTopics(await running.finally(() => admin.close()));
+  };
   return Promise.resolve({ ...clients, namespace, topics, tables });
 }
 

@@ -2,6 +2,7 @@
 import { planNamed } from "../engine/operate/choice.ts";
 import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
+import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import { placesOf, type Place } from "../engine/operate/places.ts";
 import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
@@ -62,8 +63,8 @@ export const offsetsVerb =
       work: (io: CliIo, plan: Plan, ports: OperatePorts) => Promise<number>,
     ) =>
       run((io) =>
-        operating(connect, io, (ports, { namespace }) =>
-          work(io, planNamed(plans(namespace), name), ports),
+        operating(connect, io, async (ports, { namespace }) =>
+          work(io, await runningPlan(planNamed(plans(namespace), name), ports), ports),
         ),
       );
     offsets

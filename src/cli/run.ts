@@ -16,18 +16,21 @@ Exit codes: 0 drained after SIGTERM or SIGINT · 1 a worker ended by itself · 3
 
 Examples:
   $ npx millrace run customer-orders
-  $ npx millrace run customer-orders retail --workers 2`;
+  $ npx millrace run customer-orders retail --workers 2
+  $ npx millrace run customer-orders --no-breaker`;
 
 export const run: Register = (program, runCommand) => {
   program
     .command("run")
     .argument("[pipeline...]", "pipelines to run; all when none is named")
     .option("--workers <n>", "processes; each is a member of every group", "1")
+    .option("--no-breaker", "go on however many records become dead letters")
     .description("run pipelines until SIGTERM: drain, commit, leave the groups")
     .addHelpText("after", EXIT_CODES)
-    .action((names: string[], options: { workers: string }) =>
+    .action((names: string[], options: { workers: string; breaker: boolean }) =>
       runCommand(async (io) => {
-        const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
+        const given = options.breaker ? io.env : { ...io.env, MILLRACE_BREAKER: "off" };
+        const env = readStackEnv(join(io.cwd, ".millrace"), given);
         return live({
           pipelines,
           env,

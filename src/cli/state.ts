@@ -1,6 +1,7 @@
 // `millrace state get | verify | rebuild`: what stores hold, and whether their copies are what they should be.
 import type { Command } from "commander";
 import { planNamed } from "../engine/operate/choice.ts";
+import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import type { PlansOf } from "./connection.ts";
 import type { Register } from "./io.ts";
 import { operating, type ConnectOperate } from "./operating.ts";
@@ -21,8 +22,8 @@ export const stateVerb =
     const state = program.command("state").description("show, verify or rebuild state");
     const within: Within = (name, options, work) =>
       run((io) =>
-        operating(connect, io, (ports, connection) => {
-          const plan = planNamed(plans(connection.namespace), name);
+        operating(connect, io, async (ports, connection) => {
+          const plan = await runningPlan(planNamed(plans(connection.namespace), name), ports);
           return work({ io, plan, ports, connection, options });
         }),
       );

@@ -12,7 +12,7 @@ import { exitCodes, type CliIo, type Register } from "./io.ts";
 export interface TopicsConnection {
   readonly kafka: Pick<KafkaPort, "admin">;
   readonly registry: SchemaRegistry;
-  readonly topics: readonly DesiredTopic[];
+  topics(): Promise<readonly DesiredTopic[]>;
   close(): Promise<void>;
 }
 export type ConnectTopics = (io: CliIo) => Promise<TopicsConnection>;
@@ -52,7 +52,7 @@ async function planVerb(
   const connection = await connect(io);
   const admin = connection.kafka.admin();
   try {
-    const plans = await planTopics(connection.topics, admin, connection.registry);
+    const plans = await planTopics(await connection.topics(), admin, connection.registry);
     print(io, plans, options);
     return plans.some(({ state }) => state === "refused") ? exitCodes.config : exitCodes.ok;
   } finally {
@@ -69,7 +69,8 @@ async function applyVerb(
   const connection = await connect(io);
   const admin = connection.kafka.admin();
   try {
-    print(io, await applyTopics(connection.topics, admin, connection.registry), options);
+    const topics = await connection.topics();
+    print(io, await applyTopics(topics, admin, connection.registry), options);
     return exitCodes.ok;
   } finally {
     await admin.close();

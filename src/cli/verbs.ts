@@ -29,7 +29,7 @@ export const verbs: readonly Register[] = [
   schemas,
   topicsVerb(connectFor),
   tablesVerb(connectFor),
-  describeVerb(plansOf),
+  describeVerb(connectFor, plansOf),
   run,
   produceVerb(connectFor, plansOf),
   consumeVerb(connectFor, plansOf),

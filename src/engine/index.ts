@@ -13,5 +13,17 @@ export type {
   Table,
 } from "./define/stream.ts";
 export { postgresTable, type PostgresTable, type RowTarget } from "./define/table.ts";
-export { days, hours, milliseconds, minutes, seconds, type Duration } from "./core/span.ts";
+export type { HaltWhen } from "./define/halt-when.ts";
+export {
+  days,
+  hours,
+  milliseconds,
+  minutes,
+  percent,
+  records,
+  seconds,
+  type Duration,
+  type RecordCount,
+  type Share,
+} from "./core/span.ts";
 export type { RecordContext } from "./core/record.ts";

@@ -5,7 +5,9 @@ import { pipelines } from "../../src/pipelines/index.ts";
 import { command } from "../support/command.ts";
 
 const plans = (namespace: string) => pipelines.map((pipeline) => pipeline.plan(namespace));
-const run = (argv: string[], env = {}) => command(describeVerb(plans), ["describe", ...argv], env);
+const offline = (): never => assert.fail("it connects to nothing");
+const run = (argv: string[], env = {}) =>
+  command(describeVerb(offline, plans), ["describe", ...argv], env);
 
 test("a pipeline's parts and operators are listed in the order that records flow", async () => {
   const { code, out } = await run(["retail"]);
@@ -52,5 +54,5 @@ test("the drawing joins every topic, step and table", async () => {
 test("an unknown pipeline is named with those that there are", async () => {
   const { code, err } = await run(["retial"]);
   assert.equal(code, 3);
-  assert.match(err.join("\n"), /no pipeline retial; there are customer-orders, .*retail/);
+  assert.match(err.join("\n"), /pipeline retial; there are: customer-orders, .*retail/);
 });

@@ -21,7 +21,7 @@ function servers() {
   const verbFor = (topics: readonly DesiredTopic[]) =>
     topicsVerb(async (io) => {
       const { kafka, registry, close } = await memory.connect(io);
-      return { kafka, registry, topics, close };
+      return { kafka, registry, topics: () => Promise.resolve(topics), close };
     });
   return {
     memory,

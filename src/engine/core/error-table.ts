@@ -416,6 +416,28 @@ export const errorTable = {
     action:
       "Finish the deploy: when the last worker of the other version has left, tasks go on by themselves.",
   },
+  MILL_PIPELINE_HALTED: {
+    disposition: "halt",
+    message: "too many dead letters: the pipeline is halted",
+    meaning:
+      "More of the last records of a task became dead letters than the pipeline's haltWhen allows. Everything before that record is committed; all tasks of the pipeline stand still, in every worker and after a restart too.",
+    action:
+      "See why in the dead letters, mend the cause, then: npx millrace resume <pipeline>. It begins to count anew. To let a run go on whatever comes: npx millrace run <pipeline> --no-breaker",
+  },
+  MILL_GATE_HELD: {
+    disposition: "halt",
+    message: "somebody else holds the pipeline's gate",
+    meaning:
+      "The pipeline was halted, drained or closed by another command or by the breaker, and only who did it opens it again.",
+    action: "Let that command end, or end what it has begun. The message names it.",
+  },
+  MILL_LETTER_ORIGINAL_GONE: {
+    disposition: "halt",
+    message: "the original of a dead letter is not there any more",
+    meaning:
+      "The letter was too large for its topic and names its record instead, and that record is gone or is another one.",
+    action: "Produce the record again from where it came, and discard the letter.",
+  },
   MILL_OFFSETS_ACTIVE: {
     disposition: "halt",
     message: "the group has members",

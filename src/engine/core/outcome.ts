@@ -24,6 +24,8 @@ export type Outcome =
   /** The task must stop before this record: nothing of it is kept. */
   | { readonly kind: "halted"; readonly error: MillraceError };
 
+export const isLetter = ({ kind }: Outcome): boolean => kind === "dead-lettered";
+
 /** Adds one outcome to a ledger. A halted record is not consumed. */
 export function countOutcome(ledger: LedgerCounts, outcome: Outcome): void {
   if (outcome.kind === "halted") return;

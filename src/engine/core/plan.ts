@@ -111,9 +111,16 @@ export interface Part {
   readonly table: PlanTable | null;
 }
 
+/** More than so many dead letters among the last so many records of a task halt the pipeline. */
+export interface LetterLimit {
+  readonly letters: number;
+  readonly records: number;
+}
+
 export interface PlanOptions {
   readonly start: "earliest" | "latest" | number;
   readonly onError: "dead-letter" | "halt";
+  readonly haltWhen: LetterLimit | "never";
   /** Where copies of state are kept beside their changelogs. */
   readonly state: "redis" | "memory";
 }
@@ -130,4 +137,6 @@ export interface Plan {
   readonly tables: readonly PlanTable[];
   readonly deadLetters: TopicName;
   readonly meta: TopicName;
+  /** Before the names of its stores, in changelogs and in Redis: namespace and pipeline, or those of a run (`withStores`). */
+  readonly storePrefix: string;
 }

@@ -1,5 +1,6 @@
 // pipeline(): a pipeline as a value. The builder is stored, and run once, when a plan is first asked for.
 import type { Plan, PlanOptions } from "../core/plan.ts";
+import { letterLimitOf, type HaltWhen } from "./halt-when.ts";
 import { Graph, isDeclared } from "./plan/graph.ts";
 import { planTopicOf, unknownTopic } from "./plan/plan-topic.ts";
 import { build } from "./plan/build.ts";
@@ -14,6 +15,11 @@ export interface PipelineOptions {
   readonly onError?: "dead-letter" | "halt";
   /** Where copies of state are kept beside their changelogs: in Redis (default), or in memory, restored at each start. */
   readonly state?: "redis" | "memory";
+  /**
+   * When dead letters halt the whole pipeline, until `millrace resume`: more than this share of the last records of one
+   * task. Default: `{ deadLetters: { above: percent(5), per: records(500) } }`, which is more than 25.
+   */
+  readonly haltWhen?: HaltWhen;
 }
 
 /** What a builder is given. */
@@ -47,14 +53,16 @@ export function pipeline(name: string, ...rest: [Builder] | [PipelineOptions, Bu
     plan(namespace = "") {
       const known = plans.get(namespace);
       if (known !== undefined) return known;
-      const plan = build({ name, namespace, options: withDefaults(options), draw: draw(builder) });
+      const { haltWhen, problems } = letterLimitOf(name, options.haltWhen);
+      const input = { name, namespace, options: { ...withDefaults(options), haltWhen }, problems };
+      const plan = build({ ...input, draw: draw(builder) });
       plans.set(namespace, plan);
       return plan;
     },
   });
 }
 
-const withDefaults = (options: PipelineOptions): PlanOptions => ({
+const withDefaults = (options: PipelineOptions): Omit<PlanOptions, "haltWhen"> => ({
   start: options.start ?? "earliest",
   onError: options.onError ?? "dead-letter",
   state: options.state ?? "redis",

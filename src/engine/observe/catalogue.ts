@@ -107,6 +107,20 @@ export const catalogue: readonly MetricSpec[] = [
     together: "max",
   },
   {
+    name: "millrace_pipeline_gate",
+    type: "gauge",
+    help: "1 for the state that the pipeline's gate is in, 0 for the others.",
+    labels: { pipeline: "open", state: ["open", "halted", "draining", "closed"] },
+    together: "max",
+  },
+  {
+    name: "millrace_breaker_halts_total",
+    type: "counter",
+    help: "Times that a task had too many dead letters and halted its pipeline.",
+    labels: part,
+    together: "sum",
+  },
+  {
     name: "millrace_checkpoint_seconds",
     type: "histogram",
     help: "Time of one commit, from its first to its last step.",

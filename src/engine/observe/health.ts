@@ -40,6 +40,8 @@ export interface WorkerFacts {
   readonly isJoined: boolean;
   /** What the start waits for. */
   readonly waitingFor?: string | null;
+  /** Pipelines that do not go on as a whole, each with why. */
+  readonly held?: readonly string[];
   /** How long ago the loop began its latest pass. */
   readonly passAgeMs: number;
   readonly passAgeMsMax: number;
@@ -66,6 +68,7 @@ export const readinessOf = (worker: WorkerFacts): Health =>
     [
       ...stuckLoop(worker),
       ...(worker.isJoined ? [] : [notJoined(worker)]),
+      ...(worker.held ?? []),
       ...worker.tasks.filter((task) => task.state !== "running").map(describe),
     ],
     worker.tasks,

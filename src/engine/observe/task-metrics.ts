@@ -18,6 +18,7 @@ const labelsOf = (task: TaskAddress): Labels => ({
 export function announcePart(meter: Meter, pipeline: string, part: string): void {
   meter.count("millrace_consumed_records_total", { pipeline, part }, 0);
   meter.count("millrace_rewinds_total", { pipeline, part }, 0);
+  meter.count("millrace_breaker_halts_total", { pipeline, part }, 0);
   for (const outcome of ledgerOutcomes)
     meter.count("millrace_ledger_records_total", { pipeline, part, outcome }, 0);
   for (const letterClass of letterClasses)

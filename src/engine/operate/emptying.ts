@@ -51,12 +51,11 @@ async function untilTaken({ clock }: OperatePorts, work: () => Promise<void>): P
 }
 
 async function removeCopies(
-  { namespace, pipeline, options }: Plan,
+  { storePrefix: prefix, options }: Plan,
   { name: store, changelog }: PlanStore,
   ports: OperatePorts,
 ): Promise<void> {
   const copies = ports.stateCopies(options.state);
-  const prefix = `${namespace}${pipeline}`;
   for (let partition = 0; partition < changelog.partitions; partition++)
     await copies.copy({ prefix, store, partition }).remove();
 }

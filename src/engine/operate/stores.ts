@@ -35,7 +35,7 @@ export function partitionsOf(
       `${plan.pipeline} keeps its copies in the memory of its workers, made from the changelogs at each start`,
     );
   const copies = ports.stateCopies(plan.options.state);
-  const prefix = `${plan.namespace}${plan.pipeline}`;
+  const prefix = plan.storePrefix;
   return storesNamed(plan, store).flatMap((of) => {
     const { partitions } = of.changelog;
     if (partition !== null && partition >= partitions)

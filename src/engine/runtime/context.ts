@@ -21,6 +21,9 @@ export interface WorkerLimits {
   readonly transactionTimeoutMs: number;
   readonly idleCheckMs: number;
   readonly purgeIntervalMs: number;
+  readonly gateLookMs: number;
+  /** Whether dead letters can halt a pipeline. */
+  readonly breaker: boolean;
 }
 
 export const defaultLimits: WorkerLimits = {
@@ -36,6 +39,8 @@ export const defaultLimits: WorkerLimits = {
   transactionTimeoutMs: 20_000,
   idleCheckMs: 5_000,
   purgeIntervalMs: 30_000,
+  gateLookMs: 1_000,
+  breaker: true,
 };
 
 /** The ports that a worker is made of: real clients, or the doubles of `#testing`. */

@@ -36,17 +36,22 @@ const TOPICS_INTERVAL_MS = 10_000;
 
 export class Housekeeping {
   readonly #context: WorkerContext;
-  readonly #parts: readonly KeptPart[];
+  readonly #parts: () => readonly KeptPart[];
   readonly #told = new Map<OperatorCounts, OperatorCounts>();
   #seen: readonly TaskHealth[] = [];
   readonly #purged = new Map<string, bigint>();
   readonly #topics: TopicWatch;
   readonly #stops: StopWatch;
 
-  constructor(context: WorkerContext, parts: readonly KeptPart[]) {
+  /** `parts` are those of the moment: pipelines come and go with their gates. */
+  constructor(
+    context: WorkerContext,
+    metas: readonly TopicName[],
+    parts: () => readonly KeptPart[],
+  ) {
     this.#context = context;
     this.#topics = new TopicWatch(context, parts);
-    this.#stops = new StopWatch(context, parts);
+    this.#stops = new StopWatch(context, metas, parts);
     this.#parts = parts;
   }
 
@@ -83,7 +88,7 @@ export class Housekeeping {
     const { meter } = this.#context;
     let bytes = 0;
     this.#publishStates();
-    for (const part of this.#parts) {
+    for (const part of this.#parts()) {
       this.#publishCounts(part.bound);
       for (const task of part.tasks) bytes += task.inboxBytes;
       await this.#publishLag(part);
@@ -93,7 +98,7 @@ export class Housekeeping {
 
   /** A task that left takes its gauges with it, so that two workers never report one partition. */
   #publishStates(): void {
-    const tasks = this.#parts.flatMap((part) => part.health());
+    const tasks = this.#parts().flatMap((part) => part.health());
     for (const task of tasks) publishState(this.#context.meter, task, task.state);
     const here = new Set(tasks.map(nameOf));
     for (const task of this.#seen)
@@ -133,7 +138,7 @@ export class Housekeeping {
   }
 
   async #purge(): Promise<void> {
-    const below: StartOffset[] = this.#parts.flatMap((part) => this.#purgeable(part));
+    const below: StartOffset[] = this.#parts().flatMap((part) => this.#purgeable(part));
     if (below.length > 0) await this.#context.admin.deleteRecords(below);
     for (const { topic, partition, nextOffset } of below)
       this.#purged.set(`${topic}-${String(partition)}`, nextOffset);

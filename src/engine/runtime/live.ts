@@ -134,6 +134,7 @@ const limitsOf = (settings: Settings): WorkerLimits => ({
   ),
   checkpointIntervalMs: settings.MILLRACE_CHECKPOINT_INTERVAL_MS,
   purgeIntervalMs: settings.MILLRACE_PURGE_INTERVAL_MS,
+  breaker: settings.MILLRACE_BREAKER === "on",
 });
 
 /** A child answers its parent; a process of its own serves HTTP. */
@@ -168,6 +169,7 @@ function watchLoop(worker: Worker): () => WorkerFacts {
   return () => ({
     isJoined: worker.isJoined,
     waitingFor: worker.waitingFor,
+    held: worker.held,
     passAgeMs: systemClock.now() - lastPass,
     passAgeMsMax: 30 * PASS_MS,
     tasks: worker.health(),

@@ -1,18 +1,79 @@
 // What must be there before a worker starts. `run` creates nothing: each missing thing is a problem with its command,
 // and all of them are reported together.
 import { ConfigError, ConfigErrors, type MillraceError } from "../core/errors.ts";
-import type { AdminPort } from "../core/kafka.ts";
+import type { AdminPort, TopicDescription } from "../core/kafka.ts";
 import type { Plan } from "../core/plan.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
 import { subjectOf } from "../core/schema.ts";
+import type { WorkerContext } from "./context.ts";
 import { writtenSchemas, type WriterIds } from "./line/bind.ts";
+import { checkStores } from "./store-notes.ts";
+
+/** What parts are bound with, once all is there. */
+export interface Bindings {
+  readonly writerIds: WriterIds;
+  /** As found, by name. */
+  readonly topics: ReadonlyMap<TopicName, TopicDescription>;
+}
+
+/** Repeats work while what it needs is away. */
+export type Patience = <T>(dependency: string, work: () => Promise<T>) => Promise<T>;
+
+/** Throws ConfigErrors with everything that is missing. */
+export async function preflight(
+  plans: readonly Plan[],
+  context: WorkerContext,
+  patiently: Patience,
+): Promise<Bindings> {
+  const { admin, registry, checkTables } = context;
+  const topics = await patiently("kafka", () => checkTopics(plans, admin));
+  const writerIds = await patiently("registry", () => findWriterIds(plans, registry));
+  const tables = plans.flatMap((plan) => plan.tables);
+  // Who writes no table needs no database.
+  const problems =
+    tables.length === 0 ? [] : await patiently("postgres", () => checkTables(tables));
+  const unfit = await unfitCopies(plans, context, patiently);
+  const changed = await patiently("kafka", () => checkStores(plans, context));
+  const all = [...problems, ...unfit, ...changed];
+  if (all.length > 0) throw new ConfigErrors(all);
+  return { writerIds, topics };
+}
+
+/** What keeps Redis or memory from holding state, if any of the pipelines has some. */
+async function unfitCopies(
+  plans: readonly Plan[],
+  { stateCopies }: WorkerContext,
+  patiently: Patience,
+): Promise<readonly MillraceError[]> {
+  const stateful = plans.filter((plan) => plan.parts.some((part) => part.stores.length > 0));
+  const kinds = [...new Set(stateful.map((plan) => plan.options.state))];
+  const found = kinds.map((kind) => patiently(kind, () => stateCopies(kind).problems()));
+  return (await Promise.all(found)).flat();
+}
+
+/** The notes must be there before anything else is known: they say which topics a pipeline stands on. */
+export async function checkNotes(
+  plans: readonly Plan[],
+  { admin }: WorkerContext,
+  patiently: Patience,
+): Promise<void> {
+  const metas = plans.map(({ meta }) => meta);
+  const found = await patiently("kafka", () => admin.describeTopics(metas));
+  if (metas.some((meta) => (found.get(meta) ?? null) === null))
+    // Told with everything else that is missing.
+    await patiently("kafka", () => checkTopics(plans, admin));
+}
+
+/** What the dead-letter topic takes in one record; Kafka's default where it does not say. */
+export const letterBytesMax = (topic: TopicDescription | undefined): number =>
+  Number(topic?.config["max.message.bytes"] ?? 1_048_588);
 
 /** Throws ConfigErrors when a topic is missing or has other partitions than declared. */
 export async function checkTopics(
   plans: readonly Plan[],
   admin: AdminPort,
-): Promise<ReadonlyMap<TopicName, number>> {
+): Promise<ReadonlyMap<TopicName, TopicDescription>> {
   const declared = new Map<TopicName, number | null>();
   for (const plan of plans) {
     for (const topic of plan.topics) declared.set(topic.name, topic.partitions);
@@ -20,17 +81,17 @@ export async function checkTopics(
   }
   const found = await admin.describeTopics([...declared.keys()]);
   const problems: MillraceError[] = [];
-  const partitions = new Map<TopicName, number>();
+  const topics = new Map<TopicName, TopicDescription>();
   for (const [name, expected] of declared) {
     const topic = found.get(name) ?? null;
     if (topic === null) problems.push(new ConfigError("MILL_TOPIC_MISSING", name));
     else if (expected !== null && topic.partitions !== expected) {
       const detail = `${name}: declared ${String(expected)}, found ${String(topic.partitions)}`;
       problems.push(new ConfigError("MILL_TOPIC_PARTITIONS", detail));
-    } else partitions.set(name, topic.partitions);
+    } else topics.set(name, topic);
   }
   if (problems.length > 0) throw new ConfigErrors(problems);
-  return partitions;
+  return topics;
 }
 
 /** The registry ids under which our own records are written. Throws ConfigErrors when a schema was never registered. */

@@ -15,17 +15,17 @@ export interface WatchedPart {
 
 export class TopicWatch {
   readonly #context: WorkerContext;
-  readonly #parts: readonly WatchedPart[];
+  readonly #parts: () => readonly WatchedPart[];
   /** Null: gone at the last look. One look may be a broker's that has not heard of the topic yet. */
   readonly #ids = new Map<TopicName, string | null>();
 
-  constructor(context: WorkerContext, parts: readonly WatchedPart[]) {
+  constructor(context: WorkerContext, parts: () => readonly WatchedPart[]) {
     this.#context = context;
     this.#parts = parts;
   }
 
   async look(): Promise<void> {
-    const running = this.#parts.filter(({ tasks }) => [...tasks].length > 0);
+    const running = this.#parts().filter(({ tasks }) => [...tasks].length > 0);
     const names = running.flatMap(({ bound }) => bound.part.sources.map(({ name }) => name));
     const found = await this.#context.admin.describeTopics([...new Set(names)]);
     const changed = new Set(running.filter(({ bound }) => this.#hasChanged(bound, found)));

@@ -1,36 +1,33 @@
-// A worker: the unit of transaction. Makes a part for each part of each plan, starts their consumers, and stops them
-// in order: stream parts leave first, each committing what it staged, then the sinks.
+// A worker: the unit of transaction. Has a lane for each pipeline, which makes its parts, joins their groups and leaves them
+// as the pipeline's gate says; and what the lanes share: ports, the transaction, housekeeping.
 import type { Part, Plan } from "../core/plan.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
-import { ConfigErrors, type MillraceError } from "../core/errors.ts";
-import type { TopicName } from "../core/record.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
 import type { LetterOrigin } from "../sinks/letter.ts";
-import { bindPart, type BoundPart, type WriterIds } from "./line/bind.ts";
+import { bindPart, type BoundPart } from "./line/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
+import { Lane, type LanePart, type LaneWorker, type MadeWith } from "./gate/lane.ts";
 import { Housekeeping } from "./housekeeping.ts";
-import { checkTopics, findWriterIds } from "./preflight.ts";
-import { checkStores } from "./store-notes.ts";
+import {
+  checkNotes,
+  letterBytesMax,
+  preflight,
+  type Bindings,
+  type Patience,
+} from "./preflight.ts";
 import { SchemaCache } from "./line/schema-cache.ts";
-import { SinkPart } from "./sink/part.ts";
 import { CacheBudget } from "../state/cache-budget.ts";
+import { SinkPart } from "./sink/part.ts";
 import { StreamEngine } from "./stream/engine.ts";
 import { StreamPart } from "./stream/part.ts";
-
-/** What the parts of a worker are bound with, once preflight has passed. */
-interface Bindings {
-  readonly writerIds: WriterIds;
-  readonly partitions: ReadonlyMap<TopicName, number>;
-}
 
 export class Worker {
   readonly #plans: readonly Plan[];
   readonly #context: WorkerContext;
   readonly #engine: StreamEngine;
-  readonly #streams: StreamPart[] = [];
-  readonly #sinks: SinkPart[] = [];
+  readonly #lanes: readonly Lane<Bindings>[];
   readonly #life = new AbortController();
   readonly #ended: Promise<Error | null>;
   #end: (error: Error | null) => void = () => undefined;
@@ -52,58 +49,58 @@ export class Worker {
     };
     this.#engine = new StreamEngine(this.#context, (error) => this.#end(error));
     this.#ended = new Promise((resolve) => (this.#end = resolve));
+    this.#lanes = plans.map((plan) => new Lane(plan, this.#laneWorker()));
   }
 
-  /** Checks that everything is there (throws ConfigErrors), then joins the groups. */
+  #laneWorker(): LaneWorker<Bindings> {
+    return {
+      context: this.#context,
+      preflight: (plans, signal) => preflight(plans, this.#context, this.#patience(signal)),
+      makePart: (plan, part, made) => this.#part(plan, part, made),
+      dropPart: (part) => this.#engine.remove(part),
+      onFatal: (error) => this.#end(error),
+    };
+  }
+
+  /** Checks that everything is there (throws ConfigErrors), then joins the groups of every pipeline whose gate is open. */
   async start(): Promise<void> {
-    const bindings = await this.#preflight();
+    const { signal } = this.#life;
+    await checkNotes(this.#plans, this.#context, this.#patience(signal));
+    const planned = await Promise.all(this.#lanes.map((lane) => this.#planNow(lane)));
+    const open = planned.flatMap((plan, i) =>
+      plan === null ? [] : [{ plan, lane: this.#lanes[i] as Lane<Bindings> }],
+    );
+    const plans = open.map(({ plan }) => plan);
+    const bindings = await preflight(plans, this.#context, this.#patience(signal));
     // Stopped meanwhile: there would be nobody left to make it leave its groups again.
     if (this.#stopping !== null) return;
     this.#producer = this.#context.kafka.producer();
-    for (const plan of this.#plans) for (const part of plan.parts) this.#add(plan, part, bindings);
-    const house = new Housekeeping(this.#context, [...this.#streams, ...this.#sinks]);
-    this.#loops = Promise.all([
-      this.#engine.run(this.#life.signal),
-      house.run(this.#life.signal),
-    ]).catch((error: unknown) => this.#end(error as Error));
-    await Promise.all(
-      [...this.#streams, ...this.#sinks].map((part) => part.start(this.#join(part.bound))),
+    for (const { plan, lane } of open) lane.bind(plan, bindings);
+    const metas = this.#lanes.map((lane) => lane.meta);
+    const house = new Housekeeping(this.#context, metas, () => this.#parts);
+    this.#loops = Promise.all([this.#engine.run(signal), house.run(signal)]).catch(
+      (error: unknown) => this.#end(error as Error),
     );
+    for (const lane of this.#lanes) lane.run();
+    await Promise.all(open.map(({ lane }) => lane.join()));
   }
 
-  async #preflight(): Promise<Bindings> {
-    const { admin, registry, checkTables } = this.#context;
-    const partitions = await this.#persist("kafka", () => checkTopics(this.#plans, admin));
-    const writerIds = await this.#persist("registry", () => findWriterIds(this.#plans, registry));
-    const tables = this.#plans.flatMap((plan) => plan.tables);
-    // Who writes no table needs no database.
-    const problems =
-      tables.length === 0 ? [] : await this.#persist("postgres", () => checkTables(tables));
-    const unfit = await this.#unfitCopies();
-    const changed = await this.#persist("kafka", () => checkStores(this.#plans, this.#context));
-    const all = [...problems, ...unfit, ...changed];
-    if (all.length > 0) throw new ConfigErrors(all);
-    return { writerIds, partitions };
+  #planNow(lane: Lane<Bindings>): Promise<Plan | null> {
+    const { signal } = this.#life;
+    return this.#patience(signal)("kafka", () => lane.planNow(signal));
   }
 
-  /** What keeps Redis or memory from holding state, if any of the pipelines has some. */
-  async #unfitCopies(): Promise<readonly MillraceError[]> {
-    const stateful = this.#plans.filter((plan) =>
-      plan.parts.some((part) => part.stores.length > 0),
-    );
-    const kinds = [...new Set(stateful.map((plan) => plan.options.state))];
-    const found = kinds.map((kind) =>
-      this.#persist(kind, () => this.#context.stateCopies(kind).problems()),
-    );
-    return (await Promise.all(found)).flat();
-  }
-
-  #persist<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+  #patience(signal: AbortSignal): Patience {
     const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
-    return persist(this.#context, { dependency, signal: this.#life.signal, onWaiting }, work);
+    return (dependency, work) => persist(this.#context, { dependency, signal, onWaiting }, work);
   }
 
-  #add(plan: Plan, part: Part, { writerIds, partitions }: Bindings): void {
+  get #parts(): readonly LanePart[] {
+    return this.#lanes.flatMap((lane) => lane.parts);
+  }
+
+  #part(plan: Plan, part: Part, { bindings, gate }: MadeWith<Bindings>): LanePart {
+    const { writerIds, topics } = bindings;
     const context = this.#context;
     const labels = { pipeline: plan.pipeline, part: part.name };
     const bound = bindPart(plan, part, {
@@ -122,18 +119,20 @@ export class Worker {
       part: part.name,
       version: plan.version,
       topic: plan.deadLetters,
-      partitions: partitions.get(plan.deadLetters) ?? 1,
+      partitions: topics.get(plan.deadLetters)?.partitions ?? 1,
+      bytesMax: letterBytesMax(topics.get(plan.deadLetters)),
     };
+    const join = (of: BoundPart): GroupConsumer => this.#join(of);
+    const own = { bound, context, letters, gate, join };
     if (part.table === null) {
-      const stream = new StreamPart(bound, context, this.#engine, letters);
+      const stream = new StreamPart({ ...own, engine: this.#engine });
       this.#engine.add(stream);
-      this.#streams.push(stream);
-      return;
+      return stream;
     }
     const store = context.tableStore(part.table);
     const producer = this.#producer as PlainProducer;
     const onFatal = (error: Error): void => this.#end(error);
-    this.#sinks.push(new SinkPart({ bound, context, store, letters, producer, onFatal }));
+    return new SinkPart({ ...own, store, producer, onFatal });
   }
 
   #join({ part }: BoundPart): GroupConsumer {
@@ -143,7 +142,7 @@ export class Worker {
       topics: part.sources.map((topic) => topic.name),
       identity: owner,
       // One budget for the process, however many groups it is in.
-      maxBytes: Math.floor(limits.fetchBytesMax / (this.#streams.length + this.#sinks.length)),
+      maxBytes: Math.floor(limits.fetchBytesMax / this.#plans.flatMap(({ parts }) => parts).length),
       sessionTimeoutMs: limits.sessionTimeoutMs,
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
       rebalanceTimeoutMs: limits.rebalanceTimeoutMs,
@@ -156,8 +155,12 @@ export class Worker {
   }
 
   get isJoined(): boolean {
-    const parts = [...this.#streams, ...this.#sinks];
-    return parts.length > 0 && parts.every((part) => part.isJoined);
+    return this.#producer !== null && this.#lanes.every((lane) => lane.isJoined);
+  }
+
+  /** Pipelines that do not go on as a whole, each with why. */
+  get held(): readonly string[] {
+    return this.#lanes.flatMap((lane) => lane.held ?? []);
   }
 
   /** The dependency that holds up the start. */
@@ -166,7 +169,7 @@ export class Worker {
   }
 
   health(): TaskHealth[] {
-    return [...this.#streams, ...this.#sinks].flatMap((part) => part.health());
+    return this.#lanes.flatMap((lane) => lane.health());
   }
 
   /** Drains: commits what is staged, leaves the groups, closes the clients. Once, however often it is asked. */
@@ -176,8 +179,7 @@ export class Worker {
   }
 
   async #drain(): Promise<void> {
-    await Promise.all(this.#streams.map((part) => part.stop()));
-    await Promise.all(this.#sinks.map((part) => part.stop()));
+    await Promise.all(this.#lanes.map((lane) => lane.stop()));
     this.#life.abort(new Error("the worker was stopped"));
     await this.#loops;
     await this.#engine.close();

@@ -1,8 +1,9 @@
 // A dead letter: the original key, value and headers byte for byte, and ours appended (readers take the last of a
-// name). Its id is a function of the record's address, so the same letter sent twice is one.
+// name); what its topic would not take is left out (letter-size.ts). Its id is a function of the record's address, so the same letter sent twice is one.
 import { createHash } from "node:crypto";
 import type { Failure } from "../core/outcome.ts";
 import { headerText, type Headers, type OutRecord, type RawRecord } from "../core/record.ts";
+import { fitted } from "./letter-size.ts";
 
 export interface LetterOrigin {
   readonly pipeline: string;
@@ -11,10 +12,12 @@ export interface LetterOrigin {
   /** The dead-letter topic and its number of partitions. */
   readonly topic: string;
   readonly partitions: number;
+  /** What it takes in one record. */
+  readonly bytesMax: number;
 }
 
 /** 32 hex digits of SHA-256 over pipeline, part and address. */
-export const letterId = (origin: LetterOrigin, raw: RawRecord): string =>
+export const letterId = (origin: Pick<LetterOrigin, "pipeline" | "part">, raw: RawRecord): string =>
   createHash("sha256")
     .update(
       [origin.pipeline, origin.part, raw.topic, String(raw.partition), String(raw.offset)].join(
@@ -53,7 +56,7 @@ export function letterOf(
     "last-time": at,
     redrives: headerText(raw.headers, "dlq.redrives") ?? "0",
   };
-  return {
+  const letter = {
     id,
     topic: origin.topic,
     partition: raw.partition % origin.partitions,
@@ -62,6 +65,7 @@ export function letterOf(
     headers: [...raw.headers, ...headersOf(facts)],
     timestamp: nowMs,
   };
+  return fitted(letter, raw, origin.bytesMax);
 }
 
 const headersOf = (facts: Readonly<Record<string, string | null>>): Headers =>

@@ -1,5 +1,6 @@
 // Inbox: what has been fetched for one task and not processed yet. Bounded: a full one pauses its partitions.
-// Promises that runs of one partition follow each other without a gap; a batch out of sequence is refused.
+// Promises that runs of one partition follow each other without a gap; a batch out of sequence is refused; and that of a
+// topic that is held nothing is handed out.
 import { addressOf, type RawRecord, type TopicName, type TopicPartition } from "../core/record.ts";
 import type { GroupGeneration, RecordBatch } from "../core/kafka.ts";
 
@@ -45,6 +46,7 @@ export class Inbox {
   readonly #valve: Valve;
   #bytes = 0;
   #isPaused = false;
+  #held: ReadonlySet<TopicName> = new Set();
   #isClosed = false;
   #wake: (() => void) | null = null;
 
@@ -77,7 +79,8 @@ export class Inbox {
   push(batch: RecordBatch): bigint | null {
     const queue = this.#queues.get(batch.topic);
     if (this.#isClosed || queue === undefined) return null;
-    if (batch.fetchedOffset !== queue.expected) return queue.expected;
+    if (batch.fetchedOffset !== queue.expected || this.#held.has(batch.topic))
+      return queue.expected;
     queue.batches.push(batch);
     queue.expected = batch.nextOffset;
     this.#bytes += weightOf(batch);
@@ -140,7 +143,31 @@ export class Inbox {
     this.#isPaused = isPaused;
     const partitions = [...this.#queues.values()].map((queue) => queue.at);
     if (isPaused) this.#valve.pause(partitions);
-    else this.#valve.resume(partitions);
+    else this.#valve.resume(partitions.filter(({ topic }) => !this.#held.has(topic)));
+  }
+
+  /**
+   * Hands out nothing of these topics, in the place of those that were held before. What has been fetched of them is
+   * dropped, so that it is in nobody's way, and fetched again when its time has come.
+   */
+  hold(topics: ReadonlySet<TopicName>): void {
+    if (this.#isClosed || topics === this.#held) return;
+    const queues = [...this.#queues.values()];
+    const released = queues.filter(({ at }) => this.#held.has(at.topic) && !topics.has(at.topic));
+    const held = queues.filter(({ at }) => topics.has(at.topic));
+    this.#held = topics;
+    this.#valve.pause(held.map(({ at }) => at));
+    for (const queue of held) this.#giveBack(queue);
+    if (!this.#isPaused) this.#valve.resume(released.map(({ at }) => at));
+  }
+
+  #giveBack(queue: Queue): void {
+    const [first] = queue.batches;
+    if (first === undefined) return;
+    const next = queue.taken === 0 ? undefined : first.records[queue.taken];
+    queue.expected = next?.offset ?? first.fetchedOffset;
+    queue.taken = 0;
+    for (const batch of [...queue.batches]) this.#drop(queue, batch);
   }
 
   /** Address and next offset of each partition, for messages. */

@@ -77,18 +77,21 @@ interface Stretch {
   readonly to: bigint;
   /** Whether what an open transaction holds back is waited for. */
   readonly waits: boolean;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Returns the offset to read on from. */
 async function readInto(
   notes: Map<string, string>,
   { kafka }: NotePorts,
-  { meta, from, to, waits }: Stretch,
+  { meta, from, to, waits, signal }: Stretch,
 ): Promise<bigint> {
   const reader = kafka.reader({ topic: meta, partition: 0, fromOffset: from });
   let next = from;
   try {
     while (next < to) {
+      signal?.throwIfAborted();
       const { records, nextOffset } = await reader.read();
       for (const { key, value } of records)
         if (value === null) notes.delete(String(key));
@@ -102,7 +105,13 @@ async function readInto(
   return next;
 }
 
-/** The notes for somebody who looks now and then: each look reads what has come since the last one. */
+export interface Look {
+  /** Waits until everything is there that was acknowledged before the look; else what is held back comes with a later one. */
+  readonly waits: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** The notes for somebody who looks now and then: each look reads what has come since the last one. One at a time. */
 export class NoteTail {
   readonly #ports: NotePorts;
   readonly #meta: TopicName;
@@ -114,7 +123,7 @@ export class NoteTail {
     this.#meta = meta;
   }
 
-  async look(): Promise<Notes> {
+  async look({ waits, signal }: Look = { waits: false }): Promise<Notes> {
     const [mark] = await this.#ports.admin.watermarks(this.#meta);
     const { low, high: to } = mark ?? { low: 0n, high: 0n };
     let from = this.#next ?? low;
@@ -122,7 +131,7 @@ export class NoteTail {
       this.#notes.clear();
       from = low;
     }
-    const stretch = { meta: this.#meta, from, to, waits: false };
+    const stretch = { meta: this.#meta, from, to, waits, signal };
     this.#next = from < to ? await readInto(this.#notes, this.#ports, stretch) : from;
     return this.#notes;
   }

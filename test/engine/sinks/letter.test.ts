@@ -10,6 +10,7 @@ const origin = {
   version: "abc",
   topic: "p-dead-letters",
   partitions: 2,
+  bytesMax: 1_048_588,
 };
 const failure = {
   class: "rule",

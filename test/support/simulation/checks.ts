@@ -195,8 +195,10 @@ function lettersOfPart(world: World, part: string): number {
 function idOf({ plan }: World, part: string, { headers }: RawRecord): string {
   const say = (name: string): string => headerText(headers, `dlq.${name}`) ?? "";
   const at = { topic: say("topic"), partition: Number(say("partition")) };
-  const origin = { pipeline: plan.pipeline, part, version: "", topic: "", partitions: 1 };
-  return letterId(origin, { ...at, offset: BigInt(say("offset")) } as RawRecord);
+  return letterId({ pipeline: plan.pipeline, part }, {
+    ...at,
+    offset: BigInt(say("offset")),
+  } as RawRecord);
 }
 
 function letterOf(world: World, { headers, key, value }: RawRecord): string {

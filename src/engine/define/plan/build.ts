@@ -10,6 +10,8 @@ export interface BuildInput {
   readonly name: string;
   readonly namespace: string;
   readonly options: PlanOptions;
+  /** What is wrong with the options. */
+  readonly problems: readonly MillraceError[];
   /** Runs the user's builder. */
   draw(): Graph;
 }
@@ -17,7 +19,7 @@ export interface BuildInput {
 /** Throws ConfigErrors. */
 export function build(input: BuildInput): Plan {
   const graph = drawn(input);
-  const problems = [...graph.problems, ...validate(input.name, graph.nodes)];
+  const problems = [...input.problems, ...graph.problems, ...validate(input.name, graph.nodes)];
   if (problems.length > 0) throw new ConfigErrors(problems);
   const { name, namespace, options } = input;
   const prefix = `${namespace}${name}`;
@@ -32,6 +34,7 @@ export function build(input: BuildInput): Plan {
     tables: parts.map((part) => part.table).filter((table): table is PlanTable => table !== null),
     deadLetters: `${prefix}-dead-letters`,
     meta: `${prefix}-meta`,
+    storePrefix: prefix,
   });
 }
 

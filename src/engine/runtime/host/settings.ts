@@ -42,6 +42,7 @@ const shape = {
   MILLRACE_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(10_000),
   MILLRACE_CHECKPOINT_INTERVAL_MS: z.coerce.number().int().min(1).default(100),
   MILLRACE_PURGE_INTERVAL_MS: z.coerce.number().int().min(1_000).default(30_000),
+  MILLRACE_BREAKER: z.enum(["on", "off"]).default("on"),
 };
 
 /** What a process was told; see the names above for defaults. */
@@ -67,6 +68,7 @@ export interface Settings {
   readonly MILLRACE_SESSION_TIMEOUT_MS: number;
   readonly MILLRACE_CHECKPOINT_INTERVAL_MS: number;
   readonly MILLRACE_PURGE_INTERVAL_MS: number;
+  readonly MILLRACE_BREAKER: "on" | "off";
 }
 
 const schema: z.ZodType<Settings> = z.object(shape);

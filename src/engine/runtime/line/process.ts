@@ -81,18 +81,17 @@ function timed(
   return records;
 }
 
-/** Takes each record through the part; returns false as soon as one says halt. */
+/** Takes each record through the part, until `onOutcome` says that it is not consumed; then returns false. */
 export function processRun(
   bound: BoundPart,
   run: Run,
   stage: Stage,
-  onOutcome: (raw: RawRecord, outcome: Outcome) => void,
+  onOutcome: (raw: RawRecord, outcome: Outcome) => boolean,
 ): boolean {
   const codec = bound.sources.get(run.topic) as SourceCodec;
   for (const raw of run.records) {
     const outcome = processRecord(bound, codec, raw, stage);
-    onOutcome(raw, outcome);
-    if (outcome.kind === "halted") return false;
+    if (!onOutcome(raw, outcome)) return false;
     stage.index++;
   }
   return true;

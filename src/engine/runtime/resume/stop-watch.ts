@@ -24,9 +24,15 @@ const SELDOM_MS = 10_000;
 export class StopWatch {
   readonly #pipelines: readonly PipelineStops[];
 
-  constructor(context: WorkerContext, parts: readonly StoppablePart[]) {
-    const byTopic = Map.groupBy(parts, ({ bound }) => bound.plan.meta);
-    this.#pipelines = [...byTopic].map(([meta, own]) => new PipelineStops(context, meta, own));
+  constructor(
+    context: WorkerContext,
+    metas: readonly TopicName[],
+    parts: () => readonly StoppablePart[],
+  ) {
+    this.#pipelines = metas.map((meta) => {
+      const own = () => parts().filter(({ bound }) => bound.plan.meta === meta);
+      return new PipelineStops(context, meta, own);
+    });
   }
 
   /** Cheap when nothing is new and nothing is due. */
@@ -35,17 +41,20 @@ export class StopWatch {
   }
 }
 
+/** Noted for the pipeline as a whole. */
+const OF_THE_GATE = "MILL_PIPELINE_HALTED";
+
 type StoppedTask = Extract<TaskHealth, { state: "stopped" }>;
 
 class PipelineStops {
   readonly #context: WorkerContext;
   readonly #meta: TopicName;
-  readonly #parts: readonly StoppablePart[];
+  readonly #parts: () => readonly StoppablePart[];
   readonly #tail: NoteTail;
   #seen = "";
   #dueMs = 0;
 
-  constructor(context: WorkerContext, meta: TopicName, parts: readonly StoppablePart[]) {
+  constructor(context: WorkerContext, meta: TopicName, parts: () => readonly StoppablePart[]) {
     this.#context = context;
     this.#meta = meta;
     this.#parts = parts;
@@ -67,14 +76,15 @@ class PipelineStops {
 
   /** What is known of: a task on its way is neither. */
   #tasks(): TaskHealth[] {
-    const known = ({ state }: TaskHealth): boolean => state === "running" || state === "stopped";
-    return this.#parts.flatMap((part) => part.health().filter(known));
+    const known = (task: TaskHealth): boolean =>
+      task.state === "running" || (task.state === "stopped" && task.code !== OF_THE_GATE);
+    return this.#parts().flatMap((part) => part.health().filter(known));
   }
 
   async #compare(): Promise<void> {
     const notes = await this.#tail.look();
     const untrue = this.#tasks().flatMap((task) => this.#untrue(task, notes));
-    for (const part of this.#parts) {
+    for (const part of this.#parts()) {
       const again = part.health().filter((task) => this.#isWished(task, notes));
       if (again.length > 0) part.resume([...new Set(again.map(({ partition }) => partition))]);
     }

@@ -1,6 +1,6 @@
 // A sink part in one worker: its consumer, and a task for each partition. Where a task begins is in the database, never
 // in the group's offset, which is only a hint for lag.
-import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
+import { actionOf, KAFKA_IS_AWAY, ours, persist, type Wait } from "../failure.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type {
   Assignment,
@@ -20,6 +20,8 @@ import { versionsDiffer } from "../../source/stops.ts";
 import { startsOf } from "../../source/takeover.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
+import { breakerFor } from "../gate/breaker.ts";
+import type { PartGate } from "../gate/pipeline-gate.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import { SinkTask } from "./task.ts";
 
@@ -29,6 +31,9 @@ export interface SinkPartOptions {
   readonly store: TableStore;
   readonly letters: LetterOrigin;
   readonly producer: PlainProducer;
+  readonly gate: PartGate;
+  /** A new member of the part's group. */
+  join(bound: BoundPart): GroupConsumer;
   onFatal(error: Error): void;
 }
 
@@ -40,6 +45,12 @@ interface Seat {
   waitingFor: string | null;
   stopped: Stop | null;
 }
+
+const waitOf = (seat: Seat, dependency: string): Required<Wait> => ({
+  dependency,
+  signal: seat.life.signal,
+  onWaiting: (why) => void (seat.waitingFor = why),
+});
 
 export class SinkPart {
   readonly #options: SinkPartOptions;
@@ -65,7 +76,8 @@ export class SinkPart {
     return [...this.#seats.values()].flatMap((seat) => seat.task ?? []);
   }
 
-  async start(consumer: GroupConsumer): Promise<void> {
+  async start(): Promise<void> {
+    const consumer = this.#options.join(this.bound);
     this.#consumer = consumer;
     await consumer.start({
       onAssigned: (assignment) => this.#assigned(assignment),
@@ -78,6 +90,11 @@ export class SinkPart {
 
   async stop(): Promise<void> {
     await this.#consumer?.stop();
+  }
+
+  /** Takes nothing more from what the gate holds. */
+  hold(): void {
+    for (const task of this.tasks) task.hold(this.#options.gate.held);
   }
 
   #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
@@ -127,21 +144,30 @@ export class SinkPart {
   async #work(seat: Seat): Promise<MillraceError | null> {
     const assignment = this.#assignment as Assignment;
     const task = await this.#open(seat, assignment);
+    // Last of all, the epoch included: who shuts the gate later raises it again, or sees us in the group.
+    if (!(await this.#admit(seat))) return null;
     seat.life.signal.throwIfAborted();
     seat.task = task;
     // Only now: a batch that comes before there is a task would be dropped, and the next one may be long in coming.
     this.#consumer?.seek(seat.at, task.nextOffset);
     this.#consumer?.resume([seat.at]);
+    task.hold(this.#options.gate.held);
     this.#watch(seat, task);
     return task.run();
+  }
+
+  #admit(seat: Seat): Promise<boolean> {
+    const { context, gate } = this.#options;
+    const { signal } = seat.life;
+    return persist(context, waitOf(seat, "kafka"), () => gate.admit(signal));
   }
 
   async #open(seat: Seat, { generation }: Assignment): Promise<SinkTask> {
     const { bound, context, store, letters, producer } = this.#options;
     const consumer = this.#consumer as GroupConsumer;
     const id: SinkTaskId = { pipeline: bound.plan.pipeline, part: bound.part.name, ...seat.at };
-    const onWaiting = (why: string | null): void => void (seat.waitingFor = why);
-    const start = await this.#startOf(seat, id, onWaiting);
+    const { onWaiting } = waitOf(seat, "");
+    const start = await this.#startOf(seat, id);
     seat.life.signal.throwIfAborted();
     const hint = (progress: Progress): void => {
       // A refused hint is no harm: the database decides, and the next hint says the same.
@@ -156,6 +182,7 @@ export class SinkPart {
       generation,
       valve: consumer,
       letters,
+      breaker: breakerFor(bound, context),
       producer,
       hint,
       onWaiting,
@@ -163,11 +190,8 @@ export class SinkPart {
   }
 
   /** Progress in the database, ours from now on, which the log must still have. */
-  async #startOf(
-    { at, life: { signal } }: Seat,
-    id: SinkTaskId,
-    onWaiting: (why: string | null) => void,
-  ): Promise<SinkProgress> {
+  async #startOf(seat: Seat, id: SinkTaskId): Promise<SinkProgress> {
+    const { at } = seat;
     const { bound, context, store, producer } = this.#options;
     const part = partFacts(bound);
     const other = versionsDiffer(part, this.#assignment?.partitions ?? []);
@@ -178,9 +202,7 @@ export class SinkPart {
       const starts = await startsOf(context.admin, bound.plan.options.start, [at]);
       return starts[0]?.nextOffset ?? 0n;
     };
-    const start = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
-      store.takeOver(id, first),
-    );
+    const start = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));
     const request = {
       part,
       group: bound.part.group,
@@ -189,9 +211,7 @@ export class SinkPart {
       isFirst,
     };
     const ports = { admin: context.admin, notes: this.#notes, producer };
-    await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
-      checkSinkStart(ports, request),
-    );
+    await persist(context, waitOf(seat, "kafka"), () => checkSinkStart(ports, request));
     return start;
   }
 
@@ -256,6 +276,7 @@ export class SinkPart {
     seat.stopped = stop;
     seat.task?.close();
     this.#consumer?.pause([seat.at]);
+    if (error.code === "MILL_PIPELINE_HALTED") this.#options.gate.trip(error);
     const facts = { ...seat.at, part: this.bound.part.name, code: error.code };
     this.#options.context.log.error(facts, `the task has stopped: ${stop.message}`);
   }

@@ -4,24 +4,25 @@ import type { MillraceError } from "../../core/errors.ts";
 import type { GroupGeneration, PlainProducer, Progress, RecordBatch } from "../../core/kafka.ts";
 import { addLedger, emptyLedger, sumLedgers, type LedgerCounts } from "../../core/ledger.ts";
 import { encodeMetadata } from "../../core/metadata.ts";
-import { countOutcome, type Outcome, type Stage } from "../../core/outcome.ts";
+import { isLetter, type Outcome } from "../../core/outcome.ts";
 import type {
   OwedLetter,
   RowRefusal,
   SinkProgress,
-  SinkResult,
   SinkRow,
   SinkTaskId,
   TableStore,
 } from "../../core/ports.ts";
-import type { RawRecord } from "../../core/record.ts";
+import type { RawRecord, TopicName } from "../../core/record.ts";
 import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
 import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
-import { emptyStage, type BoundPart } from "../line/bind.ts";
+import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
+import type { Breaker } from "../gate/breaker.ts";
 import { processRun, unknownIds } from "../line/process.ts";
+import { ledgerOfBatch, newBatch, nothing, OverTheLimit, upTo, type Batch } from "./batch.ts";
 
 export interface SinkTaskOptions {
   readonly context: WorkerContext;
@@ -32,21 +33,13 @@ export interface SinkTaskOptions {
   readonly generation: GroupGeneration;
   readonly valve: Valve;
   readonly letters: LetterOrigin;
+  readonly breaker: Breaker;
   /** For owed letters; they are sent after the decision. */
   readonly producer: PlainProducer;
   /** Tells Kafka where the table is, for lag; a hint, never read back. */
   hint(progress: Progress): void;
   /** Told when the task waits for a dependency, and when it goes on. */
   onWaiting(why: string | null): void;
-}
-
-/** Records taken since the last commit, and what became of each so far. */
-interface Batch {
-  readonly stage: Stage;
-  readonly raws: RawRecord[];
-  readonly outcomes: Outcome[];
-  readonly letters: OwedLetter[];
-  nextOffset: bigint;
 }
 
 const LETTERS_A_SEND = 500;
@@ -74,6 +67,11 @@ export class SinkTask {
   /** Returns where to seek when the batch does not follow what was read before. */
   accept(batch: RecordBatch): bigint | null {
     return this.#inbox.push(batch);
+  }
+
+  /** Takes nothing more of these topics. */
+  hold(topics: ReadonlySet<TopicName>): void {
+    this.#inbox.hold(topics);
   }
 
   /** Names the task in metrics. */
@@ -107,8 +105,9 @@ export class SinkTask {
       const startedMs = this.#options.context.clock.now();
       const batch = await this.#collect();
       if (batch === null) return null;
-      await this.#commit(batch.batch);
-      if (batch.halted !== null) return batch.halted;
+      const tripped = await this.#commitWithin(batch.batch);
+      const halted = tripped ?? batch.halted;
+      if (halted !== null) return halted;
       await this.#pace(startedMs);
     }
   }
@@ -140,24 +139,48 @@ export class SinkTask {
     const done = processRun(bound, run, batch.stage, (raw, outcome) => {
       if (outcome.kind === "halted") {
         halted = { error: outcome.error, offset: raw.offset };
-        return;
+        return false;
       }
       this.#oldestMs ??= raw.timestamp;
       batch.raws.push(raw);
       batch.outcomes.push(outcome);
       if (outcome.kind === "dead-lettered")
         batch.letters.push(letterOf(raw, outcome.failure, letters, context.clock.now()));
+      return true;
     });
     const stopped = halted as { error: MillraceError; offset: bigint } | null;
     batch.nextOffset = done ? run.nextOffset : (stopped?.offset ?? batch.nextOffset);
     return stopped?.error ?? null;
   }
 
+  /** As much of the batch as the breaker admits; what the database refuses is known only once it was tried. */
+  async #commitWithin(collected: Batch): Promise<MillraceError | null> {
+    const { breaker } = this.#options;
+    let batch = collected;
+    for (let over = this.#over(batch, nothing); ;) {
+      const raw = over === null ? null : (collected.raws[over] as RawRecord);
+      if (over !== null && raw !== null) batch = upTo(batch, over, raw.offset);
+      try {
+        await this.#commit(batch);
+        return raw === null ? null : breaker.error(raw);
+      } catch (error) {
+        if (!(error instanceof OverTheLimit)) throw error;
+        over = error.index;
+      }
+    }
+  }
+
+  #over({ outcomes }: Batch, refused: ReadonlySet<number>): number | null {
+    const isOne = (outcome: Outcome, i: number): boolean => isLetter(outcome) || refused.has(i);
+    return this.#options.breaker.firstOver(outcomes.map(isOne));
+  }
+
   async #commit(batch: Batch): Promise<void> {
     if (batch.nextOffset === this.#nextOffset) return;
-    const { context, store, start, hint } = this.#options;
+    const { context, store, start, hint, breaker } = this.#options;
     const startedMs = context.clock.now();
     let delta = emptyLedger();
+    let refused = nothing;
     // 1 to 3: rows, letters and progress, decided by the database
     await this.#persist("postgres", () =>
       store.commit({
@@ -169,11 +192,15 @@ export class SinkTask {
         letters: batch.letters,
         refused: (row, refusal) => this.#refused(batch, row, refusal),
         ledger: (result) => {
+          const over = this.#over(batch, result.refused);
+          if (over !== null) throw new OverTheLimit(over);
+          refused = result.refused;
           delta = ledgerOfBatch(batch, result, this.#options.bound.part.name);
           return sumLedgers([this.#ledger, delta]);
         },
       }),
     );
+    batch.outcomes.forEach((outcome, i) => breaker.admits(isLetter(outcome) || refused.has(i)));
     this.#ledger = addLedger(this.#ledger, delta);
     this.#nextOffset = batch.nextOffset;
     this.#oldestMs = null;
@@ -244,33 +271,4 @@ export class SinkTask {
     const left = limits.checkpointIntervalMs - Math.max(0, spentMs);
     if (left > 0) await clock.sleep(left, this.#life.signal).catch(() => undefined);
   }
-}
-
-const newBatch = (nextOffset: bigint): Batch => ({
-  stage: emptyStage(),
-  raws: [],
-  outcomes: [],
-  letters: [],
-  nextOffset,
-});
-
-/** What the database says of a record's rows goes before what the transform said. */
-function ledgerOfBatch(batch: Batch, result: SinkResult, table: string): LedgerCounts {
-  const delta = emptyLedger();
-  batch.outcomes.forEach((outcome, index) => {
-    if (result.refused.has(index)) {
-      const failure = {
-        class: "sink",
-        stage: "sink",
-        step: table,
-        rule: null,
-        code: "",
-        message: "",
-      } as const;
-      countOutcome(delta, { kind: "dead-lettered", failure });
-    } else if (outcome.kind === "emitted" && !result.written.has(index) && result.stale.has(index))
-      countOutcome(delta, { kind: "filtered", by: table });
-    else countOutcome(delta, outcome);
-  });
-  return delta;
 }

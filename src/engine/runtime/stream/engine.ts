@@ -7,6 +7,7 @@ import type { SentBatch, TxProducer } from "../../core/kafka.ts";
 import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, persist } from "../failure.ts";
+import type { BoundPart } from "../line/bind.ts";
 import { Mutex } from "./mutex.ts";
 import type { StreamPart } from "./part.ts";
 import type { TaskCheckpoint } from "./task.ts";
@@ -40,6 +41,11 @@ export class StreamEngine {
 
   add(part: StreamPart): void {
     this.#parts.push(part);
+  }
+
+  remove(part: { readonly bound: BoundPart }): void {
+    const at = this.#parts.findIndex((one) => one === part);
+    if (at >= 0) this.#parts.splice(at, 1);
   }
 
   fatal(error: Error): void {

@@ -4,33 +4,33 @@ import type { Assignment, GroupConsumer, RecordBatch, StartOffset } from "../../
 import type { MillraceError } from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import type { TaskHealth, TaskState } from "../../observe/health.ts";
-import type { LetterOrigin } from "../../sinks/letter.ts";
 import { NoteBook } from "../../source/notes.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
-import { partFacts, type BoundPart } from "../line/bind.ts";
+import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
+import { breakerFor } from "../gate/breaker.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
-import { byPartition, leave, newSeat, rejected, type Seat, stateOf } from "./seat.ts";
+import {
+  byPartition,
+  copiesSettled,
+  leave,
+  newSeat,
+  rejected,
+  type Seat,
+  stateOf,
+} from "./seat.ts";
 import { openStores } from "./stores.ts";
+import { takeoverOf, type Share, type StreamPartOptions } from "./part-options.ts";
 import { StreamTask } from "./task.ts";
-
-/** A leaving owner waits this long for its copies of state. */
-const COPIES_WITHIN_MS = 1_000;
-
-/** What of an assignment is taken over. */
-interface Share {
-  readonly assignment: Assignment;
-  readonly partitions: readonly TopicPartition[];
-}
 
 export class StreamPart {
   readonly bound: BoundPart;
+  readonly #options: StreamPartOptions;
   readonly #context: WorkerContext;
   readonly #engine: StreamEngine;
-  readonly #letters: LetterOrigin;
   readonly #seats = new Map<number, Seat>();
   readonly #stopped = new Map<number, Stop>();
   readonly #notes: NoteBook;
@@ -40,17 +40,12 @@ export class StreamPart {
   /** The dependency that holds up the takeover. */
   #waitingFor: string | null = null;
 
-  constructor(
-    bound: BoundPart,
-    context: WorkerContext,
-    engine: StreamEngine,
-    letters: LetterOrigin,
-  ) {
-    this.bound = bound;
-    this.#context = context;
-    this.#engine = engine;
-    this.#letters = letters;
-    this.#notes = new NoteBook(context, bound.plan.meta);
+  constructor(options: StreamPartOptions) {
+    this.#options = options;
+    this.bound = options.bound;
+    this.#context = options.context;
+    this.#engine = options.engine;
+    this.#notes = new NoteBook(options.context, options.bound.plan.meta);
   }
 
   get tasks(): StreamTask[] {
@@ -65,7 +60,8 @@ export class StreamPart {
     return this.#assignment !== null;
   }
 
-  async start(consumer: GroupConsumer): Promise<void> {
+  async start(): Promise<void> {
+    const consumer = this.#options.join(this.bound);
     this.#consumer = consumer;
     await consumer.start({
       onAssigned: (assignment) => this.#assigned(assignment),
@@ -81,6 +77,11 @@ export class StreamPart {
     await this.#consumer?.stop();
   }
 
+  /** Takes nothing more from what the gate holds. */
+  hold(): void {
+    for (const task of this.tasks) task.hold(this.#options.gate.held);
+  }
+
   /** Returns at once with nothing to read: partitions begin one by one when they were taken over. */
   #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
     this.#context.meter.count("millrace_rebalances_total", { group: this.bound.part.group });
@@ -93,21 +94,10 @@ export class StreamPart {
   async #revoked(): Promise<void> {
     this.#takingOver?.abort(new Error("the assignment was revoked"));
     this.#assignment = null;
-    await this.#copiesSettled();
+    await copiesSettled(this.tasks, this.#context.clock);
     await this.#engine.flush();
-    await this.#copiesSettled();
+    await copiesSettled(this.tasks, this.#context.clock);
     this.drop();
-  }
-
-  /** So that the next owner finds its copies where they should be; not for long, as it can bring them there itself. */
-  async #copiesSettled(): Promise<void> {
-    const { clock } = this.#context;
-    const all = Promise.all(this.tasks.map((task) => task.settled()));
-    const wait = new AbortController();
-    // A copy that cannot be brought up has been told of by its task; the sleep is cut short on purpose.
-    const quiet = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
-    await Promise.race([quiet(all), quiet(clock.sleep(COPIES_WITHIN_MS, wait.signal))]);
-    wait.abort(new Error("no need to wait"));
   }
 
   #batch(batch: RecordBatch): void {
@@ -169,18 +159,16 @@ export class StreamPart {
   }
 
   async #takeOver({ assignment, partitions }: Share, signal: AbortSignal): Promise<void> {
-    const { kafka, admin, owner, limits } = this.#context;
+    const { kafka, admin } = this.#context;
     const transact: TakeoverPorts["transact"] = (body) => this.#engine.transact(body, signal);
     const ports = { kafka, admin, notes: this.#notes, transact };
-    const { options, meta } = this.bound.plan;
-    const { transactionTimeoutMs } = limits;
-    const part = partFacts(this.bound);
-    const ofUs = { owner, transactionTimeoutMs, start: options.start, meta };
-    const request = { assignment, partitions, part, ...ofUs };
+    const request = takeoverOf(this.#options, { assignment, partitions });
     const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
     const begin = async (): Promise<TakenOver[]> => {
       await this.#engine.settle();
-      return takeOver(ports, request);
+      const found = await takeOver(ports, request);
+      // Last of all: what was noted before our join is seen, and who notes it later sees us in the group.
+      return (await this.#options.gate.admit(signal)) ? found : [];
     };
     const taken = await persist(this.#context, { dependency: "kafka", signal, onWaiting }, () =>
       Promise.race([begin(), rejected(signal)]),
@@ -234,12 +222,14 @@ export class StreamPart {
       starts,
       stores,
       valve: consumer,
-      letters: this.#letters,
+      letters: this.#options.letters,
+      breaker: breakerFor(this.bound, this.#context),
       note: (records) => this.#engine.note(records),
     });
     seat.task = task;
     for (const start of starts) consumer.seek(start, start.nextOffset);
     consumer.resume(starts);
+    task.hold(this.#options.gate.held);
     task.run().then(
       (halted) => {
         // Else its successor has the partition by now.
@@ -264,6 +254,7 @@ export class StreamPart {
     const { pipeline } = this.bound.plan;
     const stop = stopOf(error, pipeline, this.#context.clock.now());
     this.#stopped.set(partition, stop);
+    if (error.code === "MILL_PIPELINE_HALTED") this.#options.gate.trip(error);
     const facts = { pipeline, part: this.bound.part.name, partition, code: error.code };
     this.#context.log.error(facts, `the task has stopped: ${stop.message}`);
   }

@@ -1,4 +1,5 @@
 // One partition of a stream part, from the moment its progress is known, and what /ready says of it.
+import type { Clock } from "../../core/ports.ts";
 import type { TaskState } from "../../observe/health.ts";
 import type { TakenOver } from "../../source/takeover.ts";
 import type { FollowProgress } from "../../state/follow.ts";
@@ -49,3 +50,16 @@ export const rejected = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
   });
+
+/** A leaving owner waits this long for its copies of state. */
+const COPIES_WITHIN_MS = 1_000;
+
+/** So that the next owner finds its copies where they should be; not for long, as it can bring them there itself. */
+export async function copiesSettled(tasks: readonly StreamTask[], clock: Clock): Promise<void> {
+  const all = Promise.all(tasks.map((task) => task.settled()));
+  const wait = new AbortController();
+  // A copy that cannot be brought up has been told of by its task; the sleep is cut short on purpose.
+  const quiet = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
+  await Promise.race([quiet(all), quiet(clock.sleep(COPIES_WITHIN_MS, wait.signal))]);
+  wait.abort(new Error("no need to wait"));
+}

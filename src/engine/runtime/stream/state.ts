@@ -58,6 +58,11 @@ export class TaskState {
     return processRunWithState(bound, run, stores, this.#streamTimeMs);
   }
 
+  /** What `process` has changed is as it was. */
+  undo(): void {
+    this.#options.stores.rollback(0);
+  }
+
   keep({ held, streamTimeMs }: ProcessedRun): void {
     for (const one of held) {
       let ofStep = this.#held.get(one.at);

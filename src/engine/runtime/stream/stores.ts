@@ -67,10 +67,10 @@ async function bringUp(request: StoresRequest, following: Following): Promise<bi
 
 function followingOf(request: StoresRequest, { name, changelog }: PlanStore): Following {
   const { context, bound, partition, signal } = request;
-  const { namespace, pipeline, options } = bound.plan;
+  const { storePrefix: prefix, options } = bound.plan;
   const copies = context.stateCopies(options.state);
   return {
-    copy: copies.copy({ prefix: `${namespace}${pipeline}`, store: name, partition }),
+    copy: copies.copy({ prefix, store: name, partition }),
     changelog: { topic: changelog.name, partition },
     kafka: context.kafka,
     admin: context.admin,

@@ -4,7 +4,7 @@ import type { StagedTask } from "../../checkpoint/commit.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type { GroupGeneration, RecordBatch, SentBatch } from "../../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
-import { countOutcome, type Outcome, type Stage } from "../../core/outcome.ts";
+import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/outcome.ts";
 import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
@@ -15,7 +15,8 @@ import type { Held } from "../../transform/operators.ts";
 import { emptyStage, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { ours, persist } from "../failure.ts";
-import { processRun, unknownIds } from "../line/process.ts";
+import type { Breaker } from "../gate/breaker.ts";
+import { processRun, unknownIds, type ProcessedRun } from "../line/process.ts";
 import { TaskProgress } from "./progress.ts";
 import { TaskState, type SealedState } from "./state.ts";
 
@@ -36,6 +37,7 @@ export interface StreamTaskOptions {
   readonly starts: readonly TakenOver[];
   readonly valve: Valve;
   readonly letters: LetterOrigin;
+  readonly breaker: Breaker;
   /** Null in a part without state. */
   readonly stores: OpenStores | null;
   /** Told how many records were staged. */
@@ -99,6 +101,11 @@ export class StreamTask {
     return this.#inbox.push(batch);
   }
 
+  /** Takes nothing more of these topics, and of the others as before. */
+  hold(topics: ReadonlySet<TopicName>): void {
+    this.#inbox.hold(topics);
+  }
+
   /** What the task waits for. */
   get waitingFor(): string | null {
     return this.#waitingFor;
@@ -153,10 +160,10 @@ export class StreamTask {
     let error: MillraceError | null = null;
     let haltedAt: bigint | null = null;
     const done = processRun(this.#options.bound, run, this.#stage, (raw, outcome) => {
-      if (outcome.kind === "halted") {
-        error = outcome.error;
-        haltedAt = raw.offset;
-      } else this.#count(raw, outcome);
+      error = this.#refusal(raw, outcome);
+      if (error === null) this.#count(raw, outcome);
+      else haltedAt = raw.offset;
+      return error === null;
     });
     const stoppedAt = haltedAt ?? run.nextOffset;
     this.#progress.advance(run.topic, done ? run.nextOffset : stoppedAt);
@@ -166,7 +173,7 @@ export class StreamTask {
 
   /** As `#process`, with a wait for keys in its middle; what comes of the run is taken in one turn, or not at all. */
   async #processWithState(run: Run, state: TaskState): Promise<MillraceError | null> {
-    const processed = await state.process(run).catch((error: unknown) => {
+    const processed = await this.#judged(run, state).catch((error: unknown) => {
       if (this.#life.signal.aborted) return null;
       throw error;
     });
@@ -175,7 +182,8 @@ export class StreamTask {
     const last = outcomes.at(-1);
     const halted = last?.kind === "halted" ? last.error : null;
     outcomes.forEach((outcome, i) => {
-      if (outcome.kind !== "halted") this.#count(run.records[i] as RawRecord, outcome);
+      const raw = run.records[i] as RawRecord;
+      if (this.#refusal(raw, outcome) === null) this.#count(raw, outcome);
     });
     for (const output of outputs) this.#stage.outputs.push(output);
     this.#stage.index += outcomes.length;
@@ -184,6 +192,29 @@ export class StreamTask {
     this.#progress.advance(run.topic, halted === null ? run.nextOffset : haltedAt);
     this.#options.note(run.records.length);
     return halted;
+  }
+
+  /** The run up to the record that the breaker refuses: what was made of it and of those behind it is undone. */
+  async #judged(run: Run, state: TaskState): Promise<ProcessedRun> {
+    const { breaker } = this.#options;
+    const processed = await state.process(run);
+    const over = breaker.firstOver(processed.outcomes.map(isLetter));
+    if (over === null || this.#life.signal.aborted) return processed;
+    const raw = run.records[over] as RawRecord;
+    state.undo();
+    const before = { ...run, records: run.records.slice(0, over), nextOffset: raw.offset };
+    const again = await state.process(before);
+    return {
+      ...again,
+      outcomes: [...again.outcomes, { kind: "halted", error: breaker.error(raw) }],
+    };
+  }
+
+  /** Why the record is not consumed, or null; then the breaker has counted it. */
+  #refusal(raw: RawRecord, outcome: Outcome): MillraceError | null {
+    const { breaker } = this.#options;
+    if (outcome.kind === "halted") return outcome.error;
+    return breaker.admits(isLetter(outcome)) ? null : breaker.error(raw);
   }
 
   #count(raw: RawRecord, outcome: Outcome): void {
@@ -260,6 +291,7 @@ export class StreamTask {
       const { raw } = held.record;
       for (const ledger of [this.#delta, this.#progress.ledger(raw.topic)]) uncountEmitted(ledger);
       this.#count(raw, outcome);
+      this.#options.breaker.late();
     }
     return true;
   }

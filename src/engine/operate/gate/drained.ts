@@ -1,0 +1,51 @@
+// Whether a pipeline has done what was in its own topics, and whether anybody is at work. Exact once its groups are empty:
+// nobody writes any more, and whoever joins finds the gate shut. Before that it tells when it is time to look.
+import type { Plan } from "../../core/plan.ts";
+import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
+import type { OperatePorts } from "../choice.ts";
+import { placesOf, type Place } from "../places.ts";
+
+/** Topics that the pipeline reads and writes: its internal ones, and those that one of its parts writes for another. */
+export function ownTopics({ parts }: Plan): ReadonlySet<string> {
+  const operations = parts.flatMap((part) => part.nodes.map((node) => node.operation));
+  const written = new Set(operations.flatMap((of) => (of.kind === "to" ? [of.topic.name] : [])));
+  const sources = parts.flatMap((part) => part.sources);
+  const own = sources.filter(({ name, internal }) => internal !== null || written.has(name));
+  return new Set(own.map(({ name }) => name));
+}
+
+/** Whether decided progress is at the end of every topic of its own. Markers of commits are no records. */
+export async function isDrained(plan: Plan, ports: OperatePorts): Promise<boolean> {
+  const own = ownTopics(plan);
+  const places = await placesOf(plan, plan.parts, ports);
+  for (const place of places)
+    if (own.has(place.topic) && !(await isAtEnd(place, ports.kafka))) return false;
+  return true;
+}
+
+async function isAtEnd(place: Place, kafka: Pick<KafkaPort, "reader">): Promise<boolean> {
+  const { topic, partition, low, high } = place;
+  const from = place.committed ?? low;
+  if (from >= high) return true;
+  const reader = kafka.reader({ topic, partition, fromOffset: from, maxWaitMs: 100 });
+  try {
+    for (let next = from; next < high;) {
+      const { records, nextOffset } = await reader.read();
+      // What does not come at once is held back by an open transaction.
+      if (records.length > 0 || nextOffset <= next) return false;
+      next = nextOffset;
+    }
+    return true;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Whether no group of the pipeline has a member. */
+export async function isEmpty(
+  { parts }: Plan,
+  { admin }: { readonly admin: Pick<AdminPort, "describeGroup"> },
+): Promise<boolean> {
+  const groups = await Promise.all(parts.map(({ group }) => admin.describeGroup(group)));
+  return groups.every(({ members }) => members.length === 0);
+}

@@ -1,0 +1,231 @@
+// One pipeline in one worker: a member of its groups while its gate lets it, else out of them and waiting, while other
+// pipelines of the worker go on. One thing at a time happens to it. When the gate opens again it begins as at a start, on
+// the stores that the notes name by then.
+import { ConfigErrors, messageOf, type MillraceError } from "../../core/errors.ts";
+import type { Part, Plan } from "../../core/plan.ts";
+import { withStores } from "../../core/plan-stores.ts";
+import type { TopicName } from "../../core/record.ts";
+import type { TaskHealth } from "../../observe/health.ts";
+import { gateRecord, gateText, type GateNote } from "../../source/gate-note.ts";
+import type { WorkerContext } from "../context.ts";
+import type { KeptPart } from "../housekeeping.ts";
+import { unlessAborted } from "./abortable.ts";
+import { PipelineGate, type PartGate } from "./pipeline-gate.ts";
+
+/** A stream or sink part, as seen from here. */
+export interface LanePart extends KeptPart {
+  readonly isJoined: boolean;
+  /** Joins its group. */
+  start(): Promise<void>;
+  /** Commits what it may and leaves the group, once and for all. */
+  stop(): Promise<void>;
+  /** Takes nothing more from what the gate holds, and goes on with what it does not. */
+  hold(): void;
+}
+
+/** What the worker does for its lanes; `B` is what preflight finds out. */
+export interface LaneWorker<B> {
+  readonly context: WorkerContext;
+  /** Throws ConfigErrors with what is missing. */
+  preflight(plans: readonly Plan[], signal: AbortSignal): Promise<B>;
+  makePart(plan: Plan, part: Part, made: MadeWith<B>): LanePart;
+  /** The part has left for good. */
+  dropPart(part: LanePart): void;
+  onFatal(error: Error): void;
+}
+
+export interface MadeWith<B> {
+  readonly bindings: B;
+  readonly gate: PartGate;
+}
+
+/** What keeps a pipeline from opening again is looked at so often. */
+const AGAIN_MS = 10_000;
+
+export class Lane<B> {
+  readonly #declared: Plan;
+  readonly #worker: LaneWorker<B>;
+  readonly #gate: PipelineGate;
+  readonly #life = new AbortController();
+  /** Cuts the pause between two looks short. */
+  #wake = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+  #parts: readonly LanePart[] = [];
+  /** The run on whose stores the parts are. */
+  #boundTo: number | null = null;
+  #leaving: Promise<void> | null = null;
+  #tripped: MillraceError | null = null;
+  /** What keeps it from opening again. */
+  #problem: { readonly text: string; readonly untilMs: number } | null = null;
+
+  constructor(declared: Plan, worker: LaneWorker<B>) {
+    this.#declared = declared;
+    this.#worker = worker;
+    this.#gate = new PipelineGate(worker.context, declared);
+  }
+
+  get meta(): TopicName {
+    return this.#declared.meta;
+  }
+
+  get parts(): readonly LanePart[] {
+    return this.#parts;
+  }
+
+  /** Also while its gate keeps it out: there is nothing to join then. */
+  get isJoined(): boolean {
+    if (this.#parts.length > 0) return this.#parts.every((part) => part.isJoined);
+    return this.held !== null;
+  }
+
+  health(): TaskHealth[] {
+    return this.#parts.flatMap((part) => part.health());
+  }
+
+  /** Why the pipeline as a whole does not go on, or null. */
+  get held(): string | null {
+    const { note } = this.#gate;
+    if (note !== null) return gateText(this.#declared.pipeline, note);
+    return this.#problem?.text ?? null;
+  }
+
+  /** The plan as it is to run now, or null while the gate is shut. */
+  async planNow(signal: AbortSignal): Promise<Plan | null> {
+    await this.#gate.look({ waits: true, signal });
+    this.#boundTo = this.#gate.run;
+    return this.#gate.lets ? withStores(this.#declared, this.#boundTo) : null;
+  }
+
+  /** Makes the parts of what `planNow` returned; they have joined nothing yet. */
+  bind(plan: Plan, bindings: B): void {
+    const gate = this.#partGate();
+    this.#parts = plan.parts.map((part) => this.#worker.makePart(plan, part, { bindings, gate }));
+  }
+
+  async join(): Promise<void> {
+    await Promise.all(this.#parts.map((part) => part.start()));
+  }
+
+  /** Obeys the gate until `stop`. */
+  run(): void {
+    this.#loop = this.#obey();
+  }
+
+  /** Leaves the groups, and joins none again. */
+  async stop(): Promise<void> {
+    this.#life.abort(new Error("the worker was stopped"));
+    this.#wake.abort();
+    await this.#loop;
+    await this.#leave();
+  }
+
+  #partGate(): PartGate {
+    const gate = this.#gate;
+    return {
+      get held() {
+        return gate.held;
+      },
+      admit: async (signal) => {
+        await gate.look({ waits: true, signal });
+        if (gate.lets && gate.run === this.#boundTo) return true;
+        this.#wake.abort();
+        return false;
+      },
+      trip: (error) => {
+        this.#tripped ??= error;
+        this.#wake.abort();
+      },
+    };
+  }
+
+  async #obey(): Promise<void> {
+    const { signal } = this.#life;
+    const { clock, limits, log } = this.#worker.context;
+    while (!signal.aborted) {
+      // Cut short on purpose.
+      await clock.sleep(limits.gateLookMs, this.#wake.signal).catch(() => undefined);
+      if (signal.aborted) return;
+      this.#wake = new AbortController();
+      await unlessAborted(signal, this.#step(signal)).catch((error: unknown) => {
+        // Looked at again in a moment. Whoever joins without it is told by its takeover.
+        if (!signal.aborted) log.debug({ error: messageOf(error) }, "the gate was not looked at");
+      });
+    }
+  }
+
+  async #step(signal: AbortSignal): Promise<void> {
+    if (this.#tripped !== null) await this.#tellOf(this.#tripped, signal);
+    else await this.#gate.look({ waits: false });
+    signal.throwIfAborted();
+    const mayStay = this.#gate.lets && this.#gate.run === this.#boundTo;
+    if (this.#parts.length > 0 && !mayStay) await this.#leave();
+    signal.throwIfAborted();
+    if (this.#parts.length > 0) for (const part of this.#parts) part.hold();
+    else if (this.#gate.lets) await this.#reopen(signal);
+  }
+
+  /** Writes down what every worker must know, unless somebody has shut the gate already. */
+  async #tellOf(tripped: MillraceError, signal: AbortSignal): Promise<void> {
+    const { clock, kafka, log, meter, owner } = this.#worker.context;
+    const { pipeline } = this.#declared;
+    await this.#gate.look({ waits: true, signal });
+    if (this.#gate.lets) {
+      const { code, message } = tripped;
+      const atMs = clock.now();
+      const note: GateNote = { state: "halted", by: "breaker", code, message, atMs, owner };
+      const producer = kafka.producer();
+      await producer.send([gateRecord(this.#declared.meta, note)]).finally(() => producer.close());
+      const { part = "" } = tripped.where;
+      meter.count("millrace_breaker_halts_total", { pipeline, part });
+      log.error({ pipeline, part, code }, gateText(pipeline, note));
+      await this.#gate.look({ waits: true, signal });
+    }
+    this.#tripped = null;
+  }
+
+  /** Stream parts first, each committing what it has staged, then the sinks. */
+  #leave(): Promise<void> {
+    this.#leaving ??= this.#leaveAll(this.#parts).finally(() => {
+      for (const part of this.#parts) this.#worker.dropPart(part);
+      this.#parts = [];
+      this.#leaving = null;
+    });
+    return this.#leaving;
+  }
+
+  async #leaveAll(parts: readonly LanePart[]): Promise<void> {
+    const { pipeline } = this.#declared;
+    const isSink = ({ bound }: LanePart): boolean => bound.part.table !== null;
+    if (!this.#life.signal.aborted)
+      this.#worker.context.log.warn({ pipeline }, this.held ?? `${pipeline} begins anew`);
+    await Promise.all(parts.filter((part) => !isSink(part)).map((part) => part.stop()));
+    await Promise.all(parts.filter(isSink).map((part) => part.stop()));
+  }
+
+  /** As at a start. What is missing is told, and looked at again later. */
+  async #reopen(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#worker.context;
+    const { pipeline } = this.#declared;
+    if (this.#problem !== null && clock.now() < this.#problem.untilMs) return;
+    const plan = await this.planNow(signal);
+    if (plan === null) return;
+    try {
+      const bindings = await this.#worker.preflight([plan], signal);
+      signal.throwIfAborted();
+      this.#problem = null;
+      this.bind(plan, bindings);
+    } catch (error) {
+      signal.throwIfAborted();
+      const text = `${pipeline} cannot go on: ${problemsOf(error)}`;
+      this.#problem = { text, untilMs: clock.now() + AGAIN_MS };
+      return log.error({ pipeline }, text);
+    }
+    log.info({ pipeline, version: plan.version, stores: plan.storePrefix }, "the gate is open");
+    await this.join().catch((error: unknown) => this.#worker.onFatal(error as Error));
+  }
+}
+
+const problemsOf = (error: unknown): string =>
+  error instanceof ConfigErrors
+    ? error.problems.map(({ code, message }) => `${code} ${message}`).join("; ")
+    : messageOf(error);

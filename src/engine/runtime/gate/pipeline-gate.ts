@@ -1,0 +1,84 @@
+// What one worker knows of a pipeline's gate and of the stores that it stands on. Looked at now and then, and read afresh
+// by every takeover after its join: whoever joined before the gate was shut is seen as a member, and whoever joins later
+// sees the note. So nothing is read under a shut gate once the groups are empty.
+import type { MillraceError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { TopicName } from "../../core/record.ts";
+import { gateNote, gateStates, storesNote, type GateNote } from "../../source/gate-note.ts";
+import { NoteTail, type Look } from "../../source/notes.ts";
+import type { WorkerContext } from "../context.ts";
+import { Mutex } from "../stream/mutex.ts";
+
+/** The gate, as the parts of a pipeline know it. */
+export interface PartGate {
+  /** Nothing more is taken from these. */
+  readonly held: ReadonlySet<TopicName>;
+  /** Reads the notes as they are now, that is after the join. False: nothing may be read, and the pipeline will leave. */
+  admit(signal: AbortSignal): Promise<boolean>;
+  /** Too many dead letters: halts the pipeline. */
+  trip(error: MillraceError): void;
+}
+
+const nothing: ReadonlySet<TopicName> = new Set();
+
+/** Topics that the pipeline reads and does not write. */
+export function foreignTopics({ parts }: Plan): ReadonlySet<TopicName> {
+  const operations = parts.flatMap((part) => part.nodes.map((node) => node.operation));
+  const written = new Set(operations.flatMap((of) => (of.kind === "to" ? [of.topic.name] : [])));
+  const sources = parts.flatMap((part) => part.sources);
+  const foreign = sources.filter(({ name, internal }) => internal === null && !written.has(name));
+  return new Set(foreign.map(({ name }) => name));
+}
+
+export class PipelineGate {
+  readonly #context: WorkerContext;
+  readonly #pipeline: string;
+  readonly #foreign: ReadonlySet<TopicName>;
+  readonly #tail: NoteTail;
+  readonly #lock = new Mutex();
+  #note: GateNote | null = null;
+  #run: number | null = null;
+
+  constructor(context: WorkerContext, plan: Plan) {
+    this.#context = context;
+    this.#pipeline = plan.pipeline;
+    this.#foreign = foreignTopics(plan);
+    this.#tail = new NoteTail(context, plan.meta);
+  }
+
+  /** As last read; null while it is open. */
+  get note(): GateNote | null {
+    return this.#note;
+  }
+
+  /** The run on whose stores the pipeline stands. */
+  get run(): number | null {
+    return this.#run;
+  }
+
+  get lets(): boolean {
+    return this.#note === null || this.#note.state === "draining";
+  }
+
+  get held(): ReadonlySet<TopicName> {
+    return this.#note?.state === "draining" ? this.#foreign : nothing;
+  }
+
+  /** Each look begins after the one before has ended, so none is answered by what an earlier one has read. */
+  look(how: Look): Promise<void> {
+    return this.#lock.run(async () => {
+      const notes = await this.#tail.look(how);
+      this.#note = gateNote(notes);
+      this.#run = storesNote(notes);
+      this.#publish();
+    });
+  }
+
+  #publish(): void {
+    const now = this.#note?.state ?? "open";
+    for (const state of gateStates) {
+      const labels = { pipeline: this.#pipeline, state };
+      this.#context.meter.gauge("millrace_pipeline_gate", labels, state === now ? 1 : 0);
+    }
+  }
+}

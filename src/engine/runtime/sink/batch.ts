@@ -1,0 +1,68 @@
+// What a sink task has taken since its last commit: rows, letters, and what became of each record so far.
+import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
+import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/outcome.ts";
+import type { OwedLetter, SinkResult } from "../../core/ports.ts";
+import type { RawRecord } from "../../core/record.ts";
+import { emptyStage } from "../line/bind.ts";
+
+/** Records taken since the last commit, and what became of each so far. */
+export interface Batch {
+  readonly stage: Stage;
+  readonly raws: RawRecord[];
+  readonly outcomes: Outcome[];
+  readonly letters: OwedLetter[];
+  nextOffset: bigint;
+}
+
+export const nothing: ReadonlySet<number> = new Set();
+
+/** Thrown out of a commit, which then changes nothing: the record at `index` is a letter too many. */
+export class OverTheLimit extends Error {
+  readonly index: number;
+
+  constructor(index: number) {
+    super("a letter too many");
+    this.index = index;
+  }
+}
+
+/** The records in front of one. */
+export function upTo({ stage, ...batch }: Batch, index: number, nextOffset: bigint): Batch {
+  const outcomes = batch.outcomes.slice(0, index);
+  return {
+    stage: { ...stage, rows: stage.rows.filter((row) => row.index < index) },
+    raws: batch.raws.slice(0, index),
+    outcomes,
+    letters: batch.letters.slice(0, outcomes.filter(isLetter).length),
+    nextOffset,
+  };
+}
+
+export const newBatch = (nextOffset: bigint): Batch => ({
+  stage: emptyStage(),
+  raws: [],
+  outcomes: [],
+  letters: [],
+  nextOffset,
+});
+
+/** What the database says of a record's rows goes before what the transform said. */
+export function ledgerOfBatch(batch: Batch, result: SinkResult, table: string): LedgerCounts {
+  const delta = emptyLedger();
+  batch.outcomes.forEach((outcome, index) => {
+    if (result.refused.has(index)) {
+      const failure = {
+        class: "sink",
+        stage: "sink",
+        step: table,
+        rule: null,
+        code: "",
+        message: "",
+      } as const;
+      countOutcome(delta, { kind: "dead-lettered", failure });
+    } else if (outcome.kind === "emitted" && !result.written.has(index) && result.stale.has(index))
+      countOutcome(delta, { kind: "filtered", by: table });
+    else countOutcome(delta, outcome);
+  });
+  return delta;
+}

@@ -1,0 +1,60 @@
+// The gate of a pipeline: one note in `<pipeline>-meta` that every worker of it obeys; and beside it the note that says on
+// which run's stores the pipeline stands. Who joined before a gate was shut is visible as a member of a group; who joins
+// afterwards reads the note after its join. What follows from a note is the business of runtime/gate and operate/gate.
+import type { OutRecord, TopicName } from "../core/record.ts";
+import { noteRecord, type Notes } from "./notes.ts";
+
+/**
+ * halted: nothing is read until an operator says so · draining: nothing more is taken from topics of others, own ones go
+ * on · closed: every worker leaves the groups and waits. No note: open.
+ */
+export type ShutState = "halted" | "draining" | "closed";
+
+export const gateStates = ["open", "halted", "draining", "closed"] as const;
+
+export interface GateNote {
+  readonly state: ShutState;
+  /** promote: its command opens the gate itself · breaker, operator: `millrace resume` does. */
+  readonly by: "breaker" | "promote" | "operator";
+  /** Why: codes and addresses, never keys or values. */
+  readonly code: string;
+  readonly message: string;
+  readonly atMs: number;
+  /** Names the one that holds the gate: a worker's transactional id, or a command by what it works on. */
+  readonly owner: string;
+  readonly run?: number;
+}
+
+const GATE = "gate";
+const STORES = "stores";
+
+/** Null opens it. */
+export const gateRecord = (meta: TopicName, note: GateNote | null): OutRecord =>
+  noteRecord(meta, GATE, note === null ? null : JSON.stringify(note));
+
+/** Null while it is open. A state of a later release, which nobody here knows, is taken for closed. */
+export function gateNote(notes: Notes): GateNote | null {
+  const text = notes.get(GATE);
+  if (text === undefined) return null;
+  const note = JSON.parse(text) as Omit<GateNote, "state"> & { readonly state: string };
+  if (note.state === "open") return null;
+  const isKnown = note.state === "halted" || note.state === "draining";
+  return { ...note, state: isKnown ? (note.state as ShutState) : "closed" };
+}
+
+/** Null: the pipeline's own stores. */
+export const storesRecord = (meta: TopicName, run: number | null): OutRecord =>
+  noteRecord(meta, STORES, JSON.stringify({ run }));
+
+/** The run on whose stores the pipeline stands, or null. */
+export function storesNote(notes: Notes): number | null {
+  const text = notes.get(STORES);
+  return text === undefined ? null : (JSON.parse(text) as { run: number | null }).run;
+}
+
+/** Why nothing moves and since when, with what leads on; for /ready, logs and commands. */
+export function gateText(pipeline: string, { state, by, code, message, atMs }: GateNote): string {
+  const since = new Date(atMs).toISOString();
+  const lead = by === "promote" ? "" : `. To go on: npx millrace resume ${pipeline}`;
+  return `${pipeline} is ${state} since ${since}: ${code} ${message}${lead}`;
+}
