@@ -1,5 +1,6 @@
 // The composition root of the commands: settings from the environment and the local stack, plans of every pipeline.
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createLog } from "../engine/clients/pino-log.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { plansOf as plansOfAll } from "../engine/define/plans.ts";
@@ -8,7 +9,9 @@ import { readSettings } from "../engine/runtime/host/settings.ts";
 import { runningPlans } from "../engine/operate/gate/running-plan.ts";
 import { desiredTopics } from "../engine/provision/desired-topics.ts";
 import type { DesiredTopic } from "../engine/provision/topics.ts";
-import type { DeclaredTable } from "../engine/provision/tables/tables.ts";
+import { checkTables, type DeclaredTable } from "../engine/provision/tables/tables.ts";
+import type { RunRow } from "../engine/reprocess/run/run.ts";
+import { workOn } from "../engine/reprocess/run/work.ts";
 import { pipelines } from "../pipelines/index.ts";
 import { tables } from "../tables/index.ts";
 import { readStackEnv } from "../stack/stack.ts";
@@ -24,11 +27,16 @@ export interface CommandClients extends Clients {
   /** What must be there, with the stores on which each pipeline stands by its notes. */
   topics(): Promise<readonly DesiredTopic[]>;
   readonly tables: readonly DeclaredTable[];
+  /** Workers of a run of the reprocessor, until they have ended. */
+  work(row: RunRow, shadow: Plan): Promise<number>;
 }
+
+const workerOfRun = fileURLToPath(new URL("../reprocess.ts", import.meta.url));
 
 /** Throws ConfigErrors before anything is connected. */
 export function connectFor(io: CliIo): Promise<CommandClients> {
-  const settings = readSettings(readStackEnv(join(io.cwd, ".millrace"), io.env));
+  const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
+  const settings = readSettings(env);
   // Retries of a client are its own affair while a command still tries.
   const log = createLog({ level: "silent", base: {} });
   const clients = connectClients(settings, {
@@ -42,7 +50,9 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
     const running = runningPlans(plansOf(namespace), { kafka: clients.kafka, admin });
     return desiredTopics(await running.finally(() => admin.close()));
   };
-  return Promise.resolve({ ...clients, namespace, topics, tables });
+  const work = (row: RunRow, shadow: Plan): Promise<number> =>
+    workOn(row, shadow, { settings, env, checkTables, entry: workerOfRun });
+  return Promise.resolve({ ...clients, namespace, topics, tables, work });
 }
 
 /** The plans of every pipeline of the repository. */

@@ -38,7 +38,7 @@ export const produceVerb =
     program
       .command("produce")
       .argument("<topic>", "a declared topic")
-      .option("--file <path>", "send the rows of a .csv or .ndjson file, also .gz")
+      .option("--file <path>", "send the rows of a .csv or .ndjson file, also .gz, .br or .zst")
       .option("--key <field>", "field that is the record's key (default: the schema's first)")
       .option("--generate <kind>", `send generated records: ${kinds}`)
       .option("--count <n>", "how many to generate")

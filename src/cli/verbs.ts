@@ -11,6 +11,7 @@ import { lagVerb } from "./lag.ts";
 import { ledgerVerb } from "./ledger.ts";
 import { offsetsVerb } from "./offsets.ts";
 import { produceVerb } from "./produce.ts";
+import { reprocessVerb } from "./reprocess/reprocess.ts";
 import { resumeVerb } from "./resume.ts";
 import { run } from "./run.ts";
 import { schemas } from "./schemas.ts";
@@ -38,5 +39,6 @@ export const verbs: readonly Register[] = [
   resumeVerb(connectFor, plansOf),
   ledgerVerb(connectFor, plansOf),
   stateVerb(connectFor, plansOf),
+  reprocessVerb(connectFor, plansOf),
   explain,
 ];

@@ -1,11 +1,21 @@
-// A file as pieces of text, unpacked when its name ends in .gz. Strict UTF-8: a byte that is none stops the
+// A file as pieces of text, unpacked when its name ends in .gz, .br or .zst. Strict UTF-8: a byte that is none stops the
 // reading. Pieces come as they are asked for, so a slow reader holds back the disk.
 import { createReadStream } from "node:fs";
 import { pipeline as flow } from "node:stream";
-import { createGunzip } from "node:zlib";
+import { createBrotliDecompress, createGunzip, createZstdDecompress } from "node:zlib";
 import { ConfigError, MillraceError, messageOf } from "../engine/core/errors.ts";
 
-export const isPacked = (path: string): boolean => path.endsWith(".gz");
+const unpackers = {
+  ".gz": createGunzip,
+  ".br": createBrotliDecompress,
+  ".zst": createZstdDecompress,
+} as const;
+const nameOf = { ".gz": "gzip", ".br": "Brotli", ".zst": "Zstandard" } as const;
+type Packing = keyof typeof unpackers;
+
+/** How a file is packed, by its name. */
+export const packingOf = (path: string): Packing | null =>
+  (Object.keys(unpackers) as Packing[]).find((ending) => path.endsWith(ending)) ?? null;
 
 export async function* fileText(path: string): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -20,9 +30,10 @@ export async function* fileText(path: string): AsyncGenerator<string> {
 
 function bytesOf(path: string): AsyncIterable<unknown> {
   const file = createReadStream(path);
-  if (!isPacked(path)) return file;
+  const packing = packingOf(path);
+  if (packing === null) return file;
   // The callback is needed, or an error of the file would end the process; it also reaches the reader of the result.
-  return flow(file, createGunzip(), () => undefined);
+  return flow(file, unpackers[packing](), () => undefined);
 }
 
 function translated(path: string, error: unknown): unknown {
@@ -30,8 +41,11 @@ function translated(path: string, error: unknown): unknown {
   if (code === "ENOENT") return new MillraceError("MILL_NOT_FOUND", `no file ${path}`);
   if (code === "ERR_ENCODING_INVALID_ENCODED_DATA")
     return new ConfigError("MILL_DATA_INVALID", `${path} is not valid UTF-8`);
-  if (code.startsWith("Z_"))
-    return new ConfigError("MILL_DATA_INVALID", `${path} is not a whole gzip file`);
+  if (/^(Z_|ERR__?BROTLI|ERR_BROTLI|ZSTD_)/.test(code))
+    return new ConfigError(
+      "MILL_DATA_INVALID",
+      `${path} is not a whole ${nameOf[packingOf(path) ?? ".gz"]} file`,
+    );
   if (code === "EISDIR" || code === "EACCES")
     return new ConfigError("MILL_DATA_INVALID", `${path}: ${messageOf(error)}`);
   return error;

@@ -96,7 +96,10 @@ export class Fleet {
       kafka: this.wrapPort(port),
       registry: this.registry,
       tableStore: (table) =>
-        this.wrapStore(this.tables.store(table.declaration as PostgresTable<unknown>, life), table),
+        this.wrapStore(
+          this.tables.store(table.declaration as PostgresTable<unknown>, life, table.corrects),
+          table,
+        ),
       checkTables: () => Promise.resolve([]),
       stateCopies: (kind) => (kind === "redis" ? switchedCopies(copies, life) : own),
       clock: workerClock(this.clock, life),

@@ -500,6 +500,36 @@ export const errorTable = {
     meaning: "It ended early or was not ready in time.",
     action: "Read its log under .millrace/logs, then: npx millrace doctor",
   },
+  MILL_RUN_ACTIVE: {
+    disposition: "halt",
+    message: "another run of the pipeline is not finished",
+    meaning:
+      "One run of the reprocessor at a time works on a pipeline. The message names the run that is at work, or that was left unfinished.",
+    action:
+      "Wait for it, go on with it (npx millrace reprocess run <pipeline> --resume), or end it (npx millrace reprocess cancel <pipeline>).",
+  },
+  MILL_RUN_STATE: {
+    disposition: "halt",
+    message: "the run is not in a state for this",
+    meaning: "What was asked for fits another state of the run. Nothing was changed.",
+    action: "See where it is: npx millrace reprocess status <pipeline>",
+  },
+  MILL_RUN_RANGE: {
+    disposition: "halt",
+    message: "the range cannot be read",
+    meaning:
+      "A partition lacks a part of the range, or the range is no range. Nothing is left out in silence, so nothing was started.",
+    action:
+      "Choose a range that is there: npx millrace reprocess plan <pipeline>. `--from earliest` takes what there is.",
+  },
+  MILL_RUN_FAILED: {
+    disposition: "halt",
+    message: "the run has failed",
+    meaning:
+      "A task of the run has stopped, its workers have ended, or there were more dead letters than allowed. The live pipeline is as it was.",
+    action:
+      "Mend what the message names, then go on where it stands: npx millrace reprocess run <pipeline> --resume. Or end it: npx millrace reprocess cancel <pipeline>",
+  },
   MILL_DATA_INVALID: {
     disposition: "halt",
     message: "a file cannot be read as records of the topic",

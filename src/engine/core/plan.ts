@@ -27,6 +27,18 @@ export interface PlanTopic {
 export interface PlanTable {
   readonly name: string;
   readonly declaration: unknown;
+  /** Set where a run of the reprocessor writes into the live table. */
+  readonly corrects?: Correction;
+}
+
+/**
+ * Rows are written under the name of the live topic, at the place that the live pipeline had reached when the run was
+ * pinned: a live row from there on is newer and stays; one from before, of the same version, is replaced.
+ */
+export interface Correction {
+  readonly topic: TopicName;
+  /** Ends of the live topic by partition, pinned before the sources were; null: the record's own offset is the live one's. */
+  readonly ends: readonly bigint[] | null;
 }
 
 /** Keyed state of one operator: partition i of it belongs to the task of partition i. */

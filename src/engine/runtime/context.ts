@@ -1,4 +1,5 @@
 // What every part of one worker shares: ports, limits, identity.
+import type { Bounds, Pace } from "../core/bounds.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Clock, Log, Meter, Random, SchemaRegistry, TableStore } from "../core/ports.ts";
 import type { MillraceError } from "../core/errors.ts";
@@ -56,6 +57,9 @@ export interface WorkerPorts {
   readonly random: Random;
   readonly log: Log;
   readonly meter: Meter;
+  /** Of a run of the reprocessor; a live pipeline has neither. */
+  readonly bounds?: Bounds;
+  readonly pace?: Pace;
 }
 
 export interface WorkerContext extends WorkerPorts {

@@ -16,7 +16,7 @@ import { livenessOf, readinessOf, type WorkerFacts } from "../observe/health.ts"
 import { serveOperations, type OperationsServer } from "../observe/http.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "./context.ts";
 import { ours } from "./failure.ts";
-import { connect } from "./host/connect.ts";
+import { connect, type Clients } from "./host/connect.ts";
 import { readSettings, type Settings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
@@ -39,15 +39,35 @@ export interface LiveOptions {
 /** Runs until SIGTERM or SIGINT; returns the exit code. Throws ConfigErrors before anything is connected. */
 export async function live(options: LiveOptions): Promise<number> {
   const { settings, plans } = prepare(options);
+  const { env, checkTables, workers = 1, entry = null } = options;
+  const args = plans.map((plan) => plan.pipeline);
+  return runPlans({ plans, settings, checkTables, env, workers, entry, args });
+}
+
+export interface RunPlansOptions extends Pick<LiveOptions, "env" | "checkTables"> {
+  readonly plans: readonly Plan[];
+  readonly settings: Settings;
+  readonly workers: number;
+  /** The program of a worker process and its arguments; null: there is one worker, in this process. */
+  readonly entry: string | null;
+  readonly args: readonly string[];
+  attach?: Attach;
+}
+
+/** What a run of the reprocessor adds to its workers: bounds, and who ends them. */
+export type Attach = (clients: Clients) => Promise<{
+  readonly ports: Pick<WorkerPorts, "bounds" | "pace">;
+  /** Called when the worker runs. */
+  watch(worker: Pick<Worker, "ended" | "stop">): void;
+}>;
+
+/** One worker in this process, or several in processes of their own; until they have ended. */
+export async function runPlans(options: RunPlansOptions): Promise<number> {
+  const { settings, workers, entry, args, env } = options;
   const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base: { pid: process.pid } });
-  const { workers = 1, entry } = options;
-  if (workers === 1 || entry === undefined) {
-    const { checkTables } = options;
-    return runWorker({ plans, settings, log, checkTables });
-  }
-  const names = plans.map((plan) => plan.pipeline);
+  if (workers === 1 || entry === null) return runWorker({ ...options, log });
   const spawn = (index: number) =>
-    fork(entry, names, { env: { ...options.env, MILLRACE_WORKER: String(index) } });
+    fork(entry, args, { env: { ...env, MILLRACE_WORKER: String(index) } });
   const meter = prometheusMeter(catalogue);
   return new Supervisor({ workers, settings, clock: systemClock, log, meter, spawn }).run();
 }
@@ -94,16 +114,20 @@ interface WorkerProcess {
   readonly plans: readonly Plan[];
   readonly settings: Settings;
   readonly log: Log;
+  attach?: Attach;
 }
 
 const declarationOf = ({ declaration }: PlanTable): TableSpec => declaration as TableSpec;
 
-async function runWorker({ plans, settings, log, checkTables }: WorkerProcess): Promise<number> {
+async function runWorker(options: WorkerProcess): Promise<number> {
+  const { plans, settings, log, checkTables } = options;
   const meter = prometheusMeter(catalogue);
   meter.describeProcess({ version: VERSION, node: process.version });
   const clients = connect(settings, { log, deadlineMs: 30_000 });
+  const attached = await options.attach?.(clients);
   const ports: WorkerPorts = {
     ...clients,
+    ...attached?.ports,
     log,
     meter,
     checkTables: (tables) => checkTables(tables.map(declarationOf), clients.pool),
@@ -113,6 +137,7 @@ async function runWorker({ plans, settings, log, checkTables }: WorkerProcess): 
   const server = await serve({ settings, log, facts, meter });
   try {
     await worker.start();
+    attached?.watch(worker);
     log.info({ pipelines: plans.map((plan) => plan.pipeline), port: server?.port }, "running");
     return await untilStopped(worker, log);
   } finally {

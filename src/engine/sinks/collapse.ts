@@ -14,19 +14,22 @@ export interface KeyGroup {
 /** Negative: `a` is older than `b`. */
 export type CompareRows = (a: PreparedRow, b: PreparedRow) => number;
 
-/** Compares by version, then by source offset, as the upsert's WHERE does. */
-export function byAge(layout: TableLayout): CompareRows {
+/** Compares by version alone. */
+export function byVersion(layout: TableLayout): CompareRows {
   const { version } = layout;
   const encoding = version === null ? null : layout.columns[version]?.type.encoding;
-  return (a, b) => {
-    const byVersion =
-      version === null
-        ? a.row.timestamp - b.row.timestamp
-        : encoding === "text"
-          ? compareTexts(a.texts[version] ?? null, b.texts[version] ?? null)
-          : compareValues(a.row.values[version], b.row.values[version]);
-    return byVersion || compareValues(a.row.offset, b.row.offset);
-  };
+  return (a, b) =>
+    version === null
+      ? a.row.timestamp - b.row.timestamp
+      : encoding === "text"
+        ? compareTexts(a.texts[version] ?? null, b.texts[version] ?? null)
+        : compareValues(a.row.values[version], b.row.values[version]);
+}
+
+/** Compares rows of one topic by version, then by source offset, as the upsert's WHERE does. */
+export function byAge(layout: TableLayout): CompareRows {
+  const compareVersions = byVersion(layout);
+  return (a, b) => compareVersions(a, b) || compareValues(a.row.offset, b.row.offset);
 }
 
 /** By UTF-8 bytes, as COLLATE "C"; null is older than everything (its row will be refused). */

@@ -37,7 +37,7 @@ interface Queue {
 
 /** A record as an object, its slices of the fetch and its place in the batch: measured with V8 13. */
 const RECORD_BYTES = 400;
-const weightOf = ({ byteLength, records }: RecordBatch): number =>
+export const weightOf = ({ byteLength, records }: RecordBatch): number =>
   byteLength + RECORD_BYTES * records.length;
 
 export class Inbox {

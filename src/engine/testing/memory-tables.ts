@@ -2,6 +2,7 @@
 // or nothing. Keys, ages and the order of values are those of the Postgres sink, from the same code.
 import { DependencyError, FencedError } from "../core/errors.ts";
 import { emptyLedger } from "../core/ledger.ts";
+import type { Correction } from "../core/plan.ts";
 import type {
   OwedLetter,
   RowRefusal,
@@ -27,12 +28,16 @@ export class MemoryTables {
     null;
 
   /** The table as one worker reaches it; what it declares as always there is there. */
-  store(table: MemoryTableSpec, worker: WorkerSwitch = new WorkerSwitch()): TableStore {
+  store(
+    table: MemoryTableSpec,
+    worker: WorkerSwitch = new WorkerSwitch(),
+    corrects?: Correction,
+  ): TableStore {
     const stored = this.#table(table);
     const through = <T>(work: () => T | Promise<T>): Promise<T> => this.#call(worker, work);
     return {
       takeOver: (task, start) => through(() => this.#takeOver(task, start)),
-      commit: (commit) => through(() => this.#commit(stored, commit)),
+      commit: (commit) => through(() => this.#commit(stored, commit, corrects)),
       progress: (task) => through(() => this.#read(task)),
       reset: (task, nextOffset) =>
         through(() => {
@@ -102,13 +107,13 @@ export class MemoryTables {
     return this.#write(task, { nextOffset, epoch: epoch + 1n, ledger });
   }
 
-  #commit(table: MemoryTable, commit: SinkCommit): SinkResult {
+  #commit(table: MemoryTable, commit: SinkCommit, corrects: Correction | undefined): SinkResult {
     const { task, epoch, nextOffset } = commit;
     const stored = this.#read(task);
     if (stored?.epoch !== epoch || stored.nextOffset !== commit.expectedOffset)
       throw new FencedError("MILL_SINK_FENCED", describe(stored, commit));
     const refuse: RefuseRow = (row) => this.#refuse(row, table.name);
-    const change = table.plan(commit.rows, refuse);
+    const change = table.plan(commit.rows, { task, corrects, refuse });
     const letters = change.refused.map(({ row, refusal }) => commit.refused(row, refusal));
     const ledger = commit.ledger(change.result);
     // Nothing above has changed anything, and nothing below can fail: all or nothing.

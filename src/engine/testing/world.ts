@@ -80,8 +80,8 @@ export class World {
     const ports: WorkerPorts = {
       kafka,
       registry: this.#registry,
-      tableStore: ({ declaration }: PlanTable) =>
-        this.tables.store(declaration as PostgresTable<unknown>, life),
+      tableStore: ({ declaration, corrects }: PlanTable) =>
+        this.tables.store(declaration as PostgresTable<unknown>, life, corrects),
       checkTables: () => Promise.resolve([]),
       stateCopies: (kind) => (kind === "redis" ? switchedCopies(this.copies, life) : own),
       clock: workerClock(this.#clock, life),

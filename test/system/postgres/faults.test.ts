@@ -44,6 +44,7 @@ const counting = (pool: PostgresPool): { pool: PostgresPool; count(): number } =
     pool: {
       address: pool.address,
       query: (text, values) => pool.query(text, values),
+      lock: (name) => pool.lock(name),
       close: () => pool.close(),
       transaction: (work) => {
         count++;

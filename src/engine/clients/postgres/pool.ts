@@ -35,7 +35,15 @@ export interface PostgresPool extends PostgresSession {
    * CommitUnknownError when the reply to COMMIT was lost.
    */
   transaction<R>(work: (session: PostgresSession) => Promise<R>): Promise<R>;
+  /** Holds a lock of that name on a connection of its own until it is released or the connection ends; null: somebody has it. */
+  lock(name: string): Promise<HeldLock | null>;
   close(): Promise<void>;
+}
+
+export interface HeldLock {
+  /** Aborts when the connection, and the lock with it, is gone. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
 }
 
 /** Parameters reach the server as texts: what is not a string, a Buffer or null has been encoded before. */
@@ -96,6 +104,27 @@ class DriverPool implements PostgresPool {
       await this.#commit(client);
       return result;
     });
+  }
+
+  async lock(name: string): Promise<HeldLock | null> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw translate(error, this.address);
+    });
+    const lost = new AbortController();
+    client.on("error", () => lost.abort(new Error("the connection that held the lock has ended")));
+    const give = (isBroken: boolean): void => client.release(isBroken);
+    try {
+      const text = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS held";
+      const { rows } = await run<{ held: boolean }>(client, text, [name]);
+      if (rows[0]?.held === true)
+        // Thrown away: whatever the connection held ends with it.
+        return { lost: lost.signal, release: () => Promise.resolve(give(true)) };
+    } catch (error) {
+      give(true);
+      throw translate(error, this.address);
+    }
+    give(true);
+    return null;
   }
 
   async close(): Promise<void> {

@@ -72,7 +72,7 @@ function versionOf(name: string, options: PlanOptions, parts: readonly Part[]): 
 }
 
 /** Freezes the plan's own objects; declarations and functions of the user stay as they are. */
-function deepFreeze<T>(value: T): T {
+export function deepFreeze<T>(value: T): T {
   if (Array.isArray(value)) value.forEach(deepFreeze);
   else if (isPlain(value)) {
     for (const [name, inner] of Object.entries(value))

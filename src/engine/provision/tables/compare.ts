@@ -12,6 +12,7 @@ import {
   createIndex,
   createTable,
   dropCheck,
+  targetOf,
 } from "./ddl.ts";
 import type { DesiredColumn, DesiredTable } from "./desired.ts";
 import type { FoundColumn, FoundTable } from "./found.ts";
@@ -35,6 +36,7 @@ const refused = (text: string): TableStep => step(text, null);
 export function compareTable(desired: DesiredTable, found: FoundTable | null): TableStep[] {
   if (found === null) return [step("create the table", createTable(desired))];
   if (!found.isTable) return [refused("something else than a table has this name")];
+  if (isSuperseded(desired, found)) return [step("make the empty table anew", makeAnew(desired))];
   const columns = new Map(found.columns.map((column) => [column.name, column]));
   return [
     ...compareKey(desired, found),
@@ -50,6 +52,14 @@ export function compareTable(desired: DesiredTable, found: FoundTable | null): T
       : [step("change the table's comment", [commentOnTable(desired)], false)]),
   ];
 }
+
+/** A table of ours that an earlier release made and nobody has used. */
+const isSuperseded = ({ schema, key }: DesiredTable, found: FoundTable): boolean =>
+  schema === "millrace" && !found.hasRows && key.join() !== found.key.join();
+const makeAnew = (desired: DesiredTable): string[] => [
+  `DROP TABLE ${targetOf(desired)}`,
+  ...createTable(desired),
+];
 
 function compareKey({ key }: DesiredTable, found: FoundTable): TableStep[] {
   if (key.join() === found.key.join()) return [];

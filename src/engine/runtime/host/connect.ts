@@ -57,15 +57,13 @@ export function connect(settings: Settings, options: ConnectOptions): Clients {
     pool,
     clock,
     random: systemRandom,
-    tableStore: ({ declaration }) => postgresTableStore(pool, declaration as TableSpec, { clock }),
+    tableStore: ({ declaration, corrects }) =>
+      postgresTableStore(pool, declaration as TableSpec, { clock, corrects }),
     stateCopies(kind) {
       if (kind === "memory") return memory;
-      if (settings.REDIS_URL === undefined)
-        throw new ConfigError(
-          "MILL_CONFIG_INVALID",
-          "REDIS_URL: expected an address, received nothing",
-        );
-      redis ??= redisCopies({ url: settings.REDIS_URL, random: systemRandom });
+      const { REDIS_URL: url } = settings;
+      if (url === undefined) throw new ConfigError("MILL_CONFIG_INVALID", NO_REDIS);
+      redis ??= redisCopies({ url, random: systemRandom });
       return redis;
     },
     async close() {
@@ -73,6 +71,8 @@ export function connect(settings: Settings, options: ConnectOptions): Clients {
     },
   };
 }
+
+const NO_REDIS = "REDIS_URL: expected an address, received nothing";
 
 function securityOf(settings: Settings): KafkaSecurity {
   const {

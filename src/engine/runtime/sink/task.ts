@@ -16,7 +16,8 @@ import type {
 import type { RawRecord, TopicName } from "../../core/record.ts";
 import { publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
-import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
+import { openInbox, type TaskInbox } from "../../source/bounded-inbox.ts";
+import type { Run, Valve } from "../../source/inbox.ts";
 import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
@@ -47,7 +48,7 @@ const LETTERS_A_SEND = 500;
 export class SinkTask {
   readonly id: SinkTaskId;
   readonly #options: SinkTaskOptions;
-  readonly #inbox: Inbox;
+  readonly #inbox: TaskInbox;
   readonly #life = new AbortController();
   #nextOffset: bigint;
   #ledger: LedgerCounts;
@@ -59,7 +60,10 @@ export class SinkTask {
     const { inboxBytesMax, runRecordsMax } = options.context.limits;
     const { nextOffset, ledger } = options.start;
     const limits = { bytesMax: inboxBytesMax, runRecordsMax };
-    this.#inbox = new Inbox([{ ...options.id, nextOffset }], limits, options.valve);
+    const { bounds, pace } = options.context;
+    const starts = [{ ...options.id, nextOffset }];
+    const { group } = options.bound.part;
+    this.#inbox = openInbox(starts, limits, options.valve, { group, bounds, pace });
     this.#nextOffset = nextOffset;
     this.#ledger = ledger;
   }

@@ -8,7 +8,8 @@ import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/out
 import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
 import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
-import { Inbox, type Run, type Valve } from "../../source/inbox.ts";
+import { openInbox, type TaskInbox } from "../../source/bounded-inbox.ts";
+import type { Run, Valve } from "../../source/inbox.ts";
 import type { TakenOver } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import type { Held } from "../../transform/operators.ts";
@@ -47,7 +48,7 @@ export interface StreamTaskOptions {
 export class StreamTask {
   readonly partition: number;
   readonly #options: StreamTaskOptions;
-  readonly #inbox: Inbox;
+  readonly #inbox: TaskInbox;
   readonly #progress: TaskProgress;
   readonly #life = new AbortController();
   #stage: Stage = emptyStage();
@@ -65,7 +66,9 @@ export class StreamTask {
     this.partition = options.partition;
     const { inboxBytesMax, runRecordsMax } = options.context.limits;
     const limits = { bytesMax: inboxBytesMax, runRecordsMax };
-    this.#inbox = new Inbox(options.starts, limits, options.valve);
+    const { bounds, pace } = options.context;
+    const { group } = options.bound.part;
+    this.#inbox = openInbox(options.starts, limits, options.valve, { group, bounds, pace });
     this.#state = this.#stateOf(options);
     this.#progress = new TaskProgress(options.partition, options.starts);
   }

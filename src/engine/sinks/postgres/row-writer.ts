@@ -3,6 +3,7 @@
 // collapsed under it. A record's rows are written all or none. Nothing is committed here.
 import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
+import type { Correction } from "../../core/plan.ts";
 import type { SinkTaskId } from "../../core/ports.ts";
 import type { Column, TableLayout } from "../../core/table-layout.ts";
 import { chunks } from "../chunks.ts";
@@ -36,12 +37,14 @@ export const encodeInstant: Encode = encoderOf({
 
 export class RowWriter {
   readonly #layout: TableLayout;
+  readonly #corrects: Correction | undefined;
   readonly #statement: string;
   readonly #compare: CompareRows;
 
-  constructor(layout: TableLayout) {
+  constructor(layout: TableLayout, corrects?: Correction) {
     this.#layout = layout;
-    this.#statement = upsertStatement(layout);
+    this.#corrects = corrects;
+    this.#statement = upsertStatement(layout, corrects);
     this.#compare = byAge(layout);
   }
 
@@ -104,7 +107,8 @@ export class RowWriter {
     groups: readonly KeyGroup[],
     { task, now }: WriteOptions,
   ): Promise<ReadonlySet<number> | PostgresError> {
-    const at = { task, now: encodeInstant(now) ?? "", encodeTime: encodeInstant };
+    const written = { now: encodeInstant(now) ?? "", encodeTime: encodeInstant };
+    const at = { task, corrects: this.#corrects, ...written };
     const newest = groups.map((group) => group.newest);
     await session.query("SAVEPOINT chunk");
     try {

@@ -5,6 +5,7 @@ import { CommitUnknownError, PostgresError } from "../../clients/postgres/fault.
 import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
 import { assert, FencedError } from "../../core/errors.ts";
 import { emptyLedger } from "../../core/ledger.ts";
+import type { Correction } from "../../core/plan.ts";
 import type {
   Clock,
   OwedLetter,
@@ -31,6 +32,8 @@ interface PostgresTableOptions {
   readonly clock: Clock;
   /** Most rows of one statement. Halved after a statement timeout, doubled again by success. */
   readonly chunkRowsMax?: number;
+  /** Set for a run that writes into the live table. */
+  readonly corrects?: Correction | undefined;
 }
 
 const CHUNK_ROWS_MAX = 5_000;
@@ -61,7 +64,7 @@ class PostgresTable implements TableStore {
     this.#pool = pool;
     this.#clock = options.clock;
     this.#prepare = rowPreparation(layout);
-    this.#writer = new RowWriter(layout);
+    this.#writer = new RowWriter(layout, options.corrects);
     this.#chunkRowsMax = options.chunkRowsMax ?? CHUNK_ROWS_MAX;
     this.#chunkRows = this.#chunkRowsMax;
   }

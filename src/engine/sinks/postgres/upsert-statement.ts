@@ -1,14 +1,18 @@
 // The one statement that writes rows: arrays in, the positions of the rows that changed nothing out.
-// A row is changed only if (version, source offset) is newer than what is stored, so a replay changes nothing.
+// A row is changed only if (version, source offset) is newer than what is stored, so a replay changes nothing. Offsets of
+// two topics say nothing of each other: of one version, a row from another topic than the stored one counts as newer.
+// A correction writes at the live topic's pinned end, and also replaces what lies exactly there: its own earlier rows.
 import { parameterType } from "../../core/column-type.ts";
 import { quoted } from "../../core/identifier.ts";
+import type { Correction } from "../../core/plan.ts";
 import type { SinkTaskId } from "../../core/ports.ts";
 import { addedColumns, type TableLayout } from "../../core/table-layout.ts";
 import { arrayLiteral } from "../column-encoding.ts";
+import { writtenOffset } from "../correction.ts";
 import type { PreparedRow } from "../row-mapping.ts";
 
 /** The statement of a table. Its parameters come from `upsertValues`. */
-export function upsertStatement(layout: TableLayout): string {
+export function upsertStatement(layout: TableLayout, corrects?: Correction): string {
   const arrays = arrayTypes(layout);
   const inputs = arrays.map((_, i) => `c${String(i)}`);
   const constants = arrays.length;
@@ -28,7 +32,7 @@ WITH input AS (
   SELECT ${inputs.join(", ")}, $${String(constants + 1)}::text, $${String(constants + 2)}::integer,
     $${String(constants + 3)}::timestamptz
   FROM input ORDER BY n
-  ON CONFLICT (${key.join(", ")}) ${onConflict(layout, columns)}
+  ON CONFLICT (${key.join(", ")}) ${onConflict(layout, columns, corrects)}
   RETURNING ${key.map((name) => `stored.${name}`).join(", ")}
 )
 SELECT (n - 1)::integer AS position FROM input
@@ -37,21 +41,29 @@ WHERE NOT EXISTS (
 )`;
 }
 
-function onConflict(layout: TableLayout, columns: readonly string[]): string {
+function onConflict(
+  layout: TableLayout,
+  columns: readonly string[],
+  corrects?: Correction,
+): string {
   // All columns in the key: there is nothing to change.
   if (layout.key.length === layout.columns.length) return "DO NOTHING";
   const keyNames = new Set(layout.key.map((i) => nameAt(layout, i)));
   const changes = columns
     .filter((name) => !keyNames.has(name))
     .map((name) => `"${name}" = excluded."${name}"`);
+  const [stored, given] = [version(layout, "stored"), version(layout, "excluded")];
+  const { topic, offset } = addedColumns;
+  const isNext = corrects === undefined ? "<" : "<=";
   return `DO UPDATE SET ${changes.join(", ")}
-  WHERE (${order(layout, "stored")}) < (${order(layout, "excluded")})`;
+  WHERE ${stored} < ${given} OR (${stored} = ${given} AND
+    (stored."${topic}" IS DISTINCT FROM excluded."${topic}" OR stored."${offset}" ${isNext} excluded."${offset}"))`;
 }
 
-function order(layout: TableLayout, row: string): string {
+function version(layout: TableLayout, row: string): string {
   const name = layout.version === null ? addedColumns.timestamp : nameAt(layout, layout.version);
   const isText = layout.version !== null && layout.columns[layout.version]?.type.sql === "text";
-  return `${row}."${name}"${isText ? ' COLLATE "C"' : ""}, ${row}."${addedColumns.offset}"`;
+  return `${row}."${name}"${isText ? ' COLLATE "C"' : ""}`;
 }
 
 const nameAt = (layout: TableLayout, i: number): string => layout.columns[i]?.name ?? "";
@@ -69,14 +81,24 @@ const arrayTypes = (layout: TableLayout): string[] => [
   ...(layout.version === null ? ["timestamptz"] : []),
 ];
 
-/** The parameters of one statement. `encodeTime` writes epoch ms as timestamptz. */
+interface WrittenAt {
+  readonly task: SinkTaskId;
+  readonly now: string;
+  readonly corrects?: Correction | undefined;
+  /** Epoch ms as timestamptz. */
+  encodeTime(ms: number): string | null;
+}
+
+/** The parameters of one statement. */
 export function upsertValues(
   layout: TableLayout,
   rows: readonly PreparedRow[],
-  at: { readonly task: SinkTaskId; readonly now: string; encodeTime(ms: number): string | null },
+  at: WrittenAt,
 ): string[] {
+  const { task, corrects } = at;
   const arrays = layout.columns.map((_, i) => rows.map(({ texts }) => texts[i] ?? null));
-  arrays.push(rows.map(({ row }) => String(row.offset)));
+  arrays.push(rows.map(({ row }) => String(writtenOffset(row.offset, task, corrects))));
   if (layout.version === null) arrays.push(rows.map(({ row }) => at.encodeTime(row.timestamp)));
-  return [...arrays.map(arrayLiteral), at.task.topic, String(at.task.partition), at.now];
+  const topic = corrects?.topic ?? task.topic;
+  return [...arrays.map(arrayLiteral), topic, String(task.partition), at.now];
 }

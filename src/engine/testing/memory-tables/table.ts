@@ -1,7 +1,15 @@
 // One table in memory: which rows of a batch it would take, which are older than what it has, which it refuses.
+import type { Correction } from "../../core/plan.ts";
 import { layoutOf, type TableLayout, type TableSpec } from "../../core/table-layout.ts";
-import type { RowRefusal, SinkResult, SinkRow } from "../../core/ports.ts";
-import { byAge, collapse, type CompareRows, type KeyGroup } from "../../sinks/collapse.ts";
+import type { RowRefusal, SinkResult, SinkRow, SinkTaskId } from "../../core/ports.ts";
+import {
+  byAge,
+  byVersion,
+  collapse,
+  type CompareRows,
+  type KeyGroup,
+} from "../../sinks/collapse.ts";
+import { writtenOffset } from "../../sinks/correction.ts";
 import {
   rowMapper,
   rowPreparation,
@@ -17,6 +25,21 @@ export interface MemoryTableSpec extends TableSpec {
 export type RowObject = Readonly<Record<string, unknown>>;
 export type RefuseRow = (row: RowObject) => RowRefusal | null;
 
+/** A row with the place that it says it comes from. */
+interface StoredRow {
+  readonly row: PreparedRow;
+  /** Null: declared. */
+  readonly topic: string | null;
+  readonly offset: bigint;
+}
+
+/** Where a batch comes from, and whether it corrects the table. */
+export interface BatchOrigin {
+  readonly task: SinkTaskId;
+  readonly corrects: Correction | undefined;
+  readonly refuse: RefuseRow;
+}
+
 /** What a batch would do. Nothing is changed before `apply`. */
 interface TableChange {
   readonly result: SinkResult;
@@ -29,27 +52,29 @@ export class MemoryTable {
   readonly #layout: TableLayout;
   readonly #prepare: PrepareRows;
   readonly #compare: CompareRows;
-  readonly #rows = new Map<string, PreparedRow>();
+  readonly #compareVersions: CompareRows;
+  readonly #rows = new Map<string, StoredRow>();
 
   constructor(table: MemoryTableSpec) {
     this.name = table.name;
     this.#layout = layoutOf(table);
     this.#prepare = rowPreparation(this.#layout);
     this.#compare = byAge(this.#layout);
+    this.#compareVersions = byVersion(this.#layout);
     this.#seed(table);
   }
 
   rows(): readonly RowObject[] {
     const sorted = [...this.#rows].sort(([a], [b]) => (a < b ? -1 : 1));
-    return sorted.map(([, { row }]) => this.#objectOf(row));
+    return sorted.map(([, { row }]) => this.#objectOf(row.row));
   }
 
-  plan(rows: readonly SinkRow[], refuse: RefuseRow): TableChange {
+  plan(rows: readonly SinkRow[], origin: BatchOrigin): TableChange {
     const { prepared, refused: unfit } = this.#prepare(rows);
-    const { groups, refused } = this.#accepted(prepared, unfit, refuse);
+    const { groups, refused } = this.#accepted(prepared, unfit, origin.refuse);
     const isNewer = ({ key, newest }: KeyGroup): boolean => {
       const stored = this.#rows.get(key);
-      return stored === undefined || this.#compare(stored, newest) < 0;
+      return stored === undefined || this.#isNewer(stored, storedAt(newest, origin), origin);
     };
     const newer = groups.filter(isNewer);
     const older = groups.filter((group) => !isNewer(group));
@@ -60,8 +85,17 @@ export class MemoryTable {
         refused: new Set(refused.map(({ row }) => row.index)),
       },
       refused,
-      apply: () => newer.forEach(({ key, newest }) => this.#rows.set(key, newest)),
+      apply: () =>
+        newer.forEach(({ key, newest }) => this.#rows.set(key, storedAt(newest, origin))),
     };
+  }
+
+  /** As the WHERE of the upsert. */
+  #isNewer(stored: StoredRow, given: StoredRow, { corrects }: BatchOrigin): boolean {
+    const order = this.#compareVersions(stored.row, given.row);
+    if (order !== 0) return order < 0;
+    if (stored.topic !== given.topic) return true;
+    return corrects === undefined ? stored.offset < given.offset : stored.offset <= given.offset;
   }
 
   /** Rows that are declared, and older than any record. */
@@ -73,7 +107,8 @@ export class MemoryTable {
       offset: -1n,
       timestamp: -Infinity,
     }));
-    for (const row of this.#prepare(rows).prepared) this.#rows.set(row.key, row);
+    for (const row of this.#prepare(rows).prepared)
+      this.#rows.set(row.key, { row, topic: null, offset: row.row.offset });
   }
 
   /**
@@ -115,6 +150,12 @@ export class MemoryTable {
     return Object.fromEntries(this.#layout.columns.map(({ field }, i) => [field, row.values[i]]));
   }
 }
+
+const storedAt = (row: PreparedRow, { task, corrects }: BatchOrigin): StoredRow => ({
+  row,
+  topic: corrects?.topic ?? task.topic,
+  offset: writtenOffset(row.row.offset, task, corrects),
+});
 
 const indexesOf = (groups: readonly KeyGroup[]): ReadonlySet<number> =>
   new Set(groups.flatMap(({ rows }) => rows.map(({ row }) => row.index)));

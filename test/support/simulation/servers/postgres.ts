@@ -117,6 +117,7 @@ export class SimulatedPostgres {
       transaction,
       query: <R>(text: string, values: readonly unknown[] = []) =>
         this.#alone<R>(worker, text, values),
+      lock: () => Promise.resolve(null),
       close: () => Promise.resolve(),
     };
   }

@@ -1,0 +1,57 @@
+// What the verbs of the reprocessor are given; made in the composition root, doubled in tests.
+import type { Plan, PlanTable } from "../../engine/core/plan.ts";
+import type { PostgresPool } from "../../engine/clients/postgres/pool.ts";
+import { planNamed } from "../../engine/operate/choice.ts";
+import { findTable } from "../../engine/provision/tables/found.ts";
+import type { ReprocessPorts } from "../../engine/reprocess/ports.ts";
+import { Runs } from "../../engine/reprocess/run/rows.ts";
+import type { RunRow } from "../../engine/reprocess/run/run.ts";
+import type { TableSpec } from "../../engine/core/table-layout.ts";
+import type { PlansOf } from "../connection.ts";
+import type { CliIo } from "../io.ts";
+import { operating, type OperateConnection } from "../operating.ts";
+
+export interface ReprocessConnection extends OperateConnection {
+  readonly pool: PostgresPool;
+  /** Workers of a run, until they have ended; returns their exit code. */
+  work(row: RunRow, shadow: Plan): Promise<number>;
+}
+export type ConnectReprocess = (io: CliIo) => Promise<ReprocessConnection>;
+
+export interface Reprocessing {
+  readonly io: CliIo;
+  readonly ports: ReprocessPorts;
+  readonly plans: readonly Plan[];
+  readonly connection: ReprocessConnection;
+}
+
+/** Runs the work on a connection and closes it, also after an error. */
+export async function reprocessing<T>(
+  connect: ConnectReprocess,
+  plans: PlansOf,
+  { io, work }: { readonly io: CliIo; work(at: Reprocessing): Promise<T> },
+): Promise<T> {
+  const connection = await connect(io);
+  return operating(
+    () => Promise.resolve(connection),
+    io,
+    (ports) => {
+      const { pool, registry, clock, namespace } = connection;
+      const all: ReprocessPorts = {
+        ...ports,
+        pool,
+        registry,
+        runs: new Runs(pool, clock),
+        tableExists: (table) => exists(pool, table),
+      };
+      return work({ io, ports: all, plans: plans(namespace), connection });
+    },
+  );
+}
+
+async function exists(pool: PostgresPool, { declaration }: PlanTable): Promise<boolean> {
+  const { schema, name } = declaration as TableSpec;
+  return (await findTable(pool, schema, name)) !== null;
+}
+
+export const planOf = ({ plans }: Reprocessing, name: string): Plan => planNamed(plans, name);

@@ -1,0 +1,154 @@
+// `millrace reprocess status | list | cancel`: what runs there were, how far one is, and ending one.
+import { MillraceError } from "../../engine/core/errors.ts";
+import type { Plan } from "../../engine/core/plan.ts";
+import { standingOf } from "../../engine/reprocess/control/standing.ts";
+import { shadowOfRun } from "../../engine/reprocess/run/prepare.ts";
+import { isActive, type RunRow } from "../../engine/reprocess/run/run.ts";
+import type { PlansOf } from "../connection.ts";
+import { exitCodes, type Register } from "../io.ts";
+import { wholeOption } from "../option-values.ts";
+import { tableLines } from "../table-lines.ts";
+import { planOf, reprocessing, type ConnectReprocess, type Reprocessing } from "./connection.ts";
+import { listHeader, listRow, rowJson } from "./lines.ts";
+
+interface ShowOptions {
+  readonly run?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+const LIST_HELP = `
+Exit codes: 0 shown · 3 no such pipeline · 69 a server is away.
+
+Examples:
+  $ npx millrace reprocess list
+  $ npx millrace reprocess list customer-orders --json`;
+
+const STATUS_HELP = `
+Exit codes: 0 shown · 3 no such pipeline or run · 69 a server is away.
+
+Examples:
+  $ npx millrace reprocess status customer-orders
+  $ npx millrace reprocess status customer-orders --run 3 --json`;
+
+const CANCEL_HELP = `
+Its workers drain and end within seconds; topics and tables of the run stay for a look. A run that is promoting is not
+cancelled: abort the promotion.
+
+Exit codes: 0 cancelled, or shown by --dry-run · 3 no such pipeline, or no run to cancel · 5 it is promoting ·
+69 a server is away.
+
+Examples:
+  $ npx millrace reprocess cancel customer-orders`;
+
+export const showVerbs =
+  (connect: ConnectReprocess, plans: PlansOf): Register =>
+  (program, run) => {
+    const all = (name: string | undefined, options: ShowOptions) =>
+      run((io) =>
+        reprocessing(connect, plans, {
+          io,
+          work: (at) => list(at, name === undefined ? null : planOf(at, name), options),
+        }),
+      );
+    const one = (verb: Verb) => (name: string, options: ShowOptions) =>
+      run((io) =>
+        reprocessing(connect, plans, { io, work: (at) => verb(at, planOf(at, name), options) }),
+      );
+    program
+      .command("list")
+      .argument("[pipeline]")
+      .option("--json", "print one JSON object a run")
+      .description("list the runs, newest first")
+      .addHelpText("after", LIST_HELP)
+      .action(all);
+    program
+      .command("status")
+      .argument("<pipeline>")
+      .option("--run <n>", "this run (default: the newest)")
+      .option("--json", "print one JSON object")
+      .description("show how far a run is")
+      .addHelpText("after", STATUS_HELP)
+      .action(one(status));
+    program
+      .command("cancel")
+      .argument("<pipeline>")
+      .option("--run <n>", "this run (default: the one that is not finished)")
+      .option("--dry-run", "show what would be cancelled; changes nothing")
+      .option("--json", "print one JSON object")
+      .description("end a run; what it has made stays")
+      .addHelpText("after", CANCEL_HELP)
+      .action(one(cancel));
+  };
+
+type Verb = (at: Reprocessing, plan: Plan, options: ShowOptions) => Promise<number>;
+
+async function list(
+  { io, ports }: Reprocessing,
+  plan: Plan | null,
+  { json }: ShowOptions,
+): Promise<number> {
+  const rows = await ports.runs.list(plan?.pipeline ?? null);
+  const lines =
+    json === true ? rows.map(rowJson) : tableLines([[...listHeader], ...rows.map(listRow)]);
+  for (const line of lines) io.out(line);
+  return exitCodes.ok;
+}
+
+async function found(
+  { ports }: Reprocessing,
+  { pipeline }: Plan,
+  { options, isActiveOnly }: { readonly options: ShowOptions; readonly isActiveOnly: boolean },
+): Promise<RunRow> {
+  const number = wholeOption("--run", options.run, { min: 1, fallback: null });
+  const rows = await ports.runs.list(pipeline);
+  const fits = ({ run, ...row }: RunRow): boolean =>
+    (number === null || run === number) && (!isActiveOnly || isActive(row) || number !== null);
+  const row = rows.find(fits);
+  if (row !== undefined) return row;
+  const which = number === null ? "" : ` ${String(number)}`;
+  const kind = isActiveOnly ? "unfinished run" : "run";
+  throw new MillraceError("MILL_NOT_FOUND", `${pipeline} has no ${kind}${which}`);
+}
+
+async function status(at: Reprocessing, plan: Plan, options: ShowOptions): Promise<number> {
+  const row = await found(at, plan, { options, isActiveOnly: false });
+  if (options.json === true) {
+    at.io.out(rowJson(row));
+    return exitCodes.ok;
+  }
+  for (const line of tableLines([[...listHeader], listRow(row)])) at.io.out(line);
+  if (row.error !== null) at.io.out(`\n${row.error}`);
+  if (row.state === "running") {
+    const shadow = shadowOfRun(plan, row);
+    const { progress } = await standingOf(shadow, row.range, at.ports);
+    const lines = progress.map(({ part, topic, partition, nextOffset }) => {
+      const end = row.range.places.find(
+        (place) => place.part === part && place.topic === topic && place.partition === partition,
+      );
+      const next = nextOffset === null ? "-" : String(nextOffset);
+      return [part, topic, String(partition), next, end === undefined ? "-" : String(end.to)];
+    });
+    at.io.out("");
+    for (const line of tableLines([["PART", "TOPIC", "PARTITION", "COMMITTED", "TO"], ...lines]))
+      at.io.out(line);
+  }
+  return exitCodes.ok;
+}
+
+async function cancel(at: Reprocessing, plan: Plan, options: ShowOptions): Promise<number> {
+  const { io, ports } = at;
+  const row = await found(at, plan, { options, isActiveOnly: true });
+  const name = `run ${String(row.run)} of ${row.pipeline}`;
+  if (!isActive(row) || row.state === "promoting")
+    throw new MillraceError("MILL_RUN_STATE", `${name} is ${row.state}`);
+  if (options.dryRun === true) {
+    io.out(options.json === true ? rowJson(row) : `${name} is ${row.state} and would be cancelled`);
+    return exitCodes.ok;
+  }
+  const states = ["planned", "staging", "running"] as const;
+  const changed = await ports.runs.update(row, { state: "cancelled" }, states);
+  if (changed === null) throw new MillraceError("MILL_RUN_STATE", `${name} has gone on meanwhile`);
+  io.out(options.json === true ? rowJson(changed) : `${name} is cancelled`);
+  return exitCodes.ok;
+}

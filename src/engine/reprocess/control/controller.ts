@@ -1,0 +1,191 @@
+// The controller of a run while its workers read: looks every second how far they are, holds them back for the live
+// pipeline, moves the end along when the run follows, and ends the run. One for a run, by the lock that its caller holds.
+import { isRetriable, messageOf, MillraceError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import { addressOf } from "../../core/record.ts";
+import { stoppedTasks } from "../../operate/resume/stopped-tasks.ts";
+import { NoteTail } from "../../source/notes.ts";
+import type { ReprocessPorts } from "../ports.ts";
+import { FOLLOWING } from "../run/bounds.ts";
+import type { RunChanges } from "../run/rows.ts";
+import { isActive, type RangePlace, type RunRow } from "../run/run.ts";
+import { LagWatch } from "./live-lag.ts";
+import { RateMeter } from "./rate-meter.ts";
+import { standingOf, type Standing } from "./standing.ts";
+import { nextRate } from "./throttle.ts";
+
+/** What a look has shown, for who watches. */
+export interface RunReport {
+  readonly row: RunRow;
+  /** Records a second now; null: not known yet. */
+  readonly perSecond: number | null;
+  /** Of the live pipeline; null: nobody is live. */
+  readonly liveLagMs: number | null;
+  /** Offsets that a following run is behind the live pipeline. */
+  readonly behind: number | null;
+  /** The range is read; tables and topics behind it are not at their ends yet. */
+  readonly isDraining: boolean;
+}
+
+export interface Watching {
+  readonly plan: Plan;
+  readonly shadow: Plan;
+  readonly ports: ReprocessPorts;
+  /** Aborts when the caller wants to leave: the run stays as it is. */
+  readonly signal: AbortSignal;
+  report(report: RunReport): void;
+  /** Told why a look failed; the next one may not. */
+  waiting(why: string): void;
+}
+
+const LOOK_MS = 1_000;
+const SHARE_RECORDS_MIN = 1_000;
+
+/** Until the run is active no more or the signal aborts; returns the row as it is then. */
+export async function watchRun(row: RunRow, watching: Watching): Promise<RunRow> {
+  const controller = new Controller(row, watching);
+  let now = row;
+  while (isActive(now) && !watching.signal.aborted) {
+    now = await controller.look().catch((error: unknown) => {
+      if (!isRetriable(error)) throw error;
+      watching.waiting(messageOf(error));
+      return now;
+    });
+    if (!isActive(now)) break;
+    await watching.ports.clock.sleep(LOOK_MS, watching.signal).catch(() => undefined);
+  }
+  return now;
+}
+
+class Controller {
+  readonly #watching: Watching;
+  readonly #lag: LagWatch;
+  readonly #rates: RateMeter;
+  readonly #notes: NoteTail;
+  readonly #startMs: number;
+  #row: RunRow;
+
+  constructor(row: RunRow, watching: Watching) {
+    const { plan, shadow, ports } = watching;
+    this.#watching = watching;
+    this.#notes = new NoteTail(ports, shadow.meta);
+    this.#startMs = ports.clock.now();
+    this.#row = row;
+    this.#lag = new LagWatch(plan, ports.admin, ports.clock);
+    this.#rates = new RateMeter(ports.clock, row.counts.seconds);
+  }
+
+  async look(): Promise<RunRow> {
+    const { ports, shadow } = this.#watching;
+    const found = await ports.runs.find(this.#row.pipeline, this.#row.run);
+    if (found === null) throw new MillraceError("MILL_NOT_FOUND", this.#name);
+    this.#row = found;
+    // Whoever promotes moves the ends and decides what is done; the workers go on.
+    if (found.state !== "running") return found;
+    const standing = await standingOf(shadow, found.range, ports);
+    const perSecond = this.#rates.note(standing.done);
+    const failure = (await this.#stops()) ?? this.#tooManyLetters(standing);
+    if (failure !== null) return this.#change({ state: "failed", error: failure });
+    const liveLagMs = await this.#lag.measure();
+    await this.#advance(standing, { perSecond, liveLagMs });
+    const behind = this.#row.step === FOLLOWING ? this.#behind(standing) : null;
+    const isDraining = standing.done === standing.total && behind === null;
+    this.#watching.report({ row: this.#row, perSecond, liveLagMs, behind, isDraining });
+    return this.#row;
+  }
+
+  get #name(): string {
+    return `run ${String(this.#row.run)} of ${this.#row.pipeline}`;
+  }
+
+  async #change(changes: RunChanges): Promise<RunRow> {
+    // Cancelled or promoted meanwhile: then that holds.
+    const changed = await this.#watching.ports.runs.update(this.#row, changes, ["running"]);
+    this.#row = changed ?? this.#row;
+    return this.#row;
+  }
+
+  async #advance(
+    standing: Standing,
+    { perSecond, liveLagMs }: Pick<RunReport, "perSecond" | "liveLagMs">,
+  ): Promise<void> {
+    const { options, range, rateLimit } = this.#row;
+    const { done, total, letters } = standing;
+    const counts = { done, total, letters, seconds: this.#rates.seconds };
+    const { lagLimitMs, rate: max } = options;
+    const facts = { lagMs: liveLagMs, lagLimitMs, measured: perSecond ?? 0, max };
+    const rate = nextRate({ ...facts, current: rateLimit });
+    const changes = { counts, rateLimit: rate };
+    if (standing.isDone && !options.follow) await this.#change({ ...changes, state: "done" });
+    else if (standing.isDone && this.#row.step !== FOLLOWING)
+      await this.#change({ ...changes, step: FOLLOWING, range: { ...range, own: [] } });
+    else if (this.#row.step === FOLLOWING) await this.#follow(changes);
+    else await this.#change({ ...changes, range: { ...range, own: standing.own } });
+  }
+
+  /** Never beyond what the live pipeline has decided, and never back. */
+  async #follow(changes: RunChanges): Promise<void> {
+    const { range } = this.#row;
+    const live = await this.#liveProgress();
+    const places = range.places.map((place) => {
+      const to = live.get(keyOf(place)) ?? place.to;
+      return to > place.to ? { ...place, to } : place;
+    });
+    await this.#change({ ...changes, range: { ...range, places } });
+  }
+
+  /** Committed progress of the live parts, by part and address. */
+  async #liveProgress(): Promise<ReadonlyMap<string, bigint>> {
+    const { plan, ports } = this.#watching;
+    const known = new Map<string, bigint>();
+    for (const { name: part, group, table } of plan.parts) {
+      const at = this.#row.range.places.filter((place) => place.part === part);
+      if (at.length === 0) continue;
+      for (const place of table === null
+        ? await ports.admin.committed(group, at, { stable: true })
+        : await this.#tableProgress(part, at))
+        if (place.nextOffset !== null) known.set(keyOf({ ...place, part }), place.nextOffset);
+    }
+    return known;
+  }
+
+  #tableProgress(part: string, at: readonly RangePlace[]) {
+    const { plan, ports } = this.#watching;
+    const table = plan.parts.find(({ name }) => name === part)?.table ?? null;
+    return Promise.all(
+      at.map(async ({ topic, partition }) => {
+        const task = { pipeline: plan.pipeline, part, topic, partition };
+        const row = table === null ? null : await ports.tableStore(table).progress(task);
+        return { topic, partition, nextOffset: row?.nextOffset ?? null };
+      }),
+    );
+  }
+
+  #behind({ done, total }: Standing): number {
+    return total - done;
+  }
+
+  /** What keeps a task of the run from going on by itself. */
+  async #stops(): Promise<string | null> {
+    const { shadow } = this.#watching;
+    const notes = await this.#notes.look();
+    const all = stoppedTasks(shadow, notes, { part: null, topic: null, partition: null });
+    // What an earlier controller has seen stop was taken up again since.
+    const stop = all.find(({ atMs }) => atMs >= this.#startMs);
+    if (stop === undefined) return null;
+    return `${stop.part} has stopped at ${addressOf(stop)}: ${stop.code} ${stop.message}`;
+  }
+
+  #tooManyLetters({ letters, done, total }: Standing): string | null {
+    const { lettersMax } = this.#row.options;
+    if (lettersMax === null) return null;
+    // One letter among the first ten records says nothing yet.
+    const records = Math.max(done, Math.min(total, SHARE_RECORDS_MIN));
+    const most = "count" in lettersMax ? lettersMax.count : lettersMax.share * records;
+    if (letters <= most) return null;
+    return `${String(letters)} dead letters in ${this.#watching.shadow.deadLetters}, allowed are ${String(Math.floor(most))}`;
+  }
+}
+
+const keyOf = (place: Pick<RangePlace, "part" | "topic" | "partition">): string =>
+  `${place.part}/${addressOf(place)}`;

@@ -1,0 +1,162 @@
+// pinRange(): what a run reads, as offsets that stay what they are whatever is written meanwhile. Refuses what is not there
+// any more. The ends of live topics are pinned first: every record below them came of sources that lie within the range.
+import { MillraceError } from "../../core/errors.ts";
+import type { StartOffset, Watermarks } from "../../core/kafka.ts";
+import type { Plan } from "../../core/plan.ts";
+import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
+import type { RangePlace, RunRange } from "../run/run.ts";
+import { externalTopics } from "./shadow.ts";
+import { offsetsAt, type TimedOffset, type TimePorts } from "./times.ts";
+
+export type Aim =
+  { readonly kind: "earliest" | "latest" } | { readonly kind: "time"; readonly epochMs: number };
+
+export interface RangeRequest {
+  /** Null: nothing is read of a topic that is not named otherwise. */
+  readonly from: Aim | null;
+  readonly to: Aim;
+  /** Go before the aims, for the partitions that they name. */
+  readonly fromOffsets: readonly StartOffset[];
+  readonly toOffsets: readonly StartOffset[];
+  readonly marginMs: number;
+}
+
+export interface Pinned {
+  readonly range: RunRange;
+  readonly warnings: readonly string[];
+}
+
+/** Names are those of the live pipeline. `staged` topics are left out. Throws MILL_RUN_RANGE with every reason. */
+export async function pinRange(
+  plan: Plan,
+  { request, staged }: { readonly request: RangeRequest; readonly staged: readonly TopicName[] },
+  ports: TimePorts,
+): Promise<Pinned> {
+  const pins = await pinsOf(plan, ports);
+  const topics = externalTopics(plan).filter(({ name }) => !staged.includes(name));
+  const known = topics.map(({ name }) => name);
+  const strays = [...request.fromOffsets, ...request.toOffsets].filter(
+    (at) => !known.includes(at.topic) || pins[at.topic]?.[at.partition] === undefined,
+  );
+  if (strays.length > 0) throw strayError(strays, known);
+  const found = await Promise.all(topics.map(({ name }) => pinTopic(name, request, ports)));
+  const problems = found.flatMap((topic) => topic.problems);
+  if (problems.length > 0) throw new MillraceError("MILL_RUN_RANGE", problems.join("; "));
+  const places = plan.parts.flatMap((part) =>
+    found
+      .flatMap((topic) => topic.places)
+      .filter(({ topic }) => part.sources.some(({ name }) => name === topic))
+      .map((place): RangePlace => ({ part: part.name, ...place })),
+  );
+  const warnings = [...found.flatMap((topic) => topic.warnings), ...stateWarnings(plan, found)];
+  return { range: { places, own: [], pins }, warnings };
+}
+
+async function pinsOf(plan: Plan, { admin }: TimePorts): Promise<Record<TopicName, bigint[]>> {
+  const names = new Set(plan.parts.flatMap(({ sources }) => sources.map(({ name }) => name)));
+  const pins: Record<TopicName, bigint[]> = {};
+  for (const name of names)
+    pins[name] = (await admin.watermarks(name))
+      .toSorted((a, b) => a.partition - b.partition)
+      .map(({ high }) => high);
+  return pins;
+}
+
+const strayError = (strays: readonly TopicPartition[], known: readonly string[]): MillraceError => {
+  const there = known.join(", ") || "none";
+  const detail = `not read from Kafka by this run: ${strays.map(addressOf).join(", ")}; there are: ${there}`;
+  return new MillraceError("MILL_USAGE", detail);
+};
+
+type Place = Omit<RangePlace, "part">;
+interface PinnedTopic {
+  readonly places: readonly Place[];
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+  readonly isCut: boolean;
+}
+
+async function pinTopic(
+  topic: TopicName,
+  request: RangeRequest,
+  ports: TimePorts,
+): Promise<PinnedTopic> {
+  const marks = await ports.admin.watermarks(topic);
+  const { marginMs } = request;
+  const timed = (aim: Aim | null): Promise<readonly TimedOffset[]> =>
+    aim?.kind === "time"
+      ? offsetsAt({ topic, epochMs: aim.epochMs, marginMs }, ports)
+      : Promise.resolve([]);
+  const [froms, tos] = await Promise.all([timed(request.from), timed(request.to)]);
+  const described = (await ports.admin.describeTopics([topic])).get(topic) ?? null;
+  const isCompacted = described?.config["cleanup.policy"] === "compact";
+  const pinned = marks.map((mark) => {
+    const from = aimed(mark, { aim: request.from, timed: froms, listed: request.fromOffsets });
+    const to = aimed(mark, { aim: request.to, timed: tos, listed: request.toOffsets });
+    return { mark, from, to, isTimed: froms.length > 0 && !isListed(mark, request.fromOffsets) };
+  });
+  return {
+    places: pinned.map(({ mark: { partition }, from, to }) => ({ topic, partition, from, to })),
+    problems: pinned.flatMap((one) => problemsOf({ ...one, isCompacted })),
+    warnings: [
+      ...olderThan(froms, "start, and are read too"),
+      ...olderThan(tos, "end, and are not read"),
+    ],
+    isCut: pinned.some(({ mark, from }) => from > mark.low),
+  };
+}
+
+const isListed = (at: TopicPartition, listed: readonly TopicPartition[]): boolean =>
+  listed.some((one) => addressOf(one) === addressOf(at));
+
+interface Aiming {
+  readonly aim: Aim | null;
+  readonly timed: readonly TimedOffset[];
+  readonly listed: readonly StartOffset[];
+}
+
+function aimed(mark: Watermarks, { aim, timed, listed }: Aiming): bigint {
+  const given = listed.find((at) => addressOf(at) === addressOf(mark));
+  if (given !== undefined) return given.nextOffset;
+  if (aim?.kind === "earliest") return mark.low;
+  if (aim?.kind !== "time") return mark.high;
+  return timed.find(({ partition }) => partition === mark.partition)?.nextOffset ?? mark.high;
+}
+
+interface PinnedPartition {
+  readonly mark: Watermarks;
+  readonly from: bigint;
+  readonly to: bigint;
+  readonly isTimed: boolean;
+  readonly isCompacted: boolean;
+}
+
+function problemsOf({ mark, from, to, isTimed, isCompacted }: PinnedPartition): string[] {
+  const { low, high } = mark;
+  const at = addressOf(mark);
+  const has = `it has ${String(low)} to ${String(high)}`;
+  if (from < low) return [`${at}: from ${String(from)}, ${has}: retention has passed the start`];
+  if (isTimed && !isCompacted && low > 0n && from === low && low < high)
+    return [
+      `${at}: its first record, ${String(low)}, is younger than the start: retention may have passed it`,
+    ];
+  if (to > high) return [`${at}: to ${String(to)}, ${has}`];
+  return from > to ? [`${at}: from ${String(from)} to ${String(to)} is no range`] : [];
+}
+
+const olderThan = (timed: readonly TimedOffset[], what: string): string[] =>
+  timed
+    .filter(({ older }) => older > 0)
+    .map(
+      (at) =>
+        `${addressOf(at)}: ${String(at.older)} records within the margin are older than the ${what}`,
+    );
+
+/** State that is built from the middle of a history is not that history's. */
+function stateWarnings({ parts }: Plan, found: readonly PinnedTopic[]): string[] {
+  const stores = parts.flatMap((part) => part.stores.map(({ name }) => name));
+  if (stores.length === 0 || !found.some(({ isCut }) => isCut)) return [];
+  return [
+    `the range begins after the first record that is there: ${stores.join(", ")} begin from nothing`,
+  ];
+}

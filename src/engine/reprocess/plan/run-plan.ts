@@ -1,0 +1,99 @@
+// planRun(): what a run would read, make and leave out. Changes nothing; throws what forbids it.
+import { MillraceError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import { tableLabel } from "../names.ts";
+import type { ReprocessPorts } from "../ports.ts";
+import { noCounts, type RunOptions, type RunRow, type RunSource } from "../run/run.ts";
+import { pinRange, type RangeRequest } from "./pin.ts";
+import { externalTopics, ownTopics, shadowOf, type RunTarget } from "./shadow.ts";
+
+export interface RunRequest {
+  readonly target: RunTarget;
+  readonly range: RangeRequest;
+  readonly options: Omit<RunOptions, "staged">;
+}
+
+export interface PlannedRun {
+  readonly row: Pick<RunRow, "pipeline" | "run" | "target" | "range" | "options" | "counts">;
+  readonly shadow: Plan;
+  /** To be made. */
+  readonly topics: readonly string[];
+  readonly tables: readonly string[];
+  readonly warnings: readonly string[];
+  /** Seconds, by the last finished run of this pipeline; null: there is none to judge by. */
+  readonly seconds: number | null;
+}
+
+export async function planRun(
+  plan: Plan,
+  request: RunRequest,
+  ports: ReprocessPorts,
+): Promise<PlannedRun> {
+  const { target } = request;
+  const staged = stagedTopics(plan, request.options.source);
+  const { range, warnings } = await pinRange(plan, { request: request.range, staged }, ports);
+  const total = range.places.reduce((sum, { from, to }) => sum + Number(to - from), 0);
+  const options = { ...request.options, staged };
+  const isWhole = staged.length === 0 && !warnings.some((text) => text.includes("from nothing"));
+  if (target === "in-place") checkInPlace(plan, isWhole);
+  const pins = new Map(Object.entries(range.pins));
+  const all = await ports.runs.list(plan.pipeline);
+  for (let run = (all[0]?.run ?? 0) + 1; ; run++) {
+    const shadow = shadowOf(plan, { run, target, staged, pins });
+    const topics = ownTopics(plan, shadow);
+    if (await isTaken(shadow, topics, ports)) continue;
+    return {
+      row: { pipeline: plan.pipeline, run, target, range, options, counts: { ...noCounts, total } },
+      shadow,
+      topics,
+      tables: target === "shadow" ? shadow.tables.map(tableLabel) : [],
+      warnings: [...warnings, ...inPlaceWarnings(request)],
+      seconds: secondsFor(all, total),
+    };
+  }
+}
+
+function stagedTopics(plan: Plan, source: RunSource): readonly string[] {
+  const known = externalTopics(plan).map(({ name }) => name);
+  if (source.kind === "kafka") return [];
+  if (source.kind === "dead-letters") return known;
+  if (known.includes(source.topic)) return [source.topic];
+  const detail = `${plan.pipeline} does not read ${source.topic} from outside; there are: ${known.join(", ")}`;
+  throw new MillraceError("MILL_NOT_FOUND", detail);
+}
+
+/** A number that something else has left names for is passed over. */
+async function isTaken(
+  shadow: Plan,
+  topics: readonly string[],
+  { admin, tableExists }: ReprocessPorts,
+): Promise<boolean> {
+  const there = new Set(await admin.listTopics());
+  if (topics.some((topic) => there.has(topic))) return true;
+  const tables = shadow.tables.filter(({ corrects }) => corrects === undefined);
+  return (await Promise.all(tables.map((table) => tableExists(table)))).includes(true);
+}
+
+/** Sums that begin from nothing would replace whole ones. */
+function checkInPlace(plan: Plan, isWhole: boolean): void {
+  const sums = plan.parts
+    .flatMap(({ nodes }) => nodes)
+    .filter(({ operation: { kind } }) => kind === "aggregate" || kind === "map-with-state");
+  if (isWhole || sums.length === 0) return;
+  const names = sums.map(({ name }) => name).join(", ");
+  const detail = `in place, ${names} would begin from nothing and replace what was summed up before: take --from earliest, or --target shadow`;
+  throw new MillraceError("MILL_RUN_RANGE", detail);
+}
+
+function inPlaceWarnings({ target, range }: RunRequest): string[] {
+  const isCut = range.to.kind !== "latest" || range.toOffsets.length > 0;
+  if (target !== "in-place" || !isCut) return [];
+  return [
+    "in place with an end before the latest: of two records of one version, of which only the first lies in the range, the first is written again",
+  ];
+}
+
+function secondsFor(runs: readonly RunRow[], total: number): number | null {
+  const last = runs.find(({ counts }) => counts.seconds > 0 && counts.done > 0);
+  return last === undefined ? null : (total * last.counts.seconds) / last.counts.done;
+}

@@ -1,0 +1,159 @@
+// shadowOf(): the plan of a run. The same parts and callbacks under another pipeline's name, so that it reads what the live
+// one reads and shares nothing that either writes: groups, stores, notes, dead letters, topics and tables are its own.
+// In place, tables are the live ones. Pure.
+import type {
+  Operation,
+  Part,
+  Plan,
+  PlanNode,
+  PlanStore,
+  PlanTable,
+  PlanTopic,
+} from "../../core/plan.ts";
+import type { TopicName } from "../../core/record.ts";
+import type { TableSpec } from "../../core/table-layout.ts";
+import { deepFreeze } from "../../define/plan/build.ts";
+
+export type RunTarget = "shadow" | "in-place";
+
+export interface Shadowing {
+  readonly run: number;
+  readonly target: RunTarget;
+  /** External topics that are read from a copy of the run's own, which is filled before. */
+  readonly staged: readonly TopicName[];
+  /** In place: where live topics ended, by partition, when the run was pinned. */
+  readonly pins: ReadonlyMap<TopicName, readonly bigint[]>;
+}
+
+export const runPipeline = (pipeline: string, run: number): string => `${pipeline}-r${String(run)}`;
+export const runTopic = (topic: TopicName, run: number): TopicName => `${topic}-r${String(run)}`;
+export const stagingTopic = (topic: TopicName, run: number): TopicName =>
+  `${runTopic(topic, run)}-input`;
+export const runTable = (table: string, run: number): string => `${table}_r${String(run)}`;
+
+/** Topics that the plan writes for others to read. */
+export const writtenTopics = ({ parts }: Plan): ReadonlySet<TopicName> =>
+  new Set(
+    parts
+      .flatMap(({ nodes }) => nodes)
+      .flatMap(({ operation }) => (operation.kind === "to" ? [operation.topic.name] : [])),
+  );
+
+/** Topics that are read and come from somebody else. */
+export function externalTopics(plan: Plan): readonly PlanTopic[] {
+  const written = writtenTopics(plan);
+  const sources = plan.parts.flatMap(({ sources: topics }) => topics);
+  const external = sources.filter(({ name, internal }) => internal === null && !written.has(name));
+  return [...new Map(external.map((topic) => [topic.name, topic])).values()];
+}
+
+/** Nothing of a run is ever taken by time: it reads records that are as old as its range. */
+const KEPT = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" };
+/** A staged record keeps the time that it had. */
+const STAGED = { ...KEPT, "message.timestamp.type": "CreateTime" };
+
+/** Turns the live plan's things into those of the run. */
+interface Renaming {
+  topic(topic: PlanTopic): PlanTopic;
+  store(store: PlanStore): PlanStore;
+  /** `source` is the live topic that feeds the table. */
+  table(table: PlanTable, source: PlanTopic | undefined): PlanTable;
+}
+
+export function shadowOf(plan: Plan, how: Shadowing): Plan {
+  const pipeline = runPipeline(plan.pipeline, how.run);
+  const prefix = `${plan.namespace}${pipeline}`;
+  const renaming = renamingOf(plan, how, prefix);
+  const parts = plan.parts.map((part) => shadowPart(part, renaming, prefix));
+  return deepFreeze({
+    ...plan,
+    pipeline,
+    // A task of a run begins where it was put; without progress there is nothing for it to do.
+    options: { ...plan.options, start: "earliest" },
+    parts,
+    topics: plan.topics.map((topic) => renaming.topic(topic)),
+    tables: parts.flatMap(({ table }) => table ?? []),
+    ...ownNames(plan, (name) => prefix + name.slice(prefixOf(plan).length)),
+    storePrefix: prefix,
+  });
+}
+
+const prefixOf = ({ namespace, pipeline }: Plan): string => `${namespace}${pipeline}`;
+
+/** Topics that a plan names beside its streams: dead letters, notes. */
+function ownNames(plan: Plan, rename: (name: string) => string): Partial<Plan> {
+  const named = Object.entries(plan).flatMap(([field, name]: [string, unknown]) =>
+    typeof name === "string" && name.startsWith(`${prefixOf(plan)}-`)
+      ? [[field, rename(name)] as const]
+      : [],
+  );
+  return Object.fromEntries(named);
+}
+
+/** Everything that a run has for itself: what it does not share with the live pipeline. */
+export function ownTopics(plan: Plan, shadow: Plan): readonly TopicName[] {
+  const shared = new Set(externalTopics(plan).map(({ name }) => name));
+  const own = shadow.topics.map(({ name }) => name).filter((name) => !shared.has(name));
+  return [...own, ...(Object.values(ownNames(shadow, (name) => name)) as TopicName[])];
+}
+
+function renamingOf(plan: Plan, how: Shadowing, prefix: string): Renaming {
+  const { run, target, staged, pins } = how;
+  const written = writtenTopics(plan);
+  const own = (name: string): string => prefix + name.slice(prefixOf(plan).length);
+  const topic = (given: PlanTopic): PlanTopic => {
+    const { name, internal, config } = given;
+    if (internal !== null) return { ...given, name: own(name) };
+    if (written.has(name)) return { ...given, name: runTopic(name, run), config: kept(config) };
+    if (!staged.includes(name)) return given;
+    return { ...given, name: stagingTopic(name, run), config: { ...config, ...STAGED } };
+  };
+  return {
+    topic,
+    store: (store) => ({ ...store, changelog: topic(store.changelog) }),
+    table(table, source) {
+      if (target === "shadow") return renamed(table, runTable(table.name, run));
+      if (source === undefined) return table;
+      const isLive = source.internal === null && topic(source) === source;
+      const ends = isLive ? null : (pins.get(source.name) ?? []);
+      return { ...table, corrects: { topic: source.name, ends } };
+    },
+  };
+}
+
+const kept = (config: PlanTopic["config"]): PlanTopic["config"] =>
+  (config["cleanup.policy"] ?? "delete") === "delete" ? { ...config, ...KEPT } : config;
+
+const renamed = ({ declaration }: PlanTable, name: string): PlanTable => ({
+  name,
+  declaration: { ...(declaration as TableSpec), name },
+});
+
+/** Parts keep their names, so that those of the live pipeline and of the run can be laid side by side. */
+function shadowPart(part: Part, renaming: Renaming, prefix: string): Part {
+  const source = part.sources[0];
+  const table = part.table === null ? null : renaming.table(part.table, source);
+  return {
+    ...part,
+    group: `${prefix}.${part.name}`,
+    nodes: part.nodes.map((node) => shadowNode(node, renaming, table)),
+    sources: part.sources.map((topic) => renaming.topic(topic)),
+    stores: part.stores.map((store) => renaming.store(store)),
+    table,
+  };
+}
+
+function shadowNode(node: PlanNode, renaming: Renaming, table: PlanTable | null): PlanNode {
+  const { operation } = node;
+  const changed: Operation =
+    operation.kind === "upsert"
+      ? { ...operation, table: table ?? operation.table }
+      : "topic" in operation
+        ? { ...operation, topic: renaming.topic(operation.topic) }
+        : "store" in operation
+          ? { ...operation, store: renaming.store(operation.store) }
+          : operation;
+  const isNamedByTopic = "topic" in operation && node.name === operation.topic.name;
+  const name = isNamedByTopic && "topic" in changed ? changed.topic.name : node.name;
+  return { ...node, name, operation: changed };
+}

@@ -1,0 +1,106 @@
+// What the workers of a run are told: how far they may read and how fast. Set from the run's row, once a second.
+import type { Bounds, Pace } from "../../core/bounds.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { Clock } from "../../core/ports.ts";
+import { addressOf, type GroupId, type TopicPartition } from "../../core/record.ts";
+import type { RangePlace, RunRow } from "./run.ts";
+
+/** Behind the pinned end of the range the order of arrival holds again, as it does live. */
+export const FOLLOWING = "following";
+
+export class RunBounds implements Bounds {
+  readonly #plan: Plan;
+  readonly #listeners = new Set<() => void>();
+  #ends: ReadonlyMap<string, bigint> = new Map();
+  #lasts: ReadonlyMap<string, bigint> = new Map();
+  #isOrdered = true;
+
+  /** The plan is the run's own. */
+  constructor(plan: Plan, row: Pick<RunRow, "range" | "state" | "step">) {
+    this.#plan = plan;
+    this.set(row);
+  }
+
+  set({ range, state, step }: Pick<RunRow, "range" | "state" | "step">): void {
+    this.#isOrdered = state === "running" && step !== FOLLOWING;
+    this.#ends = this.#byPlace(range.places);
+    this.#lasts = this.#byPlace(range.own);
+    for (const listener of this.#listeners) listener();
+  }
+
+  end(group: GroupId, at: TopicPartition): bigint | null {
+    return this.#ends.get(keyOf(group, at)) ?? null;
+  }
+
+  last(group: GroupId, at: TopicPartition): bigint | null {
+    return this.#lasts.get(keyOf(group, at)) ?? null;
+  }
+
+  awaits(group: GroupId, { topic }: TopicPartition): boolean {
+    const part = this.#plan.parts.find((one) => one.group === group);
+    return this.#isOrdered && (part?.sources.some(({ name }) => name === topic) ?? false);
+  }
+
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #byPlace(places: readonly RangePlace[]): ReadonlyMap<string, bigint> {
+    const groups = new Map(this.#plan.parts.map(({ name, group }) => [name, group]));
+    return new Map(places.map((place) => [keyOf(groups.get(place.part) ?? "", place), place.to]));
+  }
+}
+
+const keyOf = (group: GroupId, at: TopicPartition): string => `${group}/${addressOf(at)}`;
+
+/** While nothing may be read, it is asked this often whether something may. */
+const LOOK_MS = 200;
+/** Taken at once after a pause, so that batches are not torn into single records. */
+const BURST_MS = 250;
+
+/** So many records a second, with a little burst; a debt is waited out before more is taken. */
+export class RunPace implements Pace {
+  readonly #clock: Clock;
+  #perSecond: number | null = null;
+  /** May be below zero: a run of records is taken whole. */
+  #tokens = 0;
+  #filledMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#filledMs = clock.now();
+  }
+
+  /** Null: no limit; 0: nothing until it is set again. */
+  set(perSecond: number | null): void {
+    this.#fill();
+    this.#perSecond = perSecond;
+    this.#tokens = Math.min(this.#tokens, this.#burst);
+  }
+
+  get isOpen(): boolean {
+    this.#fill();
+    return this.#perSecond === null || (this.#perSecond > 0 && this.#tokens >= 0);
+  }
+
+  async take(records: number, signal: AbortSignal): Promise<void> {
+    while (!this.isOpen) {
+      const debtMs = this.#perSecond ? (-this.#tokens * 1_000) / this.#perSecond : LOOK_MS;
+      await this.#clock.sleep(Math.min(LOOK_MS, Math.max(1, Math.ceil(debtMs))), signal);
+    }
+    if (this.#perSecond !== null) this.#tokens -= records;
+  }
+
+  get #burst(): number {
+    return ((this.#perSecond ?? 0) * BURST_MS) / 1_000;
+  }
+
+  #fill(): void {
+    const now = this.#clock.now();
+    const passedMs = Math.max(0, now - this.#filledMs);
+    this.#filledMs = now;
+    if (this.#perSecond === null) this.#tokens = 0;
+    else this.#tokens = Math.min(this.#burst, this.#tokens + (this.#perSecond * passedMs) / 1_000);
+  }
+}

@@ -1,0 +1,147 @@
+// Makes what a run needs: topics, schemas, tables, copies of its inputs, and where each task begins. Each step is recorded
+// before it is done, and the whole may be done again: what an attempt left behind is passed over, never read.
+import { ConfigErrors } from "../../core/errors.ts";
+import type { StartOffset } from "../../core/kafka.ts";
+import type { Plan } from "../../core/plan.ts";
+import { addressOf, type TopicName } from "../../core/record.ts";
+import { placesOf } from "../../operate/places.ts";
+import { reset } from "../../operate/reset.ts";
+import { desiredTopics } from "../../provision/desired-topics.ts";
+import { applyTables, type DeclaredTable } from "../../provision/tables/tables.ts";
+import { applyTopics } from "../../provision/topics.ts";
+import { ownTopics, shadowOf, stagingTopic } from "../plan/shadow.ts";
+import type { ReprocessPorts } from "../ports.ts";
+import { noCounts, type RangePlace, type RunRow } from "./run.ts";
+
+/** The plan of a run that was written down. */
+export const shadowOfRun = (plan: Plan, { run, target, range, options }: RunRow): Plan =>
+  shadowOf(plan, {
+    run,
+    target,
+    staged: options.staged,
+    pins: new Map(Object.entries(range.pins)),
+  });
+
+/** Fills the copies that a run reads; it may add to topics of the run's own. */
+export type Fill = (shadow: Plan) => Promise<void>;
+
+/** Returns the run, which is running then. */
+export async function prepare(
+  plan: Plan,
+  row: RunRow,
+  { ports, fill }: { readonly ports: ReprocessPorts; readonly fill: Fill | null },
+): Promise<RunRow> {
+  const { runs } = ports;
+  const shadow = shadowOfRun(plan, row);
+  await runs.update(row, { state: "staging", step: "topics" });
+  const own = new Set(ownTopics(plan, shadow));
+  await makeTopics(shadow, own, ports);
+  await runs.update(row, { step: "tables" });
+  await makeTables(shadow, ports);
+  await runs.update(row, { step: "staged" });
+  const before = await endsOf(shadow, own, ports);
+  await fill?.(shadow);
+  const after = await endsOf(shadow, own, ports);
+  const staged = stagedPlaces(shadow, { row, before, after });
+  const range = { ...row.range, places: [...unstaged(row), ...staged] };
+  const total = range.places.reduce((sum, { from, to }) => sum + Number(to - from), 0);
+  const counts = { ...noCounts, total };
+  await runs.update(row, { step: "starts", range, counts });
+  await putStarts(shadow, { places: range.places, before, ports });
+  const { rate: rateLimit } = row.options;
+  const running = await runs.update(row, { state: "running", step: "range", rateLimit }, [
+    "staging",
+  ]);
+  return running ?? { ...row, range, counts, state: "cancelled" };
+}
+
+async function makeTopics(
+  shadow: Plan,
+  own: ReadonlySet<TopicName>,
+  { admin, registry }: ReprocessPorts,
+): Promise<void> {
+  const desired = desiredTopics([shadow]).filter(({ spec }) => own.has(spec.topic));
+  await applyTopics(desired, admin, registry);
+}
+
+async function makeTables(shadow: Plan, { pool, clock }: ReprocessPorts): Promise<void> {
+  const own = shadow.tables.filter(({ corrects }) => corrects === undefined);
+  const declared = own.map(({ declaration }) => declaration as DeclaredTable);
+  if (declared.length > 0) await applyTables(declared, pool, clock);
+}
+
+/** Where topics of the run's own end now: what lies before was left by an earlier attempt. */
+async function endsOf(
+  shadow: Plan,
+  own: ReadonlySet<TopicName>,
+  { admin }: ReprocessPorts,
+): Promise<readonly StartOffset[]> {
+  const names = new Set(shadow.parts.flatMap(({ sources }) => sources.map(({ name }) => name)));
+  const read = [...names].filter((name) => own.has(name));
+  const marks = (await Promise.all(read.map((name) => admin.watermarks(name)))).flat();
+  return marks.map(({ topic, partition, high }) => ({ topic, partition, nextOffset: high }));
+}
+
+const stagedNames = ({ run, options }: RunRow): readonly TopicName[] =>
+  options.staged.map((topic) => stagingTopic(topic, run));
+
+const unstaged = (row: RunRow): readonly RangePlace[] =>
+  row.range.places.filter(({ topic }) => !stagedNames(row).includes(topic));
+
+interface Staging {
+  readonly row: RunRow;
+  readonly before: readonly StartOffset[];
+  readonly after: readonly StartOffset[];
+}
+
+function stagedPlaces(shadow: Plan, { row, before, after }: Staging): readonly RangePlace[] {
+  const names = stagedNames(row);
+  const startOf = (at: StartOffset): bigint =>
+    before.find((one) => addressOf(one) === addressOf(at))?.nextOffset ?? 0n;
+  return shadow.parts.flatMap((part) =>
+    after
+      .filter(
+        ({ topic }) => names.includes(topic) && part.sources.some(({ name }) => name === topic),
+      )
+      .map((end) => ({
+        part: part.name,
+        topic: end.topic,
+        partition: end.partition,
+        from: startOf(end),
+        to: end.nextOffset,
+      })),
+  );
+}
+
+interface Starting {
+  readonly places: readonly RangePlace[];
+  readonly before: readonly StartOffset[];
+  readonly ports: ReprocessPorts;
+}
+
+/** As a reset would: progress of groups, progress rows of tables, and notes of where each task began. */
+async function putStarts(shadow: Plan, { places, before, ports }: Starting): Promise<void> {
+  const found = await placesOf(shadow, shadow.parts, ports);
+  const moves = found.map((place) => {
+    const bounded = places.find(
+      (at) => at.part === place.part.name && addressOf(at) === addressOf(place),
+    );
+    const own = before.find((at) => addressOf(at) === addressOf(place));
+    return { place, to: bounded?.from ?? own?.nextOffset ?? place.low };
+  });
+  const topics = [...new Set(moves.map(({ place }) => place.topic))];
+  const described = await ports.admin.describeTopics(topics);
+  const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
+  const groups = shadow.parts.map(({ group }) => group);
+  const members = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
+  const active = members.filter((group) => group.members.length > 0).map(({ group }) => group);
+  await reset({ plan: shadow, moves, stores: [], active, ids }, ports);
+}
+
+/** Problems of a start that are one by one are told as one: the run's row keeps a text. */
+export const textOf = (error: unknown): string =>
+  error instanceof ConfigErrors
+    ? error.problems.map(({ code, message }) => `${code} ${message}`).join("; ")
+    : error instanceof Error
+      ? error.message
+      : String(error);

@@ -1,0 +1,105 @@
+// The words of a run: what it reads, where it writes, how far it is. Data only; rows.ts keeps it in `millrace.runs`.
+import type { TopicName } from "../../core/record.ts";
+import type { RunTarget } from "../plan/shadow.ts";
+
+/**
+ * planned: written down · staging: topics, tables and starts are being made, copies filled · running: workers read ·
+ * promoting, promoted, undone: the run takes the place of the live pipeline, has taken it, has given it back.
+ */
+export type RunState =
+  | "planned"
+  | "staging"
+  | "running"
+  | "done"
+  | "failed"
+  | "cancelled"
+  | "promoting"
+  | "promoted"
+  | "undone";
+
+const finished: ReadonlySet<RunState> = new Set([
+  "done",
+  "failed",
+  "cancelled",
+  "promoted",
+  "undone",
+]);
+export const isActive = ({ state }: Pick<RunRow, "state">): boolean => !finished.has(state);
+/** States in which workers read. */
+export const isWorking = ({ state }: Pick<RunRow, "state">): boolean =>
+  state === "running" || state === "promoting";
+
+/** What one part of the run reads of one partition, under the run's own names. */
+export interface RangePlace {
+  readonly part: string;
+  readonly topic: TopicName;
+  readonly partition: number;
+  readonly from: bigint;
+  /** Not read any more. */
+  readonly to: bigint;
+}
+
+export interface RunRange {
+  /** Of external topics, and of their copies. */
+  readonly places: readonly RangePlace[];
+  /** Where topics of the run's own end, since their writers are done. */
+  readonly own: readonly RangePlace[];
+  /** Ends of the live pipeline's topics, by partition, from before the range was pinned. */
+  readonly pins: Readonly<Record<TopicName, readonly bigint[]>>;
+}
+
+/** Where the records come from. */
+export type RunSource =
+  | { readonly kind: "kafka" }
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      readonly topic: TopicName;
+      readonly key: string | null;
+    }
+  | { readonly kind: "dead-letters" };
+
+export interface RunOptions {
+  readonly source: RunSource;
+  /** Most records a second; null: none. */
+  readonly rate: number | null;
+  readonly lagLimitMs: number;
+  readonly workers: number;
+  /** Behind the pinned end it follows the live pipeline. */
+  readonly follow: boolean;
+  /** Fails above so many dead letters: a count, or a share of the records. */
+  readonly lettersMax: { readonly count: number } | { readonly share: number } | null;
+  /** External topics that are read from a copy. */
+  readonly staged: readonly TopicName[];
+}
+
+export interface RunCounts {
+  /** Offsets of the range that are decided, of how many. */
+  readonly done: number;
+  readonly total: number;
+  readonly letters: number;
+  /** Seconds with workers at work. */
+  readonly seconds: number;
+}
+
+export interface RunRow {
+  readonly pipeline: string;
+  readonly run: number;
+  readonly state: RunState;
+  /** The last step that was recorded, before it was done: pinned, topics, tables, staged, starts, range, following, … */
+  readonly step: string | null;
+  readonly target: RunTarget;
+  readonly range: RunRange;
+  readonly options: RunOptions;
+  /** Records a second that the workers may read now; null: no limit, 0: they wait. */
+  readonly rateLimit: number | null;
+  readonly counts: RunCounts;
+  /** For what comes after a run: its own keys. */
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly createdMs: number;
+  readonly updatedMs: number;
+  readonly finishedMs: number | null;
+  readonly error: string | null;
+}
+
+export const noCounts: RunCounts = { done: 0, total: 0, letters: 0, seconds: 0 };

@@ -1,0 +1,64 @@
+// The workers of a run: the same worker and the same groups' machinery as live, on the run's plan, within its bounds.
+import { MillraceError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { Pipeline } from "../../define/pipeline.ts";
+import { createLog } from "../../clients/pino-log.ts";
+import { connect } from "../../runtime/host/connect.ts";
+import { readSettings, type Settings } from "../../runtime/host/settings.ts";
+import { runPlans, type RunPlansOptions } from "../../runtime/live.ts";
+import { attachTo } from "./attach.ts";
+import { shadowOfRun } from "./prepare.ts";
+import { Runs } from "./rows.ts";
+import { isWorking, type RunRow } from "./run.ts";
+
+export interface WorkOptions extends Pick<RunPlansOptions, "env" | "checkTables"> {
+  readonly settings: Settings;
+  /** The program of one worker of a run; its arguments are the pipeline and the number of the run. */
+  readonly entry: string | null;
+}
+
+/** Until the run is over or a signal comes; returns the exit code. */
+export function workOn(row: RunRow, shadow: Plan, options: WorkOptions): Promise<number> {
+  const { workers } = row.options;
+  const args = [row.pipeline, String(row.run)];
+  // The live pipeline may serve its port on this machine.
+  const settings = { ...options.settings, MILLRACE_HTTP_PORT: 0 };
+  const plans = [shadow];
+  return runPlans({ ...options, plans, settings, workers, args, attach: attachTo(shadow, row) });
+}
+
+interface ProcessOptions extends Omit<WorkOptions, "settings" | "entry"> {
+  readonly pipelines: readonly Pipeline[];
+  readonly pipeline: string;
+  readonly run: number;
+}
+
+const DEADLINE_MS = 30_000;
+
+/** A process that is one worker of a run. */
+export async function runWorkerProcess(options: ProcessOptions): Promise<number> {
+  const settings = readSettings(options.env);
+  const plan = options.pipelines
+    .find(({ name }) => name === options.pipeline)
+    ?.plan(settings.MILLRACE_NAMESPACE);
+  if (plan === undefined) throw new MillraceError("MILL_NOT_FOUND", `pipeline ${options.pipeline}`);
+  const row = await rowOf(options, settings);
+  if (!isWorking(row)) return 0;
+  const { env, checkTables } = options;
+  const shadow = shadowOfRun(plan, row);
+  const alone = { plans: [shadow], workers: 1, entry: null, args: [] };
+  const own = { ...settings, MILLRACE_HTTP_PORT: 0 };
+  return runPlans({ ...alone, settings: own, env, checkTables, attach: attachTo(shadow, row) });
+}
+
+async function rowOf({ pipeline, run }: ProcessOptions, settings: Settings): Promise<RunRow> {
+  const log = createLog({ level: "silent", base: {} });
+  const clients = connect(settings, { log, deadlineMs: DEADLINE_MS });
+  try {
+    const row = await new Runs(clients.pool, clients.clock).find(pipeline, run);
+    if (row !== null) return row;
+    throw new MillraceError("MILL_NOT_FOUND", `run ${String(run)} of ${pipeline}`);
+  } finally {
+    await clients.close();
+  }
+}
