@@ -482,6 +482,13 @@ export const errorTable = {
     action:
       "Run the command again when they have finished. pg_stat_activity tells what the named processes of Postgres do.",
   },
+  MILL_PROMOTE_STUCK: {
+    disposition: "retry",
+    message: "a promotion has waited for too long",
+    meaning:
+      "The live pipeline, or the workers of the run, did not come to where the promotion needs them. Before the tables have changed places the live pipeline goes on as it was; afterwards the run stays as it is.",
+    action: "See what keeps the workers: npx millrace lag. Then run the command again.",
+  },
   MILL_STACK_MISSING: {
     disposition: "halt",
     message: "a part of the local stack is missing",
