@@ -72,7 +72,7 @@ describe("a comparison", () => {
     const request = {
       table: orders,
       shadow: "orders_r1",
-      pin: null,
+      pins: [],
       samplesMax: 2,
       showPersonal: false,
       ...more,
@@ -132,7 +132,7 @@ describe("a comparison", () => {
       DELETE FROM orders_r1 WHERE order_id = 'o8';
       UPDATE orders SET source_topic = 'another' WHERE order_id = 'o8' AND line = 0`);
     // o7 is n 21 to 23: partitions 1, 0, 1; o8 is n 24 to 26: partitions 0, 1, 0, at old offsets.
-    const pin = (...offsets: bigint[]) => ({ pin: { topic: "orders-sink", offsets } });
+    const pin = (...offsets: bigint[]) => ({ pins: [{ topic: "orders-sink", offsets }] });
     assert.deepEqual(counts(await compare(pin(5_000n, 5_000n))), {
       newer: 3,
       different: 0,

@@ -18,7 +18,8 @@ export interface Compared {
   readonly shadow: string;
   /** Of `layout`, those that both tables have. */
   readonly columns: readonly Column[];
-  readonly pin: Pin | null;
+  /** Of every topic that feeds the table; none: live stands still, so nothing in it can be newer. */
+  readonly pins: readonly Pin[];
 }
 
 /** Texts must not depend on who asks. */
@@ -65,7 +66,7 @@ SELECT CASE WHEN ${isMissing} THEN 'missing' WHEN ${isExtra} THEN 'extra' ELSE '
   ARRAY[${keys.map((name) => `coalesce(live.${name}, shadow.${name})::text`).join(", ")}] AS key,
   CASE WHEN ${isMissing} OR ${isExtra} THEN '{}'::text[]
     ELSE array_remove(ARRAY[${named.join(", ")}]::text[], NULL) END AS columns,
-  ${newerIn(compared.pin)} AS newer
+  ${newerIn(compared.pins)} AS newer
 FROM ${sideOf(compared, "live")} AS live FULL JOIN ${sideOf(compared, "shadow")} AS shadow
   ON ${keys.map((name) => `live.${name} = shadow.${name}`).join(" AND ")}
 WHERE ${isMissing} OR ${isExtra} OR ${differs}`;
@@ -74,15 +75,17 @@ WHERE ${isMissing} OR ${isExtra} OR ${differs}`;
 /** Without the casts Postgres would look for the operator of each column. */
 const unlike = (a: string, b: string): string => `ROW(${a})::record *<> ROW(${b})::record`;
 
-function newerIn(pin: Pin | null): string {
-  if (pin === null) return "false";
+function newerIn(pins: readonly Pin[]): string {
   const [topic, partition, offset] = [
     addedColumns.topic,
     addedColumns.partition,
     addedColumns.offset,
   ].map((name) => `live.${quoted(name)}`);
-  const pins = `'{${pin.offsets.join(",")}}'::bigint[]`;
-  return `coalesce(${String(topic)} = ${literal(pin.topic)} AND ${String(offset)} >= (${pins})[${String(partition)} + 1], false)`;
+  const tests = pins.map((pin) => {
+    const ends = `'{${pin.offsets.join(",")}}'::bigint[]`;
+    return `(${String(topic)} = ${literal(pin.topic)} AND ${String(offset)} >= (${ends})[${String(partition)} + 1])`;
+  });
+  return tests.length === 0 ? "false" : `coalesce(${tests.join(" OR ")}, false)`;
 }
 
 /** One row by its key, given as texts: the named columns as texts. */

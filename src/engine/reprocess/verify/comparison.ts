@@ -25,8 +25,7 @@ export interface ComparisonRequest {
   readonly table: TableSpec;
   /** The shadow's name, in the schema of the table. */
   readonly shadow: string;
-  /** Null: live stands still, so nothing in it can be newer. */
-  readonly pin: Pin | null;
+  readonly pins: readonly Pin[];
   readonly samplesMax: number;
   readonly showPersonal: boolean;
 }
@@ -91,7 +90,8 @@ async function compareOne(
 ): Promise<TableComparison> {
   const layout = layoutOf(request.table);
   const { columns, unlike } = await commonColumns(session, layout, request.shadow);
-  const compared: Compared = { layout, shadow: request.shadow, columns, pin: request.pin };
+  const { shadow: name, pins } = request;
+  const compared: Compared = { layout, shadow: name, columns, pins };
   const live = await sideOf(session, compared, "live");
   const shadow = await sideOf(session, compared, "shadow");
   const mask = maskOf(request, layout);
