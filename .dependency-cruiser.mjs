@@ -88,6 +88,20 @@ export default {
       },
     },
     {
+      name: "reprocessing-joins-the-engine",
+      comment:
+        "Runs are made of the engine's own pieces; commands and test doubles are not among them.",
+      severity: "error",
+      from: { path: `${engine}reprocess/` },
+      to: { path: `${engine}(letters|testing)/|^src/(cli|data|demo|stack|pipelines)/` },
+    },
+    {
+      name: "rooms-know-no-runs",
+      severity: "error",
+      from: { path: `${engine}(provision|observe|clients|define)/` },
+      to: { path: `${engine}reprocess/` },
+    },
+    {
       name: "no-cycles",
       severity: "error",
       from: {},

@@ -50,8 +50,11 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
     const running = runningPlans(plansOf(namespace), { kafka: clients.kafka, admin });
     return desiredTopics(await running.finally(() => admin.close()));
   };
+  // Beside a progress line only what is wrong is said, unless more is asked for.
+  const quietEnv = { MILLRACE_LOG_LEVEL: "warn", ...env };
+  const quiet = readSettings(quietEnv);
   const work = (row: RunRow, shadow: Plan): Promise<number> =>
-    workOn(row, shadow, { settings, env, checkTables, entry: workerOfRun });
+    workOn(row, shadow, { settings: quiet, env: quietEnv, checkTables, entry: workerOfRun });
   return Promise.resolve({ ...clients, namespace, topics, tables, work });
 }
 

@@ -41,7 +41,7 @@ test("changes a stored row only for a newer one", () => {
   );
   assert.match(
     statement,
-    /WHERE \(stored\."updated_at", stored\."source_offset"\) < \(excluded\."updated_at", excluded\."source_offset"\)/,
+    /WHERE stored\."updated_at" < excluded\."updated_at" OR \(stored\."updated_at" = excluded\."updated_at" AND \(stored\."source_topic" IS DISTINCT FROM excluded\."source_topic" OR stored\."source_offset" < excluded\."source_offset"\)\)/,
   );
 });
 

@@ -1,0 +1,83 @@
+// `millrace reprocess …` of a test app as processes: each command run to its end, or kept, watched and killed.
+import { spawn, type ChildProcess } from "node:child_process";
+import { tmpdir } from "node:os";
+import { createInterface } from "node:readline";
+import { appCommand, type App, type Ended } from "./app.ts";
+import { eventually } from "./eventually.ts";
+import { bin, type Exit, type Owner } from "./worker-process.ts";
+
+type Env = Readonly<Record<string, string>>;
+
+export interface Report {
+  readonly run: number;
+  readonly state: string;
+  readonly step: string;
+  readonly done: number;
+  readonly total: number;
+  readonly letters: number;
+  readonly rateLimit: number | null;
+  readonly liveLagMs: number | null;
+  readonly behind: number | null;
+}
+
+/** `reprocess <argv>` run to its end. */
+export const reprocess = (app: App, env: Env, ...argv: string[]): Promise<Ended> =>
+  appCommand(app, ["reprocess", ...argv], env);
+
+/** `reprocess run … --json` as a process. */
+export class ReprocessRun {
+  readonly reports: Report[] = [];
+  readonly lines: string[] = [];
+  readonly exit: Promise<Exit>;
+  readonly #child: ChildProcess;
+
+  constructor(owner: Owner, { app, env, argv }: { app: App; env: Env; argv: readonly string[] }) {
+    const child = spawn(
+      process.execPath,
+      [...app.execArgv, bin, "reprocess", "run", ...argv, "--json"],
+      {
+        cwd: tmpdir(),
+        env: { ...process.env, ...env, ...app.env },
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      },
+    );
+    this.#child = child;
+    this.exit = new Promise((resolve) =>
+      child.once("exit", (code, signal) => resolve({ code, signal })),
+    );
+    createInterface({ input: child.stdout }).on("line", (line) =>
+      this.reports.push(JSON.parse(line) as Report),
+    );
+    createInterface({ input: child.stderr }).on("line", (line) => this.lines.push(line));
+    owner.after(async () => {
+      this.#endGroup();
+      await this.exit;
+    });
+  }
+
+  get last(): Report | undefined {
+    return this.reports.at(-1);
+  }
+
+  /** Until a report is so. */
+  until(what: string, isSo: (report: Report) => boolean): Promise<Report> {
+    return eventually(`${what}\n${this.lines.join("\n")}`, () => {
+      const { last } = this;
+      return Promise.resolve(last !== undefined && isSo(last) ? last : null);
+    });
+  }
+
+  /** The controller alone: its workers notice that it is gone. */
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  #endGroup(): void {
+    try {
+      process.kill(-(this.#child.pid ?? 0), "SIGKILL");
+    } catch {
+      // It has ended before.
+    }
+  }
+}
