@@ -1,7 +1,8 @@
-// `millrace resume`: which tasks have stopped, and a word to running workers to look at them again.
+// `millrace resume`: what stands still of a pipeline, as a whole or task by task, and a word to running workers to go on.
 import { planNamed } from "../engine/operate/choice.ts";
 import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
+import { gateNote } from "../engine/source/gate-note.ts";
 import { readNotes } from "../engine/source/notes.ts";
 import { resume, type Resumed } from "../engine/operate/resume/resume.ts";
 import {
@@ -14,6 +15,7 @@ import type { PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { operating, type ConnectOperate } from "./operating.ts";
 import { wholeOption } from "./option-values.ts";
+import { resumeGate, type GateRun } from "./resume-gate.ts";
 import { tableLines } from "./table-lines.ts";
 
 const WAIT_MS = 15_000;
@@ -23,11 +25,14 @@ A task that stops is noted by its worker with the reason. When what was wrong is
 task over anew, as after a rebalance: everything is checked again, and what is still wrong stops it again. Other tasks go
 on meanwhile. Each start and each rebalance looks again as well.
 
+A pipeline that too many dead letters have halted stands still as a whole, in every worker and after a restart. Resume
+lets it go on; the breaker begins to count anew.
+
 It waits up to 15 s and says what became of each task.
 
 Exit codes: 0 all run, nothing has stopped, no worker runs (the next start looks again), or shown by --dry-run or asked
 by --no-wait · 1 some have stopped again, or gave no answer in time · 2 usage · 3 no such pipeline, part, topic or
-partition · 69 a server is away.
+partition · 5 another command holds the pipeline (--force takes it from it) · 69 a server is away.
 
 Examples:
   $ npx millrace resume retail --dry-run
@@ -40,6 +45,7 @@ interface ResumeOptions {
   readonly partition?: string;
   readonly dryRun?: boolean;
   readonly wait: boolean;
+  readonly force?: boolean;
   readonly json?: boolean;
 }
 
@@ -54,8 +60,12 @@ export const resumeVerb =
       .option("--partition <n>", "only this partition")
       .option("--dry-run", "show what has stopped; changes nothing")
       .option("--no-wait", "ask, and do not wait for what becomes of it")
-      .option("--json", "print one JSON object a stopped task")
-      .description("look again at tasks that have stopped, without a restart")
+      .option("--force", "open a pipeline although another command holds it")
+      .option(
+        "--json",
+        "print one JSON object a stopped task, and one for a pipeline that stands still as a whole",
+      )
+      .description("let a halted pipeline go on; look again at tasks that have stopped")
       .addHelpText("after", HELP)
       .action((name: string, options: ResumeOptions) =>
         run((io) =>
@@ -74,8 +84,10 @@ interface Resuming {
 async function resumeTasks(io: CliIo, plan: Plan, { ports, options }: Resuming): Promise<number> {
   const notes = await readNotes(ports, plan.meta);
   const tasks = stoppedTasks(plan, notes, choiceOf(options));
+  const gate = gateNote(notes);
+  if (gate !== null) await resumeGate(io, plan, gate, gateRunOf(ports, options));
   if (tasks.length === 0) {
-    io.err("Nothing has stopped.");
+    if (gate === null) io.err("Nothing has stopped.");
     return exitCodes.ok;
   }
   const isJson = options.json === true;
@@ -84,6 +96,15 @@ async function resumeTasks(io: CliIo, plan: Plan, { ports, options }: Resuming):
   if (isJson) for (const task of tasks) io.out(JSON.stringify(factsOf(task)));
   return exitCodes.ok;
 }
+
+const gateRunOf = (ports: OperatePorts, options: ResumeOptions): GateRun => ({
+  ports,
+  waitMs: options.wait ? WAIT_MS : 0,
+  force: options.force === true,
+  choice: choiceOf(options),
+  isDry: options.dryRun === true,
+  isJson: options.json === true,
+});
 
 const choiceOf = ({ part, topic, partition }: ResumeOptions): ResumeChoice => ({
   part: part ?? null,

@@ -101,8 +101,8 @@ export async function letterValue(
 const isEqual = (a: Buffer | null, b: Buffer | null): boolean =>
   a === null || b === null ? a === b : a.equals(b);
 
-const gone = (detail: string): MillraceError =>
-  new MillraceError("MILL_LETTER_ORIGINAL_GONE", detail);
+const gone = (detail: string, cause?: unknown): MillraceError =>
+  new MillraceError("MILL_LETTER_ORIGINAL_GONE", detail, { cause });
 
 /** Reads that bring nothing: retention has passed it, or it was never committed. */
 const EMPTY_READS_MAX = 10;
@@ -122,6 +122,9 @@ async function recordAt(pointer: string, kafka: Pick<KafkaPort, "reader">): Prom
       if (found !== undefined) return found;
       if (records.length > 0 || nextOffset > offset) break;
     }
+  } catch (error) {
+    const isGone = error instanceof MillraceError && /_(GONE|MISSING)$/.test(error.code);
+    throw isGone ? gone(pointer, error) : error;
   } finally {
     await reader.close();
   }

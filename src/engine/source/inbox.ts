@@ -11,8 +11,9 @@ export interface InboxLimits {
   readonly runRecordsMax: number;
 }
 
-/** Pauses and resumes fetching: the consumer, as the inbox needs it. */
+/** Fetching: the consumer, as the inbox needs it. */
 export interface Valve {
+  seek(partition: TopicPartition, nextOffset: bigint): void;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
 }
@@ -168,6 +169,8 @@ export class Inbox {
     queue.expected = next?.offset ?? first.fetchedOffset;
     queue.taken = 0;
     for (const batch of [...queue.batches]) this.#drop(queue, batch);
+    // What comes next may be long in coming.
+    this.#valve.seek(queue.at, queue.expected);
   }
 
   /** Address and next offset of each partition, for messages. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RecordBatch } from "../../../src/engine/core/kafka.ts";
+import type { TopicPartition } from "../../../src/engine/core/record.ts";
 import { Inbox, type Valve } from "../../../src/engine/source/inbox.ts";
 import { raw } from "../../support/plans.ts";
 
@@ -30,11 +31,20 @@ function batch(
 
 class RecordingValve implements Valve {
   readonly turns: string[] = [];
-  pause(): void {
+  readonly #paused = new Set<string>();
+  pause(partitions: readonly TopicPartition[]): void {
     this.turns.push("pause");
+    for (const { topic } of partitions) this.#paused.add(topic);
   }
-  resume(): void {
+  resume(partitions: readonly TopicPartition[]): void {
     this.turns.push("resume");
+    for (const { topic } of partitions) this.#paused.delete(topic);
+  }
+  seek({ topic }: TopicPartition, nextOffset: bigint): void {
+    this.turns.push(`seek ${topic} ${String(nextOffset)}`);
+  }
+  get paused(): string {
+    return [...this.#paused].sort().join();
   }
 }
 
@@ -118,4 +128,40 @@ test("take waits for a batch, and ends when the inbox is closed", async () => {
   assert.equal(inbox.push(batch(5, 6)), null);
   assert.deepEqual([inbox.bytes, inbox.isEmpty], [0, true]);
   assert.equal(await inbox.take(), null);
+});
+
+test("of a topic that is held nothing is handed out; what was fetched of it is fetched again from there", async () => {
+  const { inbox, valve } = open({ topics: ["a", "b"], runRecordsMax: 2, bytesMax: 1e6 });
+  inbox.push(batch(0, 6, { topic: "a" }));
+  assert.equal((await inbox.take())?.nextOffset, 2n);
+  inbox.push(batch(0, 1, { topic: "b", timestamp: 90 }));
+  inbox.hold(new Set(["a"]));
+  assert.equal(valve.paused, "a");
+  assert.ok(valve.turns.includes("seek a 2"));
+  // What was on its way is refused, with where it is to begin.
+  assert.equal(inbox.push(batch(6, 8, { topic: "a" })), 2n);
+  assert.equal(inbox.push(batch(2, 8, { topic: "a" })), 2n);
+  assert.equal((await inbox.take())?.topic, "b");
+  assert.ok(inbox.isEmpty);
+  inbox.hold(new Set());
+  assert.equal(valve.paused, "");
+  assert.equal(inbox.push(batch(2, 8, { topic: "a" })), null);
+  assert.deepEqual(
+    (await inbox.take())?.records.map(({ offset }) => offset),
+    [2n, 3n],
+  );
+});
+
+test("what is held does not keep the others from being fetched, and stays held when there is room again", async () => {
+  const { inbox, valve } = open({ topics: ["a", "b"], bytesMax: 4_000 });
+  inbox.push(batch(0, 12, { topic: "a" }));
+  assert.equal(valve.paused, "a,b");
+  inbox.hold(new Set(["a"]));
+  assert.equal(valve.paused, "a");
+  inbox.push(batch(0, 12, { topic: "b" }));
+  assert.equal(valve.paused, "a,b");
+  inbox.hold(new Set());
+  assert.equal(valve.paused, "a,b", "full: it is not the gate alone that holds");
+  await inbox.take();
+  assert.equal(valve.paused, "");
 });

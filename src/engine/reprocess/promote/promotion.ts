@@ -1,7 +1,7 @@
 // promote(): the run takes the place of the live pipeline. A state machine whose step is in the run's row before it is
 // done; what fails before the tables have changed places gives the live pipeline back as it was, what dies is gone on with
 // by the next promote. One at a time for a pipeline, by the lock that its caller holds.
-import { ConfigErrors, messageOf, MillraceError } from "../../core/errors.ts";
+import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { addressOf } from "../../core/record.ts";
 import { ownTopics, isEmpty } from "../../operate/gate/drained.ts";
@@ -40,18 +40,13 @@ export async function promote(
   } catch (error) {
     const { step } = promotion.row;
     if (!canBeGivenUp(step)) throw error;
-    ports.say(`given up at ${String(step)}: ${reasonOf(error)}`);
+    ports.say(`given up at ${String(step)}: ${messageOf(error)}`);
     await giveBack(promotion.row, promoting, ports).catch((again: unknown) =>
       ports.say(`live is not given back yet: ${messageOf(again)}`),
     );
     throw error;
   }
 }
-
-const reasonOf = (error: unknown): string =>
-  error instanceof ConfigErrors
-    ? error.problems.map(({ message }) => message).join("; ")
-    : messageOf(error);
 
 /** The next step with what changes beside it; null: all is done. */
 type Next = { readonly step: PromoteStep; readonly changes?: RunChanges } | null;

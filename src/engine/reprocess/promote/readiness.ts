@@ -1,6 +1,6 @@
 // What comes before a promotion: that nothing forbids it, and that the run is close behind live. Changes nothing in the
 // live pipeline; a run that had come to its end goes on behind live.
-import { ConfigErrors, MillraceError } from "../../core/errors.ts";
+import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { heldBy, readGate } from "../../operate/gate/gate.ts";
 import { readProgress, type ProgressPorts } from "../../runtime/ledgers.ts";
@@ -26,7 +26,7 @@ export async function checkPromotable(row: RunRow, plan: Plan, ports: PromotePor
   if (unfit !== null) throw new MillraceError("MILL_RUN_STATE", `${name} ${unfit}`);
   const obstacles = await ports.tables.obstacles(turnsOf(plan, row.run));
   if (obstacles.length > 0)
-    throw new ConfigErrors(obstacles.map((what) => new MillraceError("MILL_SWAP_REFUSED", what)));
+    throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
   const gate = await readGate(plan, ports);
   if (gate !== null) throw heldBy(plan, gate);
   if ((await standsOf(plan, ports)).includes(null)) {

@@ -1,7 +1,7 @@
 // Which tables change places in a promotion, and the swap of them in Postgres with the run's step and the progress of their
 // tasks: "was it done?" is answered by the step, which is changed with them or not at all.
 import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
-import { ConfigErrors, MillraceError } from "../../core/errors.ts";
+import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
@@ -63,8 +63,7 @@ export function promoteTables(ports: TablePorts): PromoteTables {
 }
 
 function refuse(obstacles: readonly string[]): void {
-  if (obstacles.length === 0) return;
-  throw new ConfigErrors(obstacles.map((what) => new MillraceError("MILL_SWAP_REFUSED", what)));
+  if (obstacles.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
 }
 
 async function decided(session: PostgresSession, { row, to }: Swapping): Promise<boolean> {

@@ -1,6 +1,6 @@
 // undo(): the live pipeline gets back its tables and stores of before a promotion, and reads on from where it was stopped
 // then, as long as the old table is there. The same barrier, the same swap, the other way round, step by step in the row.
-import { ConfigErrors, messageOf, MillraceError } from "../../core/errors.ts";
+import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import { heldBy, readGate } from "../../operate/gate/gate.ts";
@@ -54,7 +54,7 @@ export async function checkUndoable(row: RunRow, plan: Plan, ports: PromotePorts
   const obstacles = await ports.tables.obstacles(turnsBack(turnsOf(plan, row.run)));
   const all = [...obstacles, ...missing.map((topic) => `${topic}, of the old stores, is gone`)];
   if (all.length > 0)
-    throw new ConfigErrors(all.map((what) => new MillraceError("MILL_SWAP_REFUSED", what)));
+    throw new MillraceError("MILL_SWAP_REFUSED", all.join("; "));
   const gate = await readGate(plan, ports);
   // A promotion that holds is undone before anybody has gone on.
   if (gate !== null && gate.owner !== ownerOf(row)) throw heldBy(plan, gate);

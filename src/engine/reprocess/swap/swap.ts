@@ -3,7 +3,7 @@
 // Waits for whoever reads the tables, in short tries, and gives up after a while without having changed anything.
 import { CommitUnknownError, PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
-import { ConfigErrors, MillraceError } from "../../core/errors.ts";
+import { MillraceError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { deadlockCheckMs, endAutovacuum, holdersOf, takeLocks, type Locked } from "./locks.ts";
 import { lackingOf, obstaclesOf, type Pair } from "./obstacles.ts";
@@ -143,7 +143,7 @@ async function readyTurns(
 ): Promise<readonly Turn[]> {
   const { turns, problems } = await turnsOf(session, tables);
   const all = [...problems, ...turns.flatMap(obstaclesOf)];
-  if (all.length > 0) throw new ConfigErrors(all.map((what) => refusal([what])));
+  if (all.length > 0) throw refusal(all);
   return turns;
 }
 

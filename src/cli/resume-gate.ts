@@ -1,0 +1,52 @@
+// The half of `millrace resume` that is about a pipeline as a whole: halted by dead letters, or shut by a command.
+import { MillraceError } from "../engine/core/errors.ts";
+import type { Plan } from "../engine/core/plan.ts";
+import { reopen, type Reopened, type ReopenRequest } from "../engine/operate/gate/reopen.ts";
+import type { ResumeChoice } from "../engine/operate/resume/stopped-tasks.ts";
+import { gateText, type GateNote } from "../engine/source/gate-note.ts";
+import type { CliIo } from "./io.ts";
+
+export interface GateRun extends ReopenRequest {
+  readonly choice: ResumeChoice;
+  readonly isDry: boolean;
+  readonly isJson: boolean;
+}
+
+/** Says what shuts the gate and opens it. */
+export async function resumeGate(
+  io: CliIo,
+  plan: Plan,
+  note: GateNote,
+  { choice, isDry, isJson, ...request }: GateRun,
+): Promise<void> {
+  const isWhole = Object.values(choice).every((of) => of === null);
+  if (!isWhole)
+    throw new MillraceError(
+      "MILL_USAGE",
+      `${plan.pipeline} is ${note.state} as a whole: leave out --part, --topic and --partition`,
+    );
+  if (!isJson) io.out(gateText(plan.pipeline, note));
+  const outcome = isDry ? null : await reopen(plan, note, request);
+  if (isJson) io.out(gateJson(plan, note, outcome));
+  else if (outcome !== null) io.out(outcomeLine(plan, outcome));
+}
+
+const gateJson = (
+  { pipeline }: Plan,
+  { state, by, code, message, atMs, owner }: GateNote,
+  outcome: Reopened | null,
+): string => {
+  const since = new Date(atMs).toISOString();
+  return JSON.stringify({ pipeline, state, since, by, code, message, owner, outcome });
+};
+
+function outcomeLine({ pipeline }: Plan, outcome: Reopened): string {
+  switch (outcome) {
+    case "running":
+      return `${pipeline} goes on`;
+    case "asked":
+      return `${pipeline}: opened`;
+    case "no-worker":
+      return `${pipeline}: opened; no worker has joined yet, the next start goes on`;
+  }
+}

@@ -1,0 +1,38 @@
+// An operator lets a pipeline go on whose gate is shut, and waits until workers are at it again.
+import type { Plan } from "../../core/plan.ts";
+import type { GateNote } from "../../source/gate-note.ts";
+import type { OperatePorts } from "../choice.ts";
+import { heldBy, openGate } from "./gate.ts";
+
+/** asked: nobody waited · running: every group has members again · no-worker: not in time, so the next start goes on. */
+export type Reopened = "asked" | "running" | "no-worker";
+
+export interface ReopenRequest {
+  readonly ports: OperatePorts;
+  /** 0 does not wait. */
+  readonly waitMs: number;
+  /** Also what a promote holds, which opens it itself. */
+  readonly force: boolean;
+}
+
+const LOOK_MS = 500;
+
+/** Throws MILL_GATE_HELD for what is not an operator's to open. */
+export async function reopen(
+  plan: Plan,
+  note: GateNote,
+  { ports, waitMs, force }: ReopenRequest,
+): Promise<Reopened> {
+  if (note.by === "promote" && !force) throw heldBy(plan, note);
+  await openGate(plan, note.owner, { ports, force });
+  if (waitMs === 0) return "asked";
+  const { clock } = ports;
+  for (const until = clock.now() + waitMs; clock.now() < until;) {
+    await clock.sleep(LOOK_MS);
+    const groups = await Promise.all(
+      plan.parts.map(({ group }) => ports.admin.describeGroup(group)),
+    );
+    if (groups.every(({ members }) => members.length > 0)) return "running";
+  }
+  return "no-worker";
+}
