@@ -25,8 +25,7 @@ export async function checkPromotable(row: RunRow, plan: Plan, ports: PromotePor
   const unfit = unfitness(row);
   if (unfit !== null) throw new MillraceError("MILL_RUN_STATE", `${name} ${unfit}`);
   const obstacles = await ports.tables.obstacles(turnsOf(plan, row.run));
-  if (obstacles.length > 0)
-    throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
+  if (obstacles.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
   const gate = await readGate(plan, ports);
   if (gate !== null) throw heldBy(plan, gate);
   if ((await standsOf(plan, ports)).includes(null)) {

@@ -53,8 +53,7 @@ export async function checkUndoable(row: RunRow, plan: Plan, ports: PromotePorts
   const missing = await missingChangelogs(row, plan, ports);
   const obstacles = await ports.tables.obstacles(turnsBack(turnsOf(plan, row.run)));
   const all = [...obstacles, ...missing.map((topic) => `${topic}, of the old stores, is gone`)];
-  if (all.length > 0)
-    throw new MillraceError("MILL_SWAP_REFUSED", all.join("; "));
+  if (all.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", all.join("; "));
   const gate = await readGate(plan, ports);
   // A promotion that holds is undone before anybody has gone on.
   if (gate !== null && gate.owner !== ownerOf(row)) throw heldBy(plan, gate);
