@@ -43,6 +43,11 @@ export interface Hold {
   release(): void;
 }
 
+interface Joining {
+  readonly plans?: readonly Plan[];
+  readonly ports?: Pick<WorkerPorts, "bounds" | "pace">;
+}
+
 type WrapStore = (store: TableStore, table: PlanTable) => TableStore;
 
 export class Fleet {
@@ -85,8 +90,8 @@ export class Fleet {
     });
   }
 
-  /** Starts one more worker; resolves when it has joined its groups. */
-  async join(): Promise<FleetMember> {
+  /** Starts one more worker; resolves when it has joined its groups. Of all plans, without bounds, unless said otherwise. */
+  async join(how: Joining = {}): Promise<FleetMember> {
     const life = new WorkerSwitch();
     const port = this.kafka.port(life);
     const name = `w${String(++this.#count)}`;
@@ -106,8 +111,9 @@ export class Fleet {
       random: { next: () => 0.5, token: () => name },
       log: this.log,
       meter: this.meter,
+      ...how.ports,
     };
-    const worker = new Worker(this.plans, ports, this.#limits);
+    const worker = new Worker(how.plans ?? this.plans, ports, this.#limits);
     await this.during(worker.start());
     return { worker, port, life, owner: `millrace-${name}` };
   }
