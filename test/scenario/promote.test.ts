@@ -5,8 +5,8 @@ import { promoteSteps, undoSteps } from "../../src/engine/reprocess/promote/step
 import { WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
 import { PromoteScene } from "../support/promoting.ts";
 
-async function scene(): Promise<PromoteScene> {
-  const made = new PromoteScene();
+async function scene(bonus = 0): Promise<PromoteScene> {
+  const made = new PromoteScene(bonus);
   await made.send(20);
   await made.joinLive();
   await made.startRun();
@@ -30,6 +30,62 @@ test("live goes on in the run's tables and stores, each record once, and back ag
   await here.fleet.during(here.undo());
   assert.equal(here.runs.row.state, "undone");
   await isExact(here);
+});
+
+test("with another rule, live goes on from the run's stores, and from its own after an undo", async () => {
+  const here = await scene(5);
+  await here.fleet.during(here.promote());
+  await here.fleet.clock.advance(3_000);
+  const { made } = here;
+  await isExact(here);
+  assert.notDeepEqual(made, here.made);
+  here.flow();
+  await here.fleet.during(here.undo());
+  await isExact(here);
+});
+
+/** The last value of each key. */
+const lastOf = (values: readonly { id: string; total: number }[]): Record<string, number> =>
+  Object.fromEntries(values.map(({ id, total }) => [id, total]));
+
+for (const isCorrected of [false, true])
+  test(`output topics keep what live wrote${isCorrected ? ", and get what differs" : ""}`, async () => {
+    const here = await scene(5);
+    here.pause();
+    await here.fleet.clock.advance(5_000);
+    const before = here.output;
+    here.corrections = isCorrected;
+    await here.fleet.during(here.promote());
+    await here.fleet.clock.advance(5_000);
+    const totals = lastOf(here.expected.totals);
+    assert.notEqual(totals["k1"], lastOf(before)["k1"]);
+    assert.deepEqual(here.output.slice(0, before.length), before);
+    assert.equal(here.output.length - before.length, isCorrected ? 1 : 0);
+    assert.deepEqual(lastOf(here.output), isCorrected ? totals : lastOf(before));
+    here.flow();
+    await isExact(here);
+  });
+
+test("corrections that are killed half-way are not doubled", async () => {
+  for (const request of ["init", "send", "commit"]) {
+    const here = await scene(5);
+    here.pause();
+    await here.fleet.clock.advance(5_000);
+    const { length } = here.output;
+    here.corrections = true;
+    const isKilled = await killed(here, "promote", (life) => {
+      here.fleet.watcher = (call) => {
+        const isThere = here.runs.row.step === "correcting" && call.request === request;
+        if (call.worker === life && isThere) return { taken: () => life.crash() };
+        return undefined;
+      };
+    });
+    assert.ok(isKilled, request);
+    await goOn(here, "promote");
+    assert.equal(here.output.length - length, 1, request);
+    here.flow();
+    await isExact(here);
+  }
 });
 
 /** Until the row is in the state, by as many processes as it takes. */

@@ -10,13 +10,13 @@ import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
 import type { ReprocessPorts } from "../../src/engine/reprocess/ports.ts";
 import { giveBack } from "../../src/engine/reprocess/promote/giving-up.ts";
 import type { PromotePorts, Swapping } from "../../src/engine/reprocess/promote/ports.ts";
+import { detailOf } from "../../src/engine/reprocess/promote/steps.ts";
 import { promote } from "../../src/engine/reprocess/promote/promotion.ts";
 import { beginPromotion } from "../../src/engine/reprocess/promote/readiness.ts";
 import { beginUndo, undo } from "../../src/engine/reprocess/promote/undo.ts";
 import { FOLLOWING, RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
 import type { RunChanges } from "../../src/engine/reprocess/run/rows.ts";
 import {
-  isActive,
   isWorking,
   noCounts,
   type RunRow,
@@ -32,7 +32,7 @@ interface Total {
   readonly total: number;
 }
 
-export const input = things("in", 2);
+const input = things("in", 2);
 const fields = (name: string, type: string) => [
   { name: "id", type: "string" },
   { name, type },
@@ -40,24 +40,28 @@ const fields = (name: string, type: string) => [
 const shape = { key: string, partitions: 2, owner: "tests" };
 const sums = topic("sums", { ...shape, value: json<Total>() });
 /** Read by a table straight from a topic of others. */
-export const seen = postgresTable<Thing>("seen", {
+const seen = postgresTable<Thing>("seen", {
   row: avro({ type: "record", name: "Seen", namespace: "t", fields: fields("n", "int") }),
   key: ["id", "n"],
 });
 /** Behind a repartition topic, a store and a topic of the pipeline's own. */
-export const totals = postgresTable<Total>("totals", {
+const totals = postgresTable<Total>("totals", {
   row: avro({ type: "record", name: "Total", namespace: "t", fields: fields("total", "int") }),
   key: ["id"],
 });
-export const counting: Pipeline = pipeline("counting", { state: "memory" }, ({ from }) => {
-  from(input).upsertInto(seen);
-  from(input)
-    .groupBy("by-id", ({ id }) => id)
-    .sum("total", ({ n }) => n)
-    .map("as-total", (total, { key }) => ({ id: key, total }))
-    .to(sums);
-  from(sums).upsertInto(totals);
-});
+/** The rule of the run may count records of this key as one more. */
+const BONUS = "k1";
+const countingWith = (bonus: number): Pipeline =>
+  pipeline("counting", { state: "memory" }, ({ from }) => {
+    from(input).upsertInto(seen);
+    from(input)
+      .groupBy("by-id", ({ id }) => id)
+      .sum("total", ({ id, n }) => n + (id === BONUS ? bonus : 0))
+      .map("as-total", (total, { key }) => ({ id: key, total }))
+      .to(sums);
+    from(sums).upsertInto(totals);
+  });
+const counting = countingWith(0);
 
 const asPipeline = (plan: Plan): Pipeline => ({
   kind: "pipeline",
@@ -103,21 +107,24 @@ class Row {
 
 export class PromoteScene {
   readonly live: Plan = counting.plan();
-  readonly shadow: Plan = shadowOf(this.live, {
-    run: RUN,
-    target: "shadow",
-    staged: [],
-    pins: new Map(),
-  });
-  readonly fleet = new Fleet([counting, asPipeline(this.shadow)]);
+  readonly shadow: Plan;
+  readonly fleet: Fleet;
+  readonly #bonus: number;
   readonly runs: Row;
   readonly said: string[] = [];
+  /** Whether a promotion emits corrections. */
+  corrections = false;
   readonly #counts = new Map<string, number>();
   #sent = 0;
   #isFlowing = false;
-  #life = new AbortController();
+  readonly #life = new AbortController();
 
-  constructor() {
+  /** With a bonus, the run has another rule than live. */
+  constructor(bonus = 0) {
+    this.#bonus = bonus;
+    const how = { run: RUN, target: "shadow", staged: [], pins: new Map() } as const;
+    this.shadow = shadowOf(countingWith(bonus).plan(), how);
+    this.fleet = new Fleet([counting, asPipeline(this.shadow)]);
     const places = this.live.parts
       .filter(({ sources }) => sources[0]?.name === input.name)
       .flatMap(({ name }) =>
@@ -175,8 +182,8 @@ export class PromoteScene {
     });
   }
 
-  /** Two records every 100 ms, until it is ended. */
-  flow(): () => void {
+  /** Two records every 100 ms, until it pauses. */
+  flow(): void {
     this.#isFlowing = true;
     const producer = this.fleet.kafka.port().producer();
     const flowing = async (): Promise<void> => {
@@ -186,11 +193,10 @@ export class PromoteScene {
       }
     };
     void flowing();
-    return () => void (this.#isFlowing = false);
   }
 
-  get sent(): number {
-    return this.#sent;
+  pause(): void {
+    this.#isFlowing = false;
   }
 
   joinLive(): Promise<FleetMember> {
@@ -211,7 +217,7 @@ export class PromoteScene {
   }
 
   end(): void {
-    this.#isFlowing = false;
+    this.pause();
     this.#life.abort(new Error("the test is over"));
   }
 
@@ -280,8 +286,9 @@ export class PromoteScene {
   }
 
   /** Promotes, or goes on with it, as a process that lives as long as `life`. */
-  async promote(life: WorkerSwitch = new WorkerSwitch(), corrections = false): Promise<void> {
+  async promote(life: WorkerSwitch = new WorkerSwitch()): Promise<void> {
     const ports = this.#portsOf(life);
+    const { corrections } = this;
     const { row } = this.runs;
     const how = { plan: this.live, limitMs: 60_000 };
     const wish = { hold: false, corrections, lagMaxMs: 5_000 };
@@ -330,17 +337,36 @@ export class PromoteScene {
     return [...new Set(parts)].map((part) => ledgerOfPart(own, part).consumed);
   }
 
+  /** What the run's rule has added, in the place of live: to the records below where live was stopped. */
+  get #added(): number {
+    const { stands } = detailOf(this.runs.row) ?? {};
+    if (this.runs.row.state !== "promoted" || stands === undefined || stands === null) return 0;
+    const [{ part } = { part: "" }] = this.runs.row.range.places;
+    const ends = stands.filter((stand) => stand.part === part);
+    const counted = this.fleet.kafka
+      .records(input.name, { committed: true })
+      .filter(({ key }) => String(key) === BONUS)
+      .filter((raw) =>
+        ends.some((at) => at.partition === raw.partition && raw.offset < at.nextOffset),
+      );
+    return counted.length * this.#bonus;
+  }
+
+  /** Every value of the output topic. */
+  get output(): readonly Total[] {
+    return this.fleet.values(sums);
+  }
+
   get expected(): { totals: readonly Total[]; seen: number } {
-    const all = [...this.#counts].map(([id, total]) => ({ id, total }));
+    const all = [...this.#counts].map(([id, total]) => ({
+      id,
+      total: total + (id === BONUS ? this.#added : 0),
+    }));
     return { totals: all.sort((a, b) => (a.id < b.id ? -1 : 1)), seen: this.#sent };
   }
 
   get made(): { totals: readonly Total[]; seen: number } {
     const rows = this.fleet.tables.rows(totals) as unknown as readonly Total[];
     return { totals: rows, seen: this.fleet.tables.rows(seen).length };
-  }
-
-  get isOver(): boolean {
-    return !isActive(this.runs.row);
   }
 }
