@@ -14,7 +14,8 @@ import { promoting, runNamed } from "./ports.ts";
 const HELP = `
 Rows meet by primary key; every declared column is compared, byte by byte. MISSING rows are in the live table only, EXTRA
 ones in the run's only. NEWER are rows that live has written since the end of the run was taken: no difference. CHECKSUM
-is over all rows in whatever order. A run that follows is held still meanwhile; live goes on.
+is over all rows in whatever order. A run that follows is held still meanwhile; live goes on. With --barrier live stops
+for some seconds, until the run is where it stands: then no row is newer. Killed in it: npx millrace resume.
 Keys and values of personal fields are masked unless --personal.
 
 Exit codes: 0 equal · 1 different · 2 usage · 3 no such pipeline or run · 5 the run cannot be compared, or another process
@@ -27,6 +28,7 @@ Examples:
 interface VerifyOptions {
   readonly run?: string;
   readonly samples?: string;
+  readonly barrier?: boolean;
   readonly keys?: boolean;
   readonly personal?: boolean;
   readonly json?: boolean;
@@ -42,6 +44,7 @@ export const verifyVerb =
       .argument("<pipeline>")
       .option("--run <n>", "this run (default: the newest)")
       .option("--samples <n>", "rows that differ to show (default: 10)")
+      .option("--barrier", "stop live for a moment, and compare every row; the run must follow")
       .option("--keys", "print every key that differs, one JSON object a line")
       .option("--personal", "show personal data instead of masking it")
       .option("--json", "print one JSON object a table")
@@ -62,15 +65,20 @@ async function verify(at: Reprocessing, name: string, options: VerifyOptions): P
     if (isKeys) io.out(JSON.stringify({ table, ...difference }));
   };
   const showPersonal = options.personal === true;
-  const how = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, onDifference };
+  const atBarrier = options.barrier === true;
+  const say = (line: string): void => io.err(line);
+  const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier };
   return promoting(at, {
     plan,
     limitMs: LIMIT_MS,
     work: async () => {
-      const found = await verifyRun(row, how, ports);
+      const found = await verifyRun(row, { ...facts, onDifference, say }, ports);
       const lines = options.json === true ? found.map(jsonOf) : textOf(found);
       // With --keys the data is the keys.
       for (const line of lines) (isKeys ? io.err : io.out)(line);
+      const newer = found.reduce((sum, table) => sum + table.newer, 0);
+      if (newer > 0)
+        io.err(`${grouped(newer)} rows have changed in live since: --barrier compares them too`);
       return found.every(isEqual) ? exitCodes.ok : exitCodes.failure;
     },
   });

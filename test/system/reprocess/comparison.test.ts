@@ -77,7 +77,9 @@ describe("a comparison", () => {
       showPersonal: false,
       ...more,
     };
-    const [found] = await compareTables(pool, [request], (_, difference) => told.push(difference));
+    const [found] = await compareTables(pool, [request], {
+      onDifference: (_, difference) => void told.push(difference),
+    });
     return { found: found ?? assert.fail("one is compared"), told };
   };
 

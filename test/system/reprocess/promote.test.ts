@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { AppFigures } from "../../support/app-figures.ts";
-import { appOf, applyApp, type App } from "../../support/app.ts";
+import { appCommand, appOf, applyApp, type App } from "../../support/app.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
 import { reprocess, ReprocessRun } from "../../support/reprocess-run.ts";
@@ -16,6 +16,8 @@ const prefix = `promote-t${randomBytes(4).toString("hex")}`;
 process.env["TEST_TOPICS"] = prefix;
 const { sales: salesTopic, summing } = await import("../../support/apps/totals.ts");
 const app: App = appOf("totals", { TEST_TOPICS: prefix });
+const BONUS = "shop-3";
+const other: App = appOf("totals", { TEST_TOPICS: prefix, TEST_BONUS: BONUS });
 const PER_SECOND = 2_000;
 
 describe("a run in the place of live", { concurrency: false }, () => {
@@ -72,9 +74,12 @@ describe("a run in the place of live", { concurrency: false }, () => {
     const flow = sales.flow(PER_SECOND);
     const run = new ReprocessRun(t, { app, env, argv: [prefix, "--follow", "--workers", "2"] });
     await run.until("it follows", ({ step }) => step === "following");
-    const verified = await reprocess(app, env, "verify", prefix);
+    const verified = await reprocess(app, env, "verify", prefix, "--barrier");
     assert.equal(verified.code, 0, verified.out);
-    assert.match(verified.out, /public\.totals .*equal/);
+    assert.match(verified.out, /public\.totals +7 +[0-9a-f]{16} +0 +0 +0 +0 +equal/);
+    const running = await reprocess(app, env, "verify", prefix);
+    assert.equal(running.code, 0, running.out);
+    assert.match(running.out, /rows have changed in live since/);
     const stop = reading();
     const promoted = await reprocess(app, env, "promote", prefix, "--yes");
     assert.equal(promoted.code, 0, promoted.out);
@@ -94,5 +99,66 @@ describe("a run in the place of live", { concurrency: false }, () => {
     await again.stop();
     await reaches(() => sales.totals());
     await worker.drain();
+  });
+
+  test("another rule: verify names exactly the keys that differ; held, deployed, resumed, it holds for all records", async (t) => {
+    const old = await WorkerProcess.start(t, { args: [prefix], env, app });
+    const flow = sales.flow(PER_SECOND);
+    const run = new ReprocessRun(t, { app: other, env, argv: [prefix, "--follow"] });
+    await run.until("it follows", ({ step }) => step === "following");
+    const verified = await reprocess(other, env, "verify", prefix, "--barrier", "--keys");
+    assert.equal(verified.code, 1, verified.out);
+    const keys = verified.out
+      .split("\n")
+      .flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as object] : []));
+    const key = { table: "public.totals", kind: "different", key: [BONUS], columns: ["total"] };
+    assert.deepEqual(keys, [key], verified.out);
+    const held = await reprocess(
+      other,
+      env,
+      "promote",
+      prefix,
+      "--hold",
+      "--emit-corrections",
+      "--yes",
+    );
+    assert.equal(held.code, 0, held.out);
+    assert.match(held.out, /1 corrections in output topics/);
+    await run.exit;
+    await old.drain();
+    const worker = await WorkerProcess.start(t, { args: [prefix], env, app: other });
+    const resumed = await appCommand(other, ["resume", prefix], env);
+    assert.equal(resumed.code, 0, resumed.out);
+    await flow.stop();
+    await reaches(() => sales.totals(BONUS));
+    await worker.drain();
+    const { totals } = await import("../../support/apps/totals.ts");
+    const values = await figures.values<{ shop: string; total: number }>(totals.name);
+    const last = Object.fromEntries(values.map(({ shop, total }) => [shop, total]));
+    assert.deepEqual(
+      last,
+      Object.fromEntries(sales.totals(BONUS).map(({ shop, total }) => [shop, total])),
+    );
+  });
+
+  test("a live worker that is stopped through all of it commits nothing when it wakes, and goes on in the new place", async (t) => {
+    const short = { ...env, MILLRACE_SESSION_TIMEOUT_MS: "6000" };
+    const start = () => WorkerProcess.start(t, { args: [prefix], env: short, app: other });
+    const [zombie, worker] = [await start(), await start()];
+    const flow = sales.flow(PER_SECOND);
+    await reprocess(other, env, "status", prefix);
+    await Promise.all([zombie.ready(), worker.ready()]);
+    const run = new ReprocessRun(t, { app: other, env, argv: [prefix, "--follow"] });
+    await run.until("it follows", ({ step }) => step === "following");
+    zombie.kill("SIGSTOP");
+    const promoted = await reprocess(other, env, "promote", prefix, "--yes");
+    assert.equal(promoted.code, 0, promoted.out);
+    zombie.kill("SIGCONT");
+    await flow.stop();
+    await reaches(() => sales.totals(BONUS));
+    await worker.drain();
+    await sales.send(1_000);
+    await reaches(() => sales.totals(BONUS));
+    await zombie.drain();
   });
 });

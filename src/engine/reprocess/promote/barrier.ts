@@ -3,6 +3,7 @@
 // What then stands, stands still: whoever joins reads the gate after its join, and who was frozen has a group no more.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
 import { isDrained, isEmpty } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
 import type { ShutState } from "../../source/gate-note.ts";
@@ -16,21 +17,28 @@ import { ifSo, waitFor } from "./waiting.ts";
 export interface Barrier {
   readonly plan: Plan;
   readonly row: Pick<RunRow, "pipeline" | "run">;
-  readonly ports: PromotePorts;
+  readonly ports: BarrierPorts;
   /** How long live may take for each wait. */
   readonly limitMs: number;
+  readonly why: "promote" | "verify";
 }
+
+type BarrierPorts = OperatePorts & Pick<PromotePorts, "say">;
 
 /** Names the holder of the gate: the same for whoever goes on with the run. */
 export const ownerOf = ({ pipeline, run }: Barrier["row"]): string =>
   `promote of ${pipeline} run ${String(run)}`;
 
-const shut = ({ plan, row, ports }: Barrier, state: ShutState): Promise<void> => {
+const shut = ({ plan, row, ports, why }: Barrier, state: ShutState): Promise<void> => {
   const { run } = row;
-  const message = `run ${String(run)} takes its place`;
+  const message =
+    why === "promote"
+      ? `run ${String(run)} takes its place`
+      : `it is compared with run ${String(run)}`;
   const facts = { code: "MILL_GATE_HELD", message, atMs: ports.clock.now(), run };
-  const note = { ...facts, state, by: "promote", owner: ownerOf(row) } as const;
-  return shutGate(plan, note, { ports });
+  // What was only looked at may be opened by whoever finds it.
+  const by = why === "promote" ? "promote" : "operator";
+  return shutGate(plan, { ...facts, state, by, owner: ownerOf(row) }, { ports });
 };
 
 /** 1 and 2 */

@@ -21,7 +21,7 @@ export async function giveBack(
     const detail = `${name} is ${row.state} at ${row.step ?? "no step"}: what is swapped goes forward`;
     throw new MillraceError("MILL_RUN_STATE", detail);
   }
-  await reopen({ plan, row, ports, limitMs }, false);
+  await reopen({ plan, row, ports, limitMs, why: "promote" }, false);
   const back = isUndoStep(row.step)
     ? ({ state: "promoted", step: "promoted" } as const)
     : ({ state: "running", step: FOLLOWING } as const);

@@ -51,19 +51,23 @@ export async function promote(
 /** The next step with what changes beside it; null: all is done. */
 type Next = { readonly step: PromoteStep; readonly changes?: RunChanges } | null;
 
+/** Something may come between two looks; not for ever. */
+const ROUNDS_MAX = 10;
+
 class Promotion {
   row: RunRow;
   readonly #plan: Plan;
   readonly #shadow: Plan;
   readonly #ports: PromotePorts;
   readonly #barrier: Barrier;
+  #rounds = 0;
 
   constructor(row: RunRow, { plan, limitMs }: Promoting, ports: PromotePorts) {
     this.row = row;
     this.#plan = plan;
     this.#shadow = shadowOfRun(plan, row);
     this.#ports = ports;
-    this.#barrier = { plan, row, ports, limitMs };
+    this.#barrier = { plan, row, ports, limitMs, why: "promote" };
   }
 
   async run(): Promise<RunRow> {
@@ -119,7 +123,13 @@ class Promotion {
 
   async #close(): Promise<Next> {
     const stands = await close(this.#barrier);
-    if (stands === null) return { step: "draining" };
+    if (stands === null) {
+      if (++this.#rounds < ROUNDS_MAX) return { step: "draining" };
+      throw new MillraceError(
+        "MILL_PROMOTE_STUCK",
+        "live has something in its own topics again and again",
+      );
+    }
     const at = new Map(stands.map((stand) => [standKey(stand), stand.nextOffset]));
     const places = this.row.range.places.map((place) => ({
       ...place,

@@ -100,7 +100,7 @@ class Undoing {
     this.row = row;
     this.#plan = plan;
     this.#ports = ports;
-    this.#barrier = { plan, row, ports, limitMs };
+    this.#barrier = { plan, row, ports, limitMs, why: "promote" };
   }
 
   async run(): Promise<RunRow> {

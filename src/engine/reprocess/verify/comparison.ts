@@ -69,16 +69,26 @@ export interface TableComparison {
 export const isEqual = (found: TableComparison): boolean =>
   found.missing + found.extra + found.different + found.unlike.length === 0;
 
-/** All tables at one moment. `onDifference` is told of every row that differs. */
+export interface ComparisonListener {
+  /** The moment is taken: what is written from now on is not seen. */
+  onMoment?(): Promise<void>;
+  /** Told of every row that differs. */
+  onDifference(table: string, difference: RowDifference): void;
+}
+
+/** All tables at one moment. */
 export async function compareTables(
   pool: PostgresPool,
   requests: readonly ComparisonRequest[],
-  onDifference: (table: string, difference: RowDifference) => void,
+  listener: ComparisonListener,
 ): Promise<readonly TableComparison[]> {
   return pool.transaction(async (session) => {
     for (const statement of SESSION) await session.query(statement);
+    // The first query is what takes the snapshot.
+    await session.query("SELECT 1");
+    await listener.onMoment?.();
     const found: TableComparison[] = [];
-    for (const request of requests) found.push(await compareOne(session, request, onDifference));
+    for (const request of requests) found.push(await compareOne(session, request, listener));
     return found;
   });
 }
@@ -86,7 +96,7 @@ export async function compareTables(
 async function compareOne(
   session: PostgresSession,
   request: ComparisonRequest,
-  onDifference: (table: string, difference: RowDifference) => void,
+  listener: ComparisonListener,
 ): Promise<TableComparison> {
   const layout = layoutOf(request.table);
   const { columns, unlike } = await commonColumns(session, layout, request.shadow);
@@ -102,7 +112,7 @@ async function compareOne(
       continue;
     }
     count(counted, difference, request.samplesMax);
-    onDifference(layout.label, { ...difference, key: mask.key(difference.key) });
+    listener.onDifference(layout.label, { ...difference, key: mask.key(difference.key) });
   }
   const samples: Sample[] = [];
   for (const difference of counted.samples)

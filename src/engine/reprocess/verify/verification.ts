@@ -6,6 +6,7 @@ import { addressOf } from "../../core/record.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { ownTopics } from "../../operate/gate/drained.ts";
 import { standingOf } from "../control/standing.ts";
+import { close, drain, reopen } from "../promote/barrier.ts";
 import { liveProgress } from "../promote/readiness.ts";
 import { standKey } from "../promote/stands.ts";
 import { ifSo, waitFor } from "../promote/waiting.ts";
@@ -25,7 +26,10 @@ export interface Verifying {
   readonly showPersonal: boolean;
   /** How long each side may take to be where the other is. */
   readonly limitMs: number;
+  /** Stops live for a moment, so that nothing in it is newer. The run must follow. */
+  readonly atBarrier: boolean;
   onDifference(table: string, difference: RowDifference): void;
+  say(line: string): void;
 }
 
 export async function verifyRun(
@@ -34,13 +38,58 @@ export async function verifyRun(
   ports: ReprocessPorts,
 ): Promise<readonly TableComparison[]> {
   const isFollowing = checkState(found);
-  const { plan, limitMs } = verifying;
+  const { atBarrier } = verifying;
+  if (!isFollowing && atBarrier)
+    throw new MillraceError(
+      "MILL_RUN_STATE",
+      "a run that does not follow live is not at its barrier",
+    );
   if (!isFollowing) return verifyStill(found, verifying, ports);
+  return atBarrier ? verifyStopped(found, verifying, ports) : verifyHeld(found, verifying, ports);
+}
+
+async function verifyHeld(
+  found: RunRow,
+  verifying: Verifying,
+  ports: ReprocessPorts,
+): Promise<readonly TableComparison[]> {
+  const { plan, limitMs } = verifying;
   const row = await hold(found, { plan, holdMs: 10 * limitMs }, ports);
   try {
     return await verifyStill(row, verifying, ports);
   } finally {
     await release(row, ports);
+  }
+}
+
+/** 1 live stops · 2 the run reads to where it stands · 3 the moment is taken, and live goes on. */
+async function verifyStopped(
+  found: RunRow,
+  verifying: Verifying,
+  ports: ReprocessPorts,
+): Promise<readonly TableComparison[]> {
+  const { plan, limitMs, say, onDifference } = verifying;
+  const barrier = { plan, row: found, ports: { ...ports, say }, limitMs, why: "verify" } as const;
+  let row: RunRow | null = null;
+  let isOver = false;
+  const goOn = async (): Promise<void> => {
+    if (isOver) return;
+    isOver = true;
+    await reopen(barrier, false);
+    if (row !== null) await release(row, ports);
+  };
+  try {
+    // 1
+    do await drain(barrier);
+    while ((await close(barrier)) === null);
+    // 2
+    row = await hold(found, { plan, holdMs: 10 * limitMs }, ports);
+    await reachedEnd(row, verifying, ports);
+    // 3
+    const requests = requestsOf(row, verifying).map((request) => ({ ...request, pins: [] }));
+    return await compareTables(ports.pool, requests, { onDifference, onMoment: goOn });
+  } finally {
+    await goOn();
   }
 }
 
@@ -61,14 +110,21 @@ async function verifyStill(
   verifying: Verifying,
   ports: ReprocessPorts,
 ): Promise<readonly TableComparison[]> {
-  const { plan, limitMs, onDifference } = verifying;
-  const wait = { clock: ports.clock, limitMs };
-  const shadow = shadowOfRun(plan, row);
-  const isDone = async (): Promise<true | null> =>
-    ifSo((await standingOf(shadow, row.range, ports)).isDone);
-  await waitFor("the run to reach its end", isDone, wait);
+  const { plan, limitMs } = verifying;
+  await reachedEnd(row, verifying, ports);
   await passed(row, { plan, limitMs }, ports);
-  return compareTables(ports.pool, requestsOf(row, verifying), onDifference);
+  return compareTables(ports.pool, requestsOf(row, verifying), verifying);
+}
+
+async function reachedEnd(
+  row: RunRow,
+  { plan, limitMs }: Verifying,
+  ports: ReprocessPorts,
+): Promise<void> {
+  const shadow = shadowOfRun(plan, row);
+  const look = async (): Promise<true | null> =>
+    ifSo((await standingOf(shadow, row.range, ports)).isDone);
+  await waitFor("the run to reach its end", look, { clock: ports.clock, limitMs });
 }
 
 /** Until live has done everything that the run has: in as many rounds as a record can go through topics of its own. */
