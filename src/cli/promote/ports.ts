@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { MillraceError } from "../../engine/core/errors.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { Follower, PromotePorts } from "../../engine/reprocess/promote/ports.ts";
-import { promoteTables } from "../../engine/reprocess/promote/turns.ts";
+import { promoteTables } from "../../engine/reprocess/swap/turns.ts";
 import type { RunRow } from "../../engine/reprocess/run/run.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import type { Reprocessing } from "../reprocess/connection.ts";

@@ -7,7 +7,7 @@ import { isUndoStep } from "../../engine/reprocess/promote/steps.ts";
 import { MillraceError } from "../../engine/core/errors.ts";
 import type { PromotePorts } from "../../engine/reprocess/promote/ports.ts";
 import type { RunRow } from "../../engine/reprocess/run/run.ts";
-import { turnsOf } from "../../engine/reprocess/promote/turns.ts";
+import { turnsOf } from "../../engine/reprocess/swap/turns.ts";
 import type { PlansOf } from "../connection.ts";
 import { exitCodes, type Register } from "../io.ts";
 import { wholeOption } from "../option-values.ts";

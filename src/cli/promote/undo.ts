@@ -2,7 +2,7 @@
 import type { Plan } from "../../engine/core/plan.ts";
 import type { PromotePorts } from "../../engine/reprocess/promote/ports.ts";
 import { isUndoStep } from "../../engine/reprocess/promote/steps.ts";
-import { retiredTable } from "../../engine/reprocess/promote/turns.ts";
+import { retiredTable } from "../../engine/reprocess/swap/turns.ts";
 import type { RunRow } from "../../engine/reprocess/run/run.ts";
 import { beginUndo, checkUndoable, undo } from "../../engine/reprocess/promote/undo.ts";
 import type { PlansOf } from "../connection.ts";

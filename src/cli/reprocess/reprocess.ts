@@ -2,6 +2,7 @@
 import type { PlansOf } from "../connection.ts";
 import type { Register } from "../io.ts";
 import type { ConnectReprocess } from "./connection.ts";
+import { dropVerb } from "../promote/drop.ts";
 import { promoteVerb } from "../promote/promote.ts";
 import { undoVerb } from "../promote/undo.ts";
 import { verifyVerb } from "../promote/verify.ts";
@@ -15,6 +16,6 @@ export const reprocessVerb =
     const group = program
       .command("reprocess")
       .description("run a pipeline over a range again, compare, promote, undo");
-    const verbs = [planVerb, runVerb, showVerbs, verifyVerb, promoteVerb, undoVerb];
+    const verbs = [planVerb, runVerb, showVerbs, verifyVerb, promoteVerb, undoVerb, dropVerb];
     for (const verb of verbs) verb(connect, plans)(group, run);
   };

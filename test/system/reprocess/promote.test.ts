@@ -72,6 +72,7 @@ describe("a run in the place of live", { concurrency: false }, () => {
     const worker = await WorkerProcess.start(t, { args: [prefix, "--workers", "2"], env, app });
     await reaches(() => sales.totals());
     const flow = sales.flow(PER_SECOND);
+    t.after(() => flow.stop());
     const run = new ReprocessRun(t, { app, env, argv: [prefix, "--follow", "--workers", "2"] });
     await run.until("it follows", ({ step }) => step === "following");
     const verified = await reprocess(app, env, "verify", prefix, "--barrier");
@@ -104,6 +105,7 @@ describe("a run in the place of live", { concurrency: false }, () => {
   test("another rule: verify names exactly the keys that differ; held, deployed, resumed, it holds for all records", async (t) => {
     const old = await WorkerProcess.start(t, { args: [prefix], env, app });
     const flow = sales.flow(PER_SECOND);
+    t.after(() => flow.stop());
     const run = new ReprocessRun(t, { app: other, env, argv: [prefix, "--follow"] });
     await run.until("it follows", ({ step }) => step === "following");
     const verified = await reprocess(other, env, "verify", prefix, "--barrier", "--keys");
@@ -146,6 +148,7 @@ describe("a run in the place of live", { concurrency: false }, () => {
     const start = () => WorkerProcess.start(t, { args: [prefix], env: short, app: other });
     const [zombie, worker] = [await start(), await start()];
     const flow = sales.flow(PER_SECOND);
+    t.after(() => flow.stop());
     await reprocess(other, env, "status", prefix);
     await Promise.all([zombie.ready(), worker.ready()]);
     const run = new ReprocessRun(t, { app: other, env, argv: [prefix, "--follow"] });

@@ -3,7 +3,7 @@
 import { MillraceError } from "../../core/errors.ts";
 import { FOLLOWING } from "../run/bounds.ts";
 import type { RunRow } from "../run/run.ts";
-import { reopen } from "./barrier.ts";
+import { reopen } from "../barrier/barrier.ts";
 import type { PromotePorts } from "./ports.ts";
 import type { Promoting } from "./promotion.ts";
 import { canBeGivenUp, isUndoStep } from "./steps.ts";

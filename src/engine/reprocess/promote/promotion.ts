@@ -9,17 +9,17 @@ import { standingOf } from "../control/standing.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import type { RunChanges } from "../run/rows.ts";
 import type { RunRow } from "../run/run.ts";
-import { close, drain, reopen, type Barrier } from "./barrier.ts";
+import { close, drain, reopen, type Barrier } from "../barrier/barrier.ts";
 import { emitCorrections } from "./corrections.ts";
 import { giveBack } from "./giving-up.ts";
-import { pointToRun } from "./pointing.ts";
+import { pointToRun } from "../barrier/pointing.ts";
 import type { ProgressMove, PromotePorts } from "./ports.ts";
 import { liveProgress } from "./readiness.ts";
-import { standKey } from "./stands.ts";
+import { standKey } from "../barrier/stands.ts";
 import { canBeGivenUp, detailOf, isPromoteStep, withDetail } from "./steps.ts";
 import type { PromoteDetail, PromoteStep, Stand } from "./steps.ts";
-import { turnsOf } from "./turns.ts";
-import { ifSo, waitFor } from "./waiting.ts";
+import { turnsOf } from "../swap/turns.ts";
+import { ifSo, waitFor } from "../barrier/waiting.ts";
 
 export interface Promoting {
   /** As declared. */

@@ -10,9 +10,9 @@ import { FOLLOWING } from "../run/bounds.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import type { RunRow } from "../run/run.ts";
 import type { Follower, PromotePorts } from "./ports.ts";
-import { standKey, standsOf } from "./stands.ts";
+import { standKey, standsOf } from "../barrier/stands.ts";
 import { withDetail, type PromoteDetail } from "./steps.ts";
-import { turnsOf } from "./turns.ts";
+import { turnsOf } from "../swap/turns.ts";
 
 export interface PromoteWish extends Pick<PromoteDetail, "hold" | "corrections"> {
   /** How far behind live the run may be. */

@@ -6,14 +6,14 @@ import { withStores } from "../../core/plan-stores.ts";
 import { heldBy, readGate } from "../../operate/gate/gate.ts";
 import type { RunChanges } from "../run/rows.ts";
 import type { RunRow } from "../run/run.ts";
-import { close, drain, ownerOf, reopen, type Barrier } from "./barrier.ts";
+import { close, drain, ownerOf, reopen, type Barrier } from "../barrier/barrier.ts";
 import { giveBack } from "./giving-up.ts";
-import { pointBack } from "./pointing.ts";
+import { pointBack } from "../barrier/pointing.ts";
 import type { ProgressMove, PromotePorts } from "./ports.ts";
 import type { Promoting } from "./promotion.ts";
 import { canBeGivenUp, detailOf, isUndoStep, withDetail } from "./steps.ts";
 import type { PromoteDetail, UndoStep } from "./steps.ts";
-import { turnsBack, turnsOf } from "./turns.ts";
+import { turnsBack, turnsOf } from "../swap/turns.ts";
 
 /** Writes down that the undo has begun. Throws what forbids it. */
 export async function beginUndo(

@@ -4,7 +4,7 @@ import { MillraceError } from "../../core/errors.ts";
 import { ownTopics } from "../../operate/gate/drained.ts";
 import type { Plan } from "../../core/plan.ts";
 import { liveProgress } from "../promote/readiness.ts";
-import { standKey } from "../promote/stands.ts";
+import { standKey } from "../barrier/stands.ts";
 import type { ReprocessPorts } from "../ports.ts";
 import { FOLLOWING, HELD } from "../run/bounds.ts";
 import type { RunRange, RunRow } from "../run/run.ts";

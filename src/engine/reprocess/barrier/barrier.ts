@@ -8,9 +8,9 @@ import { isDrained, isEmpty } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
 import type { ShutState } from "../../source/gate-note.ts";
 import type { RunRow } from "../run/run.ts";
-import type { PromotePorts } from "./ports.ts";
+import type { PromotePorts } from "../promote/ports.ts";
 import { standsOf } from "./stands.ts";
-import type { Stand } from "./steps.ts";
+import type { Stand } from "../promote/steps.ts";
 import { ifSo, waitFor } from "./waiting.ts";
 
 /** The live pipeline and the run that takes its place. */

@@ -8,9 +8,9 @@ import type { TableSpec } from "../../core/table-layout.ts";
 import { moveProgress } from "../../sinks/postgres/progress-row.ts";
 import { encodeInstant } from "../../sinks/postgres/row-writer.ts";
 import { runTable } from "../plan/shadow.ts";
-import { declaredNames } from "../swap/names.ts";
-import { dressTables, swapObstacles, swapTables, type TableTurn } from "../swap/swap.ts";
-import type { PromoteTables, Swapping } from "./ports.ts";
+import { declaredNames } from "./names.ts";
+import { dressTables, swapObstacles, swapTables, type TableTurn } from "./swap.ts";
+import type { PromoteTables, Swapping } from "../promote/ports.ts";
 
 /** `orders_old_7`: what run 7 has taken the place of. */
 export const retiredTable = (table: string, run: number): string => `${table}_old_${String(run)}`;

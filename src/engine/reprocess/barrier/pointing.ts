@@ -6,9 +6,9 @@ import { decodeMetadata, encodeMetadata } from "../../core/metadata.ts";
 import type { Plan } from "../../core/plan.ts";
 import { storesRecord } from "../../source/gate-note.ts";
 import { noteRecord, readNotes, storeKey } from "../../source/notes.ts";
-import type { PromotePorts } from "./ports.ts";
+import type { PromotePorts } from "../promote/ports.ts";
 import { standKey, standsOf } from "./stands.ts";
-import type { Stand } from "./steps.ts";
+import type { Stand } from "../promote/steps.ts";
 
 /** What a stream task shall go on with. */
 interface Placing {
