@@ -112,7 +112,7 @@ async function profileRun(world: World, input: Input, workload: Workload): Promi
 }
 
 /** Work beside a running contestant, which is stopped whatever becomes of it. */
-async function started<T>(
+export async function started<T>(
   run: Run,
   contestant: Contestant,
   work: (running: Awaited<ReturnType<Contestant["start"]>>) => Promise<T>,
@@ -127,7 +127,7 @@ async function started<T>(
 
 let runs = 0;
 
-async function newRun(world: World, input: Input, workload: Workload): Promise<Run> {
+export async function newRun(world: World, input: Input, workload: Workload): Promise<Run> {
   const id = `run${String(++runs)}`;
   const output = `${id}-output`;
   const spec = { topic: output, partitions: PARTITIONS, replicationFactor: -1, config: {} };
@@ -136,7 +136,7 @@ async function newRun(world: World, input: Input, workload: Workload): Promise<R
 }
 
 /** Its topics go, so that the tenth run meets the same disk as the first. */
-async function forget({ world, id }: Run): Promise<void> {
+export async function forget({ world, id }: Run): Promise<void> {
   const topics = await world.admin.listTopics();
   await world.admin.deleteTopics(topics.filter((topic) => topic.startsWith(`${id}-`)));
 }

@@ -1,14 +1,17 @@
 // `node bench/main.ts engine`: the engine beside Kafka Streams, in one run. `node bench/main.ts state`: figures of state by
-// number of keys. Both print a table, or JSON.
+// number of keys. `node bench/main.ts reprocess`: a run beside the live pipeline. Each prints a table, or JSON.
 import { parseArgs } from "node:util";
 import { workloads, type Workload } from "./contestant.ts";
 import { benchEngine, type EngineOptions } from "./engine.ts";
 import { reportText } from "./report.ts";
+import { benchReprocess } from "./reprocess/reprocess.ts";
+import { reprocessText } from "./reprocess/report.ts";
 import { benchState } from "./state/state.ts";
 import { stateText } from "./state/report.ts";
 
 const USAGE = `Usage: node bench/main.ts engine [options]   the engine beside Kafka Streams
        node bench/main.ts state [options]    memory, takeover and rebuild by number of keys
+       node bench/main.ts reprocess [options]  a run of the reprocessor beside the live pipeline
 
 engine:
   --records <n>     records in the input (1000000)
@@ -17,11 +20,14 @@ engine:
   --workload <w>    map or sum
   --workers <n,…>   worker processes to run Millrace with (1,2)
   --no-profile      leave out where the time goes
+reprocess: --records, --rounds, --workers, and
+  --live-rate <n>   records a second that live reads while the run yields to it (2000)
+  --lag-limit <ms>  of the live pipeline (10000)
 state:
   --keys <n,…>      numbers of keys (10000,100000,1000000)
   --node-options=<text>  NODE_OPTIONS of the workers
 
-both:
+all:
   --json            print every figure as JSON
   --help            print this
 
@@ -37,6 +43,8 @@ const ARGUMENTS = {
     workload: { type: "string" },
     workers: { type: "string", default: "1,2" },
     profile: { type: "boolean", default: true },
+    "live-rate": { type: "string", default: "2000" },
+    "lag-limit": { type: "string", default: "10000" },
     keys: { type: "string", default: "10000,100000,1000000" },
     "node-options": { type: "string", default: "" },
     json: { type: "boolean", default: false },
@@ -82,11 +90,22 @@ function work(): (() => Promise<string>) | null {
       return values.json ? json(figures) : stateText(figures);
     };
   }
+  if (positionals.join(" ") === "reprocess") return reprocessWork(json);
   const options = positionals.join(" ") === "engine" ? optionsOf() : null;
   if (options === null) return null;
   return async () => {
     const report = await benchEngine(options, say);
     return values.json ? json(report) : reportText(report);
+  };
+}
+
+function reprocessWork(json: (figures: unknown) => string): (() => Promise<string>) | null {
+  const options = optionsOf();
+  const [liveRate, lagLimitMs] = [Number(values["live-rate"]), Number(values["lag-limit"])];
+  if (options === null || !(liveRate > 0) || !(lagLimitMs > 0)) return null;
+  return async () => {
+    const figures = await benchReprocess({ ...options, liveRate, lagLimitMs }, say);
+    return values.json ? json(figures) : reprocessText(figures);
   };
 }
 

@@ -5,7 +5,7 @@ import { startProgram, type Contestant, type Program, type Run } from "./contest
 import { pathToFileURL, fileURLToPath } from "node:url";
 
 const here = import.meta.dirname;
-const bin = fileURLToPath(new URL("../bin/millrace.js", import.meta.url));
+export const bin = fileURLToPath(new URL("../bin/millrace.js", import.meta.url));
 const loader = pathToFileURL(join(here, "../test/support/app-loader.ts")).href;
 
 interface MillraceOptions {
@@ -40,7 +40,7 @@ export async function millraceCommand(
   };
 }
 
-const appOf = ({ workload, input, output }: Run): App => ({
+export const appOf = ({ workload, input, output }: Run): App => ({
   execArgv: ["--import", loader],
   env: {
     MILLRACE_TEST_APP: join(here, "pipelines", `${workload}.ts`),
@@ -50,10 +50,10 @@ const appOf = ({ workload, input, output }: Run): App => ({
 });
 
 /** Neither Avro nor a table: registry and database are named, since settings must be, and never asked. */
-const addressesOf = ({ world, id }: Run): Readonly<Record<string, string>> => ({
+export const addressesOf = ({ world, id }: Run): Readonly<Record<string, string>> => ({
   KAFKA_BROKERS: world.brokers,
   REDIS_URL: world.redisUrl,
   SCHEMA_REGISTRY_URL: "http://127.0.0.1:1",
-  DATABASE_URL: "postgres://127.0.0.1:1/none",
+  DATABASE_URL: world.databaseUrl ?? "postgres://127.0.0.1:1/none",
   MILLRACE_NAMESPACE: `${id}-`,
 });

@@ -13,6 +13,8 @@ export interface World {
   readonly dir: string;
   readonly brokers: string;
   readonly redisUrl: string;
+  /** Null where none was asked for. */
+  readonly databaseUrl: string | null;
   readonly kafka: KafkaPort;
   readonly admin: AdminPort;
   readonly pids: { readonly kafka: number; readonly redis: number };
@@ -20,12 +22,13 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** Starts Kafka and Redis, whatever servers the environment names. */
-export async function openWorld(say: (line: string) => void): Promise<World> {
+/** Starts Kafka and Redis, and Postgres where it is asked for, whatever servers the environment names. */
+export async function openWorld(say: (line: string) => void, withPostgres = false): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), "millrace-bench-"));
   // However this process ends, its servers end with it.
   keep(dir);
-  const services = ["kafka", "redis"] as const;
+  const more = withPostgres ? (["postgres"] as const) : [];
+  const services = ["kafka", "redis", ...more] as const;
   const stack = await startStack({ dir, env: serverEnv(), say, services });
   const kafka = kafkajsPort({
     brokers: stack.kafka.brokers,
@@ -38,6 +41,7 @@ export async function openWorld(say: (line: string) => void): Promise<World> {
     dir,
     brokers: stack.kafka.brokers.join(","),
     redisUrl: stack.redis.url,
+    databaseUrl: withPostgres ? stack.postgres.url : null,
     kafka,
     admin,
     pids: { kafka: stack.pids.kafka ?? 0, redis: stack.pids.redis ?? 0 },

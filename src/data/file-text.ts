@@ -41,7 +41,7 @@ function translated(path: string, error: unknown): unknown {
   if (code === "ENOENT") return new MillraceError("MILL_NOT_FOUND", `no file ${path}`);
   if (code === "ERR_ENCODING_INVALID_ENCODED_DATA")
     return new ConfigError("MILL_DATA_INVALID", `${path} is not valid UTF-8`);
-  if (/^(Z_|ERR__?BROTLI|ERR_BROTLI|ZSTD_)/.test(code))
+  if (/^(Z_|ERR__ERROR_|ZSTD_)/.test(code))
     return new ConfigError(
       "MILL_DATA_INVALID",
       `${path} is not a whole ${nameOf[packingOf(path) ?? ".gz"]} file`,

@@ -1,14 +1,20 @@
 // The suite of table stores on the tables in memory.
 import { MemoryTables } from "../../src/engine/testing/memory-tables.ts";
-import { contractTable, tableStoreContract, type ContractRow } from "./table-store.ts";
+import { correctionContract } from "./corrections.ts";
+import {
+  contractTable,
+  tableStoreContract,
+  type ContractRow,
+  type TableStoreFixture,
+} from "./table-store.ts";
 
-tableStoreContract("in memory", async () => {
+const make = async (): Promise<TableStoreFixture> => {
   const tables = new MemoryTables();
   tables.refuseRows(({ amount }) =>
     (amount as number) < 0 ? { code: "23514", message: "23514 check violation" } : null,
   );
   return {
-    store: () => tables.store(contractTable),
+    store: (corrects) => tables.store(contractTable, undefined, corrects),
     rows: async (orderIds) =>
       (tables.rows(contractTable) as unknown as readonly ContractRow[]).filter(({ orderId }) =>
         orderIds.includes(orderId),
@@ -17,4 +23,7 @@ tableStoreContract("in memory", async () => {
     loseNextCommitReply: async () => tables.loseNextCommitReply(),
     close: async () => undefined,
   };
-});
+};
+
+tableStoreContract("in memory", make);
+correctionContract("in memory", make);

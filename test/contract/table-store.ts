@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { MillraceError } from "../../src/engine/core/errors.ts";
 import { emptyLedger, type LedgerCounts } from "../../src/engine/core/ledger.ts";
+import type { Correction } from "../../src/engine/core/plan.ts";
 import type {
   OwedLetter,
   SinkCommit,
@@ -49,7 +50,7 @@ export const contractTable: PostgresTable<ContractRow> = postgresTable("contract
 export interface TableStoreFixture {
   // A row is refused while its amount is negative, as the table's check says (23514).
   /** A worker's own store on the one database. */
-  store(): TableStore;
+  store(corrects?: Correction): TableStore;
   /** Stored rows of these keys, by key. */
   rows(orderIds: readonly string[]): Promise<readonly ContractRow[]>;
   setAvailable(isUp: boolean): Promise<void>;
@@ -59,14 +60,18 @@ export interface TableStoreFixture {
 }
 
 let tasks = 0;
-const aTask = (): SinkTaskId => ({
+export const aTask = (): SinkTaskId => ({
   pipeline: "contract",
   part: "contract_orders",
   topic: `contract-${String(++tasks)}`,
   partition: 0,
 });
 
-const aRow = (offset: number, orderId: string, more: Partial<ContractRow> = {}): SinkRow => ({
+export const aRow = (
+  offset: number,
+  orderId: string,
+  more: Partial<ContractRow> = {},
+): SinkRow => ({
   values: [orderId, more.amount ?? offset, more.updatedAt ?? 1_000],
   index: offset,
   offset: BigInt(offset),
@@ -86,14 +91,14 @@ const aLetter = (id: string, more: Partial<OwedLetter> = {}): OwedLetter => ({
 
 const counted = (consumed: number): LedgerCounts => ({ ...emptyLedger(), consumed });
 
-interface CommitFacts {
+export interface CommitFacts {
   readonly from: bigint;
   readonly to: bigint;
   readonly rows?: readonly SinkRow[];
   readonly letters?: readonly OwedLetter[];
 }
 
-const aCommit = (
+export const aCommit = (
   task: SinkTaskId,
   epoch: bigint,
   { from, to, rows = [], letters = [] }: CommitFacts,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { avro, nullable, string } from "#engine";
 import { keyedRows } from "../../src/data/keyed-rows.ts";
 import type { Sendable } from "../../src/data/send.ts";
@@ -102,6 +102,25 @@ test("the rows before a broken line come through", async () => {
     for await (const { line } of readRows(path, format)) seen.push(line);
   });
   assert.deepEqual(seen, [2, 3]);
+});
+
+test("packed files are unpacked by their names, and one that is broken says so", async () => {
+  const text = Buffer.from(`row_id\n${"1\n".repeat(5000)}`);
+  const packings = { br: brotliCompressSync, zst: zstdCompressSync, gz: gzipSync };
+  const names = { br: "Brotli", zst: "Zstandard", gz: "gzip" };
+  for (const ending of ["br", "zst", "gz"] as const) {
+    const packed = packings[ending](text);
+    assert.equal((await rows(file(`whole.csv.${ending}`, packed))).length, 5000);
+    const wrong = {
+      cut: packed.subarray(0, packed.length - 4),
+      plain: Buffer.from("row_id\n1\n2\n3\n4\n5"),
+    };
+    for (const [name, bytes] of Object.entries(wrong)) {
+      const said = await refusal(file(`${name}.csv.${ending}`, bytes));
+      const expected = `MILL_DATA_INVALID /${name}.csv.${ending} is not a whole ${names[ending]} file`;
+      assert.equal(said, expected);
+    }
+  }
 });
 
 test("files that are missing, cut off, no UTF-8 or of another kind say so", async () => {

@@ -148,21 +148,25 @@ export class BoundedInbox implements TaskInbox {
     );
   }
 
-  /** Progress without records goes first; else the smallest head, once every partition has one or has ended. */
+  /** Progress without records goes first; else the smallest head beside which nothing is waited for. */
   #choose(): { readonly queue: Queue; readonly timeMax: number } | null {
     const queues = [...this.#queues.values()].filter(({ at }) => !this.#held.has(at.topic));
     const idle = queues.find((queue) => this.#headOf(queue) === "passed");
     if (idle !== undefined) return { queue: idle, timeMax: Infinity };
-    const { bounds, group } = this.#options;
-    const isWaiting = (queue: Queue): boolean =>
-      bounds.awaits(group, queue.at) && this.#headOf(queue) === null && !this.#hasEnded(queue);
-    if (queues.some(isWaiting)) return null;
     const heads = queues.flatMap((queue) => {
       const head = this.#headOf(queue);
       return head === null || head === "passed" ? [] : [{ queue, time: head.timestamp }];
     });
-    const [first, second] = heads.sort((a, b) => a.time - b.time);
-    return first === undefined ? null : { queue: first.queue, timeMax: second?.time ?? Infinity };
+    const { bounds, group } = this.#options;
+    for (const { queue } of heads.sort((a, b) => a.time - b.time)) {
+      const beside = bounds.beside(group, queue.at.topic);
+      const isAwaited = (other: Queue): boolean =>
+        beside.has(other.at.topic) && this.#headOf(other) === null && !this.#hasEnded(other);
+      if (queues.some(isAwaited)) continue;
+      const next = heads.find((head) => head.queue !== queue && isFollower(head.queue, beside));
+      return { queue, timeMax: next?.time ?? Infinity };
+    }
+    return null;
   }
 
   /** The next record within the range; "passed": progress moves on without one; null: nothing is there. */
@@ -230,3 +234,7 @@ export class BoundedInbox implements TaskInbox {
 
 const lesser = (offset: bigint, end: bigint | null): bigint =>
   end !== null && offset > end ? end : offset;
+
+/** Of partitions that are not ordered with others, each is a follower, as in a live pipeline. */
+const isFollower = ({ at }: Queue, beside: ReadonlySet<TopicName>): boolean =>
+  beside.size === 0 || beside.has(at.topic);

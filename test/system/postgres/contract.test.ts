@@ -1,12 +1,18 @@
 // The contract of a TableStore, on a real Postgres.
 import { postgresTableStore } from "../../../src/engine/sinks/postgres/table-store.ts";
-import { contractTable, tableStoreContract, type ContractRow } from "../../contract/table-store.ts";
+import { correctionContract } from "../../contract/corrections.ts";
+import {
+  contractTable,
+  tableStoreContract,
+  type ContractRow,
+  type TableStoreFixture,
+} from "../../contract/table-store.ts";
 import { postgresFixture, stillClock } from "./fixture.ts";
 
-tableStoreContract("Postgres", async () => {
+const make = async (): Promise<TableStoreFixture> => {
   const { database, proxy, pool, close } = await postgresFixture([contractTable]);
   return {
-    store: () => postgresTableStore(pool, contractTable, { clock: stillClock }),
+    store: (corrects) => postgresTableStore(pool, contractTable, { clock: stillClock, corrects }),
     rows: (orderIds) =>
       database.query<ContractRow>(
         `SELECT order_id AS "orderId", amount::integer AS amount, updated_at AS "updatedAt"
@@ -24,4 +30,7 @@ tableStoreContract("Postgres", async () => {
     },
     close,
   };
-});
+};
+
+tableStoreContract("Postgres", make);
+correctionContract("Postgres", make);

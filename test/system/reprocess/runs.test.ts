@@ -85,20 +85,10 @@ describe("a run beside the live pipeline", { concurrency: false }, () => {
     );
     assert.deepEqual(await rows("totals_r1"), expected());
     // Every sum once, on the way to the same end.
-    const live = await figures.values(totals.name);
-    const shadow = await figures
-      .values(
-        `${totals.name}-r1`,
-        await figures
-          .raw(`${totals.name}-r1`)
-          .then((raw) => raw.map((r) => ({ ...r, topic: totals.name }))),
-      )
-      .catch(() => null);
-    assert.equal(
-      (await figures.raw(`${totals.name}-r1`)).length,
-      live.length,
-      String(shadow?.length),
+    const [live, again] = await Promise.all(
+      [totals.name, `${totals.name}-r1`].map((topic) => figures.raw(topic)),
     );
+    assert.equal(again?.length, live?.length);
     await worker.drain();
   });
 
@@ -165,26 +155,11 @@ describe("a run beside the live pipeline", { concurrency: false }, () => {
     assert.equal((await reprocess(app, env, "cancel", prefix)).code, 0);
   });
 
-  test("a plain start after days of downtime catches up, and lag shows it", async (t) => {
-    const worker = await WorkerProcess.start(t, { args: [prefix], env, app });
-    await eventually(
-      "live is through",
-      async () => JSON.stringify(await rows("totals")) === JSON.stringify(expected()) || null,
-    );
-    await worker.drain();
-  });
-
   test("bad input is refused in one sentence, with the exit code of usage", async () => {
     const cases: readonly [string[], number, RegExp][] = [
       [["--from", "yesterday"], 2, /--from: expected earliest, a date/],
-      [["--from-offset", "nothing"], 2, /--from-offset: expected topic-partition=offset/],
-      [["--from-offset", `${sales.name}-0=99999999`], 2, /MILL_RUN_RANGE .*no range/],
       [["--to-offset", `${sales.name}-0=99999999`], 2, /MILL_RUN_RANGE .*it has 0 to/],
-      [["--from-offset", "other-0=1"], 2, /not read from Kafka by this run: other-0/],
-      [["--file", "x.csv"], 2, /say with --topic/],
       [["--file", "x.csv", "--topic", "other"], 3, /does not read other from outside/],
-      [["--workers", "65"], 2, /expected 1 to 64/],
-      [["--fail-on-letters", "half"], 2, /expected a count or a share/],
       [["--in-place", "--from-offset", `${sales.name}-0=5`], 2, /would begin from nothing/],
     ];
     for (const [argv, code, text] of cases) {

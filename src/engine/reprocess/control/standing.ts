@@ -5,6 +5,7 @@ import type { AdminPort } from "../../core/kafka.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 import { readProgress, type PartProgress, type ProgressPorts } from "../../runtime/ledgers.ts";
+import { piecesOf, type Piece } from "../plan/pieces.ts";
 import type { RangePlace, RunRange } from "../run/run.ts";
 
 export interface Standing {
@@ -34,11 +35,11 @@ export async function standingOf(
   const sum = (of: "total" | "done"): number => steps.reduce((all, step) => all + step[of], 0);
   const letters = sumLedgers(progress.flatMap(({ ledger }) => ledger ?? []))["dead-lettered"];
   return {
-    isDone: plan.parts.every((part) => flow.isDone(part)),
+    isDone: flow.isDone,
     done: sum("done"),
     total: sum("total"),
     letters: Object.values(letters).reduce((all, count) => all + count, 0),
-    own: plan.parts.flatMap((part) => flow.endedFor(part)),
+    own: flow.ended,
     progress,
   };
 }
@@ -57,30 +58,25 @@ async function endsOf(plan: Plan, { places }: RunRange, admin: AdminPort): Promi
   return new Map(marks.map((mark) => [addressOf(mark), mark.high]));
 }
 
-/** Parts that write a topic. */
-export const writersOf = ({ parts }: Plan, topic: TopicName): readonly Part[] =>
-  parts.filter(({ nodes }) =>
-    nodes.some(
-      ({ operation }) =>
-        operation.kind !== "source" && "topic" in operation && operation.topic.name === topic,
-    ),
-  );
-
 interface Facts {
   readonly progress: readonly PartProgress[];
   readonly ends: Ends;
 }
 
 class Flow {
-  readonly #plan: Plan;
+  readonly #pieces: readonly Piece[];
   readonly #range: RunRange;
   readonly #facts: Facts;
-  readonly #done = new Map<Part, boolean>();
+  readonly #done = new Map<Piece, boolean>();
 
   constructor(plan: Plan, range: RunRange, facts: Facts) {
-    this.#plan = plan;
+    this.#pieces = piecesOf(plan);
     this.#range = range;
     this.#facts = facts;
+  }
+
+  get isDone(): boolean {
+    return this.#pieces.every((piece) => this.#isDone(piece));
   }
 
   positionOf(part: string, at: { readonly topic: TopicName; readonly partition: number }): bigint {
@@ -90,14 +86,15 @@ class Flow {
     return found?.nextOffset ?? -1n;
   }
 
-  isDone(part: Part): boolean {
-    const known = this.#done.get(part);
+  #isDone(piece: Piece): boolean {
+    const known = this.#done.get(piece);
     if (known !== undefined) return known;
-    const isDone = part.sources.every(({ name }) => {
-      const ends = this.#endsFor(part, name);
+    const { part, sources } = piece;
+    const isDone = sources.every((topic) => {
+      const ends = this.#endsFor(part, topic);
       return ends?.every((place) => this.positionOf(part.name, place) >= place.to) ?? false;
     });
-    this.#done.set(part, isDone);
+    this.#done.set(piece, isDone);
     return isDone;
   }
 
@@ -107,7 +104,8 @@ class Flow {
       (place) => place.part === part.name && place.topic === topic,
     );
     if (bounded.length > 0) return bounded;
-    if (!writersOf(this.#plan, topic).every((writer) => this.isDone(writer))) return null;
+    const writers = this.#pieces.filter(({ writes }) => writes.includes(topic));
+    if (!writers.every((writer) => this.#isDone(writer))) return null;
     return Array.from({ length: part.partitions }, (_, partition) => ({
       part: part.name,
       topic,
@@ -117,11 +115,13 @@ class Flow {
     }));
   }
 
-  /** What a part reads of the run's own and nobody writes any more. */
-  endedFor(part: Part): readonly RangePlace[] {
-    const own = part.sources.filter(
-      ({ name }) => !this.#range.places.some(({ topic }) => topic === name),
+  /** What is read of the run's own and nobody writes any more. */
+  get ended(): readonly RangePlace[] {
+    const bounded = new Set(this.#range.places.map(({ topic }) => topic));
+    return this.#pieces.flatMap(({ part, sources }) =>
+      sources
+        .filter((topic) => !bounded.has(topic))
+        .flatMap((topic) => this.#endsFor(part, topic) ?? []),
     );
-    return own.flatMap(({ name }) => this.#endsFor(part, name) ?? []);
   }
 }

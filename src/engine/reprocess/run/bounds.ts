@@ -2,8 +2,11 @@
 import type { Bounds, Pace } from "../../core/bounds.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
-import { addressOf, type GroupId, type TopicPartition } from "../../core/record.ts";
+import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../../core/record.ts";
+import { piecesOf } from "../plan/pieces.ts";
 import type { RangePlace, RunRow } from "./run.ts";
+
+const nothing: ReadonlySet<TopicName> = new Set();
 
 /** Behind the pinned end of the range the order of arrival holds again, as it does live. */
 export const FOLLOWING = "following";
@@ -15,11 +18,18 @@ export class RunBounds implements Bounds {
   readonly #listeners = new Set<() => void>();
   #ends: ReadonlyMap<string, bigint> = new Map();
   #lasts: ReadonlyMap<string, bigint> = new Map();
+  /** By group and topic: what is read together with it. */
+  readonly #beside: ReadonlyMap<string, ReadonlySet<TopicName>>;
   #isOrdered = true;
 
   /** The plan is the run's own. */
   constructor(plan: Plan, row: Pick<RunRow, "range" | "state" | "step">) {
     this.#plan = plan;
+    this.#beside = new Map(
+      piecesOf(plan).flatMap(({ part, sources }) =>
+        sources.map((topic) => [`${part.group}/${topic}`, new Set(sources)] as const),
+      ),
+    );
     this.set(row);
   }
 
@@ -38,9 +48,8 @@ export class RunBounds implements Bounds {
     return this.#lasts.get(keyOf(group, at)) ?? null;
   }
 
-  awaits(group: GroupId, { topic }: TopicPartition): boolean {
-    const part = this.#plan.parts.find((one) => one.group === group);
-    return this.#isOrdered && (part?.sources.some(({ name }) => name === topic) ?? false);
+  beside(group: GroupId, topic: TopicName): ReadonlySet<TopicName> {
+    return (this.#isOrdered ? this.#beside.get(`${group}/${topic}`) : undefined) ?? nothing;
   }
 
   watch(listener: () => void): () => void {

@@ -33,7 +33,9 @@ export async function prepare(
 ): Promise<RunRow> {
   const { runs } = ports;
   const shadow = shadowOfRun(plan, row);
-  await runs.update(row, { state: "staging", step: "topics" });
+  const staging = { state: "staging", step: "topics" } as const;
+  const begun = await runs.update(row, staging, ["planned", "staging"]);
+  if (begun === null) return { ...row, state: "cancelled" };
   const own = new Set(ownTopics(plan, shadow));
   await makeTopics(shadow, own, ports);
   await runs.update(row, { step: "tables" });
