@@ -7,6 +7,8 @@ import { errorTable, isErrorCode, type ErrorCode } from "../../src/engine/core/e
 import { catalogue } from "../../src/engine/observe/catalogue.ts";
 import { defaultLimits } from "../../src/engine/runtime/context.ts";
 import { settingNames } from "../../src/engine/runtime/host/settings.ts";
+import { Breaker } from "../../src/engine/runtime/gate/breaker.ts";
+import { gateText } from "../../src/engine/source/gate-note.ts";
 import { lookAgain } from "../../src/engine/source/stops.ts";
 
 const text = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
@@ -28,7 +30,7 @@ test("every setting is documented, and every documented one exists", () => {
 });
 
 test("every limit is documented, unless it is a setting", () => {
-  const settings = ["sessionTimeoutMs", "checkpointIntervalMs", "purgeIntervalMs"];
+  const settings = ["sessionTimeoutMs", "checkpointIntervalMs", "purgeIntervalMs", "breaker"];
   const limits = Object.keys(defaultLimits).filter((name) => !settings.includes(name));
   assert.deepEqual(firstCells("Limits").sort(), limits.sort());
 });
@@ -66,6 +68,19 @@ test("every reason that stops a task is documented with the command that its mes
     (code) => stops.test(code) && errorTable[code].disposition === "halt",
   );
   assert.deepEqual(documented.map(({ code }) => code).sort(), codes.sort());
+});
+
+test("the transcript of a halted pipeline is what the code prints", () => {
+  const section = text.split("## When a pipeline is halted")[1]?.split("\n## ")[0] ?? "";
+  const [lines = ""] = /```console\n([^]*?)```/.exec(section)?.slice(1) ?? [];
+  const told = lines.split("\n").filter((line) => line.includes("is halted since"));
+  assert.equal(told.length, 2);
+  const limit = { letters: 25, records: 500 };
+  const at = { topic: "shops.sales", partition: 0, offset: 125n };
+  const { code, message } = new Breaker("main", limit).error(at);
+  const atMs = Date.parse("2026-11-21T22:04:31.943Z");
+  const note = { state: "halted", by: "breaker", code, message, atMs, owner: "w" } as const;
+  for (const line of told) assert.equal(line, gateText("shops", note));
 });
 
 test("the transcript of resume is what the code prints", () => {

@@ -85,13 +85,9 @@ export const mutations: readonly Mutation[] = [
     mistake: "a sink begins where its group's offset says",
     patches: one(
       "runtime/sink/part.ts",
-      `    const start = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
-      store.takeOver(id, first),
-    );`,
-      `    const stored = await persist(context, { dependency: "postgres", signal, onWaiting }, () =>
-      store.takeOver(id, first),
-    );
-    const [hint] = await persist(context, { dependency: "kafka", signal, onWaiting }, () =>
+      `    const start = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));`,
+      `    const stored = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));
+    const [hint] = await persist(context, waitOf(seat, "kafka"), () =>
       context.admin.committed(bound.part.group, [at], { stable: false }),
     );
     const hinted = hint?.nextOffset ?? stored.nextOffset;
@@ -166,7 +162,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "unsorted upsert",
-    near: 397,
+    near: 755,
     mistake: "rows are locked in the order of their records",
     patches: one(
       "sinks/collapse.ts",
@@ -270,7 +266,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "stream time forgotten",
-    near: 230,
+    near: 760,
     mistake: "a new owner begins with no stream time",
     patches: one(
       "runtime/stream/task.ts",
@@ -280,13 +276,13 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "abandoned takeover",
-    near: 383,
+    near: 183,
     mistake: "a takeover that was given up still writes a first start",
     patches: one("runtime/stream/engine.ts", "      signal.throwIfAborted();\n", ""),
   },
   {
     name: "fenced at once",
-    near: 486,
+    near: 2320,
     mistake: "who was fenced takes over again under the old generation, round and round",
     patches: one(
       "runtime/stream/part.ts",
@@ -301,6 +297,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "stopped while starting",
+    near: 130,
     mistake: "a worker that was stopped before it had started joins its groups afterwards",
     patches: one("runtime/worker.ts", "    if (this.#stopping !== null) return;\n", ""),
   },

@@ -418,7 +418,7 @@ export const errorTable = {
   },
   MILL_PIPELINE_HALTED: {
     disposition: "halt",
-    message: "too many dead letters: the pipeline is halted",
+    message: "too many dead letters",
     meaning:
       "More of the last records of a task became dead letters than the pipeline's haltWhen allows. Everything before that record is committed; all tasks of the pipeline stand still, in every worker and after a restart too.",
     action:

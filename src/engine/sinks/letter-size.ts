@@ -2,14 +2,8 @@
 // lies and how to know it again. And back: the record of such a letter, read where it lies.
 import { createHash } from "node:crypto";
 import { MillraceError } from "../core/errors.ts";
-import type { KafkaPort } from "../core/kafka.ts";
-import {
-  headerText,
-  type Headers,
-  type OutRecord,
-  type RawRecord,
-  type TopicName,
-} from "../core/record.ts";
+import type { KafkaPort, PartitionReader } from "../core/kafka.ts";
+import { headerText, type Headers, type OutRecord, type RawRecord } from "../core/record.ts";
 
 /** More than the frame of a batch and of its only record ever are. */
 const FRAME_BYTES = 160;
@@ -109,24 +103,27 @@ const EMPTY_READS_MAX = 10;
 
 async function recordAt(pointer: string, kafka: Pick<KafkaPort, "reader">): Promise<RawRecord> {
   const [, topic = "", partition = "", at = ""] = /^(.+)\/(\d+)\/(\d+)$/.exec(pointer) ?? [];
-  const offset = BigInt(at);
-  const reader = kafka.reader({
-    topic: topic as TopicName,
-    partition: Number(partition),
-    fromOffset: offset,
-  });
+  const fromOffset = BigInt(at);
+  const reader = kafka.reader({ topic, partition: Number(partition), fromOffset });
+  let found: RawRecord | undefined;
   try {
-    for (let empty = 0; empty < EMPTY_READS_MAX; empty++) {
-      const { records, nextOffset } = await reader.read();
-      const found = records.find((record) => record.offset === offset);
-      if (found !== undefined) return found;
-      if (records.length > 0 || nextOffset > offset) break;
-    }
+    found = await firstOf(reader, fromOffset);
   } catch (error) {
     const isGone = error instanceof MillraceError && /_(GONE|MISSING)$/.test(error.code);
     throw isGone ? gone(pointer, error) : error;
   } finally {
     await reader.close();
   }
-  throw gone(pointer);
+  if (found === undefined) throw gone(pointer);
+  return found;
+}
+
+/** The record at the offset at which the reader begins, if there is one. */
+async function firstOf(reader: PartitionReader, offset: bigint): Promise<RawRecord | undefined> {
+  for (let empty = 0; empty < EMPTY_READS_MAX; empty++) {
+    const { records, nextOffset } = await reader.read();
+    if (records.length > 0 || nextOffset > offset)
+      return records.find((record) => record.offset === offset);
+  }
+  return undefined;
 }

@@ -80,8 +80,8 @@ export class Inbox {
   push(batch: RecordBatch): bigint | null {
     const queue = this.#queues.get(batch.topic);
     if (this.#isClosed || queue === undefined) return null;
-    if (batch.fetchedOffset !== queue.expected || this.#held.has(batch.topic))
-      return queue.expected;
+    if (batch.fetchedOffset !== queue.expected) return queue.expected;
+    if (this.#held.has(batch.topic)) return queue.expected;
     queue.batches.push(batch);
     queue.expected = batch.nextOffset;
     this.#bytes += weightOf(batch);

@@ -17,6 +17,8 @@ import { World } from "./world.ts";
 export interface SimulateOptions {
   /** Decides how far the work has come when a crash strikes. Default: 1. */
   readonly seed?: number;
+  /** "off": go on however many records become dead letters, as `run --no-breaker`. */
+  readonly breaker?: "on" | "off";
 }
 
 /** A record as a reader of the topic gets it. */
@@ -49,7 +51,8 @@ export interface Simulated {
 }
 
 /**
- * Runs the steps, lets everything drain, and returns what came of it.
+ * Runs the steps, lets everything drain, and returns what came of it. Throws MILL_PIPELINE_HALTED when too many dead letters
+ * have halted a pipeline, since it has not seen all that was sent then.
  * @example
  * const { records } = await simulate(cleaned, [send(orders, "o-1", anOrder())]);
  */
@@ -63,7 +66,7 @@ export async function simulate(
     : [pipelines as Pipeline];
   const world = new World(
     list.map((pipeline) => pipeline.plan()),
-    options.seed ?? 1,
+    { seed: options.seed ?? 1, breaker: options.breaker !== "off" },
   );
   await world.open();
   for (const step of steps) await world.play(step);

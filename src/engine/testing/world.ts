@@ -1,5 +1,5 @@
 // The world of one simulation: an in-memory cluster, registry and database, virtual time, and the worker of the moment.
-import { InvariantError } from "../core/errors.ts";
+import { InvariantError, MillraceError } from "../core/errors.ts";
 import type { KafkaPort, PlainProducer } from "../core/kafka.ts";
 import { partitionOf } from "../core/partitioner.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
@@ -9,7 +9,7 @@ import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
 import { catalogue } from "../observe/catalogue.ts";
-import { defaultLimits, type WorkerPorts } from "../runtime/context.ts";
+import { defaultLimits, type WorkerLimits, type WorkerPorts } from "../runtime/context.ts";
 import { readProgress, type PartProgress } from "../runtime/ledgers.ts";
 import { memoryCopies } from "../state/memory-copy.ts";
 import { SchemaCache } from "../runtime/line/schema-cache.ts";
@@ -26,6 +26,12 @@ import type { Step } from "./steps.ts";
 import { workerClock, WorkerSwitch } from "./doubles/worker-switch.ts";
 
 const QUIET_LIMIT_MS = 600_000;
+
+export interface WorldOptions {
+  /** Decides how far the work has come when a crash strikes. */
+  readonly seed: number;
+  readonly breaker: boolean;
+}
 
 /** Plays steps; `drain` lets the work end. */
 export class World {
@@ -44,9 +50,12 @@ export class World {
   #port: KafkaPort | null = null;
   #worker: Worker | null = null;
 
-  constructor(plans: readonly Plan[], seed: number) {
+  readonly #limits: WorkerLimits;
+
+  constructor(plans: readonly Plan[], { seed, breaker }: WorldOptions) {
     this.plans = plans;
     this.#random = seededRandom(seed);
+    this.#limits = { ...defaultLimits, breaker };
   }
 
   async open(): Promise<void> {
@@ -90,7 +99,7 @@ export class World {
       meter: this.meter,
     };
     this.#port = kafka;
-    this.#worker = new Worker(this.plans, ports, defaultLimits);
+    this.#worker = new Worker(this.plans, ports, this.#limits);
     await this.#during(this.#worker.start());
   }
 
@@ -157,9 +166,17 @@ export class World {
     for (let quiet = 0, spent = 0; quiet < 3; spent += 1_000) {
       if (spent > QUIET_LIMIT_MS) throw new InvariantError("MILL_ENGINE_INVARIANT", this.#stuck());
       await this.#clock.advance(1_000);
+      this.#checkHeld();
       quiet = (await this.#during(this.#isDrained())) ? quiet + 1 : 0;
     }
     return this.#during(this.#progress());
+  }
+
+  #checkHeld(): void {
+    const { held } = this.#worker as Worker;
+    if (held.length === 0) return;
+    const lead = 'to go on all the same: haltWhen: "never" in the pipeline, or breaker: "off" here';
+    throw new MillraceError("MILL_PIPELINE_HALTED", `${held.join("; ")}; ${lead}`);
   }
 
   #stuck(): string {

@@ -60,6 +60,7 @@ const open = (
   const valve = {
     pause: ([at]: readonly TopicPartition[]) => void turns.push(`pause ${String(at?.topic)}`),
     resume: ([at]: readonly TopicPartition[]) => void turns.push(`resume ${String(at?.topic)}`),
+    seek: () => undefined,
   };
   for (const [topic, end] of Object.entries(topics))
     if (end !== null) bounds.ends.set(topic, BigInt(end));
@@ -85,7 +86,7 @@ async function soon(inbox: TaskInbox): Promise<string> {
 
 test("a live pipeline has the inbox that it always had", () => {
   const bounded = { group: "g", bounds: undefined, pace: undefined };
-  const valve = { pause: () => undefined, resume: () => undefined };
+  const valve = { pause: () => undefined, resume: () => undefined, seek: () => undefined };
   assert.ok(openInbox([], { bytesMax: 1, runRecordsMax: 1 }, valve, bounded) instanceof Inbox);
 });
 

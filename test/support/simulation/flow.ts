@@ -81,7 +81,9 @@ export function flowOf(spec: FlowSpec): Flow {
     outputs.set(output.name, output);
     return output;
   });
-  const drawn = pipeline("sim", { state: spec.state }, ({ from }) => {
+  // Some flows refuse nearly everything, and are to come to their end all the same.
+  const options = { state: spec.state, haltWhen: "never" } as const;
+  const drawn = pipeline("sim", options, ({ from }) => {
     const [first, second] = sources.map((source) => from(source));
     if (first === undefined) return;
     const all = second === undefined ? first : first.merge("both", second);
