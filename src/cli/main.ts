@@ -77,14 +77,16 @@ function report(error: unknown, io: CliIo): number {
   return exitCodeOf(error);
 }
 
+const CONFLICTS =
+  /^MILL_(OFFSETS_(ACTIVE|STATE)|RUN_(ACTIVE|STATE)|KAFKA_FENCED|GATE_HELD|SWAP_REFUSED)$/;
+
 function exitCodeOf(error: MillraceError): number {
   if (/^MILL_(USAGE|OFFSETS_OUTSIDE|REDRIVE_REFUSED|RUN_RANGE)$/.test(error.code))
     return exitCodes.usage;
   if (error.code === "MILL_NOT_FOUND") return exitCodes.notFound;
   if (/^MILL_(KAFKA|REGISTRY)_AUTH$/.test(error.code)) return exitCodes.auth;
   // Fenced: somebody came between.
-  if (/^MILL_(OFFSETS_(ACTIVE|STATE)|RUN_(ACTIVE|STATE)|KAFKA_FENCED|GATE_HELD)$/.test(error.code))
-    return exitCodes.conflict;
+  if (CONFLICTS.test(error.code)) return exitCodes.conflict;
   if (error.disposition === "retry") return exitCodes.unavailable;
   return /^MILL_(CONFIG|BUILD|TOPIC|TABLE|SCHEMA|STACK)_/.test(error.code)
     ? exitCodes.config

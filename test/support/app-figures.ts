@@ -43,7 +43,8 @@ export class AppFigures {
       isFollowing: false,
     } as const;
     const records: RawRecord[] = [];
-    for await (const batch of readTopic(this.clients.kafka, request)) records.push(...batch);
+    for await (const batch of readTopic(this.clients.kafka, request))
+      for (const record of batch) records.push(record);
     return records.sort((a, b) => a.partition - b.partition || Number(a.offset - b.offset));
   }
 

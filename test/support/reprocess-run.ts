@@ -24,6 +24,14 @@ export interface Report {
 export const reprocess = (app: App, env: Env, ...argv: string[]): Promise<Ended> =>
   appCommand(app, ["reprocess", ...argv], env);
 
+interface Started {
+  readonly app: App;
+  readonly env: Env;
+  readonly argv: readonly string[];
+  /** "run" unless said otherwise. */
+  readonly verb?: string;
+}
+
 /** `reprocess run … --json` as a process. */
 export class ReprocessRun {
   readonly reports: Report[] = [];
@@ -31,10 +39,10 @@ export class ReprocessRun {
   readonly exit: Promise<Exit>;
   readonly #child: ChildProcess;
 
-  constructor(owner: Owner, { app, env, argv }: { app: App; env: Env; argv: readonly string[] }) {
+  constructor(owner: Owner, { app, env, argv, verb = "run" }: Started) {
     const child = spawn(
       process.execPath,
-      [...app.execArgv, bin, "reprocess", "run", ...argv, "--json"],
+      [...app.execArgv, bin, "reprocess", verb, ...argv, "--json"],
       {
         cwd: tmpdir(),
         env: { ...process.env, ...env, ...app.env },

@@ -2,6 +2,10 @@
 import type { PlansOf } from "../connection.ts";
 import type { Register } from "../io.ts";
 import type { ConnectReprocess } from "./connection.ts";
+import { dropVerb } from "../promote/drop.ts";
+import { promoteVerb } from "../promote/promote.ts";
+import { undoVerb } from "../promote/undo.ts";
+import { verifyVerb } from "../promote/verify.ts";
 import { planVerb } from "./plan.ts";
 import { runVerb } from "./run.ts";
 import { showVerbs } from "./show.ts";
@@ -11,6 +15,7 @@ export const reprocessVerb =
   (program, run) => {
     const group = program
       .command("reprocess")
-      .description("run a pipeline over a range again: plan, run, status, cancel, list");
-    for (const verb of [planVerb, runVerb, showVerbs]) verb(connect, plans)(group, run);
+      .description("run a pipeline over a range again, compare, promote, undo");
+    const verbs = [planVerb, runVerb, showVerbs, verifyVerb, promoteVerb, undoVerb, dropVerb];
+    for (const verb of verbs) verb(connect, plans)(group, run);
   };

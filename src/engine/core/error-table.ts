@@ -508,6 +508,29 @@ export const errorTable = {
     action:
       "Give the operator a new name, which is a new store; or stop the workers and begin anew with empty stores: npx millrace offsets reset <pipeline> --to earliest --with-state",
   },
+  MILL_SWAP_REFUSED: {
+    disposition: "halt",
+    message: "a table cannot take the place of the live one",
+    meaning:
+      "Something hangs on the live table that cannot follow: a trigger, a rule, a materialized view, a publication, a function or a column that the new table lacks. Nothing was changed.",
+    action:
+      "Remove what the message names, or carry it over by hand afterwards; then run the command again.",
+  },
+  MILL_SWAP_BUSY: {
+    disposition: "retry",
+    message: "the tables are in use",
+    meaning:
+      "Readers or writers held the tables for longer than the command waits. Nothing was changed.",
+    action:
+      "Run the command again when they have finished. pg_stat_activity tells what the named processes of Postgres do.",
+  },
+  MILL_PROMOTE_STUCK: {
+    disposition: "retry",
+    message: "a promotion has waited for too long",
+    meaning:
+      "The live pipeline, or the workers of the run, did not come to where the promotion needs them. Before the tables have changed places the live pipeline goes on as it was; afterwards the run stays as it is.",
+    action: "See what keeps the workers: npx millrace lag. Then run the command again.",
+  },
   MILL_STACK_MISSING: {
     disposition: "halt",
     message: "a part of the local stack is missing",

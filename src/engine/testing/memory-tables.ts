@@ -17,6 +17,7 @@ import { WorkerSwitch } from "./doubles/worker-switch.ts";
 
 /** What became of a commit whose reply was lost. */
 type Loss = "applied" | "dropped";
+type TurnName = "schema" | "live" | "incoming" | "retired";
 
 export class MemoryTables {
   readonly #tables = new Map<string, MemoryTable>();
@@ -72,6 +73,20 @@ export class MemoryTables {
     refuse: (row: Readonly<Record<string, unknown>>, table: string) => RowRefusal | null,
   ): void {
     this.#refuse = refuse;
+  }
+
+  /** The incoming table takes the live one's name, which steps back to another. */
+  turn({ schema, live, incoming, retired }: Readonly<Record<TurnName, string>>): void {
+    const [has, comes] = [live, incoming].map((name) => this.#tables.get(`${schema}.${name}`));
+    this.#tables.delete(`${schema}.${incoming}`);
+    if (has !== undefined) this.#tables.set(`${schema}.${retired}`, has);
+    if (comes !== undefined) this.#tables.set(`${schema}.${live}`, comes);
+  }
+
+  /** Fences the owner, and puts progress elsewhere where that is said. */
+  move(task: SinkTaskId, to: Partial<Pick<SinkProgress, "nextOffset" | "ledger">>): void {
+    const stored = this.#read(task);
+    if (stored !== null) this.#write(task, { ...stored, ...to, epoch: stored.epoch + 1n });
   }
 
   #table(table: MemoryTableSpec): MemoryTable {

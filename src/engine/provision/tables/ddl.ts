@@ -49,8 +49,11 @@ export const changeType = (table: DesiredTable, { name, type }: DesiredColumn): 
 export const changeNull = (table: DesiredTable, { name, nullable }: DesiredColumn): string =>
   `ALTER TABLE ${targetOf(table)} ALTER COLUMN ${quoted(name)} ${nullable ? "DROP" : "SET"} NOT NULL`;
 
+export const indexName = (table: DesiredTable, columns: readonly string[]): string =>
+  shortened([table.name, ...columns, "idx"].join("_"));
+
 export const createIndex = (table: DesiredTable, columns: readonly string[]): string => {
-  const name = shortened([table.name, ...columns, "idx"].join("_"));
+  const name = indexName(table, columns);
   return `CREATE INDEX ${quoted(name)} ON ${targetOf(table)} (${columns.map(quoted).join(", ")})`;
 };
 
@@ -88,7 +91,7 @@ const literalOrNull = (text: string | null): string => (text === null ? "NULL" :
 const NAME_MAX = 60;
 
 /** A long name keeps its beginning and gets a digest, so two long names stay two. */
-function shortened(name: string): string {
+export function shortened(name: string): string {
   if (name.length <= NAME_MAX) return name;
   const digest = createHash("sha256").update(name).digest("hex").slice(0, 8);
   return `${name.slice(0, NAME_MAX - 9)}_${digest}`;

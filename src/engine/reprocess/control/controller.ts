@@ -6,7 +6,7 @@ import { addressOf } from "../../core/record.ts";
 import { stoppedTasks } from "../../operate/resume/stopped-tasks.ts";
 import { NoteTail } from "../../source/notes.ts";
 import type { ReprocessPorts } from "../ports.ts";
-import { FOLLOWING } from "../run/bounds.ts";
+import { FOLLOWING, HELD } from "../run/bounds.ts";
 import type { RunChanges } from "../run/rows.ts";
 import { isActive, type RangePlace, type RunRow } from "../run/run.ts";
 import { LagWatch } from "./live-lag.ts";
@@ -116,11 +116,18 @@ class Controller {
     const facts = { lagMs: liveLagMs, lagLimitMs, measured: perSecond ?? 0, max };
     const rate = nextRate({ ...facts, current: rateLimit });
     const changes = { counts, rateLimit: rate };
+    if (this.#row.step === HELD) return void (await this.#change(this.#release(changes)));
     if (standing.isDone && !options.follow) await this.#change({ ...changes, state: "done" });
     else if (standing.isDone && this.#row.step !== FOLLOWING)
       await this.#change({ ...changes, step: FOLLOWING, range: { ...range, own: [] } });
     else if (this.#row.step === FOLLOWING) await this.#follow(changes);
     else await this.#change({ ...changes, range: { ...range, own: standing.own } });
+  }
+
+  /** Whoever compares may have died at it. */
+  #release(changes: RunChanges): RunChanges {
+    const { untilMs = 0 } = (this.#row.detail["held"] ?? {}) as { untilMs?: number };
+    return this.#watching.ports.clock.now() < untilMs ? changes : { ...changes, step: FOLLOWING };
   }
 
   /** Never beyond what the live pipeline has decided, and never back. */

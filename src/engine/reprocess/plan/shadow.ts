@@ -74,6 +74,7 @@ export function shadowOf(plan: Plan, how: Shadowing): Plan {
     topics: plan.topics.map((topic) => renaming.topic(topic)),
     tables: parts.flatMap(({ table }) => table ?? []),
     ...ownNames(plan, (name) => prefix + name.slice(prefixOf(plan).length)),
+    storePrefix: prefix,
   });
 }
 

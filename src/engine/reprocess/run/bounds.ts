@@ -10,6 +10,8 @@ const nothing: ReadonlySet<TopicName> = new Set();
 
 /** Behind the pinned end of the range the order of arrival holds again, as it does live. */
 export const FOLLOWING = "following";
+/** It follows, and its end stands still for a while: somebody compares. */
+export const HELD = "held";
 
 export class RunBounds implements Bounds {
   readonly #plan: Plan;
@@ -32,7 +34,7 @@ export class RunBounds implements Bounds {
   }
 
   set({ range, state, step }: Pick<RunRow, "range" | "state" | "step">): void {
-    this.#isOrdered = state === "running" && step !== FOLLOWING;
+    this.#isOrdered = state === "running" && step !== FOLLOWING && step !== HELD;
     this.#ends = this.#byPlace(range.places);
     this.#lasts = this.#byPlace(range.own);
     for (const listener of this.#listeners) listener();

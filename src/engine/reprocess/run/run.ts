@@ -25,9 +25,16 @@ const finished: ReadonlySet<RunState> = new Set([
   "undone",
 ]);
 export const isActive = ({ state }: Pick<RunRow, "state">): boolean => !finished.has(state);
-/** States in which workers read. */
-export const isWorking = ({ state }: Pick<RunRow, "state">): boolean =>
-  state === "running" || state === "promoting";
+/** Steps of a promotion until the run is where the live pipeline stands. */
+const reading: ReadonlySet<string | null> = new Set([
+  "freezing",
+  "draining",
+  "closing",
+  "catching-up",
+]);
+/** Whether workers read. */
+export const isWorking = ({ state, step }: Pick<RunRow, "state" | "step">): boolean =>
+  state === "running" || (state === "promoting" && reading.has(step));
 
 /** What one part of the run reads of one partition, under the run's own names. */
 export interface RangePlace {

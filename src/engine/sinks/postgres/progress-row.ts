@@ -84,6 +84,31 @@ export async function resetProgress(
   return progressOf(rows[0]);
 }
 
+interface Move {
+  readonly nextOffset: bigint | null;
+  readonly ledger: LedgerCounts | null;
+  readonly now: string;
+}
+
+/** Fences the owner; null leaves what is stored. A task that has never run stays so. */
+export async function moveProgress(
+  session: PostgresSession,
+  task: SinkTaskId,
+  { nextOffset, ledger, now }: Move,
+): Promise<void> {
+  await session.query(
+    `UPDATE millrace.progress SET epoch = epoch + 1, next_offset = coalesce($5::bigint, next_offset),
+       ledger = coalesce($6::jsonb, ledger), updated_at = $7::timestamptz
+     WHERE ${OF_TASK}`,
+    [
+      ...taskValues(task),
+      nextOffset === null ? null : String(nextOffset),
+      ledger === null ? null : JSON.stringify(ledger),
+      now,
+    ],
+  );
+}
+
 /** Stores a first start; where another worker was faster, its start holds and only the epoch is raised. */
 export async function insertProgress(
   session: PostgresSession,

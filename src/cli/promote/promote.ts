@@ -1,0 +1,134 @@
+// `millrace reprocess promote`: a run takes the place of the live pipeline, at the very record where live is stopped.
+import type { Plan } from "../../engine/core/plan.ts";
+import { giveBack } from "../../engine/reprocess/promote/giving-up.ts";
+import { promote } from "../../engine/reprocess/promote/promotion.ts";
+import { beginPromotion, checkPromotable } from "../../engine/reprocess/promote/readiness.ts";
+import { isUndoStep } from "../../engine/reprocess/promote/steps.ts";
+import { MillraceError } from "../../engine/core/errors.ts";
+import type { PromotePorts } from "../../engine/reprocess/promote/ports.ts";
+import type { RunRow } from "../../engine/reprocess/run/run.ts";
+import { turnsOf } from "../../engine/reprocess/swap/turns.ts";
+import type { PlansOf } from "../connection.ts";
+import { exitCodes, type Register } from "../io.ts";
+import { wholeOption } from "../option-values.ts";
+import { planOf, reprocessing, type ConnectReprocess } from "../reprocess/connection.ts";
+import type { Reprocessing } from "../reprocess/connection.ts";
+import { rowJson } from "../reprocess/lines.ts";
+import { promoting, runNamed } from "./ports.ts";
+
+const HELP = `
+What happens, each step written down before it is done:
+  1 the run follows live until it is less than 5 s behind
+  2 live stops: nothing more is taken from outside, what was taken goes through, every worker leaves its groups
+  3 the run reads to exactly where live stands
+  4 in one transaction of Postgres the tables change places; the old one is kept as <table>_old_<run>
+  5 live is put on the stores of the run
+  6 live goes on where it stood. With --hold it waits, so that you can deploy the new code: then npx millrace resume
+Output topics keep what live wrote; --emit-corrections appends what differs, key by key, before 4.
+
+Killed, or failed after 4: run it again, it goes on. Failed before 4, or --abort: live goes on as it was.
+
+Exit codes: 0 promoted, given up by --abort, or shown by --dry-run · 2 usage, or --yes is missing · 3 no such pipeline or
+run · 5 something forbids it, which the message names · 69 a server is away, or something takes too long.
+
+Examples:
+  $ npx millrace reprocess promote customer-orders --dry-run
+  $ npx millrace reprocess promote customer-orders --run 7 --hold --yes
+  $ npx millrace reprocess promote customer-orders --abort`;
+
+interface PromoteOptions {
+  readonly run?: string;
+  readonly hold?: boolean;
+  readonly emitCorrections?: boolean;
+  readonly abort?: boolean;
+  readonly patience?: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}
+
+const LAG_MAX_MS = 5_000;
+
+export const promoteVerb =
+  (connect: ConnectReprocess, plans: PlansOf): Register =>
+  (program, run) => {
+    program
+      .command("promote")
+      .argument("<pipeline>")
+      .option("--run <n>", "this run (default: the newest)")
+      .option("--hold", "leave live stopped at the end, until npx millrace resume")
+      .option("--emit-corrections", "append to output topics what differs from the run's")
+      .option("--abort", "give up a promotion that has not changed tables yet")
+      .option("--patience <s>", "most seconds for one step (default: 120)")
+      .option("--dry-run", "show what would change places, and what forbids it; changes nothing")
+      .option("--yes", "do it")
+      .option("--json", "print one JSON object at the end")
+      .description("put a run in the place of the live pipeline")
+      .addHelpText("after", HELP)
+      .action((name: string, options: PromoteOptions) =>
+        run((io) =>
+          reprocessing(connect, plans, { io, work: (at) => play(at, planOf(at, name), options) }),
+        ),
+      );
+  };
+
+async function play(at: Reprocessing, plan: Plan, options: PromoteOptions): Promise<number> {
+  const seconds = wholeOption("--patience", options.patience, { min: 1, fallback: 120 });
+  const limitMs = seconds * 1_000;
+  return promoting(at, {
+    plan,
+    limitMs,
+    work: async (ports) => {
+      const row = await runNamed(at, plan, options.run);
+      if (options.abort === true) return abort(at, { plan, row, limitMs, options }, ports);
+      if (isUndoStep(row.step)) throw new MillraceError("MILL_RUN_STATE", "an undo is under way");
+      if (row.state !== "promoting" && (options.dryRun === true || options.yes !== true))
+        return show(at, { plan, row, limitMs, options }, ports);
+      const wish = {
+        hold: options.hold === true,
+        corrections: options.emitCorrections === true,
+        lagMaxMs: LAG_MAX_MS,
+      };
+      const begun =
+        row.state === "promoting" ? row : await beginPromotion(row, { plan, wish }, ports);
+      return tell(at, await promote(begun, { plan, limitMs }, ports), options);
+    },
+  });
+}
+
+interface Asked {
+  readonly plan: Plan;
+  readonly row: RunRow;
+  readonly limitMs: number;
+  readonly options: PromoteOptions;
+}
+
+async function show({ io }: Reprocessing, asked: Asked, ports: PromotePorts): Promise<number> {
+  const { plan, row, options } = asked;
+  await checkPromotable(row, plan, ports);
+  const turns = turnsOf(plan, row.run);
+  if (options.json === true) io.out(JSON.stringify(turns.map(({ declared: _, ...turn }) => turn)));
+  else
+    for (const { schema, live, incoming, retired } of turns)
+      io.out(`${schema}.${incoming} would be ${live}, and ${live} would be ${retired}`);
+  if (options.dryRun === true) return exitCodes.ok;
+  io.err("Nothing was changed. Add --yes to do it.");
+  return exitCodes.usage;
+}
+
+async function abort(at: Reprocessing, asked: Asked, ports: PromotePorts): Promise<number> {
+  const { plan, row, limitMs, options } = asked;
+  const back = await giveBack(row, { plan, limitMs }, ports);
+  return tell(at, back, options);
+}
+
+function tell({ io }: Reprocessing, row: RunRow, { json, hold }: PromoteOptions): number {
+  const { run, pipeline, state } = row;
+  if (json === true) io.out(rowJson(row));
+  else io.out(`run ${String(run)} of ${pipeline} is ${state}`);
+  if (state === "promoted" && hold === true)
+    io.err(`live waits: deploy the new code, then npx millrace resume ${pipeline}`);
+  if (state === "running")
+    io.err(`live goes on as it was. The run: npx millrace reprocess run ${pipeline} --resume`);
+  return exitCodes.ok;
+}

@@ -1,0 +1,90 @@
+// `millrace reprocess undo`: what a promotion has put aside comes back.
+import type { Plan } from "../../engine/core/plan.ts";
+import type { PromotePorts } from "../../engine/reprocess/promote/ports.ts";
+import { isUndoStep } from "../../engine/reprocess/promote/steps.ts";
+import { retiredTable } from "../../engine/reprocess/swap/turns.ts";
+import type { RunRow } from "../../engine/reprocess/run/run.ts";
+import { beginUndo, checkUndoable, undo } from "../../engine/reprocess/promote/undo.ts";
+import type { PlansOf } from "../connection.ts";
+import { exitCodes, type Register } from "../io.ts";
+import { wholeOption } from "../option-values.ts";
+import { planOf, reprocessing, type ConnectReprocess } from "../reprocess/connection.ts";
+import type { Reprocessing } from "../reprocess/connection.ts";
+import { rowJson } from "../reprocess/lines.ts";
+import { promoting, runNamed } from "./ports.ts";
+
+const HELP = `
+The table that was put aside, <table>_old_<run>, takes its name again, live is put on its old stores, and reads on from
+where it was stopped then: what came since is read again by the code that runs then, and written to output topics again.
+Possible as long as the old table and the changelogs of the old stores are there. Killed: run it again, it goes on.
+
+Exit codes: 0 undone, or shown by --dry-run · 2 usage, or --yes is missing · 3 no such pipeline or run · 5 something
+forbids it, which the message names · 69 a server is away, or something takes too long.
+
+Examples:
+  $ npx millrace reprocess undo customer-orders --dry-run
+  $ npx millrace reprocess undo customer-orders --run 7 --hold --yes`;
+
+interface UndoOptions {
+  readonly run?: string;
+  readonly hold?: boolean;
+  readonly patience?: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}
+
+export const undoVerb =
+  (connect: ConnectReprocess, plans: PlansOf): Register =>
+  (program, run) => {
+    program
+      .command("undo")
+      .argument("<pipeline>")
+      .option("--run <n>", "this run (default: the newest)")
+      .option("--hold", "leave live stopped at the end, until npx millrace resume")
+      .option("--patience <s>", "most seconds for one step (default: 120)")
+      .option("--dry-run", "show what would come back, and what forbids it; changes nothing")
+      .option("--yes", "do it")
+      .option("--json", "print one JSON object at the end")
+      .description("take a promotion back")
+      .addHelpText("after", HELP)
+      .action((name: string, options: UndoOptions) =>
+        run((io) =>
+          reprocessing(connect, plans, { io, work: (at) => play(at, planOf(at, name), options) }),
+        ),
+      );
+  };
+
+async function play(at: Reprocessing, plan: Plan, options: UndoOptions): Promise<number> {
+  const seconds = wholeOption("--patience", options.patience, { min: 1, fallback: 120 });
+  const limitMs = seconds * 1_000;
+  return promoting(at, {
+    plan,
+    limitMs,
+    work: async (ports) => {
+      const row = await runNamed(at, plan, options.run);
+      const isUnderWay = row.state === "promoting" && isUndoStep(row.step);
+      if (!isUnderWay && (options.dryRun === true || options.yes !== true))
+        return show(at, { plan, row, isDry: options.dryRun === true }, ports);
+      const hold = options.hold === true;
+      const begun = isUnderWay ? row : await beginUndo(row, { plan, hold }, ports);
+      const undone = await undo(begun, { plan, limitMs }, ports);
+      const text = `run ${String(undone.run)} of ${undone.pipeline} is ${undone.state}`;
+      at.io.out(options.json === true ? rowJson(undone) : text);
+      return exitCodes.ok;
+    },
+  });
+}
+
+async function show(
+  { io }: Reprocessing,
+  { plan, row, isDry }: { readonly plan: Plan; readonly row: RunRow; readonly isDry: boolean },
+  ports: PromotePorts,
+): Promise<number> {
+  await checkUndoable(row, plan, ports);
+  for (const { name } of plan.tables)
+    io.out(`${retiredTable(name, row.run)} would be ${name} again`);
+  if (isDry) return exitCodes.ok;
+  io.err("Nothing was changed. Add --yes to do it.");
+  return exitCodes.usage;
+}

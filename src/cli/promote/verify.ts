@@ -1,0 +1,122 @@
+// `millrace reprocess verify`: are the tables of a run what the live ones are? Every row, at one moment.
+import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
+import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
+import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";
+import type { PlansOf } from "../connection.ts";
+import { exitCodes, type Register } from "../io.ts";
+import { wholeOption } from "../option-values.ts";
+import { grouped } from "../progress.ts";
+import { planOf, reprocessing, type ConnectReprocess } from "../reprocess/connection.ts";
+import type { Reprocessing } from "../reprocess/connection.ts";
+import { tableLines } from "../table-lines.ts";
+import { promoting, runNamed } from "./ports.ts";
+
+const HELP = `
+Rows meet by primary key; every declared column is compared, byte by byte. MISSING rows are in the live table only, EXTRA
+ones in the run's only. NEWER are rows that live has written since the end of the run was taken: no difference. CHECKSUM
+is over all rows in whatever order. A run that follows is held still meanwhile; live goes on. With --barrier live stops
+for some seconds, until the run is where it stands: then no row is newer. Killed in it: npx millrace resume.
+Keys and values of personal fields are masked unless --personal.
+
+Exit codes: 0 equal · 1 different · 2 usage · 3 no such pipeline or run · 5 the run cannot be compared, or another process
+works on it · 69 a server is away, or live is behind.
+
+Examples:
+  $ npx millrace reprocess verify customer-orders
+  $ npx millrace reprocess verify customer-orders --run 7 --keys > keys.ndjson`;
+
+interface VerifyOptions {
+  readonly run?: string;
+  readonly samples?: string;
+  readonly barrier?: boolean;
+  readonly keys?: boolean;
+  readonly personal?: boolean;
+  readonly json?: boolean;
+}
+
+const LIMIT_MS = 60_000;
+
+export const verifyVerb =
+  (connect: ConnectReprocess, plans: PlansOf): Register =>
+  (program, run) => {
+    program
+      .command("verify")
+      .argument("<pipeline>")
+      .option("--run <n>", "this run (default: the newest)")
+      .option("--samples <n>", "rows that differ to show (default: 10)")
+      .option("--barrier", "stop live for a moment, and compare every row; the run must follow")
+      .option("--keys", "print every key that differs, one JSON object a line")
+      .option("--personal", "show personal data instead of masking it")
+      .option("--json", "print one JSON object a table")
+      .description("compare the tables of a run with the live ones")
+      .addHelpText("after", HELP)
+      .action((name: string, options: VerifyOptions) =>
+        run((io) => reprocessing(connect, plans, { io, work: (at) => verify(at, name, options) })),
+      );
+  };
+
+async function verify(at: Reprocessing, name: string, options: VerifyOptions): Promise<number> {
+  const { io, ports } = at;
+  const plan = planOf(at, name);
+  const samplesMax = wholeOption("--samples", options.samples, { min: 0, fallback: 10 });
+  const row = await runNamed(at, plan, options.run);
+  const isKeys = options.keys === true;
+  const onDifference = (table: string, difference: RowDifference): void => {
+    if (isKeys) io.out(JSON.stringify({ table, ...difference }));
+  };
+  const showPersonal = options.personal === true;
+  const atBarrier = options.barrier === true;
+  const say = (line: string): void => io.err(line);
+  const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier };
+  return promoting(at, {
+    plan,
+    limitMs: LIMIT_MS,
+    work: async () => {
+      const found = await verifyRun(row, { ...facts, onDifference, say }, ports);
+      const lines = options.json === true ? found.map(jsonOf) : textOf(found);
+      // With --keys the data is the keys.
+      for (const line of lines) (isKeys ? io.err : io.out)(line);
+      const newer = found.reduce((sum, table) => sum + table.newer, 0);
+      if (newer > 0)
+        io.err(`${grouped(newer)} rows have changed in live since: --barrier compares them too`);
+      return found.every(isEqual) ? exitCodes.ok : exitCodes.failure;
+    },
+  });
+}
+
+const jsonOf = (found: TableComparison): string =>
+  JSON.stringify({ ...found, isEqual: isEqual(found) });
+
+function textOf(all: readonly TableComparison[]): readonly string[] {
+  const header = ["TABLE", "ROWS", "CHECKSUM", "MISSING", "EXTRA", "DIFFERENT", "NEWER", "VERDICT"];
+  const rows = all.flatMap((found) => [
+    [
+      found.table,
+      grouped(found.live.rows),
+      found.live.checksum,
+      ...[found.missing, found.extra, found.different, found.newer].map(grouped),
+      isEqual(found) ? "equal" : "different",
+    ],
+    [found.shadowTable, grouped(found.shadow.rows), found.shadow.checksum],
+  ]);
+  return [...tableLines([header, ...rows.map(filled)]), ...all.flatMap(detailsOf)];
+}
+
+const filled = (cells: string[]): string[] => [
+  ...cells,
+  ...Array.from({ length: 8 - cells.length }, () => ""),
+];
+
+function detailsOf({ table, columns, unlike, samples }: TableComparison): string[] {
+  const counted = Object.entries(columns).map(([name, n]) => `${name} in ${grouped(n)}`);
+  return [
+    ...(unlike.length === 0 ? [] : [`${table}: not compared: ${unlike.join(", ")}`]),
+    ...(counted.length === 0 ? [] : [`${table}: ${counted.join(", ")}`]),
+    ...samples.map(({ kind, key, values }) => {
+      const texts = Object.entries(values).map(
+        ([name, { live, shadow }]) => `${name} ${live ?? "null"} → ${shadow ?? "null"}`,
+      );
+      return `  ${kind} ${key.join(", ")}${texts.length === 0 ? "" : `: ${texts.join(", ")}`}`;
+    }),
+  ];
+}

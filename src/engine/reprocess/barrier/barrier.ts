@@ -1,0 +1,78 @@
+// Stops the live pipeline at a barrier: 1 nothing more is taken from topics of others · 2 what was taken goes through to
+// the end · 3 every worker leaves its groups · 4 looked again, now that nobody writes: if something came between, back to 1.
+// What then stands, stands still: whoever joins reads the gate after its join, and who was frozen has a group no more.
+import { MillraceError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import { isDrained, isEmpty } from "../../operate/gate/drained.ts";
+import { openGate, shutGate } from "../../operate/gate/gate.ts";
+import type { ShutState } from "../../source/gate-note.ts";
+import type { RunRow } from "../run/run.ts";
+import type { PromotePorts } from "../promote/ports.ts";
+import { standsOf } from "./stands.ts";
+import type { Stand } from "../promote/steps.ts";
+import { ifSo, waitFor } from "./waiting.ts";
+
+/** The live pipeline and the run that takes its place. */
+export interface Barrier {
+  readonly plan: Plan;
+  readonly row: Pick<RunRow, "pipeline" | "run">;
+  readonly ports: BarrierPorts;
+  /** How long live may take for each wait. */
+  readonly limitMs: number;
+  readonly why: "promote" | "verify";
+}
+
+type BarrierPorts = OperatePorts & Pick<PromotePorts, "say">;
+
+/** Names the holder of the gate: the same for whoever goes on with the run. */
+export const ownerOf = ({ pipeline, run }: Barrier["row"]): string =>
+  `promote of ${pipeline} run ${String(run)}`;
+
+const shut = ({ plan, row, ports, why }: Barrier, state: ShutState): Promise<void> => {
+  const { run } = row;
+  const message =
+    why === "promote"
+      ? `run ${String(run)} takes its place`
+      : `it is compared with run ${String(run)}`;
+  const facts = { code: "MILL_GATE_HELD", message, atMs: ports.clock.now(), run };
+  // What was only looked at may be opened by whoever finds it.
+  const by = why === "promote" ? "promote" : "operator";
+  return shutGate(plan, { ...facts, state, by, owner: ownerOf(row) }, { ports });
+};
+
+/** 1 and 2 */
+export async function drain(barrier: Barrier): Promise<void> {
+  const { plan, ports, limitMs } = barrier;
+  await shut(barrier, "draining");
+  const look = async (): Promise<true | null> => ifSo(await isDrained(plan, ports));
+  ports.say("live takes nothing more from outside, and works off what it has");
+  const { clock } = ports;
+  await waitFor("the live pipeline to work off its own topics", look, { clock, limitMs });
+}
+
+/** 3 and 4: where every task stands, or null when it must drain again. */
+export async function close(barrier: Barrier): Promise<readonly Stand[] | null> {
+  const { plan, ports, limitMs } = barrier;
+  await shut(barrier, "closed");
+  ports.say("live leaves its groups");
+  const { clock } = ports;
+  const look = async (): Promise<true | null> => ifSo(await isEmpty(plan, ports));
+  await waitFor("the live workers to leave their groups", look, { clock, limitMs });
+  if (!(await isDrained(plan, ports))) return null;
+  const stands = await standsOf(plan, ports);
+  const known = stands.filter((stand) => stand !== null);
+  if (known.length === stands.length) return known;
+  const detail = `${plan.pipeline} has tasks that have never run: start its workers once`;
+  throw new MillraceError("MILL_RUN_STATE", detail);
+}
+
+/** What is shut opens again; to hold leaves it to `millrace resume`. */
+export async function reopen(barrier: Barrier, hold: boolean): Promise<void> {
+  const { plan, row, ports } = barrier;
+  const owner = ownerOf(row);
+  if (!hold) return openGate(plan, owner, { ports });
+  const message = `run ${String(row.run)} has taken its place; workers with its code go on`;
+  const facts = { code: "MILL_GATE_HELD", message, atMs: ports.clock.now(), run: row.run };
+  await shutGate(plan, { ...facts, state: "closed", by: "operator", owner }, { ports });
+}

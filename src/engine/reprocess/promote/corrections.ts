@@ -1,0 +1,204 @@
+// What an output topic lacks beside the run's: for each key whose last value differs, the run's value is appended, or a
+// tombstone where the run has none. In transactions of one producer, so that an earlier try is ended before; what it has
+// appended does not differ any more. Works partition by partition, with a digest a key in memory.
+import { createHash } from "node:crypto";
+import type { TxProducer } from "../../core/kafka.ts";
+import type { Plan, PlanTopic } from "../../core/plan.ts";
+import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
+import { changesFrom } from "../../state/follow.ts";
+import type { RunRow } from "../run/run.ts";
+import { writtenTopics } from "../plan/shadow.ts";
+import type { PromotePorts } from "./ports.ts";
+
+const RECORDS_A_TRANSACTION = 500;
+const TIMEOUT_MS = 60_000;
+
+export interface Corrected {
+  readonly sent: number;
+  /** Keys that only live has, in a run that did not begin with the first record: they may be older than it. */
+  readonly left: number;
+}
+
+/** Both stand still. */
+export async function emitCorrections(
+  { plan, shadow, row }: { readonly plan: Plan; readonly shadow: Plan; readonly row: RunRow },
+  ports: PromotePorts,
+): Promise<Corrected> {
+  const isWhole = row.range.places.every(({ from }) => from === 0n);
+  const id = `${plan.namespace}millrace-promote-${plan.pipeline}`;
+  const producer = ports.kafka.txProducer({ transactionalId: id, timeoutMs: TIMEOUT_MS });
+  const total = { sent: 0, left: 0 };
+  try {
+    await producer.init();
+    const schemas = new Schemas(ports);
+    for (const pair of outputs(plan, shadow))
+      for (let partition = 0; partition < pair.live.partitions; partition++) {
+        const at = { ...pair, partition, isWhole };
+        const { sent, left } = await correct(at, { ports, schemas, producer });
+        total.sent += sent;
+        total.left += left;
+      }
+  } finally {
+    await producer.close();
+  }
+  return total;
+}
+
+interface Outputs {
+  readonly live: PlanTopic;
+  readonly made: PlanTopic;
+}
+
+/** The topics that the pipeline writes, beside the run's. */
+function outputs(plan: Plan, shadow: Plan): readonly Outputs[] {
+  const written = writtenTopics(plan);
+  return plan.topics.flatMap((live, i) => {
+    const made = shadow.topics[i];
+    return written.has(live.name) && made !== undefined ? [{ live, made }] : [];
+  });
+}
+
+interface Correcting {
+  readonly ports: PromotePorts;
+  readonly schemas: Schemas;
+  readonly producer: TxProducer;
+}
+
+async function correct(
+  {
+    live,
+    made,
+    partition,
+    isWhole,
+  }: Outputs & { readonly partition: number; readonly isWhole: boolean },
+  { ports, schemas, producer }: Correcting,
+): Promise<Corrected> {
+  const has = await lastOf({ topic: live.name, partition }, { ports, schemas });
+  const should = await lastOf({ topic: made.name, partition }, { ports, schemas });
+  const wanted = new Set(
+    [...should]
+      .filter(([key, { digest }]) => (has.get(key)?.digest ?? null) !== digest)
+      .map(([, { offset }]) => offset),
+  );
+  const gone = [...has].filter(([key, { digest }]) => digest !== null && !should.has(key));
+  const batch = new Batch(producer);
+  for await (const raw of recordsOf({ topic: made.name, partition }, ports))
+    if (wanted.has(raw.offset)) await batch.add({ ...copyOf(raw), topic: live.name, partition });
+  if (isWhole)
+    for (const [key, { timestamp }] of gone)
+      await batch.add({
+        topic: live.name,
+        partition,
+        key: Buffer.from(key, "latin1"),
+        value: null,
+        headers: [],
+        timestamp,
+      });
+  await batch.send();
+  return { sent: batch.sent, left: isWhole ? 0 : gone.length };
+}
+
+interface Last {
+  /** Null: deleted. */
+  readonly digest: string | null;
+  readonly offset: bigint;
+  readonly timestamp: number;
+}
+interface Place {
+  readonly topic: TopicName;
+  readonly partition: number;
+}
+
+/** The last record of each key. Records without a key take no one's place. */
+async function lastOf(
+  at: Place,
+  { ports, schemas }: Pick<Correcting, "ports" | "schemas">,
+): Promise<ReadonlyMap<string, Last>> {
+  const last = new Map<string, Last>();
+  for await (const { key, value, offset, timestamp } of recordsOf(at, ports)) {
+    if (key === null) continue;
+    const digest = value === null ? null : await schemas.digestOf(value);
+    last.set(key.toString("latin1"), { digest, offset, timestamp });
+  }
+  return last;
+}
+
+async function* recordsOf(
+  { topic, partition }: Place,
+  ports: PromotePorts,
+): AsyncGenerator<RawRecord> {
+  const mark = (await ports.admin.watermarks(topic)).find((one) => one.partition === partition);
+  if (mark === undefined) return;
+  const { signal } = new AbortController();
+  const reading = { kafka: ports.kafka, changelog: { topic, partition }, signal };
+  for await (const { records } of changesFrom(reading, mark.low, mark.high)) yield* records;
+}
+
+/** Without the rest of the fetch that it is a slice of. */
+const copyOf = ({
+  key,
+  value,
+  headers,
+  timestamp,
+}: RawRecord): Omit<OutRecord, "topic" | "partition"> => {
+  const copy = (bytes: Buffer | null): Buffer | null =>
+    bytes === null ? null : Buffer.from(bytes);
+  return {
+    key: copy(key),
+    value: copy(value),
+    headers: headers.map(([name, bytes]) => [name, copy(bytes)] as const),
+    timestamp,
+  };
+};
+
+/** Values of one schema are the same under whatever id it is registered for a topic. */
+class Schemas {
+  readonly #ports: PromotePorts;
+  readonly #texts = new Map<number, string>();
+
+  constructor(ports: PromotePorts) {
+    this.#ports = ports;
+  }
+
+  async digestOf(value: Buffer): Promise<string> {
+    const hash = createHash("sha256");
+    if (value.length >= 5 && value[0] === 0)
+      return hash
+        .update(await this.#text(value.readInt32BE(1)))
+        .update(value.subarray(5))
+        .digest("base64");
+    return hash.update(value).digest("base64");
+  }
+
+  async #text(id: number): Promise<string> {
+    const known = this.#texts.get(id);
+    if (known !== undefined) return known;
+    const text = (await this.#ports.registry.schemaById(id)) ?? `unknown ${String(id)}`;
+    this.#texts.set(id, text);
+    return text;
+  }
+}
+
+class Batch {
+  readonly #producer: TxProducer;
+  #records: OutRecord[] = [];
+  sent = 0;
+
+  constructor(producer: TxProducer) {
+    this.#producer = producer;
+  }
+
+  async add(record: OutRecord): Promise<void> {
+    this.#records.push(record);
+    if (this.#records.length >= RECORDS_A_TRANSACTION) await this.send();
+  }
+
+  async send(): Promise<void> {
+    if (this.#records.length === 0) return;
+    this.#producer.begin();
+    await this.#producer.send(this.#records);
+    await this.#producer.commit();
+    this.sent += this.#records.length;
+    this.#records = [];
+  }
+}

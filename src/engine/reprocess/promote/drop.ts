@@ -1,0 +1,91 @@
+// Removes for good what a finished run has left: its topics, tables and copies of state, except what the live pipeline
+// stands on; of a promoted run what it has put aside, too, after which there is no undo.
+import type { PostgresPool } from "../../clients/postgres/pool.ts";
+import { MillraceError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import { withStores } from "../../core/plan-stores.ts";
+import type { TableSpec } from "../../core/table-layout.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import { runningPlan } from "../../operate/gate/running-plan.ts";
+import { ownTopics, runTable } from "../plan/shadow.ts";
+import { shadowOfRun } from "../run/prepare.ts";
+import { isActive, type RunRow } from "../run/run.ts";
+import { targetOf } from "../swap/names.ts";
+import { detailOf } from "./steps.ts";
+import { retiredTable } from "../swap/turns.ts";
+
+export interface Leftovers {
+  readonly topics: readonly string[];
+  readonly tables: readonly { readonly schema: string; readonly name: string }[];
+  /** On whose copies of state nobody stands. */
+  readonly copies: readonly Plan[];
+}
+
+/** What is still there. Throws MILL_RUN_STATE while the run is at work. */
+export async function leftoversOf(
+  row: RunRow,
+  plan: Plan,
+  ports: OperatePorts & { readonly pool: PostgresPool },
+): Promise<Leftovers> {
+  const name = `run ${String(row.run)} of ${row.pipeline}`;
+  if (isActive(row)) throw new MillraceError("MILL_RUN_STATE", `${name} is ${row.state}`);
+  const shadow = shadowOfRun(plan, row);
+  const now = await runningPlan(plan, ports);
+  // Of a promoted run the stores are live, and those of before are left over.
+  const before = row.state === "promoted" ? storesBefore(row, plan) : null;
+  const plans = [shadow, ...(before === null ? [] : [before])];
+  const changelogs = plans.flatMap((one) => changelogsOf(one));
+  const inUse = new Set([...now.topics.map((topic) => topic.name)]);
+  const named = [...new Set([...ownTopics(plan, shadow), ...changelogs])];
+  const there = new Set(await ports.admin.listTopics());
+  return {
+    topics: named.filter((topic) => there.has(topic) && !inUse.has(topic)),
+    tables: await tablesLeft(row, plan, ports.pool),
+    copies: plans.filter(({ storePrefix }) => storePrefix !== now.storePrefix),
+  };
+}
+
+function storesBefore(row: RunRow, plan: Plan): Plan | null {
+  const detail = detailOf(row);
+  return detail === null ? null : withStores(plan, detail.storesBefore);
+}
+
+const changelogsOf = ({ parts }: Plan): string[] =>
+  parts.flatMap(({ stores }) => stores.map(({ changelog }) => changelog.name));
+
+async function tablesLeft(
+  row: RunRow,
+  { tables }: Plan,
+  pool: PostgresPool,
+): Promise<Leftovers["tables"]> {
+  const named = tables
+    .map(({ declaration }) => declaration as TableSpec)
+    .flatMap(({ schema, name }) =>
+      [runTable(name, row.run), retiredTable(name, row.run)].map((one) => ({ schema, name: one })),
+    );
+  const left = [];
+  for (const table of named) {
+    const text = `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r'`;
+    if ((await pool.query(text, [table.schema, table.name])).count > 0) left.push(table);
+  }
+  return left;
+}
+
+/** Tables, topics, copies. Safe to repeat. */
+export async function dropLeftovers(
+  { topics, tables, copies }: Leftovers,
+  ports: OperatePorts & { readonly pool: PostgresPool },
+): Promise<void> {
+  await ports.pool.transaction(async (session) => {
+    for (const table of tables) await session.query(`DROP TABLE ${targetOf(table)}`);
+  });
+  if (topics.length > 0) await ports.admin.deleteTopics(topics);
+  for (const { storePrefix: prefix, options, parts } of copies) {
+    if (options.state !== "redis") continue;
+    for (const { stores, partitions } of parts)
+      for (const { name: store } of stores)
+        for (let partition = 0; partition < partitions; partition++)
+          await ports.stateCopies("redis").copy({ prefix, store, partition }).remove();
+  }
+}

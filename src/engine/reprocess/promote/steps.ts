@@ -1,0 +1,92 @@
+// The words of a promotion. Its step stands in the run's row before it is done, so whoever comes after a crash begins with
+// that step again, or gives the live pipeline back: each step may be done twice. Data only.
+import type { LedgerCounts } from "../../core/ledger.ts";
+import type { TopicPartition } from "../../core/record.ts";
+import type { RunRow } from "../run/run.ts";
+
+/**
+ * freezing: the run's end moves no more · draining: live takes nothing new · closing: live leaves its groups, and where it
+ * stands is written down · catching-up: the run reads to exactly there · correcting: keys that differ go to output topics ·
+ * stopping: the run's workers leave · swapping: tables change places · swapped: stores and progress follow · opening: live
+ * goes on. The first six can be given up; what is swapped goes forward.
+ */
+export const promoteSteps = [
+  "freezing",
+  "draining",
+  "closing",
+  "catching-up",
+  "correcting",
+  "stopping",
+  "swapping",
+  "swapped",
+  "opening",
+] as const;
+export type PromoteStep = (typeof promoteSteps)[number];
+
+/** The way back: the same barrier, the same swap, the other way round. */
+export const undoSteps = [
+  "undo-draining",
+  "undo-closing",
+  "undo-swapping",
+  "undo-swapped",
+  "undo-opening",
+] as const;
+export type UndoStep = (typeof undoSteps)[number];
+
+/** Where one task of the live pipeline stood when it was stopped. */
+export interface Stand extends TopicPartition {
+  readonly part: string;
+  readonly nextOffset: bigint;
+  /** It reads a topic that the pipeline does not write. */
+  readonly isForeign: boolean;
+  /** Of stream tasks, as committed beside the progress. */
+  readonly metadata: string | null;
+  /** Of table tasks. */
+  readonly ledger: LedgerCounts | null;
+}
+
+/** What a promotion keeps in the run's row. */
+export interface PromoteDetail {
+  /** The gate stays closed at the end, until `millrace resume`. */
+  readonly hold: boolean;
+  readonly corrections: boolean;
+  /** The run on whose stores the live pipeline stood before. */
+  readonly storesBefore: number | null;
+  /** Null until live stands. */
+  readonly stands: readonly Stand[] | null;
+  /** Records that were appended to output topics. */
+  readonly corrected: number;
+}
+
+type StoredStand = Omit<Stand, "nextOffset"> & { readonly nextOffset: string };
+type StoredDetail = Omit<PromoteDetail, "stands"> & {
+  readonly stands: readonly StoredStand[] | null;
+};
+
+export function detailOf({ detail }: Pick<RunRow, "detail">): PromoteDetail | null {
+  const stored = detail["promote"] as StoredDetail | undefined;
+  if (stored === undefined) return null;
+  const stands = stored.stands?.map((at) => ({ ...at, nextOffset: BigInt(at.nextOffset) })) ?? null;
+  return { ...stored, stands };
+}
+
+/** The row's detail with this promotion in it. */
+export function withDetail(
+  { detail }: Pick<RunRow, "detail">,
+  promote: PromoteDetail,
+): RunRow["detail"] {
+  const stands =
+    promote.stands?.map((at) => ({ ...at, nextOffset: String(at.nextOffset) })) ?? null;
+  return { ...detail, promote: { ...promote, stands } };
+}
+
+const has = (steps: readonly string[], step: string | null): boolean =>
+  step !== null && steps.includes(step);
+
+export const isPromoteStep = (step: string | null): step is PromoteStep => has(promoteSteps, step);
+export const isUndoStep = (step: string | null): step is UndoStep => has(undoSteps, step);
+
+/** The table swap is not decided: live can still be given back as it was. */
+export const canBeGivenUp = (step: string | null): boolean =>
+  has(promoteSteps.slice(0, promoteSteps.indexOf("swapped")), step) ||
+  has(undoSteps.slice(0, undoSteps.indexOf("undo-swapped")), step);

@@ -1,0 +1,92 @@
+// Which tables change places in a promotion, and the swap of them in Postgres with the run's step and the progress of their
+// tasks: "was it done?" is answered by the step, which is changed with them or not at all.
+import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
+import { MillraceError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { TableSpec } from "../../core/table-layout.ts";
+import { moveProgress } from "../../sinks/postgres/progress-row.ts";
+import { encodeInstant } from "../../sinks/postgres/row-writer.ts";
+import { runTable } from "../plan/shadow.ts";
+import { declaredNames } from "./names.ts";
+import { dressTables, swapObstacles, swapTables, type TableTurn } from "./swap.ts";
+import type { PromoteTables, Swapping } from "../promote/ports.ts";
+
+/** `orders_old_7`: what run 7 has taken the place of. */
+export const retiredTable = (table: string, run: number): string => `${table}_old_${String(run)}`;
+
+/** The tables of the pipeline, each once. */
+export function turnsOf({ tables }: Plan, run: number): readonly TableTurn[] {
+  const specs = tables.map(({ declaration }) => declaration as TableSpec);
+  const unique = new Map(specs.map((spec) => [`${spec.schema}.${spec.name}`, spec]));
+  return [...unique.values()].map((spec) => {
+    const incoming = runTable(spec.name, run);
+    const { schema, name: live } = spec;
+    const declared = declaredNames(spec, incoming);
+    return { schema, live, incoming, retired: retiredTable(live, run), declared };
+  });
+}
+
+/** The way back: what the declaration says now is not what named the old table's checks and indexes. */
+export const turnsBack = (turns: readonly TableTurn[]): readonly TableTurn[] =>
+  turns.map(({ incoming, retired, ...turn }) => ({
+    ...turn,
+    incoming: retired,
+    retired: incoming,
+    declared: new Map(),
+  }));
+
+interface TablePorts {
+  readonly pool: PostgresPool;
+  readonly clock: Clock;
+  /** How long readers may hold the swap up. */
+  readonly giveUpMs: number;
+  say(line: string): void;
+}
+
+export function promoteTables(ports: TablePorts): PromoteTables {
+  const { pool, say } = ports;
+  const onWaiting = (holders: readonly number[]): void =>
+    say(`the tables are in use, by process ${holders.join(", ") || "?"}: trying again`);
+  return {
+    obstacles: (turns) => swapObstacles(turns, pool),
+    async swap(swapping) {
+      const isDecided = await decided(pool, swapping);
+      if (isDecided) return;
+      refuse(await swapObstacles(swapping.turns, pool));
+      await dressTables(swapping.turns, pool);
+      const alongside = (session: PostgresSession): Promise<boolean> =>
+        decide(session, swapping, encodeInstant(ports.clock.now()) ?? "");
+      await swapTables({ tables: swapping.turns, alongside }, { ...ports, onWaiting });
+    },
+  };
+}
+
+function refuse(obstacles: readonly string[]): void {
+  if (obstacles.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
+}
+
+async function decided(session: PostgresSession, { row, to }: Swapping): Promise<boolean> {
+  const text = `SELECT step FROM millrace.runs WHERE pipeline = $1 AND run = $2`;
+  const { rows } = await session.query<{ step: string }>(text, [row.pipeline, String(row.run)]);
+  return rows[0]?.step === to;
+}
+
+/** False: an earlier try was committed, and only its answer was lost. */
+async function decide(session: PostgresSession, swapping: Swapping, now: string): Promise<boolean> {
+  const { row, from, to, moves } = swapping;
+  const { count } = await session.query(
+    `UPDATE millrace.runs SET step = $3, updated_at = $4::timestamptz
+     WHERE pipeline = $1 AND run = $2 AND state = 'promoting' AND step = $5`,
+    [row.pipeline, String(row.run), to, now, from],
+  );
+  if (count === 0) {
+    if (await decided(session, swapping)) return false;
+    throw new MillraceError(
+      "MILL_RUN_STATE",
+      `run ${String(row.run)} of ${row.pipeline} has gone on meanwhile`,
+    );
+  }
+  for (const move of moves) await moveProgress(session, move.task, { ...move, now });
+  return true;
+}

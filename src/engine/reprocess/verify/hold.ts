@@ -1,0 +1,66 @@
+// Holds a following run still for a comparison: its end stays where live had come to when it was looked at, while live goes
+// on. Given back in any case; whoever dies at it is waited for only so long.
+import { MillraceError } from "../../core/errors.ts";
+import { ownTopics } from "../../operate/gate/drained.ts";
+import type { Plan } from "../../core/plan.ts";
+import { liveProgress } from "../promote/readiness.ts";
+import { standKey } from "../barrier/stands.ts";
+import type { ReprocessPorts } from "../ports.ts";
+import { FOLLOWING, HELD } from "../run/bounds.ts";
+import type { RunRange, RunRow } from "../run/run.ts";
+
+/** The controller looks once a second: what it was about to write is written by then. */
+const SETTLE_MS = 3_000;
+
+/** The row as it is held, with the ends of live topics from before its own end was taken. */
+export async function hold(
+  row: RunRow,
+  { plan, holdMs }: { readonly plan: Plan; readonly holdMs: number },
+  ports: ReprocessPorts,
+): Promise<RunRow> {
+  const { runs, clock } = ports;
+  const pins = await endsOf(plan, ports);
+  const aim = await liveProgress(plan, ports);
+  const detail = { ...row.detail, held: { untilMs: clock.now() + holdMs } };
+  await change(row, { step: HELD, detail, range: raised(row.range, aim, pins) }, ports);
+  await clock.sleep(SETTLE_MS);
+  const found = (await runs.find(row.pipeline, row.run)) ?? row;
+  return change(found, { range: raised(found.range, aim, pins) }, ports);
+}
+
+export async function release(row: RunRow, { runs }: ReprocessPorts): Promise<void> {
+  const detail = { ...row.detail, held: undefined };
+  await runs.update(row, { step: FOLLOWING, detail }, ["running"]);
+}
+
+async function change(
+  row: RunRow,
+  changes: Parameters<ReprocessPorts["runs"]["update"]>[1],
+  { runs }: ReprocessPorts,
+): Promise<RunRow> {
+  const changed = await runs.update(row, changes, ["running"]);
+  if (changed === null) throw new MillraceError("MILL_RUN_STATE", "the run has ended meanwhile");
+  return changed;
+}
+
+const raised = (
+  range: RunRange,
+  aim: ReadonlyMap<string, bigint>,
+  pins: RunRange["pins"],
+): RunRange => ({
+  ...range,
+  pins: { ...range.pins, ...pins },
+  places: range.places.map((place) => {
+    const to = aim.get(standKey(place)) ?? place.to;
+    return to > place.to ? { ...place, to } : place;
+  }),
+});
+
+async function endsOf(plan: Plan, { admin }: ReprocessPorts): Promise<RunRange["pins"]> {
+  const pins: Record<string, bigint[]> = {};
+  for (const topic of ownTopics(plan))
+    pins[topic] = (await admin.watermarks(topic))
+      .toSorted((a, b) => a.partition - b.partition)
+      .map(({ high }) => high);
+  return pins;
+}

@@ -1,0 +1,191 @@
+// verifyRun(): are the tables of a run what the live ones are? Waits until both have done the same records, then compares
+// them at one moment. What live has written since the run's end was taken is no difference.
+import { MillraceError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import { addressOf } from "../../core/record.ts";
+import type { TableSpec } from "../../core/table-layout.ts";
+import { ownTopics } from "../../operate/gate/drained.ts";
+import { standingOf } from "../control/standing.ts";
+import { close, drain, reopen } from "../barrier/barrier.ts";
+import { liveProgress } from "../promote/readiness.ts";
+import { standKey } from "../barrier/stands.ts";
+import { ifSo, waitFor } from "../barrier/waiting.ts";
+import { runTable } from "../plan/shadow.ts";
+import type { ReprocessPorts } from "../ports.ts";
+import { FOLLOWING, HELD } from "../run/bounds.ts";
+import { shadowOfRun } from "../run/prepare.ts";
+import type { RunRow } from "../run/run.ts";
+import { compareTables, type ComparisonRequest, type RowDifference } from "./comparison.ts";
+import type { TableComparison } from "./comparison.ts";
+import type { Pin } from "./comparison-statements.ts";
+import { hold, release } from "./hold.ts";
+
+export interface Verifying {
+  readonly plan: Plan;
+  readonly samplesMax: number;
+  readonly showPersonal: boolean;
+  /** How long each side may take to be where the other is. */
+  readonly limitMs: number;
+  /** Stops live for a moment, so that nothing in it is newer. The run must follow. */
+  readonly atBarrier: boolean;
+  onDifference(table: string, difference: RowDifference): void;
+  say(line: string): void;
+}
+
+export async function verifyRun(
+  found: RunRow,
+  verifying: Verifying,
+  ports: ReprocessPorts,
+): Promise<readonly TableComparison[]> {
+  const isFollowing = checkState(found);
+  const { atBarrier } = verifying;
+  if (!isFollowing && atBarrier)
+    throw new MillraceError(
+      "MILL_RUN_STATE",
+      "a run that does not follow live is not at its barrier",
+    );
+  if (!isFollowing) return verifyStill(found, verifying, ports);
+  return atBarrier ? verifyStopped(found, verifying, ports) : verifyHeld(found, verifying, ports);
+}
+
+async function verifyHeld(
+  found: RunRow,
+  verifying: Verifying,
+  ports: ReprocessPorts,
+): Promise<readonly TableComparison[]> {
+  const { plan, limitMs } = verifying;
+  const row = await hold(found, { plan, holdMs: 10 * limitMs }, ports);
+  try {
+    return await verifyStill(row, verifying, ports);
+  } finally {
+    await release(row, ports);
+  }
+}
+
+/** 1 live stops · 2 the run reads to where it stands · 3 the moment is taken, and live goes on. */
+async function verifyStopped(
+  found: RunRow,
+  verifying: Verifying,
+  ports: ReprocessPorts,
+): Promise<readonly TableComparison[]> {
+  const { plan, limitMs, say, onDifference } = verifying;
+  const barrier = { plan, row: found, ports: { ...ports, say }, limitMs, why: "verify" } as const;
+  let row: RunRow | null = null;
+  let isOver = false;
+  const goOn = async (): Promise<void> => {
+    if (isOver) return;
+    isOver = true;
+    await reopen(barrier, false);
+    if (row !== null) await release(row, ports);
+  };
+  try {
+    // 1
+    do await drain(barrier);
+    while ((await close(barrier)) === null);
+    // 2
+    row = await hold(found, { plan, holdMs: 10 * limitMs }, ports);
+    await reachedEnd(row, verifying, ports);
+    // 3
+    const requests = requestsOf(row, verifying).map((request) => ({ ...request, pins: [] }));
+    return await compareTables(ports.pool, requests, { onDifference, onMoment: goOn });
+  } finally {
+    await goOn();
+  }
+}
+
+/** Whether the run follows live. */
+function checkState({ run, pipeline, state, step, target, options }: RunRow): boolean {
+  const name = `run ${String(run)} of ${pipeline}`;
+  const refuse = (why: string): MillraceError =>
+    new MillraceError("MILL_RUN_STATE", `${name} ${why}`);
+  if (target !== "shadow") throw refuse("has written in place: there is nothing to compare");
+  if (options.staged.length > 0) throw refuse("has read copies, which live has not read");
+  if (state === "done") return false;
+  if (state === "running" && (step === FOLLOWING || step === HELD)) return true;
+  throw refuse(state === "running" ? "still reads its range" : `is ${state}`);
+}
+
+async function verifyStill(
+  row: RunRow,
+  verifying: Verifying,
+  ports: ReprocessPorts,
+): Promise<readonly TableComparison[]> {
+  const { plan, limitMs } = verifying;
+  await reachedEnd(row, verifying, ports);
+  await passed(row, { plan, limitMs }, ports);
+  return compareTables(ports.pool, requestsOf(row, verifying), verifying);
+}
+
+async function reachedEnd(
+  row: RunRow,
+  { plan, limitMs }: Verifying,
+  ports: ReprocessPorts,
+): Promise<void> {
+  const shadow = shadowOfRun(plan, row);
+  const look = async (): Promise<true | null> =>
+    ifSo((await standingOf(shadow, row.range, ports)).isDone);
+  await waitFor("the run to reach its end", look, { clock: ports.clock, limitMs });
+}
+
+/** Until live has done everything that the run has: in as many rounds as a record can go through topics of its own. */
+async function passed(
+  { range }: RunRow,
+  { plan, limitMs }: Pick<Verifying, "plan" | "limitMs">,
+  ports: ReprocessPorts,
+): Promise<void> {
+  const wait = { clock: ports.clock, limitMs };
+  const reached = async (ends: ReadonlyMap<string, bigint>): Promise<true | null> => {
+    const live = await liveProgress(plan, ports);
+    return ifSo([...ends].every(([key, end]) => (live.get(key) ?? 0n) >= end));
+  };
+  const ends = new Map(range.places.map((place) => [standKey(place), place.to]));
+  await waitFor("live to pass the end of the run", () => reached(ends), wait);
+  for (let round = 0; round < plan.parts.length; round++) {
+    const own = await ownEnds(plan, ports);
+    await waitFor("live to work off its own topics", () => reached(own), wait);
+  }
+}
+
+/** Where topics of its own end now, for every task that reads them. */
+async function ownEnds(
+  plan: Plan,
+  { admin }: ReprocessPorts,
+): Promise<ReadonlyMap<string, bigint>> {
+  const names = [...ownTopics(plan)];
+  const marks = (await Promise.all(names.map((name) => admin.watermarks(name)))).flat();
+  const high = new Map(marks.map((mark) => [addressOf(mark), mark]));
+  return new Map(
+    plan.parts.flatMap(({ name: part, sources }) =>
+      [...high.values()]
+        .filter(({ topic }) => sources.some(({ name }) => name === topic))
+        .map((mark) => [standKey({ part, ...mark }), mark.high] as const),
+    ),
+  );
+}
+
+function requestsOf(
+  row: RunRow,
+  { plan, samplesMax, showPersonal }: Verifying,
+): readonly ComparisonRequest[] {
+  const byTable = new Map<string, { table: TableSpec; pins: Pin[] }>();
+  for (const { name, table, sources } of plan.parts) {
+    if (table === null) continue;
+    const spec = table.declaration as TableSpec;
+    const label = `${spec.schema}.${spec.name}`;
+    const entry = byTable.get(label) ?? { table: spec, pins: [] };
+    entry.pins.push(...sources.map((source) => pinOf(row, name, source.name)));
+    byTable.set(label, entry);
+  }
+  return [...byTable.values()].map(({ table, pins }) => {
+    const shadow = runTable(table.name, row.run);
+    return { table, shadow, pins, samplesMax, showPersonal };
+  });
+}
+
+/** Of a topic that the run reads itself, where it ends; of others, where they ended when its end was taken. */
+function pinOf({ range }: RunRow, part: string, topic: string): Pin {
+  const places = range.places.filter((place) => place.part === part && place.topic === topic);
+  if (places.length === 0) return { topic, offsets: range.pins[topic] ?? [] };
+  const sorted = places.toSorted((a, b) => a.partition - b.partition);
+  return { topic, offsets: sorted.map(({ to }) => to) };
+}
