@@ -114,7 +114,9 @@ export function chaosApp(prefix: string): ChaosApp {
     columns: { shop: { check: "shop <> 'forbidden'" } },
   });
   const shopTotals = postgresTable("shop_totals", { row: total, key: ["shop"], version: "orders" });
-  const checking = pipeline(`${prefix}-checking`, ({ from }) => {
+  // Faults send bad records in a row; that these halt nothing is no part of what is shown.
+  const anyLetters = { haltWhen: "never" } as const;
+  const checking = pipeline(`${prefix}-checking`, anyLetters, ({ from }) => {
     from(orders)
       .peek("trouble", makeTrouble)
       .expect("amount-positive", (o) => o.amount.gt(0n), { otherwise: "dead-letter" })
@@ -122,7 +124,7 @@ export function chaosApp(prefix: string): ChaosApp {
       .to(clean);
     from(clean).upsertInto(orderRows);
   });
-  const summing = pipeline(`${prefix}-summing`, ({ from }) => {
+  const summing = pipeline(`${prefix}-summing`, anyLetters, ({ from }) => {
     from(clean)
       .distinct("repeats", { by: (o) => o.id, within: days(1) })
       .groupBy("by-shop", (o) => o.shop)

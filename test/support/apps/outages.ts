@@ -34,7 +34,7 @@ export const cleanReadings: Topic<string, Reading> = topic("readings.clean", sha
 
 const readingRows = postgresTable("reading_rows", { row: reading, key: ["n"] });
 
-export const outages = pipeline("outages", ({ from }) => {
+export const outages = pipeline("outages", { haltWhen: "never" }, ({ from }) => {
   from(readings)
     .expect("level-possible", (r) => r.level >= 0, { otherwise: "dead-letter" })
     .to(cleanReadings);

@@ -37,7 +37,7 @@ const bigPayments = postgresTable("big_payments", { row: payment, key: ["account
 /** Every payment, read from the topic. */
 const payments = postgresTable("payments", { row: payment, key: ["account", "seq"] });
 
-export const parts = pipeline(prefix, ({ from }) => {
+export const parts = pipeline(prefix, { haltWhen: "never" }, ({ from }) => {
   const keyed = from(cards)
     .merge("all-payments", from(cash))
     .expect("amount-positive", (p) => p.amount > 0, { otherwise: "dead-letter" })

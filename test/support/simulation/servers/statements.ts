@@ -175,12 +175,16 @@ interface UpsertText {
   readonly table: string;
   readonly columns: readonly string[];
   readonly keys: readonly string[];
-  /** Columns that decide which row is newer; empty: every row replaces the stored one. */
-  readonly order: readonly string[];
+  /** Says which row is newer; null: every row replaces the stored one. */
+  readonly version: string | null;
+  /** Where that is what the statement says: of one version, what lies in another topic is newer, or further behind in it. */
+  readonly breaksTies: boolean;
 }
 
 const quotedIn = (text: string): string[] =>
   [...text.matchAll(/"([^"]+)"/g)].map(([, n]) => n ?? "");
+const TIES =
+  /\(stored\."source_topic" IS DISTINCT FROM excluded\."source_topic" OR stored\."source_offset" < excluded\."source_offset"\)/;
 const upserts = new Map<string, UpsertText>();
 
 function upsertText(text: string): UpsertText {
@@ -188,12 +192,13 @@ function upsertText(text: string): UpsertText {
   if (known !== undefined) return known;
   const found = /INSERT INTO (\S+) AS stored \(([^)]*)\)/.exec(text);
   const conflict = /ON CONFLICT \(([^)]*)\)/.exec(text)?.[1] ?? "";
-  const order = /WHERE \((stored\.[^)]*)\) < \(excluded/.exec(text)?.[1] ?? "";
+  const version = /WHERE stored\."([^"]+)"(?: COLLATE "C")? < excluded/.exec(text)?.[1] ?? null;
   const read = {
     table: found?.[1] ?? "",
     columns: quotedIn(found?.[2] ?? ""),
     keys: quotedIn(conflict),
-    order: quotedIn(order.replaceAll(' COLLATE "C"', "")),
+    version,
+    breaksTies: TIES.test(text),
   };
   upserts.set(text, read);
   return read;
@@ -205,30 +210,32 @@ async function upsert(
   transaction: Transaction,
   { text, values }: Statement,
 ): Promise<Result> {
-  const { table, columns, keys, order } = upsertText(text);
+  const { table, columns, keys, ...rule } = upsertText(text);
   const arrays = values.slice(0, -3).map((array) => arrayOf(String(array)));
   const unchanged: { position: number }[] = [];
   const count = arrays[0]?.length ?? 0;
   for (let position = 0; position < count; position++) {
     const row: Record<string, string | null> = {};
     arrays.forEach((array, c) => (row[columns[c] as string] = array[position] ?? null));
+    row[columns[arrays.length] as string] = String(values.at(-3));
     if (server.refuses(table, row)) throw refusal();
     const name = `row ${table} ${keys.map((key) => row[key]).join("/")}`;
     await transaction.lock(name);
     const stored = transaction.get(name);
-    if (stored === null || order.length === 0 || isOlder(stored, row, order))
-      transaction.set(name, row);
+    if (stored === null || isOlder(stored, row, rule)) transaction.set(name, row);
     else unchanged.push({ position });
   }
   return { rows: unchanged, count: unchanged.length };
 }
 
-function isOlder(stored: StoredRow, given: StoredRow, order: readonly string[]): boolean {
-  for (const column of order) {
-    const [a, b] = [numberOf(stored[column]), numberOf(given[column])];
-    if (a !== b) return a < b;
-  }
-  return false;
+type Rule = Pick<UpsertText, "version" | "breaksTies">;
+
+function isOlder(stored: StoredRow, given: StoredRow, { version, breaksTies }: Rule): boolean {
+  if (version === null) return true;
+  const [a, b] = [numberOf(stored[version]), numberOf(given[version])];
+  if (a !== b || !breaksTies) return a < b;
+  if (stored["source_topic"] !== given["source_topic"]) return true;
+  return numberOf(stored["source_offset"]) < numberOf(given["source_offset"]);
 }
 
 const numberOf = (text: StoredRow[string] | undefined): number =>
