@@ -101,6 +101,7 @@ describe("a promotion that is killed", { concurrency: false }, () => {
       t.after(() => flow.stop());
       const run = new ReprocessRun(t, { app, env, argv: [prefix, "--follow"] });
       await run.until("it follows", ({ step: now }) => now === "following");
+      await eventually("live has begun", async () => ((await rows()).length === 7 ? true : null));
       const looks: number[] = [];
       let isOver = false;
       const reading = (async () => {

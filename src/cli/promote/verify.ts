@@ -95,11 +95,16 @@ function textOf(all: readonly TableComparison[]): readonly string[] {
       grouped(found.live.rows),
       found.live.checksum,
       ...[found.missing, found.extra, found.different, found.newer].map(grouped),
-      isEqual(found) ? "equal" : "different",
+      verdictOf(found),
     ],
     [found.shadowTable, grouped(found.shadow.rows), found.shadow.checksum],
   ]);
   return [...tableLines([header, ...rows.map(filled)]), ...all.flatMap(detailsOf)];
+}
+
+function verdictOf(found: TableComparison): string {
+  if (!isEqual(found)) return "different";
+  return found.newer === 0 ? "equal" : "equal, but for the newer";
 }
 
 const filled = (cells: string[]): string[] => [

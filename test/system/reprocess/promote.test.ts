@@ -125,7 +125,7 @@ describe("a run in the place of live", { concurrency: false }, () => {
       "--yes",
     );
     assert.equal(held.code, 0, held.out);
-    assert.match(held.out, /1 corrections in output topics/);
+    assert.match(held.out, /corrections in output topics: 1/);
     await run.exit;
     await old.drain();
     const worker = await WorkerProcess.start(t, { args: [prefix], env, app: other });

@@ -160,7 +160,7 @@ class Promotion {
   async #correct(): Promise<Next> {
     const at = { plan: this.#plan, shadow: this.#shadow, row: this.row };
     const { sent, left } = await emitCorrections(at, this.#ports);
-    this.#ports.say(`${String(sent)} corrections in output topics`);
+    this.#ports.say(`corrections in output topics: ${String(sent)}`);
     if (left > 0)
       this.#ports.say(
         `${String(left)} keys are in output topics alone and were left: the run did not begin at offset 0`,
