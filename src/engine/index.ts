@@ -17,7 +17,7 @@ export type {
   Table,
 } from "./define/stream.ts";
 export { postgresTable, type PostgresTable, type RowTarget } from "./define/table.ts";
-export type { HaltWhen } from "./define/halt-when.ts";
+export type { HaltWhen } from "./define/plan/halt-when.ts";
 export {
   days,
   hours,

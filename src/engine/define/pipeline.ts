@@ -1,6 +1,6 @@
 // pipeline(): a pipeline as a value. The builder is stored, and run once, when a plan is first asked for.
 import type { Plan, PlanOptions } from "../core/plan.ts";
-import { letterLimitOf, type HaltWhen } from "./halt-when.ts";
+import { letterLimitOf, type HaltWhen } from "./plan/halt-when.ts";
 import { Graph, isDeclared } from "./plan/graph.ts";
 import { planTopicOf, unknownTopic } from "./plan/plan-topic.ts";
 import { build } from "./plan/build.ts";

@@ -1,7 +1,7 @@
 // When dead letters halt a pipeline: a share of the last records, as its author says it, and as a count, as it is kept.
-import { ConfigError, type MillraceError } from "../core/errors.ts";
-import type { LetterLimit } from "../core/plan.ts";
-import { percent, records, type RecordCount, type Share } from "../core/span.ts";
+import { ConfigError, type MillraceError } from "../../core/errors.ts";
+import type { LetterLimit } from "../../core/plan.ts";
+import { percent, records, type RecordCount, type Share } from "../../core/span.ts";
 
 /** `above` of the last `per` records of a task are dead letters; `"never"`: go on whatever there is. */
 export type HaltWhen =
