@@ -128,7 +128,8 @@ export class MemoryTables {
     if (stored?.epoch !== epoch || stored.nextOffset !== commit.expectedOffset)
       throw new FencedError("MILL_SINK_FENCED", describe(stored, commit));
     const refuse: RefuseRow = (row) => this.#refuse(row, table.name);
-    const change = table.plan(commit.rows, { task, corrects, refuse });
+    const from = commit.origin ?? task;
+    const change = table.plan(commit.rows, { task: from, corrects, refuse });
     const letters = change.refused.map(({ row, refusal }) => commit.refused(row, refusal));
     const told = commit.told?.(change.result) ?? [];
     const ledger = commit.ledger(change.result);

@@ -1,7 +1,8 @@
 // One table in memory: which rows of a batch it would take, which are older than what it has, which it refuses.
 import type { Correction } from "../../core/plan.ts";
 import { layoutOf, type TableLayout, type TableSpec } from "../../core/table-layout.ts";
-import type { RowRefusal, SinkResult, SinkRow, SinkTaskId } from "../../core/ports.ts";
+import type { RowRefusal, SinkResult, SinkRow } from "../../core/ports.ts";
+import type { TopicPartition } from "../../core/record.ts";
 import {
   byAge,
   byVersion,
@@ -35,7 +36,7 @@ interface StoredRow {
 
 /** Where a batch comes from, and whether it corrects the table. */
 export interface BatchOrigin {
-  readonly task: SinkTaskId;
+  readonly task: TopicPartition;
   readonly corrects: Correction | undefined;
   readonly refuse: RefuseRow;
 }
