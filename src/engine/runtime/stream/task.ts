@@ -64,23 +64,21 @@ export class StreamTask {
   constructor(options: StreamTaskOptions) {
     this.#options = options;
     this.partition = options.partition;
-    const { inboxBytesMax, runRecordsMax } = options.context.limits;
-    const limits = { bytesMax: inboxBytesMax, runRecordsMax };
-    const { bounds, pace } = options.context;
-    const { group } = options.bound.part;
-    this.#inbox = openInbox(options.starts, limits, options.valve, { group, bounds, pace });
+    const { limits, bounds, pace } = options.context;
+    const how = { ...limits, bytesMax: limits.inboxBytesMax };
+    const bounded = { group: options.bound.part.group, bounds, pace };
+    this.#inbox = openInbox(options.starts, how, options.valve, bounded);
     this.#state = this.#stateOf(options);
     this.#progress = new TaskProgress(options.partition, options.starts);
   }
 
   #stateOf({ stores, bound, partition, starts, context }: StreamTaskOptions): TaskState | null {
     if (stores === null) return null;
-    const times = starts.map(({ streamTimeMs }) => streamTimeMs ?? -1);
     return new TaskState({
       bound,
       partition,
       stores,
-      streamTimeMs: Math.max(...times),
+      streamTimeMs: Math.max(...starts.map(({ streamTimeMs }) => streamTimeMs ?? -1)),
       patiently: (work) => this.#persist(bound.plan.options.state, work),
       now: () => context.clock.now(),
     });
@@ -120,8 +118,7 @@ export class StreamTask {
 
   /** Committed progress and the oldest record beyond it, for lag. */
   positions(): { topic: TopicName; committed: bigint; oldestMs: number | null }[] {
-    const oldestMs = this.#oldestMs;
-    return this.#progress.committed().map((place) => ({ ...place, oldestMs }));
+    return this.#progress.committed().map((place) => ({ ...place, oldestMs: this.#oldestMs }));
   }
 
   /** Ends the loop and drops everything that no checkpoint has taken. */
