@@ -3,6 +3,7 @@
 import { DependencyError, FencedError } from "../core/errors.ts";
 import { emptyLedger } from "../core/ledger.ts";
 import type { Correction } from "../core/plan.ts";
+import type { TopicPartition } from "../core/record.ts";
 import type {
   OwedLetter,
   RowRefusal,
@@ -128,8 +129,7 @@ export class MemoryTables {
     if (stored?.epoch !== epoch || stored.nextOffset !== commit.expectedOffset)
       throw new FencedError("MILL_SINK_FENCED", describe(stored, commit));
     const refuse: RefuseRow = (row) => this.#refuse(row, table.name);
-    const from = commit.origin ?? task;
-    const change = table.plan(commit.rows, { task: from, corrects, refuse });
+    const change = table.plan(commit.rows, { task: placeOf(commit), corrects, refuse });
     const letters = change.refused.map(({ row, refusal }) => commit.refused(row, refusal));
     const told = commit.told?.(change.result) ?? [];
     const ledger = commit.ledger(change.result);
@@ -174,6 +174,9 @@ export class MemoryTables {
     return [...(this.#letters.get(textOf(task))?.values() ?? [])];
   }
 }
+
+/** Where rows say that they come from. */
+const placeOf = ({ origin, task }: SinkCommit): TopicPartition => origin ?? task;
 
 const textOf = ({ pipeline, part, topic, partition }: SinkTaskId): string =>
   JSON.stringify([pipeline, part, topic, partition]);

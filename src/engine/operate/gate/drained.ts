@@ -3,7 +3,7 @@
 import type { Plan } from "../../core/plan.ts";
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { OperatePorts } from "../choice.ts";
-import { placesOf, type Place } from "../places.ts";
+import { placesOf, redrivePlacesOf, type Place } from "../places.ts";
 
 /** Topics that the pipeline reads and writes: its internal ones, and those that one of its parts writes for another. */
 export function ownTopics({ parts }: Plan): ReadonlySet<string> {
@@ -14,12 +14,17 @@ export function ownTopics({ parts }: Plan): ReadonlySet<string> {
   return new Set(own.map(({ name }) => name));
 }
 
-/** Whether decided progress is at the end of every topic of its own. Markers of commits are no records. */
+/**
+ * Whether decided progress is at the end of every topic of its own, the one that brings letters back among them. Markers of
+ * commits are no records.
+ */
 export async function isDrained(plan: Plan, ports: OperatePorts): Promise<boolean> {
   const own = ownTopics(plan);
   const places = await placesOf(plan, plan.parts, ports);
   for (const place of places)
     if (own.has(place.topic) && !(await isAtEnd(place, ports.kafka))) return false;
+  for (const place of await redrivePlacesOf(plan, plan.parts, ports))
+    if (!(await isAtEnd(place, ports.kafka))) return false;
   return true;
 }
 

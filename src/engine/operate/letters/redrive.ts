@@ -7,6 +7,7 @@ import type { OutRecord, RawRecord } from "../../core/record.ts";
 import { redriveHeaders, stateRecord, type RedriveOrder } from "../../core/redrive.ts";
 import { NoteTail } from "../../source/notes.ts";
 import type { OperatePorts } from "../choice.ts";
+import { heldBy, readGate } from "../gate/gate.ts";
 import type { FoundLetter } from "./letter.ts";
 import { asOperator, isCancelled, jobRecord, writeAll, type Job } from "./operator.ts";
 import { recordOf } from "./pointer.ts";
@@ -73,7 +74,9 @@ export function redrive(
   ports: OperatePorts,
 ): Promise<RedriveResult> {
   return asOperator(plan, ports, async (producer) => {
-    // Behind the init: now nobody else can send any of them.
+    // Behind the init: now nobody else can send any of them, and whoever shuts the gate later fences this command.
+    const gate = await readGate(plan, ports);
+    if (gate !== null && gate.state !== "halted") throw heldBy(plan, gate);
     const { chosen, refused } = await planRedrive(plan, request, ports);
     request.onBegin?.(chosen.length);
     return new Drive(plan, request, { ports, producer }).run(chosen, refused);

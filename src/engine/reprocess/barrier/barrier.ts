@@ -6,6 +6,7 @@ import type { Plan } from "../../core/plan.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { isDrained, isEmpty } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
+import { asOperator } from "../../operate/letters/operator.ts";
 import type { ShutState } from "../../source/gate-note.ts";
 import type { RunRow } from "../run/run.ts";
 import type { PromotePorts } from "../promote/ports.ts";
@@ -59,6 +60,8 @@ export async function close(barrier: Barrier): Promise<readonly Stand[] | null> 
   const { clock } = ports;
   const look = async (): Promise<true | null> => ifSo(await isEmpty(plan, ports));
   await waitFor("the live workers to leave their groups", look, { clock, limitMs });
+  // A redrive that is at work is fenced here, and a later one sees the gate: no letter comes back from now on.
+  await asOperator(plan, ports, () => Promise.resolve());
   if (!(await isDrained(plan, ports))) return null;
   const stands = await standsOf(plan, ports);
   const known = stands.filter((stand) => stand !== null);

@@ -5,6 +5,7 @@ import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { addressOf } from "../../core/record.ts";
 import { ownTopics, isEmpty } from "../../operate/gate/drained.ts";
+import { supersede } from "../../operate/letters/superseded.ts";
 import { standingOf } from "../control/standing.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import type { RunChanges } from "../run/rows.ts";
@@ -200,6 +201,7 @@ class Promotion {
     const { run } = this.row;
     const at = { plan: this.#plan, shadow: this.#shadow, run };
     await pointToRun(at, { stands: this.#stands, ends: await this.#ends() }, this.#ports);
+    await supersede(this.#plan, run, this.#ports);
     return { step: "opening" };
   }
 
