@@ -11,7 +11,7 @@ import type { RunChanges } from "../run/rows.ts";
 import { isActive, type RangePlace, type RunRow } from "../run/run.ts";
 import { LagWatch } from "./live-lag.ts";
 import { RateMeter } from "./rate-meter.ts";
-import { standingOf, type Standing } from "./standing.ts";
+import { isSettled as isSettledRun, standingOf, type Standing } from "./standing.ts";
 import { nextRate } from "./throttle.ts";
 
 /** What a look has shown, for who watches. */
@@ -117,11 +117,18 @@ class Controller {
     const rate = nextRate({ ...facts, current: rateLimit });
     const changes = { counts, rateLimit: rate };
     if (this.#row.step === HELD) return void (await this.#change(this.#release(changes)));
-    if (standing.isDone && !options.follow) await this.#change({ ...changes, state: "done" });
+    if (standing.isDone && !options.follow) await this.#end(changes);
     else if (standing.isDone && this.#row.step !== FOLLOWING)
       await this.#change({ ...changes, step: FOLLOWING, range: { ...range, own: [] } });
     else if (this.#row.step === FOLLOWING) await this.#follow(changes);
     else await this.#change({ ...changes, range: { ...range, own: standing.own } });
+  }
+
+  /** Looked at again in a second while keys are parked. */
+  async #end(changes: RunChanges): Promise<void> {
+    const { shadow, ports } = this.#watching;
+    const isSettled = await isSettledRun(shadow, this.#row.range, ports);
+    await this.#change(isSettled ? { ...changes, state: "done" } : changes);
   }
 
   /** Whoever compares may have died at it. */

@@ -1,9 +1,10 @@
 // How far a run is, and whether it is done: parts in the order of the flow, each once its sources are at their ends, where a
 // topic of the run's own ends when everybody who writes it is done. Progress is read before the ends it is compared with.
 import { sumLedgers } from "../../core/ledger.ts";
-import type { AdminPort } from "../../core/kafka.ts";
+import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
+import { keysParkedIn } from "../../runtime/calls/left-behind.ts";
 import { readProgress, type PartProgress, type ProgressPorts } from "../../runtime/ledgers.ts";
 import { piecesOf, type Piece } from "../plan/pieces.ts";
 import type { RangePlace, RunRange } from "../run/run.ts";
@@ -17,6 +18,10 @@ export interface Standing {
   /** Ends of the run's own topics that are known by now. */
   readonly own: readonly RangePlace[];
   readonly progress: readonly PartProgress[];
+}
+
+export interface StandingPorts extends ProgressPorts {
+  readonly kafka: Pick<KafkaPort, "reader">;
 }
 
 /** The plan is the run's own. */
@@ -42,6 +47,25 @@ export async function standingOf(
     own: flow.ended,
     progress,
   };
+}
+
+/**
+ * Whether a run that seems done is done: keys that are parked still have something to come. None is parked any more at the
+ * first look, and what was released before is read to its end at the second; nothing new is parked behind the ends.
+ */
+export async function isSettled(
+  plan: Plan,
+  range: RunRange,
+  ports: StandingPorts,
+): Promise<boolean> {
+  const calls = plan.parts
+    .flatMap(({ nodes }) => nodes)
+    .flatMap(({ operation }) =>
+      operation.kind === "map-async" && "store" in operation ? [operation.store] : [],
+    );
+  for (const { changelog } of calls)
+    if ((await keysParkedIn(changelog.name, ports)) > 0) return false;
+  return calls.length === 0 || (await standingOf(plan, range, ports)).isDone;
 }
 
 const within = ({ from, to }: RangePlace, position: bigint): bigint =>

@@ -23,7 +23,7 @@ export async function leftBehind(
   const problems: MillraceError[] = [];
   for (const name of parkedStores(notes)) {
     if (here.has(name)) continue;
-    const count = await keysIn(`${namespace}${pipeline}-${name}-changelog`, ports);
+    const count = await keysParkedIn(`${namespace}${pipeline}-${name}-changelog`, ports);
     if (count === 0) continue;
     const step = name.slice(0, -"-parked".length);
     const detail = `${pipeline}: ${String(count)} keys are parked at "${step}", which parks none any more. Let it retry with park-key until they are released`;
@@ -39,7 +39,11 @@ const parkedStores = (notes: Notes): string[] =>
     return operator === "map-async" ? [key.slice("store/".length)] : [];
   });
 
-async function keysIn(changelog: TopicName, { kafka, admin }: Ports): Promise<number> {
+/** Keys that wait by now, as the changelog of their store says it; 0 where there is none. */
+export async function keysParkedIn(
+  changelog: TopicName,
+  { kafka, admin }: Ports,
+): Promise<number> {
   const topics = await admin.describeTopics([changelog]);
   if ((topics.get(changelog) ?? null) === null) return 0;
   const keys = new Set<string>();
