@@ -37,6 +37,8 @@ const workerOfRun = fileURLToPath(new URL("../reprocess.ts", import.meta.url));
 export function connectFor(io: CliIo): Promise<CommandClients> {
   const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
   const settings = readSettings(env);
+  const namespace = settings.MILLRACE_NAMESPACE;
+  const plans = plansOf(namespace);
   // Retries of a client are its own affair while a command still tries.
   const log = createLog({ level: "silent", base: {} });
   const clients = connectClients(settings, {
@@ -44,10 +46,9 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
     deadlineMs: COMMAND_DEADLINE_MS,
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   });
-  const namespace = settings.MILLRACE_NAMESPACE;
   const topics = async (): Promise<readonly DesiredTopic[]> => {
     const admin = clients.kafka.admin();
-    const running = runningPlans(plansOf(namespace), { kafka: clients.kafka, admin });
+    const running = runningPlans(plans, { kafka: clients.kafka, admin });
     return desiredTopics(await running.finally(() => admin.close()));
   };
   // Beside a progress line only what is wrong is said, unless more is asked for.
