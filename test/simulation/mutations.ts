@@ -30,7 +30,6 @@ export const mutations: readonly Mutation[] = [
       "if (nextOffset !== this.#position) {",
       "if (nextOffset === -1n) {",
     ),
-    near: 68,
   },
   {
     name: "unchecked write",
@@ -40,7 +39,6 @@ export const mutations: readonly Mutation[] = [
       'if (stored !== expected) return stored >= target.nextOffset ? "already" : "refused";',
       "",
     ),
-    near: 416,
   },
   {
     name: "commit before flush",
@@ -84,6 +82,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "hint trusted",
+    near: 61,
     mistake: "a sink begins where its group's offset says",
     patches: one(
       "runtime/sink/part.ts",
@@ -98,7 +97,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "no epoch",
-    near: 102,
     mistake: "a sink's commit asks neither for its epoch nor for the offset at which it begins",
     patches: one(
       "sinks/postgres/progress-row.ts",
@@ -136,7 +134,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "last stable offset as target",
-    near: 803,
+    near: 792,
     mistake: "a copy is brought up to what committed readers see, not to the changelog's end",
     patches: one(
       "state/follow.ts",
@@ -164,7 +162,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "unsorted upsert",
-    near: 755,
+    near: 758,
     mistake: "rows are locked in the order of their records",
     patches: one(
       "sinks/collapse.ts",
@@ -214,13 +212,13 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "generation ignored",
+    near: 898,
     mistake: "progress is committed without the member and generation that read it",
     patches: one(
       "checkpoint/commit.ts",
       "await producer.sendOffsets(progress, generation);",
       'await producer.sendOffsets(progress, { ...generation, generationId: -1, memberId: "" });',
     ),
-    near: 130,
   },
   {
     name: "unstable progress",
@@ -233,6 +231,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "half a rewind",
+    near: 108,
     mistake: "after a failed checkpoint only one part goes back",
     patches: [
       {
@@ -268,7 +267,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "stream time forgotten",
-    near: 760,
+    near: 663,
     mistake: "a new owner begins with no stream time",
     patches: one(
       "runtime/stream/keyed.ts",
@@ -278,13 +277,13 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "abandoned takeover",
-    near: 505,
+    near: 63,
     mistake: "a takeover that was given up still writes a first start",
     patches: one("runtime/stream/engine.ts", "      signal.throwIfAborted();\n", ""),
   },
   {
     name: "fenced at once",
-    near: 2320,
+    near: 2188,
     mistake: "who was fenced takes over again under the old generation, round and round",
     patches: one(
       "runtime/stream/part.ts",
@@ -299,7 +298,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "stopped while starting",
-    near: 130,
+    near: 134,
     mistake: "a worker that was stopped before it had started joins its groups afterwards",
     patches: one("runtime/worker.ts", "    if (this.#stopping !== null) return;\n", ""),
   },
