@@ -65,7 +65,7 @@ async function play(at: Reprocessing, plan: Plan, options: UndoOptions): Promise
       const row = await runNamed(at, plan, options.run);
       const isUnderWay = row.state === "promoting" && isUndoStep(row.step);
       if (!isUnderWay && (options.dryRun === true || options.yes !== true))
-        return show(at, { plan, row, isDry: options.dryRun === true }, ports);
+        return show(at, { plan, row, options }, ports);
       const hold = options.hold === true;
       const begun = isUnderWay ? row : await beginUndo(row, { plan, hold }, ports);
       const undone = await undo(begun, { plan, limitMs }, ports);
@@ -78,13 +78,18 @@ async function play(at: Reprocessing, plan: Plan, options: UndoOptions): Promise
 
 async function show(
   { io }: Reprocessing,
-  { plan, row, isDry }: { readonly plan: Plan; readonly row: RunRow; readonly isDry: boolean },
+  {
+    plan,
+    row,
+    options,
+  }: { readonly plan: Plan; readonly row: RunRow; readonly options: UndoOptions },
   ports: PromotePorts,
 ): Promise<number> {
   await checkUndoable(row, plan, ports);
-  for (const { name } of plan.tables)
-    io.out(`${retiredTable(name, row.run)} would be ${name} again`);
-  if (isDry) return exitCodes.ok;
+  const turns = plan.tables.map(({ name }) => ({ table: name, from: retiredTable(name, row.run) }));
+  if (options.json === true) io.out(JSON.stringify(turns));
+  else for (const { table, from } of turns) io.out(`${from} would be ${table} again`);
+  if (options.dryRun === true) return exitCodes.ok;
   io.err("Nothing was changed. Add --yes to do it.");
   return exitCodes.usage;
 }

@@ -1,8 +1,11 @@
 // `millrace reprocess verify`: are the tables of a run what the live ones are? Every row, at one moment.
+import type { Plan } from "../../engine/core/plan.ts";
+import { auditRecord } from "../../engine/operate/letters/operator.ts";
 import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
 import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
 import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";
 import type { PlansOf } from "../connection.ts";
+import { newToken, whoAmI } from "../dlq/letter-view.ts";
 import { exitCodes, type Register } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { grouped } from "../progress.ts";
@@ -16,7 +19,7 @@ Rows meet by primary key; every declared column is compared, byte by byte. MISSI
 ones in the run's only. NEWER are rows that live has written since the end of the run was taken: no difference. CHECKSUM
 is over all rows in whatever order. A run that follows is held still meanwhile; live goes on. With --barrier live stops
 for some seconds, until the run is where it stands: then no row is newer. Killed in it: npx millrace resume.
-Keys and values of personal fields are masked unless --personal.
+Keys and values of personal fields are masked unless --personal; who asks for them is noted, and npx millrace dlq stats shows it.
 
 Exit codes: 0 equal · 1 different · 2 usage · 3 no such pipeline or run · 5 the run cannot be compared, or another process
 works on it · 69 a server is away, or live is behind.
@@ -46,7 +49,7 @@ export const verifyVerb =
       .option("--samples <n>", "rows that differ to show (default: 10)")
       .option("--barrier", "stop live for a moment, and compare every row; the run must follow")
       .option("--keys", "print every key that differs, one JSON object a line")
-      .option("--personal", "show personal data instead of masking it")
+      .option("--personal", "show personal data instead of masking it; who does is noted")
       .option("--json", "print one JSON object a table")
       .description("compare the tables of a run with the live ones")
       .addHelpText("after", HELP)
@@ -65,6 +68,7 @@ async function verify(at: Reprocessing, name: string, options: VerifyOptions): P
     if (isKeys) io.out(JSON.stringify({ table, ...difference }));
   };
   const showPersonal = options.personal === true;
+  if (showPersonal) await audit(at, plan);
   const atBarrier = options.barrier === true;
   const say = (line: string): void => io.err(line);
   const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier };
@@ -83,6 +87,18 @@ async function verify(at: Reprocessing, name: string, options: VerifyOptions): P
     },
   });
 }
+
+/** Before anything is shown. */
+async function audit({ io, ports }: Reprocessing, plan: Plan): Promise<void> {
+  const who = whoAmI();
+  const looked = { atMs: ports.clock.now(), who, command: `${COMMAND} --personal`, letters: 0 };
+  const producer = ports.kafka.producer();
+  await producer.send([auditRecord(plan, looked, newToken())]).finally(() => producer.close());
+  io.err(
+    `Noted in ${plan.letterStates}: ${who} looks at personal data of ${plan.pipeline}'s tables.`,
+  );
+}
+const COMMAND = "reprocess verify";
 
 const jsonOf = (found: TableComparison): string =>
   JSON.stringify({ ...found, isEqual: isEqual(found) });

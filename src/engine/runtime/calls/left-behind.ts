@@ -40,10 +40,7 @@ const parkedStores = (notes: Notes): string[] =>
   });
 
 /** Keys that wait by now, as the changelog of their store says it; 0 where there is none. */
-export async function keysParkedIn(
-  changelog: TopicName,
-  { kafka, admin }: Ports,
-): Promise<number> {
+export async function keysParkedIn(changelog: TopicName, { kafka, admin }: Ports): Promise<number> {
   const topics = await admin.describeTopics([changelog]);
   if ((topics.get(changelog) ?? null) === null) return 0;
   const keys = new Set<string>();
