@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { test, type TestContext } from "node:test";
@@ -8,6 +7,7 @@ import { promisify } from "node:util";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import type { SchemaRegistry } from "../../../src/engine/core/ports.ts";
 import { schemaRegistry } from "../../../src/engine/clients/registry.ts";
+import { eventually } from "../../support/eventually.ts";
 
 interface Answer {
   readonly status: number;
@@ -161,8 +161,8 @@ for (const [fault, conduct] of [
       assert.ok(performance.now() - started < 2_000);
     }
     assert.equal(sockets.length, 2);
-    for (const socket of sockets)
-      if (!socket.closed) await once(socket, "close", { signal: AbortSignal.timeout(10_000) });
+    const areGone = (): true | null => (sockets.every(({ closed }) => closed) ? true : null);
+    await eventually("the connections are gone", areGone);
   });
 
 test("requests share a connection", async (t) => {
