@@ -31,9 +31,18 @@ export interface RedriveOrder {
 
 /** Ours begin at the last `dlq.id`: what a record brought along stays, even if it was named like ours. */
 export function originalHeaders(headers: Headers): Headers {
-  const begin = headers.findLastIndex(([name]) => name === "dlq.id");
+  const begin = beginOfOurs(headers);
   return begin < 0 ? headers : headers.slice(0, begin);
 }
+
+/** What a letter says of itself; none where it is no letter. */
+export function letterHeaders(headers: Headers): Headers {
+  const begin = beginOfOurs(headers);
+  return begin < 0 ? [] : headers.slice(begin);
+}
+
+const beginOfOurs = (headers: Headers): number =>
+  headers.findLastIndex(([name]) => name === "dlq.id");
 
 export function redriveHeaders(order: RedriveOrder): Headers {
   const { id, part, origin, redrives, redrivesMax, firstTime, job } = order;

@@ -2,12 +2,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { pipeline } from "#engine";
 import { headerText, type Headers, type RawRecord } from "../../../src/engine/core/record.ts";
 import { letterOf } from "../../../src/engine/sinks/letter.ts";
-import { letterValue } from "../../../src/engine/sinks/letter-size.ts";
-import { Fleet } from "../../support/fleet.ts";
-import { raw, things } from "../../support/plans.ts";
+import { raw } from "../../support/plans.ts";
 
 const failure = {
   class: "rule",
@@ -95,66 +92,4 @@ test("all of it too large: everything is left out, and the letter's own facts st
   assert.deepEqual([small.key, small.value], [null, null]);
   assert.ok(sizeOf(small) < 2_500);
   assert.equal(say(small.headers, "id"), letter(record({}), 1e6).id);
-});
-
-const [input, output] = [things("in", 2), things("out", 2)];
-const use = pipeline("big", { haltWhen: "never" }, ({ from }) => {
-  from(input)
-    .expect("good", ({ n }) => n > 0, { otherwise: "dead-letter" })
-    .to(output);
-});
-
-/** A fleet whose source takes just this record, and whose letters may be as large. */
-async function processed(value: Buffer, headers: Headers = []): Promise<Fleet> {
-  const fleet = new Fleet([use]);
-  const at = { topic: "in", partition: 0, key: Buffer.from("k"), timestamp: 1 };
-  await fleet.sendRecords([{ ...at, value, headers }]);
-  await fleet.join();
-  await fleet.drained();
-  return fleet;
-}
-
-const bigValue = (length: number): Buffer => {
-  const shell = JSON.stringify({ id: "", n: -1 }).length;
-  return Buffer.from(JSON.stringify({ id: "x".repeat(length - shell), n: -1 }));
-};
-const LARGEST = 1_048_000;
-
-test("a record as large as its topic takes becomes a letter without its value, which is found again", async () => {
-  const value = bigValue(LARGEST);
-  const fleet = await processed(value, [["trace", Buffer.from("1")]]);
-  const [found] = fleet.kafka.records("big-dead-letters", { committed: true });
-  assert.ok(found !== undefined);
-  assert.equal(found.value, null);
-  assert.equal(say(found.headers, "value-bytes"), String(value.length));
-  const original = await fleet.during(letterValue(found, fleet.kafka.port()));
-  assert.deepEqual(original, {
-    key: Buffer.from("k"),
-    value,
-    headers: [["trace", Buffer.from("1")]],
-  });
-});
-
-test("a letter that holds all of its record needs no look at its source", async () => {
-  const fleet = await processed(bigValue(100));
-  const [found] = fleet.kafka.records("big-dead-letters", { committed: true });
-  assert.ok(found !== undefined);
-  const nobody = { reader: () => assert.fail("it reads") };
-  const { value, headers } = await letterValue(found, nobody);
-  assert.deepEqual([value, headers], [bigValue(100), []]);
-});
-
-test("an original that is gone, or another record, is said", async () => {
-  const fleet = await processed(bigValue(LARGEST));
-  const [found] = fleet.kafka.records("big-dead-letters", { committed: true });
-  assert.ok(found !== undefined);
-  const headers = found.headers.map(
-    ([name, value]) => [name, name === "dlq.value-sha256" ? Buffer.from("0") : value] as const,
-  );
-  const port = fleet.kafka.port();
-  const gone = { code: "MILL_LETTER_ORIGINAL_GONE" };
-  await assert.rejects(fleet.during(letterValue({ ...found, headers }, port)), gone);
-  await fleet.send("in", [{ id: "later", n: 1 }]);
-  await fleet.deleteRecords("in", 1n);
-  await assert.rejects(fleet.during(letterValue(found, port)), gone);
 });

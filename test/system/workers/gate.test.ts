@@ -6,7 +6,8 @@ import { isDrained, isEmpty } from "../../../src/engine/operate/gate/drained.ts"
 import { openGate, shutGate } from "../../../src/engine/operate/gate/gate.ts";
 import type { OperatePorts } from "../../../src/engine/operate/choice.ts";
 import { headerText } from "../../../src/engine/core/record.ts";
-import { letterValue } from "../../../src/engine/sinks/letter-size.ts";
+import { recordOf } from "../../../src/engine/operate/letters/pointer.ts";
+import { readLetters } from "../../../src/engine/operate/letters/read-letters.ts";
 import type { GateNote, ShutState } from "../../../src/engine/source/gate-note.ts";
 import { AppFigures } from "../../support/app-figures.ts";
 import { appCommand, appOf, applyApp, type Ended } from "../../support/app.ts";
@@ -169,21 +170,16 @@ test("a record as large as its topic takes becomes a letter that names it, since
   const worker = await WorkerProcess.start(t, { args: [], env, app });
   await worker.ready();
   await figures.drained();
-  const { kafka } = figures.clients;
-  const reader = kafka.reader({ topic: plan.deadLetters, partition: 0, fromOffset: 0n });
-  const letters = [];
-  for (let isLast = false; !isLast;) {
-    const { records, nextOffset, lastStableOffset } = await reader.read();
-    letters.push(...records);
-    isLast = nextOffset >= lastStableOffset;
-  }
-  await reader.close();
-  const letter = letters.find(({ headers }) => headerText(headers, "dlq.pointer") !== null);
+  const raws = await figures.raw(plan.deadLetters);
+  const raw = raws.find(({ headers }) => headerText(headers, "dlq.pointer") !== null);
+  assert.equal(raw?.value, null);
+  assert.equal(headerText(raw.headers, "dlq.value-bytes"), String(value.length));
+  const { letters } = await readLetters(plan, ports, ({ pointer }) => pointer !== null);
+  const letter = letters.find(({ pointer }) => pointer !== null);
   assert.ok(letter !== undefined);
-  assert.equal(letter.value, null);
-  assert.equal(headerText(letter.headers, "dlq.value-bytes"), String(value.length));
-  const original = await letterValue(letter, kafka);
-  assert.ok(original.value?.equals(value));
-  assert.deepEqual([String(original.key), original.headers], ["till", []]);
+  const found = await recordOf(letter, ports);
+  assert.ok("record" in found);
+  assert.ok(found.record.value?.equals(value));
+  assert.deepEqual([String(found.record.key), found.record.headers], ["till", []]);
   assert.deepEqual(await worker.drain(), { code: 0, signal: null });
 });

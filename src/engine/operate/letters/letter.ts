@@ -1,6 +1,6 @@
 // A dead letter as an operator sees it: its headers, and what the states topic says of it. Pure.
 import { headerText, type RawRecord, type TopicPartition } from "../../core/record.ts";
-import { originalHeaders, type LetterState } from "../../core/redrive.ts";
+import { letterHeaders, originalHeaders, type LetterState } from "../../core/redrive.ts";
 
 /** What letters are grouped by. */
 export interface Fingerprint {
@@ -13,6 +13,8 @@ export interface Fingerprint {
 /** Where the record of a letter without a value lies, and what it must be. */
 export interface Pointer extends TopicPartition {
   readonly offset: bigint;
+  /** Of what was left out. */
+  readonly keySha256: string | null;
   readonly valueSha256: string | null;
 }
 
@@ -42,7 +44,8 @@ export type LetterFacts = Omit<FoundLetter, "state" | "record">;
 
 /** Null for a record that no task has written. */
 export function factsOf(raw: RawRecord, isParked: boolean): LetterFacts | null {
-  const say = (name: string): string | null => headerText(raw.headers, `dlq.${name}`);
+  const own = letterHeaders(raw.headers);
+  const say = (name: string): string | null => headerText(own, `dlq.${name}`);
   const text = (name: string): string => say(name) ?? "";
   const id = text("id");
   const origin = originOf(text);
@@ -81,8 +84,8 @@ function pointerOf(say: (name: string) => string | null): Pointer | null {
   const found = /^(.+)\/(\d{1,10})\/(\d{1,19})$/.exec(say("pointer") ?? "");
   if (found === null) return null;
   const [, topic = "", partition = "", offset = ""] = found;
-  const valueSha256 = say("value-sha256");
-  return { topic, partition: Number(partition), offset: BigInt(offset), valueSha256 };
+  const [keySha256, valueSha256] = [say("key-sha256"), say("value-sha256")];
+  return { topic, partition: Number(partition), offset: BigInt(offset), keySha256, valueSha256 };
 }
 
 /** The record that failed, at the place where it was first read. */

@@ -1,8 +1,7 @@
 // The record of a letter that was too large to carry it: read where it lies, and taken only if it is what it was.
 import { createHash } from "node:crypto";
-import type { KafkaPort } from "../../core/kafka.ts";
+import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { RawRecord } from "../../core/record.ts";
-import type { AdminPort } from "../../core/kafka.ts";
 import type { FoundLetter, Pointer } from "./letter.ts";
 
 interface PointerPorts {
@@ -18,14 +17,23 @@ export async function recordOf(letter: FoundLetter, ports: PointerPorts): Promis
   if (pointer === null) return record === null ? { gone: "it was not read" } : { record };
   const found = await readAt(pointer, ports);
   if (found === null) return { gone: "retention has taken the record that it points to" };
-  if (!isSame(found, pointer)) return { gone: "the record that it points to is another one" };
+  if (!isSame(found, pointer, record))
+    return { gone: "the record that it points to is another one" };
   return { record: { ...found, ...letter.origin } };
 }
 
-function isSame({ value }: RawRecord, { valueSha256 }: Pointer): boolean {
-  if (valueSha256 === null) return true;
-  return value !== null && createHash("sha256").update(value).digest("hex") === valueSha256;
+/** By the hash of what was left out, and by what was not; `kept` is null where only facts were read. */
+function isSame(found: RawRecord, pointer: Pointer, kept: RawRecord | null): boolean {
+  return (["key", "value"] as const).every((side) => {
+    const bytes = found[side];
+    const hash = pointer[`${side}Sha256`];
+    if (hash === null) return kept === null || isEqual(bytes, kept[side]);
+    return bytes !== null && createHash("sha256").update(bytes).digest("hex") === hash;
+  });
 }
+
+const isEqual = (a: Buffer | null, b: Buffer | null): boolean =>
+  a === null || b === null ? a === b : a.equals(b);
 
 async function readAt(pointer: Pointer, ports: PointerPorts): Promise<RawRecord | null> {
   const { topic, partition, offset } = pointer;
