@@ -48,11 +48,8 @@ export interface OutRecord extends TopicPartition {
 }
 
 /** Where its progress is counted: a redriven record lies elsewhere than where it was first read. */
-export const placeOf = ({
-  topic,
-  offset,
-  redriven,
-}: RawRecord): { topic: TopicName; offset: bigint } => redriven ?? { topic, offset };
+export const placeOf = (raw: RawRecord): { readonly topic: TopicName; readonly offset: bigint } =>
+  raw.redriven ?? raw;
 
 /** `topic-partition`, for maps and messages. */
 export const addressOf = (at: TopicPartition): string => `${at.topic}-${String(at.partition)}`;

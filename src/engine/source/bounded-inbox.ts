@@ -4,6 +4,7 @@
 import type { Bounds, Pace } from "../core/bounds.ts";
 import type { RecordBatch } from "../core/kafka.ts";
 import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
+import { Bell } from "./bell.ts";
 import { Inbox, weightOf, type InboxLimits, type Run, type Valve } from "./inbox.ts";
 
 /** What a task needs of its inbox. */
@@ -60,8 +61,7 @@ export class BoundedInbox implements TaskInbox {
   readonly #life = new AbortController();
   readonly #unwatch: () => void;
   #held: ReadonlySet<TopicName> = new Set();
-  #isNudged = false;
-  #wake: (() => void) | null = null;
+  readonly #bell = new Bell();
 
   constructor(starts: Starts, options: BoundedOptions) {
     this.#options = options;
@@ -76,7 +76,7 @@ export class BoundedInbox implements TaskInbox {
         bytes: 0,
         isPaused: false,
       });
-    this.#unwatch = options.bounds.watch(() => this.#wake?.());
+    this.#unwatch = options.bounds.watch(() => this.#bell.ring());
   }
 
   get bytes(): number {
@@ -98,7 +98,7 @@ export class BoundedInbox implements TaskInbox {
     queue.last = { generation, highWatermark };
     queue.bytes += weightOf(batch);
     if (!queue.isPaused && queue.bytes > this.#bytesMax) this.#turn(queue, true);
-    this.#wake?.();
+    this.#bell.ring();
     return null;
   }
 
@@ -107,35 +107,26 @@ export class BoundedInbox implements TaskInbox {
     while (!signal.aborted) {
       const chosen = this.#choose();
       if (chosen !== null) return this.#paced(this.#slice(chosen.queue, chosen.timeMax));
-      if (this.#takeNudge()) return null;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      this.#wake = null;
+      if (this.#bell.takeNudge()) return null;
+      await this.#bell.sleep();
     }
     return null;
   }
 
   nudge(): void {
-    this.#isNudged = true;
-    this.#wake?.();
+    this.#bell.nudge();
   }
 
   async nudged(): Promise<void> {
-    while (!this.#life.signal.aborted && !this.#takeNudge()) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      this.#wake = null;
+    while (!this.#life.signal.aborted && !this.#bell.takeNudge()) {
+      await this.#bell.sleep();
     }
-  }
-
-  #takeNudge(): boolean {
-    const isNudged = this.#isNudged;
-    this.#isNudged = false;
-    return isNudged;
   }
 
   /** Gives out nothing more of these topics, nor waits for them. */
   hold(topics: ReadonlySet<TopicName>): void {
     this.#held = topics;
-    this.#wake?.();
+    this.#bell.ring();
   }
 
   close(): void {
@@ -145,7 +136,7 @@ export class BoundedInbox implements TaskInbox {
       queue.batches.length = 0;
       queue.bytes = 0;
     }
-    this.#wake?.();
+    this.#bell.ring();
   }
 
   get #bytesMax(): number {

@@ -3,6 +3,7 @@
 // topic that is held nothing is handed out.
 import { addressOf, type RawRecord, type TopicName, type TopicPartition } from "../core/record.ts";
 import type { GroupGeneration, RecordBatch } from "../core/kafka.ts";
+import { Bell } from "./bell.ts";
 
 export interface InboxLimits {
   /** Above this the partitions are paused; below half of it they are resumed. */
@@ -49,8 +50,7 @@ export class Inbox {
   #isPaused = false;
   #held: ReadonlySet<TopicName> = new Set();
   #isClosed = false;
-  #isNudged = false;
-  #wake: (() => void) | null = null;
+  readonly #bell = new Bell();
 
   /** `starts` names each partition of the task and the offset at which it begins. */
   constructor(
@@ -87,7 +87,7 @@ export class Inbox {
     queue.expected = batch.nextOffset;
     this.#bytes += weightOf(batch);
     if (!this.#isPaused && this.#bytes > this.#limits.bytesMax) this.#turn(true);
-    this.#wake?.();
+    this.#bell.ring();
     return null;
   }
 
@@ -96,31 +96,22 @@ export class Inbox {
     while (!this.#isClosed) {
       const run = this.#next();
       if (run !== null) return run;
-      if (this.#takeNudge()) return null;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      this.#wake = null;
+      if (this.#bell.takeNudge()) return null;
+      await this.#bell.sleep();
     }
     return null;
   }
 
   /** There is something else to do than to wait for records. */
   nudge(): void {
-    this.#isNudged = true;
-    this.#wake?.();
+    this.#bell.nudge();
   }
 
   /** Resolves after the next nudge, or when the inbox was closed. */
   async nudged(): Promise<void> {
-    while (!this.#isClosed && !this.#takeNudge()) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      this.#wake = null;
+    while (!this.#isClosed && !this.#bell.takeNudge()) {
+      await this.#bell.sleep();
     }
-  }
-
-  #takeNudge(): boolean {
-    const isNudged = this.#isNudged;
-    this.#isNudged = false;
-    return isNudged;
   }
 
   /** Drops what is left and ends `take`. */
@@ -128,7 +119,7 @@ export class Inbox {
     this.#isClosed = true;
     for (const queue of this.#queues.values()) queue.batches.length = 0;
     this.#bytes = 0;
-    this.#wake?.();
+    this.#bell.ring();
   }
 
   /** Several partitions: the smallest head timestamp goes first, as long as it stays the smallest. */

@@ -42,7 +42,11 @@ export class Breaker {
 
   /** The first of these records that would not be admitted, or null; counts nothing. */
   firstOver(letters: readonly boolean[]): number | null {
-    const trial = new Breaker(this.#part, this.#limit ?? "never");
+    if (this.#limit === null) return null;
+    // Of nearly every run: even if none of the old ones falls out of the window, they are not too many.
+    const most = letters.reduce((sum, isLetter) => (isLetter ? sum + 1 : sum), this.#count);
+    if (most <= this.#limit.letters) return null;
+    const trial = new Breaker(this.#part, this.#limit);
     trial.#letters.set(this.#letters);
     trial.#at = this.#at;
     trial.#count = this.#count;
