@@ -1,10 +1,14 @@
 // A run of the reprocessor over a pipeline that parks keys: it is not done while one waits, though everything is read.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isSettled, standingOf } from "../../src/engine/reprocess/control/standing.ts";
+import { watchRun } from "../../src/engine/reprocess/control/controller.ts";
+import { standingOf } from "../../src/engine/reprocess/control/standing.ts";
+import type { ReprocessPorts } from "../../src/engine/reprocess/ports.ts";
 import type { RunRange } from "../../src/engine/reprocess/run/run.ts";
 import { answers, callFlow, retry, Service } from "../support/call-flow.ts";
+import { WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
 import { Fleet } from "../support/fleet.ts";
+import { Row, rowOf } from "../support/promoting.ts";
 import { operatorOf } from "../support/redriving.ts";
 
 test("a run is not done while a key is parked, and is when it was released", async () => {
@@ -25,15 +29,23 @@ test("a run is not done while a key is parked, and is when it was released", asy
   const { ports } = operatorOf(fleet);
   const isRead = async (): Promise<boolean> =>
     (await fleet.during(standingOf(plan, range, ports))).isDone;
-  const isDone = (): Promise<boolean> => fleet.during(isSettled(plan, range, ports));
+  const runs = new Row(rowOf({ pipeline: "flow", run: 1, step: "range", range, follow: false }));
+  const watching = { ...ports, runs: runs.reached(new WorkerSwitch()) };
 
   await fleet.send("asks", [{ n: 0 }, { n: 1 }, { n: 2 }]);
   await fleet.join();
-  await fleet.clock.advance(2_000);
-  assert.deepEqual([await isRead(), await isDone()], [true, false]);
+  const ended = watchRun(runs.row, {
+    plan,
+    shadow: plan,
+    ports: watching as unknown as ReprocessPorts,
+    signal: new AbortController().signal,
+    report: () => undefined,
+    waiting: (why) => assert.fail(why),
+  });
+  await fleet.clock.advance(5_000);
+  assert.deepEqual([await isRead(), runs.row.state], [true, "running"]);
   assert.equal(fleet.values(answers).length, 0);
   isDown = false;
-  await fleet.clock.advance(3_600_000);
-  assert.deepEqual([await isRead(), await isDone()], [true, true]);
+  assert.equal((await fleet.during(ended, 3_600_000)).state, "done");
   assert.equal(fleet.values(answers).length, 3);
 });

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { promoteSteps, undoSteps } from "../../src/engine/reprocess/promote/steps.ts";
 import { WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
 import { PromoteScene } from "../support/promoting.ts";
+import { operatorOf, redriveBy, stateCounts } from "../support/redriving.ts";
 
 async function scene(bonus = 0): Promise<PromoteScene> {
   const made = new PromoteScene(bonus);
@@ -41,6 +42,34 @@ test("with another rule, live goes on from the run's stores, and from its own af
   assert.notDeepEqual(made, here.made);
   here.flow();
   await here.fleet.during(here.undo());
+  await isExact(here);
+});
+
+test("letters whose records the run has read are over with the promotion, and open again with the undo", async () => {
+  const here = await scene();
+  await here.spoil(3);
+  await here.fleet.clock.advance(3_000);
+  await here.fleet.during(here.promote());
+  assert.deepEqual(stateCounts(here.fleet), { discarded: 6 });
+  await here.fleet.during(here.undo());
+  assert.deepEqual(stateCounts(here.fleet), { open: 6 });
+  await isExact(here);
+});
+
+test("a redrive that is at work ends when live is stopped, and brings nothing back behind the promotion", async () => {
+  const here = await scene();
+  await here.spoil(10);
+  await here.fleet.clock.advance(3_000);
+  const work = redriveBy(operatorOf(here.fleet), here.fleet, { ratePerS: 2 });
+  const ended = assert.rejects(work, { code: "MILL_KAFKA_FENCED" });
+  await here.fleet.clock.advance(2_000);
+  await here.fleet.during(here.promote());
+  await ended;
+  // Those that had come back have failed once more, and are over like the others.
+  assert.deepEqual(stateCounts(here.fleet), { discarded: 20 });
+  const { redrive } = here.live;
+  const sent = here.fleet.kafka.records(redrive, { committed: true }).length;
+  assert.ok(sent > 0 && sent < 20, String(sent));
   await isExact(here);
 });
 

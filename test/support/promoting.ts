@@ -71,8 +71,34 @@ const asPipeline = (plan: Plan): Pipeline => ({
 const RUN = 7;
 const KEYS = 3;
 
+/** A run at work, on tables of its own. */
+export const rowOf = ({
+  follow,
+  ...given
+}: Pick<RunRow, "pipeline" | "run" | "step" | "range"> & { readonly follow: boolean }): RunRow => ({
+  ...given,
+  state: "running",
+  target: "shadow",
+  options: {
+    source: { kind: "kafka" },
+    rate: null,
+    lagLimitMs: 10_000,
+    workers: 1,
+    follow,
+    lettersMax: null,
+    staged: [],
+  },
+  rateLimit: null,
+  counts: noCounts,
+  detail: {},
+  createdMs: 0,
+  updatedMs: 0,
+  finishedMs: null,
+  error: null,
+});
+
 /** `millrace.runs` with one row, as whoever may die reaches it. */
-class Row {
+export class Row {
   row: RunRow;
   /** Told of every step, once it stands there. */
   onStep: (step: string) => void = () => undefined;
@@ -116,6 +142,7 @@ export class PromoteScene {
   corrections = false;
   readonly #counts = new Map<string, number>();
   #sent = 0;
+  #spoiled = 0;
   #isFlowing = false;
   readonly #life = new AbortController();
 
@@ -136,30 +163,15 @@ export class PromoteScene {
           to: 0n,
         })),
       );
-    this.runs = new Row({
-      pipeline: this.live.pipeline,
-      run: RUN,
-      state: "running",
-      step: FOLLOWING,
-      target: "shadow",
-      range: { places, own: [], pins: {} },
-      options: {
-        source: { kind: "kafka" },
-        rate: null,
-        lagLimitMs: 10_000,
-        workers: 1,
+    this.runs = new Row(
+      rowOf({
+        pipeline: this.live.pipeline,
+        run: RUN,
+        step: FOLLOWING,
+        range: { places, own: [], pins: {} },
         follow: true,
-        lettersMax: null,
-        staged: [],
-      },
-      rateLimit: null,
-      counts: noCounts,
-      detail: {},
-      createdMs: 0,
-      updatedMs: 0,
-      finishedMs: null,
-      error: null,
-    });
+      }),
+    );
   }
 
   async send(count: number): Promise<void> {
@@ -180,6 +192,13 @@ export class PromoteScene {
         timestamp: this.fleet.clock.now(),
       };
     });
+  }
+
+  /** Records that become dead letters of both parts that read them. */
+  async spoil(count: number): Promise<void> {
+    const bytes = Buffer.from("no json");
+    this.#spoiled += count;
+    await this.fleet.send(input.name, Array<Buffer>(count).fill(bytes));
   }
 
   /** Two records every 100 ms, until it pauses. */
@@ -317,7 +336,7 @@ export class PromoteScene {
     const isThrough = async (): Promise<boolean> => {
       const consumed = await this.#consumed();
       const isCounted = JSON.stringify(this.made) === JSON.stringify(this.expected);
-      return isCounted && consumed.every((n) => n === this.#sent);
+      return isCounted && consumed.every((n) => n === this.#sent + this.#spoiled);
     };
     for (let spent = 0; !(await isThrough()); spent++) {
       assert.ok(spent < 60, `${await this.#story()}\n${this.said.join("\n")}`);
