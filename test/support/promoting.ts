@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { avro, json, pipeline, postgresTable, string, topic, type Pipeline } from "#engine";
 import type { Plan, PlanTable } from "../../src/engine/core/plan.ts";
 import { reset } from "../../src/engine/operate/reset.ts";
+import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
 import { placesOf } from "../../src/engine/operate/places.ts";
 import { watchRun } from "../../src/engine/reprocess/control/controller.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
@@ -199,6 +200,13 @@ export class PromoteScene {
     const bytes = Buffer.from("no json");
     this.#spoiled += count;
     await this.fleet.send(input.name, Array<Buffer>(count).fill(bytes));
+  }
+
+  /** Letters of live that nobody has dealt with. */
+  async openLetters(): Promise<number> {
+    const ports = this.#portsOf(new WorkerSwitch());
+    const { letters } = await this.fleet.during(readLetters(this.live, ports));
+    return letters.filter(({ state }) => state.state === "open").length;
   }
 
   /** Two records every 100 ms, until it pauses. */

@@ -35,6 +35,18 @@ export class Sales {
     await producer.close();
   }
 
+  /** Records that are no sales, of which the totals know nothing. */
+  async spoil(count: number): Promise<void> {
+    const value = Buffer.from("no sale");
+    const producer = this.#figures.clients.kafka.producer();
+    const spoiled = Array.from({ length: count }, (_, i) => ({
+      ...{ topic: this.#topic, partition: i % 2, key: Buffer.from("till"), value, headers: [] },
+      timestamp: Date.now(),
+    }));
+    await producer.send(spoiled);
+    await producer.close();
+  }
+
   /** Sends at this rate until it is stopped; resolves when the last one lies in its topic. */
   flow(perSecond: number): { stop(): Promise<void> } {
     let isOver = false;

@@ -101,6 +101,8 @@ export interface LetterState {
   readonly reason?: string;
   /** It failed as often as is allowed and lies in the parked topic. */
   readonly parked?: boolean;
+  /** What a promotion has replaced by this; null: live had no such letter. */
+  readonly before?: LetterState | null;
 }
 
 const STATE = "letter/";

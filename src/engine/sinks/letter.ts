@@ -34,6 +34,10 @@ export const letterId = (
     .digest("hex")
     .slice(0, 32);
 
+/** A letter that comes back keeps its id. */
+export const letterIdOf = (origin: LetterOrigin, raw: RawRecord): string =>
+  raw.redriven?.order.id ?? letterId(origin, raw);
+
 /** Whether another failure is one too many. */
 export const isParked = ({ redriven }: RawRecord): boolean =>
   redriven !== undefined && redriven.order.redrives >= redriven.order.redrivesMax;
@@ -45,7 +49,7 @@ export function letterOf(
   origin: LetterOrigin,
   nowMs: number,
 ): OutRecord & { readonly id: string } {
-  const id = letterId(origin, raw);
+  const id = letterIdOf(origin, raw);
   const at = timeText(nowMs);
   const facts: Record<string, string | null> = {
     id,

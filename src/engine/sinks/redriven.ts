@@ -4,7 +4,7 @@ import type { Outcome } from "../core/outcome.ts";
 import type { OwedLetter } from "../core/ports.ts";
 import type { OutRecord, RawRecord } from "../core/record.ts";
 import { stateRecord } from "../core/redrive.ts";
-import { isParked, letterId, letterOf, type LetterOrigin } from "./letter.ts";
+import { isParked, letterIdOf, letterOf, type LetterOrigin } from "./letter.ts";
 
 /** How an outcome is told: as the ledger names it, or the code of a failure. */
 export function outcomeText(outcome: Outcome): string {
@@ -39,7 +39,7 @@ export function fateOf(
     state: isOpen ? ("open" as const) : ("resolved" as const),
     ...(isOpen && isParked(raw) ? { parked: true } : {}),
   };
-  return [stateRecord(origin.states, letterId(origin, raw), state)];
+  return [stateRecord(origin.states, letterIdOf(origin, raw), state)];
 }
 
 /** The letter of a record that failed, and the fate of the one that it was. */
@@ -64,5 +64,5 @@ export const owedFates = (
 ): readonly OwedLetter[] =>
   fateOf(raw, outcome, origin, atMs).map((fate) => ({
     ...fate,
-    id: `${letterId(origin, raw)}/${String(raw.redriven?.offset ?? 0n)}`,
+    id: `${letterIdOf(origin, raw)}/${String(raw.redriven?.offset ?? 0n)}`,
   }));

@@ -20,6 +20,7 @@ after(() => live.close());
 
 test("verified equal, promoted and undone, all of it under traffic", async (t) => {
   const worker = await WorkerProcess.start(t, { args: [prefix, "--workers", "2"], env, app });
+  await sales.spoil(4);
   await live.reaches(() => sales.totals());
   const flow = sales.flow(PER_SECOND);
   t.after(() => flow.stop());
@@ -31,10 +32,13 @@ test("verified equal, promoted and undone, all of it under traffic", async (t) =
   const running = await reprocess(app, env, "verify", prefix);
   assert.equal(running.code, 0, running.out);
   assert.match(running.out, /rows have changed in live since/);
+  assert.equal(await live.openLetters(), 4);
   const stop = live.reading();
   const promoted = await reprocess(app, env, "promote", prefix, "--yes");
   assert.equal(promoted.code, 0, promoted.out);
   assert.match(promoted.out, /run 1 of \S+ is promoted/);
+  assert.match(promoted.out, /letters: 0 over, 4 that the run refused/);
+  assert.equal(await live.openLetters(), 4);
   await run.exit;
   await eventually("live goes on", async () => (await worker.health())?.ok === true || null);
   await flow.stop();
@@ -47,6 +51,7 @@ test("verified equal, promoted and undone, all of it under traffic", async (t) =
   const again = sales.flow(PER_SECOND);
   const undone = await reprocess(app, env, "undo", prefix, "--yes");
   assert.equal(undone.code, 0, undone.out);
+  assert.equal(await live.openLetters(), 4);
   await again.stop();
   await live.reaches(() => sales.totals());
   await worker.drain();

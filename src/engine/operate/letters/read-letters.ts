@@ -32,7 +32,7 @@ export async function readLetters(
   const found = new Map<string, FoundLetter>();
   let foreign = 0;
   for (const topic of [plan.deadLetters, plan.parked])
-    for await (const raw of recordsOf(topic, ports)) {
+    for await (const raw of recordsIn(topic, ports)) {
       const told = factsOf(raw, topic === plan.parked);
       const facts = told === null ? null : withPart(plan, told);
       if (facts === null) foreign++;
@@ -65,7 +65,8 @@ const copied = (raw: RawRecord): RawRecord => ({
   headers: raw.headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value)]),
 });
 
-async function* recordsOf(topic: TopicName, ports: OperatePorts): AsyncIterable<RawRecord> {
+/** Up to now. */
+export async function* recordsIn(topic: TopicName, ports: OperatePorts): AsyncIterable<RawRecord> {
   const { signal } = new AbortController();
   for (const { partition, low, high } of await ports.admin.watermarks(topic)) {
     const reading = { kafka: ports.kafka, changelog: { topic, partition }, signal };

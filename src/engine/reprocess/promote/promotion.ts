@@ -5,7 +5,6 @@ import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { addressOf } from "../../core/record.ts";
 import { ownTopics, isEmpty } from "../../operate/gate/drained.ts";
-import { supersede } from "../../operate/letters/superseded.ts";
 import { standingOf } from "../control/standing.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import type { RunChanges } from "../run/rows.ts";
@@ -13,6 +12,7 @@ import type { RunRow } from "../run/run.ts";
 import { close, drain, reopen, type Barrier } from "../barrier/barrier.ts";
 import { emitCorrections } from "./corrections.ts";
 import { giveBack } from "./giving-up.ts";
+import { takeOverLetters } from "./letters.ts";
 import { pointToRun } from "../barrier/pointing.ts";
 import type { ProgressMove, PromotePorts } from "./ports.ts";
 import { liveProgress } from "./readiness.ts";
@@ -201,7 +201,9 @@ class Promotion {
     const { run } = this.row;
     const at = { plan: this.#plan, shadow: this.#shadow, run };
     await pointToRun(at, { stands: this.#stands, ends: await this.#ends() }, this.#ports);
-    await supersede(this.#plan, run, this.#ports);
+    const { over, refused } = await takeOverLetters(at, this.#ports);
+    if (over + refused > 0)
+      this.#ports.say(`letters: ${String(over)} over, ${String(refused)} that the run refused`);
     return { step: "opening" };
   }
 

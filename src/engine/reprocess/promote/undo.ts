@@ -4,11 +4,11 @@ import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import { heldBy, readGate } from "../../operate/gate/gate.ts";
-import { reinstate } from "../../operate/letters/superseded.ts";
 import type { RunChanges } from "../run/rows.ts";
 import type { RunRow } from "../run/run.ts";
 import { close, drain, ownerOf, reopen, type Barrier } from "../barrier/barrier.ts";
 import { giveBack } from "./giving-up.ts";
+import { giveBackLetters } from "./letters.ts";
 import { pointBack } from "../barrier/pointing.ts";
 import type { ProgressMove, PromotePorts } from "./ports.ts";
 import type { Promoting } from "./promotion.ts";
@@ -127,7 +127,7 @@ class Undoing {
     "undo-swapped": async () => {
       const { storesBefore, stands } = this.#detail;
       await pointBack({ plan: this.#plan, storesBefore }, stands ?? [], this.#ports);
-      await reinstate(this.#plan, this.row.run, this.#ports);
+      await giveBackLetters(this.#plan, this.row.run, this.#ports);
       return "undo-opening";
     },
     "undo-opening": async () => {

@@ -47,8 +47,8 @@ async function sendAll(records: readonly OutRecord[], producer: PlainProducer): 
     await producer.send(records.slice(at, at + SEND_RECORDS));
 }
 
-/** The run's name of a topic that a part reads; null for one that no part reads any more. */
-function twinOf(plan: Plan, shadow: Plan, topic: TopicName): TopicName | null {
+/** What `shadow` calls a topic that a part of `plan` reads; null for one that none reads. */
+export function twinOf(plan: Plan, shadow: Plan, topic: TopicName): TopicName | null {
   for (const [i, part] of plan.parts.entries()) {
     const at = part.sources.findIndex(({ name }) => name === topic);
     if (at >= 0) return shadow.parts[i]?.sources[at]?.name ?? null;

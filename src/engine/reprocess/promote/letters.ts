@@ -1,0 +1,155 @@
+// Letters when a run takes the live pipeline's place, and when it gives it back. The run has read the records of all of
+// live's letters itself, and a redrive would count them twice: those that it has taken are over. What it refused too stays
+// open, and what it alone refused becomes a letter of live, to be redriven like any other. Each may be done twice.
+import type { TxProducer } from "../../core/kafka.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { Headers, OutRecord, RawRecord } from "../../core/record.ts";
+import { originalHeaders, letterHeaders, stateRecord } from "../../core/redrive.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import { factsOf, type FoundLetter, type LetterFacts } from "../../operate/letters/letter.ts";
+import { asOperator, writeAll } from "../../operate/letters/operator.ts";
+import { readLetters, recordsIn } from "../../operate/letters/read-letters.ts";
+import { letterId } from "../../sinks/letter.ts";
+import { twinOf } from "../run/letters.ts";
+
+export interface Succession {
+  /** Of the live pipeline. */
+  readonly plan: Plan;
+  readonly shadow: Plan;
+  readonly run: number;
+}
+
+export interface Inheritance {
+  /** Letters of live whose records the run has taken. */
+  readonly over: number;
+  /** Letters of the run, which are live's now. */
+  readonly refused: number;
+}
+
+export function takeOverLetters(
+  { plan, shadow, run }: Succession,
+  ports: OperatePorts,
+): Promise<Inheritance> {
+  return asOperator(plan, ports, async (producer) => {
+    const { letters } = await readLetters(plan, ports);
+    const known = new Map(letters.map((letter) => [letter.id, letter]));
+    const writing = new Writing(producer);
+    const stamp = { job: jobOf(run), atMs: ports.clock.now() };
+    const refused = new Set<string>();
+    for await (const raw of recordsIn(shadow.deadLetters, ports)) {
+      const heir = heirOf(raw, plan, shadow);
+      if (heir === null || refused.has(heir.id)) continue;
+      refused.add(heir.id);
+      await writing.add(inherited(heir, known.get(heir.id), { plan, stamp }));
+    }
+    const over = letters.filter(({ id, state }) => state.state === "open" && !refused.has(id));
+    const reason = `run ${String(run)} has taken its record`;
+    for (const { id, redrives, state: before } of over) {
+      const state = { ...stamp, state: "discarded", redrives, reason, before } as const;
+      await writing.add([stateRecord(plan.letterStates, id, state)]);
+    }
+    await writing.end();
+    return { over: over.length, refused: refused.size };
+  });
+}
+
+/** What is said of every letter is again what was said before the run took the place. */
+export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): Promise<void> {
+  return asOperator(plan, ports, async (producer) => {
+    const { letters } = await readLetters(plan, ports);
+    const writing = new Writing(producer);
+    const atMs = ports.clock.now();
+    const reason = `run ${String(run)}, which alone refused it, has given the place back`;
+    for (const { id, redrives, state } of letters) {
+      const { job, before } = state;
+      if (job !== jobOf(run) || before === undefined) continue;
+      const none = { state: "discarded", redrives, reason, atMs } as const;
+      await writing.add([stateRecord(plan.letterStates, id, before ?? none)]);
+    }
+    await writing.end();
+  });
+}
+
+const jobOf = (run: number): string => `promote-r${String(run)}`;
+
+/** A letter of the run under live's names. */
+interface Heir {
+  readonly id: string;
+  readonly facts: LetterFacts;
+  readonly raw: RawRecord;
+  readonly names: Readonly<Record<string, string>>;
+}
+
+/**
+ * Null for what is no letter, or of a topic that live does not read. One topic of others is read by both, so the letter is
+ * the one that live has of the record, if it has one; a place in a topic of the run's own is no place in live's, and the id
+ * says so.
+ */
+function heirOf(raw: RawRecord, plan: Plan, shadow: Plan): Heir | null {
+  const facts = factsOf(raw, false);
+  const topic = facts === null ? null : twinOf(shadow, plan, facts.origin.topic);
+  if (facts === null || topic === null) return null;
+  const { pipeline } = plan;
+  const id = letterId({ pipeline, part: facts.part }, facts.origin);
+  return { id, facts, raw, names: { "dlq.id": id, "dlq.pipeline": pipeline, "dlq.topic": topic } };
+}
+
+interface Inheriting {
+  readonly plan: Plan;
+  readonly stamp: { readonly job: string; readonly atMs: number };
+}
+
+/** What to write of it, by what live has said of the record. */
+function inherited(
+  heir: Heir,
+  known: FoundLetter | undefined,
+  { plan, stamp }: Inheriting,
+): readonly OutRecord[] {
+  const { redrives, isParked: parked, state: before } = known ?? unknown;
+  // Somebody has given the record up, not an earlier promotion: so it stays.
+  if (before?.state === "discarded" && before.before === undefined) return [];
+  const letter = letterRecord(heir, redrives, plan);
+  if (before?.state === "open") return [letter];
+  const { code: outcome } = heir.facts;
+  const state = { ...stamp, state: "open", redrives, outcome, parked, before } as const;
+  return [letter, stateRecord(plan.letterStates, heir.id, state)];
+}
+
+const unknown = { redrives: 0, isParked: false, state: null };
+
+function letterRecord({ raw, names }: Heir, redrives: number, plan: Plan): OutRecord {
+  const { partition, key, value, timestamp } = raw;
+  const given: Readonly<Record<string, string>> = { ...names, "dlq.redrives": String(redrives) };
+  const own = letterHeaders(raw.headers).map(([name, bytes]): Headers[number] => {
+    const text = given[name];
+    return [name, text === undefined ? bytes : Buffer.from(text)];
+  });
+  const headers = [...originalHeaders(raw.headers), ...own];
+  return { topic: plan.deadLetters, partition, key, value, headers, timestamp };
+}
+
+const BATCH_RECORDS = 1_000;
+const BATCH_BYTES = 8_000_000;
+
+/** Some at a time, each time all or none. */
+class Writing {
+  readonly #producer: TxProducer;
+  #records: OutRecord[] = [];
+  #bytes = 0;
+
+  constructor(producer: TxProducer) {
+    this.#producer = producer;
+  }
+
+  async add(records: readonly OutRecord[]): Promise<void> {
+    this.#records.push(...records);
+    for (const { value } of records) this.#bytes += value?.length ?? 0;
+    if (this.#records.length >= BATCH_RECORDS || this.#bytes >= BATCH_BYTES) await this.end();
+  }
+
+  async end(): Promise<void> {
+    if (this.#records.length > 0) await writeAll(this.#producer, this.#records);
+    this.#records = [];
+    this.#bytes = 0;
+  }
+}
