@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { pipeline, type Pipeline } from "#engine";
+import type { Plan } from "../../src/engine/core/plan.ts";
 import type { OperatePorts } from "../../src/engine/operate/choice.ts";
 import { discard } from "../../src/engine/operate/letters/discard.ts";
 import type { FoundLetter } from "../../src/engine/operate/letters/letter.ts";
@@ -50,10 +51,10 @@ const shop: Pipeline = pipeline("shop", { haltWhen: "never" }, ({ from }) => {
     .upsertInto(rows);
 });
 const livePlan = shop.plan();
-const shadow = shadowOf(livePlan, {
-  ...{ run: 1, target: "shadow", staged: [], pins: new Map() },
-} as const);
-const shadowPipeline: Pipeline = { ...shop, name: shadow.pipeline, plan: () => shadow };
+const [shadow, later] = [1, 2].map((run) =>
+  shadowOf(livePlan, { run, target: "shadow", staged: [], pins: new Map() }),
+) as [Plan, Plan];
+const asPipeline = (plan: Plan): Pipeline => ({ ...shop, name: plan.pipeline, plan: () => plan });
 
 const refuse = (first: readonly number[], second: readonly number[]): void => {
   rule.refuses = ({ n }) => first.includes(n);
@@ -75,7 +76,7 @@ async function letters(fleet: Fleet): Promise<Record<number, string>> {
 
 /** Live has refused six of forty records, of which one was redriven and one given up; a run reads them with other rules. */
 async function beforePromotion(): Promise<Fleet> {
-  const fleet = new Fleet([shop, shadowPipeline]);
+  const fleet = new Fleet([shop, asPipeline(shadow), asPipeline(later)]);
   refuse([0, 10, 20, 30], [7, 9]);
   await fleet.join({ plans: [livePlan] });
   await fleet.sendRecords(numbers(0, 40));
@@ -91,10 +92,15 @@ async function beforePromotion(): Promise<Fleet> {
   const before = { 0: "open", 7: "open", 9: "open", 10: "open", 20: "resolved", 30: "discarded" };
   assert.deepEqual(await letters(fleet), before);
   refuse([3, 10, 20, 30], [8, 9]);
-  const run = await fleet.join({ plans: [shadow] });
-  await fleet.clock.advance(5_000);
-  await fleet.during(run.worker.stop());
+  await reads(fleet, shadow);
   return fleet;
+}
+
+/** A run reads everything. */
+async function reads(fleet: Fleet, run: Plan): Promise<void> {
+  const { worker } = await fleet.join({ plans: [run] });
+  await fleet.clock.advance(5_000);
+  await fleet.during(worker.stop());
 }
 
 const succession = { plan: livePlan, shadow, run: 1 };
@@ -121,6 +127,24 @@ test("what a run has taken is over, what it has refused is open, and all is as b
     await fleet.during(giveBackLetters(livePlan, 1, ports));
     assert.deepEqual(await letters(fleet), given);
   }
+});
+
+test("a second promotion on top of the first takes over what that one has left, and gives it back", async () => {
+  const fleet = await beforePromotion();
+  const { ports } = operatorOf(fleet);
+  await fleet.during(takeOverLetters(succession, ports));
+  refuse([0, 3, 30], [9]);
+  await reads(fleet, later);
+  await fleet.during(takeOverLetters({ plan: livePlan, shadow: later, run: 2 }, ports));
+  const nines = { 9: "discarded, discarded, open" };
+  assert.deepEqual(await letters(fleet), {
+    ...{ 0: "open", 3: "open", 7: "discarded", 8: "discarded", 10: "discarded" },
+    ...{ 20: "discarded", 30: "discarded", ...nines },
+  });
+  await fleet.during(giveBackLetters(livePlan, 2, ports));
+  assert.deepEqual(await letters(fleet), { ...taken, ...nines });
+  await fleet.during(giveBackLetters(livePlan, 1, ports));
+  assert.deepEqual(await letters(fleet), { ...given, ...nines });
 });
 
 /** Whether the process died at the n-th request of its work. */

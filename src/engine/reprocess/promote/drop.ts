@@ -8,6 +8,7 @@ import type { TableSpec } from "../../core/table-layout.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { runningPlan } from "../../operate/gate/running-plan.ts";
 import { ownTopics, runTable } from "../plan/shadow.ts";
+import type { ReprocessPorts } from "../ports.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import { isActive, type RunRow } from "../run/run.ts";
 import { targetOf } from "../swap/names.ts";
@@ -25,29 +26,35 @@ export interface Leftovers {
 export async function leftoversOf(
   row: RunRow,
   plan: Plan,
-  ports: OperatePorts & { readonly pool: PostgresPool },
+  ports: Pick<ReprocessPorts, keyof OperatePorts | "pool" | "runs">,
 ): Promise<Leftovers> {
   const name = `run ${String(row.run)} of ${row.pipeline}`;
   if (isActive(row)) throw new MillraceError("MILL_RUN_STATE", `${name} is ${row.state}`);
   const shadow = shadowOfRun(plan, row);
   const now = await runningPlan(plan, ports);
-  // Of a promoted run the stores are live, and those of before are left over.
-  const before = row.state === "promoted" ? storesBefore(row, plan) : null;
-  const plans = [shadow, ...(before === null ? [] : [before])];
-  const changelogs = plans.flatMap((one) => changelogsOf(one));
-  const inUse = new Set([...now.topics.map((topic) => topic.name)]);
-  const named = [...new Set([...ownTopics(plan, shadow), ...changelogs])];
+  const others = (await ports.runs.list(row.pipeline)).filter(({ run }) => run !== row.run);
+  // Of a promoted run the stores are live, and those of before are left over, unless another may go back to them.
+  const plans = [shadow, ...storesBefore(row, plan)];
+  const needed = [now, ...others.flatMap((other) => storesBefore(other, plan))];
+  const named = [...ownTopics(plan, shadow), ...plans.flatMap(changelogsOf)];
+  const inUse = new Set([
+    ...now.topics.map((topic) => topic.name),
+    ...needed.flatMap(changelogsOf),
+  ]);
   const there = new Set(await ports.admin.listTopics());
   return {
-    topics: named.filter((topic) => there.has(topic) && !inUse.has(topic)),
+    topics: [...new Set(named)].filter((topic) => there.has(topic) && !inUse.has(topic)),
     tables: await tablesLeft(row, plan, ports.pool),
-    copies: plans.filter(({ storePrefix }) => storePrefix !== now.storePrefix),
+    copies: plans.filter((one) =>
+      needed.every(({ storePrefix }) => storePrefix !== one.storePrefix),
+    ),
   };
 }
 
-function storesBefore(row: RunRow, plan: Plan): Plan | null {
-  const detail = detailOf(row);
-  return detail === null ? null : withStores(plan, detail.storesBefore);
+/** What an undo goes back to: nothing where there is none to undo. */
+function storesBefore(row: RunRow, plan: Plan): readonly Plan[] {
+  const detail = row.state === "promoted" || row.state === "promoting" ? detailOf(row) : null;
+  return detail === null ? [] : [withStores(plan, detail.storesBefore)];
 }
 
 const changelogsOf = ({ parts }: Plan): string[] =>
@@ -75,7 +82,7 @@ async function tablesLeft(
 /** Tables, topics, copies. Safe to repeat. */
 export async function dropLeftovers(
   { topics, tables, copies }: Leftovers,
-  ports: OperatePorts & { readonly pool: PostgresPool },
+  ports: Pick<ReprocessPorts, keyof OperatePorts | "pool">,
 ): Promise<void> {
   await ports.pool.transaction(async (session) => {
     for (const table of tables) await session.query(`DROP TABLE ${targetOf(table)}`);
