@@ -4,12 +4,14 @@ import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import { placesOf, type Place } from "../engine/operate/places.ts";
+import { lettersWithin } from "../engine/operate/letters/read-again.ts";
 import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { operating, type ConnectOperate } from "./operating.ts";
 import { wholeOption } from "./option-values.ts";
+import { grouped } from "./progress.ts";
 import { targetOf } from "./reset-target.ts";
 import { tableLines } from "./table-lines.ts";
 
@@ -162,6 +164,10 @@ async function resetTo(
   for (const line of options.json === true ? found.moves.map(moveJson) : moveLines(found))
     io.out(line);
   const isDry = options.dryRun === true;
+  const over = await lettersWithin(plan, found.stretches, ports);
+  const open = over.filter(({ state }) => state.state === "open").length;
+  if (open > 0)
+    io.err(`Open dead letters that are over then, as they are read again: ${grouped(open)}`);
   if (isDry && found.active.length > 0)
     io.err(`It would be refused now: ${found.active.join(", ")} has members.`);
   if (isDry) return exitCodes.ok;

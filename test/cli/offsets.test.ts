@@ -116,6 +116,19 @@ test("a reset shows what it would do, does it only with --yes, and what follows 
   assert.deepEqual(out(fleet), [1, 2, 3, 2, 3]);
 });
 
+test("it says how many dead letters are over with it", async () => {
+  const fleet = await ran(copy, 1, 2);
+  await fleet.send(input.name, [Buffer.from("no json")]);
+  await run(fleet);
+  const argv = ["reset", "copy", "--to", "earliest"];
+  for (const more of ["--dry-run", "--yes"]) {
+    const { code, err } = await offsets(fleet, ...argv, more);
+    assert.equal(code, 0);
+    assert.match(err.join("\n"), /Open dead letters that are over then, .*: 1$/);
+  }
+  assert.doesNotMatch((await offsets(fleet, ...argv, "--dry-run")).err.join("\n"), /dead letters/);
+});
+
 test("the ledger of what was moved begins at zero, and balances from there", async () => {
   const fleet = await ran(copy, 1, 2, 3);
   await offsets(fleet, "reset", "copy", "--to", "offset:1", "--yes");

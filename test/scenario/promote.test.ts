@@ -52,9 +52,14 @@ test("what the run has refused too is a letter still, before and behind an undo"
   assert.equal(await here.openLetters(), 6);
   await here.fleet.during(here.promote());
   assert.equal(await here.openLetters(), 6);
+  await here.spoil(2);
+  await here.fleet.clock.advance(3_000);
+  assert.equal(await here.openLetters(), 10);
   await here.fleet.during(here.undo());
-  assert.equal(await here.openLetters(), 6);
+  // What failed since the promotion is read again: the letters of then are over, and those of now say so anew.
+  assert.deepEqual(stateCounts(here.fleet), { open: 6, discarded: 4 });
   await isExact(here);
+  assert.equal(await here.openLetters(), 10);
 });
 
 test("a redrive that is at work ends when live is stopped, and brings nothing back behind the promotion", async () => {

@@ -203,6 +203,9 @@ test("what the run has refused is redriven like any other, and stays the letter 
   await fleet.clock.advance(5_000);
   assert.deepEqual(await letters(fleet), { ...over, ...gone, 3: "resolved", 8: "resolved" });
   assert.deepEqual(await idsOf(), ids);
+  // What was redriven lies in the run's tables, which an undo puts aside.
+  await fleet.during(giveBackLetters(livePlan, 1, ports));
+  assert.deepEqual(await letters(fleet), given);
 });
 
 test("while live is stopped for a run nothing is redriven; a halted pipeline may be sent its letters", async () => {

@@ -101,8 +101,10 @@ export interface LetterState {
   readonly reason?: string;
   /** It failed as often as is allowed and lies in the parked topic. */
   readonly parked?: boolean;
-  /** What a promotion has replaced by this; null: live had no such letter. */
-  readonly before?: LetterState | null;
+  /** Discarded, since this run has taken its record and the pipeline's place. */
+  readonly run?: number;
+  /** Said only of letters before this offset of the dead-letter topic: its record was read again then, and may fail again. */
+  readonly before?: string;
 }
 
 const STATE = "letter/";

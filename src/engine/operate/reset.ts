@@ -9,6 +9,7 @@ import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
 import { readNotes, startNote, startRecord, type Notes } from "../source/notes.ts";
 import { partsNamed, type OperatePorts } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
+import { readAgain, type Stretch } from "./letters/read-again.ts";
 import { placesOf, redrivePlacesOf, type Place } from "./places.ts";
 import { aim, type Aimed, type Target } from "./targets.ts";
 
@@ -30,6 +31,8 @@ export interface ResetPlan {
   /** Groups that have members: while there is one, nothing may be changed. */
   readonly active: readonly GroupId[];
   readonly ids: ReadonlyMap<TopicName, string>;
+  /** What is read again. */
+  readonly stretches: readonly Stretch[];
 }
 
 /** What a reset would do; changes nothing. Throws what forbids it, except that somebody is at work. */
@@ -45,14 +48,23 @@ export async function planReset(
   const topics = [...new Set(moves.map(({ place }) => place.topic))];
   const described = await ports.admin.describeTopics(topics);
   const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
-  if (!request.withState) {
-    const notes = await readNotes(ports, plan.meta);
-    checkState(plan, moves, { notes, ids });
-  }
+  const known = { notes: await readNotes(ports, plan.meta), ids };
+  if (!request.withState) checkState(plan, moves, known);
   const stores = request.withState ? plan.parts.flatMap((part) => part.stores) : [];
   const groups = [...new Set(moves.map(({ place }) => place.part.group))];
   const active = await activeOf(groups, ports);
-  return { plan, moves, stores: stores.map(({ name }) => name), active, ids };
+  const names = stores.map(({ name }) => name);
+  const stretches = stretchesOf(sources, known, request.withState);
+  return { plan, moves, stores: names, active, ids, stretches };
+}
+
+/** Records that are read again, or, where all begins anew, made again out of such as are. */
+function stretchesOf(moves: readonly Aimed[], known: Known, isAnew: boolean): readonly Stretch[] {
+  return moves.map(({ place, to }) => {
+    const { part, topic, partition } = place;
+    const from = isAnew && isInternal(place) ? 0n : to;
+    return { part: part.name, topic, partition, from, isOther: isOtherTopic(place, known) };
+  });
 }
 
 async function activeOf(groups: readonly GroupId[], ports: OperatePorts): Promise<GroupId[]> {
@@ -91,10 +103,11 @@ async function anew(
     );
   const streams = plan.parts.filter((each) => each.table === null);
   const places = await placesOf(plan, streams, ports);
-  const isOwn = (place: Place): boolean =>
-    place.part.sources.some(({ name, internal }) => name === place.topic && internal !== null);
-  return places.map((place) => ({ place, to: isOwn(place) ? place.high : place.low }));
+  return places.map((place) => ({ place, to: isInternal(place) ? place.high : place.low }));
 }
+
+const isInternal = ({ part, topic }: Place): boolean =>
+  part.sources.some(({ name, internal }) => name === topic && internal !== null);
 
 /**
  * In the redrive topic a task stays where it is. Where it has lost its place too it goes to the end: what lies there was
@@ -122,13 +135,18 @@ interface Known {
   readonly ids: ReadonlyMap<TopicName, string>;
 }
 
+/** Whether the task has read another topic of the name. */
+function isOtherTopic(place: Place, { notes, ids }: Known): boolean {
+  const note = startNote(notes, place.part.group, place);
+  return note !== null && note.topicId !== null && note.topicId !== ids.get(place.topic);
+}
+
 /** Records that were never read, or that lie in another topic of the same name, were counted by nobody. */
-function checkState(plan: Plan, moves: readonly Aimed[], { notes, ids }: Known): void {
+function checkState(plan: Plan, moves: readonly Aimed[], known: Known): void {
   const twice = moves.filter(({ place, to }) => {
     if (storesBehind(plan, place.part).length === 0) return false;
-    const note = startNote(notes, place.part.group, place);
-    const isOther = note !== null && note.topicId !== null && note.topicId !== ids.get(place.topic);
-    if (isOther || (note === null && place.committed === null)) return false;
+    const note = startNote(known.notes, place.part.group, place);
+    if (isOtherTopic(place, known) || (note === null && place.committed === null)) return false;
     const read = place.committed ?? place.high;
     return to < (read < place.high ? read : place.high);
   });
@@ -159,12 +177,18 @@ const NOWHERE = 2n ** 63n - 1n;
 
 /**
  * 1 nobody is at work · 2 where stores go, progress goes first, so that a reset that dies half-way can only stop a task ·
- * 3 stores · 4 progress · 5 where it began. Repeating a reset that has failed is safe.
+ * 3 stores · 4 progress · 5 where it began. Repeating a reset that has failed is safe. Returns how many open letters are
+ * over, since their records are read again.
  */
-export async function reset(found: ResetPlan, ports: OperatePorts): Promise<void> {
-  const { plan, moves, stores, active, ids } = found;
+export async function reset(found: ResetPlan, ports: OperatePorts): Promise<number> {
+  const { plan, moves, stores, active, ids, stretches } = found;
   // 1
   if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", active.join(", "));
+  const over = await readAgain(
+    plan,
+    { stretches, reason: "a reset: its record is read again" },
+    ports,
+  );
   const streams = moves.filter(({ place }) => place.part.table === null);
   const sinks = moves.filter(({ place }) => place.part.table !== null);
   if (stores.length > 0) {
@@ -193,6 +217,7 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<void
     return startRecord(plan.meta, place.part.group, start, ids.get(place.topic) ?? null);
   });
   await producer.send(notes).finally(() => producer.close());
+  return over;
 }
 
 async function commit(

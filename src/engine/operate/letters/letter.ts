@@ -96,6 +96,10 @@ export const originalOf = ({ origin }: LetterFacts, raw: RawRecord): RawRecord =
   headers: originalHeaders(raw.headers),
 });
 
+/** Whether its record was read again after that was said, and has failed again. */
+export const isAnew = ({ at, isParked }: LetterFacts, said: LetterState | undefined): boolean =>
+  said?.before !== undefined && !isParked && at.offset >= BigInt(said.before);
+
 /**
  * What holds of a letter that failed after so many redrives: an earlier word is over, and a letter that was on its way
  * back is open when it has failed once more.
@@ -104,5 +108,6 @@ export function stateOf(facts: LetterFacts, said: LetterState | undefined): Lett
   const atMs = Date.parse(facts.lastTime ?? "") || 0;
   const open = { state: "open", redrives: facts.redrives, atMs, outcome: facts.code } as const;
   if (said === undefined || said.redrives < facts.redrives) return open;
+  if (isAnew(facts, said)) return { ...open, redrives: said.redrives };
   return said.state === "redriven" && said.redrives === facts.redrives ? open : said;
 }

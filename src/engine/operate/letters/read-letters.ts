@@ -2,12 +2,19 @@
 // failed again, or that a sink has sent twice, is one.
 import type { Plan } from "../../core/plan.ts";
 import type { RawRecord, TopicName } from "../../core/record.ts";
-import { statesIn } from "../../core/redrive.ts";
+import { statesIn, type LetterState } from "../../core/redrive.ts";
 import { letterId } from "../../sinks/letter.ts";
 import { readNotes, type Notes } from "../../source/notes.ts";
 import { changesFrom } from "../../state/follow.ts";
 import type { OperatePorts } from "../choice.ts";
-import { factsOf, originalOf, stateOf, type FoundLetter, type LetterFacts } from "./letter.ts";
+import {
+  factsOf,
+  isAnew,
+  originalOf,
+  stateOf,
+  type FoundLetter,
+  type LetterFacts,
+} from "./letter.ts";
 
 export interface Letters {
   /** By partition of their origin, then in the order of the records that failed. */
@@ -36,8 +43,11 @@ export async function readLetters(
       const told = factsOf(raw, topic === plan.parked);
       const facts = told === null ? null : withPart(plan, told);
       if (facts === null) foreign++;
-      else if (isNewer(facts, found.get(facts.id))) {
-        const letter = { ...facts, state: stateOf(facts, states.get(facts.id)) };
+      else if (isNewer(facts, found.get(facts.id), states.get(facts.id))) {
+        const said = states.get(facts.id);
+        const state = stateOf(facts, said);
+        const redrives = isAnew(facts, said) ? state.redrives : facts.redrives;
+        const letter = { ...facts, redrives, state };
         const record = keep(letter) ? copied(originalOf(facts, raw)) : null;
         found.set(facts.id, { ...letter, record });
       }
@@ -54,8 +64,15 @@ function withPart({ pipeline, parts }: Plan, facts: LetterFacts): LetterFacts {
   return { ...facts, part: found?.name ?? "" };
 }
 
-const isNewer = (facts: LetterFacts, known: FoundLetter | undefined): boolean =>
-  known === undefined || facts.redrives >= known.redrives;
+function isNewer(
+  facts: LetterFacts,
+  known: FoundLetter | undefined,
+  said: LetterState | undefined,
+): boolean {
+  if (known === undefined) return true;
+  const [is, was] = [isAnew(facts, said), isAnew(known, said)];
+  return is === was ? facts.redrives >= known.redrives : is;
+}
 
 /** Without the rest of the fetch that it is a slice of. */
 const copied = (raw: RawRecord): RawRecord => ({

@@ -4,11 +4,17 @@
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Headers, OutRecord, RawRecord } from "../../core/record.ts";
-import { originalHeaders, letterHeaders, stateRecord } from "../../core/redrive.ts";
+import {
+  letterHeaders,
+  originalHeaders,
+  stateRecord,
+  type LetterState,
+} from "../../core/redrive.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { factsOf, type FoundLetter, type LetterFacts } from "../../operate/letters/letter.ts";
 import { asOperator, writeAll } from "../../operate/letters/operator.ts";
 import { readLetters, recordsIn } from "../../operate/letters/read-letters.ts";
+import { noteRecord } from "../../source/notes.ts";
 import { letterId } from "../../sinks/letter.ts";
 import { twinOf } from "../run/letters.ts";
 
@@ -31,46 +37,55 @@ export function takeOverLetters(
   ports: OperatePorts,
 ): Promise<Inheritance> {
   return asOperator(plan, ports, async (producer) => {
-    const { letters } = await readLetters(plan, ports);
+    const { letters, notes } = await readLetters(plan, ports);
     const known = new Map(letters.map((letter) => [letter.id, letter]));
     const writing = new Writing(producer);
-    const stamp = { job: jobOf(run), atMs: ports.clock.now() };
+    const atMs = ports.clock.now();
+    /** What was said before the run took the place; of a second try, before the first. */
+    const memory = (id: string): readonly OutRecord[] => {
+      const key = keyOf(run, id);
+      const text = JSON.stringify(known.get(id)?.state ?? null);
+      return notes.has(key) ? [] : [noteRecord(plan.letterStates, key, text)];
+    };
     const refused = new Set<string>();
     for await (const raw of recordsIn(shadow.deadLetters, ports)) {
       const heir = heirOf(raw, plan, shadow);
       if (heir === null || refused.has(heir.id)) continue;
       refused.add(heir.id);
-      await writing.add(inherited(heir, known.get(heir.id), { plan, stamp }));
+      const records = inherited(heir, known.get(heir.id), { plan, atMs });
+      if (records.length > 0) await writing.add([...records, ...memory(heir.id)]);
     }
     const over = letters.filter(({ id, state }) => state.state === "open" && !refused.has(id));
     const reason = `run ${String(run)} has taken its record`;
-    for (const { id, redrives, state: before } of over) {
-      const state = { ...stamp, state: "discarded", redrives, reason, before } as const;
-      await writing.add([stateRecord(plan.letterStates, id, state)]);
+    for (const { id, redrives } of over) {
+      const state = { state: "discarded", redrives, reason, run, atMs } as const;
+      await writing.add([stateRecord(plan.letterStates, id, state), ...memory(id)]);
     }
     await writing.end();
     return { over: over.length, refused: refused.size };
   });
 }
 
-/** What is said of every letter is again what was said before the run took the place. */
+/** What is said of every letter is again what was said before the run took the place, whatever came of it since. */
 export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): Promise<void> {
   return asOperator(plan, ports, async (producer) => {
-    const { letters } = await readLetters(plan, ports);
+    const { letters, notes } = await readLetters(plan, ports);
     const writing = new Writing(producer);
-    const atMs = ports.clock.now();
     const reason = `run ${String(run)}, which alone refused it, has given the place back`;
-    for (const { id, redrives, state } of letters) {
-      const { job, before } = state;
-      if (job !== jobOf(run) || before === undefined) continue;
-      const none = { state: "discarded", redrives, reason, atMs } as const;
-      await writing.add([stateRecord(plan.letterStates, id, before ?? none)]);
+    const none = { state: "discarded", reason, atMs: ports.clock.now() } as const;
+    for (const { id, redrives } of letters) {
+      const text = notes.get(keyOf(run, id));
+      if (text === undefined) continue;
+      const before = JSON.parse(text) as LetterState | null;
+      const state = { ...(before ?? none), redrives };
+      const gone = noteRecord(plan.letterStates, keyOf(run, id), null);
+      await writing.add([stateRecord(plan.letterStates, id, state), gone]);
     }
     await writing.end();
   });
 }
 
-const jobOf = (run: number): string => `promote-r${String(run)}`;
+const keyOf = (run: number, id: string): string => `promoted-r${String(run)}/${id}`;
 
 /** A letter of the run under live's names. */
 interface Heir {
@@ -96,22 +111,22 @@ function heirOf(raw: RawRecord, plan: Plan, shadow: Plan): Heir | null {
 
 interface Inheriting {
   readonly plan: Plan;
-  readonly stamp: { readonly job: string; readonly atMs: number };
+  readonly atMs: number;
 }
 
 /** What to write of it, by what live has said of the record. */
 function inherited(
   heir: Heir,
   known: FoundLetter | undefined,
-  { plan, stamp }: Inheriting,
+  { plan, atMs }: Inheriting,
 ): readonly OutRecord[] {
-  const { redrives, isParked: parked, state: before } = known ?? unknown;
+  const { redrives, isParked: parked, state: said } = known ?? unknown;
   // Somebody has given the record up, not an earlier promotion: so it stays.
-  if (before?.state === "discarded" && before.before === undefined) return [];
+  if (said?.state === "discarded" && said.run === undefined) return [];
   const letter = letterRecord(heir, redrives, plan);
-  if (before?.state === "open") return [letter];
+  if (said?.state === "open") return [letter];
   const { code: outcome } = heir.facts;
-  const state = { ...stamp, state: "open", redrives, outcome, parked, before } as const;
+  const state = { state: "open", redrives, outcome, parked, atMs } as const;
   return [letter, stateRecord(plan.letterStates, heir.id, state)];
 }
 

@@ -4,6 +4,7 @@ import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import { heldBy, readGate } from "../../operate/gate/gate.ts";
+import { readAgain } from "../../operate/letters/read-again.ts";
 import type { RunChanges } from "../run/rows.ts";
 import type { RunRow } from "../run/run.ts";
 import { close, drain, ownerOf, reopen, type Barrier } from "../barrier/barrier.ts";
@@ -13,7 +14,7 @@ import { pointBack } from "../barrier/pointing.ts";
 import type { ProgressMove, PromotePorts } from "./ports.ts";
 import type { Promoting } from "./promotion.ts";
 import { canBeGivenUp, detailOf, isUndoStep, withDetail } from "./steps.ts";
-import type { PromoteDetail, UndoStep } from "./steps.ts";
+import type { PromoteDetail, Stand, UndoStep } from "./steps.ts";
 import { turnsBack, turnsOf } from "../swap/turns.ts";
 
 /** Writes down that the undo has begun. Throws what forbids it. */
@@ -127,7 +128,7 @@ class Undoing {
     "undo-swapped": async () => {
       const { storesBefore, stands } = this.#detail;
       await pointBack({ plan: this.#plan, storesBefore }, stands ?? [], this.#ports);
-      await giveBackLetters(this.#plan, this.row.run, this.#ports);
+      await this.#letters(stands ?? []);
       return "undo-opening";
     },
     "undo-opening": async () => {
@@ -135,6 +136,15 @@ class Undoing {
       return null;
     },
   };
+
+  /** What has failed since is read again, and fails again or not. */
+  async #letters(stands: readonly Stand[]): Promise<void> {
+    const { run } = this.row;
+    const stretches = stands.map(({ nextOffset: from, ...at }) => ({ ...at, from }));
+    const reason = `undo of run ${String(run)}: its record is read again`;
+    await readAgain(this.#plan, { stretches, reason }, this.#ports);
+    await giveBackLetters(this.#plan, run, this.#ports);
+  }
 
   get #detail(): PromoteDetail {
     const detail = detailOf(this.row);

@@ -137,7 +137,7 @@ async function putStarts(shadow: Plan, { places, before, ports }: Starting): Pro
   const groups = shadow.parts.map(({ group }) => group);
   const members = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
   const active = members.filter((group) => group.members.length > 0).map(({ group }) => group);
-  await reset({ plan: shadow, moves, stores: [], active, ids }, ports);
+  await reset({ plan: shadow, moves, stores: [], active, ids, stretches: [] }, ports);
 }
 
 /** Problems of a start that are one by one are told as one: the run's row keeps a text. */
