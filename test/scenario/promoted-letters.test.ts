@@ -8,6 +8,7 @@ import type { Plan } from "../../src/engine/core/plan.ts";
 import type { OperatePorts } from "../../src/engine/operate/choice.ts";
 import { discard } from "../../src/engine/operate/letters/discard.ts";
 import type { FoundLetter } from "../../src/engine/operate/letters/letter.ts";
+import { readAgain } from "../../src/engine/operate/letters/read-again.ts";
 import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
 import { isDrained } from "../../src/engine/operate/gate/drained.ts";
 import { openGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
@@ -145,6 +146,20 @@ test("a second promotion on top of the first takes over what that one has left, 
   assert.deepEqual(await letters(fleet), { ...taken, ...nines });
   await fleet.during(giveBackLetters(livePlan, 1, ports));
   assert.deepEqual(await letters(fleet), { ...given, ...nines });
+});
+
+test("a letter that went with a reset is open again when the run has refused its record", async () => {
+  const fleet = await beforePromotion();
+  const { ports } = operatorOf(fleet);
+  const [{ name: part } = { name: "" }] = livePlan.parts;
+  const stretches = [0, 1].map((partition) => ({ part, topic: "in", partition, from: 0n }));
+  await fleet.during(readAgain(livePlan, { stretches, reason: "a reset" }, ports));
+  const reset = await letters(fleet);
+  assert.deepEqual([reset[0], reset[10], reset[30]], Array(3).fill("discarded"));
+  await fleet.during(takeOverLetters(succession, ports));
+  assert.deepEqual(await letters(fleet), taken);
+  await fleet.during(giveBackLetters(livePlan, 1, ports));
+  assert.deepEqual(await letters(fleet), { ...given, 0: "discarded", 10: "discarded" });
 });
 
 /** Whether the process died at the n-th request of its work. */

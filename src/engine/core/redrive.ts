@@ -101,8 +101,8 @@ export interface LetterState {
   readonly reason?: string;
   /** It failed as often as is allowed and lies in the parked topic. */
   readonly parked?: boolean;
-  /** Discarded, since this run has taken its record and the pipeline's place. */
-  readonly run?: number;
+  /** Nobody has given it up: its record went through another way. */
+  readonly passed?: true;
   /** Said only of letters before this offset of the dead-letter topic: its record was read again then, and may fail again. */
   readonly before?: string;
 }

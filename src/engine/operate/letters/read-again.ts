@@ -52,7 +52,7 @@ export function readAgain(
     const records = letters.map(({ id, redrives, state, origin }) => {
       // The partition of a letter is that of its record, as far as there are as many.
       const before = ends.get(origin.partition % marks.length) ?? "0";
-      const over: LetterState = { state: "discarded", redrives, reason, atMs };
+      const over: LetterState = { state: "discarded", redrives, reason, passed: true, atMs };
       return stateRecord(plan.letterStates, id, { ...(isOpen(state) ? over : state), before });
     });
     for (let at = 0; at < records.length; at += BATCH)

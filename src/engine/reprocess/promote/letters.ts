@@ -44,7 +44,7 @@ export function takeOverLetters(
     /** What was said before the run took the place; of a second try, before the first. */
     const memory = (id: string): readonly OutRecord[] => {
       const key = keyOf(run, id);
-      const text = JSON.stringify(known.get(id)?.state ?? null);
+      const text = JSON.stringify(known.get(id)?.state ?? null, ofAll);
       return notes.has(key) ? [] : [noteRecord(plan.letterStates, key, text)];
     };
     const refused = new Set<string>();
@@ -58,7 +58,7 @@ export function takeOverLetters(
     const over = letters.filter(({ id, state }) => state.state === "open" && !refused.has(id));
     const reason = `run ${String(run)} has taken its record`;
     for (const { id, redrives } of over) {
-      const state = { state: "discarded", redrives, reason, run, atMs } as const;
+      const state = { state: "discarded", redrives, reason, passed: true, atMs } as const;
       await writing.add([stateRecord(plan.letterStates, id, state), ...memory(id)]);
     }
     await writing.end();
@@ -72,18 +72,21 @@ export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): P
     const { letters, notes } = await readLetters(plan, ports);
     const writing = new Writing(producer);
     const reason = `run ${String(run)}, which alone refused it, has given the place back`;
-    const none = { state: "discarded", reason, atMs: ports.clock.now() } as const;
+    const atMs = ports.clock.now();
+    const none = { state: "discarded", reason, passed: true, atMs } as const;
     for (const { id, redrives } of letters) {
       const text = notes.get(keyOf(run, id));
       if (text === undefined) continue;
-      const before = JSON.parse(text) as LetterState | null;
-      const state = { ...(before ?? none), redrives };
+      const state = { ...((JSON.parse(text) as LetterState | null) ?? none), redrives };
       const gone = noteRecord(plan.letterStates, keyOf(run, id), null);
       await writing.add([stateRecord(plan.letterStates, id, state), gone]);
     }
     await writing.end();
   });
 }
+
+/** Of the letters that come along, too, which lie behind all that anything was said of. */
+const ofAll = (name: string, value: unknown): unknown => (name === "before" ? undefined : value);
 
 const keyOf = (run: number, id: string): string => `promoted-r${String(run)}/${id}`;
 
@@ -121,8 +124,8 @@ function inherited(
   { plan, atMs }: Inheriting,
 ): readonly OutRecord[] {
   const { redrives, isParked: parked, state: said } = known ?? unknown;
-  // Somebody has given the record up, not an earlier promotion: so it stays.
-  if (said?.state === "discarded" && said.run === undefined) return [];
+  // Somebody has given the record up: so it stays.
+  if (said?.state === "discarded" && said.passed !== true) return [];
   const letter = letterRecord(heir, redrives, plan);
   if (said?.state === "open") return [letter];
   const { code: outcome } = heir.facts;
