@@ -1,5 +1,9 @@
 // `millrace lag`: records and seconds behind, for each part, topic and partition of every pipeline.
 import { lagsOf, type PartitionLag } from "../data/lag.ts";
+import type { KafkaPort } from "../engine/core/kafka.ts";
+import type { Plan } from "../engine/core/plan.ts";
+import { readGate } from "../engine/operate/gate/gate.ts";
+import { gateText } from "../engine/source/gate-note.ts";
 import { connected, type Connect, type Connection, type PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { grouped, spanText } from "./progress.ts";
@@ -34,11 +38,26 @@ async function showLag(
   { plans, options }: { plans: PlansOf; options: LagOptions },
 ): Promise<number> {
   for (;;) {
-    const lags = await lagsOf(plans(namespace), kafka, () => clock.now());
+    const all = plans(namespace);
+    const lags = await lagsOf(all, kafka, () => clock.now());
     if (options.watch === true && io.isTty && options.json !== true) io.out(CLEAR_SCREEN);
     for (const line of options.json === true ? lags.map(jsonLine) : lagLines(lags)) io.out(line);
+    await tellShut(io, all, kafka);
     if (options.watch !== true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
+  }
+}
+
+/** Why a pipeline gets further behind though its workers live. */
+async function tellShut(io: CliIo, plans: readonly Plan[], kafka: KafkaPort): Promise<void> {
+  const admin = kafka.admin();
+  try {
+    for (const plan of plans) {
+      const gate = await readGate(plan, { kafka, admin });
+      if (gate !== null) io.err(gateText(plan.pipeline, gate));
+    }
+  } finally {
+    await admin.close();
   }
 }
 

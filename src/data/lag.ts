@@ -20,7 +20,10 @@ const WAIT_MS = 200;
 /** One record is enough to know its age. */
 const FETCH_BYTES = 64_000;
 
-/** Lags of every part of the plans, in the order of plans, parts, topics and partitions. Missing topics throw. */
+/**
+ * Lags of every part of the plans, in the order of plans, parts, topics and partitions; of the redrive topic only where
+ * something waits. Missing topics throw.
+ */
 export async function lagsOf(
   plans: readonly Plan[],
   kafka: KafkaPort,
@@ -48,10 +51,11 @@ interface Asking {
 
 async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
   const { part, plan, admin } = asking;
-  const topics = await Promise.all(part.sources.map((topic) => admin.watermarks(topic.name)));
-  const starts = topics.flat();
+  const names = [...part.sources.map(({ name }) => name), plan.redrive];
+  const topics = await Promise.all(names.map((name) => admin.watermarks(name)));
+  const starts = topics.flat().filter(({ partition }) => partition < part.partitions);
   const committed = await admin.committed(part.group, starts, { stable: false });
-  return Promise.all(
+  const lags = await Promise.all(
     starts.map(async (start) => {
       const progress = committed.find((at) => isSame(at, start))?.nextOffset ?? null;
       const fromOffset = progress === null || progress < start.low ? start.low : progress;
@@ -64,6 +68,7 @@ async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
       return { ...labels, topic, partition, nextOffset: progress, ...waiting };
     }),
   );
+  return lags.filter(({ topic, records }) => topic !== plan.redrive || records > 0);
 }
 
 const isSame = (a: TopicPartition, b: TopicPartition): boolean =>

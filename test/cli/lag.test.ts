@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { json, pipeline, string, topic } from "#engine";
 import { lagVerb } from "../../src/cli/lag.ts";
 import { lagsOf } from "../../src/data/lag.ts";
+import { openGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
 import type { KafkaPort } from "../../src/engine/core/kafka.ts";
 import { command, MemoryServers } from "../support/command.ts";
 
@@ -131,5 +132,21 @@ test("the verb prints a line a partition and a total, or one JSON object each", 
     nextOffset: null,
     endOffset: 1,
   });
+  await kafka.close();
+});
+
+test("letters on their way back are told, and what has shut a pipeline", async () => {
+  const servers = new MemoryServers(plans());
+  const kafka = servers.kafka.port();
+  const plan = copy.plan();
+  await kafka.producer().send([{ ...record(1, Date.now()), topic: plan.redrive }]);
+  const ports = { kafka, admin: kafka.admin() };
+  const facts = { owner: "w1", code: "MILL_PIPELINE_HALTED", message: "too many", atMs: 0 };
+  await shutGate(plan, { ...facts, by: "breaker", state: "halted" }, { ports });
+  const { out, err } = await command(lagVerb(servers.connect, plans), ["lag"]);
+  assert.match(out.at(-2) ?? "", /^copy\.main +copy-redrive +1 +1 /);
+  assert.match(err.join("\n"), /^copy is halted since 1970.* npx millrace resume copy$/);
+  await openGate(plan, "w1", { ports });
+  assert.deepEqual((await command(lagVerb(servers.connect, plans), ["lag"])).err, []);
   await kafka.close();
 });
