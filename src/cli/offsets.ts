@@ -4,7 +4,7 @@ import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import { placesOf, type Place } from "../engine/operate/places.ts";
-import { lettersWithin } from "../engine/operate/letters/read-again.ts";
+import { openWithin } from "../engine/operate/letters/read-again.ts";
 import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";
@@ -164,8 +164,7 @@ async function resetTo(
   for (const line of options.json === true ? found.moves.map(moveJson) : moveLines(found))
     io.out(line);
   const isDry = options.dryRun === true;
-  const over = await lettersWithin(plan, found.stretches, ports);
-  const open = over.filter(({ state }) => state.state === "open").length;
+  const open = await openWithin(plan, found.stretches, ports);
   if (open > 0)
     io.err(`Open dead letters that are over then, as they are read again: ${grouped(open)}`);
   if (isDry && found.active.length > 0)

@@ -82,19 +82,37 @@ function print(io: CliIo, plans: readonly TopicPlan[], { json }: TopicsOptions):
   for (const line of json === true ? plans.map(jsonLine) : plans.flatMap(textLines)) io.out(line);
 }
 
-const jsonLine = ({ topic, state, creates, config, registers, problems }: TopicPlan): string =>
+const jsonLine = ({
+  topic,
+  state,
+  creates,
+  widens,
+  config,
+  registers,
+  problems,
+}: TopicPlan): string =>
   JSON.stringify({
     topic,
     state,
     creates,
+    widens,
     config,
     registers: registers.map(({ subject, version }) => ({ subject, version })),
     problems: problems.map(({ code, message }) => ({ code, message })),
   });
 
-const textLines = ({ topic, state, creates, config, registers, problems }: TopicPlan): string[] => [
+const textLines = ({
+  topic,
+  state,
+  creates,
+  widens,
+  config,
+  registers,
+  problems,
+}: TopicPlan): string[] => [
   `${state.padEnd(8)} ${topic}`,
   ...(creates === null ? [] : [`  create with ${counted(creates.partitions, "partition")}`]),
+  ...(widens === null ? [] : [`  widen to ${counted(widens, "partition")}`]),
   ...config.map(
     ({ name, found, declared }) => `  set ${name} to ${declared} (is ${found ?? "unset"})`,
   ),

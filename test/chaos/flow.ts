@@ -50,7 +50,7 @@ export async function runFlow(
 ): Promise<Part> {
   const { seed, say } = context;
   const startedMs = performance.now();
-  const world = await World.open(servers, context.perSecond);
+  const world = await World.open(servers, context);
   for (let i = 0; i < 2; i++) await world.crew.start();
   await world.crew.whole();
   await world.recovery(performance.now());

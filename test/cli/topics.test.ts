@@ -73,6 +73,7 @@ test("--json prints one object a topic, without the text of the schema", async (
   assert.deepEqual(plan, {
     topic: "orders",
     state: "create",
+    widens: null,
     config: [],
     registers: [{ subject: "orders-value", version: 1 }],
     problems: [],

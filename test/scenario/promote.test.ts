@@ -62,6 +62,28 @@ test("what the run has refused too is a letter still, before and behind an undo"
   assert.equal(await here.openLetters(), 10);
 });
 
+test("letters that the run's tables still owe when its workers leave come along", async () => {
+  const here = new PromoteScene();
+  await here.send(20);
+  await here.joinLive();
+  const { fleet } = here;
+  fleet.wrapStore = (store, { name }) => ({
+    ...store,
+    owed: async (task, most) => {
+      const owed = await store.owed(task, most);
+      if (owed.length > 0 && name.endsWith("_r7")) await fleet.clock.sleep(3_000);
+      return owed;
+    },
+  });
+  await here.startRun();
+  fleet.wrapStore = (store) => store;
+  await fleet.clock.advance(3_000);
+  await here.spoil(3);
+  await fleet.during(here.promote());
+  assert.equal(await here.openLetters(), 6);
+  await isExact(here);
+});
+
 test("a redrive that is at work ends when live is stopped, and brings nothing back behind the promotion", async () => {
   const here = await scene();
   await here.spoil(10);

@@ -104,7 +104,13 @@ async function reads(fleet: Fleet, run: Plan): Promise<void> {
   await fleet.during(worker.stop());
 }
 
-const succession = { plan: livePlan, shadow, run: 1 };
+const [{ name: first } = { name: "" }] = livePlan.parts;
+/** All of the input, which has forty records. */
+const places = [0, 1].map((partition) => ({
+  ...{ part: first, topic: input.name, partition },
+  ...{ from: 0n, to: 40n },
+}));
+const succession = { plan: livePlan, shadow, run: 1, places };
 const taken = {
   ...{ 0: "discarded", 7: "discarded", 30: "discarded" },
   ...{ 3: "open", 8: "open", 10: "open", 20: "open" },
@@ -136,7 +142,7 @@ test("a second promotion on top of the first takes over what that one has left, 
   await fleet.during(takeOverLetters(succession, ports));
   refuse([0, 3, 30], [9]);
   await reads(fleet, later);
-  await fleet.during(takeOverLetters({ plan: livePlan, shadow: later, run: 2 }, ports));
+  await fleet.during(takeOverLetters({ ...succession, shadow: later, run: 2 }, ports));
   const nines = { 9: "discarded, discarded, open" };
   assert.deepEqual(await letters(fleet), {
     ...{ 0: "open", 3: "open", 7: "discarded", 8: "discarded", 10: "discarded" },
@@ -151,15 +157,46 @@ test("a second promotion on top of the first takes over what that one has left, 
 test("a letter that went with a reset is open again when the run has refused its record", async () => {
   const fleet = await beforePromotion();
   const { ports } = operatorOf(fleet);
-  const [{ name: part } = { name: "" }] = livePlan.parts;
-  const stretches = [0, 1].map((partition) => ({ part, topic: "in", partition, from: 0n }));
-  await fleet.during(readAgain(livePlan, { stretches, reason: "a reset" }, ports));
+  const marks = await fleet.during(ports.admin.watermarks(livePlan.deadLetters));
+  const reading = { stretches: places, skips: [], reason: "a reset", marks };
+  await fleet.during(readAgain(livePlan, reading, ports));
   const reset = await letters(fleet);
   assert.deepEqual([reset[0], reset[10], reset[30]], Array(3).fill("discarded"));
   await fleet.during(takeOverLetters(succession, ports));
   assert.deepEqual(await letters(fleet), taken);
   await fleet.during(giveBackLetters(livePlan, 1, ports));
   assert.deepEqual(await letters(fleet), { ...given, 0: "discarded", 10: "discarded" });
+});
+
+test("what lies outside of the run's range it has not taken", async () => {
+  const fleet = await beforePromotion();
+  const { ports } = operatorOf(fleet);
+  // 0 is the first record of its partition; behind the topic of its own it cannot be told.
+  const late = places.map((place) => ({ ...place, from: 1n }));
+  await fleet.during(takeOverLetters({ ...succession, places: late }, ports));
+  assert.deepEqual(await letters(fleet), { ...taken, 0: "open", 7: "open", 9: "open, open" });
+});
+
+test("an undo that is done twice leaves what an earlier promotion had brought along", async () => {
+  const fleet = await beforePromotion();
+  const { ports } = operatorOf(fleet);
+  await fleet.during(takeOverLetters(succession, ports));
+  refuse([3, 10, 20], [8, 9]);
+  await reads(fleet, later);
+  await fleet.during(takeOverLetters({ ...succession, shadow: later, run: 2 }, ports));
+  const marks = await fleet.during(ports.admin.watermarks(livePlan.deadLetters));
+  const behindAll = livePlan.parts.flatMap(({ name: part, sources }) =>
+    sources.flatMap(({ name: topic }) =>
+      [0, 1].map((partition) => ({ part, topic, partition, from: topic === "in" ? 40n : 0n })),
+    ),
+  );
+  const reading = { stretches: behindAll, skips: [], reason: "undo of run 2", marks };
+  for (let twice = 0; twice < 2; twice++) {
+    await fleet.during(readAgain(livePlan, reading, ports));
+    await fleet.during(giveBackLetters(livePlan, 2, ports));
+    const found = await letters(fleet);
+    assert.deepEqual([found[3], found[8]], ["open", "discarded, open"]);
+  }
 });
 
 /** Whether the process died at the n-th request of its work. */

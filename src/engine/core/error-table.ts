@@ -105,7 +105,7 @@ export const errorTable = {
     meaning:
       "Changing the number of partitions moves keys to other tasks, so it is never done silently.",
     action:
-      "Set `partitions` in the topic's file to what the topic has, or move the data to a new topic.",
+      "Set `partitions` in the topic's file to what the topic has and run npx millrace topics apply, or move the data to a new topic.",
   },
   MILL_SCHEMA_STALE: {
     disposition: "halt",

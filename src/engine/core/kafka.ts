@@ -186,6 +186,8 @@ export interface AdminPort {
   ): Promise<ReadonlyMap<TopicName, TopicDescription | null>>;
   listTopics(): Promise<readonly TopicName[]>;
   createTopics(topics: readonly TopicSpec[]): Promise<void>;
+  /** Until there are so many; nothing where there are as many or more. */
+  addPartitions(topic: TopicName, partitions: number): Promise<void>;
   alterTopicConfig(topic: TopicName, config: Readonly<Record<string, string>>): Promise<void>;
   deleteTopics(topics: readonly TopicName[]): Promise<void>;
   watermarks(topic: TopicName): Promise<readonly Watermarks[]>;

@@ -101,6 +101,8 @@ export interface LetterState {
   readonly reason?: string;
   /** It failed as often as is allowed and lies in the parked topic. */
   readonly parked?: boolean;
+  /** Its record lies in no topic any more. */
+  readonly lost?: true;
   /** Nobody has given it up: its record went through another way. */
   readonly passed?: true;
   /** Said only of letters before this offset of the dead-letter topic: its record was read again then, and may fail again. */

@@ -9,7 +9,8 @@ import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
 import { readNotes, startNote, startRecord, type Notes } from "../source/notes.ts";
 import { partsNamed, type OperatePorts } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
-import { readAgain, type Stretch } from "./letters/read-again.ts";
+import { sendOwed } from "./gate/owed.ts";
+import { readAgain, type Skip, type Stretch } from "./letters/read-again.ts";
 import { placesOf, redrivePlacesOf, type Place } from "./places.ts";
 import { aim, type Aimed, type Target } from "./targets.ts";
 
@@ -60,12 +61,21 @@ export async function planReset(
 
 /** Records that are read again, or, where all begins anew, made again out of such as are. */
 function stretchesOf(moves: readonly Aimed[], known: Known, isAnew: boolean): readonly Stretch[] {
-  return moves.map(({ place, to }) => {
+  return moves.map(({ place, to: from }) => {
     const { part, topic, partition } = place;
-    const from = isAnew && isInternal(place) ? 0n : to;
-    return { part: part.name, topic, partition, from, isOther: isOtherTopic(place, known) };
+    const isMade = isAnew && isInternal(place);
+    return { part: part.name, topic, partition, from, isOther: isOtherTopic(place, known), isMade };
   });
 }
+
+/** What is passed over; in the redrive topic, whose records say nothing to a letter, only where it is all. */
+const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly Skip[] =>
+  moves.flatMap(({ place, to }) => {
+    const { part, topic, partition, committed, high } = place;
+    const from = committed ?? (topic === redrive ? 0n : to);
+    const isSkipped = to > from && (topic !== redrive || to === high);
+    return isSkipped ? [{ part: part.name, topic, partition, from, to }] : [];
+  });
 
 async function activeOf(groups: readonly GroupId[], ports: OperatePorts): Promise<GroupId[]> {
   const found = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
@@ -176,19 +186,16 @@ export function storesBehind(plan: Plan, part: Part): readonly string[] {
 const NOWHERE = 2n ** 63n - 1n;
 
 /**
- * 1 nobody is at work · 2 where stores go, progress goes first, so that a reset that dies half-way can only stop a task ·
- * 3 stores · 4 progress · 5 where it began. Repeating a reset that has failed is safe. Returns how many open letters are
- * over, since their records are read again.
+ * 1 nobody is at work, and what tables owe is sent · 2 where stores go, progress goes first, so that a reset that dies half-way
+ * can only stop a task · 3 stores · 4 progress · 5 letters, while the notes still tell which topic they are of · 6 where it
+ * began. Repeating a reset that has failed is safe. Returns how many open letters are over, since they are read again.
  */
 export async function reset(found: ResetPlan, ports: OperatePorts): Promise<number> {
   const { plan, moves, stores, active, ids, stretches } = found;
   // 1
   if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", active.join(", "));
-  const over = await readAgain(
-    plan,
-    { stretches, reason: "a reset: its record is read again" },
-    ports,
-  );
+  await sendOwed(plan, [...new Set(moves.map(({ place }) => place.part))], ports);
+  const marks = await ports.admin.watermarks(plan.deadLetters);
   const streams = moves.filter(({ place }) => place.part.table === null);
   const sinks = moves.filter(({ place }) => place.part.table !== null);
   if (stores.length > 0) {
@@ -211,6 +218,10 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
   // For lag only: a sink's progress is in its row.
   await commit(plan, sinks, { ports, keepTime: false });
   // 5
+  const reading = { stretches, skips: skipsOf(plan, moves), marks };
+  const reason = "a reset: its record is read again";
+  const over = await readAgain(plan, { ...reading, reason }, ports);
+  // 6
   const producer = ports.kafka.producer();
   const notes = moves.map(({ place, to }) => {
     const start = { topic: place.topic, partition: place.partition, nextOffset: to };

@@ -51,9 +51,9 @@ function own(plan: Plan): DesiredTopic[] {
   const spec = { replicationFactor: BROKER_DEFAULT };
   const notes = { partitions: 1, config: { "cleanup.policy": "compact" } };
   return [
-    { spec: { ...spec, topic: plan.deadLetters, partitions, config: letters } },
-    { spec: { ...spec, topic: plan.parked, partitions, config: letters } },
-    { spec: { ...spec, topic: plan.redrive, partitions, config: whole } },
+    { spec: { ...spec, topic: plan.deadLetters, partitions, config: letters }, width: "any" },
+    { spec: { ...spec, topic: plan.parked, partitions, config: letters }, width: "any" },
+    { spec: { ...spec, topic: plan.redrive, partitions, config: whole }, width: "at least" },
     { spec: { ...spec, topic: plan.letterStates, ...notes } },
     { spec: { ...spec, topic: plan.meta, ...notes } },
   ];

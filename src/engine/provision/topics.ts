@@ -1,5 +1,5 @@
 // Topics and their schemas: what Kafka and the registry lack of what is declared, and making it so.
-// Additive only: creates topics, sets declared configuration, registers schemas under BACKWARD. A partition count or an
+// Additive only: creates topics, widens the one that brings letters back, sets declared configuration, registers schemas under BACKWARD. A partition count or an
 // incompatible schema is refused, and with one refusal nothing at all is changed. A second apply does nothing.
 import { incompatibilities } from "../core/avro-compatibility.ts";
 import { parseAvro } from "../core/avro-parser.ts";
@@ -12,6 +12,8 @@ import type { TopicName } from "../core/record.ts";
 
 export interface DesiredTopic {
   readonly spec: TopicSpec;
+  /** Of topics that nobody's keys decide on: more partitions do no harm ("at least" adds them), or any number ("any"). */
+  readonly width?: "at least" | "any";
   readonly keySchema?: DesiredSchema;
   readonly valueSchema?: DesiredSchema;
 }
@@ -22,12 +24,14 @@ export interface DesiredSchema {
 }
 
 /** drift: the topic's configuration is not the declared one, whoever changed it; change: a schema is new. */
-export type TopicState = "ok" | "create" | "change" | "drift" | "refused";
+export type TopicState = "ok" | "create" | "widen" | "change" | "drift" | "refused";
 
 export interface TopicPlan {
   readonly topic: TopicName;
   readonly state: TopicState;
   readonly creates: TopicSpec | null;
+  /** The partitions that it gets. */
+  readonly widens: number | null;
   /** Declared configuration that the topic does not have. */
   readonly config: readonly ConfigDrift[];
   readonly registers: readonly SchemaStep[];
@@ -65,7 +69,8 @@ export async function applyTopics(
   const problems = plans.flatMap((plan) => plan.problems);
   if (problems.length > 0) throw new ConfigErrors(problems);
   await admin.createTopics(plans.flatMap(({ creates }) => creates ?? []));
-  for (const { topic, config } of plans) {
+  for (const { topic, widens, config } of plans) {
+    if (widens !== null) await admin.addPartitions(topic, widens);
     const declared = config.map((drift) => [drift.name, drift.declared] as const);
     if (declared.length > 0) await admin.alterTopicConfig(topic, Object.fromEntries(declared));
   }
@@ -75,13 +80,13 @@ export async function applyTopics(
 }
 
 async function planTopic(
-  { spec, keySchema, valueSchema }: DesiredTopic,
+  { spec, width, keySchema, valueSchema }: DesiredTopic,
   found: TopicDescription | null,
   registry: SchemaRegistry,
 ): Promise<TopicPlan> {
   const schemas = [keySchema, valueSchema].filter((schema) => schema !== undefined);
   const steps: SchemaStep[] = [];
-  const problems = partitionProblems(spec, found);
+  const problems = width === undefined ? partitionProblems(spec, found) : [];
   for (const schema of schemas) {
     const step = await planSchema(schema, registry);
     if (step instanceof MillraceError) problems.push(step);
@@ -89,13 +94,16 @@ async function planTopic(
   }
   const config = found === null ? [] : driftOf(spec, found);
   const creates = found === null ? spec : null;
-  const plan = { topic: spec.topic, creates, config, registers: steps, problems };
+  const isNarrow = width === "at least" && found !== null && found.partitions < spec.partitions;
+  const widens = isNarrow ? spec.partitions : null;
+  const plan = { topic: spec.topic, creates, widens, config, registers: steps, problems };
   return { ...plan, state: stateOf(plan) };
 }
 
 function stateOf(plan: Omit<TopicPlan, "state">): TopicState {
   if (plan.problems.length > 0) return "refused";
   if (plan.creates !== null) return "create";
+  if (plan.widens !== null) return "widen";
   if (plan.config.length > 0) return "drift";
   return plan.registers.length > 0 ? "change" : "ok";
 }

@@ -10,8 +10,8 @@ export async function play(
   scenario: Scenario,
   { say, perSecond }: RunContext,
 ): Promise<Part> {
-  const { row, name, how } = scenario;
-  const world = await World.open(servers, perSecond);
+  const { row, name, how, hasRefused = true } = scenario;
+  const world = await World.open(servers, { perSecond, hasRefused });
   const problems: string[] = [];
   let outcome: Outcome = { planned: 1, fired: 0, note: "did not come to its end" };
   try {

@@ -19,6 +19,8 @@ export interface Scenario {
   readonly row: number;
   readonly name: string;
   readonly how: string;
+  /** Whether the flow has refused orders. */
+  readonly hasRefused?: boolean;
   run(world: World): Promise<Outcome>;
 }
 
@@ -40,9 +42,13 @@ export function commandIn(message: string): readonly string[] {
   return command.split(/\s+/);
 }
 
-export async function command(world: World, args: readonly string[]): Promise<string> {
+export async function command(
+  world: World,
+  args: readonly string[],
+  settings: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const { app, env } = world.commands;
-  const { code, out } = await appCommand(app, args, env);
+  const { code, out } = await appCommand(app, args, { ...env, ...settings });
   assert.equal(code, 0, `${args.join(" ")}: ${out}`);
   return out;
 }

@@ -16,7 +16,7 @@ import { begin, command, commandIn, stopsWith, type Scenario } from "./scenario.
 const widened: Scenario = {
   row: 37,
   name: "partitions added",
-  how: "the input gets six partitions instead of four; tasks stop; workers that declare six go on",
+  how: "the input gets six partitions instead of four; tasks stop; `topics apply` and workers that declare six go on",
   async run(world) {
     await begin(world);
     const topic = world.app.orders.name;
@@ -25,7 +25,10 @@ const widened: Scenario = {
     const message = await stopsWith(world, "MILL_TOPIC_PARTITIONS");
     assert.match(message, /declared 4, found 6/);
     await world.crew.leave();
-    world.crew.settings = { TEST_ORDERS_PARTITIONS: String(count) };
+    const settings = { TEST_ORDERS_PARTITIONS: String(count) };
+    world.crew.settings = settings;
+    const applied = await command(world, ["topics", "apply"], settings);
+    assert.match(applied, /widen to 6 partitions/);
     await world.crew.whole();
     return { planned: 1, fired: 1, note: message };
   },
@@ -147,10 +150,10 @@ const forgotten: Scenario = {
 const noLetters: Scenario = {
   row: 46,
   name: "dead-letter topic gone",
+  hasRefused: false,
   how: "the dead-letter topic is deleted, then refused records come; workers end and say so, nothing is passed over; made anew, all letters are there",
   async run(world: World) {
     const { checking, traffic, crew } = world;
-    traffic.hasRefused = false;
     await begin(world);
     const { deadLetters } = checking.plan;
     const workers = [...crew.members];

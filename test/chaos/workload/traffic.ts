@@ -32,6 +32,12 @@ const RECENT_MAX = 200;
 
 type Encode = (order: Order) => Buffer;
 
+export interface Rate {
+  readonly perSecond: number;
+  /** Whether a refused order comes now and then, from the first on; so unless it is said otherwise. */
+  readonly hasRefused?: boolean;
+}
+
 export class Traffic {
   readonly feeder: Feeder;
   /** Bytes of an order under the registered schema. */
@@ -42,12 +48,13 @@ export class Traffic {
   readonly #injected: number[] = [];
   /** The last ordinary orders that were good. */
   readonly recent: Order[] = [];
-  /** Whether a refused order comes now and then. */
-  hasRefused = true;
+  readonly #hasRefused: boolean;
   /** Set while every other record is written by a newer schema. */
   newer: Encode | null = null;
 
-  private constructor(app: ChaosApp, figures: AppFigures, encode: Encode, perSecond: number) {
+  private constructor(app: ChaosApp, figures: AppFigures, encode: Encode, rate: Rate) {
+    const { perSecond, hasRefused = true } = rate;
+    this.#hasRefused = hasRefused;
     this.#app = app;
     this.encode = encode;
     this.feeder = new Feeder({
@@ -57,9 +64,9 @@ export class Traffic {
     });
   }
 
-  static async start(app: ChaosApp, figures: AppFigures, perSecond: number): Promise<Traffic> {
+  static async start(app: ChaosApp, figures: AppFigures, rate: Rate): Promise<Traffic> {
     const encode = await figures.encoder(app.orders.name);
-    return new Traffic(app, figures, encode, perSecond);
+    return new Traffic(app, figures, encode, rate);
   }
 
   /** Puts these among the next records; resolves with how many of them Kafka has acknowledged. */
@@ -109,7 +116,7 @@ export class Traffic {
 
   #ordinary(n: number): Special {
     const encode = (n % 2 === 0 ? this.newer : null) ?? this.encode;
-    if (this.hasRefused && n % REFUSED_EVERY === 7)
+    if (this.#hasRefused && n % REFUSED_EVERY === 7)
       return { fate: "rule", encode, order: { amount: decimal("-1") } };
     this.recent.push({ ...orderOf(n), amount: amountOf(n) });
     if (this.recent.length > RECENT_MAX) this.recent.shift();

@@ -11,7 +11,7 @@ import { chaosApp, type ChaosApp } from "../../support/apps/chaos.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
 import { Findings } from "../workload/findings.ts";
-import { Traffic } from "../workload/traffic.ts";
+import { Traffic, type Rate } from "../workload/traffic.ts";
 import { Watcher } from "../workload/watcher.ts";
 import { Crew } from "./crew.ts";
 import { withDatabase, type Servers } from "./servers.ts";
@@ -76,7 +76,7 @@ export class World {
     this.watcher = new Watcher(this.checking.clients.kafka, topics, this.seen);
   }
 
-  static async open(servers: Servers, perSecond: number): Promise<World> {
+  static async open(servers: Servers, rate: Rate): Promise<World> {
     const { home, stack, direct } = servers;
     const prefix = `t${randomBytes(3).toString("hex")}`;
     const database = await freshDatabase(stack.postgres.url);
@@ -88,7 +88,7 @@ export class World {
     const app = chaosApp(prefix);
     const checking = new AppFigures(app.checking.plan(), env);
     const summing = new AppFigures(app.summing.plan(), env);
-    const traffic = await Traffic.start(app, checking, perSecond);
+    const traffic = await Traffic.start(app, checking, rate);
     const parts = { servers, app, prefix, database, checking, summing, traffic };
     const world = new World({ ...parts, troubleFolder, commands, env });
     home.after(() => world.close());

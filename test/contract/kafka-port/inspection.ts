@@ -41,6 +41,17 @@ export const inspectionCases: Cases = {
     });
   },
 
+  "adds partitions, and takes none away": async (world) => {
+    const topic = world.name("topic");
+    const admin = world.port().admin();
+    await admin.createTopics([{ topic, partitions: 2, replicationFactor: -1, config: {} }]);
+    for (const partitions of [5, 5, 3]) {
+      await admin.addPartitions(topic, partitions);
+      assert.equal((await admin.describeTopics([topic])).get(topic)?.partitions, 5);
+      assert.equal((await admin.watermarks(topic)).length, 5);
+    }
+  },
+
   "deletes topics": async (world) => {
     const topic = await world.topic();
     const admin = world.port().admin();

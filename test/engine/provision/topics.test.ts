@@ -12,7 +12,7 @@ import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-regis
 /** Holds topics and counts what was changed. */
 class CountingAdmin implements Pick<
   AdminPort,
-  "describeTopics" | "createTopics" | "alterTopicConfig"
+  "describeTopics" | "createTopics" | "addPartitions" | "alterTopicConfig"
 > {
   readonly topics = new Map<string, TopicDescription>();
   readonly changes: string[] = [];
@@ -29,6 +29,11 @@ class CountingAdmin implements Pick<
         config: { "retention.ms": "604800000", ...spec.config },
       });
     }
+    return Promise.resolve();
+  }
+  addPartitions(topic: string, partitions: number): Promise<void> {
+    this.changes.push(`widen ${topic} to ${String(partitions)}`);
+    this.topics.set(topic, { ...(this.topics.get(topic) as TopicDescription), partitions });
     return Promise.resolve();
   }
   alterTopicConfig(topic: string, config: Readonly<Record<string, string>>): Promise<void> {
@@ -110,6 +115,21 @@ test("a new version of a schema is a change", async () => {
   assert.equal((await registry.latest("orders-value"))?.version, 2);
   // The older version is registered still, so a deployment that has it plans nothing.
   assert.equal((await plan(ordersWith({}, schemaOf("a", "b"))))[0]?.state, "ok");
+});
+
+test("what nobody's keys decide on is widened, or may have any number of partitions", async () => {
+  const { counting, plan, apply } = servers();
+  const wide = (width: "at least" | "any", partitions: number): DesiredTopic => ({
+    spec: { ...ordersWith({}).spec, partitions },
+    width,
+  });
+  await apply(wide("at least", 4));
+  for (const any of [2, 8]) assert.equal((await plan(wide("any", any)))[0]?.state, "ok");
+  assert.equal((await plan(wide("at least", 2)))[0]?.state, "ok");
+  const [found] = await plan(wide("at least", 6));
+  assert.deepEqual([found?.state, found?.widens], ["widen", 6]);
+  await apply(wide("at least", 6));
+  assert.deepEqual(counting.changes, ["create orders", "widen orders to 6"]);
 });
 
 test("a partition count and an incompatible schema are refused together, and nothing is changed", async () => {

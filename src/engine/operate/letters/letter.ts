@@ -1,5 +1,10 @@
 // A dead letter as an operator sees it: its headers, and what the states topic says of it. Pure.
-import { headerText, type RawRecord, type TopicPartition } from "../../core/record.ts";
+import {
+  headerText,
+  type RawRecord,
+  type TopicName,
+  type TopicPartition,
+} from "../../core/record.ts";
 import { letterHeaders, originalHeaders, type LetterState } from "../../core/redrive.ts";
 
 /** What letters are grouped by. */
@@ -29,6 +34,8 @@ export interface FoundLetter extends Fingerprint {
   readonly origin: TopicPartition & { readonly offset: bigint; readonly timestamp: number };
   readonly firstTime: string | null;
   readonly lastTime: string | null;
+  /** A run's own topic, where its place is one of: the letter came along with a promotion. */
+  readonly readIn: TopicName | null;
   /** How often it has been redriven. */
   readonly redrives: number;
   readonly isParked: boolean;
@@ -64,6 +71,7 @@ export function factsOf(raw: RawRecord, isParked: boolean): LetterFacts | null {
     origin,
     firstTime: say("first-time"),
     lastTime: say("last-time"),
+    readIn: say("read-in"),
     redrives: Number(text("redrives")),
     isParked,
     pointer: pointerOf(say),

@@ -1,6 +1,7 @@
 // The record of a letter that was too large to carry it: read where it lies, and taken only if it is what it was.
 import { createHash } from "node:crypto";
-import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
+import { MillraceError } from "../../core/errors.ts";
+import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
 import type { RawRecord } from "../../core/record.ts";
 import type { FoundLetter, Pointer } from "./letter.ts";
 
@@ -35,9 +36,15 @@ function isSame(found: RawRecord, pointer: Pointer, kept: RawRecord | null): boo
 const isEqual = (a: Buffer | null, b: Buffer | null): boolean =>
   a === null || b === null ? a === b : a.equals(b);
 
+/** A run's own topic may have been dropped. */
+function noneIfMissing(error: unknown): readonly Watermarks[] {
+  if (error instanceof MillraceError && error.code === "MILL_TOPIC_MISSING") return [];
+  throw error;
+}
+
 async function readAt(pointer: Pointer, ports: PointerPorts): Promise<RawRecord | null> {
   const { topic, partition, offset } = pointer;
-  const marks = await ports.admin.watermarks(topic);
+  const marks = await ports.admin.watermarks(topic).catch(noneIfMissing);
   const mark = marks.find((at) => at.partition === partition);
   if (mark === undefined || offset < mark.low || offset >= mark.high) return null;
   const reader = ports.kafka.reader({ topic, partition, fromOffset: offset });

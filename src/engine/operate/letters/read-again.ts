@@ -1,7 +1,9 @@
 // Letters whose records are read once more where they lie, since progress was put back behind them: they are over, as a
-// redrive would bring each a second time. What fails again then is a letter anew, whatever was said of the old one.
+// redrive would bring each a second time. What fails again then is a letter anew, whatever was said of the old one. And
+// letters that were over for that, when progress is put beyond them before they were read: they are open again.
+import type { Watermarks } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
-import type { TopicPartition } from "../../core/record.ts";
+import type { TopicName, TopicPartition } from "../../core/record.ts";
 import { stateRecord, type LetterState } from "../../core/redrive.ts";
 import type { OperatePorts } from "../choice.ts";
 import type { FoundLetter } from "./letter.ts";
@@ -14,51 +16,118 @@ export interface Stretch extends TopicPartition {
   readonly from: bigint;
   /** It holds other records than when the letters were written, which are all that is left of theirs: open ones stay. */
   readonly isOther?: boolean;
+  /** Not read again where it lies, but made again out of what is. */
+  readonly isMade?: boolean;
 }
 
-/** But for those on their way back: they come as what they are. */
-export async function lettersWithin(
+/** What a part will not read. */
+export interface Skip extends TopicPartition {
+  readonly part: string;
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+export interface Reading {
+  readonly stretches: readonly Stretch[];
+  readonly skips: readonly Skip[];
+  readonly reason: string;
+  /** Of the dead-letter topic, before anybody can have read anything again. */
+  readonly marks: readonly Watermarks[];
+}
+
+/** How many open letters are over when this is read again. */
+export async function openWithin(
   plan: Plan,
   stretches: readonly Stretch[],
   ports: OperatePorts,
-): Promise<readonly FoundLetter[]> {
-  if (stretches.length === 0) return [];
-  const within = new Map(stretches.map((stretch) => [placeKey(stretch), stretch]));
+): Promise<number> {
   const { letters } = await readLetters(plan, ports);
-  return letters.filter(({ part, origin, state }) => {
-    const stretch = within.get(placeKey({ ...origin, part }));
-    if (stretch === undefined || origin.offset < stretch.from) return false;
-    return state.state !== "redriven" && !(stretch.isOther === true && isOpen(state));
-  });
+  const stretchOf = within(stretches);
+  const isOpen = ({ state }: FoundLetter): boolean => state.state === "open";
+  return letters.filter((letter) => isOpen(letter) && isOver(letter, stretchOf(letter))).length;
 }
-
-const placeKey = ({ part, topic, partition }: TopicPartition & { part: string }): string =>
-  `${part}/${topic}/${String(partition)}`;
 
 const BATCH = 1_000;
 
-/** Returns how many were open. Nobody of the pipeline is at work. May be done twice. */
-export function readAgain(
-  plan: Plan,
-  { stretches, reason }: { readonly stretches: readonly Stretch[]; readonly reason: string },
-  ports: OperatePorts,
-): Promise<number> {
-  if (stretches.length === 0) return Promise.resolve(0);
+/** Returns how many were open and are over. May be done twice. */
+export function readAgain(plan: Plan, reading: Reading, ports: OperatePorts): Promise<number> {
+  const { marks, stretches } = reading;
+  const ends = new Map(marks.map(({ partition, high }) => [partition, String(high)]));
   return asOperator(plan, ports, async (producer) => {
-    const marks = await ports.admin.watermarks(plan.deadLetters);
-    const ends = new Map(marks.map(({ partition, high }) => [partition, String(high)]));
-    const letters = await lettersWithin(plan, stretches, ports);
-    const atMs = ports.clock.now();
-    const records = letters.map(({ id, redrives, state, origin }) => {
+    const { letters } = await readLetters(plan, ports);
+    const telling = {
+      ...{ reading, redrive: plan.redrive, atMs: ports.clock.now(), stretchOf: within(stretches) },
       // The partition of a letter is that of its record, as far as there are as many.
-      const before = ends.get(origin.partition % marks.length) ?? "0";
-      const over: LetterState = { state: "discarded", redrives, reason, passed: true, atMs };
-      return stateRecord(plan.letterStates, id, { ...(isOpen(state) ? over : state), before });
+      endOf: ({ origin }: FoundLetter) => ends.get(origin.partition % marks.length) ?? "0",
+    };
+    const states = letters.flatMap((letter) => {
+      const state = stateAfter(letter, telling);
+      return state === null ? [] : [{ letter, state }];
     });
+    const records = states.map(({ letter, state }) =>
+      stateRecord(plan.letterStates, letter.id, state),
+    );
     for (let at = 0; at < records.length; at += BATCH)
       await writeAll(producer, records.slice(at, at + BATCH));
-    return letters.filter(({ state }) => isOpen(state)).length;
+    const isOverNow = ({ letter, state }: (typeof states)[number]): boolean =>
+      letter.state.state !== state.state && state.state === "discarded";
+    return states.filter(isOverNow).length;
   });
 }
 
-const isOpen = ({ state }: LetterState): boolean => state === "open";
+interface Telling {
+  readonly reading: Reading;
+  readonly redrive: TopicName;
+  readonly atMs: number;
+  stretchOf(letter: FoundLetter): Stretch | undefined;
+  endOf(letter: FoundLetter): string;
+}
+
+/** Null where nothing changes. */
+function stateAfter(letter: FoundLetter, telling: Telling): LetterState | null {
+  const { reading, redrive, atMs } = telling;
+  const { redrives, code: outcome, state } = letter;
+  const isBack = state.state === "redriven";
+  const isStranded = isBack && reading.skips.some((skip) => isOnItsWay(letter, skip, redrive));
+  if (isBack && !isStranded) return null;
+  const stretch = telling.stretchOf(letter);
+  const open = { state: "open", redrives, outcome, atMs } as const;
+  if (stretch === undefined) return isStranded || isSkipped(letter, reading.skips) ? open : null;
+  const before = telling.endOf(letter);
+  if (!isStranded && state.state !== "open") return { ...state, before };
+  if (!isOver(letter, stretch)) return { ...open, lost: true, before };
+  const { reason } = reading;
+  return { state: "discarded", redrives, reason, passed: true, atMs, before };
+}
+
+const isOver = ({ state }: FoundLetter, stretch: Stretch | undefined): boolean =>
+  stretch !== undefined && state.lost !== true && stretch.isOther !== true;
+
+/** A run's letter has no place of its own in a topic of live's. */
+function within(stretches: readonly Stretch[]): (letter: FoundLetter) => Stretch | undefined {
+  const at = new Map(stretches.map((stretch) => [placeKey(stretch), stretch]));
+  return ({ part, origin, readIn }) => {
+    const stretch = at.get(placeKey({ ...origin, part }));
+    if (stretch === undefined || stretch.isMade === true) return stretch;
+    return origin.offset >= stretch.from && readIn === null ? stretch : undefined;
+  };
+}
+
+/** It was over since it was to be read again, which does not come now. */
+const isSkipped = ({ part, origin, state }: FoundLetter, skips: readonly Skip[]): boolean =>
+  state.state === "discarded" &&
+  state.passed === true &&
+  state.before !== undefined &&
+  skips.some(
+    (skip) =>
+      placeKey(skip) === placeKey({ ...origin, part }) &&
+      origin.offset >= skip.from &&
+      origin.offset < skip.to,
+  );
+
+/** In the redrive topic, in what is passed over. */
+const isOnItsWay = ({ part, origin }: FoundLetter, skip: Skip, redrive: TopicName): boolean =>
+  skip.topic === redrive && skip.part === part && skip.partition === origin.partition;
+
+const placeKey = ({ part, topic, partition }: TopicPartition & { part: string }): string =>
+  `${part}/${topic}/${String(partition)}`;

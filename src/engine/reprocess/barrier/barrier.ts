@@ -4,6 +4,7 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
+import { sendOwed } from "../../operate/gate/owed.ts";
 import { isDrained, isEmpty } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
 import { asOperator } from "../../operate/letters/operator.ts";
@@ -60,6 +61,7 @@ export async function close(barrier: Barrier): Promise<readonly Stand[] | null> 
   const { clock } = ports;
   const look = async (): Promise<true | null> => ifSo(await isEmpty(plan, ports));
   await waitFor("the live workers to leave their groups", look, { clock, limitMs });
+  await sendOwed(plan, plan.parts, ports);
   // A redrive that is at work is fenced here, and a later one sees the gate: no letter comes back from now on.
   await asOperator(plan, ports, () => Promise.resolve());
   if (!(await isDrained(plan, ports))) return null;

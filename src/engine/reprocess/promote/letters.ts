@@ -3,7 +3,14 @@
 // open, and what it alone refused becomes a letter of live, to be redriven like any other. Each may be done twice.
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
-import type { Headers, OutRecord, RawRecord } from "../../core/record.ts";
+import {
+  addressOf,
+  type Headers,
+  type OutRecord,
+  type RawRecord,
+  type TopicName,
+  type TopicPartition,
+} from "../../core/record.ts";
 import {
   letterHeaders,
   originalHeaders,
@@ -16,13 +23,17 @@ import { asOperator, writeAll } from "../../operate/letters/operator.ts";
 import { readLetters, recordsIn } from "../../operate/letters/read-letters.ts";
 import { noteRecord } from "../../source/notes.ts";
 import { letterId } from "../../sinks/letter.ts";
+import { externalTopics } from "../plan/shadow.ts";
 import { twinOf } from "../run/letters.ts";
+import type { RangePlace } from "../run/run.ts";
 
 export interface Succession {
   /** Of the live pipeline. */
   readonly plan: Plan;
   readonly shadow: Plan;
   readonly run: number;
+  /** What the run has read. */
+  readonly places: readonly RangePlace[];
 }
 
 export interface Inheritance {
@@ -33,10 +44,11 @@ export interface Inheritance {
 }
 
 export function takeOverLetters(
-  { plan, shadow, run }: Succession,
+  { plan, shadow, run, places }: Succession,
   ports: OperatePorts,
 ): Promise<Inheritance> {
   return asOperator(plan, ports, async (producer) => {
+    const partitions = (await ports.admin.watermarks(plan.deadLetters)).length;
     const { letters, notes } = await readLetters(plan, ports);
     const known = new Map(letters.map((letter) => [letter.id, letter]));
     const writing = new Writing(producer);
@@ -52,10 +64,13 @@ export function takeOverLetters(
       const heir = heirOf(raw, plan, shadow);
       if (heir === null || refused.has(heir.id)) continue;
       refused.add(heir.id);
-      const records = inherited(heir, known.get(heir.id), { plan, atMs });
+      const records = inherited(heir, known.get(heir.id), { plan, partitions, atMs });
       if (records.length > 0) await writing.add([...records, ...memory(heir.id)]);
     }
-    const over = letters.filter(({ id, state }) => state.state === "open" && !refused.has(id));
+    const hasRead = readingOf(plan, places);
+    const over = letters.filter(
+      (letter) => letter.state.state === "open" && !refused.has(letter.id) && hasRead(letter),
+    );
     const reason = `run ${String(run)} has taken its record`;
     for (const { id, redrives } of over) {
       const state = { state: "discarded", redrives, reason, passed: true, atMs } as const;
@@ -64,6 +79,25 @@ export function takeOverLetters(
     await writing.end();
     return { over: over.length, refused: refused.size };
   });
+}
+
+/**
+ * Whether the run has read a letter's record: by its place, or behind a topic of live's own, whose places say nothing of the
+ * run, if the run has read all that there ever was.
+ */
+function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLetter) => boolean {
+  const keyOfPlace = (part: string, at: TopicPartition): string => `${part}/${addressOf(at)}`;
+  const ranges = new Map(places.map((place) => [keyOfPlace(place.part, place), place]));
+  const foreign = externalTopics(plan).map(({ name }) => name);
+  const isWhole =
+    places.every(({ from }) => from === 0n) &&
+    foreign.every((name) => places.some(({ topic }) => topic === name));
+  return ({ part, origin, state }) => {
+    if (state.lost === true) return false;
+    if (!foreign.includes(origin.topic)) return isWhole;
+    const range = ranges.get(keyOfPlace(part, origin));
+    return range !== undefined && origin.offset >= range.from && origin.offset < range.to;
+  };
 }
 
 /** What is said of every letter is again what was said before the run took the place, whatever came of it since. */
@@ -114,6 +148,8 @@ function heirOf(raw: RawRecord, plan: Plan, shadow: Plan): Heir | null {
 
 interface Inheriting {
   readonly plan: Plan;
+  /** Of live's dead-letter topic. */
+  readonly partitions: number;
   readonly atMs: number;
 }
 
@@ -121,12 +157,12 @@ interface Inheriting {
 function inherited(
   heir: Heir,
   known: FoundLetter | undefined,
-  { plan, atMs }: Inheriting,
+  { plan, partitions, atMs }: Inheriting,
 ): readonly OutRecord[] {
   const { redrives, isParked: parked, state: said } = known ?? unknown;
   // Somebody has given the record up: so it stays.
   if (said?.state === "discarded" && said.passed !== true) return [];
-  const letter = letterRecord(heir, redrives, plan);
+  const letter = letterRecord(heir, redrives, { topic: plan.deadLetters, partitions });
   if (said?.state === "open") return [letter];
   const { code: outcome } = heir.facts;
   const state = { state: "open", redrives, outcome, parked, atMs } as const;
@@ -135,15 +171,22 @@ function inherited(
 
 const unknown = { redrives: 0, isParked: false, state: null };
 
-function letterRecord({ raw, names }: Heir, redrives: number, plan: Plan): OutRecord {
-  const { partition, key, value, timestamp } = raw;
+function letterRecord(
+  { raw, names, facts }: Heir,
+  redrives: number,
+  { topic, partitions }: { readonly topic: TopicName; readonly partitions: number },
+): OutRecord {
+  const { key, value, timestamp } = raw;
+  const partition = facts.origin.partition % partitions;
   const given: Readonly<Record<string, string>> = { ...names, "dlq.redrives": String(redrives) };
   const own = letterHeaders(raw.headers).map(([name, bytes]): Headers[number] => {
     const text = given[name];
     return [name, text === undefined ? bytes : Buffer.from(text)];
   });
-  const headers = [...originalHeaders(raw.headers), ...own];
-  return { topic: plan.deadLetters, partition, key, value, headers, timestamp };
+  const isElsewhere = facts.origin.topic !== names["dlq.topic"];
+  const place: Headers = isElsewhere ? [["dlq.read-in", Buffer.from(facts.origin.topic)]] : [];
+  const headers = [...originalHeaders(raw.headers), ...own, ...place];
+  return { topic, partition, key, value, headers, timestamp };
 }
 
 const BATCH_RECORDS = 1_000;

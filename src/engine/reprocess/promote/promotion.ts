@@ -5,6 +5,7 @@ import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { addressOf } from "../../core/record.ts";
 import { ownTopics, isEmpty } from "../../operate/gate/drained.ts";
+import { sendOwed } from "../../operate/gate/owed.ts";
 import { standingOf } from "../control/standing.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import type { RunChanges } from "../run/rows.ts";
@@ -176,6 +177,8 @@ class Promotion {
   async #stop(): Promise<Next> {
     const look = async (): Promise<true | null> => ifSo(await isEmpty(this.#shadow, this.#ports));
     await this.#wait("the workers of the run to leave their groups", look);
+    // Nobody else sends what they have left: the run is over.
+    await sendOwed(this.#shadow, this.#shadow.parts, this.#ports);
     return { step: "swapping" };
   }
 
@@ -199,7 +202,8 @@ class Promotion {
 
   async #point(): Promise<Next> {
     const { run } = this.row;
-    const at = { plan: this.#plan, shadow: this.#shadow, run };
+    const { places } = this.row.range;
+    const at = { plan: this.#plan, shadow: this.#shadow, run, places };
     await pointToRun(at, { stands: this.#stands, ends: await this.#ends() }, this.#ports);
     const { over, refused } = await takeOverLetters(at, this.#ports);
     if (over + refused > 0)

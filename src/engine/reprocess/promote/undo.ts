@@ -142,7 +142,8 @@ class Undoing {
     const { run } = this.row;
     const stretches = stands.map(({ nextOffset: from, ...at }) => ({ ...at, from }));
     const reason = `undo of run ${String(run)}: its record is read again`;
-    await readAgain(this.#plan, { stretches, reason }, this.#ports);
+    const marks = await this.#ports.admin.watermarks(this.#plan.deadLetters);
+    await readAgain(this.#plan, { stretches, skips: [], reason, marks }, this.#ports);
     await giveBackLetters(this.#plan, run, this.#ports);
   }
 

@@ -38,6 +38,10 @@ export class MemoryAdmin implements AdminPort {
     });
   }
 
+  addPartitions(topic: TopicName, partitions: number): Promise<void> {
+    return this.#change(({ topics }) => topics.widen(topic, partitions));
+  }
+
   alterTopicConfig(topic: TopicName, config: Readonly<Record<string, string>>): Promise<void> {
     return this.#change(({ topics }) => topics.alter(topic, config));
   }

@@ -52,6 +52,10 @@ export class KafkaAdmin implements AdminPort {
     return this.#topics.createTopics(topics);
   }
 
+  addPartitions(topic: TopicName, partitions: number): Promise<void> {
+    return this.#topics.addPartitions(topic, partitions);
+  }
+
   alterTopicConfig(topic: TopicName, config: Readonly<Record<string, string>>): Promise<void> {
     return this.#topics.alterTopicConfig(topic, config);
   }

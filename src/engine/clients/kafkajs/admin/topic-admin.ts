@@ -127,6 +127,25 @@ export class TopicAdmin {
       });
   }
 
+  async addPartitions(topic: TopicName, partitions: number): Promise<void> {
+    await this.#retry(`add partitions to ${topic}`, async () => {
+      if (await this.#isAsWide(topic, partitions)) return;
+      const broker = await this.#cluster.anyBroker();
+      const topicPartitions = [{ topic, count: partitions }];
+      await this.#cluster.call(broker, "CreatePartitions", {
+        topicPartitions,
+        timeout: brokerTimeoutMs,
+      });
+      if (!(await this.#isAsWide(topic, partitions)))
+        throw new BrokerRefusal(codes.leaderNotAvailable);
+    });
+  }
+
+  async #isAsWide(topic: TopicName, partitions: number): Promise<boolean> {
+    const [found] = await this.#metadata([topic]);
+    return found !== undefined && hasLeaders(found) && found.partitionMetadata.length >= partitions;
+  }
+
   async alterTopicConfig(
     topic: TopicName,
     config: Readonly<Record<string, string>>,

@@ -1,0 +1,36 @@
+// What tables still owe when nobody is at work: letters, and what became of letters, that were committed with rows and not
+// sent yet. Sent twice they are one. Exact once the groups are empty.
+import type { Part, Plan, PlanTable } from "../../core/plan.ts";
+import type { OperatePorts } from "../choice.ts";
+
+const LETTERS_A_SEND = 500;
+
+/** Of these parts' tasks, those of the redrive topic among them. */
+export async function sendOwed(
+  plan: Plan,
+  parts: readonly Part[],
+  ports: OperatePorts,
+): Promise<void> {
+  const producer = ports.kafka.producer();
+  try {
+    for (const { name, sources, partitions, table } of parts) {
+      if (table === null) continue;
+      const store = ports.tableStore(table satisfies PlanTable);
+      for (const topic of [...sources.map((source) => source.name), plan.redrive])
+        for (let partition = 0; partition < partitions; partition++) {
+          const task = { pipeline: plan.pipeline, part: name, topic, partition };
+          for (;;) {
+            const owed = await store.owed(task, LETTERS_A_SEND);
+            if (owed.length === 0) break;
+            await producer.send(owed);
+            await store.forget(
+              task,
+              owed.map(({ id }) => id),
+            );
+          }
+        }
+    }
+  } finally {
+    await producer.close();
+  }
+}
