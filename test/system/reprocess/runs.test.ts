@@ -96,7 +96,7 @@ describe("a run beside the live pipeline", { concurrency: false }, () => {
     const run = new ReprocessRun(t, {
       app,
       env,
-      argv: [prefix, "--workers", "2", "--rate", "4000"],
+      argv: [prefix, "--workers", "2", "--rate", "1500"],
     });
     await run.until("a part is decided", ({ done }) => done > 2_000);
     // While it is at work, and after it was killed, nobody else begins.
