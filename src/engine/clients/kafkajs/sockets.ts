@@ -36,14 +36,24 @@ export class Sockets {
 
   readonly open: SocketFactory = (target) => {
     if (this.#isClosed) throw new Error("the client is closed");
-    const socket = this.#factory(target);
+    let isUp = false;
+    const onConnect = (): void => {
+      isUp = true;
+      target.onConnect();
+    };
+    const socket = this.#factory({ ...target, onConnect });
     this.#open.add(socket);
     let hasEnded = false;
+    let hasFailed = false;
     socket.once("end", () => (hasEnded = true));
+    socket.once("error", () => (hasFailed = true));
     socket.once("close", () => {
       this.#open.delete(socket);
-      // kafkajs listens for the end of the other side only: a socket that just closes would leave requests waiting.
-      if (!hasEnded) socket.emit("end");
+      if (hasEnded) return;
+      // kafkajs listens for the end of the other side only: a socket that just closes would leave requests waiting; and it
+      // takes an end before the connection is there for nothing, and would wait for it for ever.
+      if (isUp || hasFailed || this.#isClosed) socket.emit("end");
+      else socket.emit("error", new Error("closed before it was connected"));
     });
     return socket;
   };
