@@ -62,25 +62,42 @@ test("what the run has refused too is a letter still, before and behind an undo"
   assert.equal(await here.openLetters(), 10);
 });
 
-test("letters that the run's tables still owe when its workers leave come along", async () => {
+/** Letters come when what is owed is slow to be read: of live's tables, or of the run's. */
+async function owing(isSlow: (table: string) => boolean): Promise<PromoteScene> {
   const here = new PromoteScene();
-  await here.send(20);
-  await here.joinLive();
   const { fleet } = here;
   fleet.wrapStore = (store, { name }) => ({
     ...store,
     owed: async (task, most) => {
       const owed = await store.owed(task, most);
-      if (owed.length > 0 && name.endsWith("_r7")) await fleet.clock.sleep(3_000);
+      if (owed.length > 0 && isSlow(name)) await fleet.clock.sleep(3_000);
       return owed;
     },
   });
+  await here.send(20);
+  await here.joinLive();
   await here.startRun();
   fleet.wrapStore = (store) => store;
   await fleet.clock.advance(3_000);
   await here.spoil(3);
-  await fleet.during(here.promote());
+  return here;
+}
+
+test("letters that the run's tables still owe when its workers leave come along", async () => {
+  const here = await owing((name) => name.endsWith("_r7"));
+  await here.fleet.during(here.promote());
   assert.equal(await here.openLetters(), 6);
+  await isExact(here);
+});
+
+test("letters that live's tables still owe when it is stopped are sent before the run goes on", async () => {
+  const here = await owing((name) => !name.endsWith("_r7"));
+  const written = new Map<string, number>();
+  const { deadLetters } = here.live;
+  here.runs.onStep = (step) =>
+    void written.set(step, here.fleet.kafka.records(deadLetters, { committed: true }).length);
+  await here.fleet.during(here.promote());
+  assert.equal(written.get("catching-up"), 6);
   await isExact(here);
 });
 

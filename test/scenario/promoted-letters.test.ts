@@ -199,6 +199,17 @@ test("an undo that is done twice leaves what an earlier promotion had brought al
   }
 });
 
+test("letters of a run come into a dead-letter topic of fewer partitions too", async () => {
+  const fleet = await beforePromotion();
+  const { ports } = operatorOf(fleet);
+  const { deadLetters: topic } = livePlan;
+  await fleet.during(ports.admin.deleteTopics([topic]));
+  fleet.kafka.createTopic({ topic, partitions: 1 });
+  const { refused: count } = await fleet.during(takeOverLetters(succession, ports));
+  assert.equal(count, 6);
+  assert.equal(fleet.kafka.records(topic, { committed: true }).length, count);
+});
+
 /** Whether the process died at the n-th request of its work. */
 async function isKilledAt(
   n: number,

@@ -89,6 +89,14 @@ test("a letter with a pointer is redriven whole", async () => {
   assert.deepEqual(stateCounts(fleet), { resolved: 1 });
 });
 
+test("a letter that points into a topic that is no more has no record", async () => {
+  const fleet = await pointing();
+  const letter = await letterOf(fleet);
+  await fleet.during(fleet.kafka.port().admin().deleteTopics([input.name]));
+  const found = await fetched(fleet, letter);
+  assert.ok("gone" in found);
+});
+
 test("a record that retention has taken, or that is another one, is not sent: its letter stays open", async () => {
   const gone = await pointing();
   const admin = gone.kafka.port().admin();
