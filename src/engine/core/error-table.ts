@@ -235,6 +235,13 @@ export const errorTable = {
     meaning: "Callbacks are pure, so the same record would fail again.",
     action: "Mend the step named in the letter, then redrive.",
   },
+  MILL_TRANSFORM_RESULT: {
+    disposition: "dead-letter",
+    message: "a callback returned what its step cannot take",
+    meaning:
+      "It returned undefined (absent is null; of a key function null drops the record), or something that cannot be added, compared or written as a row. The letter names the step and the kind of the value.",
+    action: "Mend the step named in the letter, or the data that it reads, then redrive.",
+  },
   MILL_TRANSFORM_HALT: {
     disposition: "halt",
     message: "a callback threw, and the pipeline says halt",

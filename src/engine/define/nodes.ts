@@ -3,7 +3,16 @@ import type { Decimal } from "../core/decimal.ts";
 import type { RecordContext } from "../core/record.ts";
 import type { Schema, SchemaFormat } from "../core/schema.ts";
 import type { Duration } from "../core/span.ts";
-import { compare, meanOf, plus, type Fold, type Mean } from "./fold.ts";
+import {
+  addable,
+  averageable,
+  comparable,
+  compare,
+  meanOf,
+  plus,
+  type Fold,
+  type Mean,
+} from "./fold.ts";
 import { isDeclared, type Graph } from "./plan/graph.ts";
 import { planTopicOf } from "./plan/plan-topic.ts";
 import { policyOf } from "./calls/retry.ts";
@@ -200,7 +209,7 @@ export class GroupedNode<K, V> implements GroupedStream<K, V> {
     of: (value: V) => N,
     options: AggregateOptions = {},
   ): Table<K, N> {
-    return this.#folded(name, of, plus, options);
+    return this.#folded(name, (value) => addable(of(value)) as N, plus, options);
   }
 
   min<C extends Comparable>(
@@ -208,7 +217,8 @@ export class GroupedNode<K, V> implements GroupedStream<K, V> {
     of: (value: V) => C,
     options: AggregateOptions = {},
   ): Table<K, C> {
-    return this.#folded(name, of, (a, b) => (compare(b, a) < 0 ? b : a), options);
+    const one = (value: V): C => comparable(of(value)) as C;
+    return this.#folded(name, one, (a, b) => (compare(b, a) < 0 ? b : a), options);
   }
 
   max<C extends Comparable>(
@@ -216,7 +226,8 @@ export class GroupedNode<K, V> implements GroupedStream<K, V> {
     of: (value: V) => C,
     options: AggregateOptions = {},
   ): Table<K, C> {
-    return this.#folded(name, of, (a, b) => (compare(b, a) > 0 ? b : a), options);
+    const one = (value: V): C => comparable(of(value)) as C;
+    return this.#folded(name, one, (a, b) => (compare(b, a) > 0 ? b : a), options);
   }
 
   avg<N extends number | Decimal>(
@@ -226,7 +237,7 @@ export class GroupedNode<K, V> implements GroupedStream<K, V> {
   ): Table<K, N> {
     const add = (mean: unknown, value: unknown): Mean => {
       const { sum, count } = mean as Mean;
-      const one = of(value as V);
+      const one = averageable(of(value as V)) as N;
       return { sum: sum === null ? one : (plus(sum, one) as N), count: count + 1 };
     };
     const init = (): Mean => ({ sum: null, count: 0 });

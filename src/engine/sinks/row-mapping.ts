@@ -1,16 +1,18 @@
 // A row's object to the values of its columns, and those to texts for Postgres. Fields without a column are left out.
+import { kindOf, Mistake } from "../core/mistake.ts";
 import type { RowRefusal, SinkRow } from "../core/ports.ts";
 import { layoutOf, type TableLayout, type TableSpec } from "../core/table-layout.ts";
 import { encoderOf, RowFault, type Encode } from "./column-encoding.ts";
 
 /**
  * `SinkRow.values` of a row's object, in the order of the table's columns. Throws ConfigErrors when the declaration cannot
- * be a table; what it returns throws TypeError for what is no object.
+ * be a table; what it returns throws a Mistake for what is no object.
  */
 export function rowMapper(table: TableSpec): (row: unknown) => readonly unknown[] {
   const fields = layoutOf(table).columns.map((column) => column.field);
   return (row) => {
-    if (typeof row !== "object" || row === null) throw new TypeError("a row must be an object");
+    if (typeof row !== "object" || row === null)
+      throw new Mistake(`a row is an object, received ${kindOf(row)}`);
     return fields.map((field) => (row as Record<string, unknown>)[field] ?? null);
   };
 }

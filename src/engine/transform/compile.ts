@@ -2,6 +2,7 @@
 // outputs are kept together, so that one that fails leaves none (one record, one outcome).
 import { assert, MillraceError, TransformError } from "../core/errors.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
+import { Mistake } from "../core/mistake.ts";
 import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
 import { runBatch, type Batch, type BatchResult } from "./batch.ts";
 import type { Release, Released } from "./calls/release.ts";
@@ -207,13 +208,15 @@ function failed(
   return { kind: "dead-lettered", failure: failureOf(known, node) };
 }
 
-/** The user's own error: only its name is told, since its text may quote the value. */
+/** Of the user's own error only the name is told, since its text may quote the value. */
 function thrown(error: unknown, node: PlanNode, onError: PlanOptions["onError"]): TransformError {
+  const isMistake = error instanceof Mistake;
+  const of = isMistake ? "MILL_TRANSFORM_RESULT" : "MILL_TRANSFORM_THREW";
+  const code = onError === "halt" ? "MILL_TRANSFORM_HALT" : of;
   const name = error instanceof Error ? error.name : typeof error;
-  const code = onError === "halt" ? "MILL_TRANSFORM_HALT" : "MILL_TRANSFORM_THREW";
-  return new TransformError(code, `${name} in ${node.operation.kind} "${node.name}"`, {
-    cause: error,
-  });
+  const step = `${node.operation.kind} "${node.name}"`;
+  const detail = isMistake ? `${step}: ${error.message}` : `${name} in ${step}`;
+  return new TransformError(code, detail, { cause: error });
 }
 
 const stages: Partial<Record<string, Pick<Failure, "class" | "stage">>> = {

@@ -2,6 +2,7 @@
 // key, reaches no callback, and is dropped where a key would change.
 import { assert, MillraceError } from "../core/errors.ts";
 import type { DecodedRecord, Stage } from "../core/outcome.ts";
+import { Mistake } from "../core/mistake.ts";
 import type { Operation, PlanNode } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
 import type { StateKey, TaskStores } from "../core/state.ts";
@@ -139,7 +140,7 @@ function mapping({ fn }: Of<"map">, at: number, { cursor, count, next }: Wiring)
 
 /** Absent is null, never undefined: an undefined result is a mistake in the callback. */
 export function present(result: unknown): unknown {
-  if (result === undefined) throw new TypeError("the callback returned undefined");
+  if (result === undefined) throw new Mistake("it returned undefined; absent is null");
   return result;
 }
 

@@ -1,5 +1,6 @@
 // Under which key a record's state lies: its own key, and for `distinct` what it is compared by.
 import { isDecimal } from "../core/decimal.ts";
+import { kindOf, Mistake } from "../core/mistake.ts";
 import type { Operation } from "../core/plan.ts";
 import type { StateKey } from "../core/state.ts";
 import type { Cursor } from "./operators.ts";
@@ -37,7 +38,6 @@ function partOf(part: unknown): unknown {
   if (typeof part === "number" && Number.isFinite(part)) return part;
   if (typeof part === "bigint") return { $i: String(part) };
   if (isDecimal(part)) return { $d: part.toString() };
-  throw new TypeError(
-    "a part to compare by must be a text, a number, a decimal, a boolean or null",
-  );
+  const kinds = "texts, finite numbers, bigints, Decimals, booleans and null compare";
+  throw new Mistake(`${kinds}; received ${kindOf(part)}`);
 }

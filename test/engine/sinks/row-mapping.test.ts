@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { layoutOf } from "../../../src/engine/core/table-layout.ts";
 import { chunks } from "../../../src/engine/sinks/chunks.ts";
+import { Mistake } from "../../../src/engine/core/mistake.ts";
 import { rowMapper, rowPreparation } from "../../../src/engine/sinks/row-mapping.ts";
 import { upsertStatement } from "../../../src/engine/sinks/postgres/upsert-statement.ts";
 import { contractTable } from "../../contract/table-store.ts";
@@ -13,8 +14,7 @@ test("puts a row's fields in the order of the columns and leaves the rest out", 
 });
 
 test("does not take what is no object for a row", () => {
-  for (const row of [null, "text", 1])
-    assert.throws(() => rowMapper(contractTable)(row), TypeError);
+  for (const row of [null, "text", 1]) assert.throws(() => rowMapper(contractTable)(row), Mistake);
 });
 
 test("refuses a row without an exact text, and prepares the others", () => {

@@ -119,7 +119,7 @@ test("without retries a call that rejects, throws or gives nothing is a dead let
   assert.deepEqual(outcomes, [
     "dead-lettered at ask MILL_CALL_FAILED",
     "dead-lettered at ask MILL_CALL_FAILED",
-    "dead-lettered at ask MILL_TRANSFORM_THREW",
+    "dead-lettered at ask MILL_TRANSFORM_RESULT",
     "emitted",
   ]);
   assert.deepEqual(values, [4]);

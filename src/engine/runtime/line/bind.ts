@@ -2,6 +2,7 @@
 import { compileCodec } from "../../decode/codec.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { Stage } from "../../core/outcome.ts";
+import { Mistake } from "../../core/mistake.ts";
 import { partitionOf } from "../../core/partitioner.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
@@ -145,7 +146,8 @@ function toRepartition(
   return (result, cursor) => {
     if (result === undefined) return false;
     const newKey = keyOf(result, cursor.record.context);
-    if (newKey === null || newKey === undefined) {
+    if (newKey === undefined) throw new Mistake("its key is undefined; null drops a record");
+    if (newKey === null) {
       cursor.trail.nullKey = true;
       return false;
     }
