@@ -43,6 +43,7 @@ function keyOf(store: PlanStore, { key, keyBase64 }: StateOptions): Buffer {
 
 interface Shown {
   readonly timestamp: string;
+  /** Null: the key was deleted. */
   readonly value: unknown;
 }
 
@@ -53,6 +54,7 @@ async function decoded(
 ): Promise<Shown | null> {
   if (entry === null) return null;
   const { timestamp, value: bytes } = entry;
+  if (bytes === null) return { timestamp: new Date(timestamp).toISOString(), value: null };
   const at = { topic: changelog.name, partition: 0, offset: 0n, timestamp, headers: [] };
   const decode = batchDecoder(changelog, registry, clock);
   const [record] = await decode([{ ...at, key: null, value: bytes }]);
@@ -72,4 +74,6 @@ const foundLines = (
   `verdict    ${verdict}`,
 ];
 const sideText = (side: Shown | null): string =>
-  side === null ? "nothing" : `${side.timestamp}  ${jsonText(side.value)}`;
+  side === null
+    ? "nothing"
+    : `${side.timestamp}  ${side.value === null ? "deleted" : jsonText(side.value)}`;

@@ -97,6 +97,13 @@ export class StoreBench {
     this.stores.endBatch();
   }
 
+  /** As `batch`, with deleted keys of which the time is kept. */
+  async delete(keys: readonly string[], timestamp: number): Promise<void> {
+    await this.store.load(keysOf(...keys));
+    for (const key of keys) this.store.set(keyOf(key), { value: null, timestamp });
+    this.stores.endBatch();
+  }
+
   /** What Kafka does with sealed changes: they lie in the changelog, and a commit marker behind them. */
   decide(sealed: Sealed): bigint[] {
     const offsets = sealed.changes.map((_, i) => this.end + BigInt(i));

@@ -106,9 +106,24 @@ export interface StateKey {
 
 /** A value with its event time, as a store holds it. */
 export interface StateEntry {
+  /** Null: the key was deleted, and its time alone is kept. */
   readonly value: unknown;
   /** Epoch ms. */
   readonly timestamp: number;
+}
+
+/**
+ * For how long the time of a deleted key is kept, in ms of stream time: as long, what comes late for it cannot send its
+ * results back in time.
+ */
+export const DELETED_KEPT_MS: number = 7 * 24 * 3_600_000;
+
+/** Entries from before these times go, in ms of stream time. */
+export interface Expiry {
+  readonly beforeMs: number;
+  readonly deletedBeforeMs: number;
+  /** A hint of how many to look at. */
+  readonly entriesMax: number;
 }
 
 /** What an operator sees of a store while it runs. Only keys that were loaded for the run may be asked for. */

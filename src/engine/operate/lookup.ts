@@ -8,10 +8,10 @@ import { changesFrom } from "../state/follow.ts";
 import type { OperatePorts } from "./choice.ts";
 import { partitionsOf } from "./stores.ts";
 
-/** The value is in its codec's bytes. */
+/** The value is in its codec's bytes; null: the key was deleted, and its time alone is kept. */
 export interface FoundEntry {
   readonly timestamp: number;
-  readonly value: Buffer;
+  readonly value: Buffer | null;
 }
 
 export interface Found {
@@ -78,7 +78,7 @@ export async function lookUp(
 const entryOf = ({ name }: PlanStore, bytes: Buffer | null): FoundEntry | null => {
   if (bytes === null) return null;
   const { timestamp, value } = entryCodec(plain, name).decode(bytes);
-  return { timestamp, value: value as Buffer };
+  return { timestamp, value: value as Buffer | null };
 };
 
 interface InCopy {

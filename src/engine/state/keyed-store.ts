@@ -2,23 +2,18 @@
 // of the checkpoint being filled, of the one on its way, and entries that were read at a position this task had applied
 // itself. The order of a change: set → seal (into the changelog) → decided by Kafka → settle (into the copy) → clean.
 import { assert, MillraceError } from "../core/errors.ts";
-import type { StateChange, StateCopy, StateEntry, StateKey, StoreView } from "../core/state.ts";
+import type {
+  Expiry,
+  StateChange,
+  StateCopy,
+  StateEntry,
+  StateKey,
+  StoreView,
+} from "../core/state.ts";
 import type { CacheShare } from "./cache-budget.ts";
-import type { EntryCodec } from "./entry-codec.ts";
+import { CELL_BYTES, type Cell, type StorePage } from "./cell.ts";
+import { isDeleted, type EntryCodec } from "./entry-codec.ts";
 import { inPieces } from "./pieces.ts";
-
-/** A key in memory. */
-export interface Cell {
-  readonly id: string;
-  entry: StateEntry | null;
-  /** Its bytes, as long as the copy may lack them; undefined as long as they are to be made. */
-  value: Buffer | null | undefined;
-  /** Number of the checkpoint that takes its newest change; 0 when the copy has it. */
-  dirty: number;
-  bytes: number;
-  /** Asked for since the cache last looked for room. */
-  isUsed: boolean;
-}
 
 /** What a cell was before a change. */
 export interface Change {
@@ -52,15 +47,7 @@ export interface KeyedStoreOptions {
   learn(values: readonly Buffer[]): Promise<void>;
 }
 
-export interface StorePage {
-  readonly entries: readonly { readonly key: Buffer; readonly entry: StateEntry }[];
-  readonly cursor: string | null;
-}
-
 const PAGE_ENTRIES = 500;
-
-/** A cell, its entry and its place in the map, beside the bytes of key and value: measured with V8 13. */
-const CELL_BYTES = 220;
 
 export class KeyedStore implements StoreView {
   readonly #options: KeyedStoreOptions;
@@ -267,17 +254,17 @@ export class KeyedStore implements StoreView {
   }
 
   /**
-   * Looks at some entries of the copy, going round and round, and deletes those from before `beforeMs`: changes of the next
+   * Looks at some entries of the copy, going round and round, and deletes those that are over: changes of the next
    * checkpoint like any other. So an expiring store stays bounded without a clock of Redis' own.
    */
-  async expire(beforeMs: number, entriesMax: number): Promise<void> {
+  async expire({ beforeMs, deletedBeforeMs, entriesMax }: Expiry): Promise<void> {
     const { copy, codec } = this.#options;
     const { nextOffset, entries, cursor } = await copy.scan(this.#scanCursor, entriesMax);
     this.#scanCursor = cursor;
     // At another position it may show what is no longer so.
     if (nextOffset !== this.#position) return;
     for (const { key, value } of entries) {
-      if (codec.timeOf(value) >= beforeMs) continue;
+      if (codec.timeOf(value) >= (isDeleted(value) ? deletedBeforeMs : beforeMs)) continue;
       const id = key.toString("latin1");
       if (!this.#cells.has(id)) this.#insert(id, null);
       const cell = this.#cell({ id, bytes: key });

@@ -1,6 +1,6 @@
 // Each step with state as a function over one waiting record: reads its key's entry, changes it, calls its followers.
 import type { Operation, PlanNode } from "../core/plan.ts";
-import type { StateEntry, StoreView } from "../core/state.ts";
+import { DELETED_KEPT_MS, type StateEntry, type StoreView } from "../core/state.ts";
 import { contextOf, drop, present, type Cursor, type Waiting, type Wiring } from "./operators.ts";
 import type { Stateful } from "./state-key.ts";
 
@@ -59,52 +59,71 @@ function aggregate(operation: Of<"aggregate">, at: number, wiring: Wiring): Work
   return function aggregateWork({ key, trail, value }, view) {
     if (key === null) return;
     const context = contextOf(cursor);
-    const old = view.get(key);
-    const before = old === null ? init(context.key) : old.value;
+    const old = storedOf(view.get(key), cursor);
+    const before = old.value === null ? init(context.key) : old.value;
     const after = present(add(before, value, context));
-    if (after === null && old === null) return drop(cursor, count, at);
-    const entry = entryOf(after, old, context.timestamp);
-    view.set(key, entry);
+    if (after === null && old.value === null) return drop(cursor, count, at);
+    const timestamp = Math.max(context.timestamp, old.timestamp);
+    view.set(key, { value: after, timestamp });
     trail.emitted++;
     count.passed++;
-    cursor.record = timed(cursor, entry ?? old);
+    cursor.record = timed(cursor, timestamp);
     const told = after === null ? undefined : after;
     if (emission === "update") next(told);
     else cursor.pass?.held.push({ at, key: key.id, trail, record: cursor.record, value: told });
   };
 }
 
-/** An aggregate is as new as the newest record in it. */
-const entryOf = (value: unknown, old: StateEntry | null, timestamp: number): StateEntry | null =>
-  value === null ? null : { value, timestamp: Math.max(timestamp, old?.timestamp ?? timestamp) };
+const NEVER: StateEntry = { value: null, timestamp: -Infinity };
 
-/** The record with the time of the entry that it has changed. */
-function timed(cursor: Cursor, entry: StateEntry | null): Cursor["record"] {
-  const { record } = cursor;
-  const timestamp = Math.max(record.context.timestamp, entry?.timestamp ?? 0);
+/**
+ * A key's value, null for none, and the highest time it has had. That of a deleted key is forgotten after a while, by
+ * stream time, so that whether the store has forgotten it already makes no difference.
+ */
+function storedOf(entry: StateEntry | null, { pass, trail }: Cursor): StateEntry {
+  if (entry === null) return NEVER;
+  const now = pass?.streamTimeMs(trail) ?? 0;
+  const isOver = entry.value === null && entry.timestamp < now - DELETED_KEPT_MS;
+  return isOver ? NEVER : entry;
+}
+
+/**
+ * The record with another time: what a step tells of a key is as new as the newest that it has seen of it, or a late
+ * record would lose its effect to the older result that stands in a table.
+ */
+function timed({ record }: Cursor, timestamp: number): Cursor["record"] {
   if (timestamp === record.context.timestamp) return record;
   return { ...record, context: { ...record.context, timestamp } };
 }
 
 function mapWithState({ map }: Of<"map-with-state">, at: number, wiring: Wiring): Work {
-  const { cursor, count, next } = wiring;
+  const { cursor, count } = wiring;
   return function mapWithStateWork({ key, trail, value }, view) {
     if (key === null) return;
     const context = contextOf(cursor);
-    const old = view.get(key);
-    const { state, emit } = map(old === null ? null : old.value, value, context);
-    const before = old === null ? null : old.value;
-    const hasChanged = present(state) !== before;
+    const old = storedOf(view.get(key), cursor);
+    const { state, emit } = map(old.value, value, context);
+    const hasChanged = present(state) !== old.value;
+    const entry = { value: state, timestamp: Math.max(context.timestamp, old.timestamp) };
     // Also when it is the same object: a callback may have changed it in place.
-    if (hasChanged || state !== null) view.set(key, entryOf(state, old, context.timestamp));
+    if (hasChanged || state !== null) view.set(key, entry);
     if (hasChanged) trail.emitted++;
-    let told = 0;
-    for (const result of emit) {
-      told++;
-      next(present(result));
-      cursor.step = at;
-    }
+    cursor.record = timed(cursor, entry.timestamp);
+    const told = tellAll(emit, at, wiring);
+    // What was told of a key without state must not be followed by something older either.
+    if (told > 0 && entry.value === null && entry.timestamp > old.timestamp) view.set(key, entry);
     if (hasChanged || told > 0) count.passed++;
     else drop(cursor, count, at);
   };
+}
+
+/** Returns how many there were. */
+function tellAll(results: Iterable<unknown>, at: number, { cursor, next }: Wiring): number {
+  let told = 0;
+  for (const result of results) {
+    told++;
+    next(present(result));
+    cursor.step = at;
+  }
+  return told;
 }

@@ -5,7 +5,7 @@ import { decimal } from "#engine";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import type { Codec } from "../../../src/engine/core/schema.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
-import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
+import { entryCodec, isDeleted } from "../../../src/engine/state/entry-codec.ts";
 
 const json = compileCodec({ kind: "tagged-json" }, { schemas: new Map(), writerId: null });
 const codec = entryCodec(json, "totals");
@@ -36,6 +36,16 @@ test("the bytes are a 1, eight bytes of time and the value, as docs/state.md tel
   assert.equal(bytes.subarray(9).toString(), "7");
 });
 
+test("a deleted key is a 2 and eight bytes of time, whatever its store's values are", () => {
+  const bytes = codec.encode({ value: null, timestamp: 1_700_000_000_123 });
+  assert.deepEqual([bytes.length, bytes[0], isDeleted(bytes)], [9, 2, true]);
+  assert.deepEqual(codec.decode(bytes), { value: null, timestamp: 1_700_000_000_123 });
+  assert.equal(codec.timeOf(bytes), 1_700_000_000_123);
+  assert.equal(codec.unknownId(bytes), null);
+  assert.equal(codec.bytesMax({ value: null, timestamp: 0 }), 9);
+  assert.equal(isDeleted(codec.encode({ value: 7, timestamp: 0 })), false);
+});
+
 test("bytes of another layout, or of none, are refused", () => {
   const other = codec.encode({ value: 7, timestamp: 0 });
   other[0] = 2;
@@ -52,7 +62,9 @@ test("what the value's codec refuses is not written", () => {
     { kind: "nullable", of: { kind: "string" } },
     { schemas: new Map(), writerId: null },
   );
-  assert.throws(() => entryCodec(none, "totals").encode({ value: null, timestamp: 0 }), isFormat);
+  // The codec of a store whose value has no bytes.
+  const wordless: Codec = { ...none, encode: () => null };
+  assert.throws(() => entryCodec(wordless, "totals").encode({ value: 1, timestamp: 0 }), isFormat);
 });
 
 test("a schema id is looked for in the value, behind the time", () => {

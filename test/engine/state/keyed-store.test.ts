@@ -251,10 +251,24 @@ test("entries from before a time are deleted round by round, unless they have a 
   await bench.batch({ e: 1 }, 200);
   await bench.checkpoint();
   await bench.batch({ b: 2 }, 300);
-  await bench.store.expire(200, 2);
-  await bench.store.expire(200, 2);
-  await bench.store.expire(200, 2);
+  const over = { beforeMs: 200, deletedBeforeMs: 0, entriesMax: 2 };
+  for (let round = 0; round < 3; round++) await bench.store.expire(over);
   assert.deepEqual(await bench.get("a", "b", "c", "d", "e"), [null, 2, null, null, 1]);
   assert.deepEqual(bench.changesOf(await bench.checkpoint()), { b: 2, a: null, c: null, d: null });
   assert.deepEqual((await bench.inCopy()).values, { b: 2, e: 1 });
+});
+
+test("the times of deleted keys go by a bound of their own, and values that are kept stay", async () => {
+  const bench = await StoreBench.open();
+  await bench.batch({ a: 1, b: 1, c: 1 }, 100);
+  await bench.delete(["a"], 100);
+  await bench.delete(["b"], 300);
+  await bench.checkpoint();
+  const over = { beforeMs: -Infinity, deletedBeforeMs: 200, entriesMax: 10 };
+  await bench.store.expire(over);
+  const { changes } = (await bench.checkpoint()) ?? { changes: [] };
+  assert.deepEqual(
+    changes.map(({ key, value }) => [String(key), value]),
+    [["a", null]],
+  );
 });

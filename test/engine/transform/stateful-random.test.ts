@@ -98,11 +98,6 @@ interface Keyed extends Given<number> {
   readonly value: number;
 }
 
-function put(store: Map<string, Entry>, key: string, entry: Entry): void {
-  if (entry.value === null) store.delete(key);
-  else store.set(key, entry);
-}
-
 /** What one value makes of its key's state; an `undefined` that is told is a tombstone. */
 function changeOf(
   { op, by }: Step,
@@ -183,12 +178,14 @@ class Naive {
     this.#state.set(name, store);
     if (op === "distinct") return this.#distinct(by, record, store);
     const old = store.get(record.key);
-    const before = old === undefined ? null : (old.value as number);
+    const before = old === undefined ? null : (old.value as number | null);
     const newest = Math.max(record.timestamp, old?.timestamp ?? 0);
     const { state, emit, isEmitted } = changeOf({ op, by }, before, record.value);
     if (isEmitted) this.#isEmitted = true;
-    put(store, record.key, { value: state, timestamp: newest });
-    const timestamp = op === "state" ? record.timestamp : newest;
+    // The time of a key stays when its value goes, and comes with the first that is told of it.
+    const timestamp = newest;
+    if (isEmitted || state !== null || emit.length > 0)
+      store.set(record.key, { value: state, timestamp });
     return emit.map((value) => ({ ...record, value, timestamp }));
   }
 

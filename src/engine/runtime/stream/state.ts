@@ -4,6 +4,8 @@ import type { PlanStore } from "../../core/plan.ts";
 import type { SentBatch } from "../../core/kafka.ts";
 import type { Outcome, Stage } from "../../core/outcome.ts";
 import { addressOf, type OutRecord } from "../../core/record.ts";
+import { DELETED_KEPT_MS, type StateChange } from "../../core/state.ts";
+import { isDeleted } from "../../state/entry-codec.ts";
 import type { Sealed } from "../../state/keyed-store.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
@@ -143,14 +145,22 @@ export class TaskState {
     return this.#settling;
   }
 
-  /** Looks at twice as many entries as have come, so that what expires goes faster than anything can come. */
+  /**
+   * Looks at twice as many entries as have come that may expire, so that these go faster than any can come. In a store
+   * that keeps its values, those are the times of deleted keys.
+   */
   async #expire(stores: SealedState["stores"]): Promise<void> {
     for (const { store, sealed } of stores) {
-      if (store.retentionMs === null) continue;
-      const beforeMs = this.#streamTimeMs - store.retentionMs;
-      const entriesMax = Math.max(EXPIRY_ENTRIES_MIN, 2 * sealed.changes.length);
+      const { retentionMs } = store;
+      const came = retentionMs === null ? sealed.changes.filter(isOfDeleted) : sealed.changes;
+      if (came.length === 0) continue;
+      const expiry = {
+        beforeMs: this.#streamTimeMs - (retentionMs ?? Infinity),
+        deletedBeforeMs: this.#streamTimeMs - DELETED_KEPT_MS,
+        entriesMax: Math.max(EXPIRY_ENTRIES_MIN, 2 * came.length),
+      };
       const open = this.#options.stores.store(store.name);
-      await this.#options.patiently(() => open.expire(beforeMs, entriesMax));
+      await this.#options.patiently(() => open.expire(expiry));
     }
   }
 
@@ -158,6 +168,8 @@ export class TaskState {
     this.#options.stores.close();
   }
 }
+
+const isOfDeleted = ({ value }: StateChange): boolean => value !== null && isDeleted(value);
 
 /** One a record, in the order sent; null when the broker has not said one of them. */
 function offsetsOf(batches: readonly SentBatch[]): bigint[] | null {

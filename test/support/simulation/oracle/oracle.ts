@@ -18,6 +18,7 @@ interface Item {
 }
 
 interface Entry {
+  /** Null: deleted; its time stays. */
   readonly value: unknown;
   readonly timeMs: number;
 }
@@ -241,12 +242,14 @@ class Oracle {
     trail: Trail,
     place: Place,
   ): void {
-    const before = (this.#store(node.id).get(item.key)?.value ?? null) as number | null;
+    const old = this.#store(node.id).get(item.key);
+    const before = (old?.value ?? null) as number | null;
     const { state, emit } = fn.step(before, item.value, node.by);
     if (state !== before) trail.emitted++;
-    const entry = state === null ? null : { value: state, timeMs: item.timeMs };
-    this.#set(node.id, item.key, entry, trail);
-    for (const value of emit) this.#on(node, { ...item, value }, trail, place);
+    const timeMs = Math.max(item.timeMs, old?.timeMs ?? -1);
+    if (state !== null || before !== null || emit.length > 0)
+      this.#set(node.id, item.key, { value: state, timeMs }, trail);
+    for (const value of emit) this.#on(node, { ...item, value, timeMs }, trail, place);
   }
 
   #aggregate(
@@ -257,9 +260,9 @@ class Oracle {
   ): void {
     const old = this.#store(node.id).get(item.key) ?? null;
     const after = aggregated(node, old === null ? null : old.value, item.value);
-    if (after === null && old === null) return;
+    if (after === null && (old === null || old.value === null)) return;
     const timeMs = Math.max(item.timeMs, old?.timeMs ?? -1);
-    this.#set(node.id, item.key, after === null ? null : { value: after, timeMs }, trail);
+    this.#set(node.id, item.key, { value: after, timeMs }, trail);
     trail.emitted++;
     this.#on(node, { ...item, value: toldBy(node, after), timeMs }, trail, place);
   }
@@ -270,12 +273,11 @@ class Oracle {
     return store;
   }
 
-  #set(name: string, key: string, entry: Entry | null, trail: Trail): void {
+  #set(name: string, key: string, entry: Entry, trail: Trail): void {
     const store = this.#store(name);
     const old = store.get(key);
     trail.undo.push(() => (old === undefined ? store.delete(key) : store.set(key, old)));
-    if (entry === null) store.delete(key);
-    else store.set(key, entry);
+    store.set(key, entry);
   }
 
   /** A table's own part behind its internal topic: each row is a record. */
