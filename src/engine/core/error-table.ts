@@ -189,6 +189,38 @@ export const errorTable = {
       "It decodes with the writer's schema, but cannot be read as the topic's: an incompatible schema, a number out of range.",
     action: "Compare the writer's schema with the topic's, then redrive.",
   },
+  MILL_DECODE_NO_TIMESTAMP: {
+    disposition: "dead-letter",
+    message: "the record has no event time",
+    meaning:
+      "The topic's timestamp function returned no number of milliseconds from 1970 on (null, a text, a Date, NaN, a number below 0), or the record has no Kafka timestamp that could stand in. Such a record never gets a time of 1970.",
+    action:
+      "Mend the producer or the topic's timestamp function, then redrive. invalidTimestamp: \"kafka-timestamp\" takes Kafka's timestamp instead.",
+  },
+  MILL_DECODE_FUTURE_TIMESTAMP: {
+    disposition: "dead-letter",
+    message: "the record's time lies too far ahead of Kafka's timestamp",
+    meaning:
+      "The time in the value is beyond the record's Kafka timestamp by more than the topic's futureMax. Taken for true, it would close windows for all records that come later. Often it is in microseconds or nanoseconds, which the message then says.",
+    action:
+      "Mend the producer's clock or the topic's timestamp function, or raise futureMax, then redrive. invalidTimestamp: \"kafka-timestamp\" takes Kafka's timestamp instead.",
+  },
+  MILL_DECODE_TIMESTAMP_UNIT: {
+    disposition: "dead-letter",
+    message: "the record's time is too small for milliseconds",
+    meaning:
+      "The time in the value lies before March 1973 although Kafka's timestamp is one of a clock: it looks like seconds, or like a field that was never set.",
+    action:
+      "Multiply by 1,000 in the topic's timestamp function, or mend the producer, then redrive. invalidTimestamp: \"kafka-timestamp\" takes Kafka's timestamp instead.",
+  },
+  MILL_TIMESTAMP_HALT: {
+    disposition: "halt",
+    message: "a record has no usable event time, and its topic says halt",
+    meaning:
+      'The topic has `invalidTimestamp: "halt"`. The task stands before the record that the message names; nothing from it on was committed.',
+    action:
+      'Mend the topic\'s timestamp function or raise futureMax, or say invalidTimestamp: "dead-letter" to let such records pass as letters; deploy, then: npx millrace resume <pipeline>',
+  },
   MILL_ENCODE_VALUE: {
     disposition: "dead-letter",
     message: "a result cannot be written with the target's schema",

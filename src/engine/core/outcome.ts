@@ -54,6 +54,8 @@ export interface DecodedRecord {
   /** Undefined for a tombstone. */
   readonly value: unknown;
   readonly context: RecordContext;
+  /** Its event time is Kafka's for want of a better one, and moves no stream time. */
+  readonly isUntimed?: true;
 }
 
 /** Where operators put what they make, until the checkpoint. */

@@ -1,5 +1,6 @@
 // A plan: a pipeline after building, as frozen data. Parts are cut at repartition topics and at table sinks;
 // one part is one consumer group, and a task is one part on one partition.
+import type { TimeRule } from "./event-time.ts";
 import type { SchemaFormat } from "./schema.ts";
 import type { GroupId, RecordContext, TopicName } from "./record.ts";
 
@@ -14,7 +15,10 @@ export interface PlanTopic {
   readonly key: SchemaFormat;
   readonly value: SchemaFormat;
   readonly partitions: number;
-  readonly timestamp: ((value: unknown) => number) | null;
+  /** Null takes Kafka's timestamp. */
+  readonly timestamp: ((value: unknown) => unknown) | null;
+  /** How its times are judged; the default rule where a declared topic does not say, and none for internal topics. */
+  readonly timeRule?: TimeRule;
   /** Internal topics are made by `topics apply` and belong to one pipeline. */
   readonly internal: "repartition" | "sink" | "changelog" | null;
   /** Topic configuration, as Kafka names it. */

@@ -2,6 +2,7 @@
 import type { PlanStore } from "../core/plan.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { days, type Duration } from "../core/span.ts";
+import { TIMESTAMP_TYPE, TIMESTAMPS_UNLIMITED } from "../core/topic-config.ts";
 
 /** How long Kafka keeps a tombstone after compaction: twice the age at which a copy is rebuilt instead of rolled forward. */
 export const TOMBSTONES_KEPT: Duration = days(7);
@@ -10,7 +11,8 @@ const changelogConfig: Readonly<Record<string, string>> = {
   "cleanup.policy": "compact",
   "delete.retention.ms": String(TOMBSTONES_KEPT.ms),
   // The age of a copy is told by the broker's clock alone; event time is in the value.
-  "message.timestamp.type": "LogAppendTime",
+  [TIMESTAMP_TYPE]: "LogAppendTime",
+  ...TIMESTAMPS_UNLIMITED,
 };
 
 /** Bytes-keyed until it is known what feeds it. */

@@ -1,4 +1,5 @@
 // topic(): a topic as a value. Importing it creates nothing; `millrace topics apply` does.
+import { DEFAULT_TIME_RULE, type InvalidTimestamp } from "../core/event-time.ts";
 import type { Decoder, Encoder, Schema } from "../core/schema.ts";
 import type { TopicName } from "../core/record.ts";
 import type { Duration } from "../core/span.ts";
@@ -18,7 +19,10 @@ export interface Topic<K, V> {
   /** Paths of fields that are personal data, nested as "address.street". */
   readonly personalData: readonly string[];
   /** Event time of a value, epoch ms; null takes Kafka's timestamp. */
-  readonly timestamp: ((value: never) => number) | null;
+  readonly timestamp: ((value: never) => number | null | undefined) | null;
+  /** How far a time that is taken from a value may lie ahead of the record's Kafka timestamp. */
+  readonly futureMax: Duration;
+  readonly invalidTimestamp: InvalidTimestamp;
 }
 
 /** Where records with these keys and values may be read. */
@@ -51,7 +55,20 @@ export interface TopicOptions<K, V> {
   readonly compacted?: boolean;
   readonly config?: Readonly<Record<string, string>>;
   readonly personalData?: readonly FieldPath<V>[];
-  readonly timestamp?: (value: V) => number;
+  /**
+   * Event time of a value in epoch milliseconds. Null and undefined are "no time", which `invalidTimestamp` deals with, as
+   * is anything else that is no number from 0 on.
+   * @example
+   * timestamp: ({ updatedAt }) => updatedAt
+   */
+  readonly timestamp?: (value: V) => number | null | undefined;
+  /** How far a time from the value may lie ahead of the record's Kafka timestamp. Default: one hour. */
+  readonly futureMax?: Duration;
+  /**
+   * What becomes of a record without a usable time: a dead letter (the default), a record at its Kafka timestamp, or a
+   * reason to halt before it.
+   */
+  readonly invalidTimestamp?: InvalidTimestamp;
 }
 
 const SEVEN_DAYS: Duration = { ms: 7 * 86_400_000 };
@@ -74,6 +91,8 @@ export function topic<K, V>(name: string, options: TopicOptions<K, V>): Topic<K,
     compacted: options.compacted ?? false,
     config: options.config ?? {},
     personalData: options.personalData ?? [],
-    timestamp: (options.timestamp as ((value: never) => number) | undefined) ?? null,
+    timestamp: (options.timestamp as Topic<K, V>["timestamp"] | undefined) ?? null,
+    futureMax: options.futureMax ?? { ms: DEFAULT_TIME_RULE.futureMaxMs },
+    invalidTimestamp: options.invalidTimestamp ?? DEFAULT_TIME_RULE.invalid,
   });
 }

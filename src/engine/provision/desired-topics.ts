@@ -1,6 +1,7 @@
 // Every topic that some plans need: declared ones, internal ones, dead letters, notes.
 import type { Plan, PlanTopic } from "../core/plan.ts";
 import { subjectOf, type SchemaFormat } from "../core/schema.ts";
+import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../core/topic-config.ts";
 import type { DesiredTopic } from "./topics.ts";
 
 /** Twice Kafka's default: a letter is its record and the headers that tell why. */
@@ -42,14 +43,15 @@ function schemaOf(topic: PlanTopic, side: "key" | "value"): Partial<DesiredTopic
 function own(plan: Plan): DesiredTopic[] {
   const partitions = Math.max(...plan.topics.map((topic) => topic.partitions));
   const letters = {
-    "cleanup.policy": "delete",
+    [CLEANUP_POLICY]: "delete",
     "retention.ms": FOREVER,
-    "max.message.bytes": LETTER_BYTES_MAX,
+    [MESSAGE_BYTES_MAX]: LETTER_BYTES_MAX,
+    ...ANY_TIMESTAMP,
   };
   // What comes back is whole again, however large its topic lets a record be.
-  const whole = { ...letters, "max.message.bytes": String(redriveBytesMax(plan)) };
+  const whole = { ...letters, [MESSAGE_BYTES_MAX]: String(redriveBytesMax(plan)) };
   const spec = { replicationFactor: BROKER_DEFAULT };
-  const notes = { partitions: 1, config: { "cleanup.policy": "compact" } };
+  const notes = { partitions: 1, config: { [CLEANUP_POLICY]: "compact", ...ANY_TIMESTAMP } };
   return [
     { spec: { ...spec, topic: plan.deadLetters, partitions, config: letters }, width: "any" },
     { spec: { ...spec, topic: plan.parked, partitions, config: letters }, width: "any" },
@@ -60,6 +62,6 @@ function own(plan: Plan): DesiredTopic[] {
 }
 
 const redriveBytesMax = ({ topics }: Plan): number => {
-  const limits = topics.map(({ config }) => Number(config["max.message.bytes"] ?? 0));
+  const limits = topics.map(({ config }) => Number(config[MESSAGE_BYTES_MAX] ?? 0));
   return Math.max(Number(LETTER_BYTES_MAX), 2 * Math.max(...limits));
 };

@@ -13,7 +13,7 @@ import type { SchemaCache } from "../runtime/line/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
 import type { Double } from "./doubles/resource-double.ts";
-import type { Step } from "./steps.ts";
+import { startOf, type Step } from "./steps.ts";
 import { World } from "./world.ts";
 
 export interface SimulateOptions {
@@ -72,7 +72,7 @@ export async function simulate(
     : [pipelines as Pipeline];
   const world = new World(
     list.map((pipeline) => pipeline.plan()),
-    { seed: options.seed ?? 1, breaker: options.breaker !== "off" },
+    { seed: options.seed ?? 1, breaker: options.breaker !== "off", startMs: startOf(steps) },
     options.resources,
   );
   await world.open();

@@ -4,7 +4,7 @@ import type { Headers } from "../core/record.ts";
 import type { Topic } from "../define/topic.ts";
 
 export interface SendOptions {
-  /** The record's timestamp, epoch ms. Default: the virtual time. */
+  /** The record's Kafka timestamp, epoch ms. Default: the virtual time. Topics with LogAppendTime always take that. */
   readonly at?: number;
   readonly partition?: number;
   readonly headers?: Headers;
@@ -49,6 +49,29 @@ export const sendBytes = (
   value,
   options,
 });
+
+const START_MS = Date.UTC(2026, 0, 1);
+
+/**
+ * Where virtual time begins: on 1 January 2026, or at the latest time that a value tells, so that records are not from the
+ * future of the topics that they are sent to. A time in the real future does not count: its record is from the future.
+ */
+export function startOf(steps: readonly Step[]): number {
+  const nowMs = Date.now();
+  const told = steps.map(timeIn).filter((ms) => ms > START_MS && ms <= nowMs);
+  return told.reduce((latest, ms) => Math.max(latest, Math.ceil(ms)), START_MS);
+}
+
+/** NaN where nothing is told. */
+function timeIn(step: Step): number {
+  if (step.kind !== "send" || step.value === null) return NaN;
+  try {
+    return Number(step.topic.timestamp?.(step.value as never) ?? NaN);
+  } catch {
+    // The engine meets the same error, and makes a letter of it.
+    return NaN;
+  }
+}
 
 /** Virtual time passes. */
 export const advance = (duration: Duration): Step => ({ kind: "advance", duration });

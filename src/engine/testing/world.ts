@@ -34,13 +34,15 @@ export interface WorldOptions {
   /** Decides how far the work has come when a crash strikes. */
   readonly seed: number;
   readonly breaker: boolean;
+  /** Where virtual time begins, epoch ms. */
+  readonly startMs: number;
 }
 
 /** Plays steps; `drain` lets the work end. */
 export class World {
   readonly plans: readonly Plan[];
-  readonly #clock = new FakeClock();
-  readonly cluster: MemoryKafka = new MemoryKafka(this.#clock);
+  readonly #clock: FakeClock;
+  readonly cluster: MemoryKafka;
   readonly #registry = new MemoryRegistry();
   readonly tables: MemoryTables = new MemoryTables();
   /** In the place of Redis: it outlives workers. */
@@ -48,8 +50,8 @@ export class World {
   readonly log: RecordingLog = new RecordingLog();
   readonly meter: RecordingMeter = new RecordingMeter(catalogue);
   readonly #random: ReturnType<typeof seededRandom>;
-  readonly #outside: KafkaPort = this.cluster.port();
-  readonly #producer: PlainProducer = this.#outside.producer();
+  readonly #outside: KafkaPort;
+  readonly #producer: PlainProducer;
   #port: KafkaPort | null = null;
   #worker: Worker | null = null;
 
@@ -58,9 +60,13 @@ export class World {
 
   constructor(
     plans: readonly Plan[],
-    { seed, breaker }: WorldOptions,
+    { seed, breaker, startMs }: WorldOptions,
     doubles: readonly Double[] = [],
   ) {
+    this.#clock = new FakeClock(startMs);
+    this.cluster = new MemoryKafka(this.#clock);
+    this.#outside = this.cluster.port();
+    this.#producer = this.#outside.producer();
     this.plans = plans;
     this.#doubles = doubles;
     this.#random = seededRandom(seed);

@@ -2,6 +2,7 @@
 // (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
 import type { SchemaFormat } from "../../core/schema.ts";
 import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../../core/plan.ts";
+import { ANY_TIMESTAMP, CLEANUP_POLICY } from "../../core/topic-config.ts";
 
 export interface Naming {
   readonly pipeline: string;
@@ -77,6 +78,9 @@ function split(rest: readonly PlanNode[], naming: Naming): { nodes: PlanNode[]; 
   return { nodes, sinks };
 }
 
+/** Records are purged after they were committed, never by time (KIP-811), and refused for none. */
+const UNLIMITED = { [CLEANUP_POLICY]: "delete", "retention.ms": "-1", ...ANY_TIMESTAMP };
+
 const widest = (topics: readonly PlanTopic[]): PlanTopic =>
   topics.reduce((a, b) => (b.partitions > a.partitions ? b : a));
 
@@ -93,8 +97,7 @@ function internalTopic(
       ...operation.topic,
       name: `${prefix}-${node.name}-repartition`,
       partitions,
-      // Unlimited: records are purged after they were committed, never by time (KIP-811).
-      config: { "cleanup.policy": "delete", "retention.ms": "-1" },
+      config: UNLIMITED,
     };
   }
   if (operation.kind !== "upsert") return null;
@@ -106,7 +109,7 @@ function internalTopic(
     partitions: feeding.partitions,
     timestamp: null,
     internal: "sink",
-    config: { "cleanup.policy": "delete", "retention.ms": "-1" },
+    config: UNLIMITED,
     personalData: [],
   };
 }

@@ -15,7 +15,8 @@ export function planTopicOf(topic: AnyTopic): PlanTopic {
     key: topic.key.format,
     value: topic.value.format,
     partitions: topic.partitions,
-    timestamp: topic.timestamp as ((value: unknown) => number) | null,
+    timestamp: topic.timestamp as PlanTopic["timestamp"],
+    timeRule: { futureMaxMs: topic.futureMax.ms, invalid: topic.invalidTimestamp },
     internal: null,
     config: {
       "cleanup.policy": topic.compacted ? "compact" : "delete",

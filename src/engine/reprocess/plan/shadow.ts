@@ -12,6 +12,7 @@ import type {
 } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
+import { ANY_TIMESTAMP, CLEANUP_POLICY, TIMESTAMPS_UNLIMITED } from "../../core/topic-config.ts";
 import { deepFreeze } from "../../define/plan/build.ts";
 
 export type RunTarget = "shadow" | "in-place";
@@ -47,10 +48,15 @@ export function externalTopics(plan: Plan): readonly PlanTopic[] {
   return [...new Map(external.map((topic) => [topic.name, topic])).values()];
 }
 
-/** Nothing of a run is ever taken by time: it reads records that are as old as its range. */
-const KEPT = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" };
+/** Nothing of a run is ever taken or refused by time: it reads records that are as old as its range, or as far ahead. */
+const KEPT = {
+  [CLEANUP_POLICY]: "delete",
+  "retention.ms": "-1",
+  "retention.bytes": "-1",
+  ...TIMESTAMPS_UNLIMITED,
+};
 /** A staged record keeps the time that it had. */
-const STAGED = { ...KEPT, "message.timestamp.type": "CreateTime" };
+const STAGED = { ...KEPT, ...ANY_TIMESTAMP };
 
 /** Turns the live plan's things into those of the run. */
 interface Renaming {
@@ -122,7 +128,9 @@ function renamingOf(plan: Plan, how: Shadowing, prefix: string): Renaming {
 }
 
 const kept = (config: PlanTopic["config"]): PlanTopic["config"] =>
-  (config["cleanup.policy"] ?? "delete") === "delete" ? { ...config, ...KEPT } : config;
+  (config[CLEANUP_POLICY] ?? "delete") === "delete"
+    ? { ...config, ...KEPT }
+    : { ...config, ...TIMESTAMPS_UNLIMITED };
 
 const renamed = ({ declaration }: PlanTable, name: string): PlanTable => ({
   name,

@@ -1,6 +1,7 @@
 // Joins a part's plan to codecs and targets: decode in front, encode and partition behind, the compiled program between.
 import { compileCodec } from "../../decode/codec.ts";
 import { MillraceError } from "../../core/errors.ts";
+import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { Stage } from "../../core/outcome.ts";
 import { Mistake } from "../../core/mistake.ts";
 import { partitionOf } from "../../core/partitioner.ts";
@@ -18,7 +19,9 @@ import type { Cursor } from "../../transform/operators.ts";
 export interface SourceCodec {
   readonly key: Codec;
   readonly value: Codec;
-  readonly timestamp: ((value: unknown) => number) | null;
+  readonly timestamp: ((value: unknown) => unknown) | null;
+  /** How its times are judged; null for an internal topic, whose records were judged at the source. */
+  readonly timeRule: TimeRule | null;
 }
 
 export interface BoundPart {
@@ -59,7 +62,12 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   const sources = new Map(
     part.sources.map((topic) => [
       topic.name,
-      { key: codec(topic, "key"), value: codec(topic, "value"), timestamp: topic.timestamp },
+      {
+        key: codec(topic, "key"),
+        value: codec(topic, "value"),
+        timestamp: topic.timestamp,
+        timeRule: topic.internal === null ? (topic.timeRule ?? DEFAULT_TIME_RULE) : null,
+      },
     ]),
   );
   const program = compile(part, {

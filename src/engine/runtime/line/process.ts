@@ -2,8 +2,15 @@
 // so a run is processed whole or, after an error that is not the record's, not at all.
 import { entryOf } from "../../core/error-table.ts";
 import { DecodeError, MillraceError } from "../../core/errors.ts";
+import {
+  isKafkaTime,
+  kafkaTimeFault,
+  timeFault,
+  type TimeFault,
+  type TimeRule,
+} from "../../core/event-time.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.ts";
-import type { OutRecord, RawRecord } from "../../core/record.ts";
+import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
 import type { Run } from "../../source/inbox.ts";
 import type { Parked, TimedRecord } from "../../transform/batch.ts";
@@ -57,9 +64,8 @@ export async function processRunWithState(
   run: Run,
   { stores, calls, book, streamTimeMs }: Lent,
 ): Promise<ProcessedRun> {
-  const codec = bound.sources.get(run.topic) ?? null;
-  const decoded = run.records.map((raw) => decodeRecord(codec, raw));
-  const records = timed(codec, decoded, streamTimeMs);
+  const decoded = decodeRun(bound.sources.get(run.topic) ?? null, run);
+  const records = timed(decoded, streamTimeMs);
   const batch = { records, stores, calls, book };
   const { outcomes, outputs, held, parked } = await bound.program.runBatch(batch);
   const ends: Outcome[] = [];
@@ -78,19 +84,24 @@ export async function processRunWithState(
   return { outcomes: ends, outputs, held, parked, streamTimeMs: reachedMs };
 }
 
+/** Up to the first that halts: nothing behind it may be worked on. */
+function decodeRun(codec: SourceCodec | null, { records }: Run): (DecodedRecord | Outcome)[] {
+  const decoded: (DecodedRecord | Outcome)[] = [];
+  for (const raw of records) {
+    const record = decodeRecord(codec, raw);
+    decoded.push(record);
+    if ("kind" in record && record.kind === "halted") break;
+  }
+  return decoded;
+}
+
 /** The records that could be decoded, each with the stream time that it sees. */
-function timed(
-  codec: SourceCodec | null,
-  decoded: readonly (DecodedRecord | Outcome)[],
-  streamTimeMs: number,
-): TimedRecord[] {
+function timed(decoded: readonly (DecodedRecord | Outcome)[], streamTimeMs: number): TimedRecord[] {
   let time = streamTimeMs;
   const records: TimedRecord[] = [];
   for (const record of decoded) {
     if ("kind" in record) continue;
-    // A tombstone has no event time where that is told by the value; when it arrived says nothing of it.
-    const isTimed = record.value !== undefined || codec?.timestamp === null;
-    if (isTimed) time = Math.max(time, record.context.timestamp);
+    if (record.isUntimed !== true) time = Math.max(time, record.context.timestamp);
     records.push({ record, streamTimeMs: time });
   }
   return records;
@@ -125,30 +136,72 @@ function processRecord(
 /** The record, or how it ended already. */
 function decodeRecord(codec: SourceCodec | null, raw: RawRecord): DecodedRecord | Outcome {
   if (codec === null) return { kind: "dead-lettered", failure: noSource(raw) };
-  let key: unknown;
-  let value: unknown;
-  let timestamp: number;
   try {
-    key = codec.key.decode(raw.key);
-    value = raw.value === null ? undefined : codec.value.decode(raw.value);
-    timestamp = timeOf(codec, raw, value);
+    const key = codec.key.decode(raw.key);
+    if (raw.value === null) return atKafkaTime(codec, raw, { key, value: undefined });
+    const value = codec.value.decode(raw.value);
+    return atItsTime(codec, raw, { key, value });
   } catch (error) {
     return { kind: "dead-lettered", failure: decodeFailure(error, raw) };
   }
-  const { topic, partition, offset, headers } = raw;
-  const context = { key, timestamp, topic, partition, offset, headers };
-  return { raw, value, context };
 }
 
-/** The last instant that a Date can be. */
-const LATEST_MS = 8.64e15;
+interface KeyAndValue {
+  readonly key: unknown;
+  readonly value: unknown;
+}
 
-function timeOf(codec: SourceCodec, raw: RawRecord, value: unknown): number {
-  if (codec.timestamp === null || value === undefined) return raw.timestamp;
-  const timestamp = codec.timestamp(value);
+function atItsTime(
+  codec: SourceCodec,
+  raw: RawRecord,
+  decoded: KeyAndValue,
+): DecodedRecord | Outcome {
+  const { timestamp, timeRule } = codec;
+  if (timestamp === null || timeRule === null) return atKafkaTime(codec, raw, decoded);
+  const told = timestamp(decoded.value);
+  const fault = timeFault(told, raw.timestamp, timeRule);
   // Whole, as Kafka and the stores write it.
-  if (timestamp >= 0 && timestamp <= LATEST_MS) return Math.floor(timestamp);
-  throw new DecodeError("MILL_DECODE_SCHEMA", "the record's time is no date from 1970 on");
+  if (fault === null) return recordAt(Math.floor(told as number), raw, decoded);
+  return withoutTime(fault, timeRule, raw) ?? untimed(raw, decoded);
+}
+
+/** A record whose value tells no time. */
+function atKafkaTime(
+  { timestamp, timeRule }: SourceCodec,
+  raw: RawRecord,
+  decoded: KeyAndValue,
+): DecodedRecord | Outcome {
+  const fault = timeRule === null ? null : kafkaTimeFault(raw.timestamp);
+  if (timeRule !== null && fault !== null) {
+    const ended = withoutTime(fault, timeRule, raw);
+    if (ended !== null) return ended;
+  }
+  // A tombstone has no event time where that is told by the value; when it arrived says nothing of it.
+  return timestamp === null ? recordAt(raw.timestamp, raw, decoded) : untimed(raw, decoded);
+}
+
+function recordAt(timestamp: number, raw: RawRecord, { key, value }: KeyAndValue): DecodedRecord {
+  const { topic, partition, offset, headers } = raw;
+  return { raw, value, context: { key, timestamp, topic, partition, offset, headers } };
+}
+
+const untimed = (raw: RawRecord, decoded: KeyAndValue): DecodedRecord => ({
+  ...recordAt(raw.timestamp, raw, decoded),
+  isUntimed: true,
+});
+
+/** How a record ends whose time is not taken; null where it goes on at Kafka's. */
+function withoutTime(fault: TimeFault, { invalid }: TimeRule, raw: RawRecord): Outcome | null {
+  const { code, message } = new DecodeError(fault.code, fault.detail);
+  if (invalid === "halt") {
+    const { topic, partition, offset } = raw;
+    const detail = `${addressOf(raw)} at ${String(offset)}: ${message}`;
+    const where = { topic, partition, offset };
+    return { kind: "halted", error: new MillraceError("MILL_TIMESTAMP_HALT", detail, { where }) };
+  }
+  if (invalid === "kafka-timestamp" && isKafkaTime(raw.timestamp)) return null;
+  const step = { class: "schema", stage: "decode", step: raw.topic, rule: null } as const;
+  return { kind: "dead-lettered", failure: { ...step, code, message } };
 }
 
 /** A letter of a topic that the part has ceased to read. */

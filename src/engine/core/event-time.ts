@@ -1,0 +1,129 @@
+// The event time of a record: which times of a value are taken, and what is done about the others. A time is judged
+// against the record's Kafka timestamp, never against a clock, so a record that is read again is judged alike. Pure.
+// Times are epoch milliseconds. No text here holds a value: it names types and suspected units.
+import type { ErrorCode } from "./error-table.ts";
+
+/**
+ * A record without a usable time: a dead letter, a record at its Kafka timestamp (which moves no stream time), or a reason
+ * to stop before it.
+ */
+export type InvalidTimestamp = "dead-letter" | "kafka-timestamp" | "halt";
+
+/** How a topic's times are judged. */
+export interface TimeRule {
+  /** How far a time may lie ahead of Kafka's timestamp. */
+  readonly futureMaxMs: number;
+  readonly invalid: InvalidTimestamp;
+}
+
+export const DEFAULT_TIME_RULE: TimeRule = { futureMaxMs: 3_600_000, invalid: "dead-letter" };
+
+/** Why a time is not taken. */
+export interface TimeFault {
+  readonly code: Extract<ErrorCode, `MILL_DECODE_${string}`>;
+  readonly detail: string;
+}
+
+/** The last instant that a Date can be. */
+const LATEST_MS = 8.64e15;
+/** Fewer milliseconds lie before March 1973; so many seconds last until the year 5138. */
+const SECONDS_MAX = 1e11;
+/** September 2001: a Kafka timestamp from then on is one of a clock, not of a test that counts from 0. */
+const CLOCK_MIN = 1e12;
+/** March 1973 in microseconds, and in nanoseconds; as milliseconds, the year 5138 and later. */
+const MICROSECONDS_MIN = 1e14;
+const NANOSECONDS_MIN = 1e17;
+const NANOSECONDS_MAX = 1e20;
+const YEAR_9999 = {
+  from: Date.UTC(9999, 0, 1),
+  to: Date.UTC(10_000, 0, 1),
+  detail: "it lies in the year 9999, as a date that stands for no date does",
+};
+
+/** Kafka's own timestamp, if it is one: -1 stands for none. */
+export const isKafkaTime = (kafkaMs: number): boolean => kafkaMs >= 0 && kafkaMs <= LATEST_MS;
+
+/** What is wrong with `given`, which a topic's timestamp function returned for a record of that Kafka timestamp; or null. */
+export function timeFault(given: unknown, kafkaMs: number, rule: TimeRule): TimeFault | null {
+  if (!isTime(given)) return noTime(given);
+  if (!isKafkaTime(kafkaMs)) return withoutKafkaTime(given);
+  if (given > kafkaMs + rule.futureMaxMs) return tooLate(suspicion(given) ?? beyond(rule));
+  if (kafkaMs <= CLOCK_MIN) return given > LATEST_MS ? tooLate(NO_DATE) : null;
+  if (given < SECONDS_MAX) return tooSmall(given);
+  // Whatever futureMax says: beside a clock's timestamp so large a number is in another unit.
+  return given < MICROSECONDS_MIN ? null : tooLate(suspicion(given) ?? NO_DATE);
+}
+
+const isTime = (given: unknown): given is number =>
+  typeof given === "number" && given >= 0 && given < Infinity;
+
+const tooLate = (detail: string): TimeFault => ({ code: "MILL_DECODE_FUTURE_TIMESTAMP", detail });
+const tooSmall = (given: number): TimeFault => ({
+  code: "MILL_DECODE_TIMESTAMP_UNIT",
+  detail: given === 0 ? NEVER_SET : SECONDS,
+});
+
+/** What is wrong with a record that has Kafka's timestamp alone; or null. */
+export const kafkaTimeFault = (kafkaMs: number): TimeFault | null =>
+  isKafkaTime(kafkaMs) ? null : { code: "MILL_DECODE_NO_TIMESTAMP", detail: NO_KAFKA_TIME };
+
+const NO_KAFKA_TIME = "Kafka's timestamp of the record is none, or no date";
+const NO_DATE = "it is no date";
+const SECONDS = "it looks like seconds: multiply it by 1,000 in the topic's timestamp function";
+const NEVER_SET = "it is 0, which looks like seconds, or like a field that was never set";
+
+const noTime = (given: unknown): TimeFault => ({
+  code: "MILL_DECODE_NO_TIMESTAMP",
+  detail: `the topic's timestamp function returned ${nameOf(given)}`,
+});
+
+/** Nothing to judge by: only what no clock of today can say in milliseconds is refused. */
+function withoutKafkaTime(given: number): TimeFault | null {
+  const detail = suspicion(given);
+  return detail === null ? null : tooLate(detail);
+}
+
+function suspicion(given: number): string | null {
+  if (given < MICROSECONDS_MIN) return null;
+  if (given >= YEAR_9999.from && given < YEAR_9999.to) return YEAR_9999.detail;
+  if (given < NANOSECONDS_MIN) return unit("microseconds", "1,000");
+  if (given < NANOSECONDS_MAX) return unit("nanoseconds", "1,000,000");
+  return NO_DATE;
+}
+
+const unit = (name: string, by: string): string =>
+  `it looks like ${name}: divide it by ${by} in the topic's timestamp function`;
+
+const beyond = ({ futureMaxMs }: TimeRule): string =>
+  `more than ${spanText(futureMaxMs)}, the topic's futureMax`;
+
+const UNITS = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+  ["second", 1_000],
+] as const;
+
+/** "1 hour", "90 minutes", "1500 ms": whole numbers of the largest unit that fits. */
+export function spanText(ms: number): string {
+  const fitting = UNITS.find(([, size]) => ms >= size && ms % size === 0);
+  if (fitting === undefined) return `${String(ms)} ms`;
+  const [name, size] = fitting;
+  const n = ms / size;
+  return `${String(n)} ${name}${n === 1 ? "" : "s"}`;
+}
+
+/** A type, never the value. */
+function nameOf(given: unknown): string {
+  if (given === null || given === undefined) return String(given);
+  if (typeof given === "number") return numberName(given);
+  if (typeof given === "string") return given === "" ? "an empty text" : TEXT;
+  if (typeof given === "bigint") return "a bigint: divide it to milliseconds, and make it a number";
+  if (given instanceof Date) return "a Date: return its getTime()";
+  return Array.isArray(given) ? "an array" : `a value of type ${typeof given}`;
+}
+
+const TEXT = "a text: parse it to epoch milliseconds";
+
+const numberName = (given: number): string =>
+  Number.isNaN(given) ? "NaN" : given > 0 ? "an infinite number" : "a number below 0";
