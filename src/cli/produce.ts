@@ -5,6 +5,7 @@ import { sendAll, type Sendable } from "../data/send.ts";
 import { generators, totalOf, type Generator, type GeneratorOptions } from "../demo/generators.ts";
 import { ConfigError, MillraceError } from "../engine/core/errors.ts";
 import type { PlanTopic } from "../engine/core/plan.ts";
+import type { Clock } from "../engine/core/ports.ts";
 import { connected, topicsOf, type Connect, type Connection, type PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { wholeOption } from "./option-values.ts";
@@ -27,7 +28,7 @@ interface ProduceOptions {
 /** Where the records come from; the total is null for a file. */
 interface Origin {
   readonly total: number | null;
-  records(topic: PlanTopic): AsyncIterable<Sendable> | Iterable<Sendable>;
+  records(topic: PlanTopic, clock: Clock): AsyncIterable<Sendable> | Iterable<Sendable>;
 }
 
 const kinds = Object.keys(generators).join("|");
@@ -74,7 +75,9 @@ function generatedOrigin(topic: string, kind: string, options: ProduceOptions): 
   if (generator.topic !== topic)
     throw new MillraceError("MILL_USAGE", `generated ${kind} are records of ${generator.topic}`);
   const how = generatorOptions(generator, options);
-  return { total: totalOf(how), records: () => generator.records(how) };
+  const records = (_: PlanTopic, clock: Clock) =>
+    generator.records({ ...how, now: () => clock.now() });
+  return { total: totalOf(how), records };
 }
 
 function generatorOptions(generator: Generator, options: ProduceOptions): GeneratorOptions {
@@ -105,7 +108,7 @@ async function produce(at: Run, name: string, origin: Origin): Promise<number> {
   const perSecond = wholeOption("--rate", options.rate, { min: 1, fallback: null });
   const topic = declaredTopic(at, name);
   const partitions = await partitionsOf(connection, name);
-  const records = origin.records(topic);
+  const records = origin.records(topic, clock);
   const producer = kafka.producer();
   const target = { topic: name, partitions, producer, ...(await writingCodecs(topic, registry)) };
   const bar = progress(io, clock, { done: "sent", total: origin.total });

@@ -6,6 +6,7 @@ import { products } from "../../topics/products.ts";
 import { transactions } from "../../topics/retail.ts";
 import { CUSTOMERS, PRODUCTS, generateCustomers, generateProducts } from "./catalogue.ts";
 import type { GeneratedRecord } from "./generated-record.ts";
+import type { Now } from "./made-up-times.ts";
 import { generateOrders } from "./orders.ts";
 import { POISON_KINDS } from "./poison.ts";
 import { generateRetail } from "./retail.ts";
@@ -16,6 +17,8 @@ export interface GeneratorOptions {
   readonly updates: number;
   readonly repeats: number;
   readonly poison: number;
+  /** No made-up time passes it. Default: the machine's clock. */
+  readonly now?: Now;
 }
 
 export interface Generator {

@@ -4,6 +4,7 @@ import { decimal } from "#engine";
 import { orders, type Order } from "../../topics/orders.ts";
 import { CUSTOMERS, PRODUCTS, customerId, productId } from "./catalogue.ts";
 import type { GeneratedRecord } from "./generated-record.ts";
+import { passed, SPAN_MS, type Now } from "./made-up-times.ts";
 import { interleave, poisonOf } from "./poison.ts";
 import { centsText, idOf, randomNumbers, scatter } from "./random-numbers.ts";
 
@@ -17,6 +18,8 @@ export interface OrderOptions {
   readonly repeats?: number;
   /** Poison records of each kind. */
   readonly poison?: number;
+  /** Default: the machine's clock. */
+  readonly now?: Now;
 }
 
 /** 8 % without customer and 2 % negative, of the different orders; no order is both. */
@@ -26,6 +29,9 @@ const WITHOUT_CUSTOMER = 1;
 const NEGATIVE = 2;
 const FIRST_ORDER = Date.UTC(2026, 0, 5, 8);
 const PACE_MS = 15_000;
+const UPDATE_PACE_MS = 1_000;
+/** Of the span that orders and their updates have together. */
+const ORDERS_SHARE = 2 / 3;
 const STATUSES = [
   "pending",
   "Pending",
@@ -42,23 +48,24 @@ export function* generateOrders(options: OrderOptions): Iterable<GeneratedRecord
   const { seed, count, poison = 0 } = options;
   const kinds = scatter(count, ANOMALIES, randomNumbers(seed));
   const total = count + (options.updates ?? 0) + (options.repeats ?? 0);
-  const victim = orderAt(seed, 0, GOOD);
+  const victim = orderAt(options, 0, GOOD);
   yield* interleave(good(options, kinds), total, poisonOf(orders.name, victim, { seed, poison }));
 }
 
 function* good(options: OrderOptions, kinds: Uint8Array): Iterable<GeneratedRecord<Order>> {
-  const { seed, count, updates = 0, repeats = 0 } = options;
-  for (let i = 0; i < count; i++) yield recordOf(orderAt(seed, i, kinds[i] ?? GOOD));
+  const { seed, count, updates = 0, repeats = 0, now = Date.now } = options;
+  for (let i = 0; i < count; i++) yield recordOf(orderAt(options, i, kinds[i] ?? GOOD));
   if (!kinds.includes(GOOD)) return;
   const random = randomNumbers(seed, count + 1);
   const anyGood = (): Order => {
     let i = random.whole(0, count - 1);
     while (kinds[i] !== GOOD) i = (i + 1) % count;
-    return orderAt(seed, i, GOOD);
+    return orderAt(options, i, GOOD);
   };
-  const endOfOrders = FIRST_ORDER + count * PACE_MS;
+  const endOfOrders = FIRST_ORDER + count * paceOf(count);
+  const updatePace = Math.min(UPDATE_PACE_MS, ((1 - ORDERS_SHARE) * SPAN_MS) / updates);
   for (let i = 0; i < updates; i++) {
-    const updatedAt = endOfOrders + i * 1000;
+    const updatedAt = passed(endOfOrders + Math.floor(i * updatePace), now);
     yield recordOf({ ...anyGood(), status: random.pick(LATER_STATUSES), updatedAt });
   }
   for (let i = 0; i < repeats; i++) yield recordOf(anyGood());
@@ -70,13 +77,22 @@ const recordOf = (value: Order): GeneratedRecord<Order> => ({
   value,
 });
 
-function orderAt(seed: number, index: number, kind: number): Order {
+/** Between orders, whole ms. */
+const paceOf = (count: number): number =>
+  Math.max(1, Math.min(PACE_MS, Math.floor((ORDERS_SHARE * SPAN_MS) / count)));
+
+function orderAt(
+  { seed, count, now = Date.now }: OrderOptions,
+  index: number,
+  kind: number,
+): Order {
+  const pace = paceOf(count);
   const random = randomNumbers(seed, index + 1);
   // Squared, so that some customers buy far more than others, as they do.
   const customer = 1 + Math.floor(random.fraction() ** 2 * CUSTOMERS);
   const quantity = random.whole(1, 5);
   const cents = quantity * random.whole(199, 19_999);
-  const orderDate = FIRST_ORDER + index * PACE_MS + random.whole(0, PACE_MS - 1);
+  const orderDate = passed(FIRST_ORDER + index * pace + random.whole(0, pace - 1), now);
   return {
     orderId: idOf("o", index + 1, 7),
     customerId: kind === WITHOUT_CUSTOMER ? null : customerId(customer),

@@ -3,6 +3,7 @@
 import { decimal } from "#engine";
 import { transactions, type RetailLine } from "../../topics/retail.ts";
 import type { GeneratedRecord } from "./generated-record.ts";
+import { passed, SPAN_MS, squeeze, type Now } from "./made-up-times.ts";
 import { centsText, randomNumbers, scatter, type RandomNumbers } from "./random-numbers.ts";
 
 interface RetailOptions {
@@ -10,6 +11,8 @@ interface RetailOptions {
   /** Lines. */
   readonly count: number;
   readonly households?: number;
+  /** Default: the machine's clock. */
+  readonly now?: Now;
 }
 
 /** Exactly one line in two hundred has no quantity. */
@@ -21,6 +24,8 @@ const STORES = 196;
 const PRODUCTS = 20_000;
 const LINES_MAX = 19;
 const SECONDS_BETWEEN_BASKETS_MAX = 480;
+/** On average. */
+const MS_A_LINE = ((SECONDS_BETWEEN_BASKETS_MAX / 2) * 1000) / ((1 + LINES_MAX) / 2);
 
 type Till = Pick<
   RetailLine,
@@ -29,17 +34,20 @@ type Till = Pick<
 
 /** The same lines for the same options, in the same order. */
 export function* generateRetail(options: RetailOptions): Iterable<GeneratedRecord<RetailLine>> {
-  const { seed, count, households = 2_000 } = options;
+  const { seed, count, households = 2_000, now = Date.now } = options;
   const kinds = scatter(count, WITHOUT_QUANTITY, randomNumbers(seed));
-  let at = FIRST_LINE;
+  const closer = squeeze(count * MS_A_LINE);
+  let sinceFirst = 0;
   for (let line = 0, basket = 0; line < count; basket++) {
     const random = randomNumbers(seed, basket + 1);
-    at += random.whole(1, SECONDS_BETWEEN_BASKETS_MAX) * 1000;
+    sinceFirst += random.whole(1, SECONDS_BETWEEN_BASKETS_MAX) * 1000;
+    const after = Math.min(SPAN_MS, Math.floor((sinceFirst * closer) / 1000) * 1000);
+    const at = passed(FIRST_LINE + after, now);
     const till = {
       householdId: String(random.whole(1, households)),
       storeId: String(random.whole(1, STORES)),
       basketId: FIRST_BASKET + basket,
-      week: 1 + Math.floor((at - FIRST_LINE) / WEEK_MS),
+      week: 1 + Math.floor(after / WEEK_MS),
       transactionTimestamp: at,
     };
     for (const product of productsOf(random)) {

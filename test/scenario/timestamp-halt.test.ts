@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { json, pipeline, string, topic, type Pipeline } from "#engine";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
-import { input, isIn, resume, rows, stopOn, sums, taskOn } from "../support/stopping.ts";
+import { input, isIn, resume, rows, stopOn, sums } from "../support/stopping.ts";
 import type { Thing } from "../support/plans.ts";
 
 /** Times that are no use, until they are mended. */
@@ -62,7 +62,7 @@ for (const use of [copy, summed, sink])
     const { fleet, member } = await stopped(use);
     assert.deepEqual(await results[use.name]?.(fleet), before[use.name]);
     assert.deepEqual(fleet.letters(), []);
-    const { code, message = "" } = taskOn(member, 0) ?? assert.fail("a task");
+    const { code, message } = stopOn(fleet, 0) ?? assert.fail("a stop");
     assert.equal(code, "MILL_TIMESTAMP_HALT");
     assert.match(message, /in-0 at 2: the record has no event time: .* returned null/);
     // The other partition's task goes on.
