@@ -4,7 +4,7 @@ import { MemoryKafka } from "../../src/engine/testing/memory-kafka.ts";
 import { kafkaPortContract } from "./kafka-port.ts";
 
 kafkaPortContract("in memory", async () => {
-  const clock = new FakeClock();
+  const clock = new FakeClock(Date.now());
   const kafka = new MemoryKafka(clock);
   return {
     port: () => kafka.port(),

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { consumingCases } from "./kafka-port/consuming.ts";
 import { groupCases } from "./kafka-port/groups.ts";
 import { inspectionCases } from "./kafka-port/inspection.ts";
+import { refusalCases } from "./kafka-port/refusals.ts";
 import { transactionCases } from "./kafka-port/transactions.ts";
 import { World, type KafkaUnderTest } from "./kafka-port/world.ts";
 
@@ -17,6 +18,7 @@ export function kafkaPortContract(name: string, make: () => Promise<KafkaUnderTe
   const suites: Readonly<Record<string, Cases>> = {
     consuming: consumingCases,
     transactions: transactionCases,
+    refusals: refusalCases,
     groups: groupCases,
     inspection: inspectionCases,
   };

@@ -233,6 +233,14 @@ export const errorTable = {
     meaning: "The encoded record is over max.message.bytes of the target topic.",
     action: "Make the record smaller, or raise the limit of the topic.",
   },
+  MILL_OUTPUT_REFUSED: {
+    disposition: "dead-letter",
+    message: "Kafka refused a record for what it is",
+    meaning:
+      "The broker will never take this record: its timestamp lies outside of what the topic allows, it has no key and the topic is compacted, or a policy of the broker forbids it. The source record that made it is a dead letter without any other effect; the others of its checkpoint pass.",
+    action:
+      "The message names the topic and the broker's reason. Mend the record or the topic's settings, then redrive: npx millrace dlq redrive",
+  },
   MILL_RULE_BROKEN: {
     disposition: "dead-letter",
     message: "a rule of the pipeline does not hold",

@@ -52,6 +52,45 @@ export class DecodeError extends MillraceError {}
 export class TransformError extends MillraceError {}
 /** Kafka, Redis, Postgres or the registry said no, or said nothing. */
 export class DependencyError extends MillraceError {}
+/** A record that a broker does not take for what it is: no retry of it can pass. */
+export interface RefusedRecord {
+  /** In what was sent. */
+  readonly index: number;
+  readonly topic: TopicName;
+  readonly partition: number;
+  /** The protocol's name of the reason. */
+  readonly code: string;
+  /** The broker's own words, where they are known to quote nothing of a record. */
+  readonly words: string | null;
+}
+/** Some records of a send were refused, each for what it is; the others were taken. */
+export class RecordsRefusedError extends DependencyError {
+  readonly refused: readonly RefusedRecord[];
+  constructor(
+    refused: readonly [RefusedRecord, ...RefusedRecord[]],
+    options: ErrorOptionsOfOurs = {},
+  ) {
+    const [{ topic, partition }] = refused;
+    super(refusalCode(refused[0]), refusalText(refused), {
+      where: { topic, partition },
+      ...options,
+    });
+    this.refused = refused;
+  }
+}
+const SIZES: ReadonlySet<string> = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"]);
+
+/** The code of a letter, or an error, that says why a broker refused a record. */
+export const refusalCode = ({ code }: Pick<RefusedRecord, "code">): ErrorCode =>
+  SIZES.has(code) ? "MILL_RECORD_TOO_LARGE" : "MILL_OUTPUT_REFUSED";
+
+/** Names topic, reason and the broker's words. */
+export function refusalText(refused: readonly [RefusedRecord, ...RefusedRecord[]]): string {
+  const [{ topic, partition, code, words }, ...others] = refused;
+  const more = others.length === 0 ? "" : `, and ${String(others.length)} more`;
+  return `${topic}-${String(partition)}: ${code}${words === null ? "" : `, "${words}"`}${more}`;
+}
+
 /** A newer owner has the task: drop everything that was not committed and join again. */
 export class FencedError extends MillraceError {}
 /** The engine's own rules were broken: a programmer's error. */

@@ -20,6 +20,7 @@ import { MemoryAdmin } from "./memory-kafka/admin.ts";
 import { Conditions, type KafkaRequest, type Watcher } from "./memory-kafka/broker/conditions.ts";
 import { GroupOffsets } from "./memory-kafka/broker/group-offsets.ts";
 import { Groups } from "./memory-kafka/broker/groups.ts";
+import type { Refuses } from "./memory-kafka/broker/refusals.ts";
 import { Topics } from "./memory-kafka/broker/topics.ts";
 import { Transactions } from "./memory-kafka/broker/transactions.ts";
 import type { Connection } from "./memory-kafka/connection.ts";
@@ -83,6 +84,11 @@ export class MemoryKafka {
   /** While away, requests fail with MILL_KAFKA_UNAVAILABLE, nothing is delivered and no session or transaction runs out. */
   setAvailable(isAvailable: boolean): void {
     this.#conditions.setAvailable(isAvailable);
+  }
+
+  /** A policy of the brokers: records for which it gives a reason are refused, alone, whatever the topic's settings say. */
+  refusing(refuses: Refuses): void {
+    this.#topics.refusing(refuses);
   }
 
   /** Loses the next request of this kind; with `after`, it takes effect and only its reply is lost. Calls add up. */

@@ -1,14 +1,21 @@
 // Translates what kafkajs throws and what brokers answer into our errors: the one place that knows their names and
 // codes. Messages name the broker's error and an address, never more.
-import { DependencyError, FencedError, MillraceError } from "../../core/errors.ts";
+import { DependencyError, FencedError, MillraceError, type Where } from "../../core/errors.ts";
+import type { TopicPartition } from "../../core/record.ts";
+import { nameOfCode } from "./protocol/error-names.ts";
+
+export { nameOfCode };
 
 /** A broker's error code, with the name that the protocol gives it. */
 export class BrokerRefusal extends Error {
   readonly code: number;
-  constructor(code: number) {
+  /** The partition that the broker answered for, where it was one. */
+  readonly at: TopicPartition | null;
+  constructor(code: number, at: TopicPartition | null = null) {
     super(`the broker answered ${nameOfCode(code)}`);
     this.name = "BrokerRefusal";
     this.code = code;
+    this.at = at;
   }
 }
 
@@ -20,56 +27,10 @@ export class UnknownOutcome extends Error {
   }
 }
 
-const names: Readonly<Record<number, string>> = {
-  [-1]: "UNKNOWN_SERVER_ERROR",
-  1: "OFFSET_OUT_OF_RANGE",
-  2: "CORRUPT_MESSAGE",
-  3: "UNKNOWN_TOPIC_OR_PARTITION",
-  5: "LEADER_NOT_AVAILABLE",
-  6: "NOT_LEADER_OR_FOLLOWER",
-  7: "REQUEST_TIMED_OUT",
-  8: "BROKER_NOT_AVAILABLE",
-  9: "REPLICA_NOT_AVAILABLE",
-  10: "MESSAGE_TOO_LARGE",
-  12: "OFFSET_METADATA_TOO_LARGE",
-  13: "NETWORK_EXCEPTION",
-  14: "COORDINATOR_LOAD_IN_PROGRESS",
-  15: "COORDINATOR_NOT_AVAILABLE",
-  16: "NOT_COORDINATOR",
-  17: "INVALID_TOPIC_EXCEPTION",
-  18: "RECORD_LIST_TOO_LARGE",
-  19: "NOT_ENOUGH_REPLICAS",
-  20: "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
-  22: "ILLEGAL_GENERATION",
-  25: "UNKNOWN_MEMBER_ID",
-  27: "REBALANCE_IN_PROGRESS",
-  29: "TOPIC_AUTHORIZATION_FAILED",
-  30: "GROUP_AUTHORIZATION_FAILED",
-  31: "CLUSTER_AUTHORIZATION_FAILED",
-  40: "INVALID_CONFIG",
-  41: "NOT_CONTROLLER",
-  45: "OUT_OF_ORDER_SEQUENCE_NUMBER",
-  46: "DUPLICATE_SEQUENCE_NUMBER",
-  47: "INVALID_PRODUCER_EPOCH",
-  48: "INVALID_TXN_STATE",
-  49: "INVALID_PRODUCER_ID_MAPPING",
-  51: "CONCURRENT_TRANSACTIONS",
-  53: "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
-  56: "KAFKA_STORAGE_ERROR",
-  58: "SASL_AUTHENTICATION_FAILED",
-  59: "UNKNOWN_PRODUCER_ID",
-  74: "FENCED_LEADER_EPOCH",
-  75: "UNKNOWN_LEADER_EPOCH",
-  82: "FENCED_INSTANCE_ID",
-  87: "INVALID_RECORD",
-  88: "UNSTABLE_OFFSET_COMMIT",
-  90: "PRODUCER_FENCED",
-};
-export const nameOfCode = (code: number): string => names[code] ?? `error ${String(code)}`;
-
 export const codes = {
   offsetOutOfRange: 1,
   unknownTopicOrPartition: 3,
+  corruptMessage: 2,
   leaderNotAvailable: 5,
   networkException: 13,
   topicAuthorizationFailed: 29,
@@ -81,14 +42,19 @@ export const codes = {
   unstableOffsets: 88,
 } as const;
 
+/** The cluster is busy, or does not know yet: the same request passes later. */
 const transient = new Set([
-  2, 3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 41, 51, 56, 60, 72, 74, 75, 88, 89, 100,
+  2, 3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 41, 51, 56, 60, 70, 71, 72, 74, 75, 78, 80, 83, 84,
+  88, 89, 100, 103, 106,
 ]);
 const fenced = new Set([22, 25, 47, 82, 90]);
-const unauthorized = new Set([29, 30, 31, 33, 34, 53, 54, 58, 65]);
+/** A login or an access list: the topic's or the client's right is missing. */
+const unauthorized = new Set([29, 30, 31, 33, 34, 53, 54, 58, 61, 62, 63, 64, 65, 66]);
 const tooLarge = new Set([10, 18]);
+/** The record can never pass, for what it is: size, timestamp, a policy, compaction without a key. */
+const aboutRecord = new Set([10, 18, 32, 44, 87]);
 /** The producer's state is gone or stands crooked: nothing is wrong with the data, a new producer goes on. */
-const producerLost = new Set([45, 48, 49, 59, 120]);
+const producerLost = new Set([-1, 45, 48, 49, 52, 55, 59, 105, 120]);
 /** The coordinator of a group or transactional id has moved, or is not ready. */
 const coordinatorGone = new Set([14, 15, 16]);
 
@@ -134,6 +100,12 @@ export const isCoordinatorGone = (error: unknown): boolean => {
   return code === null || coordinatorGone.has(code);
 };
 
+/** Whether the broker refuses a record for what it is, so that no retry can mend it. */
+export const isAboutRecord = (code: number): boolean => aboutRecord.has(code);
+
+/** Whether fewer records may pass where these did not. */
+export const isTooLarge = (code: number): boolean => tooLarge.has(code);
+
 /** Whether a partition that answered so is worth asking again, after looking up its leader. */
 export const isTransientCode = (code: number): boolean => transient.has(code);
 
@@ -146,18 +118,43 @@ export function translate(error: unknown, what: string): MillraceError {
     });
   const thrown = innermost(error);
   return typeof thrown.code === "number" && thrown.name !== "KafkaJSConnectionError"
-    ? ofCode(thrown.code, what, error)
+    ? ofCode(codeIn(thrown, thrown.code), what, error)
     : ofNetwork(thrown, what, error);
 }
 
+/** kafkajs puts one code of its own in the place of those that it does not know, and the broker's into the text. */
+function codeIn({ message }: Thrown, code: number): number {
+  const unknown = code === -99 ? /\d+/.exec(message)?.[0] : undefined;
+  return unknown === undefined ? code : Number(unknown);
+}
+
+/** What an access list must allow. */
+const rights: Readonly<Record<number, string>> = {
+  30: "the group needs the right Read",
+  31: "the cluster needs the right IdempotentWrite",
+  53: "the transactional id needs the rights Write and Describe",
+};
+
+function detailOf(code: number, what: string, at: TopicPartition | null): string {
+  const right =
+    code === codes.topicAuthorizationFailed && at !== null && what.startsWith("send")
+      ? `the topic ${at.topic} needs the right Write`
+      : rights[code];
+  return `${what}: ${nameOfCode(code)}${right === undefined ? "" : ` (${right})`}`;
+}
+
 function ofCode(code: number, what: string, cause: unknown): MillraceError {
-  const detail = `${what}: ${nameOfCode(code)}`;
-  if (transient.has(code)) return new DependencyError("MILL_KAFKA_UNAVAILABLE", detail, { cause });
-  if (fenced.has(code)) return new FencedError("MILL_KAFKA_FENCED", detail, { cause });
-  if (unauthorized.has(code)) return new MillraceError("MILL_KAFKA_AUTH", detail, { cause });
-  if (tooLarge.has(code)) return new MillraceError("MILL_RECORD_TOO_LARGE", detail, { cause });
+  const at = cause instanceof BrokerRefusal ? cause.at : null;
+  const detail = detailOf(code, what, at);
+  const where: Where = at === null ? {} : { topic: at.topic, partition: at.partition };
+  const options = { cause, where };
+  if (transient.has(code)) return new DependencyError("MILL_KAFKA_UNAVAILABLE", detail, options);
+  if (fenced.has(code)) return new FencedError("MILL_KAFKA_FENCED", detail, options);
+  if (unauthorized.has(code)) return new MillraceError("MILL_KAFKA_AUTH", detail, options);
+  if (tooLarge.has(code)) return new MillraceError("MILL_RECORD_TOO_LARGE", detail, options);
+  if (aboutRecord.has(code)) return new DependencyError("MILL_OUTPUT_REFUSED", detail, options);
   const disposition = producerLost.has(code) ? { disposition: "retry" as const } : {};
-  return new DependencyError("MILL_KAFKA_REFUSED", detail, { cause, ...disposition });
+  return new DependencyError("MILL_KAFKA_REFUSED", detail, { ...options, ...disposition });
 }
 
 function ofNetwork(thrown: Thrown, what: string, cause: unknown): MillraceError {

@@ -11,6 +11,7 @@ import type {
 import type { OutRecord } from "../../core/record.ts";
 import type { KafkaRequest } from "./broker/conditions.ts";
 import type { ProducerTicket } from "./broker/transactions.ts";
+import { throwRefused } from "./broker/topics.ts";
 import type { Connection } from "./connection.ts";
 
 /** new → init → ready → begin → open → commit or abort → ready · any failure or `close` → dead. */
@@ -122,8 +123,9 @@ export class MemoryProducer implements PlainProducer {
     assert(!this.#isClosed, "the producer is closed");
     const { wire, topics } = this.#connection;
     await wire.call("produce", () => {
-      topics.append(records, null);
+      const { refused } = topics.append(records, null);
       wire.conditions.changes.raise();
+      throwRefused(refused);
     });
   }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import {
@@ -39,7 +40,14 @@ const expectations: readonly [code: number, millrace: string, disposition: strin
   [10, "MILL_RECORD_TOO_LARGE", "dead-letter"],
   [45, "MILL_KAFKA_REFUSED", "retry"],
   [59, "MILL_KAFKA_REFUSED", "retry"],
+  [18, "MILL_RECORD_TOO_LARGE", "dead-letter"],
+  [32, "MILL_OUTPUT_REFUSED", "dead-letter"],
+  [44, "MILL_OUTPUT_REFUSED", "dead-letter"],
+  [87, "MILL_OUTPUT_REFUSED", "dead-letter"],
+  [53, "MILL_KAFKA_AUTH", "halt"],
+  [89, "MILL_KAFKA_UNAVAILABLE", "retry"],
   [40, "MILL_KAFKA_REFUSED", "halt"],
+  [17, "MILL_KAFKA_REFUSED", "halt"],
 ];
 
 test("a broker's error means the same whether kafkajs or we read it", () => {
@@ -93,9 +101,40 @@ test("an error of ours passes as it is", () => {
   assert.equal(translate(ours, "test"), ours);
 });
 
-test("every code that the table knows has a name, and kafkajs' table knows what it lacked", () => {
-  assert.equal(nameOfCode(90), "PRODUCER_FENCED");
-  assert.equal(nameOfCode(9_999), "error 9999");
+/** Of org.apache.kafka.common.protocol.Errors, Kafka 4.4: a code and its name a line. */
+const ofKafka = readFileSync(new URL("error-codes-of-kafka-4.4.txt", import.meta.url), "utf8")
+  .trim()
+  .split("\n")
+  .map((line) => line.split(" ") as [string, string]);
+
+test("every code of Kafka 4.4 has its name, whoever reads it, and no number reaches a message", () => {
+  assert.equal(ofKafka.length, 138);
+  for (const [text, name] of ofKafka) {
+    const code = Number(text);
+    assert.equal(nameOfCode(code), name);
+    if (code === 0) continue;
+    for (const error of [new BrokerRefusal(code), createErrorFromCode(code)]) {
+      const { message } = translate(error, "send to t-0");
+      assert.ok(message.includes(name), message);
+      assert.doesNotMatch(message, /KafkaJS|error -?\d+/);
+    }
+  }
   assert.ok(errorCodes.some((entry) => entry.code === 90 && !entry.retriable));
   assert.ok(errorCodes.some((entry) => entry.code === 89 && entry.retriable));
+});
+
+test("a code of a newer Kafka is told as one, whoever reads it", () => {
+  for (const error of [new BrokerRefusal(9_999), createErrorFromCode(9_999)])
+    assert.match(translate(error, "x").message, /does not know \(code 9999\)/);
+});
+
+test("a right that is missing is named with its topic", () => {
+  const refusal = new BrokerRefusal(29, { topic: "orders", partition: 3 });
+  const { message, where } = translate(refusal, "send to orders-3");
+  assert.match(message, /the topic orders needs the right Write/);
+  assert.equal(where.topic, "orders");
+  assert.match(
+    translate(new BrokerRefusal(53), "init").message,
+    /transactional id needs the rights/,
+  );
 });

@@ -13,7 +13,7 @@ loadDriver();
 /** NOT_LEADER_OR_FOLLOWER. */
 const NOT_LEADER = 6;
 
-/** The partitions of a Produce request, version 7. */
+/** The partitions of a Produce request, version 8. */
 async function partitionsOf(request: ProtocolRequest<unknown>): Promise<number[]> {
   const { buf } = await request.request.encode();
   const reader = new WireReader(buf);
@@ -59,7 +59,15 @@ class TwoBrokers {
     return partitions.map((partition): ProduceAnswer => {
       const errorCode = this.#leaders.get(partition) === id && id !== 2 ? 0 : NOT_LEADER;
       const baseOffset = errorCode === 0 ? this.#offset++ : null;
-      return { topic: "t", partition, errorCode, baseOffset, appendTimeMs: null };
+      return {
+        topic: "t",
+        partition,
+        errorCode,
+        baseOffset,
+        appendTimeMs: null,
+        refused: [],
+        errorMessage: null,
+      };
     });
   }
 }

@@ -1,5 +1,6 @@
 // Correction to kafkajs' table of error codes, which ends at 88: what it does not know it calls not retriable and
 // nameless. Codes as in org.apache.kafka.common.protocol.Errors.
+import { nameOfCode } from "../protocol/error-names.ts";
 import type { Correction } from "./driver.ts";
 
 export interface ErrorCodeEntry {
@@ -9,38 +10,15 @@ export interface ErrorCodeEntry {
   readonly message: string;
 }
 
-const added: readonly ErrorCodeEntry[] = [
-  {
-    type: "THROTTLING_QUOTA_EXCEEDED",
-    code: 89,
-    retriable: true,
-    message: "The throttling quota has been exceeded",
-  },
-  {
-    type: "PRODUCER_FENCED",
-    code: 90,
-    retriable: false,
-    message: "There is a newer producer with the same transactional id",
-  },
-  {
-    type: "UNKNOWN_TOPIC_ID",
-    code: 100,
-    retriable: true,
-    message: "This server does not host this topic id",
-  },
-  {
-    type: "TRANSACTIONAL_ID_NOT_FOUND",
-    code: 105,
-    retriable: false,
-    message: "The transactional id could not be found",
-  },
-  {
-    type: "TRANSACTION_ABORTABLE",
-    code: 120,
-    retriable: false,
-    message: "The transaction can only be aborted",
-  },
-];
+const from = 89;
+const to = 136;
+const retriable = new Set([89, 100, 103, 106, 122, 123, 133]);
+
+const added: readonly ErrorCodeEntry[] = Array.from({ length: to - from + 1 }, (_, i) => {
+  const code = from + i;
+  const type = nameOfCode(code);
+  return { type, code, retriable: retriable.has(code), message: type };
+});
 
 export function correctErrorTable(errorCodes: ErrorCodeEntry[]): Correction {
   for (const entry of added)

@@ -10,8 +10,14 @@ export interface PartitionQueue extends TopicPartition {
   readonly chunks: OutRecord[][];
 }
 
+/** How large a chunk of the topic may be; less where its broker has refused one of that size. */
+export type LimitOf = (topic: string) => number;
+
 /** One queue a partition. A record larger than a chunk is a chunk of its own: the broker decides about it. */
-export function chunksOf(records: readonly OutRecord[]): Map<string, PartitionQueue> {
+export function chunksOf(
+  records: readonly OutRecord[],
+  limitOf: LimitOf = () => chunkBytesMax,
+): Map<string, PartitionQueue> {
   const queues = new Map<string, PartitionQueue & { bytes: number }>();
   let last: (PartitionQueue & { bytes: number }) | undefined;
   for (const record of records) {
@@ -20,7 +26,7 @@ export function chunksOf(records: readonly OutRecord[]): Map<string, PartitionQu
       last = queueOf(queues, record);
     const bytes = recordBytesMax(record);
     const open = last.chunks.at(-1);
-    if (open === undefined || last.bytes + bytes > chunkBytesMax) {
+    if (open === undefined || last.bytes + bytes > limitOf(last.topic)) {
       last.chunks.push([record]);
       last.bytes = bytes;
     } else {
@@ -29,6 +35,22 @@ export function chunksOf(records: readonly OutRecord[]): Map<string, PartitionQu
     }
   }
   return queues;
+}
+
+export const bytesOf = (chunk: readonly OutRecord[]): number =>
+  chunk.reduce((sum, record) => sum + recordBytesMax(record), 0);
+
+/** Its first chunk becomes two, in order. */
+export function halve({ chunks }: PartitionQueue): void {
+  const [chunk = []] = chunks;
+  const middle = Math.ceil(chunk.length / 2);
+  chunks.splice(0, 1, chunk.slice(0, middle), chunk.slice(middle));
+}
+
+/** Without these records of its first chunk. */
+export function without({ chunks }: PartitionQueue, refused: ReadonlySet<number>): void {
+  const rest = (chunks[0] ?? []).filter((_, index) => !refused.has(index));
+  chunks.splice(0, 1, ...(rest.length === 0 ? [] : [rest]));
 }
 
 function queueOf(

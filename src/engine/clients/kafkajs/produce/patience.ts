@@ -45,7 +45,9 @@ export class Patience {
       failure instanceof BrokerRefusal && failure.code === codes.unknownTopicOrPartition;
     this.#unknownSince = isUnknown ? (this.#unknownSince ?? now) : null;
     const graceMs = Math.min(unknownTopicGraceMs, this.#deadlineMs);
-    if (this.#unknownSince !== null && now - this.#unknownSince > graceMs)
-      throw new MillraceError("MILL_TOPIC_MISSING", what);
+    if (!isUnknown || now - (this.#unknownSince ?? now) <= graceMs) return;
+    const { at } = failure;
+    const where = at === null ? {} : { topic: at.topic, partition: at.partition };
+    throw new MillraceError("MILL_TOPIC_MISSING", at?.topic ?? what, { where });
   }
 }

@@ -1,5 +1,6 @@
 // The idempotent producer without transactions: dead letters, hints, tools. A send that failed may have written some of
 // its records; the next one begins under a new producer id, so nothing of it is doubled or refused.
+import { RecordsRefusedError } from "../../../core/errors.ts";
 import type { PlainProducer } from "../../../core/kafka.ts";
 import { translate } from "../failures.ts";
 import type { OutRecord } from "../../../core/record.ts";
@@ -34,7 +35,8 @@ export class KafkaPlainProducer implements PlainProducer {
       this.#sender ??= await this.#init();
       await this.#sender.send(records, this.#deadlineMs);
     } catch (error) {
-      this.#sender = null;
+      // A refusal of records says where all others are: the sender stands as it should.
+      if (!(error instanceof RecordsRefusedError)) this.#sender = null;
       throw translate(error, "send");
     }
   }

@@ -7,8 +7,9 @@ import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, isTransientCode, translate } from "../failures.ts";
 import { encodeRecordBatch } from "../protocol/records/record-batch-encode.ts";
 import { produceRequest, type ProduceAnswer } from "../protocol/produce.ts";
-import { chunksOf, type PartitionQueue } from "./chunks.ts";
+import { chunkBytesMax, chunksOf, type PartitionQueue } from "./chunks.ts";
 import { Patience } from "./patience.ts";
+import { Verdicts } from "./verdict.ts";
 
 export interface ProducerIdentity {
   readonly producerId: bigint;
@@ -24,6 +25,14 @@ interface PendingBatch extends TopicPartition {
   readonly bytes: Buffer;
 }
 
+/** One send on its way. */
+interface Work {
+  readonly queues: Queues;
+  readonly pending: Map<string, PendingBatch>;
+  readonly sent: SentBatch[];
+  readonly verdicts: Verdicts;
+}
+
 const sequenceRange = 2 ** 31;
 /** Brokers stop waiting for replicas before our connection stops waiting for them. */
 const replicaTimeoutMs = 8_000;
@@ -32,24 +41,31 @@ export class Sender {
   readonly #cluster: Cluster;
   readonly #identity: ProducerIdentity;
   readonly #sequences = new Map<string, number>();
+  /** Sizes of batches that topics take, where a larger one was refused. */
+  readonly #limits = new Map<string, number>();
 
   constructor(cluster: Cluster, identity: ProducerIdentity) {
     this.#cluster = cluster;
     this.#identity = identity;
   }
 
-  /** Resolves when all are acknowledged; throws ours when one is refused or the deadline passes. */
+  /**
+   * Resolves when all are acknowledged; throws ours when the deadline passes, or the topic is refused. A record that is
+   * refused for what it is holds up no other: it is thrown when all else is acknowledged (RecordsRefusedError).
+   */
   async send(records: readonly OutRecord[], deadlineMs: number): Promise<SentBatch[]> {
-    const queues = chunksOf(records);
+    const queues = chunksOf(records, (topic) => this.#limits.get(topic) ?? chunkBytesMax);
     const sent: SentBatch[] = [];
     const pending = new Map<string, PendingBatch>();
+    const verdicts = new Verdicts(this.#limits);
     const patience = new Patience(this.#cluster, deadlineMs);
     while (queues.size > 0) {
       this.#fill(queues, pending);
-      const failure = await this.#round(queues, pending, sent);
+      const failure = await this.#round({ queues, pending, sent, verdicts });
       if (failure === null) patience.renew();
-      else await patience.after(failure, `send to ${[...queues.keys()].join(", ")}`);
+      else await patience.after(failure, `send to ${namesOf(failure, queues)}`);
     }
+    verdicts.check(records);
     return sent;
   }
 
@@ -70,16 +86,14 @@ export class Sender {
   }
 
   /** One Produce to each leader. Takes what was acknowledged off the queues; returns a failure worth repeating. */
-  async #round(
-    queues: Map<string, PartitionQueue>,
-    pending: Map<string, PendingBatch>,
-    sent: SentBatch[],
-  ): Promise<unknown> {
+  async #round(work: Work): Promise<unknown> {
+    const { pending } = work;
     await this.#cluster.refreshIfOld();
     let failure: unknown = null;
     const byLeader = Map.groupBy(pending.values(), (batch) => this.#cluster.leaderId(batch));
     const [homeless] = byLeader.get(null) ?? [];
-    if (homeless !== undefined) failure = new BrokerRefusal(this.#cluster.whyNoLeader(homeless));
+    if (homeless !== undefined)
+      failure = new BrokerRefusal(this.#cluster.whyNoLeader(homeless), homeless);
     byLeader.delete(null);
     const produced = await Promise.allSettled(
       [...byLeader].map(([leader, batches]) => this.#produce(leader as number, batches)),
@@ -89,8 +103,7 @@ export class Sender {
       if (result.status === "fulfilled") answers.push(...result.value);
       else failure = result.reason;
     }
-    for (const answer of answers)
-      failure = this.#take(answer, { queues, pending, sent }) ?? failure;
+    for (const answer of answers) failure = this.#take(answer, work) ?? failure;
     // What is still pending without a reason was left out of an answer.
     if (failure === null && pending.size > 0) failure = new BrokerRefusal(codes.networkException);
     return failure;
@@ -100,38 +113,48 @@ export class Sender {
     const broker = await this.#cluster.broker(leader);
     const { transactionalId } = this.#identity;
     const request = produceRequest({ transactionalId, batches, timeoutMs: replicaTimeoutMs });
-    return this.#cluster.send(broker, request);
+    const answers = await this.#cluster.send(broker, request);
+    // What spoils bytes may be the connection: the next attempt has a new one.
+    if (answers.some(({ errorCode }) => errorCode === codes.corruptMessage))
+      await broker.disconnect().catch(() => undefined);
+    return answers;
   }
 
   /** Takes an acknowledged batch off its queue; returns a failure worth repeating. */
-  #take(
-    answer: ProduceAnswer,
-    {
-      queues,
-      pending,
-      sent,
-    }: { queues: Queues; pending: Map<string, PendingBatch>; sent: SentBatch[] },
-  ): unknown {
+  #take(answer: ProduceAnswer, { queues, pending, sent, verdicts }: Work): unknown {
     const address = addressOf(answer);
     const batch = pending.get(address);
     const queue = queues.get(address);
     if (batch === undefined || queue === undefined) return null;
     const { errorCode } = answer;
     // A duplicate is a batch whose first acknowledgement was lost.
-    if (errorCode !== 0 && errorCode !== codes.duplicateSequence) {
-      const refusal = new BrokerRefusal(errorCode);
+    const isTaken = errorCode === 0 || errorCode === codes.duplicateSequence;
+    if (!isTaken && !verdicts.takes(answer, queue)) {
+      const refusal = new BrokerRefusal(errorCode, {
+        topic: answer.topic,
+        partition: answer.partition,
+      });
       if (!isTransientCode(errorCode)) throw translate(refusal, `send to ${address}`);
       return refusal;
     }
-    const sequence = (this.#sequences.get(address) ?? 0) + batch.count;
-    this.#sequences.set(address, sequence % sequenceRange);
     pending.delete(address);
-    queue.chunks.shift();
-    sent.push(sentBatch(batch, answer));
+    // A batch that was refused has used no sequence number.
+    if (isTaken) {
+      const sequence = (this.#sequences.get(address) ?? 0) + batch.count;
+      this.#sequences.set(address, sequence % sequenceRange);
+      queue.chunks.shift();
+      sent.push(sentBatch(batch, answer));
+    }
     if (queue.chunks.length === 0) queues.delete(address);
     return null;
   }
 }
+
+/** The partition that failed, or all that are left. */
+const namesOf = (failure: unknown, queues: Queues): string =>
+  failure instanceof BrokerRefusal && failure.at !== null
+    ? addressOf(failure.at)
+    : [...queues.keys()].join(", ");
 
 const sentBatch = (
   { topic, partition, count }: PendingBatch,

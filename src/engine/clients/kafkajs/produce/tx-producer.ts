@@ -143,10 +143,10 @@ export class KafkaTxProducer implements TxProducer {
     const { producerId, epoch } = (this.#initialized as Initialized).identity;
     const { transactionalId } = this.#options;
     const partitions = [...missing.values()];
-    await this.#atTransactionCoordinator("enlist partitions", true, async (broker) => {
+    await this.#atTransactionCoordinator("send, enlist partitions", true, async (broker) => {
       const options = { transactionalId, producerId, epoch, partitions };
-      const code = await this.#cluster.send(broker, addPartitionsRequest(options));
-      if (code !== 0) throw new BrokerRefusal(code);
+      const refused = await this.#cluster.send(broker, addPartitionsRequest(options));
+      if (refused !== null) throw new BrokerRefusal(refused.code, refused);
     });
     for (const address of missing.keys()) this.#enlisted.add(address);
   }
@@ -157,7 +157,7 @@ export class KafkaTxProducer implements TxProducer {
     for (;;) {
       const lost = partitions.find((at) => this.#cluster.leaderId(at) === null);
       if (lost === undefined) return;
-      const refusal = new BrokerRefusal(this.#cluster.whyNoLeader(lost));
+      const refusal = new BrokerRefusal(this.#cluster.whyNoLeader(lost), lost);
       await patience.after(refusal, `send to ${addressOf(lost)}`);
     }
   }

@@ -13,8 +13,15 @@ export interface AddPartitionsOptions {
 
 const notAttempted = 55;
 
-/** Answers with the error code that decides, 0 when all were added. */
-export function addPartitionsRequest(options: AddPartitionsOptions): ProtocolRequest<number> {
+/** The partition whose answer decides. */
+export interface RefusedPartition extends TopicPartition {
+  readonly code: number;
+}
+
+/** Answers with the partition that was refused, null when all were added. */
+export function addPartitionsRequest(
+  options: AddPartitionsOptions,
+): ProtocolRequest<RefusedPartition | null> {
   const byTopic = Map.groupBy(options.partitions, (at) => at.topic);
   const body = new WireWriter()
     .string(options.transactionalId)
@@ -28,15 +35,15 @@ export function addPartitionsRequest(options: AddPartitionsOptions): ProtocolReq
     body,
     read: (reader, throttled) => {
       throttled(reader.int32());
-      const codes = reader.array(() => {
-        reader.string();
-        return reader.array(() => {
-          reader.int32();
-          return reader.int16();
+      const answers = reader.array(() => {
+        const topic = reader.string() ?? "";
+        return reader.array((): RefusedPartition => {
+          const partition = reader.int32();
+          return { topic, partition, code: reader.int16() };
         });
       });
-      const refused = codes.flat().filter((code) => code !== 0);
-      return refused.find((code) => code !== notAttempted) ?? refused[0] ?? 0;
+      const refused = answers.flat().filter(({ code }) => code !== 0);
+      return refused.find(({ code }) => code !== notAttempted) ?? refused[0] ?? null;
     },
   });
 }

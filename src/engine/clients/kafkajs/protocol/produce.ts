@@ -1,7 +1,7 @@
-// Produce v7, acks from all in-sync replicas. Each partition answers for itself: no error of one hides another's.
+// Produce v8 (brokers from 2.4 on), acks from all in-sync replicas. Each partition answers for itself: no error of one hides another's.
 import type { TopicPartition } from "../../../core/record.ts";
 import { protocolRequest, type ProtocolRequest } from "./request.ts";
-import { WireWriter } from "./wire.ts";
+import { WireWriter, type WireReader } from "./wire.ts";
 
 export interface ProducedBatch extends TopicPartition {
   /** An encoded record batch. */
@@ -20,9 +20,40 @@ export interface ProduceAnswer extends TopicPartition {
   readonly baseOffset: bigint | null;
   /** Null in topics with CreateTime. */
   readonly appendTimeMs: number | null;
+  /** The records for which the broker refused the batch, where it says so. */
+  readonly refused: readonly RefusedInBatch[];
+  readonly errorMessage: string | null;
 }
 
-const api = { key: 0, version: 7, name: "Produce" } as const;
+interface RefusedInBatch {
+  readonly batchIndex: number;
+  readonly words: string | null;
+}
+
+const readRefused = (reader: WireReader): RefusedInBatch => {
+  const batchIndex = reader.int32();
+  return { batchIndex, words: reader.string() };
+};
+
+function readAnswer(topic: string, reader: WireReader): ProduceAnswer {
+  const partition = reader.int32();
+  const errorCode = reader.int16();
+  const baseOffset = reader.int64();
+  const appendTime = reader.int64();
+  reader.int64(); // The log's start offset.
+  const refused = reader.array(readRefused);
+  return {
+    topic,
+    partition,
+    errorCode,
+    baseOffset: baseOffset < 0n ? null : baseOffset,
+    appendTimeMs: appendTime < 0n ? null : Number(appendTime),
+    refused,
+    errorMessage: reader.string(),
+  };
+}
+
+const api = { key: 0, version: 8, name: "Produce" } as const;
 const allReplicas = -1;
 
 export function produceRequest(options: ProduceOptions): ProtocolRequest<ProduceAnswer[]> {
@@ -43,20 +74,7 @@ export function produceRequest(options: ProduceOptions): ProtocolRequest<Produce
     read: (reader, throttled) => {
       const answers = reader.array(() => {
         const topic = reader.string() ?? "";
-        return reader.array(() => {
-          const partition = reader.int32();
-          const errorCode = reader.int16();
-          const baseOffset = reader.int64();
-          const appendTime = reader.int64();
-          reader.int64(); // The log's start offset.
-          return {
-            topic,
-            partition,
-            errorCode,
-            baseOffset: baseOffset < 0n ? null : baseOffset,
-            appendTimeMs: appendTime < 0n ? null : Number(appendTime),
-          };
-        });
+        return reader.array(() => readAnswer(topic, reader));
       });
       throttled(reader.int32());
       return answers.flat();

@@ -1,9 +1,15 @@
 // The topics of the cluster in memory: their partitions, settings and life.
-import { assert, MillraceError } from "../../../core/errors.ts";
+import {
+  assert,
+  MillraceError,
+  RecordsRefusedError,
+  type RefusedRecord,
+} from "../../../core/errors.ts";
 import type { TopicDescription, TopicSpec } from "../../../core/kafka.ts";
 import type { Clock } from "../../../core/ports.ts";
 import type { OutRecord, TopicName, TopicPartition } from "../../../core/record.ts";
-import { byteLengthOf, PartitionLog, type Transaction } from "./partition-log.ts";
+import { PartitionLog, type Transaction } from "./partition-log.ts";
+import { reasonOf, type Refuses } from "./refusals.ts";
 
 interface StoredTopic {
   readonly id: string;
@@ -12,11 +18,16 @@ interface StoredTopic {
   readonly config: Record<string, string>;
 }
 
-/** Those of a broker's defaults that anybody here looks at. */
+/**
+ * Those of a broker's defaults that anybody here looks at; times of records are their own, as with brokers before 4.0, since
+ * those of a test have nothing to do with its clock.
+ */
 const DEFAULTS: Readonly<Record<string, string>> = {
   "cleanup.policy": "delete",
   "delete.retention.ms": "86400000",
   "max.message.bytes": "1048588",
+  "message.timestamp.after.max.ms": "9223372036854775807",
+  "message.timestamp.before.max.ms": "9223372036854775807",
   "message.timestamp.type": "CreateTime",
   "retention.ms": "604800000",
 };
@@ -25,9 +36,15 @@ export class Topics {
   readonly #topics = new Map<TopicName, StoredTopic>();
   readonly #clock: Clock;
   #made = 0;
+  #refuses: Refuses = () => null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** A policy of the brokers, beside what topics' settings forbid. */
+  refusing(refuses: Refuses): void {
+    this.#refuses = refuses;
   }
 
   names(): readonly TopicName[] {
@@ -88,20 +105,21 @@ export class Topics {
     });
   }
 
-  /** All or none: a record that cannot be written refuses its whole batch. Returns the logs that were written. */
-  append(
-    records: readonly OutRecord[],
-    transaction: Transaction | null,
-  ): Map<PartitionLog, number> {
-    const logs = records.map((record) => this.#logThatFits(record));
+  /** Writes what its topic takes; what is refused is among the answer, and holds up no other record. */
+  append(records: readonly OutRecord[], transaction: Transaction | null): Appended {
+    const logs = records.map((record) => this.log(record));
     const counts = new Map<PartitionLog, number>();
-    logs.forEach((log, i) => {
-      const record = records[i] as OutRecord;
-      const timestamp = this.appendTimeMs(record.topic) ?? record.timestamp;
+    const refused: RefusedRecord[] = [];
+    logs.forEach((log, index) => {
+      const record = records[index] as OutRecord;
+      const { topic, partition } = record;
+      const reason = this.#reasonOf(record);
+      if (reason !== null) return void refused.push({ index, topic, partition, ...reason });
+      const timestamp = this.appendTimeMs(topic) ?? record.timestamp;
       log.append({ ...record, timestamp }, transaction);
       counts.set(log, (counts.get(log) ?? 0) + 1);
     });
-    return counts;
+    return { counts, refused };
   }
 
   /** Now, in topics whose records carry the time at which they were appended. */
@@ -110,13 +128,9 @@ export class Topics {
     return isAppendTime ? this.#clock.now() : null;
   }
 
-  #logThatFits(record: OutRecord): PartitionLog {
-    const log = this.log(record);
-    const bytesMax = Number(this.#stored(record.topic).config["max.message.bytes"]);
-    if (byteLengthOf(record) <= bytesMax) return log;
-    throw new MillraceError("MILL_RECORD_TOO_LARGE", `the topic takes ${String(bytesMax)} bytes`, {
-      where: log.at,
-    });
+  #reasonOf(record: OutRecord): ReturnType<Refuses> {
+    const { config } = this.#stored(record.topic);
+    return this.#refuses(record) ?? reasonOf(record, config, this.#clock.now());
   }
 
   #stored(topic: TopicName): StoredTopic {
@@ -124,4 +138,16 @@ export class Topics {
     if (stored !== undefined) return stored;
     throw new MillraceError("MILL_TOPIC_MISSING", topic, { where: { topic } });
   }
+}
+
+/** How many records each log got, and which records none did. */
+export interface Appended {
+  readonly counts: ReadonlyMap<PartitionLog, number>;
+  readonly refused: readonly RefusedRecord[];
+}
+
+/** As a client throws when all others are written. */
+export function throwRefused(refused: readonly RefusedRecord[]): void {
+  if (refused.length > 0)
+    throw new RecordsRefusedError(refused as [RefusedRecord, ...RefusedRecord[]]);
 }

@@ -5,7 +5,7 @@ import type { Progress, SentBatch } from "../../../core/kafka.ts";
 import type { GroupId, OutRecord, TopicPartition } from "../../../core/record.ts";
 import type { GroupOffsets } from "./group-offsets.ts";
 import type { PartitionLog, Transaction } from "./partition-log.ts";
-import type { Topics } from "./topics.ts";
+import { throwRefused, type Topics } from "./topics.ts";
 import { CANCELLED, type Conditions } from "./conditions.ts";
 
 interface OpenTransaction extends Transaction {
@@ -60,13 +60,15 @@ export class Transactions {
     const entry = await this.#settled(ticket);
     const transaction = this.#opened(entry);
     const sent: SentBatch[] = [];
-    for (const [log, count] of this.#topics.append(records, transaction)) {
+    const { counts, refused } = this.#topics.append(records, transaction);
+    for (const [log, count] of counts) {
       transaction.logs.add(log);
       const baseOffset = log.highWatermark - BigInt(count);
       const appendTimeMs = this.#topics.appendTimeMs(log.at.topic);
       sent.push({ ...log.at, count, baseOffset, appendTimeMs });
     }
     this.#conditions.changes.raise();
+    throwRefused(refused);
     return sent;
   }
 

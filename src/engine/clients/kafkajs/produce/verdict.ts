@@ -1,0 +1,84 @@
+// Finds the records for which a broker refuses a batch: it names them (Produce v8), or the batch is halved until one is
+// alone. The others of the batch stay in the queue, since a broker writes nothing of a batch that it refuses.
+import { RecordsRefusedError, type RefusedRecord } from "../../../core/errors.ts";
+import { addressOf, type OutRecord } from "../../../core/record.ts";
+import { codes, isAboutRecord, isTooLarge } from "../failures.ts";
+import { nameOfCode } from "../protocol/error-names.ts";
+import type { ProduceAnswer } from "../protocol/produce.ts";
+import { bytesOf, halve, without, type PartitionQueue } from "./chunks.ts";
+
+/** A checksum that fails this often is not the network's doing. */
+const corruptMax = 3;
+/** The words of Apache Kafka itself quote nothing of a record; those of a plug-in may. */
+const knownWords =
+  /^(Timestamp \d+ of message with offset \d+ is out of range\.|Compacted topic cannot accept message without key)/;
+
+const wordsOf = (words: string | null): string | null =>
+  words !== null && knownWords.test(words) ? words.slice(0, 300) : null;
+
+type Reason = Pick<RefusedRecord, "code" | "words">;
+
+/** What one send has learned of refusals. */
+export class Verdicts {
+  readonly #limits: Map<string, number>;
+  readonly #refused = new Map<OutRecord, Reason>();
+  readonly #corrupt = new Map<string, number>();
+
+  /** `limits`: how large a batch each topic takes, where that is less than usual; kept by the caller. */
+  constructor(limits: Map<string, number>) {
+    this.#limits = limits;
+  }
+
+  /** Whether the answer was about records, and the queue has changed for it; else the answer is for others. */
+  takes(answer: ProduceAnswer, queue: PartitionQueue): boolean {
+    const { errorCode } = answer;
+    const isCorrupt = errorCode === codes.corruptMessage && this.#isCorruptAgain(queue);
+    if (!isCorrupt && !isAboutRecord(errorCode)) return false;
+    this.#corrupt.delete(addressOf(queue));
+    const chunk = queue.chunks[0] ?? [];
+    const named = answer.refused.filter(({ batchIndex }) => batchIndex < chunk.length);
+    if (named.length > 0)
+      this.#refuse(
+        queue,
+        new Map(named.map(({ batchIndex, words }) => [batchIndex, wordsOf(words)])),
+        errorCode,
+      );
+    else if (chunk.length === 1)
+      this.#refuse(queue, new Map([[0, wordsOf(answer.errorMessage)]]), errorCode);
+    else {
+      if (isTooLarge(errorCode)) this.#lower(queue.topic, bytesOf(chunk));
+      halve(queue);
+    }
+    return true;
+  }
+
+  #isCorruptAgain(queue: PartitionQueue): boolean {
+    const address = addressOf(queue);
+    const times = (this.#corrupt.get(address) ?? 0) + 1;
+    this.#corrupt.set(address, times);
+    return times >= corruptMax;
+  }
+
+  #lower(topic: string, refusedBytes: number): void {
+    const known = this.#limits.get(topic) ?? Infinity;
+    this.#limits.set(topic, Math.min(known, Math.ceil(refusedBytes / 2)));
+  }
+
+  #refuse(queue: PartitionQueue, named: Map<number, string | null>, errorCode: number): void {
+    const code = nameOfCode(errorCode);
+    for (const [index, words] of named)
+      this.#refused.set(queue.chunks[0]?.[index] as OutRecord, { code, words });
+    without(queue, new Set(named.keys()));
+  }
+
+  /** Throws what was refused of these. */
+  check(records: readonly OutRecord[]): void {
+    if (this.#refused.size === 0) return;
+    const refused = records.flatMap((record, index): RefusedRecord[] => {
+      const reason = this.#refused.get(record);
+      const { topic, partition } = record;
+      return reason === undefined ? [] : [{ index, topic, partition, ...reason }];
+    });
+    throw new RecordsRefusedError(refused as [RefusedRecord, ...RefusedRecord[]]);
+  }
+}
