@@ -364,10 +364,12 @@ export const errorTable = {
     action: "Nothing: everything that was not committed is dropped.",
   },
   MILL_KAFKA_AUTH: {
-    disposition: "halt",
+    disposition: "pause",
     message: "Kafka refuses our credentials or rights",
-    meaning: "Authentication failed, or an access list forbids the operation.",
-    action: "Check KAFKA_SASL_* and KAFKA_SSL_*, and the access lists.",
+    meaning:
+      "Authentication failed, or an access list forbids the operation. A command ends with it. A worker that runs pauses the tasks that need the right, asks again and goes on by itself.",
+    action:
+      "Check KAFKA_SASL_* and KAFKA_SSL_*, and the access lists. The message names the topic, group or transactional id and the right that is missing.",
   },
   MILL_KAFKA_REFUSED: {
     disposition: "halt",

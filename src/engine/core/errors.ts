@@ -78,6 +78,12 @@ export class RecordsRefusedError extends DependencyError {
     this.refused = refused;
   }
 }
+/** A broker would refuse what the record writes, or has refused it before: the record is a dead letter. */
+export class OutputRefusedError extends MillraceError {
+  constructor(of: Omit<RefusedRecord, "index">) {
+    super(refusalCode(of), refusalText([{ index: 0, ...of }]), { where: { topic: of.topic } });
+  }
+}
 const SIZES: ReadonlySet<string> = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"]);
 
 /** The code of a letter, or an error, that says why a broker refused a record. */

@@ -45,11 +45,20 @@ export interface OutRecord extends TopicPartition {
   readonly value: Buffer | null;
   readonly headers: Headers;
   readonly timestamp: number;
+  /** The record that it was made of, where that is one: should it be refused, that record is the dead letter. */
+  readonly source?: RawRecord | undefined;
 }
 
 /** Where its progress is counted: a redriven record lies elsewhere than where it was first read. */
 export const placeOf = (raw: RawRecord): { readonly topic: TopicName; readonly offset: bigint } =>
   raw.redriven ?? raw;
+
+/** About what headers take in a record. */
+export function headersBytes(headers: Headers): number {
+  let bytes = 0;
+  for (const [name, value] of headers) bytes += 2 + Buffer.byteLength(name) + (value?.length ?? 0);
+  return bytes;
+}
 
 /** `topic-partition`, for maps and messages. */
 export const addressOf = (at: TopicPartition): string => `${at.topic}-${String(at.partition)}`;

@@ -63,8 +63,10 @@ const whys: Partial<Record<ErrorCode, string>> = {
   MILL_REGISTRY_UNAVAILABLE: "registry is away",
 };
 
-const whyOf = ({ code }: MillraceError, { dependency }: Wait): string =>
-  whys[code] ?? `${dependency} is away`;
+const whyOf = ({ code, message }: MillraceError, { dependency }: Wait): string =>
+  code === "MILL_KAFKA_AUTH"
+    ? `kafka refuses: ${message}`
+    : (whys[code] ?? `${dependency} is away`);
 
 /** What to do with an error that reached a task. */
 export type Action = "retry" | "retake" | "stop";

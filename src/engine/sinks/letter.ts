@@ -73,13 +73,10 @@ export function letterOf(
     redrives: String(raw.redriven?.order.redrives ?? 0),
   };
   const letter = {
-    id,
-    topic: isParked(raw) ? origin.parked : origin.topic,
+    ...{ id, topic: isParked(raw) ? origin.parked : origin.topic },
     partition: raw.partition % origin.partitions,
-    key: raw.key,
-    value: raw.value,
-    headers: [...raw.headers, ...headersOf(facts)],
-    timestamp: nowMs,
+    ...{ key: raw.key, value: raw.value, headers: [...raw.headers, ...headersOf(facts)] },
+    ...{ timestamp: nowMs, source: raw },
   };
   return fitted(letter, raw, origin.bytesMax);
 }

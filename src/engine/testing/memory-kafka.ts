@@ -91,6 +91,11 @@ export class MemoryKafka {
     this.#topics.refusing(refuses);
   }
 
+  /** As an access list that lets nobody write the topic, until it is told otherwise. */
+  forbid(topic: TopicName, isForbidden = true): void {
+    this.#topics.forbid(topic, isForbidden);
+  }
+
   /** Loses the next request of this kind; with `after`, it takes effect and only its reply is lost. Calls add up. */
   failNext(request: KafkaRequest, options: { readonly after?: boolean } = {}): void {
     this.#conditions.failNext(request, options.after ?? false);

@@ -231,6 +231,7 @@ class Pass implements StatefulPass {
     const held = this.held.length;
     try {
       piece(of);
+      this.#checkEffect(record, this.stores.mark() !== mark || this.held.length !== held);
     } catch (error) {
       if (error instanceof NoRoom) return { index, why: "no room" };
       if (error instanceof TooLargeToPark) return { index, why: "too large to park" };
@@ -246,6 +247,12 @@ class Pass implements StatefulPass {
     const to = this.#stage.outputs.length;
     if (to > from) this.#made.push({ index, from, to });
     return null;
+  }
+
+  /** A broker may have refused what the record changes. */
+  #checkEffect({ raw }: DecodedRecord, hasEffect: boolean): void {
+    const { refusals } = this.#wired;
+    if (refusals.size > 0 && hasEffect) refusals.checkEffect(raw);
   }
 
   finish(): BatchResult {

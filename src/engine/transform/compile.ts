@@ -1,9 +1,10 @@
 // compile(): from the nodes of a part to one function over a record. Operators become nested closures; a record's
 // outputs are kept together, so that one that fails leaves none (one record, one outcome).
-import { assert, MillraceError, TransformError } from "../core/errors.ts";
+import { assert, MillraceError, OutputRefusedError, TransformError } from "../core/errors.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
 import { Mistake } from "../core/mistake.ts";
 import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
+import type { RawRecord } from "../core/record.ts";
 import { runBatch, type Batch, type BatchResult } from "./batch.ts";
 import type { Release, Released } from "./calls/release.ts";
 import { release } from "./calls/release.ts";
@@ -21,6 +22,16 @@ export interface CompileOptions {
   emitterOf(node: PlanNode): Emit;
   /** Called for a rule with `otherwise: "log"` that does not hold. */
   onBroken(rule: string): void;
+  /** Changes of state that a broker has refused. */
+  readonly refusals?: RefusedEffects;
+}
+
+/** Records whose changes of state cannot be written. */
+export interface RefusedEffects {
+  /** 0 where nothing needs to be asked. */
+  readonly size: number;
+  /** Throws when the record is one. */
+  checkEffect(raw: RawRecord): void;
 }
 
 export interface OperatorCounts {
@@ -59,6 +70,7 @@ export interface Wired {
   readonly entries: ReadonlyMap<string, Next>;
   /** In the order of the plan, so that what one tells, a later one has not worked on yet. */
   readonly steps: readonly Step[];
+  readonly refusals: RefusedEffects;
   outcomeOf(trail: Trail): Outcome;
   /** What an error at the node in hand means for its record. Throws it when it is not the record's. */
   failed(error: unknown): Outcome;
@@ -105,6 +117,7 @@ function wire(part: Part, options: CompileOptions): Wired {
     counts,
     entries,
     steps: steps.sort((a, b) => a.at - b.at),
+    refusals: options.refusals ?? { size: 0, checkEffect: () => undefined },
     outcomeOf({ emitted, isRepeat, nullKey, last }) {
       if (emitted > 0) return EMITTED;
       if (isRepeat) return REPEAT;
@@ -222,12 +235,22 @@ function thrown(error: unknown, node: PlanNode, onError: PlanOptions["onError"])
 const stages: Partial<Record<string, Pick<Failure, "class" | "stage">>> = {
   MILL_ENCODE_VALUE: { class: "schema", stage: "encode" },
   MILL_RECORD_TOO_LARGE: { class: "size", stage: "encode" },
+  MILL_OUTPUT_REFUSED: { class: "sink", stage: "send" },
   MILL_RULE_BROKEN: { class: "rule", stage: "transform" },
 };
 
+/** What a broker refuses failed at the topic. */
+const placeOfFailure = (
+  error: MillraceError,
+  node: PlanNode,
+): Pick<Failure, "step"> & Partial<Pick<Failure, "stage">> =>
+  error instanceof OutputRefusedError
+    ? { stage: "send", step: error.where.topic ?? node.name }
+    : { step: node.name };
+
 const failureOf = (error: MillraceError, node: PlanNode): Failure => ({
   ...(stages[error.code] ?? { class: "transform", stage: "transform" }),
-  step: node.name,
+  ...placeOfFailure(error, node),
   rule: error.code === "MILL_RULE_BROKEN" ? node.name : null,
   ...(error instanceof CallError ? { tried: error.tried } : {}),
   code: error.code,

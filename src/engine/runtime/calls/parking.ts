@@ -105,14 +105,13 @@ export class Parking {
     else keys.set(id, { key: Buffer.from(key), records, dueMs: parked.dueMs, isCalling: false });
   }
 
-  /** Calls for what is due, and releases what has ended; null when there is nothing to take. */
-  async turn(): Promise<Released | null> {
+  /** Calls for what is due, and releases what has ended, so many keys at most; null when there is nothing to take. */
+  async turn(keysMax: number = Infinity): Promise<Released | null> {
     for (const lot of this.#lots) await this.#callDue(lot);
     this.#sleep();
     const lot = this.#lots.find(({ ended }) => ended.length > 0);
     if (lot === undefined) return null;
-    const ended = lot.ended;
-    lot.ended = [];
+    const ended = lot.ended.splice(0, Math.min(keysMax, lot.ended.length));
     const released = await this.#options.release(lot.step, ended);
     lot.blocked.push(...released.waiting);
     const stayed = new Set(released.waiting);

@@ -1,12 +1,12 @@
 // Joins a part's plan to codecs and targets: decode in front, encode and partition behind, the compiled program between.
 import { compileCodec } from "../../decode/codec.ts";
-import { MillraceError } from "../../core/errors.ts";
+import { MillraceError, OutputRefusedError } from "../../core/errors.ts";
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { Stage } from "../../core/outcome.ts";
 import { Mistake } from "../../core/mistake.ts";
 import { partitionOf } from "../../core/partitioner.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
-import type { TopicName } from "../../core/record.ts";
+import { headersBytes, type TopicName } from "../../core/record.ts";
 import { subjectOf, type Codec, type SchemaFormat, type WriterSchemas } from "../../core/schema.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import type { PartFacts } from "../../source/stops.ts";
@@ -14,6 +14,7 @@ import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
 import { compile, type Emit, type Program } from "../../transform/compile.ts";
 import type { Cursor } from "../../transform/operators.ts";
+import { Refusals } from "./refusals.ts";
 
 /** How the records of one source topic are read. */
 export interface SourceCodec {
@@ -31,6 +32,8 @@ export interface BoundPart {
   readonly sources: ReadonlyMap<TopicName, SourceCodec>;
   /** How entries of each store are written. */
   readonly stores: ReadonlyMap<string, EntryCodec>;
+  /** What brokers have refused; of all tasks of the part in this worker. */
+  readonly refusals: Refusals;
 }
 
 /** What a part's stops say of it. */
@@ -70,27 +73,29 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
       },
     ]),
   );
+  const refusals = new Refusals();
   const program = compile(part, {
     onError: plan.options.onError,
     onBroken: options.onBroken,
-    emitterOf: (node) => emitterOf(node, codec),
+    emitterOf: (node) => emitterOf(node, codec, refusals),
+    refusals,
   });
   const stores = new Map(
     part.stores.map(({ name, changelog }) => [name, entryCodec(codec(changelog, "value"), name)]),
   );
-  return { part, plan, program, sources, stores };
+  return { part, plan, program, sources, stores, refusals };
 }
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
 
-function emitterOf(node: PlanNode, codec: CodecOf): Emit {
+function emitterOf(node: PlanNode, codec: CodecOf, refusals: Refusals): Emit {
   const { operation } = node;
   switch (operation.kind) {
     case "to":
     case "forward":
-      return toTopic(operation.topic, codec(operation.topic, "value"));
+      return toTopic(targetOf(operation.topic, refusals), codec(operation.topic, "value"));
     case "repartition":
-      return toRepartition(operation.key, operation.topic, codec);
+      return toRepartition(operation.key, targetOf(operation.topic, refusals), codec);
     case "upsert":
       return toTable(rowMapper(operation.table.declaration as TableSpec));
     case "source":
@@ -114,41 +119,70 @@ function emitterOf(node: PlanNode, codec: CodecOf): Emit {
 /** Kafka's default message.max.bytes, less what a batch of one record adds. */
 const RECORD_BYTES_MAX = 1_048_588 - 1_024;
 
-/** What a topic takes in one record, key and value. */
+/** What a topic takes in one record, key, value and headers. */
 export const recordBytesMax = ({ config }: PlanTopic): number =>
   Number(config["max.message.bytes"] ?? RECORD_BYTES_MAX);
 
-function put(cursor: Cursor, topic: PlanTopic, key: Buffer | null, value: Buffer | null): true {
+/** A topic that a node writes to, with what it takes. */
+interface Target {
+  readonly topic: PlanTopic;
+  readonly bytesMax: number;
+  readonly isCompacted: boolean;
+  readonly refusals: Refusals;
+}
+
+const targetOf = (topic: PlanTopic, refusals: Refusals): Target => ({
+  topic,
+  bytesMax: recordBytesMax(topic),
+  isCompacted: topic.config["cleanup.policy"]?.includes("compact") === true,
+  refusals,
+});
+
+function put(cursor: Cursor, target: Target, key: Buffer | null, value: Buffer | null): true {
   const { raw, context } = cursor.record;
-  const limit = recordBytesMax(topic);
-  const size = (key?.length ?? 0) + (value?.length ?? 0);
-  if (size > limit)
+  const { topic, bytesMax, refusals } = target;
+  const { headers } = raw;
+  const size =
+    (key?.length ?? 0) + (value?.length ?? 0) + (headers.length === 0 ? 0 : headersBytes(headers));
+  if (size > bytesMax)
     throw new MillraceError(
       "MILL_RECORD_TOO_LARGE",
-      `${topic.name}: ${String(size)} bytes, at most ${String(limit)}`,
+      `${topic.name}: ${String(size)} bytes, at most ${String(bytesMax)}`,
     );
+  const partition = partitionOf(key, topic.partitions, raw.partition);
+  if (key === null && target.isCompacted) throw withoutKey(topic.name, partition);
+  if (refusals.size > 0) refusals.checkOutput(raw, topic.name);
   cursor.stage.outputs.push({
     topic: topic.name,
-    partition: partitionOf(key, topic.partitions, raw.partition),
+    partition,
     key,
     value,
-    headers: raw.headers,
+    headers,
     timestamp: context.timestamp,
+    source: raw,
   });
   return true;
 }
 
+/** As the broker would say it. */
+const withoutKey = (topic: TopicName, partition: number): OutputRefusedError =>
+  new OutputRefusedError({
+    ...{ topic, partition, code: "INVALID_RECORD" },
+    words: "the topic is compacted, and the record has no key",
+  });
+
 /** The key's bytes stay as they came: what a stream is keyed by does not change on the way to a topic. */
 const toTopic =
-  (topic: PlanTopic, value: Codec): Emit =>
+  (target: Target, value: Codec): Emit =>
   (result, cursor) =>
-    put(cursor, topic, cursor.record.raw.key, result === undefined ? null : value.encode(result));
+    put(cursor, target, cursor.record.raw.key, result === undefined ? null : value.encode(result));
 
 function toRepartition(
   keyOf: (value: unknown, record: Cursor["record"]["context"]) => unknown,
-  topic: PlanTopic,
+  target: Target,
   codec: CodecOf,
 ): Emit {
+  const { topic } = target;
   const key = codec(topic, "key");
   const value = codec(topic, "value");
   return (result, cursor) => {
@@ -159,7 +193,7 @@ function toRepartition(
       cursor.trail.nullKey = true;
       return false;
     }
-    return put(cursor, topic, key.encode(newKey), value.encode(result));
+    return put(cursor, target, key.encode(newKey), value.encode(result));
   };
 }
 

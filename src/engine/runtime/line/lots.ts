@@ -1,7 +1,7 @@
 // What the line takes of a run: records of one topic, as they were when they were first read. A run of the redrive topic
 // becomes lots, one for each stretch of records from one topic; letters of other parts are passed over, as these read
 // the same partition for themselves. Pure.
-import type { RawRecord } from "../../core/record.ts";
+import { placeOf, type RawRecord } from "../../core/record.ts";
 import { originalHeaders, redriveOrderOf } from "../../core/redrive.ts";
 import type { Run } from "../../source/inbox.ts";
 import type { BoundPart } from "./bind.ts";
@@ -28,6 +28,17 @@ export function lotsOf(run: Run, bound: BoundPart): readonly Lot[] {
     const next = stretches[i + 1]?.[0]?.redriven?.offset;
     return { ...run, place, topic, records, nextOffset: next ?? run.nextOffset };
   });
+}
+
+/** The lot's first records, and the others; `records` must be less than it has. */
+export function headOf(lot: Lot, records: number): readonly [Lot, Lot] {
+  const rest = lot.records.slice(records);
+  const [next] = rest;
+  const nextOffset = next === undefined ? lot.nextOffset : placeOf(next).offset;
+  return [
+    { ...lot, records: lot.records.slice(0, records), nextOffset },
+    { ...lot, records: rest },
+  ];
 }
 
 /** The record that had failed, or null when it is none of this part's. */

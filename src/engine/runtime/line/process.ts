@@ -65,7 +65,7 @@ export async function processRunWithState(
   { stores, calls, book, streamTimeMs }: Lent,
 ): Promise<ProcessedRun> {
   const decoded = decodeRun(bound.sources.get(run.topic) ?? null, run);
-  const records = timed(decoded, streamTimeMs);
+  const records = timed(bound, decoded, streamTimeMs);
   const batch = { records, stores, calls, book };
   const { outcomes, outputs, held, parked } = await bound.program.runBatch(batch);
   const ends: Outcome[] = [];
@@ -96,12 +96,18 @@ function decodeRun(codec: SourceCodec | null, { records }: Run): (DecodedRecord 
 }
 
 /** The records that could be decoded, each with the stream time that it sees. */
-function timed(decoded: readonly (DecodedRecord | Outcome)[], streamTimeMs: number): TimedRecord[] {
+function timed(
+  { refusals }: BoundPart,
+  decoded: readonly (DecodedRecord | Outcome)[],
+  streamTimeMs: number,
+): TimedRecord[] {
   let time = streamTimeMs;
   const records: TimedRecord[] = [];
   for (const record of decoded) {
     if ("kind" in record) continue;
-    if (record.isUntimed !== true) time = Math.max(time, record.context.timestamp);
+    // A record of which nothing may remain moves no time either.
+    const isTimed = record.isUntimed !== true && !refusals.isRefused(record.raw);
+    if (isTimed) time = Math.max(time, record.context.timestamp);
     records.push({ record, streamTimeMs: time });
   }
   return records;

@@ -2,11 +2,13 @@
 // One thing at a time happens to it: a checkpoint, a rewind, or a transaction of a takeover.
 import { commit } from "../../checkpoint/commit.ts";
 import { Schedule } from "../../checkpoint/schedule.ts";
-import { messageOf } from "../../core/errors.ts";
+import { isRetriable, messageOf, refusalText } from "../../core/errors.ts";
 import type { SentBatch, TxProducer } from "../../core/kafka.ts";
 import { publishCheckpoint, publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import type { WorkerContext } from "../context.ts";
-import { actionOf, KAFKA_IS_AWAY, persist } from "../failure.ts";
+import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
+import { blamesFor, type Blame } from "./blame.ts";
+import { isDefect, longer, NO_PAUSE, type Pause } from "./pause.ts";
 import type { BoundPart } from "../line/bind.ts";
 import { Mutex } from "../../core/mutex.ts";
 import type { StreamPart } from "./part.ts";
@@ -15,6 +17,9 @@ import type { StreamTask } from "./task.ts";
 
 /** A broker that restarts is back sooner, and nobody need know. */
 const SILENCE_MS = 3_000;
+
+const stagesOf = (tasks: readonly StreamTask[]): TaskCheckpoint[] =>
+  tasks.map((task) => task.takeStage()).filter((stage) => stage !== null);
 
 export class StreamEngine {
   readonly #context: WorkerContext;
@@ -25,6 +30,10 @@ export class StreamEngine {
   readonly #life = new AbortController();
   #producer: TxProducer | null = null;
   #committingSinceMs: number | null = null;
+  /** After a refusal that concerns no task more than others, and that the same request will meet again. */
+  #pause: Pause = NO_PAUSE;
+  /** What a new producer waits for. */
+  #waitingFor: string | null = null;
 
   constructor(context: WorkerContext, onFatal: (error: Error) => void) {
     this.#context = context;
@@ -36,6 +45,8 @@ export class StreamEngine {
 
   /** Kafka, while a commit has had no answer for so long that an operator should know. */
   get waitingFor(): string | null {
+    const known = this.#waitingFor ?? this.#pause.why;
+    if (known !== null) return known;
     const since = this.#committingSinceMs;
     return since !== null && this.#context.clock.now() - since > SILENCE_MS ? KAFKA_IS_AWAY : null;
   }
@@ -76,22 +87,84 @@ export class StreamEngine {
   }
 
   async #checkpoint(): Promise<void> {
-    const stages = this.tasks.map((task) => task.takeStage()).filter((stage) => stage !== null);
-    if (stages.length === 0) return;
+    const now = this.#context.clock.now();
+    if (now < this.#pause.untilMs) return;
+    const seats = this.#parts.flatMap((part) => part.tasks.map((task) => ({ part, task })));
+    const together = seats.filter(({ part, task }) => part.probations.of(task) === null);
+    const stages = stagesOf(together.map(({ task }) => task));
+    if (!(await this.#commit(stages, (error) => this.#refusedTogether(error, stages)))) return;
+    for (const { part, task } of seats) {
+      if (part.probations.of(task)?.isDue(now) !== true) continue;
+      const own = stagesOf([task]);
+      if (!(await this.#commit(own, (error) => this.#refusedAlone(error, own, part)))) return;
+      for (const stage of own) part.probations.passed(stage);
+    }
+  }
+
+  /** Returns whether all tasks may go on; `onRefused` says whether it has dealt with the error. */
+  async #commit(
+    stages: readonly TaskCheckpoint[],
+    onRefused: (error: unknown) => Promise<boolean>,
+  ): Promise<boolean> {
+    if (stages.length === 0) return true;
     const startedMs = this.#context.clock.now();
     this.#committingSinceMs = startedMs;
     let sent: readonly SentBatch[];
     try {
       sent = await commit(await this.#ready(), stages);
     } catch (error) {
-      await this.#rewind(error);
-      return;
+      if (!(await onRefused(error))) await this.#rewind(error);
+      return false;
     } finally {
       this.#committingSinceMs = null;
     }
+    this.#pause = NO_PAUSE;
     // 5 apply state changes to their copies by position · 6 publish
-    for (const stage of stages) stage.task.settle(stage, sent);
+    for (const stage of stages) {
+      stage.refusals.settle(stage.progress);
+      stage.task.settle(stage, sent);
+    }
     this.#publish(stages, startedMs);
+    return true;
+  }
+
+  /** What Kafka refuses for ever is the doing of some tasks: these are alone from now on. All of them go back. */
+  #refusedTogether(error: unknown, stages: readonly TaskCheckpoint[]): Promise<boolean> {
+    const blames = blamesFor(error, stages);
+    for (const blame of blames) this.#take(blame, this.#partOf(blame.stage.task));
+    if (blames.length === 0) return Promise.resolve(false);
+    return this.#rewind(error, "refused").then(() => true);
+  }
+
+  /** A refusal is certain, so nothing was committed and no other task had a part in it: this one goes back. */
+  async #refusedAlone(
+    error: unknown,
+    stages: readonly TaskCheckpoint[],
+    part: StreamPart,
+  ): Promise<boolean> {
+    const [blame] = blamesFor(error, stages);
+    if (blame === undefined) return false;
+    this.#take(blame, part);
+    await this.#discard();
+    // Behind the lock that is held now; what fails here, the takeover tells.
+    this.settle().catch(() => undefined);
+    this.#countRewind(part);
+    part.retakeOnly(new Set([blame.stage.task.partition]));
+    return true;
+  }
+
+  #take(blame: Blame, part: StreamPart | null): void {
+    const { log } = this.#context;
+    const { address } = blame.stage.task;
+    const reasons = blame.sources.map(({ refused }) => refusalText([refused]));
+    const facts = { ...address, refused: blame.sources.length, why: blame.why ?? reasons[0] };
+    if (blame.why !== null) log.error(facts, "the task is paused: its outputs are refused");
+    else log.warn(facts, "outputs were refused: their records become dead letters");
+    part?.probations.refused(blame, this.#context.clock.now());
+  }
+
+  #partOf(task: StreamTask): StreamPart | null {
+    return this.#parts.find((part) => part.tasks.includes(task)) ?? null;
   }
 
   /** The last step of a stream commit: the ledger and the times of what was decided. */
@@ -110,28 +183,37 @@ export class StreamEngine {
    * The transaction may have committed or not: the producer is thrown away, and every task of the worker, whatever
    * group it is in, reads its progress again (leaving out the refused one would commit the others' torn work).
    */
-  async #rewind(error: unknown): Promise<void> {
-    const { log, meter } = this.#context;
+  async #rewind(error: unknown, why: "unknown" | "refused" = "unknown"): Promise<void> {
+    const { log, meter, clock, limits } = this.#context;
     const isFenced = actionOf(error) === "retake";
     if (isFenced) meter.count("millrace_fenced_total", { kind: "stream" });
     const facts = { error: messageOf(error), fenced: isFenced };
     log.warn(facts, "a checkpoint failed: going back to committed progress");
     for (const part of this.#parts) {
-      const { plan, part: planned } = part.bound;
-      meter.count("millrace_rewinds_total", { pipeline: plan.pipeline, part: planned.name });
+      this.#countRewind(part);
       part.drop();
     }
     await this.#discard();
     // Behind the lock that is held now. A worker that takes nothing over again, since it leaves or has no partitions
     // any more, would else hold up every reader of its outputs. What fails here, the next commit or takeover tells.
     this.settle().catch(() => undefined);
-    if (!["retry", "retake"].includes(actionOf(error))) return this.#giveUp(error);
-    for (const part of this.#parts) part.retake(isFenced ? null : KAFKA_IS_AWAY, isFenced);
+    if (isDefect(error))
+      return this.#onFatal(error instanceof Error ? error : new Error(String(error)));
+    if (why === "refused") return this.#retakeAll(null, 0);
+    // Under the old generation it would be fenced again: the group needs time to tell of a newer one.
+    if (isFenced) return this.#retakeAll(null, limits.heartbeatIntervalMs);
+    if (isRetriable(error)) return this.#retakeAll(KAFKA_IS_AWAY, 0);
+    this.#pause = longer(this.#pause, ours(error), clock.now());
+    this.#retakeAll(this.#pause.why, this.#pause.untilMs - clock.now());
   }
 
-  /** What no retry can mend (rights, a missing topic) would fail for ever: the worker ends and says why. */
-  #giveUp(error: unknown): void {
-    this.#onFatal(error instanceof Error ? error : new Error(String(error)));
+  #countRewind({ bound: { plan, part } }: StreamPart): void {
+    const labels = { pipeline: plan.pipeline, part: part.name };
+    this.#context.meter.count("millrace_rewinds_total", labels);
+  }
+
+  #retakeAll(waitingFor: string | null, pauseMs: number): void {
+    for (const part of this.#parts) part.retake(waitingFor, pauseMs);
   }
 
   /**
@@ -156,7 +238,8 @@ export class StreamEngine {
   async #ready(): Promise<TxProducer> {
     if (this.#producer !== null && this.#producer.state !== "dead") return this.#producer;
     await this.#discard();
-    const what = { dependency: "kafka", signal: this.#life.signal };
+    const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
+    const what = { dependency: "kafka", signal: this.#life.signal, onWaiting };
     this.#producer = await persist(this.#context, what, () => this.#newProducer());
     return this.#producer;
   }

@@ -2,7 +2,7 @@
 import type { Assignment, GroupConsumer, GroupGeneration } from "../../core/kafka.ts";
 import type { StagedTask } from "../../checkpoint/commit.ts";
 import type { LedgerCounts } from "../../core/ledger.ts";
-import type { TopicPartition } from "../../core/record.ts";
+import type { RawRecord, TopicPartition } from "../../core/record.ts";
 import type { LetterOrigin } from "../../sinks/letter.ts";
 import type { Valve } from "../../source/inbox.ts";
 import type { TakenOver, TakeoverRequest } from "../../source/takeover.ts";
@@ -11,7 +11,9 @@ import type { WorkerContext } from "../context.ts";
 import type { Breaker } from "../gate/breaker.ts";
 import type { PartGate } from "../gate/pipeline-gate.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
+import type { Refusals } from "../line/refusals.ts";
 import type { StreamEngine } from "./engine.ts";
+import type { Probation } from "./probation.ts";
 import type { SealedState } from "./state.ts";
 import type { StreamTask } from "./task.ts";
 
@@ -44,6 +46,13 @@ export interface TaskCheckpoint extends StagedTask {
   readonly task: StreamTask;
   readonly state: SealedState | null;
   readonly records: number;
+  /** Outputs from this index on tell changes that were held until the checkpoint. */
+  readonly heldFrom: number;
+  /** Records that changed anything: those that were read, and those that had waited in state. */
+  readonly units: number;
+  /** The record, where it is a single one. */
+  readonly only: RawRecord | null;
+  readonly refusals: Refusals;
   /** What this checkpoint adds to the ledger. */
   readonly delta: LedgerCounts;
 }
@@ -59,6 +68,8 @@ export interface StreamTaskOptions {
   readonly breaker: Breaker;
   /** Null in a part without state and calls. */
   readonly stores: OpenStores | null;
+  /** Null while the task commits with the others. */
+  probation(): Probation | null;
   /** Told how many records were staged. */
   note(records: number): void;
 }

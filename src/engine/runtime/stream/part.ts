@@ -3,7 +3,7 @@
 import type { Assignment, GroupConsumer, RecordBatch, StartOffset } from "../../core/kafka.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
-import type { TaskHealth, TaskState } from "../../observe/health.ts";
+import type { TaskHealth } from "../../observe/health.ts";
 import { NoteBook } from "../../source/notes.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
@@ -11,6 +11,7 @@ import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import { breakerFor } from "../gate/breaker.ts";
+import { Probations } from "./probation.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
 import {
@@ -34,6 +35,8 @@ export class StreamPart {
   readonly #seats = new Map<number, Seat>();
   readonly #stopped = new Map<number, Stop>();
   readonly #notes: NoteBook;
+  /** Of tasks whose outputs were refused: they commit alone. */
+  readonly probations: Probations = new Probations();
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;
   #takingOver: AbortController | null = null;
@@ -86,6 +89,7 @@ export class StreamPart {
   #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
     this.#context.meter.count("millrace_rebalances_total", { group: this.bound.part.group });
     this.#assignment = assignment;
+    this.probations.clear();
     this.retake();
     return Promise.resolve([]);
   }
@@ -119,10 +123,10 @@ export class StreamPart {
 
   /**
    * Goes back to committed progress: pauses, drops, takes over, seeks, runs. Called again, it begins anew.
-   * `waitingFor` names what is known to be away, since the takeover's first request may hang for long. Who was fenced
-   * begins only when the group has had the time to tell of a newer generation: under the old one it is fenced again.
+   * `waitingFor` names what is known to be away, since the takeover's first request may hang for long. It begins after
+   * `pauseMs`.
    */
-  retake(waitingFor: string | null = null, isFenced = false): void {
+  retake(waitingFor: string | null = null, pauseMs = 0): void {
     this.#takingOver?.abort(new Error("the takeover began anew"));
     this.#waitingFor = waitingFor;
     this.drop();
@@ -131,12 +135,16 @@ export class StreamPart {
     const takingOver = new AbortController();
     this.#takingOver = takingOver;
     const share = { assignment, partitions: assignment.partitions };
-    this.#begin(share, takingOver.signal, isFenced);
+    this.#begin(share, takingOver.signal, pauseMs);
   }
 
   /** As a rebalance would, for those of them that have stopped; their neighbours go on. */
   resume(partitions: readonly number[]): void {
-    const again = new Set(partitions.filter((partition) => this.#stopped.delete(partition)));
+    this.retakeOnly(new Set(partitions.filter((partition) => this.#stopped.delete(partition))));
+  }
+
+  /** These go back to committed progress. */
+  retakeOnly(again: ReadonlySet<number>): void {
     for (const partition of again) {
       const seat = this.#seats.get(partition);
       if (seat !== undefined) leave(seat);
@@ -148,10 +156,10 @@ export class StreamPart {
     this.#begin({ assignment, partitions: these }, takingOver.signal);
   }
 
-  #begin(share: Share, signal: AbortSignal, isFenced = false): void {
+  #begin(share: Share, signal: AbortSignal, pauseMs = 0): void {
     this.#consumer?.pause(share.partitions);
-    const { clock, limits } = this.#context;
-    const pause = isFenced ? clock.sleep(limits.heartbeatIntervalMs, signal) : Promise.resolve();
+    const { clock } = this.#context;
+    const pause = pauseMs > 0 ? clock.sleep(pauseMs, signal) : Promise.resolve();
     const taking = pause.then(() => this.#takeOver(share, signal));
     taking.catch((error: unknown) => {
       if (!signal.aborted) this.#failed(error, share);
@@ -224,6 +232,7 @@ export class StreamPart {
       valve: consumer,
       letters: this.#options.letters,
       breaker: breakerFor(this.bound, this.#context),
+      probation: () => this.probations.of({ partition }),
       note: (records) => this.#engine.note(records),
     });
     seat.task = task;
@@ -261,7 +270,9 @@ export class StreamPart {
   }
 
   #failed(error: unknown, { partitions }: Share): void {
-    if (actionOf(error) === "retake") return this.retake(null, true);
+    // Under the old generation it would be fenced again: the group needs time to tell of a newer one.
+    if (actionOf(error) === "retake")
+      return this.retake(null, this.#context.limits.heartbeatIntervalMs);
     for (const partition of new Set(partitions.map((at) => at.partition)))
       this.#halt(partition, ours(error));
   }
@@ -274,13 +285,10 @@ export class StreamPart {
       const address = { pipeline, part: this.bound.part.name, topic, partition };
       const stop = this.#stopped.get(partition);
       if (stop !== undefined) return { ...address, state: "stopped", ...stop };
-      return { ...address, ...this.#stateOf(this.#seats.get(partition)) };
+      const seat = this.#seats.get(partition);
+      const why = this.probations.why(partition) ?? this.#awayFor(seat);
+      return { ...address, ...(why === null ? stateOf(seat) : { state: "paused", why }) };
     });
-  }
-
-  #stateOf(seat: Seat | undefined): TaskState {
-    const away = this.#awayFor(seat);
-    return away === null ? stateOf(seat) : { state: "paused", why: away };
   }
 
   /** The dependency that holds up the partition, the part or the worker. */

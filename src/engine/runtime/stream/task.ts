@@ -13,10 +13,11 @@ import { CallBook } from "../../transform/calls/book.ts";
 import { emptyStage } from "../line/bind.ts";
 import { ours, persist } from "../failure.ts";
 import { inboxFor } from "../line/inbox.ts";
-import { lotsOf, type Lot } from "../line/lots.ts";
+import type { Lot } from "../line/lots.ts";
 import { processRun, unknownIds } from "../line/process.ts";
 import type { Parking } from "../calls/parking.ts";
-import { admitted, endOf, keyedParts, type Rest } from "./keyed.ts";
+import { Feed } from "./feed.ts";
+import { admitted, endOf, keyedParts } from "./keyed.ts";
 import { TaskProgress } from "./progress.ts";
 import type { TaskState } from "./state.ts";
 import type { StreamTaskOptions, TaskCheckpoint } from "./options.ts";
@@ -25,6 +26,7 @@ export class StreamTask {
   readonly partition: number;
   readonly #options: StreamTaskOptions;
   readonly #inbox: TaskInbox;
+  readonly #feed: Feed;
   readonly #progress: TaskProgress;
   readonly #life = new AbortController();
   #stage: Stage = emptyStage();
@@ -35,10 +37,6 @@ export class StreamTask {
   #waitingFor: string | null = null;
   readonly #state: TaskState | null;
   readonly #parking: Parking | null;
-  /** What has been taken from the inbox and not begun. */
-  #lots: Lot[] = [];
-  /** Of the lot in hand what a parked key has no room for, and what its calls have come to. */
-  #rest: Rest | null = null;
   /** State has changed since the last checkpoint without progress. */
   #hasReleased = false;
   /** What its counters owe. */
@@ -50,6 +48,7 @@ export class StreamTask {
     this.#options = options;
     this.partition = options.partition;
     this.#inbox = inboxFor(options, options.starts);
+    this.#feed = new Feed(this.#inbox, options);
     const { state, parking } = keyedParts(options, {
       address: this.address,
       signal: this.#life.signal,
@@ -124,14 +123,15 @@ export class StreamTask {
   }
 
   async #loop(): Promise<MillraceError | null> {
+    const { schemas } = this.#options.context;
     for (;;) {
       const stopped = await this.#release();
       if (stopped !== null) return stopped;
-      const lot = await this.#next();
+      const lot = await this.#feed.next();
       if (this.#life.signal.aborted) return this.#failure;
       if (lot === null) continue;
       for (let ids = this.#unknown(lot); ids.size > 0; ids = this.#unknown(lot))
-        await this.#learn(ids);
+        await this.#persist("registry", () => schemas.learn(ids));
       const halted =
         this.#state === null ? this.#process(lot) : await this.#processWithState(lot, this.#state);
       if (halted !== null) return halted;
@@ -139,24 +139,8 @@ export class StreamTask {
     }
   }
 
-  /** What is left of the last run, or another one; null when a parked key wants attention first. */
-  async #next(): Promise<Lot | null> {
-    const left = this.#rest?.run ?? this.#lots.shift();
-    if (left !== undefined) return left;
-    const run = await this.#inbox.take();
-    if (run === null) return null;
-    const [first = null, ...others] = lotsOf(run, this.#options.bound);
-    this.#lots = others;
-    return first;
-  }
-
   #unknown(run: Lot): Set<number> {
     return unknownIds(this.#options.bound, run, this.#options.context.schemas);
-  }
-
-  async #learn(ids: ReadonlySet<number>): Promise<void> {
-    const { schemas } = this.#options.context;
-    await this.#persist("registry", () => schemas.learn(ids));
   }
 
   #process(run: Lot): MillraceError | null {
@@ -170,13 +154,14 @@ export class StreamTask {
     });
     const stoppedAt = haltedAt ?? run.nextOffset;
     this.#progress.advance(run.place, done ? run.nextOffset : stoppedAt);
+    this.#feed.count(run.records);
     this.#options.note(run.records.length);
     return error;
   }
 
   /** As `#process`, with a wait for keys in its middle; what comes of the run is taken in one turn, or not at all. */
   async #processWithState(run: Lot, state: TaskState): Promise<MillraceError | null> {
-    const book = this.#rest?.book ?? new CallBook();
+    const book = this.#feed.rest?.book ?? new CallBook();
     const processed = await admitted(run, book, { state, breaker: this.#options.breaker });
     this.#life.signal.throwIfAborted();
     const { halted, done, rest, nextOffset } = endOf(run, processed.outcomes, book);
@@ -185,10 +170,11 @@ export class StreamTask {
       if (this.#refusal(raw, outcome) === null) this.#count(raw, outcome);
     }
     this.#stageOutputs(processed.outputs, done);
+    this.#feed.count(run.records, done);
     this.#parking?.look(processed.parked);
     state.keep(processed);
     this.#progress.advance(run.place, nextOffset);
-    this.#rest = rest;
+    this.#feed.rest = rest;
     // Only a parked key that moves makes room for a record that comes first.
     if (rest !== null && done === 0) await this.#inbox.nudged();
     return halted;
@@ -209,9 +195,13 @@ export class StreamTask {
 
   /** Takes parked keys on whose calls have ended. Returns why the task must stop, or null. */
   async #release(): Promise<MillraceError | null> {
-    for (let done = await this.#parking?.turn(); done; done = await this.#parking?.turn()) {
+    while (this.#parking !== null) {
+      if (this.#feed.left === 0) await this.#room();
+      const done = await this.#parking.turn(this.#feed.left);
+      if (done === null) break;
       this.#life.signal.throwIfAborted();
       if (done.halted !== null) return done.halted;
+      this.#feed.count(done.taken.length === 0 ? [null] : done.taken);
       for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
       this.#stageOutputs(done.outputs, 0);
       this.#state?.keep(done);
@@ -226,14 +216,17 @@ export class StreamTask {
     countOutcome(this.#delta, outcome);
     countOutcome(this.#progress.ledger(placeOf(raw).topic), outcome);
     if (outcome.kind !== "dead-lettered" && raw.redriven === undefined) return;
-    const { letters, context } = this.#options;
-    this.#letters.push(...lettersOf(raw, outcome, letters, context.clock.now()));
+    const { letters, context, bound } = this.#options;
+    const origin = bound.refusals.letterOrigin(raw, letters);
+    this.#letters.push(...lettersOf(raw, outcome, origin, context.clock.now()));
   }
 
   /** Waits while more is staged than one checkpoint should hold; always lets the event loop turn. */
   async #room(): Promise<void> {
     const { clock, limits } = this.#options.context;
-    while (this.#stage.index >= limits.checkpointRecordsMax && !this.#life.signal.aborted) {
+    const isFull = (): boolean =>
+      this.#stage.index >= limits.checkpointRecordsMax || this.#feed.left === 0;
+    while (isFull() && !this.#life.signal.aborted) {
       await new Promise<void>((resolve) => (this.#roomAgain = resolve));
       this.#roomAgain = null;
     }
@@ -261,20 +254,22 @@ export class StreamTask {
 
   /** Hands the stage over, with the progress of every partition of the task; null when nothing moved. */
   takeStage(): TaskCheckpoint | null {
+    const heldFrom = this.#stage.outputs.length;
     if (!(this.#progress.hasMoved || this.#hasReleased) || !this.#isStateReady()) return null;
-    const { context, generation } = this.#options;
+    const { context, generation, bound } = this.#options;
     const progress = this.#progress.take(context.owner, this.#state?.streamTimeMs ?? null);
     const state = this.#state?.seal() ?? null;
     const changelog = state === null ? [] : state.changelog;
     const { outputs, index: records } = this.#stage;
-    const [letters, delta] = [this.#letters, this.#delta];
-    this.#stage = emptyStage();
-    this.#letters = [];
-    this.#delta = emptyLedger();
+    const { letters, delta } = { letters: this.#letters, delta: this.#delta };
+    [this.#stage, this.#letters, this.#delta] = [emptyStage(), [], emptyLedger()];
     this.#oldestMs = null;
     this.#hasReleased = false;
     this.#roomAgain?.();
-    return { task: this, outputs, changelog, letters, progress, generation, records, delta, state };
+    return {
+      ...{ task: this, outputs, changelog, letters, progress, generation, records, delta, state },
+      ...{ heldFrom, refusals: bound.refusals, ...this.#feed.takeCount() },
+    };
   }
 
   /** Whether the copies have the checkpoint before, and everything that is told now could be told. */

@@ -18,6 +18,7 @@ import {
   type AtStep,
   type ParkedKey,
 } from "./parked.ts";
+import type { RawRecord } from "../../core/record.ts";
 import { afterFailure, CallError, type Next, type Tried } from "./policy.ts";
 import type { CallStep } from "./step.ts";
 
@@ -44,6 +45,8 @@ export interface GivenUp {
 
 export interface Released extends Pick<BatchResult, "outputs" | "held" | "parked"> {
   readonly givenUp: readonly GivenUp[];
+  /** Records that went on or were given up. */
+  readonly taken: readonly RawRecord[];
   /** Those for which a later step has no room yet: as they were. */
   readonly waiting: readonly Ended[];
   /** Then nothing was done. */
@@ -70,7 +73,13 @@ export async function release(wired: Wired, given: Release): Promise<Released> {
     const { length } = result.outcomes;
     const last = result.outcomes[length - 1];
     if (last?.kind !== "halted" && length === heads.length)
-      return { ...result, givenUp: [...dead, ...failedOf(heads, result)], waiting, halted: null };
+      return {
+        ...result,
+        givenUp: [...dead, ...failedOf(heads, result)],
+        taken: hands.filter(({ next }) => isTaken(next)).map(({ head }) => head.record.raw),
+        waiting,
+        halted: null,
+      };
     given.stores.rollback(0);
     if (last?.kind === "halted") return { ...nothing, waiting, halted: last.error };
     const blocked = heads[length] as Hand;
@@ -79,7 +88,10 @@ export async function release(wired: Wired, given: Release): Promise<Released> {
   }
 }
 
-const nothing = { outputs: [], held: [], parked: [], givenUp: [] } as const;
+/** Not one that is put off. */
+const isTaken = (next: Next | null): boolean => next === null || next instanceof CallError;
+
+const nothing = { outputs: [], held: [], parked: [], givenUp: [], taken: [] } as const;
 
 /** Brings what they need into memory: of a run that is given up every record, else the head. */
 async function handsOf(given: Release): Promise<Hand[]> {

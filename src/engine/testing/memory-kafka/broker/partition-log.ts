@@ -141,8 +141,10 @@ const copyOfBytes = (bytes: Buffer | null): Buffer | null =>
   bytes === null ? null : Buffer.from(bytes);
 
 /** As if it had travelled: the sender may use its buffers again. */
-const copyOf = (record: OutRecord): OutRecord => ({
-  ...record,
+const copyOf = (record: OutRecord): Omit<OutRecord, "source"> => ({
+  topic: record.topic,
+  partition: record.partition,
+  timestamp: record.timestamp,
   key: copyOfBytes(record.key),
   value: copyOfBytes(record.value),
   headers: record.headers.map(([name, value]) => [name, copyOfBytes(value)] as const),

@@ -37,6 +37,7 @@ export class Topics {
   readonly #clock: Clock;
   #made = 0;
   #refuses: Refuses = () => null;
+  readonly #forbidden = new Set<TopicName>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -105,8 +106,16 @@ export class Topics {
     });
   }
 
+  /** As an access list does. */
+  forbid(topic: TopicName, isForbidden: boolean): void {
+    if (isForbidden) this.#forbidden.add(topic);
+    else this.#forbidden.delete(topic);
+  }
+
   /** Writes what its topic takes; what is refused is among the answer, and holds up no other record. */
   append(records: readonly OutRecord[], transaction: Transaction | null): Appended {
+    const forbidden = records.find(({ topic }) => this.#forbidden.has(topic))?.topic;
+    if (forbidden !== undefined) throw withoutRight(forbidden);
     const logs = records.map((record) => this.log(record));
     const counts = new Map<PartitionLog, number>();
     const refused: RefusedRecord[] = [];
@@ -139,6 +148,13 @@ export class Topics {
     throw new MillraceError("MILL_TOPIC_MISSING", topic, { where: { topic } });
   }
 }
+
+const withoutRight = (topic: TopicName): MillraceError =>
+  new MillraceError(
+    "MILL_KAFKA_AUTH",
+    `send to ${topic}: TOPIC_AUTHORIZATION_FAILED (the topic ${topic} needs the right Write)`,
+    { where: { topic } },
+  );
 
 /** How many records each log got, and which records none did. */
 export interface Appended {

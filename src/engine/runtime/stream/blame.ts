@@ -1,0 +1,141 @@
+// Which source record made what a broker refused. An output knows its record. An entry of a changelog, and what is told
+// of one, fold several records: only a checkpoint of a single record tells which one it is.
+import {
+  isRetriable,
+  MillraceError,
+  RecordsRefusedError,
+  refusalText,
+  type RefusedRecord,
+} from "../../core/errors.ts";
+import type { OutRecord, TopicName } from "../../core/record.ts";
+import type { RefusedSource } from "../line/refusals.ts";
+import type { TaskCheckpoint } from "./options.ts";
+import type { Verdict } from "./probation.ts";
+
+export interface Blame extends Verdict {
+  readonly stage: TaskCheckpoint;
+  readonly sources: readonly RefusedSource[];
+}
+
+interface Refused {
+  readonly refused: RefusedRecord;
+  readonly record: OutRecord;
+}
+
+/** One for each task that has a part in it; `stages` as the commit sent them. */
+function blamesOf(stages: readonly TaskCheckpoint[], { refused }: RecordsRefusedError): Blame[] {
+  const byIndex = new Map(refused.map((one) => [one.index, one]));
+  let sent = 0;
+  const among = (records: readonly OutRecord[]): Refused[] => {
+    const from = sent;
+    sent += records.length;
+    return records.flatMap((record, i) => {
+      const found = byIndex.get(from + i);
+      return found === undefined ? [] : [{ refused: found, record }];
+    });
+  };
+  // In the order of the commit's second step.
+  const shares = stages.map((stage) => ({
+    stage,
+    outputs: among(stage.outputs.slice(0, stage.heldFrom)),
+    held: among(stage.outputs.slice(stage.heldFrom)),
+    changes: among(stage.changelog),
+    letters: among(stage.letters),
+  }));
+  return shares.flatMap((share) => {
+    const { outputs, held, changes, letters } = share;
+    return outputs.length + held.length + changes.length + letters.length > 0
+      ? [blameOf(share)]
+      : [];
+  });
+}
+
+interface Share {
+  readonly stage: TaskCheckpoint;
+  readonly outputs: readonly Refused[];
+  readonly held: readonly Refused[];
+  readonly changes: readonly Refused[];
+  readonly letters: readonly Refused[];
+}
+
+function blameOf(share: Share): Blame {
+  const { stage, outputs, held, changes, letters } = share;
+  const ofOutputs = stage.state === null ? outputs : firstOfEachKey(outputs);
+  const sources = ofOutputs.flatMap(({ record, refused }): RefusedSource[] =>
+    record.source === undefined ? [] : [{ raw: record.source, kind: "output", refused }],
+  );
+  const [folded = null] = [...held, ...changes];
+  const lost = [
+    ...blameLetters(stage, letters, sources),
+    ...(folded === null ? [] : blameFolded(stage, folded, sources)),
+  ];
+  const [reason] = lost;
+  const why = reason === undefined ? null : whyOf(refusalText([reason.refused]));
+  return { stage, sources, isUnclear: folded !== null && stage.units > 1, why };
+}
+
+/** Returns letters that were made small already, and what became of earlier ones: they cannot be made smaller. */
+const blameLetters = (
+  { refusals }: TaskCheckpoint,
+  letters: readonly Refused[],
+  sources: RefusedSource[],
+): Refused[] =>
+  letters.filter(({ record: { source }, refused }) => {
+    if (source === undefined || refusals.has(source, "letter")) return true;
+    sources.push({ raw: source, kind: "letter", refused });
+    return false;
+  });
+
+/** Returns what no record did, or one that has been left out already. */
+function blameFolded(
+  { units, only, refusals }: TaskCheckpoint,
+  folded: Refused,
+  sources: RefusedSource[],
+): Refused[] {
+  if (units > 1) return [];
+  if (only === null || refusals.has(only, "effect")) return [folded];
+  sources.push({ raw: only, kind: "effect", refused: folded.refused });
+  return [];
+}
+
+/** What later records of a key have written may carry what the first one brought. */
+function firstOfEachKey(outputs: readonly Refused[]): Refused[] {
+  const keys = new Set<string | null>();
+  return outputs.filter(({ record: { source } }) => {
+    const key = source?.key?.toString("latin1") ?? null;
+    if (key !== null && keys.has(key)) return false;
+    keys.add(key);
+    return true;
+  });
+}
+
+const whyOf = (reason: string): string => `kafka refuses ${reason}`;
+
+/** Nobody, for an error that is no refusal or concerns all tasks alike. */
+export function blamesFor(error: unknown, stages: readonly TaskCheckpoint[]): Blame[] {
+  if (error instanceof RecordsRefusedError) return blamesOf(stages, error);
+  if (!(error instanceof MillraceError) || isRetriable(error) || !TOPIC_CODES.has(error.code))
+    return [];
+  const { topic } = error.where;
+  return topic === undefined ? [] : writersTo(stages, topic, whyOfTopic(error, topic));
+}
+
+/** Answers that concern a topic as such. */
+const TOPIC_CODES: ReadonlySet<string> = new Set([
+  "MILL_KAFKA_AUTH",
+  "MILL_KAFKA_REFUSED",
+  "MILL_TOPIC_MISSING",
+]);
+
+const whyOfTopic = ({ code, message }: MillraceError, topic: TopicName): string =>
+  code === "MILL_TOPIC_MISSING"
+    ? `the topic ${topic} is missing: run npx millrace topics apply`
+    : `kafka refuses: ${message}`;
+
+/** Tasks that wrote to a topic which is not there for them. */
+const writersTo = (stages: readonly TaskCheckpoint[], topic: TopicName, why: string): Blame[] =>
+  stages
+    .filter(({ outputs, changelog, letters }) =>
+      [outputs, changelog, letters].some((records) => records.some((one) => one.topic === topic)),
+    )
+    .map((stage) => ({ stage, sources: [], isUnclear: false, why }));

@@ -1,0 +1,23 @@
+// How long a worker waits before it asks again for what Kafka has refused: rights of the client, a request as such.
+import { InvariantError, MillraceError } from "../../core/errors.ts";
+
+export interface Pause {
+  readonly why: string | null;
+  readonly untilMs: number;
+  readonly forMs: number;
+}
+
+export const NO_PAUSE: Pause = { why: null, untilMs: -Infinity, forMs: 0 };
+
+const pauseMs = { first: 500, most: 10_000 } as const;
+
+export function longer(last: Pause, error: MillraceError, nowMs: number): Pause {
+  const forMs = Math.min(pauseMs.most, Math.max(pauseMs.first, last.forMs * 2));
+  return { why: `kafka refuses: ${error.message}`, forMs, untilMs: nowMs + forMs };
+}
+
+/** An error that is none of Kafka's: to go on would do the same wrong again. */
+export const isDefect = (error: unknown): boolean =>
+  !(error instanceof MillraceError) ||
+  error instanceof InvariantError ||
+  error.code === "MILL_KAFKA_CLIENT";
