@@ -3,6 +3,7 @@
 import { jsonText, masked } from "../data/json-text.ts";
 import { readTopic, type From } from "../data/read.ts";
 import { ConfigError } from "../engine/core/errors.ts";
+import { instantText } from "../engine/core/event-time.ts";
 import type { PlanTopic } from "../engine/core/plan.ts";
 import { connected, topicsOf, type Connect, type Connection, type PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
@@ -131,7 +132,7 @@ function jsonLine({ raw, key, value }: DecodedRecord): string {
 function textLine(record: DecodedRecord): string {
   const { raw, key, value } = record;
   const place = `${String(raw.partition)}@${String(raw.offset)}`;
-  const time = new Date(raw.timestamp).toISOString();
+  const time = instantText(raw.timestamp);
   const keyShown = key.ok ? (keyText(record) ?? "(no key)") : `(${key.code})`;
   const valueShown = value.ok ? jsonText(value.value) : `(${value.code}  ${value.message})`;
   return [place, time, keyShown, valueShown].join("  ");

@@ -3,6 +3,8 @@
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { jsonText, masked } from "../../data/json-text.ts";
+import { instantText } from "../../engine/core/event-time.ts";
+import { shownHeaderName } from "../../engine/core/header-name.ts";
 import type { RawRecord } from "../../engine/core/record.ts";
 import type { FoundLetter } from "../../engine/operate/letters/letter.ts";
 import { auditRecord } from "../../engine/operate/letters/operator.ts";
@@ -33,7 +35,7 @@ export const factsJson = (letter: FoundLetter) => ({
   topic: letter.origin.topic,
   partition: letter.origin.partition,
   offset: Number(letter.origin.offset),
-  timestamp: new Date(letter.origin.timestamp).toISOString(),
+  timestamp: instantText(letter.origin.timestamp),
   firstTime: letter.firstTime,
   lastTime: letter.lastTime,
 });
@@ -142,7 +144,9 @@ export function viewLines(letter: ShownLetter): readonly string[] {
         ? "left out: they hold personal data (--personal shows them)"
         : letter.valueBase64,
     ],
-    ...letter.headers.map(([name, bytes]) => [`header`, `${name}  ${bytes ?? "-"}`] as const),
+    ...letter.headers.map(
+      ([name, bytes]) => [`header`, `${shownHeaderName(name)}  ${bytes ?? "-"}`] as const,
+    ),
   ];
   return rows.flatMap(([name, text]) => (text === null ? [] : [`${name.padEnd(9)}  ${text}`]));
 }

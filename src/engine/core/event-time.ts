@@ -43,6 +43,10 @@ const YEAR_9999 = {
 /** Kafka's own timestamp, if it is one: -1 stands for none. */
 export const isKafkaTime = (kafkaMs: number): boolean => kafkaMs >= 0 && kafkaMs <= LATEST_MS;
 
+/** A time for people; what is no date as its number. */
+export const instantText = (ms: number): string =>
+  isKafkaTime(ms) ? new Date(ms).toISOString() : ms === -1 ? "no-time" : `${String(ms)}ms`;
+
 /** What is wrong with `given`, which a topic's timestamp function returned for a record of that Kafka timestamp; or null. */
 export function timeFault(given: unknown, kafkaMs: number, rule: TimeRule): TimeFault | null {
   if (!isTime(given)) return noTime(given);

@@ -1,6 +1,7 @@
 // A letter that its topic would not take: what is largest of its record is left out, and the letter says where the record
 // lies and how to know it again. Whoever redrives it reads the record there (operate/letters/pointer.ts).
 import { createHash } from "node:crypto";
+import { headerNameLength } from "../core/header-name.ts";
 import type { Headers, OutRecord, RawRecord } from "../core/record.ts";
 
 /** More than the frame of a batch and of its only record ever are. */
@@ -10,7 +11,7 @@ const HEADER_BYTES = 10;
 
 const headersBytes = (headers: Headers): number =>
   headers.reduce(
-    (sum, [name, value]) => sum + HEADER_BYTES + Buffer.byteLength(name) + (value?.length ?? 0),
+    (sum, [name, value]) => sum + HEADER_BYTES + headerNameLength(name) + (value?.length ?? 0),
     0,
   );
 

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MillraceError } from "../../../../src/engine/core/errors.ts";
+import { headerNameOf } from "../../../../src/engine/core/header-name.ts";
 import type { OutRecord } from "../../../../src/engine/core/record.ts";
 import { crc32c } from "../../../../src/engine/clients/kafkajs/protocol/codecs/crc32c.ts";
 import {
@@ -45,6 +46,22 @@ const set = (recordSet: Buffer, fetchedOffset = 0n, aborted: AbortedTransaction[
   fetchedOffset,
   recordSet,
   aborted,
+});
+
+test("a header name that is not UTF-8 keeps its bytes, empty and repeated names and null values too", () => {
+  const odd = Buffer.from([0x61, 0xff, 0xc3, 0x28, 0x80]);
+  const headers: [string, Buffer | null][] = [
+    [headerNameOf(odd, 0, odd.length), Buffer.from("x")],
+    ["", null],
+    ["größe", Buffer.alloc(0)],
+    ["", Buffer.from("y")],
+    [headerNameOf(odd, 0, odd.length), null],
+  ];
+  const sent = [{ topic: "t", partition: 0, key: null, value: null, headers, timestamp: 1 }];
+  const batch = encodeRecordBatch(sent, origin);
+  const found = [batch.indexOf(odd), batch.lastIndexOf(odd)];
+  assert.ok(found[0] !== undefined && found[0] > 0 && found[0] !== found[1], "byte for byte");
+  assert.deepEqual(decodeRecordSet(set(batch)).records[0]?.headers, headers);
 });
 
 test("records come back as they went in: nulls, repeated header names and their order", () => {

@@ -1,5 +1,6 @@
 // What a fetch brought of one partition, read straight into records: control records and aborted transactions left out
 // (KIP-98), checksums verified, offsets as bigint, headers as pairs in wire order. Keys and values are slices.
+import { headerNameOf } from "../../../../core/header-name.ts";
 import type { Headers, RawRecord } from "../../../../core/record.ts";
 import { DependencyError, MillraceError } from "../../../../core/errors.ts";
 import { decompress } from "../codecs/compression.ts";
@@ -187,7 +188,7 @@ class Cursor {
       const nameBytes = this.varint();
       const from = this.at;
       this.at = from + nameBytes;
-      headers.push([this.#buffer.toString("utf8", from, this.at), this.field()]);
+      headers.push([headerNameOf(this.#buffer, from, this.at), this.field()]);
     }
     return headers;
   }

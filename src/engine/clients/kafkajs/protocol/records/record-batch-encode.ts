@@ -1,5 +1,6 @@
 // One record batch, magic 2, written straight into one buffer (byte-identical to kafkajs' encoder where that can say
 // the same; it cannot say a null header value, nor the order of repeated header names). Uncompressed.
+import { headerNameLength, writeHeaderName } from "../../../../core/header-name.ts";
 import type { Headers, OutRecord } from "../../../../core/record.ts";
 import { crc32c } from "../codecs/crc32c.ts";
 
@@ -86,7 +87,7 @@ const fieldBytes = (field: Buffer | null): number =>
 function headersBytes(headers: Headers): number {
   let bytes = varintBytes(headers.length);
   for (const [name, value] of headers) {
-    const nameBytes = Buffer.byteLength(name, "utf8");
+    const nameBytes = headerNameLength(name);
     bytes += varintBytes(nameBytes) + nameBytes + fieldBytes(value);
   }
   return bytes;
@@ -118,9 +119,8 @@ class BodyWriter {
     this.#field(value);
     this.#varint(headers.length);
     for (const [name, headerValue] of headers) {
-      const nameBytes = Buffer.byteLength(name, "utf8");
-      this.#varint(nameBytes);
-      this.at += this.#buffer.write(name, this.at, nameBytes, "utf8");
+      this.#varint(headerNameLength(name));
+      this.at += writeHeaderName(name, this.#buffer, this.at);
       this.#field(headerValue);
     }
   }
