@@ -158,6 +158,14 @@ export const errorTable = {
     meaning: "Zero bytes are no record of this schema.",
     action: "Find the producer by the letter's origin.",
   },
+  MILL_DECODE_NO_KEY: {
+    disposition: "dead-letter",
+    message: "the record has no key",
+    meaning:
+      "The topic's key schema wants one. Zero bytes are a key, though mostly none that can be read; only a record without a key is one of these.",
+    action:
+      "Mend the producer, or declare the topic's key as nullable(…), then redrive. Records without a key keep no order among each other.",
+  },
   MILL_DECODE_UNKNOWN_SCHEMA: {
     disposition: "dead-letter",
     message: "the registry has no schema of this id",

@@ -9,6 +9,7 @@ import { assert, ConfigError, DecodeError, MillraceError, messageOf } from "../c
 import type { AvroSchema, Codec, CodecOptions } from "../core/schema.ts";
 import { avroTypeOf, resolverOf, type AvroType } from "./avro-types.ts";
 import { breach, broken, decodeError, encodeError, Fault } from "./faults.ts";
+import { foreignSchemaOf, otherBody, unframed } from "./framing.ts";
 import { Tap } from "./tap.ts";
 
 const MAGIC = 0;
@@ -89,15 +90,15 @@ class AvroCodec implements Codec {
       return this.#decode(bytes);
     } catch (error) {
       if (error instanceof MillraceError && !(error instanceof DecodeError)) throw error;
-      throw decodeError(error, "MILL_DECODE_AVRO", this.#options.where);
+      throw decodeError(withBody(error, bytes), "MILL_DECODE_AVRO", this.#options.where);
     }
   }
 
   #decode(bytes: Buffer | null): unknown {
     if (bytes === null || bytes.length === 0) throw new Fault("MILL_DECODE_EMPTY", "");
-    if (bytes[0] !== MAGIC) throw new Fault("MILL_DECODE_MAGIC", "");
+    if (bytes[0] !== MAGIC) throw new Fault("MILL_DECODE_MAGIC", unframed(bytes) ?? "");
     if (bytes.length < HEADER_BYTES) throw broken("truncated before the end of the schema id");
-    const read = this.#readFor(bytes.readInt32BE(1));
+    const read = this.#readFor(bytes.readInt32BE(1), bytes);
     if (read instanceof Fault) throw read;
     const tap = new Tap(bytes, HEADER_BYTES);
     const value = read(tap);
@@ -105,19 +106,20 @@ class AvroCodec implements Codec {
     return value;
   }
 
-  #readFor(id: number): Read {
+  #readFor(id: number, bytes: Buffer): Read {
     if (id === this.#lastId && this.#lastRead !== undefined) return this.#lastRead;
-    const read = this.#reads.get(id) ?? this.#learn(id);
+    const read = this.#reads.get(id) ?? this.#learn(id, bytes);
     this.#lastId = id;
     this.#lastRead = read;
     return read;
   }
 
-  #learn(id: number): Read {
+  #learn(id: number, bytes: Buffer): Read {
     const text = this.#options.schemas.get(id);
     assert(text !== undefined, `the schema ${String(id)} was not learnt before its record`);
     // Not remembered: it may be registered later.
-    if (text === "unknown") throw new Fault("MILL_DECODE_UNKNOWN_SCHEMA", `id ${String(id)}`);
+    if (text === "unknown")
+      throw new Fault("MILL_DECODE_UNKNOWN_SCHEMA", `id ${String(id)}${otherBody(bytes)}`);
     const read = this.#readerOf(id, text);
     this.#reads.set(id, read);
     return read;
@@ -132,7 +134,9 @@ class AvroCodec implements Codec {
       if (isSameOnTheWire(this.#shape, writer)) return (tap) => type._read(tap);
       return this.#resolved(named, schema, writer);
     } catch (error) {
-      const detail = error instanceof ConfigError ? error.message : "it is no Avro schema";
+      const foreign = foreignSchemaOf(text);
+      const read = error instanceof ConfigError ? error.message : "it is no Avro schema";
+      const detail = foreign === null ? read : `${foreign}, not Avro`;
       return breach(`${named}: ${detail}`);
     }
   }
@@ -154,6 +158,12 @@ class AvroCodec implements Codec {
     return this.#options.schemas.get(id) === undefined ? id : null;
   }
 }
+
+/** A body that is no Avro at all says so. */
+const withBody = (error: unknown, bytes: Buffer | null): unknown =>
+  error instanceof Fault && error.code === "MILL_DECODE_AVRO" && bytes !== null
+    ? broken(`${error.message}${otherBody(bytes)}`)
+    : error;
 
 const messageOfFault = (error: unknown): string =>
   error instanceof Fault ? error.message : "it does not fit the schema";

@@ -4,6 +4,7 @@ import { isUtf8 } from "node:buffer";
 import { DecodeError, MillraceError } from "../core/errors.ts";
 import type { Codec, JsonValidator } from "../core/schema.ts";
 import { decodeError, encodeError, Fault, type At } from "./faults.ts";
+import { envelopeOf, framingOf } from "./framing.ts";
 
 const DEPTH_MAX = 256;
 /** What parses and has fewer bytes is not nested deeper: each level takes two. */
@@ -40,14 +41,20 @@ const invalid = (detail: string): Fault => new Fault("MILL_DECODE_JSON", detail)
 /** Parses without losing anything; throws a Fault that quotes nothing of the text. */
 function parseJson(bytes: Buffer | null): unknown {
   if (bytes === null || bytes.length === 0) throw new Fault("MILL_DECODE_EMPTY", "");
-  if (!isUtf8(bytes)) throw invalid("it is not UTF-8");
+  if (!isUtf8(bytes)) throw unreadable(bytes, "it is not UTF-8");
   // A byte order mark stays in the text, and does not parse.
   const text = bytes.toString("utf8");
   try {
     return needsCare(bytes, text) ? parseCarefully(text) : (JSON.parse(text) as unknown);
   } catch (error) {
-    throw error instanceof Fault ? error : invalid("it does not parse");
+    throw error instanceof Fault ? error : unreadable(bytes, "it does not parse");
   }
+}
+
+/** With the form that the bytes have instead, where one is known. */
+function unreadable(bytes: Buffer, what: string): Fault {
+  const framing = framingOf(bytes);
+  return invalid(framing === null ? what : `${what}: ${framing}`);
 }
 
 /** Whether it must be parsed with care; throws a Fault when it is nested too deep. */
@@ -121,14 +128,34 @@ function parseCarefully(text: string): unknown {
 
 function checkNumber(value: number, source: string): void {
   if (!Number.isFinite(value)) throw invalid("a number is too large");
-  if (/^-?\d+$/.test(source) && !Number.isSafeInteger(value))
-    throw invalid("a whole number is beyond ±(2^53−1)");
+  if (Number.isSafeInteger(value)) return;
+  const isPlain = /^-?\d+$/.test(source);
+  // Written as 9007199254740993.0 or 9007199254740993e0 it is the same number, and would be rounded just so.
+  if (isPlain || losesDigits(value, source)) throw invalid("a whole number is beyond ±(2^53−1)");
+}
+
+/** Whether a whole number was rounded: the shortest text of what was read is another number. Fractions always may be. */
+function losesDigits(value: number, source: string): boolean {
+  const [written, read] = [digitsOf(source), digitsOf(String(value))];
+  if (written.exponent < 0) return false;
+  return written.digits !== read.digits || written.exponent !== read.exponent;
+}
+
+/** A decimal number as digits × 10^exponent, without zeros at either end. */
+function digitsOf(text: string): { readonly digits: string; readonly exponent: number } {
+  const [mantissa = "", power = "0"] = text.replace(/^-/, "").toLowerCase().split("e");
+  const [whole = "", fraction = ""] = mantissa.split(".");
+  const all = (whole + fraction).replace(/^0+/, "");
+  const digits = all.replace(/0+$/, "");
+  return { digits, exponent: Number(power) - fraction.length + all.length - digits.length };
 }
 
 function validated(validator: JsonValidator, value: unknown): unknown {
   try {
     return validator(value);
   } catch (error) {
+    const envelope = envelopeOf(value);
+    if (envelope !== null) throw invalid(`the topic's validator refused it: ${envelope}`);
     // Ours names the fields; the text of any other may quote the value.
     if (error instanceof MillraceError) throw named(error);
     throw invalid("the topic's validator refused it");

@@ -2,6 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Codec } from "../core/schema.ts";
 import { decodeError, encodeError, Fault, type At } from "./faults.ts";
+import { framingOf } from "./framing.ts";
 
 export function primitiveCodec(kind: "string" | "bytes" | "long", where: At): Codec {
   const { encode, decode } = formats[kind];
@@ -40,7 +41,7 @@ const text: Format = {
   encode: (value) =>
     typeof value === "string" && value.isWellFormed() ? Buffer.from(value, "utf8") : null,
   decode(bytes) {
-    if (!isUtf8(bytes)) throw new Fault("MILL_DECODE_TEXT", "it is not UTF-8");
+    if (!isUtf8(bytes)) throw new Fault("MILL_DECODE_TEXT", `it is not UTF-8${hint(bytes)}`);
     return bytes.toString("utf8");
   },
 };
@@ -59,14 +60,21 @@ const long: Format = {
     return bytes;
   },
   decode(bytes) {
-    if (bytes.length !== 8)
-      throw new Fault("MILL_DECODE_TEXT", `expected 8 bytes, received ${String(bytes.length)}`);
+    if (bytes.length !== 8) {
+      const received = `expected 8 bytes, received ${String(bytes.length)}${hint(bytes)}`;
+      throw new Fault("MILL_DECODE_TEXT", received);
+    }
     const value = Number(bytes.readBigInt64BE());
     if (!Number.isSafeInteger(value))
       throw new Fault("MILL_DECODE_SCHEMA", "a long is beyond ±(2^53−1)");
     return value;
   },
 };
+
+function hint(bytes: Buffer): string {
+  const framing = framingOf(bytes);
+  return framing === null ? "" : `: ${framing}`;
+}
 
 const formats: Readonly<Record<"string" | "bytes" | "long", Format>> = {
   string: text,

@@ -119,3 +119,78 @@ test("what JSON cannot say is refused when written", () => {
     );
   assert.equal(codec.encode({ a: decimal("1.50"), b: null })?.toString(), '{"a":"1.5","b":null}');
 });
+
+test("a whole number that would be rounded is refused however it is written", () => {
+  const rounded = [
+    "9007199254740993",
+    "9007199254740993.0",
+    "9007199254740993.000",
+    "9007199254740993e0",
+    "9007199254740993E+00",
+    "90071992547409930e-1",
+    "9.007199254740993e15",
+    "900719925474099.3e1",
+    "0.9007199254740993e16",
+    "1.0000000000000001e16",
+    "12345678901234567890.0",
+    "123456789012345678e3",
+    "9007199254740992",
+    "10000000000000000",
+  ];
+  for (const text of rounded)
+    for (const number of [text, `-${text}`]) {
+      const message = messageFrom(() => read(`{"n": ${number}}`));
+      assert.match(
+        message,
+        /valid JSON of this topic: a whole number is beyond ±\(2\^53−1\)$/,
+        text,
+      );
+    }
+});
+
+test("a number that comes back as it was written, and a fraction, are fine", () => {
+  const fine = [
+    "0.1",
+    "0.1e1",
+    "-0.0",
+    "0e999",
+    "0.000e-400",
+    "9007199254740991",
+    "9007199254740991.0",
+    "-9007199254740991e0",
+    "90071992547409910e-1",
+    "1e16",
+    "1E+21",
+    "6.02214076e23",
+    "1.7976931348623157e308",
+    "9007199254740993.5",
+    "0.30000000000000004",
+    "3.141592653589793238462643",
+    "9007199254740993e-16",
+    "1e-400",
+  ];
+  for (const text of fine) assert.deepEqual(read(`[${text}]`), [Number(text)], text);
+});
+
+test("whole numbers: what is taken is what was written, to the last digit", () => {
+  const parts = fc.record({
+    digits: fc.bigInt({ min: 1n, max: 10n ** 20n }),
+    zeros: fc.integer({ min: 0, max: 6 }),
+    shift: fc.integer({ min: 0, max: 6 }),
+  });
+  fc.assert(
+    fc.property(parts, ({ digits, zeros, shift }) => {
+      // The same whole number with zeros behind the point, or with its zeros in the exponent.
+      const scaled = `${String(digits)}${"0".repeat(shift)}e-${String(shift)}`;
+      for (const text of [`${String(digits)}.${"0".repeat(zeros)}0`, scaled]) {
+        const isExact = BigInt(Number(digits)) === digits;
+        const isTaken = codeOf(() => read(text)) === "nothing was thrown";
+        // A number beyond 2^53 may be exact and still be another one's rounding; none that is not exact is taken.
+        if (isTaken && !isExact) assert.equal(String(Number(text)), String(Number(digits)));
+        if (Number.isSafeInteger(Number(digits))) assert.ok(isTaken, text);
+        else if (!isExact && digits < 10n ** 17n) assert.ok(!isTaken, text);
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});

@@ -12,6 +12,7 @@ import {
 import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.ts";
 import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
+import { envelopeOf } from "../../decode/framing.ts";
 import type { Run } from "../../source/inbox.ts";
 import type { Parked, TimedRecord } from "../../transform/batch.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
@@ -142,13 +143,15 @@ function processRecord(
 /** The record, or how it ended already. */
 function decodeRecord(codec: SourceCodec | null, raw: RawRecord): DecodedRecord | Outcome {
   if (codec === null) return { kind: "dead-lettered", failure: noSource(raw) };
+  let side: Side = "key";
   try {
     const key = codec.key.decode(raw.key);
+    side = "value";
     if (raw.value === null) return atKafkaTime(codec, raw, { key, value: undefined });
     const value = codec.value.decode(raw.value);
     return atItsTime(codec, raw, { key, value });
   } catch (error) {
-    return { kind: "dead-lettered", failure: decodeFailure(error, raw) };
+    return { kind: "dead-lettered", failure: decodeFailure(error, raw, side) };
   }
 }
 
@@ -168,7 +171,13 @@ function atItsTime(
   const fault = timeFault(told, raw.timestamp, timeRule);
   // Whole, as Kafka and the stores write it.
   if (fault === null) return recordAt(Math.floor(told as number), raw, decoded);
-  return withoutTime(fault, timeRule, raw) ?? untimed(raw, decoded);
+  return withoutTime(explained(fault, decoded), timeRule, raw) ?? untimed(raw, decoded);
+}
+
+/** A value that is wrapped has its time further inside. */
+function explained(fault: TimeFault, { value }: KeyAndValue): TimeFault {
+  const envelope = envelopeOf(value);
+  return envelope === null ? fault : { ...fault, detail: `${fault.detail}; ${envelope}` };
 }
 
 /** A record whose value tells no time. */
@@ -220,16 +229,32 @@ const noSource = ({ topic }: RawRecord): Failure => ({
   message: entryOf("MILL_REDRIVE_NO_SOURCE").message,
 });
 
+type Side = "key" | "value";
+
 /** An error without a code of ours comes from the topic's own timestamp function. */
-function decodeFailure(error: unknown, raw: RawRecord): Failure {
+function decodeFailure(error: unknown, raw: RawRecord, side: Side): Failure {
   const isOurs = error instanceof MillraceError;
   const isSchema = isOurs && error.code === "MILL_DECODE_SCHEMA";
+  const { code, message } = isOurs ? ofSide(error, raw, side) : THREW;
   return {
     class: !isOurs ? "transform" : isSchema ? "schema" : "decode",
     stage: "decode",
     step: raw.topic,
     rule: null,
-    code: isOurs ? error.code : "MILL_TRANSFORM_THREW",
-    message: isOurs ? error.message : "the topic's timestamp function threw",
+    code,
+    message,
   };
+}
+
+const THREW = { code: "MILL_TRANSFORM_THREW", message: "the topic's timestamp function threw" };
+
+/** Codecs do not know which side of a record they read. */
+function ofSide(
+  error: MillraceError,
+  raw: RawRecord,
+  side: Side,
+): Pick<Failure, "code" | "message"> {
+  if (side === "value") return error;
+  if (raw.key === null) return new DecodeError("MILL_DECODE_NO_KEY", "");
+  return { code: error.code, message: `the key: ${error.message.replace(/^the value /, "it ")}` };
 }
