@@ -1,6 +1,7 @@
 // The suite of table stores on the tables in memory.
 import { MemoryTables } from "../../src/engine/testing/memory-tables.ts";
 import { correctionContract } from "./corrections.ts";
+import { rowOutcomeContract } from "./row-outcomes.ts";
 import {
   contractTable,
   tableStoreContract,
@@ -27,3 +28,4 @@ const make = async (): Promise<TableStoreFixture> => {
 
 tableStoreContract("in memory", make);
 correctionContract("in memory", make);
+rowOutcomeContract("in memory", make);

@@ -181,11 +181,11 @@ test("a redriven row does not go over a newer one, and ties fall as if it had pa
   await fleet.drained();
   assert.deepEqual(rowsOf(fleet), expectedOf(range(11).slice(1)).last);
   const outcomes = [...statesOf(fleet).values()].map(({ outcome }) => outcome).sort();
-  assert.deepEqual(outcomes, ["emitted", "filtered by rows"]);
+  assert.deepEqual(outcomes, ["emitted", "superseded"]);
   assert.deepEqual(await fleet.ledger("rows"), {
     consumed: 12,
     emitted: 9,
-    filtered: 1,
+    superseded: 1,
     "dead-lettered": 2,
   });
 });

@@ -302,4 +302,40 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     mistake: "a worker that was stopped before it had started joins its groups afterwards",
     patches: one("runtime/worker.ts", "    if (this.#stopping !== null) return;\n", ""),
   },
+  {
+    name: "own time",
+    mistake: "what mapWithState tells of a late record has that record's own time",
+    patches: one(
+      "transform/stateful.ts",
+      "    cursor.record = timed(cursor, entry.timestamp);",
+      "",
+    ),
+  },
+  {
+    name: "deleted time forgotten",
+    mistake: "a key that is deleted leaves nothing behind, so its next result may be older",
+    patches: one(
+      "transform/stateful.ts",
+      "const isOver = entry.value === null && entry.timestamp < now - DELETED_KEPT_MS;",
+      "const isOver = entry.value === null || now === 0;",
+    ),
+  },
+  {
+    name: "superseded is emitted",
+    mistake: "a row that loses to a newer one counts as emitted",
+    patches: one(
+      "runtime/sink/batch.ts",
+      'return outcome.kind === "emitted" && isStale ? { kind: "superseded" } : outcome;',
+      "return isStale ? { ...outcome } : outcome;",
+    ),
+  },
+  {
+    name: "written by batch",
+    mistake: "rows that were collapsed under a newer one count as emitted, whatever stood there",
+    patches: one(
+      "sinks/postgres/row-writer.ts",
+      "const losing = new Set(await this.#compared(session, firsts, at));",
+      "const losing = new Set(await this.#compared(session, firsts.slice(0, 0), at));",
+    ),
+  },
 ];

@@ -1,39 +1,55 @@
-// The ledger: where every source record ended. One outcome each, the first that applies (design.md 3.6),
-// so `consumed` always equals the sum of the others. Cumulative; travels with the progress it belongs to.
+// The ledger: where every source record ended. One outcome each, the first that applies in the order of the words below
+// (docs/ledger.md), so `consumed` always equals the sum of the others. Cumulative; travels with the progress it belongs to.
+
+/** Words with a number. */
+const counted = ["emitted", "superseded", "late", "deduplicated", "null-key", "tombstone"] as const;
+/** Words with a number by name: of an operator below "filtered", of a class below "dead-lettered". */
+const named = ["dead-lettered", "filtered"] as const;
+
+/** Every outcome, the first that applies first. */
+export const ledgerWords = [
+  "dead-lettered",
+  "emitted",
+  "superseded",
+  "late",
+  "deduplicated",
+  "null-key",
+  "tombstone",
+  "filtered",
+] as const;
+export type LedgerWord = (typeof ledgerWords)[number];
+export type CountedWord = (typeof counted)[number];
 
 /** Cumulative counts. Keys below "filtered" are operator names; keys below "dead-lettered" are classes. */
-export interface LedgerCounts {
-  consumed: number;
-  emitted: number;
-  late: number;
-  deduplicated: number;
-  "null-key": number;
-  "dead-lettered": Record<string, number>;
-  filtered: Record<string, number>;
-}
+export type LedgerCounts = { consumed: number } & Record<CountedWord, number> &
+  Record<(typeof named)[number], Record<string, number>>;
 
 export const emptyLedger = (): LedgerCounts => ({
   consumed: 0,
   emitted: 0,
+  superseded: 0,
   late: 0,
   deduplicated: 0,
   "null-key": 0,
+  tombstone: 0,
   "dead-lettered": {},
   filtered: {},
 });
 
+/** A ledger that was stored, perhaps before a word of today was known: that one is 0. */
+export const ledgerFrom = (stored: object): LedgerCounts => ({ ...emptyLedger(), ...stored });
+
 const sumOf = (counts: Record<string, number>): number =>
   Object.values(counts).reduce((a, b) => a + b, 0);
 
+const amountOf = (l: LedgerCounts, word: LedgerWord): number => {
+  const amount = l[word];
+  return typeof amount === "number" ? amount : sumOf(amount);
+};
+
 /** consumed minus the sum of the outcomes: 0 in a ledger that balances. */
 export const imbalanceOf = (l: LedgerCounts): number =>
-  l.consumed -
-  (l.emitted +
-    l.late +
-    l.deduplicated +
-    l["null-key"] +
-    sumOf(l["dead-lettered"]) +
-    sumOf(l.filtered));
+  ledgerWords.reduce((left, word) => left - amountOf(l, word), l.consumed);
 
 const addAll = (into: Record<string, number>, from: Record<string, number>): void => {
   for (const [name, n] of Object.entries(from)) into[name] = (into[name] ?? 0) + n;
@@ -42,12 +58,8 @@ const addAll = (into: Record<string, number>, from: Record<string, number>): voi
 /** Adds `from` to `into` and returns `into`. */
 export function addLedger(into: LedgerCounts, from: LedgerCounts): LedgerCounts {
   into.consumed += from.consumed;
-  into.emitted += from.emitted;
-  into.late += from.late;
-  into.deduplicated += from.deduplicated;
-  into["null-key"] += from["null-key"];
-  addAll(into["dead-lettered"], from["dead-lettered"]);
-  addAll(into.filtered, from.filtered);
+  for (const word of counted) into[word] += from[word];
+  for (const word of named) addAll(into[word], from[word]);
   return into;
 }
 
@@ -60,14 +72,6 @@ export const sumLedgers = (ledgers: Iterable<LedgerCounts>): LedgerCounts => {
 
 /** The words of the ledger with zero lines left out and sub-counts summed, as tools print them. */
 export function ledgerTotals(l: LedgerCounts): Record<string, number> {
-  const all: Record<string, number> = {
-    consumed: l.consumed,
-    "dead-lettered": sumOf(l["dead-lettered"]),
-    emitted: l.emitted,
-    late: l.late,
-    deduplicated: l.deduplicated,
-    "null-key": l["null-key"],
-    filtered: sumOf(l.filtered),
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, n]) => n !== 0));
+  const all = ledgerWords.map((word): [string, number] => [word, amountOf(l, word)]);
+  return Object.fromEntries([["consumed", l.consumed] as const, ...all].filter(([, n]) => n !== 0));
 }

@@ -1,6 +1,6 @@
 // What travels with committed progress: the owner's transactional id and the cumulative ledger (at most 4,096 bytes,
 // Kafka's default offset.metadata.max.bytes).
-import { emptyLedger, ledgerTotals, type LedgerCounts } from "./ledger.ts";
+import { ledgerFrom, ledgerTotals, type LedgerCounts } from "./ledger.ts";
 
 export interface ProgressMetadata {
   /** The transactional id under which this progress was committed: a successor ends its open transaction. */
@@ -35,7 +35,7 @@ export function decodeMetadata(text: string): ProgressMetadata | null {
     if (parsed.v !== 1 || typeof parsed.owner !== "string") return null;
     const { owner, time } = parsed;
     const seen = typeof time === "number" ? { streamTimeMs: time } : {};
-    return { owner, ...seen, ledger: { ...emptyLedger(), ...parsed.ledger } };
+    return { owner, ...seen, ledger: ledgerFrom(parsed.ledger ?? {}) };
   } catch {
     // Not JSON: written by another tool, so it carries no ledger of ours.
     return null;

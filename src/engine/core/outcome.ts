@@ -1,7 +1,7 @@
 // How one source record ended. The transform says it, the runtime counts it and writes the letter.
 import type { ErrorCode } from "./error-table.ts";
 import type { LetterClass, MillraceError } from "./errors.ts";
-import { emptyLedger, type LedgerCounts } from "./ledger.ts";
+import { emptyLedger, type CountedWord, type LedgerCounts } from "./ledger.ts";
 import type { OutRecord, RawRecord, RecordContext } from "./record.ts";
 import type { SinkRow } from "./ports.ts";
 
@@ -20,7 +20,7 @@ export interface Failure {
 }
 
 export type Outcome =
-  | { readonly kind: "emitted" | "late" | "deduplicated" | "null-key" }
+  | { readonly kind: CountedWord }
   | { readonly kind: "filtered"; readonly by: string }
   | { readonly kind: "dead-lettered"; readonly failure: Failure }
   /** The task must stop before this record: nothing of it is kept. */

@@ -121,10 +121,11 @@ export interface RowRefusal {
   readonly code: string;
   readonly message: string;
 }
+/** What became of rows as if they had come one by one, whatever batches they come in. */
 export interface SinkResult {
-  /** Source indexes whose row was written, or collapsed under a newer one that was. */
+  /** Source indexes whose row was written, or would have been if a newer one of the batch had not taken its place. */
   readonly written: ReadonlySet<number>;
-  /** Source indexes whose row was older than the stored one. */
+  /** Source indexes with a row that is no newer than the stored one, or than one before it in the batch. */
   readonly stale: ReadonlySet<number>;
   readonly refused: ReadonlySet<number>;
 }

@@ -104,6 +104,9 @@ export function layoutOf(spec: TableSpec): TableLayout {
   };
 }
 
+/** A row that is all key: one that is there already is the same. */
+export const isWholeKey = ({ key, columns }: TableLayout): boolean => key.length === columns.length;
+
 type Refuse = (detail: string, code?: ErrorCode) => void;
 interface AvroField {
   readonly name: string;

@@ -1,6 +1,7 @@
 // Every metric there is, in one table: a name or label that is not here is refused by the meter, so dashboards,
 // alerts and code cannot drift apart (tests compare them). Labels are addresses and closed words, never keys or values.
 import type { LetterClass } from "../core/errors.ts";
+import { ledgerWords } from "../core/ledger.ts";
 import type { MetricSpec } from "../core/ports.ts";
 import { taskStates } from "./health.ts";
 
@@ -9,14 +10,7 @@ const task = { ...part, topic: "open", partition: "open" } as const;
 const kind = ["stream", "sink"] as const;
 
 /** Outcomes of the ledger (core/ledger.ts): each record has exactly one. */
-export const ledgerOutcomes = [
-  "emitted",
-  "late",
-  "deduplicated",
-  "null-key",
-  "dead-lettered",
-  "filtered",
-] as const;
+export const ledgerOutcomes: typeof ledgerWords = ledgerWords;
 
 export const letterClasses: readonly LetterClass[] = [
   "decode",

@@ -1,5 +1,6 @@
-// Of all rows of a batch with the same primary key the newest is written. The order of the groups is the same in every
-// worker, so two of them never wait for each other's row locks in a circle.
+// Of all rows of a batch with the same primary key the newest is written. What becomes of the others is what would if they
+// came one by one, so the ledger does not depend on where batches end. The order of the groups is the same in every worker,
+// so two of them never wait for each other's row locks in a circle.
 import type { TableLayout } from "../core/table-layout.ts";
 import type { PreparedRow } from "./row-mapping.ts";
 
@@ -9,6 +10,8 @@ export interface KeyGroup {
   readonly newest: PreparedRow;
   /** Every row of this key, the newest included. */
   readonly rows: readonly PreparedRow[];
+  /** In order, those that are as new as all before them; the newest is the last. */
+  readonly rising: readonly PreparedRow[];
 }
 
 /** Negative: `a` is older than `b`. */
@@ -50,14 +53,48 @@ const isComparable = (value: unknown): value is { cmp(other: unknown): number } 
 
 /** One group per key, sorted by key. */
 export function collapse(rows: readonly PreparedRow[], compare: CompareRows): readonly KeyGroup[] {
-  const groups = new Map<string, { key: string; newest: PreparedRow; rows: PreparedRow[] }>();
+  const groups = new Map<string, { key: string; rows: PreparedRow[]; rising: PreparedRow[] }>();
   for (const row of rows) {
     const group = groups.get(row.key);
-    if (group === undefined) groups.set(row.key, { key: row.key, newest: row, rows: [row] });
+    if (group === undefined) groups.set(row.key, { key: row.key, rows: [row], rising: [row] });
     else {
       group.rows.push(row);
-      if (compare(group.newest, row) <= 0) group.newest = row;
+      if (compare(newestOf(group), row) <= 0) group.rising.push(row);
     }
   }
-  return [...groups.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  return [...groups.values()]
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map((group) => ({ ...group, newest: newestOf(group) }));
+}
+
+const newestOf = ({ rising }: Pick<KeyGroup, "rising">): PreparedRow =>
+  rising.at(-1) as PreparedRow;
+
+/** Source indexes by what became of their rows. */
+export interface RowFates {
+  readonly written: Set<number>;
+  readonly stale: Set<number>;
+}
+
+/** What the table says of a group. */
+export interface StoredVerdict {
+  /** Whether the newest row stands in the table now. */
+  readonly isWritten: boolean;
+  /** Rising rows that are no newer than what stood there before. */
+  readonly losing: ReadonlySet<PreparedRow>;
+}
+
+/** Adds what became of each row of a group, as if they had come one by one. */
+export function settle(
+  { rows, rising }: KeyGroup,
+  { isWritten, losing }: StoredVerdict,
+  { written, stale }: RowFates,
+): void {
+  const winners = new Set(isWritten ? rising.filter((row) => !losing.has(row)) : []);
+  for (const one of rows) (winners.has(one) ? written : stale).add(one.row.index);
+}
+
+/** Where the key is the whole row, one that is there already says what the new one says: nothing loses. */
+export function settleWhole({ rows }: KeyGroup, { written }: RowFates): void {
+  for (const { row } of rows) written.add(row.index);
 }

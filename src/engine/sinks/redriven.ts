@@ -16,9 +16,11 @@ export function outcomeText(outcome: Outcome): string {
     case "halted":
       return outcome.error.code;
     case "emitted":
+    case "superseded":
     case "late":
     case "deduplicated":
     case "null-key":
+    case "tombstone":
       return outcome.kind;
   }
 }

@@ -258,9 +258,14 @@ class Pass implements StatefulPass {
   finish(): BatchResult {
     const outcomes = this.#trails
       .slice(0, this.#failed.get(this.#end)?.kind === "halted" ? this.#end + 1 : this.#end)
-      .map((trail) => this.#failed.get(trail.index) ?? this.#wired.outcomeOf(trail));
+      .map((trail) => this.#failed.get(trail.index) ?? this.#endOf(trail));
     const parked = [...this.#parked.values()];
     return { outcomes, outputs: [...this.#inOrder()], held: this.held, parked };
+  }
+
+  #endOf(trail: Trail): Outcome {
+    const { record } = this.#batch.records[trail.index] as TimedRecord;
+    return this.#wired.outcomeOf(trail, record);
   }
 
   *#inOrder(): Iterable<OutRecord> {

@@ -71,7 +71,7 @@ export interface Wired {
   /** In the order of the plan, so that what one tells, a later one has not worked on yet. */
   readonly steps: readonly Step[];
   readonly refusals: RefusedEffects;
-  outcomeOf(trail: Trail): Outcome;
+  outcomeOf(trail: Trail, record: DecodedRecord): Outcome;
   /** What an error at the node in hand means for its record. Throws it when it is not the record's. */
   failed(error: unknown): Outcome;
 }
@@ -79,6 +79,7 @@ export interface Wired {
 const EMITTED: Outcome = { kind: "emitted" };
 const NULL_KEY: Outcome = { kind: "null-key" };
 const REPEAT: Outcome = { kind: "deduplicated" };
+const TOMBSTONE: Outcome = { kind: "tombstone" };
 
 export function compile(part: Part, options: CompileOptions): Program {
   const wired = wire(part, options);
@@ -118,10 +119,11 @@ function wire(part: Part, options: CompileOptions): Wired {
     entries,
     steps: steps.sort((a, b) => a.at - b.at),
     refusals: options.refusals ?? { size: 0, checkEffect: () => undefined },
-    outcomeOf({ emitted, isRepeat, nullKey, last }) {
+    outcomeOf({ emitted, isRepeat, nullKey, last }, { value }) {
       if (emitted > 0) return EMITTED;
       if (isRepeat) return REPEAT;
-      return nullKey ? NULL_KEY : (filtered[last] as Outcome);
+      if (nullKey) return NULL_KEY;
+      return value === undefined ? TOMBSTONE : (filtered[last] as Outcome);
     },
     failed: (error) =>
       failed(error, part.nodes[cursor.step] as PlanNode, options.onError, counts[cursor.step]),
@@ -159,7 +161,7 @@ function runOne(wired: Wired, record: DecodedRecord, stage: Stage): Outcome {
     stage.rows.length = rows;
     return wired.failed(error);
   }
-  return wired.outcomeOf(trail);
+  return wired.outcomeOf(trail, record);
 }
 
 interface Wiring {

@@ -285,7 +285,7 @@ async function compareLedgers(
         emitted: counted.length,
         deduplicated: repeats,
         "null-key": keyless,
-        filtered: tombstones,
+        tombstone: tombstones,
       },
     ],
     [summing, "by-shop", { consumed: counted.length, emitted: counted.length }],

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyLedger, imbalanceOf } from "../../../src/engine/core/ledger.ts";
+import {
+  addLedger,
+  emptyLedger,
+  imbalanceOf,
+  type LedgerCounts,
+} from "../../../src/engine/core/ledger.ts";
 import { decodeMetadata, encodeMetadata } from "../../../src/engine/core/metadata.ts";
 
 test("owner and ledger come back as they went", () => {
@@ -23,6 +28,16 @@ test("a ledger of too many operators is summed to fit Kafka's limit, and still b
   const ledger = decodeMetadata(text)?.ledger;
   assert.deepEqual(ledger?.filtered, { "*": 200 });
   assert.equal(imbalanceOf(ledger), 0);
+});
+
+test("a ledger of 0.1.0 has no superseded and no tombstone, and balances as it did", () => {
+  const stored =
+    '{"v":1,"owner":"w-1","ledger":{"consumed":6,"emitted":2,"late":0,"deduplicated":1,"null-key":1,"dead-lettered":{"rule":1},"filtered":{"paid":1}}}';
+  const ledger = decodeMetadata(stored)?.ledger;
+  assert.deepEqual([ledger?.superseded, ledger?.tombstone, ledger?.consumed], [0, 0, 6]);
+  assert.equal(imbalanceOf(ledger as LedgerCounts), 0);
+  const one = { ...emptyLedger(), consumed: 1, superseded: 1 };
+  assert.equal(addLedger(ledger as LedgerCounts, one).superseded, 1);
 });
 
 test("metadata of others is not ours", () => {

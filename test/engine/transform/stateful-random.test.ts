@@ -135,7 +135,7 @@ class Naive {
     this.#isEmitted = this.#isRepeat = this.#isNullKey = false;
     try {
       this.#roots.forEach((node, i) => this.#walk(node, record, `n${String(i)}`));
-      return { outcome: this.#outcome(), outputs: this.#outputs };
+      return { outcome: this.#outcome(record.value === undefined), outputs: this.#outputs };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.#state = before;
@@ -143,9 +143,10 @@ class Naive {
     }
   }
 
-  #outcome(): string {
+  #outcome(isTombstone: boolean): string {
     if (this.#isEmitted) return "emitted";
-    return this.#isRepeat ? "deduplicated" : this.#isNullKey ? "null-key" : "filtered";
+    if (this.#isRepeat || this.#isNullKey) return this.#isRepeat ? "deduplicated" : "null-key";
+    return isTombstone ? "tombstone" : "filtered";
   }
 
   #walk(node: Node, record: Given<number>, name: string): void {

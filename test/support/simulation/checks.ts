@@ -216,7 +216,7 @@ function ledgers(world: World, want: Expected, progress: readonly PartProgress[]
 function ledgerOf(
   world: World,
   { name, table }: Part,
-  expected: ExpectedLedger = { counts: {}, isLoose: false },
+  expected: ExpectedLedger = { counts: {}, isLoose: false, isMixed: false },
   progress: readonly PartProgress[],
 ): Failure | null {
   const found = ledgerTotals(ledgerOfPart(progress, name));
@@ -229,13 +229,25 @@ function ledgerOf(
   // A letter may have been sent of what a failover took back, and what then came out otherwise.
   const isRight = world.postgres.failovers > 0 ? dead <= lettersTold : dead === lettersTold;
   if (!isRight) return failed("ledger", `letters of ${name}`, lettersTold, dead);
-  // What becomes of an older row depends on the batches.
-  const of = table === null ? sorted : ({ consumed: all = 0 }: Counts): unknown => all;
+  const of = certainOf(world, table !== null && expected.isMixed);
   if (isSame(of(expected.counts), of(found))) return null;
   return failed("ledger", name, of(expected.counts), of(found));
 }
 
+/** What of a ledger is certain. */
+const certainOf = ({ case: { flow } }: World, isMixed: boolean): ((counts: Counts) => unknown) =>
+  isMixed ? (flow.refuses ? unhidden : unordered) : sorted;
+
 type Counts = Readonly<Record<string, number>>;
+/** Which of two tasks' rows comes later is free. */
+const unordered = ({ emitted = 0, superseded = 0, ...others }: Counts): unknown =>
+  sorted({ ...others, rows: emitted + superseded });
+/** A row that would be refused may lie under a newer one of its batch. */
+const unhidden = ({ consumed = 0, tombstone = 0, filtered = 0 }: Counts): unknown => [
+  consumed,
+  tombstone,
+  filtered,
+];
 const sorted = (counts: Counts): unknown =>
   Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1));
 

@@ -1,6 +1,7 @@
 // The contract of a TableStore, on a real Postgres.
 import { postgresTableStore } from "../../../src/engine/sinks/postgres/table-store.ts";
 import { correctionContract } from "../../contract/corrections.ts";
+import { rowOutcomeContract } from "../../contract/row-outcomes.ts";
 import {
   contractTable,
   tableStoreContract,
@@ -34,3 +35,4 @@ const make = async (): Promise<TableStoreFixture> => {
 
 tableStoreContract("Postgres", make);
 correctionContract("Postgres", make);
+rowOutcomeContract("Postgres", make);

@@ -69,7 +69,7 @@ export function endsOf(batch: Batch, result: SinkResult, table: string): Outcome
   return batch.outcomes.map((outcome, index): Outcome => {
     if (result.refused.has(index)) return { kind: "dead-lettered", failure };
     const isStale = !result.written.has(index) && result.stale.has(index);
-    return outcome.kind === "emitted" && isStale ? { kind: "filtered", by: table } : outcome;
+    return outcome.kind === "emitted" && isStale ? { kind: "superseded" } : outcome;
   });
 }
 

@@ -1,12 +1,13 @@
 // The progress row: where a sink task is, who owns it, and its ledger. Beside the rows, in one transaction with them.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
-import type { LedgerCounts } from "../../core/ledger.ts";
+import { ledgerFrom, type LedgerCounts } from "../../core/ledger.ts";
 import type { SinkCommit, SinkProgress, SinkTaskId } from "../../core/ports.ts";
 
 interface ProgressRow {
   readonly next_offset: string;
   readonly epoch: string;
-  readonly ledger: LedgerCounts;
+  /** As it was stored, perhaps by an older version. */
+  readonly ledger: object;
 }
 
 const OF_TASK = "pipeline = $1 AND part = $2 AND topic = $3 AND partition = $4";
@@ -23,7 +24,11 @@ export const taskValues = (task: SinkTaskId): string[] => [
 const progressOf = (row: ProgressRow | undefined): SinkProgress | null =>
   row === undefined
     ? null
-    : { nextOffset: BigInt(row.next_offset), epoch: BigInt(row.epoch), ledger: row.ledger };
+    : {
+        nextOffset: BigInt(row.next_offset),
+        epoch: BigInt(row.epoch),
+        ledger: ledgerFrom(row.ledger),
+      };
 
 /** `settled` waits for a transaction that is still changing the row. */
 export async function readProgress(

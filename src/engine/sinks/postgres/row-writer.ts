@@ -5,17 +5,29 @@ import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 import type { Correction } from "../../core/plan.ts";
 import type { TopicPartition } from "../../core/record.ts";
-import type { Column, TableLayout } from "../../core/table-layout.ts";
+import { isWholeKey, type Column, type TableLayout } from "../../core/table-layout.ts";
 import { chunks } from "../chunks.ts";
-import { byAge, collapse, type CompareRows, type KeyGroup } from "../collapse.ts";
+import {
+  byAge,
+  collapse,
+  settle,
+  settleWhole,
+  type CompareRows,
+  type KeyGroup,
+  type RowFates,
+} from "../collapse.ts";
 import { encoderOf, type Encode } from "../column-encoding.ts";
 import type { PreparedRow, RefusedRow } from "../row-mapping.ts";
-import { upsertStatement, upsertValues } from "./upsert-statement.ts";
+import {
+  comparedValues,
+  comparingStatement,
+  upsertStatement,
+  upsertValues,
+  type WrittenAt,
+} from "./upsert-statement.ts";
 
-interface WrittenRows {
-  /** Source indexes, as in SinkResult. */
-  readonly written: Set<number>;
-  readonly stale: Set<number>;
+/** Source indexes, as in SinkResult. */
+interface WrittenRows extends RowFates {
   readonly refused: RefusedRow[];
 }
 
@@ -40,12 +52,14 @@ export class RowWriter {
   readonly #layout: TableLayout;
   readonly #corrects: Correction | undefined;
   readonly #statement: string;
+  readonly #comparing: string;
   readonly #compare: CompareRows;
 
   constructor(layout: TableLayout, corrects?: Correction) {
     this.#layout = layout;
     this.#corrects = corrects;
     this.#statement = upsertStatement(layout, corrects);
+    this.#comparing = comparingStatement(layout, corrects);
     this.#compare = byAge(layout);
   }
 
@@ -94,7 +108,7 @@ export class RowWriter {
     run: ChunkRun,
   ): Promise<void> {
     const answer = await this.#tryChunk(session, groups, run.options);
-    if (!(answer instanceof PostgresError)) return settle(groups, answer, run.outcome);
+    if (!(answer instanceof PostgresError)) return this.#settle(groups, answer, run.outcome);
     const [only, ...others] = groups;
     if (only !== undefined && others.length === 0) return refuse(only, answer, run);
     const half = groups.length >> 1;
@@ -102,27 +116,88 @@ export class RowWriter {
     await this.#writeChunk(session, groups.slice(half), run);
   }
 
-  /** Positions of the rows that changed nothing, or the refusal, after which nothing of the chunk is written. */
+  #settle(
+    groups: readonly KeyGroup[],
+    { unchanged, losing }: ChunkAnswer,
+    outcome: WrittenRows,
+  ): void {
+    const isWhole = isWholeKey(this.#layout);
+    for (const [i, group] of groups.entries())
+      if (isWhole) settleWhole(group, outcome);
+      else settle(group, { isWritten: !unchanged.has(i), losing }, outcome);
+  }
+
+  /** What became of the groups, or the refusal, after which nothing of the chunk is written. */
   async #tryChunk(
     session: PostgresSession,
     groups: readonly KeyGroup[],
     { task, now }: WriteOptions,
-  ): Promise<ReadonlySet<number> | PostgresError> {
+  ): Promise<ChunkAnswer | PostgresError> {
     const written = { now: encodeInstant(now) ?? "", encodeTime: encodeInstant };
     const at = { task, corrects: this.#corrects, ...written };
     const newest = groups.map((group) => group.newest);
     await session.query("SAVEPOINT chunk");
     try {
+      const losing = await this.#losing(session, groups, at);
       const values = upsertValues(this.#layout, newest, at);
       const { rows } = await session.query<{ position: number }>(this.#statement, values);
       await session.query("RELEASE SAVEPOINT chunk");
-      return new Set(rows.map(({ position }) => position));
+      return { unchanged: new Set(rows.map(({ position }) => position)), losing };
     } catch (error) {
       if (!(error instanceof PostgresError) || error.facts.fault !== "row") throw error;
       await session.query("ROLLBACK TO SAVEPOINT chunk; RELEASE SAVEPOINT chunk");
       return error;
     }
   }
+
+  /**
+   * Rising rows under the newest that are no newer than what is stored. Where a group's first is newer, so are all behind
+   * it: mostly one row a group is asked for, and none where all keys of the chunk differ.
+   */
+  async #losing(
+    session: PostgresSession,
+    groups: readonly KeyGroup[],
+    at: WrittenAt,
+  ): Promise<ReadonlySet<PreparedRow>> {
+    const rising = groups
+      .map((group) => group.rising.slice(0, -1))
+      .filter(({ length }) => length > 0);
+    if (rising.length === 0 || isWholeKey(this.#layout)) return new Set();
+    const firsts = rising.map(([first]) => first as PreparedRow);
+    const losing = new Set(await this.#compared(session, firsts, at));
+    const rest = rising.flatMap(([first, ...others]) =>
+      losing.has(first as PreparedRow) ? others : [],
+    );
+    const more = rest.length === 0 ? [] : await this.#compared(session, rest, at);
+    return new Set([...losing, ...more]);
+  }
+
+  /** One that cannot be compared is none of them: it would have been refused, had nothing newer taken its place. */
+  async #compared(
+    session: PostgresSession,
+    rows: readonly PreparedRow[],
+    at: WrittenAt,
+  ): Promise<readonly PreparedRow[]> {
+    try {
+      const values = comparedValues(this.#layout, rows, at);
+      const found = await session.query<{ position: number }>(this.#comparing, values);
+      return found.rows.map(({ position }) => rows[position] as PreparedRow);
+    } catch (error) {
+      if (!(error instanceof PostgresError) || error.facts.fault !== "row") throw error;
+      await session.query("ROLLBACK TO SAVEPOINT chunk");
+      if (rows.length === 1) return [];
+      const half = rows.length >> 1;
+      const before = await this.#compared(session, rows.slice(0, half), at);
+      return [...before, ...(await this.#compared(session, rows.slice(half), at))];
+    }
+  }
+}
+
+/** What the database says of a chunk. */
+interface ChunkAnswer {
+  /** Positions of the groups whose newest row changed nothing. */
+  readonly unchanged: ReadonlySet<number>;
+  readonly losing: ReadonlySet<PreparedRow>;
 }
 
 /** Whether a refused record has more rows than one. */
@@ -143,17 +218,6 @@ interface ChunkRun {
 
 const charsOf = ({ texts }: PreparedRow): number =>
   texts.reduce((sum, text) => sum + (text?.length ?? 4), 0);
-
-function settle(
-  groups: readonly KeyGroup[],
-  unchanged: ReadonlySet<number>,
-  { written, stale }: WrittenRows,
-): void {
-  for (const [i, { rows }] of groups.entries()) {
-    const into = unchanged.has(i) ? stale : written;
-    for (const { row } of rows) into.add(row.index);
-  }
-}
 
 function refuse({ newest, rows }: KeyGroup, { facts }: PostgresError, run: ChunkRun): void {
   const refusal = { code: facts.sqlState ?? "", message: facts.detail };

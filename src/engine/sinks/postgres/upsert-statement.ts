@@ -1,12 +1,13 @@
 // The one statement that writes rows: arrays in, the positions of the rows that changed nothing out.
 // A row is changed only if (version, source offset) is newer than what is stored, so a replay changes nothing. Offsets of
 // two topics say nothing of each other: of one version, a row from another topic than the stored one counts as newer.
+// Rows that were collapsed under a newer one are compared with what is stored by a statement of their own.
 // A correction writes at the live topic's pinned end, and also replaces what lies exactly there: its own earlier rows.
 import { parameterType } from "../../core/column-type.ts";
 import { quoted } from "../../core/identifier.ts";
 import type { Correction } from "../../core/plan.ts";
 import type { TopicPartition } from "../../core/record.ts";
-import { addedColumns, type TableLayout } from "../../core/table-layout.ts";
+import { addedColumns, isWholeKey, type TableLayout } from "../../core/table-layout.ts";
 import { arrayLiteral } from "../column-encoding.ts";
 import { writtenOffset } from "../correction.ts";
 import type { PreparedRow } from "../row-mapping.ts";
@@ -46,18 +47,59 @@ function onConflict(
   columns: readonly string[],
   corrects?: Correction,
 ): string {
-  // All columns in the key: there is nothing to change.
-  if (layout.key.length === layout.columns.length) return "DO NOTHING";
+  if (isWholeKey(layout)) return "DO NOTHING";
   const keyNames = new Set(layout.key.map((i) => nameAt(layout, i)));
   const changes = columns
     .filter((name) => !keyNames.has(name))
     .map((name) => `"${name}" = excluded."${name}"`);
+  return `DO UPDATE SET ${changes.join(", ")}
+  WHERE ${isNewer(layout, corrects)}`;
+}
+
+/** Whether the row "excluded" is newer than the row "stored". */
+function isNewer(layout: TableLayout, corrects?: Correction): string {
   const [stored, given] = [version(layout, "stored"), version(layout, "excluded")];
   const { topic, offset } = addedColumns;
   const isNext = corrects === undefined ? "<" : "<=";
-  return `DO UPDATE SET ${changes.join(", ")}
-  WHERE ${stored} < ${given} OR (${stored} = ${given} AND
+  return `${stored} < ${given} OR (${stored} = ${given} AND
     (stored."${topic}" IS DISTINCT FROM excluded."${topic}" OR stored."${offset}" ${isNext} excluded."${offset}"))`;
+}
+
+/** Places of an array of all columns that tell which of two rows is newer. */
+const decisive = (layout: TableLayout): number[] => {
+  const { key, version: field, columns } = layout;
+  const offset = columns.length;
+  return [...new Set([...key, field ?? offset + 1, offset])];
+};
+
+/** The statement that tells which rows are no newer than what is stored. Its parameters come from `comparedValues`. */
+export function comparingStatement(layout: TableLayout, corrects?: Correction): string {
+  const [names, types] = [arrayColumns(layout), arrayTypes(layout)];
+  const places = decisive(layout);
+  // The version as its column has it, rounded perhaps.
+  const typeAt = (place: number): string =>
+    (place === layout.version ? layout.columns[place]?.type.sql : types[place]) ?? "";
+  const arrays = places.map((place, i) => `$${String(i + 1)}::${typeAt(place)}[]`);
+  const key = layout.key.map((i) => quoted(nameAt(layout, i)));
+  return `
+SELECT ("#" - 1)::integer AS position
+FROM (
+  SELECT *, $${String(places.length + 1)}::text AS ${quoted(addedColumns.topic)}
+  FROM unnest(${arrays.join(", ")}) WITH ORDINALITY
+    AS given(${[...places.map((place) => quoted(names[place] ?? "")), '"#"'].join(", ")})
+) AS excluded
+JOIN ${layout.target} AS stored ON ${key.map((name) => `stored.${name} = excluded.${name}`).join(" AND ")}
+WHERE (${isNewer(layout, corrects)}) IS NOT TRUE`;
+}
+
+/** The parameters of one such statement. */
+export function comparedValues(
+  layout: TableLayout,
+  rows: readonly PreparedRow[],
+  at: WrittenAt,
+): string[] {
+  const all = upsertValues(layout, rows, at);
+  return [...decisive(layout).map((place) => all[place] ?? ""), all.at(-3) ?? ""];
 }
 
 function version(layout: TableLayout, row: string): string {
@@ -81,7 +123,7 @@ const arrayTypes = (layout: TableLayout): string[] => [
   ...(layout.version === null ? ["timestamptz"] : []),
 ];
 
-interface WrittenAt {
+export interface WrittenAt {
   readonly task: TopicPartition;
   readonly now: string;
   readonly corrects?: Correction | undefined;

@@ -1,14 +1,17 @@
 // One table in memory: which rows of a batch it would take, which are older than what it has, which it refuses.
 import type { Correction } from "../../core/plan.ts";
-import { layoutOf, type TableLayout, type TableSpec } from "../../core/table-layout.ts";
+import { isWholeKey, layoutOf, type TableLayout, type TableSpec } from "../../core/table-layout.ts";
 import type { RowRefusal, SinkResult, SinkRow } from "../../core/ports.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import {
   byAge,
   byVersion,
   collapse,
+  settle,
+  settleWhole,
   type CompareRows,
   type KeyGroup,
+  type RowFates,
 } from "../../sinks/collapse.ts";
 import { writtenOffset } from "../../sinks/correction.ts";
 import {
@@ -78,17 +81,23 @@ export class MemoryTable {
       return stored === undefined || this.#isNewer(stored, storedAt(newest, origin), origin);
     };
     const newer = groups.filter(isNewer);
-    const older = groups.filter((group) => !isNewer(group));
+    const fates: RowFates = { written: new Set(), stale: new Set() };
+    for (const group of groups)
+      if (isWholeKey(this.#layout)) settleWhole(group, fates);
+      else settle(group, { isWritten: isNewer(group), losing: this.#losing(group, origin) }, fates);
     return {
-      result: {
-        written: indexesOf(newer),
-        stale: indexesOf(older),
-        refused: new Set(refused.map(({ row }) => row.index)),
-      },
+      result: { ...fates, refused: new Set(refused.map(({ row }) => row.index)) },
       refused,
       apply: () =>
         newer.forEach(({ key, newest }) => this.#rows.set(key, storedAt(newest, origin))),
     };
+  }
+
+  /** Rising rows that are no newer than the stored one. */
+  #losing({ key, rising }: KeyGroup, origin: BatchOrigin): ReadonlySet<PreparedRow> {
+    const stored = this.#rows.get(key);
+    if (stored === undefined) return new Set();
+    return new Set(rising.filter((row) => !this.#isNewer(stored, storedAt(row, origin), origin)));
   }
 
   /** As the WHERE of the upsert. */
@@ -157,6 +166,3 @@ const storedAt = (row: PreparedRow, { task, corrects }: BatchOrigin): StoredRow 
   topic: corrects?.topic ?? task.topic,
   offset: writtenOffset(row.row.offset, task, corrects),
 });
-
-const indexesOf = (groups: readonly KeyGroup[]): ReadonlySet<number> =>
-  new Set(groups.flatMap(({ rows }) => rows.map(({ row }) => row.index)));

@@ -15,6 +15,8 @@ export interface ExpectedLedger {
   readonly counts: Record<string, number>;
   /** How many records reach it depends on the checkpoints. */
   isLoose: boolean;
+  /** Of a table: several tasks write one row, or a refused one may be hidden, so only some sums are certain. */
+  isMixed: boolean;
 }
 
 export interface Expected {

@@ -35,6 +35,13 @@ interface Place {
   readonly isHeld: boolean;
   readonly isTold: boolean;
 }
+/** Records that a table's own part reads. */
+interface SinkPart {
+  readonly node: Node;
+  readonly isLoose: boolean;
+  readonly isMixed: boolean;
+  readonly items: (Item & { readonly row: Row | null })[];
+}
 /** Records that one part reads. */
 interface Group {
   readonly node: Node;
@@ -58,10 +65,7 @@ class Oracle {
   };
   readonly #stores = new Map<string, Map<string, Entry>>();
   readonly #groups = new Map<string, Group>();
-  readonly #sinks = new Map<
-    string,
-    { node: Node; isLoose: boolean; items: (Item & { row: Row | null })[] }
-  >();
+  readonly #sinks = new Map<string, SinkPart>();
   #streamTimeMs = -1;
 
   constructor(flow: FlowSpec) {
@@ -97,11 +101,18 @@ class Oracle {
         this.#expected.topics.set(outputName(node), topic);
       } else if (node.op === "table") {
         this.#expected.rows.set(tableName(node), new Map());
-        this.#sinks.set(tableName(node), { node, isLoose: place.isHeld, items: [] });
+        const isMixed = place.isFree || this.#isMixed(node);
+        this.#sinks.set(tableName(node), { node, isLoose: place.isHeld, isMixed, items: [] });
       } else if (node.op.startsWith("group"))
         this.#groups.set(node.id, { node, place: next, items: [] });
       this.#prepare(node.then, next);
     }
+  }
+
+  /** Rows of one id come from several tasks, or some may be refused unseen. */
+  #isMixed({ by }: Node): boolean {
+    const { refuses, partitions, sources } = this.#flow;
+    return refuses || sources > 1 || (by === 1 && partitions > 1);
   }
 
   #next(node: Node, place: Place): Place {
@@ -133,8 +144,8 @@ class Oracle {
     }
   }
 
-  #count(part: string, outcome: string, isLoose = false): void {
-    const ledger = this.#expected.ledgers.get(part) ?? { counts: {}, isLoose };
+  #count(part: string, outcome: string, how = { isLoose: false, isMixed: false }): void {
+    const ledger = this.#expected.ledgers.get(part) ?? { counts: {}, ...how };
     this.#expected.ledgers.set(part, ledger);
     for (const kind of ["consumed", outcome]) ledger.counts[kind] = (ledger.counts[kind] ?? 0) + 1;
   }
@@ -155,7 +166,7 @@ class Oracle {
       return this.#count(at.part, "dead-lettered");
     }
     for (const write of trail.writes) write();
-    this.#count(at.part, outcomeOf(trail));
+    this.#count(at.part, outcomeOf(trail, item));
   }
 
   #visit(node: Node, item: Item, trail: Trail, place: Place): void {
@@ -281,21 +292,17 @@ class Oracle {
   }
 
   /** A table's own part behind its internal topic: each row is a record. */
-  #sink(
-    name: string,
-    {
-      node,
-      isLoose,
-      items,
-    }: { node: Node; isLoose: boolean; items: (Item & { row: Row | null })[] },
-  ): void {
+  #sink(name: string, { node, isLoose, isMixed, items }: SinkPart): void {
     const refused: Refusal[] = [];
     for (const { key, row, timeMs } of items) {
-      this.#count(name, "taken", isLoose);
-      if (row === null) continue;
+      const outcome = (one: string): void => this.#count(name, one, { isLoose, isMixed });
+      if (row === null) {
+        outcome("tombstone");
+        continue;
+      }
       const version = node.by === 1 ? row.v : timeMs;
       const text = letterText(`sim-${name}-sink`, key, JSON.stringify(row));
-      this.#offer(name, { row, version, text }, refused);
+      outcome(this.#offer(name, { row, version, text }, refused));
     }
     this.#refuse(name, refused);
   }
@@ -308,11 +315,12 @@ class Oracle {
   }
 
   readonly #versions = new Map<string, number>();
-  #upsert(table: string, row: Row, version: number): void {
+  #upsert(table: string, row: Row, version: number): string {
     const name = `${table}/${row.id}`;
-    if (version < (this.#versions.get(name) ?? -1)) return;
+    if (version < (this.#versions.get(name) ?? -1)) return "superseded";
     this.#versions.set(name, version);
     this.#expected.rows.get(table)?.set(row.id, row);
+    return "emitted";
   }
 
   #direct(records: readonly SourceRecord[], nodes: readonly Node[]): void {
@@ -322,23 +330,34 @@ class Oracle {
     const refused: Refusal[] = [];
     for (const record of records) {
       if (record.source !== 0) continue;
-      this.#count(table, "taken");
-      const rows = record.isPoison === true ? null : directRows(record, nodes);
-      const text = letterText("in-0", record.key, sourceText(record));
-      if (rows === null) this.#expected.letters.push(text);
-      // Of one record's rows, which all have one key, the last is tried.
-      const row = rows?.at(-1);
-      if (row === undefined) continue;
-      const version = last.by === 1 ? row.v : record.timestamp;
-      this.#offer(table, { row, version, text }, refused);
+      const outcome = this.#directOne(record, nodes, refused);
+      this.#count(table, outcome, { isLoose: false, isMixed: this.#isMixed(last) });
     }
     this.#refuse(table, refused);
   }
 
-  #offer(table: string, offered: Refusal, refused: Refusal[]): void {
+  /** Its outcome. */
+  #directOne(record: SourceRecord, nodes: readonly Node[], refused: Refusal[]): string {
+    const last = nodes.at(-1) as Node;
+    const rows = record.isPoison === true ? null : directRows(record, nodes);
+    const text = letterText("in-0", record.key, sourceText(record));
+    if (rows === null) {
+      this.#expected.letters.push(text);
+      return "dead-lettered";
+    }
+    // Of one record's rows, which all have one key, the last is tried.
+    const row = rows.at(-1);
+    if (row === undefined) return record.value === null ? "tombstone" : "filtered";
+    const version = last.by === 1 ? row.v : record.timestamp;
+    return this.#offer(tableName(last), { row, version, text }, refused);
+  }
+
+  /** Its outcome. */
+  #offer(table: string, offered: Refusal, refused: Refusal[]): string {
     const { row, version } = offered;
-    if (this.#flow.refuses && fn.isRefused(row)) refused.push(offered);
-    else this.#upsert(table, row, version);
+    if (!this.#flow.refuses || !fn.isRefused(row)) return this.#upsert(table, row, version);
+    refused.push(offered);
+    return "dead-lettered";
   }
 }
 
@@ -362,8 +381,9 @@ const itemOf = ({ key, value, timestamp, source, partition }: SourceRecord): Ite
   partition,
 });
 
-function outcomeOf({ emitted, isRepeat, isNullKey }: Trail): string {
+function outcomeOf({ emitted, isRepeat, isNullKey }: Trail, { value }: Item): string {
   if (emitted > 0) return "emitted";
   if (isRepeat) return "deduplicated";
-  return isNullKey ? "null-key" : "filtered";
+  if (isNullKey) return "null-key";
+  return value === undefined ? "tombstone" : "filtered";
 }

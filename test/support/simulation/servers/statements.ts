@@ -34,6 +34,7 @@ const kinds: readonly (readonly [RegExp, string, Execute])[] = [
   [/^SELECT id, letter_topic/, "owed", owed],
   [/^DELETE FROM millrace.letters/, "forget", forget],
   [/^WITH input AS/, "upsert", upsert],
+  [/^SELECT \("#" - 1\)/, "compare", compare],
 ];
 
 const kindOf = (text: string): (typeof kinds)[number] => {
@@ -226,6 +227,46 @@ async function upsert(
     else unchanged.push({ position });
   }
   return { rows: unchanged, count: unchanged.length };
+}
+
+interface CompareText extends UpsertText {
+  /** Of the arrays, without the place. */
+  readonly given: readonly string[];
+}
+const comparisons = new Map<string, CompareText>();
+
+function compareText(text: string): CompareText {
+  const known = comparisons.get(text);
+  if (known !== undefined) return known;
+  const [, table = "", on = ""] = /JOIN (\S+) AS stored ON (.*)/.exec(text) ?? [];
+  const given = quotedIn(/AS given\(([^)]*)\)/.exec(text)?.[1] ?? "").slice(0, -1);
+  const read = {
+    table,
+    given,
+    columns: given,
+    keys: [...on.matchAll(/stored\."([^"]+)"/g)].map(([, name]) => name ?? ""),
+    version: /WHERE \(stored\."([^"]+)"(?: COLLATE "C")? < excluded/.exec(text)?.[1] ?? null,
+    breaksTies: TIES.test(text),
+  };
+  comparisons.set(text, read);
+  return read;
+}
+
+/** Which of the rows are no newer than what is stored. */
+function compare(
+  _: SimulatedPostgres,
+  transaction: Transaction,
+  { text, values }: Statement,
+): Result {
+  const { table, given, keys, ...rule } = compareText(text);
+  const arrays = values.slice(0, -1).map((array) => arrayOf(String(array)));
+  const rows = (arrays[0] ?? []).flatMap((_one, position) => {
+    const row: Record<string, string | null> = { source_topic: String(values.at(-1)) };
+    arrays.forEach((array, c) => (row[given[c] as string] = array[position] ?? null));
+    const stored = transaction.get(`row ${table} ${keys.map((key) => row[key]).join("/")}`);
+    return stored === null || isOlder(stored, row, rule) ? [] : [{ position }];
+  });
+  return { rows, count: rows.length };
 }
 
 type Rule = Pick<UpsertText, "version" | "breaksTies">;
