@@ -1,5 +1,6 @@
-// Reads an Avro schema: resolves names and namespaces, finds mistakes and names their place.
-// Defaults of fields are not checked here; avsc does that when a codec is compiled.
+// Reads an Avro schema: resolves names and namespaces, finds mistakes and names their place. Our own schemas are read
+// strictly, with their defaults. A writer's schema is read as Java's Avro reads it: only what its bytes depend on matters.
+import { defaultProblem } from "./avro-default.ts";
 import {
   branchNameOf,
   bucketOf,
@@ -16,9 +17,22 @@ import {
 import { ConfigError } from "./errors.ts";
 import type { AvroSchema } from "./schema.ts";
 
-/** Parses a schema; throws ConfigError MILL_SCHEMA_INVALID naming the place. */
+/** Parses a schema of ours; throws ConfigError MILL_SCHEMA_INVALID naming the place. */
 export function parseAvro(schema: AvroSchema): AvroShape {
-  return new Parser().shapeOf(schema, { namespace: "", path: "" });
+  const parser = new Parser(true);
+  const shape = parser.shapeOf(schema, { namespace: "", path: "" });
+  parser.checkDefaults();
+  return shape;
+}
+
+/**
+ * Parses a schema that somebody else wrote with. Names of any form, defaults and symbols that would be refused in a schema
+ * of ours are taken. `references` are schemas whose types it names, each after those that it needs itself.
+ */
+export function parseWriter(schema: AvroSchema, references: readonly AvroSchema[] = []): AvroShape {
+  const parser = new Parser(false);
+  for (const reference of references) parser.shapeOf(reference, { namespace: "", path: "" });
+  return parser.shapeOf(schema, { namespace: "", path: "" });
 }
 
 interface Place {
@@ -28,7 +42,21 @@ interface Place {
 }
 
 class Parser {
+  readonly #isStrict: boolean;
   readonly #named = new Map<string, AvroShape>();
+  /** Fields with a default: their types may be complete only when the whole schema is. */
+  readonly #defaults: (readonly [FieldShape, Place])[] = [];
+
+  constructor(isStrict: boolean) {
+    this.#isStrict = isStrict;
+  }
+
+  checkDefaults(): void {
+    for (const [field, place] of this.#defaults) {
+      const problem = defaultProblem(field.shape, field.default);
+      if (problem !== null) throw invalid(place, `its default does not fit: ${problem}`);
+    }
+  }
 
   shapeOf(schema: unknown, place: Place): AvroShape {
     if (typeof schema === "string") return this.#reference(schema, place);
@@ -43,18 +71,19 @@ class Parser {
     if (typeof type !== "string") return this.shapeOf(type, place);
     switch (type) {
       case "record":
+      case "error":
         return this.#record(definition, place);
       case "enum":
         return this.#enum(definition, place);
       case "fixed":
         return this.#fixed(definition, place);
       case "array":
-        return { kind: "array", items: this.shapeOf(definition["items"], below(place, "[]")) };
+        return { kind: "array", items: this.shapeOf(definition["items"], inside(place, "[]")) };
       case "map":
-        return { kind: "map", values: this.shapeOf(definition["values"], below(place, "{}")) };
+        return { kind: "map", values: this.shapeOf(definition["values"], inside(place, "{}")) };
       default:
         return isPrimitive(type)
-          ? { kind: type, logical: logicalOf(definition, type, null) }
+          ? { kind: type, ...logicalOf(definition, type, null) }
           : this.#reference(type, place);
     }
   }
@@ -62,8 +91,14 @@ class Parser {
   #reference(name: string, place: Place): AvroShape {
     if (isPrimitive(name)) return { kind: name, logical: null };
     const shape = this.#named.get(qualified(name, place.namespace)) ?? this.#named.get(name);
-    if (shape === undefined) throw invalid(place, `there is no type ${quoted(name)}`);
+    if (shape === undefined) throw invalid(place, this.#unknown(name));
     return shape;
+  }
+
+  #unknown(name: string): string {
+    const sentence = `there is no type ${quoted(name)}`;
+    if (this.#isStrict) return sentence;
+    return `${sentence} in it, nor in the references that the registry has for it`;
   }
 
   #union(schemas: readonly unknown[], place: Place): UnionShape {
@@ -96,27 +131,33 @@ class Parser {
   #field(definition: unknown, place: Place): FieldShape {
     const field = (typeof definition === "object" ? definition : null) as Definition | null;
     const name = field?.["name"];
-    if (field === null || typeof name !== "string" || !isName(name))
+    if (field === null || typeof name !== "string" || !this.#takesName(name))
       throw invalid(place, "a field needs a name of letters, digits and _");
-    const at = below(place, name);
+    const at = inside(place, name);
     // Assigning to it would replace the object's prototype.
-    if (name === "__proto__") throw invalid(at, "a field cannot have this name");
-    return {
+    if (this.#isStrict && name === "__proto__") throw invalid(at, "a field cannot have this name");
+    const shape: FieldShape = {
       name,
       doc: textOf(field["doc"]),
       aliases: namesOf(field["aliases"]),
       hasDefault: field["default"] !== undefined,
+      default: field["default"],
       shape: this.shapeOf(field["type"], at),
     };
+    if (shape.hasDefault) this.#defaults.push([shape, at]);
+    return shape;
   }
 
   #enum(definition: Definition, place: Place): EnumShape {
     const { common } = this.#name(definition, place);
     const symbols = definition["symbols"];
-    if (!Array.isArray(symbols) || symbols.length === 0 || !symbols.every(isName))
+    if (!isListOfTexts(symbols)) throw invalid(place, "an enum needs symbols");
+    if (this.#isStrict && (symbols.length === 0 || !symbols.every(isName)))
       throw invalid(place, "an enum needs symbols of letters, digits and _");
+    if (new Set(symbols).size < symbols.length)
+      throw invalid(place, "an enum has the same symbol twice");
     const fallback = textOf(definition["default"]);
-    if (fallback !== null && !symbols.includes(fallback))
+    if (this.#isStrict && fallback !== null && !symbols.includes(fallback))
       throw invalid(place, "the default of an enum must be one of its symbols");
     const shape: EnumShape = { kind: "enum", ...common, symbols, default: fallback };
     this.#named.set(shape.name, shape);
@@ -128,13 +169,12 @@ class Parser {
     const size = definition["size"];
     if (typeof size !== "number" || !Number.isInteger(size) || size < 0)
       throw invalid(place, "a fixed needs a size");
-    const logical = logicalOf(definition, "fixed", size);
     const shape: AvroShape = {
       kind: "fixed",
       name: common.name,
       aliases: common.aliases,
       size,
-      logical,
+      ...logicalOf(definition, "fixed", size),
     };
     this.#named.set(shape.name, shape);
     return shape;
@@ -142,14 +182,19 @@ class Parser {
 
   #name(definition: Definition, place: Place): NamedParts {
     const name = textOf(definition["name"]);
-    if (name === null || !name.split(".").every(isName))
+    const own = textOf(definition["namespace"]) ?? place.namespace;
+    const full = name === null ? "" : qualified(name, own);
+    if (full === "" || (this.#isStrict && !full.split(".").every(isName)))
       throw invalid(place, "a named type needs a name of letters, digits and _");
-    const own = textOf(definition["namespace"]);
-    const full = qualified(name, own ?? place.namespace);
+    if (isPrimitive(full)) throw invalid(place, `${quoted(full)} is the name of a type of Avro`);
     if (this.#named.has(full)) throw invalid(place, `the type ${quoted(full)} is there twice`);
     const namespace = full.split(".").slice(0, -1).join(".");
     const aliases = namesOf(definition["aliases"]).map((alias) => qualified(alias, namespace));
     return { namespace, common: { name: full, doc: textOf(definition["doc"]), aliases } };
+  }
+
+  #takesName(name: string): boolean {
+    return this.#isStrict ? isName(name) : name !== "";
   }
 }
 
@@ -165,17 +210,20 @@ interface NamedParts {
   };
 }
 
-const isName = (text: unknown): boolean =>
-  typeof text === "string" && /^[A-Za-z_][A-Za-z0-9_]*$/.test(text);
+const isName = (text: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(text);
 const quoted = (name: string): string => JSON.stringify(name);
 const textOf = (value: unknown): string | null => (typeof value === "string" ? value : null);
+const isListOfTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === "string");
 const namesOf = (value: unknown): readonly string[] =>
   Array.isArray(value) ? value.filter((name): name is string => typeof name === "string") : [];
+/** A leading dot means no namespace. */
 const qualified = (name: string, namespace: string): string =>
-  name.includes(".") || namespace === "" ? name : `${namespace}.${name}`;
-const below = (place: Place, name: string): Place => ({
+  name.includes(".") || namespace === "" ? name.replace(/^\./, "") : `${namespace}.${name}`;
+const inside = (place: Place, name: string): Place => ({
   ...place,
-  path: place.path === "" ? name : `${place.path}.${name}`,
+  path: name.startsWith("[") || name.startsWith("{") ? place.path + name : dotted(place.path, name),
 });
+const dotted = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 const invalid = (place: Place, what: string): ConfigError =>
   new ConfigError("MILL_SCHEMA_INVALID", place.path === "" ? what : `${place.path}: ${what}`);

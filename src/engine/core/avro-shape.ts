@@ -21,20 +21,32 @@ export type SimpleLogical =
   | "local-timestamp-nanos"
   | "bigint";
 
+/** A logical type, and what is wrong with one that is written there but not used. */
+interface WithLogical {
+  readonly logical: Logical | null;
+  /** A sentence about a logical type that is written and ignored, as Avro says; absent where nothing is lost by that. */
+  readonly ignored?: string;
+}
+export interface FixedShape extends WithLogical {
+  readonly kind: "fixed";
+  readonly name: string;
+  readonly size: number;
+  readonly aliases: readonly string[];
+}
+export interface PrimitiveShape extends WithLogical {
+  readonly kind: Primitive;
+}
+export type ScalarShape = PrimitiveShape | FixedShape;
+
 export type AvroShape =
-  | { readonly kind: Primitive; readonly logical: Logical | null }
-  | {
-      readonly kind: "fixed";
-      readonly name: string;
-      readonly size: number;
-      readonly logical: Logical | null;
-      readonly aliases: readonly string[];
-    }
+  | ScalarShape
   | EnumShape
   | { readonly kind: "array"; readonly items: AvroShape }
   | { readonly kind: "map"; readonly values: AvroShape }
   | UnionShape
   | RecordShape;
+
+export const isScalar = (shape: AvroShape): shape is ScalarShape => "logical" in shape;
 
 export interface EnumShape {
   readonly kind: "enum";
@@ -64,6 +76,8 @@ export interface FieldShape {
   readonly doc: string | null;
   readonly aliases: readonly string[];
   readonly hasDefault: boolean;
+  /** As JSON; undefined without one. A writer's default is never looked at. */
+  readonly default: unknown;
   readonly shape: AvroShape;
 }
 
@@ -79,7 +93,7 @@ const primitives: ReadonlySet<string> = new Set<Primitive>([
 ]);
 export const isPrimitive = (name: string): name is Primitive => primitives.has(name);
 
-/** What each logical type may stand on. */
+/** What each logical type may stand on; a uuid may also be a fixed of 16 bytes. */
 const underlying: Readonly<Record<SimpleLogical, Primitive>> = {
   uuid: "string",
   date: "int",
@@ -122,7 +136,8 @@ const buckets: Readonly<Record<string, Bucket>> = {
 export function bucketOf(kind: string, logical: string | null): Bucket {
   if (logical === "decimal") return "decimal";
   if (logical !== null && bigintLogicals.has(logical)) return "bigint";
-  if (logical === "date" || logical?.startsWith("local-timestamp-") === true) return "string";
+  if (logical === "uuid" || logical === "date" || logical?.startsWith("local-timestamp-") === true)
+    return "string";
   return buckets[kind] ?? "object";
 }
 
@@ -133,26 +148,48 @@ export const branchNameOf = (shape: AvroShape): string =>
 /** An Avro definition as it stands in the file. */
 export type Definition = Readonly<Record<string, unknown>>;
 
-/** Null for no logical type, an unknown one, or one that does not fit what it stands on: Avro ignores those. */
+const UUID_BYTES = 16;
+
+/** The logical type of a definition. An unknown one, or one that does not fit its type, is ignored, as Avro says. */
 export function logicalOf(
   definition: Definition,
-  kind: string,
+  kind: Primitive | "fixed",
   size: number | null,
-): Logical | null {
+): WithLogical {
   const name = definition["logicalType"];
-  if (typeof name !== "string") return null;
+  if (typeof name !== "string") return { logical: null };
   if (name === "decimal") return decimalOf(definition, kind, size);
-  const isKnown = Object.hasOwn(underlying, name) && underlying[name as SimpleLogical] === kind;
-  return isKnown ? { kind: name as SimpleLogical } : null;
+  if (name === "uuid" && kind === "fixed")
+    return size === UUID_BYTES
+      ? { logical: { kind: "uuid" } }
+      : ignoring(`a uuid is a string or a fixed of ${String(UUID_BYTES)} bytes`);
+  if (!Object.hasOwn(underlying, name)) {
+    // Of bytes nobody can say what they are without it; any other type says enough by itself.
+    const isOpaque = kind === "bytes" || kind === "fixed";
+    return isOpaque
+      ? ignoring(`the logical type ${JSON.stringify(name)} is not known`)
+      : { logical: null };
+  }
+  const stands = underlying[name as SimpleLogical];
+  if (stands === kind) return { logical: { kind: name as SimpleLogical } };
+  return ignoring(`the logical type ${name} stands on ${stands}, not on ${kind}`);
 }
 
-function decimalOf(definition: Definition, kind: string, size: number | null): Logical | null {
+const ignoring = (ignored: string): WithLogical => ({ logical: null, ignored });
+
+function decimalOf(definition: Definition, kind: string, size: number | null): WithLogical {
   const { precision, scale = 0 } = definition;
-  if (kind !== "bytes" && kind !== "fixed") return null;
-  if (!isWhole(precision, 1) || !isWhole(scale, 0) || scale > precision) return null;
+  if (kind !== "bytes" && kind !== "fixed")
+    return ignoring(`a decimal stands on bytes or fixed, not on ${kind}`);
+  if (precision === undefined) return ignoring("the decimal has no precision");
+  if (!isWhole(precision, 1)) return ignoring("the decimal's precision is no whole number above 0");
+  if (!isWhole(scale, 0)) return ignoring("the decimal's scale is no whole number");
+  if (scale > precision) return ignoring("the decimal's scale is above its precision");
   // What a two's complement of so many bytes can hold.
   const digitsMax = size === null ? Infinity : Math.floor(Math.log10(2) * (8 * size - 1));
-  return precision > digitsMax ? null : { kind: "decimal", precision, scale };
+  if (precision > digitsMax)
+    return ignoring(`the decimal has more digits than ${String(size)} bytes can hold`);
+  return { logical: { kind: "decimal", precision, scale } };
 }
 const isWhole = (value: unknown, least: number): value is number =>
   typeof value === "number" && Number.isInteger(value) && value >= least;

@@ -2,12 +2,13 @@
 // Each writer's schema is compiled once; where its bytes mean the same as ours, no resolution is needed.
 import type { InnerType } from "./logical-types.ts";
 import { DecimalType } from "./logical-types.ts";
-import { incompatibilities, isSameOnTheWire } from "../core/avro-compatibility.ts";
-import { parseAvro } from "../core/avro-parser.ts";
+import { parseAvro, parseWriter } from "../core/avro-parser.ts";
+import { resolutionOf } from "../core/avro-resolution.ts";
 import type { AvroShape } from "../core/avro-shape.ts";
 import { assert, ConfigError, DecodeError, MillraceError, messageOf } from "../core/errors.ts";
 import type { AvroSchema, Codec, CodecOptions } from "../core/schema.ts";
-import { avroTypeOf, resolverOf, type AvroType } from "./avro-types.ts";
+import { resolverOf } from "./avro-resolver.ts";
+import { avroTypeOf, type AvroType } from "./avro-types.ts";
 import { breach, broken, decodeError, encodeError, Fault } from "./faults.ts";
 import { foreignSchemaOf, otherBody, unframed } from "./framing.ts";
 import { Tap } from "./tap.ts";
@@ -21,10 +22,12 @@ type Read = ((tap: Tap) => unknown) | Fault;
 export function avroCodec(name: string, schema: AvroSchema, options: CodecOptions): Codec {
   const shape = parseAvro(schema);
   try {
-    return new AvroCodec(name, shape, avroTypeOf(schema), options);
+    return new AvroCodec(name, shape, avroTypeOf(shape), options);
   } catch (error) {
     if (error instanceof MillraceError) throw error;
-    // Only defaults are left to avsc to check; its text quotes the schema, no data.
+    if (error instanceof RangeError)
+      throw new ConfigError("MILL_SCHEMA_INVALID", `${name}: a default contains itself`);
+    // avsc's text quotes the schema, no data.
     throw new ConfigError("MILL_SCHEMA_INVALID", `${name}: ${messageOf(error)}`, { cause: error });
   }
 }
@@ -128,26 +131,13 @@ class AvroCodec implements Codec {
   #readerOf(id: number, text: string): Read {
     const named = `writer's schema ${String(id)}`;
     try {
-      const schema = JSON.parse(text) as AvroSchema;
-      const writer = parseAvro(schema);
+      const action = resolutionOf(this.#shape, parseWriter(JSON.parse(text) as AvroSchema));
       const type = this.#type;
-      if (isSameOnTheWire(this.#shape, writer)) return (tap) => type._read(tap);
-      return this.#resolved(named, schema, writer);
-    } catch (error) {
-      const foreign = foreignSchemaOf(text);
-      const read = error instanceof ConfigError ? error.message : "it is no Avro schema";
-      const detail = foreign === null ? read : `${foreign}, not Avro`;
-      return breach(`${named}: ${detail}`);
-    }
-  }
-
-  #resolved(named: string, schema: AvroSchema, writer: AvroShape): Read {
-    try {
-      const resolver = resolverOf(this.#type, avroTypeOf(schema));
+      if (action.kind === "read") return (tap) => type._read(tap);
+      const resolver = resolverOf(action, type, `${named} cannot be read as ${this.#name}`);
       return (tap) => resolver._read(tap);
-    } catch {
-      const reasons = incompatibilities(this.#shape, writer);
-      return breach(`${named} cannot be read as ${this.#name}: ${reasons.join("; ")}`);
+    } catch (error) {
+      return breach(named + reasonOf(error, text));
     }
   }
 
@@ -164,6 +154,15 @@ const withBody = (error: unknown, bytes: Buffer | null): unknown =>
   error instanceof Fault && error.code === "MILL_DECODE_AVRO" && bytes !== null
     ? broken(`${error.message}${otherBody(bytes)}`)
     : error;
+
+function reasonOf(error: unknown, text: string): string {
+  const foreign = foreignSchemaOf(text);
+  if (foreign !== null) return `: ${foreign}, not Avro`;
+  if (error instanceof ConfigError)
+    return ` cannot be read: ${error.message.replace(/^an Avro file cannot be used: /, "")}`;
+  if (error instanceof RangeError) return " is nested too deeply";
+  return " is no Avro schema";
+}
 
 const messageOfFault = (error: unknown): string =>
   error instanceof Fault ? error.message : "it does not fit the schema";

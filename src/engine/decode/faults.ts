@@ -27,7 +27,8 @@ export function decodeError(thrown: unknown, code: FaultCode, where: At): Decode
   // The text of a foreign error may quote the data, so it is not passed on, also not as a cause.
   if (thrown instanceof Fault)
     return new DecodeError(thrown.code, thrown.message, optionsOf(where));
-  const detail = thrown instanceof RangeError ? "nested too deeply or too long" : "";
+  const detail =
+    thrown instanceof RangeError ? "nested too deeply or too long" : "the bytes cannot be read";
   return new DecodeError(code, detail, optionsOf(where));
 }
 

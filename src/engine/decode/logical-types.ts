@@ -1,6 +1,7 @@
 // Avro's logical types as TypeScript sees them: exact decimals, dates as text, 64-bit longs as bigint.
 // Each reads and writes the bytes itself, since avsc's way through the underlying type would lose places or copy.
 import avsc from "avsc";
+import type { Logical, ScalarShape } from "../core/avro-shape.ts";
 import {
   dateTextOf,
   daysOf,
@@ -25,16 +26,13 @@ export interface InnerType {
   _write(tap: Tap, value: unknown): void;
   _skip(tap: Tap): void;
 }
-interface MutableResolver {
-  _read: ((tap: Tap) => unknown) | null;
-}
 /** avsc's signature of a callback that is told which value does not fit. */
 export type Hook = ((value: unknown, type: unknown) => void) | undefined;
 
 type LogicalSchema = { readonly precision?: number; readonly scale?: number };
 
 /** Shared by all: a cheap check without a trial conversion, and no conversion when values are copied. */
-abstract class ValueType extends avsc.types.LogicalType {
+export abstract class ValueType extends avsc.types.LogicalType {
   protected abstract isOne(value: unknown): boolean;
   protected abstract read(tap: Tap): unknown;
   protected abstract write(tap: Tap, value: unknown): void;
@@ -53,13 +51,9 @@ abstract class ValueType extends avsc.types.LogicalType {
     if (!ok && hook !== undefined) hook(value, this);
     return ok;
   }
-  /** How a writer's bytes become a value of ours; null when they cannot. */
-  protected resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
-    const same = writer.typeName === this.underlying.typeName || isLogicalOf(writer, this);
-    return same ? (tap) => this.read(tap) : null;
-  }
-  _update(resolver: MutableResolver, writer: InnerType): void {
-    resolver._read = this.resolve(writer);
+  /** Reads what another type wrote that may be read as this one. */
+  readFrom(tap: Tap, _writer: ScalarShape): unknown {
+    return this.read(tap);
   }
   /** Only defaults of fields are copied: from the schema (`coerce` 2) and on each use. */
   _copy(value: unknown, options?: { coerce?: number }): unknown {
@@ -75,10 +69,6 @@ abstract class ValueType extends avsc.types.LogicalType {
     return value;
   }
 }
-
-const isLogicalOf = (writer: InnerType, reader: ValueType): boolean =>
-  writer.typeName === (reader as unknown as InnerType).typeName &&
-  writer.underlyingType?.typeName === reader.underlying.typeName;
 
 export class DecimalType extends ValueType {
   readonly precision: number;
@@ -133,12 +123,10 @@ export class DecimalType extends ValueType {
     return this.problemOf(value) === null;
   }
   /** A decimal of other digits is read as it was written; whether it fits ours is seen per value. */
-  protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
-    const bytes = writer.underlyingType ?? writer;
-    const size = (bytes as { size?: number }).size;
-    if (bytes.typeName !== "bytes" && bytes.typeName !== "fixed") return null;
-    if (writer instanceof DecimalType) return (tap) => this.#readAs(tap, writer.scale, size);
-    return writer === bytes ? (tap) => this.#readAs(tap, this.scale, size) : null;
+  override readFrom(tap: Tap, writer: ScalarShape): unknown {
+    const { logical } = writer;
+    const scale = logical?.kind === "decimal" ? logical.scale : this.scale;
+    return this.#readAs(tap, scale, writer.kind === "fixed" ? writer.size : undefined);
   }
   protected override fromDefault(value: unknown): unknown {
     const bytes = Buffer.from(value as Uint8Array);
@@ -158,19 +146,8 @@ export class BigintType extends ValueType {
     if (!this.isOne(value)) throw unwritable("expected a bigint of 64 bits");
     writeBigLong(tap, value as bigint);
   }
-  protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
-    const isInteger = writer.typeName === "int" || writer.typeName === "long";
-    return isInteger || isLogicalOf(writer, this) ? (tap) => tap.readBigLong() : null;
-  }
   protected override fromDefault(value: unknown): unknown {
     return BigInt(value as number);
-  }
-}
-
-/** For 64-bit ids: whatever a writer calls its long, the number is the same. */
-export class BigintIdType extends BigintType {
-  protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
-    return super.resolve(writer.underlyingType ?? writer);
   }
 }
 
@@ -191,9 +168,8 @@ export class NumberType extends ValueType {
     if (!this.isOne(value)) throw unwritable("expected a whole number");
     tap.writeLong(value as number);
   }
-  protected override resolve(writer: InnerType): ((tap: Tap) => unknown) | null {
-    if (writer.typeName === "int") return (tap) => tap.readInt();
-    return super.resolve(writer);
+  override readFrom(tap: Tap, writer: ScalarShape): unknown {
+    return writer.kind === "int" ? tap.readInt() : this.read(tap);
   }
   protected override fromDefault(value: unknown): unknown {
     return value;
@@ -252,3 +228,47 @@ export class LocalMicrosType extends LocalTimestampType {
 export class LocalNanosType extends LocalTimestampType {
   protected override readonly digits = 9;
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const UUID_BYTES = 16;
+
+/** A uuid of 16 bytes, as the text that people know. */
+export class UuidType extends ValueType {
+  protected override isOne(value: unknown): boolean {
+    return typeof value === "string" && UUID.test(value);
+  }
+  protected override read(tap: Tap): unknown {
+    const start = tap.take(UUID_BYTES);
+    return uuidText(tap.buf, start);
+  }
+  protected override write(tap: Tap, value: unknown): void {
+    if (!this.isOne(value)) throw unwritable("expected a uuid");
+    const hex = (value as string).replaceAll("-", "");
+    tap.writeFixed(Buffer.from(hex, "hex"), UUID_BYTES);
+  }
+  protected override fromDefault(value: unknown): unknown {
+    return uuidText(Buffer.from(value as Uint8Array), 0);
+  }
+}
+
+function uuidText(bytes: Buffer, start: number): string {
+  const hex = bytes.toString("hex", start, start + UUID_BYTES);
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)];
+  return [...parts, hex.slice(20)].join("-");
+}
+
+/** The class of each logical type whose value is not what its type would give. */
+export const logicalTypes: Readonly<Partial<Record<Logical["kind"], LogicalTypeClass>>> = {
+  decimal: DecimalType,
+  date: DateType,
+  "time-millis": NumberType,
+  "time-micros": BigintType,
+  "timestamp-millis": NumberType,
+  "timestamp-micros": BigintType,
+  "timestamp-nanos": BigintType,
+  "local-timestamp-millis": LocalMillisType,
+  "local-timestamp-micros": LocalMicrosType,
+  "local-timestamp-nanos": LocalNanosType,
+  bigint: BigintType,
+};
+type LogicalTypeClass = new (schema: never, options: unknown) => ValueType;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { incompatibilities, isSameOnTheWire } from "../../../src/engine/core/avro-compatibility.ts";
+import { incompatibilities } from "../../../src/engine/core/avro-compatibility.ts";
+import { isSameOnTheWire } from "../../../src/engine/core/avro-matching.ts";
 import { parseAvro } from "../../../src/engine/core/avro-parser.ts";
 import type { AvroSchema } from "../../../src/engine/core/schema.ts";
 

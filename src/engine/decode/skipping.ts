@@ -1,0 +1,87 @@
+// Moves over values that nobody reads: fields of a writer that the topic's schema does not have. As strict about the bytes
+// as reading is, since what follows must begin at the right one.
+import { isScalar, type AvroShape, type Primitive, type ScalarShape } from "../core/avro-shape.ts";
+import { broken } from "./faults.ts";
+import { blockOf } from "./strict-types.ts";
+import type { Tap } from "./tap.ts";
+
+export type Skip = (tap: Tap) => void;
+
+/** Compiled once for each field that is skipped. */
+export const skipperOf = (shape: AvroShape): Skip => new Skippers().of(shape);
+
+const primitives: Readonly<Record<Primitive, Skip>> = {
+  null: () => undefined,
+  boolean: (tap) => tap.skipBoolean(),
+  int: (tap) => tap.skipInt(),
+  long: (tap) => tap.skipLong(),
+  float: (tap) => tap.skipFloat(),
+  double: (tap) => tap.skipDouble(),
+  bytes: (tap) => tap.skipBytes(),
+  string: (tap) => tap.skipString(),
+};
+
+const scalar = (shape: ScalarShape): Skip =>
+  shape.kind === "fixed" ? (tap) => tap.skipFixed(shape.size) : primitives[shape.kind];
+
+class Skippers {
+  /** A record may contain itself. */
+  readonly #records = new Map<AvroShape, Skip>();
+
+  of(shape: AvroShape): Skip {
+    if (isScalar(shape)) return scalar(shape);
+    switch (shape.kind) {
+      case "record":
+        return this.#record(shape);
+      case "union":
+        return oneOf(shape.branches.map((branch) => this.of(branch)));
+      case "array":
+        return repeated(this.of(shape.items));
+      case "map":
+        return repeated(this.#entry(shape.values));
+      case "enum":
+        return symbolOf(shape.symbols.length);
+    }
+  }
+
+  #record(shape: Extract<AvroShape, { kind: "record" }>): Skip {
+    const known = this.#records.get(shape);
+    if (known !== undefined) return known;
+    const fields: Skip[] = [];
+    const skip: Skip = (tap) => {
+      for (const field of fields) field(tap);
+    };
+    this.#records.set(shape, skip);
+    for (const field of shape.fields) fields.push(this.of(field.shape));
+    return skip;
+  }
+
+  #entry(values: AvroShape): Skip {
+    const value = this.of(values);
+    return (tap) => {
+      tap.skipString();
+      value(tap);
+    };
+  }
+}
+
+const repeated =
+  (item: Skip): Skip =>
+  (tap) => {
+    for (let n = blockOf(tap); n > 0; n = blockOf(tap)) for (let i = 0; i < n; i++) item(tap);
+  };
+
+const oneOf =
+  (branches: readonly Skip[]): Skip =>
+  (tap) => {
+    const branch = branches[tap.readLong()];
+    if (branch === undefined) throw broken("a union has no branch of this number");
+    branch(tap);
+  };
+
+const symbolOf =
+  (count: number): Skip =>
+  (tap) => {
+    const index = tap.readLong();
+    if (index < 0 || index >= count) throw broken("there is no such enum symbol");
+  };
