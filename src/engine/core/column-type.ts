@@ -1,6 +1,12 @@
-// Which Postgres type an Avro type becomes, and how its values are written. `sql` is spelt as Postgres'
+// Which Postgres type a parsed Avro type becomes, and how its values are written. `sql` is spelt as Postgres'
 // format_type() prints it, so a declared type and a found one compare as texts.
-import type { AvroSchema } from "./schema.ts";
+import {
+  isScalar,
+  type AvroShape,
+  type Logical,
+  type Primitive,
+  type ScalarShape,
+} from "./avro-shape.ts";
 
 export type Encoding =
   | "text"
@@ -24,14 +30,12 @@ export interface ColumnType {
   readonly symbols: readonly string[] | null;
 }
 
-interface FieldType {
+export interface FieldType {
   readonly type: ColumnType;
   readonly nullable: boolean;
+  /** Why the type cannot be chosen without a word of the user; null when it can. */
+  readonly problem: string | null;
 }
-
-type AvroObject = Readonly<Record<string, unknown>>;
-/** Named types by full name and by short name: a later field may name an earlier definition. */
-export type NamedTypes = Map<string, AvroSchema>;
 
 const type = (sql: string, encoding: Encoding, more: Partial<ColumnType> = {}): ColumnType => ({
   sql,
@@ -46,7 +50,7 @@ const TIMESTAMP = "timestamp without time zone";
 const TIME = "time without time zone";
 const JSONB: ColumnType = type("jsonb", "json");
 
-const primitives: Readonly<Record<string, ColumnType>> = {
+const primitives: Readonly<Record<Exclude<Primitive, "null"> | "fixed", ColumnType>> = {
   string: type("text", "text"),
   boolean: type("boolean", "boolean"),
   int: type("integer", "number"),
@@ -57,7 +61,7 @@ const primitives: Readonly<Record<string, ColumnType>> = {
   fixed: type("bytea", "bytes"),
 };
 
-const logicals: Readonly<Record<string, ColumnType>> = {
+const logicals: Readonly<Record<Exclude<Logical["kind"], "decimal">, ColumnType>> = {
   uuid: type("uuid", "uuid"),
   date: type("date", "text"),
   bigint: type("bigint", "number"),
@@ -72,57 +76,46 @@ const logicals: Readonly<Record<string, ColumnType>> = {
   "local-timestamp-nanos": type("text", "text"),
 };
 
-/** The column type of an Avro field; null when Avro's type is none that is known. */
-export function fieldTypeOf(schema: AvroSchema, named: NamedTypes): FieldType | null {
-  if (!Array.isArray(schema)) return single(schema as string | AvroObject, named);
-  const branches = (schema as readonly AvroSchema[]).filter((branch) => branch !== "null");
-  const nullable = branches.length < schema.length;
+/** The digits that a numeric of Postgres can be declared with. */
+const NUMERIC_DIGITS_MAX = 1000;
+
+/** The column type of a field; null for one that can only be null. */
+export function fieldTypeOf(shape: AvroShape): FieldType | null {
+  if (shape.kind !== "union") return single(shape, false);
+  const branches = shape.branches.filter(({ kind }) => kind !== "null");
+  const nullable = branches.length < shape.branches.length;
   const [first, ...others] = branches;
   if (first === undefined) return null;
-  if (others.length > 0) return { type: JSONB, nullable };
-  const found = single(first as string | AvroObject, named);
-  return found === null ? null : { type: found.type, nullable };
+  return others.length > 0 ? { type: JSONB, nullable, problem: null } : single(first, nullable);
 }
 
-function single(schema: string | AvroObject, named: NamedTypes): FieldType | null {
-  const found = typeof schema === "string" ? byName(schema, named) : byObject(schema, named);
-  return found === null ? null : { type: found, nullable: false };
+function single(shape: AvroShape, nullable: boolean): FieldType | null {
+  if (shape.kind === "null") return null;
+  if (isScalar(shape))
+    return { type: scalar(shape, shape.kind), nullable, problem: problemOf(shape) };
+  switch (shape.kind) {
+    case "enum":
+      return { type: type("text", "text", { symbols: shape.symbols }), nullable, problem: null };
+    case "record":
+    case "array":
+    case "map":
+    case "union":
+      return { type: JSONB, nullable, problem: null };
+  }
 }
 
-function byName(name: string, named: NamedTypes): ColumnType | null {
-  const definition = named.get(name);
-  if (definition === undefined) return primitives[name] ?? null;
-  return byObject(definition as AvroObject, new Map());
+function scalar({ logical }: ScalarShape, kind: keyof typeof primitives): ColumnType {
+  if (logical === null) return primitives[kind];
+  if (logical.kind !== "decimal") return logicals[logical.kind];
+  const { precision, scale } = logical;
+  return type(`numeric(${String(precision)},${String(scale)})`, "decimal", { scale });
 }
 
-function byObject(schema: AvroObject, named: NamedTypes): ColumnType | null {
-  const avro = schema["type"];
-  if (typeof schema["name"] === "string") remember(schema, named);
-  if (typeof avro !== "string") return fieldTypeOf(avro as AvroSchema, named)?.type ?? null;
-  if (avro === "enum")
-    return type("text", "text", { symbols: schema["symbols"] as readonly string[] });
-  if (avro === "record" || avro === "array" || avro === "map") return JSONB;
-  return byLogicalType(schema) ?? byName(avro, named);
-}
-
-/** An unknown logical type is ignored, as Avro says. */
-function byLogicalType(schema: AvroObject): ColumnType | null {
-  const name = schema["logicalType"];
-  if (typeof name !== "string") return null;
-  return name === "decimal" ? decimal(schema) : (logicals[name] ?? null);
-}
-
-function decimal(schema: AvroObject): ColumnType {
-  const scale = Number(schema["scale"] ?? 0);
-  const sql = `numeric(${String(schema["precision"])},${String(scale)})`;
-  return type(sql, "decimal", { scale });
-}
-
-function remember(schema: AvroObject, named: NamedTypes): void {
-  const name = String(schema["name"]);
-  named.set(name, schema);
-  const space = schema["namespace"];
-  if (typeof space === "string") named.set(`${space}.${name}`, schema);
+/** A logical type that Avro ignores was meant for something: nobody wants its raw bytes or numbers unasked. */
+function problemOf({ logical, ignored }: ScalarShape): string | null {
+  if (logical?.kind === "decimal" && logical.precision > NUMERIC_DIGITS_MAX)
+    return `the decimal has more than the ${String(NUMERIC_DIGITS_MAX)} digits of Postgres`;
+  return ignored ?? null;
 }
 
 const aliases: Readonly<Record<string, string>> = {

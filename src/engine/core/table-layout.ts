@@ -1,10 +1,12 @@
 // A declared table as Postgres has it: columns in the order of the row's schema, key, version, and the columns that we
 // add. Pure; the one place that decides names and types, for provisioning, sinks and in-memory tables alike.
-import { canonicalType, fieldTypeOf, type ColumnType, type NamedTypes } from "./column-type.ts";
-import { ConfigError, ConfigErrors, type MillraceError } from "./errors.ts";
+import { parseAvro } from "./avro-parser.ts";
+import type { FieldShape } from "./avro-shape.ts";
+import { canonicalType, fieldTypeOf, type ColumnType, type FieldType } from "./column-type.ts";
+import { ConfigError, ConfigErrors, messageOf, type MillraceError } from "./errors.ts";
 import type { ErrorCode } from "./error-table.ts";
 import { isIdentifier, quoted, snakeCase } from "./identifier.ts";
-import type { AvroSchema, SchemaFormat } from "./schema.ts";
+import type { SchemaFormat } from "./schema.ts";
 
 /** What a layout needs of a declared table; `postgresTable()` makes it. */
 export interface TableSpec {
@@ -83,12 +85,13 @@ export function layoutOf(spec: TableSpec): TableLayout {
   const refuse = (detail: string, code: ErrorCode = "MILL_BUILD_OPTION"): void => {
     problems.push(new ConfigError(code, `table "${spec.name.slice(0, 60)}": ${detail}`));
   };
-  const columns = columnsOf(spec, refuse);
+  const fields = fieldsOf(spec.row.format, refuse);
+  const columns = columnsOf(spec, fields, refuse);
   const position = (field: string): number => columns.findIndex((c) => c.field === field);
   checkNames(spec, columns, refuse);
   checkOrderingColumns(spec, columns, refuse);
   for (const field of [...spec.indexes.flat(), ...Object.keys(spec.columns), ...spec.personalData])
-    if (!fieldsOf(spec.row.format).some(({ name }) => name === field.split(".")[0]))
+    if (!fields.some(({ name }) => name === field.split(".")[0]))
       refuse(`"${field}" is no field of the row`);
   if (problems.length > 0) throw new ConfigErrors(problems);
   return {
@@ -108,42 +111,46 @@ export function layoutOf(spec: TableSpec): TableLayout {
 export const isWholeKey = ({ key, columns }: TableLayout): boolean => key.length === columns.length;
 
 type Refuse = (detail: string, code?: ErrorCode) => void;
-interface AvroField {
-  readonly name: string;
-  readonly type: AvroSchema;
-  readonly doc?: string;
+
+/** The fields of the row's schema, parsed as its codec and its generated types are. */
+function fieldsOf(format: SchemaFormat, refuse: Refuse): readonly FieldShape[] {
+  try {
+    const shape = format.kind === "avro" ? parseAvro(format.schema) : null;
+    if (shape?.kind === "record" && shape.fields.length > 0) return shape.fields;
+    refuse("the row must be an Avro record with fields");
+  } catch (error) {
+    refuse(`the row's schema: ${messageOf(error)}`, "MILL_SCHEMA_INVALID");
+  }
+  return [];
 }
 
-function fieldsOf(format: SchemaFormat): readonly AvroField[] {
-  if (format.kind !== "avro" || typeof format.schema !== "object") return [];
-  const { fields } = format.schema as { readonly fields?: readonly AvroField[] };
-  return fields ?? [];
-}
-
-function columnsOf(spec: TableSpec, refuse: Refuse): Column[] {
-  const fields = fieldsOf(spec.row.format);
-  if (fields.length === 0) refuse("the row must be an Avro record with fields");
-  const named: NamedTypes = new Map();
+function columnsOf(spec: TableSpec, fields: readonly FieldShape[], refuse: Refuse): Column[] {
   const columns: Column[] = [];
   for (const field of fields) {
-    const found = fieldTypeOf(field.type, named);
     const options = spec.columns[field.name] ?? {};
     if (options.omit === true) continue;
-    if (found === null) refuse(`field "${field.name}" has an Avro type without a column type`);
+    const found = fieldTypeOf(field.shape);
+    if (found !== null && found.problem !== null && options.type === undefined)
+      refuse(
+        `field "${field.name}": ${found.problem}. Mend the schema; or set columns.${field.name} to ` +
+          `type: "${found.type.sql}" to store it as it is, or to omit: true`,
+      );
+    if (found === null)
+      refuse(`field "${field.name}" can only be null: leave it out by omit: true in columns`);
     else columns.push(columnOf(field, found, { options, spec, refuse }));
   }
   return columns;
 }
 
 function columnOf(
-  field: AvroField,
-  found: { readonly type: ColumnType; readonly nullable: boolean },
+  field: FieldShape,
+  found: FieldType,
   { options, spec, refuse }: { options: ColumnSpec; spec: TableSpec; refuse: Refuse },
 ): Column {
   const written = options.type === undefined ? found.type.sql : canonicalType(options.type);
   if (written === null) refuse(`column of "${field.name}": type "${String(options.type)}" is none`);
   const isPersonal = spec.personalData.some((path) => path.split(".")[0] === field.name);
-  const comment = [field.doc, isPersonal ? "Personal data." : undefined].filter(Boolean).join(" ");
+  const comment = [field.doc, isPersonal ? "Personal data." : null].filter(Boolean).join(" ");
   return {
     field: field.name,
     name: options.name ?? snakeCase(field.name),

@@ -1,15 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  canonicalType,
-  fieldTypeOf,
-  parameterType,
-  type NamedTypes,
-} from "../../../src/engine/core/column-type.ts";
+import { parseAvro } from "../../../src/engine/core/avro-parser.ts";
+import { canonicalType, fieldTypeOf, parameterType } from "../../../src/engine/core/column-type.ts";
 import type { AvroSchema } from "../../../src/engine/core/schema.ts";
 
-const sqlOf = (schema: AvroSchema, named: NamedTypes = new Map()): string | null => {
-  const found = fieldTypeOf(schema, named);
+const sqlOf = (schema: AvroSchema): string | null => {
+  const found = fieldTypeOf(parseAvro(schema));
   return found === null ? null : `${found.type.sql}${found.nullable ? "" : " NOT NULL"}`;
 };
 const logical = (type: string, logicalType: string, more: object = {}): AvroSchema => ({
@@ -29,6 +25,7 @@ test("gives each Avro type its Postgres type", () => {
     ["bytes", "bytea"],
     [{ type: "fixed", name: "F", size: 4 }, "bytea"],
     [logical("string", "uuid"), "uuid"],
+    [logical("fixed", "uuid", { name: "Uuid16", size: 16 }), "uuid"],
     [logical("int", "date"), "date"],
     [logical("long", "bigint"), "bigint"],
     [logical("int", "time-millis"), "time without time zone"],
@@ -56,13 +53,35 @@ test("keeps unions of several types as jsonb", () => {
   assert.equal(sqlOf(["null", "string", "int"]), "jsonb");
 });
 
-test("finds a named type again, by its short and its full name", () => {
-  const named: NamedTypes = new Map();
-  const status = { type: "enum", name: "Status", namespace: "shop", symbols: ["a", "b"] };
-  assert.deepEqual(fieldTypeOf(status, named)?.type.symbols, ["a", "b"]);
-  assert.deepEqual(fieldTypeOf("Status", named)?.type.symbols, ["a", "b"]);
-  assert.deepEqual(fieldTypeOf(["null", "shop.Status"], named)?.type.symbols, ["a", "b"]);
-  assert.equal(fieldTypeOf("Unknown", named), null);
+const problemOf = (schema: AvroSchema): string | null | undefined =>
+  fieldTypeOf(parseAvro(schema))?.problem;
+
+test("a logical type that Avro ignores is refused by name, so no column becomes raw bytes unasked", () => {
+  const refused: readonly (readonly [AvroSchema, RegExp])[] = [
+    [logical("bytes", "decimal"), /no precision/],
+    [logical("bytes", "decimal", { precision: 2, scale: 5 }), /scale is above/],
+    [logical("bytes", "decimal", { precision: 0 }), /precision is no whole number/],
+    [logical("bytes", "decimal", { precision: 4, scale: -1 }), /scale is no whole number/],
+    [logical("fixed", "decimal", { name: "F", size: 2, precision: 9 }), /more digits than 2 bytes/],
+    [logical("string", "decimal", { precision: 9 }), /stands on bytes or fixed, not on string/],
+    [logical("bytes", "decimal", { precision: 1001 }), /1000 digits of Postgres/],
+    [logical("int", "timestamp-millis"), /timestamp-millis stands on long, not on int/],
+    [logical("long", "date"), /date stands on int/],
+    [logical("fixed", "uuid", { name: "F", size: 12 }), /fixed of 16 bytes/],
+    [logical("fixed", "duration", { name: "F", size: 12 }), /"duration" is not known/],
+    [logical("bytes", "big-decimal"), /"big-decimal" is not known/],
+  ];
+  for (const [schema, text] of refused) {
+    assert.match(problemOf(schema) ?? "none", text, JSON.stringify(schema));
+    assert.match(problemOf(["null", schema]) ?? "none", text);
+  }
+  for (const fine of [logical("string", "url"), logical("long", "money"), "bytes"])
+    assert.equal(problemOf(fine), null, JSON.stringify(fine));
+});
+
+test("a field that can only be null has no column type", () => {
+  assert.equal(sqlOf("null"), null);
+  assert.equal(sqlOf(["null"]), null);
 });
 
 test("spells a written type as the catalogue does", () => {

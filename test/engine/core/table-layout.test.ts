@@ -67,6 +67,69 @@ test("leaves a field out, renames it and types it as told", () => {
   );
 });
 
+const kind = { type: "enum", name: "Kind", symbols: ["a", "b"] };
+const card = { type: "record", name: "Card", fields: [{ name: "kind", type: kind }] };
+const columnsOf = (...fields: readonly object[]): string[] =>
+  layoutOf(aTable({}, fields))
+    .columns.slice(4)
+    .map(({ name, type, nullable }) => {
+      const symbols = type.symbols === null ? "" : ` in ${type.symbols.join("|")}`;
+      return `${name} ${type.sql}${symbols}${nullable ? "" : " NOT NULL"}`;
+    });
+
+test("a named type is found wherever it was defined", () => {
+  const found = columnsOf(
+    { name: "card", type: card },
+    { name: "kind", type: "Kind" },
+    { name: "kinds", type: { type: "array", items: "Kind" } },
+    { name: "maybe", type: ["null", "Kind"] },
+  );
+  assert.deepEqual(found, [
+    "card jsonb NOT NULL",
+    "kind text in a|b NOT NULL",
+    "kinds jsonb NOT NULL",
+    "maybe text in a|b",
+  ]);
+});
+
+test("a named type is found by the namespace that it has inherited", () => {
+  const money = { type: "bytes", logicalType: "decimal", precision: 9, scale: 2 };
+  const box = {
+    type: "record",
+    name: "Box",
+    namespace: "shop.parts",
+    fields: [
+      { name: "kind", type: kind },
+      { name: "fee", type: money },
+    ],
+  };
+  assert.deepEqual(
+    columnsOf({ name: "box", type: ["null", box] }, { name: "kind", type: "shop.parts.Kind" }),
+    ["box jsonb", "kind text in a|b NOT NULL"],
+  );
+});
+
+test("a record that contains itself is one column", () => {
+  const node = { type: "record", name: "Node", fields: [{ name: "next", type: ["null", "Node"] }] };
+  assert.deepEqual(
+    columnsOf({ name: "node", type: node }, { name: "other", type: ["null", "Node"] }),
+    ["node jsonb NOT NULL", "other jsonb"],
+  );
+});
+
+const bareDecimal = { name: "fee", type: { type: "bytes", logicalType: "decimal" } };
+test("a type that the user names is taken for a field whose logical type is ignored", () => {
+  const layout = layoutOf(aTable({ columns: { fee: { type: "bytea" } } }, [bareDecimal]));
+  assert.deepEqual(
+    [layout.columns[4]?.type.sql, layout.columns[4]?.type.encoding],
+    ["bytea", "bytes"],
+  );
+  assert.equal(
+    layoutOf(aTable({ columns: { fee: { omit: true } } }, [bareDecimal])).columns.length,
+    4,
+  );
+});
+
 const broken: readonly (readonly [string, TableSpec, RegExp])[] = [
   ["an unknown key", aTable({ key: ["nope"] }), /key "nope" is no field/],
   ["no key", aTable({ key: [] }), /at least one field/],
@@ -88,6 +151,13 @@ const broken: readonly (readonly [string, TableSpec, RegExp])[] = [
   ["a hostile type", aTable({ columns: { score: { type: "int; x" } } }), /is none/],
   ["an option for no field", aTable({ columns: { nope: {} } }), /"nope" is no field/],
   ["an index on no field", aTable({ indexes: [["nope"]] }), /"nope" is no field/],
+  [
+    "a decimal without a precision",
+    aTable({}, [bareDecimal]),
+    /field "fee": the decimal has no precision\. Mend the schema; or set columns\.fee to type: "bytea"/,
+  ],
+  ["a field that is only null", aTable({}, [{ name: "gone", type: "null" }]), /can only be null/],
+  ["a type that is not there", aTable({}, [{ name: "x", type: "Nope" }]), /x: there is no type/],
   [
     "a row that is no Avro record",
     aTable({ row: { format: { kind: "string" } }, key: [], version: null }),
