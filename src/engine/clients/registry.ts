@@ -3,12 +3,12 @@
 // everything else (down, slow, 5xx, a proxy's page) as away, to be tried again by the caller. Schemas come as text, so
 // that their logical types are kept. Nothing is cached here.
 import { incompatibilities } from "../core/avro-compatibility.ts";
-import { parseAvro } from "../core/avro-parser.ts";
-import type { AvroShape } from "../core/avro-shape.ts";
+import { parseAvro, parseWriter } from "../core/avro-parser.ts";
 import { ConfigError, DependencyError, type MillraceError } from "../core/errors.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { AvroSchema } from "../core/schema.ts";
 import { registryClient, type RegistryAnswer } from "./registry-client.ts";
+import { selfContained } from "./registry-references.ts";
 
 export interface RegistrySettings {
   /** With its path; credentials in it are taken out and sent as Basic auth. */
@@ -55,7 +55,16 @@ class ConfluentRegistry implements SchemaRegistry {
   async schemaById(id: number): Promise<string | null> {
     const path = `/schemas/ids/${String(id)}`;
     const body = await this.#ask(path, (signal) => this.#client.Schema.find({ id, signal }));
-    return body === null ? null : this.#text(body, "schema", path);
+    return body === null ? null : this.#schema(body, path);
+  }
+
+  /** The schema of an answer, with the types that it takes from other subjects. */
+  #schema(body: Body, path: string): Promise<string> {
+    const text = this.#text(body, "schema", path);
+    return selfContained(text, body, (subject, version) => {
+      const at = `/subjects/${encodeURIComponent(subject)}/versions/${String(version)}`;
+      return this.#ask(at, (signal) => this.#client.Subject.version({ subject, version, signal }));
+    });
   }
 
   async idOf(subject: string, schema: string): Promise<number | null> {
@@ -75,7 +84,7 @@ class ConfluentRegistry implements SchemaRegistry {
     return {
       id: this.#number(body, "id", path),
       version: this.#number(body, "version", path),
-      schema: this.#text(body, "schema", path),
+      schema: await this.#schema(body, path),
     };
   }
 
@@ -192,8 +201,9 @@ function hintOf(status: number): string {
 }
 
 function checkCompatible(subject: string, schema: string, registered: string): void {
-  const problems = incompatibilities(shapeOf(schema), shapeOf(registered));
+  const reader = parseAvro(JSON.parse(schema) as AvroSchema);
+  const writer = parseWriter(JSON.parse(registered) as AvroSchema);
+  const problems = incompatibilities(reader, writer);
   if (problems.length > 0)
     throw new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${problems.join("; ")}`);
 }
-const shapeOf = (schema: string): AvroShape => parseAvro(JSON.parse(schema) as AvroSchema);

@@ -2,8 +2,7 @@
 // Additive only: creates topics, widens the one that brings letters back, sets declared configuration, registers schemas under BACKWARD. A partition count or an
 // incompatible schema is refused, and with one refusal nothing at all is changed. A second apply does nothing.
 import { incompatibilities } from "../core/avro-compatibility.ts";
-import { parseAvro } from "../core/avro-parser.ts";
-import type { AvroShape } from "../core/avro-shape.ts";
+import { parseAvro, parseWriter } from "../core/avro-parser.ts";
 import { ConfigError, ConfigErrors, MillraceError } from "../core/errors.ts";
 import type { AdminPort, TopicDescription, TopicSpec } from "../core/kafka.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
@@ -141,7 +140,9 @@ async function planSchema(
 
 function incompatibility(subject: string, schema: string, newest: string): MillraceError | null {
   try {
-    const reasons = incompatibilities(shapeOf(schema), shapeOf(newest));
+    const reader = parseAvro(JSON.parse(schema) as AvroSchema);
+    const writer = parseWriter(JSON.parse(newest) as AvroSchema);
+    const reasons = incompatibilities(reader, writer);
     if (reasons.length === 0) return null;
     return new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${reasons.join("; ")}`);
   } catch (error) {
@@ -149,4 +150,3 @@ function incompatibility(subject: string, schema: string, newest: string): Millr
     return new ConfigError("MILL_SCHEMA_INVALID", `${subject}: the registered schema is no Avro`);
   }
 }
-const shapeOf = (schema: string): AvroShape => parseAvro(JSON.parse(schema) as AvroSchema);

@@ -1,8 +1,7 @@
 // A schema registry in memory: ids from 1, one id per text, versions per subject, BACKWARD compatibility.
 import { ConfigError, DependencyError } from "../../core/errors.ts";
 import { incompatibilities } from "../../core/avro-compatibility.ts";
-import type { AvroShape } from "../../core/avro-shape.ts";
-import { parseAvro } from "../../core/avro-parser.ts";
+import { parseAvro, parseWriter } from "../../core/avro-parser.ts";
 import type { SchemaRegistry } from "../../core/ports.ts";
 import type { AvroSchema } from "../../core/schema.ts";
 
@@ -72,9 +71,9 @@ const isSame = (a: string, b: string): boolean =>
   a === b || JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
 
 function checkCompatible(subject: string, schema: string, registered: string): void {
-  const problems = incompatibilities(parsed(schema), parsed(registered));
+  const reader = parseAvro(JSON.parse(schema) as AvroSchema);
+  const writer = parseWriter(JSON.parse(registered) as AvroSchema);
+  const problems = incompatibilities(reader, writer);
   if (problems.length === 0) return;
   throw new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${problems.join("; ")}`);
 }
-
-const parsed = (schema: string): AvroShape => parseAvro(JSON.parse(schema) as AvroSchema);
