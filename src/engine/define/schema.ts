@@ -15,7 +15,8 @@ function fullNameOf(definition: AvroSchema): string {
   if (typeof definition === "string") return definition;
   if (!("name" in definition) || typeof definition.name !== "string") return "unnamed";
   const { name, namespace } = definition as { name: string; namespace?: unknown };
-  return typeof namespace === "string" && !name.includes(".") ? `${namespace}.${name}` : name;
+  const isInherited = typeof namespace === "string" && namespace !== "" && !name.includes(".");
+  return isInherited ? `${namespace}.${name}` : name;
 }
 
 /**
