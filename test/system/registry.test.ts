@@ -3,6 +3,8 @@ import { randomUUID } from "node:crypto";
 import { before, test } from "node:test";
 import type { MillraceError } from "../../src/engine/core/errors.ts";
 import type { SchemaRegistry } from "../../src/engine/core/ports.ts";
+import { compileCodec } from "../../src/engine/decode/codec.ts";
+import { avro } from "../../src/engine/define/schema.ts";
 import { schemaRegistry } from "../../src/engine/clients/registry.ts";
 import { sharedStack } from "../support/stack.ts";
 
@@ -60,4 +62,59 @@ test("an id that nobody has is missing, and a wrong path is not taken for that",
   await assert.rejects(schemaRegistry({ url: origin }).schemaById(1), {
     code: "MILL_REGISTRY_UNAVAILABLE",
   });
+});
+
+/** Registers as a producer of another language does, with references to other subjects. */
+async function withReferences(
+  subject: string,
+  schema: object,
+  references: readonly { name: string; subject: string; version: number }[],
+): Promise<number> {
+  const response = await fetch(`${url}/subjects/${subject}/versions`, {
+    method: "POST",
+    headers: { "content-type": "application/vnd.schemaregistry.v1+json" },
+    body: JSON.stringify({ schema: JSON.stringify(schema), schemaType: "AVRO", references }),
+  });
+  assert.equal(response.status, 200, await response.clone().text());
+  return ((await response.json()) as { id: number }).id;
+}
+
+test("references are followed: a record of a type that another subject defines is read", async () => {
+  const currency = { type: "enum", name: "Currency", namespace: "ref", symbols: ["EUR", "SEK"] };
+  const price = {
+    type: "record",
+    name: "Price",
+    namespace: "ref",
+    fields: [
+      { name: "amount", type: money },
+      { name: "currency", type: "Currency" },
+    ],
+  };
+  const order = {
+    type: "record",
+    name: "Order",
+    namespace: "shop",
+    fields: [
+      { name: "price", type: "ref.Price" },
+      { name: "was", type: ["null", "ref.Price"] },
+    ],
+  };
+  const [first, second, third] = [subjectOf(), subjectOf(), subjectOf()];
+  await withReferences(first, currency, []);
+  await withReferences(second, price, [{ name: "ref.Currency", subject: first, version: 1 }]);
+  const id = await withReferences(third, order, [
+    { name: "ref.Price", subject: second, version: 1 },
+  ]);
+
+  const text = (await registry.schemaById(id)) ?? "";
+  assert.equal((await registry.latest(third))?.schema, text);
+  const reader = {
+    ...order,
+    fields: [{ name: "price", type: { ...price, fields: [{ name: "currency", type: currency }] } }],
+  };
+  const codec = compileCodec(avro(reader).format, { schemas: { get: () => text }, writerId: null });
+  const head = Buffer.alloc(5);
+  head.writeInt32BE(id, 1);
+  const body = Buffer.from("0404d20200", "hex");
+  assert.deepEqual(codec.decode(Buffer.concat([head, body])), { price: { currency: "SEK" } });
 });
