@@ -5,6 +5,7 @@ import type { SchemaFormat } from "../../core/schema.ts";
 import { calls } from "./calls.ts";
 import { unknownTopic } from "./plan-topic.ts";
 import { problem } from "./problem.ts";
+import { schemas } from "./schemas.ts";
 
 const KEBAB = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
@@ -16,7 +17,7 @@ const terminal = new Set(["to", "upsert", "forward", "arm"]);
 const unnamed = new Set(["source", "to", "arm"]);
 
 export function validate(pipeline: string, nodes: readonly PlanNode[]): MillraceError[] {
-  const checks = [names, topics, partitions, keys, loops, held, unused, calls];
+  const checks = [names, topics, partitions, keys, loops, held, unused, calls, schemas];
   const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
   return [...pipelineName(pipeline), ...empty, ...checks.flatMap((check) => check(nodes))];
 }
