@@ -122,7 +122,7 @@ const refused: readonly (readonly [string, unknown, AvroSchema, string, RegExp])
     { $schema: "http://json-schema.org/draft-07/schema#", type: "object" },
     a("int"),
     "02",
-    /writer's schema 1 is a JSON Schema, not Avro/,
+    /writer's schema 1: it is a JSON Schema, not Avro/,
   ],
   [
     "types that cannot be read as ours, each with its path",

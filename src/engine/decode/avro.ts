@@ -160,8 +160,8 @@ function reasonOf(error: unknown, text: string): string {
   if (foreign !== null) return `: ${foreign}, not Avro`;
   if (error instanceof ConfigError)
     return ` cannot be read: ${error.message.replace(/^an Avro file cannot be used: /, "")}`;
-  if (error instanceof RangeError) return " is nested too deeply";
-  return " is no Avro schema";
+  if (error instanceof RangeError) return ": it is nested too deeply";
+  return ": it is no Avro schema";
 }
 
 const messageOfFault = (error: unknown): string =>

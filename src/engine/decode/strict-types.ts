@@ -3,7 +3,20 @@
 import avsc from "avsc";
 import { breach, broken, unwritable } from "./faults.ts";
 import type { Hook, InnerType } from "./logical-types.ts";
-import type { Tap } from "./tap.ts";
+import { Tap } from "./tap.ts";
+
+/** How avsc asks for a copy; `coerce` 2 makes a value of a default's JSON. */
+interface CopyOptions {
+  readonly coerce?: number;
+}
+/** Plain bytes, as reading gives them: avsc's own copies are Buffers, which look otherwise in JSON. */
+const copied = (value: unknown, options?: CopyOptions): Uint8Array =>
+  new Uint8Array(
+    options?.coerce === 2 ? Buffer.from(value as string, "latin1") : (value as Uint8Array),
+  );
+/** avsc writes a default with a tap of its own, which knows Buffers alone. */
+const writable = (tap: unknown, bytes: Uint8Array): Uint8Array =>
+  tap instanceof Tap ? bytes : Buffer.from(bytes);
 
 export class StrictLong extends avsc.types.LongType {
   _read(tap: Tap): number {
@@ -21,7 +34,10 @@ export class StrictLong extends avsc.types.LongType {
 export class StrictBytes extends avsc.types.BytesType {
   _write(tap: Tap, value: unknown): void {
     if (!(value instanceof Uint8Array)) throw unwritable("expected bytes");
-    tap.writeBytes(value);
+    tap.writeBytes(writable(tap, value));
+  }
+  _copy(value: unknown, options?: CopyOptions): Uint8Array {
+    return copied(value, options);
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {
     return told(value instanceof Uint8Array, value, this, hook);
@@ -31,7 +47,10 @@ export class StrictBytes extends avsc.types.BytesType {
 export class StrictFixed extends avsc.types.FixedType {
   _write(tap: Tap, value: unknown): void {
     if (!this.#isOne(value)) throw unwritable(`expected ${String(this.size)} bytes`);
-    tap.writeFixed(value as Uint8Array, this.size);
+    tap.writeFixed(writable(tap, value as Uint8Array), this.size);
+  }
+  _copy(value: unknown, options?: CopyOptions): Uint8Array {
+    return copied(value, options);
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {
     return told(this.#isOne(value), value, this, hook);

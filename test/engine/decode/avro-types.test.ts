@@ -61,6 +61,7 @@ const typed: [string, unknown, fc.Arbitrary<unknown>][] = [
     },
     aDecimal(18, 2),
   ],
+  ["fixed uuid", { type: "fixed", name: "U", ...logical("fixed", "uuid"), size: 16 }, fc.uuid()],
   ["array", { type: "array", items: "string" }, fc.array(fc.string())],
   [
     "map",
@@ -222,3 +223,47 @@ test("a record that contains itself can be read to any depth that its bytes pay 
     "MILL_DECODE_AVRO",
   );
 });
+
+test("a uuid of 16 bytes is a text, beside another text it is told by its branch", () => {
+  const uuid = { type: "fixed", name: "U", size: 16, logicalType: "uuid" };
+  const text = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+  assert.equal(throughAvro(uuid, text.toUpperCase()), text);
+  assert.deepEqual(throughAvro(["string", uuid], { "shop.U": text }), { "shop.U": text });
+  for (const value of ["no uuid", text.slice(1), new Uint8Array(16)])
+    assert.equal(writes(uuid, value), REFUSED);
+  const plain = recordOf(field("a", { type: "fixed", name: "U", size: 16 }));
+  const bytes = new Uint8Array(Buffer.from(text.replaceAll("-", ""), "hex"));
+  assert.deepEqual(reread(recordOf(field("a", uuid)), plain, { a: bytes }), { a: text });
+  assert.deepEqual(reread(plain, recordOf(field("a", uuid)), { a: text }), { a: bytes });
+});
+
+test("a default of a union may be of any branch, and is complete", () => {
+  const inner = {
+    type: "record",
+    name: "In",
+    fields: [field("n", "int"), field("b", "bytes", { default: "\u00ff" })],
+  };
+  const withDefault = (type: unknown, value: unknown) =>
+    (
+      reread(recordOf(field("a", type, { default: value })), recordOf(field("z", "int")), {
+        z: 1,
+      }) as { a: unknown }
+    ).a;
+  assert.equal(withDefault(["null", "string"], "x"), "x");
+  assert.equal(withDefault(["null", "string"], null), null);
+  assert.deepEqual(withDefault(["int", "double"], 1.5), { double: 1.5 });
+  assert.deepEqual(withDefault(["null", inner], { n: 1 }), { n: 1, b: new Uint8Array([255]) });
+  assert.deepEqual(withDefault({ type: "map", values: ["null", inner] }, { k: { n: 2 } }), {
+    k: { n: 2, b: new Uint8Array([255]) },
+  });
+  const itself = recordOf(field("next", "Order", { default: {} }));
+  assert.match(String(messageOf(() => codecOf(itself))), /a default contains itself/);
+});
+
+function messageOf(action: () => unknown): unknown {
+  try {
+    return action();
+  } catch (error) {
+    return error;
+  }
+}

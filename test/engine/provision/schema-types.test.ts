@@ -60,6 +60,8 @@ test("every type of Avro has its type in TypeScript", () => {
     ["double", "number"],
     ["bytes", "Uint8Array"],
     [{ type: "fixed", name: "F", size: 2 }, "Uint8Array"],
+    [{ type: "fixed", name: "F", size: 16, logicalType: "uuid" }, "string"],
+    [{ type: "fixed", name: "F", size: 12, logicalType: "duration" }, "Uint8Array"],
     [logical("long", "timestamp-millis"), "number"],
     [logical("long", "timestamp-micros"), "bigint"],
     [logical("long", "bigint"), "bigint"],
