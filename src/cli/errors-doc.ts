@@ -2,6 +2,7 @@
 // when it is stale. The text of a code is the same that `millrace explain` prints.
 import { readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { sqlStates, type SqlEnd } from "../engine/core/sql-states.ts";
 import { errorTable, entryOf, isErrorCode } from "../engine/core/error-table.ts";
 import { exitCodes } from "./io.ts";
 
@@ -37,6 +38,34 @@ ${meaning}
 
 - **Millrace**: ${conduct[disposition]}
 - **You**: ${action}
+${code === "MILL_SINK_REFUSED" ? refusals() : ""}`;
+}
+
+const endings: Readonly<Record<SqlEnd, string>> = {
+  letter: "a letter",
+  wait: "waits",
+  compare: "a letter where other rows of the commit pass; stops where none does",
+  stop: "stops",
+};
+
+/** What becomes of a row, by SQLSTATE. */
+function refusals(): string {
+  const rows = sqlStates.map(
+    ({ states, end, meaning }) => `| ${states.join(", ")} | ${endings[end]} | ${meaning} |`,
+  );
+  return `
+### Rows that Postgres refuses, by SQLSTATE
+
+A whole SQLSTATE goes before its class (the first two characters).
+
+| SQLSTATE | what becomes of the row | what it is |
+| --- | --- | --- |
+${rows.join("\n")}
+| any other class, such as 45000 | a letter | a trigger's own code |
+
+Whatever the table says, a row that a trigger refuses by RAISE, or a row-level policy, is a letter. A RAISE with a code that
+waits is asked again first: four times at once, and where no other row passes ten times more, about twenty seconds. What fails
+for a statement without rows as well is never the row's fault.
 `;
 }
 

@@ -142,9 +142,17 @@ export const errorTable = {
     disposition: "halt",
     message: "a table is not what was declared",
     meaning:
-      "A column is missing or has another type. No record is at fault, so none becomes a dead letter.",
+      "A column is missing, has another type or cannot be written. No record is at fault, so none becomes a dead letter.",
     action:
-      "See the difference: npx millrace tables plan; then: npx millrace tables apply; tasks that have stopped go on with: npx millrace resume <pipeline>",
+      "See the difference, and the SQL for the owner where apply cannot mend it: npx millrace tables plan; then: npx millrace tables apply; tasks that have stopped go on with: npx millrace resume <pipeline>",
+  },
+  MILL_TABLE_TRIGGER: {
+    disposition: "halt",
+    message: "a trigger of the table fails",
+    meaning:
+      "A function that Postgres runs with every row fails for all of them: something that it names is missing, or it may not use it. No record is at fault, so none becomes a dead letter.",
+    action:
+      "Mend the function that the message names, or give the account what it lacks; tasks that have stopped go on with: npx millrace resume <pipeline>",
   },
   MILL_DECODE_MAGIC: {
     disposition: "dead-letter",
@@ -326,7 +334,8 @@ export const errorTable = {
   MILL_SINK_REFUSED: {
     disposition: "dead-letter",
     message: "Postgres refused the row",
-    meaning: "The row breaks a constraint or does not fit its column.",
+    meaning:
+      "The row breaks a constraint, does not fit its column, or a trigger or a policy refuses it; the letter has the SQLSTATE. docs/postgres.md says which SQLSTATE is a letter, and which waits or stops.",
     action: "Mend the data or the table, then redrive.",
   },
   MILL_POSTGRES_UNAVAILABLE: {
@@ -341,7 +350,7 @@ export const errorTable = {
     message: "Postgres refuses to work with us",
     meaning: "Wrong password, missing rights, or a statement that it does not accept.",
     action:
-      "Mend the account or the table, then start again; where a worker runs: npx millrace resume <pipeline>",
+      "Mend the account or the table (npx millrace tables plan prints the SQL for missing rights), then start again; where a worker runs: npx millrace resume <pipeline>",
   },
   MILL_SINK_FENCED: {
     disposition: "fence",

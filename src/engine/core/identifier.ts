@@ -18,11 +18,12 @@ export function quoted(name: string): string {
   );
 }
 
-/** A text as an SQL literal, under standard_conforming_strings (Postgres' default since 9.1). */
+/** A text as an SQL literal, whatever standard_conforming_strings says of backslashes. */
 export function literal(text: string): string {
   if (text.includes("\0"))
     throw new ConfigError("MILL_BUILD_OPTION", "a text for Postgres holds a NUL character");
-  return `'${text.replaceAll("'", "''")}'`;
+  const doubled = text.replaceAll("'", "''");
+  return text.includes("\\") ? `E'${doubled.replaceAll("\\", "\\\\")}'` : `'${doubled}'`;
 }
 
 /** `orderId` → `order_id`, `SKUCode` → `sku_code`; snake_case stays as it is. */

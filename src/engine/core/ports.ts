@@ -127,6 +127,8 @@ export interface SinkResult {
   readonly written: ReadonlySet<number>;
   /** Source indexes with a row that is no newer than the stored one, or than one before it in the batch. */
   readonly stale: ReadonlySet<number>;
+  /** Source indexes whose row a trigger of the table has dropped without an error. */
+  readonly suppressed?: ReadonlySet<number>;
   readonly refused: ReadonlySet<number>;
 }
 

@@ -34,14 +34,16 @@ test("refuses a row without an exact text, and prepares the others", () => {
 });
 
 test("changes a stored row only for a newer one", () => {
-  const statement = upsertStatement(layoutOf(contractTable)).replace(/\s+/g, " ");
+  const statement = upsertStatement(layoutOf(contractTable))
+    .replace(/OPERATOR\(pg_catalog\.(.)\)/g, "$1")
+    .replace(/\s+/g, " ");
   assert.match(
     statement,
     /unnest\(\$1::text\[\], \$2::bigint\[\], \$3::timestamp with time zone\[\]/,
   );
   assert.match(
     statement,
-    /WHERE stored\."updated_at" < excluded\."updated_at" OR \(stored\."updated_at" = excluded\."updated_at" AND \(stored\."source_topic" IS DISTINCT FROM excluded\."source_topic" OR stored\."source_offset" < excluded\."source_offset"\)\)/,
+    /WHERE stored\."updated_at" < excluded\."updated_at" OR \(stored\."updated_at" = excluded\."updated_at" AND \(\(stored\."source_topic" = excluded\."source_topic"\) IS NOT TRUE OR stored\."source_offset" < excluded\."source_offset"\)\)/,
   );
 });
 

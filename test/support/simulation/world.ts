@@ -26,8 +26,7 @@ import { poisonText } from "./oracle/expected.ts";
 import { SimulatedPostgres } from "./servers/postgres.ts";
 import { SimulatedRedis } from "./servers/redis.ts";
 import type { Call, CallVerdict, Strike } from "./servers/points.ts";
-import type { Refuses } from "./servers/statements.ts";
-import { isRefused } from "./values.ts";
+import { refuseRow } from "./servers/refusals.ts";
 
 export interface Member {
   readonly name: string;
@@ -61,8 +60,6 @@ const deaf: Meter = {
   observe: () => undefined,
   forget: () => undefined,
 };
-
-const refused: Refuses = (_, row) => isRefused({ n: Number(row["n"]), i: String(row["i"]) });
 
 /** Thrown when something never comes. */
 export class Stuck extends Error {}
@@ -100,7 +97,7 @@ export class World {
     const strike: Strike = (call) => this.#seen(call);
     this.redis = new SimulatedRedis(this.clock, strike);
     this.postgres = new SimulatedPostgres(this.clock, strike);
-    if (of.flow.refuses) this.postgres.refuses = refused;
+    if (of.flow.refuses) this.postgres.refuses = refuseRow;
     this.#outside = this.kafka.port();
     this.kafka.watch(({ worker, request }) =>
       this.#ofMember(worker) === null

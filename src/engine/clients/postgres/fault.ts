@@ -1,8 +1,10 @@
 // What an error of the driver means: the only place that looks at SQLSTATEs and driver messages. Postgres quotes values in
-// its message and detail, so neither leaves this file: ours are made of codes and names of columns and constraints.
+// its message and detail, so neither leaves this file: ours are made of codes and names of columns, constraints, functions.
 import pg from "pg";
 import { DependencyError, MillraceError } from "../../core/errors.ts";
 import type { ErrorCode } from "../../core/error-table.ts";
+import { endOf } from "../../core/sql-states.ts";
+import { factsOf, namesOf, type ServerFacts } from "./server-error.ts";
 
 /**
  * transient: try again later · row: this row can never be stored as it is · stop: the table, the account or the statement
@@ -10,67 +12,42 @@ import type { ErrorCode } from "../../core/error-table.ts";
  */
 type PostgresFault = "transient" | "row" | "stop";
 
-interface FaultFacts {
+/**
+ * Set where more must be known. others: `stop`, unless other rows pass the same statement; then it is the row.
+ * patience: `transient`, but a trigger of the user says so by RAISE; a row that it refuses again and again is at fault.
+ */
+type Doubt = "others" | "patience";
+
+export interface FaultFacts {
   readonly fault: PostgresFault;
   /** Five characters, or null when Postgres did not answer. */
   readonly sqlState: string | null;
   /** Codes and names, never values. */
   readonly detail: string;
+  readonly doubt?: Doubt;
+  /** More than the SQLSTATE, where Postgres answered. */
+  readonly server?: ServerFacts;
 }
 
 export class PostgresError extends DependencyError {
   readonly facts: FaultFacts;
+  readonly #address: string;
 
   constructor(code: ErrorCode, facts: FaultFacts, address: string) {
     super(code, `${facts.detail}, at ${address}`);
     this.facts = facts;
+    this.#address = address;
+  }
+
+  /** The same, once it is known that no row is at fault. `mend` says what leads on. */
+  asStop(mend = "", code: ErrorCode = stopCodeOf(this)): PostgresError {
+    const detail = mend === "" ? this.facts.detail : `${this.facts.detail}; ${mend}`;
+    return new PostgresError(code, { ...this.facts, fault: "stop", detail }, this.#address);
   }
 }
 
 /** COMMIT was sent and its reply did not come: only the progress row knows. */
 export class CommitUnknownError extends PostgresError {}
-
-/** First match wins: a whole SQLSTATE stands before its class. */
-const states: readonly (readonly [RegExp, PostgresFault, ErrorCode])[] = [
-  [/^(08|53)/, "transient", "MILL_POSTGRES_UNAVAILABLE"],
-  [/^(57014|57P0.|55P03|55006|25006|25P03|25P04)$/, "transient", "MILL_POSTGRES_UNAVAILABLE"],
-  [/^(40|58)/, "transient", "MILL_POSTGRES_UNAVAILABLE"],
-  // 54000: an index entry or a row that is too large; P0001: a trigger of the user refuses.
-  [/^(22...|23...|21000|54000|P0001)$/, "row", "MILL_SINK_REFUSED"],
-  [/^(42703|42P01|42P10|42804|42704|42846|428C9|3F000)$/, "stop", "MILL_TABLE_DIFFERS"],
-];
-
-const names: Readonly<Record<string, string>> = {
-  "21000": "cardinality violation",
-  "22001": "text too long",
-  "22003": "number out of range",
-  "22007": "invalid date or time",
-  "22008": "date or time out of range",
-  "22021": "character not in encoding",
-  "22P02": "invalid text for the type",
-  "22P05": "untranslatable character",
-  "23502": "not null violation",
-  "23503": "foreign key violation",
-  "23505": "unique violation",
-  "23514": "check violation",
-  "25006": "read-only",
-  "28000": "invalid authorisation",
-  "28P01": "wrong password",
-  "3D000": "no such database",
-  "40001": "serialisation failure",
-  "40P01": "deadlock",
-  "42501": "missing privilege",
-  "42703": "no such column",
-  "42P01": "no such table",
-  "53100": "disk full",
-  "53300": "too many connections",
-  "54000": "limit exceeded",
-  "55P03": "lock timeout",
-  "57014": "statement timeout",
-  "57P01": "connection terminated by an administrator",
-  "57P03": "starting up or shutting down",
-  P0001: "refused by a trigger",
-};
 
 /** Translates what the driver threw; what is not the driver's (a bug, an error of ours) comes back as it is. */
 export function translate(error: unknown, address: string): unknown {
@@ -80,21 +57,35 @@ export function translate(error: unknown, address: string): unknown {
 }
 
 function fromServer(error: pg.DatabaseError, address: string): PostgresError {
-  const state = error.code ?? "";
-  const [, fault, code] = states.find(([shape]) => shape.test(state)) ?? [
-    null,
-    "stop" as const,
-    "MILL_POSTGRES_REFUSED" as const,
-  ];
-  // 42703 and 42P01 name the column or table only in their message, which quotes identifiers, never values.
-  const named = /^42(703|P01|501)$/.test(state) ? error.message : namedParts(error);
-  const parts = [`${state} ${names[state] ?? "refused"}`, named].filter((part) => part !== "");
-  return new PostgresError(code, { fault, sqlState: state, detail: parts.join(", ") }, address);
+  const sqlState = error.code ?? "";
+  const server = factsOf(error);
+  const judged = judge(sqlState, server);
+  const code = codeOf(sqlState, judged.fault, server);
+  const detail = namesOf(error, server);
+  return new PostgresError(code, { ...judged, sqlState, detail, server }, address);
 }
 
-function namedParts({ table, column, constraint, dataType }: pg.DatabaseError): string {
-  const parts = Object.entries({ table, column, constraint, type: dataType });
-  return parts.flatMap(([name, value]) => (value ? [`${name} ${value}`] : [])).join(", ");
+/** The user's own word, by RAISE or by a policy, is about the row, whatever code it bears. */
+function judge(sqlState: string, { by }: ServerFacts): Pick<FaultFacts, "fault" | "doubt"> {
+  const end = endOf(sqlState);
+  if (by === "raise" && end === "wait") return { fault: "transient", doubt: "patience" };
+  if (by !== "server" || end === "letter") return { fault: "row" };
+  if (end === "wait") return { fault: "transient" };
+  return end === "compare" ? { fault: "stop", doubt: "others" } : { fault: "stop" };
+}
+
+const DIFFERS = /^(42703|42P01|42P10|42804|42704|42846|428C9|3F000)$/;
+
+function codeOf(sqlState: string, fault: PostgresFault, { within }: ServerFacts): ErrorCode {
+  if (fault === "transient") return "MILL_POSTGRES_UNAVAILABLE";
+  if (fault === "row") return "MILL_SINK_REFUSED";
+  if (within !== null) return "MILL_TABLE_TRIGGER";
+  return DIFFERS.test(sqlState) ? "MILL_TABLE_DIFFERS" : "MILL_POSTGRES_REFUSED";
+}
+
+function stopCodeOf({ facts }: PostgresError): ErrorCode {
+  const none = { by: "server", within: null } as const;
+  return codeOf(facts.sqlState ?? "", "stop", facts.server ?? none);
 }
 
 const NETWORK = /^(E[A-Z]+|ERR_SOCKET.*|ERR_STREAM.*)$/;
@@ -111,11 +102,7 @@ function fromNetwork(error: Error, address: string): PostgresError | null {
   const isTls = name !== null && /CERT|SSL|TLS|UNABLE_TO/.test(name);
   if (!isTls && !DRIVER_STOP.test(error.message)) return null;
   const detail = isTls ? name : "the connection's security could not be agreed";
-  return new PostgresError(
-    "MILL_POSTGRES_REFUSED",
-    { fault: "stop", sqlState: null, detail },
-    address,
-  );
+  return refusedForGood(detail, address);
 }
 
 /** Postgres cannot be used now, for a reason without an SQLSTATE. */
@@ -125,3 +112,7 @@ export const unavailable = (detail: string, address: string): PostgresError =>
     { fault: "transient", sqlState: null, detail },
     address,
   );
+
+/** Postgres cannot be used as it is, for a reason without an SQLSTATE. */
+export const refusedForGood = (detail: string, address: string): PostgresError =>
+  new PostgresError("MILL_POSTGRES_REFUSED", { fault: "stop", sqlState: null, detail }, address);

@@ -1,8 +1,9 @@
-// Connections to Postgres: a bounded pool, every session with the same limits and search path, never a standby.
+// Connections to Postgres: a bounded pool, every session with the same limits, never a standby.
 // Promises that a transaction is committed, rolled back, or reported as unknown. Says nothing about tables.
 import pg from "pg";
 import { assert, ConfigError } from "../../core/errors.ts";
-import { CommitUnknownError, PostgresError, translate, unavailable } from "./fault.ts";
+import { CommitUnknownError, PostgresError, translate } from "./fault.ts";
+import { prepareSession } from "./session.ts";
 
 interface PostgresPoolOptions {
   /** postgres://user:password@host:port/database?sslmode=…, as libpq has it. */
@@ -114,7 +115,8 @@ class DriverPool implements PostgresPool {
     client.on("error", () => lost.abort(new Error("the connection that held the lock has ended")));
     const give = (isBroken: boolean): void => client.release(isBroken);
     try {
-      const text = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS held";
+      const text =
+        "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) AS held";
       const { rows } = await run<{ held: boolean }>(client, text, [name]);
       if (rows[0]?.held === true)
         // Thrown away: whatever the connection held ends with it.
@@ -140,14 +142,12 @@ class DriverPool implements PostgresPool {
       );
     } catch (error) {
       const fault = translate(error, this.address);
+      if (!(fault instanceof PostgresError)) throw fault;
       // Class 40 is the server's own word that nothing was committed; every other interruption is not.
-      if (
-        fault instanceof PostgresError &&
-        fault.facts.fault === "transient" &&
-        !isRolledBack(fault)
-      )
+      if (fault.facts.fault === "transient" && !isRolledBack(fault))
         throw unknownOutcome(fault, this.address);
-      throw fault;
+      // A constraint that a trigger has deferred again: no row can be named here.
+      throw fault.facts.fault === "row" ? fault.asStop("refused at COMMIT") : fault;
     }
   }
 
@@ -181,7 +181,7 @@ const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIA
 const ignore = (): void => undefined;
 
 const isRolledBack = ({ facts }: PostgresError): boolean =>
-  facts.sqlState?.startsWith("40") ?? false;
+  /^40/.test(facts.sqlState ?? "") || facts.doubt !== undefined;
 
 const unknownOutcome = ({ facts }: PostgresError, address: string): CommitUnknownError =>
   new CommitUnknownError(
@@ -201,9 +201,10 @@ async function run<R>(
 
 /** False: the connection must be thrown away (it is broken, or its server has become read-only). */
 async function rollback(client: pg.PoolClient, fault: unknown): Promise<boolean> {
-  // 40, 55 and 57014 leave the connection whole; after anything else a new one may find another server.
+  // 40, 55, 57014 and a RAISE leave the connection whole; after anything else a new one may find another server.
   if (fault instanceof PostgresError && fault.facts.fault === "transient")
-    if (!/^(40|55|57014)/.test(fault.facts.sqlState ?? "")) return false;
+    if (fault.facts.doubt === undefined)
+      if (!/^(40|55|57014)/.test(fault.facts.sqlState ?? "")) return false;
   try {
     await client.query("ROLLBACK");
     return true;
@@ -211,33 +212,6 @@ async function rollback(client: pg.PoolClient, fault: unknown): Promise<boolean>
     // The first error is the one to tell.
     return false;
   }
-}
-
-const SEARCH_PATH = "pg_catalog, public, pg_temp";
-
-async function prepareSession(
-  client: pg.ClientBase,
-  limits: Readonly<Record<"statementTimeoutMs" | "lockTimeoutMs" | "pauseTimeoutMs", number>>,
-  address: string,
-): Promise<void> {
-  const settings = {
-    search_path: SEARCH_PATH,
-    statement_timeout: String(limits.statementTimeoutMs),
-    lock_timeout: String(limits.lockTimeoutMs),
-    idle_in_transaction_session_timeout: String(limits.pauseTimeoutMs),
-    standard_conforming_strings: "on",
-    client_encoding: "UTF8",
-  };
-  const pairs = Object.entries(settings).flat();
-  const calls = Object.keys(settings).map(
-    (_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, false)`,
-  );
-  const { rows } = await client.query<{ standby: boolean }>(
-    `SELECT pg_is_in_recovery() AS standby, ${calls.join(", ")}`,
-    pairs,
-  );
-  // Progress on a standby may be old: always the primary.
-  if (rows[0]?.standby !== false) throw unavailable("it is a standby", address);
 }
 
 function addressOfUrl(url: string): string {

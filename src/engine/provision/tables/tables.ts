@@ -45,7 +45,9 @@ export async function applyTables(
   const targets = targetsOf(tables);
   return pool.transaction(async (session) => {
     // Two applies at once would both try to create.
-    await session.query("SELECT pg_advisory_xact_lock(hashtext('millrace tables apply'))");
+    await session.query(
+      "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('millrace tables apply'))",
+    );
     const plans = await planIn(session, targets);
     const problems = plans.flatMap((plan) => refusalsOf(plan));
     if (problems.length > 0) throw new ConfigErrors(problems);

@@ -68,8 +68,10 @@ export function endsOf(batch: Batch, result: SinkResult, table: string): Outcome
   const failure = refusalOf(table, "refused", "");
   return batch.outcomes.map((outcome, index): Outcome => {
     if (result.refused.has(index)) return { kind: "dead-lettered", failure };
-    const isStale = !result.written.has(index) && result.stale.has(index);
-    return outcome.kind === "emitted" && isStale ? { kind: "superseded" } : outcome;
+    if (outcome.kind !== "emitted" || result.written.has(index)) return outcome;
+    if (result.stale.has(index)) return { kind: "superseded" };
+    // A table that drops a row by a trigger is the last step that has dropped the record.
+    return result.suppressed?.has(index) === true ? { kind: "filtered", by: table } : outcome;
   });
 }
 

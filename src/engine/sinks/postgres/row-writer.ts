@@ -1,6 +1,7 @@
 // Writes the rows of one batch inside a transaction that the caller owns. A row that Postgres refuses is found by halving
 // inside savepoints; then its key is collapsed again without it, since an older row of the same key may have been
-// collapsed under it. A record's rows are written all or none. Nothing is committed here.
+// collapsed under it. A record's rows are written all or none. A row that changed nothing was older than the stored one,
+// or a trigger of the table has dropped it: the one is told from the other. Nothing is committed here.
 import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 import type { Correction } from "../../core/plan.ts";
@@ -18,16 +19,14 @@ import {
 } from "../collapse.ts";
 import { encoderOf, type Encode } from "../column-encoding.ts";
 import type { PreparedRow, RefusedRow } from "../row-mapping.ts";
-import {
-  comparedValues,
-  comparingStatement,
-  upsertStatement,
-  upsertValues,
-  type WrittenAt,
-} from "./upsert-statement.ts";
+import { ChunkStatements, ROLLBACK_CHUNK, type ChunkAnswer } from "./chunk-statements.ts";
+import { Trial, type Patience } from "./trial.ts";
+import type { WrittenAt } from "./upsert-statement.ts";
 
 /** Source indexes, as in SinkResult. */
 interface WrittenRows extends RowFates {
+  /** Those that a trigger of the table has dropped. */
+  readonly suppressed: Set<number>;
   readonly refused: RefusedRow[];
 }
 
@@ -37,6 +36,7 @@ interface WriteOptions {
   /** Epoch ms for `processed_at`. */
   readonly now: number;
   readonly chunkRows: number;
+  readonly patience: Patience;
 }
 
 /** 8 million characters of parameters a statement, however few rows that is. */
@@ -51,15 +51,13 @@ export const encodeInstant: Encode = encoderOf({
 export class RowWriter {
   readonly #layout: TableLayout;
   readonly #corrects: Correction | undefined;
-  readonly #statement: string;
-  readonly #comparing: string;
+  readonly #statements: ChunkStatements;
   readonly #compare: CompareRows;
 
   constructor(layout: TableLayout, corrects?: Correction) {
     this.#layout = layout;
     this.#corrects = corrects;
-    this.#statement = upsertStatement(layout, corrects);
-    this.#comparing = comparingStatement(layout, corrects);
+    this.#statements = new ChunkStatements(layout, corrects);
     this.#compare = byAge(layout);
   }
 
@@ -89,17 +87,24 @@ export class RowWriter {
     rows: readonly PreparedRow[],
     options: WriteOptions,
   ): Promise<WrittenRows> {
-    const outcome: WrittenRows = { written: new Set(), stale: new Set(), refused: [] };
+    const outcome = emptyOutcome();
+    const trial = new Trial(this.#layout, options.patience);
     const limits = { itemsMax: options.chunkRows, sizeMax: CHUNK_CHARS };
     let pending = rows;
     while (pending.length > 0) {
-      const again: PreparedRow[] = [];
+      const run = { at: this.#at(options), outcome, trial, again: [] };
       const groups = collapse(pending, this.#compare);
       for (const chunk of chunks(groups, (group) => charsOf(group.newest), limits))
-        await this.#writeChunk(session, chunk, { options, outcome, again });
-      pending = again;
+        await this.#writeChunk(session, chunk, run);
+      pending = run.again;
     }
+    trial.settle(outcome.written.size > 0);
     return outcome;
+  }
+
+  #at({ task, now }: WriteOptions): WrittenAt {
+    const written = { now: encodeInstant(now) ?? "", encodeTime: encodeInstant };
+    return { task, corrects: this.#corrects, ...written };
   }
 
   async #writeChunk(
@@ -107,10 +112,13 @@ export class RowWriter {
     groups: readonly KeyGroup[],
     run: ChunkRun,
   ): Promise<void> {
-    const answer = await this.#tryChunk(session, groups, run.options);
-    if (!(answer instanceof PostgresError)) return this.#settle(groups, answer, run.outcome);
+    const answer = await this.#tryChunk(session, groups, run);
+    if (answer !== null && !(answer instanceof PostgresError))
+      return this.#settle(groups, answer, run);
     const [only, ...others] = groups;
-    if (only !== undefined && others.length === 0) return refuse(only, answer, run);
+    if (answer !== null && run.trial.needsProbe(answer)) await this.#probe(session, run);
+    if (only !== undefined && others.length === 0 && answer !== null)
+      return refuse(only, answer, run);
     const half = groups.length >> 1;
     await this.#writeChunk(session, groups.slice(0, half), run);
     await this.#writeChunk(session, groups.slice(half), run);
@@ -118,87 +126,60 @@ export class RowWriter {
 
   #settle(
     groups: readonly KeyGroup[],
-    { unchanged, losing }: ChunkAnswer,
-    outcome: WrittenRows,
+    { unchanged, dropped, losing }: ChunkAnswer,
+    { outcome, again }: ChunkRun,
   ): void {
     const isWhole = isWholeKey(this.#layout);
     for (const [i, group] of groups.entries())
-      if (isWhole) settleWhole(group, outcome);
+      if (dropped.has(i)) {
+        outcome.suppressed.add(group.newest.row.index);
+        again.push(...group.rows.filter((row) => row !== group.newest));
+      } else if (isWhole) settleWhole(group, outcome);
       else settle(group, { isWritten: !unchanged.has(i), losing }, outcome);
   }
 
-  /** What became of the groups, or the refusal, after which nothing of the chunk is written. */
+  /**
+   * What became of the groups, or the refusal, after which nothing of the chunk is written; null: so too, and its rows
+   * must be asked for one by one.
+   */
   async #tryChunk(
     session: PostgresSession,
     groups: readonly KeyGroup[],
-    { task, now }: WriteOptions,
-  ): Promise<ChunkAnswer | PostgresError> {
-    const written = { now: encodeInstant(now) ?? "", encodeTime: encodeInstant };
-    const at = { task, corrects: this.#corrects, ...written };
-    const newest = groups.map((group) => group.newest);
+    { at, trial }: ChunkRun,
+  ): Promise<ChunkAnswer | PostgresError | null> {
     await session.query("SAVEPOINT chunk");
     try {
-      const losing = await this.#losing(session, groups, at);
-      const values = upsertValues(this.#layout, newest, at);
-      const { rows } = await session.query<{ position: number }>(this.#statement, values);
-      await session.query("RELEASE SAVEPOINT chunk");
-      return { unchanged: new Set(rows.map(({ position }) => position)), losing };
+      const losing = await this.#statements.losing(session, groups, at);
+      const answer = await this.#statements.upsert(session, groups, at);
+      // A trigger may have put a constraint off again: at COMMIT no row could be named.
+      await session.query(answer === null ? ROLLBACK_CHUNK : END_CHUNK);
+      return answer && { ...answer, losing };
     } catch (error) {
-      if (!(error instanceof PostgresError) || error.facts.fault !== "row") throw error;
-      await session.query("ROLLBACK TO SAVEPOINT chunk; RELEASE SAVEPOINT chunk");
+      if (!(error instanceof PostgresError)) throw error;
+      if (!trial.isAboutRows(error)) throw trial.asStop(error);
+      await session.query(ROLLBACK_CHUNK);
       return error;
     }
   }
 
-  /**
-   * Rising rows under the newest that are no newer than what is stored. Where a group's first is newer, so are all behind
-   * it: mostly one row a group is asked for, and none where all keys of the chunk differ.
-   */
-  async #losing(
-    session: PostgresSession,
-    groups: readonly KeyGroup[],
-    at: WrittenAt,
-  ): Promise<ReadonlySet<PreparedRow>> {
-    const rising = groups
-      .map((group) => group.rising.slice(0, -1))
-      .filter(({ length }) => length > 0);
-    if (rising.length === 0 || isWholeKey(this.#layout)) return new Set();
-    const firsts = rising.map(([first]) => first as PreparedRow);
-    const losing = new Set(await this.#compared(session, firsts, at));
-    const rest = rising.flatMap(([first, ...others]) =>
-      losing.has(first as PreparedRow) ? others : [],
-    );
-    const more = rest.length === 0 ? [] : await this.#compared(session, rest, at);
-    return new Set([...losing, ...more]);
-  }
-
-  /** One that cannot be compared is none of them: it would have been refused, had nothing newer taken its place. */
-  async #compared(
-    session: PostgresSession,
-    rows: readonly PreparedRow[],
-    at: WrittenAt,
-  ): Promise<readonly PreparedRow[]> {
+  async #probe(session: PostgresSession, { at, trial }: ChunkRun): Promise<void> {
+    trial.isProbed = true;
     try {
-      const values = comparedValues(this.#layout, rows, at);
-      const found = await session.query<{ position: number }>(this.#comparing, values);
-      return found.rows.map(({ position }) => rows[position] as PreparedRow);
+      await this.#statements.probe(session, at);
     } catch (error) {
-      if (!(error instanceof PostgresError) || error.facts.fault !== "row") throw error;
-      await session.query("ROLLBACK TO SAVEPOINT chunk");
-      if (rows.length === 1) return [];
-      const half = rows.length >> 1;
-      const before = await this.#compared(session, rows.slice(0, half), at);
-      return [...before, ...(await this.#compared(session, rows.slice(half), at))];
+      throw error instanceof PostgresError ? trial.asStop(error) : error;
     }
   }
 }
 
-/** What the database says of a chunk. */
-interface ChunkAnswer {
-  /** Positions of the groups whose newest row changed nothing. */
-  readonly unchanged: ReadonlySet<number>;
-  readonly losing: ReadonlySet<PreparedRow>;
-}
+const END_CHUNK = "SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT chunk";
+
+const emptyOutcome = (): WrittenRows => ({
+  written: new Set(),
+  stale: new Set(),
+  suppressed: new Set(),
+  refused: [],
+});
 
 /** Whether a refused record has more rows than one. */
 function hasSiblings(
@@ -210,16 +191,19 @@ function hasSiblings(
 }
 
 interface ChunkRun {
-  readonly options: WriteOptions;
+  readonly at: WrittenAt;
   readonly outcome: WrittenRows;
-  /** Rows that were collapsed under a refused one. */
+  readonly trial: Trial;
+  /** Rows that were collapsed under one that is refused or dropped. */
   readonly again: PreparedRow[];
 }
 
 const charsOf = ({ texts }: PreparedRow): number =>
   texts.reduce((sum, text) => sum + (text?.length ?? 4), 0);
 
-function refuse({ newest, rows }: KeyGroup, { facts }: PostgresError, run: ChunkRun): void {
+function refuse({ newest, rows }: KeyGroup, error: PostgresError, run: ChunkRun): void {
+  const { facts } = error;
+  run.trial.refused(error, run.outcome.written.size > 0);
   const refusal = { code: facts.sqlState ?? "", message: facts.detail };
   run.outcome.refused.push({ row: newest.row, refusal });
   run.again.push(...rows.filter((row) => row !== newest));

@@ -27,6 +27,8 @@ import {
 } from "./progress-row.ts";
 import { rowPreparation, type PrepareRows } from "../row-mapping.ts";
 import { encodeInstant, RowWriter } from "./row-writer.ts";
+import { Persistence } from "./persistence.ts";
+import type { Patience } from "./trial.ts";
 
 interface PostgresTableOptions {
   readonly clock: Clock;
@@ -38,7 +40,6 @@ interface PostgresTableOptions {
 
 const CHUNK_ROWS_MAX = 5_000;
 const CHUNK_ROWS_MIN = 50;
-const CONFLICT_ATTEMPTS = 4;
 
 /** The store of one declared table. Throws ConfigErrors when the declaration cannot be a table. */
 export function postgresTableStore(
@@ -56,6 +57,7 @@ class PostgresTable implements TableStore {
   readonly #writer: RowWriter;
   readonly #chunkRowsMax: number;
   #chunkRows: number;
+  readonly #persistence = new Persistence();
   /** Commits whose outcome could not be read yet, by task. */
   readonly #unsettled = new Map<string, { commit: SinkCommit; result: SinkResult }>();
 
@@ -101,25 +103,26 @@ class PostgresTable implements TableStore {
   async commit(commit: SinkCommit): Promise<SinkResult> {
     const earlier = await this.#settle(commit);
     if (earlier !== null) return earlier;
+    const key = keyOf(commit.task);
     for (let attempt = 1; ; attempt++) {
       try {
-        const result = await this.#attempt(commit);
+        const result = await this.#attempt(commit, this.#persistence.patience(key, commit));
         this.#chunkRows = Math.min(this.#chunkRowsMax, this.#chunkRows * 2);
+        this.#persistence.forget(key);
         return result;
       } catch (error) {
-        const sqlState = error instanceof PostgresError ? error.facts.sqlState : null;
-        if (sqlState === "57014") this.#chunkRows = halved(this.#chunkRows);
-        const isConflict = sqlState === "40001" || sqlState === "40P01";
-        if (!isConflict || attempt === CONFLICT_ATTEMPTS) throw error;
+        if (!(error instanceof PostgresError)) throw error;
+        if (error.facts.sqlState === "57014") this.#chunkRows = halved(this.#chunkRows);
+        if (!this.#persistence.isTriedAgain(key, error, attempt)) throw error;
       }
     }
   }
 
-  async #attempt(commit: SinkCommit): Promise<SinkResult> {
+  async #attempt(commit: SinkCommit, patience: Patience): Promise<SinkResult> {
     let result: SinkResult | null = null;
     try {
       return await this.#pool.transaction(
-        async (session) => (result = await this.#write(session, commit)),
+        async (session) => (result = await this.#write(session, commit, patience)),
       );
     } catch (error) {
       if (!(error instanceof CommitUnknownError) || result === null) throw error;
@@ -131,22 +134,29 @@ class PostgresTable implements TableStore {
   }
 
   /** Numbered as in the sink commit: 1 collapse, 2 rows, letters and progress; 3 to 5 are the caller's. */
-  async #write(session: PostgresSession, commit: SinkCommit): Promise<SinkResult> {
+  async #write(
+    session: PostgresSession,
+    commit: SinkCommit,
+    patience: Patience,
+  ): Promise<SinkResult> {
     const { task } = commit;
     const now = this.#clock.now();
     const { prepared, refused } = this.#prepare(commit.rows);
-    const options = { task: commit.origin ?? task, now, chunkRows: this.#chunkRows };
+    const options = { task: commit.origin ?? task, now, chunkRows: this.#chunkRows, patience };
     const outcome = await this.#writer.write(session, prepared, options, refused);
     const letters = outcome.refused.map(({ row, refusal }) => commit.refused(row, refusal));
     const result: SinkResult = {
       written: outcome.written,
       stale: outcome.stale,
+      suppressed: outcome.suppressed,
       refused: new Set(outcome.refused.map(({ row }) => row.index)),
     };
     const told = commit.told?.(result) ?? [];
-    await oweLetters(session, task, [...commit.letters, ...letters, ...told]);
+    const owed = [...commit.letters, ...letters, ...told];
+    await ofOurs(() => oweLetters(session, task, owed));
     const ledger = commit.ledger(result);
-    const isOurs = await advanceProgress(session, commit, { ledger, now: this.#now() });
+    const moved = { ledger, now: this.#now() };
+    const isOurs = await ofOurs(() => advanceProgress(session, commit, moved));
     if (!isOurs) throw fenced(commit);
     return result;
   }
@@ -170,6 +180,16 @@ class PostgresTable implements TableStore {
 
   #now(): string {
     return encodeInstant(this.#clock.now()) ?? "";
+  }
+}
+
+/** A statement over our own tables: whatever refuses it, no row of the user's is at fault. */
+async function ofOurs<R>(work: () => Promise<R>): Promise<R> {
+  try {
+    return await work();
+  } catch (error) {
+    const isRow = error instanceof PostgresError && error.facts.fault === "row";
+    throw isRow ? error.asStop("in a table of the schema millrace") : error;
   }
 }
 

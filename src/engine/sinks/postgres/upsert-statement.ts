@@ -3,6 +3,7 @@
 // two topics say nothing of each other: of one version, a row from another topic than the stored one counts as newer.
 // Rows that were collapsed under a newer one are compared with what is stored by a statement of their own.
 // A correction writes at the live topic's pinned end, and also replaces what lies exactly there: its own earlier rows.
+// Functions and operators are those of pg_catalog, whatever search_path has (unnest of several arrays always is).
 import { parameterType } from "../../core/column-type.ts";
 import { quoted } from "../../core/identifier.ts";
 import type { Correction } from "../../core/plan.ts";
@@ -11,6 +12,18 @@ import { addedColumns, isWholeKey, type TableLayout } from "../../core/table-lay
 import { arrayLiteral } from "../column-encoding.ts";
 import { writtenOffset } from "../correction.ts";
 import type { PreparedRow } from "../row-mapping.ts";
+
+/** A row of the answer: one that is given and changed nothing. */
+export interface UnchangedRow {
+  readonly position: number;
+  /** What stood there before the statement is as new. */
+  readonly isStale: boolean;
+  /** Rows that the statement has changed, whatever their keys. */
+  readonly changed: number;
+}
+
+const EQUAL = "OPERATOR(pg_catalog.=)";
+const LESS = "OPERATOR(pg_catalog.<)";
 
 /** The statement of a table. Its parameters come from `upsertValues`. */
 export function upsertStatement(layout: TableLayout, corrects?: Correction): string {
@@ -36,11 +49,39 @@ WITH input AS (
   ON CONFLICT (${key.join(", ")}) ${onConflict(layout, columns, corrects)}
   RETURNING ${key.map((name) => `stored.${name}`).join(", ")}
 )
-SELECT (n - 1)::integer AS position FROM input
-WHERE NOT EXISTS (
-  SELECT FROM changed WHERE ${key.map((name, k) => `changed.${name} = input.c${String(layout.key[k])}`).join(" AND ")}
+SELECT (n - 1)::integer AS position, ${isStale(layout, corrects)} AS "isStale",
+  (SELECT pg_catalog.count(*) FROM changed)::integer AS changed
+FROM input WHERE NOT EXISTS (
+  SELECT FROM changed WHERE ${layout.key.map((at) => `changed.${quoted(nameAt(layout, at))} ${EQUAL} ${inputAt(layout, at)}`).join(" AND ")}
 )`;
 }
+
+/** As the column has it: a time with fewer digits, say. */
+function inputAt(layout: TableLayout, at: number): string {
+  const sql = layout.columns[at]?.type.sql ?? "";
+  return `input.c${String(at)}${/^(time|numeric).*\(/.test(sql) ? `::${sql}` : ""}`;
+}
+
+/** Whether a row of the input is no newer than what stood there before. */
+function isStale(layout: TableLayout, corrects?: Correction): string {
+  const { key, version: field } = layout;
+  const topic = `$${String(arrayTypes(layout).length + 1)}::text`;
+  const names = arrayColumns(layout);
+  const given = decisive(layout).map((at) => {
+    const value = at === field || key.includes(at) ? inputAt(layout, at) : `input.c${String(at)}`;
+    return `${value} AS ${quoted(names[at] ?? "")}`;
+  });
+  const older = isWholeKey(layout) ? "" : ` AND (${isNewer(layout, corrects)}) IS NOT TRUE`;
+  const all = [...given, `${topic} AS ${quoted(addedColumns.topic)}`].join(", ");
+  return `EXISTS (SELECT FROM (SELECT ${all}) AS excluded, ${layout.target} AS stored
+    WHERE ${sameKey(layout)}${older})`;
+}
+
+const sameKey = (layout: TableLayout): string =>
+  layout.key
+    .map((at) => quoted(nameAt(layout, at)))
+    .map((name) => `stored.${name} ${EQUAL} excluded.${name}`)
+    .join(" AND ");
 
 function onConflict(
   layout: TableLayout,
@@ -60,9 +101,9 @@ function onConflict(
 function isNewer(layout: TableLayout, corrects?: Correction): string {
   const [stored, given] = [version(layout, "stored"), version(layout, "excluded")];
   const { topic, offset } = addedColumns;
-  const isNext = corrects === undefined ? "<" : "<=";
-  return `${stored} < ${given} OR (${stored} = ${given} AND
-    (stored."${topic}" IS DISTINCT FROM excluded."${topic}" OR stored."${offset}" ${isNext} excluded."${offset}"))`;
+  const next = corrects === undefined ? LESS : "OPERATOR(pg_catalog.<=)";
+  return `${stored} ${LESS} ${given} OR (${stored} ${EQUAL} ${given} AND
+    ((stored."${topic}" ${EQUAL} excluded."${topic}") IS NOT TRUE OR stored."${offset}" ${next} excluded."${offset}"))`;
 }
 
 /** Places of an array of all columns that tell which of two rows is newer. */
@@ -80,7 +121,6 @@ export function comparingStatement(layout: TableLayout, corrects?: Correction): 
   const typeAt = (place: number): string =>
     (place === layout.version ? layout.columns[place]?.type.sql : types[place]) ?? "";
   const arrays = places.map((place, i) => `$${String(i + 1)}::${typeAt(place)}[]`);
-  const key = layout.key.map((i) => quoted(nameAt(layout, i)));
   return `
 SELECT ("#" - 1)::integer AS position
 FROM (
@@ -88,8 +128,8 @@ FROM (
   FROM unnest(${arrays.join(", ")}) WITH ORDINALITY
     AS given(${[...places.map((place) => quoted(names[place] ?? "")), '"#"'].join(", ")})
 ) AS excluded
-JOIN ${layout.target} AS stored ON ${key.map((name) => `stored.${name} = excluded.${name}`).join(" AND ")}
-WHERE (${isNewer(layout, corrects)}) IS NOT TRUE`;
+JOIN ${layout.target} AS stored ON ${sameKey(layout)}
+${isWholeKey(layout) ? "" : `WHERE (${isNewer(layout, corrects)}) IS NOT TRUE`}`;
 }
 
 /** The parameters of one such statement. */
@@ -105,7 +145,7 @@ export function comparedValues(
 function version(layout: TableLayout, row: string): string {
   const name = layout.version === null ? addedColumns.timestamp : nameAt(layout, layout.version);
   const isText = layout.version !== null && layout.columns[layout.version]?.type.sql === "text";
-  return `${row}."${name}"${isText ? ' COLLATE "C"' : ""}`;
+  return `${row}."${name}"${isText ? ' COLLATE pg_catalog."C"' : ""}`;
 }
 
 const nameAt = (layout: TableLayout, i: number): string => layout.columns[i]?.name ?? "";

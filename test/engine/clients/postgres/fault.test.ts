@@ -24,9 +24,11 @@ const classes: Readonly<Record<string, readonly string[]>> = {
       " ",
     ),
   "row MILL_SINK_REFUSED dead-letter":
-    "22001 22003 22P02 22021 22P05 23502 23503 23505 23514 21000 54000 P0001".split(" "),
+    "22001 22003 22P02 22021 22P05 23502 23503 23505 23514 21000 54000 P0001 09000 44000 45000 99999 ABCDE".split(
+      " ",
+    ),
   "stop MILL_TABLE_DIFFERS halt": "42703 42P01 42804 42P10 3F000".split(" "),
-  "stop MILL_POSTGRES_REFUSED halt": "42501 42601 28000 28P01 3D000 0A000 XX000 25P02 99999".split(
+  "stop MILL_POSTGRES_REFUSED halt": "42501 42601 28000 28P01 3D000 0A000 XX000 25P02 XX001".split(
     " ",
   ),
 };
@@ -49,6 +51,52 @@ test("names column and constraint, and never what Postgres quotes", () => {
   for (const state of Object.values(classes).flat())
     if (!/^42(703|P01|501)$/.test(state))
       assert.doesNotMatch(JSON.stringify(faultOf(serverError(state))), /Secret/);
+});
+
+test("takes a RAISE or a policy for the row's, whatever its code, and one that says come again with patience", () => {
+  const told = (code: string, routine: string, where?: string): string => {
+    const { facts, code: ours } = faultOf(
+      serverError(code, { routine, ...(where ? { where } : {}) }),
+    );
+    return [facts.fault, facts.doubt ?? "sure", ours].join(" ");
+  };
+  for (const code of ["45000", "42P01", "XX001", "28000", "0A000"])
+    assert.equal(told(code, "exec_stmt_raise"), "row sure MILL_SINK_REFUSED");
+  for (const code of ["40001", "57014", "08006", "HV00N"])
+    assert.equal(told(code, "exec_stmt_raise"), "transient patience MILL_POSTGRES_UNAVAILABLE");
+  for (const code of ["42501", "44000"])
+    assert.equal(told(code, "ExecWithCheckOptions"), "row sure MILL_SINK_REFUSED");
+  const where = "PL/pgSQL function f() line 1 at SQL statement";
+  assert.equal(told("42P01", "parserOpenTable"), "stop others MILL_TABLE_DIFFERS");
+  assert.equal(told("42P01", "parserOpenTable", where), "stop others MILL_TABLE_TRIGGER");
+  assert.equal(told("XX001", "any"), "stop sure MILL_POSTGRES_REFUSED");
+});
+
+test("names the innermost function, and nothing else of what the context quotes", () => {
+  const of = (where: string): string =>
+    faultOf(serverError("42P01", { routine: "parserOpenTable", where })).facts.detail;
+  const contexts: readonly (readonly [string, string])[] = [
+    ["PL/pgSQL function app.f() line 3 at SQL statement", "in app.f() line 3"],
+    [
+      'SQL statement "SELECT Secret"\nPL/pgSQL function f(text,integer) line 12 at PERFORM',
+      "in f(text,integer) line 12",
+    ],
+    ["PL/pgSQL function app.f()", "in app.f()"],
+    ['PL/Python function "g"', "in g"],
+    ['SQL function "h" statement 2\nPL/pgSQL function f() line 1 at PERFORM', "in h"],
+    ["PL/pgSQL-Funktion f() Zeile 3 bei RAISE", "in a function"],
+    ['PL/pgSQL function "Secret fn"() line 1 at RAISE', "in a function"],
+  ];
+  for (const [where, name] of contexts) {
+    assert.equal(of(where), `42P01 no such table, ${name}`);
+    assert.doesNotMatch(of(where), /Secret/);
+  }
+  // What a RAISE says of a constraint or a column is the user's own text.
+  const facts = { routine: "exec_stmt_raise", constraint: "Secret", where: contexts[0]?.[0] };
+  assert.equal(
+    faultOf(serverError("45000", facts)).facts.detail,
+    "45000 refused, raised by app.f() line 3",
+  );
 });
 
 test("takes a broken network for transient, with its name", () => {

@@ -97,7 +97,7 @@ export class SimulatedPostgres {
   failovers = 0;
   /** Circles of transactions that waited for each other. */
   deadlocks = 0;
-  refuses: Refuses = () => false;
+  refuses: Refuses = () => null;
 
   constructor(clock: Clock, strike: Strike) {
     this.#clock = clock;

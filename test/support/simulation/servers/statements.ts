@@ -1,12 +1,13 @@
 // What the engine's statements do, as far as a simulated Postgres must know: conditions and conflict rules are read from
 // the text, so a statement that leaves one out does what it then says.
-import { PostgresError } from "../../../../src/engine/clients/postgres/fault.ts";
+import type pg from "pg";
+import { translate } from "../../../../src/engine/clients/postgres/fault.ts";
 import type { QueryResult } from "../../../../src/engine/clients/postgres/pool.ts";
 import type { SimulatedPostgres, Transaction } from "./postgres.ts";
 
 export type StoredRow = Readonly<Record<string, string | number | Buffer | null>>;
-/** Whether a CHECK of the table refuses the row. */
-export type Refuses = (table: string, row: StoredRow) => boolean;
+/** The error by which the table refuses the row, if it does: as the driver would have thrown it. */
+export type Refuses = (table: string, row: StoredRow) => pg.DatabaseError | null;
 
 interface Statement {
   readonly text: string;
@@ -25,7 +26,7 @@ const NOTHING: Result = { rows: [], count: 0 };
 const kinds: readonly (readonly [RegExp, string, Execute])[] = [
   [/^ROLLBACK TO SAVEPOINT/, "savepoint", rollbackTo],
   [/^SAVEPOINT/, "savepoint", savepoint],
-  [/^RELEASE SAVEPOINT/, "savepoint", releaseSavepoint],
+  [/^(SET CONSTRAINTS ALL IMMEDIATE; )?RELEASE SAVEPOINT/, "savepoint", releaseSavepoint],
   [/^SELECT next_offset/, "progress", readProgress],
   [/^UPDATE millrace.progress\s+SET epoch/, "takeOver", raiseEpoch],
   [/^UPDATE millrace.progress\s+SET next_offset/, "advance", advance],
@@ -185,7 +186,7 @@ interface UpsertText {
 const quotedIn = (text: string): string[] =>
   [...text.matchAll(/"([^"]+)"/g)].map(([, n]) => n ?? "");
 const TIES =
-  /\(stored\."source_topic" IS DISTINCT FROM excluded\."source_topic" OR stored\."source_offset" < excluded\."source_offset"\)/;
+  /\(\(stored\."source_topic" OPERATOR\(pg_catalog\.=\) excluded\."source_topic"\) IS NOT TRUE OR stored\."source_offset" OPERATOR\(pg_catalog\.<\) excluded\."source_offset"\)/;
 const upserts = new Map<string, UpsertText>();
 
 function upsertText(text: string): UpsertText {
@@ -193,7 +194,10 @@ function upsertText(text: string): UpsertText {
   if (known !== undefined) return known;
   const found = /INSERT INTO (\S+) AS stored \(([^)]*)\)/.exec(text);
   const conflict = /ON CONFLICT \(([^)]*)\)/.exec(text)?.[1] ?? "";
-  const version = /WHERE stored\."([^"]+)"(?: COLLATE "C")? < excluded/.exec(text)?.[1] ?? null;
+  const version =
+    /DO UPDATE[^]*?WHERE stored\."([^"]+)"(?: COLLATE pg_catalog\."C")? OPERATOR\(pg_catalog\.<\) excluded/.exec(
+      text,
+    )?.[1] ?? null;
   const read = {
     table: found?.[1] ?? "",
     columns: quotedIn(found?.[2] ?? ""),
@@ -213,20 +217,22 @@ async function upsert(
 ): Promise<Result> {
   const { table, columns, keys, ...rule } = upsertText(text);
   const arrays = values.slice(0, -3).map((array) => arrayOf(String(array)));
-  const unchanged: { position: number }[] = [];
+  const unchanged: { position: number; isStale: boolean }[] = [];
   const count = arrays[0]?.length ?? 0;
   for (let position = 0; position < count; position++) {
     const row: Record<string, string | null> = {};
     arrays.forEach((array, c) => (row[columns[c] as string] = array[position] ?? null));
     row[columns[arrays.length] as string] = String(values.at(-3));
-    if (server.refuses(table, row)) throw refusal();
+    const refusal = server.refuses(table, row);
+    if (refusal !== null) throw translate(refusal, "simulated:5432/db");
     const name = `row ${table} ${keys.map((key) => row[key]).join("/")}`;
     await transaction.lock(name);
     const stored = transaction.get(name);
     if (stored === null || isOlder(stored, row, rule)) transaction.set(name, row);
-    else unchanged.push({ position });
+    else unchanged.push({ position, isStale: true });
   }
-  return { rows: unchanged, count: unchanged.length };
+  const changed = count - unchanged.length;
+  return { rows: unchanged.map((row) => ({ ...row, changed })), count: unchanged.length };
 }
 
 interface CompareText extends UpsertText {
@@ -245,7 +251,10 @@ function compareText(text: string): CompareText {
     given,
     columns: given,
     keys: [...on.matchAll(/stored\."([^"]+)"/g)].map(([, name]) => name ?? ""),
-    version: /WHERE \(stored\."([^"]+)"(?: COLLATE "C")? < excluded/.exec(text)?.[1] ?? null,
+    version:
+      /WHERE \(stored\."([^"]+)"(?: COLLATE pg_catalog\."C")? OPERATOR\(pg_catalog\.<\) excluded/.exec(
+        text,
+      )?.[1] ?? null,
     breaksTies: TIES.test(text),
   };
   comparisons.set(text, read);
@@ -281,13 +290,6 @@ function isOlder(stored: StoredRow, given: StoredRow, { version, breaksTies }: R
 
 const numberOf = (text: StoredRow[string] | undefined): number =>
   /^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : Date.parse(String(text));
-
-const refusal = (): PostgresError =>
-  new PostgresError(
-    "MILL_SINK_REFUSED",
-    { fault: "row", sqlState: "23514", detail: "23514 check violation" },
-    "simulated:5432/db",
-  );
 
 /** Postgres' array literal of texts. */
 function arrayOf(text: string): (string | null)[] {
