@@ -7,6 +7,7 @@ import {
   type DeclaredTable,
   type TablePlan,
 } from "../engine/provision/tables/tables.ts";
+import type { TableStep } from "../engine/provision/tables/compare.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 
 interface TablesConnection {
@@ -82,12 +83,18 @@ const jsonLine = ({ steps, ...plan }: TablePlan): string =>
     ...plan,
     steps: steps.map(({ text }) => text),
     sql: steps.flatMap(({ sql }) => sql ?? []),
+    owner: steps.flatMap(({ owner }) => owner ?? []),
   });
 
-const textLines = ({ table, state, steps, rows }: TablePlan): string[] => [
+const textLines = ({ table, state, steps, notes, rows }: TablePlan): string[] => [
   `${state.padEnd(8)} ${table}`,
-  ...(state === "create"
-    ? []
-    : steps.map((step) => `${step.sql === null ? "  cannot " : "  "}${step.text}`)),
+  ...(state === "create" ? [] : steps.flatMap(stepLines)),
+  ...notes.map((note) => `  note: ${note}`),
   ...(rows === 0 ? [] : [`  ${String(rows)} declared row${rows === 1 ? "" : "s"}`]),
+];
+
+/** A refused step, with what the table's owner may run. */
+const stepLines = ({ text, sql, owner = [] }: TableStep): string[] => [
+  `${sql === null ? "  cannot " : "  "}${text}`,
+  ...(sql === null ? owner.map((statement) => `    its owner may run: ${statement};`) : []),
 ];

@@ -49,6 +49,8 @@ test("prints one JSON object a table, with the statements", async () => {
     rows: 0,
     steps: ["add column source_topic text"],
     sql: [`ALTER TABLE "public"."contract_orders" ADD COLUMN "source_topic" text`],
+    notes: [],
+    owner: [],
   });
   assert.equal((await millrace("apply")).code, 0);
 });
@@ -58,7 +60,28 @@ test("exits 78 and changes nothing when a table differs for good", async () => {
   const plan = await millrace("plan");
   assert.equal(plan.code, 78);
   assert.match(plan.out.join("\n"), /cannot amount: expected type bigint, found numeric/);
+  const mend = `ALTER TABLE "public"."contract_orders" ALTER COLUMN "amount" TYPE bigint USING "amount"::bigint`;
+  assert.ok(plan.out.includes(`    its owner may run: ${mend};`), plan.out.join("\n"));
   const apply = await millrace("apply");
   assert.equal(apply.code, 78);
   assert.match(apply.err.join("\n"), /MILL_TABLE_DIFFERS {2}.*expected type bigint, found numeric/);
+});
+
+test("tells of triggers and constraints that may refuse rows, and that is no difference", async () => {
+  await database.query(`ALTER TABLE contract_orders ALTER amount TYPE bigint;
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+    CREATE TRIGGER audit AFTER INSERT OR UPDATE ON contract_orders FOR EACH ROW EXECUTE FUNCTION audit();
+    CREATE UNIQUE INDEX one_amount ON contract_orders (amount)`);
+  const plan = await millrace("plan");
+  assert.deepEqual(
+    [plan.code, plan.out.slice(-3)],
+    [
+      0,
+      [
+        "ok       public.contract_orders",
+        "  note: trigger audit (after insert or update, each row): public.audit()",
+        "  note: unique index one_amount: a row that breaks it becomes a dead letter",
+      ],
+    ],
+  );
 });

@@ -1,5 +1,7 @@
 // The difference between a declared table and the one that is there, as steps. A step that could lose data, or that
 // Postgres could not do, has no statements: it is refused, and a person decides. Pure.
+import type { ErrorCode } from "../../core/error-table.ts";
+import { quoted } from "../../core/identifier.ts";
 import {
   addCheck,
   addColumn,
@@ -24,6 +26,10 @@ export interface TableStep {
   readonly sql: readonly string[] | null;
   /** Without this step rows cannot be written. */
   readonly isNeeded: boolean;
+  /** What the table's owner may run where it is refused. */
+  readonly owner?: readonly string[];
+  /** Why a worker does not start; MILL_TABLE_DIFFERS unless it is said. */
+  readonly code?: ErrorCode;
 }
 
 const step = (text: string, sql: readonly string[] | null, isNeeded = true): TableStep => ({
@@ -31,11 +37,14 @@ const step = (text: string, sql: readonly string[] | null, isNeeded = true): Tab
   sql,
   isNeeded,
 });
-const refused = (text: string): TableStep => step(text, null);
+const refused = (text: string, ...owner: readonly string[]): TableStep => ({
+  ...step(text, null),
+  owner,
+});
 
 export function compareTable(desired: DesiredTable, found: FoundTable | null): TableStep[] {
   if (found === null) return [step("create the table", createTable(desired))];
-  if (!found.isTable) return [refused("something else than a table has this name")];
+  if (!found.isTable) return [otherKind(desired, found)];
   if (isSuperseded(desired, found)) return [step("make the empty table anew", makeAnew(desired))];
   const columns = new Map(found.columns.map((column) => [column.name, column]));
   return [
@@ -61,10 +70,31 @@ const makeAnew = (desired: DesiredTable): string[] => [
   ...createTable(desired),
 ];
 
-function compareKey({ key }: DesiredTable, found: FoundTable): TableStep[] {
+function compareKey(desired: DesiredTable, found: FoundTable): TableStep[] {
+  const { key } = desired;
   if (key.join() === found.key.join()) return [];
   const has = found.key.length === 0 ? "none" : found.key.join(", ");
-  return [refused(`primary key: expected ${key.join(", ")}, found ${has}`)];
+  const old = found.keyName === null ? "" : `DROP CONSTRAINT ${named(found.keyName)}, `;
+  const sql = `ALTER TABLE ${targetOf(desired)} ${old}ADD PRIMARY KEY (${key.map(quoted).join(", ")})`;
+  return [refused(`primary key: expected ${key.join(", ")}, found ${has}`, sql)];
+}
+
+const named = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** As pg_class.relkind has them, with the word that ALTER takes. */
+const kinds: Readonly<Record<string, string>> = {
+  v: "VIEW",
+  m: "MATERIALIZED VIEW",
+  f: "FOREIGN TABLE",
+  S: "SEQUENCE",
+  i: "INDEX",
+  c: "TYPE",
+};
+
+function otherKind(desired: DesiredTable, { kind }: FoundTable): TableStep {
+  const word = kinds[kind] ?? "TABLE";
+  const sql = `ALTER ${word} ${targetOf(desired)} RENAME TO ${named(`${desired.name}_old`)}`;
+  return refused(`something else than a table has this name: a ${word.toLowerCase()}`, sql);
 }
 
 interface Both {
@@ -103,9 +133,9 @@ function missingColumn(column: DesiredColumn, { desired, found }: Both): TableSt
 function compareType(column: DesiredColumn, found: FoundColumn, table: DesiredTable): TableStep[] {
   if (column.type === found.type) return [];
   const text = `${column.name}: expected type ${column.type}, found ${found.type}`;
-  return [
-    isWider(found.type, column.type) ? step(text, [changeType(table, column)]) : refused(text),
-  ];
+  const sql = changeType(table, column);
+  if (isWider(found.type, column.type)) return [step(text, [sql])];
+  return [refused(text, `${sql} USING ${quoted(column.name)}::${column.type}`)];
 }
 
 function compareNull(column: DesiredColumn, found: FoundColumn, table: DesiredTable): TableStep[] {
@@ -131,7 +161,12 @@ const extraColumns = (desired: DesiredTable, found: FoundTable): TableStep[] =>
   found.columns
     .filter(({ name }) => !desired.columns.some((column) => column.name === name))
     .filter(({ nullable, isFilled }) => !nullable && !isFilled)
-    .map(({ name }) => refused(`column ${name} is not declared, but is NOT NULL without default`));
+    .map(({ name }) =>
+      refused(
+        `column ${name} is not declared, but is NOT NULL without default`,
+        `ALTER TABLE ${targetOf(desired)} ALTER COLUMN ${named(name)} DROP NOT NULL`,
+      ),
+    );
 
 const integers = ["smallint", "integer", "bigint"];
 

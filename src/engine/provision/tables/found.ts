@@ -14,38 +14,48 @@ export interface FoundColumn {
 export interface FoundTable {
   /** False: something else has the name, such as a view. */
   readonly isTable: boolean;
+  /** As pg_class.relkind. */
+  readonly kind: string;
   readonly comment: string | null;
   readonly columns: readonly FoundColumn[];
   readonly key: readonly string[];
+  readonly keyName: string | null;
   readonly indexes: readonly (readonly string[])[];
   readonly checks: readonly { readonly name: string; readonly comment: string | null }[];
+  /** Also where the account may not look. */
   readonly hasRows: boolean;
 }
 
 const CATALOGUE = `
-SELECT c.relkind IN ('r', 'p') AS "isTable", obj_description(c.oid, 'pg_class') AS comment,
-  (SELECT coalesce(json_agg(json_build_object(
-      'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull,
-      'isFilled', a.atthasdef OR a.attidentity <> '', 'comment', col_description(c.oid, a.attnum)
+SELECT c.relkind IN ('r', 'p') AS "isTable", c.relkind AS kind,
+  pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT') AS "mayLook",
+  (SELECT k.conname FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p') AS "keyName",
+  pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
+  (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull,
+      'isFilled', a.atthasdef OR a.attidentity <> '', 'comment', pg_catalog.col_description(c.oid, a.attnum)
     ) ORDER BY a.attnum), '[]')
-    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
-  (SELECT coalesce(json_agg(k.names), '[]') FROM pg_index i, LATERAL (
-      SELECT json_agg(a.attname ORDER BY u.n) AS names
-      FROM unnest(i.indkey) WITH ORDINALITY AS u(attnum, n)
-      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum) k
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+  (SELECT coalesce(pg_catalog.json_agg(k.names), '[]') FROM pg_catalog.pg_index i, LATERAL (
+      SELECT pg_catalog.json_agg(a.attname ORDER BY u.n) AS names
+      FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS u(attnum, n)
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum) k
     WHERE i.indrelid = c.oid AND i.indisprimary) AS keys,
-  (SELECT coalesce(json_agg(k.names), '[]') FROM pg_index i, LATERAL (
-      SELECT json_agg(a.attname ORDER BY u.n) AS names
-      FROM unnest(i.indkey) WITH ORDINALITY AS u(attnum, n)
-      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum) k
+  (SELECT coalesce(pg_catalog.json_agg(k.names), '[]') FROM pg_catalog.pg_index i, LATERAL (
+      SELECT pg_catalog.json_agg(a.attname ORDER BY u.n) AS names
+      FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS u(attnum, n)
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum) k
     WHERE i.indrelid = c.oid AND i.indexprs IS NULL AND i.indpred IS NULL AND i.indisvalid) AS indexes,
-  (SELECT coalesce(json_agg(json_build_object(
-      'name', k.conname, 'comment', obj_description(k.oid, 'pg_constraint'))), '[]')
-    FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c') AS checks
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', k.conname, 'comment', pg_catalog.obj_description(k.oid, 'pg_constraint'))), '[]')
+    FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c') AS checks
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2`;
 
-type CatalogueRow = Omit<FoundTable, "key" | "hasRows"> & { readonly keys: readonly string[][] };
+type CatalogueRow = Omit<FoundTable, "key" | "hasRows"> & {
+  readonly keys: readonly string[][];
+  readonly mayLook: boolean;
+};
 
 /** The table of that name, or null. */
 export async function findTable(
@@ -56,8 +66,8 @@ export async function findTable(
   const { rows } = await session.query<CatalogueRow>(CATALOGUE, [schema, name]);
   const [row] = rows;
   if (row === undefined) return null;
-  const { keys, ...table } = row;
-  const hasRows = row.isTable && (await findRows(session, schema, name));
+  const { keys, mayLook, ...table } = row;
+  const hasRows = row.isTable && (!mayLook || (await findRows(session, schema, name)));
   return { ...table, key: keys[0] ?? [], hasRows };
 }
 
@@ -71,6 +81,8 @@ async function findRows(session: PostgresSession, schema: string, name: string):
 }
 
 export async function schemaExists(session: PostgresSession, schema: string): Promise<boolean> {
-  const { rows } = await session.query(`SELECT FROM pg_namespace WHERE nspname = $1`, [schema]);
+  const { rows } = await session.query(`SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1`, [
+    schema,
+  ]);
   return rows.length > 0;
 }

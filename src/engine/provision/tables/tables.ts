@@ -7,11 +7,13 @@ import type { Clock } from "../../core/ports.ts";
 import { layoutOf, type TableLayout, type TableSpec } from "../../core/table-layout.ts";
 import type { PreparedRow } from "../../sinks/row-mapping.ts";
 import { encodeInstant } from "../../sinks/postgres/row-writer.ts";
+import { findAccess } from "./access.ts";
+import { compareAccess, notesOn } from "./compare-access.ts";
 import { compareTable, type TableStep } from "./compare.ts";
 import { createSchema, targetOf } from "./ddl.ts";
 import { countMissing, declaredRows, writeDeclaredRows } from "./declared-rows.ts";
 import { desiredTable, ownTables, type DesiredTable } from "./desired.ts";
-import { findTable, schemaExists } from "./found.ts";
+import { findTable, schemaExists, type FoundTable } from "./found.ts";
 
 /** A declared table: `postgresTable()` makes it. */
 export interface DeclaredTable extends TableSpec {
@@ -24,6 +26,8 @@ export interface TablePlan {
   readonly state: "create" | "change" | "ok" | "refused";
   /** One line each. */
   readonly steps: readonly TableStep[];
+  /** What to know of a table that is there: its triggers, other constraints. */
+  readonly notes: readonly string[];
   /** Declared rows that are missing or differ. */
   readonly rows: number;
 }
@@ -72,10 +76,31 @@ export async function checkTables(
     const label = `${desired.schema}.${desired.name}`;
     if (found === null) problems.push(new ConfigError("MILL_TABLE_MISSING", label));
     else
-      for (const { text, isNeeded } of compareTable(desired, found))
-        if (isNeeded) problems.push(new ConfigError("MILL_TABLE_DIFFERS", `${label}: ${text}`));
+      for (const step of (await compareFound(pool, desired, found)).steps)
+        if (step.isNeeded) problems.push(problemOf(label, step));
   }
   return problems;
+}
+
+/** The table and the account's way to it. */
+async function compareFound(
+  session: PostgresSession,
+  desired: DesiredTable,
+  found: FoundTable | null,
+): Promise<{ steps: TableStep[]; notes: string[] }> {
+  const steps = compareTable(desired, found);
+  const access = found && (await findAccess(session, desired.schema, desired.name));
+  if (access === null) return { steps, notes: [] };
+  const isOwn = desired.schema === "millrace";
+  return {
+    steps: [...steps, ...compareAccess(desired, access)],
+    notes: isOwn ? [] : notesOn(access),
+  };
+}
+
+function problemOf(label: string, { text, owner = [], code }: TableStep): ConfigError {
+  const mend = owner.length === 0 ? "" : `; its owner may run: ${owner.join("; ")}`;
+  return new ConfigError(code ?? "MILL_TABLE_DIFFERS", `${label}: ${text}${mend}`);
 }
 
 interface Target {
@@ -113,7 +138,7 @@ async function planIn(session: PostgresSession, targets: readonly Target[]): Pro
 async function planOne(session: PostgresSession, target: Target): Promise<TablePlan> {
   const { desired, layout, rows } = target;
   const found = await findTable(session, desired.schema, desired.name);
-  const steps = compareTable(desired, found);
+  const { steps, notes } = await compareFound(session, desired, found);
   if (!(await schemaExists(session, desired.schema)))
     steps.unshift({
       text: `create schema ${desired.schema}`,
@@ -131,6 +156,7 @@ async function planOne(session: PostgresSession, target: Target): Promise<TableP
     table: `${desired.schema}.${desired.name}`,
     state: isRefused ? "refused" : state,
     steps,
+    notes,
     rows: missing,
   };
 }
@@ -155,6 +181,4 @@ async function applyPlan(
 }
 
 const refusalsOf = ({ table, steps }: TablePlan): MillraceError[] =>
-  steps
-    .filter(({ sql }) => sql === null)
-    .map(({ text }) => new ConfigError("MILL_TABLE_DIFFERS", `${table}: ${text}`));
+  steps.filter(({ sql }) => sql === null).map((step) => problemOf(table, step));

@@ -15,6 +15,8 @@ const desired = desiredTable(layoutOf(contractTable));
 
 const asDesired = (more: Partial<FoundTable> = {}): FoundTable => ({
   isTable: true,
+  kind: "r",
+  keyName: "contract_orders_pkey",
   comment: null,
   columns: desired.columns.map((c) => ({ ...c, isFilled: false })),
   key: desired.key,
@@ -96,7 +98,7 @@ test("says what differs, and refuses what could lose data", () => {
     columns.map((c) => (c.name === name ? { ...c, ...more } : c));
   const extra = { name: "x", type: "text", nullable: false, isFilled: false, comment: null };
   const cases: readonly (readonly [Partial<FoundTable>, string])[] = [
-    [{ isTable: false }, "refused: something else than a table has this name"],
+    [{ isTable: false, kind: "v" }, "refused: something else than a table has this name: a view"],
     [{ key: [] }, "refused: primary key: expected order_id, found none"],
     [{ key: ["amount"] }, "refused: primary key: expected order_id, found amount"],
     [{ columns: without("source_topic") }, "add column source_topic text"],
