@@ -47,6 +47,8 @@ function settingsOf(limits: SessionLimits, version: number): [string, string][] 
     ["client_encoding", "UTF8"],
     // Off, NULL in an array is a text of four letters.
     ["array_nulls", "on"],
+    // On, the catalogue's names of types come in quotes, and every table seems to differ.
+    ["quote_all_identifiers", "off"],
     // A role's own limits of these kinds would end sessions that hold a lock, and long transactions for ever anew.
     ...(version >= 140_000 ? [["idle_session_timeout", "0"] as [string, string]] : []),
     ...(version >= 170_000 ? [["transaction_timeout", "0"] as [string, string]] : []),
