@@ -1,25 +1,34 @@
 // `millrace doctor`: what is missing, and the command that mends it. Exit 0 when fine, 78 when something is missing,
-// 69 when an address does not answer.
+// 69 when an address does not answer. A warning changes no exit code.
 import { join } from "node:path";
 import { findings, type Finding } from "../stack/doctor.ts";
 import { thisMachine } from "../stack/machine.ts";
 import { readStackFile } from "../stack/stack-file.ts";
-import { exitCodes, type Register } from "./io.ts";
+import { exitCodes, type CliIo, type Register } from "./io.ts";
 
-export const doctor: Register = (program, run) => {
-  program
-    .command("doctor")
-    .option("--json", "print one JSON object a check")
-    .description("check what the local stack needs, and print the command that mends it")
-    .action((options: { json?: boolean }) =>
-      run(async (io) => {
-        const file = readStackFile(join(io.cwd, ".millrace"));
-        const all = await findings({ env: io.env, file, machine: thisMachine(io.env) });
-        for (const one of all) io.out(options.json === true ? JSON.stringify(one) : lineOf(one));
-        return exitCodeOf(all);
-      }),
-    );
-};
+/** What else is looked at, once the servers have been. */
+type LookFurther = (io: CliIo) => Promise<readonly Finding[]>;
+
+export const doctor: Register = doctorVerb(() => Promise.resolve([]));
+
+export function doctorVerb(lookFurther: LookFurther): Register {
+  return (program, run) => {
+    program
+      .command("doctor")
+      .option("--json", "print one JSON object a check")
+      .description("check what the local stack needs, and print the command that mends it")
+      .action((options: { json?: boolean }) =>
+        run(async (io) => {
+          const file = readStackFile(join(io.cwd, ".millrace"));
+          const servers = await findings({ env: io.env, file, machine: thisMachine(io.env) });
+          const isUp = servers.every(({ verdict }) => verdict !== "unreachable");
+          const all = [...servers, ...(isUp ? await lookFurther(io) : [])];
+          for (const one of all) io.out(options.json === true ? JSON.stringify(one) : lineOf(one));
+          return exitCodeOf(all);
+        }),
+      );
+  };
+}
 
 function lineOf({ check, verdict, detail, fix }: Finding): string {
   const line = `${verdict.padEnd(11)} ${check}: ${detail}`;

@@ -90,6 +90,8 @@ const jsonLine = ({
   config,
   registers,
   problems,
+  limits,
+  warnings,
 }: TopicPlan): string =>
   JSON.stringify({
     topic,
@@ -99,6 +101,8 @@ const jsonLine = ({
     config,
     registers: registers.map(({ subject, version }) => ({ subject, version })),
     problems: problems.map(({ code, message }) => ({ code, message })),
+    ...(limits.length === 0 ? {} : { limits }),
+    ...(warnings.length === 0 ? {} : { warnings }),
   });
 
 const textLines = ({
@@ -109,6 +113,8 @@ const textLines = ({
   config,
   registers,
   problems,
+  limits,
+  warnings,
 }: TopicPlan): string[] => [
   `${state.padEnd(8)} ${topic}`,
   ...(creates === null ? [] : [`  create with ${counted(creates.partitions, "partition")}`]),
@@ -117,7 +123,13 @@ const textLines = ({
     ({ name, found, declared }) => `  set ${name} to ${declared} (is ${found ?? "unset"})`,
   ),
   ...registers.map(({ subject, version }) => `  register ${subject} version ${String(version)}`),
+  ...limits.map(
+    ({ name, found, source }) => `  has ${name} ${found}, set for ${setFor[source]}, not declared`,
+  ),
+  ...warnings.map((warning) => `  warning: ${warning}`),
   ...problems.map(({ code, message }) => `  cannot: ${code} ${message}`),
 ];
+
+const setFor = { topic: "the topic", broker: "the brokers" } as const;
 
 const counted = (n: number, what: string): string => `${String(n)} ${what}${n === 1 ? "" : "s"}`;

@@ -4,7 +4,8 @@ import { consumeVerb } from "./consume.ts";
 import { demo } from "./demo.ts";
 import { describeVerb } from "./describe.ts";
 import { dlqVerb } from "./dlq/dlq.ts";
-import { doctor } from "./doctor.ts";
+import { topicFindings } from "./doctor-topics.ts";
+import { doctorVerb } from "./doctor.ts";
 import { down } from "./down.ts";
 import { explain } from "./explain.ts";
 import type { Register } from "./io.ts";
@@ -26,7 +27,7 @@ export const verbs: readonly Register[] = [
   up,
   down,
   status,
-  doctor,
+  doctorVerb((io) => topicFindings(io, connectFor, plansOf)),
   demo,
   schemas,
   topicsVerb(connectFor),

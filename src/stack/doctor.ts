@@ -20,7 +20,7 @@ export interface Machine {
 
 export interface Finding {
   readonly check: string;
-  readonly verdict: "fine" | "missing" | "unreachable";
+  readonly verdict: "fine" | "warning" | "missing" | "unreachable";
   readonly detail: string;
   /** The exact command, or setting, that mends it. */
   readonly fix?: string;

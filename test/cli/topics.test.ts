@@ -85,3 +85,43 @@ test("while the registry is away the command exits 69", async () => {
   memory.registry.setAvailable(false);
   assert.equal((await topics(orders(), "plan")).code, 69);
 });
+
+test("limits that somebody has set and nobody declares are shown, and stay", async () => {
+  const { memory, topics } = servers();
+  await topics(orders(), "apply");
+  const admin = memory.kafka.port().admin();
+  await admin.alterTopicConfig("orders", {
+    "max.message.bytes": "2000",
+    "message.timestamp.after.max.ms": "60000",
+  });
+  const { code, out } = await topics(orders(), "plan");
+  assert.equal(code, 0);
+  assert.deepEqual(out, [
+    "ok       orders",
+    "  has max.message.bytes 2000, set for the topic, not declared",
+    "  has message.timestamp.after.max.ms 60000, set for the topic, not declared",
+  ]);
+  await topics(orders(), "apply");
+  const found = (await admin.describeTopics(["orders"])).get("orders");
+  assert.equal(found?.config["max.message.bytes"], "2000");
+  const [line = ""] = (await topics(orders(), "plan", "--json")).out;
+  assert.deepEqual((JSON.parse(line) as { limits: unknown[] }).limits[0], {
+    name: "max.message.bytes",
+    found: "2000",
+    source: "topic",
+  });
+});
+
+test("a declared limit that differs is drift, and apply sets it", async () => {
+  const { memory, topics } = servers();
+  const limited = (bytes: string): DesiredTopic => {
+    const { spec, ...schemas } = orders();
+    return { ...schemas, spec: { ...spec, config: { "max.message.bytes": bytes } } };
+  };
+  await topics(limited("3000"), "apply");
+  await memory.kafka.port().admin().alterTopicConfig("orders", { "max.message.bytes": "2000" });
+  const expected = ["drift    orders", "  set max.message.bytes to 3000 (is 2000)"];
+  assert.deepEqual((await topics(limited("3000"), "plan")).out, expected);
+  await topics(limited("3000"), "apply");
+  assert.deepEqual((await topics(limited("3000"), "plan")).out, ["ok       orders"]);
+});

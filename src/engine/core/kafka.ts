@@ -163,7 +163,12 @@ export interface TopicDescription {
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly config: Readonly<Record<string, string>>;
+  /** Who has set each of them, where that is known. */
+  readonly sources?: Readonly<Record<string, ConfigSource>>;
 }
+
+/** Somebody, for this topic · somebody, for the brokers · nobody: Kafka's own default. */
+export type ConfigSource = "topic" | "broker" | "default";
 
 export interface TopicSpec {
   readonly topic: TopicName;

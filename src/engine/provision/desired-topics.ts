@@ -2,6 +2,7 @@
 import type { Plan, PlanTopic } from "../core/plan.ts";
 import { subjectOf, type SchemaFormat } from "../core/schema.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../core/topic-config.ts";
+import { feedingOf, type Feeding } from "./topic-limits.ts";
 import type { DesiredTopic } from "./topics.ts";
 
 /** Twice Kafka's default: a letter is its record and the headers that tell why. */
@@ -12,10 +13,17 @@ const BROKER_DEFAULT = -1;
 /** One entry a topic, in the order of the plans. */
 export function desiredTopics(plans: readonly Plan[]): DesiredTopic[] {
   const byName = new Map<string, DesiredTopic>();
-  for (const plan of plans)
+  const feeding = new Map<string, Feeding[]>();
+  for (const plan of plans) {
     for (const topic of [...plan.topics.map(declared), ...own(plan)])
       byName.set(topic.spec.topic, topic);
-  return [...byName.values()];
+    for (const [name, sources] of feedingOf(plan))
+      feeding.set(name, [...(feeding.get(name) ?? []), ...sources]);
+  }
+  return [...byName.values()].map((topic) => {
+    const sources = feeding.get(topic.spec.topic);
+    return sources === undefined ? topic : { ...topic, feeding: sources };
+  });
 }
 
 const declared = (topic: PlanTopic): DesiredTopic => ({

@@ -8,6 +8,7 @@ import type { AdminPort, TopicDescription, TopicSpec } from "../core/kafka.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { AvroSchema } from "../core/schema.ts";
 import type { TopicName } from "../core/record.ts";
+import { lateness, undeclaredLimits, type Feeding, type FoundLimit } from "./topic-limits.ts";
 
 export interface DesiredTopic {
   readonly spec: TopicSpec;
@@ -15,6 +16,8 @@ export interface DesiredTopic {
   readonly width?: "at least" | "any";
   readonly keySchema?: DesiredSchema;
   readonly valueSchema?: DesiredSchema;
+  /** Of a topic that pipelines write for others: what they read. */
+  readonly feeding?: readonly Feeding[];
 }
 export interface DesiredSchema {
   readonly subject: string;
@@ -35,6 +38,9 @@ export interface TopicPlan {
   readonly config: readonly ConfigDrift[];
   readonly registers: readonly SchemaStep[];
   readonly problems: readonly MillraceError[];
+  /** Limits of the topic that nobody declares; they stay as they are. */
+  readonly limits: readonly FoundLimit[];
+  readonly warnings: readonly string[];
 }
 export interface ConfigDrift {
   readonly name: string;
@@ -53,8 +59,7 @@ export async function planTopics(
 ): Promise<readonly TopicPlan[]> {
   const found = await admin.describeTopics(desired.map(({ spec }) => spec.topic));
   const plans: TopicPlan[] = [];
-  for (const topic of desired)
-    plans.push(await planTopic(topic, found.get(topic.spec.topic) ?? null, registry));
+  for (const topic of desired) plans.push(await planTopic(topic, found, registry));
   return plans;
 }
 
@@ -79,10 +84,12 @@ export async function applyTopics(
 }
 
 async function planTopic(
-  { spec, width, keySchema, valueSchema }: DesiredTopic,
-  found: TopicDescription | null,
+  desired: DesiredTopic,
+  all: ReadonlyMap<TopicName, TopicDescription | null>,
   registry: SchemaRegistry,
 ): Promise<TopicPlan> {
+  const { spec, width, keySchema, valueSchema } = desired;
+  const found = all.get(spec.topic) ?? null;
   const schemas = [keySchema, valueSchema].filter((schema) => schema !== undefined);
   const steps: SchemaStep[] = [];
   const problems = width === undefined ? partitionProblems(spec, found) : [];
@@ -93,13 +100,18 @@ async function planTopic(
   }
   const config = found === null ? [] : driftOf(spec, found);
   const creates = found === null ? spec : null;
-  const isNarrow = width === "at least" && found !== null && found.partitions < spec.partitions;
-  const widens = isNarrow ? spec.partitions : null;
+  const widens = widened(desired, found);
   const plan = { topic: spec.topic, creates, widens, config, registers: steps, problems };
-  return { ...plan, state: stateOf(plan) };
+  const limits = undeclaredLimits(spec, found);
+  return { ...plan, limits, warnings: lateness(desired, all), state: stateOf(plan) };
 }
 
-function stateOf(plan: Omit<TopicPlan, "state">): TopicState {
+const widened = ({ spec, width }: DesiredTopic, found: TopicDescription | null): number | null =>
+  width === "at least" && found !== null && found.partitions < spec.partitions
+    ? spec.partitions
+    : null;
+
+function stateOf(plan: Omit<TopicPlan, "state" | "limits" | "warnings">): TopicState {
   if (plan.problems.length > 0) return "refused";
   if (plan.creates !== null) return "create";
   if (plan.widens !== null) return "widen";

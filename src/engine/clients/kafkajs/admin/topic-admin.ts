@@ -1,5 +1,5 @@
 // Topics: what they are, making, altering and deleting them. Each call is repeated under its deadline.
-import type { TopicDescription, TopicSpec } from "../../../core/kafka.ts";
+import type { ConfigSource, TopicDescription, TopicSpec } from "../../../core/kafka.ts";
 import { MillraceError } from "../../../core/errors.ts";
 import type { TopicName, TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
@@ -18,6 +18,8 @@ interface ConfigAnswer {
     readonly configEntries: readonly {
       readonly configName: string;
       readonly configValue: string | null;
+      /** KIP-226. */
+      readonly configSource?: number;
     }[];
   }[];
 }
@@ -72,9 +74,7 @@ export class TopicAdmin {
     return ids;
   }
 
-  async #configs(
-    topics: readonly TopicName[],
-  ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+  async #configs(topics: readonly TopicName[]): Promise<ReadonlyMap<string, Settings>> {
     if (topics.length === 0) return new Map();
     const broker = await this.#cluster.anyBroker();
     const resources = topics.map((name) => ({ type: topicResource, name, configNames: [] }));
@@ -85,11 +85,7 @@ export class TopicAdmin {
     return new Map(
       answer.resources.map(({ resourceName, configEntries }) => [
         resourceName,
-        Object.fromEntries(
-          configEntries.flatMap(({ configName, configValue }) =>
-            configValue === null ? [] : [[configName, configValue]],
-          ),
-        ),
+        settingsOf(configEntries),
       ]),
     );
   }
@@ -190,8 +186,24 @@ const isThere = (topic: TopicMetadata): boolean =>
 const hasLeaders = (topic: TopicMetadata): boolean =>
   topic.topicErrorCode === 0 && topic.partitionMetadata.every((partition) => partition.leader >= 0);
 
+type Settings = Required<Pick<TopicDescription, "config" | "sources">>;
+
+function settingsOf(entries: ConfigAnswer["resources"][number]["configEntries"]): Settings {
+  const set = entries.filter(({ configValue }) => configValue !== null);
+  return {
+    config: Object.fromEntries(set.map((entry) => [entry.configName, entry.configValue ?? ""])),
+    sources: Object.fromEntries(
+      set.map(({ configName, configSource }) => [configName, sourceOf(configSource)]),
+    ),
+  };
+}
+
+/** 1 is the topic's own; 2 to 4 are settings of brokers; 5 is Kafka's default. */
+const sourceOf = (code = 5): ConfigSource =>
+  code === 1 ? "topic" : code >= 2 && code <= 4 ? "broker" : "default";
+
 interface TopicFacts {
-  readonly configs: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly configs: ReadonlyMap<string, Settings>;
   readonly ids: ReadonlyMap<string, string>;
 }
 
@@ -200,5 +212,5 @@ const describe = (topic: TopicMetadata, { configs, ids }: TopicFacts): TopicDesc
   id: ids.get(topic.topic) ?? "",
   partitions: topic.partitionMetadata.length,
   replicationFactor: topic.partitionMetadata[0]?.replicas.length ?? 0,
-  config: configs.get(topic.topic) ?? {},
+  ...(configs.get(topic.topic) ?? { config: {} }),
 });

@@ -5,7 +5,7 @@ import {
   RecordsRefusedError,
   type RefusedRecord,
 } from "../../../core/errors.ts";
-import type { TopicDescription, TopicSpec } from "../../../core/kafka.ts";
+import type { ConfigSource, TopicDescription, TopicSpec } from "../../../core/kafka.ts";
 import type { Clock } from "../../../core/ports.ts";
 import type { OutRecord, TopicName, TopicPartition } from "../../../core/record.ts";
 import { PartitionLog, type Transaction } from "./partition-log.ts";
@@ -16,6 +16,8 @@ interface StoredTopic {
   readonly logs: PartitionLog[];
   readonly replicationFactor: number;
   readonly config: Record<string, string>;
+  /** Settings that somebody has made for it. */
+  readonly own: Set<string>;
 }
 
 /**
@@ -55,8 +57,11 @@ export class Topics {
   describe(topic: TopicName): TopicDescription | null {
     const stored = this.#topics.get(topic);
     if (stored === undefined) return null;
-    const { id, logs, replicationFactor, config } = stored;
-    return { topic, id, partitions: logs.length, replicationFactor, config: { ...config } };
+    const { id, logs, replicationFactor, config, own } = stored;
+    const sourceOf = (name: string): ConfigSource => (own.has(name) ? "topic" : "default");
+    const sources = Object.fromEntries(Object.keys(config).map((name) => [name, sourceOf(name)]));
+    const settings = { config: { ...config }, sources };
+    return { topic, id, partitions: logs.length, replicationFactor, ...settings };
   }
 
   /** Does nothing for a topic that exists. */
@@ -69,7 +74,8 @@ export class Topics {
     const replicationFactor = spec.replicationFactor === -1 ? 1 : spec.replicationFactor;
     const config = { ...DEFAULTS, ...spec.config };
     const id = `topic-${String(++this.#made)}`;
-    this.#topics.set(spec.topic, { id, logs, replicationFactor, config });
+    const own = new Set(Object.keys(spec.config));
+    this.#topics.set(spec.topic, { id, logs, replicationFactor, config, own });
   }
 
   /** Adds partitions until there are so many. */
@@ -79,7 +85,9 @@ export class Topics {
   }
 
   alter(topic: TopicName, config: Readonly<Record<string, string>>): void {
-    Object.assign(this.#stored(topic).config, config);
+    const stored = this.#stored(topic);
+    Object.assign(stored.config, config);
+    for (const name of Object.keys(config)) stored.own.add(name);
   }
 
   compact(at: TopicPartition, end: bigint): void {

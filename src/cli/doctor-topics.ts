@@ -1,0 +1,43 @@
+// What `doctor` says of the topics that pipelines read: where Kafka lets timestamps lie in the future.
+import { join } from "node:path";
+import { messageOf } from "../engine/core/errors.ts";
+import { TIMESTAMP_AFTER_MAX } from "../engine/core/topic-config.ts";
+import { sourcesOf, unboundedSources } from "../engine/provision/topic-limits.ts";
+import type { Finding } from "../stack/doctor.ts";
+import { readStackEnv } from "../stack/stack.ts";
+import { connected, type Connect, type PlansOf } from "./connection.ts";
+import type { CliIo } from "./io.ts";
+
+const CHECK = "topics";
+
+/** Nothing while there is no Kafka. Never throws: what cannot be looked at is said. */
+export async function topicFindings(
+  io: CliIo,
+  connect: Connect,
+  plansOf: PlansOf,
+): Promise<readonly Finding[]> {
+  const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
+  if (env["KAFKA_BROKERS"] === undefined) return [];
+  try {
+    const found: Finding[] = [];
+    await connected(connect, io, async ({ kafka, namespace }) => {
+      const plans = plansOf(namespace);
+      const names = plans.flatMap(sourcesOf).map(({ name }) => name);
+      const admin = kafka.admin();
+      const topics = await admin.describeTopics([...new Set(names)]).finally(() => admin.close());
+      found.push(...unboundedSources(plans, topics).map(warningOf));
+      return 0;
+    });
+    if (found.length > 0) return found;
+    return [{ check: CHECK, verdict: "fine", detail: "sources bound how far ahead times lie" }];
+  } catch (error) {
+    return [{ check: CHECK, verdict: "warning", detail: `not looked at: ${messageOf(error)}` }];
+  }
+}
+
+const warningOf = (detail: string): Finding => ({
+  check: CHECK,
+  verdict: "warning",
+  detail,
+  fix: `set ${TIMESTAMP_AFTER_MAX} of the topic to 3600000; a record from the future moves time for all that come later`,
+});
