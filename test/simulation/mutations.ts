@@ -338,4 +338,30 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
       "const losing = new Set(await this.#compared(session, firsts.slice(0, 0), at));",
     ),
   },
+  {
+    name: "future taken",
+    mistake: "a time that lies further ahead of Kafka's timestamp than its topic allows is taken",
+    patches: one(
+      "core/event-time.ts",
+      "if (given > kafkaMs + rule.futureMaxMs) return",
+      "if (given > 1e14) return",
+    ),
+  },
+  {
+    name: "arrival moves time",
+    near: 60,
+    mistake: "a record without a usable time moves stream time by its Kafka timestamp",
+    patches: [
+      {
+        file: "runtime/line/process.ts",
+        find: "if (!isUntimed && !refusals",
+        replace: "if (!refusals",
+      },
+      {
+        file: "runtime/line/process.ts",
+        find: "last === undefined || last.record.isUntimed === true ?",
+        replace: "last === undefined ?",
+      },
+    ],
+  },
 ];

@@ -134,6 +134,18 @@ test("a refused time moves no time, and neither does one for which Kafka's stand
   }
 });
 
+test("a repeat is one also where the first of a task has no time of its own", async () => {
+  const use = inputOf("kafka-timestamp");
+  const steps = sent([null, KAFKA - 500, null], use);
+  const flowOf = pipeline("flow", ({ from }) =>
+    from(use)
+      .distinct("once", { by: () => "one", within: seconds(1) })
+      .to(output),
+  );
+  const { ledger } = await simulate(flowOf, steps);
+  assert.deepEqual(ledger("main"), { consumed: 3, emitted: 1, deduplicated: 2 });
+});
+
 test("a tombstone does not move stream time where the value tells the time", async () => {
   const early = KAFKA - HOUR;
   const steps = [early, null, early].map((ms) =>

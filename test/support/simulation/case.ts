@@ -3,6 +3,7 @@
 import type { Random } from "../../../src/engine/core/ports.ts";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import { drawFaults, type Fault } from "./plan-of-faults.ts";
+import { withTimes, type TimesSpec } from "./times.ts";
 import type { Value } from "./values.ts";
 
 export type Op =
@@ -45,6 +46,8 @@ export interface FlowSpec {
   readonly roots: readonly Node[];
   /** Steps from the first source straight into a table, in its own part. */
   readonly direct: readonly Node[] | null;
+  /** Values tell their times, some of which are no use. */
+  readonly times?: TimesSpec;
 }
 
 export interface SourceRecord {
@@ -108,7 +111,9 @@ export function caseOf(seed: number): SimulationCase {
   const draw = new Draw(seed);
   const flow = drawFlow(draw);
   const drawn = { flow, stages: drawStages(draw, flow), sizes: drawSizes(draw) };
-  return { seed, ...drawn, faults: drawFaults(draw, drawn) };
+  const faults = drawFaults(draw, drawn);
+  // Drawn apart, so that a seed is what it was where nothing of this is drawn.
+  return { seed, ...drawn, ...withTimes(new Draw(seed ^ 0x7133), drawn), faults };
 }
 
 function drawSizes(draw: Draw): Sizes {

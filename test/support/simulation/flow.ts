@@ -72,8 +72,16 @@ export function flowOf(spec: FlowSpec): Flow {
   const { partitions, format } = spec;
   const declare = (name: string, value: Schema<Value>): Topic<string | null, Value> =>
     topic(name, { key: nullable(string), value, partitions, owner: "tests" });
+  const source = (name: string, value: Schema<Value>): Topic<string | null, Value> =>
+    spec.times === undefined
+      ? declare(name, value)
+      : topic(name, {
+          ...{ key: nullable(string), value, partitions, owner: "tests" },
+          timestamp: ({ t }) => t as number,
+          invalidTimestamp: spec.times.invalid,
+        });
   const sources = Array.from({ length: spec.sources }, (_, i) =>
-    declare(`in-${String(i)}`, format === "avro" ? avroValue : json<Value>()),
+    source(`in-${String(i)}`, format === "avro" ? avroValue : json<Value>()),
   );
   const outputs = new Map<string, Topic<string | null, Value>>();
   const drawing = new Drawing(spec, (node) => {

@@ -9,6 +9,8 @@ export interface Value {
   readonly g: string;
   /** Unique among source records. */
   readonly v: number;
+  /** Its event time, where values tell it; or what is none. */
+  readonly t?: unknown;
 }
 
 export const mod = (value: number, by: number): number => ((value % by) + by) % by;

@@ -80,10 +80,13 @@ export async function processRunWithState(
     ends.push(outcome);
     if (outcome.kind === "halted") break;
     // What is not consumed has not been seen: it would make those behind the halt late when they are read again.
-    reachedMs = last?.streamTimeMs ?? reachedMs;
+    if (last !== null) reachedMs = reachedBy(last, reachedMs);
   }
   return { outcomes: ends, outputs, held, parked, streamTimeMs: reachedMs };
 }
+
+const reachedBy = (last: TimedRecord | undefined, beforeMs: number): number =>
+  last === undefined || last.record.isUntimed === true ? beforeMs : last.streamTimeMs;
 
 /** Up to the first that halts: nothing behind it may be worked on. */
 function decodeRun(codec: SourceCodec | null, { records }: Run): (DecodedRecord | Outcome)[] {
@@ -106,10 +109,12 @@ function timed(
   const records: TimedRecord[] = [];
   for (const record of decoded) {
     if ("kind" in record) continue;
+    const { timestamp } = record.context;
+    const isUntimed = record.isUntimed === true;
     // A record of which nothing may remain moves no time either.
-    const isTimed = record.isUntimed !== true && !refusals.isRefused(record.raw);
-    if (isTimed) time = Math.max(time, record.context.timestamp);
-    records.push({ record, streamTimeMs: time });
+    if (!isUntimed && !refusals.isRefused(record.raw)) time = Math.max(time, timestamp);
+    // A record without a time of its own sees the task's, or Kafka's where the task has seen none yet.
+    records.push({ record, streamTimeMs: isUntimed && time < 0 ? timestamp : time });
   }
   return records;
 }

@@ -1,6 +1,7 @@
 // The second, naive program: one record after another, plain maps, no batches, no cache, nothing of the engine. Where the
 // order of records is free (several tasks write under one key), it works in one of the possible orders, and says so.
 import type { FlowSpec, Node, SourceRecord, Stage } from "../case.ts";
+import { judged } from "../times.ts";
 import { isHeld, outputName, spanMs, tableName } from "../flow.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
@@ -138,8 +139,14 @@ class Oracle {
           this.#expected.letters.push(letterText(topic, record.key, poisonText(record)));
           continue;
         }
-        this.#streamTimeMs = Math.max(this.#streamTimeMs, record.timestamp);
-        this.#take(itemOf(record), { part: "main", topic, nodes, place });
+        const time = judged(this.#flow, record);
+        if (time === null) {
+          this.#count("main", "dead-lettered");
+          this.#expected.letters.push(letterText(topic, record.key, sourceText(record)));
+          continue;
+        }
+        if (time.isTold) this.#streamTimeMs = Math.max(this.#streamTimeMs, time.ms);
+        this.#take(itemOf(record, time.ms), { part: "main", topic, nodes, place });
       }
     }
   }
@@ -236,7 +243,8 @@ class Oracle {
     trail: Trail,
     place: Place,
   ): void {
-    const now = place.isGrouped ? 0 : this.#streamTimeMs;
+    const seenMs = this.#streamTimeMs < 0 ? item.timeMs : this.#streamTimeMs;
+    const now = place.isGrouped ? 0 : seenMs;
     const name = `${item.key}/${String(fn.kindOf(item.value, node.by))}`;
     const seen = this.#store(`distinct ${node.id}`).get(name);
     if (seen !== undefined && now - seen.timeMs <= spanMs(this.#flow, place.isGrouped)) {
@@ -339,7 +347,8 @@ class Oracle {
   /** Its outcome. */
   #directOne(record: SourceRecord, nodes: readonly Node[], refused: Refusal[]): string {
     const last = nodes.at(-1) as Node;
-    const rows = record.isPoison === true ? null : directRows(record, nodes);
+    const time = judged(this.#flow, record);
+    const rows = isRead(record, time) ? directRows(record, nodes) : null;
     const text = letterText("in-0", record.key, sourceText(record));
     if (rows === null) {
       this.#expected.letters.push(text);
@@ -348,7 +357,7 @@ class Oracle {
     // Of one record's rows, which all have one key, the last is tried.
     const row = rows.at(-1);
     if (row === undefined) return record.value === null ? "tombstone" : "filtered";
-    const version = last.by === 1 ? row.v : record.timestamp;
+    const version = last.by === 1 ? row.v : (time?.ms ?? 0);
     return this.#offer(tableName(last), { row, version, text }, refused);
   }
 
@@ -368,15 +377,18 @@ interface Refusal {
   readonly text: string;
 }
 
+const isRead = <T>(record: SourceRecord, time: T | null): boolean =>
+  record.isPoison !== true && time !== null;
+
 const sourceText = (record: SourceRecord): string => {
   if (record.isPoison === true) return poisonText(record);
   return record.value === null ? "-" : JSON.stringify(record.value);
 };
 
-const itemOf = ({ key, value, timestamp, source, partition }: SourceRecord): Item => ({
+const itemOf = ({ key, value, source, partition }: SourceRecord, timeMs: number): Item => ({
   key,
   value: value ?? undefined,
-  timeMs: timestamp,
+  timeMs,
   origin: `${String(source)}/${String(partition)}`,
   partition,
 });
