@@ -1,6 +1,6 @@
 // The room's door: a format in, a codec out. Pure: writers' schemas are handed in, and fetched by the runtime.
 import type { Codec, CodecOptions, SchemaFormat } from "../core/schema.ts";
-import { avroCodec } from "./avro.ts";
+import { avroCodec } from "./avro/avro-codec.ts";
 import { jsonCodec } from "./json.ts";
 import { primitiveCodec } from "./primitive.ts";
 import { taggedJsonCodec } from "./tagged-json.ts";

@@ -8,9 +8,9 @@ import {
   type Action,
   type BranchAction,
   type RecordAction,
-} from "../core/avro-resolution.ts";
-import type { AvroShape, ScalarShape } from "../core/avro-shape.ts";
-import { breach, broken, type Fault } from "./faults.ts";
+} from "../../core/avro-resolution.ts";
+import type { AvroShape, ScalarShape } from "../../core/avro-shape.ts";
+import { breach, broken, type Fault } from "../faults.ts";
 import { wrapperOf, type AvroType } from "./avro-types.ts";
 import { ValueType, type InnerType } from "./logical-types.ts";
 import { skipperOf } from "./skipping.ts";

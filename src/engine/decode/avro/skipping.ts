@@ -1,7 +1,12 @@
 // Moves over values that nobody reads: fields of a writer that the topic's schema does not have. As strict about the bytes
 // as reading is, since what follows must begin at the right one.
-import { isScalar, type AvroShape, type Primitive, type ScalarShape } from "../core/avro-shape.ts";
-import { broken } from "./faults.ts";
+import {
+  isScalar,
+  type AvroShape,
+  type Primitive,
+  type ScalarShape,
+} from "../../core/avro-shape.ts";
+import { broken } from "../faults.ts";
 import { blockOf } from "./strict-types.ts";
 import type { Tap } from "./tap.ts";
 

@@ -2,15 +2,15 @@
 // Each writer's schema is compiled once; where its bytes mean the same as ours, no resolution is needed.
 import type { InnerType } from "./logical-types.ts";
 import { DecimalType } from "./logical-types.ts";
-import { parseAvro, parseWriter } from "../core/avro-parser.ts";
-import { resolutionOf } from "../core/avro-resolution.ts";
-import type { AvroShape } from "../core/avro-shape.ts";
-import { assert, ConfigError, DecodeError, MillraceError, messageOf } from "../core/errors.ts";
-import type { AvroSchema, Codec, CodecOptions } from "../core/schema.ts";
-import { resolverOf } from "./avro-resolver.ts";
+import { parseAvro, parseWriter } from "../../core/avro-parser.ts";
+import { resolutionOf } from "../../core/avro-resolution.ts";
+import type { AvroShape } from "../../core/avro-shape.ts";
+import { assert, ConfigError, DecodeError, MillraceError, messageOf } from "../../core/errors.ts";
+import type { AvroSchema, Codec, CodecOptions } from "../../core/schema.ts";
+import { resolverOf } from "./resolver.ts";
 import { avroTypeOf, type AvroType } from "./avro-types.ts";
-import { breach, broken, decodeError, encodeError, Fault } from "./faults.ts";
-import { foreignSchemaOf, otherBody, unframed } from "./framing.ts";
+import { breach, broken, decodeError, encodeError, Fault } from "../faults.ts";
+import { foreignSchemaOf, otherBody, unframed } from "../framing.ts";
 import { Tap } from "./tap.ts";
 
 const MAGIC = 0;

@@ -2,7 +2,7 @@
 // Reading is strict: it throws a Fault at the first byte that is missing or impossible, so a lying length ends at once.
 // Writing goes on past the end, only counting, as avsc's does: the caller then has the length and writes again.
 import { isUtf8 } from "node:buffer";
-import { breach, broken, unwritable } from "./faults.ts";
+import { breach, broken, unwritable } from "../faults.ts";
 
 /** Node's own methods on byte ranges: no slice is made. They have been there since Node 6, but are not in its types. */
 interface RangeBuffer extends Buffer {

@@ -1,7 +1,7 @@
 // avsc's types for what a schema is made of, each as strict as we need: no array longer than its bytes, no key that
 // replaces a prototype, no index that is none, and a plain word for what does not fit.
 import avsc from "avsc";
-import { breach, broken, unwritable } from "./faults.ts";
+import { breach, broken, unwritable } from "../faults.ts";
 import type { Hook, InnerType } from "./logical-types.ts";
 import { Tap } from "./tap.ts";
 

@@ -1,21 +1,21 @@
 // Avro's logical types as TypeScript sees them: exact decimals, dates as text, 64-bit longs as bigint.
 // Each reads and writes the bytes itself, since avsc's way through the underlying type would lose places or copy.
 import avsc from "avsc";
-import type { Logical, ScalarShape } from "../core/avro-shape.ts";
+import type { Logical, ScalarShape } from "../../core/avro-shape.ts";
 import {
   dateTextOf,
   daysOf,
   localCountOf,
   localTextOf,
   type FractionDigits,
-} from "../core/calendar.ts";
-import { fromUnscaled, isDecimal, unscaledOf } from "../core/decimal.ts";
+} from "../../core/calendar.ts";
+import { fromUnscaled, isDecimal, unscaledOf } from "../../core/decimal.ts";
 import {
   readTwosComplement,
   twosComplementLength,
   writeTwosComplement,
-} from "../core/twos-complement.ts";
-import { breach, broken, unwritable } from "./faults.ts";
+} from "../../core/twos-complement.ts";
+import { breach, broken, unwritable } from "../faults.ts";
 import { writeBigLong, type Tap } from "./tap.ts";
 
 /** What avsc's types call on each other; not in its published types, so avsc is pinned to 5.7.9. */

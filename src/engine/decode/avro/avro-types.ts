@@ -1,7 +1,7 @@
 // A parsed schema compiled into avsc's types: plain objects, unions told apart by what a value is. avsc's generated code
 // for records does the work; it never sees a schema that core/avro-parser.ts has not parsed.
 import avsc, { type Type } from "avsc";
-import { branchOfDefault, completeDefault } from "../core/avro-default.ts";
+import { branchOfDefault, completeDefault } from "../../core/avro-default.ts";
 import {
   bucketOf,
   isScalar,
@@ -11,9 +11,9 @@ import {
   type RecordShape,
   type ScalarShape,
   type UnionShape,
-} from "../core/avro-shape.ts";
-import { isDecimal } from "../core/decimal.ts";
-import { broken } from "./faults.ts";
+} from "../../core/avro-shape.ts";
+import { isDecimal } from "../../core/decimal.ts";
+import { broken } from "../faults.ts";
 import { logicalTypes, UuidType, type InnerType } from "./logical-types.ts";
 import {
   StrictArray,
