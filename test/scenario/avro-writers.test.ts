@@ -132,6 +132,20 @@ const refused: readonly (readonly [string, unknown, AvroSchema, string, RegExp])
     /cannot be read as Order: a: string cannot be read as int; c: is new and has no default$/,
   ],
   [
+    "another kind of type under the same name",
+    a({ type: "enum", name: "X", symbols: ["A"] }),
+    a({ type: "record", name: "X", fields: [] }),
+    "00",
+    /a: the enum X cannot be read as the record X$/,
+  ],
+  [
+    "a fixed of another size",
+    a({ type: "fixed", name: "X", size: 1 }),
+    a({ type: "fixed", name: "X", size: 2 }),
+    "00",
+    /a: the fixed X of 1 bytes cannot be read as the fixed X of 2 bytes$/,
+  ],
+  [
     "another unit of time",
     a({ type: "long", logicalType: "timestamp-micros" }),
     a({ type: "long", logicalType: "timestamp-millis" }),

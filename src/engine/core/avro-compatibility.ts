@@ -7,6 +7,7 @@ import {
   isNamedAlike,
   logicalText,
   matchedFields,
+  mismatch,
   scalarProblem,
 } from "./avro-matching.ts";
 import type { AvroShape, EnumShape, RecordShape } from "./avro-shape.ts";
@@ -64,10 +65,7 @@ class Comparison {
   }
 
   #scalar(reader: AvroShape, writer: AvroShape, path: string): void {
-    const problem =
-      "logical" in reader
-        ? scalarProblem(reader, writer)
-        : `${describe(writer)} cannot be read as ${describe(reader)}`;
+    const problem = "logical" in reader ? scalarProblem(reader, writer) : mismatch(reader, writer);
     if (problem !== null) this.#say(path, problem);
     else if (!holdsDigits(reader, writer))
       this.#say(path, `${logicalText(writer)} cannot be read as ${logicalText(reader)}`);

@@ -48,8 +48,7 @@ export function isSameUnit(reader: AvroShape, writer: AvroShape): boolean {
 
 /** Why one scalar cannot be read as the other; null when it can. */
 export function scalarProblem(reader: ScalarShape, writer: AvroShape): string | null {
-  if (!isScalar(writer) || !isSameKind(reader, writer))
-    return `${describe(writer)} cannot be read as ${describe(reader)}`;
+  if (!isScalar(writer) || !isSameKind(reader, writer)) return mismatch(reader, writer);
   if (!isSameUnit(reader, writer))
     return `${logicalText(writer)} cannot be read as ${logicalText(reader)}`;
   return null;
@@ -78,6 +77,15 @@ export function logicalText(shape: AvroShape): string {
   if (logical?.kind === "decimal")
     return `decimal(${String(logical.precision)}, ${String(logical.scale)})`;
   return logical?.kind ?? describe(shape);
+}
+/** Two types that one name stands for are told apart by what they are. */
+export function mismatch(reader: AvroShape, writer: AvroShape): string {
+  const text = describe(reader) === describe(writer) ? inFull : describe;
+  return `${text(writer)} cannot be read as ${text(reader)}`;
+}
+function inFull(shape: AvroShape): string {
+  const size = shape.kind === "fixed" ? ` of ${String(shape.size)} bytes` : "";
+  return `the ${shape.kind} ${describe(shape)}${size}`;
 }
 export const describe = (shape: AvroShape): string => ("name" in shape ? shape.name : shape.kind);
 

@@ -5,6 +5,7 @@ import {
   describe,
   isSameOnTheWire,
   matchedFields,
+  mismatch,
   scalarProblem,
 } from "./avro-matching.ts";
 import {
@@ -114,8 +115,7 @@ class Resolution {
 const refused = (reason: string): Action => ({ kind: "refused", reason });
 
 function scalarAction(reader: AvroShape, writer: AvroShape): Action {
-  if (!isScalar(reader))
-    return refused(`${describe(writer)} cannot be read as ${describe(reader)}`);
+  if (!isScalar(reader)) return refused(mismatch(reader, writer));
   const problem = scalarProblem(reader, writer);
   if (problem !== null) return refused(problem);
   return { kind: "scalar", reader, writer: writer as ScalarShape };
