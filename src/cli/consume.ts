@@ -67,7 +67,7 @@ async function consume(at: Run, name: string, options: ConsumeOptions): Promise<
     for (const record of await decode(records)) {
       if (options.key !== undefined && keyText(record) !== options.key) continue;
       show(record);
-      if (++shown >= max) return exitCodes.ok;
+      if (++shown >= max || at.io.isCut?.() === true) return exitCodes.ok;
     }
   return exitCodes.ok;
 }

@@ -6,6 +6,8 @@ export interface CliIo {
   readonly cwd: string;
   readonly isTty: boolean;
   out(line: string): void;
+  /** Whether nobody reads the output any more, as behind `| head -1`; what goes on without end then ends. */
+  isCut?(): boolean;
   err(line: string): void;
   /** One line that somebody types at a terminal. */
   ask?(question: string): Promise<string>;

@@ -9,13 +9,27 @@ const realIo = (): CliIo => ({
   env: process.env,
   cwd: process.cwd(),
   isTty: process.stderr.isTTY,
-  out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line}\n`),
+  ...untilCut(),
   ask: async (question) => {
     const lines = createInterface({ input: process.stdin, output: process.stderr });
     return lines.question(question).finally(() => lines.close());
   },
 });
+
+/** Output that ends quietly when its reader does (`| head -1`): the command goes on to its own end, and says no more. */
+function untilCut(): Pick<CliIo, "out" | "err" | "isCut"> {
+  let isCut = false;
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      isCut ||= stream === process.stdout;
+    });
+  return {
+    out: (line) => void (isCut || process.stdout.write(`${line}\n`)),
+    err: (line) => void process.stderr.write(`${line}\n`),
+    isCut: () => isCut,
+  };
+}
 
 /** Runs one command and returns its exit code. */
 export async function main(

@@ -1,6 +1,7 @@
 // CSV with a header line (RFC 4180) to values of a topic, one row at a time.
 import { pipeline as flow } from "node:stream";
 import { CsvError, parse } from "csv-parse";
+import { ConfigError } from "../engine/core/errors.ts";
 import type { SchemaFormat } from "../engine/core/schema.ts";
 import { cellReader, type CellReader } from "./convert.ts";
 import { fileText } from "./file-text.ts";
@@ -22,6 +23,9 @@ export async function* readCsv(path: string, format: SchemaFormat): AsyncGenerat
     const read = toValue;
     yield { line, value: atLine(path, line, () => read(cells)) };
   }
+  // A header without rows is a table without rows; without a header nothing says that it is a table at all.
+  if (toValue === null)
+    throw new ConfigError("MILL_DATA_INVALID", `${path} is empty: expected a header line`);
 }
 
 async function* linesOf(path: string): AsyncGenerator<Line> {

@@ -157,3 +157,16 @@ test("a row's key is the schema's first field, or the one that is named", async 
   await assert.rejects(keys("note"), /line 3, column note: expected a key/);
   assert.throws(() => keyedRows(path, topic, "colour"), { code: "MILL_USAGE" });
 });
+
+test("a CSV file without a header is refused, a header without rows is none", async () => {
+  const empty = { "none.csv": "", "mark.csv": "\ufeff", "lines.csv": "\n\n" };
+  for (const [name, content] of Object.entries(empty))
+    assert.match(await refusal(file(name, content)), /is empty: expected a header line/, name);
+  assert.match(await refusal(file("none.csv.gz", gzipSync(""))), /is empty: expected a header/);
+  for (const [name, content] of Object.entries({
+    "head.csv": "rowId,note",
+    "h.csv": "rowId,note\n",
+  }))
+    assert.deepEqual(await rows(file(name, content)), [], name);
+  assert.deepEqual(await rows(file("none.ndjson", "")), []);
+});
