@@ -335,7 +335,7 @@ export const errorTable = {
     disposition: "dead-letter",
     message: "Postgres refused the row",
     meaning:
-      "The row breaks a constraint, does not fit its column, or a trigger or a policy refuses it; the letter has the SQLSTATE. docs/postgres.md says which SQLSTATE is a letter, and which waits or stops.",
+      "The row breaks a constraint, does not fit its column, or a trigger or a policy refuses it; the letter has the SQLSTATE. docs/errors.md says which SQLSTATE is a letter, and which waits or stops, docs/postgres.md why.",
     action: "Mend the data or the table, then redrive.",
   },
   MILL_POSTGRES_UNAVAILABLE: {
