@@ -75,7 +75,7 @@ export const mutations: readonly Mutation[] = [
       },
       {
         file: "sinks/postgres/table-store.ts",
-        find: "const isOurs = await advanceProgress(session, commit, { ledger, now: this.#now() });",
+        find: "const isOurs = await ofOurs(() => advanceProgress(session, commit, moved));",
         replace: "const isOurs = ledger !== null;",
       },
     ],
@@ -325,15 +325,15 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     mistake: "a row that loses to a newer one counts as emitted",
     patches: one(
       "runtime/sink/batch.ts",
-      'return outcome.kind === "emitted" && isStale ? { kind: "superseded" } : outcome;',
-      "return isStale ? { ...outcome } : outcome;",
+      'if (result.stale.has(index)) return { kind: "superseded" };',
+      "if (result.stale.has(index)) return outcome;",
     ),
   },
   {
     name: "written by batch",
     mistake: "rows that were collapsed under a newer one count as emitted, whatever stood there",
     patches: one(
-      "sinks/postgres/row-writer.ts",
+      "sinks/postgres/chunk-statements.ts",
       "const losing = new Set(await this.#compared(session, firsts, at));",
       "const losing = new Set(await this.#compared(session, firsts.slice(0, 0), at));",
     ),
