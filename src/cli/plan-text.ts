@@ -7,6 +7,7 @@ import type {
   Plan,
   PlanNode,
 } from "../engine/core/plan.ts";
+import type { TableSpec } from "../engine/core/table-layout.ts";
 import { tableLines } from "./table-lines.ts";
 
 /** The data of a plan, as `describe --json` prints it. */
@@ -75,6 +76,10 @@ function detailsOf(operation: Operation): Readonly<Record<string, string>> {
     case "forward":
       return { topic: operation.topic.name };
     case "upsert":
+      return {
+        newest: `by ${(operation.table.declaration as TableSpec).version ?? "event time"}`,
+        deleted: "keeps rows of deleted keys",
+      };
     case "source":
     case "to":
     case "map":

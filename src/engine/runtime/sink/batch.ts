@@ -7,7 +7,7 @@ import {
   type Outcome,
   type Stage,
 } from "../../core/outcome.ts";
-import type { OwedLetter, SinkResult } from "../../core/ports.ts";
+import type { Log, OwedLetter, SinkResult, SinkTaskId } from "../../core/ports.ts";
 import type { RawRecord } from "../../core/record.ts";
 import { emptyStage } from "../line/bind.ts";
 
@@ -58,6 +58,19 @@ export const isRedriven = ({ raws }: Batch): boolean => raws[0]?.redriven !== un
 /** Whether its commit has put something into the outbox. */
 export const isOwing = (batch: Batch, delta: LedgerCounts): boolean =>
   delta.consumed > 0 && (Object.keys(delta["dead-lettered"]).length > 0 || isRedriven(batch));
+
+/** Looks at outcomes, and says once that a tombstone left its row: whoever deletes a key expects the row to go. */
+export function tombstoneWarning(log: Log, task: SinkTaskId): (outcome: Outcome) => void {
+  let hasWarned = false;
+  return ({ kind }) => {
+    if (kind !== "tombstone" || hasWarned) return;
+    hasWarned = true;
+    log.warn(
+      { ...task },
+      "a deleted key keeps its row: tables do not delete yet (ledger: tombstone)",
+    );
+  };
+}
 
 /** A row that the database does not take. */
 export const refusalOf = (table: string, code: string, message: string): Failure =>

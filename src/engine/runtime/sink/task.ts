@@ -36,6 +36,7 @@ import {
   nothing,
   OverTheLimit,
   refusalOf,
+  tombstoneWarning,
   upTo,
   type Batch,
 } from "./batch.ts";
@@ -68,6 +69,7 @@ export class SinkTask {
   #nextOffset: bigint;
   #ledger: LedgerCounts;
   #oldestMs: number | null = null;
+  readonly #lookForTombstone: (outcome: Outcome) => void;
 
   constructor(options: SinkTaskOptions) {
     this.#options = options;
@@ -76,6 +78,7 @@ export class SinkTask {
     this.#inbox = inboxFor(options, [{ ...options.id, nextOffset }]);
     this.#nextOffset = nextOffset;
     this.#ledger = ledger;
+    this.#lookForTombstone = tombstoneWarning(options.context.log, options.id);
   }
 
   /** Returns where to seek when the batch does not follow what was read before. */
@@ -158,6 +161,7 @@ export class SinkTask {
         return false;
       }
       this.#oldestMs ??= raw.timestamp;
+      this.#lookForTombstone(outcome);
       batch.raws.push(raw);
       batch.outcomes.push(outcome);
       if (outcome.kind === "dead-lettered")
@@ -195,8 +199,7 @@ export class SinkTask {
     if (batch.nextOffset === this.#nextOffset) return;
     const { context, store, start, hint, breaker } = this.#options;
     const startedMs = context.clock.now();
-    let delta = emptyLedger();
-    let refused = nothing;
+    let [delta, refused] = [emptyLedger(), nothing];
     // 1 to 3: rows, letters and progress, decided by the database
     await this.#persist("postgres", () =>
       store.commit({
@@ -230,8 +233,7 @@ export class SinkTask {
     hint({ topic, partition, nextOffset: this.#nextOffset, metadata });
     // 6 publish
     const now = context.clock.now();
-    const decided = { ms: now - startedMs, records: batch.raws.length };
-    publishCheckpoint(context.meter, "sink", decided);
+    publishCheckpoint(context.meter, "sink", { ms: now - startedMs, records: batch.raws.length });
     publishLedger(context.meter, this.id, delta);
     publishCommitTime(context.meter, this.id, now);
   }

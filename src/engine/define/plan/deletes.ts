@@ -1,0 +1,33 @@
+// A filter of a table deletes the keys that do not pass, and a Postgres table cannot do that yet: refused here, on any way
+// from the one to the other, rather than a row that stays for ever.
+import type { MillraceError } from "../../core/errors.ts";
+import type { Operation, PlanNode } from "../../core/plan.ts";
+import { problem } from "./problem.ts";
+
+/** These make something new of what they see, or end here. */
+const ends: ReadonlySet<Operation["kind"]> = new Set(["aggregate", "map-with-state", "to"]);
+
+export function deletes(nodes: readonly PlanNode[]): MillraceError[] {
+  return nodes
+    .filter(({ operation }) => operation.kind === "table-filter")
+    .flatMap((filter) =>
+      tablesBehind(filter, nodes).map((table) => {
+        const stays = `rows of keys that do not pass would stay in "${table.name}" (${table.site})`;
+        const next =
+          "Write to a topic, or leave the filter out and map what does not count to a row that says so";
+        return problem("MILL_BUILD_DELETES", filter, `${stays}. ${next}`);
+      }),
+    );
+}
+
+function tablesBehind(start: PlanNode, nodes: readonly PlanNode[]): PlanNode[] {
+  const behind = new Set<PlanNode>();
+  const open = [start];
+  for (let at = open.pop(); at !== undefined; at = open.pop())
+    for (const next of nodes) {
+      if (!next.inputs.includes(at.id) || behind.has(next)) continue;
+      behind.add(next);
+      if (!ends.has(next.operation.kind)) open.push(next);
+    }
+  return [...behind].filter(({ operation }) => operation.kind === "upsert");
+}
