@@ -11,8 +11,12 @@ export type {
   Aggregation,
   Call,
   CallOptions,
+  ConflictOptions,
+  DistinctOptions,
   GroupedStream,
   KeyPart,
+  StateOptions,
+  StateStep,
   Stream,
   Table,
 } from "./define/stream.ts";

@@ -2,6 +2,7 @@
 import { json, nullable, pipeline, string, topic, type Stream } from "#engine";
 import type { Outcome, Stage } from "../../src/engine/core/outcome.ts";
 import type { OutRecord, RecordContext } from "../../src/engine/core/record.ts";
+import type { StateEntry } from "../../src/engine/core/state.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { CacheBudget } from "../../src/engine/state/cache-budget.ts";
 import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.ts";
@@ -54,6 +55,8 @@ export const anyTopic = (name: string) =>
 
 export class StatefulRig<V> {
   readonly program: Program;
+  /** Rules that did not hold and were only logged. */
+  readonly broken: string[] = [];
   readonly #stores: OpenStores;
   readonly #opened: ReadonlyMap<string, { store: KeyedStore; codec: EntryCodec }>;
   /** What checkpoints have written, by store and key. */
@@ -78,7 +81,7 @@ export class StatefulRig<V> {
     if (part === undefined) throw new TypeError("the pipeline has no part");
     this.program = compile(part, {
       onError,
-      onBroken: () => undefined,
+      onBroken: (rule) => this.broken.push(rule),
       emitterOf: (node) => (value, cursor) => {
         const { key } = cursor.record.raw;
         const { timestamp } = cursor.record.context;
@@ -150,6 +153,15 @@ export class StatefulRig<V> {
       value: this.#values.get(value as Buffer),
       timestamp,
     }));
+  }
+
+  /** Stores an entry as it lies there from before. */
+  async put(name: string, bytes: Buffer, entry: StateEntry): Promise<void> {
+    const key = { id: bytes.toString("latin1"), bytes };
+    await this.#stores.load(name, new Map([[key.id, key]]));
+    this.#stores.view(name).set(key, entry);
+    this.#stores.endBatch();
+    await this.checkpoint();
   }
 
   /** Tells what was held, and writes what has changed. */

@@ -1,7 +1,17 @@
 // What must not compile of keyed state: each `@ts-expect-error` fails `npm run check:types` when its line compiles.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decimal, json, long, pipeline, string, topic, type Decimal, type Stream } from "#engine";
+import {
+  decimal,
+  json,
+  long,
+  pipeline,
+  seconds,
+  string,
+  topic,
+  type Decimal,
+  type Stream,
+} from "#engine";
 import { ConfigErrors } from "../../src/engine/core/errors.ts";
 
 interface Sale {
@@ -114,4 +124,34 @@ test("what the types refuse for keys is refused at the start too, where somebody
     (error) =>
       error instanceof ConfigErrors && error.problems[0]?.code === "MILL_BUILD_KEY_ENCODING",
   );
+});
+
+test("a step's answer to a tombstone is of its state and of what it tells", () => {
+  compiled((stream) => {
+    const map = (n: number | null, { shop }: Sale) => ({ state: (n ?? 0) + 1, emit: [shop] });
+    const state = json<number>();
+    stream.mapWithState("right", {
+      state,
+      map,
+      onTombstone: (n, { key }) => ({ state: null, emit: n === null ? [] : [key] }),
+    });
+    // @ts-expect-error a text is no state of this step
+    stream.mapWithState("wrong", { state, map, onTombstone: () => ({ state: "", emit: [] }) });
+    // @ts-expect-error without what it tells
+    stream.mapWithState("lacks", { state, map, onTombstone: () => ({ state: null }) });
+  });
+});
+
+test("what is done about conflicts is one of two words", () => {
+  compiled((stream) => {
+    const by = ({ till }: Sale): number => till;
+    const within = seconds(1);
+    const content = ({ amount }: Sale): Decimal => amount;
+    stream.distinct("right", { by, within, onRepeat: { conflict: "log", content } });
+    // @ts-expect-error a word that nobody knows
+    stream.distinct("wrong", { by, within, onRepeat: { conflict: "drop" } });
+    const whole = (sale: Sale): Sale => sale;
+    // @ts-expect-error what is compared is made of parts
+    stream.distinct("whole", { by, within, onRepeat: { conflict: "log", content: whole } });
+  });
 });

@@ -87,6 +87,14 @@ export const errorTable = {
     meaning: "The function that describes the pipeline threw an error.",
     action: "Mend the builder; the message names the line.",
   },
+  MILL_BUILD_DELETES: {
+    disposition: "halt",
+    message: "a table cannot delete rows yet",
+    meaning:
+      "The pipeline says that keys are deleted downstream, and downstream is a Postgres table, which would keep their rows.",
+    action:
+      "Write the changes to a topic, where a deleted key is a tombstone; or keep the row and say in a column of it that it does not count.",
+  },
   MILL_BUILD_OPTION: {
     disposition: "halt",
     message: "an option of the pipeline cannot be used",
@@ -262,6 +270,14 @@ export const errorTable = {
     message: "a rule of the pipeline does not hold",
     meaning: 'An `expect` with `otherwise: "dead-letter"` returned false.',
     action: "Look at the letter; mend the data or the rule, then redrive.",
+  },
+  MILL_DISTINCT_CONFLICT: {
+    disposition: "dead-letter",
+    message: "a repeat says something else than the first of its kind",
+    meaning:
+      'A `distinct` with `onRepeat: { conflict: "dead-letter" }` saw a record again that should be the same, with other content. The first has passed; this one has not.',
+    action:
+      "Find out which of the two is right. Redriven within the span it is a conflict again; send a record of its own to correct the first.",
   },
   MILL_REDRIVE_NO_SOURCE: {
     disposition: "dead-letter",

@@ -105,6 +105,13 @@ export interface ParkingOperation extends CallOperation {
   readonly store: PlanStore;
 }
 
+/** What becomes of a repeat that says something else than the first. */
+export interface Repeats {
+  readonly conflict: "dead-letter" | "log";
+  /** What is compared; null: the whole value. */
+  readonly content: ((value: unknown) => unknown) | null;
+}
+
 /** When a store's changes are told downstream: each, or the last of a key at a checkpoint. */
 export type Emission = "update" | "checkpoint";
 
@@ -133,7 +140,13 @@ export type Operation =
   | { readonly kind: "arm"; readonly index: number; readonly label: string }
   | { readonly kind: "merge" }
   /** The first record of each `by` within the store's retention, among those of one key. */
-  | { readonly kind: "distinct"; readonly by: Fn<unknown>; readonly store: PlanStore }
+  | {
+      readonly kind: "distinct";
+      readonly by: Fn<unknown>;
+      readonly store: PlanStore;
+      /** Where it is left out, every repeat is dropped, whatever it says. */
+      readonly onRepeat?: Repeats;
+    }
   | {
       readonly kind: "aggregate";
       readonly store: PlanStore;
@@ -146,6 +159,8 @@ export type Operation =
       readonly kind: "map-with-state";
       readonly store: PlanStore;
       readonly map: (state: unknown, value: unknown, record: RecordContext) => Stepped;
+      /** Where it is left out, tombstones are dropped. */
+      readonly onTombstone?: (state: unknown, record: RecordContext) => Stepped;
     }
   | CallOperation
   | ParkingOperation

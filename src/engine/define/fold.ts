@@ -44,8 +44,11 @@ export function plus(a: unknown, b: unknown): number | bigint | Decimal {
   throw new Mistake(`the values of a key add up by one kind; received ${both(a, b)}`);
 }
 
+export const least: Fold = (a, b) => (compare(b, a) < 0 ? b : a);
+export const most: Fold = (a, b) => (compare(b, a) > 0 ? b : a);
+
 /** Negative, 0 or positive. */
-export function compare(a: unknown, b: unknown): number {
+function compare(a: unknown, b: unknown): number {
   if (isDecimal(a) && isDecimal(b)) return a.cmp(b);
   if (typeof a !== typeof b || typeof a === "object")
     throw new Mistake(`the values of a key compare by one kind; received ${both(a, b)}`);

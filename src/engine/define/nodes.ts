@@ -1,14 +1,14 @@
 // The places of a graph behind Stream, GroupedStream and Table. Every aggregate is a composition of `aggregate`.
 import type { Decimal } from "../core/decimal.ts";
 import type { RecordContext } from "../core/record.ts";
-import type { Schema, SchemaFormat } from "../core/schema.ts";
-import type { Duration } from "../core/span.ts";
+import type { SchemaFormat } from "../core/schema.ts";
 import {
   addable,
   averageable,
   comparable,
-  compare,
+  least,
   meanOf,
+  most,
   plus,
   type Fold,
   type Mean,
@@ -25,10 +25,12 @@ import type {
   Call,
   CallOptions,
   Comparable,
+  DistinctOptions,
   ExpectOptions,
   Fn,
   GroupedStream,
   RekeyOptions,
+  StateOptions,
   Stream,
   Table,
   Tests,
@@ -122,17 +124,19 @@ export class StreamNode<K, V> implements Stream<K, V> {
     return new GroupedNode(this);
   }
 
-  distinct(name: string, options: { by: (value: V) => unknown; within: Duration }): Stream<K, V> {
-    const store = storeOf(name, { kind: "tagged-json" }, options.within);
-    return this.next(name, { kind: "distinct", by: options.by as never, store });
+  distinct(name: string, { by, within, onRepeat = "drop" }: DistinctOptions<V>): Stream<K, V> {
+    const store = storeOf(name, { kind: "tagged-json" }, within);
+    const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } as never };
+    return this.next(name, { kind: "distinct", by: by as never, store, ...also });
   }
 
   mapWithState<S, R>(
     name: string,
-    options: { state: Schema<S>; map: (state: S | null, value: V, record: never) => unknown },
+    { state, map, onTombstone }: StateOptions<K, V, S, R>,
   ): Stream<K, R> {
-    const store = storeOf(name, options.state.format);
-    return this.next(name, { kind: "map-with-state", store, map: options.map as never });
+    const store = storeOf(name, state.format);
+    const also = onTombstone === undefined ? {} : { onTombstone: onTombstone as never };
+    return this.next(name, { kind: "map-with-state", store, map: map as never, ...also });
   }
 
   mapAsync<R, C>(
@@ -217,8 +221,7 @@ export class GroupedNode<K, V> implements GroupedStream<K, V> {
     of: (value: V) => C,
     options: AggregateOptions = {},
   ): Table<K, C> {
-    const one = (value: V): C => comparable(of(value)) as C;
-    return this.#folded(name, one, (a, b) => (compare(b, a) < 0 ? b : a), options);
+    return this.#folded(name, (value) => comparable(of(value)) as C, least, options);
   }
 
   max<C extends Comparable>(
@@ -226,8 +229,7 @@ export class GroupedNode<K, V> implements GroupedStream<K, V> {
     of: (value: V) => C,
     options: AggregateOptions = {},
   ): Table<K, C> {
-    const one = (value: V): C => comparable(of(value)) as C;
-    return this.#folded(name, one, (a, b) => (compare(b, a) > 0 ? b : a), options);
+    return this.#folded(name, (value) => comparable(of(value)) as C, most, options);
   }
 
   avg<N extends number | Decimal>(

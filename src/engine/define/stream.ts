@@ -49,6 +49,35 @@ export interface CallOptions<C> {
   readonly retry?: RetryOptions;
 }
 
+export interface DistinctOptions<V> {
+  readonly by: (value: V) => KeyPart | readonly KeyPart[];
+  readonly within: Duration;
+  /**
+   * Default "drop": every repeat is dropped. Else a repeat whose content differs from the first's is a conflict: a dead letter,
+   * or dropped like the others and counted in `millrace_records_total` as `broken` ("log").
+   */
+  readonly onRepeat?: "drop" | ConflictOptions<V>;
+}
+
+export interface ConflictOptions<V> {
+  readonly conflict: "dead-letter" | "log";
+  /** What two records must agree in. Default: the whole value, in whatever order its fields are. */
+  readonly content?: (value: V) => KeyPart | readonly KeyPart[];
+}
+
+/** What a record, or a tombstone, makes of the state of its key, and what is told of it. */
+export interface StateStep<S, R> {
+  readonly state: S | null;
+  readonly emit: Iterable<R>;
+}
+
+export interface StateOptions<K, V, S, R> {
+  readonly state: Schema<S>;
+  readonly map: (state: S | null, value: V, record: RecordContext<K>) => StateStep<S, R>;
+  /** What a deleted key makes of its state. Default: nothing, and the tombstone goes no further. */
+  readonly onTombstone?: (state: S | null, record: RecordContext<K>) => StateStep<S, R>;
+}
+
 /** A stream of keyed records. Names are stable ids: kebab-case, unique in the pipeline. */
 export interface Stream<K, V> {
   /** One value from one value. `map("normalise", (o) => ({ ...o, status: o.status.toLowerCase() }))` */
@@ -87,25 +116,24 @@ export interface Stream<K, V> {
   /** Groups by the key that records have. */
   groupByKey(): GroupedStream<K, V>;
   /**
-   * The first record of each `by` among those of one key; it is remembered for the span, in stream time.
-   * `distinct("exact-repeats", { by: (o) => [o.orderId, o.updatedAt], within: days(7) })`
+   * The first record of each `by` among those of one key; it is remembered for the span, in stream time. A repeat is dropped;
+   * `onRepeat` tells one that says something else than the first from one that says the same.
+   * @example
+   * stream.distinct("exact-repeats", { by: (o) => [o.orderId, o.updatedAt], within: days(7) });
+   * stream.distinct("once", { by: (p) => p.id, within: days(7), onRepeat: { conflict: "dead-letter" } });
    */
-  distinct(
-    name: string,
-    options: { readonly by: (value: V) => KeyPart | readonly KeyPart[]; readonly within: Duration },
-  ): Stream<K, V>;
-  /** A value and the state of its key into new state and any number of values. A null state is none, or deletes it. */
-  mapWithState<S, R>(
-    name: string,
-    options: {
-      readonly state: Schema<S>;
-      readonly map: (
-        state: S | null,
-        value: V,
-        record: RecordContext<K>,
-      ) => { readonly state: S | null; readonly emit: Iterable<R> };
-    },
-  ): Stream<K, R>;
+  distinct(name: string, options: DistinctOptions<V>): Stream<K, V>;
+  /**
+   * A value and the state of its key into new state and any number of values. A null state is none, or deletes it. What is
+   * told is as new as the newest record of its key. Tombstones reach `onTombstone` alone; without it they are dropped.
+   * @example
+   * stream.mapWithState("open-orders", {
+   *   state: json<number>(),
+   *   map: (n, order) => ({ state: (n ?? 0) + 1, emit: [{ ...order, n: (n ?? 0) + 1 }] }),
+   *   onTombstone: (n, { key }) => ({ state: null, emit: n === null ? [] : [closed(key, n)] }),
+   * });
+   */
+  mapWithState<S, R>(name: string, options: StateOptions<K, V, S, R>): Stream<K, R>;
   /**
    * One value from one value by a call to the outside, the only callback that may wait. Order is kept per key: one call of a
    * key at a time. Calls are at least once: after a fault a record is called for again, so they should be idempotent.
@@ -138,7 +166,7 @@ export interface Aggregation<K, V, A> extends AggregateOptions {
   /** Fixes the type, the bytes, and what can be compared with a deployed store. */
   readonly value: Schema<A>;
   readonly init: (key: K) => A;
-  /** The next aggregate, a new value; null deletes it. */
+  /** The next aggregate, a new value; null deletes it, which a Postgres table does not do yet: the row stays. */
   readonly add: (aggregate: A, value: V, record: RecordContext<K>) => A | null;
 }
 
@@ -180,10 +208,16 @@ export interface GroupedStream<K, V> {
 export interface Table<K, V> {
   /** `map("rounded", (v) => v.round(2))` */
   map<R>(name: string, fn: Fn<K, V, R>): Table<K, R>;
-  /** Keys whose value does not pass are deleted downstream. `filter("active", (v) => v.orders > 0)` */
+  /**
+   * Keys whose value does not pass are deleted downstream: a tombstone for each, also where there was nothing. A Postgres
+   * table cannot delete yet, so one behind a filter is refused when the pipeline is built.
+   * `filter("active", (v) => v.orders > 0)`
+   */
   filter(name: string, test: Fn<K, V, boolean>): Table<K, V>;
   /** The changes as records. */
   toStream(): Stream<K, V>;
+  /** A deleted key is a tombstone. */
   to(topic: TopicTarget<K, V>): void;
+  /** Writes rows into a Postgres table; the row of a deleted key stays, and is counted as `tombstone`. */
   upsertInto(table: RowTarget<V>): void;
 }

@@ -239,6 +239,7 @@ const stages: Partial<Record<string, Pick<Failure, "class" | "stage">>> = {
   MILL_RECORD_TOO_LARGE: { class: "size", stage: "encode" },
   MILL_OUTPUT_REFUSED: { class: "sink", stage: "send" },
   MILL_RULE_BROKEN: { class: "rule", stage: "transform" },
+  MILL_DISTINCT_CONFLICT: { class: "rule", stage: "transform" },
 };
 
 /** What a broker refuses failed at the topic. */
@@ -253,7 +254,7 @@ const placeOfFailure = (
 const failureOf = (error: MillraceError, node: PlanNode): Failure => ({
   ...(stages[error.code] ?? { class: "transform", stage: "transform" }),
   ...placeOfFailure(error, node),
-  rule: error.code === "MILL_RULE_BROKEN" ? node.name : null,
+  rule: stages[error.code]?.class === "rule" ? node.name : null,
   ...(error instanceof CallError ? { tried: error.tried } : {}),
   code: error.code,
   message: error.message,

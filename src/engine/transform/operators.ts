@@ -256,14 +256,16 @@ function writing(node: PlanNode, at: number, { cursor, count, options }: Wiring)
 /** In front of a step with state: the record waits until the keys of the whole batch are in memory. */
 function queueing(operation: Stateful, at: number, { cursor, count }: Wiring): Next {
   const keyOf = stateKeyOf(operation);
-  const passesTombstones = operation.kind === "distinct";
+  const passes = operation.kind === "distinct";
+  const takes = operation.kind === "map-with-state" && operation.onTombstone !== undefined;
   return function queue(value) {
     cursor.step = at;
     const { pass, record, trail } = cursor;
     assert(pass !== null, "a step with state outside a batch");
-    if (value === undefined && !passesTombstones) return drop(cursor, count, at);
-    const key = value === undefined ? null : keyOf(value, cursor);
-    if (value !== undefined && key === null) {
+    const isPassing = value === undefined && passes;
+    if (value === undefined && !passes && !takes) return drop(cursor, count, at);
+    const key = isPassing ? null : keyOf(value, cursor);
+    if (key === null && !isPassing) {
       trail.nullKey = true;
       return drop(cursor, count, at);
     }

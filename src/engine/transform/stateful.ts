@@ -1,6 +1,9 @@
 // Each step with state as a function over one waiting record: reads its key's entry, changes it, calls its followers.
-import type { Operation, PlanNode } from "../core/plan.ts";
+import { MillraceError } from "../core/errors.ts";
+import type { Operation, PlanNode, Repeats, Stepped } from "../core/plan.ts";
+import type { RecordContext } from "../core/record.ts";
 import { DELETED_KEPT_MS, type StateEntry, type StoreView } from "../core/state.ts";
+import { contentOf } from "./content.ts";
 import { contextOf, drop, present, type Cursor, type Waiting, type Wiring } from "./operators.ts";
 import type { Stateful } from "./state-key.ts";
 
@@ -17,7 +20,7 @@ export interface StatefulStep {
 
 export function stepOf(node: PlanNode, at: number, wiring: Wiring): StatefulStep | null {
   const { operation } = node;
-  const work = workOf(operation, at, wiring);
+  const work = workOf(node, at, wiring);
   if (work === null) return null;
   const { store } = operation as Stateful;
   return { at, store: store.name, work, tell: wiring.next };
@@ -26,8 +29,9 @@ export function stepOf(node: PlanNode, at: number, wiring: Wiring): StatefulStep
 type Work = StatefulStep["work"];
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
 
-function workOf(operation: Operation, at: number, wiring: Wiring): Work | null {
-  if (operation.kind === "distinct") return distinct(operation, at, wiring);
+function workOf(node: PlanNode, at: number, wiring: Wiring): Work | null {
+  const { operation } = node;
+  if (operation.kind === "distinct") return distinct(node, at, wiring);
   if (operation.kind === "aggregate") return aggregate(operation, at, wiring);
   return operation.kind === "map-with-state" ? mapWithState(operation, at, wiring) : null;
 }
@@ -36,22 +40,43 @@ function workOf(operation: Operation, at: number, wiring: Wiring): Work | null {
  * The first of its kind passes. It is remembered for the span in stream time, counted from the moment it passed, so the
  * answer is the same however often the input is read, and state is bounded.
  */
-function distinct({ store }: Of<"distinct">, at: number, { cursor, count, next }: Wiring): Work {
+function distinct(node: PlanNode, at: number, { cursor, count, next, options }: Wiring): Work {
+  const { store, onRepeat } = node.operation as Of<"distinct">;
   const span = store.retentionMs ?? Infinity;
   return function distinctWork({ key, trail, value }, view) {
     if (key !== null) {
       const now = cursor.pass?.streamTimeMs(trail) ?? 0;
       const seen = view.get(key);
+      const content = onRepeat === undefined ? true : contentBy(onRepeat, value);
       if (seen !== null && now - seen.timestamp <= span) {
+        if (onRepeat !== undefined && differs(seen, content)) {
+          if (onRepeat.conflict === "dead-letter") throw conflictAt(node, seen);
+          options.onBroken(node.name);
+        }
         trail.isRepeat = true;
         return drop(cursor, count, at);
       }
-      view.set(key, { value: true, timestamp: now });
+      view.set(key, { value: content, timestamp: now });
     }
     count.passed++;
     next(value);
   };
 }
+
+const contentBy = ({ content }: Repeats, value: unknown): string =>
+  contentOf(content === null ? value : content(value));
+
+/** Of what was stored without a content, `true`, nothing is known. */
+const differs = ({ value }: StateEntry, content: string | true): boolean =>
+  typeof value === "string" && value !== content;
+
+const conflictAt = ({ name }: PlanNode, { timestamp }: StateEntry): MillraceError => {
+  const since = new Date(timestamp).toISOString();
+  return new MillraceError(
+    "MILL_DISTINCT_CONFLICT",
+    `distinct "${name}", remembered from ${since}`,
+  );
+};
 
 function aggregate(operation: Of<"aggregate">, at: number, wiring: Wiring): Work {
   const { init, add, emission } = operation;
@@ -96,15 +121,14 @@ function timed({ record }: Cursor, timestamp: number): Cursor["record"] {
   return { ...record, context: { ...record.context, timestamp } };
 }
 
-function mapWithState({ map }: Of<"map-with-state">, at: number, wiring: Wiring): Work {
+function mapWithState(operation: Of<"map-with-state">, at: number, wiring: Wiring): Work {
   const { cursor, count } = wiring;
   return function mapWithStateWork({ key, trail, value }, view) {
     if (key === null) return;
-    const context = contextOf(cursor);
     const old = storedOf(view.get(key), cursor);
-    const { state, emit } = map(old.value, value, context);
+    const { state, emit } = stepped(operation, { state: old.value, value }, contextOf(cursor));
     const hasChanged = present(state) !== old.value;
-    const entry = { value: state, timestamp: Math.max(context.timestamp, old.timestamp) };
+    const entry = { value: state, timestamp: newestOf(value, old, cursor) };
     // Also when it is the same object: a callback may have changed it in place.
     if (hasChanged || state !== null) view.set(key, entry);
     if (hasChanged) trail.emitted++;
@@ -115,6 +139,25 @@ function mapWithState({ map }: Of<"map-with-state">, at: number, wiring: Wiring)
     if (hasChanged || told > 0) count.passed++;
     else drop(cursor, count, at);
   };
+}
+
+/** Only a step with `onTombstone` is given one. */
+function stepped(
+  { map, onTombstone }: Of<"map-with-state">,
+  { state, value }: { readonly state: unknown; readonly value: unknown },
+  record: RecordContext,
+): Stepped {
+  const isTaken = value === undefined && onTombstone !== undefined;
+  return isTaken ? onTombstone(state, record) : map(state, value, record);
+}
+
+/** A tombstone has no event time where that is told by the value: then its key keeps the time that it has. */
+function newestOf(value: unknown, old: StateEntry, { record, pass, trail }: Cursor): number {
+  const { timestamp } = record.context;
+  if (value !== undefined || record.isUntimed !== true) return Math.max(timestamp, old.timestamp);
+  if (old.timestamp !== NEVER.timestamp) return old.timestamp;
+  const now = pass?.streamTimeMs(trail) ?? -1;
+  return now < 0 ? timestamp : now;
 }
 
 /** Returns how many there were. */

@@ -3,6 +3,7 @@ import { ConfigError, type MillraceError } from "../../core/errors.ts";
 import type { PlanNode, PlanTopic } from "../../core/plan.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
 import { calls } from "./calls.ts";
+import { deletes } from "./deletes.ts";
 import { unknownTopic } from "./plan-topic.ts";
 import { problem } from "./problem.ts";
 import { schemas } from "./schemas.ts";
@@ -17,9 +18,10 @@ const terminal = new Set(["to", "upsert", "forward", "arm"]);
 const unnamed = new Set(["source", "to", "arm"]);
 
 export function validate(pipeline: string, nodes: readonly PlanNode[]): MillraceError[] {
-  const checks = [names, topics, partitions, keys, loops, held, unused, calls, schemas];
+  const checks = [names, topics, partitions, keys, loops, held, deletes, repeats];
+  const all = [...checks, unused, calls, schemas];
   const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
-  return [...pipelineName(pipeline), ...empty, ...checks.flatMap((check) => check(nodes))];
+  return [...pipelineName(pipeline), ...empty, ...all.flatMap((check) => check(nodes))];
 }
 
 const emptyPipeline = (pipeline: string): MillraceError =>
@@ -188,6 +190,17 @@ function held(nodes: readonly PlanNode[]): MillraceError[] {
     if (above === undefined || !("store" in operation || operation.kind === "map-async")) return [];
     const detail = `"${above}" tells its changes at the checkpoint, too late for a step with state or calls. Let it tell every change`;
     return [problem("MILL_BUILD_OPTION", node, detail)];
+  });
+}
+
+/** Types are stripped at run time, and a word that nobody knows would let every conflict pass. */
+function repeats(nodes: readonly PlanNode[]): MillraceError[] {
+  return nodes.flatMap((node) => {
+    const { operation } = node;
+    const conflict: unknown = operation.kind === "distinct" ? operation.onRepeat?.conflict : null;
+    if (conflict === undefined || conflict === null) return [];
+    if (conflict === "dead-letter" || conflict === "log") return [];
+    return [problem("MILL_BUILD_OPTION", node, 'expected conflict: "dead-letter" or "log"')];
   });
 }
 

@@ -33,6 +33,8 @@ interface ParkedRecord {
   /** Left out of what never failed before. */
   readonly redriven?: Redriven;
   readonly eventTime: number;
+  /** Left out of what has an event time of its own. */
+  readonly isUntimed?: true;
   /** At the step; left out of a tombstone. */
   readonly value?: unknown;
 }
@@ -127,7 +129,8 @@ function sizeOf({ raw: { key, value, headers } }: DecodedRecord): number {
 }
 
 /** Slices of a fetch would keep all of it alive: what is kept is copied. */
-function write(view: StoreView, { record: { raw, context }, value }: AtStep, number: number): void {
+function write(view: StoreView, { record, value }: AtStep, number: number): void {
+  const { raw, context, isUntimed } = record;
   const key = Buffer.from(raw.key as Buffer);
   const { topic, partition, offset, timestamp } = raw;
   const parked: ParkedRecord = {
@@ -136,6 +139,7 @@ function write(view: StoreView, { record: { raw, context }, value }: AtStep, num
     headers: raw.headers.map(([name, text]) => [name, text === null ? null : Buffer.from(text)]),
     keyValue: context.key,
     eventTime: context.timestamp,
+    ...(isUntimed === undefined ? {} : { isUntimed }),
     ...(raw.redriven === undefined ? {} : { redriven: raw.redriven }),
     ...(value === undefined ? {} : { value }),
   };
@@ -161,7 +165,8 @@ export function recordIn(view: StoreView, key: Buffer, number: number): AtStep {
     ...(entry.redriven === undefined ? {} : { redriven: entry.redriven }),
   };
   const context = { topic, partition, offset, headers, key: keyValue, timestamp: eventTime };
-  return { record: { raw, value, context }, value };
+  const untimed = entry.isUntimed === true ? { isUntimed: true as const } : {};
+  return { record: { raw, value, context, ...untimed }, value };
 }
 
 const bufferOf = (bytes: Uint8Array): Buffer =>
