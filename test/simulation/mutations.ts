@@ -313,6 +313,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "deleted time forgotten",
+    near: 190,
     mistake: "a key that is deleted leaves nothing behind, so its next result may be older",
     patches: one(
       "transform/stateful.ts",
@@ -331,6 +332,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "written by batch",
+    near: 145,
     mistake: "rows that were collapsed under a newer one count as emitted, whatever stood there",
     patches: one(
       "sinks/postgres/chunk-statements.ts",
@@ -363,5 +365,23 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
         replace: "last === undefined ?",
       },
     ],
+  },
+  {
+    name: "conflict is a repeat",
+    mistake: "a repeat with other content is dropped like any other",
+    patches: one(
+      "transform/stateful.ts",
+      'if (onRepeat.conflict === "dead-letter") throw conflictAt(node, seen);',
+      "",
+    ),
+  },
+  {
+    name: "tombstone keeps state",
+    mistake: "a tombstone that a step takes leaves the state of its key",
+    patches: one(
+      "transform/stateful.ts",
+      "return isTaken ? onTombstone(state, record) : map(state, value, record);",
+      "return isTaken ? { ...onTombstone(state, record), state } : map(state, value, record);",
+    ),
   },
 ];

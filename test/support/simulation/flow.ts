@@ -182,12 +182,18 @@ class Drawing {
     if (op === "distinct") {
       const span = spanMs(this.#spec, isGrouped);
       const within = span === 86_400_000 ? days(1) : seconds(span / 1_000);
-      return stream.distinct(id, { by: (value) => fn.kindOf(value, by), within });
+      const onRepeat = fn.tellsConflicts(by)
+        ? ({ conflict: "dead-letter", content: fn.contentOf } as const)
+        : "drop";
+      return stream.distinct(id, { by: (value) => fn.kindOf(value, by), within, onRepeat });
     }
     if (op === "state")
       return stream.mapWithState(id, {
         state: json<number>(),
         map: (state: number | null, value) => fn.step(state, value, by),
+        ...(fn.takesTombstones(by)
+          ? { onTombstone: (state: number | null, { key }) => fn.ended(state, key ?? "") }
+          : {}),
       });
     if (op === "reduce") return stream.groupByKey().reduce(id, fn.reduced).toStream();
     return this.#aggregate(stream, node).toStream().map(`${id}-wrapped`, fn.wrapped);

@@ -60,6 +60,16 @@ export const step = (
     n: bounded(value.n + (state ?? 0) + c),
   })),
 });
+/** Steps with state that take tombstones; the others drop them. */
+export const takesTombstones = (by: number): boolean => by >= 2;
+/** A deleted key ends its state, and tells of it under a shared key of its own. */
+export const ended = (state: number | null, key: string): { state: null; emit: Value[] } => ({
+  state: null,
+  emit: state === null ? [] : [{ i: `${key}!`, n: state, g: `gone-${key}`, v: 0 }],
+});
+/** A `distinct` that tells conflicts apart, by this. */
+export const tellsConflicts = (by: number): boolean => by >= 3;
+export const contentOf = ({ n }: Value): number => mod(Math.floor(n), 20);
 export const reduced = (a: Value, b: Value): Value => ({ ...b, n: bounded(a.n + b.n) });
 export const numberOf = ({ n }: Value): number => Math.floor(n);
 /** The number of an aggregate as a value like any other. */

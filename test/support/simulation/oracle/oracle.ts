@@ -224,7 +224,8 @@ class Oracle {
 
   #stateful(node: Node, item: Item, trail: Trail, place: Place): void {
     const { key, value } = item;
-    if (value === undefined) {
+    const takes = node.op === "state" && fn.takesTombstones(node.by);
+    if (value === undefined && !takes) {
       if (node.op === "distinct") this.#on(node, item, trail, place);
       return;
     }
@@ -232,8 +233,9 @@ class Oracle {
       trail.isNullKey = true;
       return;
     }
+    if (node.op === "state") return this.#mapWithState(node, { ...item, key }, trail, place);
+    if (value === undefined) return;
     if (node.op === "distinct") return this.#distinct(node, { ...item, key, value }, trail, place);
-    if (node.op === "state") return this.#mapWithState(node, { ...item, key, value }, trail, place);
     this.#aggregate(node, { ...item, key, value }, trail, place);
   }
 
@@ -246,24 +248,21 @@ class Oracle {
     const seenMs = this.#streamTimeMs < 0 ? item.timeMs : this.#streamTimeMs;
     const now = place.isGrouped ? 0 : seenMs;
     const name = `${item.key}/${String(fn.kindOf(item.value, node.by))}`;
+    const content = fn.contentOf(item.value);
     const seen = this.#store(`distinct ${node.id}`).get(name);
     if (seen !== undefined && now - seen.timeMs <= spanMs(this.#flow, place.isGrouped)) {
+      if (fn.tellsConflicts(node.by) && seen.value !== content) throw new fn.Refused();
       trail.isRepeat = true;
       return;
     }
-    this.#set(`distinct ${node.id}`, name, { value: true, timeMs: now }, trail);
+    this.#set(`distinct ${node.id}`, name, { value: content, timeMs: now }, trail);
     this.#on(node, item, trail, place);
   }
 
-  #mapWithState(
-    node: Node,
-    item: Item & { key: string; value: Value },
-    trail: Trail,
-    place: Place,
-  ): void {
+  #mapWithState(node: Node, item: Item & { key: string }, trail: Trail, place: Place): void {
     const old = this.#store(node.id).get(item.key);
     const before = (old?.value ?? null) as number | null;
-    const { state, emit } = fn.step(before, item.value, node.by);
+    const { state, emit } = stepped(node, before, item);
     if (state !== before) trail.emitted++;
     const timeMs = Math.max(item.timeMs, old?.timeMs ?? -1);
     if (state !== null || before !== null || emit.length > 0)
@@ -392,6 +391,13 @@ const itemOf = ({ key, value, source, partition }: SourceRecord, timeMs: number)
   origin: `${String(source)}/${String(partition)}`,
   partition,
 });
+
+const stepped = (
+  { by }: Node,
+  before: number | null,
+  { key, value }: Item & { readonly key: string },
+): ReturnType<typeof fn.step> =>
+  value === undefined ? fn.ended(before, key) : fn.step(before, value, by);
 
 function outcomeOf({ emitted, isRepeat, isNullKey }: Trail, { value }: Item): string {
   if (emitted > 0) return "emitted";
