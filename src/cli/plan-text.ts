@@ -6,7 +6,9 @@ import type {
   Part,
   Plan,
   PlanNode,
+  PlanTopic,
 } from "../engine/core/plan.ts";
+import type { SchemaFormat } from "../engine/core/schema.ts";
 import type { TableSpec } from "../engine/core/table-layout.ts";
 import { tableLines } from "./table-lines.ts";
 
@@ -74,7 +76,7 @@ function detailsOf(operation: Operation): Readonly<Record<string, string>> {
       return callDetails(operation);
     case "repartition":
     case "forward":
-      return { topic: operation.topic.name };
+      return { topic: operation.topic.name, values: valuesText(operation.topic) };
     case "upsert":
       return {
         newest: `by ${(operation.table.declaration as TableSpec).version ?? "event time"}`,
@@ -92,6 +94,20 @@ function detailsOf(operation: Operation): Readonly<Record<string, string>> {
     case "merge":
       return {};
   }
+}
+
+/** How values lie in an internal topic. */
+function valuesText({ value }: PlanTopic): string {
+  if (value.kind !== "carried") return formatText(value);
+  const { writes, origins, declared } = value;
+  if (declared !== null) return `(${formatText(declared)}, declared)`;
+  const from = origins.map(({ topic, format }) => `${topic}: ${formatText(format)}`).join(", ");
+  return writes === "tagged" ? "(JSON, its structure is noted)" : `(as they came, ${from})`;
+}
+
+function formatText(format: SchemaFormat): string {
+  if (format.kind === "nullable") return formatText(format.of);
+  return format.kind === "avro" ? `avro ${format.name}` : format.kind;
 }
 
 function callDetails(operation: CallOperation): Readonly<Record<string, string>> {

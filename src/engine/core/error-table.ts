@@ -245,6 +245,14 @@ export const errorTable = {
     action:
       'Mend the topic\'s timestamp function or raise futureMax, or say invalidTimestamp: "dead-letter" to let such records pass as letters; deploy, then: npx millrace resume <pipeline>',
   },
+  MILL_DECODE_SHAPE: {
+    disposition: "dead-letter",
+    message: "the value has another structure than this version of the pipeline reads",
+    meaning:
+      "A letter from a topic between two parts holds what an earlier version of the code made. Nothing says that this version may read it.",
+    action:
+      "Redrive it with the version that wrote it, or let this version read such values: npx millrace resume <pipeline> --accept-shapes",
+  },
   MILL_ENCODE_VALUE: {
     disposition: "dead-letter",
     message: "a result cannot be written with the target's schema",

@@ -1,5 +1,6 @@
 // What a schema is: a format, and the types that it reads and writes. Codecs are compiled from it in decode/.
 import type { ErrorOptionsOfOurs } from "./errors.ts";
+import type { TopicName } from "./record.ts";
 
 /** Phantom: what comes out when bytes are read. */
 export interface Decoder<out T> {
@@ -25,7 +26,33 @@ export type SchemaFormat =
   | { readonly kind: "string" | "bytes" | "long" }
   /** Ours, for internal topics: JSON that marks decimals, bigints and bytes. */
   | { readonly kind: "tagged-json" }
+  | CarriedFormat
   | { readonly kind: "nullable"; readonly of: SchemaFormat };
+
+/** A topic whose values an internal topic may carry, and how they are written there. */
+export interface Origin {
+  readonly topic: TopicName;
+  readonly format: SchemaFormat;
+}
+
+/**
+ * Ours, for topics between parts. as-they-came: a value that no step has changed keeps the bytes that it had in its topic,
+ * so its writer's schema comes along · declared: written by the schema that the operator declares · tagged: what the code
+ * has made, as JSON with the id of its structure. Every form is read, whatever is written.
+ */
+export interface CarriedFormat {
+  readonly kind: "carried";
+  readonly writes: "as-they-came" | "declared" | "tagged";
+  /** Topics above; the declared format stands last, under the name of the internal topic. */
+  readonly origins: readonly Origin[];
+  readonly declared: SchemaFormat | null;
+  /** The topic under whose name structures of the tagged values are noted. */
+  readonly shapes: TopicName;
+}
+
+/** What is registered for a topic's side: the format itself, or the one that an internal topic declares. */
+export const ownFormat = (format: SchemaFormat): SchemaFormat =>
+  format.kind === "carried" ? (format.declared ?? format) : format;
 
 /** Returns the checked value or throws; made from a zod or any Standard Schema validator. */
 export type JsonValidator = (value: unknown) => unknown;
@@ -41,6 +68,8 @@ export interface Codec {
   decode(bytes: Buffer | null): unknown;
   /** The schema id in the bytes when the writer's schema must be learnt first, else null. Never throws. */
   unknownId(bytes: Buffer | null): number | null;
+  /** The form or structure of the bytes when the reader must know first that its code fits them; else null. Never throws. */
+  unknownShape?(bytes: Buffer | null): string | null;
   /** A bound for the bytes of a value that `encode` takes for certain; null where only trying tells. */
   bytesMax?(value: unknown): number | null;
 }
@@ -51,12 +80,21 @@ export interface WriterSchemas {
   get(id: number): string | "unknown" | undefined;
 }
 
+/** Structures of the values that the code has made, by the topic under whose name they are noted. */
+export interface Shapes {
+  /** Eight characters, which stand in front of the value. */
+  idOf(topic: TopicName, value: unknown): string;
+  isKnown(topic: TopicName, id: string): boolean;
+}
+
 /** How `compileCodec` is told what it may use. */
 export interface CodecOptions {
   readonly schemas: WriterSchemas;
   /** Our own schema's registry id, put before every value that is written; null in formats without registry. */
   readonly writerId: number | null;
   readonly where?: ErrorOptionsOfOurs["where"];
+  /** Left out by who only shows values: nothing is noted, and everything is read. */
+  readonly shapes?: Shapes;
 }
 
 /** The registry subject of a topic's keys or values (Confluent's TopicNameStrategy). */

@@ -1,6 +1,7 @@
 // The room's door: a format in, a codec out. Pure: writers' schemas are handed in, and fetched by the runtime.
 import type { Codec, CodecOptions, SchemaFormat } from "../core/schema.ts";
 import { avroCodec } from "./avro/avro-codec.ts";
+import { CarriedCodec } from "./carried.ts";
 import { jsonCodec } from "./json.ts";
 import { primitiveCodec } from "./primitive.ts";
 import { taggedJsonCodec } from "./tagged-json.ts";
@@ -18,6 +19,8 @@ export function compileCodec(format: SchemaFormat, options: CodecOptions): Codec
       return primitiveCodec(format.kind, options.where);
     case "tagged-json":
       return taggedJsonCodec(options.where);
+    case "carried":
+      return new CarriedCodec(format, options, compileCodec);
     case "nullable":
       return nullable(compileCodec(format.of, options));
   }

@@ -96,12 +96,16 @@ export class StreamNode<K, V> implements Stream<K, V> {
     return compose(this);
   }
 
-  rekey<K2>(name: string, key: Fn<K, V, K2 | null>, options: RekeyOptions<K2> = {}): Stream<K2, V> {
+  rekey<K2>(
+    name: string,
+    key: Fn<K, V, K2 | null>,
+    options: RekeyOptions<K2, V> = {},
+  ): Stream<K2, V> {
     const format = (options.key ?? string).format;
     const topic = {
       name: "",
       key: format,
-      value: { kind: "tagged-json" },
+      value: options.value?.format ?? internal,
       partitions: options.partitions ?? 0,
       timestamp: null,
       internal: "repartition",
@@ -115,7 +119,7 @@ export class StreamNode<K, V> implements Stream<K, V> {
   groupBy<K2>(
     name: string,
     key: Fn<K, V, K2 | null>,
-    options: RekeyOptions<K2> = {},
+    options: RekeyOptions<K2, V> = {},
   ): GroupedStream<K2, V> {
     return new GroupedNode(this.rekey(name, key, options) as StreamNode<K2, V>);
   }

@@ -2,7 +2,7 @@
 import type { Decimal } from "../core/decimal.ts";
 import type { Emission } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
-import type { Schema } from "../core/schema.ts";
+import type { Encoder, Schema, SchemaFormat } from "../core/schema.ts";
 import type { Duration } from "../core/span.ts";
 import type { Resource } from "./calls/resource.ts";
 import type { RetryOptions } from "./calls/retry.ts";
@@ -20,11 +20,16 @@ export interface ExpectOptions {
   readonly dimension?: string;
 }
 
-export interface RekeyOptions<K2> {
+export interface RekeyOptions<K2, V = never> {
   /** Needed when the new key is no string. */
   readonly key?: Schema<K2>;
   /** Default: as many as the source has. */
   readonly partitions?: number;
+  /**
+   * How values lie in the topic between: an Avro schema evolves as any topic's does. Default: a value that no step has
+   * changed keeps the bytes that it had in its topic; what the code has made is JSON.
+   */
+  readonly value?: { readonly format: SchemaFormat; readonly writes: Encoder<V> };
 }
 
 export type Tests<K, V> = Readonly<Record<string, Fn<K, V, boolean>>>;
@@ -105,13 +110,17 @@ export interface Stream<K, V> {
   rekey<K2 = string>(
     name: string,
     key: Fn<K, V, K2 | null>,
-    ...options: string extends K2 ? [RekeyOptions<K2>?] : [RekeyOptions<K2> & { key: Schema<K2> }]
+    ...options: string extends K2
+      ? [RekeyOptions<K2, V>?]
+      : [RekeyOptions<K2, V> & { key: Schema<K2> }]
   ): Stream<K2, V>;
   /** As `rekey`, to aggregate: records of one new key lie together. `groupBy("by-customer", (o) => o.customerId)` */
   groupBy<K2 = string>(
     name: string,
     key: Fn<K, V, K2 | null>,
-    ...options: string extends K2 ? [RekeyOptions<K2>?] : [RekeyOptions<K2> & { key: Schema<K2> }]
+    ...options: string extends K2
+      ? [RekeyOptions<K2, V>?]
+      : [RekeyOptions<K2, V> & { key: Schema<K2> }]
   ): GroupedStream<K2, V>;
   /** Groups by the key that records have. */
   groupByKey(): GroupedStream<K, V>;

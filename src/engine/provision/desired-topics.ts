@@ -1,6 +1,6 @@
 // Every topic that some plans need: declared ones, internal ones, dead letters, notes.
 import type { Plan, PlanTopic } from "../core/plan.ts";
-import { subjectOf, type SchemaFormat } from "../core/schema.ts";
+import { ownFormat, subjectOf, type SchemaFormat } from "../core/schema.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../core/topic-config.ts";
 import { feedingOf, type Feeding } from "./topic-limits.ts";
 import type { DesiredTopic } from "./topics.ts";
@@ -38,7 +38,7 @@ const declared = (topic: PlanTopic): DesiredTopic => ({
 });
 
 function schemaOf(topic: PlanTopic, side: "key" | "value"): Partial<DesiredTopic> {
-  const format: SchemaFormat = topic[side];
+  const format: SchemaFormat = ownFormat(topic[side]);
   if (format.kind !== "avro") return {};
   const registered = {
     subject: subjectOf(topic.name, side),

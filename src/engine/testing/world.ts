@@ -3,7 +3,7 @@ import { InvariantError, MillraceError } from "../core/errors.ts";
 import type { KafkaPort, PlainProducer } from "../core/kafka.ts";
 import { partitionOf } from "../core/partitioner.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
-import { subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
+import { ownFormat, subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
 import type { StateCopies } from "../core/state.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
@@ -82,7 +82,7 @@ export class World {
       for (const topic of [plan.letterStates, plan.meta]) this.#create(topic, 1);
       for (const topic of plan.topics)
         for (const side of ["key", "value"] as const) {
-          const format = topic[side];
+          const format = ownFormat(topic[side]);
           if (format.kind === "avro")
             await this.#registry.register(subjectOf(topic.name, side), textOf(format.schema));
         }

@@ -1,8 +1,9 @@
 // cut(): where a graph becomes parts. A repartition ends one part and begins the next; a table is a part of its own
 // (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
+import type { TopicName } from "../../core/record.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
 import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../../core/plan.ts";
-import { ANY_TIMESTAMP, CLEANUP_POLICY } from "../../core/topic-config.ts";
+import { declaredBy, fedBy, flowsOf, joined, type Flow, type Flows } from "./carried.ts";
 
 export interface Naming {
   readonly pipeline: string;
@@ -17,7 +18,11 @@ export function cut(drawn: readonly PlanNode[], naming: Naming): Part[] {
   const chains = directChains(drawn);
   const inChains = new Set([...chains.values()].flat().map((node) => node.id));
   const rest = drawn.filter((node) => !inChains.has(node.id) || usedOutside(node, drawn, inChains));
-  const { nodes, sinks } = split(rest, naming);
+  const { nodes, sinks } = split(
+    rest,
+    flowsOf(drawn, (node) => topicName(node, naming)),
+    naming,
+  );
   const tables = [...chains].map(([upsert, chain]) => sinkPart(chain, tableOf(upsert), naming));
   return [...streamParts(nodes, naming), ...tables, ...sinks];
 }
@@ -49,7 +54,11 @@ function directChains(nodes: readonly PlanNode[]): Map<PlanNode, PlanNode[]> {
 }
 
 /** Replaces repartitions and indirect upserts by a write here and a source there. */
-function split(rest: readonly PlanNode[], naming: Naming): { nodes: PlanNode[]; sinks: Part[] } {
+function split(
+  rest: readonly PlanNode[],
+  flows: Flows,
+  naming: Naming,
+): { nodes: PlanNode[]; sinks: Part[] } {
   const nodes: PlanNode[] = [];
   const sinks: Part[] = [];
   const moved = new Map<number, number>();
@@ -58,7 +67,7 @@ function split(rest: readonly PlanNode[], naming: Naming): { nodes: PlanNode[]; 
   for (const node of rest) {
     const inputs = node.inputs.map((id) => moved.get(id) ?? id);
     const upstream = inputs.map((id) => topics.get(id) as PlanTopic);
-    const internal = internalTopic(node, upstream, naming);
+    const internal = internalTopic(node, { upstream, flows }, naming);
     if (internal === null) {
       nodes.push({ ...node, inputs });
       const own = "topic" in node.operation ? node.operation.topic : widest(upstream);
@@ -78,40 +87,29 @@ function split(rest: readonly PlanNode[], naming: Naming): { nodes: PlanNode[]; 
   return { nodes, sinks };
 }
 
-/** Records are purged after they were committed, never by time (KIP-811), and refused for none. */
-const UNLIMITED = { [CLEANUP_POLICY]: "delete", "retention.ms": "-1", ...ANY_TIMESTAMP };
-
 const widest = (topics: readonly PlanTopic[]): PlanTopic =>
   topics.reduce((a, b) => (b.partitions > a.partitions ? b : a));
+
+/** The name of the internal topic that a node writes to. */
+const topicName = ({ name, operation }: PlanNode, { prefix }: Naming): TopicName =>
+  `${prefix}-${name}-${operation.kind === "upsert" ? "sink" : "repartition"}`;
 
 /** The internal topic that a node writes to, or null. It has the partitions of what feeds it, unless it says otherwise. */
 function internalTopic(
   node: PlanNode,
-  upstream: readonly PlanTopic[],
-  { prefix }: Naming,
+  { upstream, flows }: { readonly upstream: readonly PlanTopic[]; readonly flows: Flows },
+  naming: Naming,
 ): PlanTopic | null {
   const { operation } = node;
+  if (operation.kind !== "repartition" && operation.kind !== "upsert") return null;
+  const name = topicName(node, naming);
+  const feeds = joined(node.inputs.map((id) => flows.get(id) as Flow));
   if (operation.kind === "repartition") {
     const partitions = operation.topic.partitions || widest(upstream).partitions;
-    return {
-      ...operation.topic,
-      name: `${prefix}-${node.name}-repartition`,
-      partitions,
-      config: UNLIMITED,
-    };
+    return { ...operation.topic, ...fedBy(name, feeds, declaredBy(operation.topic)), partitions };
   }
-  if (operation.kind !== "upsert") return null;
-  const feeding = widest(upstream);
-  return {
-    name: `${prefix}-${node.name}-sink`,
-    key: feeding.key,
-    value: { kind: "tagged-json" },
-    partitions: feeding.partitions,
-    timestamp: null,
-    internal: "sink",
-    config: UNLIMITED,
-    personalData: [],
-  };
+  const { key, partitions } = widest(upstream);
+  return { key, partitions, timestamp: null, internal: "sink", ...fedBy(name, feeds, null) };
 }
 
 const writeTo = (operation: Operation, topic: PlanTopic): Operation =>

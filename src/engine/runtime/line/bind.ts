@@ -3,11 +3,19 @@ import { compileCodec } from "../../decode/codec.ts";
 import { MillraceError, OutputRefusedError } from "../../core/errors.ts";
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { Stage } from "../../core/outcome.ts";
+import { carrier } from "../../core/carried.ts";
 import { Mistake } from "../../core/mistake.ts";
 import { partitionOf } from "../../core/partitioner.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
 import { headersBytes, type TopicName } from "../../core/record.ts";
-import { subjectOf, type Codec, type SchemaFormat, type WriterSchemas } from "../../core/schema.ts";
+import {
+  ownFormat,
+  subjectOf,
+  type Codec,
+  type SchemaFormat,
+  type Shapes,
+  type WriterSchemas,
+} from "../../core/schema.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import type { PartFacts } from "../../source/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
@@ -52,6 +60,8 @@ export type WriterIds = ReadonlyMap<string, number>;
 export interface BindOptions {
   readonly schemas: WriterSchemas;
   readonly writerIds: WriterIds;
+  /** Structures of values between parts; left out where nobody compares them. */
+  readonly shapes?: Shapes;
   onBroken(rule: string): void;
 }
 
@@ -61,6 +71,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
       schemas: options.schemas,
       writerId: options.writerIds.get(subjectOf(topic.name, side)) ?? null,
       where: { topic: topic.name },
+      ...(options.shapes === undefined ? {} : { shapes: options.shapes }),
     });
   const sources = new Map(
     part.sources.map((topic) => [
@@ -77,7 +88,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   const program = compile(part, {
     onError: plan.options.onError,
     onBroken: options.onBroken,
-    emitterOf: (node) => emitterOf(node, codec, refusals),
+    emitterOf: (node) => emitterOf(node, part, { codec, refusals }),
     refusals,
   });
   const stores = new Map(
@@ -88,14 +99,22 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
 
-function emitterOf(node: PlanNode, codec: CodecOf, refusals: Refusals): Emit {
+interface Writing {
+  readonly codec: CodecOf;
+  readonly refusals: Refusals;
+}
+
+function emitterOf(node: PlanNode, part: Part, { codec, refusals }: Writing): Emit {
   const { operation } = node;
   switch (operation.kind) {
     case "to":
     case "forward":
-      return toTopic(targetOf(operation.topic, refusals), codec(operation.topic, "value"));
+      return toTopic(targetOf(operation.topic, refusals), bytesOf(operation.topic, part, codec));
     case "repartition":
-      return toRepartition(operation.key, targetOf(operation.topic, refusals), codec);
+      return toRepartition(operation, targetOf(operation.topic, refusals), {
+        key: codec(operation.topic, "key"),
+        valueOf: bytesOf(operation.topic, part, codec),
+      });
     case "upsert":
       return toTable(rowMapper(operation.table.declaration as TableSpec));
     case "source":
@@ -171,20 +190,40 @@ const withoutKey = (topic: TopicName, partition: number): OutputRefusedError =>
     words: "the topic is compacted, and the record has no key",
   });
 
+/** A value, or the bytes that it came with. */
+type BytesOf = (value: unknown, cursor: Cursor) => Buffer | null;
+
+/** What no step has changed is not written anew. */
+function bytesOf(topic: PlanTopic, part: Part, codec: CodecOf): BytesOf {
+  const written = codec(topic, "value");
+
+  const format = topic.value;
+  if (format.kind !== "carried" || format.writes !== "as-they-came")
+    return (value) => written.encode(value);
+  const internal = part.sources.filter(({ value }) => value.kind === "carried");
+  const carry = carrier(
+    format,
+    internal.map(({ name }) => name),
+  );
+  return (value, { record: { raw } }) => {
+    const carried = carry(raw.topic, raw.value);
+    return carried === undefined ? written.encode(value) : carried;
+  };
+}
+
 /** The key's bytes stay as they came: what a stream is keyed by does not change on the way to a topic. */
 const toTopic =
-  (target: Target, value: Codec): Emit =>
-  (result, cursor) =>
-    put(cursor, target, cursor.record.raw.key, result === undefined ? null : value.encode(result));
+  (target: Target, valueOf: BytesOf): Emit =>
+  (result, cursor) => {
+    const value = result === undefined ? null : valueOf(result, cursor);
+    return put(cursor, target, cursor.record.raw.key, value);
+  };
 
 function toRepartition(
-  keyOf: (value: unknown, record: Cursor["record"]["context"]) => unknown,
+  { key: keyOf }: Extract<PlanNode["operation"], { kind: "repartition" }>,
   target: Target,
-  codec: CodecOf,
+  { key, valueOf }: { readonly key: Codec; readonly valueOf: BytesOf },
 ): Emit {
-  const { topic } = target;
-  const key = codec(topic, "key");
-  const value = codec(topic, "value");
   return (result, cursor) => {
     if (result === undefined) return false;
     const newKey = keyOf(result, cursor.record.context);
@@ -193,7 +232,7 @@ function toRepartition(
       cursor.trail.nullKey = true;
       return false;
     }
-    return put(cursor, target, key.encode(newKey), value.encode(result));
+    return put(cursor, target, key.encode(newKey), valueOf(result, cursor));
   };
 }
 
@@ -213,11 +252,15 @@ export function writtenSchemas(
 ): { topic: TopicName; side: "key" | "value"; format: SchemaFormat }[] {
   const written = plan.parts
     .flatMap((part) => part.nodes)
-    .filter(({ operation }) => operation.kind === "to")
+    .filter(({ operation }) => operation.kind === "to" || operation.kind === "repartition")
     .map(({ operation }) => (operation as { topic: PlanTopic }).topic);
   const changelogs = plan.parts.flatMap((part) => part.stores).map(({ changelog }) => changelog);
   const sides = (topic: PlanTopic) =>
-    (["key", "value"] as const).map((side) => ({ topic: topic.name, side, format: topic[side] }));
+    (["key", "value"] as const).map((side) => ({
+      topic: topic.name,
+      side,
+      format: ownFormat(topic[side]),
+    }));
   return [...written, ...changelogs].flatMap(sides).filter(({ format }) => format.kind === "avro");
 }
 

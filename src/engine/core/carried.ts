@@ -1,0 +1,58 @@
+// How a value lies in a topic between parts, told by its first byte: 0 is Avro as it came, under its writer's schema id; 1 is
+// another origin's bytes behind the mark of its topic; 2 is our JSON behind the id of its structure. Anything else is our
+// JSON as release 0.1.0 wrote it. JSON begins with none of these bytes.
+import { createHash } from "node:crypto";
+import type { TopicName } from "./record.ts";
+import type { CarriedFormat, Origin, SchemaFormat } from "./schema.ts";
+
+export const AVRO = 0;
+export const MARKED = 1;
+export const SHAPED = 2;
+export const MARK_BYTES = 4;
+export const SHAPE_CHARS = 8;
+
+/** Stands for a topic in front of its bytes. */
+export const markOf = (topic: TopicName): Buffer =>
+  createHash("sha256").update(topic).digest().subarray(0, MARK_BYTES);
+
+const plain = (format: SchemaFormat): SchemaFormat =>
+  format.kind === "nullable" ? plain(format.of) : format;
+
+const isAvro = ({ format }: Origin): boolean => plain(format).kind === "avro";
+
+/** Whose Avro needs no mark: the declared schema, else that of every Avro origin, where they share one; or null. */
+export function avroOrigin({ declared, origins }: CarriedFormat): Origin | null {
+  if (declared !== null) return plain(declared).kind === "avro" ? (origins.at(-1) ?? null) : null;
+  const avro = origins.filter(isAvro);
+  const texts = new Set(avro.map(({ format }) => JSON.stringify(plain(format))));
+  return texts.size === 1 ? (avro[0] ?? null) : null;
+}
+
+/** What notes call the form or structure of a value: the id of a structure, or how it came. */
+export function shapeIn(bytes: Buffer): string {
+  if (bytes[0] === SHAPED) return bytes.toString("latin1", 1, 1 + SHAPE_CHARS);
+  return bytes[0] === AVRO ? "as-avro" : `from-${bytes.toString("hex", 1, 1 + MARK_BYTES)}`;
+}
+
+/**
+ * The bytes of a record's value as an internal topic carries them; undefined where its topic is none of the origins. A
+ * record that comes out of an internal topic (`internal`) lies right already.
+ */
+export function carrier(
+  format: CarriedFormat,
+  internal: readonly TopicName[],
+): (topic: TopicName, value: Buffer | null) => Buffer | null | undefined {
+  const unmarked = avroOrigin(format);
+  const marks = new Map<TopicName, Buffer | null>();
+  for (const origin of format.origins) {
+    const isPlain = unmarked !== null && isAvro(origin);
+    const mark = isPlain ? null : Buffer.concat([Buffer.of(MARKED), markOf(origin.topic)]);
+    marks.set(origin.topic, mark);
+  }
+  for (const topic of internal) marks.set(topic, null);
+  return (topic, value) => {
+    const mark = marks.get(topic);
+    if (mark === undefined) return undefined;
+    return mark === null || value === null ? value : Buffer.concat([mark, value]);
+  };
+}

@@ -1,0 +1,130 @@
+// What flows out of each node of a graph, as far as topics between parts must know: from which topics it comes, whether a
+// step has changed it since, and how large it may be.
+import type { Operation, PlanNode, PlanTopic } from "../../core/plan.ts";
+import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../../core/topic-config.ts";
+import type { TopicName } from "../../core/record.ts";
+import type { CarriedFormat, Origin, SchemaFormat } from "../../core/schema.ts";
+
+/** The values that leave a node. */
+export interface Flow {
+  /** Topics above. */
+  readonly origins: readonly Origin[];
+  /** A step has made something else of them since they were last read. */
+  readonly isChanged: boolean;
+  /** The internal topic through which they came last, or null. */
+  readonly via: TopicName | null;
+  /** Under which name structures of values that the code has made are noted. */
+  readonly shapes: TopicName | null;
+  readonly bytesMax: number;
+  readonly personalData: readonly string[];
+}
+
+export type Flows = ReadonlyMap<number, Flow>;
+
+/** Steps behind which the value is another one. */
+const changing = new Set<Operation["kind"]>([
+  "map",
+  "flat-map",
+  "map-async",
+  "aggregate",
+  "map-with-state",
+]);
+
+/** Kafka's default max.message.bytes. */
+const RECORD_BYTES = 1_048_588;
+/** For a longer key, for what is put in front of the value, and for headers. */
+const ROOM_BYTES = 65_536;
+
+/** Needs nodes in the order of declaration. */
+export function flowsOf(
+  nodes: readonly PlanNode[],
+  nameOf: (node: PlanNode) => TopicName,
+): Map<number, Flow> {
+  const flows = new Map<number, Flow>();
+  for (const node of nodes) {
+    const above = node.inputs.map((id) => flows.get(id) as Flow);
+    const { operation } = node;
+    if (operation.kind === "source") flows.set(node.id, fromTopic(operation.topic));
+    else if (operation.kind === "repartition")
+      flows.set(node.id, through(nameOf(node), joined(above), declaredBy(operation.topic)));
+    else {
+      const flow = joined(above);
+      flows.set(node.id, changing.has(operation.kind) ? { ...flow, isChanged: true } : flow);
+    }
+  }
+  return flows;
+}
+
+const fromTopic = ({ name, value, config, personalData }: PlanTopic): Flow => ({
+  origins: [{ topic: name, format: value }],
+  isChanged: false,
+  via: null,
+  shapes: null,
+  bytesMax: Number(config[MESSAGE_BYTES_MAX] ?? RECORD_BYTES),
+  personalData,
+});
+
+/** Streams that came through different topics of ours are written anew, since their bytes mean different things. */
+export function joined(flows: readonly Flow[]): Flow {
+  const [first, ...others] = flows;
+  if (first === undefined) throw new TypeError("nothing flows in");
+  return others.reduce((a, b): Flow => {
+    const origins = new Map([...a.origins, ...b.origins].map((origin) => [origin.topic, origin]));
+    return {
+      origins: [...origins.values()],
+      isChanged: a.isChanged || b.isChanged || a.via !== b.via,
+      via: a.via,
+      shapes: a.shapes,
+      bytesMax: Math.max(a.bytesMax, b.bytesMax),
+      personalData: [...new Set([...a.personalData, ...b.personalData])],
+    };
+  }, first);
+}
+
+function through(topic: TopicName, flow: Flow, declared: SchemaFormat | null): Flow {
+  const format = carriedBy(topic, flow, declared);
+  const own = declared === null ? flow.origins : [{ topic, format: declared }];
+  const bytesMax = bytesMaxOf(flow);
+  return { ...flow, origins: own, isChanged: false, via: topic, shapes: format.shapes, bytesMax };
+}
+
+/** How an internal topic writes what flows into it. */
+export function carriedBy(
+  topic: TopicName,
+  { origins, isChanged, shapes }: Flow,
+  declared: SchemaFormat | null,
+): CarriedFormat {
+  if (declared !== null) {
+    const all = [...origins, { topic, format: declared }];
+    return { kind: "carried", writes: "declared", origins: all, declared, shapes: topic };
+  }
+  if (isChanged) return { kind: "carried", writes: "tagged", origins, declared, shapes: topic };
+  const noted = shapes ?? topic;
+  return { kind: "carried", writes: "as-they-came", origins, declared, shapes: noted };
+}
+
+/** What an operator says of the values behind it; our own JSON stands for nothing. */
+export const declaredBy = ({ value }: PlanTopic): SchemaFormat | null =>
+  value.kind === "tagged-json" ? null : value;
+
+/** What a topic takes that is fed by this: JSON of an Avro record is larger than the record. */
+export const bytesMaxOf = ({ bytesMax, isChanged }: Flow): number =>
+  (isChanged ? 2 : 1) * bytesMax + ROOM_BYTES;
+
+/** What an internal topic has of what flows into it. */
+export const fedBy = (
+  name: TopicName,
+  flow: Flow,
+  declared: SchemaFormat | null,
+): Pick<PlanTopic, "name" | "value" | "config" | "personalData"> => ({
+  name,
+  value: carriedBy(name, flow, declared),
+  config: {
+    [CLEANUP_POLICY]: "delete",
+    // A repartition topic is purged after records were committed (KIP-811); no topic of ours is by time.
+    "retention.ms": "-1",
+    ...ANY_TIMESTAMP,
+    [MESSAGE_BYTES_MAX]: String(bytesMaxOf(flow)),
+  },
+  personalData: flow.personalData,
+});
