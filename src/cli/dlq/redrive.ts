@@ -164,11 +164,15 @@ async function waited(
       ? null
       : progress(io, ports.clock, { done: "processed again", total: sent.length });
   const limitMs = limit === null ? null : limit * 1_000;
-  const ends = await endsOf(plan, sent, ports, { limitMs, onEnded: (n) => shown?.add(n) });
+  const { ends, queued } = await endsOf(plan, sent, ports, {
+    limitMs,
+    onEnded: (n) => shown?.add(n),
+  });
   shown?.end();
   const missing = sent.length - ends.size;
-  const onTheirWay: Record<string, number> = missing === 0 ? {} : { "on their way": missing };
-  const counts = { ...Object.fromEntries(histogramOf(ends.values())), ...onTheirWay };
+  const open = { "queued: waiting for a call": queued, "on their way": missing - queued };
+  const unsettled = Object.fromEntries(Object.entries(open).filter(([, n]) => n > 0));
+  const counts = { ...Object.fromEntries(histogramOf(ends.values())), ...unsettled };
   const isWell = missing === 0 && [...ends.values()].every(({ state }) => state === "resolved");
   return { counts, isWell };
 }

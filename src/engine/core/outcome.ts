@@ -20,7 +20,8 @@ export interface Failure {
 }
 
 export type Outcome =
-  | { readonly kind: CountedWord }
+  /** A queued record waits in state for a call; it counts as emitted until it is given up. */
+  | { readonly kind: CountedWord; readonly isQueued?: true }
   | { readonly kind: "filtered"; readonly by: string }
   | { readonly kind: "dead-lettered"; readonly failure: Failure }
   /** The task must stop before this record: nothing of it is kept. */

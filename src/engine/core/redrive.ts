@@ -101,6 +101,8 @@ export interface LetterState {
   readonly reason?: string;
   /** It failed as often as is allowed and lies in the parked topic. */
   readonly parked?: boolean;
+  /** Of one that is redriven: it waits in state for a call. */
+  readonly queued?: true;
   /** Its record lies in no topic any more. */
   readonly lost?: true;
   /** Nobody has given it up: its record went through another way. */

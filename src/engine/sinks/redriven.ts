@@ -1,6 +1,6 @@
 // What is written when a record has ended: a letter if it failed, and, if it came from the redrive topic, what became of
 // the letter that it was. A stream task commits both with the record's outputs; a sink owes both once it is decided.
-import type { Outcome } from "../core/outcome.ts";
+import type { DecodedRecord, Outcome } from "../core/outcome.ts";
 import type { OwedLetter } from "../core/ports.ts";
 import type { OutRecord, RawRecord } from "../core/record.ts";
 import { stateRecord } from "../core/redrive.ts";
@@ -36,13 +36,26 @@ export function fateOf(
   const { redrives, job } = raw.redriven.order;
   const known = { redrives, atMs, job, outcome: outcomeText(outcome) };
   const isOpen = outcome.kind === "dead-lettered";
-  const state = {
-    ...known,
-    state: isOpen ? ("open" as const) : ("resolved" as const),
-    ...(isOpen && isParked(raw) ? { parked: true } : {}),
-  };
+  const state = isQueued(outcome)
+    ? { ...known, state: "redriven" as const, queued: true as const }
+    : {
+        ...known,
+        state: isOpen ? ("open" as const) : ("resolved" as const),
+        ...(isOpen && isParked(raw) ? { parked: true } : {}),
+      };
   return [stateRecord(origin.states, letterIdOf(origin, raw), state)];
 }
+
+const isQueued = (outcome: Outcome): boolean =>
+  outcome.kind === "emitted" && outcome.isQueued === true;
+
+/** Of records that were queued when they had come back. */
+export const fatesOf = (
+  ended: readonly { readonly record: DecodedRecord; readonly outcome: Outcome }[],
+  origin: LetterOrigin,
+  atMs: number,
+): readonly OutRecord[] =>
+  ended.flatMap(({ record, outcome }) => fateOf(record.raw, outcome, origin, atMs));
 
 /** The letter of a record that failed, and the fate of the one that it was. */
 export function lettersOf(

@@ -77,6 +77,7 @@ export interface Wired {
 }
 
 const EMITTED: Outcome = { kind: "emitted" };
+const QUEUED: Outcome = { kind: "emitted", isQueued: true };
 const NULL_KEY: Outcome = { kind: "null-key" };
 const REPEAT: Outcome = { kind: "deduplicated" };
 const TOMBSTONE: Outcome = { kind: "tombstone" };
@@ -119,7 +120,8 @@ function wire(part: Part, options: CompileOptions): Wired {
     entries,
     steps: steps.sort((a, b) => a.at - b.at),
     refusals: options.refusals ?? { size: 0, checkEffect: () => undefined },
-    outcomeOf({ emitted, isRepeat, nullKey, last }, { value }) {
+    outcomeOf({ emitted, isQueued, isRepeat, nullKey, last }, { value }) {
+      if (isQueued) return QUEUED;
       if (emitted > 0) return EMITTED;
       if (isRepeat) return REPEAT;
       if (nullKey) return NULL_KEY;

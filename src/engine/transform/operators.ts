@@ -19,6 +19,8 @@ export interface Trail {
   last: number;
   nullKey: boolean;
   isRepeat: boolean;
+  /** It waits in state for a call. */
+  isQueued: boolean;
   /** It has changed state in an earlier step: what fails now must be run again without it. */
   hasChanged: boolean;
 }
@@ -29,6 +31,7 @@ export const newTrail = (index: number): Trail => ({
   last: 0,
   nullKey: false,
   isRepeat: false,
+  isQueued: false,
   hasChanged: false,
 });
 

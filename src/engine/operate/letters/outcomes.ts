@@ -13,13 +13,20 @@ export interface Waiting {
   onEnded?(letters: number): void;
 }
 
-/** By id; those that are still on their way when the time is over are missing. */
+export interface Ends {
+  /** By id; those that are still on their way when the time is over are missing. */
+  readonly ends: ReadonlyMap<string, LetterState>;
+  /** How many of those wait in state for a call. */
+  readonly queued: number;
+}
+
+/** Waits until every letter has ended. A queued one has not: its call may still fail. */
 export async function endsOf(
   plan: Plan,
   sent: readonly FoundLetter[],
   ports: OperatePorts,
   { limitMs, onEnded }: Waiting,
-): Promise<ReadonlyMap<string, LetterState>> {
+): Promise<Ends> {
   const { clock } = ports;
   const tail = new NoteTail(ports, plan.letterStates);
   const ends = new Map<string, LetterState>();
@@ -27,13 +34,14 @@ export async function endsOf(
   for (;;) {
     const states = statesIn(await tail.look());
     const before = ends.size;
-    for (const { id, redrives } of sent) {
+    const told = sent.flatMap(({ id, redrives }) => {
       const state = states.get(id);
-      if (state !== undefined && state.redrives >= redrives && state.state !== "redriven")
-        ends.set(id, state);
-    }
+      return state !== undefined && state.redrives >= redrives ? [{ id, state }] : [];
+    });
+    for (const { id, state } of told) if (state.state !== "redriven") ends.set(id, state);
+    const queued = told.filter(({ state }) => state.queued === true).length;
     onEnded?.(ends.size - before);
-    if (ends.size === sent.length || clock.now() >= until) return ends;
+    if (ends.size === sent.length || clock.now() >= until) return { ends, queued };
     await clock.sleep(LOOK_MS);
   }
 }

@@ -87,18 +87,23 @@ interface Telling {
 function stateAfter(letter: FoundLetter, telling: Telling): LetterState | null {
   const { reading, redrive, atMs } = telling;
   const { redrives, code: outcome, state } = letter;
-  const isBack = state.state === "redriven";
-  const isStranded = isBack && reading.skips.some((skip) => isOnItsWay(letter, skip, redrive));
+  const isBack = isOnItsWay(state);
+  const isStranded = isBack && reading.skips.some((skip) => isSkippedIn(letter, skip, redrive));
   if (isBack && !isStranded) return null;
   const stretch = telling.stretchOf(letter);
   const open = { state: "open", redrives, outcome, atMs } as const;
   if (stretch === undefined) return isStranded || isSkipped(letter, reading.skips) ? open : null;
   const before = telling.endOf(letter);
-  if (!isStranded && state.state !== "open") return { ...state, before };
+  if (!isStranded && isSettled(state)) return { ...state, before };
   if (!isOver(letter, stretch)) return { ...open, lost: true, before };
   const { reason } = reading;
   return { state: "discarded", redrives, reason, passed: true, atMs, before };
 }
+
+/** A queued record has left the redrive topic: what becomes of its store becomes of it. */
+const isOnItsWay = ({ state, queued }: LetterState): boolean =>
+  state === "redriven" && queued !== true;
+const isSettled = ({ state, queued }: LetterState): boolean => state !== "open" && queued !== true;
 
 const isOver = ({ state }: FoundLetter, stretch: Stretch | undefined): boolean =>
   stretch !== undefined && state.lost !== true && stretch.isOther !== true;
@@ -126,7 +131,7 @@ const isSkipped = ({ part, origin, state }: FoundLetter, skips: readonly Skip[])
   );
 
 /** In the redrive topic, in what is passed over. */
-const isOnItsWay = ({ part, origin }: FoundLetter, skip: Skip, redrive: TopicName): boolean =>
+const isSkippedIn = ({ part, origin }: FoundLetter, skip: Skip, redrive: TopicName): boolean =>
   skip.topic === redrive && skip.part === part && skip.partition === origin.partition;
 
 const placeKey = ({ part, topic, partition }: TopicPartition & { part: string }): string =>

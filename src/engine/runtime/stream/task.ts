@@ -7,7 +7,7 @@ import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/out
 import { placeOf, type OutRecord, type RawRecord, type TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
 import type { Debt } from "../../observe/task-metrics.ts";
-import { lettersOf } from "../../sinks/redriven.ts";
+import { fatesOf, lettersOf } from "../../sinks/redriven.ts";
 import type { TaskInbox } from "../../source/bounded-inbox.ts";
 import { CallBook } from "../../transform/calls/book.ts";
 import { emptyStage } from "../line/bind.ts";
@@ -195,6 +195,7 @@ export class StreamTask {
 
   /** Takes parked keys on whose calls have ended. Returns why the task must stop, or null. */
   async #release(): Promise<MillraceError | null> {
+    const { letters, context } = this.#options;
     while (this.#parking !== null) {
       if (this.#feed.left === 0) await this.#room();
       const done = await this.#parking.turn(this.#feed.left);
@@ -203,6 +204,7 @@ export class StreamTask {
       if (done.halted !== null) return done.halted;
       this.#feed.count(done.taken.length === 0 ? [null] : done.taken);
       for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
+      this.#letters.push(...fatesOf(done.wentOn, letters, context.clock.now()));
       this.#stageOutputs(done.outputs, 0);
       this.#state?.keep(done);
       this.#hasReleased = true;

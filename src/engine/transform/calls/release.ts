@@ -37,7 +37,7 @@ export interface Release {
   readonly streamTimeMs: number;
 }
 
-/** A record that had counted as emitted. */
+/** A record that had counted as emitted, and how it ends. */
 export interface GivenUp {
   readonly record: DecodedRecord;
   readonly outcome: Outcome;
@@ -47,6 +47,8 @@ export interface Released extends Pick<BatchResult, "outputs" | "held" | "parked
   readonly givenUp: readonly GivenUp[];
   /** Records that went on or were given up. */
   readonly taken: readonly RawRecord[];
+  /** Heads that went on. */
+  readonly wentOn: readonly GivenUp[];
   /** Those for which a later step has no room yet: as they were. */
   readonly waiting: readonly Ended[];
   /** Then nothing was done. */
@@ -75,7 +77,7 @@ export async function release(wired: Wired, given: Release): Promise<Released> {
     if (last?.kind !== "halted" && length === heads.length)
       return {
         ...result,
-        givenUp: [...dead, ...failedOf(heads, result)],
+        ...endsOf(heads, result, dead),
         taken: hands.filter(({ next }) => isTaken(next)).map(({ head }) => head.record.raw),
         waiting,
         halted: null,
@@ -91,7 +93,7 @@ export async function release(wired: Wired, given: Release): Promise<Released> {
 /** Not one that is put off. */
 const isTaken = (next: Next | null): boolean => next === null || next instanceof CallError;
 
-const nothing = { outputs: [], held: [], parked: [], givenUp: [], taken: [] } as const;
+const nothing = { outputs: [], held: [], parked: [], givenUp: [], wentOn: [], taken: [] } as const;
 
 /** Brings what they need into memory: of a run that is given up every record, else the head. */
 async function handsOf(given: Release): Promise<Hand[]> {
@@ -197,9 +199,19 @@ function failureOf(step: CallStep, { code, message, tried }: CallError, place: n
   return { ...shared, code: behind.code, message: behind.message, tried: { ...tried, times: 0 } };
 }
 
-/** Heads with answers that a later step could not take. */
-const failedOf = (heads: readonly Hand[], { outcomes }: BatchResult): GivenUp[] =>
-  outcomes.flatMap((outcome, i): GivenUp[] => {
+/** Heads with answers: some a later step could not take. */
+function endsOf(
+  heads: readonly Hand[],
+  { outcomes }: BatchResult,
+  dead: readonly GivenUp[],
+): Pick<Released, "givenUp" | "wentOn"> {
+  const ends = outcomes.map((outcome, i): GivenUp => {
     const { record } = (heads[i] as Hand).head;
-    return outcome.kind === "dead-lettered" ? [{ record, outcome }] : [];
+    return { record, outcome };
   });
+  const isDead = ({ outcome }: GivenUp): boolean => outcome.kind === "dead-lettered";
+  return {
+    givenUp: [...dead, ...ends.filter(isDead)],
+    wentOn: ends.filter((end) => !isDead(end)),
+  };
+}

@@ -44,6 +44,7 @@ export function callStepOf(node: PlanNode, at: number, wiring: Wiring): CallStep
     else {
       putAside(operation, waiting, verdict, view as StoreView);
       waiting.trail.emitted++;
+      waiting.trail.isQueued = true;
     }
   };
   return { at, name: node.name, operation, store, work, tell: wiring.next };
