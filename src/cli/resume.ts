@@ -4,6 +4,7 @@ import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { gateNote } from "../engine/source/gate-note.ts";
 import { readNotes } from "../engine/source/notes.ts";
+import { acceptShapes } from "../engine/operate/resume/accept-shapes.ts";
 import { resume, type Resumed } from "../engine/operate/resume/resume.ts";
 import {
   stoppedTasks,
@@ -28,6 +29,9 @@ on meanwhile. Each start and each rebalance looks again as well.
 A pipeline that too many dead letters have halted stands still as a whole, in every worker and after a restart. Resume
 lets it go on; the breaker begins to count anew.
 
+Values between two parts that other code has made are not read before it is known that this code fits them: tasks wait
+in front of them (/ready names the topic). --accept-shapes lets the code as it is deployed here read them.
+
 It waits up to 15 s and says what became of each task.
 
 Exit codes: 0 all run, nothing has stopped, no worker runs (the next start looks again), or shown by --dry-run or asked
@@ -46,6 +50,7 @@ interface ResumeOptions {
   readonly dryRun?: boolean;
   readonly wait: boolean;
   readonly force?: boolean;
+  readonly acceptShapes?: boolean;
   readonly json?: boolean;
 }
 
@@ -61,6 +66,10 @@ export const resumeVerb =
       .option("--dry-run", "show what has stopped; changes nothing")
       .option("--no-wait", "ask, and do not wait for what becomes of it")
       .option("--force", "open a pipeline although another command holds it")
+      .option(
+        "--accept-shapes",
+        "let the code as it is now read values between parts that other code has made",
+      )
       .option(
         "--json",
         "print one JSON object a stopped task, and one for a pipeline that stands still as a whole",
@@ -82,6 +91,7 @@ interface Resuming {
 }
 
 async function resumeTasks(io: CliIo, plan: Plan, { ports, options }: Resuming): Promise<number> {
+  if (options.acceptShapes === true) await accept(io, plan, { ports, options });
   const notes = await readNotes(ports, plan.meta);
   const tasks = stoppedTasks(plan, notes, choiceOf(options));
   const gate = gateNote(notes);
@@ -95,6 +105,16 @@ async function resumeTasks(io: CliIo, plan: Plan, { ports, options }: Resuming):
   if (options.dryRun !== true) return lookAgain(io, { plan, tasks }, { ports, options });
   if (isJson) for (const task of tasks) io.out(JSON.stringify(factsOf(task)));
   return exitCodes.ok;
+}
+
+async function accept(io: CliIo, plan: Plan, { ports, options }: Resuming): Promise<void> {
+  const accepted = await acceptShapes(plan, ports, options.dryRun === true);
+  if (options.json === true)
+    for (const { topic, id, code } of accepted) io.out(JSON.stringify({ topic, shape: id, code }));
+  else if (accepted.length === 0) io.err("Every value between parts may be read as it is.");
+  else
+    for (const [topic, notes] of Map.groupBy(accepted, (note) => note.topic))
+      io.out(`${topic}: ${String(notes.length)} structures of other code may be read`);
 }
 
 const gateRunOf = (ports: OperatePorts, options: ResumeOptions): GateRun => ({

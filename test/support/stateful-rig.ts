@@ -1,4 +1,5 @@
 // A part with state, run batch by batch without any server: what comes out, how each record ended, what state is left.
+import { plainKeeping } from "../../src/engine/transform/calls/parked.ts";
 import { json, nullable, pipeline, string, topic, type Stream } from "#engine";
 import type { Outcome, Stage } from "../../src/engine/core/outcome.ts";
 import type { OutRecord, RecordContext } from "../../src/engine/core/record.ts";
@@ -82,6 +83,7 @@ export class StatefulRig<V> {
     this.program = compile(part, {
       onError,
       onBroken: (rule) => this.broken.push(rule),
+      keepingOf: () => plainKeeping,
       emitterOf: (node) => (value, cursor) => {
         const { key } = cursor.record.raw;
         const { timestamp } = cursor.record.context;

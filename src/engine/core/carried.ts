@@ -28,10 +28,15 @@ export function avroOrigin({ declared, origins }: CarriedFormat): Origin | null 
   return texts.size === 1 ? (avro[0] ?? null) : null;
 }
 
+/** What notes call Avro as it came. */
+export const AS_AVRO = "as-avro";
+/** What notes call a value of a topic as it came there. */
+export const fromTopic = (topic: TopicName): string => `from-${markOf(topic).toString("hex")}`;
+
 /** What notes call the form or structure of a value: the id of a structure, or how it came. */
 export function shapeIn(bytes: Buffer): string {
   if (bytes[0] === SHAPED) return bytes.toString("latin1", 1, 1 + SHAPE_CHARS);
-  return bytes[0] === AVRO ? "as-avro" : `from-${bytes.toString("hex", 1, 1 + MARK_BYTES)}`;
+  return bytes[0] === AVRO ? AS_AVRO : `from-${bytes.toString("hex", 1, 1 + MARK_BYTES)}`;
 }
 
 /**

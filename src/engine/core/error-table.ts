@@ -253,6 +253,14 @@ export const errorTable = {
     action:
       "Redrive it with the version that wrote it, or let this version read such values: npx millrace resume <pipeline> --accept-shapes",
   },
+  MILL_SHAPE_UNKNOWN: {
+    disposition: "retry",
+    message: "values between two parts have a structure that this version of the pipeline does not know",
+    meaning:
+      "Another version of the code has made them, and it is not known that this one may read them. The task waits; nothing is lost.",
+    action:
+      "It goes on by itself when this version has written values of the same structure. Else let the version that wrote them work them off (run it, then: npx millrace drain <pipeline>), or let this one read them: npx millrace resume <pipeline> --accept-shapes",
+  },
   MILL_ENCODE_VALUE: {
     disposition: "dead-letter",
     message: "a result cannot be written with the target's schema",

@@ -103,6 +103,8 @@ export interface CallOperation {
 /** One whose failing keys wait in a store. */
 export interface ParkingOperation extends CallOperation {
   readonly store: PlanStore;
+  /** No step between the part's source and this one changes a value: its bytes are enough to have it again. */
+  readonly isCarried?: boolean;
 }
 
 /** What becomes of a repeat that says something else than the first. */

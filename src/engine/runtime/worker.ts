@@ -1,6 +1,7 @@
 // A worker: the unit of transaction. Has a lane for each pipeline, which makes its parts, joins their groups and leaves them
 // as the pipeline's gate says; and what the lanes share: ports, the transaction, housekeeping.
 import type { Part, Plan } from "../core/plan.ts";
+import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
@@ -20,6 +21,7 @@ import {
 import { Resources } from "./calls/resources.ts";
 import { SchemaCache } from "./line/schema-cache.ts";
 import { CacheBudget } from "../state/cache-budget.ts";
+import { ShapeBook } from "./shapes/book.ts";
 import { SinkPart } from "./sink/part.ts";
 import { StreamEngine } from "./stream/engine.ts";
 import { StreamPart } from "./stream/part.ts";
@@ -29,6 +31,7 @@ export class Worker {
   readonly #context: WorkerContext;
   readonly #engine: StreamEngine;
   readonly #lanes: readonly Lane<Bindings>[];
+  readonly #books = new Map<TopicName, ShapeBook>();
   readonly #life = new AbortController();
   readonly #ended: Promise<Error | null>;
   #end: (error: Error | null) => void = () => undefined;
@@ -112,6 +115,7 @@ export class Worker {
     const bound = bindPart(plan, part, {
       schemas: context.schemas,
       writerIds,
+      shapes: this.#book(plan),
       onBroken: (rule) =>
         context.meter.count("millrace_records_total", {
           ...labels,
@@ -141,6 +145,13 @@ export class Worker {
     const producer = this.#producer as PlainProducer;
     const onFatal = (error: Error): void => this.#end(error);
     return new SinkPart({ ...own, store, producer, onFatal });
+  }
+
+  /** One for all parts of a pipeline: what one writes another reads. */
+  #book(plan: Plan): ShapeBook {
+    const known = this.#books.get(plan.meta) ?? new ShapeBook(plan, this.#context, this.#context);
+    this.#books.set(plan.meta, known);
+    return known;
   }
 
   #join({ part, plan }: BoundPart): GroupConsumer {

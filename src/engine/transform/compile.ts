@@ -3,12 +3,13 @@
 import { assert, MillraceError, OutputRefusedError, TransformError } from "../core/errors.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
 import { Mistake } from "../core/mistake.ts";
-import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
+import type { ParkingOperation, Part, PlanNode, PlanOptions } from "../core/plan.ts";
 import type { RawRecord } from "../core/record.ts";
 import { runBatch, type Batch, type BatchResult } from "./batch.ts";
 import type { Release, Released } from "./calls/release.ts";
 import { release } from "./calls/release.ts";
 import { CallError } from "./calls/policy.ts";
+import type { Keeping } from "./calls/parked.ts";
 import { callStepOf, type CallStep } from "./calls/step.ts";
 import { closureOf, newTrail, type Cursor, type Held, type Next, type Trail } from "./operators.ts";
 import { stepOf, type StatefulStep } from "./stateful.ts";
@@ -20,6 +21,8 @@ export interface CompileOptions {
   readonly onError: PlanOptions["onError"];
   /** How a terminal node writes: encoding and partitioning are the hallway's. */
   emitterOf(node: PlanNode): Emit;
+  /** How a step keeps records whose key waits. */
+  keepingOf(operation: ParkingOperation): Keeping;
   /** Called for a rule with `otherwise: "log"` that does not hold. */
   onBroken(rule: string): void;
   /** Changes of state that a broker has refused. */

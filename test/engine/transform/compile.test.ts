@@ -1,3 +1,4 @@
+import { plainKeeping } from "../../../src/engine/transform/calls/parked.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pipeline, type Stream } from "#engine";
@@ -24,6 +25,7 @@ function rig(draw: Draw, onError: "dead-letter" | "halt" = "dead-letter"): Rig {
   const program = compile(plan.parts[0] as never, {
     onError,
     onBroken: (rule) => broken.push(rule),
+    keepingOf: () => plainKeeping,
     emitterOf: (node) => (value, cursor) => {
       if (node.operation.kind === "repartition") {
         const key = node.operation.key(value, cursor.record.context);

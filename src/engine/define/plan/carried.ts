@@ -128,3 +128,18 @@ export const fedBy = (
   },
   personalData: flow.personalData,
 });
+
+/** A step with a store: its changelog takes what may come there, and a queued record needs no copy of a value that its bytes say. */
+export function withFlow(node: PlanNode, flows: Flows): PlanNode {
+  const { operation, inputs } = node;
+  if (!("store" in operation)) return node;
+  const feeds = joined(inputs.map((id) => flows.get(id) as Flow));
+  const { store } = operation;
+  const config = {
+    ...store.changelog.config,
+    "max.message.bytes": String(2 * feeds.bytesMax + ROOM_BYTES),
+  };
+  const changed = { ...operation, store: { ...store, changelog: { ...store.changelog, config } } };
+  const carries = operation.kind === "map-async" ? { isCarried: !feeds.isChanged } : {};
+  return { ...node, operation: { ...changed, ...carries } as Operation };
+}

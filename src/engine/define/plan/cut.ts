@@ -3,7 +3,7 @@
 import type { TopicName } from "../../core/record.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
 import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../../core/plan.ts";
-import { declaredBy, fedBy, flowsOf, joined, type Flow, type Flows } from "./carried.ts";
+import { declaredBy, fedBy, flowsOf, joined, withFlow, type Flow, type Flows } from "./carried.ts";
 
 export interface Naming {
   readonly pipeline: string;
@@ -14,15 +14,13 @@ export interface Naming {
 const insideSink = new Set<Operation["kind"]>(["map", "flat-map", "filter", "peek", "expect"]);
 
 /** Needs a graph that `validate` has passed. */
-export function cut(drawn: readonly PlanNode[], naming: Naming): Part[] {
+export function cut(given: readonly PlanNode[], naming: Naming): Part[] {
+  const flows = flowsOf(given, (node) => topicName(node, naming));
+  const drawn = given.map((node) => withFlow(node, flows));
   const chains = directChains(drawn);
   const inChains = new Set([...chains.values()].flat().map((node) => node.id));
   const rest = drawn.filter((node) => !inChains.has(node.id) || usedOutside(node, drawn, inChains));
-  const { nodes, sinks } = split(
-    rest,
-    flowsOf(drawn, (node) => topicName(node, naming)),
-    naming,
-  );
+  const { nodes, sinks } = split(rest, flows, naming);
   const tables = [...chains].map(([upsert, chain]) => sinkPart(chain, tableOf(upsert), naming));
   return [...streamParts(nodes, naming), ...tables, ...sinks];
 }

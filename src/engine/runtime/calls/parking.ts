@@ -1,7 +1,14 @@
 // The parked keys of one task: when each is due, the calls for their heads, which run beside the batches, and what came of
 // them, which the task takes in between. Nothing here is the truth: that is in the store, and is looked through at the start.
 import type { Called, TaskCalls } from "../../transform/calls/call.ts";
-import { keyAt, parkedKeyIn, type AtStep, type ParkedKey } from "../../transform/calls/parked.ts";
+import {
+  keptIn,
+  keyAt,
+  parkedKeyIn,
+  type AtStep,
+  type Kept,
+  type ParkedKey,
+} from "../../transform/calls/parked.ts";
 import { headsOf, type Ended, type Released } from "../../transform/calls/release.ts";
 import type { CallStep } from "../../transform/calls/step.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
@@ -12,6 +19,8 @@ export interface ParkingOptions {
   readonly calls: TaskCalls;
   /** Runs again for as long as the copies are away. */
   patiently(work: () => Promise<void>): Promise<void>;
+  /** Resolves when the record can be read. */
+  learn(step: CallStep, kept: Kept): Promise<void>;
   release(step: CallStep, ended: readonly Ended[]): Promise<Released>;
   /** Told that `turn` has something to do. */
   nudge(): void;
@@ -72,6 +81,8 @@ export class Parking {
         await this.#options.patiently(async () => {
           const page = await store.page(cursor);
           for (const { key: place, entry } of page.entries) {
+            const kept = keptIn(place, entry.value);
+            if (kept !== null) await this.#options.learn(lot.step, kept);
             const key = keyAt(place);
             if (key !== null) this.#set(lot, key, entry.value as ParkedKey);
           }
@@ -139,7 +150,7 @@ export class Parking {
     }
     if (due.length === 0) return;
     const keys = due.map(({ key }) => key);
-    const heads = await headsOf(nameOf(lot.step), keys, stores);
+    const heads = await headsOf(lot.step, keys, stores);
     due.forEach((known, i) => {
       const head = heads[i] ?? null;
       if (head === null) return this.#set(lot, known.key, null);

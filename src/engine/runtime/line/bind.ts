@@ -13,10 +13,10 @@ import {
   subjectOf,
   type Codec,
   type SchemaFormat,
-  type Shapes,
   type WriterSchemas,
 } from "../../core/schema.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
+import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../source/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
@@ -42,6 +42,8 @@ export interface BoundPart {
   readonly stores: ReadonlyMap<string, EntryCodec>;
   /** What brokers have refused; of all tasks of the part in this worker. */
   readonly refusals: Refusals;
+  /** Null where nobody compares structures. */
+  readonly shapes: ShapeBook | null;
 }
 
 /** What a part's stops say of it. */
@@ -61,7 +63,7 @@ export interface BindOptions {
   readonly schemas: WriterSchemas;
   readonly writerIds: WriterIds;
   /** Structures of values between parts; left out where nobody compares them. */
-  readonly shapes?: Shapes;
+  readonly shapes?: ShapeBook;
   onBroken(rule: string): void;
 }
 
@@ -90,11 +92,27 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     onBroken: options.onBroken,
     emitterOf: (node) => emitterOf(node, part, { codec, refusals }),
     refusals,
+    keepingOf: ({ store, isCarried = false }) => ({
+      isCarried,
+      shapeOf: (value) => options.shapes?.idOf(store.name, value) ?? null,
+      decode: ({ topic, value }) => sourceOf(sources, topic).value.decode(value),
+    }),
   });
   const stores = new Map(
     part.stores.map(({ name, changelog }) => [name, entryCodec(codec(changelog, "value"), name)]),
   );
-  return { part, plan, program, sources, stores, refusals };
+  return { part, plan, program, sources, stores, refusals, shapes: options.shapes ?? null };
+}
+
+/** Of a queued record; what a run has queued names a topic of the run's, which stands for the only one that there is. */
+export function sourceOf(sources: BoundPart["sources"], topic: TopicName): SourceCodec {
+  const [only] = sources.values();
+  const source = sources.get(topic) ?? (sources.size === 1 ? only : undefined);
+  if (source !== undefined) return source;
+  throw new MillraceError(
+    "MILL_STATE_CHANGED",
+    `queued records came from ${topic}, which is not read`,
+  );
 }
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;

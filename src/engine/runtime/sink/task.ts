@@ -25,8 +25,10 @@ import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
 import type { Breaker } from "../gate/breaker.ts";
 import { inboxFor } from "../line/inbox.ts";
-import { lotsOf, type Lot } from "../line/lots.ts";
-import { processRun, unknownIds } from "../line/process.ts";
+import type { Lot } from "../line/lots.ts";
+import { Intake } from "../line/intake.ts";
+import type { Learner } from "../line/learn.ts";
+import { processRun } from "../line/process.ts";
 import {
   endsOf,
   isOwing,
@@ -65,6 +67,7 @@ export class SinkTask {
   readonly id: SinkTaskId;
   readonly #options: SinkTaskOptions;
   readonly #inbox: TaskInbox;
+  readonly #intake: Intake;
   readonly #life = new AbortController();
   #nextOffset: bigint;
   #ledger: LedgerCounts;
@@ -76,6 +79,7 @@ export class SinkTask {
     this.id = options.id;
     const { nextOffset, ledger } = options.start;
     this.#inbox = inboxFor(options, [{ ...options.id, nextOffset }]);
+    this.#intake = new Intake(options.bound, this.#inbox);
     this.#nextOffset = nextOffset;
     this.#ledger = ledger;
     this.#lookForTombstone = tombstoneWarning(options.context.log, options.id);
@@ -132,24 +136,23 @@ export class SinkTask {
   /** Everything that is there, up to a limit: one run, and more while the inbox has some. */
   async #collect(): Promise<{ batch: Batch; halted: MillraceError | null } | null> {
     const batch = newBatch(this.#nextOffset);
-    const { limits, schemas } = this.#options.context;
+    const { clock, limits } = this.#options.context;
     do {
-      const run = await this.#inbox.take();
-      if (run === null) return null;
-      for (const lot of lotsOf(run, this.#options.bound)) {
-        for (let ids = this.#unknown(lot); ids.size > 0; ids = this.#unknown(lot))
-          await this.#persist("registry", () => schemas.learn(ids));
-        const halted = this.#process(lot, batch);
-        if (halted !== null) return { batch, halted };
-      }
-      await this.#options.context.clock.sleep(0);
+      const next = await this.#intake.next();
+      if (next === null) return null;
+      // What was collected is not kept back while something else is waited for.
+      if (batch.raws.length > 0 && this.#intake.defers(next)) break;
+      const lot = await this.#intake.readable(next, this.#learner);
+      const halted = this.#process(lot, batch);
+      if (halted !== null) return { batch, halted };
+      await clock.sleep(0);
       if (this.#life.signal.aborted) return null;
-    } while (!this.#inbox.isEmpty && batch.raws.length < limits.checkpointRecordsMax);
+    } while (!this.#intake.isEmpty && batch.raws.length < limits.checkpointRecordsMax);
     return { batch, halted: null };
   }
 
-  #unknown(run: Lot): Set<number> {
-    return unknownIds(this.#options.bound, run, this.#options.context.schemas);
+  get #learner(): Learner {
+    return { ...this.#options, signal: this.#life.signal };
   }
 
   #process(run: Lot, batch: Batch): MillraceError | null {

@@ -1,44 +1,41 @@
 // What a task works on next: runs of its inbox as lots, and of each as much as the next checkpoint may hold.
 import type { RawRecord } from "../../core/record.ts";
 import type { TaskInbox } from "../../source/bounded-inbox.ts";
-import type { BoundPart } from "../line/bind.ts";
-import { headOf, lotsOf, type Lot } from "../line/lots.ts";
+import { Intake } from "../line/intake.ts";
+import type { Learner } from "../line/learn.ts";
+import { headOf, type Lot } from "../line/lots.ts";
 import type { Rest } from "./keyed.ts";
 import type { StreamTaskOptions } from "./options.ts";
 
 export class Feed {
   /** Of the lot in hand what a parked key has no room for, and what its calls have come to. */
   rest: Rest | null = null;
-  readonly #inbox: TaskInbox;
-  readonly #bound: BoundPart;
+  readonly #intake: Intake;
   readonly #probation: StreamTaskOptions["probation"];
-  /** What has been taken from the inbox and not begun. */
-  #lots: Lot[] = [];
   #units = 0;
   #last: RawRecord | null = null;
 
   constructor(inbox: TaskInbox, { bound, probation }: StreamTaskOptions) {
-    this.#inbox = inbox;
-    this.#bound = bound;
+    this.#intake = new Intake(bound, inbox);
     this.#probation = probation;
   }
 
   /** What is left of the last run, or another one; null when a parked key wants attention first. */
   async next(): Promise<Lot | null> {
-    const left = this.rest?.run ?? this.#lots.shift();
-    if (left !== undefined) return this.#cut(left);
-    const run = await this.#inbox.take();
-    if (run === null) return null;
-    const [first = null, ...others] = lotsOf(run, this.#bound);
-    this.#lots = others;
-    return first === null ? null : this.#cut(first);
+    const next = this.rest?.run ?? (await this.#intake.next());
+    return next === null ? null : this.#cut(next);
+  }
+
+  /** What of the lot can be decoded in this same turn; the rest comes next. */
+  readable(lot: Lot, learner: Learner): Promise<Lot> {
+    return this.#intake.readable(lot, learner);
   }
 
   #cut(lot: Lot): Lot {
     const { left } = this;
     if (lot.records.length <= left) return lot;
     const [head, rest] = headOf(lot, left);
-    this.#lots.unshift(rest);
+    this.#intake.putBack(rest);
     return head;
   }
 

@@ -8,6 +8,7 @@ import { publishParked } from "../../observe/task-metrics.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import { TaskCalls } from "../../transform/calls/call.ts";
 import type { Breaker } from "../gate/breaker.ts";
+import { learnQueued, type Learner } from "../line/learn.ts";
 import type { Lot } from "../line/lots.ts";
 import type { ProcessedRun } from "../line/process.ts";
 import { Parking } from "../calls/parking.ts";
@@ -19,6 +20,7 @@ export interface OfTask {
   readonly address: TaskAddress;
   /** Ends with the task. */
   readonly signal: AbortSignal;
+  readonly learner: Learner;
   /** Runs again for as long as the copies are away; rejects when the task ends first. */
   patiently(work: () => Promise<void>): Promise<void>;
   /** Tells the task that parked keys want its attention. */
@@ -43,6 +45,8 @@ export function keyedParts(options: StreamTaskOptions, task: OfTask): KeyedParts
   if (steps.length === 0) return { state, parking: null };
   const parking = new Parking({
     ...{ steps, stores, calls, patiently, nudge },
+    learn: (step, kept) =>
+      learnQueued(bound, { store: step.store?.name ?? "", kept }, task.learner),
     release: (step, ended) => state.release(step, ended),
     onChange: (step, waiting) => publishParked(context.meter, address, step, waiting),
   });

@@ -14,11 +14,13 @@ import { emptyStage } from "../line/bind.ts";
 import { ours, persist } from "../failure.ts";
 import { inboxFor } from "../line/inbox.ts";
 import type { Lot } from "../line/lots.ts";
-import { processRun, unknownIds } from "../line/process.ts";
+import type { Learner } from "../line/learn.ts";
+import { processRun } from "../line/process.ts";
 import type { Parking } from "../calls/parking.ts";
 import { Feed } from "./feed.ts";
 import { admitted, endOf, keyedParts } from "./keyed.ts";
 import { TaskProgress } from "./progress.ts";
+import { withNotes } from "../shapes/book.ts";
 import type { TaskState } from "./state.ts";
 import type { StreamTaskOptions, TaskCheckpoint } from "./options.ts";
 
@@ -52,6 +54,7 @@ export class StreamTask {
     const { state, parking } = keyedParts(options, {
       address: this.address,
       signal: this.#life.signal,
+      learner: this.#learner,
       patiently: (work) => this.#persist(options.bound.plan.options.state, work),
       nudge: () => this.#inbox.nudge(),
     });
@@ -60,10 +63,13 @@ export class StreamTask {
     this.#progress = new TaskProgress(options.partition, options.starts);
   }
 
-  #persist(dependency: string, work: () => Promise<void>): Promise<void> {
+  get #learner(): Learner {
     const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
-    const what = { dependency, signal: this.#life.signal, onWaiting };
-    return persist(this.#options.context, what, work);
+    return { context: this.#options.context, signal: this.#life.signal, onWaiting };
+  }
+
+  #persist(dependency: string, work: () => Promise<void>): Promise<void> {
+    return persist(this.#options.context, { dependency, ...this.#learner }, work);
   }
 
   /** Names the task in metrics. */
@@ -94,8 +100,7 @@ export class StreamTask {
 
   /** Committed progress and the oldest record beyond it, for lag. */
   positions(): { topic: TopicName; committed: bigint; oldestMs: number | null }[] {
-    const oldestMs = this.#oldestMs;
-    return this.#progress.committed().map((place) => ({ ...place, oldestMs }));
+    return this.#progress.committed().map((place) => ({ ...place, oldestMs: this.#oldestMs }));
   }
 
   /** Ends the loop and drops everything that no checkpoint has taken. */
@@ -123,15 +128,13 @@ export class StreamTask {
   }
 
   async #loop(): Promise<MillraceError | null> {
-    const { schemas } = this.#options.context;
     for (;;) {
       const stopped = await this.#release();
       if (stopped !== null) return stopped;
-      const lot = await this.#feed.next();
+      const next = await this.#feed.next();
       if (this.#life.signal.aborted) return this.#failure;
-      if (lot === null) continue;
-      for (let ids = this.#unknown(lot); ids.size > 0; ids = this.#unknown(lot))
-        await this.#persist("registry", () => schemas.learn(ids));
+      if (next === null) continue;
+      const lot = await this.#feed.readable(next, this.#learner);
       const halted =
         this.#state === null ? this.#process(lot) : await this.#processWithState(lot, this.#state);
       if (halted !== null) return halted;
@@ -139,13 +142,8 @@ export class StreamTask {
     }
   }
 
-  #unknown(run: Lot): Set<number> {
-    return unknownIds(this.#options.bound, run, this.#options.context.schemas);
-  }
-
   #process(run: Lot): MillraceError | null {
-    let error: MillraceError | null = null;
-    let haltedAt: bigint | null = null;
+    let [error, haltedAt]: [MillraceError | null, bigint | null] = [null, null];
     const done = processRun(this.#options.bound, run, this.#stage, (raw, outcome) => {
       error = this.#refusal(raw, outcome);
       if (error === null) this.#count(raw, outcome);
@@ -236,8 +234,9 @@ export class StreamTask {
   }
 
   /** The checkpoint was decided: it counts, and the copies of state get it. */
-  settle({ progress, state }: TaskCheckpoint, sent: readonly SentBatch[]): void {
+  settle({ progress, state, letters }: TaskCheckpoint, sent: readonly SentBatch[]): void {
     this.#progress.settle(progress);
+    this.#options.bound.shapes?.decided(letters);
     if (state === null) return;
     this.#state?.settle(state, sent).catch((error: unknown) => {
       if (!this.#life.signal.aborted) this.#end(ours(error));
@@ -263,7 +262,7 @@ export class StreamTask {
     const state = this.#state?.seal() ?? null;
     const changelog = state === null ? [] : state.changelog;
     const { outputs, index: records } = this.#stage;
-    const { letters, delta } = { letters: this.#letters, delta: this.#delta };
+    const [letters, delta] = [withNotes(bound.shapes, this.#letters), this.#delta];
     [this.#stage, this.#letters, this.#delta] = [emptyStage(), [], emptyLedger()];
     this.#oldestMs = null;
     this.#hasReleased = false;

@@ -2,6 +2,7 @@
 // for, when that is due again), and one for each record of the run, so that a record that joins writes itself alone.
 import type { DecodedRecord } from "../../core/outcome.ts";
 import type { RetryPolicy } from "../../core/plan.ts";
+import type { RawRecord } from "../../core/record.ts";
 import type { Redriven } from "../../core/redrive.ts";
 import type { StateKey, StoreView } from "../../core/state.ts";
 import type { Tried } from "./policy.ts";
@@ -35,15 +36,48 @@ interface ParkedRecord {
   readonly eventTime: number;
   /** Left out of what has an event time of its own. */
   readonly isUntimed?: true;
-  /** At the step; left out of a tombstone. */
+  /** At the step; left out of a tombstone, and where the bytes say it. */
   readonly value?: unknown;
+  /** The value is that of the bytes. */
+  readonly isCarried?: true;
+  /** Of a value that the code has made: the id of its structure. */
+  readonly shape?: string;
 }
+
+/** How values of a step are kept: as the bytes of their records, or as they are, with the id of their structure. */
+export interface Keeping {
+  readonly isCarried: boolean;
+  /** Null where nobody compares structures. */
+  shapeOf(value: unknown): string | null;
+  decode(record: RawRecord): unknown;
+}
+
+/** Without bytes to decode and structures to compare. */
+export const plainKeeping: Keeping = {
+  isCarried: false,
+  shapeOf: () => null,
+  decode: () => undefined,
+};
 
 /** A record at a step. */
 export interface AtStep {
   readonly record: DecodedRecord;
   /** Undefined for a tombstone. */
   readonly value: unknown;
+}
+
+/** What must be known before a kept record is read: its writer's schema, or that the code fits its structure. */
+export interface Kept {
+  readonly raw: Pick<RawRecord, "topic" | "value"> | null;
+  readonly shape: string | null;
+}
+
+/** Null for an entry that is none of a record. */
+export function keptIn(place: Buffer, value: unknown): Kept | null {
+  if (place[0] !== RECORD) return null;
+  const { topic, bytes, isCarried, shape = null } = value as ParkedRecord;
+  const isToDecode = isCarried === true && bytes !== null;
+  return { raw: isToDecode ? { topic, value: bufferOf(bytes) } : null, shape };
 }
 
 /** A run has no room for one more: the record must wait in front of the step. */
@@ -78,29 +112,39 @@ export const parkedKeyIn = (view: StoreView, key: Buffer): ParkedKey | null =>
 const put = (view: StoreView, key: Buffer, parked: ParkedKey): void =>
   view.set(placeOfKey(key), { value: parked, timestamp: parked.firstMs });
 
+/** Where records of a step wait, and how. */
+export interface Shelf {
+  readonly view: StoreView;
+  readonly keeping: Keeping;
+}
+
 /** The record's key begins to wait. Throws MILL_RECORD_TOO_LARGE for one that no store takes. */
-export function park(view: StoreView, at: AtStep, tried: Tried, dueMs: number): void {
+export function park(
+  { view, keeping }: Shelf,
+  at: AtStep,
+  { tried, dueMs }: { readonly tried: Tried; readonly dueMs: number },
+): void {
   const key = at.record.raw.key as Buffer;
-  write(view, at, 0);
+  write({ view, keeping }, at, 0);
   put(view, key, { from: 0, to: 1, bytes: sizeOf(at.record), ...tried, dueMs });
 }
 
 /** The record waits behind those of its key. Throws NoRoom, or MILL_RECORD_TOO_LARGE. */
-export function join(view: StoreView, at: AtStep, { runMax }: RetryPolicy): void {
+export function join({ view, keeping }: Shelf, at: AtStep, { runMax }: RetryPolicy): void {
   const key = at.record.raw.key as Buffer;
   const parked = parkedKeyIn(view, key) as ParkedKey;
   const { from, to } = parked;
   const bytes = parked.bytes + sizeOf(at.record);
   if (to - from >= runMax.records || bytes > runMax.bytes) throw new NoRoom("the run is full");
-  write(view, at, to);
+  write({ view, keeping }, at, to);
   put(view, key, { ...parked, to: to + 1, bytes });
 }
 
 /** Its head goes on, and the next is due at once. */
-export function takeHead(view: StoreView, key: Buffer, nowMs: number): void {
+export function takeHead({ view, keeping }: Shelf, key: Buffer, nowMs: number): void {
   const parked = parkedKeyIn(view, key) as ParkedKey;
   const { from, to } = parked;
-  const bytes = parked.bytes - sizeOf(recordIn(view, key, from).record);
+  const bytes = parked.bytes - sizeOf(recordIn({ view, keeping }, key, from).record);
   view.set(placeOfRecord(key, from), null);
   if (from + 1 === to) view.set(placeOfKey(key), null);
   else put(view, key, { from: from + 1, to, bytes, times: 0, firstMs: nowMs, dueMs: nowMs });
@@ -112,11 +156,11 @@ export function putOff(view: StoreView, key: Buffer, tried: Tried, dueMs: number
 }
 
 /** The whole run is given up: its records in order, which the store forgets. */
-export function takeRun(view: StoreView, key: Buffer): DecodedRecord[] {
+export function takeRun({ view, keeping }: Shelf, key: Buffer): DecodedRecord[] {
   const { from, to } = parkedKeyIn(view, key) as ParkedKey;
   const records: DecodedRecord[] = [];
   for (let number = from; number < to; number++) {
-    records.push(recordIn(view, key, number).record);
+    records.push(recordIn({ view, keeping }, key, number).record);
     view.set(placeOfRecord(key, number), null);
   }
   view.set(placeOfKey(key), null);
@@ -129,7 +173,7 @@ function sizeOf({ raw: { key, value, headers } }: DecodedRecord): number {
 }
 
 /** Slices of a fetch would keep all of it alive: what is kept is copied. */
-function write(view: StoreView, { record, value }: AtStep, number: number): void {
+function write({ view, keeping }: Shelf, { record, value }: AtStep, number: number): void {
   const { raw, context, isUntimed } = record;
   const key = Buffer.from(raw.key as Buffer);
   const { topic, partition, offset, timestamp } = raw;
@@ -141,15 +185,21 @@ function write(view: StoreView, { record, value }: AtStep, number: number): void
     eventTime: context.timestamp,
     ...(isUntimed === undefined ? {} : { isUntimed }),
     ...(raw.redriven === undefined ? {} : { redriven: raw.redriven }),
-    ...(value === undefined ? {} : { value }),
+    ...(value === undefined ? {} : keptOf(keeping, value)),
   };
   view.set(placeOfRecord(key, number), { value: parked, timestamp: context.timestamp });
 }
 
+function keptOf(keeping: Keeping, value: unknown): Partial<ParkedRecord> {
+  if (keeping.isCarried) return { isCarried: true };
+  const shape = keeping.shapeOf(value);
+  return shape === null ? { value } : { value, shape };
+}
+
 /** The record of this number, as it came to the step. */
-export function recordIn(view: StoreView, key: Buffer, number: number): AtStep {
+export function recordIn({ view, keeping }: Shelf, key: Buffer, number: number): AtStep {
   const entry = view.get(placeOfRecord(key, number))?.value as ParkedRecord;
-  const { topic, partition, offset, timestamp, keyValue, eventTime, value } = entry;
+  const { topic, partition, offset, timestamp, keyValue, eventTime } = entry;
   const headers = entry.headers.map(
     ([name, text]) => [name, text === null ? null : bufferOf(text)] as const,
   );
@@ -165,6 +215,7 @@ export function recordIn(view: StoreView, key: Buffer, number: number): AtStep {
     ...(entry.redriven === undefined ? {} : { redriven: entry.redriven }),
   };
   const context = { topic, partition, offset, headers, key: keyValue, timestamp: eventTime };
+  const value = entry.isCarried === true ? keeping.decode(raw) : entry.value;
   const untimed = entry.isUntimed === true ? { isUntimed: true as const } : {};
   return { record: { raw, value, context, ...untimed }, value };
 }

@@ -100,7 +100,7 @@ async function handsOf(given: Release): Promise<Hand[]> {
   const { step, stores, ended } = given;
   const store = step.store?.name ?? "";
   const heads = await headsOf(
-    store,
+    step,
     ended.map(({ key }) => key),
     stores,
   );
@@ -126,10 +126,11 @@ export interface Head {
 
 /** How each key is parked, and its first record; null for one that is not. */
 export async function headsOf(
-  store: string,
+  step: CallStep,
   keys: readonly Buffer[],
   stores: TaskStores,
 ): Promise<(Head | null)[]> {
+  const store = step.store?.name ?? "";
   await stores.load(store, byId(keys.map(placeOfKey)));
   const view = stores.view(store);
   const parked = keys.map((key) => parkedKeyIn(view, key));
@@ -138,9 +139,10 @@ export async function headsOf(
     return one === null ? [] : [placeOfRecord(key, one.from)];
   });
   await stores.load(store, byId(firsts));
+  const shelf = { view, keeping: step.keeping };
   return keys.map((key, i) => {
     const one = parked[i] ?? null;
-    return one === null ? null : { parked: one, head: recordIn(view, key, one.from) };
+    return one === null ? null : { parked: one, head: recordIn(shelf, key, one.from) };
   });
 }
 
@@ -181,12 +183,13 @@ async function attempt(
 /** Changes the key's entry; returns what dies of it. */
 function changed(step: CallStep, hand: Hand, view: StoreView, nowMs: number): GivenUp[] {
   const { ended, tried, next } = hand;
+  const shelf = { view, keeping: step.keeping };
   if (next instanceof CallError)
-    return takeRun(view, ended.key).map((record, i) => ({
+    return takeRun(shelf, ended.key).map((record, i) => ({
       record,
       outcome: { kind: "dead-lettered", failure: failureOf(step, next, i) },
     }));
-  if (next === null) takeHead(view, ended.key, nowMs);
+  if (next === null) takeHead(shelf, ended.key, nowMs);
   else putOff(view, ended.key, tried, next.dueMs);
   return [];
 }

@@ -10,6 +10,9 @@ import {
   join,
   NoRoom,
   park,
+  plainKeeping,
+  type Keeping,
+  type Shelf,
   TooLargeToPark,
   parkedKeyIn,
   placeOfKey,
@@ -20,6 +23,7 @@ import { afterFailure, CallError } from "./policy.ts";
 export interface CallStep extends Callee {
   /** Where keys are parked; null where they are not. */
   readonly store: PlanStore | null;
+  readonly keeping: Keeping;
   /** Takes a record on as its calls have ended; throws what is the record's fault, or NoRoom. */
   work(waiting: Waiting, verdict: Verdict, view: StoreView | null): void;
   /** Tells followers of a change that was held until the checkpoint: there is none behind a call. */
@@ -32,7 +36,9 @@ export type Verdict = Noted | { readonly kind: "joins" };
 export function callStepOf(node: PlanNode, at: number, wiring: Wiring): CallStep | null {
   const { operation } = node;
   if (operation.kind !== "map-async") return null;
-  const store = "store" in operation ? (operation as ParkingOperation).store : null;
+  const parking = "store" in operation ? (operation as ParkingOperation) : null;
+  const store = parking?.store ?? null;
+  const keeping = parking === null ? plainKeeping : wiring.options.keepingOf(parking);
   const work = (waiting: Waiting, verdict: Verdict, view: StoreView | null): void => {
     wiring.cursor.step = at;
     if (verdict.kind === "answer") {
@@ -42,12 +48,12 @@ export function callStepOf(node: PlanNode, at: number, wiring: Wiring): CallStep
       wiring.next(value);
     } else if (verdict.kind === "dead") throw verdict.error;
     else {
-      putAside(operation, waiting, verdict, view as StoreView);
+      putAside(operation, waiting, verdict, { view: view as StoreView, keeping });
       waiting.trail.emitted++;
       waiting.trail.isQueued = true;
     }
   };
-  return { at, name: node.name, operation, store, work, tell: wiring.next };
+  return { at, name: node.name, operation, store, keeping, work, tell: wiring.next };
 }
 
 /** A joiner whose predecessor is not there after all waits in front of the step, until it is called for itself. */
@@ -55,13 +61,13 @@ function putAside(
   { retry }: CallOperation,
   waiting: Waiting,
   verdict: Exclude<Verdict, { kind: "answer" | "dead" }>,
-  view: StoreView,
+  shelf: Shelf,
 ): void {
-  const isAlone = parkedKeyIn(view, waiting.record.raw.key as Buffer) === null;
+  const isAlone = parkedKeyIn(shelf.view, waiting.record.raw.key as Buffer) === null;
   if (retry === null || (isAlone && verdict.kind === "joins")) throw new NoRoom("nobody is ahead");
   try {
-    if (verdict.kind === "parks") park(view, waiting, verdict.tried, verdict.dueMs);
-    else join(view, waiting, retry);
+    if (verdict.kind === "parks") park(shelf, waiting, verdict);
+    else join(shelf, waiting, retry);
   } catch (error) {
     const isTooLarge = error instanceof MillraceError && error.code === "MILL_RECORD_TOO_LARGE";
     if (!isTooLarge) throw error;

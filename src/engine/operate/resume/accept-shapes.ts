@@ -1,0 +1,38 @@
+// An operator says that the code as it is deployed may read what lies between the parts of a pipeline, whatever its structure:
+// a note for each structure that is there, and for each way in which values may have come. Workers that wait look there.
+import { AS_AVRO, fromTopic } from "../../core/carried.ts";
+import type { Plan } from "../../core/plan.ts";
+import { readNotes } from "../../source/notes.ts";
+import { codesOf } from "../../source/shape-code.ts";
+import { shapeNotes, shapeRecord, type ShapeNote } from "../../source/shape-notes.ts";
+import type { OperatePorts } from "../choice.ts";
+
+/** What this version may read from now on and could not before. */
+export async function acceptShapes(
+  plan: Plan,
+  ports: OperatePorts,
+  isDry: boolean,
+): Promise<readonly ShapeNote[]> {
+  const noted = shapeNotes(await readNotes(ports, plan.meta));
+  const fresh: ShapeNote[] = [];
+  for (const [topic, code] of codesOf(plan)) {
+    const own = noted.filter((note) => note.topic === topic);
+    const mine = new Set(own.filter((note) => note.code === code).map(({ id }) => id));
+    const others = [...own, ...raw(plan, topic)].filter(({ id }) => !mine.has(id));
+    for (const [id, structure] of new Map(others.map((note) => [note.id, note.structure])))
+      fresh.push({ topic, id, code, structure, isAccepted: true });
+  }
+  if (isDry || fresh.length === 0) return fresh;
+  const producer = ports.kafka.producer();
+  const records = fresh.map((note) => shapeRecord(plan.meta, note));
+  await producer.send(records).finally(() => producer.close());
+  return fresh;
+}
+
+/** Values as they came from a topic, where this code reads what a step has made. */
+function raw(plan: Plan, topic: string): Pick<ShapeNote, "id" | "structure">[] {
+  const format = plan.topics.find(({ name }) => name === topic)?.value;
+  if (format?.kind !== "carried" || format.writes !== "tagged") return [];
+  const ids = [AS_AVRO, ...format.origins.map((origin) => fromTopic(origin.topic))];
+  return ids.map((id) => ({ id, structure: {} }));
+}

@@ -1,0 +1,96 @@
+// What must be known before a lot is decoded: whether its values have a structure that this code reads, and the schemas of
+// their writers. Both are waited for; a letter that comes back is not, since it would hold up everything behind it.
+import type { RawRecord, TopicName } from "../../core/record.ts";
+import type { WorkerContext } from "../context.ts";
+import type { Kept } from "../../transform/calls/parked.ts";
+import { persist } from "../failure.ts";
+import { sourceOf, type BoundPart } from "./bind.ts";
+import { headOf, type Lot } from "./lots.ts";
+import { unknownIds } from "./process.ts";
+
+export interface Learner {
+  readonly context: WorkerContext;
+  readonly signal: AbortSignal;
+  onWaiting(why: string | null): void;
+}
+
+/**
+ * The lot, or the part of it in front of a value that must be waited for, and what is left: the first may be decoded in the
+ * same turn. Nothing is waited for behind values that can be read: whoever may not read on must be able to work off these.
+ */
+export async function learn(
+  bound: BoundPart,
+  lot: Lot,
+  learner: Learner,
+): Promise<readonly [Lot, ...Lot[]]> {
+  let unknown = firstUnknown(bound, lot);
+  for (; unknown?.at === 0; unknown = firstUnknown(bound, lot))
+    await recognise(bound, lot, { id: unknown.id, learner });
+  const lots = unknown === null ? ([lot] as const) : headOf(lot, unknown.at);
+  const { schemas } = learner.context;
+  const ids = (): Set<number> => unknownIds(bound, lots[0], schemas);
+  for (let of = ids(); of.size > 0; of = ids())
+    await patiently(learner, "registry", () => schemas.learn(of));
+  return lots;
+}
+
+/** Whether its first value must be waited for. */
+export const mustWait = (bound: BoundPart, lot: Lot): boolean => firstUnknown(bound, lot)?.at === 0;
+
+/** The same for a record that is queued in the store of a step. */
+export async function learnQueued(
+  bound: BoundPart,
+  { store, kept }: { readonly store: string; readonly kept: Kept },
+  learner: Learner,
+): Promise<void> {
+  if (kept.shape !== null && bound.shapes?.isKnown(store, kept.shape) === false)
+    await wait(bound, { topic: store, id: kept.shape }, learner);
+  if (kept.raw === null) return;
+  const { topic, value } = kept.raw;
+  const codec = sourceOf(bound.sources, topic).value;
+  const unknown = (): string | null => codec.unknownShape?.(value) ?? null;
+  for (let id = unknown(); id !== null; id = unknown())
+    await recognise(bound, { topic }, { id, learner });
+  const { schemas } = learner.context;
+  const id = codec.unknownId(value);
+  if (id !== null) await patiently(learner, "registry", () => schemas.learn([id]));
+}
+
+async function recognise(
+  bound: BoundPart,
+  { topic }: Pick<Lot, "topic">,
+  { id, learner }: { readonly id: string; readonly learner: Learner },
+): Promise<void> {
+  const { sources } = bound.part;
+  const format = (sources.find(({ name }) => name === topic) ?? sources[0])?.value;
+  if (format?.kind === "carried") await wait(bound, { topic: format.shapes, id }, learner);
+}
+
+async function wait(
+  { shapes }: BoundPart,
+  what: { readonly topic: TopicName; readonly id: string },
+  learner: Learner,
+): Promise<void> {
+  await patiently(learner, "kafka", async () => shapes?.recognise({ ...what, ...learner }));
+}
+
+const patiently = <T>(
+  { context, signal, onWaiting }: Learner,
+  dependency: string,
+  work: () => Promise<T>,
+): Promise<T> => persist(context, { dependency, signal, onWaiting }, work);
+
+/** Null when every value can be read. */
+function firstUnknown(
+  { sources }: BoundPart,
+  { topic, records }: Lot,
+): { readonly at: number; readonly id: string } | null {
+  const codec = sources.get(topic)?.value;
+  if (codec?.unknownShape === undefined) return null;
+  for (let at = 0; at < records.length; at++) {
+    const { value, redriven } = records[at] as RawRecord;
+    const id = redriven === undefined ? codec.unknownShape(value) : null;
+    if (id !== null) return { at, id };
+  }
+  return null;
+}

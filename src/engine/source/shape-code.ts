@@ -1,0 +1,105 @@
+// A name for the code that makes the values of each topic between parts: the callbacks above it, the schemas of the topics
+// that they read, and the files that these come from with what they import. Numbers, comments and white space do not count.
+// What it cannot see: packages, and values that are read when the program runs. So equal names are trusted, and names that
+// differ mean no more than that values must be compared.
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import type { Operation, Plan, PlanNode } from "../core/plan.ts";
+import type { TopicName } from "../core/record.ts";
+import type { SchemaFormat } from "../core/schema.ts";
+
+/** By the topic under which structures are noted; of a step that queues keys, by the name of its store. */
+export type Codes = ReadonlyMap<TopicName, string>;
+
+export function codesOf(plan: Plan): Codes {
+  const nodes = plan.parts.flatMap((part) => part.nodes);
+  const files = filesText(nodes);
+  const codes = new Map<TopicName, string>();
+  for (const node of nodes) {
+    const name = notedUnder(node.operation);
+    if (name === null || codes.has(name)) continue;
+    const text = [...waysTo(node, plan)].map(nodeText).sort().join("\n");
+    codes.set(name, createHash("sha256").update(text).update(files).digest("hex").slice(0, 12));
+  }
+  return codes;
+}
+
+function notedUnder(operation: Operation): TopicName | null {
+  if (operation.kind === "map-async") return "store" in operation ? operation.store.name : null;
+  if (operation.kind !== "repartition" && operation.kind !== "forward") return null;
+  const { name, value } = operation.topic;
+  // One that takes what another topic of ours has is no maker of it.
+  return value.kind === "carried" && value.shapes === name ? name : null;
+}
+
+/** The nodes above, through topics of ours too. */
+function waysTo(node: PlanNode, plan: Plan): Set<PlanNode> {
+  const found = new Set<PlanNode>();
+  const open = above(node, plan);
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (found.has(next)) continue;
+    found.add(next);
+    open.push(...above(next, plan));
+  }
+  return found;
+}
+
+function above(node: PlanNode, { parts }: Plan): PlanNode[] {
+  const { operation } = node;
+  if (operation.kind === "source")
+    return parts
+      .flatMap((part) => part.nodes)
+      .filter(
+        ({ operation: writer }) =>
+          (writer.kind === "repartition" || writer.kind === "forward") &&
+          writer.topic.name === operation.topic.name,
+      );
+  const part = parts.find(({ nodes }) => nodes.includes(node));
+  return part?.nodes.filter(({ id }) => node.inputs.includes(id)) ?? [];
+}
+
+function nodeText({ name, operation }: PlanNode): string {
+  if (operation.kind === "source") {
+    const { value, internal } = operation.topic;
+    return internal === null ? `source ${formatText(value)}` : "";
+  }
+  // Who only looks at values and passes them on decides nothing of what they are.
+  const makes = ["map", "flat-map", "aggregate", "map-with-state", "map-async"];
+  if (!makes.includes(operation.kind)) return "";
+  const texts = Object.values(operation).filter((part) => typeof part === "function");
+  return `${operation.kind} ${name} ${texts.map((fn) => plain(String(fn))).join(" ")}`;
+}
+
+const formatText = (format: SchemaFormat): string =>
+  JSON.stringify(format, (_, part: unknown) =>
+    typeof part === "function" ? plain(String(part)) : part,
+  );
+
+/** Strings stay; a number may change, a comment and the space between words too. */
+const TOKEN =
+  /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\/[^\n]*|\/\*[\s\S]*?\*\/|\s+|\b\d[\w.]*/g;
+export const plain = (code: string): string =>
+  code.replace(TOKEN, (found, text: string | undefined) => {
+    if (text !== undefined) return text;
+    return /^\d/.test(found) ? "0" : "";
+  });
+
+const IMPORTED = /(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
+
+/** The files of the declarations and what they import of the same project. */
+function filesText(nodes: readonly PlanNode[]): string {
+  const open = nodes.map(({ site }) => resolve(site.slice(0, site.lastIndexOf(":"))));
+  const texts = new Map<string, string>();
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (texts.has(file)) continue;
+    const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+    texts.set(file, plain(text));
+    if (file.includes("/node_modules/")) continue;
+    for (const [, to = ""] of text.matchAll(IMPORTED)) open.push(resolve(dirname(file), to));
+  }
+  return [...texts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, text]) => text)
+    .join("\n");
+}
