@@ -56,6 +56,14 @@ export const errorTable = {
       "Streams that meet must have equal partition counts, or equal keys would be in different tasks.",
     action: "Rekey one side to the other's number of partitions.",
   },
+  MILL_BUILD_KEY_NULL: {
+    disposition: "halt",
+    message: "records without a key would go to a compacted topic",
+    meaning:
+      "A compacted topic keeps the newest record of each key, so its broker refuses those without one. The stream's keys may be null, and nothing between the source and the topic leaves such records out.",
+    action:
+      "Filter them out before the topic, or declare a key that is never null. Behind a filter, a record that comes through without a key is a dead letter.",
+  },
   MILL_BUILD_KEY_ENCODING: {
     disposition: "halt",
     message: "keys are written in different ways",

@@ -7,6 +7,10 @@ export const TIMESTAMP_AFTER_MAX = "message.timestamp.after.max.ms";
 export const MESSAGE_BYTES_MAX = "max.message.bytes";
 export const CLEANUP_POLICY = "cleanup.policy";
 
+/** Whether its broker refuses records without a key. */
+export const isCompacted = (config: Readonly<Record<string, string>>): boolean =>
+  config[CLEANUP_POLICY]?.includes("compact") === true;
+
 const LONG_MAX = "9223372036854775807";
 
 /** No timestamp is refused. */

@@ -4,6 +4,7 @@ import type { PlanNode, PlanTopic } from "../../core/plan.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
 import { calls } from "./calls.ts";
 import { deletes } from "./deletes.ts";
+import { nullKeys } from "./null-keys.ts";
 import { unknownTopic } from "./plan-topic.ts";
 import { problem } from "./problem.ts";
 import { schemas } from "./schemas.ts";
@@ -18,7 +19,7 @@ const terminal = new Set(["to", "upsert", "forward", "arm"]);
 const unnamed = new Set(["source", "to", "arm"]);
 
 export function validate(pipeline: string, nodes: readonly PlanNode[]): MillraceError[] {
-  const checks = [names, topics, partitions, keys, loops, held, deletes, repeats];
+  const checks = [names, topics, partitions, keys, nullKeys, loops, held, deletes, repeats];
   const all = [...checks, unused, calls, schemas];
   const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
   return [...pipelineName(pipeline), ...empty, ...all.flatMap((check) => check(nodes))];

@@ -15,6 +15,7 @@ import {
   type SchemaFormat,
   type WriterSchemas,
 } from "../../core/schema.ts";
+import { isCompacted } from "../../core/topic-config.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../source/stops.ts";
@@ -171,7 +172,7 @@ interface Target {
 const targetOf = (topic: PlanTopic, refusals: Refusals): Target => ({
   topic,
   bytesMax: recordBytesMax(topic),
-  isCompacted: topic.config["cleanup.policy"]?.includes("compact") === true,
+  isCompacted: isCompacted(topic.config),
   refusals,
 });
 
