@@ -71,7 +71,8 @@ function blameOf(share: Share): Blame {
   ];
   const [reason] = lost;
   const why = reason === undefined ? null : whyOf(refusalText([reason.refused]));
-  return { stage, sources, isUnclear: folded !== null && stage.units > 1, why };
+  const isUnclear = folded !== null && stage.units > 1;
+  return { stage, sources, isUnclear, why, missing: null };
 }
 
 /** Returns letters that were made small already, and what became of earlier ones: they cannot be made smaller. */
@@ -117,7 +118,7 @@ export function blamesFor(error: unknown, stages: readonly TaskCheckpoint[]): Bl
   if (!(error instanceof MillraceError) || isRetriable(error) || !TOPIC_CODES.has(error.code))
     return [];
   const { topic } = error.where;
-  return topic === undefined ? [] : writersTo(stages, topic, whyOfTopic(error, topic));
+  return topic === undefined ? [] : writersTo(stages, topic, error);
 }
 
 /** Answers that concern a topic as such. */
@@ -127,15 +128,24 @@ const TOPIC_CODES: ReadonlySet<string> = new Set([
   "MILL_TOPIC_MISSING",
 ]);
 
-const whyOfTopic = ({ code, message }: MillraceError, topic: TopicName): string =>
-  code === "MILL_TOPIC_MISSING"
+const isMissing = ({ code }: MillraceError): boolean => code === "MILL_TOPIC_MISSING";
+
+const whyOfTopic = (error: MillraceError, topic: TopicName): string =>
+  isMissing(error)
     ? `the topic ${topic} is missing: run npx millrace topics apply`
-    : `kafka refuses: ${message}`;
+    : `kafka refuses: ${error.message}`;
 
 /** Tasks that wrote to a topic which is not there for them. */
-const writersTo = (stages: readonly TaskCheckpoint[], topic: TopicName, why: string): Blame[] =>
-  stages
+function writersTo(
+  stages: readonly TaskCheckpoint[],
+  topic: TopicName,
+  error: MillraceError,
+): Blame[] {
+  const why = whyOfTopic(error, topic);
+  const missing = isMissing(error) ? topic : null;
+  return stages
     .filter(({ outputs, changelog, letters }) =>
       [outputs, changelog, letters].some((records) => records.some((one) => one.topic === topic)),
     )
-    .map((stage) => ({ stage, sources: [], isUnclear: false, why }));
+    .map((stage) => ({ stage, sources: [], isUnclear: false, why, missing }));
+}

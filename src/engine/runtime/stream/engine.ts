@@ -11,6 +11,7 @@ import { blamesFor, type Blame } from "./blame.ts";
 import { isDefect, longer, NO_PAUSE, type Pause } from "./pause.ts";
 import type { BoundPart } from "../line/bind.ts";
 import { Mutex } from "../../core/mutex.ts";
+import type { Probation } from "./probation.ts";
 import type { StreamPart } from "./part.ts";
 import type { TaskCheckpoint } from "./options.ts";
 import type { StreamTask } from "./task.ts";
@@ -94,11 +95,23 @@ export class StreamEngine {
     const stages = stagesOf(together.map(({ task }) => task));
     if (!(await this.#commit(stages, (error) => this.#refusedTogether(error, stages)))) return;
     for (const { part, task } of seats) {
-      if (part.probations.of(task)?.isDue(now) !== true) continue;
+      if (!(await this.#mayTry(part.probations.of(task), now))) continue;
       const own = stagesOf([task]);
       if (!(await this.#commit(own, (error) => this.#refusedAlone(error, own, part)))) return;
       for (const stage of own) part.probations.passed(stage);
     }
+  }
+
+  /** Whether a task that is alone should commit now. */
+  async #mayTry(probation: Probation | null, nowMs: number): Promise<boolean> {
+    if (probation?.isDue(nowMs) !== true) return false;
+    const { missing } = probation;
+    if (missing === null) return true;
+    // Who cannot be asked will be asked again.
+    const found = await this.#context.admin.describeTopics([missing]).catch(() => null);
+    const isThere = (found?.get(missing) ?? null) !== null;
+    if (!isThere) probation.putOff(nowMs);
+    return isThere;
   }
 
   /** Returns whether all tasks may go on; `onRefused` says whether it has dealt with the error. */

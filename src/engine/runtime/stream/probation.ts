@@ -11,6 +11,8 @@ export interface Verdict {
   readonly isUnclear: boolean;
   /** Nothing that a record did: the topic, or the right to write it, is missing. */
   readonly why: string | null;
+  /** The topic, where it does not exist. */
+  readonly missing: TopicName | null;
 }
 
 const pauseMs = { first: 500, most: 10_000 } as const;
@@ -20,6 +22,8 @@ export class Probation {
   recordsMax: number | null = null;
   /** What the task waits for. */
   why: string | null = null;
+  /** The topic that must be there before the task tries again: to ask for it costs others nothing. */
+  missing: TopicName | null = null;
   #dueMs = 0;
   #failures = 0;
   /** What the refused checkpoint held, by topic: to there the task is alone. */
@@ -29,7 +33,11 @@ export class Probation {
     return nowMs >= this.#dueMs;
   }
 
-  refused({ progress, units }: TaskCheckpoint, { isUnclear, why }: Verdict, nowMs: number): void {
+  refused(
+    { progress, units }: TaskCheckpoint,
+    { isUnclear, why, missing }: Verdict,
+    nowMs: number,
+  ): void {
     for (const { topic, nextOffset } of progress) {
       const known = this.#until.get(topic) ?? 0n;
       this.#until.set(topic, nextOffset > known ? nextOffset : known);
@@ -39,16 +47,20 @@ export class Probation {
       this.recordsMax = Math.max(1, Math.floor(most / 2));
     }
     this.why = why;
+    this.missing = missing;
     if (why === null) this.#failures = 0;
-    else {
-      this.#dueMs = nowMs + Math.min(pauseMs.most, pauseMs.first * 2 ** this.#failures);
-      this.#failures++;
-    }
+    else this.putOff(nowMs);
+  }
+
+  putOff(nowMs: number): void {
+    this.#dueMs = nowMs + Math.min(pauseMs.most, pauseMs.first * 2 ** this.#failures);
+    this.#failures++;
   }
 
   /** A checkpoint of the task was decided. Returns whether it may join the others again. */
   passed({ progress }: TaskCheckpoint): boolean {
     this.why = null;
+    this.missing = null;
     this.#failures = 0;
     if (this.recordsMax !== null) this.recordsMax *= 2;
     return progress.every(({ topic, nextOffset }) => nextOffset >= (this.#until.get(topic) ?? 0n));

@@ -10,9 +10,9 @@ import type {
 import { assert, DependencyError, type MillraceError } from "../../../core/errors.ts";
 import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
-import { BrokerRefusal, translate, UnknownOutcome } from "../failures.ts";
+import { BrokerRefusal, codes, translate, UnknownOutcome } from "../failures.ts";
 import type { DriverBroker } from "../overrides/driver.ts";
-import { addPartitionsRequest } from "../protocol/add-partitions.ts";
+import { addPartitionsRequest, type RefusedPartition } from "../protocol/add-partitions.ts";
 import { txnOffsetCommitRequest } from "../protocol/offsets.ts";
 import { Patience } from "./patience.ts";
 import { Sender, type ProducerIdentity } from "./sender.ts";
@@ -139,16 +139,31 @@ export class KafkaTxProducer implements TxProducer {
       if (!this.#enlisted.has(address)) missing.set(address, record);
     }
     if (missing.size === 0) return;
-    await this.#locate([...missing.values()]);
+    const partitions = [...missing.values()];
+    const patience = new Patience(this.#cluster, this.#options.timeoutMs);
+    for (;;) {
+      await this.#locate(partitions);
+      const unknown = await this.#enlist(partitions);
+      if (unknown === null) break;
+      // Deleted since leaders were looked up.
+      await patience.after(
+        new BrokerRefusal(unknown.code, unknown),
+        `send to ${addressOf(unknown)}`,
+      );
+    }
+    for (const address of missing.keys()) this.#enlisted.add(address);
+  }
+
+  /** Returns a partition that the coordinator does not know. */
+  #enlist(partitions: readonly TopicPartition[]): Promise<RefusedPartition | null> {
     const { producerId, epoch } = (this.#initialized as Initialized).identity;
     const { transactionalId } = this.#options;
-    const partitions = [...missing.values()];
-    await this.#atTransactionCoordinator("send, enlist partitions", true, async (broker) => {
-      const options = { transactionalId, producerId, epoch, partitions };
+    const options = { transactionalId, producerId, epoch, partitions };
+    return this.#atTransactionCoordinator("send, enlist partitions", true, async (broker) => {
       const refused = await this.#cluster.send(broker, addPartitionsRequest(options));
-      if (refused !== null) throw new BrokerRefusal(refused.code, refused);
+      if (refused === null || refused.code === codes.unknownTopicOrPartition) return refused;
+      throw new BrokerRefusal(refused.code, refused);
     });
-    for (const address of missing.keys()) this.#enlisted.add(address);
   }
 
   /** The coordinator refuses partitions that do not exist; whether they do is found out before. */
