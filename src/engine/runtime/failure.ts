@@ -39,7 +39,7 @@ export async function persist<T>(
       return result;
     } catch (error) {
       if (actionOf(error) !== "retry") throw error;
-      what.onWaiting?.(whyOf(ours(error), what));
+      what.onWaiting?.(whyOf(ours(error)) ?? `${what.dependency} is away`);
       ports.meter.count("millrace_retries_total", { dependency: what.dependency });
       // Said once at first, then each time the wait has doubled to its cap: an outage is no log storm.
       const { code, message } = ours(error);
@@ -63,10 +63,12 @@ const whys: Partial<Record<ErrorCode, string>> = {
   MILL_REGISTRY_UNAVAILABLE: "registry is away",
 };
 
-const whyOf = ({ code, message }: MillraceError, { dependency }: Wait): string =>
-  code === "MILL_KAFKA_AUTH"
-    ? `kafka refuses: ${message}`
-    : (whys[code] ?? `${dependency} is away`);
+/** What Kafka has refused, and may take later. */
+const refusals: ReadonlySet<ErrorCode> = new Set(["MILL_KAFKA_AUTH", "MILL_KAFKA_REFUSED"]);
+
+/** What a task waits for, in words; null where only the work knows. */
+export const whyOf = ({ code, message }: MillraceError): string | null =>
+  refusals.has(code) ? message : (whys[code] ?? null);
 
 /** What to do with an error that reached a task. */
 export type Action = "retry" | "retake" | "stop";

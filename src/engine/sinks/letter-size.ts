@@ -2,7 +2,8 @@
 // lies and how to know it again. Whoever redrives it reads the record there (operate/letters/pointer.ts).
 import { createHash } from "node:crypto";
 import { headerNameLength } from "../core/header-name.ts";
-import type { Headers, OutRecord, RawRecord } from "../core/record.ts";
+import { headerText, type Headers, type OutRecord, type RawRecord } from "../core/record.ts";
+import { letterHeaders, originalHeaders } from "../core/redrive.ts";
 
 /** More than the frame of a batch and of its only record ever are. */
 const FRAME_BYTES = 160;
@@ -33,7 +34,10 @@ const without = (letter: Letter, side: "key" | "value"): Letter => {
   return { ...letter, [side]: null, headers: [...letter.headers, ...facts] };
 };
 
-const withoutHeaders = (letter: Letter, raw: RawRecord): Letter => {
+/** What a letter says of its record's place. */
+type Place = { readonly [at in "topic" | "partition" | "offset"]: string };
+
+const withoutHeaders = (letter: Letter, raw: Pick<RawRecord, "headers">): Letter => {
   const own = letter.headers.slice(raw.headers.length);
   const dropped = text("headers-dropped", String(raw.headers.length));
   return { ...letter, headers: [...own, dropped] };
@@ -46,11 +50,32 @@ const withoutHeaders = (letter: Letter, raw: RawRecord): Letter => {
 export function fitted<L extends Letter>(letter: L, raw: RawRecord, bytesMax: number): L {
   if (sizeOf(letter) <= bytesMax) return letter;
   const { topic, partition, offset } = raw;
-  const pointer = text("pointer", `${topic}/${String(partition)}/${String(offset)}`);
+  const place = { topic, partition: String(partition), offset: String(offset) };
+  return smaller(letter, { headers: raw.headers, place }, bytesMax);
+}
+
+/** As pointer and hash alone. What is no letter, or is so small already, stays as it is. */
+export function reduced<L extends Letter>(letter: L): L {
+  const own = letterHeaders(letter.headers);
+  const say = (name: string): string | null => headerText(own, `dlq.${name}`);
+  const [topic, partition, offset] = [say("topic"), say("partition"), say("offset")];
+  if (say("pointer") !== null || topic === null || partition === null || offset === null)
+    return letter;
+  const headers = originalHeaders(letter.headers);
+  return smaller(letter, { headers, place: { topic, partition, offset } }, 0);
+}
+
+interface Original {
+  readonly headers: Headers;
+  readonly place: Place;
+}
+
+function smaller<L extends Letter>(letter: L, { headers, place }: Original, bytesMax: number): L {
+  const pointer = text("pointer", `${place.topic}/${place.partition}/${place.offset}`);
   const ways: readonly [number, (of: Letter) => Letter][] = [
-    [raw.value?.length ?? 0, (of) => without(of, "value")],
-    [raw.key?.length ?? 0, (of) => without(of, "key")],
-    [headersBytes(raw.headers), (of) => withoutHeaders(of, raw)],
+    [letter.value?.length ?? 0, (of) => without(of, "value")],
+    [letter.key?.length ?? 0, (of) => without(of, "key")],
+    [headersBytes(headers), (of) => withoutHeaders(of, { headers })],
   ];
   let small: Letter = { ...letter, headers: [...letter.headers, pointer] };
   for (const [, leaveOut] of [...ways].sort(([a], [b]) => b - a)) {

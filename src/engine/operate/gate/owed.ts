@@ -1,6 +1,7 @@
 // What tables still owe when nobody is at work: letters, and what became of letters, that were committed with rows and not
 // sent yet. Sent twice they are one. Exact once the groups are empty.
 import type { Part, Plan, PlanTable } from "../../core/plan.ts";
+import { publishOwed } from "../../sinks/owed-letters.ts";
 import type { OperatePorts } from "../choice.ts";
 
 const LETTERS_A_SEND = 500;
@@ -22,11 +23,9 @@ export async function sendOwed(
           for (;;) {
             const owed = await store.owed(task, LETTERS_A_SEND);
             if (owed.length === 0) break;
-            await producer.send(owed);
-            await store.forget(
-              task,
-              owed.map(({ id }) => id),
-            );
+            const { ids, stuck } = await publishOwed(producer, owed);
+            await store.forget(task, ids);
+            if (stuck !== null) throw stuck;
           }
         }
     }

@@ -42,6 +42,7 @@ import {
   upTo,
   type Batch,
 } from "./batch.ts";
+import { Outbox } from "./outbox.ts";
 
 export interface SinkTaskOptions {
   readonly context: WorkerContext;
@@ -61,14 +62,13 @@ export interface SinkTaskOptions {
   onWaiting(why: string | null): void;
 }
 
-const LETTERS_A_SEND = 500;
-
 export class SinkTask {
   readonly id: SinkTaskId;
   readonly #options: SinkTaskOptions;
   readonly #inbox: TaskInbox;
   readonly #intake: Intake;
   readonly #life = new AbortController();
+  readonly #outbox: Outbox;
   #nextOffset: bigint;
   #ledger: LedgerCounts;
   #oldestMs: number | null = null;
@@ -83,6 +83,7 @@ export class SinkTask {
     this.#nextOffset = nextOffset;
     this.#ledger = ledger;
     this.#lookForTombstone = tombstoneWarning(options.context.log, options.id);
+    this.#outbox = new Outbox(options, this.#life.signal);
   }
 
   /** Returns where to seek when the batch does not follow what was read before. */
@@ -121,7 +122,7 @@ export class SinkTask {
   /** The line: fetch → learn schemas → decode, transform → rows, letters and progress in one transaction → letters → hint. */
   async run(): Promise<MillraceError | null> {
     // What an earlier owner committed and did not live to send.
-    await this.#sendOwed();
+    await this.#outbox.send();
     for (;;) {
       const startedMs = this.#options.context.clock.now();
       const batch = await this.#collect();
@@ -229,7 +230,7 @@ export class SinkTask {
     this.#nextOffset = batch.nextOffset;
     this.#oldestMs = null;
     // 4 send the letters that the decision owes
-    if (isOwing(batch, delta)) await this.#sendOwed();
+    if (isOwing(batch, delta)) await this.#outbox.send();
     // 5 hint
     const metadata = encodeMetadata({ owner: context.owner, ledger: this.#ledger });
     const { topic, partition } = this.id;
@@ -259,18 +260,6 @@ export class SinkTask {
     const { letters, context, bound } = this.#options;
     const failure = refusalOf(bound.part.name, code, message);
     return letterOf(batch.raws[row.index] as RawRecord, failure, letters, context.clock.now());
-  }
-
-  /** Letters go out after the decision: one sent before it could turn out false, as a retry may pass. */
-  async #sendOwed(): Promise<void> {
-    const { store, producer } = this.#options;
-    for (;;) {
-      const owed = await this.#persist("postgres", () => store.owed(this.id, LETTERS_A_SEND));
-      if (owed.length === 0) return;
-      await this.#persist("kafka", () => producer.send(owed));
-      const ids = owed.map((letter) => letter.id);
-      await this.#persist("postgres", () => store.forget(this.id, ids));
-    }
   }
 
   /** Throws the database's word that another owner has the task; used by the idle check too. */

@@ -131,9 +131,7 @@ const TOPIC_CODES: ReadonlySet<string> = new Set([
 const isMissing = ({ code }: MillraceError): boolean => code === "MILL_TOPIC_MISSING";
 
 const whyOfTopic = (error: MillraceError, topic: TopicName): string =>
-  isMissing(error)
-    ? `the topic ${topic} is missing: run npx millrace topics apply`
-    : `kafka refuses: ${error.message}`;
+  isMissing(error) ? `the topic ${topic} is missing: run npx millrace topics apply` : error.message;
 
 /** Tasks that wrote to a topic which is not there for them. */
 function writersTo(

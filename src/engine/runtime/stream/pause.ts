@@ -13,7 +13,7 @@ const pauseMs = { first: 500, most: 10_000 } as const;
 
 export function longer(last: Pause, error: MillraceError, nowMs: number): Pause {
   const forMs = Math.min(pauseMs.most, Math.max(pauseMs.first, last.forMs * 2));
-  return { why: `kafka refuses: ${error.message}`, forMs, untilMs: nowMs + forMs };
+  return { why: error.message, forMs, untilMs: nowMs + forMs };
 }
 
 /** An error that is none of Kafka's: to go on would do the same wrong again. */

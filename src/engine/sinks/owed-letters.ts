@@ -1,0 +1,65 @@
+// Sends what an outbox owes. A letter that its topic refuses goes as pointer and hash, so that it holds up no other; one
+// that is refused even so stays owed, and who sends it is told why.
+import { MillraceError, RecordsRefusedError, refusalText } from "../core/errors.ts";
+import type { PlainProducer } from "../core/kafka.ts";
+import type { OwedLetter } from "../core/ports.ts";
+import { reduced } from "./letter-size.ts";
+
+export interface Published {
+  /** Ids of what its topic has. */
+  readonly ids: readonly string[];
+  /** Why some are owed still. */
+  readonly stuck: MillraceError | null;
+}
+
+export async function publishOwed(
+  producer: PlainProducer,
+  owed: readonly OwedLetter[],
+): Promise<Published> {
+  const refused = await refusedOf(producer, owed);
+  const small = await refusedOf(producer, refused.letters.map(reduced));
+  const left = new Set(small.letters.map(({ id }) => id));
+  return { ids: owed.map(({ id }) => id).filter((id) => !left.has(id)), stuck: small.why };
+}
+
+interface Refused {
+  readonly letters: readonly OwedLetter[];
+  readonly why: MillraceError | null;
+}
+
+async function refusedOf(
+  producer: PlainProducer,
+  letters: readonly OwedLetter[],
+): Promise<Refused> {
+  if (letters.length === 0) return { letters: [], why: null };
+  try {
+    await producer.send(letters);
+    return { letters: [], why: null };
+  } catch (error) {
+    if (error instanceof RecordsRefusedError) {
+      const [first, ...others] = error.refused;
+      const why = first === undefined ? error : stuckFor(refusalText([first, ...others]), error);
+      return { letters: error.refused.map(({ index }) => letters[index] as OwedLetter), why };
+    }
+    throw forTopic(error);
+  }
+}
+
+/** A topic that takes nothing may take it later: nothing is wrong with the letters. */
+function forTopic(error: unknown): unknown {
+  if (!(error instanceof MillraceError) || error.disposition !== "halt") return error;
+  const { topic } = error.where;
+  if (topic === undefined) return error;
+  const isMissing = error.code === "MILL_TOPIC_MISSING";
+  return stuckFor(
+    isMissing ? `the topic ${topic} is missing: run npx millrace topics apply` : error.message,
+    error,
+  );
+}
+
+const stuckFor = (why: string, cause: MillraceError): MillraceError =>
+  new MillraceError("MILL_KAFKA_REFUSED", why, {
+    cause,
+    where: cause.where,
+    disposition: "pause",
+  });
