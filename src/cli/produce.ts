@@ -1,7 +1,7 @@
 // `millrace produce`: records into a declared topic, from a file or from a seeded generator.
 import { resolve } from "node:path";
 import { keyedRows } from "../data/keyed-rows.ts";
-import { sendAll, type Sendable } from "../data/send.ts";
+import { sendAll, type RefusedRow, type Sendable } from "../data/send.ts";
 import { generators, totalOf, type Generator, type GeneratorOptions } from "../demo/generators.ts";
 import { ConfigError, MillraceError } from "../engine/core/errors.ts";
 import type { PlanTopic } from "../engine/core/plan.ts";
@@ -113,8 +113,11 @@ async function produce(at: Run, name: string, origin: Origin): Promise<number> {
   const target = { topic: name, partitions, producer, ...(await writingCodecs(topic, registry)) };
   const bar = progress(io, clock, { done: "sent", total: origin.total });
   const startMs = clock.now();
+  const refused: RefusedRow[] = [];
   try {
-    const sent = await sendAll(records, target, { clock, perSecond, onSent: (n) => bar.add(n) });
+    const onRefused = (row: RefusedRow): void => void refused.push(row);
+    const onSent = (n: number): void => bar.add(n);
+    const sent = await sendAll(records, target, { clock, perSecond, onSent, onRefused });
     const seconds = (clock.now() - startMs) / 1000;
     if (options.json === true) io.out(JSON.stringify({ topic: name, records: sent, seconds }));
     else io.out(`${grouped(sent)} records sent to ${name}`);
@@ -122,7 +125,23 @@ async function produce(at: Run, name: string, origin: Origin): Promise<number> {
     bar.end();
     await producer.close();
   }
+  checkRefused(refused, name);
   return exitCodes.ok;
+}
+
+const SHOWN_MAX = 10;
+
+/** Numbers count the records of the file or the generator from 1 on. */
+function checkRefused(refused: readonly RefusedRow[], topic: string): void {
+  if (refused.length === 0) return;
+  const shown = refused
+    .slice(0, SHOWN_MAX)
+    .map(({ number, why }) => `record ${String(number)}: ${why}`);
+  const more = refused.length > SHOWN_MAX ? `; and ${String(refused.length - SHOWN_MAX)} more` : "";
+  throw new MillraceError(
+    "MILL_OUTPUT_REFUSED",
+    `${grouped(refused.length)} refused, all others are in ${topic}. Mend these and send them alone: ${shown.join("; ")}${more}`,
+  );
 }
 
 function declaredTopic({ plans, connection }: Run, name: string): PlanTopic {

@@ -1,5 +1,6 @@
 // Values into a topic: encode, choose the partition as every producer of Kafka does, send in batches. One batch is
 // in flight at a time, and the next record is asked for only when there is room: memory stays bounded.
+import { RecordsRefusedError, refusalText, type RefusedRecord } from "../engine/core/errors.ts";
 import type { PlainProducer } from "../engine/core/kafka.ts";
 import { partitionOf } from "../engine/core/partitioner.ts";
 import type { Clock } from "../engine/core/ports.ts";
@@ -27,12 +28,21 @@ interface SendOptions {
   /** Records a second; null: as fast as the broker takes them. */
   readonly perSecond: number | null;
   onSent(records: number): void;
+  /** Told of each record that the broker refuses; without it the first one ends the sending. */
+  onRefused?(refused: RefusedRow): void;
+}
+
+/** A record that the broker refuses for what it is; all others are sent. */
+export interface RefusedRow {
+  /** Of the records that were given, from 1 on. */
+  readonly number: number;
+  readonly why: string;
 }
 
 const BATCH_RECORDS_MAX = 5_000;
 const BATCH_BYTES_MAX = 900_000;
 
-/** Resolves with the number of records when the broker has acknowledged them all. */
+/** Resolves with the number of records that the broker has acknowledged, when every one has an answer. */
 export async function sendAll(
   records: AsyncIterable<Sendable> | Iterable<Sendable>,
   target: SendTarget,
@@ -40,13 +50,31 @@ export async function sendAll(
 ): Promise<number> {
   const { clock, perSecond } = options;
   const limits = { recordsMax: BATCH_RECORDS_MAX, bytesMax: BATCH_BYTES_MAX, perSecond };
+  let given = 0;
   let sent = 0;
   for await (const batch of batches(encoded(records, target, clock), limits, clock)) {
-    await target.producer.send(batch);
-    sent += batch.length;
+    const refused = await refusedOf(target.producer, batch, options);
+    for (const { index, ...why } of refused)
+      options.onRefused?.({ number: given + index + 1, why: refusalText([{ index, ...why }]) });
+    given += batch.length;
+    sent += batch.length - refused.length;
     options.onSent(batch.length);
   }
   return sent;
+}
+
+async function refusedOf(
+  producer: PlainProducer,
+  batch: readonly OutRecord[],
+  { onRefused }: SendOptions,
+): Promise<readonly RefusedRecord[]> {
+  try {
+    await producer.send(batch);
+    return [];
+  } catch (error) {
+    if (error instanceof RecordsRefusedError && onRefused !== undefined) return error.refused;
+    throw error;
+  }
 }
 
 async function* encoded(

@@ -121,6 +121,26 @@ test("a broken line is named, and what was before it was sent", async () => {
   assert.equal(shown(await consume("products", "--json")).length, 0, "its batch was not sent");
 });
 
+test("rows that Kafka refuses are named by number, and all others are sent", async () => {
+  const { servers, produce, consume } = start();
+  servers.kafka.refusing(({ value }) =>
+    value?.includes("lamp") === true ? { code: "POLICY_VIOLATION", words: null } : null,
+  );
+  const path = file(
+    "refused.csv",
+    "product_id,name,category\np-1,kettle,home\np-2,lamp,home\np-3,chair,home\np-4,lamp,home\n",
+  );
+  const { code, err, out } = await produce("products", "--file", path);
+  assert.equal(code, 1);
+  assert.match(out.join("\n"), /2 records sent/);
+  assert.match(
+    err.join("\n"),
+    /MILL_OUTPUT_REFUSED .*2 refused, all others are in products.*record 2: products-\d: POLICY_VIOLATION; record 4: /,
+  );
+  assert.doesNotMatch(err.join("\n"), /lamp/);
+  assert.equal(shown(await consume("products", "--json")).length, 2);
+});
+
 test("consume ends at the end that it found, at --max, and begins where it is told", async () => {
   const { produce, consume } = start();
   await produce("customer_orders", "--generate", "orders", "--count", "100");

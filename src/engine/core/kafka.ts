@@ -98,7 +98,10 @@ export interface TxProducerOptions {
   readonly timeoutMs: number;
 }
 
-/** One transaction at a time. Any failure makes it "dead": throw it away and make a new one with the same id. */
+/**
+ * One transaction at a time. Any failure makes it "dead": throw it away and make a new one with the same id. After a refusal
+ * of records (RecordsRefusedError), and only then, it may be brought back by `abort`, which ends what it had sent.
+ */
 export interface TxProducer {
   readonly state: "new" | "ready" | "open" | "dead";
   /** InitProducerId: fences older producers of this id and ends their open transaction. */

@@ -108,14 +108,20 @@ export const refusalCases: Cases = {
         [1, "INVALID_RECORD"],
       ]);
       assert.equal(producer.state, "dead");
+      await assert.rejects(
+        producer.send([aRecord(other, "nor this")]),
+        throwsCode("MILL_OUTPUT_REFUSED"),
+      );
       await assert.rejects(producer.commit(), throwsCode("MILL_OUTPUT_REFUSED"));
+      await world.passTime(1);
+      await producer.abort();
+      producer.begin();
+      await producer.send([aRecord(topic, "after", { key })]);
+      await producer.commit();
       const next = await world.transaction({ id });
       await next.send([aRecord(topic, "yes", { key }), aRecord(other, "yes")]);
       await next.commit();
-      for (const [name, end] of [
-        [topic, 4n],
-        [other, 4n],
-      ] as const)
-        assert.deepEqual(await world.valuesBelow(name, end), ["yes"]);
+      assert.deepEqual(await world.valuesBelow(topic, 6n), ["after", "yes"]);
+      assert.deepEqual(await world.valuesBelow(other, 4n), ["yes"]);
     },
 };

@@ -1,6 +1,7 @@
 // The driver of a redrive: sends letters back to the tasks that refused them, in transactions of its own. A record in the
 // redrive topic and the letter's new state are decided together, so a driver that is killed and run again goes on where
 // it was, and none is sent twice.
+import { RecordsRefusedError, refusalText } from "../../core/errors.ts";
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord, RawRecord } from "../../core/record.ts";
@@ -152,10 +153,39 @@ class Drive {
       records.push(record, state);
       sent.push({ ...letter, redrives: letter.redrives + 1 });
     }
-    this.#sent.push(...sent);
-    // Everything of a batch, or nothing: a letter on its way back is never still open.
-    await writeAll(this.#means.producer, [...records, job("running")]);
-    this.#request.onSent?.(sent.length);
+    const count = await this.#write(sent, records, job);
+    this.#request.onSent?.(count);
+  }
+
+  /**
+   * Everything of a batch, or nothing: a letter on its way back is never still open. Without letters that Kafka refuses;
+   * returns how many went.
+   */
+  async #write(
+    letters: readonly FoundLetter[],
+    records: readonly OutRecord[],
+    job: (state: Job["state"]) => OutRecord,
+  ): Promise<number> {
+    const { producer } = this.#means;
+    this.#sent.push(...letters);
+    try {
+      await writeAll(producer, [...records, job("running")]);
+      return letters.length;
+    } catch (error) {
+      // A letter and its state are neighbours; the job behind them is no letter's fault.
+      const isOurs = error instanceof RecordsRefusedError;
+      if (!isOurs || error.refused.some(({ index }) => index >= records.length)) throw error;
+      await producer.abort();
+      this.#sent.length -= letters.length;
+      const whys = new Map(error.refused.map((one) => [one.index >> 1, refusalText([one])]));
+      for (const [at, why] of whys) this.#refused.push({ letter: letters[at] as FoundLetter, why });
+      const left = letters.filter((_, at) => !whys.has(at));
+      return this.#write(
+        left,
+        records.filter((_, index) => !whys.has(index >> 1)),
+        job,
+      );
+    }
   }
 
   #order(

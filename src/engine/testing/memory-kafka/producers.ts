@@ -1,5 +1,5 @@
 // Producers over the cluster in memory. A transactional one dies of its first failure, and says so to every later call.
-import { assert } from "../../core/errors.ts";
+import { assert, RecordsRefusedError } from "../../core/errors.ts";
 import type {
   GroupGeneration,
   PlainProducer,
@@ -14,11 +14,14 @@ import type { ProducerTicket } from "./broker/transactions.ts";
 import { throwRefused } from "./broker/topics.ts";
 import type { Connection } from "./connection.ts";
 
+/** refused: dead, but for abort(). */
+type State = TxProducer["state"] | "refused";
+
 /** new → init → ready → begin → open → commit or abort → ready · any failure or `close` → dead. */
 export class MemoryTxProducer implements TxProducer {
   readonly #options: TxProducerOptions;
   readonly #connection: Connection;
-  #state: TxProducer["state"] = "new";
+  #state: State = "new";
   #ticket: ProducerTicket | null = null;
   #cause: Error | null = null;
   /** Requests go one after the other. */
@@ -30,7 +33,7 @@ export class MemoryTxProducer implements TxProducer {
   }
 
   get state(): TxProducer["state"] {
-    return this.#state;
+    return this.#state === "refused" ? "dead" : this.#state;
   }
 
   async init(): Promise<void> {
@@ -72,7 +75,8 @@ export class MemoryTxProducer implements TxProducer {
   }
 
   async abort(): Promise<void> {
-    await this.#request("abort", "open", (ticket) =>
+    const from = this.#state === "refused" ? "refused" : "open";
+    await this.#request("abort", from, (ticket) =>
       this.#connection.transactions.end(ticket, "aborted"),
     );
     this.#state = "ready";
@@ -84,14 +88,15 @@ export class MemoryTxProducer implements TxProducer {
     return Promise.resolve();
   }
 
-  #expect(state: TxProducer["state"]): void {
-    if (this.#state === "dead" && this.#cause !== null) throw this.#cause;
+  #expect(state: State): void {
+    const isOver = this.#state === "dead" || (this.#state === "refused" && state !== "refused");
+    if (isOver && this.#cause !== null) throw this.#cause;
     assert(this.#state === state, `the producer is ${this.#state}, expected ${state}`);
   }
 
   #request<T>(
     request: KafkaRequest,
-    state: TxProducer["state"],
+    state: State,
     work: (ticket: ProducerTicket) => Promise<T>,
   ): Promise<T> {
     const mine = this.#last.then(async () => {
@@ -101,7 +106,7 @@ export class MemoryTxProducer implements TxProducer {
           work(this.#ticket as ProducerTicket),
         );
       } catch (error) {
-        this.#state = "dead";
+        this.#state = error instanceof RecordsRefusedError ? "refused" : "dead";
         this.#cause = error as Error;
         throw error;
       }

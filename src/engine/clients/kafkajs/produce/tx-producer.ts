@@ -7,7 +7,12 @@ import type {
   TxProducer,
   TxProducerOptions,
 } from "../../../core/kafka.ts";
-import { assert, DependencyError, type MillraceError } from "../../../core/errors.ts";
+import {
+  assert,
+  DependencyError,
+  RecordsRefusedError,
+  type MillraceError,
+} from "../../../core/errors.ts";
 import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, translate, UnknownOutcome } from "../failures.ts";
@@ -22,14 +27,18 @@ interface Initialized {
   readonly sender: Sender;
 }
 
+/** refused: dead, but for abort(). */
+type State = TxProducer["state"] | "refused";
+
 /**
- * new → init() → ready → begin() → open → commit() or abort() → ready. A failure anywhere → dead, for good.
+ * new → init() → ready → begin() → open → commit() or abort() → ready. A failure anywhere → dead, for good; after a refusal
+ * of records abort() alone is left.
  * Calls of one transaction are served one after another, in the order they were made.
  */
 export class KafkaTxProducer implements TxProducer {
   readonly #cluster: Cluster;
   readonly #options: TxProducerOptions;
-  #state: TxProducer["state"] = "new";
+  #state: State = "new";
   #initialized: Initialized | null = null;
   #tail: Promise<unknown> = Promise.resolve();
   #failure: MillraceError | null = null;
@@ -42,7 +51,7 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   get state(): TxProducer["state"] {
-    return this.#state;
+    return this.#state === "refused" ? "dead" : this.#state;
   }
 
   init(): Promise<void> {
@@ -118,7 +127,8 @@ export class KafkaTxProducer implements TxProducer {
 
   #end(isCommit: boolean): Promise<void> {
     const what = isCommit ? "commit" : "abort";
-    return this.#exclusive("open", async ({ identity }) => {
+    const from = !isCommit && this.#state === "refused" ? "refused" : "open";
+    return this.#exclusive(from, async ({ identity }) => {
       if (this.#enlisted.size > 0)
         await this.#atTransactionCoordinator(what, false, (broker) =>
           this.#cluster.call(broker, "EndTxn", {
@@ -202,17 +212,15 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   /** Serves one call at a time in the state it needs; any failure is the end of this producer. */
-  #exclusive<T>(
-    state: TxProducer["state"],
-    work: (initialized: Initialized) => Promise<T>,
-  ): Promise<T> {
+  #exclusive<T>(state: State, work: (initialized: Initialized) => Promise<T>): Promise<T> {
     const turn = this.#tail.then(async () => {
       if (this.#state === "dead") throw this.#dead();
+      if (this.#state === "refused" && state !== "refused") throw this.#dead();
       assert(this.#state === state, `a producer that is ${this.#state} must be ${state} for this`);
       try {
         return await work(this.#initialized as Initialized);
       } catch (error) {
-        this.#state = "dead";
+        this.#state = error instanceof RecordsRefusedError ? "refused" : "dead";
         this.#failure = translate(error, `transaction of ${this.#options.transactionalId}`);
         throw this.#failure;
       }
