@@ -1,5 +1,6 @@
 // The words for one record and for places in a log. No input or output here.
 // Offsets are bigint; `nextOffset` is the next one to read and the one that is committed.
+import { headerNameLength } from "./header-name.ts";
 import type { Redriven } from "./redrive.ts";
 
 declare const brand: unique symbol;
@@ -59,7 +60,7 @@ export const placeOf = (raw: RawRecord): { readonly topic: TopicName; readonly o
 /** About what headers take in a record. */
 export function headersBytes(headers: Headers): number {
   let bytes = 0;
-  for (const [name, value] of headers) bytes += 2 + Buffer.byteLength(name) + (value?.length ?? 0);
+  for (const [name, value] of headers) bytes += 2 + headerNameLength(name) + (value?.length ?? 0);
   return bytes;
 }
 
