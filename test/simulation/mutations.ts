@@ -175,8 +175,8 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     mistake: "after a checkpoint that failed the tasks go on with what they have",
     patches: one(
       "runtime/stream/engine.ts",
-      "      await this.#rewind(error);\n      return;",
-      "      return void error;",
+      "      if (!(await onRefused(error))) await this.#rewind(error);\n",
+      "      void [error, onRefused];\n",
     ),
   },
   {
@@ -287,9 +287,40 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     mistake: "who was fenced takes over again under the old generation, round and round",
     patches: one(
       "runtime/stream/part.ts",
-      "const pause = isFenced ? clock.sleep(limits.heartbeatIntervalMs, signal) : Promise.resolve();",
-      "const pause = isFenced && limits === null ? clock.sleep(0) : Promise.resolve();",
+      "const pause = pauseMs > 0 ? clock.sleep(pauseMs, signal) : Promise.resolve();",
+      "const pause = pauseMs < 0 ? clock.sleep(pauseMs, signal) : Promise.resolve();",
     ),
+  },
+  {
+    name: "refused in silence",
+    mistake: "a record whose output is refused is left out without a letter",
+    patches: one(
+      "sinks/redriven.ts",
+      'return outcome.kind === "dead-lettered"\n',
+      'return outcome.kind === "dead-lettered" && outcome.failure.stage !== "send"\n',
+    ),
+  },
+  {
+    name: "rest dropped",
+    mistake: "a task whose checkpoint was refused goes on behind it",
+    patches: one(
+      "runtime/stream/engine.ts",
+      "    part.retakeOnly(new Set([blame.stage.task.partition]));\n",
+      "",
+    ),
+  },
+  {
+    name: "last one blamed",
+    mistake:
+      "of a checkpoint whose change of state is refused the last record is taken for the one that did it",
+    patches: [
+      {
+        file: "runtime/stream/feed.ts",
+        find: "units === 1 ? this.#last : null",
+        replace: "this.#last",
+      },
+      { file: "runtime/stream/blame.ts", find: "  if (units > 1) return [];\n", replace: "" },
+    ],
   },
   {
     name: "wall clock trusted",

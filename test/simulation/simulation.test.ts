@@ -13,8 +13,8 @@ const SEEDS = 2_000;
 const SEEDS_A_PROCESS = 250;
 /** Every kind of fault strikes at least so often in all seeds together. */
 const STRUCK_MIN = 10;
-/** What a seed may ask of servers and clock: with it CPU is bounded, on any machine. The dearest of these takes 1,211. */
-const CALLS_MAX = 1_500;
+/** What a seed may ask of servers and clock: with it CPU is bounded, on any machine. Refusals that are looked for cost most. */
+const CALLS_MAX = 4_000;
 
 interface Report extends Cost {
   readonly seeds: number;
@@ -76,7 +76,7 @@ test("whatever befalls workers and servers, everything comes out once, in order,
     [],
   );
   assert.equal(seeds, SEEDS);
-  assert.equal(struck.size, 26);
+  assert.equal(struck.size, 35);
   const seldom = [...struck].filter(([, count]) => count < STRUCK_MIN);
   assert.deepEqual(seldom, []);
   assert.ok(calls <= CALLS_MAX, `a seed took ${String(calls)} calls`);

@@ -44,6 +44,8 @@ export interface FlowSpec {
   /** Tables refuse some rows. */
   readonly refuses: boolean;
   readonly roots: readonly Node[];
+  /** Brokers refuse some records; left out where they take all. */
+  readonly salt?: number;
   /** Steps from the first source straight into a table, in its own part. */
   readonly direct: readonly Node[] | null;
   /** Values tell their times, some of which are no use. */
@@ -107,9 +109,14 @@ export class Draw {
   few = (most: number): number => Math.floor(this.#random.next() ** 2 * most);
 }
 
+const REFUSING_ONE_IN = 5;
+
 export function caseOf(seed: number): SimulationCase {
   const draw = new Draw(seed);
-  const flow = drawFlow(draw);
+  const drawnFlow = drawFlow(draw);
+  // By the seed itself: what is drawn of a seed stays what it was before there were refusals.
+  const isRefusing = seed % REFUSING_ONE_IN === 0 && drawnFlow.format === "json";
+  const flow = isRefusing ? { ...drawnFlow, salt: seed } : drawnFlow;
   const drawn = { flow, stages: drawStages(draw, flow), sizes: drawSizes(draw) };
   const faults = drawFaults(draw, drawn);
   // Drawn apart, so that a seed is what it was where nothing of this is drawn.

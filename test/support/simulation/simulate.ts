@@ -26,7 +26,7 @@ export async function play(of: SimulationCase): Promise<Played> {
   const failure = await run(world, faults);
   const { user, system } = process.cpuUsage(before);
   const { trace, calls } = world;
-  const struck = Object.fromEntries(faults.struck);
+  const struck = Object.fromEntries([...faults.struck, ...world.refusals]);
   return { seed: of.seed, failure, struck, trace, calls, cpuMs: (user + system) / 1_000 };
 }
 

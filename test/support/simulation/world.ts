@@ -21,6 +21,7 @@ import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.
 import { WorkerSwitch } from "../../../src/engine/testing/doubles/worker-switch.ts";
 import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
 import type { SimulationCase, SourceRecord } from "./case.ts";
+import { brokersOf } from "./refusals.ts";
 import { flowOf, type Flow } from "./flow.ts";
 import { poisonText } from "./oracle/expected.ts";
 import { SimulatedPostgres } from "./servers/postgres.ts";
@@ -76,6 +77,8 @@ export class World {
   readonly case: SimulationCase;
   /** What faults do at each call; nothing once all is calm. */
   strike: Strike = () => ({});
+  /** How often brokers refused a record, by what it was and by why. */
+  readonly refusals = new Map<string, number>();
   /** What a run must never come to, told at the end. */
   readonly wrongs: string[] = [];
   members: Member[] = [];
@@ -98,6 +101,13 @@ export class World {
     this.redis = new SimulatedRedis(this.clock, strike);
     this.postgres = new SimulatedPostgres(this.clock, strike);
     if (of.flow.refuses) this.postgres.refuses = refuseRow;
+    const count = (what: string): void =>
+      void this.refusals.set(what, (this.refusals.get(what) ?? 0) + 1);
+    const brokers = brokersOf(of.flow, (kind, code) => {
+      count(`refused ${kind}`);
+      count(`refused ${code}`);
+    });
+    this.kafka.refusing(brokers);
     this.#outside = this.kafka.port();
     this.kafka.watch(({ worker, request }) =>
       this.#ofMember(worker) === null

@@ -2,6 +2,7 @@
 // order of records is free (several tasks write under one key), it works in one of the possible orders, and says so.
 import type { FlowSpec, Node, SourceRecord, Stage } from "../case.ts";
 import { judged } from "../times.ts";
+import { changelogName, isRefused, repartitionName } from "../refusals.ts";
 import { isHeld, outputName, spanMs, tableName } from "../flow.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
@@ -178,9 +179,9 @@ class Oracle {
 
   #visit(node: Node, item: Item, trail: Trail, place: Place): void {
     const { value } = item;
-    if (node.op === "to") return this.#output(node, item, trail);
+    if (node.op === "to") return this.#output(node, item, trail, place);
     if (node.op === "table") return this.#toTable(node, item, trail);
-    if (node.op.startsWith("group")) return this.#regroup(node, item, trail);
+    if (node.op.startsWith("group")) return this.#regroup(node, item, trail, place);
     if (/^(distinct|state|reduce|aggregate|count|sum|min|max|avg)$/.test(node.op))
       return this.#stateful(node, item, trail, place);
     // A tombstone goes down both arms of a branch.
@@ -193,7 +194,15 @@ class Oracle {
     for (const next of node.then) this.#visit(next, item, trail, this.#next(node, place));
   }
 
-  #output(node: Node, { key, value, origin, partition }: Item, trail: Trail): void {
+  /** Where the order of records is free, brokers refuse none: which would be another matter each time. */
+  #mayWrite(topic: string, value: Value | undefined, place: Place): void {
+    const text = value === undefined ? "-" : JSON.stringify(value);
+    if (!place.isFree && !place.isHeld && isRefused(this.#flow, topic, text))
+      throw new fn.Refused();
+  }
+
+  #output(node: Node, { key, value, origin, partition }: Item, trail: Trail, place: Place): void {
+    this.#mayWrite(outputName(node), value, place);
     trail.emitted++;
     trail.writes.push(() => {
       const { items } = this.#expected.topics.get(outputName(node)) as ExpectedTopic;
@@ -210,7 +219,7 @@ class Oracle {
     trail.writes.push(() => sink?.items.push({ ...item, row }));
   }
 
-  #regroup(node: Node, item: Item, trail: Trail): void {
+  #regroup(node: Node, item: Item, trail: Trail, place: Place): void {
     if (item.value === undefined) return;
     const { by, op } = node;
     const key = op === "group-own" ? fn.ownKey(item.key, by) : fn.sharedKey(item.value, by);
@@ -218,6 +227,7 @@ class Oracle {
       trail.isNullKey = true;
       return;
     }
+    this.#mayWrite(repartitionName(node), item.value, place);
     trail.emitted++;
     trail.writes.push(() => this.#groups.get(node.id)?.items.push({ ...item, key }));
   }
@@ -292,6 +302,8 @@ class Oracle {
   }
 
   #set(name: string, key: string, entry: Entry, trail: Trail): void {
+    const isOwn = !name.startsWith("distinct ");
+    if (isOwn && isRefused(this.#flow, changelogName(name), key)) throw new fn.Refused();
     const store = this.#store(name);
     const old = store.get(key);
     trail.undo.push(() => (old === undefined ? store.delete(key) : store.set(key, old)));
