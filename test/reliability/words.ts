@@ -60,7 +60,6 @@ export const notPromised: readonly string[] = [
   "Callbacks must be pure and quick: one that changes its state in place, or never returns, is not undone.",
   "A value that somebody changes inside a copy in Redis is found by `millrace state verify` only.",
   "What is written to a topic that is being deleted goes with it.",
-  "A dead-letter or output topic that is gone ends the worker with MILL_TOPIC_MISSING instead of pausing the task; nothing is passed over.",
   "A machine that sleeps for days in the middle of a roll-forward: deletions may be forgotten under it. A takeover after it is safe.",
 ];
 

@@ -151,7 +151,7 @@ const noLetters: Scenario = {
   row: 46,
   name: "dead-letter topic gone",
   hasRefused: false,
-  how: "the dead-letter topic is deleted, then refused records come; workers end and say so, nothing is passed over; made anew, all letters are there",
+  how: "the dead-letter topic is deleted, then refused records come; tasks pause and say so, no worker ends, nothing is passed over; made anew, all letters are there",
   async run(world: World) {
     const { checking, traffic, crew } = world;
     await begin(world);

@@ -29,18 +29,20 @@ export const changelogName = (store: string): string => `sim-${store}-changelog`
 export const isRefused = ({ salt }: FlowSpec, topic: string, text: string): boolean =>
   salt !== undefined && hashOf(`${String(salt)} ${topic} ${text}`) % ONE_IN === 0;
 
+const STATEFUL = /^(state|reduce|aggregate|count|sum|min|max|avg)$/;
+
 type Kind = "output" | "repartition" | "changelog" | "letter";
 
 /** Topics of which records may be refused, each with what it is. */
 function topicsOf({ roots, partitions, sources }: FlowSpec): Map<string, Kind> {
   const topics = new Map<string, Kind>([["sim-dead-letters", "letter"]]);
+  const isShared = partitions > 1 || sources > 1;
   const visit = (node: Node, isOpen: boolean): void => {
     const { op, id } = node;
-    const isFree = op === "group-shared" && (partitions > 1 || sources > 1);
-    if (/^(state|reduce|aggregate|count|sum|min|max|avg)$/.test(op))
-      topics.set(changelogName(id), "changelog");
+    if (STATEFUL.test(op)) topics.set(changelogName(id), "changelog");
     if (isOpen && op === "to") topics.set(outputName(node), "output");
     if (isOpen && op.startsWith("group")) topics.set(repartitionName(node), "repartition");
+    const isFree = op === "group-shared" && isShared;
     for (const next of node.then) visit(next, isOpen && !isFree && !isHeld(node));
   };
   for (const root of roots) visit(root, true);
@@ -54,16 +56,20 @@ export function brokersOf(
 ): (record: OutRecord) => Reason | null {
   if (flow.salt === undefined) return () => null;
   const topics = topicsOf(flow);
-  return ({ topic, key, value }) => {
-    const kind = topics.get(topic);
+  return (record) => {
+    const kind = topics.get(record.topic);
     if (kind === undefined) return null;
-    const text = kind === "changelog" ? String(key) : value === null ? "-" : String(value);
-    const hash = hashOf(`${String(flow.salt)} ${topic} ${text}`);
-    const isWhole = kind === "letter" && value !== null;
-    const oneIn = kind === "letter" ? LETTERS_ONE_IN : ONE_IN;
-    if ((kind === "letter" && !isWhole) || hash % oneIn !== 0) return null;
+    const hash = hashOf(`${String(flow.salt)} ${record.topic} ${textOf(kind, record)}`);
+    // A letter without a value is small already.
+    const isSmall = kind === "letter" && record.value === null;
+    if (isSmall || hash % (kind === "letter" ? LETTERS_ONE_IN : ONE_IN) !== 0) return null;
     const code = CODES[(hash >>> 8) % CODES.length] ?? CODES[0];
     onRefused(kind, code);
     return { code, words: null };
   };
 }
+
+const textOf = (kind: Kind, { key, value }: OutRecord): string => {
+  if (kind === "changelog") return String(key);
+  return value === null ? "-" : String(value);
+};
