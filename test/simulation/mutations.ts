@@ -156,19 +156,15 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     mistake: "of a batch's rows with one key the oldest is written",
     patches: one(
       "sinks/collapse.ts",
-      "if (compare(group.newest, row) <= 0) group.newest = row;",
-      "if (compare(group.newest, row) > 0) group.newest = row;",
+      "if (compare(newestOf(group), row) <= 0) group.rising.push(row);",
+      "if (compare(newestOf(group), row) > 0) group.rising.push(row);",
     ),
   },
   {
     name: "unsorted upsert",
     near: 758,
     mistake: "rows are locked in the order of their records",
-    patches: one(
-      "sinks/collapse.ts",
-      "return [...groups.values()].sort((a, b) => (a.key < b.key ? -1 : 1));",
-      "return [...groups.values()];",
-    ),
+    patches: one("sinks/collapse.ts", "    .sort((a, b) => (a.key < b.key ? -1 : 1))\n", ""),
   },
   {
     name: "swallowed error",
