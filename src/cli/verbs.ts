@@ -7,6 +7,7 @@ import { dlqVerb } from "./dlq/dlq.ts";
 import { topicFindings } from "./doctor-topics.ts";
 import { doctorVerb } from "./doctor.ts";
 import { down } from "./down.ts";
+import { drainVerb } from "./drain.ts";
 import { explain } from "./explain.ts";
 import type { Register } from "./io.ts";
 import { lagVerb } from "./lag.ts";
@@ -38,6 +39,7 @@ export const verbs: readonly Register[] = [
   consumeVerb(connectFor, plansOf),
   lagVerb(connectFor, plansOf),
   offsetsVerb(connectFor, plansOf),
+  drainVerb(connectFor, plansOf),
   resumeVerb(connectFor, plansOf),
   dlqVerb(connectFor, plansOf),
   ledgerVerb(connectFor, plansOf),

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { json, pipeline, string, topic, type Pipeline, type Topic } from "#engine";
+import { drainVerb } from "../../src/cli/drain.ts";
 import { resumeVerb } from "../../src/cli/resume.ts";
 import { only } from "../support/deploys.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
@@ -137,6 +138,22 @@ test("the old version waits in the same way in front of what the new one has mad
   await fleet.send(sales.name, [{ shop: "a", n: 5 }]);
   await fleet.clock.advance(60_000);
   assert.deepEqual([last(fleet), fleet.letters()], [{}, []]);
+});
+
+test("drained before the deploy, nothing lies there that the new version would have to understand", async () => {
+  const fleet = new Fleet([old]);
+  const first = await fleet.join();
+  await fleet.send(sales.name, three);
+  const drained = await fleetCommand(fleet, drainVerb, ["drain", "flow"]);
+  assert.equal(drained.code, 0, drained.out.join());
+  await fleet.send(sales.name, [{ shop: "b", n: 7 }]);
+  await fleet.clock.advance(20_000);
+  assert.deepEqual(last(fleet), { a: 4, b: 2 });
+  await fleet.during(first.worker.stop());
+  await fleet.join({ plans: [renamed.plan()] });
+  assert.equal((await fleetCommand(fleet, resumeVerb, ["resume", "flow"])).code, 0);
+  await fleet.drained();
+  assert.deepEqual([last(fleet), fleet.letters()], [{ a: 4, b: 9 }, []]);
 });
 
 test("both versions in one group: each reads what it may, and nothing is lost", async () => {

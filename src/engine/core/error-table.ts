@@ -263,7 +263,8 @@ export const errorTable = {
   },
   MILL_SHAPE_UNKNOWN: {
     disposition: "retry",
-    message: "values between two parts have a structure that this version of the pipeline does not know",
+    message:
+      "values between two parts have a structure that this version of the pipeline does not know",
     meaning:
       "Another version of the code has made them, and it is not known that this one may read them. The task waits; nothing is lost.",
     action:
