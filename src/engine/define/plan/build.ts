@@ -11,7 +11,7 @@ import type {
   PlanTopic,
 } from "../../core/plan.ts";
 import { traces, withPolicies } from "./calls.ts";
-import { cut } from "./cut.ts";
+import { cut } from "./parts/cut.ts";
 import type { Graph } from "./graph.ts";
 import { validate } from "./validate.ts";
 

@@ -3,8 +3,8 @@
 import { AS_AVRO, fromTopic } from "../../core/carried.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readNotes } from "../../source/notes.ts";
-import { codesOf } from "../../source/shape-code.ts";
-import { shapeNotes, shapeRecord, type ShapeNote } from "../../source/shape-notes.ts";
+import { codesOf } from "../../source/shapes/code.ts";
+import { shapeNotes, shapeRecord, type ShapeNote } from "../../source/shapes/notes.ts";
 import type { OperatePorts } from "../choice.ts";
 
 /** What this version may read from now on and could not before. */

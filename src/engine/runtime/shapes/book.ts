@@ -11,8 +11,8 @@ import type { OutRecord, TopicName } from "../../core/record.ts";
 import type { Shapes } from "../../core/schema.ts";
 import { differences, quickHash, structureOf, type Structure } from "../../core/structure.ts";
 import { NoteTail } from "../../source/notes.ts";
-import { shapeNotes, shapeRecord, type ShapeNote } from "../../source/shape-notes.ts";
-import { codesOf, type Codes } from "../../source/shape-code.ts";
+import { shapeNotes, shapeRecord, type ShapeNote } from "../../source/shapes/notes.ts";
+import { codesOf, type Codes } from "../../source/shapes/code.ts";
 
 export interface ShapePorts {
   readonly clock: Clock;

@@ -1,9 +1,9 @@
 // What flows out of each node of a graph, as far as topics between parts must know: from which topics it comes, whether a
 // step has changed it since, and how large it may be.
-import type { Operation, PlanNode, PlanTopic } from "../../core/plan.ts";
-import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../../core/topic-config.ts";
-import type { TopicName } from "../../core/record.ts";
-import type { CarriedFormat, Origin, SchemaFormat } from "../../core/schema.ts";
+import type { Operation, PlanNode, PlanTopic } from "../../../core/plan.ts";
+import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../../../core/topic-config.ts";
+import type { TopicName } from "../../../core/record.ts";
+import type { CarriedFormat, Origin, SchemaFormat } from "../../../core/schema.ts";
 
 /** The values that leave a node. */
 export interface Flow {

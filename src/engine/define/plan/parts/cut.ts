@@ -1,8 +1,8 @@
 // cut(): where a graph becomes parts. A repartition ends one part and begins the next; a table is a part of its own
 // (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
-import type { TopicName } from "../../core/record.ts";
-import type { SchemaFormat } from "../../core/schema.ts";
-import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../../core/plan.ts";
+import type { TopicName } from "../../../core/record.ts";
+import type { SchemaFormat } from "../../../core/schema.ts";
+import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../../../core/plan.ts";
 import { declaredBy, fedBy, flowsOf, joined, withFlow, type Flow, type Flows } from "./carried.ts";
 
 export interface Naming {
