@@ -109,7 +109,7 @@ export const mutations: readonly Mutation[] = [
     mistake: "what a task had in memory is used again after it was taken over anew",
     patches: [
       {
-        file: "runtime/stream/stores.ts",
+        file: "runtime/stream/keyed/stores.ts",
         find: "  return new KeyedStore({\n    codec,",
         replace: `  const caches = codec as unknown as Record<string, Map<string, never>>;
   const kept = (caches[\`cells of \${String(partition)}\`] ??= new Map<string, never>());
@@ -266,7 +266,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     near: 663,
     mistake: "a new owner begins with no stream time",
     patches: one(
-      "runtime/stream/keyed.ts",
+      "runtime/stream/keyed/keyed.ts",
       "const streamTimeMs = Math.max(...starts.map((start) => start.streamTimeMs ?? -1));",
       "const streamTimeMs = starts.length === 0 ? 0 : null;",
     ),
@@ -315,7 +315,11 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
         find: "units === 1 ? this.#last : null",
         replace: "this.#last",
       },
-      { file: "runtime/stream/blame.ts", find: "  if (units > 1) return [];\n", replace: "" },
+      {
+        file: "runtime/stream/refused/blame.ts",
+        find: "  if (units > 1) return [];\n",
+        replace: "",
+      },
     ],
   },
   {

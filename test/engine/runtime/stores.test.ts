@@ -4,7 +4,7 @@ import { pipeline, seconds } from "#engine";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import type { WorkerContext } from "../../../src/engine/runtime/context.ts";
 import { bindPart } from "../../../src/engine/runtime/line/bind.ts";
-import { openStores } from "../../../src/engine/runtime/stream/stores.ts";
+import { openStores } from "../../../src/engine/runtime/stream/keyed/stores.ts";
 import { CacheBudget } from "../../../src/engine/state/cache-budget.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SentBatch } from "../../../src/engine/core/kafka.ts";
 import type { BoundPart } from "../../../src/engine/runtime/line/bind.ts";
-import { TaskState } from "../../../src/engine/runtime/stream/state.ts";
+import { TaskState } from "../../../src/engine/runtime/stream/keyed/state.ts";
 import { TestCalls } from "../../support/calls.ts";
 import { StoreBench } from "../../support/stores.ts";
 

@@ -2,7 +2,7 @@
 // codes. Messages name the broker's error and an address, never more.
 import { DependencyError, FencedError, MillraceError, type Where } from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
-import { nameOfCode } from "./protocol/error-names.ts";
+import { nameOfCode } from "./error-names.ts";
 
 export { nameOfCode };
 

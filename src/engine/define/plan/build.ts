@@ -10,10 +10,10 @@ import type {
   PlanTable,
   PlanTopic,
 } from "../../core/plan.ts";
-import { traces, withPolicies } from "./calls.ts";
+import { traces, withPolicies } from "./checks/calls.ts";
 import { cut } from "./parts/cut.ts";
 import type { Graph } from "./graph.ts";
-import { validate } from "./validate.ts";
+import { validate } from "./checks/validate.ts";
 
 export interface BuildInput {
   readonly name: string;

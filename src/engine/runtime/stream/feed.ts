@@ -4,7 +4,7 @@ import type { TaskInbox } from "../../source/bounded-inbox.ts";
 import { Intake } from "../line/intake.ts";
 import type { Learner } from "../line/learn.ts";
 import { headOf, type Lot } from "../line/lots.ts";
-import type { Rest } from "./keyed.ts";
+import type { Rest } from "./keyed/keyed.ts";
 import type { StreamTaskOptions } from "./options.ts";
 
 export class Feed {

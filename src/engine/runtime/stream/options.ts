@@ -13,8 +13,8 @@ import type { PartGate } from "../gate/pipeline-gate.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { Refusals } from "../line/refusals.ts";
 import type { StreamEngine } from "./engine.ts";
-import type { Probation } from "./probation.ts";
-import type { SealedState } from "./state.ts";
+import type { Probation } from "./refused/probation.ts";
+import type { SealedState } from "./keyed/state.ts";
 import type { StreamTask } from "./task.ts";
 
 export interface StreamPartOptions {

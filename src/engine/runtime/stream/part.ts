@@ -11,7 +11,7 @@ import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import { breakerFor } from "../gate/breaker.ts";
-import { Probations } from "./probation.ts";
+import { Probations } from "./refused/probation.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
 import {
@@ -23,7 +23,7 @@ import {
   type Seat,
   stateOf,
 } from "./seat.ts";
-import { openStores } from "./stores.ts";
+import { openStores } from "./keyed/stores.ts";
 import { takeoverOf, type Share, type StreamPartOptions } from "./options.ts";
 import { StreamTask } from "./task.ts";
 

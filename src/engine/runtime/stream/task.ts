@@ -18,10 +18,10 @@ import type { Learner } from "../line/learn.ts";
 import { processRun } from "../line/process.ts";
 import type { Parking } from "../calls/parking.ts";
 import { Feed } from "./feed.ts";
-import { admitted, endOf, keyedParts } from "./keyed.ts";
+import { admitted, endOf, keyedParts } from "./keyed/keyed.ts";
 import { TaskProgress } from "./progress.ts";
 import { withNotes } from "../shapes/book.ts";
-import type { TaskState } from "./state.ts";
+import type { TaskState } from "./keyed/state.ts";
 import type { StreamTaskOptions, TaskCheckpoint } from "./options.ts";
 
 export class StreamTask {

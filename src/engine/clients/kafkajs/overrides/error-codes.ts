@@ -1,6 +1,6 @@
 // Correction to kafkajs' table of error codes, which ends at 88: what it does not know it calls not retriable and
 // nameless. Codes as in org.apache.kafka.common.protocol.Errors.
-import { nameOfCode } from "../protocol/error-names.ts";
+import { nameOfCode } from "../error-names.ts";
 import type { Correction } from "./driver.ts";
 
 export interface ErrorCodeEntry {

@@ -3,7 +3,7 @@
 import { RecordsRefusedError, type RefusedRecord } from "../../../core/errors.ts";
 import { addressOf, type OutRecord } from "../../../core/record.ts";
 import { codes, isAboutRecord, isTooLarge } from "../failures.ts";
-import { nameOfCode } from "../protocol/error-names.ts";
+import { nameOfCode } from "../error-names.ts";
 import type { ProduceAnswer } from "../protocol/produce.ts";
 import { bytesOf, halve, without, type PartitionQueue } from "./chunks.ts";
 

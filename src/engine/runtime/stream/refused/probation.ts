@@ -1,9 +1,9 @@
 // A task whose outputs were refused commits in transactions of its own, so that a further refusal rewinds no neighbour.
 // Where no record could be blamed, its checkpoints shrink until one holds a single record, and grow again behind it.
-import { placeOf, type TopicName } from "../../core/record.ts";
+import { placeOf, type TopicName } from "../../../core/record.ts";
 import type { Blame } from "./blame.ts";
-import type { TaskCheckpoint } from "./options.ts";
-import type { StreamTask } from "./task.ts";
+import type { TaskCheckpoint } from "../options.ts";
+import type { StreamTask } from "../task.ts";
 
 /** What a refusal asks of its task. */
 export interface Verdict {

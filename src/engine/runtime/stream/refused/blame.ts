@@ -6,10 +6,10 @@ import {
   RecordsRefusedError,
   refusalText,
   type RefusedRecord,
-} from "../../core/errors.ts";
-import type { OutRecord, TopicName } from "../../core/record.ts";
-import type { RefusedSource } from "../line/refusals.ts";
-import type { TaskCheckpoint } from "./options.ts";
+} from "../../../core/errors.ts";
+import type { OutRecord, TopicName } from "../../../core/record.ts";
+import type { RefusedSource } from "../../line/refusals.ts";
+import type { TaskCheckpoint } from "../options.ts";
 import type { Verdict } from "./probation.ts";
 
 export interface Blame extends Verdict {

@@ -1,12 +1,12 @@
 // validate(): what can be known of a graph before anything is connected. Returns every problem.
-import { ConfigError, type MillraceError } from "../../core/errors.ts";
-import type { PlanNode, PlanTopic } from "../../core/plan.ts";
-import type { SchemaFormat } from "../../core/schema.ts";
+import { ConfigError, type MillraceError } from "../../../core/errors.ts";
+import type { PlanNode, PlanTopic } from "../../../core/plan.ts";
+import type { SchemaFormat } from "../../../core/schema.ts";
 import { calls } from "./calls.ts";
 import { deletes } from "./deletes.ts";
 import { nullKeys } from "./null-keys.ts";
-import { unknownTopic } from "./plan-topic.ts";
-import { problem } from "./problem.ts";
+import { unknownTopic } from "../plan-topic.ts";
+import { problem } from "../problem.ts";
 import { schemas } from "./schemas.ts";
 
 const KEBAB = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;

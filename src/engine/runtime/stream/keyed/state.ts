@@ -1,21 +1,21 @@
 // The state of a stream task: what a run changed is kept when the run is, sealed when a checkpoint takes the stage, and
 // given to the copies when Kafka has decided. One checkpoint is on its way to the copies at a time.
-import type { PlanStore } from "../../core/plan.ts";
-import type { SentBatch } from "../../core/kafka.ts";
-import type { Outcome, Stage } from "../../core/outcome.ts";
-import { addressOf, type OutRecord } from "../../core/record.ts";
-import { DELETED_KEPT_MS, type StateChange } from "../../core/state.ts";
-import { isDeleted } from "../../state/entry-codec.ts";
-import type { Sealed } from "../../state/keyed-store.ts";
-import type { OpenStores } from "../../state/task-stores.ts";
-import type { CallBook } from "../../transform/calls/book.ts";
-import type { TaskCalls } from "../../transform/calls/call.ts";
-import type { Ended, Released } from "../../transform/calls/release.ts";
-import type { CallStep } from "../../transform/calls/step.ts";
-import type { Held } from "../../transform/operators.ts";
-import type { Run } from "../../source/inbox.ts";
-import type { BoundPart } from "../line/bind.ts";
-import { processRunWithState, type ProcessedRun } from "../line/process.ts";
+import type { PlanStore } from "../../../core/plan.ts";
+import type { SentBatch } from "../../../core/kafka.ts";
+import type { Outcome, Stage } from "../../../core/outcome.ts";
+import { addressOf, type OutRecord } from "../../../core/record.ts";
+import { DELETED_KEPT_MS, type StateChange } from "../../../core/state.ts";
+import { isDeleted } from "../../../state/entry-codec.ts";
+import type { Sealed } from "../../../state/keyed-store.ts";
+import type { OpenStores } from "../../../state/task-stores.ts";
+import type { CallBook } from "../../../transform/calls/book.ts";
+import type { TaskCalls } from "../../../transform/calls/call.ts";
+import type { Ended, Released } from "../../../transform/calls/release.ts";
+import type { CallStep } from "../../../transform/calls/step.ts";
+import type { Held } from "../../../transform/operators.ts";
+import type { Run } from "../../../source/inbox.ts";
+import type { BoundPart } from "../../line/bind.ts";
+import { processRunWithState, type ProcessedRun } from "../../line/process.ts";
 
 export interface TaskStateOptions {
   readonly bound: BoundPart;

@@ -1,13 +1,13 @@
 // Opens the stores of a task: each copy is brought up to the end of its changelog, and says so while it takes long.
-import { addressOf } from "../../core/record.ts";
-import type { PlanStore } from "../../core/plan.ts";
-import type { EntryCodec } from "../../state/entry-codec.ts";
-import { follow, type FollowProgress, type Following } from "../../state/follow.ts";
-import { KeyedStore, type Change } from "../../state/keyed-store.ts";
-import { OpenStores } from "../../state/task-stores.ts";
-import type { WorkerContext } from "../context.ts";
-import { persist } from "../failure.ts";
-import { recordBytesMax, type BoundPart } from "../line/bind.ts";
+import { addressOf } from "../../../core/record.ts";
+import type { PlanStore } from "../../../core/plan.ts";
+import type { EntryCodec } from "../../../state/entry-codec.ts";
+import { follow, type FollowProgress, type Following } from "../../../state/follow.ts";
+import { KeyedStore, type Change } from "../../../state/keyed-store.ts";
+import { OpenStores } from "../../../state/task-stores.ts";
+import type { WorkerContext } from "../../context.ts";
+import { persist } from "../../failure.ts";
+import { recordBytesMax, type BoundPart } from "../../line/bind.ts";
 
 export interface StoresRequest {
   readonly context: WorkerContext;

@@ -1,9 +1,15 @@
 // Steps that call: their policies are settled here (the step's own, else the pipeline's), and what can be wrong with them.
 // A key is parked only where its record has left no trace before: given up, it must be as if it had never been read.
-import type { MillraceError } from "../../core/errors.ts";
-import type { CallOperation, Part, PlanNode, PlanResource, RetryPolicy } from "../../core/plan.ts";
-import { storeOf } from "../store.ts";
-import { problem } from "./problem.ts";
+import type { MillraceError } from "../../../core/errors.ts";
+import type {
+  CallOperation,
+  Part,
+  PlanNode,
+  PlanResource,
+  RetryPolicy,
+} from "../../../core/plan.ts";
+import { storeOf } from "../../store.ts";
+import { problem } from "../problem.ts";
 
 const parkedName = (step: string): string => `${step}-parked`;
 

@@ -1,20 +1,20 @@
 // What a task has beside its line where it has state or calls: its stores, its calls, the keys that are parked; and how far
 // a run comes where some of them have no room.
-import type { MillraceError } from "../../core/errors.ts";
-import { isLetter, type Outcome } from "../../core/outcome.ts";
-import { placeOf, type RawRecord } from "../../core/record.ts";
-import type { TaskAddress } from "../../observe/health.ts";
-import { publishParked } from "../../observe/task-metrics.ts";
-import type { CallBook } from "../../transform/calls/book.ts";
-import { TaskCalls } from "../../transform/calls/call.ts";
-import type { Breaker } from "../gate/breaker.ts";
-import { learnQueued, type Learner } from "../line/learn.ts";
-import type { Lot } from "../line/lots.ts";
-import type { ProcessedRun } from "../line/process.ts";
-import { Parking } from "../calls/parking.ts";
-import { callPortsOf } from "../calls/ports.ts";
+import type { MillraceError } from "../../../core/errors.ts";
+import { isLetter, type Outcome } from "../../../core/outcome.ts";
+import { placeOf, type RawRecord } from "../../../core/record.ts";
+import type { TaskAddress } from "../../../observe/health.ts";
+import { publishParked } from "../../../observe/task-metrics.ts";
+import type { CallBook } from "../../../transform/calls/book.ts";
+import { TaskCalls } from "../../../transform/calls/call.ts";
+import type { Breaker } from "../../gate/breaker.ts";
+import { learnQueued, type Learner } from "../../line/learn.ts";
+import type { Lot } from "../../line/lots.ts";
+import type { ProcessedRun } from "../../line/process.ts";
+import { Parking } from "../../calls/parking.ts";
+import { callPortsOf } from "../../calls/ports.ts";
 import { TaskState } from "./state.ts";
-import type { StreamTaskOptions } from "./options.ts";
+import type { StreamTaskOptions } from "../options.ts";
 
 export interface OfTask {
   readonly address: TaskAddress;

@@ -1,8 +1,8 @@
 // A filter of a table deletes the keys that do not pass, and a Postgres table cannot do that yet: refused here, on any way
 // from the one to the other, rather than a row that stays for ever.
-import type { MillraceError } from "../../core/errors.ts";
-import type { Operation, PlanNode } from "../../core/plan.ts";
-import { problem } from "./problem.ts";
+import type { MillraceError } from "../../../core/errors.ts";
+import type { Operation, PlanNode } from "../../../core/plan.ts";
+import { problem } from "../problem.ts";
 
 /** These make something new of what they see, or end here. */
 const ends: ReadonlySet<Operation["kind"]> = new Set(["aggregate", "map-with-state", "to"]);

@@ -1,9 +1,9 @@
 // A compacted topic refuses every record without a key. Where a stream may have such records and no step between could
 // leave them out, building says so; where one could, a record that comes through all the same is a dead letter.
-import type { MillraceError } from "../../core/errors.ts";
-import type { PlanNode } from "../../core/plan.ts";
-import { isCompacted } from "../../core/topic-config.ts";
-import { problem } from "./problem.ts";
+import type { MillraceError } from "../../../core/errors.ts";
+import type { PlanNode } from "../../../core/plan.ts";
+import { isCompacted } from "../../../core/topic-config.ts";
+import { problem } from "../problem.ts";
 
 /** Steps that let every record through with the key that it has. */
 const transparent = new Set(["map", "peek", "merge", "map-async"]);

@@ -1,12 +1,12 @@
 // Checks the schemas of a pipeline before anything is connected: Avro that cannot be used, rows that cannot be a table.
-import { parseAvro } from "../../core/avro-parser.ts";
-import { entryOf } from "../../core/error-table.ts";
-import { ConfigErrors, MillraceError } from "../../core/errors.ts";
-import type { PlanNode } from "../../core/plan.ts";
-import type { SchemaFormat } from "../../core/schema.ts";
-import { layoutOf, type TableSpec } from "../../core/table-layout.ts";
-import { unknownTopic } from "./plan-topic.ts";
-import { problem } from "./problem.ts";
+import { parseAvro } from "../../../core/avro-parser.ts";
+import { entryOf } from "../../../core/error-table.ts";
+import { ConfigErrors, MillraceError } from "../../../core/errors.ts";
+import type { PlanNode } from "../../../core/plan.ts";
+import type { SchemaFormat } from "../../../core/schema.ts";
+import { layoutOf, type TableSpec } from "../../../core/table-layout.ts";
+import { unknownTopic } from "../plan-topic.ts";
+import { problem } from "../problem.ts";
 
 export function schemas(nodes: readonly PlanNode[]): MillraceError[] {
   // A topic that is read and written is checked once.

@@ -1,5 +1,5 @@
 // How long a worker waits before it asks again for what Kafka has refused: rights of the client, a request as such.
-import { InvariantError, MillraceError } from "../../core/errors.ts";
+import { InvariantError, MillraceError } from "../../../core/errors.ts";
 
 export interface Pause {
   readonly why: string | null;
