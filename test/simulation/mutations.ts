@@ -310,16 +310,8 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     mistake:
       "of a checkpoint whose change of state is refused the last record is taken for the one that did it",
     patches: [
-      {
-        file: "runtime/stream/feed.ts",
-        find: "units === 1 ? this.#last : null",
-        replace: "this.#last",
-      },
-      {
-        file: "runtime/stream/refused/blame.ts",
-        find: "  if (units > 1) return [];\n",
-        replace: "",
-      },
+      ...one("runtime/stream/feed.ts", "units === 1 ? this.#last : null", "this.#last"),
+      ...one("runtime/stream/refused/blame.ts", "  if (units > 1) return [];\n", ""),
     ],
   },
   {

@@ -200,6 +200,12 @@ function idOf({ plan }: World, part: string, { headers }: RawRecord): string {
   return letterId({ pipeline: plan.pipeline, part }, { ...at, offset: BigInt(say("offset")) });
 }
 
+/** Topics between parts put more in front of a value's JSON. */
+function plainText(value: Buffer | null, topic: string): string {
+  const text = String(value ?? "-");
+  return topic.startsWith("in-") ? text : text.slice(Math.max(0, text.indexOf("{")));
+}
+
 /** Keys and values of letters, by their hashes. */
 function hashesOf(text: string): [string, string][] {
   const [, key = "", ...value] = text.split(" ");
@@ -223,7 +229,7 @@ function letterOf(
   const [hashedKey, hashedValue] = [known("key"), known("value")];
   if (hashedValue !== undefined) return letterText(topic, hashedKey ?? null, hashedValue);
   const isAvro = value?.[0] === 0 && topic.startsWith("in-");
-  const text = isAvro ? JSON.stringify(world.codec.decode(value)) : String(value ?? "-");
+  const text = isAvro ? JSON.stringify(world.codec.decode(value)) : plainText(value, topic);
   return letterText(topic, key === null ? null : String(key), text);
 }
 
