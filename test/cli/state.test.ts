@@ -85,6 +85,26 @@ test("get says when copy and changelog differ, and does not blame a copy that is
   assert.deepEqual([none.code, none.out.at(-1)], [0, "verdict    behind"]);
 });
 
+test("get shows a key that was deleted, with the time that it keeps", async () => {
+  const add = (sum: number, { n }: { readonly n: number }): number | null =>
+    n > 20 ? null : sum + n;
+  const ending = pipeline("flow", ({ from }) => {
+    from(input)
+      .groupBy("by-id", (t) => t.id)
+      .aggregate("total", { value: json<number>(), init: () => 0, add })
+      .to(sums);
+  });
+  const { fleet } = await running(ending);
+  const { code, out } = await state(fleet, "get", "flow", "total", "--key", "id-3");
+  assert.equal(code, 0);
+  assert.match(out[1] ?? "", /^changelog {2}\S+Z {2}deleted$/);
+  assert.equal(out[3], "verdict    same");
+  const [data] = jsonOf<{ copy: { value: unknown } }>(
+    await state(fleet, "get", "flow", "total", "--key", "id-3", "--json"),
+  );
+  assert.equal(data?.copy.value, null);
+});
+
 test("get of what is not there is exit 3, and of two keys or none exit 2", async () => {
   const { fleet } = await running();
   assert.equal((await state(fleet, "get", "flow", "total", "--key", "nobody")).code, 3);
