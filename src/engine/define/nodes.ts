@@ -101,10 +101,9 @@ export class StreamNode<K, V> implements Stream<K, V> {
     key: Fn<K, V, K2 | null>,
     options: RekeyOptions<K2, V> = {},
   ): Stream<K2, V> {
-    const format = (options.key ?? string).format;
     const topic = {
       name: "",
-      key: format,
+      key: (options.key ?? string).format,
       value: options.value?.format ?? internal,
       partitions: options.partitions ?? 0,
       timestamp: null,
@@ -112,8 +111,7 @@ export class StreamNode<K, V> implements Stream<K, V> {
       config: {},
       personalData: [],
     } as const;
-    const id = this.#graph.add(name, { kind: "repartition", key: key as AnyFn, topic }, [this.id]);
-    return new StreamNode<K2, V>(this.#graph, id);
+    return this.next<V>(name, { kind: "repartition", key: key as AnyFn, topic }) as never;
   }
 
   groupBy<K2>(
