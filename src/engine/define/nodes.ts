@@ -14,7 +14,7 @@ import {
   type Mean,
 } from "./fold.ts";
 import { isDeclared, type Graph } from "./plan/graph.ts";
-import { planTopicOf } from "./plan/plan-topic.ts";
+import { planTopicOf, repartitionTopic } from "./plan/plan-topic.ts";
 import { policyOf } from "./calls/retry.ts";
 import { string } from "./schema.ts";
 import { storeOf } from "./store.ts";
@@ -101,16 +101,8 @@ export class StreamNode<K, V> implements Stream<K, V> {
     key: Fn<K, V, K2 | null>,
     options: RekeyOptions<K2, V> = {},
   ): Stream<K2, V> {
-    const topic = {
-      name: "",
-      key: (options.key ?? string).format,
-      value: options.value?.format ?? internal,
-      partitions: options.partitions ?? 0,
-      timestamp: null,
-      internal: "repartition",
-      config: {},
-      personalData: [],
-    } as const;
+    const [own, value] = [(options.key ?? string).format, options.value?.format ?? internal];
+    const topic = repartitionTopic(own, value, options.partitions ?? 0);
     return this.next<V>(name, { kind: "repartition", key: key as AnyFn, topic }) as never;
   }
 

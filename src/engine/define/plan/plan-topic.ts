@@ -38,3 +38,10 @@ export const unknownTopic: PlanTopic = {
   config: {},
   personalData: [],
 };
+
+/** What a new key goes through, before it has its name; 0 partitions are as many as the source has. */
+export const repartitionTopic = (
+  key: SchemaFormat,
+  value: SchemaFormat,
+  partitions: number,
+): PlanTopic => ({ ...unknownTopic, name: "", key, value, partitions, internal: "repartition" });
