@@ -71,7 +71,9 @@ async function wait(
   what: { readonly topic: TopicName; readonly id: string },
   learner: Learner,
 ): Promise<void> {
-  await patiently(learner, "kafka", async () => shapes?.recognise({ ...what, ...learner }));
+  const { signal } = learner;
+  const onWaiting = (why: string | null): void => learner.onWaiting(why);
+  await patiently(learner, "kafka", async () => shapes?.recognise({ ...what, signal, onWaiting }));
 }
 
 const patiently = <T>(
