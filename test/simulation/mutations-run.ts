@@ -3,6 +3,7 @@
 // Exit code 1 when one is not caught.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { mutations, type Mutation } from "./mutations.ts";
 
@@ -19,9 +20,30 @@ const runner = join(import.meta.dirname, "run.ts");
 /** Which seeds a mistake is tried with. */
 type Seeds = (mutation: Mutation) => string;
 
+/** One mistake, by the test that is to catch it. */
+function triedBy({ name }: Mutation, test: string): Promise<Caught> {
+  const file = pathToFileURL(join(import.meta.dirname, "..", test)).href;
+  const hook = pathToFileURL(join(import.meta.dirname, "mutation-hook.ts")).href;
+  const script = `(await import(${JSON.stringify(hook)})).mutate(${JSON.stringify(name)});
+    await import(${JSON.stringify(file)});`;
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "pipe" });
+    let out = "";
+    child.stdout.on("data", (chunk: Buffer) => (out += String(chunk)));
+    child.on("error", reject);
+    child.on("close", (code) => {
+      // A process that ends for another reason than a failed test has caught nothing.
+      const [failed] = /^\s*(not ok \d+ - .*|✖ .*)$/m.exec(out) ?? [];
+      const isCaught = code === 1 && failed !== undefined;
+      resolve({ name, by: isCaught ? test : null, seed: null, reason: failed?.trim() ?? "" });
+    });
+  });
+}
+
 /** One mistake, until the first seed that fails. */
 function tried(mutation: Mutation, seeds: Seeds): Promise<Caught> {
-  const { name } = mutation;
+  const { name, test } = mutation;
+  if (test !== undefined) return triedBy(mutation, test);
   const args = [runner, "--mutation", name, "--seeds", seeds(mutation), "--first", "--json"];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
