@@ -12,8 +12,8 @@ export const MARK_BYTES = 4;
 export const SHAPE_CHARS = 8;
 
 /** Stands for a topic in front of its bytes. */
-export const markOf = (topic: TopicName): Buffer =>
-  createHash("sha256").update(topic).digest().subarray(0, MARK_BYTES);
+export const markOf = ({ topic, liveName = topic }: Pick<Origin, "topic" | "liveName">): Buffer =>
+  createHash("sha256").update(liveName).digest().subarray(0, MARK_BYTES);
 
 const plain = (format: SchemaFormat): SchemaFormat =>
   format.kind === "nullable" ? plain(format.of) : format;
@@ -31,7 +31,7 @@ export function avroOrigin({ declared, origins }: CarriedFormat): Origin | null 
 /** What notes call Avro as it came. */
 export const AS_AVRO = "as-avro";
 /** What notes call a value of a topic as it came there. */
-export const fromTopic = (topic: TopicName): string => `from-${markOf(topic).toString("hex")}`;
+export const fromTopic = (origin: Origin): string => `from-${markOf(origin).toString("hex")}`;
 
 /** What notes call the form or structure of a value: the id of a structure, or how it came. */
 export function shapeIn(bytes: Buffer): string {
@@ -51,7 +51,7 @@ export function carrier(
   const marks = new Map<TopicName, Buffer | null>();
   for (const origin of format.origins) {
     const isPlain = unmarked !== null && isAvro(origin);
-    const mark = isPlain ? null : Buffer.concat([Buffer.of(MARKED), markOf(origin.topic)]);
+    const mark = isPlain ? null : Buffer.concat([Buffer.of(MARKED), markOf(origin)]);
     marks.set(origin.topic, mark);
   }
   for (const topic of internal) marks.set(topic, null);

@@ -32,6 +32,8 @@ export type SchemaFormat =
 /** A topic whose values an internal topic may carry, and how they are written there. */
 export interface Origin {
   readonly topic: TopicName;
+  /** The topic's name in the live pipeline, where a run reads it under another: its mark is of that name. */
+  readonly liveName?: TopicName;
   readonly format: SchemaFormat;
 }
 

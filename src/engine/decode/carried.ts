@@ -34,8 +34,8 @@ export class CarriedCodec implements Codec {
     this.#json = taggedJsonCodec(options.where);
     const unmarked = avroOrigin(format);
     this.#avro = unmarked === null ? null : compile(unmarked.format, options);
-    for (const { topic, format: own } of format.origins)
-      this.#marked.set(markOf(topic).toString("hex"), compile(own, options));
+    for (const origin of format.origins)
+      this.#marked.set(markOf(origin).toString("hex"), compile(origin.format, options));
   }
 
   encode(value: unknown): Buffer | null {
@@ -55,7 +55,7 @@ export class CarriedCodec implements Codec {
       this.#options.shapes?.idOf(shapes, value);
     }
     if (this.#avro !== null) return this.#avro.encode(value);
-    const mark = markOf(origins.at(-1)?.topic ?? "");
+    const mark = markOf(origins.at(-1) ?? { topic: "" });
     const bytes = this.#marked.get(mark.toString("hex"))?.encode(value) ?? null;
     return bytes === null ? null : Buffer.concat([Buffer.of(MARKED), mark, bytes]);
   }

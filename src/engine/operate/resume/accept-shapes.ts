@@ -33,6 +33,6 @@ export async function acceptShapes(
 function raw(plan: Plan, topic: string): Pick<ShapeNote, "id" | "structure">[] {
   const format = plan.topics.find(({ name }) => name === topic)?.value;
   if (format?.kind !== "carried" || format.writes !== "tagged") return [];
-  const ids = [AS_AVRO, ...format.origins.map((origin) => fromTopic(origin.topic))];
+  const ids = [AS_AVRO, ...format.origins.map((origin) => fromTopic(origin))];
   return ids.map((id) => ({ id, structure: {} }));
 }

@@ -11,6 +11,7 @@ import type {
   PlanTopic,
 } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
+import type { CarriedFormat, SchemaFormat } from "../../core/schema.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, TIMESTAMPS_UNLIMITED } from "../../core/topic-config.ts";
 import { deepFreeze } from "../../define/plan/build.ts";
@@ -107,9 +108,11 @@ function renamingOf(plan: Plan, how: Shadowing, prefix: string): Renaming {
   const { run, target, staged, pins } = how;
   const written = writtenTopics(plan);
   const own = (name: string): string => prefix + name.slice(prefixOf(plan).length);
+  const value = (format: SchemaFormat): SchemaFormat =>
+    format.kind === "carried" ? carried(format, plan, { own, topic }) : format;
   const topic = (given: PlanTopic): PlanTopic => {
     const { name, internal, config } = given;
-    if (internal !== null) return { ...given, name: own(name) };
+    if (internal !== null) return { ...given, name: own(name), value: value(given.value) };
     if (written.has(name)) return { ...given, name: runTopic(name, run), config: kept(config) };
     if (!staged.includes(name)) return given;
     return { ...given, name: stagingTopic(name, run), config: { ...config, ...STAGED } };
@@ -125,6 +128,21 @@ function renamingOf(plan: Plan, how: Shadowing, prefix: string): Renaming {
       return { ...table, corrects: { topic: source.name, ends } };
     },
   };
+}
+
+/** What the run carries between its parts comes from the topics that it reads, with the marks that it has live. */
+function carried(
+  format: CarriedFormat,
+  plan: Plan,
+  rename: { own(name: TopicName): TopicName; topic(topic: PlanTopic): PlanTopic },
+): CarriedFormat {
+  const { origins, shapes } = format;
+  const renamed = origins.map((origin) => {
+    const live = plan.topics.find(({ name }) => name === origin.topic);
+    if (live === undefined) return origin;
+    return { ...origin, topic: rename.topic(live).name, liveName: origin.topic };
+  });
+  return { ...format, origins: renamed, shapes: rename.own(shapes) };
 }
 
 const kept = (config: PlanTopic["config"]): PlanTopic["config"] =>
