@@ -4,7 +4,9 @@ import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { gateNote } from "../engine/source/gate-note.ts";
 import { readNotes } from "../engine/source/notes.ts";
+import { FOREIGN } from "../engine/core/carried.ts";
 import { acceptShapes } from "../engine/operate/resume/accept-shapes.ts";
+import type { ShapeNote } from "../engine/source/shapes/notes.ts";
 import { resume, type Resumed } from "../engine/operate/resume/resume.ts";
 import {
   stoppedTasks,
@@ -114,7 +116,17 @@ async function accept(io: CliIo, plan: Plan, { ports, options }: Resuming): Prom
   else if (accepted.length === 0) io.err("Every value between parts may be read as it is.");
   else
     for (const [topic, notes] of Map.groupBy(accepted, (note) => note.topic))
-      io.out(`${topic}: ${String(notes.length)} structures of other code may be read`);
+      for (const line of acceptedLines(notes)) io.out(`${topic}: ${line}`);
+}
+
+function acceptedLines(notes: readonly ShapeNote[]): string[] {
+  const read = notes.filter(({ id }) => id !== FOREIGN);
+  return [
+    ...(read.length > 0 ? [`${String(read.length)} structures of other code may be read`] : []),
+    ...(read.length < notes.length
+      ? ["what came from a topic that is none of its sources becomes a dead letter"]
+      : []),
+  ];
 }
 
 const gateRunOf = (ports: OperatePorts, options: ResumeOptions): GateRun => ({

@@ -15,21 +15,24 @@ export const SHAPE_CHARS = 8;
 export const markOf = ({ topic, liveName = topic }: Pick<Origin, "topic" | "liveName">): Buffer =>
   createHash("sha256").update(liveName).digest().subarray(0, MARK_BYTES);
 
-const plain = (format: SchemaFormat): SchemaFormat =>
-  format.kind === "nullable" ? plain(format.of) : format;
+export const plainFormat = (format: SchemaFormat): SchemaFormat =>
+  format.kind === "nullable" ? plainFormat(format.of) : format;
 
-const isAvro = ({ format }: Origin): boolean => plain(format).kind === "avro";
+const isAvro = ({ format }: Origin): boolean => plainFormat(format).kind === "avro";
 
 /** Whose Avro needs no mark: the declared schema, else that of every Avro origin, where they share one; or null. */
 export function avroOrigin({ declared, origins }: CarriedFormat): Origin | null {
-  if (declared !== null) return plain(declared).kind === "avro" ? (origins.at(-1) ?? null) : null;
+  if (declared !== null)
+    return plainFormat(declared).kind === "avro" ? (origins.at(-1) ?? null) : null;
   const avro = origins.filter(isAvro);
-  const texts = new Set(avro.map(({ format }) => JSON.stringify(plain(format))));
+  const texts = new Set(avro.map(({ format }) => JSON.stringify(plainFormat(format))));
   return texts.size === 1 ? (avro[0] ?? null) : null;
 }
 
 /** What notes call Avro as it came. */
 export const AS_AVRO = "as-avro";
+/** What notes call a value as it came from a topic that is none of the sources. */
+export const FOREIGN = "no-source";
 /** What notes call a value of a topic as it came there. */
 export const fromTopic = (origin: Origin): string => `from-${markOf(origin).toString("hex")}`;
 

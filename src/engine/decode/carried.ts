@@ -3,6 +3,7 @@
 import {
   AVRO,
   avroOrigin,
+  FOREIGN,
   MARK_BYTES,
   MARKED,
   markOf,
@@ -11,6 +12,7 @@ import {
   SHAPED,
 } from "../core/carried.ts";
 import type { CarriedFormat, Codec, CodecOptions, SchemaFormat } from "../core/schema.ts";
+import { NamedOrigins } from "./avro/named-origins.ts";
 import { decodeError, Fault } from "./faults.ts";
 import { taggedJsonCodec } from "./tagged-json.ts";
 
@@ -24,6 +26,8 @@ export class CarriedCodec implements Codec {
   readonly #options: CodecOptions;
   readonly #json: Codec;
   readonly #avro: Codec | null;
+  /** Whose Avro without a mark may be, where it is no longer that of one schema alone. */
+  readonly #named: NamedOrigins;
   /** By mark, as hex. */
   readonly #marked = new Map<string, Codec>();
   #noted = 0;
@@ -34,8 +38,12 @@ export class CarriedCodec implements Codec {
     this.#json = taggedJsonCodec(options.where);
     const unmarked = avroOrigin(format);
     this.#avro = unmarked === null ? null : compile(unmarked.format, options);
-    for (const origin of format.origins)
-      this.#marked.set(markOf(origin).toString("hex"), compile(origin.format, options));
+    this.#named = new NamedOrigins(options.schemas);
+    for (const origin of format.origins) {
+      const codec = compile(origin.format, options);
+      this.#marked.set(markOf(origin).toString("hex"), codec);
+      this.#named.add(origin.format, codec);
+    }
   }
 
   encode(value: unknown): Buffer | null {
@@ -81,17 +89,20 @@ export class CarriedCodec implements Codec {
     const { shapes: book } = this.#options;
     const first = bytes?.[0] ?? SHAPED + 1;
     if (book === undefined || bytes === null || first > SHAPED) return null;
-    const { writes, shapes } = this.#format;
-    // A value as it came is what this code reads, unless it reads what a step has made of it.
-    if (first !== SHAPED && writes !== "tagged") return null;
-    const shape = shapeIn(bytes);
-    return book.isKnown(shapes, shape) ? null : shape;
+    const shape = this.#shapeOf(bytes);
+    return shape === null || book.isKnown(this.#format.shapes, shape) ? null : shape;
+  }
+
+  /** Null for a value as it came, where this code reads what has come: what a step has made of it would be another. */
+  #shapeOf(bytes: Buffer): string | null {
+    if (bytes[0] !== SHAPED && this.#codecOf(bytes) === null) return FOREIGN;
+    return bytes[0] === SHAPED || this.#format.writes === "tagged" ? shapeIn(bytes) : null;
   }
 
   /** Null for a value as it came from a topic that is none of the origins. */
   #codecOf(bytes: Buffer | null): Codec | null {
     const first = bytes?.[0];
-    if (first === AVRO) return this.#avro;
+    if (bytes !== null && first === AVRO) return this.#avro ?? this.#named.of(bytes);
     if (bytes === null || first !== MARKED) return this.#json;
     return this.#marked.get(bytes.toString("hex", 1, 1 + MARK_BYTES)) ?? null;
   }

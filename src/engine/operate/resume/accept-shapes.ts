@@ -1,6 +1,6 @@
 // An operator says that the code as it is deployed may read what lies between the parts of a pipeline, whatever its structure:
 // a note for each structure that is there, and for each way in which values may have come. Workers that wait look there.
-import { AS_AVRO, fromTopic } from "../../core/carried.ts";
+import { AS_AVRO, FOREIGN, fromTopic } from "../../core/carried.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readNotes } from "../../source/notes.ts";
 import { codesOf } from "../../source/shapes/code.ts";
@@ -29,10 +29,11 @@ export async function acceptShapes(
   return fresh;
 }
 
-/** Values as they came from a topic, where this code reads what a step has made. */
+/** Values as they came from a topic, where this code reads what a step has made; and those of topics that are no sources now. */
 function raw(plan: Plan, topic: string): Pick<ShapeNote, "id" | "structure">[] {
   const format = plan.topics.find(({ name }) => name === topic)?.value;
-  if (format?.kind !== "carried" || format.writes !== "tagged") return [];
-  const ids = [AS_AVRO, ...format.origins.map((origin) => fromTopic(origin))];
+  if (format?.kind !== "carried") return [];
+  const came = [AS_AVRO, ...format.origins.map((origin) => fromTopic(origin))];
+  const ids = format.writes === "tagged" ? [...came, FOREIGN] : [FOREIGN];
   return ids.map((id) => ({ id, structure: {} }));
 }

@@ -29,9 +29,11 @@ export async function learn(
   const lots = unknown === null ? ([lot] as const) : headOf(lot, unknown.at);
   const { schemas } = learner.context;
   const ids = (): Set<number> => unknownIds(bound, lots[0], schemas);
-  for (let of = ids(); of.size > 0; of = ids())
-    await patiently(learner, "registry", () => schemas.learn(of));
-  return lots;
+  let of = ids();
+  if (of.size === 0) return lots;
+  for (; of.size > 0; of = ids()) await patiently(learner, "registry", () => schemas.learn(of));
+  // A writer's schema may tell that a value belongs to none of the sources.
+  return firstUnknown(bound, lots[0]) === null ? lots : learn(bound, lot, learner);
 }
 
 /** Whether its first value must be waited for. */
@@ -48,12 +50,12 @@ export async function learnQueued(
   if (kept.raw === null) return;
   const { topic, value } = kept.raw;
   const codec = sourceOf(bound.sources, topic).value;
+  const { schemas } = learner.context;
+  const writer = codec.unknownId(value);
+  if (writer !== null) await patiently(learner, "registry", () => schemas.learn([writer]));
   const unknown = (): string | null => codec.unknownShape?.(value) ?? null;
   for (let id = unknown(); id !== null; id = unknown())
     await recognise(bound, { topic }, { id, learner });
-  const { schemas } = learner.context;
-  const id = codec.unknownId(value);
-  if (id !== null) await patiently(learner, "registry", () => schemas.learn([id]));
 }
 
 async function recognise(

@@ -2,7 +2,7 @@
 // for the first time is noted in the transaction that writes it, so whoever reads the value finds the note. A value of another
 // structure is not read, and not refused either: its task waits until it is known that the code fits it.
 import { createHash } from "node:crypto";
-import { SHAPE_CHARS } from "../../core/carried.ts";
+import { FOREIGN, SHAPE_CHARS } from "../../core/carried.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { Mutex } from "../../core/mutex.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -36,6 +36,8 @@ interface Own {
 const SHAPES_MAX = 200;
 const VARIED = "varied--";
 const LOOK_MS = 1_000;
+const FOREIGN_WHY =
+  "values lie there that came from a topic that is none of this version's sources";
 const none: readonly OutRecord[] = [];
 
 export class ShapeBook implements Shapes {
@@ -146,13 +148,18 @@ export class ShapeBook implements Shapes {
       .map(({ structure }) => structure);
     const why = own.some((note) => note.id === id)
       ? []
-      : this.#compared(noted, [...mine, ...(this.#mine.get(topic) ?? [])]);
+      : this.#compared(id, noted, [...mine, ...(this.#mine.get(topic) ?? [])]);
     if (why.length > 0) return why.slice(0, 3).join(", ");
     this.#knownOf(topic).add(id);
     return null;
   }
 
-  #compared(noted: ShapeNote | undefined, mine: readonly Structure[]): readonly string[] {
+  #compared(
+    id: string,
+    noted: ShapeNote | undefined,
+    mine: readonly Structure[],
+  ): readonly string[] {
+    if (id === FOREIGN) return [FOREIGN_WHY];
     if (noted === undefined || noted.id === VARIED)
       return ["values lie there that another version has made, and nothing says how"];
     if (mine.length === 0)
