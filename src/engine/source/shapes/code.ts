@@ -4,7 +4,8 @@
 // differ mean no more than that values must be compared.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, resolve, sep } from "node:path";
 import type { Operation, Plan, PlanNode } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
@@ -76,18 +77,34 @@ const formatText = (format: SchemaFormat): string =>
     typeof part === "function" ? plain(String(part)) : part,
   );
 
-/** Strings stay; a number may change, a comment and the space between words too. */
+/**
+ * Strings stay; a number may change, a comment and the space between words too. Two slashes behind a backslash or a bracket
+ * end a regular expression: no comment begins there, so what follows counts.
+ */
 const TOKEN =
-  /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\/[^\n]*|\/\*[\s\S]*?\*\/|\s+|\b\d[\w.]*/g;
+  /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|(?<![\\\]])\/\/[^\n]*|\/\*[\s\S]*?\*\/|\s+|\b\d[\w.]*/g;
 export const plain = (code: string): string =>
   code.replace(TOKEN, (found, text: string | undefined) => {
     if (text !== undefined) return text;
     return /^\d/.test(found) ? "0" : "";
   });
 
-const IMPORTED = /(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
+const IMPORTED = /(?:from|import)\s*\(?\s*["']((?:\.{1,2}\/|#)[^"']+)["']/g;
+/** Its release is no change of the code that makes values. */
+const ENGINE = resolve(import.meta.dirname, "../..");
 
-/** The files of the declarations and what they import of the same project. */
+/** Null for what is not of the project, or cannot be found. */
+function importedFile(file: string, to: string): string | null {
+  if (!to.startsWith("#")) return resolve(dirname(file), to);
+  try {
+    const found = createRequire(file).resolve(to);
+    return found.startsWith(`${ENGINE}${sep}`) ? null : found;
+  } catch {
+    return null;
+  }
+}
+
+/** The files of the declarations and what they import of the same project, by path or by a name of its package.json (`#lib`). */
 function filesText(nodes: readonly PlanNode[]): string {
   const open = nodes.map(({ site }) => resolve(site.slice(0, site.lastIndexOf(":"))));
   const texts = new Map<string, string>();
@@ -96,7 +113,10 @@ function filesText(nodes: readonly PlanNode[]): string {
     const text = existsSync(file) ? readFileSync(file, "utf8") : "";
     texts.set(file, plain(text));
     if (file.includes("/node_modules/")) continue;
-    for (const [, to = ""] of text.matchAll(IMPORTED)) open.push(resolve(dirname(file), to));
+    for (const [, to = ""] of text.matchAll(IMPORTED)) {
+      const found = importedFile(file, to);
+      if (found !== null) open.push(found);
+    }
   }
   return [...texts]
     .sort(([a], [b]) => (a < b ? -1 : 1))
