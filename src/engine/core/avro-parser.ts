@@ -6,6 +6,7 @@ import {
   bucketOf,
   isPrimitive,
   logicalOf,
+  misplacedLogical,
   type AvroShape,
   type Bucket,
   type Definition,
@@ -136,13 +137,16 @@ class Parser {
     const at = inside(place, name);
     // Assigning to it would replace the object's prototype.
     if (this.#isStrict && name === "__proto__") throw invalid(at, "a field cannot have this name");
+    const type = this.shapeOf(field["type"], at);
+    const misplaced = misplacedLogical(field, type);
     const shape: FieldShape = {
       name,
       doc: textOf(field["doc"]),
       aliases: namesOf(field["aliases"]),
       hasDefault: field["default"] !== undefined,
       default: field["default"],
-      shape: this.shapeOf(field["type"], at),
+      shape: type,
+      ...(misplaced === null ? {} : { misplaced }),
     };
     if (shape.hasDefault) this.#defaults.push([shape, at]);
     return shape;

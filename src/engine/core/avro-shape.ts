@@ -73,6 +73,8 @@ export interface RecordShape {
 }
 export interface FieldShape {
   readonly name: string;
+  /** A sentence about a logical type that is written beside the field's type, where Avro does not look; absent without one. */
+  readonly misplaced?: string;
   readonly doc: string | null;
   readonly aliases: readonly string[];
   readonly hasDefault: boolean;
@@ -173,6 +175,34 @@ export function logicalOf(
   const stands = underlying[name as SimpleLogical];
   if (stands === kind) return { logical: { kind: name as SimpleLogical } };
   return ignoring(`the logical type ${name} stands on ${stands}, not on ${kind}`);
+}
+
+/**
+ * What is wrong with a logical type that stands around a type instead of in it: the field's own, or one around another
+ * definition. One that nobody knows only matters where the type below it says nothing.
+ */
+export function misplacedLogical(field: Definition, shape: AvroShape): string | null {
+  const found = [field, field["type"] as Definition]
+    .filter(isAroundType)
+    .map(({ logicalType }) => logicalType)
+    .find((name) => isMeant(name, shape));
+  if (found === undefined) return null;
+  return `the logical type ${JSON.stringify(found)} stands beside the type, where Avro does not look: write {"type": …, "logicalType": …} as the field's type`;
+}
+
+/** A definition whose type is another definition, a union, or (of a field) a type. */
+const isAroundType = (definition: Definition, at: number): boolean =>
+  typeof definition === "object" &&
+  definition !== null &&
+  !Array.isArray(definition) &&
+  typeof definition["logicalType"] === "string" &&
+  (at === 0 || typeof definition["type"] !== "string");
+
+function isMeant(name: unknown, shape: AvroShape): boolean {
+  const branches = shape.kind === "union" ? shape.branches : [shape];
+  const isOpaque = branches.some(({ kind }) => kind === "bytes" || kind === "fixed");
+  const hasOwn = branches.some((branch) => isScalar(branch) && branch.logical !== null);
+  return !hasOwn && (isOpaque || name === "decimal" || Object.hasOwn(underlying, name as string));
 }
 
 const ignoring = (ignored: string): WithLogical => ({ logical: null, ignored });

@@ -124,15 +124,19 @@ function fieldsOf(format: SchemaFormat, refuse: Refuse): readonly FieldShape[] {
   return [];
 }
 
+const problemOf = ({ misplaced }: FieldShape, found: FieldType | null): string | null =>
+  misplaced ?? found?.problem ?? null;
+
 function columnsOf(spec: TableSpec, fields: readonly FieldShape[], refuse: Refuse): Column[] {
   const columns: Column[] = [];
   for (const field of fields) {
     const options = spec.columns[field.name] ?? {};
     if (options.omit === true) continue;
     const found = fieldTypeOf(field.shape);
-    if (found !== null && found.problem !== null && options.type === undefined)
+    const problem = problemOf(field, found);
+    if (found !== null && problem !== null && options.type === undefined)
       refuse(
-        `field "${field.name}": ${found.problem}. Mend the schema; or set columns.${field.name} to ` +
+        `field "${field.name}": ${problem}. Mend the schema; or set columns.${field.name} to ` +
           `type: "${found.type.sql}" to store it as it is, or to omit: true`,
       );
     if (found === null)

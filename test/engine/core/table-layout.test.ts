@@ -77,6 +77,29 @@ const columnsOf = (...fields: readonly object[]): string[] =>
       return `${name} ${type.sql}${symbols}${nullable ? "" : " NOT NULL"}`;
     });
 
+test("refuses a logical type that stands beside its type, where Avro does not look", () => {
+  const problem = (field: object) => problemsOf(aTable({}, [{ name: "f", ...field }])).join();
+  const digits = { logicalType: "decimal", precision: 12, scale: 2 };
+  for (const field of [
+    { type: "bytes", ...digits },
+    { type: ["null", "bytes"], ...digits },
+    { type: "long", logicalType: "timestamp-millis" },
+    { type: "string", logicalType: "uuid" },
+    { type: { type: ["null", "long"], logicalType: "timestamp-millis" } },
+    { type: { type: { type: "long" }, logicalType: "timestamp-millis" } },
+    { type: "bytes", logicalType: "unheard-of" },
+  ])
+    assert.match(problem(field), /field "f": the logical type "[\w-]+" stands beside the type/);
+  for (const field of [
+    { type: "string", logicalType: "unheard-of" },
+    { type: { type: "bytes", ...digits }, logicalType: "decimal" },
+    { type: ["null", { type: "bytes", ...digits }] },
+  ])
+    assert.equal(problem(field), "", JSON.stringify(field));
+  const columns = { f: { type: "bytea" } };
+  assert.deepEqual(problemsOf(aTable({ columns }, [{ name: "f", type: "bytes", ...digits }])), []);
+});
+
 test("a named type is found wherever it was defined", () => {
   const found = columnsOf(
     { name: "card", type: card },
