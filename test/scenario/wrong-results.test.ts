@@ -186,3 +186,31 @@ test("with onError halt the pipeline stops there, and says why", async () => {
   assert.match(log.messages("error").join("\n"), /aggregate "s": .*received a text/);
   assert.deepEqual(ledger("main"), { consumed: 1, emitted: 1 });
 });
+
+test("a callback that answers later is a letter of its step, and what fails later ends no process", async () => {
+  const later = (): never => Promise.reject(new Error("secret")) as never;
+  const steps: readonly ((rows: Stream<string, Row>) => { to(target: never): void })[] = [
+    (rows) => rows.peek("s", later),
+    (rows) => rows.map("s", later),
+    (rows) => rows.filter("s", later),
+    (rows) => rows.flatMap("s", later),
+    (rows) => rows.flatMap("s", () => [later()]),
+    (rows) => rows.expect("s", later, { otherwise: "log" }),
+    (rows) => rows.branch("s", { one: later }).one,
+    (rows) => rows.rekey<string>("s", later),
+    (rows) => rows.distinct("s", { by: later, within: days(1) }),
+    (rows) => rows.distinct("s", { by: () => [later()], within: days(1) }),
+    (rows) => rows.mapWithState("s", { state: json<Row>(), map: later }),
+    (rows) => rows.groupByKey().sum("s", later),
+    (rows) => rows.groupByKey().max("s", later),
+    (rows) => rows.groupByKey().aggregate("s", { value: json<Row>(), init: later, add: later }),
+    (rows) => rows.groupByKey().aggregate("s", { value: json(), init: () => 0, add: later }),
+  ];
+  // The test runner itself fails for a rejection that nobody waits for.
+  for (const step of steps) {
+    const result = await run(flowOf(step), [1, 2]);
+    assert.deepEqual(told(result), []);
+    assert.deepEqual(letters(result), [RESULT, RESULT], String(step));
+    assert.match(reasons(result)[0] ?? "", /"s": it returned a promise, which only mapAsync/);
+  }
+});

@@ -336,7 +336,7 @@ export const errorTable = {
     disposition: "dead-letter",
     message: "a callback returned what its step cannot take",
     meaning:
-      "It returned undefined (absent is null; of a key function null drops the record), or something that cannot be added, compared or written as a row. The letter names the step and the kind of the value.",
+      "It returned undefined (absent is null; of a key function null drops the record), a promise (only mapAsync waits for one), or something that cannot be added, compared or written as a row. The letter names the step and the kind of the value.",
     action: "Mend the step named in the letter, or the data that it reads, then redrive.",
   },
   MILL_TRANSFORM_HALT: {

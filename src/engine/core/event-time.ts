@@ -124,6 +124,7 @@ function nameOf(given: unknown): string {
   if (typeof given === "string") return given === "" ? "an empty text" : TEXT;
   if (typeof given === "bigint") return "a bigint: divide it to milliseconds, and make it a number";
   if (given instanceof Date) return "a Date: return its getTime()";
+  if (given instanceof Promise) return "a promise";
   return Array.isArray(given) ? "an array" : `a value of type ${typeof given}`;
 }
 

@@ -5,6 +5,22 @@ export class Mistake extends Error {
   override readonly name = "Mistake";
 }
 
+/**
+ * What a callback returned, unless that is a promise, which only mapAsync waits for. A promise that fails later, and that
+ * nobody waits for, would end the process.
+ */
+export function settled<T>(result: T): T {
+  if (isLater(result)) throw new Mistake("it returned a promise, which only mapAsync waits for");
+  return result;
+}
+
+/** True for a promise; its failure is nobody's from here on. */
+export function isLater(result: unknown): boolean {
+  if (!(result instanceof Promise)) return false;
+  result.catch(() => undefined);
+  return true;
+}
+
 /** The kind of a value, for a message, and never the value. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";

@@ -1,6 +1,6 @@
 // How values of one key become one: sums, extremes and means of numbers, bigints and Decimals.
 import { decimal, isDecimal, type Decimal } from "../core/decimal.ts";
-import { kindOf, Mistake } from "../core/mistake.ts";
+import { kindOf, Mistake, settled } from "../core/mistake.ts";
 
 export type Fold = (a: unknown, b: unknown) => unknown;
 
@@ -18,7 +18,9 @@ export function meanOf({ sum, count }: Mean): number | Decimal {
 export function addable(value: unknown): number | bigint | Decimal {
   if (Number.isFinite(value) || typeof value === "bigint" || isDecimal(value))
     return value as number | bigint | Decimal;
-  throw new Mistake(`finite numbers, bigints and Decimals add up; received ${kindOf(value)}`);
+  throw new Mistake(
+    `finite numbers, bigints and Decimals add up; received ${kindOf(settled(value))}`,
+  );
 }
 
 /** What has a mean. */
@@ -34,7 +36,7 @@ export function comparable(value: unknown): unknown {
   if (typeof value === "string") return value;
   if (Number.isFinite(value) || typeof value === "bigint" || isDecimal(value)) return value;
   const kinds = "finite numbers, bigints, texts and Decimals compare";
-  throw new Mistake(`${kinds}; received ${kindOf(value)}`);
+  throw new Mistake(`${kinds}; received ${kindOf(settled(value))}`);
 }
 
 export function plus(a: unknown, b: unknown): number | bigint | Decimal {

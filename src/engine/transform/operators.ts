@@ -2,7 +2,7 @@
 // key, reaches no callback, and is dropped where a key would change.
 import { assert, MillraceError } from "../core/errors.ts";
 import type { DecodedRecord, Stage } from "../core/outcome.ts";
-import { Mistake } from "../core/mistake.ts";
+import { Mistake, settled } from "../core/mistake.ts";
 import type { Operation, PlanNode } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
 import type { StateKey, TaskStores } from "../core/state.ts";
@@ -141,10 +141,10 @@ function mapping({ fn }: Of<"map">, at: number, { cursor, count, next }: Wiring)
   };
 }
 
-/** Absent is null, never undefined: an undefined result is a mistake in the callback. */
+/** Absent is null, never undefined: an undefined result is a mistake in the callback, and so is a promise. */
 export function present(result: unknown): unknown {
   if (result === undefined) throw new Mistake("it returned undefined; absent is null");
-  return result;
+  return settled(result);
 }
 
 function flatMapping({ fn }: Of<"flat-map">, at: number, { cursor, count, next }: Wiring): Next {
@@ -156,7 +156,7 @@ function flatMapping({ fn }: Of<"flat-map">, at: number, { cursor, count, next }
       return;
     }
     let made = 0;
-    for (const result of fn(value, contextOf(cursor))) {
+    for (const result of settled(fn(value, contextOf(cursor)))) {
       made++;
       next(present(result));
       cursor.step = at;
@@ -174,7 +174,7 @@ export function drop(cursor: Cursor, count: OperatorCounts, at: number): void {
 function filtering({ test }: Of<"filter">, at: number, { cursor, count, next }: Wiring): Next {
   return function filter(value) {
     cursor.step = at;
-    if (value !== undefined && !test(value, contextOf(cursor))) {
+    if (value !== undefined && !settled(test(value, contextOf(cursor)))) {
       drop(cursor, count, at);
       return;
     }
@@ -190,7 +190,7 @@ function tableFiltering(
 ): Next {
   return function tableFilter(value) {
     cursor.step = at;
-    const passes = value !== undefined && test(value, contextOf(cursor));
+    const passes = value !== undefined && settled(test(value, contextOf(cursor)));
     count.passed++;
     next(passes ? value : undefined);
   };
@@ -199,7 +199,7 @@ function tableFiltering(
 function peeking({ fn }: Of<"peek">, at: number, { cursor, count, next }: Wiring): Next {
   return function peek(value) {
     cursor.step = at;
-    if (value !== undefined) fn(value, contextOf(cursor));
+    if (value !== undefined) settled(fn(value, contextOf(cursor)));
     count.passed++;
     next(value);
   };
@@ -209,7 +209,7 @@ function expecting(node: PlanNode, at: number, { cursor, count, next, options }:
   const { test, otherwise } = node.operation as Of<"expect">;
   return function expect(value) {
     cursor.step = at;
-    const holds = value === undefined || test(value, contextOf(cursor));
+    const holds = value === undefined || settled(test(value, contextOf(cursor)));
     if (!holds && otherwise !== "log") {
       if (otherwise === "drop") {
         drop(cursor, count, at);
@@ -233,7 +233,7 @@ function branching({ tests }: Of<"branch">, at: number, wiring: Wiring): Next {
       next(value);
       return;
     }
-    const first = tests.findIndex((test) => test(value, contextOf(cursor)));
+    const first = tests.findIndex((test) => settled(test(value, contextOf(cursor))));
     const arm = arms[first < 0 ? tests.length : first];
     const { trail } = cursor;
     const before = trail.emitted;

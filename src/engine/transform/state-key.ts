@@ -1,6 +1,6 @@
 // Under which key a record's state lies: its own key, and for `distinct` what it is compared by.
 import { isDecimal } from "../core/decimal.ts";
-import { kindOf, Mistake } from "../core/mistake.ts";
+import { kindOf, Mistake, settled } from "../core/mistake.ts";
 import type { Operation } from "../core/plan.ts";
 import type { StateKey } from "../core/state.ts";
 import type { Cursor } from "./operators.ts";
@@ -27,7 +27,7 @@ const repeatKey =
   (value, { record }) => {
     const { key } = record.raw;
     if (key === null) return null;
-    const given = by(value, record.context);
+    const given = settled(by(value, record.context));
     const parts = (Array.isArray(given) ? given : [given]).map(partOf);
     const bytes = Buffer.concat([key, Buffer.from(`\0${JSON.stringify(parts)}`, "utf8")]);
     return { id: bytes.toString("latin1"), bytes };
@@ -39,5 +39,5 @@ function partOf(part: unknown): unknown {
   if (typeof part === "bigint") return { $i: String(part) };
   if (isDecimal(part)) return { $d: part.toString() };
   const kinds = "texts, finite numbers, bigints, Decimals, booleans and null compare";
-  throw new Mistake(`${kinds}; received ${kindOf(part)}`);
+  throw new Mistake(`${kinds}; received ${kindOf(settled(part))}`);
 }

@@ -1,5 +1,6 @@
 // Each step with state as a function over one waiting record: reads its key's entry, changes it, calls its followers.
 import { MillraceError } from "../core/errors.ts";
+import { settled } from "../core/mistake.ts";
 import type { Operation, PlanNode, Repeats, Stepped } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
 import { DELETED_KEPT_MS, type StateEntry, type StoreView } from "../core/state.ts";
@@ -64,7 +65,7 @@ function distinct(node: PlanNode, at: number, { cursor, count, next, options }: 
 }
 
 const contentBy = ({ content }: Repeats, value: unknown): string =>
-  contentOf(content === null ? value : content(value));
+  contentOf(content === null ? value : settled(content(value)));
 
 /** Of what was stored without a content, `true`, nothing is known. */
 const differs = ({ value }: StateEntry, content: string | true): boolean =>
@@ -85,7 +86,7 @@ function aggregate(operation: Of<"aggregate">, at: number, wiring: Wiring): Work
     if (key === null) return;
     const context = contextOf(cursor);
     const old = storedOf(view.get(key), cursor);
-    const before = old.value === null ? init(context.key) : old.value;
+    const before = old.value === null ? settled(init(context.key)) : old.value;
     const after = present(add(before, value, context));
     if (after === null && old.value === null) return drop(cursor, count, at);
     const timestamp = Math.max(context.timestamp, old.timestamp);
@@ -148,7 +149,7 @@ function stepped(
   record: RecordContext,
 ): Stepped {
   const isTaken = value === undefined && onTombstone !== undefined;
-  return isTaken ? onTombstone(state, record) : map(state, value, record);
+  return settled(isTaken ? onTombstone(state, record) : map(state, value, record));
 }
 
 /** A tombstone has no event time where that is told by the value: then its key keeps the time that it has. */
@@ -163,7 +164,7 @@ function newestOf(value: unknown, old: StateEntry, { record, pass, trail }: Curs
 /** Returns how many there were. */
 function tellAll(results: Iterable<unknown>, at: number, { cursor, next }: Wiring): number {
   let told = 0;
-  for (const result of results) {
+  for (const result of settled(results)) {
     told++;
     next(present(result));
     cursor.step = at;

@@ -4,7 +4,7 @@ import { MillraceError, OutputRefusedError } from "../../core/errors.ts";
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
-import { Mistake } from "../../core/mistake.ts";
+import { Mistake, settled } from "../../core/mistake.ts";
 import { partitionOf } from "../../core/partitioner.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
 import { headersBytes, type TopicName } from "../../core/record.ts";
@@ -245,7 +245,7 @@ function toRepartition(
 ): Emit {
   return (result, cursor) => {
     if (result === undefined) return false;
-    const newKey = keyOf(result, cursor.record.context);
+    const newKey = settled(keyOf(result, cursor.record.context));
     if (newKey === undefined) throw new Mistake("its key is undefined; null drops a record");
     if (newKey === null) {
       cursor.trail.nullKey = true;

@@ -9,6 +9,7 @@ import {
   type TimeFault,
   type TimeRule,
 } from "../../core/event-time.ts";
+import { isLater } from "../../core/mistake.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.ts";
 import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
@@ -173,6 +174,7 @@ function atItsTime(
   const { timestamp, timeRule } = codec;
   if (timestamp === null || timeRule === null) return atKafkaTime(codec, raw, decoded);
   const told = timestamp(decoded.value);
+  isLater(told);
   const fault = timeFault(told, raw.timestamp, timeRule);
   // Whole, as Kafka and the stores write it.
   if (fault === null) return recordAt(Math.floor(told as number), raw, decoded);
