@@ -44,6 +44,7 @@ async function commit(kafka: KafkaPort, nextOffset: bigint): Promise<void> {
       onRevoked: () => Promise.resolve(),
       onBatch: () => undefined,
       onOutOfRange: () => undefined,
+      onRefused: () => undefined,
       onFatal: reject,
     });
   });

@@ -66,10 +66,14 @@ for (const use of [copy, sink]) {
     );
   });
 
-  test(`${use.name}: a topic that goes under a running task stops it`, async () => {
+  test(`${use.name}: a topic that goes under a running task is waited for by name, and stops it when it is another one`, async () => {
     const { fleet, member } = await running(use);
     await fleet.during(fleet.kafka.port().admin().deleteTopics([input.name]));
-    await stops(fleet, member, "MILL_TOPIC_MISSING");
+    await fleet.clock.advance(60_000);
+    const [task] = member.worker.health();
+    assert.ok(task?.state === "paused" && task.why === "a topic does not exist: in", task?.state);
+    fleet.kafka.createTopic({ topic: input.name, partitions: 1 });
+    await stops(fleet, member, "MILL_SOURCE_TOPIC_RECREATED");
   });
 
   test(`${use.name}: partitions that are added under a running task stop it`, async () => {

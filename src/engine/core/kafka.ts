@@ -1,5 +1,6 @@
 // The Kafka port: all that the engine asks of a Kafka client. No client's type leaks through it.
 // Implementations: clients/kafkajs (real), testing/memory-kafka (in memory). One contract suite.
+import type { MillraceError } from "./errors.ts";
 import type { GroupId, OutRecord, RawRecord, TopicName, TopicPartition } from "./record.ts";
 
 export interface KafkaPort {
@@ -46,7 +47,10 @@ export interface ConsumerOptions {
 export interface GroupConsumer {
   /** Whether the group's coordinator has left several requests unanswered; for an operator, nothing is decided by it. */
   readonly isAway: boolean;
-  /** Joins and runs until `stop`. Resolves once the first join was attempted; later errors arrive at `onFatal`. */
+  /**
+   * Joins and runs until `stop`. Resolves once the first join was attempted, rejects when it is refused; later refusals arrive
+   * at `onRefused`.
+   */
   start(handlers: ConsumerHandlers): Promise<void>;
   /** Idempotent. Buffered batches of a paused partition may still arrive. */
   pause(partitions: readonly TopicPartition[]): void;
@@ -68,6 +72,12 @@ export interface ConsumerHandlers {
   onBatch(batch: RecordBatch): void;
   /** The partition's next offset lies outside its log; nothing of it is delivered until `seek`. */
   onOutOfRange(partition: TopicPartition): void;
+  /**
+   * Kafka refuses reads of the partition, or membership of the group (`at` is null): a right is missing, or the topic is. The
+   * consumer asks again by itself, later and later; `error` is null when it is let again. A new generation begins without
+   * refusals.
+   */
+  onRefused(at: TopicPartition | null, error: MillraceError | null): void;
   /** The consumer has ended and will not recover by itself. */
   onFatal(error: Error): void;
 }

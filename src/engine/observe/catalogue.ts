@@ -22,6 +22,28 @@ export const letterClasses: readonly LetterClass[] = [
   "crash",
 ];
 
+/** Why a task waits for Kafka: a right, a topic, or anything else, of what it writes or reads, or of its group. */
+export const pauseReasons = [
+  "write-right",
+  "write-topic",
+  "write-refused",
+  "read-right",
+  "read-topic",
+  "read-refused",
+  "group-right",
+  "group-topic",
+  "group-refused",
+] as const;
+
+/** What brokers answer for what a record is. */
+export const refusalCodes = [
+  "MESSAGE_TOO_LARGE",
+  "RECORD_LIST_TOO_LARGE",
+  "INVALID_TIMESTAMP",
+  "POLICY_VIOLATION",
+  "INVALID_RECORD",
+] as const;
+
 export const catalogue: readonly MetricSpec[] = [
   {
     name: "millrace_up",
@@ -156,6 +178,20 @@ export const catalogue: readonly MetricSpec[] = [
     type: "counter",
     help: "Times that a task went back to committed progress.",
     labels: part,
+    together: "sum",
+  },
+  {
+    name: "millrace_pauses_total",
+    type: "counter",
+    help: "Times that a task began to wait because Kafka refused what it writes or reads, or its group.",
+    labels: { ...part, reason: pauseReasons },
+    together: "sum",
+  },
+  {
+    name: "millrace_outputs_refused_total",
+    type: "counter",
+    help: "Outputs that a broker refused for what they are, each traced to its source record, by the broker's error.",
+    labels: { ...part, code: refusalCodes },
     together: "sum",
   },
   {

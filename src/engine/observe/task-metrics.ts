@@ -1,9 +1,10 @@
 // What a task tells the meter: its ledger (last step of each commit), lag and state. Names live in catalogue.ts.
 // A counter that first appears at 1 shows no increase to Prometheus, so series start at 0 when a task starts.
+import type { ErrorCode } from "../core/error-table.ts";
 import { imbalanceOf, type LedgerCounts, ledgerTotals } from "../core/ledger.ts";
 import { assert } from "../core/errors.ts";
 import type { Labels, Meter } from "../core/ports.ts";
-import { ledgerOutcomes, letterClasses } from "./catalogue.ts";
+import { ledgerOutcomes, letterClasses, pauseReasons, refusalCodes } from "./catalogue.ts";
 import { taskStates, type TaskAddress, type TaskState } from "./health.ts";
 import type { Lag } from "./lag.ts";
 
@@ -23,6 +24,33 @@ export function announcePart(meter: Meter, pipeline: string, part: string): void
     meter.count("millrace_ledger_records_total", { pipeline, part, outcome }, 0);
   for (const letterClass of letterClasses)
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, 0);
+  for (const reason of pauseReasons)
+    meter.count("millrace_pauses_total", { pipeline, part, reason }, 0);
+  for (const code of refusalCodes)
+    meter.count("millrace_outputs_refused_total", { pipeline, part, code }, 0);
+}
+
+type PartLabels = Pick<TaskAddress, "pipeline" | "part">;
+
+const reasonsOf: Partial<Record<ErrorCode, string>> = {
+  MILL_KAFKA_AUTH: "right",
+  MILL_TOPIC_MISSING: "topic",
+};
+
+/** A task begins to wait, for `of` what Kafka refuses it. */
+export function countPause(
+  meter: Meter,
+  { pipeline, part }: PartLabels,
+  of: "write" | "read" | "group",
+  code: ErrorCode,
+): void {
+  const reason = `${of}-${reasonsOf[code] ?? "refused"}`;
+  meter.count("millrace_pauses_total", { pipeline, part, reason });
+}
+
+/** A broker refused an output for what it is; `code` is its error. */
+export function countRefused(meter: Meter, { pipeline, part }: PartLabels, code: string): void {
+  meter.count("millrace_outputs_refused_total", { pipeline, part, code });
 }
 
 /** Records that had counted as emitted before they were given up: a counter takes nothing back. */

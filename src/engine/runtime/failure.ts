@@ -64,7 +64,23 @@ const whys: Partial<Record<ErrorCode, string>> = {
 };
 
 /** What Kafka has refused, and may take later. */
-const refusals: ReadonlySet<ErrorCode> = new Set(["MILL_KAFKA_AUTH", "MILL_KAFKA_REFUSED"]);
+const refusals: ReadonlySet<ErrorCode> = new Set([
+  "MILL_KAFKA_AUTH",
+  "MILL_KAFKA_REFUSED",
+  "MILL_TOPIC_MISSING",
+]);
+
+/** A topic that is gone is asked for until it is there, which tells what became of it. */
+export async function awaitingTopics<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== "MILL_TOPIC_MISSING") throw error;
+    const { where } = error;
+    const options = { where, cause: error, disposition: "pause" } as const;
+    throw new MillraceError("MILL_TOPIC_MISSING", where.topic ?? "", options);
+  }
+}
 
 /** What a task waits for, in words; null where only the work knows. */
 export const whyOf = ({ code, message }: MillraceError): string | null =>

@@ -180,7 +180,10 @@ export class Worker {
 
   /** Pipelines that do not go on as a whole, each with why. */
   get held(): readonly string[] {
-    return this.#lanes.flatMap((lane) => lane.held ?? []);
+    return this.#lanes.flatMap((lane) => [
+      ...(lane.held === null ? [] : [lane.held]),
+      ...lane.refused,
+    ]);
   }
 
   /** The dependency that holds up the start. */

@@ -64,7 +64,7 @@ interface Found {
 
 /**
  * 1 end what dead owners left open · 2 read progress, stable · 3 see that the topics are those in which the tasks began ·
- * 4 note first starts · 5 check that the log still has it.
+ * 4 note first starts · 5 check that the log still has it. Throws MILL_TOPIC_MISSING when a topic is gone.
  */
 export async function takeOver(
   ports: TakeoverPorts,
@@ -90,10 +90,13 @@ export async function takeOver(
   const first = missing.length === 0 ? [] : await firstStarts(ports, request, { missing, topics });
   await adopt(ports, request, { committed, found });
   // 5
-  return committed.map(
+  const taken = committed.map(
     (offset) =>
       first.find((start) => addressOf(start) === addressOf(offset)) ?? goOn(request, offset, found),
   );
+  const gone = taken.find(({ stop }) => stop?.code === "MILL_TOPIC_MISSING")?.stop ?? null;
+  if (gone !== null) throw gone;
+  return taken;
 }
 
 const stopped = ({ topic, partition }: TopicPartition, stop: MillraceError): TakenOver => {

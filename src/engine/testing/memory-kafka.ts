@@ -17,6 +17,7 @@ import type {
 import type { Clock } from "../core/ports.ts";
 import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
 import { MemoryAdmin } from "./memory-kafka/admin.ts";
+import { Access } from "./memory-kafka/broker/access.ts";
 import { Conditions, type KafkaRequest, type Watcher } from "./memory-kafka/broker/conditions.ts";
 import { GroupOffsets } from "./memory-kafka/broker/group-offsets.ts";
 import { Groups } from "./memory-kafka/broker/groups.ts";
@@ -42,6 +43,7 @@ export class MemoryKafka {
   readonly #groups: Groups;
   readonly #transactions: Transactions;
   readonly #batchRecordsMax: number;
+  readonly #access = new Access();
   readonly #workers = new Map<KafkaPort, WorkerSwitch>();
 
   constructor(clock: Clock, options: MemoryKafkaOptions = {}) {
@@ -57,6 +59,7 @@ export class MemoryKafka {
     const port = new MemoryPort({
       wire: new Wire(this.#conditions, worker),
       topics: this.#topics,
+      access: this.#access,
       groups: this.#groups,
       offsets: this.#offsets,
       transactions: this.#transactions,
@@ -94,6 +97,18 @@ export class MemoryKafka {
   /** As an access list that lets nobody write the topic, until it is told otherwise. */
   forbid(topic: TopicName, isForbidden = true): void {
     this.#topics.forbid(topic, isForbidden);
+  }
+
+  /** As an access list that lets nobody read the topic, until it is told otherwise. */
+  forbidReading(topic: TopicName, isForbidden = true): void {
+    this.#access.setReadable(topic, !isForbidden);
+    this.#conditions.changes.raise();
+  }
+
+  /** As an access list that lets nobody be a member of the group, until it is told otherwise. */
+  forbidGroup(group: GroupId, isForbidden = true): void {
+    this.#access.setJoinable(group, !isForbidden);
+    this.#conditions.changes.raise();
   }
 
   /** Loses the next request of this kind; with `after`, it takes effect and only its reply is lost. Calls add up. */

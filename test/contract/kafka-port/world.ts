@@ -184,6 +184,7 @@ export class Member {
         this.happenings.push({ kind: "batch", generationId, batch });
       },
       onOutOfRange: (at) => void this.outOfRange.push(addressOf(at)),
+      onRefused: () => undefined,
       onFatal: (error) => void this.fatal.push(error),
     });
   }

@@ -1,6 +1,12 @@
 // Translates what kafkajs throws and what brokers answer into our errors: the one place that knows their names and
 // codes. Messages name the broker's error and an address, never more.
-import { DependencyError, FencedError, MillraceError, type Where } from "../../core/errors.ts";
+import {
+  DependencyError,
+  FencedError,
+  InvariantError,
+  MillraceError,
+  type Where,
+} from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import { nameOfCode } from "./error-names.ts";
 
@@ -109,6 +115,10 @@ export const isTooLarge = (code: number): boolean => tooLarge.has(code);
 /** Whether a partition that answered so is worth asking again, after looking up its leader. */
 export const isTransientCode = (code: number): boolean => transient.has(code);
 
+/** Whether asking again would be wrong: the client itself is not as it must be. */
+export const isDefect = (failure: MillraceError): boolean =>
+  failure instanceof InvariantError || failure.code === "MILL_KAFKA_CLIENT";
+
 /** `what` names the request and its address: "send to orders-3". */
 export function translate(error: unknown, what: string): MillraceError {
   if (error instanceof MillraceError) return error;
@@ -137,8 +147,8 @@ const rights: Readonly<Record<number, string>> = {
 
 function detailOf(code: number, what: string, at: TopicPartition | null): string {
   const right =
-    code === codes.topicAuthorizationFailed && at !== null && what.startsWith("send")
-      ? `the topic ${at.topic} needs the right Write`
+    code === codes.topicAuthorizationFailed && at !== null
+      ? `the topic ${at.topic} needs the right ${what.startsWith("send") ? "Write" : "Read"}`
       : rights[code];
   return `${what}: ${nameOfCode(code)}${right === undefined ? "" : ` (${right})`}`;
 }

@@ -14,7 +14,8 @@ export async function lookUpOffsets(
   const byLeader = new Map<number, TopicPartition[]>();
   for (const at of partitions) {
     const leader = cluster.leaderId(at);
-    if (leader === null) throw await refused(cluster, cluster.whyNoLeader(at));
+    if (leader === null)
+      throw await refused(cluster, { ...at, errorCode: cluster.whyNoLeader(at) });
     byLeader.set(leader, [...(byLeader.get(leader) ?? []), at]);
   }
   const answers = await Promise.all(
@@ -25,7 +26,7 @@ export async function lookUpOffsets(
   );
   const found = answers.flat();
   const bad = found.find((answer) => answer.errorCode !== 0);
-  if (bad !== undefined) throw await refused(cluster, bad.errorCode);
+  if (bad !== undefined) throw await refused(cluster, bad);
   return partitions.map((at) => ({ ...at, nextOffset: offsetAt(found, at) }));
 }
 
@@ -34,10 +35,13 @@ const offsetAt = (found: readonly OffsetAnswer[], at: TopicPartition): bigint =>
   -1n;
 
 /** The error of a code; the leaders are asked for first, so that the next attempt goes to the right ones. */
-async function refused(cluster: Cluster, code: number): Promise<BrokerRefusal> {
+async function refused(
+  cluster: Cluster,
+  at: Pick<OffsetAnswer, "topic" | "partition" | "errorCode">,
+): Promise<BrokerRefusal> {
   // If that fails too, the next attempt says so.
   await cluster.refresh().catch(() => undefined);
-  return new BrokerRefusal(code);
+  return new BrokerRefusal(at.errorCode, at);
 }
 
 export async function offsetRange(

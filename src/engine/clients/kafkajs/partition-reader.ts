@@ -76,7 +76,7 @@ export class KafkaPartitionReader implements PartitionReader {
     if (code !== codes.offsetOutOfRange) {
       // The next attempt needs to know the leader; if it cannot be asked for, that attempt says so.
       await this.#cluster.refresh().catch(() => undefined);
-      return new BrokerRefusal(code);
+      return new BrokerRefusal(code, this.#options);
     }
     const { low, high } = await offsetRange(this.#cluster, this.#options);
     return new MillraceError(

@@ -11,11 +11,13 @@ import type { WorkerContext } from "../context.ts";
 import type { KeptPart } from "../housekeeping.ts";
 import { unlessAborted } from "./abortable.ts";
 import { shownHealth } from "../resume/stop-watch.ts";
+import { isDefect } from "../stream/refused/pause.ts";
 import { PipelineGate, type PartGate } from "./pipeline-gate.ts";
 
 /** A stream or sink part, as seen from here. */
 export interface LanePart extends KeptPart {
   readonly isJoined: boolean;
+  readonly reads: { readonly untold: readonly string[] };
   /** Joins its group. */
   start(): Promise<void>;
   /** Commits what it may and leaves the group, once and for all. */
@@ -88,6 +90,11 @@ export class Lane<B> {
     const { note } = this.#gate;
     if (note !== null) return gateText(this.#declared.pipeline, note);
     return this.#problem?.text ?? null;
+  }
+
+  /** What Kafka refuses its parts, where no task shows it. */
+  get refused(): readonly string[] {
+    return this.#parts.flatMap(({ reads }) => reads.untold);
   }
 
   /** The plan as it is to run now, or null while the gate is shut. */
@@ -217,12 +224,25 @@ export class Lane<B> {
       this.bind(plan, bindings);
     } catch (error) {
       signal.throwIfAborted();
-      const text = `${pipeline} cannot go on: ${problemsOf(error)}`;
-      this.#problem = { text, untilMs: clock.now() + AGAIN_MS };
-      return log.error({ pipeline }, text);
+      return this.#putOff(error);
     }
     log.info({ pipeline, version: plan.version, stores: plan.storePrefix }, "the gate is open");
-    await this.join().catch((error: unknown) => this.#worker.onFatal(error as Error));
+    await this.join().catch((error: unknown) => this.#notJoined(error));
+  }
+
+  #putOff(error: unknown): void {
+    const { clock, log } = this.#worker.context;
+    const { pipeline } = this.#declared;
+    const text = `${pipeline} cannot go on: ${problemsOf(error)}`;
+    this.#problem = { text, untilMs: clock.now() + AGAIN_MS };
+    log.error({ pipeline }, text);
+  }
+
+  /** Its groups cannot be joined for now: it is out of them all, and opens again later. */
+  async #notJoined(error: unknown): Promise<void> {
+    if (isDefect(error)) return this.#worker.onFatal(error as Error);
+    this.#putOff(error);
+    await this.#leave();
   }
 }
 

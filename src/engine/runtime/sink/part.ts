@@ -1,6 +1,6 @@
 // A sink part in one worker: its consumer, and a task for each partition. Where a task begins is in the database, never
 // in the group's offset, which is only a hint for lag.
-import { actionOf, KAFKA_IS_AWAY, ours, persist, type Wait } from "../failure.ts";
+import { actionOf, awaitingTopics, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type {
   Assignment,
@@ -20,9 +20,11 @@ import { versionsDiffer } from "../../source/stops.ts";
 import { firstStartsOf } from "../../source/takeover.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
+import { ReadPauses } from "../line/read-pauses.ts";
 import { breakerFor } from "../gate/breaker.ts";
 import type { PartGate } from "../gate/pipeline-gate.ts";
-import { stopOf, type Stop } from "../resume/stop.ts";
+import { stopOf } from "../resume/stop.ts";
+import { waitOf, type Seat } from "./seat.ts";
 import { SinkTask } from "./task.ts";
 
 export interface SinkPartOptions {
@@ -37,31 +39,19 @@ export interface SinkPartOptions {
   onFatal(error: Error): void;
 }
 
-/** One partition of ours, of the source or of the redrive topic: its task once it was taken over, or why there is none. */
-interface Seat {
-  readonly at: TopicPartition;
-  readonly life: AbortController;
-  task: SinkTask | null;
-  waitingFor: string | null;
-  stopped: Stop | null;
-}
-
-const waitOf = (seat: Seat, dependency: string): Required<Wait> => ({
-  dependency,
-  signal: seat.life.signal,
-  onWaiting: (why) => void (seat.waitingFor = why),
-});
-
 export class SinkPart {
   readonly #options: SinkPartOptions;
   /** By address. */
   readonly #seats = new Map<string, Seat>();
   readonly #notes: NoteBook;
+  /** What Kafka refuses it to read. */
+  readonly reads: ReadPauses;
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;
 
   constructor(options: SinkPartOptions) {
     this.#options = options;
+    this.reads = new ReadPauses(options.context, options.bound);
     this.#notes = new NoteBook(options.context, options.bound.plan.meta);
   }
 
@@ -85,6 +75,7 @@ export class SinkPart {
       onRevoked: () => this.#revoked(),
       onBatch: (batch) => this.#batch(batch),
       onOutOfRange: (at) => this.#retake(addressOf(at)),
+      onRefused: (at, error) => this.reads.told(at, error),
       onFatal: (error) => this.#options.onFatal(error),
     });
   }
@@ -102,6 +93,7 @@ export class SinkPart {
     const { meter } = this.#options.context;
     meter.count("millrace_rebalances_total", { group: this.bound.part.group });
     this.#assignment = assignment;
+    this.reads.clear();
     for (const at of assignment.partitions) this.#take(at);
     return Promise.resolve([]);
   }
@@ -204,7 +196,9 @@ export class SinkPart {
       const starts = await firstStartsOf(context.admin, { start, part }, [at]);
       return starts[0]?.nextOffset ?? 0n;
     };
-    const start = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));
+    const start = await persist(context, waitOf(seat, "postgres"), () =>
+      awaitingTopics(() => store.takeOver(id, first)),
+    );
     const request = {
       part,
       group: bound.part.group,
@@ -213,7 +207,9 @@ export class SinkPart {
       isFirst,
     };
     const ports = { admin: context.admin, notes: this.#notes, producer };
-    await persist(context, waitOf(seat, "kafka"), () => checkSinkStart(ports, request));
+    await persist(context, waitOf(seat, "kafka"), () =>
+      awaitingTopics(() => checkSinkStart(ports, request)),
+    );
     return start;
   }
 
@@ -290,7 +286,8 @@ export class SinkPart {
     const { plan, part } = this.bound;
     const address = { pipeline: plan.pipeline, part: part.name, ...seat.at };
     if (seat.stopped !== null) return { ...address, state: "stopped", ...seat.stopped };
-    const away = seat.waitingFor ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
+    const known = this.reads.why(seat.at) ?? seat.waitingFor;
+    const away = known ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
     if (away !== null) return { ...address, state: "paused", why: away };
     return { ...address, state: seat.task === null ? "starting" : "running" };
   }

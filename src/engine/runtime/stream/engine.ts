@@ -4,7 +4,13 @@ import { commit } from "../../checkpoint/commit.ts";
 import { Schedule } from "../../checkpoint/schedule.ts";
 import { isRetriable, messageOf, refusalText } from "../../core/errors.ts";
 import type { SentBatch, TxProducer } from "../../core/kafka.ts";
-import { publishCheckpoint, publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
+import {
+  countPause,
+  countRefused,
+  publishCheckpoint,
+  publishCommitTime,
+  publishLedger,
+} from "../../observe/task-metrics.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import { blamesFor, type Blame } from "./refused/blame.ts";
@@ -18,6 +24,11 @@ import type { StreamTask } from "./task.ts";
 
 /** A broker that restarts is back sooner, and nobody need know. */
 const SILENCE_MS = 3_000;
+
+const labelsOf = ({ plan, part }: BoundPart): { pipeline: string; part: string } => ({
+  pipeline: plan.pipeline,
+  part: part.name,
+});
 
 const stagesOf = (tasks: readonly StreamTask[]): TaskCheckpoint[] =>
   tasks.map((task) => task.takeStage()).filter((stage) => stage !== null);
@@ -167,10 +178,12 @@ export class StreamEngine {
   }
 
   #take(blame: Blame, part: StreamPart | null): void {
-    const { log } = this.#context;
+    const { log, meter } = this.#context;
     const { address } = blame.stage.task;
     const reasons = blame.sources.map(({ refused }) => refusalText([refused]));
     const facts = { ...address, refused: blame.sources.length, why: blame.why ?? reasons[0] };
+    for (const { refused } of blame.sources) countRefused(meter, address, refused.code);
+    if (blame.why !== null) countPause(meter, address, "write", blame.code);
     if (blame.why !== null) log.error(facts, "the task is paused: its outputs are refused");
     else log.warn(facts, "outputs were refused: their records become dead letters");
     part?.probations.refused(blame, this.#context.clock.now());
@@ -217,12 +230,13 @@ export class StreamEngine {
     if (isFenced) return this.#retakeAll(null, limits.heartbeatIntervalMs);
     if (isRetriable(error)) return this.#retakeAll(KAFKA_IS_AWAY, 0);
     this.#pause = longer(this.#pause, ours(error), clock.now());
+    for (const { bound } of this.#parts)
+      countPause(meter, labelsOf(bound), "write", ours(error).code);
     this.#retakeAll(this.#pause.why, this.#pause.untilMs - clock.now());
   }
 
-  #countRewind({ bound: { plan, part } }: StreamPart): void {
-    const labels = { pipeline: plan.pipeline, part: part.name };
-    this.#context.meter.count("millrace_rewinds_total", labels);
+  #countRewind({ bound }: StreamPart): void {
+    this.#context.meter.count("millrace_rewinds_total", labelsOf(bound));
   }
 
   #retakeAll(waitingFor: string | null, pauseMs: number): void {

@@ -2,19 +2,20 @@
 // rebalance, retained partitions too are taken over anew; until then nothing of them is read.
 import type { Assignment, GroupConsumer, RecordBatch, StartOffset } from "../../core/kafka.ts";
 import type { MillraceError } from "../../core/errors.ts";
-import type { TopicPartition } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
 import { NoteBook } from "../../source/notes.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
-import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
+import { actionOf, awaitingTopics, ours, persist } from "../failure.ts";
+import { ReadPauses } from "../line/read-pauses.ts";
 import { breakerFor } from "../gate/breaker.ts";
 import { Probations } from "./refused/probation.ts";
 import { stopOf, type Stop } from "../resume/stop.ts";
 import type { StreamEngine } from "./engine.ts";
 import {
+  awayFor,
   byPartition,
   copiesSettled,
   leave,
@@ -37,6 +38,8 @@ export class StreamPart {
   readonly #notes: NoteBook;
   /** Of tasks whose outputs were refused: they commit alone. */
   readonly probations: Probations = new Probations();
+  /** What Kafka refuses it to read. */
+  readonly reads: ReadPauses;
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;
   #takingOver: AbortController | null = null;
@@ -48,6 +51,7 @@ export class StreamPart {
     this.bound = options.bound;
     this.#context = options.context;
     this.#engine = options.engine;
+    this.reads = new ReadPauses(options.context, options.bound);
     this.#notes = new NoteBook(options.context, options.bound.plan.meta);
   }
 
@@ -70,7 +74,11 @@ export class StreamPart {
       onAssigned: (assignment) => this.#assigned(assignment),
       onRevoked: () => this.#revoked(),
       onBatch: (batch) => this.#batch(batch),
-      onOutOfRange: (at) => this.#outOfRange(at),
+      onOutOfRange: ({ partition }) => {
+        // The takeover compares progress with the log, and says what is wrong.
+        if (this.#task(partition) !== null) this.retake();
+      },
+      onRefused: (at, error) => this.reads.told(at, error),
       onFatal: (error) => this.#engine.fatal(error),
     });
   }
@@ -89,6 +97,7 @@ export class StreamPart {
   #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
     this.#context.meter.count("millrace_rebalances_total", { group: this.bound.part.group });
     this.#assignment = assignment;
+    this.reads.clear();
     this.probations.clear();
     this.retake();
     return Promise.resolve([]);
@@ -107,11 +116,6 @@ export class StreamPart {
   #batch(batch: RecordBatch): void {
     const expected = this.#task(batch.partition)?.accept(batch) ?? null;
     if (expected !== null) this.#consumer?.seek(batch, expected);
-  }
-
-  #outOfRange({ partition }: TopicPartition): void {
-    // The takeover compares progress with the log, and says what is wrong.
-    if (this.#task(partition) !== null) this.retake();
   }
 
   /** Drops every task and what it has staged. */
@@ -134,8 +138,7 @@ export class StreamPart {
     if (assignment === null || assignment.partitions.length === 0) return;
     const takingOver = new AbortController();
     this.#takingOver = takingOver;
-    const share = { assignment, partitions: assignment.partitions };
-    this.#begin(share, takingOver.signal, pauseMs);
+    this.#begin({ assignment, partitions: assignment.partitions }, takingOver.signal, pauseMs);
   }
 
   /** As a rebalance would, for those of them that have stopped; their neighbours go on. */
@@ -167,9 +170,8 @@ export class StreamPart {
   }
 
   async #takeOver({ assignment, partitions }: Share, signal: AbortSignal): Promise<void> {
-    const { kafka, admin } = this.#context;
     const transact: TakeoverPorts["transact"] = (body) => this.#engine.transact(body, signal);
-    const ports = { kafka, admin, notes: this.#notes, transact };
+    const ports = { ...this.#context, notes: this.#notes, transact };
     const request = takeoverOf(this.#options, { assignment, partitions });
     const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
     const begin = async (): Promise<TakenOver[]> => {
@@ -179,7 +181,7 @@ export class StreamPart {
       return (await this.#options.gate.admit(signal)) ? found : [];
     };
     const taken = await persist(this.#context, { dependency: "kafka", signal, onWaiting }, () =>
-      Promise.race([begin(), rejected(signal)]),
+      Promise.race([awaitingTopics(begin), rejected(signal)]),
     );
     signal.throwIfAborted();
     this.#waitingFor = null;
@@ -281,20 +283,16 @@ export class StreamPart {
   health(): TaskHealth[] {
     const { pipeline, redrive } = this.bound.plan;
     const sources = this.#assignment?.partitions.filter(({ topic }) => topic !== redrive) ?? [];
+    const isAway = this.#consumer?.isAway === true;
+    const waits = { part: this.#waitingFor, worker: this.#engine.waitingFor, isAway };
     return sources.map(({ topic, partition }): TaskHealth => {
       const address = { pipeline, part: this.bound.part.name, topic, partition };
       const stop = this.#stopped.get(partition);
       if (stop !== undefined) return { ...address, state: "stopped", ...stop };
       const seat = this.#seats.get(partition);
-      const why = this.probations.why(partition) ?? this.#awayFor(seat);
+      const refused = this.probations.why(partition) ?? this.reads.why(address);
+      const why = refused ?? awayFor(seat, waits);
       return { ...address, ...(why === null ? stateOf(seat) : { state: "paused", why }) };
     });
-  }
-
-  /** The dependency that holds up the partition, the part or the worker. */
-  #awayFor(seat: Seat | undefined): string | null {
-    const own = seat === undefined ? this.#waitingFor : seat.waitingFor;
-    const known = own ?? seat?.task?.waitingFor ?? this.#engine.waitingFor;
-    return known ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
   }
 }

@@ -1,4 +1,5 @@
 // One partition of a stream part, from the moment its progress is known, and what /ready says of it.
+import { KAFKA_IS_AWAY } from "../failure.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { TaskState } from "../../observe/health.ts";
 import type { TakenOver } from "../../source/takeover.ts";
@@ -26,6 +27,18 @@ export const newSeat = (partition: number): Seat => ({
 export function leave({ task, life }: Seat): void {
   task?.close();
   life.abort(new Error("the task was closed"));
+}
+
+interface Waits {
+  readonly part: string | null;
+  readonly worker: string | null;
+  readonly isAway: boolean;
+}
+
+/** The dependency that holds up the partition, the part or the worker. */
+export function awayFor(seat: Seat | undefined, { part, worker, isAway }: Waits): string | null {
+  const own = seat === undefined ? part : seat.waitingFor;
+  return own ?? seat?.task?.waitingFor ?? worker ?? (isAway ? KAFKA_IS_AWAY : null);
 }
 
 /** The state of a partition that nothing holds up. */

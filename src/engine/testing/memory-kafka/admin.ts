@@ -72,8 +72,9 @@ export class MemoryAdmin implements AdminPort {
     partitions: readonly TopicPartition[],
     options: { readonly stable: boolean },
   ): Promise<readonly CommittedOffset[]> {
-    const { wire, offsets } = this.#connection;
+    const { access, wire, offsets } = this.#connection;
     return wire.call("committed", async () => {
+      access.checkProgress(group, []);
       while (options.stable && !offsets.isStable(group, partitions))
         await wire.conditions.changes.wait();
       return offsets.fetch(group, partitions);

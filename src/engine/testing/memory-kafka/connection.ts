@@ -1,4 +1,5 @@
 // The cluster as the clients of one worker reach it.
+import type { Access } from "./broker/access.ts";
 import type { GroupOffsets } from "./broker/group-offsets.ts";
 import type { Groups } from "./broker/groups.ts";
 import type { Topics } from "./broker/topics.ts";
@@ -8,6 +9,7 @@ import type { Wire } from "./wire.ts";
 export interface Connection {
   readonly wire: Wire;
   readonly topics: Topics;
+  readonly access: Access;
   readonly groups: Groups;
   readonly offsets: GroupOffsets;
   readonly transactions: Transactions;

@@ -1,6 +1,6 @@
 // A group consumer over the cluster in memory: join, hand over batches, revoke, join again. Its hooks are awaited as the
 // port says. A thawed worker hears of rebalances only at its next heartbeat: until then it is a zombie.
-import { assert, isRetriable } from "../../core/errors.ts";
+import { assert, isRetriable, type MillraceError } from "../../core/errors.ts";
 import type {
   Assignment,
   ConsumerHandlers,
@@ -27,6 +27,7 @@ export class MemoryConsumer implements GroupConsumer {
   #run: Promise<void> = Promise.resolve();
   #memberId: string | null = null;
   #isJoining = false;
+  #hasJoined = false;
   #owned: readonly number[] = [];
   /** A thawed worker hears nothing of its group before. */
   #nextHeartbeatMs = 0;
@@ -35,7 +36,7 @@ export class MemoryConsumer implements GroupConsumer {
     this.#options = options;
     this.#connection = connection;
     const limits = { bytesMax: options.maxBytes, recordsMax: connection.batchRecordsMax };
-    this.#positions = new Positions(connection.topics, limits, connection.wire.conditions);
+    this.#positions = new Positions(connection, limits, connection.wire.conditions);
     this.#unwatch = connection.wire.worker.watch((state) => {
       if (state === "running") void this.#heartbeatLater(); // Never rejects: nothing cancels it.
     });
@@ -48,8 +49,8 @@ export class MemoryConsumer implements GroupConsumer {
   start(handlers: ConsumerHandlers): Promise<void> {
     assert(this.#state === "idle", "a consumer is started once");
     this.#state = "running";
-    return new Promise((attempted) => {
-      this.#run = this.#runUntilClosed(handlers, attempted);
+    return new Promise((attempted, refused) => {
+      this.#run = this.#runUntilClosed(handlers, attempted, refused);
     });
   }
 
@@ -90,14 +91,19 @@ export class MemoryConsumer implements GroupConsumer {
     return this.#state === "running";
   }
 
-  async #runUntilClosed(handlers: ConsumerHandlers, attempted: () => void): Promise<void> {
+  async #runUntilClosed(
+    handlers: ConsumerHandlers,
+    attempted: () => void,
+    refused: (error: Error) => void,
+  ): Promise<void> {
     try {
       let ended: Ended | null = null;
       while (this.#isRunning) ended = await this.#runGeneration(handlers, attempted);
       if (ended !== "close") await handlers.onRevoked(null, "close");
     } catch (error) {
       this.#state = "closed";
-      handlers.onFatal(error as Error);
+      if (this.#hasJoined) handlers.onFatal(error as Error);
+      else refused(error as Error);
     } finally {
       attempted();
       this.#unwatch();
@@ -107,7 +113,8 @@ export class MemoryConsumer implements GroupConsumer {
 
   /** From one join to the next. Null: there was no generation, since the join was refused or given up. */
   async #runGeneration(handlers: ConsumerHandlers, attempted: () => void): Promise<Ended | null> {
-    const joined = await this.#join(attempted);
+    const joined = await this.#join(handlers, attempted);
+    this.#hasJoined = true;
     attempted();
     if (joined === null || !this.#isRunning) return null;
     const { generation, members } = joined;
@@ -135,7 +142,7 @@ export class MemoryConsumer implements GroupConsumer {
     }
   }
 
-  async #join(attempted: () => void): Promise<Joined | null> {
+  async #join(handlers: ConsumerHandlers, attempted: () => void): Promise<Joined | null> {
     const { wire, groups } = this.#connection;
     while (!this.#conditions.isAvailable && this.#isRunning) {
       attempted();
@@ -143,6 +150,7 @@ export class MemoryConsumer implements GroupConsumer {
       // One that has died meanwhile joins nothing any more.
       await wire.worker.passed();
     }
+    await this.#untilLetIn(handlers);
     if (!this.#isRunning) return null;
     const request = { options: this.#options, owned: this.#owned, worker: wire.worker };
     const { memberId, joined } = groups.join(request, this.#memberId);
@@ -170,9 +178,7 @@ export class MemoryConsumer implements GroupConsumer {
     for (;;) {
       await wire.worker.passed();
       if (!this.#isRunning || this.#hearsOfEnd(generation)) return;
-      const batch = this.#conditions.isAvailable
-        ? this.#positions.next((at) => handlers.onOutOfRange(at))
-        : null;
+      const batch = this.#conditions.isAvailable ? this.#positions.next(handlers) : null;
       if (batch === null) await this.#conditions.changes.wait();
       else handlers.onBatch({ ...batch, generation });
     }
@@ -181,7 +187,28 @@ export class MemoryConsumer implements GroupConsumer {
   #hearsOfEnd(generation: GroupGeneration): boolean {
     const { isAvailable, clock } = this.#conditions;
     const hears = isAvailable && clock.now() >= this.#nextHeartbeatMs;
-    return hears && this.#connection.groups.isOver(generation);
+    const { groups } = this.#connection;
+    return hears && (this.#refusal !== null || groups.isOver(generation));
+  }
+
+  /** Why it may not be a member of its group, or null. */
+  get #refusal(): MillraceError | null {
+    const { group } = this.#options;
+    return this.#connection.access.refusalOfGroup(group, `join group ${group}`);
+  }
+
+  /** Out of the group for as long as it is not let in. A first join that is refused ends it. */
+  async #untilLetIn(handlers: ConsumerHandlers): Promise<void> {
+    const { changes } = this.#conditions;
+    if (this.#refusal !== null) this.#leave();
+    for (let told = false; this.#isRunning; told = true) {
+      const refusal = this.#refusal;
+      if (refusal === null) return;
+      if (!this.#hasJoined) throw refusal;
+      if (!told) handlers.onRefused(null, refusal);
+      await changes.wait();
+      await this.#connection.wire.worker.passed();
+    }
   }
 
   async #heartbeatLater(): Promise<void> {

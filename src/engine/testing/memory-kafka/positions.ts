@@ -1,6 +1,8 @@
 // Where a consumer stands in each partition that it owns, and the next batch, taking partitions in turn.
 import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
+import { MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
+import type { Access } from "./broker/access.ts";
 import type { Conditions } from "./broker/conditions.ts";
 import type { LogSlice, PartitionLog, ReadLimits } from "./broker/partition-log.ts";
 import type { Topics } from "./broker/topics.ts";
@@ -10,26 +12,44 @@ interface Position {
   /** Null: nobody has said yet where to read, or what was said lies outside the log. */
   nextOffset: bigint | null;
   isPaused: boolean;
+  isRefused: boolean;
+}
+
+/** Told of what cannot be read. */
+interface Teller {
+  onOutOfRange(at: TopicPartition): void;
+  onRefused(at: TopicPartition, error: MillraceError | null): void;
 }
 
 type FetchedBatch = Omit<RecordBatch, "generation">;
 
 export class Positions {
   readonly #topics: Topics;
+  readonly #access: Access;
   readonly #limits: ReadLimits;
   readonly #conditions: Conditions;
   /** In the order in which they are served: whoever was served goes to the end. */
   #positions: Position[] = [];
 
-  constructor(topics: Topics, limits: ReadLimits, conditions: Conditions) {
+  constructor(
+    { topics, access }: { readonly topics: Topics; readonly access: Access },
+    limits: ReadLimits,
+    conditions: Conditions,
+  ) {
     this.#topics = topics;
+    this.#access = access;
     this.#limits = limits;
     this.#conditions = conditions;
   }
 
   /** Of these alone, paused until `begin`. */
   reset(partitions: readonly TopicPartition[]): void {
-    this.#positions = partitions.map((at) => ({ at, nextOffset: null, isPaused: true }));
+    this.#positions = partitions.map((at) => ({
+      at,
+      nextOffset: null,
+      isPaused: true,
+      isRefused: false,
+    }));
   }
 
   begin(starts: readonly StartOffset[]): void {
@@ -48,9 +68,9 @@ export class Positions {
   }
 
   /** Null when no partition has anything new. */
-  next(onOutOfRange: (at: TopicPartition) => void): FetchedBatch | null {
+  next(teller: Teller): FetchedBatch | null {
     for (const position of [...this.#positions]) {
-      const batch = position.isPaused ? null : this.#fetch(position, onOutOfRange);
+      const batch = position.isPaused ? null : this.#fetch(position, teller);
       if (batch === null) continue;
       this.#positions = [...this.#positions.filter((other) => other !== position), position];
       return batch;
@@ -58,13 +78,13 @@ export class Positions {
     return null;
   }
 
-  #fetch(position: Position, onOutOfRange: (at: TopicPartition) => void): FetchedBatch | null {
+  #fetch(position: Position, teller: Teller): FetchedBatch | null {
     const { at, nextOffset } = position;
     const log = this.#logOf(at);
-    if (nextOffset === null || log === null) return null;
+    if (nextOffset === null || this.#isRefused(position, log, teller) || log === null) return null;
     if (nextOffset < log.start || nextOffset > log.highWatermark) {
       position.nextOffset = null;
-      onOutOfRange(at);
+      teller.onOutOfRange(at);
       return null;
     }
     const { fetchedOffset, slice } = this.#misplaced(log, nextOffset) ?? {
@@ -74,6 +94,17 @@ export class Positions {
     if (slice.nextOffset === fetchedOffset) return null;
     position.nextOffset = slice.nextOffset;
     return { ...at, ...slice, fetchedOffset, highWatermark: log.highWatermark };
+  }
+
+  #isRefused(position: Position, log: PartitionLog | null, teller: Teller): boolean {
+    const { at, isRefused } = position;
+    const refusal =
+      log === null
+        ? new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at })
+        : this.#access.refusalOfTopic(at.topic, `fetch of ${addressOf(at)}`);
+    position.isRefused = refusal !== null;
+    if (isRefused !== position.isRefused) teller.onRefused(at, refusal);
+    return position.isRefused;
   }
 
   /** A batch from elsewhere, if one is due and the log has something there. */

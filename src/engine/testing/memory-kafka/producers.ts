@@ -60,8 +60,12 @@ export class MemoryTxProducer implements TxProducer {
   }
 
   async sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
-    const { transactions, groups } = this.#connection;
-    const admit = (): void => groups.admitInTransaction(generation);
+    const { access, transactions, groups } = this.#connection;
+    const topics = progress.map(({ topic }) => topic);
+    const admit = (): void => {
+      access.checkProgress(generation.group, topics);
+      groups.admitInTransaction(generation);
+    };
     await this.#request("sendOffsets", "open", (ticket) =>
       transactions.addOffsets(ticket, generation.group, { progress, admit }),
     );

@@ -102,9 +102,9 @@ export class KafkaAdmin implements AdminPort {
         { kind: "group", id: group, isRepeatable: true },
         async (broker) => {
           const answer = await this.#cluster.send(broker, offsetFetchRequest(request));
-          const code =
-            answer.errorCode || (answer.offsets.find((at) => at.errorCode !== 0)?.errorCode ?? 0);
-          if (code !== 0) throw new BrokerRefusal(code);
+          if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
+          const refused = answer.offsets.find((at) => at.errorCode !== 0);
+          if (refused !== undefined) throw new BrokerRefusal(refused.errorCode, refused);
           return inOrder(partitions, answer.offsets);
         },
       ),
@@ -119,7 +119,7 @@ export class KafkaAdmin implements AdminPort {
         async (broker) => {
           const answers = await this.#cluster.send(broker, offsetCommitRequest(group, progress));
           const refused = answers.find(({ errorCode }) => errorCode !== 0);
-          if (refused !== undefined) throw new BrokerRefusal(refused.errorCode);
+          if (refused !== undefined) throw new BrokerRefusal(refused.errorCode, refused);
         },
       ),
     );

@@ -2,9 +2,10 @@
 // neither paused nor waiting. Nothing is delivered after `end`, and nothing that was asked for before a seek.
 import type { ConsumerHandlers, GroupGeneration, StartOffset } from "../../../core/kafka.ts";
 import type { Log } from "../../../core/ports.ts";
+import { MillraceError } from "../../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
-import { BrokerRefusal, codes, translate } from "../failures.ts";
+import { BrokerRefusal, codes, isDefect, translate } from "../failures.ts";
 import { fetchRequest, type FetchedPartition } from "../protocol/fetch.ts";
 import { decodeRecordSet } from "../protocol/records/record-batch-decode.ts";
 
@@ -29,6 +30,7 @@ interface Place {
   /** Raised by every seek: an answer to an older question is dropped. */
   version: number;
   failures: number;
+  isRefused: boolean;
 }
 interface Asked {
   readonly place: Place;
@@ -39,13 +41,14 @@ interface Asked {
 const partitionBytesMax = 1_048_576;
 /** A fetch holds its broker's turn while it waits: shorter while something paused may want the next one. */
 const maxWaitMs = { idle: 250, paused: 25 } as const;
-const pauseMs = { first: 20, max: 1_000 } as const;
+const pauseMs = { first: 20, max: 1_000, refused: 5_000 } as const;
+/** A topic that so many answers in a row do not know was deleted; fewer may come from a broker that is not up to date. */
+const UNKNOWN_MIN = 6;
 
 export class Fetching {
   readonly #options: FetchingOptions;
   readonly #places = new Map<string, Place>();
   readonly #busyLeaders = new Set<number>();
-  #isFindingLeaders = false;
   #hasStarted = false;
   #hasEnded = false;
 
@@ -59,6 +62,7 @@ export class Fetching {
         isBusy: false,
         version: 0,
         failures: 0,
+        isRefused: false,
       });
   }
 
@@ -97,17 +101,17 @@ export class Fetching {
   #pump(): void {
     if (!this.#hasStarted || this.#hasEnded) return;
     const wanted = new Map<number, Asked[]>();
-    let hasLeaderless = false;
+    const leaderless: Place[] = [];
     for (const place of this.#places.values()) {
       const asked = questionOf(place);
       if (asked === null) continue;
       const leader = this.#options.cluster.leaderId(place.at);
-      if (leader === null) hasLeaderless = true;
+      if (leader === null) leaderless.push(place);
       else if (!this.#busyLeaders.has(leader))
         wanted.set(leader, [...(wanted.get(leader) ?? []), asked]);
     }
     for (const [leader, asked] of wanted) void this.#fetch(leader, asked);
-    if (hasLeaderless) void this.#findLeaders();
+    if (leaderless.length > 0) void this.#findLeaders(leaderless);
   }
 
   /** Never rejects: what goes wrong is waited out, or reported. */
@@ -121,7 +125,7 @@ export class Fetching {
       failed = this.#take(asked, answers);
     } catch (error) {
       failed = asked.map(({ place }) => place);
-      this.#report(error, `fetch from broker ${String(leader)}`);
+      for (const place of failed) this.#report(error, `fetch from broker ${String(leader)}`, place);
     }
     this.#busyLeaders.delete(leader);
     for (const { place } of asked) if (!failed.includes(place)) place.isBusy = false;
@@ -162,11 +166,11 @@ export class Fetching {
         continue;
       }
       try {
-        if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
+        if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode, place.at);
         this.#deliver(question, answer);
-        place.failures = 0;
+        this.#passed(place);
       } catch (error) {
-        this.#report(error, `fetch of ${addressOf(place.at)}`);
+        this.#report(error, `fetch of ${addressOf(place.at)}`, place);
         failed.push(place);
       }
     }
@@ -193,32 +197,41 @@ export class Fetching {
     });
   }
 
-  #report(error: unknown, what: string): void {
+  #passed(place: Place): void {
+    place.failures = 0;
+    if (place.isRefused) this.#options.handlers.onRefused(place.at, null);
+    place.isRefused = false;
+  }
+
+  #report(error: unknown, what: string, place: Place): void {
     if (this.#hasEnded || this.#options.cluster.isClosed) return;
-    const failure = translate(error, what);
-    if (failure.disposition !== "retry") this.#options.onFatal(failure);
-    else this.#options.log.debug({ code: failure.code }, failure.message);
+    const failure = missingIn(error, place) ?? translate(error, what);
+    if (isDefect(failure)) return this.#options.onFatal(failure);
+    if (failure.disposition === "retry")
+      return this.#options.log.debug({ code: failure.code }, failure.message);
+    place.isRefused = true;
+    this.#options.handlers.onRefused(place.at, failure);
   }
 
   async #waitOut(places: readonly Place[]): Promise<void> {
     const failures = Math.max(...places.map((place) => ++place.failures));
     const { cluster } = this.#options;
-    await cluster.pause(Math.min(pauseMs.max, pauseMs.first * 2 ** Math.min(failures, 10)));
+    const most = places.some(({ isRefused }) => isRefused) ? pauseMs.refused : pauseMs.max;
+    await cluster.pause(Math.min(most, pauseMs.first * 2 ** Math.min(failures, 10)));
     // The next fetch finds out whether this helped.
     await cluster.refresh().catch(() => undefined);
     for (const place of places) place.isBusy = false;
     this.#pump();
   }
 
-  async #findLeaders(): Promise<void> {
-    if (this.#isFindingLeaders) return;
-    this.#isFindingLeaders = true;
-    await this.#options.cluster.pause(pauseMs.first);
-    await this.#options.cluster.refresh().catch((error: unknown) => {
-      this.#report(error, "look up leaders");
-    });
-    this.#isFindingLeaders = false;
-    this.#pump();
+  /** The answer for a topic says why it has no leader: who may not see it is told so here. */
+  async #findLeaders(places: readonly Place[]): Promise<void> {
+    for (const place of places) {
+      place.isBusy = true;
+      const why = this.#options.cluster.whyNoLeader(place.at);
+      this.#report(new BrokerRefusal(why, place.at), `leader of ${addressOf(place.at)}`, place);
+    }
+    await this.#waitOut(places);
   }
 
   #moveBehind(place: Place): void {
@@ -226,6 +239,13 @@ export class Fetching {
     this.#places.delete(address);
     this.#places.set(address, place);
   }
+}
+
+/** For a topic that is gone, as far as anybody knows. */
+function missingIn(error: unknown, { at, failures }: Place): MillraceError | null {
+  const isUnknown = error instanceof BrokerRefusal && error.code === codes.unknownTopicOrPartition;
+  if (!isUnknown || failures < UNKNOWN_MIN) return null;
+  return new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at, cause: error });
 }
 
 /** Null when the partition is not to be fetched now. */

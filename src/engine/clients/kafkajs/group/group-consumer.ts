@@ -9,17 +9,19 @@ import type {
   GroupGeneration,
   Progress,
 } from "../../../core/kafka.ts";
-import { assert, FencedError, type MillraceError } from "../../../core/errors.ts";
+import { assert, FencedError, MillraceError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/ports.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
-import { codeOf, codes, translate } from "../failures.ts";
+import { BrokerRefusal, codeOf, codes, isDefect, translate } from "../failures.ts";
 import { Fetching } from "./fetching.ts";
 import { Membership, topicsOf } from "./membership.ts";
 import { Session } from "./session.ts";
 
 const commitDeadlineMs = 30_000;
-const rejoinPauseMs = { first: 20, max: 1_000 } as const;
+const rejoinPauseMs = { first: 20, max: 1_000, refused: 5_000 } as const;
+/** A topic that so many joins in a row do not find was deleted. */
+const UNKNOWN_MIN = 6;
 /** How long a stop waits for an answer of the group before it closes the sockets. */
 const leaveMs = 2_000;
 /** Codes that mean "join again" while joining; they are no failures. */
@@ -78,8 +80,8 @@ export class KafkaGroupConsumer implements GroupConsumer {
     let assignment = first;
     try {
       while (!this.#isStopping) {
-        assignment ??= await this.#joinUntilMember();
-        if (assignment !== null) await this.#serve(assignment, handlers);
+        assignment ??= await this.#joinUntilMember(handlers);
+        if (assignment !== null) await this.#serveUntilRefused(assignment, handlers);
         assignment = null;
       }
     } catch (error) {
@@ -88,17 +90,29 @@ export class KafkaGroupConsumer implements GroupConsumer {
     }
   }
 
+  /** Membership that is refused ends a generation as a rebalance does: the next join says whether it still is. */
+  async #serveUntilRefused(assignment: Assignment, handlers: ConsumerHandlers): Promise<void> {
+    try {
+      await this.#serve(assignment, handlers);
+    } catch (error) {
+      const failure = translate(error, `group ${this.#options.group}`);
+      if (isDefect(failure)) throw failure;
+      await this.#leave();
+      if (!this.#isStopping) handlers.onRefused(null, failure);
+    }
+  }
+
   /** Null when stopped meanwhile. */
-  async #joinUntilMember(): Promise<Assignment | null> {
-    for (
-      let waitMs: number = rejoinPauseMs.first;
-      ;
-      waitMs = Math.min(waitMs * 2, rejoinPauseMs.max)
-    ) {
+  async #joinUntilMember(handlers: ConsumerHandlers): Promise<Assignment | null> {
+    let most: number = rejoinPauseMs.max;
+    for (let waitMs: number = rejoinPauseMs.first; ; waitMs = Math.min(waitMs * 2, most)) {
       const { assignment, failure } = await this.#attemptJoin();
       if (this.#isStopping) return null;
       if (assignment !== null) return assignment;
-      if (failure !== null && failure.disposition !== "retry") throw failure;
+      if (failure !== null && isDefect(failure)) throw failure;
+      const isRefused = failure !== null && failure.disposition !== "retry";
+      most = isRefused ? rejoinPauseMs.refused : rejoinPauseMs.max;
+      if (isRefused) handlers.onRefused(null, failure);
       await this.#cluster.pause(waitMs);
     }
   }
@@ -111,10 +125,18 @@ export class KafkaGroupConsumer implements GroupConsumer {
     } catch (error) {
       if (rejoinCodes.has(codeOf(error) ?? 0)) return { assignment: null, failure: null };
       this.#failedJoins++;
-      const failure = translate(error, `join group ${this.#options.group}`);
+      const failure = this.#missing(error) ?? translate(error, `join group ${this.#options.group}`);
       this.#log.debug({ group: this.#options.group, code: failure.code }, failure.message);
       return { assignment: null, failure };
     }
+  }
+
+  /** For a topic of the group that is gone, as far as anybody knows. */
+  #missing(error: unknown): MillraceError | null {
+    const at = error instanceof BrokerRefusal ? error.at : null;
+    if (at === null || codeOf(error) !== codes.unknownTopicOrPartition) return null;
+    if (this.#failedJoins < UNKNOWN_MIN) return null;
+    return new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at, cause: error });
   }
 
   /** From assignment to revocation. */
@@ -155,7 +177,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
     handlers: ConsumerHandlers,
     session: Session,
   ): Promise<void> {
-    const isClosing = this.#isStopping || session.failure !== null;
+    const isClosing = this.#isStopping;
     try {
       await handlers.onRevoked(generation, isClosing ? "close" : "rebalance");
     } finally {

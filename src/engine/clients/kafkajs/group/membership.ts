@@ -120,7 +120,10 @@ export class Membership {
   #partitionsOf(name: string): number {
     const topic = this.#cluster.topic(name);
     if (topic === undefined || topic.topicErrorCode !== 0)
-      throw new BrokerRefusal(topic?.topicErrorCode ?? codes.unknownTopicOrPartition);
+      throw new BrokerRefusal(topic?.topicErrorCode ?? codes.unknownTopicOrPartition, {
+        topic: name,
+        partition: 0,
+      });
     return topic.partitionMetadata.length;
   }
 

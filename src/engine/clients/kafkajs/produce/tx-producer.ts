@@ -104,7 +104,7 @@ export class KafkaTxProducer implements TxProducer {
               const request = txnOffsetCommitRequest(options);
               const answers = await this.#cluster.send(broker, request);
               const refused = answers.find((answer) => answer.errorCode !== 0);
-              if (refused !== undefined) throw new BrokerRefusal(refused.errorCode);
+              if (refused !== undefined) throw new BrokerRefusal(refused.errorCode, refused);
               assert(answers.length === progress.length, "progress without an answer");
             },
           ),

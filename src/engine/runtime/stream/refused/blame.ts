@@ -1,5 +1,6 @@
 // Which source record made what a broker refused. An output knows its record. An entry of a changelog, and what is told
 // of one, fold several records: only a checkpoint of a single record tells which one it is.
+import type { ErrorCode } from "../../../core/error-table.ts";
 import {
   isRetriable,
   MillraceError,
@@ -13,6 +14,8 @@ import type { TaskCheckpoint } from "../options.ts";
 import type { Verdict } from "./probation.ts";
 
 export interface Blame extends Verdict {
+  /** For a pause. */
+  readonly code: ErrorCode;
   readonly stage: TaskCheckpoint;
   readonly sources: readonly RefusedSource[];
 }
@@ -72,7 +75,7 @@ function blameOf(share: Share): Blame {
   const [reason] = lost;
   const why = reason === undefined ? null : whyOf(refusalText([reason.refused]));
   const isUnclear = folded !== null && stage.units > 1;
-  return { stage, sources, isUnclear, why, missing: null };
+  return { stage, sources, isUnclear, why, missing: null, code: "MILL_OUTPUT_REFUSED" };
 }
 
 /** Returns letters that were made small already, and what became of earlier ones: they cannot be made smaller. */
@@ -133,7 +136,7 @@ const isMissing = ({ code }: MillraceError): boolean => code === "MILL_TOPIC_MIS
 const whyOfTopic = (error: MillraceError, topic: TopicName): string =>
   isMissing(error) ? `the topic ${topic} is missing: run npx millrace topics apply` : error.message;
 
-/** Tasks that wrote to a topic which is not there for them. */
+/** Tasks that wrote to a topic which is not there for them, or whose progress in it is refused. */
 function writersTo(
   stages: readonly TaskCheckpoint[],
   topic: TopicName,
@@ -142,8 +145,8 @@ function writersTo(
   const why = whyOfTopic(error, topic);
   const missing = isMissing(error) ? topic : null;
   return stages
-    .filter(({ outputs, changelog, letters }) =>
-      [outputs, changelog, letters].some((records) => records.some((one) => one.topic === topic)),
+    .filter(({ outputs, changelog, letters, progress }) =>
+      [outputs, changelog, letters, progress].some((all) => all.some((one) => one.topic === topic)),
     )
-    .map((stage) => ({ stage, sources: [], isUnclear: false, why, missing }));
+    .map((stage) => ({ stage, sources: [], isUnclear: false, why, missing, code: error.code }));
 }

@@ -1,0 +1,41 @@
+// The access lists of the cluster in memory: what nobody may read, and groups that nobody may join.
+import { MillraceError } from "../../../core/errors.ts";
+import type { GroupId, TopicName } from "../../../core/record.ts";
+
+export class Access {
+  readonly #topics = new Set<TopicName>();
+  readonly #groups = new Set<GroupId>();
+
+  setReadable(topic: TopicName, isReadable: boolean): void {
+    if (isReadable) this.#topics.delete(topic);
+    else this.#topics.add(topic);
+  }
+
+  setJoinable(group: GroupId, isJoinable: boolean): void {
+    if (isJoinable) this.#groups.delete(group);
+    else this.#groups.add(group);
+  }
+
+  /** Null for a topic that may be read. */
+  refusalOfTopic(topic: TopicName, what: string): MillraceError | null {
+    if (!this.#topics.has(topic)) return null;
+    const detail = `${what}: TOPIC_AUTHORIZATION_FAILED (the topic ${topic} needs the right Read)`;
+    return new MillraceError("MILL_KAFKA_AUTH", detail, { where: { topic } });
+  }
+
+  /** Null for a group that may be joined. */
+  refusalOfGroup(group: GroupId, what: string): MillraceError | null {
+    if (!this.#groups.has(group)) return null;
+    const detail = `${what}: GROUP_AUTHORIZATION_FAILED (the group needs the right Read)`;
+    return new MillraceError("MILL_KAFKA_AUTH", detail);
+  }
+
+  /** Throws as progress in a transaction or outside is refused. */
+  checkProgress(group: GroupId, topics: readonly TopicName[]): void {
+    const what = `progress of ${group}`;
+    const refusal =
+      this.refusalOfGroup(group, what) ??
+      topics.map((topic) => this.refusalOfTopic(topic, what)).find((one) => one !== null);
+    if (refusal) throw refusal;
+  }
+}
