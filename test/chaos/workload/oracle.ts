@@ -181,13 +181,16 @@ async function compareLetters(
   const own = await checking.raw(checking.plan.deadLetters);
   const text = ({ headers }: RawRecord, name: string): string =>
     headerText(headers, `dlq.${name}`) ?? "";
-  const isSink = (letter: RawRecord): boolean => text(letter, "class") === "sink";
+  const isSink = (letter: RawRecord): boolean => text(letter, "stage") === "sink";
+  const classOf = (fate: Fate): string => (fate === "refused" ? "sink" : fate);
   const isOf = (letter: RawRecord): string =>
     [text(letter, "class"), text(letter, "partition"), text(letter, "offset")].join(" ");
   const wanted = inputs.filter(({ fate }) => !passes.has(fate));
   to.compare(
     own.filter((letter) => !isSink(letter)).map(isOf),
-    wanted.map(({ fate, partition, offset }) => `${fate} ${String(partition)} ${String(offset)}`),
+    wanted.map(
+      ({ fate, partition, offset }) => `${classOf(fate)} ${String(partition)} ${String(offset)}`,
+    ),
     "letter",
   );
   const origin = new Map(

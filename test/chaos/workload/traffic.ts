@@ -8,9 +8,21 @@ import type { AppFigures } from "../../support/app-figures.ts";
 import { PARTITIONS, type ChaosApp, type Order } from "../../support/apps/chaos.ts";
 import { Feeder } from "../../support/feeder.ts";
 
-/** good: counted everywhere · keyless: not in sums · tombstone: a delete · the others: the class of its dead letter. */
+/**
+ * good: counted everywhere · keyless: not in sums · tombstone: a delete · refused: the clean topic does not take it · sink: its
+ * table does not · the others: the class of its dead letter.
+ */
 export type Fate =
-  "good" | "keyless" | "tombstone" | "rule" | "decode" | "schema" | "transform" | "sink" | "size";
+  | "good"
+  | "keyless"
+  | "tombstone"
+  | "rule"
+  | "decode"
+  | "schema"
+  | "transform"
+  | "refused"
+  | "sink"
+  | "size";
 
 export interface Special {
   readonly fate: Fate;
