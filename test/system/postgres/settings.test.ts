@@ -125,7 +125,7 @@ describe("a session", () => {
     extra_float_digits: "-10",
     default_transaction_isolation: "serializable",
     default_transaction_deferrable: "on",
-    statement_timeout: "1ms",
+    statement_timeout: "200ms",
     lock_timeout: "1ms",
     idle_in_transaction_session_timeout: "1ms",
     idle_session_timeout: "50ms",
@@ -152,6 +152,8 @@ describe("a session", () => {
         t.after(() => pool.close());
         await works(pool);
         if (name === "idle_session_timeout") await sleep(150);
+        if (name === "statement_timeout")
+          await pool.transaction((session) => session.query("SELECT pg_sleep(0.3)"));
         await works(pool);
       }
     });
