@@ -1,7 +1,8 @@
 // A name for the code that makes the values of each topic between parts: the callbacks above it, the schemas of the topics
 // that they read, and the files that these come from with what they import. Numbers, comments and white space do not count.
 // What it cannot see: packages, and values that are read when the program runs. So equal names are trusted, and names that
-// differ mean no more than that values must be compared.
+// differ mean no more than that values must be compared. A callback that makes none of these values, such as a key function, is
+// left out of its file's text, unless it is written with types.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -15,13 +16,16 @@ export type Codes = ReadonlyMap<TopicName, string>;
 
 export function codesOf(plan: Plan): Codes {
   const nodes = plan.parts.flatMap((part) => part.nodes);
-  const files = filesText(nodes);
+  const files = filesOf(nodes);
   const codes = new Map<TopicName, string>();
   for (const node of nodes) {
     const name = notedUnder(node.operation);
     if (name === null || codes.has(name)) continue;
-    const text = [...waysTo(node, plan)].map(nodeText).sort().join("\n");
-    codes.set(name, createHash("sha256").update(text).update(files).digest("hex").slice(0, 12));
+    const above = waysTo(node, plan);
+    const text = [...above].map(nodeText).sort().join("\n");
+    const others = nodes.filter((one) => !above.has(one) || !isMaker(one));
+    const hash = createHash("sha256").update(text).update(without(others, files));
+    codes.set(name, hash.digest("hex").slice(0, 12));
   }
   return codes;
 }
@@ -65,11 +69,38 @@ function nodeText({ name, operation }: PlanNode): string {
     const { value, internal } = operation.topic;
     return internal === null ? `source ${formatText(value)}` : "";
   }
-  // Who only looks at values and passes them on decides nothing of what they are.
-  const makes = ["map", "flat-map", "aggregate", "map-with-state", "map-async"];
-  if (!makes.includes(operation.kind)) return "";
-  const texts = Object.values(operation).filter((part) => typeof part === "function");
-  return `${operation.kind} ${name} ${texts.map((fn) => plain(String(fn))).join(" ")}`;
+  if (!isMaker({ operation })) return "";
+  return `${operation.kind} ${name} ${callbacksOf({ operation }).join(" ")}`;
+}
+
+type WithOperation = Pick<PlanNode, "operation">;
+
+const makers = ["map", "flat-map", "aggregate", "map-with-state", "map-async"];
+/** Who only looks at values and passes them on decides nothing of what they are. */
+const isMaker = ({ operation }: WithOperation): boolean => makers.includes(operation.kind);
+
+const callbacksOf = ({ operation }: WithOperation): string[] =>
+  Object.values(operation)
+    .filter((part) => typeof part === "function")
+    .map((fn) => plain(String(fn)));
+
+/** The files, in each of which a callback of these nodes may change: its text is left out once, behind its name. */
+function without(nodes: readonly PlanNode[], files: ReadonlyMap<string, string>): string {
+  const texts = new Map(files);
+  for (const node of nodes) {
+    const file = fileOf(node);
+    let text = texts.get(file) ?? "";
+    const from = Math.max(0, text.indexOf(`"${node.name}"`));
+    for (const callback of callbacksOf(node)) {
+      const at = text.indexOf(callback, from);
+      if (at >= 0) text = text.slice(0, at) + text.slice(at + callback.length);
+    }
+    texts.set(file, text);
+  }
+  return [...texts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, text]) => text)
+    .join("\n");
 }
 
 const formatText = (format: SchemaFormat): string =>
@@ -105,8 +136,8 @@ function importedFile(file: string, to: string): string | null {
 }
 
 /** The files of the declarations and what they import of the same project, by path or by a name of its package.json (`#lib`). */
-function filesText(nodes: readonly PlanNode[]): string {
-  const open = nodes.map(({ site }) => resolve(site.slice(0, site.lastIndexOf(":"))));
+function filesOf(nodes: readonly PlanNode[]): ReadonlyMap<string, string> {
+  const open = nodes.map(fileOf);
   const texts = new Map<string, string>();
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (texts.has(file)) continue;
@@ -118,8 +149,7 @@ function filesText(nodes: readonly PlanNode[]): string {
       if (found !== null) open.push(found);
     }
   }
-  return [...texts]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, text]) => text)
-    .join("\n");
+  return texts;
 }
+
+const fileOf = ({ site }: PlanNode): string => resolve(site.slice(0, site.lastIndexOf(":")));

@@ -29,20 +29,30 @@ test("numbers, comments and white space are none", () => {
 
 const things = topic("things", { key: string, value: json<number>(), partitions: 1, owner: "t" });
 const out = topic("out", { key: string, value: json<number>(), partitions: 1, owner: "t" });
-const plan = pipeline("flow", ({ from }) => {
-  from(things)
-    .map("made", (n) => n)
-    .rekey("by", () => "k")
-    .to(out);
-}).plan();
+type Of<R> = (n: number) => R;
+const planOf = (make: Of<number>, keyOf: Of<string>, rule: Of<boolean>, last: Of<number>): Plan =>
+  pipeline("flow", ({ from }) => {
+    from(things)
+      .filter("some", rule)
+      .map("made", make)
+      .rekey("by", keyOf)
+      .map("last", last)
+      .to(out);
+  }).plan();
+const plan = planOf(
+  (n) => n,
+  () => "k",
+  () => true,
+  (n) => n,
+);
 
 /** As if the pipeline stood in that file. */
-const codeIn = (file: string): string | undefined => {
-  const parts = plan.parts.map((part) => ({
+const codeIn = (file: string, own: Plan = plan): string | undefined => {
+  const parts = own.parts.map((part) => ({
     ...part,
     nodes: part.nodes.map((node) => ({ ...node, site: `${file}:1` })),
   }));
-  return codesOf({ ...plan, parts } as Plan).get("flow-by-repartition");
+  return codesOf({ ...own, parts } as Plan).get("flow-by-repartition");
 };
 
 test("files that are imported by path, or by a name of package.json, count; the engine does not", () => {
@@ -63,6 +73,43 @@ test("files that are imported by path, or by a name of package.json, count; the 
     put("near.ts", "d");
     const near = codeNow();
     assert.equal(new Set([before, named, near]).size, 3);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a callback that makes none of the values between is no change, one that makes them is", () => {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-code-"));
+  try {
+    const file = join(folder, "flow.ts");
+    const codeNow = (...of: Parameters<typeof planOf>): string | undefined => {
+      const [make, keyOf, rule, last] = of.map(String);
+      const text = `from(things).filter("some", ${rule}).map("made", ${make}).rekey("by", ${keyOf}).map("last", ${last})`;
+      writeFileSync(file, text);
+      return codeIn(file, planOf(...of));
+    };
+    const make: Of<number> = (n) => n;
+    const told: Of<string> = () => "k";
+    const all: Of<boolean> = () => true;
+    const before = codeNow(make, told, all, make);
+    assert.equal(
+      codeNow(make, (n) => String(n), all, make),
+      before,
+    );
+    assert.equal(
+      codeNow(make, told, (n) => n > 1, make),
+      before,
+    );
+    assert.equal(
+      codeNow(make, told, all, (n) => -n),
+      before,
+    );
+    assert.notEqual(
+      codeNow((n) => -n, told, all, make),
+      before,
+    );
+    writeFileSync(file, "helper changed");
+    assert.notEqual(codeIn(file, planOf(make, told, all, make)), before);
   } finally {
     rmSync(folder, { recursive: true });
   }
