@@ -86,7 +86,7 @@ export function fieldTypeOf(shape: AvroShape): FieldType | null {
   const nullable = branches.length < shape.branches.length;
   const [first, ...others] = branches;
   if (first === undefined) return null;
-  return others.length > 0 ? { type: JSONB, nullable, problem: null } : single(first, nullable);
+  return others.length > 0 ? json(shape, nullable) : single(first, nullable);
 }
 
 function single(shape: AvroShape, nullable: boolean): FieldType | null {
@@ -100,7 +100,46 @@ function single(shape: AvroShape, nullable: boolean): FieldType | null {
     case "array":
     case "map":
     case "union":
-      return { type: JSONB, nullable, problem: null };
+      return json(shape, nullable);
+  }
+}
+
+const json = (shape: AvroShape, nullable: boolean): FieldType => ({
+  type: JSONB,
+  nullable,
+  problem: problemInside(shape, "", new Set()),
+});
+
+/** The first part whose logical type is ignored, with its path: inside jsonb too it would be raw bytes or numbers. */
+function problemInside(shape: AvroShape, path: string, seen: Set<AvroShape>): string | null {
+  if (isScalar(shape)) return shape.ignored === undefined ? null : placed(path, shape.ignored);
+  if (seen.has(shape)) return null;
+  seen.add(shape);
+  for (const [name, part, misplaced] of partsOf(shape)) {
+    const at = path + name;
+    const problem = misplaced === undefined ? problemInside(part, at, seen) : placed(at, misplaced);
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+const placed = (path: string, problem: string): string =>
+  path === "" ? problem : `${path.replace(/^\./, "")}: ${problem}`;
+
+type NamedPart = readonly [name: string, shape: AvroShape, misplaced?: string | undefined];
+
+function partsOf(shape: Exclude<AvroShape, ScalarShape>): readonly NamedPart[] {
+  switch (shape.kind) {
+    case "record":
+      return shape.fields.map((field) => [`.${field.name}`, field.shape, field.misplaced]);
+    case "union":
+      return shape.branches.map((branch) => ["", branch]);
+    case "array":
+      return [["[]", shape.items]];
+    case "map":
+      return [["{}", shape.values]];
+    case "enum":
+      return [];
   }
 }
 

@@ -100,6 +100,23 @@ test("refuses a logical type that stands beside its type, where Avro does not lo
   assert.deepEqual(problemsOf(aTable({ columns }, [{ name: "f", type: "bytes", ...digits }])), []);
 });
 
+test("refuses an ignored logical type inside jsonb, with its place", () => {
+  const problem = (type: unknown) => problemsOf(aTable({}, [{ name: "f", type }])).join();
+  const bad = { type: "bytes", logicalType: "decimal" };
+  const inside = (...fields: object[]) => ({ type: "record", name: "In", fields });
+  assert.match(problem({ type: "array", items: bad }), /field "f": \[\]: the decimal has no prec/);
+  assert.match(problem({ type: "map", values: ["null", bad] }), /field "f": \{\}: the decimal has/);
+  assert.match(problem(["string", bad]), /field "f": the decimal has no precision/);
+  const next = { name: "next", type: ["null", "In"] };
+  assert.match(
+    problem(inside(next, { name: "fee", type: bad })),
+    /field "f": fee: the decimal has/,
+  );
+  const beside = { name: "at", type: "long", logicalType: "timestamp-millis" };
+  assert.match(problem(inside(next, beside)), /field "f": at: the logical type .* beside/);
+  assert.equal(problem(inside(next, { name: "n", type: "long" })), "");
+});
+
 test("a named type is found wherever it was defined", () => {
   const found = columnsOf(
     { name: "card", type: card },
