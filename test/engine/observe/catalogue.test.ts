@@ -25,7 +25,7 @@ test("histograms have buckets that ascend, and nothing else has any", () => {
 
 test("no label could carry a key, a value or an offset", () => {
   const known = new Set(
-    "pipeline part topic partition operator outcome class state kind dependency group version node store from".split(
+    "pipeline part topic partition operator outcome class state kind dependency group version node store from reason code".split(
       " ",
     ),
   );
