@@ -228,7 +228,8 @@ function letterOf(
     hashes.get(headerText(headers, `dlq.${side}-sha256`) ?? "");
   const [hashedKey, hashedValue] = [known("key"), known("value")];
   if (hashedValue !== undefined) return letterText(topic, hashedKey ?? null, hashedValue);
-  const isAvro = value?.[0] === 0 && topic.startsWith("in-");
+  // No JSON begins so, between parts neither.
+  const isAvro = value?.[0] === 0;
   const text = isAvro ? JSON.stringify(world.codec.decode(value)) : plainText(value, topic);
   return letterText(topic, key === null ? null : String(key), text);
 }
