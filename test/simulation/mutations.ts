@@ -89,8 +89,12 @@ export const mutations: readonly Mutation[] = [
     mistake: "a sink begins where its group's offset says",
     patches: one(
       "runtime/sink/part.ts",
-      `    const start = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));`,
-      `    const stored = await persist(context, waitOf(seat, "postgres"), () => store.takeOver(id, first));
+      `    const start = await persist(context, waitOf(seat, "postgres"), () =>
+      awaitingTopics(() => store.takeOver(id, first)),
+    );`,
+      `    const stored = await persist(context, waitOf(seat, "postgres"), () =>
+      awaitingTopics(() => store.takeOver(id, first)),
+    );
     const [hint] = await persist(context, waitOf(seat, "kafka"), () =>
       context.admin.committed(bound.part.group, [at], { stable: false }),
     );
@@ -408,8 +412,8 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     mistake: "a tombstone that a step takes leaves the state of its key",
     patches: one(
       "transform/stateful.ts",
-      "return isTaken ? onTombstone(state, record) : map(state, value, record);",
-      "return isTaken ? { ...onTombstone(state, record), state } : map(state, value, record);",
+      "return settled(isTaken ? onTombstone(state, record) : map(state, value, record));",
+      "return settled(isTaken ? { ...onTombstone(state, record), state } : map(state, value, record));",
     ),
   },
 ];
