@@ -137,7 +137,8 @@ test(
     const ofRule = (rule: string): Payment[] =>
       letters
         .filter(({ headers }) => headerText(headers, "dlq.rule") === rule)
-        .map(({ value }) => JSON.parse(String(value)) as Payment);
+        // Between parts a value has the mark of its topic in front of its bytes.
+        .map(({ value }) => JSON.parse(String(value).replace(/^[^{]*/s, "")) as Payment);
     assert.deepEqual(texts(ofRule("amount-positive")), texts(want.notPositive));
     assert.deepEqual(texts(ofRule("amount-sane")), texts(want.tooMuch));
     assert.equal(letters.length, want.notPositive.length + want.tooMuch.length);
