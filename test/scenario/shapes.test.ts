@@ -258,3 +258,31 @@ test("a letter of the earlier version that is sent back holds up nobody, and sta
   assert.deepEqual(states, [["open", "MILL_DECODE_SHAPE"]]);
   assert.deepEqual(last(fleet), { a: 6, b: 2 });
 });
+
+test("a letter that is sent back to a worker that has written nothing yet is read by the notes of the same code", async () => {
+  const below = (most: number): Pipeline =>
+    pipeline("flow", { haltWhen: "never" }, ({ from }) => {
+      const made = from(sales)
+        .map("made", ({ shop, n }) => ({ shopId: shop, n }))
+        .rekey("by-shop", (m) => m.shopId);
+      made
+        .expect("small", ({ n }) => n < most, { otherwise: "dead-letter" })
+        .groupByKey()
+        .sum("total", ({ n }) => n)
+        .to(totals);
+    });
+  const fleet = new Fleet([below(3)]);
+  const first = await fleet.join();
+  await fleet.send(sales.name, three);
+  await fleet.drained();
+  assert.equal(fleet.letters().length, 1);
+  await fleet.during(first.worker.stop());
+  await fleet.join({ plans: [below(30).plan()] });
+  await redriveAll(fleet);
+  await fleet.drained();
+  assert.deepEqual(
+    [...statesOf(fleet).values()].map(({ state }) => state),
+    ["resolved"],
+  );
+  assert.deepEqual(last(fleet), { a: 4, b: 2 });
+});

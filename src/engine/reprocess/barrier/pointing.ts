@@ -4,8 +4,10 @@ import { emptyLedger } from "../../core/ledger.ts";
 import type { Progress } from "../../core/kafka.ts";
 import { decodeMetadata, encodeMetadata } from "../../core/metadata.ts";
 import type { Plan } from "../../core/plan.ts";
+import type { OutRecord } from "../../core/record.ts";
 import { storesRecord } from "../../source/gate-note.ts";
-import { noteRecord, readNotes, storeKey } from "../../source/notes.ts";
+import { noteRecord, readNotes, storeKey, type Notes } from "../../source/notes.ts";
+import { shapeNotes, shapeRecord } from "../../source/shapes/notes.ts";
 import type { PromotePorts } from "../promote/ports.ts";
 import { standKey, standsOf } from "./stands.ts";
 import type { Stand } from "../promote/steps.ts";
@@ -98,17 +100,31 @@ async function place(
   }
 }
 
-/** The notes of the run's stores say what they are; the way back leaves them to be noted by the next start. */
+/**
+ * The notes of the run's stores say what they are; the way back leaves them to be noted by the next start. The structures
+ * of what the run has made are noted too: live finds such values in its stores, and in letters of the run.
+ */
 async function noteStores(
   plan: Plan,
   { from, run }: { readonly from: Plan | null; readonly run: number | null },
   ports: PromotePorts,
 ): Promise<void> {
   const stores = plan.parts.flatMap((part) => part.stores.map(({ name }) => storeKey(name)));
-  if (stores.length === 0) return;
   const notes = from === null ? null : await readNotes(ports, from.meta);
+  const structures = from === null ? [] : structuresOf(plan, from, notes ?? new Map());
+  if (stores.length + structures.length === 0) return;
   const records = stores.map((key) => noteRecord(plan.meta, key, notes?.get(key) ?? null));
+  const pointer = stores.length === 0 ? [] : [storesRecord(plan.meta, run)];
   const producer = ports.kafka.producer();
-  const all = [...records, storesRecord(plan.meta, run)];
-  await producer.send(all).finally(() => producer.close());
+  await producer.send([...records, ...structures, ...pointer]).finally(() => producer.close());
+}
+
+/** As live would note them: under its own topics. */
+function structuresOf(plan: Plan, shadow: Plan, notes: Notes): OutRecord[] {
+  const [own, theirs] = [plan, shadow].map(({ namespace, pipeline }) => `${namespace}${pipeline}-`);
+  return shapeNotes(notes).map((note) => {
+    const isTopic = theirs !== undefined && note.topic.startsWith(theirs);
+    const topic = isTopic ? `${own ?? ""}${note.topic.slice(theirs.length)}` : note.topic;
+    return shapeRecord(plan.meta, { ...note, topic });
+  });
 }

@@ -23,6 +23,7 @@ export async function learn(
   lot: Lot,
   learner: Learner,
 ): Promise<readonly [Lot, ...Lot[]]> {
+  if (lot.records[0]?.redriven !== undefined) await lookForRedriven(bound, lot, learner);
   let unknown = firstUnknown(bound, lot);
   for (; unknown?.at === 0; unknown = firstUnknown(bound, lot))
     await recognise(bound, lot, { id: unknown.id, learner });
@@ -58,14 +59,29 @@ export async function learnQueued(
     await recognise(bound, { topic }, { id, learner });
 }
 
+/** Letters that come back: what their structures are noted as is looked up, and none of them is waited for. */
+async function lookForRedriven(bound: BoundPart, lot: Lot, learner: Learner): Promise<void> {
+  const codec = bound.sources.get(lot.topic)?.value;
+  const ids = new Set(lot.records.map(({ value }) => codec?.unknownShape?.(value) ?? null));
+  const topic = notedUnder(bound, lot);
+  for (const id of ids)
+    if (id !== null && topic !== null)
+      await patiently(learner, "kafka", async () => bound.shapes?.look(topic, id));
+}
+
 async function recognise(
   bound: BoundPart,
-  { topic }: Pick<Lot, "topic">,
+  lot: Pick<Lot, "topic">,
   { id, learner }: { readonly id: string; readonly learner: Learner },
 ): Promise<void> {
-  const { sources } = bound.part;
+  const topic = notedUnder(bound, lot);
+  if (topic !== null) await wait(bound, { topic, id }, learner);
+}
+
+/** The name under which structures of the topic's values are noted; null where they are not. */
+function notedUnder({ part: { sources } }: BoundPart, { topic }: Pick<Lot, "topic">) {
   const format = (sources.find(({ name }) => name === topic) ?? sources[0])?.value;
-  if (format?.kind === "carried") await wait(bound, { topic: format.shapes, id }, learner);
+  return format?.kind === "carried" ? format.shapes : null;
 }
 
 async function wait(

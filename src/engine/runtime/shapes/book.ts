@@ -129,6 +129,11 @@ export class ShapeBook implements Shapes {
     }
   }
 
+  /** Looks once whether the code may read such values: for a letter that comes back, which nobody waits for. */
+  async look(topic: TopicName, id: string): Promise<void> {
+    await this.#lock.run(() => this.#whyNot(topic, id));
+  }
+
   #lead(): string {
     const { pipeline } = this.#plan;
     return `Let the version that wrote it work it off (npx millrace drain ${pipeline}), or let this one read it as it is: npx millrace resume ${pipeline} --accept-shapes`;
