@@ -4,7 +4,7 @@
 // differ mean no more than that values must be compared. A callback that makes none of these values, such as a key function, is
 // left out of its file's text, unless it is written with types.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, resolve, sep } from "node:path";
 import type { Operation, Plan, PlanNode } from "../../core/plan.ts";
@@ -135,19 +135,39 @@ function importedFile(file: string, to: string): string | null {
   }
 }
 
+/** A file without what does not count, and what it imports of the same project. */
+interface Source {
+  readonly changedMs: number;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+/** Every worker of a process asks for the same files. */
+const read = new Map<string, Source>();
+
+function sourceOf(file: string): Source {
+  const changedMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const known = read.get(file);
+  if (known?.changedMs === changedMs) return known;
+  const text = changedMs === 0 ? "" : readFileSync(file, "utf8");
+  const isOurs = !file.includes("/node_modules/");
+  const imports = isOurs
+    ? [...text.matchAll(IMPORTED)].flatMap(([, to = ""]) => importedFile(file, to) ?? [])
+    : [];
+  const source = { changedMs, text: plain(text), imports };
+  read.set(file, source);
+  return source;
+}
+
 /** The files of the declarations and what they import of the same project, by path or by a name of its package.json (`#lib`). */
 function filesOf(nodes: readonly PlanNode[]): ReadonlyMap<string, string> {
   const open = nodes.map(fileOf);
   const texts = new Map<string, string>();
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (texts.has(file)) continue;
-    const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-    texts.set(file, plain(text));
-    if (file.includes("/node_modules/")) continue;
-    for (const [, to = ""] of text.matchAll(IMPORTED)) {
-      const found = importedFile(file, to);
-      if (found !== null) open.push(found);
-    }
+    const { text, imports } = sourceOf(file);
+    texts.set(file, text);
+    open.push(...imports);
   }
   return texts;
 }
