@@ -388,8 +388,8 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     patches: [
       {
         file: "runtime/line/process.ts",
-        find: "if (!isUntimed && !refusals",
-        replace: "if (!refusals",
+        find: "if (!isUntimed) time =",
+        replace: "time =",
       },
       {
         file: "runtime/line/process.ts",

@@ -67,7 +67,7 @@ export async function processRunWithState(
   { stores, calls, book, streamTimeMs }: Lent,
 ): Promise<ProcessedRun> {
   const decoded = decodeRun(bound.sources.get(run.topic) ?? null, run);
-  const records = timed(bound, decoded, streamTimeMs);
+  const records = timed(decoded, streamTimeMs);
   const batch = { records, stores, calls, book };
   const { outcomes, outputs, held, parked } = await bound.program.runBatch(batch);
   const ends: Outcome[] = [];
@@ -101,19 +101,15 @@ function decodeRun(codec: SourceCodec | null, { records }: Run): (DecodedRecord 
 }
 
 /** The records that could be decoded, each with the stream time that it sees. */
-function timed(
-  { refusals }: BoundPart,
-  decoded: readonly (DecodedRecord | Outcome)[],
-  streamTimeMs: number,
-): TimedRecord[] {
+function timed(decoded: readonly (DecodedRecord | Outcome)[], streamTimeMs: number): TimedRecord[] {
   let time = streamTimeMs;
   const records: TimedRecord[] = [];
   for (const record of decoded) {
     if ("kind" in record) continue;
     const { timestamp } = record.context;
     const isUntimed = record.isUntimed === true;
-    // A record of which nothing may remain moves no time either.
-    if (!isUntimed && !refusals.isRefused(record.raw)) time = Math.max(time, timestamp);
+    // Of one that brokers have refused too, as of any letter: known of or not, it and those behind it see the same time.
+    if (!isUntimed) time = Math.max(time, timestamp);
     // A record without a time of its own sees the task's, or Kafka's where the task has seen none yet.
     records.push({ record, streamTimeMs: isUntimed && time < 0 ? timestamp : time });
   }

@@ -48,11 +48,6 @@ export class Refusals {
     return this.size > 0 && this.#known.has(nameOf(raw, kind));
   }
 
-  /** Whether nothing of the record may remain. */
-  isRefused(raw: RawRecord): boolean {
-    return this.has(raw, "output") || this.has(raw, "effect");
-  }
-
   /** A letter that was refused as a whole goes as pointer and hash. */
   letterOrigin(raw: RawRecord, origin: LetterOrigin): LetterOrigin {
     return this.has(raw, "letter") ? { ...origin, bytesMax: 0 } : origin;
