@@ -1,19 +1,58 @@
-// A record that Kafka refuses is judged at its own time, each time that its task meets it.
+// Who is to blame for what Kafka refuses of a part with state: what a later record writes may carry what an earlier one
+// brought. And when: a refused record is judged at its own time, each time that its task meets it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pipeline, seconds } from "#engine";
+import { json, pipeline, seconds, string, topic } from "#engine";
 import type { OutRecord } from "../../src/engine/core/record.ts";
 import { Fleet } from "../support/fleet.ts";
 import { things, type Thing } from "../support/plans.ts";
 
 const input = things("in", 1);
 const output = things("out", 1);
+const totals = (name: string) =>
+  topic(name, { key: string, value: json<number>(), partitions: 1, owner: "tests" });
+const running = totals("running");
+const last = totals("last");
+
+/** The same sum, told at once and at each checkpoint. */
+const summing = pipeline("summing", { state: "memory" }, ({ from }) => {
+  const byKey = from(input).groupByKey();
+  byKey.sum("at-once", (t) => t.n).to(running);
+  byKey.sum("held", (t) => t.n, { emit: "checkpoint" }).to(last);
+});
 
 const thing = (id: string, n: number, timestamp = 1): OutRecord => ({
   ...{ topic: input.name, partition: 0, headers: [], key: Buffer.from("k"), timestamp },
   value: Buffer.from(JSON.stringify({ id, n })),
 });
+/** What a state's entry has in front of its value is no number. */
+const numberIn = ({ value }: Pick<OutRecord, "value">): number =>
+  Number(/\d+(?=\D*$)/.exec(String(value))?.[0]);
+
 const offsets = (fleet: Fleet): (string | null)[] => fleet.letters().map(({ offset }) => offset);
+const sums = (fleet: Fleet, name: string): number[] =>
+  fleet.kafka.records(name, { committed: true }).map(numberIn);
+
+for (const where of ["summing-at-once-changelog", "last"])
+  test(`a sum that is refused beside what ${where} refuses is no letter when it would pass alone`, async () => {
+    const fleet = new Fleet([summing], { breaker: false });
+    await fleet.join();
+    await fleet.drained();
+    // The second record's 10,000 is in the third's sum.
+    fleet.kafka.refusing((record) =>
+      (record.topic === where && numberIn(record) > 5_000) ||
+      (record.topic === running.name && numberIn(record) === 10_003)
+        ? { code: "POLICY_VIOLATION", words: null }
+        : null,
+    );
+    await fleet.sendRecords([1, 10_000, 2, 4].map((n) => thing("x", n)));
+    await fleet.drained();
+    assert.deepEqual(offsets(fleet), ["1"]);
+    assert.deepEqual(sums(fleet, running.name), [1, 3, 7]);
+    assert.equal(sums(fleet, last.name).at(-1), 7);
+    const { consumed, "dead-lettered": letters } = await fleet.ledger("main");
+    assert.deepEqual([consumed, letters], [4, 1]);
+  });
 
 const BAD = "bad";
 

@@ -320,7 +320,11 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
       "of a checkpoint whose change of state is refused the last record is taken for the one that did it",
     patches: [
       ...one("runtime/stream/feed.ts", "units === 1 ? this.#last : null", "this.#last"),
-      ...one("runtime/stream/refused/blame.ts", "  if (units > 1) return [];\n", ""),
+      ...one(
+        "runtime/stream/refused/blame.ts",
+        "folded !== null && stage.units > 1",
+        "stage.units < 0",
+      ),
     ],
   },
   {

@@ -1,5 +1,6 @@
 // Which source record made what a broker refused. An output knows its record. An entry of a changelog, and what is told
-// of one, fold several records: only a checkpoint of a single record tells which one it is.
+// of one, fold several records: only a checkpoint of a single record tells which one it is, and whose outputs are to blame
+// beside it.
 import type { ErrorCode } from "../../../core/error-table.ts";
 import {
   isRetriable,
@@ -63,19 +64,35 @@ interface Share {
 
 function blameOf(share: Share): Blame {
   const { stage, outputs, held, changes, letters } = share;
+  const [folded = null] = [...held, ...changes];
+  if (folded !== null && stage.units > 1) return unclear(stage, letters);
   const ofOutputs = stage.state === null ? outputs : firstOfEachKey(outputs);
   const sources = ofOutputs.flatMap(({ record, refused }): RefusedSource[] =>
     record.source === undefined ? [] : [{ raw: record.source, kind: "output", refused }],
   );
-  const [folded = null] = [...held, ...changes];
   const lost = [
     ...blameLetters(stage, letters, sources),
     ...(folded === null ? [] : blameFolded(stage, folded, sources)),
   ];
-  const [reason] = lost;
-  const why = reason === undefined ? null : whyOf(refusalText([reason.refused]));
-  const isUnclear = folded !== null && stage.units > 1;
-  return { stage, sources, isUnclear, why, missing: null, code: "MILL_OUTPUT_REFUSED" };
+  return { ...verdictOn(stage, lost), sources, isUnclear: false };
+}
+
+/**
+ * Whose change was refused will be seen in a smaller checkpoint. Until then nobody is to blame for anything: what later
+ * records have written may carry what that one brought, and would pass without it.
+ */
+const unclear = (stage: TaskCheckpoint, letters: readonly Refused[]): Blame => ({
+  ...verdictOn(stage, blameLetters(stage, letters, [])),
+  sources: [],
+  isUnclear: true,
+});
+
+function verdictOn(
+  stage: TaskCheckpoint,
+  [lost]: readonly Refused[],
+): Omit<Blame, "sources" | "isUnclear"> {
+  const why = lost === undefined ? null : whyOf(refusalText([lost.refused]));
+  return { stage, why, missing: null, code: "MILL_OUTPUT_REFUSED" };
 }
 
 /** Returns letters that were made small already, and what became of earlier ones: they cannot be made smaller. */
@@ -92,11 +109,10 @@ const blameLetters = (
 
 /** Returns what no record did, or one that has been left out already. */
 function blameFolded(
-  { units, only, refusals }: TaskCheckpoint,
+  { only, refusals }: TaskCheckpoint,
   folded: Refused,
   sources: RefusedSource[],
 ): Refused[] {
-  if (units > 1) return [];
   if (only === null || refusals.has(only, "effect")) return [folded];
   sources.push({ raw: only, kind: "effect", refused: folded.refused });
   return [];
