@@ -272,7 +272,7 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "stream time forgotten",
-    near: 663,
+    near: 560,
     mistake: "a new owner begins with no stream time",
     patches: one(
       "runtime/stream/keyed/keyed.ts",
