@@ -35,7 +35,8 @@ test("what it does not understand is usage, with the way to help", async () => {
 
 test("every asked row is there once, as a fault, a scenario, or with the reason why not", () => {
   const [first, more] = [Array.from({ length: 19 }, (_, i) => i + 1), [21, 23, 24, 25, 26]];
-  const asked = [...first, ...more, 28, 29, 30, 31, 32, 33, 35, 36, 37, 38, 39, 40, 41, 42, 44, 46];
+  const rest = [28, 29, 30, 31, 32, 33, 35, 36, 37, 38, 39, 40, 41, 42, 44, 46, 47];
+  const asked = [...first, ...more, ...rest];
   const found = [...faults, ...scenarios].map(({ row }) => row).sort((a, b) => a - b);
   assert.deepEqual(found, asked);
 });
