@@ -1,4 +1,4 @@
-// What `doctor` says of the topics that pipelines read: where Kafka lets timestamps lie in the future.
+// The findings of `doctor` on the topics that pipelines read: where Kafka lets timestamps lie in the future.
 import { join } from "node:path";
 import { messageOf } from "../engine/core/errors.ts";
 import { TIMESTAMP_AFTER_MAX } from "../engine/core/topic-config.ts";

@@ -6,7 +6,7 @@ import { thisMachine } from "../stack/machine.ts";
 import { readStackFile } from "../stack/stack-file.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 
-/** What else is looked at, once the servers have been. */
+/** A further look, once the servers have been looked at. */
 type LookFurther = (io: CliIo) => Promise<readonly Finding[]>;
 
 export const doctor: Register = doctorVerb(() => Promise.resolve([]));

@@ -34,7 +34,7 @@ interface SendOptions {
 
 /** A record that the broker refuses for what it is; all others are sent. */
 export interface RefusedRow {
-  /** Of the records that were given, from 1 on. */
+  /** The number among the records that were given, from 1 on. */
   readonly number: number;
   readonly why: string;
 }

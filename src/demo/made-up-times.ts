@@ -7,7 +7,7 @@ export const SPAN_MS: number = 90 * 86_400_000;
 /** Epoch ms. */
 export type Now = () => number;
 
-/** What distances are multiplied by, so that all records together fit into the span. */
+/** The factor of all distances, so that all records together fit into the span. */
 export const squeeze = (naturalMs: number): number => Math.min(1, SPAN_MS / naturalMs);
 
 /** A time that has passed, by the clock. */

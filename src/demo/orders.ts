@@ -30,7 +30,7 @@ const NEGATIVE = 2;
 const FIRST_ORDER = Date.UTC(2026, 0, 5, 8);
 const PACE_MS = 15_000;
 const UPDATE_PACE_MS = 1_000;
-/** Of the span that orders and their updates have together. */
+/** The orders' share of the span that they and their updates have together. */
 const ORDERS_SHARE = 2 / 3;
 const STATUSES = [
   "pending",

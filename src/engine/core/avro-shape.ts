@@ -95,7 +95,7 @@ const primitives: ReadonlySet<string> = new Set<Primitive>([
 ]);
 export const isPrimitive = (name: string): name is Primitive => primitives.has(name);
 
-/** What each logical type may stand on; a uuid may also be a fixed of 16 bytes. */
+/** The type that each logical type may stand on; a uuid may also be a fixed of 16 bytes. */
 const underlying: Readonly<Record<SimpleLogical, Primitive>> = {
   uuid: "string",
   date: "int",
@@ -166,7 +166,7 @@ export function logicalOf(
       ? { logical: { kind: "uuid" } }
       : ignoring(`a uuid is a string or a fixed of ${String(UUID_BYTES)} bytes`);
   if (!Object.hasOwn(underlying, name)) {
-    // Of bytes nobody can say what they are without it; any other type says enough by itself.
+    // Bytes say nothing without a known logical type; any other type says enough by itself.
     const isOpaque = kind === "bytes" || kind === "fixed";
     return isOpaque
       ? ignoring(`the logical type ${JSON.stringify(name)} is not known`)
@@ -178,8 +178,9 @@ export function logicalOf(
 }
 
 /**
- * What is wrong with a logical type that stands around a type instead of in it: the field's own, or one around another
- * definition. One that nobody knows only matters where the type below it says nothing.
+ * The fault of a logical type that stands around a type instead of in it: the field's own, or one
+ * around another definition. A logical type that nobody knows only matters where the type below it
+ * says nothing.
  */
 export function misplacedLogical(field: Definition, shape: AvroShape): string | null {
   const found = [field, field["type"] as Definition]

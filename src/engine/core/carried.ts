@@ -20,7 +20,10 @@ export const plainFormat = (format: SchemaFormat): SchemaFormat =>
 
 const isAvro = ({ format }: Origin): boolean => plainFormat(format).kind === "avro";
 
-/** Whose Avro needs no mark: the declared schema, else that of every Avro origin, where they share one; or null. */
+/**
+ * The origin whose Avro needs no mark, or null. With a declared schema it is the last origin, if
+ * the schema is Avro. Without one it is an Avro origin, if all Avro origins share one schema.
+ */
 export function avroOrigin({ declared, origins }: CarriedFormat): Origin | null {
   if (declared !== null)
     return plainFormat(declared).kind === "avro" ? (origins.at(-1) ?? null) : null;
@@ -29,14 +32,14 @@ export function avroOrigin({ declared, origins }: CarriedFormat): Origin | null 
   return texts.size === 1 ? (avro[0] ?? null) : null;
 }
 
-/** What notes call Avro as it came. */
+/** The name that notes have for Avro as it came. */
 export const AS_AVRO = "as-avro";
-/** What notes call a value as it came from a topic that is none of the sources. */
+/** The name that notes have for a value as it came from a topic that is none of the sources. */
 export const FOREIGN = "no-source";
-/** What notes call a value of a topic as it came there. */
+/** The name that notes have for a value of a topic as it came there. */
 export const fromTopic = (origin: Origin): string => `from-${markOf(origin).toString("hex")}`;
 
-/** What notes call the form or structure of a value: the id of a structure, or how it came. */
+/** The name in notes of a value's form or structure: the id of a structure, or how it came. */
 export function shapeIn(bytes: Buffer): string {
   if (bytes[0] === SHAPED) return bytes.toString("latin1", 1, 1 + SHAPE_CHARS);
   return bytes[0] === AVRO ? AS_AVRO : `from-${bytes.toString("hex", 1, 1 + MARK_BYTES)}`;

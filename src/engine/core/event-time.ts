@@ -47,7 +47,10 @@ export const isKafkaTime = (kafkaMs: number): boolean => kafkaMs >= 0 && kafkaMs
 export const instantText = (ms: number): string =>
   isKafkaTime(ms) ? new Date(ms).toISOString() : ms === -1 ? "no-time" : `${String(ms)}ms`;
 
-/** What is wrong with `given`, which a topic's timestamp function returned for a record of that Kafka timestamp; or null. */
+/**
+ * The fault of `given`, which a topic's timestamp function returned for a record of that Kafka
+ * timestamp; or null.
+ */
 export function timeFault(given: unknown, kafkaMs: number, rule: TimeRule): TimeFault | null {
   if (!isTime(given)) return noTime(given);
   if (!isKafkaTime(kafkaMs)) return withoutKafkaTime(given);
@@ -67,7 +70,7 @@ const tooSmall = (given: number): TimeFault => ({
   detail: given === 0 ? NEVER_SET : SECONDS,
 });
 
-/** What is wrong with a record that has Kafka's timestamp alone; or null. */
+/** The fault of a record that has Kafka's timestamp alone; or null. */
 export const kafkaTimeFault = (kafkaMs: number): TimeFault | null =>
   isKafkaTime(kafkaMs) ? null : { code: "MILL_DECODE_NO_TIMESTAMP", detail: NO_KAFKA_TIME };
 

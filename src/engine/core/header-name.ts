@@ -33,7 +33,7 @@ export function headerNameBytes(name: string): Buffer {
   return Buffer.concat(Array.from(name, bytesOf));
 }
 
-/** Of one character: what is no escaped byte is written as any text is. */
+/** The bytes of one character: all but an escaped byte is written as any text is. */
 function bytesOf(character: string): Buffer {
   const code = character.charCodeAt(0) - LOW_SURROGATES;
   return character.length === 1 && code >= 0x80 && code <= 0xff

@@ -109,8 +109,9 @@ export interface TxProducerOptions {
 }
 
 /**
- * One transaction at a time. Any failure makes it "dead": throw it away and make a new one with the same id. After a refusal
- * of records (RecordsRefusedError), and only then, it may be brought back by `abort`, which ends what it had sent.
+ * A producer of one transaction at a time. Any failure makes it "dead": throw it away and make a
+ * new one with the same id. After a refusal of records (RecordsRefusedError), and only then, it may
+ * be brought back by `abort`, which ends what it had sent.
  */
 export interface TxProducer {
   readonly state: "new" | "ready" | "open" | "dead";
@@ -176,7 +177,7 @@ export interface TopicDescription {
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly config: Readonly<Record<string, string>>;
-  /** Who has set each of them, where that is known. */
+  /** The source of each of them, where that is known. */
   readonly sources?: Readonly<Record<string, ConfigSource>>;
 }
 

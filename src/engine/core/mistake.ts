@@ -1,13 +1,13 @@
-// What a callback returned and its step cannot take. Its text is ours and quotes no value, so it may be told, where of an
-// error that the user's code throws only the name may.
+// The error of a callback that returned what its step cannot take. Its text is ours and quotes no value, so it may be
+// told. An error that the user's code throws is told by its name only.
 
 export class Mistake extends Error {
   override readonly name = "Mistake";
 }
 
 /**
- * What a callback returned, unless that is a promise, which only mapAsync waits for. A promise that fails later, and that
- * nobody waits for, would end the process.
+ * The result of a callback, unless that is a promise, which only mapAsync waits for. A promise that
+ * fails later, and that nobody waits for, would end the process.
  */
 export function settled<T>(result: T): T {
   if (isLater(result)) throw new Mistake("it returned a promise, which only mapAsync waits for");

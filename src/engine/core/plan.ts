@@ -107,10 +107,10 @@ export interface ParkingOperation extends CallOperation {
   readonly isCarried?: boolean;
 }
 
-/** What becomes of a repeat that says something else than the first. */
+/** The rule for a repeat that says something else than the first. */
 export interface Repeats {
   readonly conflict: "dead-letter" | "log";
-  /** What is compared; null: the whole value. */
+  /** The part that is compared; null: the whole value. */
   readonly content: ((value: unknown) => unknown) | null;
 }
 
@@ -146,7 +146,7 @@ export type Operation =
       readonly kind: "distinct";
       readonly by: Fn<unknown>;
       readonly store: PlanStore;
-      /** Where it is left out, every repeat is dropped, whatever it says. */
+      /** The rule for repeats. Without it, every repeat is dropped, whatever it says. */
       readonly onRepeat?: Repeats;
     }
   | {
@@ -161,7 +161,7 @@ export type Operation =
       readonly kind: "map-with-state";
       readonly store: PlanStore;
       readonly map: (state: unknown, value: unknown, record: RecordContext) => Stepped;
-      /** Where it is left out, tombstones are dropped. */
+      /** The step of a tombstone. Without it, tombstones are dropped. */
       readonly onTombstone?: (state: unknown, record: RecordContext) => Stepped;
     }
   | CallOperation

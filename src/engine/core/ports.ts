@@ -121,7 +121,7 @@ export interface RowRefusal {
   readonly code: string;
   readonly message: string;
 }
-/** What became of rows as if they had come one by one, whatever batches they come in. */
+/** The fate of rows as if they had come one by one, whatever batches they come in. */
 export interface SinkResult {
   /** Source indexes whose row was written, or would have been if a newer one of the batch had not taken its place. */
   readonly written: ReadonlySet<number>;

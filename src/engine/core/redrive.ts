@@ -101,7 +101,7 @@ export interface LetterState {
   readonly reason?: string;
   /** It failed as often as is allowed and lies in the parked topic. */
   readonly parked?: boolean;
-  /** Of one that is redriven: it waits in state for a call. */
+  /** A redriven record waits in state for a call. */
   readonly queued?: true;
   /** Its record lies in no topic any more. */
   readonly lost?: true;

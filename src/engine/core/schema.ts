@@ -52,7 +52,10 @@ export interface CarriedFormat {
   readonly shapes: TopicName;
 }
 
-/** What is registered for a topic's side: the format itself, or the one that an internal topic declares. */
+/**
+ * The format that is registered for a topic's side: itself, or the one that an internal topic
+ * declares.
+ */
 export const ownFormat = (format: SchemaFormat): SchemaFormat =>
   format.kind === "carried" ? (format.declared ?? format) : format;
 

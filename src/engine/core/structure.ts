@@ -1,6 +1,6 @@
-// What a value is made of: the names of its fields and their kinds, not what they hold. Two versions of a pipeline are
-// compared by it where no schema says what they write. An object with names that only data can have (many of them, or none
-// that code would write) is a map: its names are left out.
+// The structure of a value: the names of its fields and their kinds, not what they hold. Two versions of a pipeline are
+// compared by it where no schema says what they write. An object with names that only data can have (many of them, or
+// none that code would write) is a map: its names are left out.
 import { isDecimal } from "./decimal.ts";
 
 /** By path, nested as "a.b", elements of an array as "a[]", of a map as "a.*": the kinds found there, sorted, as "null|string". */
@@ -93,8 +93,9 @@ function look(value: unknown, path: string, found: Map<string, Set<string>>): vo
 }
 
 /**
- * What keeps a value of this structure from being one that `known` are examples of: a field that none of them has, one that
- * all of them have and it has not, or one of another kind. Empty when nothing does; then optional fields were seen too.
+ * The differences that keep a value of this structure from being one that `known` are examples of:
+ * a field that none of them has, one that all of them have and it has not, or one of another kind.
+ * Empty when nothing does; then optional fields were seen too.
  */
 export function differences(structure: Structure, known: readonly Structure[]): readonly string[] {
   const [first] = known;

@@ -26,7 +26,7 @@ export class CarriedCodec implements Codec {
   readonly #options: CodecOptions;
   readonly #json: Codec;
   readonly #avro: Codec | null;
-  /** Whose Avro without a mark may be, where it is no longer that of one schema alone. */
+  /** The origins of Avro without a mark, where it is no longer that of one schema alone. */
   readonly #named: NamedOrigins;
   /** By mark, as hex. */
   readonly #marked = new Map<string, Codec>();

@@ -2,16 +2,19 @@
 // Only for messages, once decoding has failed; a text here names a form and never holds a part of the bytes.
 import { isUtf8 } from "node:buffer";
 
-/** What bytes look like that are not JSON; null where nothing is recognised. */
+/** A guess at bytes that are not JSON; null where nothing is recognised. */
 export function framingOf(bytes: Buffer): string | null {
   const found = signatures.find(({ head }) => beginsWith(bytes, head));
   return found?.name ?? glue(bytes) ?? utf16(bytes) ?? magicFraming(bytes);
 }
 
-/** What bytes look like that have no magic byte 0. */
+/** A guess at bytes that have no magic byte 0. */
 export const unframed = (bytes: Buffer): string | null => framingOf(bytes) ?? plainText(bytes);
 
-/** What bytes look like whose schema id is none of ours, or whose body does not fit it; "" where nothing is recognised. */
+/**
+ * A guess at bytes whose schema id is none of ours, or whose body does not fit it; "" where nothing
+ * is recognised.
+ */
 export function otherBody(bytes: Buffer): string {
   const framing = utf16(bytes) ?? magicFraming(bytes);
   if (framing === null || framing === WIRE_FORMAT) return "";
@@ -102,7 +105,7 @@ function isJsonFrom(bytes: Buffer, from: number): boolean {
   return closing !== undefined && bytes[end] === closing && isUtf8(bytes.subarray(begin));
 }
 
-/** Where a binary format was expected. */
+/** A guess at plain JSON where a binary format was expected. */
 function plainText(bytes: Buffer): string | null {
   if (!isJsonFrom(bytes, 0)) return null;
   const envelope = envelopeOf(parsed(bytes));

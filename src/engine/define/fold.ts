@@ -14,7 +14,7 @@ export function meanOf({ sum, count }: Mean): number | Decimal {
   return (sum ?? decimal("0")).div(BigInt(count));
 }
 
-/** What adds up; throws a Mistake for anything else, also as the first of a key. */
+/** The value, if it adds up; throws a Mistake for anything else, also as the first of a key. */
 export function addable(value: unknown): number | bigint | Decimal {
   if (Number.isFinite(value) || typeof value === "bigint" || isDecimal(value))
     return value as number | bigint | Decimal;
@@ -23,7 +23,7 @@ export function addable(value: unknown): number | bigint | Decimal {
   );
 }
 
-/** What has a mean. */
+/** The value, if it has a mean. */
 export function averageable(value: unknown): number | Decimal {
   const one = addable(value);
   if (typeof one === "bigint")
@@ -31,7 +31,7 @@ export function averageable(value: unknown): number | Decimal {
   return one;
 }
 
-/** What compares; throws a Mistake for anything else, also as the first of a key. */
+/** The value, if it compares; throws a Mistake for anything else, also as the first of a key. */
 export function comparable(value: unknown): unknown {
   if (typeof value === "string") return value;
   if (Number.isFinite(value) || typeof value === "bigint" || isDecimal(value)) return value;

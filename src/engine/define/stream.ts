@@ -66,11 +66,14 @@ export interface DistinctOptions<V> {
 
 export interface ConflictOptions<V> {
   readonly conflict: "dead-letter" | "log";
-  /** What two records must agree in. Default: the whole value, in whatever order its fields are. */
+  /**
+   * The part that two records must agree in. Default: the whole value, in whatever order its fields
+   * are.
+   */
   readonly content?: (value: V) => KeyPart | readonly KeyPart[];
 }
 
-/** What a record, or a tombstone, makes of the state of its key, and what is told of it. */
+/** The state that a record, or a tombstone, leaves its key, and what is told of it. */
 export interface StateStep<S, R> {
   readonly state: S | null;
   readonly emit: Iterable<R>;
@@ -79,7 +82,7 @@ export interface StateStep<S, R> {
 export interface StateOptions<K, V, S, R> {
   readonly state: Schema<S>;
   readonly map: (state: S | null, value: V, record: RecordContext<K>) => StateStep<S, R>;
-  /** What a deleted key makes of its state. Default: nothing, and the tombstone goes no further. */
+  /** The step of a deleted key. Default: none, and the tombstone goes no further. */
   readonly onTombstone?: (state: S | null, record: RecordContext<K>) => StateStep<S, R>;
 }
 

@@ -65,8 +65,8 @@ export interface TopicOptions<K, V> {
   /** How far a time from the value may lie ahead of the record's Kafka timestamp. Default: one hour. */
   readonly futureMax?: Duration;
   /**
-   * What becomes of a record without a usable time: a dead letter (the default), a record at its Kafka timestamp, or a
-   * reason to halt before it.
+   * The fate of a record without a usable time: a dead letter (the default), a record at its Kafka
+   * timestamp, or a reason to halt before it.
    */
   readonly invalidTimestamp?: InvalidTimestamp;
 }

@@ -35,7 +35,7 @@ export const pauseReasons = [
   "group-refused",
 ] as const;
 
-/** What brokers answer for what a record is. */
+/** The codes by which brokers refuse a record for what it is. */
 export const refusalCodes = [
   "MESSAGE_TOO_LARGE",
   "RECORD_LIST_TOO_LARGE",

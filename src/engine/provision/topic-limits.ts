@@ -1,5 +1,5 @@
-// What topics take, beside what is declared: limits that nobody has declared, and outputs that take less than their sources
-// let through. Pure; nothing here is changed by `apply`.
+// The limits of topics, beside what is declared: those that nobody has declared, and outputs that take less than their
+// sources let through. Pure; nothing here is changed by `apply`.
 import { DEFAULT_TIME_RULE, spanText } from "../core/event-time.ts";
 import type { ConfigSource, TopicDescription, TopicSpec } from "../core/kafka.ts";
 import type { Plan, PlanTopic } from "../core/plan.ts";
@@ -59,7 +59,10 @@ interface Fed {
   readonly feeding?: readonly Feeding[];
 }
 
-/** What an output topic would refuse of what its sources let through, once it is as declared. */
+/**
+ * The records that an output topic would refuse of those that its sources let through, once it is
+ * as declared.
+ */
 export function lateness({ spec, feeding = [] }: Fed, found: Found): readonly string[] {
   const takenMs = aheadOf({ ...found.get(spec.topic)?.config, ...spec.config });
   if (takenMs === null) return [];

@@ -16,7 +16,7 @@ export interface DesiredTopic {
   readonly width?: "at least" | "any";
   readonly keySchema?: DesiredSchema;
   readonly valueSchema?: DesiredSchema;
-  /** Of a topic that pipelines write for others: what they read. */
+  /** The topics that pipelines read to write this one, where they write it for others. */
   readonly feeding?: readonly Feeding[];
 }
 export interface DesiredSchema {

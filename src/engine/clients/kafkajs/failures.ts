@@ -138,7 +138,7 @@ function codeIn({ message }: Thrown, code: number): number {
   return unknown === undefined ? code : Number(unknown);
 }
 
-/** What an access list must allow. */
+/** The rights that an access list must give, by error code. */
 const rights: Readonly<Record<number, string>> = {
   30: "the group needs the right Read",
   31: "the cluster needs the right IdempotentWrite",

@@ -1,5 +1,6 @@
-// What an error of the server says beside its SQLSTATE: who raised it, in which function, and the names in it. The name of
-// the C function that reports it is the same in every language of the server, other than its texts. Values stay out.
+// The facts that an error of the server tells beside its SQLSTATE: who raised it, in which function, and the names in
+// it. The name of the C function that reports it is the same in every language of the server, other than its texts.
+// Values stay out.
 import type pg from "pg";
 
 /** raise: the user's own RAISE · policy: row-level security or a view's check option · server: Postgres itself. */

@@ -1,6 +1,6 @@
-// What each session needs beside what role, database and address set for it. Only what would break our own statements or
-// their limits is set: everything else, search_path, DateStyle, TimeZone and the like, is the user's, so that a trigger
-// works as it does by hand.
+// The settings that each session needs beside those that role, database and address have set for it. Only what would
+// break our own statements or their limits is set: everything else, search_path, DateStyle, TimeZone and the like, is
+// the user's, so that a trigger works as it does by hand.
 import type pg from "pg";
 import { refusedForGood, unavailable } from "./fault.ts";
 

@@ -39,7 +39,10 @@ export const unknownTopic: PlanTopic = {
   personalData: [],
 };
 
-/** What a new key goes through, before it has its name; 0 partitions are as many as the source has. */
+/**
+ * The topic that a new key goes through, before it has its name; 0 partitions are as many as the
+ * source has.
+ */
 export const repartitionTopic = (
   key: SchemaFormat,
   value: SchemaFormat,

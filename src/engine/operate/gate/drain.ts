@@ -9,7 +9,7 @@ import { shutGate } from "./gate.ts";
 const LOOK_MS = 1_000;
 /** Workers look at the gate once a second, and commit what they have begun. */
 const SEEN_MS = 3_000;
-/** What goes through several topics may be in none of them for a moment. */
+/** A record that goes through several topics may be in none of them for a moment. */
 const LOOKS = 3;
 
 /** Whether everything was worked off in time; the pipeline takes nothing new until it is resumed. */

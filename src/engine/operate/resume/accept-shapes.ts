@@ -7,7 +7,7 @@ import { codesOf } from "../../source/shapes/code.ts";
 import { shapeNotes, shapeRecord, type ShapeNote } from "../../source/shapes/notes.ts";
 import type { OperatePorts } from "../choice.ts";
 
-/** What this version may read from now on and could not before. */
+/** The notes of what this version may read from now on and could not before. */
 export async function acceptShapes(
   plan: Plan,
   ports: OperatePorts,

@@ -102,7 +102,7 @@ SELECT current_user AS role,
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`;
 
-/** What the account may do with the table of that name; null: there is no such table. */
+/** The access of the account to the table of that name; null: there is no such table. */
 export async function findAccess(
   session: PostgresSession,
   schema: string,

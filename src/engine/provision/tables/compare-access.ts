@@ -1,5 +1,5 @@
-// What keeps an account from writing a table that is as declared, each with the SQL by which its owner mends it, and what
-// is worth knowing of the table. Pure.
+// The obstacles that keep an account from writing a table that is as declared, each with the SQL by which its owner
+// mends it, and the notes worth knowing of the table. Pure.
 import { quoted } from "../../core/identifier.ts";
 import type { AccessColumn, FoundAccess, TriggerFacts } from "./access.ts";
 import type { TableStep } from "./compare.ts";
@@ -8,7 +8,7 @@ import type { DesiredTable } from "./desired.ts";
 
 type Right = "SELECT" | "INSERT" | "UPDATE" | "DELETE";
 
-/** What workers do with our own tables; `runs` is the reprocessor's, who says so himself. */
+/** The rights of workers on our own tables; `runs` is the reprocessor's, who says so himself. */
 const ownRights: Readonly<Record<string, readonly Right[]>> = {
   progress: ["SELECT", "INSERT", "UPDATE"],
   letters: ["SELECT", "INSERT", "DELETE"],
@@ -144,7 +144,7 @@ const sequences = (desired: DesiredTable, access: FoundAccess): TableStep[] =>
       ),
     );
 
-/** What a reader of the plan should know, although nothing has to be done about it. */
+/** The facts that a reader of the plan should know, although nothing has to be done about them. */
 export function notesOn({ triggers, fences, isPoliced, isUnlogged }: FoundAccess): string[] {
   return [
     ...triggers.map(triggerText),

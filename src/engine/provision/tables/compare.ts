@@ -26,7 +26,7 @@ export interface TableStep {
   readonly sql: readonly string[] | null;
   /** Without this step rows cannot be written. */
   readonly isNeeded: boolean;
-  /** What the table's owner may run where it is refused. */
+  /** The statements that the table's owner may run where the step is refused. */
   readonly owner?: readonly string[];
   /** Why a worker does not start; MILL_TABLE_DIFFERS unless it is said. */
   readonly code?: ErrorCode;

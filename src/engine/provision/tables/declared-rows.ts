@@ -94,7 +94,7 @@ const inputOf = (layout: TableLayout): string => {
     ({ type }, i) => `$${String(i + 1)}::${parameterType(type.sql)}[]`,
   );
   const names = layout.columns.map(({ name }) => quoted(name));
-  // Of several arrays it is always Postgres' own; of one, search_path may have another.
+  // The unnest of several arrays is always Postgres' own; for one, search_path may have another.
   const unnest = arrays.length === 1 ? "pg_catalog.unnest" : "unnest";
   return `${unnest}(${arrays.join(", ")}) AS given(${names.join(", ")})`;
 };

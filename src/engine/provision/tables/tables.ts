@@ -26,7 +26,7 @@ export interface TablePlan {
   readonly state: "create" | "change" | "ok" | "refused";
   /** One line each. */
   readonly steps: readonly TableStep[];
-  /** What to know of a table that is there: its triggers, other constraints. */
+  /** The facts to know of a table that is there: its triggers, other constraints. */
   readonly notes: readonly string[];
   /** Declared rows that are missing or differ. */
   readonly rows: number;

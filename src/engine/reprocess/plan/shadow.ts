@@ -130,7 +130,10 @@ function renamingOf(plan: Plan, how: Shadowing, prefix: string): Renaming {
   };
 }
 
-/** What the run carries between its parts comes from the topics that it reads, with the marks that it has live. */
+/**
+ * The values that the run carries between its parts come from the topics that it reads, with the
+ * marks that they have live.
+ */
 function carried(
   format: CarriedFormat,
   plan: Plan,

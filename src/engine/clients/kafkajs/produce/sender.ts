@@ -25,7 +25,7 @@ interface PendingBatch extends TopicPartition {
   readonly bytes: Buffer;
 }
 
-/** One send on its way. */
+/** A send on its way. */
 interface Work {
   readonly queues: Queues;
   readonly pending: Map<string, PendingBatch>;
@@ -114,7 +114,7 @@ export class Sender {
     const { transactionalId } = this.#identity;
     const request = produceRequest({ transactionalId, batches, timeoutMs: replicaTimeoutMs });
     const answers = await this.#cluster.send(broker, request);
-    // What spoils bytes may be the connection: the next attempt has a new one.
+    // The cause of spoilt bytes may be the connection: the next attempt has a new one.
     if (answers.some(({ errorCode }) => errorCode === codes.corruptMessage))
       await broker.disconnect().catch(() => undefined);
     return answers;

@@ -18,7 +18,7 @@ const wordsOf = (words: string | null): string | null =>
 
 type Reason = Pick<RefusedRecord, "code" | "words">;
 
-/** What one send has learned of refusals. */
+/** The knowledge that a send has of refusals. */
 export class Verdicts {
   readonly #limits: Map<string, number>;
   readonly #refused = new Map<OutRecord, Reason>();

@@ -1,4 +1,4 @@
-// What flows out of each node of a graph, as far as topics between parts must know: from which topics it comes, whether a
+// The flow out of each node of a graph, as far as topics between parts must know: from which topics it comes, whether a
 // step has changed it since, and how large it may be.
 import type { Operation, PlanNode, PlanTopic } from "../../../core/plan.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../../../core/topic-config.ts";
@@ -103,15 +103,15 @@ export function carriedBy(
   return { kind: "carried", writes: "as-they-came", origins, declared, shapes: noted };
 }
 
-/** What an operator says of the values behind it; our own JSON stands for nothing. */
+/** The format that an operator declares for the values behind it; our own JSON stands for none. */
 export const declaredBy = ({ value }: PlanTopic): SchemaFormat | null =>
   value.kind === "tagged-json" ? null : value;
 
-/** What a topic takes that is fed by this: JSON of an Avro record is larger than the record. */
+/** The size that a topic fed by this takes: JSON of an Avro record is larger than the record. */
 export const bytesMaxOf = ({ bytesMax, isChanged }: Flow): number =>
   (isChanged ? 2 : 1) * bytesMax + ROOM_BYTES;
 
-/** What an internal topic has of what flows into it. */
+/** The parts of an internal topic that follow from what flows into it. */
 export const fedBy = (
   name: TopicName,
   flow: Flow,
