@@ -16,7 +16,7 @@ interface Sent {
 const dlq = (fleet: Fleet, ...argv: readonly string[]): Promise<CommandResult> =>
   fleetCommand(fleet, dlqVerb, ["dlq", ...argv]);
 
-/** One key whose call fails until it is given up; then the letter is sent back, and its call fails for a while. */
+/** A key whose call is given up. The letter is sent back then, and its call fails for a while. */
 async function queued(behaves: { now: "answers" | "fails" | "not found" }) {
   const fleet = new Fleet([callFlow(retry("park-key", { attempts: 50 }))]);
   fleet.openResource = () =>

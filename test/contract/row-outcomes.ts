@@ -1,4 +1,4 @@
-// What became of each row: written, or no newer than the one that stood there. The answer is that of rows that come one by
+// The fate of each row: written, or no newer than the one that stood there. The answer is that of rows that come one by
 // one, wherever batches end. In memory and on Postgres alike.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -259,7 +259,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
         aRow(3, id("b"), { amount: 4 }),
       ];
       const result = await commit({ from: 0n, to: 4n, rows });
-      // One by one, the second of a would have been older than the first.
+      // The second row of a would have been older than the first, had they come one by one.
       assert.deepEqual([[...result.written].sort(), [...result.stale]], [[0, 2, 3], [1]]);
       assert.deepEqual(await found("a", "b"), [
         ["a", 1],

@@ -19,7 +19,7 @@ function flowOf(reader: AvroSchema): Pipeline {
   });
 }
 
-/** What arrives of records that `writer` wrote, and the reasons of the letters. */
+/** The values that arrive of records that `writer` wrote, and the reasons of the letters. */
 async function passed(writer: unknown, reader: AvroSchema, ...bodies: readonly string[]) {
   const flow = flowOf(reader);
   const fleet = new Fleet([flow]);

@@ -1,4 +1,4 @@
-// What a key that waited in state writes when it is released, and Kafka refuses: its record is one letter, the later ones of
+// A key that waited in state is released, and Kafka refuses what it writes: its record is one letter, the later ones of
 // the key follow in order, and other keys are not disturbed.
 import assert from "node:assert/strict";
 import { test } from "node:test";

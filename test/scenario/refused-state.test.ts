@@ -1,5 +1,5 @@
-// Who is to blame for what Kafka refuses of a part with state: what a later record writes may carry what an earlier one
-// brought. And when: a refused record is judged at its own time, each time that its task meets it.
+// The blame for what Kafka refuses of a part with state: what a later record writes may carry what an earlier one
+// brought. A refused record is judged at its own time, each time that its task meets it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { json, pipeline, seconds, string, topic } from "#engine";
@@ -25,7 +25,7 @@ const thing = (id: string, n: number, timestamp = 1): OutRecord => ({
   ...{ topic: input.name, partition: 0, headers: [], key: Buffer.from("k"), timestamp },
   value: Buffer.from(JSON.stringify({ id, n })),
 });
-/** What a state's entry has in front of its value is no number. */
+/** The text in front of the value of a state's entry is no number. */
 const numberIn = ({ value }: Pick<OutRecord, "value">): number =>
   Number(/\d+(?=\D*$)/.exec(String(value))?.[0]);
 

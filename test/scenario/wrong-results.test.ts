@@ -1,4 +1,4 @@
-// What callbacks return and their steps cannot take: a letter of the step, never a sum of texts and never a record that
+// A callback's result that its step cannot take is a letter of the step, never a sum of texts and never a record that
 // is gone in silence. Other records of the batch go on.
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -44,7 +44,7 @@ const reasons = ({ deadLetters }: Simulated): (string | undefined)[] =>
   );
 const RESULT = ["transform", "s", "MILL_TRANSFORM_RESULT"];
 
-/** What JSON has no word for. */
+/** Values that JSON has no word for. */
 const special: Readonly<Record<string, unknown>> = {
   NaN: NaN,
   Infinity: Infinity,

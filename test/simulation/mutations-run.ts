@@ -20,7 +20,7 @@ const runner = join(import.meta.dirname, "run.ts");
 /** Which seeds a mistake is tried with. */
 type Seeds = (mutation: Mutation) => string;
 
-/** One mistake, by the test that is to catch it. */
+/** A mistake is tried by the test that is to catch it. */
 function triedBy({ name }: Mutation, test: string): Promise<Caught> {
   const file = pathToFileURL(join(import.meta.dirname, "..", test)).href;
   const hook = pathToFileURL(join(import.meta.dirname, "mutation-hook.ts")).href;

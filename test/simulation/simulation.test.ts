@@ -13,7 +13,7 @@ const SEEDS = 2_000;
 const SEEDS_A_PROCESS = 250;
 /** Every kind of fault strikes at least so often in all seeds together. */
 const STRUCK_MIN = 10;
-/** What a seed may ask of servers and clock: with it CPU is bounded, on any machine. Refusals that are looked for cost most. */
+/** The limit of a seed's calls to servers and clock: it bounds CPU, on any machine. */
 const CALLS_MAX = 4_000;
 
 interface Report extends Cost {

@@ -53,7 +53,7 @@ export const rows: PostgresTable<Row> = postgresTable<Row>("paid_rows", {
   key: ["id"],
 });
 
-/** What a plan has of one part, as a worker that is kept from the others. */
+/** The plan with these parts only, as for a worker that is kept from the others. */
 export const only = (plan: Plan, ...parts: readonly string[]): Plan => ({
   ...plan,
   parts: plan.parts.filter(({ name }) => parts.includes(name)),

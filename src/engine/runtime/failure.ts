@@ -63,7 +63,7 @@ const whys: Partial<Record<ErrorCode, string>> = {
   MILL_REGISTRY_UNAVAILABLE: "registry is away",
 };
 
-/** What Kafka has refused, and may take later. */
+/** The codes of refusals by Kafka that may end later. */
 const refusals: ReadonlySet<ErrorCode> = new Set([
   "MILL_KAFKA_AUTH",
   "MILL_KAFKA_REFUSED",
@@ -82,7 +82,7 @@ export async function awaitingTopics<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What a task waits for, in words; null where only the work knows. */
+/** The reason why a task waits, in words; null where only the work knows. */
 export const whyOf = ({ code, message }: MillraceError): string | null =>
   refusals.has(code) ? message : (whys[code] ?? null);
 

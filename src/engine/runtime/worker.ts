@@ -147,7 +147,7 @@ export class Worker {
     return new SinkPart({ ...own, store, producer, onFatal });
   }
 
-  /** One for all parts of a pipeline: what one writes another reads. */
+  /** The parts of a pipeline share a book: what one writes another reads. */
   #book(plan: Plan): ShapeBook {
     const known = this.#books.get(plan.meta) ?? new ShapeBook(plan, this.#context, this.#context);
     this.#books.set(plan.meta, known);

@@ -1,4 +1,4 @@
-// Of all rows of a batch with the same primary key the newest is written. What becomes of the others is what would if they
+// The newest of all rows of a batch with the same primary key is written. The others fare as they would if they
 // came one by one, so the ledger does not depend on where batches end. The order of the groups is the same in every worker,
 // so two of them never wait for each other's row locks in a circle.
 import type { TableLayout } from "../core/table-layout.ts";
@@ -76,7 +76,7 @@ export interface RowFates {
   readonly stale: Set<number>;
 }
 
-/** What the table says of a group. */
+/** The answer of the table about a group. */
 export interface StoredVerdict {
   /** Whether the newest row stands in the table now. */
   readonly isWritten: boolean;
@@ -94,7 +94,7 @@ export function settle(
   for (const one of rows) (winners.has(one) ? written : stale).add(one.row.index);
 }
 
-/** Where the key is the whole row, one that is there already says what the new one says: nothing loses. */
+/** A row whose key is the whole row says what the stored one says: nothing loses. */
 export function settleWhole({ rows }: KeyGroup, { written }: RowFates): void {
   for (const { row } of rows) written.add(row.index);
 }

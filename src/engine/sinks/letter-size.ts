@@ -34,7 +34,7 @@ const without = (letter: Letter, side: "key" | "value"): Letter => {
   return { ...letter, [side]: null, headers: [...letter.headers, ...facts] };
 };
 
-/** What a letter says of its record's place. */
+/** The place of a record, as its letter tells it. */
 type Place = { readonly [at in "topic" | "partition" | "offset"]: string };
 
 const withoutHeaders = (letter: Letter, raw: Pick<RawRecord, "headers">): Letter => {

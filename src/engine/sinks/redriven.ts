@@ -49,7 +49,7 @@ export function fateOf(
 const isQueued = (outcome: Outcome): boolean =>
   outcome.kind === "emitted" && outcome.isQueued === true;
 
-/** Of records that were queued when they had come back. */
+/** The fates of records that were queued when they had come back. */
 export const fatesOf = (
   ended: readonly { readonly record: DecodedRecord; readonly outcome: Outcome }[],
   origin: LetterOrigin,

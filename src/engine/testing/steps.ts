@@ -53,8 +53,9 @@ export const sendBytes = (
 const START_MS = Date.UTC(2026, 0, 1);
 
 /**
- * Where virtual time begins: on 1 January 2026, or at the latest time that a value tells, so that records are not from the
- * future of the topics that they are sent to. A time in the real future does not count: its record is from the future.
+ * The start of virtual time: 1 January 2026, or the latest time that a value tells, so that records
+ * are not from the future of the topics that they are sent to. A time in the real future does not
+ * count: its record is from the future.
  */
 export function startOf(steps: readonly Step[]): number {
   const nowMs = Date.now();

@@ -34,7 +34,7 @@ export interface WorldOptions {
   /** Decides how far the work has come when a crash strikes. */
   readonly seed: number;
   readonly breaker: boolean;
-  /** Where virtual time begins, epoch ms. */
+  /** The start of virtual time, epoch ms. */
   readonly startMs: number;
 }
 

@@ -228,7 +228,7 @@ function failed(
   return { kind: "dead-lettered", failure: failureOf(known, node) };
 }
 
-/** Of the user's own error only the name is told, since its text may quote the value. */
+/** The user's own error is told by its name only, since its text may quote the value. */
 function thrown(error: unknown, node: PlanNode, onError: PlanOptions["onError"]): TransformError {
   const isMistake = error instanceof Mistake;
   const of = isMistake ? "MILL_TRANSFORM_RESULT" : "MILL_TRANSFORM_THREW";
@@ -247,7 +247,7 @@ const stages: Partial<Record<string, Pick<Failure, "class" | "stage">>> = {
   MILL_DISTINCT_CONFLICT: { class: "rule", stage: "transform" },
 };
 
-/** What a broker refuses failed at the topic. */
+/** A record that a broker refuses failed at the topic. */
 const placeOfFailure = (
   error: MillraceError,
   node: PlanNode,

@@ -1,4 +1,4 @@
-// What a value says, as a short text: equal for equal content, in whatever order its fields lie, and for Decimals of one
+// A short text of a value: equal for equal content, in whatever order its fields lie, and for Decimals of one
 // amount. Its hash is stored for `distinct`, so it must stay what it is: another text would make each repeat a conflict.
 import { createHash } from "node:crypto";
 import { isDecimal } from "../core/decimal.ts";

@@ -67,7 +67,7 @@ function distinct(node: PlanNode, at: number, { cursor, count, next, options }: 
 const contentBy = ({ content }: Repeats, value: unknown): string =>
   contentOf(content === null ? value : settled(content(value)));
 
-/** Of what was stored without a content, `true`, nothing is known. */
+/** An entry that was stored without a content, `true`, is not known to differ. */
 const differs = ({ value }: StateEntry, content: string | true): boolean =>
   typeof value === "string" && value !== content;
 
@@ -135,7 +135,7 @@ function mapWithState(operation: Of<"map-with-state">, at: number, wiring: Wirin
     if (hasChanged) trail.emitted++;
     cursor.record = timed(cursor, entry.timestamp);
     const told = tellAll(emit, at, wiring);
-    // What was told of a key without state must not be followed by something older either.
+    // The news told of a key without state must not be followed by something older either.
     if (told > 0 && entry.value === null && entry.timestamp > old.timestamp) view.set(key, entry);
     if (hasChanged || told > 0) count.passed++;
     else drop(cursor, count, at);

@@ -183,7 +183,7 @@ const among = (random: Random, bad: readonly Special[]): Special[] =>
 const many = (count: number, of: (i: number) => Partial<Special>, fate: "refused" | "size") =>
   Array.from({ length: count }, (_, i): Special => ({ fate, ...of(i) }));
 
-/** What the clean topic refuses, by the settings under which it does, and what they are else. */
+/** The outputs that the clean topic refuses while its settings are changed. */
 const refusedOutputs: Fault = {
   row: 47,
   name: "outputs that Kafka refuses",

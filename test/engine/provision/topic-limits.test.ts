@@ -1,4 +1,4 @@
-// What internal topics take, and what is said of outputs that take less than their sources let through.
+// The limits of internal topics, and the words on outputs that take less than their sources let through.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hours, json, minutes, pipeline, string, topic, type Pipeline } from "#engine";

@@ -1,4 +1,4 @@
-// What a letter says of a key that cannot be read.
+// The letter about a key that cannot be read.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { avro, json, long, nullable, pipeline, string, topic, type Schema } from "#engine";

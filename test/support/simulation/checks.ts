@@ -263,7 +263,7 @@ function ledgerOf(
   return failed("ledger", name, of(expected.counts), of(found));
 }
 
-/** What of a ledger is certain. */
+/** The part of a ledger that is certain. */
 const certainOf = ({ case: { flow } }: World, isMixed: boolean): ((counts: Counts) => unknown) =>
   isMixed ? (flow.refuses ? unhidden : unordered) : sorted;
 

@@ -25,7 +25,7 @@ function hashOf(text: string): number {
 export const repartitionName = ({ id }: Node): string => `sim-${id}-repartition`;
 export const changelogName = (store: string): string => `sim-${store}-changelog`;
 
-/** What is written to a topic: a value's JSON, "-" for a tombstone, or the key of a changelog's entry. */
+/** The text is a value's JSON, "-" for a tombstone, or the key of a changelog's entry. */
 export const isRefused = ({ salt }: FlowSpec, topic: string, text: string): boolean =>
   salt !== undefined && hashOf(`${String(salt)} ${topic} ${text}`) % ONE_IN === 0;
 
@@ -72,7 +72,7 @@ export function brokersOf(
 const textOf = (kind: Kind, { key, value }: OutRecord): string => {
   if (kind === "changelog") return String(key);
   if (value === null) return "-";
-  // What a topic of ours puts in front of a value says nothing of the record.
+  // The bytes that a topic of ours puts in front of a value say nothing of the record.
   const text = String(value);
   return text.slice(Math.max(0, text.indexOf("{")));
 };

@@ -38,7 +38,7 @@ function timeOf(draw: Draw, kafkaMs: number): unknown {
   return kafkaMs - draw.below(2_000) + (draw.chance(0.1) ? 0.5 : 0);
 }
 
-/** What a record's time is, and whether it moves that of its task; null makes it a letter. */
+/** The time of a record, and whether it moves that of its task; null makes it a letter. */
 export function judged(
   { times }: FlowSpec,
   { value, timestamp }: SourceRecord,

@@ -24,9 +24,9 @@ interface Kind {
   /** Fields beside `id`. */
   readonly fields: readonly object[];
   readonly values: Row;
-  /** What format_type() says of each column. */
+  /** The words of format_type() for each column. */
   readonly types: Readonly<Record<string, string>>;
-  /** What Postgres prints of each. */
+  /** The text that Postgres prints of each. */
   readonly texts: Readonly<Record<string, string | null>>;
 }
 

@@ -1,5 +1,5 @@
-// What keeps a table from being written is seen by `tables plan` and by the check of `run`, before anything runs; the SQL that is
-// printed for the owner mends it.
+// An obstacle to writing a table is seen by `tables plan` and by the check of `run`, before anything runs; the SQL
+// that is printed for the owner mends it.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { postgresPool, type PostgresPool } from "../../../src/engine/clients/postgres/pool.ts";
@@ -54,7 +54,7 @@ describe("a table that cannot be written", () => {
     await store.forget(task, ["none"]);
   };
 
-  // What breaks it, and what is said; the SQL for the owner mends each.
+  // A statement that breaks it, and the finding; the SQL for the owner mends each.
   const findings: readonly (readonly [string, RegExp])[] = [
     [`REVOKE INSERT, UPDATE ON ${T} FROM ${ROLE}`, /role \S+ lacks INSERT, UPDATE$/],
     [`REVOKE SELECT ON ${T} FROM ${ROLE}`, /role \S+ lacks SELECT$/],

@@ -51,7 +51,7 @@ after(async () => {
   await database.drop();
 });
 
-/** One record each, with these amounts. */
+/** A record for each of these amounts. */
 async function send(...amounts: readonly number[]): Promise<void> {
   const producer = figures.clients.kafka.producer();
   await producer.send(

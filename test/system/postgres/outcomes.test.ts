@@ -1,5 +1,5 @@
-// What became of rows, by the kind of the table: whichever column decides, the answer of a batch is that of its rows one by
-// one. And a ledger that 0.1.0 has stored is read on.
+// The fates of rows, by the kind of the table: whichever column decides, the answer of a batch is that of its rows one
+// by one. And a ledger that 0.1.0 has stored is read on.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { emptyLedger, imbalanceOf } from "../../../src/engine/core/ledger.ts";

@@ -1,5 +1,5 @@
-// What role, database and address set for a session: it holds for the user's triggers as it does by hand, and never
-// breaks what we write and read.
+// The settings of role, database and address for a session hold for the user's triggers as they do by hand, and never
+// break what we write and read.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";

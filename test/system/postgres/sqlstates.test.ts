@@ -155,7 +155,7 @@ describe("a row that Postgres refuses", () => {
     assert.equal(endOf(await commit([BAD])), "written");
   });
 
-  // What Postgres itself says inside of a trigger.
+  // The errors of Postgres itself inside of a trigger.
   const inTrigger: readonly (readonly [string, string])[] = [
     ["20000", "CASE NEW.amount WHEN 1 THEN NULL; END CASE"],
     ["22012", "PERFORM 1 / (NEW.amount - NEW.amount)"],

@@ -1,4 +1,4 @@
-// What triggers do to rows without refusing them: they drop a row, or give it another key.
+// Triggers change rows without refusing them: they drop a row, or give it another key.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { emptyLedger } from "../../../src/engine/core/ledger.ts";

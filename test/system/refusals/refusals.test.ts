@@ -51,7 +51,7 @@ const event = (n: number, more: Partial<OutRecord> = {}, text = "x"): OutRecord 
 async function send(records: readonly OutRecord[]): Promise<void> {
   const producer = figures.clients.kafka.producer();
   await producer.send(records);
-  // One for the pipeline beside, which nothing may hold up.
+  // A record for the pipeline beside, which nothing may hold up.
   await producer.send([event(++sentNumbers, { topic: numbers.name })]);
   await producer.close();
 }

@@ -31,7 +31,7 @@ async function millrace(...argv: readonly string[]): Promise<Ended> {
   return ended;
 }
 
-/** One JSON object a line. */
+/** The JSON objects that a command prints, one a line. */
 async function lines<T>(...argv: readonly string[]): Promise<T[]> {
   const { out } = await millrace(...argv, "--json");
   return out

@@ -30,7 +30,7 @@ after(async () => {
   await database.drop();
 });
 
-/** One event of a key; a kind of null is a tombstone. */
+/** An event of a key; a kind of null is a tombstone. */
 type Sent = readonly [key: string, clock: string, seq: number, kind?: Event["kind"] | null];
 
 async function send(...sent: readonly Sent[]): Promise<void> {
@@ -56,7 +56,7 @@ const rowsOf = async (table: string): Promise<Record<string, number>> => {
 test("late events count in the row, deletes keep their time, and every record has its word", async (t) => {
   const worker = await WorkerProcess.start(t, { args: [], env, app });
   await worker.ready();
-  // One key in three batches, another in one.
+  // A key in three batches, another in one.
   await send(["a", "10:00", 1]);
   await send(["a", "10:05", 2]);
   await send(["a", "09:00", 3], ["b", "10:00", 1], ["b", "10:05", 2], ["b", "09:00", 3]);

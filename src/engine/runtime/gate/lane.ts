@@ -92,7 +92,7 @@ export class Lane<B> {
     return this.#problem?.text ?? null;
   }
 
-  /** What Kafka refuses its parts, where no task shows it. */
+  /** The reads that Kafka refuses the parts, where no task shows it. */
   get refused(): readonly string[] {
     return this.#parts.flatMap(({ reads }) => reads.untold);
   }

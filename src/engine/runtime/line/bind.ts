@@ -41,7 +41,7 @@ export interface BoundPart {
   readonly sources: ReadonlyMap<TopicName, SourceCodec>;
   /** How entries of each store are written. */
   readonly stores: ReadonlyMap<string, EntryCodec>;
-  /** What brokers have refused; of all tasks of the part in this worker. */
+  /** The refusals by brokers, of all tasks of the part in this worker. */
   readonly refusals: Refusals;
   /** Null where nobody compares structures. */
   readonly shapes: ShapeBook | null;
@@ -105,7 +105,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   return { part, plan, program, sources, stores, refusals, shapes: options.shapes ?? null };
 }
 
-/** Of a queued record; what a run has queued names a topic of the run's, which stands for the only one that there is. */
+/** The codec of a queued record's source. A topic of a run's own means the only source. */
 export function sourceOf(sources: BoundPart["sources"], topic: TopicName): SourceCodec {
   const [only] = sources.values();
   const source = sources.get(topic) ?? (sources.size === 1 ? only : undefined);
@@ -157,7 +157,7 @@ function emitterOf(node: PlanNode, part: Part, { codec, refusals }: Writing): Em
 /** Kafka's default message.max.bytes, less what a batch of one record adds. */
 const RECORD_BYTES_MAX = 1_048_588 - 1_024;
 
-/** What a topic takes in one record, key, value and headers. */
+/** The bytes that a topic takes in one record: key, value and headers. */
 export const recordBytesMax = ({ config }: PlanTopic): number =>
   Number(config["max.message.bytes"] ?? RECORD_BYTES_MAX);
 
@@ -212,7 +212,7 @@ const withoutKey = (topic: TopicName, partition: number): OutputRefusedError =>
 /** A value, or the bytes that it came with. */
 type BytesOf = (value: unknown, cursor: Cursor) => Buffer | null;
 
-/** What no step has changed is not written anew. */
+/** A value that no step has changed is not written anew. */
 function bytesOf(topic: PlanTopic, part: Part, codec: CodecOf): BytesOf {
   const written = codec(topic, "value");
 

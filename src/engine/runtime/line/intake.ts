@@ -1,4 +1,4 @@
-// What a task takes from its inbox: lots, one after another, each as far as its values can be read.
+// The lots that a task takes from its inbox, one after another, each as far as its values can be read.
 import type { TaskInbox } from "../../source/bounded-inbox.ts";
 import type { BoundPart } from "./bind.ts";
 import { learn, mustWait, type Learner } from "./learn.ts";
@@ -35,7 +35,7 @@ export class Intake {
     this.#lots.unshift(...lots);
   }
 
-  /** What of the lot can be decoded in this same turn, after a wait where it needs one; the rest comes next. */
+  /** The part of the lot that can be decoded at once, after any wait; the rest comes next. */
   async readable(lot: Lot, learner: Learner): Promise<Lot> {
     const [first, ...later] = await learn(this.#bound, lot, learner);
     this.putBack(...later);

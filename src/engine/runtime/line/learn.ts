@@ -1,4 +1,4 @@
-// What must be known before a lot is decoded: whether its values have a structure that this code reads, and the schemas of
+// A lot is decoded when this is known: whether its values have a structure that this code reads, and the schemas of
 // their writers. Both are waited for; a letter that comes back is not, since it would hold up everything behind it.
 import type { RawRecord, TopicName } from "../../core/record.ts";
 import type { WorkerContext } from "../context.ts";

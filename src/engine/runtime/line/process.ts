@@ -108,7 +108,8 @@ function timed(decoded: readonly (DecodedRecord | Outcome)[], streamTimeMs: numb
     if ("kind" in record) continue;
     const { timestamp } = record.context;
     const isUntimed = record.isUntimed === true;
-    // Of one that brokers have refused too, as of any letter: known of or not, it and those behind it see the same time.
+    // The time of a record that brokers have refused counts too, as that of any letter does.
+    // So it and those behind it see the same time, whether the refusal is known or not.
     if (!isUntimed) time = Math.max(time, timestamp);
     // A record without a time of its own sees the task's, or Kafka's where the task has seen none yet.
     records.push({ record, streamTimeMs: isUntimed && time < 0 ? timestamp : time });

@@ -1,4 +1,4 @@
-// What Kafka refuses one part to read: a partition, or its group as a whole. The consumer asks again by itself; here is who
+// Reads that Kafka refuses a part: of a partition, or of its group. The consumer asks again by itself; here is who
 // waits for it meanwhile, told once in the log and in a metric, and for as long as it lasts in /ready.
 import type { MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
@@ -35,12 +35,12 @@ export class ReadPauses {
     log.error({ ...facts, code: error.code, why: error.message }, "paused: reads are refused");
   }
 
-  /** What the partition waits for, or null. */
+  /** The reason why the partition waits, or null. */
   why(at: TopicPartition): string | null {
     return this.#whys.get(THE_GROUP) ?? this.#whys.get(addressOf(at)) ?? null;
   }
 
-  /** What no task shows: there is none without a group, and none of the topic for letters that come back. */
+  /** Reasons that no task shows: no task exists without a group, and none for the redrive topic. */
   get untold(): string[] {
     const { plan, part } = this.#bound;
     const redrive = `${plan.redrive}-`;

@@ -1,4 +1,4 @@
-// What brokers have refused of one part's work, by the place of the source record: when the task meets the record again, it
+// Refusals by brokers of one part's work, by the place of the source record: when the task meets the record again, it
 // is a dead letter. Only memory: after a restart it is found again. Bounded, and forgotten when progress has passed.
 import { OutputRefusedError, type RefusedRecord } from "../../core/errors.ts";
 import type { Progress } from "../../core/kafka.ts";

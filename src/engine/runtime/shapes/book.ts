@@ -48,7 +48,7 @@ export class ShapeBook implements Shapes {
   readonly #lock = new Mutex();
   readonly #own = new Map<TopicName, Own>();
   readonly #known = new Map<TopicName, Set<string>>();
-  /** What no transaction that was decided has noted yet, by key. */
+  /** Notes that no decided transaction has written yet, by key. */
   readonly #unnoted = new Map<string, OutRecord>();
   readonly #mine = new Map<TopicName, Structure[]>();
   #notes: readonly ShapeNote[] = [];

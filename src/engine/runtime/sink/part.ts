@@ -44,7 +44,7 @@ export class SinkPart {
   /** By address. */
   readonly #seats = new Map<string, Seat>();
   readonly #notes: NoteBook;
-  /** What Kafka refuses it to read. */
+  /** The reads that Kafka refuses it. */
   readonly reads: ReadPauses;
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;

@@ -1,10 +1,10 @@
-// One partition of a sink part, from the moment it was given to us.
+// A partition of a sink part, from the moment it was given to us.
 import type { TopicPartition } from "../../core/record.ts";
 import type { Wait } from "../failure.ts";
 import type { Stop } from "../resume/stop.ts";
 import type { SinkTask } from "./task.ts";
 
-/** One partition of ours, of the source or of the redrive topic: its task once it was taken over, or why there is none. */
+/** A partition of ours, of source or redrive topic: its task or why there is none yet. */
 export interface Seat {
   readonly at: TopicPartition;
   readonly life: AbortController;

@@ -141,7 +141,7 @@ export class SinkTask {
     do {
       const next = await this.#intake.next();
       if (next === null) return null;
-      // What was collected is not kept back while something else is waited for.
+      // The collected records are not kept back while something else is waited for.
       if (batch.raws.length > 0 && this.#intake.defers(next)) break;
       const lot = await this.#intake.readable(next, this.#learner);
       const halted = this.#process(lot, batch);

@@ -44,7 +44,7 @@ export class StreamEngine {
   #committingSinceMs: number | null = null;
   /** After a refusal that concerns no task more than others, and that the same request will meet again. */
   #pause: Pause = NO_PAUSE;
-  /** What a new producer waits for. */
+  /** The reason why a new producer waits. */
   #waitingFor: string | null = null;
 
   constructor(context: WorkerContext, onFatal: (error: Error) => void) {
@@ -118,7 +118,7 @@ export class StreamEngine {
     if (probation?.isDue(nowMs) !== true) return false;
     const { missing } = probation;
     if (missing === null) return true;
-    // Who cannot be asked will be asked again.
+    // A broker that cannot be asked will be asked again.
     const found = await this.#context.admin.describeTopics([missing]).catch(() => null);
     const isThere = (found?.get(missing) ?? null) !== null;
     if (!isThere) probation.putOff(nowMs);
@@ -152,7 +152,7 @@ export class StreamEngine {
     return true;
   }
 
-  /** What Kafka refuses for ever is the doing of some tasks: these are alone from now on. All of them go back. */
+  /** A refusal for ever is the doing of some tasks: they are alone from now on. All go back. */
   #refusedTogether(error: unknown, stages: readonly TaskCheckpoint[]): Promise<boolean> {
     const blames = blamesFor(error, stages);
     for (const blame of blames) this.#take(blame, this.#partOf(blame.stage.task));

@@ -1,4 +1,4 @@
-// What a task works on next: runs of its inbox as lots, and of each as much as the next checkpoint may hold.
+// The next work of a task: runs of its inbox as lots, and of each as much as the next checkpoint may hold.
 import type { RawRecord } from "../../core/record.ts";
 import type { TaskInbox } from "../../source/bounded-inbox.ts";
 import { Intake } from "../line/intake.ts";
@@ -8,7 +8,7 @@ import type { Rest } from "./keyed/keyed.ts";
 import type { StreamTaskOptions } from "./options.ts";
 
 export class Feed {
-  /** Of the lot in hand what a parked key has no room for, and what its calls have come to. */
+  /** The part of the lot in hand that a parked key has no room for, and results of its calls. */
   rest: Rest | null = null;
   readonly #intake: Intake;
   readonly #probation: StreamTaskOptions["probation"];
@@ -20,13 +20,13 @@ export class Feed {
     this.#probation = probation;
   }
 
-  /** What is left of the last run, or another one; null when a parked key wants attention first. */
+  /** The rest of the last run, or another run; null when a parked key wants attention first. */
   async next(): Promise<Lot | null> {
     const next = this.rest?.run ?? (await this.#intake.next());
     return next === null ? null : this.#cut(next);
   }
 
-  /** What of the lot can be decoded in this same turn; the rest comes next. */
+  /** The part of the lot that can be decoded in this same turn; the rest comes next. */
   readable(lot: Lot, learner: Learner): Promise<Lot> {
     return this.#intake.readable(lot, learner);
   }

@@ -36,9 +36,9 @@ export class StreamPart {
   readonly #seats = new Map<number, Seat>();
   readonly #stopped = new Map<number, Stop>();
   readonly #notes: NoteBook;
-  /** Of tasks whose outputs were refused: they commit alone. */
+  /** Tasks whose outputs were refused commit alone. */
   readonly probations: Probations = new Probations();
-  /** What Kafka refuses it to read. */
+  /** The reads that Kafka refuses it. */
   readonly reads: ReadPauses;
   #consumer: GroupConsumer | null = null;
   #assignment: Assignment | null = null;

@@ -17,11 +17,11 @@ import {
 
 export const ROLLBACK_CHUNK = "ROLLBACK TO SAVEPOINT chunk; RELEASE SAVEPOINT chunk";
 
-/** What the database says of a chunk. */
+/** The answer of the database about a chunk. */
 export interface ChunkAnswer {
   /** Positions of the groups whose newest row changed nothing. */
   readonly unchanged: ReadonlySet<number>;
-  /** Those of them whose row a trigger has dropped. */
+  /** Positions of the groups among them whose row a trigger has dropped. */
   readonly dropped: ReadonlySet<number>;
   readonly losing: ReadonlySet<PreparedRow>;
 }
@@ -93,7 +93,7 @@ export class ChunkStatements {
     return new Set([...losing, ...more]);
   }
 
-  /** One that cannot be compared is none of them: it would have been refused, had nothing newer taken its place. */
+  /** A row that cannot be compared is none of them: only a newer row saved it from refusal. */
   async #compared(
     session: PostgresSession,
     rows: readonly PreparedRow[],

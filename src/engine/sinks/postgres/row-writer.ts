@@ -25,7 +25,7 @@ import type { WrittenAt } from "./upsert-statement.ts";
 
 /** Source indexes, as in SinkResult. */
 interface WrittenRows extends RowFates {
-  /** Those that a trigger of the table has dropped. */
+  /** Rows that a trigger of the table has dropped. */
   readonly suppressed: Set<number>;
   readonly refused: RefusedRow[];
 }
@@ -139,8 +139,8 @@ export class RowWriter {
   }
 
   /**
-   * What became of the groups, or the refusal, after which nothing of the chunk is written; null: so too, and its rows
-   * must be asked for one by one.
+   * The fates of the groups, or the refusal, after which nothing of the chunk is written. Null
+   * means that nothing is written either, and that its rows must be asked for one by one.
    */
   async #tryChunk(
     session: PostgresSession,

@@ -1,4 +1,4 @@
-// What is known of one batch while its rows are tried: who was refused for sure, and who by an error that may be the
+// Findings about one batch while its rows are tried: who was refused for sure, and who by an error that may be the
 // table's fault as well. The code of such an error cannot tell, so the neighbours do: where rows pass the same statement,
 // the row is at fault; where none passes, the table is, and nothing is written.
 import type { FaultFacts, PostgresError } from "../../clients/postgres/fault.ts";

@@ -16,7 +16,7 @@ import type { PreparedRow } from "../row-mapping.ts";
 /** A row of the answer: one that is given and changed nothing. */
 export interface UnchangedRow {
   readonly position: number;
-  /** What stood there before the statement is as new. */
+  /** The row that stood there before the statement is as new. */
   readonly isStale: boolean;
   /** Rows that the statement has changed, whatever their keys. */
   readonly changed: number;

@@ -1,6 +1,6 @@
 // A name for the code that makes the values of each topic between parts: the callbacks above it, the schemas of the topics
 // that they read, and the files that these come from with what they import. Numbers, comments and white space do not count.
-// What it cannot see: packages, and values that are read when the program runs. So equal names are trusted, and names that
+// Packages, and values that are read when the program runs, are not seen. So equal names are trusted, and names that
 // differ mean no more than that values must be compared. A callback that makes none of these values, such as a key function, is
 // left out of its file's text, unless it is written with types.
 import { createHash } from "node:crypto";
@@ -34,7 +34,7 @@ function notedUnder(operation: Operation): TopicName | null {
   if (operation.kind === "map-async") return "store" in operation ? operation.store.name : null;
   if (operation.kind !== "repartition" && operation.kind !== "forward") return null;
   const { name, value } = operation.topic;
-  // One that takes what another topic of ours has is no maker of it.
+  // A topic that takes what another topic of ours has is no maker of it.
   return value.kind === "carried" && value.shapes === name ? name : null;
 }
 
@@ -76,7 +76,7 @@ function nodeText({ name, operation }: PlanNode): string {
 type WithOperation = Pick<PlanNode, "operation">;
 
 const makers = ["map", "flat-map", "aggregate", "map-with-state", "map-async"];
-/** Who only looks at values and passes them on decides nothing of what they are. */
+/** A node that only looks at values and passes them on decides nothing of what they are. */
 const isMaker = ({ operation }: WithOperation): boolean => makers.includes(operation.kind);
 
 const callbacksOf = ({ operation }: WithOperation): string[] =>

@@ -40,7 +40,7 @@ interface ParkedRecord {
   readonly value?: unknown;
   /** The value is that of the bytes. */
   readonly isCarried?: true;
-  /** Of a value that the code has made: the id of its structure. */
+  /** The id of the structure of a value that the code has made. */
   readonly shape?: string;
 }
 
@@ -66,7 +66,7 @@ export interface AtStep {
   readonly value: unknown;
 }
 
-/** What must be known before a kept record is read: its writer's schema, or that the code fits its structure. */
+/** A kept record needs its writer's schema, or code that fits its structure, before it is read. */
 export interface Kept {
   readonly raw: Pick<RawRecord, "topic" | "value"> | null;
   readonly shape: string | null;
@@ -112,7 +112,7 @@ export const parkedKeyIn = (view: StoreView, key: Buffer): ParkedKey | null =>
 const put = (view: StoreView, key: Buffer, parked: ParkedKey): void =>
   view.set(placeOfKey(key), { value: parked, timestamp: parked.firstMs });
 
-/** Where records of a step wait, and how. */
+/** The place where records of a step wait, and the form in which they are kept. */
 export interface Shelf {
   readonly view: StoreView;
   readonly keeping: Keeping;

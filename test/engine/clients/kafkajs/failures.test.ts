@@ -101,7 +101,7 @@ test("an error of ours passes as it is", () => {
   assert.equal(translate(ours, "test"), ours);
 });
 
-/** Of org.apache.kafka.common.protocol.Errors, Kafka 4.4: a code and its name a line. */
+/** The errors of org.apache.kafka.common.protocol.Errors, Kafka 4.4: a code and its name a line. */
 const ofKafka = readFileSync(new URL("error-codes-of-kafka-4.4.txt", import.meta.url), "utf8")
   .trim()
   .split("\n")

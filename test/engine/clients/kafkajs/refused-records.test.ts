@@ -16,7 +16,7 @@ loadDriver();
 
 type Judge = (values: readonly string[]) => Partial<ProduceAnswer> & { errorCode: number };
 
-/** One broker whose answers a test writes; it keeps what it took, with each batch's first sequence. */
+/** A broker whose answers a test writes; it keeps what it took, and each first sequence. */
 class Broker {
   readonly isClosed = false;
   readonly taken: string[] = [];

@@ -91,7 +91,7 @@ test("names the innermost function, and nothing else of what the context quotes"
     assert.equal(of(where), `42P01 no such table, ${name}`);
     assert.doesNotMatch(of(where), /Secret/);
   }
-  // What a RAISE says of a constraint or a column is the user's own text.
+  // The constraint or the column that a RAISE names is the user's own text.
   const facts = { routine: "exec_stmt_raise", constraint: "Secret", where: contexts[0]?.[0] };
   assert.equal(
     faultOf(serverError("45000", facts)).facts.detail,

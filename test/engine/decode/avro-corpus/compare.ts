@@ -18,7 +18,7 @@ interface Difference {
   /** For two values: leaves out of the text what may differ, so the rest must be the same. */
   readonly alike?: (text: string) => string;
 }
-/** What both give is a value, or the reason why there is none. */
+/** The answer of either is a value, or the reason why there is none. */
 export const differences: readonly Difference[] = [
   {
     reason: "a long that a number cannot hold exactly is refused, never rounded",
@@ -116,7 +116,7 @@ function explains({ ours, java, alike }: Difference, mine: Answer, theirs: Answe
 const fits = (wanted: RegExp | "value", answer: Answer): boolean =>
   wanted === "value" ? "ok" in answer : "error" in answer && wanted.test(answer.error);
 
-/** What our codec makes of each record of a pair, in the corpus' words. */
+/** The answers of our codec to the records of a pair, in the corpus' words. */
 export function ours({ writer, reader, bodies }: Case): readonly Answer[] {
   const read = readerOf(reader as AvroSchema, writer as AvroSchema);
   return bodies.map((body) => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Pair } from "./generate.ts";
 
-/** What Java made of one record. */
+/** The answer of Java to one record. */
 export type Answer = { readonly ok: unknown } | { readonly error: string };
 
 const here = import.meta.dirname;

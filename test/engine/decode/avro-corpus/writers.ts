@@ -39,7 +39,7 @@ const FIXED: readonly (readonly [number, object])[] = [
   [12, { logicalType: "duration" }],
   [3, { logicalType: "uuid" }],
 ];
-/** What a schema of ours would not be allowed. */
+/** Names and defaults that a schema of ours would not be allowed. */
 const ODD_NAMES = ["größe", "unit-price", "2nd", "名前", "a b"];
 const ODD_DEFAULTS: readonly unknown[] = ["", "x", 7, null, {}, [], 1.5, true];
 const MORE: readonly object[] = [
@@ -181,7 +181,7 @@ export function bodyOf(model: Model, chance: Chance, depth = 6): Buffer {
   }
 }
 
-/** Of a decimal only as many digits as it has. */
+/** A decimal gets only as many digits as it has. */
 const fixed = (size: number, isDecimal: boolean, chance: Chance): Buffer =>
   Buffer.from(
     Array.from({ length: size }, (_, i) => {

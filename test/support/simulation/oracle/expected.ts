@@ -15,7 +15,7 @@ export interface ExpectedLedger {
   readonly counts: Record<string, number>;
   /** How many records reach it depends on the checkpoints. */
   isLoose: boolean;
-  /** Of a table: several tasks write one row, or a refused one may be hidden, so only some sums are certain. */
+  /** The sums of the table are not all certain: tasks share a row, or a refusal may be hidden. */
   isMixed: boolean;
 }
 

@@ -194,7 +194,7 @@ class Oracle {
     for (const next of node.then) this.#visit(next, item, trail, this.#next(node, place));
   }
 
-  /** Where the order of records is free, brokers refuse none: which would be another matter each time. */
+  /** Brokers refuse no record whose order is free: the refused one would be another each time. */
   #mayWrite(topic: string, value: Value | undefined, place: Place): void {
     const text = value === undefined ? "-" : JSON.stringify(value);
     if (!place.isFree && !place.isHeld && isRefused(this.#flow, topic, text))
@@ -365,7 +365,7 @@ class Oracle {
       this.#expected.letters.push(text);
       return "dead-lettered";
     }
-    // Of one record's rows, which all have one key, the last is tried.
+    // The last of a record's rows is tried, since all have one key.
     const row = rows.at(-1);
     if (row === undefined) return record.value === null ? "tombstone" : "filtered";
     const version = last.by === 1 ? row.v : (time?.ms ?? 0);

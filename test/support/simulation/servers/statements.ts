@@ -236,7 +236,7 @@ async function upsert(
 }
 
 interface CompareText extends UpsertText {
-  /** Of the arrays, without the place. */
+  /** The columns of the arrays, without the place. */
   readonly given: readonly string[];
 }
 const comparisons = new Map<string, CompareText>();

@@ -26,7 +26,7 @@ interface Refused {
   readonly record: OutRecord;
 }
 
-/** One for each task that has a part in it; `stages` as the commit sent them. */
+/** A blame for each task that has a part in it; `stages` as the commit sent them. */
 function blamesOf(stages: readonly TaskCheckpoint[], { refused }: RecordsRefusedError): Blame[] {
   const byIndex = new Map(refused.map((one) => [one.index, one]));
   let sent = 0;
@@ -78,8 +78,9 @@ function blameOf(share: Share): Blame {
 }
 
 /**
- * Whose change was refused will be seen in a smaller checkpoint. Until then nobody is to blame for anything: what later
- * records have written may carry what that one brought, and would pass without it.
+ * A smaller checkpoint will show whose change was refused. Until then nobody is to blame for
+ * anything: what later records have written may carry what that one brought, and would pass
+ * without it.
  */
 const unclear = (stage: TaskCheckpoint, letters: readonly Refused[]): Blame => ({
   ...verdictOn(stage, blameLetters(stage, letters, [])),
@@ -118,7 +119,7 @@ function blameFolded(
   return [];
 }
 
-/** What later records of a key have written may carry what the first one brought. */
+/** Outputs of later records of a key may carry what the first one brought. */
 function firstOfEachKey(outputs: readonly Refused[]): Refused[] {
   const keys = new Set<string | null>();
   return outputs.filter(({ record: { source } }) => {

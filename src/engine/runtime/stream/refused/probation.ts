@@ -1,11 +1,11 @@
 // A task whose outputs were refused commits in transactions of its own, so that a further refusal rewinds no neighbour.
-// Where no record could be blamed, its checkpoints shrink until one holds a single record, and grow again behind it.
+// The checkpoints shrink where no record could be blamed, until one holds a single record, and grow again behind it.
 import { placeOf, type TopicName } from "../../../core/record.ts";
 import type { Blame } from "./blame.ts";
 import type { TaskCheckpoint } from "../options.ts";
 import type { StreamTask } from "../task.ts";
 
-/** What a refusal asks of its task. */
+/** The consequences of a refusal for its task. */
 export interface Verdict {
   /** Some of what was refused could be traced to no record. */
   readonly isUnclear: boolean;
@@ -20,13 +20,13 @@ const pauseMs = { first: 500, most: 10_000 } as const;
 export class Probation {
   /** Records that one checkpoint may hold; null where it is as usual. */
   recordsMax: number | null = null;
-  /** What the task waits for. */
+  /** The reason why the task waits. */
   why: string | null = null;
   /** The topic that must be there before the task tries again: to ask for it costs others nothing. */
   missing: TopicName | null = null;
   #dueMs = 0;
   #failures = 0;
-  /** What the refused checkpoint held, by topic: to there the task is alone. */
+  /** The end of the refused checkpoint, by topic: to there the task is alone. */
   readonly #until = new Map<TopicName, bigint>();
 
   isDue(nowMs: number): boolean {
@@ -67,7 +67,7 @@ export class Probation {
   }
 }
 
-/** Those of one part's tasks, by partition. They outlive the tasks, which begin anew after each refusal. */
+/** Probations of a part's tasks, by partition. They outlive the tasks, which refusals end. */
 export class Probations {
   readonly #all = new Map<number, Probation>();
 
@@ -76,7 +76,7 @@ export class Probations {
     return this.#all.get(partition) ?? null;
   }
 
-  /** What the partition waits for. */
+  /** The reason why the partition waits. */
   why(partition: number): string | null {
     return this.#all.get(partition)?.why ?? null;
   }
@@ -96,7 +96,7 @@ export class Probations {
     if (this.of(stage.task)?.passed(stage) === true) this.#all.delete(stage.task.partition);
   }
 
-  /** Who owned the partitions may have lost them. */
+  /** The owner of the partitions may have lost them. */
   clear(): void {
     this.#all.clear();
   }

@@ -21,8 +21,8 @@ interface StoredTopic {
 }
 
 /**
- * Those of a broker's defaults that anybody here looks at; times of records are their own, as with brokers before 4.0, since
- * those of a test have nothing to do with its clock.
+ * The defaults of a broker that anybody here looks at. Times of records are their own, as with
+ * brokers before 4.0, since those of a test have nothing to do with its clock.
  */
 const DEFAULTS: Readonly<Record<string, string>> = {
   "cleanup.policy": "delete",
