@@ -164,3 +164,20 @@ test("a checksum that fails once is the network's doing; one that fails alone on
   assert.deepEqual(failing.taken, ["a", "b"]);
   assert.ok(failing.connections >= 6);
 });
+
+test("checksums that fail now and then are not added up: each batch is tried for itself", async () => {
+  const large = ["a", "b", "c", "d"].map((name) => name.repeat(500_000));
+  const seen = new Set<string>();
+  const broker = new Broker(([first = ""]) => {
+    const isNew = !seen.has(first);
+    seen.add(first);
+    return { errorCode: isNew ? 2 : 0 };
+  });
+  await new Sender(broker as unknown as Cluster, identity).send(records(large), 5_000);
+  assert.deepEqual(broker.taken, large);
+
+  const answers = [2, 6, 2, 6, 2, 0];
+  const moving = new Broker(() => ({ errorCode: answers.shift() ?? 0 }));
+  await new Sender(moving as unknown as Cluster, identity).send(records(["a"]), 5_000);
+  assert.deepEqual(moving.taken, ["a"]);
+});

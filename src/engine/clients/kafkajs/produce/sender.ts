@@ -129,7 +129,7 @@ export class Sender {
     const { errorCode } = answer;
     // A duplicate is a batch whose first acknowledgement was lost.
     const isTaken = errorCode === 0 || errorCode === codes.duplicateSequence;
-    if (!isTaken && !verdicts.takes(answer, queue)) {
+    if (!verdicts.takes(answer, queue) && !isTaken) {
       const refusal = new BrokerRefusal(errorCode, {
         topic: answer.topic,
         partition: answer.partition,

@@ -7,7 +7,7 @@ import { nameOfCode } from "../error-names.ts";
 import type { ProduceAnswer } from "../protocol/produce.ts";
 import { bytesOf, halve, without, type PartitionQueue } from "./chunks.ts";
 
-/** A checksum that fails this often is not the network's doing. */
+/** A checksum that fails this often in a row, each time on a new connection, is not the network's doing. */
 const corruptMax = 3;
 /** The words of Apache Kafka itself quote nothing of a record; those of a plug-in may. */
 const knownWords =
@@ -29,9 +29,13 @@ export class Verdicts {
     this.#limits = limits;
   }
 
-  /** Whether the answer was about records, and the queue has changed for it; else the answer is for others. */
+  /**
+   * Told of every answer. Returns whether it was about records, and the queue has changed for it; else the answer is for
+   * others.
+   */
   takes(answer: ProduceAnswer, queue: PartitionQueue): boolean {
     const { errorCode } = answer;
+    if (errorCode !== codes.corruptMessage) this.#corrupt.delete(addressOf(queue));
     const isCorrupt = errorCode === codes.corruptMessage && this.#isCorruptAgain(queue);
     if (!isCorrupt && !isAboutRecord(errorCode)) return false;
     this.#corrupt.delete(addressOf(queue));
