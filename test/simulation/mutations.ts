@@ -328,6 +328,89 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     ],
   },
   {
+    name: "checksum is poison",
+    mistake: "a record whose batch fails its checksum once is refused at once",
+    patches: one("clients/kafkajs/produce/verdict.ts", "corruptMax = 3", "corruptMax = 1"),
+  },
+  {
+    name: "checksum is transient",
+    mistake: "a record that fails its checksum alone, on new connections, is sent again for ever",
+    patches: one("clients/kafkajs/produce/verdict.ts", "corruptMax = 3", "corruptMax = Infinity"),
+  },
+  {
+    name: "checksums added up",
+    test: "engine/clients/kafkajs/refused-records.test.ts",
+    mistake: "failed checksums of other batches count as those of the one that is tried",
+    patches: one(
+      "clients/kafkajs/produce/verdict.ts",
+      "    if (errorCode !== codes.corruptMessage) this.#corrupt.delete(addressOf(queue));\n",
+      "",
+    ),
+  },
+  {
+    name: "bad connection kept",
+    mistake: "a batch whose checksum has failed is sent again over the same connection",
+    patches: one(
+      "clients/kafkajs/produce/sender.ts",
+      "      await broker.disconnect().catch(() => undefined);\n",
+      "      void broker;\n",
+    ),
+  },
+  {
+    name: "refused batch numbered",
+    mistake: "a batch that was refused uses up sequence numbers",
+    patches: one(
+      "clients/kafkajs/produce/sender.ts",
+      "    pending.delete(address);\n",
+      `    pending.delete(address);
+    if (!isTaken) this.#sequences.set(address, (this.#sequences.get(address) ?? 0) + batch.count);
+`,
+    ),
+  },
+  {
+    name: "refused row in silence",
+    mistake: "what is refused on its way to a table is left out, and nobody is told",
+    patches: one(
+      "clients/kafkajs/produce/verdict.ts",
+      "    for (const [index, words] of named)\n",
+      '    for (const [index, words] of queue.topic.endsWith("-sink") ? [] : named)\n',
+    ),
+  },
+  {
+    name: "refused letter whole",
+    mistake: "a letter that was refused as a whole is sent as a whole again",
+    patches: one(
+      "runtime/line/refusals.ts",
+      'return this.has(raw, "letter") ? { ...origin, bytesMax: 0 } : origin;',
+      "return raw.offset < 0n ? { ...origin, bytesMax: 0 } : origin;",
+    ),
+  },
+  {
+    name: "owed letter whole",
+    near: 60,
+    mistake: "an outbox sends a letter that was refused as a whole again",
+    patches: one("sinks/owed-letters.ts", "refused.letters.map(reduced)", "refused.letters"),
+  },
+  {
+    name: "small letter dropped",
+    near: 60,
+    mistake: "an outbox forgets a letter that was refused as pointer and hash",
+    patches: one(
+      "sinks/owed-letters.ts",
+      ".filter((id) => !left.has(id))",
+      ".filter(() => left.size >= 0)",
+    ),
+  },
+  {
+    name: "small letter blamed",
+    mistake: "a task goes on behind a letter that was refused as pointer and hash, without it",
+    patches: one(
+      "sinks/redriven.ts",
+      "    ? [letterOf(raw, outcome.failure, origin, atMs), ...fate]",
+      "    ? [...(origin.bytesMax === 0 ? [] : [letterOf(raw, outcome.failure, origin, atMs)]), ...fate]",
+    ),
+  },
+  {
     name: "wall clock trusted",
     mistake: "a sink paces its commits by a wall clock that may be put back",
     patches: one("runtime/sink/task.ts", "Math.max(0, spentMs)", "spentMs"),

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { SimulationCase } from "../support/simulation/case.ts";
+import { REFUSALS } from "../support/simulation/refusals.ts";
 import { play } from "../support/simulation/simulate.ts";
 import { nodeFlags, type Cost } from "./cost.ts";
 
@@ -15,6 +16,10 @@ const SEEDS_A_PROCESS = 250;
 const STRUCK_MIN = 10;
 /** The limit of a seed's calls to servers and clock: it bounds CPU, on any machine. */
 const CALLS_MAX = 4_000;
+
+const FAULTS = 26;
+/** By name, in a batch with others, and requests that a bad connection spoils. */
+const WAYS_OF_REFUSALS = 3;
 
 interface Report extends Cost {
   readonly seeds: number;
@@ -76,7 +81,12 @@ test("whatever befalls workers and servers, everything comes out once, in order,
     [],
   );
   assert.equal(seeds, SEEDS);
-  assert.equal(struck.size, 35);
+  assert.deepEqual(
+    REFUSALS.filter((name) => !struck.has(name)),
+    [],
+    "each code of a broker is met in each kind of topic",
+  );
+  assert.equal(struck.size, FAULTS + REFUSALS.length + WAYS_OF_REFUSALS);
   const seldom = [...struck].filter(([, count]) => count < STRUCK_MIN);
   assert.deepEqual(seldom, []);
   assert.ok(calls <= CALLS_MAX, `a seed took ${String(calls)} calls`);

@@ -160,7 +160,8 @@ function letters(world: World, want: Expected): Failure | null {
   const sinks = world.plan.parts.filter(({ table }) => table !== null);
   const seen = new Set<string>();
   const found: string[] = [];
-  const hashes = new Map([...want.letters, ...want.perhaps].flatMap(hashesOf));
+  const ofSources = [...want.letters, ...want.perhaps].flatMap(hashesOf);
+  const hashes = new Map([...ofSources, ...(world.policy?.texts ?? [])]);
   for (const letter of records) {
     const id = headerText(letter.headers, "dlq.id") ?? "";
     const isAgain = seen.has(id);
@@ -217,6 +218,13 @@ function hashesOf(text: string): [string, string][] {
   ]);
 }
 
+/** A pointer says once more where the record lies. */
+function isElsewhere(headers: RawRecord["headers"]): boolean {
+  const say = (name: string): string => headerText(headers, `dlq.${name}`) ?? "";
+  const place = `${say("topic")}/${say("partition")}/${say("offset")}`;
+  return say("pointer") !== "" && say("pointer") !== place;
+}
+
 function letterOf(
   world: World,
   { headers, key, value }: RawRecord,
@@ -227,6 +235,7 @@ function letterOf(
   const known = (side: string): string | undefined =>
     hashes.get(headerText(headers, `dlq.${side}-sha256`) ?? "");
   const [hashedKey, hashedValue] = [known("key"), known("value")];
+  if (isElsewhere(headers)) return `a pointer to another record than its own of ${topic}`;
   if (hashedValue !== undefined) return letterText(topic, hashedKey ?? null, hashedValue);
   // No JSON begins so, between parts neither.
   const isAvro = value?.[0] === 0;

@@ -1,7 +1,7 @@
 // The world of one case: a log, a Redis, a Postgres, a registry and workers of the real engine, in virtual time. What
 // befalls them is the business of faults.ts; here is what can be asked of the world.
 import type { Topic } from "#engine";
-import { isRetriable } from "../../../src/engine/core/errors.ts";
+import { DependencyError, isRetriable } from "../../../src/engine/core/errors.ts";
 import type { KafkaPort } from "../../../src/engine/core/kafka.ts";
 import type { Plan, PlanTable } from "../../../src/engine/core/plan.ts";
 import type { Meter, SchemaRegistry } from "../../../src/engine/core/ports.ts";
@@ -19,11 +19,12 @@ import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-regis
 import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.ts";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import { WorkerSwitch } from "../../../src/engine/testing/doubles/worker-switch.ts";
-import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
 import type { SimulationCase, SourceRecord } from "./case.ts";
-import { brokersOf } from "./refusals.ts";
+import { Policy } from "./refusals.ts";
 import { flowOf, type Flow } from "./flow.ts";
 import { poisonText } from "./oracle/expected.ts";
+import { refusing } from "./servers/brokers.ts";
+import { SimulatedKafka } from "./servers/kafka.ts";
 import { SimulatedPostgres } from "./servers/postgres.ts";
 import { SimulatedRedis } from "./servers/redis.ts";
 import type { Call, CallVerdict, Strike } from "./servers/points.ts";
@@ -67,7 +68,7 @@ export class Stuck extends Error {}
 
 export class World {
   readonly clock = new FakeClock();
-  readonly kafka: MemoryKafka;
+  readonly kafka: SimulatedKafka;
   readonly redis: SimulatedRedis;
   readonly postgres: SimulatedPostgres;
   readonly registry = new MemoryRegistry();
@@ -77,7 +78,9 @@ export class World {
   readonly case: SimulationCase;
   /** What faults do at each call; nothing once all is calm. */
   strike: Strike = () => ({});
-  /** How often brokers refused a record, by what it was and by why. */
+  /** Null where brokers take all. */
+  readonly policy: Policy | null;
+  /** How often brokers refused a record, by what it was and by why, and how. */
   readonly refusals = new Map<string, number>();
   /** What a run must never come to, told at the end. */
   readonly wrongs: string[] = [];
@@ -89,6 +92,8 @@ export class World {
   /** How source values are written. */
   readonly codec: Codec;
   readonly #seeded: ReturnType<typeof seededRandom>;
+  /** Of connections that spoil what they carry: drawn apart. */
+  readonly #spoiling: ReturnType<typeof seededRandom>;
   #joined = 0;
 
   constructor(of: SimulationCase) {
@@ -96,18 +101,14 @@ export class World {
     this.flow = flowOf(of.flow);
     this.plan = this.flow.pipeline.plan();
     this.#seeded = seededRandom(of.seed);
-    this.kafka = new MemoryKafka(this.clock, { batchRecordsMax: of.sizes.batchRecordsMax });
+    this.kafka = new SimulatedKafka(this.clock, { batchRecordsMax: of.sizes.batchRecordsMax });
     const strike: Strike = (call) => this.#seen(call);
     this.redis = new SimulatedRedis(this.clock, strike);
     this.postgres = new SimulatedPostgres(this.clock, strike);
     if (of.flow.refuses) this.postgres.refuses = refuseRow;
-    const count = (what: string): void =>
-      void this.refusals.set(what, (this.refusals.get(what) ?? 0) + 1);
-    const brokers = brokersOf(of.flow, (kind, code) => {
-      count(`refused ${kind}`);
-      count(`refused ${code}`);
-    });
-    this.kafka.refusing(brokers);
+    const { salt } = of.flow;
+    this.policy = salt === undefined ? null : new Policy(of.flow, salt);
+    this.#spoiling = seededRandom(of.seed ^ 0x2c0de);
     this.#outside = this.kafka.port();
     this.kafka.watch(({ worker, request }) =>
       this.#ofMember(worker) === null
@@ -217,7 +218,7 @@ export class World {
       },
     };
     return {
-      kafka,
+      kafka: this.#brokersOf(kafka, life),
       registry: this.#registryOf(life),
       tableStore: ({ declaration }: PlanTable) =>
         postgresTableStore(pool, declaration as TableSpec, { clock }),
@@ -228,6 +229,23 @@ export class World {
       log: this.log,
       meter: deaf,
     };
+  }
+
+  #brokersOf(port: KafkaPort, worker: WorkerSwitch): KafkaPort {
+    if (this.policy === null) return port;
+    return refusing(port, {
+      ...{ clock: this.clock, random: this.#spoiling, worker, policy: this.policy },
+      count: (what) => void this.refusals.set(what, (this.refusals.get(what) ?? 0) + 1),
+      passed: async (call) => {
+        await worker.passed();
+        const { lose, taken } = await this.#seen({ server: "kafka", call, worker });
+        await worker.passed();
+        if (!this.kafka.isAvailable || lose !== undefined)
+          throw new DependencyError("MILL_KAFKA_UNAVAILABLE", `no broker answers to ${call}`);
+        await taken?.();
+        await worker.passed();
+      },
+    });
   }
 
   #registryOf(worker: WorkerSwitch): SchemaRegistry {
@@ -319,13 +337,19 @@ export class World {
       const isDone = progress.every(
         (task) => task.nextOffset === this.kafka.offsets(task).high && !this.#owesLetters(),
       );
-      quiet = isDone ? quiet + 1 : 0;
+      quiet = isDone && !this.#isHeldUp() ? quiet + 1 : 0;
       if (quiet === 2) return progress;
     }
     const states = this.living.flatMap(({ name, worker }) =>
       worker.health().map((task) => `${name} ${JSON.stringify(task)}`),
     );
     throw new Stuck(`it does not come to rest: ${states.join(" ") || "no worker"}`);
+  }
+
+  /** An outbox whose letters are refused waits for some seconds. */
+  #isHeldUp(): boolean {
+    const tasks = this.living.flatMap(({ worker }) => worker.health());
+    return tasks.some(({ state }) => state === "paused");
   }
 
   /** After a failover the database may not know that a letter was sent; the next owner sends it again. */

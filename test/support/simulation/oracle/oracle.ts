@@ -2,7 +2,7 @@
 // order of records is free (several tasks write under one key), it works in one of the possible orders, and says so.
 import type { FlowSpec, Node, SourceRecord, Stage } from "../case.ts";
 import { judged } from "../times.ts";
-import { changelogName, isRefused, repartitionName } from "../refusals.ts";
+import { changelogName, isRefused, repartitionName, sinkName } from "../refusals.ts";
 import { isHeld, outputName, spanMs, tableName } from "../flow.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
@@ -81,7 +81,7 @@ class Oracle {
     this.#prepare(roots, { isFree: false, isGrouped: false, isHeld: false, isTold: false });
     if (roots.length > 0) this.#main(records, roots);
     for (const { node, place, items } of this.#groups.values()) {
-      const topic = `sim-${node.id}-repartition`;
+      const topic = repartitionName(node);
       for (const item of items) this.#take(item, { part: node.id, topic, nodes: node.then, place });
     }
     for (const [name, sink] of this.#sinks) this.#sink(name, sink);
@@ -180,7 +180,7 @@ class Oracle {
   #visit(node: Node, item: Item, trail: Trail, place: Place): void {
     const { value } = item;
     if (node.op === "to") return this.#output(node, item, trail, place);
-    if (node.op === "table") return this.#toTable(node, item, trail);
+    if (node.op === "table") return this.#toTable(node, item, trail, place);
     if (node.op.startsWith("group")) return this.#regroup(node, item, trail, place);
     if (/^(distinct|state|reduce|aggregate|count|sum|min|max|avg)$/.test(node.op))
       return this.#stateful(node, item, trail, place);
@@ -195,7 +195,7 @@ class Oracle {
   }
 
   /** Brokers refuse no record whose order is free: the refused one would be another each time. */
-  #mayWrite(topic: string, value: Value | undefined, place: Place): void {
+  #mayWrite(topic: string, value: Value | Row | undefined, place: Place): void {
     const text = value === undefined ? "-" : JSON.stringify(value);
     if (!place.isFree && !place.isHeld && isRefused(this.#flow, topic, text))
       throw new fn.Refused();
@@ -211,10 +211,11 @@ class Oracle {
     });
   }
 
-  #toTable(node: Node, item: Item, trail: Trail): void {
-    trail.emitted++;
+  #toTable(node: Node, item: Item, trail: Trail, place: Place): void {
     const { value } = item;
     const row = value === undefined ? null : fn.rowOf(value, item, node.by === 1);
+    this.#mayWrite(sinkName(tableName(node)), row ?? undefined, place);
+    trail.emitted++;
     const sink = this.#sinks.get(tableName(node));
     trail.writes.push(() => sink?.items.push({ ...item, row }));
   }
@@ -320,7 +321,7 @@ class Oracle {
         continue;
       }
       const version = node.by === 1 ? row.v : timeMs;
-      const text = letterText(`sim-${name}-sink`, key, JSON.stringify(row));
+      const text = letterText(sinkName(name), key, JSON.stringify(row));
       outcome(this.#offer(name, { row, version, text }, refused));
     }
     this.#refuse(name, refused);
