@@ -402,6 +402,16 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
     ),
   },
   {
+    name: "keyless letter lost",
+    near: 1560,
+    mistake: "a letter that was refused as a whole finds no record without a key",
+    patches: one(
+      "operate/letters/pointer.ts",
+      'return createHash("sha256").update(left)',
+      'return bytes !== null && createHash("sha256").update(left)',
+    ),
+  },
+  {
     name: "small letter blamed",
     mistake: "a task goes on behind a letter that was refused as pointer and hash, without it",
     patches: one(

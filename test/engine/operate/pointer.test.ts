@@ -4,9 +4,11 @@ import { createHash } from "node:crypto";
 import { beforeEach, test } from "node:test";
 import { pipeline, type Pipeline } from "#engine";
 import type { OutRecord, Headers, RawRecord } from "../../../src/engine/core/record.ts";
-import type { FoundLetter } from "../../../src/engine/operate/letters/letter.ts";
+import { factsOf, type FoundLetter } from "../../../src/engine/operate/letters/letter.ts";
 import { readLetters } from "../../../src/engine/operate/letters/read-letters.ts";
 import { recordOf } from "../../../src/engine/operate/letters/pointer.ts";
+import { reduced } from "../../../src/engine/sinks/letter-size.ts";
+import { letterOf as newLetterOf } from "../../../src/engine/sinks/letter.ts";
 import { Fleet } from "../../support/fleet.ts";
 import { things } from "../../support/plans.ts";
 import {
@@ -170,3 +172,48 @@ test("a letter that holds all of its record needs no look at its source", async 
   assert.ok("record" in found);
   assert.deepEqual([found.record.value, found.record.headers], [bigValue(100), brought]);
 });
+
+const origin = {
+  ...{ pipeline: "flow", part: "main", version: "1", topic: "flow-dead-letters", partitions: 1 },
+  ...{ bytesMax: 1_000, parked: "flow-parked", states: "flow-letter-states" },
+};
+const failure = {
+  class: "decode",
+  stage: "decode",
+  step: "in",
+  rule: null,
+  code: "MILL_DECODE_JSON",
+  message: "it does not parse",
+} as const;
+
+for (const [what, key, value] of [
+  ["key", null, Buffer.from("{")],
+  ["value", Buffer.from("k"), null],
+  ["key and value", null, null],
+  ["bytes in its key and value", Buffer.alloc(0), Buffer.alloc(0)],
+] as const)
+  test(`a record without ${what} is fetched for a letter that was refused as a whole`, async () => {
+    const raw: RawRecord = {
+      ...{ topic: "in", partition: 0, offset: 5n, timestamp: 1, key, value, headers: [] },
+    };
+    const letter = { ...reduced(newLetterOf(raw, failure, origin, 2)), offset: 0n };
+    const facts = factsOf(letter, false) ?? assert.fail("it is a letter");
+    assert.ok(facts.pointer !== null);
+    const end = { topic: "in", partition: 0, low: 0n, high: 9n };
+    const reader = {
+      read: () =>
+        Promise.resolve({
+          records: [raw],
+          ...{ nextOffset: 9n, highWatermark: 9n, lastStableOffset: 9n },
+        }),
+      close: () => Promise.resolve(),
+    };
+    const ports = {
+      kafka: { reader: () => reader },
+      admin: { watermarks: () => Promise.resolve([end]) },
+    };
+    const state = { state: "open", redrives: 0, atMs: 0 } as const;
+    const found = await recordOf({ ...facts, state, record: letter }, ports);
+    assert.ok("record" in found, "gone" in found ? found.gone : "");
+    assert.deepEqual([found.record.key, found.record.value], [key, value]);
+  });

@@ -2,6 +2,7 @@
 import { caseOf, type SimulationCase, type Stage } from "./case.ts";
 import { checked, type Failure } from "./checks.ts";
 import { Faults } from "./faults.ts";
+import { areLettersGoingBack, lettersThatGoBack } from "./going-back.ts";
 import { Stuck, World } from "./world.ts";
 
 export interface Played {
@@ -33,7 +34,9 @@ export async function play(of: SimulationCase): Promise<Played> {
 async function run(world: World, faults: Faults): Promise<Failure | null> {
   try {
     await stages(world, faults);
-    return await checked(world, await world.drained(REST_LIMIT_MS));
+    const failure = await checked(world, await world.drained(REST_LIMIT_MS));
+    if (failure !== null || !areLettersGoingBack(world)) return failure;
+    return await lettersThatGoBack(world, REST_LIMIT_MS);
   } catch (error) {
     if (!(error instanceof Stuck)) throw error;
     return { check: "stuck", reason: [error.message, ...world.wrongs].join("; ") };

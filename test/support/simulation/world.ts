@@ -9,6 +9,11 @@ import type { OutRecord } from "../../../src/engine/core/record.ts";
 import { subjectOf, type Codec } from "../../../src/engine/core/schema.ts";
 import type { TableSpec } from "../../../src/engine/core/table-layout.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
+import {
+  redrive,
+  type RedriveRequest,
+  type RedriveResult,
+} from "../../../src/engine/operate/letters/redrive.ts";
 import { defaultLimits, type WorkerPorts } from "../../../src/engine/runtime/context.ts";
 import { readProgress, type PartProgress } from "../../../src/engine/runtime/ledgers.ts";
 import { Worker } from "../../../src/engine/runtime/worker.ts";
@@ -314,6 +319,19 @@ export class World {
     if (!(await this.clock.advanceUntil(() => isDone, 60_000)))
       throw new Stuck("a call never ends");
     return marked;
+  }
+
+  /** An operator sends letters back, once. */
+  redrive(isChosen: RedriveRequest["isChosen"]): Promise<RedriveResult> {
+    const pool = this.postgres.pool(new WorkerSwitch());
+    const ports = {
+      ...{ kafka: this.#outside, admin: this.#outside.admin(), clock: this.clock },
+      tableStore: ({ declaration }: PlanTable) =>
+        postgresTableStore(pool, declaration as TableSpec, { clock: this.clock }),
+      stateCopies: () => memoryCopies(),
+    };
+    const request = { job: "again", redrivesMax: 3, ratePerS: null, isChosen };
+    return this.during(redrive(this.plan, request, ports));
   }
 
   /** Decided progress of every task, read from outside. */
