@@ -286,7 +286,7 @@ export const errorTable = {
     disposition: "dead-letter",
     message: "Kafka refused a record for what it is",
     meaning:
-      "The broker will never take this record: its timestamp lies outside of what the topic allows, it has no key and the topic is compacted, or a policy of the broker forbids it. The source record that made it is a dead letter without any other effect; the others of its checkpoint pass.",
+      "The broker will never take this record: its timestamp lies outside of what the topic allows, it has no key and the topic is compacted, a policy of the broker forbids it, or its checksum fails again on new connections. The source record that made it is a dead letter without any other effect; the others of its checkpoint pass.",
     action:
       "The message names the topic and the broker's reason. Mend the record or the topic's settings, then redrive: npx millrace dlq redrive",
   },
