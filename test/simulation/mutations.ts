@@ -85,7 +85,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "hint trusted",
-    near: 61,
     mistake: "a sink begins where its group's offset says",
     patches: one(
       "runtime/sink/part.ts",
@@ -235,7 +234,6 @@ async function endOf({ admin, changelog }: Following): Promise<Watermarks> {`,
   },
   {
     name: "half a rewind",
-    near: 108,
     mistake: "after a failed checkpoint only one part goes back",
     patches: [
       {
