@@ -117,8 +117,8 @@ function simulationText({ simulation }: Results): string[] {
 function mistakesText({ mistakes }: Results): string[] {
   return [
     "## Deliberate mistakes",
-    "Each is a patch of the engine's source that is applied when a test process loads it (`test/simulation/mutations.ts`); the simulation",
-    "must fail with it.",
+    "Each changes marked places of the engine's source when a test process loads it (`test/simulation/mutations.ts`); the simulation must",
+    "fail with it.",
     "",
     ...table(
       ["mistake", "what is wrong then", "caught by the check of", "after seeds"],

@@ -27,14 +27,17 @@ export async function commit(
   // 1
   producer.begin();
   // 2
+  // mistake: commit before flush (1 of 2)
   const sent = await producer.send(
     tasks.flatMap(({ outputs, changelog, letters }) => [...outputs, ...changelog, ...letters]),
   );
   // 3
   for (const { generation, progress } of byGroup(tasks))
+    // mistake: generation ignored
     await producer.sendOffsets(progress, generation);
   // 4
   await producer.commit();
+  // mistake: commit before flush (2 of 2)
   return sent;
 }
 

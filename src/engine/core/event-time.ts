@@ -54,6 +54,7 @@ export const instantText = (ms: number): string =>
 export function timeFault(given: unknown, kafkaMs: number, rule: TimeRule): TimeFault | null {
   if (!isTime(given)) return noTime(given);
   if (!isKafkaTime(kafkaMs)) return withoutKafkaTime(given);
+  // mistake: future taken
   if (given > kafkaMs + rule.futureMaxMs) return tooLate(suspicion(given) ?? beyond(rule));
   if (kafkaMs <= CLOCK_MIN) return given > LATEST_MS ? tooLate(NO_DATE) : null;
   if (given < SECONDS_MAX) return tooSmall(given);

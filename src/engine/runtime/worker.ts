@@ -82,6 +82,7 @@ export class Worker {
     await resources.open(this.#plans, openResource);
     if (this.#stopping !== null) await resources.close(log);
     // Stopped meanwhile: there would be nobody left to make it leave its groups again.
+    // mistake: stopped while starting
     if (this.#stopping !== null) return;
     this.#producer = this.#context.kafka.producer();
     for (const { plan, lane } of open) lane.bind(plan, bindings);

@@ -59,12 +59,13 @@ export function collapse(rows: readonly PreparedRow[], compare: CompareRows): re
     if (group === undefined) groups.set(row.key, { key: row.key, rows: [row], rising: [row] });
     else {
       group.rows.push(row);
+      // mistake: wrong collapse
       if (compare(newestOf(group), row) <= 0) group.rising.push(row);
     }
   }
-  return [...groups.values()]
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .map((group) => ({ ...group, newest: newestOf(group) }));
+  // mistake: unsorted upsert
+  const sorted = [...groups.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  return sorted.map((group) => ({ ...group, newest: newestOf(group) }));
 }
 
 const newestOf = ({ rising }: Pick<KeyGroup, "rising">): PreparedRow =>

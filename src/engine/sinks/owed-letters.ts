@@ -17,8 +17,10 @@ export async function publishOwed(
   owed: readonly OwedLetter[],
 ): Promise<Published> {
   const refused = await refusedOf(producer, owed);
+  // mistake: owed letter whole
   const small = await refusedOf(producer, refused.letters.map(reduced));
   const left = new Set(small.letters.map(({ id }) => id));
+  // mistake: small letter dropped
   return { ids: owed.map(({ id }) => id).filter((id) => !left.has(id)), stuck: small.why };
 }
 

@@ -65,6 +65,8 @@ export function lettersOf(
   atMs: number,
 ): readonly OutRecord[] {
   const fate = fateOf(raw, outcome, origin, atMs);
+  // mistake: small letter blamed
+  // mistake: refused in silence
   return outcome.kind === "dead-lettered"
     ? [letterOf(raw, outcome.failure, origin, atMs), ...fate]
     : fate;

@@ -81,6 +81,7 @@ export class Inbox {
   push(batch: RecordBatch): bigint | null {
     const queue = this.#queues.get(batch.topic);
     if (this.#isClosed || queue === undefined) return null;
+    // mistake: double resume
     if (batch.fetchedOffset !== queue.expected) return queue.expected;
     if (this.#held.has(batch.topic)) return queue.expected;
     queue.batches.push(batch);

@@ -77,6 +77,7 @@ export async function takeOver(
   // 1
   await endDeadOwners(ports, request);
   // 2
+  // mistake: unstable progress
   const committed = await ports.admin.committed(generation.group, partitions, { stable: true });
   // 3
   const marks = await watermarksOf(ports.admin, partitions);

@@ -50,6 +50,7 @@ export async function remake(following: Following): Promise<bigint> {
   return rebuild(following, await markOf(following));
 }
 
+// mistake: last stable offset as target
 async function markOf({ admin, changelog }: Following): Promise<Watermarks> {
   const marks = await admin.watermarks(changelog.topic);
   const mark = marks.find(({ partition }) => partition === changelog.partition);
@@ -70,6 +71,7 @@ function isFollowable(
   { now, tombstonesKeptMs }: Following,
 ): stands is CopyPosition {
   if (stands === null || stands.nextOffset < low || stands.nextOffset > high) return false;
+  // mistake: tombstone lost
   return stands.nextOffset === high || now() - stands.timeMs <= tombstonesKeptMs / 2;
 }
 
@@ -100,6 +102,7 @@ async function rebuild(following: Following, { low, high }: Watermarks): Promise
   try {
     let position: CopyPosition = { nextOffset: low, timeMs: now() };
     for await (const { records, nextOffset } of changesFrom(following, low, high)) {
+      // mistake: deletion forgotten
       await fresh.put(records.map(changeOf));
       position = { nextOffset, timeMs: records.at(-1)?.timestamp ?? position.timeMs };
       onProgress({ kind: "rebuild", from: low, next: nextOffset, end: high });

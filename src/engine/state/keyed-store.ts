@@ -66,6 +66,7 @@ export class KeyedStore implements StoreView {
 
   constructor(options: KeyedStoreOptions) {
     this.#options = options;
+    // mistake: stale cache kept (2 of 3)
     this.#position = options.position;
   }
 
@@ -129,6 +130,7 @@ export class KeyedStore implements StoreView {
     for (;;) {
       const { nextOffset, values } = await this.#options.copy.read(bytes);
       // Checked when used: another position means other values, perhaps of a copy that was lost or put back.
+      // mistake: unchecked read
       if (nextOffset !== this.#position) {
         await (this.#settling ?? this.repair());
         continue;
@@ -303,6 +305,7 @@ export class KeyedStore implements StoreView {
     for (const [id, cell] of this.#cells) {
       if (!cache.isOver || looks-- === 0) return;
       this.#cells.delete(id);
+      // mistake: change evicted
       if (cell.dirty === 0 && !cell.isUsed && !this.#inHand.has(id)) {
         cache.add(-cell.bytes);
         continue;
@@ -314,6 +317,7 @@ export class KeyedStore implements StoreView {
 
   /** The task is gone; its share of the cache is free. */
   close(): void {
+    // mistake: stale cache kept (3 of 3)
     this.#cells.clear();
     this.#options.cache.close();
   }

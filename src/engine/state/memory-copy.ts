@@ -59,6 +59,7 @@ class MemoryCopy implements StateCopy {
       assert(changes.length <= PIECE_CHANGES_MAX, "a piece is not larger than PIECE_CHANGES_MAX");
       const stored = this.#position?.nextOffset;
       if (stored === undefined) return "refused";
+      // mistake: unchecked write
       if (stored !== expected) return stored >= target.nextOffset ? "already" : "refused";
       this.#change(this.#entries, changes);
       this.#position = target;

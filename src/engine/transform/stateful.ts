@@ -51,6 +51,7 @@ function distinct(node: PlanNode, at: number, { cursor, count, next, options }: 
       const content = onRepeat === undefined ? true : contentBy(onRepeat, value);
       if (seen !== null && now - seen.timestamp <= span) {
         if (onRepeat !== undefined && differs(seen, content)) {
+          // mistake: conflict is a repeat
           if (onRepeat.conflict === "dead-letter") throw conflictAt(node, seen);
           options.onBroken(node.name);
         }
@@ -109,6 +110,7 @@ const NEVER: StateEntry = { value: null, timestamp: -Infinity };
 function storedOf(entry: StateEntry | null, { pass, trail }: Cursor): StateEntry {
   if (entry === null) return NEVER;
   const now = pass?.streamTimeMs(trail) ?? 0;
+  // mistake: deleted time forgotten
   const isOver = entry.value === null && entry.timestamp < now - DELETED_KEPT_MS;
   return isOver ? NEVER : entry;
 }
@@ -133,6 +135,7 @@ function mapWithState(operation: Of<"map-with-state">, at: number, wiring: Wirin
     // Also when it is the same object: a callback may have changed it in place.
     if (hasChanged || state !== null) view.set(key, entry);
     if (hasChanged) trail.emitted++;
+    // mistake: own time
     cursor.record = timed(cursor, entry.timestamp);
     const told = tellAll(emit, at, wiring);
     // The news told of a key without state must not be followed by something older either.
@@ -149,6 +152,7 @@ function stepped(
   record: RecordContext,
 ): Stepped {
   const isTaken = value === undefined && onTombstone !== undefined;
+  // mistake: tombstone keeps state
   return settled(isTaken ? onTombstone(state, record) : map(state, value, record));
 }
 

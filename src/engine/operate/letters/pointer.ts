@@ -31,6 +31,7 @@ function isSame(found: RawRecord, pointer: Pointer, kept: RawRecord | null): boo
     if (hash === null) return kept === null || isEqual(bytes, kept[side]);
     // A letter that was refused as a whole has a hash of nothing for a side that its record does not have.
     const left = bytes ?? Buffer.alloc(0);
+    // mistake: keyless letter lost
     return createHash("sha256").update(left).digest("hex") === hash;
   });
 }

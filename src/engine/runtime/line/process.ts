@@ -87,6 +87,7 @@ export async function processRunWithState(
 }
 
 const reachedBy = (last: TimedRecord | undefined, beforeMs: number): number =>
+  // mistake: arrival moves time (1 of 2)
   last === undefined || last.record.isUntimed === true ? beforeMs : last.streamTimeMs;
 
 /** Up to the first that halts: nothing behind it may be worked on. */
@@ -110,6 +111,7 @@ function timed(decoded: readonly (DecodedRecord | Outcome)[], streamTimeMs: numb
     const isUntimed = record.isUntimed === true;
     // The time of a record that brokers have refused counts too, as that of any letter does.
     // So it and those behind it see the same time, whether the refusal is known or not.
+    // mistake: arrival moves time (2 of 2)
     if (!isUntimed) time = Math.max(time, timestamp);
     // A record without a time of its own sees the task's, or Kafka's where the task has seen none yet.
     records.push({ record, streamTimeMs: isUntimed && time < 0 ? timestamp : time });

@@ -50,6 +50,7 @@ export class Refusals {
 
   /** A letter that was refused as a whole goes as pointer and hash. */
   letterOrigin(raw: RawRecord, origin: LetterOrigin): LetterOrigin {
+    // mistake: refused letter whole
     return this.has(raw, "letter") ? { ...origin, bytesMax: 0 } : origin;
   }
 

@@ -82,6 +82,7 @@ export function endsOf(batch: Batch, result: SinkResult, table: string): Outcome
   return batch.outcomes.map((outcome, index): Outcome => {
     if (result.refused.has(index)) return { kind: "dead-lettered", failure };
     if (outcome.kind !== "emitted" || result.written.has(index)) return outcome;
+    // mistake: superseded is emitted
     if (result.stale.has(index)) return { kind: "superseded" };
     // A table that drops a row by a trigger is the last step that has dropped the record.
     return result.suppressed?.has(index) === true ? { kind: "filtered", by: table } : outcome;

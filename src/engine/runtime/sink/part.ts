@@ -196,6 +196,7 @@ export class SinkPart {
       const starts = await firstStartsOf(context.admin, { start, part }, [at]);
       return starts[0]?.nextOffset ?? 0n;
     };
+    // mistake: hint trusted
     const start = await persist(context, waitOf(seat, "postgres"), () =>
       awaitingTopics(() => store.takeOver(id, first)),
     );

@@ -285,6 +285,7 @@ export class SinkTask {
     const { clock, limits } = this.#options.context;
     const spentMs = clock.now() - startedMs;
     // Below 0 when the wall clock was put back: no reason to wait for longer than ever.
+    // mistake: wall clock trusted
     const left = limits.checkpointIntervalMs - Math.max(0, spentMs);
     if (left > 0) await clock.sleep(left, this.#life.signal).catch(() => undefined);
   }

@@ -137,6 +137,7 @@ export class StreamEngine {
     try {
       sent = await commit(await this.#ready(), stages);
     } catch (error) {
+      // mistake: swallowed error
       if (!(await onRefused(error))) await this.#rewind(error);
       return false;
     } finally {
@@ -173,6 +174,7 @@ export class StreamEngine {
     // Behind the lock that is held now; what fails here, the takeover tells.
     this.settle().catch(() => undefined);
     this.#countRewind(part);
+    // mistake: rest dropped
     part.retakeOnly(new Set([blame.stage.task.partition]));
     return true;
   }
@@ -217,6 +219,7 @@ export class StreamEngine {
     log.warn(facts, "a checkpoint failed: going back to committed progress");
     for (const part of this.#parts) {
       this.#countRewind(part);
+      // mistake: half a rewind (1 of 2)
       part.drop();
     }
     await this.#discard();
@@ -240,6 +243,7 @@ export class StreamEngine {
   }
 
   #retakeAll(waitingFor: string | null, pauseMs: number): void {
+    // mistake: half a rewind (2 of 2)
     for (const part of this.#parts) part.retake(waitingFor, pauseMs);
   }
 
@@ -252,6 +256,7 @@ export class StreamEngine {
     signal: AbortSignal,
   ): Promise<void> =>
     this.#lock.run(async () => {
+      // mistake: abandoned takeover
       signal.throwIfAborted();
       try {
         await body(await this.#ready());

@@ -56,6 +56,7 @@ export class Feed {
   takeCount(): { readonly units: number; readonly only: RawRecord | null } {
     const units = this.#units;
     this.#units = 0;
+    // mistake: last one blamed (1 of 2)
     return { units, only: units === 1 ? this.#last : null };
   }
 }

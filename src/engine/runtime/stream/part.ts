@@ -162,6 +162,7 @@ export class StreamPart {
   #begin(share: Share, signal: AbortSignal, pauseMs = 0): void {
     this.#consumer?.pause(share.partitions);
     const { clock } = this.#context;
+    // mistake: fenced at once
     const pause = pauseMs > 0 ? clock.sleep(pauseMs, signal) : Promise.resolve();
     const taking = pause.then(() => this.#takeOver(share, signal));
     taking.catch((error: unknown) => {

@@ -57,6 +57,7 @@ export class TaskProgress {
   take(owner: string, streamTimeMs: number | null): Progress[] {
     return [...this.#places].map(([topic, place]) => {
       place.staged = place.nextOffset;
+      // mistake: ledger after commit
       const metadata = encodeMetadata({ owner, ledger: place.ledger, streamTimeMs });
       return { topic, partition: this.#partition, nextOffset: place.nextOffset, metadata };
     });

@@ -85,6 +85,7 @@ export class ChunkStatements {
       .filter(({ length }) => length > 0);
     if (rising.length === 0 || isWholeKey(this.#layout)) return new Set();
     const firsts = rising.map(([first]) => first as PreparedRow);
+    // mistake: written by batch
     const losing = new Set(await this.#compared(session, firsts, at));
     const rest = rising.flatMap(([first, ...others]) =>
       losing.has(first as PreparedRow) ? others : [],

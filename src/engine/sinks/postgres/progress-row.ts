@@ -139,6 +139,7 @@ export async function advanceProgress(
   { ledger, now }: { readonly ledger: LedgerCounts; readonly now: string },
 ): Promise<boolean> {
   const { count } = await session.query(
+    // mistake: no epoch
     `UPDATE millrace.progress
      SET next_offset = $5::bigint, ledger = $6::jsonb, updated_at = $7::timestamptz
      WHERE ${OF_TASK} AND epoch = $8::bigint AND next_offset = $9::bigint`,

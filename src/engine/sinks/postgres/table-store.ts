@@ -119,6 +119,7 @@ class PostgresTable implements TableStore {
   }
 
   async #attempt(commit: SinkCommit, patience: Patience): Promise<SinkResult> {
+    // mistake: progress first (1 of 2)
     let result: SinkResult | null = null;
     try {
       return await this.#pool.transaction(
@@ -156,6 +157,7 @@ class PostgresTable implements TableStore {
     await ofOurs(() => oweLetters(session, task, owed));
     const ledger = commit.ledger(result);
     const moved = { ledger, now: this.#now() };
+    // mistake: progress first (2 of 2)
     const isOurs = await ofOurs(() => advanceProgress(session, commit, moved));
     if (!isOurs) throw fenced(commit);
     return result;

@@ -116,6 +116,7 @@ export class Sender {
     const answers = await this.#cluster.send(broker, request);
     // The cause of spoilt bytes may be the connection: the next attempt has a new one.
     if (answers.some(({ errorCode }) => errorCode === codes.corruptMessage))
+      // mistake: bad connection kept
       await broker.disconnect().catch(() => undefined);
     return answers;
   }
@@ -137,6 +138,7 @@ export class Sender {
       if (!isTransientCode(errorCode)) throw translate(refusal, `send to ${address}`);
       return refusal;
     }
+    // mistake: refused batch numbered
     pending.delete(address);
     // A batch that was refused has used no sequence number.
     if (isTaken) {

@@ -8,6 +8,8 @@ import type { ProduceAnswer } from "../protocol/produce.ts";
 import { bytesOf, halve, without, type PartitionQueue } from "./chunks.ts";
 
 /** A checksum that fails this often in a row, each time on a new connection, is not the network's doing. */
+// mistake: checksum is poison
+// mistake: checksum is transient
 const corruptMax = 3;
 /** The words of Apache Kafka itself quote nothing of a record; those of a plug-in may. */
 const knownWords =
@@ -35,6 +37,7 @@ export class Verdicts {
    */
   takes(answer: ProduceAnswer, queue: PartitionQueue): boolean {
     const { errorCode } = answer;
+    // mistake: checksums added up
     if (errorCode !== codes.corruptMessage) this.#corrupt.delete(addressOf(queue));
     const isCorrupt = errorCode === codes.corruptMessage && this.#isCorruptAgain(queue);
     if (!isCorrupt && !isAboutRecord(errorCode)) return false;
@@ -70,6 +73,7 @@ export class Verdicts {
 
   #refuse(queue: PartitionQueue, named: Map<number, string | null>, errorCode: number): void {
     const code = nameOfCode(errorCode);
+    // mistake: refused row in silence
     for (const [index, words] of named)
       this.#refused.set(queue.chunks[0]?.[index] as OutRecord, { code, words });
     without(queue, new Set(named.keys()));

@@ -38,6 +38,7 @@ export function keyedParts(options: StreamTaskOptions, task: OfTask): KeyedParts
   if (stores === null) return { state: null, parking: null };
   const { patiently, nudge, address, signal } = task;
   const calls = new TaskCalls(callPortsOf(context, address, signal));
+  // mistake: stream time forgotten
   const streamTimeMs = Math.max(...starts.map((start) => start.streamTimeMs ?? -1));
   const now = (): number => context.clock.now();
   const state = new TaskState({ bound, partition, stores, calls, streamTimeMs, patiently, now });

@@ -90,6 +90,7 @@ function keyedStore(
   const { following, position, journal } = opened;
   const codec = bound.stores.get(name) as EntryCodec;
   const labels = { pipeline: bound.plan.pipeline, store: name };
+  // mistake: stale cache kept (1 of 3)
   return new KeyedStore({
     codec,
     changeBytesMax: recordBytesMax(changelog),

@@ -65,6 +65,7 @@ interface Share {
 function blameOf(share: Share): Blame {
   const { stage, outputs, held, changes, letters } = share;
   const [folded = null] = [...held, ...changes];
+  // mistake: last one blamed (2 of 2)
   if (folded !== null && stage.units > 1) return unclear(stage, letters);
   const ofOutputs = stage.state === null ? outputs : firstOfEachKey(outputs);
   const sources = ofOutputs.flatMap(({ record, refused }): RefusedSource[] =>
