@@ -1,5 +1,5 @@
 // Every mistake of mutations.ts in a process of its own, until a seed catches it:
-//   node test/simulation/mutations-run.ts [--seeds 2000] [--only "no epoch"] [--json]
+//   node test/simulation/mutations-run.ts [--seeds 2500] [--only "no epoch"] [--json]
 // Exit code 1 when one is not caught.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -89,7 +89,7 @@ export async function triedAll(
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      seeds: { type: "string", default: "2000" },
+      seeds: { type: "string", default: "2500" },
       only: { type: "string" },
       json: { type: "boolean", default: false },
     },
