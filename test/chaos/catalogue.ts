@@ -6,6 +6,7 @@ import { networkFaults } from "./faults/network.ts";
 import { postgresFaults } from "./faults/postgres.ts";
 import { recordFaults } from "./faults/records.ts";
 import { redisFaults } from "./faults/redis.ts";
+import { refusedOutputs } from "./faults/refusals.ts";
 import { registryFaults } from "./faults/registry.ts";
 import { workerFaults } from "./faults/workers.ts";
 import { configurationScenarios } from "./scenarios/configuration.ts";
@@ -19,6 +20,7 @@ export const faults: readonly Fault[] = [
   ...postgresFaults,
   ...registryFaults,
   ...recordFaults,
+  refusedOutputs,
   ...networkFaults,
 ].sort((a, b) => a.row - b.row);
 
@@ -57,6 +59,11 @@ export const impossible: readonly Impossible[] = [
     row: 42,
     what: "random loss of packets, link down",
     why: "needs root and nft; a proxy does latency, slices, a trickle, resets, lost routes and lost answers",
+  },
+  {
+    row: 47,
+    what: "a policy of the broker that refuses records (44)",
+    why: "needs a plug-in of the broker; test/scenario/refusals.test.ts",
   },
 ];
 

@@ -1,12 +1,10 @@
 // Records that are no good, or good in a way that breaks careless programs: what must become of each is said beside it
 // (its fate), and the oracle counts.
 import { gzipSync } from "node:zlib";
-import { setTimeout as delay } from "node:timers/promises";
-import type { Random } from "../../../src/engine/core/ports.ts";
 import { decimal } from "../../../src/engine/core/decimal.ts";
 import type { Special } from "../workload/traffic.ts";
 import type { World } from "../world/world.ts";
-import { between, type Fault } from "./fault.ts";
+import type { Fault } from "./fault.ts";
 
 type Damage = (encoded: Buffer) => Buffer;
 
@@ -152,71 +150,6 @@ const refusedRows = records(
     })),
 );
 
-const HOUR_MS = 3_600_000;
-const LETTERS_WITHIN_MS = 60_000;
-
-const lettersOf = async ({ checking }: World, of: "sink" | "size"): Promise<number> =>
-  (await checking.ledger("main"))["dead-lettered"][of] ?? 0;
-
-/** Records that the clean topic refuses, among good ones; resolves with how many letters they made. */
-async function refusedBy(world: World, specials: readonly Special[]): Promise<number> {
-  const { fate } = specials.find((one) => one.fate !== "good") as { fate: "refused" | "size" };
-  const of = fate === "refused" ? "sink" : "size";
-  const before = await lettersOf(world, of);
-  await world.traffic.inject(specials);
-  const wanted = specials.filter((one) => one.fate === fate).length;
-  const until = performance.now() + LETTERS_WITHIN_MS;
-  let made = 0;
-  // Only then may the topic take everything again.
-  while ((made = (await lettersOf(world, of)) - before) < wanted && performance.now() < until)
-    await delay(200);
-  return made;
-}
-
-/** Each of `bad` behind some good ones. */
-const among = (random: Random, bad: readonly Special[]): Special[] =>
-  bad.flatMap((one) => [
-    ...Array.from({ length: between(random, 0, 9) }, (): Special => ({ fate: "good" })),
-    one,
-  ]);
-
-const many = (count: number, of: (i: number) => Partial<Special>, fate: "refused" | "size") =>
-  Array.from({ length: count }, (_, i): Special => ({ fate, ...of(i) }));
-
-/** The outputs that the clean topic refuses while its settings are changed. */
-const refusedOutputs: Fault = {
-  row: 47,
-  name: "outputs that Kafka refuses",
-  how: "times two hours ahead, then a limit that is lowered under way, then no key while the topic is compacted",
-  brokers: 1,
-  async inject(world, random) {
-    const { admin } = world.checking;
-    const { clean, orders } = world.app;
-    const set = (config: Readonly<Record<string, string>>, topic = clean.name): Promise<void> =>
-      admin.alterTopicConfig(topic, config);
-    const times = between(random, 5, 20);
-    await set({ "message.timestamp.after.max.ms": String(100 * HOUR_MS) }, orders.name);
-    const ahead = many(times, (i) => ({ timestamp: Date.now() + (2 + i) * HOUR_MS }), "refused");
-    const late = await refusedBy(world, among(random, ahead));
-    await set({ "message.timestamp.after.max.ms": String(HOUR_MS) }, orders.name);
-
-    const sizes = between(random, 5, 20);
-    await set({ "max.message.bytes": "20000" });
-    const big = many(sizes, () => ({ order: { note: "x".repeat(30_000) } }), "size");
-    const large = await refusedBy(world, among(random, big));
-    await set({ "max.message.bytes": "1048588" });
-
-    const keys = between(random, 5, 20);
-    // Nothing is cleaned before its time, so that everything can be counted.
-    await set({ "cleanup.policy": "compact", "min.compaction.lag.ms": String(24 * HOUR_MS) });
-    const bare = many(keys, () => ({ key: null }), "refused");
-    const keyless = await refusedBy(world, among(random, bare));
-    await set({ "cleanup.policy": "delete" });
-    const note = `letters: ${String(late)} for times, ${String(large)} for sizes, ${String(keyless)} for keys`;
-    return { planned: times + sizes + keys, fired: late + large + keyless, note };
-  },
-};
-
 const codecs = ["gzip", "snappy", "lz4", "zstd"] as const;
 
 const compressed: Fault = {
@@ -247,7 +180,6 @@ const compressed: Fault = {
 
 export const recordFaults: readonly Fault[] = [
   refusedRows,
-  refusedOutputs,
   poison,
   large,
   odd,

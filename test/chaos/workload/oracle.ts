@@ -1,25 +1,29 @@
 // The second, naive program: from the dumped input topic straight to what the clean topic, the letters, the sums, both
 // tables and the ledgers must hold, and what is missing or too much in each.
+import { crc32 } from "node:zlib";
+import { remarkIn } from "../../support/apps/chaos.ts";
 import { imbalanceOf, ledgerTotals } from "../../../src/engine/core/ledger.ts";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
 import type { World } from "../world/world.ts";
 import { Findings } from "./findings.ts";
+import { isClean, laterRefusal, type Fate, type LetterForm } from "./fates.ts";
+import { compareLetters } from "./letters.ts";
 import { moneyText, readOrder, readTotal, type NaiveOrder, type NaiveTotal } from "./naive.ts";
-import type { Fate } from "./traffic.ts";
 
-interface Input {
+export interface Input {
   readonly partition: number;
   readonly offset: bigint;
   /** The sender's number. */
   readonly n: number;
   readonly fate: Fate;
+  readonly letter: LetterForm;
+  /** How many the record has. */
+  readonly headers: number;
   readonly key: string | null;
   readonly value: Buffer | null;
   /** Null where it cannot be read, or is a tombstone. */
   readonly order: NaiveOrder | null;
 }
-
-const passes: ReadonlySet<Fate> = new Set(["good", "keyless", "tombstone", "sink"]);
 
 export interface Judgement {
   readonly findings: Findings;
@@ -46,9 +50,10 @@ export async function judge(world: World, given: Circumstances = {}): Promise<Ju
   const forgotten = world.traffic.feeder.acknowledged.filter((n) => !sent.has(n));
   if (forgotten.length > 0 && given.inputs === undefined)
     findings.lose(`acknowledged inputs, first ${String(forgotten[0])}`, forgotten.length);
-  const clean = inputs.filter(({ fate }) => passes.has(fate));
+  const clean = inputs.filter(({ fate }) => isClean(fate));
   compareClean(await checking.raw(app.clean.name), clean, findings);
-  const counted = firstOnes(clean);
+  const sums = countedOf(clean);
+  const { counted } = sums;
   const totals = (await checking.raw(app.totals.name)).flatMap(({ value }) =>
     value === null ? [] : [readTotal(value)],
   );
@@ -56,8 +61,9 @@ export async function judge(world: World, given: Circumstances = {}): Promise<Ju
   const letters = await compareLetters(world, inputs, findings);
   const rows = await compareOrderRows(world, clean, findings);
   await compareTotalRows(world, totals, findings);
+  await compareRemarkRows(world, counted, findings);
   if (given.hasWholeLedgers !== false)
-    await compareLedgers(world, { inputs, clean, counted }, findings);
+    await compareLedgers(world, { inputs, clean, ...sums }, findings);
   return { findings, records: inputs.length, letters, rows, sums: counted.length };
 }
 
@@ -69,10 +75,25 @@ function inputOf({ partition, offset, headers, key, value }: RawRecord): Input {
     offset,
     n: Number(headerText(headers, "n")),
     fate,
+    letter: headerText(headers, "letter") as LetterForm,
+    headers: headers.length,
     key: key === null ? null : key.toString("latin1"),
     value,
     order: isReadable ? readOrder(value) : null,
   };
+}
+
+interface CountedOrders {
+  /** Those that reach the sums. */
+  readonly sent: readonly Input[];
+  /** Those of them that no topic behind the sums has refused. */
+  readonly counted: readonly Input[];
+}
+
+/** What a topic has refused leaves nothing behind, wherever that was found. */
+function countedOf(clean: readonly Input[]): CountedOrders {
+  const sent = firstOnes(clean).filter(({ fate }) => laterRefusal(fate)?.part !== "main");
+  return { sent, counted: sent.filter(({ fate }) => laterRefusal(fate) === null) };
 }
 
 /** Of a customer's orders with one id only the first is counted; without a key none is. */
@@ -167,51 +188,6 @@ function compareOrder(
   }
 }
 
-/** Key and value byte for byte. */
-function isOriginal({ key, value }: RawRecord, input: Input | null): boolean {
-  if (input === null || (key?.toString("latin1") ?? null) !== input.key) return false;
-  return value === null || input.value === null ? value === input.value : value.equals(input.value);
-}
-
-async function compareLetters(
-  { checking, summing, app }: World,
-  inputs: readonly Input[],
-  to: Findings,
-): Promise<number> {
-  const own = await checking.raw(checking.plan.deadLetters);
-  const text = ({ headers }: RawRecord, name: string): string =>
-    headerText(headers, `dlq.${name}`) ?? "";
-  const isSink = (letter: RawRecord): boolean => text(letter, "stage") === "sink";
-  const classOf = (fate: Fate): string => (fate === "refused" ? "sink" : fate);
-  const isOf = (letter: RawRecord): string =>
-    [text(letter, "class"), text(letter, "partition"), text(letter, "offset")].join(" ");
-  const wanted = inputs.filter(({ fate }) => !passes.has(fate));
-  to.compare(
-    own.filter((letter) => !isSink(letter)).map(isOf),
-    wanted.map(
-      ({ fate, partition, offset }) => `${classOf(fate)} ${String(partition)} ${String(offset)}`,
-    ),
-    "letter",
-  );
-  const origin = new Map(
-    wanted.map((one) => [`${String(one.partition)} ${String(one.offset)}`, one]),
-  );
-  for (const letter of own.filter((one) => !isSink(one))) {
-    const input = origin.get(`${text(letter, "partition")} ${text(letter, "offset")}`) ?? null;
-    if (!isOriginal(letter, input) || text(letter, "topic") !== app.orders.name)
-      to.fault(`letter of ${isOf(letter)} is not what was sent`);
-  }
-  // From a table a letter may come twice, under one id.
-  const refused = new Map(own.filter(isSink).map((letter) => [text(letter, "id"), letter]));
-  to.compare(
-    [...refused.values()].map(({ value }) => (value === null ? "" : readOrder(value).id)),
-    inputs.flatMap(({ fate, order }) => (fate === "sink" ? [order?.id ?? ""] : [])),
-    "letter of the table",
-  );
-  to.same((await summing.raw(summing.plan.deadLetters)).length, 0, "letters of sums");
-  return wanted.length + refused.size;
-}
-
 async function compareOrderRows(
   { checking }: World,
   clean: readonly Input[],
@@ -262,22 +238,46 @@ async function compareTotalRows(
   );
 }
 
-interface Counted {
+/** Each shop's orders, and the remarks on them in the order in which they came: those of one shop are one customer's. */
+async function compareRemarkRows(
+  { summing }: World,
+  counted: readonly Input[],
+  to: Findings,
+): Promise<void> {
+  const text = "SELECT shop, orders, remarks FROM public.shop_remarks";
+  const { rows } = await summing.clients.pool.query<{
+    readonly shop: string;
+    readonly orders: number;
+    readonly remarks: string;
+  }>(text);
+  const lineOfShop = (shop: string, orders: number, remarks: string): string =>
+    [shop, orders, remarks.length, crc32(remarks)].join("|");
+  const shops = Map.groupBy(counted, ({ order }) => order?.shop.toLowerCase() ?? "");
+  to.compare(
+    rows.map(({ shop, orders, remarks }) => lineOfShop(shop, orders, remarks)),
+    [...shops].map(([shop, all]) =>
+      lineOfShop(shop, all.length, all.map(({ order }) => remarkIn(order as NaiveOrder)).join("")),
+    ),
+    "remarks on a shop",
+  );
+}
+
+interface Counted extends CountedOrders {
   readonly inputs: readonly Input[];
   readonly clean: readonly Input[];
-  readonly counted: readonly Input[];
 }
 
 async function compareLedgers(
   { checking, summing }: World,
-  { inputs, clean, counted }: Counted,
+  { inputs, clean, sent, counted }: Counted,
   to: Findings,
 ): Promise<void> {
   const count = (isIt: (input: Input) => boolean): number => clean.filter(isIt).length;
   const keyless = count(({ key, order }) => key === null && order !== null);
   const tombstones = count(({ order }) => order === null);
   const n = clean.length;
-  const repeats = n - keyless - tombstones - counted.length;
+  const refused = count(({ fate }) => laterRefusal(fate)?.part === "main");
+  const repeats = n - keyless - tombstones - refused - sent.length;
   const wanted: [typeof checking, string, Record<string, number>][] = [
     [checking, "main", { consumed: inputs.length, "dead-lettered": inputs.length - n, emitted: n }],
     [
@@ -285,13 +285,22 @@ async function compareLedgers(
       "main",
       {
         consumed: n,
-        emitted: counted.length,
+        "dead-lettered": refused,
+        emitted: sent.length,
         deduplicated: repeats,
         "null-key": keyless,
         tombstone: tombstones,
       },
     ],
-    [summing, "by-shop", { consumed: counted.length, emitted: counted.length }],
+    [
+      summing,
+      "by-shop",
+      {
+        consumed: sent.length,
+        "dead-lettered": sent.length - counted.length,
+        emitted: counted.length,
+      },
+    ],
     [summing, "shop_totals", { consumed: counted.length, emitted: counted.length }],
   ];
   for (const [figures, part, totals] of wanted) {
@@ -300,6 +309,9 @@ async function compareLedgers(
     to.same(ledgerTotals(ledger), Object.fromEntries(isThere), `ledger of ${part}`);
     to.same(imbalanceOf(ledger), 0, `balance of ${part}`);
   }
+  const remarks = await summing.ledger("shop_remarks");
+  to.same(remarks["dead-lettered"], {}, "letters of shop_remarks");
+  to.same(imbalanceOf(remarks), 0, "balance of shop_remarks");
   const rows = await checking.ledger("order_rows");
   to.same(rows.consumed, n, "ledger of order_rows, consumed");
   to.same(imbalanceOf(rows), 0, "balance of order_rows");

@@ -7,25 +7,12 @@ import type { Headers, OutRecord } from "../../../src/engine/core/record.ts";
 import type { AppFigures } from "../../support/app-figures.ts";
 import { PARTITIONS, type ChaosApp, type Order } from "../../support/apps/chaos.ts";
 import { Feeder } from "../../support/feeder.ts";
-
-/**
- * good: counted everywhere · keyless: not in sums · tombstone: a delete · refused: the clean topic does not take it · sink: its
- * table does not · the others: the class of its dead letter.
- */
-export type Fate =
-  | "good"
-  | "keyless"
-  | "tombstone"
-  | "rule"
-  | "decode"
-  | "schema"
-  | "transform"
-  | "refused"
-  | "sink"
-  | "size";
+import type { Fate, LetterForm } from "./fates.ts";
 
 export interface Special {
   readonly fate: Fate;
+  /** Default: whole. */
+  readonly letter?: LetterForm;
   readonly order?: Partial<Order>;
   /** By another schema than the topic's own. */
   readonly encode?: (order: Order) => Buffer;
@@ -82,9 +69,13 @@ export class Traffic {
   }
 
   /** Puts these among the next records; resolves with how many of them Kafka has acknowledged. */
-  async inject(specials: readonly Special[]): Promise<number> {
+  async inject(
+    specials: readonly Special[],
+    { isBatch = false }: { readonly isBatch?: boolean } = {},
+  ): Promise<number> {
     const from = this.#injected.length;
     this.#queue.push(...specials);
+    if (isBatch) await this.feeder.burst(specials.length);
     while (this.#queue.length > 0) await delay(50);
     const { next } = this.feeder;
     while ((this.feeder.acknowledged.at(-1) ?? 0) < next - 1) await delay(50);
@@ -121,7 +112,12 @@ export class Traffic {
       partition: partitionOf(key, PARTITIONS, n),
       key,
       value: special.value === undefined ? encoded : special.value(encoded),
-      headers: [...(special.headers ?? []), ["fate", fate], ["n", Buffer.from(String(n))]],
+      headers: [
+        ...(special.headers ?? []),
+        ["fate", fate],
+        ["letter", Buffer.from(special.letter ?? "whole")],
+        ["n", Buffer.from(String(n))],
+      ],
       timestamp: special.timestamp ?? Date.now(),
     };
   }

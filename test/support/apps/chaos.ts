@@ -1,5 +1,6 @@
 // Two pipelines for a life among faults: orders are checked into a clean topic and a table of one row each; and summed up
-// by shop in Redis, through a repartition topic, into a topic and a table. TEST_TOPICS goes before the names.
+// by shop in Redis, through a repartition topic, into a topic and a table. Beside the sums the remarks on a shop's orders
+// are collected, for a table that is told at checkpoints. TEST_TOPICS goes before the names.
 import { rmSync } from "node:fs";
 import {
   avro,
@@ -31,6 +32,15 @@ export interface Total {
   /** The order that came last. */
   readonly last: string;
 }
+
+/** The remarks on a shop's orders, one behind the other: a note can make this state as large as it likes. */
+export interface Remarks {
+  readonly shop: string;
+  readonly orders: number;
+  readonly remarks: string;
+}
+/** The beginning of a note that is a remark. */
+export const REMARK = "remark ";
 
 const money = (precision: number) => ({
   type: "bytes",
@@ -67,6 +77,17 @@ const total = avro<Total>({
   ],
 });
 
+const remarked = avro<Remarks>({
+  type: "record",
+  name: "Remarks",
+  namespace: "chaos",
+  fields: [
+    { name: "shop", type: "string" },
+    { name: "orders", type: "int" },
+    { name: "remarks", type: "string" },
+  ],
+});
+
 export const PARTITIONS = 4;
 /** Notes that make the process stand still or die, once a file of that name is in TEST_TROUBLE. */
 export const troubles = ["block", "memory"] as const;
@@ -93,7 +114,7 @@ export interface ChaosApp {
   readonly totals: Topic<string, Total>;
   readonly checking: Pipeline;
   readonly summing: Pipeline;
-  readonly tables: readonly [PostgresTable<Order>, PostgresTable<Total>];
+  readonly tables: readonly [PostgresTable<Order>, PostgresTable<Total>, PostgresTable<Remarks>];
 }
 
 /** The flow with names of its own. */
@@ -114,6 +135,11 @@ export function chaosApp(prefix: string): ChaosApp {
     columns: { shop: { check: "shop <> 'forbidden'" } },
   });
   const shopTotals = postgresTable("shop_totals", { row: total, key: ["shop"], version: "orders" });
+  const shopRemarks = postgresTable("shop_remarks", {
+    row: remarked,
+    key: ["shop"],
+    version: "orders",
+  });
   // Faults send bad records in a row; that these halt nothing is no part of what is shown.
   const anyLetters = { haltWhen: "never" } as const;
   const checking = pipeline(`${prefix}-checking`, anyLetters, ({ from }) => {
@@ -125,19 +151,32 @@ export function chaosApp(prefix: string): ChaosApp {
     from(clean).upsertInto(orderRows);
   });
   const summing = pipeline(`${prefix}-summing`, anyLetters, ({ from }) => {
-    from(clean)
+    const byShop = from(clean)
       .distinct("repeats", { by: (o) => o.id, within: days(1) })
-      .groupBy("by-shop", (o) => o.shop)
+      .groupBy("by-shop", (o) => o.shop);
+    byShop
       .aggregate("shop-total", {
         value: total,
         init: (shop) => ({ shop, orders: 0, sum: decimal("0"), last: "" }),
         add: (t, o) => ({ ...t, orders: t.orders + 1, sum: t.sum.plus(o.amount), last: o.id }),
       })
       .to(totals);
+    byShop
+      .aggregate("shop-remarks", {
+        value: remarked,
+        init: (shop) => ({ shop, orders: 0, remarks: "" }),
+        add: (r, o) => ({ ...r, orders: r.orders + 1, remarks: r.remarks + remarkIn(o) }),
+        emit: "checkpoint",
+      })
+      .upsertInto(shopRemarks);
     from(totals).upsertInto(shopTotals);
   });
-  return { orders, clean, totals, checking, summing, tables: [orderRows, shopTotals] };
+  const allTables = [orderRows, shopTotals, shopRemarks] as const;
+  return { orders, clean, totals, checking, summing, tables: allTables };
 }
+
+export const remarkIn = ({ note }: Pick<Order, "note">): string =>
+  note.startsWith(REMARK) ? note : "";
 
 function normalise(o: Order): Order {
   if (o.note === "throw") throw new Error("a step that throws");
