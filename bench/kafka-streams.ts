@@ -8,7 +8,7 @@ import { startProgram, type Contestant } from "./contestant.ts";
 
 const run = promisify(execFile);
 const peer = join(import.meta.dirname, "peers/kafka-streams");
-export const KAFKA_STREAMS_VERSION = "4.3.1";
+export const KAFKA_STREAMS_VERSION = "4.4.0";
 
 const libraries = (): string =>
   join(cacheOf(process.env), `kafka-streams-${KAFKA_STREAMS_VERSION}`);

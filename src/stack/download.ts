@@ -32,40 +32,37 @@ const goals: Record<Download, readonly string[]> = {
 export const cacheOf = (env: Env): string =>
   env["MILLRACE_CACHE"] ?? join(import.meta.dirname, "../../.millrace/cache");
 
-/** The version that pom.xml pins: the first one in the profile. */
-export function versionOf(what: Download, pomText: string = readFileSync(pom, "utf8")): string {
-  return firstOf("version", what, pomText);
+/** Of Kafka `MILLRACE_KAFKA_VERSION`, else the version that pom.xml pins: the first one in the profile. */
+export function versionOf(what: Download, env: Env = {}): string {
+  const asked = what === "kafka" ? (env["MILLRACE_KAFKA_VERSION"] ?? "") : "";
+  return asked === "" ? firstOf("(?:kafka[.])?version", what) : asked;
 }
 
 /** The first such element in a profile of pom.xml. */
-function firstOf(element: string, what: Download, pomText: string): string {
-  const profile = pomText.split(`<id>${what}</id>`)[1] ?? "";
-  return new RegExp(`<${element}>([^<]+)</${element}>`).exec(profile)?.[1] ?? "unknown";
+function firstOf(element: string, what: Download): string {
+  const profile = readFileSync(pom, "utf8").split(`<id>${what}</id>`)[1] ?? "";
+  return new RegExp(`<${element}>([^<]+)<`).exec(profile)?.[1] ?? "unknown";
 }
 
-/** What is fetched, for people: `apicurio-registry-app 2.6.13.Final`. */
-function titleOf(what: Download): string {
-  const pomText = readFileSync(pom, "utf8");
-  return `${firstOf("artifactId", what, pomText)} ${versionOf(what, pomText)}`;
-}
+export const folderOf = (cache: string, what: Download, env: Env = {}): string =>
+  join(cache, `${what}-${versionOf(what, env)}`);
 
-export const folderOf = (cache: string, what: Download): string =>
-  join(cache, `${what}-${versionOf(what)}`);
-
-export const isFetched = (cache: string, what: Download): boolean =>
-  existsSync(folderOf(cache, what));
+export const isFetched = (cache: string, what: Download, env: Env = {}): boolean =>
+  existsSync(folderOf(cache, what, env));
 
 /** The folder that holds it, fetched if it is not there. */
 export async function fetched(
   what: Download,
   place: { readonly cache: string; readonly env: Env; readonly say: Say },
 ): Promise<string> {
-  const folder = folderOf(place.cache, what);
+  const folder = folderOf(place.cache, what, place.env);
   if (existsSync(folder)) return folder;
   // One at a time: Maven's own repository is not made for several writers either.
   return withLock(join(place.cache, ".lock"), async () => {
     if (existsSync(folder)) return folder;
-    place.say(`${what}: fetching ${titleOf(what)} (once)`);
+    // For people: `apicurio-registry-app 2.6.13.Final`.
+    const title = `${firstOf("artifactId", what)} ${versionOf(what, place.env)}`;
+    place.say(`${what}: fetching ${title} (once)`);
     const temporary = `${folder}.partial`;
     rmSync(temporary, { recursive: true, force: true });
     await maven(what, temporary, place);
@@ -86,7 +83,7 @@ async function maven(
   mkdirSync(join(cache, "logs"), { recursive: true });
   const log = join(cache, "logs", `maven-${what}.log`);
   const args = ["-B", "-ntp", "-Dstyle.color=never", "-f", pom, "-P", what, ...goals[what]];
-  args.push(`-DoutputDirectory=${outputDirectory}`);
+  args.push(`-DoutputDirectory=${outputDirectory}`, `-Dkafka.version=${versionOf("kafka", env)}`);
   // Maven marks what it has unpacked, wherever it went: without this a second cache would stay empty.
   rmSync(join(dirname(pom), "target"), { recursive: true, force: true });
   try {

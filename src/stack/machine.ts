@@ -21,7 +21,7 @@ export const thisMachine = (env: Env): Machine => ({
       () => null,
     ),
   hasProgram: (name) => onPath(name, env) !== undefined,
-  isFetched: (what) => isFetched(cacheOf(env), what),
+  isFetched: (what) => isFetched(cacheOf(env), what, env),
   postgresFolder: async () => (await postgresBinaries(env))?.folder ?? null,
   canListen: () =>
     choosePorts(1).then(

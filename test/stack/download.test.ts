@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
-import { fetched, folderOf, isFetched } from "../../src/stack/download.ts";
+import { fetched, folderOf, isFetched, versionOf } from "../../src/stack/download.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "millrace-unit-"));
 after(() => rmSync(dir, { recursive: true }));
@@ -41,6 +41,21 @@ test("what was fetched once is not fetched again, also by two at once", async ()
   assert.equal(callCount(), 1);
   assert.equal(readFileSync(join(folders[0], "a.jar"), "utf8"), "jar\n");
   assert.equal(existsSync(join(cache, ".lock")), false);
+});
+
+test("another version of Kafka lies beside the pinned one", async () => {
+  fakeMaven('mkdir -p "$out"; for a; do echo "$a"; done > "$out/asked"');
+  const older = { ...place, env: { ...env, MILLRACE_KAFKA_VERSION: "3.9.2" } };
+  const folders = [await fetched("kafka", place), await fetched("kafka", older)];
+  const pinned = versionOf("kafka");
+  assert.deepEqual(folders, [join(cache, `kafka-${pinned}`), join(cache, "kafka-3.9.2")]);
+  for (const [at, version] of [pinned, "3.9.2"].entries())
+    assert.match(
+      readFileSync(join(folders[at] ?? "", "asked"), "utf8"),
+      new RegExp(`^-Dkafka[.]version=${version}$`, "m"),
+    );
+  assert.equal(isFetched(cache, "kafka", older.env), true);
+  assert.equal(folderOf(cache, "redis", older.env), folderOf(cache, "redis"));
 });
 
 test("a download that was cut short is not taken as whole, and its remains are cleared", async () => {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { KAFKA_STREAMS_VERSION } from "../../bench/kafka-streams.ts";
 import { versionOf } from "../../src/stack/download.ts";
 import { javaMajor } from "../../src/stack/java.ts";
 import { serverProperties } from "../../src/stack/kafka.ts";
@@ -68,8 +70,18 @@ test("servers inherit none of the user's settings and secrets", () => {
   );
 });
 
+test("the containers and the benchmark's peer have the Kafka of the local stack", () => {
+  const version = versionOf("kafka");
+  const text = (path: string): string =>
+    readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+  assert.ok(text("docker-compose.yml").includes(`image: apache/kafka:${version}\n`));
+  const peer = text("bench/peers/kafka-streams/pom.xml");
+  assert.match(peer, new RegExp(`kafka-streams</artifactId>\\s*<version>${version}<`));
+  assert.equal(KAFKA_STREAMS_VERSION, version);
+});
+
 test("every download has one pinned version", () => {
-  assert.equal(versionOf("kafka"), "4.3.1");
+  assert.equal(versionOf("kafka"), "4.4.0");
   assert.equal(versionOf("registry"), "2.6.13.Final");
   assert.equal(versionOf("redis"), "1.4.3");
 });

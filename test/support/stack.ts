@@ -41,10 +41,14 @@ function findOrStart(): Promise<Stack> {
 }
 
 /** Servers for one test file alone, which may stop, kill and start them (stopService, startService with `stack.dir`). */
-export function privateStack(services: readonly ServiceName[] = serviceNames): Promise<Stack> {
+export function privateStack(
+  services: readonly ServiceName[] = serviceNames,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Stack> {
   const dir = mkdtempSync(join(tmpdir(), "millrace-test-"));
   keep(dir);
-  return startStack({ dir, env: serverEnv(), say: () => undefined, services, durable: false });
+  const env = { ...serverEnv(), ...settings };
+  return startStack({ dir, env, say: () => undefined, services, durable: false });
 }
 
 /** The environment without addresses: tests never use servers that somebody has set up for other ends. */
