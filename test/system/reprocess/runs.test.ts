@@ -96,9 +96,9 @@ describe("a run beside the live pipeline", { concurrency: false }, () => {
     const run = new ReprocessRun(t, {
       app,
       env,
-      argv: [prefix, "--workers", "2", "--rate", "1500"],
+      argv: [prefix, "--workers", "2", "--rate", "500"],
     });
-    await run.until("a part is decided", ({ done }) => done > 2_000);
+    await run.until("a part is decided", ({ done }) => done > 1_000);
     // While it is at work, and after it was killed, nobody else begins.
     const second = await reprocess(app, env, "run", prefix);
     assert.equal(second.code, 5, second.out);
