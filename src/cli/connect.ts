@@ -10,7 +10,7 @@ import { runningPlans } from "../engine/operate/gate/running-plan.ts";
 import { desiredTopics } from "../engine/provision/desired-topics.ts";
 import type { DesiredTopic } from "../engine/provision/topics.ts";
 import { checkTables, type DeclaredTable } from "../engine/provision/tables/tables.ts";
-import type { RunRow } from "../engine/reprocess/run/run.ts";
+import type { RunRow } from "../engine/reprocess/words/run.ts";
 import { workOn } from "../engine/reprocess/run/work.ts";
 import { pipelines } from "../pipelines/index.ts";
 import { tables } from "../tables/index.ts";

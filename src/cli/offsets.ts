@@ -4,7 +4,7 @@ import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import { placesOf, type Place } from "../engine/operate/places.ts";
-import { openWithin } from "../engine/operate/letters/read-again.ts";
+import { openWithin } from "../engine/letters/commands/read-again.ts";
 import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";

@@ -3,7 +3,7 @@ import { MillraceError } from "../engine/core/errors.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { reopen, type Reopened, type ReopenRequest } from "../engine/operate/gate/reopen.ts";
 import type { ResumeChoice } from "../engine/operate/resume/stopped-tasks.ts";
-import { gateText, type GateNote } from "../engine/source/gate-note.ts";
+import { gateText, type GateNote } from "../engine/notes/gate-note.ts";
 import type { CliIo } from "./io.ts";
 
 export interface GateRun extends ReopenRequest {

@@ -2,11 +2,11 @@
 import { planNamed } from "../engine/operate/choice.ts";
 import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
-import { gateNote } from "../engine/source/gate-note.ts";
-import { readNotes } from "../engine/source/notes.ts";
+import { gateNote } from "../engine/notes/gate-note.ts";
+import { readNotes } from "../engine/notes/notes.ts";
 import { FOREIGN } from "../engine/core/carried.ts";
 import { acceptShapes } from "../engine/operate/resume/accept-shapes.ts";
-import type { ShapeNote } from "../engine/source/shapes/notes.ts";
+import type { ShapeNote } from "../engine/notes/shape-notes.ts";
 import { resume, type Resumed } from "../engine/operate/resume/resume.ts";
 import {
   stoppedTasks,

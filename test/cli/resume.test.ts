@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { pipeline } from "#engine";
-import { noteRecord } from "../../src/engine/source/notes.ts";
-import { stopKey, stopText } from "../../src/engine/source/stop-notes.ts";
+import { noteRecord } from "../../src/engine/notes/notes.ts";
+import { stopKey, stopText } from "../../src/engine/notes/stop-notes.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
 import { things } from "../support/plans.ts";
 import { jsonOf } from "../support/fleet-command.ts";

@@ -10,7 +10,7 @@ import { runningPlans } from "../../src/engine/operate/gate/running-plan.ts";
 import { desiredTopics } from "../../src/engine/provision/desired-topics.ts";
 import { Fleet } from "../support/fleet.ts";
 import { fleetCommand, jsonOf } from "../support/fleet-command.ts";
-import { storesRecord } from "../../src/engine/source/gate-note.ts";
+import { storesRecord } from "../../src/engine/notes/gate-note.ts";
 import {
   beforeJoining,
   blind,

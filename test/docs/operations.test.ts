@@ -8,8 +8,8 @@ import { catalogue } from "../../src/engine/observe/catalogue.ts";
 import { defaultLimits } from "../../src/engine/runtime/context.ts";
 import { settingNames } from "../../src/engine/runtime/host/settings.ts";
 import { Breaker } from "../../src/engine/runtime/gate/breaker.ts";
-import { gateText } from "../../src/engine/source/gate-note.ts";
-import { lookAgain } from "../../src/engine/source/stops.ts";
+import { gateText } from "../../src/engine/notes/gate-note.ts";
+import { lookAgain } from "../../src/engine/notes/stops.ts";
 
 const text = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
 

@@ -15,7 +15,7 @@ import {
   type Topic,
 } from "#engine";
 import { resumeVerb } from "../../src/cli/resume.ts";
-import { gateNote } from "../../src/engine/source/gate-note.ts";
+import { gateNote } from "../../src/engine/notes/gate-note.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
 import { fleetCommand, jsonOf } from "../support/fleet-command.ts";
 import { emptied, gateOf, shut } from "../support/gating.ts";

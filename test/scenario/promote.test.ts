@@ -1,7 +1,7 @@
 // A promotion and its undo in virtual time, with live traffic: exact whatever dies at whatever moment.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { promoteSteps, undoSteps } from "../../src/engine/reprocess/promote/steps.ts";
+import { promoteSteps, undoSteps } from "../../src/engine/reprocess/words/steps.ts";
 import { WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
 import { PromoteScene } from "../support/promoting.ts";
 import { operatorOf, redriveBy, stateCounts } from "../support/redriving.ts";

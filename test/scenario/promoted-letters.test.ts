@@ -6,15 +6,15 @@ import { beforeEach, test } from "node:test";
 import { pipeline, type Pipeline } from "#engine";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import type { OperatePorts } from "../../src/engine/operate/choice.ts";
-import { discard } from "../../src/engine/operate/letters/discard.ts";
-import type { FoundLetter } from "../../src/engine/operate/letters/letter.ts";
-import { readAgain } from "../../src/engine/operate/letters/read-again.ts";
-import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
+import { discard } from "../../src/engine/letters/commands/discard.ts";
+import type { FoundLetter } from "../../src/engine/letters/found-letter.ts";
+import { readAgain } from "../../src/engine/letters/commands/read-again.ts";
+import { readLetters } from "../../src/engine/letters/read-letters.ts";
 import { isDrained } from "../../src/engine/operate/gate/drained.ts";
 import { openGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
 import { giveBackLetters, takeOverLetters } from "../../src/engine/reprocess/promote/letters.ts";
-import type { ShutState } from "../../src/engine/source/gate-note.ts";
+import type { ShutState } from "../../src/engine/notes/gate-note.ts";
 import { Fleet } from "../support/fleet.ts";
 import {
   input,

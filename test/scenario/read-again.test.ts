@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { pipeline } from "#engine";
-import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
+import { readLetters } from "../../src/engine/letters/read-letters.ts";
 import { planReset, reset, type ResetRequest } from "../../src/engine/operate/reset.ts";
 import { Fleet } from "../support/fleet.ts";
 import {

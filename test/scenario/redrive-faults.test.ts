@@ -2,8 +2,8 @@
 // resolved, and the tables are those of a run that had the right rule from the start.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { cancelJob, isCancelled, jobIn } from "../../src/engine/operate/letters/operator.ts";
-import { readNotes } from "../../src/engine/source/notes.ts";
+import { cancelJob, isCancelled, jobIn } from "../../src/engine/letters/commands/operator.ts";
+import { readNotes } from "../../src/engine/notes/notes.ts";
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
 import {
   expectedOf,

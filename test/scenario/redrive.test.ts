@@ -6,7 +6,7 @@ import { pipeline } from "#engine";
 import { resumeVerb } from "../../src/cli/resume.ts";
 import { headerText } from "../../src/engine/core/record.ts";
 import { redriveHeaders } from "../../src/engine/core/redrive.ts";
-import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
+import { readLetters } from "../../src/engine/letters/read-letters.ts";
 import { Fleet } from "../support/fleet.ts";
 import { fleetCommand } from "../support/fleet-command.ts";
 import type { Thing } from "../support/plans.ts";

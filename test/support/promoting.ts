@@ -4,25 +4,25 @@ import assert from "node:assert/strict";
 import { avro, json, pipeline, postgresTable, string, topic, type Pipeline } from "#engine";
 import type { Plan, PlanTable } from "../../src/engine/core/plan.ts";
 import { reset } from "../../src/engine/operate/reset.ts";
-import { readLetters } from "../../src/engine/operate/letters/read-letters.ts";
+import { readLetters } from "../../src/engine/letters/read-letters.ts";
 import { placesOf } from "../../src/engine/operate/places.ts";
 import { watchRun } from "../../src/engine/reprocess/control/controller.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
-import type { ReprocessPorts } from "../../src/engine/reprocess/ports.ts";
+import type { ReprocessPorts } from "../../src/engine/reprocess/words/ports.ts";
 import { giveBack } from "../../src/engine/reprocess/promote/giving-up.ts";
 import type { PromotePorts, Swapping } from "../../src/engine/reprocess/promote/ports.ts";
-import { detailOf } from "../../src/engine/reprocess/promote/steps.ts";
+import { detailOf } from "../../src/engine/reprocess/words/steps.ts";
 import { promote } from "../../src/engine/reprocess/promote/promotion.ts";
 import { beginPromotion } from "../../src/engine/reprocess/promote/readiness.ts";
 import { beginUndo, undo } from "../../src/engine/reprocess/promote/undo.ts";
 import { FOLLOWING, RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
-import type { RunChanges } from "../../src/engine/reprocess/run/rows.ts";
+import type { RunChanges } from "../../src/engine/reprocess/words/rows.ts";
 import {
   isWorking,
   noCounts,
   type RunRow,
   type RunState,
-} from "../../src/engine/reprocess/run/run.ts";
+} from "../../src/engine/reprocess/words/run.ts";
 import { ledgerOfPart } from "../../src/engine/runtime/ledgers.ts";
 import { workerClock, WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
 import { Fleet, type FleetMember } from "./fleet.ts";

@@ -22,7 +22,7 @@ import {
   REDRIVES_MAX,
   type RedriveRequest,
   type RedriveResult,
-} from "../../src/engine/operate/letters/redrive.ts";
+} from "../../src/engine/letters/commands/redrive.ts";
 import { workerClock, WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
 import { Fleet, type FleetMember } from "./fleet.ts";
 import { things, type Thing } from "./plans.ts";

@@ -11,7 +11,7 @@ import {
 } from "#engine";
 import { resumeVerb } from "../../src/cli/resume.ts";
 import type { TaskHealth } from "../../src/engine/observe/health.ts";
-import { noteRecord } from "../../src/engine/source/notes.ts";
+import { noteRecord } from "../../src/engine/notes/notes.ts";
 import {
   resumeKey,
   resumeText,
@@ -19,7 +19,7 @@ import {
   stopText,
   type StopId,
   type StopNote,
-} from "../../src/engine/source/stop-notes.ts";
+} from "../../src/engine/notes/stop-notes.ts";
 import type { CommandResult } from "./command.ts";
 import { fleetCommand } from "./fleet-command.ts";
 import type { Fleet, FleetMember } from "./fleet.ts";

@@ -1,7 +1,7 @@
 // `millrace dlq discard`: gives letters up, for a reason, after it was confirmed.
 import { jsonText } from "../../data/json-text.ts";
-import { groupsOf, isChosen } from "../../engine/operate/letters/filter.ts";
-import { discard, planDiscard } from "../../engine/operate/letters/discard.ts";
+import { groupsOf, isChosen } from "../../engine/letters/filter.ts";
+import { discard, planDiscard } from "../../engine/letters/commands/discard.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import { grouped } from "../progress.ts";
 import { choiceOf, filterOf, type FilterOptions, type LetterRun } from "./letter-run.ts";

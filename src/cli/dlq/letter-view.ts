@@ -6,9 +6,9 @@ import { jsonText, masked } from "../../data/json-text.ts";
 import { instantText } from "../../engine/core/event-time.ts";
 import { shownHeaderName } from "../../engine/core/header-name.ts";
 import type { RawRecord } from "../../engine/core/record.ts";
-import type { FoundLetter } from "../../engine/operate/letters/letter.ts";
-import { auditRecord } from "../../engine/operate/letters/operator.ts";
-import { recordOf } from "../../engine/operate/letters/pointer.ts";
+import type { FoundLetter } from "../../engine/letters/found-letter.ts";
+import { auditRecord } from "../../engine/letters/commands/operator.ts";
+import { recordOf } from "../../engine/letters/pointer.ts";
 import { decoderOf, type FilterOptions, type LetterRun } from "./letter-run.ts";
 
 export interface PersonalOptions extends FilterOptions {

@@ -1,18 +1,18 @@
 // `millrace dlq redrive`: sends letters back to the tasks that refused them, at a rate, and says what became of them.
 import { jsonText } from "../../data/json-text.ts";
 import { MillraceError } from "../../engine/core/errors.ts";
-import { groupsOf, isChosen } from "../../engine/operate/letters/filter.ts";
-import type { FoundLetter } from "../../engine/operate/letters/letter.ts";
-import { cancelJob } from "../../engine/operate/letters/operator.ts";
-import { endsOf, histogramOf, idleParts } from "../../engine/operate/letters/outcomes.ts";
+import { groupsOf, isChosen } from "../../engine/letters/filter.ts";
+import type { FoundLetter } from "../../engine/letters/found-letter.ts";
+import { cancelJob } from "../../engine/letters/commands/operator.ts";
+import { endsOf, histogramOf, idleParts } from "../../engine/letters/commands/outcomes.ts";
 import {
   planRedrive,
   redrive,
   REDRIVES_MAX,
   type RedriveResult,
   type Refused,
-} from "../../engine/operate/letters/redrive.ts";
-import { readNotes } from "../../engine/source/notes.ts";
+} from "../../engine/letters/commands/redrive.ts";
+import { readNotes } from "../../engine/notes/notes.ts";
 import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { grouped, progress } from "../progress.ts";

@@ -6,7 +6,7 @@ import { MillraceError } from "../../engine/core/errors.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { Follower, PromotePorts } from "../../engine/reprocess/promote/ports.ts";
 import { promoteTables } from "../../engine/reprocess/swap/turns.ts";
-import type { RunRow } from "../../engine/reprocess/run/run.ts";
+import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import type { Reprocessing } from "../reprocess/connection.ts";
 import { wholeOption } from "../option-values.ts";

@@ -1,9 +1,9 @@
 // `millrace reprocess undo`: what a promotion has put aside comes back.
 import type { Plan } from "../../engine/core/plan.ts";
 import type { PromotePorts } from "../../engine/reprocess/promote/ports.ts";
-import { isUndoStep } from "../../engine/reprocess/promote/steps.ts";
+import { isUndoStep } from "../../engine/reprocess/words/steps.ts";
 import { retiredTable } from "../../engine/reprocess/swap/turns.ts";
-import type { RunRow } from "../../engine/reprocess/run/run.ts";
+import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import { beginUndo, checkUndoable, undo } from "../../engine/reprocess/promote/undo.ts";
 import type { PlansOf } from "../connection.ts";
 import { exitCodes, type Register } from "../io.ts";

@@ -1,6 +1,6 @@
 // `millrace reprocess verify`: are the tables of a run what the live ones are? Every row, at one moment.
 import type { Plan } from "../../engine/core/plan.ts";
-import { auditRecord } from "../../engine/operate/letters/operator.ts";
+import { auditRecord } from "../../engine/letters/commands/operator.ts";
 import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
 import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
 import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";

@@ -5,7 +5,7 @@ import type { Plan } from "../../engine/core/plan.ts";
 import { stagingTopic } from "../../engine/reprocess/plan/shadow.ts";
 import { fillFromLetters } from "../../engine/reprocess/run/letters.ts";
 import type { Fill } from "../../engine/reprocess/run/prepare.ts";
-import type { RunRow, RunSource } from "../../engine/reprocess/run/run.ts";
+import type { RunRow, RunSource } from "../../engine/reprocess/words/run.ts";
 import { grouped, progress } from "../progress.ts";
 import { writingCodecs } from "../topic-codecs.ts";
 import type { Reprocessing } from "./connection.ts";

@@ -1,6 +1,6 @@
 // A run in words: the progress line of a controller, and a row of `list`.
 import type { RunReport } from "../../engine/reprocess/control/controller.ts";
-import type { RunRow } from "../../engine/reprocess/run/run.ts";
+import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import { grouped, spanText } from "../progress.ts";
 
 const BAR = 20;

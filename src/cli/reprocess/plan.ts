@@ -1,7 +1,7 @@
 // `millrace reprocess plan`: what a run would read, make and leave out, without doing any of it.
 import { planRun, type PlannedRun } from "../../engine/reprocess/plan/run-plan.ts";
-import { rangeText } from "../../engine/reprocess/run/rows.ts";
-import type { RangePlace } from "../../engine/reprocess/run/run.ts";
+import { rangeText } from "../../engine/reprocess/words/rows.ts";
+import type { RangePlace } from "../../engine/reprocess/words/run.ts";
 import type { PlansOf } from "../connection.ts";
 import { exitCodes, type Register } from "../io.ts";
 import { grouped, spanText } from "../progress.ts";

@@ -7,7 +7,7 @@ import { MillraceError, messageOf } from "../../engine/core/errors.ts";
 import type { StartOffset } from "../../engine/core/kafka.ts";
 import type { Aim, RangeRequest } from "../../engine/reprocess/plan/pin.ts";
 import type { RunRequest } from "../../engine/reprocess/plan/run-plan.ts";
-import type { RunOptions, RunSource } from "../../engine/reprocess/run/run.ts";
+import type { RunOptions, RunSource } from "../../engine/reprocess/words/run.ts";
 import type { CliIo } from "../io.ts";
 import { timeOption, wholeOption } from "../option-values.ts";
 

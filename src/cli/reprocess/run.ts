@@ -3,7 +3,7 @@ import { MillraceError } from "../../engine/core/errors.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import { planRun } from "../../engine/reprocess/plan/run-plan.ts";
 import type { RunReport } from "../../engine/reprocess/control/controller.ts";
-import { isActive, type RunRow } from "../../engine/reprocess/run/run.ts";
+import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
 import { runSession, type SessionEnd } from "../../engine/reprocess/run/session.ts";
 import type { PlansOf } from "../connection.ts";
 import { exitCodes, type CliIo, type Register } from "../io.ts";

@@ -3,7 +3,7 @@ import { MillraceError } from "../../engine/core/errors.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import { standingOf } from "../../engine/reprocess/control/standing.ts";
 import { shadowOfRun } from "../../engine/reprocess/run/prepare.ts";
-import { isActive, type RunRow } from "../../engine/reprocess/run/run.ts";
+import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
 import type { PlansOf } from "../connection.ts";
 import { exitCodes, type Register } from "../io.ts";
 import { wholeOption } from "../option-values.ts";

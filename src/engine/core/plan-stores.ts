@@ -1,5 +1,5 @@
 // withStores(): a plan on the stores of a run. A reprocessed pipeline goes on with the stores that the run has filled; the
-// note that says so is followed by workers and commands alike (source/gate-note.ts). Pure; the version stays, since it is
+// note that says so is followed by workers and commands alike (notes/gate-note.ts). Pure; the version stays, since it is
 // the same pipeline.
 import type { Part, Plan, PlanNode, PlanStore, PlanTopic } from "./plan.ts";
 

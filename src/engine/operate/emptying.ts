@@ -2,7 +2,7 @@
 // noted of them. Offsets of a changelog go on where they were, so a copy that is missed here is never taken for one.
 import { MillraceError } from "../core/errors.ts";
 import type { Plan, PlanStore } from "../core/plan.ts";
-import { noteRecord, storeKey } from "../source/notes.ts";
+import { noteRecord, storeKey } from "../notes/notes.ts";
 import type { OperatePorts } from "./choice.ts";
 
 /** While no worker runs. Safe to repeat. */

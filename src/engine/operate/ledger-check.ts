@@ -4,7 +4,7 @@
 import { imbalanceOf, sumLedgers, type LedgerCounts } from "../core/ledger.ts";
 import type { Part, Plan } from "../core/plan.ts";
 import { readProgress, readRedriveProgress, type PartProgress } from "../runtime/ledgers.ts";
-import { readNotes, startNote, type Notes } from "../source/notes.ts";
+import { readNotes, startNote, type Notes } from "../notes/notes.ts";
 import type { OperatePorts } from "./choice.ts";
 
 export interface PartLedger {

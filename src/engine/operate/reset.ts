@@ -6,11 +6,11 @@ import { MillraceError } from "../core/errors.ts";
 import type { Progress } from "../core/kafka.ts";
 import type { Part, Plan, PlanTable } from "../core/plan.ts";
 import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
-import { readNotes, startNote, startRecord, type Notes } from "../source/notes.ts";
+import { readNotes, startNote, startRecord, type Notes } from "../notes/notes.ts";
 import { partsNamed, type OperatePorts } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
 import { sendOwed } from "./gate/owed.ts";
-import { readAgain, type Skip, type Stretch } from "./letters/read-again.ts";
+import { readAgain, type Skip, type Stretch } from "../letters/commands/read-again.ts";
 import { placesOf, redrivePlacesOf, type Place } from "./places.ts";
 import { aim, type Aimed, type Target } from "./targets.ts";
 

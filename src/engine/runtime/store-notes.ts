@@ -7,7 +7,7 @@ import type { Part, Plan, PlanNode, PlanStore } from "../core/plan.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { leftBehind } from "./calls/left-behind.ts";
-import { noteRecord, readNotes, storeKey } from "../source/notes.ts";
+import { noteRecord, readNotes, storeKey } from "../notes/notes.ts";
 
 interface StoreNotePorts {
   readonly kafka: Pick<KafkaPort, "reader" | "producer">;

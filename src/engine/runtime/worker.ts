@@ -5,7 +5,7 @@ import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
-import type { LetterOrigin } from "../sinks/letter.ts";
+import type { LetterOrigin } from "../letters/letter.ts";
 import { bindPart, type BoundPart } from "./line/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";

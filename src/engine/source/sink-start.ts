@@ -2,8 +2,8 @@
 // record that is next. Where it is comes from the progress row, never from here.
 import type { AdminPort, PlainProducer, StartOffset } from "../core/kafka.ts";
 import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
-import { startNote, startRecord, type NoteBook } from "./notes.ts";
-import { offsetGone, partitionsChanged, topicRecreated, type PartFacts } from "./stops.ts";
+import { startNote, startRecord, type NoteBook } from "../notes/notes.ts";
+import { offsetGone, partitionsChanged, topicRecreated, type PartFacts } from "../notes/stops.ts";
 import { watermarksOf } from "./takeover.ts";
 
 interface SinkStartPorts {

@@ -15,7 +15,7 @@ import type {
 } from "../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../core/ledger.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
-import { startNote, startRecord, type NoteBook, type Notes } from "./notes.ts";
+import { startNote, startRecord, type NoteBook, type Notes } from "../notes/notes.ts";
 import {
   offsetGone,
   partitionsChanged,
@@ -23,7 +23,7 @@ import {
   topicRecreated,
   versionsDiffer,
   type PartFacts,
-} from "./stops.ts";
+} from "../notes/stops.ts";
 
 export interface TakeoverPorts {
   readonly kafka: KafkaPort;

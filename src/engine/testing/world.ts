@@ -9,7 +9,7 @@ import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
 import type { OperatePorts } from "../operate/choice.ts";
-import { redrive, REDRIVES_MAX } from "../operate/letters/redrive.ts";
+import { redrive, REDRIVES_MAX } from "../letters/commands/redrive.ts";
 import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "../runtime/context.ts";
 import { readProgress, readRedriveProgress, type PartProgress } from "../runtime/ledgers.ts";

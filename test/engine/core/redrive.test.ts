@@ -9,7 +9,7 @@ import {
   statesIn,
   type RedriveOrder,
 } from "../../../src/engine/core/redrive.ts";
-import { stateOf, type LetterFacts } from "../../../src/engine/operate/letters/letter.ts";
+import { stateOf, type LetterFacts } from "../../../src/engine/letters/found-letter.ts";
 
 const order: RedriveOrder = {
   id: "id-1",

@@ -5,7 +5,7 @@ import { pipeline } from "#engine";
 import type { OutRecord } from "../../../src/engine/core/record.ts";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import { pinRange, type RangeRequest } from "../../../src/engine/reprocess/plan/pin.ts";
-import { rangeOf, rangeText } from "../../../src/engine/reprocess/run/rows.ts";
+import { rangeOf, rangeText } from "../../../src/engine/reprocess/words/rows.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
 import { things } from "../../support/plans.ts";

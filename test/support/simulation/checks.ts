@@ -4,7 +4,7 @@ import type { Part } from "../../../src/engine/core/plan.ts";
 import { ledgerTotals } from "../../../src/engine/core/ledger.ts";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
 import { ledgerOfPart, type PartProgress } from "../../../src/engine/runtime/ledgers.ts";
-import { letterId } from "../../../src/engine/sinks/letter.ts";
+import { letterId } from "../../../src/engine/letters/letter.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
 import { plainCodec } from "../stores.ts";
 import {

@@ -6,9 +6,9 @@ import { isDrained, isEmpty } from "../../../src/engine/operate/gate/drained.ts"
 import { openGate, shutGate } from "../../../src/engine/operate/gate/gate.ts";
 import type { OperatePorts } from "../../../src/engine/operate/choice.ts";
 import { headerText } from "../../../src/engine/core/record.ts";
-import { recordOf } from "../../../src/engine/operate/letters/pointer.ts";
-import { readLetters } from "../../../src/engine/operate/letters/read-letters.ts";
-import type { GateNote, ShutState } from "../../../src/engine/source/gate-note.ts";
+import { recordOf } from "../../../src/engine/letters/pointer.ts";
+import { readLetters } from "../../../src/engine/letters/read-letters.ts";
+import type { GateNote, ShutState } from "../../../src/engine/notes/gate-note.ts";
 import { AppFigures } from "../../support/app-figures.ts";
 import { appCommand, appOf, applyApp, type Ended } from "../../support/app.ts";
 import type { Sale } from "../../support/apps/totals.ts";

@@ -1,7 +1,7 @@
 // An operator has a pipeline work off its own topics and take nothing new, so that other code can be deployed with nothing
 // between its parts that it would have to understand.
 import type { Plan } from "../../core/plan.ts";
-import type { GateNote } from "../../source/gate-note.ts";
+import type { GateNote } from "../../notes/gate-note.ts";
 import type { OperatePorts } from "../choice.ts";
 import { isDrained } from "./drained.ts";
 import { shutGate } from "./gate.ts";

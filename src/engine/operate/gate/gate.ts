@@ -3,8 +3,8 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { KafkaPort, AdminPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
-import { gateNote, gateRecord, gateText, type GateNote } from "../../source/gate-note.ts";
-import { readNotes } from "../../source/notes.ts";
+import { gateNote, gateRecord, gateText, type GateNote } from "../../notes/gate-note.ts";
+import { readNotes } from "../../notes/notes.ts";
 
 export interface GatePorts {
   readonly kafka: Pick<KafkaPort, "reader" | "producer">;

@@ -1,7 +1,7 @@
 // What tables still owe when nobody is at work: letters, and what became of letters, that were committed with rows and not
 // sent yet. Sent twice they are one. Exact once the groups are empty.
 import type { Part, Plan, PlanTable } from "../../core/plan.ts";
-import { publishOwed } from "../../sinks/owed-letters.ts";
+import { publishOwed } from "../../letters/publish.ts";
 import type { OperatePorts } from "../choice.ts";
 
 const LETTERS_A_SEND = 500;

@@ -1,6 +1,6 @@
 // An operator lets a pipeline go on whose gate is shut, and waits until workers are at it again.
 import type { Plan } from "../../core/plan.ts";
-import type { GateNote } from "../../source/gate-note.ts";
+import type { GateNote } from "../../notes/gate-note.ts";
 import type { OperatePorts } from "../choice.ts";
 import { heldBy, openGate } from "./gate.ts";
 

@@ -2,8 +2,8 @@
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
-import { storesNote } from "../../source/gate-note.ts";
-import { readNotes } from "../../source/notes.ts";
+import { storesNote } from "../../notes/gate-note.ts";
+import { readNotes } from "../../notes/notes.ts";
 
 interface PlanPorts {
   readonly kafka: Pick<KafkaPort, "reader">;

@@ -2,9 +2,9 @@
 // a note for each structure that is there, and for each way in which values may have come. Workers that wait look there.
 import { AS_AVRO, FOREIGN, fromTopic } from "../../core/carried.ts";
 import type { Plan } from "../../core/plan.ts";
-import { readNotes } from "../../source/notes.ts";
-import { codesOf } from "../../source/shapes/code.ts";
-import { shapeNotes, shapeRecord, type ShapeNote } from "../../source/shapes/notes.ts";
+import { readNotes } from "../../notes/notes.ts";
+import { codesOf } from "../../notes/shape-code.ts";
+import { shapeNotes, shapeRecord, type ShapeNote } from "../../notes/shape-notes.ts";
 import type { OperatePorts } from "../choice.ts";
 
 /** The notes of what this version may read from now on and could not before. */

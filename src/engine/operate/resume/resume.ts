@@ -1,8 +1,8 @@
 // Asks workers to look again at tasks that have stopped, and waits for what becomes of them. What is asked is written down;
 // the worker that has the task takes it over anew, and its takeover decides.
 import type { Plan } from "../../core/plan.ts";
-import { NoteTail, noteRecord } from "../../source/notes.ts";
-import { resumeKey, resumeText, stopNote, type StopNote } from "../../source/stop-notes.ts";
+import { NoteTail, noteRecord } from "../../notes/notes.ts";
+import { resumeKey, resumeText, stopNote, type StopNote } from "../../notes/stop-notes.ts";
 import type { OperatePorts } from "../choice.ts";
 import type { StoppedTask } from "./stopped-tasks.ts";
 

@@ -1,8 +1,8 @@
 // Which tasks of a pipeline have stopped, by what their workers have noted.
 import { MillraceError } from "../../core/errors.ts";
 import type { Part, Plan } from "../../core/plan.ts";
-import type { Notes } from "../../source/notes.ts";
-import { stopNotes, type NotedAt, type StopNote } from "../../source/stop-notes.ts";
+import type { Notes } from "../../notes/notes.ts";
+import { stopNotes, type NotedAt, type StopNote } from "../../notes/stop-notes.ts";
 import { partsNamed } from "../choice.ts";
 
 export type StoppedTask = StopNote & NotedAt;

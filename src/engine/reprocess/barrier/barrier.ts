@@ -7,13 +7,13 @@ import type { OperatePorts } from "../../operate/choice.ts";
 import { sendOwed } from "../../operate/gate/owed.ts";
 import { isDrained, isEmpty } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
-import { asOperator } from "../../operate/letters/operator.ts";
-import type { ShutState } from "../../source/gate-note.ts";
-import type { RunRow } from "../run/run.ts";
+import { asOperator } from "../../letters/commands/operator.ts";
+import type { ShutState } from "../../notes/gate-note.ts";
+import type { RunRow } from "../words/run.ts";
 import type { PromotePorts } from "../promote/ports.ts";
 import { standsOf } from "./stands.ts";
-import type { Stand } from "../promote/steps.ts";
-import { ifSo, waitFor } from "./waiting.ts";
+import type { Stand } from "../words/steps.ts";
+import { ifSo, waitFor } from "../words/waiting.ts";
 
 /** The live pipeline and the run that takes its place. */
 export interface Barrier {

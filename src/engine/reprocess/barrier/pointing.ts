@@ -5,12 +5,12 @@ import type { Progress } from "../../core/kafka.ts";
 import { decodeMetadata, encodeMetadata } from "../../core/metadata.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord } from "../../core/record.ts";
-import { storesRecord } from "../../source/gate-note.ts";
-import { noteRecord, readNotes, storeKey, type Notes } from "../../source/notes.ts";
-import { shapeNotes, shapeRecord } from "../../source/shapes/notes.ts";
+import { storesRecord } from "../../notes/gate-note.ts";
+import { noteRecord, readNotes, storeKey, type Notes } from "../../notes/notes.ts";
+import { shapeNotes, shapeRecord } from "../../notes/shape-notes.ts";
 import type { PromotePorts } from "../promote/ports.ts";
 import { standKey, standsOf } from "./stands.ts";
-import type { Stand } from "../promote/steps.ts";
+import type { Stand } from "../words/steps.ts";
 
 /** What a stream task shall go on with. */
 interface Placing {

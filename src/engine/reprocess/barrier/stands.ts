@@ -3,7 +3,7 @@ import type { Part, Plan, PlanTable } from "../../core/plan.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { ownTopics } from "../../operate/gate/drained.ts";
-import type { Stand } from "../promote/steps.ts";
+import type { Stand } from "../words/steps.ts";
 
 /** Null where a task has never begun. Exact once no group has a member. */
 export async function standsOf(

@@ -7,7 +7,7 @@ import { addressOf, type TopicName } from "../../core/record.ts";
 import { keysParkedIn } from "../../runtime/calls/left-behind.ts";
 import { readProgress, type PartProgress, type ProgressPorts } from "../../runtime/ledgers.ts";
 import { piecesOf, type Piece } from "../plan/pieces.ts";
-import type { RangePlace, RunRange } from "../run/run.ts";
+import type { RangePlace, RunRange } from "../words/run.ts";
 
 export interface Standing {
   readonly isDone: boolean;

@@ -4,7 +4,7 @@ import { MillraceError } from "../../core/errors.ts";
 import type { StartOffset, Watermarks } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
-import type { RangePlace, RunRange } from "../run/run.ts";
+import type { RangePlace, RunRange } from "../words/run.ts";
 import { externalTopics } from "./shadow.ts";
 import { offsetsAt, type TimedOffset, type TimePorts } from "./times.ts";
 

@@ -1,9 +1,9 @@
 // planRun(): what a run would read, make and leave out. Changes nothing; throws what forbids it.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
-import { tableLabel } from "../names.ts";
-import type { ReprocessPorts } from "../ports.ts";
-import { noCounts, type RunOptions, type RunRow, type RunSource } from "../run/run.ts";
+import { tableLabel } from "../words/names.ts";
+import type { ReprocessPorts } from "../words/ports.ts";
+import { noCounts, type RunOptions, type RunRow, type RunSource } from "../words/run.ts";
 import { pinRange, type RangeRequest } from "./pin.ts";
 import { externalTopics, ownTopics, shadowOf, type RunTarget } from "./shadow.ts";
 

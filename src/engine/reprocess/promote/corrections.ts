@@ -6,7 +6,7 @@ import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan, PlanTopic } from "../../core/plan.ts";
 import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
 import { changesFrom } from "../../state/follow.ts";
-import type { RunRow } from "../run/run.ts";
+import type { RunRow } from "../words/run.ts";
 import { writtenTopics } from "../plan/shadow.ts";
 import type { PromotePorts } from "./ports.ts";
 

@@ -8,11 +8,11 @@ import type { TableSpec } from "../../core/table-layout.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { runningPlan } from "../../operate/gate/running-plan.ts";
 import { ownTopics, runTable } from "../plan/shadow.ts";
-import type { ReprocessPorts } from "../ports.ts";
+import type { ReprocessPorts } from "../words/ports.ts";
 import { shadowOfRun } from "../run/prepare.ts";
-import { isActive, type RunRow } from "../run/run.ts";
+import { isActive, type RunRow } from "../words/run.ts";
 import { targetOf } from "../swap/names.ts";
-import { detailOf } from "./steps.ts";
+import { detailOf } from "../words/steps.ts";
 import { retiredTable } from "../swap/turns.ts";
 
 export interface Leftovers {

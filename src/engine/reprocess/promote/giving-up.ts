@@ -2,11 +2,11 @@
 // behind live, or is promoted as it was before an undo.
 import { MillraceError } from "../../core/errors.ts";
 import { FOLLOWING } from "../run/bounds.ts";
-import type { RunRow } from "../run/run.ts";
+import type { RunRow } from "../words/run.ts";
 import { reopen } from "../barrier/barrier.ts";
 import type { PromotePorts } from "./ports.ts";
 import type { Promoting } from "./promotion.ts";
-import { canBeGivenUp, isUndoStep } from "./steps.ts";
+import { canBeGivenUp, isUndoStep } from "../words/steps.ts";
 
 /** Safe to repeat. Throws MILL_RUN_STATE when it is too late. */
 export async function giveBack(

@@ -18,14 +18,14 @@ import {
   type LetterState,
 } from "../../core/redrive.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
-import { factsOf, type FoundLetter, type LetterFacts } from "../../operate/letters/letter.ts";
-import { asOperator, writeAll } from "../../operate/letters/operator.ts";
-import { readLetters, recordsIn } from "../../operate/letters/read-letters.ts";
-import { noteRecord } from "../../source/notes.ts";
-import { letterId } from "../../sinks/letter.ts";
+import { factsOf, type FoundLetter, type LetterFacts } from "../../letters/found-letter.ts";
+import { asOperator, writeAll } from "../../letters/commands/operator.ts";
+import { readLetters, recordsIn } from "../../letters/read-letters.ts";
+import { noteRecord } from "../../notes/notes.ts";
+import { letterId } from "../../letters/letter.ts";
 import { externalTopics } from "../plan/shadow.ts";
 import { twinOf } from "../run/letters.ts";
-import type { RangePlace } from "../run/run.ts";
+import type { RangePlace } from "../words/run.ts";
 
 export interface Succession {
   /** Of the live pipeline. */

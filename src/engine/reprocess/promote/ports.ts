@@ -3,8 +3,8 @@
 import type { LedgerCounts } from "../../core/ledger.ts";
 import type { SchemaRegistry, SinkTaskId } from "../../core/ports.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
-import type { Runs } from "../run/rows.ts";
-import type { RunRow } from "../run/run.ts";
+import type { Runs } from "../words/rows.ts";
+import type { RunRow } from "../words/run.ts";
 import type { TableTurn } from "../swap/swap.ts";
 
 /** Progress of a table's task, put elsewhere under a raised epoch; null leaves as it is. */

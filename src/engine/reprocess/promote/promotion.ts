@@ -8,8 +8,8 @@ import { ownTopics, isEmpty } from "../../operate/gate/drained.ts";
 import { sendOwed } from "../../operate/gate/owed.ts";
 import { standingOf } from "../control/standing.ts";
 import { shadowOfRun } from "../run/prepare.ts";
-import type { RunChanges } from "../run/rows.ts";
-import type { RunRow } from "../run/run.ts";
+import type { RunChanges } from "../words/rows.ts";
+import type { RunRow } from "../words/run.ts";
 import { close, drain, reopen, type Barrier } from "../barrier/barrier.ts";
 import { emitCorrections } from "./corrections.ts";
 import { giveBack } from "./giving-up.ts";
@@ -18,10 +18,10 @@ import { pointToRun } from "../barrier/pointing.ts";
 import type { ProgressMove, PromotePorts } from "./ports.ts";
 import { liveProgress } from "./readiness.ts";
 import { standKey } from "../barrier/stands.ts";
-import { canBeGivenUp, detailOf, isPromoteStep, withDetail } from "./steps.ts";
-import type { PromoteDetail, PromoteStep, Stand } from "./steps.ts";
+import { canBeGivenUp, detailOf, isPromoteStep, withDetail } from "../words/steps.ts";
+import type { PromoteDetail, PromoteStep, Stand } from "../words/steps.ts";
 import { turnsOf } from "../swap/turns.ts";
-import { ifSo, waitFor } from "../barrier/waiting.ts";
+import { ifSo, waitFor } from "../words/waiting.ts";
 
 export interface Promoting {
   /** As declared. */

@@ -4,17 +4,17 @@ import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import { heldBy, readGate } from "../../operate/gate/gate.ts";
-import { readAgain } from "../../operate/letters/read-again.ts";
-import type { RunChanges } from "../run/rows.ts";
-import type { RunRow } from "../run/run.ts";
+import { readAgain } from "../../letters/commands/read-again.ts";
+import type { RunChanges } from "../words/rows.ts";
+import type { RunRow } from "../words/run.ts";
 import { close, drain, ownerOf, reopen, type Barrier } from "../barrier/barrier.ts";
 import { giveBack } from "./giving-up.ts";
 import { giveBackLetters } from "./letters.ts";
 import { pointBack } from "../barrier/pointing.ts";
 import type { ProgressMove, PromotePorts } from "./ports.ts";
 import type { Promoting } from "./promotion.ts";
-import { canBeGivenUp, detailOf, isUndoStep, withDetail } from "./steps.ts";
-import type { PromoteDetail, Stand, UndoStep } from "./steps.ts";
+import { canBeGivenUp, detailOf, isUndoStep, withDetail } from "../words/steps.ts";
+import type { PromoteDetail, Stand, UndoStep } from "../words/steps.ts";
 import { turnsBack, turnsOf } from "../swap/turns.ts";
 
 /** Writes down that the undo has begun. Throws what forbids it. */

@@ -5,8 +5,8 @@ import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Attach } from "../../runtime/live.ts";
 import { RunBounds, RunPace } from "./bounds.ts";
-import { Runs } from "./rows.ts";
-import { isWorking, type RunRow } from "./run.ts";
+import { Runs } from "../words/rows.ts";
+import { isWorking, type RunRow } from "../words/run.ts";
 
 const LOOK_MS = 1_000;
 

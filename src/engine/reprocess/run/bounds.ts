@@ -4,7 +4,7 @@ import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../../core/record.ts";
 import { piecesOf } from "../plan/pieces.ts";
-import type { RangePlace, RunRow } from "./run.ts";
+import type { RangePlace, RunRow } from "../words/run.ts";
 
 const nothing: ReadonlySet<TopicName> = new Set();
 

@@ -4,10 +4,10 @@ import { MillraceError } from "../../core/errors.ts";
 import type { PlainProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord, TopicName } from "../../core/record.ts";
-import type { FoundLetter } from "../../operate/letters/letter.ts";
-import { recordOf } from "../../operate/letters/pointer.ts";
-import { readLetters } from "../../operate/letters/read-letters.ts";
-import type { ReprocessPorts } from "../ports.ts";
+import type { FoundLetter } from "../../letters/found-letter.ts";
+import { recordOf } from "../../letters/pointer.ts";
+import { readLetters } from "../../letters/read-letters.ts";
+import type { ReprocessPorts } from "../words/ports.ts";
 
 const SEND_RECORDS = 1_000;
 

@@ -10,8 +10,8 @@ import { desiredTopics } from "../../provision/desired-topics.ts";
 import { applyTables, type DeclaredTable } from "../../provision/tables/tables.ts";
 import { applyTopics } from "../../provision/topics.ts";
 import { ownTopics, shadowOf, stagingTopic } from "../plan/shadow.ts";
-import type { ReprocessPorts } from "../ports.ts";
-import { noCounts, type RangePlace, type RunRow } from "./run.ts";
+import type { ReprocessPorts } from "../words/ports.ts";
+import { noCounts, type RangePlace, type RunRow } from "../words/run.ts";
 
 /** The plan of a run that was written down. */
 export const shadowOfRun = (plan: Plan, { run, target, range, options }: RunRow): Plan =>

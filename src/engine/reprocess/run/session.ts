@@ -4,9 +4,9 @@ import type { HeldLock } from "../../clients/postgres/pool.ts";
 import { ConfigErrors, isRetriable, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { watchRun, type RunReport } from "../control/controller.ts";
-import type { ReprocessPorts } from "../ports.ts";
+import type { ReprocessPorts } from "../words/ports.ts";
 import { prepare, shadowOfRun, textOf, type Fill } from "./prepare.ts";
-import { isActive, type RunRow } from "./run.ts";
+import { isActive, type RunRow } from "../words/run.ts";
 
 export interface Session {
   readonly plan: Plan;

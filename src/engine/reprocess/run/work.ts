@@ -8,8 +8,8 @@ import { readSettings, type Settings } from "../../runtime/host/settings.ts";
 import { runPlans, type RunPlansOptions } from "../../runtime/live.ts";
 import { attachTo } from "./attach.ts";
 import { shadowOfRun } from "./prepare.ts";
-import { Runs } from "./rows.ts";
-import { isWorking, type RunRow } from "./run.ts";
+import { Runs } from "../words/rows.ts";
+import { isWorking, type RunRow } from "../words/run.ts";
 
 export interface WorkOptions extends Pick<RunPlansOptions, "env" | "checkTables"> {
   readonly settings: Settings;

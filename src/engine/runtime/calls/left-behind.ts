@@ -4,7 +4,7 @@ import { ConfigError, type MillraceError } from "../../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
-import type { Notes } from "../../source/notes.ts";
+import type { Notes } from "../../notes/notes.ts";
 import { changesFrom } from "../../state/follow.ts";
 import { keyAt } from "../../transform/calls/parked.ts";
 

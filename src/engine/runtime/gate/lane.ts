@@ -6,7 +6,7 @@ import type { Part, Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
-import { gateRecord, gateText, type GateNote } from "../../source/gate-note.ts";
+import { gateRecord, gateText, type GateNote } from "../../notes/gate-note.ts";
 import type { WorkerContext } from "../context.ts";
 import type { KeptPart } from "../housekeeping.ts";
 import { unlessAborted } from "./abortable.ts";

@@ -4,8 +4,8 @@
 import type { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
-import { gateNote, gateStates, storesNote, type GateNote } from "../../source/gate-note.ts";
-import { NoteTail, type Look } from "../../source/notes.ts";
+import { gateNote, gateStates, storesNote, type GateNote } from "../../notes/gate-note.ts";
+import { NoteTail, type Look } from "../../notes/notes.ts";
 import type { WorkerContext } from "../context.ts";
 import { Mutex } from "../../core/mutex.ts";
 

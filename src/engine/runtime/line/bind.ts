@@ -18,7 +18,7 @@ import {
 import { isCompacted } from "../../core/topic-config.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import type { ShapeBook } from "../shapes/book.ts";
-import type { PartFacts } from "../../source/stops.ts";
+import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
 import { compile, type Emit, type Program } from "../../transform/compile.ts";

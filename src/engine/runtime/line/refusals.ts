@@ -2,7 +2,7 @@
 // is a dead letter. Only memory: after a restart it is found again. Bounded, and forgotten when progress has passed.
 import { OutputRefusedError, type RefusedRecord } from "../../core/errors.ts";
 import type { Progress } from "../../core/kafka.ts";
-import type { LetterOrigin } from "../../sinks/letter.ts";
+import type { LetterOrigin } from "../../letters/letter.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
 
 /**

@@ -3,8 +3,8 @@
 import { entryOf } from "../../core/error-table.ts";
 import type { OutRecord, TopicName } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
-import { noteRecord, NoteTail, type Notes } from "../../source/notes.ts";
-import { isResumed, resumeKey, stopKey, stopText, type StopNote } from "../../source/stop-notes.ts";
+import { noteRecord, NoteTail, type Notes } from "../../notes/notes.ts";
+import { isResumed, resumeKey, stopKey, stopText, type StopNote } from "../../notes/stop-notes.ts";
 import type { WorkerContext } from "../context.ts";
 import type { BoundPart } from "../line/bind.ts";
 

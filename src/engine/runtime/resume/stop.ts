@@ -1,7 +1,7 @@
 // Why a task stands still and since when, with what the operator can do about it: for /ready, the log and the notes.
 import type { ErrorCode } from "../../core/error-table.ts";
 import type { MillraceError } from "../../core/errors.ts";
-import { lookAgain } from "../../source/stops.ts";
+import { lookAgain } from "../../notes/stops.ts";
 
 export interface Stop {
   readonly code: ErrorCode;

@@ -10,9 +10,9 @@ import type { Clock, Log } from "../../core/ports.ts";
 import type { OutRecord, TopicName } from "../../core/record.ts";
 import type { Shapes } from "../../core/schema.ts";
 import { differences, quickHash, structureOf, type Structure } from "../../core/structure.ts";
-import { NoteTail } from "../../source/notes.ts";
-import { shapeNotes, shapeRecord, type ShapeNote } from "../../source/shapes/notes.ts";
-import { codesOf, type Codes } from "../../source/shapes/code.ts";
+import { NoteTail } from "../../notes/notes.ts";
+import { shapeNotes, shapeRecord, type ShapeNote } from "../../notes/shape-notes.ts";
+import { codesOf, type Codes } from "../../notes/shape-code.ts";
 
 export interface ShapePorts {
   readonly clock: Clock;

@@ -1,6 +1,6 @@
 // The letters of a sink task go out after the decision: one sent before it could turn out false, as a retry may pass.
 import type { MillraceError } from "../../core/errors.ts";
-import { publishOwed } from "../../sinks/owed-letters.ts";
+import { publishOwed } from "../../letters/publish.ts";
 import { persist, whyOf } from "../failure.ts";
 import type { SinkTaskOptions } from "./task.ts";
 

@@ -13,10 +13,10 @@ import type {
 import type { SinkProgress, SinkTaskId, TableStore } from "../../core/ports.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
-import type { LetterOrigin } from "../../sinks/letter.ts";
-import { NoteBook } from "../../source/notes.ts";
+import type { LetterOrigin } from "../../letters/letter.ts";
+import { NoteBook } from "../../notes/notes.ts";
 import { checkSinkStart } from "../../source/sink-start.ts";
-import { versionsDiffer } from "../../source/stops.ts";
+import { versionsDiffer } from "../../notes/stops.ts";
 import { firstStartsOf } from "../../source/takeover.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";

@@ -16,8 +16,8 @@ import type {
 } from "../../core/ports.ts";
 import { placeOf, type RawRecord, type TopicName, type TopicPartition } from "../../core/record.ts";
 import { publishCheckpoint, publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
-import { letterOf, type LetterOrigin } from "../../sinks/letter.ts";
-import { owedFates } from "../../sinks/redriven.ts";
+import { letterOf, type LetterOrigin } from "../../letters/letter.ts";
+import { owedFates } from "../../letters/redriven.ts";
 import type { TaskInbox } from "../../source/bounded-inbox.ts";
 import type { Valve } from "../../source/inbox.ts";
 import type { BoundPart } from "../line/bind.ts";

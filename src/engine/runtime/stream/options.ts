@@ -3,7 +3,7 @@ import type { Assignment, GroupConsumer, GroupGeneration } from "../../core/kafk
 import type { StagedTask } from "../../checkpoint/commit.ts";
 import type { LedgerCounts } from "../../core/ledger.ts";
 import type { RawRecord, TopicPartition } from "../../core/record.ts";
-import type { LetterOrigin } from "../../sinks/letter.ts";
+import type { LetterOrigin } from "../../letters/letter.ts";
 import type { Valve } from "../../source/inbox.ts";
 import type { TakenOver, TakeoverRequest } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";

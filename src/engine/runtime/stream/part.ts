@@ -3,7 +3,7 @@
 import type { Assignment, GroupConsumer, RecordBatch, StartOffset } from "../../core/kafka.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type { TaskHealth } from "../../observe/health.ts";
-import { NoteBook } from "../../source/notes.ts";
+import { NoteBook } from "../../notes/notes.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 import { partFacts, type BoundPart } from "../line/bind.ts";

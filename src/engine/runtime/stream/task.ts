@@ -7,7 +7,7 @@ import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/out
 import { placeOf, type OutRecord, type RawRecord, type TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
 import type { Debt } from "../../observe/task-metrics.ts";
-import { fatesOf, lettersOf } from "../../sinks/redriven.ts";
+import { fatesOf, lettersOf } from "../../letters/redriven.ts";
 import type { TaskInbox } from "../../source/bounded-inbox.ts";
 import { CallBook } from "../../transform/calls/book.ts";
 import { emptyStage } from "../line/bind.ts";

@@ -6,13 +6,13 @@ import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord, RawRecord } from "../../core/record.ts";
 import { redriveHeaders, stateRecord, type RedriveOrder } from "../../core/redrive.ts";
-import { NoteTail } from "../../source/notes.ts";
-import type { OperatePorts } from "../choice.ts";
-import { heldBy, readGate } from "../gate/gate.ts";
-import type { FoundLetter } from "./letter.ts";
+import { NoteTail } from "../../notes/notes.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import { heldBy, readGate } from "../../operate/gate/gate.ts";
+import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, isCancelled, jobRecord, writeAll, type Job } from "./operator.ts";
-import { recordOf } from "./pointer.ts";
-import { readLetters } from "./read-letters.ts";
+import { recordOf } from "../pointer.ts";
+import { readLetters } from "../read-letters.ts";
 
 export interface RedriveRequest {
   readonly job: string;

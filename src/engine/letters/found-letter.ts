@@ -1,11 +1,6 @@
 // A dead letter as an operator sees it: its headers, and what the states topic says of it. Pure.
-import {
-  headerText,
-  type RawRecord,
-  type TopicName,
-  type TopicPartition,
-} from "../../core/record.ts";
-import { letterHeaders, originalHeaders, type LetterState } from "../../core/redrive.ts";
+import { headerText, type RawRecord, type TopicName, type TopicPartition } from "../core/record.ts";
+import { letterHeaders, originalHeaders, type LetterState } from "../core/redrive.ts";
 
 /** What letters are grouped by. */
 export interface Fingerprint {

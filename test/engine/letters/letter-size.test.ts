@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { headerText, type Headers, type RawRecord } from "../../../src/engine/core/record.ts";
-import { letterOf } from "../../../src/engine/sinks/letter.ts";
+import { letterOf } from "../../../src/engine/letters/letter.ts";
 import { raw } from "../../support/plans.ts";
 
 const failure = {

@@ -1,9 +1,9 @@
 // The record of a letter that was too large to carry it: read where it lies, and taken only if it is what it was.
 import { createHash } from "node:crypto";
-import { MillraceError } from "../../core/errors.ts";
-import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
-import type { RawRecord } from "../../core/record.ts";
-import type { FoundLetter, Pointer } from "./letter.ts";
+import { MillraceError } from "../core/errors.ts";
+import type { AdminPort, KafkaPort, Watermarks } from "../core/kafka.ts";
+import type { RawRecord } from "../core/record.ts";
+import type { FoundLetter, Pointer } from "./found-letter.ts";
 
 interface PointerPorts {
   readonly kafka: Pick<KafkaPort, "reader">;

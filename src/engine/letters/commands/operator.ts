@@ -4,8 +4,8 @@
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord } from "../../core/record.ts";
-import { noteRecord, type Notes } from "../../source/notes.ts";
-import type { OperatePorts } from "../choice.ts";
+import { noteRecord, type Notes } from "../../notes/notes.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
 
 const TIMEOUT_MS = 60_000;
 

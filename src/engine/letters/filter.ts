@@ -1,6 +1,6 @@
 // Which letters a command was told to work on, and how they are counted. Pure.
-import type { LetterStateName } from "../../core/redrive.ts";
-import type { Fingerprint, FoundLetter, LetterFacts } from "./letter.ts";
+import type { LetterStateName } from "../core/redrive.ts";
+import type { Fingerprint, FoundLetter, LetterFacts } from "./found-letter.ts";
 
 /** Null: all. */
 export interface LetterFilter {

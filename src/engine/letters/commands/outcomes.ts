@@ -1,9 +1,9 @@
 // What became of letters that were sent back: waits until each was processed, and counts how they ended.
 import type { Plan } from "../../core/plan.ts";
 import { statesIn, type LetterState } from "../../core/redrive.ts";
-import { NoteTail } from "../../source/notes.ts";
-import type { OperatePorts } from "../choice.ts";
-import type { FoundLetter } from "./letter.ts";
+import { NoteTail } from "../../notes/notes.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import type { FoundLetter } from "../found-letter.ts";
 
 const LOOK_MS = 500;
 

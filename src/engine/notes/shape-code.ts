@@ -7,9 +7,9 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, resolve, sep } from "node:path";
-import type { Operation, Plan, PlanNode } from "../../core/plan.ts";
-import type { TopicName } from "../../core/record.ts";
-import type { SchemaFormat } from "../../core/schema.ts";
+import type { Operation, Plan, PlanNode } from "../core/plan.ts";
+import type { TopicName } from "../core/record.ts";
+import type { SchemaFormat } from "../core/schema.ts";
 
 /** By the topic under which structures are noted; of a step that queues keys, by the name of its store. */
 export type Codes = ReadonlyMap<TopicName, string>;

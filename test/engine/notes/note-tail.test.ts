@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NoteTail, noteRecord, readNotes } from "../../../src/engine/source/notes.ts";
+import { NoteTail, noteRecord, readNotes } from "../../../src/engine/notes/notes.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
 

@@ -2,7 +2,7 @@
 // that step again, or gives the live pipeline back: each step may be done twice. Data only.
 import type { LedgerCounts } from "../../core/ledger.ts";
 import type { TopicPartition } from "../../core/record.ts";
-import type { RunRow } from "../run/run.ts";
+import type { RunRow } from "./run.ts";
 
 /**
  * freezing: the run's end moves no more · draining: live takes nothing new · closing: live leaves its groups, and where it

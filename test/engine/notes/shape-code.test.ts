@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { json, pipeline, string, topic } from "#engine";
-import type { Plan } from "../../../../src/engine/core/plan.ts";
-import { codesOf, plain } from "../../../../src/engine/source/shapes/code.ts";
+import type { Plan } from "../../../src/engine/core/plan.ts";
+import { codesOf, plain } from "../../../src/engine/notes/shape-code.ts";
 
 const changes: readonly (readonly [string, string, string])[] = [
   [
@@ -62,7 +62,10 @@ test("files that are imported by path, or by a name of package.json, count; the 
       writeFileSync(join(folder, name), text);
     };
     put("package.json", '{"type":"module","imports":{"#lib/*":"./*.ts"}}');
-    put("flow.ts", 'import "#lib/named"; import "./near.ts"; import "#engine"; import "#none";');
+    put(
+      "flow.ts",
+      'import "#lib/named"; import "../source/shapes/near.ts"; import "#engine"; import "#none";',
+    );
     put("named.ts", "a");
     put("near.ts", "b");
     const codeNow = (): string | undefined => codeIn(join(folder, "flow.ts"));

@@ -1,5 +1,5 @@
 // A letter that its topic would not take: what is largest of its record is left out, and the letter says where the record
-// lies and how to know it again. Whoever redrives it reads the record there (operate/letters/pointer.ts).
+// lies and how to know it again. Whoever redrives it reads the record there (letters/pointer.ts).
 import { createHash } from "node:crypto";
 import { headerNameLength } from "../core/header-name.ts";
 import { headerText, type Headers, type OutRecord, type RawRecord } from "../core/record.ts";

@@ -4,11 +4,11 @@ import { createHash } from "node:crypto";
 import { beforeEach, test } from "node:test";
 import { pipeline, type Pipeline } from "#engine";
 import type { OutRecord, Headers, RawRecord } from "../../../src/engine/core/record.ts";
-import { factsOf, type FoundLetter } from "../../../src/engine/operate/letters/letter.ts";
-import { readLetters } from "../../../src/engine/operate/letters/read-letters.ts";
-import { recordOf } from "../../../src/engine/operate/letters/pointer.ts";
-import { reduced } from "../../../src/engine/sinks/letter-size.ts";
-import { letterOf as newLetterOf } from "../../../src/engine/sinks/letter.ts";
+import { factsOf, type FoundLetter } from "../../../src/engine/letters/found-letter.ts";
+import { letterOf as newLetterOf } from "../../../src/engine/letters/letter.ts";
+import { reduced } from "../../../src/engine/letters/letter-size.ts";
+import { readLetters } from "../../../src/engine/letters/read-letters.ts";
+import { recordOf } from "../../../src/engine/letters/pointer.ts";
 import { Fleet } from "../../support/fleet.ts";
 import { things } from "../../support/plans.ts";
 import {

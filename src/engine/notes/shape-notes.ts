@@ -1,9 +1,9 @@
 // Structures of the values that the code of a pipeline has written between its parts, as notes in `<pipeline>-meta`: by the
 // topic, the id of the structure, and the code that wrote it. A version reads what its own code has written, and what is
 // made as that is; an operator may let it read more.
-import type { OutRecord, TopicName } from "../../core/record.ts";
-import type { Structure } from "../../core/structure.ts";
-import { noteRecord, type Notes } from "../notes.ts";
+import type { OutRecord, TopicName } from "../core/record.ts";
+import type { Structure } from "../core/structure.ts";
+import { noteRecord, type Notes } from "./notes.ts";
 
 export interface ShapeNote {
   readonly topic: TopicName;

@@ -5,10 +5,10 @@ import type { Watermarks } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { TopicName, TopicPartition } from "../../core/record.ts";
 import { stateRecord, type LetterState } from "../../core/redrive.ts";
-import type { OperatePorts } from "../choice.ts";
-import type { FoundLetter } from "./letter.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, writeAll } from "./operator.ts";
-import { readLetters } from "./read-letters.ts";
+import { readLetters } from "../read-letters.ts";
 
 /** What a part reads again, to the end. */
 export interface Stretch extends TopicPartition {

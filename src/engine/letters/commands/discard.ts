@@ -2,10 +2,10 @@
 // same transaction.
 import type { Plan } from "../../core/plan.ts";
 import { stateRecord } from "../../core/redrive.ts";
-import type { OperatePorts } from "../choice.ts";
-import type { FoundLetter } from "./letter.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, auditRecord, writeAll, type Audit } from "./operator.ts";
-import { readLetters } from "./read-letters.ts";
+import { readLetters } from "../read-letters.ts";
 
 export interface DiscardRequest {
   /** Among open letters: one on its way back must end first. */

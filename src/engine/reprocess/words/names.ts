@@ -1,6 +1,6 @@
 // Names of tables as messages show them.
-import type { PlanTable } from "../core/plan.ts";
-import type { TableSpec } from "../core/table-layout.ts";
+import type { PlanTable } from "../../core/plan.ts";
+import type { TableSpec } from "../../core/table-layout.ts";
 
 /** schema.table */
 export const tableLabel = ({ declaration }: PlanTable): string => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
-import { letterOf } from "../../../src/engine/sinks/letter.ts";
-import { fateOf } from "../../../src/engine/sinks/redriven.ts";
+import { letterOf } from "../../../src/engine/letters/letter.ts";
+import { fateOf } from "../../../src/engine/letters/redriven.ts";
 import { raw } from "../../support/plans.ts";
 
 const origin = {

@@ -1,12 +1,12 @@
 // Every letter of a pipeline up to now: dead and parked ones, one entry an id, with what became of it. A letter that
 // failed again, or that a sink has sent twice, is one.
-import type { Plan } from "../../core/plan.ts";
-import type { RawRecord, TopicName } from "../../core/record.ts";
-import { statesIn, type LetterState } from "../../core/redrive.ts";
-import { letterId } from "../../sinks/letter.ts";
-import { readNotes, type Notes } from "../../source/notes.ts";
-import { changesFrom } from "../../state/follow.ts";
-import type { OperatePorts } from "../choice.ts";
+import type { Plan } from "../core/plan.ts";
+import type { RawRecord, TopicName } from "../core/record.ts";
+import { statesIn, type LetterState } from "../core/redrive.ts";
+import { letterId } from "./letter.ts";
+import { readNotes, type Notes } from "../notes/notes.ts";
+import { changesFrom } from "../state/follow.ts";
+import type { OperatePorts } from "../operate/choice.ts";
 import {
   factsOf,
   isAnew,
@@ -14,7 +14,7 @@ import {
   stateOf,
   type FoundLetter,
   type LetterFacts,
-} from "./letter.ts";
+} from "./found-letter.ts";
 
 export interface Letters {
   /** By partition of their origin, then in the order of the records that failed. */

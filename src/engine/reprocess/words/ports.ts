@@ -1,9 +1,9 @@
 // What working on runs needs of the world; made in the command line's composition root.
-import type { PostgresPool } from "../clients/postgres/pool.ts";
-import type { PlanTable } from "../core/plan.ts";
-import type { SchemaRegistry } from "../core/ports.ts";
-import type { OperatePorts } from "../operate/choice.ts";
-import type { Runs } from "./run/rows.ts";
+import type { PostgresPool } from "../../clients/postgres/pool.ts";
+import type { PlanTable } from "../../core/plan.ts";
+import type { SchemaRegistry } from "../../core/ports.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import type { Runs } from "./rows.ts";
 
 export interface ReprocessPorts extends OperatePorts {
   readonly registry: SchemaRegistry;
