@@ -2,8 +2,7 @@
 import { lagsOf, type PartitionLag } from "../data/lag.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";
 import type { Plan } from "../engine/core/plan.ts";
-import { readGate } from "../engine/operate/gate/gate.ts";
-import { gateText } from "../engine/notes/gate-note.ts";
+import { gateText, readGate } from "../engine/notes/gate-note.ts";
 import { connected, type Connect, type Connection, type PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { grouped, spanText } from "./progress.ts";

@@ -149,6 +149,8 @@ test("the import check refuses a command's logic that runs a worker, and a worke
   });
   assert.deepEqual(found, [
     "hallways-are-strangers: src/engine/runtime/worker.ts",
+    "no-folder-cycles: src/engine/operate",
+    "no-folder-cycles: src/engine/runtime",
     "operating-runs-nothing: src/engine/operate/reset.ts",
   ]);
 });
@@ -189,6 +191,8 @@ test("the import check refuses a driver outside clients/", (t) => {
   assert.deepEqual(found, [
     "clients-know-no-room: src/engine/clients/log.ts",
     "drivers-only-in-clients: src/engine/sinks/batch.ts",
+    "no-folder-cycles: src/engine/clients",
+    "no-folder-cycles: src/engine/observe",
   ]);
 });
 
@@ -205,6 +209,20 @@ test("the import check refuses names that are not kebab-case, wherever they stan
     "kebab-case-alone: src/engine/Sinks/alone.ts",
   ])
     assert.ok(found.includes(expected), expected);
+});
+
+test("the import check refuses a ring of folders, also where only types are imported", (t) => {
+  const found = violationsOf(t, {
+    "src/engine/runtime/a/a.ts":
+      'import { c } from "../b/c.ts"; export const a = (): unknown => c;',
+    "src/engine/runtime/b/b.ts": 'import type { D } from "../a/d.ts"; export type B = D;',
+    "src/engine/runtime/b/c.ts": "export const c = 1;",
+    "src/engine/runtime/a/d.ts": "export type D = number;",
+  });
+  assert.deepEqual(
+    found.filter((violation) => violation.startsWith("no-folder-cycles")),
+    ["no-folder-cycles: src/engine/runtime/a", "no-folder-cycles: src/engine/runtime/b"],
+  );
 });
 
 test("the import check refuses a ring of imports", (t) => {

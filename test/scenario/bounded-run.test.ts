@@ -7,8 +7,8 @@ import type { Plan, PlanTable } from "../../src/engine/core/plan.ts";
 import { standingOf } from "../../src/engine/reprocess/control/standing.ts";
 import { pinRange } from "../../src/engine/reprocess/plan/pin.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
-import { FOLLOWING, RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
-import type { RunRange } from "../../src/engine/reprocess/words/run.ts";
+import { RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
+import { FOLLOWING, type RunRange } from "../../src/engine/reprocess/words/run.ts";
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
 

@@ -3,8 +3,13 @@ import { MillraceError } from "../../src/engine/core/errors.ts";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import type { OperatePorts } from "../../src/engine/operate/choice.ts";
 import { isDrained, isEmpty } from "../../src/engine/operate/gate/drained.ts";
-import { openGate, readGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
-import { storesRecord, type GateNote, type ShutState } from "../../src/engine/notes/gate-note.ts";
+import { openGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
+import {
+  type GateNote,
+  readGate,
+  type ShutState,
+  storesRecord,
+} from "../../src/engine/notes/gate-note.ts";
 import type { WorkerLimits } from "../../src/engine/runtime/context.ts";
 import type { Fleet } from "./fleet.ts";
 

@@ -10,14 +10,16 @@ import { watchRun } from "../../src/engine/reprocess/control/controller.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
 import type { ReprocessPorts } from "../../src/engine/reprocess/words/ports.ts";
 import { giveBack } from "../../src/engine/reprocess/promote/giving-up.ts";
-import type { PromotePorts, Swapping } from "../../src/engine/reprocess/promote/ports.ts";
+import type { PromotePorts } from "../../src/engine/reprocess/promote/ports.ts";
 import { detailOf } from "../../src/engine/reprocess/words/steps.ts";
 import { promote } from "../../src/engine/reprocess/promote/promotion.ts";
 import { beginPromotion } from "../../src/engine/reprocess/promote/readiness.ts";
 import { beginUndo, undo } from "../../src/engine/reprocess/promote/undo.ts";
-import { FOLLOWING, RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
+import { RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
+import type { Swapping } from "../../src/engine/reprocess/swap/turns.ts";
 import type { RunChanges } from "../../src/engine/reprocess/words/rows.ts";
 import {
+  FOLLOWING,
   isWorking,
   noCounts,
   type RunRow,

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { MillraceError } from "../core/errors.ts";
 import type { AdminPort, KafkaPort, Watermarks } from "../core/kafka.ts";
+import { readRange } from "../core/read-range.ts";
 import type { RawRecord } from "../core/record.ts";
 import type { FoundLetter, Pointer } from "./found-letter.ts";
 
@@ -50,16 +51,8 @@ async function readAt(pointer: Pointer, ports: PointerPorts): Promise<RawRecord 
   const marks = await ports.admin.watermarks(topic).catch(noneIfMissing);
   const mark = marks.find((at) => at.partition === partition);
   if (mark === undefined || offset < mark.low || offset >= mark.high) return null;
-  const reader = ports.kafka.reader({ topic, partition, fromOffset: offset });
-  try {
-    for (let next = offset; next <= offset;) {
-      const { records, nextOffset } = await reader.read();
-      const found = records.find((record) => record.offset === offset);
-      if (found !== undefined) return found;
-      next = nextOffset;
-    }
-    return null;
-  } finally {
-    await reader.close();
-  }
+  const range = { topic, partition, from: offset, to: offset + 1n };
+  for await (const { records } of readRange(ports.kafka, range))
+    if (records[0] !== undefined) return records[0];
+  return null;
 }

@@ -1,12 +1,13 @@
 // Every letter of a pipeline up to now: dead and parked ones, one entry an id, with what became of it. A letter that
 // failed again, or that a sink has sent twice, is one.
+import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Plan } from "../core/plan.ts";
-import type { RawRecord, TopicName } from "../core/record.ts";
+import type { Clock } from "../core/ports.ts";
+import { readTopic } from "../core/read-range.ts";
+import type { RawRecord } from "../core/record.ts";
 import { statesIn, type LetterState } from "../core/redrive.ts";
 import { letterId } from "./letter.ts";
 import { readNotes, type Notes } from "../notes/notes.ts";
-import { changesFrom } from "../state/follow.ts";
-import type { OperatePorts } from "../operate/choice.ts";
 import {
   factsOf,
   isAnew,
@@ -15,6 +16,12 @@ import {
   type FoundLetter,
   type LetterFacts,
 } from "./found-letter.ts";
+
+export interface LetterPorts {
+  readonly kafka: KafkaPort;
+  readonly admin: AdminPort;
+  readonly clock: Clock;
+}
 
 export interface Letters {
   /** By partition of their origin, then in the order of the records that failed. */
@@ -31,7 +38,7 @@ const nothing: Keep = () => false;
 /** `keep` says whose record is held in memory. States are read first: who writes letters of them waits for nobody. */
 export async function readLetters(
   plan: Plan,
-  ports: OperatePorts,
+  ports: LetterPorts,
   keep: Keep = nothing,
 ): Promise<Letters> {
   const notes = await readNotes(ports, plan.letterStates);
@@ -39,7 +46,7 @@ export async function readLetters(
   const found = new Map<string, FoundLetter>();
   let foreign = 0;
   for (const topic of [plan.deadLetters, plan.parked])
-    for await (const raw of recordsIn(topic, ports)) {
+    for await (const raw of readTopic(topic, ports)) {
       const told = factsOf(raw, topic === plan.parked);
       const facts = told === null ? null : withPart(plan, told);
       if (facts === null) foreign++;
@@ -81,16 +88,6 @@ const copied = (raw: RawRecord): RawRecord => ({
   value: raw.value === null ? null : Buffer.from(raw.value),
   headers: raw.headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value)]),
 });
-
-/** Up to now. */
-export async function* recordsIn(topic: TopicName, ports: OperatePorts): AsyncIterable<RawRecord> {
-  const { signal } = new AbortController();
-  for (const { partition, low, high } of await ports.admin.watermarks(topic)) {
-    const reading = { kafka: ports.kafka, changelog: { topic, partition }, signal };
-    for await (const { records } of changesFrom(reading, low, high))
-      yield* records.filter(({ offset }) => offset < high);
-  }
-}
 
 /** So that letters of one key go back in the order of their records. */
 export function byOrigin(a: LetterFacts, b: LetterFacts): number {

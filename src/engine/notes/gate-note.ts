@@ -1,8 +1,10 @@
 // The gate of a pipeline: one note in `<pipeline>-meta` that every worker of it obeys; and beside it the note that says on
 // which run's stores the pipeline stands. Who joined before a gate was shut is visible as a member of a group; who joins
 // afterwards reads the note after its join. What follows from a note is the business of runtime/gate and operate/gate.
+import { MillraceError } from "../core/errors.ts";
+import type { Plan } from "../core/plan.ts";
 import type { OutRecord, TopicName } from "../core/record.ts";
-import { noteRecord, type Notes } from "./notes.ts";
+import { noteRecord, readNotes, type NotePorts, type Notes } from "./notes.ts";
 
 /**
  * halted: nothing is read until an operator says so · draining: nothing more is taken from topics of others, own ones go
@@ -42,6 +44,11 @@ export function gateNote(notes: Notes): GateNote | null {
   return { ...note, state: isKnown ? (note.state as ShutState) : "closed" };
 }
 
+/** Null while it is open. */
+export async function readGate({ meta }: Plan, ports: NotePorts): Promise<GateNote | null> {
+  return gateNote(await readNotes(ports, meta));
+}
+
 /** Null: the pipeline's own stores. */
 export const storesRecord = (meta: TopicName, run: number | null): OutRecord =>
   noteRecord(meta, STORES, JSON.stringify({ run }));
@@ -58,3 +65,6 @@ export function gateText(pipeline: string, { state, by, code, message, atMs }: G
   const lead = by === "promote" ? "" : `. To go on: npx millrace resume ${pipeline}`;
   return `${pipeline} is ${state} since ${since}: ${code} ${message}${lead}`;
 }
+
+export const heldBy = ({ pipeline }: Plan, note: GateNote): MillraceError =>
+  new MillraceError("MILL_GATE_HELD", `${gateText(pipeline, note)} (held by ${note.owner})`);

@@ -2,6 +2,7 @@
 // which topic, so that lost progress is not taken for a first start, nor a topic that was made anew for the old one; what
 // each store was; and what has stopped (stop-notes.ts). Promises nothing about what follows from a note.
 import type { AdminPort, KafkaPort, StartOffset } from "../core/kafka.ts";
+import { readRange, type OffsetRange, type ReadOptions } from "../core/read-range.ts";
 import {
   addressOf,
   type GroupId,
@@ -19,7 +20,7 @@ export interface StartNote {
 
 export type Notes = ReadonlyMap<string, string>;
 
-interface NotePorts {
+export interface NotePorts {
   readonly kafka: Pick<KafkaPort, "reader">;
   readonly admin: Pick<AdminPort, "watermarks">;
 }
@@ -65,50 +66,26 @@ export function startNote(notes: Notes, group: GroupId, at: TopicPartition): Sta
 export async function readNotes(ports: NotePorts, meta: TopicName): Promise<Notes> {
   const [mark] = await ports.admin.watermarks(meta);
   const notes = new Map<string, string>();
-  if (mark === undefined) return notes;
-  const { low: from, high: to } = mark;
-  await readInto(notes, ports, { meta, from, to, waits: true });
+  const { low: from = 0n, high: to = 0n } = mark ?? {};
+  await readInto(notes, ports, { topic: meta, partition: 0, from, to }, { waits: true });
   return notes;
-}
-
-interface Stretch {
-  readonly meta: TopicName;
-  readonly from: bigint;
-  readonly to: bigint;
-  /** Whether what an open transaction holds back is waited for. */
-  readonly waits: boolean;
-  /** Ends the waiting. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Returns the offset to read on from. */
 async function readInto(
   notes: Map<string, string>,
   { kafka }: NotePorts,
-  { meta, from, to, waits, signal }: Stretch,
+  range: OffsetRange,
+  options: ReadOptions,
 ): Promise<bigint> {
-  const reader = kafka.reader({ topic: meta, partition: 0, fromOffset: from });
-  let next = from;
-  try {
-    while (next < to) {
-      signal?.throwIfAborted();
-      const { records, nextOffset } = await reader.read();
-      for (const { key, value } of records)
-        if (value === null) notes.delete(String(key));
-        else notes.set(String(key), value.toString("utf8"));
-      if (nextOffset === next && !waits) break;
-      next = nextOffset;
-    }
-  } finally {
-    await reader.close();
+  let next = range.from;
+  for await (const { records, nextOffset } of readRange(kafka, range, options)) {
+    for (const { key, value } of records)
+      if (value === null) notes.delete(String(key));
+      else notes.set(String(key), value.toString("utf8"));
+    next = nextOffset;
   }
   return next;
-}
-
-export interface Look {
-  /** Waits until everything is there that was acknowledged before the look; else what is held back comes with a later one. */
-  readonly waits: boolean;
-  readonly signal?: AbortSignal;
 }
 
 /** The notes for somebody who looks now and then: each look reads what has come since the last one. One at a time. */
@@ -123,16 +100,17 @@ export class NoteTail {
     this.#meta = meta;
   }
 
-  async look({ waits, signal }: Look = { waits: false }): Promise<Notes> {
+  /** With `waits`, everything is there that was acknowledged before the look; else what is held back comes with a later one. */
+  async look(options: ReadOptions = { waits: false }): Promise<Notes> {
     const [mark] = await this.#ports.admin.watermarks(this.#meta);
-    const { low, high: to } = mark ?? { low: 0n, high: 0n };
+    const { low = 0n, high: to = 0n } = mark ?? {};
     let from = this.#next ?? low;
     if (this.#next === null || from < low || from > to) {
       this.#notes.clear();
       from = low;
     }
-    const stretch = { meta: this.#meta, from, to, waits, signal };
-    this.#next = from < to ? await readInto(this.#notes, this.#ports, stretch) : from;
+    const range = { topic: this.#meta, partition: 0, from, to };
+    this.#next = await readInto(this.#notes, this.#ports, range, options);
     return this.#notes;
   }
 }

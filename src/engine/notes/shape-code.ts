@@ -122,7 +122,7 @@ export const plain = (code: string): string =>
 
 const IMPORTED = /(?:from|import)\s*\(?\s*["']((?:\.{1,2}\/|#)[^"']+)["']/g;
 /** Its release is no change of the code that makes values. */
-const ENGINE = resolve(import.meta.dirname, "../..");
+const ENGINE = resolve(import.meta.dirname, "..");
 
 /** Null for what is not of the project, or cannot be found. */
 function importedFile(file: string, to: string): string | null {

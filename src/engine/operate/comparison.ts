@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { MillraceError } from "../core/errors.ts";
 import type { Watermarks } from "../core/kafka.ts";
-import { changesFrom } from "../state/follow.ts";
+import { readRange } from "../core/read-range.ts";
 import type { OperatePorts } from "./choice.ts";
 import type { StorePartition } from "./stores.ts";
 
@@ -117,9 +117,8 @@ async function truthAt(
 ): Promise<Truth> {
   const entries = new Map<string, string>();
   const moving = new Set<string>();
-  const { signal } = new AbortController();
-  const reading = { kafka: ports.kafka, changelog: { topic: changelog.name, partition }, signal };
-  for await (const { records } of changesFrom(reading, mark.low, mark.high))
+  const range = { topic: changelog.name, partition, from: mark.low, to: mark.high };
+  for await (const { records } of readRange(ports.kafka, range))
     for (const { key, value, offset } of records) {
       const id = idOf(key ?? Buffer.alloc(0));
       if (offset >= scanned.from) moving.add(id);

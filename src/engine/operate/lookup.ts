@@ -1,10 +1,10 @@
 // One key of a store, as its copy has it and as its changelog says.
 import { MillraceError } from "../core/errors.ts";
 import type { Plan, PlanStore } from "../core/plan.ts";
+import { readTopic } from "../core/read-range.ts";
 import type { Codec, SchemaFormat } from "../core/schema.ts";
 import { compileCodec } from "../decode/codec.ts";
 import { entryCodec } from "../state/entry-codec.ts";
-import { changesFrom } from "../state/follow.ts";
 import type { OperatePorts } from "./choice.ts";
 import { partitionsOf } from "./stores.ts";
 
@@ -114,18 +114,10 @@ async function newest(
   { key, partition }: { readonly key: Buffer; readonly partition: number },
   ports: OperatePorts,
 ): Promise<Newest> {
-  const marks = await ports.admin.watermarks(changelog.name);
-  const { low = 0n, high = 0n } = marks.find((mark) => mark.partition === partition) ?? {};
-  const { signal } = new AbortController();
-  const reading = { kafka: ports.kafka, changelog: { topic: changelog.name, partition }, signal };
   let found: Newest = { offset: -1n, value: null };
-  for await (const { records } of changesFrom(reading, low, high))
-    for (const record of records)
-      if (record.key !== null && key.equals(record.key))
-        found = {
-          offset: record.offset,
-          value: record.value === null ? null : Buffer.from(record.value),
-        };
+  for await (const { key: other, value, offset } of readTopic(changelog.name, ports, partition))
+    if (other !== null && key.equals(other))
+      found = { offset, value: value === null ? null : Buffer.from(value) };
   return found;
 }
 

@@ -109,3 +109,9 @@ export const ours = (error: unknown): MillraceError =>
   error instanceof MillraceError
     ? error
     : new InvariantError("MILL_ENGINE_INVARIANT", messageOf(error), { cause: error });
+
+/** An error that is none of Kafka's: to go on would do the same wrong again. */
+export const isDefect = (error: unknown): boolean =>
+  !(error instanceof MillraceError) ||
+  error instanceof InvariantError ||
+  error.code === "MILL_KAFKA_CLIENT";

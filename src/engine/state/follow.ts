@@ -1,8 +1,9 @@
 // A copy follows its changelog: from where it stands to the changelog's end, or, when there is nothing to go on from, from
 // the changelog's beginning into a new copy that replaces it. Used at a takeover and whenever a copy turns out to be
 // elsewhere; what it does not know it reads, so a wipe, an old snapshot and a zombie's late write have one cure.
-import type { AdminPort, KafkaPort, PartitionReader, Watermarks } from "../core/kafka.ts";
+import type { AdminPort, KafkaPort, Watermarks } from "../core/kafka.ts";
 import { InvariantError } from "../core/errors.ts";
+import { readRange, type RangeRead } from "../core/read-range.ts";
 import type { RawRecord, TopicPartition } from "../core/record.ts";
 import type { CopyPosition, StateChange, StateCopy } from "../core/state.ts";
 import { inPieces } from "./pieces.ts";
@@ -119,26 +120,12 @@ async function rebuild(following: Following, { low, high }: Watermarks): Promise
 /** Every partition of a worker may be read at once, and a small change is ten times its bytes in memory. */
 const READ_BYTES = 500_000;
 
-type Read = Awaited<ReturnType<PartitionReader["read"]>>;
-
-/** Committed records up to `end`, waiting for transactions that are open below it. */
-export async function* changesFrom(
-  { kafka, changelog, signal }: Pick<Following, "kafka" | "changelog" | "signal">,
+const changesFrom = (
+  { kafka, changelog, signal }: Following,
   from: bigint,
-  end: bigint,
-): AsyncIterable<Pick<Read, "records" | "nextOffset">> {
-  const reader = kafka.reader({ ...changelog, fromOffset: from, maxBytes: READ_BYTES });
-  try {
-    for (let next = from; next < end;) {
-      signal.throwIfAborted();
-      const read = await reader.read();
-      if (read.nextOffset > next) yield read;
-      next = read.nextOffset;
-    }
-  } finally {
-    await reader.close();
-  }
-}
+  to: bigint,
+): AsyncIterable<RangeRead> =>
+  readRange(kafka, { ...changelog, from, to }, { signal, maxBytes: READ_BYTES });
 
 const changeOf = ({ key, value }: RawRecord): StateChange => {
   if (key !== null) return { key, value };

@@ -62,10 +62,7 @@ test("files that are imported by path, or by a name of package.json, count; the 
       writeFileSync(join(folder, name), text);
     };
     put("package.json", '{"type":"module","imports":{"#lib/*":"./*.ts"}}');
-    put(
-      "flow.ts",
-      'import "#lib/named"; import "../source/shapes/near.ts"; import "#engine"; import "#none";',
-    );
+    put("flow.ts", 'import "#lib/named"; import "./near.ts"; import "#engine"; import "#none";');
     put("named.ts", "a");
     put("near.ts", "b");
     const codeNow = (): string | undefined => codeIn(join(folder, "flow.ts"));

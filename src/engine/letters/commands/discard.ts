@@ -2,10 +2,9 @@
 // same transaction.
 import type { Plan } from "../../core/plan.ts";
 import { stateRecord } from "../../core/redrive.ts";
-import type { OperatePorts } from "../../operate/choice.ts";
 import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, auditRecord, writeAll, type Audit } from "./operator.ts";
-import { readLetters } from "../read-letters.ts";
+import { readLetters, type LetterPorts } from "../read-letters.ts";
 
 export interface DiscardRequest {
   /** Among open letters: one on its way back must end first. */
@@ -21,7 +20,7 @@ const BATCH = 1_000;
 export async function planDiscard(
   plan: Plan,
   isChosen: DiscardRequest["isChosen"],
-  ports: OperatePorts,
+  ports: LetterPorts,
 ): Promise<readonly FoundLetter[]> {
   const { letters } = await readLetters(plan, ports);
   return letters.filter((letter) => letter.state.state === "open" && isChosen(letter));
@@ -31,7 +30,7 @@ export async function planDiscard(
 export function discard(
   plan: Plan,
   request: DiscardRequest,
-  ports: OperatePorts,
+  ports: LetterPorts,
 ): Promise<readonly FoundLetter[]> {
   return asOperator(plan, ports, async (producer) => {
     const chosen = await planDiscard(plan, request.isChosen, ports);

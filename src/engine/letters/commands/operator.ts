@@ -5,14 +5,14 @@ import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord } from "../../core/record.ts";
 import { noteRecord, type Notes } from "../../notes/notes.ts";
-import type { OperatePorts } from "../../operate/choice.ts";
+import type { LetterPorts } from "../read-letters.ts";
 
 const TIMEOUT_MS = 60_000;
 
 /** What has been written before `work` begins is all that was ever decided: nothing of another command comes after it. */
 export async function asOperator<T>(
   { namespace, pipeline }: Plan,
-  { kafka }: OperatePorts,
+  { kafka }: LetterPorts,
   work: (producer: TxProducer) => Promise<T>,
 ): Promise<T> {
   const transactionalId = `${namespace}millrace-${pipeline}-letters`;
@@ -58,7 +58,7 @@ export const isCancelled = (notes: Notes, job: string): boolean => notes.get(CAN
 export async function cancelJob(
   plan: Plan,
   notes: Notes,
-  { kafka }: OperatePorts,
+  { kafka }: LetterPorts,
 ): Promise<Job | null> {
   const job = jobIn(notes);
   if (job?.state !== "running") return null;

@@ -2,8 +2,8 @@
 import type { Plan } from "../../core/plan.ts";
 import { statesIn, type LetterState } from "../../core/redrive.ts";
 import { NoteTail } from "../../notes/notes.ts";
-import type { OperatePorts } from "../../operate/choice.ts";
 import type { FoundLetter } from "../found-letter.ts";
+import type { LetterPorts } from "../read-letters.ts";
 
 const LOOK_MS = 500;
 
@@ -24,7 +24,7 @@ export interface Ends {
 export async function endsOf(
   plan: Plan,
   sent: readonly FoundLetter[],
-  ports: OperatePorts,
+  ports: LetterPorts,
   { limitMs, onEnded }: Waiting,
 ): Promise<Ends> {
   const { clock } = ports;
@@ -60,7 +60,7 @@ export function histogramOf(ends: Iterable<LetterState>): ReadonlyMap<string, nu
 export async function idleParts(
   plan: Plan,
   letters: readonly FoundLetter[],
-  { admin }: OperatePorts,
+  { admin }: LetterPorts,
 ): Promise<readonly string[]> {
   const parts = plan.parts.filter(({ name }) => letters.some(({ part }) => part === name));
   const groups = await Promise.all(parts.map(({ group }) => admin.describeGroup(group)));

@@ -5,10 +5,9 @@ import type { Watermarks } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { TopicName, TopicPartition } from "../../core/record.ts";
 import { stateRecord, type LetterState } from "../../core/redrive.ts";
-import type { OperatePorts } from "../../operate/choice.ts";
 import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, writeAll } from "./operator.ts";
-import { readLetters } from "../read-letters.ts";
+import { readLetters, type LetterPorts } from "../read-letters.ts";
 
 /** What a part reads again, to the end. */
 export interface Stretch extends TopicPartition {
@@ -39,7 +38,7 @@ export interface Reading {
 export async function openWithin(
   plan: Plan,
   stretches: readonly Stretch[],
-  ports: OperatePorts,
+  ports: LetterPorts,
 ): Promise<number> {
   const { letters } = await readLetters(plan, ports);
   const stretchOf = within(stretches);
@@ -50,7 +49,7 @@ export async function openWithin(
 const BATCH = 1_000;
 
 /** Returns how many were open and are over. May be done twice. */
-export function readAgain(plan: Plan, reading: Reading, ports: OperatePorts): Promise<number> {
+export function readAgain(plan: Plan, reading: Reading, ports: LetterPorts): Promise<number> {
   const { marks, stretches } = reading;
   const ends = new Map(marks.map(({ partition, high }) => [partition, String(high)]));
   return asOperator(plan, ports, async (producer) => {

@@ -6,13 +6,12 @@ import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord, RawRecord } from "../../core/record.ts";
 import { redriveHeaders, stateRecord, type RedriveOrder } from "../../core/redrive.ts";
+import { heldBy, readGate } from "../../notes/gate-note.ts";
 import { NoteTail } from "../../notes/notes.ts";
-import type { OperatePorts } from "../../operate/choice.ts";
-import { heldBy, readGate } from "../../operate/gate/gate.ts";
 import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, isCancelled, jobRecord, writeAll, type Job } from "./operator.ts";
 import { recordOf } from "../pointer.ts";
-import { readLetters } from "../read-letters.ts";
+import { readLetters, type LetterPorts } from "../read-letters.ts";
 
 export interface RedriveRequest {
   readonly job: string;
@@ -55,7 +54,7 @@ export function refusalOf({ parts }: Plan, { part: name, origin }: FoundLetter):
 export async function planRedrive(
   plan: Plan,
   { isChosen }: Pick<RedriveRequest, "isChosen">,
-  ports: OperatePorts,
+  ports: LetterPorts,
 ): Promise<{ readonly chosen: readonly FoundLetter[]; readonly refused: readonly Refused[] }> {
   const isWanted = (letter: Omit<FoundLetter, "record">): boolean =>
     letter.state.state === "open" && isChosen(letter);
@@ -72,7 +71,7 @@ export async function planRedrive(
 export function redrive(
   plan: Plan,
   request: RedriveRequest,
-  ports: OperatePorts,
+  ports: LetterPorts,
 ): Promise<RedriveResult> {
   return asOperator(plan, ports, async (producer) => {
     // Behind the init: now nobody else can send any of them, and whoever shuts the gate later fences this command.
@@ -88,7 +87,7 @@ const BATCH_LETTERS = 500;
 const BATCH_BYTES = 8_000_000;
 
 interface Means {
-  readonly ports: OperatePorts;
+  readonly ports: LetterPorts;
   readonly producer: TxProducer;
 }
 

@@ -1,6 +1,7 @@
 // Whether a pipeline has done what was in its own topics, and whether anybody is at work. Exact once its groups are empty:
 // nobody writes any more, and whoever joins finds the gate shut. Before that it tells when it is time to look.
 import type { Plan } from "../../core/plan.ts";
+import { readRange } from "../../core/read-range.ts";
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { OperatePorts } from "../choice.ts";
 import { placesOf, redrivePlacesOf, type Place } from "../places.ts";
@@ -31,19 +32,13 @@ export async function isDrained(plan: Plan, ports: OperatePorts): Promise<boolea
 async function isAtEnd(place: Place, kafka: Pick<KafkaPort, "reader">): Promise<boolean> {
   const { topic, partition, low, high } = place;
   const from = place.committed ?? low;
-  if (from >= high) return true;
-  const reader = kafka.reader({ topic, partition, fromOffset: from, maxWaitMs: 100 });
-  try {
-    for (let next = from; next < high;) {
-      const { records, nextOffset } = await reader.read();
-      // What does not come at once is held back by an open transaction.
-      if (records.length > 0 || nextOffset <= next) return false;
-      next = nextOffset;
-    }
-    return true;
-  } finally {
-    await reader.close();
+  const options = { waits: false, maxWaitMs: 100 };
+  let next = from;
+  for await (const read of readRange(kafka, { topic, partition, from, to: high }, options)) {
+    if (read.records.length > 0) return false;
+    next = read.nextOffset;
   }
+  return next >= high;
 }
 
 /** Whether no group of the pipeline has a member. */

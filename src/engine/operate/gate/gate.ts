@@ -3,8 +3,7 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { KafkaPort, AdminPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
-import { gateNote, gateRecord, gateText, type GateNote } from "../../notes/gate-note.ts";
-import { readNotes } from "../../notes/notes.ts";
+import { gateRecord, heldBy, readGate, type GateNote } from "../../notes/gate-note.ts";
 
 export interface GatePorts {
   readonly kafka: Pick<KafkaPort, "reader" | "producer">;
@@ -15,11 +14,6 @@ export interface GateChange {
   readonly ports: GatePorts;
   /** Whatever is there. */
   readonly force?: boolean;
-}
-
-/** Null while it is open. */
-export async function readGate({ meta }: Plan, ports: GatePorts): Promise<GateNote | null> {
-  return gateNote(await readNotes(ports, meta));
 }
 
 /** Shuts it, or goes from one state of ours to another. Throws MILL_GATE_HELD while another owner holds it. */
@@ -42,9 +36,6 @@ async function admit(
   if (found !== null && found.owner !== owner && !force) throw heldBy(plan, found);
   return found;
 }
-
-export const heldBy = ({ pipeline }: Plan, note: GateNote): MillraceError =>
-  new MillraceError("MILL_GATE_HELD", `${gateText(pipeline, note)} (held by ${note.owner})`);
 
 async function write(plan: Plan, note: GateNote | null, ports: GatePorts): Promise<void> {
   const producer = ports.kafka.producer();

@@ -1,8 +1,8 @@
 // An operator lets a pipeline go on whose gate is shut, and waits until workers are at it again.
 import type { Plan } from "../../core/plan.ts";
-import type { GateNote } from "../../notes/gate-note.ts";
+import { type GateNote, heldBy } from "../../notes/gate-note.ts";
 import type { OperatePorts } from "../choice.ts";
-import { heldBy, openGate } from "./gate.ts";
+import { openGate } from "./gate.ts";
 
 /** asked: nobody waited · running: every group has members again · no-worker: not in time, so the next start goes on. */
 export type Reopened = "asked" | "running" | "no-worker";

@@ -10,7 +10,6 @@ import { openGate, shutGate } from "../../operate/gate/gate.ts";
 import { asOperator } from "../../letters/commands/operator.ts";
 import type { ShutState } from "../../notes/gate-note.ts";
 import type { RunRow } from "../words/run.ts";
-import type { PromotePorts } from "../promote/ports.ts";
 import { standsOf } from "./stands.ts";
 import type { Stand } from "../words/steps.ts";
 import { ifSo, waitFor } from "../words/waiting.ts";
@@ -25,7 +24,10 @@ export interface Barrier {
   readonly why: "promote" | "verify";
 }
 
-type BarrierPorts = OperatePorts & Pick<PromotePorts, "say">;
+interface BarrierPorts extends OperatePorts {
+  /** Told what is waited for. */
+  say(line: string): void;
+}
 
 /** Names the holder of the gate: the same for whoever goes on with the run. */
 export const ownerOf = ({ pipeline, run }: Barrier["row"]): string =>

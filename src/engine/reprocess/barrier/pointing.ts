@@ -8,7 +8,7 @@ import type { OutRecord } from "../../core/record.ts";
 import { storesRecord } from "../../notes/gate-note.ts";
 import { noteRecord, readNotes, storeKey, type Notes } from "../../notes/notes.ts";
 import { shapeNotes, shapeRecord } from "../../notes/shape-notes.ts";
-import type { PromotePorts } from "../promote/ports.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
 import { standKey, standsOf } from "./stands.ts";
 import type { Stand } from "../words/steps.ts";
 
@@ -27,7 +27,7 @@ export async function pointToRun(
     stands,
     ends,
   }: { readonly stands: readonly Stand[]; readonly ends: ReadonlyMap<string, bigint> },
-  ports: PromotePorts,
+  ports: OperatePorts,
 ): Promise<void> {
   const times = await streamTimes(plan, shadow, ports);
   const placings = stands.map((stand): Placing => ({
@@ -43,7 +43,7 @@ export async function pointToRun(
 export async function pointBack(
   { plan, storesBefore }: { readonly plan: Plan; readonly storesBefore: number | null },
   stands: readonly Stand[],
-  ports: PromotePorts,
+  ports: OperatePorts,
 ): Promise<void> {
   const now = new Map(
     (await standsOf(plan, ports)).flatMap((stand) =>
@@ -64,7 +64,7 @@ export async function pointBack(
 async function streamTimes(
   plan: Plan,
   shadow: Plan,
-  ports: PromotePorts,
+  ports: OperatePorts,
 ): Promise<ReadonlyMap<string, number>> {
   const stands = (await standsOf(shadow, ports)).filter((stand) => stand !== null);
   const times = stands.map((stand) => {
@@ -84,7 +84,7 @@ function liveTopic(plan: Plan, shadow: Plan, { part, topic }: Stand): string {
 async function place(
   plan: Plan,
   placings: readonly Placing[],
-  { admin }: PromotePorts,
+  { admin }: OperatePorts,
 ): Promise<void> {
   for (const { name, group, table } of plan.parts) {
     if (table !== null) continue;
@@ -107,7 +107,7 @@ async function place(
 async function noteStores(
   plan: Plan,
   { from, run }: { readonly from: Plan | null; readonly run: number | null },
-  ports: PromotePorts,
+  ports: OperatePorts,
 ): Promise<void> {
   const stores = plan.parts.flatMap((part) => part.stores.map(({ name }) => storeKey(name)));
   const notes = from === null ? null : await readNotes(ports, from.meta);

@@ -3,9 +3,15 @@ import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { tableLabel } from "../words/names.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
-import { noCounts, type RunOptions, type RunRow, type RunSource } from "../words/run.ts";
+import {
+  noCounts,
+  type RunOptions,
+  type RunRow,
+  type RunSource,
+  type RunTarget,
+} from "../words/run.ts";
 import { pinRange, type RangeRequest } from "./pin.ts";
-import { externalTopics, ownTopics, shadowOf, type RunTarget } from "./shadow.ts";
+import { externalTopics, ownTopics, shadowOf } from "./shadow.ts";
 
 export interface RunRequest {
   readonly target: RunTarget;

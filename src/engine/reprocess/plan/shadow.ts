@@ -15,8 +15,7 @@ import type { CarriedFormat, SchemaFormat } from "../../core/schema.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, TIMESTAMPS_UNLIMITED } from "../../core/topic-config.ts";
 import { deepFreeze } from "../../define/plan/build.ts";
-
-export type RunTarget = "shadow" | "in-place";
+import type { RunTarget } from "../words/run.ts";
 
 export interface Shadowing {
   readonly run: number;

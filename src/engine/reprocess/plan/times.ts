@@ -1,6 +1,7 @@
 // From a time to the first offset at or after it, by looking at the records: what a broker's index says is checked over a
 // margin before and behind, since producers may write timestamps out of order.
 import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
+import { readRange } from "../../core/read-range.ts";
 import type { RawRecord, TopicName, TopicPartition } from "../../core/record.ts";
 
 export interface TimePorts {
@@ -59,17 +60,10 @@ async function look(
   { kafka }: TimePorts,
 ): Promise<Pick<TimedOffset, "nextOffset" | "older">> {
   const seen = new Seen(span);
-  const reader = kafka.reader({ topic, partition, fromOffset: span.from });
-  try {
-    for (let next = span.from; next < high && !seen.isOver;) {
-      const { records, nextOffset, lastStableOffset } = await reader.read();
-      for (const record of records) if (record.offset < high) seen.note(record);
-      // Behind it lies what an open transaction may still add.
-      if (nextOffset === next && next >= lastStableOffset) break;
-      next = nextOffset;
-    }
-  } finally {
-    await reader.close();
+  const range = { topic, partition, from: span.from, to: high };
+  for await (const { records } of readRange(kafka, range, { waits: false })) {
+    for (const record of records) seen.note(record);
+    if (seen.isOver) break;
   }
   return { nextOffset: seen.found ?? high, older: seen.older };
 }

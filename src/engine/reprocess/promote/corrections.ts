@@ -4,8 +4,8 @@
 import { createHash } from "node:crypto";
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan, PlanTopic } from "../../core/plan.ts";
-import type { OutRecord, RawRecord, TopicName } from "../../core/record.ts";
-import { changesFrom } from "../../state/follow.ts";
+import { readTopic } from "../../core/read-range.ts";
+import type { OutRecord, RawRecord, TopicPartition } from "../../core/record.ts";
 import type { RunRow } from "../words/run.ts";
 import { writtenTopics } from "../plan/shadow.ts";
 import type { PromotePorts } from "./ports.ts";
@@ -82,7 +82,7 @@ async function correct(
   );
   const gone = [...has].filter(([key, { digest }]) => digest !== null && !should.has(key));
   const batch = new Batch(producer);
-  for await (const raw of recordsOf({ topic: made.name, partition }, ports))
+  for await (const raw of readTopic(made.name, ports, partition))
     if (wanted.has(raw.offset)) await batch.add({ ...copyOf(raw), topic: live.name, partition });
   if (isWhole)
     for (const [key, { timestamp }] of gone)
@@ -104,34 +104,19 @@ interface Last {
   readonly offset: bigint;
   readonly timestamp: number;
 }
-interface Place {
-  readonly topic: TopicName;
-  readonly partition: number;
-}
 
 /** The last record of each key. Records without a key take no one's place. */
 async function lastOf(
-  at: Place,
+  { topic, partition }: TopicPartition,
   { ports, schemas }: Pick<Correcting, "ports" | "schemas">,
 ): Promise<ReadonlyMap<string, Last>> {
   const last = new Map<string, Last>();
-  for await (const { key, value, offset, timestamp } of recordsOf(at, ports)) {
+  for await (const { key, value, offset, timestamp } of readTopic(topic, ports, partition)) {
     if (key === null) continue;
     const digest = value === null ? null : await schemas.digestOf(value);
     last.set(key.toString("latin1"), { digest, offset, timestamp });
   }
   return last;
-}
-
-async function* recordsOf(
-  { topic, partition }: Place,
-  ports: PromotePorts,
-): AsyncGenerator<RawRecord> {
-  const mark = (await ports.admin.watermarks(topic)).find((one) => one.partition === partition);
-  if (mark === undefined) return;
-  const { signal } = new AbortController();
-  const reading = { kafka: ports.kafka, changelog: { topic, partition }, signal };
-  for await (const { records } of changesFrom(reading, mark.low, mark.high)) yield* records;
 }
 
 /** Without the rest of the fetch that it is a slice of. */

@@ -1,8 +1,7 @@
 // Gives the live pipeline back as it was, while its tables have not changed places: the gate opens, and the run goes on
 // behind live, or is promoted as it was before an undo.
 import { MillraceError } from "../../core/errors.ts";
-import { FOLLOWING } from "../run/bounds.ts";
-import type { RunRow } from "../words/run.ts";
+import { FOLLOWING, type RunRow } from "../words/run.ts";
 import { reopen } from "../barrier/barrier.ts";
 import type { PromotePorts } from "./ports.ts";
 import type { Promoting } from "./promotion.ts";

@@ -3,6 +3,7 @@
 // open, and what it alone refused becomes a letter of live, to be redriven like any other. Each may be done twice.
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
+import { readTopic } from "../../core/read-range.ts";
 import {
   addressOf,
   type Headers,
@@ -20,7 +21,7 @@ import {
 import type { OperatePorts } from "../../operate/choice.ts";
 import { factsOf, type FoundLetter, type LetterFacts } from "../../letters/found-letter.ts";
 import { asOperator, writeAll } from "../../letters/commands/operator.ts";
-import { readLetters, recordsIn } from "../../letters/read-letters.ts";
+import { readLetters } from "../../letters/read-letters.ts";
 import { noteRecord } from "../../notes/notes.ts";
 import { letterId } from "../../letters/letter.ts";
 import { externalTopics } from "../plan/shadow.ts";
@@ -60,7 +61,7 @@ export function takeOverLetters(
       return notes.has(key) ? [] : [noteRecord(plan.letterStates, key, text)];
     };
     const refused = new Set<string>();
-    for await (const raw of recordsIn(shadow.deadLetters, ports)) {
+    for await (const raw of readTopic(shadow.deadLetters, ports)) {
       const heir = heirOf(raw, plan, shadow);
       if (heir === null || refused.has(heir.id)) continue;
       refused.add(heir.id);

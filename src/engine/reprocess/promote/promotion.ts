@@ -15,12 +15,19 @@ import { emitCorrections } from "./corrections.ts";
 import { giveBack } from "./giving-up.ts";
 import { takeOverLetters } from "./letters.ts";
 import { pointToRun } from "../barrier/pointing.ts";
-import type { ProgressMove, PromotePorts } from "./ports.ts";
+import type { PromotePorts } from "./ports.ts";
 import { liveProgress } from "./readiness.ts";
 import { standKey } from "../barrier/stands.ts";
-import { canBeGivenUp, detailOf, isPromoteStep, withDetail } from "../words/steps.ts";
-import type { PromoteDetail, PromoteStep, Stand } from "../words/steps.ts";
-import { turnsOf } from "../swap/turns.ts";
+import {
+  canBeGivenUp,
+  detailOf,
+  isPromoteStep,
+  withDetail,
+  type PromoteDetail,
+  type PromoteStep,
+  type Stand,
+} from "../words/steps.ts";
+import { turnsOf, type ProgressMove } from "../swap/turns.ts";
 import { ifSo, waitFor } from "../words/waiting.ts";
 
 export interface Promoting {

@@ -2,13 +2,11 @@
 // live pipeline; a run that had come to its end goes on behind live.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
-import { heldBy, readGate } from "../../operate/gate/gate.ts";
 import { readProgress, type ProgressPorts } from "../../runtime/ledgers.ts";
-import { storesNote } from "../../notes/gate-note.ts";
+import { heldBy, readGate, storesNote } from "../../notes/gate-note.ts";
 import { readNotes } from "../../notes/notes.ts";
-import { FOLLOWING } from "../run/bounds.ts";
 import { shadowOfRun } from "../run/prepare.ts";
-import type { RunRow } from "../words/run.ts";
+import { FOLLOWING, type RunRow } from "../words/run.ts";
 import type { Follower, PromotePorts } from "./ports.ts";
 import { standKey, standsOf } from "../barrier/stands.ts";
 import { withDetail, type PromoteDetail } from "../words/steps.ts";

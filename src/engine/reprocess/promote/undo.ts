@@ -3,7 +3,7 @@
 import { messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
-import { heldBy, readGate } from "../../operate/gate/gate.ts";
+import { heldBy, readGate } from "../../notes/gate-note.ts";
 import { readAgain } from "../../letters/commands/read-again.ts";
 import type { RunChanges } from "../words/rows.ts";
 import type { RunRow } from "../words/run.ts";
@@ -11,11 +11,18 @@ import { close, drain, ownerOf, reopen, type Barrier } from "../barrier/barrier.
 import { giveBack } from "./giving-up.ts";
 import { giveBackLetters } from "./letters.ts";
 import { pointBack } from "../barrier/pointing.ts";
-import type { ProgressMove, PromotePorts } from "./ports.ts";
+import type { PromotePorts } from "./ports.ts";
 import type { Promoting } from "./promotion.ts";
-import { canBeGivenUp, detailOf, isUndoStep, withDetail } from "../words/steps.ts";
-import type { PromoteDetail, Stand, UndoStep } from "../words/steps.ts";
-import { turnsBack, turnsOf } from "../swap/turns.ts";
+import {
+  canBeGivenUp,
+  detailOf,
+  isUndoStep,
+  withDetail,
+  type PromoteDetail,
+  type Stand,
+  type UndoStep,
+} from "../words/steps.ts";
+import { turnsBack, turnsOf, type ProgressMove } from "../swap/turns.ts";
 
 /** Writes down that the undo has begun. Throws what forbids it. */
 export async function beginUndo(

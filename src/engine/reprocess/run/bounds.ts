@@ -4,14 +4,9 @@ import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../../core/record.ts";
 import { piecesOf } from "../plan/pieces.ts";
-import type { RangePlace, RunRow } from "../words/run.ts";
+import { FOLLOWING, HELD, type RangePlace, type RunRow } from "../words/run.ts";
 
 const nothing: ReadonlySet<TopicName> = new Set();
-
-/** Behind the pinned end of the range the order of arrival holds again, as it does live. */
-export const FOLLOWING = "following";
-/** It follows, and its end stands still for a while: somebody compares. */
-export const HELD = "held";
 
 export class RunBounds implements Bounds {
   readonly #plan: Plan;

@@ -3,14 +3,38 @@
 import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
-import type { Clock } from "../../core/ports.ts";
+import type { LedgerCounts } from "../../core/ledger.ts";
+import type { Clock, SinkTaskId } from "../../core/ports.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { moveProgress } from "../../sinks/postgres/progress-row.ts";
 import { encodeInstant } from "../../sinks/postgres/row-writer.ts";
 import { runTable } from "../plan/shadow.ts";
 import { declaredNames } from "./names.ts";
 import { dressTables, swapObstacles, swapTables, type TableTurn } from "./swap.ts";
-import type { PromoteTables, Swapping } from "../promote/ports.ts";
+import type { RunRow } from "../words/run.ts";
+
+/** Progress of a table's task, put elsewhere under a raised epoch; null leaves as it is. */
+export interface ProgressMove {
+  readonly task: SinkTaskId;
+  readonly nextOffset: bigint | null;
+  readonly ledger: LedgerCounts | null;
+}
+
+export interface Swapping {
+  readonly row: Pick<RunRow, "pipeline" | "run">;
+  readonly turns: readonly TableTurn[];
+  readonly moves: readonly ProgressMove[];
+  /** The run's step, which is changed with the tables or not at all. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface PromoteTables {
+  /** What forbids the swap, one line each. */
+  obstacles(turns: readonly TableTurn[]): Promise<readonly string[]>;
+  /** Tables, progress and step in one transaction; nothing when the step is `to` already. */
+  swap(swapping: Swapping): Promise<void>;
+}
 
 /** `orders_old_7`: what run 7 has taken the place of. */
 export const retiredTable = (table: string, run: number): string => `${table}_old_${String(run)}`;

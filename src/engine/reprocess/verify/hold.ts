@@ -6,8 +6,7 @@ import type { Plan } from "../../core/plan.ts";
 import { liveProgress } from "../promote/readiness.ts";
 import { standKey } from "../barrier/stands.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
-import { FOLLOWING, HELD } from "../run/bounds.ts";
-import type { RunRange, RunRow } from "../words/run.ts";
+import { FOLLOWING, HELD, type RunRange, type RunRow } from "../words/run.ts";
 
 /** The controller looks once a second: what it was about to write is written by then. */
 const SETTLE_MS = 3_000;

@@ -12,11 +12,14 @@ import { standKey } from "../barrier/stands.ts";
 import { ifSo, waitFor } from "../words/waiting.ts";
 import { runTable } from "../plan/shadow.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
-import { FOLLOWING, HELD } from "../run/bounds.ts";
 import { shadowOfRun } from "../run/prepare.ts";
-import type { RunRow } from "../words/run.ts";
-import { compareTables, type ComparisonRequest, type RowDifference } from "./comparison.ts";
-import type { TableComparison } from "./comparison.ts";
+import { FOLLOWING, HELD, type RunRow } from "../words/run.ts";
+import {
+  compareTables,
+  type ComparisonRequest,
+  type RowDifference,
+  type TableComparison,
+} from "./comparison.ts";
 import type { Pin } from "./comparison-statements.ts";
 import { hold, release } from "./hold.ts";
 

@@ -1,6 +1,13 @@
 // The words of a run: what it reads, where it writes, how far it is. Data only; rows.ts keeps it in `millrace.runs`.
 import type { TopicName } from "../../core/record.ts";
-import type { RunTarget } from "../plan/shadow.ts";
+
+/** Tables and topics of the run's own · the live tables, where rows are newer only by the run's values. */
+export type RunTarget = "shadow" | "in-place";
+
+/** The step of a run behind the pinned end of its range: records come in the order of their arrival again, as live. */
+export const FOLLOWING = "following";
+/** The step of a run that follows, and whose end stands still for a while: somebody compares. */
+export const HELD = "held";
 
 /**
  * planned: written down · staging: topics, tables and starts are being made, copies filled · running: workers read ·

@@ -3,9 +3,9 @@
 import { ConfigError, type MillraceError } from "../../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
+import { readTopic } from "../../core/read-range.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { Notes } from "../../notes/notes.ts";
-import { changesFrom } from "../../state/follow.ts";
 import { keyAt } from "../../transform/calls/parked.ts";
 
 interface Ports {
@@ -44,16 +44,11 @@ export async function keysParkedIn(changelog: TopicName, { kafka, admin }: Ports
   const topics = await admin.describeTopics([changelog]);
   if ((topics.get(changelog) ?? null) === null) return 0;
   const keys = new Set<string>();
-  const { signal } = new AbortController();
-  for (const { partition, low, high } of await admin.watermarks(changelog)) {
-    const reading = { kafka, changelog: { topic: changelog, partition }, signal };
-    for await (const { records } of changesFrom(reading, low, high))
-      for (const { key, value } of records) {
-        if (key === null || keyAt(key) === null) continue;
-        const id = `${String(partition)}/${key.toString("latin1")}`;
-        if (value === null) keys.delete(id);
-        else keys.add(id);
-      }
+  for await (const { partition, key, value } of readTopic(changelog, { kafka, admin })) {
+    if (key === null || keyAt(key) === null) continue;
+    const id = `${String(partition)}/${key.toString("latin1")}`;
+    if (value === null) keys.delete(id);
+    else keys.add(id);
   }
   return keys.size;
 }

@@ -11,7 +11,7 @@ import type { WorkerContext } from "../context.ts";
 import type { KeptPart } from "../housekeeping.ts";
 import { unlessAborted } from "./abortable.ts";
 import { shownHealth } from "../resume/stop-watch.ts";
-import { isDefect } from "../stream/refused/pause.ts";
+import { isDefect } from "../failure.ts";
 import { PipelineGate, type PartGate } from "./pipeline-gate.ts";
 
 /** A stream or sink part, as seen from here. */

@@ -5,7 +5,8 @@ import type { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import { gateNote, gateStates, storesNote, type GateNote } from "../../notes/gate-note.ts";
-import { NoteTail, type Look } from "../../notes/notes.ts";
+import type { ReadOptions } from "../../core/read-range.ts";
+import { NoteTail } from "../../notes/notes.ts";
 import type { WorkerContext } from "../context.ts";
 import { Mutex } from "../../core/mutex.ts";
 
@@ -65,7 +66,7 @@ export class PipelineGate {
   }
 
   /** Each look begins after the one before has ended, so none is answered by what an earlier one has read. */
-  look(how: Look): Promise<void> {
+  look(how: ReadOptions): Promise<void> {
     return this.#lock.run(async () => {
       const notes = await this.#tail.look(how);
       this.#note = gateNote(notes);

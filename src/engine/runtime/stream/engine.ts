@@ -12,9 +12,9 @@ import {
   publishLedger,
 } from "../../observe/task-metrics.ts";
 import type { WorkerContext } from "../context.ts";
-import { actionOf, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
+import { actionOf, isDefect, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
 import { blamesFor, type Blame } from "./refused/blame.ts";
-import { isDefect, longer, NO_PAUSE, type Pause } from "./refused/pause.ts";
+import { longer, NO_PAUSE, type Pause } from "./refused/pause.ts";
 import type { BoundPart } from "../line/bind.ts";
 import { Mutex } from "../../core/mutex.ts";
 import type { Probation } from "./refused/probation.ts";

@@ -1,5 +1,5 @@
 // How long a worker waits before it asks again for what Kafka has refused: rights of the client, a request as such.
-import { InvariantError, MillraceError } from "../../../core/errors.ts";
+import type { MillraceError } from "../../../core/errors.ts";
 
 export interface Pause {
   readonly why: string | null;
@@ -15,9 +15,3 @@ export function longer(last: Pause, error: MillraceError, nowMs: number): Pause 
   const forMs = Math.min(pauseMs.most, Math.max(pauseMs.first, last.forMs * 2));
   return { why: error.message, forMs, untilMs: nowMs + forMs };
 }
-
-/** An error that is none of Kafka's: to go on would do the same wrong again. */
-export const isDefect = (error: unknown): boolean =>
-  !(error instanceof MillraceError) ||
-  error instanceof InvariantError ||
-  error.code === "MILL_KAFKA_CLIENT";

@@ -1,0 +1,64 @@
+// The loop that reads a range of one partition. Every reader of notes, letters, changelogs and topics goes through it.
+import type { AdminPort, KafkaPort, ReaderOptions } from "./kafka.ts";
+import type { RawRecord, TopicName, TopicPartition } from "./record.ts";
+
+/** The records of one partition from `from` up to, without, `to`. */
+export interface OffsetRange extends TopicPartition {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+export interface ReadOptions extends Pick<ReaderOptions, "maxBytes" | "maxWaitMs"> {
+  readonly signal?: AbortSignal | undefined;
+  /** False: the loop ends where an open transaction holds the next record back, and does not wait for it. */
+  readonly waits?: boolean;
+}
+
+/** One fetch: its committed records, and the offset to read on from. */
+export interface RangeRead {
+  readonly records: readonly RawRecord[];
+  readonly nextOffset: bigint;
+}
+
+export async function* readRange(
+  kafka: Pick<KafkaPort, "reader">,
+  { topic, partition, from, to }: OffsetRange,
+  { signal, waits = true, ...limits }: ReadOptions = {},
+): AsyncGenerator<RangeRead> {
+  if (from >= to) return;
+  const reader = kafka.reader({ topic, partition, fromOffset: from, ...limits });
+  try {
+    for (let next = from; next < to;) {
+      signal?.throwIfAborted();
+      const { records, nextOffset, lastStableOffset } = await reader.read();
+      if (nextOffset === next && !waits && next >= lastStableOffset) return;
+      if (nextOffset > next) yield within(records, nextOffset, to);
+      next = nextOffset;
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+function within(records: readonly RawRecord[], nextOffset: bigint, to: bigint): RangeRead {
+  if (nextOffset <= to) return { records, nextOffset };
+  return { records: records.filter(({ offset }) => offset < to), nextOffset: to };
+}
+
+interface TopicPorts {
+  readonly kafka: Pick<KafkaPort, "reader">;
+  readonly admin: Pick<AdminPort, "watermarks">;
+}
+
+/** Every record that the topic has by now, partition by partition; of one partition if it is named. */
+export async function* readTopic(
+  topic: TopicName,
+  { kafka, admin }: TopicPorts,
+  only: number | null = null,
+): AsyncGenerator<RawRecord> {
+  for (const { partition, low: from, high: to } of await admin.watermarks(topic)) {
+    if (only !== null && partition !== only) continue;
+    for await (const { records } of readRange(kafka, { topic, partition, from, to }))
+      yield* records;
+  }
+}
