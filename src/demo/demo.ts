@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { imbalanceOf, ledgerTotals, sumLedgers } from "../engine/core/ledger.ts";
 import { InvariantError } from "../engine/core/errors.ts";
 import type { Plan } from "../engine/core/plan.ts";
-import { readProgress, type PartProgress } from "../engine/runtime/ledgers.ts";
+import { readProgress, type PartProgress } from "../engine/core/progress.ts";
 import type { Clients } from "../engine/runtime/host/connect.ts";
 
 export interface DemoPorts {

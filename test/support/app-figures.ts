@@ -11,7 +11,7 @@ import type { Codec } from "../../src/engine/core/schema.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { connect, type Clients } from "../../src/engine/runtime/host/connect.ts";
 import { readSettings } from "../../src/engine/runtime/host/settings.ts";
-import { ledgerOfPart, readProgress, type PartProgress } from "../../src/engine/runtime/ledgers.ts";
+import { ledgerOfPart, readProgress, type PartProgress } from "../../src/engine/core/progress.ts";
 import { SchemaCache } from "../../src/engine/runtime/line/schema-cache.ts";
 import { RecordingLog } from "../../src/engine/testing/doubles/recording-log.ts";
 import { wallClock } from "./command.ts";

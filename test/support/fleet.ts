@@ -18,7 +18,7 @@ import {
   readProgress,
   readRedriveProgress,
   type PartProgress,
-} from "../../src/engine/runtime/ledgers.ts";
+} from "../../src/engine/core/progress.ts";
 import { Worker } from "../../src/engine/runtime/worker.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { switchedCopies } from "../../src/engine/testing/doubles/switched-copies.ts";

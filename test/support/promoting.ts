@@ -25,7 +25,7 @@ import {
   type RunRow,
   type RunState,
 } from "../../src/engine/reprocess/words/run.ts";
-import { ledgerOfPart } from "../../src/engine/runtime/ledgers.ts";
+import { ledgerOfPart } from "../../src/engine/core/progress.ts";
 import { workerClock, WorkerSwitch } from "../../src/engine/testing/doubles/worker-switch.ts";
 import { Fleet, type FleetMember } from "./fleet.ts";
 import { things, type Thing } from "./plans.ts";

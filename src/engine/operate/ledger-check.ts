@@ -3,7 +3,7 @@
 // take offsets too, so there it may only be fewer).
 import { imbalanceOf, sumLedgers, type LedgerCounts } from "../core/ledger.ts";
 import type { Part, Plan } from "../core/plan.ts";
-import { readProgress, readRedriveProgress, type PartProgress } from "../runtime/ledgers.ts";
+import { readProgress, readRedriveProgress, type PartProgress } from "../core/progress.ts";
 import { readNotes, startNote, type Notes } from "../notes/notes.ts";
 import type { OperatePorts } from "./choice.ts";
 

@@ -8,7 +8,7 @@ import { compileCodec } from "../decode/codec.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
-import { ledgerOfPart, type PartProgress } from "../runtime/ledgers.ts";
+import { ledgerOfPart, type PartProgress } from "../core/progress.ts";
 import type { SchemaCache } from "../runtime/line/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";

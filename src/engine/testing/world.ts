@@ -12,7 +12,7 @@ import type { OperatePorts } from "../operate/choice.ts";
 import { redrive, REDRIVES_MAX } from "../letters/commands/redrive.ts";
 import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "../runtime/context.ts";
-import { readProgress, readRedriveProgress, type PartProgress } from "../runtime/ledgers.ts";
+import { readProgress, readRedriveProgress, type PartProgress } from "../core/progress.ts";
 import { memoryCopies } from "../state/memory-copy.ts";
 import { SchemaCache } from "../runtime/line/schema-cache.ts";
 import { Worker } from "../runtime/worker.ts";

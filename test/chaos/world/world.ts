@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
-import type { PartProgress } from "../../../src/engine/runtime/ledgers.ts";
+import type { PartProgress } from "../../../src/engine/core/progress.ts";
 import { AppFigures } from "../../support/app-figures.ts";
 import { appOf, applyApp, type App } from "../../support/app.ts";
 import { chaosApp, type ChaosApp } from "../../support/apps/chaos.ts";

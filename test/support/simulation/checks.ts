@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { Part } from "../../../src/engine/core/plan.ts";
 import { ledgerTotals } from "../../../src/engine/core/ledger.ts";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
-import { ledgerOfPart, type PartProgress } from "../../../src/engine/runtime/ledgers.ts";
+import { ledgerOfPart, type PartProgress } from "../../../src/engine/core/progress.ts";
 import { letterId } from "../../../src/engine/letters/letter.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
 import { plainCodec } from "../stores.ts";

@@ -15,7 +15,7 @@ import {
   type RedriveResult,
 } from "../../../src/engine/operate/letters/redrive.ts";
 import { defaultLimits, type WorkerPorts } from "../../../src/engine/runtime/context.ts";
-import { readProgress, type PartProgress } from "../../../src/engine/runtime/ledgers.ts";
+import { readProgress, type PartProgress } from "../../../src/engine/core/progress.ts";
 import { Worker } from "../../../src/engine/runtime/worker.ts";
 import { postgresTableStore } from "../../../src/engine/sinks/postgres/table-store.ts";
 import { memoryCopies } from "../../../src/engine/state/memory-copy.ts";

@@ -5,7 +5,7 @@ import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 import { keysParkedIn } from "../../runtime/calls/left-behind.ts";
-import { readProgress, type PartProgress, type ProgressPorts } from "../../runtime/ledgers.ts";
+import { readProgress, type PartProgress, type ProgressPorts } from "../../core/progress.ts";
 import { piecesOf, type Piece } from "../plan/pieces.ts";
 import type { RangePlace, RunRange } from "../words/run.ts";
 

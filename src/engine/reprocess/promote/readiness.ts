@@ -2,7 +2,7 @@
 // live pipeline; a run that had come to its end goes on behind live.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
-import { readProgress, type ProgressPorts } from "../../runtime/ledgers.ts";
+import { readProgress, type ProgressPorts } from "../../core/progress.ts";
 import { heldBy, readGate, storesNote } from "../../notes/gate-note.ts";
 import { readNotes } from "../../notes/notes.ts";
 import { shadowOfRun } from "../run/prepare.ts";

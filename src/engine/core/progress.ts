@@ -1,11 +1,11 @@
 // The ledger of every part, read from where it is decided: a stream task's in its progress metadata, a sink task's in its
 // progress row.
-import type { AdminPort } from "../core/kafka.ts";
-import { sumLedgers, type LedgerCounts } from "../core/ledger.ts";
-import { decodeMetadata } from "../core/metadata.ts";
-import type { Part, Plan, PlanTable } from "../core/plan.ts";
-import type { TableStore } from "../core/ports.ts";
-import type { TopicName, TopicPartition } from "../core/record.ts";
+import type { AdminPort } from "./kafka.ts";
+import { sumLedgers, type LedgerCounts } from "./ledger.ts";
+import { decodeMetadata } from "./metadata.ts";
+import type { Part, Plan, PlanTable } from "./plan.ts";
+import type { TableStore } from "./ports.ts";
+import type { TopicName, TopicPartition } from "./record.ts";
 
 export interface PartProgress extends TopicPartition {
   readonly pipeline: string;
