@@ -89,13 +89,11 @@ export default {
     },
     {
       name: "operating-runs-nothing",
-      comment:
-        "Commands read and mend what workers left behind; of the runtime they take its ledgers only.",
+      comment: "Commands read and mend what workers left behind.",
       severity: "error",
       from: { path: `${engine}operate/` },
       to: {
         path: `${engine}(runtime|reprocess|provision|testing|observe)/|^src/(cli|demo|stack|pipelines)/`,
-        pathNot: `${engine}runtime/ledgers\\.ts$`,
       },
     },
     {

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { imbalanceOf, ledgerTotals, sumLedgers } from "../engine/core/ledger.ts";
 import { InvariantError } from "../engine/core/errors.ts";
 import type { Plan } from "../engine/core/plan.ts";
-import { readProgress, type PartProgress } from "../engine/core/progress.ts";
+import { readProgress, type TaskProgress } from "../engine/core/progress.ts";
 import type { Clients } from "../engine/runtime/host/connect.ts";
 
 export interface DemoPorts {
@@ -68,7 +68,7 @@ async function drained({ plan, clients, say }: DemoPorts, worker: ChildProcess):
 }
 
 const behind = (
-  { topic, partition, nextOffset }: PartProgress,
+  { topic, partition, nextOffset }: TaskProgress,
   ends: readonly { topic: string; partition: number; high: bigint }[],
 ): number => {
   const end = ends.find((at) => at.topic === topic && at.partition === partition)?.high ?? 0n;
@@ -113,7 +113,7 @@ const FIGURES = `
 
 function sayLedger(
   part: string,
-  progress: readonly PartProgress[],
+  progress: readonly TaskProgress[],
   say: (line: string) => void,
 ): void {
   const ledger = sumLedgers(

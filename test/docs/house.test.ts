@@ -139,7 +139,6 @@ test("the import check refuses a room that imports another, also for its types a
 
 test("the import check refuses a command's logic that runs a worker, and a worker that operates", (t) => {
   const found = violationsOf(t, {
-    "src/engine/core/progress.ts": "export const ledgers = 1;",
     "src/engine/runtime/worker.ts":
       'import { check } from "../operate/check.ts"; export { check };',
     "src/engine/operate/check.ts":

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { avro, json, pipeline, postgresTable, string, topic, type Pipeline } from "#engine";
 import type { Plan, PlanTable } from "../../src/engine/core/plan.ts";
-import { standingOf } from "../../src/engine/reprocess/control/standing.ts";
+import { progressOfRun } from "../../src/engine/reprocess/control/run-progress.ts";
 import { pinRange } from "../../src/engine/reprocess/plan/pin.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
 import { RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
@@ -171,7 +171,7 @@ class Rerun {
 
   /** The controller's look, without its clock: whether the run is done. */
   async look(): Promise<boolean> {
-    const standing = await this.fleet.during(standingOf(this.shadow, this.range, this.#ports));
+    const standing = await this.fleet.during(progressOfRun(this.shadow, this.range, this.#ports));
     this.range = { ...this.range, own: standing.own };
     this.set("range");
     return standing.isDone;
@@ -182,7 +182,7 @@ class Rerun {
       await this.fleet.clock.advance(1_000);
       if (await this.look()) return;
     }
-    const standing = await this.fleet.during(standingOf(this.shadow, this.range, this.#ports));
+    const standing = await this.fleet.during(progressOfRun(this.shadow, this.range, this.#ports));
     assert.fail(
       `the run is never done: ${JSON.stringify(standing, (_, v) => (typeof v === "bigint" ? String(v) : v))} ${JSON.stringify(this.#members.map((m) => m.worker.health()))}`,
     );
@@ -198,7 +198,9 @@ class Rerun {
   }
 
   async positions(): Promise<readonly (readonly [string, bigint | null])[]> {
-    const { progress } = await this.fleet.during(standingOf(this.shadow, this.range, this.#ports));
+    const { progress } = await this.fleet.during(
+      progressOfRun(this.shadow, this.range, this.#ports),
+    );
     return this.range.places.map(({ part, topic: name, partition }) => {
       const task = progress.find(
         (one) => one.part === part && one.topic === name && one.partition === partition,

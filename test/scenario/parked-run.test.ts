@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { watchRun } from "../../src/engine/reprocess/control/controller.ts";
-import { standingOf } from "../../src/engine/reprocess/control/standing.ts";
+import { progressOfRun } from "../../src/engine/reprocess/control/run-progress.ts";
 import type { ReprocessPorts } from "../../src/engine/reprocess/words/ports.ts";
 import type { RunRange } from "../../src/engine/reprocess/words/run.ts";
 import { answers, callFlow, retry, Service } from "../support/call-flow.ts";
@@ -28,7 +28,7 @@ test("a run is not done while a key is parked, and is when it was released", asy
   const range: RunRange = { places, own: [], pins: {} };
   const { ports } = operatorOf(fleet);
   const isRead = async (): Promise<boolean> =>
-    (await fleet.during(standingOf(plan, range, ports))).isDone;
+    (await fleet.during(progressOfRun(plan, range, ports))).isDone;
   const runs = new Row(rowOf({ pipeline: "flow", run: 1, step: "range", range, follow: false }));
   const watching = { ...ports, runs: runs.reached(new WorkerSwitch()) };
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { json, pipeline, seconds, string, topic, type Pipeline } from "#engine";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import { headerText, type OutRecord } from "../../src/engine/core/record.ts";
-import { standingOf } from "../../src/engine/reprocess/control/standing.ts";
+import { progressOfRun } from "../../src/engine/reprocess/control/run-progress.ts";
 import { pinRange } from "../../src/engine/reprocess/plan/pin.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
 import { RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
@@ -85,7 +85,7 @@ test("a run makes the same letters and the same outputs as live, whenever it is 
   await fleet.join({ plans: [shadow], ports: { bounds } });
   for (let spent = 0; spent < 60; spent++) {
     await fleet.clock.advance(1_000);
-    if ((await fleet.during(standingOf(shadow, range, ports))).isDone) break;
+    if ((await fleet.during(progressOfRun(shadow, range, ports))).isDone) break;
   }
   assert.deepEqual(lettersIn(fleet, shadow.deadLetters), letters);
   assert.deepEqual(outputsIn(fleet, "out-r1"), outputsIn(fleet, output.name));

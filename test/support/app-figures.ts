@@ -11,7 +11,7 @@ import type { Codec } from "../../src/engine/core/schema.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { connect, type Clients } from "../../src/engine/runtime/host/connect.ts";
 import { readSettings } from "../../src/engine/runtime/host/settings.ts";
-import { ledgerOfPart, readProgress, type PartProgress } from "../../src/engine/core/progress.ts";
+import { ledgerOfPart, readProgress, type TaskProgress } from "../../src/engine/core/progress.ts";
 import { SchemaCache } from "../../src/engine/runtime/line/schema-cache.ts";
 import { RecordingLog } from "../../src/engine/testing/doubles/recording-log.ts";
 import { wallClock } from "./command.ts";
@@ -73,7 +73,7 @@ export class AppFigures {
     return compileCodec(this.#topic(name).value, { schemas, writerId: null });
   }
 
-  progress(): Promise<PartProgress[]> {
+  progress(): Promise<TaskProgress[]> {
     return readProgress(this.plan, { admin: this.admin, tableStore: this.clients.tableStore });
   }
 

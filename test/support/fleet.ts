@@ -17,7 +17,7 @@ import {
   ledgerOfPart,
   readProgress,
   readRedriveProgress,
-  type PartProgress,
+  type TaskProgress,
 } from "../../src/engine/core/progress.ts";
 import { Worker } from "../../src/engine/runtime/worker.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
@@ -179,7 +179,7 @@ export class Fleet {
   }
 
   /** Lets virtual time pass until every task has decided progress to the end of its topics, and a little longer. */
-  async drained(): Promise<readonly PartProgress[]> {
+  async drained(): Promise<readonly TaskProgress[]> {
     for (let spent = 0; spent < 120; spent++) {
       await this.clock.advance(1_000);
       const progress = await this.progress();
@@ -198,11 +198,11 @@ export class Fleet {
   }
 
   /** Decided progress of every task, read from outside. */
-  progress(): Promise<PartProgress[]> {
+  progress(): Promise<TaskProgress[]> {
     return this.#progress(readProgress);
   }
 
-  #progress(read: typeof readProgress): Promise<PartProgress[]> {
+  #progress(read: typeof readProgress): Promise<TaskProgress[]> {
     const ports = {
       admin: this.#admin,
       tableStore: ({ declaration }: PlanTable) =>

@@ -9,7 +9,7 @@ import { placesOf } from "../../src/engine/operate/places.ts";
 import { watchRun } from "../../src/engine/reprocess/control/controller.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
 import type { ReprocessPorts } from "../../src/engine/reprocess/words/ports.ts";
-import { giveBack } from "../../src/engine/reprocess/promote/giving-up.ts";
+import { giveBack } from "../../src/engine/reprocess/promote/step-run.ts";
 import type { PromotePorts } from "../../src/engine/reprocess/promote/ports.ts";
 import { detailOf } from "../../src/engine/reprocess/words/steps.ts";
 import { promote } from "../../src/engine/reprocess/promote/promotion.ts";
@@ -368,10 +368,11 @@ export class PromoteScene {
 
   /** What the run's rule has added, in the place of live: to the records below where live was stopped. */
   get #added(): number {
-    const { stands } = detailOf(this.runs.row) ?? {};
-    if (this.runs.row.state !== "promoted" || stands === undefined || stands === null) return 0;
+    const { positions } = detailOf(this.runs.row) ?? {};
+    if (this.runs.row.state !== "promoted" || positions === undefined || positions === null)
+      return 0;
     const [{ part } = { part: "" }] = this.runs.row.range.places;
-    const ends = stands.filter((stand) => stand.part === part);
+    const ends = positions.filter((at) => at.part === part);
     const counted = this.fleet.kafka
       .records(input.name, { committed: true })
       .filter(({ key }) => String(key) === BONUS)

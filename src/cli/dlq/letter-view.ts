@@ -1,5 +1,6 @@
 // A letter as it is shown: why it failed, the record decoded beside its bytes. Personal data is masked, and bytes that hold
 // it are left out, unless it is asked for; who asks is noted before anything is shown.
+import { sendOnce } from "../../engine/core/send-once.ts";
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { jsonText, masked } from "../../data/json-text.ts";
@@ -107,9 +108,8 @@ export async function auditPersonal(
   if (options.personal !== true || letters === 0) return;
   const who = whoAmI();
   const audit = { atMs: ports.clock.now(), who, command: `${command} --personal`, letters };
-  const producer = ports.kafka.producer();
   const note = auditRecord(plan, audit, newToken());
-  await producer.send([note]).finally(() => producer.close());
+  await sendOnce(ports.kafka, [note]);
   io.err(
     `Noted in ${plan.letterStates}: ${who} looks at personal data of ${String(letters)} letters.`,
   );

@@ -1,6 +1,6 @@
 // `millrace reprocess promote`: a run takes the place of the live pipeline, at the very record where live is stopped.
 import type { Plan } from "../../engine/core/plan.ts";
-import { giveBack } from "../../engine/reprocess/promote/giving-up.ts";
+import { giveBack } from "../../engine/reprocess/promote/step-run.ts";
 import { promote } from "../../engine/reprocess/promote/promotion.ts";
 import { beginPromotion, checkPromotable } from "../../engine/reprocess/promote/readiness.ts";
 import { isUndoStep } from "../../engine/reprocess/words/steps.ts";

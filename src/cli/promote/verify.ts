@@ -1,4 +1,5 @@
 // `millrace reprocess verify`: are the tables of a run what the live ones are? Every row, at one moment.
+import { sendOnce } from "../../engine/core/send-once.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import { auditRecord } from "../../engine/letters/commands/operator.ts";
 import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
@@ -92,8 +93,7 @@ async function verify(at: Reprocessing, name: string, options: VerifyOptions): P
 async function audit({ io, ports }: Reprocessing, plan: Plan): Promise<void> {
   const who = whoAmI();
   const looked = { atMs: ports.clock.now(), who, command: `${COMMAND} --personal`, letters: 0 };
-  const producer = ports.kafka.producer();
-  await producer.send([auditRecord(plan, looked, newToken())]).finally(() => producer.close());
+  await sendOnce(ports.kafka, [auditRecord(plan, looked, newToken())]);
   io.err(
     `Noted in ${plan.letterStates}: ${who} looks at personal data of ${plan.pipeline}'s tables.`,
   );

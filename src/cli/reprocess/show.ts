@@ -1,7 +1,7 @@
 // `millrace reprocess status | list | cancel`: what runs there were, how far one is, and ending one.
 import { MillraceError } from "../../engine/core/errors.ts";
 import type { Plan } from "../../engine/core/plan.ts";
-import { standingOf } from "../../engine/reprocess/control/standing.ts";
+import { progressOfRun } from "../../engine/reprocess/control/run-progress.ts";
 import { shadowOfRun } from "../../engine/reprocess/run/prepare.ts";
 import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
 import type { PlansOf } from "../connection.ts";
@@ -121,7 +121,7 @@ async function status(at: Reprocessing, plan: Plan, options: ShowOptions): Promi
   if (row.error !== null) at.io.out(`\n${row.error}`);
   if (row.state === "running") {
     const shadow = shadowOfRun(plan, row);
-    const { progress } = await standingOf(shadow, row.range, at.ports);
+    const { progress } = await progressOfRun(shadow, row.range, at.ports);
     const lines = progress.map(({ part, topic, partition, nextOffset }) => {
       const end = row.range.places.find(
         (place) => place.part === part && place.topic === topic && place.partition === partition,

@@ -1,76 +1,94 @@
-// The ledger of every part, read from where it is decided: a stream task's in its progress metadata, a sink task's in its
-// progress row.
+// The decided progress of every task of a plan, with what is stored beside it: a stream task's in the offsets of its group,
+// a sink task's in its progress row. Ledgers, lag, resets and promotions all read it here.
 import type { AdminPort } from "./kafka.ts";
 import { sumLedgers, type LedgerCounts } from "./ledger.ts";
 import { decodeMetadata } from "./metadata.ts";
 import type { Part, Plan, PlanTable } from "./plan.ts";
 import type { TableStore } from "./ports.ts";
-import type { TopicName, TopicPartition } from "./record.ts";
+import { taskKey, type TaskAt, type TopicPartition } from "./record.ts";
 
-export interface PartProgress extends TopicPartition {
+export interface TaskProgress extends TaskAt {
   readonly pipeline: string;
-  readonly part: string;
   /** Null when the task has never run. */
   readonly nextOffset: bigint | null;
   readonly ledger: LedgerCounts | null;
+  /** Of stream tasks, as committed beside the offset. */
+  readonly metadata: string | null;
+  /** Of sink tasks: the number of the task's owner. */
+  readonly epoch: bigint | null;
 }
 
 export interface ProgressPorts {
-  readonly admin: AdminPort;
+  readonly admin: Pick<AdminPort, "committed">;
   tableStore(table: PlanTable): TableStore;
 }
 
-/** Decided progress of every task of the plan. */
-export async function readProgress(plan: Plan, ports: ProgressPorts): Promise<PartProgress[]> {
+/** One entry a part, topic and partition, in their order. */
+export async function readProgress(plan: Plan, ports: ProgressPorts): Promise<TaskProgress[]> {
   const parts = await Promise.all(
-    plan.parts.map((part) =>
-      part.table === null ? streamProgress(plan, part, ports) : sinkProgress(plan, part, ports),
+    plan.parts.map(({ table, ...part }) =>
+      table === null
+        ? streamProgress(plan, part, ports)
+        : sinkProgress(plan, part, ports.tableStore(table)),
     ),
   );
   return parts.flat();
 }
 
-/** Decided progress of every task in the redrive topic. */
-export function readRedriveProgress(plan: Plan, ports: ProgressPorts): Promise<PartProgress[]> {
-  const parts = plan.parts.map((part) => {
-    const [source] = part.sources as [Part["sources"][0]];
-    return { ...part, sources: [{ ...source, name: plan.redrive, partitions: part.partitions }] };
-  });
-  return readProgress({ ...plan, parts }, ports);
+/** Progress of every task in the redrive topic. */
+export const readRedriveProgress = (plan: Plan, ports: ProgressPorts): Promise<TaskProgress[]> =>
+  readProgress({ ...plan, parts: plan.parts.map((part) => readingRedrive(plan, part)) }, ports);
+
+/** The part as if it read nothing but the topic that brings letters back. */
+export function readingRedrive({ redrive: name }: Plan, part: Part): Part {
+  const [source] = part.sources as [Part["sources"][0]];
+  return { ...part, sources: [{ ...source, name, partitions: part.partitions }] };
+}
+
+/** The next offset of every task that has run, by `taskKey`. */
+export async function readPositions(
+  plan: Plan,
+  ports: ProgressPorts,
+): Promise<ReadonlyMap<string, bigint>> {
+  const begun = (await readProgress(plan, ports)).flatMap(({ nextOffset, ...at }) =>
+    nextOffset === null ? [] : [[taskKey(at), nextOffset] as const],
+  );
+  return new Map(begun);
 }
 
 /** The sum over the tasks of one part; zeros when none has run. */
-export const ledgerOfPart = (progress: readonly PartProgress[], part: string): LedgerCounts =>
+export const ledgerOfPart = (progress: readonly TaskProgress[], part: string): LedgerCounts =>
   sumLedgers(progress.filter((task) => task.part === part).flatMap((task) => task.ledger ?? []));
 
-const partitionsOf = (part: Part): { topic: TopicName; partition: number }[] =>
-  part.sources.flatMap(({ name, partitions }) =>
+type PartFacts = Pick<Part, "name" | "group" | "sources">;
+
+const partitionsOf = ({ sources }: PartFacts): TopicPartition[] =>
+  sources.flatMap(({ name, partitions }) =>
     Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })),
   );
 
 async function streamProgress(
   { pipeline }: Plan,
-  part: Part,
+  part: PartFacts,
   { admin }: ProgressPorts,
-): Promise<PartProgress[]> {
+): Promise<TaskProgress[]> {
   const committed = await admin.committed(part.group, partitionsOf(part), { stable: true });
   return committed.map(({ topic, partition, nextOffset, metadata }) => {
+    const at = { pipeline, part: part.name, topic, partition };
     const ledger = decodeMetadata(metadata)?.ledger ?? null;
-    return { pipeline, part: part.name, topic, partition, nextOffset, ledger };
+    return { ...at, nextOffset, ledger, metadata, epoch: null };
   });
 }
 
-async function sinkProgress(
+const sinkProgress = (
   { pipeline }: Plan,
-  part: Part,
-  ports: ProgressPorts,
-): Promise<PartProgress[]> {
-  const store = ports.tableStore(part.table as PlanTable);
-  return Promise.all(
+  part: PartFacts,
+  store: TableStore,
+): Promise<TaskProgress[]> =>
+  Promise.all(
     partitionsOf(part).map(async (at) => {
-      const progress = await store.progress({ pipeline, part: part.name, ...at });
-      const { nextOffset = null, ledger = null } = progress ?? {};
-      return { pipeline, part: part.name, ...at, nextOffset, ledger };
+      const task = { pipeline, part: part.name, ...at };
+      const { nextOffset = null, ledger = null, epoch = null } = (await store.progress(task)) ?? {};
+      return { ...task, nextOffset, ledger, metadata: null, epoch };
     }),
   );
-}

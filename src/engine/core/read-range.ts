@@ -1,6 +1,6 @@
 // The loop that reads a range of one partition. Every reader of notes, letters, changelogs and topics goes through it.
-import type { AdminPort, KafkaPort, ReaderOptions } from "./kafka.ts";
-import type { RawRecord, TopicName, TopicPartition } from "./record.ts";
+import type { AdminPort, KafkaPort, ReaderOptions, Watermarks } from "./kafka.ts";
+import { addressOf, type RawRecord, type TopicName, type TopicPartition } from "./record.ts";
 
 /** The records of one partition from `from` up to, without, `to`. */
 export interface OffsetRange extends TopicPartition {
@@ -43,6 +43,15 @@ export async function* readRange(
 function within(records: readonly RawRecord[], nextOffset: bigint, to: bigint): RangeRead {
   if (nextOffset <= to) return { records, nextOffset };
   return { records: records.filter(({ offset }) => offset < to), nextOffset: to };
+}
+
+/** Where each partition of these topics begins and ends, by address. */
+export async function watermarksOf(
+  admin: Pick<AdminPort, "watermarks">,
+  topics: Iterable<TopicName>,
+): Promise<ReadonlyMap<string, Watermarks>> {
+  const marks = await Promise.all([...new Set(topics)].map((topic) => admin.watermarks(topic)));
+  return new Map(marks.flat().map((mark) => [addressOf(mark), mark]));
 }
 
 interface TopicPorts {

@@ -64,6 +64,15 @@ export function headersBytes(headers: Headers): number {
   return bytes;
 }
 
+/** A task's place in one of its inputs: a part on one partition of a topic. */
+export interface TaskAt extends TopicPartition {
+  readonly part: string;
+}
+
+/** `part/topic/partition`, for maps and notes. */
+export const taskKey = ({ part, topic, partition }: TaskAt): string =>
+  `${part}/${topic}/${String(partition)}`;
+
 /** `topic-partition`, for maps and messages. */
 export const addressOf = (at: TopicPartition): string => `${at.topic}-${String(at.partition)}`;
 

@@ -1,6 +1,6 @@
 // What is written in `<pipeline>-meta` about tasks that have stopped, and about the wish that one be looked at again. Both
 // are words between an operator and the workers: whether a task may go on is decided by its takeover alone.
-import type { TopicPartition } from "../core/record.ts";
+import { taskKey, type TaskAt } from "../core/record.ts";
 import type { Notes } from "./notes.ts";
 
 /** Names one stop: a wish is for the stop that it names, and for no later one. */
@@ -18,34 +18,26 @@ export interface StopNote extends StopId {
   readonly message: string;
 }
 
-/** One partition of a task. */
-export interface NotedAt extends TopicPartition {
-  readonly part: string;
-}
-
 const STOP = "stop/";
-const keyOf = (kind: string, { part, topic, partition }: NotedAt): string =>
-  `${kind}${part}/${topic}/${String(partition)}`;
-
-export const stopKey = (at: NotedAt): string => keyOf(STOP, at);
-export const resumeKey = (at: NotedAt): string => keyOf("resume/", at);
+export const stopKey = (at: TaskAt): string => `${STOP}${taskKey(at)}`;
+export const resumeKey = (at: TaskAt): string => `resume/${taskKey(at)}`;
 
 export const stopText = ({ kind, code, message, atMs, owner }: StopNote): string =>
   JSON.stringify({ kind, code, message, atMs, owner });
 export const resumeText = ({ owner, atMs }: StopId): string => JSON.stringify({ owner, atMs });
 
 /** Null when nobody has noted a stop. */
-export function stopNote(notes: Notes, at: NotedAt): StopNote | null {
+export function stopNote(notes: Notes, at: TaskAt): StopNote | null {
   const text = notes.get(stopKey(at));
   return text === undefined ? null : (JSON.parse(text) as StopNote);
 }
 
 /** Whether somebody wishes that this very stop be looked at again. */
-export const isResumed = (notes: Notes, at: NotedAt, stop: StopId): boolean =>
+export const isResumed = (notes: Notes, at: TaskAt, stop: StopId): boolean =>
   notes.get(resumeKey(at)) === resumeText(stop);
 
 /** Every stop that is noted. */
-export const stopNotes = (notes: Notes): readonly (StopNote & NotedAt)[] =>
+export const stopNotes = (notes: Notes): readonly (StopNote & TaskAt)[] =>
   [...notes].flatMap(([key, text]) => {
     if (!key.startsWith(STOP)) return [];
     const [part = "", topic = "", partition = ""] = key.slice(STOP.length).split("/");

@@ -1,5 +1,6 @@
 // Empties the stores of a pipeline: records of their changelogs, which are the truth, then their copies, then what was
 // noted of them. Offsets of a changelog go on where they were, so a copy that is missed here is never taken for one.
+import { sendOnce } from "../core/send-once.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { Plan, PlanStore } from "../core/plan.ts";
 import { noteRecord, storeKey } from "../notes/notes.ts";
@@ -11,9 +12,8 @@ export async function emptyStores(plan: Plan, ports: OperatePorts): Promise<void
   for (const store of stores) await emptyChangelog(store, ports);
   if (plan.options.state === "redis")
     for (const store of stores) await removeCopies(plan, store, ports);
-  const producer = ports.kafka.producer();
   const notes = stores.map(({ name }) => noteRecord(plan.meta, storeKey(name), null));
-  await producer.send(notes).finally(() => producer.close());
+  await sendOnce(ports.kafka, notes);
 }
 
 const POLICY = "cleanup.policy";

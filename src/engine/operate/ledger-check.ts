@@ -3,7 +3,7 @@
 // take offsets too, so there it may only be fewer).
 import { imbalanceOf, sumLedgers, type LedgerCounts } from "../core/ledger.ts";
 import type { Part, Plan } from "../core/plan.ts";
-import { readProgress, readRedriveProgress, type PartProgress } from "../core/progress.ts";
+import { readProgress, readRedriveProgress, type TaskProgress } from "../core/progress.ts";
 import { readNotes, startNote, type Notes } from "../notes/notes.ts";
 import type { OperatePorts } from "./choice.ts";
 
@@ -43,10 +43,10 @@ export async function checkLedgers(
 }
 
 /** A redriven record is consumed once more, and its outcome counts; where none was, there is nothing to check. */
-const hasConsumed = ({ nextOffset, ledger }: PartProgress): boolean =>
+const hasConsumed = ({ nextOffset, ledger }: TaskProgress): boolean =>
   nextOffset !== null && ledger?.consumed !== 0;
 
-function ledgerOf(part: Part, progress: readonly PartProgress[], notes: Notes): PartLedger {
+function ledgerOf(part: Part, progress: readonly TaskProgress[], notes: Notes): PartLedger {
   const begun = progress.filter((task) => task.nextOffset !== null);
   const ledgers = begun.flatMap(({ ledger }) => ledger ?? []);
   const overrun = begun.filter((task) => hasOverrun(part, task, notes));
@@ -62,7 +62,7 @@ function ledgerOf(part: Part, progress: readonly PartProgress[], notes: Notes): 
   };
 }
 
-function hasOverrun({ group }: Part, task: PartProgress, notes: Notes): boolean {
+function hasOverrun({ group }: Part, task: TaskProgress, notes: Notes): boolean {
   if (task.nextOffset === null || task.ledger === null) return false;
   const start = startNote(notes, group, task)?.nextOffset ?? 0n;
   return BigInt(task.ledger.consumed) > task.nextOffset - start;

@@ -1,8 +1,11 @@
-// Where every task of a pipeline is and where its topics begin and end: the ground on which offsets are shown and reset.
+// The place of every task of a pipeline, beside where its topics begin and end: the ground on which offsets are shown and
+// reset.
 import type { Watermarks } from "../core/kafka.ts";
 import { decodeMetadata } from "../core/metadata.ts";
-import type { Part, Plan, PlanTable } from "../core/plan.ts";
-import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
+import type { Part, Plan } from "../core/plan.ts";
+import { readingRedrive, readProgress } from "../core/progress.ts";
+import { watermarksOf } from "../core/read-range.ts";
+import { addressOf, type TopicPartition } from "../core/record.ts";
 import type { OperatePorts } from "./choice.ts";
 
 export interface Place extends TopicPartition {
@@ -24,63 +27,50 @@ export async function placesOf(
   plan: Plan,
   parts: readonly Part[],
   ports: OperatePorts,
+  readingOf: (part: Part) => Part = (part) => part,
 ): Promise<readonly Place[]> {
-  const names = [...new Set(parts.flatMap((part) => part.sources.map((topic) => topic.name)))];
-  const found = await Promise.all(names.map((name) => ports.admin.watermarks(name)));
-  const marks = new Map(names.map((name, i) => [name, found[i] as readonly Watermarks[]]));
-  const places = parts.map((part) => placesOfPart(plan, part, { ports, marks }));
+  const reading = parts.map(readingOf);
+  const names = reading.flatMap(({ sources }) => sources.map(({ name }) => name));
+  const marks = await watermarksOf(ports.admin, names);
+  const places = parts.map((part) => placesOfPart(plan, part, { ports, marks, readingOf }));
   return (await Promise.all(places)).flat();
 }
 
-/** Where the parts are in the topic that brings letters back. */
+/** The places of the parts in the topic that brings letters back. */
 export async function redrivePlacesOf(
   plan: Plan,
   parts: readonly Part[],
   ports: OperatePorts,
 ): Promise<readonly Place[]> {
-  const reading = parts.map((part) => {
-    const [source] = part.sources as [Part["sources"][0]];
-    return { ...part, sources: [{ ...source, name: plan.redrive }] };
-  });
-  const places = await placesOf(plan, reading, ports);
-  return places
-    .filter(({ part, partition }) => partition < part.partitions)
-    .map((place) => ({ ...place, part: partNamed(plan, place.part.name) ?? place.part }));
+  const places = await placesOf(plan, parts, ports, (part) => readingRedrive(plan, part));
+  return places.filter(({ part, partition }) => partition < part.partitions);
 }
-
-const partNamed = ({ parts }: Plan, name: string): Part | undefined =>
-  parts.find((part) => part.name === name);
 
 interface Asking {
   readonly ports: OperatePorts;
-  readonly marks: ReadonlyMap<TopicName, readonly Watermarks[]>;
+  readonly marks: ReadonlyMap<string, Watermarks>;
+  readingOf(part: Part): Part;
 }
 
-async function placesOfPart(plan: Plan, part: Part, asking: Asking): Promise<Place[]> {
-  const at = part.sources.flatMap(({ name }) => asking.marks.get(name) ?? []);
-  const committed = await asking.ports.admin.committed(part.group, at, { stable: true });
-  const told = new Map(committed.map((offset) => [addressOf(offset), offset]));
-  return Promise.all(
-    at.map(async ({ topic, partition, low, high }): Promise<Place> => {
-      const offset = told.get(addressOf({ topic, partition }));
-      const known = { topic, partition, low, high, part };
-      const inKafka = offset?.nextOffset ?? null;
-      const metadata = decodeMetadata(offset?.metadata ?? "");
-      const { owner = null, streamTimeMs = null } = metadata ?? {};
-      if (part.table === null)
-        return { ...known, committed: inKafka, owner, streamTimeMs, hint: null, epoch: null };
-      const row = await rowOf(plan, { part, table: part.table, topic, partition }, asking.ports);
-      return { ...known, ...row, owner, streamTimeMs: null, hint: inKafka };
-    }),
-  );
-}
-
-async function rowOf(
-  { pipeline }: Plan,
-  { part, table, topic, partition }: TopicPartition & { part: Part; table: PlanTable },
-  ports: OperatePorts,
-): Promise<Pick<Place, "committed" | "epoch">> {
-  const task = { pipeline, part: part.name, topic, partition };
-  const row = await ports.tableStore(table).progress(task);
-  return { committed: row?.nextOffset ?? null, epoch: row?.epoch ?? null };
+async function placesOfPart(
+  plan: Plan,
+  part: Part,
+  { ports, marks, readingOf }: Asking,
+): Promise<Place[]> {
+  // As wide as the topics are, not as they are declared.
+  const sources = readingOf(part).sources.map((source) => {
+    const { length: partitions } = [...marks.values()].filter((at) => at.topic === source.name);
+    return { ...source, partitions };
+  });
+  const progress = await readProgress({ ...plan, parts: [{ ...part, sources }] }, ports);
+  const hints =
+    part.table === null ? [] : await ports.admin.committed(part.group, progress, { stable: true });
+  const hintAt = new Map(hints.map((hint) => [addressOf(hint), hint.nextOffset]));
+  return progress.map(({ topic, partition, nextOffset: committed, metadata, epoch }) => {
+    const address = addressOf({ topic, partition });
+    const { low = 0n, high = 0n } = marks.get(address) ?? {};
+    const { owner = null, streamTimeMs = null } = decodeMetadata(metadata ?? "") ?? {};
+    const hint = hintAt.get(address) ?? null;
+    return { topic, partition, part, committed, low, high, owner, streamTimeMs, hint, epoch };
+  });
 }

@@ -1,5 +1,6 @@
 // Puts progress elsewhere while no worker runs. Ledgers of what is moved begin at zero, and the new start is noted. Stores
 // never count a record twice: going back needs `withState`, which empties every store of the pipeline and begins anew.
+import { sendOnce } from "../core/send-once.ts";
 import { emptyLedger } from "../core/ledger.ts";
 import { encodeMetadata } from "../core/metadata.ts";
 import { MillraceError } from "../core/errors.ts";
@@ -9,7 +10,7 @@ import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
 import { readNotes, startNote, startRecord, type Notes } from "../notes/notes.ts";
 import { partsNamed, type OperatePorts } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
-import { sendOwed } from "./gate/owed.ts";
+import { sendLetters } from "./gate/send-letters.ts";
 import { readAgain, type Skip, type Stretch } from "../letters/commands/read-again.ts";
 import { placesOf, redrivePlacesOf, type Place } from "./places.ts";
 import { aim, type Aimed, type Target } from "./targets.ts";
@@ -194,7 +195,7 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
   const { plan, moves, stores, active, ids, stretches } = found;
   // 1
   if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", active.join(", "));
-  await sendOwed(plan, [...new Set(moves.map(({ place }) => place.part))], ports);
+  await sendLetters(plan, [...new Set(moves.map(({ place }) => place.part))], ports);
   const marks = await ports.admin.watermarks(plan.deadLetters);
   const streams = moves.filter(({ place }) => place.part.table === null);
   const sinks = moves.filter(({ place }) => place.part.table !== null);
@@ -222,12 +223,11 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
   const reason = "a reset: its record is read again";
   const over = await readAgain(plan, { ...reading, reason }, ports);
   // 6
-  const producer = ports.kafka.producer();
   const notes = moves.map(({ place, to }) => {
     const start = { topic: place.topic, partition: place.partition, nextOffset: to };
     return startRecord(plan.meta, place.part.group, start, ids.get(place.topic) ?? null);
   });
-  await producer.send(notes).finally(() => producer.close());
+  await sendOnce(ports.kafka, notes);
   return over;
 }
 

@@ -1,6 +1,7 @@
 // What each store was when it began: the operator, how keys and values are written, the part it belongs to. A pipeline
 // that was changed so that a changelog would mean something else is refused at the start, also in the middle of a rolling
 // deploy, where the old workers go on.
+import { sendOnce } from "../core/send-once.ts";
 import { ConfigError, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Part, Plan, PlanNode, PlanStore } from "../core/plan.ts";
@@ -44,8 +45,7 @@ export async function checkStores(
     }
   }
   if (problems.length === 0 && fresh.length > 0) {
-    const producer = ports.kafka.producer();
-    await producer.send(fresh).finally(() => producer.close());
+    await sendOnce(ports.kafka, fresh);
   }
   return problems;
 }

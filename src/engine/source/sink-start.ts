@@ -1,10 +1,10 @@
 // Whether a sink task may go on where its database says: in the topic in which it began, and only where the log has the
 // record that is next. Where it is comes from the progress row, never from here.
 import type { AdminPort, PlainProducer, StartOffset } from "../core/kafka.ts";
+import { watermarksOf } from "../core/read-range.ts";
 import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
 import { startNote, startRecord, type NoteBook } from "../notes/notes.ts";
 import { offsetGone, partitionsChanged, topicRecreated, type PartFacts } from "../notes/stops.ts";
-import { watermarksOf } from "./takeover.ts";
 
 interface SinkStartPorts {
   readonly admin: AdminPort;
@@ -32,7 +32,7 @@ export async function checkSinkStart(ports: SinkStartPorts, request: SinkStart):
   // 2
   if (topic !== null) await checkTopic(ports, request, topic.id);
   // 3
-  const marks = await watermarksOf(ports.admin, [start]);
+  const marks = await watermarksOf(ports.admin, [start.topic]);
   const gone = offsetGone(part, start, marks.get(addressOf(start)));
   if (gone !== null) throw gone;
 }

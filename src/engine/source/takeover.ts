@@ -14,6 +14,7 @@ import type {
   Watermarks,
 } from "../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../core/ledger.ts";
+import { watermarksOf } from "../core/read-range.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
 import { startNote, startRecord, type NoteBook, type Notes } from "../notes/notes.ts";
 import {
@@ -80,7 +81,7 @@ export async function takeOver(
   // mistake: unstable progress
   const committed = await ports.admin.committed(generation.group, partitions, { stable: true });
   // 3
-  const marks = await watermarksOf(ports.admin, partitions);
+  const marks = await watermarksOf(ports.admin, topicsOf(partitions));
   const topics = await ports.admin.describeTopics(topicsOf(partitions));
   const notes = await notesFor(ports, request, { committed, topics });
   const found = { marks, topics, notes };
@@ -137,15 +138,6 @@ async function endDeadOwners(ports: TakeoverPorts, request: TakeoverRequest): Pr
     await producer.init();
     await producer.close();
   }
-}
-
-/** By address. */
-export async function watermarksOf(
-  admin: AdminPort,
-  partitions: readonly TopicPartition[],
-): Promise<Map<string, Watermarks>> {
-  const marks = await Promise.all(topicsOf(partitions).map((topic) => admin.watermarks(topic)));
-  return new Map(marks.flat().map((mark) => [addressOf(mark), mark]));
 }
 
 /** A topic of another shape than declared: nothing of it may be begun. */
@@ -251,16 +243,15 @@ async function startsOf(
   start: TakeoverRequest["start"],
   partitions: readonly TopicPartition[],
 ): Promise<StartOffset[]> {
-  const marks = await watermarksOf(admin, partitions);
-  const topics = [...new Set(partitions.map(({ topic }) => topic))];
+  const marks = await watermarksOf(admin, topicsOf(partitions));
   const timed =
     typeof start === "number"
-      ? (await Promise.all(topics.map((topic) => admin.offsetsByTime(topic, start)))).flat()
+      ? await Promise.all(topicsOf(partitions).map((topic) => admin.offsetsByTime(topic, start)))
       : [];
   return partitions.map(({ topic, partition }) => {
     const address = addressOf({ topic, partition });
     const mark = marks.get(address);
-    const byTime = timed.find((offset) => addressOf(offset) === address)?.nextOffset;
+    const byTime = timed.flat().find((offset) => addressOf(offset) === address)?.nextOffset;
     const nextOffset = byTime ?? (start === "latest" ? mark?.high : mark?.low) ?? 0n;
     return { topic, partition, nextOffset };
   });

@@ -8,7 +8,7 @@ import { compileCodec } from "../decode/codec.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
-import { ledgerOfPart, type PartProgress } from "../core/progress.ts";
+import { ledgerOfPart, type TaskProgress } from "../core/progress.ts";
 import type { SchemaCache } from "../runtime/line/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
@@ -132,7 +132,7 @@ function readAll<K, V>(world: World, topic: Topic<K, V>, schemas: SchemaCache): 
   }));
 }
 
-const sumOf = (progress: readonly PartProgress[], part: string, pipeline?: string): LedgerCounts =>
+const sumOf = (progress: readonly TaskProgress[], part: string, pipeline?: string): LedgerCounts =>
   ledgerOfPart(
     progress.filter((task) => pipeline === undefined || task.pipeline === pipeline),
     part,

@@ -12,7 +12,7 @@ import type { OperatePorts } from "../operate/choice.ts";
 import { redrive, REDRIVES_MAX } from "../letters/commands/redrive.ts";
 import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "../runtime/context.ts";
-import { readProgress, readRedriveProgress, type PartProgress } from "../core/progress.ts";
+import { readProgress, readRedriveProgress, type TaskProgress } from "../core/progress.ts";
 import { memoryCopies } from "../state/memory-copy.ts";
 import { SchemaCache } from "../runtime/line/schema-cache.ts";
 import { Worker } from "../runtime/worker.ts";
@@ -196,7 +196,7 @@ export class World {
   }
 
   /** Until every running task has committed to the end of its topics and has no parked key, three times in a row. */
-  async drain(): Promise<PartProgress[]> {
+  async drain(): Promise<TaskProgress[]> {
     for (let quiet = 0, spent = 0; quiet < 3; spent += 1_000) {
       if (spent > QUIET_LIMIT_MS) throw new InvariantError("MILL_ENGINE_INVARIANT", this.#stuck());
       await this.#clock.advance(1_000);
@@ -223,7 +223,7 @@ export class World {
     return `the simulation does not come to rest: ${tasks.join(" ")}`;
   }
 
-  #progress(): Promise<PartProgress[]> {
+  #progress(): Promise<TaskProgress[]> {
     const admin = this.#outside.admin();
     const tableStore = ({ declaration }: PlanTable) =>
       this.tables.store(declaration as PostgresTable<unknown>);

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
-import type { PartProgress } from "../../../src/engine/core/progress.ts";
+import type { TaskProgress } from "../../../src/engine/core/progress.ts";
 import { AppFigures } from "../../support/app-figures.ts";
 import { appOf, applyApp, type App } from "../../support/app.ts";
 import { chaosApp, type ChaosApp } from "../../support/apps/chaos.ts";
@@ -100,7 +100,7 @@ export class World {
     return { app: this.#commands, env: this.#env };
   }
 
-  async progress(): Promise<PartProgress[]> {
+  async progress(): Promise<TaskProgress[]> {
     return (await Promise.all([this.checking.progress(), this.summing.progress()])).flat();
   }
 
@@ -143,7 +143,7 @@ export class World {
   }
 
   /** A look may fall into a moment in which Kafka or Postgres is not there yet. */
-  #patientProgress(): Promise<PartProgress[]> {
+  #patientProgress(): Promise<TaskProgress[]> {
     return eventually("progress can be read", () => this.progress().catch(() => null), RECOVERY_MS);
   }
 
@@ -170,7 +170,7 @@ interface WorldParts {
 }
 
 /** Next offsets by task. */
-const positions = (progress: readonly PartProgress[]): ReadonlyMap<string, bigint> =>
+const positions = (progress: readonly TaskProgress[]): ReadonlyMap<string, bigint> =>
   new Map(
     progress.map(({ pipeline, part, topic, partition, nextOffset }) => [
       `${pipeline}.${part} ${topic}/${String(partition)}`,

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { Part } from "../../../src/engine/core/plan.ts";
 import { ledgerTotals } from "../../../src/engine/core/ledger.ts";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
-import { ledgerOfPart, type PartProgress } from "../../../src/engine/core/progress.ts";
+import { ledgerOfPart, type TaskProgress } from "../../../src/engine/core/progress.ts";
 import { letterId } from "../../../src/engine/letters/letter.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
 import { plainCodec } from "../stores.ts";
@@ -29,7 +29,7 @@ export interface Failure {
 /** The first thing that is wrong, or null. */
 export async function checked(
   world: World,
-  progress: readonly PartProgress[],
+  progress: readonly TaskProgress[],
 ): Promise<Failure | null> {
   const want = expectedOf(world.case.flow, world.case.stages);
   return (
@@ -243,7 +243,7 @@ function letterOf(
   return letterText(topic, key === null ? null : String(key), text);
 }
 
-function ledgers(world: World, want: Expected, progress: readonly PartProgress[]): Failure | null {
+function ledgers(world: World, want: Expected, progress: readonly TaskProgress[]): Failure | null {
   for (const part of world.plan.parts) {
     const failure = ledgerOf(world, part, want.ledgers.get(part.name), progress);
     if (failure !== null) return failure;
@@ -255,7 +255,7 @@ function ledgerOf(
   world: World,
   { name, table }: Part,
   expected: ExpectedLedger = { counts: {}, isLoose: false, isMixed: false },
-  progress: readonly PartProgress[],
+  progress: readonly TaskProgress[],
 ): Failure | null {
   const found = ledgerTotals(ledgerOfPart(progress, name));
   const { consumed = 0, ...outcomes } = found;

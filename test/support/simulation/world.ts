@@ -15,7 +15,7 @@ import {
   type RedriveResult,
 } from "../../../src/engine/operate/letters/redrive.ts";
 import { defaultLimits, type WorkerPorts } from "../../../src/engine/runtime/context.ts";
-import { readProgress, type PartProgress } from "../../../src/engine/core/progress.ts";
+import { readProgress, type TaskProgress } from "../../../src/engine/core/progress.ts";
 import { Worker } from "../../../src/engine/runtime/worker.ts";
 import { postgresTableStore } from "../../../src/engine/sinks/postgres/table-store.ts";
 import { memoryCopies } from "../../../src/engine/state/memory-copy.ts";
@@ -335,7 +335,7 @@ export class World {
   }
 
   /** Decided progress of every task, read from outside. */
-  progress(): Promise<PartProgress[]> {
+  progress(): Promise<TaskProgress[]> {
     const life = new WorkerSwitch();
     const pool = this.postgres.pool(life);
     const ports = {
@@ -347,7 +347,7 @@ export class World {
   }
 
   /** Lets virtual time pass until every task is at the end of its topics, nothing is owed, and so it stays. */
-  async drained(limitMs: number): Promise<readonly PartProgress[]> {
+  async drained(limitMs: number): Promise<readonly TaskProgress[]> {
     let quiet = 0;
     for (let spentMs = 0; spentMs < limitMs; spentMs += 250) {
       await this.clock.advance(250);

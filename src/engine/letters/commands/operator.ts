@@ -1,6 +1,7 @@
 // Everything that commands write about a pipeline's letters goes through one transactional id: who begins later ends what
 // an earlier one left open and fences it, so two commands never deal with the same letter. And the notes of commands:
 // the running job, the wish that it end, who has looked at personal data.
+import { sendOnce } from "../../core/send-once.ts";
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord } from "../../core/record.ts";
@@ -62,9 +63,8 @@ export async function cancelJob(
 ): Promise<Job | null> {
   const job = jobIn(notes);
   if (job?.state !== "running") return null;
-  const producer = kafka.producer();
   const wish = noteRecord(plan.letterStates, CANCEL, job.job);
-  await producer.send([wish]).finally(() => producer.close());
+  await sendOnce(kafka, [wish]);
   return job;
 }
 

@@ -1,5 +1,6 @@
 // The gate of a pipeline, from outside: who holds it, shutting it, opening it. Kafka has no compare-and-set: what is there
 // is read before and what was written is read after, so of two who come at once the one that was overwritten knows it.
+import { sendOnce } from "../../core/send-once.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { KafkaPort, AdminPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -38,8 +39,7 @@ async function admit(
 }
 
 async function write(plan: Plan, note: GateNote | null, ports: GatePorts): Promise<void> {
-  const producer = ports.kafka.producer();
-  await producer.send([gateRecord(plan.meta, note)]).finally(() => producer.close());
+  await sendOnce(ports.kafka, [gateRecord(plan.meta, note)]);
   const found = await readGate(plan, ports);
   const isOurs = note === null ? found === null : isSame(found, note);
   if (!isOurs)

@@ -1,5 +1,6 @@
 // An operator says that the code as it is deployed may read what lies between the parts of a pipeline, whatever its structure:
 // a note for each structure that is there, and for each way in which values may have come. Workers that wait look there.
+import { sendOnce } from "../../core/send-once.ts";
 import { AS_AVRO, FOREIGN, fromTopic } from "../../core/carried.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readNotes } from "../../notes/notes.ts";
@@ -23,9 +24,8 @@ export async function acceptShapes(
       fresh.push({ topic, id, code, structure, isAccepted: true });
   }
   if (isDry || fresh.length === 0) return fresh;
-  const producer = ports.kafka.producer();
   const records = fresh.map((note) => shapeRecord(plan.meta, note));
-  await producer.send(records).finally(() => producer.close());
+  await sendOnce(ports.kafka, records);
   return fresh;
 }
 

@@ -1,5 +1,6 @@
 // Asks workers to look again at tasks that have stopped, and waits for what becomes of them. What is asked is written down;
 // the worker that has the task takes it over anew, and its takeover decides.
+import { sendOnce } from "../../core/send-once.ts";
 import type { Plan } from "../../core/plan.ts";
 import { NoteTail, noteRecord } from "../../notes/notes.ts";
 import { resumeKey, resumeText, stopNote, type StopNote } from "../../notes/stop-notes.ts";
@@ -55,9 +56,8 @@ async function ask(
   tasks: readonly StoppedTask[],
   { kafka }: OperatePorts,
 ): Promise<void> {
-  const producer = kafka.producer();
   const wishes = tasks.map((task) => noteRecord(meta, resumeKey(task), resumeText(task)));
-  await producer.send(wishes).finally(() => producer.close());
+  await sendOnce(kafka, wishes);
 }
 
 /** Of those that were answered in time. */

@@ -1,11 +1,12 @@
 // Which tasks of a pipeline have stopped, by what their workers have noted.
 import { MillraceError } from "../../core/errors.ts";
 import type { Part, Plan } from "../../core/plan.ts";
+import type { TaskAt } from "../../core/record.ts";
 import type { Notes } from "../../notes/notes.ts";
-import { stopNotes, type NotedAt, type StopNote } from "../../notes/stop-notes.ts";
+import { stopNotes, type StopNote } from "../../notes/stop-notes.ts";
 import { partsNamed } from "../choice.ts";
 
-export type StoppedTask = StopNote & NotedAt;
+export type StoppedTask = StopNote & TaskAt;
 
 export interface ResumeChoice {
   /** Null: all. */
@@ -25,7 +26,7 @@ export function stoppedTasks(
   const places = parts.flatMap((part) =>
     [...part.sources.map(({ name }) => name), plan.redrive].map((name) => `${part.name}/${name}`),
   );
-  const placeOf = ({ part, topic }: NotedAt): number => places.indexOf(`${part}/${topic}`);
+  const placeOf = ({ part, topic }: TaskAt): number => places.indexOf(`${part}/${topic}`);
   const found = stopNotes(notes)
     .filter((task) => placeOf(task) >= 0 && isChosen(task, choice))
     .sort((a, b) => placeOf(a) - placeOf(b) || a.partition - b.partition);
@@ -33,7 +34,7 @@ export function stoppedTasks(
   return found;
 }
 
-const isChosen = ({ topic, partition }: NotedAt, choice: ResumeChoice): boolean =>
+const isChosen = ({ topic, partition }: TaskAt, choice: ResumeChoice): boolean =>
   (choice.topic === null || topic === choice.topic) &&
   (choice.partition === null || partition === choice.partition);
 

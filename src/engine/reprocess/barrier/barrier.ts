@@ -1,18 +1,18 @@
 // Stops the live pipeline at a barrier: 1 nothing more is taken from topics of others · 2 what was taken goes through to
 // the end · 3 every worker leaves its groups · 4 looked again, now that nobody writes: if something came between, back to 1.
-// What then stands, stands still: whoever joins reads the gate after its join, and who was frozen has a group no more.
+// Nothing moves then: a worker that joins reads the gate after its join, and one that was frozen has no group any more.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
-import { sendOwed } from "../../operate/gate/owed.ts";
+import { sendLetters } from "../../operate/gate/send-letters.ts";
 import { isDrained, isEmpty } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
 import { asOperator } from "../../letters/commands/operator.ts";
 import type { ShutState } from "../../notes/gate-note.ts";
 import type { RunRow } from "../words/run.ts";
-import { standsOf } from "./stands.ts";
-import type { Stand } from "../words/steps.ts";
-import { ifSo, waitFor } from "../words/waiting.ts";
+import { livePositions } from "./positions.ts";
+import type { LivePosition } from "../words/steps.ts";
+import { waitUntil } from "../words/waiting.ts";
 
 /** The live pipeline and the run that takes its place. */
 export interface Barrier {
@@ -49,27 +49,27 @@ const shut = ({ plan, row, ports, why }: Barrier, state: ShutState): Promise<voi
 export async function drain(barrier: Barrier): Promise<void> {
   const { plan, ports, limitMs } = barrier;
   await shut(barrier, "draining");
-  const look = async (): Promise<true | null> => ifSo(await isDrained(plan, ports));
   ports.say("live takes nothing more from outside, and works off what it has");
   const { clock } = ports;
-  await waitFor("the live pipeline to work off its own topics", look, { clock, limitMs });
+  const isSo = (): Promise<boolean> => isDrained(plan, ports);
+  await waitUntil("the live pipeline to work off its own topics", isSo, { clock, limitMs });
 }
 
-/** 3 and 4: where every task stands, or null when it must drain again. */
-export async function close(barrier: Barrier): Promise<readonly Stand[] | null> {
+/** 3 and 4: the position of every task, or null when it must drain again. */
+export async function close(barrier: Barrier): Promise<readonly LivePosition[] | null> {
   const { plan, ports, limitMs } = barrier;
   await shut(barrier, "closed");
   ports.say("live leaves its groups");
   const { clock } = ports;
-  const look = async (): Promise<true | null> => ifSo(await isEmpty(plan, ports));
-  await waitFor("the live workers to leave their groups", look, { clock, limitMs });
-  await sendOwed(plan, plan.parts, ports);
+  const isSo = (): Promise<boolean> => isEmpty(plan, ports);
+  await waitUntil("the live workers to leave their groups", isSo, { clock, limitMs });
+  await sendLetters(plan, plan.parts, ports);
   // A redrive that is at work is fenced here, and a later one sees the gate: no letter comes back from now on.
   await asOperator(plan, ports, () => Promise.resolve());
   if (!(await isDrained(plan, ports))) return null;
-  const stands = await standsOf(plan, ports);
-  const known = stands.filter((stand) => stand !== null);
-  if (known.length === stands.length) return known;
+  const positions = await livePositions(plan, ports);
+  const known = positions.filter((at) => at !== null);
+  if (known.length === positions.length) return known;
   const detail = `${plan.pipeline} has tasks that have never run: start its workers once`;
   throw new MillraceError("MILL_RUN_STATE", detail);
 }

@@ -1,60 +1,58 @@
 // Puts the stopped live pipeline on the stores of a run, or back: the stores' pointer and notes in `<pipeline>-meta`, and
 // progress that fits them, so that it goes on as if it had filled these stores itself. May be done twice.
+import { sendOnce } from "../../core/send-once.ts";
 import { emptyLedger } from "../../core/ledger.ts";
 import type { Progress } from "../../core/kafka.ts";
 import { decodeMetadata, encodeMetadata } from "../../core/metadata.ts";
 import type { Plan } from "../../core/plan.ts";
-import type { OutRecord } from "../../core/record.ts";
+import { taskKey, type OutRecord, type TaskAt } from "../../core/record.ts";
 import { storesRecord } from "../../notes/gate-note.ts";
 import { noteRecord, readNotes, storeKey, type Notes } from "../../notes/notes.ts";
 import { shapeNotes, shapeRecord } from "../../notes/shape-notes.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
-import { standKey, standsOf } from "./stands.ts";
-import type { Stand } from "../words/steps.ts";
+import { livePositions } from "./positions.ts";
+import type { LivePosition } from "../words/steps.ts";
 
-/** What a stream task shall go on with. */
+/** The position at which a stream task goes on, and the stream time of the stores that it goes on with. */
 interface Placing {
-  readonly stand: Stand;
+  readonly at: LivePosition;
   readonly nextOffset: bigint;
-  /** Of the stores that it goes on with. */
   readonly streamTimeMs: number | null;
 }
 
-/** Live goes on where it stood, with the stores of the run. `ends` are those of topics that were added to since. */
+const streamTimeOf = ({ metadata }: LivePosition): number | null =>
+  decodeMetadata(metadata ?? "")?.streamTimeMs ?? null;
+
+/** Live goes on where it was stopped, with the stores of the run. `ends` are those of topics that were added to since. */
 export async function pointToRun(
   { plan, shadow, run }: { readonly plan: Plan; readonly shadow: Plan; readonly run: number },
   {
-    stands,
+    positions,
     ends,
-  }: { readonly stands: readonly Stand[]; readonly ends: ReadonlyMap<string, bigint> },
+  }: { readonly positions: readonly LivePosition[]; readonly ends: ReadonlyMap<string, bigint> },
   ports: OperatePorts,
 ): Promise<void> {
   const times = await streamTimes(plan, shadow, ports);
-  const placings = stands.map((stand): Placing => ({
-    stand,
-    nextOffset: ends.get(standKey(stand)) ?? stand.nextOffset,
-    streamTimeMs: times.get(standKey(stand)) ?? null,
-  }));
+  const placings = positions.map((at): Placing => {
+    const key = taskKey(at);
+    const nextOffset = ends.get(key) ?? at.nextOffset;
+    return { at, nextOffset, streamTimeMs: times.get(key) ?? null };
+  });
   await place(plan, placings, ports);
   await noteStores(plan, { from: shadow, run }, ports);
 }
 
-/** Back to where it stood, on the stores of before; what lies in its own topics since is done. */
+/** Back to where it was stopped, on the stores of before; what lies in its own topics since is done. */
 export async function pointBack(
   { plan, storesBefore }: { readonly plan: Plan; readonly storesBefore: number | null },
-  stands: readonly Stand[],
+  positions: readonly LivePosition[],
   ports: OperatePorts,
 ): Promise<void> {
-  const now = new Map(
-    (await standsOf(plan, ports)).flatMap((stand) =>
-      stand === null ? [] : [[standKey(stand), stand]],
-    ),
-  );
-  const placings = stands.map((stand): Placing => {
-    const streamTimeMs = decodeMetadata(stand.metadata ?? "")?.streamTimeMs ?? null;
-    const present = now.get(standKey(stand)) ?? stand;
-    const at = stand.isForeign ? stand : present;
-    return { stand: at, nextOffset: at.nextOffset, streamTimeMs };
+  const found = (await livePositions(plan, ports)).filter((at) => at !== null);
+  const now = new Map(found.map((at) => [taskKey(at), at]));
+  const placings = positions.map((stopped): Placing => {
+    const at = stopped.isForeign ? stopped : (now.get(taskKey(stopped)) ?? stopped);
+    return { at, nextOffset: at.nextOffset, streamTimeMs: streamTimeOf(stopped) };
   });
   await place(plan, placings, ports);
   await noteStores(plan, { from: null, run: storesBefore }, ports);
@@ -65,17 +63,18 @@ async function streamTimes(
   plan: Plan,
   shadow: Plan,
   ports: OperatePorts,
-): Promise<ReadonlyMap<string, number>> {
-  const stands = (await standsOf(shadow, ports)).filter((stand) => stand !== null);
-  const times = stands.map((stand) => {
-    const time = decodeMetadata(stand.metadata ?? "")?.streamTimeMs ?? null;
-    return [standKey({ ...stand, topic: liveTopic(plan, shadow, stand) }), time] as const;
-  });
-  return new Map(times.flatMap(([key, time]) => (time === null ? [] : [[key, time] as const])));
+): Promise<ReadonlyMap<string, number | null>> {
+  const found = (await livePositions(shadow, ports)).filter((at) => at !== null);
+  return new Map(
+    found.map((at) => {
+      const live = { ...at, topic: liveTopic(plan, shadow, at) };
+      return [taskKey(live), streamTimeOf(at)] as const;
+    }),
+  );
 }
 
-/** Sources of the same part stand in the same order. */
-function liveTopic(plan: Plan, shadow: Plan, { part, topic }: Stand): string {
+/** Sources of the same part have the same order. */
+function liveTopic(plan: Plan, shadow: Plan, { part, topic }: TaskAt): string {
   const sources = ({ parts }: Plan) => parts.find(({ name }) => name === part)?.sources ?? [];
   const at = sources(shadow).findIndex(({ name }) => name === topic);
   return sources(plan)[at]?.name ?? topic;
@@ -89,12 +88,16 @@ async function place(
   for (const { name, group, table } of plan.parts) {
     if (table !== null) continue;
     const progress = placings
-      .filter(({ stand }) => stand.part === name)
-      .map(({ stand, nextOffset, streamTimeMs }): Progress => {
-        const told = decodeMetadata(stand.metadata ?? "");
-        const { owner = `${plan.namespace}millrace-promote`, ledger = emptyLedger() } = told ?? {};
-        const metadata = encodeMetadata({ owner, ledger, streamTimeMs });
-        return { topic: stand.topic, partition: stand.partition, nextOffset, metadata };
+      .filter(({ at }) => at.part === name)
+      .map(({ at: { topic, partition, metadata: before }, nextOffset, streamTimeMs }): Progress => {
+        const known = decodeMetadata(before ?? "");
+        const { owner = `${plan.namespace}millrace-promote`, ledger = emptyLedger() } = known ?? {};
+        return {
+          topic,
+          partition,
+          nextOffset,
+          metadata: encodeMetadata({ owner, ledger, streamTimeMs }),
+        };
       });
     await admin.commitOffsets(group, progress);
   }
@@ -115,8 +118,7 @@ async function noteStores(
   if (stores.length + structures.length === 0) return;
   const records = stores.map((key) => noteRecord(plan.meta, key, notes?.get(key) ?? null));
   const pointer = stores.length === 0 ? [] : [storesRecord(plan.meta, run)];
-  const producer = ports.kafka.producer();
-  await producer.send([...records, ...structures, ...pointer]).finally(() => producer.close());
+  await sendOnce(ports.kafka, [...records, ...structures, ...pointer]);
 }
 
 /** As live would note them: under its own topics. */

@@ -2,15 +2,16 @@
 // pipeline, moves the end along when the run follows, and ends the run. One for a run, by the lock that its caller holds.
 import { isRetriable, messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
-import { addressOf } from "../../core/record.ts";
+import { readPositions } from "../../core/progress.ts";
+import { addressOf, taskKey } from "../../core/record.ts";
 import { stoppedTasks } from "../../operate/resume/stopped-tasks.ts";
 import { NoteTail } from "../../notes/notes.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import type { RunChanges } from "../words/rows.ts";
-import { FOLLOWING, HELD, isActive, type RangePlace, type RunRow } from "../words/run.ts";
+import { FOLLOWING, HELD, isActive, runName, type RunRow } from "../words/run.ts";
 import { LagWatch } from "./live-lag.ts";
 import { RateMeter } from "./rate-meter.ts";
-import { isSettled as isSettledRun, standingOf, type Standing } from "./standing.ts";
+import { isSettled, progressOfRun, type RunProgress } from "./run-progress.ts";
 import { nextRate } from "./throttle.ts";
 
 /** What a look has shown, for who watches. */
@@ -77,24 +78,20 @@ class Controller {
   async look(): Promise<RunRow> {
     const { ports, shadow } = this.#watching;
     const found = await ports.runs.find(this.#row.pipeline, this.#row.run);
-    if (found === null) throw new MillraceError("MILL_NOT_FOUND", this.#name);
+    if (found === null) throw new MillraceError("MILL_NOT_FOUND", runName(this.#row));
     this.#row = found;
     // Whoever promotes moves the ends and decides what is done; the workers go on.
     if (found.state !== "running") return found;
-    const standing = await standingOf(shadow, found.range, ports);
-    const perSecond = this.#rates.note(standing.done);
-    const failure = (await this.#stops()) ?? this.#tooManyLetters(standing);
+    const progress = await progressOfRun(shadow, found.range, ports);
+    const perSecond = this.#rates.note(progress.done);
+    const failure = (await this.#stops()) ?? this.#tooManyLetters(progress);
     if (failure !== null) return this.#change({ state: "failed", error: failure });
     const liveLagMs = await this.#lag.measure();
-    await this.#advance(standing, { perSecond, liveLagMs });
-    const behind = this.#row.step === FOLLOWING ? this.#behind(standing) : null;
-    const isDraining = standing.done === standing.total && behind === null;
+    await this.#advance(progress, { perSecond, liveLagMs });
+    const behind = this.#row.step === FOLLOWING ? progress.total - progress.done : null;
+    const isDraining = progress.done === progress.total && behind === null;
     this.#watching.report({ row: this.#row, perSecond, liveLagMs, behind, isDraining });
     return this.#row;
-  }
-
-  get #name(): string {
-    return `run ${String(this.#row.run)} of ${this.#row.pipeline}`;
   }
 
   async #change(changes: RunChanges): Promise<RunRow> {
@@ -105,29 +102,29 @@ class Controller {
   }
 
   async #advance(
-    standing: Standing,
+    progress: RunProgress,
     { perSecond, liveLagMs }: Pick<RunReport, "perSecond" | "liveLagMs">,
   ): Promise<void> {
     const { options, range, rateLimit } = this.#row;
-    const { done, total, letters } = standing;
+    const { done, total, letters } = progress;
     const counts = { done, total, letters, seconds: this.#rates.seconds };
     const { lagLimitMs, rate: max } = options;
     const facts = { lagMs: liveLagMs, lagLimitMs, measured: perSecond ?? 0, max };
     const rate = nextRate({ ...facts, current: rateLimit });
     const changes = { counts, rateLimit: rate };
     if (this.#row.step === HELD) return void (await this.#change(this.#release(changes)));
-    if (standing.isDone && !options.follow) await this.#end(changes);
-    else if (standing.isDone && this.#row.step !== FOLLOWING)
+    if (progress.isDone && !options.follow) await this.#end(changes);
+    else if (progress.isDone && this.#row.step !== FOLLOWING)
       await this.#change({ ...changes, step: FOLLOWING, range: { ...range, own: [] } });
     else if (this.#row.step === FOLLOWING) await this.#follow(changes);
-    else await this.#change({ ...changes, range: { ...range, own: standing.own } });
+    else await this.#change({ ...changes, range: { ...range, own: progress.own } });
   }
 
   /** Looked at again in a second while keys are parked. */
   async #end(changes: RunChanges): Promise<void> {
     const { shadow, ports } = this.#watching;
-    const isSettled = await isSettledRun(shadow, this.#row.range, ports);
-    await this.#change(isSettled ? { ...changes, state: "done" } : changes);
+    const isDone = await isSettled(shadow, this.#row.range, ports);
+    await this.#change(isDone ? { ...changes, state: "done" } : changes);
   }
 
   /** Whoever compares may have died at it. */
@@ -139,43 +136,13 @@ class Controller {
   /** Never beyond what the live pipeline has decided, and never back. */
   async #follow(changes: RunChanges): Promise<void> {
     const { range } = this.#row;
-    const live = await this.#liveProgress();
+    const { plan, ports } = this.#watching;
+    const live = await readPositions(plan, ports);
     const places = range.places.map((place) => {
-      const to = live.get(keyOf(place)) ?? place.to;
+      const to = live.get(taskKey(place)) ?? place.to;
       return to > place.to ? { ...place, to } : place;
     });
     await this.#change({ ...changes, range: { ...range, places } });
-  }
-
-  /** Committed progress of the live parts, by part and address. */
-  async #liveProgress(): Promise<ReadonlyMap<string, bigint>> {
-    const { plan, ports } = this.#watching;
-    const known = new Map<string, bigint>();
-    for (const { name: part, group, table } of plan.parts) {
-      const at = this.#row.range.places.filter((place) => place.part === part);
-      if (at.length === 0) continue;
-      for (const place of table === null
-        ? await ports.admin.committed(group, at, { stable: true })
-        : await this.#tableProgress(part, at))
-        if (place.nextOffset !== null) known.set(keyOf({ ...place, part }), place.nextOffset);
-    }
-    return known;
-  }
-
-  #tableProgress(part: string, at: readonly RangePlace[]) {
-    const { plan, ports } = this.#watching;
-    const table = plan.parts.find(({ name }) => name === part)?.table ?? null;
-    return Promise.all(
-      at.map(async ({ topic, partition }) => {
-        const task = { pipeline: plan.pipeline, part, topic, partition };
-        const row = table === null ? null : await ports.tableStore(table).progress(task);
-        return { topic, partition, nextOffset: row?.nextOffset ?? null };
-      }),
-    );
-  }
-
-  #behind({ done, total }: Standing): number {
-    return total - done;
   }
 
   /** What keeps a task of the run from going on by itself. */
@@ -189,7 +156,7 @@ class Controller {
     return `${stop.part} has stopped at ${addressOf(stop)}: ${stop.code} ${stop.message}`;
   }
 
-  #tooManyLetters({ letters, done, total }: Standing): string | null {
+  #tooManyLetters({ letters, done, total }: RunProgress): string | null {
     const { lettersMax } = this.#row.options;
     if (lettersMax === null) return null;
     // One letter among the first ten records says nothing yet.
@@ -199,6 +166,3 @@ class Controller {
     return `${String(letters)} dead letters in ${this.#watching.shadow.deadLetters}, allowed are ${String(Math.floor(most))}`;
   }
 }
-
-const keyOf = (place: Pick<RangePlace, "part" | "topic" | "partition">): string =>
-  `${place.part}/${addressOf(place)}`;

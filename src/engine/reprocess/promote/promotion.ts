@@ -1,254 +1,155 @@
 // promote(): the run takes the place of the live pipeline. A state machine whose step is in the run's row before it is
-// done; what fails before the tables have changed places gives the live pipeline back as it was, what dies is gone on with
-// by the next promote. One at a time for a pipeline, by the lock that its caller holds.
-import { messageOf, MillraceError } from "../../core/errors.ts";
+// done; a failure before the tables have changed places gives the live pipeline back as it was, and after a crash the next
+// promote goes on. One at a time for a pipeline, by the lock that its caller holds.
+import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
-import { addressOf } from "../../core/record.ts";
-import { ownTopics, isEmpty } from "../../operate/gate/drained.ts";
-import { sendOwed } from "../../operate/gate/owed.ts";
-import { standingOf } from "../control/standing.ts";
+import { readPositions } from "../../core/progress.ts";
+import { watermarksOf } from "../../core/read-range.ts";
+import { addressOf, taskKey } from "../../core/record.ts";
+import { isEmpty, ownTopics } from "../../operate/gate/drained.ts";
+import { sendLetters } from "../../operate/gate/send-letters.ts";
+import { close, drain, reopen } from "../barrier/barrier.ts";
+import { pointToRun } from "../barrier/pointing.ts";
+import { progressOfRun } from "../control/run-progress.ts";
 import { shadowOfRun } from "../run/prepare.ts";
+import { turnsOf } from "../swap/turns.ts";
 import type { RunChanges } from "../words/rows.ts";
 import type { RunRow } from "../words/run.ts";
-import { close, drain, reopen, type Barrier } from "../barrier/barrier.ts";
+import { withDetail, type PromoteStep } from "../words/steps.ts";
+import { waitUntil } from "../words/waiting.ts";
 import { emitCorrections } from "./corrections.ts";
-import { giveBack } from "./giving-up.ts";
 import { takeOverLetters } from "./letters.ts";
-import { pointToRun } from "../barrier/pointing.ts";
-import type { PromotePorts } from "./ports.ts";
-import { liveProgress } from "./readiness.ts";
-import { standKey } from "../barrier/stands.ts";
-import {
-  canBeGivenUp,
-  detailOf,
-  isPromoteStep,
-  withDetail,
-  type PromoteDetail,
-  type PromoteStep,
-  type Stand,
-} from "../words/steps.ts";
-import { turnsOf, type ProgressMove } from "../swap/turns.ts";
-import { ifSo, waitFor } from "../words/waiting.ts";
-
-export interface Promoting {
-  /** As declared. */
-  readonly plan: Plan;
-  /** How long live, the run's workers or readers of the tables may hold a step up. */
-  readonly limitMs: number;
-}
+import { checkOf, type PromotePorts } from "./ports.ts";
+import { StepRun, type Promoting, type StepWork } from "./step-run.ts";
 
 /** The row is promoting. Returns it promoted. */
-export async function promote(
-  row: RunRow,
-  promoting: Promoting,
-  ports: PromotePorts,
-): Promise<RunRow> {
-  const promotion = new Promotion(row, promoting, ports);
-  try {
-    return await promotion.run();
-  } catch (error) {
-    const { step } = promotion.row;
-    if (!canBeGivenUp(step)) throw error;
-    ports.say(`given up at ${String(step)}: ${messageOf(error)}`);
-    await giveBack(promotion.row, promoting, ports).catch((again: unknown) =>
-      ports.say(`live is not given back yet: ${messageOf(again)}`),
-    );
-    throw error;
-  }
+export function promote(row: RunRow, promoting: Promoting, ports: PromotePorts): Promise<RunRow> {
+  let rounds = 0;
+  const work: StepWork<PromoteStep> = {
+    freezing,
+    draining: async ({ barrier }) => {
+      await drain(barrier);
+      return { step: "closing" };
+    },
+    closing: async (at) => {
+      const changes = await closing(at);
+      if (changes !== null) return { step: "catching-up", changes };
+      if (++rounds < ROUNDS_MAX) return { step: "draining" };
+      const detail = "live has something in its own topics again and again";
+      throw new MillraceError("MILL_PROMOTE_STUCK", detail);
+    },
+    "catching-up": catchingUp,
+    correcting,
+    stopping,
+    swapping,
+    swapped: pointing,
+    opening: async (at) => {
+      await reopen(at.barrier, at.detail.hold);
+      return null;
+    },
+  };
+  return new StepRun(row, promoting, ports).work(work, "promoted");
 }
-
-/** The next step with what changes beside it; null: all is done. */
-type Next = { readonly step: PromoteStep; readonly changes?: RunChanges } | null;
 
 /** Something may come between two looks; not for ever. */
 const ROUNDS_MAX = 10;
 
-class Promotion {
-  row: RunRow;
-  readonly #plan: Plan;
-  readonly #shadow: Plan;
-  readonly #ports: PromotePorts;
-  readonly #barrier: Barrier;
-  #rounds = 0;
+type Next = ReturnType<StepWork<PromoteStep>[PromoteStep]>;
 
-  constructor(row: RunRow, { plan, limitMs }: Promoting, ports: PromotePorts) {
-    this.row = row;
-    this.#plan = plan;
-    this.#shadow = shadowOfRun(plan, row);
-    this.#ports = ports;
-    this.#barrier = { plan, row, ports, limitMs, why: "promote" };
-  }
+const shadowOf = ({ plan, row }: StepRun): Plan => shadowOfRun(plan, row);
 
-  async run(): Promise<RunRow> {
-    for (;;) {
-      const { step } = this.row;
-      if (!isPromoteStep(step)) throw this.#gone();
-      const next = await this.#work[step]();
-      if (next === null) break;
-      await this.#record({ ...next.changes, step: next.step });
-    }
-    await this.#record({ state: "promoted", step: "promoted", error: null });
-    return this.row;
-  }
+const wait = (
+  { ports: { clock }, barrier: { limitMs } }: StepRun,
+  what: string,
+  isSo: () => Promise<boolean>,
+): Promise<void> => waitUntil(what, isSo, { clock, limitMs });
 
-  readonly #work: Readonly<Record<PromoteStep, () => Promise<Next>>> = {
-    freezing: () => this.#freeze(),
-    draining: async () => {
-      await drain(this.#barrier);
-      return { step: "closing" };
-    },
-    closing: () => this.#close(),
-    "catching-up": () => this.#catchUp(),
-    correcting: () => this.#correct(),
-    stopping: () => this.#stop(),
-    swapping: () => this.#swap(),
-    swapped: () => this.#point(),
-    opening: async () => {
-      await reopen(this.#barrier, this.#detail.hold);
-      return null;
-    },
+/** The end that was pinned last is one that live has passed. */
+async function freezing(at: StepRun): Next {
+  const { places } = at.row.range;
+  await wait(at, "the live pipeline to pass the end of the run", async () => {
+    const live = await readPositions(at.plan, at.ports);
+    return places.every((place) => (live.get(taskKey(place)) ?? -1n) >= place.to);
+  });
+  return { step: "draining" };
+}
+
+/** Null: live has something to do again. */
+async function closing({ row, detail, barrier }: StepRun): Promise<RunChanges | null> {
+  const positions = await close(barrier);
+  if (positions === null) return null;
+  const ends = new Map(positions.map((at) => [taskKey(at), at.nextOffset]));
+  const places = row.range.places.map((place) => ({
+    ...place,
+    to: ends.get(taskKey(place)) ?? place.to,
+  }));
+  return {
+    detail: withDetail(row, { ...detail, positions }),
+    range: { ...row.range, places, own: [] },
   };
+}
 
-  get #detail(): PromoteDetail {
-    const detail = detailOf(this.row);
-    if (detail === null) throw this.#gone();
-    return detail;
-  }
+async function catchingUp(at: StepRun): Next {
+  const { row, ports } = at;
+  const check = checkOf(await ports.follow(row));
+  ports.say("the run reads to where live has stopped");
+  await wait(at, "the run to reach where live has stopped", async () => {
+    const { isDone } = await progressOfRun(shadowOf(at), row.range, ports);
+    if (!isDone) check();
+    return isDone;
+  });
+  return { step: at.detail.corrections ? "correcting" : "stopping" };
+}
 
-  get #stands(): readonly Stand[] {
-    return this.#detail.stands ?? [];
-  }
-
-  /** The end that was pinned last is one that live has passed. */
-  async #freeze(): Promise<Next> {
-    const { places } = this.row.range;
-    const look = async (): Promise<true | null> => {
-      const live = await liveProgress(this.#plan, this.#ports);
-      return ifSo(places.every((place) => (live.get(standKey(place)) ?? -1n) >= place.to));
-    };
-    await this.#wait("the live pipeline to pass the end of the run", look);
-    return { step: "draining" };
-  }
-
-  async #close(): Promise<Next> {
-    const stands = await close(this.#barrier);
-    if (stands === null) {
-      if (++this.#rounds < ROUNDS_MAX) return { step: "draining" };
-      throw new MillraceError(
-        "MILL_PROMOTE_STUCK",
-        "live has something in its own topics again and again",
-      );
-    }
-    const at = new Map(stands.map((stand) => [standKey(stand), stand.nextOffset]));
-    const places = this.row.range.places.map((place) => ({
-      ...place,
-      to: at.get(standKey(place)) ?? place.to,
-    }));
-    const detail = withDetail(this.row, { ...this.#detail, stands });
-    const range = { ...this.row.range, places, own: [] };
-    return { step: "catching-up", changes: { detail, range } };
-  }
-
-  async #catchUp(): Promise<Next> {
-    const follower = await this.#ports.follow(this.row);
-    let ending: string | null = null;
-    void follower.ended.then((why) => (ending = why));
-    this.#ports.say("the run reads to where live stands");
-    const look = async (): Promise<true | null> => {
-      const { isDone } = await standingOf(this.#shadow, this.row.range, this.#ports);
-      return ifSo(isDone);
-    };
-    await this.#wait("the run to reach where live stands", look, () => {
-      const why = ending as string | null;
-      if (why !== null)
-        throw new MillraceError("MILL_RUN_FAILED", `its workers have ended (${why})`);
-    });
-    return { step: this.#detail.corrections ? "correcting" : "stopping" };
-  }
-
-  async #correct(): Promise<Next> {
-    const at = { plan: this.#plan, shadow: this.#shadow, row: this.row };
-    const { sent, left } = await emitCorrections(at, this.#ports);
-    this.#ports.say(`corrections in output topics: ${String(sent)}`);
-    if (left > 0)
-      this.#ports.say(
-        `${String(left)} keys are in output topics alone and were left: the run did not begin at offset 0`,
-      );
-    const corrected = this.#detail.corrected + sent;
-    return {
-      step: "stopping",
-      changes: { detail: withDetail(this.row, { ...this.#detail, corrected }) },
-    };
-  }
-
-  async #stop(): Promise<Next> {
-    const look = async (): Promise<true | null> => ifSo(await isEmpty(this.#shadow, this.#ports));
-    await this.#wait("the workers of the run to leave their groups", look);
-    // Nobody else sends what they have left: the run is over.
-    await sendOwed(this.#shadow, this.#shadow.parts, this.#ports);
-    return { step: "swapping" };
-  }
-
-  /** Decides. */
-  async #swap(): Promise<Next> {
-    const ends = await this.#ends();
-    const moves = this.#stands
-      .filter(({ ledger }) => ledger !== null)
-      .map((stand): ProgressMove => {
-        const { part, topic, partition } = stand;
-        const task = { pipeline: this.#plan.pipeline, part, topic, partition };
-        return { task, nextOffset: ends.get(standKey(stand)) ?? stand.nextOffset, ledger: null };
-      });
-    const turns = turnsOf(this.#plan, this.row.run);
-    this.#ports.say("tables change places");
-    const { row } = this;
-    await this.#ports.tables.swap({ row, turns, moves, from: "swapping", to: "swapped" });
-    this.row = (await this.#ports.runs.find(row.pipeline, row.run)) ?? row;
-    return { step: "swapped" };
-  }
-
-  async #point(): Promise<Next> {
-    const { run } = this.row;
-    const { places } = this.row.range;
-    const at = { plan: this.#plan, shadow: this.#shadow, run, places };
-    await pointToRun(at, { stands: this.#stands, ends: await this.#ends() }, this.#ports);
-    const { over, refused } = await takeOverLetters(at, this.#ports);
-    if (over + refused > 0)
-      this.#ports.say(`letters: ${String(over)} over, ${String(refused)} that the run refused`);
-    return { step: "opening" };
-  }
-
-  /** Corrections in topics of the pipeline's own are not to be read by it. */
-  async #ends(): Promise<ReadonlyMap<string, bigint>> {
-    if (!this.#detail.corrections) return new Map();
-    const own = ownTopics(this.#plan);
-    const marks = await Promise.all([...own].map((topic) => this.#ports.admin.watermarks(topic)));
-    const high = new Map(marks.flat().map((mark) => [addressOf(mark), mark.high]));
-    return new Map(
-      this.#stands.flatMap((stand) => {
-        const end = stand.isForeign ? undefined : high.get(addressOf(stand));
-        return end === undefined ? [] : [[standKey(stand), end] as const];
-      }),
+async function correcting(at: StepRun): Next {
+  const { plan, row, ports, detail } = at;
+  const { sent, left } = await emitCorrections({ plan, shadow: shadowOf(at), row }, ports);
+  ports.say(`corrections in output topics: ${String(sent)}`);
+  if (left > 0)
+    ports.say(
+      `${String(left)} keys are in output topics alone and were left: the run did not begin at offset 0`,
     );
-  }
+  const corrected = detail.corrected + sent;
+  return { step: "stopping", changes: { detail: withDetail(row, { ...detail, corrected }) } };
+}
 
-  #wait(what: string, look: () => Promise<true | null>, check?: () => void): Promise<true> {
-    const { clock } = this.#ports;
-    const { limitMs } = this.#barrier;
-    return waitFor(what, look, { clock, limitMs, ...(check === undefined ? {} : { check }) });
-  }
+async function stopping(at: StepRun): Next {
+  const shadow = shadowOf(at);
+  await wait(at, "the workers of the run to leave their groups", () => isEmpty(shadow, at.ports));
+  // Nobody else sends the letters that they have left: the run is over.
+  await sendLetters(shadow, shadow.parts, at.ports);
+  return { step: "swapping" };
+}
 
-  async #record(changes: RunChanges): Promise<void> {
-    const changed = await this.#ports.runs.update(this.row, changes, ["promoting"]);
-    if (changed === null) throw this.#gone();
-    this.row = changed;
-  }
+async function swapping(at: StepRun): Next {
+  const ends = await correctedEnds(at);
+  at.ports.say("tables change places");
+  await at.swap(turnsOf(at.plan, at.row.run), "swapped", (live) => ({
+    nextOffset: ends.get(taskKey(live)) ?? live.nextOffset,
+    ledger: null,
+  }));
+  return { step: "swapped" };
+}
 
-  #gone(): MillraceError {
-    const { run, pipeline } = this.row;
-    return new MillraceError(
-      "MILL_RUN_STATE",
-      `run ${String(run)} of ${pipeline} has gone on meanwhile`,
-    );
-  }
+async function pointing(at: StepRun): Next {
+  const { plan, ports, positions } = at;
+  const { run, range } = at.row;
+  const succession = { plan, shadow: shadowOf(at), run, places: range.places };
+  await pointToRun(succession, { positions, ends: await correctedEnds(at) }, ports);
+  const { over, refused } = await takeOverLetters(succession, ports);
+  if (over + refused > 0)
+    ports.say(`letters: ${String(over)} over, ${String(refused)} that the run refused`);
+  return { step: "opening" };
+}
+
+/** Corrections in topics of the pipeline's own are not to be read by it. */
+async function correctedEnds(at: StepRun): Promise<ReadonlyMap<string, bigint>> {
+  if (!at.detail.corrections) return new Map();
+  const marks = await watermarksOf(at.ports.admin, ownTopics(at.plan));
+  return new Map(
+    at.positions.flatMap((live) => {
+      const end = live.isForeign ? undefined : marks.get(addressOf(live))?.high;
+      return end === undefined ? [] : [[taskKey(live), end] as const];
+    }),
+  );
 }

@@ -1,28 +1,19 @@
 // undo(): the live pipeline gets back its tables and stores of before a promotion, and reads on from where it was stopped
 // then, as long as the old table is there. The same barrier, the same swap, the other way round, step by step in the row.
-import { messageOf, MillraceError } from "../../core/errors.ts";
+import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import { heldBy, readGate } from "../../notes/gate-note.ts";
 import { readAgain } from "../../letters/commands/read-again.ts";
-import type { RunChanges } from "../words/rows.ts";
-import type { RunRow } from "../words/run.ts";
-import { close, drain, ownerOf, reopen, type Barrier } from "../barrier/barrier.ts";
-import { giveBack } from "./giving-up.ts";
-import { giveBackLetters } from "./letters.ts";
+import { close, drain, ownerOf, reopen } from "../barrier/barrier.ts";
 import { pointBack } from "../barrier/pointing.ts";
+import { turnsBack, turnsOf } from "../swap/turns.ts";
+import { changeRun } from "../words/rows.ts";
+import { runStateError, type RunRow } from "../words/run.ts";
+import { detailOf, withDetail, type UndoStep } from "../words/steps.ts";
+import { giveBackLetters } from "./letters.ts";
 import type { PromotePorts } from "./ports.ts";
-import type { Promoting } from "./promotion.ts";
-import {
-  canBeGivenUp,
-  detailOf,
-  isUndoStep,
-  withDetail,
-  type PromoteDetail,
-  type Stand,
-  type UndoStep,
-} from "../words/steps.ts";
-import { turnsBack, turnsOf, type ProgressMove } from "../swap/turns.ts";
+import { StepRun, type Promoting, type StepWork } from "./step-run.ts";
 
 /** Writes down that the undo has begun. Throws what forbids it. */
 export async function beginUndo(
@@ -38,16 +29,11 @@ export async function beginUndo(
     step: "undo-draining",
     detail: withDetail(row, { ...detail, hold }),
   } as const;
-  const begun = await ports.runs.update(row, changes, ["promoted"]);
-  if (begun === null) throw notPromoted(row);
-  return begun;
+  return changeRun(ports.runs, row, changes, ["promoted"]);
 }
 
-const notPromoted = ({ run, pipeline, state }: RunRow): MillraceError =>
-  new MillraceError(
-    "MILL_RUN_STATE",
-    `run ${String(run)} of ${pipeline} is ${state}, not promoted`,
-  );
+const notPromoted = (row: RunRow): MillraceError =>
+  runStateError(row, `is ${row.state}, not promoted`);
 
 /** Everything that forbids an undo now. */
 export async function checkUndoable(row: RunRow, plan: Plan, ports: PromotePorts): Promise<void> {
@@ -82,104 +68,37 @@ async function missingChangelogs(
 }
 
 /** The row is promoting, at a step of an undo. Returns it undone. */
-export async function undo(
-  row: RunRow,
-  promoting: Promoting,
-  ports: PromotePorts,
-): Promise<RunRow> {
-  const undoing = new Undoing(row, promoting, ports);
-  try {
-    return await undoing.run();
-  } catch (error) {
-    if (canBeGivenUp(undoing.row.step))
-      await giveBack(undoing.row, promoting, ports).catch((again: unknown) =>
-        ports.say(`live is not given back yet: ${messageOf(again)}`),
-      );
-    throw error;
-  }
-}
+export const undo = (row: RunRow, promoting: Promoting, ports: PromotePorts): Promise<RunRow> =>
+  new StepRun(row, promoting, ports).work(undoWork, "undone");
 
-class Undoing {
-  row: RunRow;
-  readonly #plan: Plan;
-  readonly #ports: PromotePorts;
-  readonly #barrier: Barrier;
-
-  constructor(row: RunRow, { plan, limitMs }: Promoting, ports: PromotePorts) {
-    this.row = row;
-    this.#plan = plan;
-    this.#ports = ports;
-    this.#barrier = { plan, row, ports, limitMs, why: "promote" };
-  }
-
-  async run(): Promise<RunRow> {
-    for (;;) {
-      const { step } = this.row;
-      if (!isUndoStep(step)) throw notPromoted(this.row);
-      const next = await this.#work[step]();
-      if (next === null) break;
-      await this.#record({ step: next });
-    }
-    await this.#record({ state: "undone", step: "undone" });
-    return this.row;
-  }
-
-  readonly #work: Readonly<Record<UndoStep, () => Promise<UndoStep | null>>> = {
-    "undo-draining": async () => {
-      await drain(this.#barrier);
-      return "undo-closing";
-    },
-    "undo-closing": async () =>
-      (await close(this.#barrier)) === null ? "undo-draining" : "undo-swapping",
-    "undo-swapping": () => this.#swap(),
-    "undo-swapped": async () => {
-      const { storesBefore, stands } = this.#detail;
-      await pointBack({ plan: this.#plan, storesBefore }, stands ?? [], this.#ports);
-      await this.#letters(stands ?? []);
-      return "undo-opening";
-    },
-    "undo-opening": async () => {
-      await reopen(this.#barrier, this.#detail.hold);
-      return null;
-    },
-  };
-
-  /** What has failed since is read again, and fails again or not. */
-  async #letters(stands: readonly Stand[]): Promise<void> {
-    const { run } = this.row;
-    const stretches = stands.map(({ nextOffset: from, ...at }) => ({ ...at, from }));
-    const reason = `undo of run ${String(run)}: its record is read again`;
-    const marks = await this.#ports.admin.watermarks(this.#plan.deadLetters);
-    await readAgain(this.#plan, { stretches, skips: [], reason, marks }, this.#ports);
-    await giveBackLetters(this.#plan, run, this.#ports);
-  }
-
-  get #detail(): PromoteDetail {
-    const detail = detailOf(this.row);
-    if (detail === null) throw notPromoted(this.row);
-    return detail;
-  }
-
+const undoWork: StepWork<UndoStep> = {
+  "undo-draining": async ({ barrier }) => {
+    await drain(barrier);
+    return { step: "undo-closing" };
+  },
+  "undo-closing": async ({ barrier }) => ({
+    step: (await close(barrier)) === null ? "undo-draining" : "undo-swapping",
+  }),
   /** A table that reads a topic of others has rows up to where it was stopped; one of ours has read on to the end. */
-  async #swap(): Promise<UndoStep> {
-    const moves = (this.#detail.stands ?? [])
-      .filter(({ ledger }) => ledger !== null)
-      .map(({ part, topic, partition, ...stand }): ProgressMove => {
-        const task = { pipeline: this.#plan.pipeline, part, topic, partition };
-        if (!stand.isForeign) return { task, nextOffset: null, ledger: null };
-        return { task, nextOffset: stand.nextOffset, ledger: stand.ledger };
-      });
-    const turns = turnsBack(turnsOf(this.#plan, this.row.run));
-    const { row } = this;
-    const names = { from: "undo-swapping", to: "undo-swapped" };
-    await this.#ports.tables.swap({ row, turns, moves, ...names });
-    this.row = (await this.#ports.runs.find(row.pipeline, row.run)) ?? row;
-    return "undo-swapped";
-  }
-
-  async #record(changes: RunChanges): Promise<void> {
-    const changed = await this.#ports.runs.update(this.row, changes, ["promoting"]);
-    if (changed === null) throw notPromoted(this.row);
-    this.row = changed;
-  }
-}
+  "undo-swapping": async (at) => {
+    const turns = turnsBack(turnsOf(at.plan, at.row.run));
+    await at.swap(turns, "undo-swapped", ({ isForeign, nextOffset, ledger }) =>
+      isForeign ? { nextOffset, ledger } : { nextOffset: null, ledger: null },
+    );
+    return { step: "undo-swapped" };
+  },
+  "undo-swapped": async ({ plan, ports, positions, detail: { storesBefore }, row: { run } }) => {
+    await pointBack({ plan, storesBefore }, positions, ports);
+    // A record that has failed since is read again, and fails again or not.
+    const stretches = positions.map(({ nextOffset: from, ...at }) => ({ ...at, from }));
+    const reason = `undo of run ${String(run)}: its record is read again`;
+    const marks = await ports.admin.watermarks(plan.deadLetters);
+    await readAgain(plan, { stretches, skips: [], reason, marks }, ports);
+    await giveBackLetters(plan, run, ports);
+    return { step: "undo-opening" };
+  },
+  "undo-opening": async ({ barrier, detail }) => {
+    await reopen(barrier, detail.hold);
+    return null;
+  },
+};

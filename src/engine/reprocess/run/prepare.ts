@@ -3,6 +3,7 @@
 import { ConfigErrors } from "../../core/errors.ts";
 import type { StartOffset } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
+import { watermarksOf } from "../../core/read-range.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 import { placesOf } from "../../operate/places.ts";
 import { reset } from "../../operate/reset.ts";
@@ -78,10 +79,12 @@ async function endsOf(
   own: ReadonlySet<TopicName>,
   { admin }: ReprocessPorts,
 ): Promise<readonly StartOffset[]> {
-  const names = new Set(shadow.parts.flatMap(({ sources }) => sources.map(({ name }) => name)));
-  const read = [...names].filter((name) => own.has(name));
-  const marks = (await Promise.all(read.map((name) => admin.watermarks(name)))).flat();
-  return marks.map(({ topic, partition, high }) => ({ topic, partition, nextOffset: high }));
+  const names = shadow.parts.flatMap(({ sources }) => sources.map(({ name }) => name));
+  const marks = await watermarksOf(
+    admin,
+    names.filter((name) => own.has(name)),
+  );
+  return [...marks.values()].map(({ high: nextOffset, ...at }) => ({ ...at, nextOffset }));
 }
 
 const stagedNames = ({ run, options }: RunRow): readonly TopicName[] =>

@@ -1,11 +1,11 @@
 // Holds a following run still for a comparison: its end stays where live had come to when it was looked at, while live goes
 // on. Given back in any case; whoever dies at it is waited for only so long.
-import { MillraceError } from "../../core/errors.ts";
 import { ownTopics } from "../../operate/gate/drained.ts";
 import type { Plan } from "../../core/plan.ts";
-import { liveProgress } from "../promote/readiness.ts";
-import { standKey } from "../barrier/stands.ts";
+import { readPositions } from "../../core/progress.ts";
+import { taskKey } from "../../core/record.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
+import { changeRun } from "../words/rows.ts";
 import { FOLLOWING, HELD, type RunRange, type RunRow } from "../words/run.ts";
 
 /** The controller looks once a second: what it was about to write is written by then. */
@@ -19,27 +19,18 @@ export async function hold(
 ): Promise<RunRow> {
   const { runs, clock } = ports;
   const pins = await endsOf(plan, ports);
-  const aim = await liveProgress(plan, ports);
+  const aim = await readPositions(plan, ports);
   const detail = { ...row.detail, held: { untilMs: clock.now() + holdMs } };
-  await change(row, { step: HELD, detail, range: raised(row.range, aim, pins) }, ports);
+  const held = { step: HELD, detail, range: raised(row.range, aim, pins) };
+  await changeRun(runs, row, held, ["running"]);
   await clock.sleep(SETTLE_MS);
   const found = (await runs.find(row.pipeline, row.run)) ?? row;
-  return change(found, { range: raised(found.range, aim, pins) }, ports);
+  return changeRun(runs, found, { range: raised(found.range, aim, pins) }, ["running"]);
 }
 
 export async function release(row: RunRow, { runs }: ReprocessPorts): Promise<void> {
   const detail = { ...row.detail, held: undefined };
   await runs.update(row, { step: FOLLOWING, detail }, ["running"]);
-}
-
-async function change(
-  row: RunRow,
-  changes: Parameters<ReprocessPorts["runs"]["update"]>[1],
-  { runs }: ReprocessPorts,
-): Promise<RunRow> {
-  const changed = await runs.update(row, changes, ["running"]);
-  if (changed === null) throw new MillraceError("MILL_RUN_STATE", "the run has ended meanwhile");
-  return changed;
 }
 
 const raised = (
@@ -50,7 +41,7 @@ const raised = (
   ...range,
   pins: { ...range.pins, ...pins },
   places: range.places.map((place) => {
-    const to = aim.get(standKey(place)) ?? place.to;
+    const to = aim.get(taskKey(place)) ?? place.to;
     return to > place.to ? { ...place, to } : place;
   }),
 });

@@ -2,18 +2,18 @@
 // them at one moment. What live has written since the run's end was taken is no difference.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
-import { addressOf } from "../../core/record.ts";
+import { readPositions } from "../../core/progress.ts";
+import { watermarksOf } from "../../core/read-range.ts";
+import { taskKey } from "../../core/record.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { ownTopics } from "../../operate/gate/drained.ts";
-import { standingOf } from "../control/standing.ts";
+import { progressOfRun } from "../control/run-progress.ts";
 import { close, drain, reopen } from "../barrier/barrier.ts";
-import { liveProgress } from "../promote/readiness.ts";
-import { standKey } from "../barrier/stands.ts";
-import { ifSo, waitFor } from "../words/waiting.ts";
+import { waitUntil } from "../words/waiting.ts";
 import { runTable } from "../plan/shadow.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import { shadowOfRun } from "../run/prepare.ts";
-import { FOLLOWING, HELD, type RunRow } from "../words/run.ts";
+import { FOLLOWING, HELD, runStateError, type RunRow } from "../words/run.ts";
 import {
   compareTables,
   type ComparisonRequest,
@@ -97,10 +97,9 @@ async function verifyStopped(
 }
 
 /** Whether the run follows live. */
-function checkState({ run, pipeline, state, step, target, options }: RunRow): boolean {
-  const name = `run ${String(run)} of ${pipeline}`;
-  const refuse = (why: string): MillraceError =>
-    new MillraceError("MILL_RUN_STATE", `${name} ${why}`);
+function checkState(row: RunRow): boolean {
+  const { state, step, target, options } = row;
+  const refuse = (why: string): MillraceError => runStateError(row, why);
   if (target !== "shadow") throw refuse("has written in place: there is nothing to compare");
   if (options.staged.length > 0) throw refuse("has read copies, which live has not read");
   if (state === "done") return false;
@@ -125,9 +124,8 @@ async function reachedEnd(
   ports: ReprocessPorts,
 ): Promise<void> {
   const shadow = shadowOfRun(plan, row);
-  const look = async (): Promise<true | null> =>
-    ifSo((await standingOf(shadow, row.range, ports)).isDone);
-  await waitFor("the run to reach its end", look, { clock: ports.clock, limitMs });
+  const isSo = async (): Promise<boolean> => (await progressOfRun(shadow, row.range, ports)).isDone;
+  await waitUntil("the run to reach its end", isSo, { clock: ports.clock, limitMs });
 }
 
 /** Until live has done everything that the run has: in as many rounds as a record can go through topics of its own. */
@@ -137,15 +135,15 @@ async function passed(
   ports: ReprocessPorts,
 ): Promise<void> {
   const wait = { clock: ports.clock, limitMs };
-  const reached = async (ends: ReadonlyMap<string, bigint>): Promise<true | null> => {
-    const live = await liveProgress(plan, ports);
-    return ifSo([...ends].every(([key, end]) => (live.get(key) ?? 0n) >= end));
+  const reached = async (ends: ReadonlyMap<string, bigint>): Promise<boolean> => {
+    const live = await readPositions(plan, ports);
+    return [...ends].every(([key, end]) => (live.get(key) ?? 0n) >= end);
   };
-  const ends = new Map(range.places.map((place) => [standKey(place), place.to]));
-  await waitFor("live to pass the end of the run", () => reached(ends), wait);
+  const ends = new Map(range.places.map((place) => [taskKey(place), place.to]));
+  await waitUntil("live to pass the end of the run", () => reached(ends), wait);
   for (let round = 0; round < plan.parts.length; round++) {
     const own = await ownEnds(plan, ports);
-    await waitFor("live to work off its own topics", () => reached(own), wait);
+    await waitUntil("live to work off its own topics", () => reached(own), wait);
   }
 }
 
@@ -154,14 +152,12 @@ async function ownEnds(
   plan: Plan,
   { admin }: ReprocessPorts,
 ): Promise<ReadonlyMap<string, bigint>> {
-  const names = [...ownTopics(plan)];
-  const marks = (await Promise.all(names.map((name) => admin.watermarks(name)))).flat();
-  const high = new Map(marks.map((mark) => [addressOf(mark), mark]));
+  const marks = await watermarksOf(admin, ownTopics(plan));
   return new Map(
     plan.parts.flatMap(({ name: part, sources }) =>
-      [...high.values()]
+      [...marks.values()]
         .filter(({ topic }) => sources.some(({ name }) => name === topic))
-        .map((mark) => [standKey({ part, ...mark }), mark.high] as const),
+        .map((mark) => [taskKey({ part, ...mark }), mark.high] as const),
     ),
   );
 }

@@ -4,7 +4,7 @@ import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresPool, QueryResult } from "../../clients/postgres/pool.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
-import { isActive, type RunRow, type RunState } from "./run.ts";
+import { isActive, runStateError, type RunRow, type RunState } from "./run.ts";
 
 type NewRun = Pick<RunRow, "pipeline" | "run" | "target" | "range" | "options" | "counts">;
 /** What changes while a run lives; what is left out stays. */
@@ -116,6 +116,18 @@ export class Runs {
       throw new ConfigError("MILL_TABLE_MISSING", "millrace.runs", { cause: error });
     }
   }
+}
+
+/** Throws MILL_RUN_STATE when the row is in none of `states` any more. */
+export async function changeRun(
+  runs: Pick<Runs, "update">,
+  row: RunRow,
+  changes: RunChanges,
+  states: readonly RunState[],
+): Promise<RunRow> {
+  const changed = await runs.update(row, changes, states);
+  if (changed === null) throw runStateError(row, "has gone on meanwhile");
+  return changed;
 }
 
 function timesOf({ state }: RunChanges, nowMs: number): string[] {

@@ -1,5 +1,6 @@
 // The words of a run: what it reads, where it writes, how far it is. Data only; rows.ts keeps it in `millrace.runs`.
-import type { TopicName } from "../../core/record.ts";
+import { MillraceError } from "../../core/errors.ts";
+import type { TaskAt, TopicName } from "../../core/record.ts";
 
 /** Tables and topics of the run's own · the live tables, where rows are newer only by the run's values. */
 export type RunTarget = "shadow" | "in-place";
@@ -44,10 +45,7 @@ export const isWorking = ({ state, step }: Pick<RunRow, "state" | "step">): bool
   state === "running" || (state === "promoting" && reading.has(step));
 
 /** What one part of the run reads of one partition, under the run's own names. */
-export interface RangePlace {
-  readonly part: string;
-  readonly topic: TopicName;
-  readonly partition: number;
+export interface RangePlace extends TaskAt {
   readonly from: bigint;
   /** Not read any more. */
   readonly to: bigint;
@@ -115,5 +113,11 @@ export interface RunRow {
   readonly finishedMs: number | null;
   readonly error: string | null;
 }
+
+export const runName = ({ pipeline, run }: Pick<RunRow, "pipeline" | "run">): string =>
+  `run ${String(run)} of ${pipeline}`;
+
+export const runStateError = (row: Pick<RunRow, "pipeline" | "run">, why: string): MillraceError =>
+  new MillraceError("MILL_RUN_STATE", `${runName(row)} ${why}`);
 
 export const noCounts: RunCounts = { done: 0, total: 0, letters: 0, seconds: 0 };

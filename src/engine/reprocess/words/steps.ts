@@ -1,7 +1,7 @@
 // The words of a promotion. Its step stands in the run's row before it is done, so whoever comes after a crash begins with
 // that step again, or gives the live pipeline back: each step may be done twice. Data only.
 import type { LedgerCounts } from "../../core/ledger.ts";
-import type { TopicPartition } from "../../core/record.ts";
+import type { TaskAt } from "../../core/record.ts";
 import type { RunRow } from "./run.ts";
 
 /**
@@ -33,9 +33,8 @@ export const undoSteps = [
 ] as const;
 export type UndoStep = (typeof undoSteps)[number];
 
-/** Where one task of the live pipeline stood when it was stopped. */
-export interface Stand extends TopicPartition {
-  readonly part: string;
+/** The position of one task of the live pipeline when it was stopped. */
+export interface LivePosition extends TaskAt {
   readonly nextOffset: bigint;
   /** It reads a topic that the pipeline does not write. */
   readonly isForeign: boolean;
@@ -52,31 +51,32 @@ export interface PromoteDetail {
   readonly corrections: boolean;
   /** The run on whose stores the live pipeline stood before. */
   readonly storesBefore: number | null;
-  /** Null until live stands. */
-  readonly stands: readonly Stand[] | null;
+  /** Null until live is stopped. */
+  readonly positions: readonly LivePosition[] | null;
   /** Records that were appended to output topics. */
   readonly corrected: number;
 }
 
-type StoredStand = Omit<Stand, "nextOffset"> & { readonly nextOffset: string };
-type StoredDetail = Omit<PromoteDetail, "stands"> & {
-  readonly stands: readonly StoredStand[] | null;
+/** Positions are named `stands` there, and their offsets are text. */
+type StoredDetail = Omit<PromoteDetail, "positions"> & {
+  readonly stands:
+    readonly (Omit<LivePosition, "nextOffset"> & { readonly nextOffset: string })[] | null;
 };
 
 export function detailOf({ detail }: Pick<RunRow, "detail">): PromoteDetail | null {
   const stored = detail["promote"] as StoredDetail | undefined;
   if (stored === undefined) return null;
-  const stands = stored.stands?.map((at) => ({ ...at, nextOffset: BigInt(at.nextOffset) })) ?? null;
-  return { ...stored, stands };
+  const { stands, ...known } = stored;
+  const positions = stands?.map((at) => ({ ...at, nextOffset: BigInt(at.nextOffset) })) ?? null;
+  return { ...known, positions };
 }
 
 /** The row's detail with this promotion in it. */
 export function withDetail(
   { detail }: Pick<RunRow, "detail">,
-  promote: PromoteDetail,
+  { positions, ...promote }: PromoteDetail,
 ): RunRow["detail"] {
-  const stands =
-    promote.stands?.map((at) => ({ ...at, nextOffset: String(at.nextOffset) })) ?? null;
+  const stands = positions?.map((at) => ({ ...at, nextOffset: String(at.nextOffset) })) ?? null;
   return { ...detail, promote: { ...promote, stands } };
 }
 

@@ -4,26 +4,20 @@ import type { Clock } from "../../core/ports.ts";
 
 export interface Waiting {
   readonly clock: Clock;
-  /** Null: for ever. */
-  readonly limitMs: number | null;
-  /** Throws what makes waiting vain. */
-  check?(): void;
+  readonly limitMs: number;
 }
 
 const LOOK_MS = 250;
 
-/** Until `look` returns something else than null. Throws MILL_PROMOTE_STUCK after the limit. */
-export async function waitFor<T>(
+/** Throws MILL_PROMOTE_STUCK after the limit. */
+export async function waitUntil(
   what: string,
-  look: () => Promise<T | null>,
-  { clock, limitMs, check }: Waiting,
-): Promise<T> {
+  isSo: () => Promise<boolean>,
+  { clock, limitMs }: Waiting,
+): Promise<void> {
   const startMs = clock.now();
-  for (;;) {
-    const found = await look();
-    if (found !== null) return found;
-    check?.();
-    if (limitMs !== null && clock.now() - startMs >= limitMs)
+  while (!(await isSo())) {
+    if (clock.now() - startMs >= limitMs)
       throw new MillraceError(
         "MILL_PROMOTE_STUCK",
         `waited ${String(limitMs / 1_000)} s for ${what}`,
@@ -31,6 +25,3 @@ export async function waitFor<T>(
     await clock.sleep(LOOK_MS);
   }
 }
-
-/** For looks that say yes or no. */
-export const ifSo = (isSo: boolean): true | null => (isSo ? true : null);

@@ -1,6 +1,7 @@
 // One pipeline in one worker: a member of its groups while its gate lets it, else out of them and waiting, while other
 // pipelines of the worker go on. One thing at a time happens to it. When the gate opens again it begins as at a start, on
 // the stores that the notes name by then.
+import { sendOnce } from "../../core/send-once.ts";
 import { ConfigErrors, messageOf, type MillraceError } from "../../core/errors.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
@@ -181,8 +182,7 @@ export class Lane<B> {
       const { code, message } = tripped;
       const atMs = clock.now();
       const note: GateNote = { state: "halted", by: "breaker", code, message, atMs, owner };
-      const producer = kafka.producer();
-      await producer.send([gateRecord(this.#declared.meta, note)]).finally(() => producer.close());
+      await sendOnce(kafka, [gateRecord(this.#declared.meta, note)]);
       const { part = "" } = tripped.where;
       meter.count("millrace_breaker_halts_total", { pipeline, part });
       log.error({ pipeline, part, code }, gateText(pipeline, note));

@@ -1,5 +1,6 @@
 // Keeps the notes of a worker's tasks true: one that has stopped is noted, one that runs is not, whoever noted it. Takes
 // stopped tasks over anew when an operator wishes it. Nothing here is needed for a task to run or to stand still.
+import { sendOnce } from "../../core/send-once.ts";
 import { entryOf } from "../../core/error-table.ts";
 import type { OutRecord, TopicName } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
@@ -95,8 +96,7 @@ class PipelineStops {
       if (again.length > 0) part.resume([...new Set(again.map(({ partition }) => partition))]);
     }
     if (untrue.length === 0) return;
-    const producer = this.#context.kafka.producer();
-    await producer.send(untrue).finally(() => producer.close());
+    await sendOnce(this.#context.kafka, untrue);
   }
 
   /** Notes that would make what is noted of the task true. */

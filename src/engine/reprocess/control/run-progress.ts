@@ -1,15 +1,16 @@
 // How far a run is, and whether it is done: parts in the order of the flow, each once its sources are at their ends, where a
 // topic of the run's own ends when everybody who writes it is done. Progress is read before the ends it is compared with.
 import { sumLedgers } from "../../core/ledger.ts";
-import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
+import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 import { keysParkedIn } from "../../runtime/calls/left-behind.ts";
-import { readProgress, type PartProgress, type ProgressPorts } from "../../core/progress.ts";
+import { readProgress, type TaskProgress, type ProgressPorts } from "../../core/progress.ts";
+import { watermarksOf } from "../../core/read-range.ts";
 import { piecesOf, type Piece } from "../plan/pieces.ts";
 import type { RangePlace, RunRange } from "../words/run.ts";
 
-export interface Standing {
+export interface RunProgress {
   readonly isDone: boolean;
   /** Offsets of the range that are decided. */
   readonly done: number;
@@ -17,21 +18,22 @@ export interface Standing {
   readonly letters: number;
   /** Ends of the run's own topics that are known by now. */
   readonly own: readonly RangePlace[];
-  readonly progress: readonly PartProgress[];
+  readonly progress: readonly TaskProgress[];
 }
 
-export interface StandingPorts extends ProgressPorts {
+export interface RunProgressPorts extends ProgressPorts {
   readonly kafka: Pick<KafkaPort, "reader">;
+  readonly admin: Pick<AdminPort, "committed" | "watermarks" | "describeTopics">;
 }
 
 /** The plan is the run's own. */
-export async function standingOf(
+export async function progressOfRun(
   plan: Plan,
   range: RunRange,
-  ports: ProgressPorts,
-): Promise<Standing> {
+  ports: Omit<RunProgressPorts, "kafka">,
+): Promise<RunProgress> {
   const progress = await readProgress(plan, ports);
-  const ends = await endsOf(plan, range, ports.admin);
+  const ends = await watermarksOf(ports.admin, topicsOf(plan, range));
   const flow = new Flow(plan, range, { progress, ends });
   const steps = range.places.map((place) => ({
     total: Number(place.to - place.from),
@@ -56,7 +58,7 @@ export async function standingOf(
 export async function isSettled(
   plan: Plan,
   range: RunRange,
-  ports: StandingPorts,
+  ports: RunProgressPorts,
 ): Promise<boolean> {
   const calls = plan.parts
     .flatMap(({ nodes }) => nodes)
@@ -65,26 +67,22 @@ export async function isSettled(
     );
   for (const { changelog } of calls)
     if ((await keysParkedIn(changelog.name, ports)) > 0) return false;
-  return calls.length === 0 || (await standingOf(plan, range, ports)).isDone;
+  return calls.length === 0 || (await progressOfRun(plan, range, ports)).isDone;
 }
 
 const within = ({ from, to }: RangePlace, position: bigint): bigint =>
   (position > to ? to : position < from ? from : position) - from;
 
-type Ends = ReadonlyMap<string, bigint>;
-
-/** High watermarks of the run's own topics, by address. */
-async function endsOf(plan: Plan, { places }: RunRange, admin: AdminPort): Promise<Ends> {
+/** Topics of the run's own that it reads. */
+function topicsOf({ parts }: Plan, { places }: RunRange): readonly TopicName[] {
   const bounded = new Set(places.map(({ topic }) => topic));
-  const names = new Set(plan.parts.flatMap(({ sources }) => sources.map(({ name }) => name)));
-  const own = [...names].filter((name) => !bounded.has(name));
-  const marks = (await Promise.all(own.map((name) => admin.watermarks(name)))).flat();
-  return new Map(marks.map((mark) => [addressOf(mark), mark.high]));
+  const names = parts.flatMap(({ sources }) => sources.map(({ name }) => name));
+  return names.filter((name) => !bounded.has(name));
 }
 
 interface Facts {
-  readonly progress: readonly PartProgress[];
-  readonly ends: Ends;
+  readonly progress: readonly TaskProgress[];
+  readonly ends: ReadonlyMap<string, Watermarks>;
 }
 
 class Flow {
@@ -135,7 +133,7 @@ class Flow {
       topic,
       partition,
       from: 0n,
-      to: this.#facts.ends.get(addressOf({ topic, partition })) ?? 0n,
+      to: this.#facts.ends.get(addressOf({ topic, partition }))?.high ?? 0n,
     }));
   }
 
