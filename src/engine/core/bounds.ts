@@ -1,5 +1,5 @@
 // How far a run of the reprocessor reads, and how fast. A live pipeline has neither: it reads on for ever, as fast as it
-// can. What they promise is kept by source/bounded-inbox.ts; who moves them is the run's controller.
+// can. What they promise is kept by source/inbox.ts; who moves them is the run's controller.
 import type { GroupId, TopicName, TopicPartition } from "./record.ts";
 
 export interface Bounds {

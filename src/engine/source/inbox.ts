@@ -1,8 +1,12 @@
 // Inbox: what has been fetched for one task and not processed yet. Bounded: a full one pauses its partitions.
-// Promises that runs of one partition follow each other without a gap; a batch out of sequence is refused; and that of a
-// topic that is held nothing is handed out.
-import { addressOf, type RawRecord, type TopicName, type TopicPartition } from "../core/record.ts";
+// Slices of one partition follow each other without a gap; a batch out of sequence is refused; nothing of a held topic is
+// handed out. Three policies, which a live pipeline does without, say what is handed out of the rest:
+//   end   nothing at or beyond the end of a range, and progress comes to exactly that end
+//   wait  of several partitions the oldest record goes first, and each is waited for until it has one or has ended
+//   pace  so many records a second of those that have an end
+import type { Bounds, Pace } from "../core/bounds.ts";
 import type { GroupGeneration, RecordBatch } from "../core/kafka.ts";
+import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
 import { Bell } from "./bell.ts";
 
 export interface InboxLimits {
@@ -28,75 +32,107 @@ export interface Run extends TopicPartition {
   readonly highWatermark: bigint;
 }
 
+export interface InboxPolicies {
+  readonly group: GroupId;
+  /** The policies end and wait; undefined in a live pipeline. */
+  readonly bounds: Bounds | undefined;
+  readonly pace: Pace | undefined;
+}
+
+/** Partitions that are paused together. */
+interface Budget {
+  readonly bytesMax: number;
+  readonly queues: Queue[];
+  bytes: number;
+  isPaused: boolean;
+}
+
 interface Queue {
   readonly at: TopicPartition;
+  readonly budget: Budget;
   readonly batches: RecordBatch[];
-  /** Where the next batch must begin. */
+  /** The start of the next batch. */
   expected: bigint;
-  /** Records of the first batch that were taken already. */
+  /** Records of the first batch that were handed out already. */
   taken: number;
+  /** Progress when everything that was handed out is done. */
+  position: bigint;
+  last: RecordBatch | null;
 }
 
 /** A record as an object, its slices of the fetch and its place in the batch: measured with V8 13. */
 const RECORD_BYTES = 400;
-export const weightOf = ({ byteLength, records }: RecordBatch): number =>
+const weightOf = ({ byteLength, records }: RecordBatch): number =>
   byteLength + RECORD_BYTES * records.length;
+
+const nothing: ReadonlySet<TopicName> = new Set();
 
 export class Inbox {
   readonly #queues = new Map<TopicName, Queue>();
   readonly #limits: InboxLimits;
   readonly #valve: Valve;
-  #bytes = 0;
-  #isPaused = false;
-  #held: ReadonlySet<TopicName> = new Set();
-  #isClosed = false;
+  readonly #policies: InboxPolicies;
+  readonly #life = new AbortController();
+  readonly #unwatch: (() => void) | undefined;
   readonly #bell = new Bell();
+  #held = nothing;
 
   /** `starts` names each partition of the task and the offset at which it begins. */
   constructor(
     starts: readonly (TopicPartition & { readonly nextOffset: bigint })[],
     limits: InboxLimits,
     valve: Valve,
+    policies: InboxPolicies = { group: "", bounds: undefined, pace: undefined },
   ) {
     this.#limits = limits;
     this.#valve = valve;
-    for (const { topic, partition, nextOffset } of starts)
-      this.#queues.set(topic, {
-        at: { topic, partition },
-        batches: [],
-        expected: nextOffset,
-        taken: 0,
-      });
+    this.#policies = policies;
+    const budgetOf = (bytesMax: number): Budget => ({
+      ...{ bytesMax, queues: [], bytes: 0, isPaused: false },
+    });
+    const shared = budgetOf(limits.bytesMax);
+    for (const { topic, partition, nextOffset: expected } of starts) {
+      // Under the policy wait each is paused for itself, or one that is waited for could starve behind a full one.
+      const isAlone = policies.bounds !== undefined;
+      const budget = isAlone ? budgetOf(limits.bytesMax / starts.length) : shared;
+      const at = { topic, partition };
+      const queue = { at, budget, batches: [], expected, taken: 0, position: expected, last: null };
+      budget.queues.push(queue);
+      this.#queues.set(topic, queue);
+    }
+    this.#unwatch = policies.bounds?.watch(() => this.#bell.ring());
   }
 
   get bytes(): number {
-    return this.#bytes;
+    const budgets = new Set([...this.#queues.values()].map(({ budget }) => budget));
+    return [...budgets].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** Whether `take` would wait. */
   get isEmpty(): boolean {
-    return [...this.#queues.values()].every((queue) => queue.batches.length === 0);
+    return this.#policies.pace?.isOpen === false || this.#choose() === null;
   }
 
   /** Returns the offset to seek to when the batch does not follow the last one, else null. */
   push(batch: RecordBatch): bigint | null {
     const queue = this.#queues.get(batch.topic);
-    if (this.#isClosed || queue === undefined) return null;
+    if (this.#life.signal.aborted || queue === undefined) return null;
     // mistake: double resume
     if (batch.fetchedOffset !== queue.expected) return queue.expected;
     if (this.#held.has(batch.topic)) return queue.expected;
     queue.batches.push(batch);
     queue.expected = batch.nextOffset;
-    this.#bytes += weightOf(batch);
-    if (!this.#isPaused && this.#bytes > this.#limits.bytesMax) this.#turn(true);
+    queue.last = batch;
+    this.#weigh(queue.budget, weightOf(batch));
     this.#bell.ring();
     return null;
   }
 
   /** The next run, waiting for one; null when the inbox was closed, and after a nudge. */
   async take(): Promise<Run | null> {
-    while (!this.#isClosed) {
-      const run = this.#next();
-      if (run !== null) return run;
+    while (!this.#life.signal.aborted) {
+      const chosen = this.#choose();
+      if (chosen !== null) return this.#paced(this.#slice(chosen.queue, chosen.timeMax));
       if (this.#bell.takeNudge()) return null;
       await this.#bell.sleep();
     }
@@ -110,70 +146,38 @@ export class Inbox {
 
   /** Resolves after the next nudge, or when the inbox was closed. */
   async nudged(): Promise<void> {
-    while (!this.#isClosed && !this.#bell.takeNudge()) {
+    while (!this.#life.signal.aborted && !this.#bell.takeNudge()) {
       await this.#bell.sleep();
     }
   }
 
   /** Drops what is left and ends `take`. */
   close(): void {
-    this.#isClosed = true;
-    for (const queue of this.#queues.values()) queue.batches.length = 0;
-    this.#bytes = 0;
+    this.#unwatch?.();
+    this.#life.abort(new Error("the inbox was closed"));
+    for (const queue of this.#queues.values()) {
+      queue.batches.length = 0;
+      queue.expected = queue.position;
+      queue.budget.bytes = 0;
+    }
     this.#bell.ring();
   }
 
-  /** Several partitions: the smallest head timestamp goes first, as long as it stays the smallest. */
-  #next(): Run | null {
-    const ready = [...this.#queues.values()].filter((queue) => queue.batches.length > 0);
-    const [first, ...others] = ready.sort((a, b) => headTime(a) - headTime(b));
-    if (first === undefined) return null;
-    const bound = others.length === 0 ? Infinity : headTime(others[0] as Queue);
-    return this.#slice(first, bound);
-  }
-
-  #slice(queue: Queue, timeMax: number): Run {
-    const batch = queue.batches[0] as RecordBatch;
-    const from = queue.taken;
-    const most = Math.min(batch.records.length, from + this.#limits.runRecordsMax);
-    let to = from;
-    while (to < most && (to === from || (batch.records[to] as RawRecord).timestamp <= timeMax))
-      to++;
-    const isWhole = to >= batch.records.length;
-    const records = from === 0 && isWhole ? batch.records : batch.records.slice(from, to);
-    queue.taken = isWhole ? 0 : to;
-    if (isWhole) this.#drop(queue, batch);
-    const nextOffset = isWhole ? batch.nextOffset : (batch.records[to] as RawRecord).offset;
-    const { generation, highWatermark } = batch;
-    return { ...queue.at, generation, records, nextOffset, highWatermark };
-  }
-
-  #drop(queue: Queue, batch: RecordBatch): void {
-    queue.batches.shift();
-    this.#bytes -= weightOf(batch);
-    if (this.#isPaused && this.#bytes < this.#limits.bytesMax / 2) this.#turn(false);
-  }
-
-  #turn(isPaused: boolean): void {
-    this.#isPaused = isPaused;
-    const partitions = [...this.#queues.values()].map((queue) => queue.at);
-    if (isPaused) this.#valve.pause(partitions);
-    else this.#valve.resume(partitions.filter(({ topic }) => !this.#held.has(topic)));
-  }
-
   /**
-   * Hands out nothing of these topics, in the place of those that were held before. What has been fetched of them is
-   * dropped, so that it is in nobody's way, and fetched again when its time has come.
+   * Hands out nothing of these topics, in the place of those that were held before, nor waits for them. What has been
+   * fetched of them is dropped, so that it is in nobody's way, and fetched again when its time has come.
    */
   hold(topics: ReadonlySet<TopicName>): void {
-    if (this.#isClosed || topics === this.#held) return;
+    if (this.#life.signal.aborted || topics === this.#held) return;
     const queues = [...this.#queues.values()];
     const released = queues.filter(({ at }) => this.#held.has(at.topic) && !topics.has(at.topic));
     const held = queues.filter(({ at }) => topics.has(at.topic));
     this.#held = topics;
     this.#valve.pause(held.map(({ at }) => at));
     for (const queue of held) this.#giveBack(queue);
-    if (!this.#isPaused) this.#valve.resume(released.map(({ at }) => at));
+    const free = released.filter(({ budget }) => !budget.isPaused);
+    if (free.length > 0) this.#valve.resume(free.map(({ at }) => at));
+    this.#bell.ring();
   }
 
   #giveBack(queue: Queue): void {
@@ -182,18 +186,121 @@ export class Inbox {
     const next = queue.taken === 0 ? undefined : first.records[queue.taken];
     queue.expected = next?.offset ?? first.fetchedOffset;
     queue.taken = 0;
-    for (const batch of [...queue.batches]) this.#drop(queue, batch);
+    for (const batch of queue.batches.splice(0)) this.#weigh(queue.budget, -weightOf(batch));
     // What comes next may be long in coming.
     this.#valve.seek(queue.at, queue.expected);
   }
 
-  /** Address and next offset of each partition, for messages. */
-  toString(): string {
-    return [...this.#queues.values()]
-      .map((queue) => `${addressOf(queue.at)}@${String(queue.expected)}`)
-      .join(" ");
+  #weigh(budget: Budget, bytes: number): void {
+    budget.bytes += bytes;
+    const isFull = budget.isPaused
+      ? budget.bytes >= budget.bytesMax / 2
+      : budget.bytes > budget.bytesMax;
+    if (isFull === budget.isPaused) return;
+    budget.isPaused = isFull;
+    const partitions = budget.queues.map(({ at }) => at);
+    if (isFull) this.#valve.pause(partitions);
+    else this.#valve.resume(partitions.filter(({ topic }) => !this.#held.has(topic)));
+  }
+
+  #end({ at }: Queue): bigint | null {
+    return this.#policies.bounds?.end(this.#policies.group, at) ?? null;
+  }
+
+  /** Only what comes from outside is paced: the rest follows from it. */
+  #paced(run: Run): Run | Promise<Run | null> {
+    const { pace, bounds, group } = this.#policies;
+    const isPaced = run.records.length > 0 && (bounds?.end(group, run) ?? null) !== null;
+    if (pace === undefined || !isPaced) return run;
+    const { signal } = this.#life;
+    return pace.take(run.records.length, signal).then(
+      () => (signal.aborted ? null : run),
+      (error: unknown) => {
+        if (signal.aborted) return null;
+        throw error;
+      },
+    );
+  }
+
+  /** Progress without records goes first; else the oldest head beside which nothing is waited for, as long as it stays the oldest. */
+  #choose(): { readonly queue: Queue; readonly timeMax: number } | null {
+    const queues = [...this.#queues.values()].filter(({ at }) => !this.#held.has(at.topic));
+    const heads: { readonly queue: Queue; readonly time: number }[] = [];
+    for (const queue of queues) {
+      const head = this.#headOf(queue);
+      if (head === "passed") return { queue, timeMax: Infinity };
+      if (head !== null) heads.push({ queue, time: head.timestamp });
+    }
+    const { bounds, group } = this.#policies;
+    for (const { queue } of heads.sort((a, b) => a.time - b.time)) {
+      const beside = bounds?.beside(group, queue.at.topic) ?? nothing;
+      const isAwaited = (other: Queue): boolean =>
+        beside.has(other.at.topic) && this.#headOf(other) === null && !this.#hasEnded(other);
+      if (queues.some(isAwaited)) continue;
+      const next = heads.find((head) => head.queue !== queue && isFollower(head.queue, beside));
+      return { queue, timeMax: next?.time ?? Infinity };
+    }
+    return null;
+  }
+
+  /** The next record within the range; "passed": progress moves on without one; null: nothing is there. */
+  #headOf(queue: Queue): RawRecord | "passed" | null {
+    const end = this.#end(queue);
+    if (end !== null && queue.position >= end) return null;
+    const [batch] = queue.batches;
+    if (batch === undefined) return queue.expected > queue.position ? "passed" : null;
+    const head = batch.records[queue.taken];
+    return head === undefined || (end !== null && head.offset >= end) ? "passed" : head;
+  }
+
+  #hasEnded(queue: Queue): boolean {
+    const { bounds, group } = this.#policies;
+    const end = this.#end(queue) ?? bounds?.last(group, queue.at) ?? null;
+    return end !== null && queue.position >= end;
+  }
+
+  #slice(queue: Queue, timeMax: number): Run {
+    const end = this.#end(queue);
+    const [batch] = queue.batches;
+    const from = queue.taken;
+    // Without a batch there is progress only behind one that was there.
+    const { generation, highWatermark } = batch ?? (queue.last as RecordBatch);
+    const about = { ...queue.at, generation, highWatermark };
+    if (batch === undefined) {
+      queue.position = lesser(queue.expected, end);
+      return { ...about, records: [], nextOffset: queue.position };
+    }
+    const to = this.#sliceEnd(batch.records, from, { end, timeMax });
+    const next = batch.records[to];
+    queue.position = lesser(next === undefined ? batch.nextOffset : next.offset, end);
+    queue.taken = next === undefined ? 0 : to;
+    const isWhole = next === undefined && from === 0;
+    const records = isWhole ? batch.records : batch.records.slice(from, to);
+    if (next === undefined) {
+      queue.batches.shift();
+      this.#weigh(queue.budget, -weightOf(batch));
+    }
+    return { ...about, records, nextOffset: queue.position };
+  }
+
+  #sliceEnd(
+    all: readonly RawRecord[],
+    from: number,
+    { end, timeMax }: { readonly end: bigint | null; readonly timeMax: number },
+  ): number {
+    const most = Math.min(all.length, from + this.#limits.runRecordsMax);
+    let to = from;
+    for (; to < most; to++) {
+      const { offset, timestamp } = all[to] as RawRecord;
+      if ((end !== null && offset >= end) || (to > from && timestamp > timeMax)) break;
+    }
+    return to;
   }
 }
 
-const headTime = (queue: Queue): number =>
-  queue.batches[0]?.records[queue.taken]?.timestamp ?? -Infinity;
+const lesser = (offset: bigint, end: bigint | null): bigint =>
+  end !== null && offset > end ? end : offset;
+
+/** Of partitions that are not ordered with others, each is a follower, as in a live pipeline. */
+const isFollower = ({ at }: Queue, beside: ReadonlySet<TopicName>): boolean =>
+  beside.size === 0 || beside.has(at.topic);

@@ -5,7 +5,6 @@ import fc from "fast-check";
 import type { Bounds, Pace } from "../../../src/engine/core/bounds.ts";
 import type { RecordBatch } from "../../../src/engine/core/kafka.ts";
 import type { TopicPartition } from "../../../src/engine/core/record.ts";
-import { openInbox, type TaskInbox } from "../../../src/engine/source/bounded-inbox.ts";
 import { Inbox, type Run } from "../../../src/engine/source/inbox.ts";
 import { raw } from "../../support/plans.ts";
 
@@ -67,28 +66,22 @@ const open = (
   const starts = Object.keys(topics).map((topic) => ({ topic, partition: 0, nextOffset: 0n }));
   const { bytesMax = 1_000_000, runRecordsMax = 100, pace } = options;
   const bounded = { group: "g", bounds, pace };
-  return { inbox: openInbox(starts, { bytesMax, runRecordsMax }, valve, bounded), bounds, turns };
+  return { inbox: new Inbox(starts, { bytesMax, runRecordsMax }, valve, bounded), bounds, turns };
 };
 
 const seen = (run: Run | null): string =>
   run === null
     ? "closed"
     : `${run.topic} ${run.records.map(({ offset }) => String(offset)).join()} → ${String(run.nextOffset)}`;
-const taken = async (inbox: TaskInbox): Promise<string> => seen(await inbox.take());
+const taken = async (inbox: Inbox): Promise<string> => seen(await inbox.take());
 
 /** What `take` gives within a few turns. */
-async function soon(inbox: TaskInbox): Promise<string> {
+async function soon(inbox: Inbox): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   void inbox.take().then((run) => resolve(seen(run)));
   for (let i = 0; i < 5; i++) await turn();
   return Promise.race([promise, Promise.resolve("waiting")]);
 }
-
-test("a live pipeline has the inbox that it always had", () => {
-  const bounded = { group: "g", bounds: undefined, pace: undefined };
-  const valve = { pause: () => undefined, resume: () => undefined, seek: () => undefined };
-  assert.ok(openInbox([], { bytesMax: 1, runRecordsMax: 1 }, valve, bounded) instanceof Inbox);
-});
 
 test("no record at or beyond the end is given out, and progress ends exactly there", async () => {
   const { inbox } = open({ a: 3 });
@@ -239,7 +232,7 @@ test("held topics are neither given out nor waited for", async () => {
   const { inbox } = open({ a: 5, b: 5 });
   inbox.push(batch("a", 0, [[0, 10]], 1));
   inbox.push(batch("b", 0, [[0, 20]], 1));
-  (inbox as unknown as { hold(topics: ReadonlySet<string>): void }).hold(new Set(["a"]));
+  inbox.hold(new Set(["a"]));
   assert.equal(await taken(inbox), "b 0 → 1");
   assert.ok(inbox.isEmpty);
 });
@@ -354,4 +347,39 @@ test("topics that no step brings together do not wait for each other", async () 
   const { inbox } = open({ a: 5, b: 5 }, { together: ["a"] });
   inbox.push(batch("a", 0, [[0, 10]], 1));
   assert.equal(await taken(inbox), "a 0 → 1");
+});
+
+test("without an end in reach and without order, a run's inbox hands out what a live one does", async () => {
+  const piece = fc.record({
+    topic: fc.constantFrom("a", "b"),
+    times: fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 5 }),
+  });
+  const handedOut = async (inbox: Inbox, pieces: readonly RecordBatch[]): Promise<string[]> => {
+    for (const each of pieces) assert.equal(inbox.push(each), null);
+    const order: string[] = [];
+    while (!inbox.isEmpty) order.push(await taken(inbox));
+    return order;
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece, { maxLength: 12 }), async (pieces) => {
+      const ends = new Map([
+        ["a", 0],
+        ["b", 0],
+      ]);
+      const batches = pieces.map(({ topic, times }) => {
+        const from = ends.get(topic) ?? 0;
+        const to = from + times.length + 1;
+        ends.set(topic, to);
+        const records = times.map((time, i): [number, number] => [from + i, time]);
+        return batch(topic, from, records, to);
+      });
+      const { inbox: bounded, bounds } = open({ a: 1_000, b: 1_000 }, { runRecordsMax: 3 });
+      bounds.isOrdered = false;
+      const starts = ["a", "b"].map((topic) => ({ topic, partition: 0, nextOffset: 0n }));
+      const valve = { pause: () => undefined, resume: () => undefined, seek: () => undefined };
+      const live = new Inbox(starts, { bytesMax: 1_000_000, runRecordsMax: 3 }, valve);
+      assert.deepEqual(await handedOut(live, batches), await handedOut(bounded, batches));
+    }),
+    { numRuns: 300, seed: 7 },
+  );
 });

@@ -2,7 +2,7 @@
 // known of it, whatever brokers refuse of the new one.
 import { createHash } from "node:crypto";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
-import type { FoundLetter } from "../../../src/engine/operate/letters/letter.ts";
+import type { FoundLetter } from "../../../src/engine/letters/found-letter.ts";
 import type { Failure } from "./checks.ts";
 import { tablesOf } from "./refusals.ts";
 import type { World } from "./world.ts";

@@ -13,7 +13,7 @@ import {
   redrive,
   type RedriveRequest,
   type RedriveResult,
-} from "../../../src/engine/operate/letters/redrive.ts";
+} from "../../../src/engine/letters/commands/redrive.ts";
 import { defaultLimits, type WorkerPorts } from "../../../src/engine/runtime/context.ts";
 import { readProgress, type TaskProgress } from "../../../src/engine/core/progress.ts";
 import { Worker } from "../../../src/engine/runtime/worker.ts";

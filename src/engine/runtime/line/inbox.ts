@@ -1,7 +1,6 @@
 // The inbox of a task, as its worker's limits and bounds want it.
 import type { StartOffset } from "../../core/kafka.ts";
-import { openInbox, type TaskInbox } from "../../source/bounded-inbox.ts";
-import type { Valve } from "../../source/inbox.ts";
+import { Inbox, type Valve } from "../../source/inbox.ts";
 import type { WorkerContext } from "../context.ts";
 import type { BoundPart } from "./bind.ts";
 
@@ -11,11 +10,8 @@ interface Owner {
   readonly valve: Valve;
 }
 
-export function inboxFor(
-  { context, bound, valve }: Owner,
-  starts: readonly StartOffset[],
-): TaskInbox {
+export function inboxFor({ context, bound, valve }: Owner, starts: readonly StartOffset[]): Inbox {
   const { bounds, pace, limits } = context;
   const own = { bytesMax: limits.inboxBytesMax, runRecordsMax: limits.runRecordsMax };
-  return openInbox(starts, own, valve, { group: bound.part.group, bounds, pace });
+  return new Inbox(starts, own, valve, { group: bound.part.group, bounds, pace });
 }

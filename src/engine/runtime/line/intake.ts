@@ -1,16 +1,16 @@
 // The lots that a task takes from its inbox, one after another, each as far as its values can be read.
-import type { TaskInbox } from "../../source/bounded-inbox.ts";
+import type { Inbox } from "../../source/inbox.ts";
 import type { BoundPart } from "./bind.ts";
 import { learn, mustWait, type Learner } from "./learn.ts";
 import { lotsOf, type Lot } from "./lots.ts";
 
 export class Intake {
   readonly #bound: BoundPart;
-  readonly #inbox: TaskInbox;
+  readonly #inbox: Inbox;
   /** Taken from the inbox and not begun. */
   #lots: Lot[] = [];
 
-  constructor(bound: BoundPart, inbox: TaskInbox) {
+  constructor(bound: BoundPart, inbox: Inbox) {
     this.#bound = bound;
     this.#inbox = inbox;
   }

@@ -18,7 +18,7 @@ import { placeOf, type RawRecord, type TopicName, type TopicPartition } from "..
 import { publishCheckpoint, publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../letters/letter.ts";
 import { owedFates } from "../../letters/redriven.ts";
-import type { TaskInbox } from "../../source/bounded-inbox.ts";
+import type { Inbox } from "../../source/inbox.ts";
 import type { Valve } from "../../source/inbox.ts";
 import type { BoundPart } from "../line/bind.ts";
 import type { WorkerContext } from "../context.ts";
@@ -65,7 +65,7 @@ export interface SinkTaskOptions {
 export class SinkTask {
   readonly id: SinkTaskId;
   readonly #options: SinkTaskOptions;
-  readonly #inbox: TaskInbox;
+  readonly #inbox: Inbox;
   readonly #intake: Intake;
   readonly #life = new AbortController();
   readonly #outbox: Outbox;

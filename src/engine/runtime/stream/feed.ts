@@ -1,6 +1,6 @@
 // The next work of a task: runs of its inbox as lots, and of each as much as the next checkpoint may hold.
 import type { RawRecord } from "../../core/record.ts";
-import type { TaskInbox } from "../../source/bounded-inbox.ts";
+import type { Inbox } from "../../source/inbox.ts";
 import { Intake } from "../line/intake.ts";
 import type { Learner } from "../line/learn.ts";
 import { headOf, type Lot } from "../line/lots.ts";
@@ -15,7 +15,7 @@ export class Feed {
   #units = 0;
   #last: RawRecord | null = null;
 
-  constructor(inbox: TaskInbox, { bound, probation }: StreamTaskOptions) {
+  constructor(inbox: Inbox, { bound, probation }: StreamTaskOptions) {
     this.#intake = new Intake(bound, inbox);
     this.#probation = probation;
   }

@@ -8,7 +8,7 @@ import { placeOf, type OutRecord, type RawRecord, type TopicName } from "../../c
 import type { TaskAddress } from "../../observe/health.ts";
 import type { Debt } from "../../observe/task-metrics.ts";
 import { fatesOf, lettersOf } from "../../letters/redriven.ts";
-import type { TaskInbox } from "../../source/bounded-inbox.ts";
+import type { Inbox } from "../../source/inbox.ts";
 import { CallBook } from "../../transform/calls/book.ts";
 import { emptyStage } from "../line/bind.ts";
 import { ours, persist } from "../failure.ts";
@@ -27,7 +27,7 @@ import type { StreamTaskOptions, TaskCheckpoint } from "./options.ts";
 export class StreamTask {
   readonly partition: number;
   readonly #options: StreamTaskOptions;
-  readonly #inbox: TaskInbox;
+  readonly #inbox: Inbox;
   readonly #feed: Feed;
   readonly #progress: TaskProgress;
   readonly #life = new AbortController();
