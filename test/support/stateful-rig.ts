@@ -10,10 +10,10 @@ import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.
 import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { OpenStores } from "../../src/engine/state/task-stores.ts";
-import type { TimedRecord } from "../../src/engine/transform/batch.ts";
+import type { TimedRecord } from "../../src/engine/transform/pass.ts";
 import { CallBook } from "../../src/engine/transform/calls/book.ts";
-import { compile, type Program } from "../../src/engine/transform/compile.ts";
-import type { Held } from "../../src/engine/transform/operators.ts";
+import { compile, type Program } from "../../src/engine/transform/program.ts";
+import type { Held } from "../../src/engine/transform/operator.ts";
 import { TestCalls } from "./calls.ts";
 import { raw } from "./plans.ts";
 

@@ -1,10 +1,10 @@
 // pipeline(): a pipeline as a value. The builder is stored, and run once, when a plan is first asked for.
 import type { Plan, PlanOptions } from "../core/plan.ts";
 import { letterLimitOf, type HaltWhen } from "./plan/halt-when.ts";
-import { Graph, isDeclared } from "./plan/graph.ts";
-import { planTopicOf, unknownTopic } from "./plan/plan-topic.ts";
+import { Graph, isDeclared } from "./nodes/graph.ts";
+import { planTopicOf, unknownTopic } from "./nodes/plan-topic.ts";
 import { build } from "./plan/build.ts";
-import { StreamNode } from "./nodes.ts";
+import { StreamNode } from "./nodes/stream-node.ts";
 import { policyOf, type RetryOptions } from "./calls/retry.ts";
 import type { Stream } from "./stream.ts";
 import type { TopicSource } from "./topic.ts";

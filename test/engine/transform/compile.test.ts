@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pipeline, type Stream } from "#engine";
 import type { Outcome, Stage } from "../../../src/engine/core/outcome.ts";
-import { compile, type Program } from "../../../src/engine/transform/compile.ts";
+import { compile, type Program } from "../../../src/engine/transform/program.ts";
 import { raw, things, type Thing } from "../../support/plans.ts";
 
 type Draw = (stream: Stream<string, Thing>) => void;

@@ -12,7 +12,7 @@ import type {
 } from "../../core/plan.ts";
 import { traces, withPolicies } from "./checks/calls.ts";
 import { cut } from "./parts/cut.ts";
-import type { Graph } from "./graph.ts";
+import type { Graph } from "../nodes/graph.ts";
 import { validate } from "./checks/validate.ts";
 
 export interface BuildInput {

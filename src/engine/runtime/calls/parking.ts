@@ -10,7 +10,7 @@ import {
   type ParkedKey,
 } from "../../transform/calls/parked.ts";
 import { headsOf, type Ended, type Released } from "../../transform/calls/release.ts";
-import type { CallStep } from "../../transform/calls/step.ts";
+import type { CallStep } from "../../transform/calls/map-async.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 
 export interface ParkingOptions {

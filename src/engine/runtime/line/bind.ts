@@ -21,8 +21,8 @@ import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
-import { compile, type Emit, type Program } from "../../transform/compile.ts";
-import type { Cursor } from "../../transform/operators.ts";
+import { compile, type Emit, type Program } from "../../transform/program.ts";
+import type { Cursor } from "../../transform/operator.ts";
 import { Refusals } from "./refusals.ts";
 
 /** How the records of one source topic are read. */

@@ -15,10 +15,10 @@ import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts"
 import type { TaskStores } from "../../core/state.ts";
 import { envelopeOf } from "../../decode/framing.ts";
 import type { Run } from "../../source/inbox.ts";
-import type { Parked, TimedRecord } from "../../transform/batch.ts";
+import type { Parked, TimedRecord } from "../../transform/pass.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
-import type { Held } from "../../transform/operators.ts";
+import type { Held } from "../../transform/operator.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
 import type { SchemaCache } from "./schema-cache.ts";
 

@@ -3,8 +3,8 @@
 import type { DecodedRecord, Failure, Outcome } from "../../core/outcome.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
-import { runBatch, type BatchResult, type TimedRecord } from "../batch.ts";
-import type { Wired } from "../compile.ts";
+import { runBatch, type BatchResult, type TimedRecord } from "../pass.ts";
+import type { Wired } from "../program.ts";
 import { CallBook } from "./book.ts";
 import type { Called, TaskCalls } from "./call.ts";
 import {
@@ -20,7 +20,7 @@ import {
 } from "./parked.ts";
 import type { RawRecord } from "../../core/record.ts";
 import { afterFailure, CallError, type Next, type Tried } from "./policy.ts";
-import type { CallStep } from "./step.ts";
+import type { CallStep } from "./map-async.ts";
 
 /** The call for the first record of a parked key has ended. */
 export interface Ended {

@@ -9,7 +9,7 @@ import type {
   RetryPolicy,
 } from "../../../core/plan.ts";
 import { storeOf } from "../../store.ts";
-import { problem } from "../problem.ts";
+import { problem } from "../../nodes/problem.ts";
 
 const parkedName = (step: string): string => `${step}-parked`;
 

@@ -2,7 +2,7 @@
 // from the one to the other, rather than a row that stays for ever.
 import type { MillraceError } from "../../../core/errors.ts";
 import type { Operation, PlanNode } from "../../../core/plan.ts";
-import { problem } from "../problem.ts";
+import { problem } from "../../nodes/problem.ts";
 
 /** These make something new of what they see, or end here. */
 const ends: ReadonlySet<Operation["kind"]> = new Set(["aggregate", "map-with-state", "to"]);

@@ -3,7 +3,7 @@
 import type { MillraceError } from "../../../core/errors.ts";
 import type { PlanNode } from "../../../core/plan.ts";
 import { isCompacted } from "../../../core/topic-config.ts";
-import { problem } from "../problem.ts";
+import { problem } from "../../nodes/problem.ts";
 
 /** Steps that let every record through with the key that it has. */
 const transparent = new Set(["map", "peek", "merge", "map-async"]);

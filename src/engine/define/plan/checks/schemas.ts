@@ -5,8 +5,8 @@ import { ConfigErrors, MillraceError } from "../../../core/errors.ts";
 import type { PlanNode } from "../../../core/plan.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import { layoutOf, type TableSpec } from "../../../core/table-layout.ts";
-import { unknownTopic } from "../plan-topic.ts";
-import { problem } from "../problem.ts";
+import { unknownTopic } from "../../nodes/plan-topic.ts";
+import { problem } from "../../nodes/problem.ts";
 
 export function schemas(nodes: readonly PlanNode[]): MillraceError[] {
   // A topic that is read and written is checked once.

@@ -5,8 +5,8 @@ import type { SchemaFormat } from "../../../core/schema.ts";
 import { calls } from "./calls.ts";
 import { deletes } from "./deletes.ts";
 import { nullKeys } from "./null-keys.ts";
-import { unknownTopic } from "../plan-topic.ts";
-import { problem } from "../problem.ts";
+import { unknownTopic } from "../../nodes/plan-topic.ts";
+import { problem } from "../../nodes/problem.ts";
 import { schemas } from "./schemas.ts";
 
 const KEBAB = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;

@@ -1,8 +1,8 @@
 // A short text of a value: equal for equal content, in whatever order its fields lie, and for Decimals of one
 // amount. Its hash is stored for `distinct`, so it must stay what it is: another text would make each repeat a conflict.
 import { createHash } from "node:crypto";
-import { isDecimal } from "../core/decimal.ts";
-import { Mistake } from "../core/mistake.ts";
+import { isDecimal } from "../../core/decimal.ts";
+import { Mistake } from "../../core/mistake.ts";
 
 /** 16 bytes of SHA-256 in base64. */
 export const contentOf = (value: unknown): string =>

@@ -1,11 +1,11 @@
 // Each step with state as a function over one waiting record: reads its key's entry, changes it, calls its followers.
-import { MillraceError } from "../core/errors.ts";
-import { settled } from "../core/mistake.ts";
-import type { Operation, PlanNode, Repeats, Stepped } from "../core/plan.ts";
-import type { RecordContext } from "../core/record.ts";
-import { DELETED_KEPT_MS, type StateEntry, type StoreView } from "../core/state.ts";
+import { MillraceError } from "../../core/errors.ts";
+import { settled } from "../../core/mistake.ts";
+import type { Operation, PlanNode, Repeats, Stepped } from "../../core/plan.ts";
+import type { RecordContext } from "../../core/record.ts";
+import { DELETED_KEPT_MS, type StateEntry, type StoreView } from "../../core/state.ts";
 import { contentOf } from "./content.ts";
-import { contextOf, drop, present, type Cursor, type Waiting, type Wiring } from "./operators.ts";
+import { contextOf, drop, present, type Cursor, type Waiting, type Wiring } from "../operator.ts";
 import type { Stateful } from "./state-key.ts";
 
 /** A step with state: queued records are worked on when the keys of the batch are in memory. */

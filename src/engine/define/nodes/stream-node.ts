@@ -1,7 +1,7 @@
 // The places of a graph behind Stream, GroupedStream and Table. Every aggregate is a composition of `aggregate`.
-import type { Decimal } from "../core/decimal.ts";
-import type { RecordContext } from "../core/record.ts";
-import type { SchemaFormat } from "../core/schema.ts";
+import type { Decimal } from "../../core/decimal.ts";
+import type { RecordContext } from "../../core/record.ts";
+import type { SchemaFormat } from "../../core/schema.ts";
 import {
   addable,
   averageable,
@@ -12,12 +12,12 @@ import {
   plus,
   type Fold,
   type Mean,
-} from "./fold.ts";
-import { isDeclared, type Graph } from "./plan/graph.ts";
-import { planTopicOf, repartitionTopic } from "./plan/plan-topic.ts";
-import { policyOf } from "./calls/retry.ts";
-import { string } from "./schema.ts";
-import { storeOf } from "./store.ts";
+} from "../operators/fold.ts";
+import { isDeclared, type Graph } from "./graph.ts";
+import { planTopicOf, repartitionTopic } from "./plan-topic.ts";
+import { policyOf } from "../calls/retry.ts";
+import { string } from "../schema.ts";
+import { storeOf } from "../store.ts";
 import type {
   Addable,
   AggregateOptions,
@@ -34,9 +34,9 @@ import type {
   Stream,
   Table,
   Tests,
-} from "./stream.ts";
-import type { RowTarget } from "./table.ts";
-import type { TopicTarget } from "./topic.ts";
+} from "../stream.ts";
+import type { RowTarget } from "../table.ts";
+import type { TopicTarget } from "../topic.ts";
 
 const internal: SchemaFormat = { kind: "tagged-json" };
 

@@ -3,7 +3,7 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { CallOperation, ParkingOperation, PlanNode, PlanStore } from "../../core/plan.ts";
 import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
-import { present, type Waiting, type Wiring } from "../operators.ts";
+import { present, type Waiting, type Wiring } from "../operator.ts";
 import type { CallBook, Noted, Place } from "./book.ts";
 import type { Callee, TaskCalls } from "./call.ts";
 import {

@@ -5,14 +5,14 @@ import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts"
 import { Mistake } from "../core/mistake.ts";
 import type { ParkingOperation, Part, PlanNode, PlanOptions } from "../core/plan.ts";
 import type { RawRecord } from "../core/record.ts";
-import { runBatch, type Batch, type BatchResult } from "./batch.ts";
+import { runBatch, type Batch, type BatchResult } from "./pass.ts";
 import type { Release, Released } from "./calls/release.ts";
 import { release } from "./calls/release.ts";
 import { CallError } from "./calls/policy.ts";
 import type { Keeping } from "./calls/parked.ts";
-import { callStepOf, type CallStep } from "./calls/step.ts";
-import { closureOf, newTrail, type Cursor, type Held, type Next, type Trail } from "./operators.ts";
-import { stepOf, type StatefulStep } from "./stateful.ts";
+import { callStepOf, type CallStep } from "./calls/map-async.ts";
+import { closureOf, newTrail, type Cursor, type Held, type Next, type Trail } from "./operator.ts";
+import { stepOf, type StatefulStep } from "./keyed/aggregate.ts";
 
 /** Writes a value (undefined: a tombstone) of the record in hand to a topic or a table; false if it changes nothing. */
 export type Emit = (value: unknown, cursor: Cursor) => boolean;

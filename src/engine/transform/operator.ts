@@ -6,8 +6,8 @@ import { Mistake, settled } from "../core/mistake.ts";
 import type { Operation, PlanNode } from "../core/plan.ts";
 import type { RecordContext } from "../core/record.ts";
 import type { StateKey, TaskStores } from "../core/state.ts";
-import type { CompileOptions, OperatorCounts } from "./compile.ts";
-import { recordKey, stateKeyOf, type Stateful } from "./state-key.ts";
+import type { CompileOptions, OperatorCounts } from "./program.ts";
+import { recordKey, stateKeyOf, type Stateful } from "./keyed/state-key.ts";
 
 /** What became of one record so far. */
 export interface Trail {

@@ -9,8 +9,8 @@ import type { StateKey, TaskStores } from "../core/state.ts";
 import type { CallBook } from "./calls/book.ts";
 import type { TaskCalls } from "./calls/call.ts";
 import { NoRoom, TooLargeToPark } from "./calls/parked.ts";
-import { verdictsOf, type CallStep, type Verdict } from "./calls/step.ts";
-import type { Wired } from "./compile.ts";
+import { verdictsOf, type CallStep, type Verdict } from "./calls/map-async.ts";
+import type { Wired } from "./program.ts";
 import {
   newTrail,
   wait,
@@ -18,9 +18,9 @@ import {
   type StatefulPass,
   type Trail,
   type Waiting,
-} from "./operators.ts";
-import { recordKey } from "./state-key.ts";
-import type { StatefulStep } from "./stateful.ts";
+} from "./operator.ts";
+import { recordKey } from "./keyed/state-key.ts";
+import type { StatefulStep } from "./keyed/aggregate.ts";
 
 export interface TimedRecord {
   readonly record: DecodedRecord;

@@ -1,9 +1,9 @@
 // Under which key a record's state lies: its own key, and for `distinct` what it is compared by.
-import { isDecimal } from "../core/decimal.ts";
-import { kindOf, Mistake, settled } from "../core/mistake.ts";
-import type { Operation } from "../core/plan.ts";
-import type { StateKey } from "../core/state.ts";
-import type { Cursor } from "./operators.ts";
+import { isDecimal } from "../../core/decimal.ts";
+import { kindOf, Mistake, settled } from "../../core/mistake.ts";
+import type { Operation } from "../../core/plan.ts";
+import type { StateKey } from "../../core/state.ts";
+import type { Cursor } from "../operator.ts";
 
 export type Stateful = Extract<Operation, { kind: "distinct" | "aggregate" | "map-with-state" }>;
 
