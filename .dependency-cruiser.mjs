@@ -50,8 +50,14 @@ export default {
     {
       name: "define-imports-core",
       severity: "error",
-      from: { path: `${engine}define/` },
+      from: { path: `${engine}define/`, pathNot: `${engine}define/operators/` },
       to: { path: `${engine}(?!define/|core/)` },
+    },
+    {
+      name: "operators-name-their-work",
+      severity: "error",
+      from: { path: `${engine}define/operators/` },
+      to: { path: `${engine}(?!define/|core/|transform/)` },
     },
     {
       name: "pure-rooms",

@@ -1,15 +1,6 @@
 // A plan as people read it: plain lines, a Mermaid drawing, or data without its functions.
-import type {
-  CallOperation,
-  Operation,
-  ParkingOperation,
-  Part,
-  Plan,
-  PlanNode,
-  PlanTopic,
-} from "../engine/core/plan.ts";
+import type { Part, Plan, PlanNode, PlanTopic } from "../engine/core/plan.ts";
 import type { SchemaFormat } from "../engine/core/schema.ts";
-import type { TableSpec } from "../engine/core/table-layout.ts";
 import { tableLines } from "./table-lines.ts";
 
 /** The data of a plan, as `describe --json` prints it. */
@@ -29,7 +20,7 @@ export function planData(plan: Plan): Readonly<Record<string, unknown>> {
         name: node.name,
         kind: node.operation.kind,
         inputs: node.inputs.map((id) => nameIn(part, id)),
-        ...detailsOf(node.operation),
+        ...detailsOf(node),
         site: node.site,
       })),
     })),
@@ -52,7 +43,7 @@ function partLines(part: Part): readonly string[] {
   const partitions = `${String(part.partitions)} partitions`;
   const rows = part.nodes.map((node) => [
     `  ${node.name}`,
-    [node.operation.kind, ...Object.values(detailsOf(node.operation))].join(" "),
+    [node.operation.kind, ...Object.values(detailsOf(node))].join(" "),
     node.inputs.length === 0
       ? ""
       : `after ${node.inputs.map((id) => nameIn(part, id)).join(" and ")}`,
@@ -60,40 +51,15 @@ function partLines(part: Part): readonly string[] {
   return [`${part.name}  ${part.kind}, group ${part.group}, ${partitions}`, ...tableLines(rows)];
 }
 
-/** What an operation says beside its kind; functions are left out. */
-function detailsOf(operation: Operation): Readonly<Record<string, string>> {
-  switch (operation.kind) {
-    case "expect":
-      return {
-        otherwise: operation.otherwise,
-        ...(operation.dimension === null ? {} : { dimension: operation.dimension }),
-      };
-    case "distinct":
-    case "aggregate":
-    case "map-with-state":
-      return { store: operation.store.changelog.name };
-    case "map-async":
-      return callDetails(operation);
-    case "repartition":
-    case "forward":
-      return { topic: operation.topic.name, values: valuesText(operation.topic) };
-    case "upsert":
-      return {
-        newest: `by ${(operation.table.declaration as TableSpec).version ?? "event time"}`,
-        deleted: "keeps rows of deleted keys",
-      };
-    case "source":
-    case "to":
-    case "map":
-    case "flat-map":
-    case "filter":
-    case "table-filter":
-    case "peek":
-    case "branch":
-    case "arm":
-    case "merge":
-      return {};
-  }
+/** What a node says beside its kind; functions are left out. */
+function detailsOf({ operation, facts }: PlanNode): Readonly<Record<string, string>> {
+  const { topic, store } = operation;
+  const isBetween = facts.writes === "repartition" || facts.writes === "forward";
+  return {
+    ...facts.details?.(operation),
+    ...(isBetween && topic ? { topic: topic.name, values: valuesText(topic) } : {}),
+    ...(store === undefined ? {} : { store: store.changelog.name }),
+  };
 }
 
 /** How values lie in an internal topic. */
@@ -108,17 +74,6 @@ function valuesText({ value }: PlanTopic): string {
 function formatText(format: SchemaFormat): string {
   if (format.kind === "nullable") return formatText(format.of);
   return format.kind === "avro" ? `avro ${format.name}` : format.kind;
-}
-
-function callDetails(operation: CallOperation): Readonly<Record<string, string>> {
-  const { resource, retry } = operation;
-  return {
-    ...(resource === null ? {} : { resource: resource.name }),
-    ...(retry === null ? {} : { retry: retry.mode }),
-    ...("store" in operation
-      ? { store: (operation as ParkingOperation).store.changelog.name }
-      : {}),
-  };
 }
 
 const nameIn = (part: Part, id: number): string =>
@@ -141,31 +96,8 @@ export function planMermaid(plan: Plan): readonly string[] {
 }
 
 /** The place that a node stands for, outside every box; null for a step. */
-function placeOf({ operation }: PlanNode): string | null {
-  switch (operation.kind) {
-    case "source":
-    case "to":
-    case "forward":
-    case "repartition":
-      return operation.topic.name;
-    case "upsert":
-      return operation.table.name;
-    case "map":
-    case "flat-map":
-    case "filter":
-    case "table-filter":
-    case "distinct":
-    case "aggregate":
-    case "map-with-state":
-    case "map-async":
-    case "peek":
-    case "expect":
-    case "branch":
-    case "arm":
-    case "merge":
-      return null;
-  }
-}
+const placeOf = ({ operation: { topic, table } }: PlanNode): string | null =>
+  topic?.name ?? table?.name ?? null;
 
 const stepId = (p: number, node: PlanNode): string => `part${String(p)}step${String(node.id)}`;
 

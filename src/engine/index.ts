@@ -6,20 +6,20 @@ export { topic, type Topic, type TopicSource, type TopicTarget } from "./define/
 export { pipeline, type Pipeline, type PipelineOptions } from "./define/pipeline.ts";
 export { resource, type Resource, type ResourceOptions } from "./define/calls/resource.ts";
 export type { RetryOptions } from "./define/calls/retry.ts";
+export type { Stream } from "./define/stream.ts";
+export type {
+  ConflictOptions,
+  DistinctOptions,
+  KeyPart,
+} from "./define/operators/keyed/distinct.ts";
 export type {
   AggregateOptions,
   Aggregation,
-  Call,
-  CallOptions,
-  ConflictOptions,
-  DistinctOptions,
   GroupedStream,
-  KeyPart,
-  StateOptions,
-  StateStep,
-  Stream,
-  Table,
-} from "./define/stream.ts";
+} from "./define/operators/keyed/aggregate.ts";
+export type { StateOptions, StateStep } from "./define/operators/keyed/map-with-state.ts";
+export type { Table } from "./define/operators/keyed/table.ts";
+export type { Call, CallOptions } from "./define/operators/calls/map-async.ts";
 export { postgresTable, type PostgresTable, type RowTarget } from "./define/table.ts";
 export type { HaltWhen } from "./define/plan/halt-when.ts";
 export {

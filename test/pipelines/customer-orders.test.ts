@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { decimal } from "#engine";
 import { crash, send, simulate } from "#testing";
 import { generateOrders } from "../../src/demo/orders.ts";
+import type { Expect } from "../../src/engine/transform/stateless/expect.ts";
 import { customerOrders, normalise, toFactOrder } from "../../src/pipelines/customer-orders.ts";
 import { factOrders } from "../../src/tables/fact-orders.ts";
 import { cleanOrders, type CleanOrder } from "../../topics/clean-orders.ts";
@@ -51,7 +52,7 @@ test("rules stand before the steps that rely on them, and every table is a part 
     ["main", "fact_orders", "dim_customers", "dim_products"],
   );
   const rules = parts[0]?.nodes.flatMap(({ name, operation }) =>
-    operation.kind === "expect" ? [[name, operation.otherwise]] : [],
+    operation.kind === "expect" ? [[name, (operation as Expect).otherwise]] : [],
   );
   assert.deepEqual(rules, [
     ["amount-not-negative", "dead-letter"],

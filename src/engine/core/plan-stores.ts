@@ -16,9 +16,9 @@ export function withStores(plan: Plan, run: number | null): Plan {
     changelog: topicOf(store.changelog),
   });
   const nodeOf = (node: PlanNode): PlanNode =>
-    "store" in node.operation
-      ? { ...node, operation: { ...node.operation, store: storeOf(node.operation.store) } }
-      : node;
+    node.operation.store === undefined
+      ? node
+      : { ...node, operation: { ...node.operation, store: storeOf(node.operation.store) } };
   const partOf = (part: Part): Part => ({
     ...part,
     nodes: part.nodes.map(nodeOf),

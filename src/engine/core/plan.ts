@@ -1,13 +1,12 @@
 // A plan: a pipeline after building, as frozen data. Parts are cut at repartition topics and at table sinks;
 // one part is one consumer group, and a task is one part on one partition.
+import type { MillraceError } from "./errors.ts";
 import type { TimeRule } from "./event-time.ts";
 import type { SchemaFormat } from "./schema.ts";
 import type { GroupId, RecordContext, TopicName } from "./record.ts";
 
-type Fn<R> = (value: unknown, record: RecordContext) => R;
-
-/** What became of a rule that does not hold. */
-export type Otherwise = "log" | "drop" | "dead-letter" | "halt";
+/** A callback of an operator. */
+export type Callback<R> = (value: unknown, record: RecordContext) => R;
 
 /** A topic as the engine sees it, user's or internal. */
 export interface PlanTopic {
@@ -80,103 +79,73 @@ export interface RetryPolicy {
   readonly runMax: { readonly records: number; readonly bytes: number };
 }
 
-/** What a call is given beside the value. */
-export interface CallContext {
-  readonly client: unknown;
-  /** Aborts when the call has taken too long, and when the task is taken away. */
-  readonly signal: AbortSignal;
-  readonly record: RecordContext;
+/** What an operator was given: its callbacks, and what it reads, writes and keeps. */
+export interface Operation {
+  readonly kind: string;
+  readonly topic?: PlanTopic;
+  readonly table?: PlanTable;
+  readonly store?: PlanStore;
+  readonly resource?: PlanResource | null;
 }
 
-/** A call to the outside for each record. */
-export interface CallOperation {
-  readonly kind: "map-async";
-  readonly fn: (value: unknown, call: CallContext) => Promise<unknown>;
-  readonly resource: PlanResource | null;
-  /** Calls of one task at a time. */
-  readonly concurrency: number;
-  readonly timeoutMs: number;
-  /** Null: a dead letter at the first failure. */
-  readonly retry: RetryPolicy | null;
+/** What an operator says of itself, in its own file in define/operators/. Nobody else asks for its kind. */
+export interface OperatorFacts {
+  /** Makes it work: a `Work` of transform/operator.ts. */
+  readonly work: unknown;
+  /** How it is named. Default: kebab-case. "topic": by its topic, or by the branch it belongs to. */
+  readonly named?: "snake_case" | "topic";
+  /** A part begins with it. */
+  readonly reads?: true;
+  /** "repartition" writes a new key, "forward" carries a stream as it is to the part of a table. */
+  readonly writes?: "topic" | "repartition" | "forward" | "table";
+  /** Nothing needs to take its result. */
+  readonly ends?: true;
+  /** The value behind it is another one. */
+  readonly changes?: true;
+  /** It may make several records of one. */
+  readonly multiplies?: true;
+  /** A record goes on by one of its ways alone. */
+  readonly divides?: true;
+  /** Every record leaves it, with the key that it had. */
+  readonly keepsAll?: true;
+  /** It may run inside the part of a table. */
+  readonly insideSink?: true;
+  /** It deletes keys downstream. */
+  readonly deletes?: true;
+  /** Its results are sums of what came before: they begin anew where its store does. */
+  readonly folds?: true;
+  /** Its results leave it at the checkpoint. */
+  readonly holds?: boolean;
+  /** Its store has keys of its own making. */
+  readonly ownKeys?: true;
+  /** It calls the outside. With a store, keys whose calls fail are queued there. */
+  readonly calls?: true;
+  /** Takes what the pipeline decides for all its operators. */
+  settle?(node: PlanNode, retry: RetryPolicy | undefined): Operation;
+  /** Problems of its own, once its graph is drawn. */
+  problems?(node: PlanNode, nodes: readonly PlanNode[]): MillraceError[];
+  /** What a plan shows of it, beside its topic, table and store. */
+  details?(operation: Operation): Readonly<Record<string, string>>;
 }
 
-/** One whose failing keys wait in a store. */
-export interface ParkingOperation extends CallOperation {
-  readonly store: PlanStore;
-  /** No step between the part's source and this one changes a value: its bytes are enough to have it again. */
-  readonly isCarried?: boolean;
-}
+/** Operators in front of which the records of a batch queue: those with state or calls. */
+export const needsBatch = ({ facts, operation }: PlanNode): boolean =>
+  facts.calls === true || operation.store !== undefined;
 
-/** The rule for a repeat that says something else than the first. */
-export interface Repeats {
-  readonly conflict: "dead-letter" | "log";
-  /** The part that is compared; null: the whole value. */
-  readonly content: ((value: unknown) => unknown) | null;
-}
+/** Operators whose failing keys are queued in their store. */
+export const queuesKeys = ({ facts, operation }: PlanNode): boolean =>
+  facts.calls === true && operation.store !== undefined;
 
-/** When a store's changes are told downstream: each, or the last of a key at a checkpoint. */
-export type Emission = "update" | "checkpoint";
-
-/** The new state, and what is told downstream. */
-export interface Stepped {
-  readonly state: unknown;
-  readonly emit: Iterable<unknown>;
-}
-
-export type Operation =
-  | { readonly kind: "source"; readonly topic: PlanTopic }
-  | { readonly kind: "map"; readonly fn: Fn<unknown> }
-  | { readonly kind: "flat-map"; readonly fn: Fn<Iterable<unknown>> }
-  | { readonly kind: "filter"; readonly test: Fn<boolean> }
-  /** Deletes downstream what does not pass. */
-  | { readonly kind: "table-filter"; readonly test: Fn<boolean> }
-  | { readonly kind: "peek"; readonly fn: Fn<void> }
-  | {
-      readonly kind: "expect";
-      readonly test: Fn<boolean>;
-      readonly otherwise: Otherwise;
-      readonly dimension: string | null;
-    }
-  /** First match wins; the arm behind the last test takes the rest. Arms are the nodes that follow. */
-  | { readonly kind: "branch"; readonly tests: readonly Fn<boolean>[] }
-  | { readonly kind: "arm"; readonly index: number; readonly label: string }
-  | { readonly kind: "merge" }
-  /** The first record of each `by` within the store's retention, among those of one key. */
-  | {
-      readonly kind: "distinct";
-      readonly by: Fn<unknown>;
-      readonly store: PlanStore;
-      /** The rule for repeats. Without it, every repeat is dropped, whatever it says. */
-      readonly onRepeat?: Repeats;
-    }
-  | {
-      readonly kind: "aggregate";
-      readonly store: PlanStore;
-      readonly init: (key: unknown) => unknown;
-      /** Null deletes the aggregate. */
-      readonly add: (aggregate: unknown, value: unknown, record: RecordContext) => unknown;
-      readonly emission: Emission;
-    }
-  | {
-      readonly kind: "map-with-state";
-      readonly store: PlanStore;
-      readonly map: (state: unknown, value: unknown, record: RecordContext) => Stepped;
-      /** The step of a tombstone. Without it, tombstones are dropped. */
-      readonly onTombstone?: (state: unknown, record: RecordContext) => Stepped;
-    }
-  | CallOperation
-  | ParkingOperation
-  | { readonly kind: "repartition"; readonly key: Fn<unknown>; readonly topic: PlanTopic }
-  /** Carries a stream as it is into a table's own part. */
-  | { readonly kind: "forward"; readonly topic: PlanTopic }
-  | { readonly kind: "to"; readonly topic: PlanTopic }
-  | { readonly kind: "upsert"; readonly table: PlanTable };
+/** The topic that a node writes for others to read, or null. */
+export const outputOf = ({ facts, operation }: PlanNode): PlanTopic | null =>
+  facts.writes === "topic" ? (operation.topic ?? null) : null;
 
 export interface PlanNode {
   readonly id: number;
   /** Operator name; sources and sinks are named by their topic or table. */
   readonly name: string;
   readonly operation: Operation;
+  readonly facts: OperatorFacts;
   readonly inputs: readonly number[];
   /** Where it was declared: file:line. */
   readonly site: string;
@@ -192,6 +161,8 @@ export interface Part {
   readonly partitions: number;
   /** In the order of their operators. */
   readonly stores: readonly PlanStore[];
+  /** Nodes in front of which records queue, by the stores that they share; a group stands behind what feeds it. */
+  readonly groups: readonly (readonly number[])[];
   /** Set in sink parts. */
   readonly table: PlanTable | null;
 }

@@ -4,7 +4,7 @@ import { letterLimitOf, type HaltWhen } from "./plan/halt-when.ts";
 import { Graph, isDeclared } from "./nodes/graph.ts";
 import { planTopicOf, unknownTopic } from "./nodes/plan-topic.ts";
 import { build } from "./plan/build.ts";
-import { StreamNode } from "./nodes/stream-node.ts";
+import { from } from "./operators/table.ts";
 import { policyOf, type RetryOptions } from "./calls/retry.ts";
 import type { Stream } from "./stream.ts";
 import type { TopicSource } from "./topic.ts";
@@ -83,7 +83,7 @@ const draw = (builder: Builder) => (): Graph => {
       const known = isDeclared(topic, "topic");
       if (!known) graph.refuse("from", "a topic(…)", topic);
       const source = known ? planTopicOf(topic) : unknownTopic;
-      return new StreamNode(graph, graph.add(source.name, { kind: "source", topic: source }, []));
+      return from(graph, source);
     },
   });
   return graph;

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, resolve, sep } from "node:path";
-import type { Operation, Plan, PlanNode } from "../core/plan.ts";
+import { queuesKeys, type Plan, type PlanNode } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 
@@ -19,23 +19,23 @@ export function codesOf(plan: Plan): Codes {
   const files = filesOf(nodes);
   const codes = new Map<TopicName, string>();
   for (const node of nodes) {
-    const name = notedUnder(node.operation);
+    const name = notedUnder(node);
     if (name === null || codes.has(name)) continue;
     const above = waysTo(node, plan);
     const text = [...above].map(nodeText).sort().join("\n");
-    const others = nodes.filter((one) => !above.has(one) || !isMaker(one));
+    const others = nodes.filter((one) => !above.has(one) || !one.facts.changes);
     const hash = createHash("sha256").update(text).update(without(others, files));
     codes.set(name, hash.digest("hex").slice(0, 12));
   }
   return codes;
 }
 
-function notedUnder(operation: Operation): TopicName | null {
-  if (operation.kind === "map-async") return "store" in operation ? operation.store.name : null;
-  if (operation.kind !== "repartition" && operation.kind !== "forward") return null;
-  const { name, value } = operation.topic;
+function notedUnder(node: PlanNode): TopicName | null {
+  const { store, topic } = node.operation;
+  if (queuesKeys(node)) return store?.name ?? null;
   // A topic that takes what another topic of ours has is no maker of it.
-  return value.kind === "carried" && value.shapes === name ? name : null;
+  if (topic?.value.kind !== "carried" || topic.value.shapes !== topic.name) return null;
+  return node.facts.reads ? null : topic.name;
 }
 
 /** The nodes above, through topics of ours too. */
@@ -51,35 +51,29 @@ function waysTo(node: PlanNode, plan: Plan): Set<PlanNode> {
 }
 
 function above(node: PlanNode, { parts }: Plan): PlanNode[] {
-  const { operation } = node;
-  if (operation.kind === "source")
+  const { facts, operation } = node;
+  if (facts.reads)
     return parts
       .flatMap((part) => part.nodes)
       .filter(
-        ({ operation: writer }) =>
-          (writer.kind === "repartition" || writer.kind === "forward") &&
-          writer.topic.name === operation.topic.name,
+        ({ facts: { writes }, operation: { topic } }) =>
+          (writes === "repartition" || writes === "forward") &&
+          topic?.name === operation.topic?.name,
       );
   const part = parts.find(({ nodes }) => nodes.includes(node));
   return part?.nodes.filter(({ id }) => node.inputs.includes(id)) ?? [];
 }
 
-function nodeText({ name, operation }: PlanNode): string {
-  if (operation.kind === "source") {
-    const { value, internal } = operation.topic;
-    return internal === null ? `source ${formatText(value)}` : "";
-  }
-  if (!isMaker({ operation })) return "";
-  return `${operation.kind} ${name} ${callbacksOf({ operation }).join(" ")}`;
+function nodeText(node: PlanNode): string {
+  const { name, facts, operation } = node;
+  const { kind, topic } = operation;
+  if (facts.reads && topic)
+    return topic.internal === null ? `source ${formatText(topic.value)}` : "";
+  // A node that only looks at values and passes them on decides nothing of what they are.
+  return facts.changes ? `${kind} ${name} ${callbacksOf(node).join(" ")}` : "";
 }
 
-type WithOperation = Pick<PlanNode, "operation">;
-
-const makers = ["map", "flat-map", "aggregate", "map-with-state", "map-async"];
-/** A node that only looks at values and passes them on decides nothing of what they are. */
-const isMaker = ({ operation }: WithOperation): boolean => makers.includes(operation.kind);
-
-const callbacksOf = ({ operation }: WithOperation): string[] =>
+const callbacksOf = ({ operation }: PlanNode): string[] =>
   Object.values(operation)
     .filter((part) => typeof part === "function")
     .map((fn) => plain(String(fn)));

@@ -174,12 +174,13 @@ function checkState(plan: Plan, moves: readonly Aimed[], known: Known): void {
 export function storesBehind(plan: Plan, part: Part): readonly string[] {
   const reached = new Set([part]);
   for (const from of reached)
-    for (const { operation } of from.nodes) {
-      if (operation.kind !== "repartition" && operation.kind !== "forward") continue;
-      const { name } = operation.topic;
+    for (const { operation, facts } of from.nodes)
       for (const next of plan.parts)
-        if (next.sources.some((source) => source.name === name)) reached.add(next);
-    }
+        if (
+          (facts.writes === "repartition" || facts.writes === "forward") &&
+          next.sources.some((source) => source.name === operation.topic?.name)
+        )
+          reached.add(next);
   return [...reached].flatMap(({ stores }) => stores.map((store) => store.name));
 }
 

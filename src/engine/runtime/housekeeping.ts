@@ -6,7 +6,7 @@ import type { TopicName } from "../core/record.ts";
 import type { TaskHealth } from "../observe/health.ts";
 import { lagOf } from "../observe/lag.ts";
 import { forgetTask, publishLag, publishState } from "../observe/task-metrics.ts";
-import type { OperatorCounts } from "../transform/program.ts";
+import type { OperatorCounts } from "../transform/operator.ts";
 import type { BoundPart } from "./line/bind.ts";
 import type { WorkerContext } from "./context.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";

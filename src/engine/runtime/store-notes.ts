@@ -4,7 +4,7 @@
 import { sendOnce } from "../core/send-once.ts";
 import { ConfigError, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
-import type { Part, Plan, PlanNode, PlanStore } from "../core/plan.ts";
+import type { Part, Plan, PlanStore } from "../core/plan.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { leftBehind } from "./calls/left-behind.ts";
@@ -51,7 +51,7 @@ export async function checkStores(
 }
 
 function noteOf(part: Part, { name, changelog }: PlanStore): StoreNote {
-  const node = part.nodes.find(({ operation }) => storeOf(operation)?.name === name);
+  const node = part.nodes.find(({ operation }) => operation.store?.name === name);
   return {
     operator: node?.operation.kind ?? "",
     key: textOf(changelog.key),
@@ -60,9 +60,6 @@ function noteOf(part: Part, { name, changelog }: PlanStore): StoreNote {
     partitions: changelog.partitions,
   };
 }
-
-const storeOf = (operation: PlanNode["operation"]): PlanStore | null =>
-  "store" in operation ? operation.store : null;
 
 /** Versions of one Avro record are compatible, which the registry sees to; what JSON holds, nobody knows. */
 function textOf(format: SchemaFormat): string {

@@ -1,83 +1,52 @@
-// Each operator as a closure: value in, followers called. `undefined` is a tombstone: it passes operators that keep the
-// key, reaches no callback, and is dropped where a key would change.
-import { assert, MillraceError } from "../core/errors.ts";
-import type { DecodedRecord, Stage } from "../core/outcome.ts";
+// The contract of operators. One without state is a closure: value in, followers called. One with state or calls is an
+// `Operator`, in front of which records queue until what it needs is there; operators that share a store are a group, whose
+// queue is worked in the order of the records (pass.ts). `undefined` is a tombstone: it passes operators that keep the key,
+// reaches no callback, and is dropped where a key would change.
 import { Mistake, settled } from "../core/mistake.ts";
-import type { Operation, PlanNode } from "../core/plan.ts";
-import type { RecordContext } from "../core/record.ts";
+import type { Operation, PlanNode, PlanOptions } from "../core/plan.ts";
+import type { RawRecord } from "../core/record.ts";
 import type { StateKey, TaskStores } from "../core/state.ts";
-import type { CompileOptions, OperatorCounts } from "./program.ts";
-import { recordKey, stateKeyOf, type Stateful } from "./keyed/state-key.ts";
+import type { CallBook } from "./calls/book.ts";
+import type { CallOperation, TaskCalls } from "./calls/call.ts";
+import type { Keeping } from "./calls/parked.ts";
+import type { Cursor, Item } from "./cursor.ts";
 
-/** What became of one record so far. */
-export interface Trail {
-  /** Its place in the batch. */
-  readonly index: number;
-  /** Outputs, rows and changes of state. */
-  emitted: number;
-  /** The node that dropped it last. */
-  last: number;
-  nullKey: boolean;
-  isRepeat: boolean;
-  /** It waits in state for a call. */
-  isQueued: boolean;
-  /** It has changed state in an earlier step: what fails now must be run again without it. */
-  hasChanged: boolean;
-}
-
-export const newTrail = (index: number): Trail => ({
-  index,
-  emitted: 0,
-  last: 0,
-  nullKey: false,
-  isRepeat: false,
-  isQueued: false,
-  hasChanged: false,
-});
-
-/** The one record that is on its way through a program. */
-export interface Cursor {
-  record: DecodedRecord;
-  stage: Stage;
-  /** The node at work: names the step when a callback throws. */
-  step: number;
-  trail: Trail;
-  /** What the steps with state will work on; null in a part without any. */
-  pass: StatefulPass | null;
-}
-
-/** A record that waits for its key's state. */
-export interface Waiting {
-  readonly record: DecodedRecord;
-  readonly trail: Trail;
-  readonly value: unknown;
-  /** Null passes through: a tombstone, in its place among the others. */
-  readonly key: StateKey | null;
-  /** At a step that calls, a parked record that has its answer. */
-  readonly released?: { readonly answer: unknown };
-}
-
-/** A change that is told at the checkpoint. */
-export interface Held {
+export interface Operator {
+  /** Its node. */
   readonly at: number;
-  readonly key: string;
-  readonly trail: Trail;
-  readonly record: DecodedRecord;
-  readonly value: unknown;
+  /** By their names in the plan. */
+  readonly stores: readonly string[];
+  /** Asked before work, so that the keys of a batch are read at once. */
+  keys(item: Item, want: Want): void;
+  /** The wait of operators that call. */
+  prepare?(items: readonly Item[], batch: Prepared): Promise<void>;
+  /** Reads and changes the keys of one item, and calls followers. */
+  work(item: Item, views: Views): void;
 }
 
-/** One batch on its way through the steps with state. */
-export interface StatefulPass {
+/** Asks for a key of a store. */
+export type Want = (store: string, key: StateKey) => void;
+export type Views = Pick<TaskStores, "view">;
+
+/** What a batch lends to `prepare`. */
+export interface Prepared {
   readonly stores: TaskStores;
-  /** By node. */
-  readonly waiting: Map<number, Waiting[]>;
-  readonly held: Held[];
-  streamTimeMs(record: Trail): number;
+  readonly calls: TaskCalls;
+  /** What calls for these records have come to so far. */
+  readonly book: CallBook;
 }
 
 export type Next = (value: unknown) => void;
 
+/** Makes a node work. Every operator names its own (`facts.work`). */
+export type Work<Kind extends Operation = Operation> = (
+  node: PlanNode & { readonly operation: Kind },
+  wiring: Wiring,
+) => Next | Operator;
+
 export interface Wiring {
+  /** The place of the node in its part. */
+  readonly at: number;
   readonly cursor: Cursor;
   readonly count: OperatorCounts;
   readonly next: Next;
@@ -86,59 +55,39 @@ export interface Wiring {
   readonly options: CompileOptions;
 }
 
-type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
-
-export function closureOf(node: PlanNode, at: number, wiring: Wiring): Next {
-  const { operation } = node;
-  switch (operation.kind) {
-    case "source":
-    case "merge":
-    case "arm":
-      return passing(wiring);
-    case "map":
-      return mapping(operation, at, wiring);
-    case "flat-map":
-      return flatMapping(operation, at, wiring);
-    case "filter":
-      return filtering(operation, at, wiring);
-    case "table-filter":
-      return tableFiltering(operation, at, wiring);
-    case "peek":
-      return peeking(operation, at, wiring);
-    case "expect":
-      return expecting(node, at, wiring);
-    case "branch":
-      return branching(operation, at, wiring);
-    case "repartition":
-    case "forward":
-    case "to":
-    case "upsert":
-      return writing(node, at, wiring);
-    case "distinct":
-    case "aggregate":
-    case "map-with-state":
-      return queueing(operation, at, wiring);
-    case "map-async":
-      return queueingCalls(at, wiring);
-  }
+export interface OperatorCounts {
+  readonly operator: string;
+  passed: number;
+  dropped: number;
+  failed: number;
 }
 
-export const contextOf = (cursor: Cursor): RecordContext => cursor.record.context;
+/** Writes a value (undefined: a tombstone) of the record in hand to a topic or a table; false if it changes nothing. */
+export type Emit = (value: unknown, cursor: Cursor) => boolean;
 
-const passing =
-  ({ count, next }: Wiring): Next =>
-  (value) => {
-    count.passed++;
-    next(value);
-  };
+export interface CompileOptions {
+  readonly onError: PlanOptions["onError"];
+  /** How a node writes: encoding and partitioning are the hallway's. */
+  emitterOf(node: PlanNode): Emit;
+  /** How a step keeps records whose key waits. */
+  keepingOf(operation: CallOperation): Keeping;
+  /** Called for a rule with `otherwise: "log"` that does not hold. */
+  onBroken(rule: string): void;
+  /** Changes of state that a broker has refused. */
+  readonly refusals?: RefusedEffects;
+}
 
-function mapping({ fn }: Of<"map">, at: number, { cursor, count, next }: Wiring): Next {
-  return function map(value) {
-    cursor.step = at;
-    const result = value === undefined ? undefined : present(fn(value, contextOf(cursor)));
-    count.passed++;
-    next(result);
-  };
+/** Records whose changes of state cannot be written. */
+export interface RefusedEffects {
+  /** 0 where nothing needs to be asked. */
+  readonly size: number;
+  /** Throws when the record is one. */
+  checkEffect(raw: RawRecord): void;
+}
+
+export function drop({ cursor, count, at }: Wiring): void {
+  count.dropped++;
+  cursor.trail.last = at;
 }
 
 /** Absent is null, never undefined: an undefined result is a mistake in the callback, and so is a promise. */
@@ -147,149 +96,13 @@ export function present(result: unknown): unknown {
   return settled(result);
 }
 
-function flatMapping({ fn }: Of<"flat-map">, at: number, { cursor, count, next }: Wiring): Next {
-  return function flatMap(value) {
+/** Calls followers with each result; returns how many there were. */
+export function passEach(results: Iterable<unknown>, { cursor, next, at }: Wiring): number {
+  let made = 0;
+  for (const result of settled(results)) {
+    made++;
+    next(present(result));
     cursor.step = at;
-    if (value === undefined) {
-      count.passed++;
-      next(value);
-      return;
-    }
-    let made = 0;
-    for (const result of settled(fn(value, contextOf(cursor)))) {
-      made++;
-      next(present(result));
-      cursor.step = at;
-    }
-    if (made > 0) count.passed++;
-    else drop(cursor, count, at);
-  };
-}
-
-export function drop(cursor: Cursor, count: OperatorCounts, at: number): void {
-  count.dropped++;
-  cursor.trail.last = at;
-}
-
-function filtering({ test }: Of<"filter">, at: number, { cursor, count, next }: Wiring): Next {
-  return function filter(value) {
-    cursor.step = at;
-    if (value !== undefined && !settled(test(value, contextOf(cursor)))) {
-      drop(cursor, count, at);
-      return;
-    }
-    count.passed++;
-    next(value);
-  };
-}
-
-function tableFiltering(
-  { test }: Of<"table-filter">,
-  at: number,
-  { cursor, count, next }: Wiring,
-): Next {
-  return function tableFilter(value) {
-    cursor.step = at;
-    const passes = value !== undefined && settled(test(value, contextOf(cursor)));
-    count.passed++;
-    next(passes ? value : undefined);
-  };
-}
-
-function peeking({ fn }: Of<"peek">, at: number, { cursor, count, next }: Wiring): Next {
-  return function peek(value) {
-    cursor.step = at;
-    if (value !== undefined) settled(fn(value, contextOf(cursor)));
-    count.passed++;
-    next(value);
-  };
-}
-
-function expecting(node: PlanNode, at: number, { cursor, count, next, options }: Wiring): Next {
-  const { test, otherwise } = node.operation as Of<"expect">;
-  return function expect(value) {
-    cursor.step = at;
-    const holds = value === undefined || settled(test(value, contextOf(cursor)));
-    if (!holds && otherwise !== "log") {
-      if (otherwise === "drop") {
-        drop(cursor, count, at);
-        return;
-      }
-      const code = otherwise === "halt" ? "MILL_RULE_HALT" : "MILL_RULE_BROKEN";
-      throw new MillraceError(code, `expect "${node.name}"`);
-    }
-    if (!holds) options.onBroken(node.name);
-    count.passed++;
-    next(value);
-  };
-}
-
-function branching({ tests }: Of<"branch">, at: number, wiring: Wiring): Next {
-  const { cursor, count, next, arms } = wiring;
-  return function branch(value) {
-    cursor.step = at;
-    if (value === undefined) {
-      count.passed++;
-      next(value);
-      return;
-    }
-    const first = tests.findIndex((test) => settled(test(value, contextOf(cursor))));
-    const arm = arms[first < 0 ? tests.length : first];
-    const { trail } = cursor;
-    const before = trail.emitted;
-    // An arm that nothing follows drops the record here; a step behind it that drops says so itself.
-    trail.last = at;
-    arm?.(value);
-    if (trail.emitted === before && trail.last === at) count.dropped++;
-    else count.passed++;
-  };
-}
-
-function writing(node: PlanNode, at: number, { cursor, count, options }: Wiring): Next {
-  const emit = options.emitterOf(node);
-  return function write(value) {
-    cursor.step = at;
-    if (emit(value, cursor)) {
-      cursor.trail.emitted++;
-      count.passed++;
-    } else drop(cursor, count, at);
-  };
-}
-
-/** In front of a step with state: the record waits until the keys of the whole batch are in memory. */
-function queueing(operation: Stateful, at: number, { cursor, count }: Wiring): Next {
-  const keyOf = stateKeyOf(operation);
-  const passes = operation.kind === "distinct";
-  const takes = operation.kind === "map-with-state" && operation.onTombstone !== undefined;
-  return function queue(value) {
-    cursor.step = at;
-    const { pass, record, trail } = cursor;
-    assert(pass !== null, "a step with state outside a batch");
-    const isPassing = value === undefined && passes;
-    if (value === undefined && !passes && !takes) return drop(cursor, count, at);
-    const key = isPassing ? null : keyOf(value, cursor);
-    if (key === null && !isPassing) {
-      trail.nullKey = true;
-      return drop(cursor, count, at);
-    }
-    trail.last = at;
-    wait(pass, at, { record, trail, value, key });
-  };
-}
-
-/** In front of a step that calls, tombstones and records without a key too. */
-function queueingCalls(at: number, { cursor }: Wiring): Next {
-  return function queueCall(value) {
-    cursor.step = at;
-    const { pass, record, trail } = cursor;
-    assert(pass !== null, "a step that calls outside a batch");
-    trail.last = at;
-    wait(pass, at, { record, trail, value, key: recordKey(value, cursor) });
-  };
-}
-
-export function wait({ waiting }: StatefulPass, at: number, one: Waiting): void {
-  const queue = waiting.get(at);
-  if (queue === undefined) waiting.set(at, [one]);
-  else queue.push(one);
+  }
+  return made;
 }

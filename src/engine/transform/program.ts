@@ -3,58 +3,32 @@
 import { assert, MillraceError, OutputRefusedError, TransformError } from "../core/errors.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
 import { Mistake } from "../core/mistake.ts";
-import type { ParkingOperation, Part, PlanNode, PlanOptions } from "../core/plan.ts";
-import type { RawRecord } from "../core/record.ts";
-import { runBatch, type Batch, type BatchResult } from "./pass.ts";
-import type { Release, Released } from "./calls/release.ts";
-import { release } from "./calls/release.ts";
+import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
+import { newTrail, type Cursor, type Held, type Item, type Origin, type Trail } from "./cursor.ts";
+import type { CallStep } from "./calls/map-async.ts";
 import { CallError } from "./calls/policy.ts";
-import type { Keeping } from "./calls/parked.ts";
-import { callStepOf, type CallStep } from "./calls/map-async.ts";
-import { closureOf, newTrail, type Cursor, type Held, type Next, type Trail } from "./operator.ts";
-import { stepOf, type StatefulStep } from "./keyed/aggregate.ts";
-
-/** Writes a value (undefined: a tombstone) of the record in hand to a topic or a table; false if it changes nothing. */
-export type Emit = (value: unknown, cursor: Cursor) => boolean;
-
-export interface CompileOptions {
-  readonly onError: PlanOptions["onError"];
-  /** How a terminal node writes: encoding and partitioning are the hallway's. */
-  emitterOf(node: PlanNode): Emit;
-  /** How a step keeps records whose key waits. */
-  keepingOf(operation: ParkingOperation): Keeping;
-  /** Called for a rule with `otherwise: "log"` that does not hold. */
-  onBroken(rule: string): void;
-  /** Changes of state that a broker has refused. */
-  readonly refusals?: RefusedEffects;
-}
-
-/** Records whose changes of state cannot be written. */
-export interface RefusedEffects {
-  /** 0 where nothing needs to be asked. */
-  readonly size: number;
-  /** Throws when the record is one. */
-  checkEffect(raw: RawRecord): void;
-}
-
-export interface OperatorCounts {
-  readonly operator: string;
-  passed: number;
-  dropped: number;
-  failed: number;
-}
+import { release, type Release, type Released } from "./calls/release.ts";
+import type {
+  CompileOptions,
+  Next,
+  Operator,
+  OperatorCounts,
+  RefusedEffects,
+  Work,
+} from "./operator.ts";
+import { runBatch, type Batch, type BatchResult } from "./pass.ts";
 
 /** A part, ready to run. */
 export interface Program {
-  /** Whether it must be run by `runBatch`: it has state, or calls. */
-  readonly hasState: boolean;
+  /** Whether records queue in it, so that it must be run by `runBatch`. */
+  readonly needsBatch: boolean;
   /** Runs one record through every operator behind its source; what it made is in the stage, or nothing is. */
   run(record: DecodedRecord, stage: Stage): Outcome;
-  /** Runs a batch through a part with state; one outcome a record, up to the first that halts. */
+  /** Runs a batch through a part where records queue; one outcome a record, up to the first that halts. */
   runBatch(batch: Batch): Promise<BatchResult>;
-  /** Steps whose failing keys wait in state. */
+  /** Steps whose failing keys are queued in state. */
   readonly parking: readonly CallStep[];
-  /** Takes parked keys on whose calls have ended. */
+  /** Takes queued keys on whose calls have ended. */
   release(release: Release): Promise<Released>;
   /** Tells a held change downstream; returns what failed, or null. */
   tell(held: Held, stage: Stage): Outcome | null;
@@ -62,17 +36,17 @@ export interface Program {
   readonly counts: readonly OperatorCounts[];
 }
 
-/** A step in front of which a batch waits. */
-export type Step = StatefulStep | CallStep;
-
-/** A part as closures, with what they share. */
+/** A part as closures, with what they share. Places are those of the part's nodes. */
 export interface Wired {
-  readonly part: Part;
   readonly cursor: Cursor;
   readonly counts: readonly OperatorCounts[];
   readonly entries: ReadonlyMap<string, Next>;
-  /** In the order of the plan, so that what one tells, a later one has not worked on yet. */
-  readonly steps: readonly Step[];
+  /** What is behind each place. */
+  readonly followers: readonly Next[];
+  /** By place; null where nothing queues. */
+  readonly operators: readonly (Operator | null)[];
+  /** Places by group, in the order of work. */
+  readonly groups: readonly (readonly number[])[];
   readonly refusals: RefusedEffects;
   outcomeOf(trail: Trail, record: DecodedRecord): Outcome;
   /** What an error at the node in hand means for its record. Throws it when it is not the record's. */
@@ -87,41 +61,65 @@ const TOMBSTONE: Outcome = { kind: "tombstone" };
 
 export function compile(part: Part, options: CompileOptions): Program {
   const wired = wire(part, options);
-  const { counts } = wired;
+  const { cursor, counts, entries, operators, followers } = wired;
+  const steps = operators as readonly (Partial<CallStep> | null)[];
   return {
     counts,
-    hasState: wired.steps.length > 0,
-    run: (record, stage) => runOne(wired, record, stage),
+    needsBatch: wired.groups.length > 0,
+    run(record, stage) {
+      const entry = entries.get(record.raw.topic);
+      assert(entry !== undefined, `part ${part.name} has no source ${record.raw.topic}`);
+      const trail = newTrail(stage.index, null);
+      cursor.record = record;
+      cursor.stage = stage;
+      cursor.trail = trail;
+      return runOne(wired, entry, record.value) ?? wired.outcomeOf(trail, record);
+    },
     runBatch: (batch) => runBatch(wired, batch),
-    parking: wired.steps.filter((step) => "operation" in step && step.store !== null) as CallStep[],
+    parking: steps.filter((step) => (step?.store ?? null) !== null) as CallStep[],
     release: (given) => release(wired, given),
-    tell: (held, stage) => tell(wired, held, stage),
+    tell({ at, record, trail, value }, stage) {
+      Object.assign(cursor, { record, trail, stage, queues: null });
+      return runOne(wired, followers[at] as Next, value);
+    },
   };
 }
 
+/** Null when nothing failed; else nothing is staged. */
+function runOne(
+  { cursor: { stage }, failed: failing }: Wired,
+  next: Next,
+  value: unknown,
+): Outcome | null {
+  const outputs = stage.outputs.length;
+  const rows = stage.rows.length;
+  try {
+    next(value);
+    return null;
+  } catch (error) {
+    stage.outputs.length = outputs;
+    stage.rows.length = rows;
+    return failing(error);
+  }
+}
+
 function wire(part: Part, options: CompileOptions): Wired {
+  const trail = newTrail(0, null);
   const cursor: Cursor = {
     record: null as never,
     stage: null as never,
     step: 0,
-    trail: newTrail(0),
-    pass: null,
+    trail,
+    queues: null,
   };
-  const counts = part.nodes.map(({ name }) => ({
-    operator: name,
-    passed: 0,
-    dropped: 0,
-    failed: 0,
-  }));
-  const steps: Step[] = [];
-  const entries = entriesOf(part, { cursor, counts, steps, options });
+  const counts = part.nodes.map(({ name }): OperatorCounts => {
+    return { operator: name, passed: 0, dropped: 0, failed: 0 };
+  });
   const filtered = part.nodes.map(({ name }): Outcome => ({ kind: "filtered", by: name }));
   return {
-    part,
+    ...closuresOf(part, { cursor, counts, options }),
     cursor,
     counts,
-    entries,
-    steps: steps.sort((a, b) => a.at - b.at),
     refusals: options.refusals ?? { size: 0, checkEffect: () => undefined },
     outcomeOf({ emitted, isQueued, isRepeat, nullKey, last }, { value }) {
       if (isQueued) return QUEUED;
@@ -130,71 +128,74 @@ function wire(part: Part, options: CompileOptions): Wired {
       if (nullKey) return NULL_KEY;
       return value === undefined ? TOMBSTONE : (filtered[last] as Outcome);
     },
-    failed: (error) =>
-      failed(error, part.nodes[cursor.step] as PlanNode, options.onError, counts[cursor.step]),
+    failed(error) {
+      (counts[cursor.step] as OperatorCounts).failed++;
+      return failed(error, part.nodes[cursor.step] as PlanNode, options.onError);
+    },
   };
 }
 
-function tell(wired: Wired, { at, record, trail, value }: Held, stage: Stage): Outcome | null {
-  const step = wired.steps.find((one) => one.at === at);
-  assert(step !== undefined, "a change was held by another program");
-  const outputs = stage.outputs.length;
-  Object.assign(wired.cursor, { record, trail, stage, pass: null });
-  try {
-    step.tell(value);
-    return null;
-  } catch (error) {
-    stage.outputs.length = outputs;
-    return wired.failed(error);
-  }
-}
-
-function runOne(wired: Wired, record: DecodedRecord, stage: Stage): Outcome {
-  const { cursor, entries, part } = wired;
-  const entry = entries.get(record.raw.topic);
-  assert(entry !== undefined, `part ${part.name} has no source ${record.raw.topic}`);
-  const outputs = stage.outputs.length;
-  const rows = stage.rows.length;
-  const trail = newTrail(stage.index);
-  cursor.record = record;
-  cursor.stage = stage;
-  cursor.trail = trail;
-  try {
-    entry(record.value);
-  } catch (error) {
-    stage.outputs.length = outputs;
-    stage.rows.length = rows;
-    return wired.failed(error);
-  }
-  return wired.outcomeOf(trail, record);
-}
-
-interface Wiring {
+interface Given {
   readonly cursor: Cursor;
-  readonly counts: OperatorCounts[];
-  readonly steps: Step[];
+  readonly counts: readonly OperatorCounts[];
   readonly options: CompileOptions;
 }
 
-/** One entry a source topic; built from the last node to the first, so every closure finds its followers. */
-function entriesOf(part: Part, wiring: Wiring): Map<string, Next> {
-  const followers = new Map<number, Next[]>();
+type Closures = Pick<Wired, "entries" | "followers" | "operators" | "groups">;
+
+/** Built from the last node to the first, so every closure finds its followers. */
+function closuresOf(part: Part, { cursor, counts, options }: Given): Closures {
+  const behind = new Map<number, Next[]>();
   const entries = new Map<string, Next[]>();
+  const operators: (Operator | null)[] = part.nodes.map(() => null);
+  const followers: Next[] = [];
+  const groups = part.groups.map((ids) =>
+    ids.map((id) => part.nodes.findIndex((node) => node.id === id)),
+  );
   for (let at = part.nodes.length - 1; at >= 0; at--) {
     const node = part.nodes[at] as PlanNode;
-    const own = {
-      ...wiring,
-      count: wiring.counts[at] as OperatorCounts,
-      next: all(followers.get(node.id) ?? []),
-      arms: followers.get(node.id) ?? [],
-    };
-    const next = closureOf(node, at, own);
-    const step = callStepOf(node, at, own) ?? stepOf(node, at, own);
-    if (step !== null) wiring.steps.push(step);
-    for (const input of node.inputs) unshift(followers, input, next);
-    if (node.operation.kind === "source") unshift(entries, node.operation.topic.name, next);
+    const arms = behind.get(node.id) ?? [];
+    const next = (followers[at] = all(arms));
+    const count = counts[at] as OperatorCounts;
+    const group = groups.findIndex((places) => places.includes(at));
+    const made = (node.facts.work as Work)(node, { at, cursor, count, next, arms, options });
+    if (typeof made !== "function") operators[at] = made;
+    node.inputs.forEach((id, input) =>
+      unshift(
+        behind,
+        id,
+        typeof made === "function" ? made : entering(cursor, { group, at, input }),
+      ),
+    );
+    if (node.facts.reads === true && typeof made === "function")
+      unshift(entries, node.operation.topic?.name ?? "", made);
   }
-  return new Map([...entries].map(([topic, nexts]) => [topic, all(nexts)]));
+  const joined = [...entries].map(([topic, nexts]) => [topic, all(nexts)] as const);
+  return { entries: new Map(joined), operators, groups, followers };
+}
+
+/** In front of an operator: the record waits until the keys of the whole batch are in memory. */
+function entering(
+  cursor: Cursor,
+  { group, at, input }: { readonly group: number; readonly at: number; readonly input: number },
+): Next {
+  return function enter(value) {
+    const { queues, record, trail } = cursor;
+    assert(queues !== null, "an operator with state or calls outside a batch");
+    trail.last = at;
+    const origin = trail.origin as Origin;
+    (queues.items[group] as Item[]).push({
+      at,
+      entry: "record",
+      input,
+      record,
+      trail,
+      origin,
+      value,
+      key: null,
+      prepared: undefined,
+    });
+  };
 }
 
 const unshift = <T>(lists: Map<T, Next[]>, at: T, next: Next): void => {
@@ -213,18 +214,10 @@ function all(nexts: readonly Next[]): Next {
   };
 }
 
-function failed(
-  error: unknown,
-  node: PlanNode,
-  onError: PlanOptions["onError"],
-  count: OperatorCounts | undefined,
-): Outcome {
-  if (count !== undefined) count.failed++;
+function failed(error: unknown, node: PlanNode, onError: PlanOptions["onError"]): Outcome {
   const known = error instanceof MillraceError ? error : thrown(error, node, onError);
-  if (known.disposition !== "dead-letter") {
-    if (known.disposition !== "halt") throw known;
-    return { kind: "halted", error: known };
-  }
+  if (known.disposition === "halt") return { kind: "halted", error: known };
+  if (known.disposition !== "dead-letter") throw known;
   return { kind: "dead-lettered", failure: failureOf(known, node) };
 }
 

@@ -14,7 +14,7 @@ import {
   type Stream,
 } from "#engine";
 import { ConfigErrors } from "../../../src/engine/core/errors.ts";
-import type { CallOperation } from "../../../src/engine/core/plan.ts";
+import type { CallOperation } from "../../../src/engine/transform/calls/call.ts";
 import { things, type Thing } from "../../support/plans.ts";
 
 const bounds = { concurrency: 2, timeout: seconds(1) };

@@ -42,16 +42,16 @@ test("what a part reads is what another part of the shadow writes", () => {
   const shadow = shadowOf(retailSpend.plan(), how);
   const written = new Set(
     shadow.parts.flatMap(({ nodes }) =>
-      nodes.flatMap(({ operation }) =>
-        operation.kind !== "source" && "topic" in operation ? [operation.topic.name] : [],
+      nodes.flatMap(({ operation: { kind, topic } }) =>
+        kind !== "source" && topic !== undefined ? [topic.name] : [],
       ),
     ),
   );
   const outside = new Set(["retail.clean", "retail.products"]);
   for (const { sources, nodes } of shadow.parts) {
     for (const { name } of sources) assert.ok(outside.has(name) || written.has(name), name);
-    const read = nodes.flatMap(({ operation }) =>
-      operation.kind === "source" ? [operation.topic.name] : [],
+    const read = nodes.flatMap(({ operation: { kind, topic } }) =>
+      kind === "source" ? [topic?.name] : [],
     );
     assert.deepEqual(new Set(sources.map(({ name }) => name)), new Set(read));
   }

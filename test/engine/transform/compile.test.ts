@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { pipeline, type Stream } from "#engine";
 import type { Outcome, Stage } from "../../../src/engine/core/outcome.ts";
 import { compile, type Program } from "../../../src/engine/transform/program.ts";
+import type { Repartition } from "../../../src/engine/transform/stateless/write.ts";
 import { raw, things, type Thing } from "../../support/plans.ts";
 
 type Draw = (stream: Stream<string, Thing>) => void;
@@ -28,7 +29,7 @@ function rig(draw: Draw, onError: "dead-letter" | "halt" = "dead-letter"): Rig {
     keepingOf: () => plainKeeping,
     emitterOf: (node) => (value, cursor) => {
       if (node.operation.kind === "repartition") {
-        const key = node.operation.key(value, cursor.record.context);
+        const key = (node.operation as Repartition).key(value, cursor.record.context);
         if (key === null) {
           cursor.trail.nullKey = true;
           return false;

@@ -1,6 +1,6 @@
 // The graph that a builder draws: nodes in the order of declaration, each with the line that declared it.
 import { ConfigError, type MillraceError } from "../../core/errors.ts";
-import type { Operation, PlanNode } from "../../core/plan.ts";
+import type { Operation, OperatorFacts, PlanNode } from "../../core/plan.ts";
 
 /** Collects nodes while a pipeline's builder runs. */
 export class Graph {
@@ -8,9 +8,9 @@ export class Graph {
   /** What could not be drawn at all. */
   readonly problems: MillraceError[] = [];
 
-  add(name: string, operation: Operation, inputs: readonly number[]): number {
+  add(name: string, operation: Operation, facts: OperatorFacts, inputs: readonly number[]): number {
     const id = this.nodes.length;
-    this.nodes.push({ id, name, operation, inputs, site: callerSite() });
+    this.nodes.push({ id, name, operation, facts, inputs, site: callerSite() });
     return id;
   }
 

@@ -10,7 +10,7 @@ import type {
   PlanTable,
   PlanTopic,
 } from "../../core/plan.ts";
-import { traces, withPolicies } from "./checks/calls.ts";
+import { traces } from "./checks/calls.ts";
 import { cut } from "./parts/cut.ts";
 import type { Graph } from "../nodes/graph.ts";
 import { validate } from "./checks/validate.ts";
@@ -29,7 +29,10 @@ export interface BuildInput {
 export function build(input: BuildInput): Plan {
   const graph = drawn(input);
   const { name, namespace, options } = input;
-  const nodes = withPolicies(graph.nodes, options.retry);
+  const nodes = graph.nodes.map((node) => {
+    const operation = node.facts.settle?.(node, options.retry) ?? node.operation;
+    return { ...node, operation };
+  });
   const problems = [...input.problems, ...graph.problems, ...validate(name, nodes)];
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
@@ -66,7 +69,7 @@ function drawn({ name, draw }: BuildInput): Graph {
 function topicsOf(parts: readonly Part[]): PlanTopic[] {
   const byName = new Map<string, PlanTopic>();
   for (const { operation } of parts.flatMap((part) => part.nodes))
-    if ("topic" in operation) byName.set(operation.topic.name, operation.topic);
+    if (operation.topic !== undefined) byName.set(operation.topic.name, operation.topic);
   for (const { changelog } of parts.flatMap((part) => part.stores))
     byName.set(changelog.name, changelog);
   return [...byName.values()];

@@ -2,7 +2,7 @@
 // topic of the run's own ends when everybody who writes it is done. Progress is read before the ends it is compared with.
 import { sumLedgers } from "../../core/ledger.ts";
 import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
-import type { Part, Plan } from "../../core/plan.ts";
+import { queuesKeys, type Part, type Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 import { keysParkedIn } from "../../runtime/calls/left-behind.ts";
 import { readProgress, type TaskProgress, type ProgressPorts } from "../../core/progress.ts";
@@ -62,9 +62,7 @@ export async function isSettled(
 ): Promise<boolean> {
   const calls = plan.parts
     .flatMap(({ nodes }) => nodes)
-    .flatMap(({ operation }) =>
-      operation.kind === "map-async" && "store" in operation ? [operation.store] : [],
-    );
+    .flatMap((node) => (queuesKeys(node) && node.operation.store) || []);
   for (const { changelog } of calls)
     if ((await keysParkedIn(changelog.name, ports)) > 0) return false;
   return calls.length === 0 || (await progressOfRun(plan, range, ports)).isDone;

@@ -28,7 +28,7 @@ function piecesOfPart(part: Part): Piece[] {
   }));
 }
 
-const sourcesOf = ({ operation }: PlanNode): TopicName[] =>
-  operation.kind === "source" ? [operation.topic.name] : [];
-const writesOf = ({ operation }: PlanNode): TopicName[] =>
-  operation.kind !== "source" && "topic" in operation ? [operation.topic.name] : [];
+const topicOf = ({ operation }: PlanNode): TopicName[] =>
+  operation.topic === undefined ? [] : [operation.topic.name];
+const sourcesOf = (node: PlanNode): TopicName[] => (node.facts.reads ? topicOf(node) : []);
+const writesOf = (node: PlanNode): TopicName[] => (node.facts.reads ? [] : topicOf(node));

@@ -82,9 +82,7 @@ async function isTaken(
 
 /** Sums that begin from nothing would replace whole ones. */
 function checkInPlace(plan: Plan, isWhole: boolean): void {
-  const sums = plan.parts
-    .flatMap(({ nodes }) => nodes)
-    .filter(({ operation: { kind } }) => kind === "aggregate" || kind === "map-with-state");
+  const sums = plan.parts.flatMap(({ nodes }) => nodes).filter(({ facts }) => facts.folds);
   if (isWhole || sums.length === 0) return;
   const names = sums.map(({ name }) => name).join(", ");
   const detail = `in place, ${names} would begin from nothing and replace what was summed up before: take --from earliest, or --target shadow`;

@@ -1,14 +1,15 @@
 // shadowOf(): the plan of a run. The same parts and callbacks under another pipeline's name, so that it reads what the live
 // one reads and shares nothing that either writes: groups, stores, notes, dead letters, topics and tables are its own.
 // In place, tables are the live ones. Pure.
-import type {
-  Operation,
-  Part,
-  Plan,
-  PlanNode,
-  PlanStore,
-  PlanTable,
-  PlanTopic,
+import {
+  outputOf,
+  type Operation,
+  type Part,
+  type Plan,
+  type PlanNode,
+  type PlanStore,
+  type PlanTable,
+  type PlanTopic,
 } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { CarriedFormat, SchemaFormat } from "../../core/schema.ts";
@@ -34,11 +35,7 @@ export const runTable = (table: string, run: number): string => `${table}_r${Str
 
 /** Topics that the plan writes for others to read. */
 export const writtenTopics = ({ parts }: Plan): ReadonlySet<TopicName> =>
-  new Set(
-    parts
-      .flatMap(({ nodes }) => nodes)
-      .flatMap(({ operation }) => (operation.kind === "to" ? [operation.topic.name] : [])),
-  );
+  new Set(parts.flatMap(({ nodes }) => nodes.flatMap((node) => outputOf(node)?.name ?? [])));
 
 /** Topics that are read and come from somebody else. */
 export function externalTopics(plan: Plan): readonly PlanTopic[] {
@@ -172,16 +169,13 @@ function shadowPart(part: Part, renaming: Renaming, prefix: string): Part {
 }
 
 function shadowNode(node: PlanNode, renaming: Renaming, table: PlanTable | null): PlanNode {
-  const { operation } = node;
-  const changed: Operation =
-    operation.kind === "upsert"
-      ? { ...operation, table: table ?? operation.table }
-      : "topic" in operation
-        ? { ...operation, topic: renaming.topic(operation.topic) }
-        : "store" in operation
-          ? { ...operation, store: renaming.store(operation.store) }
-          : operation;
-  const isNamedByTopic = "topic" in operation && node.name === operation.topic.name;
-  const name = isNamedByTopic && "topic" in changed ? changed.topic.name : node.name;
-  return { ...node, name, operation: changed };
+  const { topic, store, table: own } = node.operation;
+  const operation: Operation = {
+    ...node.operation,
+    ...(own === undefined ? {} : { table: table ?? own }),
+    ...(topic === undefined ? {} : { topic: renaming.topic(topic) }),
+    ...(store === undefined ? {} : { store: renaming.store(store) }),
+  };
+  const name = node.name === topic?.name ? (operation.topic?.name ?? "") : node.name;
+  return { ...node, name, operation };
 }

@@ -8,8 +8,7 @@ import type { OpenResource, WorkerPorts } from "../context.ts";
 export function resourcesOf(plans: readonly Plan[]): PlanResource[] {
   const all = new Map<unknown, PlanResource>();
   for (const { operation } of plans.flatMap(({ parts }) => parts).flatMap(({ nodes }) => nodes))
-    if (operation.kind === "map-async" && operation.resource !== null)
-      all.set(operation.resource.declaration, operation.resource);
+    if (operation.resource) all.set(operation.resource.declaration, operation.resource);
   return [...all.values()];
 }
 

@@ -1,6 +1,6 @@
 // Joins a part's plan to codecs and targets: decode in front, encode and partition behind, the compiled program between.
 import { compileCodec } from "../../decode/codec.ts";
-import { MillraceError, OutputRefusedError } from "../../core/errors.ts";
+import { assert, MillraceError, OutputRefusedError } from "../../core/errors.ts";
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
@@ -21,8 +21,10 @@ import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
-import { compile, type Emit, type Program } from "../../transform/program.ts";
-import type { Cursor } from "../../transform/operator.ts";
+import type { Cursor } from "../../transform/cursor.ts";
+import type { Emit } from "../../transform/operator.ts";
+import { compile, type Program } from "../../transform/program.ts";
+import type { Repartition } from "../../transform/stateless/write.ts";
 import { Refusals } from "./refusals.ts";
 
 /** How the records of one source topic are read. */
@@ -95,7 +97,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     refusals,
     keepingOf: ({ store, isCarried = false }) => ({
       isCarried,
-      shapeOf: (value) => options.shapes?.idOf(store.name, value) ?? null,
+      shapeOf: (value) => options.shapes?.idOf(store?.name ?? "", value) ?? null,
       decode: ({ topic, value }) => sourceOf(sources, topic).value.decode(value),
     }),
   });
@@ -124,34 +126,16 @@ interface Writing {
 }
 
 function emitterOf(node: PlanNode, part: Part, { codec, refusals }: Writing): Emit {
-  const { operation } = node;
-  switch (operation.kind) {
-    case "to":
-    case "forward":
-      return toTopic(targetOf(operation.topic, refusals), bytesOf(operation.topic, part, codec));
-    case "repartition":
-      return toRepartition(operation, targetOf(operation.topic, refusals), {
-        key: codec(operation.topic, "key"),
-        valueOf: bytesOf(operation.topic, part, codec),
-      });
-    case "upsert":
-      return toTable(rowMapper(operation.table.declaration as TableSpec));
-    case "source":
-    case "map":
-    case "flat-map":
-    case "filter":
-    case "table-filter":
-    case "distinct":
-    case "aggregate":
-    case "map-with-state":
-    case "map-async":
-    case "peek":
-    case "expect":
-    case "branch":
-    case "arm":
-    case "merge":
-      throw new TypeError(`${operation.kind} writes nothing`);
-  }
+  const { topic, table } = node.operation;
+  if (table !== undefined) return toTable(rowMapper(table.declaration as TableSpec));
+  assert(topic !== undefined, `${node.name} writes nothing`);
+  const target = targetOf(topic, refusals);
+  const valueOf = bytesOf(topic, part, codec);
+  if (node.facts.writes !== "repartition") return toTopic(target, valueOf);
+  return toRepartition(node.operation as Repartition, target, {
+    key: codec(topic, "key"),
+    valueOf,
+  });
 }
 
 /** Kafka's default message.max.bytes, less what a batch of one record adds. */
@@ -239,7 +223,7 @@ const toTopic =
   };
 
 function toRepartition(
-  { key: keyOf }: Extract<PlanNode["operation"], { kind: "repartition" }>,
+  { key: keyOf }: Repartition,
   target: Target,
   { key, valueOf }: { readonly key: Codec; readonly valueOf: BytesOf },
 ): Emit {
@@ -271,8 +255,8 @@ export function writtenSchemas(
 ): { topic: TopicName; side: "key" | "value"; format: SchemaFormat }[] {
   const written = plan.parts
     .flatMap((part) => part.nodes)
-    .filter(({ operation }) => operation.kind === "to" || operation.kind === "repartition")
-    .map(({ operation }) => (operation as { topic: PlanTopic }).topic);
+    .filter(({ facts }) => facts.writes === "topic" || facts.writes === "repartition")
+    .flatMap(({ operation }) => operation.topic ?? []);
   const changelogs = plan.parts.flatMap((part) => part.stores).map(({ changelog }) => changelog);
   const sides = (topic: PlanTopic) =>
     (["key", "value"] as const).map((side) => ({

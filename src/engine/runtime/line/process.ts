@@ -18,7 +18,7 @@ import type { Run } from "../../source/inbox.ts";
 import type { Parked, TimedRecord } from "../../transform/pass.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
-import type { Held } from "../../transform/operator.ts";
+import type { Held } from "../../transform/cursor.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
 import type { SchemaCache } from "./schema-cache.ts";
 

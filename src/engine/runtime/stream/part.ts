@@ -198,7 +198,7 @@ export class StreamPart {
     const seat = newSeat(partition);
     const { life } = seat;
     this.#seats.set(partition, seat);
-    if (!this.bound.program.hasState) return this.#open(seat, starts, assignment, null);
+    if (!this.bound.program.needsBatch) return this.#open(seat, starts, assignment, null);
     openStores({
       context: this.#context,
       bound: this.bound,

@@ -1,8 +1,30 @@
 // One call to the outside: bounded in number and in time, and by the life of its task. What ignores its signal is
 // abandoned: its answer is not waited for, and comes to nobody. The user's function enters here and nowhere else.
-import type { CallOperation, PlanResource } from "../../core/plan.ts";
+import type { Operation, PlanResource, RetryPolicy } from "../../core/plan.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import type { RecordContext } from "../../core/record.ts";
+
+/** What a call is given beside the value. */
+export interface CallContext {
+  readonly client: unknown;
+  /** Aborts when the call has taken too long, and when the task is taken away. */
+  readonly signal: AbortSignal;
+  readonly record: RecordContext;
+}
+
+/** A call to the outside for each record; keys whose calls fail are queued in its store, where it has one. */
+export interface CallOperation extends Operation {
+  readonly kind: "map-async";
+  readonly fn: (value: unknown, call: CallContext) => Promise<unknown>;
+  readonly resource: PlanResource | null;
+  /** Calls of one task at a time. */
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+  /** Null: a dead letter at the first failure. */
+  readonly retry: RetryPolicy | null;
+  /** No step between the part's source and this one changes a value: its bytes are enough to have it again. */
+  readonly isCarried?: boolean;
+}
 
 export type CallEnd = "answered" | "failed" | "timeout";
 

@@ -1,15 +1,12 @@
 // A filter of a table deletes the keys that do not pass, and a Postgres table cannot do that yet: refused here, on any way
 // from the one to the other, rather than a row that stays for ever.
 import type { MillraceError } from "../../../core/errors.ts";
-import type { Operation, PlanNode } from "../../../core/plan.ts";
+import type { PlanNode } from "../../../core/plan.ts";
 import { problem } from "../../nodes/problem.ts";
-
-/** These make something new of what they see, or end here. */
-const ends: ReadonlySet<Operation["kind"]> = new Set(["aggregate", "map-with-state", "to"]);
 
 export function deletes(nodes: readonly PlanNode[]): MillraceError[] {
   return nodes
-    .filter(({ operation }) => operation.kind === "table-filter")
+    .filter(({ facts }) => facts.deletes)
     .flatMap((filter) =>
       tablesBehind(filter, nodes).map((table) => {
         const stays = `rows of keys that do not pass would stay in "${table.name}" (${table.site})`;
@@ -27,7 +24,8 @@ function tablesBehind(start: PlanNode, nodes: readonly PlanNode[]): PlanNode[] {
     for (const next of nodes) {
       if (!next.inputs.includes(at.id) || behind.has(next)) continue;
       behind.add(next);
-      if (!ends.has(next.operation.kind)) open.push(next);
+      // A fold makes something new of what it sees.
+      if (!next.facts.folds) open.push(next);
     }
-  return [...behind].filter(({ operation }) => operation.kind === "upsert");
+  return [...behind].filter(({ facts }) => facts.writes === "table");
 }

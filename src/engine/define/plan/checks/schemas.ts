@@ -12,11 +12,10 @@ export function schemas(nodes: readonly PlanNode[]): MillraceError[] {
   // A topic that is read and written is checked once.
   const seen = new Set<SchemaFormat>();
   return nodes.flatMap((node) => {
-    const { operation } = node;
-    if (operation.kind === "upsert")
-      return tableProblems(node, operation.table.declaration as TableSpec);
-    if (!("topic" in operation) || operation.topic === unknownTopic) return [];
-    const { name, key, value } = operation.topic;
+    const { table, topic = unknownTopic } = node.operation;
+    if (table !== undefined) return tableProblems(node, table.declaration as TableSpec);
+    if (topic === unknownTopic) return [];
+    const { name, key, value } = topic;
     return [key, value].flatMap((format) => {
       if (seen.has(format)) return [];
       seen.add(format);

@@ -1,8 +1,13 @@
 // validate(): what can be known of a graph before anything is connected. Returns every problem.
 import { ConfigError, type MillraceError } from "../../../core/errors.ts";
-import type { PlanNode, PlanTopic } from "../../../core/plan.ts";
+import {
+  needsBatch,
+  outputOf,
+  type OperatorFacts,
+  type PlanNode,
+  type PlanTopic,
+} from "../../../core/plan.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
-import { calls } from "./calls.ts";
 import { deletes } from "./deletes.ts";
 import { nullKeys } from "./null-keys.ts";
 import { unknownTopic } from "../../nodes/plan-topic.ts";
@@ -14,13 +19,11 @@ const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
 const TOPIC = /^[a-zA-Z0-9._-]{1,200}$/;
 const NAME_MAX = 60;
 
-const terminal = new Set(["to", "upsert", "forward", "arm"]);
-/** Named by their topic, or by the branch they belong to. */
-const unnamed = new Set(["source", "to", "arm"]);
-
 export function validate(pipeline: string, nodes: readonly PlanNode[]): MillraceError[] {
-  const checks = [names, topics, partitions, keys, nullKeys, loops, held, deletes, repeats];
-  const all = [...checks, unused, calls, schemas];
+  const own = (): MillraceError[] =>
+    nodes.flatMap((node) => node.facts.problems?.(node, nodes) ?? []);
+  const checks = [names, topics, partitions, keys, nullKeys, loops, held, deletes];
+  const all = [...checks, unused, own, schemas];
   const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
   return [...pipelineName(pipeline), ...empty, ...all.flatMap((check) => check(nodes))];
 }
@@ -39,12 +42,11 @@ function pipelineName(name: string): MillraceError[] {
 function names(nodes: readonly PlanNode[]): MillraceError[] {
   const problems: MillraceError[] = [];
   const taken = new Map<string, PlanNode>();
-  for (const node of nodes.filter(({ operation }) => !unnamed.has(operation.kind))) {
-    const { kind } = node.operation;
-    const shape = kind === "upsert" ? SNAKE : KEBAB;
+  for (const node of nodes.filter(({ facts }) => facts.named !== "topic")) {
+    const shape = node.facts.named === "snake_case" ? SNAKE : KEBAB;
     if (!fits(node.name, shape))
       problems.push(problem("MILL_BUILD_NAME_INVALID", node, expectedName(shape)));
-    if (kind === "repartition" && node.name === "main")
+    if (node.facts.writes === "repartition" && node.name === "main")
       problems.push(problem("MILL_BUILD_NAME_TAKEN", node, "the first part is called main"));
     // A table is a part, and so is a repartition: one name for both would be one consumer group.
     const first = taken.get(node.name);
@@ -59,7 +61,7 @@ const expectedName = (shape: RegExp): string =>
   `expected ${shape === SNAKE ? "snake_case" : "kebab-case"} of at most ${String(NAME_MAX)} characters`;
 
 const topicOf = (node: PlanNode): PlanTopic | null =>
-  "topic" in node.operation && node.operation.kind !== "repartition" ? node.operation.topic : null;
+  node.facts.writes === "repartition" ? null : (node.operation.topic ?? null);
 
 const signature = (topic: PlanTopic): string =>
   JSON.stringify([topic.name, topic.key, topic.value, topic.partitions, topic.config]);
@@ -95,30 +97,30 @@ const clash = (a: PlanTopic, b: PlanTopic): string =>
     ? "the same name is declared with another schema, partition count or configuration"
     : `it differs from ${a.name} only in . and _`;
 
+const beginsAnew = ({ reads, writes }: OperatorFacts): boolean =>
+  reads === true || writes === "repartition";
+
 /** What flows out of each node: its key's format and its number of partitions. */
 function flows(
   nodes: readonly PlanNode[],
 ): Map<number, { key: SchemaFormat; partitions: number; from: string }> {
   const out = new Map<number, { key: SchemaFormat; partitions: number; from: string }>();
-  for (const { id, name, operation, inputs } of nodes) {
+  for (const { id, name, operation, facts, inputs } of nodes) {
     const above = out.get(inputs[0] ?? -1);
-    const begins = operation.kind === "source" || operation.kind === "repartition";
-    if (!begins) {
+    const { topic = unknownTopic } = operation;
+    if (!beginsAnew(facts)) {
       if (above !== undefined) out.set(id, above);
-    } else if (operation.topic !== unknownTopic) {
-      const { key, partitions: declared } = operation.topic;
+    } else if (topic !== unknownTopic) {
+      const { key, partitions: declared } = topic;
       out.set(id, { key, partitions: declared || (above?.partitions ?? 0), from: name });
     }
   }
   return out;
 }
 
-const merges = (nodes: readonly PlanNode[]): PlanNode[] =>
-  nodes.filter((node) => node.operation.kind === "merge");
-
 function partitions(nodes: readonly PlanNode[]): MillraceError[] {
   const out = flows(nodes);
-  return merges(nodes).flatMap((node) => {
+  return nodes.flatMap((node) => {
     const [a, b] = node.inputs.map((id) => out.get(id));
     if (a === undefined || b === undefined || a.partitions === b.partitions) return [];
     const received = `${a.from} ${String(a.partitions)} and ${b.from} ${String(b.partitions)}`;
@@ -140,7 +142,7 @@ function keys(nodes: readonly PlanNode[]): MillraceError[] {
   const problems: MillraceError[] = [];
   for (const node of nodes) {
     const [a, b] = node.inputs.map((id) => out.get(id)?.key);
-    const other = node.operation.kind === "to" ? node.operation.topic.key : b;
+    const other = outputOf(node)?.key ?? b;
     if (a === undefined || other === undefined || same(a, other)) continue;
     const detail = `keys are written as ${describe(a)} and as ${describe(other)}`;
     problems.push(problem("MILL_BUILD_KEY_ENCODING", node, `${detail}. Give both one key schema`));
@@ -152,19 +154,17 @@ function keys(nodes: readonly PlanNode[]): MillraceError[] {
 function loops(nodes: readonly PlanNode[]): MillraceError[] {
   const readBy = new Map<number, Set<string>>();
   const feeds = new Map<string, Set<string>>();
-  for (const { id, operation, inputs } of nodes) {
-    const own = new Set(inputs.flatMap((input) => [...(readBy.get(input) ?? [])]));
-    if (operation.kind === "source") own.add(operation.topic.name);
-    readBy.set(id, own);
-    if (operation.kind !== "to") continue;
-    for (const source of own)
-      feeds.set(source, (feeds.get(source) ?? new Set()).add(operation.topic.name));
+  for (const node of nodes) {
+    const own = new Set(node.inputs.flatMap((input) => [...(readBy.get(input) ?? [])]));
+    if (node.facts.reads) own.add(node.name);
+    readBy.set(node.id, own);
+    const output = outputOf(node);
+    if (output === null) continue;
+    for (const source of own) feeds.set(source, (feeds.get(source) ?? new Set()).add(output.name));
   }
-  return nodes.flatMap((node) =>
-    node.operation.kind === "to" && reaches(node.operation.topic.name, feeds)
-      ? [problem("MILL_BUILD_LOOP", node, "its records come back to it")]
-      : [],
-  );
+  return nodes
+    .filter((node) => outputOf(node) !== null && reaches(node.name, feeds))
+    .map((node) => problem("MILL_BUILD_LOOP", node, "its records come back to it"));
 }
 
 function reaches(topic: string, feeds: ReadonlyMap<string, ReadonlySet<string>>): boolean {
@@ -183,31 +183,19 @@ function reaches(topic: string, feeds: ReadonlyMap<string, ReadonlySet<string>>)
 function held(nodes: readonly PlanNode[]): MillraceError[] {
   const holders = new Map<number, string>();
   return nodes.flatMap((node) => {
-    const { id, name, operation, inputs } = node;
+    const { id, name, facts, inputs } = node;
     const above = inputs.map((input) => holders.get(input)).find((holder) => holder !== undefined);
-    const holds = operation.kind === "aggregate" && operation.emission === "checkpoint";
-    const own = holds ? name : operation.kind === "repartition" ? undefined : above;
+    const own = facts.holds ? name : facts.writes === "repartition" ? undefined : above;
     if (own !== undefined) holders.set(id, own);
-    if (above === undefined || !("store" in operation || operation.kind === "map-async")) return [];
+    if (above === undefined || !needsBatch(node)) return [];
     const detail = `"${above}" tells its changes at the checkpoint, too late for a step with state or calls. Let it tell every change`;
     return [problem("MILL_BUILD_OPTION", node, detail)];
-  });
-}
-
-/** Types are stripped at run time, and a word that nobody knows would let every conflict pass. */
-function repeats(nodes: readonly PlanNode[]): MillraceError[] {
-  return nodes.flatMap((node) => {
-    const { operation } = node;
-    const conflict: unknown = operation.kind === "distinct" ? operation.onRepeat?.conflict : null;
-    if (conflict === undefined || conflict === null) return [];
-    if (conflict === "dead-letter" || conflict === "log") return [];
-    return [problem("MILL_BUILD_OPTION", node, 'expected conflict: "dead-letter" or "log"')];
   });
 }
 
 function unused(nodes: readonly PlanNode[]): MillraceError[] {
   const used = new Set(nodes.flatMap((node) => node.inputs));
   return nodes
-    .filter((node) => !used.has(node.id) && !terminal.has(node.operation.kind))
+    .filter((node) => !used.has(node.id) && !node.facts.ends)
     .map((node) => problem("MILL_BUILD_UNUSED", node, "nothing takes its result"));
 }

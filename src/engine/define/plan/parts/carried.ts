@@ -1,6 +1,6 @@
 // The flow out of each node of a graph, as far as topics between parts must know: from which topics it comes, whether a
 // step has changed it since, and how large it may be.
-import type { Operation, PlanNode, PlanTopic } from "../../../core/plan.ts";
+import { queuesKeys, type Operation, type PlanNode, type PlanTopic } from "../../../core/plan.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../../../core/topic-config.ts";
 import type { TopicName } from "../../../core/record.ts";
 import type { CarriedFormat, Origin, SchemaFormat } from "../../../core/schema.ts";
@@ -21,15 +21,6 @@ export interface Flow {
 
 export type Flows = ReadonlyMap<number, Flow>;
 
-/** Steps behind which the value is another one. */
-const changing = new Set<Operation["kind"]>([
-  "map",
-  "flat-map",
-  "map-async",
-  "aggregate",
-  "map-with-state",
-]);
-
 /** Kafka's default max.message.bytes. */
 const RECORD_BYTES = 1_048_588;
 /** For a longer key, for what is put in front of the value, and for headers. */
@@ -43,13 +34,14 @@ export function flowsOf(
   const flows = new Map<number, Flow>();
   for (const node of nodes) {
     const above = node.inputs.map((id) => flows.get(id) as Flow);
-    const { operation } = node;
-    if (operation.kind === "source") flows.set(node.id, fromTopic(operation.topic));
-    else if (operation.kind === "repartition")
-      flows.set(node.id, through(nameOf(node), joined(above), declaredBy(operation.topic)));
+    const { facts } = node;
+    const topic = node.operation.topic as PlanTopic;
+    if (facts.reads) flows.set(node.id, fromTopic(topic));
+    else if (facts.writes === "repartition")
+      flows.set(node.id, through(nameOf(node), joined(above), declaredBy(topic)));
     else {
       const flow = joined(above);
-      flows.set(node.id, changing.has(operation.kind) ? { ...flow, isChanged: true } : flow);
+      flows.set(node.id, facts.changes ? { ...flow, isChanged: true } : flow);
     }
   }
   return flows;
@@ -132,14 +124,14 @@ export const fedBy = (
 /** A step with a store: its changelog takes what may come there, and a queued record needs no copy of a value that its bytes say. */
 export function withFlow(node: PlanNode, flows: Flows): PlanNode {
   const { operation, inputs } = node;
-  if (!("store" in operation)) return node;
-  const feeds = joined(inputs.map((id) => flows.get(id) as Flow));
   const { store } = operation;
+  if (store === undefined) return node;
+  const feeds = joined(inputs.map((id) => flows.get(id) as Flow));
   const config = {
     ...store.changelog.config,
     "max.message.bytes": String(2 * feeds.bytesMax + ROOM_BYTES),
   };
   const changed = { ...operation, store: { ...store, changelog: { ...store.changelog, config } } };
-  const carries = operation.kind === "map-async" ? { isCarried: !feeds.isChanged } : {};
+  const carries = queuesKeys(node) ? { isCarried: !feeds.isChanged } : {};
   return { ...node, operation: { ...changed, ...carries } as Operation };
 }

@@ -2,7 +2,11 @@
 // (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
 import type { TopicName } from "../../../core/record.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
-import type { Operation, Part, PlanNode, PlanTable, PlanTopic } from "../../../core/plan.ts";
+import { assert } from "../../../core/errors.ts";
+import type { Part, PlanNode, PlanTable, PlanTopic } from "../../../core/plan.ts";
+import { reading, source } from "../../operators/ends/source.ts";
+import { forward, forwarding } from "../../operators/ends/sinks.ts";
+import { groupsOf } from "../groups.ts";
 import { declaredBy, fedBy, flowsOf, joined, withFlow, type Flow, type Flows } from "./carried.ts";
 
 export interface Naming {
@@ -10,8 +14,6 @@ export interface Naming {
   /** Namespace and pipeline, before every internal name. */
   readonly prefix: string;
 }
-
-const insideSink = new Set<Operation["kind"]>(["map", "flat-map", "filter", "peek", "expect"]);
 
 /** Needs a graph that `validate` has passed. */
 export function cut(given: readonly PlanNode[], naming: Naming): Part[] {
@@ -25,28 +27,28 @@ export function cut(given: readonly PlanNode[], naming: Naming): Part[] {
   return [...streamParts(nodes, naming), ...tables, ...sinks];
 }
 
-const tableOf = (upsert: PlanNode): PlanTable => {
-  if (upsert.operation.kind !== "upsert") throw new TypeError("not an upsert");
-  return upsert.operation.table;
+const tableOf = ({ operation }: PlanNode): PlanTable => {
+  assert(operation.table !== undefined, "an operator that writes to no table");
+  return operation.table;
 };
 
 /** A source that a chain shares with others stays in the stream parts too: each part reads it for itself. */
 const usedOutside = (node: PlanNode, all: readonly PlanNode[], inChains: Set<number>): boolean =>
-  node.operation.kind === "source" &&
+  node.facts.reads === true &&
   all.some((other) => other.inputs.includes(node.id) && !inChains.has(other.id));
 
 /** For each upsert that a source feeds through steps of its own: source, steps, upsert. */
 function directChains(nodes: readonly PlanNode[]): Map<PlanNode, PlanNode[]> {
   const uses = (id: number): number => nodes.filter((node) => node.inputs.includes(id)).length;
   const chains = new Map<PlanNode, PlanNode[]>();
-  for (const upsert of nodes.filter((node) => node.operation.kind === "upsert")) {
+  for (const upsert of nodes.filter(({ facts }) => facts.writes === "table")) {
     const chain = [upsert];
     let above = nodes[upsert.inputs[0] as number] as PlanNode;
-    while (insideSink.has(above.operation.kind) && uses(above.id) === 1) {
+    while (above.facts.insideSink && uses(above.id) === 1) {
       chain.unshift(above);
       above = nodes[above.inputs[0] as number] as PlanNode;
     }
-    if (above.operation.kind === "source") chains.set(upsert, [above, ...chain]);
+    if (above.facts.reads) chains.set(upsert, [above, ...chain]);
   }
   return chains;
 }
@@ -68,14 +70,15 @@ function split(
     const internal = internalTopic(node, { upstream, flows }, naming);
     if (internal === null) {
       nodes.push({ ...node, inputs });
-      const own = "topic" in node.operation ? node.operation.topic : widest(upstream);
-      topics.set(node.id, own);
+      topics.set(node.id, node.operation.topic ?? widest(upstream));
       continue;
     }
-    nodes.push({ ...node, inputs, operation: writeTo(node.operation, internal) });
+    const isTable = node.facts.writes === "table";
+    if (isTable) nodes.push({ ...node, inputs, operation: forward(internal), facts: forwarding });
+    else nodes.push({ ...node, inputs, operation: { ...node.operation, topic: internal } });
     const source = sourceOf(node, internal, fresh++);
     topics.set(source.id, internal);
-    if (node.operation.kind === "upsert")
+    if (isTable)
       sinks.push(sinkPart([source, { ...node, inputs: [source.id] }], tableOf(node), naming));
     else {
       nodes.push(source);
@@ -89,8 +92,8 @@ const widest = (topics: readonly PlanTopic[]): PlanTopic =>
   topics.reduce((a, b) => (b.partitions > a.partitions ? b : a));
 
 /** The name of the internal topic that a node writes to. */
-const topicName = ({ name, operation }: PlanNode, { prefix }: Naming): TopicName =>
-  `${prefix}-${name}-${operation.kind === "upsert" ? "sink" : "repartition"}`;
+const topicName = ({ name, facts }: PlanNode, { prefix }: Naming): TopicName =>
+  `${prefix}-${name}-${facts.writes === "table" ? "sink" : "repartition"}`;
 
 /** The internal topic that a node writes to, or null. It has the partitions of what feeds it, unless it says otherwise. */
 function internalTopic(
@@ -98,25 +101,24 @@ function internalTopic(
   { upstream, flows }: { readonly upstream: readonly PlanTopic[]; readonly flows: Flows },
   naming: Naming,
 ): PlanTopic | null {
-  const { operation } = node;
-  if (operation.kind !== "repartition" && operation.kind !== "upsert") return null;
+  const { writes } = node.facts;
+  if (writes !== "repartition" && writes !== "table") return null;
   const name = topicName(node, naming);
   const feeds = joined(node.inputs.map((id) => flows.get(id) as Flow));
-  if (operation.kind === "repartition") {
-    const partitions = operation.topic.partitions || widest(upstream).partitions;
-    return { ...operation.topic, ...fedBy(name, feeds, declaredBy(operation.topic)), partitions };
+  const { topic } = node.operation;
+  if (topic !== undefined) {
+    const partitions = topic.partitions || widest(upstream).partitions;
+    return { ...topic, ...fedBy(name, feeds, declaredBy(topic)), partitions };
   }
   const { key, partitions } = widest(upstream);
   return { key, partitions, timestamp: null, internal: "sink", ...fedBy(name, feeds, null) };
 }
 
-const writeTo = (operation: Operation, topic: PlanTopic): Operation =>
-  operation.kind === "repartition" ? { ...operation, topic } : { kind: "forward", topic };
-
 const sourceOf = (node: PlanNode, topic: PlanTopic, id: number): PlanNode => ({
   id,
   name: topic.name,
-  operation: { kind: "source", topic },
+  operation: source(topic),
+  facts: reading,
   inputs: [],
   site: node.site,
 });
@@ -150,8 +152,8 @@ const inOrder = (nodes: readonly PlanNode[]): PlanNode[] => {
   return ordered;
 };
 
-const readsInternal = ({ operation }: PlanNode): boolean =>
-  operation.kind === "source" && operation.topic.internal !== null;
+const readsInternal = ({ facts, operation: { topic } }: PlanNode): boolean =>
+  facts.reads === true && topic?.internal !== null;
 
 const repartitionName = (piece: readonly PlanNode[], { prefix }: Naming): string => {
   const source = piece.find(readsInternal) as PlanNode;
@@ -180,8 +182,8 @@ function partOf(
   { naming, table }: { naming: Naming; table: PlanTable | null },
 ): Part {
   const sources = new Map<string, PlanTopic>();
-  for (const { operation } of nodes)
-    if (operation.kind === "source") sources.set(operation.topic.name, operation.topic);
+  for (const { facts, operation } of nodes)
+    if (facts.reads && operation.topic) sources.set(operation.topic.name, operation.topic);
   const partitions = Math.max(...[...sources.values()].map((topic) => topic.partitions));
   const placed = placeStores(nodes, { ...naming, partitions });
   return {
@@ -191,7 +193,8 @@ function partOf(
     nodes: placed,
     sources: [...sources.values()],
     partitions,
-    stores: placed.flatMap(({ operation }) => ("store" in operation ? [operation.store] : [])),
+    stores: placed.flatMap(({ operation }) => operation.store ?? []),
+    groups: groupsOf(nodes),
     table,
   };
 }
@@ -203,13 +206,12 @@ function placeStores(
 ): PlanNode[] {
   const keys = new Map<number, SchemaFormat>();
   return nodes.map((node) => {
-    const { operation } = node;
-    if (operation.kind === "source") keys.set(node.id, operation.topic.key);
+    const { operation, facts } = node;
+    const { store, topic } = operation;
+    if (facts.reads && topic) keys.set(node.id, topic.key);
     else keys.set(node.id, keys.get(node.inputs[0] ?? -1) ?? { kind: "bytes" });
-    if (!("store" in operation)) return node;
-    const { store } = operation;
-    // What repeats are compared by is no record's key.
-    const key = operation.kind === "distinct" ? store.changelog.key : plainKey(keys, node);
+    if (store === undefined) return node;
+    const key = facts.ownKeys ? store.changelog.key : plainKey(keys, node);
     const name = `${prefix}-${store.name}-changelog`;
     const changelog = { ...store.changelog, name, key, partitions };
     return { ...node, operation: { ...operation, store: { ...store, changelog } } };

@@ -12,7 +12,7 @@ import type { CallBook } from "../../../transform/calls/book.ts";
 import type { TaskCalls } from "../../../transform/calls/call.ts";
 import type { Ended, Released } from "../../../transform/calls/release.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
-import type { Held } from "../../../transform/operator.ts";
+import type { Held } from "../../../transform/cursor.ts";
 import type { Run } from "../../../source/inbox.ts";
 import type { BoundPart } from "../../line/bind.ts";
 import { processRunWithState, type ProcessedRun } from "../../line/process.ts";

@@ -1,6 +1,6 @@
 // How values of one key become one: sums, extremes and means of numbers, bigints and Decimals.
-import { decimal, isDecimal, type Decimal } from "../../core/decimal.ts";
-import { kindOf, Mistake, settled } from "../../core/mistake.ts";
+import { decimal, isDecimal, type Decimal } from "../../../core/decimal.ts";
+import { kindOf, Mistake, settled } from "../../../core/mistake.ts";
 
 export type Fold = (a: unknown, b: unknown) => unknown;
 

@@ -1,0 +1,66 @@
+// distinct: the first record of each kind among those of one key.
+import type { OperatorFacts, PlanNode } from "../../../core/plan.ts";
+import type { Decimal } from "../../../core/decimal.ts";
+import type { Duration } from "../../../core/span.ts";
+import { keepingDistinct, type Distinct } from "../../../transform/keyed/distinct.ts";
+import { problem } from "../../nodes/problem.ts";
+import type { StreamNode } from "../../nodes/stream-node.ts";
+import { storeOf } from "../../store.ts";
+import type { Stream } from "../../stream.ts";
+
+/** What records can be compared by. */
+export type KeyPart = string | number | bigint | boolean | Decimal | null;
+
+export interface DistinctOptions<V> {
+  readonly by: (value: V) => KeyPart | readonly KeyPart[];
+  readonly within: Duration;
+  /**
+   * Default "drop": every repeat is dropped. Else a repeat whose content differs from the first's is a conflict: a dead letter,
+   * or dropped like the others and counted in `millrace_records_total` as `broken` ("log").
+   */
+  readonly onRepeat?: "drop" | ConflictOptions<V>;
+}
+
+export interface ConflictOptions<V> {
+  readonly conflict: "dead-letter" | "log";
+  /**
+   * The part that two records must agree in. Default: the whole value, in whatever order its fields
+   * are.
+   */
+  readonly content?: (value: V) => KeyPart | readonly KeyPart[];
+}
+
+declare module "../../stream.ts" {
+  interface Stream<K, V> {
+    /**
+     * The first record of each `by` among those of one key; it is remembered for the span, in stream time. A repeat is dropped;
+     * `onRepeat` tells one that says something else than the first from one that says the same.
+     * @example
+     * stream.distinct("exact-repeats", { by: (o) => [o.orderId, o.updatedAt], within: days(7) });
+     * stream.distinct("once", { by: (p) => p.id, within: days(7), onRepeat: { conflict: "dead-letter" } });
+     */
+    distinct(name: string, options: DistinctOptions<V>): Stream<K, V>;
+  }
+}
+
+const facts: OperatorFacts = {
+  work: keepingDistinct,
+  ownKeys: true,
+  /** Types are stripped at run time, and a word that nobody knows would let every conflict pass. */
+  problems(node: PlanNode) {
+    const conflict: unknown = (node.operation as Distinct).onRepeat?.conflict ?? "log";
+    if (conflict === "dead-letter" || conflict === "log") return [];
+    return [problem("MILL_BUILD_OPTION", node, 'expected conflict: "dead-letter" or "log"')];
+  },
+};
+
+export function distinct<K, V>(
+  this: StreamNode<K, V>,
+  name: string,
+  { by, within, onRepeat = "drop" }: DistinctOptions<V>,
+): Stream<K, V> {
+  const store = storeOf(name, { kind: "tagged-json" }, within);
+  const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } as never };
+  const operation: Distinct = { kind: "distinct", by: by as never, store, ...also };
+  return this.next(name, operation, facts);
+}

@@ -1,0 +1,50 @@
+// mapWithState: a value and the state of its key into new state and any number of values.
+import type { OperatorFacts } from "../../../core/plan.ts";
+import type { RecordContext } from "../../../core/record.ts";
+import type { Schema } from "../../../core/schema.ts";
+import { mappingWithState, type MapWithState } from "../../../transform/keyed/map-with-state.ts";
+import type { StreamNode } from "../../nodes/stream-node.ts";
+import { storeOf } from "../../store.ts";
+import type { Stream } from "../../stream.ts";
+
+/** The state that a record, or a tombstone, leaves its key, and what is told of it. */
+export interface StateStep<S, R> {
+  readonly state: S | null;
+  readonly emit: Iterable<R>;
+}
+
+export interface StateOptions<K, V, S, R> {
+  readonly state: Schema<S>;
+  readonly map: (state: S | null, value: V, record: RecordContext<K>) => StateStep<S, R>;
+  /** The step of a deleted key. Default: none, and the tombstone goes no further. */
+  readonly onTombstone?: (state: S | null, record: RecordContext<K>) => StateStep<S, R>;
+}
+
+declare module "../../stream.ts" {
+  interface Stream<K, V> {
+    /**
+     * A value and the state of its key into new state and any number of values. A null state is none, or deletes it. What is
+     * told is as new as the newest record of its key. Tombstones reach `onTombstone` alone; without it they are dropped.
+     * @example
+     * stream.mapWithState("open-orders", {
+     *   state: json<number>(),
+     *   map: (n, order) => ({ state: (n ?? 0) + 1, emit: [{ ...order, n: (n ?? 0) + 1 }] }),
+     *   onTombstone: (n, { key }) => ({ state: null, emit: n === null ? [] : [closed(key, n)] }),
+     * });
+     */
+    mapWithState<S, R>(name: string, options: StateOptions<K, V, S, R>): Stream<K, R>;
+  }
+}
+
+const facts: OperatorFacts = { work: mappingWithState, changes: true, folds: true };
+
+export function mapWithState<K, V, S, R>(
+  this: StreamNode<K, V>,
+  name: string,
+  { state, map, onTombstone }: StateOptions<K, V, S, R>,
+): Stream<K, R> {
+  const store = storeOf(name, state.format);
+  const also = onTombstone === undefined ? {} : { onTombstone: onTombstone as never };
+  const operation: MapWithState = { kind: "map-with-state", store, map: map as never, ...also };
+  return this.next(name, operation, facts);
+}

@@ -1,0 +1,57 @@
+// The place of a graph behind Table: the stream of an aggregate's changes.
+import type { OperatorFacts } from "../../../core/plan.ts";
+import { tableFiltering, type Filter } from "../../../transform/stateless/filter.ts";
+import type { StreamNode } from "../../nodes/stream-node.ts";
+import type { Fn, Stream } from "../../stream.ts";
+import type { RowTarget } from "../../table.ts";
+import type { TopicTarget } from "../../topic.ts";
+
+/** One value a key, as a stream of its changes; a deleted key is a tombstone. */
+export interface Table<K, V> {
+  /** `map("rounded", (v) => v.round(2))` */
+  map<R>(name: string, fn: Fn<K, V, R>): Table<K, R>;
+  /**
+   * Keys whose value does not pass are deleted downstream: a tombstone for each, also where there was nothing. A Postgres
+   * table cannot delete yet, so one behind a filter is refused when the pipeline is built.
+   * `filter("active", (v) => v.orders > 0)`
+   */
+  filter(name: string, test: Fn<K, V, boolean>): Table<K, V>;
+  /** The changes as records. */
+  toStream(): Stream<K, V>;
+  /** A deleted key is a tombstone. */
+  to(topic: TopicTarget<K, V>): void;
+  /** Writes rows into a Postgres table; the row of a deleted key stays, and is counted as `tombstone`. */
+  upsertInto(table: RowTarget<V>): void;
+}
+
+const filtering: OperatorFacts = { work: tableFiltering, deletes: true };
+
+/** The one implementation of {@link Table}. */
+export class TableNode<K, V> implements Table<K, V> {
+  readonly #changes: StreamNode<K, V>;
+
+  constructor(changes: StreamNode<K, V>) {
+    this.#changes = changes;
+  }
+
+  map<R>(name: string, fn: Fn<K, V, R>): Table<K, R> {
+    return new TableNode(this.#changes.map(name, fn) as StreamNode<K, R>);
+  }
+
+  filter(name: string, test: Fn<K, V, boolean>): Table<K, V> {
+    const operation: Filter = { kind: "table-filter", test: test as never };
+    return new TableNode(this.#changes.next(name, operation, filtering));
+  }
+
+  toStream(): Stream<K, V> {
+    return this.#changes;
+  }
+
+  to(topic: TopicTarget<K, V>): void {
+    this.#changes.to(topic);
+  }
+
+  upsertInto(table: RowTarget<V>): void {
+    this.#changes.upsertInto(table);
+  }
+}

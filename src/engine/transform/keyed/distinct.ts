@@ -1,0 +1,96 @@
+// distinct: the first record of its kind passes. It is remembered for the span in stream time, counted from the moment it
+// passed, so the answer is the same however often the input is read, and state is bounded.
+import { isDecimal } from "../../core/decimal.ts";
+import { MillraceError } from "../../core/errors.ts";
+import { kindOf, Mistake, settled } from "../../core/mistake.ts";
+import type { Callback, Operation, PlanStore } from "../../core/plan.ts";
+import type { StateEntry, StateKey } from "../../core/state.ts";
+import { drop, type Work } from "../operator.ts";
+import { contentOf } from "./content.ts";
+import { dropUnkeyed, stateKey } from "./keyed.ts";
+
+/** The rule for a repeat that says something else than the first. */
+interface Repeats {
+  readonly conflict: "dead-letter" | "log";
+  /** The part that is compared; null: the whole value. */
+  readonly content: ((value: unknown) => unknown) | null;
+}
+
+export interface Distinct extends Operation {
+  readonly kind: "distinct";
+  readonly by: Callback<unknown>;
+  readonly store: PlanStore;
+  /** The rule for repeats. Without it, every repeat is dropped, whatever it says. */
+  readonly onRepeat?: Repeats;
+}
+
+export const keepingDistinct: Work<Distinct> = ({ name, operation }, wiring) => {
+  const { by, store, onRepeat } = operation;
+  const { at, count, next, options } = wiring;
+  const span = store.retentionMs ?? Infinity;
+  return {
+    at,
+    stores: [store.name],
+    keys(item, want) {
+      const { raw, context } = item.record;
+      if (raw.key === null || item.value === undefined) return;
+      item.key = repeatKey(raw.key, settled(by(item.value, context)));
+      want(store.name, item.key);
+    },
+    work(item, views) {
+      const { key, trail, value } = item;
+      if (value !== undefined) {
+        if (key === null) return dropUnkeyed(item, false, wiring);
+        const view = views.view(store.name);
+        const now = item.origin.time;
+        const seen = view.get(key);
+        const content = onRepeat === undefined ? true : contentBy(onRepeat, value);
+        if (seen !== null && now - seen.timestamp <= span) {
+          if (onRepeat !== undefined && differs(seen, content)) {
+            // mistake: conflict is a repeat
+            if (onRepeat.conflict === "dead-letter") throw conflictAt(name, seen);
+            options.onBroken(name);
+          }
+          trail.isRepeat = true;
+          return drop(wiring);
+        }
+        view.set(key, { value: content, timestamp: now });
+      }
+      count.passed++;
+      next(value);
+    },
+  };
+};
+
+const contentBy = ({ content }: Repeats, value: unknown): string =>
+  contentOf(content === null ? value : settled(content(value)));
+
+/** An entry that was stored without a content, `true`, is not known to differ. */
+const differs = ({ value }: StateEntry, content: string | true): boolean =>
+  typeof value === "string" && value !== content;
+
+const conflictAt = (name: string, { timestamp }: StateEntry): MillraceError => {
+  const since = new Date(timestamp).toISOString();
+  return new MillraceError(
+    "MILL_DISTINCT_CONFLICT",
+    `distinct "${name}", remembered from ${since}`,
+  );
+};
+
+/**
+ * The record's key, 0x00, and the parts as JSON, which has no 0x00: so no two pairs have the same bytes. A part's type
+ * counts: 1 and "1" are two things, decimals of the same value are one.
+ */
+function repeatKey(key: Buffer, given: unknown): StateKey {
+  const parts = (Array.isArray(given) ? given : [given]).map(partOf);
+  return stateKey(Buffer.concat([key, Buffer.from(`\0${JSON.stringify(parts)}`, "utf8")]));
+}
+
+function partOf(part: unknown): unknown {
+  if (typeof part === "string" || typeof part === "boolean" || part === null) return part;
+  if (typeof part === "number" && Number.isFinite(part)) return part;
+  if (typeof part === "bigint") return { $i: String(part) };
+  if (isDecimal(part)) return { $d: part.toString() };
+  const kinds = "texts, finite numbers, bigints, Decimals, booleans and null compare";
+  throw new Mistake(`${kinds}; received ${kindOf(settled(part))}`);
+}

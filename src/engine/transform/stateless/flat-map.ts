@@ -1,0 +1,21 @@
+// flat-map: none, one or many values from one.
+import type { Callback, Operation } from "../../core/plan.ts";
+import { contextOf } from "../cursor.ts";
+import { drop, passEach, type Work } from "../operator.ts";
+
+export interface FlatMap extends Operation {
+  readonly kind: "flat-map";
+  readonly fn: Callback<Iterable<unknown>>;
+}
+
+export const flatMapping: Work<FlatMap> = ({ operation: { fn } }, wiring) => {
+  const { at, cursor, count, next } = wiring;
+  return function flatMap(value) {
+    cursor.step = at;
+    if (value === undefined) {
+      count.passed++;
+      next(value);
+    } else if (passEach(fn(value, contextOf(cursor)), wiring) > 0) count.passed++;
+    else drop(wiring);
+  };
+};
