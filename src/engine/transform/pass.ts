@@ -2,7 +2,6 @@
 // queue; then all the group's keys are read at once, then its queue is worked in the order of the records, and so for each
 // group. What comes out is what one record after the other would have made: outputs lie in the order of their records, and a
 // record that fails leaves no trace, in state neither (if later records have seen its changes, the batch runs again without it).
-import { assert } from "../core/errors.ts";
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { StateKey } from "../core/state.ts";
@@ -10,7 +9,7 @@ import { NoRoom, TooLargeToPark } from "./calls/parked.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import { newTrail, type Held, type Item, type Origin, type Queues, type Trail } from "./cursor.ts";
 import type { Operator, Prepared } from "./operator.ts";
-import type { Wired } from "./program.ts";
+import type { Program } from "./program.ts";
 
 export interface TimedRecord {
   readonly record: DecodedRecord;
@@ -48,12 +47,12 @@ interface Again {
   readonly why: Outcome | NoRoom | TooLargeToPark;
 }
 
-export async function runBatch(wired: Wired, batch: Batch): Promise<BatchResult> {
+export async function runBatch(program: Program, batch: Batch): Promise<BatchResult> {
   const { records, stores, book } = batch;
   const leftOut = new Map<number, Outcome>();
   let end = records.length;
   for (;;) {
-    const pass = new Pass(wired, batch, leftOut, end);
+    const pass = new Pass(program, batch, leftOut, end);
     const again = await pass.run();
     if (again === null) return pass.finish();
     stores.rollback(0);
@@ -73,7 +72,7 @@ class Pass implements Queues {
   readonly items: Item[][];
   readonly held: Held[] = [];
   readonly keys: Map<string, { readonly at: number; readonly key: Buffer }> = new Map();
-  readonly #wired: Wired;
+  readonly #program: Program;
   readonly #batch: Batch;
   /** Records from here on are discarded: a record halts there, or has no room. */
   readonly #end: number;
@@ -83,10 +82,10 @@ class Pass implements Queues {
   /** Outputs of one record from one piece of its way, and where they lie in the stage. */
   readonly #made: { readonly index: number; readonly from: number; readonly to: number }[] = [];
 
-  constructor(wired: Wired, batch: Batch, leftOut: ReadonlyMap<number, Outcome>, end: number) {
-    this.#wired = wired;
+  constructor(program: Program, batch: Batch, leftOut: ReadonlyMap<number, Outcome>, end: number) {
+    this.#program = program;
     this.#batch = batch;
-    this.items = wired.groups.map(() => []);
+    this.items = program.groups.map(() => []);
     this.#failed = new Map(leftOut);
     const halted = [...leftOut].find(([, outcome]) => outcome.kind === "halted");
     this.#end = Math.min(end, halted?.[0] ?? Infinity);
@@ -113,23 +112,18 @@ class Pass implements Queues {
   }
 
   #enter({ record, released }: TimedRecord): void {
-    const { entries, groups, cursor } = this.#wired;
-    if (released !== undefined) {
-      const { at, value, answer: prepared } = released;
-      const { trail } = cursor;
-      const origin = trail.origin as Origin;
-      const own = { entry: "answer", input: 0, record, trail, origin, key: null } as const;
-      const group = groups.findIndex((places) => places.includes(at));
-      this.items[group]?.push({ ...own, at, value, prepared });
-      return;
-    }
-    const entry = entries.get(record.raw.topic);
-    assert(entry !== undefined, `the part has no source ${record.raw.topic}`);
-    entry(record.value);
+    if (released === undefined) return this.#program.enter(record);
+    const { groups, cursor } = this.#program;
+    const { at, value, answer: prepared } = released;
+    const { trail } = cursor;
+    const origin = trail.origin as Origin;
+    const own = { entry: "answer", input: 0, record, trail, origin, key: null } as const;
+    const group = groups.findIndex((places) => places.includes(at));
+    this.items[group]?.push({ ...own, at, value, prepared });
   }
 
   async #runGroup(group: number): Promise<Again | null> {
-    const { groups, operators, cursor } = this.#wired;
+    const { groups, operators, cursor } = this.#program;
     // Several streams may lead to a group, each in order.
     const items = (this.items[group] as Item[]).sort((a, b) => a.trail.index - b.trail.index);
     const { stores } = this.#batch;
@@ -167,7 +161,7 @@ class Pass implements Queues {
   #piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null {
     const { index } = trail;
     if (this.#failed.has(index)) return null;
-    const { cursor, refusals } = this.#wired;
+    const { cursor, refusals } = this.#program;
     const { stores } = this.#batch;
     // One by one: this is done for each record and step, and an object for it would be garbage.
     cursor.record = record;
@@ -182,7 +176,7 @@ class Pass implements Queues {
       if (refusals.size > 0) this.#checkEffect(record, mark, held);
       trail.hasChanged ||= stores.mark() !== mark;
     } catch (error) {
-      const why = ofRoom(error) ?? this.#wired.failed(error);
+      const why = ofRoom(error) ?? this.#program.failed(error);
       if (trail.hasChanged || why instanceof Error || why.kind === "halted") return { index, why };
       this.#stage.outputs.length = from;
       this.held.length = held;
@@ -198,15 +192,15 @@ class Pass implements Queues {
   /** A broker may have refused what the record changes. */
   #checkEffect({ raw }: DecodedRecord, mark: number, held: number): void {
     if (this.#batch.stores.mark() !== mark || this.held.length !== held)
-      this.#wired.refusals.checkEffect(raw);
+      this.#program.refusals.checkEffect(raw);
   }
 
   finish(): BatchResult {
-    const { operators, outcomeOf } = this.#wired;
+    const { operators } = this.#program;
     const outcomes = this.#trails.map(
       (trail, index) =>
         this.#failed.get(index) ??
-        outcomeOf(trail, (this.#batch.records[index] as TimedRecord).record),
+        this.#program.outcomeOf(trail, (this.#batch.records[index] as TimedRecord).record),
     );
     const halted = this.#failed.get(this.#end);
     if (halted?.kind === "halted") outcomes.push(halted);

@@ -18,161 +18,144 @@ import type {
 } from "./operator.ts";
 import { runBatch, type Batch, type BatchResult } from "./pass.ts";
 
-/** A part, ready to run. */
-export interface Program {
-  /** Whether records queue in it, so that it must be run by `runBatch`. */
-  readonly needsBatch: boolean;
-  /** Runs one record through every operator behind its source; what it made is in the stage, or nothing is. */
-  run(record: DecodedRecord, stage: Stage): Outcome;
-  /** Runs a batch through a part where records queue; one outcome a record, up to the first that halts. */
-  runBatch(batch: Batch): Promise<BatchResult>;
-  /** Steps whose failing keys are queued in state. */
-  readonly parking: readonly CallStep[];
-  /** Takes queued keys on whose calls have ended. */
-  release(release: Release): Promise<Released>;
-  /** Tells a held change downstream; returns what failed, or null. */
-  tell(held: Held, stage: Stage): Outcome | null;
-  /** Cumulative, in the order of the plan. */
-  readonly counts: readonly OperatorCounts[];
-}
-
-/** A part as closures, with what they share. Places are those of the part's nodes. */
-export interface Wired {
-  readonly cursor: Cursor;
-  readonly counts: readonly OperatorCounts[];
-  readonly entries: ReadonlyMap<string, Next>;
-  /** What is behind each place. */
-  readonly followers: readonly Next[];
-  /** By place; null where nothing queues. */
-  readonly operators: readonly (Operator | null)[];
-  /** Places by group, in the order of work. */
-  readonly groups: readonly (readonly number[])[];
-  readonly refusals: RefusedEffects;
-  outcomeOf(trail: Trail, record: DecodedRecord): Outcome;
-  /** What an error at the node in hand means for its record. Throws it when it is not the record's. */
-  failed(error: unknown): Outcome;
-}
-
 const EMITTED: Outcome = { kind: "emitted" };
 const QUEUED: Outcome = { kind: "emitted", isQueued: true };
 const NULL_KEY: Outcome = { kind: "null-key" };
 const REPEAT: Outcome = { kind: "deduplicated" };
 const TOMBSTONE: Outcome = { kind: "tombstone" };
 
-export function compile(part: Part, options: CompileOptions): Program {
-  const wired = wire(part, options);
-  const { cursor, counts, entries, operators, followers } = wired;
-  const steps = operators as readonly (Partial<CallStep> | null)[];
-  return {
-    counts,
-    needsBatch: wired.groups.length > 0,
-    run(record, stage) {
-      const entry = entries.get(record.raw.topic);
-      assert(entry !== undefined, `part ${part.name} has no source ${record.raw.topic}`);
-      const trail = newTrail(stage.index, null);
-      cursor.record = record;
-      cursor.stage = stage;
-      cursor.trail = trail;
-      return runOne(wired, entry, record.value) ?? wired.outcomeOf(trail, record);
-    },
-    runBatch: (batch) => runBatch(wired, batch),
-    parking: steps.filter((step) => (step?.store ?? null) !== null) as CallStep[],
-    release: (given) => release(wired, given),
-    tell({ at, record, trail, value }, stage) {
-      Object.assign(cursor, { record, trail, stage, queues: null });
-      return runOne(wired, followers[at] as Next, value);
-    },
-  };
-}
-
-/** Null when nothing failed; else nothing is staged. */
-function runOne(
-  { cursor: { stage }, failed: failing }: Wired,
-  next: Next,
-  value: unknown,
-): Outcome | null {
-  const outputs = stage.outputs.length;
-  const rows = stage.rows.length;
-  try {
-    next(value);
-    return null;
-  } catch (error) {
-    stage.outputs.length = outputs;
-    stage.rows.length = rows;
-    return failing(error);
-  }
-}
-
-function wire(part: Part, options: CompileOptions): Wired {
-  const trail = newTrail(0, null);
-  const cursor: Cursor = {
-    record: null as never,
-    stage: null as never,
-    step: 0,
-    trail,
-    queues: null,
-  };
-  const counts = part.nodes.map(({ name }): OperatorCounts => {
-    return { operator: name, passed: 0, dropped: 0, failed: 0 };
-  });
-  const filtered = part.nodes.map(({ name }): Outcome => ({ kind: "filtered", by: name }));
-  return {
-    ...closuresOf(part, { cursor, counts, options }),
-    cursor,
-    counts,
-    refusals: options.refusals ?? { size: 0, checkEffect: () => undefined },
-    outcomeOf({ emitted, isQueued, isRepeat, nullKey, last }, { value }) {
-      if (isQueued) return QUEUED;
-      if (emitted > 0) return EMITTED;
-      if (isRepeat) return REPEAT;
-      if (nullKey) return NULL_KEY;
-      return value === undefined ? TOMBSTONE : (filtered[last] as Outcome);
-    },
-    failed(error) {
-      (counts[cursor.step] as OperatorCounts).failed++;
-      return failed(error, part.nodes[cursor.step] as PlanNode, options.onError);
-    },
-  };
-}
-
-interface Given {
+/** A part, ready to run: its nodes as closures, and what they share. Places are those of its nodes. */
+export class Program {
   readonly cursor: Cursor;
+  /** Cumulative, in the order of the plan. */
   readonly counts: readonly OperatorCounts[];
-  readonly options: CompileOptions;
-}
+  /** By place; null where nothing queues. */
+  readonly operators: (Operator | null)[];
+  /** Places by group, in the order of work. */
+  readonly groups: readonly (readonly number[])[];
+  readonly refusals: RefusedEffects;
+  readonly #part: Part;
+  readonly #onError: PlanOptions["onError"];
+  readonly #entries = new Map<string, Next[]>();
+  /** What is behind each place. */
+  readonly #followers: Next[] = [];
+  readonly #filtered: readonly Outcome[];
 
-type Closures = Pick<Wired, "entries" | "followers" | "operators" | "groups">;
-
-/** Built from the last node to the first, so every closure finds its followers. */
-function closuresOf(part: Part, { cursor, counts, options }: Given): Closures {
-  const behind = new Map<number, Next[]>();
-  const entries = new Map<string, Next[]>();
-  const operators: (Operator | null)[] = part.nodes.map(() => null);
-  const followers: Next[] = [];
-  const groups = part.groups.map((ids) =>
-    ids.map((id) => part.nodes.findIndex((node) => node.id === id)),
-  );
-  for (let at = part.nodes.length - 1; at >= 0; at--) {
-    const node = part.nodes[at] as PlanNode;
-    const arms = behind.get(node.id) ?? [];
-    const next = (followers[at] = all(arms));
-    const count = counts[at] as OperatorCounts;
-    const group = groups.findIndex((places) => places.includes(at));
-    const made = (node.facts.work as Work)(node, { at, cursor, count, next, arms, options });
-    if (typeof made !== "function") operators[at] = made;
-    node.inputs.forEach((id, input) =>
-      unshift(
-        behind,
-        id,
-        typeof made === "function" ? made : entering(cursor, { group, at, input }),
-      ),
-    );
-    if (node.facts.reads === true && typeof made === "function")
-      unshift(entries, node.operation.topic?.name ?? "", made);
+  constructor(part: Part, options: CompileOptions) {
+    const { nodes } = part;
+    const trail = newTrail(0, null);
+    const none = null as never;
+    this.cursor = { record: none, stage: none, step: 0, trail, queues: null };
+    this.counts = nodes.map(({ name }) => ({ operator: name, passed: 0, dropped: 0, failed: 0 }));
+    this.operators = nodes.map(() => null);
+    this.groups = part.groups.map((ids) => ids.map((id) => nodes.findIndex((n) => n.id === id)));
+    this.refusals = options.refusals ?? { size: 0, checkEffect: () => undefined };
+    this.#part = part;
+    this.#onError = options.onError;
+    this.#filtered = nodes.map(({ name }) => ({ kind: "filtered", by: name }));
+    this.#wire(nodes, options);
   }
-  const joined = [...entries].map(([topic, nexts]) => [topic, all(nexts)] as const);
-  return { entries: new Map(joined), operators, groups, followers };
+
+  /** From the last node to the first, so every closure finds its followers. */
+  #wire(nodes: readonly PlanNode[], options: CompileOptions): void {
+    const { cursor } = this;
+    const behind = new Map<number, Next[]>();
+    for (let at = nodes.length - 1; at >= 0; at--) {
+      const { id, inputs, facts, operation } = nodes[at] as PlanNode;
+      const arms = behind.get(id) ?? [];
+      const next = (this.#followers[at] = all(arms));
+      const count = this.counts[at] as OperatorCounts;
+      const wiring = { at, cursor, count, next, arms, options };
+      const made = (facts.work as Work)(nodes[at] as PlanNode, wiring);
+      const group = this.groups.findIndex((places) => places.includes(at));
+      if (typeof made !== "function") this.operators[at] = made;
+      else if (facts.reads) unshift(this.#entries, operation.topic?.name ?? "", made);
+      for (const [input, above] of inputs.entries())
+        unshift(
+          behind,
+          above,
+          typeof made === "function" ? made : entering(cursor, { group, at, input }),
+        );
+    }
+  }
+
+  /** Whether records queue in it, so that it must be run by `runBatch`. */
+  get needsBatch(): boolean {
+    return this.groups.length > 0;
+  }
+
+  /** Steps whose failing keys are queued in state. */
+  get parking(): CallStep[] {
+    const steps = this.operators as readonly (Partial<CallStep> | null)[];
+    return steps.filter((step) => (step?.store ?? null) !== null) as CallStep[];
+  }
+
+  /** Lets a record in at its source. */
+  readonly enter = ({ raw, value }: DecodedRecord): void => {
+    const entries = this.#entries.get(raw.topic);
+    assert(entries !== undefined, `part ${this.#part.name} has no source ${raw.topic}`);
+    for (const entry of entries) entry(value);
+  };
+
+  /** Runs one record through every operator behind its source; what it made is in the stage, or nothing is. */
+  run(record: DecodedRecord, stage: Stage): Outcome {
+    const trail = newTrail(stage.index, null);
+    this.cursor.record = record;
+    this.cursor.trail = trail;
+    return this.#staged(stage, this.enter, record) ?? this.outcomeOf(trail, record);
+  }
+
+  /** Tells a held change downstream; returns what failed, or null. */
+  tell({ at, record, trail, value }: Held, stage: Stage): Outcome | null {
+    Object.assign(this.cursor, { record, trail, queues: null });
+    return this.#staged(stage, this.#followers[at] as Next, value);
+  }
+
+  #staged<T>(stage: Stage, work: (of: T) => void, of: T): Outcome | null {
+    const outputs = stage.outputs.length;
+    const rows = stage.rows.length;
+    this.cursor.stage = stage;
+    try {
+      work(of);
+      return null;
+    } catch (error) {
+      stage.outputs.length = outputs;
+      stage.rows.length = rows;
+      return this.failed(error);
+    }
+  }
+
+  /** Runs a batch through a part where records queue; one outcome a record, up to the first that halts. */
+  runBatch(batch: Batch): Promise<BatchResult> {
+    return runBatch(this, batch);
+  }
+
+  /** Takes queued keys on whose calls have ended. */
+  release(given: Release): Promise<Released> {
+    return release(this, given);
+  }
+
+  outcomeOf({ emitted, isQueued, isRepeat, nullKey, last }: Trail, record: DecodedRecord): Outcome {
+    if (isQueued) return QUEUED;
+    if (emitted > 0) return EMITTED;
+    if (isRepeat) return REPEAT;
+    if (nullKey) return NULL_KEY;
+    return record.value === undefined ? TOMBSTONE : (this.#filtered[last] as Outcome);
+  }
+
+  /** What an error at the node in hand means for its record. Throws it when it is not the record's. */
+  failed(error: unknown): Outcome {
+    const { step } = this.cursor;
+    const node = this.#part.nodes[step] as PlanNode;
+    (this.counts[step] as OperatorCounts).failed++;
+    const known = error instanceof MillraceError ? error : thrown(error, node, this.#onError);
+    if (known.disposition === "halt") return { kind: "halted", error: known };
+    if (known.disposition !== "dead-letter") throw known;
+    return { kind: "dead-lettered", failure: failureOf(known, node) };
+  }
 }
+
+export const compile = (part: Part, options: CompileOptions): Program => new Program(part, options);
 
 /** In front of an operator: the record waits until the keys of the whole batch are in memory. */
 function entering(
@@ -212,13 +195,6 @@ function all(nexts: readonly Next[]): Next {
   return (value) => {
     for (const next of nexts) next(value);
   };
-}
-
-function failed(error: unknown, node: PlanNode, onError: PlanOptions["onError"]): Outcome {
-  const known = error instanceof MillraceError ? error : thrown(error, node, onError);
-  if (known.disposition === "halt") return { kind: "halted", error: known };
-  if (known.disposition !== "dead-letter") throw known;
-  return { kind: "dead-lettered", failure: failureOf(known, node) };
 }
 
 /** The user's own error is told by its name only, since its text may quote the value. */

@@ -1,11 +1,7 @@
 // The place of a graph behind Stream. Its methods are those of the operators (operators/table.ts).
 import type { Operation, OperatorFacts } from "../../core/plan.ts";
-import type { RecordContext } from "../../core/record.ts";
 import type { Stream } from "../stream.ts";
 import type { Graph } from "./graph.ts";
-
-/** A callback as plans hold it. */
-export type AnyFn = (value: unknown, record: RecordContext) => never;
 
 export interface StreamNode<K, V> extends Stream<K, V> {}
 
@@ -30,3 +26,19 @@ export class StreamNode<K, V> {
     return new StreamNode(this.graph, this.graph.add(name, operation, facts, inputs));
   }
 }
+
+/** A method of streams; the operator's own file says how a user calls it. */
+export type Method = (
+  this: StreamNode<unknown, unknown>,
+  name: string,
+  ...given: never[]
+) => unknown;
+
+/** The method that adds an operator. */
+export const operator = <Given extends readonly unknown[]>(
+  facts: OperatorFacts,
+  operationOf: (name: string, ...given: Given) => Operation,
+): Method =>
+  function add(name, ...given) {
+    return this.next(name, operationOf(name, ...(given as unknown as Given)), facts);
+  };

@@ -4,7 +4,7 @@ import type { DecodedRecord, Failure, Outcome } from "../../core/outcome.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "../pass.ts";
-import type { Wired } from "../program.ts";
+import type { Program } from "../program.ts";
 import { CallBook } from "./book.ts";
 import type { Called, TaskCalls } from "./call.ts";
 import {
@@ -65,13 +65,13 @@ interface Hand {
   readonly next: Next | null;
 }
 
-export async function release(wired: Wired, given: Release): Promise<Released> {
+export async function release(program: Program, given: Release): Promise<Released> {
   let hands = await handsOf(given);
   const book = new CallBook();
   const waiting: Ended[] = [];
   for (;;) {
     const heads = hands.filter(({ next }) => next === null);
-    const { dead, result } = await attempt(wired, given, { hands, heads, book });
+    const { dead, result } = await attempt(program, given, { hands, heads, book });
     const { length } = result.outcomes;
     const last = result.outcomes[length - 1];
     if (last?.kind !== "halted" && length === heads.length)
@@ -161,7 +161,7 @@ interface InHand {
 }
 
 async function attempt(
-  wired: Wired,
+  program: Program,
   { step, stores, calls, streamTimeMs }: Release,
   { hands, heads, book }: InHand,
 ): Promise<{ readonly dead: readonly GivenUp[]; readonly result: BatchResult }> {
@@ -176,7 +176,7 @@ async function attempt(
     const nowMs = calls.ports.clock.now();
     dead = hands.flatMap((hand) => changed(step, hand, view, nowMs));
   };
-  const result = await runBatch(wired, { records, stores, calls, book, begin });
+  const result = await runBatch(program, { records, stores, calls, book, begin });
   return { dead, result };
 }
 

@@ -12,7 +12,6 @@ import { isDeclared } from "../../nodes/graph.ts";
 import { problem } from "../../nodes/problem.ts";
 import type { StreamNode } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
-import type { Stream } from "../../stream.ts";
 
 /** What a call is given beside the value. */
 export interface Call<K, C> {
@@ -73,19 +72,17 @@ const facts: OperatorFacts = {
   },
 };
 
-export function mapAsync<K, V, R, C>(
-  this: StreamNode<K, V>,
+export function mapAsync(
+  this: StreamNode<unknown, unknown>,
   name: string,
-  fn: (value: V, call: Call<K, C>) => Promise<R>,
-  { client, concurrency, timeout, retry }: CallOptions<C>,
-): Stream<K, R> {
+  fn: CallOperation["fn"],
+  { client, concurrency, timeout, retry }: CallOptions<unknown>,
+): StreamNode<unknown, unknown> {
   if (client !== undefined && !isDeclared(client, "resource"))
     this.graph.refuse("mapAsync", "a resource(…)", client);
   const operation: CallOperation = {
-    kind: "map-async",
-    fn: fn as never,
+    ...{ kind: "map-async", fn, concurrency },
     resource: client ?? null,
-    concurrency,
     timeoutMs: timeout.ms,
     retry: retry === undefined ? null : policyOf(retry),
   };

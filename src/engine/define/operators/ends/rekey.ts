@@ -3,7 +3,7 @@ import type { OperatorFacts } from "../../../core/plan.ts";
 import type { Encoder, Schema, SchemaFormat } from "../../../core/schema.ts";
 import { writing, type Repartition } from "../../../transform/stateless/write.ts";
 import { repartitionTopic } from "../../nodes/plan-topic.ts";
-import type { AnyFn, StreamNode } from "../../nodes/stream-node.ts";
+import { operator, type Method } from "../../nodes/stream-node.ts";
 import { string } from "../../schema.ts";
 import type { Fn } from "../../stream.ts";
 
@@ -37,14 +37,12 @@ declare module "../../stream.ts" {
 
 const facts: OperatorFacts = { work: writing, writes: "repartition" };
 
-export function rekey<K, V, K2>(
-  this: StreamNode<K, V>,
-  name: string,
-  key: Fn<K, V, K2 | null>,
-  options: RekeyOptions<K2, V> = {},
-): StreamNode<K2, V> {
-  const [own, value] = [options.key ?? string, options.value?.format ?? { kind: "tagged-json" }];
-  const topic = repartitionTopic(own.format, value as SchemaFormat, options.partitions ?? 0);
-  const operation: Repartition = { kind: "repartition", key: key as AnyFn, topic };
-  return this.next(name, operation, facts);
-}
+export const rekey: Method = operator(
+  facts,
+  (_, key: Repartition["key"], options: RekeyOptions<unknown, unknown> = {}): Repartition => {
+    const own = (options.key ?? string).format;
+    const value: SchemaFormat = options.value?.format ?? { kind: "tagged-json" };
+    const topic = repartitionTopic(own, value, options.partitions ?? 0);
+    return { kind: "repartition", key, topic };
+  },
+);

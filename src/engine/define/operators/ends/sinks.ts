@@ -38,7 +38,7 @@ export function to<K, V>(this: StreamNode<K, V>, topic: TopicTarget<K, V>): void
   this.next(topic.name, { kind: "to", topic: planTopicOf(topic) }, ofTopic);
 }
 
-export const forward = (topic: PlanTopic) => ({ kind: "forward", topic }) as const;
+export const forward = (topic: PlanTopic): Operation => ({ kind: "forward", topic });
 
 export function upsertInto<K, V>(this: StreamNode<K, V>, table: RowTarget<V>): void {
   if (!isDeclared(table, "postgres-table"))

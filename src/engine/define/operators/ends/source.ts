@@ -1,7 +1,7 @@
 // source: a topic as a stream. Parts begin with one.
-import type { OperatorFacts, PlanTopic } from "../../../core/plan.ts";
+import type { Operation, OperatorFacts, PlanTopic } from "../../../core/plan.ts";
 import { passing } from "../../../transform/stateless/peek.ts";
 
 export const reading: OperatorFacts = { work: passing, named: "topic", reads: true };
 
-export const source = (topic: PlanTopic) => ({ kind: "source", topic }) as const;
+export const source = (topic: PlanTopic): Operation => ({ kind: "source", topic });

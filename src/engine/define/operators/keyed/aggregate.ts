@@ -1,12 +1,13 @@
 // Streams grouped by key, and what is made of all records of a key. Every aggregate is a composition of one operator.
+import type { OperatorFacts } from "../../../core/plan.ts";
 import type { Decimal } from "../../../core/decimal.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema, SchemaFormat } from "../../../core/schema.ts";
 import { aggregating, type Aggregate } from "../../../transform/keyed/aggregate.ts";
 import type { StreamNode } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
-import type { Fn } from "../../stream.ts";
-import { rekey, type RekeyOptions, type Rekeying } from "../ends/rekey.ts";
+import type { Fn, Stream } from "../../stream.ts";
+import type { Rekeying } from "../ends/rekey.ts";
 import {
   addable,
   averageable,
@@ -18,7 +19,7 @@ import {
   type Fold,
   type Mean,
 } from "./fold.ts";
-import { TableNode, type Table } from "./table.ts";
+import { Table } from "./table.ts";
 
 /** Numbers that can be added and compared. Floats add up as floats do: money is a Decimal. */
 export type Addable = number | bigint | Decimal;
@@ -37,40 +38,6 @@ export interface Aggregation<K, V, A> extends AggregateOptions {
   readonly add: (aggregate: A, value: V, record: RecordContext<K>) => A | null;
 }
 
-/** Records that lie by the key they are grouped by. Records without a key are counted as `null-key`. */
-export interface GroupedStream<K, V> {
-  /** How many. `count("orders-by-customer")` */
-  count(name: string, options?: AggregateOptions): Table<K, number>;
-  /** `sum("spend", (line) => line.salesValue)` */
-  sum<N extends Addable>(
-    name: string,
-    of: (value: V) => N,
-    options?: AggregateOptions,
-  ): Table<K, N>;
-  /** `min("first-order", (o) => o.orderDate)` */
-  min<C extends Comparable>(
-    name: string,
-    of: (value: V) => C,
-    options?: AggregateOptions,
-  ): Table<K, C>;
-  /** `max("last-order", (o) => o.orderDate)` */
-  max<C extends Comparable>(
-    name: string,
-    of: (value: V) => C,
-    options?: AggregateOptions,
-  ): Table<K, C>;
-  /** The mean of numbers or Decimals; of Decimals to 20 places where it does not end. `avg("basket", (b) => b.total)` */
-  avg<N extends number | Decimal>(
-    name: string,
-    of: (value: V) => N,
-    options?: AggregateOptions,
-  ): Table<K, N>;
-  /** Two values into one of the same type. `reduce("newest", (a, b) => (b.at > a.at ? b : a))` */
-  reduce(name: string, fn: (a: V, b: V) => V, options?: AggregateOptions): Table<K, V>;
-  /** `aggregate("value", { value: customerValue, init: noOrders, add: addOrder })` */
-  aggregate<A>(name: string, aggregation: Aggregation<K, V, A>): Table<K, A>;
-}
-
 declare module "../../stream.ts" {
   interface Stream<K, V> {
     /** As `rekey`, to aggregate: records of one new key lie together. `groupBy("by-customer", (o) => o.customerId)` */
@@ -84,68 +51,59 @@ declare module "../../stream.ts" {
   }
 }
 
-export function groupBy<K, V, K2>(
-  this: StreamNode<K, V>,
-  name: string,
-  key: Fn<K, V, K2 | null>,
-  options: RekeyOptions<K2, V> = {},
-): GroupedStream<K2, V> {
-  return new GroupedNode(
-    rekey.call(this, name, key as never, options as never) as StreamNode<K2, V>,
-  );
+export function groupBy(
+  this: Stream<unknown, unknown>,
+  ...given: Parameters<Stream<unknown, unknown>["rekey"]>
+): GroupedStream<unknown, unknown> {
+  return new GroupedStream(this.rekey(...given));
 }
 
-export function groupByKey<K, V>(this: StreamNode<K, V>): GroupedStream<K, V> {
-  return new GroupedNode(this);
+export function groupByKey(this: Stream<unknown, unknown>): GroupedStream<unknown, unknown> {
+  return new GroupedStream(this);
 }
 
 const internal: SchemaFormat = { kind: "tagged-json" };
 
-interface Core {
-  readonly format: SchemaFormat;
-  readonly init: (key: unknown) => unknown;
-  readonly add: (aggregate: unknown, value: unknown, record: RecordContext) => unknown;
-}
+type Core = Pick<Aggregate, "init" | "add"> & { readonly format: SchemaFormat };
 
-/** The one implementation of {@link GroupedStream}: a place in the graph whose records lie by the right key. */
-class GroupedNode<K, V> implements GroupedStream<K, V> {
+const facts: OperatorFacts = { work: aggregating, changes: true, folds: true };
+
+/** Records that lie by the key they are grouped by. Records without a key are counted as `null-key`. */
+export class GroupedStream<K, V> {
   readonly #source: StreamNode<K, V>;
 
-  constructor(source: StreamNode<K, V>) {
-    this.#source = source;
+  constructor(source: Stream<K, V>) {
+    this.#source = source as StreamNode<K, V>;
   }
 
-  #aggregate<A>(name: string, core: Core, { emit = "update" }: AggregateOptions): TableNode<K, A> {
-    const { format, init, add } = core;
-    const store = storeOf(name, format);
-    const operation: Aggregate = { kind: "aggregate", store, init, add, emission: emit };
-    const facts = {
-      work: aggregating,
-      changes: true,
-      folds: true,
-      holds: emit === "checkpoint",
-    } as const;
-    return new TableNode<K, A>(this.#source.next(name, operation, facts));
+  #aggregate<A>(
+    name: string,
+    { format, init, add }: Core,
+    { emit: emission = "update" }: AggregateOptions,
+  ): Table<K, A> {
+    const operation = { kind: "aggregate", store: storeOf(name, format), init, add, emission };
+    const holds = emission === "checkpoint";
+    return new Table<K, A>(this.#source.next(name, operation, { ...facts, holds }));
   }
 
+  /** `aggregate("value", { value: customerValue, init: noOrders, add: addOrder })` */
   aggregate<A>(name: string, aggregation: Aggregation<K, V, A>): Table<K, A> {
-    const { value, init, add } = aggregation as unknown as Aggregation<unknown, unknown, unknown>;
-    return this.#aggregate<A>(
-      name,
-      { format: value.format, init, add: add as Core["add"] },
-      aggregation,
-    );
+    const core = { ...aggregation, format: aggregation.value.format } as unknown as Core;
+    return this.#aggregate(name, core, aggregation);
   }
 
+  /** How many. `count("orders-by-customer")` */
   count(name: string, options: AggregateOptions = {}): Table<K, number> {
     const core = { format: internal, init: () => 0, add: (n: unknown) => (n as number) + 1 };
     return this.#aggregate(name, core, options);
   }
 
+  /** Two values into one of the same type. `reduce("newest", (a, b) => (b.at > a.at ? b : a))` */
   reduce(name: string, fn: (a: V, b: V) => V, options: AggregateOptions = {}): Table<K, V> {
     return this.#folded(name, (value) => value, fn as Fold, options);
   }
 
+  /** `sum("spend", (line) => line.salesValue)` */
   sum<N extends Addable>(
     name: string,
     of: (value: V) => N,
@@ -154,6 +112,7 @@ class GroupedNode<K, V> implements GroupedStream<K, V> {
     return this.#folded(name, (value) => addable(of(value)) as N, plus, options);
   }
 
+  /** `min("first-order", (o) => o.orderDate)` */
   min<C extends Comparable>(
     name: string,
     of: (value: V) => C,
@@ -162,6 +121,7 @@ class GroupedNode<K, V> implements GroupedStream<K, V> {
     return this.#folded(name, (value) => comparable(of(value)) as C, least, options);
   }
 
+  /** `max("last-order", (o) => o.orderDate)` */
   max<C extends Comparable>(
     name: string,
     of: (value: V) => C,
@@ -170,6 +130,7 @@ class GroupedNode<K, V> implements GroupedStream<K, V> {
     return this.#folded(name, (value) => comparable(of(value)) as C, most, options);
   }
 
+  /** The mean of numbers or Decimals; of Decimals to 20 places where it does not end. `avg("basket", (b) => b.total)` */
   avg<N extends number | Decimal>(
     name: string,
     of: (value: V) => N,

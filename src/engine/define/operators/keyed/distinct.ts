@@ -4,9 +4,8 @@ import type { Decimal } from "../../../core/decimal.ts";
 import type { Duration } from "../../../core/span.ts";
 import { keepingDistinct, type Distinct } from "../../../transform/keyed/distinct.ts";
 import { problem } from "../../nodes/problem.ts";
-import type { StreamNode } from "../../nodes/stream-node.ts";
+import { operator, type Method } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
-import type { Stream } from "../../stream.ts";
 
 /** What records can be compared by. */
 export type KeyPart = string | number | bigint | boolean | Decimal | null;
@@ -54,13 +53,11 @@ const facts: OperatorFacts = {
   },
 };
 
-export function distinct<K, V>(
-  this: StreamNode<K, V>,
-  name: string,
-  { by, within, onRepeat = "drop" }: DistinctOptions<V>,
-): Stream<K, V> {
-  const store = storeOf(name, { kind: "tagged-json" }, within);
-  const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } as never };
-  const operation: Distinct = { kind: "distinct", by: by as never, store, ...also };
-  return this.next(name, operation, facts);
-}
+export const distinct: Method = operator(
+  facts,
+  (name, { by, within, onRepeat = "drop" }: DistinctOptions<unknown>): Distinct => {
+    const store = storeOf(name, { kind: "tagged-json" }, within);
+    const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } };
+    return { kind: "distinct", by, store, ...also };
+  },
+);

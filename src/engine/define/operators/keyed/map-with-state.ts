@@ -3,9 +3,8 @@ import type { OperatorFacts } from "../../../core/plan.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema } from "../../../core/schema.ts";
 import { mappingWithState, type MapWithState } from "../../../transform/keyed/map-with-state.ts";
-import type { StreamNode } from "../../nodes/stream-node.ts";
+import { operator, type Method } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
-import type { Stream } from "../../stream.ts";
 
 /** The state that a record, or a tombstone, leaves its key, and what is told of it. */
 export interface StateStep<S, R> {
@@ -38,13 +37,11 @@ declare module "../../stream.ts" {
 
 const facts: OperatorFacts = { work: mappingWithState, changes: true, folds: true };
 
-export function mapWithState<K, V, S, R>(
-  this: StreamNode<K, V>,
-  name: string,
-  { state, map, onTombstone }: StateOptions<K, V, S, R>,
-): Stream<K, R> {
-  const store = storeOf(name, state.format);
-  const also = onTombstone === undefined ? {} : { onTombstone: onTombstone as never };
-  const operation: MapWithState = { kind: "map-with-state", store, map: map as never, ...also };
-  return this.next(name, operation, facts);
-}
+export const mapWithState: Method = operator(
+  facts,
+  (name, { state, map, onTombstone }: StateOptions<unknown, unknown, unknown, unknown>) => {
+    const store = storeOf(name, state.format);
+    const also = onTombstone === undefined ? {} : { onTombstone };
+    return { kind: "map-with-state", store, map, ...also } satisfies MapWithState;
+  },
+);

@@ -1,4 +1,4 @@
-// The place of a graph behind Table: the stream of an aggregate's changes.
+// Table: the stream of an aggregate's changes.
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { tableFiltering, type Filter } from "../../../transform/stateless/filter.ts";
 import type { StreamNode } from "../../nodes/stream-node.ts";
@@ -6,51 +6,42 @@ import type { Fn, Stream } from "../../stream.ts";
 import type { RowTarget } from "../../table.ts";
 import type { TopicTarget } from "../../topic.ts";
 
+const filtering: OperatorFacts = { work: tableFiltering, deletes: true };
+
 /** One value a key, as a stream of its changes; a deleted key is a tombstone. */
-export interface Table<K, V> {
+export class Table<K, V> {
+  readonly #changes: StreamNode<K, V>;
+
+  constructor(changes: Stream<K, V>) {
+    this.#changes = changes as StreamNode<K, V>;
+  }
+
   /** `map("rounded", (v) => v.round(2))` */
-  map<R>(name: string, fn: Fn<K, V, R>): Table<K, R>;
+  map<R>(name: string, fn: Fn<K, V, R>): Table<K, R> {
+    return new Table(this.#changes.map(name, fn));
+  }
+
   /**
    * Keys whose value does not pass are deleted downstream: a tombstone for each, also where there was nothing. A Postgres
    * table cannot delete yet, so one behind a filter is refused when the pipeline is built.
    * `filter("active", (v) => v.orders > 0)`
    */
-  filter(name: string, test: Fn<K, V, boolean>): Table<K, V>;
-  /** The changes as records. */
-  toStream(): Stream<K, V>;
-  /** A deleted key is a tombstone. */
-  to(topic: TopicTarget<K, V>): void;
-  /** Writes rows into a Postgres table; the row of a deleted key stays, and is counted as `tombstone`. */
-  upsertInto(table: RowTarget<V>): void;
-}
-
-const filtering: OperatorFacts = { work: tableFiltering, deletes: true };
-
-/** The one implementation of {@link Table}. */
-export class TableNode<K, V> implements Table<K, V> {
-  readonly #changes: StreamNode<K, V>;
-
-  constructor(changes: StreamNode<K, V>) {
-    this.#changes = changes;
-  }
-
-  map<R>(name: string, fn: Fn<K, V, R>): Table<K, R> {
-    return new TableNode(this.#changes.map(name, fn) as StreamNode<K, R>);
-  }
-
   filter(name: string, test: Fn<K, V, boolean>): Table<K, V> {
     const operation: Filter = { kind: "table-filter", test: test as never };
-    return new TableNode(this.#changes.next(name, operation, filtering));
+    return new Table(this.#changes.next(name, operation, filtering));
   }
 
+  /** The changes as records. */
   toStream(): Stream<K, V> {
     return this.#changes;
   }
 
+  /** A deleted key is a tombstone. */
   to(topic: TopicTarget<K, V>): void {
     this.#changes.to(topic);
   }
 
+  /** Writes rows into a Postgres table; the row of a deleted key stays, and is counted as `tombstone`. */
   upsertInto(table: RowTarget<V>): void {
     this.#changes.upsertInto(table);
   }

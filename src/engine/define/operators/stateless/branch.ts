@@ -2,7 +2,7 @@
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { branching, type Branch } from "../../../transform/stateless/branch.ts";
 import { passing } from "../../../transform/stateless/peek.ts";
-import type { AnyFn, StreamNode } from "../../nodes/stream-node.ts";
+import type { StreamNode } from "../../nodes/stream-node.ts";
 import type { Fn } from "../../stream.ts";
 
 type Tests<K, V> = Readonly<Record<string, Fn<K, V, boolean>>>;
@@ -22,16 +22,16 @@ declare module "../../stream.ts" {
 const facts: OperatorFacts = { work: branching, divides: true };
 const ofArm: OperatorFacts = { work: passing, named: "topic", ends: true };
 
-export function branch<K, V, T extends Tests<K, V>>(
-  this: StreamNode<K, V>,
+export function branch(
+  this: StreamNode<unknown, unknown>,
   name: string,
-  tests: T,
-): never {
-  const operation: Branch = { kind: "branch", tests: Object.values(tests) as AnyFn[] };
+  tests: Readonly<Record<string, Branch["tests"][number]>>,
+): Record<string, unknown> {
+  const operation: Branch = { kind: "branch", tests: Object.values(tests) };
   const node = this.next(name, operation, facts);
   const arms = [...Object.keys(tests), "rest"].map((label, index) => {
     const arm = { kind: "arm", index, label };
     return [label, node.next(`${name}.${label}`, arm, ofArm)];
   });
-  return Object.fromEntries(arms) as never;
+  return Object.fromEntries(arms);
 }

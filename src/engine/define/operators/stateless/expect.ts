@@ -1,8 +1,8 @@
 // expect: a rule of data quality.
 import type { Operation, OperatorFacts } from "../../../core/plan.ts";
 import { expecting, type Expect } from "../../../transform/stateless/expect.ts";
-import type { AnyFn, StreamNode } from "../../nodes/stream-node.ts";
-import type { Fn, Guard, Stream } from "../../stream.ts";
+import { operator, type Method } from "../../nodes/stream-node.ts";
+import type { Fn, Guard } from "../../stream.ts";
 
 /** What an `expect` does with a record that breaks its rule. `otherwise` has no default: it decides correctness. */
 export interface ExpectOptions {
@@ -28,13 +28,9 @@ const facts: OperatorFacts = {
   },
 };
 
-export function expect<K, V, S extends V>(
-  this: StreamNode<K, V>,
-  name: string,
-  test: Fn<K, V, boolean>,
-  options: ExpectOptions,
-): Stream<K, S> {
-  const { otherwise, dimension = null } = options;
-  const operation: Expect = { kind: "expect", test: test as AnyFn, otherwise, dimension };
-  return this.next(name, operation, facts);
-}
+export const expect: Method = operator(
+  facts,
+  (_, test: Expect["test"], { otherwise, dimension }: ExpectOptions): Expect => {
+    return { kind: "expect", test, otherwise, dimension: dimension ?? null };
+  },
+);

@@ -1,8 +1,8 @@
 // filter: keeps the records whose test is true.
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { filtering, type Filter } from "../../../transform/stateless/filter.ts";
-import type { AnyFn, StreamNode } from "../../nodes/stream-node.ts";
-import type { Fn, Guard, Stream } from "../../stream.ts";
+import { operator, type Method } from "../../nodes/stream-node.ts";
+import type { Fn, Guard } from "../../stream.ts";
 
 declare module "../../stream.ts" {
   interface Stream<K, V> {
@@ -14,11 +14,7 @@ declare module "../../stream.ts" {
 
 const facts: OperatorFacts = { work: filtering, insideSink: true };
 
-export function filter<K, V, S extends V>(
-  this: StreamNode<K, V>,
-  name: string,
-  test: Fn<K, V, boolean>,
-): Stream<K, S> {
-  const operation: Filter = { kind: "filter", test: test as AnyFn };
-  return this.next(name, operation, facts);
-}
+export const filter: Method = operator(facts, (_, test: Filter["test"]): Filter => ({
+  kind: "filter",
+  test,
+}));

@@ -1,8 +1,8 @@
 // flatMap: none, one or many values from one.
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { flatMapping, type FlatMap } from "../../../transform/stateless/flat-map.ts";
-import type { AnyFn, StreamNode } from "../../nodes/stream-node.ts";
-import type { Fn, Stream } from "../../stream.ts";
+import { operator, type Method } from "../../nodes/stream-node.ts";
+import type { Fn } from "../../stream.ts";
 
 declare module "../../stream.ts" {
   interface Stream<K, V> {
@@ -18,11 +18,7 @@ const facts: OperatorFacts = {
   insideSink: true,
 };
 
-export function flatMap<K, V, R>(
-  this: StreamNode<K, V>,
-  name: string,
-  fn: Fn<K, V, Iterable<R>>,
-): Stream<K, R> {
-  const operation: FlatMap = { kind: "flat-map", fn: fn as AnyFn };
-  return this.next(name, operation, facts);
-}
+export const flatMap: Method = operator(facts, (_, fn: FlatMap["fn"]): FlatMap => ({
+  kind: "flat-map",
+  fn,
+}));

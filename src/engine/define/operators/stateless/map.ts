@@ -1,7 +1,7 @@
 // map: one value from one value.
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { mapping, type MapOperation } from "../../../transform/stateless/map.ts";
-import type { AnyFn, StreamNode } from "../../nodes/stream-node.ts";
+import { operator, type Method } from "../../nodes/stream-node.ts";
 import type { Fn } from "../../stream.ts";
 
 declare module "../../stream.ts" {
@@ -13,11 +13,7 @@ declare module "../../stream.ts" {
 
 const facts: OperatorFacts = { work: mapping, changes: true, keepsAll: true, insideSink: true };
 
-export function map<K, V, R>(
-  this: StreamNode<K, V>,
-  name: string,
-  fn: Fn<K, V, R>,
-): StreamNode<K, R> {
-  const operation: MapOperation = { kind: "map", fn: fn as AnyFn };
-  return this.next(name, operation, facts);
-}
+export const map: Method = operator(facts, (_, fn: MapOperation["fn"]): MapOperation => ({
+  kind: "map",
+  fn,
+}));

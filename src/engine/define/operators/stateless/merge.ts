@@ -2,7 +2,6 @@
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { passing } from "../../../transform/stateless/peek.ts";
 import type { StreamNode } from "../../nodes/stream-node.ts";
-import type { Stream } from "../../stream.ts";
 
 declare module "../../stream.ts" {
   interface Stream<K, V> {
@@ -13,10 +12,6 @@ declare module "../../stream.ts" {
 
 const facts: OperatorFacts = { work: passing, keepsAll: true };
 
-export function merge<K, V, W>(
-  this: StreamNode<K, V>,
-  name: string,
-  other: Stream<K, W>,
-): Stream<K, V | W> {
+export function merge<K, V>(this: StreamNode<K, V>, name: string, other: unknown): unknown {
   return this.next(name, { kind: "merge" }, facts, other);
 }

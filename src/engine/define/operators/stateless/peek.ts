@@ -1,8 +1,8 @@
 // peek: looks at each value and changes nothing.
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { peeking, type Peek } from "../../../transform/stateless/peek.ts";
-import type { AnyFn, StreamNode } from "../../nodes/stream-node.ts";
-import type { Fn, Stream } from "../../stream.ts";
+import { operator, type Method } from "../../nodes/stream-node.ts";
+import type { Fn } from "../../stream.ts";
 
 declare module "../../stream.ts" {
   interface Stream<K, V> {
@@ -13,7 +13,4 @@ declare module "../../stream.ts" {
 
 const facts: OperatorFacts = { work: peeking, keepsAll: true, insideSink: true };
 
-export function peek<K, V>(this: StreamNode<K, V>, name: string, fn: Fn<K, V, void>): Stream<K, V> {
-  const operation: Peek = { kind: "peek", fn: fn as AnyFn };
-  return this.next(name, operation, facts);
-}
+export const peek: Method = operator(facts, (_, fn: Peek["fn"]): Peek => ({ kind: "peek", fn }));
