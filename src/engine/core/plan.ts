@@ -194,6 +194,10 @@ export interface Plan {
   readonly parts: readonly Part[];
   /** Every topic of the pipeline, internal ones included. */
   readonly topics: readonly PlanTopic[];
+  /** Topics that are read, and written by others. */
+  readonly inputs: readonly PlanTopic[];
+  /** Topics that are written for others to read. */
+  readonly outputs: readonly PlanTopic[];
   readonly tables: readonly PlanTable[];
   readonly deadLetters: TopicName;
   /** Letters that failed again as often as is allowed. */

@@ -2,7 +2,7 @@
 // sources let through. Pure; nothing here is changed by `apply`.
 import { DEFAULT_TIME_RULE, spanText } from "../core/event-time.ts";
 import type { ConfigSource, TopicDescription, TopicSpec } from "../core/kafka.ts";
-import { outputOf, type Plan, type PlanTopic } from "../core/plan.ts";
+import type { Plan, PlanTopic } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import {
   CLEANUP_POLICY,
@@ -85,11 +85,9 @@ const timeFrom = ({ name, timestamp, timeRule = DEFAULT_TIME_RULE }: PlanTopic):
 
 /** By topic that a plan writes for others: those of others that the plan reads. */
 export function feedingOf(plan: Plan): ReadonlyMap<TopicName, readonly Feeding[]> {
-  const nodes = plan.parts.flatMap((part) => part.nodes);
-  const written = nodes.flatMap((node) => outputOf(node)?.name ?? []);
   const sources = sourcesOf(plan).map(timeFrom);
   return new Map(
-    [...new Set(written)].map((name) => [name, sources.filter(({ topic }) => topic !== name)]),
+    plan.outputs.map(({ name }) => [name, sources.filter(({ topic }) => topic !== name)]),
   );
 }
 

@@ -1,14 +1,15 @@
 // build(): from the drawn graph to a frozen plan. Checks everything, reports all problems at once.
 import { createHash } from "node:crypto";
 import { ConfigError, ConfigErrors, MillraceError, messageOf } from "../../core/errors.ts";
-import type {
-  Part,
-  Plan,
-  PlanNode,
-  PlanOptions,
-  PlanResource,
-  PlanTable,
-  PlanTopic,
+import {
+  outputOf,
+  type Part,
+  type Plan,
+  type PlanNode,
+  type PlanOptions,
+  type PlanResource,
+  type PlanTable,
+  type PlanTopic,
 } from "../../core/plan.ts";
 import { traces } from "./checks/calls.ts";
 import { cut } from "./parts/cut.ts";
@@ -45,7 +46,7 @@ export function build(input: BuildInput): Plan {
     version: versionOf(name, options, parts),
     options,
     parts,
-    topics: topicsOf(parts),
+    ...topicsOf(parts),
     tables: parts.map((part) => part.table).filter((table): table is PlanTable => table !== null),
     deadLetters: `${prefix}-dead-letters`,
     parked: `${prefix}-parked`,
@@ -66,13 +67,17 @@ function drawn({ name, draw }: BuildInput): Graph {
   }
 }
 
-function topicsOf(parts: readonly Part[]): PlanTopic[] {
+function topicsOf(parts: readonly Part[]): Pick<Plan, "topics" | "inputs" | "outputs"> {
   const byName = new Map<string, PlanTopic>();
+  const written = new Set(parts.flatMap(({ nodes }) => nodes.map((node) => outputOf(node)?.name)));
   for (const { operation } of parts.flatMap((part) => part.nodes))
     if (operation.topic !== undefined) byName.set(operation.topic.name, operation.topic);
   for (const { changelog } of parts.flatMap((part) => part.stores))
     byName.set(changelog.name, changelog);
-  return [...byName.values()];
+  const topics = [...byName.values()];
+  const outer = topics.filter(({ internal }) => internal === null);
+  const outputs = outer.filter(({ name }) => written.has(name));
+  return { topics, inputs: outer.filter((topic) => !outputs.includes(topic)), outputs };
 }
 
 function versionOf(name: string, options: PlanOptions, parts: readonly Part[]): string {

@@ -1,18 +1,15 @@
 // Whether a pipeline has done what was in its own topics, and whether anybody is at work. Exact once its groups are empty:
 // nobody writes any more, and whoever joins finds the gate shut. Before that it tells when it is time to look.
-import { outputOf, type Plan } from "../../core/plan.ts";
+import type { Plan } from "../../core/plan.ts";
 import { readRange } from "../../core/read-range.ts";
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { OperatePorts } from "../choice.ts";
 import { placesOf, redrivePlacesOf, type Place } from "../places.ts";
 
 /** Topics that the pipeline reads and writes: its internal ones, and those that one of its parts writes for another. */
-export function ownTopics({ parts }: Plan): ReadonlySet<string> {
-  const nodes = parts.flatMap((part) => part.nodes);
-  const written = new Set(nodes.map((node) => outputOf(node)?.name));
-  const sources = parts.flatMap((part) => part.sources);
-  const own = sources.filter(({ name, internal }) => internal !== null || written.has(name));
-  return new Set(own.map(({ name }) => name));
+export function ownTopics({ parts, inputs }: Plan): ReadonlySet<string> {
+  const sources = parts.flatMap((part) => part.sources.map(({ name }) => name));
+  return new Set(sources).difference(new Set(inputs.map(({ name }) => name)));
 }
 
 /**

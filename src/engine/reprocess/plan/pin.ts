@@ -5,7 +5,6 @@ import type { StartOffset, Watermarks } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { RangePlace, RunRange } from "../words/run.ts";
-import { externalTopics } from "./shadow.ts";
 import { offsetsAt, type TimedOffset, type TimePorts } from "./times.ts";
 
 export type Aim =
@@ -33,7 +32,7 @@ export async function pinRange(
   ports: TimePorts,
 ): Promise<Pinned> {
   const pins = await pinsOf(plan, ports);
-  const topics = externalTopics(plan).filter(({ name }) => !staged.includes(name));
+  const topics = plan.inputs.filter(({ name }) => !staged.includes(name));
   const known = topics.map(({ name }) => name);
   const strays = [...request.fromOffsets, ...request.toOffsets].filter(
     (at) => !known.includes(at.topic) || pins[at.topic]?.[at.partition] === undefined,

@@ -11,7 +11,7 @@ import {
   type RunTarget,
 } from "../words/run.ts";
 import { pinRange, type RangeRequest } from "./pin.ts";
-import { externalTopics, ownTopics, shadowOf } from "./shadow.ts";
+import { ownTopics, shadowOf } from "./shadow.ts";
 
 export interface RunRequest {
   readonly target: RunTarget;
@@ -60,7 +60,7 @@ export async function planRun(
 }
 
 function stagedTopics(plan: Plan, source: RunSource): readonly string[] {
-  const known = externalTopics(plan).map(({ name }) => name);
+  const known = plan.inputs.map(({ name }) => name);
   if (source.kind === "kafka") return [];
   if (source.kind === "dead-letters") return known;
   if (known.includes(source.topic)) return [source.topic];

@@ -1,15 +1,14 @@
 // shadowOf(): the plan of a run. The same parts and callbacks under another pipeline's name, so that it reads what the live
 // one reads and shares nothing that either writes: groups, stores, notes, dead letters, topics and tables are its own.
 // In place, tables are the live ones. Pure.
-import {
-  outputOf,
-  type Operation,
-  type Part,
-  type Plan,
-  type PlanNode,
-  type PlanStore,
-  type PlanTable,
-  type PlanTopic,
+import type {
+  Operation,
+  Part,
+  Plan,
+  PlanNode,
+  PlanStore,
+  PlanTable,
+  PlanTopic,
 } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { CarriedFormat, SchemaFormat } from "../../core/schema.ts";
@@ -32,18 +31,6 @@ export const runTopic = (topic: TopicName, run: number): TopicName => `${topic}-
 export const stagingTopic = (topic: TopicName, run: number): TopicName =>
   `${runTopic(topic, run)}-input`;
 export const runTable = (table: string, run: number): string => `${table}_r${String(run)}`;
-
-/** Topics that the plan writes for others to read. */
-export const writtenTopics = ({ parts }: Plan): ReadonlySet<TopicName> =>
-  new Set(parts.flatMap(({ nodes }) => nodes.flatMap((node) => outputOf(node)?.name ?? [])));
-
-/** Topics that are read and come from somebody else. */
-export function externalTopics(plan: Plan): readonly PlanTopic[] {
-  const written = writtenTopics(plan);
-  const sources = plan.parts.flatMap(({ sources: topics }) => topics);
-  const external = sources.filter(({ name, internal }) => internal === null && !written.has(name));
-  return [...new Map(external.map((topic) => [topic.name, topic])).values()];
-}
 
 /** Nothing of a run is ever taken or refused by time: it reads records that are as old as its range, or as far ahead. */
 const KEPT = {
@@ -75,6 +62,8 @@ export function shadowOf(plan: Plan, how: Shadowing): Plan {
     options: { ...plan.options, start: "earliest" },
     parts,
     topics: plan.topics.map((topic) => renaming.topic(topic)),
+    inputs: plan.inputs.map((topic) => renaming.topic(topic)),
+    outputs: plan.outputs.map((topic) => renaming.topic(topic)),
     tables: parts.flatMap(({ table }) => table ?? []),
     ...ownNames(plan, (name) => prefix + name.slice(prefixOf(plan).length)),
     storePrefix: prefix,
@@ -95,14 +84,14 @@ function ownNames(plan: Plan, rename: (name: string) => string): Partial<Plan> {
 
 /** Everything that a run has for itself: what it does not share with the live pipeline. */
 export function ownTopics(plan: Plan, shadow: Plan): readonly TopicName[] {
-  const shared = new Set(externalTopics(plan).map(({ name }) => name));
+  const shared = new Set(plan.inputs.map(({ name }) => name));
   const own = shadow.topics.map(({ name }) => name).filter((name) => !shared.has(name));
   return [...own, ...(Object.values(ownNames(shadow, (name) => name)) as TopicName[])];
 }
 
 function renamingOf(plan: Plan, how: Shadowing, prefix: string): Renaming {
   const { run, target, staged, pins } = how;
-  const written = writtenTopics(plan);
+  const written = new Set(plan.outputs.map(({ name }) => name));
   const own = (name: string): string => prefix + name.slice(prefixOf(plan).length);
   const value = (format: SchemaFormat): SchemaFormat =>
     format.kind === "carried" ? carried(format, plan, { own, topic }) : format;

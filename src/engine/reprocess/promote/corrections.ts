@@ -7,7 +7,6 @@ import type { Plan, PlanTopic } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
 import type { OutRecord, RawRecord, TopicPartition } from "../../core/record.ts";
 import type { RunRow } from "../words/run.ts";
-import { writtenTopics } from "../plan/shadow.ts";
 import type { PromotePorts } from "./ports.ts";
 
 const RECORDS_A_TRANSACTION = 500;
@@ -51,7 +50,7 @@ interface Outputs {
 
 /** The topics that the pipeline writes, beside the run's. */
 function outputs(plan: Plan, shadow: Plan): readonly Outputs[] {
-  const written = writtenTopics(plan);
+  const written = new Set(plan.outputs.map(({ name }) => name));
   return plan.topics.flatMap((live, i) => {
     const made = shadow.topics[i];
     return written.has(live.name) && made !== undefined ? [{ live, made }] : [];

@@ -24,7 +24,6 @@ import { asOperator, writeAll } from "../../letters/commands/operator.ts";
 import { readLetters } from "../../letters/read-letters.ts";
 import { noteRecord } from "../../notes/notes.ts";
 import { letterId } from "../../letters/letter.ts";
-import { externalTopics } from "../plan/shadow.ts";
 import { twinOf } from "../run/letters.ts";
 import type { RangePlace } from "../words/run.ts";
 
@@ -89,7 +88,7 @@ export function takeOverLetters(
 function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLetter) => boolean {
   const keyOfPlace = (part: string, at: TopicPartition): string => `${part}/${addressOf(at)}`;
   const ranges = new Map(places.map((place) => [keyOfPlace(place.part, place), place]));
-  const foreign = externalTopics(plan).map(({ name }) => name);
+  const foreign = plan.inputs.map(({ name }) => name);
   const isWhole =
     places.every(({ from }) => from === 0n) &&
     foreign.every((name) => places.some(({ topic }) => topic === name));

@@ -2,7 +2,7 @@
 // by every takeover after its join: whoever joined before the gate was shut is seen as a member, and whoever joins later
 // sees the note. So nothing is read under a shut gate once the groups are empty.
 import type { MillraceError } from "../../core/errors.ts";
-import { outputOf, type Plan } from "../../core/plan.ts";
+import type { Plan } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import { gateNote, gateStates, storesNote, type GateNote } from "../../notes/gate-note.ts";
 import type { ReadOptions } from "../../core/read-range.ts";
@@ -22,15 +22,6 @@ export interface PartGate {
 
 const nothing: ReadonlySet<TopicName> = new Set();
 
-/** Topics that the pipeline reads and does not write. */
-export function foreignTopics({ parts }: Plan): ReadonlySet<TopicName> {
-  const nodes = parts.flatMap((part) => part.nodes);
-  const written = new Set(nodes.map((node) => outputOf(node)?.name));
-  const sources = parts.flatMap((part) => part.sources);
-  const foreign = sources.filter(({ name, internal }) => internal === null && !written.has(name));
-  return new Set(foreign.map(({ name }) => name));
-}
-
 export class PipelineGate {
   readonly #context: WorkerContext;
   readonly #pipeline: string;
@@ -43,7 +34,7 @@ export class PipelineGate {
   constructor(context: WorkerContext, plan: Plan) {
     this.#context = context;
     this.#pipeline = plan.pipeline;
-    this.#foreign = foreignTopics(plan);
+    this.#foreign = new Set(plan.inputs.map(({ name }) => name));
     this.#tail = new NoteTail(context, plan.meta);
   }
 
