@@ -9,6 +9,7 @@ import { present, type Operator, type Prepared, type Work } from "../operator.ts
 import type { Noted, Place } from "./book.ts";
 import type { Callee, CallOperation, TaskCalls } from "./call.ts";
 import {
+  byId,
   join,
   NoRoom,
   park,
@@ -108,9 +109,6 @@ async function prepare(step: CallStep, items: readonly Item[], batch: Prepared):
   if (view !== null && step.store !== null)
     await roomFor(step.store.name, { items, view }, batch.stores);
 }
-
-const byId = (places: readonly StateKey[]): Map<string, StateKey> =>
-  new Map(places.map((place) => [place.id, place]));
 
 /** The places at which records will be written must be in memory too. */
 async function roomFor(

@@ -5,6 +5,7 @@ import type { RetryPolicy } from "../../core/plan.ts";
 import type { RawRecord } from "../../core/record.ts";
 import type { Redriven } from "../../core/redrive.ts";
 import type { StateKey, StoreView } from "../../core/state.ts";
+import { stateKey } from "../keyed/keyed.ts";
 import type { Tried } from "./policy.ts";
 
 /** What is kept of a parked key. */
@@ -89,7 +90,8 @@ export class TooLargeToPark extends Error {}
 const KEY = 0x6b;
 const RECORD = 0x72;
 
-const stateKey = (bytes: Buffer): StateKey => ({ id: bytes.toString("latin1"), bytes });
+export const byId = (places: readonly StateKey[]): Map<string, StateKey> =>
+  new Map(places.map((place) => [place.id, place]));
 
 /** Where a key's own entry lies. */
 export const placeOfKey = (key: Buffer): StateKey => stateKey(Buffer.concat([Buffer.of(KEY), key]));

@@ -2,12 +2,13 @@
 // of state, outputs and letters comes together, or (a halt) not at all.
 import type { DecodedRecord, Failure, Outcome } from "../../core/outcome.ts";
 import type { MillraceError } from "../../core/errors.ts";
-import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
+import type { StoreView, TaskStores } from "../../core/state.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "../pass.ts";
 import type { Program } from "../program.ts";
 import { CallBook } from "./book.ts";
 import type { Called, TaskCalls } from "./call.ts";
 import {
+  byId,
   parkedKeyIn,
   placeOfKey,
   placeOfRecord,
@@ -66,12 +67,24 @@ interface Hand {
 }
 
 export async function release(program: Program, given: Release): Promise<Released> {
-  let hands = await handsOf(given);
+  const { step, stores, calls, streamTimeMs } = given;
+  const view = stores.view(storeOf(step));
   const book = new CallBook();
   const waiting: Ended[] = [];
+  let hands = await handsOf(given);
   for (;;) {
     const heads = hands.filter(({ next }) => next === null);
-    const { dead, result } = await attempt(program, given, { hands, heads, book });
+    const records = heads.map(({ ended: { called }, head: { record, value } }): TimedRecord => {
+      const answer = called.end === "answered" ? called.answer : undefined;
+      const time = Math.max(streamTimeMs, record.context.timestamp);
+      return { record, streamTimeMs: time, released: { at: step.at, value, answer } };
+    });
+    let dead: GivenUp[] = [];
+    const begin = (): void => {
+      const nowMs = calls.ports.clock.now();
+      dead = hands.flatMap((hand) => changed(step, hand, view, nowMs));
+    };
+    const result = await runBatch(program, { records, stores, calls, book, begin });
     const { length } = result.outcomes;
     const last = result.outcomes[length - 1];
     if (last?.kind !== "halted" && length === heads.length)
@@ -82,13 +95,15 @@ export async function release(program: Program, given: Release): Promise<Release
         waiting,
         halted: null,
       };
-    given.stores.rollback(0);
+    stores.rollback(0);
     if (last?.kind === "halted") return { ...nothing, waiting, halted: last.error };
     const blocked = heads[length] as Hand;
     waiting.push(blocked.ended);
     hands = hands.filter((hand) => hand !== blocked);
   }
 }
+
+const storeOf = ({ store }: CallStep): string => store?.name ?? "";
 
 /** Not one that is put off. */
 const isTaken = (next: Next | null): boolean => next === null || next instanceof CallError;
@@ -97,27 +112,25 @@ const nothing = { outputs: [], held: [], parked: [], givenUp: [], wentOn: [], ta
 
 /** Brings what they need into memory: of a run that is given up every record, else the head. */
 async function handsOf(given: Release): Promise<Hand[]> {
-  const { step, stores, ended } = given;
-  const store = step.store?.name ?? "";
-  const heads = await headsOf(
-    step,
-    ended.map(({ key }) => key),
-    stores,
-  );
+  const { step, stores, calls, ended } = given;
+  const keys = ended.map(({ key }) => key);
+  const heads = await headsOf(step, keys, stores);
   const hands = ended.flatMap((one, i): Hand[] => {
-    const head = heads[i] ?? null;
-    return head === null ? [] : [handOf(given, one, head)];
+    const { parked, head } = heads[i] ?? {};
+    if (parked === undefined || head === undefined) return [];
+    const firstMs = parked.times === 0 ? calls.ports.clock.now() : parked.firstMs;
+    const tried = { times: parked.times + 1, firstMs };
+    const { called } = one;
+    const next = called.end === "answered" ? null : afterFailure(step, called, tried, calls.ports);
+    return [{ ended: one, parked, head, tried, next }];
   });
   const places = hands.flatMap(({ ended: { key }, parked: { from, to }, next }) => {
     const end = next instanceof CallError ? to : from + 1;
     return Array.from({ length: end - from }, (_, n) => placeOfRecord(key, from + n));
   });
-  await stores.load(store, byId([...ended.map(({ key }) => placeOfKey(key)), ...places]));
+  await stores.load(storeOf(step), byId([...keys.map(placeOfKey), ...places]));
   return hands;
 }
-
-const byId = (places: readonly StateKey[]): Map<string, StateKey> =>
-  new Map(places.map((place) => [place.id, place]));
 
 export interface Head {
   readonly parked: ParkedKey;
@@ -130,7 +143,7 @@ export async function headsOf(
   keys: readonly Buffer[],
   stores: TaskStores,
 ): Promise<(Head | null)[]> {
-  const store = step.store?.name ?? "";
+  const store = storeOf(step);
   await stores.load(store, byId(keys.map(placeOfKey)));
   const view = stores.view(store);
   const parked = keys.map((key) => parkedKeyIn(view, key));
@@ -144,40 +157,6 @@ export async function headsOf(
     const one = parked[i] ?? null;
     return one === null ? null : { parked: one, head: recordIn(shelf, key, one.from) };
   });
-}
-
-function handOf({ step, calls }: Release, ended: Ended, { parked, head }: Head): Hand {
-  const { called } = ended;
-  const firstMs = parked.times === 0 ? calls.ports.clock.now() : parked.firstMs;
-  const tried = { times: parked.times + 1, firstMs };
-  const next = called.end === "answered" ? null : afterFailure(step, called, tried, calls.ports);
-  return { ended, parked, head, tried, next };
-}
-
-interface InHand {
-  readonly hands: readonly Hand[];
-  readonly heads: readonly Hand[];
-  readonly book: CallBook;
-}
-
-async function attempt(
-  program: Program,
-  { step, stores, calls, streamTimeMs }: Release,
-  { hands, heads, book }: InHand,
-): Promise<{ readonly dead: readonly GivenUp[]; readonly result: BatchResult }> {
-  const view = stores.view(step.store?.name ?? "");
-  const records = heads.map(({ ended: { called }, head: { record, value } }): TimedRecord => {
-    const answer = called.end === "answered" ? called.answer : undefined;
-    const time = Math.max(streamTimeMs, record.context.timestamp);
-    return { record, streamTimeMs: time, released: { at: step.at, value, answer } };
-  });
-  let dead: GivenUp[] = [];
-  const begin = (): void => {
-    const nowMs = calls.ports.clock.now();
-    dead = hands.flatMap((hand) => changed(step, hand, view, nowMs));
-  };
-  const result = await runBatch(program, { records, stores, calls, book, begin });
-  return { dead, result };
 }
 
 /** Changes the key's entry; returns what dies of it. */
