@@ -81,8 +81,10 @@ export function mapAsync(
   if (client !== undefined && !isDeclared(client, "resource"))
     this.graph.refuse("mapAsync", "a resource(…)", client);
   const operation: CallOperation = {
-    ...{ kind: "map-async", fn, concurrency },
+    kind: "map-async",
+    fn,
     resource: client ?? null,
+    concurrency,
     timeoutMs: timeout.ms,
     retry: retry === undefined ? null : policyOf(retry),
   };
