@@ -1,10 +1,11 @@
 // `millrace dlq redrive`: sends letters back to the tasks that refused them, at a rate, and says what became of them.
+import { idleParts } from "../../engine/core/progress.ts";
 import { jsonText } from "../../data/json-text.ts";
 import { MillraceError } from "../../engine/core/errors.ts";
 import { groupsOf, isChosen } from "../../engine/letters/filter.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { cancelJob } from "../../engine/letters/commands/operator.ts";
-import { endsOf, histogramOf, idleParts } from "../../engine/letters/commands/outcomes.ts";
+import { endsOf, histogramOf } from "../../engine/letters/commands/outcomes.ts";
 import {
   planRedrive,
   redrive,
@@ -143,7 +144,8 @@ async function tell({ io, plan, ports }: Run, result: RedriveResult): Promise<vo
   if (sent.length + refused.length === 0) io.err("No open letter matches.");
   for (const line of refusedLines(refused)) io.err(line);
   if (isCancelled) io.err("Cancelled. What was sent before is not taken back.");
-  const idle = await idleParts(plan, sent, ports);
+  const parts = plan.parts.filter(({ name }) => sent.some(({ part }) => part === name));
+  const idle = (await idleParts(parts, ports.admin)).map(({ name }) => name);
   if (idle.length > 0)
     io.err(`No worker runs ${idle.join(", ")}: they are processed when one does.`);
 }

@@ -60,6 +60,15 @@ export async function readPositions(
 export const ledgerOfPart = (progress: readonly TaskProgress[], part: string): LedgerCounts =>
   sumLedgers(progress.filter((task) => task.part === part).flatMap((task) => task.ledger ?? []));
 
+/** Parts that nobody works on now: their groups have no members. */
+export async function idleParts(
+  parts: readonly Part[],
+  admin: Pick<AdminPort, "describeGroup">,
+): Promise<readonly Part[]> {
+  const groups = await Promise.all(parts.map(({ group }) => admin.describeGroup(group)));
+  return parts.filter((_, i) => groups[i]?.members.length === 0);
+}
+
 type PartFacts = Pick<Part, "name" | "group" | "sources">;
 
 const partitionsOf = ({ sources }: PartFacts): TopicPartition[] =>

@@ -82,7 +82,7 @@ function isNewer(
 }
 
 /** Without the rest of the fetch that it is a slice of. */
-const copied = (raw: RawRecord): RawRecord => ({
+export const copied = (raw: RawRecord): RawRecord => ({
   ...raw,
   key: raw.key === null ? null : Buffer.from(raw.key),
   value: raw.value === null ? null : Buffer.from(raw.value),

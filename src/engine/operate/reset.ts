@@ -78,7 +78,10 @@ const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly Skip[] =>
     return isSkipped ? [{ part: part.name, topic, partition, from, to }] : [];
   });
 
-async function activeOf(groups: readonly GroupId[], ports: OperatePorts): Promise<GroupId[]> {
+export async function activeOf(
+  groups: readonly GroupId[],
+  ports: OperatePorts,
+): Promise<GroupId[]> {
   const found = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
   return found.filter(({ members }) => members.length > 0).map(({ group }) => group);
 }

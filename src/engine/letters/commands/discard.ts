@@ -3,7 +3,7 @@
 import type { Plan } from "../../core/plan.ts";
 import { stateRecord } from "../../core/redrive.ts";
 import type { FoundLetter } from "../found-letter.ts";
-import { asOperator, auditRecord, writeAll, type Audit } from "./operator.ts";
+import { asOperator, auditRecord, BatchWriter, type Audit } from "./operator.ts";
 import { readLetters, type LetterPorts } from "../read-letters.ts";
 
 export interface DiscardRequest {
@@ -14,8 +14,6 @@ export interface DiscardRequest {
   readonly command: string;
   readonly token: string;
 }
-
-const BATCH = 1_000;
 
 export async function planDiscard(
   plan: Plan,
@@ -36,13 +34,13 @@ export function discard(
     const chosen = await planDiscard(plan, request.isChosen, ports);
     const { reason, who, command, token } = request;
     const audit: Audit = { atMs: ports.clock.now(), who, command, letters: chosen.length, reason };
-    for (let at = 0; at < chosen.length; at += BATCH) {
-      const states = chosen.slice(at, at + BATCH).map(({ id, redrives }) => {
-        const state = { state: "discarded", redrives, atMs: audit.atMs, reason } as const;
-        return stateRecord(plan.letterStates, id, state);
-      });
-      await writeAll(producer, [...states, auditRecord(plan, audit, token)]);
+    const writing = new BatchWriter(producer);
+    if (chosen.length > 0) await writing.add(auditRecord(plan, audit, token));
+    for (const { id, redrives } of chosen) {
+      const state = { state: "discarded", redrives, atMs: audit.atMs, reason } as const;
+      await writing.add(stateRecord(plan.letterStates, id, state));
     }
+    await writing.end();
     return chosen;
   });
 }

@@ -34,6 +34,36 @@ export async function writeAll(producer: TxProducer, records: readonly OutRecord
   await producer.commit();
 }
 
+const BATCH_RECORDS = 1_000;
+const BATCH_BYTES = 8_000_000;
+
+/** Writes any number of records, some at a time; what is added together is written together. */
+export class BatchWriter {
+  readonly #producer: TxProducer;
+  #records: OutRecord[] = [];
+  #bytes = 0;
+  /** How many are written. */
+  written = 0;
+
+  constructor(producer: TxProducer) {
+    this.#producer = producer;
+  }
+
+  async add(...records: readonly OutRecord[]): Promise<void> {
+    this.#records.push(...records);
+    for (const { value } of records) this.#bytes += value?.length ?? 0;
+    if (this.#records.length >= BATCH_RECORDS || this.#bytes >= BATCH_BYTES) await this.end();
+  }
+
+  async end(): Promise<void> {
+    if (this.#records.length === 0) return;
+    await writeAll(this.#producer, this.#records);
+    this.written += this.#records.length;
+    this.#records = [];
+    this.#bytes = 0;
+  }
+}
+
 const JOB = "job";
 const CANCEL = "cancel";
 const AUDIT = "audit/";

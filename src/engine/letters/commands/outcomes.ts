@@ -34,12 +34,12 @@ export async function endsOf(
   for (;;) {
     const states = statesIn(await tail.look());
     const before = ends.size;
-    const told = sent.flatMap(({ id, redrives }) => {
+    const known = sent.flatMap(({ id, redrives }) => {
       const state = states.get(id);
       return state !== undefined && state.redrives >= redrives ? [{ id, state }] : [];
     });
-    for (const { id, state } of told) if (state.state !== "redriven") ends.set(id, state);
-    const queued = told.filter(({ state }) => state.queued === true).length;
+    for (const { id, state } of known) if (state.state !== "redriven") ends.set(id, state);
+    const queued = known.filter(({ state }) => state.queued === true).length;
     onEnded?.(ends.size - before);
     if (ends.size === sent.length || clock.now() >= until) return { ends, queued };
     await clock.sleep(LOOK_MS);
@@ -54,15 +54,4 @@ export function histogramOf(ends: Iterable<LetterState>): ReadonlyMap<string, nu
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return new Map([...counts].sort((a, b) => b[1] - a[1]));
-}
-
-/** Parts of the letters that nobody processes now: their groups have no members. */
-export async function idleParts(
-  plan: Plan,
-  letters: readonly FoundLetter[],
-  { admin }: LetterPorts,
-): Promise<readonly string[]> {
-  const parts = plan.parts.filter(({ name }) => letters.some(({ part }) => part === name));
-  const groups = await Promise.all(parts.map(({ group }) => admin.describeGroup(group)));
-  return parts.filter((_, i) => groups[i]?.members.length === 0).map(({ name }) => name);
 }

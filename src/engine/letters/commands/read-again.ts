@@ -3,15 +3,14 @@
 // letters that were over for that, when progress is put beyond them before they were read: they are open again.
 import type { Watermarks } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
-import type { TopicName, TopicPartition } from "../../core/record.ts";
+import { taskKey, type TaskAt, type TopicName } from "../../core/record.ts";
 import { stateRecord, type LetterState } from "../../core/redrive.ts";
 import type { FoundLetter } from "../found-letter.ts";
-import { asOperator, writeAll } from "./operator.ts";
+import { asOperator, BatchWriter } from "./operator.ts";
 import { readLetters, type LetterPorts } from "../read-letters.ts";
 
 /** What a part reads again, to the end. */
-export interface Stretch extends TopicPartition {
-  readonly part: string;
+export interface Stretch extends TaskAt {
   readonly from: bigint;
   /** It holds other records than when the letters were written, which are all that is left of theirs: open ones stay. */
   readonly isOther?: boolean;
@@ -20,8 +19,7 @@ export interface Stretch extends TopicPartition {
 }
 
 /** What a part will not read. */
-export interface Skip extends TopicPartition {
-  readonly part: string;
+export interface Skip extends TaskAt {
   readonly from: bigint;
   readonly to: bigint;
 }
@@ -46,35 +44,32 @@ export async function openWithin(
   return letters.filter((letter) => isOpen(letter) && isOver(letter, stretchOf(letter))).length;
 }
 
-const BATCH = 1_000;
-
 /** Returns how many were open and are over. May be done twice. */
 export function readAgain(plan: Plan, reading: Reading, ports: LetterPorts): Promise<number> {
   const { marks, stretches } = reading;
   const ends = new Map(marks.map(({ partition, high }) => [partition, String(high)]));
   return asOperator(plan, ports, async (producer) => {
     const { letters } = await readLetters(plan, ports);
-    const telling = {
+    const deciding = {
       ...{ reading, redrive: plan.redrive, atMs: ports.clock.now(), stretchOf: within(stretches) },
       // The partition of a letter is that of its record, as far as there are as many.
       endOf: ({ origin }: FoundLetter) => ends.get(origin.partition % marks.length) ?? "0",
     };
     const states = letters.flatMap((letter) => {
-      const state = stateAfter(letter, telling);
+      const state = stateAfter(letter, deciding);
       return state === null ? [] : [{ letter, state }];
     });
-    const records = states.map(({ letter, state }) =>
-      stateRecord(plan.letterStates, letter.id, state),
-    );
-    for (let at = 0; at < records.length; at += BATCH)
-      await writeAll(producer, records.slice(at, at + BATCH));
+    const writing = new BatchWriter(producer);
+    for (const { letter, state } of states)
+      await writing.add(stateRecord(plan.letterStates, letter.id, state));
+    await writing.end();
     const isOverNow = ({ letter, state }: (typeof states)[number]): boolean =>
       letter.state.state !== state.state && state.state === "discarded";
     return states.filter(isOverNow).length;
   });
 }
 
-interface Telling {
+interface Deciding {
   readonly reading: Reading;
   readonly redrive: TopicName;
   readonly atMs: number;
@@ -83,16 +78,16 @@ interface Telling {
 }
 
 /** Null where nothing changes. */
-function stateAfter(letter: FoundLetter, telling: Telling): LetterState | null {
-  const { reading, redrive, atMs } = telling;
+function stateAfter(letter: FoundLetter, deciding: Deciding): LetterState | null {
+  const { reading, redrive, atMs } = deciding;
   const { redrives, code: outcome, state } = letter;
   const isBack = isOnItsWay(state);
   const isStranded = isBack && reading.skips.some((skip) => isSkippedIn(letter, skip, redrive));
   if (isBack && !isStranded) return null;
-  const stretch = telling.stretchOf(letter);
+  const stretch = deciding.stretchOf(letter);
   const open = { state: "open", redrives, outcome, atMs } as const;
   if (stretch === undefined) return isStranded || isSkipped(letter, reading.skips) ? open : null;
-  const before = telling.endOf(letter);
+  const before = deciding.endOf(letter);
   if (!isStranded && isSettled(state)) return { ...state, before };
   if (!isOver(letter, stretch)) return { ...open, lost: true, before };
   const { reason } = reading;
@@ -109,9 +104,9 @@ const isOver = ({ state }: FoundLetter, stretch: Stretch | undefined): boolean =
 
 /** A run's letter has no place of its own in a topic of live's. */
 function within(stretches: readonly Stretch[]): (letter: FoundLetter) => Stretch | undefined {
-  const at = new Map(stretches.map((stretch) => [placeKey(stretch), stretch]));
+  const at = new Map(stretches.map((stretch) => [taskKey(stretch), stretch]));
   return ({ part, origin, readIn }) => {
-    const stretch = at.get(placeKey({ ...origin, part }));
+    const stretch = at.get(taskKey({ ...origin, part }));
     if (stretch === undefined || stretch.isMade === true) return stretch;
     return origin.offset >= stretch.from && readIn === null ? stretch : undefined;
   };
@@ -124,7 +119,7 @@ const isSkipped = ({ part, origin, state }: FoundLetter, skips: readonly Skip[])
   state.before !== undefined &&
   skips.some(
     (skip) =>
-      placeKey(skip) === placeKey({ ...origin, part }) &&
+      taskKey(skip) === taskKey({ ...origin, part }) &&
       origin.offset >= skip.from &&
       origin.offset < skip.to,
   );
@@ -132,6 +127,3 @@ const isSkipped = ({ part, origin, state }: FoundLetter, skips: readonly Skip[])
 /** In the redrive topic, in what is passed over. */
 const isSkippedIn = ({ part, origin }: FoundLetter, skip: Skip, redrive: TopicName): boolean =>
   skip.topic === redrive && skip.part === part && skip.partition === origin.partition;
-
-const placeKey = ({ part, topic, partition }: TopicPartition & { part: string }): string =>
-  `${part}/${topic}/${String(partition)}`;

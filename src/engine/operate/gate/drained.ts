@@ -1,6 +1,7 @@
 // Whether a pipeline has done what was in its own topics, and whether anybody is at work. Exact once its groups are empty:
 // nobody writes any more, and whoever joins finds the gate shut. Before that it tells when it is time to look.
 import type { Plan } from "../../core/plan.ts";
+import { idleParts } from "../../core/progress.ts";
 import { readRange } from "../../core/read-range.ts";
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { OperatePorts } from "../choice.ts";
@@ -43,6 +44,5 @@ export async function isEmpty(
   { parts }: Plan,
   { admin }: { readonly admin: Pick<AdminPort, "describeGroup"> },
 ): Promise<boolean> {
-  const groups = await Promise.all(parts.map(({ group }) => admin.describeGroup(group)));
-  return groups.every(({ members }) => members.length === 0);
+  return (await idleParts(parts, admin)).length === parts.length;
 }

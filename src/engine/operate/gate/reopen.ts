@@ -1,5 +1,6 @@
 // An operator lets a pipeline go on whose gate is shut, and waits until workers are at it again.
 import type { Plan } from "../../core/plan.ts";
+import { idleParts } from "../../core/progress.ts";
 import { type GateNote, heldBy } from "../../notes/gate-note.ts";
 import type { OperatePorts } from "../choice.ts";
 import { openGate } from "./gate.ts";
@@ -29,10 +30,7 @@ export async function reopen(
   const { clock } = ports;
   for (const until = clock.now() + waitMs; clock.now() < until;) {
     await clock.sleep(LOOK_MS);
-    const groups = await Promise.all(
-      plan.parts.map(({ group }) => ports.admin.describeGroup(group)),
-    );
-    if (groups.every(({ members }) => members.length > 0)) return "running";
+    if ((await idleParts(plan.parts, ports.admin)).length === 0) return "running";
   }
   return "no-worker";
 }

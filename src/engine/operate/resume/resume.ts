@@ -2,6 +2,7 @@
 // the worker that has the task takes it over anew, and its takeover decides.
 import { sendOnce } from "../../core/send-once.ts";
 import type { Plan } from "../../core/plan.ts";
+import { idleParts } from "../../core/progress.ts";
 import { NoteTail, noteRecord } from "../../notes/notes.ts";
 import { resumeKey, resumeText, stopNote, type StopNote } from "../../notes/stop-notes.ts";
 import type { OperatePorts } from "../choice.ts";
@@ -28,36 +29,17 @@ export async function resume(
   tasks: readonly StoppedTask[],
   { ports, waitMs }: { readonly ports: OperatePorts; readonly waitMs: number },
 ): Promise<readonly Resumed[]> {
-  const idle = await idleParts(plan, tasks, ports);
+  const parts = plan.parts.filter(({ name }) => tasks.some(({ part }) => part === name));
+  const idle = new Set((await idleParts(parts, ports.admin)).map(({ name }) => name));
   const asked = tasks.filter(({ part }) => !idle.has(part));
-  if (asked.length > 0) await ask(plan, asked, ports);
-  const told = waitMs === 0 ? new Map() : await answers(plan, asked, { ports, waitMs });
+  const wishes = asked.map((task) => noteRecord(plan.meta, resumeKey(task), resumeText(task)));
+  await sendOnce(ports.kafka, wishes);
+  const found = waitMs === 0 ? new Map() : await answers(plan, asked, { ports, waitMs });
   const otherwise = waitMs === 0 ? "asked" : "unanswered";
   return tasks.map((task): Resumed => {
     if (idle.has(task.part)) return { task, outcome: "no-worker", again: null };
-    return told.get(task) ?? { task, outcome: otherwise, again: null };
+    return found.get(task) ?? { task, outcome: otherwise, again: null };
   });
-}
-
-/** Parts whose groups have no members. */
-async function idleParts(
-  plan: Plan,
-  tasks: readonly StoppedTask[],
-  { admin }: OperatePorts,
-): Promise<ReadonlySet<string>> {
-  const parts = plan.parts.filter(({ name }) => tasks.some(({ part }) => part === name));
-  const groups = await Promise.all(parts.map(({ group }) => admin.describeGroup(group)));
-  const idle = parts.filter((_, i) => groups[i]?.members.length === 0);
-  return new Set(idle.map(({ name }) => name));
-}
-
-async function ask(
-  { meta }: Plan,
-  tasks: readonly StoppedTask[],
-  { kafka }: OperatePorts,
-): Promise<void> {
-  const wishes = tasks.map((task) => noteRecord(meta, resumeKey(task), resumeText(task)));
-  await sendOnce(kafka, wishes);
 }
 
 /** Of those that were answered in time. */
@@ -68,16 +50,16 @@ async function answers(
 ): Promise<ReadonlyMap<StoppedTask, Resumed>> {
   const { clock } = ports;
   const tail = new NoteTail(ports, meta);
-  const told = new Map<StoppedTask, Resumed>();
-  for (const until = clock.now() + waitMs; told.size < tasks.length && clock.now() < until;) {
+  const found = new Map<StoppedTask, Resumed>();
+  for (const until = clock.now() + waitMs; found.size < tasks.length && clock.now() < until;) {
     await clock.sleep(LOOK_MS);
     const notes = await tail.look();
     for (const task of tasks) {
       const again = stopNote(notes, task);
       const isSame = again?.owner === task.owner && again.atMs === task.atMs;
-      if (isSame || told.has(task)) continue;
-      told.set(task, { task, outcome: again === null ? "running" : "stopped", again });
+      if (isSame || found.has(task)) continue;
+      found.set(task, { task, outcome: again === null ? "running" : "stopped", again });
     }
   }
-  return told;
+  return found;
 }

@@ -5,11 +5,12 @@ import { createHash } from "node:crypto";
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan, PlanTopic } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
-import type { OutRecord, RawRecord, TopicPartition } from "../../core/record.ts";
+import type { TopicPartition } from "../../core/record.ts";
+import { BatchWriter } from "../../letters/commands/operator.ts";
+import { copied } from "../../letters/read-letters.ts";
 import type { RunRow } from "../words/run.ts";
 import type { PromotePorts } from "./ports.ts";
 
-const RECORDS_A_TRANSACTION = 500;
 const TIMEOUT_MS = 60_000;
 
 export interface Corrected {
@@ -80,9 +81,12 @@ async function correct(
       .map(([, { offset }]) => offset),
   );
   const gone = [...has].filter(([key, { digest }]) => digest !== null && !should.has(key));
-  const batch = new Batch(producer);
+  const batch = new BatchWriter(producer);
   for await (const raw of readTopic(made.name, ports, partition))
-    if (wanted.has(raw.offset)) await batch.add({ ...copyOf(raw), topic: live.name, partition });
+    if (wanted.has(raw.offset)) {
+      const { key, value, headers, timestamp } = copied(raw);
+      await batch.add({ topic: live.name, partition, key, value, headers, timestamp });
+    }
   if (isWhole)
     for (const [key, { timestamp }] of gone)
       await batch.add({
@@ -93,8 +97,8 @@ async function correct(
         headers: [],
         timestamp,
       });
-  await batch.send();
-  return { sent: batch.sent, left: isWhole ? 0 : gone.length };
+  await batch.end();
+  return { sent: batch.written, left: isWhole ? 0 : gone.length };
 }
 
 interface Last {
@@ -117,23 +121,6 @@ async function lastOf(
   }
   return last;
 }
-
-/** Without the rest of the fetch that it is a slice of. */
-const copyOf = ({
-  key,
-  value,
-  headers,
-  timestamp,
-}: RawRecord): Omit<OutRecord, "topic" | "partition"> => {
-  const copy = (bytes: Buffer | null): Buffer | null =>
-    bytes === null ? null : Buffer.from(bytes);
-  return {
-    key: copy(key),
-    value: copy(value),
-    headers: headers.map(([name, bytes]) => [name, copy(bytes)] as const),
-    timestamp,
-  };
-};
 
 /** Values of one schema are the same under whatever id it is registered for a topic. */
 class Schemas {
@@ -160,29 +147,5 @@ class Schemas {
     const text = (await this.#ports.registry.schemaById(id)) ?? `unknown ${String(id)}`;
     this.#texts.set(id, text);
     return text;
-  }
-}
-
-class Batch {
-  readonly #producer: TxProducer;
-  #records: OutRecord[] = [];
-  sent = 0;
-
-  constructor(producer: TxProducer) {
-    this.#producer = producer;
-  }
-
-  async add(record: OutRecord): Promise<void> {
-    this.#records.push(record);
-    if (this.#records.length >= RECORDS_A_TRANSACTION) await this.send();
-  }
-
-  async send(): Promise<void> {
-    if (this.#records.length === 0) return;
-    this.#producer.begin();
-    await this.#producer.send(this.#records);
-    await this.#producer.commit();
-    this.sent += this.#records.length;
-    this.#records = [];
   }
 }

@@ -1,16 +1,14 @@
 // Letters when a run takes the live pipeline's place, and when it gives it back. The run has read the records of all of
 // live's letters itself, and a redrive would count them twice: those that it has taken are over. What it refused too stays
 // open, and what it alone refused becomes a letter of live, to be redriven like any other. Each may be done twice.
-import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
 import {
-  addressOf,
+  taskKey,
   type Headers,
   type OutRecord,
   type RawRecord,
   type TopicName,
-  type TopicPartition,
 } from "../../core/record.ts";
 import {
   letterHeaders,
@@ -20,11 +18,11 @@ import {
 } from "../../core/redrive.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { factsOf, type FoundLetter, type LetterFacts } from "../../letters/found-letter.ts";
-import { asOperator, writeAll } from "../../letters/commands/operator.ts";
+import { asOperator, BatchWriter } from "../../letters/commands/operator.ts";
 import { readLetters } from "../../letters/read-letters.ts";
 import { noteRecord } from "../../notes/notes.ts";
 import { letterId } from "../../letters/letter.ts";
-import { twinOf } from "../run/letters.ts";
+import { counterpartOf } from "../run/letters.ts";
 import type { RangePlace } from "../words/run.ts";
 
 export interface Succession {
@@ -36,7 +34,7 @@ export interface Succession {
   readonly places: readonly RangePlace[];
 }
 
-export interface Inheritance {
+export interface LetterCounts {
   /** Letters of live whose records the run has taken. */
   readonly over: number;
   /** Letters of the run, which are live's now. */
@@ -46,12 +44,12 @@ export interface Inheritance {
 export function takeOverLetters(
   { plan, shadow, run, places }: Succession,
   ports: OperatePorts,
-): Promise<Inheritance> {
+): Promise<LetterCounts> {
   return asOperator(plan, ports, async (producer) => {
     const partitions = (await ports.admin.watermarks(plan.deadLetters)).length;
     const { letters, notes } = await readLetters(plan, ports);
     const known = new Map(letters.map((letter) => [letter.id, letter]));
-    const writing = new Writing(producer);
+    const writing = new BatchWriter(producer);
     const atMs = ports.clock.now();
     /** What was said before the run took the place; of a second try, before the first. */
     const memory = (id: string): readonly OutRecord[] => {
@@ -61,11 +59,11 @@ export function takeOverLetters(
     };
     const refused = new Set<string>();
     for await (const raw of readTopic(shadow.deadLetters, ports)) {
-      const heir = heirOf(raw, plan, shadow);
-      if (heir === null || refused.has(heir.id)) continue;
-      refused.add(heir.id);
-      const records = inherited(heir, known.get(heir.id), { plan, partitions, atMs });
-      if (records.length > 0) await writing.add([...records, ...memory(heir.id)]);
+      const successor = successorOf(raw, plan, shadow);
+      if (successor === null || refused.has(successor.id)) continue;
+      refused.add(successor.id);
+      const records = recordsFor(successor, known.get(successor.id), { plan, partitions, atMs });
+      if (records.length > 0) await writing.add(...records, ...memory(successor.id));
     }
     const hasRead = readingOf(plan, places);
     const over = letters.filter(
@@ -74,7 +72,7 @@ export function takeOverLetters(
     const reason = `run ${String(run)} has taken its record`;
     for (const { id, redrives } of over) {
       const state = { state: "discarded", redrives, reason, passed: true, atMs } as const;
-      await writing.add([stateRecord(plan.letterStates, id, state), ...memory(id)]);
+      await writing.add(stateRecord(plan.letterStates, id, state), ...memory(id));
     }
     await writing.end();
     return { over: over.length, refused: refused.size };
@@ -86,8 +84,7 @@ export function takeOverLetters(
  * run, if the run has read all that there ever was.
  */
 function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLetter) => boolean {
-  const keyOfPlace = (part: string, at: TopicPartition): string => `${part}/${addressOf(at)}`;
-  const ranges = new Map(places.map((place) => [keyOfPlace(place.part, place), place]));
+  const ranges = new Map(places.map((place) => [taskKey(place), place]));
   const foreign = plan.inputs.map(({ name }) => name);
   const isWhole =
     places.every(({ from }) => from === 0n) &&
@@ -95,7 +92,7 @@ function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLet
   return ({ part, origin, state }) => {
     if (state.lost === true) return false;
     if (!foreign.includes(origin.topic)) return isWhole;
-    const range = ranges.get(keyOfPlace(part, origin));
+    const range = ranges.get(taskKey({ ...origin, part }));
     return range !== undefined && origin.offset >= range.from && origin.offset < range.to;
   };
 }
@@ -104,7 +101,7 @@ function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLet
 export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): Promise<void> {
   return asOperator(plan, ports, async (producer) => {
     const { letters, notes } = await readLetters(plan, ports);
-    const writing = new Writing(producer);
+    const writing = new BatchWriter(producer);
     const reason = `run ${String(run)}, which alone refused it, has given the place back`;
     const atMs = ports.clock.now();
     const none = { state: "discarded", reason, passed: true, atMs } as const;
@@ -113,7 +110,7 @@ export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): P
       if (text === undefined) continue;
       const state = { ...((JSON.parse(text) as LetterState | null) ?? none), redrives };
       const gone = noteRecord(plan.letterStates, keyOf(run, id), null);
-      await writing.add([stateRecord(plan.letterStates, id, state), gone]);
+      await writing.add(stateRecord(plan.letterStates, id, state), gone);
     }
     await writing.end();
   });
@@ -125,7 +122,7 @@ const ofAll = (name: string, value: unknown): unknown => (name === "before" ? un
 const keyOf = (run: number, id: string): string => `promoted-r${String(run)}/${id}`;
 
 /** A letter of the run under live's names. */
-interface Heir {
+interface Successor {
   readonly id: string;
   readonly facts: LetterFacts;
   readonly raw: RawRecord;
@@ -137,16 +134,16 @@ interface Heir {
  * the one that live has of the record, if it has one; a place in a topic of the run's own is no place in live's, and the id
  * says so.
  */
-function heirOf(raw: RawRecord, plan: Plan, shadow: Plan): Heir | null {
+function successorOf(raw: RawRecord, plan: Plan, shadow: Plan): Successor | null {
   const facts = factsOf(raw, false);
-  const topic = facts === null ? null : twinOf(shadow, plan, facts.origin.topic);
+  const topic = facts === null ? null : counterpartOf(shadow, plan, facts.origin.topic);
   if (facts === null || topic === null) return null;
   const { pipeline } = plan;
   const id = letterId({ pipeline, part: facts.part }, facts.origin);
   return { id, facts, raw, names: { "dlq.id": id, "dlq.pipeline": pipeline, "dlq.topic": topic } };
 }
 
-interface Inheriting {
+interface SuccessorTarget {
   readonly plan: Plan;
   /** Of live's dead-letter topic. */
   readonly partitions: number;
@@ -154,25 +151,25 @@ interface Inheriting {
 }
 
 /** What to write of it, by what live has said of the record. */
-function inherited(
-  heir: Heir,
+function recordsFor(
+  successor: Successor,
   known: FoundLetter | undefined,
-  { plan, partitions, atMs }: Inheriting,
+  { plan, partitions, atMs }: SuccessorTarget,
 ): readonly OutRecord[] {
   const { redrives, isParked: parked, state: said } = known ?? unknown;
   // Somebody has given the record up: so it stays.
   if (said?.state === "discarded" && said.passed !== true) return [];
-  const letter = letterRecord(heir, redrives, { topic: plan.deadLetters, partitions });
+  const letter = letterRecord(successor, redrives, { topic: plan.deadLetters, partitions });
   if (said?.state === "open") return [letter];
-  const { code: outcome } = heir.facts;
+  const { code: outcome } = successor.facts;
   const state = { state: "open", redrives, outcome, parked, atMs } as const;
-  return [letter, stateRecord(plan.letterStates, heir.id, state)];
+  return [letter, stateRecord(plan.letterStates, successor.id, state)];
 }
 
 const unknown = { redrives: 0, isParked: false, state: null };
 
 function letterRecord(
-  { raw, names, facts }: Heir,
+  { raw, names, facts }: Successor,
   redrives: number,
   { topic, partitions }: { readonly topic: TopicName; readonly partitions: number },
 ): OutRecord {
@@ -187,30 +184,4 @@ function letterRecord(
   const place: Headers = isElsewhere ? [["dlq.read-in", Buffer.from(facts.origin.topic)]] : [];
   const headers = [...originalHeaders(raw.headers), ...own, ...place];
   return { topic, partition, key, value, headers, timestamp };
-}
-
-const BATCH_RECORDS = 1_000;
-const BATCH_BYTES = 8_000_000;
-
-/** Some at a time, each time all or none. */
-class Writing {
-  readonly #producer: TxProducer;
-  #records: OutRecord[] = [];
-  #bytes = 0;
-
-  constructor(producer: TxProducer) {
-    this.#producer = producer;
-  }
-
-  async add(records: readonly OutRecord[]): Promise<void> {
-    this.#records.push(...records);
-    for (const { value } of records) this.#bytes += value?.length ?? 0;
-    if (this.#records.length >= BATCH_RECORDS || this.#bytes >= BATCH_BYTES) await this.end();
-  }
-
-  async end(): Promise<void> {
-    if (this.#records.length > 0) await writeAll(this.#producer, this.#records);
-    this.#records = [];
-    this.#bytes = 0;
-  }
 }

@@ -1,15 +1,13 @@
 // Open dead letters of the live pipeline as the input of a run: each once, as the record that failed, into the run's copy of
 // the topic that it came from; one that failed behind a topic of the pipeline's own goes into the run's.
 import { MillraceError } from "../../core/errors.ts";
-import type { PlainProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord, TopicName } from "../../core/record.ts";
+import { sendOnce } from "../../core/send-once.ts";
 import type { FoundLetter } from "../../letters/found-letter.ts";
 import { recordOf } from "../../letters/pointer.ts";
 import { readLetters } from "../../letters/read-letters.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
-
-const SEND_RECORDS = 1_000;
 
 /** Returns how many were sent. Letters that were resolved, discarded or redriven stay where they are. */
 export async function fillFromLetters(
@@ -18,17 +16,16 @@ export async function fillFromLetters(
   ports: ReprocessPorts,
 ): Promise<number> {
   const isWanted = ({ state, origin }: Omit<FoundLetter, "record">): boolean =>
-    state.state === "open" && twinOf(plan, shadow, origin.topic) !== null;
+    state.state === "open" && counterpartOf(plan, shadow, origin.topic) !== null;
   const { letters } = await readLetters(plan, ports, isWanted);
   const records: OutRecord[] = [];
   for (const letter of letters.filter(isWanted)) {
     const { key, value, headers } = await originalOf(letter, ports);
     const { topic, partition, timestamp } = letter.origin;
-    const twin = twinOf(plan, shadow, topic) as TopicName;
-    records.push({ topic: twin, partition, key, value, headers, timestamp });
+    const counterpart = counterpartOf(plan, shadow, topic) as TopicName;
+    records.push({ topic: counterpart, partition, key, value, headers, timestamp });
   }
-  const producer = ports.kafka.producer();
-  await sendAll(records, producer).finally(() => producer.close());
+  await sendOnce(ports.kafka, records);
   return records.length;
 }
 
@@ -42,13 +39,8 @@ async function originalOf(
   throw new MillraceError("MILL_LETTER_ORIGINAL_GONE", `letter ${letter.id}: ${found.gone}`);
 }
 
-async function sendAll(records: readonly OutRecord[], producer: PlainProducer): Promise<void> {
-  for (let at = 0; at < records.length; at += SEND_RECORDS)
-    await producer.send(records.slice(at, at + SEND_RECORDS));
-}
-
 /** What `shadow` calls a topic that a part of `plan` reads; null for one that none reads. */
-export function twinOf(plan: Plan, shadow: Plan, topic: TopicName): TopicName | null {
+export function counterpartOf(plan: Plan, shadow: Plan, topic: TopicName): TopicName | null {
   for (const [i, part] of plan.parts.entries()) {
     const at = part.sources.findIndex(({ name }) => name === topic);
     if (at >= 0) return shadow.parts[i]?.sources[at]?.name ?? null;

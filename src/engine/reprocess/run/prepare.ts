@@ -6,7 +6,7 @@ import type { Plan } from "../../core/plan.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 import { placesOf } from "../../operate/places.ts";
-import { reset } from "../../operate/reset.ts";
+import { activeOf, reset } from "../../operate/reset.ts";
 import { desiredTopics } from "../../provision/desired-topics.ts";
 import { applyTables, type DeclaredTable } from "../../provision/tables/tables.ts";
 import { applyTopics } from "../../provision/topics.ts";
@@ -138,8 +138,7 @@ async function putStarts(shadow: Plan, { places, before, ports }: Starting): Pro
   const described = await ports.admin.describeTopics(topics);
   const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
   const groups = shadow.parts.map(({ group }) => group);
-  const members = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
-  const active = members.filter((group) => group.members.length > 0).map(({ group }) => group);
+  const active = await activeOf(groups, ports);
   await reset({ plan: shadow, moves, stores: [], active, ids, stretches: [] }, ports);
 }
 
