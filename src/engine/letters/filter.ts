@@ -1,4 +1,4 @@
-// Which letters a command was told to work on, and how they are counted. Pure.
+// The choice of letters that a command works on, and their counts. Pure.
 import type { LetterStateName } from "../core/redrive.ts";
 import type { Fingerprint, FoundLetter, LetterFacts } from "./found-letter.ts";
 

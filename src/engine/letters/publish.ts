@@ -1,27 +1,27 @@
-// Sends what an outbox owes. A letter that its topic refuses goes as pointer and hash, so that it holds up no other; one
-// that is refused even so stays owed, and who sends it is told why.
+// Sends the letters of an outbox. A letter that its topic refuses goes as pointer and hash, so that it delays no other;
+// one that is refused even so stays in the outbox, and the sender learns why.
 import { MillraceError, RecordsRefusedError, refusalText } from "../core/errors.ts";
 import type { PlainProducer } from "../core/kafka.ts";
 import type { OwedLetter } from "../core/ports.ts";
 import { reduced } from "./letter-size.ts";
 
 export interface Published {
-  /** Ids of what its topic has. */
+  /** Ids of the letters that their topic has. */
   readonly ids: readonly string[];
-  /** Why some are owed still. */
+  /** The reason why some are in the outbox still. */
   readonly stuck: MillraceError | null;
 }
 
-export async function publishOwed(
+export async function publishLetters(
   producer: PlainProducer,
-  owed: readonly OwedLetter[],
+  letters: readonly OwedLetter[],
 ): Promise<Published> {
-  const refused = await refusedOf(producer, owed);
+  const refused = await refusedOf(producer, letters);
   // mistake: owed letter whole
   const small = await refusedOf(producer, refused.letters.map(reduced));
   const left = new Set(small.letters.map(({ id }) => id));
   // mistake: small letter dropped
-  return { ids: owed.map(({ id }) => id).filter((id) => !left.has(id)), stuck: small.why };
+  return { ids: letters.map(({ id }) => id).filter((id) => !left.has(id)), stuck: small.why };
 }
 
 interface Refused {

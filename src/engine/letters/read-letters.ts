@@ -47,8 +47,8 @@ export async function readLetters(
   let foreign = 0;
   for (const topic of [plan.deadLetters, plan.parked])
     for await (const raw of readTopic(topic, ports)) {
-      const told = factsOf(raw, topic === plan.parked);
-      const facts = told === null ? null : withPart(plan, told);
+      const own = factsOf(raw, topic === plan.parked);
+      const facts = own === null ? null : withPart(plan, own);
       if (facts === null) foreign++;
       else if (isNewer(facts, found.get(facts.id), states.get(facts.id))) {
         const said = states.get(facts.id);

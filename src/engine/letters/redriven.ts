@@ -1,12 +1,12 @@
-// What is written when a record has ended: a letter if it failed, and, if it came from the redrive topic, what became of
-// the letter that it was. A stream task commits both with the record's outputs; a sink owes both once it is decided.
+// The letters' side of an outcome: a letter for a record that failed, and, for one from the redrive topic, the new state of
+// the letter that it was. A stream task commits both with the record's outputs, a sink writes both into its outbox.
 import type { DecodedRecord, Outcome } from "../core/outcome.ts";
 import type { OwedLetter } from "../core/ports.ts";
 import type { OutRecord, RawRecord } from "../core/record.ts";
 import { stateRecord } from "../core/redrive.ts";
 import { isParked, letterIdOf, letterOf, type LetterOrigin } from "./letter.ts";
 
-/** How an outcome is told: as the ledger names it, or the code of a failure. */
+/** The outcome as the ledger names it, or the code of a failure. */
 export function outcomeText(outcome: Outcome): string {
   switch (outcome.kind) {
     case "filtered":
@@ -26,7 +26,7 @@ export function outcomeText(outcome: Outcome): string {
 }
 
 /** The new state of the letter that the record was; nothing for a record that comes for the first time. */
-export function fateOf(
+export function stateRecordsOf(
   raw: RawRecord,
   outcome: Outcome,
   origin: LetterOrigin,
@@ -49,37 +49,37 @@ export function fateOf(
 const isQueued = (outcome: Outcome): boolean =>
   outcome.kind === "emitted" && outcome.isQueued === true;
 
-/** The fates of records that were queued when they had come back. */
-export const fatesOf = (
+/** The new states of letters whose records were queued when they had come back. */
+export const statesOfEnded = (
   ended: readonly { readonly record: DecodedRecord; readonly outcome: Outcome }[],
   origin: LetterOrigin,
   atMs: number,
 ): readonly OutRecord[] =>
-  ended.flatMap(({ record, outcome }) => fateOf(record.raw, outcome, origin, atMs));
+  ended.flatMap(({ record, outcome }) => stateRecordsOf(record.raw, outcome, origin, atMs));
 
-/** The letter of a record that failed, and the fate of the one that it was. */
+/** The letter of a record that failed, and the new state of the one that it was. */
 export function lettersOf(
   raw: RawRecord,
   outcome: Outcome,
   origin: LetterOrigin,
   atMs: number,
 ): readonly OutRecord[] {
-  const fate = fateOf(raw, outcome, origin, atMs);
+  const states = stateRecordsOf(raw, outcome, origin, atMs);
   // mistake: small letter blamed
   // mistake: refused in silence
   return outcome.kind === "dead-lettered"
-    ? [letterOf(raw, outcome.failure, origin, atMs), ...fate]
-    : fate;
+    ? [letterOf(raw, outcome.failure, origin, atMs), ...states]
+    : states;
 }
 
 /** As an outbox takes them: the same of one redrive is one, that of the next redrive is another. */
-export const owedFates = (
+export const outboxStates = (
   raw: RawRecord,
   outcome: Outcome,
   origin: LetterOrigin,
   atMs: number,
 ): readonly OwedLetter[] =>
-  fateOf(raw, outcome, origin, atMs).map((fate) => ({
-    ...fate,
+  stateRecordsOf(raw, outcome, origin, atMs).map((record) => ({
+    ...record,
     id: `${letterIdOf(origin, raw)}/${String(raw.redriven?.offset ?? 0n)}`,
   }));

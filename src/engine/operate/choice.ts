@@ -1,4 +1,4 @@
-// What a command was told to work on, found in the plans; what is not there is said with what is.
+// Pipelines and parts by the names that a command was given; an error about a missing one lists those that there are.
 import { MillraceError } from "../core/errors.ts";
 import type { KafkaPort, AdminPort } from "../core/kafka.ts";
 import type { Part, Plan, PlanOptions, PlanTable } from "../core/plan.ts";

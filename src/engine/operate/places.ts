@@ -17,7 +17,7 @@ export interface Place extends TopicPartition {
   /** The transactional id under which progress was committed. */
   readonly owner: string | null;
   readonly streamTimeMs: number | null;
-  /** Of sinks: what Kafka was told, and the owner's number. */
+  /** Of sinks: the offset that Kafka has as a hint, and the owner's number. */
   readonly hint: bigint | null;
   readonly epoch: bigint | null;
 }

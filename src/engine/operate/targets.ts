@@ -1,4 +1,4 @@
-// Where progress shall go, from what a command was told to an offset of each partition. Nothing is bent into range: what
+// Targets of a reset: from the words of a command to an offset of each partition. Nothing is bent into range: what
 // lies outside of the topic is refused.
 import { MillraceError } from "../core/errors.ts";
 import type { AdminPort, StartOffset } from "../core/kafka.ts";
@@ -59,12 +59,12 @@ async function ofGroup(
   const { members } = await admin.describeGroup(group);
   if (members.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", group);
   const offsets = await admin.committed(group, places, { stable: true });
-  const told = offsets.flatMap(({ topic, partition, nextOffset }) =>
+  const found = offsets.flatMap(({ topic, partition, nextOffset }) =>
     nextOffset === null ? [] : [{ topic, partition, nextOffset }],
   );
-  const topics = new Set(told.map(({ topic }) => topic));
-  const silent = places.filter((place) => topics.has(place.topic) && !told.some(isAt(place)));
-  if (topics.size > 0 && silent.length === 0) return told;
+  const topics = new Set(found.map(({ topic }) => topic));
+  const silent = places.filter((place) => topics.has(place.topic) && !found.some(isAt(place)));
+  if (topics.size > 0 && silent.length === 0) return found;
   const where = (silent.length > 0 ? silent : places).map(addressOf).join(", ");
   throw new MillraceError(
     "MILL_NOT_FOUND",

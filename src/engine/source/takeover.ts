@@ -1,5 +1,5 @@
 // Where a stream task goes on: committed progress, read stable, after its dead owner's transaction was ended.
-// A first start is written down before anything is read, so that lost progress can be told from no progress.
+// A first start is written down before anything is read, so that lost progress is not taken for no progress.
 import { decodeMetadata, encodeMetadata } from "../core/metadata.ts";
 import type { MillraceError } from "../core/errors.ts";
 import type {
@@ -146,13 +146,13 @@ const isUnfit = ({ part }: TakeoverRequest, at: TopicPartition, { topics }: Foun
 
 function goOn(request: TakeoverRequest, offset: CommittedOffset, found: Found): TakenOver {
   const { topic, partition, metadata } = offset;
-  const told = decodeMetadata(metadata);
+  const known = decodeMetadata(metadata);
   return {
     topic,
     partition,
     nextOffset: offset.nextOffset ?? 0n,
-    ledger: told?.ledger ?? emptyLedger(),
-    streamTimeMs: told?.streamTimeMs ?? null,
+    ledger: known?.ledger ?? emptyLedger(),
+    streamTimeMs: known?.streamTimeMs ?? null,
     stop: stopOf(request, offset, found),
   };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
 import { letterOf } from "../../../src/engine/letters/letter.ts";
-import { fateOf } from "../../../src/engine/letters/redriven.ts";
+import { stateRecordsOf } from "../../../src/engine/letters/redriven.ts";
 import { raw } from "../../support/plans.ts";
 
 const origin = {
@@ -104,8 +104,8 @@ test("a record that failed again is the same letter, with its first time and its
 });
 
 test("only a record that came back leaves a word of what became of it", () => {
-  assert.deepEqual(fateOf(original, { kind: "emitted" }, origin, 1), []);
-  const [fate] = fateOf(redrivenTimes(1), { kind: "filtered", by: "paid" }, origin, 5);
+  assert.deepEqual(stateRecordsOf(original, { kind: "emitted" }, origin, 1), []);
+  const [fate] = stateRecordsOf(redrivenTimes(1), { kind: "filtered", by: "paid" }, origin, 5);
   assert.equal(fate?.topic, "p-letter-states");
   assert.deepEqual(JSON.parse(String(fate.value)), {
     ...{ state: "resolved", redrives: 1, atMs: 5, job: "job", outcome: "filtered by paid" },

@@ -1,7 +1,7 @@
-// What tables still owe when nobody is at work: letters, and what became of letters, that were committed with rows and not
-// sent yet. Sent twice they are one. Exact once the groups are empty.
+// Sends the outboxes of tables while nobody is at work: letters, and states of letters, that were committed with rows and
+// not sent yet. Sent twice they are one. Exact once the groups are empty.
 import type { Part, Plan, PlanTable } from "../../core/plan.ts";
-import { publishOwed } from "../../letters/publish.ts";
+import { publishLetters } from "../../letters/publish.ts";
 import type { OperatePorts } from "../choice.ts";
 
 const LETTERS_A_SEND = 500;
@@ -21,9 +21,9 @@ export async function sendLetters(
         for (let partition = 0; partition < partitions; partition++) {
           const task = { pipeline: plan.pipeline, part: name, topic, partition };
           for (;;) {
-            const owed = await store.owed(task, LETTERS_A_SEND);
-            if (owed.length === 0) break;
-            const { ids, stuck } = await publishOwed(producer, owed);
+            const letters = await store.owed(task, LETTERS_A_SEND);
+            if (letters.length === 0) break;
+            const { ids, stuck } = await publishLetters(producer, letters);
             await store.forget(task, ids);
             if (stuck !== null) throw stuck;
           }

@@ -31,7 +31,7 @@ export const attachTo =
         worker.ended.then(over, over);
         // A run that cannot be read is nobody's: whatever ends the look ends the worker.
         const end = (): Promise<void> => worker.stop();
-        // What goes wrong there is told by `ended`.
+        // `ended` reports what goes wrong there.
         follow({ look, set, clock, signal: life.signal })
           .then(end, end)
           .catch(() => undefined);

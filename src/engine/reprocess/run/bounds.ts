@@ -1,4 +1,4 @@
-// What the workers of a run are told: how far they may read and how fast. Set from the run's row, once a second.
+// Bounds and pace of a run's workers: how far they may read and how fast. Set from the run's row, once a second.
 import type { Bounds, Pace } from "../../core/bounds.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";

@@ -142,7 +142,7 @@ async function putStarts(shadow: Plan, { places, before, ports }: Starting): Pro
   await reset({ plan: shadow, moves, stores: [], active, ids, stretches: [] }, ports);
 }
 
-/** Problems of a start that are one by one are told as one: the run's row keeps a text. */
+/** Several problems of a start as one text, for the run's row. */
 export const textOf = (error: unknown): string =>
   error instanceof ConfigErrors
     ? error.problems.map(({ code, message }) => `${code} ${message}`).join("; ")

@@ -56,10 +56,10 @@ export function paired<P extends (Constraint | Index) & Named>(
   const left = new Set(live);
   const pairs = new Map<P, P>();
   for (const part of incoming) {
-    const twin = [...left].find((other) => signature(other) === signature(part));
-    if (twin === undefined) continue;
-    left.delete(twin);
-    pairs.set(part, twin);
+    const counterpart = [...left].find((other) => signature(other) === signature(part));
+    if (counterpart === undefined) continue;
+    left.delete(counterpart);
+    pairs.set(part, counterpart);
   }
   return pairs;
 }
@@ -85,13 +85,13 @@ export function arriving(
   incoming: Relation,
   declared: ReadonlyMap<string, string>,
 ): readonly Renamed[] {
-  const twins: ReadonlyMap<Named, Named> = new Map([
+  const counterparts: ReadonlyMap<Named, Named> = new Map([
     ...paired<Constraint>(ownConstraints(live), ownConstraints(incoming)),
     ...paired<Index>(ownIndexes(live), ownIndexes(incoming)),
   ] as [Named, Named][]);
   const to = (part: Named): string =>
     declared.get(part.name) ??
-    twins.get(part)?.name ??
+    counterparts.get(part)?.name ??
     carried(part.name, incoming.name, live.name);
   return [
     ...ownConstraints(incoming).map((part) => renamed("constraint", part.name, to(part))),

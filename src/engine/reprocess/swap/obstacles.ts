@@ -14,10 +14,10 @@ export interface Lacking {
   readonly indexes: readonly Index[];
 }
 
-/** What stands on the live table by hand and not on the incoming one. `swapped` are `schema.table` of all live tables. */
+/** Constraints and indexes that the live table has by hand and the incoming one lacks. `swapped` are `schema.table` of all live tables. */
 export function lackingOf({ live, incoming }: Pair, swapped: ReadonlySet<string>): Lacking {
-  const twins = paired<Constraint>(live.constraints, incoming.constraints);
-  const found = new Set(twins.values());
+  const counterparts = paired<Constraint>(live.constraints, incoming.constraints);
+  const found = new Set(counterparts.values());
   const constraints = live.constraints.filter(
     (constraint) => !found.has(constraint) && isCopied(constraint, swapped),
   );

@@ -77,7 +77,7 @@ export async function swapTables(request: SwapRequest, ports: SwapPorts): Promis
         throw isBusy(error) ? await busy(request, pool) : error;
     }
     ports.onWaiting(await holdersOf(pool, bothOf(request.tables)));
-    await shoo(request, pool, checkMs);
+    await endAutovacuums(request, pool, checkMs);
     await clock.sleep(pauseMs);
   }
 }
@@ -183,7 +183,11 @@ async function busy({ tables }: SwapRequest, pool: PostgresPool): Promise<Millra
 }
 
 /** Postgres ends an autovacuum for whoever waits long enough: that must not be somebody who holds readers up. */
-async function shoo({ tables }: SwapRequest, pool: PostgresPool, checkMs: number): Promise<void> {
+async function endAutovacuums(
+  { tables }: SwapRequest,
+  pool: PostgresPool,
+  checkMs: number,
+): Promise<void> {
   for (const table of bothOf(tables)) {
     const isDone = pool.transaction((session) => endAutovacuum(session, table, checkMs));
     await isDone.catch((error: unknown) => {

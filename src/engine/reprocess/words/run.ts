@@ -33,7 +33,7 @@ const finished: ReadonlySet<RunState> = new Set([
   "undone",
 ]);
 export const isActive = ({ state }: Pick<RunRow, "state">): boolean => !finished.has(state);
-/** Steps of a promotion until the run is where the live pipeline stands. */
+/** Steps of a promotion until the run is where the live pipeline has stopped. */
 const reading: ReadonlySet<string | null> = new Set([
   "freezing",
   "draining",

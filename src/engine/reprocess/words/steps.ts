@@ -1,12 +1,12 @@
-// The words of a promotion. Its step stands in the run's row before it is done, so whoever comes after a crash begins with
+// The words of a promotion. Its step is in the run's row before it is done, so whoever comes after a crash begins with
 // that step again, or gives the live pipeline back: each step may be done twice. Data only.
 import type { LedgerCounts } from "../../core/ledger.ts";
 import type { TaskAt } from "../../core/record.ts";
 import type { RunRow } from "./run.ts";
 
 /**
- * freezing: the run's end moves no more · draining: live takes nothing new · closing: live leaves its groups, and where it
- * stands is written down · catching-up: the run reads to exactly there · correcting: keys that differ go to output topics ·
+ * freezing: the run's end moves no more · draining: live takes nothing new · closing: live leaves its groups, and its
+ * positions are written down · catching-up: the run reads to exactly there · correcting: keys that differ go to output topics ·
  * stopping: the run's workers leave · swapping: tables change places · swapped: stores and progress follow · opening: live
  * goes on. The first six can be given up; what is swapped goes forward.
  */

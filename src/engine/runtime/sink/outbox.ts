@@ -1,6 +1,6 @@
 // The letters of a sink task go out after the decision: one sent before it could turn out false, as a retry may pass.
 import type { MillraceError } from "../../core/errors.ts";
-import { publishOwed } from "../../letters/publish.ts";
+import { publishLetters } from "../../letters/publish.ts";
 import { persist, whyOf } from "../failure.ts";
 import type { SinkTaskOptions } from "./task.ts";
 
@@ -25,7 +25,7 @@ export class Outbox {
     for (;;) {
       const owed = await this.#persist("postgres", () => store.owed(id, LETTERS_A_SEND));
       if (owed.length === 0) return;
-      const { ids, stuck } = await this.#persist("kafka", () => publishOwed(producer, owed));
+      const { ids, stuck } = await this.#persist("kafka", () => publishLetters(producer, owed));
       await this.#persist("postgres", () => store.forget(id, ids));
       if (stuck !== null) await this.#untilTaken(stuck);
     }

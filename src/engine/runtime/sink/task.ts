@@ -17,7 +17,7 @@ import type {
 import { placeOf, type RawRecord, type TopicName, type TopicPartition } from "../../core/record.ts";
 import { publishCheckpoint, publishCommitTime, publishLedger } from "../../observe/task-metrics.ts";
 import { letterOf, type LetterOrigin } from "../../letters/letter.ts";
-import { owedFates } from "../../letters/redriven.ts";
+import { outboxStates } from "../../letters/redriven.ts";
 import type { Inbox } from "../../source/inbox.ts";
 import type { Valve } from "../../source/inbox.ts";
 import type { BoundPart } from "../line/bind.ts";
@@ -252,7 +252,7 @@ export class SinkTask {
   #told(batch: Batch, result: SinkResult): OwedLetter[] {
     const { letters, context, bound } = this.#options;
     return endsOf(batch, result, bound.part.name).flatMap((outcome, index) =>
-      owedFates(batch.raws[index] as RawRecord, outcome, letters, context.clock.now()),
+      outboxStates(batch.raws[index] as RawRecord, outcome, letters, context.clock.now()),
     );
   }
 

@@ -7,7 +7,7 @@ import { countOutcome, isLetter, type Outcome, type Stage } from "../../core/out
 import { placeOf, type OutRecord, type RawRecord, type TopicName } from "../../core/record.ts";
 import type { TaskAddress } from "../../observe/health.ts";
 import type { Debt } from "../../observe/task-metrics.ts";
-import { fatesOf, lettersOf } from "../../letters/redriven.ts";
+import { statesOfEnded, lettersOf } from "../../letters/redriven.ts";
 import type { Inbox } from "../../source/inbox.ts";
 import { CallBook } from "../../transform/calls/book.ts";
 import { emptyStage } from "../line/bind.ts";
@@ -202,7 +202,7 @@ export class StreamTask {
       if (done.halted !== null) return done.halted;
       this.#feed.count(done.taken.length === 0 ? [null] : done.taken);
       for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
-      this.#letters.push(...fatesOf(done.wentOn, letters, context.clock.now()));
+      this.#letters.push(...statesOfEnded(done.wentOn, letters, context.clock.now()));
       this.#stageOutputs(done.outputs, 0);
       this.#state?.keep(done);
       this.#hasReleased = true;
