@@ -5,12 +5,13 @@ import { emptyLedger } from "../../core/ledger.ts";
 import type { Progress } from "../../core/kafka.ts";
 import { decodeMetadata, encodeMetadata } from "../../core/metadata.ts";
 import type { Plan } from "../../core/plan.ts";
-import { taskKey, type OutRecord, type TaskAt } from "../../core/record.ts";
+import { taskKey, type OutRecord } from "../../core/record.ts";
 import { storesRecord } from "../../notes/gate-note.ts";
 import { noteRecord, readNotes, storeKey, type Notes } from "../../notes/notes.ts";
 import { shapeNotes, shapeRecord } from "../../notes/shape-notes.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { livePositions } from "./positions.ts";
+import { counterpartOf } from "../plan/shadow.ts";
 import type { LivePosition } from "../words/steps.ts";
 
 /** The position at which a stream task goes on, and the stream time of the stores that it goes on with. */
@@ -67,17 +68,10 @@ async function streamTimes(
   const found = (await livePositions(shadow, ports)).filter((at) => at !== null);
   return new Map(
     found.map((at) => {
-      const live = { ...at, topic: liveTopic(plan, shadow, at) };
+      const live = { ...at, topic: counterpartOf(shadow, plan, at.topic) ?? at.topic };
       return [taskKey(live), streamTimeOf(at)] as const;
     }),
   );
-}
-
-/** Sources of the same part have the same order. */
-function liveTopic(plan: Plan, shadow: Plan, { part, topic }: TaskAt): string {
-  const sources = ({ parts }: Plan) => parts.find(({ name }) => name === part)?.sources ?? [];
-  const at = sources(shadow).findIndex(({ name }) => name === topic);
-  return sources(plan)[at]?.name ?? topic;
 }
 
 async function place(

@@ -168,3 +168,12 @@ function shadowNode(node: PlanNode, renaming: Renaming, table: PlanTable | null)
   const name = node.name === topic?.name ? (operation.topic?.name ?? "") : node.name;
   return { ...node, name, operation };
 }
+
+/** The name in `shadow` of a topic that a part of `plan` reads; null for a topic that none reads. */
+export function counterpartOf(plan: Plan, shadow: Plan, topic: TopicName): TopicName | null {
+  for (const [i, part] of plan.parts.entries()) {
+    const at = part.sources.findIndex(({ name }) => name === topic);
+    if (at >= 0) return shadow.parts[i]?.sources[at]?.name ?? null;
+  }
+  return null;
+}

@@ -1,7 +1,6 @@
 // Removes for good what a finished run has left: its topics, tables and copies of state, except what the live pipeline
 // stands on; of a promoted run what it has put aside, too, after which there is no undo.
 import type { PostgresPool } from "../../clients/postgres/pool.ts";
-import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
@@ -10,7 +9,7 @@ import { runningPlan } from "../../operate/gate/running-plan.ts";
 import { ownTopics, runTable } from "../plan/shadow.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import { shadowOfRun } from "../run/prepare.ts";
-import { isActive, type RunRow } from "../words/run.ts";
+import { isActive, runStateError, type RunRow } from "../words/run.ts";
 import { targetOf } from "../swap/names.ts";
 import { detailOf } from "../words/steps.ts";
 import { retiredTable } from "../swap/turns.ts";
@@ -28,8 +27,7 @@ export async function leftoversOf(
   plan: Plan,
   ports: Pick<ReprocessPorts, keyof OperatePorts | "pool" | "runs">,
 ): Promise<Leftovers> {
-  const name = `run ${String(row.run)} of ${row.pipeline}`;
-  if (isActive(row)) throw new MillraceError("MILL_RUN_STATE", `${name} is ${row.state}`);
+  if (isActive(row)) throw runStateError(row, `is ${row.state}`);
   const shadow = shadowOfRun(plan, row);
   const now = await runningPlan(plan, ports);
   const others = (await ports.runs.list(row.pipeline)).filter(({ run }) => run !== row.run);

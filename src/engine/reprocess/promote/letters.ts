@@ -22,7 +22,7 @@ import { asOperator, BatchWriter } from "../../letters/commands/operator.ts";
 import { readLetters } from "../../letters/read-letters.ts";
 import { noteRecord } from "../../notes/notes.ts";
 import { letterId } from "../../letters/letter.ts";
-import { counterpartOf } from "../run/letters.ts";
+import { counterpartOf } from "../plan/shadow.ts";
 import type { RangePlace } from "../words/run.ts";
 
 export interface Succession {

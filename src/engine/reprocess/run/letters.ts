@@ -7,6 +7,7 @@ import { sendOnce } from "../../core/send-once.ts";
 import type { FoundLetter } from "../../letters/found-letter.ts";
 import { recordOf } from "../../letters/pointer.ts";
 import { readLetters } from "../../letters/read-letters.ts";
+import { counterpartOf } from "../plan/shadow.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 
 /** Returns how many were sent. Letters that were resolved, discarded or redriven stay where they are. */
@@ -37,13 +38,4 @@ async function originalOf(
   const found = await recordOf(letter, ports);
   if ("record" in found) return found.record;
   throw new MillraceError("MILL_LETTER_ORIGINAL_GONE", `letter ${letter.id}: ${found.gone}`);
-}
-
-/** What `shadow` calls a topic that a part of `plan` reads; null for one that none reads. */
-export function counterpartOf(plan: Plan, shadow: Plan, topic: TopicName): TopicName | null {
-  for (const [i, part] of plan.parts.entries()) {
-    const at = part.sources.findIndex(({ name }) => name === topic);
-    if (at >= 0) return shadow.parts[i]?.sources[at]?.name ?? null;
-  }
-  return null;
 }

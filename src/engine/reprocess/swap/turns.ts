@@ -11,7 +11,7 @@ import { encodeInstant } from "../../sinks/postgres/row-writer.ts";
 import { runTable } from "../plan/shadow.ts";
 import { declaredNames } from "./names.ts";
 import { dressTables, swapObstacles, swapTables, type TableTurn } from "./swap.ts";
-import type { RunRow } from "../words/run.ts";
+import { runStateError, type RunRow } from "../words/run.ts";
 
 /** Progress of a table's task, put elsewhere under a raised epoch; null leaves as it is. */
 export interface ProgressMove {
@@ -106,10 +106,7 @@ async function decide(session: PostgresSession, swapping: Swapping, now: string)
   );
   if (count === 0) {
     if (await decided(session, swapping)) return false;
-    throw new MillraceError(
-      "MILL_RUN_STATE",
-      `run ${String(row.run)} of ${row.pipeline} has gone on meanwhile`,
-    );
+    throw runStateError(row, "has gone on meanwhile");
   }
   for (const move of moves) await moveProgress(session, move.task, { ...move, now });
   return true;

@@ -83,7 +83,6 @@ export function withDetail(
 const has = (steps: readonly string[], step: string | null): boolean =>
   step !== null && steps.includes(step);
 
-export const isPromoteStep = (step: string | null): step is PromoteStep => has(promoteSteps, step);
 export const isUndoStep = (step: string | null): step is UndoStep => has(undoSteps, step);
 
 /** The table swap is not decided: live can still be given back as it was. */
