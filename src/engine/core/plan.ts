@@ -90,7 +90,7 @@ export interface Operation {
 
 /** What an operator says of itself, in its own file in define/operators/. Nobody else asks for its kind. */
 export interface OperatorFacts {
-  /** Makes it work: a `Work` of transform/operator.ts. */
+  /** Makes it work: a `MakeOperator` of transform/operator.ts. */
   readonly work: unknown;
   /** How it is named. Default: kebab-case. "topic": by its topic, or by the branch it belongs to. */
   readonly named?: "snake_case" | "topic";

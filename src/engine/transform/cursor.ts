@@ -5,7 +5,7 @@ import type { RecordContext } from "../core/record.ts";
 import type { StateKey } from "../core/state.ts";
 
 /** The source record that something was made of, through any number of topics between parts. */
-export interface Origin {
+export interface RecordOrigin {
   /** The greatest event time of its input when it was read, its own included. */
   readonly time: number;
   readonly partition: number;
@@ -19,7 +19,7 @@ export interface Trail {
   /** Its place in the batch. */
   readonly index: number;
   /** Null where records go through one by one. */
-  readonly origin: Origin | null;
+  readonly origin: RecordOrigin | null;
   /** Outputs, rows and changes of state. */
   emitted: number;
   /** The node that dropped it last. */
@@ -32,7 +32,7 @@ export interface Trail {
   hasChanged: boolean;
 }
 
-export const newTrail = (index: number, origin: Origin | null): Trail => ({
+export const newTrail = (index: number, origin: RecordOrigin | null): Trail => ({
   index,
   origin,
   emitted: 0,
@@ -53,7 +53,7 @@ export interface Item {
   readonly input: number;
   readonly record: DecodedRecord;
   readonly trail: Trail;
-  readonly origin: Origin;
+  readonly origin: RecordOrigin;
   readonly value: unknown;
   /** Set by `keys`. */
   key: StateKey | null;
@@ -71,7 +71,7 @@ export interface Held {
 }
 
 /** What operators leave to the pass of a batch. */
-export interface Queues {
+export interface GroupQueues {
   /** By group. */
   readonly items: readonly Item[][];
   readonly held: Held[];
@@ -87,7 +87,7 @@ export interface Cursor {
   step: number;
   trail: Trail;
   /** Null in a part where nothing queues. */
-  queues: Queues | null;
+  queues: GroupQueues | null;
 }
 
 export const contextOf = (cursor: Cursor): RecordContext => cursor.record.context;

@@ -39,7 +39,7 @@ export interface Prepared {
 export type Next = (value: unknown) => void;
 
 /** Makes a node work. Every operator names its own (`facts.work`). */
-export type Work<Kind extends Operation = Operation> = (
+export type MakeOperator<Kind extends Operation = Operation> = (
   node: PlanNode & { readonly operation: Kind },
   wiring: Wiring,
 ) => Next | Operator;

@@ -7,7 +7,14 @@ import type { OutRecord } from "../core/record.ts";
 import type { StateKey } from "../core/state.ts";
 import { NoRoom, TooLargeToPark } from "./calls/parked.ts";
 import type { CallStep } from "./calls/map-async.ts";
-import { newTrail, type Held, type Item, type Origin, type Queues, type Trail } from "./cursor.ts";
+import {
+  newTrail,
+  type Held,
+  type Item,
+  type RecordOrigin,
+  type GroupQueues,
+  type Trail,
+} from "./cursor.ts";
 import type { Operator, Prepared } from "./operator.ts";
 import type { Program } from "./program.ts";
 
@@ -68,7 +75,7 @@ export async function runBatch(program: Program, batch: Batch): Promise<BatchRes
 const ofRoom = (error: unknown): NoRoom | TooLargeToPark | null =>
   error instanceof NoRoom || error instanceof TooLargeToPark ? error : null;
 
-class Pass implements Queues {
+class Pass implements GroupQueues {
   readonly items: Item[][];
   readonly held: Held[] = [];
   readonly keys: Map<string, { readonly at: number; readonly key: Buffer }> = new Map();
@@ -116,7 +123,7 @@ class Pass implements Queues {
     const { groups, cursor } = this.#program;
     const { at, value, answer: prepared } = released;
     const { trail } = cursor;
-    const origin = trail.origin as Origin;
+    const origin = trail.origin as RecordOrigin;
     const own = { entry: "answer", input: 0, record, trail, origin, key: null } as const;
     const group = groups.findIndex((places) => places.includes(at));
     this.items[group]?.push({ ...own, at, value, prepared });

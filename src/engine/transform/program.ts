@@ -4,7 +4,14 @@ import { assert, MillraceError, OutputRefusedError, TransformError } from "../co
 import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
 import { Mistake } from "../core/mistake.ts";
 import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
-import { newTrail, type Cursor, type Held, type Item, type Origin, type Trail } from "./cursor.ts";
+import {
+  newTrail,
+  type Cursor,
+  type Held,
+  type Item,
+  type RecordOrigin,
+  type Trail,
+} from "./cursor.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import { CallError } from "./calls/policy.ts";
 import { release, type Release, type Released } from "./calls/release.ts";
@@ -14,7 +21,7 @@ import type {
   Operator,
   OperatorCounts,
   RefusedEffects,
-  Work,
+  MakeOperator,
 } from "./operator.ts";
 import { runBatch, type Batch, type BatchResult } from "./pass.ts";
 
@@ -66,7 +73,7 @@ export class Program {
       const next = (this.#followers[at] = all(arms));
       const count = this.counts[at] as OperatorCounts;
       const wiring = { at, cursor, count, next, arms, options };
-      const made = (facts.work as Work)(nodes[at] as PlanNode, wiring);
+      const made = (facts.work as MakeOperator)(nodes[at] as PlanNode, wiring);
       const group = this.groups.findIndex((places) => places.includes(at));
       if (typeof made !== "function") this.operators[at] = made;
       else if (facts.reads) unshift(this.#entries, operation.topic?.name ?? "", made);
@@ -166,7 +173,7 @@ function entering(
     const { queues, record, trail } = cursor;
     assert(queues !== null, "an operator with state or calls outside a batch");
     trail.last = at;
-    const origin = trail.origin as Origin;
+    const origin = trail.origin as RecordOrigin;
     (queues.items[group] as Item[]).push({
       at,
       entry: "record",

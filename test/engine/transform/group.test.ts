@@ -8,7 +8,7 @@ import { groupsOf } from "../../../src/engine/define/plan/groups.ts";
 import { CallBook } from "../../../src/engine/transform/calls/book.ts";
 import { plainKeeping } from "../../../src/engine/transform/calls/parked.ts";
 import { ownKeys } from "../../../src/engine/transform/keyed/keyed.ts";
-import type { Operator, Work } from "../../../src/engine/transform/operator.ts";
+import type { Operator, MakeOperator } from "../../../src/engine/transform/operator.ts";
 import { compile } from "../../../src/engine/transform/program.ts";
 import { TestCalls } from "../../support/calls.ts";
 import { raw } from "../../support/plans.ts";
@@ -24,7 +24,12 @@ const [drawn] = pipeline("rig", ({ from }) =>
 ).plan().parts as [Part];
 const [left, right, both, out] = drawn.nodes as [PlanNode, PlanNode, PlanNode, PlanNode];
 
-const storing = (id: number, store: string, inputs: readonly number[], work: Work): PlanNode => {
+const storing = (
+  id: number,
+  store: string,
+  inputs: readonly number[],
+  work: MakeOperator,
+): PlanNode => {
   const operation = { kind: "own", store: { name: store } } as Operation;
   const facts: OperatorFacts = { work };
   return { id, name: `own-${String(id)}`, operation, facts, inputs, site: "" };
@@ -69,7 +74,7 @@ async function ran(nodes: readonly PlanNode[], records: readonly (readonly [stri
 }
 
 test("a record sees what the other input had said before it, and nothing that came later", async () => {
-  const join: Work = (_node, { at, next }): Operator => ({
+  const join: MakeOperator = (_node, { at, next }): Operator => ({
     at,
     stores: ["s"],
     keys: ownKeys("s", false),
@@ -94,7 +99,7 @@ test("a record sees what the other input had said before it, and nothing that ca
 });
 
 test("two operators that share a store are one group, worked record by record", async () => {
-  const adding: Work = ({ name }, { at, next }): Operator => ({
+  const adding: MakeOperator = ({ name }, { at, next }): Operator => ({
     at,
     stores: ["s"],
     keys: ownKeys("s", false),
@@ -121,7 +126,7 @@ test("two operators that share a store are one group, worked record by record", 
 });
 
 test("a group stands behind every group that feeds it; one that feeds itself is refused", () => {
-  const none: Work = () => () => undefined;
+  const none: MakeOperator = () => () => undefined;
   const nodes = [
     left,
     storing(20, "late", [left.id], none),

@@ -177,5 +177,5 @@ function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value === 0 ? 0 : value;
   const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return fields.map(([name, one]) => ({ [`.${name}`]: sorted(one) }));
+  return { fields: fields.map(([name, one]) => [name, sorted(one)]) };
 }

@@ -3,8 +3,6 @@ import type { Operation, OperatorFacts } from "../../core/plan.ts";
 import type { Stream } from "../stream.ts";
 import type { Graph } from "./graph.ts";
 
-export interface StreamNode<K, V> extends Stream<K, V> {}
-
 /** The one implementation of {@link Stream}: a place in the graph. */
 export class StreamNode<K, V> {
   readonly graph: Graph;
@@ -21,11 +19,15 @@ export class StreamNode<K, V> {
     operation: Operation,
     facts: OperatorFacts,
     other?: unknown,
-  ): StreamNode<K2, R> {
+  ): StreamPlace<K2, R> {
     const inputs = other === undefined ? [this.id] : [this.id, (other as StreamNode<K, V>).id];
-    return new StreamNode(this.graph, this.graph.add(name, operation, facts, inputs));
+    const id = this.graph.add(name, operation, facts, inputs);
+    return new StreamNode(this.graph, id) as StreamPlace<K2, R>;
   }
 }
+
+/** With the operators of the table. */
+export type StreamPlace<K, V> = StreamNode<K, V> & Stream<K, V>;
 
 /** A method of streams; the operator's own file says how a user calls it. */
 export type Method = (

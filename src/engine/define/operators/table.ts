@@ -1,7 +1,7 @@
 // The table of operators: each is a file here, whose method a stream has, and a file in transform/, which works it.
 import type { PlanTopic } from "../../core/plan.ts";
 import type { Graph } from "../nodes/graph.ts";
-import { StreamNode } from "../nodes/stream-node.ts";
+import { StreamNode, type StreamPlace } from "../nodes/stream-node.ts";
 import type { Stream } from "../stream.ts";
 import { mapAsync } from "./calls/map-async.ts";
 import { to, upsertInto } from "./ends/sinks.ts";
@@ -42,4 +42,4 @@ Object.assign(StreamNode.prototype, operators);
 
 /** A topic as a stream. */
 export const from = <K, V>(graph: Graph, topic: PlanTopic): Stream<K, V> =>
-  new StreamNode(graph, graph.add(topic.name, source(topic), reading, []));
+  new StreamNode(graph, graph.add(topic.name, source(topic), reading, [])) as StreamPlace<K, V>;

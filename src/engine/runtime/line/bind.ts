@@ -120,12 +120,12 @@ export function sourceOf(sources: BoundPart["sources"], topic: TopicName): Sourc
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
 
-interface Writing {
+interface Encoding {
   readonly codec: CodecOf;
   readonly refusals: Refusals;
 }
 
-function emitterOf(node: PlanNode, part: Part, { codec, refusals }: Writing): Emit {
+function emitterOf(node: PlanNode, part: Part, { codec, refusals }: Encoding): Emit {
   const { topic, table } = node.operation;
   if (table !== undefined) return toTable(rowMapper(table.declaration as TableSpec));
   assert(topic !== undefined, `${node.name} writes nothing`);
@@ -146,21 +146,21 @@ export const recordBytesMax = ({ config }: PlanTopic): number =>
   Number(config["max.message.bytes"] ?? RECORD_BYTES_MAX);
 
 /** A topic that a node writes to, with what it takes. */
-interface Target {
+interface WriteTarget {
   readonly topic: PlanTopic;
   readonly bytesMax: number;
   readonly isCompacted: boolean;
   readonly refusals: Refusals;
 }
 
-const targetOf = (topic: PlanTopic, refusals: Refusals): Target => ({
+const targetOf = (topic: PlanTopic, refusals: Refusals): WriteTarget => ({
   topic,
   bytesMax: recordBytesMax(topic),
   isCompacted: isCompacted(topic.config),
   refusals,
 });
 
-function put(cursor: Cursor, target: Target, key: Buffer | null, value: Buffer | null): true {
+function put(cursor: Cursor, target: WriteTarget, key: Buffer | null, value: Buffer | null): true {
   const { raw, context } = cursor.record;
   const { topic, bytesMax, refusals } = target;
   const { headers } = raw;
@@ -216,7 +216,7 @@ function bytesOf(topic: PlanTopic, part: Part, codec: CodecOf): BytesOf {
 
 /** The key's bytes stay as they came: what a stream is keyed by does not change on the way to a topic. */
 const toTopic =
-  (target: Target, valueOf: BytesOf): Emit =>
+  (target: WriteTarget, valueOf: BytesOf): Emit =>
   (result, cursor) => {
     const value = result === undefined ? null : valueOf(result, cursor);
     return put(cursor, target, cursor.record.raw.key, value);
@@ -224,7 +224,7 @@ const toTopic =
 
 function toRepartition(
   { key: keyOf }: Repartition,
-  target: Target,
+  target: WriteTarget,
   { key, valueOf }: { readonly key: Codec; readonly valueOf: BytesOf },
 ): Emit {
   return (result, cursor) => {

@@ -10,7 +10,7 @@ export type Noted =
   | { readonly kind: "parks"; readonly tried: Tried; readonly dueMs: number };
 
 /** One call of one record: it may reach a step several times. */
-export interface Place {
+export interface CallPlace {
   readonly raw: RawRecord;
   readonly at: number;
   readonly nth: number;
@@ -23,12 +23,12 @@ export class CallBook {
   readonly inPlace: Set<RawRecord> = new Set();
 
   /** Null where nothing is noted, or of another value. */
-  find({ raw, at, nth, value }: Place): Noted | null {
+  find({ raw, at, nth, value }: CallPlace): Noted | null {
     const found = this.#notes.get(raw)?.get(`${String(at)}/${String(nth)}`);
     return found !== undefined && isSame(found.value, value) ? found.noted : null;
   }
 
-  note({ raw, at, nth, value }: Place, noted: Noted): void {
+  note({ raw, at, nth, value }: CallPlace, noted: Noted): void {
     const ofRecord = this.#notes.get(raw) ?? new Map<string, { value: unknown; noted: Noted }>();
     this.#notes.set(raw, ofRecord.set(`${String(at)}/${String(nth)}`, { value, noted }));
   }

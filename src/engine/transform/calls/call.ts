@@ -62,7 +62,7 @@ export interface Calling {
 /** The calls of one task: each step has its lane. */
 export class TaskCalls {
   readonly ports: CallPorts;
-  readonly #lanes = new Map<number, Lane>();
+  readonly #lanes = new Map<number, CallSlots>();
 
   constructor(ports: CallPorts) {
     this.ports = ports;
@@ -84,8 +84,8 @@ export class TaskCalls {
     }
   }
 
-  #lane({ at, operation }: Callee): Lane {
-    const lane = this.#lanes.get(at) ?? new Lane(operation.concurrency);
+  #lane({ at, operation }: Callee): CallSlots {
+    const lane = this.#lanes.get(at) ?? new CallSlots(operation.concurrency);
     this.#lanes.set(at, lane);
     return lane;
   }
@@ -132,7 +132,7 @@ async function called(make: () => Promise<unknown>): Promise<Called> {
 }
 
 /** So many at a time. Those for parked keys take at most half, and only what nobody else waits for. */
-class Lane {
+class CallSlots {
   #free: number;
   #behindFree: number;
   readonly #first: (() => void)[] = [];

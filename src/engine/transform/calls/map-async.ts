@@ -5,8 +5,8 @@ import type { PlanStore } from "../../core/plan.ts";
 import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
 import type { Item } from "../cursor.ts";
 import { stateKey } from "../keyed/keyed.ts";
-import { present, type Operator, type Prepared, type Work } from "../operator.ts";
-import type { Noted, Place } from "./book.ts";
+import { present, type Operator, type Prepared, type MakeOperator } from "../operator.ts";
+import type { Noted, CallPlace } from "./book.ts";
 import type { Callee, CallOperation, TaskCalls } from "./call.ts";
 import {
   byId,
@@ -30,9 +30,9 @@ export interface CallStep extends Callee, Operator {
 }
 
 /** What is to become of a waiting record. */
-type Verdict = Noted | { readonly kind: "joins" };
+type CallVerdict = Noted | { readonly kind: "joins" };
 
-export const calling: Work<CallOperation> = ({ name, operation }, wiring) => {
+export const calling: MakeOperator<CallOperation> = ({ name, operation }, wiring) => {
   const { at, cursor, count, next, options } = wiring;
   const store = operation.store ?? null;
   const step: CallStep = {
@@ -48,7 +48,7 @@ export const calling: Work<CallOperation> = ({ name, operation }, wiring) => {
     },
     prepare: (items, batch) => prepare(step, items, batch),
     work(item, views) {
-      const verdict = item.prepared as Verdict;
+      const verdict = item.prepared as CallVerdict;
       if (verdict.kind === "dead") throw verdict.error;
       if (verdict.kind === "answer") {
         // A tombstone goes by without a call.
@@ -71,7 +71,7 @@ export const calling: Work<CallOperation> = ({ name, operation }, wiring) => {
 function putAside(
   { retry }: CallOperation,
   item: Item,
-  verdict: Exclude<Verdict, { kind: "answer" | "dead" }>,
+  verdict: Exclude<CallVerdict, { kind: "answer" | "dead" }>,
   shelf: Shelf,
 ): void {
   const isAlone = parkedKeyIn(shelf.view, item.record.raw.key as Buffer) === null;
@@ -121,7 +121,7 @@ async function roomFor(
   for (const { key, prepared } of items) {
     if (key === null) continue;
     places.push(placeOfKey(key.bytes));
-    const { kind } = prepared as Verdict;
+    const { kind } = prepared as CallVerdict;
     if (kind !== "parks" && kind !== "joins") continue;
     const number = next.get(key.id) ?? parkedKeyIn(view, key.bytes)?.to ?? 0;
     next.set(key.id, number + 1);
@@ -132,7 +132,7 @@ async function roomFor(
 
 interface Link {
   readonly item: Item;
-  readonly place: Place;
+  readonly place: CallPlace;
 }
 
 /** Records of one key follow each other; one without a key follows nobody. */
@@ -151,7 +151,7 @@ async function verdictOf(
   step: CallStep,
   { item, place, isParked }: Link & { readonly isParked: boolean },
   batch: Prepared,
-): Promise<Verdict> {
+): Promise<CallVerdict> {
   if (item.entry === "answer") return { kind: "answer", answer: item.prepared };
   if (isParked) return { kind: "joins" };
   if (item.value === undefined) return { kind: "answer", answer: undefined };

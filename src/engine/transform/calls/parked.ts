@@ -20,7 +20,7 @@ export interface ParkedKey {
   readonly dueMs: number;
 }
 
-type Pair = readonly [name: string, value: Uint8Array | null];
+type HeaderPair = readonly [name: string, value: Uint8Array | null];
 
 /** A record as it was at the step, and as it lies in its topic. */
 interface ParkedRecord {
@@ -30,7 +30,7 @@ interface ParkedRecord {
   readonly timestamp: number;
   readonly key: Uint8Array;
   readonly bytes: Uint8Array | null;
-  readonly headers: readonly Pair[];
+  readonly headers: readonly HeaderPair[];
   readonly keyValue: unknown;
   /** Left out of what never failed before. */
   readonly redriven?: Redriven;

@@ -21,7 +21,7 @@ export class CallError extends MillraceError {
   }
 }
 
-export type Next = { readonly dueMs: number } | CallError;
+export type NextCall = { readonly dueMs: number } | CallError;
 type Failed = Exclude<Called, { end: "answered" }>;
 
 /** `tried` counts the call that failed. */
@@ -30,7 +30,7 @@ export function afterFailure(
   failed: Failed,
   tried: Tried,
   { clock, random }: Pick<CallPorts, "clock" | "random">,
-): Next {
+): NextCall {
   const { retry } = step.operation;
   if (retry === null || isHopeless(retry, failed, tried)) return givenUp(step, failed, tried);
   // Capped, with jitter, as for dependencies (Brooker, "Exponential Backoff And Jitter").

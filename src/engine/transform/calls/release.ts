@@ -20,7 +20,7 @@ import {
   type ParkedKey,
 } from "./parked.ts";
 import type { RawRecord } from "../../core/record.ts";
-import { afterFailure, CallError, type Next, type Tried } from "./policy.ts";
+import { afterFailure, CallError, type NextCall, type Tried } from "./policy.ts";
 import type { CallStep } from "./map-async.ts";
 
 /** The call for the first record of a parked key has ended. */
@@ -63,7 +63,7 @@ interface Hand {
   readonly head: AtStep;
   readonly tried: Tried;
   /** Null: its head goes on. */
-  readonly next: Next | null;
+  readonly next: NextCall | null;
 }
 
 export async function release(program: Program, given: Release): Promise<Released> {
@@ -106,7 +106,7 @@ export async function release(program: Program, given: Release): Promise<Release
 const storeOf = ({ store }: CallStep): string => store?.name ?? "";
 
 /** Not one that is put off. */
-const isTaken = (next: Next | null): boolean => next === null || next instanceof CallError;
+const isTaken = (next: NextCall | null): boolean => next === null || next instanceof CallError;
 
 const nothing = { outputs: [], held: [], parked: [], givenUp: [], wentOn: [], taken: [] } as const;
 
@@ -132,7 +132,7 @@ async function handsOf(given: Release): Promise<Hand[]> {
   return hands;
 }
 
-export interface Head {
+export interface QueuedHead {
   readonly parked: ParkedKey;
   readonly head: AtStep;
 }
@@ -142,7 +142,7 @@ export async function headsOf(
   step: CallStep,
   keys: readonly Buffer[],
   stores: TaskStores,
-): Promise<(Head | null)[]> {
+): Promise<(QueuedHead | null)[]> {
   const store = storeOf(step);
   await stores.load(store, byId(keys.map(placeOfKey)));
   const view = stores.view(store);

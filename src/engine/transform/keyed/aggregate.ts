@@ -3,7 +3,7 @@ import { settled } from "../../core/mistake.ts";
 import type { Operation, PlanStore } from "../../core/plan.ts";
 import type { RecordContext } from "../../core/record.ts";
 import { contextOf, timed } from "../cursor.ts";
-import { drop, present, type Work } from "../operator.ts";
+import { drop, present, type MakeOperator } from "../operator.ts";
 import { dropUnkeyed, ownKeys, storedOf } from "./keyed.ts";
 
 export interface Aggregate extends Operation {
@@ -16,7 +16,7 @@ export interface Aggregate extends Operation {
   readonly emission: "update" | "checkpoint";
 }
 
-export const aggregating: Work<Aggregate> = ({ operation }, wiring) => {
+export const aggregating: MakeOperator<Aggregate> = ({ operation }, wiring) => {
   const { store, init, add, emission } = operation;
   const { at, cursor, count, next } = wiring;
   return {

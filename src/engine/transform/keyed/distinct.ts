@@ -5,7 +5,7 @@ import { MillraceError } from "../../core/errors.ts";
 import { kindOf, Mistake, settled } from "../../core/mistake.ts";
 import type { Callback, Operation, PlanStore } from "../../core/plan.ts";
 import type { StateEntry, StateKey } from "../../core/state.ts";
-import { drop, type Work } from "../operator.ts";
+import { drop, type MakeOperator } from "../operator.ts";
 import { contentOf } from "./content.ts";
 import { dropUnkeyed, stateKey } from "./keyed.ts";
 
@@ -24,7 +24,7 @@ export interface Distinct extends Operation {
   readonly onRepeat?: Repeats;
 }
 
-export const keepingDistinct: Work<Distinct> = ({ name, operation }, wiring) => {
+export const keepingDistinct: MakeOperator<Distinct> = ({ name, operation }, wiring) => {
   const { by, store, onRepeat } = operation;
   const { at, count, next, options } = wiring;
   const span = store.retentionMs ?? Infinity;

@@ -4,7 +4,7 @@ import type { Operation, PlanStore } from "../../core/plan.ts";
 import type { RecordContext } from "../../core/record.ts";
 import type { StateEntry } from "../../core/state.ts";
 import { contextOf, timed, type Item } from "../cursor.ts";
-import { drop, passEach, present, type Work } from "../operator.ts";
+import { drop, passEach, present, type MakeOperator } from "../operator.ts";
 import { dropUnkeyed, NEVER, ownKeys, storedOf } from "./keyed.ts";
 
 /** The new state, and what is told downstream. */
@@ -21,7 +21,7 @@ export interface MapWithState extends Operation {
   readonly onTombstone?: (state: unknown, record: RecordContext) => Stepped;
 }
 
-export const mappingWithState: Work<MapWithState> = ({ operation }, wiring) => {
+export const mappingWithState: MakeOperator<MapWithState> = ({ operation }, wiring) => {
   const { store } = operation;
   const { at, cursor, count } = wiring;
   const takes = operation.onTombstone !== undefined;

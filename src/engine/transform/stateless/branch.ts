@@ -2,14 +2,14 @@
 import { settled } from "../../core/mistake.ts";
 import type { Callback, Operation } from "../../core/plan.ts";
 import { contextOf } from "../cursor.ts";
-import type { Work } from "../operator.ts";
+import type { MakeOperator } from "../operator.ts";
 
 export interface Branch extends Operation {
   readonly kind: "branch";
   readonly tests: readonly Callback<boolean>[];
 }
 
-export const branching: Work<Branch> = ({ operation: { tests } }, wiring) => {
+export const branching: MakeOperator<Branch> = ({ operation: { tests } }, wiring) => {
   const { at, cursor, count, next, arms } = wiring;
   return function branch(value) {
     cursor.step = at;

@@ -3,7 +3,7 @@ import { MillraceError } from "../../core/errors.ts";
 import { settled } from "../../core/mistake.ts";
 import type { Callback, Operation } from "../../core/plan.ts";
 import { contextOf } from "../cursor.ts";
-import { drop, type Work } from "../operator.ts";
+import { drop, type MakeOperator } from "../operator.ts";
 
 export interface Expect extends Operation {
   readonly kind: "expect";
@@ -13,7 +13,10 @@ export interface Expect extends Operation {
   readonly dimension: string | null;
 }
 
-export const expecting: Work<Expect> = ({ name, operation: { test, otherwise } }, wiring) => {
+export const expecting: MakeOperator<Expect> = (
+  { name, operation: { test, otherwise } },
+  wiring,
+) => {
   const { at, cursor, count, next, options } = wiring;
   return function expect(value) {
     cursor.step = at;

@@ -2,14 +2,14 @@
 import { settled } from "../../core/mistake.ts";
 import type { Callback, Operation } from "../../core/plan.ts";
 import { contextOf } from "../cursor.ts";
-import { drop, type Work } from "../operator.ts";
+import { drop, type MakeOperator } from "../operator.ts";
 
 export interface Filter extends Operation {
   readonly kind: "filter" | "table-filter";
   readonly test: Callback<boolean>;
 }
 
-export const filtering: Work<Filter> = ({ operation: { test } }, wiring) => {
+export const filtering: MakeOperator<Filter> = ({ operation: { test } }, wiring) => {
   const { at, cursor, count, next } = wiring;
   return function filter(value) {
     cursor.step = at;
@@ -19,7 +19,7 @@ export const filtering: Work<Filter> = ({ operation: { test } }, wiring) => {
   };
 };
 
-export const tableFiltering: Work<Filter> = (
+export const tableFiltering: MakeOperator<Filter> = (
   { operation: { test } },
   { at, cursor, count, next },
 ) =>

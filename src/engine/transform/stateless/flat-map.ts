@@ -1,14 +1,14 @@
 // flat-map: none, one or many values from one.
 import type { Callback, Operation } from "../../core/plan.ts";
 import { contextOf } from "../cursor.ts";
-import { drop, passEach, type Work } from "../operator.ts";
+import { drop, passEach, type MakeOperator } from "../operator.ts";
 
 export interface FlatMap extends Operation {
   readonly kind: "flat-map";
   readonly fn: Callback<Iterable<unknown>>;
 }
 
-export const flatMapping: Work<FlatMap> = ({ operation: { fn } }, wiring) => {
+export const flatMapping: MakeOperator<FlatMap> = ({ operation: { fn } }, wiring) => {
   const { at, cursor, count, next } = wiring;
   return function flatMap(value) {
     cursor.step = at;

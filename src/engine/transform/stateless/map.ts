@@ -1,14 +1,17 @@
 // map: one value from one value.
 import type { Callback, Operation } from "../../core/plan.ts";
 import { contextOf } from "../cursor.ts";
-import { present, type Work } from "../operator.ts";
+import { present, type MakeOperator } from "../operator.ts";
 
 export interface MapOperation extends Operation {
   readonly kind: "map";
   readonly fn: Callback<unknown>;
 }
 
-export const mapping: Work<MapOperation> = ({ operation: { fn } }, { at, cursor, count, next }) =>
+export const mapping: MakeOperator<MapOperation> = (
+  { operation: { fn } },
+  { at, cursor, count, next },
+) =>
   function map(value) {
     cursor.step = at;
     const result = value === undefined ? undefined : present(fn(value, contextOf(cursor)));

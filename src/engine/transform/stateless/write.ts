@@ -1,6 +1,6 @@
 // Operators that write: to topics, also those between parts, and to tables.
 import type { Callback, Operation, PlanTopic } from "../../core/plan.ts";
-import { drop, type Work } from "../operator.ts";
+import { drop, type MakeOperator } from "../operator.ts";
 
 export interface Repartition extends Operation {
   readonly kind: "repartition";
@@ -9,7 +9,7 @@ export interface Repartition extends Operation {
   readonly topic: PlanTopic;
 }
 
-export const writing: Work = (node, wiring) => {
+export const writing: MakeOperator = (node, wiring) => {
   const { at, cursor, count, options } = wiring;
   const emit = options.emitterOf(node);
   return function write(value) {

@@ -4,7 +4,7 @@ import type { Decimal } from "../../../core/decimal.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema, SchemaFormat } from "../../../core/schema.ts";
 import { aggregating, type Aggregate } from "../../../transform/keyed/aggregate.ts";
-import type { StreamNode } from "../../nodes/stream-node.ts";
+import type { StreamPlace } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
 import type { Fn, Stream } from "../../stream.ts";
 import type { Rekeying } from "../ends/rekey.ts";
@@ -70,10 +70,10 @@ const facts: OperatorFacts = { work: aggregating, changes: true, folds: true };
 
 /** Records that lie by the key they are grouped by. Records without a key are counted as `null-key`. */
 export class GroupedStream<K, V> {
-  readonly #source: StreamNode<K, V>;
+  readonly #source: StreamPlace<K, V>;
 
   constructor(source: Stream<K, V>) {
-    this.#source = source as StreamNode<K, V>;
+    this.#source = source as StreamPlace<K, V>;
   }
 
   #aggregate<A>(

@@ -1,7 +1,7 @@
 // Table: the stream of an aggregate's changes.
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { tableFiltering, type Filter } from "../../../transform/stateless/filter.ts";
-import type { StreamNode } from "../../nodes/stream-node.ts";
+import type { StreamPlace } from "../../nodes/stream-node.ts";
 import type { Fn, Stream } from "../../stream.ts";
 import type { RowTarget } from "../../table.ts";
 import type { TopicTarget } from "../../topic.ts";
@@ -10,10 +10,10 @@ const filtering: OperatorFacts = { work: tableFiltering, deletes: true };
 
 /** One value a key, as a stream of its changes; a deleted key is a tombstone. */
 export class Table<K, V> {
-  readonly #changes: StreamNode<K, V>;
+  readonly #changes: StreamPlace<K, V>;
 
   constructor(changes: Stream<K, V>) {
-    this.#changes = changes as StreamNode<K, V>;
+    this.#changes = changes as StreamPlace<K, V>;
   }
 
   /** `map("rounded", (v) => v.round(2))` */
