@@ -119,7 +119,7 @@ class Pass implements GroupQueues {
   }
 
   #enter({ record, released }: TimedRecord): void {
-    if (released === undefined) return this.#program.enter(record);
+    if (released === undefined) return this.#program.entry(record.raw.topic)(record.value);
     const { groups, cursor } = this.#program;
     const { at, value, answer: prepared } = released;
     const { trail } = cursor;

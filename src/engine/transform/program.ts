@@ -43,7 +43,7 @@ export class Program {
   readonly refusals: RefusedEffects;
   readonly #part: Part;
   readonly #onError: PlanOptions["onError"];
-  readonly #entries = new Map<string, Next[]>();
+  readonly #entries = new Map<string, Next>();
   /** What is behind each place. */
   readonly #followers: Next[] = [];
   readonly #filtered: readonly Outcome[];
@@ -67,6 +67,7 @@ export class Program {
   #wire(nodes: readonly PlanNode[], options: CompileOptions): void {
     const { cursor } = this;
     const behind = new Map<number, Next[]>();
+    const entries = new Map<string, Next[]>();
     for (let at = nodes.length - 1; at >= 0; at--) {
       const { id, inputs, facts, operation } = nodes[at] as PlanNode;
       const arms = behind.get(id) ?? [];
@@ -76,7 +77,7 @@ export class Program {
       const made = (facts.work as MakeOperator)(nodes[at] as PlanNode, wiring);
       const group = this.groups.findIndex((places) => places.includes(at));
       if (typeof made !== "function") this.operators[at] = made;
-      else if (facts.reads) unshift(this.#entries, operation.topic?.name ?? "", made);
+      else if (facts.reads) unshift(entries, operation.topic?.name ?? "", made);
       for (const [input, above] of inputs.entries())
         unshift(
           behind,
@@ -84,6 +85,7 @@ export class Program {
           typeof made === "function" ? made : entering(cursor, { group, at, input }),
         );
     }
+    for (const [topic, nexts] of entries) this.#entries.set(topic, all(nexts));
   }
 
   /** Whether records queue in it, so that it must be run by `runBatch`. */
@@ -97,19 +99,22 @@ export class Program {
     return steps.filter((step) => (step?.store ?? null) !== null) as CallStep[];
   }
 
-  /** Lets a record in at its source. */
-  readonly enter = ({ raw, value }: DecodedRecord): void => {
-    const entries = this.#entries.get(raw.topic);
-    assert(entries !== undefined, `part ${this.#part.name} has no source ${raw.topic}`);
-    for (const entry of entries) entry(value);
-  };
+  /** Behind which a record of this topic comes in. */
+  entry(topic: string): Next {
+    const entry = this.#entries.get(topic);
+    if (entry === undefined) assert(false, `part ${this.#part.name} has no source ${topic}`);
+    return entry;
+  }
 
   /** Runs one record through every operator behind its source; what it made is in the stage, or nothing is. */
   run(record: DecodedRecord, stage: Stage): Outcome {
     const trail = newTrail(stage.index, null);
     this.cursor.record = record;
     this.cursor.trail = trail;
-    return this.#staged(stage, this.enter, record) ?? this.outcomeOf(trail, record);
+    return (
+      this.#staged(stage, this.entry(record.raw.topic), record.value) ??
+      this.outcomeOf(trail, record)
+    );
   }
 
   /** Tells a held change downstream; returns what failed, or null. */
@@ -118,12 +123,12 @@ export class Program {
     return this.#staged(stage, this.#followers[at] as Next, value);
   }
 
-  #staged<T>(stage: Stage, work: (of: T) => void, of: T): Outcome | null {
+  #staged(stage: Stage, next: Next, value: unknown): Outcome | null {
     const outputs = stage.outputs.length;
     const rows = stage.rows.length;
     this.cursor.stage = stage;
     try {
-      work(of);
+      next(value);
       return null;
     } catch (error) {
       stage.outputs.length = outputs;
