@@ -266,7 +266,11 @@ test("what was redriven before a task first looked at its redrive partition is n
 test("a letter whose part does not read its topic any more is refused, and says why", async () => {
   const { fleet } = await refused(10);
   const plan = planOf(fleet);
-  const parts = plan.parts.map((part) => ({ ...part, name: `new-${part.name}` }));
+  const parts = plan.parts.map((part) => ({
+    ...part,
+    name: `new-${part.name}`,
+    sources: part.sources.map((topic) => ({ ...topic, name: `new-${topic.name}` })),
+  }));
   Object.assign(fleet, { plans: [{ ...plan, parts }] });
   const { sent, refused: not } = await redriveAll(fleet);
   assert.equal(sent.length, 0);

@@ -259,7 +259,10 @@ export class PromoteScene {
     const topics = [...new Set(moves.map(({ place }) => place.topic))];
     const described = await ports.admin.describeTopics(topics);
     const ids = new Map(topics.map((name) => [name, described.get(name)?.id ?? ""]));
-    await reset({ plan: this.shadow, moves, stores: [], active: [], ids, stretches: [] }, ports);
+    await reset(
+      { plan: this.shadow, moves, stores: [], active: [], ids, stretches: [], former: [] },
+      ports,
+    );
   }
 
   /** A worker of the run; it ends when the run is at work no more. */

@@ -561,7 +561,7 @@ export const errorTable = {
     disposition: "halt",
     message: "workers of one group run different versions of the pipeline",
     meaning:
-      "The version that leads the group reads other topics than this worker's, so what it gave out does not fit. Nothing of it is read here.",
+      "The version that leads the group reads other topics than this worker's, so what it gave out does not fit. Or a part has another name since this version, and workers of the earlier one still read its topics under the old name. Nothing of it is read here.",
     action:
       "Finish the deploy: when the last worker of the other version has left, tasks go on by themselves.",
   },

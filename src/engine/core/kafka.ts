@@ -160,7 +160,7 @@ export interface PartitionReader {
 }
 
 export interface CommittedOffset extends TopicPartition {
-  /** Null when the group has none for this partition. */
+  /** Null when the group has none for this partition, or had it taken away: what is committed as -1 is none. */
   readonly nextOffset: bigint | null;
   readonly metadata: string;
 }
@@ -192,10 +192,17 @@ export interface TopicSpec {
   readonly config: Readonly<Record<string, string>>;
 }
 
+export interface GroupMember {
+  readonly memberId: string;
+  readonly host: string;
+  /** What it reads; null while the group is at a rebalance and does not tell. */
+  readonly topics: readonly TopicName[] | null;
+}
+
 export interface GroupDescription {
   readonly group: GroupId;
   readonly state: string;
-  readonly members: readonly { readonly memberId: string; readonly host: string }[];
+  readonly members: readonly GroupMember[];
 }
 
 export interface AdminPort {

@@ -3,6 +3,7 @@
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Plan } from "../core/plan.ts";
 import type { Clock } from "../core/ports.ts";
+import { formerNames, readerOf } from "../core/pieces.ts";
 import { readTopic } from "../core/read-range.ts";
 import type { RawRecord } from "../core/record.ts";
 import { statesIn, type LetterState } from "../core/redrive.ts";
@@ -62,13 +63,13 @@ export async function readLetters(
   return { letters: [...found.values()].sort(byOrigin), notes, foreign };
 }
 
-/** Letters of older releases do not name their part, but their id does. */
-function withPart({ pipeline, parts }: Plan, facts: LetterFacts): LetterFacts {
-  if (facts.part !== "") return facts;
-  const found = parts.find(
-    (part) => letterId({ pipeline, part: part.name }, facts.origin) === facts.id,
-  );
-  return { ...facts, part: found?.name ?? "" };
+/** The part's name of today. Letters of older releases do not name it, but their id does. */
+function withPart(plan: Plan, facts: LetterFacts): LetterFacts {
+  const { pipeline, parts } = plan;
+  const isOf = (part: string): boolean => letterId({ pipeline, part }, facts.origin) === facts.id;
+  const names = parts.flatMap((part) => [part.name, ...formerNames(part)]);
+  const part = facts.part === "" ? (names.find(isOf) ?? "") : facts.part;
+  return { ...facts, part: readerOf(plan, part, facts.origin.topic)?.name ?? part };
 }
 
 function isNewer(

@@ -27,6 +27,7 @@ export interface NotePorts {
 
 export const startKey = (group: GroupId, at: TopicPartition): string =>
   `start/${group}/${addressOf(at)}`;
+const pieceKey = (group: GroupId, at: TopicPartition): string => `piece/${group}/${addressOf(at)}`;
 export const storeKey = (store: string): string => `store/${store}`;
 
 export const noteRecord = (meta: TopicName, key: string, value: string | null): OutRecord => ({
@@ -50,6 +51,13 @@ export const startRecord = (
   const text = startText({ nextOffset: start.nextOffset, topicId });
   return noteRecord(meta, startKey(group, start), text);
 };
+
+/** Says that progress in this group is that of a piece which is named by its source, and not of a table of that name. */
+export const pieceRecord = (meta: TopicName, group: GroupId, at: TopicPartition): OutRecord =>
+  noteRecord(meta, pieceKey(group, at), "{}");
+
+export const isPiece = (notes: Notes, group: GroupId, at: TopicPartition): boolean =>
+  notes.has(pieceKey(group, at));
 
 /** Null when the task has never begun. */
 export function startNote(notes: Notes, group: GroupId, at: TopicPartition): StartNote | null {

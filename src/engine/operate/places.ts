@@ -2,11 +2,14 @@
 // reset.
 import type { Watermarks } from "../core/kafka.ts";
 import { decodeMetadata } from "../core/metadata.ts";
+import { formerNames } from "../core/pieces.ts";
 import type { Part, Plan } from "../core/plan.ts";
 import { readingRedrive, readProgress } from "../core/progress.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import { addressOf, type TopicPartition } from "../core/record.ts";
+import { readNotes } from "../notes/notes.ts";
 import type { OperatePorts } from "./choice.ts";
+import { formerOffsets } from "./former.ts";
 
 export interface Place extends TopicPartition {
   readonly part: Part;
@@ -27,6 +30,38 @@ export async function placesOf(
   plan: Plan,
   parts: readonly Part[],
   ports: OperatePorts,
+): Promise<readonly Place[]> {
+  return withFormer(plan, await placesReading(plan, parts, ports), ports);
+}
+
+/** A part that has not begun under its name goes on where it was under an earlier one. */
+async function withFormer(
+  plan: Plan,
+  places: readonly Place[],
+  ports: OperatePorts,
+): Promise<readonly Place[]> {
+  const fresh = places.filter(
+    ({ part, committed }) => committed === null && formerNames(part).length > 0,
+  );
+  if (fresh.length === 0) return places;
+  const notes = await readNotes(ports, plan.meta);
+  const found = [...Map.groupBy(fresh, ({ part }) => part)].map(([part, at]) =>
+    formerOffsets(plan, { part, at, notes }, ports),
+  );
+  const former = new Map((await Promise.all(found)).flat().map((at) => [addressOf(at), at]));
+  return places.map((place) => {
+    const told = fresh.includes(place) ? former.get(addressOf(place)) : undefined;
+    if (told === undefined) return place;
+    const { owner = null, streamTimeMs = null } = decodeMetadata(told.metadata) ?? {};
+    return { ...place, committed: told.nextOffset, owner, streamTimeMs };
+  });
+}
+
+/** As their groups have it. */
+async function placesReading(
+  plan: Plan,
+  parts: readonly Part[],
+  ports: OperatePorts,
   readingOf: (part: Part) => Part = (part) => part,
 ): Promise<readonly Place[]> {
   const reading = parts.map(readingOf);
@@ -42,7 +77,7 @@ export async function redrivePlacesOf(
   parts: readonly Part[],
   ports: OperatePorts,
 ): Promise<readonly Place[]> {
-  const places = await placesOf(plan, parts, ports, (part) => readingRedrive(plan, part));
+  const places = await placesReading(plan, parts, ports, (part) => readingRedrive(plan, part));
   return places.filter(({ part, partition }) => partition < part.partitions);
 }
 

@@ -5,11 +5,13 @@ import { emptyLedger } from "../core/ledger.ts";
 import { encodeMetadata } from "../core/metadata.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { Progress } from "../core/kafka.ts";
+import { isNamedBySource } from "../core/pieces.ts";
 import type { Part, Plan, PlanTable } from "../core/plan.ts";
 import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
-import { readNotes, startNote, startRecord, type Notes } from "../notes/notes.ts";
+import { pieceRecord, readNotes, startNote, startRecord, type Notes } from "../notes/notes.ts";
 import { partsNamed, type OperatePorts } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
+import { forgetFormer, formerOffsets, type FormerOffset } from "./former.ts";
 import { sendLetters } from "./gate/send-letters.ts";
 import { readAgain, type Skip, type Stretch } from "../letters/commands/read-again.ts";
 import { placesOf, redrivePlacesOf, type Place } from "./places.ts";
@@ -35,6 +37,8 @@ export interface ResetPlan {
   readonly ids: ReadonlyMap<TopicName, string>;
   /** What is read again. */
   readonly stretches: readonly Stretch[];
+  /** Progress of what is moved under an earlier name of its part. */
+  readonly former: readonly FormerOffset[];
 }
 
 /** What a reset would do; changes nothing. Throws what forbids it, except that somebody is at work. */
@@ -46,18 +50,32 @@ export async function planReset(
   const sources = request.withState
     ? await anew(plan, request, ports)
     : await chosen(plan, request, ports);
-  const moves = [...sources, ...(await lostBeside(plan, sources, ports))];
+  const notes = await readNotes(ports, plan.meta);
+  const former = await formerOf(plan, sources, { notes, ports });
+  const moves = [...sources, ...(await lostBeside(plan, { moves: sources, notes, former }, ports))];
   const topics = [...new Set(moves.map(({ place }) => place.topic))];
   const described = await ports.admin.describeTopics(topics);
   const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
-  const known = { notes: await readNotes(ports, plan.meta), ids };
+  const known = { notes, ids };
   if (!request.withState) checkState(plan, moves, known);
   const stores = request.withState ? plan.parts.flatMap((part) => part.stores) : [];
-  const groups = [...new Set(moves.map(({ place }) => place.part.group))];
+  const own = moves.map(({ place }) => place.part.group);
+  const groups = [...new Set([...own, ...former.map(({ group }) => group)])];
   const active = await activeOf(groups, ports);
   const names = stores.map(({ name }) => name);
   const stretches = stretchesOf(sources, known, request.withState);
-  return { plan, moves, stores: names, active, ids, stretches };
+  return { plan, moves, stores: names, active, ids, stretches, former };
+}
+
+async function formerOf(
+  plan: Plan,
+  moves: readonly Aimed[],
+  { notes, ports }: { readonly notes: Notes; readonly ports: OperatePorts },
+): Promise<readonly FormerOffset[]> {
+  const found = [...Map.groupBy(moves, ({ place }) => place.part)].map(([part, own]) =>
+    formerOffsets(plan, { part, at: own.map(({ place }) => place), notes }, ports),
+  );
+  return (await Promise.all(found)).flat();
 }
 
 /** Records that are read again, or, where all begins anew, made again out of such as are. */
@@ -129,7 +147,7 @@ const isInternal = ({ part, topic }: Place): boolean =>
  */
 async function lostBeside(
   plan: Plan,
-  moves: readonly Aimed[],
+  { moves, notes, former }: Pick<ResetPlan, "moves" | "former"> & { readonly notes: Notes },
   ports: OperatePorts,
 ): Promise<readonly Aimed[]> {
   const parts = [...new Set(moves.map(({ place }) => place.part))];
@@ -137,10 +155,16 @@ async function lostBeside(
     moves.some(
       ({ place }) => place.part === part && place.partition === partition && place.topic !== topic,
     );
-  const notes = await readNotes(ports, plan.meta);
+  // A part that has never run under its name: its letters are in the same place as its progress.
+  const isFormer = ({ part, partition }: Place): boolean =>
+    moves.some(
+      ({ place }) =>
+        place.part === part &&
+        former.some((at) => addressOf(at) === addressOf({ topic: place.topic, partition })),
+    );
   return (await redrivePlacesOf(plan, parts, ports))
     .filter((place) => place.committed === null && isMoved(place))
-    .filter((place) => startNote(notes, place.part.group, place) !== null)
+    .filter((place) => isFormer(place) || startNote(notes, place.part.group, place) !== null)
     .map((place) => ({ place, to: place.high }));
 }
 
@@ -196,7 +220,7 @@ const NOWHERE = 2n ** 63n - 1n;
  * began. Repeating a reset that has failed is safe. Returns how many open letters are over, since they are read again.
  */
 export async function reset(found: ResetPlan, ports: OperatePorts): Promise<number> {
-  const { plan, moves, stores, active, ids, stretches } = found;
+  const { plan, moves, stores, active, ids, stretches, former } = found;
   // 1
   if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", active.join(", "));
   await sendLetters(plan, [...new Set(moves.map(({ place }) => place.part))], ports);
@@ -214,6 +238,7 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
     await emptyStores(plan, ports);
   }
   // 4
+  await forgetFormer(former, ports);
   await commit(plan, streams, { ports, keepTime: stores.length === 0 });
   for (const { place, to } of sinks) {
     const { part, topic, partition } = place;
@@ -227,9 +252,11 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
   const reason = "a reset: its record is read again";
   const over = await readAgain(plan, { ...reading, reason }, ports);
   // 6
-  const notes = moves.map(({ place, to }) => {
+  const notes = moves.flatMap(({ place, to }) => {
+    const { group } = place.part;
     const start = { topic: place.topic, partition: place.partition, nextOffset: to };
-    return startRecord(plan.meta, place.part.group, start, ids.get(place.topic) ?? null);
+    const begun = startRecord(plan.meta, group, start, ids.get(place.topic) ?? null);
+    return isNamedBySource(place.part) ? [begun, pieceRecord(plan.meta, group, place)] : [begun];
   });
   await sendOnce(ports.kafka, notes);
   return over;

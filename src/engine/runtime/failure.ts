@@ -63,10 +63,11 @@ const whys: Partial<Record<ErrorCode, string>> = {
   MILL_REGISTRY_UNAVAILABLE: "registry is away",
 };
 
-/** The codes of refusals by Kafka that may end later. */
+/** Codes whose own text says what is waited for: refusals by Kafka that may end later, and workers of an earlier version. */
 const refusals: ReadonlySet<ErrorCode> = new Set([
   "MILL_KAFKA_AUTH",
   "MILL_KAFKA_REFUSED",
+  "MILL_SOURCE_VERSIONS",
   "MILL_TOPIC_MISSING",
 ]);
 

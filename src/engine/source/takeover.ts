@@ -4,46 +4,39 @@ import { decodeMetadata, encodeMetadata } from "../core/metadata.ts";
 import type { MillraceError } from "../core/errors.ts";
 import type {
   AdminPort,
-  Assignment,
   CommittedOffset,
   KafkaPort,
   Progress,
   StartOffset,
   TopicDescription,
-  TxProducer,
   Watermarks,
 } from "../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../core/ledger.ts";
 import { watermarksOf } from "../core/read-range.ts";
-import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
-import { startNote, startRecord, type NoteBook, type Notes } from "../notes/notes.ts";
+import {
+  addressOf,
+  type GroupId,
+  type OutRecord,
+  type TopicName,
+  type TopicPartition,
+} from "../core/record.ts";
+import { isPiece, pieceRecord, startNote, startRecord, type Notes } from "../notes/notes.ts";
+import { inherit, type InheritPorts, type InheritRequest } from "./inherit.ts";
 import {
   offsetGone,
   partitionsChanged,
   progressLost,
   topicRecreated,
   versionsDiffer,
-  type PartFacts,
 } from "../notes/stops.ts";
 
-export interface TakeoverPorts {
+export interface TakeoverPorts extends InheritPorts {
   readonly kafka: KafkaPort;
-  readonly admin: AdminPort;
-  readonly notes: NoteBook;
-  /** Runs a transaction of this worker, between its checkpoints. */
-  transact(body: (producer: TxProducer) => Promise<void>): Promise<void>;
 }
 
-export interface TakeoverRequest {
-  readonly assignment: Assignment;
-  /** What of the assignment is taken over. */
-  readonly partitions: readonly TopicPartition[];
-  readonly part: PartFacts;
-  /** This worker's transactional id. */
-  readonly owner: string;
+export interface TakeoverRequest extends InheritRequest {
   readonly transactionTimeoutMs: number;
   readonly start: "earliest" | "latest" | number;
-  readonly meta: TopicName;
 }
 
 /** Where one partition begins, or why it cannot. */
@@ -76,18 +69,26 @@ export async function takeOver(
   const other = versionsDiffer(request.part, assignment.partitions);
   if (other !== null) return partitions.map((at) => stopped(at, other));
   // 1
-  await endDeadOwners(ports, request);
+  const endOwners = (group: GroupId, at: readonly TopicPartition[]): Promise<void> =>
+    endDeadOwners(ports, request, { group, partitions: at });
+  await endOwners(generation.group, partitions);
   // 2
   // mistake: unstable progress
-  const committed = await ports.admin.committed(generation.group, partitions, { stable: true });
+  const told = await ports.admin.committed(generation.group, partitions, { stable: true });
   // 3
   const marks = await watermarksOf(ports.admin, topicsOf(partitions));
   const topics = await ports.admin.describeTopics(topicsOf(partitions));
-  const notes = await notesFor(ports, request, { committed, topics });
+  const notes = await notesFor(ports, request, { committed: told, topics });
+  const committed = told.map((offset) =>
+    isOthers(request, offset, notes) ? { ...offset, nextOffset: null, metadata: "" } : offset,
+  );
+  if (await inherit(ports, request, { notes, committed, endOwners }))
+    return takeOver(ports, request);
   const found = { marks, topics, notes };
   // 4
   const isFirst = (offset: CommittedOffset): boolean =>
-    offset.nextOffset === null && startNote(notes, generation.group, offset) === null;
+    offset.nextOffset === null &&
+    (startNote(notes, generation.group, offset) === null || isOthers(request, offset, notes));
   const missing = committed.filter((offset) => isFirst(offset) && !isUnfit(request, offset, found));
   const first = missing.length === 0 ? [] : await firstStarts(ports, request, { missing, topics });
   await adopt(ports, request, { committed, found });
@@ -126,11 +127,37 @@ async function notesFor(
   return book.read();
 }
 
+/** The group was a table's, which had the name that the piece has now: nothing of it is the piece's. */
+const isOthers = (
+  { naming, assignment: { generation }, part }: TakeoverRequest,
+  at: TopicPartition,
+  notes: Notes,
+): boolean =>
+  naming.isNamed &&
+  at.topic !== part.redrive &&
+  startNote(notes, generation.group, at) !== null &&
+  !isPiece(notes, generation.group, at);
+
+/** Notes that the partitions of a part which is named by its source are its own. */
+const pieceNotes = (
+  { naming, assignment, part, meta }: TakeoverRequest,
+  at: readonly TopicPartition[],
+): OutRecord[] =>
+  at
+    .filter(({ topic }) => naming.isNamed && topic !== part.redrive)
+    .map((one) => pieceRecord(meta, assignment.generation.group, one));
+
 /** A transactional id in the metadata that no present member has belongs to a dead worker: initialising it ends its transaction. */
-async function endDeadOwners(ports: TakeoverPorts, request: TakeoverRequest): Promise<void> {
-  const { assignment, partitions, owner, transactionTimeoutMs } = request;
-  const { generation, members } = assignment;
-  const latest = await ports.admin.committed(generation.group, partitions, { stable: false });
+async function endDeadOwners(
+  ports: TakeoverPorts,
+  { assignment, owner, transactionTimeoutMs }: TakeoverRequest,
+  {
+    group,
+    partitions,
+  }: { readonly group: GroupId; readonly partitions: readonly TopicPartition[] },
+): Promise<void> {
+  const { members } = assignment;
+  const latest = await ports.admin.committed(group, partitions, { stable: false });
   const owners = new Set(latest.map(({ metadata }) => decodeMetadata(metadata)?.owner ?? owner));
   for (const transactionalId of owners) {
     if (transactionalId === owner || members.includes(transactionalId)) continue;
@@ -188,7 +215,7 @@ async function firstStarts(
     startRecord(meta, generation.group, start, topics.get(start.topic)?.id ?? null);
   await ports.transact(async (producer) => {
     producer.begin();
-    await producer.send(starts.map(noteOf));
+    await producer.send([...starts.map(noteOf), ...pieceNotes(request, starts)]);
     await producer.sendOffsets(progress, generation);
     await producer.commit();
   });
@@ -200,9 +227,10 @@ async function firstStarts(
 /** Progress whose note does not say in which topic it was made (set by another tool, or by an older release): in this one. */
 async function adopt(
   ports: TakeoverPorts,
-  { assignment, meta }: TakeoverRequest,
+  request: TakeoverRequest,
   { committed, found }: { committed: readonly CommittedOffset[]; found: Found },
 ): Promise<void> {
+  const { assignment, meta } = request;
   const { group } = assignment.generation;
   const records = committed.flatMap((offset) => {
     const note = startNote(found.notes, group, offset);
@@ -210,7 +238,7 @@ async function adopt(
     if (offset.nextOffset === null || (note?.topicId ?? null) !== null) return [];
     // Where it began is not known then: nowhere before the first offset.
     const start = { ...offset, nextOffset: note?.nextOffset ?? 0n };
-    return [startRecord(meta, group, start, topicId)];
+    return [startRecord(meta, group, start, topicId), ...pieceNotes(request, [offset])];
   });
   if (records.length === 0) return;
   const producer = ports.kafka.producer();

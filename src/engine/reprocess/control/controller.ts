@@ -1,6 +1,7 @@
 // The controller of a run while its workers read: looks every second how far they are, holds them back for the live
 // pipeline, moves the end along when the run follows, and ends the run. One for a run, by the lock that its caller holds.
 import { isRetriable, messageOf, MillraceError } from "../../core/errors.ts";
+import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { addressOf, taskKey } from "../../core/record.ts";
@@ -138,7 +139,7 @@ class Controller {
     const { range } = this.#row;
     const { plan, ports } = this.#watching;
     const live = await readPositions(plan, ports);
-    const places = range.places.map((place) => {
+    const places = withReaders(plan, range.places).map((place) => {
       const to = live.get(taskKey(place)) ?? place.to;
       return to > place.to ? { ...place, to } : place;
     });

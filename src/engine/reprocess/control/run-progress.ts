@@ -2,12 +2,12 @@
 // topic of the run's own ends when everybody who writes it is done. Progress is read before the ends it is compared with.
 import { sumLedgers } from "../../core/ledger.ts";
 import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
+import { withReaders } from "../../core/pieces.ts";
 import { queuesKeys, type Part, type Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 import { keysParkedIn } from "../../runtime/calls/left-behind.ts";
 import { readProgress, type TaskProgress, type ProgressPorts } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
-import { piecesOf, type Piece } from "../plan/pieces.ts";
 import type { RangePlace, RunRange } from "../words/run.ts";
 
 export interface RunProgress {
@@ -29,9 +29,10 @@ export interface RunProgressPorts extends ProgressPorts {
 /** The plan is the run's own. */
 export async function progressOfRun(
   plan: Plan,
-  range: RunRange,
+  given: RunRange,
   ports: Omit<RunProgressPorts, "kafka">,
 ): Promise<RunProgress> {
+  const range = { ...given, places: withReaders(plan, given.places) };
   const progress = await readProgress(plan, ports);
   const ends = await watermarksOf(ports.admin, topicsOf(plan, range));
   const flow = new Flow(plan, range, { progress, ends });
@@ -84,19 +85,19 @@ interface Facts {
 }
 
 class Flow {
-  readonly #pieces: readonly Piece[];
+  readonly #parts: readonly Part[];
   readonly #range: RunRange;
   readonly #facts: Facts;
-  readonly #done = new Map<Piece, boolean>();
+  readonly #done = new Map<Part, boolean>();
 
   constructor(plan: Plan, range: RunRange, facts: Facts) {
-    this.#pieces = piecesOf(plan);
+    this.#parts = plan.parts;
     this.#range = range;
     this.#facts = facts;
   }
 
   get isDone(): boolean {
-    return this.#pieces.every((piece) => this.#isDone(piece));
+    return this.#parts.every((part) => this.#isDone(part));
   }
 
   positionOf(part: string, at: { readonly topic: TopicName; readonly partition: number }): bigint {
@@ -106,15 +107,14 @@ class Flow {
     return found?.nextOffset ?? -1n;
   }
 
-  #isDone(piece: Piece): boolean {
-    const known = this.#done.get(piece);
+  #isDone(part: Part): boolean {
+    const known = this.#done.get(part);
     if (known !== undefined) return known;
-    const { part, sources } = piece;
-    const isDone = sources.every((topic) => {
+    const isDone = part.sources.every(({ name: topic }) => {
       const ends = this.#endsFor(part, topic);
       return ends?.every((place) => this.positionOf(part.name, place) >= place.to) ?? false;
     });
-    this.#done.set(piece, isDone);
+    this.#done.set(part, isDone);
     return isDone;
   }
 
@@ -124,7 +124,7 @@ class Flow {
       (place) => place.part === part.name && place.topic === topic,
     );
     if (bounded.length > 0) return bounded;
-    const writers = this.#pieces.filter(({ writes }) => writes.includes(topic));
+    const writers = this.#parts.filter((writer) => writes(writer, topic));
     if (!writers.every((writer) => this.#isDone(writer))) return null;
     return Array.from({ length: part.partitions }, (_, partition) => ({
       part: part.name,
@@ -138,10 +138,16 @@ class Flow {
   /** What is read of the run's own and nobody writes any more. */
   get ended(): readonly RangePlace[] {
     const bounded = new Set(this.#range.places.map(({ topic }) => topic));
-    return this.#pieces.flatMap(({ part, sources }) =>
-      sources
-        .filter((topic) => !bounded.has(topic))
-        .flatMap((topic) => this.#endsFor(part, topic) ?? []),
+    return this.#parts.flatMap((part) =>
+      part.sources
+        .filter(({ name }) => !bounded.has(name))
+        .flatMap(({ name }) => this.#endsFor(part, name) ?? []),
     );
   }
 }
+
+const writes = ({ nodes }: Part, topic: TopicName): boolean =>
+  nodes.some(
+    ({ operation }) =>
+      operation.kind !== "source" && "topic" in operation && operation.topic.name === topic,
+  );

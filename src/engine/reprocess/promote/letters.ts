@@ -49,6 +49,9 @@ export function takeOverLetters(
     const partitions = (await ports.admin.watermarks(plan.deadLetters)).length;
     const { letters, notes } = await readLetters(plan, ports);
     const known = new Map(letters.map((letter) => [letter.id, letter]));
+    // One that was written under an earlier name of its part has another id than it would have today.
+    const own = letters.filter(({ readIn }) => readIn === null);
+    const ids = new Map(own.map((letter) => [placeOf(letter), letter.id]));
     const writing = new BatchWriter(producer);
     const atMs = ports.clock.now();
     /** What was said before the run took the place; of a second try, before the first. */
@@ -59,7 +62,7 @@ export function takeOverLetters(
     };
     const refused = new Set<string>();
     for await (const raw of readTopic(shadow.deadLetters, ports)) {
-      const successor = successorOf(raw, plan, shadow);
+      const successor = successorOf(raw, plan, shadow, ids);
       if (successor === null || refused.has(successor.id)) continue;
       refused.add(successor.id);
       const records = recordsFor(successor, known.get(successor.id), { plan, partitions, atMs });
@@ -121,6 +124,10 @@ const ofAll = (name: string, value: unknown): unknown => (name === "before" ? un
 
 const keyOf = (run: number, id: string): string => `promoted-r${String(run)}/${id}`;
 
+/** The place of a record as its part reads it. */
+const placeOf = ({ part, origin }: Pick<LetterFacts, "part" | "origin">): string =>
+  `${part}/${addressOf(origin)}/${String(origin.offset)}`;
+
 /** A letter of the run under live's names. */
 interface Successor {
   readonly id: string;
@@ -134,12 +141,18 @@ interface Successor {
  * the one that live has of the record, if it has one; a place in a topic of the run's own is no place in live's, and the id
  * says so.
  */
-function successorOf(raw: RawRecord, plan: Plan, shadow: Plan): Successor | null {
+function successorOf(
+  raw: RawRecord,
+  plan: Plan,
+  shadow: Plan,
+  ids: ReadonlyMap<string, string>,
+): Successor | null {
   const facts = factsOf(raw, false);
   const topic = facts === null ? null : counterpartOf(shadow, plan, facts.origin.topic);
   if (facts === null || topic === null) return null;
   const { pipeline } = plan;
-  const id = letterId({ pipeline, part: facts.part }, facts.origin);
+  const known = topic === facts.origin.topic ? ids.get(placeOf(facts)) : undefined;
+  const id = known ?? letterId({ pipeline, part: facts.part }, facts.origin);
   return { id, facts, raw, names: { "dlq.id": id, "dlq.pipeline": pipeline, "dlq.topic": topic } };
 }
 

@@ -66,7 +66,7 @@ const wait = (
 
 /** The end that was pinned last is one that live has passed. */
 async function freezing(at: StepRun): Next {
-  const { places } = at.row.range;
+  const { places } = at;
   await wait(at, "the live pipeline to pass the end of the run", async () => {
     const live = await readPositions(at.plan, at.ports);
     return places.every((place) => (live.get(taskKey(place)) ?? -1n) >= place.to);
@@ -75,11 +75,11 @@ async function freezing(at: StepRun): Next {
 }
 
 /** Null: live has something to do again. */
-async function closing({ row, detail, barrier }: StepRun): Promise<RunChanges | null> {
+async function closing({ row, places: read, detail, barrier }: StepRun): Promise<RunChanges | null> {
   const positions = await close(barrier);
   if (positions === null) return null;
   const ends = new Map(positions.map((at) => [taskKey(at), at.nextOffset]));
-  const places = row.range.places.map((place) => ({
+  const places = read.map((place) => ({
     ...place,
     to: ends.get(taskKey(place)) ?? place.to,
   }));
@@ -133,8 +133,8 @@ async function swapping(at: StepRun): Next {
 
 async function pointing(at: StepRun): Next {
   const { plan, ports, positions } = at;
-  const { run, range } = at.row;
-  const succession = { plan, shadow: shadowOf(at), run, places: range.places };
+  const { run } = at.row;
+  const succession = { plan, shadow: shadowOf(at), run, places: at.places };
   await pointToRun(succession, { positions, ends: await correctedEnds(at) }, ports);
   const { over, refused } = await takeOverLetters(succession, ports);
   if (over + refused > 0)

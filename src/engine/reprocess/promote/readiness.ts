@@ -1,6 +1,7 @@
 // What comes before a promotion: that nothing forbids it, and that the run is close behind live. Changes nothing in the
 // live pipeline; a run that had come to its end goes on behind live.
 import { MillraceError } from "../../core/errors.ts";
+import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { taskKey } from "../../core/record.ts";
@@ -80,7 +81,8 @@ async function closeBehind(
     const startMs = clock.now();
     let behind: number;
     do {
-      behind = offsetsBehind(row, aim, await readPositions(shadow, ports));
+      const places = withReaders(shadow, row.range.places);
+      behind = offsetsBehind(places, aim, await readPositions(shadow, ports));
       if (behind === 0) return;
       check();
       await clock.sleep(LOOK_MS);
@@ -91,8 +93,8 @@ async function closeBehind(
 
 type Positions = ReadonlyMap<string, bigint>;
 
-const offsetsBehind = ({ range }: RunRow, aim: Positions, own: Positions): number =>
-  range.places.reduce((sum, place) => {
+const offsetsBehind = (places: RunRow["range"]["places"], aim: Positions, own: Positions): number =>
+  places.reduce((sum, place) => {
     const key = taskKey(place);
     const left = (aim.get(key) ?? 0n) - (own.get(key) ?? 0n);
     return sum + (left > 0n ? Number(left) : 0);

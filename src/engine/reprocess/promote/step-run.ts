@@ -2,12 +2,13 @@
 // after a crash begins with it again. A failure before the tables have changed places gives the live pipeline back as it
 // was: the gate opens, and the run goes on behind live, or is promoted as it was before an undo.
 import { messageOf } from "../../core/errors.ts";
+import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import { reopen, type Barrier } from "../barrier/barrier.ts";
 import type { ProgressMove } from "../swap/turns.ts";
 import type { TableTurn } from "../swap/swap.ts";
 import { changeRun, type RunChanges } from "../words/rows.ts";
-import { FOLLOWING, runStateError, type RunRow } from "../words/run.ts";
+import { FOLLOWING, runStateError, type RangePlace, type RunRow } from "../words/run.ts";
 import {
   canBeGivenUp,
   detailOf,
@@ -76,7 +77,11 @@ export class StepRun {
   }
 
   get positions(): readonly LivePosition[] {
-    return this.detail.positions ?? [];
+    return withReaders(this.plan, this.detail.positions ?? []);
+  }
+
+  get places(): readonly RangePlace[] {
+    return withReaders(this.plan, this.row.range.places);
   }
 
   /** Decides: tables, progress of their tasks and the row's step change together. */

@@ -1,9 +1,9 @@
 // Bounds and pace of a run's workers: how far they may read and how fast. Set from the run's row, once a second.
 import type { Bounds, Pace } from "../../core/bounds.ts";
+import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../../core/record.ts";
-import { piecesOf } from "../plan/pieces.ts";
 import { FOLLOWING, HELD, type RangePlace, type RunRow } from "../words/run.ts";
 
 const nothing: ReadonlySet<TopicName> = new Set();
@@ -21,9 +21,10 @@ export class RunBounds implements Bounds {
   constructor(plan: Plan, row: Pick<RunRow, "range" | "state" | "step">) {
     this.#plan = plan;
     this.#beside = new Map(
-      piecesOf(plan).flatMap(({ part, sources }) =>
-        sources.map((topic) => [`${part.group}/${topic}`, new Set(sources)] as const),
-      ),
+      plan.parts.flatMap(({ group, sources }) => {
+        const names = sources.map(({ name }) => name);
+        return names.map((topic) => [`${group}/${topic}`, new Set(names)] as const);
+      }),
     );
     this.set(row);
   }
@@ -54,7 +55,12 @@ export class RunBounds implements Bounds {
 
   #byPlace(places: readonly RangePlace[]): ReadonlyMap<string, bigint> {
     const groups = new Map(this.#plan.parts.map(({ name, group }) => [name, group]));
-    return new Map(places.map((place) => [keyOf(groups.get(place.part) ?? "", place), place.to]));
+    return new Map(
+      withReaders(this.#plan, places).map((place) => [
+        keyOf(groups.get(place.part) ?? "", place),
+        place.to,
+      ]),
+    );
   }
 }
 

@@ -139,7 +139,7 @@ async function putStarts(shadow: Plan, { places, before, ports }: Starting): Pro
   const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
   const groups = shadow.parts.map(({ group }) => group);
   const active = await activeOf(groups, ports);
-  await reset({ plan: shadow, moves, stores: [], active, ids, stretches: [] }, ports);
+  await reset({ plan: shadow, moves, stores: [], active, ids, stretches: [], former: [] }, ports);
 }
 
 /** Several problems of a start as one text, for the run's row. */

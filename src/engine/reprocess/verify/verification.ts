@@ -1,6 +1,7 @@
 // verifyRun(): are the tables of a run what the live ones are? Waits until both have done the same records, then compares
 // them at one moment. What live has written since the run's end was taken is no difference.
 import { MillraceError } from "../../core/errors.ts";
+import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
@@ -139,7 +140,8 @@ async function passed(
     const live = await readPositions(plan, ports);
     return [...ends].every(([key, end]) => (live.get(key) ?? 0n) >= end);
   };
-  const ends = new Map(range.places.map((place) => [taskKey(place), place.to]));
+  const places = withReaders(plan, range.places);
+  const ends = new Map(places.map((place) => [taskKey(place), place.to]));
   await waitUntil("live to pass the end of the run", () => reached(ends), wait);
   for (let round = 0; round < plan.parts.length; round++) {
     const own = await ownEnds(plan, ports);

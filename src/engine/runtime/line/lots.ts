@@ -1,6 +1,7 @@
 // What the line takes of a run: records of one topic, as they were when they were first read. A run of the redrive topic
 // becomes lots, one for each stretch of records from one topic; letters of other parts are passed over, as these read
 // the same partition for themselves. Pure.
+import { readerOf } from "../../core/pieces.ts";
 import { placeOf, type RawRecord } from "../../core/record.ts";
 import { originalHeaders, redriveOrderOf } from "../../core/redrive.ts";
 import type { Run } from "../../source/inbox.ts";
@@ -42,9 +43,10 @@ export function headOf(lot: Lot, records: number): readonly [Lot, Lot] {
 }
 
 /** The record that had failed, or null when it is none of this part's. */
-function restored(raw: RawRecord, { part }: BoundPart): RawRecord | null {
+function restored(raw: RawRecord, { plan, part }: BoundPart): RawRecord | null {
   const order = redriveOrderOf(raw.headers);
-  if (order?.part !== part.name || order.origin.partition !== raw.partition) return null;
+  if (order === null || order.origin.partition !== raw.partition) return null;
+  if (readerOf(plan, order.part, order.origin.topic) !== part) return null;
   const { topic, offset, key, value } = raw;
   const headers = originalHeaders(raw.headers);
   return { ...order.origin, key, value, headers, redriven: { topic, offset, order } };

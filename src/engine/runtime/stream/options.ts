@@ -2,8 +2,10 @@
 import type { Assignment, GroupConsumer, GroupGeneration } from "../../core/kafka.ts";
 import type { StagedTask } from "../../checkpoint/commit.ts";
 import type { LedgerCounts } from "../../core/ledger.ts";
+import { formerGroups, isNamedBySource, mainGroup, readerOf } from "../../core/pieces.ts";
 import type { RawRecord, TopicPartition } from "../../core/record.ts";
 import type { LetterOrigin } from "../../letters/letter.ts";
+import type { Naming } from "../../source/inherit.ts";
 import type { Valve } from "../../source/inbox.ts";
 import type { TakenOver, TakeoverRequest } from "../../source/takeover.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
@@ -34,12 +36,19 @@ export interface Share {
 }
 
 export function takeoverOf({ bound, context }: StreamPartOptions, share: Share): TakeoverRequest {
-  const { options, meta } = bound.plan;
+  const { options, meta, letterStates } = bound.plan;
   const { owner, limits } = context;
-  const { transactionTimeoutMs } = limits;
-  const part = partFacts(bound);
-  return { ...share, part, owner, transactionTimeoutMs, start: options.start, meta };
+  const { transactionTimeoutMs, sessionTimeoutMs } = limits;
+  const known = { part: partFacts(bound), naming: namingOf(bound), owner, meta, letterStates };
+  return { ...share, ...known, transactionTimeoutMs, sessionTimeoutMs, start: options.start };
 }
+
+const namingOf = ({ plan, part }: BoundPart): Naming => ({
+  isNamed: isNamedBySource(part),
+  main: mainGroup(part),
+  former: (topic) => formerGroups(plan, part, topic),
+  isOwn: (order) => readerOf(plan, order.part, order.origin.topic) === part,
+});
 
 /** A stage that a checkpoint took: what to write, and what to publish when it is written. */
 export interface TaskCheckpoint extends StagedTask {

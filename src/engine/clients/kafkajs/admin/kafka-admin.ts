@@ -14,6 +14,7 @@ import { DependencyError } from "../../../core/errors.ts";
 import type { GroupId, TopicName, TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal } from "../failures.ts";
+import { topicsRead } from "../group/member-data.ts";
 import { lookUpOffsets } from "../offset-lookup.ts";
 import type { DriverBroker } from "../overrides/driver.ts";
 import { ends } from "../protocol/list-offsets.ts";
@@ -190,17 +191,27 @@ function refusedDelete(error: unknown): unknown {
   return partitions?.find((partition) => partition.error !== undefined)?.error ?? error;
 }
 
+interface DescribedMember {
+  readonly memberId: string;
+  readonly clientHost: string;
+  /** Empty while the group is not stable. */
+  readonly memberMetadata: Buffer;
+}
+
 async function describeGroup(
   cluster: Cluster,
   broker: DriverBroker,
   group: GroupId,
 ): Promise<GroupDescription> {
   const answer = await cluster.call<{
-    groups: { state: string; members: { memberId: string; clientHost: string }[] }[];
+    groups: { state: string; members: DescribedMember[] }[];
   }>(broker, "DescribeGroups", { groupIds: [group] });
   const [found] = answer.groups;
   if (found === undefined)
     throw new DependencyError("MILL_KAFKA_REFUSED", `group ${group} was not described`);
-  const members = found.members.map(({ memberId, clientHost }) => ({ memberId, host: clientHost }));
+  const members = found.members.map(({ memberId, clientHost, memberMetadata }) => {
+    const topics = memberMetadata.length === 0 ? null : topicsRead(memberMetadata);
+    return { memberId, host: clientHost, topics };
+  });
   return { group, state: found.state, members };
 }

@@ -67,6 +67,15 @@ export function decodeAssignment(buffer: Buffer): DecodedAssignment {
   };
 }
 
+/** The topics that a member asked for when it joined; null for what is not the consumer protocol. */
+export const topicsRead = (memberMetadata: Buffer): readonly string[] | null => {
+  try {
+    return loadDriver().MemberMetadata.decode(memberMetadata).topics;
+  } catch {
+    return null;
+  }
+};
+
 function decodeMember(member: GroupMember): { identity: string; owned: readonly number[] } {
   const told = parse(loadDriver().MemberMetadata.decode(member.memberMetadata).userData);
   return {

@@ -1,6 +1,7 @@
 // cut(): where a graph becomes parts. A repartition ends one part and begins the next; a table is a part of its own
 // (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
 import type { TopicName } from "../../../core/record.ts";
+import { MAIN, pieceName } from "../../../core/pieces.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import { assert } from "../../../core/errors.ts";
 import type { Part, PlanNode, PlanTable, PlanTopic } from "../../../core/plan.ts";
@@ -13,10 +14,13 @@ export interface Naming {
   readonly pipeline: string;
   /** Namespace and pipeline, before every internal name. */
   readonly prefix: string;
+  /** The names of tables and repartitions: no other part has them. */
+  readonly taken: ReadonlySet<string>;
 }
 
 /** Needs a graph that `validate` has passed. */
-export function cut(given: readonly PlanNode[], naming: Naming): Part[] {
+export function cut(given: readonly PlanNode[], named: Omit<Naming, "taken">): Part[] {
+  const naming = { ...named, taken: partNames(given) };
   const flows = flowsOf(given, (node) => topicName(node, naming));
   const drawn = given.map((node) => withFlow(node, flows));
   const chains = directChains(drawn);
@@ -26,6 +30,13 @@ export function cut(given: readonly PlanNode[], naming: Naming): Part[] {
   const tables = [...chains].map(([upsert, chain]) => sinkPart(chain, tableOf(upsert), naming));
   return [...streamParts(nodes, naming), ...tables, ...sinks];
 }
+
+const partNames = (nodes: readonly PlanNode[]): ReadonlySet<string> =>
+  new Set(
+    nodes
+      .filter(({ facts: { writes } }) => writes === "table" || writes === "repartition")
+      .map(({ name }) => name),
+  ).add(MAIN);
 
 const tableOf = ({ operation }: PlanNode): PlanTable => {
   assert(operation.table !== undefined, "an operator that writes to no table");
@@ -127,17 +138,24 @@ function sinkPart(nodes: readonly PlanNode[], table: PlanTable, naming: Naming):
   return partOf(table.name, nodes, { naming, table });
 }
 
-/** Connected pieces: one behind a repartition is named by it, whatever else it reads; the others together are `main`. */
+/**
+ * A part is a connected piece. One behind a repartition is named by it, whatever else it reads. Of the others, which a shared
+ * source connects too, the one with the first `from` is `main`, and each other one is named by its first source.
+ */
 function streamParts(nodes: readonly PlanNode[], naming: Naming): Part[] {
-  const pieces = connected(nodes);
-  const main = pieces.filter((piece) => !piece.some(readsInternal)).flat();
-  const parts = main.length > 0 ? [partOf("main", inOrder(main), { naming, table: null })] : [];
-  for (const piece of pieces.filter((candidate) => candidate.some(readsInternal))) {
-    const name = repartitionName(piece, naming);
-    parts.push(partOf(name, inOrder(piece), { naming, table: null }));
-  }
-  return parts;
+  const all = connected(nodes, ({ inputs }) => inputs);
+  const behind = all.filter((piece) => piece.some(readsInternal));
+  const others = all.filter((piece) => !behind.includes(piece)).flat();
+  const [main, ...named] = connected(others, (node) => [...node.inputs, ...topicsRead(node)]);
+  return [
+    ...(main === undefined ? [] : [streamPart(MAIN, main, naming)]),
+    ...named.map((piece) => streamPart(sourceName(piece, naming), piece, naming)),
+    ...behind.map((piece) => streamPart(repartitionName(piece, naming), piece, naming)),
+  ];
 }
+
+const streamPart = (name: string, piece: readonly PlanNode[], naming: Naming): Part =>
+  partOf(name, inOrder(piece), { naming, table: null });
 
 const inOrder = (nodes: readonly PlanNode[]): PlanNode[] => {
   const placed = new Set<number>();
@@ -155,25 +173,29 @@ const inOrder = (nodes: readonly PlanNode[]): PlanNode[] => {
 const readsInternal = ({ facts, operation: { topic } }: PlanNode): boolean =>
   facts.reads === true && topic?.internal !== null;
 
+const topicsRead = ({ facts, operation: { topic } }: PlanNode): TopicName[] =>
+  facts.reads === true && topic !== undefined ? [topic.name] : [];
+
+const sourceName = (piece: readonly PlanNode[], { taken }: Naming): string =>
+  pieceName(piece.flatMap(topicsRead)[0] as TopicName, (name) => taken.has(name));
+
 const repartitionName = (piece: readonly PlanNode[], { prefix }: Naming): string => {
   const source = piece.find(readsInternal) as PlanNode;
   return source.name.slice(prefix.length + 1, -"-repartition".length);
 };
 
-function connected(nodes: readonly PlanNode[]): PlanNode[][] {
-  const root = new Map(nodes.map((node) => [node.id, node.id]));
-  const find = (id: number): number => {
-    const parent = root.get(id) as number;
-    return parent === id ? id : find(parent);
+/** In the order of their first nodes; `linksOf` says what a node hangs together with. */
+function connected(
+  nodes: readonly PlanNode[],
+  linksOf: (node: PlanNode) => readonly (number | TopicName)[],
+): PlanNode[][] {
+  const roots = new Map<number | TopicName, number | TopicName>();
+  const find = (id: number | TopicName): number | TopicName => {
+    const above = roots.get(id) ?? id;
+    return above === id ? id : find(above);
   };
-  for (const node of nodes) for (const input of node.inputs) root.set(find(node.id), find(input));
-  const pieces = new Map<number, PlanNode[]>();
-  for (const node of nodes) {
-    const piece = pieces.get(find(node.id)) ?? [];
-    piece.push(node);
-    pieces.set(find(node.id), piece);
-  }
-  return [...pieces.values()];
+  for (const node of nodes) for (const link of linksOf(node)) roots.set(find(node.id), find(link));
+  return [...Map.groupBy(nodes, ({ id }) => find(id)).values()];
 }
 
 function partOf(

@@ -48,7 +48,8 @@ export class GroupOffsets {
   fetch(group: GroupId, partitions: readonly TopicPartition[]): readonly CommittedOffset[] {
     return partitions.map(({ topic, partition }) => {
       const found = this.#committed.get(group)?.get(addressOf({ topic, partition }));
-      const { nextOffset, metadata } = found ?? { nextOffset: null, metadata: "" };
+      const isThere = found !== undefined && found.nextOffset >= 0n;
+      const { nextOffset, metadata } = isThere ? found : { nextOffset: null, metadata: "" };
       return { topic, partition, nextOffset, metadata };
     });
   }

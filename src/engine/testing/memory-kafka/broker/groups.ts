@@ -57,8 +57,13 @@ export class Groups {
   describe(id: GroupId): GroupDescription {
     const group = this.#groups.get(id);
     if (group === undefined) return { group: id, state: "Dead", members: [] };
-    const members = [...group.members.keys()].map((memberId) => ({ memberId, host: "memory" }));
-    const busy = group.state === "stable" ? "Stable" : "PreparingRebalance";
+    const isStable = group.state === "stable";
+    const members = [...group.members.values()].map((member) => {
+      const { topics, beside = [] } = member.request.options;
+      const read = isStable ? [...topics, ...beside] : null;
+      return { memberId: member.id, host: "memory", topics: read };
+    });
+    const busy = isStable ? "Stable" : "PreparingRebalance";
     return { group: id, state: members.length === 0 ? "Empty" : busy, members };
   }
 

@@ -1,0 +1,49 @@
+// The names of a plan's pieces. A piece that reads topics of others is `main` when it has the pipeline's first `from`, else it
+// is named by its source. So a change of the pipeline may rename a piece, and releases before this one had every such piece
+// in `main`: its progress, letters and state are then found under the name of before. Pure.
+import type { Part, Plan } from "./plan.ts";
+import type { GroupId, TopicName } from "./record.ts";
+
+export const MAIN = "main";
+
+/** By its source; in other words where a table or an operator has that name. */
+export const pieceName = (topic: TopicName, isTaken: (name: string) => boolean): string =>
+  isTaken(topic) ? `from-${topic}` : topic;
+
+const reads = ({ sources }: Part, topic: TopicName): boolean =>
+  sources.some(({ name }) => name === topic);
+
+/** The names under which the part may have run before; none for a table's part, and one behind an operator's topic. */
+export function formerNames({ name, table, sources }: Part): readonly string[] {
+  if (table !== null || sources.some(({ internal }) => internal !== null)) return [];
+  const names = sources.flatMap((topic) => [topic.name, `from-${topic.name}`]);
+  return [MAIN, ...names].filter((one) => one !== name);
+}
+
+export const isNamedBySource = (part: Part): boolean =>
+  part.name !== MAIN && formerNames(part).length > 0;
+
+/** The group of the part that the pipeline's first `from` is in. */
+export const mainGroup = ({ group, name }: Part): GroupId => group.slice(0, -name.length) + MAIN;
+
+/** The part that reads the topic now, where a part of that name read it once; null when there is none. */
+export function readerOf({ parts }: Plan, name: string, topic: TopicName): Part | null {
+  const readers = parts.filter((part) => reads(part, topic));
+  const named = readers.find((part) => part.name === name);
+  return named ?? readers.find((part) => formerNames(part).includes(name)) ?? null;
+}
+
+/** Written down by an earlier version, perhaps: each under the part that reads its topic now. */
+export const withReaders = <T extends { readonly part: string; readonly topic: TopicName }>(
+  plan: Plan,
+  all: readonly T[],
+): readonly T[] =>
+  all.map((at) => ({ ...at, part: readerOf(plan, at.part, at.topic)?.name ?? at.part }));
+
+/** The groups that may hold progress of the part in the topic; not those of which a part reads it now. */
+export function formerGroups({ parts }: Plan, part: Part, topic: TopicName): readonly GroupId[] {
+  const prefix = part.group.slice(0, -part.name.length);
+  return formerNames(part)
+    .filter((name) => !parts.some((other) => other.name === name && reads(other, topic)))
+    .map((name) => prefix + name);
+}

@@ -1,0 +1,255 @@
+// The move of a piece's progress from the group in which an earlier version of the pipeline had it: with its ledger and its
+// stream time, in one transaction that leaves nothing to go on with in the old group. A worker of the earlier version that
+// comes later stops there, and says so. Letters on their way back begin at the first that the old group has not consumed.
+import { MillraceError } from "../core/errors.ts";
+import type {
+  AdminPort,
+  Assignment,
+  CommittedOffset,
+  KafkaPort,
+  Progress,
+  TxProducer,
+  Watermarks,
+} from "../core/kafka.ts";
+import { emptyLedger } from "../core/ledger.ts";
+import { decodeMetadata, encodeMetadata } from "../core/metadata.ts";
+import type { Clock } from "../core/ports.ts";
+import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../core/record.ts";
+import { redriveOrderOf, statesIn, type RedriveOrder } from "../core/redrive.ts";
+import {
+  isPiece,
+  pieceRecord,
+  readNotes,
+  startNote,
+  startRecord,
+  type NoteBook,
+  type Notes,
+} from "../notes/notes.ts";
+import type { PartFacts } from "../notes/stops.ts";
+
+/** The part under the names that it has, or had in an earlier version of the pipeline. */
+export interface Naming {
+  /** It is named by its source. */
+  readonly isNamed: boolean;
+  /** The group of the pipeline's first part. */
+  readonly main: GroupId;
+  /** Groups that may hold its progress in the topic. */
+  former(topic: TopicName): readonly GroupId[];
+  /** Whether the letter is the part's, whatever the name that it had when it was sent. */
+  isOwn(order: RedriveOrder): boolean;
+}
+
+export interface InheritPorts {
+  readonly kafka: Pick<KafkaPort, "reader">;
+  readonly admin: AdminPort;
+  readonly clock: Pick<Clock, "now">;
+  readonly notes: NoteBook;
+  /** Runs a transaction of this worker, between its checkpoints. */
+  transact(body: (producer: TxProducer) => Promise<void>): Promise<void>;
+}
+
+export interface InheritRequest {
+  readonly assignment: Assignment;
+  /** What of the assignment is taken over. */
+  readonly partitions: readonly TopicPartition[];
+  readonly part: PartFacts;
+  readonly naming: Naming;
+  /** This worker's transactional id. */
+  readonly owner: string;
+  readonly sessionTimeoutMs: number;
+  readonly meta: TopicName;
+  readonly letterStates: TopicName;
+}
+
+interface Inheriting {
+  readonly notes: Notes;
+  readonly committed: readonly CommittedOffset[];
+  /** Ends what dead owners of progress in the group left open. */
+  endOwners(group: GroupId, partitions: readonly TopicPartition[]): Promise<void>;
+}
+
+/** Progress of one partition in the old group. */
+interface Legacy {
+  readonly group: GroupId;
+  readonly offset: CommittedOffset & { readonly nextOffset: bigint };
+}
+
+/** As Kafka tells it, no progress. */
+const NONE = -1n;
+
+/** Returns whether progress was moved. Throws MILL_SOURCE_VERSIONS while somebody still reads under the old name. */
+export async function inherit(
+  ports: InheritPorts,
+  request: InheritRequest,
+  found: Inheriting,
+): Promise<boolean> {
+  const { naming, partitions, part } = request;
+  const { notes } = found;
+  const held = partitions
+    .filter(({ topic }) => topic !== part.redrive)
+    .flatMap((at) => naming.former(at.topic).map((group) => ({ at, group })))
+    .filter(({ at, group }) => startNote(notes, group, at) !== null)
+    // A table's group may have had the name too.
+    .filter(({ at, group }) => group === naming.main || isPiece(notes, group, at));
+  let isMoved = false;
+  for (const [group, own] of Map.groupBy(held, (one) => one.group)) {
+    const at = own.map((one) => one.at);
+    const latest = await ports.admin.committed(group, at, { stable: false });
+    if (latest.every(({ nextOffset }) => nextOffset === null)) continue;
+    if (await isRead(ports, group, at)) throw stillRead(request, group);
+    await found.endOwners(group, at);
+    const readMs = ports.clock.now();
+    const offsets = await ports.admin.committed(group, at, { stable: true });
+    const legacies = offsets.flatMap((offset) => legacyOf(group, offset));
+    const move = new Move(ports, request, { ...found, legacies, readMs });
+    if (!(await move.run())) throw stillRead(request, group);
+    isMoved = true;
+  }
+  return isMoved;
+}
+
+const legacyOf = (group: GroupId, { nextOffset, ...at }: CommittedOffset): Legacy[] =>
+  nextOffset === null ? [] : [{ group, offset: { ...at, nextOffset } }];
+
+/** Also while the group is at its rebalance, and does not tell. */
+async function isRead(
+  { admin }: InheritPorts,
+  group: GroupId,
+  at: readonly TopicPartition[],
+): Promise<boolean> {
+  const { members } = await admin.describeGroup(group);
+  const topics = new Set(at.map(({ topic }) => topic));
+  return members.some((member) => member.topics?.some((topic) => topics.has(topic)) ?? true);
+}
+
+function stillRead({ part }: InheritRequest, group: GroupId): MillraceError {
+  const detail = `${part.pipeline}, part ${part.part}: workers of an earlier version still read its topics in group ${group}; it goes on when they have ended`;
+  return new MillraceError("MILL_SOURCE_VERSIONS", detail, { disposition: "pause" });
+}
+
+interface Moving extends Inheriting {
+  readonly legacies: readonly Legacy[];
+  /** When the progress was read. */
+  readonly readMs: number;
+}
+
+class Move {
+  readonly #ports: InheritPorts;
+  readonly #request: InheritRequest;
+  readonly #moving: Moving;
+
+  constructor(ports: InheritPorts, request: InheritRequest, moving: Moving) {
+    this.#ports = ports;
+    this.#request = request;
+    this.#moving = moving;
+  }
+
+  /** Returns whether it was decided. */
+  async run(): Promise<boolean> {
+    const letters = await this.#letters();
+    let isDecided = false;
+    await this.#ports.transact(async (producer) => {
+      producer.begin();
+      isDecided = await this.#write(producer, letters);
+      await (isDecided ? producer.commit() : producer.abort());
+    });
+    this.#ports.notes.forget();
+    return isDecided;
+  }
+
+  /**
+   * 1 the old group's progress goes · 2 nobody reads there, and nobody has since its progress was read: who comes from now on
+   * waits for this transaction · 3 ours.
+   */
+  async #write(producer: TxProducer, letters: readonly Progress[]): Promise<boolean> {
+    const { assignment, meta } = this.#request;
+    const { legacies } = this.#moving;
+    const [{ group }] = legacies as readonly [Legacy];
+    // 1
+    const gone = legacies.map(({ offset }): Progress => ({ ...offset, nextOffset: NONE }));
+    await producer.sendOffsets(gone, { group, generationId: -1, memberId: "" });
+    // 2
+    if (!(await this.#isUntouched())) return false;
+    // 3
+    const progress = [...legacies.map(({ offset }) => this.#progressOf(offset)), ...letters];
+    const { generation } = assignment;
+    await producer.send([
+      ...progress.map((at) => {
+        const { topicId = null, nextOffset = 0n } = this.#begunAt(at) ?? {};
+        return startRecord(meta, generation.group, { ...at, nextOffset }, topicId);
+      }),
+      ...legacies.map(({ offset }) => pieceRecord(meta, generation.group, offset)),
+    ]);
+    await producer.sendOffsets(progress, generation);
+    return true;
+  }
+
+  async #isUntouched(): Promise<boolean> {
+    const { legacies, readMs } = this.#moving;
+    const { admin, clock } = this.#ports;
+    const [{ group }] = legacies as readonly [Legacy];
+    const at = legacies.map(({ offset }) => offset);
+    if (await isRead(this.#ports, group, at)) return false;
+    const now = await admin.committed(group, at, { stable: false });
+    const isSame = now.every(({ nextOffset }, i) => nextOffset === at[i]?.nextOffset);
+    // Within half a session nobody can have joined, died and been forgotten.
+    return isSame && clock.now() - readMs < this.#request.sessionTimeoutMs / 2;
+  }
+
+  #progressOf({ topic, partition, nextOffset, metadata }: Legacy["offset"]): Progress {
+    const told = decodeMetadata(metadata) ?? { ledger: emptyLedger() };
+    const own = encodeMetadata({ ...told, owner: this.#request.owner });
+    return { topic, partition, nextOffset, metadata: own };
+  }
+
+  /** Where the ledger began: in the old group, or, of letters, here. */
+  #begunAt(at: Progress): { readonly nextOffset: bigint; readonly topicId: string | null } | null {
+    const { legacies, notes } = this.#moving;
+    const { group } = this.#request.assignment.generation;
+    const old = legacies.find(({ offset }) => addressOf(offset) === addressOf(at));
+    const note = startNote(notes, old?.group ?? group, at);
+    return note === null && old === undefined ? { ...at, topicId: null } : note;
+  }
+
+  /** Where each of the tasks goes on in the redrive topic. */
+  async #letters(): Promise<readonly Progress[]> {
+    const { legacies, committed } = this.#moving;
+    const moved = new Set(legacies.map(({ offset }) => offset.partition));
+    const { part, letterStates } = this.#request;
+    const own = committed.filter((at) => at.topic === part.redrive && moved.has(at.partition));
+    const states = statesIn(await readNotes(this.#ports, letterStates));
+    const isDone = ({ id, redrives }: RedriveOrder): boolean => {
+      const said = states.get(id);
+      if (said?.redrives !== redrives) return (said?.redrives ?? 0) > redrives;
+      return said.state !== "redriven" || said.queued === true;
+    };
+    const marks = await this.#ports.admin.watermarks(part.redrive);
+    return Promise.all(
+      own.map(async ({ topic, partition, metadata }) => {
+        const mark = marks.find((one) => one.partition === partition);
+        const nextOffset = mark === undefined ? 0n : await this.#firstOpen(mark, isDone);
+        return this.#progressOf({ topic, partition, nextOffset, metadata });
+      }),
+    );
+  }
+
+  async #firstOpen(
+    { low, high, topic, partition }: Watermarks,
+    isDone: (order: RedriveOrder) => boolean,
+  ): Promise<bigint> {
+    const reader = this.#ports.kafka.reader({ topic, partition, fromOffset: low });
+    try {
+      for (let next = low; next < high;) {
+        const { records, nextOffset } = await reader.read();
+        for (const { headers, offset } of records) {
+          const order = redriveOrderOf(headers);
+          if (order !== null && this.#request.naming.isOwn(order) && !isDone(order)) return offset;
+        }
+        next = nextOffset;
+      }
+      return high;
+    } finally {
+      await reader.close();
+    }
+  }
+}
