@@ -16,7 +16,7 @@ import {
   type Stream,
   type Table,
 } from "#engine";
-import { send, simulate, type Simulated } from "#testing";
+import { send, simulate, type Simulated, type SimulateOptions } from "#testing";
 
 interface Row {
   readonly n?: unknown;
@@ -29,11 +29,15 @@ const flowOf = (draw: (rows: Stream<string, Row>) => { to(target: never): void }
   pipeline("flow", ({ from }) => draw(from(input)).to(out as never));
 
 /** Each value as a record of one key, by a flow that turns what JSON has no word for into itself. */
-const run = (flow: ReturnType<typeof flowOf>, values: readonly unknown[]): Promise<Simulated> =>
+const run = (
+  flow: ReturnType<typeof flowOf>,
+  values: readonly unknown[],
+  options: SimulateOptions = {},
+): Promise<Simulated> =>
   simulate(
     flow,
     values.map((n) => send(input, "k", { n })),
-    { breaker: "off" },
+    { breaker: "off", ...options },
   );
 const told = ({ records }: Simulated): unknown[] => records(out).map(({ value }) => value);
 const letters = ({ deadLetters }: Simulated): unknown[] =>
@@ -182,7 +186,7 @@ test("with onError halt the pipeline stops there, and says why", async () => {
   const flow = pipeline("flow", { onError: "halt" }, ({ from }) => {
     from(input).groupByKey().sum("s", of).to(out);
   });
-  const { log, ledger } = await run(flow as never, [4, "5"]);
+  const { log, ledger } = await run(flow as never, [4, "5"], { stops: "expected" });
   assert.match(log.messages("error").join("\n"), /aggregate "s": .*received a text/);
   assert.deepEqual(ledger("main"), { consumed: 1, emitted: 1 });
 });

@@ -40,10 +40,24 @@ export const withReaders = <T extends { readonly part: string; readonly topic: T
 ): readonly T[] =>
   all.map((at) => ({ ...at, part: readerOf(plan, at.part, at.topic)?.name ?? at.part }));
 
-/** The groups that may hold progress of the part in the topic; not those of which a part reads it now. */
-export function formerGroups({ parts }: Plan, part: Part, topic: TopicName): readonly GroupId[] {
+/** Groups of the part's earlier names: those that may hold its progress in the topic, and those of parts that read it now. */
+function groupsOf(
+  { parts }: Plan,
+  part: Part,
+  topic: TopicName,
+): Record<"free" | "taken", GroupId[]> {
   const prefix = part.group.slice(0, -part.name.length);
-  return formerNames(part)
-    .filter((name) => !parts.some((other) => other.name === name && reads(other, topic)))
-    .map((name) => prefix + name);
+  const isTaken = (name: string): boolean =>
+    parts.some((other) => other.name === name && reads(other, topic));
+  const names = Map.groupBy(formerNames(part), isTaken);
+  const groups = (taken: boolean) => (names.get(taken) ?? []).map((name) => prefix + name);
+  return { free: groups(false), taken: groups(true) };
 }
+
+/** The groups that may hold progress of the part in the topic. */
+export const formerGroups = (plan: Plan, part: Part, topic: TopicName): readonly GroupId[] =>
+  groupsOf(plan, part, topic).free;
+
+/** Groups that had its progress perhaps, and are those of tables now. */
+export const takenGroups = (plan: Plan, part: Part, topic: TopicName): readonly GroupId[] =>
+  groupsOf(plan, part, topic).taken;

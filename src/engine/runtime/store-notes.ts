@@ -4,6 +4,7 @@
 import { sendOnce } from "../core/send-once.ts";
 import { ConfigError, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
+import { formerNames } from "../core/pieces.ts";
 import type { Part, Plan, PlanStore } from "../core/plan.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
@@ -41,7 +42,13 @@ export async function checkStores(
       const now = noteOf(part, store);
       if (noted === undefined)
         fresh.push(noteRecord(plan.meta, storeKey(store.name), JSON.stringify(now)));
-      else problems.push(...changes(plan, store, { was: JSON.parse(noted) as StoreNote, now }));
+      else {
+        const was = JSON.parse(noted) as StoreNote;
+        // Its progress moves with it.
+        const isRenamed = formerNames(part).includes(was.part);
+        const known = isRenamed ? { ...was, part: now.part } : was;
+        problems.push(...changes(plan, store, { was: known, now }));
+      }
     }
   }
   if (problems.length === 0 && fresh.length > 0) {

@@ -35,6 +35,8 @@ export interface Naming {
   readonly main: GroupId;
   /** Groups that may hold its progress in the topic. */
   former(topic: TopicName): readonly GroupId[];
+  /** Groups of such names that a table has now: what they say of the topic is the table's. */
+  taken(topic: TopicName): readonly GroupId[];
   /** Whether the letter is the part's, whatever the name that it had when it was sent. */
   isOwn(order: RedriveOrder): boolean;
 }
@@ -178,7 +180,7 @@ class Move {
         const { topicId = null, nextOffset = 0n } = this.#begunAt(at) ?? {};
         return startRecord(meta, generation.group, { ...at, nextOffset }, topicId);
       }),
-      ...legacies.map(({ offset }) => pieceRecord(meta, generation.group, offset)),
+      ...progress.map((at) => pieceRecord(meta, generation.group, at)),
     ]);
     await producer.sendOffsets(progress, generation);
     return true;

@@ -88,7 +88,9 @@ export async function takeOver(
   // 4
   const isFirst = (offset: CommittedOffset): boolean =>
     offset.nextOffset === null &&
-    (startNote(notes, generation.group, offset) === null || isOthers(request, offset, notes));
+    (startNote(notes, generation.group, offset) === null || isOthers(request, offset, notes)) &&
+    // A table that came later has its name, and its group: where it was cannot be told.
+    !request.naming.taken(offset.topic).some((group) => isPiece(notes, group, offset));
   const missing = committed.filter((offset) => isFirst(offset) && !isUnfit(request, offset, found));
   const first = missing.length === 0 ? [] : await firstStarts(ports, request, { missing, topics });
   await adopt(ports, request, { committed, found });
@@ -129,23 +131,20 @@ async function notesFor(
 
 /** The group was a table's, which had the name that the piece has now: nothing of it is the piece's. */
 const isOthers = (
-  { naming, assignment: { generation }, part }: TakeoverRequest,
+  { naming, assignment: { generation } }: TakeoverRequest,
   at: TopicPartition,
   notes: Notes,
 ): boolean =>
   naming.isNamed &&
-  at.topic !== part.redrive &&
   startNote(notes, generation.group, at) !== null &&
   !isPiece(notes, generation.group, at);
 
 /** Notes that the partitions of a part which is named by its source are its own. */
 const pieceNotes = (
-  { naming, assignment, part, meta }: TakeoverRequest,
+  { naming, assignment, meta }: TakeoverRequest,
   at: readonly TopicPartition[],
 ): OutRecord[] =>
-  at
-    .filter(({ topic }) => naming.isNamed && topic !== part.redrive)
-    .map((one) => pieceRecord(meta, assignment.generation.group, one));
+  naming.isNamed ? at.map((one) => pieceRecord(meta, assignment.generation.group, one)) : [];
 
 /** A transactional id in the metadata that no present member has belongs to a dead worker: initialising it ends its transaction. */
 async function endDeadOwners(

@@ -21,6 +21,8 @@ export interface SimulateOptions {
   readonly seed?: number;
   /** "off": go on however many records become dead letters, as `run --no-breaker`. */
   readonly breaker?: "on" | "off";
+  /** "expected": a task that has stopped at the end is part of what is tested. Default: "throw". */
+  readonly stops?: "throw" | "expected";
   /** Stand-ins for the resources of the pipelines. */
   readonly resources?: readonly Double[];
 }
@@ -44,6 +46,16 @@ export interface Letter {
   readonly record: RawRecord;
 }
 
+/** A task that will not go on by itself. */
+export interface Stopped {
+  readonly pipeline: string;
+  readonly part: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface Simulated {
   records<K, V>(topic: Topic<K, V>): ReadRecord<K, V>[];
   rows<R>(table: PostgresTable<R>): R[];
@@ -52,13 +64,16 @@ export interface Simulated {
   readonly letterStates: Readonly<Record<string, number>>;
   /** Totals of one part over its tasks, zeros left out; `pipeline` where several run. */
   ledger(part: string, pipeline?: string): Record<string, number>;
+  /** Tasks that had stopped at the end: none, unless `stops: "expected"` was said. */
+  readonly stops: readonly Stopped[];
   readonly log: RecordingLog;
   readonly meter: RecordingMeter;
 }
 
 /**
- * Runs the steps, lets everything drain, and returns what came of it. Throws MILL_PIPELINE_HALTED when too many dead letters
- * have halted a pipeline, since it has not seen all that was sent then.
+ * Runs the steps, lets everything drain, and returns what came of it. Throws what has stopped a task, unless the options say
+ * that the test expects it, and MILL_PIPELINE_HALTED when too many dead letters have halted a pipeline: neither has seen all
+ * that was sent.
  * @example
  * const { records } = await simulate(cleaned, [send(orders, "o-1", anOrder())]);
  */
@@ -72,7 +87,12 @@ export async function simulate(
     : [pipelines as Pipeline];
   const world = new World(
     list.map((pipeline) => pipeline.plan()),
-    { seed: options.seed ?? 1, breaker: options.breaker !== "off", startMs: startOf(steps) },
+    {
+      seed: options.seed ?? 1,
+      breaker: options.breaker !== "off",
+      expectsStops: options.stops === "expected",
+      startMs: startOf(steps),
+    },
     options.resources,
   );
   await world.open();
@@ -90,6 +110,9 @@ async function resultOf(world: World): Promise<Simulated> {
     deadLetters: world.plans.flatMap((plan) => lettersOf(world, plan)),
     letterStates: statesOf(world),
     ledger: (part, pipeline) => ledgerTotals(sumOf(progress, part, pipeline)),
+    stops: world.stops.map(({ pipeline, part, topic, partition, code, message }) => ({
+      ...{ pipeline, part, topic, partition, code, message },
+    })),
     log: world.log,
     meter: world.meter,
   };

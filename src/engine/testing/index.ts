@@ -6,6 +6,7 @@ export {
   type ReadRecord,
   type Simulated,
   type SimulateOptions,
+  type Stopped,
 } from "./harness.ts";
 export {
   advance,

@@ -26,6 +26,7 @@ import { RecordingMeter } from "./doubles/recording-meter.ts";
 import { seededRandom } from "./doubles/seeded-random.ts";
 import { switchedCopies } from "./doubles/switched-copies.ts";
 import type { Step } from "./steps.ts";
+import { checkStops, type StoppedTask } from "./stops.ts";
 import { workerClock, WorkerSwitch } from "./doubles/worker-switch.ts";
 
 const QUIET_LIMIT_MS = 600_000;
@@ -34,6 +35,8 @@ export interface WorldOptions {
   /** Decides how far the work has come when a crash strikes. */
   readonly seed: number;
   readonly breaker: boolean;
+  /** A task that has stopped at the end is no error. */
+  readonly expectsStops: boolean;
   /** The start of virtual time, epoch ms. */
   readonly startMs: number;
 }
@@ -56,11 +59,12 @@ export class World {
   #worker: Worker | null = null;
 
   readonly #limits: WorkerLimits;
+  readonly #expectsStops: boolean;
   readonly #doubles: readonly Double[];
 
   constructor(
     plans: readonly Plan[],
-    { seed, breaker, startMs }: WorldOptions,
+    { seed, breaker, expectsStops, startMs }: WorldOptions,
     doubles: readonly Double[] = [],
   ) {
     this.#clock = new FakeClock(startMs);
@@ -70,6 +74,7 @@ export class World {
     this.plans = plans;
     this.#doubles = doubles;
     this.#random = seededRandom(seed);
+    this.#expectsStops = expectsStops;
     this.#limits = { ...defaultLimits, breaker };
   }
 
@@ -208,6 +213,7 @@ export class World {
       }
       quiet = (await this.#during(this.#isDrained())) ? quiet + 1 : 0;
     }
+    if (!this.#expectsStops) checkStops(this.stops);
     return this.#during(this.#progress());
   }
 
@@ -216,6 +222,11 @@ export class World {
     if (held.length === 0) return;
     const lead = 'to go on all the same: haltWhen: "never" in the pipeline, or breaker: "off" here';
     throw new MillraceError("MILL_PIPELINE_HALTED", `${held.join("; ")}; ${lead}`);
+  }
+
+  /** Tasks that will not go on by themselves. */
+  get stops(): readonly StoppedTask[] {
+    return (this.#worker as Worker).health().filter((task) => task.state === "stopped");
   }
 
   #stuck(): string {
@@ -236,10 +247,7 @@ export class World {
   async #isDrained(): Promise<boolean> {
     const admin = this.#outside.admin();
     const stopped = new Set(
-      (this.#worker as Worker)
-        .health()
-        .filter(({ state }) => state === "stopped")
-        .map(({ topic, partition, part }) => `${part}/${topic}/${String(partition)}`),
+      this.stops.map(({ topic, partition, part }) => `${part}/${topic}/${String(partition)}`),
     );
     const progress = await this.#progress();
     const topics = [...new Set(progress.map(({ topic }) => topic))];

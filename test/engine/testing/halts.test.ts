@@ -1,4 +1,4 @@
-// simulate() with more dead letters than the pipeline goes on with.
+// simulate() where a pipeline or a task does not go on: with too many dead letters, or at a record that halts it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pipeline } from "#engine";
@@ -30,4 +30,24 @@ test("26 halt the pipeline: it is said, with what lets it go on", async () => {
 test("with the breaker off it goes on", async () => {
   const { deadLetters, records } = await simulate(use, steps(30), { breaker: "off" });
   assert.deepEqual([deadLetters.length, records(output).length], [30, 10]);
+});
+
+test("what stops a task is thrown, with where it stands", async () => {
+  const halting = pipeline("halting", ({ from }) => {
+    from(input)
+      .expect("good", ({ n }) => n > 0, { otherwise: "halt" })
+      .to(output);
+  });
+  await assert.rejects(simulate(halting, steps(1)), (error: Error & { code?: string }) => {
+    assert.equal(error.code, "MILL_RULE_HALT");
+    assert.match(error.message, /main in-0: .*good/);
+    assert.match(error.message, /where the test expects it: stops: "expected"$/);
+    return true;
+  });
+  const { stops, records } = await simulate(halting, steps(1), { stops: "expected" });
+  assert.deepEqual(
+    stops.map(({ part, topic, code }) => [part, topic, code]),
+    [["main", "in", "MILL_RULE_HALT"]],
+  );
+  assert.deepEqual(records(output), []);
 });

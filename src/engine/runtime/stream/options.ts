@@ -2,7 +2,13 @@
 import type { Assignment, GroupConsumer, GroupGeneration } from "../../core/kafka.ts";
 import type { StagedTask } from "../../checkpoint/commit.ts";
 import type { LedgerCounts } from "../../core/ledger.ts";
-import { formerGroups, isNamedBySource, mainGroup, readerOf } from "../../core/pieces.ts";
+import {
+  formerGroups,
+  isNamedBySource,
+  mainGroup,
+  readerOf,
+  takenGroups,
+} from "../../core/pieces.ts";
 import type { RawRecord, TopicPartition } from "../../core/record.ts";
 import type { LetterOrigin } from "../../letters/letter.ts";
 import type { Naming } from "../../source/inherit.ts";
@@ -47,6 +53,7 @@ const namingOf = ({ plan, part }: BoundPart): Naming => ({
   isNamed: isNamedBySource(part),
   main: mainGroup(part),
   former: (topic) => formerGroups(plan, part, topic),
+  taken: (topic) => takenGroups(plan, part, topic),
   isOwn: (order) => readerOf(plan, order.part, order.origin.topic) === part,
 });
 
