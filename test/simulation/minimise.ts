@@ -26,10 +26,20 @@ function* smaller(of: SimulationCase): Iterable<SimulationCase> {
     yield { ...of, faults: faults.filter((_, at) => at !== i) };
   for (const fewer of fewerRecords(stages)) yield { ...of, stages: fewer };
   for (const roots of simpler(flow.roots)) if (roots.length > 0) yield withRoots(of, roots);
+  if (flow.apart !== undefined) yield withoutApart(of);
   if (flow.direct !== null && flow.roots.length > 0)
     yield { ...of, flow: { ...flow, direct: null } };
   if (sizes.workers > 1) yield { ...of, sizes: { ...sizes, workers: sizes.workers - 1 } };
 }
+
+const withoutApart = (of: SimulationCase): SimulationCase => {
+  const { apart: _, ...flow } = of.flow;
+  const stages = of.stages.map((stage) => ({
+    ...stage,
+    records: stage.records.filter(({ source }) => source < flow.sources),
+  }));
+  return { ...of, flow, stages };
+};
 
 const withRoots = (of: SimulationCase, roots: readonly Node[]): SimulationCase => {
   const flow: FlowSpec = { ...of.flow, roots };

@@ -48,11 +48,14 @@ export interface FlowSpec {
   readonly salt?: number;
   /** Steps from the first source straight into a table, in its own part. */
   readonly direct: readonly Node[] | null;
+  /** A stream from a source of its own, which hangs together with the others by nothing; left out where there is none. */
+  readonly apart?: readonly Node[];
   /** Values tell their times, some of which are no use. */
   readonly times?: TimesSpec;
 }
 
 export interface SourceRecord {
+  /** Behind those that are merged comes that of the stream apart. */
   readonly source: number;
   readonly partition: number;
   readonly key: string | null;
@@ -119,8 +122,41 @@ export function caseOf(seed: number): SimulationCase {
   const flow = isRefusing ? { ...drawnFlow, salt: seed } : drawnFlow;
   const drawn = { flow, stages: drawStages(draw, flow), sizes: drawSizes(draw) };
   const faults = drawFaults(draw, drawn);
-  // Drawn apart, so that a seed is what it was where nothing of this is drawn.
-  return { seed, ...drawn, ...withTimes(new Draw(seed ^ 0x7133), drawn), faults };
+  // Drawn by themselves, so that a seed is what it was where nothing of this is drawn.
+  const whole = withApart(new Draw(seed ^ 0x0a9a), drawn);
+  return { seed, ...drawn, ...withTimes(new Draw(seed ^ 0x7133), whole), faults };
+}
+
+const APART_SHARE = 0.2;
+
+interface Drawn {
+  readonly flow: FlowSpec;
+  readonly stages: readonly Stage[];
+}
+
+/** The case again, some of them with a stream beside the others and records for it. */
+function withApart(draw: Draw, { flow, stages }: Drawn): Drawn {
+  if (!draw.chance(APART_SHARE)) return { flow, stages };
+  const drawing = new Drawing(draw, flow.partitions, 1, "p");
+  // It goes to topics, through no topic of the pipeline's own.
+  drawing.groups = drawing.tables = 1;
+  const start: Place = { depth: 0, isFree: false, isWrapped: false, isLast: false };
+  const apart = [drawing.node(start)];
+  let made = 0;
+  const record = (timestamp: number): SourceRecord => {
+    const partition = draw.below(flow.partitions);
+    const [i, v] = [`p${String(made)}`, made++];
+    const value = { i, n: draw.below(40), g: `g${String(draw.below(3))}`, v };
+    const key = `p${String(draw.below(2))}-${String(partition)}`;
+    const at = { source: flow.sources, partition, key, timestamp };
+    return draw.chance(0.05) ? { ...at, value, isPoison: true } : { ...at, value };
+  };
+  const fuller = (stage: Stage): Stage => {
+    const timestamp = stage.records.at(-1)?.timestamp ?? START_MS;
+    const more = Array.from({ length: draw.between(1, 6) }, () => record(timestamp));
+    return { ...stage, records: [...stage.records, ...more] };
+  };
+  return { flow: { ...flow, apart }, stages: stages.map(fuller) };
 }
 
 function drawSizes(draw: Draw): Sizes {
@@ -153,11 +189,13 @@ class Drawing {
   readonly #draw: Draw;
   readonly #partitions: number;
   readonly #sources: number;
+  readonly #prefix: string;
   #count = 0;
   groups = 0;
   tables = 0;
 
-  constructor(draw: Draw, partitions: number, sources: number) {
+  constructor(draw: Draw, partitions: number, sources: number, prefix = "n") {
+    this.#prefix = prefix;
     this.#draw = draw;
     this.#partitions = partitions;
     this.#sources = sources;
@@ -165,7 +203,7 @@ class Drawing {
 
   node(place: Place): Node {
     const draw = this.#draw;
-    const id = `n${String(++this.#count)}`;
+    const id = `${this.#prefix}${String(++this.#count)}`;
     const by = draw.below(5);
     const op = place.isLast || place.depth >= 4 ? this.#end(place) : this.#step(place);
     const then = op === "to" || op === "table" ? [] : this.#followers(place, op);

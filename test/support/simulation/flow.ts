@@ -80,7 +80,8 @@ export function flowOf(spec: FlowSpec): Flow {
           timestamp: ({ t }) => t as number,
           invalidTimestamp: spec.times.invalid,
         });
-  const sources = Array.from({ length: spec.sources }, (_, i) =>
+  const count = spec.sources + (spec.apart === undefined ? 0 : 1);
+  const sources = Array.from({ length: count }, (_, i) =>
     source(`in-${String(i)}`, format === "avro" ? avroValue : json<Value>()),
   );
   const outputs = new Map<string, Topic<string | null, Value>>();
@@ -92,11 +93,14 @@ export function flowOf(spec: FlowSpec): Flow {
   // Some flows refuse nearly everything, and are to come to their end all the same.
   const options = { state: spec.state, haltWhen: "never" } as const;
   const drawn = pipeline("sim", options, ({ from }) => {
-    const [first, second] = sources.map((source) => from(source));
+    const [first, second] = sources.slice(0, spec.sources).map((source) => from(source));
     if (first === undefined) return;
     const all = second === undefined ? first : first.merge("both", second);
     for (const root of spec.roots) drawing.follow(all, root, false);
     if (spec.direct !== null) drawing.chain(first, spec.direct);
+    const [beside] = sources.slice(spec.sources).map((source) => from(source));
+    if (beside !== undefined)
+      for (const root of spec.apart ?? []) drawing.follow(beside, root, false);
   });
   // Its outputs are known once it was drawn.
   drawn.plan();

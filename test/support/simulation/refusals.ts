@@ -86,7 +86,7 @@ function topicsOf(flow: FlowSpec): Map<string, TopicKind> {
     if (written !== null) topics.set(...written);
     for (const next of node.then) visit(next, isOpen && isOwn(node, flow) && !isHeld(node));
   };
-  for (const root of flow.roots) visit(root, true);
+  for (const root of [...flow.roots, ...(flow.apart ?? [])]) visit(root, true);
   return topics;
 }
 

@@ -78,8 +78,15 @@ class Oracle {
     const chains = this.#flow.roots.map((root) => chainOf(this.#flow, root));
     const roots = this.#flow.roots.filter((_, i) => chains[i] === null);
     const direct = [...chains, this.#flow.direct].filter((chain) => chain !== null);
-    this.#prepare(roots, { isFree: false, isGrouped: false, isHeld: false, isTold: false });
-    if (roots.length > 0) this.#main(records, roots);
+    const { sources, apart = [] } = this.#flow;
+    const start = { isFree: false, isGrouped: false, isHeld: false, isTold: false };
+    this.#prepare([...roots, ...apart], start);
+    const isApart = ({ source }: SourceRecord): boolean => source >= sources;
+    const others = records.filter((record) => !isApart(record));
+    if (roots.length > 0) this.#begun("main", others, roots);
+    // Without others that are no table's own, it is what the first `from` is in.
+    const name = roots.length > 0 ? `in-${String(sources)}` : "main";
+    if (apart.length > 0) this.#begun(name, records.filter(isApart), apart);
     for (const { node, place, items } of this.#groups.values()) {
       const topic = repartitionName(node);
       for (const item of items) this.#take(item, { part: node.id, topic, nodes: node.then, place });
@@ -128,7 +135,7 @@ class Oracle {
   }
 
   /** Each partition is a task with a stream time of its own. */
-  #main(records: readonly SourceRecord[], nodes: readonly Node[]): void {
+  #begun(part: string, records: readonly SourceRecord[], nodes: readonly Node[]): void {
     const place = { isFree: false, isGrouped: false, isHeld: false, isTold: false };
     for (let partition = 0; partition < this.#flow.partitions; partition++) {
       this.#streamTimeMs = -1;
@@ -136,18 +143,18 @@ class Oracle {
         if (record.partition !== partition) continue;
         const topic = `in-${String(record.source)}`;
         if (record.isPoison === true) {
-          this.#count("main", "dead-lettered");
+          this.#count(part, "dead-lettered");
           this.#expected.letters.push(letterText(topic, record.key, poisonText(record)));
           continue;
         }
         const time = judged(this.#flow, record);
         if (time === null) {
-          this.#count("main", "dead-lettered");
+          this.#count(part, "dead-lettered");
           this.#expected.letters.push(letterText(topic, record.key, sourceText(record)));
           continue;
         }
         if (time.isTold) this.#streamTimeMs = Math.max(this.#streamTimeMs, time.ms);
-        this.#take(itemOf(record, time.ms), { part: "main", topic, nodes, place });
+        this.#take(itemOf(record, time.ms), { part, topic, nodes, place });
       }
     }
   }
