@@ -162,11 +162,39 @@ export const inspectionCases: Cases = {
       const { state, members } = await admin.describeGroup(group);
       assert.equal(state, "Stable");
       assert.equal(members[0]?.memberId, member.assignment.generation.memberId);
+      assert.deepEqual(members[0].topics, [topic]);
     });
     await member.consumer.stop();
     await world.eventually(async () =>
       assert.deepEqual((await admin.describeGroup(group)).members, []),
     );
+  },
+
+  "takes progress of a group away in a transaction, also while the group has members": async (
+    world,
+  ) => {
+    const topic = await world.topic();
+    const group = world.name("group");
+    const admin = world.port().admin();
+    const at = { topic, partition: 0 };
+    const committed = async (stable: boolean) =>
+      (await admin.committed(group, [at], { stable }))[0];
+    await admin.commitOffsets(group, [{ ...at, nextOffset: 3n, metadata: "of before" }]);
+    const member = world.member(group, [await world.topic()]);
+    await member.start();
+    const nobody = { group, generationId: -1, memberId: "" };
+    const gone = [{ ...at, nextOffset: -1n, metadata: "" }];
+    const aborted = await world.transaction();
+    await aborted.sendOffsets(gone, nobody);
+    // Pending: who asks for what has come of it waits.
+    assert.equal((await committed(false))?.nextOffset, 3n);
+    await aborted.abort();
+    assert.equal((await committed(true))?.nextOffset, 3n);
+    const producer = await world.transaction();
+    await producer.sendOffsets(gone, nobody);
+    await producer.commit();
+    await world.eventually(async () => assert.equal((await committed(true))?.nextOffset, null));
+    await member.consumer.stop();
   },
 
   "refuses a record that is larger than its topic allows": async (world) => {
