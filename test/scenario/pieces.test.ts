@@ -157,3 +157,60 @@ test("a worker of before that comes later stops, and doubles nothing", async () 
   const states = old.worker.health().filter(({ topic }) => topic === "b");
   for (const task of states) assert.equal(task.state, "stopped", JSON.stringify(task));
 });
+
+test("back to the release of before and forward again: what it was told, and has read, is not read twice", async () => {
+  const fleet = await upgraded();
+  const plan = planOf(fleet);
+  const young = await fleet.join();
+  await fleet.drained();
+  await fleet.during(young.worker.stop());
+  // As `offsets reset flow --part main --topic b --to group:flow.b` of that release writes it.
+  const metadata = '{"v":1,"owner":"millrace-reset","ledger":{"consumed":0}}';
+  const told = [{ topic: "b", partition: 0, nextOffset: 4n, metadata }];
+  await fleet.during(fleet.kafka.port().admin().commitOffsets("flow.main", told));
+  for (const topic of [a, b]) await fleet.send(topic.name, numbered(5));
+  fleet.wrapPort = (port) => unknowing(port, plan);
+  const old = await fleet.join({ plans: [asBefore(plan)] });
+  await fleet.until("it has read", () => numbers(fleet, y).length === 2);
+  await fleet.clock.advance(1_000);
+  await fleet.during(old.worker.stop());
+  fleet.wrapPort = (port) => port;
+  for (const topic of [a, b]) await fleet.send(topic.name, numbered(6));
+  await fleet.join();
+  await fleet.drained();
+  assert.deepEqual(
+    [numbers(fleet, x), numbers(fleet, y)],
+    [
+      [4, 5, 6],
+      [4, 5, 6],
+    ],
+  );
+});
+
+for (const leaves of [false, true])
+  test(`a worker of before that comes while progress is moved ${leaves ? "and goes again " : ""}is noticed, and nothing is doubled`, async () => {
+    const fleet = await upgraded();
+    const plan = planOf(fleet);
+    let isHeld = false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // The first request of the move: progress of before has been read by then.
+    fleet.watcher = ({ request }) => {
+      if (request !== "sendOffsets" || isHeld) return undefined;
+      isHeld = true;
+      return promise;
+    };
+    await fleet.join();
+    await fleet.until("the move has begun", () => isHeld);
+    fleet.wrapPort = (port) => unknowing(port, plan);
+    const old = await fleet.join({ plans: [asBefore(plan)] });
+    await fleet.until("the other has read", () => numbers(fleet, y).length === 1, 4_000);
+    await fleet.clock.advance(300);
+    if (leaves) await fleet.during(old.worker.stop());
+    resolve();
+    await fleet.clock.advance(4_000);
+    if (!leaves) await fleet.during(old.worker.stop());
+    fleet.wrapPort = (port) => port;
+    await fleet.drained();
+    assert.deepEqual(numbers(fleet, y), [4]);
+    assert.deepEqual(await fleet.ledger("b"), { consumed: 4, emitted: 4 });
+  });
