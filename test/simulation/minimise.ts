@@ -33,10 +33,10 @@ function* smaller(of: SimulationCase): Iterable<SimulationCase> {
 }
 
 const withoutApart = (of: SimulationCase): SimulationCase => {
-  const { apart: _, ...flow } = of.flow;
+  const { apart, ...flow } = of.flow;
   const stages = of.stages.map((stage) => ({
     ...stage,
-    records: stage.records.filter(({ source }) => source < flow.sources),
+    records: stage.records.filter(({ source }) => apart === undefined || source < flow.sources),
   }));
   return { ...of, flow, stages };
 };

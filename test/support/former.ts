@@ -14,6 +14,7 @@ export function asBefore(plan: Plan): Plan {
     nodes: begun.flatMap(({ nodes }) => nodes),
     sources: begun.flatMap(({ sources }) => sources),
     stores: begun.flatMap(({ stores }) => stores),
+    groups: begun.flatMap(({ groups }) => groups),
     partitions: Math.max(...begun.map(({ partitions }) => partitions)),
   };
   return { ...plan, parts: [whole, ...plan.parts.filter((part) => !begun.includes(part))] };

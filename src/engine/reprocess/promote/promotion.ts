@@ -75,7 +75,12 @@ async function freezing(at: StepRun): Next {
 }
 
 /** Null: live has something to do again. */
-async function closing({ row, places: read, detail, barrier }: StepRun): Promise<RunChanges | null> {
+async function closing({
+  row,
+  places: read,
+  detail,
+  barrier,
+}: StepRun): Promise<RunChanges | null> {
   const positions = await close(barrier);
   if (positions === null) return null;
   const ends = new Map(positions.map((at) => [taskKey(at), at.nextOffset]));
