@@ -4,6 +4,7 @@
 import type { Plan } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
 import {
+  addressOf,
   taskKey,
   type Headers,
   type OutRecord,
