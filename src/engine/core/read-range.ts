@@ -40,9 +40,12 @@ export async function* readRange(
   }
 }
 
+/** Control records behind the range are read with it: whoever follows a topic stands behind them then. */
 function within(records: readonly RawRecord[], nextOffset: bigint, to: bigint): RangeRead {
-  if (nextOffset <= to) return { records, nextOffset };
-  return { records: records.filter(({ offset }) => offset < to), nextOffset: to };
+  const inside = records.filter(({ offset }) => offset < to);
+  return inside.length === records.length
+    ? { records, nextOffset }
+    : { records: inside, nextOffset: to };
 }
 
 /** Where each partition of these topics begins and ends, by address. */
