@@ -7,7 +7,7 @@ import type { RawRecord } from "../engine/core/record.ts";
 import type { Codec, SchemaFormat, WriterSchemas } from "../engine/core/schema.ts";
 import { compileCodec } from "../engine/decode/codec.ts";
 import { subjectOf } from "../engine/core/schema.ts";
-import { SchemaCache } from "../engine/runtime/line/schema-cache.ts";
+import { SchemaCache } from "../engine/runtime/task/schema-cache.ts";
 
 interface KeyAndValue {
   readonly key: Codec;

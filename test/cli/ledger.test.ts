@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { avro, pipeline, postgresTable } from "#engine";
 import { ledgerVerb } from "../../src/cli/ledger.ts";
-import { decodeMetadata, encodeMetadata } from "../../src/engine/core/metadata.ts";
+import { decodeMetadata, encodeMetadata } from "../../src/engine/core/task-inputs.ts";
 import { Fleet } from "../support/fleet.ts";
 import { fleetCommand, jsonOf } from "../support/fleet-command.ts";
 import { things, type Thing } from "../support/plans.ts";

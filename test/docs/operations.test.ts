@@ -7,7 +7,7 @@ import { errorTable, isErrorCode, type ErrorCode } from "../../src/engine/core/e
 import { catalogue } from "../../src/engine/observe/catalogue.ts";
 import { defaultLimits } from "../../src/engine/runtime/context.ts";
 import { settingNames } from "../../src/engine/runtime/host/settings.ts";
-import { Breaker } from "../../src/engine/runtime/gate/breaker.ts";
+import { Breaker } from "../../src/engine/runtime/task/breaker.ts";
 import { gateText } from "../../src/engine/notes/gate-note.ts";
 import { lookAgain } from "../../src/engine/notes/stops.ts";
 

@@ -1,6 +1,7 @@
 // A task that halts when it has lost its partition already: what it learns late is no business of the task that has it now.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { pipeline } from "#engine";
 import { MillraceError } from "../../src/engine/core/errors.ts";
 import { Fleet } from "../support/fleet.ts";
 import { input, isIn, numbered, sink, summed, sums, wrong } from "../support/stopping.ts";
@@ -71,4 +72,22 @@ test("a task that ends late in a read of its state does not stop its successor",
   await send("a", 4);
   await fleet.drained();
   assert.deepEqual(fleet.values(sums), [1, 3, 3, 7]);
+});
+
+test("what a checkpoint could not tell halts its task, and nothing of that stage is committed later", async () => {
+  const told = pipeline("told", { state: "memory" }, ({ from }) => {
+    from(input)
+      .groupByKey()
+      .sum("total", (t) => t.n, { emit: "checkpoint" })
+      .toStream()
+      .expect("fits", (total) => total !== 3, { otherwise: "halt" })
+      .to(sums);
+  });
+  const fleet = new Fleet([told]);
+  const member = await fleet.join();
+  await fleet.send(input.name, numbered(3));
+  await fleet.until("the task has stopped", () => isIn(member, 0, "stopped"));
+  await fleet.clock.advance(5_000);
+  assert.deepEqual(await fleet.ledger("main"), {});
+  assert.deepEqual(fleet.values(sums), []);
 });

@@ -71,11 +71,11 @@ export const mutations: readonly Mutation[] = [
       {
         value: (was) => `await (async () => {
           const stored = ${was};
-          const [hint] = await persist(context, waitOf(seat, "kafka"), () =>
+          const [hint] = await task.persist("kafka", () =>
             context.admin.committed(bound.part.group, [at], { stable: false }),
           );
           const hinted = hint?.nextOffset ?? stored.nextOffset;
-          return hinted === stored.nextOffset ? stored : await store.reset(id, hinted);
+          return hinted === stored.nextOffset ? stored : await store.reset(task.address, hinted);
         })()`,
       },
     ],
@@ -91,7 +91,7 @@ export const mutations: readonly Mutation[] = [
     changes: [
       {
         before: `const caches = codec as unknown as Record<string, Map<string, never>>;
-          const kept = (caches["cells of " + String(partition)] ??= new Map<string, never>());
+          const kept = (caches["cells of " + String(following.changelog.partition)] ??= new Map<string, never>());
           Object.assign(following.copy, { kept });`,
       },
       {
@@ -145,8 +145,8 @@ export const mutations: readonly Mutation[] = [
     mistake: "a checkpoint carries the ledger of the one before",
     changes: [
       {
-        instead: `const last = (place as { last?: LedgerCounts }).last ?? addLedger(emptyLedger(), place.ledger);
-          Object.assign(place, { last: structuredClone(place.ledger) });
+        instead: `const last = (input as { last?: LedgerCounts }).last ?? addLedger(emptyLedger(), input.ledger);
+          Object.assign(input, { last: structuredClone(input.ledger) });
           const metadata = encodeMetadata({ owner, ledger: last, streamTimeMs });`,
       },
     ],
@@ -203,7 +203,7 @@ export const mutations: readonly Mutation[] = [
     name: "stream time forgotten",
     near: 560,
     mistake: "a new owner begins with no stream time",
-    changes: [{ value: "null" }],
+    changes: [{ value: "NO_TIME" }],
   },
   {
     name: "abandoned takeover",
@@ -231,7 +231,7 @@ export const mutations: readonly Mutation[] = [
     name: "last one blamed",
     mistake:
       "of a checkpoint whose change of state is refused the last record is taken for the one that did it",
-    changes: [{ value: "{ units, only: this.#last }" }, "omit"],
+    changes: [{ value: "this.#last" }, "omit"],
   },
   {
     name: "checksum is poison",
@@ -346,7 +346,7 @@ export const mutations: readonly Mutation[] = [
     name: "arrival moves time",
     near: 60,
     mistake: "a record without a usable time moves stream time by its Kafka timestamp",
-    changes: [{ condition: "last === undefined" }, { condition: "true" }],
+    changes: [{ condition: '!("kind" in one)' }, { condition: "true" }],
   },
   {
     name: "conflict is a repeat",

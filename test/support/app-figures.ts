@@ -12,7 +12,7 @@ import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { connect, type Clients } from "../../src/engine/runtime/host/connect.ts";
 import { readSettings } from "../../src/engine/runtime/host/settings.ts";
 import { ledgerOfPart, readProgress, type TaskProgress } from "../../src/engine/core/progress.ts";
-import { SchemaCache } from "../../src/engine/runtime/line/schema-cache.ts";
+import { SchemaCache } from "../../src/engine/runtime/task/schema-cache.ts";
 import { RecordingLog } from "../../src/engine/testing/doubles/recording-log.ts";
 import { wallClock } from "./command.ts";
 

@@ -76,7 +76,6 @@ export const blind: Partial<WorkerLimits> = { gateLookMs: 1e9 };
 export function beforeJoining(fleet: Fleet, work: () => Promise<void>): () => number {
   let times = 0;
   fleet.wrapPort = (port) => ({
-    name: port.name,
     producer: () => port.producer(),
     txProducer: (options) => port.txProducer(options),
     admin: () => port.admin(),

@@ -11,7 +11,7 @@ import avsc from "avsc";
 import { kafkajsPort } from "../../src/engine/clients/kafkajs/port.ts";
 import type { AdminPort, KafkaPort } from "../../src/engine/core/kafka.ts";
 import { ledgerTotals, sumLedgers, type LedgerCounts } from "../../src/engine/core/ledger.ts";
-import { decodeMetadata } from "../../src/engine/core/metadata.ts";
+import { decodeMetadata } from "../../src/engine/core/task-inputs.ts";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import { headerText, type RawRecord } from "../../src/engine/core/record.ts";
 import { RecordingLog } from "../../src/engine/testing/doubles/recording-log.ts";

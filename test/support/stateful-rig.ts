@@ -5,11 +5,10 @@ import type { Outcome, Stage } from "../../src/engine/core/outcome.ts";
 import type { OutRecord, RecordContext } from "../../src/engine/core/record.ts";
 import type { StateEntry } from "../../src/engine/core/state.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
-import { CacheBudget } from "../../src/engine/state/cache-budget.ts";
 import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.ts";
 import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
-import { OpenStores } from "../../src/engine/state/task-stores.ts";
+import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
 import type { TimedRecord } from "../../src/engine/transform/pass.ts";
 import { CallBook } from "../../src/engine/transform/calls/book.ts";
 import { compile, type Program } from "../../src/engine/transform/program.ts";
@@ -108,7 +107,7 @@ export class StatefulRig<V> {
           changeBytesMax: 1e6,
           copy,
           position: 0n,
-          cache: budget.share(() => undefined),
+          cache: budget.share({}),
           journal,
           repair: async () => {
             await (await copy.rebuild()).finish({ nextOffset: 0n, timeMs: 0 });
@@ -122,7 +121,7 @@ export class StatefulRig<V> {
     this.#stores = new OpenStores(
       new Map([...this.#opened].map(([name, { store }]) => [name, store])),
       journal,
-      (store, keys) => store.load(keys),
+      (work) => work(),
     );
   }
 

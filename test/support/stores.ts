@@ -1,11 +1,11 @@
 // A keyed store over a copy and a changelog, with what happens to them in the test's hand.
 import type { CodecOptions, Codec } from "../../src/engine/core/schema.ts";
+import type { Labels } from "../../src/engine/core/ports.ts";
 import type { StateKey, StoreId } from "../../src/engine/core/state.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
-import { CacheBudget } from "../../src/engine/state/cache-budget.ts";
 import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.ts";
 import { KeyedStore, type Change, type Sealed } from "../../src/engine/state/keyed-store.ts";
-import { OpenStores } from "../../src/engine/state/task-stores.ts";
+import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
 import { TroubledCopies } from "./troubled-copies.ts";
 
 const id: StoreId = { prefix: "p", store: "s", partition: 0 };
@@ -46,23 +46,20 @@ export class StoreBench {
 
   constructor({ cacheBytes = 1e9, codec, changeBytesMax = 1e6, learn }: BenchOptions = {}) {
     this.codec = codec ?? entryCodec(plainCodec, "s");
-    const count = (hits: number, misses: number): void => {
-      this.counts.hits += hits;
-      this.counts.misses += misses;
+    const count = (_name: string, { from }: Labels, n = 1): void => {
+      this.counts[from === "cache" ? "hits" : "misses"] += n;
     };
     this.store = new KeyedStore({
       codec: this.codec,
       changeBytesMax,
       copy: this.copy,
       position: 0n,
-      cache: new CacheBudget(cacheBytes).share(count),
+      cache: new CacheBudget(cacheBytes, { count }).share({}),
       journal: this.journal,
       repair: () => this.#repair(),
       learn: learn ?? (() => Promise.resolve()),
     });
-    this.stores = new OpenStores(new Map([["s", this.store]]), this.journal, (store, keys) =>
-      store.load(keys),
-    );
+    this.stores = new OpenStores(new Map([["s", this.store]]), this.journal, (work) => work());
   }
 
   /** A store whose copy is there, and empty. */

@@ -4,7 +4,6 @@ import type { MillraceError } from "./errors.ts";
 import type { GroupId, OutRecord, RawRecord, TopicName, TopicPartition } from "./record.ts";
 
 export interface KafkaPort {
-  readonly name: string;
   consumer(options: ConsumerOptions): GroupConsumer;
   txProducer(options: TxProducerOptions): TxProducer;
   producer(): PlainProducer;

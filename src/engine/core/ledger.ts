@@ -1,5 +1,6 @@
 // The ledger: where every source record ended. One outcome each, the first that applies in the order of the words below
 // (docs/ledger.md), so `consumed` always equals the sum of the others. Cumulative; travels with the progress it belongs to.
+import type { Outcome } from "./outcome.ts";
 
 /** Words with a number. */
 const counted = ["emitted", "superseded", "late", "deduplicated", "null-key", "tombstone"] as const;
@@ -75,3 +76,16 @@ export function ledgerTotals(l: LedgerCounts): Record<string, number> {
   const all = ledgerWords.map((word): [string, number] => [word, amountOf(l, word)]);
   return Object.fromEntries([["consumed", l.consumed] as const, ...all].filter(([, n]) => n !== 0));
 }
+
+/** Adds one outcome to a ledger. A halted record is not consumed. */
+export function countOutcome(ledger: LedgerCounts, outcome: Outcome): void {
+  if (outcome.kind === "halted") return;
+  ledger.consumed++;
+  if (outcome.kind === "filtered") bump(ledger.filtered, outcome.by);
+  else if (outcome.kind === "dead-lettered") bump(ledger["dead-lettered"], outcome.failure.class);
+  else ledger[outcome.kind]++;
+}
+
+const bump = (counts: Record<string, number>, name: string): void => {
+  counts[name] = (counts[name] ?? 0) + 1;
+};

@@ -1,7 +1,7 @@
 // How one source record ended. The transform says it, the runtime counts it and writes the letter.
 import type { ErrorCode } from "./error-table.ts";
 import type { LetterClass, MillraceError } from "./errors.ts";
-import { emptyLedger, type CountedWord, type LedgerCounts } from "./ledger.ts";
+import type { CountedWord } from "./ledger.ts";
 import type { OutRecord, RawRecord, RecordContext } from "./record.ts";
 import type { SinkRow } from "./ports.ts";
 
@@ -26,28 +26,6 @@ export type Outcome =
   | { readonly kind: "dead-lettered"; readonly failure: Failure }
   /** The task must stop before this record: nothing of it is kept. */
   | { readonly kind: "halted"; readonly error: MillraceError };
-
-export const isLetter = ({ kind }: Outcome): boolean => kind === "dead-lettered";
-
-/** Adds one outcome to a ledger. A halted record is not consumed. */
-export function countOutcome(ledger: LedgerCounts, outcome: Outcome): void {
-  if (outcome.kind === "halted") return;
-  ledger.consumed++;
-  if (outcome.kind === "filtered") bump(ledger.filtered, outcome.by);
-  else if (outcome.kind === "dead-lettered") bump(ledger["dead-lettered"], outcome.failure.class);
-  else ledger[outcome.kind]++;
-}
-
-/** The ledger of one outcome alone, to be added or taken back. */
-export function ledgerOf(outcome: Outcome): LedgerCounts {
-  const ledger = emptyLedger();
-  countOutcome(ledger, outcome);
-  return ledger;
-}
-
-const bump = (counts: Record<string, number>, name: string): void => {
-  counts[name] = (counts[name] ?? 0) + 1;
-};
 
 /** A decoded record on its way through the operators. */
 export interface DecodedRecord {

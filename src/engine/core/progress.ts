@@ -2,7 +2,7 @@
 // a sink task's in its progress row. Ledgers, lag, resets and promotions all read it here.
 import type { AdminPort } from "./kafka.ts";
 import { sumLedgers, type LedgerCounts } from "./ledger.ts";
-import { decodeMetadata } from "./metadata.ts";
+import { decodeMetadata } from "./task-inputs.ts";
 import type { Part, Plan, PlanTable } from "./plan.ts";
 import type { TableStore } from "./ports.ts";
 import { taskKey, type TaskAt, type TopicPartition } from "./record.ts";

@@ -19,7 +19,6 @@ export const letterClasses: readonly LetterClass[] = [
   "transform",
   "sink",
   "size",
-  "crash",
 ];
 
 /** Why a task waits for Kafka: a right, a topic, or anything else, of what it writes or reads, or of its group. */

@@ -9,7 +9,7 @@ export const taskStates = ["starting", "running", "paused", "stopped"] as const;
  * starting: takes over committed progress and restores state · running: reads and commits · paused: waits for a dependency that is away
  * (back-pressure is still running) · stopped: will not go on by itself.
  */
-export type TaskState =
+export type TaskStatus =
   | { readonly state: "starting"; readonly why?: string }
   | { readonly state: "running" }
   | { readonly state: "paused"; readonly why: string }
@@ -26,7 +26,7 @@ export interface TaskAddress {
   readonly topic: string;
   readonly partition: number;
 }
-export type TaskHealth = TaskAddress & TaskState;
+export type TaskHealth = TaskAddress & TaskStatus;
 
 /** The body of /live and /ready. */
 export interface Health {

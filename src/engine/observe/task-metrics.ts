@@ -5,7 +5,7 @@ import { imbalanceOf, type LedgerCounts, ledgerTotals } from "../core/ledger.ts"
 import { assert } from "../core/errors.ts";
 import type { Labels, Meter } from "../core/ports.ts";
 import { ledgerOutcomes, letterClasses, pauseReasons, refusalCodes } from "./catalogue.ts";
-import { taskStates, type TaskAddress, type TaskState } from "./health.ts";
+import { taskStates, type TaskAddress, type TaskStatus } from "./health.ts";
 import type { Lag } from "./lag.ts";
 
 const labelsOf = (task: TaskAddress): Labels => ({
@@ -120,7 +120,7 @@ export function publishCheckpoint(
 export const publishCommitTime = (meter: Meter, task: TaskAddress, nowMs: number): void =>
   meter.gauge("millrace_last_commit_timestamp_seconds", labelsOf(task), nowMs / 1000);
 
-export function publishState(meter: Meter, task: TaskAddress, state: TaskState["state"]): void {
+export function publishState(meter: Meter, task: TaskAddress, state: TaskStatus["state"]): void {
   const labels = labelsOf(task);
   for (const each of taskStates)
     meter.gauge("millrace_task_state", { ...labels, state: each }, each === state ? 1 : 0);

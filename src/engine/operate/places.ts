@@ -1,8 +1,8 @@
 // The place of every task of a pipeline, beside where its topics begin and end: the ground on which offsets are shown and
 // reset.
 import type { Watermarks } from "../core/kafka.ts";
-import { decodeMetadata } from "../core/metadata.ts";
 import { formerNames } from "../core/pieces.ts";
+import { decodeMetadata } from "../core/task-inputs.ts";
 import type { Part, Plan } from "../core/plan.ts";
 import { readingRedrive, readProgress } from "../core/progress.ts";
 import { watermarksOf } from "../core/read-range.ts";

@@ -2,7 +2,7 @@
 // never count a record twice: going back needs `withState`, which empties every store of the pipeline and begins anew.
 import { sendOnce } from "../core/send-once.ts";
 import { emptyLedger } from "../core/ledger.ts";
-import { encodeMetadata } from "../core/metadata.ts";
+import { encodeMetadata } from "../core/task-inputs.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { Progress } from "../core/kafka.ts";
 import { isNamedBySource } from "../core/pieces.ts";

@@ -5,9 +5,9 @@ import type { Clock, Log, Meter, Random, SchemaRegistry, TableStore } from "../c
 import type { MillraceError } from "../core/errors.ts";
 import type { PlanOptions, PlanResource, PlanTable } from "../core/plan.ts";
 import type { StateCopies } from "../core/state.ts";
-import type { CacheBudget } from "../state/cache-budget.ts";
+import type { CacheBudget } from "../state/task-stores.ts";
 import type { Resources } from "./calls/resources.ts";
-import type { SchemaCache } from "./line/schema-cache.ts";
+import type { SchemaCache } from "./task/schema-cache.ts";
 
 /** Limits of one worker; every default is documented in docs/operations.md. */
 export interface WorkerLimits {

@@ -7,17 +7,12 @@ import type { TaskHealth } from "../observe/health.ts";
 import { lagOf } from "../observe/lag.ts";
 import { forgetTask, publishLag, publishState } from "../observe/task-metrics.ts";
 import type { OperatorCounts } from "../transform/operator.ts";
-import type { BoundPart } from "./line/bind.ts";
+import type { BoundPart } from "./task/bind.ts";
 import type { WorkerContext } from "./context.ts";
+import type { Position } from "./task/task.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";
 import { shownHealth, StopWatch, type StoppablePart } from "./resume/stop-watch.ts";
 import { TopicWatch, type WatchedPart } from "./topic-watch.ts";
-
-interface Position {
-  readonly topic: TopicName;
-  readonly committed: bigint;
-  readonly oldestMs: number | null;
-}
 
 /** A stream or sink part, as seen from here. */
 export interface KeptPart extends WatchedPart, StoppablePart {

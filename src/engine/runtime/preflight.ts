@@ -7,7 +7,7 @@ import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
 import { subjectOf } from "../core/schema.ts";
 import type { WorkerContext } from "./context.ts";
-import { writtenSchemas, type WriterIds } from "./line/bind.ts";
+import { writtenSchemas, type WriterIds } from "./task/bind.ts";
 import { checkStores } from "./store-notes.ts";
 
 /** What parts are bound with, once all is there. */

@@ -2,7 +2,7 @@
 // many partitions as declared. A part whose topics are not is taken over anew, and the takeover says what is wrong.
 import type { TopicDescription } from "../core/kafka.ts";
 import type { TopicName } from "../core/record.ts";
-import type { BoundPart } from "./line/bind.ts";
+import type { BoundPart } from "./task/bind.ts";
 import type { WorkerContext } from "./context.ts";
 
 /** A stream or sink part, as seen from here. */

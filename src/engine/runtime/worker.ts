@@ -6,7 +6,7 @@ import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
 import type { LetterOrigin } from "../letters/letter.ts";
-import { bindPart, type BoundPart } from "./line/bind.ts";
+import { bindPart, type BoundPart } from "./task/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
 import { Lane, type LanePart, type LaneWorker, type MadeWith } from "./gate/lane.ts";
@@ -19,17 +19,17 @@ import {
   type Patience,
 } from "./preflight.ts";
 import { Resources } from "./calls/resources.ts";
-import { SchemaCache } from "./line/schema-cache.ts";
-import { CacheBudget } from "../state/cache-budget.ts";
+import { SchemaCache } from "./task/schema-cache.ts";
+import { CacheBudget } from "../state/task-stores.ts";
 import { ShapeBook } from "./shapes/book.ts";
-import { SinkPart } from "./sink/part.ts";
-import { StreamEngine } from "./stream/engine.ts";
-import { StreamPart } from "./stream/part.ts";
+import { SinkPart } from "./task/sink/part.ts";
+import { StreamCommitter } from "./task/stream/committer.ts";
+import { StreamPart } from "./task/stream/part.ts";
 
 export class Worker {
   readonly #plans: readonly Plan[];
   readonly #context: WorkerContext;
-  readonly #engine: StreamEngine;
+  readonly #committer: StreamCommitter;
   readonly #lanes: readonly Lane<Bindings>[];
   readonly #books = new Map<TopicName, ShapeBook>();
   readonly #life = new AbortController();
@@ -47,12 +47,12 @@ export class Worker {
       ...ports,
       limits,
       admin: ports.kafka.admin(),
-      cache: new CacheBudget(limits.cacheBytesMax),
+      cache: new CacheBudget(limits.cacheBytesMax, ports.meter),
       schemas: new SchemaCache(ports.registry, ports.clock),
       resources: new Resources(),
       owner: `${namespace}millrace-${ports.random.token(12)}`,
     };
-    this.#engine = new StreamEngine(this.#context, (error) => this.#end(error));
+    this.#committer = new StreamCommitter(this.#context, (error) => this.#end(error));
     this.#ended = new Promise((resolve) => (this.#end = resolve));
     this.#lanes = plans.map((plan) => new Lane(plan, this.#laneWorker()));
   }
@@ -62,7 +62,7 @@ export class Worker {
       context: this.#context,
       preflight: (plans, signal) => preflight(plans, this.#context, this.#patience(signal)),
       makePart: (plan, part, made) => this.#part(plan, part, made),
-      dropPart: (part) => this.#engine.remove(part),
+      dropPart: (part) => this.#committer.remove(part),
       onFatal: (error) => this.#end(error),
     };
   }
@@ -88,7 +88,7 @@ export class Worker {
     for (const { plan, lane } of open) lane.bind(plan, bindings);
     const metas = this.#lanes.map((lane) => lane.meta);
     const house = new Housekeeping(this.#context, metas, () => this.#parts);
-    this.#loops = Promise.all([this.#engine.run(signal), house.run(signal)]).catch(
+    this.#loops = Promise.all([this.#committer.run(signal), house.run(signal)]).catch(
       (error: unknown) => this.#end(error as Error),
     );
     for (const lane of this.#lanes) lane.run();
@@ -136,16 +136,15 @@ export class Worker {
       states: plan.letterStates,
     };
     const join = (of: BoundPart): GroupConsumer => this.#join(of);
-    const own = { bound, context, letters, gate, join };
+    const onFatal = (error: Error): void => this.#end(error);
+    const own = { bound, context, letters, gate, join, onFatal };
     if (part.table === null) {
-      const stream = new StreamPart({ ...own, engine: this.#engine });
-      this.#engine.add(stream);
+      const stream = new StreamPart(own, this.#committer);
+      this.#committer.add(stream);
       return stream;
     }
     const store = context.tableStore(part.table);
-    const producer = this.#producer as PlainProducer;
-    const onFatal = (error: Error): void => this.#end(error);
-    return new SinkPart({ ...own, store, producer, onFatal });
+    return new SinkPart(own, { store, producer: this.#producer as PlainProducer });
   }
 
   /** The parts of a pipeline share a book: what one writes another reads. */
@@ -194,7 +193,7 @@ export class Worker {
 
   /** Records that wait in state for a call. */
   get parkedRecords(): number {
-    return this.#engine.tasks.reduce((sum, task) => sum + task.parkedRecords, 0);
+    return this.#committer.tasks.reduce((sum, { work }) => sum + (work?.queuedRecords ?? 0), 0);
   }
 
   health(): TaskHealth[] {
@@ -211,7 +210,7 @@ export class Worker {
     await Promise.all(this.#lanes.map((lane) => lane.stop()));
     this.#life.abort(new Error("the worker was stopped"));
     await this.#loops;
-    await this.#engine.close();
+    await this.#committer.close();
     await this.#producer?.close();
     await this.#context.resources.close(this.#context.log);
     await this.#context.admin.close();

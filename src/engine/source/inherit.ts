@@ -12,7 +12,7 @@ import type {
   Watermarks,
 } from "../core/kafka.ts";
 import { emptyLedger } from "../core/ledger.ts";
-import { decodeMetadata, encodeMetadata } from "../core/metadata.ts";
+import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
 import type { Clock } from "../core/ports.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../core/record.ts";
 import { redriveOrderOf, statesIn, type RedriveOrder } from "../core/redrive.ts";

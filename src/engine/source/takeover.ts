@@ -1,6 +1,6 @@
 // Where a stream task goes on: committed progress, read stable, after its dead owner's transaction was ended.
 // A first start is written down before anything is read, so that lost progress is not taken for no progress.
-import { decodeMetadata, encodeMetadata } from "../core/metadata.ts";
+import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
 import type { MillraceError } from "../core/errors.ts";
 import type {
   AdminPort,

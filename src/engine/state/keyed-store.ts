@@ -10,7 +10,7 @@ import type {
   StateKey,
   StoreView,
 } from "../core/state.ts";
-import type { CacheShare } from "./cache-budget.ts";
+import type { CacheShare } from "./task-stores.ts";
 import { CELL_BYTES, type Cell, type StorePage } from "./cell.ts";
 import { isDeleted, type EntryCodec } from "./entry-codec.ts";
 import { inPieces } from "./pieces.ts";

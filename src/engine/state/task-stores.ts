@@ -1,23 +1,23 @@
-// The stores of one task, with one journal: a batch changes all of them or none.
+// The stores of one task, with one journal: a batch changes all of them or none. What the stores of a worker keep in
+// memory together is bounded in bytes, shared evenly among those that are open.
 import { assert } from "../core/errors.ts";
+import type { Labels, Meter } from "../core/ports.ts";
 import type { StateKey, StoreView, TaskStores } from "../core/state.ts";
 import type { Change, KeyedStore } from "./keyed-store.ts";
+
+/** Runs again for as long as the copies are away. */
+export type Patiently = <T>(work: () => Promise<T>) => Promise<T>;
 
 export class OpenStores implements TaskStores {
   /** Handed to every store of the task. */
   readonly journal: Change[];
   readonly #stores: ReadonlyMap<string, KeyedStore>;
-  readonly #load: (store: KeyedStore, keys: ReadonlyMap<string, StateKey>) => Promise<void>;
+  readonly #patiently: Patiently;
 
-  /** `load` says what is done while the copy is away. */
-  constructor(
-    stores: ReadonlyMap<string, KeyedStore>,
-    journal: Change[],
-    load: (store: KeyedStore, keys: ReadonlyMap<string, StateKey>) => Promise<void>,
-  ) {
+  constructor(stores: ReadonlyMap<string, KeyedStore>, journal: Change[], patiently: Patiently) {
     this.#stores = stores;
     this.journal = journal;
-    this.#load = load;
+    this.#patiently = patiently;
   }
 
   store(name: string): KeyedStore {
@@ -31,7 +31,7 @@ export class OpenStores implements TaskStores {
   }
 
   load(name: string, keys: ReadonlyMap<string, StateKey>): Promise<void> {
-    return this.#load(this.store(name), keys);
+    return this.#patiently(() => this.store(name).load(keys));
   }
 
   mark(): number {
@@ -50,5 +50,49 @@ export class OpenStores implements TaskStores {
 
   close(): void {
     for (const store of this.#stores.values()) store.close();
+  }
+}
+
+/** One store's part of the bound. */
+export interface CacheShare {
+  /** Bytes that were added, or with a minus let go. */
+  add(bytes: number): void;
+  readonly isOver: boolean;
+  /** Keys that were in memory, and keys that had to be fetched. */
+  count(hits: number, misses: number): void;
+  close(): void;
+}
+
+export class CacheBudget {
+  readonly #bytesMax: number;
+  readonly #meter: Pick<Meter, "count"> | null;
+  #shares = 0;
+
+  constructor(bytesMax: number, meter: Pick<Meter, "count"> | null = null) {
+    this.#bytesMax = bytesMax;
+    this.#meter = meter;
+  }
+
+  /** `labels` name the store in metrics. */
+  share(labels: Labels): CacheShare {
+    let bytes = 0;
+    let isOpen = true;
+    this.#shares++;
+    const limit = (): number => this.#bytesMax / this.#shares;
+    return {
+      add: (more) => void (bytes += more),
+      get isOver() {
+        return bytes > limit();
+      },
+      count: (hits, misses) => {
+        this.#meter?.count("millrace_state_reads_total", { ...labels, from: "cache" }, hits);
+        this.#meter?.count("millrace_state_reads_total", { ...labels, from: "copy" }, misses);
+      },
+      // A task that failed is closed again when its partition is revoked.
+      close: () => {
+        if (isOpen) this.#shares--;
+        isOpen = false;
+      },
+    };
   }
 }

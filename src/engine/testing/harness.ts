@@ -9,7 +9,7 @@ import type { Pipeline } from "../define/pipeline.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
 import { ledgerOfPart, type TaskProgress } from "../core/progress.ts";
-import type { SchemaCache } from "../runtime/line/schema-cache.ts";
+import type { SchemaCache } from "../runtime/task/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
 import type { Double } from "./doubles/resource-double.ts";

@@ -194,7 +194,6 @@ export class MemoryKafka {
 }
 
 class MemoryPort implements KafkaPort {
-  readonly name: string = "memory";
   readonly #connection: Connection;
   readonly #clients: (() => Promise<void>)[] = [];
 

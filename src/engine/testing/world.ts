@@ -14,7 +14,7 @@ import { catalogue } from "../observe/catalogue.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "../runtime/context.ts";
 import { readProgress, readRedriveProgress, type TaskProgress } from "../core/progress.ts";
 import { memoryCopies } from "../state/memory-copy.ts";
-import { SchemaCache } from "../runtime/line/schema-cache.ts";
+import { SchemaCache } from "../runtime/task/schema-cache.ts";
 import { Worker } from "../runtime/worker.ts";
 import { FakeClock } from "./doubles/fake-clock.ts";
 import { MemoryKafka } from "./memory-kafka.ts";

@@ -6,7 +6,7 @@ import {
   imbalanceOf,
   type LedgerCounts,
 } from "../../../src/engine/core/ledger.ts";
-import { decodeMetadata, encodeMetadata } from "../../../src/engine/core/metadata.ts";
+import { decodeMetadata, encodeMetadata } from "../../../src/engine/core/task-inputs.ts";
 
 test("owner and ledger come back as they went", () => {
   const ledger = { ...emptyLedger(), consumed: 3, emitted: 2, "dead-lettered": { rule: 1 } };

@@ -5,12 +5,12 @@ import {
   mergeHealth,
   readinessOf,
   type TaskHealth,
-  type TaskState,
+  type TaskStatus,
   type WorkerFacts,
 } from "../../../src/engine/observe/health.ts";
 
 const address = { pipeline: "orders", part: "main", topic: "orders", partition: 2 };
-const task = (state: TaskState): TaskHealth => ({ ...address, ...state });
+const task = (state: TaskStatus): TaskHealth => ({ ...address, ...state });
 const running = task({ state: "running" });
 const halted = task({
   state: "stopped",

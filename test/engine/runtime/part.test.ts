@@ -15,7 +15,7 @@ import type {
   TxProducer,
 } from "../../../src/engine/core/kafka.ts";
 import { emptyLedger } from "../../../src/engine/core/ledger.ts";
-import { decodeMetadata, encodeMetadata } from "../../../src/engine/core/metadata.ts";
+import { decodeMetadata, encodeMetadata } from "../../../src/engine/core/task-inputs.ts";
 import type { TopicPartition } from "../../../src/engine/core/record.ts";
 import { defaultLimits, type WorkerPorts } from "../../../src/engine/runtime/context.ts";
 import { Worker } from "../../../src/engine/runtime/worker.ts";
@@ -47,7 +47,6 @@ interface Sent {
 
 /** Answers as Kafka would, and lets the test be the group: it calls the handlers itself. */
 class ScriptedKafka {
-  readonly name = "scripted";
   handlers: ConsumerHandlers | null = null;
   readonly progress: Sent[] = [];
   readonly seeks: string[] = [];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SchemaCache } from "../../../src/engine/runtime/line/schema-cache.ts";
+import { SchemaCache } from "../../../src/engine/runtime/task/schema-cache.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-registry.ts";
 import { throwsCode } from "../../contract/kafka-port/world.ts";

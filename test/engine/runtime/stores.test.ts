@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { pipeline, seconds } from "#engine";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import type { WorkerContext } from "../../../src/engine/runtime/context.ts";
-import { bindPart } from "../../../src/engine/runtime/line/bind.ts";
-import { openStores } from "../../../src/engine/runtime/stream/keyed/stores.ts";
-import { CacheBudget } from "../../../src/engine/state/cache-budget.ts";
+import { bindPart } from "../../../src/engine/runtime/task/bind.ts";
+import { openStores } from "../../../src/engine/runtime/task/stream/stores.ts";
+import { CacheBudget } from "../../../src/engine/state/task-stores.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.ts";
 import { RecordingMeter } from "../../../src/engine/testing/doubles/recording-meter.ts";
@@ -43,14 +43,12 @@ test("stores of a takeover that fails leave no share of the cache behind", async
     writerIds: new Map(),
     onBroken: () => undefined,
   });
-  const nothing = (): void => undefined;
-  const request = { context, bound, partition: 0, onWaiting: nothing, onRestoring: nothing };
+  const persist = <T>(_dependency: string, work: () => Promise<T>): Promise<T> => work();
+  const { signal } = new AbortController();
+  const task = { partition: 0, signal, persist, restore: () => undefined };
   for (let i = 0; i < 3; i++)
-    await assert.rejects(
-      openStores({ ...request, signal: new AbortController().signal }),
-      MillraceError,
-    );
-  const share = cache.share(() => undefined);
+    await assert.rejects(openStores({ context, bound, task }), MillraceError);
+  const share = cache.share({});
   share.add(100);
   assert.equal(share.isOver, false);
 });

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SentBatch } from "../../../src/engine/core/kafka.ts";
-import type { BoundPart } from "../../../src/engine/runtime/line/bind.ts";
-import { TaskState } from "../../../src/engine/runtime/stream/keyed/state.ts";
+import type { BoundPart } from "../../../src/engine/runtime/task/bind.ts";
+import { TaskState } from "../../../src/engine/runtime/task/stream/state.ts";
 import { TestCalls } from "../../support/calls.ts";
 import { StoreBench } from "../../support/stores.ts";
 
@@ -18,7 +18,7 @@ async function withChanges() {
     partition: PARTITION,
     stores: bench.stores,
     calls: new TestCalls().calls,
-    streamTimeMs: null,
+    timeMs: () => -1,
     patiently: (work) => work(),
     now: () => 1_000,
   });

@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CacheBudget } from "../../../src/engine/state/cache-budget.ts";
-
-const nobody = (): void => undefined;
+import { CacheBudget } from "../../../src/engine/state/task-stores.ts";
 
 test("stores share the bound evenly, and what a closed one leaves", () => {
   const budget = new CacheBudget(100);
-  const one = budget.share(nobody);
+  const one = budget.share({});
   one.add(80);
   assert.equal(one.isOver, false);
-  const two = budget.share(nobody);
+  const two = budget.share({});
   assert.equal(one.isOver, true);
   two.add(50);
   assert.equal(two.isOver, false);
@@ -22,7 +20,7 @@ test("stores share the bound evenly, and what a closed one leaves", () => {
 
 test("a store that is closed twice gives its share back once", () => {
   const budget = new CacheBudget(100);
-  const [one, two] = [budget.share(nobody), budget.share(nobody)];
+  const [one, two] = [budget.share({}), budget.share({})];
   two.close();
   two.close();
   one.add(101);

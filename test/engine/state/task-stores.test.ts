@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
-import type { StateKey } from "../../../src/engine/core/state.ts";
-import { CacheBudget } from "../../../src/engine/state/cache-budget.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
 import { KeyedStore, type Change } from "../../../src/engine/state/keyed-store.ts";
 import { memoryCopies } from "../../../src/engine/state/memory-copy.ts";
-import { OpenStores } from "../../../src/engine/state/task-stores.ts";
+import { CacheBudget, OpenStores } from "../../../src/engine/state/task-stores.ts";
 import { keyOf, keysOf, plainCodec } from "../../support/stores.ts";
 
 /** Two stores of one task. */
@@ -17,13 +15,18 @@ async function twoStores() {
   const asked: string[] = [];
   const open = async (name: string): Promise<[string, KeyedStore]> => {
     const copy = copies.copy({ prefix: "p", store: name, partition: 0 });
+    const read = copy.read.bind(copy);
+    copy.read = (keys) => {
+      asked.push(keys.map(String).join());
+      return read(keys);
+    };
     await (await copy.rebuild()).finish({ nextOffset: 0n, timeMs: 0 });
     const store = new KeyedStore({
       codec: entryCodec(plainCodec, name),
       changeBytesMax: 1e6,
       copy,
       position: 0n,
-      cache: budget.share(() => undefined),
+      cache: budget.share({}),
       journal,
       repair: () => Promise.resolve(0n),
       learn: () => Promise.resolve(),
@@ -31,11 +34,7 @@ async function twoStores() {
     return [name, store];
   };
   const opened = [await open("one"), await open("two")];
-  const load = (store: KeyedStore, keys: ReadonlyMap<string, StateKey>): Promise<void> => {
-    asked.push([...keys.keys()].join());
-    return store.load(keys);
-  };
-  return { stores: new OpenStores(new Map(opened), journal, load), budget, asked };
+  return { stores: new OpenStores(new Map(opened), journal, (work) => work()), budget, asked };
 }
 
 const entry = (value: unknown) => ({ value, timestamp: 0 });
@@ -74,7 +73,7 @@ test("a store that the plan does not have is a defect of ours", async () => {
 
 test("closed stores leave the cache to others", async () => {
   const { stores, budget } = await twoStores();
-  const other = budget.share(() => undefined);
+  const other = budget.share({});
   other.add(600_000);
   assert.equal(other.isOver, true);
   stores.close();

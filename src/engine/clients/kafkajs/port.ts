@@ -63,7 +63,6 @@ export function kafkajsPort(options: KafkajsOptions): KafkaPort {
     return client;
   };
   return {
-    name: "kafkajs",
     consumer: (of): GroupConsumer => {
       const consumer = new KafkaGroupConsumer(cluster(), of, options.log);
       open.add({ close: () => consumer.stop() });

@@ -3,7 +3,7 @@
 import { sendOnce } from "../../core/send-once.ts";
 import { emptyLedger } from "../../core/ledger.ts";
 import type { Progress } from "../../core/kafka.ts";
-import { decodeMetadata, encodeMetadata } from "../../core/metadata.ts";
+import { decodeMetadata, encodeMetadata } from "../../core/task-inputs.ts";
 import type { Plan } from "../../core/plan.ts";
 import { taskKey, type OutRecord } from "../../core/record.ts";
 import { storesRecord } from "../../notes/gate-note.ts";

@@ -24,10 +24,10 @@ export interface ParkingOptions {
   release(step: CallStep, ended: readonly Ended[]): Promise<Released>;
   /** Told that `turn` has something to do. */
   nudge(): void;
-  onChange(step: string, waiting: Waiting): void;
+  onChange(step: string, waiting: QueuedCount): void;
 }
 
-interface Waiting {
+interface QueuedCount {
   keys: number;
   records: number;
 }
@@ -40,10 +40,10 @@ interface Known {
 }
 
 /** One step's keys, by themselves as texts. */
-interface Lot {
+interface StepKeys {
   readonly step: CallStep;
   readonly keys: Map<string, Known>;
-  readonly waiting: Waiting;
+  readonly waiting: QueuedCount;
   ended: Ended[];
   /** A later step had no room for them. */
   blocked: Ended[];
@@ -56,40 +56,40 @@ const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
 export class Parking {
   readonly #options: ParkingOptions;
-  readonly #lots: readonly Lot[];
+  readonly #steps: readonly StepKeys[];
   #timer: { readonly dueMs: number; readonly stop: AbortController } | null = null;
 
   constructor(options: ParkingOptions) {
     this.#options = options;
-    const lotOf = (step: CallStep): Lot => {
+    const keysOf = (step: CallStep): StepKeys => {
       const waiting = { keys: 0, records: 0 };
       return { step, keys: new Map(), waiting, ended: [], blocked: [] };
     };
-    this.#lots = options.steps.map(lotOf);
+    this.#steps = options.steps.map(keysOf);
   }
 
   get records(): number {
-    return this.#lots.reduce((sum, { waiting }) => sum + waiting.records, 0);
+    return this.#steps.reduce((sum, { waiting }) => sum + waiting.records, 0);
   }
 
   /** Finds the keys that an earlier owner has parked. */
   async open(): Promise<void> {
-    for (const lot of this.#lots) {
-      const store = this.#options.stores.store(nameOf(lot.step));
+    for (const ofStep of this.#steps) {
+      const store = this.#options.stores.store(nameOf(ofStep.step));
       let cursor: string | null = null;
       do {
         await this.#options.patiently(async () => {
           const page = await store.page(cursor);
           for (const { key: place, entry } of page.entries) {
             const kept = keptIn(place, entry.value);
-            if (kept !== null) await this.#options.learn(lot.step, kept);
+            if (kept !== null) await this.#options.learn(ofStep.step, kept);
             const key = keyAt(place);
-            if (key !== null) this.#set(lot, key, entry.value as ParkedKey);
+            if (key !== null) this.#set(ofStep, key, entry.value as ParkedKey);
           }
           cursor = page.cursor;
         });
       } while (cursor !== null);
-      this.#options.onChange(lot.step.name, lot.waiting);
+      this.#options.onChange(ofStep.step.name, ofStep.waiting);
     }
     this.#sleep();
   }
@@ -97,15 +97,15 @@ export class Parking {
   /** Looks at keys that a batch has changed, before it ends. */
   look(changed: Iterable<{ readonly step: CallStep; readonly key: Buffer }>): void {
     for (const { step, key } of changed) {
-      const lot = this.#lots.find((one) => one.step.at === step.at) as Lot;
+      const ofStep = this.#steps.find((one) => one.step.at === step.at) as StepKeys;
       const view = this.#options.stores.view(nameOf(step));
-      this.#set(lot, key, parkedKeyIn(view, key));
-      this.#options.onChange(step.name, lot.waiting);
+      this.#set(ofStep, key, parkedKeyIn(view, key));
+      this.#options.onChange(step.name, ofStep.waiting);
     }
     this.#sleep();
   }
 
-  #set({ keys, waiting }: Lot, key: Buffer, parked: ParkedKey | null): void {
+  #set({ keys, waiting }: StepKeys, key: Buffer, parked: ParkedKey | null): void {
     const id = key.toString("latin1");
     const known = keys.get(id);
     const records = parked === null ? 0 : parked.to - parked.from;
@@ -118,59 +118,59 @@ export class Parking {
 
   /** Calls for what is due, and releases what has ended, so many keys at most; null when there is nothing to take. */
   async turn(keysMax: number = Infinity): Promise<Released | null> {
-    for (const lot of this.#lots) await this.#callDue(lot);
+    for (const ofStep of this.#steps) await this.#callDue(ofStep);
     this.#sleep();
-    const lot = this.#lots.find(({ ended }) => ended.length > 0);
-    if (lot === undefined) return null;
-    const ended = lot.ended.splice(0, Math.min(keysMax, lot.ended.length));
-    const released = await this.#options.release(lot.step, ended);
-    lot.blocked.push(...released.waiting);
+    const ofStep = this.#steps.find(({ ended }) => ended.length > 0);
+    if (ofStep === undefined) return null;
+    const ended = ofStep.ended.splice(0, Math.min(keysMax, ofStep.ended.length));
+    const released = await this.#options.release(ofStep.step, ended);
+    ofStep.blocked.push(...released.waiting);
     const stayed = new Set(released.waiting);
     const done = ended.filter((one) => !stayed.has(one));
     for (const { key } of done) {
-      const known = lot.keys.get(key.toString("latin1"));
+      const known = ofStep.keys.get(key.toString("latin1"));
       if (known !== undefined) known.isCalling = false;
     }
-    this.look([...released.parked, ...done.map(({ key }) => ({ step: lot.step, key }))]);
+    this.look([...released.parked, ...done.map(({ key }) => ({ step: ofStep.step, key }))]);
     return released;
   }
 
   /** What was blocked may be tried again. */
   unblock(): void {
-    for (const lot of this.#lots) lot.ended.push(...lot.blocked.splice(0));
+    for (const ofStep of this.#steps) ofStep.ended.push(...ofStep.blocked.splice(0));
   }
 
-  async #callDue(lot: Lot): Promise<void> {
+  async #callDue(ofStep: StepKeys): Promise<void> {
     const { stores, calls } = this.#options;
     const now = calls.ports.clock.now();
     const due: Known[] = [];
-    for (const known of lot.keys.values()) {
+    for (const known of ofStep.keys.values()) {
       if (due.length === DUE_MAX) break;
       if (!known.isCalling && known.dueMs <= now) due.push(known);
     }
     if (due.length === 0) return;
     const keys = due.map(({ key }) => key);
-    const heads = await headsOf(lot.step, keys, stores);
+    const heads = await headsOf(ofStep.step, keys, stores);
     due.forEach((known, i) => {
       const head = heads[i] ?? null;
-      if (head === null) return this.#set(lot, known.key, null);
+      if (head === null) return this.#set(ofStep, known.key, null);
       known.isCalling = true;
-      this.#call(lot, known.key, head.head);
+      this.#call(ofStep, known.key, head.head);
     });
     stores.endBatch();
   }
 
-  #call(lot: Lot, key: Buffer, { record, value }: AtStep): void {
+  #call(ofStep: StepKeys, key: Buffer, { record, value }: AtStep): void {
     const { calls, nudge } = this.#options;
     const taken = (called: Called): void => {
-      lot.ended.push({ key, called });
+      ofStep.ended.push({ key, called });
       nudge();
     };
     // A tombstone goes by without a call.
     if (value === undefined) return taken({ end: "answered", answer: undefined });
-    calls.ports.onRetry(lot.step.name);
+    calls.ports.onRetry(ofStep.step.name);
     calls
-      .call(lot.step, { value, context: record.context, isBehind: true })
+      .call(ofStep.step, { value, context: record.context, isBehind: true })
       // It rejects with the end of the task alone.
       .then(taken, () => undefined);
   }
@@ -180,7 +180,7 @@ export class Parking {
     const { calls, nudge } = this.#options;
     const { clock, signal } = calls.ports;
     let dueMs = Infinity;
-    for (const { keys } of this.#lots)
+    for (const { keys } of this.#steps)
       for (const known of keys.values()) if (!known.isCalling) dueMs = Math.min(dueMs, known.dueMs);
     if (dueMs === Infinity || this.#timer?.dueMs === dueMs) return;
     this.#timer?.stop.abort(new Error("another key is due sooner"));

@@ -13,7 +13,8 @@ import type { KeptPart } from "../housekeeping.ts";
 import { unlessAborted } from "./abortable.ts";
 import { shownHealth } from "../resume/stop-watch.ts";
 import { isDefect } from "../failure.ts";
-import { PipelineGate, type PartGate } from "./pipeline-gate.ts";
+import type { PartGate } from "../task/part.ts";
+import { PipelineGate } from "./pipeline-gate.ts";
 
 /** A stream or sink part, as seen from here. */
 export interface LanePart extends KeptPart {

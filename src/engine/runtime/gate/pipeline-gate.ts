@@ -1,7 +1,6 @@
 // What one worker knows of a pipeline's gate and of the stores that it stands on. Looked at now and then, and read afresh
 // by every takeover after its join: whoever joined before the gate was shut is seen as a member, and whoever joins later
 // sees the note. So nothing is read under a shut gate once the groups are empty.
-import type { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import { gateNote, gateStates, storesNote, type GateNote } from "../../notes/gate-note.ts";
@@ -9,16 +8,6 @@ import type { ReadOptions } from "../../core/read-range.ts";
 import { NoteTail } from "../../notes/notes.ts";
 import type { WorkerContext } from "../context.ts";
 import { Mutex } from "../../core/mutex.ts";
-
-/** The gate, as the parts of a pipeline know it. */
-export interface PartGate {
-  /** Nothing more is taken from these. */
-  readonly held: ReadonlySet<TopicName>;
-  /** Reads the notes as they are now, that is after the join. False: nothing may be read, and the pipeline will leave. */
-  admit(signal: AbortSignal): Promise<boolean>;
-  /** Too many dead letters: halts the pipeline. */
-  trip(error: MillraceError): void;
-}
 
 const nothing: ReadonlySet<TopicName> = new Set();
 

@@ -7,7 +7,7 @@ import type { TaskHealth } from "../../observe/health.ts";
 import { noteRecord, NoteTail, type Notes } from "../../notes/notes.ts";
 import { isResumed, resumeKey, stopKey, stopText, type StopNote } from "../../notes/stop-notes.ts";
 import type { WorkerContext } from "../context.ts";
-import type { BoundPart } from "../line/bind.ts";
+import type { BoundPart } from "../task/bind.ts";
 
 /** A stream or sink part, as seen from here. */
 export interface StoppablePart {

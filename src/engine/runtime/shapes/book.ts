@@ -38,7 +38,6 @@ const VARIED = "varied--";
 const LOOK_MS = 1_000;
 const FOREIGN_WHY =
   "values lie there that came from a topic that is none of this version's sources";
-const none: readonly OutRecord[] = [];
 
 export class ShapeBook implements Shapes {
   readonly #plan: Plan;
@@ -49,7 +48,7 @@ export class ShapeBook implements Shapes {
   readonly #own = new Map<TopicName, Own>();
   readonly #known = new Map<TopicName, Set<string>>();
   /** Notes that no decided transaction has written yet, by key. */
-  readonly #unnoted = new Map<string, OutRecord>();
+  readonly unnoted: Map<string, OutRecord> = new Map();
   readonly #mine = new Map<TopicName, Structure[]>();
   #notes: readonly ShapeNote[] = [];
 
@@ -85,7 +84,7 @@ export class ShapeBook implements Shapes {
     own.noted.add(id);
     const note = { topic, id, code: this.#codes.get(topic) ?? "", structure, isAccepted: false };
     const record = shapeRecord(this.#plan.meta, note);
-    this.#unnoted.set(String(record.key), record);
+    this.unnoted.set(String(record.key), record);
     this.#knownOf(topic).add(id);
     if (!isVaried) this.#mine.set(topic, [...(this.#mine.get(topic) ?? []), structure]);
     return id;
@@ -101,16 +100,11 @@ export class ShapeBook implements Shapes {
     return known;
   }
 
-  /** Notes that go into the next transaction, again until one was decided. */
-  unnoted(): readonly OutRecord[] {
-    return this.#unnoted.size === 0 ? none : [...this.#unnoted.values()];
-  }
-
   /** A transaction with these was decided. */
   decided(records: readonly OutRecord[]): void {
-    if (this.#unnoted.size === 0) return;
+    if (this.unnoted.size === 0) return;
     for (const { topic, key } of records)
-      if (topic === this.#plan.meta) this.#unnoted.delete(String(key));
+      if (topic === this.#plan.meta) this.unnoted.delete(String(key));
   }
 
   /** Resolves when the code may read such values. Throws with disposition "retry" while Kafka is away. */
@@ -175,9 +169,3 @@ export class ShapeBook implements Shapes {
     return found.length === 0 ? [] : ["values of another structure lie there", ...found];
   }
 }
-
-/** Records of a transaction with the notes that belong into it. */
-export const withNotes = (
-  book: ShapeBook | null,
-  records: readonly OutRecord[],
-): readonly OutRecord[] => [...records, ...(book?.unnoted() ?? [])];

@@ -18,19 +18,19 @@ export interface CallPlace {
 }
 
 export class CallBook {
-  readonly #notes = new Map<RawRecord, Map<string, { value: unknown; noted: Noted }>>();
+  readonly notes: Map<RawRecord, Map<string, { value: unknown; noted: Noted }>> = new Map();
   /** Records that are too large to be parked. */
   readonly inPlace: Set<RawRecord> = new Set();
 
   /** Null where nothing is noted, or of another value. */
   find({ raw, at, nth, value }: CallPlace): Noted | null {
-    const found = this.#notes.get(raw)?.get(`${String(at)}/${String(nth)}`);
+    const found = this.notes.get(raw)?.get(`${String(at)}/${String(nth)}`);
     return found !== undefined && isSame(found.value, value) ? found.noted : null;
   }
 
   note({ raw, at, nth, value }: CallPlace, noted: Noted): void {
-    const ofRecord = this.#notes.get(raw) ?? new Map<string, { value: unknown; noted: Noted }>();
-    this.#notes.set(raw, ofRecord.set(`${String(at)}/${String(nth)}`, { value, noted }));
+    const ofRecord = this.notes.get(raw) ?? new Map<string, { value: unknown; noted: Noted }>();
+    this.notes.set(raw, ofRecord.set(`${String(at)}/${String(nth)}`, { value, noted }));
   }
 }
 

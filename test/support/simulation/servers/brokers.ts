@@ -286,7 +286,6 @@ class RefusedProducer implements PlainProducer {
 /** The port of a worker whose brokers may refuse. */
 export function refusing(port: KafkaPort, of: Surroundings): KafkaPort {
   return {
-    name: port.name,
     consumer: (options) => port.consumer(options),
     admin: () => port.admin(),
     reader: (options) => port.reader(options),

@@ -1,29 +1,43 @@
 // The transaction of a worker: every stream task of it commits together, fenced by group (KIP-447). Owns the producer.
 // One thing at a time happens to it: a checkpoint, a rewind, or a transaction of a takeover.
-import { commit } from "../../checkpoint/commit.ts";
-import { Schedule } from "../../checkpoint/schedule.ts";
-import { isRetriable, messageOf, refusalText } from "../../core/errors.ts";
-import type { SentBatch, TxProducer } from "../../core/kafka.ts";
+import { commit } from "../../../checkpoint/commit.ts";
+import { isRetriable, messageOf, type MillraceError } from "../../../core/errors.ts";
+import type { SentBatch, TxProducer } from "../../../core/kafka.ts";
 import {
   countPause,
-  countRefused,
   publishCheckpoint,
   publishCommitTime,
   publishLedger,
-} from "../../observe/task-metrics.ts";
-import type { WorkerContext } from "../context.ts";
-import { actionOf, isDefect, KAFKA_IS_AWAY, ours, persist } from "../failure.ts";
-import { blamesFor, type Blame } from "./refused/blame.ts";
-import { longer, NO_PAUSE, type Pause } from "./refused/pause.ts";
-import type { BoundPart } from "../line/bind.ts";
-import { Mutex } from "../../core/mutex.ts";
-import type { Probation } from "./refused/probation.ts";
+} from "../../../observe/task-metrics.ts";
+import type { WorkerContext } from "../../context.ts";
+import { actionOf, isDefect, KAFKA_IS_AWAY, ours, persist } from "../../failure.ts";
+import { blamesFor } from "./blame.ts";
+import { refuse } from "./probation.ts";
+import type { BoundPart } from "../bind.ts";
+import { Mutex } from "../../../core/mutex.ts";
 import type { StreamPart } from "./part.ts";
-import type { TaskCheckpoint } from "./options.ts";
-import type { StreamTask } from "./task.ts";
+import type { StreamTask, TaskCheckpoint } from "./stage.ts";
 
 /** A broker that restarts is back sooner, and nobody need know. */
 const SILENCE_MS = 3_000;
+
+/** Until a worker asks again for what Kafka has refused it: rights of the client, a request as such. */
+interface Pause {
+  readonly why: string | null;
+  readonly untilMs: number;
+  readonly forMs: number;
+}
+
+/** Made once: without a reason, each abort would make an exception with its stack. */
+const CUT_SHORT: Error = new Error("the checkpoint is due now");
+
+const NO_PAUSE: Pause = { why: null, untilMs: -Infinity, forMs: 0 };
+const pauseMs = { first: 500, most: 10_000 } as const;
+
+function longer(last: Pause, error: MillraceError, nowMs: number): Pause {
+  const forMs = Math.min(pauseMs.most, Math.max(pauseMs.first, last.forMs * 2));
+  return { why: error.message, forMs, untilMs: nowMs + forMs };
+}
 
 const labelsOf = ({ plan, part }: BoundPart): { pipeline: string; part: string } => ({
   pipeline: plan.pipeline,
@@ -31,14 +45,16 @@ const labelsOf = ({ plan, part }: BoundPart): { pipeline: string; part: string }
 });
 
 const stagesOf = (tasks: readonly StreamTask[]): TaskCheckpoint[] =>
-  tasks.map((task) => task.takeStage()).filter((stage) => stage !== null);
+  tasks.flatMap(({ work }) => work?.takeStage() ?? []);
 
-export class StreamEngine {
+export class StreamCommitter {
   readonly #context: WorkerContext;
   readonly #onFatal: (error: Error) => void;
   readonly #parts: StreamPart[] = [];
   readonly #lock = new Mutex();
-  readonly #schedule: Schedule;
+  /** Staged since the last commit began. */
+  #records = 0;
+  #early: (() => void) | null = null;
   readonly #life = new AbortController();
   #producer: TxProducer | null = null;
   #committingSinceMs: number | null = null;
@@ -50,9 +66,6 @@ export class StreamEngine {
   constructor(context: WorkerContext, onFatal: (error: Error) => void) {
     this.#context = context;
     this.#onFatal = onFatal;
-    const { checkpointIntervalMs, checkpointRecordsMax } = context.limits;
-    const limits = { intervalMs: checkpointIntervalMs, recordsMax: checkpointRecordsMax };
-    this.#schedule = new Schedule(context.clock, limits);
   }
 
   /** Kafka, while a commit has had no answer for so long that an operator should know. */
@@ -76,8 +89,14 @@ export class StreamEngine {
     this.#onFatal(error);
   }
 
+  /** Counts staged records; enough of them make a checkpoint due at once. */
   note(records: number): void {
-    this.#schedule.note(records);
+    this.#records += records;
+    if (this.#isDue) this.#early?.();
+  }
+
+  get #isDue(): boolean {
+    return this.#records >= this.#context.limits.checkpointRecordsMax;
   }
 
   /** Of every part. */
@@ -85,10 +104,18 @@ export class StreamEngine {
     return this.#parts.flatMap((part) => part.tasks);
   }
 
-  /** Commits at each interval until the signal aborts. */
+  /** Commits at each interval, or sooner when much is staged, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    const { clock, limits } = this.#context;
     while (!signal.aborted) {
-      await this.#schedule.due(signal);
+      const wait = new AbortController();
+      this.#early = () => wait.abort(CUT_SHORT);
+      signal.addEventListener("abort", this.#early, { once: true });
+      if (this.#isDue) this.#early();
+      // The sleep is cut short on purpose; its rejection says only that.
+      await clock.sleep(limits.checkpointIntervalMs, wait.signal).catch(() => undefined);
+      signal.removeEventListener("abort", this.#early);
+      [this.#early, this.#records] = [null, 0];
       await this.flush();
     }
   }
@@ -102,27 +129,18 @@ export class StreamEngine {
     const now = this.#context.clock.now();
     if (now < this.#pause.untilMs) return;
     const seats = this.#parts.flatMap((part) => part.tasks.map((task) => ({ part, task })));
-    const together = seats.filter(({ part, task }) => part.probations.of(task) === null);
+    const together = seats.filter(({ part, task }) => !part.probations.has(task.partition));
     const stages = stagesOf(together.map(({ task }) => task));
     if (!(await this.#commit(stages, (error) => this.#refusedTogether(error, stages)))) return;
     for (const { part, task } of seats) {
-      if (!(await this.#mayTry(part.probations.of(task), now))) continue;
+      if ((await part.probations.get(task.partition)?.mayTry(this.#context.admin, now)) !== true)
+        continue;
       const own = stagesOf([task]);
       if (!(await this.#commit(own, (error) => this.#refusedAlone(error, own, part)))) return;
-      for (const stage of own) part.probations.passed(stage);
+      for (const stage of own)
+        if (part.probations.get(task.partition)?.passed(stage) === true)
+          part.probations.delete(task.partition);
     }
-  }
-
-  /** Whether a task that is alone should commit now. */
-  async #mayTry(probation: Probation | null, nowMs: number): Promise<boolean> {
-    if (probation?.isDue(nowMs) !== true) return false;
-    const { missing } = probation;
-    if (missing === null) return true;
-    // A broker that cannot be asked will be asked again.
-    const found = await this.#context.admin.describeTopics([missing]).catch(() => null);
-    const isThere = (found?.get(missing) ?? null) !== null;
-    if (!isThere) probation.putOff(nowMs);
-    return isThere;
   }
 
   /** Returns whether all tasks may go on; `onRefused` says whether it has dealt with the error. */
@@ -147,7 +165,7 @@ export class StreamEngine {
     // 5 apply state changes to their copies by position · 6 publish
     for (const stage of stages) {
       stage.refusals.settle(stage.progress);
-      stage.task.settle(stage, sent);
+      stage.work.settle(stage, sent);
     }
     this.#publish(stages, startedMs);
     return true;
@@ -156,7 +174,10 @@ export class StreamEngine {
   /** A refusal for ever is the doing of some tasks: they are alone from now on. All go back. */
   #refusedTogether(error: unknown, stages: readonly TaskCheckpoint[]): Promise<boolean> {
     const blames = blamesFor(error, stages);
-    for (const blame of blames) this.#take(blame, this.#partOf(blame.stage.task));
+    for (const blame of blames) {
+      const part = this.#parts.find(({ tasks }) => tasks.includes(blame.stage.task));
+      if (part !== undefined) refuse(part.probations, blame, this.#context);
+    }
     if (blames.length === 0) return Promise.resolve(false);
     return this.#rewind(error, "refused").then(() => true);
   }
@@ -169,7 +190,7 @@ export class StreamEngine {
   ): Promise<boolean> {
     const [blame] = blamesFor(error, stages);
     if (blame === undefined) return false;
-    this.#take(blame, part);
+    refuse(part.probations, blame, this.#context);
     await this.#discard();
     // Behind the lock that is held now; what fails here, the takeover tells.
     this.settle().catch(() => undefined);
@@ -179,30 +200,14 @@ export class StreamEngine {
     return true;
   }
 
-  #take(blame: Blame, part: StreamPart | null): void {
-    const { log, meter } = this.#context;
-    const { address } = blame.stage.task;
-    const reasons = blame.sources.map(({ refused }) => refusalText([refused]));
-    const facts = { ...address, refused: blame.sources.length, why: blame.why ?? reasons[0] };
-    for (const { refused } of blame.sources) countRefused(meter, address, refused.code);
-    if (blame.why !== null) countPause(meter, address, "write", blame.code);
-    if (blame.why !== null) log.error(facts, "the task is paused: its outputs are refused");
-    else log.warn(facts, "outputs were refused: their records become dead letters");
-    part?.probations.refused(blame, this.#context.clock.now());
-  }
-
-  #partOf(task: StreamTask): StreamPart | null {
-    return this.#parts.find((part) => part.tasks.includes(task)) ?? null;
-  }
-
   /** The last step of a stream commit: the ledger and the times of what was decided. */
   #publish(stages: readonly TaskCheckpoint[], startedMs: number): void {
     const { meter, clock } = this.#context;
     const now = clock.now();
     const records = stages.reduce((sum, stage) => sum + stage.records, 0);
     publishCheckpoint(meter, "stream", { ms: now - startedMs, records });
-    for (const { task, delta } of stages) {
-      publishLedger(meter, task.address, delta, task.debt);
+    for (const { task, work, delta } of stages) {
+      publishLedger(meter, task.address, delta, work.debt);
       publishCommitTime(meter, task.address, now);
     }
   }

@@ -3,7 +3,7 @@
 import type { PlanStore } from "../../../core/plan.ts";
 import type { SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
-import { addressOf, type OutRecord } from "../../../core/record.ts";
+import { addressOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
 import { DELETED_KEPT_MS, type StateChange } from "../../../core/state.ts";
 import { isDeleted } from "../../../state/entry-codec.ts";
 import type { Sealed } from "../../../state/keyed-store.ts";
@@ -13,17 +13,23 @@ import type { TaskCalls } from "../../../transform/calls/call.ts";
 import type { Ended, Released } from "../../../transform/calls/release.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
 import type { Held } from "../../../transform/cursor.ts";
-import type { Run } from "../../../source/inbox.ts";
-import type { BoundPart } from "../../line/bind.ts";
-import { processRunWithState, type ProcessedRun } from "../../line/process.ts";
+import { publishParked } from "../../../observe/task-metrics.ts";
+import type { Inbox } from "../../../source/inbox.ts";
+import { Parking } from "../../calls/parking.ts";
+import type { WorkerContext } from "../../context.ts";
+import type { BoundPart } from "../bind.ts";
+import type { Breaker } from "../breaker.ts";
+import { learnQueued, type Slice } from "../intake.ts";
+import { processBatch, type Processed } from "../line.ts";
+import type { Task } from "../task.ts";
 
 export interface TaskStateOptions {
   readonly bound: BoundPart;
   readonly partition: number;
   readonly stores: OpenStores;
   readonly calls: TaskCalls;
-  /** The greatest timestamp that the task had seen when it was taken over. */
-  readonly streamTimeMs: number | null;
+  /** The greatest timestamp that the task has seen. */
+  timeMs(): number;
   /** Runs again for as long as the copies are away; rejects when the task ends first. */
   patiently(work: () => Promise<void>): Promise<void>;
   now(): number;
@@ -41,52 +47,52 @@ export interface Untold {
   readonly outcome: Outcome;
 }
 
-type Kept = Pick<ProcessedRun, "held"> & Partial<Pick<ProcessedRun, "streamTimeMs">>;
-
 const EXPIRY_ENTRIES_MIN = 100;
 
 export class TaskState {
   readonly #options: TaskStateOptions;
   /** The last of each change to tell, by step and key. */
   readonly #held = new Map<number, Map<string, Held>>();
-  #streamTimeMs: number;
   #settling: Promise<void> | null = null;
 
   constructor(options: TaskStateOptions) {
     this.#options = options;
-    this.#streamTimeMs = options.streamTimeMs ?? -1;
   }
 
-  get streamTimeMs(): number | null {
-    return this.#streamTimeMs < 0 ? null : this.#streamTimeMs;
-  }
-
-  /** Nothing of it stays before `keep`. */
-  process(run: Run, book: CallBook): Promise<ProcessedRun> {
-    const { bound, stores, calls } = this.#options;
-    const streamTimeMs = this.#streamTimeMs;
-    return processRunWithState(bound, run, { stores, calls, book, streamTimeMs });
-  }
-
-  /** What `process` has changed is as it was. */
-  undo(): void {
-    this.#options.stores.rollback(0);
+  /**
+   * The slice, up to the record that the breaker does not admit: what was made of that one and of those behind it is undone.
+   * Nothing of it stays before `keep`.
+   */
+  async process(slice: Slice, book: CallBook, breaker: Breaker): Promise<Processed> {
+    const { bound, stores, calls, timeMs } = this.#options;
+    const lent = { stores, calls, book, timeMs: timeMs() };
+    let processed = await processBatch(bound, slice, lent);
+    const over = breaker.firstOver(processed.outcomes.map(({ kind }) => kind === "dead-lettered"));
+    if (over !== null) {
+      stores.rollback(0);
+      // Calls that have answered are in the book.
+      const before = { ...slice, records: slice.records.slice(0, over) };
+      const { outcomes, ...again } = await processBatch(bound, before, lent);
+      const error = breaker.error(slice.records[over] as RawRecord);
+      processed = { ...again, outcomes: [...outcomes, { kind: "halted", error }] };
+    }
+    for (const { kind } of processed.outcomes)
+      if (kind !== "halted") breaker.admits(kind === "dead-lettered");
+    return processed;
   }
 
   /** As `process`, for parked keys whose calls have ended. */
   release(step: CallStep, ended: readonly Ended[]): Promise<Released> {
-    const { bound, stores, calls } = this.#options;
-    const streamTimeMs = this.#streamTimeMs;
-    return bound.program.release({ step, ended, stores, calls, streamTimeMs });
+    const { bound, stores, calls, timeMs } = this.#options;
+    return bound.program.release({ step, ended, stores, calls, streamTimeMs: timeMs() });
   }
 
-  keep({ held, streamTimeMs = this.#streamTimeMs }: Kept): void {
+  keep(held: readonly Held[]): void {
     for (const one of held) {
       let ofStep = this.#held.get(one.at);
       if (ofStep === undefined) this.#held.set(one.at, (ofStep = new Map()));
       ofStep.set(one.key, one);
     }
-    this.#streamTimeMs = streamTimeMs;
     this.#options.stores.endBatch();
   }
 
@@ -150,13 +156,14 @@ export class TaskState {
    * that keeps its values, those are the times of deleted keys.
    */
   async #expire(stores: SealedState["stores"]): Promise<void> {
+    const timeMs = this.#options.timeMs();
     for (const { store, sealed } of stores) {
       const { retentionMs } = store;
       const came = retentionMs === null ? sealed.changes.filter(isOfDeleted) : sealed.changes;
       if (came.length === 0) continue;
       const expiry = {
-        beforeMs: this.#streamTimeMs - (retentionMs ?? Infinity),
-        deletedBeforeMs: this.#streamTimeMs - DELETED_KEPT_MS,
+        beforeMs: timeMs - (retentionMs ?? Infinity),
+        deletedBeforeMs: timeMs - DELETED_KEPT_MS,
         entriesMax: Math.max(EXPIRY_ENTRIES_MIN, 2 * came.length),
       };
       const open = this.#options.stores.store(store.name);
@@ -167,6 +174,24 @@ export class TaskState {
   close(): void {
     this.#options.stores.close();
   }
+}
+
+/** The queued keys of a task; null where no step queues any. */
+export function parkingOf(
+  task: Task,
+  { bound, context, inbox }: { bound: BoundPart; context: WorkerContext; inbox: Inbox },
+  { stores, calls, patiently, state }: TaskStateOptions & { readonly state: TaskState },
+): Parking | null {
+  const steps = bound.program.parking;
+  if (steps.length === 0) return null;
+  return new Parking({
+    ...{ steps, stores, calls, patiently },
+    nudge: () => inbox.nudge(),
+    learn: (step, kept) =>
+      learnQueued(bound, { store: step.store?.name ?? "", kept }, task.learner),
+    release: (step, ended) => state.release(step, ended),
+    onChange: (step, waiting) => publishParked(context.meter, task.address, step, waiting),
+  });
 }
 
 const isOfDeleted = ({ value }: StateChange): boolean => value !== null && isDeleted(value);

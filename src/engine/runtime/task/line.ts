@@ -1,5 +1,5 @@
-// The middle of the line, for one run of records: decode → transform → stage. Synchronous and pure but for its stage,
-// so a run is processed whole or, after an error that is not the record's, not at all.
+// The middle of the line, for one slice of records: decode → transform → stage. Pure but for stage and state, so a slice
+// is processed whole or, after an error that is not the record's, not at all.
 import { entryOf } from "../../core/error-table.ts";
 import { DecodeError, MillraceError } from "../../core/errors.ts";
 import {
@@ -14,86 +14,86 @@ import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.
 import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
 import { envelopeOf } from "../../decode/framing.ts";
-import type { Run } from "../../source/inbox.ts";
 import type { Parked, TimedRecord } from "../../transform/pass.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
 import type { Held } from "../../transform/cursor.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
-import type { SchemaCache } from "./schema-cache.ts";
+import type { Slice } from "./intake.ts";
+import { NO_TIME } from "../../core/task-inputs.ts";
 
-/**
- * Schema ids in a run whose writer's schema is not known yet. None, and the run may be decoded in this same turn: other
- * tasks share the cache, and in a later turn an answer may be forgotten.
- */
-export function unknownIds({ sources }: BoundPart, run: Run, schemas: SchemaCache): Set<number> {
-  schemas.forgetUnknown();
-  const codec = sources.get(run.topic);
-  const ids = new Set<number>();
-  if (codec === undefined) return ids;
-  for (const { key, value } of run.records) {
-    const ofKey = key === null ? null : codec.key.unknownId(key);
-    const ofValue = value === null ? null : codec.value.unknownId(value);
-    if (ofKey !== null) ids.add(ofKey);
-    if (ofValue !== null) ids.add(ofValue);
-  }
-  return ids;
-}
-
-/** What a run came to in a part with state; nothing of it is kept until the task takes it. */
-export interface ProcessedRun {
-  /** One a record, up to the first that halts or has no room. */
+/** What a slice came to; nothing of it is kept until the task takes it, but for what a part without state has staged. */
+export interface Processed {
+  /** One a record, up to the first that halts, is over the breaker's limit or has no room. */
   readonly outcomes: readonly Outcome[];
   readonly outputs: readonly OutRecord[];
   readonly held: readonly Held[];
   readonly parked: readonly Parked[];
-  readonly streamTimeMs: number;
+  /** The greatest time of a record that is consumed; NO_TIME where none of them moves it. */
+  readonly timeMs: number;
 }
 
-/** What a task lends to a run. */
+/** Takes each record of a part without state and calls through it into the stage, up to one that is judged to halt. */
+export function processEach(
+  { program, sources }: BoundPart,
+  { topic, records }: Slice,
+  stage: Stage,
+  judged: (raw: RawRecord, outcome: Outcome) => Outcome,
+): Processed {
+  const codec = sources.get(topic) ?? null;
+  const outcomes: Outcome[] = [];
+  for (const raw of records) {
+    const record = decodeRecord(codec, raw);
+    const outcome = judged(raw, "kind" in record ? record : program.run(record, stage));
+    outcomes.push(outcome);
+    if (outcome.kind === "halted") break;
+    stage.index++;
+  }
+  return { outcomes, outputs: [], held: [], parked: [], timeMs: NO_TIME };
+}
+
+/** What a task lends to a batch. */
 export interface Lent {
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
-  /** What calls for records of this run have come to so far. */
+  /** What calls for records of this slice have come to so far. */
   readonly book: CallBook;
-  /** The task's, before the run. */
-  readonly streamTimeMs: number;
+  /** The greatest time that the task had seen before the slice. */
+  readonly timeMs: number;
 }
 
-/** Takes a run through a part with state or calls. */
-export async function processRunWithState(
-  bound: BoundPart,
-  run: Run,
-  { stores, calls, book, streamTimeMs }: Lent,
-): Promise<ProcessedRun> {
-  const decoded = decodeRun(bound.sources.get(run.topic) ?? null, run);
-  const records = timed(decoded, streamTimeMs);
-  const batch = { records, stores, calls, book };
-  const { outcomes, outputs, held, parked } = await bound.program.runBatch(batch);
-  const ends: Outcome[] = [];
-  let at = 0;
-  let reachedMs = streamTimeMs;
-  for (const record of decoded) {
-    const last = "kind" in record ? null : records[at];
-    const outcome = "kind" in record ? record : outcomes[at++];
+/** Takes the records of a part with state or calls through it together. */
+export async function processBatch(
+  { program, sources }: BoundPart,
+  { topic, records: raws }: Slice,
+  { stores, calls, book, timeMs }: Lent,
+): Promise<Processed> {
+  const decoded = decodeAll(sources.get(topic) ?? null, raws);
+  const records = timed(decoded, timeMs);
+  const result = await program.runBatch({ records, stores, calls, book });
+  const outcomes: Outcome[] = [];
+  let [at, reachedMs] = [0, NO_TIME];
+  for (const one of decoded) {
+    const outcome = "kind" in one ? one : result.outcomes[at++];
     // Behind a record that halts there are no outcomes, and none from one on that has no room.
     if (outcome === undefined) break;
-    ends.push(outcome);
+    outcomes.push(outcome);
     if (outcome.kind === "halted") break;
     // What is not consumed has not been seen: it would make those behind the halt late when they are read again.
-    if (last !== null) reachedMs = reachedBy(last, reachedMs);
+    // mistake: arrival moves time (1 of 2)
+    if (!("kind" in one) && one.isUntimed !== true)
+      reachedMs = Math.max(reachedMs, one.context.timestamp);
   }
-  return { outcomes: ends, outputs, held, parked, streamTimeMs: reachedMs };
+  return { ...result, outcomes, timeMs: reachedMs };
 }
 
-const reachedBy = (last: TimedRecord | undefined, beforeMs: number): number =>
-  // mistake: arrival moves time (1 of 2)
-  last === undefined || last.record.isUntimed === true ? beforeMs : last.streamTimeMs;
-
 /** Up to the first that halts: nothing behind it may be worked on. */
-function decodeRun(codec: SourceCodec | null, { records }: Run): (DecodedRecord | Outcome)[] {
+function decodeAll(
+  codec: SourceCodec | null,
+  raws: readonly RawRecord[],
+): (DecodedRecord | Outcome)[] {
   const decoded: (DecodedRecord | Outcome)[] = [];
-  for (const raw of records) {
+  for (const raw of raws) {
     const record = decodeRecord(codec, raw);
     decoded.push(record);
     if ("kind" in record && record.kind === "halted") break;
@@ -101,9 +101,9 @@ function decodeRun(codec: SourceCodec | null, { records }: Run): (DecodedRecord 
   return decoded;
 }
 
-/** The records that could be decoded, each with the stream time that it sees. */
-function timed(decoded: readonly (DecodedRecord | Outcome)[], streamTimeMs: number): TimedRecord[] {
-  let time = streamTimeMs;
+/** The records that could be decoded, each with the time that it sees. */
+function timed(decoded: readonly (DecodedRecord | Outcome)[], beforeMs: number): TimedRecord[] {
+  let timeMs = beforeMs;
   const records: TimedRecord[] = [];
   for (const record of decoded) {
     if ("kind" in record) continue;
@@ -112,37 +112,11 @@ function timed(decoded: readonly (DecodedRecord | Outcome)[], streamTimeMs: numb
     // The time of a record that brokers have refused counts too, as that of any letter does.
     // So it and those behind it see the same time, whether the refusal is known or not.
     // mistake: arrival moves time (2 of 2)
-    if (!isUntimed) time = Math.max(time, timestamp);
+    if (!isUntimed) timeMs = Math.max(timeMs, timestamp);
     // A record without a time of its own sees the task's, or Kafka's where the task has seen none yet.
-    records.push({ record, streamTimeMs: isUntimed && time < 0 ? timestamp : time });
+    records.push({ record, streamTimeMs: isUntimed && timeMs < 0 ? timestamp : timeMs });
   }
   return records;
-}
-
-/** Takes each record through the part, until `onOutcome` says that it is not consumed; then returns false. */
-export function processRun(
-  bound: BoundPart,
-  run: Run,
-  stage: Stage,
-  onOutcome: (raw: RawRecord, outcome: Outcome) => boolean,
-): boolean {
-  const codec = bound.sources.get(run.topic) ?? null;
-  for (const raw of run.records) {
-    const outcome = processRecord(bound, codec, raw, stage);
-    if (!onOutcome(raw, outcome)) return false;
-    stage.index++;
-  }
-  return true;
-}
-
-function processRecord(
-  { program }: BoundPart,
-  codec: SourceCodec | null,
-  raw: RawRecord,
-  stage: Stage,
-): Outcome {
-  const record = decodeRecord(codec, raw);
-  return "kind" in record ? record : program.run(record, stage);
 }
 
 /** The record, or how it ended already. */

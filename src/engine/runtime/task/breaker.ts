@@ -3,8 +3,6 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { LetterLimit } from "../../core/plan.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
-import type { WorkerContext } from "../context.ts";
-import type { BoundPart } from "../line/bind.ts";
 
 export class Breaker {
   readonly #part: string;
@@ -65,6 +63,3 @@ export class Breaker {
     });
   }
 }
-
-export const breakerFor = ({ plan, part }: BoundPart, { limits }: WorkerContext): Breaker =>
-  new Breaker(part.name, limits.breaker ? plan.options.haltWhen : "never");

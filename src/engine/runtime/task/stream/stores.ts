@@ -4,36 +4,26 @@ import type { PlanStore } from "../../../core/plan.ts";
 import type { EntryCodec } from "../../../state/entry-codec.ts";
 import { follow, type FollowProgress, type Following } from "../../../state/follow.ts";
 import { KeyedStore, type Change } from "../../../state/keyed-store.ts";
-import { OpenStores } from "../../../state/task-stores.ts";
+import { OpenStores, type Patiently } from "../../../state/task-stores.ts";
 import type { WorkerContext } from "../../context.ts";
-import { persist } from "../../failure.ts";
-import { recordBytesMax, type BoundPart } from "../../line/bind.ts";
+import { recordBytesMax, type BoundPart } from "../bind.ts";
+import type { Task } from "../task.ts";
 
 export interface StoresRequest {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
-  readonly partition: number;
-  /** Ends every wait. */
-  readonly signal: AbortSignal;
-  /** Told what a wait is for, and null when it is over. */
-  onWaiting(what: string | null): void;
-  /** Told while a copy is brought up, with null when it is there. */
-  onRestoring(progress: FollowProgress | null): void;
+  readonly task: Pick<Task, "partition" | "signal" | "persist" | "restore">;
 }
 
 /** Resolves when every copy stands at the end of its changelog. */
 export async function openStores(request: StoresRequest): Promise<OpenStores> {
-  const { context, bound, signal, onWaiting } = request;
+  const { bound, task } = request;
+  const patiently = task.persist.bind(task, bound.plan.options.state) as Patiently;
   const journal: Change[] = [];
-  const what = { dependency: bound.plan.options.state, signal, onWaiting };
   const there = await Promise.all(
     bound.part.stores.map(async (store) => {
       const following = followingOf(request, store);
-      return {
-        store,
-        following,
-        position: await persist(context, what, () => bringUp(request, following)),
-      };
+      return { store, following, position: await patiently(() => bringUp(request, following)) };
     }),
   );
   // None is made before all are there: each has a share of the cache until it is closed.
@@ -41,9 +31,7 @@ export async function openStores(request: StoresRequest): Promise<OpenStores> {
     store.name,
     keyedStore(request, store, { following, position, journal }),
   ]);
-  return new OpenStores(new Map(opened), journal, (store, keys) =>
-    persist(context, what, () => store.load(keys)),
-  );
+  return new OpenStores(new Map(opened), journal, patiently);
 }
 
 /** Follows the changelog, and says what that took. */
@@ -53,10 +41,10 @@ async function bringUp(request: StoresRequest, following: Following): Promise<bi
   const seen: FollowProgress[] = [];
   const onProgress = (progress: FollowProgress): void => {
     seen[0] = progress;
-    request.onRestoring(progress);
+    request.task.restore(progress);
   };
   const reached = await follow({ ...following, onProgress });
-  request.onRestoring(null);
+  request.task.restore(null);
   for (const { kind, from, end } of seen) {
     const changes = Number(end - from);
     const facts = { changelog: addressOf(following.changelog), kind, changes };
@@ -66,7 +54,8 @@ async function bringUp(request: StoresRequest, following: Following): Promise<bi
 }
 
 function followingOf(request: StoresRequest, { name, changelog }: PlanStore): Following {
-  const { context, bound, partition, signal } = request;
+  const { context, bound, task } = request;
+  const { partition, signal } = task;
   const { storePrefix: prefix, options } = bound.plan;
   const copies = context.stateCopies(options.state);
   return {
@@ -77,7 +66,7 @@ function followingOf(request: StoresRequest, { name, changelog }: PlanStore): Fo
     now: () => context.clock.now(),
     tombstonesKeptMs: Number(changelog.config["delete.retention.ms"]),
     signal,
-    onProgress: request.onRestoring,
+    onProgress: (progress) => task.restore(progress),
   };
 }
 
@@ -86,7 +75,7 @@ function keyedStore(
   { name, changelog }: PlanStore,
   opened: { following: Following; position: bigint; journal: Change[] },
 ): KeyedStore {
-  const { context, bound, partition } = request;
+  const { context, bound } = request;
   const { following, position, journal } = opened;
   const codec = bound.stores.get(name) as EntryCodec;
   const labels = { pipeline: bound.plan.pipeline, store: name };
@@ -97,12 +86,9 @@ function keyedStore(
     copy: following.copy,
     position,
     journal,
-    cache: context.cache.share((hits, misses) => {
-      context.meter.count("millrace_state_reads_total", { ...labels, from: "cache" }, hits);
-      context.meter.count("millrace_state_reads_total", { ...labels, from: "copy" }, misses);
-    }),
+    cache: context.cache.share(labels),
     repair: async () => {
-      const facts = { changelog: addressOf({ topic: changelog.name, partition }) };
+      const facts = { changelog: addressOf(following.changelog) };
       context.log.warn(facts, "a copy of state is not where it was left: reading its changelog");
       context.meter.count("millrace_state_repairs_total", labels);
       return bringUp(request, following);

@@ -1,15 +1,9 @@
 // What a sink task has taken since its last commit: rows, letters, and what became of each record so far.
-import { emptyLedger, type LedgerCounts } from "../../core/ledger.ts";
-import {
-  countOutcome,
-  isLetter,
-  type Failure,
-  type Outcome,
-  type Stage,
-} from "../../core/outcome.ts";
-import type { Log, OwedLetter, SinkResult, SinkTaskId } from "../../core/ports.ts";
-import type { RawRecord } from "../../core/record.ts";
-import { emptyStage } from "../line/bind.ts";
+import { countOutcome, emptyLedger, type LedgerCounts } from "../../../core/ledger.ts";
+import type { Failure, Outcome, Stage } from "../../../core/outcome.ts";
+import type { Log, OwedLetter, SinkResult, SinkTaskId } from "../../../core/ports.ts";
+import type { RawRecord } from "../../../core/record.ts";
+import { emptyStage } from "../bind.ts";
 
 /** Records taken since the last commit, and what became of each so far. */
 export interface Batch {
@@ -19,6 +13,8 @@ export interface Batch {
   readonly letters: OwedLetter[];
   nextOffset: bigint;
 }
+
+export const isLetter = ({ kind }: Outcome): boolean => kind === "dead-lettered";
 
 export const nothing: ReadonlySet<number> = new Set();
 

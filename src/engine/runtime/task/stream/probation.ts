@@ -1,9 +1,12 @@
 // A task whose outputs were refused commits in transactions of its own, so that a further refusal rewinds no neighbour.
 // The checkpoints shrink where no record could be blamed, until one holds a single record, and grow again behind it.
+import { refusalText } from "../../../core/errors.ts";
+import type { AdminPort } from "../../../core/kafka.ts";
 import { placeOf, type TopicName } from "../../../core/record.ts";
+import { countPause, countRefused } from "../../../observe/task-metrics.ts";
+import type { WorkerContext } from "../../context.ts";
 import type { Blame } from "./blame.ts";
-import type { TaskCheckpoint } from "../options.ts";
-import type { StreamTask } from "../task.ts";
+import type { TaskCheckpoint } from "./stage.ts";
 
 /** The consequences of a refusal for its task. */
 export interface Verdict {
@@ -29,8 +32,15 @@ export class Probation {
   /** The end of the refused checkpoint, by topic: to there the task is alone. */
   readonly #until = new Map<TopicName, bigint>();
 
-  isDue(nowMs: number): boolean {
-    return nowMs >= this.#dueMs;
+  /** Whether the task should commit now. */
+  async mayTry(admin: AdminPort, nowMs: number): Promise<boolean> {
+    if (nowMs < this.#dueMs) return false;
+    if (this.missing === null) return true;
+    // A broker that cannot be asked will be asked again.
+    const found = await admin.describeTopics([this.missing]).catch(() => null);
+    const isThere = (found?.get(this.missing) ?? null) !== null;
+    if (!isThere) this.#putOff(nowMs);
+    return isThere;
   }
 
   refused(
@@ -49,10 +59,10 @@ export class Probation {
     this.why = why;
     this.missing = missing;
     if (why === null) this.#failures = 0;
-    else this.putOff(nowMs);
+    else this.#putOff(nowMs);
   }
 
-  putOff(nowMs: number): void {
+  #putOff(nowMs: number): void {
     this.#dueMs = nowMs + Math.min(pauseMs.most, pauseMs.first * 2 ** this.#failures);
     this.#failures++;
   }
@@ -67,37 +77,27 @@ export class Probation {
   }
 }
 
-/** Probations of a part's tasks, by partition. They outlive the tasks, which refusals end. */
-export class Probations {
-  readonly #all = new Map<number, Probation>();
+/** Probations of a part's tasks, by partition; a task without one commits with the others. They outlive the tasks, which refusals end. */
+export type Probations = Map<number, Probation>;
 
-  /** Null while the task commits with the others. */
-  of({ partition }: Pick<StreamTask, "partition">): Probation | null {
-    return this.#all.get(partition) ?? null;
-  }
-
-  /** The reason why the partition waits. */
-  why(partition: number): string | null {
-    return this.#all.get(partition)?.why ?? null;
-  }
-
-  /** Remembers the records; their task must go back to committed progress. */
-  refused({ stage, sources, ...verdict }: Blame, nowMs: number): void {
-    const { task, refusals } = stage;
-    const progress = new Map(task.positions().map(({ topic, committed }) => [topic, committed]));
-    for (const one of sources) refusals.note(one, progress.get(placeOf(one.raw).topic) ?? 0n);
-    const probation = this.of(task) ?? new Probation();
-    this.#all.set(task.partition, probation);
-    probation.refused(stage, verdict, nowMs);
-  }
-
-  /** A checkpoint of the task alone was decided. */
-  passed(stage: TaskCheckpoint): void {
-    if (this.of(stage.task)?.passed(stage) === true) this.#all.delete(stage.task.partition);
-  }
-
-  /** The owner of the partitions may have lost them. */
-  clear(): void {
-    this.#all.clear();
-  }
+/** Remembers the records; their task must go back to committed progress. */
+export function refuse(
+  probations: Probations,
+  { stage, sources, ...verdict }: Blame,
+  { clock, log, meter }: WorkerContext,
+): void {
+  const { task, work, refusals } = stage;
+  const { why, code } = verdict;
+  const { address } = task;
+  const reasons = sources.map(({ refused }) => refusalText([refused]));
+  const facts = { ...address, refused: sources.length, why: why ?? reasons[0] };
+  for (const { refused } of sources) countRefused(meter, address, refused.code);
+  if (why !== null) countPause(meter, address, "write", code);
+  if (why !== null) log.error(facts, "the task is paused: its outputs are refused");
+  else log.warn(facts, "outputs were refused: their records become dead letters");
+  const progress = new Map(work.positions().map(({ topic, committed }) => [topic, committed]));
+  for (const one of sources) refusals.note(one, progress.get(placeOf(one.raw).topic) ?? 0n);
+  const probation = probations.get(task.partition) ?? new Probation();
+  probations.set(task.partition, probation);
+  probation.refused(stage, verdict, clock.now());
 }

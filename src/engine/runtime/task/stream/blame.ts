@@ -10,8 +10,8 @@ import {
   type RefusedRecord,
 } from "../../../core/errors.ts";
 import type { OutRecord, TopicName } from "../../../core/record.ts";
-import type { RefusedSource } from "../../line/refusals.ts";
-import type { TaskCheckpoint } from "../options.ts";
+import type { RefusedSource } from "../refusals.ts";
+import type { TaskCheckpoint } from "./stage.ts";
 import type { Verdict } from "./probation.ts";
 
 export interface Blame extends Verdict {

@@ -18,7 +18,8 @@ export class SchemaCache implements WriterSchemas {
   readonly #clock: Clock;
   readonly #options: SchemaCacheOptions;
   readonly #known = new Map<number, string>();
-  readonly #unknownUntil = new Map<number, number>();
+  /** Ids that the registry does not know, and when they are asked for again. */
+  readonly unknownUntil: Map<number, number> = new Map();
   readonly #asking = new Map<number, Promise<void>>();
 
   constructor(registry: SchemaRegistry, clock: Clock, options: SchemaCacheOptions = defaults) {
@@ -30,13 +31,13 @@ export class SchemaCache implements WriterSchemas {
   get(id: number): string | "unknown" | undefined {
     const known = this.#known.get(id);
     if (known !== undefined) return known;
-    return this.#unknownUntil.has(id) ? "unknown" : undefined;
+    return this.unknownUntil.has(id) ? "unknown" : undefined;
   }
 
   /** Forgets the unknown ids whose time is over, so that the next scan finds them to be asked for. */
   forgetUnknown(): void {
     const now = this.#clock.now();
-    for (const [id, until] of this.#unknownUntil) if (until <= now) this.#unknownUntil.delete(id);
+    for (const [id, until] of this.unknownUntil) if (until <= now) this.unknownUntil.delete(id);
   }
 
   /** Resolves when every id is known or known to be unknown; throws with disposition "retry" while the registry is away. */
@@ -66,6 +67,6 @@ export class SchemaCache implements WriterSchemas {
       if (this.#clock.now() >= until) break;
       await this.#clock.sleep(ASK_AGAIN_MS);
     }
-    this.#unknownUntil.set(id, this.#clock.now() + this.#options.unknownMs);
+    this.unknownUntil.set(id, this.#clock.now() + this.#options.unknownMs);
   }
 }

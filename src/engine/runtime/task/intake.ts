@@ -1,0 +1,222 @@
+// What a task takes from its inbox, slice by slice: records as they were when they were first read, each slice as far as
+// its values can be read. Records of the redrive topic are restored; letters of other parts are passed over, as these
+// read the same partition for themselves. A slice is decoded when this is known: whether its values have a structure that
+// this code reads, and the schemas of their writers. The task waits for both; not for a letter that comes back, since it
+// would hold up everything behind it.
+import { readerOf } from "../../core/pieces.ts";
+import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
+import { originalHeaders, redriveOrderOf } from "../../core/redrive.ts";
+import type { Inbox, Run } from "../../source/inbox.ts";
+import type { Kept } from "../../transform/calls/parked.ts";
+import type { WorkerContext } from "../context.ts";
+import { persist } from "../failure.ts";
+import { sourceOf, type BoundPart } from "./bind.ts";
+import type { SchemaCache } from "./schema-cache.ts";
+
+/** Consecutive records of one partition; progress is of the topic `place`. */
+export interface Slice extends Run {
+  readonly place: TopicName;
+}
+
+export class Intake {
+  readonly #bound: BoundPart;
+  readonly #inbox: Inbox;
+  /** Taken from the inbox and not begun. */
+  readonly #slices: Slice[] = [];
+
+  constructor(bound: BoundPart, inbox: Inbox) {
+    this.#bound = bound;
+    this.#inbox = inbox;
+  }
+
+  get isEmpty(): boolean {
+    return this.#slices.length === 0 && this.#inbox.isEmpty;
+  }
+
+  /** So many records at most. Null when the inbox was closed, or something else wants attention first. */
+  async next(recordsMax: number): Promise<Slice | null> {
+    if (this.#slices.length === 0) {
+      const run = await this.#inbox.take();
+      if (run === null) return null;
+      this.#slices.push(...slicesOf(run, this.#bound));
+    }
+    const next = this.#slices.shift() as Slice;
+    return next.records.length <= recordsMax ? next : this.#first(next, recordsMax);
+  }
+
+  /** The slice, or the part of it in front of a value that must be waited for, when it can be decoded; the rest comes next. */
+  async readable(slice: Slice, learner: Learner): Promise<Slice> {
+    const records = await learn(this.#bound, slice, learner);
+    return records === slice.records.length ? slice : this.#first(slice, records);
+  }
+
+  /** Comes next. */
+  putBack(slice: Slice): void {
+    this.#slices.unshift(slice);
+  }
+
+  #first(slice: Slice, records: number): Slice {
+    const rest = slice.records.slice(records);
+    this.putBack({ ...slice, records: rest });
+    const nextOffset = placeOf(rest[0] as RawRecord).offset;
+    return { ...slice, records: slice.records.slice(0, records), nextOffset };
+  }
+}
+
+/** At least one, so that progress moves past what is passed over. */
+function slicesOf(run: Run, bound: BoundPart): readonly Slice[] {
+  const place = run.topic;
+  if (place !== bound.plan.redrive) return [{ ...run, place }];
+  const own = run.records.flatMap((raw) => restored(raw, bound) ?? []);
+  const stretches: RawRecord[][] = [];
+  for (const raw of own) {
+    const last = stretches.at(-1);
+    if (last?.[0]?.topic === raw.topic) last.push(raw);
+    else stretches.push([raw]);
+  }
+  if (stretches.length === 0) return [{ ...run, place, records: [] }];
+  return stretches.map((records, i): Slice => {
+    const topic = (records[0] as RawRecord).topic;
+    const next = stretches[i + 1]?.[0]?.redriven?.offset;
+    return { ...run, place, topic, records, nextOffset: next ?? run.nextOffset };
+  });
+}
+
+/** The record that had failed, or null when it is none of this part's. */
+function restored(raw: RawRecord, { plan, part }: BoundPart): RawRecord | null {
+  const order = redriveOrderOf(raw.headers);
+  if (order === null || order.origin.partition !== raw.partition) return null;
+  if (readerOf(plan, order.part, order.origin.topic) !== part) return null;
+  const { topic, offset, key, value } = raw;
+  const headers = originalHeaders(raw.headers);
+  return { ...order.origin, key, value, headers, redriven: { topic, offset, order } };
+}
+
+export interface Learner {
+  readonly context: WorkerContext;
+  readonly signal: AbortSignal;
+  onWaiting(why: string | null): void;
+}
+
+/**
+ * Returns how many of the slice's first records may be decoded, in this same turn. Nothing is waited for behind values
+ * that can be read: a task that may not read on must be able to work off these.
+ */
+export async function learn(bound: BoundPart, slice: Slice, learner: Learner): Promise<number> {
+  const { schemas } = learner.context;
+  if (slice.records[0]?.redriven !== undefined) await lookForRedriven(bound, slice, learner);
+  for (;;) {
+    const unknown = firstUnknown(bound, slice);
+    const end = unknown?.at ?? slice.records.length;
+    if (unknown?.at === 0) {
+      await recognise(bound, slice, { id: unknown.id, learner });
+      continue;
+    }
+    const ids = unknownIds(bound, slice, { end, schemas });
+    if (ids.size === 0) return end;
+    // A writer's schema may tell that a value belongs to none of the sources, so the values are looked at again.
+    await patiently(learner, "registry", () => schemas.learn(ids));
+  }
+}
+
+/**
+ * Schema ids in the slice's first records whose writer's schema is not known yet. None, and these may be decoded in this
+ * same turn: other tasks share the cache, and in a later turn an answer may be forgotten.
+ */
+function unknownIds(
+  { sources }: BoundPart,
+  { topic, records }: Slice,
+  { end, schemas }: { readonly end: number; readonly schemas: SchemaCache },
+): Set<number> {
+  if (schemas.unknownUntil.size > 0) schemas.forgetUnknown();
+  const codec = sources.get(topic);
+  const ids = new Set<number>();
+  if (codec === undefined) return ids;
+  for (let at = 0; at < end; at++) {
+    const { key, value } = records[at] as RawRecord;
+    const ofKey = key === null ? null : codec.key.unknownId(key);
+    const ofValue = value === null ? null : codec.value.unknownId(value);
+    if (ofKey !== null) ids.add(ofKey);
+    if (ofValue !== null) ids.add(ofValue);
+  }
+  return ids;
+}
+
+/** Whether its first value must be waited for. */
+export const mustWait = (bound: BoundPart, slice: Slice): boolean =>
+  firstUnknown(bound, { ...slice, records: slice.records.slice(0, 1) }) !== null;
+
+/** The same for a record that is queued in the store of a step. */
+export async function learnQueued(
+  bound: BoundPart,
+  { store, kept }: { readonly store: string; readonly kept: Kept },
+  learner: Learner,
+): Promise<void> {
+  if (kept.shape !== null && bound.shapes?.isKnown(store, kept.shape) === false)
+    await wait(bound, { topic: store, id: kept.shape }, learner);
+  if (kept.raw === null) return;
+  const { topic, value } = kept.raw;
+  const codec = sourceOf(bound.sources, topic).value;
+  const { schemas } = learner.context;
+  const writer = codec.unknownId(value);
+  if (writer !== null) await patiently(learner, "registry", () => schemas.learn([writer]));
+  const unknown = (): string | null => codec.unknownShape?.(value) ?? null;
+  for (let id = unknown(); id !== null; id = unknown())
+    await recognise(bound, { topic }, { id, learner });
+}
+
+/** Letters that come back: what their structures are noted as is looked up, and none of them is waited for. */
+async function lookForRedriven(bound: BoundPart, slice: Slice, learner: Learner): Promise<void> {
+  const codec = bound.sources.get(slice.topic)?.value;
+  const ids = new Set(slice.records.map(({ value }) => codec?.unknownShape?.(value) ?? null));
+  const topic = notedUnder(bound, slice);
+  for (const id of ids)
+    if (id !== null && topic !== null)
+      await patiently(learner, "kafka", async () => bound.shapes?.look(topic, id));
+}
+
+async function recognise(
+  bound: BoundPart,
+  slice: Pick<Slice, "topic">,
+  { id, learner }: { readonly id: string; readonly learner: Learner },
+): Promise<void> {
+  const topic = notedUnder(bound, slice);
+  if (topic !== null) await wait(bound, { topic, id }, learner);
+}
+
+/** The name under which structures of the topic's values are noted; null where they are not. */
+function notedUnder({ part: { sources } }: BoundPart, { topic }: Pick<Slice, "topic">) {
+  const format = (sources.find(({ name }) => name === topic) ?? sources[0])?.value;
+  return format?.kind === "carried" ? format.shapes : null;
+}
+
+async function wait(
+  { shapes }: BoundPart,
+  what: { readonly topic: TopicName; readonly id: string },
+  learner: Learner,
+): Promise<void> {
+  const { signal } = learner;
+  const onWaiting = (why: string | null): void => learner.onWaiting(why);
+  await patiently(learner, "kafka", async () => shapes?.recognise({ ...what, signal, onWaiting }));
+}
+
+const patiently = <T>(
+  { context, signal, onWaiting }: Learner,
+  dependency: string,
+  work: () => Promise<T>,
+): Promise<T> => persist(context, { dependency, signal, onWaiting }, work);
+
+/** Null when every value can be read. */
+function firstUnknown(
+  { sources }: BoundPart,
+  { topic, records }: Slice,
+): { readonly at: number; readonly id: string } | null {
+  const codec = sources.get(topic)?.value;
+  if (codec?.unknownShape === undefined) return null;
+  for (let at = 0; at < records.length; at++) {
+    const { value, redriven } = records[at] as RawRecord;
+    const id = redriven === undefined ? codec.unknownShape(value) : null;
+    if (id !== null) return { at, id };
+  }
+  return null;
+}

@@ -1,0 +1,200 @@
+// A part in one worker: its consumer, and a task for each share of the partitions that the group gave it. How a task is
+// taken over, and what a failure means, is said by the stream and the sink part.
+import type { Assignment, GroupConsumer, RecordBatch } from "../../core/kafka.ts";
+import type { MillraceError } from "../../core/errors.ts";
+import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
+import type { TaskAddress, TaskHealth } from "../../observe/health.ts";
+import type { LetterOrigin } from "../../letters/letter.ts";
+import { NoteBook } from "../../notes/notes.ts";
+import type { WorkerContext } from "../context.ts";
+import { KAFKA_IS_AWAY } from "../failure.ts";
+import type { BoundPart } from "./bind.ts";
+import { Breaker } from "./breaker.ts";
+import { ReadPauses } from "./read-pauses.ts";
+import { stopOf, Task, type Work } from "./task.ts";
+
+/** The pipeline's gate, as its parts know it. */
+export interface PartGate {
+  /** Nothing more is taken from these. */
+  readonly held: ReadonlySet<TopicName>;
+  /** Reads the notes as they are now, that is after the join. False: nothing may be read, and the pipeline will leave. */
+  admit(signal: AbortSignal): Promise<boolean>;
+  /** Too many dead letters: halts the pipeline. */
+  trip(error: MillraceError): void;
+}
+
+export interface PartOptions {
+  readonly bound: BoundPart;
+  readonly context: WorkerContext;
+  readonly letters: LetterOrigin;
+  readonly gate: PartGate;
+  /** A new member of the part's group. */
+  join(bound: BoundPart): GroupConsumer;
+  onFatal(error: Error): void;
+}
+
+export abstract class Part<W extends Work> {
+  readonly bound: BoundPart;
+  /** The reads that Kafka refuses it. */
+  readonly reads: ReadPauses;
+  protected readonly options: PartOptions;
+  protected readonly context: WorkerContext;
+  protected readonly notes: NoteBook;
+  protected assignment: Assignment | null = null;
+  /** The dependency that holds up the takeover of all tasks. */
+  protected waitingFor: string | null = null;
+  readonly #tasks = new Map<string, Task<W>>();
+  #consumer: GroupConsumer | null = null;
+
+  constructor(options: PartOptions) {
+    this.options = options;
+    this.bound = options.bound;
+    this.context = options.context;
+    this.reads = new ReadPauses(options.context, options.bound);
+    this.notes = new NoteBook(options.context, options.bound.plan.meta);
+  }
+
+  /** Takes over what the group has given, anew where it was given before. */
+  protected abstract assigned(assignment: Assignment): void;
+  /** While the generation still holds. */
+  protected abstract revoked(): Promise<void>;
+  /** The log does not have what the task wants to read: the takeover says what is wrong. */
+  protected abstract outOfRange(at: TopicPartition): void;
+  /** Takes running tasks over anew. */
+  abstract retake(): void;
+  /** As a rebalance would, for those of them that have stopped. */
+  abstract resume(partitions: readonly number[]): void;
+
+  get tasks(): Task<W>[] {
+    return this.all.filter(({ work }) => work !== null);
+  }
+
+  /** Also those that are being taken over. */
+  protected get all(): Task<W>[] {
+    return [...this.#tasks.values()];
+  }
+
+  protected get consumer(): GroupConsumer {
+    return this.#consumer as GroupConsumer;
+  }
+
+  /** A stream's partitions of one number make one task; each of a sink's is a task by itself. */
+  #keyOf(at: TopicPartition): string {
+    return this.bound.part.table === null ? String(at.partition) : addressOf(at);
+  }
+
+  get isJoined(): boolean {
+    return this.assignment !== null;
+  }
+
+  async start(): Promise<void> {
+    const consumer = this.options.join(this.bound);
+    this.#consumer = consumer;
+    await consumer.start({
+      onAssigned: (assignment) => {
+        this.context.meter.count("millrace_rebalances_total", { group: this.bound.part.group });
+        this.assignment = assignment;
+        this.reads.clear();
+        this.assigned(assignment);
+        return Promise.resolve([]);
+      },
+      onRevoked: () => this.revoked(),
+      onBatch: (batch) => this.#batch(batch),
+      onOutOfRange: (at) => this.outOfRange(at),
+      onRefused: (at, error) => this.reads.told(at, error),
+      onFatal: (error) => this.options.onFatal(error),
+    });
+  }
+
+  /** Leaves the group, which gives up every task. */
+  async stop(): Promise<void> {
+    await this.#consumer?.stop();
+  }
+
+  /** Takes nothing more from what the gate holds. */
+  hold(): void {
+    for (const task of this.tasks) task.hold(this.options.gate.held);
+  }
+
+  #batch(batch: RecordBatch): void {
+    const expected = this.#tasks.get(this.#keyOf(batch))?.accept(batch) ?? null;
+    if (expected !== null) this.consumer.seek(batch, expected);
+  }
+
+  /** A task in the place of the one before, which is given up; until it runs, nothing is read for it. */
+  protected assign(partitions: readonly TopicPartition[], address: TaskAddress): Task<W> {
+    const [at] = partitions as [TopicPartition];
+    this.giveUp(this.#tasks.get(this.#keyOf(at)));
+    const { context, bound } = this;
+    const task = new Task<W>({ context, bound, partitions, address });
+    this.#tasks.set(this.#keyOf(at), task);
+    this.consumer.pause(partitions);
+    return task;
+  }
+
+  protected giveUp(task: Task<W> | undefined): void {
+    if (task === undefined) return;
+    this.#tasks.delete(this.#keyOf(task.partitions[0] as TopicPartition));
+    task.close();
+  }
+
+  /** Records come from now on: a batch that came before there was an inbox would be dropped, and the next may be long in coming. */
+  protected admit(
+    task: Task<W>,
+    starts: readonly (TopicPartition & { readonly nextOffset: bigint })[],
+  ): void {
+    for (const start of starts) this.consumer.seek(start, start.nextOffset);
+    this.consumer.resume(starts);
+    task.hold(this.options.gate.held);
+  }
+
+  protected newBreaker(): Breaker {
+    const { plan, part } = this.bound;
+    return new Breaker(part.name, this.context.limits.breaker ? plan.options.haltWhen : "never");
+  }
+
+  /** The task stops, its neighbours go on. One that was given up has nothing left to stop: its partition is another's. */
+  protected halt(task: Task<W>, error: MillraceError): void {
+    if (task.life.at === "closed") return;
+    this.consumer.pause(task.partitions);
+    const { pipeline } = this.bound.plan;
+    const stop = stopOf(error, pipeline, this.context.clock.now());
+    task.stop(stop);
+    if (error.code === "MILL_PIPELINE_HALTED") this.options.gate.trip(error);
+    const { part, topic, partition } = task.address;
+    const facts = { pipeline, part, topic, partition, code: error.code };
+    this.context.log.error(facts, `the task has stopped: ${stop.message}`);
+  }
+
+  /** A reason beside those of the task itself why the partition waits. */
+  protected whyAlone(_partition: number): string | null {
+    return null;
+  }
+
+  /** What the whole worker waits for. */
+  protected get whyAll(): string | null {
+    return null;
+  }
+
+  get #whyAll(): string | null {
+    return this.whyAll ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
+  }
+
+  /** The state of every partition that the group gave us. */
+  health(): TaskHealth[] {
+    return (this.assignment?.partitions ?? []).map((at) => this.#healthOf(at));
+  }
+
+  #healthOf(at: TopicPartition): TaskHealth {
+    const { plan, part } = this.bound;
+    const address = { pipeline: plan.pipeline, part: part.name, ...at };
+    const task = this.#tasks.get(this.#keyOf(at));
+    const status = task?.status ?? { state: "starting" };
+    if (status.state === "stopped") return { ...address, ...status };
+    const isTakenOver = task !== undefined && task.life.at !== "assigned";
+    const own = [isTakenOver ? null : this.waitingFor, task?.waitingFor ?? null];
+    const whys = [this.whyAlone(at.partition), this.reads.why(at), ...own, this.#whyAll];
+    const why = whys.find((one) => one !== null) ?? null;
+    return { ...address, ...(why === null ? status : { state: "paused", why }) };
+  }
+}

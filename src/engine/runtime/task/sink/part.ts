@@ -1,0 +1,166 @@
+// A sink part in one worker. Each partition is taken over by itself: where its task begins is in the database, never in the
+// group's offset, which is only a hint for lag.
+import type { Assignment, PlainProducer, Progress } from "../../../core/kafka.ts";
+import type { SinkProgress, TableStore } from "../../../core/ports.ts";
+import type { TopicPartition } from "../../../core/record.ts";
+import { checkSinkStart } from "../../../source/sink-start.ts";
+import { versionsDiffer } from "../../../notes/stops.ts";
+import { firstStartsOf } from "../../../source/takeover.ts";
+import type { MillraceError } from "../../../core/errors.ts";
+import { actionOf, awaitingTopics, ours } from "../../failure.ts";
+import { partFacts } from "../bind.ts";
+import { SinkCommitter } from "./committer.ts";
+import { Part, type PartOptions } from "../part.ts";
+import type { Task } from "../task.ts";
+
+type SinkTask = Task<SinkCommitter>;
+
+interface SinkPorts {
+  readonly store: TableStore;
+  readonly producer: PlainProducer;
+}
+
+export class SinkPart extends Part<SinkCommitter> {
+  readonly #ports: SinkPorts;
+
+  constructor(options: PartOptions, ports: SinkPorts) {
+    super(options);
+    this.#ports = ports;
+  }
+
+  protected assigned({ partitions }: Assignment): void {
+    for (const at of partitions) this.#take(at);
+  }
+
+  /** A sink has nothing to hand over: what was not committed is read again. */
+  protected revoked(): Promise<void> {
+    this.assignment = null;
+    for (const task of this.all) this.giveUp(task);
+    return Promise.resolve();
+  }
+
+  protected outOfRange(at: TopicPartition): void {
+    this.#retake(
+      this.all.filter((task) => task.address.topic === at.topic && task.partition === at.partition),
+    );
+  }
+
+  retake(): void {
+    this.#retake(this.tasks);
+  }
+
+  resume(partitions: readonly number[]): void {
+    const stopped = this.all.filter(({ life }) => life.at === "stopped");
+    this.#retake(stopped.filter(({ partition }) => partitions.includes(partition)));
+  }
+
+  #retake(tasks: readonly SinkTask[]): void {
+    if (this.assignment === null) return;
+    for (const { partitions } of tasks) this.#take(partitions[0] as TopicPartition);
+  }
+
+  /** Takes the partition over: raises the epoch, so that whoever had it can write no more. */
+  #take(at: TopicPartition, pauseMs = 0): void {
+    const { plan, part } = this.bound;
+    const task = this.assign([at], { pipeline: plan.pipeline, part: part.name, ...at });
+    const pause = pauseMs > 0 ? this.context.clock.sleep(pauseMs, task.signal) : Promise.resolve();
+    pause
+      .then(() => this.#work(task))
+      .then(
+        (halted) => halted !== null && this.#halt(task, halted),
+        (error: unknown) => this.#failed(task, error),
+      );
+  }
+
+  async #work(task: SinkTask): Promise<MillraceError | null> {
+    const [at] = task.partitions as [TopicPartition];
+    const { bound, context, consumer } = this;
+    const { letters, gate } = this.options;
+    const { generation } = this.assignment as Assignment;
+    const start = await this.#startOf(task);
+    task.signal.throwIfAborted();
+    // Last of all, the epoch included: who shuts the gate later raises it again, or sees us in the group.
+    if (!(await task.persist("kafka", () => gate.admit(task.signal)))) return null;
+    task.signal.throwIfAborted();
+    const options = {
+      ...{ context, bound, start, letters, breaker: this.newBreaker(), ...this.#ports },
+      hint: (progress: Progress): void => {
+        // A refused hint is no harm: the database decides, and the next hint says the same.
+        consumer.commit([progress], generation).catch(() => undefined);
+      },
+    };
+    const starts = [{ ...at, nextOffset: start.nextOffset }];
+    const running = task.run(
+      starts,
+      consumer,
+      (intake) => new SinkCommitter(task, options, intake),
+    );
+    this.admit(task, starts);
+    this.#watch(task);
+    return running;
+  }
+
+  /** Progress in the database, ours from now on, which the log must still have. */
+  async #startOf(task: SinkTask): Promise<SinkProgress> {
+    const [at] = task.partitions as [TopicPartition];
+    const { bound, context } = this;
+    const { store, producer } = this.#ports;
+    const part = partFacts(bound);
+    const other = versionsDiffer(part, this.assignment?.partitions ?? []);
+    if (other !== null) throw other;
+    let isFirst = false;
+    const first = async (): Promise<bigint> => {
+      isFirst = true;
+      const { start } = bound.plan.options;
+      const starts = await firstStartsOf(context.admin, { start, part }, [at]);
+      return starts[0]?.nextOffset ?? 0n;
+    };
+    // mistake: hint trusted
+    const start = await task.persist("postgres", () =>
+      awaitingTopics(() => store.takeOver(task.address, first)),
+    );
+    const request = {
+      part,
+      group: bound.part.group,
+      meta: bound.plan.meta,
+      start: { ...at, nextOffset: start.nextOffset },
+      isFirst,
+    };
+    const ports = { admin: context.admin, notes: this.notes, producer };
+    await task.persist("kafka", () => awaitingTopics(() => checkSinkStart(ports, request)));
+    return start;
+  }
+
+  /** A failover may have taken progress back while the task had nothing to do: it looks now and then. */
+  #watch(task: SinkTask): void {
+    const { clock, limits } = this.context;
+    const look = async (): Promise<void> => {
+      while (task.life.at === "running") {
+        await clock.sleep(limits.idleCheckMs, task.signal);
+        const isMine = await task.work?.checkProgress().catch(() => true);
+        if (isMine === false && task.life.at === "running") return this.#retake([task]);
+      }
+    };
+    // Ends with the task; its rejection is the aborted sleep.
+    look().catch(() => undefined);
+  }
+
+  /** Fenced: whoever raised the epoch may be the rightful owner; the group's next word may be on its way. */
+  #failed(task: SinkTask, error: unknown): void {
+    const { limits, meter, log } = this.context;
+    const isFenced = actionOf(error) === "retake";
+    // Also when the group has taken the partition away meanwhile: the commit was refused all the same.
+    if (isFenced) meter.count("millrace_fenced_total", { kind: "sink" });
+    if (task.life.at === "closed") return;
+    if (!isFenced) return this.#halt(task, ours(error));
+    const [at] = task.partitions as [TopicPartition];
+    const facts = { ...at, part: this.bound.part.name };
+    log.warn(facts, "fenced: taking over again if it is still ours");
+    this.#take(at, 2 * limits.heartbeatIntervalMs);
+  }
+
+  #halt(task: SinkTask, error: MillraceError): void {
+    this.halt(task, error);
+    task.shut();
+  }
+}

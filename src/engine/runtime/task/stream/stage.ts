@@ -1,0 +1,305 @@
+// The work of a stream task: what its records have made is staged until a checkpoint of the worker takes it, together with
+// the progress that belongs to it. Nothing is written here.
+import type { StagedTask } from "../../../checkpoint/commit.ts";
+import type { MillraceError } from "../../../core/errors.ts";
+import type { GroupGeneration, SentBatch } from "../../../core/kafka.ts";
+import { countOutcome, emptyLedger, type LedgerCounts } from "../../../core/ledger.ts";
+import type { Outcome, Stage } from "../../../core/outcome.ts";
+import { placeOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
+import type { Debt } from "../../../observe/task-metrics.ts";
+import type { LetterOrigin } from "../../../letters/letter.ts";
+import { statesOfEnded, lettersOf } from "../../../letters/redriven.ts";
+import type { Inbox } from "../../../source/inbox.ts";
+import type { TakenOver } from "../../../source/takeover.ts";
+import type { OpenStores } from "../../../state/task-stores.ts";
+import { CallBook } from "../../../transform/calls/book.ts";
+import { TaskCalls } from "../../../transform/calls/call.ts";
+import type { Parking } from "../../calls/parking.ts";
+import { callPortsOf } from "../../calls/ports.ts";
+import type { WorkerContext } from "../../context.ts";
+import { ours } from "../../failure.ts";
+import { emptyStage, type BoundPart } from "../bind.ts";
+import type { Breaker } from "../breaker.ts";
+import type { StreamCommitter } from "./committer.ts";
+import type { Intake, Slice } from "../intake.ts";
+import { processEach, type Processed } from "../line.ts";
+import { TaskInputs } from "../../../core/task-inputs.ts";
+import type { Refusals } from "../refusals.ts";
+import type { Probations } from "./probation.ts";
+import { parkingOf, TaskState, type SealedState } from "./state.ts";
+import type { Position, Task, Work } from "../task.ts";
+
+export type StreamTask = Task<StreamStage>;
+
+/** A stage that a checkpoint took: what to write, and what to publish when it is written. */
+export interface TaskCheckpoint extends StagedTask {
+  readonly task: StreamTask;
+  readonly work: StreamStage;
+  readonly state: SealedState | null;
+  readonly records: number;
+  /** Outputs from this index on tell changes that waited for the checkpoint. */
+  readonly heldFrom: number;
+  /** Records that changed anything: those that were read, and those that had waited in state. */
+  readonly units: number;
+  /** The record, where it is a single one. */
+  readonly only: RawRecord | null;
+  readonly refusals: Refusals;
+  /** What this checkpoint adds to the ledger. */
+  readonly delta: LedgerCounts;
+}
+
+export interface StreamStageOptions {
+  readonly context: WorkerContext;
+  readonly bound: BoundPart;
+  readonly generation: GroupGeneration;
+  readonly starts: readonly TakenOver[];
+  readonly letters: LetterOrigin;
+  readonly breaker: Breaker;
+  /** Null in a part without state and calls. */
+  readonly stores: OpenStores | null;
+  /** Of the part. */
+  readonly probations: Probations;
+  readonly committer: StreamCommitter;
+}
+
+export class StreamStage implements Work {
+  readonly #task: StreamTask;
+  readonly #options: StreamStageOptions;
+  readonly #intake: Intake;
+  readonly #inbox: Inbox;
+  readonly #progress: TaskInputs;
+  readonly #state: TaskState | null = null;
+  readonly #parking: Parking | null = null;
+  #stage: Stage = emptyStage();
+  #letters: OutRecord[] = [];
+  #delta: LedgerCounts = emptyLedger();
+  #oldestMs: number | null = null;
+  #roomAgain: (() => void) | null = null;
+  /** What calls have come to for the records that are worked on, and were put back. */
+  #book: CallBook = new CallBook();
+  /** Records that have changed anything since the last checkpoint, and the last of them. */
+  #units = 0;
+  #last: RawRecord | null = null;
+  /** State has changed since the last checkpoint without progress. */
+  #hasReleased = false;
+  /** What the counters of the task have counted and must take back. */
+  readonly debt: Debt = { emitted: 0 };
+
+  constructor(
+    task: StreamTask,
+    options: StreamStageOptions,
+    { intake, inbox }: { readonly intake: Intake; readonly inbox: Inbox },
+  ) {
+    this.#task = task;
+    this.#options = options;
+    this.#intake = intake;
+    this.#inbox = inbox;
+    const { context, bound, starts, stores } = options;
+    this.#progress = new TaskInputs(task.partition, starts, stores !== null);
+    if (stores === null) return;
+    const calls = new TaskCalls(callPortsOf(context, task.address, task.signal));
+    const patiently = (work: () => Promise<void>): Promise<void> =>
+      task.persist(bound.plan.options.state, work);
+    const own = {
+      ...{ bound, partition: task.partition, stores, calls, patiently },
+      timeMs: () => this.#progress.timeMs,
+      now: () => context.clock.now(),
+    };
+    const state = new TaskState(own);
+    this.#state = state;
+    this.#parking = parkingOf(task, { bound, context, inbox }, { ...own, state });
+  }
+
+  async begin(): Promise<void> {
+    await this.#parking?.open();
+  }
+
+  positions(): Position[] {
+    return this.#progress.committed().map((place) => ({ ...place, oldestMs: this.#oldestMs }));
+  }
+
+  /** Records of queued keys. */
+  get queuedRecords(): number {
+    return this.#parking?.records ?? 0;
+  }
+
+  /** A worker's checkpoint takes the stage whatever the task waits for. */
+  flush(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  /** Takes queued keys on whose calls have ended. */
+  async turn(): Promise<MillraceError | null> {
+    const { letters, context } = this.#options;
+    while (this.#parking !== null) {
+      if (this.room === 0) await this.#untilRoom();
+      const done = await this.#parking.turn(this.room);
+      if (done === null) break;
+      this.#task.signal.throwIfAborted();
+      if (done.halted !== null) return done.halted;
+      this.#countUnits(done.taken.length === 0 ? [null] : done.taken);
+      for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
+      this.#letters.push(...statesOfEnded(done.wentOn, letters, context.clock.now()));
+      for (const output of done.outputs) this.#stage.outputs.push(output);
+      this.#state?.keep(done.held);
+      this.#hasReleased = true;
+    }
+    this.#parking?.unblock();
+    return null;
+  }
+
+  async take(slice: Slice): Promise<MillraceError | null> {
+    const processed =
+      this.#state === null
+        ? processEach(this.#options.bound, slice, this.#stage, this.#judged)
+        : await this.#state.process(slice, this.#book, this.#options.breaker);
+    // From here on in one turn, so that all of the slice is taken, or nothing.
+    this.#task.signal.throwIfAborted();
+    const { outcomes } = processed;
+    const last = outcomes.at(-1);
+    const halted = last?.kind === "halted" ? last.error : null;
+    const done = outcomes.length - (halted === null ? 0 : 1);
+    this.#keep(slice, done, processed);
+    if (halted !== null) return halted;
+    if (done < slice.records.length) await this.#putBack(slice, done);
+    else if (this.#book.notes.size + this.#book.inPlace.size > 0) this.#book = new CallBook();
+    await this.#untilRoom();
+    return null;
+  }
+
+  /** A queued key has no room for the next record; only one that moves makes room. */
+  async #putBack(slice: Slice, done: number): Promise<void> {
+    this.#intake.putBack({ ...slice, records: slice.records.slice(done) });
+    if (done === 0) await this.#inbox.nudged();
+  }
+
+  /** The slice's first records are consumed. */
+  #keep(slice: Slice, done: number, { outcomes, outputs, held, parked, timeMs }: Processed): void {
+    for (let i = 0; i < done; i++)
+      this.#count(slice.records[i] as RawRecord, outcomes[i] as Outcome);
+    for (const output of outputs) this.#stage.outputs.push(output);
+    if (this.#state !== null) this.#stage.index += done;
+    this.#countUnits(slice.records, done);
+    this.#options.committer.note(done);
+    this.#parking?.look(parked);
+    this.#state?.keep(held);
+    const next = slice.records[done];
+    const nextOffset = next === undefined ? slice.nextOffset : placeOf(next).offset;
+    this.#progress.advance(slice.place, nextOffset, timeMs);
+  }
+
+  /** A record that the breaker does not admit is not consumed; else the breaker has counted it. */
+  readonly #judged = (raw: RawRecord, outcome: Outcome): Outcome => {
+    const { breaker } = this.#options;
+    const isAdmitted =
+      outcome.kind === "halted" || breaker.admits(outcome.kind === "dead-lettered");
+    return isAdmitted ? outcome : { kind: "halted", error: breaker.error(raw) };
+  };
+
+  #count(raw: RawRecord, outcome: Outcome): void {
+    this.#oldestMs ??= raw.timestamp;
+    countOutcome(this.#delta, outcome);
+    countOutcome(this.#progress.ledger(placeOf(raw).topic), outcome);
+    if (outcome.kind !== "dead-lettered" && raw.redriven === undefined) return;
+    const { letters, context, bound } = this.#options;
+    const origin = bound.refusals.letterOrigin(raw, letters);
+    this.#letters.push(...lettersOf(raw, outcome, origin, context.clock.now()));
+  }
+
+  /** It had counted as emitted. */
+  #recount(raw: RawRecord, outcome: Outcome): void {
+    for (const ledger of [this.#delta, this.#progress.ledger(placeOf(raw).topic)]) {
+      ledger.consumed--;
+      ledger.emitted--;
+    }
+    this.#count(raw, outcome);
+    this.#options.breaker.late();
+  }
+
+  /** Null stands for a change that no record has made. */
+  #countUnits(records: readonly (RawRecord | null)[], many: number = records.length): void {
+    if (many === 0) return;
+    this.#units += many;
+    this.#last = records[many - 1] ?? null;
+  }
+
+  /** Records that the checkpoint which is being filled may still take. */
+  get room(): number {
+    const most = this.#options.probations.get(this.#task.partition)?.recordsMax ?? null;
+    return most === null ? Infinity : Math.max(0, most - this.#units);
+  }
+
+  /** Waits while more is staged than one checkpoint should hold; always lets the event loop turn. */
+  async #untilRoom(): Promise<void> {
+    const { clock, limits } = this.#options.context;
+    const isFull = (): boolean =>
+      this.#stage.index >= limits.checkpointRecordsMax || this.room === 0;
+    while (isFull() && !this.#task.signal.aborted) {
+      await new Promise<void>((resolve) => (this.#roomAgain = resolve));
+      this.#roomAgain = null;
+    }
+    await clock.sleep(0);
+  }
+
+  /** Hands the stage over, with the progress of every input of the task; null when nothing moved, or it must not be committed. */
+  takeStage(): TaskCheckpoint | null {
+    const heldFrom = this.#stage.outputs.length;
+    const hasMoved = this.#progress.hasMoved || this.#hasReleased;
+    if (this.#task.signal.aborted || !hasMoved || !this.#isStateReady()) return null;
+    const { context, generation, bound } = this.#options;
+    const progress = this.#progress.take(context.owner);
+    const state = this.#state?.seal() ?? null;
+    const changelog = state === null ? [] : state.changelog;
+    const { outputs, index: records } = this.#stage;
+    const [letters, delta] = [this.#withNotes(), this.#delta];
+    const units = this.#units;
+    // mistake: last one blamed (1 of 2)
+    const only = units === 1 ? this.#last : null;
+    [this.#stage, this.#letters, this.#delta] = [emptyStage(), [], emptyLedger()];
+    [this.#oldestMs, this.#units, this.#hasReleased] = [null, 0, false];
+    this.#roomAgain?.();
+    return {
+      ...{ task: this.#task, outputs, changelog, letters, progress, generation, records, delta },
+      ...{ work: this, state, heldFrom, refusals: bound.refusals, units, only },
+    };
+  }
+
+  /** Letters, and notes of structures that the transaction writes for the first time. */
+  #withNotes(): OutRecord[] {
+    return [...this.#letters, ...(this.#options.bound.shapes?.unnoted.values() ?? [])];
+  }
+
+  /** Whether the copies have the checkpoint before, and every change that waited for this one could be told. */
+  #isStateReady(): boolean {
+    if (this.#state === null) return true;
+    if (this.#state.isSettling) return false;
+    for (const { held, outcome } of this.#state.tellHeld(this.#stage)) {
+      if (outcome.kind === "halted") {
+        this.#task.fail(outcome.error);
+        return false;
+      }
+      this.#recount(held.record.raw, outcome);
+    }
+    return true;
+  }
+
+  /** The checkpoint was decided: it counts, and the copies of state get it. */
+  settle({ progress, state, letters }: TaskCheckpoint, sent: readonly SentBatch[]): void {
+    this.#progress.settle(progress);
+    this.#options.bound.shapes?.decided(letters);
+    if (state === null) return;
+    this.#state?.settle(state, sent).catch((error: unknown) => {
+      if (!this.#task.signal.aborted) this.#task.fail(ours(error));
+    });
+  }
+
+  /** Resolves when the copies have what was decided. */
+  async settled(): Promise<void> {
+    await this.#state?.settled();
+  }
+
+  close(): void {
+    this.#roomAgain?.();
+    this.#state?.close();
+  }
+}

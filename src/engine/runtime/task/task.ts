@@ -1,0 +1,237 @@
+// A task: one part on one partition in this worker, from its assignment until it is given up. It takes slices from its
+// inbox, as far as they can be read, and gives them to its work, which knows how they are committed.
+import { assert, type MillraceError } from "../../core/errors.ts";
+import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
+import type { TopicName, TopicPartition } from "../../core/record.ts";
+import type { TaskAddress, TaskStatus } from "../../observe/health.ts";
+import { Inbox, type Valve } from "../../source/inbox.ts";
+import { lookAgain } from "../../notes/stops.ts";
+import type { FollowProgress } from "../../state/follow.ts";
+import type { WorkerContext } from "../context.ts";
+import { actionOf, persist } from "../failure.ts";
+import type { BoundPart } from "./bind.ts";
+import { Intake, mustWait, type Learner, type Slice } from "./intake.ts";
+
+/** Why a task stands still and since when, with what the operator can do about it: for /ready, the log and the notes. */
+export type Stop = Omit<Extract<TaskStatus, { state: "stopped" }>, "state">;
+
+export const stopOf = ({ code, message }: MillraceError, pipeline: string, now: number): Stop => ({
+  code,
+  message: `${message}${lookAgain(code, pipeline)}`,
+  sinceMs: now,
+});
+
+/** How far a task is in its life. */
+export type Life =
+  | { readonly at: "assigned" | "running" | "closed" }
+  | { readonly at: "restoring"; readonly progress: FollowProgress | null }
+  | { readonly at: "stopped"; readonly stop: Stop };
+
+const TRANSITIONS: Readonly<Record<Life["at"], readonly Life["at"][]>> = {
+  assigned: ["restoring", "running", "stopped", "closed"],
+  restoring: ["restoring", "running", "stopped", "closed"],
+  running: ["running", "restoring", "stopped", "closed"],
+  stopped: ["closed"],
+  closed: [],
+};
+
+/** Committed progress in one input, and the oldest record beyond it; for lag. */
+export interface Position {
+  readonly topic: TopicName;
+  readonly committed: bigint;
+  readonly oldestMs: number | null;
+}
+
+/** What becomes of a task's records. Each step returns why the task must stop, or null. */
+export interface Work {
+  /** What an earlier owner has left. */
+  begin(): Promise<void>;
+  /** What there is to do before further records are taken. */
+  turn(): Promise<MillraceError | null>;
+  /** Records that may be taken now. */
+  readonly room: number;
+  /** The next records must be waited for, and those that were taken are not kept back meanwhile. */
+  flush(): Promise<MillraceError | null>;
+  take(slice: Slice): Promise<MillraceError | null>;
+  positions(): Position[];
+  close(): void;
+}
+
+export interface TaskOptions {
+  readonly context: WorkerContext;
+  readonly bound: BoundPart;
+  /** Of one number, each of another topic. */
+  readonly partitions: readonly TopicPartition[];
+  /** Names the task in metrics. */
+  readonly address: TaskAddress;
+}
+
+/**
+ *   assigned ───▶ restoring ◀──▶ running
+ *      │ │            │ │          │ │
+ *      │ └────────────┼─┴──────────┼─┴──▶ stopped
+ *      ▼              ▼            ▼         │
+ *    closed ◀────────────────────────────────┘
+ *
+ * assigned: its committed progress is taken over · restoring: the copies of its state are brought up, before it runs and
+ * whenever one is found elsewhere; left out in a part without state · running: records are read and worked on · stopped:
+ * it will not go on by itself; a new task takes its place when an operator says so · closed: the partition is given up, and
+ * what comes late changes nothing.
+ */
+export class Task<W extends Work = Work> {
+  readonly address: TaskAddress;
+  readonly partition: number;
+  readonly partitions: readonly TopicPartition[];
+  readonly #options: TaskOptions;
+  readonly #end = new AbortController();
+  #life: Life = { at: "assigned" };
+  #work: W | null = null;
+  #inbox: Inbox | null = null;
+  #failure: MillraceError | null = null;
+  /** The dependency that the task waits for. */
+  waitingFor: string | null = null;
+
+  constructor(options: TaskOptions) {
+    this.#options = options;
+    this.address = options.address;
+    this.partition = options.address.partition;
+    this.partitions = options.partitions;
+  }
+
+  get life(): Life {
+    return this.#life;
+  }
+
+  /** The only place where the life of a task moves on. */
+  #become(next: Life): void {
+    const { at } = this.#life;
+    assert(TRANSITIONS[at].includes(next.at), `a task that is ${at} does not become ${next.at}`);
+    this.#life = next;
+  }
+
+  /** Null before it runs, and when what it has made is torn. */
+  get work(): W | null {
+    return this.#work;
+  }
+
+  /** Ends with the task, or with a failure. */
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  /** The state of a task that nothing holds up. */
+  get status(): TaskStatus {
+    const life = this.#life;
+    if (life.at === "stopped") return { state: "stopped", ...life.stop };
+    if (life.at !== "restoring" || life.progress === null)
+      return { state: life.at === "running" ? "running" : "starting" };
+    const { from, next, end } = life.progress;
+    const why = `restores state: ${String(next - from)} of ${String(end - from)} changes`;
+    return { state: "starting", why };
+  }
+
+  /** For as long as a dependency is away; rejects when the task ends first. */
+  persist<T>(dependency: string, work: () => Promise<T>): Promise<T> {
+    return persist(this.#options.context, { dependency, ...this.learner }, work);
+  }
+
+  get learner(): Learner {
+    const { context } = this.#options;
+    return { context, signal: this.signal, onWaiting: (why) => void (this.waitingFor = why) };
+  }
+
+  /** A copy of its state is brought up; null when it is there. */
+  restore(progress: FollowProgress | null): void {
+    const { at } = this.#life;
+    if (at === "stopped" || at === "closed") return;
+    const isBack = progress === null && this.#work !== null;
+    this.#become(isBack ? { at: "running" } : { at: "restoring", progress });
+  }
+
+  /** Reads from `starts` on. Resolves when it halts, with why, or when it was closed. */
+  async run(
+    starts: readonly StartOffset[],
+    valve: Valve,
+    workFrom: (intake: Intake, inbox: Inbox) => W,
+  ): Promise<MillraceError | null> {
+    const { bound, context } = this.#options;
+    const { bounds, pace, limits } = context;
+    const own = { bytesMax: limits.inboxBytesMax, runRecordsMax: limits.runRecordsMax };
+    const inbox = new Inbox(starts, own, valve, { group: bound.part.group, bounds, pace });
+    const intake = new Intake(bound, inbox);
+    const work = workFrom(intake, inbox);
+    this.#become({ at: "running" });
+    [this.#inbox, this.#work] = [inbox, work];
+    try {
+      return (await this.#loop(work, intake)) ?? this.#failure;
+    } catch (error) {
+      // A fence is told of even so: the commit was refused, whoever has the partition by now.
+      if (this.signal.aborted && actionOf(error) !== "retake") return this.#failure;
+      throw error;
+    }
+  }
+
+  /** The line: fetch → learn schemas → decode, transform, stage → make room. */
+  async #loop(work: W, intake: Intake): Promise<MillraceError | null> {
+    await work.begin();
+    for (;;) {
+      let stopped = await work.turn();
+      if (stopped !== null) return stopped;
+      const next = await intake.next(work.room);
+      if (this.signal.aborted) return null;
+      if (next === null) continue;
+      if (mustWait(this.#options.bound, next)) stopped = await work.flush();
+      stopped ??= await work.take(await intake.readable(next, this.learner));
+      if (stopped !== null) return stopped;
+    }
+  }
+
+  /** Returns where to seek when the batch does not follow what was read before. */
+  accept(batch: RecordBatch): bigint | null {
+    return this.#inbox?.push(batch) ?? null;
+  }
+
+  /** Takes nothing more of these topics. */
+  hold(topics: ReadonlySet<TopicName>): void {
+    this.#inbox?.hold(topics);
+  }
+
+  get inboxBytes(): number {
+    return this.#inbox?.bytes ?? 0;
+  }
+
+  /** Committed progress and the oldest record beyond it, for lag. */
+  positions(): Position[] {
+    return this.#work?.positions() ?? [];
+  }
+
+  /** It will not go on by itself; what it has staged before may still be committed. */
+  stop(stop: Stop): void {
+    this.#become({ at: "stopped", stop });
+  }
+
+  /** An error beside the records: `run` returns it, and nothing of what is staged may be committed. */
+  fail(error: MillraceError): void {
+    this.#failure ??= error;
+    this.shut();
+  }
+
+  /** Ends the loop and whatever is waited for. */
+  shut(): void {
+    this.#end.abort(new Error("the task was closed"));
+    this.#inbox?.close();
+    this.#work?.close();
+  }
+
+  /** A defect in the middle of a slice: what it has made is torn. */
+  discard(): void {
+    this.shut();
+    this.#work = null;
+  }
+
+  /** Given up, with everything that no checkpoint has taken. */
+  close(): void {
+    this.#become({ at: "closed" });
+    this.shut();
+  }
+}
