@@ -228,6 +228,12 @@ export const mutations: readonly Mutation[] = [
     changes: ["omit"],
   },
   {
+    name: "refused while it leaves",
+    near: 285,
+    mistake: "a task whose checkpoint was refused goes on behind it until its partitions are gone",
+    changes: ["omit"],
+  },
+  {
     name: "last one blamed",
     mistake:
       "of a checkpoint whose change of state is refused the last record is taken for the one that did it",

@@ -93,8 +93,10 @@ export class StreamPart extends Part<StreamStage> {
     this.retakeOnly(new Set(again.map(({ partition }) => partition)));
   }
 
-  /** These go back to committed progress. */
+  /** These go back to committed progress; those of an assignment that ends are only given up. */
   retakeOnly(again: ReadonlySet<number>): void {
+    // mistake: refused while it leaves
+    for (const task of this.all) if (again.has(task.partition)) this.giveUp(task);
     const { assignment } = this;
     if (assignment === null || this.#takingOver === null || again.size === 0) return;
     this.#begin(
