@@ -3,7 +3,7 @@ import { planNamed } from "../engine/operate/choice.ts";
 import type { OperatePorts } from "../engine/operate/choice.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
-import { placesOf, type Place } from "../engine/operate/places.ts";
+import { placesOf, type TaskPlace } from "../engine/operate/places.ts";
 import { openWithin } from "../engine/letters/commands/read-again.ts";
 import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
@@ -112,14 +112,14 @@ const numberOf = (offset: bigint | null): number | null =>
   offset === null ? null : Number(offset);
 const textOf = (offset: bigint | null): string => (offset === null ? "-" : String(offset));
 /** A log that was cut is not behind. */
-const lagOf = ({ committed, low, high }: Place): bigint => {
+const lagOf = ({ committed, low, high }: TaskPlace): bigint => {
   const from = committed ?? low;
   return from > high ? 0n : high - from;
 };
 const timeOf = (epochMs: number | null): string | null =>
   epochMs === null ? null : new Date(epochMs).toISOString();
 
-const placeJson = (place: Place): string =>
+const placeJson = (place: TaskPlace): string =>
   JSON.stringify({
     part: place.part.name,
     group: place.part.group,
@@ -135,7 +135,7 @@ const placeJson = (place: Place): string =>
     epoch: numberOf(place.epoch),
   });
 
-function placeLines(places: readonly Place[]): readonly string[] {
+function placeLines(places: readonly TaskPlace[]): readonly string[] {
   const header = ["PART", "TOPIC", "PARTITION", "COMMITTED", "LOW", "HIGH", "LAG", "HINT", "EPOCH"];
   const rows = places.map((place) => [
     place.part.name,

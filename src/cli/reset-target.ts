@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { MillraceError, messageOf } from "../engine/core/errors.ts";
 import type { StartOffset } from "../engine/core/kafka.ts";
-import type { Target } from "../engine/operate/targets.ts";
+import type { ResetTarget } from "../engine/operate/targets.ts";
 import { timeOption } from "./option-values.ts";
 
 const EXPECTED =
@@ -11,7 +11,7 @@ const EXPECTED =
 const usage = (detail: string): MillraceError => new MillraceError("MILL_USAGE", `--to: ${detail}`);
 
 /** `now` is for durations, which count back from it. */
-export function targetOf(text: string, now: number): Target {
+export function targetOf(text: string, now: number): ResetTarget {
   if (text === "earliest" || text === "latest") return { kind: text };
   const [, kind, value = ""] = /^(offset|time|duration|shift|group|file):(.+)$/.exec(text) ?? [];
   switch (kind) {

@@ -1,6 +1,6 @@
 // `millrace state verify | rebuild`: copies compared with their changelogs, and made anew.
 import { createHash } from "node:crypto";
-import { compare, isSame, type Comparison } from "../engine/operate/comparison.ts";
+import { compare, isSame, type StoreComparison } from "../engine/operate/comparison.ts";
 import { partitionsOf, rebuildCopy, type StorePartition } from "../engine/operate/stores.ts";
 import { exitCodes } from "./io.ts";
 import { progress } from "./progress.ts";
@@ -31,7 +31,7 @@ Examples:
 export async function verify(at: StateRun, store: string | null): Promise<number> {
   const { io, plan, ports, options } = at;
   const wanted = { store, partition: partitionOption(options) };
-  const results: Comparison[] = [];
+  const results: StoreComparison[] = [];
   for (const one of partitionsOf(plan, wanted, ports)) {
     let result = await compare(one, ports);
     if (options.repair === true && !isSame(result)) {
@@ -50,7 +50,8 @@ export async function verify(at: StateRun, store: string | null): Promise<number
   return results.every(isSame) ? exitCodes.ok : exitCodes.failure;
 }
 
-const placeText = ({ store, partition }: Comparison): string => `${store}-${String(partition)}`;
+const placeText = ({ store, partition }: StoreComparison): string =>
+  `${store}-${String(partition)}`;
 
 function keyText(key: Buffer, isShown: boolean): string {
   if (!isShown) return `sha256:${createHash("sha256").update(key).digest("hex").slice(0, 16)}`;
@@ -59,20 +60,20 @@ function keyText(key: Buffer, isShown: boolean): string {
   return isText ? text : `base64:${key.toString("base64")}`;
 }
 
-const comparisonJson = (result: Comparison, isShown: boolean): string =>
+const comparisonJson = (result: StoreComparison, isShown: boolean): string =>
   JSON.stringify({
     ...result,
     samples: result.samples.map(({ key, is }) => ({ key: keyText(key, isShown), is })),
     isSame: isSame(result),
   });
 
-function verdictText(result: Comparison): string {
+function verdictText(result: StoreComparison): string {
   if (result.problem !== null) return result.problem;
   const wrong = Object.entries(result.counts).filter(([, n]) => n > 0);
   return wrong.map(([is, n]) => `${String(n)} ${is}`).join(", ") || "same";
 }
 
-function comparisonLines(results: readonly Comparison[], isShown: boolean): readonly string[] {
+function comparisonLines(results: readonly StoreComparison[], isShown: boolean): readonly string[] {
   const header = ["STORE", "PARTITION", "KEYS", "MOVING", "VERDICT"];
   const rows = results.map((result) => [
     result.store,

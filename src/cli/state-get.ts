@@ -2,7 +2,7 @@
 import { jsonText } from "../data/json-text.ts";
 import { MillraceError } from "../engine/core/errors.ts";
 import type { PlanStore } from "../engine/core/plan.ts";
-import { keyBytes, lookUp, type Found, type FoundEntry } from "../engine/operate/lookup.ts";
+import { keyBytes, lookUp, type LookedUp, type FoundEntry } from "../engine/operate/lookup.ts";
 import { storesNamed } from "../engine/operate/stores.ts";
 import { exitCodes } from "./io.ts";
 import type { OperateConnection } from "./operating.ts";
@@ -65,7 +65,7 @@ async function decoded(
 }
 
 const foundLines = (
-  { partition, verdict }: Found,
+  { partition, verdict }: LookedUp,
   sides: { readonly copy: Shown | null; readonly changelog: Shown | null },
 ): readonly string[] => [
   `partition  ${String(partition)}`,

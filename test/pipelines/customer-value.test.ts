@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decimal } from "#engine";
-import { crash, rebalance, send, simulate, type Step } from "#testing";
+import { crash, rebalance, send, simulate, type SimulatedStep } from "#testing";
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
 import { toRow, valueOfCustomers } from "../../src/pipelines/customer-value.ts";
 import { customerValueTable } from "../../src/tables/customer-value.ts";
@@ -25,7 +25,7 @@ const anOrder = (orderId: string, but: Partial<CleanOrder> = {}): CleanOrder => 
   };
 };
 
-const sent = (...orders: CleanOrder[]): Step[] =>
+const sent = (...orders: CleanOrder[]): SimulatedStep[] =>
   orders.map((order) => send(cleanOrders, order.orderId, order));
 
 const aValue = (first: string, last: string, revenue = "1200.00"): CustomerValue => ({
@@ -148,7 +148,7 @@ test("crashes and rebalances in between change no figure", async () => {
       valueOfCustomers,
       [0, 1, 2].flatMap((third) => [
         ...steps.slice(third * 30, third * 30 + 30),
-        faults[third] as Step,
+        faults[third] as SimulatedStep,
       ]),
       { seed },
     );

@@ -9,7 +9,7 @@ import {
   send,
   simulate,
   type Simulated,
-  type Step,
+  type SimulatedStep,
 } from "#testing";
 import { generateRetail } from "../../src/demo/retail.ts";
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
@@ -20,7 +20,7 @@ import { cleanTransactions, type RetailLine } from "../../topics/retail.ts";
 import { retailProducts } from "../../topics/retail-products.ts";
 import { spendByDepartment, spendByHousehold } from "../../topics/retail-spend.ts";
 
-const product = (productId: string, department: string): Step =>
+const product = (productId: string, department: string): SimulatedStep =>
   send(retailProducts, productId, {
     productId,
     manufacturerId: "69",
@@ -39,11 +39,11 @@ const lines = (count: number, seed: number): RetailLine[] =>
     .map(({ value }) => ({ ...value, productId: String(Number(value.productId) % 25) }))
     .filter(({ quantity }) => quantity > 0);
 
-const sent = (all: readonly RetailLine[]): Step[] =>
+const sent = (all: readonly RetailLine[]): SimulatedStep[] =>
   all.map((line) => send(cleanTransactions, line.householdId, line));
 
 /** Every product but the last, which stays unknown. */
-const catalogue: readonly Step[] = Array.from({ length: 24 }, (_, i) =>
+const catalogue: readonly SimulatedStep[] = Array.from({ length: 24 }, (_, i) =>
   product(String(i), departments[i % departments.length] ?? ""),
 );
 
@@ -88,7 +88,7 @@ function check(result: Simulated, all: readonly RetailLine[], what: string): voi
 }
 
 /** By a seed, the same steps in another order. */
-function shuffled(steps: readonly Step[], seed: number): Step[] {
+function shuffled(steps: readonly SimulatedStep[], seed: number): SimulatedStep[] {
   const random = seededRandom(seed);
   return steps
     .map((step) => ({ step, at: random.next() }))
@@ -112,7 +112,7 @@ test("crashes, rebalances and a pause past the session change nothing", async ()
   for (let seed = 1; seed <= 12; seed++) {
     const steps = shuffled([...catalogue, ...sent(all)], seed);
     const [third, fault] = [Math.ceil(steps.length / 3), seed % 3];
-    const between = [crash, rebalance, pause(seconds(15))][fault] as Step;
+    const between = [crash, rebalance, pause(seconds(15))][fault] as SimulatedStep;
     const result = await simulate(
       retailSpend,
       [

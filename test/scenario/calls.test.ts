@@ -12,7 +12,7 @@ import {
   type Pipeline,
   type RetryOptions,
 } from "#engine";
-import { advance, crash, send, simulate, type Step } from "#testing";
+import { advance, crash, send, simulate, type SimulatedStep } from "#testing";
 import { headerText } from "../../src/engine/core/record.ts";
 import { answers, callFlow, retry, service, Service, TIMEOUT_MS } from "../support/call-flow.ts";
 import { checkStores } from "../../src/engine/runtime/store-notes.ts";
@@ -26,7 +26,7 @@ const keyed = <V>(name: string) =>
   topic(name, { key: string, value: json<V>(), partitions: 1, owner: "tests" });
 const docs = keyed<Doc>("docs");
 const out = keyed<Doc>("out");
-const doc = (key: string, n: number, text = ""): Step => send(docs, key, { n, text });
+const doc = (key: string, n: number, text = ""): SimulatedStep => send(docs, key, { n, text });
 
 const parkKey = (more: Partial<RetryOptions> = {}): RetryOptions => ({
   mode: "park-key",

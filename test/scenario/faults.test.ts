@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { avro, pipeline, postgresTable, seconds, type PostgresTable } from "#engine";
-import { advance, crash, pause, rebalance, send, sendBytes, simulate, type Step } from "#testing";
+import {
+  advance,
+  crash,
+  pause,
+  rebalance,
+  send,
+  sendBytes,
+  simulate,
+  type SimulatedStep,
+} from "#testing";
 import { things, type Thing } from "../support/plans.ts";
 
 const input = things("in");
@@ -27,7 +36,7 @@ const flow = pipeline("flow", ({ from }) => {
   from(output).upsertInto(rows);
 });
 
-const sends = (from: number, to: number): Step[] =>
+const sends = (from: number, to: number): SimulatedStep[] =>
   Array.from({ length: to - from }, (_, i) => {
     const n = from + i;
     const value = { id: `k${String(n % 7)}`, n: n % 10 === 9 ? -1 : n % 5 === 0 ? 0 : n };
@@ -51,7 +60,7 @@ function expected(count: number) {
   };
 }
 
-async function check(steps: readonly Step[], count: number, seed = 1): Promise<void> {
+async function check(steps: readonly SimulatedStep[], count: number, seed = 1): Promise<void> {
   const result = await simulate(flow, steps, { seed });
   const want = expected(count);
   const records = result.records(output);

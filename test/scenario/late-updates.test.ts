@@ -13,7 +13,7 @@ import {
   type PostgresTable,
   type Stream,
 } from "#engine";
-import { advance, crash, send, simulate, type Step } from "#testing";
+import { advance, crash, send, simulate, type SimulatedStep } from "#testing";
 
 interface Event {
   readonly id: string;
@@ -45,7 +45,7 @@ const counting = (s: Stream<string, Event>): Stream<string, Row> =>
   });
 
 const at = (clock: string): number => Date.parse(`2026-01-05T${clock}:00Z`);
-const event = (clock: string, value: Partial<Event> = {}, from = input): Step =>
+const event = (clock: string, value: Partial<Event> = {}, from = input): SimulatedStep =>
   send(from, "a", { id: "a", ...value }, { at: at(clock) });
 
 interface Way {
@@ -107,7 +107,7 @@ for (const { what, draw } of ways)
     const flow = pipeline("flow", ({ from }) =>
       draw(from(input), () => from(other)).upsertInto(counts),
     );
-    const run = async (steps: readonly Step[]) => {
+    const run = async (steps: readonly SimulatedStep[]) => {
       const result = await simulate(flow, [...steps, advance(seconds(5))]);
       const { consumed, emitted } = result.ledger("counts");
       assert.equal(emitted, consumed);

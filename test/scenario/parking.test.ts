@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { milliseconds, seconds, type RetryOptions } from "#engine";
-import { advance, crash, double, rebalance, send, simulate, type Step } from "#testing";
+import { advance, crash, double, rebalance, send, simulate, type SimulatedStep } from "#testing";
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
 import { headerText } from "../../src/engine/core/record.ts";
 import {
@@ -29,7 +29,7 @@ interface Played {
 }
 
 /** Numbers that came out, by key, in order; when; and the letters' numbers, by key, in order. */
-async function play(steps: readonly Step[], played: Played) {
+async function play(steps: readonly SimulatedStep[], played: Played) {
   const { seed = 1, policy, script, state } = played;
   const services: Service[] = [];
   // Every worker opens its own, and calls are counted in all.
@@ -61,10 +61,10 @@ async function play(steps: readonly Step[], played: Played) {
   return { ...result, out, at, dead, made, services };
 }
 
-const ask = (key: string, n: number): Step => send(asks, key, { n });
+const ask = (key: string, n: number): SimulatedStep => send(asks, key, { n });
 const KEYS = ["a", "b", "c", "d", "e", "f"] as const;
 /** One record a key in each round, further apart than a call takes. */
-const rounds = (from: number, to: number): Step[] =>
+const rounds = (from: number, to: number): SimulatedStep[] =>
   Array.from({ length: to - from }, (_, i) => [
     ...KEYS.map((key) => ask(key, from + i)),
     advance(milliseconds(150)),
@@ -125,10 +125,10 @@ test("in bursts too, with calls that hang, no other key is done later than it wo
 const SEEDS = 40;
 
 /** Records in which a step of the world may come after any. */
-function drawn(seed: number): { steps: Step[]; sent: Record<string, number[]> } {
+function drawn(seed: number): { steps: SimulatedStep[]; sent: Record<string, number[]> } {
   const random = seededRandom(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random.next() * from.length)] as T;
-  const steps: Step[] = [];
+  const steps: SimulatedStep[] = [];
   const sent: Record<string, number[]> = {};
   for (let n = 0; n < 80; n++) {
     const key = pick(KEYS);

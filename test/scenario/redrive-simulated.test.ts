@@ -1,12 +1,12 @@
 // The redrive of a pipeline's own unit tests: simulate() with a rule that is mended on the way, over seeds.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { crash, rebalance, redrive, send, simulate, type Step } from "#testing";
+import { crash, rebalance, redrive, send, simulate, type SimulatedStep } from "#testing";
 import { everyFifth, flow, input, keyOf, output, right, rows, rule } from "../support/redriving.ts";
 
 beforeEach(() => void (rule.refuses = right));
 
-const sends = (from: number, to: number): Step[] =>
+const sends = (from: number, to: number): SimulatedStep[] =>
   Array.from({ length: to - from }, (_, i) => {
     const n = from + i;
     return send(input, keyOf(n), { id: keyOf(n), n }, { at: 1_000 + n });

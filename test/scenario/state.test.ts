@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, days, json, pipeline, seconds, string, topic } from "#engine";
-import { advance, crash, pause, rebalance, send, simulate, type Step } from "#testing";
+import { advance, crash, pause, rebalance, send, simulate, type SimulatedStep } from "#testing";
 import { things } from "../support/plans.ts";
 
 const input = things("in");
@@ -18,7 +18,7 @@ const flow = pipeline("flow", ({ from }) => {
     .to(sums);
 });
 
-const sends = (from: number, to: number): Step[] =>
+const sends = (from: number, to: number): SimulatedStep[] =>
   Array.from({ length: to - from }, (_, i) => {
     const n = from + i;
     return send(input, `k${String(n % 5)}`, { id: "", n: n % 3 === 2 ? n - 2 : n });
@@ -36,7 +36,7 @@ function expected(count: number): { sums: Record<string, number>; firsts: number
   return { sums: totals, firsts: seen.size };
 }
 
-async function check(steps: readonly Step[], count: number, seed = 1): Promise<void> {
+async function check(steps: readonly SimulatedStep[], count: number, seed = 1): Promise<void> {
   const result = await simulate(flow, steps, { seed });
   const want = expected(count);
   const last = Object.fromEntries(result.records(sums).map(({ key, value }) => [key, value]));
@@ -75,7 +75,7 @@ test("what `distinct` remembers goes when its span is over, and what it answers 
       .distinct("once", { by: (t) => t.n, within: seconds(60) })
       .to(firsts);
   });
-  const at = (n: number): Step =>
+  const at = (n: number): SimulatedStep =>
     send(input, "k", { id: "", n: n < 550 ? n : n - 50 }, { at: 1_000_000 + n * 2_000 });
   const steps = Array.from({ length: 600 }, (_, n) => [at(n), advance(seconds(1))]).flat();
   const result = await simulate(spanned, steps, { seed: 1 });

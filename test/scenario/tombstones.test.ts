@@ -16,7 +16,7 @@ import {
   type PostgresTable,
   type Stream,
 } from "#engine";
-import { advance, crash, send, simulate, type Step } from "#testing";
+import { advance, crash, send, simulate, type SimulatedStep } from "#testing";
 
 interface Order {
   readonly id: string;
@@ -47,8 +47,8 @@ const row = avro<Order>({
 const orders: PostgresTable<Order> = postgresTable<Order>("orders", { row, key: ["id"] });
 type Orders = Stream<string | null, Order>;
 
-const order = (id: string, n = 1): Step => send(input, id, { id, n });
-const gone = (id: string | null): Step => send(input, id, null);
+const order = (id: string, n = 1): SimulatedStep => send(input, id, { id, n });
+const gone = (id: string | null): SimulatedStep => send(input, id, null);
 const flowOf = (draw: (orders: Orders) => void): Pipeline =>
   pipeline("flow", ({ from }) => draw(from(input)));
 
@@ -164,7 +164,8 @@ test("a tombstone reaches onTombstone with the state of its key, and deletes it"
 test("what is told of a tombstone is as new as its key, and what comes late is too", async () => {
   const at = (clock: string): number => Date.parse(`2026-01-05T${clock}:00Z`);
   const flow = flowOf((s) => counting(s).upsertInto(orders));
-  const order = (clock: string): Step => send(input, "a", { id: "a", n: 1 }, { at: at(clock) });
+  const order = (clock: string): SimulatedStep =>
+    send(input, "a", { id: "a", n: 1 }, { at: at(clock) });
   const end = send(input, "a", null, { at: at("10:05") });
   const { rows, ledger } = await simulate(flow, [
     order("10:00"),
@@ -186,7 +187,8 @@ test("where the value tells the time a tombstone has none: its key keeps the tim
   });
   const flow = pipeline("flow", ({ from }) => counting(from(timed)).to(out as never));
   const [first, later] = [1_000_000_000_000, 1_000_000_060_000];
-  const send_ = (id: string, at: number): Step => send(timed, id, { id, n: 1, at }, { at });
+  const send_ = (id: string, at: number): SimulatedStep =>
+    send(timed, id, { id, n: 1, at }, { at });
   const steps = [
     send_("a", first),
     send_("b", later),

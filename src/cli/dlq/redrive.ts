@@ -11,7 +11,7 @@ import {
   redrive,
   REDRIVES_MAX,
   type RedriveResult,
-  type Refused,
+  type RefusedRedrive,
 } from "../../engine/letters/commands/redrive.ts";
 import { readNotes } from "../../engine/notes/notes.ts";
 import { exitCodes } from "../io.ts";
@@ -90,8 +90,9 @@ function partitionLines(letters: readonly FoundLetter[]): readonly string[] {
   return ["", ...tableLines([["PART", "TOPIC", "PARTITION", "LETTERS"], ...rows])];
 }
 
-const refusedJson = ({ letter, why }: Refused): string => jsonText({ refused: letter.id, why });
-const refusedLines = (refused: readonly Refused[]): readonly string[] =>
+const refusedJson = ({ letter, why }: RefusedRedrive): string =>
+  jsonText({ refused: letter.id, why });
+const refusedLines = (refused: readonly RefusedRedrive[]): readonly string[] =>
   refused.map(({ letter, why }) => `refused  ${letter.id}  ${why}`);
 
 async function send(at: Run, choice: IsChosen): Promise<number> {

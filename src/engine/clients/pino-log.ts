@@ -2,7 +2,7 @@
 // and the payloads that foreign errors quote never reach it. Errors become code, message and stack.
 import { pino, type DestinationStream } from "pino";
 import { MillraceError } from "../core/errors.ts";
-import type { Facts, Log } from "../core/ports.ts";
+import type { LogFacts, Log } from "../core/ports.ts";
 
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -10,7 +10,7 @@ export type LogLevel = (typeof logLevels)[number];
 export interface LogOptions {
   readonly level: LogLevel;
   /** Facts that every line carries. */
-  readonly base: Facts;
+  readonly base: LogFacts;
 }
 
 const stderr = 2;
@@ -38,13 +38,13 @@ export function createLog(
   );
   const at =
     (level: "debug" | "info" | "warn" | "error") =>
-    (facts: Facts, message: string): void => {
+    (facts: LogFacts, message: string): void => {
       if (logger.isLevelEnabled(level)) logger[level](cleanFacts(facts), withoutLogin(message));
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
-const cleanFacts = (facts: Facts): Record<string, unknown> => cleanEntries(facts, depthMax);
+const cleanFacts = (facts: LogFacts): Record<string, unknown> => cleanEntries(facts, depthMax);
 
 const withoutLogin = (text: string): string => text.replace(credentials, "$1");
 

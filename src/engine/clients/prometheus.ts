@@ -21,7 +21,7 @@ type Common = Pick<
   Required<prometheus.CounterConfiguration<string>>,
   "name" | "help" | "labelNames" | "registers" | "aggregator"
 >;
-interface Entry {
+interface MetricEntry {
   readonly spec: MetricSpec;
   readonly instrument: Instrument;
   /** Label sets in use, by their values in the catalogue's order; gauges only. */
@@ -66,7 +66,7 @@ export function prometheusMeter(catalogue: readonly MetricSpec[]): PrometheusMet
 export const aggregate = (snapshots: readonly MeterSnapshot[]): Promise<string> =>
   prometheus.AggregatorRegistry.aggregate([...snapshots]).metrics();
 
-function entryOf(spec: MetricSpec, registry: prometheus.Registry): Entry {
+function entryOf(spec: MetricSpec, registry: prometheus.Registry): MetricEntry {
   const { name, help } = spec;
   const labelNames = Object.keys(spec.labels);
   const common = { name, help, labelNames, registers: [registry], aggregator: spec.together };
@@ -83,30 +83,34 @@ function instrumentOf(spec: MetricSpec, common: Common): Instrument {
 /**
  * A counter that first appears at 1 shows no increase to Prometheus. Where all values of its one label are known, they start at 0.
  */
-function startAtZero({ spec, instrument }: Entry): void {
+function startAtZero({ spec, instrument }: MetricEntry): void {
   if (!(instrument instanceof prometheus.Counter)) return;
   const [label, ...more] = Object.entries(spec.labels);
   if (label === undefined || more.length > 0 || label[1] === "open") return;
   for (const value of label[1]) instrument.inc({ [label[0]]: value }, 0);
 }
 
-function find(entries: ReadonlyMap<string, Entry>, name: string, labels: Labels): Entry {
+function find(
+  entries: ReadonlyMap<string, MetricEntry>,
+  name: string,
+  labels: Labels,
+): MetricEntry {
   const entry = entries.get(name);
   assertSeries(entry?.spec, name, labels);
-  return entry as Entry;
+  return entry as MetricEntry;
 }
 
-function counterOf({ spec, instrument }: Entry): prometheus.Counter {
+function counterOf({ spec, instrument }: MetricEntry): prometheus.Counter {
   assert(instrument instanceof prometheus.Counter, `${spec.name} is a ${spec.type}, no counter`);
   return instrument;
 }
 
-function gaugeOf({ spec, instrument }: Entry): prometheus.Gauge {
+function gaugeOf({ spec, instrument }: MetricEntry): prometheus.Gauge {
   assert(instrument instanceof prometheus.Gauge, `${spec.name} is a ${spec.type}, no gauge`);
   return instrument;
 }
 
-function histogramOf({ spec, instrument }: Entry): prometheus.Histogram {
+function histogramOf({ spec, instrument }: MetricEntry): prometheus.Histogram {
   assert(
     instrument instanceof prometheus.Histogram,
     `${spec.name} is a ${spec.type}, no histogram`,
@@ -117,7 +121,7 @@ function histogramOf({ spec, instrument }: Entry): prometheus.Histogram {
 const keyOf = (spec: MetricSpec, labels: Labels): string =>
   JSON.stringify(Object.keys(spec.labels).map((name) => labels[name]));
 
-function forgetIn(entry: Entry, labels: Labels): void {
+function forgetIn(entry: MetricEntry, labels: Labels): void {
   const wanted = Object.entries(labels);
   for (const [key, series] of entry.series) {
     if (!wanted.every(([name, value]) => series[name] === value)) continue;

@@ -4,15 +4,19 @@ import { parseWriter } from "../core/avro-parser.ts";
 import { schemaText } from "../core/avro-text.ts";
 import type { AvroSchema } from "../core/schema.ts";
 
-type Body = Readonly<Record<string, unknown>>;
+type RegistryAnswerBody = Readonly<Record<string, unknown>>;
 /** A version of a subject as the registry answers it; null when it has none. Throws while the registry is away. */
-export type AskVersion = (subject: string, version: number) => Promise<Body | null>;
+export type AskVersion = (subject: string, version: number) => Promise<RegistryAnswerBody | null>;
 
 /**
  * The schema of an answer with the types that it refers to. It comes back as it is when it refers to nothing, and when it
  * cannot be completed: whoever reads it then says which type is not there.
  */
-export async function selfContained(text: string, body: Body, ask: AskVersion): Promise<string> {
+export async function selfContained(
+  text: string,
+  body: RegistryAnswerBody,
+  ask: AskVersion,
+): Promise<string> {
   if (referencesOf(body).length === 0) return text;
   const found = new Map<string, string>();
   await collect(body, ask, found);
@@ -29,7 +33,7 @@ interface Reference {
   readonly version: number;
 }
 
-function referencesOf(body: Body): readonly Reference[] {
+function referencesOf(body: RegistryAnswerBody): readonly Reference[] {
   const { references } = body;
   if (!Array.isArray(references)) return [];
   return references.filter(
@@ -39,9 +43,13 @@ function referencesOf(body: Body): readonly Reference[] {
 }
 
 /** Each schema after those that it refers to itself. */
-async function collect(body: Body, ask: AskVersion, found: Map<string, string>): Promise<void> {
+async function collect(
+  body: RegistryAnswerBody,
+  ask: AskVersion,
+  found: Map<string, string>,
+): Promise<void> {
   const visited = new Set<string>();
-  const visit = async (parent: Body): Promise<void> => {
+  const visit = async (parent: RegistryAnswerBody): Promise<void> => {
     for (const { subject, version } of referencesOf(parent)) {
       const key = `${String(version)} ${subject}`;
       if (visited.has(key)) continue;

@@ -28,7 +28,7 @@ const NOT_FOUND_CODES: readonly unknown[] = [40401, 40402, 40403];
 /** Levels that a deliberate hand has set and that ask for at least what we ask for. */
 const BACKWARD_LEVELS = ["BACKWARD", "BACKWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
 
-type Body = Readonly<Record<string, unknown>>;
+type RegistryBody = Readonly<Record<string, unknown>>;
 type Version = { readonly id: number; readonly version: number; readonly schema: string };
 type Request = (signal: AbortSignal) => Promise<RegistryAnswer>;
 
@@ -59,7 +59,7 @@ class ConfluentRegistry implements SchemaRegistry {
   }
 
   /** The schema of an answer, with the types that it takes from other subjects. */
-  #schema(body: Body, path: string): Promise<string> {
+  #schema(body: RegistryBody, path: string): Promise<string> {
     const text = this.#text(body, "schema", path);
     return selfContained(text, body, (subject, version) => {
       const at = `/subjects/${encodeURIComponent(subject)}/versions/${String(version)}`;
@@ -118,7 +118,7 @@ class ConfluentRegistry implements SchemaRegistry {
   }
 
   /** The answer, or null when the registry says that it has none. */
-  async #ask(path: string, request: Request): Promise<Body | null> {
+  async #ask(path: string, request: Request): Promise<RegistryBody | null> {
     const [status, answer] = await this.#send(path, request);
     if (status >= 200 && status < 300 && answer !== null) return answer;
     const code = answer?.["error_code"];
@@ -126,7 +126,7 @@ class ConfluentRegistry implements SchemaRegistry {
     throw this.#refusal(status, path, answer);
   }
 
-  async #send(path: string, request: Request): Promise<[number, Body | null]> {
+  async #send(path: string, request: Request): Promise<[number, RegistryBody | null]> {
     try {
       const answer = await withinDeadline(request, this.#deadlineMs);
       const failure = answer.error();
@@ -137,7 +137,7 @@ class ConfluentRegistry implements SchemaRegistry {
     }
   }
 
-  #refusal(status: number, path: string, answer: Body | null): MillraceError {
+  #refusal(status: number, path: string, answer: RegistryBody | null): MillraceError {
     const said = typeof answer?.["message"] === "string" ? `: ${answer["message"]}` : "";
     const detail = `${this.#base}${path} answered ${String(status)}${said}`;
     if (status === 401 || status === 403) return new DependencyError("MILL_REGISTRY_AUTH", detail);
@@ -152,13 +152,13 @@ class ConfluentRegistry implements SchemaRegistry {
     });
   }
 
-  #text(body: Body, name: string, path: string): string {
+  #text(body: RegistryBody, name: string, path: string): string {
     const value = body[name];
     if (typeof value === "string") return value;
     throw this.#away(path, `its answer has no ${name}`);
   }
 
-  #number(body: Body, name: string, path: string): number {
+  #number(body: RegistryBody, name: string, path: string): number {
     const value = body[name];
     if (typeof value === "number") return value;
     throw this.#away(path, `its answer has no ${name}`);
@@ -184,8 +184,8 @@ async function withinDeadline(request: Request, deadlineMs: number): Promise<Reg
 }
 
 /** Null for what is no JSON object: a proxy's page, say. */
-const objectOf = (data: unknown): Body | null =>
-  typeof data === "object" && data !== null ? (data as Body) : null;
+const objectOf = (data: unknown): RegistryBody | null =>
+  typeof data === "object" && data !== null ? (data as RegistryBody) : null;
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "it did not answer";

@@ -14,12 +14,12 @@ import type { AvroShape, EnumShape, RecordShape } from "./avro-shape.ts";
 
 /** One sentence per field that stands in the way; empty when `reader` can read everything that `writer` wrote. */
 export function incompatibilities(reader: AvroShape, writer: AvroShape): readonly string[] {
-  const comparison = new Comparison(new Set());
+  const comparison = new SchemaComparison(new Set());
   comparison.compare(reader, writer, "");
   return comparison.problems;
 }
 
-class Comparison {
+class SchemaComparison {
   readonly problems: string[] = [];
   /** Records may contain themselves: a pair that is being compared is not entered again. */
   readonly #seen: Set<string>;
@@ -49,7 +49,7 @@ class Comparison {
   }
 
   #isReadable(reader: AvroShape, writer: AvroShape): boolean {
-    const attempt = new Comparison(this.#seen);
+    const attempt = new SchemaComparison(this.#seen);
     attempt.compare(reader, writer, "");
     return attempt.problems.length === 0;
   }

@@ -26,14 +26,14 @@ const promotions: Readonly<Record<Primitive, readonly string[]>> = {
 const isPromoted = (reader: AvroShape, writer: AvroShape): boolean =>
   reader.kind in promotions && promotions[reader.kind as Primitive].includes(writer.kind);
 
-interface Named {
+interface NamedShape {
   readonly name: string;
   readonly aliases: readonly string[];
 }
-const isSameName = (reader: Named, writer: Named): boolean =>
+const isSameName = (reader: NamedShape, writer: NamedShape): boolean =>
   [reader.name, ...reader.aliases].includes(writer.name);
 /** The unqualified name may also agree: a moved namespace changes nothing in the bytes. */
-export const isNamedAlike = (reader: Named, writer: Named): boolean =>
+export const isNamedAlike = (reader: NamedShape, writer: NamedShape): boolean =>
   [reader.name, ...reader.aliases].some((name) => lastPart(name) === lastPart(writer.name));
 const lastPart = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
 
@@ -134,9 +134,9 @@ export const isSameOnTheWire = (reader: AvroShape, writer: AvroShape): boolean =
   sameBytes(reader, writer, new Map());
 
 /** Pairs of records that are being compared already: a record may contain itself. */
-type Seen = Map<AvroShape, Set<AvroShape>>;
+type SeenShapes = Map<AvroShape, Set<AvroShape>>;
 
-function sameBytes(a: AvroShape, b: AvroShape, seen: Seen): boolean {
+function sameBytes(a: AvroShape, b: AvroShape, seen: SeenShapes): boolean {
   if (a.kind === "array" && b.kind === "array") return sameBytes(a.items, b.items, seen);
   if (a.kind === "map" && b.kind === "map") return sameBytes(a.values, b.values, seen);
   if (a.kind === "union" && b.kind === "union")
@@ -146,7 +146,7 @@ function sameBytes(a: AvroShape, b: AvroShape, seen: Seen): boolean {
 }
 
 /** In a union a name says which branch is meant, so it must be the same. */
-const sameBranch = (a: AvroShape, b: AvroShape, seen: Seen): boolean =>
+const sameBranch = (a: AvroShape, b: AvroShape, seen: SeenShapes): boolean =>
   branchNameOf(a) === branchNameOf(b) && sameBytes(a, b, seen);
 
 function sameScalar(a: AvroShape, b: AvroShape): boolean {
@@ -156,7 +156,7 @@ function sameScalar(a: AvroShape, b: AvroShape): boolean {
   return a.kind === b.kind && isSameLogical(a, b);
 }
 
-function sameFields(a: RecordShape, b: RecordShape, seen: Seen): boolean {
+function sameFields(a: RecordShape, b: RecordShape, seen: SeenShapes): boolean {
   const others = seen.get(a) ?? new Set();
   if (others.has(b)) return true;
   seen.set(a, others.add(b));

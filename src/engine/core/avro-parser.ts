@@ -36,7 +36,7 @@ export function parseWriter(schema: AvroSchema, references: readonly AvroSchema[
   return parser.shapeOf(schema, { namespace: "", path: "" });
 }
 
-interface Place {
+interface SchemaPath {
   readonly namespace: string;
   /** Field names from the root, for messages. */
   readonly path: string;
@@ -46,7 +46,7 @@ class Parser {
   readonly #isStrict: boolean;
   readonly #named = new Map<string, AvroShape>();
   /** Fields with a default: their types may be complete only when the whole schema is. */
-  readonly #defaults: (readonly [FieldShape, Place])[] = [];
+  readonly #defaults: (readonly [FieldShape, SchemaPath])[] = [];
 
   constructor(isStrict: boolean) {
     this.#isStrict = isStrict;
@@ -59,7 +59,7 @@ class Parser {
     }
   }
 
-  shapeOf(schema: unknown, place: Place): AvroShape {
+  shapeOf(schema: unknown, place: SchemaPath): AvroShape {
     if (typeof schema === "string") return this.#reference(schema, place);
     if (Array.isArray(schema)) return this.#union(schema, place);
     if (typeof schema !== "object" || schema === null)
@@ -67,7 +67,7 @@ class Parser {
     return this.#defined(schema as Definition, place);
   }
 
-  #defined(definition: Definition, place: Place): AvroShape {
+  #defined(definition: Definition, place: SchemaPath): AvroShape {
     const { type } = definition;
     if (typeof type !== "string") return this.shapeOf(type, place);
     switch (type) {
@@ -89,7 +89,7 @@ class Parser {
     }
   }
 
-  #reference(name: string, place: Place): AvroShape {
+  #reference(name: string, place: SchemaPath): AvroShape {
     if (isPrimitive(name)) return { kind: name, logical: null };
     const shape = this.#named.get(qualified(name, place.namespace)) ?? this.#named.get(name);
     if (shape === undefined) throw invalid(place, this.#unknown(name));
@@ -102,7 +102,7 @@ class Parser {
     return `${sentence} in it, nor in the references that the registry has for it`;
   }
 
-  #union(schemas: readonly unknown[], place: Place): UnionShape {
+  #union(schemas: readonly unknown[], place: SchemaPath): UnionShape {
     const branches = schemas.map((schema) => this.shapeOf(schema, place));
     const names = branches.map(branchNameOf);
     if (branches.length === 0) throw invalid(place, "a union needs a branch");
@@ -114,7 +114,7 @@ class Parser {
     return { kind: "union", branches, wrapped: new Set(used).size < used.length };
   }
 
-  #record(definition: Definition, place: Place): RecordShape {
+  #record(definition: Definition, place: SchemaPath): RecordShape {
     const named = this.#name(definition, place);
     const fields: FieldShape[] = [];
     const record: RecordShape = { kind: "record", ...named.common, fields };
@@ -129,7 +129,7 @@ class Parser {
     return record;
   }
 
-  #field(definition: unknown, place: Place): FieldShape {
+  #field(definition: unknown, place: SchemaPath): FieldShape {
     const field = (typeof definition === "object" ? definition : null) as Definition | null;
     const name = field?.["name"];
     if (field === null || typeof name !== "string" || !this.#takesName(name))
@@ -152,7 +152,7 @@ class Parser {
     return shape;
   }
 
-  #enum(definition: Definition, place: Place): EnumShape {
+  #enum(definition: Definition, place: SchemaPath): EnumShape {
     const { common } = this.#name(definition, place);
     const symbols = definition["symbols"];
     if (!isListOfTexts(symbols)) throw invalid(place, "an enum needs symbols");
@@ -168,7 +168,7 @@ class Parser {
     return shape;
   }
 
-  #fixed(definition: Definition, place: Place): AvroShape {
+  #fixed(definition: Definition, place: SchemaPath): AvroShape {
     const { common } = this.#name(definition, place);
     const size = definition["size"];
     if (typeof size !== "number" || !Number.isInteger(size) || size < 0)
@@ -184,7 +184,7 @@ class Parser {
     return shape;
   }
 
-  #name(definition: Definition, place: Place): NamedParts {
+  #name(definition: Definition, place: SchemaPath): NamedParts {
     const name = textOf(definition["name"]);
     const own = textOf(definition["namespace"]) ?? place.namespace;
     const full = name === null ? "" : qualified(name, own);
@@ -224,10 +224,10 @@ const namesOf = (value: unknown): readonly string[] =>
 /** A leading dot means no namespace. */
 const qualified = (name: string, namespace: string): string =>
   name.includes(".") || namespace === "" ? name.replace(/^\./, "") : `${namespace}.${name}`;
-const inside = (place: Place, name: string): Place => ({
+const inside = (place: SchemaPath, name: string): SchemaPath => ({
   ...place,
   path: name.startsWith("[") || name.startsWith("{") ? place.path + name : dotted(place.path, name),
 });
 const dotted = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
-const invalid = (place: Place, what: string): ConfigError =>
+const invalid = (place: SchemaPath, what: string): ConfigError =>
   new ConfigError("MILL_SCHEMA_INVALID", place.path === "" ? what : `${place.path}: ${what}`);

@@ -41,11 +41,11 @@ export interface RecordAction {
   readonly kind: "record";
   readonly reader: RecordShape;
   /** In the writer's order. A record may contain itself: the list is filled after the action is known. */
-  readonly steps: readonly Step[];
+  readonly steps: readonly FieldStep[];
   /** Fields of the reader that are not written and have no default. */
   readonly missing: readonly string[];
 }
-export interface Step {
+export interface FieldStep {
   readonly written: AvroShape;
   /** Null for a field that the reader does not have. */
   readonly read: { readonly field: number; readonly of: Action } | null;
@@ -87,7 +87,7 @@ class Resolution {
     const action = this.of(reader, writer);
     if (action.kind === "refused") return false;
     if (action.kind !== "record") return true;
-    const isRefused = ({ read }: Step): boolean => read?.of.kind === "refused";
+    const isRefused = ({ read }: FieldStep): boolean => read?.of.kind === "refused";
     return action.missing.length === 0 && !action.steps.some(isRefused);
   }
 
@@ -95,7 +95,7 @@ class Resolution {
     const known = this.#records.get(reader) ?? new Map<RecordShape, RecordAction>();
     const found = known.get(writer);
     if (found !== undefined) return found;
-    const steps: Step[] = [];
+    const steps: FieldStep[] = [];
     const matched = matchedFields(reader, writer);
     const missing = reader.fields
       .filter(({ hasDefault }, i) => matched[i] === -1 && !hasDefault)

@@ -19,12 +19,12 @@ export interface Random {
 
 /** Facts only: addresses, counts, codes. Never keys or values. */
 export interface Log {
-  debug(facts: Facts, message: string): void;
-  info(facts: Facts, message: string): void;
-  warn(facts: Facts, message: string): void;
-  error(facts: Facts, message: string): void;
+  debug(facts: LogFacts, message: string): void;
+  info(facts: LogFacts, message: string): void;
+  warn(facts: LogFacts, message: string): void;
+  error(facts: LogFacts, message: string): void;
 }
-export type Facts = Readonly<Record<string, unknown>>;
+export type LogFacts = Readonly<Record<string, unknown>>;
 
 /** Counters, gauges and histograms by name; label values are addresses and codes, never keys or values. */
 export interface Meter {

@@ -69,16 +69,16 @@ export async function idleParts(
   return parts.filter((_, i) => groups[i]?.members.length === 0);
 }
 
-type PartFacts = Pick<Part, "name" | "group" | "sources">;
+type ReadPart = Pick<Part, "name" | "group" | "sources">;
 
-const partitionsOf = ({ sources }: PartFacts): TopicPartition[] =>
+const partitionsOf = ({ sources }: ReadPart): TopicPartition[] =>
   sources.flatMap(({ name, partitions }) =>
     Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })),
   );
 
 async function streamProgress(
   { pipeline }: Plan,
-  part: PartFacts,
+  part: ReadPart,
   { admin }: ProgressPorts,
 ): Promise<TaskProgress[]> {
   const committed = await admin.committed(part.group, partitionsOf(part), { stable: true });
@@ -91,7 +91,7 @@ async function streamProgress(
 
 const sinkProgress = (
   { pipeline }: Plan,
-  part: PartFacts,
+  part: ReadPart,
   store: TableStore,
 ): Promise<TaskProgress[]> =>
   Promise.all(

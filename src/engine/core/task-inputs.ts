@@ -61,7 +61,7 @@ interface Input {
 }
 
 /** Where a task begins in one of its inputs, as its metadata has it. */
-interface Start extends StartOffset {
+interface InputStart extends StartOffset {
   readonly ledger: LedgerCounts;
   readonly streamTimeMs: number | null;
 }
@@ -71,7 +71,7 @@ export class TaskInputs {
   readonly #inputs: ReadonlyMap<TopicName, Input>;
 
   /** A part without state has no use for times, and keeps none. */
-  constructor(partition: number, starts: readonly Start[], keepsTime: boolean) {
+  constructor(partition: number, starts: readonly InputStart[], keepsTime: boolean) {
     this.#partition = partition;
     this.#inputs = new Map(
       starts.map(({ topic, nextOffset, ledger, streamTimeMs }) => [

@@ -16,16 +16,16 @@ const headersBytes = (headers: Headers): number =>
     0,
   );
 
-const sizeOf = ({ key, value, headers }: Letter): number =>
+const sizeOf = ({ key, value, headers }: LetterRecord): number =>
   FRAME_BYTES + (key?.length ?? 0) + (value?.length ?? 0) + headersBytes(headers);
 
-type Letter = Pick<OutRecord, "key" | "value" | "headers">;
+type LetterRecord = Pick<OutRecord, "key" | "value" | "headers">;
 
 const text = (name: string, value: string): Headers[number] => [`dlq.${name}`, Buffer.from(value)];
 
 const hashOf = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
 
-const without = (letter: Letter, side: "key" | "value"): Letter => {
+const without = (letter: LetterRecord, side: "key" | "value"): LetterRecord => {
   const bytes = letter[side] ?? Buffer.alloc(0);
   const facts = [
     text(`${side}-sha256`, hashOf(bytes)),
@@ -35,9 +35,9 @@ const without = (letter: Letter, side: "key" | "value"): Letter => {
 };
 
 /** The place of a record, as its letter tells it. */
-type Place = { readonly [at in "topic" | "partition" | "offset"]: string };
+type OriginHeaders = { readonly [at in "topic" | "partition" | "offset"]: string };
 
-const withoutHeaders = (letter: Letter, raw: Pick<RawRecord, "headers">): Letter => {
+const withoutHeaders = (letter: LetterRecord, raw: Pick<RawRecord, "headers">): LetterRecord => {
   const own = letter.headers.slice(raw.headers.length);
   const dropped = text("headers-dropped", String(raw.headers.length));
   return { ...letter, headers: [...own, dropped] };
@@ -47,7 +47,7 @@ const withoutHeaders = (letter: Letter, raw: Pick<RawRecord, "headers">): Letter
  * The letter as the topic takes it. `letter` has the record's headers first, then its own. What is left out goes by size:
  * key or value become a hash and a length, headers a count.
  */
-export function fitted<L extends Letter>(letter: L, raw: RawRecord, bytesMax: number): L {
+export function fitted<L extends LetterRecord>(letter: L, raw: RawRecord, bytesMax: number): L {
   if (sizeOf(letter) <= bytesMax) return letter;
   const { topic, partition, offset } = raw;
   const place = { topic, partition: String(partition), offset: String(offset) };
@@ -55,7 +55,7 @@ export function fitted<L extends Letter>(letter: L, raw: RawRecord, bytesMax: nu
 }
 
 /** As pointer and hash alone. What is no letter, or is so small already, stays as it is. */
-export function reduced<L extends Letter>(letter: L): L {
+export function reduced<L extends LetterRecord>(letter: L): L {
   const own = letterHeaders(letter.headers);
   const say = (name: string): string | null => headerText(own, `dlq.${name}`);
   const [topic, partition, offset] = [say("topic"), say("partition"), say("offset")];
@@ -67,17 +67,21 @@ export function reduced<L extends Letter>(letter: L): L {
 
 interface Original {
   readonly headers: Headers;
-  readonly place: Place;
+  readonly place: OriginHeaders;
 }
 
-function smaller<L extends Letter>(letter: L, { headers, place }: Original, bytesMax: number): L {
+function smaller<L extends LetterRecord>(
+  letter: L,
+  { headers, place }: Original,
+  bytesMax: number,
+): L {
   const pointer = text("pointer", `${place.topic}/${place.partition}/${place.offset}`);
-  const ways: readonly [number, (of: Letter) => Letter][] = [
+  const ways: readonly [number, (of: LetterRecord) => LetterRecord][] = [
     [letter.value?.length ?? 0, (of) => without(of, "value")],
     [letter.key?.length ?? 0, (of) => without(of, "key")],
     [headersBytes(headers), (of) => withoutHeaders(of, { headers })],
   ];
-  let small: Letter = { ...letter, headers: [...letter.headers, pointer] };
+  let small: LetterRecord = { ...letter, headers: [...letter.headers, pointer] };
   for (const [, leaveOut] of [...ways].sort(([a], [b]) => b - a)) {
     small = leaveOut(small);
     if (sizeOf(small) <= bytesMax) break;

@@ -24,7 +24,7 @@ export async function publishLetters(
   return { ids: letters.map(({ id }) => id).filter((id) => !left.has(id)), stuck: small.why };
 }
 
-interface Refused {
+interface RefusedLetters {
   readonly letters: readonly OwedLetter[];
   readonly why: MillraceError | null;
 }
@@ -32,7 +32,7 @@ interface Refused {
 async function refusedOf(
   producer: PlainProducer,
   letters: readonly OwedLetter[],
-): Promise<Refused> {
+): Promise<RefusedLetters> {
   if (letters.length === 0) return { letters: [], why: null };
   try {
     await producer.send(letters);

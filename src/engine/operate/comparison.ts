@@ -9,7 +9,7 @@ import type { StorePartition } from "./stores.ts";
 
 export type Difference = "missing" | "extra" | "different";
 
-export interface Comparison {
+export interface StoreComparison {
   readonly store: string;
   readonly partition: number;
   /** Keys that were compared. */
@@ -23,7 +23,7 @@ export interface Comparison {
   readonly problem: string | null;
 }
 
-export const isSame = ({ counts, problem }: Comparison): boolean =>
+export const isSame = ({ counts, problem }: StoreComparison): boolean =>
   problem === null && counts.missing + counts.extra + counts.different === 0;
 
 const SAMPLES_MAX = 10;
@@ -41,7 +41,7 @@ interface Scanned {
 const digest = (value: Buffer): string => createHash("sha256").update(value).digest("base64");
 const idOf = (key: Buffer): string => key.toString("latin1");
 
-export async function compare(at: StorePartition, ports: OperatePorts): Promise<Comparison> {
+export async function compare(at: StorePartition, ports: OperatePorts): Promise<StoreComparison> {
   const scanned = await scan(at);
   const marks = await ports.admin.watermarks(at.store.changelog.name);
   const mark = marks.find(({ partition }) => partition === at.partition);
@@ -93,9 +93,9 @@ function problemOf(scanned: Scanned | string, { low, high }: Watermarks): string
   return null;
 }
 
-const none: Comparison["counts"] = { missing: 0, extra: 0, different: 0 };
+const none: StoreComparison["counts"] = { missing: 0, extra: 0, different: 0 };
 
-const wholly = ({ store, partition }: StorePartition, problem: string | null): Comparison => ({
+const wholly = ({ store, partition }: StorePartition, problem: string | null): StoreComparison => ({
   store: store.name,
   partition,
   keys: 0,
@@ -132,7 +132,7 @@ function differences(
   { store, partition }: StorePartition,
   { entries }: Scanned,
   truth: Truth,
-): Comparison {
+): StoreComparison {
   const counts = { ...none };
   const samples: { key: Buffer; is: Difference }[] = [];
   const ids = new Set([...truth.entries.keys(), ...entries.keys()]);

@@ -14,7 +14,7 @@ export interface FoundEntry {
   readonly value: Buffer | null;
 }
 
-export interface Found {
+export interface LookedUp {
   readonly partition: number;
   readonly copy: FoundEntry | null;
   readonly changelog: FoundEntry | null;
@@ -46,7 +46,7 @@ const plain: Codec = {
   unknownId: () => null,
 };
 
-interface Wanted {
+interface WantedKey {
   readonly store: PlanStore;
   readonly key: Buffer;
   /** Null: wherever it is. */
@@ -56,9 +56,9 @@ interface Wanted {
 /** Null when neither side has the key. A record's partition is its producer's choice, so every one is asked. */
 export async function lookUp(
   plan: Plan,
-  { store, key, partition }: Wanted,
+  { store, key, partition }: WantedKey,
   ports: OperatePorts,
-): Promise<Found | null> {
+): Promise<LookedUp | null> {
   const copies = await readCopies(plan, { store, key, partition }, ports);
   const holder = copies.find(({ value }) => value !== null)?.partition ?? partition;
   const all = Array.from({ length: store.changelog.partitions }, (_, index) => index);
@@ -90,7 +90,7 @@ interface InCopy {
 /** None where they are in the memory of workers. */
 async function readCopies(
   plan: Plan,
-  { store, key, partition }: Wanted,
+  { store, key, partition }: WantedKey,
   ports: OperatePorts,
 ): Promise<readonly InCopy[]> {
   if (plan.options.state === "memory") return [];
@@ -121,7 +121,7 @@ async function newest(
   return found;
 }
 
-function verdictOf(copy: InCopy | null, truth: Newest): Found["verdict"] {
+function verdictOf(copy: InCopy | null, truth: Newest): LookedUp["verdict"] {
   if (copy === null) return "unread";
   const isSame =
     truth.value === null ? copy.value === null : copy.value?.equals(truth.value) === true;

@@ -11,7 +11,7 @@ import { readNotes } from "../notes/notes.ts";
 import type { OperatePorts } from "./choice.ts";
 import { formerOffsets } from "./former.ts";
 
-export interface Place extends TopicPartition {
+export interface TaskPlace extends TopicPartition {
   readonly part: Part;
   /** Decided progress: of the group, or for a sink of its progress row; null when the task has never run. */
   readonly committed: bigint | null;
@@ -30,16 +30,16 @@ export async function placesOf(
   plan: Plan,
   parts: readonly Part[],
   ports: OperatePorts,
-): Promise<readonly Place[]> {
+): Promise<readonly TaskPlace[]> {
   return withFormer(plan, await placesReading(plan, parts, ports), ports);
 }
 
 /** A part that has not begun under its name goes on where it was under an earlier one. */
 async function withFormer(
   plan: Plan,
-  places: readonly Place[],
+  places: readonly TaskPlace[],
   ports: OperatePorts,
-): Promise<readonly Place[]> {
+): Promise<readonly TaskPlace[]> {
   const fresh = places.filter(
     ({ part, committed }) => committed === null && formerNames(part).length > 0,
   );
@@ -63,7 +63,7 @@ async function placesReading(
   parts: readonly Part[],
   ports: OperatePorts,
   readingOf: (part: Part) => Part = (part) => part,
-): Promise<readonly Place[]> {
+): Promise<readonly TaskPlace[]> {
   const reading = parts.map(readingOf);
   const names = reading.flatMap(({ sources }) => sources.map(({ name }) => name));
   const marks = await watermarksOf(ports.admin, names);
@@ -76,7 +76,7 @@ export async function redrivePlacesOf(
   plan: Plan,
   parts: readonly Part[],
   ports: OperatePorts,
-): Promise<readonly Place[]> {
+): Promise<readonly TaskPlace[]> {
   const places = await placesReading(plan, parts, ports, (part) => readingRedrive(plan, part));
   return places.filter(({ part, partition }) => partition < part.partitions);
 }
@@ -91,7 +91,7 @@ async function placesOfPart(
   plan: Plan,
   part: Part,
   { ports, marks, readingOf }: Asking,
-): Promise<Place[]> {
+): Promise<TaskPlace[]> {
   // As wide as the topics are, not as they are declared.
   const sources = readingOf(part).sources.map((source) => {
     const { length: partitions } = [...marks.values()].filter((at) => at.topic === source.name);

@@ -13,16 +13,16 @@ import { partsNamed, type OperatePorts } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
 import { forgetFormer, formerOffsets, type FormerOffset } from "./former.ts";
 import { sendLetters } from "./gate/send-letters.ts";
-import { readAgain, type Skip, type Stretch } from "../letters/commands/read-again.ts";
-import { placesOf, redrivePlacesOf, type Place } from "./places.ts";
-import { aim, type Aimed, type Target } from "./targets.ts";
+import { readAgain, type SkippedRange, type Stretch } from "../letters/commands/read-again.ts";
+import { placesOf, redrivePlacesOf, type TaskPlace } from "./places.ts";
+import { aim, type Aimed, type ResetTarget } from "./targets.ts";
 
 export interface ResetRequest {
   /** Null: all. */
   readonly part: string | null;
   readonly topic: string | null;
   readonly partition: number | null;
-  readonly target: Target;
+  readonly target: ResetTarget;
   /** Begins the whole pipeline anew, with empty stores. */
   readonly withState: boolean;
 }
@@ -79,7 +79,11 @@ async function formerOf(
 }
 
 /** Records that are read again, or, where all begins anew, made again out of such as are. */
-function stretchesOf(moves: readonly Aimed[], known: Known, isAnew: boolean): readonly Stretch[] {
+function stretchesOf(
+  moves: readonly Aimed[],
+  known: ResetFacts,
+  isAnew: boolean,
+): readonly Stretch[] {
   return moves.map(({ place, to: from }) => {
     const { part, topic, partition } = place;
     const isMade = isAnew && isInternal(place);
@@ -88,7 +92,7 @@ function stretchesOf(moves: readonly Aimed[], known: Known, isAnew: boolean): re
 }
 
 /** What is passed over; in the redrive topic, whose records say nothing to a letter, only where it is all. */
-const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly Skip[] =>
+const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly SkippedRange[] =>
   moves.flatMap(({ place, to }) => {
     const { part, topic, partition, committed, high } = place;
     const from = committed ?? (topic === redrive ? 0n : to);
@@ -138,7 +142,7 @@ async function anew(
   return places.map((place) => ({ place, to: isInternal(place) ? place.high : place.low }));
 }
 
-const isInternal = ({ part, topic }: Place): boolean =>
+const isInternal = ({ part, topic }: TaskPlace): boolean =>
   part.sources.some(({ name, internal }) => name === topic && internal !== null);
 
 /**
@@ -151,12 +155,12 @@ async function lostBeside(
   ports: OperatePorts,
 ): Promise<readonly Aimed[]> {
   const parts = [...new Set(moves.map(({ place }) => place.part))];
-  const isMoved = ({ part, topic, partition }: Place): boolean =>
+  const isMoved = ({ part, topic, partition }: TaskPlace): boolean =>
     moves.some(
       ({ place }) => place.part === part && place.partition === partition && place.topic !== topic,
     );
   // A part that has never run under its name: its letters are in the same place as its progress.
-  const isFormer = ({ part, partition }: Place): boolean =>
+  const isFormer = ({ part, partition }: TaskPlace): boolean =>
     moves.some(
       ({ place }) =>
         place.part === part &&
@@ -168,19 +172,19 @@ async function lostBeside(
     .map((place) => ({ place, to: place.high }));
 }
 
-interface Known {
+interface ResetFacts {
   readonly notes: Notes;
   readonly ids: ReadonlyMap<TopicName, string>;
 }
 
 /** Whether the task has read another topic of the name. */
-function isOtherTopic(place: Place, { notes, ids }: Known): boolean {
+function isOtherTopic(place: TaskPlace, { notes, ids }: ResetFacts): boolean {
   const note = startNote(notes, place.part.group, place);
   return note !== null && note.topicId !== null && note.topicId !== ids.get(place.topic);
 }
 
 /** Records that were never read, or that lie in another topic of the same name, were counted by nobody. */
-function checkState(plan: Plan, moves: readonly Aimed[], known: Known): void {
+function checkState(plan: Plan, moves: readonly Aimed[], known: ResetFacts): void {
   const twice = moves.filter(({ place, to }) => {
     if (storesBehind(plan, place.part).length === 0) return false;
     const note = startNote(known.notes, place.part.group, place);

@@ -3,9 +3,9 @@
 import { MillraceError } from "../core/errors.ts";
 import type { AdminPort, StartOffset } from "../core/kafka.ts";
 import { addressOf, type GroupId, type TopicPartition } from "../core/record.ts";
-import type { Place } from "./places.ts";
+import type { TaskPlace } from "./places.ts";
 
-export type Target =
+export type ResetTarget =
   | { readonly kind: "earliest" | "latest" }
   | { readonly kind: "offset"; readonly offset: bigint }
   | { readonly kind: "time"; readonly epochMs: number }
@@ -16,14 +16,14 @@ export type Target =
   | { readonly kind: "listed"; readonly offsets: readonly StartOffset[] };
 
 export interface Aimed {
-  readonly place: Place;
+  readonly place: TaskPlace;
   readonly to: bigint;
 }
 
 /** Throws MILL_OFFSETS_OUTSIDE with every place that cannot be. */
 export async function aim(
-  places: readonly Place[],
-  target: Target,
+  places: readonly TaskPlace[],
+  target: ResetTarget,
   admin: AdminPort,
 ): Promise<readonly Aimed[]> {
   if (target.kind === "listed") checkListed(places, target.offsets);
@@ -42,8 +42,8 @@ const outsideText = ({ place, to }: Aimed): string =>
 
 /** Offsets that Kafka must be asked for. */
 function lookedUp(
-  places: readonly Place[],
-  target: Target,
+  places: readonly TaskPlace[],
+  target: ResetTarget,
   admin: AdminPort,
 ): Promise<readonly StartOffset[]> {
   if (target.kind === "time") return timed(places, target.epochMs, admin);
@@ -52,7 +52,7 @@ function lookedUp(
 
 /** A group that is at work moves on while it is looked at; a partition without a word of it would be skipped or doubled. */
 async function ofGroup(
-  places: readonly Place[],
+  places: readonly TaskPlace[],
   group: GroupId,
   admin: AdminPort,
 ): Promise<readonly StartOffset[]> {
@@ -73,7 +73,7 @@ async function ofGroup(
 }
 
 async function timed(
-  places: readonly Place[],
+  places: readonly TaskPlace[],
   epochMs: number,
   admin: AdminPort,
 ): Promise<readonly StartOffset[]> {
@@ -87,7 +87,11 @@ const isAt =
     addressOf(at) === addressOf(other);
 
 /** Null: it stays. */
-function offsetOf(place: Place, target: Target, known: readonly StartOffset[]): bigint | null {
+function offsetOf(
+  place: TaskPlace,
+  target: ResetTarget,
+  known: readonly StartOffset[],
+): bigint | null {
   switch (target.kind) {
     case "earliest":
       return place.low;
@@ -107,7 +111,7 @@ function offsetOf(place: Place, target: Target, known: readonly StartOffset[]): 
   }
 }
 
-function checkListed(places: readonly Place[], offsets: readonly StartOffset[]): void {
+function checkListed(places: readonly TaskPlace[], offsets: readonly StartOffset[]): void {
   const strays = offsets.filter((listed) => !places.some(isAt(listed)));
   if (strays.length === 0) return;
   const names = strays.map(addressOf).join(", ");

@@ -25,7 +25,7 @@ export interface Feeding {
   readonly futureMaxMs: number | null;
 }
 
-type Found = ReadonlyMap<TopicName, TopicDescription | null>;
+type FoundTopics = ReadonlyMap<TopicName, TopicDescription | null>;
 
 const LIMITS = [
   MESSAGE_BYTES_MAX,
@@ -63,7 +63,7 @@ interface Fed {
  * The records that an output topic would refuse of those that its sources let through, once it is
  * as declared.
  */
-export function lateness({ spec, feeding = [] }: Fed, found: Found): readonly string[] {
+export function lateness({ spec, feeding = [] }: Fed, found: FoundTopics): readonly string[] {
   const takenMs = aheadOf({ ...found.get(spec.topic)?.config, ...spec.config });
   if (takenMs === null) return [];
   return feeding.flatMap(({ topic: source, futureMaxMs }) => {
@@ -99,7 +99,7 @@ export function sourcesOf(plan: Plan): readonly PlanTopic[] {
 }
 
 /** Sources whose own timestamps nobody bounds: one record from the future would move time for all that come after it. */
-export function unboundedSources(plans: readonly Plan[], found: Found): readonly string[] {
+export function unboundedSources(plans: readonly Plan[], found: FoundTopics): readonly string[] {
   const names = new Set(plans.flatMap(sourcesOf).map(({ name }) => name));
   return [...names].flatMap((name) => {
     const ahead = aheadOf(found.get(name)?.config);

@@ -88,10 +88,10 @@ export const whyOf = ({ code, message }: MillraceError): string | null =>
   refusals.has(code) ? message : (whys[code] ?? null);
 
 /** What to do with an error that reached a task. */
-export type Action = "retry" | "retake" | "stop";
+export type FailureAction = "retry" | "retake" | "stop";
 
 /** Exhaustive over dispositions. What is no error of ours is a defect: the task stops. */
-export function actionOf(error: unknown): Action {
+export function actionOf(error: unknown): FailureAction {
   if (!(error instanceof MillraceError)) return "stop";
   switch (error.disposition) {
     case "retry":

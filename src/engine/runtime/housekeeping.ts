@@ -9,7 +9,7 @@ import { forgetTask, publishLag, publishState } from "../observe/task-metrics.ts
 import type { OperatorCounts } from "../transform/operator.ts";
 import type { BoundPart } from "./task/bind.ts";
 import type { WorkerContext } from "./context.ts";
-import type { Position } from "./task/task.ts";
+import type { TaskPosition } from "./task/task.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";
 import { shownHealth, StopWatch, type StoppablePart } from "./resume/stop-watch.ts";
 import { TopicWatch, type WatchedPart } from "./topic-watch.ts";
@@ -19,7 +19,7 @@ export interface KeptPart extends WatchedPart, StoppablePart {
   readonly tasks: Iterable<{
     readonly inboxBytes: number;
     readonly address: { readonly partition: number };
-    positions(): Position[];
+    positions(): TaskPosition[];
   }>;
 }
 

@@ -18,7 +18,7 @@ import { defaultLimits, type WorkerLimits, type WorkerPorts } from "./context.ts
 import { ours } from "./failure.ts";
 import { connect, type Clients } from "./host/connect.ts";
 import { readResources, type ResourceSettings } from "./host/resources.ts";
-import { readSettings, type Settings } from "./host/settings.ts";
+import { readSettings, type WorkerSettings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
@@ -48,7 +48,7 @@ export async function live(options: LiveOptions): Promise<number> {
 
 export interface RunPlansOptions extends Pick<LiveOptions, "env" | "checkTables"> {
   readonly plans: readonly Plan[];
-  readonly settings: Settings;
+  readonly settings: WorkerSettings;
   readonly workers: number;
   /** The program of a worker process and its arguments; null: there is one worker, in this process. */
   readonly entry: string | null;
@@ -99,7 +99,7 @@ function prepare(options: LiveOptions): Pick<WorkerProcess, "settings" | "plans"
   return { settings, plans };
 }
 
-const redisMissing = (settings: Settings, plans: readonly Plan[]): ConfigError[] =>
+const redisMissing = (settings: WorkerSettings, plans: readonly Plan[]): ConfigError[] =>
   settings.REDIS_URL === undefined && plans.some(needsRedis)
     ? [new ConfigError("MILL_CONFIG_INVALID", REDIS_MISSING)]
     : [];
@@ -120,7 +120,7 @@ function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
 }
 
 interface WorkerProcess {
-  readonly settings: Settings;
+  readonly settings: WorkerSettings;
   readonly plans: readonly Plan[];
   readonly resources: ResourceSettings;
   readonly checkTables: LiveOptions["checkTables"];
@@ -161,7 +161,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   }
 }
 
-const limitsOf = (settings: Settings): WorkerLimits => ({
+const limitsOf = (settings: WorkerSettings): WorkerLimits => ({
   ...defaultLimits,
   sessionTimeoutMs: settings.MILLRACE_SESSION_TIMEOUT_MS,
   // A session outlives the loss of two heartbeats.
@@ -181,7 +181,7 @@ async function serve({
   facts,
   meter,
 }: {
-  settings: Settings;
+  settings: WorkerSettings;
   log: Log;
   facts: () => WorkerFacts;
   meter: PrometheusMeter;

@@ -18,13 +18,13 @@ export interface Bindings {
 }
 
 /** Repeats work while what it needs is away. */
-export type Patience = <T>(dependency: string, work: () => Promise<T>) => Promise<T>;
+export type Persist = <T>(dependency: string, work: () => Promise<T>) => Promise<T>;
 
 /** Throws ConfigErrors with everything that is missing. */
 export async function preflight(
   plans: readonly Plan[],
   context: WorkerContext,
-  patiently: Patience,
+  patiently: Persist,
 ): Promise<Bindings> {
   const { admin, registry, checkTables } = context;
   const topics = await patiently("kafka", () => checkTopics(plans, admin));
@@ -44,7 +44,7 @@ export async function preflight(
 async function unfitCopies(
   plans: readonly Plan[],
   { stateCopies }: WorkerContext,
-  patiently: Patience,
+  patiently: Persist,
 ): Promise<readonly MillraceError[]> {
   const stateful = plans.filter((plan) => plan.parts.some((part) => part.stores.length > 0));
   const kinds = [...new Set(stateful.map((plan) => plan.options.state))];
@@ -56,7 +56,7 @@ async function unfitCopies(
 export async function checkNotes(
   plans: readonly Plan[],
   { admin }: WorkerContext,
-  patiently: Patience,
+  patiently: Persist,
 ): Promise<void> {
   const metas = plans.map(({ meta }) => meta);
   const found = await patiently("kafka", () => admin.describeTopics(metas));

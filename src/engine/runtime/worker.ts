@@ -11,13 +11,7 @@ import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
 import { Lane, type LanePart, type LaneWorker, type MadeWith } from "./gate/lane.ts";
 import { Housekeeping } from "./housekeeping.ts";
-import {
-  checkNotes,
-  letterBytesMax,
-  preflight,
-  type Bindings,
-  type Patience,
-} from "./preflight.ts";
+import { checkNotes, letterBytesMax, preflight, type Bindings, type Persist } from "./preflight.ts";
 import { Resources } from "./calls/resources.ts";
 import { SchemaCache } from "./task/schema-cache.ts";
 import { CacheBudget } from "../state/task-stores.ts";
@@ -100,7 +94,7 @@ export class Worker {
     return this.#patience(signal)("kafka", () => lane.planNow(signal));
   }
 
-  #patience(signal: AbortSignal): Patience {
+  #patience(signal: AbortSignal): Persist {
     const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
     return (dependency, work) => persist(this.#context, { dependency, signal, onWaiting }, work);
   }

@@ -28,7 +28,7 @@ import {
 import type { PartFacts } from "../notes/stops.ts";
 
 /** The part under the names that it has, or had in an earlier version of the pipeline. */
-export interface Naming {
+export interface GroupNames {
   /** It is named by its source. */
   readonly isNamed: boolean;
   /** The group of the pipeline's first part. */
@@ -55,7 +55,7 @@ export interface InheritRequest {
   /** What of the assignment is taken over. */
   readonly partitions: readonly TopicPartition[];
   readonly part: PartFacts;
-  readonly naming: Naming;
+  readonly naming: GroupNames;
   /** This worker's transactional id. */
   readonly owner: string;
   readonly sessionTimeoutMs: number;
@@ -103,7 +103,7 @@ export async function inherit(
     const readMs = ports.clock.now();
     const offsets = await ports.admin.committed(group, at, { stable: true });
     const legacies = offsets.flatMap((offset) => legacyOf(group, offset));
-    const move = new Move(ports, request, { ...found, legacies, readMs });
+    const move = new ProgressTakeover(ports, request, { ...found, legacies, readMs });
     if (!(await move.run())) throw stillRead(request, group);
     isMoved = true;
   }
@@ -135,7 +135,7 @@ interface Moving extends Inheriting {
   readonly readMs: number;
 }
 
-class Move {
+class ProgressTakeover {
   readonly #ports: InheritPorts;
   readonly #request: InheritRequest;
   readonly #moving: Moving;

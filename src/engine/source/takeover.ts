@@ -50,7 +50,7 @@ export interface TakenOver extends StartOffset {
 type Described = ReadonlyMap<TopicName, TopicDescription | null>;
 
 /** What Kafka says of the partitions now. */
-interface Found {
+interface TakeoverFacts {
   readonly marks: ReadonlyMap<string, Watermarks>;
   readonly topics: Described;
   readonly notes: Notes;
@@ -167,10 +167,13 @@ async function endDeadOwners(
 }
 
 /** A topic of another shape than declared: nothing of it may be begun. */
-const isUnfit = ({ part }: TakeoverRequest, at: TopicPartition, { topics }: Found): boolean =>
-  partitionsChanged(part, at, topics.get(at.topic) ?? null) !== null;
+const isUnfit = (
+  { part }: TakeoverRequest,
+  at: TopicPartition,
+  { topics }: TakeoverFacts,
+): boolean => partitionsChanged(part, at, topics.get(at.topic) ?? null) !== null;
 
-function goOn(request: TakeoverRequest, offset: CommittedOffset, found: Found): TakenOver {
+function goOn(request: TakeoverRequest, offset: CommittedOffset, found: TakeoverFacts): TakenOver {
   const { topic, partition, metadata } = offset;
   const known = decodeMetadata(metadata);
   return {
@@ -187,7 +190,7 @@ function goOn(request: TakeoverRequest, offset: CommittedOffset, found: Found): 
 function stopOf(
   { part, assignment }: TakeoverRequest,
   offset: CommittedOffset,
-  { marks, topics, notes }: Found,
+  { marks, topics, notes }: TakeoverFacts,
 ): MillraceError | null {
   const described = topics.get(offset.topic) ?? null;
   const changed = partitionsChanged(part, offset, described);
@@ -227,7 +230,7 @@ async function firstStarts(
 async function adopt(
   ports: TakeoverPorts,
   request: TakeoverRequest,
-  { committed, found }: { committed: readonly CommittedOffset[]; found: Found },
+  { committed, found }: { committed: readonly CommittedOffset[]; found: TakeoverFacts },
 ): Promise<void> {
   const { assignment, meta } = request;
   const { group } = assignment.generation;

@@ -29,7 +29,7 @@ export function memoryCopies(): StateCopies {
   };
 }
 
-interface Entry {
+interface MemoryEntry {
   value: Buffer;
   /** Entries are numbered in the order of their making, which is the order of the map. */
   readonly number: number;
@@ -37,7 +37,7 @@ interface Entry {
 
 class MemoryCopy implements StateCopy {
   #position: CopyPosition | null = null;
-  #entries = new Map<string, Entry>();
+  #entries = new Map<string, MemoryEntry>();
   #made = 0;
   /** A cursor means something only within one map: in another one it begins again. */
   #generation = 0;
@@ -68,7 +68,7 @@ class MemoryCopy implements StateCopy {
   }
 
   rebuild(): Promise<Rebuild> {
-    const entries = new Map<string, Entry>();
+    const entries = new Map<string, MemoryEntry>();
     let state: "open" | "finished" | "discarded" = "open";
     const lost = (): DependencyError => new DependencyError("MILL_STATE_REBUILD_LOST", "in memory");
     return Promise.resolve({
@@ -107,7 +107,7 @@ class MemoryCopy implements StateCopy {
     return Promise.resolve();
   }
 
-  #replace(entries: Map<string, Entry>, position: CopyPosition | null): void {
+  #replace(entries: Map<string, MemoryEntry>, position: CopyPosition | null): void {
     this.#entries = entries;
     this.#position = position;
     this.#generation++;
@@ -118,7 +118,7 @@ class MemoryCopy implements StateCopy {
     return { nextOffset: this.#position?.nextOffset ?? null, entries, cursor };
   }
 
-  #change(entries: Map<string, Entry>, changes: readonly StateChange[]): void {
+  #change(entries: Map<string, MemoryEntry>, changes: readonly StateChange[]): void {
     for (const { key, value } of changes) {
       const id = key.toString("latin1");
       const entry = entries.get(id);

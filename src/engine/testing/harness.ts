@@ -13,7 +13,7 @@ import type { SchemaCache } from "../runtime/task/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
 import type { Double } from "./doubles/resource-double.ts";
-import { startOf, type Step } from "./steps.ts";
+import { startOf, type SimulatedStep } from "./steps.ts";
 import { World } from "./world.ts";
 
 export interface SimulateOptions {
@@ -37,7 +37,7 @@ export interface ReadRecord<K, V> {
 }
 
 /** A dead letter, by its headers. */
-export interface Letter {
+export interface SimulatedLetter {
   readonly pipeline: string;
   readonly class: string | null;
   readonly step: string | null;
@@ -59,7 +59,7 @@ export interface Stopped {
 export interface Simulated {
   records<K, V>(topic: Topic<K, V>): ReadRecord<K, V>[];
   rows<R>(table: PostgresTable<R>): R[];
-  readonly deadLetters: readonly Letter[];
+  readonly deadLetters: readonly SimulatedLetter[];
   /** How many letters that went back are in each state; of those that never did nothing is said. */
   readonly letterStates: Readonly<Record<string, number>>;
   /** Totals of one part over its tasks, zeros left out; `pipeline` where several run. */
@@ -79,7 +79,7 @@ export interface Simulated {
  */
 export async function simulate(
   pipelines: Pipeline | readonly Pipeline[],
-  steps: readonly Step[],
+  steps: readonly SimulatedStep[],
   options: SimulateOptions = {},
 ): Promise<Simulated> {
   const list = Array.isArray(pipelines)
@@ -118,7 +118,7 @@ async function resultOf(world: World): Promise<Simulated> {
   };
 }
 
-function lettersOf(world: World, plan: Plan): Letter[] {
+function lettersOf(world: World, plan: Plan): SimulatedLetter[] {
   return world.cluster.records(plan.deadLetters, { committed: true }).map((record) => {
     const say = (name: string): string | null => headerText(record.headers, `dlq.${name}`);
     return {

@@ -2,7 +2,7 @@
 export { double, type Double } from "./doubles/resource-double.ts";
 export {
   simulate,
-  type Letter,
+  type SimulatedLetter,
   type ReadRecord,
   type Simulated,
   type SimulateOptions,
@@ -17,5 +17,5 @@ export {
   send,
   sendBytes,
   type SendOptions,
-  type Step,
+  type SimulatedStep,
 } from "./steps.ts";

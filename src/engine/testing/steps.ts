@@ -10,7 +10,7 @@ export interface SendOptions {
   readonly headers?: Headers;
 }
 
-export type Step =
+export type SimulatedStep =
   | {
       readonly kind: "send";
       readonly topic: Topic<unknown, unknown>;
@@ -34,7 +34,13 @@ export const send = <K, V>(
   key: K,
   value: V | null,
   options: SendOptions = {},
-): Step => ({ kind: "send", topic: topic as Topic<unknown, unknown>, key, value, options });
+): SimulatedStep => ({
+  kind: "send",
+  topic: topic as Topic<unknown, unknown>,
+  key,
+  value,
+  options,
+});
 
 /** Bytes as they are, good or bad. */
 export const sendBytes = (
@@ -42,7 +48,7 @@ export const sendBytes = (
   key: Buffer | null,
   value: Buffer | null,
   options: SendOptions = {},
-): Step => ({
+): SimulatedStep => ({
   kind: "send-bytes",
   topic: topic as Topic<unknown, unknown>,
   key,
@@ -57,14 +63,14 @@ const START_MS = Date.UTC(2026, 0, 1);
  * are not from the future of the topics that they are sent to. A time in the real future does not
  * count: its record is from the future.
  */
-export function startOf(steps: readonly Step[]): number {
+export function startOf(steps: readonly SimulatedStep[]): number {
   const nowMs = Date.now();
   const told = steps.map(timeIn).filter((ms) => ms > START_MS && ms <= nowMs);
   return told.reduce((latest, ms) => Math.max(latest, Math.ceil(ms)), START_MS);
 }
 
 /** NaN where nothing is told. */
-function timeIn(step: Step): number {
+function timeIn(step: SimulatedStep): number {
   if (step.kind !== "send" || step.value === null) return NaN;
   try {
     return Number(step.topic.timestamp?.(step.value as never) ?? NaN);
@@ -75,12 +81,12 @@ function timeIn(step: Step): number {
 }
 
 /** Virtual time passes. */
-export const advance = (duration: Duration): Step => ({ kind: "advance", duration });
+export const advance = (duration: Duration): SimulatedStep => ({ kind: "advance", duration });
 /** The worker stands still for so long, then goes on: a zombie, if longer than its session. */
-export const pause = (duration: Duration): Step => ({ kind: "pause", duration });
+export const pause = (duration: Duration): SimulatedStep => ({ kind: "pause", duration });
 /** The worker dies at once, somewhere in its work; another starts. */
-export const crash: Step = { kind: "crash" };
+export const crash: SimulatedStep = { kind: "crash" };
 /** Every group hands out its partitions anew. */
-export const rebalance: Step = { kind: "rebalance" };
+export const rebalance: SimulatedStep = { kind: "rebalance" };
 /** Everything comes to rest; then every open letter that is not parked goes back to the task that refused it. */
-export const redrive: Step = { kind: "redrive" };
+export const redrive: SimulatedStep = { kind: "redrive" };

@@ -4,10 +4,10 @@ import { MillraceError } from "../core/errors.ts";
 import { addressOf } from "../core/record.ts";
 import type { TaskHealth } from "../observe/health.ts";
 
-export type StoppedTask = Extract<TaskHealth, { readonly state: "stopped" }>;
+export type TaskStop = Extract<TaskHealth, { readonly state: "stopped" }>;
 
 /** Throws with the code of the first, and all of them in its text. */
-export function checkStops(stops: readonly StoppedTask[]): void {
+export function checkStops(stops: readonly TaskStop[]): void {
   const [first] = stops;
   if (first === undefined) return;
   const { code, part, topic, partition } = first;

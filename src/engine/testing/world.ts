@@ -25,8 +25,8 @@ import { RecordingLog } from "./doubles/recording-log.ts";
 import { RecordingMeter } from "./doubles/recording-meter.ts";
 import { seededRandom } from "./doubles/seeded-random.ts";
 import { switchedCopies } from "./doubles/switched-copies.ts";
-import type { Step } from "./steps.ts";
-import { checkStops, type StoppedTask } from "./stops.ts";
+import type { SimulatedStep } from "./steps.ts";
+import { checkStops, type TaskStop } from "./stops.ts";
 import { workerClock, WorkerSwitch } from "./doubles/worker-switch.ts";
 
 const QUIET_LIMIT_MS = 600_000;
@@ -134,7 +134,7 @@ export class World {
     return marked;
   }
 
-  async play(step: Step): Promise<void> {
+  async play(step: SimulatedStep): Promise<void> {
     switch (step.kind) {
       case "send": {
         const key = (await this.#codec(step.topic, "key")).encode(step.key);
@@ -190,7 +190,7 @@ export class World {
   }
 
   async #send(
-    { topic, options }: Extract<Step, { kind: "send" | "send-bytes" }>,
+    { topic, options }: Extract<SimulatedStep, { kind: "send" | "send-bytes" }>,
     key: Buffer | null,
     value: Buffer | null,
   ): Promise<void> {
@@ -225,7 +225,7 @@ export class World {
   }
 
   /** Tasks that will not go on by themselves. */
-  get stops(): readonly StoppedTask[] {
+  get stops(): readonly TaskStop[] {
     return (this.#worker as Worker).health().filter((task) => task.state === "stopped");
   }
 

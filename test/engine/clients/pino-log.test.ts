@@ -3,15 +3,15 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { createLog, type LogLevel } from "../../../src/engine/clients/pino-log.ts";
 import { DependencyError, TransformError } from "../../../src/engine/core/errors.ts";
-import type { Facts, Log } from "../../../src/engine/core/ports.ts";
+import type { LogFacts, Log } from "../../../src/engine/core/ports.ts";
 
-function capture(level: LogLevel = "debug", base: Facts = {}): { log: Log; lines: string[] } {
+function capture(level: LogLevel = "debug", base: LogFacts = {}): { log: Log; lines: string[] } {
   const lines: string[] = [];
   const log = createLog({ level, base }, { write: (line) => void lines.push(line) });
   return { log, lines };
 }
 
-function logged(facts: Facts): Record<string, unknown> {
+function logged(facts: LogFacts): Record<string, unknown> {
   const { log, lines } = capture();
   log.error(facts, "it failed");
   return JSON.parse(lines[0] ?? "") as Record<string, unknown>;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test, type TestContext } from "node:test";
 import { ConfigError } from "../../../src/engine/core/errors.ts";
-import type { Facts, Log } from "../../../src/engine/core/ports.ts";
+import type { LogFacts, Log } from "../../../src/engine/core/ports.ts";
 import type { Health } from "../../../src/engine/observe/health.ts";
 import { serveOperations, type OperationsOptions } from "../../../src/engine/observe/http.ts";
 
@@ -11,7 +11,7 @@ const bad: Health = { ok: false, reasons: ["not yet a member"], tasks: [] };
 
 class FactLog implements Log {
   readonly lines: string[] = [];
-  readonly debug = (_: Facts, message: string): void => void this.lines.push(message);
+  readonly debug = (_: LogFacts, message: string): void => void this.lines.push(message);
   readonly info = this.debug;
   readonly warn = this.debug;
   readonly error = this.debug;

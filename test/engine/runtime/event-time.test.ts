@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hours, json, pipeline, seconds, string, topic, type Pipeline, type Topic } from "#engine";
-import { redrive, send, sendBytes, simulate, type Step } from "#testing";
+import { redrive, send, sendBytes, simulate, type SimulatedStep } from "#testing";
 import { headerText } from "../../../src/engine/core/record.ts";
 
 interface Timed {
@@ -38,7 +38,7 @@ const doors = { "without state": copyOf, "with state": onceOf };
 
 const input = inputOf();
 const flow = onceOf(input);
-const sent = (values: readonly unknown[], to = input): Step[] =>
+const sent = (values: readonly unknown[], to = input): SimulatedStep[] =>
   values.map((value) => send(to, "k", { at: value }, at));
 const codes = (letters: readonly { code: string | null }[]) => letters.map(({ code }) => code);
 

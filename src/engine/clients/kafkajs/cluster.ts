@@ -18,7 +18,7 @@ import type { Sockets } from "./sockets.ts";
 export type CoordinatorKind = "group" | "transaction";
 export type MakeCluster = () => Cluster;
 
-export interface RetryOptions {
+export interface RequestRetry {
   readonly deadlineMs: number;
   /** Names the work in an error: "send to orders-3". */
   readonly what: string;
@@ -172,7 +172,7 @@ export class Cluster {
   }
 
   /** Repeats `attempt` while its failures are transient and the deadline allows; throws ours. */
-  async retry<T>(options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
+  async retry<T>(options: RequestRetry, attempt: () => Promise<T>): Promise<T> {
     const end = performance.now() + options.deadlineMs;
     for (
       let waitMs: number = backoff.firstMs;

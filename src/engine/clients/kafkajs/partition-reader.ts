@@ -9,7 +9,7 @@ import { offsetRange } from "./offset-lookup.ts";
 import { fetchRequest, type FetchedPartition } from "./protocol/fetch.ts";
 import { decodeRecordSet } from "./protocol/records/record-batch-decode.ts";
 
-interface ReadResult {
+interface PartitionRead {
   readonly records: readonly RawRecord[];
   readonly nextOffset: bigint;
   readonly highWatermark: bigint;
@@ -33,7 +33,7 @@ export class KafkaPartitionReader implements PartitionReader {
     cluster.want([options.topic]);
   }
 
-  async read(): Promise<ReadResult> {
+  async read(): Promise<PartitionRead> {
     const { topic, partition } = this.#options;
     const fetched = await this.#fetch();
     const { records, nextOffset } = decodeRecordSet({

@@ -16,7 +16,7 @@ export async function prepareSession(
   limits: SessionLimits,
   address: string,
 ): Promise<void> {
-  const { rows } = await client.query<Facts>(FACTS);
+  const { rows } = await client.query<SessionFacts>(FACTS);
   const [facts] = rows;
   // Progress on a standby may be old: always the primary.
   if (facts?.standby !== false) throw unavailable("it is a standby", address);
@@ -28,7 +28,7 @@ export async function prepareSession(
   await checkPath(client, facts.path, address);
 }
 
-interface Facts {
+interface SessionFacts {
   readonly standby: boolean;
   readonly version: string;
   /** The schemas in which names are looked up, in order. */

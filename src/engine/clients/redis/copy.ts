@@ -26,7 +26,7 @@ import {
 import { RedisRebuild } from "./rebuild.ts";
 import { applyScript, beginScript, scanScript } from "./scripts.ts";
 
-export interface CopyOptions {
+export interface RedisCopyOptions {
   readonly random: Random;
   /** An abandoned rebuild vanishes after this long. */
   readonly rebuildTtlMs: number;
@@ -37,9 +37,9 @@ type Reply = Buffer | null;
 export class RedisCopy implements StateCopy {
   readonly #redis: RedisConnection;
   readonly #key: string;
-  readonly #options: CopyOptions;
+  readonly #options: RedisCopyOptions;
 
-  constructor(redis: RedisConnection, key: string, options: CopyOptions) {
+  constructor(redis: RedisConnection, key: string, options: RedisCopyOptions) {
     this.#redis = redis;
     this.#key = key;
     this.#options = options;

@@ -29,7 +29,7 @@ export type AvroType = Type & InnerType;
 
 /** Compiles a schema of ours, whose names and defaults were checked when it was parsed. */
 export function avroTypeOf(shape: AvroShape): AvroType {
-  const compiler = new Compiler();
+  const compiler = new TypeCompiler();
   const type = compiler.typeOf(shape) as AvroType;
   for (const part of compiler.made.values()) makePlain(part);
   return type;
@@ -50,7 +50,7 @@ interface Options {
   readonly omitRecordMethods: true;
 }
 
-class Compiler {
+class TypeCompiler {
   readonly made = new Map<AvroShape, Type>();
   readonly #options: Options = {
     typeHook: (part) => (part instanceof Later ? this.typeOf(part.shape) : undefined),
@@ -161,10 +161,10 @@ function bucketOfValue(value: unknown): string {
 /** The branches of each union; avsc freezes its own objects. */
 const branchesOf = new WeakMap<Type, readonly AvroShape[]>();
 /** avsc's mark for the copy that makes a value of a default's JSON. */
-interface CopyOptions {
+interface WrapOptions {
   readonly wrap?: number;
 }
-const isDefault = (options: CopyOptions | undefined): boolean => options?.wrap === 2;
+const isDefault = (options: WrapOptions | undefined): boolean => options?.wrap === 2;
 
 /** The type of the branch that a default fits: avsc would always take the first. */
 function typeOfDefault(union: { readonly types: readonly Type[] }, json: unknown): InnerType {
@@ -173,7 +173,7 @@ function typeOfDefault(union: { readonly types: readonly Type[] }, json: unknown
 }
 
 interface Copying {
-  _copy(value: unknown, options?: CopyOptions): unknown;
+  _copy(value: unknown, options?: WrapOptions): unknown;
 }
 const noBranch = (): never => {
   throw broken("a union has no branch of this number");
@@ -195,7 +195,7 @@ class PlainUnion extends avsc.types.UnwrappedUnionType {
     const type = this.types[tap.readLong()] as unknown as InnerType | undefined;
     return type === undefined ? noBranch() : type._read(tap);
   }
-  _copy(value: unknown, options?: CopyOptions): unknown {
+  _copy(value: unknown, options?: WrapOptions): unknown {
     if (isDefault(options))
       return (typeOfDefault(this, value) as unknown as Copying)._copy(value, options);
     const inherited = avsc.types.UnwrappedUnionType.prototype as unknown as Copying;
@@ -217,7 +217,7 @@ class WrappedUnion extends avsc.types.WrappedUnionType {
     const { _branchConstructor: Branch } = type as unknown as { _branchConstructor: Wrap | null };
     return Branch === null ? null : new Branch(type._read(tap));
   }
-  _copy(value: unknown, options?: CopyOptions): unknown {
+  _copy(value: unknown, options?: WrapOptions): unknown {
     if (!isDefault(options)) {
       const inherited = avsc.types.WrappedUnionType.prototype as unknown as Copying;
       return inherited._copy.call(this, value, options);

@@ -6,14 +6,14 @@ import type { AvroShape, RecordShape } from "../../core/avro-shape.ts";
 import { plainFormat } from "../../core/carried.ts";
 import type { AvroSchema, Codec, SchemaFormat, WriterSchemas } from "../../core/schema.ts";
 
-interface Named {
+interface OriginReader {
   readonly reader: RecordShape;
   readonly codec: Codec;
 }
 
 export class NamedOrigins {
   readonly #schemas: WriterSchemas;
-  readonly #readers: Named[] = [];
+  readonly #readers: OriginReader[] = [];
   /** By the writer's schema id. */
   readonly #found = new Map<number, Codec | null>();
 

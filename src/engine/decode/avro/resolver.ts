@@ -23,7 +23,7 @@ export interface Resolver {
 
 /** Compiles the action of a whole schema; `sentence` begins the reason of what cannot be read. */
 export function resolverOf(action: Action, type: AvroType, sentence: string): Resolver {
-  return new Compiler(sentence).resolver(action, type, "");
+  return new ResolverCompiler(sentence).resolver(action, type, "");
 }
 
 interface RecordInternals {
@@ -32,7 +32,7 @@ interface RecordInternals {
   _getConstructorName(): string;
 }
 
-class Compiler {
+class ResolverCompiler {
   readonly #sentence: string;
   readonly #records = new Map<RecordAction, Resolver>();
   readonly #refused = new Map<Action, boolean>();

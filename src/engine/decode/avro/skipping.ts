@@ -10,12 +10,12 @@ import { broken } from "../faults.ts";
 import { blockOf } from "./strict-types.ts";
 import type { Tap } from "./tap.ts";
 
-export type Skip = (tap: Tap) => void;
+export type SkipValue = (tap: Tap) => void;
 
 /** Compiled once for each field that is skipped. */
-export const skipperOf = (shape: AvroShape): Skip => new Skippers().of(shape);
+export const skipperOf = (shape: AvroShape): SkipValue => new Skippers().of(shape);
 
-const primitives: Readonly<Record<Primitive, Skip>> = {
+const primitives: Readonly<Record<Primitive, SkipValue>> = {
   null: () => undefined,
   boolean: (tap) => tap.skipBoolean(),
   int: (tap) => tap.skipInt(),
@@ -26,14 +26,14 @@ const primitives: Readonly<Record<Primitive, Skip>> = {
   string: (tap) => tap.skipString(),
 };
 
-const scalar = (shape: ScalarShape): Skip =>
+const scalar = (shape: ScalarShape): SkipValue =>
   shape.kind === "fixed" ? (tap) => tap.skipFixed(shape.size) : primitives[shape.kind];
 
 class Skippers {
   /** A record may contain itself. */
-  readonly #records = new Map<AvroShape, Skip>();
+  readonly #records = new Map<AvroShape, SkipValue>();
 
-  of(shape: AvroShape): Skip {
+  of(shape: AvroShape): SkipValue {
     if (isScalar(shape)) return scalar(shape);
     switch (shape.kind) {
       case "record":
@@ -49,11 +49,11 @@ class Skippers {
     }
   }
 
-  #record(shape: Extract<AvroShape, { kind: "record" }>): Skip {
+  #record(shape: Extract<AvroShape, { kind: "record" }>): SkipValue {
     const known = this.#records.get(shape);
     if (known !== undefined) return known;
-    const fields: Skip[] = [];
-    const skip: Skip = (tap) => {
+    const fields: SkipValue[] = [];
+    const skip: SkipValue = (tap) => {
       for (const field of fields) field(tap);
     };
     this.#records.set(shape, skip);
@@ -61,7 +61,7 @@ class Skippers {
     return skip;
   }
 
-  #entry(values: AvroShape): Skip {
+  #entry(values: AvroShape): SkipValue {
     const value = this.of(values);
     return (tap) => {
       tap.skipString();
@@ -71,13 +71,13 @@ class Skippers {
 }
 
 const repeated =
-  (item: Skip): Skip =>
+  (item: SkipValue): SkipValue =>
   (tap) => {
     for (let n = blockOf(tap); n > 0; n = blockOf(tap)) for (let i = 0; i < n; i++) item(tap);
   };
 
 const oneOf =
-  (branches: readonly Skip[]): Skip =>
+  (branches: readonly SkipValue[]): SkipValue =>
   (tap) => {
     const branch = branches[tap.readLong()];
     if (branch === undefined) throw broken("a union has no branch of this number");
@@ -85,7 +85,7 @@ const oneOf =
   };
 
 const symbolOf =
-  (count: number): Skip =>
+  (count: number): SkipValue =>
   (tap) => {
     const index = tap.readLong();
     if (index < 0 || index >= count) throw broken("there is no such enum symbol");

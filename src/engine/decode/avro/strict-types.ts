@@ -6,11 +6,11 @@ import type { Hook, InnerType } from "./logical-types.ts";
 import { Tap } from "./tap.ts";
 
 /** How avsc asks for a copy; `coerce` 2 makes a value of a default's JSON. */
-interface CopyOptions {
+interface CoerceOptions {
   readonly coerce?: number;
 }
 /** Plain bytes, as reading gives them: avsc's own copies are Buffers, which look otherwise in JSON. */
-const copied = (value: unknown, options?: CopyOptions): Uint8Array =>
+const copied = (value: unknown, options?: CoerceOptions): Uint8Array =>
   new Uint8Array(
     options?.coerce === 2 ? Buffer.from(value as string, "latin1") : (value as Uint8Array),
   );
@@ -36,7 +36,7 @@ export class StrictBytes extends avsc.types.BytesType {
     if (!(value instanceof Uint8Array)) throw unwritable("expected bytes");
     tap.writeBytes(writable(tap, value));
   }
-  _copy(value: unknown, options?: CopyOptions): Uint8Array {
+  _copy(value: unknown, options?: CoerceOptions): Uint8Array {
     return copied(value, options);
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {
@@ -49,7 +49,7 @@ export class StrictFixed extends avsc.types.FixedType {
     if (!this.#isOne(value)) throw unwritable(`expected ${String(this.size)} bytes`);
     tap.writeFixed(writable(tap, value as Uint8Array), this.size);
   }
-  _copy(value: unknown, options?: CopyOptions): Uint8Array {
+  _copy(value: unknown, options?: CoerceOptions): Uint8Array {
     return copied(value, options);
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {

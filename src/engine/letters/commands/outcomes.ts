@@ -7,7 +7,7 @@ import type { LetterPorts } from "../read-letters.ts";
 
 const LOOK_MS = 500;
 
-export interface Waiting {
+export interface WaitOptions {
   /** Null: until all have ended. */
   readonly limitMs: number | null;
   onEnded?(letters: number): void;
@@ -25,7 +25,7 @@ export async function endsOf(
   plan: Plan,
   sent: readonly FoundLetter[],
   ports: LetterPorts,
-  { limitMs, onEnded }: Waiting,
+  { limitMs, onEnded }: WaitOptions,
 ): Promise<Ends> {
   const { clock } = ports;
   const tail = new NoteTail(ports, plan.letterStates);

@@ -19,14 +19,14 @@ export interface Stretch extends TaskAt {
 }
 
 /** What a part will not read. */
-export interface Skip extends TaskAt {
+export interface SkippedRange extends TaskAt {
   readonly from: bigint;
   readonly to: bigint;
 }
 
 export interface Reading {
   readonly stretches: readonly Stretch[];
-  readonly skips: readonly Skip[];
+  readonly skips: readonly SkippedRange[];
   readonly reason: string;
   /** Of the dead-letter topic, before anybody can have read anything again. */
   readonly marks: readonly Watermarks[];
@@ -113,7 +113,7 @@ function within(stretches: readonly Stretch[]): (letter: FoundLetter) => Stretch
 }
 
 /** It was over since it was to be read again, which does not come now. */
-const isSkipped = ({ part, origin, state }: FoundLetter, skips: readonly Skip[]): boolean =>
+const isSkipped = ({ part, origin, state }: FoundLetter, skips: readonly SkippedRange[]): boolean =>
   state.state === "discarded" &&
   state.passed === true &&
   state.before !== undefined &&
@@ -125,5 +125,8 @@ const isSkipped = ({ part, origin, state }: FoundLetter, skips: readonly Skip[])
   );
 
 /** In the redrive topic, in what is passed over. */
-const isSkippedIn = ({ part, origin }: FoundLetter, skip: Skip, redrive: TopicName): boolean =>
-  skip.topic === redrive && skip.part === part && skip.partition === origin.partition;
+const isSkippedIn = (
+  { part, origin }: FoundLetter,
+  skip: SkippedRange,
+  redrive: TopicName,
+): boolean => skip.topic === redrive && skip.part === part && skip.partition === origin.partition;

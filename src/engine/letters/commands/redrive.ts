@@ -25,7 +25,7 @@ export interface RedriveRequest {
   onSent?(letters: number): void;
 }
 
-export interface Refused {
+export interface RefusedRedrive {
   readonly letter: FoundLetter;
   readonly why: string;
 }
@@ -35,7 +35,7 @@ export interface RedriveResult {
   /** In the order in which they were sent, with the redrives that each now has. */
   readonly sent: readonly FoundLetter[];
   /** Still open. */
-  readonly refused: readonly Refused[];
+  readonly refused: readonly RefusedRedrive[];
   readonly isCancelled: boolean;
 }
 
@@ -55,7 +55,10 @@ export async function planRedrive(
   plan: Plan,
   { isChosen }: Pick<RedriveRequest, "isChosen">,
   ports: LetterPorts,
-): Promise<{ readonly chosen: readonly FoundLetter[]; readonly refused: readonly Refused[] }> {
+): Promise<{
+  readonly chosen: readonly FoundLetter[];
+  readonly refused: readonly RefusedRedrive[];
+}> {
   const isWanted = (letter: Omit<FoundLetter, "record">): boolean =>
     letter.state.state === "open" && isChosen(letter);
   const { letters } = await readLetters(plan, ports, isWanted);
@@ -98,7 +101,7 @@ class Drive {
   readonly #notes: NoteTail;
   readonly #startedMs: number;
   readonly #sent: FoundLetter[] = [];
-  readonly #refused: Refused[] = [];
+  readonly #refused: RefusedRedrive[] = [];
 
   constructor(plan: Plan, request: RedriveRequest, means: Means) {
     this.#plan = plan;
@@ -108,7 +111,10 @@ class Drive {
     this.#startedMs = means.ports.clock.now();
   }
 
-  async run(chosen: readonly FoundLetter[], refused: readonly Refused[]): Promise<RedriveResult> {
+  async run(
+    chosen: readonly FoundLetter[],
+    refused: readonly RefusedRedrive[],
+  ): Promise<RedriveResult> {
     this.#refused.push(...refused);
     const job = (state: Job["state"]): OutRecord => this.#jobRecord(state, chosen.length);
     let isEnded = false;

@@ -5,7 +5,7 @@ import { idleParts } from "../../core/progress.ts";
 import { readRange } from "../../core/read-range.ts";
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { OperatePorts } from "../choice.ts";
-import { placesOf, redrivePlacesOf, type Place } from "../places.ts";
+import { placesOf, redrivePlacesOf, type TaskPlace } from "../places.ts";
 
 /** Topics that the pipeline reads and writes: its internal ones, and those that one of its parts writes for another. */
 export function ownTopics({ parts, inputs }: Plan): ReadonlySet<string> {
@@ -27,7 +27,7 @@ export async function isDrained(plan: Plan, ports: OperatePorts): Promise<boolea
   return true;
 }
 
-async function isAtEnd(place: Place, kafka: Pick<KafkaPort, "reader">): Promise<boolean> {
+async function isAtEnd(place: TaskPlace, kafka: Pick<KafkaPort, "reader">): Promise<boolean> {
   const { topic, partition, low, high } = place;
   const from = place.committed ?? low;
   const options = { waits: false, maxWaitMs: 100 };

@@ -2,7 +2,7 @@
 // constraints, columns that nobody can write. As Postgres' catalogue says.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 
-type Right = "select" | "insert" | "update" | "delete";
+type AccessRight = "select" | "insert" | "update" | "delete";
 
 export interface AccessColumn {
   readonly name: string;
@@ -12,7 +12,7 @@ export interface AccessColumn {
   readonly identity: string;
   /** Its type is a domain that takes no null and has no default. */
   readonly isStrict: boolean;
-  readonly rights: Readonly<Record<Exclude<Right, "delete">, boolean>>;
+  readonly rights: Readonly<Record<Exclude<AccessRight, "delete">, boolean>>;
 }
 
 export interface TriggerFacts {

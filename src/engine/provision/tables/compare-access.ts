@@ -6,10 +6,10 @@ import type { TableStep } from "./compare.ts";
 import { targetOf } from "./ddl.ts";
 import type { DesiredTable } from "./desired.ts";
 
-type Right = "SELECT" | "INSERT" | "UPDATE" | "DELETE";
+type SqlRight = "SELECT" | "INSERT" | "UPDATE" | "DELETE";
 
 /** The rights of workers on our own tables; `runs` is the reprocessor's, who says so himself. */
-const ownRights: Readonly<Record<string, readonly Right[]>> = {
+const ownRights: Readonly<Record<string, readonly SqlRight[]>> = {
   progress: ["SELECT", "INSERT", "UPDATE"],
   letters: ["SELECT", "INSERT", "DELETE"],
   runs: [],
@@ -40,7 +40,7 @@ export function compareAccess(desired: DesiredTable, access: FoundAccess): Table
   ];
 }
 
-const rightsOf = ({ schema, name, key, columns }: DesiredTable): readonly Right[] =>
+const rightsOf = ({ schema, name, key, columns }: DesiredTable): readonly SqlRight[] =>
   schema === "millrace"
     ? (ownRights[name] ?? [])
     : key.length === columns.length
@@ -65,7 +65,7 @@ function missingRights(desired: DesiredTable, access: FoundAccess): TableStep[] 
 }
 
 /** Rights count that are given column by column, too. */
-function hasRight(right: Right, { columns, key }: DesiredTable, access: FoundAccess): boolean {
+function hasRight(right: SqlRight, { columns, key }: DesiredTable, access: FoundAccess): boolean {
   if (right === "DELETE") return access.mayDelete;
   const kind = right.toLowerCase() as keyof AccessColumn["rights"];
   return access.columns
@@ -78,7 +78,7 @@ function hasRight(right: Right, { columns, key }: DesiredTable, access: FoundAcc
 const isWritten = (name: string, columns: DesiredTable["columns"]): boolean =>
   columns.find((column) => column.name === name)?.isIdentity === false;
 
-const commands: Readonly<Record<Right, string>> = {
+const commands: Readonly<Record<SqlRight, string>> = {
   SELECT: "r",
   INSERT: "a",
   UPDATE: "w",

@@ -103,18 +103,18 @@ function problemOf(label: string, { text, owner = [], code }: TableStep): Config
   return new ConfigError(code ?? "MILL_TABLE_DIFFERS", `${label}: ${text}${mend}`);
 }
 
-interface Target {
+interface TableTarget {
   readonly desired: DesiredTable;
   /** Null for our own tables. */
   readonly layout: TableLayout | null;
   readonly rows: readonly PreparedRow[];
 }
 
-function targetsOf(tables: readonly DeclaredTable[]): Target[] {
+function targetsOf(tables: readonly DeclaredTable[]): TableTarget[] {
   const problems: MillraceError[] = [];
   const own = ownTables.map((desired) => ({ desired, layout: null, rows: [] }));
   const unique = new Map(tables.map((table) => [`${table.schema}.${table.name}`, table]));
-  const declared = [...unique.values()].flatMap((table): Target[] => {
+  const declared = [...unique.values()].flatMap((table): TableTarget[] => {
     try {
       const layout = layoutOf(table);
       return [{ desired: desiredTable(layout), layout, rows: declaredRows(layout, table.rows()) }];
@@ -129,13 +129,16 @@ function targetsOf(tables: readonly DeclaredTable[]): Target[] {
   return [...own, ...declared];
 }
 
-async function planIn(session: PostgresSession, targets: readonly Target[]): Promise<TablePlan[]> {
+async function planIn(
+  session: PostgresSession,
+  targets: readonly TableTarget[],
+): Promise<TablePlan[]> {
   const plans: TablePlan[] = [];
   for (const target of targets) plans.push(await planOne(session, target));
   return plans;
 }
 
-async function planOne(session: PostgresSession, target: Target): Promise<TablePlan> {
+async function planOne(session: PostgresSession, target: TableTarget): Promise<TablePlan> {
   const { desired, layout, rows } = target;
   const found = await findTable(session, desired.schema, desired.name);
   const { steps, notes } = await compareFound(session, desired, found);
@@ -163,7 +166,7 @@ async function planOne(session: PostgresSession, target: Target): Promise<TableP
 
 async function applyPlan(
   session: PostgresSession,
-  { desired, layout, rows }: Target,
+  { desired, layout, rows }: TableTarget,
   { plan, clock }: { readonly plan: TablePlan; readonly clock: Clock },
 ): Promise<TablePlan> {
   try {

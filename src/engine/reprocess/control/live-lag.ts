@@ -5,7 +5,7 @@ import type { Part, Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 
-interface Sample {
+interface LagSample {
   readonly atMs: number;
   readonly high: bigint;
 }
@@ -15,7 +15,7 @@ export class LagWatch {
   readonly #admin: AdminPort;
   readonly #clock: Pick<Clock, "now">;
   /** By address: when each end was first seen, oldest first; only those beyond what is committed. */
-  readonly #seen = new Map<string, Sample[]>();
+  readonly #seen = new Map<string, LagSample[]>();
 
   constructor(plan: Plan, admin: AdminPort, clock: Pick<Clock, "now">) {
     this.#plan = plan;
@@ -49,7 +49,7 @@ export class LagWatch {
     return Math.max(0, ...lags);
   }
 
-  #lagAt(key: string, now: Sample, committed: bigint): number {
+  #lagAt(key: string, now: LagSample, committed: bigint): number {
     const samples = (this.#seen.get(key) ?? []).filter(({ high }) => high > committed);
     const last = samples.at(-1);
     if (now.high > committed && (last === undefined || now.high > last.high)) samples.push(now);

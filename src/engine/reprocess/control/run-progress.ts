@@ -35,7 +35,7 @@ export async function progressOfRun(
   const range = { ...given, places: withReaders(plan, given.places) };
   const progress = await readProgress(plan, ports);
   const ends = await watermarksOf(ports.admin, topicsOf(plan, range));
-  const flow = new Flow(plan, range, { progress, ends });
+  const flow = new PartFlow(plan, range, { progress, ends });
   const steps = range.places.map((place) => ({
     total: Number(place.to - place.from),
     done: Number(within(place, flow.positionOf(place.part, place))),
@@ -79,18 +79,18 @@ function topicsOf({ parts }: Plan, { places }: RunRange): readonly TopicName[] {
   return names.filter((name) => !bounded.has(name));
 }
 
-interface Facts {
+interface RunFacts {
   readonly progress: readonly TaskProgress[];
   readonly ends: ReadonlyMap<string, Watermarks>;
 }
 
-class Flow {
+class PartFlow {
   readonly #parts: readonly Part[];
   readonly #range: RunRange;
-  readonly #facts: Facts;
+  readonly #facts: RunFacts;
   readonly #done = new Map<Part, boolean>();
 
-  constructor(plan: Plan, range: RunRange, facts: Facts) {
+  constructor(plan: Plan, range: RunRange, facts: RunFacts) {
     this.#parts = plan.parts;
     this.#range = range;
     this.#facts = facts;

@@ -67,9 +67,9 @@ const strayError = (strays: readonly TopicPartition[], known: readonly string[])
   return new MillraceError("MILL_USAGE", detail);
 };
 
-type Place = Omit<RangePlace, "part">;
+type PinnedPlace = Omit<RangePlace, "part">;
 interface PinnedTopic {
-  readonly places: readonly Place[];
+  readonly places: readonly PinnedPlace[];
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
   readonly isCut: boolean;

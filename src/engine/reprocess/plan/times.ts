@@ -16,14 +16,14 @@ export interface TimedOffset extends TopicPartition {
   readonly older: number;
 }
 
-interface Wanted {
+interface WantedTime {
   readonly topic: TopicName;
   readonly epochMs: number;
   readonly marginMs: number;
 }
 
 export async function offsetsAt(
-  { topic, epochMs, marginMs }: Wanted,
+  { topic, epochMs, marginMs }: WantedTime,
   ports: TimePorts,
 ): Promise<readonly TimedOffset[]> {
   const { admin } = ports;
@@ -59,7 +59,7 @@ async function look(
   span: Span,
   { kafka }: TimePorts,
 ): Promise<Pick<TimedOffset, "nextOffset" | "older">> {
-  const seen = new Seen(span);
+  const seen = new SeenTimes(span);
   const range = { topic, partition, from: span.from, to: high };
   for await (const { records } of readRange(kafka, range, { waits: false })) {
     for (const record of records) seen.note(record);
@@ -68,7 +68,7 @@ async function look(
   return { nextOffset: seen.found ?? high, older: seen.older };
 }
 
-class Seen {
+class SeenTimes {
   readonly #span: Span;
   found: bigint | null = null;
   older = 0;

@@ -54,7 +54,7 @@ export function promote(row: RunRow, promoting: Promoting, ports: PromotePorts):
 /** Something may come between two looks; not for ever. */
 const ROUNDS_MAX = 10;
 
-type Next = ReturnType<StepWork<PromoteStep>[PromoteStep]>;
+type NextStep = ReturnType<StepWork<PromoteStep>[PromoteStep]>;
 
 const shadowOf = ({ plan, row }: StepRun): Plan => shadowOfRun(plan, row);
 
@@ -65,7 +65,7 @@ const wait = (
 ): Promise<void> => waitUntil(what, isSo, { clock, limitMs });
 
 /** The end that was pinned last is one that live has passed. */
-async function freezing(at: StepRun): Next {
+async function freezing(at: StepRun): NextStep {
   const { places } = at;
   await wait(at, "the live pipeline to pass the end of the run", async () => {
     const live = await readPositions(at.plan, at.ports);
@@ -94,7 +94,7 @@ async function closing({
   };
 }
 
-async function catchingUp(at: StepRun): Next {
+async function catchingUp(at: StepRun): NextStep {
   const { row, ports } = at;
   const check = checkOf(await ports.follow(row));
   ports.say("the run reads to where live has stopped");
@@ -106,7 +106,7 @@ async function catchingUp(at: StepRun): Next {
   return { step: at.detail.corrections ? "correcting" : "stopping" };
 }
 
-async function correcting(at: StepRun): Next {
+async function correcting(at: StepRun): NextStep {
   const { plan, row, ports, detail } = at;
   const { sent, left } = await emitCorrections({ plan, shadow: shadowOf(at), row }, ports);
   ports.say(`corrections in output topics: ${String(sent)}`);
@@ -118,7 +118,7 @@ async function correcting(at: StepRun): Next {
   return { step: "stopping", changes: { detail: withDetail(row, { ...detail, corrected }) } };
 }
 
-async function stopping(at: StepRun): Next {
+async function stopping(at: StepRun): NextStep {
   const shadow = shadowOf(at);
   await wait(at, "the workers of the run to leave their groups", () => isEmpty(shadow, at.ports));
   // Nobody else sends the letters that they have left: the run is over.
@@ -126,7 +126,7 @@ async function stopping(at: StepRun): Next {
   return { step: "swapping" };
 }
 
-async function swapping(at: StepRun): Next {
+async function swapping(at: StepRun): NextStep {
   const ends = await correctedEnds(at);
   at.ports.say("tables change places");
   await at.swap(turnsOf(at.plan, at.row.run), "swapped", (live) => ({
@@ -136,7 +136,7 @@ async function swapping(at: StepRun): Next {
   return { step: "swapped" };
 }
 
-async function pointing(at: StepRun): Next {
+async function pointing(at: StepRun): NextStep {
   const { plan, ports, positions } = at;
   const { run } = at.row;
   const succession = { plan, shadow: shadowOf(at), run, places: at.places };

@@ -91,9 +91,13 @@ async function closeBehind(
   }
 }
 
-type Positions = ReadonlyMap<string, bigint>;
+type TaskPositions = ReadonlyMap<string, bigint>;
 
-const offsetsBehind = (places: RunRow["range"]["places"], aim: Positions, own: Positions): number =>
+const offsetsBehind = (
+  places: RunRow["range"]["places"],
+  aim: TaskPositions,
+  own: TaskPositions,
+): number =>
   places.reduce((sum, place) => {
     const key = taskKey(place);
     const left = (aim.get(key) ?? 0n) - (own.get(key) ?? 0n);

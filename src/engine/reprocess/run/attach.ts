@@ -42,7 +42,7 @@ export const attachTo =
 const shareOf = ({ rateLimit, options }: RunRow): number | null =>
   rateLimit === null ? null : rateLimit / options.workers;
 
-interface Following {
+interface FollowedRun {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   look(): Promise<RunRow | null>;
@@ -50,7 +50,7 @@ interface Following {
 }
 
 /** Resolves when the run is at work no more. */
-async function follow({ clock, signal, look, set }: Following): Promise<void> {
+async function follow({ clock, signal, look, set }: FollowedRun): Promise<void> {
   for (;;) {
     await clock.sleep(LOOK_MS, signal);
     const row = await look().catch((error: unknown) => {

@@ -8,7 +8,7 @@ import type { ReprocessPorts } from "../words/ports.ts";
 import { prepare, shadowOfRun, textOf, type Fill } from "./prepare.ts";
 import { isActive, type RunRow } from "../words/run.ts";
 
-export interface Session {
+export interface RunSession {
   readonly plan: Plan;
   readonly ports: ReprocessPorts;
   /** The run to work on, under the lock: a new one, or one to go on with. */
@@ -29,7 +29,7 @@ export interface SessionEnd {
 const lockName = ({ namespace, pipeline }: Plan): string => `millrace run ${namespace}${pipeline}`;
 
 /** Throws MILL_RUN_ACTIVE while another controller is at work on the pipeline. */
-export async function runSession(session: Session): Promise<SessionEnd> {
+export async function runSession(session: RunSession): Promise<SessionEnd> {
   const { plan, ports } = session;
   const lock = new KeptLock(await takeLock(plan, ports), plan, ports);
   try {
@@ -51,7 +51,7 @@ async function takeLock(plan: Plan, { pool, runs }: ReprocessPorts): Promise<Hel
   throw new MillraceError("MILL_RUN_ACTIVE", detail);
 }
 
-async function prepared(row: RunRow, session: Session): Promise<RunRow> {
+async function prepared(row: RunRow, session: RunSession): Promise<RunRow> {
   const { plan, ports } = session;
   if (row.state === "running" || row.state === "promoting") return row;
   try {
@@ -65,7 +65,7 @@ async function prepared(row: RunRow, session: Session): Promise<RunRow> {
   }
 }
 
-async function worked(row: RunRow, session: Session, lost: AbortSignal): Promise<SessionEnd> {
+async function worked(row: RunRow, session: RunSession, lost: AbortSignal): Promise<SessionEnd> {
   const { plan, ports, report } = session;
   const shadow = shadowOfRun(plan, row);
   const life = new AbortController();

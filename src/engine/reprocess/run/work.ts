@@ -4,7 +4,7 @@ import type { Plan } from "../../core/plan.ts";
 import type { Pipeline } from "../../define/pipeline.ts";
 import { createLog } from "../../clients/pino-log.ts";
 import { connect } from "../../runtime/host/connect.ts";
-import { readSettings, type Settings } from "../../runtime/host/settings.ts";
+import { readSettings, type WorkerSettings } from "../../runtime/host/settings.ts";
 import { runPlans, type RunPlansOptions } from "../../runtime/live.ts";
 import { attachTo } from "./attach.ts";
 import { shadowOfRun } from "./prepare.ts";
@@ -12,7 +12,7 @@ import { Runs } from "../words/rows.ts";
 import { isWorking, type RunRow } from "../words/run.ts";
 
 export interface WorkOptions extends Pick<RunPlansOptions, "env" | "checkTables"> {
-  readonly settings: Settings;
+  readonly settings: WorkerSettings;
   /** The program of one worker of a run; its arguments are the pipeline and the number of the run. */
   readonly entry: string | null;
 }
@@ -51,7 +51,7 @@ export async function runWorkerProcess(options: ProcessOptions): Promise<number>
   return runPlans({ ...alone, settings: own, env, checkTables, attach: attachTo(shadow, row) });
 }
 
-async function rowOf({ pipeline, run }: ProcessOptions, settings: Settings): Promise<RunRow> {
+async function rowOf({ pipeline, run }: ProcessOptions, settings: WorkerSettings): Promise<RunRow> {
   const log = createLog({ level: "silent", base: {} });
   const clients = connect(settings, { log, deadlineMs: DEADLINE_MS });
   try {

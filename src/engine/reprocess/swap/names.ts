@@ -34,7 +34,7 @@ export function declaredNames(table: TableSpec, incoming: string): ReadonlyMap<s
   ]);
 }
 
-interface Named {
+interface NamedRelation {
   readonly name: string;
 }
 export interface Renamed {
@@ -49,7 +49,7 @@ const signature = (part: Constraint | Index): string =>
     : `${part.isUnique ? "unique " : ""}${part.definition}`;
 
 /** Pairs of equal definition; each is used once. */
-export function paired<P extends (Constraint | Index) & Named>(
+export function paired<P extends (Constraint | Index) & NamedRelation>(
   live: readonly P[],
   incoming: readonly P[],
 ): ReadonlyMap<P, P> {
@@ -85,11 +85,11 @@ export function arriving(
   incoming: Relation,
   declared: ReadonlyMap<string, string>,
 ): readonly Renamed[] {
-  const counterparts: ReadonlyMap<Named, Named> = new Map([
+  const counterparts: ReadonlyMap<NamedRelation, NamedRelation> = new Map([
     ...paired<Constraint>(ownConstraints(live), ownConstraints(incoming)),
     ...paired<Index>(ownIndexes(live), ownIndexes(incoming)),
-  ] as [Named, Named][]);
-  const to = (part: Named): string =>
+  ] as [NamedRelation, NamedRelation][]);
+  const to = (part: NamedRelation): string =>
     declared.get(part.name) ??
     counterparts.get(part)?.name ??
     carried(part.name, incoming.name, live.name);

@@ -38,12 +38,12 @@ export interface RowDifference {
   readonly columns: readonly string[];
 }
 
-interface Sample extends RowDifference {
+interface RowSample extends RowDifference {
   /** By column, as texts. */
   readonly values: Readonly<Record<string, { live: string | null; shadow: string | null }>>;
 }
 
-interface Side {
+interface ComparedSide {
   readonly rows: number;
   /** 16 hex digits over all rows, in whatever order they lie. */
   readonly checksum: string;
@@ -52,8 +52,8 @@ interface Side {
 export interface TableComparison {
   readonly table: string;
   readonly shadowTable: string;
-  readonly live: Side;
-  readonly shadow: Side;
+  readonly live: ComparedSide;
+  readonly shadow: ComparedSide;
   readonly missing: number;
   readonly extra: number;
   readonly different: number;
@@ -63,7 +63,7 @@ export interface TableComparison {
   readonly columns: Readonly<Record<string, number>>;
   /** Declared columns that cannot be compared: one side lacks them or has another type. */
   readonly unlike: readonly string[];
-  readonly samples: readonly Sample[];
+  readonly samples: readonly RowSample[];
 }
 
 export const isEqual = (found: TableComparison): boolean =>
@@ -114,7 +114,7 @@ async function compareOne(
     count(counted, difference, request.samplesMax);
     listener.onDifference(layout.label, { ...difference, key: mask.key(difference.key) });
   }
-  const samples: Sample[] = [];
+  const samples: RowSample[] = [];
   for (const difference of counted.samples)
     samples.push(await sampleOf(session, difference, { compared, mask }));
   const shadowTable = `${layout.schema}.${request.shadow}`;
@@ -146,7 +146,7 @@ async function sideOf(
   session: PostgresSession,
   compared: Compared,
   side: "live" | "shadow",
-): Promise<Side> {
+): Promise<ComparedSide> {
   const statement = checksumStatement(compared, side);
   const { rows } = await session.query<{ rows: string; hash: string }>(statement);
   const sum = BigInt.asUintN(64, BigInt(rows[0]?.hash ?? 0));
@@ -218,7 +218,7 @@ async function sampleOf(
   session: PostgresSession,
   { kind, key, columns }: RowDifference,
   { compared, mask }: { readonly compared: Compared; readonly mask: Mask },
-): Promise<Sample> {
+): Promise<RowSample> {
   const texts = async (side: "live" | "shadow"): Promise<readonly (string | null)[]> => {
     const statement = rowStatement(compared, side, columns);
     const { rows } = await session.query<{ texts: (string | null)[] }>(statement, key);
@@ -233,5 +233,5 @@ async function sampleOf(
     column,
     { live: valueAt(column, live[i]), shadow: valueAt(column, shadow[i]) },
   ]);
-  return { ...masked, values: Object.fromEntries(values) as Sample["values"] };
+  return { ...masked, values: Object.fromEntries(values) as RowSample["values"] };
 }

@@ -2,7 +2,7 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 
-export interface Waiting {
+export interface WaitLimit {
   readonly clock: Clock;
   readonly limitMs: number;
 }
@@ -13,7 +13,7 @@ const LOOK_MS = 250;
 export async function waitUntil(
   what: string,
   isSo: () => Promise<boolean>,
-  { clock, limitMs }: Waiting,
+  { clock, limitMs }: WaitLimit,
 ): Promise<void> {
   const startMs = clock.now();
   while (!(await isSo())) {

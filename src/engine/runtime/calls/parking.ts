@@ -9,7 +9,7 @@ import {
   type Kept,
   type ParkedKey,
 } from "../../transform/calls/parked.ts";
-import { headsOf, type Ended, type Released } from "../../transform/calls/release.ts";
+import { headsOf, type EndedCall, type Released } from "../../transform/calls/release.ts";
 import type { CallStep } from "../../transform/calls/map-async.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 
@@ -21,7 +21,7 @@ export interface ParkingOptions {
   patiently(work: () => Promise<void>): Promise<void>;
   /** Resolves when the record can be read. */
   learn(step: CallStep, kept: Kept): Promise<void>;
-  release(step: CallStep, ended: readonly Ended[]): Promise<Released>;
+  release(step: CallStep, ended: readonly EndedCall[]): Promise<Released>;
   /** Told that `turn` has something to do. */
   nudge(): void;
   onChange(step: string, waiting: QueuedCount): void;
@@ -32,7 +32,7 @@ interface QueuedCount {
   records: number;
 }
 
-interface Known {
+interface QueuedKey {
   readonly key: Buffer;
   dueMs: number;
   records: number;
@@ -42,11 +42,11 @@ interface Known {
 /** One step's keys, by themselves as texts. */
 interface StepKeys {
   readonly step: CallStep;
-  readonly keys: Map<string, Known>;
+  readonly keys: Map<string, QueuedKey>;
   readonly waiting: QueuedCount;
-  ended: Ended[];
+  ended: EndedCall[];
   /** A later step had no room for them. */
-  blocked: Ended[];
+  blocked: EndedCall[];
 }
 
 /** Keys whose heads are fetched at once. */
@@ -143,7 +143,7 @@ export class Parking {
   async #callDue(ofStep: StepKeys): Promise<void> {
     const { stores, calls } = this.#options;
     const now = calls.ports.clock.now();
-    const due: Known[] = [];
+    const due: QueuedKey[] = [];
     for (const known of ofStep.keys.values()) {
       if (due.length === DUE_MAX) break;
       if (!known.isCalling && known.dueMs <= now) due.push(known);

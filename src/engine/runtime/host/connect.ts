@@ -11,7 +11,7 @@ import type { StateCopies } from "../../core/state.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { memoryCopies } from "../../state/memory-copy.ts";
 import { postgresTableStore } from "../../sinks/postgres/table-store.ts";
-import type { Settings } from "./settings.ts";
+import type { WorkerSettings } from "./settings.ts";
 import { systemClock, systemRandom } from "./system.ts";
 
 export interface Clients {
@@ -33,7 +33,7 @@ export interface ConnectOptions {
   readonly statementTimeoutMs?: number;
 }
 
-export function connect(settings: Settings, options: ConnectOptions): Clients {
+export function connect(settings: WorkerSettings, options: ConnectOptions): Clients {
   const { log, deadlineMs, statementTimeoutMs = 30_000 } = options;
   const kafka = kafkajsPort({
     brokers: settings.KAFKA_BROKERS,
@@ -74,7 +74,7 @@ export function connect(settings: Settings, options: ConnectOptions): Clients {
 
 const NO_REDIS = "REDIS_URL: expected an address, received nothing";
 
-function securityOf(settings: Settings): KafkaSecurity {
+function securityOf(settings: WorkerSettings): KafkaSecurity {
   const {
     KAFKA_SECURITY_PROTOCOL: protocol,
     KAFKA_SASL_MECHANISM: mechanism,

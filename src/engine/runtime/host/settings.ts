@@ -46,7 +46,7 @@ const shape = {
 };
 
 /** What a process was told; see the names above for defaults. */
-export interface Settings {
+export interface WorkerSettings {
   readonly KAFKA_BROKERS: readonly string[];
   readonly KAFKA_SECURITY_PROTOCOL: "PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL";
   readonly KAFKA_SASL_MECHANISM?: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | undefined;
@@ -71,12 +71,12 @@ export interface Settings {
   readonly MILLRACE_BREAKER: "on" | "off";
 }
 
-const schema: z.ZodType<Settings> = z.object(shape);
+const schema: z.ZodType<WorkerSettings> = z.object(shape);
 /** Every name that is read; each may have _FILE behind it. */
 export const settingNames: readonly string[] = Object.keys(shape);
 
 /** Reads `NAME` or the file that `NAME_FILE` names. Throws ConfigErrors with every problem. */
-export function readSettings(env: Env): Settings {
+export function readSettings(env: Env): WorkerSettings {
   const problems: ConfigError[] = [];
   const given: Record<string, string> = {};
   for (const name of settingNames) {

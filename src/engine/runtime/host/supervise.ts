@@ -6,7 +6,7 @@ import { aggregate, type MeterSnapshot, type PrometheusMeter } from "../../clien
 import type { Clock, Log } from "../../core/ports.ts";
 import { mergeHealth, type Health } from "../../observe/health.ts";
 import { serveOperations } from "../../observe/http.ts";
-import type { Settings } from "./settings.ts";
+import type { WorkerSettings } from "./settings.ts";
 import { INTERRUPTED, onStopSignal } from "./signals.ts";
 
 /** What a worker process tells its parent when asked. */
@@ -18,7 +18,7 @@ export interface WorkerReport {
 
 export interface SuperviseOptions {
   readonly workers: number;
-  readonly settings: Settings;
+  readonly settings: WorkerSettings;
   readonly clock: Clock;
   readonly log: Log;
   /** The parent's own; joined with those of the workers. */

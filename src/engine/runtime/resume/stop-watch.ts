@@ -51,7 +51,7 @@ export class StopWatch {
 /** Noted for the pipeline as a whole. */
 const OF_THE_GATE = "MILL_PIPELINE_HALTED";
 
-type StoppedTask = Extract<TaskHealth, { state: "stopped" }>;
+type StoppedHealth = Extract<TaskHealth, { state: "stopped" }>;
 
 class PipelineStops {
   readonly #context: WorkerContext;
@@ -109,7 +109,7 @@ class PipelineStops {
     return over.map((key) => noteRecord(this.#meta, key, null));
   }
 
-  #noteOf({ code, message, sinceMs }: StoppedTask): StopNote {
+  #noteOf({ code, message, sinceMs }: StoppedHealth): StopNote {
     const { owner } = this.#context;
     // A defect's own text is a stranger's and may quote a value; the log of the worker has it.
     const text = code === "MILL_ENGINE_INVARIANT" ? entryOf(code).message : message;

@@ -120,12 +120,12 @@ export function sourceOf(sources: BoundPart["sources"], topic: TopicName): Sourc
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
 
-interface Encoding {
+interface EncodingPorts {
   readonly codec: CodecOf;
   readonly refusals: Refusals;
 }
 
-function emitterOf(node: PlanNode, part: Part, { codec, refusals }: Encoding): Emit {
+function emitterOf(node: PlanNode, part: Part, { codec, refusals }: EncodingPorts): Emit {
   const { topic, table } = node.operation;
   if (table !== undefined) return toTable(rowMapper(table.declaration as TableSpec));
   assert(topic !== undefined, `${node.name} writes nothing`);

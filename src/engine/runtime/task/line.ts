@@ -122,7 +122,7 @@ function timed(decoded: readonly (DecodedRecord | Outcome)[], beforeMs: number):
 /** The record, or how it ended already. */
 function decodeRecord(codec: SourceCodec | null, raw: RawRecord): DecodedRecord | Outcome {
   if (codec === null) return { kind: "dead-lettered", failure: noSource(raw) };
-  let side: Side = "key";
+  let side: RecordSide = "key";
   try {
     const key = codec.key.decode(raw.key);
     side = "value";
@@ -209,10 +209,10 @@ const noSource = ({ topic }: RawRecord): Failure => ({
   message: entryOf("MILL_REDRIVE_NO_SOURCE").message,
 });
 
-type Side = "key" | "value";
+type RecordSide = "key" | "value";
 
 /** An error without a code of ours comes from the topic's own timestamp function. */
-function decodeFailure(error: unknown, raw: RawRecord, side: Side): Failure {
+function decodeFailure(error: unknown, raw: RawRecord, side: RecordSide): Failure {
   const isOurs = error instanceof MillraceError;
   const isSchema = isOurs && error.code === "MILL_DECODE_SCHEMA";
   const { code, message } = isOurs ? ofSide(error, raw, side) : THREW;
@@ -232,7 +232,7 @@ const THREW = { code: "MILL_TRANSFORM_THREW", message: "the topic's timestamp fu
 function ofSide(
   error: MillraceError,
   raw: RawRecord,
-  side: Side,
+  side: RecordSide,
 ): Pick<Failure, "code" | "message"> {
   if (side === "value") return error;
   if (raw.key === null) return new DecodeError("MILL_DECODE_NO_KEY", "");

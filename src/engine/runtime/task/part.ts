@@ -11,7 +11,7 @@ import { KAFKA_IS_AWAY } from "../failure.ts";
 import type { BoundPart } from "./bind.ts";
 import { Breaker } from "./breaker.ts";
 import { ReadPauses } from "./read-pauses.ts";
-import { stopOf, Task, type Work } from "./task.ts";
+import { stopOf, Task, type TaskWork } from "./task.ts";
 
 /** The pipeline's gate, as its parts know it. */
 export interface PartGate {
@@ -33,7 +33,7 @@ export interface PartOptions {
   onFatal(error: Error): void;
 }
 
-export abstract class Part<W extends Work> {
+export abstract class RunningPart<W extends TaskWork> {
   readonly bound: BoundPart;
   /** The reads that Kafka refuses it. */
   readonly reads: ReadPauses;

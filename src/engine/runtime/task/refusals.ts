@@ -17,7 +17,7 @@ export interface RefusedSource {
   readonly refused: RefusedRecord;
 }
 
-interface Known {
+interface KnownRefusal {
   readonly topic: TopicName;
   readonly partition: number;
   readonly offset: bigint;
@@ -31,7 +31,7 @@ const KNOWN_MAX = 10_000;
 export class Refusals {
   /** Checked for each record, so that nothing else is where nothing was refused. */
   size = 0;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, KnownRefusal>();
 
   /** `committed` is the progress of the record's topic. */
   note({ raw, kind, refused }: RefusedSource, committed: bigint): void {

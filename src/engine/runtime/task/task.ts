@@ -36,14 +36,14 @@ const TRANSITIONS: Readonly<Record<Life["at"], readonly Life["at"][]>> = {
 };
 
 /** Committed progress in one input, and the oldest record beyond it; for lag. */
-export interface Position {
+export interface TaskPosition {
   readonly topic: TopicName;
   readonly committed: bigint;
   readonly oldestMs: number | null;
 }
 
 /** What becomes of a task's records. Each step returns why the task must stop, or null. */
-export interface Work {
+export interface TaskWork {
   /** What an earlier owner has left. */
   begin(): Promise<void>;
   /** What there is to do before further records are taken. */
@@ -53,7 +53,7 @@ export interface Work {
   /** The next records must be waited for, and those that were taken are not kept back meanwhile. */
   flush(): Promise<MillraceError | null>;
   take(slice: Slice): Promise<MillraceError | null>;
-  positions(): Position[];
+  positions(): TaskPosition[];
   close(): void;
 }
 
@@ -78,7 +78,7 @@ export interface TaskOptions {
  * it will not go on by itself; a new task takes its place when an operator says so · closed: the partition is given up, and
  * what comes late changes nothing.
  */
-export class Task<W extends Work = Work> {
+export class Task<W extends TaskWork = TaskWork> {
   readonly address: TaskAddress;
   readonly partition: number;
   readonly partitions: readonly TopicPartition[];
@@ -201,7 +201,7 @@ export class Task<W extends Work = Work> {
   }
 
   /** Committed progress and the oldest record beyond it, for lag. */
-  positions(): Position[] {
+  positions(): TaskPosition[] {
     return this.#work?.positions() ?? [];
   }
 

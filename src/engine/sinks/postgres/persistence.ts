@@ -3,7 +3,7 @@
 // fault, and one that it refuses alone after some more tries, which its caller makes with growing pauses.
 import type { PostgresError } from "../../clients/postgres/fault.ts";
 import type { SinkCommit } from "../../core/ports.ts";
-import type { Patience } from "./trial.ts";
+import type { TrialPatience } from "./trial.ts";
 
 const ATTEMPTS_AT_ONCE = 4;
 /** With the caller's pauses about twenty seconds. */
@@ -15,7 +15,7 @@ export class Persistence {
   /** Refusals of the commit that a task is at, by task. */
   readonly #refusals = new Map<string, { range: Range; count: number }>();
 
-  patience(task: string, { epoch, expectedOffset, nextOffset }: SinkCommit): Patience {
+  patience(task: string, { epoch, expectedOffset, nextOffset }: SinkCommit): TrialPatience {
     const known = this.#refusals.get(task);
     if (known === undefined || !isSame(known.range, { epoch, expectedOffset, nextOffset })) {
       this.#refusals.set(task, { range: { epoch, expectedOffset, nextOffset }, count: 0 });

@@ -57,13 +57,13 @@ export async function raiseEpoch(
   return progressOf(rows[0]);
 }
 
-interface Start {
+interface ProgressStart {
   readonly nextOffset: bigint;
   readonly ledger: LedgerCounts;
   readonly now: string;
 }
 
-const startValues = (task: SinkTaskId, { nextOffset, ledger, now }: Start): string[] => [
+const startValues = (task: SinkTaskId, { nextOffset, ledger, now }: ProgressStart): string[] => [
   ...taskValues(task),
   String(nextOffset),
   JSON.stringify(ledger),
@@ -74,7 +74,7 @@ const startValues = (task: SinkTaskId, { nextOffset, ledger, now }: Start): stri
 export async function resetProgress(
   session: PostgresSession,
   task: SinkTaskId,
-  start: Start,
+  start: ProgressStart,
 ): Promise<SinkProgress | null> {
   const { rows } = await session.query<ProgressRow>(
     `INSERT INTO millrace.progress AS stored
@@ -89,7 +89,7 @@ export async function resetProgress(
   return progressOf(rows[0]);
 }
 
-interface Move {
+interface RowMove {
   readonly nextOffset: bigint | null;
   readonly ledger: LedgerCounts | null;
   readonly now: string;
@@ -99,7 +99,7 @@ interface Move {
 export async function moveProgress(
   session: PostgresSession,
   task: SinkTaskId,
-  { nextOffset, ledger, now }: Move,
+  { nextOffset, ledger, now }: RowMove,
 ): Promise<void> {
   await session.query(
     `UPDATE millrace.progress SET epoch = epoch + 1, next_offset = coalesce($5::bigint, next_offset),
@@ -118,7 +118,7 @@ export async function moveProgress(
 export async function insertProgress(
   session: PostgresSession,
   task: SinkTaskId,
-  start: Start,
+  start: ProgressStart,
 ): Promise<SinkProgress | null> {
   const { rows } = await session.query<ProgressRow>(
     `INSERT INTO millrace.progress AS stored

@@ -20,7 +20,7 @@ import {
 import { encoderOf, type Encode } from "../column-encoding.ts";
 import type { PreparedRow, RefusedRow } from "../row-mapping.ts";
 import { ChunkStatements, ROLLBACK_CHUNK, type ChunkAnswer } from "./chunk-statements.ts";
-import { Trial, type Patience } from "./trial.ts";
+import { Trial, type TrialPatience } from "./trial.ts";
 import type { WrittenAt } from "./upsert-statement.ts";
 
 /** Source indexes, as in SinkResult. */
@@ -36,7 +36,7 @@ interface WriteOptions {
   /** Epoch ms for `processed_at`. */
   readonly now: number;
   readonly chunkRows: number;
-  readonly patience: Patience;
+  readonly patience: TrialPatience;
 }
 
 /** 8 million characters of parameters a statement, however few rows that is. */

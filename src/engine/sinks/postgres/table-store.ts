@@ -28,9 +28,9 @@ import {
 import { rowPreparation, type PrepareRows } from "../row-mapping.ts";
 import { encodeInstant, RowWriter } from "./row-writer.ts";
 import { Persistence } from "./persistence.ts";
-import type { Patience } from "./trial.ts";
+import type { TrialPatience } from "./trial.ts";
 
-interface PostgresTableOptions {
+interface TableStoreOptions {
   readonly clock: Clock;
   /** Most rows of one statement. Halved after a statement timeout, doubled again by success. */
   readonly chunkRowsMax?: number;
@@ -45,12 +45,12 @@ const CHUNK_ROWS_MIN = 50;
 export function postgresTableStore(
   pool: PostgresPool,
   table: TableSpec,
-  options: PostgresTableOptions,
+  options: TableStoreOptions,
 ): TableStore {
-  return new PostgresTable(pool, table, options);
+  return new PostgresTableStore(pool, table, options);
 }
 
-class PostgresTable implements TableStore {
+class PostgresTableStore implements TableStore {
   readonly #pool: PostgresPool;
   readonly #clock: Clock;
   readonly #prepare: PrepareRows;
@@ -61,7 +61,7 @@ class PostgresTable implements TableStore {
   /** Commits whose outcome could not be read yet, by task. */
   readonly #unsettled = new Map<string, { commit: SinkCommit; result: SinkResult }>();
 
-  constructor(pool: PostgresPool, table: TableSpec, options: PostgresTableOptions) {
+  constructor(pool: PostgresPool, table: TableSpec, options: TableStoreOptions) {
     const layout = layoutOf(table);
     this.#pool = pool;
     this.#clock = options.clock;
@@ -118,7 +118,7 @@ class PostgresTable implements TableStore {
     }
   }
 
-  async #attempt(commit: SinkCommit, patience: Patience): Promise<SinkResult> {
+  async #attempt(commit: SinkCommit, patience: TrialPatience): Promise<SinkResult> {
     // mistake: progress first (1 of 2)
     let result: SinkResult | null = null;
     try {
@@ -138,7 +138,7 @@ class PostgresTable implements TableStore {
   async #write(
     session: PostgresSession,
     commit: SinkCommit,
-    patience: Patience,
+    patience: TrialPatience,
   ): Promise<SinkResult> {
     const { task } = commit;
     const now = this.#clock.now();

@@ -9,7 +9,7 @@ import { addedColumns } from "../../core/table-layout.ts";
  * How long a trigger that says "come again" (RAISE with 40001, say) is believed. left: it is asked again · others: no
  * more, if rows beside it pass · over: no more.
  */
-export type Patience = "left" | "others" | "over";
+export type TrialPatience = "left" | "others" | "over";
 
 /** So many rows are refused one by one, and none has passed: the rest need not be tried. */
 const DOUBTFUL_MAX = 100;
@@ -20,10 +20,10 @@ export class Trial {
   isProbed = false;
   readonly #target: string;
   readonly #columns: ReadonlySet<string>;
-  readonly #patience: Patience;
+  readonly #patience: TrialPatience;
   readonly #doubtful: PostgresError[] = [];
 
-  constructor(layout: TableLayout, patience: Patience) {
+  constructor(layout: TableLayout, patience: TrialPatience) {
     const own = layout.columns.map(({ name }) => name);
     this.#columns = new Set([...own, ...Object.values(addedColumns)]);
     this.#target = layout.target;

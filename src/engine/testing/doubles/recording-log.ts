@@ -1,25 +1,25 @@
 // A log that keeps what it was told, for tests to look at.
-import type { Facts, Log } from "../../core/ports.ts";
+import type { LogFacts, Log } from "../../core/ports.ts";
 
 interface LogLine {
   readonly level: keyof Log;
-  readonly facts: Facts;
+  readonly facts: LogFacts;
   readonly message: string;
 }
 
 export class RecordingLog implements Log {
   readonly lines: LogLine[] = [];
 
-  debug(facts: Facts, message: string): void {
+  debug(facts: LogFacts, message: string): void {
     this.lines.push({ level: "debug", facts, message });
   }
-  info(facts: Facts, message: string): void {
+  info(facts: LogFacts, message: string): void {
     this.lines.push({ level: "info", facts, message });
   }
-  warn(facts: Facts, message: string): void {
+  warn(facts: LogFacts, message: string): void {
     this.lines.push({ level: "warn", facts, message });
   }
-  error(facts: Facts, message: string): void {
+  error(facts: LogFacts, message: string): void {
     this.lines.push({ level: "error", facts, message });
   }
 

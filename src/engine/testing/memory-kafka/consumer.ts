@@ -11,17 +11,17 @@ import type {
   StartOffset,
 } from "../../core/kafka.ts";
 import type { TopicPartition } from "../../core/record.ts";
-import type { Joined } from "./broker/groups.ts";
+import type { JoinedGroup } from "./broker/groups.ts";
 import type { Connection } from "./connection.ts";
-import { Positions } from "./positions.ts";
+import { MemberPositions } from "./positions.ts";
 
-type Ended = "rebalance" | "close";
+type ConsumerEnd = "rebalance" | "close";
 
 /** idle → running → closed, by `stop` or by a hook that throws. */
 export class MemoryConsumer implements GroupConsumer {
   readonly #options: ConsumerOptions;
   readonly #connection: Connection;
-  readonly #positions: Positions;
+  readonly #positions: MemberPositions;
   readonly #unwatch: () => void;
   #state: "idle" | "running" | "closed" = "idle";
   #run: Promise<void> = Promise.resolve();
@@ -36,7 +36,7 @@ export class MemoryConsumer implements GroupConsumer {
     this.#options = options;
     this.#connection = connection;
     const limits = { bytesMax: options.maxBytes, recordsMax: connection.batchRecordsMax };
-    this.#positions = new Positions(connection, limits, connection.wire.conditions);
+    this.#positions = new MemberPositions(connection, limits, connection.wire.conditions);
     this.#unwatch = connection.wire.worker.watch((state) => {
       if (state === "running") void this.#heartbeatLater(); // Never rejects: nothing cancels it.
     });
@@ -97,7 +97,7 @@ export class MemoryConsumer implements GroupConsumer {
     refused: (error: Error) => void,
   ): Promise<void> {
     try {
-      let ended: Ended | null = null;
+      let ended: ConsumerEnd | null = null;
       while (this.#isRunning) ended = await this.#runGeneration(handlers, attempted);
       if (ended !== "close") await handlers.onRevoked(null, "close");
     } catch (error) {
@@ -112,7 +112,10 @@ export class MemoryConsumer implements GroupConsumer {
   }
 
   /** From one join to the next. Null: there was no generation, since the join was refused or given up. */
-  async #runGeneration(handlers: ConsumerHandlers, attempted: () => void): Promise<Ended | null> {
+  async #runGeneration(
+    handlers: ConsumerHandlers,
+    attempted: () => void,
+  ): Promise<ConsumerEnd | null> {
     const joined = await this.#join(handlers, attempted);
     this.#hasJoined = true;
     attempted();
@@ -124,7 +127,7 @@ export class MemoryConsumer implements GroupConsumer {
     if (await this.#begins(() => handlers.onAssigned({ generation, partitions, members })))
       await this.#deliver(handlers, generation);
     this.#positions.reset([]);
-    const ended: Ended = this.#isRunning ? "rebalance" : "close";
+    const ended: ConsumerEnd = this.#isRunning ? "rebalance" : "close";
     await handlers.onRevoked(generation, ended);
     await this.#connection.wire.worker.passed();
     return ended;
@@ -142,7 +145,7 @@ export class MemoryConsumer implements GroupConsumer {
     }
   }
 
-  async #join(handlers: ConsumerHandlers, attempted: () => void): Promise<Joined | null> {
+  async #join(handlers: ConsumerHandlers, attempted: () => void): Promise<JoinedGroup | null> {
     const { wire, groups } = this.#connection;
     while (!this.#conditions.isAvailable && this.#isRunning) {
       attempted();

@@ -7,7 +7,7 @@ import type { Conditions } from "./broker/conditions.ts";
 import type { LogSlice, PartitionLog, ReadLimits } from "./broker/partition-log.ts";
 import type { Topics } from "./broker/topics.ts";
 
-interface Position {
+interface MemberPosition {
   readonly at: TopicPartition;
   /** Null: nobody has said yet where to read, or what was said lies outside the log. */
   nextOffset: bigint | null;
@@ -23,13 +23,13 @@ interface Teller {
 
 type FetchedBatch = Omit<RecordBatch, "generation">;
 
-export class Positions {
+export class MemberPositions {
   readonly #topics: Topics;
   readonly #access: Access;
   readonly #limits: ReadLimits;
   readonly #conditions: Conditions;
   /** In the order in which they are served: whoever was served goes to the end. */
-  #positions: Position[] = [];
+  #positions: MemberPosition[] = [];
 
   constructor(
     { topics, access }: { readonly topics: Topics; readonly access: Access },
@@ -78,7 +78,7 @@ export class Positions {
     return null;
   }
 
-  #fetch(position: Position, teller: Teller): FetchedBatch | null {
+  #fetch(position: MemberPosition, teller: Teller): FetchedBatch | null {
     const { at, nextOffset } = position;
     const log = this.#logOf(at);
     if (nextOffset === null || this.#isRefused(position, log, teller) || log === null) return null;
@@ -96,7 +96,7 @@ export class Positions {
     return { ...at, ...slice, fetchedOffset, highWatermark: log.highWatermark };
   }
 
-  #isRefused(position: Position, log: PartitionLog | null, teller: Teller): boolean {
+  #isRefused(position: MemberPosition, log: PartitionLog | null, teller: Teller): boolean {
     const { at, isRefused } = position;
     const refusal =
       log === null
@@ -126,7 +126,7 @@ export class Positions {
       : (this.#topics.logs(topic)[partition] ?? null);
   }
 
-  #of(partitions: readonly TopicPartition[]): readonly Position[] {
+  #of(partitions: readonly TopicPartition[]): readonly MemberPosition[] {
     const asked = new Set(partitions.map(addressOf));
     return this.#positions.filter(({ at }) => asked.has(addressOf(at)));
   }

@@ -15,13 +15,13 @@ import { throwRefused } from "./broker/topics.ts";
 import type { Connection } from "./connection.ts";
 
 /** refused: dead, but for abort(). */
-type State = TxProducer["state"] | "refused";
+type MemoryTxState = TxProducer["state"] | "refused";
 
 /** new → init → ready → begin → open → commit or abort → ready · any failure or `close` → dead. */
 export class MemoryTxProducer implements TxProducer {
   readonly #options: TxProducerOptions;
   readonly #connection: Connection;
-  #state: State = "new";
+  #state: MemoryTxState = "new";
   #ticket: ProducerTicket | null = null;
   #cause: Error | null = null;
   /** Requests go one after the other. */
@@ -92,7 +92,7 @@ export class MemoryTxProducer implements TxProducer {
     return Promise.resolve();
   }
 
-  #expect(state: State): void {
+  #expect(state: MemoryTxState): void {
     const isOver = this.#state === "dead" || (this.#state === "refused" && state !== "refused");
     if (isOver && this.#cause !== null) throw this.#cause;
     assert(this.#state === state, `the producer is ${this.#state}, expected ${state}`);
@@ -100,7 +100,7 @@ export class MemoryTxProducer implements TxProducer {
 
   #request<T>(
     request: KafkaRequest,
-    state: State,
+    state: MemoryTxState,
     work: (ticket: ProducerTicket) => Promise<T>,
   ): Promise<T> {
     const mine = this.#last.then(async () => {

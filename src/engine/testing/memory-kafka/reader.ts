@@ -10,7 +10,7 @@ const DEFAULT_WAIT_MS = 250;
 /** Made once: without a reason, each abort would make an exception with its stack. */
 const SOMETHING_NEW = new Error("something is new");
 
-type ReadResult = Awaited<ReturnType<PartitionReader["read"]>>;
+type MemoryRead = Awaited<ReturnType<PartitionReader["read"]>>;
 
 export class MemoryReader implements PartitionReader {
   readonly #options: ReaderOptions;
@@ -25,7 +25,7 @@ export class MemoryReader implements PartitionReader {
   }
 
   /** Waits up to `maxWaitMs` when there is nothing new, or a caller in a loop would stop virtual time. */
-  async read(): Promise<ReadResult> {
+  async read(): Promise<MemoryRead> {
     const result = await this.#fetch();
     if (result.nextOffset > this.#nextOffset || this.#isClosed) return this.#passed(result);
     await this.#somethingNew();
@@ -38,12 +38,12 @@ export class MemoryReader implements PartitionReader {
     return Promise.resolve();
   }
 
-  #passed(result: ReadResult): ReadResult {
+  #passed(result: MemoryRead): MemoryRead {
     this.#nextOffset = result.nextOffset;
     return result;
   }
 
-  #fetch(): Promise<ReadResult> {
+  #fetch(): Promise<MemoryRead> {
     const { wire, topics, batchRecordsMax } = this.#connection;
     return wire.call("read", () => {
       const log = topics.log(this.#options);

@@ -38,7 +38,7 @@ interface StoredRow {
 }
 
 /** Where a batch comes from, and whether it corrects the table. */
-export interface BatchOrigin {
+export interface TableBatchOrigin {
   readonly task: TopicPartition;
   readonly corrects: Correction | undefined;
   readonly refuse: RefuseRow;
@@ -73,7 +73,7 @@ export class MemoryTable {
     return sorted.map(([, { row }]) => this.#objectOf(row.row));
   }
 
-  plan(rows: readonly SinkRow[], origin: BatchOrigin): TableChange {
+  plan(rows: readonly SinkRow[], origin: TableBatchOrigin): TableChange {
     const { prepared, refused: unfit } = this.#prepare(rows);
     const { groups, refused } = this.#accepted(prepared, unfit, origin.refuse);
     const isNewer = ({ key, newest }: KeyGroup): boolean => {
@@ -94,14 +94,14 @@ export class MemoryTable {
   }
 
   /** Rising rows that are no newer than the stored one. */
-  #losing({ key, rising }: KeyGroup, origin: BatchOrigin): ReadonlySet<PreparedRow> {
+  #losing({ key, rising }: KeyGroup, origin: TableBatchOrigin): ReadonlySet<PreparedRow> {
     const stored = this.#rows.get(key);
     if (stored === undefined) return new Set();
     return new Set(rising.filter((row) => !this.#isNewer(stored, storedAt(row, origin), origin)));
   }
 
   /** As the WHERE of the upsert. */
-  #isNewer(stored: StoredRow, given: StoredRow, { corrects }: BatchOrigin): boolean {
+  #isNewer(stored: StoredRow, given: StoredRow, { corrects }: TableBatchOrigin): boolean {
     const order = this.#compareVersions(stored.row, given.row);
     if (order !== 0) return order < 0;
     if (stored.topic !== given.topic) return true;
@@ -161,7 +161,7 @@ export class MemoryTable {
   }
 }
 
-const storedAt = (row: PreparedRow, { task, corrects }: BatchOrigin): StoredRow => ({
+const storedAt = (row: PreparedRow, { task, corrects }: TableBatchOrigin): StoredRow => ({
   row,
   topic: corrects?.topic ?? task.topic,
   offset: writtenOffset(row.row.offset, task, corrects),

@@ -24,7 +24,7 @@ import { afterFailure, CallError, type NextCall, type Tried } from "./policy.ts"
 import type { CallStep } from "./map-async.ts";
 
 /** The call for the first record of a parked key has ended. */
-export interface Ended {
+export interface EndedCall {
   readonly key: Buffer;
   readonly called: Called;
 }
@@ -32,7 +32,7 @@ export interface Ended {
 export interface Release {
   readonly step: CallStep;
   /** One a key. */
-  readonly ended: readonly Ended[];
+  readonly ended: readonly EndedCall[];
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
   readonly streamTimeMs: number;
@@ -51,14 +51,14 @@ export interface Released extends Pick<BatchResult, "outputs" | "held" | "parked
   /** Heads that went on. */
   readonly wentOn: readonly GivenUp[];
   /** Those for which a later step has no room yet: as they were. */
-  readonly waiting: readonly Ended[];
+  readonly waiting: readonly EndedCall[];
   /** Then nothing was done. */
   readonly halted: MillraceError | null;
 }
 
 /** A key in hand, with what is to become of it. */
 interface Hand {
-  readonly ended: Ended;
+  readonly ended: EndedCall;
   readonly parked: ParkedKey;
   readonly head: AtStep;
   readonly tried: Tried;
@@ -70,7 +70,7 @@ export async function release(program: Program, given: Release): Promise<Release
   const { step, stores, calls, streamTimeMs } = given;
   const view = stores.view(storeOf(step));
   const book = new CallBook();
-  const waiting: Ended[] = [];
+  const waiting: EndedCall[] = [];
   let hands = await handsOf(given);
   for (;;) {
     const heads = hands.filter(({ next }) => next === null);

@@ -12,7 +12,7 @@ const topicResource = 2;
 /** How long the broker itself may take over making or deleting topics. */
 const brokerTimeoutMs = 5_000;
 
-interface ConfigAnswer {
+interface DescribedConfigs {
   readonly resources: readonly {
     readonly resourceName: string;
     readonly configEntries: readonly {
@@ -74,11 +74,11 @@ export class TopicAdmin {
     return ids;
   }
 
-  async #configs(topics: readonly TopicName[]): Promise<ReadonlyMap<string, Settings>> {
+  async #configs(topics: readonly TopicName[]): Promise<ReadonlyMap<string, TopicSettings>> {
     if (topics.length === 0) return new Map();
     const broker = await this.#cluster.anyBroker();
     const resources = topics.map((name) => ({ type: topicResource, name, configNames: [] }));
-    const answer = await this.#cluster.call<ConfigAnswer>(broker, "DescribeConfigs", {
+    const answer = await this.#cluster.call<DescribedConfigs>(broker, "DescribeConfigs", {
       resources,
       includeSynonyms: false,
     });
@@ -186,9 +186,11 @@ const isThere = (topic: TopicMetadata): boolean =>
 const hasLeaders = (topic: TopicMetadata): boolean =>
   topic.topicErrorCode === 0 && topic.partitionMetadata.every((partition) => partition.leader >= 0);
 
-type Settings = Required<Pick<TopicDescription, "config" | "sources">>;
+type TopicSettings = Required<Pick<TopicDescription, "config" | "sources">>;
 
-function settingsOf(entries: ConfigAnswer["resources"][number]["configEntries"]): Settings {
+function settingsOf(
+  entries: DescribedConfigs["resources"][number]["configEntries"],
+): TopicSettings {
   const set = entries.filter(({ configValue }) => configValue !== null);
   return {
     config: Object.fromEntries(set.map((entry) => [entry.configName, entry.configValue ?? ""])),
@@ -203,7 +205,7 @@ const sourceOf = (code = 5): ConfigSource =>
   code === 1 ? "topic" : code >= 2 && code <= 4 ? "broker" : "default";
 
 interface TopicFacts {
-  readonly configs: ReadonlyMap<string, Settings>;
+  readonly configs: ReadonlyMap<string, TopicSettings>;
   readonly ids: ReadonlyMap<string, string>;
 }
 

@@ -20,7 +20,7 @@ export interface FetchingOptions {
   readonly onFatal: (error: Error) => void;
 }
 
-interface Place {
+interface FetchState {
   readonly at: TopicPartition;
   /** Null until a start or a seek says where. */
   nextOffset: bigint | null;
@@ -33,7 +33,7 @@ interface Place {
   isRefused: boolean;
 }
 interface Asked {
-  readonly place: Place;
+  readonly place: FetchState;
   readonly fetchOffset: bigint;
   readonly version: number;
 }
@@ -47,7 +47,7 @@ const UNKNOWN_MIN = 6;
 
 export class Fetching {
   readonly #options: FetchingOptions;
-  readonly #places = new Map<string, Place>();
+  readonly #places = new Map<string, FetchState>();
   readonly #busyLeaders = new Set<number>();
   #hasStarted = false;
   #hasEnded = false;
@@ -101,7 +101,7 @@ export class Fetching {
   #pump(): void {
     if (!this.#hasStarted || this.#hasEnded) return;
     const wanted = new Map<number, Asked[]>();
-    const leaderless: Place[] = [];
+    const leaderless: FetchState[] = [];
     for (const place of this.#places.values()) {
       const asked = questionOf(place);
       if (asked === null) continue;
@@ -118,7 +118,7 @@ export class Fetching {
   async #fetch(leader: number, asked: readonly Asked[]): Promise<void> {
     this.#busyLeaders.add(leader);
     for (const { place } of asked) place.isBusy = true;
-    let failed: readonly Place[] = [];
+    let failed: readonly FetchState[] = [];
     try {
       await this.#options.cluster.refreshIfOld();
       const answers = await this.#ask(leader, asked);
@@ -152,9 +152,9 @@ export class Fetching {
   }
 
   /** Delivers what is still wanted; returns the places that failed. */
-  #take(asked: readonly Asked[], answers: readonly FetchedPartition[]): Place[] {
+  #take(asked: readonly Asked[], answers: readonly FetchedPartition[]): FetchState[] {
     const byAddress = new Map(answers.map((answer) => [addressOf(answer), answer]));
-    const failed: Place[] = [];
+    const failed: FetchState[] = [];
     for (const question of asked) {
       const { place } = question;
       const answer = byAddress.get(addressOf(place.at));
@@ -197,13 +197,13 @@ export class Fetching {
     });
   }
 
-  #passed(place: Place): void {
+  #passed(place: FetchState): void {
     place.failures = 0;
     if (place.isRefused) this.#options.handlers.onRefused(place.at, null);
     place.isRefused = false;
   }
 
-  #report(error: unknown, what: string, place: Place): void {
+  #report(error: unknown, what: string, place: FetchState): void {
     if (this.#hasEnded || this.#options.cluster.isClosed) return;
     const failure = missingIn(error, place) ?? translate(error, what);
     if (isDefect(failure)) return this.#options.onFatal(failure);
@@ -213,7 +213,7 @@ export class Fetching {
     this.#options.handlers.onRefused(place.at, failure);
   }
 
-  async #waitOut(places: readonly Place[]): Promise<void> {
+  async #waitOut(places: readonly FetchState[]): Promise<void> {
     const failures = Math.max(...places.map((place) => ++place.failures));
     const { cluster } = this.#options;
     const most = places.some(({ isRefused }) => isRefused) ? pauseMs.refused : pauseMs.max;
@@ -225,7 +225,7 @@ export class Fetching {
   }
 
   /** The answer for a topic says why it has no leader: who may not see it is told so here. */
-  async #findLeaders(places: readonly Place[]): Promise<void> {
+  async #findLeaders(places: readonly FetchState[]): Promise<void> {
     for (const place of places) {
       place.isBusy = true;
       const why = this.#options.cluster.whyNoLeader(place.at);
@@ -234,7 +234,7 @@ export class Fetching {
     await this.#waitOut(places);
   }
 
-  #moveBehind(place: Place): void {
+  #moveBehind(place: FetchState): void {
     const address = addressOf(place.at);
     this.#places.delete(address);
     this.#places.set(address, place);
@@ -242,14 +242,14 @@ export class Fetching {
 }
 
 /** For a topic that is gone, as far as anybody knows. */
-function missingIn(error: unknown, { at, failures }: Place): MillraceError | null {
+function missingIn(error: unknown, { at, failures }: FetchState): MillraceError | null {
   const isUnknown = error instanceof BrokerRefusal && error.code === codes.unknownTopicOrPartition;
   if (!isUnknown || failures < UNKNOWN_MIN) return null;
   return new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at, cause: error });
 }
 
 /** Null when the partition is not to be fetched now. */
-const questionOf = (place: Place): Asked | null => {
+const questionOf = (place: FetchState): Asked | null => {
   const { nextOffset, isPaused, isBusy, version } = place;
   return nextOffset === null || isPaused || isBusy
     ? null

@@ -16,7 +16,7 @@ import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codeOf, codes, isDefect, translate } from "../failures.ts";
 import { Fetching } from "./fetching.ts";
 import { Membership, topicsOf } from "./membership.ts";
-import { Session } from "./session.ts";
+import { MemberSession } from "./session.ts";
 
 const commitDeadlineMs = 30_000;
 const rejoinPauseMs = { first: 20, max: 1_000, refused: 5_000 } as const;
@@ -46,7 +46,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
   #running: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
   #isStopping = false;
-  #session: Session | null = null;
+  #session: MemberSession | null = null;
   #fetching: Fetching | null = null;
   #handlers: ConsumerHandlers | null = null;
   #failedJoins = 0;
@@ -142,7 +142,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
   /** From assignment to revocation. */
   async #serve(assignment: Assignment, handlers: ConsumerHandlers): Promise<void> {
     const { generation } = assignment;
-    const session = new Session({
+    const session = new MemberSession({
       membership: this.#membership,
       generation,
       intervalMs: this.#options.heartbeatIntervalMs,
@@ -175,7 +175,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
   async #revoke(
     generation: GroupGeneration,
     handlers: ConsumerHandlers,
-    session: Session,
+    session: MemberSession,
   ): Promise<void> {
     const isClosing = this.#isStopping;
     try {
@@ -186,7 +186,11 @@ export class KafkaGroupConsumer implements GroupConsumer {
     }
   }
 
-  #newFetching(assignment: Assignment, handlers: ConsumerHandlers, session: Session): Fetching {
+  #newFetching(
+    assignment: Assignment,
+    handlers: ConsumerHandlers,
+    session: MemberSession,
+  ): Fetching {
     return new Fetching({
       cluster: this.#cluster,
       log: this.#log,

@@ -8,7 +8,7 @@ import { loadDriver } from "../overrides/driver.ts";
 export const protocolName = "millrace-1";
 const version = 1;
 
-export interface GroupMember {
+export interface MemberMetadata {
   readonly memberId: string;
   readonly memberMetadata: Buffer;
 }
@@ -30,7 +30,7 @@ export function encodeMember(
 
 /** The leader's answer to SyncGroup: one encoded assignment a member. */
 export function encodeAssignments(
-  members: readonly GroupMember[],
+  members: readonly MemberMetadata[],
   partitionsOf: ReadonlyMap<string, number>,
 ): { memberId: string; memberAssignment: Buffer }[] {
   const { MemberAssignment } = loadDriver();
@@ -76,7 +76,7 @@ export const topicsRead = (memberMetadata: Buffer): readonly string[] | null => 
   }
 };
 
-function decodeMember(member: GroupMember): { identity: string; owned: readonly number[] } {
+function decodeMember(member: MemberMetadata): { identity: string; owned: readonly number[] } {
   const told = parse(loadDriver().MemberMetadata.decode(member.memberMetadata).userData);
   return {
     identity: typeof told["id"] === "string" ? told["id"] : "",

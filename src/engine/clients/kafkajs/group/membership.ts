@@ -10,14 +10,14 @@ import {
   encodeAssignments,
   encodeMember,
   protocolName,
-  type GroupMember,
+  type MemberMetadata,
 } from "./member-data.ts";
 
-interface Joined {
+interface JoinAnswer {
   readonly generationId: number;
   readonly memberId: string;
   readonly leaderId: string;
-  readonly members: readonly GroupMember[];
+  readonly members: readonly MemberMetadata[];
 }
 
 /** A broker answers each socket in turn: behind an unanswered JoinGroup nothing passes, behind a Fetch not at once. */
@@ -79,11 +79,11 @@ export class Membership {
   }
 
   /** A first join is answered with the member id to join with (KIP-394). */
-  async #joinGroup(broker: DriverBroker): Promise<Joined> {
+  async #joinGroup(broker: DriverBroker): Promise<JoinAnswer> {
     const { group, identity, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
     const metadata = encodeMember(topicsOf(this.#options), identity, this.#owned);
-    const attempt = (): Promise<Joined> =>
-      this.#cluster.call<Joined>(broker, "JoinGroup", {
+    const attempt = (): Promise<JoinAnswer> =>
+      this.#cluster.call<JoinAnswer>(broker, "JoinGroup", {
         groupId: group,
         sessionTimeout: sessionTimeoutMs,
         rebalanceTimeout: rebalanceTimeoutMs,

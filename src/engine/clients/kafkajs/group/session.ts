@@ -15,7 +15,7 @@ export interface SessionOptions {
 const retryMs = 100;
 const lostCodes = new Set<number>([codes.illegalGeneration, codes.unknownMemberId, 82]);
 
-export class Session {
+export class MemberSession {
   readonly over: Promise<void>;
   failure: Error | null = null;
   /** Heartbeats in a row that had no answer. */

@@ -1,7 +1,7 @@
 // Correction to kafkajs' Broker: its socket being open counts as connected, even when the first request, which settles the
 // protocol's versions, has failed. A broker that stands still accepts sockets and answers nothing, so from then on every
 // request to it failed with a plain Error, also when it had long gone on. Here it is connected when versions are settled.
-import type { Correction } from "./driver.ts";
+import type { DriverCorrection } from "./driver.ts";
 
 export interface BrokerClass {
   readonly prototype: {
@@ -13,7 +13,7 @@ export interface BrokerClass {
 
 const UNSETTLED = "notInitializedLookup";
 
-export function correctBroker({ prototype }: BrokerClass): Correction {
+export function correctBroker({ prototype }: BrokerClass): DriverCorrection {
   const original = prototype.isConnected;
   function isConnected(this: BrokerClass["prototype"]): boolean {
     return this.lookupRequest.name !== UNSETTLED && original.call(this);

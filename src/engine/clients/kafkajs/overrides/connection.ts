@@ -2,7 +2,7 @@
 // socket that closed in the middle of a response leaves its bytes before the next one's; a late event of an old socket
 // tears down the new one; and a request written while it disconnects waits for ever, its timeout check being gone.
 import type { Socket } from "node:net";
-import type { Correction } from "./driver.ts";
+import type { DriverCorrection } from "./driver.ts";
 
 interface ConnectionFields {
   host: string;
@@ -45,7 +45,7 @@ function release(socket: Socket | undefined): void {
   else socket.destroySoon();
 }
 
-export function correctConnection(connection: ConnectionClass): Correction {
+export function correctConnection(connection: ConnectionClass): DriverCorrection {
   const { prototype } = connection;
   const connectOnce = prototype.connect;
   const disconnectOnce = prototype.disconnect;

@@ -101,10 +101,10 @@ export interface LogEntry {
 interface Loaded {
   readonly driver: Driver;
   /** One per correction: names it and says whether it is in place. */
-  readonly corrections: readonly Correction[];
+  readonly corrections: readonly DriverCorrection[];
 }
 
-export interface Correction {
+export interface DriverCorrection {
   readonly name: string;
   readonly isInPlace: () => boolean;
 }

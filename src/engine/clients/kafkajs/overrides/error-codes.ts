@@ -1,7 +1,7 @@
 // Correction to kafkajs' table of error codes, which ends at 88: what it does not know it calls not retriable and
 // nameless. Codes as in org.apache.kafka.common.protocol.Errors.
 import { nameOfCode } from "../error-names.ts";
-import type { Correction } from "./driver.ts";
+import type { DriverCorrection } from "./driver.ts";
 
 export interface ErrorCodeEntry {
   readonly type: string;
@@ -20,7 +20,7 @@ const added: readonly ErrorCodeEntry[] = Array.from({ length: to - from + 1 }, (
   return { type, code, retriable: retriable.has(code), message: type };
 });
 
-export function correctErrorTable(errorCodes: ErrorCodeEntry[]): Correction {
+export function correctErrorTable(errorCodes: ErrorCodeEntry[]): DriverCorrection {
   for (const entry of added)
     if (!errorCodes.some((known) => known.code === entry.code)) errorCodes.push(entry);
   return {

@@ -1,6 +1,6 @@
 // Correction to kafkajs' Metadata response: one topic with an error (deleted, no leader yet, not ours to see) fails the
 // request for all topics (kafkajs issue 1622). Here an error stays with its topic or partition.
-import type { Correction } from "./driver.ts";
+import type { DriverCorrection } from "./driver.ts";
 
 interface Built {
   readonly request: unknown;
@@ -11,7 +11,7 @@ export interface RequestDefinition {
   readonly protocol: (of: { version: number }) => (options: unknown) => Built;
 }
 
-export function correctMetadata(requests: Record<string, RequestDefinition>): Correction {
+export function correctMetadata(requests: Record<string, RequestDefinition>): DriverCorrection {
   const original = requests["Metadata"] as RequestDefinition;
   const corrected: RequestDefinition = {
     versions: original.versions,

@@ -1,6 +1,6 @@
 // Correction to kafkajs' RequestQueue: it sets a timer after every response, with a negative delay when nothing is
 // throttled (kafkajs issue 1751: a warning of Node 24, and a wasted wake-up for each response).
-import type { Correction } from "./driver.ts";
+import type { DriverCorrection } from "./driver.ts";
 
 interface RequestQueueFields {
   pending: readonly unknown[];
@@ -15,7 +15,7 @@ export interface RequestQueueClass {
 
 const recheckMs = 10;
 
-export function correctRequestQueue(queue: RequestQueueClass): Correction {
+export function correctRequestQueue(queue: RequestQueueClass): DriverCorrection {
   const { prototype } = queue;
   function schedule(this: RequestQueueFields): void {
     if (this.throttleCheckTimeoutId !== null || this.pending.length === 0) return;

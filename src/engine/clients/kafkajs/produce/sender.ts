@@ -26,7 +26,7 @@ interface PendingBatch extends TopicPartition {
 }
 
 /** A send on its way. */
-interface Work {
+interface SendWork {
   readonly queues: Queues;
   readonly pending: Map<string, PendingBatch>;
   readonly sent: SentBatch[];
@@ -86,7 +86,7 @@ export class Sender {
   }
 
   /** One Produce to each leader. Takes what was acknowledged off the queues; returns a failure worth repeating. */
-  async #round(work: Work): Promise<unknown> {
+  async #round(work: SendWork): Promise<unknown> {
     const { pending } = work;
     await this.#cluster.refreshIfOld();
     let failure: unknown = null;
@@ -122,7 +122,7 @@ export class Sender {
   }
 
   /** Takes an acknowledged batch off its queue; returns a failure worth repeating. */
-  #take(answer: ProduceAnswer, { queues, pending, sent, verdicts }: Work): unknown {
+  #take(answer: ProduceAnswer, { queues, pending, sent, verdicts }: SendWork): unknown {
     const address = addressOf(answer);
     const batch = pending.get(address);
     const queue = queues.get(address);

@@ -28,7 +28,7 @@ interface Initialized {
 }
 
 /** refused: dead, but for abort(). */
-type State = TxProducer["state"] | "refused";
+type TxState = TxProducer["state"] | "refused";
 
 /**
  * new → init() → ready → begin() → open → commit() or abort() → ready. A failure anywhere → dead, for good; after a refusal
@@ -38,7 +38,7 @@ type State = TxProducer["state"] | "refused";
 export class KafkaTxProducer implements TxProducer {
   readonly #cluster: Cluster;
   readonly #options: TxProducerOptions;
-  #state: State = "new";
+  #state: TxState = "new";
   #initialized: Initialized | null = null;
   #tail: Promise<unknown> = Promise.resolve();
   #failure: MillraceError | null = null;
@@ -212,7 +212,7 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   /** Serves one call at a time in the state it needs; any failure is the end of this producer. */
-  #exclusive<T>(state: State, work: (initialized: Initialized) => Promise<T>): Promise<T> {
+  #exclusive<T>(state: TxState, work: (initialized: Initialized) => Promise<T>): Promise<T> {
     const turn = this.#tail.then(async () => {
       if (this.#state === "dead") throw this.#dead();
       if (this.#state === "refused" && state !== "refused") throw this.#dead();

@@ -18,12 +18,12 @@ const knownWords =
 const wordsOf = (words: string | null): string | null =>
   words !== null && knownWords.test(words) ? words.slice(0, 300) : null;
 
-type Reason = Pick<RefusedRecord, "code" | "words">;
+type VerdictReason = Pick<RefusedRecord, "code" | "words">;
 
 /** The knowledge that a send has of refusals. */
 export class Verdicts {
   readonly #limits: Map<string, number>;
-  readonly #refused = new Map<OutRecord, Reason>();
+  readonly #refused = new Map<OutRecord, VerdictReason>();
   readonly #corrupt = new Map<string, number>();
 
   /** `limits`: how large a batch each topic takes, where that is less than usual; kept by the caller. */

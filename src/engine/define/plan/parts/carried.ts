@@ -6,7 +6,7 @@ import type { TopicName } from "../../../core/record.ts";
 import type { CarriedFormat, Origin, SchemaFormat } from "../../../core/schema.ts";
 
 /** The values that leave a node. */
-export interface Flow {
+export interface CarriedFlow {
   /** Topics above. */
   readonly origins: readonly Origin[];
   /** A step has made something else of them since they were last read. */
@@ -19,7 +19,7 @@ export interface Flow {
   readonly personalData: readonly string[];
 }
 
-export type Flows = ReadonlyMap<number, Flow>;
+export type Flows = ReadonlyMap<number, CarriedFlow>;
 
 /** Kafka's default max.message.bytes. */
 const RECORD_BYTES = 1_048_588;
@@ -30,10 +30,10 @@ const ROOM_BYTES = 65_536;
 export function flowsOf(
   nodes: readonly PlanNode[],
   nameOf: (node: PlanNode) => TopicName,
-): Map<number, Flow> {
-  const flows = new Map<number, Flow>();
+): Map<number, CarriedFlow> {
+  const flows = new Map<number, CarriedFlow>();
   for (const node of nodes) {
-    const above = node.inputs.map((id) => flows.get(id) as Flow);
+    const above = node.inputs.map((id) => flows.get(id) as CarriedFlow);
     const { facts } = node;
     const topic = node.operation.topic as PlanTopic;
     if (facts.reads) flows.set(node.id, fromTopic(topic));
@@ -47,7 +47,7 @@ export function flowsOf(
   return flows;
 }
 
-const fromTopic = ({ name, value, config, personalData }: PlanTopic): Flow => ({
+const fromTopic = ({ name, value, config, personalData }: PlanTopic): CarriedFlow => ({
   origins: [{ topic: name, format: value }],
   isChanged: false,
   via: null,
@@ -57,10 +57,10 @@ const fromTopic = ({ name, value, config, personalData }: PlanTopic): Flow => ({
 });
 
 /** Streams that came through different topics of ours are written anew, since their bytes mean different things. */
-export function joined(flows: readonly Flow[]): Flow {
+export function joined(flows: readonly CarriedFlow[]): CarriedFlow {
   const [first, ...others] = flows;
   if (first === undefined) throw new TypeError("nothing flows in");
-  return others.reduce((a, b): Flow => {
+  return others.reduce((a, b): CarriedFlow => {
     const origins = new Map([...a.origins, ...b.origins].map((origin) => [origin.topic, origin]));
     return {
       origins: [...origins.values()],
@@ -73,7 +73,7 @@ export function joined(flows: readonly Flow[]): Flow {
   }, first);
 }
 
-function through(topic: TopicName, flow: Flow, declared: SchemaFormat | null): Flow {
+function through(topic: TopicName, flow: CarriedFlow, declared: SchemaFormat | null): CarriedFlow {
   const format = carriedBy(topic, flow, declared);
   const own = declared === null ? flow.origins : [{ topic, format: declared }];
   const bytesMax = bytesMaxOf(flow);
@@ -83,7 +83,7 @@ function through(topic: TopicName, flow: Flow, declared: SchemaFormat | null): F
 /** How an internal topic writes what flows into it. */
 export function carriedBy(
   topic: TopicName,
-  { origins, isChanged, shapes }: Flow,
+  { origins, isChanged, shapes }: CarriedFlow,
   declared: SchemaFormat | null,
 ): CarriedFormat {
   if (declared !== null) {
@@ -100,13 +100,13 @@ export const declaredBy = ({ value }: PlanTopic): SchemaFormat | null =>
   value.kind === "tagged-json" ? null : value;
 
 /** The size that a topic fed by this takes: JSON of an Avro record is larger than the record. */
-export const bytesMaxOf = ({ bytesMax, isChanged }: Flow): number =>
+export const bytesMaxOf = ({ bytesMax, isChanged }: CarriedFlow): number =>
   (isChanged ? 2 : 1) * bytesMax + ROOM_BYTES;
 
 /** The parts of an internal topic that follow from what flows into it. */
 export const fedBy = (
   name: TopicName,
-  flow: Flow,
+  flow: CarriedFlow,
   declared: SchemaFormat | null,
 ): Pick<PlanTopic, "name" | "value" | "config" | "personalData"> => ({
   name,
@@ -126,7 +126,7 @@ export function withFlow(node: PlanNode, flows: Flows): PlanNode {
   const { operation, inputs } = node;
   const { store } = operation;
   if (store === undefined) return node;
-  const feeds = joined(inputs.map((id) => flows.get(id) as Flow));
+  const feeds = joined(inputs.map((id) => flows.get(id) as CarriedFlow));
   const config = {
     ...store.changelog.config,
     "max.message.bytes": String(2 * feeds.bytesMax + ROOM_BYTES),

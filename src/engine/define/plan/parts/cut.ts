@@ -8,9 +8,17 @@ import type { Part, PlanNode, PlanTable, PlanTopic } from "../../../core/plan.ts
 import { reading, source } from "../../operators/ends/source.ts";
 import { forward, forwarding } from "../../operators/ends/sinks.ts";
 import { groupsOf } from "../groups.ts";
-import { declaredBy, fedBy, flowsOf, joined, withFlow, type Flow, type Flows } from "./carried.ts";
+import {
+  declaredBy,
+  fedBy,
+  flowsOf,
+  joined,
+  withFlow,
+  type CarriedFlow,
+  type Flows,
+} from "./carried.ts";
 
-export interface Naming {
+export interface PartNames {
   readonly pipeline: string;
   /** Namespace and pipeline, before every internal name. */
   readonly prefix: string;
@@ -19,7 +27,7 @@ export interface Naming {
 }
 
 /** Needs a graph that `validate` has passed. */
-export function cut(given: readonly PlanNode[], named: Omit<Naming, "taken">): Part[] {
+export function cut(given: readonly PlanNode[], named: Omit<PartNames, "taken">): Part[] {
   const naming = { ...named, taken: partNames(given) };
   const flows = flowsOf(given, (node) => topicName(node, naming));
   const drawn = given.map((node) => withFlow(node, flows));
@@ -68,7 +76,7 @@ function directChains(nodes: readonly PlanNode[]): Map<PlanNode, PlanNode[]> {
 function split(
   rest: readonly PlanNode[],
   flows: Flows,
-  naming: Naming,
+  naming: PartNames,
 ): { nodes: PlanNode[]; sinks: Part[] } {
   const nodes: PlanNode[] = [];
   const sinks: Part[] = [];
@@ -103,19 +111,19 @@ const widest = (topics: readonly PlanTopic[]): PlanTopic =>
   topics.reduce((a, b) => (b.partitions > a.partitions ? b : a));
 
 /** The name of the internal topic that a node writes to. */
-const topicName = ({ name, facts }: PlanNode, { prefix }: Naming): TopicName =>
+const topicName = ({ name, facts }: PlanNode, { prefix }: PartNames): TopicName =>
   `${prefix}-${name}-${facts.writes === "table" ? "sink" : "repartition"}`;
 
 /** The internal topic that a node writes to, or null. It has the partitions of what feeds it, unless it says otherwise. */
 function internalTopic(
   node: PlanNode,
   { upstream, flows }: { readonly upstream: readonly PlanTopic[]; readonly flows: Flows },
-  naming: Naming,
+  naming: PartNames,
 ): PlanTopic | null {
   const { writes } = node.facts;
   if (writes !== "repartition" && writes !== "table") return null;
   const name = topicName(node, naming);
-  const feeds = joined(node.inputs.map((id) => flows.get(id) as Flow));
+  const feeds = joined(node.inputs.map((id) => flows.get(id) as CarriedFlow));
   const { topic } = node.operation;
   if (topic !== undefined) {
     const partitions = topic.partitions || widest(upstream).partitions;
@@ -134,7 +142,7 @@ const sourceOf = (node: PlanNode, topic: PlanTopic, id: number): PlanNode => ({
   site: node.site,
 });
 
-function sinkPart(nodes: readonly PlanNode[], table: PlanTable, naming: Naming): Part {
+function sinkPart(nodes: readonly PlanNode[], table: PlanTable, naming: PartNames): Part {
   return partOf(table.name, nodes, { naming, table });
 }
 
@@ -142,7 +150,7 @@ function sinkPart(nodes: readonly PlanNode[], table: PlanTable, naming: Naming):
  * A part is a connected piece. One behind a repartition is named by it, whatever else it reads. Of the others, which a shared
  * source connects too, the one with the first `from` is `main`, and each other one is named by its first source.
  */
-function streamParts(nodes: readonly PlanNode[], naming: Naming): Part[] {
+function streamParts(nodes: readonly PlanNode[], naming: PartNames): Part[] {
   const all = connected(nodes, ({ inputs }) => inputs);
   const behind = all.filter((piece) => piece.some(readsInternal));
   const others = all.filter((piece) => !behind.includes(piece)).flat();
@@ -154,7 +162,7 @@ function streamParts(nodes: readonly PlanNode[], naming: Naming): Part[] {
   ];
 }
 
-const streamPart = (name: string, piece: readonly PlanNode[], naming: Naming): Part =>
+const streamPart = (name: string, piece: readonly PlanNode[], naming: PartNames): Part =>
   partOf(name, inOrder(piece), { naming, table: null });
 
 const inOrder = (nodes: readonly PlanNode[]): PlanNode[] => {
@@ -176,10 +184,10 @@ const readsInternal = ({ facts, operation: { topic } }: PlanNode): boolean =>
 const topicsRead = ({ facts, operation: { topic } }: PlanNode): TopicName[] =>
   facts.reads === true && topic !== undefined ? [topic.name] : [];
 
-const sourceName = (piece: readonly PlanNode[], { taken }: Naming): string =>
+const sourceName = (piece: readonly PlanNode[], { taken }: PartNames): string =>
   pieceName(piece.flatMap(topicsRead)[0] as TopicName, (name) => taken.has(name));
 
-const repartitionName = (piece: readonly PlanNode[], { prefix }: Naming): string => {
+const repartitionName = (piece: readonly PlanNode[], { prefix }: PartNames): string => {
   const source = piece.find(readsInternal) as PlanNode;
   return source.name.slice(prefix.length + 1, -"-repartition".length);
 };
@@ -201,7 +209,7 @@ function connected(
 function partOf(
   name: string,
   nodes: readonly PlanNode[],
-  { naming, table }: { naming: Naming; table: PlanTable | null },
+  { naming, table }: { naming: PartNames; table: PlanTable | null },
 ): Part {
   const sources = new Map<string, PlanTopic>();
   for (const { facts, operation } of nodes)
@@ -224,7 +232,7 @@ function partOf(
 /** Gives each store its changelog: as many partitions as the part has tasks, and the key of what feeds it. */
 function placeStores(
   nodes: readonly PlanNode[],
-  { prefix, partitions }: Naming & { readonly partitions: number },
+  { prefix, partitions }: PartNames & { readonly partitions: number },
 ): PlanNode[] {
   const keys = new Map<number, SchemaFormat>();
   return nodes.map((node) => {

@@ -6,7 +6,7 @@ import type { RawRecord } from "../../../core/record.ts";
 import { emptyStage } from "../bind.ts";
 
 /** Records taken since the last commit, and what became of each so far. */
-export interface Batch {
+export interface SinkBatch {
   readonly stage: Stage;
   readonly raws: RawRecord[];
   readonly outcomes: Outcome[];
@@ -29,7 +29,7 @@ export class OverTheLimit extends Error {
 }
 
 /** The records in front of one. */
-export function upTo({ stage, ...batch }: Batch, index: number, nextOffset: bigint): Batch {
+export function upTo({ stage, ...batch }: SinkBatch, index: number, nextOffset: bigint): SinkBatch {
   const outcomes = batch.outcomes.slice(0, index);
   return {
     stage: { ...stage, rows: stage.rows.filter((row) => row.index < index) },
@@ -40,7 +40,7 @@ export function upTo({ stage, ...batch }: Batch, index: number, nextOffset: bigi
   };
 }
 
-export const newBatch = (nextOffset: bigint): Batch => ({
+export const newBatch = (nextOffset: bigint): SinkBatch => ({
   stage: emptyStage(),
   raws: [],
   outcomes: [],
@@ -49,10 +49,10 @@ export const newBatch = (nextOffset: bigint): Batch => ({
 });
 
 /** Whether its records came back by the redrive topic: a task reads from one topic only. */
-export const isRedriven = ({ raws }: Batch): boolean => raws[0]?.redriven !== undefined;
+export const isRedriven = ({ raws }: SinkBatch): boolean => raws[0]?.redriven !== undefined;
 
 /** Whether its commit has put something into the outbox. */
-export const isOwing = (batch: Batch, delta: LedgerCounts): boolean =>
+export const isOwing = (batch: SinkBatch, delta: LedgerCounts): boolean =>
   delta.consumed > 0 && (Object.keys(delta["dead-lettered"]).length > 0 || isRedriven(batch));
 
 /** Looks at outcomes, and says once that a tombstone left its row: whoever deletes a key expects the row to go. */
@@ -73,7 +73,7 @@ export const refusalOf = (table: string, code: string, message: string): Failure
   ({ class: "sink", stage: "sink", step: table, rule: null, code, message }) as const;
 
 /** How each record ended: what the database says of its rows goes before what the transform said. */
-export function endsOf(batch: Batch, result: SinkResult, table: string): Outcome[] {
+export function endsOf(batch: SinkBatch, result: SinkResult, table: string): Outcome[] {
   const failure = refusalOf(table, "refused", "");
   return batch.outcomes.map((outcome, index): Outcome => {
     if (result.refused.has(index)) return { kind: "dead-lettered", failure };
@@ -85,7 +85,7 @@ export function endsOf(batch: Batch, result: SinkResult, table: string): Outcome
   });
 }
 
-export function ledgerOfBatch(batch: Batch, result: SinkResult, table: string): LedgerCounts {
+export function ledgerOfBatch(batch: SinkBatch, result: SinkResult, table: string): LedgerCounts {
   const delta = emptyLedger();
   for (const outcome of endsOf(batch, result, table)) countOutcome(delta, outcome);
   return delta;

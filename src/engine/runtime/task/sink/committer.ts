@@ -40,9 +40,9 @@ import {
   refusalOf,
   tombstoneWarning,
   upTo,
-  type Batch,
+  type SinkBatch,
 } from "./batch.ts";
-import type { Position, Task, Work } from "../task.ts";
+import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
 export interface SinkCommitterOptions {
   readonly context: WorkerContext;
@@ -57,7 +57,7 @@ export interface SinkCommitterOptions {
   hint(progress: Progress): void;
 }
 
-export class SinkCommitter implements Work {
+export class SinkCommitter implements TaskWork {
   readonly #task: Task;
   readonly #id: SinkTaskId;
   readonly #options: SinkCommitterOptions;
@@ -67,7 +67,7 @@ export class SinkCommitter implements Work {
   #nextOffset: bigint;
   #ledger: LedgerCounts;
   #oldestMs: number | null = null;
-  #batch: Batch;
+  #batch: SinkBatch;
   #begunMs = 0;
 
   constructor(task: Task, options: SinkCommitterOptions, intake: Intake) {
@@ -81,7 +81,7 @@ export class SinkCommitter implements Work {
     this.#lookForTombstone = tombstoneWarning(options.context.log, this.#id);
   }
 
-  positions(): Position[] {
+  positions(): TaskPosition[] {
     return [{ topic: this.#id.topic, committed: this.#nextOffset, oldestMs: this.#oldestMs }];
   }
 
@@ -150,7 +150,7 @@ export class SinkCommitter implements Work {
   }
 
   /** As much of the batch as the breaker admits; what the database refuses is known only once it was tried. */
-  async #commitWithin(collected: Batch): Promise<MillraceError | null> {
+  async #commitWithin(collected: SinkBatch): Promise<MillraceError | null> {
     const { breaker } = this.#options;
     let batch = collected;
     for (let over = this.#over(batch, nothing); ;) {
@@ -166,12 +166,12 @@ export class SinkCommitter implements Work {
     }
   }
 
-  #over({ outcomes }: Batch, refused: ReadonlySet<number>): number | null {
+  #over({ outcomes }: SinkBatch, refused: ReadonlySet<number>): number | null {
     const isOne = (outcome: Outcome, i: number): boolean => isLetter(outcome) || refused.has(i);
     return this.#options.breaker.firstOver(outcomes.map(isOne));
   }
 
-  async #commit(batch: Batch): Promise<void> {
+  async #commit(batch: SinkBatch): Promise<void> {
     if (batch.nextOffset === this.#nextOffset) return;
     const { context, store, start, hint, breaker } = this.#options;
     const startedMs = context.clock.now();
@@ -221,14 +221,14 @@ export class SinkCommitter implements Work {
   }
 
   /** What became of letters that came back. */
-  #told(batch: Batch, result: SinkResult): OwedLetter[] {
+  #told(batch: SinkBatch, result: SinkResult): OwedLetter[] {
     const { letters, context, bound } = this.#options;
     return endsOf(batch, result, bound.part.name).flatMap((outcome, index) =>
       outboxStates(batch.raws[index] as RawRecord, outcome, letters, context.clock.now()),
     );
   }
 
-  #refused(batch: Batch, row: SinkRow, { code, message }: RowRefusal): OwedLetter {
+  #refused(batch: SinkBatch, row: SinkRow, { code, message }: RowRefusal): OwedLetter {
     const { letters, context, bound } = this.#options;
     const failure = refusalOf(bound.part.name, code, message);
     return letterOf(batch.raws[row.index] as RawRecord, failure, letters, context.clock.now());

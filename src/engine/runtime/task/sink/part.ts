@@ -10,7 +10,7 @@ import type { MillraceError } from "../../../core/errors.ts";
 import { actionOf, awaitingTopics, ours } from "../../failure.ts";
 import { partFacts } from "../bind.ts";
 import { SinkCommitter } from "./committer.ts";
-import { Part, type PartOptions } from "../part.ts";
+import { RunningPart, type PartOptions } from "../part.ts";
 import type { Task } from "../task.ts";
 
 type SinkTask = Task<SinkCommitter>;
@@ -20,7 +20,7 @@ interface SinkPorts {
   readonly producer: PlainProducer;
 }
 
-export class SinkPart extends Part<SinkCommitter> {
+export class SinkPart extends RunningPart<SinkCommitter> {
   readonly #ports: SinkPorts;
 
   constructor(options: PartOptions, ports: SinkPorts) {

@@ -12,16 +12,16 @@ import {
 import type { OutRecord, TopicName } from "../../../core/record.ts";
 import type { RefusedSource } from "../refusals.ts";
 import type { TaskCheckpoint } from "./stage.ts";
-import type { Verdict } from "./probation.ts";
+import type { RefusalVerdict } from "./probation.ts";
 
-export interface Blame extends Verdict {
+export interface Blame extends RefusalVerdict {
   /** For a pause. */
   readonly code: ErrorCode;
   readonly stage: TaskCheckpoint;
   readonly sources: readonly RefusedSource[];
 }
 
-interface Refused {
+interface RefusedWrite {
   readonly refused: RefusedRecord;
   readonly record: OutRecord;
 }
@@ -30,7 +30,7 @@ interface Refused {
 function blamesOf(stages: readonly TaskCheckpoint[], { refused }: RecordsRefusedError): Blame[] {
   const byIndex = new Map(refused.map((one) => [one.index, one]));
   let sent = 0;
-  const among = (records: readonly OutRecord[]): Refused[] => {
+  const among = (records: readonly OutRecord[]): RefusedWrite[] => {
     const from = sent;
     sent += records.length;
     return records.flatMap((record, i) => {
@@ -54,15 +54,15 @@ function blamesOf(stages: readonly TaskCheckpoint[], { refused }: RecordsRefused
   });
 }
 
-interface Share {
+interface RefusedShare {
   readonly stage: TaskCheckpoint;
-  readonly outputs: readonly Refused[];
-  readonly held: readonly Refused[];
-  readonly changes: readonly Refused[];
-  readonly letters: readonly Refused[];
+  readonly outputs: readonly RefusedWrite[];
+  readonly held: readonly RefusedWrite[];
+  readonly changes: readonly RefusedWrite[];
+  readonly letters: readonly RefusedWrite[];
 }
 
-function blameOf(share: Share): Blame {
+function blameOf(share: RefusedShare): Blame {
   const { stage, outputs, held, changes, letters } = share;
   const [folded = null] = [...held, ...changes];
   // mistake: last one blamed (2 of 2)
@@ -83,7 +83,7 @@ function blameOf(share: Share): Blame {
  * anything: what later records have written may carry what that one brought, and would pass
  * without it.
  */
-const unclear = (stage: TaskCheckpoint, letters: readonly Refused[]): Blame => ({
+const unclear = (stage: TaskCheckpoint, letters: readonly RefusedWrite[]): Blame => ({
   ...verdictOn(stage, blameLetters(stage, letters, [])),
   sources: [],
   isUnclear: true,
@@ -91,7 +91,7 @@ const unclear = (stage: TaskCheckpoint, letters: readonly Refused[]): Blame => (
 
 function verdictOn(
   stage: TaskCheckpoint,
-  [lost]: readonly Refused[],
+  [lost]: readonly RefusedWrite[],
 ): Omit<Blame, "sources" | "isUnclear"> {
   const why = lost === undefined ? null : whyOf(refusalText([lost.refused]));
   return { stage, why, missing: null, code: "MILL_OUTPUT_REFUSED" };
@@ -100,9 +100,9 @@ function verdictOn(
 /** Returns letters that were made small already, and what became of earlier ones: they cannot be made smaller. */
 const blameLetters = (
   { refusals }: TaskCheckpoint,
-  letters: readonly Refused[],
+  letters: readonly RefusedWrite[],
   sources: RefusedSource[],
-): Refused[] =>
+): RefusedWrite[] =>
   letters.filter(({ record: { source }, refused }) => {
     if (source === undefined || refusals.has(source, "letter")) return true;
     sources.push({ raw: source, kind: "letter", refused });
@@ -112,16 +112,16 @@ const blameLetters = (
 /** Returns what no record did, or one that has been left out already. */
 function blameFolded(
   { only, refusals }: TaskCheckpoint,
-  folded: Refused,
+  folded: RefusedWrite,
   sources: RefusedSource[],
-): Refused[] {
+): RefusedWrite[] {
   if (only === null || refusals.has(only, "effect")) return [folded];
   sources.push({ raw: only, kind: "effect", refused: folded.refused });
   return [];
 }
 
 /** Outputs of later records of a key may carry what the first one brought. */
-function firstOfEachKey(outputs: readonly Refused[]): Refused[] {
+function firstOfEachKey(outputs: readonly RefusedWrite[]): RefusedWrite[] {
   const keys = new Set<string | null>();
   return outputs.filter(({ record: { source } }) => {
     const key = source?.key?.toString("latin1") ?? null;

@@ -10,13 +10,13 @@ import {
 } from "../../../core/pieces.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import type { TaskHealth } from "../../../observe/health.ts";
-import type { Naming } from "../../../source/inherit.ts";
+import type { GroupNames } from "../../../source/inherit.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { actionOf, awaitingTopics, ours, persist } from "../../failure.ts";
 import { partFacts, type BoundPart } from "../bind.ts";
 import type { StreamCommitter } from "./committer.ts";
-import { Part, type PartOptions } from "../part.ts";
+import { RunningPart, type PartOptions } from "../part.ts";
 import type { Probations } from "./probation.ts";
 import { openStores } from "./stores.ts";
 import { StreamStage, type StreamTask } from "./stage.ts";
@@ -24,7 +24,7 @@ import { StreamStage, type StreamTask } from "./stage.ts";
 /** A leaving owner waits this long for its copies of state. */
 const COPIES_WITHIN_MS = 1_000;
 
-export class StreamPart extends Part<StreamStage> {
+export class StreamPart extends RunningPart<StreamStage> {
   readonly #committer: StreamCommitter;
   /** Tasks whose outputs were refused commit alone. */
   readonly probations: Probations = new Map();
@@ -233,7 +233,7 @@ const rejected = (signal: AbortSignal): Promise<never> =>
     signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
   });
 
-const namingOf = ({ plan, part }: BoundPart): Naming => ({
+const namingOf = ({ plan, part }: BoundPart): GroupNames => ({
   isNamed: isNamedBySource(part),
   main: mainGroup(part),
   former: (topic) => formerGroups(plan, part, topic),

@@ -9,7 +9,7 @@ import type { Blame } from "./blame.ts";
 import type { TaskCheckpoint } from "./stage.ts";
 
 /** The consequences of a refusal for its task. */
-export interface Verdict {
+export interface RefusalVerdict {
   /** Some of what was refused could be traced to no record. */
   readonly isUnclear: boolean;
   /** Nothing that a record did: the topic, or the right to write it, is missing. */
@@ -45,7 +45,7 @@ export class Probation {
 
   refused(
     { progress, units }: TaskCheckpoint,
-    { isUnclear, why, missing }: Verdict,
+    { isUnclear, why, missing }: RefusalVerdict,
     nowMs: number,
   ): void {
     for (const { topic, nextOffset } of progress) {

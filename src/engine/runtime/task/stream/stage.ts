@@ -27,7 +27,7 @@ import { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Refusals } from "../refusals.ts";
 import type { Probations } from "./probation.ts";
 import { parkingOf, TaskState, type SealedState } from "./state.ts";
-import type { Position, Task, Work } from "../task.ts";
+import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
 export type StreamTask = Task<StreamStage>;
 
@@ -62,7 +62,7 @@ export interface StreamStageOptions {
   readonly committer: StreamCommitter;
 }
 
-export class StreamStage implements Work {
+export class StreamStage implements TaskWork {
   readonly #task: StreamTask;
   readonly #options: StreamStageOptions;
   readonly #intake: Intake;
@@ -114,7 +114,7 @@ export class StreamStage implements Work {
     await this.#parking?.open();
   }
 
-  positions(): Position[] {
+  positions(): TaskPosition[] {
     return this.#progress.committed().map((place) => ({ ...place, oldestMs: this.#oldestMs }));
   }
 

@@ -10,7 +10,7 @@ import type { Sealed } from "../../../state/keyed-store.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import type { CallBook } from "../../../transform/calls/book.ts";
 import type { TaskCalls } from "../../../transform/calls/call.ts";
-import type { Ended, Released } from "../../../transform/calls/release.ts";
+import type { EndedCall, Released } from "../../../transform/calls/release.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
 import type { Held } from "../../../transform/cursor.ts";
 import { publishParked } from "../../../observe/task-metrics.ts";
@@ -82,7 +82,7 @@ export class TaskState {
   }
 
   /** As `process`, for parked keys whose calls have ended. */
-  release(step: CallStep, ended: readonly Ended[]): Promise<Released> {
+  release(step: CallStep, ended: readonly EndedCall[]): Promise<Released> {
     const { bound, stores, calls, timeMs } = this.#options;
     return bound.program.release({ step, ended, stores, calls, streamTimeMs: timeMs() });
   }

@@ -17,7 +17,7 @@ export type KafkaRequest =
   | "admin";
 
 /** What is to become of one request: lost on its way, or only its reply; `taken` is called between the two. */
-export interface Verdict {
+export interface RequestVerdict {
   readonly lose?: "request" | "reply";
   /** The request has taken effect and its reply is not sent yet; what it waits for holds the reply up. */
   taken?(): Promise<void> | void;
@@ -27,7 +27,7 @@ export interface Verdict {
 export type Watcher = (call: {
   readonly worker: WorkerSwitch;
   readonly request: KafkaRequest;
-}) => Promise<Verdict | void> | Verdict | void;
+}) => Promise<RequestVerdict | void> | RequestVerdict | void;
 
 /** Why a timer of the cluster was cancelled. Made once: without a reason, each abort would make an exception with its stack. */
 export const CANCELLED: Error = new Error("no longer waited for");
@@ -78,13 +78,13 @@ export class Conditions {
   }
 
   /** The fault planned for this request, which is thereby used up. */
-  takeLoss(request: KafkaRequest): Verdict["lose"] | null {
+  takeLoss(request: KafkaRequest): RequestVerdict["lose"] | null {
     const at = this.#lost.findIndex((loss) => loss.request === request);
     const [loss] = at < 0 ? [] : this.#lost.splice(at, 1);
     return loss === undefined ? null : loss.after ? "reply" : "request";
   }
 
-  async seen(worker: WorkerSwitch, request: KafkaRequest): Promise<Verdict> {
+  async seen(worker: WorkerSwitch, request: KafkaRequest): Promise<RequestVerdict> {
     return (await this.#watcher({ worker, request })) ?? {};
   }
 

@@ -15,7 +15,7 @@ interface JoinRequest {
   readonly worker: WorkerSwitch;
 }
 
-export interface Joined {
+export interface JoinedGroup {
   readonly generation: GroupGeneration;
   readonly indexes: readonly number[];
   readonly members: readonly string[];
@@ -25,7 +25,7 @@ interface Member {
   readonly id: string;
   request: JoinRequest;
   /** Answers its join, with null when it is no member any more; null itself when it has not joined again yet. */
-  answer: ((joined: Joined | null) => void) | null;
+  answer: ((joined: JoinedGroup | null) => void) | null;
   readonly unwatch: () => void;
   session: AbortController;
 }
@@ -71,12 +71,12 @@ export class Groups {
   join(
     request: JoinRequest,
     memberId: string | null,
-  ): { readonly memberId: string; readonly joined: Promise<Joined | null> } {
+  ): { readonly memberId: string; readonly joined: Promise<JoinedGroup | null> } {
     const group = this.#group(request.options.group);
     const member = memberId === null ? this.#enter(group, request) : group.members.get(memberId);
     if (member === undefined) return { memberId: memberId ?? "", joined: Promise.resolve(null) };
     member.request = request;
-    const joined = new Promise<Joined | null>((resolve) => (member.answer = resolve));
+    const joined = new Promise<JoinedGroup | null>((resolve) => (member.answer = resolve));
     this.#prepare(group);
     this.#completeIfAllJoined(group);
     return { memberId: member.id, joined };

@@ -7,7 +7,7 @@ export interface Transaction {
   status: "open" | "committed" | "aborted";
 }
 
-interface Entry {
+interface PartitionEntry {
   /** Null: a control marker, or compaction took it. */
   readonly record: RawRecord | null;
   readonly byteLength: number;
@@ -30,7 +30,7 @@ const RECORD_OVERHEAD_BYTES = 20;
 
 export class PartitionLog {
   readonly at: TopicPartition;
-  #entries: Entry[] = [];
+  #entries: PartitionEntry[] = [];
   #start = 0n;
   /** First offset of each transaction whose marker is not here yet. */
   readonly #undecided = new Map<Transaction, bigint>();
@@ -77,7 +77,7 @@ export class PartitionLog {
     let byteLength = 0;
     let nextOffset = fromOffset;
     for (; nextOffset < end; nextOffset++) {
-      const entry = this.#entries[Number(nextOffset - this.#start)] as Entry;
+      const entry = this.#entries[Number(nextOffset - this.#start)] as PartitionEntry;
       if (entry.record === null || entry.transaction?.status === "aborted") continue;
       const isFull = byteLength + entry.byteLength > limits.bytesMax;
       // A record larger than the limit is still read, alone, or it would block the partition (KIP-74).
@@ -107,7 +107,7 @@ export class PartitionLog {
     const cleaned = Number((end < stable ? end : stable) - this.#start);
     const newest = this.#newestBelow(cleaned);
     for (let i = 0; i < cleaned; i++) {
-      const entry = this.#entries[i] as Entry;
+      const entry = this.#entries[i] as PartitionEntry;
       const { record } = entry;
       if (record === null) continue;
       const isOver = record.value === null && record.timestamp < tombstonesFromMs;
@@ -119,7 +119,7 @@ export class PartitionLog {
   #newestBelow(end: number): Map<string | null, number> {
     const newest = new Map<string | null, number>();
     for (let i = 0; i < end; i++) {
-      const { record, transaction } = this.#entries[i] as Entry;
+      const { record, transaction } = this.#entries[i] as PartitionEntry;
       const isCommitted = record !== null && transaction?.status !== "aborted";
       if (isCommitted && record.key !== null) newest.set(nameOf(record), i);
     }

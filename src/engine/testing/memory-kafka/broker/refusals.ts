@@ -3,13 +3,13 @@ import type { RefusedRecord } from "../../../core/errors.ts";
 import type { OutRecord } from "../../../core/record.ts";
 import { byteLengthOf } from "./partition-log.ts";
 
-export type Reason = Pick<RefusedRecord, "code" | "words">;
+export type RefusalReason = Pick<RefusedRecord, "code" | "words">;
 /** Null for a record that is taken. */
-export type Refuses = (record: OutRecord) => Reason | null;
+export type Refuses = (record: OutRecord) => RefusalReason | null;
 
 type Config = Readonly<Record<string, string>>;
 
-export function reasonOf(record: OutRecord, config: Config, nowMs: number): Reason | null {
+export function reasonOf(record: OutRecord, config: Config, nowMs: number): RefusalReason | null {
   if (byteLengthOf(record) > Number(config["max.message.bytes"]))
     return { code: "MESSAGE_TOO_LARGE", words: null };
   if (record.key === null && config["cleanup.policy"]?.includes("compact") === true)

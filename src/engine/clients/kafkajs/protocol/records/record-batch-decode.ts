@@ -113,7 +113,7 @@ class AbortedFilter {
 /** The key of a control record: version, then type, 0 for abort. Asked of control batches only. */
 function isAbortMarker(batch: BatchHead): boolean {
   if (batch.count === 0) return false;
-  const cursor = new Cursor(batch.body);
+  const cursor = new ByteCursor(batch.body);
   cursor.varint();
   cursor.at++;
   cursor.varint();
@@ -127,7 +127,7 @@ function readRecords(set: FetchedSet, batch: BatchHead, into: RawRecord[]): void
   const { baseOffset, firstTimestamp, attributes } = batch;
   const appendTime = (attributes & logAppendBit) === 0 ? null : batch.maxTimestamp;
   const codec = attributes & codecMask;
-  const cursor = new Cursor(codec === 0 ? batch.body : decompress(codec, batch.body, set));
+  const cursor = new ByteCursor(codec === 0 ? batch.body : decompress(codec, batch.body, set));
   // A batch may begin before the offset that was asked for.
   const skipBelow = Number(fetchedOffset - baseOffset);
   for (let i = 0; i < batch.count; i++) {
@@ -148,7 +148,7 @@ function readRecords(set: FetchedSet, batch: BatchHead, into: RawRecord[]): void
   }
 }
 
-class Cursor {
+class ByteCursor {
   readonly #buffer: Buffer;
   at = 0;
 
