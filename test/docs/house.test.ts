@@ -44,6 +44,17 @@ test("a room of the engine holds at most nine files: the tenth is a folder with 
   assert.deepEqual(crowded, []);
 });
 
+test("a type name is declared once in the engine, so that a reader who looks it up finds one answer", () => {
+  const declared = /^(?:export )?(?:declare )?(?:abstract )?(?:interface|type|class|enum) (\w+)/gm;
+  const files = new Map<string, string[]>();
+  for (const file of code.filter((each) => each.startsWith("src/engine/")))
+    for (const [, name = ""] of read(file).matchAll(declared))
+      files.set(name, [...(files.get(name) ?? []), file]);
+  assert.ok(files.size > 500);
+  const twice = [...files].filter(([, where]) => where.length > 1);
+  assert.deepEqual(twice, []);
+});
+
 test("files and folders of code are kebab-case", () => {
   const wrong = code.filter((file) => isScript(file) && /[^a-z0-9./-]/.test(file));
   assert.deepEqual(wrong, []);

@@ -32,11 +32,13 @@ export interface Mutation {
 export const mutations: readonly Mutation[] = [
   {
     name: "unchecked read",
+    near: 60,
     mistake: "values of a copy are used wherever the copy stands",
     changes: [{ condition: "false" }],
   },
   {
     name: "unchecked write",
+    near: 190,
     mistake: "a copy takes changes wherever it stands",
     changes: ["omit"],
   },
@@ -126,7 +128,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "unsorted upsert",
-    near: 758,
+    near: 1010,
     mistake: "rows are locked in the order of their records",
     changes: [{ value: "[...groups.values()]" }],
   },
@@ -207,7 +209,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "abandoned takeover",
-    near: 63,
     mistake: "a takeover that was given up still writes a first start",
     changes: ["omit"],
   },

@@ -1,15 +1,14 @@
 // The place of every task of a pipeline, beside where its topics begin and end: the ground on which offsets are shown and
 // reset.
-import type { Watermarks } from "../core/kafka.ts";
-import { formerNames } from "../core/pieces.ts";
+import type { CommittedOffset, Watermarks } from "../core/kafka.ts";
+import { formerGroups, formerNames, mainGroup } from "../core/pieces.ts";
 import { decodeMetadata } from "../core/task-inputs.ts";
 import type { Part, Plan } from "../core/plan.ts";
 import { readingRedrive, readProgress } from "../core/progress.ts";
 import { watermarksOf } from "../core/read-range.ts";
-import { addressOf, type TopicPartition } from "../core/record.ts";
-import { readNotes } from "../notes/notes.ts";
+import { addressOf, type GroupId, type TopicPartition } from "../core/record.ts";
+import { isPiece, readNotes, startNote, type Notes } from "../notes/notes.ts";
 import type { OperatePorts } from "./choice.ts";
-import { formerOffsets } from "./former.ts";
 
 export interface TaskPlace extends TopicPartition {
   readonly part: Part;
@@ -108,4 +107,49 @@ async function placesOfPart(
     const hint = hintAt.get(address) ?? null;
     return { topic, partition, part, committed, low, high, owner, streamTimeMs, hint, epoch };
   });
+}
+
+/**
+ * Progress that a part had under another name in an earlier version of the pipeline, as long as no worker of this version
+ * has taken it over: it is shown as the part's, and a reset that puts the part elsewhere takes it away.
+ */
+export interface FormerOffset extends CommittedOffset {
+  readonly group: GroupId;
+}
+
+/** Of those partitions of a part that have some. */
+export async function formerOffsets(
+  plan: Plan,
+  {
+    part,
+    at,
+    notes,
+  }: { readonly part: Part; readonly at: readonly TopicPartition[]; notes: Notes },
+  { admin }: Pick<OperatePorts, "admin">,
+): Promise<readonly FormerOffset[]> {
+  const main = mainGroup(part);
+  const held = at
+    .flatMap((one) => formerGroups(plan, part, one.topic).map((group) => ({ ...one, group })))
+    .filter((one) => startNote(notes, one.group, one) !== null)
+    .filter((one) => one.group === main || isPiece(notes, one.group, one));
+  const found = [...Map.groupBy(held, ({ group }) => group)].map(async ([group, own]) => {
+    const offsets = await admin.committed(group, own, { stable: true });
+    return offsets.map((offset): FormerOffset => ({ ...offset, group }));
+  });
+  return (await Promise.all(found)).flat().filter(({ nextOffset }) => nextOffset !== null);
+}
+
+/** No worker has progress there any more. Throws FencedError while a group has members. */
+export async function forgetFormer(
+  offsets: readonly FormerOffset[],
+  { admin }: Pick<OperatePorts, "admin">,
+): Promise<void> {
+  for (const [group, own] of Map.groupBy(offsets, (offset) => offset.group))
+    await admin.commitOffsets(
+      group,
+      own.map(({ topic, partition, metadata }) => ({
+        ...{ topic, partition, metadata },
+        nextOffset: -1n,
+      })),
+    );
 }

@@ -11,10 +11,16 @@ import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
 import { pieceRecord, readNotes, startNote, startRecord, type Notes } from "../notes/notes.ts";
 import { partsNamed, type OperatePorts } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
-import { forgetFormer, formerOffsets, type FormerOffset } from "./former.ts";
 import { sendLetters } from "./gate/send-letters.ts";
 import { readAgain, type SkippedRange, type Stretch } from "../letters/commands/read-again.ts";
-import { placesOf, redrivePlacesOf, type TaskPlace } from "./places.ts";
+import {
+  forgetFormer,
+  formerOffsets,
+  type FormerOffset,
+  placesOf,
+  redrivePlacesOf,
+  type TaskPlace,
+} from "./places.ts";
 import { aim, type Aimed, type ResetTarget } from "./targets.ts";
 
 export interface ResetRequest {

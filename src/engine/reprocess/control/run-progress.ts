@@ -148,6 +148,5 @@ class PartFlow {
 
 const writes = ({ nodes }: Part, topic: TopicName): boolean =>
   nodes.some(
-    ({ operation }) =>
-      operation.kind !== "source" && "topic" in operation && operation.topic.name === topic,
+    ({ facts, operation }) => facts.writes !== undefined && operation.topic?.name === topic,
   );
