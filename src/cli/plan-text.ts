@@ -51,7 +51,7 @@ function partLines(part: Part): readonly string[] {
   return [`${part.name}  ${part.kind}, group ${part.group}, ${partitions}`, ...tableLines(rows)];
 }
 
-/** What a node says beside its kind; functions are left out. */
+/** The facts of a node beside its kind; functions are left out. */
 function detailsOf({ operation, facts }: PlanNode): Readonly<Record<string, string>> {
   const { topic, store } = operation;
   const isBetween = facts.writes === "repartition" || facts.writes === "forward";

@@ -194,7 +194,7 @@ export interface TopicSpec {
 export interface GroupMember {
   readonly memberId: string;
   readonly host: string;
-  /** What it reads; null while the group is at a rebalance and does not tell. */
+  /** The topics that it reads; null while the group rebalances and does not tell. */
   readonly topics: readonly TopicName[] | null;
 }
 

@@ -79,7 +79,7 @@ export interface RetryPolicy {
   readonly runMax: { readonly records: number; readonly bytes: number };
 }
 
-/** What an operator was given: its callbacks, and what it reads, writes and keeps. */
+/** The arguments of an operator: its callbacks, and what it reads, writes and keeps. */
 export interface Operation {
   readonly kind: string;
   readonly topic?: PlanTopic;
@@ -88,7 +88,7 @@ export interface Operation {
   readonly resource?: PlanResource | null;
 }
 
-/** What an operator says of itself, in its own file in define/operators/. Nobody else asks for its kind. */
+/** The facts of an operator, said once, in its own file in define/operators/. Nobody else asks for its kind. */
 export interface OperatorFacts {
   /** Makes it work: a `MakeOperator` of transform/operator.ts. */
   readonly work: unknown;
@@ -124,7 +124,7 @@ export interface OperatorFacts {
   settle?(node: PlanNode, retry: RetryPolicy | undefined): Operation;
   /** Problems of its own, once its graph is drawn. */
   problems?(node: PlanNode, nodes: readonly PlanNode[]): MillraceError[];
-  /** What a plan shows of it, beside its topic, table and store. */
+  /** The facts that a plan shows, beside topic, table and store. */
   details?(operation: Operation): Readonly<Record<string, string>>;
 }
 

@@ -12,9 +12,9 @@ export interface TaskProgress extends TaskAt {
   /** Null when the task has never run. */
   readonly nextOffset: bigint | null;
   readonly ledger: LedgerCounts | null;
-  /** Of stream tasks, as committed beside the offset. */
+  /** The metadata of a stream task, as committed beside the offset: owner, ledger and time. */
   readonly metadata: string | null;
-  /** Of sink tasks: the number of the task's owner. */
+  /** The number of a sink task's owner. */
   readonly epoch: bigint | null;
 }
 
@@ -23,7 +23,7 @@ export interface ProgressPorts {
   tableStore(table: PlanTable): TableStore;
 }
 
-/** One entry a part, topic and partition, in their order. */
+/** The progress of each part, topic and partition, in their order. */
 export async function readProgress(plan: Plan, ports: ProgressPorts): Promise<TaskProgress[]> {
   const parts = await Promise.all(
     plan.parts.map(({ table, ...part }) =>

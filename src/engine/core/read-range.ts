@@ -14,7 +14,7 @@ export interface ReadOptions extends Pick<ReaderOptions, "maxBytes" | "maxWaitMs
   readonly waits?: boolean;
 }
 
-/** One fetch: its committed records, and the offset to read on from. */
+/** The committed records of a fetch, and the offset to read on from. */
 export interface RangeRead {
   readonly records: readonly RawRecord[];
   readonly nextOffset: bigint;
@@ -48,7 +48,7 @@ function within(records: readonly RawRecord[], nextOffset: bigint, to: bigint): 
     : { records: inside, nextOffset: to };
 }
 
-/** Where each partition of these topics begins and ends, by address. */
+/** The beginning and the end of each partition of these topics, by address. */
 export async function watermarksOf(
   admin: Pick<AdminPort, "watermarks">,
   topics: Iterable<TopicName>,

@@ -60,7 +60,7 @@ interface Input {
   timeMs: number;
 }
 
-/** Where a task begins in one of its inputs, as its metadata has it. */
+/** The offset at which a task begins in one of its inputs, with what its metadata has. */
 interface InputStart extends StartOffset {
   readonly ledger: LedgerCounts;
   readonly streamTimeMs: number | null;

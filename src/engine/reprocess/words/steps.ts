@@ -38,9 +38,9 @@ export interface LivePosition extends TaskAt {
   readonly nextOffset: bigint;
   /** It reads a topic that the pipeline does not write. */
   readonly isForeign: boolean;
-  /** Of stream tasks, as committed beside the progress. */
+  /** The metadata of a stream task, as committed beside the offset: owner, ledger and time. */
   readonly metadata: string | null;
-  /** Of table tasks. */
+  /** The ledger of a table task. */
   readonly ledger: LedgerCounts | null;
 }
 

@@ -4,7 +4,7 @@ import type { Operation, PlanResource, RetryPolicy } from "../../core/plan.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import type { RecordContext } from "../../core/record.ts";
 
-/** What a call is given beside the value. */
+/** The context of a call, beside the value. */
 export interface CallContext {
   readonly client: unknown;
   /** Aborts when the call has taken too long, and when the task is taken away. */

@@ -13,7 +13,7 @@ import { problem } from "../../nodes/problem.ts";
 import type { StreamNode } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
 
-/** What a call is given beside the value. */
+/** The context of a call, beside the value. */
 export interface Call<K, C> {
   readonly client: C;
   /** Aborts when the call has taken too long, and when the task is taken away. */
