@@ -46,6 +46,21 @@ async function stopped(
   return { fleet, member };
 }
 
+test("a stop is noted as soon as health shows it: whoever sees it there may ask for it to go on", async () => {
+  for (const use of [copy, summed, sink])
+    // Wherever the worker is between two of its own looks.
+    for (const offset of [0, 500, 1_000, 1_500]) {
+      wrong.add(3);
+      const fleet = new Fleet([use]);
+      const member = await fleet.join();
+      await fleet.clock.advance(10_000 + offset);
+      await fleet.send(input.name, numbered(1, 2, 3, 4));
+      await fleet.until("the task has stopped", () => isIn(member, 0, "stopped"));
+      await fleet.clock.advance(100);
+      assert.notEqual(stopOn(fleet, 0), null, `${use.name} at ${String(offset)} ms`);
+    }
+});
+
 const out = (fleet: Fleet): number[] => fleet.values(output).map(({ n }) => n);
 /** What the pipeline has made of partition 0. */
 const results: Record<string, (fleet: Fleet) => unknown> = {
@@ -120,6 +135,7 @@ test("a gap of retention is still a gap: the same reason, with the command that 
 test("an older wish has no effect on a later stop", async () => {
   const { fleet, member } = await stopped();
   const first = stopOn(fleet, 0) ?? assert.fail("a note");
+  await fleet.clock.advance(1_000);
   fleet.kafka.rebalance("copy.main");
   await fleet.until("it has stopped again", () => stops(fleet) === 2);
   await wish(fleet, 0, first);

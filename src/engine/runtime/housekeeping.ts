@@ -37,6 +37,8 @@ export class Housekeeping {
   readonly #purged = new Map<string, bigint>();
   readonly #topics: TopicWatch;
   readonly #stops: StopWatch;
+  /** Cuts the pause between two looks short. */
+  #woken = new AbortController();
 
   /** `parts` are those of the moment: pipelines come and go with their gates. */
   constructor(
@@ -56,18 +58,29 @@ export class Housekeeping {
     let purgeAt = clock.now() + limits.purgeIntervalMs;
     let topicsAt = clock.now();
     while (!signal.aborted) {
-      await clock.sleep(LAG_INTERVAL_MS, signal).catch(() => undefined);
+      await this.#pause(signal);
       if (signal.aborted) return;
+      await this.#try("stops", () => this.#stops.look());
       await this.#try("lag", () => this.#measure());
       if (clock.now() >= topicsAt) {
         await this.#try("topics", () => this.#topics.look());
         topicsAt = clock.now() + TOPICS_INTERVAL_MS;
       }
-      await this.#try("stops", () => this.#stops.look());
       if (clock.now() < purgeAt) continue;
       await this.#try("purge", () => this.#purge());
       purgeAt = clock.now() + limits.purgeIntervalMs;
     }
+  }
+
+  /** Has it look now: whoever sees that a task has stopped may ask for it to go on, which the notes must allow. */
+  wake(): void {
+    this.#woken.abort();
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#woken.signal]);
+    await this.#context.clock.sleep(LAG_INTERVAL_MS, either).catch(() => undefined);
+    if (this.#woken.signal.aborted) this.#woken = new AbortController();
   }
 
   async #try(what: string, work: () => Promise<void>): Promise<void> {

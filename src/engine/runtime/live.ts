@@ -146,18 +146,22 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   };
   const worker = new Worker(plans, ports, limitsOf(settings));
   const facts = watchLoop(worker);
+  // A start waits for a server for as long as that is away, and must end when it is asked to.
+  const ignore = stopOnSignal(worker, log);
   const server = await serve({ settings, log, facts, meter });
   try {
-    await worker.start();
-    attached?.watch(worker);
-    log.info({ pipelines: plans.map((plan) => plan.pipeline), port: server?.port }, "running");
-    return await untilStopped(worker, log);
+    if (await worker.start()) {
+      attached?.watch(worker);
+      log.info({ pipelines: plans.map((plan) => plan.pipeline), port: server?.port }, "running");
+    }
+    return await untilEnded(worker, log);
   } finally {
     await worker
       .stop()
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, "stopping"));
     await server?.close();
     await clients.close();
+    ignore();
   }
 }
 
@@ -213,17 +217,20 @@ function watchLoop(worker: Worker): () => WorkerFacts {
   });
 }
 
-async function untilStopped(worker: Worker, log: Log): Promise<number> {
+/** Returns how to stop listening. */
+function stopOnSignal(worker: Worker, log: Log): () => void {
   const stop = (signal: string): void => {
     log.info({ signal }, "draining");
     // Ends in `worker.ended`; `runWorker` awaits and reports it.
     worker.stop().catch(() => undefined);
   };
   // A terminal signals parent and children, and the parent signals its children again: what is final comes from it alone.
-  const ignore = hasParent() ? onStopSignal(stop, () => undefined) : onStopSignal(stop);
+  return hasParent() ? onStopSignal(stop, () => undefined) : onStopSignal(stop);
+}
+
+async function untilEnded(worker: Worker, log: Log): Promise<number> {
   const error = await worker.ended;
   await worker.stop();
-  ignore();
   if (error === null) return 0;
   const { code } = ours(error);
   const facts = { code, error: messageOf(error), action: entryOf(code).action };

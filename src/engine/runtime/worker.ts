@@ -30,6 +30,7 @@ export class Worker {
   readonly #ended: Promise<Error | null>;
   #end: (error: Error | null) => void = () => undefined;
   #producer: PlainProducer | null = null;
+  #house: Housekeeping | null = null;
   #stopping: Promise<void> | null = null;
   #loops: Promise<unknown> = Promise.resolve();
   #waitingFor: string | null = null;
@@ -61,8 +62,21 @@ export class Worker {
     };
   }
 
-  /** Checks that everything is there (throws ConfigErrors), then joins the groups of every pipeline whose gate is open. */
-  async start(): Promise<void> {
+  /**
+   * Checks that everything is there (throws ConfigErrors), then joins the groups of every pipeline whose gate is open.
+   * Resolves to false when it was stopped meanwhile.
+   */
+  async start(): Promise<boolean> {
+    try {
+      await this.#begin();
+    } catch (error) {
+      // A stop cuts the start short, which is no failure.
+      if (this.#stopping === null) throw error;
+    }
+    return this.#stopping === null;
+  }
+
+  async #begin(): Promise<void> {
     const { signal } = this.#life;
     await checkNotes(this.#plans, this.#context, this.#patience(signal));
     const planned = await Promise.all(this.#lanes.map((lane) => this.#planNow(lane)));
@@ -82,6 +96,7 @@ export class Worker {
     for (const { plan, lane } of open) lane.bind(plan, bindings);
     const metas = this.#lanes.map((lane) => lane.meta);
     const house = new Housekeeping(this.#context, metas, () => this.#parts);
+    this.#house = house;
     this.#loops = Promise.all([this.#committer.run(signal), house.run(signal)]).catch(
       (error: unknown) => this.#end(error as Error),
     );
@@ -131,7 +146,8 @@ export class Worker {
     };
     const join = (of: BoundPart): GroupConsumer => this.#join(of);
     const onFatal = (error: Error): void => this.#end(error);
-    const own = { bound, context, letters, gate, join, onFatal };
+    const onStopped = (): void => this.#house?.wake();
+    const own = { bound, context, letters, gate, join, onFatal, onStopped };
     if (part.table === null) {
       const stream = new StreamPart(own, this.#committer);
       this.#committer.add(stream);

@@ -176,5 +176,6 @@ test("five hundred letters of a wrong rule are redriven through five kills, and 
   const ledgers = await appCommand(appWith("right"), ["ledger", "check", prefix], env);
   assert.equal(ledgers.code, 0, ledgers.out);
   assert.match(ledgers.out, /main .* 10,500 .*balanced/);
+  for (const worker of workers) await worker.ready();
   for (const worker of workers) assert.deepEqual(await worker.drain(), { code: 0, signal: null });
 });

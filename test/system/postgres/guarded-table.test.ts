@@ -114,6 +114,7 @@ test("a trigger's own code is one letter, the role's search_path holds, a broken
   await database.query(`${AUDIT}; GRANT INSERT ON app.audit_log TO ${role}`);
   const resumed = await appCommand(app, ["resume", prefix], env);
   assert.equal(resumed.code, 0, resumed.out);
+  assert.match(resumed.out, /orders-0 runs again/);
   await figures.drained();
   assert.deepEqual(await amountsIn("orders"), [1, 2, 3, 4, 5]);
   assert.deepEqual(await worker.drain(), { code: 0, signal: null });

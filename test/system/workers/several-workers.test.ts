@@ -189,6 +189,25 @@ test("signals", async (t) => {
     await areGone(children);
   });
 
+  await t.test(
+    "one that comes while a worker still waits for a server ends the start",
+    async () => {
+      // Nobody listens there.
+      const away = { KAFKA_BROKERS: "127.0.0.1:1" };
+      const [single, parent] = await Promise.all([
+        run.worker([], away),
+        run.worker(["--workers", "2"], away),
+      ]);
+      for (const worker of [single, parent]) {
+        await eventually("it waits for Kafka", async () =>
+          JSON.stringify(await worker.health()).includes("kafka") ? true : null,
+        );
+        assert.deepEqual(await worker.drain(), drained, worker.story());
+        assert.ok(worker.lines.every(({ message }) => message !== "running"));
+      }
+    },
+  );
+
   await t.test("a second one ends a worker at once, whatever it still waits for", async () => {
     const [single, parent] = await Promise.all([run.worker(), run.worker(["--workers", "2"])]);
     await Promise.all([single.ready(), parent.ready()]);

@@ -31,6 +31,8 @@ export interface PartOptions {
   /** A new member of the part's group. */
   join(bound: BoundPart): GroupConsumer;
   onFatal(error: Error): void;
+  /** A task has stopped, which its pipeline's notes do not say yet. */
+  onStopped(): void;
 }
 
 export abstract class RunningPart<W extends TaskWork> {
@@ -164,6 +166,7 @@ export abstract class RunningPart<W extends TaskWork> {
     const { part, topic, partition } = task.address;
     const facts = { pipeline, part, topic, partition, code: error.code };
     this.context.log.error(facts, `the task has stopped: ${stop.message}`);
+    this.options.onStopped();
   }
 
   /** A reason beside those of the task itself why the partition waits. */
