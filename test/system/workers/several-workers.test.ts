@@ -1,6 +1,8 @@
 // Workers that come, go, stand still and die while lines flow: each line once, each household's lines in order, and
 // nobody writes whose work another has taken over.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { before, describe, test } from "node:test";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import type { Stack } from "../../../src/stack/stack.ts";
@@ -192,17 +194,23 @@ test("signals", async (t) => {
   await t.test(
     "one that comes while a worker still waits for a server ends the start",
     async () => {
-      // Nobody listens there.
-      const away = { KAFKA_BROKERS: "127.0.0.1:1" };
-      const [single, parent] = await Promise.all([
-        run.worker([], away),
-        run.worker(["--workers", "2"], away),
+      const silent = createServer().listen(0, "127.0.0.1");
+      await once(silent, "listening");
+      t.after(() => silent.close());
+      const { port } = silent.address() as AddressInfo;
+      const workers = await Promise.all([
+        run.worker([], { KAFKA_BROKERS: "127.0.0.1:1" }),
+        run.worker(["--workers", "2"], { KAFKA_BROKERS: "127.0.0.1:1" }),
+        run.worker([], { SCHEMA_REGISTRY_URL: `http://127.0.0.1:${String(port)}` }),
+        run.worker([], { KAFKA_BROKERS: `127.0.0.1:${String(port)}` }),
+        run.worker([], { DATABASE_URL: `postgres://a:b@127.0.0.1:${String(port)}/c` }),
       ]);
-      for (const worker of [single, parent]) {
-        await eventually("it waits for Kafka", async () =>
-          JSON.stringify(await worker.health()).includes("kafka") ? true : null,
-        );
+      for (const worker of workers) {
+        await eventually("it answers", () => worker.health());
+        const askedMs = Date.now();
         assert.deepEqual(await worker.drain(), drained, worker.story());
+        // A request to a server that is away takes half a minute to fail.
+        assert.ok(Date.now() - askedMs < 15_000, worker.story());
         assert.ok(worker.lines.every(({ message }) => message !== "running"));
       }
     },
