@@ -39,7 +39,6 @@ async function commit(kafka: KafkaPort, nextOffset: bigint): Promise<void> {
         await consumer
           .commit([{ topic: "in", partition: 0, nextOffset, metadata: "" }], generation)
           .then(resolve, reject);
-        return [];
       },
       onRevoked: () => Promise.resolve(),
       onBatch: () => undefined,

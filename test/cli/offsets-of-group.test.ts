@@ -82,7 +82,7 @@ test("while the other program runs, its place is not taken", async () => {
     consumer.start({
       onAssigned: () => {
         isAssigned = true;
-        return Promise.resolve([]);
+        return Promise.resolve();
       },
       onRevoked: () => Promise.resolve(),
       onBatch: () => undefined,

@@ -63,8 +63,8 @@ export interface GroupConsumer {
 }
 
 export interface ConsumerHandlers {
-  /** Awaited before the first fetch of these partitions; returns where each begins. A partition left out is paused until `seek` and `resume`. */
-  onAssigned(assignment: Assignment): Promise<readonly StartOffset[]>;
+  /** Awaited before the first fetch of these partitions; each is paused until `seek` and `resume`. */
+  onAssigned(assignment: Assignment): Promise<void>;
   /** Awaited before the group is joined again; nothing read under the old generation is delivered after it. */
   onRevoked(generation: GroupGeneration | null, why: "rebalance" | "close"): Promise<void>;
   /** Hand-over only: must return at once. */

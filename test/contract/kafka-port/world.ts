@@ -222,15 +222,17 @@ export class Member {
     return batches.at(-1)?.nextOffset ?? null;
   }
 
-  async #assigned(assignment: Assignment): Promise<readonly StartOffset[]> {
+  async #assigned(assignment: Assignment): Promise<void> {
     this.#assignment = assignment;
     this.happenings.push({
       kind: "assigned",
       generationId: assignment.generation.generationId,
       partitions: assignment.partitions.map(addressOf),
     });
-    if (this.#options.starts !== undefined) return this.#options.starts(assignment);
-    return assignment.partitions.map((at) => ({ ...at, nextOffset: 0n }));
+    const fromZero = assignment.partitions.map((at) => ({ ...at, nextOffset: 0n }));
+    const starts = (await this.#options.starts?.(assignment)) ?? fromZero;
+    for (const start of starts) this.consumer.seek(start, start.nextOffset);
+    this.consumer.resume(starts);
   }
 
   async #revoked(generation: GroupGeneration | null): Promise<void> {

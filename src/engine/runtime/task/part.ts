@@ -98,7 +98,7 @@ export abstract class RunningPart<W extends TaskWork> {
         this.assignment = assignment;
         this.reads.clear();
         this.assigned(assignment);
-        return Promise.resolve([]);
+        return Promise.resolve();
       },
       onRevoked: () => this.revoked(),
       onBatch: (batch) => this.#batch(batch),

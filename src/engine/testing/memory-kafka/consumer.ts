@@ -8,7 +8,6 @@ import type {
   GroupConsumer,
   GroupGeneration,
   Progress,
-  StartOffset,
 } from "../../core/kafka.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import type { JoinedGroup } from "./broker/groups.ts";
@@ -134,9 +133,9 @@ export class MemoryConsumer implements GroupConsumer {
   }
 
   /** False when the hook could not do its work for now: it is tried again with the next generation. */
-  async #begins(onAssigned: () => Promise<readonly StartOffset[]>): Promise<boolean> {
+  async #begins(onAssigned: () => Promise<void>): Promise<boolean> {
     try {
-      this.#positions.begin(await onAssigned());
+      await onAssigned();
       return true;
     } catch (error) {
       if (!isRetriable(error)) throw error;

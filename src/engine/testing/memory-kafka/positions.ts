@@ -1,5 +1,5 @@
 // Where a consumer stands in each partition that it owns, and the next batch, taking partitions in turn.
-import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
+import type { RecordBatch } from "../../core/kafka.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
 import type { Access } from "./broker/access.ts";
@@ -42,7 +42,7 @@ export class MemberPositions {
     this.#conditions = conditions;
   }
 
-  /** Of these alone, paused until `begin`. */
+  /** Of these alone, paused until `seek` and `resume`. */
   reset(partitions: readonly TopicPartition[]): void {
     this.#positions = partitions.map((at) => ({
       at,
@@ -50,13 +50,6 @@ export class MemberPositions {
       isPaused: true,
       isRefused: false,
     }));
-  }
-
-  begin(starts: readonly StartOffset[]): void {
-    for (const start of starts) {
-      this.seek(start, start.nextOffset);
-      this.setPaused([start], false);
-    }
   }
 
   setPaused(partitions: readonly TopicPartition[], isPaused: boolean): void {

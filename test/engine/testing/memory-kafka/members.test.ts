@@ -168,18 +168,18 @@ describe("consumers", () => {
       ...timing,
     };
     const counts: number[] = [];
-    await kafka
-      .port()
-      .consumer(options)
-      .start({
-        onAssigned: ({ partitions }) =>
-          Promise.resolve(partitions.map((at) => ({ ...at, nextOffset: 0n }))),
-        onRevoked: () => Promise.resolve(),
-        onBatch: ({ records }) => void counts.push(records.length),
-        onOutOfRange: ({ topic }) => assert.fail(topic),
-        onRefused: () => undefined,
-        onFatal: (error) => assert.fail(error),
-      });
+    const consumer = kafka.port().consumer(options);
+    await consumer.start({
+      onAssigned: ({ partitions }) => {
+        for (const at of partitions) consumer.seek(at, 0n);
+        return Promise.resolve(consumer.resume(partitions));
+      },
+      onRevoked: () => Promise.resolve(),
+      onBatch: ({ records }) => void counts.push(records.length),
+      onOutOfRange: ({ topic }) => assert.fail(topic),
+      onRefused: () => undefined,
+      onFatal: (error) => assert.fail(error),
+    });
     await clock.advance(0);
     assert.deepEqual(counts, [1, 1]);
   });

@@ -1,6 +1,6 @@
 // Fetches what one generation has been assigned: one request at a time to each leader, for every partition that is
 // neither paused nor waiting. Nothing is delivered after `end`, and nothing that was asked for before a seek.
-import type { ConsumerHandlers, GroupGeneration, StartOffset } from "../../../core/kafka.ts";
+import type { ConsumerHandlers, GroupGeneration } from "../../../core/kafka.ts";
 import type { Log } from "../../../core/ports.ts";
 import { MillraceError } from "../../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../../core/record.ts";
@@ -58,7 +58,7 @@ export class Fetching {
       this.#places.set(addressOf(at), {
         at,
         nextOffset: null,
-        isPaused: false,
+        isPaused: true,
         isBusy: false,
         version: 0,
         failures: 0,
@@ -66,14 +66,7 @@ export class Fetching {
       });
   }
 
-  /** Partitions that are left out stay paused. */
-  start(starts: readonly StartOffset[]): void {
-    const started = new Map(starts.map((start) => [addressOf(start), start.nextOffset]));
-    for (const [address, place] of this.#places) {
-      const nextOffset = started.get(address);
-      if (nextOffset === undefined) place.isPaused = true;
-      else if (place.version === 0) place.nextOffset = nextOffset;
-    }
+  start(): void {
     this.#hasStarted = true;
     this.#pump();
   }

@@ -151,8 +151,8 @@ export class KafkaGroupConsumer implements GroupConsumer {
     this.#session = session;
     this.#fetching = fetching;
     try {
-      const starts = await handlers.onAssigned(assignment);
-      if (!session.isOver) fetching.start(starts);
+      await handlers.onAssigned(assignment);
+      if (!session.isOver) fetching.start();
       await session.over;
     } catch (error) {
       await this.#waitOrFail(error);
