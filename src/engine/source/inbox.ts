@@ -7,7 +7,6 @@
 import type { Bounds, Pace } from "../core/bounds.ts";
 import type { GroupGeneration, RecordBatch } from "../core/kafka.ts";
 import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
-import { Bell } from "./bell.ts";
 
 export interface InboxLimits {
   /** Above this the partitions are paused; below half of it they are resumed. */
@@ -74,7 +73,9 @@ export class Inbox {
   readonly #policies: InboxPolicies;
   readonly #life = new AbortController();
   readonly #unwatch: (() => void) | undefined;
-  readonly #bell = new Bell();
+  /** Ends the sleep of its owner. One sleeps at a time. */
+  #wake = (): void => undefined;
+  #isNudged = false;
   #held = nothing;
 
   /** `starts` names each partition of the task and the offset at which it begins. */
@@ -100,7 +101,7 @@ export class Inbox {
       budget.queues.push(queue);
       this.#queues.set(topic, queue);
     }
-    this.#unwatch = policies.bounds?.watch(() => this.#bell.ring());
+    this.#unwatch = policies.bounds?.watch(() => this.#wake());
   }
 
   get bytes(): number {
@@ -124,7 +125,7 @@ export class Inbox {
     queue.expected = batch.nextOffset;
     queue.last = batch;
     this.#weigh(queue.budget, weightOf(batch));
-    this.#bell.ring();
+    this.#wake();
     return null;
   }
 
@@ -133,21 +134,32 @@ export class Inbox {
     while (!this.#life.signal.aborted) {
       const chosen = this.#choose();
       if (chosen !== null) return this.#paced(this.#slice(chosen.queue, chosen.timeMax));
-      if (this.#bell.takeNudge()) return null;
-      await this.#bell.sleep();
+      if (this.#takeNudge()) return null;
+      await this.#sleep();
     }
     return null;
   }
 
   /** There is something else to do than to wait for records. */
   nudge(): void {
-    this.#bell.nudge();
+    this.#isNudged = true;
+    this.#wake();
+  }
+
+  #takeNudge(): boolean {
+    const isNudged = this.#isNudged;
+    this.#isNudged = false;
+    return isNudged;
+  }
+
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve));
   }
 
   /** Resolves after the next nudge, or when the inbox was closed. */
   async nudged(): Promise<void> {
-    while (!this.#life.signal.aborted && !this.#bell.takeNudge()) {
-      await this.#bell.sleep();
+    while (!this.#life.signal.aborted && !this.#takeNudge()) {
+      await this.#sleep();
     }
   }
 
@@ -160,7 +172,7 @@ export class Inbox {
       queue.expected = queue.position;
       queue.budget.bytes = 0;
     }
-    this.#bell.ring();
+    this.#wake();
   }
 
   /**
@@ -177,7 +189,7 @@ export class Inbox {
     for (const queue of held) this.#giveBack(queue);
     const free = released.filter(({ budget }) => !budget.isPaused);
     if (free.length > 0) this.#valve.resume(free.map(({ at }) => at));
-    this.#bell.ring();
+    this.#wake();
   }
 
   #giveBack(queue: Queue): void {
