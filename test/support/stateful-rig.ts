@@ -12,7 +12,7 @@ import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
 import type { TimedRecord } from "../../src/engine/transform/pass.ts";
 import { CallBook } from "../../src/engine/transform/calls/book.ts";
 import { compile, type Program } from "../../src/engine/transform/program.ts";
-import type { Held } from "../../src/engine/transform/cursor.ts";
+import type { Held } from "../../src/engine/transform/operator.ts";
 import { TestCalls } from "./calls.ts";
 import { raw } from "./plans.ts";
 

@@ -1,5 +1,5 @@
 // A row's object to the values of its columns, and those to texts for Postgres. Fields without a column are left out.
-import { kindOf, Mistake } from "../core/mistake.ts";
+import { kindOf, Mistake } from "../core/errors.ts";
 import type { RowRefusal, SinkRow } from "../core/ports.ts";
 import { layoutOf, type TableLayout, type TableSpec } from "../core/table-layout.ts";
 import { encoderOf, RowFault, type Encode } from "./column-encoding.ts";

@@ -2,14 +2,20 @@
 // `Operator`, in front of which records queue until what it needs is there; operators that share a store are a group, whose
 // queue is worked in the order of the records (pass.ts). `undefined` is a tombstone: it passes operators that keep the key,
 // reaches no callback, and is dropped where a key would change.
-import { Mistake, settled } from "../core/mistake.ts";
+import { Mistake, settled } from "../core/errors.ts";
+import type { DecodedRecord, Stage } from "../core/outcome.ts";
 import type { Operation, PlanNode, PlanOptions } from "../core/plan.ts";
-import type { RawRecord } from "../core/record.ts";
-import type { StateKey, TaskStores } from "../core/state.ts";
+import type { RawRecord, RecordContext } from "../core/record.ts";
+import {
+  DELETED_KEPT_MS,
+  type StateEntry,
+  type StateKey,
+  type StoreView,
+  type TaskStores,
+} from "../core/state.ts";
 import type { CallBook } from "./calls/book.ts";
 import type { CallOperation, TaskCalls } from "./calls/call.ts";
 import type { Keeping } from "./calls/parked.ts";
-import type { Cursor, Item } from "./cursor.ts";
 
 export interface Operator {
   /** Its node. */
@@ -85,6 +91,111 @@ export interface RefusedEffects {
   checkEffect(raw: RawRecord): void;
 }
 
+// The memory of the hot path: one cursor a program, which all of its tasks share and which is reused from record to record,
+// and one trail a record. An object for each record and operator would be garbage, and garbage is what costs here.
+
+/** The source record that something was made of, through any number of topics between parts. */
+export interface RecordOrigin {
+  /** The greatest event time of its input when it was read, its own included. */
+  readonly time: number;
+  readonly partition: number;
+  readonly offset: bigint;
+  /** Its place among what was made of that record. */
+  readonly index: number;
+}
+
+/** What became of one record so far. */
+export interface Trail {
+  /** Its place in the batch. */
+  readonly index: number;
+  /** Null where records go through one by one. */
+  readonly origin: RecordOrigin | null;
+  /** Outputs, rows and changes of state. */
+  emitted: number;
+  /** The node that dropped it last. */
+  last: number;
+  nullKey: boolean;
+  isRepeat: boolean;
+  /** It waits in state for a call. */
+  isQueued: boolean;
+  /** It has changed state in an earlier group: what fails now must be run again without it. */
+  hasChanged: boolean;
+}
+
+export const newTrail = (index: number, origin: RecordOrigin | null): Trail => ({
+  index,
+  origin,
+  emitted: 0,
+  last: 0,
+  nullKey: false,
+  isRepeat: false,
+  isQueued: false,
+  hasChanged: false,
+});
+
+/** A record in the queue of a group. Its time is that of its record. */
+export interface Item {
+  /** The node that it waits for. */
+  readonly at: number;
+  /** "record": as it came · "answer": its key was queued, and the call for it has ended. */
+  readonly entry: "record" | "answer";
+  /** By which of the node's inputs it came. */
+  readonly input: number;
+  readonly record: DecodedRecord;
+  readonly trail: Trail;
+  readonly origin: RecordOrigin;
+  readonly value: unknown;
+  /** Set by `keys`. */
+  key: StateKey | null;
+  /** Set by `prepare`, or the answer that it came with. */
+  prepared: unknown;
+}
+
+/** A change that is told at the checkpoint. */
+export interface Held {
+  readonly at: number;
+  readonly key: string;
+  readonly trail: Trail;
+  readonly record: DecodedRecord;
+  readonly value: unknown;
+}
+
+/** What operators leave to the pass of a batch. */
+export interface GroupQueues {
+  /** By group. */
+  readonly items: readonly Item[][];
+  readonly held: Held[];
+  /** Keys that were queued for a call. */
+  readonly keys: Map<string, { readonly at: number; readonly key: Buffer }>;
+}
+
+/** The one record that is on its way through a program. */
+export interface Cursor {
+  record: DecodedRecord;
+  stage: Stage;
+  /** The node at work: names the step when a callback throws. */
+  step: number;
+  trail: Trail;
+  /** Null in a part where nothing queues. */
+  queues: GroupQueues | null;
+}
+
+export const contextOf = (cursor: Cursor): RecordContext => cursor.record.context;
+
+/** The record with another time. */
+export function timed({ record }: Cursor, timestamp: number): DecodedRecord {
+  if (timestamp === record.context.timestamp) return record;
+  return { ...record, context: { ...record.context, timestamp } };
+}
+
+/** Of operators that do nothing to a value: sources, streams that meet, arms of a branch. */
+export const passing: MakeOperator =
+  (_node, { count, next }) =>
+  (value) => {
+    count.passed++;
+    next(value);
+  };
+
 export function drop({ cursor, count, at }: Wiring): void {
   count.dropped++;
   cursor.trail.last = at;
@@ -105,4 +216,39 @@ export function passEach(results: Iterable<unknown>, { cursor, next, at }: Wirin
     cursor.step = at;
   }
   return made;
+}
+
+// Operators with state: under which key a record's state lies, and the newest time that a key has had.
+
+export const stateKey = (bytes: Buffer): StateKey => ({ id: bytes.toString("latin1"), bytes });
+
+/** Records lie under their own keys. A tombstone has one here only where the operator takes it. */
+export const ownKeys =
+  (store: string, takesTombstones: boolean): Operator["keys"] =>
+  (item, want) => {
+    const { key } = item.record.raw;
+    if (key === null || (item.value === undefined && !takesTombstones)) return;
+    item.key = stateKey(key);
+    want(store, item.key);
+  };
+
+/** Drops a record without a key, and a tombstone that the operator does not take. */
+export function dropUnkeyed({ value, trail }: Item, takesTombstones: boolean, own: Wiring): void {
+  if (value !== undefined || takesTombstones) trail.nullKey = true;
+  drop(own);
+}
+
+/** Of a key that has no entry. */
+export const NEVER: StateEntry = { value: null, timestamp: -Infinity };
+
+/**
+ * A key's value, null for none, and the highest time it has had. That of a deleted key is forgotten after a while, by
+ * stream time, so that whether the store has forgotten it already makes no difference.
+ */
+export function storedOf(view: StoreView, key: StateKey, now: number): StateEntry {
+  const entry = view.get(key);
+  if (entry === null) return NEVER;
+  // mistake: deleted time forgotten
+  const isOver = entry.value === null && entry.timestamp < now - DELETED_KEPT_MS;
+  return isOver ? NEVER : entry;
 }

@@ -8,14 +8,15 @@ import type { StateKey } from "../core/state.ts";
 import { NoRoom, TooLargeToPark } from "./calls/parked.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import {
-  newTrail,
+  type GroupQueues,
   type Held,
   type Item,
+  newTrail,
+  type Operator,
+  type Prepared,
   type RecordOrigin,
-  type GroupQueues,
   type Trail,
-} from "./cursor.ts";
-import type { Operator, Prepared } from "./operator.ts";
+} from "./operator.ts";
 import type { Program } from "./program.ts";
 
 export interface TimedRecord {

@@ -1,27 +1,30 @@
 // compile(): from the nodes of a part to one function over a record. Operators become nested closures; a record's
 // outputs are kept together, so that one that fails leaves none (one record, one outcome).
-import { assert, MillraceError, OutputRefusedError, TransformError } from "../core/errors.ts";
-import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
-import { Mistake } from "../core/mistake.ts";
-import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
 import {
-  newTrail,
-  type Cursor,
-  type Held,
-  type Item,
-  type RecordOrigin,
-  type Trail,
-} from "./cursor.ts";
+  assert,
+  MillraceError,
+  Mistake,
+  OutputRefusedError,
+  TransformError,
+} from "../core/errors.ts";
+import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
+import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import { CallError } from "./calls/policy.ts";
 import { release, type Release, type Released } from "./calls/release.ts";
-import type {
-  CompileOptions,
-  Next,
-  Operator,
-  OperatorCounts,
-  RefusedEffects,
-  MakeOperator,
+import {
+  type CompileOptions,
+  type Cursor,
+  type Held,
+  type Item,
+  type MakeOperator,
+  newTrail,
+  type Next,
+  type Operator,
+  type OperatorCounts,
+  type RecordOrigin,
+  type RefusedEffects,
+  type Trail,
 } from "./operator.ts";
 import { runBatch, type Batch, type BatchResult } from "./pass.ts";
 

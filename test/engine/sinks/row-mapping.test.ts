@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { layoutOf } from "../../../src/engine/core/table-layout.ts";
 import { chunks } from "../../../src/engine/sinks/chunks.ts";
-import { Mistake } from "../../../src/engine/core/mistake.ts";
+import { Mistake } from "../../../src/engine/core/errors.ts";
 import { rowMapper, rowPreparation } from "../../../src/engine/sinks/row-mapping.ts";
 import { upsertStatement } from "../../../src/engine/sinks/postgres/upsert-statement.ts";
 import { contractTable } from "../../contract/table-store.ts";

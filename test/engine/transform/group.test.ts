@@ -7,8 +7,11 @@ import type { StateEntry, TaskStores } from "../../../src/engine/core/state.ts";
 import { groupsOf } from "../../../src/engine/define/plan/groups.ts";
 import { CallBook } from "../../../src/engine/transform/calls/book.ts";
 import { plainKeeping } from "../../../src/engine/transform/calls/parked.ts";
-import { ownKeys } from "../../../src/engine/transform/keyed/keyed.ts";
-import type { Operator, MakeOperator } from "../../../src/engine/transform/operator.ts";
+import {
+  type MakeOperator,
+  type Operator,
+  ownKeys,
+} from "../../../src/engine/transform/operator.ts";
 import { compile } from "../../../src/engine/transform/program.ts";
 import { TestCalls } from "../../support/calls.ts";
 import { raw } from "../../support/plans.ts";

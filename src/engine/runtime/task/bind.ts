@@ -1,10 +1,9 @@
 // Joins a part's plan to codecs and targets: decode in front, encode and partition behind, the compiled program between.
 import { compileCodec } from "../../decode/codec.ts";
-import { assert, MillraceError, OutputRefusedError } from "../../core/errors.ts";
+import { assert, MillraceError, Mistake, OutputRefusedError, settled } from "../../core/errors.ts";
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
-import { Mistake, settled } from "../../core/mistake.ts";
 import { partitionOf } from "../../core/partitioner.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
 import { headersBytes, type TopicName } from "../../core/record.ts";
@@ -21,8 +20,7 @@ import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
-import type { Cursor } from "../../transform/cursor.ts";
-import type { Emit } from "../../transform/operator.ts";
+import type { Cursor, Emit } from "../../transform/operator.ts";
 import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
 import { Refusals } from "./refusals.ts";

@@ -1,7 +1,7 @@
 // The middle of the line, for one slice of records: decode → transform → stage. Pure but for stage and state, so a slice
 // is processed whole or, after an error that is not the record's, not at all.
 import { entryOf } from "../../core/error-table.ts";
-import { DecodeError, MillraceError } from "../../core/errors.ts";
+import { DecodeError, isLater, MillraceError } from "../../core/errors.ts";
 import {
   isKafkaTime,
   kafkaTimeFault,
@@ -9,7 +9,6 @@ import {
   type TimeFault,
   type TimeRule,
 } from "../../core/event-time.ts";
-import { isLater } from "../../core/mistake.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.ts";
 import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
@@ -17,7 +16,7 @@ import { envelopeOf } from "../../decode/framing.ts";
 import type { Parked, TimedRecord } from "../../transform/pass.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
-import type { Held } from "../../transform/cursor.ts";
+import type { Held } from "../../transform/operator.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
 import type { Slice } from "./intake.ts";
 import { NO_TIME } from "../../core/task-inputs.ts";

@@ -3,9 +3,14 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { PlanStore } from "../../core/plan.ts";
 import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
-import type { Item } from "../cursor.ts";
-import { stateKey } from "../keyed/keyed.ts";
-import { present, type Operator, type Prepared, type MakeOperator } from "../operator.ts";
+import {
+  type Item,
+  type MakeOperator,
+  type Operator,
+  type Prepared,
+  present,
+  stateKey,
+} from "../operator.ts";
 import type { Noted, CallPlace } from "./book.ts";
 import type { Callee, CallOperation, TaskCalls } from "./call.ts";
 import {

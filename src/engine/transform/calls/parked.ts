@@ -5,7 +5,7 @@ import type { RetryPolicy } from "../../core/plan.ts";
 import type { RawRecord } from "../../core/record.ts";
 import type { Redriven } from "../../core/redrive.ts";
 import type { StateKey, StoreView } from "../../core/state.ts";
-import { stateKey } from "../keyed/keyed.ts";
+import { stateKey } from "../operator.ts";
 import type { Tried } from "./policy.ts";
 
 /** What is kept of a parked key. */

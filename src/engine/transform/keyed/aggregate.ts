@@ -1,10 +1,17 @@
 // aggregate: one value of all records of a key. Every sum, count and mean is a composition of it.
-import { settled } from "../../core/mistake.ts";
+import { settled } from "../../core/errors.ts";
 import type { Operation, PlanStore } from "../../core/plan.ts";
 import type { RecordContext } from "../../core/record.ts";
-import { contextOf, timed } from "../cursor.ts";
-import { drop, present, type MakeOperator } from "../operator.ts";
-import { dropUnkeyed, ownKeys, storedOf } from "./keyed.ts";
+import {
+  contextOf,
+  drop,
+  dropUnkeyed,
+  type MakeOperator,
+  ownKeys,
+  present,
+  storedOf,
+  timed,
+} from "../operator.ts";
 
 export interface Aggregate extends Operation {
   readonly kind: "aggregate";

@@ -2,7 +2,7 @@
 // amount. Its hash is stored for `distinct`, so it must stay what it is: another text would make each repeat a conflict.
 import { createHash } from "node:crypto";
 import { isDecimal } from "../../core/decimal.ts";
-import { Mistake } from "../../core/mistake.ts";
+import { Mistake } from "../../core/errors.ts";
 
 /** 16 bytes of SHA-256 in base64. */
 export const contentOf = (value: unknown): string =>

@@ -1,13 +1,11 @@
 // distinct: the first record of its kind passes. It is remembered for the span in stream time, counted from the moment it
 // passed, so the answer is the same however often the input is read, and state is bounded.
 import { isDecimal } from "../../core/decimal.ts";
-import { MillraceError } from "../../core/errors.ts";
-import { kindOf, Mistake, settled } from "../../core/mistake.ts";
+import { kindOf, MillraceError, Mistake, settled } from "../../core/errors.ts";
 import type { Callback, Operation, PlanStore } from "../../core/plan.ts";
 import type { StateEntry, StateKey } from "../../core/state.ts";
-import { drop, type MakeOperator } from "../operator.ts";
+import { drop, dropUnkeyed, type MakeOperator, stateKey } from "../operator.ts";
 import { contentOf } from "./content.ts";
-import { dropUnkeyed, stateKey } from "./keyed.ts";
 
 /** The rule for a repeat that says something else than the first. */
 interface Repeats {

@@ -1,11 +1,21 @@
 // map-with-state: a value and the state of its key into new state and any number of values.
-import { settled } from "../../core/mistake.ts";
+import { settled } from "../../core/errors.ts";
 import type { Operation, PlanStore } from "../../core/plan.ts";
 import type { RecordContext } from "../../core/record.ts";
 import type { StateEntry } from "../../core/state.ts";
-import { contextOf, timed, type Item } from "../cursor.ts";
-import { drop, passEach, present, type MakeOperator } from "../operator.ts";
-import { dropUnkeyed, NEVER, ownKeys, storedOf } from "./keyed.ts";
+import {
+  contextOf,
+  drop,
+  dropUnkeyed,
+  type Item,
+  type MakeOperator,
+  NEVER,
+  ownKeys,
+  passEach,
+  present,
+  storedOf,
+  timed,
+} from "../operator.ts";
 
 /** The new state, and what is told downstream. */
 interface Stepped {

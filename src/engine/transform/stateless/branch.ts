@@ -1,8 +1,7 @@
 // branch: each record takes the arm of the first test that is true, else the last arm. Arms are the nodes that follow.
-import { settled } from "../../core/mistake.ts";
+import { settled } from "../../core/errors.ts";
 import type { Callback, Operation } from "../../core/plan.ts";
-import { contextOf } from "../cursor.ts";
-import type { MakeOperator } from "../operator.ts";
+import { contextOf, type MakeOperator } from "../operator.ts";
 
 export interface Branch extends Operation {
   readonly kind: "branch";

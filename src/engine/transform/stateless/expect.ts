@@ -1,9 +1,7 @@
 // expect: a rule of data quality.
-import { MillraceError } from "../../core/errors.ts";
-import { settled } from "../../core/mistake.ts";
+import { MillraceError, settled } from "../../core/errors.ts";
 import type { Callback, Operation } from "../../core/plan.ts";
-import { contextOf } from "../cursor.ts";
-import { drop, type MakeOperator } from "../operator.ts";
+import { contextOf, drop, type MakeOperator } from "../operator.ts";
 
 export interface Expect extends Operation {
   readonly kind: "expect";

@@ -1,8 +1,7 @@
 // filter: records whose test is true. That of a table deletes downstream what does not pass.
-import { settled } from "../../core/mistake.ts";
+import { settled } from "../../core/errors.ts";
 import type { Callback, Operation } from "../../core/plan.ts";
-import { contextOf } from "../cursor.ts";
-import { drop, type MakeOperator } from "../operator.ts";
+import { contextOf, drop, type MakeOperator } from "../operator.ts";
 
 export interface Filter extends Operation {
   readonly kind: "filter" | "table-filter";

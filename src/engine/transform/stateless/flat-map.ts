@@ -1,7 +1,6 @@
 // flat-map: none, one or many values from one.
 import type { Callback, Operation } from "../../core/plan.ts";
-import { contextOf } from "../cursor.ts";
-import { drop, passEach, type MakeOperator } from "../operator.ts";
+import { contextOf, drop, type MakeOperator, passEach } from "../operator.ts";
 
 export interface FlatMap extends Operation {
   readonly kind: "flat-map";

@@ -1,7 +1,6 @@
 // map: one value from one value.
 import type { Callback, Operation } from "../../core/plan.ts";
-import { contextOf } from "../cursor.ts";
-import { present, type MakeOperator } from "../operator.ts";
+import { contextOf, type MakeOperator, present } from "../operator.ts";
 
 export interface MapOperation extends Operation {
   readonly kind: "map";

@@ -1,8 +1,7 @@
 // peek: looks at each value and changes nothing.
-import { settled } from "../../core/mistake.ts";
+import { settled } from "../../core/errors.ts";
 import type { Callback, Operation } from "../../core/plan.ts";
-import { contextOf } from "../cursor.ts";
-import type { MakeOperator } from "../operator.ts";
+import { contextOf, type MakeOperator } from "../operator.ts";
 
 export interface Peek extends Operation {
   readonly kind: "peek";
@@ -13,14 +12,6 @@ export const peeking: MakeOperator<Peek> = ({ operation: { fn } }, { at, cursor,
   function peek(value) {
     cursor.step = at;
     if (value !== undefined) settled(fn(value, contextOf(cursor)));
-    count.passed++;
-    next(value);
-  };
-
-/** Of operators that do nothing to a value: sources, streams that meet, arms of a branch. */
-export const passing: MakeOperator =
-  (_node, { count, next }) =>
-  (value) => {
     count.passed++;
     next(value);
   };

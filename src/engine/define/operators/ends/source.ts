@@ -1,6 +1,6 @@
 // source: a topic as a stream. Parts begin with one.
 import type { Operation, OperatorFacts, PlanTopic } from "../../../core/plan.ts";
-import { passing } from "../../../transform/stateless/peek.ts";
+import { passing } from "../../../transform/operator.ts";
 
 export const reading: OperatorFacts = { work: passing, named: "topic", reads: true };
 

@@ -1,7 +1,7 @@
 // branch: splits a stream by the first test that is true.
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { branching, type Branch } from "../../../transform/stateless/branch.ts";
-import { passing } from "../../../transform/stateless/peek.ts";
+import { passing } from "../../../transform/operator.ts";
 import type { StreamNode } from "../../nodes/stream-node.ts";
 import type { Fn } from "../../stream.ts";
 

@@ -1,6 +1,6 @@
 // merge: both streams as one.
 import type { OperatorFacts } from "../../../core/plan.ts";
-import { passing } from "../../../transform/stateless/peek.ts";
+import { passing } from "../../../transform/operator.ts";
 import type { StreamNode } from "../../nodes/stream-node.ts";
 
 declare module "../../stream.ts" {

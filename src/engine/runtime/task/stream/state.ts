@@ -12,7 +12,7 @@ import type { CallBook } from "../../../transform/calls/book.ts";
 import type { TaskCalls } from "../../../transform/calls/call.ts";
 import type { EndedCall, Released } from "../../../transform/calls/release.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
-import type { Held } from "../../../transform/cursor.ts";
+import type { Held } from "../../../transform/operator.ts";
 import { publishParked } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import { Parking } from "../../calls/parking.ts";
