@@ -84,7 +84,7 @@ async function queued(version: Pipeline): Promise<Scene> {
     });
   const first = await fleet.join();
   await fleet.sendRecords(await writtenBy(fleet, oldPayments, sixOld));
-  await fleet.until("all are queued", () => first.worker.parkedRecords === 6);
+  await fleet.until("all are queued", () => first.worker.queuedRecords === 6);
   await fleet.clock.advance(2_000);
   await fleet.during(first.worker.stop());
   await writtenBy(fleet, payments, []);

@@ -58,8 +58,14 @@ async function started(): Promise<Scene> {
 }
 
 const reasons = ({ worker }: FleetMember): string[] => {
-  const { isJoined, held } = worker;
-  const facts = { isJoined, held, passAgeMs: 0, passAgeMsMax: 1, tasks: worker.health() };
+  const { isJoined, whyPaused } = worker;
+  const facts = {
+    isJoined,
+    held: whyPaused,
+    passAgeMs: 0,
+    passAgeMsMax: 1,
+    tasks: worker.health(),
+  };
   return [...readinessOf(facts).reasons];
 };
 

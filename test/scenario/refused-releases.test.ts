@@ -54,9 +54,9 @@ for (const refused of [[1], [3], [1, 2, 6]])
       await fleet.clock.advance(500);
     }
     await fleet.clock.advance(10_000);
-    assert.ok(worker.parkedRecords > 0, "the key waits");
+    assert.ok(worker.queuedRecords > 0, "the key waits");
     isDown = false;
-    await fleet.until("nothing waits any more", () => worker.parkedRecords === 0, 600_000);
+    await fleet.until("nothing waits any more", () => worker.queuedRecords === 0, 600_000);
     await fleet.drained();
     const came = fleet.kafka.records(answers.name, { committed: true });
     for (const key of KEYS)

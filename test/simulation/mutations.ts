@@ -282,7 +282,7 @@ export const mutations: readonly Mutation[] = [
     changes: [{ condition: "raw.offset < 0n" }],
   },
   {
-    name: "owed letter whole",
+    name: "pending letter whole",
     near: 60,
     mistake: "an outbox sends a letter that was refused as a whole again",
     changes: [{ value: "await refusedOf(producer, refused.letters)" }],

@@ -104,7 +104,7 @@ export const isAnew = ({ at, isParked }: LetterFacts, said: LetterState | undefi
   said?.before !== undefined && !isParked && at.offset >= BigInt(said.before);
 
 /**
- * What holds of a letter that failed after so many redrives: an earlier word is over, and a letter that was on its way
+ * Letters that failed after so many redrives: an earlier word is over, and a letter that was on its way
  * back is open when it has failed once more.
  */
 export function stateOf(facts: LetterFacts, said: LetterState | undefined): LetterState {

@@ -34,7 +34,7 @@ const without = (letter: LetterRecord, side: "key" | "value"): LetterRecord => {
   return { ...letter, [side]: null, headers: [...letter.headers, ...facts] };
 };
 
-/** The place of a record, as its letter tells it. */
+/** The place of a record, as its letter has it. */
 type OriginHeaders = { readonly [at in "topic" | "partition" | "offset"]: string };
 
 const withoutHeaders = (letter: LetterRecord, raw: Pick<RawRecord, "headers">): LetterRecord => {

@@ -17,7 +17,7 @@ export async function publishLetters(
   letters: readonly OwedLetter[],
 ): Promise<Published> {
   const refused = await refusedOf(producer, letters);
-  // mistake: owed letter whole
+  // mistake: pending letter whole
   const small = await refusedOf(producer, refused.letters.map(reduced));
   const left = new Set(small.letters.map(({ id }) => id));
   // mistake: small letter dropped

@@ -36,7 +36,7 @@ export interface Letters {
 type Keep = (letter: Omit<FoundLetter, "record">) => boolean;
 const nothing: Keep = () => false;
 
-/** `keep` says whose record is held in memory. States are read first: who writes letters of them waits for nobody. */
+/** `keep` says whose record is kept in memory. States are read first: who writes letters of them waits for nobody. */
 export async function readLetters(
   plan: Plan,
   ports: LetterPorts,

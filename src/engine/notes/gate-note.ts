@@ -1,5 +1,5 @@
 // The gate of a pipeline: one note in `<pipeline>-meta` that every worker of it obeys; and beside it the note that says on
-// which run's stores the pipeline stands. Who joined before a gate was shut is visible as a member of a group; who joins
+// which run's stores the pipeline works. Who joined before a gate was shut is visible as a member of a group; who joins
 // afterwards reads the note after its join. What follows from a note is the business of runtime/gate and operate/gate.
 import { MillraceError } from "../core/errors.ts";
 import type { Plan } from "../core/plan.ts";
@@ -22,7 +22,7 @@ export interface GateNote {
   readonly code: string;
   readonly message: string;
   readonly atMs: number;
-  /** Names the one that holds the gate: a worker's transactional id, or a command by what it works on. */
+  /** Names the owner of the gate: a worker's transactional id, or a command by what it works on. */
   readonly owner: string;
   readonly run?: number;
 }
@@ -53,7 +53,7 @@ export async function readGate({ meta }: Plan, ports: NotePorts): Promise<GateNo
 export const storesRecord = (meta: TopicName, run: number | null): OutRecord =>
   noteRecord(meta, STORES, JSON.stringify({ run }));
 
-/** The run on whose stores the pipeline stands, or null. */
+/** The run whose stores the pipeline uses, or null. */
 export function storesNote(notes: Notes): number | null {
   const text = notes.get(STORES);
   return text === undefined ? null : (JSON.parse(text) as { run: number | null }).run;
@@ -66,5 +66,5 @@ export function gateText(pipeline: string, { state, by, code, message, atMs }: G
   return `${pipeline} is ${state} since ${since}: ${code} ${message}${lead}`;
 }
 
-export const heldBy = ({ pipeline }: Plan, note: GateNote): MillraceError =>
+export const gateIsShut = ({ pipeline }: Plan, note: GateNote): MillraceError =>
   new MillraceError("MILL_GATE_HELD", `${gateText(pipeline, note)} (held by ${note.owner})`);

@@ -70,7 +70,7 @@ export function startNote(notes: Notes, group: GroupId, at: TopicPartition): Sta
   return { nextOffset: BigInt(nextOffset), topicId };
 }
 
-/** Every note as it stands now; waits for what an open transaction is about to add. */
+/** Every note as it is now; waits for what an open transaction is about to add. */
 export async function readNotes(ports: NotePorts, meta: TopicName): Promise<Notes> {
   const [mark] = await ports.admin.watermarks(meta);
   const notes = new Map<string, string>();
@@ -108,7 +108,7 @@ export class NoteTail {
     this.#meta = meta;
   }
 
-  /** With `waits`, everything is there that was acknowledged before the look; else what is held back comes with a later one. */
+  /** With `waits`, everything is there that was acknowledged before the look; else what is not yet visible comes with a later one. */
   async look(options: ReadOptions = { waits: false }): Promise<Notes> {
     const [mark] = await this.#ports.admin.watermarks(this.#meta);
     const { low = 0n, high: to = 0n } = mark ?? {};

@@ -10,7 +10,7 @@ export interface StopId {
   readonly atMs: number;
 }
 
-/** stopped: the next takeover looks again · halted: a takeover holds the task back until it is resumed. */
+/** stopped: the next takeover looks again · halted: a takeover leaves the task stopped until it is resumed. */
 export interface StopNote extends StopId {
   readonly kind: "stopped" | "halted";
   readonly code: string;

@@ -87,7 +87,7 @@ const leadOn: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "MILL_SOURCE_VERSIONS",
 ]);
 
-/** What stands behind any other stop's text: its cure is elsewhere, and nobody tells the task. */
+/** The end of any other stop's text: its cure is elsewhere, and nobody notifies the task. */
 export const lookAgain = (code: ErrorCode, pipeline: string): string =>
   leadOn.has(code) ? "" : `. To look again without a restart: npx millrace resume ${pipeline}`;
 

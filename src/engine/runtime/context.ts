@@ -14,7 +14,7 @@ export interface WorkerLimits {
   readonly checkpointIntervalMs: number;
   readonly checkpointRecordsMax: number;
   readonly inboxBytesMax: number;
-  readonly runRecordsMax: number;
+  readonly sliceRecordsMax: number;
   readonly fetchBytesMax: number;
   readonly cacheBytesMax: number;
   readonly sessionTimeoutMs: number;
@@ -32,7 +32,7 @@ export const defaultLimits: WorkerLimits = {
   checkpointIntervalMs: 100,
   checkpointRecordsMax: 20_000,
   inboxBytesMax: 4_000_000,
-  runRecordsMax: 500,
+  sliceRecordsMax: 500,
   fetchBytesMax: 4_000_000,
   cacheBytesMax: 64_000_000,
   sessionTimeoutMs: 10_000,

@@ -11,11 +11,11 @@ export interface RetryPorts {
   readonly meter: Meter;
 }
 
-/** What is waited for, and who is told of it. */
+/** The dependency that is waited for, and who is notified of it. */
 export interface Wait {
   readonly dependency: string;
   readonly signal: AbortSignal;
-  /** Told what the wait is for ("redis is full"), and null when it is over; for /ready. */
+  /** Called with what the wait is for ("redis is full"), and null when it is over; for /ready. */
   readonly onWaiting?: (why: string | null) => void;
 }
 
@@ -71,7 +71,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   "MILL_TOPIC_MISSING",
 ]);
 
-/** A topic that is gone is asked for until it is there, which tells what became of it. */
+/** A topic that is gone is asked for until it is there, which shows what became of it. */
 export async function awaitingTopics<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

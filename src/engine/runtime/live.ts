@@ -210,7 +210,7 @@ function watchLoop(worker: Worker): () => WorkerFacts {
   return () => ({
     isJoined: worker.isJoined,
     waitingFor: worker.waitingFor,
-    held: worker.held,
+    held: worker.whyPaused,
     passAgeMs: systemClock.now() - lastPass,
     passAgeMsMax: 30 * PASS_MS,
     tasks: worker.health(),

@@ -40,7 +40,7 @@ export async function preflight(
   return { writerIds, topics };
 }
 
-/** What keeps Redis or memory from holding state, if any of the pipelines has some. */
+/** What keeps Redis or memory from storing state, if any of the pipelines has some. */
 async function unfitCopies(
   plans: readonly Plan[],
   { stateCopies }: WorkerContext,
@@ -52,7 +52,7 @@ async function unfitCopies(
   return (await Promise.all(found)).flat();
 }
 
-/** The notes must be there before anything else is known: they say which topics a pipeline stands on. */
+/** The notes must be there before anything else is known: they say which topics a pipeline uses. */
 export async function checkNotes(
   plans: readonly Plan[],
   { admin }: WorkerContext,
@@ -61,7 +61,7 @@ export async function checkNotes(
   const metas = plans.map(({ meta }) => meta);
   const found = await patiently("kafka", () => admin.describeTopics(metas));
   if (metas.some((meta) => (found.get(meta) ?? null) === null))
-    // Told with everything else that is missing.
+    // Reported with everything else that is missing.
     await patiently("kafka", () => checkTopics(plans, admin));
 }
 

@@ -189,20 +189,20 @@ export class Worker {
   }
 
   /** Pipelines that do not go on as a whole, each with why. */
-  get held(): readonly string[] {
+  get whyPaused(): readonly string[] {
     return this.#lanes.flatMap((lane) => [
-      ...(lane.held === null ? [] : [lane.held]),
+      ...(lane.whyPaused === null ? [] : [lane.whyPaused]),
       ...lane.refused,
     ]);
   }
 
-  /** The dependency that holds up the start. */
+  /** The dependency that the start waits for. */
   get waitingFor(): string | null {
     return this.#waitingFor;
   }
 
   /** Records that wait in state for a call. */
-  get parkedRecords(): number {
+  get queuedRecords(): number {
     return this.#committer.tasks.reduce((sum, { work }) => sum + (work?.queuedRecords ?? 0), 0);
   }
 

@@ -72,16 +72,16 @@ const newestOf = ({ rising }: Pick<KeyGroup, "rising">): PreparedRow =>
   rising.at(-1) as PreparedRow;
 
 /** Source indexes by what became of their rows. */
-export interface RowFates {
+export interface RowOutcomes {
   readonly written: Set<number>;
   readonly stale: Set<number>;
 }
 
 /** The answer of the table about a group. */
 export interface StoredVerdict {
-  /** Whether the newest row stands in the table now. */
+  /** Whether the newest row is in the table now. */
   readonly isWritten: boolean;
-  /** Rising rows that are no newer than what stood there before. */
+  /** Rising rows that are no newer than the row before. */
   readonly losing: ReadonlySet<PreparedRow>;
 }
 
@@ -89,13 +89,13 @@ export interface StoredVerdict {
 export function settle(
   { rows, rising }: KeyGroup,
   { isWritten, losing }: StoredVerdict,
-  { written, stale }: RowFates,
+  { written, stale }: RowOutcomes,
 ): void {
   const winners = new Set(isWritten ? rising.filter((row) => !losing.has(row)) : []);
   for (const one of rows) (winners.has(one) ? written : stale).add(one.row.index);
 }
 
 /** A row whose key is the whole row says what the stored one says: nothing loses. */
-export function settleWhole({ rows }: KeyGroup, { written }: RowFates): void {
+export function settleWhole({ rows }: KeyGroup, { written }: RowOutcomes): void {
   for (const { row } of rows) written.add(row.index);
 }

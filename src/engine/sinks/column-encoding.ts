@@ -3,7 +3,7 @@
 import type { Column } from "../core/table-layout.ts";
 import type { ColumnType, Encoding } from "../core/column-type.ts";
 
-/** A value that its column can never hold. */
+/** A value that can never be in its column. */
 export class RowFault extends Error {
   /** SQLSTATE, as Postgres would have answered. */
   readonly code: string;
@@ -126,7 +126,7 @@ function jsonText(value: unknown): string {
   }
 }
 
-/** What JSON numbers cannot hold exactly is a text; bytes are base64. `this` is the object that holds the member. */
+/** Values that JSON numbers cannot express are texts; bytes are base64. `this` is the object of the member. */
 function jsonMember(this: unknown, key: string, shown: unknown): unknown {
   // Buffer has a toJSON of its own, so bytes are looked for before it.
   const raw = (this as Record<string, unknown>)[key];

@@ -1,5 +1,5 @@
 // Inbox: what has been fetched for one task and not processed yet. Bounded: a full one pauses its partitions.
-// Slices of one partition follow each other without a gap; a batch out of sequence is refused; nothing of a held topic is
+// Slices of one partition follow each other without a gap; a batch out of sequence is refused; nothing of a paused topic is
 // handed out. Three policies, which a live pipeline does without, say what is handed out of the rest:
 //   end   nothing at or beyond the end of a range, and progress comes to exactly that end
 //   wait  of several partitions the oldest record goes first, and each is waited for until it has one or has ended
@@ -11,8 +11,8 @@ import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/reco
 export interface InboxLimits {
   /** Above this the partitions are paused; below half of it they are resumed. */
   readonly bytesMax: number;
-  /** Records in one run, so that a large fetch does not hold the event loop. */
-  readonly runRecordsMax: number;
+  /** Records in one slice, so that a large fetch does not block the event loop. */
+  readonly sliceRecordsMax: number;
 }
 
 /** Fetching: the consumer, as the inbox needs it. */
@@ -23,7 +23,7 @@ export interface Valve {
 }
 
 /** Consecutive records of one partition. */
-export interface Run extends TopicPartition {
+export interface FetchedSlice extends TopicPartition {
   readonly generation: GroupGeneration;
   readonly records: readonly RawRecord[];
   /** Progress when these records are done. */
@@ -76,7 +76,7 @@ export class Inbox {
   /** Ends the sleep of its owner. One sleeps at a time. */
   #wake = (): void => undefined;
   #isNudged = false;
-  #held = nothing;
+  #pausedTopics = nothing;
 
   /** `starts` names each partition of the task and the offset at which it begins. */
   constructor(
@@ -120,7 +120,7 @@ export class Inbox {
     if (this.#life.signal.aborted || queue === undefined) return null;
     // mistake: double resume
     if (batch.fetchedOffset !== queue.expected) return queue.expected;
-    if (this.#held.has(batch.topic)) return queue.expected;
+    if (this.#pausedTopics.has(batch.topic)) return queue.expected;
     queue.batches.push(batch);
     queue.expected = batch.nextOffset;
     queue.last = batch;
@@ -129,8 +129,8 @@ export class Inbox {
     return null;
   }
 
-  /** The next run, waiting for one; null when the inbox was closed, and after a nudge. */
-  async take(): Promise<Run | null> {
+  /** The next slice, waiting for one; null when the inbox was closed, and after a nudge. */
+  async take(): Promise<FetchedSlice | null> {
     while (!this.#life.signal.aborted) {
       const chosen = this.#choose();
       if (chosen !== null) return this.#paced(this.#slice(chosen.queue, chosen.timeMax));
@@ -176,17 +176,19 @@ export class Inbox {
   }
 
   /**
-   * Hands out nothing of these topics, in the place of those that were held before, nor waits for them. What has been
+   * Hands out nothing of these topics, in the place of those that were paused before, nor waits for them. What has been
    * fetched of them is dropped, so that it is in nobody's way, and fetched again when its time has come.
    */
-  hold(topics: ReadonlySet<TopicName>): void {
-    if (this.#life.signal.aborted || topics === this.#held) return;
+  pauseTopics(topics: ReadonlySet<TopicName>): void {
+    if (this.#life.signal.aborted || topics === this.#pausedTopics) return;
     const queues = [...this.#queues.values()];
-    const released = queues.filter(({ at }) => this.#held.has(at.topic) && !topics.has(at.topic));
-    const held = queues.filter(({ at }) => topics.has(at.topic));
-    this.#held = topics;
-    this.#valve.pause(held.map(({ at }) => at));
-    for (const queue of held) this.#giveBack(queue);
+    const released = queues.filter(
+      ({ at }) => this.#pausedTopics.has(at.topic) && !topics.has(at.topic),
+    );
+    const paused = queues.filter(({ at }) => topics.has(at.topic));
+    this.#pausedTopics = topics;
+    this.#valve.pause(paused.map(({ at }) => at));
+    for (const queue of paused) this.#giveBack(queue);
     const free = released.filter(({ budget }) => !budget.isPaused);
     if (free.length > 0) this.#valve.resume(free.map(({ at }) => at));
     this.#wake();
@@ -212,7 +214,7 @@ export class Inbox {
     budget.isPaused = isFull;
     const partitions = budget.queues.map(({ at }) => at);
     if (isFull) this.#valve.pause(partitions);
-    else this.#valve.resume(partitions.filter(({ topic }) => !this.#held.has(topic)));
+    else this.#valve.resume(partitions.filter(({ topic }) => !this.#pausedTopics.has(topic)));
   }
 
   #end({ at }: Queue): bigint | null {
@@ -220,7 +222,7 @@ export class Inbox {
   }
 
   /** Only what comes from outside is paced: the rest follows from it. */
-  #paced(run: Run): Run | Promise<Run | null> {
+  #paced(run: FetchedSlice): FetchedSlice | Promise<FetchedSlice | null> {
     const { pace, bounds, group } = this.#policies;
     const isPaced = run.records.length > 0 && (bounds?.end(group, run) ?? null) !== null;
     if (pace === undefined || !isPaced) return run;
@@ -236,7 +238,7 @@ export class Inbox {
 
   /** Progress without records goes first; else the oldest head beside which nothing is waited for, as long as it stays the oldest. */
   #choose(): { readonly queue: Queue; readonly timeMax: number } | null {
-    const queues = [...this.#queues.values()].filter(({ at }) => !this.#held.has(at.topic));
+    const queues = [...this.#queues.values()].filter(({ at }) => !this.#pausedTopics.has(at.topic));
     const heads: { readonly queue: Queue; readonly time: number }[] = [];
     for (const queue of queues) {
       const head = this.#headOf(queue);
@@ -271,7 +273,7 @@ export class Inbox {
     return end !== null && queue.position >= end;
   }
 
-  #slice(queue: Queue, timeMax: number): Run {
+  #slice(queue: Queue, timeMax: number): FetchedSlice {
     const end = this.#end(queue);
     const [batch] = queue.batches;
     const from = queue.taken;
@@ -300,7 +302,7 @@ export class Inbox {
     from: number,
     { end, timeMax }: { readonly end: bigint | null; readonly timeMax: number },
   ): number {
-    const most = Math.min(all.length, from + this.#limits.runRecordsMax);
+    const most = Math.min(all.length, from + this.#limits.sliceRecordsMax);
     let to = from;
     for (; to < most; to++) {
       const { offset, timestamp } = all[to] as RawRecord;

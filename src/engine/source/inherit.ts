@@ -33,7 +33,7 @@ export interface GroupNames {
   readonly isNamed: boolean;
   /** The group of the pipeline's first part. */
   readonly main: GroupId;
-  /** Groups that may hold its progress in the topic. */
+  /** Groups that may have its progress in the topic. */
   former(topic: TopicName): readonly GroupId[];
   /** Groups of such names that a table has now: what they say of the topic is the table's. */
   taken(topic: TopicName): readonly GroupId[];
@@ -76,7 +76,7 @@ interface Legacy {
   readonly offset: CommittedOffset & { readonly nextOffset: bigint };
 }
 
-/** As Kafka tells it, no progress. */
+/** No progress, in Kafka's words. */
 const NONE = -1n;
 
 /** Returns whether progress was moved. Throws MILL_SOURCE_VERSIONS while somebody still reads under the old name. */
@@ -87,14 +87,14 @@ export async function inherit(
 ): Promise<boolean> {
   const { naming, partitions, part } = request;
   const { notes } = found;
-  const held = partitions
+  const former = partitions
     .filter(({ topic }) => topic !== part.redrive)
     .flatMap((at) => naming.former(at.topic).map((group) => ({ at, group })))
     .filter(({ at, group }) => startNote(notes, group, at) !== null)
     // A table's group may have had the name too.
     .filter(({ at, group }) => group === naming.main || isPiece(notes, group, at));
   let isMoved = false;
-  for (const [group, own] of Map.groupBy(held, (one) => one.group)) {
+  for (const [group, own] of Map.groupBy(former, (one) => one.group)) {
     const at = own.map((one) => one.at);
     const latest = await ports.admin.committed(group, at, { stable: false });
     if (latest.every(({ nextOffset }) => nextOffset === null)) continue;
@@ -113,7 +113,7 @@ export async function inherit(
 const legacyOf = (group: GroupId, { nextOffset, ...at }: CommittedOffset): Legacy[] =>
   nextOffset === null ? [] : [{ group, offset: { ...at, nextOffset } }];
 
-/** Also while the group is at its rebalance, and does not tell. */
+/** Also while the group is at its rebalance, and does not answer. */
 async function isRead(
   { admin }: InheritPorts,
   group: GroupId,
@@ -199,8 +199,8 @@ class ProgressTakeover {
   }
 
   #progressOf({ topic, partition, nextOffset, metadata }: Legacy["offset"]): Progress {
-    const told = decodeMetadata(metadata) ?? { ledger: emptyLedger() };
-    const own = encodeMetadata({ ...told, owner: this.#request.owner });
+    const known = decodeMetadata(metadata) ?? { ledger: emptyLedger() };
+    const own = encodeMetadata({ ...known, owner: this.#request.owner });
     return { topic, partition, nextOffset, metadata: own };
   }
 

@@ -74,12 +74,12 @@ export async function takeOver(
   await endOwners(generation.group, partitions);
   // 2
   // mistake: unstable progress
-  const told = await ports.admin.committed(generation.group, partitions, { stable: true });
+  const offsets = await ports.admin.committed(generation.group, partitions, { stable: true });
   // 3
   const marks = await watermarksOf(ports.admin, topicsOf(partitions));
   const topics = await ports.admin.describeTopics(topicsOf(partitions));
-  const notes = await notesFor(ports, request, { committed: told, topics });
-  const committed = told.map((offset) =>
+  const notes = await notesFor(ports, request, { committed: offsets, topics });
+  const committed = offsets.map((offset) =>
     isOthers(request, offset, notes) ? { ...offset, nextOffset: null, metadata: "" } : offset,
   );
   if (await inherit(ports, request, { notes, committed, endOwners }))
@@ -89,7 +89,7 @@ export async function takeOver(
   const isFirst = (offset: CommittedOffset): boolean =>
     offset.nextOffset === null &&
     (startNote(notes, generation.group, offset) === null || isOthers(request, offset, notes)) &&
-    // A table that came later has its name, and its group: where it was cannot be told.
+    // A table that came later has its name, and its group: where it was cannot be known.
     !request.naming.taken(offset.topic).some((group) => isPiece(notes, group, offset));
   const missing = committed.filter((offset) => isFirst(offset) && !isUnfit(request, offset, found));
   const first = missing.length === 0 ? [] : await firstStarts(ports, request, { missing, topics });

@@ -207,7 +207,7 @@ export class World {
       await this.#clock.advance(1_000);
       this.#checkHeld();
       // However long it waits, it goes on some day: its calls are counted.
-      if ((this.#worker as Worker).parkedRecords > 0) {
+      if ((this.#worker as Worker).queuedRecords > 0) {
         quiet = spent = 0;
         continue;
       }
@@ -218,10 +218,10 @@ export class World {
   }
 
   #checkHeld(): void {
-    const { held } = this.#worker as Worker;
-    if (held.length === 0) return;
+    const { whyPaused } = this.#worker as Worker;
+    if (whyPaused.length === 0) return;
     const lead = 'to go on all the same: haltWhen: "never" in the pipeline, or breaker: "off" here';
-    throw new MillraceError("MILL_PIPELINE_HALTED", `${held.join("; ")}; ${lead}`);
+    throw new MillraceError("MILL_PIPELINE_HALTED", `${whyPaused.join("; ")}; ${lead}`);
   }
 
   /** Tasks that will not go on by themselves. */

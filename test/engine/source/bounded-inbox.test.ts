@@ -5,7 +5,7 @@ import fc from "fast-check";
 import type { Bounds, Pace } from "../../../src/engine/core/bounds.ts";
 import type { RecordBatch } from "../../../src/engine/core/kafka.ts";
 import type { TopicPartition } from "../../../src/engine/core/record.ts";
-import { Inbox, type Run } from "../../../src/engine/source/inbox.ts";
+import { Inbox, type FetchedSlice } from "../../../src/engine/source/inbox.ts";
 import { raw } from "../../support/plans.ts";
 
 const generation = { group: "g", generationId: 1, memberId: "m" };
@@ -66,10 +66,14 @@ const open = (
   const starts = Object.keys(topics).map((topic) => ({ topic, partition: 0, nextOffset: 0n }));
   const { bytesMax = 1_000_000, runRecordsMax = 100, pace } = options;
   const bounded = { group: "g", bounds, pace };
-  return { inbox: new Inbox(starts, { bytesMax, runRecordsMax }, valve, bounded), bounds, turns };
+  return {
+    inbox: new Inbox(starts, { bytesMax, sliceRecordsMax: runRecordsMax }, valve, bounded),
+    bounds,
+    turns,
+  };
 };
 
-const seen = (run: Run | null): string =>
+const seen = (run: FetchedSlice | null): string =>
   run === null
     ? "closed"
     : `${run.topic} ${run.records.map(({ offset }) => String(offset)).join()} → ${String(run.nextOffset)}`;
@@ -232,7 +236,7 @@ test("held topics are neither given out nor waited for", async () => {
   const { inbox } = open({ a: 5, b: 5 });
   inbox.push(batch("a", 0, [[0, 10]], 1));
   inbox.push(batch("b", 0, [[0, 20]], 1));
-  inbox.hold(new Set(["a"]));
+  inbox.pauseTopics(new Set(["a"]));
   assert.equal(await taken(inbox), "b 0 → 1");
   assert.ok(inbox.isEmpty);
 });
@@ -320,7 +324,7 @@ test("whatever is fetched in whatever pieces, everything in range comes once, in
       const given: [string, number, number][] = [];
       const progress = new Map<string, bigint>();
       while (!inbox.isEmpty) {
-        const run = (await inbox.take()) as Run;
+        const run = (await inbox.take()) as FetchedSlice;
         for (const r of run.records) given.push([r.topic, Number(r.offset), r.timestamp]);
         assert.ok(run.nextOffset >= (progress.get(run.topic) ?? 0n));
         progress.set(run.topic, run.nextOffset);
@@ -377,7 +381,7 @@ test("without an end in reach and without order, a run's inbox hands out what a 
       bounds.isOrdered = false;
       const starts = ["a", "b"].map((topic) => ({ topic, partition: 0, nextOffset: 0n }));
       const valve = { pause: () => undefined, resume: () => undefined, seek: () => undefined };
-      const live = new Inbox(starts, { bytesMax: 1_000_000, runRecordsMax: 3 }, valve);
+      const live = new Inbox(starts, { bytesMax: 1_000_000, sliceRecordsMax: 3 }, valve);
       assert.deepEqual(await handedOut(live, batches), await handedOut(bounded, batches));
     }),
     { numRuns: 300, seed: 7 },

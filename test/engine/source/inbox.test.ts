@@ -56,7 +56,7 @@ const open = (options: { bytesMax?: number; runRecordsMax?: number; topics?: str
     nextOffset: 0n,
   }));
   const { bytesMax = 100, runRecordsMax = 100 } = options;
-  return { valve, inbox: new Inbox(starts, { bytesMax, runRecordsMax }, valve) };
+  return { valve, inbox: new Inbox(starts, { bytesMax, sliceRecordsMax: runRecordsMax }, valve) };
 };
 
 test("runs follow each other without a gap, in pieces of a bounded size", async () => {
@@ -135,7 +135,7 @@ test("of a topic that is held nothing is handed out; what was fetched of it is f
   inbox.push(batch(0, 6, { topic: "a" }));
   assert.equal((await inbox.take())?.nextOffset, 2n);
   inbox.push(batch(0, 1, { topic: "b", timestamp: 90 }));
-  inbox.hold(new Set(["a"]));
+  inbox.pauseTopics(new Set(["a"]));
   assert.equal(valve.paused, "a");
   assert.ok(valve.turns.includes("seek a 2"));
   // What was on its way is refused, with where it is to begin.
@@ -143,7 +143,7 @@ test("of a topic that is held nothing is handed out; what was fetched of it is f
   assert.equal(inbox.push(batch(2, 8, { topic: "a" })), 2n);
   assert.equal((await inbox.take())?.topic, "b");
   assert.ok(inbox.isEmpty);
-  inbox.hold(new Set());
+  inbox.pauseTopics(new Set());
   assert.equal(valve.paused, "");
   assert.equal(inbox.push(batch(2, 8, { topic: "a" })), null);
   assert.deepEqual(
@@ -156,11 +156,11 @@ test("what is held does not keep the others from being fetched, and stays held w
   const { inbox, valve } = open({ topics: ["a", "b"], bytesMax: 4_000 });
   inbox.push(batch(0, 12, { topic: "a" }));
   assert.equal(valve.paused, "a,b");
-  inbox.hold(new Set(["a"]));
+  inbox.pauseTopics(new Set(["a"]));
   assert.equal(valve.paused, "a");
   inbox.push(batch(0, 12, { topic: "b" }));
   assert.equal(valve.paused, "a,b");
-  inbox.hold(new Set());
+  inbox.pauseTopics(new Set());
   assert.equal(valve.paused, "a,b", "full: it is not the gate alone that holds");
   await inbox.take();
   assert.equal(valve.paused, "");

@@ -22,7 +22,7 @@ export async function asOperator<T>(
     await producer.init();
     return await work(producer);
   } finally {
-    // What it has open ends with the next one's init, or in time; the first failure is the one to tell.
+    // What it has open ends with the next one's init, or in time; the first failure is the one to report.
     await producer.close().catch(() => undefined);
   }
 }

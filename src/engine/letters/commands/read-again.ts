@@ -12,7 +12,7 @@ import { readLetters, type LetterPorts } from "../read-letters.ts";
 /** What a part reads again, to the end. */
 export interface Stretch extends TaskAt {
   readonly from: bigint;
-  /** It holds other records than when the letters were written, which are all that is left of theirs: open ones stay. */
+  /** It has other records than when the letters were written, which are all that is left of theirs: open ones stay. */
   readonly isOther?: boolean;
   /** Not read again where it lies, but made again out of what is. */
   readonly isMade?: boolean;

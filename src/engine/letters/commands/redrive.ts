@@ -6,7 +6,7 @@ import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord, RawRecord } from "../../core/record.ts";
 import { redriveHeaders, stateRecord, type RedriveOrder } from "../../core/redrive.ts";
-import { heldBy, readGate } from "../../notes/gate-note.ts";
+import { gateIsShut, readGate } from "../../notes/gate-note.ts";
 import { NoteTail } from "../../notes/notes.ts";
 import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, isCancelled, jobRecord, writeAll, type Job } from "./operator.ts";
@@ -79,7 +79,7 @@ export function redrive(
   return asOperator(plan, ports, async (producer) => {
     // Behind the init: now nobody else can send any of them, and whoever shuts the gate later fences this command.
     const gate = await readGate(plan, ports);
-    if (gate !== null && gate.state !== "halted") throw heldBy(plan, gate);
+    if (gate !== null && gate.state !== "halted") throw gateIsShut(plan, gate);
     const { chosen, refused } = await planRedrive(plan, request, ports);
     request.onBegin?.(chosen.length);
     return new Drive(plan, request, { ports, producer }).run(chosen, refused);

@@ -4,7 +4,7 @@ import { sendOnce } from "../../core/send-once.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { KafkaPort, AdminPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
-import { gateRecord, heldBy, readGate, type GateNote } from "../../notes/gate-note.ts";
+import { gateRecord, gateIsShut, readGate, type GateNote } from "../../notes/gate-note.ts";
 
 export interface GatePorts {
   readonly kafka: Pick<KafkaPort, "reader" | "producer">;
@@ -34,7 +34,7 @@ async function admit(
   { ports, force = false }: GateChange,
 ): Promise<GateNote | null> {
   const found = await readGate(plan, ports);
-  if (found !== null && found.owner !== owner && !force) throw heldBy(plan, found);
+  if (found !== null && found.owner !== owner && !force) throw gateIsShut(plan, found);
   return found;
 }
 
@@ -45,7 +45,7 @@ async function write(plan: Plan, note: GateNote | null, ports: GatePorts): Promi
   if (!isOurs)
     throw found === null
       ? new MillraceError("MILL_GATE_HELD", `${plan.pipeline} was opened at the same time`)
-      : heldBy(plan, found);
+      : gateIsShut(plan, found);
 }
 
 const isSame = (found: GateNote | null, note: GateNote): boolean =>

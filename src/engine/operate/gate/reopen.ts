@@ -1,7 +1,7 @@
 // An operator lets a pipeline go on whose gate is shut, and waits until workers are at it again.
 import type { Plan } from "../../core/plan.ts";
 import { idleParts } from "../../core/progress.ts";
-import { type GateNote, heldBy } from "../../notes/gate-note.ts";
+import { type GateNote, gateIsShut } from "../../notes/gate-note.ts";
 import type { OperatePorts } from "../choice.ts";
 import { openGate } from "./gate.ts";
 
@@ -24,7 +24,7 @@ export async function reopen(
   note: GateNote,
   { ports, waitMs, force }: ReopenRequest,
 ): Promise<Reopened> {
-  if (note.by === "promote" && !force) throw heldBy(plan, note);
+  if (note.by === "promote" && !force) throw gateIsShut(plan, note);
   await openGate(plan, note.owner, { ports, force });
   if (waitMs === 0) return "asked";
   const { clock } = ports;

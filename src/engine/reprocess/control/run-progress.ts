@@ -5,7 +5,7 @@ import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
 import { withReaders } from "../../core/pieces.ts";
 import { queuesKeys, type Part, type Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
-import { keysParkedIn } from "../../runtime/calls/left-behind.ts";
+import { queuedKeysIn } from "../../runtime/calls/left-behind.ts";
 import { readProgress, type TaskProgress, type ProgressPorts } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import type { RangePlace, RunRange } from "../words/run.ts";
@@ -65,7 +65,7 @@ export async function isSettled(
     .flatMap(({ nodes }) => nodes)
     .flatMap((node) => (queuesKeys(node) && node.operation.store) || []);
   for (const { changelog } of calls)
-    if ((await keysParkedIn(changelog.name, ports)) > 0) return false;
+    if ((await queuedKeysIn(changelog.name, ports)) > 0) return false;
   return calls.length === 0 || (await progressOfRun(plan, range, ports)).isDone;
 }
 

@@ -5,7 +5,7 @@ import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { taskKey } from "../../core/record.ts";
-import { heldBy, readGate, storesNote } from "../../notes/gate-note.ts";
+import { gateIsShut, readGate, storesNote } from "../../notes/gate-note.ts";
 import { readNotes } from "../../notes/notes.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import { changeRun } from "../words/rows.ts";
@@ -27,7 +27,7 @@ export async function checkPromotable(row: RunRow, plan: Plan, ports: PromotePor
   const obstacles = await ports.tables.obstacles(turnsOf(plan, row.run));
   if (obstacles.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
   const gate = await readGate(plan, ports);
-  if (gate !== null) throw heldBy(plan, gate);
+  if (gate !== null) throw gateIsShut(plan, gate);
   if ((await livePositions(plan, ports)).includes(null)) {
     const detail = `${plan.pipeline} has tasks that have never run: there is no place to take over`;
     throw new MillraceError("MILL_RUN_STATE", detail);

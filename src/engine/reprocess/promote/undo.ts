@@ -3,7 +3,7 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
-import { heldBy, readGate } from "../../notes/gate-note.ts";
+import { gateIsShut, readGate } from "../../notes/gate-note.ts";
 import { readAgain } from "../../letters/commands/read-again.ts";
 import { close, drain, ownerOf, reopen } from "../barrier/barrier.ts";
 import { pointBack } from "../barrier/pointing.ts";
@@ -51,7 +51,7 @@ export async function checkUndoable(row: RunRow, plan: Plan, ports: PromotePorts
   if (all.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", all.join("; "));
   const gate = await readGate(plan, ports);
   // A promotion that holds is undone before anybody has gone on.
-  if (gate !== null && gate.owner !== ownerOf(row)) throw heldBy(plan, gate);
+  if (gate !== null && gate.owner !== ownerOf(row)) throw gateIsShut(plan, gate);
 }
 
 async function missingChangelogs(

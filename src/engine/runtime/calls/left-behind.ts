@@ -1,4 +1,4 @@
-// Parked records whose step is gone from the pipeline, or parks no keys any more: nobody would ever call for them, so the
+// Queued records whose step is gone from the pipeline, or queues no keys any more: nobody would ever call for them, so the
 // start is refused while there are some.
 import { ConfigError, type MillraceError } from "../../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
@@ -21,9 +21,9 @@ export async function leftBehind(
 ): Promise<MillraceError[]> {
   const here = new Set(parts.flatMap(({ stores }) => stores).map(({ name }) => name));
   const problems: MillraceError[] = [];
-  for (const name of parkedStores(notes)) {
+  for (const name of queueStores(notes)) {
     if (here.has(name)) continue;
-    const count = await keysParkedIn(`${namespace}${pipeline}-${name}-changelog`, ports);
+    const count = await queuedKeysIn(`${namespace}${pipeline}-${name}-changelog`, ports);
     if (count === 0) continue;
     const step = name.slice(0, -"-parked".length);
     const detail = `${pipeline}: ${String(count)} keys are parked at "${step}", which parks none any more. Let it retry with park-key until they are released`;
@@ -32,7 +32,7 @@ export async function leftBehind(
   return problems;
 }
 
-const parkedStores = (notes: Notes): string[] =>
+const queueStores = (notes: Notes): string[] =>
   [...notes].flatMap(([key, text]) => {
     if (!key.startsWith("store/")) return [];
     const { operator } = JSON.parse(text) as { operator?: string };
@@ -40,7 +40,7 @@ const parkedStores = (notes: Notes): string[] =>
   });
 
 /** Keys that wait by now, as the changelog of their store says it; 0 where there is none. */
-export async function keysParkedIn(changelog: TopicName, { kafka, admin }: Ports): Promise<number> {
+export async function queuedKeysIn(changelog: TopicName, { kafka, admin }: Ports): Promise<number> {
   const topics = await admin.describeTopics([changelog]);
   if ((topics.get(changelog) ?? null) === null) return 0;
   const keys = new Set<string>();

@@ -1,4 +1,4 @@
-// What calls of one task are given: clock, chance, the worker's open resources, and who is told of them.
+// The ports of one task's calls: clock, chance, the worker's open resources, and the metrics of calls.
 import type { TaskAddress } from "../../observe/health.ts";
 import type { CallPorts } from "../../transform/calls/call.ts";
 import type { WorkerContext } from "../context.ts";

@@ -37,7 +37,7 @@ export class Resources {
     return open.client;
   };
 
-  /** One that cannot be closed is told of, and keeps nobody from ending. */
+  /** A resource that cannot be closed is logged, and keeps nobody from ending. */
   async close(log: Log): Promise<void> {
     for (const open of this.#open.values())
       await open

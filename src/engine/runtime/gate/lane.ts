@@ -19,13 +19,13 @@ import { PipelineGate } from "./pipeline-gate.ts";
 /** A stream or sink part, as seen from here. */
 export interface LanePart extends KeptPart {
   readonly isJoined: boolean;
-  readonly reads: { readonly untold: readonly string[] };
+  readonly reads: { readonly unreported: readonly string[] };
   /** Joins its group. */
   start(): Promise<void>;
   /** Commits what it may and leaves the group, once and for all. */
   stop(): Promise<void>;
-  /** Takes nothing more from what the gate holds, and goes on with what it does not. */
-  hold(): void;
+  /** Takes nothing more from the topics that the gate pauses, and goes on with the others. */
+  pauseTopics(): void;
 }
 
 /** What the worker does for its lanes; `B` is what preflight finds out. */
@@ -56,7 +56,7 @@ export class Lane<B> {
   #wake = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #parts: readonly LanePart[] = [];
-  /** The run on whose stores the parts are. */
+  /** The run whose stores the parts use. */
   #boundTo: number | null = null;
   #leaving: Promise<void> | null = null;
   #tripped: MillraceError | null = null;
@@ -80,7 +80,7 @@ export class Lane<B> {
   /** Also while its gate keeps it out: there is nothing to join then. */
   get isJoined(): boolean {
     if (this.#parts.length > 0) return this.#parts.every((part) => part.isJoined);
-    return this.held !== null;
+    return this.whyPaused !== null;
   }
 
   health(): TaskHealth[] {
@@ -88,7 +88,7 @@ export class Lane<B> {
   }
 
   /** Why the pipeline as a whole does not go on, or null. */
-  get held(): string | null {
+  get whyPaused(): string | null {
     const { note } = this.#gate;
     if (note !== null) return gateText(this.#declared.pipeline, note);
     return this.#problem?.text ?? null;
@@ -96,7 +96,7 @@ export class Lane<B> {
 
   /** The reads that Kafka refuses the parts, where no task shows it. */
   get refused(): readonly string[] {
-    return this.#parts.flatMap(({ reads }) => reads.untold);
+    return this.#parts.flatMap(({ reads }) => reads.unreported);
   }
 
   /** The plan as it is to run now, or null while the gate is shut. */
@@ -132,8 +132,8 @@ export class Lane<B> {
   #partGate(): PartGate {
     const gate = this.#gate;
     return {
-      get held() {
-        return gate.held;
+      get pausedTopics() {
+        return gate.pausedTopics;
       },
       admit: async (signal) => {
         await gate.look({ waits: true, signal });
@@ -157,25 +157,25 @@ export class Lane<B> {
       if (signal.aborted) return;
       this.#wake = new AbortController();
       await unlessAborted(signal, this.#step(signal)).catch((error: unknown) => {
-        // Looked at again in a moment. Whoever joins without it is told by its takeover.
+        // Looked at again in a moment. Whoever joins without it sees the note in its takeover.
         if (!signal.aborted) log.debug({ error: messageOf(error) }, "the gate was not looked at");
       });
     }
   }
 
   async #step(signal: AbortSignal): Promise<void> {
-    if (this.#tripped !== null) await this.#tellOf(this.#tripped, signal);
+    if (this.#tripped !== null) await this.#report(this.#tripped, signal);
     else await this.#gate.look({ waits: false });
     signal.throwIfAborted();
     const mayStay = this.#gate.lets && this.#gate.run === this.#boundTo;
     if (this.#parts.length > 0 && !mayStay) await this.#leave();
     signal.throwIfAborted();
-    if (this.#parts.length > 0) for (const part of this.#parts) part.hold();
+    if (this.#parts.length > 0) for (const part of this.#parts) part.pauseTopics();
     else if (this.#gate.lets) await this.#reopen(signal);
   }
 
   /** Writes down what every worker must know, unless somebody has shut the gate already. */
-  async #tellOf(tripped: MillraceError, signal: AbortSignal): Promise<void> {
+  async #report(tripped: MillraceError, signal: AbortSignal): Promise<void> {
     const { clock, kafka, log, meter, owner } = this.#worker.context;
     const { pipeline } = this.#declared;
     await this.#gate.look({ waits: true, signal });
@@ -206,12 +206,12 @@ export class Lane<B> {
     const { pipeline } = this.#declared;
     const isSink = ({ bound }: LanePart): boolean => bound.part.table !== null;
     if (!this.#life.signal.aborted)
-      this.#worker.context.log.warn({ pipeline }, this.held ?? `${pipeline} begins anew`);
+      this.#worker.context.log.warn({ pipeline }, this.whyPaused ?? `${pipeline} begins anew`);
     await Promise.all(parts.filter((part) => !isSink(part)).map((part) => part.stop()));
     await Promise.all(parts.filter(isSink).map((part) => part.stop()));
   }
 
-  /** As at a start. What is missing is told, and looked at again later. */
+  /** As at a start. What is missing is logged, and looked at again later. */
   async #reopen(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#worker.context;
     const { pipeline } = this.#declared;

@@ -1,4 +1,4 @@
-// What one worker knows of a pipeline's gate and of the stores that it stands on. Looked at now and then, and read afresh
+// A worker's knowledge of a pipeline's gate and of the stores that it uses. Looked at now and then, and read afresh
 // by every takeover after its join: whoever joined before the gate was shut is seen as a member, and whoever joins later
 // sees the note. So nothing is read under a shut gate once the groups are empty.
 import type { Plan } from "../../core/plan.ts";
@@ -32,7 +32,7 @@ export class PipelineGate {
     return this.#note;
   }
 
-  /** The run on whose stores the pipeline stands. */
+  /** The run whose stores the pipeline uses. */
   get run(): number | null {
     return this.#run;
   }
@@ -41,7 +41,7 @@ export class PipelineGate {
     return this.#note === null || this.#note.state === "draining";
   }
 
-  get held(): ReadonlySet<TopicName> {
+  get pausedTopics(): ReadonlySet<TopicName> {
     return this.#note?.state === "draining" ? this.#foreign : nothing;
   }
 

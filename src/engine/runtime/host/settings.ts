@@ -45,7 +45,7 @@ const shape = {
   MILLRACE_BREAKER: z.enum(["on", "off"]).default("on"),
 };
 
-/** What a process was told; see the names above for defaults. */
+/** The settings of a process; see the names above for defaults. */
 export interface WorkerSettings {
   readonly KAFKA_BROKERS: readonly string[];
   readonly KAFKA_SECURITY_PROTOCOL: "PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL";

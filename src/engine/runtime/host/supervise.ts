@@ -1,6 +1,6 @@
 // The parent of several workers: starts a process for each, starts dead ones again with backoff, gives up when they die
 // too often, and serves one aggregated /metrics, /live and /ready. Promises that no worker outlives it: they drain when
-// it stops or is gone, and die with it when it is told twice.
+// it stops or is gone, and die with it at its second signal.
 import type { ChildProcess } from "node:child_process";
 import { aggregate, type MeterSnapshot, type PrometheusMeter } from "../../clients/prometheus.ts";
 import type { Clock, Log } from "../../core/ports.ts";
@@ -9,7 +9,7 @@ import { serveOperations } from "../../observe/http.ts";
 import type { WorkerSettings } from "./settings.ts";
 import { INTERRUPTED, onStopSignal } from "./signals.ts";
 
-/** What a worker process tells its parent when asked. */
+/** The answer of a worker process to its parent. */
 export interface WorkerReport {
   readonly live: Health;
   readonly ready: Health;

@@ -109,16 +109,16 @@ export class ShapeBook implements Shapes {
 
   /** Resolves when the code may read such values. Throws with disposition "retry" while Kafka is away. */
   async recognise({ topic, id, signal, onWaiting }: Recognising): Promise<void> {
-    for (let isTold = false; ; isTold = true) {
+    for (let isReported = false; ; isReported = true) {
       const why = await this.#lock.run(() => this.#whyNot(topic, id));
       if (why === null) {
-        if (isTold) onWaiting(null);
+        if (isReported) onWaiting(null);
         return;
       }
       const error = new MillraceError("MILL_SHAPE_UNKNOWN", `${topic}: ${why}. ${this.#lead()}`);
       onWaiting(error.message);
       const { code } = error;
-      if (!isTold) this.#ports.log.error({ topic, code }, `a task waits: ${error.message}`);
+      if (!isReported) this.#ports.log.error({ topic, code }, `a task waits: ${error.message}`);
       await this.#ports.clock.sleep(LOOK_MS, signal);
     }
   }

@@ -41,7 +41,7 @@ export class Breaker {
   /** The first of these records that would not be admitted, or null; counts nothing. */
   firstOver(letters: readonly boolean[]): number | null {
     if (this.#limit === null) return null;
-    // Of nearly every run: even if none of the old ones falls out of the window, they are not too many.
+    // Of nearly every slice: even if none of the old ones falls out of the window, they are not too many.
     const most = letters.reduce((sum, isLetter) => (isLetter ? sum + 1 : sum), this.#count);
     if (most <= this.#limit.letters) return null;
     const trial = new Breaker(this.#part, this.#limit);
@@ -52,7 +52,7 @@ export class Breaker {
     return over < 0 ? null : over;
   }
 
-  /** Why the task stands still in front of this record. */
+  /** Why the task stops in front of this record. */
   error(at: TopicPartition & { readonly offset: bigint }): MillraceError {
     const { letters = 0, records = 0 } = this.#limit ?? {};
     const { topic, partition, offset } = at;

@@ -2,11 +2,11 @@
 // its values can be read. Records of the redrive topic are restored; letters of other parts are passed over, as these
 // read the same partition for themselves. A slice is decoded when this is known: whether its values have a structure that
 // this code reads, and the schemas of their writers. The task waits for both; not for a letter that comes back, since it
-// would hold up everything behind it.
+// would delay everything behind it.
 import { readerOf } from "../../core/pieces.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
 import { originalHeaders, redriveOrderOf } from "../../core/redrive.ts";
-import type { Inbox, Run } from "../../source/inbox.ts";
+import type { Inbox, FetchedSlice } from "../../source/inbox.ts";
 import type { Kept } from "../../transform/calls/parked.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
@@ -14,7 +14,7 @@ import { sourceOf, type BoundPart } from "./bind.ts";
 import type { SchemaCache } from "./schema-cache.ts";
 
 /** Consecutive records of one partition; progress is of the topic `place`. */
-export interface Slice extends Run {
+export interface Slice extends FetchedSlice {
   readonly place: TopicName;
 }
 
@@ -64,7 +64,7 @@ export class Intake {
 }
 
 /** At least one, so that progress moves past what is passed over. */
-function slicesOf(run: Run, bound: BoundPart): readonly Slice[] {
+function slicesOf(run: FetchedSlice, bound: BoundPart): readonly Slice[] {
   const place = run.topic;
   if (place !== bound.plan.redrive) return [{ ...run, place }];
   const own = run.records.flatMap((raw) => restored(raw, bound) ?? []);
@@ -114,7 +114,7 @@ export async function learn(bound: BoundPart, slice: Slice, learner: Learner): P
     }
     const ids = unknownIds(bound, slice, { end, schemas });
     if (ids.size === 0) return end;
-    // A writer's schema may tell that a value belongs to none of the sources, so the values are looked at again.
+    // A writer's schema may show that a value belongs to none of the sources, so the values are looked at again.
     await patiently(learner, "registry", () => schemas.learn(ids));
   }
 }

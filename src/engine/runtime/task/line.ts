@@ -145,11 +145,11 @@ function atItsTime(
 ): DecodedRecord | Outcome {
   const { timestamp, timeRule } = codec;
   if (timestamp === null || timeRule === null) return atKafkaTime(codec, raw, decoded);
-  const told = timestamp(decoded.value);
-  isLater(told);
-  const fault = timeFault(told, raw.timestamp, timeRule);
+  const time = timestamp(decoded.value);
+  isLater(time);
+  const fault = timeFault(time, raw.timestamp, timeRule);
   // Whole, as Kafka and the stores write it.
-  if (fault === null) return recordAt(Math.floor(told as number), raw, decoded);
+  if (fault === null) return recordAt(Math.floor(time as number), raw, decoded);
   return withoutTime(explained(fault, decoded), timeRule, raw) ?? untimed(raw, decoded);
 }
 
@@ -159,7 +159,7 @@ function explained(fault: TimeFault, { value }: KeyAndValue): TimeFault {
   return envelope === null ? fault : { ...fault, detail: `${fault.detail}; ${envelope}` };
 }
 
-/** A record whose value tells no time. */
+/** A record whose value has no time. */
 function atKafkaTime(
   { timestamp, timeRule }: SourceCodec,
   raw: RawRecord,
@@ -170,7 +170,7 @@ function atKafkaTime(
     const ended = withoutTime(fault, timeRule, raw);
     if (ended !== null) return ended;
   }
-  // A tombstone has no event time where that is told by the value; when it arrived says nothing of it.
+  // A tombstone has no event time where that comes from the value; when it arrived says nothing of it.
   return timestamp === null ? recordAt(raw.timestamp, raw, decoded) : untimed(raw, decoded);
 }
 

@@ -15,8 +15,8 @@ import { stopOf, Task, type TaskWork } from "./task.ts";
 
 /** The pipeline's gate, as its parts know it. */
 export interface PartGate {
-  /** Nothing more is taken from these. */
-  readonly held: ReadonlySet<TopicName>;
+  /** The topics from which nothing more is taken. */
+  readonly pausedTopics: ReadonlySet<TopicName>;
   /** Reads the notes as they are now, that is after the join. False: nothing may be read, and the pipeline will leave. */
   admit(signal: AbortSignal): Promise<boolean>;
   /** Too many dead letters: halts the pipeline. */
@@ -43,7 +43,7 @@ export abstract class RunningPart<W extends TaskWork> {
   protected readonly context: WorkerContext;
   protected readonly notes: NoteBook;
   protected assignment: Assignment | null = null;
-  /** The dependency that holds up the takeover of all tasks. */
+  /** The dependency that the takeover of all tasks waits for. */
   protected waitingFor: string | null = null;
   readonly #tasks = new Map<string, Task<W>>();
   #consumer: GroupConsumer | null = null;
@@ -58,7 +58,7 @@ export abstract class RunningPart<W extends TaskWork> {
 
   /** Takes over what the group has given, anew where it was given before. */
   protected abstract assigned(assignment: Assignment): void;
-  /** While the generation still holds. */
+  /** While the generation is still valid. */
   protected abstract revoked(): Promise<void>;
   /** The log does not have what the task wants to read: the takeover says what is wrong. */
   protected abstract outOfRange(at: TopicPartition): void;
@@ -103,7 +103,7 @@ export abstract class RunningPart<W extends TaskWork> {
       onRevoked: () => this.revoked(),
       onBatch: (batch) => this.#batch(batch),
       onOutOfRange: (at) => this.outOfRange(at),
-      onRefused: (at, error) => this.reads.told(at, error),
+      onRefused: (at, error) => this.reads.note(at, error),
       onFatal: (error) => this.options.onFatal(error),
     });
   }
@@ -113,9 +113,9 @@ export abstract class RunningPart<W extends TaskWork> {
     await this.#consumer?.stop();
   }
 
-  /** Takes nothing more from what the gate holds. */
-  hold(): void {
-    for (const task of this.tasks) task.hold(this.options.gate.held);
+  /** Takes nothing more from the topics that the gate pauses. */
+  pauseTopics(): void {
+    for (const task of this.tasks) task.pauseTopics(this.options.gate.pausedTopics);
   }
 
   #batch(batch: RecordBatch): void {
@@ -147,7 +147,7 @@ export abstract class RunningPart<W extends TaskWork> {
   ): void {
     for (const start of starts) this.consumer.seek(start, start.nextOffset);
     this.consumer.resume(starts);
-    task.hold(this.options.gate.held);
+    task.pauseTopics(this.options.gate.pausedTopics);
   }
 
   protected newBreaker(): Breaker {

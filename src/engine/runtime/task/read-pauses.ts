@@ -1,5 +1,5 @@
 // Reads that Kafka refuses a part: of a partition, or of its group. The consumer asks again by itself; here is who
-// waits for it meanwhile, told once in the log and in a metric, and for as long as it lasts in /ready.
+// waits for it meanwhile, reported once in the log and in a metric, and for as long as it lasts in /ready.
 import type { MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
 import { countPause } from "../../observe/task-metrics.ts";
@@ -20,7 +20,7 @@ export class ReadPauses {
   }
 
   /** As the consumer says it: with each refusal, and with null when it is let again. */
-  told(at: TopicPartition | null, error: MillraceError | null): void {
+  note(at: TopicPartition | null, error: MillraceError | null): void {
     const { log, meter } = this.#context;
     const address = at === null ? THE_GROUP : addressOf(at);
     const facts = { ...this.#labels, ...(at ?? { group: this.#bound.part.group }) };
@@ -41,7 +41,7 @@ export class ReadPauses {
   }
 
   /** Reasons that no task shows: no task exists without a group, and none for the redrive topic. */
-  get untold(): string[] {
+  get unreported(): string[] {
     const { plan, part } = this.#bound;
     const redrive = `${plan.redrive}-`;
     return [...this.#whys]

@@ -6,7 +6,7 @@ import type { LetterOrigin } from "../../letters/letter.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
 
 /**
- * output: what it writes to a topic · effect: a change of state, or what is told of one at a checkpoint · letter: its dead
+ * output: what it writes to a topic · effect: a change of state, or the result of one at a checkpoint · letter: its dead
  * letter, as a whole.
  */
 export type RefusedKind = "output" | "effect" | "letter";

@@ -12,7 +12,7 @@ import { actionOf, persist } from "../failure.ts";
 import type { BoundPart } from "./bind.ts";
 import { Intake, mustWait, type Learner, type Slice } from "./intake.ts";
 
-/** Why a task stands still and since when, with what the operator can do about it: for /ready, the log and the notes. */
+/** Why a task has stopped and since when, with what the operator can do about it: for /ready, the log and the notes. */
 export type Stop = Omit<Extract<TaskStatus, { state: "stopped" }>, "state">;
 
 export const stopOf = ({ code, message }: MillraceError, pipeline: string, now: number): Stop => ({
@@ -119,7 +119,7 @@ export class Task<W extends TaskWork = TaskWork> {
     return this.#end.signal;
   }
 
-  /** The state of a task that nothing holds up. */
+  /** The state of a task that waits for nothing. */
   get status(): TaskStatus {
     const life = this.#life;
     if (life.at === "stopped") return { state: "stopped", ...life.stop };
@@ -156,7 +156,7 @@ export class Task<W extends TaskWork = TaskWork> {
   ): Promise<MillraceError | null> {
     const { bound, context } = this.#options;
     const { bounds, pace, limits } = context;
-    const own = { bytesMax: limits.inboxBytesMax, runRecordsMax: limits.runRecordsMax };
+    const own = { bytesMax: limits.inboxBytesMax, sliceRecordsMax: limits.sliceRecordsMax };
     const inbox = new Inbox(starts, own, valve, { group: bound.part.group, bounds, pace });
     const intake = new Intake(bound, inbox);
     const work = workFrom(intake, inbox);
@@ -165,7 +165,7 @@ export class Task<W extends TaskWork = TaskWork> {
     try {
       return (await this.#loop(work, intake)) ?? this.#failure;
     } catch (error) {
-      // A fence is told of even so: the commit was refused, whoever has the partition by now.
+      // A fence is reported even so: the commit was refused, whoever has the partition by now.
       if (this.signal.aborted && actionOf(error) !== "retake") return this.#failure;
       throw error;
     }
@@ -192,8 +192,8 @@ export class Task<W extends TaskWork = TaskWork> {
   }
 
   /** Takes nothing more of these topics. */
-  hold(topics: ReadonlySet<TopicName>): void {
-    this.#inbox?.hold(topics);
+  pauseTopics(topics: ReadonlySet<TopicName>): void {
+    this.#inbox?.pauseTopics(topics);
   }
 
   get inboxBytes(): number {

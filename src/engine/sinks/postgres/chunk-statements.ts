@@ -1,4 +1,4 @@
-// The statements over one chunk of rows, inside a savepoint that the caller has set: what became of each row is told by
+// The statements over one chunk of rows, inside a savepoint that the caller has set: what became of each row is returned by
 // comparing what was stored before, what changed, and what is there now.
 import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresSession } from "../../clients/postgres/pool.ts";

@@ -1,4 +1,4 @@
-// The outbox: dead letters that a sink owes to the dead-letter topic. They are stored with the decision and sent after it,
+// The outbox: dead letters of a sink on their way to the dead-letter topic. They are stored with the decision and sent after it,
 // since a letter sent before could turn out false. Sent at least once; equal ids are one letter.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 import type { OwedLetter, SinkTaskId } from "../../core/ports.ts";
@@ -9,7 +9,7 @@ import { taskValues } from "./progress-row.ts";
 const OF_TASK = "pipeline = $1 AND part = $2 AND topic = $3 AND partition = $4";
 const LIMITS = { itemsMax: 1_000, sizeMax: 8_000_000 };
 
-export async function oweLetters(
+export async function insertLetters(
   session: PostgresSession,
   task: SinkTaskId,
   letters: readonly OwedLetter[],
@@ -42,7 +42,7 @@ const letterArrays = (letters: readonly OwedLetter[]): string[] => {
 const hex = (bytes: Buffer | null): string | null =>
   bytes === null ? null : `\\x${bytes.toString("hex")}`;
 
-/** As bytes: a header's name may hold what Postgres' texts refuse. */
+/** As bytes: a header's name may have what Postgres' texts refuse. */
 const headersToBytes = (headers: OwedLetter["headers"]): Buffer =>
   Buffer.from(JSON.stringify(headers.map(([name, v]) => [name, v?.toString("base64") ?? null])));
 
@@ -63,7 +63,7 @@ interface LetterRow {
 }
 
 /** The oldest letters first. */
-export async function owedLetters(
+export async function readLetters(
   session: PostgresSession,
   task: SinkTaskId,
   lettersMax: number,

@@ -114,7 +114,7 @@ export async function moveProgress(
   );
 }
 
-/** Stores a first start; where another worker was faster, its start holds and only the epoch is raised. */
+/** Stores a first start; where another worker was faster, its start is kept and only the epoch is raised. */
 export async function insertProgress(
   session: PostgresSession,
   task: SinkTaskId,

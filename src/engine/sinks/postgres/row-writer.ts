@@ -1,7 +1,7 @@
 // Writes the rows of one batch inside a transaction that the caller owns. A row that Postgres refuses is found by halving
 // inside savepoints; then its key is collapsed again without it, since an older row of the same key may have been
 // collapsed under it. A record's rows are written all or none. A row that changed nothing was older than the stored one,
-// or a trigger of the table has dropped it: the one is told from the other. Nothing is committed here.
+// or a trigger of the table has dropped it: the writer knows which. Nothing is committed here.
 import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 import type { Correction } from "../../core/plan.ts";
@@ -15,7 +15,7 @@ import {
   settleWhole,
   type CompareRows,
   type KeyGroup,
-  type RowFates,
+  type RowOutcomes,
 } from "../collapse.ts";
 import { encoderOf, type Encode } from "../column-encoding.ts";
 import type { PreparedRow, RefusedRow } from "../row-mapping.ts";
@@ -24,7 +24,7 @@ import { Trial, type TrialPatience } from "./trial.ts";
 import type { WrittenAt } from "./upsert-statement.ts";
 
 /** Source indexes, as in SinkResult. */
-interface WrittenRows extends RowFates {
+interface WrittenRows extends RowOutcomes {
   /** Rows that a trigger of the table has dropped. */
   readonly suppressed: Set<number>;
   readonly refused: RefusedRow[];
@@ -110,7 +110,7 @@ export class RowWriter {
   async #writeChunk(
     session: PostgresSession,
     groups: readonly KeyGroup[],
-    run: ChunkRun,
+    run: ChunkWrite,
   ): Promise<void> {
     const answer = await this.#tryChunk(session, groups, run);
     if (answer !== null && !(answer instanceof PostgresError))
@@ -127,7 +127,7 @@ export class RowWriter {
   #settle(
     groups: readonly KeyGroup[],
     { unchanged, dropped, losing }: ChunkAnswer,
-    { outcome, again }: ChunkRun,
+    { outcome, again }: ChunkWrite,
   ): void {
     const isWhole = isWholeKey(this.#layout);
     for (const [i, group] of groups.entries())
@@ -139,13 +139,13 @@ export class RowWriter {
   }
 
   /**
-   * The fates of the groups, or the refusal, after which nothing of the chunk is written. Null
+   * The outcomes of the groups, or the refusal, after which nothing of the chunk is written. Null
    * means that nothing is written either, and that its rows must be asked for one by one.
    */
   async #tryChunk(
     session: PostgresSession,
     groups: readonly KeyGroup[],
-    { at, trial }: ChunkRun,
+    { at, trial }: ChunkWrite,
   ): Promise<ChunkAnswer | PostgresError | null> {
     await session.query("SAVEPOINT chunk");
     try {
@@ -162,7 +162,7 @@ export class RowWriter {
     }
   }
 
-  async #probe(session: PostgresSession, { at, trial }: ChunkRun): Promise<void> {
+  async #probe(session: PostgresSession, { at, trial }: ChunkWrite): Promise<void> {
     trial.isProbed = true;
     try {
       await this.#statements.probe(session, at);
@@ -190,7 +190,7 @@ function hasSiblings(
   return of.length > new Set(of.map(({ row }) => row.index)).size;
 }
 
-interface ChunkRun {
+interface ChunkWrite {
   readonly at: WrittenAt;
   readonly outcome: WrittenRows;
   readonly trial: Trial;
@@ -201,7 +201,7 @@ interface ChunkRun {
 const charsOf = ({ texts }: PreparedRow): number =>
   texts.reduce((sum, text) => sum + (text?.length ?? 4), 0);
 
-function refuse({ newest, rows }: KeyGroup, error: PostgresError, run: ChunkRun): void {
+function refuse({ newest, rows }: KeyGroup, error: PostgresError, run: ChunkWrite): void {
   const { facts } = error;
   run.trial.refused(error, run.outcome.written.size > 0);
   const refusal = { code: facts.sqlState ?? "", message: facts.detail };

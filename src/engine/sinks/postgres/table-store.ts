@@ -1,4 +1,4 @@
-// A table in Postgres with progress beside it: rows, owed letters and progress commit in one transaction, under the fence
+// A table in Postgres with progress beside it: rows, pending letters and progress commit in one transaction, under the fence
 // of the owner's epoch and the expected offset. Retrying what is transient is left to the caller, except conflicts
 // between transactions, which are settled by trying again at once.
 import { CommitUnknownError, PostgresError } from "../../clients/postgres/fault.ts";
@@ -17,7 +17,7 @@ import type {
 } from "../../core/ports.ts";
 import { addressOf } from "../../core/record.ts";
 import { layoutOf, type TableSpec } from "../../core/table-layout.ts";
-import { forgetLetters, oweLetters, owedLetters } from "./outbox.ts";
+import { forgetLetters, insertLetters, readLetters } from "./outbox.ts";
 import {
   advanceProgress,
   insertProgress,
@@ -93,7 +93,7 @@ class PostgresTableStore implements TableStore {
   }
 
   async owed(task: SinkTaskId, lettersMax: number): Promise<readonly OwedLetter[]> {
-    return owedLetters(this.#pool, task, lettersMax);
+    return readLetters(this.#pool, task, lettersMax);
   }
 
   async forget(task: SinkTaskId, ids: readonly string[]): Promise<void> {
@@ -152,9 +152,9 @@ class PostgresTableStore implements TableStore {
       suppressed: outcome.suppressed,
       refused: new Set(outcome.refused.map(({ row }) => row.index)),
     };
-    const told = commit.told?.(result) ?? [];
-    const owed = [...commit.letters, ...letters, ...told];
-    await ofOurs(() => oweLetters(session, task, owed));
+    const states = commit.told?.(result) ?? [];
+    const pending = [...commit.letters, ...letters, ...states];
+    await ofOurs(() => insertLetters(session, task, pending));
     const ledger = commit.ledger(result);
     const moved = { ledger, now: this.#now() };
     // mistake: progress first (2 of 2)

@@ -1,5 +1,5 @@
 // Findings about one batch while its rows are tried: who was refused for sure, and who by an error that may be the
-// table's fault as well. The code of such an error cannot tell, so the neighbours do: where rows pass the same statement,
+// table's fault as well. The code of such an error cannot show it, so the neighbours do: where rows pass the same statement,
 // the row is at fault; where none passes, the table is, and nothing is written.
 import type { FaultFacts, PostgresError } from "../../clients/postgres/fault.ts";
 import type { TableLayout } from "../../core/table-layout.ts";

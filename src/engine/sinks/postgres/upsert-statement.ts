@@ -16,7 +16,7 @@ import type { PreparedRow } from "../row-mapping.ts";
 /** A row of the answer: one that is given and changed nothing. */
 export interface UnchangedRow {
   readonly position: number;
-  /** The row that stood there before the statement is as new. */
+  /** The row that was there before the statement is as new. */
   readonly isStale: boolean;
   /** Rows that the statement has changed, whatever their keys. */
   readonly changed: number;
@@ -62,7 +62,7 @@ function inputAt(layout: TableLayout, at: number): string {
   return `input.c${String(at)}${/^(time|numeric).*\(/.test(sql) ? `::${sql}` : ""}`;
 }
 
-/** Whether a row of the input is no newer than what stood there before. */
+/** Whether a row of the input is no newer than the one before. */
 function isStale(layout: TableLayout, corrects?: Correction): string {
   const { key, version: field } = layout;
   const topic = `$${String(arrayTypes(layout).length + 1)}::text`;
@@ -106,14 +106,14 @@ function isNewer(layout: TableLayout, corrects?: Correction): string {
     ((stored."${topic}" ${EQUAL} excluded."${topic}") IS NOT TRUE OR stored."${offset}" ${next} excluded."${offset}"))`;
 }
 
-/** Places of an array of all columns that tell which of two rows is newer. */
+/** Places of an array of all columns that decide which of two rows is newer. */
 const decisive = (layout: TableLayout): number[] => {
   const { key, version: field, columns } = layout;
   const offset = columns.length;
   return [...new Set([...key, field ?? offset + 1, offset])];
 };
 
-/** The statement that tells which rows are no newer than what is stored. Its parameters come from `comparedValues`. */
+/** The statement that finds which rows are no newer than what is stored. Its parameters come from `comparedValues`. */
 export function comparingStatement(layout: TableLayout, corrects?: Correction): string {
   const [names, types] = [arrayColumns(layout), arrayTypes(layout)];
   const places = decisive(layout);

@@ -11,7 +11,7 @@ import {
   settleWhole,
   type CompareRows,
   type KeyGroup,
-  type RowFates,
+  type RowOutcomes,
 } from "../../sinks/collapse.ts";
 import { writtenOffset } from "../../sinks/correction.ts";
 import {
@@ -81,7 +81,7 @@ export class MemoryTable {
       return stored === undefined || this.#isNewer(stored, storedAt(newest, origin), origin);
     };
     const newer = groups.filter(isNewer);
-    const fates: RowFates = { written: new Set(), stale: new Set() };
+    const fates: RowOutcomes = { written: new Set(), stale: new Set() };
     for (const group of groups)
       if (isWholeKey(this.#layout)) settleWhole(group, fates);
       else settle(group, { isWritten: isNewer(group), losing: this.#losing(group, origin) }, fates);

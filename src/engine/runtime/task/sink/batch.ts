@@ -52,7 +52,7 @@ export const newBatch = (nextOffset: bigint): SinkBatch => ({
 export const isRedriven = ({ raws }: SinkBatch): boolean => raws[0]?.redriven !== undefined;
 
 /** Whether its commit has put something into the outbox. */
-export const isOwing = (batch: SinkBatch, delta: LedgerCounts): boolean =>
+export const hasPendingLetters = (batch: SinkBatch, delta: LedgerCounts): boolean =>
   delta.consumed > 0 && (Object.keys(delta["dead-lettered"]).length > 0 || isRedriven(batch));
 
 /** Looks at outcomes, and says once that a tombstone left its row: whoever deletes a key expects the row to go. */

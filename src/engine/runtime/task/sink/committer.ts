@@ -27,11 +27,11 @@ import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import type { Intake, Slice } from "../intake.ts";
 import { processEach } from "../line.ts";
-import { sendOwed } from "./outbox.ts";
+import { sendPending } from "./outbox.ts";
 import {
   endsOf,
   isLetter,
-  isOwing,
+  hasPendingLetters,
   isRedriven,
   ledgerOfBatch,
   newBatch,
@@ -53,7 +53,7 @@ export interface SinkCommitterOptions {
   readonly breaker: Breaker;
   /** For letters of the outbox; they are sent after the decision. */
   readonly producer: PlainProducer;
-  /** Tells Kafka where the table is, for lag; a hint, never read back. */
+  /** Commits to Kafka where the table is, for lag; a hint, never read back. */
   hint(progress: Progress): void;
 }
 
@@ -87,11 +87,11 @@ export class SinkCommitter implements TaskWork {
 
   /** What an earlier owner committed and did not live to send. */
   begin(): Promise<void> {
-    return this.#sendOwed();
+    return this.#sendPending();
   }
 
-  #sendOwed(): Promise<void> {
-    return sendOwed(this.#task, this.#options);
+  #sendPending(): Promise<void> {
+    return sendPending(this.#task, this.#options);
   }
 
   turn(): Promise<null> {
@@ -186,7 +186,7 @@ export class SinkCommitter implements TaskWork {
         rows: batch.stage.rows,
         ...(isRedriven(batch) ? { origin: this.#origin() } : {}),
         letters: batch.letters,
-        told: (result) => this.#told(batch, result),
+        told: (result) => this.#letterStates(batch, result),
         refused: (row, refusal) => this.#refused(batch, row, refusal),
         ledger: (result) => {
           const over = this.#over(batch, result.refused);
@@ -201,8 +201,8 @@ export class SinkCommitter implements TaskWork {
     this.#ledger = addLedger(this.#ledger, delta);
     this.#nextOffset = batch.nextOffset;
     this.#oldestMs = null;
-    // 4 send the letters that the decision owes
-    if (isOwing(batch, delta)) await this.#sendOwed();
+    // 4 send the letters of the decision
+    if (hasPendingLetters(batch, delta)) await this.#sendPending();
     // 5 hint
     const metadata = encodeMetadata({ owner: context.owner, ledger: this.#ledger });
     const { topic, partition } = this.#id;
@@ -221,7 +221,7 @@ export class SinkCommitter implements TaskWork {
   }
 
   /** What became of letters that came back. */
-  #told(batch: SinkBatch, result: SinkResult): OwedLetter[] {
+  #letterStates(batch: SinkBatch, result: SinkResult): OwedLetter[] {
     const { letters, context, bound } = this.#options;
     return endsOf(batch, result, bound.part.name).flatMap((outcome, index) =>
       outboxStates(batch.raws[index] as RawRecord, outcome, letters, context.clock.now()),

@@ -9,15 +9,15 @@ const LETTERS_A_SEND = 500;
 const STUCK_MS = 5_000;
 
 /** Resolves when the outbox has nothing more of the task. */
-export async function sendOwed(
+export async function sendPending(
   task: Task,
   { context, store, producer }: Pick<SinkCommitterOptions, "context" | "store" | "producer">,
 ): Promise<void> {
   const { address: id, signal } = task;
   for (;;) {
-    const owed = await task.persist("postgres", () => store.owed(id, LETTERS_A_SEND));
-    if (owed.length === 0) return;
-    const { ids, stuck } = await task.persist("kafka", () => publishLetters(producer, owed));
+    const pending = await task.persist("postgres", () => store.owed(id, LETTERS_A_SEND));
+    if (pending.length === 0) return;
+    const { ids, stuck } = await task.persist("kafka", () => publishLetters(producer, pending));
     await task.persist("postgres", () => store.forget(id, ids));
     if (stuck === null) continue;
     // The next letter would be refused as this one is.

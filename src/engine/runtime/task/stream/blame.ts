@@ -1,6 +1,6 @@
-// Which source record made what a broker refused. An output knows its record. An entry of a changelog, and what is told
-// of one, fold several records: only a checkpoint of a single record tells which one it is, and whose outputs are to blame
-// beside it.
+// The source record of what a broker refused. An output knows its record. An entry of a changelog, and a result that waited
+// for the checkpoint, fold several records: only a checkpoint of a single record shows which one it is, and whose outputs are
+// to blame beside it.
 import type { ErrorCode } from "../../../core/error-table.ts";
 import {
   isRetriable,
@@ -42,13 +42,13 @@ function blamesOf(stages: readonly TaskCheckpoint[], { refused }: RecordsRefused
   const shares = stages.map((stage) => ({
     stage,
     outputs: among(stage.outputs.slice(0, stage.heldFrom)),
-    held: among(stage.outputs.slice(stage.heldFrom)),
+    atCheckpoint: among(stage.outputs.slice(stage.heldFrom)),
     changes: among(stage.changelog),
     letters: among(stage.letters),
   }));
   return shares.flatMap((share) => {
-    const { outputs, held, changes, letters } = share;
-    return outputs.length + held.length + changes.length + letters.length > 0
+    const { outputs, atCheckpoint, changes, letters } = share;
+    return outputs.length + atCheckpoint.length + changes.length + letters.length > 0
       ? [blameOf(share)]
       : [];
   });
@@ -57,14 +57,14 @@ function blamesOf(stages: readonly TaskCheckpoint[], { refused }: RecordsRefused
 interface RefusedShare {
   readonly stage: TaskCheckpoint;
   readonly outputs: readonly RefusedWrite[];
-  readonly held: readonly RefusedWrite[];
+  readonly atCheckpoint: readonly RefusedWrite[];
   readonly changes: readonly RefusedWrite[];
   readonly letters: readonly RefusedWrite[];
 }
 
 function blameOf(share: RefusedShare): Blame {
-  const { stage, outputs, held, changes, letters } = share;
-  const [folded = null] = [...held, ...changes];
+  const { stage, outputs, atCheckpoint, changes, letters } = share;
+  const [folded = null] = [...atCheckpoint, ...changes];
   // mistake: last one blamed (2 of 2)
   if (folded !== null && stage.units > 1) return unclear(stage, letters);
   const ofOutputs = stage.state === null ? outputs : firstOfEachKey(outputs);

@@ -192,7 +192,7 @@ export class StreamCommitter {
     if (blame === undefined) return false;
     refuse(part.probations, blame, this.#context);
     await this.#discard();
-    // Behind the lock that is held now; what fails here, the takeover tells.
+    // Behind the lock that is held now; what fails here fails again in the takeover.
     this.settle().catch(() => undefined);
     this.#countRewind(part);
     // mistake: rest dropped
@@ -229,12 +229,12 @@ export class StreamCommitter {
     }
     await this.#discard();
     // Behind the lock that is held now. A worker that takes nothing over again, since it leaves or has no partitions
-    // any more, would else hold up every reader of its outputs. What fails here, the next commit or takeover tells.
+    // any more, would else delay every reader of its outputs. What fails here fails again in the next commit or takeover.
     this.settle().catch(() => undefined);
     if (isDefect(error))
       return this.#onFatal(error instanceof Error ? error : new Error(String(error)));
     if (why === "refused") return this.#retakeAll(null, 0);
-    // Under the old generation it would be fenced again: the group needs time to tell of a newer one.
+    // Under the old generation it would be fenced again: the group needs time to announce a newer one.
     if (isFenced) return this.#retakeAll(null, limits.heartbeatIntervalMs);
     if (isRetriable(error)) return this.#retakeAll(KAFKA_IS_AWAY, 0);
     this.#pause = longer(this.#pause, ours(error), clock.now());
@@ -289,7 +289,7 @@ export class StreamCommitter {
       await producer.init();
       return producer;
     } catch (error) {
-      // Its sockets; what failed is told by the first error.
+      // Its sockets; the first error says what failed.
       await producer.close().catch(() => undefined);
       throw error;
     }

@@ -54,7 +54,7 @@ export class StreamPart extends RunningPart<StreamStage> {
   async #copiesSettled(): Promise<void> {
     const all = Promise.all(this.tasks.flatMap(({ work }) => work?.settled() ?? []));
     const wait = new AbortController();
-    // A copy that cannot be brought up has been told of by its task; the sleep is cut short on purpose.
+    // A copy that cannot be brought up has been reported by its task; the sleep is cut short on purpose.
     const quiet = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
     await Promise.race([
       quiet(all),
@@ -206,7 +206,7 @@ export class StreamPart extends RunningPart<StreamStage> {
   }
 
   #failed(error: unknown, tasks: readonly StreamTask[]): void {
-    // Under the old generation it would be fenced again: the group needs time to tell of a newer one.
+    // Under the old generation it would be fenced again: the group needs time to announce a newer one.
     if (actionOf(error) === "retake")
       return this.retake(null, this.context.limits.heartbeatIntervalMs);
     for (const task of tasks) this.halt(task, ours(error));

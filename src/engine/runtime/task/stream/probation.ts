@@ -1,5 +1,5 @@
 // A task whose outputs were refused commits in transactions of its own, so that a further refusal rewinds no neighbour.
-// The checkpoints shrink where no record could be blamed, until one holds a single record, and grow again behind it.
+// The checkpoints shrink where no record could be blamed, until one has a single record, and grow again behind it.
 import { refusalText } from "../../../core/errors.ts";
 import type { AdminPort } from "../../../core/kafka.ts";
 import { placeOf, type TopicName } from "../../../core/record.ts";
@@ -21,7 +21,7 @@ export interface RefusalVerdict {
 const pauseMs = { first: 500, most: 10_000 } as const;
 
 export class Probation {
-  /** Records that one checkpoint may hold; null where it is as usual. */
+  /** Records that one checkpoint may have; null where it is as usual. */
   recordsMax: number | null = null;
   /** The reason why the task waits. */
   why: string | null = null;

@@ -14,7 +14,7 @@ import type { TakenOver } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { CallBook } from "../../../transform/calls/book.ts";
 import { TaskCalls } from "../../../transform/calls/call.ts";
-import type { Parking } from "../../calls/parking.ts";
+import type { QueuedKeys } from "../../calls/queued-keys.ts";
 import { callPortsOf } from "../../calls/ports.ts";
 import type { WorkerContext } from "../../context.ts";
 import { ours } from "../../failure.ts";
@@ -26,7 +26,7 @@ import { processEach, type Processed } from "../line.ts";
 import { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Refusals } from "../refusals.ts";
 import type { Probations } from "./probation.ts";
-import { parkingOf, TaskState, type SealedState } from "./state.ts";
+import { queuedKeysOf, TaskState, type SealedState } from "./state.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
 export type StreamTask = Task<StreamStage>;
@@ -37,7 +37,7 @@ export interface TaskCheckpoint extends StagedTask {
   readonly work: StreamStage;
   readonly state: SealedState | null;
   readonly records: number;
-  /** Outputs from this index on tell changes that waited for the checkpoint. */
+  /** Outputs from this index on are results that waited for the checkpoint. */
   readonly heldFrom: number;
   /** Records that changed anything: those that were read, and those that had waited in state. */
   readonly units: number;
@@ -69,7 +69,7 @@ export class StreamStage implements TaskWork {
   readonly #inbox: Inbox;
   readonly #progress: TaskInputs;
   readonly #state: TaskState | null = null;
-  readonly #parking: Parking | null = null;
+  readonly #queuedKeys: QueuedKeys | null = null;
   #stage: Stage = emptyStage();
   #letters: OutRecord[] = [];
   #delta: LedgerCounts = emptyLedger();
@@ -107,11 +107,11 @@ export class StreamStage implements TaskWork {
     };
     const state = new TaskState(own);
     this.#state = state;
-    this.#parking = parkingOf(task, { bound, context, inbox }, { ...own, state });
+    this.#queuedKeys = queuedKeysOf(task, { bound, context, inbox }, { ...own, state });
   }
 
   async begin(): Promise<void> {
-    await this.#parking?.open();
+    await this.#queuedKeys?.open();
   }
 
   positions(): TaskPosition[] {
@@ -120,7 +120,7 @@ export class StreamStage implements TaskWork {
 
   /** Records of queued keys. */
   get queuedRecords(): number {
-    return this.#parking?.records ?? 0;
+    return this.#queuedKeys?.records ?? 0;
   }
 
   /** A worker's checkpoint takes the stage whatever the task waits for. */
@@ -131,9 +131,9 @@ export class StreamStage implements TaskWork {
   /** Takes queued keys on whose calls have ended. */
   async turn(): Promise<MillraceError | null> {
     const { letters, context } = this.#options;
-    while (this.#parking !== null) {
+    while (this.#queuedKeys !== null) {
       if (this.room === 0) await this.#untilRoom();
-      const done = await this.#parking.turn(this.room);
+      const done = await this.#queuedKeys.turn(this.room);
       if (done === null) break;
       this.#task.signal.throwIfAborted();
       if (done.halted !== null) return done.halted;
@@ -144,7 +144,7 @@ export class StreamStage implements TaskWork {
       this.#state?.keep(done.held);
       this.#hasReleased = true;
     }
-    this.#parking?.unblock();
+    this.#queuedKeys?.unblock();
     return null;
   }
 
@@ -181,7 +181,7 @@ export class StreamStage implements TaskWork {
     if (this.#state !== null) this.#stage.index += done;
     this.#countUnits(slice.records, done);
     this.#options.committer.note(done);
-    this.#parking?.look(parked);
+    this.#queuedKeys?.look(parked);
     this.#state?.keep(held);
     const next = slice.records[done];
     const nextOffset = next === undefined ? slice.nextOffset : placeOf(next).offset;
@@ -216,7 +216,7 @@ export class StreamStage implements TaskWork {
     this.#options.breaker.late();
   }
 
-  /** Null stands for a change that no record has made. */
+  /** Null is a change that no record has made. */
   #countUnits(records: readonly (RawRecord | null)[], many: number = records.length): void {
     if (many === 0) return;
     this.#units += many;
@@ -229,7 +229,7 @@ export class StreamStage implements TaskWork {
     return most === null ? Infinity : Math.max(0, most - this.#units);
   }
 
-  /** Waits while more is staged than one checkpoint should hold; always lets the event loop turn. */
+  /** Waits while more is staged than one checkpoint should have; always lets the event loop turn. */
   async #untilRoom(): Promise<void> {
     const { clock, limits } = this.#options.context;
     const isFull = (): boolean =>
@@ -269,7 +269,7 @@ export class StreamStage implements TaskWork {
     return [...this.#letters, ...(this.#options.bound.shapes?.unnoted.values() ?? [])];
   }
 
-  /** Whether the copies have the checkpoint before, and every change that waited for this one could be told. */
+  /** Whether the copies have the checkpoint before, and every result that waited for this one could be written. */
   #isStateReady(): boolean {
     if (this.#state === null) return true;
     if (this.#state.isSettling) return false;

@@ -1,4 +1,4 @@
-// The state of a stream task: what a run changed is kept when the run is, sealed when a checkpoint takes the stage, and
+// The state of a stream task: what a slice changed is kept when the slice is, sealed when a checkpoint takes the stage, and
 // given to the copies when Kafka has decided. One checkpoint is on its way to the copies at a time.
 import type { PlanStore } from "../../../core/plan.ts";
 import type { SentBatch } from "../../../core/kafka.ts";
@@ -15,7 +15,7 @@ import type { CallStep } from "../../../transform/calls/map-async.ts";
 import type { Held } from "../../../transform/operator.ts";
 import { publishParked } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
-import { Parking } from "../../calls/parking.ts";
+import { QueuedKeys } from "../../calls/queued-keys.ts";
 import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
@@ -41,7 +41,7 @@ export interface SealedState {
   readonly stores: readonly { readonly store: PlanStore; readonly sealed: Sealed }[];
 }
 
-/** A change that was held until the checkpoint and cannot be told. */
+/** A result that waited for the checkpoint and cannot be written. */
 export interface Untold {
   readonly held: Held;
   readonly outcome: Outcome;
@@ -51,7 +51,7 @@ const EXPIRY_ENTRIES_MIN = 100;
 
 export class TaskState {
   readonly #options: TaskStateOptions;
-  /** The last of each change to tell, by step and key. */
+  /** The last result of each step and key that waits for the checkpoint. */
   readonly #held = new Map<number, Map<string, Held>>();
   #settling: Promise<void> | null = null;
 
@@ -81,7 +81,7 @@ export class TaskState {
     return processed;
   }
 
-  /** As `process`, for parked keys whose calls have ended. */
+  /** As `process`, for queued keys whose calls have ended. */
   release(step: CallStep, ended: readonly EndedCall[]): Promise<Released> {
     const { bound, stores, calls, timeMs } = this.#options;
     return bound.program.release({ step, ended, stores, calls, streamTimeMs: timeMs() });
@@ -96,7 +96,7 @@ export class TaskState {
     this.#options.stores.endBatch();
   }
 
-  /** Writes the last of each held change into the stage; returns those that cannot be told, one a record. */
+  /** Writes the results that waited into the stage; returns those that cannot be written, one a record. */
   tellHeld(stage: Stage): Untold[] {
     const untold = new Map<Held["trail"], Untold>();
     for (const held of [...this.#held.values()].flatMap((ofStep) => [...ofStep.values()])) {
@@ -177,14 +177,14 @@ export class TaskState {
 }
 
 /** The queued keys of a task; null where no step queues any. */
-export function parkingOf(
+export function queuedKeysOf(
   task: Task,
   { bound, context, inbox }: { bound: BoundPart; context: WorkerContext; inbox: Inbox },
   { stores, calls, patiently, state }: TaskStateOptions & { readonly state: TaskState },
-): Parking | null {
+): QueuedKeys | null {
   const steps = bound.program.parking;
   if (steps.length === 0) return null;
-  return new Parking({
+  return new QueuedKeys({
     ...{ steps, stores, calls, patiently },
     nudge: () => inbox.nudge(),
     learn: (step, kept) =>

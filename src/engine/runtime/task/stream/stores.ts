@@ -15,7 +15,7 @@ export interface StoresRequest {
   readonly task: Pick<Task, "partition" | "signal" | "persist" | "restore">;
 }
 
-/** Resolves when every copy stands at the end of its changelog. */
+/** Resolves when every copy is at the end of its changelog. */
 export async function openStores(request: StoresRequest): Promise<OpenStores> {
   const { bound, task } = request;
   const patiently = task.persist.bind(task, bound.plan.options.state) as Patiently;

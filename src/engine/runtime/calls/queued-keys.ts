@@ -1,4 +1,4 @@
-// The parked keys of one task: when each is due, the calls for their heads, which run beside the batches, and what came of
+// The queued keys of one task: when each is due, the calls for their heads, which run beside the batches, and what came of
 // them, which the task takes in between. Nothing here is the truth: that is in the store, and is looked through at the start.
 import type { Called, TaskCalls } from "../../transform/calls/call.ts";
 import {
@@ -13,7 +13,7 @@ import { headsOf, type EndedCall, type Released } from "../../transform/calls/re
 import type { CallStep } from "../../transform/calls/map-async.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 
-export interface ParkingOptions {
+export interface QueuedKeysOptions {
   readonly steps: readonly CallStep[];
   readonly stores: OpenStores;
   readonly calls: TaskCalls;
@@ -22,7 +22,7 @@ export interface ParkingOptions {
   /** Resolves when the record can be read. */
   learn(step: CallStep, kept: Kept): Promise<void>;
   release(step: CallStep, ended: readonly EndedCall[]): Promise<Released>;
-  /** Told that `turn` has something to do. */
+  /** Called when `turn` has something to do. */
   nudge(): void;
   onChange(step: string, waiting: QueuedCount): void;
 }
@@ -54,12 +54,12 @@ const DUE_MAX = 100;
 /** A timer of Node takes no more. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
-export class Parking {
-  readonly #options: ParkingOptions;
+export class QueuedKeys {
+  readonly #options: QueuedKeysOptions;
   readonly #steps: readonly StepKeys[];
   #timer: { readonly dueMs: number; readonly stop: AbortController } | null = null;
 
-  constructor(options: ParkingOptions) {
+  constructor(options: QueuedKeysOptions) {
     this.#options = options;
     const keysOf = (step: CallStep): StepKeys => {
       const waiting = { keys: 0, records: 0 };
@@ -72,7 +72,7 @@ export class Parking {
     return this.#steps.reduce((sum, { waiting }) => sum + waiting.records, 0);
   }
 
-  /** Finds the keys that an earlier owner has parked. */
+  /** Finds the keys that an earlier owner has queued. */
   async open(): Promise<void> {
     for (const ofStep of this.#steps) {
       const store = this.#options.stores.store(nameOf(ofStep.step));
@@ -105,15 +105,15 @@ export class Parking {
     this.#sleep();
   }
 
-  #set({ keys, waiting }: StepKeys, key: Buffer, parked: ParkedKey | null): void {
+  #set({ keys, waiting }: StepKeys, key: Buffer, queue: ParkedKey | null): void {
     const id = key.toString("latin1");
     const known = keys.get(id);
-    const records = parked === null ? 0 : parked.to - parked.from;
+    const records = queue === null ? 0 : queue.to - queue.from;
     waiting.records += records - (known?.records ?? 0);
-    waiting.keys += Number(parked !== null) - Number(known !== undefined);
-    if (parked === null) keys.delete(id);
-    else if (known !== undefined) Object.assign(known, { records, dueMs: parked.dueMs });
-    else keys.set(id, { key: Buffer.from(key), records, dueMs: parked.dueMs, isCalling: false });
+    waiting.keys += Number(queue !== null) - Number(known !== undefined);
+    if (queue === null) keys.delete(id);
+    else if (known !== undefined) Object.assign(known, { records, dueMs: queue.dueMs });
+    else keys.set(id, { key: Buffer.from(key), records, dueMs: queue.dueMs, isCalling: false });
   }
 
   /** Calls for what is due, and releases what has ended, so many keys at most; null when there is nothing to take. */
