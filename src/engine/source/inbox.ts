@@ -284,7 +284,7 @@ export class Inbox {
       queue.position = lesser(queue.expected, end);
       return { ...about, records: [], nextOffset: queue.position };
     }
-    const to = this.#sliceEnd(batch.records, from, { end, timeMax });
+    const to = this.#sliceEnd(batch.records, from, end, timeMax);
     const next = batch.records[to];
     queue.position = lesser(next === undefined ? batch.nextOffset : next.offset, end);
     queue.taken = next === undefined ? 0 : to;
@@ -297,11 +297,7 @@ export class Inbox {
     return { ...about, records, nextOffset: queue.position };
   }
 
-  #sliceEnd(
-    all: readonly RawRecord[],
-    from: number,
-    { end, timeMax }: { readonly end: bigint | null; readonly timeMax: number },
-  ): number {
+  #sliceEnd(all: readonly RawRecord[], from: number, end: bigint | null, timeMax: number): number {
     const most = Math.min(all.length, from + this.#limits.sliceRecordsMax);
     let to = from;
     for (; to < most; to++) {
