@@ -5,7 +5,7 @@ import { MillraceError } from "../../src/engine/core/errors.ts";
 import { emptyLedger, type LedgerCounts } from "../../src/engine/core/ledger.ts";
 import type { Correction } from "../../src/engine/core/plan.ts";
 import type {
-  OwedLetter,
+  PendingLetter,
   SinkCommit,
   SinkResult,
   SinkRow,
@@ -79,7 +79,7 @@ export const aRow = (
   timestamp: 0,
 });
 
-const aLetter = (id: string, more: Partial<OwedLetter> = {}): OwedLetter => ({
+const aLetter = (id: string, more: Partial<PendingLetter> = {}): PendingLetter => ({
   id,
   topic: "contract-dead-letters",
   partition: 2,
@@ -96,7 +96,7 @@ export interface CommitFacts {
   readonly from: bigint;
   readonly to: bigint;
   readonly rows?: readonly SinkRow[];
-  readonly letters?: readonly OwedLetter[];
+  readonly letters?: readonly PendingLetter[];
 }
 
 export const aCommit = (
@@ -122,7 +122,7 @@ export const aCommit = (
 const withDisposition = (disposition: string) => (error: unknown) =>
   error instanceof MillraceError && error.disposition === disposition;
 
-const idsOf = (letters: readonly OwedLetter[]): string[] => letters.map(({ id }) => id).sort();
+const idsOf = (letters: readonly PendingLetter[]): string[] => letters.map(({ id }) => id).sort();
 
 /** The suite; `make` gives an empty table. */
 export function tableStoreContract(name: string, make: () => Promise<TableStoreFixture>): void {
@@ -172,7 +172,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       const zombie = commit({ from: 0n, to: 1n, rows, letters: [aLetter("zombie")] });
       await assert.rejects(zombie, withDisposition("fence"));
       assert.deepEqual(await found("a"), []);
-      assert.deepEqual(await store.owed(task, 10), []);
+      assert.deepEqual(await store.pendingLetters(task, 10), []);
       assert.equal((await store.progress(task))?.nextOffset, 0n);
     });
 
@@ -194,7 +194,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       await assert.rejects(commit({ from: 5n, to: 6n }), withDisposition("fence"));
       await assert.rejects(commit({ from: 2n, to: 6n }), withDisposition("fence"));
       assert.deepEqual(await found("a"), [["a", 0]]);
-      assert.deepEqual(idsOf(await store.owed(task, 10)), ["kept"]);
+      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), ["kept"]);
     });
 
     test("puts progress of a task that has never run where it is told", async () => {
@@ -280,7 +280,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       rows[13] = aRow(13, id("k13"), { amount: -1 });
       const result = await commit({ from: 0n, to: 20n, rows });
       assert.deepEqual([[...result.refused], result.written.size], [[13], 19]);
-      assert.deepEqual(idsOf(await store.owed(task, 10)), ["refused-13-23514"]);
+      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), ["refused-13-23514"]);
       assert.deepEqual(await found("k12", "k13", "k14"), [
         ["k12", 12],
         ["k14", 14],
@@ -305,7 +305,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
         ["a", 1],
         ["e", 4],
       ]);
-      assert.deepEqual(idsOf(await store.owed(task, 10)), ["refused-1-23514"]);
+      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), ["refused-1-23514"]);
     });
 
     test("writes the record that had been collapsed under a refused one", async () => {
@@ -325,7 +325,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
         ],
       );
       assert.deepEqual(await found("a"), [["a", 2]]);
-      assert.deepEqual(idsOf(await store.owed(task, 10)), ["refused-2-23514", "refused-3-23514"]);
+      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), ["refused-2-23514", "refused-3-23514"]);
     });
 
     test("commits progress and letters when every row is refused", async () => {
@@ -333,7 +333,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       const rows = [0, 1, 2].map((i) => aRow(i, id(`k${String(i)}`), { amount: -1 }));
       const result = await commit({ from: 0n, to: 3n, rows });
       assert.deepEqual([result.written.size, result.refused.size], [0, 3]);
-      assert.equal((await store.owed(task, 10)).length, 3);
+      assert.equal((await store.pendingLetters(task, 10)).length, 3);
       assert.equal((await store.progress(task))?.nextOffset, 3n);
     });
 
@@ -350,11 +350,11 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       const bare = aLetter("second", { key: null, value: null, timestamp: -1 });
       await commit({ from: 0n, to: 1n, letters: [full] });
       await commit({ from: 1n, to: 2n, letters: [bare] });
-      assert.deepEqual(await store.owed(task, 1), [full]);
-      assert.deepEqual(await store.owed(task, 10), [full, bare]);
+      assert.deepEqual(await store.pendingLetters(task, 1), [full]);
+      assert.deepEqual(await store.pendingLetters(task, 10), [full, bare]);
       await store.forget(task, ["first"]);
       await store.forget(task, ["first"]);
-      assert.deepEqual(await store.owed(task, 10), [bare]);
+      assert.deepEqual(await store.pendingLetters(task, 10), [bare]);
     });
 
     test("owes what is told of the outcome, in the same commit", async () => {
@@ -368,15 +368,15 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       const told = ({ written, refused }: SinkResult) => [
         aLetter(`told-${String([...written])}-${String([...refused])}`),
       ];
-      await store.commit({ ...commit, told });
-      assert.deepEqual(idsOf(await store.owed(task, 10)), ["known", "refused-1-23514", "told-0-1"]);
+      await store.commit({ ...commit, outcomes: told });
+      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), ["known", "refused-1-23514", "told-0-1"]);
     });
 
     test("keeps one letter of an id that is owed twice", async () => {
       const { store, task, commit } = await started();
       await commit({ from: 0n, to: 1n, letters: [aLetter("same")] });
       await commit({ from: 1n, to: 2n, letters: [aLetter("same"), aLetter("other")] });
-      assert.deepEqual(idsOf(await store.owed(task, 10)), ["other", "same"]);
+      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), ["other", "same"]);
     });
 
     test("keeps tasks apart", async () => {
@@ -384,9 +384,9 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       const other = { ...one.task, partition: 1 };
       await one.commit({ from: 0n, to: 1n, letters: [aLetter("mine")] });
       assert.equal(await one.store.progress(other), null);
-      assert.deepEqual(await one.store.owed(other, 10), []);
+      assert.deepEqual(await one.store.pendingLetters(other, 10), []);
       await one.store.forget(other, ["mine"]);
-      assert.equal((await one.store.owed(one.task, 10)).length, 1);
+      assert.equal((await one.store.pendingLetters(one.task, 10)).length, 1);
     });
 
     test("finds out that a commit succeeded although its reply was lost", async () => {
@@ -407,7 +407,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       const isRetry = withDisposition("retry");
       await assert.rejects(commit(facts), isRetry);
       await assert.rejects(store.progress(task), isRetry);
-      await assert.rejects(store.owed(task, 1), isRetry);
+      await assert.rejects(store.pendingLetters(task, 1), isRetry);
       await assert.rejects(
         store.takeOver(task, () => Promise.resolve(0n)),
         isRetry,
@@ -428,7 +428,7 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       for (const callback of [{ ledger: throws }, { refused: throws }])
         await assert.rejects(store.commit({ ...commit, ...callback }), broken);
       assert.deepEqual(await found("a", "b"), []);
-      assert.deepEqual(await store.owed(task, 10), []);
+      assert.deepEqual(await store.pendingLetters(task, 10), []);
       assert.equal((await store.progress(task))?.nextOffset, 0n);
     });
   });

@@ -68,8 +68,8 @@ async function owing(isSlow: (table: string) => boolean): Promise<PromoteScene> 
   const { fleet } = here;
   fleet.wrapStore = (store, { name }) => ({
     ...store,
-    owed: async (task, most) => {
-      const owed = await store.owed(task, most);
+    pendingLetters: async (task, most) => {
+      const owed = await store.pendingLetters(task, most);
       if (owed.length > 0 && isSlow(name)) await fleet.clock.sleep(3_000);
       return owed;
     },

@@ -137,8 +137,8 @@ async function dies(fleet: Fleet, begin: () => Promise<unknown>): Promise<void> 
   let owing = 0;
   fleet.wrapStore = (store) => ({
     ...store,
-    owed: async (task, most) => {
-      const owed = await store.owed(task, most);
+    pendingLetters: async (task, most) => {
+      const owed = await store.pendingLetters(task, most);
       if (owed.length === 0) return owed;
       owing++;
       return new Promise<never>(() => undefined);

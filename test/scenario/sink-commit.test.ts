@@ -196,7 +196,7 @@ test("a failover that took progress back is noticed by a task that has nothing t
         commit: (commit) => now().commit(commit),
         progress: (task) => now().progress(task),
         reset: (...args) => now().reset(...args),
-        owed: (...args) => now().owed(...args),
+        pendingLetters: (...args) => now().pendingLetters(...args),
         forget: (...args) => now().forget(...args),
       };
     };

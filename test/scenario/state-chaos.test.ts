@@ -106,7 +106,7 @@ class Chaos {
     },
     "late markers": async () => {
       const isHeld = this.#random.next() < 0.5;
-      this.fleet.kafka.holdMarkers(({ topic }) => isHeld === topic.endsWith("-changelog"));
+      this.fleet.kafka.delayMarkers(({ topic }) => isHeld === topic.endsWith("-changelog"));
       await this.#wait();
       this.fleet.kafka.releaseMarkers();
     },

@@ -267,7 +267,7 @@ test("progress that is visible before its changelog is waited for: the target is
   const all = someLoads(seededRandom(5), 60);
   await fleet.sendLoads(all.slice(0, 20));
   await fleet.drained();
-  fleet.kafka.holdMarkers(({ topic }) => topic.endsWith("-changelog"));
+  fleet.kafka.delayMarkers(({ topic }) => topic.endsWith("-changelog"));
   await fleet.sendLoads(all.slice(20, 40));
   await fleet.clock.advance(500);
   // Only the changelog knows now what was decided; the new member's partition comes from a worker that is still there.

@@ -1,5 +1,5 @@
 // A part with state, run batch by batch without any server: what comes out, how each record ended, what state is left.
-import { plainKeeping } from "../../src/engine/transform/calls/parked.ts";
+import { plainKeeping } from "../../src/engine/transform/calls/key-queue.ts";
 import { json, nullable, pipeline, string, topic, type Stream } from "#engine";
 import type { Outcome, Stage } from "../../src/engine/core/outcome.ts";
 import type { OutRecord, RecordContext } from "../../src/engine/core/record.ts";

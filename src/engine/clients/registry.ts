@@ -99,12 +99,12 @@ class ConfluentRegistry implements SchemaRegistry {
       this.#client.Subject.register({ subject, body: { schema }, signal }),
     );
     if (body === null) throw this.#away(path, "it answered 404");
-    await this.#holdToBackward(subject);
+    await this.#requireBackward(subject);
     return this.#number(body, "id", path);
   }
 
   /** So that the next producer, whoever it is, is held to it too. A subject must exist to have a level. */
-  async #holdToBackward(subject: string): Promise<void> {
+  async #requireBackward(subject: string): Promise<void> {
     const path = `/config/${encodeURIComponent(subject)}`;
     const config = await this.#ask(path, (signal) =>
       this.#client.Subject.config({ subject, signal }),

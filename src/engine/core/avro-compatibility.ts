@@ -3,7 +3,7 @@
 import {
   branchFor,
   describe,
-  holdsDigits,
+  coversDigits,
   isNamedAlike,
   logicalText,
   matchedFields,
@@ -67,7 +67,7 @@ class SchemaComparison {
   #scalar(reader: AvroShape, writer: AvroShape, path: string): void {
     const problem = "logical" in reader ? scalarProblem(reader, writer) : mismatch(reader, writer);
     if (problem !== null) this.#say(path, problem);
-    else if (!holdsDigits(reader, writer))
+    else if (!coversDigits(reader, writer))
       this.#say(path, `${logicalText(writer)} cannot be read as ${logicalText(reader)}`);
     else if (reader.kind === "fixed" && writer.kind === "fixed" && !isNamedAlike(reader, writer))
       this.#say(path, `the fixed ${writer.name} cannot be read as ${reader.name}`);

@@ -65,7 +65,7 @@ function isSameKind(reader: ScalarShape, writer: ScalarShape): boolean {
 }
 
 /** Every decimal of the writer fits the reader's, before and after the point. */
-export function holdsDigits(reader: AvroShape, writer: AvroShape): boolean {
+export function coversDigits(reader: AvroShape, writer: AvroShape): boolean {
   const a = logicalOf(reader);
   const b = logicalOf(writer);
   if (a?.kind !== "decimal" || b?.kind !== "decimal") return true;

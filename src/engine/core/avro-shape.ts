@@ -172,9 +172,9 @@ export function logicalOf(
       ? ignoring(`the logical type ${JSON.stringify(name)} is not known`)
       : { logical: null };
   }
-  const stands = underlying[name as SimpleLogical];
-  if (stands === kind) return { logical: { kind: name as SimpleLogical } };
-  return ignoring(`the logical type ${name} stands on ${stands}, not on ${kind}`);
+  const base = underlying[name as SimpleLogical];
+  if (base === kind) return { logical: { kind: name as SimpleLogical } };
+  return ignoring(`the logical type ${name} stands on ${base}, not on ${kind}`);
 }
 
 /**

@@ -89,7 +89,7 @@ export interface SinkRow {
 }
 
 /** A dead letter that the database owes to the dead-letter topic (the outbox). */
-export interface OwedLetter {
+export interface PendingLetter {
   readonly id: string;
   readonly topic: string;
   readonly partition: number;
@@ -108,11 +108,11 @@ export interface SinkCommit {
   readonly rows: readonly SinkRow[];
   /** Where the rows' records were first read, when that is not the task's own partition. */
   readonly origin?: TopicPartition;
-  readonly letters: readonly OwedLetter[];
+  readonly letters: readonly PendingLetter[];
   /** Called for each row that the database refuses; the letter joins the same transaction. */
-  refused(row: SinkRow, refusal: RowRefusal): OwedLetter;
+  refused(row: SinkRow, refusal: RowRefusal): PendingLetter;
   /** What is owed beside letters, given what became of the rows; it joins the same transaction. */
-  told?(result: SinkResult): readonly OwedLetter[];
+  outcomes?(result: SinkResult): readonly PendingLetter[];
   /** The cumulative ledger to store, given what became of the rows. */
   ledger(result: SinkResult): LedgerCounts;
 }
@@ -149,6 +149,6 @@ export interface TableStore {
   progress(task: SinkTaskId): Promise<SinkProgress | null>;
   /** Puts progress elsewhere, under a raised epoch and with an empty ledger; rows and owed letters stay. */
   reset(task: SinkTaskId, nextOffset: bigint): Promise<SinkProgress>;
-  owed(task: SinkTaskId, lettersMax: number): Promise<readonly OwedLetter[]>;
+  pendingLetters(task: SinkTaskId, lettersMax: number): Promise<readonly PendingLetter[]>;
   forget(task: SinkTaskId, ids: readonly string[]): Promise<void>;
 }

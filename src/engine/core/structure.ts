@@ -102,17 +102,17 @@ export function differences(structure: Structure, known: readonly Structure[]): 
   if (first === undefined) return ["nothing to compare it with"];
   const found = Object.entries(structure).flatMap(([path, kind]) => {
     const others = known.flatMap((one) => one[path] ?? []);
-    if (others.length === 0) return [`${told(path)} is not among what this version writes`];
+    if (others.length === 0) return [`${labelOf(path)} is not among what this version writes`];
     return fits(kind, others)
       ? []
-      : [`${told(path)} is ${kind}, this version writes ${others[0] ?? ""}`];
+      : [`${labelOf(path)} is ${kind}, this version writes ${others[0] ?? ""}`];
   });
   const always = Object.keys(first).filter((path) => known.every((one) => path in one));
   const missing = always.filter((path) => !(path in structure) && !isWithin(path, structure));
-  return [...found, ...missing.map((path) => `it has no ${told(path)}`)];
+  return [...found, ...missing.map((path) => `it has no ${labelOf(path)}`)];
 }
 
-const told = (path: string): string => (path === "" ? "the value" : path.replace(/^\./, ""));
+const labelOf = (path: string): string => (path === "" ? "the value" : path.replace(/^\./, ""));
 
 /** Null says nothing of the kind that a field has otherwise. */
 function fits(kind: string, others: readonly string[]): boolean {

@@ -9,7 +9,7 @@ export function plansOf(
   namespace: string,
   wanted: readonly Pipeline[] = all,
 ): Plan[] {
-  const problems: MillraceError[] = twins(all);
+  const problems: MillraceError[] = duplicates(all);
   const plans: Plan[] = [];
   for (const pipeline of wanted)
     try {
@@ -23,7 +23,7 @@ export function plansOf(
 }
 
 /** Two pipelines of one name would be members of the same groups. */
-function twins(pipelines: readonly Pipeline[]): MillraceError[] {
+function duplicates(pipelines: readonly Pipeline[]): MillraceError[] {
   const names = pipelines.map(({ name }) => name);
   const repeated = new Set(names.filter((name, index) => names.indexOf(name) !== index));
   return [...repeated].map(

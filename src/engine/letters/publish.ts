@@ -2,7 +2,7 @@
 // one that is refused even so stays in the outbox, and the sender learns why.
 import { MillraceError, RecordsRefusedError, refusalText } from "../core/errors.ts";
 import type { PlainProducer } from "../core/kafka.ts";
-import type { OwedLetter } from "../core/ports.ts";
+import type { PendingLetter } from "../core/ports.ts";
 import { reduced } from "./letter-size.ts";
 
 export interface Published {
@@ -14,7 +14,7 @@ export interface Published {
 
 export async function publishLetters(
   producer: PlainProducer,
-  letters: readonly OwedLetter[],
+  letters: readonly PendingLetter[],
 ): Promise<Published> {
   const refused = await refusedOf(producer, letters);
   // mistake: pending letter whole
@@ -25,13 +25,13 @@ export async function publishLetters(
 }
 
 interface RefusedLetters {
-  readonly letters: readonly OwedLetter[];
+  readonly letters: readonly PendingLetter[];
   readonly why: MillraceError | null;
 }
 
 async function refusedOf(
   producer: PlainProducer,
-  letters: readonly OwedLetter[],
+  letters: readonly PendingLetter[],
 ): Promise<RefusedLetters> {
   if (letters.length === 0) return { letters: [], why: null };
   try {
@@ -41,7 +41,7 @@ async function refusedOf(
     if (error instanceof RecordsRefusedError) {
       const [first, ...others] = error.refused;
       const why = first === undefined ? error : stuckFor(refusalText([first, ...others]), error);
-      return { letters: error.refused.map(({ index }) => letters[index] as OwedLetter), why };
+      return { letters: error.refused.map(({ index }) => letters[index] as PendingLetter), why };
     }
     throw forTopic(error);
   }

@@ -1,7 +1,7 @@
 // The letters' side of an outcome: a letter for a record that failed, and, for one from the redrive topic, the new state of
 // the letter that it was. A stream task commits both with the record's outputs, a sink writes both into its outbox.
 import type { DecodedRecord, Outcome } from "../core/outcome.ts";
-import type { OwedLetter } from "../core/ports.ts";
+import type { PendingLetter } from "../core/ports.ts";
 import type { OutRecord, RawRecord } from "../core/record.ts";
 import { stateRecord } from "../core/redrive.ts";
 import { isParked, letterIdOf, letterOf, type LetterOrigin } from "./letter.ts";
@@ -78,7 +78,7 @@ export const outboxStates = (
   outcome: Outcome,
   origin: LetterOrigin,
   atMs: number,
-): readonly OwedLetter[] =>
+): readonly PendingLetter[] =>
   stateRecordsOf(raw, outcome, origin, atMs).map((record) => ({
     ...record,
     id: `${letterIdOf(origin, raw)}/${String(raw.redriven?.offset ?? 0n)}`,

@@ -36,8 +36,8 @@ export async function follow(following: Following): Promise<bigint> {
   for (;;) {
     following.signal.throwIfAborted();
     const mark = await markOf(following);
-    const stands = await following.copy.position();
-    const from = isFollowable(stands, mark, following) ? stands : null;
+    const position = await following.copy.position();
+    const from = isFollowable(position, mark, following) ? position : null;
     if (from?.nextOffset === mark.high) return mark.high;
     const reached =
       from === null ? await rebuild(following, mark) : await forward(following, from, mark.high);
@@ -67,24 +67,24 @@ async function markOf({ admin, changelog }: Following): Promise<Watermarks> {
  * lacks none, however long ago that was written.
  */
 function isFollowable(
-  stands: CopyPosition | null,
+  position: CopyPosition | null,
   { low, high }: Watermarks,
   { now, tombstonesKeptMs }: Following,
-): stands is CopyPosition {
-  if (stands === null || stands.nextOffset < low || stands.nextOffset > high) return false;
+): position is CopyPosition {
+  if (position === null || position.nextOffset < low || position.nextOffset > high) return false;
   // mistake: tombstone lost
-  return stands.nextOffset === high || now() - stands.timeMs <= tombstonesKeptMs / 2;
+  return position.nextOffset === high || now() - position.timeMs <= tombstonesKeptMs / 2;
 }
 
 async function forward(
   following: Following,
-  stands: CopyPosition,
+  position: CopyPosition,
   end: bigint,
 ): Promise<bigint | null> {
   const { copy, onProgress } = following;
-  const from = stands.nextOffset;
+  const from = position.nextOffset;
   onProgress({ kind: "forward", from, next: from, end });
-  let at = stands;
+  let at = position;
   for await (const { records, nextOffset } of changesFrom(following, from, end)) {
     for (const { target, changes } of piecesOf(records, { nextOffset, timeMs: at.timeMs })) {
       const applied = await copy.apply({ expected: at.nextOffset, target, changes });

@@ -125,8 +125,8 @@ export class MemoryKafka {
    * Commits and aborts are decided, but their markers do not reach these partitions until `releaseMarkers`; progress lies
    * in partition 0 of `__consumer_offsets`.
    */
-  holdMarkers(isHeld: (at: TopicPartition) => boolean): void {
-    this.#transactions.holdMarkers(isHeld);
+  delayMarkers(isDelayed: (at: TopicPartition) => boolean): void {
+    this.#transactions.delayMarkers(isDelayed);
   }
 
   releaseMarkers(): void {

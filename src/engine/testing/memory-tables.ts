@@ -5,7 +5,7 @@ import { emptyLedger } from "../core/ledger.ts";
 import type { Correction } from "../core/plan.ts";
 import type { TopicPartition } from "../core/record.ts";
 import type {
-  OwedLetter,
+  PendingLetter,
   RowRefusal,
   SinkCommit,
   SinkProgress,
@@ -23,7 +23,7 @@ type TurnName = "schema" | "live" | "incoming" | "retired";
 export class MemoryTables {
   readonly #tables = new Map<string, MemoryTable>();
   readonly #progress = new Map<string, SinkProgress>();
-  readonly #letters = new Map<string, Map<string, OwedLetter>>();
+  readonly #letters = new Map<string, Map<string, PendingLetter>>();
   readonly #losses: Loss[] = [];
   #isAvailable = true;
   #refuse: (row: Readonly<Record<string, unknown>>, table: string) => RowRefusal | null = () =>
@@ -46,7 +46,7 @@ export class MemoryTables {
           const epoch = (this.#read(task)?.epoch ?? 0n) + 1n;
           return this.#write(task, { nextOffset, epoch });
         }),
-      owed: (task, lettersMax) => through(() => this.#owed(task).slice(0, lettersMax)),
+      pendingLetters: (task, lettersMax) => through(() => this.#pendingOf(task).slice(0, lettersMax)),
       forget: (task, ids) =>
         through(() => {
           for (const id of ids) this.#letters.get(textOf(task))?.delete(id);
@@ -131,13 +131,13 @@ export class MemoryTables {
     const refuse: RefuseRow = (row) => this.#refuse(row, table.name);
     const change = table.plan(commit.rows, { task: placeOf(commit), corrects, refuse });
     const letters = change.refused.map(({ row, refusal }) => commit.refused(row, refusal));
-    const told = commit.told?.(change.result) ?? [];
+    const outcomes = commit.outcomes?.(change.result) ?? [];
     const ledger = commit.ledger(change.result);
     // Nothing above has changed anything, and nothing below can fail: all or nothing.
     const loss = this.#losses.shift() ?? null;
     if (loss !== "dropped") {
       change.apply();
-      for (const letter of [...commit.letters, ...letters, ...told]) this.#owe(task, letter);
+      for (const letter of [...commit.letters, ...letters, ...outcomes]) this.#addLetter(task, letter);
       this.#write(task, { nextOffset, epoch, ledger });
     }
     if (loss !== null) this.#resolve(commit);
@@ -165,12 +165,12 @@ export class MemoryTables {
     return structuredClone(stored);
   }
 
-  #owe(task: SinkTaskId, letter: OwedLetter): void {
-    const letters = this.#letters.get(textOf(task)) ?? new Map<string, OwedLetter>();
+  #addLetter(task: SinkTaskId, letter: PendingLetter): void {
+    const letters = this.#letters.get(textOf(task)) ?? new Map<string, PendingLetter>();
     this.#letters.set(textOf(task), letters.set(letter.id, letter));
   }
 
-  #owed(task: SinkTaskId): readonly OwedLetter[] {
+  #pendingOf(task: SinkTaskId): readonly PendingLetter[] {
     return [...(this.#letters.get(textOf(task))?.values() ?? [])];
   }
 }

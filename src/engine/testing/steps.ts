@@ -65,8 +65,8 @@ const START_MS = Date.UTC(2026, 0, 1);
  */
 export function startOf(steps: readonly SimulatedStep[]): number {
   const nowMs = Date.now();
-  const told = steps.map(timeIn).filter((ms) => ms > START_MS && ms <= nowMs);
-  return told.reduce((latest, ms) => Math.max(latest, Math.ceil(ms)), START_MS);
+  const times = steps.map(timeIn).filter((ms) => ms > START_MS && ms <= nowMs);
+  return times.reduce((latest, ms) => Math.max(latest, Math.ceil(ms)), START_MS);
 }
 
 /** NaN where nothing is told. */

@@ -205,7 +205,7 @@ export class World {
     for (let quiet = 0, spent = 0; quiet < 3; spent += 1_000) {
       if (spent > QUIET_LIMIT_MS) throw new InvariantError("MILL_ENGINE_INVARIANT", this.#stuck());
       await this.#clock.advance(1_000);
-      this.#checkHeld();
+      this.#checkPaused();
       // However long it waits, it goes on some day: its calls are counted.
       if ((this.#worker as Worker).queuedRecords > 0) {
         quiet = spent = 0;
@@ -217,7 +217,7 @@ export class World {
     return this.#during(this.#progress());
   }
 
-  #checkHeld(): void {
+  #checkPaused(): void {
     const { whyPaused } = this.#worker as Worker;
     if (whyPaused.length === 0) return;
     const lead = 'to go on all the same: haltWhen: "never" in the pipeline, or breaker: "off" here';

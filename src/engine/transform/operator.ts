@@ -15,7 +15,7 @@ import {
 } from "../core/state.ts";
 import type { CallBook } from "./calls/book.ts";
 import type { CallOperation, TaskCalls } from "./calls/call.ts";
-import type { Keeping } from "./calls/parked.ts";
+import type { Keeping } from "./calls/key-queue.ts";
 
 export interface Operator {
   /** Its node. */

@@ -5,7 +5,7 @@
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { StateKey } from "../core/state.ts";
-import { NoRoom, TooLargeToPark } from "./calls/parked.ts";
+import { NoRoom, TooLargeToPark } from "./calls/key-queue.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import {
   type GroupQueues,

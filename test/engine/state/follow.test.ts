@@ -239,7 +239,7 @@ test("changes whose marker comes late are waited for: their progress may be visi
   const bench = new Bench();
   await bench.write({ a: "1" });
   await bench.follow();
-  bench.kafka.holdMarkers((at) => at.topic === topic);
+  bench.kafka.delayMarkers((at) => at.topic === topic);
   await bench.write({ a: "2" });
   let isDone = false;
   const following = bench.begin().finally(() => (isDone = true));

@@ -97,7 +97,7 @@ describe("tables in memory", () => {
     const rows = [aRow(0, ["c-1", null]), aRow(1, ["c-2", "a\0b"]), aRow(2, ["c-3", "ok"])];
     const { refused, written } = await store.commit(aCommit(rows));
     assert.deepEqual([[...refused], [...written]], [[0, 1], [2]]);
-    const owed = await store.owed(task, 10);
+    const owed = await store.pendingLetters(task, 10);
     assert.deepEqual(
       owed.map(({ id }) => id),
       ["0-23502", "1-22021"],

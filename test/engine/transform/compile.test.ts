@@ -1,4 +1,4 @@
-import { plainKeeping } from "../../../src/engine/transform/calls/parked.ts";
+import { plainKeeping } from "../../../src/engine/transform/calls/key-queue.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pipeline, type Stream } from "#engine";

@@ -6,7 +6,7 @@ import type { Operation, OperatorFacts, Part, PlanNode } from "../../../src/engi
 import type { StateEntry, TaskStores } from "../../../src/engine/core/state.ts";
 import { groupsOf } from "../../../src/engine/define/plan/groups.ts";
 import { CallBook } from "../../../src/engine/transform/calls/book.ts";
-import { plainKeeping } from "../../../src/engine/transform/calls/parked.ts";
+import { plainKeeping } from "../../../src/engine/transform/calls/key-queue.ts";
 import {
   type MakeOperator,
   type Operator,

@@ -162,7 +162,7 @@ export class Faults {
         (topic: string) => topic === "__consumer_offsets",
         () => true,
       ][arg % 5] as (topic: string, partition: number) => boolean;
-      this.#world.kafka.holdMarkers(({ topic, partition }) => isHeld(topic, partition));
+      this.#world.kafka.delayMarkers(({ topic, partition }) => isHeld(topic, partition));
       return this.#lasting(ms, () => this.#world.kafka.releaseMarkers());
     },
     "batch again": ({ arg }) => {

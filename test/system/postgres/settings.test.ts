@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { postgresPool, type PostgresPool } from "../../../src/engine/clients/postgres/pool.ts";
 import { emptyLedger } from "../../../src/engine/core/ledger.ts";
-import type { OwedLetter } from "../../../src/engine/core/ports.ts";
+import type { PendingLetter } from "../../../src/engine/core/ports.ts";
 import { avro } from "../../../src/engine/define/schema.ts";
 import { postgresTable } from "../../../src/engine/define/table.ts";
 import { planTables } from "../../../src/engine/provision/tables/tables.ts";
@@ -71,7 +71,7 @@ describe("a session", () => {
   };
 
   let tasks = 0;
-  const owed: OwedLetter = {
+  const owed: PendingLetter = {
     ...{ id: "one", topic: "letters", partition: 0, timestamp: 1_700_000_000_123 },
     ...{ key: Buffer.from("k\\'"), value: Buffer.from([0, 92, 39, 200, 255]), headers: [] },
   };
@@ -93,9 +93,9 @@ describe("a session", () => {
       });
     assert.deepEqual([...(await commit(0n, topic)).written], [0]);
     assert.deepEqual([...(await commit(1n, topic)).stale], [0]);
-    assert.deepEqual(await store.owed(task, 10), [owed]);
+    assert.deepEqual(await store.pendingLetters(task, 10), [owed]);
     await store.forget(task, ["one"]);
-    assert.deepEqual(await store.owed(task, 10), []);
+    assert.deepEqual(await store.pendingLetters(task, 10), []);
     assert.equal((await store.progress(task))?.nextOffset, 2n);
     const [row] = await sql(`SELECT note, day = '2026-02-03' AS day, encode(raw, 'hex') AS raw,
       extract(epoch FROM at)::text AS at, half = 0.1::float8 + 0.2::float8 AS half FROM kinds WHERE id = '${topic}'`);

@@ -27,7 +27,7 @@ export class StrictLong extends avsc.types.LongType {
     tap.writeLong(value as number);
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {
-    return told(Number.isSafeInteger(value), value, this, hook);
+    return checked(Number.isSafeInteger(value), value, this, hook);
   }
 }
 
@@ -40,7 +40,7 @@ export class StrictBytes extends avsc.types.BytesType {
     return copied(value, options);
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {
-    return told(value instanceof Uint8Array, value, this, hook);
+    return checked(value instanceof Uint8Array, value, this, hook);
   }
 }
 
@@ -53,14 +53,14 @@ export class StrictFixed extends avsc.types.FixedType {
     return copied(value, options);
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {
-    return told(this.#isOne(value), value, this, hook);
+    return checked(this.#isOne(value), value, this, hook);
   }
   #isOne(value: unknown): boolean {
     return value instanceof Uint8Array && value.length === this.size;
   }
 }
 
-function told(ok: boolean, value: unknown, type: unknown, hook: Hook): boolean {
+function checked(ok: boolean, value: unknown, type: unknown, hook: Hook): boolean {
   if (!ok && hook !== undefined) hook(value, type);
   return ok;
 }
@@ -72,7 +72,7 @@ export class StrictEnum extends avsc.types.EnumType {
     return symbol;
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {
-    return told(this.symbols.includes(value as string), value, this, hook);
+    return checked(this.symbols.includes(value as string), value, this, hook);
   }
 }
 

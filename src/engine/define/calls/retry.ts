@@ -18,8 +18,8 @@ export interface RetryOptions {
   readonly runMax?: { readonly records?: number; readonly bytes?: number };
 }
 
-const RUN_RECORDS_MAX = 1_000;
-const RUN_BYTES_MAX = 262_144;
+const QUEUE_RECORDS_MAX = 1_000;
+const QUEUE_BYTES_MAX = 262_144;
 
 export const policyOf = (options: RetryOptions): RetryPolicy => ({
   mode: options.mode,
@@ -29,7 +29,7 @@ export const policyOf = (options: RetryOptions): RetryPolicy => ({
   withinMs: options.within?.ms ?? null,
   fatal: options.fatal ?? [],
   runMax: {
-    records: options.runMax?.records ?? RUN_RECORDS_MAX,
-    bytes: options.runMax?.bytes ?? RUN_BYTES_MAX,
+    records: options.runMax?.records ?? QUEUE_RECORDS_MAX,
+    bytes: options.runMax?.bytes ?? QUEUE_BYTES_MAX,
   },
 });

@@ -21,7 +21,7 @@ export async function sendLetters(
         for (let partition = 0; partition < partitions; partition++) {
           const task = { pipeline: plan.pipeline, part: name, topic, partition };
           for (;;) {
-            const letters = await store.owed(task, LETTERS_A_SEND);
+            const letters = await store.pendingLetters(task, LETTERS_A_SEND);
             if (letters.length === 0) break;
             const { ids, stuck } = await publishLetters(producer, letters);
             await store.forget(task, ids);

@@ -6,7 +6,7 @@ import type { Plan } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { Notes } from "../../notes/notes.ts";
-import { keyAt } from "../../transform/calls/parked.ts";
+import { keyAt } from "../../transform/calls/key-queue.ts";
 
 interface Ports {
   readonly kafka: Pick<KafkaPort, "reader">;

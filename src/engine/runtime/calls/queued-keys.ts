@@ -4,11 +4,11 @@ import type { Called, TaskCalls } from "../../transform/calls/call.ts";
 import {
   keptIn,
   keyAt,
-  parkedKeyIn,
+  queueOf,
   type AtStep,
   type Kept,
-  type ParkedKey,
-} from "../../transform/calls/parked.ts";
+  type KeyQueue,
+} from "../../transform/calls/key-queue.ts";
 import { headsOf, type EndedCall, type Released } from "../../transform/calls/release.ts";
 import type { CallStep } from "../../transform/calls/map-async.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
@@ -84,7 +84,7 @@ export class QueuedKeys {
             const kept = keptIn(place, entry.value);
             if (kept !== null) await this.#options.learn(ofStep.step, kept);
             const key = keyAt(place);
-            if (key !== null) this.#set(ofStep, key, entry.value as ParkedKey);
+            if (key !== null) this.#set(ofStep, key, entry.value as KeyQueue);
           }
           cursor = page.cursor;
         });
@@ -99,13 +99,13 @@ export class QueuedKeys {
     for (const { step, key } of changed) {
       const ofStep = this.#steps.find((one) => one.step.at === step.at) as StepKeys;
       const view = this.#options.stores.view(nameOf(step));
-      this.#set(ofStep, key, parkedKeyIn(view, key));
+      this.#set(ofStep, key, queueOf(view, key));
       this.#options.onChange(step.name, ofStep.waiting);
     }
     this.#sleep();
   }
 
-  #set({ keys, waiting }: StepKeys, key: Buffer, queue: ParkedKey | null): void {
+  #set({ keys, waiting }: StepKeys, key: Buffer, queue: KeyQueue | null): void {
     const id = key.toString("latin1");
     const known = keys.get(id);
     const records = queue === null ? 0 : queue.to - queue.from;

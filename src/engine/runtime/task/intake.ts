@@ -7,7 +7,7 @@ import { readerOf } from "../../core/pieces.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
 import { originalHeaders, redriveOrderOf } from "../../core/redrive.ts";
 import type { Inbox, FetchedSlice } from "../../source/inbox.ts";
-import type { Kept } from "../../transform/calls/parked.ts";
+import type { Kept } from "../../transform/calls/key-queue.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";
 import { sourceOf, type BoundPart } from "./bind.ts";

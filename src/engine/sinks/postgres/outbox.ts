@@ -1,7 +1,7 @@
 // The outbox: dead letters of a sink on their way to the dead-letter topic. They are stored with the decision and sent after it,
 // since a letter sent before could turn out false. Sent at least once; equal ids are one letter.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
-import type { OwedLetter, SinkTaskId } from "../../core/ports.ts";
+import type { PendingLetter, SinkTaskId } from "../../core/ports.ts";
 import { chunks } from "../chunks.ts";
 import { arrayLiteral } from "../column-encoding.ts";
 import { taskValues } from "./progress-row.ts";
@@ -12,9 +12,9 @@ const LIMITS = { itemsMax: 1_000, sizeMax: 8_000_000 };
 export async function insertLetters(
   session: PostgresSession,
   task: SinkTaskId,
-  letters: readonly OwedLetter[],
+  letters: readonly PendingLetter[],
 ): Promise<void> {
-  const sizeOf = ({ key, value }: OwedLetter): number => (key?.length ?? 0) + (value?.length ?? 0);
+  const sizeOf = ({ key, value }: PendingLetter): number => (key?.length ?? 0) + (value?.length ?? 0);
   for (const chunk of chunks(letters, sizeOf, LIMITS))
     await session.query(
       `INSERT INTO millrace.letters (pipeline, part, topic, partition,
@@ -26,8 +26,8 @@ export async function insertLetters(
     );
 }
 
-const letterArrays = (letters: readonly OwedLetter[]): string[] => {
-  const columns: ((letter: OwedLetter) => string | null)[] = [
+const letterArrays = (letters: readonly PendingLetter[]): string[] => {
+  const columns: ((letter: PendingLetter) => string | null)[] = [
     ({ id }) => id,
     ({ topic }) => topic,
     ({ partition }) => String(partition),
@@ -43,10 +43,10 @@ const hex = (bytes: Buffer | null): string | null =>
   bytes === null ? null : `\\x${bytes.toString("hex")}`;
 
 /** As bytes: a header's name may have what Postgres' texts refuse. */
-const headersToBytes = (headers: OwedLetter["headers"]): Buffer =>
+const headersToBytes = (headers: PendingLetter["headers"]): Buffer =>
   Buffer.from(JSON.stringify(headers.map(([name, v]) => [name, v?.toString("base64") ?? null])));
 
-const headersFromBytes = (bytes: Buffer): OwedLetter["headers"] =>
+const headersFromBytes = (bytes: Buffer): PendingLetter["headers"] =>
   (JSON.parse(bytes.toString("utf8")) as [string, string | null][]).map(([name, text]) => [
     name,
     text === null ? null : Buffer.from(text, "base64"),
@@ -67,7 +67,7 @@ export async function readLetters(
   session: PostgresSession,
   task: SinkTaskId,
   lettersMax: number,
-): Promise<readonly OwedLetter[]> {
+): Promise<readonly PendingLetter[]> {
   const { rows } = await session.query<LetterRow>(
     `SELECT id, letter_topic, letter_partition, letter_key, letter_value, letter_headers, letter_timestamp
      FROM millrace.letters WHERE ${OF_TASK} ORDER BY seq LIMIT $5`,

@@ -8,7 +8,7 @@ import { emptyLedger } from "../../core/ledger.ts";
 import type { Correction } from "../../core/plan.ts";
 import type {
   Clock,
-  OwedLetter,
+  PendingLetter,
   SinkCommit,
   SinkProgress,
   SinkResult,
@@ -92,7 +92,7 @@ class PostgresTableStore implements TableStore {
     return readProgress(this.#pool, task);
   }
 
-  async owed(task: SinkTaskId, lettersMax: number): Promise<readonly OwedLetter[]> {
+  async pendingLetters(task: SinkTaskId, lettersMax: number): Promise<readonly PendingLetter[]> {
     return readLetters(this.#pool, task, lettersMax);
   }
 
@@ -152,7 +152,7 @@ class PostgresTableStore implements TableStore {
       suppressed: outcome.suppressed,
       refused: new Set(outcome.refused.map(({ row }) => row.index)),
     };
-    const states = commit.told?.(result) ?? [];
+    const states = commit.outcomes?.(result) ?? [];
     const pending = [...commit.letters, ...letters, ...states];
     await ofOurs(() => insertLetters(session, task, pending));
     const ledger = commit.ledger(result);

@@ -203,11 +203,11 @@ export class MemoryConsumer implements GroupConsumer {
   async #untilLetIn(handlers: ConsumerHandlers): Promise<void> {
     const { changes } = this.#conditions;
     if (this.#refusal !== null) this.#leave();
-    for (let told = false; this.#isRunning; told = true) {
+    for (let isReported = false; this.#isRunning; isReported = true) {
       const refusal = this.#refusal;
       if (refusal === null) return;
       if (!this.#hasJoined) throw refusal;
-      if (!told) handlers.onRefused(null, refusal);
+      if (!isReported) handlers.onRefused(null, refusal);
       await changes.wait();
       await this.#connection.wire.worker.passed();
     }

@@ -16,7 +16,7 @@ interface MemberPosition {
 }
 
 /** Told of what cannot be read. */
-interface Teller {
+interface ReadListener {
   onOutOfRange(at: TopicPartition): void;
   onRefused(at: TopicPartition, error: MillraceError | null): void;
 }
@@ -61,9 +61,9 @@ export class MemberPositions {
   }
 
   /** Null when no partition has anything new. */
-  next(teller: Teller): FetchedBatch | null {
+  next(listener: ReadListener): FetchedBatch | null {
     for (const position of [...this.#positions]) {
-      const batch = position.isPaused ? null : this.#fetch(position, teller);
+      const batch = position.isPaused ? null : this.#fetch(position, listener);
       if (batch === null) continue;
       this.#positions = [...this.#positions.filter((other) => other !== position), position];
       return batch;
@@ -71,13 +71,13 @@ export class MemberPositions {
     return null;
   }
 
-  #fetch(position: MemberPosition, teller: Teller): FetchedBatch | null {
+  #fetch(position: MemberPosition, listener: ReadListener): FetchedBatch | null {
     const { at, nextOffset } = position;
     const log = this.#logOf(at);
-    if (nextOffset === null || this.#isRefused(position, log, teller) || log === null) return null;
+    if (nextOffset === null || this.#isRefused(position, log, listener) || log === null) return null;
     if (nextOffset < log.start || nextOffset > log.highWatermark) {
       position.nextOffset = null;
-      teller.onOutOfRange(at);
+      listener.onOutOfRange(at);
       return null;
     }
     const { fetchedOffset, slice } = this.#misplaced(log, nextOffset) ?? {
@@ -89,14 +89,14 @@ export class MemberPositions {
     return { ...at, ...slice, fetchedOffset, highWatermark: log.highWatermark };
   }
 
-  #isRefused(position: MemberPosition, log: PartitionLog | null, teller: Teller): boolean {
+  #isRefused(position: MemberPosition, log: PartitionLog | null, listener: ReadListener): boolean {
     const { at, isRefused } = position;
     const refusal =
       log === null
         ? new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at })
         : this.#access.refusalOfTopic(at.topic, `fetch of ${addressOf(at)}`);
     position.isRefused = refusal !== null;
-    if (isRefused !== position.isRefused) teller.onRefused(at, refusal);
+    if (isRefused !== position.isRefused) listener.onRefused(at, refusal);
     return position.isRefused;
   }
 

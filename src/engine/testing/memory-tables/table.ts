@@ -81,12 +81,12 @@ export class MemoryTable {
       return stored === undefined || this.#isNewer(stored, storedAt(newest, origin), origin);
     };
     const newer = groups.filter(isNewer);
-    const fates: RowOutcomes = { written: new Set(), stale: new Set() };
+    const outcomes: RowOutcomes = { written: new Set(), stale: new Set() };
     for (const group of groups)
-      if (isWholeKey(this.#layout)) settleWhole(group, fates);
-      else settle(group, { isWritten: isNewer(group), losing: this.#losing(group, origin) }, fates);
+      if (isWholeKey(this.#layout)) settleWhole(group, outcomes);
+      else settle(group, { isWritten: isNewer(group), losing: this.#losing(group, origin) }, outcomes);
     return {
-      result: { ...fates, refused: new Set(refused.map(({ row }) => row.index)) },
+      result: { ...outcomes, refused: new Set(refused.map(({ row }) => row.index)) },
       refused,
       apply: () =>
         newer.forEach(({ key, newest }) => this.#rows.set(key, storedAt(newest, origin))),

@@ -7,7 +7,7 @@ import type { CallError, Tried } from "./policy.ts";
 export type Noted =
   | { readonly kind: "answer"; readonly answer: unknown }
   | { readonly kind: "dead"; readonly error: CallError }
-  | { readonly kind: "parks"; readonly tried: Tried; readonly dueMs: number };
+  | { readonly kind: "retries"; readonly tried: Tried; readonly dueMs: number };
 
 /** One call of one record: it may reach a step several times. */
 export interface CallPlace {

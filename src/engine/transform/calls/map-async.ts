@@ -17,15 +17,15 @@ import {
   byId,
   join,
   NoRoom,
-  park,
+  openQueue,
   plainKeeping,
   type Keeping,
   type Shelf,
   TooLargeToPark,
-  parkedKeyIn,
+  queueOf,
   placeOfKey,
   placeOfRecord,
-} from "./parked.ts";
+} from "./key-queue.ts";
 import { afterFailure, CallError } from "./policy.ts";
 
 export interface CallStep extends Callee, Operator {
@@ -79,16 +79,16 @@ function putAside(
   verdict: Exclude<CallVerdict, { kind: "answer" | "dead" }>,
   shelf: Shelf,
 ): void {
-  const isAlone = parkedKeyIn(shelf.view, item.record.raw.key as Buffer) === null;
+  const isAlone = queueOf(shelf.view, item.record.raw.key as Buffer) === null;
   if (retry === null || (isAlone && verdict.kind === "joins")) throw new NoRoom("nobody is ahead");
   try {
-    if (verdict.kind === "parks") park(shelf, item, verdict);
+    if (verdict.kind === "retries") openQueue(shelf, item, verdict);
     else join(shelf, item, retry);
   } catch (error) {
     const isTooLarge = error instanceof MillraceError && error.code === "MILL_RECORD_TOO_LARGE";
     if (!isTooLarge) throw error;
     // One that waits behind others is called for when they are gone.
-    throw verdict.kind === "parks" ? new TooLargeToPark() : new NoRoom("too large");
+    throw verdict.kind === "retries" ? new TooLargeToPark() : new NoRoom("too large");
   }
 }
 
@@ -99,15 +99,15 @@ async function prepare(step: CallStep, items: readonly Item[], batch: Prepared):
     chainsOf(items).map(async (chain) => {
       const [{ item: first }] = chain as [Link];
       const { key, entry } = first;
-      let isParked =
+      let isQueued =
         view !== null &&
         key !== null &&
         entry === "record" &&
-        parkedKeyIn(view, key.bytes) !== null;
+        queueOf(view, key.bytes) !== null;
       for (const { item, place } of chain) {
-        const verdict = await verdictOf(step, { item, place, isParked }, batch);
+        const verdict = await verdictOf(step, { item, place, isQueued }, batch);
         item.prepared = verdict;
-        isParked ||= verdict.kind === "parks";
+        isQueued ||= verdict.kind === "retries";
       }
     }),
   );
@@ -127,8 +127,8 @@ async function roomFor(
     if (key === null) continue;
     places.push(placeOfKey(key.bytes));
     const { kind } = prepared as CallVerdict;
-    if (kind !== "parks" && kind !== "joins") continue;
-    const number = next.get(key.id) ?? parkedKeyIn(view, key.bytes)?.to ?? 0;
+    if (kind !== "retries" && kind !== "joins") continue;
+    const number = next.get(key.id) ?? queueOf(view, key.bytes)?.to ?? 0;
     next.set(key.id, number + 1);
     places.push(placeOfRecord(key.bytes, number));
   }
@@ -154,17 +154,17 @@ function chainsOf(items: readonly Item[]): Link[][] {
 
 async function verdictOf(
   step: CallStep,
-  { item, place, isParked }: Link & { readonly isParked: boolean },
+  { item, place, isQueued }: Link & { readonly isQueued: boolean },
   batch: Prepared,
 ): Promise<CallVerdict> {
   if (item.entry === "answer") return { kind: "answer", answer: item.prepared };
-  if (isParked) return { kind: "joins" };
+  if (isQueued) return { kind: "joins" };
   if (item.value === undefined) return { kind: "answer", answer: undefined };
   const known = batch.book.find(place);
-  const canPark =
+  const canQueue =
     step.store !== null && item.key !== null && !batch.book.inPlace.has(item.record.raw);
-  if (known !== null && (known.kind !== "parks" || canPark)) return known;
-  const noted = await callUntilSettled(step, { item, known, canPark }, batch.calls);
+  if (known !== null && (known.kind !== "retries" || canQueue)) return known;
+  const noted = await callUntilSettled(step, { item, known, canQueue }, batch.calls);
   batch.book.note(place, noted);
   return noted;
 }
@@ -172,18 +172,18 @@ async function verdictOf(
 /** Calls and waits in turn, until there is an answer, nothing to hope for, or a place to wait at. */
 async function callUntilSettled(
   step: CallStep,
-  given: { readonly item: Item; readonly known: Noted | null; readonly canPark: boolean },
+  given: { readonly item: Item; readonly known: Noted | null; readonly canQueue: boolean },
   calls: TaskCalls,
 ): Promise<Noted> {
   const { ports } = calls;
   let noted = given.known;
   for (;;) {
-    if (noted?.kind === "parks") {
+    if (noted?.kind === "retries") {
       await ports.clock.sleep(Math.max(0, noted.dueMs - ports.clock.now()), ports.signal);
       ports.onRetry(step.name);
     }
     noted = await callOnce(step, given.item, noted, calls);
-    if (noted.kind !== "parks" || given.canPark) return noted;
+    if (noted.kind !== "retries" || given.canQueue) return noted;
   }
 }
 
@@ -196,9 +196,9 @@ async function callOnce(
   const called = await calls.call(step, { value, context: record.context, isBehind: false });
   if (called.end === "answered") return { kind: "answer", answer: called.answer };
   const { times, firstMs } =
-    before?.kind === "parks" ? before.tried : { times: 0, firstMs: calls.ports.clock.now() };
+    before?.kind === "retries" ? before.tried : { times: 0, firstMs: calls.ports.clock.now() };
   const tried = { times: times + 1, firstMs };
   const next = afterFailure(step, called, tried, calls.ports);
   if (next instanceof CallError) return { kind: "dead", error: next };
-  return { kind: "parks", tried, dueMs: next.dueMs };
+  return { kind: "retries", tried, dueMs: next.dueMs };
 }

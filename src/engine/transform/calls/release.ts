@@ -1,4 +1,4 @@
-// Parked keys whose calls have ended: the head goes on downstream, is put off, or the whole run is given up. What becomes
+// Queued keys whose calls have ended: the head goes on downstream, is put off, or all of its records are given up. What becomes
 // of state, outputs and letters comes together, or (a halt) not at all.
 import type { DecodedRecord, Failure, Outcome } from "../../core/outcome.ts";
 import type { MillraceError } from "../../core/errors.ts";
@@ -9,21 +9,21 @@ import { CallBook } from "./book.ts";
 import type { Called, TaskCalls } from "./call.ts";
 import {
   byId,
-  parkedKeyIn,
+  queueOf,
   placeOfKey,
   placeOfRecord,
   putOff,
   recordIn,
   takeHead,
-  takeRun,
+  takeAll,
   type AtStep,
-  type ParkedKey,
-} from "./parked.ts";
+  type KeyQueue,
+} from "./key-queue.ts";
 import type { RawRecord } from "../../core/record.ts";
 import { afterFailure, CallError, type NextCall, type Tried } from "./policy.ts";
 import type { CallStep } from "./map-async.ts";
 
-/** The call for the first record of a parked key has ended. */
+/** The call for the first record of a queued key has ended. */
 export interface EndedCall {
   readonly key: Buffer;
   readonly called: Called;
@@ -59,7 +59,7 @@ export interface Released extends Pick<BatchResult, "outputs" | "held" | "parked
 /** A key in hand, with what is to become of it. */
 interface Hand {
   readonly ended: EndedCall;
-  readonly parked: ParkedKey;
+  readonly queue: KeyQueue;
   readonly head: AtStep;
   readonly tried: Tried;
   /** Null: its head goes on. */
@@ -110,21 +110,21 @@ const isTaken = (next: NextCall | null): boolean => next === null || next instan
 
 const nothing = { outputs: [], held: [], parked: [], givenUp: [], wentOn: [], taken: [] } as const;
 
-/** Brings what they need into memory: of a run that is given up every record, else the head. */
+/** Brings what they need into memory: every record of a key that is given up, else the head. */
 async function handsOf(given: Release): Promise<Hand[]> {
   const { step, stores, calls, ended } = given;
   const keys = ended.map(({ key }) => key);
   const heads = await headsOf(step, keys, stores);
   const hands = ended.flatMap((one, i): Hand[] => {
-    const { parked, head } = heads[i] ?? {};
-    if (parked === undefined || head === undefined) return [];
-    const firstMs = parked.times === 0 ? calls.ports.clock.now() : parked.firstMs;
-    const tried = { times: parked.times + 1, firstMs };
+    const { queue, head } = heads[i] ?? {};
+    if (queue === undefined || head === undefined) return [];
+    const firstMs = queue.times === 0 ? calls.ports.clock.now() : queue.firstMs;
+    const tried = { times: queue.times + 1, firstMs };
     const { called } = one;
     const next = called.end === "answered" ? null : afterFailure(step, called, tried, calls.ports);
-    return [{ ended: one, parked, head, tried, next }];
+    return [{ ended: one, queue, head, tried, next }];
   });
-  const places = hands.flatMap(({ ended: { key }, parked: { from, to }, next }) => {
+  const places = hands.flatMap(({ ended: { key }, queue: { from, to }, next }) => {
     const end = next instanceof CallError ? to : from + 1;
     return Array.from({ length: end - from }, (_, n) => placeOfRecord(key, from + n));
   });
@@ -133,11 +133,11 @@ async function handsOf(given: Release): Promise<Hand[]> {
 }
 
 export interface QueuedHead {
-  readonly parked: ParkedKey;
+  readonly queue: KeyQueue;
   readonly head: AtStep;
 }
 
-/** How each key is parked, and its first record; null for one that is not. */
+/** How each key is queued, and its first record; null for one that is not. */
 export async function headsOf(
   step: CallStep,
   keys: readonly Buffer[],
@@ -146,16 +146,16 @@ export async function headsOf(
   const store = storeOf(step);
   await stores.load(store, byId(keys.map(placeOfKey)));
   const view = stores.view(store);
-  const parked = keys.map((key) => parkedKeyIn(view, key));
+  const queues = keys.map((key) => queueOf(view, key));
   const firsts = keys.flatMap((key, i) => {
-    const one = parked[i] ?? null;
+    const one = queues[i] ?? null;
     return one === null ? [] : [placeOfRecord(key, one.from)];
   });
   await stores.load(store, byId(firsts));
   const shelf = { view, keeping: step.keeping };
   return keys.map((key, i) => {
-    const one = parked[i] ?? null;
-    return one === null ? null : { parked: one, head: recordIn(shelf, key, one.from) };
+    const one = queues[i] ?? null;
+    return one === null ? null : { queue: one, head: recordIn(shelf, key, one.from) };
   });
 }
 
@@ -164,7 +164,7 @@ function changed(step: CallStep, hand: Hand, view: StoreView, nowMs: number): Gi
   const { ended, tried, next } = hand;
   const shelf = { view, keeping: step.keeping };
   if (next instanceof CallError)
-    return takeRun(shelf, ended.key).map((record, i) => ({
+    return takeAll(shelf, ended.key).map((record, i) => ({
       record,
       outcome: { kind: "dead-lettered", failure: failureOf(step, next, i) },
     }));

@@ -112,7 +112,7 @@ test("progress may be decided and not yet to be seen", async () => {
   const progress = { topic, partition: 0, nextOffset: 1n, metadata: "" };
   await producer.send(someRecords(topic, ["a"]));
   await producer.sendOffsets([progress], member.assignment.generation);
-  kafka.holdMarkers((at) => at.topic === "__consumer_offsets");
+  kafka.delayMarkers((at) => at.topic === "__consumer_offsets");
   await producer.commit();
   const admin = kafka.port().admin();
   const [unstable] = await admin.committed("group", [progress], { stable: false });

@@ -35,7 +35,7 @@ describe("transactions in time", () => {
     const cluster = await aCluster(2);
     const { kafka, topic, world } = cluster;
     const producer = await openTransaction(kafka.port(), "tx");
-    kafka.holdMarkers((at) => at.partition === 1);
+    kafka.delayMarkers((at) => at.partition === 1);
     const both = (value: string) => [0, 1].map((partition) => aRecord(topic, value, { partition }));
     await producer.send(both("a"));
     await producer.commit();

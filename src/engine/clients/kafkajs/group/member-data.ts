@@ -34,14 +34,14 @@ export function encodeAssignments(
   partitionsOf: ReadonlyMap<string, number>,
 ): { memberId: string; memberAssignment: Buffer }[] {
   const { MemberAssignment } = loadDriver();
-  const told = members.map((member) => ({ memberId: member.memberId, ...decodeMember(member) }));
+  const decoded = members.map((member) => ({ memberId: member.memberId, ...decodeMember(member) }));
   const indexCount = Math.max(0, ...partitionsOf.values());
-  const claims = told.map(({ memberId, identity, owned }) => ({ id: memberId, identity, owned }));
+  const claims = decoded.map(({ memberId, identity, owned }) => ({ id: memberId, identity, owned }));
   const assigned = assignPartitions(claims, indexCount);
   const userData = Buffer.from(
-    JSON.stringify({ v: version, members: told.map((member) => member.identity) }),
+    JSON.stringify({ v: version, members: decoded.map((member) => member.identity) }),
   );
-  return told.map(({ memberId }) => {
+  return decoded.map(({ memberId }) => {
     const indexes = assigned.get(memberId) ?? [];
     const assignment: Record<string, number[]> = {};
     for (const [topic, count] of partitionsOf)
@@ -59,11 +59,11 @@ export function decodeAssignment(buffer: Buffer): DecodedAssignment {
   const partitions = Object.entries(decoded.assignment).flatMap(([topic, indexes]) =>
     indexes.map((partition) => ({ topic, partition })),
   );
-  const told = parse(decoded.userData);
+  const data = parse(decoded.userData);
   return {
     partitions,
     indexes: [...new Set(partitions.map((at) => at.partition))],
-    identities: Array.isArray(told["members"]) ? told["members"].map(String) : [],
+    identities: Array.isArray(data["members"]) ? data["members"].map(String) : [],
   };
 }
 
@@ -77,10 +77,10 @@ export const topicsRead = (memberMetadata: Buffer): readonly string[] | null => 
 };
 
 function decodeMember(member: MemberMetadata): { identity: string; owned: readonly number[] } {
-  const told = parse(loadDriver().MemberMetadata.decode(member.memberMetadata).userData);
+  const data = parse(loadDriver().MemberMetadata.decode(member.memberMetadata).userData);
   return {
-    identity: typeof told["id"] === "string" ? told["id"] : "",
-    owned: Array.isArray(told["owned"]) ? told["owned"].map(Number) : [],
+    identity: typeof data["id"] === "string" ? data["id"] : "",
+    owned: Array.isArray(data["owned"]) ? data["owned"].map(Number) : [],
   };
 }
 

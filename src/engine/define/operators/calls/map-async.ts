@@ -56,7 +56,7 @@ const facts: OperatorFacts = {
   settle({ name, operation }: PlanNode, ofPipeline: RetryPolicy | undefined) {
     const retry = (operation as CallOperation).retry ?? ofPipeline ?? null;
     if (retry?.mode !== "park-key") return { ...operation, retry } as CallOperation;
-    const store = storeOf(parkedName(name), { kind: "tagged-json" });
+    const store = storeOf(queueName(name), { kind: "tagged-json" });
     return { ...operation, retry, store } as CallOperation;
   },
   problems(node: PlanNode, nodes: readonly PlanNode[]) {
@@ -91,7 +91,7 @@ export function mapAsync(
   return this.next(name, operation, facts);
 }
 
-const parkedName = (step: string): string => `${step}-parked`;
+const queueName = (step: string): string => `${step}-parked`;
 
 const isCount = (n: number): boolean => Number.isSafeInteger(n) && n >= 1;
 
@@ -110,7 +110,7 @@ function numbers(node: Caller): MillraceError[] {
     );
   }
   return checks
-    .filter(([holds]) => !holds)
+    .filter(([isMet]) => !isMet)
     .map(([, expected]) => problem("MILL_BUILD_OPTION", node, `expected ${expected}`));
 }
 

@@ -22,7 +22,7 @@ const NAME_MAX = 60;
 export function validate(pipeline: string, nodes: readonly PlanNode[]): MillraceError[] {
   const own = (): MillraceError[] =>
     nodes.flatMap((node) => node.facts.problems?.(node, nodes) ?? []);
-  const checks = [names, topics, partitions, keys, nullKeys, loops, held, deletes];
+  const checks = [names, topics, partitions, keys, nullKeys, loops, checkpointResults, deletes];
   const all = [...checks, unused, own, schemas];
   const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
   return [...pipelineName(pipeline), ...empty, ...all.flatMap((check) => check(nodes))];
@@ -180,7 +180,7 @@ function reaches(topic: string, feeds: ReadonlyMap<string, ReadonlySet<string>>)
 }
 
 /** What is told at the checkpoint comes when the steps of the same part have done their work: none with state may follow. */
-function held(nodes: readonly PlanNode[]): MillraceError[] {
+function checkpointResults(nodes: readonly PlanNode[]): MillraceError[] {
   const holders = new Map<number, string>();
   return nodes.flatMap((node) => {
     const { id, name, facts, inputs } = node;

@@ -1,7 +1,7 @@
 // What a sink task has taken since its last commit: rows, letters, and what became of each record so far.
 import { countOutcome, emptyLedger, type LedgerCounts } from "../../../core/ledger.ts";
 import type { Failure, Outcome, Stage } from "../../../core/outcome.ts";
-import type { Log, OwedLetter, SinkResult, SinkTaskId } from "../../../core/ports.ts";
+import type { Log, PendingLetter, SinkResult, SinkTaskId } from "../../../core/ports.ts";
 import type { RawRecord } from "../../../core/record.ts";
 import { emptyStage } from "../bind.ts";
 
@@ -10,7 +10,7 @@ export interface SinkBatch {
   readonly stage: Stage;
   readonly raws: RawRecord[];
   readonly outcomes: Outcome[];
-  readonly letters: OwedLetter[];
+  readonly letters: PendingLetter[];
   nextOffset: bigint;
 }
 

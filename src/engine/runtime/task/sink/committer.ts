@@ -6,7 +6,7 @@ import { addLedger, emptyLedger, sumLedgers, type LedgerCounts } from "../../../
 import { encodeMetadata } from "../../../core/task-inputs.ts";
 import type { Outcome } from "../../../core/outcome.ts";
 import type {
-  OwedLetter,
+  PendingLetter,
   RowRefusal,
   SinkProgress,
   SinkResult,
@@ -186,7 +186,7 @@ export class SinkCommitter implements TaskWork {
         rows: batch.stage.rows,
         ...(isRedriven(batch) ? { origin: this.#origin() } : {}),
         letters: batch.letters,
-        told: (result) => this.#letterStates(batch, result),
+        outcomes: (result) => this.#letterStates(batch, result),
         refused: (row, refusal) => this.#refused(batch, row, refusal),
         ledger: (result) => {
           const over = this.#over(batch, result.refused);
@@ -221,14 +221,14 @@ export class SinkCommitter implements TaskWork {
   }
 
   /** What became of letters that came back. */
-  #letterStates(batch: SinkBatch, result: SinkResult): OwedLetter[] {
+  #letterStates(batch: SinkBatch, result: SinkResult): PendingLetter[] {
     const { letters, context, bound } = this.#options;
     return endsOf(batch, result, bound.part.name).flatMap((outcome, index) =>
       outboxStates(batch.raws[index] as RawRecord, outcome, letters, context.clock.now()),
     );
   }
 
-  #refused(batch: SinkBatch, row: SinkRow, { code, message }: RowRefusal): OwedLetter {
+  #refused(batch: SinkBatch, row: SinkRow, { code, message }: RowRefusal): PendingLetter {
     const { letters, context, bound } = this.#options;
     const failure = refusalOf(bound.part.name, code, message);
     return letterOf(batch.raws[row.index] as RawRecord, failure, letters, context.clock.now());

@@ -15,7 +15,7 @@ export async function sendPending(
 ): Promise<void> {
   const { address: id, signal } = task;
   for (;;) {
-    const pending = await task.persist("postgres", () => store.owed(id, LETTERS_A_SEND));
+    const pending = await task.persist("postgres", () => store.pendingLetters(id, LETTERS_A_SEND));
     if (pending.length === 0) return;
     const { ids, stuck } = await task.persist("kafka", () => publishLetters(producer, pending));
     await task.persist("postgres", () => store.forget(id, ids));

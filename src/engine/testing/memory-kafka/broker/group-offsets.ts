@@ -24,23 +24,23 @@ export class GroupOffsets {
 
   /** Held until `end`. */
   add(transaction: Transaction, group: GroupId, progress: readonly Progress[]): void {
-    const held = this.#pending.get(transaction) ?? [];
-    this.#pending.set(transaction, held);
-    for (const one of progress) held.push({ group, progress: { ...one } });
+    const pending = this.#pending.get(transaction) ?? [];
+    this.#pending.set(transaction, pending);
+    for (const one of progress) pending.push({ group, progress: { ...one } });
   }
 
   /** What the transaction held counts if it was committed, else never was. */
   end(transaction: Transaction): void {
-    const held = this.#pending.get(transaction) ?? [];
+    const pending = this.#pending.get(transaction) ?? [];
     this.#pending.delete(transaction);
     if (transaction.status !== "committed") return;
-    for (const { group, progress } of held) this.commit(group, [progress]);
+    for (const { group, progress } of pending) this.commit(group, [progress]);
   }
 
   isStable(group: GroupId, partitions: readonly TopicPartition[]): boolean {
     const asked = new Set(partitions.map(addressOf));
-    for (const held of this.#pending.values())
-      if (held.some((one) => one.group === group && asked.has(addressOf(one.progress))))
+    for (const pending of this.#pending.values())
+      if (pending.some((one) => one.group === group && asked.has(addressOf(one.progress))))
         return false;
     return true;
   }

@@ -18,7 +18,7 @@ interface ProducerEntry {
   timeoutMs: number;
   open: OpenTransaction | null;
   /** Markers of the last transaction that are not written yet; the next one waits for them (CONCURRENT_TRANSACTIONS). */
-  markersOwed: number;
+  markersPending: number;
 }
 
 /** A producer as the coordinator knew it when it was initialised. */
@@ -35,8 +35,8 @@ export class Transactions {
   readonly #offsets: GroupOffsets;
   readonly #conditions: Conditions;
   readonly #producers = new Map<string, ProducerEntry>();
-  #isHeld: (at: TopicPartition) => boolean = () => false;
-  #heldMarkers: (() => void)[] = [];
+  #isDelayed: (at: TopicPartition) => boolean = () => false;
+  #delayedMarkers: (() => void)[] = [];
 
   constructor(topics: Topics, offsets: GroupOffsets, conditions: Conditions) {
     this.#topics = topics;
@@ -93,15 +93,15 @@ export class Transactions {
     return [...this.#producers].flatMap(([id, entry]) => (entry.open === null ? [] : [id]));
   }
 
-  holdMarkers(isHeld: (at: TopicPartition) => boolean): void {
-    this.#isHeld = isHeld;
+  delayMarkers(isDelayed: (at: TopicPartition) => boolean): void {
+    this.#isDelayed = isDelayed;
   }
 
   releaseMarkers(): void {
-    this.#isHeld = () => false;
-    const held = this.#heldMarkers;
-    this.#heldMarkers = [];
-    for (const writeMarker of held) writeMarker();
+    this.#isDelayed = () => false;
+    const delayed = this.#delayedMarkers;
+    this.#delayedMarkers = [];
+    for (const writeMarker of delayed) writeMarker();
     this.#conditions.changes.raise();
   }
 
@@ -111,7 +111,7 @@ export class Transactions {
       const entry = this.#producers.get(ticket.transactionalId);
       if (entry?.epoch !== ticket.epoch)
         throw new FencedError("MILL_KAFKA_FENCED", "a newer producer has our transactional id");
-      if (entry.markersOwed === 0) return entry;
+      if (entry.markersPending === 0) return entry;
       await this.#conditions.changes.wait();
     }
   }
@@ -143,13 +143,13 @@ export class Transactions {
   }
 
   #mark(entry: ProducerEntry, at: TopicPartition, write: () => void): void {
-    if (!this.#isHeld(at)) return write();
-    entry.markersOwed++;
-    this.#heldMarkers.push(() => {
-      entry.markersOwed--;
+    if (!this.#isDelayed(at)) return write();
+    entry.markersPending++;
+    this.#delayedMarkers.push(() => {
+      entry.markersPending--;
       write();
     });
   }
 }
 
-const newEntry = (): ProducerEntry => ({ epoch: 0, timeoutMs: 0, open: null, markersOwed: 0 });
+const newEntry = (): ProducerEntry => ({ epoch: 0, timeoutMs: 0, open: null, markersPending: 0 });

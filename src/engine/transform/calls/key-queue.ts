@@ -1,5 +1,5 @@
-// A parked key in its store: one entry for the key (where its run of records begins and ends, how often its head was called
-// for, when that is due again), and one for each record of the run, so that a record that joins writes itself alone.
+// A queued key in its store: one entry for the key (where its queue begins and ends, how often its head was called
+// for, when that is due again), and one for each record of the queue, so that a record that joins writes itself alone.
 import type { DecodedRecord } from "../../core/outcome.ts";
 import type { RetryPolicy } from "../../core/plan.ts";
 import type { RawRecord } from "../../core/record.ts";
@@ -8,8 +8,8 @@ import type { StateKey, StoreView } from "../../core/state.ts";
 import { stateKey } from "../operator.ts";
 import type { Tried } from "./policy.ts";
 
-/** What is kept of a parked key. */
-export interface ParkedKey {
+/** What is kept of a queued key. */
+export interface KeyQueue {
   /** Numbers of its records: the first, and the next to come. */
   readonly from: number;
   readonly to: number;
@@ -23,7 +23,7 @@ export interface ParkedKey {
 type HeaderPair = readonly [name: string, value: Uint8Array | null];
 
 /** A record as it was at the step, and as it lies in its topic. */
-interface ParkedRecord {
+interface QueuedRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: bigint;
@@ -76,12 +76,12 @@ export interface Kept {
 /** Null for an entry that is none of a record. */
 export function keptIn(place: Buffer, value: unknown): Kept | null {
   if (place[0] !== RECORD) return null;
-  const { topic, bytes, isCarried, shape = null } = value as ParkedRecord;
+  const { topic, bytes, isCarried, shape = null } = value as QueuedRecord;
   const isToDecode = isCarried === true && bytes !== null;
   return { raw: isToDecode ? { topic, value: bufferOf(bytes) } : null, shape };
 }
 
-/** A run has no room for one more: the record must wait in front of the step. */
+/** The key's queue has no room for one more: the record must wait in front of the step. */
 export class NoRoom extends Error {}
 /** No store takes it: its calls are repeated in place. */
 export class TooLargeToPark extends Error {}
@@ -108,11 +108,11 @@ export function placeOfRecord(key: Buffer, number: number): StateKey {
 export const keyAt = (place: Buffer): Buffer | null =>
   place[0] === KEY ? place.subarray(1) : null;
 
-export const parkedKeyIn = (view: StoreView, key: Buffer): ParkedKey | null =>
-  (view.get(placeOfKey(key))?.value ?? null) as ParkedKey | null;
+export const queueOf = (view: StoreView, key: Buffer): KeyQueue | null =>
+  (view.get(placeOfKey(key))?.value ?? null) as KeyQueue | null;
 
-const put = (view: StoreView, key: Buffer, parked: ParkedKey): void =>
-  view.set(placeOfKey(key), { value: parked, timestamp: parked.firstMs });
+const put = (view: StoreView, key: Buffer, queue: KeyQueue): void =>
+  view.set(placeOfKey(key), { value: queue, timestamp: queue.firstMs });
 
 /** The place where records of a step wait, and the form in which they are kept. */
 export interface Shelf {
@@ -121,7 +121,7 @@ export interface Shelf {
 }
 
 /** The record's key begins to wait. Throws MILL_RECORD_TOO_LARGE for one that no store takes. */
-export function park(
+export function openQueue(
   { view, keeping }: Shelf,
   at: AtStep,
   { tried, dueMs }: { readonly tried: Tried; readonly dueMs: number },
@@ -134,19 +134,19 @@ export function park(
 /** The record waits behind those of its key. Throws NoRoom, or MILL_RECORD_TOO_LARGE. */
 export function join({ view, keeping }: Shelf, at: AtStep, { runMax }: RetryPolicy): void {
   const key = at.record.raw.key as Buffer;
-  const parked = parkedKeyIn(view, key) as ParkedKey;
-  const { from, to } = parked;
-  const bytes = parked.bytes + sizeOf(at.record);
+  const queue = queueOf(view, key) as KeyQueue;
+  const { from, to } = queue;
+  const bytes = queue.bytes + sizeOf(at.record);
   if (to - from >= runMax.records || bytes > runMax.bytes) throw new NoRoom("the run is full");
   write({ view, keeping }, at, to);
-  put(view, key, { ...parked, to: to + 1, bytes });
+  put(view, key, { ...queue, to: to + 1, bytes });
 }
 
 /** Its head goes on, and the next is due at once. */
 export function takeHead({ view, keeping }: Shelf, key: Buffer, nowMs: number): void {
-  const parked = parkedKeyIn(view, key) as ParkedKey;
-  const { from, to } = parked;
-  const bytes = parked.bytes - sizeOf(recordIn({ view, keeping }, key, from).record);
+  const queue = queueOf(view, key) as KeyQueue;
+  const { from, to } = queue;
+  const bytes = queue.bytes - sizeOf(recordIn({ view, keeping }, key, from).record);
   view.set(placeOfRecord(key, from), null);
   if (from + 1 === to) view.set(placeOfKey(key), null);
   else put(view, key, { from: from + 1, to, bytes, times: 0, firstMs: nowMs, dueMs: nowMs });
@@ -154,12 +154,12 @@ export function takeHead({ view, keeping }: Shelf, key: Buffer, nowMs: number): 
 
 /** Its head failed once more. */
 export function putOff(view: StoreView, key: Buffer, tried: Tried, dueMs: number): void {
-  put(view, key, { ...(parkedKeyIn(view, key) as ParkedKey), ...tried, dueMs });
+  put(view, key, { ...(queueOf(view, key) as KeyQueue), ...tried, dueMs });
 }
 
-/** The whole run is given up: its records in order, which the store forgets. */
-export function takeRun({ view, keeping }: Shelf, key: Buffer): DecodedRecord[] {
-  const { from, to } = parkedKeyIn(view, key) as ParkedKey;
+/** All records are given up: returns them in order, and the store forgets them. */
+export function takeAll({ view, keeping }: Shelf, key: Buffer): DecodedRecord[] {
+  const { from, to } = queueOf(view, key) as KeyQueue;
   const records: DecodedRecord[] = [];
   for (let number = from; number < to; number++) {
     records.push(recordIn({ view, keeping }, key, number).record);
@@ -179,7 +179,7 @@ function write({ view, keeping }: Shelf, { record, value }: AtStep, number: numb
   const { raw, context, isUntimed } = record;
   const key = Buffer.from(raw.key as Buffer);
   const { topic, partition, offset, timestamp } = raw;
-  const parked: ParkedRecord = {
+  const queued: QueuedRecord = {
     ...{ topic, partition, offset, timestamp, key },
     bytes: raw.value === null ? null : Buffer.from(raw.value),
     headers: raw.headers.map(([name, text]) => [name, text === null ? null : Buffer.from(text)]),
@@ -189,10 +189,10 @@ function write({ view, keeping }: Shelf, { record, value }: AtStep, number: numb
     ...(raw.redriven === undefined ? {} : { redriven: raw.redriven }),
     ...(value === undefined ? {} : keptOf(keeping, value)),
   };
-  view.set(placeOfRecord(key, number), { value: parked, timestamp: context.timestamp });
+  view.set(placeOfRecord(key, number), { value: queued, timestamp: context.timestamp });
 }
 
-function keptOf(keeping: Keeping, value: unknown): Partial<ParkedRecord> {
+function keptOf(keeping: Keeping, value: unknown): Partial<QueuedRecord> {
   if (keeping.isCarried) return { isCarried: true };
   const shape = keeping.shapeOf(value);
   return shape === null ? { value } : { value, shape };
@@ -200,7 +200,7 @@ function keptOf(keeping: Keeping, value: unknown): Partial<ParkedRecord> {
 
 /** The record of this number, as it came to the step. */
 export function recordIn({ view, keeping }: Shelf, key: Buffer, number: number): AtStep {
-  const entry = view.get(placeOfRecord(key, number))?.value as ParkedRecord;
+  const entry = view.get(placeOfRecord(key, number))?.value as QueuedRecord;
   const { topic, partition, offset, timestamp, keyValue, eventTime } = entry;
   const headers = entry.headers.map(
     ([name, text]) => [name, text === null ? null : bufferOf(text)] as const,
