@@ -21,7 +21,7 @@ export type PlansOf = (namespace: string) => readonly Plan[];
 
 /** Every declared topic by name, internal ones included. */
 export const topicsOf = (plans: readonly Plan[]): ReadonlyMap<string, PlanTopic> =>
-  new Map(plans.flatMap((plan) => plan.topics).map((topic) => [topic.name, topic]));
+  new Map(plans.flatMap(({ topics }) => topics.all).map((topic) => [topic.name, topic]));
 
 /** Runs the work on a connection and closes it, also after an error. */
 export async function connected<T>(

@@ -24,7 +24,11 @@ export function planData(plan: Plan): Readonly<Record<string, unknown>> {
         site: node.site,
       })),
     })),
-    topics: plan.topics.map(({ name, partitions, internal }) => ({ name, partitions, internal })),
+    topics: plan.topics.all.map(({ name, partitions, internal }) => ({
+      name,
+      partitions,
+      internal,
+    })),
     tables: plan.tables.map(({ name }) => name),
   };
 }

@@ -325,7 +325,10 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
         ],
       );
       assert.deepEqual(await found("a"), [["a", 2]]);
-      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), ["refused-2-23514", "refused-3-23514"]);
+      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), [
+        "refused-2-23514",
+        "refused-3-23514",
+      ]);
     });
 
     test("commits progress and letters when every row is refused", async () => {
@@ -369,7 +372,11 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
         aLetter(`told-${String([...written])}-${String([...refused])}`),
       ];
       await store.commit({ ...commit, outcomes: told });
-      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), ["known", "refused-1-23514", "told-0-1"]);
+      assert.deepEqual(idsOf(await store.pendingLetters(task, 10)), [
+        "known",
+        "refused-1-23514",
+        "told-0-1",
+      ]);
     });
 
     test("keeps one letter of an id that is owed twice", async () => {

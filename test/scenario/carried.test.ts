@@ -211,7 +211,7 @@ test("a repartition topic takes what its source takes", async () => {
   const { records, deadLetters } = await simulate(flow, [send(large, "k", text)]);
   assert.deepEqual(deadLetters, []);
   assert.equal(records(out)[0]?.value?.length, text.length);
-  const [internal] = flow.plan().topics.filter((one) => one.internal === "repartition");
+  const [internal] = flow.plan().topics.internal.filter((one) => one.internal === "repartition");
   assert.ok(Number(internal?.config["max.message.bytes"]) > 6_000_000);
 });
 

@@ -140,7 +140,8 @@ const changed: Record<string, [Pipeline, RegExp]> = {
 function successor(fleet: Fleet, use: Pipeline): Fleet {
   const next = new Fleet([use]);
   for (const { topics } of next.plans)
-    for (const { name, partitions } of topics) fleet.kafka.createTopic({ topic: name, partitions });
+    for (const { name, partitions } of topics.all)
+      fleet.kafka.createTopic({ topic: name, partitions });
   return Object.assign(next, { clock: fleet.clock, kafka: fleet.kafka, copies: fleet.copies });
 }
 

@@ -63,8 +63,8 @@ const whyOf = ({ worker }: FleetMember): string =>
 /** Six payments, and what else is given, lie between the parts when the first version has left. */
 async function left(version: Pipeline, next: Pipeline, typedToo = false): Promise<Fleet> {
   const fleet = new Fleet([version]);
-  for (const { name, partitions, config } of next.plan().topics)
-    if (!version.plan().topics.some((one) => one.name === name))
+  for (const { name, partitions, config } of next.plan().topics.all)
+    if (!version.plan().topics.all.some((one) => one.name === name))
       fleet.kafka.createTopic({ topic: name, partitions, config });
   const first = await fleet.join({ plans: [only(version.plan(), "main")] });
   await fleet.sendRecords(await writtenBy(fleet, oldPayments, sixOld));

@@ -67,7 +67,7 @@ test("the own topic of a table is never purged, since a failover may take the ta
   await fleet.drained();
   await fleet.clock.advance(30_000);
   const kept = fleet.plans.flatMap(({ topics }) =>
-    topics
+    topics.internal
       .filter(({ internal }) => internal === "sink")
       .map(({ name }) => fleet.kafka.records(name, { committed: true }).length),
   );

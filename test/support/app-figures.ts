@@ -66,7 +66,7 @@ export class AppFigures {
   }
 
   #topic(name: string): PlanTopic {
-    return this.plan.topics.find((one) => one.name === name) as PlanTopic;
+    return this.plan.topics.all.find((one) => one.name === name) as PlanTopic;
   }
 
   #codec(name: string, schemas: SchemaCache): Codec {

@@ -5,7 +5,7 @@ import type { ConnectOperate } from "../../src/cli/operating.ts";
 import type { Register } from "../../src/cli/io.ts";
 import { main } from "../../src/cli/main.ts";
 import type { PostgresTable } from "#engine";
-import { ownTopics, type Plan } from "../../src/engine/core/plan.ts";
+import type { Plan } from "../../src/engine/core/plan.ts";
 import type { Clock } from "../../src/engine/core/ports.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { MemoryTables } from "../../src/engine/testing/memory-tables.ts";
@@ -42,7 +42,7 @@ export const wallClock: Clock = {
 };
 
 const widthOf = ({ topics }: Plan): number =>
-  Math.max(...topics.map(({ partitions }) => partitions));
+  Math.max(...topics.all.map(({ partitions }) => partitions));
 
 /** Servers in memory that hold the topics and schemas of the plans, as after `topics apply`. */
 export class MemoryServers {
@@ -58,9 +58,9 @@ export class MemoryServers {
     this.#clock = clock;
     this.kafka = new MemoryKafka(clock);
     for (const plan of plans)
-      for (const topic of ownTopics(plan))
+      for (const topic of plan.topics.own)
         this.kafka.createTopic({ topic, partitions: topic === plan.redrive ? widthOf(plan) : 1 });
-    for (const { name, partitions, value } of plans.flatMap((plan) => plan.topics)) {
+    for (const { name, partitions, value } of plans.flatMap(({ topics }) => topics.all)) {
       this.kafka.createTopic({ topic: name, partitions });
       if (value.kind === "avro") this.registry.force(`${name}-value`, JSON.stringify(value.schema));
     }

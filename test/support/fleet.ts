@@ -86,9 +86,9 @@ export class Fleet {
     this.plans = pipelines.map((pipeline) => pipeline.plan());
     this.#limits = { ...defaultLimits, ...limits };
     for (const { topics, deadLetters, parked, redrive, letterStates, meta } of this.plans) {
-      for (const { name, partitions, config } of topics)
+      for (const { name, partitions, config } of topics.all)
         this.kafka.createTopic({ topic: name, partitions, config });
-      const width = Math.max(...topics.map(({ partitions }) => partitions));
+      const width = Math.max(...topics.all.map(({ partitions }) => partitions));
       for (const topic of [deadLetters, parked]) this.kafka.createTopic({ topic, partitions: 2 });
       for (const topic of [letterStates, meta]) this.kafka.createTopic({ topic, partitions: 1 });
       this.kafka.createTopic({ topic: redrive, partitions: width });

@@ -124,7 +124,7 @@ export function decoderOf({ plan, connection }: LetterRun): (raw: RawRecord) => 
   const { registry, clock } = connection;
   const decoders = new Map<string, ReturnType<typeof batchDecoder>>();
   return async (raw) => {
-    const topic = plan.topics.find(({ name }) => name === raw.topic) ?? null;
+    const topic = plan.topics.all.find(({ name }) => name === raw.topic) ?? null;
     const decode = decoders.get(raw.topic) ?? batchDecoder(topic, registry, clock);
     decoders.set(raw.topic, decode);
     const [decoded] = await decode([raw]);

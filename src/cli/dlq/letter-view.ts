@@ -61,7 +61,7 @@ export function viewer(
   return async (letter) => {
     const fetched = await recordOf(letter, at.ports);
     const { personalData = [] } =
-      at.plan.topics.find(({ name }) => name === letter.origin.topic) ?? {};
+      at.plan.topics.all.find(({ name }) => name === letter.origin.topic) ?? {};
     const isMasked = personalData.length > 0 && at.options.personal !== true;
     const facts = { ...factsJson(letter), masked: isMasked };
     if ("gone" in fetched) {

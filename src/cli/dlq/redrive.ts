@@ -55,9 +55,7 @@ function fromOf(text: string): "start" | "failed-step" {
 
 /** A letter left nothing behind, so its part's source is where it failed; before that lies what other records share. */
 function fromStart({ plan }: Run, choice: IsChosen): IsChosen {
-  const inner = new Set(
-    plan.topics.flatMap(({ name, internal }) => (internal === null ? [] : [name])),
-  );
+  const inner = new Set(plan.topics.internal.map(({ name }) => name));
   return (letter) => {
     if (!choice(letter) || letter.state.state !== "open") return false;
     if (!inner.has(letter.origin.topic)) return true;

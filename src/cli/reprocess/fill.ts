@@ -30,7 +30,7 @@ interface FileFill {
 async function fillFromFile(shadow: Plan, { source, run, at }: FileFill): Promise<void> {
   const { kafka, clock, registry } = at.ports;
   const name = stagingTopic(source.topic, run);
-  const topic = shadow.topics.find((one) => one.name === name);
+  const topic = shadow.topics.all.find((one) => one.name === name);
   if (topic === undefined) throw new TypeError(`the run has no topic ${name}`);
   const producer = kafka.producer();
   const bar = progress(at.io, clock, { done: "copied", total: null });

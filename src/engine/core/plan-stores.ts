@@ -1,7 +1,14 @@
 // withStores(): a plan on the stores of a run. A reprocessed pipeline goes on with the stores that the run has filled; the
 // note that says so is followed by workers and commands alike (notes/gate-note.ts). Pure; the version stays, since it is
 // the same pipeline.
-import type { Part, Plan, PlanNode, PlanStore, PlanTopic } from "./plan.ts";
+import {
+  mapTopics,
+  type Part,
+  type Plan,
+  type PlanNode,
+  type PlanStore,
+  type PlanTopic,
+} from "./plan.ts";
 
 /** Of a plan as it was built. Null: its own stores. */
 export function withStores(plan: Plan, run: number | null): Plan {
@@ -25,5 +32,5 @@ export function withStores(plan: Plan, run: number | null): Plan {
     stores: part.stores.map(storeOf),
   });
   const parts = plan.parts.map(partOf);
-  return Object.freeze({ ...plan, parts, topics: plan.topics.map(topicOf), storePrefix });
+  return Object.freeze({ ...plan, parts, topics: mapTopics(plan.topics, topicOf), storePrefix });
 }

@@ -185,6 +185,33 @@ export interface PlanOptions {
   readonly retry?: RetryPolicy;
 }
 
+/** The topics of a pipeline, by who reads and writes them. */
+export interface PlanTopics {
+  /** Every one that carries a stream or the changes of a store, in the order of the nodes: the three kinds below. */
+  readonly all: readonly PlanTopic[];
+  /** Read, and written by others. */
+  readonly input: readonly PlanTopic[];
+  /** Between two parts, or the changelog of a store: nobody else reads or writes them. */
+  readonly internal: readonly PlanTopic[];
+  /** Written for others to read. */
+  readonly output: readonly PlanTopic[];
+  /** Letters and notes: they carry no stream. */
+  readonly own: readonly TopicName[];
+}
+
+/** The same topics under other names or settings. */
+export const mapTopics = (
+  { all, input, internal, output, own }: PlanTopics,
+  topicOf: (topic: PlanTopic) => PlanTopic,
+  nameOf: (own: TopicName) => TopicName = (name) => name,
+): PlanTopics => ({
+  all: all.map(topicOf),
+  input: input.map(topicOf),
+  internal: internal.map(topicOf),
+  output: output.map(topicOf),
+  own: own.map(nameOf),
+});
+
 export interface Plan {
   readonly pipeline: string;
   readonly namespace: string;
@@ -192,12 +219,7 @@ export interface Plan {
   readonly version: string;
   readonly options: PlanOptions;
   readonly parts: readonly Part[];
-  /** Every topic of the pipeline, internal ones included. */
-  readonly topics: readonly PlanTopic[];
-  /** Topics that are read, and written by others. */
-  readonly inputs: readonly PlanTopic[];
-  /** Topics that are written for others to read. */
-  readonly outputs: readonly PlanTopic[];
+  readonly topics: PlanTopics;
   readonly tables: readonly PlanTable[];
   readonly deadLetters: TopicName;
   /** Letters that failed again as often as is allowed. */
@@ -210,12 +232,3 @@ export interface Plan {
   /** Before the names of its stores, in changelogs and in Redis: namespace and pipeline, or those of a run (`withStores`). */
   readonly storePrefix: string;
 }
-
-/** Topics that are the pipeline's own and carry none of its streams. */
-export const ownTopics = (plan: Plan): readonly TopicName[] => [
-  plan.deadLetters,
-  plan.parked,
-  plan.redrive,
-  plan.letterStates,
-  plan.meta,
-];

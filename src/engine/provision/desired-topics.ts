@@ -15,7 +15,7 @@ export function desiredTopics(plans: readonly Plan[]): DesiredTopic[] {
   const byName = new Map<string, DesiredTopic>();
   const feeding = new Map<string, Feeding[]>();
   for (const plan of plans) {
-    for (const topic of [...plan.topics.map(declared), ...own(plan)])
+    for (const topic of [...plan.topics.all.map(declared), ...own(plan)])
       byName.set(topic.spec.topic, topic);
     for (const [name, sources] of feedingOf(plan))
       feeding.set(name, [...(feeding.get(name) ?? []), ...sources]);
@@ -49,7 +49,7 @@ function schemaOf(topic: PlanTopic, side: "key" | "value"): Partial<DesiredTopic
 
 /** Letters lie as their sources do and go back so, so order per key is kept; notes are few and compacted. */
 function own(plan: Plan): DesiredTopic[] {
-  const partitions = Math.max(...plan.topics.map((topic) => topic.partitions));
+  const partitions = Math.max(...plan.topics.all.map((topic) => topic.partitions));
   const letters = {
     [CLEANUP_POLICY]: "delete",
     "retention.ms": FOREVER,
@@ -70,6 +70,6 @@ function own(plan: Plan): DesiredTopic[] {
 }
 
 const redriveBytesMax = ({ topics }: Plan): number => {
-  const limits = topics.map(({ config }) => Number(config[MESSAGE_BYTES_MAX] ?? 0));
+  const limits = topics.all.map(({ config }) => Number(config[MESSAGE_BYTES_MAX] ?? 0));
   return Math.max(Number(LETTER_BYTES_MAX), 2 * Math.max(...limits));
 };

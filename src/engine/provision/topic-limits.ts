@@ -87,7 +87,7 @@ const timeFrom = ({ name, timestamp, timeRule = DEFAULT_TIME_RULE }: PlanTopic):
 export function feedingOf(plan: Plan): ReadonlyMap<TopicName, readonly Feeding[]> {
   const sources = sourcesOf(plan).map(timeFrom);
   return new Map(
-    plan.outputs.map(({ name }) => [name, sources.filter(({ topic }) => topic !== name)]),
+    plan.topics.output.map(({ name }) => [name, sources.filter(({ topic }) => topic !== name)]),
   );
 }
 

@@ -2,7 +2,7 @@
 // and all of them are reported together.
 import { ConfigError, ConfigErrors, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, TopicDescription } from "../core/kafka.ts";
-import { ownTopics, type Plan } from "../core/plan.ts";
+import type { Plan } from "../core/plan.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
 import { subjectOf } from "../core/schema.ts";
@@ -76,8 +76,8 @@ export async function checkTopics(
 ): Promise<ReadonlyMap<TopicName, TopicDescription>> {
   const declared = new Map<TopicName, number | null>();
   for (const plan of plans) {
-    for (const topic of plan.topics) declared.set(topic.name, topic.partitions);
-    for (const name of ownTopics(plan)) declared.set(name, null);
+    for (const topic of plan.topics.all) declared.set(topic.name, topic.partitions);
+    for (const name of plan.topics.own) declared.set(name, null);
   }
   const found = await admin.describeTopics([...declared.keys()]);
   const problems: MillraceError[] = [];

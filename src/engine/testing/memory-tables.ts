@@ -46,7 +46,8 @@ export class MemoryTables {
           const epoch = (this.#read(task)?.epoch ?? 0n) + 1n;
           return this.#write(task, { nextOffset, epoch });
         }),
-      pendingLetters: (task, lettersMax) => through(() => this.#pendingOf(task).slice(0, lettersMax)),
+      pendingLetters: (task, lettersMax) =>
+        through(() => this.#pendingOf(task).slice(0, lettersMax)),
       forget: (task, ids) =>
         through(() => {
           for (const id of ids) this.#letters.get(textOf(task))?.delete(id);
@@ -137,7 +138,8 @@ export class MemoryTables {
     const loss = this.#losses.shift() ?? null;
     if (loss !== "dropped") {
       change.apply();
-      for (const letter of [...commit.letters, ...letters, ...outcomes]) this.#addLetter(task, letter);
+      for (const letter of [...commit.letters, ...letters, ...outcomes])
+        this.#addLetter(task, letter);
       this.#write(task, { nextOffset, epoch, ledger });
     }
     if (loss !== null) this.#resolve(commit);

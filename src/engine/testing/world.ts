@@ -80,12 +80,12 @@ export class World {
 
   async open(): Promise<void> {
     for (const plan of this.plans) {
-      const width = Math.max(...plan.topics.map((topic) => topic.partitions));
-      for (const { name, partitions, config } of plan.topics)
+      const width = Math.max(...plan.topics.all.map((topic) => topic.partitions));
+      for (const { name, partitions, config } of plan.topics.all)
         this.#create(name, partitions, config);
       for (const topic of [plan.deadLetters, plan.parked, plan.redrive]) this.#create(topic, width);
       for (const topic of [plan.letterStates, plan.meta]) this.#create(topic, 1);
-      for (const topic of plan.topics)
+      for (const topic of plan.topics.all)
         for (const side of ["key", "value"] as const) {
           const format = ownFormat(topic[side]);
           if (format.kind === "avro")
@@ -263,7 +263,7 @@ export class World {
     const schemas = new SchemaCache(this.#registry, this.#clock);
     const ids: number[] = [];
     for (const { topics } of this.plans)
-      for (const topic of topics)
+      for (const topic of topics.all)
         for (const side of ["key", "value"] as const) {
           const newest = await this.#registry.latest(subjectOf(topic.name, side));
           if (newest !== null) ids.push(newest.id);

@@ -39,7 +39,9 @@ export async function examine(
 /** Partitions in which a transaction is still open. */
 async function heldUp({ checking, summing }: World): Promise<string[]> {
   const { kafka } = checking.clients;
-  const topics = new Set([checking, summing].flatMap(({ plan }) => plan.topics.map((t) => t.name)));
+  const topics = new Set(
+    [checking, summing].flatMap(({ plan }) => plan.topics.all.map((t) => t.name)),
+  );
   const found: string[] = [];
   for (const topic of topics)
     for (const { partition, high } of await checking.admin.watermarks(topic)) {

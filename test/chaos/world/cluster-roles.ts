@@ -83,7 +83,7 @@ export async function copiesOf(world: World): Promise<number> {
 /** Until every copy of every partition is in step again: what comes next may strike another broker. */
 export async function inSync(world: World): Promise<void> {
   const { app, checking, summing } = world;
-  const own = [...checking.plan.topics, ...summing.plan.topics].map(({ name }) => name);
+  const own = [...checking.plan.topics.all, ...summing.plan.topics.all].map(({ name }) => name);
   const topics = [...new Set([app.orders.name, ...own, OFFSETS, TRANSACTIONS])];
   const look = async (): Promise<true | null> => {
     const found = await asked(world, (admin) => admin.fetchTopicMetadata({ topics }));

@@ -93,7 +93,7 @@ test("rekey ends one part and begins the next, through a repartition topic witho
     main: ["source:in", "repartition:by-n"],
     "by-n": ["source:rekeyed-by-n-repartition", "map:same", "to:out"],
   });
-  const internal = plan.topics.find((one) => one.internal === "repartition");
+  const internal = plan.topics.all.find((one) => one.internal === "repartition");
   assert.deepEqual([internal?.partitions, internal?.config["retention.ms"]], [3, "-1"]);
   assert.equal(plan.parts[1]?.partitions, 3);
 });

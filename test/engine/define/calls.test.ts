@@ -65,7 +65,7 @@ test("a step that parks keys has a store of its own, with a changelog", () => {
   const [store] = plan.parts[0]?.stores ?? [];
   assert.equal(store?.name, "ask-parked");
   assert.equal(store.changelog.name, "flow-ask-parked-changelog");
-  assert.ok(plan.topics.some(({ name }) => name === "flow-ask-parked-changelog"));
+  assert.ok(plan.topics.all.some(({ name }) => name === "flow-ask-parked-changelog"));
   const blocking = flow((stream) =>
     stream.mapAsync("ask", same, { ...bounds, retry: retry("block") }).to(things("out")),
   ).plan();

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hours, json, minutes, pipeline, string, topic, type Pipeline } from "#engine";
 import type { AdminPort } from "../../../src/engine/core/kafka.ts";
-import { ownTopics } from "../../../src/engine/core/plan.ts";
 import { desiredTopics } from "../../../src/engine/provision/desired-topics.ts";
 import { unboundedSources } from "../../../src/engine/provision/topic-limits.ts";
 import { applyTopics, planTopics } from "../../../src/engine/provision/topics.ts";
@@ -47,10 +46,10 @@ test("every internal topic takes any timestamp and keeps it, but changelogs, whi
     staged: ["orders.clean"],
   });
   const internal = new Set([
-    ...[...plans, shadow]
-      .flatMap(({ topics }) => topics)
-      .flatMap((t) => (t.internal ? t.name : [])),
-    ...[...plans, shadow].flatMap(ownTopics),
+    ...[...plans, shadow].flatMap(({ topics }) => [
+      ...topics.internal.map(({ name }) => name),
+      ...topics.own,
+    ]),
     "customer.value-r7",
     "orders.clean-r7-input",
   ]);

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TableSpec } from "../../../src/engine/core/table-layout.ts";
-import { ownTopics, shadowOf, type Shadowing } from "../../../src/engine/reprocess/plan/shadow.ts";
+import {
+  topicsOfRun,
+  shadowOf,
+  type Shadowing,
+} from "../../../src/engine/reprocess/plan/shadow.ts";
 import { customerOrders } from "../../../src/pipelines/customer-orders.ts";
 import { retailSpend } from "../../../src/pipelines/retail-spend.ts";
 import { pipelines } from "../../../src/pipelines/index.ts";
@@ -12,10 +16,10 @@ test("a shadow reads what others write, and shares no group, topic, store or tab
   for (const plan of pipelines.map((each) => each.plan("ns-"))) {
     const shadow = shadowOf(plan, how);
     assert.equal(shadow.pipeline, `${plan.pipeline}-r7`);
-    const external = new Set(plan.inputs.map(({ name }) => name));
-    assert.deepEqual(new Set(shadow.inputs.map(({ name }) => name)), external);
+    const external = new Set(plan.topics.input.map(({ name }) => name));
+    assert.deepEqual(new Set(shadow.topics.input.map(({ name }) => name)), external);
     const names = (of: typeof plan): string[] => [
-      ...of.topics.map(({ name }) => name),
+      ...of.topics.all.map(({ name }) => name),
       ...(Object.values(of).filter(
         (text) => typeof text === "string" && text.includes("-dead-letters"),
       ) as string[]),
@@ -29,7 +33,7 @@ test("a shadow reads what others write, and shares no group, topic, store or tab
     assert.deepEqual(new Set(shared), external);
     // Nothing is lost, and everything that is the run's own says so.
     assert.equal(names(shadow).length, names(plan).length);
-    for (const name of ownTopics(plan, shadow)) assert.match(name, /-r7(-|$)/);
+    for (const name of topicsOfRun(plan, shadow)) assert.match(name, /-r7(-|$)/);
   }
 });
 
@@ -72,10 +76,10 @@ test("parts keep their names, callbacks and version; the live plan stays as it i
 
 test("topics of a run lose nothing to time, however old their records are", () => {
   const shadow = shadowOf(customerOrders.plan(), how);
-  const clean = shadow.topics.find(({ name }) => name === "orders.clean-r7");
+  const clean = shadow.topics.all.find(({ name }) => name === "orders.clean-r7");
   assert.equal(clean?.config["retention.ms"], "-1");
   assert.equal(
-    shadow.topics.find(({ name }) => name === "customer_orders")?.config["retention.ms"],
+    shadow.topics.all.find(({ name }) => name === "customer_orders")?.config["retention.ms"],
     "2592000000",
   );
 });
@@ -88,7 +92,7 @@ test("a staged topic is read from the run's own copy, which keeps the times of i
     ["customer_orders-r7-input"],
   );
   assert.equal(main?.sources[0]?.config["message.timestamp.type"], "CreateTime");
-  assert.ok(ownTopics(customerOrders.plan(), shadow).includes("customer_orders-r7-input"));
+  assert.ok(topicsOfRun(customerOrders.plan(), shadow).includes("customer_orders-r7-input"));
 });
 
 test("in place, tables are the live ones, at the pinned ends of the live topics", () => {

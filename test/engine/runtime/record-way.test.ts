@@ -106,7 +106,7 @@ test("a record of a part with state passes through few files from its fetch to i
   const clock = new FakeClock();
   const cluster = new MemoryKafka(clock);
   const [plan] = [flow.plan()];
-  for (const { name, partitions, config } of plan.topics)
+  for (const { name, partitions, config } of plan.topics.all)
     cluster.createTopic({ topic: name, partitions, config });
   for (const name of [plan.deadLetters, plan.parked, plan.redrive, plan.letterStates, plan.meta])
     cluster.createTopic({ topic: name, partitions: 1, config: {} });

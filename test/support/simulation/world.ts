@@ -132,9 +132,9 @@ export class World {
 
   #createTopics(): void {
     const { topics, deadLetters, parked, redrive, letterStates, meta } = this.plan;
-    for (const { name, partitions, config } of topics)
+    for (const { name, partitions, config } of topics.all)
       this.kafka.createTopic({ topic: name, partitions, config });
-    const width = Math.max(...topics.map(({ partitions }) => partitions));
+    const width = Math.max(...topics.all.map(({ partitions }) => partitions));
     for (const topic of [deadLetters, parked]) this.kafka.createTopic({ topic, partitions: 2 });
     this.kafka.createTopic({ topic: redrive, partitions: width });
     const config = { "cleanup.policy": "compact" };

@@ -38,7 +38,7 @@ after(async () => {
 
 /** As producers of the first version write them. */
 async function send(count: number): Promise<void> {
-  const [topic] = paying.plan().topics.filter(({ name }) => name === payments.name);
+  const [topic] = paying.plan().topics.all.filter(({ name }) => name === payments.name);
   assert.ok(topic !== undefined);
   const { value } = await writingCodecs(topic, figures.clients.registry);
   const records = Array.from({ length: count }, () => {

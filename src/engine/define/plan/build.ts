@@ -8,8 +8,7 @@ import {
   type PlanNode,
   type PlanOptions,
   type PlanResource,
-  type PlanTable,
-  type PlanTopic,
+  type PlanTopics,
 } from "../../core/plan.ts";
 import { traces } from "./checks/calls.ts";
 import { cut } from "./parts/cut.ts";
@@ -40,19 +39,22 @@ export function build(input: BuildInput): Plan {
   const parts = cut(nodes, { pipeline: name, prefix });
   const traced = parts.flatMap(traces);
   if (traced.length > 0) throw new ConfigErrors(traced);
+  const own = {
+    deadLetters: `${prefix}-dead-letters`,
+    parked: `${prefix}-parked`,
+    redrive: `${prefix}-redrive`,
+    letterStates: `${prefix}-letter-states`,
+    meta: `${prefix}-meta`,
+  };
   return deepFreeze({
     pipeline: name,
     namespace,
     version: versionOf(name, options, parts),
     options,
     parts,
-    ...topicsOf(parts),
-    tables: parts.map((part) => part.table).filter((table): table is PlanTable => table !== null),
-    deadLetters: `${prefix}-dead-letters`,
-    parked: `${prefix}-parked`,
-    redrive: `${prefix}-redrive`,
-    letterStates: `${prefix}-letter-states`,
-    meta: `${prefix}-meta`,
+    topics: { ...topicsOf(parts), own: Object.values(own) },
+    tables: parts.flatMap(({ table }) => table ?? []),
+    ...own,
     storePrefix: prefix,
   });
 }
@@ -67,17 +69,18 @@ function drawn({ name, draw }: BuildInput): Graph {
   }
 }
 
-function topicsOf(parts: readonly Part[]): Pick<Plan, "topics" | "inputs" | "outputs"> {
-  const byName = new Map<string, PlanTopic>();
-  const written = new Set(parts.flatMap(({ nodes }) => nodes.map((node) => outputOf(node)?.name)));
-  for (const { operation } of parts.flatMap((part) => part.nodes))
-    if (operation.topic !== undefined) byName.set(operation.topic.name, operation.topic);
-  for (const { changelog } of parts.flatMap((part) => part.stores))
-    byName.set(changelog.name, changelog);
-  const topics = [...byName.values()];
-  const outer = topics.filter(({ internal }) => internal === null);
-  const outputs = outer.filter(({ name }) => written.has(name));
-  return { topics, inputs: outer.filter((topic) => !outputs.includes(topic)), outputs };
+function topicsOf(parts: readonly Part[]): Omit<PlanTopics, "own"> {
+  const nodes = parts.flatMap((part) => part.nodes);
+  const written = new Set(nodes.map((node) => outputOf(node)?.name));
+  const found = [
+    ...nodes.flatMap(({ operation }) => operation.topic ?? []),
+    ...parts.flatMap(({ stores }) => stores.map(({ changelog }) => changelog)),
+  ];
+  const all = [...new Map(found.map((topic) => [topic.name, topic])).values()];
+  const internal = all.filter((topic) => topic.internal !== null);
+  const outer = all.filter((topic) => topic.internal === null);
+  const output = outer.filter(({ name }) => written.has(name));
+  return { all, input: outer.filter((topic) => !output.includes(topic)), internal, output };
 }
 
 function versionOf(name: string, options: PlanOptions, parts: readonly Part[]): string {

@@ -7,10 +7,10 @@ import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { OperatePorts } from "../choice.ts";
 import { placesOf, redrivePlacesOf, type TaskPlace } from "../places.ts";
 
-/** Topics that the pipeline reads and writes: its internal ones, and those that one of its parts writes for another. */
-export function ownTopics({ parts, inputs }: Plan): ReadonlySet<string> {
+/** Topics that one of its parts writes and another reads: internal ones, and those of its outputs that it reads itself. */
+export function topicsBetweenParts({ parts, topics }: Plan): ReadonlySet<string> {
   const sources = parts.flatMap((part) => part.sources.map(({ name }) => name));
-  return new Set(sources).difference(new Set(inputs.map(({ name }) => name)));
+  return new Set(sources).difference(new Set(topics.input.map(({ name }) => name)));
 }
 
 /**
@@ -18,7 +18,7 @@ export function ownTopics({ parts, inputs }: Plan): ReadonlySet<string> {
  * commits are no records.
  */
 export async function isDrained(plan: Plan, ports: OperatePorts): Promise<boolean> {
-  const own = ownTopics(plan);
+  const own = topicsBetweenParts(plan);
   const places = await placesOf(plan, plan.parts, ports);
   for (const place of places)
     if (own.has(place.topic) && !(await isAtEnd(place, ports.kafka))) return false;

@@ -31,7 +31,7 @@ export async function acceptShapes(
 
 /** Values as they came from a topic, where this code reads what a step has made; and those of topics that are no sources now. */
 function raw(plan: Plan, topic: string): Pick<ShapeNote, "id" | "structure">[] {
-  const format = plan.topics.find(({ name }) => name === topic)?.value;
+  const format = plan.topics.all.find(({ name }) => name === topic)?.value;
   if (format?.kind !== "carried") return [];
   const came = [AS_AVRO, ...format.origins.map((origin) => fromTopic(origin))];
   const ids = format.writes === "tagged" ? [...came, FOREIGN] : [FOREIGN];

@@ -2,7 +2,7 @@
 import type { Plan } from "../../core/plan.ts";
 import { readProgress } from "../../core/progress.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
-import { ownTopics } from "../../operate/gate/drained.ts";
+import { topicsBetweenParts } from "../../operate/gate/drained.ts";
 import type { LivePosition } from "../words/steps.ts";
 
 /** Null where a task has never begun. Exact once no group has a member. */
@@ -10,7 +10,7 @@ export async function livePositions(
   plan: Plan,
   ports: OperatePorts,
 ): Promise<readonly (LivePosition | null)[]> {
-  const own = ownTopics(plan);
+  const own = topicsBetweenParts(plan);
   const progress = await readProgress(plan, ports);
   return progress.map(({ part, topic, partition, nextOffset, metadata, ledger: counts }) => {
     if (nextOffset === null) return null;

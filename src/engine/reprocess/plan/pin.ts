@@ -32,7 +32,7 @@ export async function pinRange(
   ports: TimePorts,
 ): Promise<Pinned> {
   const pins = await pinsOf(plan, ports);
-  const topics = plan.inputs.filter(({ name }) => !staged.includes(name));
+  const topics = plan.topics.input.filter(({ name }) => !staged.includes(name));
   const known = topics.map(({ name }) => name);
   const strays = [...request.fromOffsets, ...request.toOffsets].filter(
     (at) => !known.includes(at.topic) || pins[at.topic]?.[at.partition] === undefined,

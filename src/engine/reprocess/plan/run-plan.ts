@@ -11,7 +11,7 @@ import {
   type RunTarget,
 } from "../words/run.ts";
 import { pinRange, type RangeRequest } from "./pin.ts";
-import { ownTopics, shadowOf } from "./shadow.ts";
+import { topicsOfRun, shadowOf } from "./shadow.ts";
 
 export interface RunRequest {
   readonly target: RunTarget;
@@ -46,7 +46,7 @@ export async function planRun(
   const all = await ports.runs.list(plan.pipeline);
   for (let run = (all[0]?.run ?? 0) + 1; ; run++) {
     const shadow = shadowOf(plan, { run, target, staged, pins });
-    const topics = ownTopics(plan, shadow);
+    const topics = topicsOfRun(plan, shadow);
     if (await isTaken(shadow, topics, ports)) continue;
     return {
       row: { pipeline: plan.pipeline, run, target, range, options, counts: { ...noCounts, total } },
@@ -60,7 +60,7 @@ export async function planRun(
 }
 
 function stagedTopics(plan: Plan, source: RunSource): readonly string[] {
-  const known = plan.inputs.map(({ name }) => name);
+  const known = plan.topics.input.map(({ name }) => name);
   if (source.kind === "kafka") return [];
   if (source.kind === "dead-letters") return known;
   if (known.includes(source.topic)) return [source.topic];

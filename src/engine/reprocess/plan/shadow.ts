@@ -1,14 +1,15 @@
 // shadowOf(): the plan of a run. The same parts and callbacks under another pipeline's name, so that it reads what the live
 // one reads and shares nothing that either writes: groups, stores, notes, dead letters, topics and tables are its own.
 // In place, tables are the live ones. Pure.
-import type {
-  Operation,
-  Part,
-  Plan,
-  PlanNode,
-  PlanStore,
-  PlanTable,
-  PlanTopic,
+import {
+  mapTopics,
+  type Operation,
+  type Part,
+  type Plan,
+  type PlanNode,
+  type PlanStore,
+  type PlanTable,
+  type PlanTopic,
 } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { CarriedFormat, SchemaFormat } from "../../core/schema.ts";
@@ -53,7 +54,8 @@ interface Renaming {
 export function shadowOf(plan: Plan, how: Shadowing): Plan {
   const pipeline = runPipeline(plan.pipeline, how.run);
   const prefix = `${plan.namespace}${pipeline}`;
-  const renaming = renamingOf(plan, how, prefix);
+  const rename = (name: string): string => prefix + name.slice(prefixOf(plan).length);
+  const renaming = renamingOf(plan, how, rename);
   const parts = plan.parts.map((part) => shadowPart(part, renaming, prefix));
   return deepFreeze({
     ...plan,
@@ -61,11 +63,9 @@ export function shadowOf(plan: Plan, how: Shadowing): Plan {
     // A task of a run begins where it was put; without progress there is nothing for it to do.
     options: { ...plan.options, start: "earliest" },
     parts,
-    topics: plan.topics.map((topic) => renaming.topic(topic)),
-    inputs: plan.inputs.map((topic) => renaming.topic(topic)),
-    outputs: plan.outputs.map((topic) => renaming.topic(topic)),
+    topics: mapTopics(plan.topics, (topic) => renaming.topic(topic), rename),
     tables: parts.flatMap(({ table }) => table ?? []),
-    ...ownNames(plan, (name) => prefix + name.slice(prefixOf(plan).length)),
+    ...ownNames(plan, rename),
     storePrefix: prefix,
   });
 }
@@ -83,16 +83,15 @@ function ownNames(plan: Plan, rename: (name: string) => string): Partial<Plan> {
 }
 
 /** Everything that a run has for itself: what it does not share with the live pipeline. */
-export function ownTopics(plan: Plan, shadow: Plan): readonly TopicName[] {
-  const shared = new Set(plan.inputs.map(({ name }) => name));
-  const own = shadow.topics.map(({ name }) => name).filter((name) => !shared.has(name));
-  return [...own, ...(Object.values(ownNames(shadow, (name) => name)) as TopicName[])];
+export function topicsOfRun(plan: Plan, shadow: Plan): readonly TopicName[] {
+  const shared = new Set(plan.topics.input.map(({ name }) => name));
+  const own = shadow.topics.all.map(({ name }) => name).filter((name) => !shared.has(name));
+  return [...own, ...shadow.topics.own];
 }
 
-function renamingOf(plan: Plan, how: Shadowing, prefix: string): Renaming {
+function renamingOf(plan: Plan, how: Shadowing, own: (name: string) => string): Renaming {
   const { run, target, staged, pins } = how;
-  const written = new Set(plan.outputs.map(({ name }) => name));
-  const own = (name: string): string => prefix + name.slice(prefixOf(plan).length);
+  const written = new Set(plan.topics.output.map(({ name }) => name));
   const value = (format: SchemaFormat): SchemaFormat =>
     format.kind === "carried" ? carried(format, plan, { own, topic }) : format;
   const topic = (given: PlanTopic): PlanTopic => {
@@ -126,7 +125,7 @@ function carried(
 ): CarriedFormat {
   const { origins, shapes } = format;
   const renamed = origins.map((origin) => {
-    const live = plan.topics.find(({ name }) => name === origin.topic);
+    const live = plan.topics.all.find(({ name }) => name === origin.topic);
     if (live === undefined) return origin;
     return { ...origin, topic: rename.topic(live).name, liveName: origin.topic };
   });

@@ -51,10 +51,9 @@ interface Outputs {
 
 /** The topics that the pipeline writes, beside the run's. */
 function outputs(plan: Plan, shadow: Plan): readonly Outputs[] {
-  const written = new Set(plan.outputs.map(({ name }) => name));
-  return plan.topics.flatMap((live, i) => {
-    const made = shadow.topics[i];
-    return written.has(live.name) && made !== undefined ? [{ live, made }] : [];
+  return plan.topics.output.flatMap((live, i) => {
+    const made = shadow.topics.output[i];
+    return made === undefined ? [] : [{ live, made }];
   });
 }
 

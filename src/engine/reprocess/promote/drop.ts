@@ -6,7 +6,7 @@ import { withStores } from "../../core/plan-stores.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { runningPlan } from "../../operate/gate/running-plan.ts";
-import { ownTopics, runTable } from "../plan/shadow.ts";
+import { topicsOfRun, runTable } from "../plan/shadow.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import { isActive, runStateError, type RunRow } from "../words/run.ts";
@@ -34,9 +34,9 @@ export async function leftoversOf(
   // Of a promoted run the stores are live, and those of before are left over, unless another may go back to them.
   const plans = [shadow, ...storesBefore(row, plan)];
   const needed = [now, ...others.flatMap((other) => storesBefore(other, plan))];
-  const named = [...ownTopics(plan, shadow), ...plans.flatMap(changelogsOf)];
+  const named = [...topicsOfRun(plan, shadow), ...plans.flatMap(changelogsOf)];
   const inUse = new Set([
-    ...now.topics.map((topic) => topic.name),
+    ...now.topics.all.map((topic) => topic.name),
     ...needed.flatMap(changelogsOf),
   ]);
   const there = new Set(await ports.admin.listTopics());

@@ -89,7 +89,7 @@ export function takeOverLetters(
  */
 function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLetter) => boolean {
   const ranges = new Map(places.map((place) => [taskKey(place), place]));
-  const foreign = plan.inputs.map(({ name }) => name);
+  const foreign = plan.topics.input.map(({ name }) => name);
   const isWhole =
     places.every(({ from }) => from === 0n) &&
     foreign.every((name) => places.some(({ topic }) => topic === name));

@@ -6,7 +6,7 @@ import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import { addressOf, taskKey } from "../../core/record.ts";
-import { isEmpty, ownTopics } from "../../operate/gate/drained.ts";
+import { isEmpty, topicsBetweenParts } from "../../operate/gate/drained.ts";
 import { sendLetters } from "../../operate/gate/send-letters.ts";
 import { close, drain, reopen } from "../barrier/barrier.ts";
 import { pointToRun } from "../barrier/pointing.ts";
@@ -150,7 +150,7 @@ async function pointing(at: StepRun): NextStep {
 /** Corrections in topics of the pipeline's own are not to be read by it. */
 async function correctedEnds(at: StepRun): Promise<ReadonlyMap<string, bigint>> {
   if (!at.detail.corrections) return new Map();
-  const marks = await watermarksOf(at.ports.admin, ownTopics(at.plan));
+  const marks = await watermarksOf(at.ports.admin, topicsBetweenParts(at.plan));
   return new Map(
     at.positions.flatMap((live) => {
       const end = live.isForeign ? undefined : marks.get(addressOf(live))?.high;

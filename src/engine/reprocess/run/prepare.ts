@@ -10,7 +10,7 @@ import { activeOf, reset } from "../../operate/reset.ts";
 import { desiredTopics } from "../../provision/desired-topics.ts";
 import { applyTables, type DeclaredTable } from "../../provision/tables/tables.ts";
 import { applyTopics } from "../../provision/topics.ts";
-import { ownTopics, shadowOf, stagingTopic } from "../plan/shadow.ts";
+import { topicsOfRun, shadowOf, stagingTopic } from "../plan/shadow.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import { noCounts, type RangePlace, type RunRow } from "../words/run.ts";
 
@@ -37,7 +37,7 @@ export async function prepare(
   const staging = { state: "staging", step: "topics" } as const;
   const begun = await runs.update(row, staging, ["planned", "staging"]);
   if (begun === null) return { ...row, state: "cancelled" };
-  const own = new Set(ownTopics(plan, shadow));
+  const own = new Set(topicsOfRun(plan, shadow));
   await makeTopics(shadow, own, ports);
   await runs.update(row, { step: "tables" });
   await makeTables(shadow, ports);

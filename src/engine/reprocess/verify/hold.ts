@@ -1,6 +1,6 @@
 // Holds a following run still for a comparison: its end stays where live had come to when it was looked at, while live goes
 // on. Given back in any case; whoever dies at it is waited for only so long.
-import { ownTopics } from "../../operate/gate/drained.ts";
+import { topicsBetweenParts } from "../../operate/gate/drained.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { taskKey } from "../../core/record.ts";
@@ -48,7 +48,7 @@ const raised = (
 
 async function endsOf(plan: Plan, { admin }: ReprocessPorts): Promise<RunRange["pins"]> {
   const pins: Record<string, bigint[]> = {};
-  for (const topic of ownTopics(plan))
+  for (const topic of topicsBetweenParts(plan))
     pins[topic] = (await admin.watermarks(topic))
       .toSorted((a, b) => a.partition - b.partition)
       .map(({ high }) => high);

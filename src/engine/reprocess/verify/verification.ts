@@ -7,7 +7,7 @@ import { readPositions } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import { taskKey } from "../../core/record.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
-import { ownTopics } from "../../operate/gate/drained.ts";
+import { topicsBetweenParts } from "../../operate/gate/drained.ts";
 import { progressOfRun } from "../control/run-progress.ts";
 import { close, drain, reopen } from "../barrier/barrier.ts";
 import { waitUntil } from "../words/waiting.ts";
@@ -154,7 +154,7 @@ async function ownEnds(
   plan: Plan,
   { admin }: ReprocessPorts,
 ): Promise<ReadonlyMap<string, bigint>> {
-  const marks = await watermarksOf(admin, ownTopics(plan));
+  const marks = await watermarksOf(admin, topicsBetweenParts(plan));
   return new Map(
     plan.parts.flatMap(({ name: part, sources }) =>
       [...marks.values()]

@@ -23,7 +23,7 @@ export class PipelineGate {
   constructor(context: WorkerContext, plan: Plan) {
     this.#context = context;
     this.#pipeline = plan.pipeline;
-    this.#foreign = new Set(plan.inputs.map(({ name }) => name));
+    this.#foreign = new Set(plan.topics.input.map(({ name }) => name));
     this.#tail = new NoteTail(context, plan.meta);
   }
 

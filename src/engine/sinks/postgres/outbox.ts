@@ -14,7 +14,8 @@ export async function insertLetters(
   task: SinkTaskId,
   letters: readonly PendingLetter[],
 ): Promise<void> {
-  const sizeOf = ({ key, value }: PendingLetter): number => (key?.length ?? 0) + (value?.length ?? 0);
+  const sizeOf = ({ key, value }: PendingLetter): number =>
+    (key?.length ?? 0) + (value?.length ?? 0);
   for (const chunk of chunks(letters, sizeOf, LIMITS))
     await session.query(
       `INSERT INTO millrace.letters (pipeline, part, topic, partition,

@@ -74,7 +74,8 @@ export class MemberPositions {
   #fetch(position: MemberPosition, listener: ReadListener): FetchedBatch | null {
     const { at, nextOffset } = position;
     const log = this.#logOf(at);
-    if (nextOffset === null || this.#isRefused(position, log, listener) || log === null) return null;
+    if (nextOffset === null || this.#isRefused(position, log, listener) || log === null)
+      return null;
     if (nextOffset < log.start || nextOffset > log.highWatermark) {
       position.nextOffset = null;
       listener.onOutOfRange(at);

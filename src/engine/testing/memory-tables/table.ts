@@ -84,7 +84,8 @@ export class MemoryTable {
     const outcomes: RowOutcomes = { written: new Set(), stale: new Set() };
     for (const group of groups)
       if (isWholeKey(this.#layout)) settleWhole(group, outcomes);
-      else settle(group, { isWritten: isNewer(group), losing: this.#losing(group, origin) }, outcomes);
+      else
+        settle(group, { isWritten: isNewer(group), losing: this.#losing(group, origin) }, outcomes);
     return {
       result: { ...outcomes, refused: new Set(refused.map(({ row }) => row.index)) },
       refused,

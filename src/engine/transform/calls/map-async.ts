@@ -100,10 +100,7 @@ async function prepare(step: CallStep, items: readonly Item[], batch: Prepared):
       const [{ item: first }] = chain as [Link];
       const { key, entry } = first;
       let isQueued =
-        view !== null &&
-        key !== null &&
-        entry === "record" &&
-        queueOf(view, key.bytes) !== null;
+        view !== null && key !== null && entry === "record" && queueOf(view, key.bytes) !== null;
       for (const { item, place } of chain) {
         const verdict = await verdictOf(step, { item, place, isQueued }, batch);
         item.prepared = verdict;

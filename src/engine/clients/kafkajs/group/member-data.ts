@@ -36,7 +36,11 @@ export function encodeAssignments(
   const { MemberAssignment } = loadDriver();
   const decoded = members.map((member) => ({ memberId: member.memberId, ...decodeMember(member) }));
   const indexCount = Math.max(0, ...partitionsOf.values());
-  const claims = decoded.map(({ memberId, identity, owned }) => ({ id: memberId, identity, owned }));
+  const claims = decoded.map(({ memberId, identity, owned }) => ({
+    id: memberId,
+    identity,
+    owned,
+  }));
   const assigned = assignPartitions(claims, indexCount);
   const userData = Buffer.from(
     JSON.stringify({ v: version, members: decoded.map((member) => member.identity) }),
