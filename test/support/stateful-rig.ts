@@ -12,7 +12,7 @@ import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
 import type { TimedRecord } from "../../src/engine/transform/pass.ts";
 import { CallBook } from "../../src/engine/transform/calls/book.ts";
 import { compile, type Program } from "../../src/engine/transform/program.ts";
-import type { Held } from "../../src/engine/transform/operator.ts";
+import type { DeferredChange } from "../../src/engine/transform/operator.ts";
 import { TestCalls } from "./calls.ts";
 import { raw } from "./plans.ts";
 
@@ -63,7 +63,7 @@ export class StatefulRig<V> {
   readonly #written = new Map<string, Map<string, unknown>>();
   readonly #values = new Map<Buffer, unknown>();
   #streamTimeMs = -1;
-  #held = new Map<string, Held>();
+  #held = new Map<string, DeferredChange>();
   #offset = 0n;
   readonly #calls: TestCalls;
 
@@ -130,7 +130,7 @@ export class StatefulRig<V> {
     const timed = records.map((record, i) => this.#timed(record, i));
     const batch = { records: timed, stores: this.#stores, calls: this.#calls.calls };
     const result = await this.program.runBatch({ ...batch, book: new CallBook() });
-    for (const held of result.held) this.#held.set(`${String(held.at)}/${held.key}`, held);
+    for (const held of result.deferred) this.#held.set(`${String(held.at)}/${held.key}`, held);
     this.#stores.endBatch();
     const last = timed[result.outcomes.length - 1];
     this.#streamTimeMs = last?.streamTimeMs ?? this.#streamTimeMs;
@@ -169,7 +169,7 @@ export class StatefulRig<V> {
   async checkpoint(): Promise<{ failed: string[]; outputs: Out[] }> {
     const stage: Stage = { outputs: [], rows: [], index: 0 };
     const failed = [...this.#held.values()]
-      .map((held) => this.program.tell(held, stage))
+      .map((held) => this.program.emitDeferred(held, stage))
       .filter((outcome) => outcome !== null)
       .map(inWords);
     this.#held = new Map();

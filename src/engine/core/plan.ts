@@ -115,7 +115,7 @@ export interface OperatorFacts {
   /** Its results are sums of what came before: they begin anew where its store does. */
   readonly folds?: true;
   /** Its results leave it at the checkpoint. */
-  readonly holds?: boolean;
+  readonly defers?: boolean;
   /** Its store has keys of its own making. */
   readonly ownKeys?: true;
   /** It calls the outside. With a store, keys whose calls fail are queued there. */

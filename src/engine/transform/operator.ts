@@ -152,7 +152,7 @@ export interface Item {
 }
 
 /** A change that is told at the checkpoint. */
-export interface Held {
+export interface DeferredChange {
   readonly at: number;
   readonly key: string;
   readonly trail: Trail;
@@ -164,7 +164,7 @@ export interface Held {
 export interface GroupQueues {
   /** By group. */
   readonly items: readonly Item[][];
-  readonly held: Held[];
+  readonly deferred: DeferredChange[];
   /** Keys that were queued for a call. */
   readonly keys: Map<string, { readonly at: number; readonly key: Buffer }>;
 }

@@ -5,11 +5,11 @@
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { StateKey } from "../core/state.ts";
-import { NoRoom, TooLargeToPark } from "./calls/key-queue.ts";
+import { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import {
   type GroupQueues,
-  type Held,
+  type DeferredChange,
   type Item,
   newTrail,
   type Operator,
@@ -39,12 +39,12 @@ export interface BatchResult {
   /** In the order of their records. */
   readonly outputs: readonly OutRecord[];
   /** Changes to tell at the checkpoint, in order. */
-  readonly held: readonly Held[];
+  readonly deferred: readonly DeferredChange[];
   /** Keys of which records were queued. */
-  readonly parked: readonly Parked[];
+  readonly queued: readonly StepKey[];
 }
 
-export interface Parked {
+export interface StepKey {
   readonly step: CallStep;
   readonly key: Buffer;
 }
@@ -52,7 +52,7 @@ export interface Parked {
 /** A reason to run the pass again: the record at `index` cannot stay in it, or not as it is. */
 interface Again {
   readonly index: number;
-  readonly why: Outcome | NoRoom | TooLargeToPark;
+  readonly why: Outcome | NoRoom | TooLargeToQueue;
 }
 
 export async function runBatch(program: Program, batch: Batch): Promise<BatchResult> {
@@ -67,18 +67,19 @@ export async function runBatch(program: Program, batch: Batch): Promise<BatchRes
     const { index, why } = again;
     // Records behind it may have failed for what it did, so they are tried again.
     for (const other of leftOut.keys()) if (other > index) leftOut.delete(other);
-    if (why instanceof TooLargeToPark) book.inPlace.add((records[index] as TimedRecord).record.raw);
+    if (why instanceof TooLargeToQueue)
+      book.inPlace.add((records[index] as TimedRecord).record.raw);
     else if (why instanceof NoRoom) end = index;
     else leftOut.set(index, why);
   }
 }
 
-const ofRoom = (error: unknown): NoRoom | TooLargeToPark | null =>
-  error instanceof NoRoom || error instanceof TooLargeToPark ? error : null;
+const ofRoom = (error: unknown): NoRoom | TooLargeToQueue | null =>
+  error instanceof NoRoom || error instanceof TooLargeToQueue ? error : null;
 
 class Pass implements GroupQueues {
   readonly items: Item[][];
-  readonly held: Held[] = [];
+  readonly deferred: DeferredChange[] = [];
   readonly keys: Map<string, { readonly at: number; readonly key: Buffer }> = new Map();
   readonly #program: Program;
   readonly #batch: Batch;
@@ -178,16 +179,16 @@ class Pass implements GroupQueues {
     cursor.queues = this;
     const from = this.#stage.outputs.length;
     const mark = stores.mark();
-    const held = this.held.length;
+    const deferred = this.deferred.length;
     try {
       piece(of);
-      if (refusals.size > 0) this.#checkEffect(record, mark, held);
+      if (refusals.size > 0) this.#checkEffect(record, mark, deferred);
       trail.hasChanged ||= stores.mark() !== mark;
     } catch (error) {
       const why = ofRoom(error) ?? this.#program.failed(error);
       if (trail.hasChanged || why instanceof Error || why.kind === "halted") return { index, why };
       this.#stage.outputs.length = from;
-      this.held.length = held;
+      this.deferred.length = deferred;
       stores.rollback(mark);
       this.#failed.set(index, why);
       return null;
@@ -198,8 +199,8 @@ class Pass implements GroupQueues {
   }
 
   /** A broker may have refused what the record changes. */
-  #checkEffect({ raw }: DecodedRecord, mark: number, held: number): void {
-    if (this.#batch.stores.mark() !== mark || this.held.length !== held)
+  #checkEffect({ raw }: DecodedRecord, mark: number, deferred: number): void {
+    if (this.#batch.stores.mark() !== mark || this.deferred.length !== deferred)
       this.#program.refusals.checkEffect(raw);
   }
 
@@ -212,10 +213,10 @@ class Pass implements GroupQueues {
     );
     const halted = this.#failed.get(this.#end);
     if (halted?.kind === "halted") outcomes.push(halted);
-    const parked = [...this.keys.values()].map(({ at, key }): Parked => {
+    const queued = [...this.keys.values()].map(({ at, key }): StepKey => {
       return { step: operators[at] as CallStep, key };
     });
-    return { outcomes, outputs: this.#outputs(), held: this.held, parked };
+    return { outcomes, outputs: this.#outputs(), deferred: this.deferred, queued };
   }
 
   #outputs(): OutRecord[] {

@@ -15,7 +15,7 @@ import { release, type Release, type Released } from "./calls/release.ts";
 import {
   type CompileOptions,
   type Cursor,
-  type Held,
+  type DeferredChange,
   type Item,
   type MakeOperator,
   newTrail,
@@ -97,7 +97,7 @@ export class Program {
   }
 
   /** Steps whose failing keys are queued in state. */
-  get parking(): CallStep[] {
+  get queueingSteps(): CallStep[] {
     const steps = this.operators as readonly (Partial<CallStep> | null)[];
     return steps.filter((step) => (step?.store ?? null) !== null) as CallStep[];
   }
@@ -121,7 +121,7 @@ export class Program {
   }
 
   /** Tells a held change downstream; returns what failed, or null. */
-  tell({ at, record, trail, value }: Held, stage: Stage): Outcome | null {
+  emitDeferred({ at, record, trail, value }: DeferredChange, stage: Stage): Outcome | null {
     Object.assign(this.cursor, { record, trail, queues: null });
     return this.#staged(stage, this.#followers[at] as Next, value);
   }

@@ -131,7 +131,7 @@ export class QueuedKeys {
       const known = ofStep.keys.get(key.toString("latin1"));
       if (known !== undefined) known.isCalling = false;
     }
-    this.look([...released.parked, ...done.map(({ key }) => ({ step: ofStep.step, key }))]);
+    this.look([...released.queued, ...done.map(({ key }) => ({ step: ofStep.step, key }))]);
     return released;
   }
 

@@ -13,10 +13,10 @@ import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.
 import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
 import { envelopeOf } from "../../decode/framing.ts";
-import type { Parked, TimedRecord } from "../../transform/pass.ts";
+import type { StepKey, TimedRecord } from "../../transform/pass.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
-import type { Held } from "../../transform/operator.ts";
+import type { DeferredChange } from "../../transform/operator.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
 import type { Slice } from "./intake.ts";
 import { NO_TIME } from "../../core/task-inputs.ts";
@@ -26,8 +26,8 @@ export interface Processed {
   /** One a record, up to the first that halts, is over the breaker's limit or has no room. */
   readonly outcomes: readonly Outcome[];
   readonly outputs: readonly OutRecord[];
-  readonly held: readonly Held[];
-  readonly parked: readonly Parked[];
+  readonly deferred: readonly DeferredChange[];
+  readonly queued: readonly StepKey[];
   /** The greatest time of a record that is consumed; NO_TIME where none of them moves it. */
   readonly timeMs: number;
 }
@@ -48,7 +48,7 @@ export function processEach(
     if (outcome.kind === "halted") break;
     stage.index++;
   }
-  return { outcomes, outputs: [], held: [], parked: [], timeMs: NO_TIME };
+  return { outcomes, outputs: [], deferred: [], queued: [], timeMs: NO_TIME };
 }
 
 /** What a task lends to a batch. */

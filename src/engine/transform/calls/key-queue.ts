@@ -84,7 +84,7 @@ export function keptIn(place: Buffer, value: unknown): Kept | null {
 /** The key's queue has no room for one more: the record must wait in front of the step. */
 export class NoRoom extends Error {}
 /** No store takes it: its calls are repeated in place. */
-export class TooLargeToPark extends Error {}
+export class TooLargeToQueue extends Error {}
 
 /** First bytes of places: k and r. */
 const KEY = 0x6b;

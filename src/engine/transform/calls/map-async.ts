@@ -21,7 +21,7 @@ import {
   plainKeeping,
   type Keeping,
   type Shelf,
-  TooLargeToPark,
+  TooLargeToQueue,
   queueOf,
   placeOfKey,
   placeOfRecord,
@@ -88,7 +88,7 @@ function putAside(
     const isTooLarge = error instanceof MillraceError && error.code === "MILL_RECORD_TOO_LARGE";
     if (!isTooLarge) throw error;
     // One that waits behind others is called for when they are gone.
-    throw verdict.kind === "retries" ? new TooLargeToPark() : new NoRoom("too large");
+    throw verdict.kind === "retries" ? new TooLargeToQueue() : new NoRoom("too large");
   }
 }
 

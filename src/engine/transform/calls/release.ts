@@ -44,7 +44,7 @@ export interface GivenUp {
   readonly outcome: Outcome;
 }
 
-export interface Released extends Pick<BatchResult, "outputs" | "held" | "parked"> {
+export interface Released extends Pick<BatchResult, "outputs" | "deferred" | "queued"> {
   readonly givenUp: readonly GivenUp[];
   /** Records that went on or were given up. */
   readonly taken: readonly RawRecord[];
@@ -108,7 +108,14 @@ const storeOf = ({ store }: CallStep): string => store?.name ?? "";
 /** Not one that is put off. */
 const isTaken = (next: NextCall | null): boolean => next === null || next instanceof CallError;
 
-const nothing = { outputs: [], held: [], parked: [], givenUp: [], wentOn: [], taken: [] } as const;
+const nothing = {
+  outputs: [],
+  deferred: [],
+  queued: [],
+  givenUp: [],
+  wentOn: [],
+  taken: [],
+} as const;
 
 /** Brings what they need into memory: every record of a key that is given up, else the head. */
 async function handsOf(given: Release): Promise<Hand[]> {

@@ -46,7 +46,7 @@ export const aggregating: MakeOperator<Aggregate> = ({ operation }, wiring) => {
       const record = (cursor.record = timed(cursor, timestamp));
       const result = after === null ? undefined : after;
       if (emission === "update") next(result);
-      else cursor.queues?.held.push({ at, key: key.id, trail, record, value: result });
+      else cursor.queues?.deferred.push({ at, key: key.id, trail, record, value: result });
     },
   };
 };

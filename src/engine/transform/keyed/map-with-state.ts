@@ -53,10 +53,11 @@ export const mappingWithState: MakeOperator<MapWithState> = ({ operation }, wiri
       if (hasChanged) trail.emitted++;
       // mistake: own time
       cursor.record = timed(cursor, entry.timestamp);
-      const told = passEach(emit, wiring);
+      const emitted = passEach(emit, wiring);
       // The news told of a key without state must not be followed by something older either.
-      if (told > 0 && entry.value === null && entry.timestamp > old.timestamp) view.set(key, entry);
-      if (hasChanged || told > 0) count.passed++;
+      if (emitted > 0 && entry.value === null && entry.timestamp > old.timestamp)
+        view.set(key, entry);
+      if (hasChanged || emitted > 0) count.passed++;
       else drop(wiring);
     },
   };

@@ -72,8 +72,8 @@ export class GroupedStream<K, V> {
     { emit: emission = "update" }: AggregateOptions,
   ): Table<K, A> {
     const operation = { kind: "aggregate", store: storeOf(name, format), init, add, emission };
-    const holds = emission === "checkpoint";
-    return new Table<K, A>(this.#source.next(name, operation, { ...facts, holds }));
+    const defers = emission === "checkpoint";
+    return new Table<K, A>(this.#source.next(name, operation, { ...facts, defers }));
   }
 
   /** `aggregate("value", { value: customerValue, init: noOrders, add: addOrder })` */

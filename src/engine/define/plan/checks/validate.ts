@@ -185,7 +185,7 @@ function checkpointResults(nodes: readonly PlanNode[]): MillraceError[] {
   return nodes.flatMap((node) => {
     const { id, name, facts, inputs } = node;
     const above = inputs.map((input) => holders.get(input)).find((holder) => holder !== undefined);
-    const own = facts.holds ? name : facts.writes === "repartition" ? undefined : above;
+    const own = facts.defers ? name : facts.writes === "repartition" ? undefined : above;
     if (own !== undefined) holders.set(id, own);
     if (above === undefined || !needsBatch(node)) return [];
     const detail = `"${above}" tells its changes at the checkpoint, too late for a step with state or calls. Let it tell every change`;

@@ -141,7 +141,7 @@ export class StreamStage implements TaskWork {
       for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
       this.#letters.push(...statesOfEnded(done.wentOn, letters, context.clock.now()));
       for (const output of done.outputs) this.#stage.outputs.push(output);
-      this.#state?.keep(done.held);
+      this.#state?.keep(done.deferred);
       this.#hasReleased = true;
     }
     this.#queuedKeys?.unblock();
@@ -174,15 +174,19 @@ export class StreamStage implements TaskWork {
   }
 
   /** The slice's first records are consumed. */
-  #keep(slice: Slice, done: number, { outcomes, outputs, held, parked, timeMs }: Processed): void {
+  #keep(
+    slice: Slice,
+    done: number,
+    { outcomes, outputs, deferred, queued, timeMs }: Processed,
+  ): void {
     for (let i = 0; i < done; i++)
       this.#count(slice.records[i] as RawRecord, outcomes[i] as Outcome);
     for (const output of outputs) this.#stage.outputs.push(output);
     if (this.#state !== null) this.#stage.index += done;
     this.#countUnits(slice.records, done);
     this.#options.committer.note(done);
-    this.#queuedKeys?.look(parked);
-    this.#state?.keep(held);
+    this.#queuedKeys?.look(queued);
+    this.#state?.keep(deferred);
     const next = slice.records[done];
     const nextOffset = next === undefined ? slice.nextOffset : placeOf(next).offset;
     this.#progress.advance(slice.place, nextOffset, timeMs);

@@ -12,7 +12,7 @@ import type { CallBook } from "../../../transform/calls/book.ts";
 import type { TaskCalls } from "../../../transform/calls/call.ts";
 import type { EndedCall, Released } from "../../../transform/calls/release.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
-import type { Held } from "../../../transform/operator.ts";
+import type { DeferredChange } from "../../../transform/operator.ts";
 import { publishParked } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import { QueuedKeys } from "../../calls/queued-keys.ts";
@@ -43,7 +43,7 @@ export interface SealedState {
 
 /** A result that waited for the checkpoint and cannot be written. */
 export interface Untold {
-  readonly held: Held;
+  readonly held: DeferredChange;
   readonly outcome: Outcome;
 }
 
@@ -52,7 +52,7 @@ const EXPIRY_ENTRIES_MIN = 100;
 export class TaskState {
   readonly #options: TaskStateOptions;
   /** The last result of each step and key that waits for the checkpoint. */
-  readonly #held = new Map<number, Map<string, Held>>();
+  readonly #held = new Map<number, Map<string, DeferredChange>>();
   #settling: Promise<void> | null = null;
 
   constructor(options: TaskStateOptions) {
@@ -87,7 +87,7 @@ export class TaskState {
     return bound.program.release({ step, ended, stores, calls, streamTimeMs: timeMs() });
   }
 
-  keep(held: readonly Held[]): void {
+  keep(held: readonly DeferredChange[]): void {
     for (const one of held) {
       let ofStep = this.#held.get(one.at);
       if (ofStep === undefined) this.#held.set(one.at, (ofStep = new Map()));
@@ -98,9 +98,9 @@ export class TaskState {
 
   /** Writes the results that waited into the stage; returns those that cannot be written, one a record. */
   tellHeld(stage: Stage): Untold[] {
-    const untold = new Map<Held["trail"], Untold>();
+    const untold = new Map<DeferredChange["trail"], Untold>();
     for (const held of [...this.#held.values()].flatMap((ofStep) => [...ofStep.values()])) {
-      const outcome = this.#options.bound.program.tell(held, stage);
+      const outcome = this.#options.bound.program.emitDeferred(held, stage);
       // A halt counts whatever the record did before.
       if (outcome !== null && (outcome.kind === "halted" || !untold.has(held.trail)))
         untold.set(held.trail, { held, outcome });
@@ -182,7 +182,7 @@ export function queuedKeysOf(
   { bound, context, inbox }: { bound: BoundPart; context: WorkerContext; inbox: Inbox },
   { stores, calls, patiently, state }: TaskStateOptions & { readonly state: TaskState },
 ): QueuedKeys | null {
-  const steps = bound.program.parking;
+  const steps = bound.program.queueingSteps;
   if (steps.length === 0) return null;
   return new QueuedKeys({
     ...{ steps, stores, calls, patiently },
