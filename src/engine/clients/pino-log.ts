@@ -17,7 +17,7 @@ const stderr = 2;
 const depthMax = 6;
 const hidden = "[hidden]";
 const secretName = /pass(word|wd)?$|secret|token|credential|authorization|api-?key|private-?key/i;
-// Up to the last @, since a password may hold one.
+// Up to the last @, since a password may contain one.
 const credentials = /([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s"']*@/gi;
 const quoted = /"[^"]*"|'[^']*'|`[^`]*`/g;
 
@@ -68,7 +68,7 @@ function clean(value: unknown, depth: number): unknown {
 }
 
 /**
- * Our own messages hold no payload. A foreign one may quote it (JSON.parse and Postgres do), so quoted text goes; and
+ * Our own messages contain no payload. A foreign one may quote it (JSON.parse and Postgres do), so quoted text goes; and
  * what lies under an error about one record was thrown over its data, so that message goes altogether.
  */
 function cleanError(error: Error, depth: number, isAboutRecord: boolean): Record<string, unknown> {

@@ -103,7 +103,7 @@ class ConfluentRegistry implements SchemaRegistry {
     return this.#number(body, "id", path);
   }
 
-  /** So that the next producer, whoever it is, is held to it too. A subject must exist to have a level. */
+  /** So that the next producer, whoever it is, must keep it too. A subject must exist to have a level. */
   async #requireBackward(subject: string): Promise<void> {
     const path = `/config/${encodeURIComponent(subject)}`;
     const config = await this.#ask(path, (signal) =>
@@ -166,8 +166,8 @@ class ConfluentRegistry implements SchemaRegistry {
 }
 
 /**
- * The client has no time-out for a whole answer, and never settles when the connection ends inside one. The timer holds
- * the process until then, and no longer.
+ * The client has no time-out for a whole answer, and never settles when the connection ends inside one. The timer keeps
+ * the process running until then, and no longer.
  */
 async function withinDeadline(request: Request, deadlineMs: number): Promise<RegistryAnswer> {
   const { promise: expiry, reject } = Promise.withResolvers<never>();

@@ -12,7 +12,7 @@ import {
 } from "./avro-matching.ts";
 import type { AvroShape, EnumShape, RecordShape } from "./avro-shape.ts";
 
-/** One sentence per field that stands in the way; empty when `reader` can read everything that `writer` wrote. */
+/** One sentence per field that prevents it; empty when `reader` can read everything that `writer` wrote. */
 export function incompatibilities(reader: AvroShape, writer: AvroShape): readonly string[] {
   const comparison = new SchemaComparison(new Set());
   comparison.compare(reader, writer, "");

@@ -95,7 +95,7 @@ function wholeProblem({ kind, logical }: PrimitiveShape, json: unknown): string 
   return isDay(logical, n) ? null : "expected a day in the years 0000 to 9999";
 }
 
-/** True for a number that its calendar can show, and for one that stands in no calendar. */
+/** True for a number that its calendar can show, and for one that is in no calendar. */
 function isDay(logical: Logical | null, n: number): boolean {
   if (logical?.kind === "date") return dateTextOf(n) !== null;
   if (logical?.kind === "local-timestamp-millis") return localTextOf(BigInt(n), 3) !== null;

@@ -56,7 +56,7 @@ export function scalarProblem(reader: ScalarShape, writer: AvroShape): string | 
 
 function isSameKind(reader: ScalarShape, writer: ScalarShape): boolean {
   const isDecimal = reader.logical?.kind === "decimal";
-  // The length stands in the schema or before the bytes: both are known.
+  // The length is in the schema or before the bytes: both are known.
   if (isDecimal && writer.logical?.kind === "decimal") return true;
   if (reader.kind === writer.kind)
     return reader.kind !== "fixed" || reader.size === (writer as FixedShape).size;
@@ -78,7 +78,7 @@ export function logicalText(shape: AvroShape): string {
     return `decimal(${String(logical.precision)}, ${String(logical.scale)})`;
   return logical?.kind ?? describe(shape);
 }
-/** Two types that one name stands for are told apart by what they are. */
+/** Two types of one name are distinguished by their kinds. */
 export function mismatch(reader: AvroShape, writer: AvroShape): string {
   const text = describe(reader) === describe(writer) ? inFull : describe;
   return `${text(writer)} cannot be read as ${text(reader)}`;

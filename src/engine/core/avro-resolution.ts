@@ -82,7 +82,7 @@ class Resolution {
     return { kind: "branch", union, index, of: this.of(branch, writer) };
   }
 
-  /** True when no field of a record stands in the way. A field of a field is looked at when it is read. */
+  /** True when no field of a record prevents it. A field of a field is looked at when it is read. */
   #fits(reader: AvroShape, writer: AvroShape): boolean {
     const action = this.of(reader, writer);
     if (action.kind === "refused") return false;

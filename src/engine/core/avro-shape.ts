@@ -60,7 +60,7 @@ export interface EnumShape {
 export interface UnionShape {
   readonly kind: "union";
   readonly branches: readonly AvroShape[];
-  /** True when plain values could not tell the branches apart: then { "branch name": value }. */
+  /** True when plain values would not distinguish the branches: then { "branch name": value }. */
   readonly wrapped: boolean;
 }
 export interface RecordShape {
@@ -95,7 +95,7 @@ const primitives: ReadonlySet<string> = new Set<Primitive>([
 ]);
 export const isPrimitive = (name: string): name is Primitive => primitives.has(name);
 
-/** The type that each logical type may stand on; a uuid may also be a fixed of 16 bytes. */
+/** The type that each logical type may annotate; a uuid may also be a fixed of 16 bytes. */
 const underlying: Readonly<Record<SimpleLogical, Primitive>> = {
   uuid: "string",
   date: "int",
@@ -147,7 +147,7 @@ export function bucketOf(kind: string, logical: string | null): Bucket {
 export const branchNameOf = (shape: AvroShape): string =>
   "name" in shape ? shape.name : shape.kind;
 
-/** An Avro definition as it stands in the file. */
+/** An Avro definition as it is in the file. */
 export type Definition = Readonly<Record<string, unknown>>;
 
 const UUID_BYTES = 16;
@@ -178,7 +178,7 @@ export function logicalOf(
 }
 
 /**
- * The fault of a logical type that stands around a type instead of in it: the field's own, or one
+ * The fault of a logical type around a type instead of in it: the field's own, or one
  * around another definition. A logical type that nobody knows only matters where the type below it
  * says nothing.
  */
@@ -216,7 +216,7 @@ function decimalOf(definition: Definition, kind: string, size: number | null): W
   if (!isWhole(precision, 1)) return ignoring("the decimal's precision is no whole number above 0");
   if (!isWhole(scale, 0)) return ignoring("the decimal's scale is no whole number");
   if (scale > precision) return ignoring("the decimal's scale is above its precision");
-  // What a two's complement of so many bytes can hold.
+  // The digits that a two's complement of so many bytes has room for.
   const digitsMax = size === null ? Infinity : Math.floor(Math.log10(2) * (8 * size - 1));
   if (precision > digitsMax)
     return ignoring(`the decimal has more digits than ${String(size)} bytes can hold`);

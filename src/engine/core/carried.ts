@@ -1,4 +1,4 @@
-// How a value lies in a topic between parts, told by its first byte: 0 is Avro as it came, under its writer's schema id; 1 is
+// How a value lies in a topic between parts, by its first byte: 0 is Avro as it came, under its writer's schema id; 1 is
 // another origin's bytes behind the mark of its topic; 2 is our JSON behind the id of its structure. Anything else is our
 // JSON as release 0.1.0 wrote it. JSON begins with none of these bytes.
 import { createHash } from "node:crypto";
@@ -11,7 +11,7 @@ export const SHAPED = 2;
 export const MARK_BYTES = 4;
 export const SHAPE_CHARS = 8;
 
-/** Stands for a topic in front of its bytes. */
+/** The mark of a topic, in front of its bytes. */
 export const markOf = ({ topic, liveName = topic }: Pick<Origin, "topic" | "liveName">): Buffer =>
   createHash("sha256").update(liveName).digest().subarray(0, MARK_BYTES);
 

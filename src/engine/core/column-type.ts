@@ -187,7 +187,7 @@ export function canonicalType(written: string): string | null {
   if (length === undefined) return base === "character" ? "character(1)" : base;
   if (base === "numeric") return `numeric(${length},${places})`;
   if (base === "character varying") return `${base}(${length})`;
-  // The length stands behind the first word: timestamp(3) with time zone.
+  // The length follows the first word: timestamp(3) with time zone.
   const [head = "", ...rest] = base.split(" ");
   return [`${head}(${length})`, ...rest].join(" ");
 }

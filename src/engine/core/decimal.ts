@@ -13,7 +13,7 @@ export interface Decimal {
   times(other: DecimalInput): Decimal;
   /** Exact where 20 decimal places suffice, else rounded half-up to 20 places. */
   div(other: DecimalInput): Decimal;
-  /** To `places` decimal places (default 0), half-up unless told otherwise. */
+  /** To `places` decimal places (default 0), half-up by default. */
   round(places?: number, mode?: RoundingMode): Decimal;
   neg(): Decimal;
   abs(): Decimal;
@@ -41,7 +41,7 @@ export const isDecimal = (value: unknown): value is Decimal => value instanceof 
 /** unscaled × 10^-scale, as Avro and Postgres store it. */
 export const fromUnscaled = (unscaled: bigint, scale: number): Decimal => normal(unscaled, scale);
 
-/** The bigint that stands for the value at this scale, or null when it has more decimal places. */
+/** The bigint of the value at this scale, or null when it has more decimal places. */
 export function unscaledOf(value: Decimal, scale: number): bigint | null {
   const { unscaled, scale: places } = exactOf(value);
   return places > scale ? null : unscaled * powerOfTen(scale - places);

@@ -6,7 +6,7 @@ import type { TopicName } from "./record.ts";
 /**
  * retry: a dependency is away, nothing is wrong with the data · dead-letter: this record can never pass ·
  * pause: this task must wait (push back) · fence: another owner has taken over, drop everything ·
- * halt: stop this task and tell the operator.
+ * halt: stop this task and report it.
  */
 export type Disposition = "retry" | "dead-letter" | "pause" | "fence" | "halt";
 
@@ -128,7 +128,7 @@ export const messageOf = (error: unknown): string =>
 
 /**
  * The error of a callback that returned what its step cannot take. Its text is ours and quotes no value, so it may be
- * told. An error that the user's code throws is told by its name only.
+ * reported. Of an error that the user's code throws, the name alone is reported.
  */
 export class Mistake extends Error {
   override readonly name = "Mistake";

@@ -1,6 +1,6 @@
 // The event time of a record: which times of a value are taken, and what is done about the others. A time is judged
 // against the record's Kafka timestamp, never against a clock, so a record that is read again is judged alike. Pure.
-// Times are epoch milliseconds. No text here holds a value: it names types and suspected units.
+// Times are epoch milliseconds. No text here contains a value: it names types and suspected units.
 import type { ErrorCode } from "./error-table.ts";
 
 /**
@@ -40,7 +40,7 @@ const YEAR_9999 = {
   detail: "it lies in the year 9999, as a date that stands for no date does",
 };
 
-/** Kafka's own timestamp, if it is one: -1 stands for none. */
+/** Kafka's own timestamp, if it is one: -1 means none. */
 export const isKafkaTime = (kafkaMs: number): boolean => kafkaMs >= 0 && kafkaMs <= LATEST_MS;
 
 /** A time for people; what is no date as its number. */

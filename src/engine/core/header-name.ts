@@ -1,10 +1,10 @@
 // Names of headers, which Kafka takes for UTF-8 and does not check. A name that is UTF-8 is its text. Any other name keeps
-// its bytes: those from 0x80 on stand as the surrogates U+DC80 to U+DCFF, which no valid text holds alone, so the bytes
+// its bytes: those from 0x80 on become the surrogates U+DC80 to U+DCFF, which no valid text contains alone, so the bytes
 // can always be written again as they came, also from JSON. (Python's "surrogateescape" does the same.)
 import { isUtf8 } from "node:buffer";
 
 const LOW_SURROGATES = 0xdc00;
-/** Stands for what toString could not read; a name may also hold it of its own. */
+/** The replacement of what toString could not read; a name may also contain it of its own. */
 const REPLACEMENT = "\ufffd";
 
 /** The name between two places of a buffer. */
@@ -27,7 +27,7 @@ export const headerNameLength = (name: string): number =>
 export const writeHeaderName = (name: string, buffer: Buffer, at: number): number =>
   name.isWellFormed() ? buffer.write(name, at, "utf8") : headerNameBytes(name).copy(buffer, at);
 
-/** The bytes that a name stands for. */
+/** The bytes of a name. */
 export function headerNameBytes(name: string): Buffer {
   if (name.isWellFormed()) return Buffer.from(name, "utf8");
   return Buffer.concat(Array.from(name, bytesOf));

@@ -126,7 +126,7 @@ export interface TxProducer {
   close(): Promise<void>;
 }
 
-/** The next `count` records sent to the partition: batches of one send stand in the order of its records. */
+/** The next `count` records sent to the partition: batches of one send are in the order of its records. */
 export interface SentBatch extends TopicPartition {
   readonly count: number;
   /** Offset of the first; null when the broker knew the batch already and had forgotten where. */
@@ -194,7 +194,7 @@ export interface TopicSpec {
 export interface GroupMember {
   readonly memberId: string;
   readonly host: string;
-  /** The topics that it reads; null while the group rebalances and does not tell. */
+  /** The topics that it reads; null while the group rebalances and does not say. */
   readonly topics: readonly TopicName[] | null;
 }
 
@@ -218,7 +218,7 @@ export interface AdminPort {
   watermarks(topic: TopicName): Promise<readonly Watermarks[]>;
   /** The first offset with a timestamp at or after `timestampMs`, or the high watermark. */
   offsetsByTime(topic: TopicName, timestampMs: number): Promise<readonly StartOffset[]>;
-  /** With `stable`, waits until no open transaction holds an offset of the group (OffsetFetch requireStable, KIP-447). */
+  /** With `stable`, waits until no offset of the group is pending in an open transaction (OffsetFetch requireStable, KIP-447). */
   committed(
     group: GroupId,
     partitions: readonly TopicPartition[],

@@ -40,7 +40,7 @@ export const withReaders = <T extends { readonly part: string; readonly topic: T
 ): readonly T[] =>
   all.map((at) => ({ ...at, part: readerOf(plan, at.part, at.topic)?.name ?? at.part }));
 
-/** Groups of the part's earlier names: those that may hold its progress in the topic, and those of parts that read it now. */
+/** Groups of the part's earlier names: those that may have its progress in the topic, and those of parts that read it now. */
 function groupsOf(
   { parts }: Plan,
   part: Part,
@@ -54,7 +54,7 @@ function groupsOf(
   return { free: groups(false), taken: groups(true) };
 }
 
-/** The groups that may hold progress of the part in the topic. */
+/** The groups that may have progress of the part in the topic. */
 export const formerGroups = (plan: Plan, part: Part, topic: TopicName): readonly GroupId[] =>
   groupsOf(plan, part, topic).free;
 

@@ -155,13 +155,13 @@ export interface Part {
   readonly name: string;
   readonly kind: "stream" | "sink";
   readonly group: GroupId;
-  /** Inputs stand before what they feed. */
+  /** Inputs come before what they feed. */
   readonly nodes: readonly PlanNode[];
   readonly sources: readonly PlanTopic[];
   readonly partitions: number;
   /** In the order of their operators. */
   readonly stores: readonly PlanStore[];
-  /** Nodes in front of which records queue, by the stores that they share; a group stands behind what feeds it. */
+  /** Nodes in front of which records queue, by the stores that they share; a group comes after what feeds it. */
   readonly groups: readonly (readonly number[])[];
   /** Set in sink parts. */
   readonly table: PlanTable | null;

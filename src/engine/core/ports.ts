@@ -88,7 +88,7 @@ export interface SinkRow {
   readonly timestamp: number;
 }
 
-/** A dead letter that the database owes to the dead-letter topic (the outbox). */
+/** A dead letter in the outbox of the database, to be published to the dead-letter topic. */
 export interface PendingLetter {
   readonly id: string;
   readonly topic: string;
@@ -111,7 +111,7 @@ export interface SinkCommit {
   readonly letters: readonly PendingLetter[];
   /** Called for each row that the database refuses; the letter joins the same transaction. */
   refused(row: SinkRow, refusal: RowRefusal): PendingLetter;
-  /** What is owed beside letters, given what became of the rows; it joins the same transaction. */
+  /** Outcomes to publish beside letters, given what became of the rows; they join the same transaction. */
   outcomes?(result: SinkResult): readonly PendingLetter[];
   /** The cumulative ledger to store, given what became of the rows. */
   ledger(result: SinkResult): LedgerCounts;
@@ -121,7 +121,7 @@ export interface RowRefusal {
   readonly code: string;
   readonly message: string;
 }
-/** The fate of rows as if they had come one by one, whatever batches they come in. */
+/** The outcome of rows as if they had come one by one, whatever batches they come in. */
 export interface SinkResult {
   /** Source indexes whose row was written, or would have been if a newer one of the batch had not taken its place. */
   readonly written: ReadonlySet<number>;
@@ -147,7 +147,7 @@ export interface TableStore {
   commit(commit: SinkCommit): Promise<SinkResult>;
   /** Progress as stored now, or null. */
   progress(task: SinkTaskId): Promise<SinkProgress | null>;
-  /** Puts progress elsewhere, under a raised epoch and with an empty ledger; rows and owed letters stay. */
+  /** Puts progress elsewhere, under a raised epoch and with an empty ledger; rows and pending letters stay. */
   reset(task: SinkTaskId, nextOffset: bigint): Promise<SinkProgress>;
   pendingLetters(task: SinkTaskId, lettersMax: number): Promise<readonly PendingLetter[]>;
   forget(task: SinkTaskId, ids: readonly string[]): Promise<void>;

@@ -10,7 +10,7 @@ export interface OffsetRange extends TopicPartition {
 
 export interface ReadOptions extends Pick<ReaderOptions, "maxBytes" | "maxWaitMs"> {
   readonly signal?: AbortSignal | undefined;
-  /** False: the loop ends where an open transaction holds the next record back, and does not wait for it. */
+  /** False: the loop ends at the first record of an open transaction, and does not wait for it. */
   readonly waits?: boolean;
 }
 
@@ -40,7 +40,7 @@ export async function* readRange(
   }
 }
 
-/** Control records behind the range are read with it: whoever follows a topic stands behind them then. */
+/** Control records behind the range are read with it: the next offset is behind them then. */
 function within(records: readonly RawRecord[], nextOffset: bigint, to: bigint): RangeRead {
   const inside = records.filter(({ offset }) => offset < to);
   return inside.length === records.length

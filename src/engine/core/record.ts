@@ -13,7 +13,7 @@ export type GroupId = Branded<"GroupId">;
 
 /**
  * Header pairs in wire order; a name may repeat, and readers take the last. Values may be null. A name that is not UTF-8
- * stands for its bytes (header-name.ts).
+ * represents its bytes (header-name.ts).
  */
 export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
 

@@ -45,7 +45,7 @@ export interface Origin {
 export interface CarriedFormat {
   readonly kind: "carried";
   readonly writes: "as-they-came" | "declared" | "tagged";
-  /** Topics above; the declared format stands last, under the name of the internal topic. */
+  /** Topics above; the declared format comes last, under the name of the internal topic. */
   readonly origins: readonly Origin[];
   readonly declared: SchemaFormat | null;
   /** The topic under whose name structures of the tagged values are noted. */
@@ -75,7 +75,7 @@ export interface Codec {
   unknownId(bytes: Buffer | null): number | null;
   /** The form or structure of the bytes when the reader must know first that its code fits them; else null. Never throws. */
   unknownShape?(bytes: Buffer | null): string | null;
-  /** A bound for the bytes of a value that `encode` takes for certain; null where only trying tells. */
+  /** A bound for the bytes of a value that `encode` takes for certain; null where only trying shows it. */
   bytesMax?(value: unknown): number | null;
 }
 
@@ -87,12 +87,12 @@ export interface WriterSchemas {
 
 /** Structures of the values that the code has made, by the topic under whose name they are noted. */
 export interface Shapes {
-  /** Eight characters, which stand in front of the value. */
+  /** Eight characters, in front of the value. */
   idOf(topic: TopicName, value: unknown): string;
   isKnown(topic: TopicName, id: string): boolean;
 }
 
-/** How `compileCodec` is told what it may use. */
+/** The settings of `compileCodec`. */
 export interface CodecOptions {
   readonly schemas: WriterSchemas;
   /** Our own schema's registry id, put before every value that is written; null in formats without registry. */

@@ -35,14 +35,14 @@ export interface StatePiece {
   readonly changes: readonly StateChange[];
 }
 
-/** So that no call holds up the copy's other readers for long. */
+/** So that no call delays the copy's other readers for long. */
 export const PIECE_CHANGES_MAX = 500;
 /** Keys and values; one change may be larger alone. */
 export const PIECE_BYTES_MAX = 4_000_000;
 
 /**
- * applied: the copy stood at `expected`, and stands at the target now. already: it stands at the target or beyond (the
- * reply to an earlier try was lost). refused: it stands elsewhere, or nowhere, and is unchanged.
+ * applied: the copy was at `expected`, and is at the target now. already: it is at the target or beyond (the
+ * reply to an earlier try was lost). refused: it is elsewhere, or nowhere, and unchanged.
  */
 export type Applied = "applied" | "already" | "refused";
 
@@ -93,7 +93,7 @@ export interface Rebuild {
 /** Where the copies of a worker live. */
 export interface StateCopies {
   copy(id: StoreId): StateCopy;
-  /** What makes it unfit to hold state: an eviction policy, a version too old. Empty when it is fit. */
+  /** What makes it unfit for state: an eviction policy, a version too old. Empty when it is fit. */
   problems(): Promise<readonly MillraceError[]>;
   close(): Promise<void>;
 }
@@ -104,7 +104,7 @@ export interface StateKey {
   readonly bytes: Buffer;
 }
 
-/** A value with its event time, as a store holds it. */
+/** A value with its event time, as a store keeps it. */
 export interface StateEntry {
   /** Null: the key was deleted, and its time alone is kept. */
   readonly value: unknown;

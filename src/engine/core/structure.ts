@@ -1,4 +1,4 @@
-// The structure of a value: the names of its fields and their kinds, not what they hold. Two versions of a pipeline are
+// The structure of a value: the names of its fields and their kinds, not their contents. Two versions of a pipeline are
 // compared by it where no schema says what they write. An object with names that only data can have (many of them, or
 // none that code would write) is a map: its names are left out.
 import { isDecimal } from "./decimal.ts";
@@ -9,7 +9,7 @@ export type Structure = Readonly<Record<string, string>>;
 const NAMES_MAX = 40;
 const NAME = /^[A-Za-z_$][\w$-]*$/;
 
-/** Zero for a name that no code would write; else what stands for it in a hash. */
+/** Zero for a name that no code would write; else its replacement in a hash. */
 const names = new Map<string, number>();
 const NAMES_KEPT = 10_000;
 

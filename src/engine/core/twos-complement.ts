@@ -11,7 +11,7 @@ export function readTwosComplement(bytes: Buffer, start: number, end: number): b
   return BigInt.asIntN(length * 8, unsigned);
 }
 
-/** The fewest bytes that hold the integer with its sign. */
+/** The fewest bytes with room for the integer with its sign. */
 export function twosComplementLength(value: bigint): number {
   const magnitude = value < 0n ? -value - 1n : value;
   if (magnitude < 0x80n) return 1;

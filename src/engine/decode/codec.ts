@@ -26,7 +26,7 @@ export function compileCodec(format: SchemaFormat, options: CodecOptions): Codec
   }
 }
 
-/** Null stands for null bytes, both ways; everything else is the inner codec's. */
+/** Null is null bytes, both ways; everything else is the inner codec's. */
 function nullable(inner: Codec): Codec {
   return {
     encode: (value) => (value === null ? null : inner.encode(value)),

@@ -1,5 +1,5 @@
-// Bytes that are no record of a topic's format, told by their form: other serializers' framings, other encodings, files.
-// Only for messages, once decoding has failed; a text here names a form and never holds a part of the bytes.
+// Bytes that are no record of a topic's format, recognised by their form: other serializers' framings, other encodings, files.
+// Only for messages, once decoding has failed; a text here names a form and never contains a part of the bytes.
 import { isUtf8 } from "node:buffer";
 
 /** A guess at bytes that are not JSON; null where nothing is recognised. */

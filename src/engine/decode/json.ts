@@ -111,7 +111,7 @@ function endOfText(bytes: Buffer, from: number): number {
   return at;
 }
 
-/** What JSON.parse tells a reviver since V8 11.4; TypeScript's types do not have it yet. */
+/** The context that JSON.parse gives a reviver since V8 11.4; TypeScript's types do not have it yet. */
 type SourcedReviver = (key: string, value: unknown, context: { source?: string }) => unknown;
 
 function parseCarefully(text: string): unknown {

@@ -10,7 +10,7 @@ export const TOMBSTONES_KEPT: Duration = days(7);
 const changelogConfig: Readonly<Record<string, string>> = {
   "cleanup.policy": "compact",
   "delete.retention.ms": String(TOMBSTONES_KEPT.ms),
-  // The age of a copy is told by the broker's clock alone; event time is in the value.
+  // The age of a copy is by the broker's clock alone; event time is in the value.
   [TIMESTAMP_TYPE]: "LogAppendTime",
   ...TIMESTAMPS_UNLIMITED,
 };

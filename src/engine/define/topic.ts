@@ -65,7 +65,7 @@ export interface TopicOptions<K, V> {
   /** How far a time from the value may lie ahead of the record's Kafka timestamp. Default: one hour. */
   readonly futureMax?: Duration;
   /**
-   * The fate of a record without a usable time: a dead letter (the default), a record at its Kafka
+   * The outcome of a record without a usable time: a dead letter (the default), a record at its Kafka
    * timestamp, or a reason to halt before it.
    */
   readonly invalidTimestamp?: InvalidTimestamp;

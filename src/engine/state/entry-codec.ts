@@ -14,7 +14,7 @@ export const isDeleted = (bytes: Buffer): boolean =>
 
 export interface EntryCodec {
   encode(entry: StateEntry): Buffer;
-  /** A bound for the bytes of an entry that can be written for certain; null where only trying tells. */
+  /** A bound for the bytes of an entry that can be written for certain; null where only trying shows it. */
   bytesMax(entry: StateEntry): number | null;
   /** Throws MILL_STATE_FORMAT for bytes of another layout, and what the value's codec throws. */
   decode(bytes: Buffer): StateEntry;
@@ -54,7 +54,7 @@ export function entryCodec(value: Codec, store: string): EntryCodec {
 function withHead(layout: number, timestamp: number, bodyBytes: number): Buffer {
   const bytes = Buffer.allocUnsafe(HEAD_BYTES + bodyBytes);
   bytes[0] = layout;
-  // A double holds every millisecond exactly; two words are faster than a bigint.
+  // A double has every millisecond exactly; two words are faster than a bigint.
   bytes.writeInt32BE(Math.floor(timestamp / 2 ** 32), 1);
   bytes.writeUInt32BE(timestamp >>> 0, 5);
   return bytes;

@@ -1,4 +1,4 @@
-// A copy follows its changelog: from where it stands to the changelog's end, or, when there is nothing to go on from, from
+// A copy follows its changelog: from its position to the changelog's end, or, when there is nothing to go on from, from
 // the changelog's beginning into a new copy that replaces it. Used at a takeover and whenever a copy turns out to be
 // elsewhere; what it does not know it reads, so a wipe, an old snapshot and a zombie's late write have one cure.
 import type { AdminPort, KafkaPort, Watermarks } from "../core/kafka.ts";
@@ -29,7 +29,7 @@ export interface FollowProgress {
 }
 
 /**
- * Returns where the copy stands: at the changelog's high watermark of now, or beyond. The high watermark and not the last
+ * Returns the copy's position: the changelog's high watermark of now, or beyond. The high watermark and not the last
  * stable offset: progress may be visible before the markers of its transaction have reached the changelog.
  */
 export async function follow(following: Following): Promise<bigint> {
@@ -46,7 +46,7 @@ export async function follow(following: Following): Promise<bigint> {
   }
 }
 
-/** Makes the copy anew from the whole changelog, whatever it is now; returns where it stands then. */
+/** Makes the copy anew from the whole changelog, whatever it is now; returns its position then. */
 export async function remake(following: Following): Promise<bigint> {
   return rebuild(following, await markOf(following));
 }
@@ -111,7 +111,7 @@ async function rebuild(following: Following, { low, high }: Watermarks): Promise
     await fresh.finish(position);
     return position.nextOffset;
   } catch (error) {
-    // The first failure is the one to tell; an abandoned copy goes by itself.
+    // The first failure is the one to report; an abandoned copy goes by itself.
     await fresh.discard().catch(() => undefined);
     throw error;
   }

@@ -36,12 +36,12 @@ export interface KeyedStoreOptions {
   /** What the changelog takes in one record, key and value. */
   readonly changeBytesMax: number;
   readonly copy: StateCopy;
-  /** Where the copy stands after the takeover. */
+  /** The copy's position after the takeover. */
   readonly position: bigint;
   readonly cache: CacheShare;
   /** Changes of the batch in hand, of every store of the task. */
   readonly journal: Change[];
-  /** Brings the copy up to the changelog's end, from wherever it is; returns where it stands then. */
+  /** Brings the copy up to the changelog's end, from wherever it is; returns its position then. */
   repair(): Promise<bigint>;
   /** Resolves when the schemas of these values are known. */
   learn(values: readonly Buffer[]): Promise<void>;
@@ -70,7 +70,7 @@ export class KeyedStore implements StoreView {
     this.#position = options.position;
   }
 
-  /** Where the copy stands, as far as this task knows. */
+  /** The copy's position, as far as this task knows. */
   get position(): bigint {
     return this.#position;
   }
@@ -149,7 +149,7 @@ export class KeyedStore implements StoreView {
     return this.#options.codec.unknownId(value) !== null;
   }
 
-  /** Its text stands for a key: the bytes are a slice of their fetch, which they would keep alive whole. */
+  /** The key is kept as a text: the bytes are a slice of their fetch, which they would keep alive whole. */
   #insert(id: string, value: Buffer | null): void {
     const entry = value === null ? null : this.#options.codec.decode(value);
     const bytes = CELL_BYTES + id.length + (value?.length ?? 0);
@@ -207,7 +207,7 @@ export class KeyedStore implements StoreView {
     timeMs: number,
   ): Promise<void> {
     // One that began before the decision may end before these changes, so it must not count as theirs. Should it fail,
-    // the copy says where it stands all the same.
+    // the copy says its position all the same.
     await this.#repairing?.catch(() => undefined);
     const isApplied = offsets !== null && (await this.#apply(changes, offsets, timeMs));
     if (!isApplied) await this.repair();

@@ -122,7 +122,7 @@ class MemoryCopy implements StateCopy {
     for (const { key, value } of changes) {
       const id = key.toString("latin1");
       const entry = entries.get(id);
-      // Slices of a fetch would hold all of it in memory.
+      // Slices of a fetch would keep all of it in memory.
       if (value === null) entries.delete(id);
       else if (entry !== undefined) entry.value = Buffer.from(value);
       else entries.set(id, { value: Buffer.from(value), number: this.#made++ });

@@ -23,7 +23,7 @@ export interface SimulateOptions {
   readonly breaker?: "on" | "off";
   /** "expected": a task that has stopped at the end is part of what is tested. Default: "throw". */
   readonly stops?: "throw" | "expected";
-  /** Stand-ins for the resources of the pipelines. */
+  /** Doubles of the resources of the pipelines. */
   readonly resources?: readonly Double[];
 }
 

@@ -74,7 +74,7 @@ export class MemoryKafka {
     this.#workerOf(port).crash();
   }
 
-  /** The worker stands still; its sessions run out meanwhile. */
+  /** The worker is frozen; its sessions run out meanwhile. */
   freeze(port: KafkaPort): void {
     this.#workerOf(port).freeze();
   }
@@ -94,18 +94,18 @@ export class MemoryKafka {
     this.#topics.refusing(refuses);
   }
 
-  /** As an access list that lets nobody write the topic, until it is told otherwise. */
+  /** As an access list that lets nobody write the topic, until it is set otherwise. */
   forbid(topic: TopicName, isForbidden = true): void {
     this.#topics.forbid(topic, isForbidden);
   }
 
-  /** As an access list that lets nobody read the topic, until it is told otherwise. */
+  /** As an access list that lets nobody read the topic, until it is set otherwise. */
   forbidReading(topic: TopicName, isForbidden = true): void {
     this.#access.setReadable(topic, !isForbidden);
     this.#conditions.changes.raise();
   }
 
-  /** As an access list that lets nobody be a member of the group, until it is told otherwise. */
+  /** As an access list that lets nobody be a member of the group, until it is set otherwise. */
   forbidGroup(group: GroupId, isForbidden = true): void {
     this.#access.setJoinable(group, !isForbidden);
     this.#conditions.changes.raise();

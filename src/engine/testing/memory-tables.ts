@@ -70,7 +70,7 @@ export class MemoryTables {
     this.#losses.push(truth);
   }
 
-  /** Refuses rows beside those that their columns cannot hold. Replaces the last such rule. */
+  /** Refuses rows beside those that their columns refuse. Replaces the last such rule. */
   refuseRows(
     refuse: (row: Readonly<Record<string, unknown>>, table: string) => RowRefusal | null,
   ): void {
@@ -117,7 +117,7 @@ export class MemoryTables {
     if (this.#read(task) === null) {
       const nextOffset = await start();
       this.#checkAvailable();
-      // Another owner may have begun meanwhile: what is stored stands.
+      // Another owner may have begun meanwhile: what is stored counts.
       if (this.#read(task) === null) this.#write(task, { nextOffset, epoch: 0n });
     }
     const { nextOffset, epoch, ledger } = this.#read(task) as SinkProgress;
@@ -146,7 +146,7 @@ export class MemoryTables {
     return change.result;
   }
 
-  /** After a lost reply, progress tells whether the commit was applied. */
+  /** After a lost reply, progress shows whether the commit was applied. */
   #resolve({ task, epoch, nextOffset }: SinkCommit): void {
     const stored = this.#read(task);
     if (stored?.epoch === epoch && stored.nextOffset === nextOffset) return;

@@ -59,7 +59,7 @@ export const sendBytes = (
 const START_MS = Date.UTC(2026, 0, 1);
 
 /**
- * The start of virtual time: 1 January 2026, or the latest time that a value tells, so that records
+ * The start of virtual time: 1 January 2026, or the latest time in a value, so that records
  * are not from the future of the topics that they are sent to. A time in the real future does not
  * count: its record is from the future.
  */
@@ -69,7 +69,7 @@ export function startOf(steps: readonly SimulatedStep[]): number {
   return times.reduce((latest, ms) => Math.max(latest, Math.ceil(ms)), START_MS);
 }
 
-/** NaN where nothing is told. */
+/** NaN where it has no time. */
 function timeIn(step: SimulatedStep): number {
   if (step.kind !== "send" || step.value === null) return NaN;
   try {
@@ -82,7 +82,7 @@ function timeIn(step: SimulatedStep): number {
 
 /** Virtual time passes. */
 export const advance = (duration: Duration): SimulatedStep => ({ kind: "advance", duration });
-/** The worker stands still for so long, then goes on: a zombie, if longer than its session. */
+/** The worker is frozen for so long, then goes on: a zombie, if longer than its session. */
 export const pause = (duration: Duration): SimulatedStep => ({ kind: "pause", duration });
 /** The worker dies at once, somewhere in its work; another starts. */
 export const crash: SimulatedStep = { kind: "crash" };

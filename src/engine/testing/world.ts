@@ -200,7 +200,7 @@ export class World {
     await this.#during(this.#producer.send([record]));
   }
 
-  /** Until every running task has committed to the end of its topics and has no parked key, three times in a row. */
+  /** Until every running task has committed to the end of its topics and has no queued key, three times in a row. */
   async drain(): Promise<TaskProgress[]> {
     for (let quiet = 0, spent = 0; quiet < 3; spent += 1_000) {
       if (spent > QUIET_LIMIT_MS) throw new InvariantError("MILL_ENGINE_INVARIANT", this.#stuck());

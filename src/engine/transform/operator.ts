@@ -77,7 +77,7 @@ export interface CompileOptions {
   emitterOf(node: PlanNode): Emit;
   /** How a step keeps records whose key waits. */
   keepingOf(operation: CallOperation): Keeping;
-  /** Called for a rule with `otherwise: "log"` that does not hold. */
+  /** Called for a rule with `otherwise: "log"` that is broken. */
   onBroken(rule: string): void;
   /** Changes of state that a broker has refused. */
   readonly refusals?: RefusedEffects;
@@ -151,7 +151,7 @@ export interface Item {
   prepared: unknown;
 }
 
-/** A change that is told at the checkpoint. */
+/** A change that is emitted at the checkpoint. */
 export interface DeferredChange {
   readonly at: number;
   readonly key: string;

@@ -38,7 +38,7 @@ export interface BatchResult {
   readonly outcomes: readonly Outcome[];
   /** In the order of their records. */
   readonly outputs: readonly OutRecord[];
-  /** Changes to tell at the checkpoint, in order. */
+  /** Changes to emit at the checkpoint, in order. */
   readonly deferred: readonly DeferredChange[];
   /** Keys of which records were queued. */
   readonly queued: readonly StepKey[];

@@ -120,7 +120,7 @@ export class Program {
     );
   }
 
-  /** Tells a held change downstream; returns what failed, or null. */
+  /** Emits a deferred change downstream; returns what failed, or null. */
   emitDeferred({ at, record, trail, value }: DeferredChange, stage: Stage): Outcome | null {
     Object.assign(this.cursor, { record, trail, queues: null });
     return this.#staged(stage, this.#followers[at] as Next, value);
@@ -212,7 +212,7 @@ function all(nexts: readonly Next[]): Next {
   };
 }
 
-/** The user's own error is told by its name only, since its text may quote the value. */
+/** The user's own error is reported by its name only, since its text may quote the value. */
 function thrown(error: unknown, node: PlanNode, onError: PlanOptions["onError"]): TransformError {
   const isMistake = error instanceof Mistake;
   const of = isMistake ? "MILL_TRANSFORM_RESULT" : "MILL_TRANSFORM_THREW";

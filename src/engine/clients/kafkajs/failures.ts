@@ -59,7 +59,7 @@ const unauthorized = new Set([29, 30, 31, 33, 34, 53, 54, 58, 61, 62, 63, 64, 65
 const tooLarge = new Set([10, 18]);
 /** The record can never pass, for what it is: size, timestamp, a policy, compaction without a key. */
 const aboutRecord = new Set([10, 18, 32, 44, 87]);
-/** The producer's state is gone or stands crooked: nothing is wrong with the data, a new producer goes on. */
+/** The producer's state is gone or inconsistent: nothing is wrong with the data, a new producer goes on. */
 const producerLost = new Set([-1, 45, 48, 49, 52, 55, 59, 105, 120]);
 /** The coordinator of a group or transactional id has moved, or is not ready. */
 const coordinatorGone = new Set([14, 15, 16]);

@@ -1,4 +1,4 @@
-// The sockets of one client. kafkajs goes on connecting after it was told to disconnect, when a retry is under way, and
+// The sockets of one client. kafkajs goes on connecting after a disconnect, when a retry is under way, and
 // would keep the process alive: here a closed client gets no socket any more, and keeps none.
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";

@@ -119,7 +119,7 @@ class DriverPool implements PostgresPool {
         "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) AS held";
       const { rows } = await run<{ held: boolean }>(client, text, [name]);
       if (rows[0]?.held === true)
-        // Thrown away: whatever the connection held ends with it.
+        // Thrown away: the connection's locks end with it.
         return { lost: lost.signal, release: () => Promise.resolve(give(true)) };
     } catch (error) {
       give(true);
@@ -209,7 +209,7 @@ async function rollback(client: pg.PoolClient, fault: unknown): Promise<boolean>
     await client.query("ROLLBACK");
     return true;
   } catch {
-    // The first error is the one to tell.
+    // The first error is the one to report.
     return false;
   }
 }

@@ -1,4 +1,4 @@
-// The facts that an error of the server tells beside its SQLSTATE: who raised it, in which function, and the names in
+// The facts that an error of the server carries beside its SQLSTATE: who raised it, in which function, and the names in
 // it. The name of the C function that reports it is the same in every language of the server, other than its texts.
 // Values stay out.
 import type pg from "pg";
@@ -29,7 +29,7 @@ const LINE = /^PL\/pgSQL function ([^\s()]+\([^()]*\)|inline_code_block)(?: (lin
 const OTHER = /^(?:SQL function|PL\/\w+ (?:trigger )?function) "([^"\s]+)"/;
 
 /**
- * The innermost function of the context. Its other lines are left out: they quote statements, in which a value may stand.
+ * The innermost function of the context. Its other lines are left out: they quote statements, which may contain a value.
  * A server that speaks another language than English has it named `a function`.
  */
 function functionIn(where: string | undefined): string | null {

@@ -148,7 +148,7 @@ function parseUrl(url: string): URL {
     parsed.hostname !== "" &&
     parsed.search === "" &&
     /^\/?\d{0,5}$/.test(parsed.pathname);
-  // The URL holds a password: it is not repeated.
+  // The URL contains a password: it is not repeated.
   if (!isFit)
     throw new ConfigError(
       "MILL_CONFIG_INVALID",

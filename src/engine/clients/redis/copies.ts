@@ -1,4 +1,4 @@
-// The copies of a worker in one Redis, over one connection; and whether that Redis is fit to hold state.
+// The copies of a worker in one Redis, over one connection; and whether that Redis is fit for state.
 import { ConfigError, type MillraceError } from "../../core/errors.ts";
 import type { ErrorCode } from "../../core/error-table.ts";
 import type { StateCopies, StateCopy, StoreId } from "../../core/state.ts";

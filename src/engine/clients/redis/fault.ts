@@ -3,7 +3,7 @@
 import type { ErrorCode } from "../../core/error-table.ts";
 import { DependencyError, MillraceError } from "../../core/errors.ts";
 
-/** First match wins. In 6.2 the word of an error inside a script stands in the middle of the message. */
+/** First match wins. In 6.2 the word of an error inside a script is in the middle of the message. */
 const replies: readonly (readonly [RegExp, ErrorCode])[] = [
   [/(?:^|[\s-])(OOM)\s/, "MILL_REDIS_MEMORY"],
   [/(?:^|[\s-])(NOAUTH|WRONGPASS|NOPERM|DENIED)\s/, "MILL_REDIS_AUTH"],

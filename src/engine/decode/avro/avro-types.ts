@@ -1,4 +1,4 @@
-// A parsed schema compiled into avsc's types: plain objects, unions told apart by what a value is. avsc's generated code
+// A parsed schema compiled into avsc's types: plain objects, unions resolved by what a value is. avsc's generated code
 // for records does the work; it never sees a schema that core/avro-parser.ts has not parsed.
 import avsc, { type Type } from "avsc";
 import { branchOfDefault, completeDefault } from "../../core/avro-default.ts";
@@ -35,7 +35,7 @@ export function avroTypeOf(shape: AvroShape): AvroType {
   return type;
 }
 
-/** Stands for a type that avsc is to ask for when it gets there: a record may contain itself. */
+/** The placeholder of a type that avsc is to ask for when it gets there: a record may contain itself. */
 class Later {
   readonly shape: AvroShape;
   constructor(shape: AvroShape) {
@@ -120,7 +120,7 @@ class TypeCompiler {
   }
 }
 
-/** The full name as it stands: an empty namespace keeps avsc from putting the one around it in front. */
+/** The full name as it is: an empty namespace keeps avsc from putting the one around it in front. */
 const named = ({ kind, name }: { readonly kind: string; readonly name: string }): object => ({
   type: kind,
   name,

@@ -26,7 +26,7 @@ export interface InnerType {
   _write(tap: Tap, value: unknown): void;
   _skip(tap: Tap): void;
 }
-/** avsc's signature of a callback that is told which value does not fit. */
+/** avsc's signature of a callback for the value that does not fit. */
 export type Hook = ((value: unknown, type: unknown) => void) | undefined;
 
 type LogicalSchema = { readonly precision?: number; readonly scale?: number };
@@ -151,7 +151,7 @@ export class BigintType extends ValueType {
   }
 }
 
-/** Milliseconds: a number as it stands; only the unit is kept apart from others. */
+/** Milliseconds: a number as it is; only the unit is kept apart from others. */
 export class NumberType extends ValueType {
   get #isInt(): boolean {
     return this.underlying.typeName === "int";

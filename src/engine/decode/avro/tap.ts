@@ -58,7 +58,7 @@ export class Tap {
     if (n < INT_MIN || n > INT_MAX) throw broken("an int needs more than 32 bits");
     return n;
   }
-  /** A long as a number; one that a number cannot hold exactly is refused. */
+  /** A long as a number; one that is no exact number is refused. */
   readLong(): number {
     const { buf } = this;
     let n = 0;
@@ -211,7 +211,7 @@ export class Tap {
   }
   writeString(text: string): void {
     const length = Buffer.byteLength(text);
-    // Only a text with other characters than ASCII can hold half a surrogate pair.
+    // Only a text with other characters than ASCII can contain half a surrogate pair.
     if (length !== text.length && !text.isWellFormed())
       throw unwritable("a text holds half a surrogate pair");
     this.writeLong(length);

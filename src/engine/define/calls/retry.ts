@@ -14,7 +14,7 @@ export interface RetryOptions {
   readonly within?: Duration;
   /** Classes of errors that no other call can mend. */
   readonly fatal?: readonly ErrorClass[];
-  /** What may wait behind a parked key; beyond it the task waits for that key. Default: 1,000 records, 256 KiB. */
+  /** What may wait in the queue of a key; beyond it the task waits for that key. Default: 1,000 records, 256 KiB. */
   readonly runMax?: { readonly records?: number; readonly bytes?: number };
 }
 

@@ -27,7 +27,7 @@ export function planTopicOf(topic: AnyTopic): PlanTopic {
   };
 }
 
-/** Stands in for what is no topic, so that the builder goes on and finds the other problems too. */
+/** A substitute for what is no topic, so that the builder goes on and finds the other problems too. */
 export const unknownTopic: PlanTopic = {
   name: "unknown",
   key: { kind: "string" },

@@ -3,7 +3,7 @@
 import { assert } from "../../core/errors.ts";
 import { needsBatch, type PlanNode } from "../../core/plan.ts";
 
-/** Ids by group; each group stands behind every group that feeds it. Needs nodes in the order of the part. */
+/** Ids by group; each group comes after every group that feeds it. Needs nodes in the order of the part. */
 export function groupsOf(nodes: readonly PlanNode[]): number[][] {
   const queueing = nodes.filter(needsBatch);
   const groups = Map.groupBy(queueing, ({ id, operation }) => operation.store?.name ?? id);

@@ -1,4 +1,4 @@
-// A log that keeps what it was told, for tests to look at.
+// A log that keeps its messages, for tests to look at.
 import type { LogFacts, Log } from "../../core/ports.ts";
 
 interface LogLine {

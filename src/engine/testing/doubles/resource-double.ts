@@ -1,4 +1,4 @@
-// A stand-in for a resource: what callbacks are given instead of a client of the real thing.
+// A double of a resource: what callbacks are given instead of a client of the real thing.
 import { InvariantError } from "../../core/errors.ts";
 import type { PlanResource } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";

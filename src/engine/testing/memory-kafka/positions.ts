@@ -1,4 +1,4 @@
-// Where a consumer stands in each partition that it owns, and the next batch, taking partitions in turn.
+// A consumer's position in each partition that it owns, and the next batch, taking partitions in turn.
 import type { RecordBatch } from "../../core/kafka.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
@@ -15,7 +15,7 @@ interface MemberPosition {
   isRefused: boolean;
 }
 
-/** Told of what cannot be read. */
+/** Receives what cannot be read. */
 interface ReadListener {
   onOutOfRange(at: TopicPartition): void;
   onRefused(at: TopicPartition, error: MillraceError | null): void;

@@ -1,5 +1,5 @@
 // What lies between a worker and the cluster in memory: requests take a turn, may be refused, lost on the way there or
-// back, or held up by a frozen worker.
+// back, or delayed by a frozen worker.
 import { DependencyError } from "../../core/errors.ts";
 import type { WorkerSwitch } from "../doubles/worker-switch.ts";
 import type { Conditions, KafkaRequest } from "./broker/conditions.ts";

@@ -3,7 +3,7 @@ import { isDecimal } from "../../core/decimal.ts";
 import type { RawRecord } from "../../core/record.ts";
 import type { CallError, Tried } from "./policy.ts";
 
-/** How the calls for one record ended, or after which failure it is to be parked. */
+/** How the calls for one record ended, or after which failure it is to be queued. */
 export type Noted =
   | { readonly kind: "answer"; readonly answer: unknown }
   | { readonly kind: "dead"; readonly error: CallError }
@@ -19,7 +19,7 @@ export interface CallPlace {
 
 export class CallBook {
   readonly notes: Map<RawRecord, Map<string, { value: unknown; noted: Noted }>> = new Map();
-  /** Records that are too large to be parked. */
+  /** Records that are too large to be queued. */
   readonly inPlace: Set<RawRecord> = new Set();
 
   /** Null where nothing is noted, or of another value. */

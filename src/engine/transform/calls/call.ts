@@ -55,7 +55,7 @@ export type Called =
 export interface Calling {
   readonly value: unknown;
   readonly context: RecordContext;
-  /** For a parked key: it lets calls of the batch go first. */
+  /** For a queued key: it lets calls of the batch go first. */
   readonly isBehind: boolean;
 }
 
@@ -131,7 +131,7 @@ async function called(make: () => Promise<unknown>): Promise<Called> {
   }
 }
 
-/** So many at a time. Those for parked keys take at most half, and only what nobody else waits for. */
+/** So many at a time. Those for queued keys take at most half, and only what nobody else waits for. */
 class CallSlots {
   #free: number;
   #behindFree: number;

@@ -19,7 +19,7 @@ export interface Aggregate extends Operation {
   readonly init: (key: unknown) => unknown;
   /** Null deletes the aggregate. */
   readonly add: (aggregate: unknown, value: unknown, record: RecordContext) => unknown;
-  /** Which changes are told downstream: each, or the last of a key at a checkpoint. */
+  /** Which changes are emitted downstream: each, or the last of a key at a checkpoint. */
   readonly emission: "update" | "checkpoint";
 }
 

@@ -17,7 +17,7 @@ import {
   timed,
 } from "../operator.ts";
 
-/** The new state, and what is told downstream. */
+/** The new state, and what is emitted downstream. */
 interface Stepped {
   readonly state: unknown;
   readonly emit: Iterable<unknown>;
@@ -54,7 +54,7 @@ export const mappingWithState: MakeOperator<MapWithState> = ({ operation }, wiri
       // mistake: own time
       cursor.record = timed(cursor, entry.timestamp);
       const emitted = passEach(emit, wiring);
-      // The news told of a key without state must not be followed by something older either.
+      // What a key without state has emitted must not be followed by something older either.
       if (emitted > 0 && entry.value === null && entry.timestamp > old.timestamp)
         view.set(key, entry);
       if (hasChanged || emitted > 0) count.passed++;
@@ -77,7 +77,7 @@ function stepped(
 
 /**
  * The time of a result, as new as the newest record of its key, or a late record would lose its effect to the older result
- * that stands in a table. A tombstone has no event time where that is told by the value: its key keeps the time that it has.
+ * in a table. A tombstone has no event time where the value has it: its key keeps the time that it has.
  */
 function newestOf(item: Item, old: StateEntry): number {
   const { record, value } = item;

@@ -21,7 +21,7 @@ import { ends } from "../protocol/list-offsets.ts";
 import { offsetCommitRequest, offsetFetchRequest } from "../protocol/offsets.ts";
 import { TopicAdmin } from "./topic-admin.ts";
 
-/** An open transaction may hold a group's offsets until it times out. */
+/** A group's offsets may be pending in an open transaction until it times out. */
 const stableDeadlineMs = 120_000;
 
 export class KafkaAdmin implements AdminPort {

@@ -39,7 +39,7 @@ interface Asked {
 }
 
 const partitionBytesMax = 1_048_576;
-/** A fetch holds its broker's turn while it waits: shorter while something paused may want the next one. */
+/** A fetch occupies its broker's turn while it waits: shorter while something paused may want the next one. */
 const maxWaitMs = { idle: 250, paused: 25 } as const;
 const pauseMs = { first: 20, max: 1_000, refused: 5_000 } as const;
 /** A topic that so many answers in a row do not know was deleted; fewer may come from a broker that is not up to date. */
@@ -153,7 +153,7 @@ export class Fetching {
       const answer = byAddress.get(addressOf(place.at));
       if (this.#hasEnded || place.version !== question.version || answer === undefined) continue;
       if (answer.errorCode === codes.offsetOutOfRange) {
-        // It stands still until someone seeks: going on elsewhere would skip or repeat in silence.
+        // The partition is paused until someone seeks: going on elsewhere would skip or repeat in silence.
         place.nextOffset = null;
         this.#options.handlers.onOutOfRange(place.at);
         continue;
@@ -217,7 +217,7 @@ export class Fetching {
     this.#pump();
   }
 
-  /** The answer for a topic says why it has no leader: who may not see it is told so here. */
+  /** The answer for a topic says why it has no leader: a refused access is reported here. */
   async #findLeaders(places: readonly FetchState[]): Promise<void> {
     for (const place of places) {
       place.isBusy = true;

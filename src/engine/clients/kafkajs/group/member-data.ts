@@ -1,5 +1,5 @@
-// What members tell each other in JoinGroup and SyncGroup, inside the user data of the consumer protocol: at joining
-// who one is and what one held; with the assignment, who is present.
+// The data that members exchange in JoinGroup and SyncGroup, inside the user data of the consumer protocol: at joining
+// a member's identity and the partitions that it had; with the assignment, who is present.
 import { assignPartitions } from "../../../core/assignment.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import { loadDriver } from "../overrides/driver.ts";
@@ -92,7 +92,7 @@ function parse(userData: Buffer | null): Readonly<Record<string, unknown>> {
   try {
     return JSON.parse((userData ?? Buffer.from("{}")).toString("utf8")) as Record<string, unknown>;
   } catch {
-    // Another client's user data: it told us nothing that we understand.
+    // Another client's user data: nothing that we understand.
     return {};
   }
 }

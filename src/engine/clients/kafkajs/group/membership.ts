@@ -1,5 +1,5 @@
 // One member of a consumer group, request by request: join, sync, heartbeat, leave (classic protocol, eager). What to do
-// when is the consumer's; here is what the coordinator is told, and what its answers mean.
+// when is the consumer's; here are the requests to the coordinator, and what its answers mean.
 import type { Assignment, ConsumerOptions, GroupGeneration } from "../../../core/kafka.ts";
 import { MillraceError } from "../../../core/errors.ts";
 import type { Cluster } from "../cluster.ts";

@@ -26,7 +26,7 @@ const connecting: unique symbol = Symbol("connecting");
 const disconnecting: unique symbol = Symbol("disconnecting");
 const lengthBytes = 4;
 
-/** Same name and fields as kafkajs' own, so that both are told apart from refusals in one place. */
+/** Same name and fields as kafkajs' own, so that one place distinguishes both from refusals. */
 class ConnectionClosed extends Error {
   readonly retriable = true;
   constructor(host: string, port: number) {

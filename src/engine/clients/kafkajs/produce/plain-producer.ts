@@ -35,7 +35,7 @@ export class KafkaPlainProducer implements PlainProducer {
       this.#sender ??= await this.#init();
       await this.#sender.send(records, this.#deadlineMs);
     } catch (error) {
-      // A refusal of records says where all others are: the sender stands as it should.
+      // A refusal of records says where all others are: the sender's state is right.
       if (!(error instanceof RecordsRefusedError)) this.#sender = null;
       throw translate(error, "send");
     }

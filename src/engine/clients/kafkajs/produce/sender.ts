@@ -51,7 +51,7 @@ export class Sender {
 
   /**
    * Resolves when all are acknowledged; throws ours when the deadline passes, or the topic is refused. A record that is
-   * refused for what it is holds up no other: it is thrown when all else is acknowledged (RecordsRefusedError).
+   * refused for what it is delays no other: it is thrown when all else is acknowledged (RecordsRefusedError).
    */
   async send(records: readonly OutRecord[], deadlineMs: number): Promise<SentBatch[]> {
     const queues = chunksOf(records, (topic) => this.#limits.get(topic) ?? chunkBytesMax);

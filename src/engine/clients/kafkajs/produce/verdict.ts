@@ -32,7 +32,7 @@ export class Verdicts {
   }
 
   /**
-   * Told of every answer. Returns whether it was about records, and the queue has changed for it; else the answer is for
+   * Called with every answer. Returns whether it was about records, and the queue has changed for it; else the answer is for
    * others.
    */
   takes(answer: ProduceAnswer, queue: PartitionQueue): boolean {

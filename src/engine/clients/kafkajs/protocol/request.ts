@@ -16,7 +16,7 @@ export interface ProtocolRequest<T> {
   readonly logResponseError?: boolean;
 }
 
-/** The throttle time is read by kafkajs, which then holds back what follows (KIP-219). */
+/** The throttle time is read by kafkajs, which then delays what follows (KIP-219). */
 interface Decoded<T> {
   readonly value: T;
   readonly clientSideThrottleTime: number;

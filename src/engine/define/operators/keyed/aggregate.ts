@@ -16,7 +16,7 @@ export type Addable = number | bigint | Decimal;
 export type Comparable = Addable | string;
 
 export interface AggregateOptions {
-  /** "update" (default) tells every change, "checkpoint" the last of a key and checkpoint. */
+  /** "update" (default) emits every change, "checkpoint" the last of a key and checkpoint. */
   readonly emit?: Aggregate["emission"];
 }
 

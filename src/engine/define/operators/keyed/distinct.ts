@@ -33,7 +33,7 @@ declare module "../../stream.ts" {
   interface Stream<K, V> {
     /**
      * The first record of each `by` among those of one key; it is remembered for the span, in stream time. A repeat is dropped;
-     * `onRepeat` tells one that says something else than the first from one that says the same.
+     * `onRepeat` distinguishes one that says something else than the first from one that says the same.
      * @example
      * stream.distinct("exact-repeats", { by: (o) => [o.orderId, o.updatedAt], within: days(7) });
      * stream.distinct("once", { by: (p) => p.id, within: days(7), onRepeat: { conflict: "dead-letter" } });

@@ -6,7 +6,7 @@ import { mappingWithState, type MapWithState } from "../../../transform/keyed/ma
 import { operator, type Method } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
 
-/** The state that a record, or a tombstone, leaves its key, and what is told of it. */
+/** The state that a record, or a tombstone, leaves its key, and the values that it emits. */
 export interface StateStep<S, R> {
   readonly state: S | null;
   readonly emit: Iterable<R>;
@@ -23,7 +23,7 @@ declare module "../../stream.ts" {
   interface Stream<K, V> {
     /**
      * A value and the state of its key into new state and any number of values. A null state is none, or deletes it. What is
-     * told is as new as the newest record of its key. Tombstones reach `onTombstone` alone; without it they are dropped.
+     * emitted is as new as the newest record of its key. Tombstones reach `onTombstone` alone; without it they are dropped.
      * @example
      * stream.mapWithState("open-orders", {
      *   state: json<number>(),

@@ -7,7 +7,7 @@ import { problem } from "../../nodes/problem.ts";
 const BEFORE =
   "so a record that is given up would leave a trace. Put a rekey or a topic between them, or retry with block";
 
-/** What a record does in a part before it is parked, beside coming there. */
+/** What a record does in a part before it is queued, beside coming there. */
 export function traces({ nodes }: Part): MillraceError[] {
   return nodes.filter(queuesKeys).flatMap((node) =>
     wayTo(node, nodes)

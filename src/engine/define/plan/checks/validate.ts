@@ -179,7 +179,7 @@ function reaches(topic: string, feeds: ReadonlyMap<string, ReadonlySet<string>>)
   return false;
 }
 
-/** What is told at the checkpoint comes when the steps of the same part have done their work: none with state may follow. */
+/** Results that wait for the checkpoint come when the steps of the same part have done their work: none with state may follow. */
 function checkpointResults(nodes: readonly PlanNode[]): MillraceError[] {
   const holders = new Map<number, string>();
   return nodes.flatMap((node) => {

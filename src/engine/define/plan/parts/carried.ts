@@ -95,7 +95,7 @@ export function carriedBy(
   return { kind: "carried", writes: "as-they-came", origins, declared, shapes: noted };
 }
 
-/** The format that an operator declares for the values behind it; our own JSON stands for none. */
+/** The format that an operator declares for the values behind it; our own JSON means none. */
 export const declaredBy = ({ value }: PlanTopic): SchemaFormat | null =>
   value.kind === "tagged-json" ? null : value;
 

@@ -19,7 +19,7 @@ export type KafkaRequest =
 /** What is to become of one request: lost on its way, or only its reply; `taken` is called between the two. */
 export interface RequestVerdict {
   readonly lose?: "request" | "reply";
-  /** The request has taken effect and its reply is not sent yet; what it waits for holds the reply up. */
+  /** The request has taken effect and its reply is not sent yet; what it waits for delays the reply. */
   taken?(): Promise<void> | void;
 }
 
@@ -101,7 +101,7 @@ export class Conditions {
     this.#misplaced.shift();
   }
 
-  /** True after `ms` of the cluster's own time, which stands still while it is away; false when cancelled. */
+  /** True after `ms` of the cluster's own time, which is stopped while it is away; false when cancelled. */
   async elapsed(ms: number, cancel: AbortSignal): Promise<boolean> {
     try {
       do {

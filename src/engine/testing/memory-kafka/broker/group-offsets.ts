@@ -1,4 +1,4 @@
-// Committed offsets of all groups, and those that an open transaction holds until it ends (KIP-98, KIP-447).
+// Committed offsets of all groups, and those that are pending in an open transaction until it ends (KIP-98, KIP-447).
 import type { CommittedOffset, Progress } from "../../../core/kafka.ts";
 import {
   addressOf,
@@ -22,14 +22,14 @@ export class GroupOffsets {
     for (const one of progress) offsets.set(addressOf(one), { ...one });
   }
 
-  /** Held until `end`. */
+  /** Pending until `end`. */
   add(transaction: Transaction, group: GroupId, progress: readonly Progress[]): void {
     const pending = this.#pending.get(transaction) ?? [];
     this.#pending.set(transaction, pending);
     for (const one of progress) pending.push({ group, progress: { ...one } });
   }
 
-  /** What the transaction held counts if it was committed, else never was. */
+  /** The transaction's offsets count if it was committed, else never was. */
   end(transaction: Transaction): void {
     const pending = this.#pending.get(transaction) ?? [];
     this.#pending.delete(transaction);

@@ -10,7 +10,7 @@ import { CANCELLED, type Conditions } from "./conditions.ts";
 
 interface JoinRequest {
   readonly options: ConsumerOptions;
-  /** Partition indexes held before. */
+  /** Partition indexes that it had before. */
   readonly owned: readonly number[];
   readonly worker: WorkerSwitch;
 }
@@ -94,7 +94,7 @@ export class Groups {
     this.#prepare(this.#group(id));
   }
 
-  /** Whether a member of this generation must join again: what a heartbeat would tell it. */
+  /** Whether a member of this generation must join again: as a heartbeat would say. */
   isOver(generation: GroupGeneration): boolean {
     const group = this.#groups.get(generation.group);
     const isCurrent = group?.generationId === generation.generationId;

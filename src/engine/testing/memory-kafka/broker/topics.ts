@@ -120,7 +120,7 @@ export class Topics {
     else this.#forbidden.delete(topic);
   }
 
-  /** Writes what its topic takes; what is refused is among the answer, and holds up no other record. */
+  /** Writes what its topic takes; what is refused is among the answer, and delays no other record. */
   append(records: readonly OutRecord[], transaction: Transaction | null): Appended {
     const forbidden = records.find(({ topic }) => this.#forbidden.has(topic))?.topic;
     if (forbidden !== undefined) throw withoutRight(forbidden);

@@ -1,5 +1,5 @@
 // The transaction coordinator in memory: producer epochs, one open transaction a transactional id, its time-out, and
-// markers, which may be held back to show what happens when partitions hear of one commit at different moments.
+// markers, which may be delayed to show what happens when partitions hear of one commit at different moments.
 import { FencedError } from "../../../core/errors.ts";
 import type { Progress, SentBatch } from "../../../core/kafka.ts";
 import type { GroupId, OutRecord, TopicPartition } from "../../../core/record.ts";

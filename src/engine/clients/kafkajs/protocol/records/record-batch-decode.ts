@@ -22,7 +22,7 @@ export interface FetchedSet {
 
 export interface DecodedSet {
   readonly records: RawRecord[];
-  /** Past the last whole batch, whatever it held; `fetchedOffset` when there was none. */
+  /** Past the last whole batch, whatever it contained; `fetchedOffset` when there was none. */
   readonly nextOffset: bigint;
 }
 
