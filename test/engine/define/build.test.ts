@@ -120,6 +120,32 @@ test("what meets a rekeyed stream belongs to its part, and not to the one that r
   });
 });
 
+test("topics that meet with other partition counts are named, those between parts too", () => {
+  const meeting = (counts: { to?: number; other: number }, again = false): string[] =>
+    problemsOf(() =>
+      pipeline("meeting", ({ from }) => {
+        const { to: partitions, other } = counts;
+        const how = partitions === undefined ? {} : { partitions };
+        const rekeyed = from(things("in", 4)).rekey("by-n", (t) => String(t.n), how);
+        const second = from(things("other", other));
+        const met = again ? second.rekey("too", (t) => String(t.n)) : second;
+        rekeyed
+          .filter("some", () => true)
+          .merge("both", met)
+          .to(things("out"));
+      }).plan("eu."),
+    );
+  const found = ([problem = "none"]: string[]): string =>
+    /received (.*)\. Rekey/.exec(problem)?.[1] ?? problem;
+  const topic = "eu.meeting-by-n-repartition";
+  assert.equal(found(meeting({ to: 3, other: 2 })), `${topic} 3 and other 2`);
+  assert.equal(found(meeting({ other: 2 })), `${topic} 4 and other 2`);
+  assert.equal(
+    found(meeting({ to: 8, other: 4 }, true)),
+    `${topic} 8 and eu.meeting-too-repartition 4`,
+  );
+});
+
 test("branch arms and merge stay in one part", () => {
   const plan = pipeline("branched", ({ from }) => {
     const { big, rest } = from(things("in")).branch("size", { big: (t) => t.n > 10 });

@@ -1,5 +1,6 @@
 // From a declared topic to the topic of a plan: configuration as Kafka names it.
-import type { PlanTopic } from "../../core/plan.ts";
+import type { PlanNode, PlanTopic } from "../../core/plan.ts";
+import type { TopicName } from "../../core/record.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
 import type { Topic } from "../topic.ts";
 
@@ -48,3 +49,7 @@ export const repartitionTopic = (
   value: SchemaFormat,
   partitions: number,
 ): PlanTopic => ({ ...unknownTopic, name: "", key, value, partitions, internal: "repartition" });
+
+/** The name of the internal topic that a node writes to; `prefix` is namespace and pipeline. */
+export const internalName = ({ name, facts }: PlanNode, prefix: string): TopicName =>
+  `${prefix}-${name}-${facts.writes === "table" ? "sink" : "repartition"}`;

@@ -33,7 +33,7 @@ export function build(input: BuildInput): Plan {
     const operation = node.facts.settle?.(node, options.retry) ?? node.operation;
     return { ...node, operation };
   });
-  const problems = [...input.problems, ...graph.problems, ...validate(name, nodes)];
+  const problems = [...input.problems, ...graph.problems, ...validate(input, nodes)];
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
   const parts = cut(nodes, { pipeline: name, prefix });

@@ -10,7 +10,7 @@ import {
 import type { SchemaFormat } from "../../../core/schema.ts";
 import { deletes } from "./deletes.ts";
 import { nullKeys } from "./null-keys.ts";
-import { unknownTopic } from "../../nodes/plan-topic.ts";
+import { internalName, unknownTopic } from "../../nodes/plan-topic.ts";
 import { problem } from "../../nodes/problem.ts";
 import { schemas } from "./schemas.ts";
 
@@ -19,10 +19,14 @@ const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
 const TOPIC = /^[a-zA-Z0-9._-]{1,200}$/;
 const NAME_MAX = 60;
 
-export function validate(pipeline: string, nodes: readonly PlanNode[]): MillraceError[] {
+export function validate(
+  { name: pipeline, namespace }: { readonly name: string; readonly namespace: string },
+  nodes: readonly PlanNode[],
+): MillraceError[] {
+  const meeting = (): MillraceError[] => partitions(nodes, namespace + pipeline);
   const own = (): MillraceError[] =>
     nodes.flatMap((node) => node.facts.problems?.(node, nodes) ?? []);
-  const checks = [names, topics, partitions, keys, nullKeys, loops, checkpointResults, deletes];
+  const checks = [names, topics, meeting, keys, nullKeys, loops, checkpointResults, deletes];
   const all = [...checks, unused, own, schemas];
   const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
   return [...pipelineName(pipeline), ...empty, ...all.flatMap((check) => check(nodes))];
@@ -100,31 +104,40 @@ const clash = (a: PlanTopic, b: PlanTopic): string =>
 const beginsAnew = ({ reads, writes }: OperatorFacts): boolean =>
   reads === true || writes === "repartition";
 
-/** What flows out of each node: its key's format and its number of partitions. */
-function flows(
-  nodes: readonly PlanNode[],
-): Map<number, { key: SchemaFormat; partitions: number; from: string }> {
-  const out = new Map<number, { key: SchemaFormat; partitions: number; from: string }>();
-  for (const { id, name, operation, facts, inputs } of nodes) {
+/** What flows out of a node, and from the node that reads or writes its topic. */
+interface Flow {
+  readonly key: SchemaFormat;
+  readonly partitions: number;
+  readonly from: PlanNode;
+}
+
+function flows(nodes: readonly PlanNode[]): Map<number, Flow> {
+  const out = new Map<number, Flow>();
+  for (const node of nodes) {
+    const { id, operation, facts, inputs } = node;
     const above = out.get(inputs[0] ?? -1);
     const { topic = unknownTopic } = operation;
     if (!beginsAnew(facts)) {
       if (above !== undefined) out.set(id, above);
     } else if (topic !== unknownTopic) {
       const { key, partitions: declared } = topic;
-      out.set(id, { key, partitions: declared || (above?.partitions ?? 0), from: name });
+      out.set(id, { key, partitions: declared || (above?.partitions ?? 0), from: node });
     }
   }
   return out;
 }
 
-function partitions(nodes: readonly PlanNode[]): MillraceError[] {
+/** Topics that meet must have as many partitions: declared ones, and those between parts. */
+function partitions(nodes: readonly PlanNode[], prefix: string): MillraceError[] {
   const out = flows(nodes);
+  const named = ({ from, partitions }: Flow): string => {
+    const topic = from.facts.reads ? from.name : internalName(from, prefix);
+    return `${topic} ${String(partitions)}`;
+  };
   return nodes.flatMap((node) => {
     const [a, b] = node.inputs.map((id) => out.get(id));
     if (a === undefined || b === undefined || a.partitions === b.partitions) return [];
-    const received = `${a.from} ${String(a.partitions)} and ${b.from} ${String(b.partitions)}`;
-    const detail = `expected equal partition counts, received ${received}. Rekey one side`;
+    const detail = `expected equal partition counts, received ${named(a)} and ${named(b)}. Rekey one side`;
     return [problem("MILL_BUILD_PARTITIONS_DIFFER", node, detail)];
   });
 }

@@ -7,6 +7,7 @@ import { assert } from "../../../core/errors.ts";
 import type { Part, PlanNode, PlanTable, PlanTopic } from "../../../core/plan.ts";
 import { reading, source } from "../../operators/ends/source.ts";
 import { forward, forwarding } from "../../operators/ends/sinks.ts";
+import { internalName } from "../../nodes/plan-topic.ts";
 import { groupsOf } from "../groups.ts";
 import {
   declaredBy,
@@ -29,7 +30,7 @@ export interface PartNames {
 /** Needs a graph that `validate` has passed. */
 export function cut(given: readonly PlanNode[], named: Omit<PartNames, "taken">): Part[] {
   const naming = { ...named, taken: partNames(given) };
-  const flows = flowsOf(given, (node) => topicName(node, naming));
+  const flows = flowsOf(given, (node) => internalName(node, naming.prefix));
   const drawn = given.map((node) => withFlow(node, flows));
   const chains = directChains(drawn);
   const inChains = new Set([...chains.values()].flat().map((node) => node.id));
@@ -110,10 +111,6 @@ function split(
 const widest = (topics: readonly PlanTopic[]): PlanTopic =>
   topics.reduce((a, b) => (b.partitions > a.partitions ? b : a));
 
-/** The name of the internal topic that a node writes to. */
-const topicName = ({ name, facts }: PlanNode, { prefix }: PartNames): TopicName =>
-  `${prefix}-${name}-${facts.writes === "table" ? "sink" : "repartition"}`;
-
 /** The internal topic that a node writes to, or null. It has the partitions of what feeds it, unless it says otherwise. */
 function internalTopic(
   node: PlanNode,
@@ -122,7 +119,7 @@ function internalTopic(
 ): PlanTopic | null {
   const { writes } = node.facts;
   if (writes !== "repartition" && writes !== "table") return null;
-  const name = topicName(node, naming);
+  const name = internalName(node, naming.prefix);
   const feeds = joined(node.inputs.map((id) => flows.get(id) as CarriedFlow));
   const { topic } = node.operation;
   if (topic !== undefined) {
