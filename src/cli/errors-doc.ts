@@ -48,7 +48,7 @@ const endings: Readonly<Record<SqlEnd, string>> = {
   stop: "stops",
 };
 
-/** The fate of a row, by SQLSTATE. */
+/** The outcome of a row, by SQLSTATE. */
 function refusals(): string {
   const rows = sqlStates.map(
     ({ states, end, meaning }) => `| ${states.join(", ")} | ${endings[end]} | ${meaning} |`,

@@ -41,14 +41,14 @@ async function showLag(
     const lags = await lagsOf(all, kafka, () => clock.now());
     if (options.watch === true && io.isTty && options.json !== true) io.out(CLEAR_SCREEN);
     for (const line of options.json === true ? lags.map(jsonLine) : lagLines(lags)) io.out(line);
-    await tellShut(io, all, kafka);
+    await showShut(io, all, kafka);
     if (options.watch !== true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
   }
 }
 
 /** Why a pipeline gets further behind though its workers live. */
-async function tellShut(io: CliIo, plans: readonly Plan[], kafka: KafkaPort): Promise<void> {
+async function showShut(io: CliIo, plans: readonly Plan[], kafka: KafkaPort): Promise<void> {
   const admin = kafka.admin();
   try {
     for (const plan of plans) {

@@ -51,9 +51,9 @@ function textLines(parts: readonly PartLedger[]): readonly string[] {
   const header = ["PIPELINE", "PART", "TASKS", "CONSUMED", "OUTCOMES", "VERDICT"];
   const rows = parts.map((part) => {
     const { consumed = 0, ...outcomes } = ledgerTotals(part.ledger);
-    const told = Object.entries(outcomes).map(([name, n]) => `${name} ${grouped(n)}`);
+    const texts = Object.entries(outcomes).map(([name, n]) => `${name} ${grouped(n)}`);
     const names = [part.pipeline, part.part, String(part.tasks), grouped(consumed)];
-    return [...names, told.join(", ") || "none", verdictOf(part)];
+    return [...names, texts.join(", ") || "none", verdictOf(part)];
   });
   return tableLines([header, ...rows]);
 }

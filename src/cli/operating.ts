@@ -1,5 +1,5 @@
 // What verbs that operate pipelines are given: the connection, with tables and copies of state.
-import type { PlanOptions, PlanTable } from "../engine/core/plan.ts";
+import type { Plan, PlanOptions, PlanTable } from "../engine/core/plan.ts";
 import type { TableStore } from "../engine/core/ports.ts";
 import type { StateCopies } from "../engine/core/state.ts";
 import type { OperatePorts } from "../engine/operate/choice.ts";
@@ -11,6 +11,15 @@ export interface OperateConnection extends Connection {
   stateCopies(kind: PlanOptions["state"]): StateCopies;
 }
 export type ConnectOperate = (io: CliIo) => Promise<OperateConnection>;
+
+/** What the verbs of `millrace dlq` and `millrace state` work with. */
+export interface VerbContext<Options> {
+  readonly io: CliIo;
+  readonly plan: Plan;
+  readonly ports: OperatePorts;
+  readonly connection: OperateConnection;
+  readonly options: Options;
+}
 
 /** Runs the work with an admin client of its own, and closes everything, also after an error. */
 export async function operating<T>(

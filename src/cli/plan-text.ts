@@ -99,7 +99,7 @@ export function planMermaid(plan: Plan): readonly string[] {
   return ["flowchart LR", ...places, ...boxes, ...arrows];
 }
 
-/** The place that a node stands for, outside every box; null for a step. */
+/** The place that a node is, outside every box; null for a step. */
 const placeOf = ({ operation: { topic, table } }: PlanNode): string | null =>
   topic?.name ?? table?.name ?? null;
 

@@ -1,5 +1,5 @@
 // Progress of a long command on stderr: one line that is drawn again on a terminal, a plain line now and then
-// elsewhere. Tells how many, how fast, and how long still where the total is known.
+// elsewhere. Shows how many, how fast, and how long still where the total is known.
 import type { Clock } from "../engine/core/ports.ts";
 import type { CliIo } from "./io.ts";
 
@@ -48,14 +48,14 @@ export function progress(
   };
 }
 
-interface Standing extends ProgressOptions {
+interface ShownProgress extends ProgressOptions {
   readonly count: number;
   readonly elapsedMs: number;
   readonly isLast: boolean;
 }
 
 /** "12,000 of 48,000 records sent (25 %), 6,000/s, 6 s left" */
-export function progressLine(at: Standing): string {
+export function progressLine(at: ShownProgress): string {
   const rate = at.elapsedMs === 0 ? 0 : (at.count * 1000) / at.elapsedMs;
   const isPartial = at.total !== null && at.total > 0 && !at.isLast;
   const share = isPartial ? ` of ${grouped(at.total)}` : "";

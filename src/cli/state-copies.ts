@@ -4,7 +4,7 @@ import { compare, isSame, type StoreComparison } from "../engine/operate/compari
 import { partitionsOf, rebuildCopy, type StorePartition } from "../engine/operate/stores.ts";
 import { exitCodes } from "./io.ts";
 import { progress } from "./progress.ts";
-import { partitionOption, type StateRun } from "./state-run.ts";
+import { partitionOption, type StateContext } from "./state-options.ts";
 import { tableLines } from "./table-lines.ts";
 
 export const VERIFY_HELP = `
@@ -28,7 +28,7 @@ Examples:
   $ npx millrace state rebuild shop totals --partition 3 --dry-run
   $ npx millrace state rebuild shop`;
 
-export async function verify(at: StateRun, store: string | null): Promise<number> {
+export async function verify(at: StateContext, store: string | null): Promise<number> {
   const { io, plan, ports, options } = at;
   const wanted = { store, partition: partitionOption(options) };
   const results: StoreComparison[] = [];
@@ -86,7 +86,7 @@ function comparisonLines(results: readonly StoreComparison[], isShown: boolean):
   return [...tableLines([header, ...rows]), ...samples];
 }
 
-export async function rebuild(at: StateRun, store: string | null): Promise<number> {
+export async function rebuild(at: StateContext, store: string | null): Promise<number> {
   const { io, plan, ports, options } = at;
   const wanted = { store, partition: partitionOption(options) };
   for (const one of partitionsOf(plan, wanted, ports)) {
@@ -97,7 +97,7 @@ export async function rebuild(at: StateRun, store: string | null): Promise<numbe
   return exitCodes.ok;
 }
 
-async function rebuildOne({ io, ports }: StateRun, one: StorePartition): Promise<bigint> {
+async function rebuildOne({ io, ports }: StateContext, one: StorePartition): Promise<bigint> {
   const shown = progress(io, ports.clock, { done: "read", total: null });
   let at: bigint | null = null;
   const position = await rebuildCopy(one, ports, ({ from, next }) => {

@@ -6,7 +6,7 @@ import { keyBytes, lookUp, type LookedUp, type FoundEntry } from "../engine/oper
 import { storesNamed } from "../engine/operate/stores.ts";
 import { exitCodes } from "./io.ts";
 import type { OperateConnection } from "./operating.ts";
-import { partitionOption, type StateOptions, type StateRun } from "./state-run.ts";
+import { partitionOption, type StateOptions, type StateContext } from "./state-options.ts";
 import { batchDecoder } from "./topic-codecs.ts";
 
 export const GET_HELP = `
@@ -20,7 +20,7 @@ Examples:
   $ npx millrace state get shop totals --key customer-42 --json`;
 
 export async function get(
-  { io, plan, ports, connection, options }: StateRun,
+  { io, plan, ports, connection, options }: StateContext,
   name: string,
 ): Promise<number> {
   const [store] = storesNamed(plan, name) as readonly [PlanStore];

@@ -7,13 +7,13 @@ import type { Register } from "./io.ts";
 import { operating, type ConnectOperate } from "./operating.ts";
 import { get, GET_HELP } from "./state-get.ts";
 import { rebuild, REBUILD_HELP, verify, VERIFY_HELP } from "./state-copies.ts";
-import type { StateOptions, StateRun } from "./state-run.ts";
+import type { StateOptions, StateContext } from "./state-options.ts";
 
 /** Runs one of the verbs on a pipeline. */
 type Within = (
   pipeline: string,
   options: StateOptions,
-  work: (at: StateRun) => Promise<number>,
+  work: (at: StateContext) => Promise<number>,
 ) => Promise<void>;
 
 export const stateVerb =

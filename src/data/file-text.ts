@@ -1,5 +1,5 @@
 // A file as pieces of text, unpacked when its name ends in .gz, .br or .zst. Strict UTF-8: a byte that is none stops the
-// reading. Pieces come as they are asked for, so a slow reader holds back the disk.
+// reading. Pieces come as they are asked for, so a slow reader slows the disk down.
 import { createReadStream } from "node:fs";
 import { pipeline as flow } from "node:stream";
 import { createBrotliDecompress, createGunzip, createZstdDecompress } from "node:zlib";

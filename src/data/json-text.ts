@@ -12,7 +12,7 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, of]) => [name, plain(of)]));
 }
 
-/** What stands in place of personal data. */
+/** The text in place of personal data. */
 const MASK = "***";
 
 /** A copy with the fields at these paths masked; null stays null, so that absence can still be seen. */

@@ -28,7 +28,7 @@ interface SendOptions {
   /** Records a second; null: as fast as the broker takes them. */
   readonly perSecond: number | null;
   onSent(records: number): void;
-  /** Told of each record that the broker refuses; without it the first one ends the sending. */
+  /** Called for each record that the broker refuses; without it the first one ends the sending. */
   onRefused?(refused: RefusedRow): void;
 }
 

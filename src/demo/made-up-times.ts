@@ -1,5 +1,5 @@
 // The times that generators make up. All lie within a span that begins on a fixed day, so the same options give the same
-// records; the more records there are, the closer they stand. None passes the clock: it lags instead.
+// records; the more records there are, the closer they are. None passes the clock: it lags instead.
 
 /** From a generator's first time on. */
 export const SPAN_MS: number = 90 * 86_400_000;

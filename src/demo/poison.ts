@@ -1,5 +1,5 @@
 // Records that no consumer can read, five kinds of them: a good record whose bytes are damaged on the way out.
-// Each has a key of its own, so it never stands in for a good record.
+// Each has a key of its own, so it never replaces a good record.
 import type { GeneratedRecord } from "./generated-record.ts";
 import { randomNumbers, type RandomNumbers } from "./random-numbers.ts";
 

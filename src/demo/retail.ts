@@ -58,7 +58,7 @@ export function* generateRetail(options: RetailOptions): Iterable<GeneratedRecor
   }
 }
 
-/** Different ones: a product stands in a basket once. */
+/** Different ones: a product is in a basket once. */
 const productsOf = (random: RandomNumbers): ReadonlySet<number> =>
   new Set(
     Array.from({ length: random.whole(1, LINES_MAX) }, () =>

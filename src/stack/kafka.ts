@@ -35,7 +35,7 @@ async function prepare(place: Place): Promise<Launch> {
   return { command, args, cwd: home, env: childEnv(env) };
 }
 
-/** Once: a file written last tells a formatted folder from one whose formatting was cut short. */
+/** Once: a file written last distinguishes a formatted folder from one whose formatting was cut short. */
 async function format(place: Place, command: string, classPath: readonly string[]): Promise<void> {
   const { home, env } = place;
   const done = join(home, "formatted");

@@ -65,6 +65,6 @@ export function addressOf(
 const answerOf = (service: ServiceName, address: string, env: Env): Promise<string | null> =>
   services[service].probe(address, env).catch(() => null);
 
-/** Kafka and the registry do not tell their version; ours is the one in pom.xml. */
+/** Kafka and the registry do not report their version; ours is the one in pom.xml. */
 const pinnedOf = (service: ServiceName): string | null =>
   service === "kafka" || service === "registry" ? versionOf(service) : null;

@@ -4,7 +4,8 @@ import { groupsOf, isChosen } from "../../engine/letters/filter.ts";
 import { discard, planDiscard } from "../../engine/letters/commands/discard.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import { grouped } from "../progress.ts";
-import { choiceOf, filterOf, type FilterOptions, type LetterRun } from "./letter-run.ts";
+import type { VerbContext } from "../operating.ts";
+import { choiceOf, filterOf, type FilterOptions } from "./letter-filter.ts";
 import { newToken, whoAmI } from "./letter-view.ts";
 import { groupLines } from "./list.ts";
 
@@ -16,7 +17,7 @@ export interface DiscardOptions extends FilterOptions {
   readonly json?: boolean;
 }
 
-export async function discardLetters(at: LetterRun<DiscardOptions>): Promise<number> {
+export async function discardLetters(at: VerbContext<DiscardOptions>): Promise<number> {
   const { io, plan, ports, options } = at;
   const filter = {
     ...filterOf(plan, options),

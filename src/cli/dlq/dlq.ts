@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { planNamed } from "../../engine/operate/choice.ts";
 import type { PlansOf } from "../connection.ts";
 import type { Register } from "../io.ts";
-import { operating, type ConnectOperate } from "../operating.ts";
+import { operating, type ConnectOperate, type VerbContext } from "../operating.ts";
 import { discardLetters, type DiscardOptions } from "./discard.ts";
 import {
   DISCARD_HELP,
@@ -13,7 +13,7 @@ import {
   SHOW_HELP,
   STATS_HELP,
 } from "./help.ts";
-import { filtered, type FilterOptions, type LetterRun } from "./letter-run.ts";
+import { filtered, type FilterOptions } from "./letter-filter.ts";
 import { exportLetters, list, show, stats, type LookOptions } from "./list.ts";
 import { redriveLetters, type RedriveOptions } from "./redrive.ts";
 
@@ -21,7 +21,7 @@ import { redriveLetters, type RedriveOptions } from "./redrive.ts";
 type Within = <Options extends FilterOptions>(
   pipeline: string,
   options: Options,
-  work: (at: LetterRun<Options>) => Promise<number>,
+  work: (at: VerbContext<Options>) => Promise<number>,
 ) => Promise<void>;
 
 export const dlqVerb =

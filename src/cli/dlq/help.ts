@@ -1,4 +1,4 @@
-// What stands below the options of each verb of `millrace dlq`.
+// The text below the options of each verb of `millrace dlq`.
 
 export const LIST_HELP = `
 Examples:

@@ -10,7 +10,8 @@ import type { RawRecord } from "../../engine/core/record.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { auditRecord } from "../../engine/letters/commands/operator.ts";
 import { recordOf } from "../../engine/letters/pointer.ts";
-import { decoderOf, type FilterOptions, type LetterRun } from "./letter-run.ts";
+import type { VerbContext } from "../operating.ts";
+import { decoderOf, type FilterOptions } from "./letter-filter.ts";
 
 export interface PersonalOptions extends FilterOptions {
   readonly personal?: boolean;
@@ -55,7 +56,7 @@ export type ShownLetter = ReturnType<typeof factsJson> & {
 };
 
 export function viewer(
-  at: LetterRun<PersonalOptions>,
+  at: VerbContext<PersonalOptions>,
 ): (letter: FoundLetter) => Promise<ShownLetter> {
   const decode = decoderOf(at);
   return async (letter) => {
@@ -101,7 +102,7 @@ export const newToken = (): string => randomUUID().slice(0, 8);
 
 /** Notes who looks at personal data, before they see it. */
 export async function auditPersonal(
-  { io, plan, ports, options }: LetterRun<PersonalOptions>,
+  { io, plan, ports, options }: VerbContext<PersonalOptions>,
   command: string,
   letters: number,
 ): Promise<void> {

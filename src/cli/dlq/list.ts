@@ -11,7 +11,8 @@ import { readLetters } from "../../engine/letters/read-letters.ts";
 import { exitCodes } from "../io.ts";
 import { grouped } from "../progress.ts";
 import { tableLines } from "../table-lines.ts";
-import { choiceOf, filterOf, type LetterRun } from "./letter-run.ts";
+import type { VerbContext } from "../operating.ts";
+import { choiceOf, filterOf } from "./letter-filter.ts";
 import {
   auditPersonal,
   factsJson,
@@ -25,7 +26,7 @@ export interface LookOptions extends PersonalOptions {
   readonly out?: string;
   readonly json?: boolean;
 }
-type Look = LetterRun<LookOptions>;
+type Look = VerbContext<LookOptions>;
 
 /** With their records where they are shown. */
 async function chosen(at: Look, withRecords: boolean): Promise<readonly FoundLetter[]> {
@@ -156,8 +157,8 @@ interface Stats {
 
 function statLines({ job, audits, letters, foreign, ...counts }: Stats): readonly string[] {
   const texts = Object.entries(counts).map(([name, of]) => {
-    const told = Object.entries(of).map(([each, n]) => `${each} ${grouped(n)}`);
-    return `${name.padEnd(9)} ${told.join(", ") || "none"}`;
+    const texts = Object.entries(of).map(([each, n]) => `${each} ${grouped(n)}`);
+    return `${name.padEnd(9)} ${texts.join(", ") || "none"}`;
   });
   const jobs = job === null ? "none" : jobText(job);
   const others = foreign === 0 ? [] : [`foreign   ${grouped(foreign)} records that no task wrote`];

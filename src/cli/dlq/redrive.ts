@@ -18,7 +18,8 @@ import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { grouped, progress } from "../progress.ts";
 import { tableLines } from "../table-lines.ts";
-import { choiceOf, filterOf, type FilterOptions, type LetterRun } from "./letter-run.ts";
+import type { VerbContext } from "../operating.ts";
+import { choiceOf, filterOf, type FilterOptions } from "./letter-filter.ts";
 import { groupLines } from "./list.ts";
 
 export interface RedriveOptions extends FilterOptions {
@@ -31,10 +32,10 @@ export interface RedriveOptions extends FilterOptions {
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
-type Run = LetterRun<RedriveOptions>;
+type Redriving = VerbContext<RedriveOptions>;
 type IsChosen = (letter: Omit<FoundLetter, "record">) => boolean;
 
-export async function redriveLetters(at: Run): Promise<number> {
+export async function redriveLetters(at: Redriving): Promise<number> {
   const { options, plan } = at;
   if (options.cancel === true) return cancel(at);
   const filter = filterOf(plan, options);
@@ -54,7 +55,7 @@ function fromOf(text: string): "start" | "failed-step" {
 }
 
 /** A letter left nothing behind, so its part's source is where it failed; before that lies what other records share. */
-function fromStart({ plan }: Run, choice: IsChosen): IsChosen {
+function fromStart({ plan }: Redriving, choice: IsChosen): IsChosen {
   const inner = new Set(plan.topics.internal.map(({ name }) => name));
   return (letter) => {
     if (!choice(letter) || letter.state.state !== "open") return false;
@@ -64,7 +65,7 @@ function fromStart({ plan }: Run, choice: IsChosen): IsChosen {
   };
 }
 
-async function dryRun({ io, plan, ports, options }: Run, choice: IsChosen): Promise<number> {
+async function dryRun({ io, plan, ports, options }: Redriving, choice: IsChosen): Promise<number> {
   const { chosen, refused } = await planRedrive(plan, { isChosen: choice }, ports);
   const groups = groupsOf(chosen);
   if (options.json === true) {
@@ -93,7 +94,7 @@ const refusedJson = ({ letter, why }: RefusedRedrive): string =>
 const refusedLines = (refused: readonly RefusedRedrive[]): readonly string[] =>
   refused.map(({ letter, why }) => `refused  ${letter.id}  ${why}`);
 
-async function send(at: Run, choice: IsChosen): Promise<number> {
+async function send(at: Redriving, choice: IsChosen): Promise<number> {
   const { io, plan, ports, options } = at;
   const ratePerS = wholeOption("--rate", options.rate, { min: 1, fallback: null });
   const fallback = plan.options.redrivesMax ?? REDRIVES_MAX;
@@ -116,8 +117,8 @@ async function send(at: Run, choice: IsChosen): Promise<number> {
   return report(at, result);
 }
 
-async function report(at: Run, result: RedriveResult): Promise<number> {
-  await tell(at, result);
+async function report(at: Redriving, result: RedriveResult): Promise<number> {
+  await reportBeside(at, result);
   const { options } = at;
   const ends = options.wait === undefined ? null : await waited(at, result.sent);
   for (const line of options.json === true ? resultJson(result, ends) : resultLines(result, ends))
@@ -138,7 +139,7 @@ const resultLines = ({ job, sent, refused }: RedriveResult, ends: Ends | null): 
 ];
 
 /** What an operator should know beside the figures. */
-async function tell({ io, plan, ports }: Run, result: RedriveResult): Promise<void> {
+async function reportBeside({ io, plan, ports }: Redriving, result: RedriveResult): Promise<void> {
   const { sent, refused, isCancelled } = result;
   if (sent.length + refused.length === 0) io.err("No open letter matches.");
   for (const line of refusedLines(refused)) io.err(line);
@@ -155,7 +156,7 @@ interface Ends {
 }
 
 async function waited(
-  { io, plan, ports, options }: Run,
+  { io, plan, ports, options }: Redriving,
   sent: readonly FoundLetter[],
 ): Promise<Ends> {
   const seconds = typeof options.wait === "string" ? options.wait : undefined;
@@ -178,7 +179,7 @@ async function waited(
   return { counts, isWell };
 }
 
-async function cancel({ io, plan, ports }: Run): Promise<number> {
+async function cancel({ io, plan, ports }: Redriving): Promise<number> {
   const job = await cancelJob(plan, await readNotes(ports, plan.letterStates), ports);
   if (job === null) {
     io.err("No redrive runs.");

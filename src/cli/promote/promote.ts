@@ -91,7 +91,7 @@ async function play(at: Reprocessing, plan: Plan, options: PromoteOptions): Prom
       };
       const begun =
         row.state === "promoting" ? row : await beginPromotion(row, { plan, wish }, ports);
-      return tell(at, await promote(begun, { plan, limitMs }, ports), options);
+      return report(at, await promote(begun, { plan, limitMs }, ports), options);
     },
   });
 }
@@ -119,10 +119,10 @@ async function show({ io }: Reprocessing, asked: Asked, ports: PromotePorts): Pr
 async function abort(at: Reprocessing, asked: Asked, ports: PromotePorts): Promise<number> {
   const { plan, row, limitMs, options } = asked;
   const back = await giveBack(row, { plan, limitMs }, ports);
-  return tell(at, back, options);
+  return report(at, back, options);
 }
 
-function tell({ io }: Reprocessing, row: RunRow, { json, hold }: PromoteOptions): number {
+function report({ io }: Reprocessing, row: RunRow, { json, hold }: PromoteOptions): number {
   const { run, pipeline, state } = row;
   if (json === true) io.out(rowJson(row));
   else io.out(`run ${String(run)} of ${pipeline} is ${state}`);

@@ -86,7 +86,7 @@ async function play(at: Reprocessing, plan: Plan, options: RunVerbOptions): Prom
     report: reporter(io, options.json === true),
     say: (line) => io.err(line),
   });
-  return tellEnd(io, end, options.json === true);
+  return reportEnd(io, end, options.json === true);
 }
 
 const RANGE = ["from", "to", "fromOffset", "toOffset", "offsets", "file", "deadLetters", "inPlace"];
@@ -161,7 +161,7 @@ function reporter(io: CliIo, isJson: boolean): (report: RunReport) => void {
   };
 }
 
-function tellEnd(io: CliIo, { row, isInterrupted }: SessionEnd, isJson: boolean): number {
+function reportEnd(io: CliIo, { row, isInterrupted }: SessionEnd, isJson: boolean): number {
   const { pipeline, run, counts, state } = row;
   if (isJson) io.out(rowJson(row));
   if (isInterrupted) {

@@ -77,7 +77,7 @@ export const readinessOf = (worker: WorkerFacts): Health =>
 const notJoined = ({ waitingFor = null }: WorkerFacts): string =>
   `not yet a member of every consumer group${waitingFor === null ? "" : `: ${waitingFor}`}`;
 
-/** One verdict for several processes; null stands for one that does not answer. */
+/** One verdict for several processes; null is one that does not answer. */
 export const mergeHealth = (parts: readonly (Health | null)[]): Health =>
   verdict(
     parts.flatMap((part) => part?.reasons ?? ["a worker process does not answer"]),

@@ -1,4 +1,4 @@
-// What a task tells the meter: its ledger (last step of each commit), lag and state. Names live in catalogue.ts.
+// The metrics of a task: its ledger (last step of each commit), lag and state. Names live in catalogue.ts.
 // A counter that first appears at 1 shows no increase to Prometheus, so series start at 0 when a task starts.
 import type { ErrorCode } from "../core/error-table.ts";
 import { imbalanceOf, type LedgerCounts, ledgerTotals } from "../core/ledger.ts";
@@ -78,7 +78,7 @@ export function publishLedger(
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, n);
 }
 
-/** Pays with records that are emitted; until then as many dead letters are held back, so that the sums balance. */
+/** Later emitted records make up for the debt; until then as many dead letters are left out, so that the sums balance. */
 function settled(totals: Record<string, number>, debt: Debt): Record<string, number> {
   const before = debt.emitted;
   const emitted = (totals["emitted"] ?? 0) - before;
@@ -89,7 +89,7 @@ function settled(totals: Record<string, number>, debt: Debt): Record<string, num
 }
 
 /** Keys of one step that wait, and their records. */
-export function publishParked(
+export function publishQueued(
   meter: Meter,
   task: TaskAddress,
   operator: string,
@@ -100,7 +100,7 @@ export function publishParked(
   meter.gauge("millrace_parked_records", labels, waiting.records);
 }
 
-/** Lag as it is now. Seconds that are not known leave the last figure standing. */
+/** Lag as it is now. Seconds that are not known leave the last figure as it is. */
 export function publishLag(meter: Meter, task: TaskAddress, lag: Lag): void {
   const labels = labelsOf(task);
   meter.gauge("millrace_lag_records", labels, lag.records);

@@ -29,7 +29,7 @@ export const isSame = ({ counts, problem }: StoreComparison): boolean =>
 const SAMPLES_MAX = 10;
 const PAGE = 1_000;
 
-/** What a copy held while it was scanned. */
+/** The entries of a copy while it was scanned. */
 interface Scanned {
   readonly entries: ReadonlyMap<string, string>;
   /** The least and the greatest position of its answers. */

@@ -39,7 +39,7 @@ function keyValue(store: string, format: SchemaFormat, text: string): unknown {
   throw new MillraceError("MILL_USAGE", expected);
 }
 
-/** As bytes, whatever the store holds. */
+/** Values as bytes, whatever the store's format. */
 const plain: Codec = {
   encode: (value) => value as Buffer,
   decode: (bytes) => bytes,
@@ -60,9 +60,9 @@ export async function lookUp(
   ports: OperatePorts,
 ): Promise<LookedUp | null> {
   const copies = await readCopies(plan, { store, key, partition }, ports);
-  const holder = copies.find(({ value }) => value !== null)?.partition ?? partition;
+  const found = copies.find(({ value }) => value !== null)?.partition ?? partition;
   const all = Array.from({ length: store.changelog.partitions }, (_, index) => index);
-  for (const index of holder === null ? all : [holder]) {
+  for (const index of found === null ? all : [found]) {
     const truth = await newest(store, { key, partition: index }, ports);
     const copy = copies.find((one) => one.partition === index) ?? null;
     const entries = {

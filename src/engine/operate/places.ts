@@ -49,10 +49,10 @@ async function withFormer(
   );
   const former = new Map((await Promise.all(found)).flat().map((at) => [addressOf(at), at]));
   return places.map((place) => {
-    const told = fresh.includes(place) ? former.get(addressOf(place)) : undefined;
-    if (told === undefined) return place;
-    const { owner = null, streamTimeMs = null } = decodeMetadata(told.metadata) ?? {};
-    return { ...place, committed: told.nextOffset, owner, streamTimeMs };
+    const known = fresh.includes(place) ? former.get(addressOf(place)) : undefined;
+    if (known === undefined) return place;
+    const { owner = null, streamTimeMs = null } = decodeMetadata(known.metadata) ?? {};
+    return { ...place, committed: known.nextOffset, owner, streamTimeMs };
   });
 }
 
@@ -128,11 +128,11 @@ export async function formerOffsets(
   { admin }: Pick<OperatePorts, "admin">,
 ): Promise<readonly FormerOffset[]> {
   const main = mainGroup(part);
-  const held = at
+  const begun = at
     .flatMap((one) => formerGroups(plan, part, one.topic).map((group) => ({ ...one, group })))
     .filter((one) => startNote(notes, one.group, one) !== null)
     .filter((one) => one.group === main || isPiece(notes, one.group, one));
-  const found = [...Map.groupBy(held, ({ group }) => group)].map(async ([group, own]) => {
+  const found = [...Map.groupBy(begun, ({ group }) => group)].map(async ([group, own]) => {
     const offsets = await admin.committed(group, own, { stable: true });
     return offsets.map((offset): FormerOffset => ({ ...offset, group }));
   });

@@ -225,8 +225,8 @@ export function storesBehind(plan: Plan, part: Part): readonly string[] {
 const NOWHERE = 2n ** 63n - 1n;
 
 /**
- * 1 nobody is at work, and what tables owe is sent · 2 where stores go, progress goes first, so that a reset that dies half-way
- * can only stop a task · 3 stores · 4 progress · 5 letters, while the notes still tell which topic they are of · 6 where it
+ * 1 nobody is at work, and pending letters of tables are sent · 2 where stores go, progress goes first, so that a reset that dies half-way
+ * can only stop a task · 3 stores · 4 progress · 5 letters, while the notes still say which topic they are of · 6 where it
  * began. Repeating a reset that has failed is safe. Returns how many open letters are over, since they are read again.
  */
 export async function reset(found: ResetPlan, ports: OperatePorts): Promise<number> {

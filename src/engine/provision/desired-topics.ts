@@ -5,7 +5,7 @@ import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../core/topic-
 import { feedingOf, type Feeding } from "./topic-limits.ts";
 import type { DesiredTopic } from "./topics.ts";
 
-/** Twice Kafka's default: a letter is its record and the headers that tell why. */
+/** Twice Kafka's default: a letter is its record and the headers that say why. */
 const LETTER_BYTES_MAX = String(2 * 1_048_588);
 const FOREVER = "-1";
 const BROKER_DEFAULT = -1;

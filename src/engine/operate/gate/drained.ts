@@ -1,5 +1,5 @@
 // Whether a pipeline has done what was in its own topics, and whether anybody is at work. Exact once its groups are empty:
-// nobody writes any more, and whoever joins finds the gate shut. Before that it tells when it is time to look.
+// nobody writes any more, and whoever joins finds the gate shut. Before that the answer only says when it is time to look.
 import type { Plan } from "../../core/plan.ts";
 import { idleParts } from "../../core/progress.ts";
 import { readRange } from "../../core/read-range.ts";

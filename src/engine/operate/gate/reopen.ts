@@ -12,7 +12,7 @@ export interface ReopenRequest {
   readonly ports: OperatePorts;
   /** 0 does not wait. */
   readonly waitMs: number;
-  /** Also what a promote holds, which opens it itself. */
+  /** Also a gate that a promote has shut, and would open itself. */
   readonly force: boolean;
 }
 

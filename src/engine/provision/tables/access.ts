@@ -1,4 +1,4 @@
-// Whether the account may write a table as it is, and what else stands on the table: rights, policies, rules, triggers,
+// Whether the account may write a table as it is, and what else the table has: rights, policies, rules, triggers,
 // constraints, columns that nobody can write. As Postgres' catalogue says.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 

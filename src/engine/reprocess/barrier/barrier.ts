@@ -25,11 +25,11 @@ export interface Barrier {
 }
 
 interface BarrierPorts extends OperatePorts {
-  /** Told what is waited for. */
+  /** A line for people: the wait that begins. */
   say(line: string): void;
 }
 
-/** Names the holder of the gate: the same for whoever goes on with the run. */
+/** The owner of the gate: the same for every process that goes on with the run. */
 export const ownerOf = ({ pipeline, run }: Barrier["row"]): string =>
   `promote of ${pipeline} run ${String(run)}`;
 
@@ -40,7 +40,7 @@ const shut = ({ plan, row, ports, why }: Barrier, state: ShutState): Promise<voi
       ? `run ${String(run)} takes its place`
       : `it is compared with run ${String(run)}`;
   const facts = { code: "MILL_GATE_HELD", message, atMs: ports.clock.now(), run };
-  // What was only looked at may be opened by whoever finds it.
+  // An operator may open the gate after a comparison that died.
   const by = why === "promote" ? "promote" : "operator";
   return shutGate(plan, { ...facts, state, by, owner: ownerOf(row) }, { ports });
 };
@@ -74,11 +74,11 @@ export async function close(barrier: Barrier): Promise<readonly LivePosition[] |
   throw new MillraceError("MILL_RUN_STATE", detail);
 }
 
-/** What is shut opens again; to hold leaves it to `millrace resume`. */
-export async function reopen(barrier: Barrier, hold: boolean): Promise<void> {
+/** The gate opens again; with `staysShut` it waits for `millrace resume`. */
+export async function reopen(barrier: Barrier, staysShut: boolean): Promise<void> {
   const { plan, row, ports } = barrier;
   const owner = ownerOf(row);
-  if (!hold) return openGate(plan, owner, { ports });
+  if (!staysShut) return openGate(plan, owner, { ports });
   const message = `run ${String(row.run)} has taken its place; workers with its code go on`;
   const facts = { code: "MILL_GATE_HELD", message, atMs: ports.clock.now(), run: row.run };
   await shutGate(plan, { ...facts, state: "closed", by: "operator", owner }, { ports });

@@ -1,5 +1,5 @@
-// The controller of a run while its workers read: looks every second how far they are, holds them back for the live
-// pipeline, moves the end along when the run follows, and ends the run. One for a run, by the lock that its caller holds.
+// The controller of a run while its workers read: looks every second how far they are, slows them down for the live
+// pipeline, moves the end along when the run follows, and ends the run. Its caller has the run's lock, so there is only one.
 import { isRetriable, messageOf, MillraceError } from "../../core/errors.ts";
 import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -9,7 +9,7 @@ import { stoppedTasks } from "../../operate/resume/stopped-tasks.ts";
 import { NoteTail } from "../../notes/notes.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import type { RunChanges } from "../words/rows.ts";
-import { FOLLOWING, HELD, isActive, runName, type RunRow } from "../words/run.ts";
+import { FOLLOWING, PAUSED, isActive, runName, type RunRow } from "../words/run.ts";
 import { LagWatch } from "./live-lag.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { isSettled, progressOfRun, type RunProgress } from "./run-progress.ts";
@@ -35,7 +35,7 @@ export interface Watching {
   /** Aborts when the caller wants to leave: the run stays as it is. */
   readonly signal: AbortSignal;
   report(report: RunReport): void;
-  /** Told why a look failed; the next one may not. */
+  /** A line for people: why a look failed; the next one may not. */
   waiting(why: string): void;
 }
 
@@ -96,7 +96,7 @@ class Controller {
   }
 
   async #change(changes: RunChanges): Promise<RunRow> {
-    // Cancelled or promoted meanwhile: then that holds.
+    // A run that was cancelled or promoted meanwhile stays so.
     const changed = await this.#watching.ports.runs.update(this.#row, changes, ["running"]);
     this.#row = changed ?? this.#row;
     return this.#row;
@@ -113,7 +113,7 @@ class Controller {
     const facts = { lagMs: liveLagMs, lagLimitMs, measured: perSecond ?? 0, max };
     const rate = nextRate({ ...facts, current: rateLimit });
     const changes = { counts, rateLimit: rate };
-    if (this.#row.step === HELD) return void (await this.#change(this.#release(changes)));
+    if (this.#row.step === PAUSED) return void (await this.#change(this.#release(changes)));
     if (progress.isDone && !options.follow) await this.#end(changes);
     else if (progress.isDone && this.#row.step !== FOLLOWING)
       await this.#change({ ...changes, step: FOLLOWING, range: { ...range, own: [] } });
@@ -121,7 +121,7 @@ class Controller {
     else await this.#change({ ...changes, range: { ...range, own: progress.own } });
   }
 
-  /** Looked at again in a second while keys are parked. */
+  /** The next look is in a second while keys are queued. */
   async #end(changes: RunChanges): Promise<void> {
     const { shadow, ports } = this.#watching;
     const isDone = await isSettled(shadow, this.#row.range, ports);

@@ -53,8 +53,8 @@ export async function progressOfRun(
 }
 
 /**
- * Whether a run that seems done is done: keys that are parked still have something to come. None is parked any more at the
- * first look, and what was released before is read to its end at the second; nothing new is parked behind the ends.
+ * Whether a run that seems done is done: queued keys still have outputs to come. None is queued any more at the first look,
+ * and the second look sees that their outputs were read to the end; no key is queued behind the ends.
  */
 export async function isSettled(
   plan: Plan,

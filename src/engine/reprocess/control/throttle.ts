@@ -16,7 +16,7 @@ export interface RateFacts {
 /** Below it a run is paused rather than slowed. */
 const RATE_MIN = 50;
 const RAISE = { by: 1.25, and: 100 } as const;
-/** A limit so far above what is done holds nothing back. */
+/** A limit so far above what is done has no effect. */
 const IDLE_LIMIT = { times: 4, and: 10_000 } as const;
 
 /** The rate for the next second. */

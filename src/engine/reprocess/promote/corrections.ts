@@ -19,7 +19,7 @@ export interface Corrected {
   readonly left: number;
 }
 
-/** Both stand still. */
+/** Neither pipeline moves meanwhile. */
 export async function emitCorrections(
   { plan, shadow, row }: { readonly plan: Plan; readonly shadow: Plan; readonly row: RunRow },
   ports: PromotePorts,

@@ -1,5 +1,5 @@
 // Removes for good what a finished run has left: its topics, tables and copies of state, except what the live pipeline
-// stands on; of a promoted run what it has put aside, too, after which there is no undo.
+// uses; of a promoted run what it has put aside, too, after which there is no undo.
 import type { PostgresPool } from "../../clients/postgres/pool.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
@@ -17,7 +17,7 @@ import { retiredTable } from "../swap/turns.ts";
 export interface Leftovers {
   readonly topics: readonly string[];
   readonly tables: readonly { readonly schema: string; readonly name: string }[];
-  /** On whose copies of state nobody stands. */
+  /** Their copies of state are used by no pipeline. */
   readonly copies: readonly Plan[];
 }
 

@@ -170,7 +170,7 @@ function recordsFor(
   known: FoundLetter | undefined,
   { plan, partitions, atMs }: SuccessorTarget,
 ): readonly OutRecord[] {
-  const { redrives, isParked: parked, state: said } = known ?? unknown;
+  const { redrives, isParked: parked, state: said } = known ?? noLetter;
   // Somebody has given the record up: so it stays.
   if (said?.state === "discarded" && said.passed !== true) return [];
   const letter = letterRecord(successor, redrives, { topic: plan.deadLetters, partitions });
@@ -180,7 +180,7 @@ function recordsFor(
   return [letter, stateRecord(plan.letterStates, successor.id, state)];
 }
 
-const unknown = { redrives: 0, isParked: false, state: null };
+const noLetter = { redrives: 0, isParked: false, state: null };
 
 function letterRecord(
   { raw, names, facts }: Successor,

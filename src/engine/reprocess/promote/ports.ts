@@ -29,6 +29,6 @@ export interface PromotePorts extends OperatePorts {
   readonly tables: PromoteTables;
   /** Starts the run's workers, unless they are at work already. Whoever made these ports ends them. */
   follow(row: RunRow): Promise<Follower>;
-  /** Told what is waited for. */
+  /** A line for people: the wait that begins. */
   say(line: string): void;
 }

@@ -50,7 +50,7 @@ export async function checkUndoable(row: RunRow, plan: Plan, ports: PromotePorts
   const all = [...obstacles, ...missing.map((topic) => `${topic}, of the old stores, is gone`)];
   if (all.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", all.join("; "));
   const gate = await readGate(plan, ports);
-  // A promotion that holds is undone before anybody has gone on.
+  // A promotion with --hold can be undone before the pipeline has gone on.
   if (gate !== null && gate.owner !== ownerOf(row)) throw gateIsShut(plan, gate);
 }
 

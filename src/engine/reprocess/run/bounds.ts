@@ -4,7 +4,7 @@ import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../../core/record.ts";
-import { FOLLOWING, HELD, type RangePlace, type RunRow } from "../words/run.ts";
+import { FOLLOWING, PAUSED, type RangePlace, type RunRow } from "../words/run.ts";
 
 const nothing: ReadonlySet<TopicName> = new Set();
 
@@ -30,7 +30,7 @@ export class RunBounds implements Bounds {
   }
 
   set({ range, state, step }: Pick<RunRow, "range" | "state" | "step">): void {
-    this.#isOrdered = state === "running" && step !== FOLLOWING && step !== HELD;
+    this.#isOrdered = state === "running" && step !== FOLLOWING && step !== PAUSED;
     this.#ends = this.#byPlace(range.places);
     this.#lasts = this.#byPlace(range.own);
     for (const listener of this.#listeners) listener();

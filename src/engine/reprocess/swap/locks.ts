@@ -49,7 +49,7 @@ export async function endAutovacuum(
   await session.query(`LOCK TABLE ONLY ${target} IN SHARE UPDATE EXCLUSIVE MODE`);
 }
 
-/** Who holds the tables, as process ids of the server. */
+/** The processes with locks on the tables, as process ids of the server. */
 export async function holdersOf(
   session: PostgresSession,
   tables: Locked["tables"],

@@ -64,7 +64,7 @@ export function paired<P extends (Constraint | Index) & NamedRelation>(
   return pairs;
 }
 
-/** Indexes that stand for themselves. */
+/** Indexes that belong to no constraint. */
 export const ownIndexes = ({ indexes }: Relation): readonly Index[] =>
   indexes.filter((index) => !index.isConstraint);
 /** Foreign keys are dropped and added, never renamed. */

@@ -1,4 +1,4 @@
-// A table with everything that hangs on it, as Postgres' catalogue tells: what a swap must carry over, and what it cannot.
+// A table with everything that hangs on it, by Postgres' catalogue: what a swap must carry over, and what it cannot.
 // Whatever depends on the table and is not known here is a blocker, so a swap never leaves something behind in silence.
 // Reads only, with pg_catalog alone as search path, so that every definition names its schema.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
@@ -147,7 +147,7 @@ WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid)
     SELECT FROM pg_rewrite r JOIN pg_class v ON v.oid = r.ev_class
     WHERE r.oid = d.objid AND r.rulename = '_RETURN' AND v.relkind = 'v' AND v.relpersistence = 'p'))`;
 
-/** What no dependency tells. */
+/** Properties that are in no dependency. */
 const PROPERTIES = `
 SELECT 'partition of ' || p.inhparent::regclass::text FROM pg_inherits p WHERE p.inhrelid = c.oid
 UNION ALL SELECT 'row security' WHERE c.relrowsecurity OR c.relforcerowsecurity

@@ -37,7 +37,7 @@ export const viewsOf = (pairs: readonly Pair[]): readonly View[] => [
 const dropConstraint = (table: string, name: string): string =>
   `ALTER TABLE ${table} DROP CONSTRAINT ${quoted(name)}`;
 
-/** What steps back refers to nothing and is referred to by nothing: a dead table must not hold rows of others fast. */
+/** What steps back refers to nothing and is referred to by nothing: a dead table must not keep rows of others from being deleted. */
 function dropForeignKeys({ live }: Turn, swapped: ReadonlySet<string>): string[] {
   const outgoing = live.constraints.filter(({ kind }) => kind === "f");
   return [

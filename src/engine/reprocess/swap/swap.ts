@@ -31,7 +31,7 @@ export interface SwapPorts {
   readonly pool: PostgresPool;
   readonly clock: Clock;
   readonly giveUpMs: number;
-  /** Told once a try has failed, with the server's process ids. */
+  /** Called after each failed try, with the server's process ids. */
   onWaiting(holders: readonly number[]): void;
 }
 
@@ -182,7 +182,7 @@ async function busy({ tables }: SwapRequest, pool: PostgresPool): Promise<Millra
   return new MillraceError("MILL_SWAP_BUSY", `${names}, by process ${holders.join(", ") || "?"}`);
 }
 
-/** Postgres ends an autovacuum for whoever waits long enough: that must not be somebody who holds readers up. */
+/** Postgres ends an autovacuum for whoever waits long enough: that must not be the session that keeps readers waiting. */
 async function endAutovacuums(
   { tables }: SwapRequest,
   pool: PostgresPool,

@@ -63,7 +63,7 @@ export const turnsBack = (turns: readonly TableTurn[]): readonly TableTurn[] =>
 interface TablePorts {
   readonly pool: PostgresPool;
   readonly clock: Clock;
-  /** How long readers may hold the swap up. */
+  /** How long readers may delay the swap. */
   readonly giveUpMs: number;
   say(line: string): void;
 }

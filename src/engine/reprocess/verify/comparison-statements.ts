@@ -18,7 +18,7 @@ export interface Compared {
   readonly shadow: string;
   /** Of `layout`, those that both tables have. */
   readonly columns: readonly Column[];
-  /** Of every topic that feeds the table; none: live stands still, so nothing in it can be newer. */
+  /** Of every topic that feeds the table; none: live is stopped, so nothing in it can be newer. */
   readonly pins: readonly Pin[];
 }
 

@@ -72,7 +72,7 @@ export const isEqual = (found: TableComparison): boolean =>
 export interface ComparisonListener {
   /** The moment is taken: what is written from now on is not seen. */
   onMoment?(): Promise<void>;
-  /** Told of every row that differs. */
+  /** Called for every row that differs. */
   onDifference(table: string, difference: RowDifference): void;
 }
 
@@ -198,7 +198,7 @@ interface Mask {
   value(column: string, text: string | null): string | null;
 }
 
-/** A personal key becomes its hash, so that equal keys can still be told; a personal value is hidden. */
+/** A personal key becomes its hash, so that equal keys can still be recognized; a personal value is hidden. */
 function maskOf({ table, showPersonal }: ComparisonRequest, layout: TableLayout): Mask {
   const fields = new Set(table.personalData.map((path) => path.split(".")[0]));
   const personal = new Set(

@@ -14,7 +14,7 @@ import { waitUntil } from "../words/waiting.ts";
 import { runTable } from "../plan/shadow.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import { shadowOfRun } from "../run/prepare.ts";
-import { FOLLOWING, HELD, runStateError, type RunRow } from "../words/run.ts";
+import { FOLLOWING, PAUSED, runStateError, type RunRow } from "../words/run.ts";
 import {
   compareTables,
   type ComparisonRequest,
@@ -22,7 +22,7 @@ import {
   type TableComparison,
 } from "./comparison.ts";
 import type { Pin } from "./comparison-statements.ts";
-import { hold, release } from "./hold.ts";
+import { pauseRun, release } from "./pause.ts";
 
 export interface Verifying {
   readonly plan: Plan;
@@ -49,16 +49,16 @@ export async function verifyRun(
       "a run that does not follow live is not at its barrier",
     );
   if (!isFollowing) return verifyStill(found, verifying, ports);
-  return atBarrier ? verifyStopped(found, verifying, ports) : verifyHeld(found, verifying, ports);
+  return atBarrier ? verifyStopped(found, verifying, ports) : verifyPaused(found, verifying, ports);
 }
 
-async function verifyHeld(
+async function verifyPaused(
   found: RunRow,
   verifying: Verifying,
   ports: ReprocessPorts,
 ): Promise<readonly TableComparison[]> {
   const { plan, limitMs } = verifying;
-  const row = await hold(found, { plan, holdMs: 10 * limitMs }, ports);
+  const row = await pauseRun(found, { plan, pauseMs: 10 * limitMs }, ports);
   try {
     return await verifyStill(row, verifying, ports);
   } finally {
@@ -66,7 +66,7 @@ async function verifyHeld(
   }
 }
 
-/** 1 live stops · 2 the run reads to where it stands · 3 the moment is taken, and live goes on. */
+/** 1 live stops · 2 the run reads to the same offsets · 3 the moment is taken, and live goes on. */
 async function verifyStopped(
   found: RunRow,
   verifying: Verifying,
@@ -87,7 +87,7 @@ async function verifyStopped(
     do await drain(barrier);
     while ((await close(barrier)) === null);
     // 2
-    row = await hold(found, { plan, holdMs: 10 * limitMs }, ports);
+    row = await pauseRun(found, { plan, pauseMs: 10 * limitMs }, ports);
     await reachedEnd(row, verifying, ports);
     // 3
     const requests = requestsOf(row, verifying).map((request) => ({ ...request, pins: [] }));
@@ -104,7 +104,7 @@ function checkState(row: RunRow): boolean {
   if (target !== "shadow") throw refuse("has written in place: there is nothing to compare");
   if (options.staged.length > 0) throw refuse("has read copies, which live has not read");
   if (state === "done") return false;
-  if (state === "running" && (step === FOLLOWING || step === HELD)) return true;
+  if (state === "running" && (step === FOLLOWING || step === PAUSED)) return true;
   throw refuse(state === "running" ? "still reads its range" : `is ${state}`);
 }
 

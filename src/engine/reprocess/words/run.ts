@@ -7,8 +7,8 @@ export type RunTarget = "shadow" | "in-place";
 
 /** The step of a run behind the pinned end of its range: records come in the order of their arrival again, as live. */
 export const FOLLOWING = "following";
-/** The step of a run that follows, and whose end stands still for a while: somebody compares. */
-export const HELD = "held";
+/** The step of a run that follows, and whose end is fixed for a while, for a comparison. The rows say "held". */
+export const PAUSED = "held";
 
 /**
  * planned: written down · staging: topics, tables and starts are being made, copies filled · running: workers read ·

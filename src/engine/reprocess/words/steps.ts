@@ -49,7 +49,7 @@ export interface PromoteDetail {
   /** The gate stays closed at the end, until `millrace resume`. */
   readonly hold: boolean;
   readonly corrections: boolean;
-  /** The run on whose stores the live pipeline stood before. */
+  /** The run whose stores the live pipeline used before; null: its own. */
   readonly storesBefore: number | null;
   /** Null until live is stopped. */
   readonly positions: readonly LivePosition[] | null;
@@ -57,7 +57,7 @@ export interface PromoteDetail {
   readonly corrected: number;
 }
 
-/** Positions are named `stands` there, and their offsets are text. */
+/** The row calls positions `stands`, and their offsets are text. */
 type StoredDetail = Omit<PromoteDetail, "positions"> & {
   readonly stands:
     readonly (Omit<LivePosition, "nextOffset"> & { readonly nextOffset: string })[] | null;
@@ -66,8 +66,8 @@ type StoredDetail = Omit<PromoteDetail, "positions"> & {
 export function detailOf({ detail }: Pick<RunRow, "detail">): PromoteDetail | null {
   const stored = detail["promote"] as StoredDetail | undefined;
   if (stored === undefined) return null;
-  const { stands, ...known } = stored;
-  const positions = stands?.map((at) => ({ ...at, nextOffset: BigInt(at.nextOffset) })) ?? null;
+  const { stands: texts, ...known } = stored;
+  const positions = texts?.map((at) => ({ ...at, nextOffset: BigInt(at.nextOffset) })) ?? null;
   return { ...known, positions };
 }
 
@@ -76,8 +76,8 @@ export function withDetail(
   { detail }: Pick<RunRow, "detail">,
   { positions, ...promote }: PromoteDetail,
 ): RunRow["detail"] {
-  const stands = positions?.map((at) => ({ ...at, nextOffset: String(at.nextOffset) })) ?? null;
-  return { ...detail, promote: { ...promote, stands } };
+  const texts = positions?.map((at) => ({ ...at, nextOffset: String(at.nextOffset) })) ?? null;
+  return { ...detail, promote: { ...promote, stands: texts } };
 }
 
 const has = (steps: readonly string[], step: string | null): boolean =>

@@ -13,7 +13,7 @@ import type { TaskCalls } from "../../../transform/calls/call.ts";
 import type { EndedCall, Released } from "../../../transform/calls/release.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
 import type { DeferredChange } from "../../../transform/operator.ts";
-import { publishParked } from "../../../observe/task-metrics.ts";
+import { publishQueued } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import { QueuedKeys } from "../../calls/queued-keys.ts";
 import type { WorkerContext } from "../../context.ts";
@@ -190,7 +190,7 @@ export function queuedKeysOf(
     learn: (step, kept) =>
       learnQueued(bound, { store: step.store?.name ?? "", kept }, task.learner),
     release: (step, ended) => state.release(step, ended),
-    onChange: (step, waiting) => publishParked(context.meter, task.address, step, waiting),
+    onChange: (step, waiting) => publishQueued(context.meter, task.address, step, waiting),
   });
 }
 

@@ -1,28 +1,28 @@
-// Holds a following run still for a comparison: its end stays where live had come to when it was looked at, while live goes
-// on. Given back in any case; whoever dies at it is waited for only so long.
+// Pauses a following run for a comparison: its end stays at the offsets that live had reached at the start, while live goes
+// on. The run is released in any case; if the process that compares dies, the pause ends after a while.
 import { topicsBetweenParts } from "../../operate/gate/drained.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { taskKey } from "../../core/record.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import { changeRun } from "../words/rows.ts";
-import { FOLLOWING, HELD, type RunRange, type RunRow } from "../words/run.ts";
+import { FOLLOWING, PAUSED, type RunRange, type RunRow } from "../words/run.ts";
 
-/** The controller looks once a second: what it was about to write is written by then. */
+/** The controller looks once a second: its last change from before the pause is written by then. */
 const SETTLE_MS = 3_000;
 
-/** The row as it is held, with the ends of live topics from before its own end was taken. */
-export async function hold(
+/** The row of the paused run, with the ends of live topics from before its own end was taken. */
+export async function pauseRun(
   row: RunRow,
-  { plan, holdMs }: { readonly plan: Plan; readonly holdMs: number },
+  { plan, pauseMs }: { readonly plan: Plan; readonly pauseMs: number },
   ports: ReprocessPorts,
 ): Promise<RunRow> {
   const { runs, clock } = ports;
   const pins = await endsOf(plan, ports);
   const aim = await readPositions(plan, ports);
-  const detail = { ...row.detail, held: { untilMs: clock.now() + holdMs } };
-  const held = { step: HELD, detail, range: raised(row.range, aim, pins) };
-  await changeRun(runs, row, held, ["running"]);
+  const detail = { ...row.detail, held: { untilMs: clock.now() + pauseMs } };
+  const paused = { step: PAUSED, detail, range: raised(row.range, aim, pins) };
+  await changeRun(runs, row, paused, ["running"]);
   await clock.sleep(SETTLE_MS);
   const found = (await runs.find(row.pipeline, row.run)) ?? row;
   return changeRun(runs, found, { range: raised(found.range, aim, pins) }, ["running"]);

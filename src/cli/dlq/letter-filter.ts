@@ -1,16 +1,14 @@
-// What every verb of `millrace dlq` is given, and which letters its options choose.
+// The letters that the options of a verb of `millrace dlq` choose, and their records as people read them.
 import type { Command } from "commander";
 import { jsonText } from "../../data/json-text.ts";
 import { MillraceError } from "../../engine/core/errors.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { RawRecord } from "../../engine/core/record.ts";
 import type { LetterStateName } from "../../engine/core/redrive.ts";
-import type { OperatePorts } from "../../engine/operate/choice.ts";
 import { isChosen, matches, type LetterFilter } from "../../engine/letters/filter.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { readLetters } from "../../engine/letters/read-letters.ts";
-import type { CliIo } from "../io.ts";
-import type { OperateConnection } from "../operating.ts";
+import type { VerbContext } from "../operating.ts";
 import { timeOption } from "../option-values.ts";
 import { batchDecoder, type DecodedRecord } from "../topic-codecs.ts";
 
@@ -26,14 +24,6 @@ export interface FilterOptions {
   readonly key?: string;
   readonly origin?: string;
   readonly id?: readonly string[];
-}
-
-export interface LetterRun<Options extends FilterOptions = FilterOptions> {
-  readonly io: CliIo;
-  readonly plan: Plan;
-  readonly ports: OperatePorts;
-  readonly connection: OperateConnection;
-  readonly options: Options;
 }
 
 export const filtered = (command: Command): Command =>
@@ -100,7 +90,10 @@ function originOf({ parts }: Plan, text: string | undefined): LetterFilter["orig
 type Choice = (letter: Omit<FoundLetter, "record">) => boolean;
 
 /** What the options choose. A key is known only when it was decoded: then the letters are read once for it. */
-export async function choiceOf(at: LetterRun, filter: LetterFilter): Promise<Choice> {
+export async function choiceOf(
+  at: VerbContext<FilterOptions>,
+  filter: LetterFilter,
+): Promise<Choice> {
   const { key } = at.options;
   if (key === undefined) return (letter) => isChosen(letter, filter);
   const { letters } = await readLetters(at.plan, at.ports, (letter) => matches(letter, filter));
@@ -120,7 +113,10 @@ export interface Readable {
 }
 
 /** Decodes records of any topic of the plan. */
-export function decoderOf({ plan, connection }: LetterRun): (raw: RawRecord) => Promise<Readable> {
+export function decoderOf({
+  plan,
+  connection,
+}: Pick<VerbContext<unknown>, "plan" | "connection">): (raw: RawRecord) => Promise<Readable> {
   const { registry, clock } = connection;
   const decoders = new Map<string, ReturnType<typeof batchDecoder>>();
   return async (raw) => {
