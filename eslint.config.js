@@ -24,7 +24,7 @@ export default tseslint.config(
       "no-restricted-exports": ["error", { restrictDefaultExports: { direct: true } }],
       "prefer-const": "error",
       "no-empty": "error",
-      "max-params": ["error", 4],
+      "max-params": ["error", 5],
       // A switch over a closed union is one decision, however many cases it has.
       complexity: ["error", { max: 10, variant: "modified" }],
       "max-lines-per-function": ["error", { max: 40, skipBlankLines: true, skipComments: true }],

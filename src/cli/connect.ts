@@ -1,6 +1,7 @@
 // The composition root of the commands: settings from the environment and the local stack, plans of every pipeline.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { withAdmin } from "../data/with-admin.ts";
 import { createLog } from "../engine/clients/pino-log.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { plansOf as plansOfAll } from "../engine/define/plans.ts";
@@ -46,11 +47,9 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
     deadlineMs: COMMAND_DEADLINE_MS,
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   });
-  const topics = async (): Promise<readonly DesiredTopic[]> => {
-    const admin = clients.kafka.admin();
-    const running = runningPlans(plans, { kafka: clients.kafka, admin });
-    return desiredTopics(await running.finally(() => admin.close()));
-  };
+  const { kafka } = clients;
+  const topics = (): Promise<readonly DesiredTopic[]> =>
+    withAdmin(kafka, async (admin) => desiredTopics(await runningPlans(plans, { kafka, admin })));
   // Beside a progress line only what is wrong is said, unless more is asked for.
   const quietEnv = { MILLRACE_LOG_LEVEL: "warn", ...env };
   const quiet = readSettings(quietEnv);

@@ -1,4 +1,6 @@
 // What verbs that talk to the servers are given; made in the composition root, doubled in tests.
+import { withAdmin } from "../data/with-admin.ts";
+import { ConfigError } from "../engine/core/errors.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";
 import type { Plan, PlanTopic } from "../engine/core/plan.ts";
 import type { Clock, SchemaRegistry } from "../engine/core/ports.ts";
@@ -23,16 +25,20 @@ export type PlansOf = (namespace: string) => readonly Plan[];
 export const topicsOf = (plans: readonly Plan[]): ReadonlyMap<string, PlanTopic> =>
   new Map(plans.flatMap(({ topics }) => topics.all).map((topic) => [topic.name, topic]));
 
+/** Throws MILL_TOPIC_MISSING. */
+export async function partitionsOf({ kafka }: Connection, topic: string): Promise<number> {
+  const found = await withAdmin(kafka, (admin) => admin.describeTopics([topic]));
+  const described = found.get(topic) ?? null;
+  if (described === null) throw new ConfigError("MILL_TOPIC_MISSING", topic);
+  return described.partitions;
+}
+
 /** Runs the work on a connection and closes it, also after an error. */
-export async function connected<T>(
-  connect: Connect,
+export async function connected<C extends { close(): Promise<void> }, T>(
+  connect: (io: CliIo) => Promise<C>,
   io: CliIo,
-  work: (connection: Connection) => Promise<T>,
+  work: (connection: C) => Promise<T>,
 ): Promise<T> {
   const connection = await connect(io);
-  try {
-    return await work(connection);
-  } finally {
-    await connection.close();
-  }
+  return work(connection).finally(() => connection.close());
 }

@@ -4,8 +4,15 @@ import { jsonText, masked } from "../data/json-text.ts";
 import { readTopic, type From } from "../data/read.ts";
 import { ConfigError } from "../engine/core/errors.ts";
 import { instantText } from "../engine/core/event-time.ts";
-import type { PlanTopic } from "../engine/core/plan.ts";
-import { connected, topicsOf, type Connect, type Connection, type PlansOf } from "./connection.ts";
+import type { Plan, PlanTopic } from "../engine/core/plan.ts";
+import {
+  connected,
+  partitionsOf,
+  topicsOf,
+  type Connect,
+  type Connection,
+  type PlansOf,
+} from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { timeOption, wholeOption } from "./option-values.ts";
 import { batchDecoder, type DecodedRecord } from "./topic-codecs.ts";
@@ -37,21 +44,21 @@ export const consumeVerb =
       .action((topic: string, options: ConsumeOptions) =>
         run((io) =>
           connected(connect, io, (connection) =>
-            consume({ io, connection, plans }, topic, options),
+            consume(io, connection, plans(connection.namespace), topic, options),
           ),
         ),
       );
   };
 
-interface Run {
-  readonly io: CliIo;
-  readonly connection: Connection;
-  readonly plans: PlansOf;
-}
-
-async function consume(at: Run, name: string, options: ConsumeOptions): Promise<number> {
-  const { kafka, registry, clock, namespace } = at.connection;
-  const topic = topicsOf(at.plans(namespace)).get(name) ?? null;
+async function consume(
+  io: CliIo,
+  connection: Connection,
+  plans: readonly Plan[],
+  name: string,
+  options: ConsumeOptions,
+): Promise<number> {
+  const { kafka, registry, clock } = connection;
+  const topic = topicsOf(plans).get(name) ?? null;
   const request = {
     topic: name,
     partition: wholeOption("--partition", options.partition, { min: 0, fallback: null }),
@@ -59,31 +66,23 @@ async function consume(at: Run, name: string, options: ConsumeOptions): Promise<
     isFollowing: options.follow === true,
   };
   const max = wholeOption("--max", options.max, { min: 1, fallback: Infinity });
-  await checkPlace(at.connection, name, request.partition);
+  await checkPlace(connection, name, request.partition);
   const decode = batchDecoder(topic, registry, clock);
-  const show = printer(at.io, topic, options);
+  const show = printer(io, topic, options);
   let shown = 0;
   for await (const records of readTopic(kafka, request))
     for (const record of await decode(records)) {
       if (options.key !== undefined && keyText(record) !== options.key) continue;
       show(record);
-      if (++shown >= max || at.io.isCut?.() === true) return exitCodes.ok;
+      if (++shown >= max || io.isCut?.() === true) return exitCodes.ok;
     }
   return exitCodes.ok;
 }
 
-async function checkPlace(
-  { kafka }: Connection,
-  name: string,
-  partition: number | null,
-): Promise<void> {
-  const admin = kafka.admin();
-  const found = (await admin.describeTopics([name])).get(name) ?? null;
-  await admin.close();
-  if (found === null) throw new ConfigError("MILL_TOPIC_MISSING", name);
-  const partitions = String(found.partitions);
-  if (partition !== null && partition >= found.partitions)
-    throw new ConfigError("MILL_NOT_FOUND", `${name} has ${partitions} partitions, from 0`);
+async function checkPlace(at: Connection, name: string, partition: number | null): Promise<void> {
+  const partitions = await partitionsOf(at, name);
+  if (partition !== null && partition >= partitions)
+    throw new ConfigError("MILL_NOT_FOUND", `${name} has ${String(partitions)} partitions, from 0`);
 }
 
 const OTHER_PLACES = "earliest, latest, an offset";

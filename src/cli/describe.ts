@@ -4,7 +4,7 @@ import { planNamed } from "../engine/operate/choice.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
-import { operating, type ConnectOperate } from "./operating.ts";
+import { onPipeline, type ConnectOperate } from "./operating.ts";
 import { planData, planLines, planMermaid } from "./plan-text.ts";
 
 interface DescribeOptions {
@@ -24,22 +24,21 @@ export const describeVerb =
       .option("--live", "on the stores that its workers use now: asks Kafka")
       .description("show a pipeline's parts, operators, topics and tables")
       .action((name: string, options: DescribeOptions) =>
-        run((io) =>
-          options.live === true
-            ? operating(connect, io, async (ports, { namespace }) => {
-                const plan = planNamed(plans(namespace), name);
-                return show(io, await runningPlan(plan, ports), options);
-              })
-            : Promise.resolve(show(io, declared(io, plans, name), options)),
-        ),
+        options.live === true
+          ? onPipeline(
+              connect,
+              plans,
+              run,
+              runningPlan,
+            )(name, options, ({ io, plan }) => show(io, plan, options))
+          : run((io) =>
+              show(io, planNamed(plans(io.env["MILLRACE_NAMESPACE"] ?? ""), name), options),
+            ),
       );
   };
 
-const declared = (io: CliIo, plans: PlansOf, name: string): Plan =>
-  planNamed(plans(io.env["MILLRACE_NAMESPACE"] ?? ""), name);
-
-function show(io: CliIo, plan: Plan, { json, mermaid }: DescribeOptions): number {
+function show(io: CliIo, plan: Plan, { json, mermaid }: DescribeOptions): Promise<number> {
   if (json === true) io.out(JSON.stringify(planData(plan)));
   else for (const line of mermaid === true ? planMermaid(plan) : planLines(plan)) io.out(line);
-  return exitCodes.ok;
+  return Promise.resolve(exitCodes.ok);
 }

@@ -1,5 +1,6 @@
 // The findings of `doctor` on the topics that pipelines read: where Kafka lets timestamps lie in the future.
 import { join } from "node:path";
+import { withAdmin } from "../data/with-admin.ts";
 import { messageOf } from "../engine/core/errors.ts";
 import { TIMESTAMP_AFTER_MAX } from "../engine/core/topic-config.ts";
 import { sourcesOf, unboundedSources } from "../engine/provision/topic-limits.ts";
@@ -19,14 +20,11 @@ export async function topicFindings(
   const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
   if (env["KAFKA_BROKERS"] === undefined) return [];
   try {
-    const found: Finding[] = [];
-    await connected(connect, io, async ({ kafka, namespace }) => {
+    const found = await connected(connect, io, async ({ kafka, namespace }) => {
       const plans = plansOf(namespace);
-      const names = plans.flatMap(sourcesOf).map(({ name }) => name);
-      const admin = kafka.admin();
-      const topics = await admin.describeTopics([...new Set(names)]).finally(() => admin.close());
-      found.push(...unboundedSources(plans, topics).map(warningOf));
-      return 0;
+      const names = new Set(plans.flatMap(sourcesOf).map(({ name }) => name));
+      const topics = await withAdmin(kafka, (admin) => admin.describeTopics([...names]));
+      return unboundedSources(plans, topics).map(warningOf);
     });
     if (found.length > 0) return found;
     return [{ check: CHECK, verdict: "fine", detail: "sources bound how far ahead times lie" }];

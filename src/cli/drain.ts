@@ -1,9 +1,8 @@
 // `millrace drain`: lets a pipeline work off what lies between its parts and take nothing new, before other code is deployed.
-import { planNamed } from "../engine/operate/choice.ts";
 import { drain } from "../engine/operate/gate/drain.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
-import { operating, type ConnectOperate } from "./operating.ts";
+import { onPipeline, type ConnectOperate } from "./operating.ts";
 import { wholeOption } from "./option-values.ts";
 
 const WAIT_S = 60;
@@ -29,16 +28,13 @@ export const drainVerb =
       .description("have a pipeline work off its own topics and take nothing new, before a deploy")
       .addHelpText("after", HELP)
       .action((name: string, { wait }: { readonly wait?: string }) =>
-        run((io) =>
-          operating(connect, io, async (ports, { namespace }) => {
-            const plan = planNamed(plans(namespace), name);
-            const seconds = wholeOption("--wait", wait, { min: 0, fallback: WAIT_S });
-            const isDone = await drain(plan, ports, seconds * 1_000);
-            io.out(`${name} takes nothing new. To go on: npx millrace resume ${name}`);
-            if (isDone) io.out(`${name}: its own topics are worked off`);
-            else io.err(`${name}: its own topics are not worked off yet; do its workers run?`);
-            return isDone ? exitCodes.ok : exitCodes.failure;
-          }),
-        ),
+        onPipeline(connect, plans, run)(name, wait, async ({ io, plan, ports }) => {
+          const seconds = wholeOption("--wait", wait, { min: 0, fallback: WAIT_S });
+          const isDone = await drain(plan, ports, seconds * 1_000);
+          io.out(`${name} takes nothing new. To go on: npx millrace resume ${name}`);
+          if (isDone) io.out(`${name}: its own topics are worked off`);
+          else io.err(`${name}: its own topics are not worked off yet; do its workers run?`);
+          return isDone ? exitCodes.ok : exitCodes.failure;
+        }),
       );
   };

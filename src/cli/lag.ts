@@ -1,4 +1,5 @@
 // `millrace lag`: records and seconds behind, for each part, topic and partition of every pipeline.
+import { withAdmin } from "../data/with-admin.ts";
 import { lagsOf, type PartitionLag } from "../data/lag.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";
 import type { Plan } from "../engine/core/plan.ts";
@@ -26,22 +27,24 @@ export const lagVerb =
       .description("show how far each part of each pipeline is behind, in records and seconds")
       .action((options: LagOptions) =>
         run((io) =>
-          connected(connect, io, (connection) => showLag(io, connection, { plans, options })),
+          connected(connect, io, (connection) =>
+            showLag(io, connection, plans(connection.namespace), options),
+          ),
         ),
       );
   };
 
 async function showLag(
   io: CliIo,
-  { kafka, clock, namespace }: Connection,
-  { plans, options }: { plans: PlansOf; options: LagOptions },
+  { kafka, clock }: Connection,
+  plans: readonly Plan[],
+  options: LagOptions,
 ): Promise<number> {
   for (;;) {
-    const all = plans(namespace);
-    const lags = await lagsOf(all, kafka, () => clock.now());
+    const lags = await lagsOf(plans, kafka, () => clock.now());
     if (options.watch === true && io.isTty && options.json !== true) io.out(CLEAR_SCREEN);
     for (const line of options.json === true ? lags.map(jsonLine) : lagLines(lags)) io.out(line);
-    await showShut(io, all, kafka);
+    await showShut(io, plans, kafka);
     if (options.watch !== true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
   }
@@ -49,15 +52,12 @@ async function showLag(
 
 /** Why a pipeline gets further behind though its workers live. */
 async function showShut(io: CliIo, plans: readonly Plan[], kafka: KafkaPort): Promise<void> {
-  const admin = kafka.admin();
-  try {
+  await withAdmin(kafka, async (admin) => {
     for (const plan of plans) {
       const gate = await readGate(plan, { kafka, admin });
       if (gate !== null) io.err(gateText(plan.pipeline, gate));
     }
-  } finally {
-    await admin.close();
-  }
+  });
 }
 
 const jsonLine = ({ nextOffset, endOffset, ...lag }: PartitionLag): string =>

@@ -1,16 +1,13 @@
 // `millrace offsets show | reset`: where every task is, and putting it elsewhere while no worker runs.
-import { planNamed } from "../engine/operate/choice.ts";
-import type { OperatePorts } from "../engine/operate/choice.ts";
-import type { Plan } from "../engine/core/plan.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import { placesOf, type TaskPlace } from "../engine/operate/places.ts";
 import { openWithin } from "../engine/letters/commands/read-again.ts";
 import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";
-import { exitCodes, type CliIo, type Register } from "./io.ts";
-import { operating, type ConnectOperate } from "./operating.ts";
-import { wholeOption } from "./option-values.ts";
+import { exitCodes, type Register } from "./io.ts";
+import { onPipeline, type ConnectOperate, type VerbContext } from "./operating.ts";
+import { exitUnlessYes, wholeOption } from "./option-values.ts";
 import { grouped } from "./progress.ts";
 import { targetOf } from "./reset-target.ts";
 import { tableLines } from "./table-lines.ts";
@@ -47,6 +44,10 @@ Examples:
   $ npx millrace offsets reset retail --to group:old-loader --dry-run
   $ npx millrace offsets reset retail --to earliest --with-state --yes`;
 
+interface ShowOptions {
+  readonly json?: boolean;
+}
+
 interface ResetOptions {
   readonly part?: string;
   readonly topic?: string;
@@ -62,24 +63,14 @@ export const offsetsVerb =
   (connect: ConnectOperate, plans: PlansOf): Register =>
   (program, run) => {
     const offsets = program.command("offsets").description("show or reset where every task is");
-    const within = (
-      name: string,
-      work: (io: CliIo, plan: Plan, ports: OperatePorts) => Promise<number>,
-    ) =>
-      run((io) =>
-        operating(connect, io, async (ports, { namespace }) =>
-          work(io, await runningPlan(planNamed(plans(namespace), name), ports), ports),
-        ),
-      );
+    const within = onPipeline(connect, plans, run, runningPlan);
     offsets
       .command("show")
       .argument("<pipeline>")
       .option("--json", "print one JSON object a part, topic and partition")
       .description("show committed progress and where the topics begin and end")
       .addHelpText("after", SHOW_HELP)
-      .action((name: string, { json }: { json?: boolean }) =>
-        within(name, (io, plan, ports) => show(io, plan, { ports, isJson: json === true })),
-      );
+      .action((name: string, options: ShowOptions) => within(name, options, show));
     offsets
       .command("reset")
       .argument("<pipeline>")
@@ -93,18 +84,13 @@ export const offsetsVerb =
       .option("--json", "print one JSON object a move")
       .description("put progress elsewhere, while no worker of the pipeline runs")
       .addHelpText("after", RESET_HELP)
-      .action((name: string, options: ResetOptions) =>
-        within(name, (io, plan, ports) => resetTo(io, plan, { ports, options })),
-      );
+      .action((name: string, options: ResetOptions) => within(name, options, resetTo));
   };
 
-async function show(
-  io: CliIo,
-  plan: Plan,
-  { ports, isJson }: { readonly ports: OperatePorts; readonly isJson: boolean },
-): Promise<number> {
+async function show({ io, plan, ports, options }: VerbContext<ShowOptions>): Promise<number> {
   const places = await placesOf(plan, plan.parts, ports);
-  for (const line of isJson ? places.map(placeJson) : placeLines(places)) io.out(line);
+  for (const line of options.json === true ? places.map(placeJson) : placeLines(places))
+    io.out(line);
   return exitCodes.ok;
 }
 
@@ -148,11 +134,7 @@ function placeLines(places: readonly TaskPlace[]): readonly string[] {
   return tableLines([[...header, "STREAM TIME", "OWNER"], ...rows]);
 }
 
-async function resetTo(
-  io: CliIo,
-  plan: Plan,
-  { ports, options }: { readonly ports: OperatePorts; readonly options: ResetOptions },
-): Promise<number> {
+async function resetTo({ io, plan, ports, options }: VerbContext<ResetOptions>): Promise<number> {
   const request = {
     part: options.part ?? null,
     topic: options.topic ?? null,
@@ -163,17 +145,13 @@ async function resetTo(
   const found = await planReset(plan, request, ports);
   for (const line of options.json === true ? found.moves.map(moveJson) : moveLines(found))
     io.out(line);
-  const isDry = options.dryRun === true;
   const open = await openWithin(plan, found.stretches, ports);
   if (open > 0)
     io.err(`Open dead letters that are over then, as they are read again: ${grouped(open)}`);
-  if (isDry && found.active.length > 0)
+  if (options.dryRun === true && found.active.length > 0)
     io.err(`It would be refused now: ${found.active.join(", ")} has members.`);
-  if (isDry) return exitCodes.ok;
-  if (options.yes !== true) {
-    io.err("Nothing was changed. Add --yes to do it.");
-    return exitCodes.usage;
-  }
+  const refusal = exitUnlessYes(io, options, "changed");
+  if (refusal !== null) return refusal;
   await reset(found, ports);
   return exitCodes.ok;
 }

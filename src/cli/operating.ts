@@ -1,10 +1,11 @@
 // What verbs that operate pipelines are given: the connection, with tables and copies of state.
+import { withAdmin } from "../data/with-admin.ts";
 import type { Plan, PlanOptions, PlanTable } from "../engine/core/plan.ts";
 import type { TableStore } from "../engine/core/ports.ts";
 import type { StateCopies } from "../engine/core/state.ts";
-import type { OperatePorts } from "../engine/operate/choice.ts";
-import type { Connection } from "./connection.ts";
-import type { CliIo } from "./io.ts";
+import { planNamed, type OperatePorts } from "../engine/operate/choice.ts";
+import { connected, type Connection, type PlansOf } from "./connection.ts";
+import type { CliIo, RunCommand } from "./io.ts";
 
 export interface OperateConnection extends Connection {
   tableStore(table: PlanTable): TableStore;
@@ -12,7 +13,27 @@ export interface OperateConnection extends Connection {
 }
 export type ConnectOperate = (io: CliIo) => Promise<OperateConnection>;
 
-/** What the verbs of `millrace dlq` and `millrace state` work with. */
+/** Runs the work with an admin client of its own, and closes everything, also after an error. */
+export const operating = <T>(
+  connect: ConnectOperate,
+  io: CliIo,
+  work: (ports: OperatePorts, connection: OperateConnection) => Promise<T>,
+): Promise<T> =>
+  connected(connect, io, (connection) =>
+    withAdmin(connection.kafka, (admin) => {
+      const { kafka, clock } = connection;
+      const ports: OperatePorts = {
+        kafka,
+        admin,
+        clock,
+        tableStore: (table) => connection.tableStore(table),
+        stateCopies: (kind) => connection.stateCopies(kind),
+      };
+      return work(ports, connection);
+    }),
+  );
+
+/** What a verb on one pipeline works with. */
 export interface VerbContext<Options> {
   readonly io: CliIo;
   readonly plan: Plan;
@@ -21,26 +42,26 @@ export interface VerbContext<Options> {
   readonly options: Options;
 }
 
-/** Runs the work with an admin client of its own, and closes everything, also after an error. */
-export async function operating<T>(
-  connect: ConnectOperate,
-  io: CliIo,
-  work: (ports: OperatePorts, connection: OperateConnection) => Promise<T>,
-): Promise<T> {
-  const connection = await connect(io);
-  const admin = connection.kafka.admin();
-  try {
-    const { kafka, clock } = connection;
-    const ports: OperatePorts = {
-      kafka,
-      admin,
-      clock,
-      tableStore: (table) => connection.tableStore(table),
-      stateCopies: (kind) => connection.stateCopies(kind),
-    };
-    return await work(ports, connection);
-  } finally {
-    await admin.close();
-    await connection.close();
-  }
-}
+/** Runs a verb on the pipeline of that name. */
+export type OnPipeline = <Options>(
+  name: string,
+  options: Options,
+  work: (at: VerbContext<Options>) => Promise<number>,
+) => Promise<void>;
+
+/** `planOf` gives another plan than the declared one. */
+export const onPipeline =
+  (
+    connect: ConnectOperate,
+    plans: PlansOf,
+    run: RunCommand,
+    planOf?: (plan: Plan, ports: OperatePorts) => Promise<Plan>,
+  ): OnPipeline =>
+  (name, options, work) =>
+    run((io) =>
+      operating(connect, io, async (ports, connection) => {
+        const declared = planNamed(plans(connection.namespace), name);
+        const plan = planOf === undefined ? declared : await planOf(declared, ports);
+        return work({ io, plan, ports, connection, options });
+      }),
+    );

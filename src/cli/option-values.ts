@@ -1,5 +1,6 @@
 // Option texts to values, with one sentence on what was expected. Used by commander as argument parsers.
 import { MillraceError } from "../engine/core/errors.ts";
+import { exitCodes, type CliIo } from "./io.ts";
 
 const usage = (name: string, expected: string, received: string): MillraceError =>
   new MillraceError("MILL_USAGE", `${name}: expected ${expected}, received "${received}"`);
@@ -22,4 +23,16 @@ export function timeOption(name: string, text: string, others: string): number {
   const value = Date.parse(hasZone ? text : `${text.replace(" ", "T")}Z`);
   if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(value)) return value;
   throw usage(name, `${others} or a time such as 2026-01-05T11:53:26Z`, text);
+}
+
+/** The exit code where nothing is to be done: shown by --dry-run, or --yes is missing; null where --yes is given. */
+export function exitUnlessYes(
+  io: CliIo,
+  { dryRun, yes }: { readonly dryRun?: boolean; readonly yes?: boolean },
+  done: "changed" | "dropped",
+): number | null {
+  if (dryRun === true) return exitCodes.ok;
+  if (yes === true) return null;
+  io.err(`Nothing was ${done}. Add --yes to do it.`);
+  return exitCodes.usage;
 }

@@ -3,10 +3,17 @@ import { resolve } from "node:path";
 import { keyedRows } from "../data/keyed-rows.ts";
 import { sendAll, type RefusedRow, type Sendable } from "../data/send.ts";
 import { generators, totalOf, type Generator, type GeneratorOptions } from "../demo/generators.ts";
-import { ConfigError, MillraceError } from "../engine/core/errors.ts";
-import type { PlanTopic } from "../engine/core/plan.ts";
+import { MillraceError } from "../engine/core/errors.ts";
+import type { Plan, PlanTopic } from "../engine/core/plan.ts";
 import type { Clock } from "../engine/core/ports.ts";
-import { connected, topicsOf, type Connect, type Connection, type PlansOf } from "./connection.ts";
+import {
+  connected,
+  partitionsOf,
+  topicsOf,
+  type Connect,
+  type Connection,
+  type PlansOf,
+} from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { wholeOption } from "./option-values.ts";
 import { grouped, progress } from "./progress.ts";
@@ -54,7 +61,13 @@ export const produceVerb =
         run(async (io) => {
           const origin = originOf(topic, options, io);
           return connected(connect, io, (connection) =>
-            produce({ io, connection, plans, options }, topic, origin),
+            produce(
+              io,
+              connection,
+              declaredTopic(plans(connection.namespace), topic),
+              origin,
+              options,
+            ),
           );
         }),
       );
@@ -95,18 +108,16 @@ function generatorOptions(generator: Generator, options: ProduceOptions): Genera
   return how;
 }
 
-interface Run {
-  readonly io: CliIo;
-  readonly connection: Connection;
-  readonly plans: PlansOf;
-  readonly options: ProduceOptions;
-}
-
-async function produce(at: Run, name: string, origin: Origin): Promise<number> {
-  const { io, connection, options } = at;
+async function produce(
+  io: CliIo,
+  connection: Connection,
+  topic: PlanTopic,
+  origin: Origin,
+  options: ProduceOptions,
+): Promise<number> {
   const { kafka, registry, clock } = connection;
+  const { name } = topic;
   const perSecond = wholeOption("--rate", options.rate, { min: 1, fallback: null });
-  const topic = declaredTopic(at, name);
   const partitions = await partitionsOf(connection, name);
   const records = origin.records(topic, clock);
   const producer = kafka.producer();
@@ -144,8 +155,8 @@ function checkRefused(refused: readonly RefusedRow[], topic: string): void {
   );
 }
 
-function declaredTopic({ plans, connection }: Run, name: string): PlanTopic {
-  const topics = topicsOf(plans(connection.namespace));
+function declaredTopic(plans: readonly Plan[], name: string): PlanTopic {
+  const topics = topicsOf(plans);
   const topic = topics.get(name);
   if (topic !== undefined) return topic;
   const known = [...topics.values()].filter(({ internal }) => internal === null);
@@ -153,15 +164,4 @@ function declaredTopic({ plans, connection }: Run, name: string): PlanTopic {
     "MILL_NOT_FOUND",
     `no declared topic ${name}; declared are ${known.map((t) => t.name).join(", ")}`,
   );
-}
-
-async function partitionsOf({ kafka }: Connection, name: string): Promise<number> {
-  const admin = kafka.admin();
-  try {
-    const found = (await admin.describeTopics([name])).get(name) ?? null;
-    if (found === null) throw new ConfigError("MILL_TOPIC_MISSING", name);
-    return found.partitions;
-  } finally {
-    await admin.close();
-  }
 }

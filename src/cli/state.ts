@@ -1,38 +1,24 @@
 // `millrace state get | verify | rebuild`: what stores hold, and whether their copies are what they should be.
 import type { Command } from "commander";
-import { planNamed } from "../engine/operate/choice.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import type { PlansOf } from "./connection.ts";
 import type { Register } from "./io.ts";
-import { operating, type ConnectOperate } from "./operating.ts";
+import { onPipeline, type ConnectOperate, type OnPipeline } from "./operating.ts";
 import { get, GET_HELP } from "./state-get.ts";
 import { rebuild, REBUILD_HELP, verify, VERIFY_HELP } from "./state-copies.ts";
-import type { StateOptions, StateContext } from "./state-options.ts";
-
-/** Runs one of the verbs on a pipeline. */
-type Within = (
-  pipeline: string,
-  options: StateOptions,
-  work: (at: StateContext) => Promise<number>,
-) => Promise<void>;
+import type { StateOptions } from "./state-options.ts";
 
 export const stateVerb =
   (connect: ConnectOperate, plans: PlansOf): Register =>
   (program, run) => {
     const state = program.command("state").description("show, verify or rebuild state");
-    const within: Within = (name, options, work) =>
-      run((io) =>
-        operating(connect, io, async (ports, connection) => {
-          const plan = await runningPlan(planNamed(plans(connection.namespace), name), ports);
-          return work({ io, plan, ports, connection, options });
-        }),
-      );
+    const within = onPipeline(connect, plans, run, runningPlan);
     addGet(state, within);
     addVerify(state, within);
     addRebuild(state, within);
   };
 
-const addGet = (state: Command, within: Within): Command =>
+const addGet = (state: Command, within: OnPipeline): Command =>
   state
     .command("get")
     .argument("<pipeline>")
@@ -47,7 +33,7 @@ const addGet = (state: Command, within: Within): Command =>
       within(name, options, (at) => get(at, store)),
     );
 
-const addVerify = (state: Command, within: Within): Command =>
+const addVerify = (state: Command, within: OnPipeline): Command =>
   state
     .command("verify")
     .argument("<pipeline>")
@@ -62,7 +48,7 @@ const addVerify = (state: Command, within: Within): Command =>
       within(name, options, (at) => verify(at, store ?? null)),
     );
 
-const addRebuild = (state: Command, within: Within): Command =>
+const addRebuild = (state: Command, within: OnPipeline): Command =>
   state
     .command("rebuild")
     .argument("<pipeline>")

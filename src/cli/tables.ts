@@ -8,7 +8,8 @@ import {
   type TablePlan,
 } from "../engine/provision/tables/tables.ts";
 import type { TableStep } from "../engine/provision/tables/compare.ts";
-import { exitCodes, type CliIo, type Register } from "./io.ts";
+import type { CliIo, Register } from "./io.ts";
+import { provisionVerbs } from "./provision-verbs.ts";
 
 interface TablesConnection {
   /** Made with a statement timeout that lets an index be built. */
@@ -19,64 +20,16 @@ interface TablesConnection {
 }
 type ConnectTables = (io: CliIo) => Promise<TablesConnection>;
 
-interface TablesOptions {
-  readonly json?: boolean;
-  readonly dryRun?: boolean;
-}
-
-export const tablesVerb =
-  (connect: ConnectTables): Register =>
-  (program, run) => {
-    const tables = program.command("tables").description("show or make the declared tables");
-    const plan = (options: TablesOptions) => run((io) => planVerb(io, connect, options));
-    tables
-      .command("plan")
-      .option("--json", "print one JSON object a table")
-      .description("show what apply would do; changes nothing")
-      .action(plan);
-    tables
-      .command("apply")
-      .option("--json", "print one JSON object a table")
-      .option("--dry-run", "as plan")
-      .description("create and change tables, all of it or nothing; a second apply changes nothing")
-      .action((options: TablesOptions) =>
-        options.dryRun === true ? plan(options) : run((io) => applyVerb(io, connect, options)),
-      );
-  };
-
-async function planVerb(
-  io: CliIo,
-  connect: ConnectTables,
-  options: TablesOptions,
-): Promise<number> {
-  const connection = await connect(io);
-  try {
-    const plans = await planTables(connection.tables, connection.pool);
-    print(io, plans, options);
-    return plans.some(({ state }) => state === "refused") ? exitCodes.config : exitCodes.ok;
-  } finally {
-    await connection.close();
-  }
-}
-
-async function applyVerb(
-  io: CliIo,
-  connect: ConnectTables,
-  options: TablesOptions,
-): Promise<number> {
-  const connection = await connect(io);
-  try {
-    const { tables, pool, clock } = connection;
-    print(io, await applyTables(tables, pool, clock), options);
-    return exitCodes.ok;
-  } finally {
-    await connection.close();
-  }
-}
-
-function print(io: CliIo, plans: readonly TablePlan[], { json }: TablesOptions): void {
-  for (const line of json === true ? plans.map(jsonLine) : plans.flatMap(textLines)) io.out(line);
-}
+export const tablesVerb = (connect: ConnectTables): Register =>
+  provisionVerbs({
+    thing: "table",
+    applies: "create and change tables, all of it or nothing; a second apply changes nothing",
+    connect,
+    plan: ({ tables, pool }) => planTables(tables, pool),
+    apply: ({ tables, pool, clock }) => applyTables(tables, pool, clock),
+    json: jsonLine,
+    text: textLines,
+  });
 
 const jsonLine = ({ steps, ...plan }: TablePlan): string =>
   JSON.stringify({

@@ -3,6 +3,7 @@
 import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
 import type { Part, Plan } from "../engine/core/plan.ts";
 import type { GroupId, TopicName, TopicPartition } from "../engine/core/record.ts";
+import { withAdmin } from "./with-admin.ts";
 import { lagOf } from "../engine/observe/lag.ts";
 
 export interface PartitionLag extends TopicPartition {
@@ -29,16 +30,12 @@ export async function lagsOf(
   kafka: KafkaPort,
   now: () => number,
 ): Promise<readonly PartitionLag[]> {
-  const admin = kafka.admin();
-  try {
-    const parts = plans.flatMap((plan) => plan.parts.map((part) => ({ plan, part })));
-    const lags = await Promise.all(
-      parts.map(({ plan, part }) => partLags({ plan, part, kafka, admin, now })),
+  return withAdmin(kafka, async (admin) => {
+    const lags = plans.flatMap((plan) =>
+      plan.parts.map((part) => partLags({ plan, part, kafka, admin, now })),
     );
-    return lags.flat();
-  } finally {
-    await admin.close();
-  }
+    return (await Promise.all(lags)).flat();
+  });
 }
 
 interface Asking {

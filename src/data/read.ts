@@ -2,6 +2,7 @@
 // watermark that each partition had at the start, or never when it follows.
 import type { KafkaPort, PartitionReader, Watermarks } from "../engine/core/kafka.ts";
 import type { RawRecord, TopicName } from "../engine/core/record.ts";
+import { withAdmin } from "./with-admin.ts";
 
 export type From =
   | { readonly kind: "earliest" | "latest" }
@@ -45,15 +46,15 @@ export async function* readTopic(
 
 async function lanesOf(kafka: KafkaPort, request: ReadRequest): Promise<Lane[]> {
   const { topic, partition, isFollowing } = request;
-  const admin = kafka.admin();
-  const watermarks = await admin.watermarks(topic);
+  const { from } = request;
+  const [watermarks, byTimeOffsets] = await withAdmin(kafka, async (admin) => [
+    await admin.watermarks(topic),
+    from.kind === "time" ? await admin.offsetsByTime(topic, from.epochMs) : [],
+  ]);
   const wanted = watermarks.filter((at) => partition === null || at.partition === partition);
-  const byTimeOffsets =
-    request.from.kind === "time" ? await admin.offsetsByTime(topic, request.from.epochMs) : [];
-  await admin.close();
   return wanted.flatMap((at) => {
     const found = byTimeOffsets.find((start) => start.partition === at.partition);
-    const fromOffset = found?.nextOffset ?? startOf(request.from, at);
+    const fromOffset = found?.nextOffset ?? startOf(from, at);
     if (!isFollowing && fromOffset >= at.high) return [];
     const options = { topic, partition: at.partition, fromOffset, maxWaitMs: WAIT_MS };
     const endOffset = isFollowing ? null : at.high;

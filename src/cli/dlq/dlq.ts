@@ -1,9 +1,8 @@
 // `millrace dlq`: dead letters, from the first look to the last.
 import type { Command } from "commander";
-import { planNamed } from "../../engine/operate/choice.ts";
 import type { PlansOf } from "../connection.ts";
 import type { Register } from "../io.ts";
-import { operating, type ConnectOperate, type VerbContext } from "../operating.ts";
+import { onPipeline, type ConnectOperate, type OnPipeline } from "../operating.ts";
 import { discardLetters, type DiscardOptions } from "./discard.ts";
 import {
   DISCARD_HELP,
@@ -13,16 +12,9 @@ import {
   SHOW_HELP,
   STATS_HELP,
 } from "./help.ts";
-import { filtered, type FilterOptions } from "./letter-filter.ts";
+import { filtered } from "./letter-filter.ts";
 import { exportLetters, list, show, stats, type LookOptions } from "./list.ts";
 import { redriveLetters, type RedriveOptions } from "./redrive.ts";
-
-/** Runs one of the verbs on a pipeline. */
-type Within = <Options extends FilterOptions>(
-  pipeline: string,
-  options: Options,
-  work: (at: VerbContext<Options>) => Promise<number>,
-) => Promise<void>;
 
 export const dlqVerb =
   (connect: ConnectOperate, plans: PlansOf): Register =>
@@ -30,20 +22,14 @@ export const dlqVerb =
     const dlq = program
       .command("dlq")
       .description("dead letters: look at them, redrive, discard or export them");
-    const within: Within = (name, options, work) =>
-      run((io) =>
-        operating(connect, io, (ports, connection) => {
-          const plan = planNamed(plans(connection.namespace), name);
-          return work({ io, plan, ports, connection, options });
-        }),
-      );
+    const within = onPipeline(connect, plans, run);
     addLooks(dlq, within);
     addExport(dlq, within);
     addRedrive(dlq, within);
     addDiscard(dlq, within);
   };
 
-function addLooks(dlq: Command, within: Within): void {
+function addLooks(dlq: Command, within: OnPipeline): void {
   filtered(dlq.command("list").argument("<pipeline>"))
     .option("--state <states>", "open, redriven, resolved or discarded; several with commas")
     .option("--letters", "each letter instead of groups")
@@ -71,7 +57,7 @@ function addLooks(dlq: Command, within: Within): void {
     .action((name: string, options: LookOptions) => within(name, options, stats));
 }
 
-const addExport = (dlq: Command, within: Within): Command =>
+const addExport = (dlq: Command, within: OnPipeline): Command =>
   filtered(dlq.command("export").argument("<pipeline>"))
     .option("--state <states>", "open, redriven, resolved or discarded; several with commas")
     .option("--out <file>", "write to a file, readable by its owner alone")
@@ -80,7 +66,7 @@ const addExport = (dlq: Command, within: Within): Command =>
     .addHelpText("after", EXPORT_HELP)
     .action((name: string, options: LookOptions) => within(name, options, exportLetters));
 
-const addRedrive = (dlq: Command, within: Within): Command =>
+const addRedrive = (dlq: Command, within: OnPipeline): Command =>
   filtered(dlq.command("redrive").argument("<pipeline>"))
     .option("--parked", "those that failed as often as is allowed, and only those")
     .option("--rate <n>", "at most so many letters a second")
@@ -97,7 +83,7 @@ const addRedrive = (dlq: Command, within: Within): Command =>
     .addHelpText("after", REDRIVE_HELP)
     .action((name: string, options: RedriveOptions) => within(name, options, redriveLetters));
 
-const addDiscard = (dlq: Command, within: Within): Command =>
+const addDiscard = (dlq: Command, within: OnPipeline): Command =>
   filtered(dlq.command("discard").argument("<pipeline>"))
     .requiredOption("--reason <text>", "why; it is noted with who did it")
     .option("--parked", "only parked ones")

@@ -1,10 +1,9 @@
 // `millrace reprocess drop`: what a finished run has left goes for good.
 import type { Plan } from "../../engine/core/plan.ts";
 import { dropLeftovers, leftoversOf } from "../../engine/reprocess/promote/drop.ts";
-import type { PlansOf } from "../connection.ts";
-import { exitCodes, type Register } from "../io.ts";
-import { planOf, reprocessing, type ConnectReprocess } from "../reprocess/connection.ts";
-import type { Reprocessing } from "../reprocess/connection.ts";
+import { exitCodes } from "../io.ts";
+import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
+import { exitUnlessYes } from "../option-values.ts";
 import { runNamed } from "./ports.ts";
 
 const HELP = `
@@ -25,24 +24,20 @@ interface DropOptions {
   readonly json?: boolean;
 }
 
-export const dropVerb =
-  (connect: ConnectReprocess, plans: PlansOf): Register =>
-  (program, run) => {
-    program
-      .command("drop")
-      .argument("<pipeline>")
-      .requiredOption("--run <n>", "the run")
-      .option("--dry-run", "show what would go; changes nothing")
-      .option("--yes", "do it")
-      .option("--json", "print one JSON object")
-      .description("remove what a finished run has left")
-      .addHelpText("after", HELP)
-      .action((name: string, options: DropOptions) =>
-        run((io) =>
-          reprocessing(connect, plans, { io, work: (at) => drop(at, planOf(at, name), options) }),
-        ),
-      );
-  };
+export const dropVerb: AddVerb = (group, within) => {
+  group
+    .command("drop")
+    .argument("<pipeline>")
+    .requiredOption("--run <n>", "the run")
+    .option("--dry-run", "show what would go; changes nothing")
+    .option("--yes", "do it")
+    .option("--json", "print one JSON object")
+    .description("remove what a finished run has left")
+    .addHelpText("after", HELP)
+    .action((name: string, options: DropOptions) =>
+      within(name, (at, plan) => drop(at, plan, options)),
+    );
+};
 
 async function drop(at: Reprocessing, plan: Plan, options: DropOptions): Promise<number> {
   const { io, ports } = at;
@@ -51,11 +46,8 @@ async function drop(at: Reprocessing, plan: Plan, options: DropOptions): Promise
   const { topics } = left;
   if (options.json === true) io.out(JSON.stringify({ tables, topics }));
   else for (const name of [...tables, ...topics]) io.out(name);
-  if (options.dryRun === true) return exitCodes.ok;
-  if (options.yes !== true) {
-    io.err("Nothing was dropped. Add --yes to do it.");
-    return exitCodes.usage;
-  }
+  const refusal = exitUnlessYes(io, options, "dropped");
+  if (refusal !== null) return refusal;
   await dropLeftovers(left, ports);
   return exitCodes.ok;
 }

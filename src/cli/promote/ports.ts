@@ -25,16 +25,30 @@ export async function runNamed(
   throw new MillraceError("MILL_NOT_FOUND", `${which} of ${pipeline}`);
 }
 
-interface Locked {
-  readonly plan: Plan;
-  readonly limitMs: number;
-  work(ports: PromotePorts): Promise<number>;
+interface StepOptions {
+  readonly run?: string;
+  readonly patience?: string;
+}
+
+/** Promotes or undoes the run that is named, with the patience that is asked for. */
+export function onRun(
+  at: Reprocessing,
+  plan: Plan,
+  { run, patience }: StepOptions,
+  work: (row: RunRow, limitMs: number, ports: PromotePorts) => Promise<number>,
+): Promise<number> {
+  const limitMs = wholeOption("--patience", patience, { min: 1, fallback: 120 }) * 1_000;
+  return promoting(at, plan, limitMs, async (ports) =>
+    work(await runNamed(at, plan, run), limitMs, ports),
+  );
 }
 
 /** Under the lock of the pipeline's promotions; ends what it has started. */
 export async function promoting(
   at: Reprocessing,
-  { plan, limitMs, work }: Locked,
+  plan: Plan,
+  limitMs: number,
+  work: (ports: PromotePorts) => Promise<number>,
 ): Promise<number> {
   const { io, ports } = at;
   const name = `millrace promote ${plan.namespace}${plan.pipeline}`;

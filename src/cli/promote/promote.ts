@@ -5,16 +5,14 @@ import { promote } from "../../engine/reprocess/promote/promotion.ts";
 import { beginPromotion, checkPromotable } from "../../engine/reprocess/promote/readiness.ts";
 import { isUndoStep } from "../../engine/reprocess/words/steps.ts";
 import { MillraceError } from "../../engine/core/errors.ts";
-import type { PromotePorts } from "../../engine/reprocess/promote/ports.ts";
 import type { RunRow } from "../../engine/reprocess/words/run.ts";
+import type { TableTurn } from "../../engine/reprocess/swap/swap.ts";
 import { turnsOf } from "../../engine/reprocess/swap/turns.ts";
-import type { PlansOf } from "../connection.ts";
-import { exitCodes, type Register } from "../io.ts";
-import { wholeOption } from "../option-values.ts";
-import { planOf, reprocessing, type ConnectReprocess } from "../reprocess/connection.ts";
-import type { Reprocessing } from "../reprocess/connection.ts";
+import { exitCodes } from "../io.ts";
+import { exitUnlessYes } from "../option-values.ts";
+import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
 import { rowJson } from "../reprocess/lines.ts";
-import { promoting, runNamed } from "./ports.ts";
+import { onRun } from "./ports.ts";
 
 const HELP = `
 What happens, each step written down before it is done:
@@ -49,77 +47,50 @@ interface PromoteOptions {
 
 const LAG_MAX_MS = 5_000;
 
-export const promoteVerb =
-  (connect: ConnectReprocess, plans: PlansOf): Register =>
-  (program, run) => {
-    program
-      .command("promote")
-      .argument("<pipeline>")
-      .option("--run <n>", "this run (default: the newest)")
-      .option("--hold", "leave live stopped at the end, until npx millrace resume")
-      .option("--emit-corrections", "append to output topics what differs from the run's")
-      .option("--abort", "give up a promotion that has not changed tables yet")
-      .option("--patience <s>", "most seconds for one step (default: 120)")
-      .option("--dry-run", "show what would change places, and what forbids it; changes nothing")
-      .option("--yes", "do it")
-      .option("--json", "print one JSON object at the end")
-      .description("put a run in the place of the live pipeline")
-      .addHelpText("after", HELP)
-      .action((name: string, options: PromoteOptions) =>
-        run((io) =>
-          reprocessing(connect, plans, { io, work: (at) => play(at, planOf(at, name), options) }),
-        ),
-      );
-  };
+export const promoteVerb: AddVerb = (group, within) => {
+  group
+    .command("promote")
+    .argument("<pipeline>")
+    .option("--run <n>", "this run (default: the newest)")
+    .option("--hold", "leave live stopped at the end, until npx millrace resume")
+    .option("--emit-corrections", "append to output topics what differs from the run's")
+    .option("--abort", "give up a promotion that has not changed tables yet")
+    .option("--patience <s>", "most seconds for one step (default: 120)")
+    .option("--dry-run", "show what would change places, and what forbids it; changes nothing")
+    .option("--yes", "do it")
+    .option("--json", "print one JSON object at the end")
+    .description("put a run in the place of the live pipeline")
+    .addHelpText("after", HELP)
+    .action((name: string, options: PromoteOptions) =>
+      within(name, (at, plan) => play(at, plan, options)),
+    );
+};
 
-async function play(at: Reprocessing, plan: Plan, options: PromoteOptions): Promise<number> {
-  const seconds = wholeOption("--patience", options.patience, { min: 1, fallback: 120 });
-  const limitMs = seconds * 1_000;
-  return promoting(at, {
-    plan,
-    limitMs,
-    work: async (ports) => {
-      const row = await runNamed(at, plan, options.run);
-      if (options.abort === true) return abort(at, { plan, row, limitMs, options }, ports);
-      if (isUndoStep(row.step)) throw new MillraceError("MILL_RUN_STATE", "an undo is under way");
-      if (row.state !== "promoting" && (options.dryRun === true || options.yes !== true))
-        return show(at, { plan, row, limitMs, options }, ports);
-      const wish = {
-        hold: options.hold === true,
-        corrections: options.emitCorrections === true,
-        lagMaxMs: LAG_MAX_MS,
-      };
-      const begun =
-        row.state === "promoting" ? row : await beginPromotion(row, { plan, wish }, ports);
-      return report(at, await promote(begun, { plan, limitMs }, ports), options);
-    },
+const play = (at: Reprocessing, plan: Plan, options: PromoteOptions): Promise<number> =>
+  onRun(at, plan, options, async (row, limitMs, ports) => {
+    if (options.abort === true)
+      return report(at, await giveBack(row, { plan, limitMs }, ports), options);
+    if (isUndoStep(row.step)) throw new MillraceError("MILL_RUN_STATE", "an undo is under way");
+    const isUnderWay = row.state === "promoting";
+    if (!isUnderWay && (options.dryRun === true || options.yes !== true)) {
+      await checkPromotable(row, plan, ports);
+      return show(at, turnsOf(plan, row.run), options);
+    }
+    const wish = {
+      hold: options.hold === true,
+      corrections: options.emitCorrections === true,
+      lagMaxMs: LAG_MAX_MS,
+    };
+    const begun = isUnderWay ? row : await beginPromotion(row, { plan, wish }, ports);
+    return report(at, await promote(begun, { plan, limitMs }, ports), options);
   });
-}
 
-interface Asked {
-  readonly plan: Plan;
-  readonly row: RunRow;
-  readonly limitMs: number;
-  readonly options: PromoteOptions;
-}
-
-async function show({ io }: Reprocessing, asked: Asked, ports: PromotePorts): Promise<number> {
-  const { plan, row, options } = asked;
-  await checkPromotable(row, plan, ports);
-  const turns = turnsOf(plan, row.run);
+function show({ io }: Reprocessing, turns: readonly TableTurn[], options: PromoteOptions): number {
   if (options.json === true) io.out(JSON.stringify(turns.map(({ declared: _, ...turn }) => turn)));
   else
     for (const { schema, live, incoming, retired } of turns)
       io.out(`${schema}.${incoming} would be ${live}, and ${live} would be ${retired}`);
-  if (options.dryRun === true) return exitCodes.ok;
-  io.err("Nothing was changed. Add --yes to do it.");
-  return exitCodes.usage;
-}
-
-async function abort(at: Reprocessing, asked: Asked, ports: PromotePorts): Promise<number> {
-  const { plan, row, limitMs, options } = asked;
-  const back = await giveBack(row, { plan, limitMs }, ports);
-  return report(at, back, options);
+  return exitUnlessYes(io, options, "changed") ?? exitCodes.ok;
 }
 
 function report({ io }: Reprocessing, row: RunRow, { json, hold }: PromoteOptions): number {

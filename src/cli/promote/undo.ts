@@ -1,17 +1,14 @@
 // `millrace reprocess undo`: what a promotion has put aside comes back.
 import type { Plan } from "../../engine/core/plan.ts";
-import type { PromotePorts } from "../../engine/reprocess/promote/ports.ts";
 import { isUndoStep } from "../../engine/reprocess/words/steps.ts";
 import { retiredTable } from "../../engine/reprocess/swap/turns.ts";
 import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import { beginUndo, checkUndoable, undo } from "../../engine/reprocess/promote/undo.ts";
-import type { PlansOf } from "../connection.ts";
-import { exitCodes, type Register } from "../io.ts";
-import { wholeOption } from "../option-values.ts";
-import { planOf, reprocessing, type ConnectReprocess } from "../reprocess/connection.ts";
-import type { Reprocessing } from "../reprocess/connection.ts";
+import { exitCodes } from "../io.ts";
+import { exitUnlessYes } from "../option-values.ts";
+import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
 import { rowJson } from "../reprocess/lines.ts";
-import { promoting, runNamed } from "./ports.ts";
+import { onRun } from "./ports.ts";
 
 const HELP = `
 The table that was put aside, <table>_old_<run>, takes its name again, live is put on its old stores, and reads on from
@@ -34,62 +31,41 @@ interface UndoOptions {
   readonly json?: boolean;
 }
 
-export const undoVerb =
-  (connect: ConnectReprocess, plans: PlansOf): Register =>
-  (program, run) => {
-    program
-      .command("undo")
-      .argument("<pipeline>")
-      .option("--run <n>", "this run (default: the newest)")
-      .option("--hold", "leave live stopped at the end, until npx millrace resume")
-      .option("--patience <s>", "most seconds for one step (default: 120)")
-      .option("--dry-run", "show what would come back, and what forbids it; changes nothing")
-      .option("--yes", "do it")
-      .option("--json", "print one JSON object at the end")
-      .description("take a promotion back")
-      .addHelpText("after", HELP)
-      .action((name: string, options: UndoOptions) =>
-        run((io) =>
-          reprocessing(connect, plans, { io, work: (at) => play(at, planOf(at, name), options) }),
-        ),
-      );
-  };
+export const undoVerb: AddVerb = (group, within) => {
+  group
+    .command("undo")
+    .argument("<pipeline>")
+    .option("--run <n>", "this run (default: the newest)")
+    .option("--hold", "leave live stopped at the end, until npx millrace resume")
+    .option("--patience <s>", "most seconds for one step (default: 120)")
+    .option("--dry-run", "show what would come back, and what forbids it; changes nothing")
+    .option("--yes", "do it")
+    .option("--json", "print one JSON object at the end")
+    .description("take a promotion back")
+    .addHelpText("after", HELP)
+    .action((name: string, options: UndoOptions) =>
+      within(name, (at, plan) => play(at, plan, options)),
+    );
+};
 
-async function play(at: Reprocessing, plan: Plan, options: UndoOptions): Promise<number> {
-  const seconds = wholeOption("--patience", options.patience, { min: 1, fallback: 120 });
-  const limitMs = seconds * 1_000;
-  return promoting(at, {
-    plan,
-    limitMs,
-    work: async (ports) => {
-      const row = await runNamed(at, plan, options.run);
-      const isUnderWay = row.state === "promoting" && isUndoStep(row.step);
-      if (!isUnderWay && (options.dryRun === true || options.yes !== true))
-        return show(at, { plan, row, options }, ports);
-      const hold = options.hold === true;
-      const begun = isUnderWay ? row : await beginUndo(row, { plan, hold }, ports);
-      const undone = await undo(begun, { plan, limitMs }, ports);
-      const text = `run ${String(undone.run)} of ${undone.pipeline} is ${undone.state}`;
-      at.io.out(options.json === true ? rowJson(undone) : text);
-      return exitCodes.ok;
-    },
+const play = (at: Reprocessing, plan: Plan, options: UndoOptions): Promise<number> =>
+  onRun(at, plan, options, async (row, limitMs, ports) => {
+    const isUnderWay = row.state === "promoting" && isUndoStep(row.step);
+    if (!isUnderWay && (options.dryRun === true || options.yes !== true)) {
+      await checkUndoable(row, plan, ports);
+      return show(at, plan, row, options);
+    }
+    const hold = options.hold === true;
+    const begun = isUnderWay ? row : await beginUndo(row, { plan, hold }, ports);
+    const undone = await undo(begun, { plan, limitMs }, ports);
+    const text = `run ${String(undone.run)} of ${undone.pipeline} is ${undone.state}`;
+    at.io.out(options.json === true ? rowJson(undone) : text);
+    return exitCodes.ok;
   });
-}
 
-async function show(
-  { io }: Reprocessing,
-  {
-    plan,
-    row,
-    options,
-  }: { readonly plan: Plan; readonly row: RunRow; readonly options: UndoOptions },
-  ports: PromotePorts,
-): Promise<number> {
-  await checkUndoable(row, plan, ports);
+function show({ io }: Reprocessing, plan: Plan, row: RunRow, options: UndoOptions): number {
   const turns = plan.tables.map(({ name }) => ({ table: name, from: retiredTable(name, row.run) }));
   if (options.json === true) io.out(JSON.stringify(turns));
   else for (const { table, from } of turns) io.out(`${from} would be ${table} again`);
-  if (options.dryRun === true) return exitCodes.ok;
-  io.err("Nothing was changed. Add --yes to do it.");
-  return exitCodes.usage;
+  return exitUnlessYes(io, options, "changed") ?? exitCodes.ok;
 }

@@ -5,13 +5,11 @@ import { auditRecord } from "../../engine/letters/commands/operator.ts";
 import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
 import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
 import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";
-import type { PlansOf } from "../connection.ts";
 import { newToken, whoAmI } from "../dlq/letter-view.ts";
-import { exitCodes, type Register } from "../io.ts";
+import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { grouped } from "../progress.ts";
-import { planOf, reprocessing, type ConnectReprocess } from "../reprocess/connection.ts";
-import type { Reprocessing } from "../reprocess/connection.ts";
+import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
 import { tableLines } from "../table-lines.ts";
 import { promoting, runNamed } from "./ports.ts";
 
@@ -40,28 +38,25 @@ interface VerifyOptions {
 
 const LIMIT_MS = 60_000;
 
-export const verifyVerb =
-  (connect: ConnectReprocess, plans: PlansOf): Register =>
-  (program, run) => {
-    program
-      .command("verify")
-      .argument("<pipeline>")
-      .option("--run <n>", "this run (default: the newest)")
-      .option("--samples <n>", "rows that differ to show (default: 10)")
-      .option("--barrier", "stop live for a moment, and compare every row; the run must follow")
-      .option("--keys", "print every key that differs, one JSON object a line")
-      .option("--personal", "show personal data instead of masking it; who does is noted")
-      .option("--json", "print one JSON object a table")
-      .description("compare the tables of a run with the live ones")
-      .addHelpText("after", HELP)
-      .action((name: string, options: VerifyOptions) =>
-        run((io) => reprocessing(connect, plans, { io, work: (at) => verify(at, name, options) })),
-      );
-  };
+export const verifyVerb: AddVerb = (group, within) => {
+  group
+    .command("verify")
+    .argument("<pipeline>")
+    .option("--run <n>", "this run (default: the newest)")
+    .option("--samples <n>", "rows that differ to show (default: 10)")
+    .option("--barrier", "stop live for a moment, and compare every row; the run must follow")
+    .option("--keys", "print every key that differs, one JSON object a line")
+    .option("--personal", "show personal data instead of masking it; who does is noted")
+    .option("--json", "print one JSON object a table")
+    .description("compare the tables of a run with the live ones")
+    .addHelpText("after", HELP)
+    .action((name: string, options: VerifyOptions) =>
+      within(name, (at, plan) => verify(at, plan, options)),
+    );
+};
 
-async function verify(at: Reprocessing, name: string, options: VerifyOptions): Promise<number> {
+async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Promise<number> {
   const { io, ports } = at;
-  const plan = planOf(at, name);
   const samplesMax = wholeOption("--samples", options.samples, { min: 0, fallback: 10 });
   const row = await runNamed(at, plan, options.run);
   const isKeys = options.keys === true;
@@ -73,19 +68,15 @@ async function verify(at: Reprocessing, name: string, options: VerifyOptions): P
   const atBarrier = options.barrier === true;
   const say = (line: string): void => io.err(line);
   const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier };
-  return promoting(at, {
-    plan,
-    limitMs: LIMIT_MS,
-    work: async () => {
-      const found = await verifyRun(row, { ...facts, onDifference, say }, ports);
-      const lines = options.json === true ? found.map(jsonOf) : textOf(found);
-      // With --keys the data is the keys.
-      for (const line of lines) (isKeys ? io.err : io.out)(line);
-      const newer = found.reduce((sum, table) => sum + table.newer, 0);
-      if (newer > 0)
-        io.err(`${grouped(newer)} rows have changed in live since: --barrier compares them too`);
-      return found.every(isEqual) ? exitCodes.ok : exitCodes.failure;
-    },
+  return promoting(at, plan, LIMIT_MS, async () => {
+    const found = await verifyRun(row, { ...facts, onDifference, say }, ports);
+    const lines = options.json === true ? found.map(jsonOf) : textOf(found);
+    // With --keys the data is the keys.
+    for (const line of lines) (isKeys ? io.err : io.out)(line);
+    const newer = found.reduce((sum, table) => sum + table.newer, 0);
+    if (newer > 0)
+      io.err(`${grouped(newer)} rows have changed in live since: --barrier compares them too`);
+    return found.every(isEqual) ? exitCodes.ok : exitCodes.failure;
   });
 }
 

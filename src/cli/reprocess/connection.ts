@@ -1,14 +1,14 @@
 // What the verbs of the reprocessor are given; made in the composition root, doubled in tests.
+import type { Command } from "commander";
 import type { Plan, PlanTable } from "../../engine/core/plan.ts";
 import type { PostgresPool } from "../../engine/clients/postgres/pool.ts";
-import { planNamed } from "../../engine/operate/choice.ts";
 import { findTable } from "../../engine/provision/tables/found.ts";
 import type { ReprocessPorts } from "../../engine/reprocess/words/ports.ts";
 import { Runs } from "../../engine/reprocess/words/rows.ts";
 import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import type { TableSpec } from "../../engine/core/table-layout.ts";
 import type { PlansOf } from "../connection.ts";
-import type { CliIo } from "../io.ts";
+import type { CliIo, RunCommand } from "../io.ts";
 import { operating, type OperateConnection } from "../operating.ts";
 
 export interface ReprocessConnection extends OperateConnection {
@@ -26,32 +26,38 @@ export interface Reprocessing {
 }
 
 /** Runs the work on a connection and closes it, also after an error. */
-export async function reprocessing<T>(
-  connect: ConnectReprocess,
-  plans: PlansOf,
-  { io, work }: { readonly io: CliIo; work(at: Reprocessing): Promise<T> },
-): Promise<T> {
-  const connection = await connect(io);
-  return operating(
-    () => Promise.resolve(connection),
-    io,
-    (ports) => {
-      const { pool, registry, clock, namespace } = connection;
-      const all: ReprocessPorts = {
-        ...ports,
-        pool,
-        registry,
-        runs: new Runs(pool, clock),
-        tableExists: (table) => exists(pool, table),
-      };
-      return work({ io, ports: all, plans: plans(namespace), connection });
-    },
-  );
-}
+export type OnRuns = (work: (at: Reprocessing) => Promise<number>) => Promise<void>;
+/** Runs the work on the pipeline of that name. */
+export type OnRunsOf = (
+  name: string,
+  work: (at: Reprocessing, plan: Plan) => Promise<number>,
+) => Promise<void>;
+/** Adds one verb to `millrace reprocess`. */
+export type AddVerb = (group: Command, within: OnRunsOf, onRuns: OnRuns) => void;
+
+export const onRuns =
+  (connect: ConnectReprocess, plans: PlansOf, run: RunCommand): OnRuns =>
+  (work) =>
+    run(async (io) => {
+      const connection = await connect(io);
+      return operating(
+        () => Promise.resolve(connection),
+        io,
+        (ports) => {
+          const { pool, registry, clock, namespace } = connection;
+          const all: ReprocessPorts = {
+            ...ports,
+            pool,
+            registry,
+            runs: new Runs(pool, clock),
+            tableExists: (table) => exists(pool, table),
+          };
+          return work({ io, ports: all, plans: plans(namespace), connection });
+        },
+      );
+    });
 
 async function exists(pool: PostgresPool, { declaration }: PlanTable): Promise<boolean> {
   const { schema, name } = declaration as TableSpec;
   return (await findTable(pool, schema, name)) !== null;
 }
-
-export const planOf = ({ plans }: Reprocessing, name: string): Plan => planNamed(plans, name);

@@ -1,6 +1,6 @@
 // A run in words: the progress line of a controller, and a row of `list`.
 import type { RunReport } from "../../engine/reprocess/control/controller.ts";
-import type { RunRow } from "../../engine/reprocess/words/run.ts";
+import type { RangePlace, RunRow } from "../../engine/reprocess/words/run.ts";
 import { grouped, spanText } from "../progress.ts";
 
 const BAR = 20;
@@ -72,14 +72,13 @@ export const listRow = ({ pipeline, run, state, target, counts, ...row }: RunRow
   timeText(row.finishedMs),
 ];
 
+export const rangeJson = (places: readonly RangePlace[]) =>
+  places.map((place) => ({ ...place, from: Number(place.from), to: Number(place.to) }));
+
 export const rowJson = ({ range, createdMs, updatedMs, finishedMs, ...row }: RunRow): string =>
   JSON.stringify({
     ...row,
-    range: range.places.map((place) => ({
-      ...place,
-      from: Number(place.from),
-      to: Number(place.to),
-    })),
+    range: rangeJson(range.places),
     created: timeText(createdMs),
     updated: timeText(updatedMs),
     finished: finishedMs === null ? null : timeText(finishedMs),

@@ -1,12 +1,12 @@
 // `millrace reprocess plan`: what a run would read, make and leave out, without doing any of it.
 import { planRun, type PlannedRun } from "../../engine/reprocess/plan/run-plan.ts";
-import { rangeText } from "../../engine/reprocess/words/rows.ts";
 import type { RangePlace } from "../../engine/reprocess/words/run.ts";
-import type { PlansOf } from "../connection.ts";
-import { exitCodes, type Register } from "../io.ts";
+import type { Plan } from "../../engine/core/plan.ts";
+import { exitCodes } from "../io.ts";
 import { grouped, spanText } from "../progress.ts";
 import { tableLines } from "../table-lines.ts";
-import { planOf, reprocessing, type ConnectReprocess } from "./connection.ts";
+import type { AddVerb, Reprocessing } from "./connection.ts";
+import { rangeJson } from "./lines.ts";
 import { requestOf, withRange, type RangeOptions } from "./request.ts";
 
 const HELP = `
@@ -20,55 +20,40 @@ Examples:
   $ npx millrace reprocess plan customer-orders --from 2026-01-05 --to 2026-01-12 --in-place
   $ npx millrace reprocess plan retail --file tills.csv.gz --topic retail.transactions --json`;
 
-export const planVerb =
-  (connect: ConnectReprocess, plans: PlansOf): Register =>
-  (program, run) => {
-    withRange(program.command("plan").argument("<pipeline>"))
-      .option("--json", "print one JSON object")
-      .description("show what a run would read and make; changes nothing")
-      .addHelpText("after", HELP)
-      .action((name: string, options: RangeOptions & { json?: boolean }) =>
-        run((io) =>
-          reprocessing(connect, plans, {
-            io,
-            async work(at) {
-              const planned = await planRun(planOf(at, name), requestOf(options, io), at.ports);
-              for (const line of options.json === true ? [planJson(planned)] : planLines(planned))
-                io.out(line);
-              for (const warning of planned.warnings) io.err(`Mind: ${warning}`);
-              return exitCodes.ok;
-            },
-          }),
-        ),
-      );
-  };
+interface PlanOptions extends RangeOptions {
+  readonly json?: boolean;
+}
 
-export const planJson = ({ row, topics, tables, warnings, seconds }: PlannedRun): string => {
-  const { pipeline, run, target, options, counts } = row;
-  const { places } = JSON.parse(rangeText({ ...row.range, pins: {} })) as {
-    places: { from: { offset: string }; to: { offset: string } }[];
-  };
-  const range = places.map(({ from, to, ...place }) => ({
-    ...place,
-    from: Number(from.offset),
-    to: Number(to.offset),
-  }));
-  const { total: records } = counts;
-  return JSON.stringify({
-    pipeline,
-    run,
-    target,
-    options,
-    range,
-    records,
-    topics,
-    tables,
-    warnings,
-    seconds,
-  });
+export const planVerb: AddVerb = (group, within) => {
+  withRange(group.command("plan").argument("<pipeline>"))
+    .option("--json", "print one JSON object")
+    .description("show what a run would read and make; changes nothing")
+    .addHelpText("after", HELP)
+    .action((name: string, options: PlanOptions) =>
+      within(name, (at, plan) => showPlan(at, plan, options)),
+    );
 };
 
-export function planLines({ row, topics, tables, seconds }: PlannedRun): readonly string[] {
+/** Also `reprocess run --dry-run`. */
+export async function showPlan(
+  { io, ports }: Reprocessing,
+  plan: Plan,
+  options: PlanOptions,
+): Promise<number> {
+  const planned = await planRun(plan, requestOf(options, io), ports);
+  for (const line of options.json === true ? [planJson(planned)] : planLines(planned)) io.out(line);
+  for (const warning of planned.warnings) io.err(`Mind: ${warning}`);
+  return exitCodes.ok;
+}
+
+function planJson({ row, topics, tables, warnings, seconds }: PlannedRun): string {
+  const { pipeline, run, target, options, counts } = row;
+  const range = rangeJson(row.range.places);
+  const reads = { pipeline, run, target, options, range, records: counts.total };
+  return JSON.stringify({ ...reads, topics, tables, warnings, seconds });
+}
+
+function planLines({ row, topics, tables, seconds }: PlannedRun): readonly string[] {
   const { pipeline, run, options, target, counts } = row;
   const { source } = options;
   const about = seconds === null ? "" : `, about ${spanText(seconds)} by the last run`;

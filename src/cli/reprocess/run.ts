@@ -5,14 +5,13 @@ import { planRun } from "../../engine/reprocess/plan/run-plan.ts";
 import type { RunReport } from "../../engine/reprocess/control/controller.ts";
 import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
 import { runSession, type SessionEnd } from "../../engine/reprocess/run/session.ts";
-import type { PlansOf } from "../connection.ts";
-import { exitCodes, type CliIo, type Register } from "../io.ts";
+import { exitCodes, type CliIo } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { grouped, spanText } from "../progress.ts";
-import { planOf, reprocessing, type ConnectReprocess, type Reprocessing } from "./connection.ts";
+import type { AddVerb, Reprocessing } from "./connection.ts";
 import { fillOf } from "./fill.ts";
 import { progressLine, reportJson, rowJson } from "./lines.ts";
-import { planJson, planLines } from "./plan.ts";
+import { showPlan } from "./plan.ts";
 import { requestOf, withRange, type RangeOptions } from "./request.ts";
 
 const HELP = `
@@ -38,35 +37,25 @@ interface RunVerbOptions extends RangeOptions {
   readonly json?: boolean;
 }
 
-export const runVerb =
-  (connect: ConnectReprocess, plans: PlansOf): Register =>
-  (program, run) => {
-    withRange(program.command("run").argument("<pipeline>"))
-      .option("--resume", "go on with the run that is not finished")
-      .option("--run <n>", "go on with this run, also if it has failed")
-      .option("--dry-run", "show what would be read and made; changes nothing")
-      .option("--json", "print one JSON object each second, and one at the end")
-      .description("run the pipeline over a range, beside the live one")
-      .addHelpText("after", HELP)
-      .action((name: string, options: RunVerbOptions) =>
-        run((io) =>
-          reprocessing(connect, plans, { io, work: (at) => play(at, planOf(at, name), options) }),
-        ),
-      );
-  };
+export const runVerb: AddVerb = (group, within) => {
+  withRange(group.command("run").argument("<pipeline>"))
+    .option("--resume", "go on with the run that is not finished")
+    .option("--run <n>", "go on with this run, also if it has failed")
+    .option("--dry-run", "show what would be read and made; changes nothing")
+    .option("--json", "print one JSON object each second, and one at the end")
+    .description("run the pipeline over a range, beside the live one")
+    .addHelpText("after", HELP)
+    .action((name: string, options: RunVerbOptions) =>
+      within(name, (at, plan) => play(at, plan, options)),
+    );
+};
 
 async function play(at: Reprocessing, plan: Plan, options: RunVerbOptions): Promise<number> {
   const { io, ports, connection } = at;
   const isResume = options.resume === true || options.run !== undefined;
   checkUsage(options, isResume);
   const request = requestOf(options, io);
-  if (options.dryRun === true) {
-    const planned = await planRun(plan, request, ports);
-    const lines = options.json === true ? [planJson(planned)] : planLines(planned);
-    for (const line of lines) io.out(line);
-    for (const warning of planned.warnings) io.err(`Mind: ${warning}`);
-    return exitCodes.ok;
-  }
+  if (options.dryRun === true) return showPlan(at, plan, options);
   const begin = isResume
     ? () => resumed(at, plan, options)
     : async () => {

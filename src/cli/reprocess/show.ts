@@ -4,11 +4,10 @@ import type { Plan } from "../../engine/core/plan.ts";
 import { progressOfRun } from "../../engine/reprocess/control/run-progress.ts";
 import { shadowOfRun } from "../../engine/reprocess/run/prepare.ts";
 import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
-import type { PlansOf } from "../connection.ts";
-import { exitCodes, type Register } from "../io.ts";
+import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { tableLines } from "../table-lines.ts";
-import { planOf, reprocessing, type ConnectReprocess, type Reprocessing } from "./connection.ts";
+import type { AddVerb, Reprocessing } from "./connection.ts";
 import { listHeader, listRow, rowJson } from "./lines.ts";
 
 interface ShowOptions {
@@ -41,45 +40,38 @@ Exit codes: 0 cancelled, or shown by --dry-run · 3 no such pipeline, or no run 
 Examples:
   $ npx millrace reprocess cancel customer-orders`;
 
-export const showVerbs =
-  (connect: ConnectReprocess, plans: PlansOf): Register =>
-  (program, run) => {
-    const all = (name: string | undefined, options: ShowOptions) =>
-      run((io) =>
-        reprocessing(connect, plans, {
-          io,
-          work: (at) => list(at, name === undefined ? null : planOf(at, name), options),
-        }),
-      );
-    const one = (verb: Verb) => (name: string, options: ShowOptions) =>
-      run((io) =>
-        reprocessing(connect, plans, { io, work: (at) => verb(at, planOf(at, name), options) }),
-      );
-    program
-      .command("list")
-      .argument("[pipeline]")
-      .option("--json", "print one JSON object a run")
-      .description("list the runs, newest first")
-      .addHelpText("after", LIST_HELP)
-      .action(all);
-    program
-      .command("status")
-      .argument("<pipeline>")
-      .option("--run <n>", "this run (default: the newest)")
-      .option("--json", "print one JSON object")
-      .description("show how far a run is")
-      .addHelpText("after", STATUS_HELP)
-      .action(one(status));
-    program
-      .command("cancel")
-      .argument("<pipeline>")
-      .option("--run <n>", "this run (default: the one that is not finished)")
-      .option("--dry-run", "show what would be cancelled; changes nothing")
-      .option("--json", "print one JSON object")
-      .description("end a run; what it has made stays")
-      .addHelpText("after", CANCEL_HELP)
-      .action(one(cancel));
-  };
+export const showVerbs: AddVerb = (group, within, onRuns) => {
+  const one = (verb: Verb) => (name: string, options: ShowOptions) =>
+    within(name, (at, plan) => verb(at, plan, options));
+  group
+    .command("list")
+    .argument("[pipeline]")
+    .option("--json", "print one JSON object a run")
+    .description("list the runs, newest first")
+    .addHelpText("after", LIST_HELP)
+    .action((name: string | undefined, options: ShowOptions) =>
+      name === undefined
+        ? onRuns((at) => list(at, null, options))
+        : within(name, (at, plan) => list(at, plan, options)),
+    );
+  group
+    .command("status")
+    .argument("<pipeline>")
+    .option("--run <n>", "this run (default: the newest)")
+    .option("--json", "print one JSON object")
+    .description("show how far a run is")
+    .addHelpText("after", STATUS_HELP)
+    .action(one(status));
+  group
+    .command("cancel")
+    .argument("<pipeline>")
+    .option("--run <n>", "this run (default: the one that is not finished)")
+    .option("--dry-run", "show what would be cancelled; changes nothing")
+    .option("--json", "print one JSON object")
+    .description("end a run; what it has made stays")
+    .addHelpText("after", CANCEL_HELP)
+    .action(one(cancel));
+};
 
 type Verb = (at: Reprocessing, plan: Plan, options: ShowOptions) => Promise<number>;
 
