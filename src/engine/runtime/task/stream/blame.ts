@@ -41,8 +41,8 @@ function blamesOf(stages: readonly TaskCheckpoint[], { refused }: RecordsRefused
   // In the order of the commit's second step.
   const shares = stages.map((stage) => ({
     stage,
-    outputs: among(stage.outputs.slice(0, stage.heldFrom)),
-    atCheckpoint: among(stage.outputs.slice(stage.heldFrom)),
+    outputs: among(stage.outputs.slice(0, stage.deferredFrom)),
+    atCheckpoint: among(stage.outputs.slice(stage.deferredFrom)),
     changes: among(stage.changelog),
     letters: among(stage.letters),
   }));

@@ -38,7 +38,7 @@ export interface TaskCheckpoint extends StagedTask {
   readonly state: SealedState | null;
   readonly records: number;
   /** Outputs from this index on are results that waited for the checkpoint. */
-  readonly heldFrom: number;
+  readonly deferredFrom: number;
   /** Records that changed anything: those that were read, and those that had waited in state. */
   readonly units: number;
   /** The record, where it is a single one. */
@@ -247,7 +247,7 @@ export class StreamStage implements TaskWork {
 
   /** Hands the stage over, with the progress of every input of the task; null when nothing moved, or it must not be committed. */
   takeStage(): TaskCheckpoint | null {
-    const heldFrom = this.#stage.outputs.length;
+    const deferredFrom = this.#stage.outputs.length;
     const hasMoved = this.#progress.hasMoved || this.#hasReleased;
     if (this.#task.signal.aborted || !hasMoved || !this.#isStateReady()) return null;
     const { context, generation, bound } = this.#options;
@@ -264,7 +264,7 @@ export class StreamStage implements TaskWork {
     this.#roomAgain?.();
     return {
       ...{ task: this.#task, outputs, changelog, letters, progress, generation, records, delta },
-      ...{ work: this, state, heldFrom, refusals: bound.refusals, units, only },
+      ...{ work: this, state, deferredFrom, refusals: bound.refusals, units, only },
     };
   }
 
@@ -277,12 +277,12 @@ export class StreamStage implements TaskWork {
   #isStateReady(): boolean {
     if (this.#state === null) return true;
     if (this.#state.isSettling) return false;
-    for (const { held, outcome } of this.#state.tellHeld(this.#stage)) {
+    for (const { change, outcome } of this.#state.writeDeferred(this.#stage)) {
       if (outcome.kind === "halted") {
         this.#task.fail(outcome.error);
         return false;
       }
-      this.#recount(held.record.raw, outcome);
+      this.#recount(change.record.raw, outcome);
     }
     return true;
   }

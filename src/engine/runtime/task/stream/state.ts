@@ -42,8 +42,8 @@ export interface SealedState {
 }
 
 /** A result that waited for the checkpoint and cannot be written. */
-export interface Untold {
-  readonly held: DeferredChange;
+export interface UnwrittenChange {
+  readonly change: DeferredChange;
   readonly outcome: Outcome;
 }
 
@@ -52,7 +52,7 @@ const EXPIRY_ENTRIES_MIN = 100;
 export class TaskState {
   readonly #options: TaskStateOptions;
   /** The last result of each step and key that waits for the checkpoint. */
-  readonly #held = new Map<number, Map<string, DeferredChange>>();
+  readonly #deferred = new Map<number, Map<string, DeferredChange>>();
   #settling: Promise<void> | null = null;
 
   constructor(options: TaskStateOptions) {
@@ -87,26 +87,26 @@ export class TaskState {
     return bound.program.release({ step, ended, stores, calls, streamTimeMs: timeMs() });
   }
 
-  keep(held: readonly DeferredChange[]): void {
-    for (const one of held) {
-      let ofStep = this.#held.get(one.at);
-      if (ofStep === undefined) this.#held.set(one.at, (ofStep = new Map()));
+  keep(changes: readonly DeferredChange[]): void {
+    for (const one of changes) {
+      let ofStep = this.#deferred.get(one.at);
+      if (ofStep === undefined) this.#deferred.set(one.at, (ofStep = new Map()));
       ofStep.set(one.key, one);
     }
     this.#options.stores.endBatch();
   }
 
   /** Writes the results that waited into the stage; returns those that cannot be written, one a record. */
-  tellHeld(stage: Stage): Untold[] {
-    const untold = new Map<DeferredChange["trail"], Untold>();
-    for (const held of [...this.#held.values()].flatMap((ofStep) => [...ofStep.values()])) {
-      const outcome = this.#options.bound.program.emitDeferred(held, stage);
+  writeDeferred(stage: Stage): UnwrittenChange[] {
+    const unwritten = new Map<DeferredChange["trail"], UnwrittenChange>();
+    for (const change of [...this.#deferred.values()].flatMap((ofStep) => [...ofStep.values()])) {
+      const outcome = this.#options.bound.program.emitDeferred(change, stage);
       // A halt counts whatever the record did before.
-      if (outcome !== null && (outcome.kind === "halted" || !untold.has(held.trail)))
-        untold.set(held.trail, { held, outcome });
+      if (outcome !== null && (outcome.kind === "halted" || !unwritten.has(change.trail)))
+        unwritten.set(change.trail, { change, outcome });
     }
-    this.#held.clear();
-    return [...untold.values()];
+    this.#deferred.clear();
+    return [...unwritten.values()];
   }
 
   seal(): SealedState {
