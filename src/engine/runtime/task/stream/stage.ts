@@ -174,22 +174,18 @@ export class StreamStage implements TaskWork {
   }
 
   /** The slice's first records are consumed. */
-  #keep(
-    slice: Slice,
-    done: number,
-    { outcomes, outputs, deferred, queued, timeMs }: Processed,
-  ): void {
+  #keep(slice: Slice, done: number, made: Processed): void {
     for (let i = 0; i < done; i++)
-      this.#count(slice.records[i] as RawRecord, outcomes[i] as Outcome);
-    for (const output of outputs) this.#stage.outputs.push(output);
+      this.#count(slice.records[i] as RawRecord, made.outcomes[i] as Outcome);
+    for (const output of made.outputs) this.#stage.outputs.push(output);
     if (this.#state !== null) this.#stage.index += done;
     this.#countUnits(slice.records, done);
     this.#options.committer.note(done);
-    this.#queuedKeys?.look(queued);
-    this.#state?.keep(deferred);
+    this.#queuedKeys?.look(made.queued);
+    this.#state?.keep(made.deferred);
     const next = slice.records[done];
     const nextOffset = next === undefined ? slice.nextOffset : placeOf(next).offset;
-    this.#progress.advance(slice.place, nextOffset, timeMs);
+    this.#progress.advance(slice.place, nextOffset, made.timeMs);
   }
 
   /** A record that the breaker does not admit is not consumed; else the breaker has counted it. */
