@@ -88,17 +88,28 @@ export class Cluster {
     return found === undefined || found.leader < 0 ? null : found.leader;
   }
 
-  /** The error code that says why `leaderId` is null. */
-  whyNoLeader(at: TopicPartition): number {
+  /** The reason why `leaderId` is null. */
+  leaderless(at: TopicPartition): BrokerRefusal {
     const topic = this.topic(at.topic);
-    if (topic === undefined) return codes.leaderNotAvailable;
-    if (topic.topicErrorCode !== 0) return topic.topicErrorCode;
-    const isThere = topic.partitionMetadata.some((found) => found.partitionId === at.partition);
-    return isThere ? codes.leaderNotAvailable : codes.unknownTopicOrPartition;
+    const isThere = topic?.partitionMetadata.some((found) => found.partitionId === at.partition);
+    const unknown = isThere === false ? codes.unknownTopicOrPartition : codes.leaderNotAvailable;
+    return new BrokerRefusal(topic?.topicErrorCode || unknown, at);
+  }
+
+  /** Throws a refusal when nobody leads the partition. */
+  leader(at: TopicPartition): Promise<DriverBroker> {
+    const nodeId = this.leaderId(at);
+    return nodeId === null ? Promise.reject(this.leaderless(at)) : this.broker(nodeId);
   }
 
   broker(nodeId: number): Promise<DriverBroker> {
     return this.#inner.findBroker({ nodeId });
+  }
+
+  /** Asks for the leaders after a refusal, since the next attempt needs them; if that fails, the next attempt says so. */
+  async afterRefusal(error: unknown): Promise<unknown> {
+    if (error instanceof BrokerRefusal) await this.refresh().catch(() => undefined);
+    return error;
   }
 
   async anyBroker(): Promise<DriverBroker> {
@@ -147,26 +158,24 @@ export class Cluster {
     return found;
   }
 
-  forgetCoordinator(kind: CoordinatorKind, id: string): void {
-    this.#coordinators.delete(`${kind} ${id}`);
-  }
-
   /**
    * Calls the coordinator, found anew when it has moved. With `isRepeatable` false a lost answer is final: the request
    * may still arrive later, in another transaction (KIP-890), so a second one must not follow it.
    */
   async atCoordinator<T>(
-    of: { readonly kind: CoordinatorKind; readonly id: string; readonly isRepeatable: boolean },
+    kind: CoordinatorKind,
+    id: string,
     work: (broker: DriverBroker) => Promise<T>,
+    isRepeatable = true,
   ): Promise<T> {
     let sent = false;
     try {
-      const broker = await this.coordinator(of.kind, of.id);
+      const broker = await this.coordinator(kind, id);
       sent = true;
       return await work(broker);
     } catch (error) {
-      if (isCoordinatorGone(error)) this.forgetCoordinator(of.kind, of.id);
-      const isDefinite = of.isRepeatable || !sent || isAnswer(error);
+      if (isCoordinatorGone(error)) this.#coordinators.delete(`${kind} ${id}`);
+      const isDefinite = isRepeatable || !sent || isAnswer(error);
       throw isDefinite ? error : new UnknownOutcome(error);
     }
   }
@@ -210,7 +219,5 @@ export class Cluster {
   }
 }
 
-const isAnswer = (error: unknown): boolean => {
-  const thrown = error as { readonly name?: string; readonly code?: unknown };
-  return thrown.name === "BrokerRefusal" || thrown.name === "KafkaJSProtocolError";
-};
+const isAnswer = (error: unknown): boolean =>
+  error instanceof BrokerRefusal || (error as Partial<Error>).name === "KafkaJSProtocolError";

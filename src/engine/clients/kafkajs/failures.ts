@@ -25,6 +25,15 @@ export class BrokerRefusal extends Error {
   }
 }
 
+/** Throws the first refusal among the answers of partitions. */
+export function checked<T extends TopicPartition & { readonly errorCode: number }>(
+  answers: readonly T[],
+): readonly T[] {
+  const refused = answers.find(({ errorCode }) => errorCode !== 0);
+  if (refused !== undefined) throw new BrokerRefusal(refused.errorCode, refused);
+  return answers;
+}
+
 /** The request may or may not have been carried out, and must not be repeated by the same client. */
 export class UnknownOutcome extends Error {
   constructor(cause: unknown) {
@@ -118,6 +127,18 @@ export const isTransientCode = (code: number): boolean => transient.has(code);
 /** Whether asking again would be wrong: the client itself is not as it must be. */
 export const isDefect = (failure: MillraceError): boolean =>
   failure instanceof InvariantError || failure.code === "MILL_KAFKA_CLIENT";
+
+/** A topic that so many answers in a row do not know was deleted; fewer may come from a broker that is not up to date. */
+const UNKNOWN_MIN = 6;
+
+/** For a topic that is gone, as far as anybody knows; `failures` came before in a row. */
+export function missingTopic(error: unknown, failures: number): MillraceError | null {
+  if (!(error instanceof BrokerRefusal) || error.code !== codes.unknownTopicOrPartition)
+    return null;
+  const { at } = error;
+  if (at === null || failures < UNKNOWN_MIN) return null;
+  return new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at, cause: error });
+}
 
 /** `what` names the request and its address: "send to orders-3". */
 export function translate(error: unknown, what: string): MillraceError {

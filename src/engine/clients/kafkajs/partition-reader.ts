@@ -4,8 +4,8 @@ import type { PartitionReader, ReaderOptions } from "../../core/kafka.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { addressOf, type RawRecord } from "../../core/record.ts";
 import type { Cluster } from "./cluster.ts";
-import { BrokerRefusal, codes } from "./failures.ts";
-import { offsetRange } from "./offset-lookup.ts";
+import { BrokerRefusal, checked, codeOf, codes } from "./failures.ts";
+import { lookUpEnds } from "./offset-lookup.ts";
 import { fetchRequest, type FetchedPartition } from "./protocol/fetch.ts";
 import { decodeRecordSet } from "./protocol/records/record-batch-decode.ts";
 
@@ -57,31 +57,29 @@ export class KafkaPartitionReader implements PartitionReader {
     const what = `read ${addressOf(this.#options)}`;
     return this.#cluster.retry({ deadlineMs: this.#deadlineMs, what }, async () => {
       await this.#cluster.refreshIfOld();
-      const leader = this.#cluster.leaderId(this.#options);
-      if (leader === null) throw await this.#refused(this.#cluster.whyNoLeader(this.#options));
-      const broker = await this.#cluster.broker(leader);
-      const request = fetchRequest({
-        positions: [{ topic, partition, fetchOffset: this.#nextOffset, maxBytes }],
-        maxBytes,
-        maxWaitMs: this.#options.maxWaitMs ?? maxWaitMsDefault,
-      });
-      const [answer] = await this.#cluster.send(broker, request);
-      if (answer === undefined) throw new BrokerRefusal(codes.networkException);
-      if (answer.errorCode !== 0) throw await this.#refused(answer.errorCode);
-      return answer;
+      try {
+        const broker = await this.#cluster.leader(this.#options);
+        const request = fetchRequest(
+          [{ topic, partition, fetchOffset: this.#nextOffset, maxBytes }],
+          maxBytes,
+          this.#options.maxWaitMs ?? maxWaitMsDefault,
+        );
+        const [answer] = checked(await this.#cluster.send(broker, request));
+        if (answer === undefined) throw new BrokerRefusal(codes.networkException);
+        return answer;
+      } catch (error) {
+        throw codeOf(error) === codes.offsetOutOfRange
+          ? await this.#offsetGone()
+          : await this.#cluster.afterRefusal(error);
+      }
     });
   }
 
-  async #refused(code: number): Promise<Error> {
-    if (code !== codes.offsetOutOfRange) {
-      // The next attempt needs to know the leader; if it cannot be asked for, that attempt says so.
-      await this.#cluster.refresh().catch(() => undefined);
-      return new BrokerRefusal(code, this.#options);
-    }
-    const { low, high } = await offsetRange(this.#cluster, this.#options);
+  async #offsetGone(): Promise<MillraceError> {
+    const [ends] = await lookUpEnds(this.#cluster, [this.#options]);
     return new MillraceError(
       "MILL_SOURCE_OFFSET_GONE",
-      `${addressOf(this.#options)} has offsets ${String(low)} to ${String(high)}, asked for ${String(this.#nextOffset)}`,
+      `${addressOf(this.#options)} has offsets ${String(ends?.low)} to ${String(ends?.high)}, asked for ${String(this.#nextOffset)}`,
       { where: { ...this.#options, offset: this.#nextOffset } },
     );
   }

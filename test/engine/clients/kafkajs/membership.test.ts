@@ -16,7 +16,11 @@ class MovedCluster {
   readonly left: string[] = [];
   asked = 0;
 
-  async atCoordinator<T>(_of: unknown, work: (broker: unknown) => Promise<T>): Promise<T> {
+  async atCoordinator<T>(
+    _kind: string,
+    _id: string,
+    work: (broker: unknown) => Promise<T>,
+  ): Promise<T> {
     const send = (request: { memberId: string }): Promise<void> => {
       if (this.asked++ === 1) return Promise.reject(new BrokerRefusal(NOT_COORDINATOR));
       this.left.push(request.memberId);

@@ -25,23 +25,23 @@ interface DescribedConfigs {
 }
 
 export class TopicAdmin {
-  readonly #cluster: Cluster;
-  readonly #deadlineMs: number;
+  protected readonly cluster: Cluster;
+  protected readonly deadlineMs: number;
 
   constructor(cluster: Cluster, deadlineMs: number) {
-    this.#cluster = cluster;
-    this.#deadlineMs = deadlineMs;
+    this.cluster = cluster;
+    this.deadlineMs = deadlineMs;
   }
 
-  #retry<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return this.#cluster.retry({ deadlineMs: this.#deadlineMs, what }, work);
+  protected retry<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return this.cluster.retry({ deadlineMs: this.deadlineMs, what }, work);
   }
 
   /** Asks for exactly these topics, or for all. */
   async #metadata(topics: readonly TopicName[]): Promise<readonly TopicMetadata[]> {
-    const broker = await this.#cluster.anyBroker();
+    const broker = await this.cluster.anyBroker();
     const options = { topics, allowAutoTopicCreation: false };
-    const answer = await this.#cluster.call<{ topicMetadata: TopicMetadata[] }>(
+    const answer = await this.cluster.call<{ topicMetadata: TopicMetadata[] }>(
       broker,
       "Metadata",
       options,
@@ -53,7 +53,7 @@ export class TopicAdmin {
     topics: readonly TopicName[],
   ): Promise<ReadonlyMap<TopicName, TopicDescription | null>> {
     if (topics.length === 0) return new Map();
-    return this.#retry("describe topics", async () => {
+    return this.retry("describe topics", async () => {
       const found = (await this.#metadata(topics)).filter(isThere);
       const names = found.map((topic) => topic.topic);
       const facts = { configs: await this.#configs(names), ids: await this.#ids(names) };
@@ -68,7 +68,7 @@ export class TopicAdmin {
 
   async #ids(topics: readonly TopicName[]): Promise<ReadonlyMap<string, string>> {
     if (topics.length === 0) return new Map();
-    const ids = await this.#cluster.send(await this.#cluster.anyBroker(), topicIdsRequest(topics));
+    const ids = await this.cluster.send(await this.cluster.anyBroker(), topicIdsRequest(topics));
     // One of them went, or another broker has not heard of it yet: the next attempt sees which.
     if (topics.some((name) => !ids.has(name))) throw new BrokerRefusal(codes.leaderNotAvailable);
     return ids;
@@ -76,9 +76,9 @@ export class TopicAdmin {
 
   async #configs(topics: readonly TopicName[]): Promise<ReadonlyMap<string, TopicSettings>> {
     if (topics.length === 0) return new Map();
-    const broker = await this.#cluster.anyBroker();
+    const broker = await this.cluster.anyBroker();
     const resources = topics.map((name) => ({ type: topicResource, name, configNames: [] }));
-    const answer = await this.#cluster.call<DescribedConfigs>(broker, "DescribeConfigs", {
+    const answer = await this.cluster.call<DescribedConfigs>(broker, "DescribeConfigs", {
       resources,
       includeSynonyms: false,
     });
@@ -91,7 +91,7 @@ export class TopicAdmin {
   }
 
   listTopics(): Promise<readonly TopicName[]> {
-    return this.#retry("list topics", async () => {
+    return this.retry("list topics", async () => {
       const topics = await this.#metadata([]);
       return topics
         .filter((topic) => isThere(topic) && !topic.isInternal)
@@ -101,8 +101,8 @@ export class TopicAdmin {
 
   async createTopics(topics: readonly TopicSpec[]): Promise<void> {
     for (const spec of topics)
-      await this.#retry(`create topic ${spec.topic}`, () => this.#createTopic(spec));
-    await this.#retry("wait for new topics", async () => {
+      await this.retry(`create topic ${spec.topic}`, () => this.#createTopic(spec));
+    await this.retry("wait for new topics", async () => {
       const found = topics.length === 0 ? [] : await this.#metadata(topics.map((t) => t.topic));
       if (!found.every(hasLeaders)) throw new BrokerRefusal(codes.leaderNotAvailable);
     });
@@ -111,8 +111,8 @@ export class TopicAdmin {
   async #createTopic(spec: TopicSpec): Promise<void> {
     const { topic, partitions: numPartitions, replicationFactor, config } = spec;
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-    const broker = await this.#cluster.anyBroker();
-    await this.#cluster
+    const broker = await this.cluster.anyBroker();
+    await this.cluster
       .call(broker, "CreateTopics", {
         topics: [{ topic, numPartitions, replicationFactor, configEntries }],
         validateOnly: false,
@@ -124,11 +124,11 @@ export class TopicAdmin {
   }
 
   async addPartitions(topic: TopicName, partitions: number): Promise<void> {
-    await this.#retry(`add partitions to ${topic}`, async () => {
+    await this.retry(`add partitions to ${topic}`, async () => {
       if (await this.#isAsWide(topic, partitions)) return;
-      const broker = await this.#cluster.anyBroker();
+      const broker = await this.cluster.anyBroker();
       const topicPartitions = [{ topic, count: partitions }];
-      await this.#cluster.call(broker, "CreatePartitions", {
+      await this.cluster.call(broker, "CreatePartitions", {
         topicPartitions,
         timeout: brokerTimeoutMs,
       });
@@ -146,19 +146,19 @@ export class TopicAdmin {
     topic: TopicName,
     config: Readonly<Record<string, string>>,
   ): Promise<void> {
-    await this.#retry(`alter topic ${topic}`, async () => {
-      const broker = await this.#cluster.anyBroker();
-      const answer = await this.#cluster.send(broker, topicConfigRequest(topic, config));
+    await this.retry(`alter topic ${topic}`, async () => {
+      const broker = await this.cluster.anyBroker();
+      const answer = await this.cluster.send(broker, topicConfigRequest(topic, config));
       if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
     });
   }
 
   async deleteTopics(topics: readonly TopicName[]): Promise<void> {
     for (const topic of topics)
-      await this.#retry(`delete topic ${topic}`, async () => {
+      await this.retry(`delete topic ${topic}`, async () => {
         if (!(await this.#metadata([topic])).some(isThere)) return;
-        const broker = await this.#cluster.anyBroker();
-        await this.#cluster.call(broker, "DeleteTopics", {
+        const broker = await this.cluster.anyBroker();
+        await this.cluster.call(broker, "DeleteTopics", {
           topics: [topic],
           timeout: brokerTimeoutMs,
         });
@@ -168,12 +168,12 @@ export class TopicAdmin {
   }
 
   /** One attempt; throws MILL_TOPIC_MISSING. */
-  async partitions(topic: TopicName): Promise<TopicPartition[]> {
+  protected async partitions(topic: TopicName): Promise<TopicPartition[]> {
     const [found] = await this.#metadata([topic]);
     if (found === undefined || !isThere(found))
       throw new MillraceError("MILL_TOPIC_MISSING", topic, { where: { topic } });
-    this.#cluster.want([topic]);
-    await this.#cluster.refreshIfOld();
+    this.cluster.want([topic]);
+    await this.cluster.refreshIfOld();
     return found.partitionMetadata
       .map(({ partitionId }) => ({ topic, partition: partitionId }))
       .sort((a, b) => a.partition - b.partition);

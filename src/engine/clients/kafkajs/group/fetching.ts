@@ -2,10 +2,9 @@
 // neither paused nor waiting. Nothing is delivered after `end`, and nothing that was asked for before a seek.
 import type { ConsumerHandlers, GroupGeneration } from "../../../core/kafka.ts";
 import type { Log } from "../../../core/ports.ts";
-import { MillraceError } from "../../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
-import { BrokerRefusal, codes, isDefect, translate } from "../failures.ts";
+import { BrokerRefusal, codes, isDefect, missingTopic, translate } from "../failures.ts";
 import { fetchRequest, type FetchedPartition } from "../protocol/fetch.ts";
 import { decodeRecordSet } from "../protocol/records/record-batch-decode.ts";
 
@@ -42,8 +41,6 @@ const partitionBytesMax = 1_048_576;
 /** A fetch occupies its broker's turn while it waits: shorter while something paused may want the next one. */
 const maxWaitMs = { idle: 250, paused: 25 } as const;
 const pauseMs = { first: 20, max: 1_000, refused: 5_000 } as const;
-/** A topic that so many answers in a row do not know was deleted; fewer may come from a broker that is not up to date. */
-const UNKNOWN_MIN = 6;
 
 export class Fetching {
   readonly #options: FetchingOptions;
@@ -132,16 +129,13 @@ export class Fetching {
     const { cluster, maxBytes } = this.#options;
     const broker = await cluster.broker(leader);
     const hasPaused = [...this.#places.values()].some((place) => place.isPaused);
-    const request = fetchRequest({
-      positions: asked.map(({ place, fetchOffset }) => ({
-        ...place.at,
-        fetchOffset,
-        maxBytes: Math.min(maxBytes, partitionBytesMax),
-      })),
-      maxBytes,
-      maxWaitMs: hasPaused ? maxWaitMs.paused : maxWaitMs.idle,
-    });
-    return cluster.send(broker, request);
+    const positions = asked.map(({ place, fetchOffset }) => ({
+      ...place.at,
+      fetchOffset,
+      maxBytes: Math.min(maxBytes, partitionBytesMax),
+    }));
+    const waitMs = hasPaused ? maxWaitMs.paused : maxWaitMs.idle;
+    return cluster.send(broker, fetchRequest(positions, maxBytes, waitMs));
   }
 
   /** Delivers what is still wanted; returns the places that failed. */
@@ -198,7 +192,7 @@ export class Fetching {
 
   #report(error: unknown, what: string, place: FetchState): void {
     if (this.#hasEnded || this.#options.cluster.isClosed) return;
-    const failure = missingIn(error, place) ?? translate(error, what);
+    const failure = missingTopic(error, place.failures) ?? translate(error, what);
     if (isDefect(failure)) return this.#options.onFatal(failure);
     if (failure.disposition === "retry")
       return this.#options.log.debug({ code: failure.code }, failure.message);
@@ -221,8 +215,8 @@ export class Fetching {
   async #findLeaders(places: readonly FetchState[]): Promise<void> {
     for (const place of places) {
       place.isBusy = true;
-      const why = this.#options.cluster.whyNoLeader(place.at);
-      this.#report(new BrokerRefusal(why, place.at), `leader of ${addressOf(place.at)}`, place);
+      const why = this.#options.cluster.leaderless(place.at);
+      this.#report(why, `leader of ${addressOf(place.at)}`, place);
     }
     await this.#waitOut(places);
   }
@@ -232,13 +226,6 @@ export class Fetching {
     this.#places.delete(address);
     this.#places.set(address, place);
   }
-}
-
-/** For a topic that is gone, as far as anybody knows. */
-function missingIn(error: unknown, { at, failures }: FetchState): MillraceError | null {
-  const isUnknown = error instanceof BrokerRefusal && error.code === codes.unknownTopicOrPartition;
-  if (!isUnknown || failures < UNKNOWN_MIN) return null;
-  return new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at, cause: error });
 }
 
 /** Null when the partition is not to be fetched now. */

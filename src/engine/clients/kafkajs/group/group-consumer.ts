@@ -9,19 +9,19 @@ import type {
   GroupGeneration,
   Progress,
 } from "../../../core/kafka.ts";
-import { assert, FencedError, MillraceError } from "../../../core/errors.ts";
+import type { MillraceError } from "../../../core/errors.ts";
+import { assert, FencedError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/ports.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
-import { BrokerRefusal, codeOf, codes, isDefect, translate } from "../failures.ts";
+import { checked, codeOf, codes, isDefect, missingTopic, translate } from "../failures.ts";
+import { offsetCommitRequest } from "../protocol/offsets.ts";
 import { Fetching } from "./fetching.ts";
 import { Membership, topicsOf } from "./membership.ts";
 import { MemberSession } from "./session.ts";
 
 const commitDeadlineMs = 30_000;
 const rejoinPauseMs = { first: 20, max: 1_000, refused: 5_000 } as const;
-/** A topic that so many joins in a row do not find was deleted. */
-const UNKNOWN_MIN = 6;
 /** How long a stop waits for an answer of the group before it closes the sockets. */
 const leaveMs = 2_000;
 /** Codes that mean "join again" while joining; they are no failures. */
@@ -125,18 +125,12 @@ export class KafkaGroupConsumer implements GroupConsumer {
     } catch (error) {
       if (rejoinCodes.has(codeOf(error) ?? 0)) return { assignment: null, failure: null };
       this.#failedJoins++;
-      const failure = this.#missing(error) ?? translate(error, `join group ${this.#options.group}`);
+      const failure =
+        missingTopic(error, this.#failedJoins) ??
+        translate(error, `join group ${this.#options.group}`);
       this.#log.debug({ group: this.#options.group, code: failure.code }, failure.message);
       return { assignment: null, failure };
     }
-  }
-
-  /** For a topic of the group that is gone, as far as anybody knows. */
-  #missing(error: unknown): MillraceError | null {
-    const at = error instanceof BrokerRefusal ? error.at : null;
-    if (at === null || codeOf(error) !== codes.unknownTopicOrPartition) return null;
-    if (this.#failedJoins < UNKNOWN_MIN) return null;
-    return new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at, cause: error });
   }
 
   /** From assignment to revocation. */
@@ -147,7 +141,15 @@ export class KafkaGroupConsumer implements GroupConsumer {
       generation,
       intervalMs: this.#options.heartbeatIntervalMs,
     });
-    const fetching = this.#newFetching(assignment, handlers, session);
+    const fetching = new Fetching({
+      cluster: this.#cluster,
+      log: this.#log,
+      handlers,
+      generation,
+      partitions: assignment.partitions,
+      maxBytes: this.#options.maxBytes,
+      onFatal: (error) => session.fail(error),
+    });
     this.#session = session;
     this.#fetching = fetching;
     try {
@@ -159,7 +161,12 @@ export class KafkaGroupConsumer implements GroupConsumer {
     } finally {
       fetching.end();
       this.#fetching = null;
-      await this.#revoke(generation, handlers, session);
+      try {
+        await handlers.onRevoked(generation, this.#isStopping ? "close" : "rebalance");
+      } finally {
+        await session.stopBeating();
+        this.#session = null;
+      }
     }
     if (session.failure !== null) throw session.failure;
   }
@@ -170,36 +177,6 @@ export class KafkaGroupConsumer implements GroupConsumer {
     if (failure.disposition !== "retry") throw failure;
     this.#log.warn({ group: this.#options.group, code: failure.code }, failure.message);
     await this.#cluster.pause(rejoinPauseMs.max);
-  }
-
-  async #revoke(
-    generation: GroupGeneration,
-    handlers: ConsumerHandlers,
-    session: MemberSession,
-  ): Promise<void> {
-    const isClosing = this.#isStopping;
-    try {
-      await handlers.onRevoked(generation, isClosing ? "close" : "rebalance");
-    } finally {
-      await session.stopBeating();
-      this.#session = null;
-    }
-  }
-
-  #newFetching(
-    assignment: Assignment,
-    handlers: ConsumerHandlers,
-    session: MemberSession,
-  ): Fetching {
-    return new Fetching({
-      cluster: this.#cluster,
-      log: this.#log,
-      handlers,
-      generation: assignment.generation,
-      partitions: assignment.partitions,
-      maxBytes: this.#options.maxBytes,
-      onFatal: (error) => session.fail(error),
-    });
   }
 
   pause(partitions: readonly TopicPartition[]): void {
@@ -215,27 +192,13 @@ export class KafkaGroupConsumer implements GroupConsumer {
   }
 
   async commit(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
-    const { group: groupId, generationId: groupGenerationId, memberId } = generation;
-    const topics = [...Map.groupBy(progress, (entry) => entry.topic)].map(([topic, entries]) => ({
-      topic,
-      partitions: entries.map(({ partition, nextOffset, metadata }) => ({
-        partition,
-        offset: nextOffset.toString(),
-        metadata,
-      })),
-    }));
-    const what = `commit of group ${groupId}`;
+    const { group } = generation;
+    const what = `commit of group ${group}`;
     await this.#cluster.retry({ deadlineMs: commitDeadlineMs, what }, async () => {
       try {
-        await this.#cluster.atCoordinator(
-          { kind: "group", id: groupId, isRepeatable: true },
-          (broker) =>
-            this.#cluster.call(broker, "OffsetCommit", {
-              groupId,
-              groupGenerationId,
-              memberId,
-              topics,
-            }),
+        const request = offsetCommitRequest(generation, progress);
+        await this.#cluster.atCoordinator("group", group, async (broker) =>
+          checked(await this.#cluster.send(broker, request)),
         );
       } catch (error) {
         // The next generation is being formed: ours is over.

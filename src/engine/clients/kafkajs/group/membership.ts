@@ -46,10 +46,7 @@ export class Membership {
     const { group } = this.#options;
     this.#isJoining = true;
     try {
-      return await this.#cluster.atCoordinator(
-        { kind: "group", id: group, isRepeatable: true },
-        (broker) => this.#join(broker),
-      );
+      return await this.#cluster.atCoordinator("group", group, (broker) => this.#join(broker));
     } catch (error) {
       if (codeOf(error) === codes.unknownMemberId) this.#memberId = "";
       throw error;
@@ -129,9 +126,8 @@ export class Membership {
 
   async heartbeat(generation: GroupGeneration): Promise<void> {
     const { group: groupId, generationId: groupGenerationId, memberId } = generation;
-    await this.#cluster.atCoordinator(
-      { kind: "group", id: groupId, isRepeatable: true },
-      (broker) => this.#cluster.call(broker, "Heartbeat", { groupId, groupGenerationId, memberId }),
+    await this.#cluster.atCoordinator("group", groupId, (broker) =>
+      this.#cluster.call(broker, "Heartbeat", { groupId, groupGenerationId, memberId }),
     );
   }
 
@@ -146,16 +142,13 @@ export class Membership {
     const { group } = this.#options;
     const memberId = this.#memberId;
     this.#memberId = "";
-    const coordinator = { kind: "group", id: group, isRepeatable: true } as const;
     await this.#cluster.retry({ what: `leave group ${group}`, deadlineMs }, () =>
-      this.#cluster.atCoordinator(coordinator, (broker) => this.#leave(broker, memberId)),
+      this.#cluster.atCoordinator("group", group, async (broker) => {
+        const socket = this.#isJoining ? sockets.besideJoin : sockets.plain;
+        const connection = await broker.connectionPool.getConnection(socket);
+        const request = this.#cluster.built(broker, "LeaveGroup", { groupId: group, memberId });
+        await connection.send(request);
+      }),
     );
-  }
-
-  async #leave(broker: DriverBroker, memberId: string): Promise<void> {
-    const { group: groupId } = this.#options;
-    const socket = this.#isJoining ? sockets.besideJoin : sockets.plain;
-    const connection = await broker.connectionPool.getConnection(socket);
-    await connection.send(this.#cluster.built(broker, "LeaveGroup", { groupId, memberId }));
   }
 }

@@ -5,7 +5,7 @@ import type { PlainProducer } from "../../../core/kafka.ts";
 import { translate } from "../failures.ts";
 import type { OutRecord } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
-import { Sender } from "./sender.ts";
+import { initSender, type Sender } from "./sender.ts";
 
 export class KafkaPlainProducer implements PlainProducer {
   readonly #cluster: Cluster;
@@ -42,21 +42,9 @@ export class KafkaPlainProducer implements PlainProducer {
   }
 
   #init(): Promise<Sender> {
-    return this.#cluster.retry(
-      { deadlineMs: this.#deadlineMs, what: "init producer" },
-      async () => {
-        const broker = await this.#cluster.anyBroker();
-        const answer = await this.#cluster.call<{ producerId: string; producerEpoch: number }>(
-          broker,
-          "InitProducerId",
-          { transactionTimeout: this.#deadlineMs },
-        );
-        return new Sender(this.#cluster, {
-          producerId: BigInt(answer.producerId),
-          epoch: answer.producerEpoch,
-          transactionalId: null,
-        });
-      },
+    const deadlineMs = this.#deadlineMs;
+    return this.#cluster.retry({ deadlineMs, what: "init producer" }, async () =>
+      initSender(this.#cluster, await this.#cluster.anyBroker(), null, deadlineMs),
     );
   }
 }

@@ -5,17 +5,13 @@ import type { SentBatch } from "../../../core/kafka.ts";
 import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, isTransientCode, translate } from "../failures.ts";
+import type { DriverBroker } from "../overrides/driver.ts";
+import type { ProducerIdentity } from "../protocol/request.ts";
 import { encodeRecordBatch } from "../protocol/records/record-batch-encode.ts";
 import { produceRequest, type ProduceAnswer } from "../protocol/produce.ts";
 import { chunkBytesMax, chunksOf, type PartitionQueue } from "./chunks.ts";
 import { Patience } from "./patience.ts";
 import { Verdicts } from "./verdict.ts";
-
-export interface ProducerIdentity {
-  readonly producerId: bigint;
-  readonly epoch: number;
-  readonly transactionalId: string | null;
-}
 
 type Queues = Map<string, PartitionQueue>;
 
@@ -38,15 +34,15 @@ const sequenceRange = 2 ** 31;
 const replicaTimeoutMs = 8_000;
 
 export class Sender {
+  readonly identity: ProducerIdentity;
   readonly #cluster: Cluster;
-  readonly #identity: ProducerIdentity;
   readonly #sequences = new Map<string, number>();
   /** Sizes of batches that topics take, where a larger one was refused. */
   readonly #limits = new Map<string, number>();
 
   constructor(cluster: Cluster, identity: ProducerIdentity) {
     this.#cluster = cluster;
-    this.#identity = identity;
+    this.identity = identity;
   }
 
   /**
@@ -74,7 +70,7 @@ export class Sender {
     for (const [address, { topic, partition, chunks }] of queues) {
       const head = chunks[0];
       if (pending.has(address) || head === undefined) continue;
-      const { producerId, epoch, transactionalId } = this.#identity;
+      const { producerId, epoch, transactionalId } = this.identity;
       const bytes = encodeRecordBatch(head, {
         producerId,
         epoch,
@@ -92,8 +88,7 @@ export class Sender {
     let failure: unknown = null;
     const byLeader = Map.groupBy(pending.values(), (batch) => this.#cluster.leaderId(batch));
     const [homeless] = byLeader.get(null) ?? [];
-    if (homeless !== undefined)
-      failure = new BrokerRefusal(this.#cluster.whyNoLeader(homeless), homeless);
+    if (homeless !== undefined) failure = this.#cluster.leaderless(homeless);
     byLeader.delete(null);
     const produced = await Promise.allSettled(
       [...byLeader].map(([leader, batches]) => this.#produce(leader as number, batches)),
@@ -111,8 +106,8 @@ export class Sender {
 
   async #produce(leader: number, batches: readonly PendingBatch[]): Promise<ProduceAnswer[]> {
     const broker = await this.#cluster.broker(leader);
-    const { transactionalId } = this.#identity;
-    const request = produceRequest({ transactionalId, batches, timeoutMs: replicaTimeoutMs });
+    const { transactionalId } = this.identity;
+    const request = produceRequest(transactionalId, batches, replicaTimeoutMs);
     const answers = await this.#cluster.send(broker, request);
     // The cause of spoilt bytes may be the connection: the next attempt has a new one.
     if (answers.some(({ errorCode }) => errorCode === codes.corruptMessage))
@@ -131,10 +126,7 @@ export class Sender {
     // A duplicate is a batch whose first acknowledgement was lost.
     const isTaken = errorCode === 0 || errorCode === codes.duplicateSequence;
     if (!verdicts.takes(answer, queue) && !isTaken) {
-      const refusal = new BrokerRefusal(errorCode, {
-        topic: answer.topic,
-        partition: answer.partition,
-      });
+      const refusal = new BrokerRefusal(errorCode, answer);
       if (!isTransientCode(errorCode)) throw translate(refusal, `send to ${address}`);
       return refusal;
     }
@@ -160,11 +152,24 @@ const namesOf = (failure: unknown, queues: Queues): string =>
 
 const sentBatch = (
   { topic, partition, count }: PendingBatch,
-  answer: ProduceAnswer,
-): SentBatch => ({
-  topic,
-  partition,
-  count,
-  baseOffset: answer.errorCode === 0 ? answer.baseOffset : null,
-  appendTimeMs: answer.appendTimeMs,
-});
+  { errorCode, baseOffset, appendTimeMs }: ProduceAnswer,
+): SentBatch => {
+  const offset = errorCode === 0 ? baseOffset : null;
+  return { topic, partition, count, baseOffset: offset, appendTimeMs };
+};
+
+/** A sender under a new producer id, or a new epoch of the transactional id's. */
+export async function initSender(
+  cluster: Cluster,
+  broker: DriverBroker,
+  transactionalId: string | null,
+  transactionTimeout: number,
+): Promise<Sender> {
+  const answer = await cluster.call<{ producerId: string; producerEpoch: number }>(
+    broker,
+    "InitProducerId",
+    { transactionalId, transactionTimeout },
+  );
+  const { producerEpoch: epoch } = answer;
+  return new Sender(cluster, { producerId: BigInt(answer.producerId), epoch, transactionalId });
+}

@@ -15,17 +15,13 @@ import {
 } from "../../../core/errors.ts";
 import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
-import { BrokerRefusal, codes, translate, UnknownOutcome } from "../failures.ts";
+import { BrokerRefusal, checked, codes, translate, UnknownOutcome } from "../failures.ts";
 import type { DriverBroker } from "../overrides/driver.ts";
 import { addPartitionsRequest, type RefusedPartition } from "../protocol/add-partitions.ts";
 import { txnOffsetCommitRequest } from "../protocol/offsets.ts";
 import { Patience } from "./patience.ts";
-import { Sender, type ProducerIdentity } from "./sender.ts";
-
-interface Initialized {
-  readonly identity: ProducerIdentity;
-  readonly sender: Sender;
-}
+import type { ProducerIdentity } from "../protocol/request.ts";
+import { initSender, type Sender } from "./sender.ts";
 
 /** refused: dead, but for abort(). */
 type TxState = TxProducer["state"] | "refused";
@@ -39,7 +35,8 @@ export class KafkaTxProducer implements TxProducer {
   readonly #cluster: Cluster;
   readonly #options: TxProducerOptions;
   #state: TxState = "new";
-  #initialized: Initialized | null = null;
+  /** Null before init(). */
+  #sender: Sender | null = null;
   #tail: Promise<unknown> = Promise.resolve();
   #failure: MillraceError | null = null;
   /** Partitions and groups that the coordinator knows to be in this transaction. */
@@ -57,19 +54,9 @@ export class KafkaTxProducer implements TxProducer {
   init(): Promise<void> {
     return this.#exclusive("new", async () => {
       const { transactionalId, timeoutMs } = this.#options;
-      const answer = await this.#atTransactionCoordinator("init", true, (broker) =>
-        this.#cluster.call<{ producerId: string; producerEpoch: number }>(
-          broker,
-          "InitProducerId",
-          { transactionalId, transactionTimeout: timeoutMs },
-        ),
+      this.#sender = await this.#atTransactionCoordinator("init", true, (broker) =>
+        initSender(this.#cluster, broker, transactionalId, timeoutMs),
       );
-      const identity = {
-        producerId: BigInt(answer.producerId),
-        epoch: answer.producerEpoch,
-        transactionalId,
-      };
-      this.#initialized = { identity, sender: new Sender(this.#cluster, identity) };
       this.#state = "ready";
     });
   }
@@ -81,33 +68,26 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   send(records: readonly OutRecord[]): Promise<readonly SentBatch[]> {
-    return this.#exclusive("open", async ({ sender }) => {
+    return this.#exclusive("open", async (sender) => {
       if (records.length === 0) return [];
       this.#cluster.want(new Set(records.map((record) => record.topic)));
-      await this.#enlistPartitions(records);
+      await this.#enlistPartitions(records, sender.identity);
       return sender.send(records, this.#options.timeoutMs);
     });
   }
 
   sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
     return this.#exclusive("open", async ({ identity }) => {
-      await this.#enlistGroup(generation.group);
-      const { transactionalId } = this.#options;
-      const { producerId, epoch } = identity;
-      const options = { transactionalId, producerId, epoch, generation, progress };
-      await this.#cluster.retry(
-        { deadlineMs: this.#options.timeoutMs, what: `progress of ${generation.group}` },
-        () =>
-          this.#cluster.atCoordinator(
-            { kind: "group", id: generation.group, isRepeatable: false },
-            async (broker) => {
-              const request = txnOffsetCommitRequest(options);
-              const answers = await this.#cluster.send(broker, request);
-              const refused = answers.find((answer) => answer.errorCode !== 0);
-              if (refused !== undefined) throw new BrokerRefusal(refused.errorCode, refused);
-              assert(answers.length === progress.length, "progress without an answer");
-            },
-          ),
+      await this.#enlistGroup(generation.group, identity);
+      const request = txnOffsetCommitRequest(identity, generation, progress);
+      const { group } = generation;
+      const retry = { deadlineMs: this.#options.timeoutMs, what: `progress of ${group}` };
+      const send = async (broker: DriverBroker): Promise<void> => {
+        const answers = checked(await this.#cluster.send(broker, request));
+        assert(answers.length === progress.length, "progress without an answer");
+      };
+      await this.#cluster.retry(retry, () =>
+        this.#cluster.atCoordinator("group", group, send, false),
       );
     });
   }
@@ -142,7 +122,10 @@ export class KafkaTxProducer implements TxProducer {
     });
   }
 
-  async #enlistPartitions(records: readonly OutRecord[]): Promise<void> {
+  async #enlistPartitions(
+    records: readonly OutRecord[],
+    identity: ProducerIdentity,
+  ): Promise<void> {
     const missing = new Map<string, TopicPartition>();
     for (const record of records) {
       const address = addressOf(record);
@@ -153,7 +136,7 @@ export class KafkaTxProducer implements TxProducer {
     const patience = new Patience(this.#cluster, this.#options.timeoutMs);
     for (;;) {
       await this.#locate(partitions);
-      const unknown = await this.#enlist(partitions);
+      const unknown = await this.#enlist(partitions, identity);
       if (unknown === null) break;
       // Deleted since leaders were looked up.
       await patience.after(
@@ -165,12 +148,12 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   /** Returns a partition that the coordinator does not know. */
-  #enlist(partitions: readonly TopicPartition[]): Promise<RefusedPartition | null> {
-    const { producerId, epoch } = (this.#initialized as Initialized).identity;
-    const { transactionalId } = this.#options;
-    const options = { transactionalId, producerId, epoch, partitions };
+  #enlist(
+    partitions: readonly TopicPartition[],
+    identity: ProducerIdentity,
+  ): Promise<RefusedPartition | null> {
     return this.#atTransactionCoordinator("send, enlist partitions", true, async (broker) => {
-      const refused = await this.#cluster.send(broker, addPartitionsRequest(options));
+      const refused = await this.#cluster.send(broker, addPartitionsRequest(identity, partitions));
       if (refused === null || refused.code === codes.unknownTopicOrPartition) return refused;
       throw new BrokerRefusal(refused.code, refused);
     });
@@ -182,18 +165,17 @@ export class KafkaTxProducer implements TxProducer {
     for (;;) {
       const lost = partitions.find((at) => this.#cluster.leaderId(at) === null);
       if (lost === undefined) return;
-      const refusal = new BrokerRefusal(this.#cluster.whyNoLeader(lost), lost);
-      await patience.after(refusal, `send to ${addressOf(lost)}`);
+      await patience.after(this.#cluster.leaderless(lost), `send to ${addressOf(lost)}`);
     }
   }
 
-  async #enlistGroup(group: string): Promise<void> {
+  async #enlistGroup(group: string, identity: ProducerIdentity): Promise<void> {
     // No topic has a slash in its name.
     const key = `group/${group}`;
     if (this.#enlisted.has(key)) return;
     await this.#atTransactionCoordinator("enlist group", false, (broker) =>
       this.#cluster.call(broker, "AddOffsetsToTxn", {
-        ...driverIdentity((this.#initialized as Initialized).identity),
+        ...driverIdentity(identity),
         groupId: group,
       }),
     );
@@ -207,18 +189,18 @@ export class KafkaTxProducer implements TxProducer {
   ): Promise<T> {
     const { transactionalId: id, timeoutMs: deadlineMs } = this.#options;
     return this.#cluster.retry({ deadlineMs, what: `${what} (${id})` }, () =>
-      this.#cluster.atCoordinator({ kind: "transaction", id, isRepeatable }, work),
+      this.#cluster.atCoordinator("transaction", id, work, isRepeatable),
     );
   }
 
   /** Serves one call at a time in the state it needs; any failure is the end of this producer. */
-  #exclusive<T>(state: TxState, work: (initialized: Initialized) => Promise<T>): Promise<T> {
+  #exclusive<T>(state: TxState, work: (sender: Sender) => Promise<T>): Promise<T> {
     const turn = this.#tail.then(async () => {
       if (this.#state === "dead") throw this.#dead();
       if (this.#state === "refused" && state !== "refused") throw this.#dead();
       assert(this.#state === state, `a producer that is ${this.#state} must be ${state} for this`);
       try {
-        return await work(this.#initialized as Initialized);
+        return await work(this.#sender as Sender);
       } catch (error) {
         this.#state = error instanceof RecordsRefusedError ? "refused" : "dead";
         this.#failure = translate(error, `transaction of ${this.#options.transactionalId}`);

@@ -9,17 +9,10 @@ export interface FetchPosition extends TopicPartition {
   readonly maxBytes: number;
 }
 
-export interface FetchOptions {
-  readonly positions: readonly FetchPosition[];
-  readonly maxWaitMs: number;
-  readonly maxBytes: number;
-}
-
 export interface FetchedPartition extends TopicPartition {
   readonly errorCode: number;
   readonly highWatermark: bigint;
   readonly lastStableOffset: bigint;
-  readonly logStartOffset: bigint;
   readonly aborted: readonly AbortedTransaction[];
   readonly recordSet: Buffer;
 }
@@ -28,35 +21,33 @@ const api = { key: 1, version: 11, name: "Fetch" } as const;
 const readCommitted = 1;
 const none = -1;
 
-export function fetchRequest(options: FetchOptions): ProtocolRequest<FetchedPartition[]> {
-  const byTopic = Map.groupBy(options.positions, (position) => position.topic);
+export function fetchRequest(
+  positions: readonly FetchPosition[],
+  maxBytes: number,
+  maxWaitMs: number,
+): ProtocolRequest<FetchedPartition[]> {
   const body = new WireWriter()
     .int32(none)
-    .int32(options.maxWaitMs)
+    .int32(maxWaitMs)
     .int32(1)
-    .int32(options.maxBytes)
+    .int32(maxBytes)
     .int8(readCommitted)
     .int32(0)
-    .int32(none)
-    .array([...byTopic], ([topic, positions], writer) => {
-      writer.string(topic).array(positions, ({ partition, fetchOffset, maxBytes }) => {
-        writer.int32(partition).int32(none).int64(fetchOffset).int64(-1n).int32(maxBytes);
-      });
+    .int32(none);
+  body
+    .topics(positions, (at) => {
+      body.int32(at.partition).int32(none).int64(at.fetchOffset).int64(-1n).int32(at.maxBytes);
     })
     .int32(0)
     .string("");
-  return protocolRequest({ api, body, read: readAnswer, waitMs: options.maxWaitMs });
+  return protocolRequest({ api, body, read: readAnswer, waitMs: maxWaitMs });
 }
 
 function readAnswer(reader: WireReader, throttled: (ms: number) => void): FetchedPartition[] {
   throttled(reader.int32());
   const errorCode = reader.int16();
   reader.int32();
-  const topics = reader.array(() => {
-    const topic = reader.string() ?? "";
-    return reader.array(() => readPartition(reader, topic, errorCode));
-  });
-  return topics.flat();
+  return reader.topics((topic) => readPartition(reader, topic, errorCode));
 }
 
 function readPartition(reader: WireReader, topic: string, sessionError: number): FetchedPartition {
@@ -64,20 +55,12 @@ function readPartition(reader: WireReader, topic: string, sessionError: number):
   const errorCode = reader.int16() || sessionError;
   const highWatermark = reader.int64();
   const lastStableOffset = reader.int64();
-  const logStartOffset = reader.int64();
+  reader.int64(); // The log's start offset.
   const aborted = reader.array(() => ({
     producerId: reader.int64(),
     firstOffset: reader.int64(),
   }));
   reader.int32();
-  return {
-    topic,
-    partition,
-    errorCode,
-    highWatermark,
-    lastStableOffset,
-    logStartOffset,
-    aborted,
-    recordSet: reader.bytes(),
-  };
+  const recordSet = reader.bytes();
+  return { topic, partition, errorCode, highWatermark, lastStableOffset, aborted, recordSet };
 }

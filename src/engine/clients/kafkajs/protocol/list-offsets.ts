@@ -16,29 +16,20 @@ export function listOffsetsRequest(
   partitions: readonly TopicPartition[],
   timestamp: bigint,
 ): ProtocolRequest<OffsetAnswer[]> {
-  const byTopic = Map.groupBy(partitions, (at) => at.topic);
-  const body = new WireWriter()
-    .int32(-1)
-    // Uncommitted records count: the high watermark is wanted, not the last stable offset.
-    .int8(0)
-    .array([...byTopic], ([topic, places], writer) => {
-      writer.string(topic).array(places, (at) => writer.int32(at.partition).int64(timestamp));
-    });
+  // Uncommitted records count: the high watermark is wanted, not the last stable offset.
+  const body = new WireWriter().int32(-1).int8(0);
+  body.topics(partitions, (at) => body.int32(at.partition).int64(timestamp));
   return protocolRequest({
     api: { key: 2, version: 3, name: "ListOffsets" },
     body,
     read: (reader, throttled) => {
       throttled(reader.int32());
-      const topics = reader.array(() => {
-        const topic = reader.string() ?? "";
-        return reader.array(() => {
-          const partition = reader.int32();
-          const errorCode = reader.int16();
-          reader.int64();
-          return { topic, partition, errorCode, offset: reader.int64() };
-        });
+      return reader.topics((topic) => {
+        const partition = reader.int32();
+        const errorCode = reader.int16();
+        reader.int64();
+        return { topic, partition, errorCode, offset: reader.int64() };
       });
-      return topics.flat();
     },
   });
 }

@@ -1,60 +1,63 @@
 // The two requests of KIP-447 that kafkajs lacks: TxnOffsetCommit v3, fenced by generation and member, and
-// OffsetFetch v7 with requireStable; and OffsetCommit v8 from outside a group. All are flexible versions: the header's
+// OffsetFetch v7 with requireStable; and OffsetCommit v8, by a member or from outside a group. All are flexible versions: the header's
 // tags are the first byte of the body.
 import type { CommittedOffset, GroupGeneration, Progress } from "../../../core/kafka.ts";
 import type { GroupId, TopicPartition } from "../../../core/record.ts";
-import { protocolRequest, type ProtocolRequest } from "./request.ts";
+import { protocolRequest, type ProducerIdentity, type ProtocolRequest } from "./request.ts";
 import { WireWriter, type WireReader } from "./wire.ts";
-
-export interface TxnOffsetCommitOptions {
-  readonly transactionalId: string;
-  readonly producerId: bigint;
-  readonly epoch: number;
-  /** As captured when the batch was read. */
-  readonly generation: GroupGeneration;
-  readonly progress: readonly Progress[];
-}
 
 export interface PartitionAnswer extends TopicPartition {
   readonly errorCode: number;
 }
 
+/** `generation`: as captured when the batch was read. */
 export function txnOffsetCommitRequest(
-  options: TxnOffsetCommitOptions,
-): ProtocolRequest<PartitionAnswer[]> {
-  const { generation, progress } = options;
-  const body = new WireWriter()
-    .noTags()
-    .compactString(options.transactionalId)
-    .compactString(generation.group)
-    .int64(options.producerId)
-    .int16(options.epoch)
-    .int32(generation.generationId)
-    .compactString(generation.memberId)
-    .compactString(null);
-  return protocolRequest({
-    api: { key: 28, version: 3, name: "TxnOffsetCommit" },
-    body: writeProgress(body, progress),
-    read: readPartitionAnswers,
-  });
-}
-
-/** As a tool that is no member: a group that has members refuses it. */
-export function offsetCommitRequest(
-  group: GroupId,
+  { transactionalId, producerId, epoch }: ProducerIdentity,
+  generation: GroupGeneration,
   progress: readonly Progress[],
 ): ProtocolRequest<PartitionAnswer[]> {
-  const body = new WireWriter().noTags().compactString(group).int32(-1).compactString("");
+  const body = new WireWriter()
+    .noTags()
+    .compactString(transactionalId)
+    .compactString(generation.group)
+    .int64(producerId)
+    .int16(epoch);
   return protocolRequest({
-    api: { key: 8, version: 8, name: "OffsetCommit" },
-    body: writeProgress(body.compactString(null), progress),
+    api: { key: 28, version: 3, name: "TxnOffsetCommit" },
+    body: writeProgress(body, generation, progress),
     read: readPartitionAnswers,
   });
 }
 
-function writeProgress(body: WireWriter, progress: readonly Progress[]): WireWriter {
+/** A tool that is no member: a group that has members refuses it. */
+export const noMember = (group: GroupId): GroupGeneration => ({
+  group,
+  generationId: -1,
+  memberId: "",
+});
+
+export function offsetCommitRequest(
+  generation: GroupGeneration,
+  progress: readonly Progress[],
+): ProtocolRequest<PartitionAnswer[]> {
+  const body = new WireWriter().noTags().compactString(generation.group);
+  return protocolRequest({
+    api: { key: 8, version: 8, name: "OffsetCommit" },
+    body: writeProgress(body, generation, progress),
+    read: readPartitionAnswers,
+  });
+}
+
+function writeProgress(
+  body: WireWriter,
+  { generationId, memberId }: GroupGeneration,
+  progress: readonly Progress[],
+): WireWriter {
   const byTopic = Map.groupBy(progress, (entry) => entry.topic);
   return body
+    .int32(generationId)
+    .compactString(memberId)
+    .compactString(null)
     .compactArray([...byTopic], ([topic, entries], writer) => {
       writer.compactString(topic).compactArray(entries, (entry) => {
         writer.int32(entry.partition).int64(entry.nextOffset).int32(-1);
@@ -78,29 +81,25 @@ function readPartitionAnswers(
   });
 }
 
-export interface OffsetFetchOptions {
-  readonly group: string;
-  readonly partitions: readonly TopicPartition[];
-  readonly isStable: boolean;
-}
-
 export interface OffsetFetchAnswer {
   readonly errorCode: number;
   readonly offsets: readonly (CommittedOffset & { readonly errorCode: number })[];
 }
 
 export function offsetFetchRequest(
-  options: OffsetFetchOptions,
+  group: GroupId,
+  partitions: readonly TopicPartition[],
+  isStable: boolean,
 ): ProtocolRequest<OffsetFetchAnswer> {
-  const byTopic = Map.groupBy(options.partitions, (at) => at.topic);
+  const byTopic = Map.groupBy(partitions, (at) => at.topic);
   const body = new WireWriter()
     .noTags()
-    .compactString(options.group)
-    .compactArray([...byTopic], ([topic, partitions], writer) => {
+    .compactString(group)
+    .compactArray([...byTopic], ([topic, places], writer) => {
       writer.compactString(topic);
-      writer.compactArray(partitions, (at) => writer.int32(at.partition)).noTags();
+      writer.compactArray(places, (at) => writer.int32(at.partition)).noTags();
     })
-    .int8(options.isStable ? 1 : 0)
+    .int8(isStable ? 1 : 0)
     .noTags();
   return protocolRequest({
     api: { key: 9, version: 7, name: "OffsetFetch" },
@@ -124,13 +123,7 @@ function readOffset(
   const metadata = reader.compactString() ?? "";
   const errorCode = reader.int16();
   reader.skipTags();
-  return {
-    topic,
-    partition,
-    nextOffset: nextOffset < 0n ? null : nextOffset,
-    metadata,
-    errorCode,
-  };
+  return { topic, partition, nextOffset: nextOffset < 0n ? null : nextOffset, metadata, errorCode };
 }
 
 function readTopics<T>(reader: WireReader, partition: (topic: string) => T): T[] {

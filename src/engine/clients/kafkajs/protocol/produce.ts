@@ -8,12 +8,6 @@ export interface ProducedBatch extends TopicPartition {
   readonly bytes: Buffer;
 }
 
-export interface ProduceOptions {
-  readonly transactionalId: string | null;
-  readonly batches: readonly ProducedBatch[];
-  readonly timeoutMs: number;
-}
-
 export interface ProduceAnswer extends TopicPartition {
   readonly errorCode: number;
   /** Null where the broker does not say: after an error, or of a batch that it had long before. */
@@ -56,29 +50,22 @@ function readAnswer(topic: string, reader: WireReader): ProduceAnswer {
 const api = { key: 0, version: 8, name: "Produce" } as const;
 const allReplicas = -1;
 
-export function produceRequest(options: ProduceOptions): ProtocolRequest<ProduceAnswer[]> {
-  const byTopic = Map.groupBy(options.batches, (batch) => batch.topic);
-  const bytes = options.batches.reduce((sum, batch) => sum + batch.bytes.length + 64, 512);
-  const body = new WireWriter(bytes)
-    .string(options.transactionalId)
-    .int16(allReplicas)
-    .int32(options.timeoutMs)
-    .array([...byTopic], ([topic, batches], writer) => {
-      writer.string(topic).array(batches, (batch) => {
-        writer.int32(batch.partition).bytes(batch.bytes);
-      });
-    });
+export function produceRequest(
+  transactionalId: string | null,
+  batches: readonly ProducedBatch[],
+  timeoutMs: number,
+): ProtocolRequest<ProduceAnswer[]> {
+  const bytes = batches.reduce((sum, batch) => sum + batch.bytes.length + 64, 512);
+  const body = new WireWriter(bytes).string(transactionalId).int16(allReplicas).int32(timeoutMs);
+  body.topics(batches, (batch) => body.int32(batch.partition).bytes(batch.bytes));
   return protocolRequest({
     api,
     body,
     read: (reader, throttled) => {
-      const answers = reader.array(() => {
-        const topic = reader.string() ?? "";
-        return reader.array(() => readAnswer(topic, reader));
-      });
+      const answers = reader.topics((topic) => readAnswer(topic, reader));
       throttled(reader.int32());
-      return answers.flat();
+      return answers;
     },
-    waitMs: options.timeoutMs,
+    waitMs: timeoutMs,
   });
 }

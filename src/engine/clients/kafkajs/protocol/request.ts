@@ -16,6 +16,13 @@ export interface ProtocolRequest<T> {
   readonly logResponseError?: boolean;
 }
 
+/** The producer that a request of a transaction comes from. */
+export interface ProducerIdentity {
+  readonly producerId: bigint;
+  readonly epoch: number;
+  readonly transactionalId: string | null;
+}
+
 /** The throttle time is read by kafkajs, which then delays what follows (KIP-219). */
 interface Decoded<T> {
   readonly value: T;

@@ -1,5 +1,6 @@
 // Kafka's wire types, read from and written to one flat buffer (protocol guide, "Protocol Primitive Types").
 // "Compact" and tags belong to flexible versions (KIP-482).
+import type { TopicPartition } from "../../../core/record.ts";
 
 /** Reads on from `at`; every method moves it. */
 export class WireReader {
@@ -43,6 +44,14 @@ export class WireReader {
   }
   compactArray<T>(item: (reader: WireReader) => T): T[] {
     return this.#items(this.uvarint() - 1, item);
+  }
+  /** Topics in turn, each with its partitions. */
+  topics<T>(partition: (topic: string) => T): T[] {
+    const topics = this.array(() => {
+      const topic = this.string() ?? "";
+      return this.array(() => partition(topic));
+    });
+    return topics.flat();
   }
   uvarint(): number {
     let value = 0;
@@ -128,6 +137,12 @@ export class WireWriter {
     this.uvarint(items.length + 1);
     for (const value of items) item(value, this);
     return this;
+  }
+  /** Topics in turn, each with its partitions. */
+  topics<T extends TopicPartition>(places: readonly T[], partition: (at: T) => void): this {
+    return this.array([...Map.groupBy(places, ({ topic }) => topic)], ([topic, own]) => {
+      this.string(topic).array(own, partition);
+    });
   }
   uvarint(value: number): this {
     for (let rest = value; ; rest >>>= 7) {
