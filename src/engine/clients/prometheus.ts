@@ -35,7 +35,7 @@ export function prometheusMeter(catalogue: readonly MetricSpec[]): PrometheusMet
   for (const entry of entries.values()) startAtZero(entry);
   const meter: Meter = {
     count: (name, labels, by = 1) => {
-      counterOf(find(entries, name, labels)).inc(labels, by);
+      asType(find(entries, name, labels), prometheus.Counter, "counter").inc(labels, by);
     },
     gauge: (name, labels, value) => {
       const entry = find(entries, name, labels);
@@ -43,7 +43,7 @@ export function prometheusMeter(catalogue: readonly MetricSpec[]): PrometheusMet
       entry.series.set(keyOf(entry.spec, labels), labels);
     },
     observe: (name, labels, value) => {
-      histogramOf(find(entries, name, labels)).observe(labels, value);
+      asType(find(entries, name, labels), prometheus.Histogram, "histogram").observe(labels, value);
     },
     forget: (labels) => {
       assert(Object.keys(labels).length > 0, "forget() without labels would forget everything");
@@ -100,23 +100,17 @@ function find(
   return entry as MetricEntry;
 }
 
-function counterOf({ spec, instrument }: MetricEntry): prometheus.Counter {
-  assert(instrument instanceof prometheus.Counter, `${spec.name} is a ${spec.type}, no counter`);
+/** The instrument, if the metric is of the type that the call is for. */
+function asType<T extends Instrument>(
+  { spec, instrument }: MetricEntry,
+  Type: abstract new (...args: never[]) => T,
+  type: MetricSpec["type"],
+): T {
+  assert(instrument instanceof Type, `${spec.name} is a ${spec.type}, no ${type}`);
   return instrument;
 }
 
-function gaugeOf({ spec, instrument }: MetricEntry): prometheus.Gauge {
-  assert(instrument instanceof prometheus.Gauge, `${spec.name} is a ${spec.type}, no gauge`);
-  return instrument;
-}
-
-function histogramOf({ spec, instrument }: MetricEntry): prometheus.Histogram {
-  assert(
-    instrument instanceof prometheus.Histogram,
-    `${spec.name} is a ${spec.type}, no histogram`,
-  );
-  return instrument;
-}
+const gaugeOf = (entry: MetricEntry): prometheus.Gauge => asType(entry, prometheus.Gauge, "gauge");
 
 const keyOf = (spec: MetricSpec, labels: Labels): string =>
   JSON.stringify(Object.keys(spec.labels).map((name) => labels[name]));

@@ -4,9 +4,9 @@ import { parseWriter } from "../core/avro-parser.ts";
 import { schemaText } from "../core/avro-text.ts";
 import type { AvroSchema } from "../core/schema.ts";
 
-type RegistryAnswerBody = Readonly<Record<string, unknown>>;
+export type RegistryBody = Readonly<Record<string, unknown>>;
 /** A version of a subject as the registry answers it; null when it has none. Throws while the registry is away. */
-export type AskVersion = (subject: string, version: number) => Promise<RegistryAnswerBody | null>;
+export type AskVersion = (subject: string, version: number) => Promise<RegistryBody | null>;
 
 /**
  * The schema of an answer with the types that it refers to. It comes back as it is when it refers to nothing, and when it
@@ -14,7 +14,7 @@ export type AskVersion = (subject: string, version: number) => Promise<RegistryA
  */
 export async function selfContained(
   text: string,
-  body: RegistryAnswerBody,
+  body: RegistryBody,
   ask: AskVersion,
 ): Promise<string> {
   if (referencesOf(body).length === 0) return text;
@@ -33,7 +33,7 @@ interface Reference {
   readonly version: number;
 }
 
-function referencesOf(body: RegistryAnswerBody): readonly Reference[] {
+function referencesOf(body: RegistryBody): readonly Reference[] {
   const { references } = body;
   if (!Array.isArray(references)) return [];
   return references.filter(
@@ -44,12 +44,12 @@ function referencesOf(body: RegistryAnswerBody): readonly Reference[] {
 
 /** Each schema after those that it refers to itself. */
 async function collect(
-  body: RegistryAnswerBody,
+  body: RegistryBody,
   ask: AskVersion,
   found: Map<string, string>,
 ): Promise<void> {
   const visited = new Set<string>();
-  const visit = async (parent: RegistryAnswerBody): Promise<void> => {
+  const visit = async (parent: RegistryBody): Promise<void> => {
     for (const { subject, version } of referencesOf(parent)) {
       const key = `${String(version)} ${subject}`;
       if (visited.has(key)) continue;

@@ -2,13 +2,11 @@
 // Every answer is classified: "has none" only by the registry's own error code, refused credentials, a bad schema, and
 // everything else (down, slow, 5xx, a proxy's page) as away, to be tried again by the caller. Schemas come as text, so
 // that their logical types are kept. Nothing is cached here.
-import { incompatibilities } from "../core/avro-compatibility.ts";
-import { parseAvro, parseWriter } from "../core/avro-parser.ts";
+import { checkCompatible } from "../core/avro-compatibility.ts";
 import { ConfigError, DependencyError, type MillraceError } from "../core/errors.ts";
-import type { SchemaRegistry } from "../core/ports.ts";
-import type { AvroSchema } from "../core/schema.ts";
+import type { RegisteredSchema, SchemaRegistry } from "../core/ports.ts";
 import { registryClient, type RegistryAnswer } from "./registry-client.ts";
-import { selfContained } from "./registry-references.ts";
+import { selfContained, type RegistryBody } from "./registry-references.ts";
 
 export interface RegistrySettings {
   /** With its path; credentials in it are taken out and sent as Basic auth. */
@@ -28,8 +26,6 @@ const NOT_FOUND_CODES: readonly unknown[] = [40401, 40402, 40403];
 /** Levels that a deliberate hand has set and that ask for at least what we ask for. */
 const BACKWARD_LEVELS = ["BACKWARD", "BACKWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
 
-type RegistryBody = Readonly<Record<string, unknown>>;
-type Version = { readonly id: number; readonly version: number; readonly schema: string };
 type Request = (signal: AbortSignal) => Promise<RegistryAnswer>;
 
 class ConfluentRegistry implements SchemaRegistry {
@@ -75,7 +71,7 @@ class ConfluentRegistry implements SchemaRegistry {
     return body === null ? null : this.#number(body, "id", path);
   }
 
-  async latest(subject: string): Promise<Version | null> {
+  async latest(subject: string): Promise<RegisteredSchema | null> {
     const path = `/subjects/${encodeURIComponent(subject)}/versions/latest`;
     const body = await this.#ask(path, (signal) =>
       this.#client.Subject.latestVersion({ subject, signal }),
@@ -198,12 +194,4 @@ function hintOf(status: number): string {
   if (status === 404) return "; check the path in SCHEMA_REGISTRY_URL";
   if (status >= 300 && status < 400) return "; SCHEMA_REGISTRY_URL must be where that leads to";
   return "";
-}
-
-function checkCompatible(subject: string, schema: string, registered: string): void {
-  const reader = parseAvro(JSON.parse(schema) as AvroSchema);
-  const writer = parseWriter(JSON.parse(registered) as AvroSchema);
-  const problems = incompatibilities(reader, writer);
-  if (problems.length > 0)
-    throw new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${problems.join("; ")}`);
 }

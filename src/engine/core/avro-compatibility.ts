@@ -2,7 +2,6 @@
 // Stricter than reading (avro-resolution.ts): a name, a symbol and the digits of a decimal count here, before they are lost.
 import {
   branchFor,
-  describe,
   coversDigits,
   isNamedAlike,
   logicalText,
@@ -10,13 +9,31 @@ import {
   mismatch,
   scalarProblem,
 } from "./avro-matching.ts";
-import type { AvroShape, EnumShape, RecordShape } from "./avro-shape.ts";
+import { parseAvro, parseWriter } from "./avro-parser.ts";
+import {
+  branchNameOf,
+  fieldPath,
+  type AvroShape,
+  type EnumShape,
+  type RecordShape,
+} from "./avro-shape.ts";
+import { ConfigError } from "./errors.ts";
+import type { AvroSchema } from "./schema.ts";
 
 /** One sentence per field that prevents it; empty when `reader` can read everything that `writer` wrote. */
 export function incompatibilities(reader: AvroShape, writer: AvroShape): readonly string[] {
   const comparison = new SchemaComparison(new Set());
   comparison.compare(reader, writer, "");
   return comparison.problems;
+}
+
+/** Throws MILL_SCHEMA_INCOMPATIBLE unless a schema can read everything that a registered one of its subject wrote. */
+export function checkCompatible(subject: string, schema: string, registered: string): void {
+  const reader = parseAvro(JSON.parse(schema) as AvroSchema);
+  const writer = parseWriter(JSON.parse(registered) as AvroSchema);
+  const problems = incompatibilities(reader, writer);
+  if (problems.length > 0)
+    throw new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${problems.join("; ")}`);
 }
 
 class SchemaComparison {
@@ -45,7 +62,7 @@ class SchemaComparison {
     // A branch of the same name says more than "no branch".
     const branch = branches[at >= 0 ? at : branchFor(branches, writer, () => true)];
     if (branch !== undefined) this.#single(branch, writer, path);
-    else this.#say(path, `no branch of the union can read ${describe(writer)}`);
+    else this.#say(path, `no branch of the union can read ${branchNameOf(writer)}`);
   }
 
   #isReadable(reader: AvroShape, writer: AvroShape): boolean {
@@ -81,7 +98,7 @@ class SchemaComparison {
       this.#say(path, `the record ${writer.name} cannot be read as ${reader.name}`);
     const matched = matchedFields(reader, writer);
     for (const [i, field] of reader.fields.entries()) {
-      const at = path === "" ? field.name : `${path}.${field.name}`;
+      const at = fieldPath(path, field.name);
       const written = writer.fields[matched[i] ?? -1];
       if (written !== undefined) this.compare(field.shape, written.shape, at);
       else if (!field.hasDefault) this.#say(at, "is new and has no default");

@@ -76,18 +76,17 @@ export function logicalText(shape: AvroShape): string {
   const logical = logicalOf(shape);
   if (logical?.kind === "decimal")
     return `decimal(${String(logical.precision)}, ${String(logical.scale)})`;
-  return logical?.kind ?? describe(shape);
+  return logical?.kind ?? branchNameOf(shape);
 }
 /** Two types of one name are distinguished by their kinds. */
 export function mismatch(reader: AvroShape, writer: AvroShape): string {
-  const text = describe(reader) === describe(writer) ? inFull : describe;
+  const text = branchNameOf(reader) === branchNameOf(writer) ? inFull : branchNameOf;
   return `${text(writer)} cannot be read as ${text(reader)}`;
 }
 function inFull(shape: AvroShape): string {
   const size = shape.kind === "fixed" ? ` of ${String(shape.size)} bytes` : "";
-  return `the ${shape.kind} ${describe(shape)}${size}`;
+  return `the ${shape.kind} ${branchNameOf(shape)}${size}`;
 }
-export const describe = (shape: AvroShape): string => ("name" in shape ? shape.name : shape.kind);
 
 /** For each field of the reader the position of the writer's field that it reads; -1 for none. Names go before aliases. */
 export function matchedFields(reader: RecordShape, writer: RecordShape): readonly number[] {

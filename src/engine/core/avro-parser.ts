@@ -3,12 +3,12 @@
 import { defaultProblem } from "./avro-default.ts";
 import {
   branchNameOf,
-  bucketOf,
+  bucketOfShape,
+  fieldPath,
   isPrimitive,
   logicalOf,
   misplacedLogical,
   type AvroShape,
-  type Bucket,
   type Definition,
   type EnumShape,
   type FieldShape,
@@ -202,9 +202,6 @@ class Parser {
   }
 }
 
-const bucketOfShape = (shape: AvroShape): Bucket =>
-  bucketOf(shape.kind, "logical" in shape ? (shape.logical?.kind ?? null) : null);
-
 interface NamedParts {
   readonly namespace: string;
   readonly common: {
@@ -226,8 +223,7 @@ const qualified = (name: string, namespace: string): string =>
   name.includes(".") || namespace === "" ? name.replace(/^\./, "") : `${namespace}.${name}`;
 const inside = (place: SchemaPath, name: string): SchemaPath => ({
   ...place,
-  path: name.startsWith("[") || name.startsWith("{") ? place.path + name : dotted(place.path, name),
+  path: /^[[{]/.test(name) ? place.path + name : fieldPath(place.path, name),
 });
-const dotted = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 const invalid = (place: SchemaPath, what: string): ConfigError =>
   new ConfigError("MILL_SCHEMA_INVALID", place.path === "" ? what : `${place.path}: ${what}`);

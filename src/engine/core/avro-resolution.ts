@@ -2,13 +2,14 @@
 // cannot be read is an action too, since only the records that reach it are lost: an empty list, or another branch, is read.
 import {
   branchFor,
-  describe,
   isSameOnTheWire,
   matchedFields,
   mismatch,
   scalarProblem,
 } from "./avro-matching.ts";
 import {
+  branchNameOf,
+  fieldPath,
   isScalar,
   type AvroShape,
   type EnumShape,
@@ -78,7 +79,8 @@ class Resolution {
   #branch(union: UnionShape, writer: AvroShape): Action {
     const index = branchFor(union.branches, writer, (branch) => this.#fits(branch, writer));
     const branch = union.branches[index];
-    if (branch === undefined) return refused(`no branch of the union can read ${describe(writer)}`);
+    if (branch === undefined)
+      return refused(`no branch of the union can read ${branchNameOf(writer)}`);
     return { kind: "branch", union, index, of: this.of(branch, writer) };
   }
 
@@ -158,13 +160,12 @@ function foundInRecord(action: RecordAction, path: string, seen: Set<Action>): r
     ...action.steps.flatMap(({ read }) =>
       read === null ? [] : found(read.of, pathOf(action, read.field, path), seen),
     ),
-    ...action.missing.map((name) => `${below(path, name)}: is new and has no default`),
+    ...action.missing.map((name) => `${fieldPath(path, name)}: is new and has no default`),
   ];
 }
 
 export const pathOf = (action: RecordAction, field: number, path: string): string =>
-  below(path, action.reader.fields[field]?.name ?? "");
-const below = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
+  fieldPath(path, action.reader.fields[field]?.name ?? "");
 
 /** True when no value at all can be read: whoever comes here ends here. `known` keeps the answers for one tree. */
 export function isRefused(action: Action, known: Map<Action, boolean>): boolean {

@@ -143,9 +143,16 @@ export function bucketOf(kind: string, logical: string | null): Bucket {
   return buckets[kind] ?? "object";
 }
 
+export const bucketOfShape = (shape: AvroShape): Bucket =>
+  bucketOf(shape.kind, "logical" in shape ? (shape.logical?.kind ?? null) : null);
+
 /** The name of a branch in Avro's JSON encoding. */
 export const branchNameOf = (shape: AvroShape): string =>
   "name" in shape ? shape.name : shape.kind;
+
+/** The path of a field below another, for messages. */
+export const fieldPath = (path: string, name: string): string =>
+  path === "" ? name : `${path}.${name}`;
 
 /** An Avro definition as it is in the file. */
 export type Definition = Readonly<Record<string, unknown>>;

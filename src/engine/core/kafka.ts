@@ -14,6 +14,30 @@ export interface KafkaPort {
   close(): Promise<void>;
 }
 
+/** A port over makers of clients: closing it closes every client that it has made. */
+export function closingPort(make: Omit<KafkaPort, "close">): KafkaPort {
+  const open: (() => Promise<void>)[] = [];
+  const closing = <T extends { close(): Promise<void> }>(client: T): T => {
+    open.push(() => client.close());
+    return client;
+  };
+  return {
+    consumer: (options) => {
+      const consumer = make.consumer(options);
+      open.push(() => consumer.stop());
+      return consumer;
+    },
+    txProducer: (options) => closing(make.txProducer(options)),
+    producer: () => closing(make.producer()),
+    admin: () => closing(make.admin()),
+    reader: (options) => closing(make.reader(options)),
+    close: async () => {
+      await Promise.all(open.map((close) => close()));
+      open.length = 0;
+    },
+  };
+}
+
 /** One partition of a group's work and its progress; all partitions of one task move together. */
 export interface Assignment {
   readonly generation: GroupGeneration;
@@ -147,14 +171,16 @@ export interface ReaderOptions extends TopicPartition {
   readonly maxWaitMs?: number;
 }
 
+/** The next committed records, possibly none; `nextOffset` advances past control and aborted records. */
+export interface PartitionRead {
+  readonly records: readonly RawRecord[];
+  readonly nextOffset: bigint;
+  readonly highWatermark: bigint;
+  readonly lastStableOffset: bigint;
+}
+
 export interface PartitionReader {
-  /** The next committed records, possibly none; `nextOffset` advances past control and aborted records. */
-  read(): Promise<{
-    records: readonly RawRecord[];
-    nextOffset: bigint;
-    highWatermark: bigint;
-    lastStableOffset: bigint;
-  }>;
+  read(): Promise<PartitionRead>;
   close(): Promise<void>;
 }
 

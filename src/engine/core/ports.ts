@@ -49,6 +49,12 @@ export interface MetricSpec {
   readonly together: "sum" | "max" | "first";
 }
 
+export interface RegisteredSchema {
+  readonly id: number;
+  readonly version: number;
+  readonly schema: string;
+}
+
 /** A schema registry (Confluent wire format). */
 export interface SchemaRegistry {
   /**
@@ -59,9 +65,7 @@ export interface SchemaRegistry {
   /** The id under which exactly this schema is registered for the subject, or null. */
   idOf(subject: string, schema: string): Promise<number | null>;
   /** The newest registered schema of a subject, or null. */
-  latest(
-    subject: string,
-  ): Promise<{ readonly id: number; readonly version: number; readonly schema: string } | null>;
+  latest(subject: string): Promise<RegisteredSchema | null>;
   /** Registers under BACKWARD compatibility; throws ConfigError naming the field when it is incompatible. */
   register(subject: string, schema: string): Promise<number>;
 }

@@ -8,6 +8,12 @@ export function framingOf(bytes: Buffer): string | null {
   return found?.name ?? glue(bytes) ?? utf16(bytes) ?? magicFraming(bytes);
 }
 
+/** With the form that the bytes have instead, where one is known. */
+export function withForm(what: string, bytes: Buffer): string {
+  const framing = framingOf(bytes);
+  return framing === null ? what : `${what}: ${framing}`;
+}
+
 /** A guess at bytes that have no magic byte 0. */
 export const unframed = (bytes: Buffer): string | null => framingOf(bytes) ?? plainText(bytes);
 

@@ -4,7 +4,7 @@ import { isUtf8 } from "node:buffer";
 import { DecodeError, MillraceError } from "../core/errors.ts";
 import type { Codec, JsonValidator } from "../core/schema.ts";
 import { decodeError, encodeError, Fault, type At } from "./faults.ts";
-import { envelopeOf, framingOf } from "./framing.ts";
+import { envelopeOf, withForm } from "./framing.ts";
 
 const DEPTH_MAX = 256;
 /** What parses and has fewer bytes is not nested deeper: each level takes two. */
@@ -41,20 +41,14 @@ const invalid = (detail: string): Fault => new Fault("MILL_DECODE_JSON", detail)
 /** Parses without losing anything; throws a Fault that quotes nothing of the text. */
 function parseJson(bytes: Buffer | null): unknown {
   if (bytes === null || bytes.length === 0) throw new Fault("MILL_DECODE_EMPTY", "");
-  if (!isUtf8(bytes)) throw unreadable(bytes, "it is not UTF-8");
+  if (!isUtf8(bytes)) throw invalid(withForm("it is not UTF-8", bytes));
   // A byte order mark stays in the text, and does not parse.
   const text = bytes.toString("utf8");
   try {
     return needsCare(bytes, text) ? parseCarefully(text) : (JSON.parse(text) as unknown);
   } catch (error) {
-    throw error instanceof Fault ? error : unreadable(bytes, "it does not parse");
+    throw error instanceof Fault ? error : invalid(withForm("it does not parse", bytes));
   }
-}
-
-/** With the form that the bytes have instead, where one is known. */
-function unreadable(bytes: Buffer, what: string): Fault {
-  const framing = framingOf(bytes);
-  return invalid(framing === null ? what : `${what}: ${framing}`);
 }
 
 /** Whether it must be parsed with care; throws a Fault when it is nested too deep. */

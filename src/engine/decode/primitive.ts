@@ -2,7 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Codec } from "../core/schema.ts";
 import { decodeError, encodeError, Fault, type At } from "./faults.ts";
-import { framingOf } from "./framing.ts";
+import { withForm } from "./framing.ts";
 
 export function primitiveCodec(kind: "string" | "bytes" | "long", where: At): Codec {
   const { encode, decode } = formats[kind];
@@ -37,11 +37,11 @@ interface Format {
   decode(bytes: Buffer): unknown;
 }
 
-const text: Format = {
+const string: Format = {
   encode: (value) =>
     typeof value === "string" && value.isWellFormed() ? Buffer.from(value, "utf8") : null,
   decode(bytes) {
-    if (!isUtf8(bytes)) throw new Fault("MILL_DECODE_TEXT", `it is not UTF-8${hint(bytes)}`);
+    if (!isUtf8(bytes)) throw new Fault("MILL_DECODE_TEXT", withForm("it is not UTF-8", bytes));
     return bytes.toString("utf8");
   },
 };
@@ -61,8 +61,8 @@ const long: Format = {
   },
   decode(bytes) {
     if (bytes.length !== 8) {
-      const received = `expected 8 bytes, received ${String(bytes.length)}${hint(bytes)}`;
-      throw new Fault("MILL_DECODE_TEXT", received);
+      const received = `expected 8 bytes, received ${String(bytes.length)}`;
+      throw new Fault("MILL_DECODE_TEXT", withForm(received, bytes));
     }
     const value = Number(bytes.readBigInt64BE());
     if (!Number.isSafeInteger(value))
@@ -71,13 +71,4 @@ const long: Format = {
   },
 };
 
-function hint(bytes: Buffer): string {
-  const framing = framingOf(bytes);
-  return framing === null ? "" : `: ${framing}`;
-}
-
-const formats: Readonly<Record<"string" | "bytes" | "long", Format>> = {
-  string: text,
-  bytes: raw,
-  long,
-};
+const formats: Readonly<Record<"string" | "bytes" | "long", Format>> = { string, bytes: raw, long };

@@ -1,6 +1,6 @@
 // simulate(): the real engine over topics, tables and time in memory. No server, the same code as live: operators,
 // codecs, commit, takeover.
-import { ledgerTotals, type LedgerCounts } from "../core/ledger.ts";
+import { ledgerTotals } from "../core/ledger.ts";
 import type { Plan } from "../core/plan.ts";
 import { headerText, type Headers, type RawRecord } from "../core/record.ts";
 import { statesIn } from "../core/redrive.ts";
@@ -8,7 +8,7 @@ import { compileCodec } from "../decode/codec.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
-import { ledgerOfPart, type TaskProgress } from "../core/progress.ts";
+import { ledgerOfPart } from "../core/progress.ts";
 import type { SchemaCache } from "../runtime/task/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
@@ -109,7 +109,10 @@ async function resultOf(world: World): Promise<Simulated> {
       [...world.tables.rows(table as PostgresTable<unknown>)] as R[],
     deadLetters: world.plans.flatMap((plan) => lettersOf(world, plan)),
     letterStates: statesOf(world),
-    ledger: (part, pipeline) => ledgerTotals(sumOf(progress, part, pipeline)),
+    ledger: (part, pipeline) => {
+      const own = progress.filter((task) => (pipeline ?? task.pipeline) === task.pipeline);
+      return ledgerTotals(ledgerOfPart(own, part));
+    },
     stops: world.stops.map(({ pipeline, part, topic, partition, code, message }) => ({
       ...{ pipeline, part, topic, partition, code, message },
     })),
@@ -154,9 +157,3 @@ function readAll<K, V>(world: World, topic: Topic<K, V>, schemas: SchemaCache): 
     headers: record.headers,
   }));
 }
-
-const sumOf = (progress: readonly TaskProgress[], part: string, pipeline?: string): LedgerCounts =>
-  ledgerOfPart(
-    progress.filter((task) => pipeline === undefined || task.pipeline === pipeline),
-    part,
-  );

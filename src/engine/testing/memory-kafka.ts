@@ -2,18 +2,7 @@
 // a Clock and in microtasks, so the same calls give the same run. Several workers, one port each, share one cluster;
 // the other methods are what befalls a cluster and its workers.
 import { assert } from "../core/errors.ts";
-import type {
-  AdminPort,
-  ConsumerOptions,
-  GroupConsumer,
-  KafkaPort,
-  PartitionReader,
-  PlainProducer,
-  ReaderOptions,
-  TopicSpec,
-  TxProducer,
-  TxProducerOptions,
-} from "../core/kafka.ts";
+import { closingPort, type KafkaPort, type TopicSpec } from "../core/kafka.ts";
 import type { Clock } from "../core/ports.ts";
 import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
 import { MemoryAdmin } from "./memory-kafka/admin.ts";
@@ -56,7 +45,7 @@ export class MemoryKafka {
 
   /** A connection of one worker; give the worker's switch when its other doubles share it. */
   port(worker: WorkerSwitch = new WorkerSwitch()): KafkaPort {
-    const port = new MemoryPort({
+    const connection: Connection = {
       wire: new Wire(this.#conditions, worker),
       topics: this.#topics,
       access: this.#access,
@@ -64,6 +53,13 @@ export class MemoryKafka {
       offsets: this.#offsets,
       transactions: this.#transactions,
       batchRecordsMax: this.#batchRecordsMax,
+    };
+    const port = closingPort({
+      consumer: (of) => new MemoryConsumer(of, connection),
+      txProducer: (of) => new MemoryTxProducer(of, connection),
+      producer: () => new MemoryProducer(connection),
+      admin: () => new MemoryAdmin(connection),
+      reader: (of) => new MemoryReader(of, connection),
     });
     this.#workers.set(port, worker);
     return port;
@@ -190,45 +186,5 @@ export class MemoryKafka {
     const worker = this.#workers.get(port);
     assert(worker !== undefined, "the port belongs to another cluster");
     return worker;
-  }
-}
-
-class MemoryPort implements KafkaPort {
-  readonly #connection: Connection;
-  readonly #clients: (() => Promise<void>)[] = [];
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  consumer(options: ConsumerOptions): GroupConsumer {
-    const consumer = new MemoryConsumer(options, this.#connection);
-    this.#clients.push(() => consumer.stop());
-    return consumer;
-  }
-
-  txProducer(options: TxProducerOptions): TxProducer {
-    return this.#closing(new MemoryTxProducer(options, this.#connection));
-  }
-
-  producer(): PlainProducer {
-    return this.#closing(new MemoryProducer(this.#connection));
-  }
-
-  admin(): AdminPort {
-    return this.#closing(new MemoryAdmin(this.#connection));
-  }
-
-  reader(options: ReaderOptions): PartitionReader {
-    return this.#closing(new MemoryReader(options, this.#connection));
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#clients.splice(0).map((close) => close()));
-  }
-
-  #closing<T extends { close(): Promise<void> }>(client: T): T {
-    this.#clients.push(() => client.close());
-    return client;
   }
 }

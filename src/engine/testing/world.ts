@@ -5,6 +5,9 @@ import { partitionOf } from "../core/partitioner.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
 import { ownFormat, subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
 import type { StateCopies } from "../core/state.ts";
+import type { TableStore } from "../core/ports.ts";
+import { watermarksOf } from "../core/read-range.ts";
+import { addressOf, taskKey } from "../core/record.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
@@ -95,6 +98,9 @@ export class World {
     await this.#start();
   }
 
+  readonly #tableStore = ({ declaration }: PlanTable): TableStore =>
+    this.tables.store(declaration as PostgresTable<unknown>);
+
   readonly #created = new Set<string>();
   #create(topic: string, partitions: number, config: Readonly<Record<string, string>> = {}): void {
     if (this.#created.has(topic)) return;
@@ -171,7 +177,7 @@ export class World {
       kafka,
       admin: kafka.admin(),
       clock: this.#clock,
-      tableStore: ({ declaration }) => this.tables.store(declaration as PostgresTable<unknown>),
+      tableStore: this.#tableStore,
       stateCopies: () => this.copies,
     };
     const redrivesMax = plan.options.redrivesMax ?? REDRIVES_MAX;
@@ -236,27 +242,22 @@ export class World {
 
   #progress(): Promise<TaskProgress[]> {
     const admin = this.#outside.admin();
-    const tableStore = ({ declaration }: PlanTable) =>
-      this.tables.store(declaration as PostgresTable<unknown>);
-    const all = this.plans.flatMap((plan) =>
-      [readProgress, readRedriveProgress].map((read) => read(plan, { admin, tableStore })),
-    );
+    const ports = { admin, tableStore: this.#tableStore };
+    const all = this.plans.flatMap((plan) => [
+      readProgress(plan, ports),
+      readRedriveProgress(plan, ports),
+    ]);
     return Promise.all(all).then((parts) => parts.flat());
   }
 
   async #isDrained(): Promise<boolean> {
-    const admin = this.#outside.admin();
-    const stopped = new Set(
-      this.stops.map(({ topic, partition, part }) => `${part}/${topic}/${String(partition)}`),
-    );
+    const stopped = new Set(this.stops.map(taskKey));
     const progress = await this.#progress();
-    const topics = [...new Set(progress.map(({ topic }) => topic))];
-    const marks = (await Promise.all(topics.map((topic) => admin.watermarks(topic)))).flat();
-    return progress.every(({ part, topic, partition, nextOffset }) => {
-      if (stopped.has(`${part}/${topic}/${String(partition)}`)) return true;
-      const mark = marks.find((at) => at.topic === topic && at.partition === partition);
-      return nextOffset !== null && nextOffset === mark?.high;
-    });
+    const topics = progress.map(({ topic }) => topic);
+    const marks = await watermarksOf(this.#outside.admin(), topics);
+    return progress.every(
+      (task) => stopped.has(taskKey(task)) || task.nextOffset === marks.get(addressOf(task))?.high,
+    );
   }
 
   async readers(): Promise<SchemaCache> {

@@ -1,20 +1,13 @@
 // Reads one partition from an offset on, without a group: state from changelogs, dead letters, bounded ranges.
 // Committed records only; a leader that moves is followed; an offset that is gone is an error, never a jump.
-import type { PartitionReader, ReaderOptions } from "../../core/kafka.ts";
+import type { PartitionRead, PartitionReader, ReaderOptions } from "../../core/kafka.ts";
 import { MillraceError } from "../../core/errors.ts";
-import { addressOf, type RawRecord } from "../../core/record.ts";
+import { addressOf } from "../../core/record.ts";
 import type { Cluster } from "./cluster.ts";
 import { BrokerRefusal, checked, codeOf, codes } from "./failures.ts";
 import { lookUpEnds } from "./offset-lookup.ts";
 import { fetchRequest, type FetchedPartition } from "./protocol/fetch.ts";
 import { decodeRecordSet } from "./protocol/records/record-batch-decode.ts";
-
-interface PartitionRead {
-  readonly records: readonly RawRecord[];
-  readonly nextOffset: bigint;
-  readonly highWatermark: bigint;
-  readonly lastStableOffset: bigint;
-}
 
 const maxBytesDefault = 4_194_304;
 const maxWaitMsDefault = 100;

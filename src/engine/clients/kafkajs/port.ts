@@ -1,13 +1,6 @@
 // The Kafka port over kafkajs' connections (README of this folder): settings, and one client object for each need.
 import type { ConnectionOptions } from "node:tls";
-import type {
-  GroupConsumer,
-  KafkaPort,
-  PartitionReader,
-  PlainProducer,
-  TxProducer,
-} from "../../core/kafka.ts";
-import type { AdminPort } from "../../core/kafka.ts";
+import { closingPort, type KafkaPort } from "../../core/kafka.ts";
 import type { Log } from "../../core/ports.ts";
 import { KafkaAdmin } from "./admin/kafka-admin.ts";
 import { Cluster } from "./cluster.ts";
@@ -55,28 +48,15 @@ export function kafkajsPort(options: KafkajsOptions): KafkaPort {
     options,
     driver.createLogger({ level: errorLevel, logCreator: () => toLog(options.log) }),
   );
-  const open = new Set<{ close(): Promise<void> }>();
   const cluster = (): Cluster =>
     new Cluster(settings, new Sockets(options.socketFactory ?? openSocket));
-  const keep = <T extends { close(): Promise<void> }>(client: T): T => {
-    open.add(client);
-    return client;
-  };
-  return {
-    consumer: (of): GroupConsumer => {
-      const consumer = new KafkaGroupConsumer(cluster(), of, options.log);
-      open.add({ close: () => consumer.stop() });
-      return consumer;
-    },
-    txProducer: (of): TxProducer => keep(new KafkaTxProducer(cluster(), of)),
-    producer: (): PlainProducer => keep(new KafkaPlainProducer(cluster(), deadlineMs)),
-    admin: (): AdminPort => keep(new KafkaAdmin(cluster(), deadlineMs)),
-    reader: (of): PartitionReader => keep(new KafkaPartitionReader(cluster(), of, deadlineMs)),
-    close: async () => {
-      await Promise.all([...open].map((client) => client.close()));
-      open.clear();
-    },
-  };
+  return closingPort({
+    consumer: (of) => new KafkaGroupConsumer(cluster(), of, options.log),
+    txProducer: (of) => new KafkaTxProducer(cluster(), of),
+    producer: () => new KafkaPlainProducer(cluster(), deadlineMs),
+    admin: () => new KafkaAdmin(cluster(), deadlineMs),
+    reader: (of) => new KafkaPartitionReader(cluster(), of, deadlineMs),
+  });
 }
 
 function clusterSettings(

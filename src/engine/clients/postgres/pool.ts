@@ -48,9 +48,7 @@ export interface HeldLock {
 }
 
 /** Parameters reach the server as texts: what is not a string, a Buffer or null has been encoded before. */
-export function postgresPool(options: PostgresPoolOptions): PostgresPool {
-  return new DriverPool(options);
-}
+export const postgresPool = (options: PostgresPoolOptions): PostgresPool => new DriverPool(options);
 
 const defaults = {
   applicationName: "millrace",
@@ -67,6 +65,9 @@ const SILENCE_MARGIN_MS = 5_000;
 class DriverPool implements PostgresPool {
   readonly address: string;
   readonly #pool: pg.Pool;
+  readonly #fail = (error: unknown): never => {
+    throw translate(error, this.address);
+  };
 
   constructor(given: PostgresPoolOptions) {
     const options = { ...defaults, ...given };
@@ -85,20 +86,15 @@ class DriverPool implements PostgresPool {
     this.#pool.on("error", ignore);
   }
 
-  async query<R>(text: string, values: readonly unknown[] = []): Promise<QueryResult<R>> {
+  query<R>(text: string, values: readonly unknown[] = []): Promise<QueryResult<R>> {
     return this.#withClient((client) => run<R>(client, text, values));
   }
 
   async transaction<R>(work: (session: PostgresSession) => Promise<R>): Promise<R> {
     return this.#withClient(async (client) => {
       const session: PostgresSession = {
-        query: async (text, values = []) => {
-          try {
-            return await run(client, text, values);
-          } catch (error) {
-            throw translate(error, this.address);
-          }
-        },
+        query: <R>(text: string, values: readonly unknown[] = []) =>
+          run<R>(client, text, values).catch(this.#fail),
       };
       await client.query(BEGIN);
       const result = await work(session);
@@ -108,9 +104,7 @@ class DriverPool implements PostgresPool {
   }
 
   async lock(name: string): Promise<HeldLock | null> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw translate(error, this.address);
-    });
+    const client = await this.#pool.connect().catch(this.#fail);
     const lost = new AbortController();
     client.on("error", () => lost.abort(new Error("the connection that held the lock has ended")));
     const give = (isBroken: boolean): void => client.release(isBroken);
@@ -152,12 +146,7 @@ class DriverPool implements PostgresPool {
   }
 
   async #withClient<R>(work: (client: pg.PoolClient) => Promise<R>): Promise<R> {
-    let client: pg.PoolClient;
-    try {
-      client = await this.#pool.connect();
-    } catch (error) {
-      throw translate(error, this.address);
-    }
+    const client = await this.#pool.connect().catch(this.#fail);
     // Without a listener a connection that breaks between two statements would end the process.
     client.on("error", ignore);
     try {

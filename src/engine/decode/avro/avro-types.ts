@@ -3,7 +3,7 @@
 import avsc, { type Type } from "avsc";
 import { branchOfDefault, completeDefault } from "../../core/avro-default.ts";
 import {
-  bucketOf,
+  bucketOfShape,
   isScalar,
   type AvroShape,
   type FieldShape,
@@ -227,6 +227,3 @@ class WrappedUnion extends avsc.types.WrappedUnionType {
     return wrapperOf(type)?.(copy) ?? null;
   }
 }
-
-const bucketOfShape = (shape: AvroShape): string =>
-  bucketOf(shape.kind, "logical" in shape ? (shape.logical?.kind ?? null) : null);

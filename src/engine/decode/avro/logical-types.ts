@@ -24,7 +24,6 @@ export interface InnerType {
   readonly underlyingType?: InnerType;
   _read(tap: Tap): unknown;
   _write(tap: Tap, value: unknown): void;
-  _skip(tap: Tap): void;
 }
 /** avsc's signature of a callback for the value that does not fit. */
 export type Hook = ((value: unknown, type: unknown) => void) | undefined;
@@ -34,17 +33,11 @@ type LogicalSchema = { readonly precision?: number; readonly scale?: number };
 /** Shared by all: a cheap check without a trial conversion, and no conversion when values are copied. */
 export abstract class ValueType extends avsc.types.LogicalType {
   protected abstract isOne(value: unknown): boolean;
-  protected abstract read(tap: Tap): unknown;
-  protected abstract write(tap: Tap, value: unknown): void;
+  abstract _read(tap: Tap): unknown;
+  abstract _write(tap: Tap, value: unknown): void;
 
   get underlying(): InnerType {
     return this.underlyingType as unknown as InnerType;
-  }
-  _read(tap: Tap): unknown {
-    return this.read(tap);
-  }
-  _write(tap: Tap, value: unknown): void {
-    this.write(tap, value);
   }
   _check(value: unknown, _flags: unknown, hook: Hook): boolean {
     const ok = this.isOne(value);
@@ -53,7 +46,7 @@ export abstract class ValueType extends avsc.types.LogicalType {
   }
   /** Reads what another type wrote that may be read as this one. */
   readFrom(tap: Tap, _writer: ScalarShape): unknown {
-    return this.read(tap);
+    return this._read(tap);
   }
   /** Only defaults of fields are copied: from the schema (`coerce` 2) and on each use. */
   _copy(value: unknown, options?: { coerce?: number }): unknown {
@@ -84,7 +77,7 @@ export class DecimalType extends ValueType {
   get #size(): number | undefined {
     return (this.underlyingType as unknown as { size?: number }).size;
   }
-  protected override read(tap: Tap): unknown {
+  override _read(tap: Tap): unknown {
     return this.#readAs(tap, this.scale, this.#size);
   }
   #readAs(tap: Tap, scale: number, size: number | undefined): unknown {
@@ -101,7 +94,7 @@ export class DecimalType extends ValueType {
   #fits(unscaled: bigint): boolean {
     return unscaled < this.#limit && unscaled > -this.#limit;
   }
-  protected override write(tap: Tap, value: unknown): void {
+  override _write(tap: Tap, value: unknown): void {
     const problem = this.problemOf(value);
     if (problem !== null) throw unwritable(problem);
     const unscaled = unscaledOf(value as never, this.scale) as bigint;
@@ -139,10 +132,10 @@ export class BigintType extends ValueType {
   protected override isOne(value: unknown): boolean {
     return typeof value === "bigint" && BigInt.asIntN(64, value) === value;
   }
-  protected override read(tap: Tap): unknown {
+  override _read(tap: Tap): unknown {
     return tap.readBigLong();
   }
-  protected override write(tap: Tap, value: unknown): void {
+  override _write(tap: Tap, value: unknown): void {
     if (!this.isOne(value)) throw unwritable("expected a bigint of 64 bits");
     writeBigLong(tap, value as bigint);
   }
@@ -161,15 +154,15 @@ export class NumberType extends ValueType {
       Number.isSafeInteger(value) && (!this.#isInt || (value as number) === ((value as number) | 0))
     );
   }
-  protected override read(tap: Tap): unknown {
+  override _read(tap: Tap): unknown {
     return this.#isInt ? tap.readInt() : tap.readLong();
   }
-  protected override write(tap: Tap, value: unknown): void {
+  override _write(tap: Tap, value: unknown): void {
     if (!this.isOne(value)) throw unwritable("expected a whole number");
     tap.writeLong(value as number);
   }
   override readFrom(tap: Tap, writer: ScalarShape): unknown {
-    return writer.kind === "int" ? tap.readInt() : this.read(tap);
+    return writer.kind === "int" ? tap.readInt() : this._read(tap);
   }
   protected override fromDefault(value: unknown): unknown {
     return value;
@@ -182,13 +175,13 @@ abstract class CalendarType extends ValueType {
   /** Null for what is no such text. */
   protected abstract countOf(text: string): bigint | null;
 
-  protected override read(tap: Tap): unknown {
+  override _read(tap: Tap): unknown {
     return this.fromDefault(tap.readBigLong());
   }
   protected override isOne(value: unknown): boolean {
     return typeof value === "string" && this.countOf(value) !== null;
   }
-  protected override write(tap: Tap, value: unknown): void {
+  override _write(tap: Tap, value: unknown): void {
     const count = typeof value === "string" ? this.countOf(value) : null;
     if (count === null) throw unwritable("expected a calendar text");
     writeBigLong(tap, count);
@@ -237,11 +230,11 @@ export class UuidType extends ValueType {
   protected override isOne(value: unknown): boolean {
     return typeof value === "string" && UUID.test(value);
   }
-  protected override read(tap: Tap): unknown {
+  override _read(tap: Tap): unknown {
     const start = tap.take(UUID_BYTES);
     return uuidText(tap.buf, start);
   }
-  protected override write(tap: Tap, value: unknown): void {
+  override _write(tap: Tap, value: unknown): void {
     if (!this.isOne(value)) throw unwritable("expected a uuid");
     const hex = (value as string).replaceAll("-", "");
     tap.writeFixed(Buffer.from(hex, "hex"), UUID_BYTES);

@@ -98,10 +98,6 @@ export class StrictArray extends avsc.types.ArrayType {
       for (let i = 0; i < n; i++) items.push(itemsType._read(tap));
     return items;
   }
-  _skip(tap: Tap): void {
-    const type = this.itemsType as unknown as InnerType;
-    for (let n = blockOf(tap); n > 0; n = blockOf(tap)) for (let i = 0; i < n; i++) type._skip(tap);
-  }
 }
 
 export class StrictMap extends avsc.types.MapType {
@@ -116,14 +112,5 @@ export class StrictMap extends avsc.types.MapType {
       }
     }
     return values;
-  }
-  _skip(tap: Tap): void {
-    const type = this.valuesType as InnerType;
-    for (let n = blockOf(tap); n > 0; n = blockOf(tap)) {
-      for (let i = 0; i < n; i++) {
-        tap.skipString();
-        type._skip(tap);
-      }
-    }
   }
 }

@@ -1,19 +1,11 @@
 // A schema registry in memory: ids from 1, one id per text, versions per subject, BACKWARD compatibility.
-import { ConfigError, DependencyError } from "../../core/errors.ts";
-import { incompatibilities } from "../../core/avro-compatibility.ts";
-import { parseAvro, parseWriter } from "../../core/avro-parser.ts";
-import type { SchemaRegistry } from "../../core/ports.ts";
-import type { AvroSchema } from "../../core/schema.ts";
-
-interface Registered {
-  readonly id: number;
-  readonly version: number;
-  readonly schema: string;
-}
+import { DependencyError } from "../../core/errors.ts";
+import { checkCompatible } from "../../core/avro-compatibility.ts";
+import type { RegisteredSchema, SchemaRegistry } from "../../core/ports.ts";
 
 export class MemoryRegistry implements SchemaRegistry {
   readonly #texts: string[] = [];
-  readonly #subjects = new Map<string, Registered[]>();
+  readonly #subjects = new Map<string, RegisteredSchema[]>();
   #isAvailable = true;
 
   /** While away, every call fails with MILL_REGISTRY_UNAVAILABLE. */
@@ -31,7 +23,7 @@ export class MemoryRegistry implements SchemaRegistry {
     return this.#versions(subject).find((one) => isSame(one.schema, schema))?.id ?? null;
   }
 
-  async latest(subject: string): Promise<Registered | null> {
+  async latest(subject: string): Promise<RegisteredSchema | null> {
     await this.#request();
     return this.#versions(subject).at(-1) ?? null;
   }
@@ -55,7 +47,7 @@ export class MemoryRegistry implements SchemaRegistry {
     return id;
   }
 
-  #versions(subject: string): Registered[] {
+  #versions(subject: string): RegisteredSchema[] {
     return this.#subjects.get(subject) ?? [];
   }
 
@@ -69,11 +61,3 @@ export class MemoryRegistry implements SchemaRegistry {
 /** White space is not part of a schema. */
 const isSame = (a: string, b: string): boolean =>
   a === b || JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
-
-function checkCompatible(subject: string, schema: string, registered: string): void {
-  const reader = parseAvro(JSON.parse(schema) as AvroSchema);
-  const writer = parseWriter(JSON.parse(registered) as AvroSchema);
-  const problems = incompatibilities(reader, writer);
-  if (problems.length === 0) return;
-  throw new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${problems.join("; ")}`);
-}

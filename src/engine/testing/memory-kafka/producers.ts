@@ -1,5 +1,5 @@
 // Producers over the cluster in memory. A transactional one dies of its first failure, and says so to every later call.
-import { assert, RecordsRefusedError } from "../../core/errors.ts";
+import { assert } from "../../core/errors.ts";
 import type {
   GroupGeneration,
   PlainProducer,
@@ -9,23 +9,17 @@ import type {
   TxProducerOptions,
 } from "../../core/kafka.ts";
 import type { OutRecord } from "../../core/record.ts";
+import { TxLife } from "../../core/tx-life.ts";
 import type { KafkaRequest } from "./broker/conditions.ts";
 import type { ProducerTicket } from "./broker/transactions.ts";
 import { throwRefused } from "./broker/topics.ts";
 import type { Connection } from "./connection.ts";
 
-/** refused: dead, but for abort(). */
-type MemoryTxState = TxProducer["state"] | "refused";
-
-/** new → init → ready → begin → open → commit or abort → ready · any failure or `close` → dead. */
 export class MemoryTxProducer implements TxProducer {
   readonly #options: TxProducerOptions;
   readonly #connection: Connection;
-  #state: MemoryTxState = "new";
+  readonly #life = new TxLife();
   #ticket: ProducerTicket | null = null;
-  #cause: Error | null = null;
-  /** Requests go one after the other. */
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: TxProducerOptions, connection: Connection) {
     this.#options = options;
@@ -33,30 +27,24 @@ export class MemoryTxProducer implements TxProducer {
   }
 
   get state(): TxProducer["state"] {
-    return this.#state === "refused" ? "dead" : this.#state;
+    return this.#life.state;
   }
 
   async init(): Promise<void> {
     const { transactionalId, timeoutMs } = this.#options;
-    await this.#request("init", "new", async () => {
+    const init = async (): Promise<void> => {
       this.#ticket = await this.#connection.transactions.init(transactionalId, timeoutMs);
-    });
-    this.#state = "ready";
+    };
+    await this.#life.run("new", () => this.#connection.wire.call("init", init), "ready");
   }
 
   begin(): void {
-    this.#expect("ready");
-    this.#state = "open";
+    this.#life.begin();
   }
 
   async send(records: readonly OutRecord[]): Promise<readonly SentBatch[]> {
-    if (records.length === 0) {
-      this.#expect("open");
-      return [];
-    }
-    return this.#request("send", "open", (ticket) =>
-      this.#connection.transactions.append(ticket, records),
-    );
+    if (records.length === 0) return this.#life.run("open", () => Promise.resolve([]));
+    return this.#request("send", (ticket) => this.#connection.transactions.append(ticket, records));
   }
 
   async sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
@@ -66,57 +54,38 @@ export class MemoryTxProducer implements TxProducer {
       access.checkProgress(generation.group, topics);
       groups.admitInTransaction(generation);
     };
-    await this.#request("sendOffsets", "open", (ticket) =>
+    await this.#request("sendOffsets", (ticket) =>
       transactions.addOffsets(ticket, generation.group, { progress, admit }),
     );
   }
 
   async commit(): Promise<void> {
-    await this.#request("commit", "open", (ticket) =>
-      this.#connection.transactions.end(ticket, "committed"),
-    );
-    this.#state = "ready";
+    await this.#end("commit");
   }
 
   async abort(): Promise<void> {
-    const from = this.#state === "refused" ? "refused" : "open";
-    await this.#request("abort", from, (ticket) =>
-      this.#connection.transactions.end(ticket, "aborted"),
-    );
-    this.#state = "ready";
+    await this.#end("abort");
   }
 
   /** An open transaction stays open, as it does when a client goes away. */
   close(): Promise<void> {
-    this.#state = "dead";
+    this.#life.close();
     return Promise.resolve();
   }
 
-  #expect(state: MemoryTxState): void {
-    const isOver = this.#state === "dead" || (this.#state === "refused" && state !== "refused");
-    if (isOver && this.#cause !== null) throw this.#cause;
-    assert(this.#state === state, `the producer is ${this.#state}, expected ${state}`);
+  #end(request: "commit" | "abort"): Promise<void> {
+    const { wire, transactions } = this.#connection;
+    const status = request === "commit" ? "committed" : "aborted";
+    return this.#life.end(request === "commit", () =>
+      wire.call(request, () => transactions.end(this.#ticket as ProducerTicket, status)),
+    );
   }
 
-  #request<T>(
-    request: KafkaRequest,
-    state: MemoryTxState,
-    work: (ticket: ProducerTicket) => Promise<T>,
-  ): Promise<T> {
-    const mine = this.#last.then(async () => {
-      this.#expect(state);
-      try {
-        return await this.#connection.wire.call(request, () =>
-          work(this.#ticket as ProducerTicket),
-        );
-      } catch (error) {
-        this.#state = error instanceof RecordsRefusedError ? "refused" : "dead";
-        this.#cause = error as Error;
-        throw error;
-      }
-    });
-    this.#last = mine.catch(() => undefined); // Its caller hears of it.
-    return mine;
+  #request<T>(request: KafkaRequest, work: (ticket: ProducerTicket) => Promise<T>): Promise<T> {
+    const { wire } = this.#connection;
+    return this.#life.run("open", () =>
+      wire.call(request, () => work(this.#ticket as ProducerTicket)),
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 // Reads one partition of the cluster in memory without a group: committed records only, in offset order.
 import { MillraceError } from "../../core/errors.ts";
-import type { PartitionReader, ReaderOptions } from "../../core/kafka.ts";
+import type { PartitionRead, PartitionReader, ReaderOptions } from "../../core/kafka.ts";
 import type { PartitionLog } from "./broker/partition-log.ts";
 import type { Connection } from "./connection.ts";
 
@@ -9,8 +9,6 @@ const DEFAULT_WAIT_MS = 250;
 
 /** Made once: without a reason, each abort would make an exception with its stack. */
 const SOMETHING_NEW = new Error("something is new");
-
-type MemoryRead = Awaited<ReturnType<PartitionReader["read"]>>;
 
 export class MemoryReader implements PartitionReader {
   readonly #options: ReaderOptions;
@@ -25,7 +23,7 @@ export class MemoryReader implements PartitionReader {
   }
 
   /** Waits up to `maxWaitMs` when there is nothing new, or a caller in a loop would stop virtual time. */
-  async read(): Promise<MemoryRead> {
+  async read(): Promise<PartitionRead> {
     const result = await this.#fetch();
     if (result.nextOffset > this.#nextOffset || this.#isClosed) return this.#passed(result);
     await this.#somethingNew();
@@ -38,12 +36,12 @@ export class MemoryReader implements PartitionReader {
     return Promise.resolve();
   }
 
-  #passed(result: MemoryRead): MemoryRead {
+  #passed(result: PartitionRead): PartitionRead {
     this.#nextOffset = result.nextOffset;
     return result;
   }
 
-  #fetch(): Promise<MemoryRead> {
+  #fetch(): Promise<PartitionRead> {
     const { wire, topics, batchRecordsMax } = this.#connection;
     return wire.call("read", () => {
       const log = topics.log(this.#options);

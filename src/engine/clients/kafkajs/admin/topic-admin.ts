@@ -56,12 +56,18 @@ export class TopicAdmin {
     return this.retry("describe topics", async () => {
       const found = (await this.#metadata(topics)).filter(isThere);
       const names = found.map((topic) => topic.topic);
-      const facts = { configs: await this.#configs(names), ids: await this.#ids(names) };
+      const configs = await this.#configs(names);
+      const ids = await this.#ids(names);
       const described = new Map<TopicName, TopicDescription | null>();
-      for (const name of topics) {
-        const topic = found.find((candidate) => candidate.topic === name);
-        described.set(name, topic === undefined ? null : describe(topic, facts));
-      }
+      for (const name of topics) described.set(name, null);
+      for (const { topic, partitionMetadata } of found)
+        described.set(topic, {
+          topic,
+          id: ids.get(topic) ?? "",
+          partitions: partitionMetadata.length,
+          replicationFactor: partitionMetadata[0]?.replicas.length ?? 0,
+          ...(configs.get(topic) ?? { config: {} }),
+        });
       return described;
     });
   }
@@ -194,25 +200,10 @@ function settingsOf(
   const set = entries.filter(({ configValue }) => configValue !== null);
   return {
     config: Object.fromEntries(set.map((entry) => [entry.configName, entry.configValue ?? ""])),
-    sources: Object.fromEntries(
-      set.map(({ configName, configSource }) => [configName, sourceOf(configSource)]),
-    ),
+    sources: Object.fromEntries(set.map((e) => [e.configName, sourceOf(e.configSource)])),
   };
 }
 
 /** 1 is the topic's own; 2 to 4 are settings of brokers; 5 is Kafka's default. */
 const sourceOf = (code = 5): ConfigSource =>
   code === 1 ? "topic" : code >= 2 && code <= 4 ? "broker" : "default";
-
-interface TopicFacts {
-  readonly configs: ReadonlyMap<string, TopicSettings>;
-  readonly ids: ReadonlyMap<string, string>;
-}
-
-const describe = (topic: TopicMetadata, { configs, ids }: TopicFacts): TopicDescription => ({
-  topic: topic.topic,
-  id: ids.get(topic.topic) ?? "",
-  partitions: topic.partitionMetadata.length,
-  replicationFactor: topic.partitionMetadata[0]?.replicas.length ?? 0,
-  ...(configs.get(topic.topic) ?? { config: {} }),
-});

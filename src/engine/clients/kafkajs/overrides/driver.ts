@@ -15,15 +15,12 @@ const require = createRequire(import.meta.url);
 
 export interface DriverConnection {
   send<T>(request: ProtocolRequest<T>): Promise<T>;
-  rejectRequests(error: Error): void;
 }
 
 /** A broker of kafkajs; `lookupRequest` gives the builder of the best version that both sides have. */
 export interface DriverBroker {
-  readonly nodeId: number | string | null;
   readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
   readonly connectionPool: {
-    readonly pool: readonly DriverConnection[];
     send<T>(request: ProtocolRequest<T>): Promise<T>;
     getConnection(index: number): Promise<DriverConnection>;
   };
@@ -35,7 +32,6 @@ export interface DriverBroker {
 }
 
 export interface PartitionMetadata {
-  readonly partitionErrorCode: number;
   readonly partitionId: number;
   readonly leader: number;
   readonly replicas: readonly number[];
@@ -57,8 +53,6 @@ export interface DriverCluster {
   readonly targetTopics: Set<string>;
   readonly brokerPool: {
     readonly metadata: ClusterMetadata | null;
-    readonly brokers: Readonly<Record<string, DriverBroker>>;
-    readonly seedBroker?: DriverBroker;
     findConnectedBroker(): Promise<DriverBroker>;
   };
   connect(): Promise<void>;
@@ -94,8 +88,7 @@ export interface Driver {
 
 export interface LogEntry {
   readonly namespace: string;
-  readonly label: string;
-  readonly log: { readonly message: string; readonly broker?: string; readonly error?: unknown };
+  readonly log: { readonly message: string; readonly broker?: string };
 }
 
 interface Loaded {

@@ -2,6 +2,7 @@
 // its records; the next one begins under a new producer id, so nothing of it is doubled or refused.
 import { RecordsRefusedError } from "../../../core/errors.ts";
 import type { PlainProducer } from "../../../core/kafka.ts";
+import { Mutex } from "../../../core/mutex.ts";
 import { translate } from "../failures.ts";
 import type { OutRecord } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
@@ -11,7 +12,7 @@ export class KafkaPlainProducer implements PlainProducer {
   readonly #cluster: Cluster;
   readonly #deadlineMs: number;
   #sender: Sender | null = null;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Mutex();
 
   constructor(cluster: Cluster, deadlineMs: number) {
     this.#cluster = cluster;
@@ -19,9 +20,7 @@ export class KafkaPlainProducer implements PlainProducer {
   }
 
   send(records: readonly OutRecord[]): Promise<void> {
-    const turn = this.#tail.then(() => this.#send(records));
-    this.#tail = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.run(() => this.#send(records));
   }
 
   close(): Promise<void> {

@@ -7,13 +7,9 @@ import type {
   TxProducer,
   TxProducerOptions,
 } from "../../../core/kafka.ts";
-import {
-  assert,
-  DependencyError,
-  RecordsRefusedError,
-  type MillraceError,
-} from "../../../core/errors.ts";
+import { assert, DependencyError } from "../../../core/errors.ts";
 import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
+import { TxLife } from "../../../core/tx-life.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, checked, codes, translate, UnknownOutcome } from "../failures.ts";
 import type { DriverBroker } from "../overrides/driver.ts";
@@ -23,24 +19,18 @@ import { Patience } from "./patience.ts";
 import type { ProducerIdentity } from "../protocol/request.ts";
 import { initSender, type Sender } from "./sender.ts";
 
-/** refused: dead, but for abort(). */
-type TxState = TxProducer["state"] | "refused";
-
-/**
- * new → init() → ready → begin() → open → commit() or abort() → ready. A failure anywhere → dead, for good; after a refusal
- * of records abort() alone is left.
- * Calls of one transaction are served one after another, in the order they were made.
- */
 export class KafkaTxProducer implements TxProducer {
   readonly #cluster: Cluster;
   readonly #options: TxProducerOptions;
-  #state: TxState = "new";
+  readonly #life = new TxLife();
   /** Null before init(). */
   #sender: Sender | null = null;
-  #tail: Promise<unknown> = Promise.resolve();
-  #failure: MillraceError | null = null;
   /** Partitions and groups that the coordinator knows to be in this transaction. */
   readonly #enlisted = new Set<string>();
+
+  readonly #fail = (error: unknown): never => {
+    throw translate(error, `transaction of ${this.#options.transactionalId}`);
+  };
 
   constructor(cluster: Cluster, options: TxProducerOptions) {
     this.#cluster = cluster;
@@ -48,27 +38,26 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   get state(): TxProducer["state"] {
-    return this.#state === "refused" ? "dead" : this.#state;
+    return this.#life.state;
   }
 
   init(): Promise<void> {
-    return this.#exclusive("new", async () => {
-      const { transactionalId, timeoutMs } = this.#options;
+    const { transactionalId, timeoutMs } = this.#options;
+    const init = async (): Promise<void> => {
       this.#sender = await this.#atTransactionCoordinator("init", true, (broker) =>
         initSender(this.#cluster, broker, transactionalId, timeoutMs),
       );
-      this.#state = "ready";
-    });
+    };
+    return this.#life.run("new", () => init().catch(this.#fail), "ready");
   }
 
   begin(): void {
-    assert(this.#state === "ready", `begin() of a producer that is ${this.#state}`);
+    this.#life.begin();
     this.#enlisted.clear();
-    this.#state = "open";
   }
 
   send(records: readonly OutRecord[]): Promise<readonly SentBatch[]> {
-    return this.#exclusive("open", async (sender) => {
+    return this.#inTransaction(async (sender) => {
       if (records.length === 0) return [];
       this.#cluster.want(new Set(records.map((record) => record.topic)));
       await this.#enlistPartitions(records, sender.identity);
@@ -77,7 +66,7 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
-    return this.#exclusive("open", async ({ identity }) => {
+    return this.#inTransaction(async ({ identity }) => {
       await this.#enlistGroup(generation.group, identity);
       const request = txnOffsetCommitRequest(identity, generation, progress);
       const { group } = generation;
@@ -101,25 +90,23 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   async close(): Promise<void> {
-    this.#state = "dead";
+    this.#life.close();
     await this.#cluster.close();
   }
 
   #end(isCommit: boolean): Promise<void> {
     const what = isCommit ? "commit" : "abort";
-    const from = !isCommit && this.#state === "refused" ? "refused" : "open";
-    return this.#exclusive(from, async ({ identity }) => {
-      if (this.#enlisted.size > 0)
-        await this.#atTransactionCoordinator(what, false, (broker) =>
-          this.#cluster.call(broker, "EndTxn", {
-            ...driverIdentity(identity),
-            transactionResult: isCommit,
-          }),
-        ).catch((error: unknown) => {
-          throw isCommit ? unknownOutcome(error) : error;
-        });
-      this.#state = "ready";
-    });
+    const end = async (): Promise<void> => {
+      if (this.#enlisted.size === 0) return;
+      const identity = driverIdentity((this.#sender as Sender).identity);
+      const request = { ...identity, transactionResult: isCommit };
+      await this.#atTransactionCoordinator(what, false, (broker) =>
+        this.#cluster.call(broker, "EndTxn", request),
+      ).catch((error: unknown) => {
+        throw isCommit ? unknownOutcome(error) : error;
+      });
+    };
+    return this.#life.end(isCommit, () => end().catch(this.#fail));
   }
 
   async #enlistPartitions(
@@ -193,29 +180,8 @@ export class KafkaTxProducer implements TxProducer {
     );
   }
 
-  /** Serves one call at a time in the state it needs; any failure is the end of this producer. */
-  #exclusive<T>(state: TxState, work: (sender: Sender) => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(async () => {
-      if (this.#state === "dead") throw this.#dead();
-      if (this.#state === "refused" && state !== "refused") throw this.#dead();
-      assert(this.#state === state, `a producer that is ${this.#state} must be ${state} for this`);
-      try {
-        return await work(this.#sender as Sender);
-      } catch (error) {
-        this.#state = error instanceof RecordsRefusedError ? "refused" : "dead";
-        this.#failure = translate(error, `transaction of ${this.#options.transactionalId}`);
-        throw this.#failure;
-      }
-    });
-    this.#tail = turn.catch(() => undefined);
-    return turn;
-  }
-
-  /** What killed it, again; a new producer decides what became of the transaction. */
-  #dead(): MillraceError {
-    return (
-      this.#failure ?? new DependencyError("MILL_KAFKA_UNAVAILABLE", "the producer was closed")
-    );
+  #inTransaction<T>(work: (sender: Sender) => Promise<T>): Promise<T> {
+    return this.#life.run("open", () => work(this.#sender as Sender).catch(this.#fail));
   }
 }
 

@@ -13,7 +13,6 @@ export interface ProtocolRequest<T> {
     parse(decoded: Decoded<T>): Promise<T>;
   };
   readonly requestTimeout?: number;
-  readonly logResponseError?: boolean;
 }
 
 /** The producer that a request of a transaction comes from. */
