@@ -43,9 +43,9 @@ export const refusalCodes = [
   "INVALID_RECORD",
 ] as const;
 
-type Labels = MetricSpec["labels"];
+type LabelNames = MetricSpec["labels"];
 
-const counter = (name: string, help: string, labels: Labels): MetricSpec => ({
+const counter = (name: string, help: string, labels: LabelNames): MetricSpec => ({
   ...{ name, help, labels },
   type: "counter",
   together: "sum",
@@ -53,7 +53,7 @@ const counter = (name: string, help: string, labels: Labels): MetricSpec => ({
 const gauge = (
   name: string,
   help: string,
-  labels: Labels,
+  labels: LabelNames,
   together: "sum" | "max",
 ): MetricSpec => ({
   ...{ name, help, labels, together },
@@ -62,7 +62,7 @@ const gauge = (
 const histogram = (
   name: string,
   help: string,
-  labels: Labels,
+  labels: LabelNames,
   buckets: readonly number[],
 ): MetricSpec => ({
   ...{ name, help, labels, buckets },
