@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { test, type TestContext } from "node:test";
+import ts from "typescript";
 
 const root = join(import.meta.dirname, "../..");
 const skipped = new Set(["node_modules", ".git", ".millrace", "target"]);
@@ -53,6 +54,55 @@ test("a type name is declared once in the engine, so that a reader who looks it 
   assert.ok(files.size > 500);
   const twice = [...files].filter(([, where]) => where.length > 1);
   assert.deepEqual(twice, []);
+});
+
+/** Words that the code has done without since each of them meant several things, as parts of names in whatever case. */
+const goneWords = new Set(
+  `told tell tells teller tellers telling untold owe owes owed owing hold holds held holder holders holding lot lots heir heirs
+   fate fates twin twins stand stands stood standing shoo trouble troubles lesson lessons park parks parked parking`.split(
+    /\s+/,
+  ),
+);
+/** Names that keep one of these words, each with its reason. */
+const keptNames = new Map([
+  ["MILL_GATE_HELD", "the code of an error"],
+  ["millrace_parked_keys", "a metric"],
+  ["millrace_parked_records", "a metric"],
+  ["park-key", "what a user writes to have keys queued"],
+  ["-parked", "the end of a store's name, and so of a changelog's"],
+  ["parked", "a letter that has failed too often is parked; the name of their topic in the plan"],
+  ["isParked", "a letter that has failed too often is parked"],
+  ["hold", "the option --hold of promotions, and its field in a run's row"],
+  ["held", "a step and a field of a run's row; the answer for a lock"],
+  ["stands", "a field of a run's row"],
+  ["HeldLock", "a lock is held"],
+  ["holders", "sessions that hold a lock"],
+  ["holdersOf", "sessions that hold a lock"],
+]);
+
+test("names in the engine have none of the words that meant several things", () => {
+  const found = new Map<string, string>();
+  const note = (name: string, file: string): void => {
+    const parts = name
+      .replaceAll(/([a-z0-9])([A-Z])/g, "$1 $2")
+      .toLowerCase()
+      .split(/[^a-z0-9]+/);
+    if (parts.some((part) => goneWords.has(part)) || name === "Run") found.set(name, file);
+  };
+  for (const file of code.filter((each) => each.startsWith("src/engine/"))) {
+    for (const name of file.split(/[/.]/)) note(name, file);
+    // A token of source text is a name, or a text without spaces; comments are no tokens.
+    const visit = (node: ts.Node): void => {
+      const isName = ts.isIdentifier(node) || ts.isPrivateIdentifier(node);
+      if (isName || (ts.isStringLiteralLike(node) && !/\s/.test(node.text))) note(node.text, file);
+      ts.forEachChild(node, visit);
+    };
+    visit(ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest));
+  }
+  const wrong = [...found].filter(([name]) => !keptNames.has(name));
+  assert.deepEqual(wrong, []);
+  const unused = [...keptNames.keys()].filter((name) => !found.has(name));
+  assert.deepEqual(unused, []);
 });
 
 test("files and folders of code are kebab-case", () => {

@@ -68,7 +68,7 @@ const ready = ({ worker }: FleetMember) =>
   readinessOf({
     isJoined: worker.isJoined,
     waitingFor: worker.waitingFor,
-    held: worker.whyPaused,
+    whyPaused: worker.whyPaused,
     passAgeMs: 0,
     passAgeMsMax: 1,
     tasks: worker.health(),

@@ -61,7 +61,7 @@ const reasons = ({ worker }: FleetMember): string[] => {
   const { isJoined, whyPaused } = worker;
   const facts = {
     isJoined,
-    held: whyPaused,
+    whyPaused,
     passAgeMs: 0,
     passAgeMsMax: 1,
     tasks: worker.health(),

@@ -41,7 +41,7 @@ export interface WorkerFacts {
   /** What the start waits for. */
   readonly waitingFor?: string | null;
   /** Pipelines that do not go on as a whole, each with why. */
-  readonly held?: readonly string[];
+  readonly whyPaused?: readonly string[];
   /** How long ago the loop began its latest pass. */
   readonly passAgeMs: number;
   readonly passAgeMsMax: number;
@@ -68,7 +68,7 @@ export const readinessOf = (worker: WorkerFacts): Health =>
     [
       ...stuckLoop(worker),
       ...(worker.isJoined ? [] : [notJoined(worker)]),
-      ...(worker.held ?? []),
+      ...(worker.whyPaused ?? []),
       ...worker.tasks.filter((task) => task.state !== "running").map(describe),
     ],
     worker.tasks,

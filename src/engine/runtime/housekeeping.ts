@@ -32,7 +32,7 @@ const TOPICS_INTERVAL_MS = 10_000;
 export class Housekeeping {
   readonly #context: WorkerContext;
   readonly #parts: () => readonly KeptPart[];
-  readonly #told = new Map<OperatorCounts, OperatorCounts>();
+  readonly #published = new Map<OperatorCounts, OperatorCounts>();
   #seen: readonly TaskHealth[] = [];
   readonly #purged = new Map<string, bigint>();
   readonly #topics: TopicWatch;
@@ -116,15 +116,20 @@ export class Housekeeping {
 
   #publishCounts({ plan, part, program }: BoundPart): void {
     for (const count of program.counts) {
-      const told = this.#told.get(count) ?? { ...count, passed: 0, dropped: 0, failed: 0 };
+      const published = this.#published.get(count) ?? {
+        ...count,
+        passed: 0,
+        dropped: 0,
+        failed: 0,
+      };
       const labels = { pipeline: plan.pipeline, part: part.name, operator: count.operator };
       for (const outcome of ["passed", "dropped", "failed"] as const)
         this.#context.meter.count(
           "millrace_records_total",
           { ...labels, outcome },
-          count[outcome] - told[outcome],
+          count[outcome] - published[outcome],
         );
-      this.#told.set(count, { ...count });
+      this.#published.set(count, { ...count });
     }
   }
 

@@ -203,14 +203,14 @@ async function serve({
 const VERSION = "0.1.0";
 const PASS_MS = 1_000;
 
-/** Facts for /live and /ready; a timer that does not fire tells that the loop is stuck. */
+/** Facts for /live and /ready; a timer that does not fire shows that the loop is stuck. */
 function watchLoop(worker: Worker): () => WorkerFacts {
   let lastPass = systemClock.now();
   setInterval(() => (lastPass = systemClock.now()), PASS_MS).unref();
   return () => ({
     isJoined: worker.isJoined,
     waitingFor: worker.waitingFor,
-    held: worker.whyPaused,
+    whyPaused: worker.whyPaused,
     passAgeMs: systemClock.now() - lastPass,
     passAgeMsMax: 30 * PASS_MS,
     tasks: worker.health(),

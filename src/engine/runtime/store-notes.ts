@@ -68,7 +68,7 @@ function noteOf(part: Part, { name, changelog }: PlanStore): StoreNote {
   };
 }
 
-/** Versions of one Avro record are compatible, which the registry sees to; what JSON holds, nobody knows. */
+/** Versions of one Avro record are compatible, which the registry sees to; what is in JSON, nobody knows. */
 function textOf(format: SchemaFormat): string {
   if (format.kind === "nullable") return textOf(format.of);
   return format.kind === "avro" ? `avro ${format.name}` : format.kind;

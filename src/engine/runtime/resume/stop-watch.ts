@@ -1,5 +1,5 @@
 // Keeps the notes of a worker's tasks true: one that has stopped is noted, one that runs is not, whoever noted it. Takes
-// stopped tasks over anew when an operator wishes it. Nothing here is needed for a task to run or to stand still.
+// stopped tasks over anew when an operator wishes it. Nothing here is needed for a task to run or to stop.
 import { sendOnce } from "../../core/send-once.ts";
 import { entryOf } from "../../core/error-table.ts";
 import type { OutRecord, TopicName } from "../../core/record.ts";
@@ -17,7 +17,7 @@ export interface StoppablePart {
   resume(partitions: readonly number[]): void;
 }
 
-/** What people see. Of the redrive topic only what stands still: it is the same part's, and most of the time empty. */
+/** The tasks that people see. Those of the redrive topic only when they have stopped: it is the same part's, and most of the time empty. */
 export const shownHealth = (part: StoppablePart): TaskHealth[] =>
   part
     .health()

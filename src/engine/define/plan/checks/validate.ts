@@ -194,12 +194,12 @@ function reaches(topic: string, feeds: ReadonlyMap<string, ReadonlySet<string>>)
 
 /** Results that wait for the checkpoint come when the steps of the same part have done their work: none with state may follow. */
 function checkpointResults(nodes: readonly PlanNode[]): MillraceError[] {
-  const holders = new Map<number, string>();
+  const deferring = new Map<number, string>();
   return nodes.flatMap((node) => {
     const { id, name, facts, inputs } = node;
-    const above = inputs.map((input) => holders.get(input)).find((holder) => holder !== undefined);
+    const above = inputs.map((input) => deferring.get(input)).find((one) => one !== undefined);
     const own = facts.defers ? name : facts.writes === "repartition" ? undefined : above;
-    if (own !== undefined) holders.set(id, own);
+    if (own !== undefined) deferring.set(id, own);
     if (above === undefined || !needsBatch(node)) return [];
     const detail = `"${above}" tells its changes at the checkpoint, too late for a step with state or calls. Let it tell every change`;
     return [problem("MILL_BUILD_OPTION", node, detail)];
