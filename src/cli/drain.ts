@@ -1,5 +1,5 @@
 // `millrace drain`: lets a pipeline work off what lies between its parts and take nothing new, before other code is deployed.
-import { drain } from "../engine/operate/gate/drain.ts";
+import { drain } from "../engine/operate/gate/drained.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
 import { onPipeline, type ConnectOperate } from "./operating.ts";

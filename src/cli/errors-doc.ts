@@ -1,6 +1,6 @@
 // docs/errors.md is made from the error table: `node src/cli/errors-doc.ts` writes it, `--check` only compares and exits 1
 // when it is stale. The text of a code is the same that `millrace explain` prints.
-import { readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sqlStates, type SqlEnd } from "../engine/core/sql-states.ts";
 import { errorTable, entryOf, isErrorCode } from "../engine/core/error-table.ts";
@@ -69,21 +69,12 @@ for a statement without rows as well is never the row's fault.
 `;
 }
 
-const read = (): string | null => {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    // A file that is not there is stale.
-    return null;
-  }
-};
-
 function run(isCheck: boolean): number {
   if (!isCheck) {
     writeFileSync(path, errorsDoc());
     return exitCodes.ok;
   }
-  if (read() === errorsDoc()) return exitCodes.ok;
+  if (existsSync(path) && readFileSync(path, "utf8") === errorsDoc()) return exitCodes.ok;
   process.stderr.write("docs/errors.md is stale. Run: node src/cli/errors-doc.ts\n");
   return exitCodes.failure;
 }

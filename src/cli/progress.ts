@@ -20,7 +20,7 @@ interface ProgressOptions {
 const TTY_EVERY_MS = 200;
 const PLAIN_EVERY_MS = 5_000;
 /** Up one line and clear it: the io prints whole lines. */
-const REDRAW = "\u001b[1A\u001b[2K";
+export const REDRAW = "\u001b[1A\u001b[2K";
 
 export function progress(
   io: Pick<CliIo, "err" | "isTty">,

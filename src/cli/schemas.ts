@@ -28,20 +28,15 @@ export const schemas: Register = (program, run) => {
 
 /** Throws ConfigErrors that name every file which is stale, missing, left over or broken. */
 function checkTypes(folder: string): void {
-  const { made, problems } = generateAll(folder);
-  const stale = made
-    .filter(({ file, text }) => textOf(folder, file) !== text)
-    .map(({ file }) => file);
-  const all = [...problems, ...[...stale, ...leftOver(folder)].map(staleness)];
+  const { changed, left, problems } = generateAll(folder);
+  const all = [...problems, ...[...changed.map(({ file }) => file), ...left].map(staleness)];
   if (all.length > 0) throw new ConfigErrors(all);
 }
 
 /** Writes what has changed and returns a line about each; with a broken Avro file nothing is written. */
 function writeTypes(folder: string): readonly string[] {
-  const { made, problems } = generateAll(folder);
+  const { made, changed, left, problems } = generateAll(folder);
   if (problems.length > 0) throw new ConfigErrors(problems);
-  const changed = made.filter(({ file, text }) => textOf(folder, file) !== text);
-  const left = leftOver(folder);
   mkdirSync(join(folder, "types"), { recursive: true });
   for (const { file, text } of changed) writeFileSync(join(folder, "types", file), text);
   for (const file of left) rmSync(join(folder, "types", file));
@@ -52,12 +47,8 @@ function writeTypes(folder: string): readonly string[] {
   ];
 }
 
-interface Generated {
-  readonly made: readonly SchemaTypes[];
-  readonly problems: readonly MillraceError[];
-}
-
-function generateAll(folder: string): Generated {
+/** What there should be, what of it is not there yet, and what is there and should not. */
+function generateAll(folder: string) {
   if (!existsSync(folder)) throw new MillraceError("MILL_NOT_FOUND", "there is no folder schemas/");
   const made: SchemaTypes[] = [];
   const problems: MillraceError[] = [];
@@ -69,7 +60,8 @@ function generateAll(folder: string): Generated {
       problems.push(error);
     }
   }
-  return { made, problems };
+  const changed = made.filter(({ file, text }) => textOf(folder, file) !== text);
+  return { made, changed, left: leftOver(folder), problems };
 }
 
 const filesIn = (folder: string, ending: string): readonly string[] =>

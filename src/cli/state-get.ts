@@ -25,7 +25,7 @@ export async function get(
 ): Promise<number> {
   const [store] = storesNamed(plan, name) as readonly [PlanStore];
   const key = keyOf(store, options);
-  const found = await lookUp(plan, { store, key, partition: partitionOption(options) }, ports);
+  const found = await lookUp(plan, store, key, partitionOption(options), ports);
   if (found === null) throw new MillraceError("MILL_NOT_FOUND", `${name} has no such key`);
   const copy = await decoded(store, found.copy, connection);
   const changelog = await decoded(store, found.changelog, connection);

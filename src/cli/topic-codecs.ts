@@ -85,15 +85,10 @@ export function batchDecoder(
   };
 }
 
-function unknownIds(records: readonly RawRecord[], codecs: KeyAndValue): ReadonlySet<number> {
-  const ids = new Set<number>();
-  for (const record of records)
-    for (const side of SIDES) {
-      const id = codecs[side].unknownId(record[side]);
-      if (id !== null) ids.add(id);
-    }
-  return ids;
-}
+const unknownIds = (records: readonly RawRecord[], codecs: KeyAndValue): ReadonlySet<number> =>
+  new Set(
+    records.flatMap((one) => SIDES.flatMap((side) => codecs[side].unknownId(one[side]) ?? [])),
+  );
 
 function decoded(codec: Codec, bytes: Buffer | null): Decoded {
   if (bytes === null) return { ok: true, value: null };

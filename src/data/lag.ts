@@ -2,7 +2,12 @@
 // stable offset, and the age of the record that waits there. (A worker knows its own lag from its own position.)
 import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
 import type { Part, Plan } from "../engine/core/plan.ts";
-import type { GroupId, TopicName, TopicPartition } from "../engine/core/record.ts";
+import {
+  addressOf,
+  type GroupId,
+  type TopicName,
+  type TopicPartition,
+} from "../engine/core/record.ts";
 import { withAdmin } from "./with-admin.ts";
 import { lagOf } from "../engine/observe/lag.ts";
 
@@ -54,7 +59,8 @@ async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
   const committed = await admin.committed(part.group, starts, { stable: false });
   const lags = await Promise.all(
     starts.map(async (start) => {
-      const progress = committed.find((at) => isSame(at, start))?.nextOffset ?? null;
+      const progress =
+        committed.find((at) => addressOf(at) === addressOf(start))?.nextOffset ?? null;
       const fromOffset = progress === null || progress < start.low ? start.low : progress;
       const waiting =
         fromOffset >= start.high
@@ -67,9 +73,6 @@ async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
   );
   return lags.filter(({ topic, records }) => topic !== plan.redrive || records > 0);
 }
-
-const isSame = (a: TopicPartition, b: TopicPartition): boolean =>
-  a.topic === b.topic && a.partition === b.partition;
 
 /** Reads on until a record turns up or the stable end is reached: behind the progress there may be control records only. */
 async function waitingAt(

@@ -3,10 +3,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { imbalanceOf, ledgerTotals, sumLedgers } from "../engine/core/ledger.ts";
+import { imbalanceOf, ledgerTotals, sumLedgers, type LedgerCounts } from "../engine/core/ledger.ts";
 import { InvariantError } from "../engine/core/errors.ts";
 import type { Plan } from "../engine/core/plan.ts";
-import { readProgress, type TaskProgress } from "../engine/core/progress.ts";
+import { ledgerOfPart, readProgress } from "../engine/core/progress.ts";
+import { watermarksOf } from "../engine/core/read-range.ts";
+import { addressOf } from "../engine/core/record.ts";
 import type { Clients } from "../engine/runtime/host/connect.ts";
 
 export interface DemoPorts {
@@ -43,11 +45,10 @@ export async function runDemo(ports: DemoPorts): Promise<void> {
 
 function startWorker({ plan, env, say }: DemoPorts): ChildProcess {
   say(`\n$ npx millrace run ${plan.pipeline}`);
-  const child = spawn(process.execPath, [bin, "run", plan.pipeline], {
+  return spawn(process.execPath, [bin, "run", plan.pipeline], {
     env: { MILLRACE_HTTP_PORT: "0", MILLRACE_LOG_LEVEL: "warn", ...env },
     stdio: ["ignore", "inherit", "inherit"],
   });
-  return child;
 }
 
 /** Until every task has decided everything that its topics hold. */
@@ -59,21 +60,15 @@ async function drained({ plan, clients, say }: DemoPorts, worker: ChildProcess):
     if (clients.clock.now() > until) throw broken("the pipeline did not drain in time");
     await clients.clock.sleep(LOOK_MS);
     const progress = await readProgress(plan, { admin, tableStore: clients.tableStore });
-    const topics = [...new Set(progress.map(({ topic }) => topic))];
-    const ends = (await Promise.all(topics.map((topic) => admin.watermarks(topic)))).flat();
-    const left = progress.reduce((sum, task) => sum + behind(task, ends), 0);
-    calm = left === 0 ? calm + 1 : 0;
+    const topics = progress.map(({ topic }) => topic);
+    const ends = await watermarksOf(admin, topics);
+    const isDone = progress.every(
+      (task) => (task.nextOffset ?? -1n) >= (ends.get(addressOf(task))?.high ?? 0n),
+    );
+    calm = isDone ? calm + 1 : 0;
   }
   say("drained: every part has decided the end of its topics");
 }
-
-const behind = (
-  { topic, partition, nextOffset }: TaskProgress,
-  ends: readonly { topic: string; partition: number; high: bigint }[],
-): number => {
-  const end = ends.find((at) => at.topic === topic && at.partition === partition)?.high ?? 0n;
-  return Number(end - (nextOffset ?? -1n));
-};
 
 const broken = (what: string): InvariantError => new InvariantError("MILL_ENGINE_INVARIANT", what);
 
@@ -83,7 +78,7 @@ async function report({ plan, clients, say }: DemoPorts): Promise<void> {
     tableStore: clients.tableStore,
   });
   say("\nLedger: where every record ended");
-  for (const part of plan.parts) sayLedger(part.name, progress, say);
+  for (const { name } of plan.parts) sayLedger(name, ledgerOfPart(progress, name), say);
   const { rows } = await clients.pool.query<Figures>(FIGURES);
   const [figures] = rows;
   if (figures === undefined) throw broken("fact_orders cannot be read");
@@ -111,14 +106,7 @@ const FIGURES = `
              extract(epoch FROM order_ts), extract(epoch FROM updated_at)), E'\\n' ORDER BY order_id)) AS checksum
     FROM public.fact_orders`;
 
-function sayLedger(
-  part: string,
-  progress: readonly TaskProgress[],
-  say: (line: string) => void,
-): void {
-  const ledger = sumLedgers(
-    progress.filter((task) => task.part === part).flatMap((task) => task.ledger ?? []),
-  );
+function sayLedger(part: string, ledger: LedgerCounts, say: (line: string) => void): void {
   const { consumed = 0, ...outcomes } = ledgerTotals(ledger);
   const sum = Object.entries(outcomes).map(([word, n]) => `${String(n)} ${word}`);
   const verdict = imbalanceOf(ledger) === 0 ? "balances" : "DOES NOT BALANCE";

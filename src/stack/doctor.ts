@@ -1,9 +1,9 @@
 // What is missing on this machine, and the command that mends it. Pure: it asks a Machine (machine.ts is the real one).
 import { javaVersionMin } from "./java.ts";
-import { envNames, givenAddress, serviceNames, shown, type Env } from "./service-names.ts";
-import type { ServiceName } from "./service-names.ts";
+import { envNames, givenAddress, serviceNames, shown } from "./service-names.ts";
+import type { Env, ServiceName } from "./service-names.ts";
 import type { ServiceRecord, StackFile } from "./stack-file.ts";
-import { addressOf } from "./status.ts";
+import { addressOf, type ServiceStatus } from "./status.ts";
 
 export interface Machine {
   readonly nodeVersion: string;
@@ -42,13 +42,18 @@ export async function findings(checkup: Checkup): Promise<readonly Finding[]> {
   ];
 }
 
+const fine = (check: string, detail: string): Finding => ({ check, verdict: "fine", detail });
+const missing = (check: string, detail: string, fix: string): Finding => ({
+  ...{ check, detail, fix },
+  verdict: "missing",
+});
+
 function checkNode({ machine }: Checkup): Finding {
   const [major = 0, minor = 0] = machine.nodeVersion.replace(/^v/, "").split(".").map(Number);
-  const check = "Node.js";
   const isNew = major > 22 || (major === 22 && minor >= 18);
-  if (isNew) return { check, verdict: "fine", detail: machine.nodeVersion };
+  if (isNew) return fine("Node.js", machine.nodeVersion);
   const detail = `${machine.nodeVersion}, needed 22.18 or newer`;
-  return { check, verdict: "missing", detail, fix: "npm ci, then: npx millrace doctor" };
+  return missing("Node.js", detail, "npm ci, then: npx millrace doctor");
 }
 
 /** Only what the servers of ours need: an address in the environment makes its server superfluous. */
@@ -68,74 +73,59 @@ async function checkPrograms(checkup: Checkup): Promise<readonly Finding[]> {
 }
 
 async function checkJava(machine: Machine): Promise<Finding> {
-  const check = "Java";
   const major = await machine.javaMajor();
-  if (major !== null && major >= javaVersionMin) {
-    return { check, verdict: "fine", detail: String(major) };
-  }
+  if (major !== null && major >= javaVersionMin) return fine("Java", String(major));
   const fix = installOf(machine, "openjdk-17-jre-headless", "openjdk@17");
-  const detail =
-    major === null ? "not found" : `${String(major)}, needed ${String(javaVersionMin)}`;
-  return { check, verdict: "missing", detail, fix };
+  const needed = `needed ${String(javaVersionMin)}`;
+  return missing("Java", major === null ? "not found" : `${String(major)}, ${needed}`, fix);
 }
 
 function checkMaven(machine: Machine, wanted: readonly string[]): Finding {
-  const check = "Maven";
-  if (wanted.length === 0) return { check, verdict: "fine", detail: "not needed any more" };
+  if (wanted.length === 0) return fine("Maven", "not needed any more");
   const detail = `fetches ${wanted.join(", ")}`;
-  if (machine.hasProgram("mvn")) return { check, verdict: "fine", detail };
-  return { check, verdict: "missing", detail, fix: installOf(machine, "maven", "maven") };
+  if (machine.hasProgram("mvn")) return fine("Maven", detail);
+  return missing("Maven", detail, installOf(machine, "maven", "maven"));
 }
 
 function checkRedis(machine: Machine, hasRedis: boolean): Finding {
-  const check = "Redis";
-  if (hasRedis) return { check, verdict: "fine", detail: "redis-server" };
-  if (machine.isFetched("redis")) return { check, verdict: "fine", detail: "fetched" };
-  if (machine.hasProgram("mvn")) return { check, verdict: "fine", detail: "will be fetched" };
+  if (hasRedis) return fine("Redis", "redis-server");
+  if (machine.isFetched("redis")) return fine("Redis", "fetched");
+  if (machine.hasProgram("mvn")) return fine("Redis", "will be fetched");
   const fix = installOf(machine, "redis-server", "redis");
-  return { check, verdict: "missing", detail: "neither redis-server nor Maven", fix };
+  return missing("Redis", "neither redis-server nor Maven", fix);
 }
 
 async function checkPostgres(machine: Machine): Promise<Finding> {
-  const check = "Postgres";
   const folder = await machine.postgresFolder();
-  if (folder !== null) return { check, verdict: "fine", detail: folder };
+  if (folder !== null) return fine("Postgres", folder);
   const fix = installOf(machine, "postgresql", "postgresql@17");
-  return { check, verdict: "missing", detail: "no initdb and postgres", fix };
+  return missing("Postgres", "no initdb and postgres", fix);
 }
 
 async function checkPorts({ machine }: Checkup): Promise<Finding> {
-  const check = "loopback ports";
-  if (await machine.canListen()) return { check, verdict: "fine", detail: "can be opened" };
+  if (await machine.canListen()) return fine("loopback ports", "can be opened");
   const fix = "allow this user to listen on 127.0.0.1";
-  return { check, verdict: "missing", detail: "none could be opened", fix };
+  return missing("loopback ports", "none could be opened", fix);
 }
 
 /** An address that does not answer, or a process of stack.json that is gone. */
 async function checkService(name: ServiceName, checkup: Checkup): Promise<Finding> {
   const { env, file, machine } = checkup;
   const { address, from } = addressOf(name, file, env);
-  if (address === undefined) {
-    return { check: name, verdict: "fine", detail: "not started (npx millrace up)" };
-  }
+  if (address === undefined) return fine(name, "not started (npx millrace up)");
   const process = from === "stack" ? file.services[name]?.process : undefined;
   if (process !== undefined && process !== null && !machine.isRunning(process)) {
     const detail = `stack.json names pid ${String(process.pid)}, which is gone`;
     return { check: name, verdict: "unreachable", detail, fix: "npx millrace up" };
   }
   const where = `${shown(address)} (${from})`;
-  if (await machine.answers(name, address, from === "environment" ? env : {})) {
-    return { check: name, verdict: "fine", detail: where };
-  }
-  return {
-    check: name,
-    verdict: "unreachable",
-    detail: `${where} does not answer`,
-    fix: fixOf(name, from),
-  };
+  if (await machine.answers(name, address, from === "environment" ? env : {}))
+    return fine(name, where);
+  const detail = `${where} does not answer`;
+  return { check: name, verdict: "unreachable", detail, fix: fixOf(name, from) };
 }
 
-function fixOf(name: ServiceName, from: "environment" | "stack" | "docker" | "nowhere"): string {
+function fixOf(name: ServiceName, from: ServiceStatus["from"]): string {
   if (from === "environment")
     return `start it, or correct ${envNames[name]}, or: unset ${envNames[name]}`;
   return from === "docker" ? "npx millrace up --docker" : "npx millrace up";

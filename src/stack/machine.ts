@@ -7,7 +7,7 @@ import { onPath } from "./executable.ts";
 import { javaCommand, javaMajor } from "./java.ts";
 import { choosePorts } from "./port.ts";
 import { postgresBinaries } from "./postgres-binaries.ts";
-import { isRunning } from "./process.ts";
+import { isRunning, succeeds } from "./process.ts";
 import type { Env } from "./service-names.ts";
 import { services } from "./server.ts";
 
@@ -23,15 +23,7 @@ export const thisMachine = (env: Env): Machine => ({
   hasProgram: (name) => onPath(name, env) !== undefined,
   isFetched: (what) => isFetched(cacheOf(env), what, env),
   postgresFolder: async () => (await postgresBinaries(env))?.folder ?? null,
-  canListen: () =>
-    choosePorts(1).then(
-      () => true,
-      () => false,
-    ),
+  canListen: () => succeeds(choosePorts(1)),
   isRunning,
-  answers: (service, address, given) =>
-    services[service].probe(address, given).then(
-      () => true,
-      () => false,
-    ),
+  answers: (service, address, given) => succeeds(services[service].probe(address, given)),
 });

@@ -36,6 +36,16 @@ export async function launch(what: Launch, logFile: string): Promise<ProcessId> 
   }
 }
 
+/** Whether the work ends without an error. */
+export const succeeds = (work: Promise<unknown>): Promise<boolean> =>
+  work.then(
+    () => true,
+    () => false,
+  );
+
+export const pidOf = (process: ProcessId | null | undefined): number | null =>
+  process && isRunning(process) ? process.pid : null;
+
 export const isRunning = (process: ProcessId): boolean =>
   startTimeOf(process.pid) === process.startedAt;
 

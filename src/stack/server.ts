@@ -7,7 +7,7 @@ import { cacheOf } from "./download.ts";
 import { kafka } from "./kafka.ts";
 import { choosePorts } from "./port.ts";
 import { postgres } from "./postgres.ts";
-import { end, isRunning, launch, sizeOf, tailOf, type ProcessId } from "./process.ts";
+import { end, isRunning, launch, sizeOf, succeeds, tailOf, type ProcessId } from "./process.ts";
 import { redis } from "./redis.ts";
 import { registry } from "./registry.ts";
 import { envNames, shown, type Env, type Place, type Say, type Service } from "./service-names.ts";
@@ -52,13 +52,8 @@ async function isUp({ dir, name, env, say }: StartOne): Promise<boolean> {
   if (record === undefined || record.process === null || address === undefined) return false;
   const outcome = await readyOrDead(services[name], address, record.process);
   if (outcome !== "ready") return false;
-  await services[name].settle?.({
-    ...record,
-    cache: cacheOf(env),
-    env,
-    say,
-    durable: file.durable,
-  });
+  const { durable } = file;
+  await services[name].settle?.({ ...record, cache: cacheOf(env), env, say, durable });
   return true;
 }
 
@@ -96,10 +91,7 @@ export async function stopOne(
   const record = readStackFile(dir).services[name];
   if (record === undefined || record.process === null) return false;
   const wasRunning = await end(record.process, signal, graceMs);
-  changeStackFile(dir, (file) => ({
-    ...file,
-    services: { ...file.services, [name]: { ...record, process: null } },
-  }));
+  changeStackFile(dir, (file) => withService(file, name, { ...record, process: null }));
   return wasRunning;
 }
 
@@ -160,11 +152,7 @@ async function readyOrDead(
   while (Date.now() < deadline) {
     if (!isRunning(process)) return "dead";
     // Our own servers take no credentials, whatever the user's environment says of others.
-    const answers = await service.probe(address, {}).then(
-      () => true,
-      () => false,
-    );
-    if (answers && isRunning(process)) return "ready";
+    if ((await succeeds(service.probe(address, {}))) && isRunning(process)) return "ready";
     await sleep(50);
   }
   return "late";

@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { MillraceError } from "../engine/core/errors.ts";
 import { withLock } from "./lock.ts";
-import { isRunning } from "./process.ts";
+import { pidOf } from "./process.ts";
 import { envNames, givenAddress, serviceNames, type Env, type Say } from "./service-names.ts";
 import type { ServiceName } from "./service-names.ts";
 import { startOne, stopOne, type Started } from "./server.ts";
@@ -84,8 +84,8 @@ export function stackOf(
   for (const name of wanted) {
     const address = givenAddress(name, env) ?? file.env[envNames[name]];
     if (address !== undefined) addresses[envNames[name]] = address;
-    const process = file.services[name]?.process ?? null;
-    if (process !== null && isRunning(process)) pids[name] = process.pid;
+    const pid = pidOf(file.services[name]?.process);
+    if (pid !== null) pids[name] = pid;
   }
   const urlOf = (name: ServiceName): string => addresses[envNames[name]] ?? "";
   return {

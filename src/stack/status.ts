@@ -1,7 +1,7 @@
 // What runs and what answers, asked now: each service's address, where that comes from, and whether it is reached.
 import { resolve } from "node:path";
 import { versionOf } from "./download.ts";
-import { isRunning } from "./process.ts";
+import { pidOf } from "./process.ts";
 import { envNames, givenAddress, serviceNames, shown, type Env } from "./service-names.ts";
 import type { ServiceName } from "./service-names.ts";
 import { services } from "./server.ts";
@@ -32,21 +32,17 @@ async function statusOfOne(
   if (address === undefined) {
     return { service, address: null, from, state: "down", pid: null, version: null };
   }
-  const answer = await answerOf(service, address, from === "environment" ? env : {});
+  const probed = services[service].probe(address, from === "environment" ? env : {});
+  const answer = await probed.catch(() => null);
   const ours = from === "stack";
   return {
     service,
     address: shown(address),
     from,
     state: answer === null ? "down" : "up",
-    pid: ours ? pidOf(service, file) : null,
+    pid: ours ? pidOf(file.services[service]?.process) : null,
     version: answer === "" && ours ? pinnedOf(service) : answer || null,
   };
-}
-
-function pidOf(service: ServiceName, file: StackFile): number | null {
-  const process = file.services[service]?.process ?? null;
-  return process !== null && isRunning(process) ? process.pid : null;
 }
 
 /** The address in force, and who gives it. */
@@ -61,9 +57,6 @@ export function addressOf(
   if (address === undefined) return { address, from: "nowhere" };
   return { address, from: file.docker ? "docker" : "stack" };
 }
-
-const answerOf = (service: ServiceName, address: string, env: Env): Promise<string | null> =>
-  services[service].probe(address, env).catch(() => null);
 
 /** Kafka and the registry do not report their version; ours is the one in pom.xml. */
 const pinnedOf = (service: ServiceName): string | null =>

@@ -17,11 +17,15 @@ export interface PersonalOptions extends FilterOptions {
   readonly personal?: boolean;
 }
 
+/** The state as people read it: an open letter may be parked. */
+export const shownState = ({ isParked, state }: Omit<FoundLetter, "record">): string =>
+  isParked && state.state === "open" ? "parked" : state.state;
+
 /** What is known of a letter without its record. */
 export const factsJson = (letter: FoundLetter) => ({
   id: letter.id,
   state: letter.state.state,
-  parked: letter.isParked && letter.state.state === "open",
+  parked: shownState(letter) === "parked",
   redrives: letter.state.redrives,
   outcome: letter.state.outcome ?? null,
   reason: letter.state.reason ?? null,
@@ -102,18 +106,15 @@ export const newToken = (): string => randomUUID().slice(0, 8);
 
 /** Notes who looks at personal data, before they see it. */
 export async function auditPersonal(
-  { io, plan, ports, options }: VerbContext<PersonalOptions>,
+  { io, plan, ports }: Pick<VerbContext<unknown>, "io" | "plan" | "ports">,
   command: string,
   letters: number,
+  of = `${String(letters)} letters`,
 ): Promise<void> {
-  if (options.personal !== true || letters === 0) return;
   const who = whoAmI();
   const audit = { atMs: ports.clock.now(), who, command: `${command} --personal`, letters };
-  const note = auditRecord(plan, audit, newToken());
-  await sendOnce(ports.kafka, [note]);
-  io.err(
-    `Noted in ${plan.letterStates}: ${who} looks at personal data of ${String(letters)} letters.`,
-  );
+  await sendOnce(ports.kafka, [auditRecord(plan, audit, newToken())]);
+  io.err(`Noted in ${plan.letterStates}: ${who} looks at personal data of ${of}.`);
 }
 
 export function viewLines(letter: ShownLetter): readonly string[] {

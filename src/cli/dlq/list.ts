@@ -16,6 +16,7 @@ import { choiceOf, filterOf } from "./letter-filter.ts";
 import {
   auditPersonal,
   factsJson,
+  shownState,
   viewer,
   viewLines,
   type PersonalOptions,
@@ -57,11 +58,17 @@ function letterLines(letters: readonly FoundLetter[]): readonly string[] {
   if (letters.length === 0) return [];
   const header = ["ID", "STATE", "REDRIVES", "CLASS", "STEP", "CODE", "PART", "ORIGIN", "LAST"];
   const rows = letters.map((letter) => {
-    const { id, isParked, state, origin } = letter;
-    const shown = isParked && state.state === "open" ? "parked" : state.state;
+    const { id, state, origin } = letter;
     const place = `${origin.topic}-${String(origin.partition)}:${String(origin.offset)}`;
     const why = [letter.class, letter.step, letter.code, letter.part];
-    return [id.slice(0, 12), shown, String(state.redrives), ...why, place, letter.lastTime ?? "-"];
+    return [
+      id.slice(0, 12),
+      shownState(letter),
+      String(state.redrives),
+      ...why,
+      place,
+      letter.lastTime ?? "-",
+    ];
   });
   return tableLines([header, ...rows]);
 }
@@ -96,7 +103,7 @@ export async function show(at: Look, id: string): Promise<number> {
       "MILL_USAGE",
       `${id} begins ${String(found.length)} ids: give more of it`,
     );
-  await auditPersonal(at, "dlq show", 1);
+  if (at.options.personal === true) await auditPersonal(at, "dlq show", 1);
   const shown = await viewer(at)(letter);
   for (const line of at.options.json === true ? [jsonText(shown)] : viewLines(shown))
     at.io.out(line);
@@ -105,7 +112,8 @@ export async function show(at: Look, id: string): Promise<number> {
 
 export async function exportLetters(at: Look): Promise<number> {
   const letters = await chosen(at, true);
-  await auditPersonal(at, "dlq export", letters.length);
+  if (at.options.personal === true && letters.length > 0)
+    await auditPersonal(at, "dlq export", letters.length);
   const view = viewer(at);
   const { out } = at.options;
   const file = out === undefined ? null : createWriteStream(out, { mode: 0o600 });
@@ -124,38 +132,27 @@ export async function exportLetters(at: Look): Promise<number> {
 
 const AUDITS_SHOWN = 10;
 
-export async function stats(at: Look): Promise<number> {
-  const { letters, notes, foreign } = await readLetters(at.plan, at.ports);
-  const isParked = ({ isParked: is, state }: FoundLetter): boolean => is && state.state === "open";
-  const facts = {
-    letters: letters.length,
-    states: countedBy(letters, (one) => (isParked(one) ? "parked" : one.state.state)),
-    classes: countedBy(letters, (one) => one.class),
-    parts: countedBy(letters, (one) => one.part),
-    topics: countedBy(letters, (one) => one.origin.topic),
-    redrives: countedBy(letters, (one) => String(one.state.redrives)),
-    foreign,
-    job: jobIn(notes),
-    audits: auditsIn(notes).slice(0, AUDITS_SHOWN),
-  };
-  if (at.options.json === true) at.io.out(jsonText(facts));
-  else for (const line of statLines(facts)) at.io.out(line);
+export async function stats({ io, plan, ports, options }: Look): Promise<number> {
+  const facts = statsOf(await readLetters(plan, ports));
+  if (options.json === true) io.out(jsonText(facts));
+  else for (const line of statLines(facts)) io.out(line);
   return exitCodes.ok;
 }
 
-interface Stats {
-  readonly letters: number;
-  readonly foreign: number;
-  readonly job: ReturnType<typeof jobIn>;
-  readonly audits: ReturnType<typeof auditsIn>;
-  readonly states: Readonly<Record<string, number>>;
-  readonly classes: Readonly<Record<string, number>>;
-  readonly parts: Readonly<Record<string, number>>;
-  readonly topics: Readonly<Record<string, number>>;
-  readonly redrives: Readonly<Record<string, number>>;
-}
+const statsOf = ({ letters, notes, foreign }: Awaited<ReturnType<typeof readLetters>>) => ({
+  letters: letters.length,
+  states: countedBy(letters, shownState),
+  classes: countedBy(letters, (one) => one.class),
+  parts: countedBy(letters, (one) => one.part),
+  topics: countedBy(letters, (one) => one.origin.topic),
+  redrives: countedBy(letters, (one) => String(one.state.redrives)),
+  foreign,
+  job: jobIn(notes),
+  audits: auditsIn(notes).slice(0, AUDITS_SHOWN),
+});
 
-function statLines({ job, audits, letters, foreign, ...counts }: Stats): readonly string[] {
+function statLines(facts: ReturnType<typeof statsOf>): readonly string[] {
+  const { job, audits, letters, foreign, ...counts } = facts;
   const texts = Object.entries(counts).map(([name, of]) => {
     const texts = Object.entries(of).map(([each, n]) => `${each} ${grouped(n)}`);
     return `${name.padEnd(9)} ${texts.join(", ") || "none"}`;
@@ -169,5 +166,11 @@ function statLines({ job, audits, letters, foreign, ...counts }: Stats): readonl
   return [`letters   ${grouped(letters)}`, ...texts, ...others, `last job  ${jobs}`, ...looked];
 }
 
-const jobText = ({ job, state, sent, chosen: of, atMs }: NonNullable<Stats["job"]>): string =>
+const jobText = ({
+  job,
+  state,
+  sent,
+  chosen: of,
+  atMs,
+}: NonNullable<ReturnType<typeof jobIn>>): string =>
   `${job} ${state}, ${grouped(sent)} of ${grouped(of)} sent, ${new Date(atMs).toISOString()}`;

@@ -1,11 +1,9 @@
 // `millrace reprocess verify`: are the tables of a run what the live ones are? Every row, at one moment.
-import { sendOnce } from "../../engine/core/send-once.ts";
 import type { Plan } from "../../engine/core/plan.ts";
-import { auditRecord } from "../../engine/letters/commands/operator.ts";
 import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
 import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
 import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";
-import { newToken, whoAmI } from "../dlq/letter-view.ts";
+import { auditPersonal } from "../dlq/letter-view.ts";
 import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { grouped } from "../progress.ts";
@@ -64,7 +62,8 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
     if (isKeys) io.out(JSON.stringify({ table, ...difference }));
   };
   const showPersonal = options.personal === true;
-  if (showPersonal) await audit(at, plan);
+  if (showPersonal)
+    await auditPersonal({ io, plan, ports }, "reprocess verify", 0, `${plan.pipeline}'s tables`);
   const atBarrier = options.barrier === true;
   const say = (line: string): void => io.err(line);
   const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier };
@@ -79,17 +78,6 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
     return found.every(isEqual) ? exitCodes.ok : exitCodes.failure;
   });
 }
-
-/** Before anything is shown. */
-async function audit({ io, ports }: Reprocessing, plan: Plan): Promise<void> {
-  const who = whoAmI();
-  const looked = { atMs: ports.clock.now(), who, command: `${COMMAND} --personal`, letters: 0 };
-  await sendOnce(ports.kafka, [auditRecord(plan, looked, newToken())]);
-  io.err(
-    `Noted in ${plan.letterStates}: ${who} looks at personal data of ${plan.pipeline}'s tables.`,
-  );
-}
-const COMMAND = "reprocess verify";
 
 const jsonOf = (found: TableComparison): string =>
   JSON.stringify({ ...found, isEqual: isEqual(found) });

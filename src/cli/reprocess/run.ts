@@ -7,7 +7,7 @@ import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
 import { runSession, type SessionEnd } from "../../engine/reprocess/run/session.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
-import { grouped, spanText } from "../progress.ts";
+import { grouped, REDRAW, spanText } from "../progress.ts";
 import type { AddVerb, Reprocessing } from "./connection.ts";
 import { fillOf } from "./fill.ts";
 import { progressLine, reportJson, rowJson } from "./lines.ts";
@@ -136,8 +136,6 @@ function howAgain({ options: before }: RunRow, options: RunVerbOptions): RunRow[
   };
 }
 
-/** Up one line and clear it: the io prints whole lines. */
-const REDRAW = "\u001b[1A\u001b[2K";
 const PLAIN_EVERY = 5;
 
 function reporter(io: CliIo, isJson: boolean): (report: RunReport) => void {

@@ -3,6 +3,7 @@ import { MillraceError } from "../core/errors.ts";
 import type { KafkaPort, AdminPort } from "../core/kafka.ts";
 import type { Part, Plan, PlanOptions, PlanTable } from "../core/plan.ts";
 import type { Clock, TableStore } from "../core/ports.ts";
+import type { TopicName, TopicPartition } from "../core/record.ts";
 import type { StateCopies } from "../core/state.ts";
 
 /** What operating needs; the admin client is the command's own. */
@@ -14,7 +15,7 @@ export interface OperatePorts {
   stateCopies(kind: PlanOptions["state"]): StateCopies;
 }
 
-const missing = (what: string, name: string, there: readonly string[]): MillraceError =>
+export const missing = (what: string, name: string, there: readonly string[]): MillraceError =>
   new MillraceError("MILL_NOT_FOUND", `${what} ${name}; there are: ${there.join(", ") || "none"}`);
 
 export function planNamed(plans: readonly Plan[], name: string): Plan {
@@ -22,6 +23,22 @@ export function planNamed(plans: readonly Plan[], name: string): Plan {
   const names = plans.map(({ pipeline }) => pipeline);
   if (found === undefined) throw missing("pipeline", name, names);
   return found;
+}
+
+/** Null: all. */
+export interface TaskChoice {
+  readonly part: string | null;
+  readonly topic: string | null;
+  readonly partition: number | null;
+}
+
+/** By its topic and partition; parts are chosen by `partsNamed`. */
+export const isChosen = (at: TopicPartition, { topic, partition }: TaskChoice): boolean =>
+  (topic === null || at.topic === topic) && (partition === null || at.partition === partition);
+
+export function missingPlace(there: Iterable<TopicName>): MillraceError {
+  const names = [...new Set(there)].join(", ");
+  return new MillraceError("MILL_NOT_FOUND", `no such topic and partition; there are: ${names}`);
 }
 
 /** All when none is named. */

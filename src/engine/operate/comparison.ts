@@ -51,7 +51,7 @@ export async function compare(at: StorePartition, ports: OperatePorts): Promise<
   const isEmpty = scanned === "nothing" && mark.low === mark.high;
   if (typeof scanned === "string" || problem !== null)
     return wholly(at, isEmpty ? null : (problem ?? "there is no copy"));
-  return differences(at, scanned, await truthAt(at, { scanned, mark, ports }));
+  return differences(at, scanned, await truthAt(at, scanned, mark, ports));
 }
 
 /** "nothing" without a copy; a message for what is not a copy. */
@@ -78,10 +78,8 @@ async function pages({ copy }: StorePartition): Promise<Scanned | string> {
     for (const { key, value } of page.entries) entries.set(idOf(key), digest(value));
     cursor = page.cursor;
   } while (cursor !== null);
-  const [first = 0n, ...others] = positions;
-  const from = others.reduce((least, one) => (one < least ? one : least), first);
-  const to = others.reduce((most, one) => (one > most ? one : most), first);
-  return { entries, from, to };
+  positions.sort((a, b) => (a < b ? -1 : 1));
+  return { entries, from: positions[0] ?? 0n, to: positions.at(-1) ?? 0n };
 }
 
 function problemOf(scanned: Scanned | string, { low, high }: Watermarks): string | null {
@@ -113,7 +111,9 @@ interface Truth {
 /** To the end, although the copy may be behind it: compaction takes an older value away when there is a newer one. */
 async function truthAt(
   { store: { changelog }, partition }: StorePartition,
-  { scanned, mark, ports }: { scanned: Scanned; mark: Watermarks; ports: OperatePorts },
+  scanned: Scanned,
+  mark: Watermarks,
+  ports: OperatePorts,
 ): Promise<Truth> {
   const entries = new Map<string, string>();
   const moving = new Set<string>();

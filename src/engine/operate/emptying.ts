@@ -5,13 +5,13 @@ import { MillraceError } from "../core/errors.ts";
 import type { Plan, PlanStore } from "../core/plan.ts";
 import { noteRecord, storeKey } from "../notes/notes.ts";
 import type { OperatePorts } from "./choice.ts";
+import { removeCopies } from "./stores.ts";
 
 /** While no worker runs. Safe to repeat. */
 export async function emptyStores(plan: Plan, ports: OperatePorts): Promise<void> {
   const stores = plan.parts.flatMap((part) => part.stores);
   for (const store of stores) await emptyChangelog(store, ports);
-  if (plan.options.state === "redis")
-    for (const store of stores) await removeCopies(plan, store, ports);
+  await removeCopies(plan, ports);
   const notes = stores.map(({ name }) => noteRecord(plan.meta, storeKey(name), null));
   await sendOnce(ports.kafka, notes);
 }
@@ -48,14 +48,4 @@ async function untilTaken({ clock }: OperatePorts, work: () => Promise<void>): P
       if (!isRefusal || attempt === ATTEMPTS) throw error;
       await clock.sleep(EVERY_MS);
     }
-}
-
-async function removeCopies(
-  { storePrefix: prefix, options }: Plan,
-  { name: store, changelog }: PlanStore,
-  ports: OperatePorts,
-): Promise<void> {
-  const copies = ports.stateCopies(options.state);
-  for (let partition = 0; partition < changelog.partitions; partition++)
-    await copies.copy({ prefix, store, partition }).remove();
 }

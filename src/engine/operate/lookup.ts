@@ -46,24 +46,22 @@ const plain: Codec = {
   unknownId: () => null,
 };
 
-interface WantedKey {
-  readonly store: PlanStore;
-  readonly key: Buffer;
-  /** Null: wherever it is. */
-  readonly partition: number | null;
-}
-
-/** Null when neither side has the key. A record's partition is its producer's choice, so every one is asked. */
+/**
+ * Null when neither side has the key. A record's partition is its producer's choice, so every one is asked where `partition`
+ * is null.
+ */
 export async function lookUp(
   plan: Plan,
-  { store, key, partition }: WantedKey,
+  store: PlanStore,
+  key: Buffer,
+  partition: number | null,
   ports: OperatePorts,
 ): Promise<LookedUp | null> {
-  const copies = await readCopies(plan, { store, key, partition }, ports);
+  const copies = await readCopies(plan, store, key, partition, ports);
   const found = copies.find(({ value }) => value !== null)?.partition ?? partition;
   const all = Array.from({ length: store.changelog.partitions }, (_, index) => index);
   for (const index of found === null ? all : [found]) {
-    const truth = await newest(store, { key, partition: index }, ports);
+    const truth = await newest(store, key, index, ports);
     const copy = copies.find((one) => one.partition === index) ?? null;
     const entries = {
       copy: entryOf(store, copy?.value ?? null),
@@ -90,7 +88,9 @@ interface InCopy {
 /** None where they are in the memory of workers. */
 async function readCopies(
   plan: Plan,
-  { store, key, partition }: WantedKey,
+  store: PlanStore,
+  key: Buffer,
+  partition: number | null,
   ports: OperatePorts,
 ): Promise<readonly InCopy[]> {
   if (plan.options.state === "memory") return [];
@@ -111,7 +111,8 @@ interface Newest {
 /** The last change of the key in the changelog; offset -1 when there is none. */
 async function newest(
   { changelog }: PlanStore,
-  { key, partition }: { readonly key: Buffer; readonly partition: number },
+  key: Buffer,
+  partition: number,
   ports: OperatePorts,
 ): Promise<Newest> {
   let found: Newest = { offset: -1n, value: null };

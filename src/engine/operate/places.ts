@@ -43,11 +43,8 @@ async function withFormer(
     ({ part, committed }) => committed === null && formerNames(part).length > 0,
   );
   if (fresh.length === 0) return places;
-  const notes = await readNotes(ports, plan.meta);
-  const found = [...Map.groupBy(fresh, ({ part }) => part)].map(([part, at]) =>
-    formerOffsets(plan, { part, at, notes }, ports),
-  );
-  const former = new Map((await Promise.all(found)).flat().map((at) => [addressOf(at), at]));
+  const found = await formerOffsets(plan, fresh, await readNotes(ports, plan.meta), ports);
+  const former = new Map(found.map((at) => [addressOf(at), at]));
   return places.map((place) => {
     const known = fresh.includes(place) ? former.get(addressOf(place)) : undefined;
     if (known === undefined) return place;
@@ -63,10 +60,9 @@ async function placesReading(
   ports: OperatePorts,
   readingOf: (part: Part) => Part = (part) => part,
 ): Promise<readonly TaskPlace[]> {
-  const reading = parts.map(readingOf);
-  const names = reading.flatMap(({ sources }) => sources.map(({ name }) => name));
+  const names = parts.flatMap((part) => readingOf(part).sources.map(({ name }) => name));
   const marks = await watermarksOf(ports.admin, names);
-  const places = parts.map((part) => placesOfPart(plan, part, { ports, marks, readingOf }));
+  const places = parts.map((part) => placesOfPart(plan, part, readingOf(part), marks, ports));
   return (await Promise.all(places)).flat();
 }
 
@@ -80,19 +76,15 @@ export async function redrivePlacesOf(
   return places.filter(({ part, partition }) => partition < part.partitions);
 }
 
-interface Asking {
-  readonly ports: OperatePorts;
-  readonly marks: ReadonlyMap<string, Watermarks>;
-  readingOf(part: Part): Part;
-}
-
 async function placesOfPart(
   plan: Plan,
   part: Part,
-  { ports, marks, readingOf }: Asking,
+  reading: Part,
+  marks: ReadonlyMap<string, Watermarks>,
+  ports: OperatePorts,
 ): Promise<TaskPlace[]> {
   // As wide as the topics are, not as they are declared.
-  const sources = readingOf(part).sources.map((source) => {
+  const sources = reading.sources.map((source) => {
     const { length: partitions } = [...marks.values()].filter((at) => at.topic === source.name);
     return { ...source, partitions };
   });
@@ -117,21 +109,17 @@ export interface FormerOffset extends CommittedOffset {
   readonly group: GroupId;
 }
 
-/** Of those partitions of a part that have some. */
+/** Of those places that have some. */
 export async function formerOffsets(
   plan: Plan,
-  {
-    part,
-    at,
-    notes,
-  }: { readonly part: Part; readonly at: readonly TopicPartition[]; notes: Notes },
+  places: readonly TaskPlace[],
+  notes: Notes,
   { admin }: Pick<OperatePorts, "admin">,
 ): Promise<readonly FormerOffset[]> {
-  const main = mainGroup(part);
-  const begun = at
-    .flatMap((one) => formerGroups(plan, part, one.topic).map((group) => ({ ...one, group })))
-    .filter((one) => startNote(notes, one.group, one) !== null)
-    .filter((one) => one.group === main || isPiece(notes, one.group, one));
+  const begun = places
+    .flatMap((at) => formerGroups(plan, at.part, at.topic).map((group) => ({ ...at, group })))
+    .filter((at) => startNote(notes, at.group, at) !== null)
+    .filter((at) => at.group === mainGroup(at.part) || isPiece(notes, at.group, at));
   const found = [...Map.groupBy(begun, ({ group }) => group)].map(async ([group, own]) => {
     const offsets = await admin.committed(group, own, { stable: true });
     return offsets.map((offset): FormerOffset => ({ ...offset, group }));

@@ -9,7 +9,13 @@ import { isNamedBySource } from "../core/pieces.ts";
 import type { Part, Plan, PlanTable } from "../core/plan.ts";
 import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
 import { pieceRecord, readNotes, startNote, startRecord, type Notes } from "../notes/notes.ts";
-import { partsNamed, type OperatePorts } from "./choice.ts";
+import {
+  isChosen,
+  missingPlace,
+  partsNamed,
+  type OperatePorts,
+  type TaskChoice,
+} from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
 import { sendLetters } from "./gate/send-letters.ts";
 import { readAgain, type SkippedRange, type Stretch } from "../letters/commands/read-again.ts";
@@ -23,11 +29,7 @@ import {
 } from "./places.ts";
 import { aim, type Aimed, type ResetTarget } from "./targets.ts";
 
-export interface ResetRequest {
-  /** Null: all. */
-  readonly part: string | null;
-  readonly topic: string | null;
-  readonly partition: number | null;
+export interface ResetRequest extends TaskChoice {
   readonly target: ResetTarget;
   /** Begins the whole pipeline anew, with empty stores. */
   readonly withState: boolean;
@@ -57,11 +59,14 @@ export async function planReset(
     ? await anew(plan, request, ports)
     : await chosen(plan, request, ports);
   const notes = await readNotes(ports, plan.meta);
-  const former = await formerOf(plan, sources, { notes, ports });
+  const former = await formerOffsets(
+    plan,
+    sources.map(({ place }) => place),
+    notes,
+    ports,
+  );
   const moves = [...sources, ...(await lostBeside(plan, { moves: sources, notes, former }, ports))];
-  const topics = [...new Set(moves.map(({ place }) => place.topic))];
-  const described = await ports.admin.describeTopics(topics);
-  const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
+  const ids = await idsOf(moves, ports);
   const known = { notes, ids };
   if (!request.withState) checkState(plan, moves, known);
   const stores = request.withState ? plan.parts.flatMap((part) => part.stores) : [];
@@ -73,15 +78,27 @@ export async function planReset(
   return { plan, moves, stores: names, active, ids, stretches, former };
 }
 
-async function formerOf(
+/** The ids of the topics that are moved in, by name. */
+async function idsOf(
+  moves: readonly Aimed[],
+  { admin }: OperatePorts,
+): Promise<ReadonlyMap<TopicName, string>> {
+  const described = await admin.describeTopics([...new Set(moves.map(({ place }) => place.topic))]);
+  return new Map([...described].map(([topic, found]) => [topic, found?.id ?? ""]));
+}
+
+/** Puts tasks that have never run where they begin. */
+export async function putStarts(
   plan: Plan,
   moves: readonly Aimed[],
-  { notes, ports }: { readonly notes: Notes; readonly ports: OperatePorts },
-): Promise<readonly FormerOffset[]> {
-  const found = [...Map.groupBy(moves, ({ place }) => place.part)].map(([part, own]) =>
-    formerOffsets(plan, { part, at: own.map(({ place }) => place), notes }, ports),
+  ports: OperatePorts,
+): Promise<void> {
+  const ids = await idsOf(moves, ports);
+  const active = await activeOf(
+    plan.parts.map(({ group }) => group),
+    ports,
   );
-  return (await Promise.all(found)).flat();
+  await reset({ plan, moves, stores: [], active, ids, stretches: [], former: [] }, ports);
 }
 
 /** Records that are read again, or, where all begins anew, made again out of such as are. */
@@ -106,29 +123,21 @@ const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly SkippedRa
     return isSkipped ? [{ part: part.name, topic, partition, from, to }] : [];
   });
 
-export async function activeOf(
-  groups: readonly GroupId[],
-  ports: OperatePorts,
-): Promise<GroupId[]> {
+async function activeOf(groups: readonly GroupId[], ports: OperatePorts): Promise<GroupId[]> {
   const found = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
   return found.filter(({ members }) => members.length > 0).map(({ group }) => group);
 }
 
 async function chosen(
   plan: Plan,
-  { part, topic, partition, target }: ResetRequest,
+  request: ResetRequest,
   ports: OperatePorts,
 ): Promise<readonly Aimed[]> {
-  const places = topic === plan.redrive ? redrivePlacesOf : placesOf;
-  const all = await places(plan, partsNamed(plan, part), ports);
-  const wanted = all.filter(
-    (place) =>
-      (topic === null || place.topic === topic) &&
-      (partition === null || place.partition === partition),
-  );
-  if (wanted.length > 0) return aim(wanted, target, ports.admin);
-  const there = [...new Set(all.map((place) => place.topic))].join(", ");
-  throw new MillraceError("MILL_NOT_FOUND", `no such topic and partition; there are: ${there}`);
+  const places = request.topic === plan.redrive ? redrivePlacesOf : placesOf;
+  const all = await places(plan, partsNamed(plan, request.part), ports);
+  const wanted = all.filter((place) => isChosen(place, request));
+  if (wanted.length > 0) return aim(wanted, request.target, ports.admin);
+  throw missingPlace(all.map(({ topic }) => topic));
 }
 
 /** Topics of others from their beginning, own ones from their end: what is in them is made again. */
@@ -239,24 +248,21 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
   const sinks = moves.filter(({ place }) => place.part.table !== null);
   if (stores.length > 0) {
     // 2
-    await commit(
-      plan,
-      streams.map(({ place }) => ({ place, to: NOWHERE })),
-      { ports, keepTime: false },
-    );
+    const nowhere = streams.map(({ place }) => ({ place, to: NOWHERE }));
+    await commit(plan, nowhere, ports, false);
     // 3
     await emptyStores(plan, ports);
   }
   // 4
   await forgetFormer(former, ports);
-  await commit(plan, streams, { ports, keepTime: stores.length === 0 });
+  await commit(plan, streams, ports, stores.length === 0);
   for (const { place, to } of sinks) {
     const { part, topic, partition } = place;
     const task = { pipeline: plan.pipeline, part: part.name, topic, partition };
     await ports.tableStore(part.table as PlanTable).reset(task, to);
   }
   // For lag only: a sink's progress is in its row.
-  await commit(plan, sinks, { ports, keepTime: false });
+  await commit(plan, sinks, ports, false);
   // 5
   const reading = { stretches, skips: skipsOf(plan, moves), marks };
   const reason = "a reset: its record is read again";
@@ -275,7 +281,8 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
 async function commit(
   { namespace }: Plan,
   moves: readonly Aimed[],
-  { ports, keepTime }: { readonly ports: OperatePorts; readonly keepTime: boolean },
+  ports: OperatePorts,
+  keepTime: boolean,
 ): Promise<void> {
   const byGroup = Map.groupBy(moves, ({ place }) => place.part.group);
   for (const [group, own] of byGroup) {

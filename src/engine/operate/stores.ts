@@ -3,7 +3,7 @@ import { MillraceError } from "../core/errors.ts";
 import type { Plan, PlanStore } from "../core/plan.ts";
 import type { StateCopy } from "../core/state.ts";
 import { remake, type Following, type FollowProgress } from "../state/follow.ts";
-import type { OperatePorts } from "./choice.ts";
+import { missing, type OperatePorts } from "./choice.ts";
 
 export interface StorePartition {
   readonly store: PlanStore;
@@ -16,18 +16,15 @@ export function storesNamed(plan: Plan, name: string | null): readonly PlanStore
   if (name === null) return stores;
   const found = stores.filter((store) => store.name === name);
   if (found.length > 0) return found;
-  const names = stores.map((store) => store.name).join(", ") || "none";
-  throw new MillraceError(
-    "MILL_NOT_FOUND",
-    `store ${name} of ${plan.pipeline}; there are: ${names}`,
-  );
+  const names = stores.map((store) => store.name);
+  throw missing("store", `${name} of ${plan.pipeline}`, names);
 }
 
 /** Throws MILL_USAGE for copies in the memory of workers, which nobody else can reach. */
 export function partitionsOf(
   plan: Plan,
   { store, partition }: { readonly store: string | null; readonly partition: number | null },
-  ports: OperatePorts,
+  ports: Pick<OperatePorts, "stateCopies">,
 ): readonly StorePartition[] {
   if (plan.options.state === "memory")
     throw new MillraceError(
@@ -48,6 +45,16 @@ export function partitionsOf(
       copy: copies.copy({ prefix, store: of.name, partition: index }),
     }));
   });
+}
+
+/** Removes every copy of the plan's stores; their changelogs stay. */
+export async function removeCopies(
+  plan: Plan,
+  ports: Pick<OperatePorts, "stateCopies">,
+): Promise<void> {
+  if (plan.options.state !== "redis") return;
+  for (const { copy } of partitionsOf(plan, { store: null, partition: null }, ports))
+    await copy.remove();
 }
 
 /**

@@ -58,9 +58,7 @@ export async function planTopics(
   registry: SchemaRegistry,
 ): Promise<readonly TopicPlan[]> {
   const found = await admin.describeTopics(desired.map(({ spec }) => spec.topic));
-  const plans: TopicPlan[] = [];
-  for (const topic of desired) plans.push(await planTopic(topic, found, registry));
-  return plans;
+  return Array.fromAsync(desired, (topic) => planTopic(topic, found, registry));
 }
 
 /** Plans, then does it; throws ConfigErrors with every refusal before anything is changed. Returns what was done. */

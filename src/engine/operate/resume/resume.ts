@@ -34,7 +34,7 @@ export async function resume(
   const asked = tasks.filter(({ part }) => !idle.has(part));
   const wishes = asked.map((task) => noteRecord(plan.meta, resumeKey(task), resumeText(task)));
   await sendOnce(ports.kafka, wishes);
-  const found = waitMs === 0 ? new Map() : await answers(plan, asked, { ports, waitMs });
+  const found = waitMs === 0 ? new Map() : await answers(plan, asked, ports, waitMs);
   const otherwise = waitMs === 0 ? "asked" : "unanswered";
   return tasks.map((task): Resumed => {
     if (idle.has(task.part)) return { task, outcome: "no-worker", again: null };
@@ -46,7 +46,8 @@ export async function resume(
 async function answers(
   { meta }: Plan,
   tasks: readonly StoppedTask[],
-  { ports, waitMs }: { readonly ports: OperatePorts; readonly waitMs: number },
+  ports: OperatePorts,
+  waitMs: number,
 ): Promise<ReadonlyMap<StoppedTask, Resumed>> {
   const { clock } = ports;
   const tail = new NoteTail(ports, meta);

@@ -1,26 +1,15 @@
 // Which tasks of a pipeline have stopped, by what their workers have noted.
-import { MillraceError } from "../../core/errors.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import type { TaskAt } from "../../core/record.ts";
 import type { Notes } from "../../notes/notes.ts";
 import { stopNotes, type StopNote } from "../../notes/stop-notes.ts";
-import { partsNamed } from "../choice.ts";
+import { isChosen, missingPlace, partsNamed, type TaskChoice } from "../choice.ts";
 
 export type StoppedTask = StopNote & TaskAt;
-
-export interface ResumeChoice {
-  /** Null: all. */
-  readonly part: string | null;
-  readonly topic: string | null;
-  readonly partition: number | null;
-}
+export type ResumeChoice = TaskChoice;
 
 /** In the order of parts, topics and partitions. Throws for a part, topic or partition that there is not. */
-export function stoppedTasks(
-  plan: Plan,
-  notes: Notes,
-  choice: ResumeChoice,
-): readonly StoppedTask[] {
+export function stoppedTasks(plan: Plan, notes: Notes, choice: TaskChoice): readonly StoppedTask[] {
   const parts = partsNamed(plan, choice.part);
   // A note of a part that a changed pipeline no longer has is nobody's.
   const places = parts.flatMap((part) =>
@@ -34,17 +23,11 @@ export function stoppedTasks(
   return found;
 }
 
-const isChosen = ({ topic, partition }: TaskAt, choice: ResumeChoice): boolean =>
-  (choice.topic === null || topic === choice.topic) &&
-  (choice.partition === null || partition === choice.partition);
-
-function checkChoice(parts: readonly Part[], { topic, partition }: ResumeChoice): void {
+function checkChoice(parts: readonly Part[], { topic, partition }: TaskChoice): void {
   const sources = parts.flatMap((part) => part.sources);
   const isThere = sources.some(
     ({ name, partitions }) =>
       (topic === null || name === topic) && (partition === null || partition < partitions),
   );
-  if (isThere) return;
-  const there = [...new Set(sources.map(({ name }) => name))].join(", ");
-  throw new MillraceError("MILL_NOT_FOUND", `no such topic and partition; there are: ${there}`);
+  if (!isThere) throw missingPlace(sources.map(({ name }) => name));
 }

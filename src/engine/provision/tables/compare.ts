@@ -14,6 +14,7 @@ import {
   createIndex,
   createTable,
   dropCheck,
+  named,
   targetOf,
 } from "./ddl.ts";
 import type { DesiredColumn, DesiredTable } from "./desired.ts";
@@ -78,8 +79,6 @@ function compareKey(desired: DesiredTable, found: FoundTable): TableStep[] {
   const sql = `ALTER TABLE ${targetOf(desired)} ${old}ADD PRIMARY KEY (${key.map(quoted).join(", ")})`;
   return [refused(`primary key: expected ${key.join(", ")}, found ${has}`, sql)];
 }
-
-const named = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** As pg_class.relkind has them, with the word that ALTER takes. */
 const kinds: Readonly<Record<string, string>> = {

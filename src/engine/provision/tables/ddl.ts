@@ -4,6 +4,9 @@ import { createHash } from "node:crypto";
 import { literal, quoted } from "../../core/identifier.ts";
 import type { DesiredColumn, DesiredTable } from "./desired.ts";
 
+/** Any name, as the catalogue has it; names of declarations are `quoted`. */
+export const named = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
 export const targetOf = (table: DesiredTable): string =>
   `${quoted(table.schema)}.${quoted(table.name)}`;
 
@@ -64,7 +67,7 @@ export const addCheck = (table: DesiredTable, column: DesiredColumn): string[] =
   ]);
 
 export const dropCheck = (table: DesiredTable, constraint: string): string =>
-  `ALTER TABLE ${targetOf(table)} DROP CONSTRAINT "${constraint.replaceAll('"', '""')}"`;
+  `ALTER TABLE ${targetOf(table)} DROP CONSTRAINT ${named(constraint)}`;
 
 export const checkName = (table: DesiredTable, column: string): string =>
   shortened(`${table.name}_${column}_check`);

@@ -1,5 +1,6 @@
 // What is there: a table as Postgres' catalogue describes it.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
+import { named } from "./ddl.ts";
 
 export interface FoundColumn {
   readonly name: string;
@@ -73,7 +74,7 @@ export async function findTable(
 
 async function findRows(session: PostgresSession, schema: string, name: string): Promise<boolean> {
   // The names are those of the catalogue, so quoting is all they need.
-  const target = [schema, name].map((part) => `"${part.replaceAll('"', '""')}"`).join(".");
+  const target = [schema, name].map(named).join(".");
   const { rows } = await session.query<{ found: boolean }>(
     `SELECT EXISTS (SELECT FROM ${target}) AS found`,
   );

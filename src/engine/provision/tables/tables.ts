@@ -129,14 +129,9 @@ function targetsOf(tables: readonly DeclaredTable[]): TableTarget[] {
   return [...own, ...declared];
 }
 
-async function planIn(
-  session: PostgresSession,
-  targets: readonly TableTarget[],
-): Promise<TablePlan[]> {
-  const plans: TablePlan[] = [];
-  for (const target of targets) plans.push(await planOne(session, target));
-  return plans;
-}
+/** One after the other: a session takes one statement at a time. */
+const planIn = (session: PostgresSession, targets: readonly TableTarget[]): Promise<TablePlan[]> =>
+  Array.fromAsync(targets, (target) => planOne(session, target));
 
 async function planOne(session: PostgresSession, target: TableTarget): Promise<TablePlan> {
   const { desired, layout, rows } = target;

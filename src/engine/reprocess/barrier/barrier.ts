@@ -3,14 +3,14 @@
 // Nothing moves then: a worker that joins reads the gate after its join, and one that was frozen has no group any more.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
+import { readProgress } from "../../core/progress.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { sendLetters } from "../../operate/gate/send-letters.ts";
-import { isDrained, isEmpty } from "../../operate/gate/drained.ts";
+import { isDrained, isEmpty, topicsBetweenParts } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
 import { asOperator } from "../../letters/commands/operator.ts";
 import type { ShutState } from "../../notes/gate-note.ts";
 import type { RunRow } from "../words/run.ts";
-import { livePositions } from "./positions.ts";
 import type { LivePosition } from "../words/steps.ts";
 import { waitUntil } from "../words/waiting.ts";
 
@@ -82,4 +82,21 @@ export async function reopen(barrier: Barrier, staysShut: boolean): Promise<void
   const message = `run ${String(row.run)} has taken its place; workers with its code go on`;
   const facts = { code: "MILL_GATE_HELD", message, atMs: ports.clock.now(), run: row.run };
   await shutGate(plan, { ...facts, state: "closed", by: "operator", owner }, { ports });
+}
+
+/**
+ * The positions of the live pipeline's tasks, with what travels beside them, so that each can be put there again. Null where
+ * a task has never begun. Exact once no group has a member.
+ */
+export async function livePositions(
+  plan: Plan,
+  ports: OperatePorts,
+): Promise<readonly (LivePosition | null)[]> {
+  const own = topicsBetweenParts(plan);
+  const progress = await readProgress(plan, ports);
+  return progress.map(({ part, topic, partition, nextOffset, metadata, ledger: counts }) => {
+    if (nextOffset === null) return null;
+    const ledger = metadata === null ? counts : null;
+    return { part, topic, partition, nextOffset, isForeign: !own.has(topic), metadata, ledger };
+  });
 }

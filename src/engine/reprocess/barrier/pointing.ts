@@ -10,7 +10,7 @@ import { storesRecord } from "../../notes/gate-note.ts";
 import { noteRecord, readNotes, storeKey, type Notes } from "../../notes/notes.ts";
 import { shapeNotes, shapeRecord } from "../../notes/shape-notes.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
-import { livePositions } from "./positions.ts";
+import { livePositions } from "./barrier.ts";
 import { counterpartOf } from "../plan/shadow.ts";
 import type { LivePosition } from "../words/steps.ts";
 
@@ -27,10 +27,8 @@ const streamTimeOf = ({ metadata }: LivePosition): number | null =>
 /** Live goes on where it was stopped, with the stores of the run. `ends` are those of topics that were added to since. */
 export async function pointToRun(
   { plan, shadow, run }: { readonly plan: Plan; readonly shadow: Plan; readonly run: number },
-  {
-    positions,
-    ends,
-  }: { readonly positions: readonly LivePosition[]; readonly ends: ReadonlyMap<string, bigint> },
+  positions: readonly LivePosition[],
+  ends: ReadonlyMap<string, bigint>,
   ports: OperatePorts,
 ): Promise<void> {
   const times = await streamTimes(plan, shadow, ports);
@@ -45,7 +43,8 @@ export async function pointToRun(
 
 /** Back to where it was stopped, on the stores of before; what lies in its own topics since is done. */
 export async function pointBack(
-  { plan, storesBefore }: { readonly plan: Plan; readonly storesBefore: number | null },
+  plan: Plan,
+  storesBefore: number | null,
   positions: readonly LivePosition[],
   ports: OperatePorts,
 ): Promise<void> {

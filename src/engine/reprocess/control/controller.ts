@@ -4,12 +4,12 @@ import { isRetriable, messageOf, MillraceError } from "../../core/errors.ts";
 import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
-import { addressOf, taskKey } from "../../core/record.ts";
+import { addressOf } from "../../core/record.ts";
 import { stoppedTasks } from "../../operate/resume/stopped-tasks.ts";
 import { NoteTail } from "../../notes/notes.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import type { RunChanges } from "../words/rows.ts";
-import { FOLLOWING, PAUSED, isActive, runName, type RunRow } from "../words/run.ts";
+import { FOLLOWING, PAUSED, isActive, movedOn, runName, type RunRow } from "../words/run.ts";
 import { LagWatch } from "./live-lag.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { isSettled, progressOfRun, type RunProgress } from "./run-progress.ts";
@@ -139,10 +139,7 @@ class Controller {
     const { range } = this.#row;
     const { plan, ports } = this.#watching;
     const live = await readPositions(plan, ports);
-    const places = withReaders(plan, range.places).map((place) => {
-      const to = live.get(taskKey(place)) ?? place.to;
-      return to > place.to ? { ...place, to } : place;
-    });
+    const places = movedOn(withReaders(plan, range.places), live);
     await this.#change({ ...changes, range: { ...range, places } });
   }
 

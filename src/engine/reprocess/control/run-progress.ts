@@ -4,7 +4,7 @@ import { sumLedgers } from "../../core/ledger.ts";
 import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
 import { withReaders } from "../../core/pieces.ts";
 import { queuesKeys, type Part, type Plan } from "../../core/plan.ts";
-import { addressOf, type TopicName } from "../../core/record.ts";
+import { addressOf, taskKey, type TaskAt, type TopicName } from "../../core/record.ts";
 import { queuedKeysIn } from "../../runtime/calls/left-behind.ts";
 import { readProgress, type TaskProgress, type ProgressPorts } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
@@ -35,10 +35,10 @@ export async function progressOfRun(
   const range = { ...given, places: withReaders(plan, given.places) };
   const progress = await readProgress(plan, ports);
   const ends = await watermarksOf(ports.admin, topicsOf(plan, range));
-  const flow = new PartFlow(plan, range, { progress, ends });
+  const flow = new PartFlow(plan, range, progress, ends);
   const steps = range.places.map((place) => ({
     total: Number(place.to - place.from),
-    done: Number(within(place, flow.positionOf(place.part, place))),
+    done: Number(within(place, flow.positionOf(place))),
   }));
   const sum = (of: "total" | "done"): number => steps.reduce((all, step) => all + step[of], 0);
   const letters = sumLedgers(progress.flatMap(({ ledger }) => ledger ?? []))["dead-lettered"];
@@ -79,32 +79,31 @@ function topicsOf({ parts }: Plan, { places }: RunRange): readonly TopicName[] {
   return names.filter((name) => !bounded.has(name));
 }
 
-interface RunFacts {
-  readonly progress: readonly TaskProgress[];
-  readonly ends: ReadonlyMap<string, Watermarks>;
-}
-
 class PartFlow {
   readonly #parts: readonly Part[];
   readonly #range: RunRange;
-  readonly #facts: RunFacts;
+  readonly #positions: ReadonlyMap<string, bigint | null>;
+  readonly #ends: ReadonlyMap<string, Watermarks>;
   readonly #done = new Map<Part, boolean>();
 
-  constructor(plan: Plan, range: RunRange, facts: RunFacts) {
+  constructor(
+    plan: Plan,
+    range: RunRange,
+    progress: readonly TaskProgress[],
+    ends: ReadonlyMap<string, Watermarks>,
+  ) {
     this.#parts = plan.parts;
     this.#range = range;
-    this.#facts = facts;
+    this.#positions = new Map(progress.map((task) => [taskKey(task), task.nextOffset]));
+    this.#ends = ends;
   }
 
   get isDone(): boolean {
     return this.#parts.every((part) => this.#isDone(part));
   }
 
-  positionOf(part: string, at: { readonly topic: TopicName; readonly partition: number }): bigint {
-    const found = this.#facts.progress.find(
-      (task) => task.part === part && addressOf(task) === addressOf(at),
-    );
-    return found?.nextOffset ?? -1n;
+  positionOf(at: TaskAt): bigint {
+    return this.#positions.get(taskKey(at)) ?? -1n;
   }
 
   #isDone(part: Part): boolean {
@@ -112,7 +111,7 @@ class PartFlow {
     if (known !== undefined) return known;
     const isDone = part.sources.every(({ name: topic }) => {
       const ends = this.#endsFor(part, topic);
-      return ends?.every((place) => this.positionOf(part.name, place) >= place.to) ?? false;
+      return ends?.every((place) => this.positionOf(place) >= place.to) ?? false;
     });
     this.#done.set(part, isDone);
     return isDone;
@@ -131,7 +130,7 @@ class PartFlow {
       topic,
       partition,
       from: 0n,
-      to: this.#facts.ends.get(addressOf({ topic, partition }))?.high ?? 0n,
+      to: this.#ends.get(addressOf({ topic, partition }))?.high ?? 0n,
     }));
   }
 

@@ -31,7 +31,8 @@ export async function pinRange(
   { request, staged }: { readonly request: RangeRequest; readonly staged: readonly TopicName[] },
   ports: TimePorts,
 ): Promise<Pinned> {
-  const pins = await pinsOf(plan, ports);
+  const sources = new Set(plan.parts.flatMap((part) => part.sources.map(({ name }) => name)));
+  const pins = await pinsOf(sources, ports);
   const topics = plan.topics.input.filter(({ name }) => !staged.includes(name));
   const known = topics.map(({ name }) => name);
   const strays = [...request.fromOffsets, ...request.toOffsets].filter(
@@ -51,11 +52,14 @@ export async function pinRange(
   return { range: { places, own: [], pins }, warnings };
 }
 
-async function pinsOf(plan: Plan, { admin }: TimePorts): Promise<Record<TopicName, bigint[]>> {
-  const names = new Set(plan.parts.flatMap(({ sources }) => sources.map(({ name }) => name)));
+/** The ends of these topics, by partition. */
+export async function pinsOf(
+  topics: Iterable<TopicName>,
+  { admin }: Pick<TimePorts, "admin">,
+): Promise<Record<TopicName, bigint[]>> {
   const pins: Record<TopicName, bigint[]> = {};
-  for (const name of names)
-    pins[name] = (await admin.watermarks(name))
+  for (const topic of topics)
+    pins[topic] = (await admin.watermarks(topic))
       .toSorted((a, b) => a.partition - b.partition)
       .map(({ high }) => high);
   return pins;
@@ -90,13 +94,14 @@ async function pinTopic(
   const described = (await ports.admin.describeTopics([topic])).get(topic) ?? null;
   const isCompacted = described?.config["cleanup.policy"] === "compact";
   const pinned = marks.map((mark) => {
-    const from = aimed(mark, { aim: request.from, timed: froms, listed: request.fromOffsets });
-    const to = aimed(mark, { aim: request.to, timed: tos, listed: request.toOffsets });
-    return { mark, from, to, isTimed: froms.length > 0 && !isListed(mark, request.fromOffsets) };
+    const from = aimed(mark, request.from, froms, request.fromOffsets);
+    const to = aimed(mark, request.to, tos, request.toOffsets);
+    const isTimed = froms.length > 0 && !isListed(mark, request.fromOffsets);
+    return { mark, from, to, problems: problemsOf(mark, from, to, isTimed && !isCompacted) };
   });
   return {
     places: pinned.map(({ mark: { partition }, from, to }) => ({ topic, partition, from, to })),
-    problems: pinned.flatMap((one) => problemsOf({ ...one, isCompacted })),
+    problems: pinned.flatMap((one) => one.problems),
     warnings: [
       ...olderThan(froms, "start, and are read too"),
       ...olderThan(tos, "end, and are not read"),
@@ -108,13 +113,12 @@ async function pinTopic(
 const isListed = (at: TopicPartition, listed: readonly TopicPartition[]): boolean =>
   listed.some((one) => addressOf(one) === addressOf(at));
 
-interface Aiming {
-  readonly aim: Aim | null;
-  readonly timed: readonly TimedOffset[];
-  readonly listed: readonly StartOffset[];
-}
-
-function aimed(mark: Watermarks, { aim, timed, listed }: Aiming): bigint {
+function aimed(
+  mark: Watermarks,
+  aim: Aim | null,
+  timed: readonly TimedOffset[],
+  listed: readonly StartOffset[],
+): bigint {
   const given = listed.find((at) => addressOf(at) === addressOf(mark));
   if (given !== undefined) return given.nextOffset;
   if (aim?.kind === "earliest") return mark.low;
@@ -122,20 +126,13 @@ function aimed(mark: Watermarks, { aim, timed, listed }: Aiming): bigint {
   return timed.find(({ partition }) => partition === mark.partition)?.nextOffset ?? mark.high;
 }
 
-interface PinnedPartition {
-  readonly mark: Watermarks;
-  readonly from: bigint;
-  readonly to: bigint;
-  readonly isTimed: boolean;
-  readonly isCompacted: boolean;
-}
-
-function problemsOf({ mark, from, to, isTimed, isCompacted }: PinnedPartition): string[] {
+/** `isSuspect`: retention may have passed the time at which the range begins. */
+function problemsOf(mark: Watermarks, from: bigint, to: bigint, isSuspect: boolean): string[] {
   const { low, high } = mark;
   const at = addressOf(mark);
   const has = `it has ${String(low)} to ${String(high)}`;
   if (from < low) return [`${at}: from ${String(from)}, ${has}: retention has passed the start`];
-  if (isTimed && !isCompacted && low > 0n && from === low && low < high)
+  if (isSuspect && low > 0n && from === low && low < high)
     return [
       `${at}: its first record, ${String(low)}, is younger than the start: retention may have passed it`,
     ];

@@ -1,7 +1,6 @@
 // planRun(): what a run would read, make and leave out. Changes nothing; throws what forbids it.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
-import { tableLabel } from "../words/names.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import {
   noCounts,
@@ -11,7 +10,7 @@ import {
   type RunTarget,
 } from "../words/run.ts";
 import { pinRange, type RangeRequest } from "./pin.ts";
-import { topicsOfRun, shadowOf } from "./shadow.ts";
+import { topicsOfRun, shadowOf, tableLabel } from "./shadow.ts";
 
 export interface RunRequest {
   readonly target: RunTarget;

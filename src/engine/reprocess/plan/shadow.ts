@@ -33,6 +33,12 @@ export const stagingTopic = (topic: TopicName, run: number): TopicName =>
   `${runTopic(topic, run)}-input`;
 export const runTable = (table: string, run: number): string => `${table}_r${String(run)}`;
 
+/** schema.table, as messages show it. */
+export const tableLabel = ({ declaration }: PlanTable): string => {
+  const { schema, name } = declaration as TableSpec;
+  return `${schema}.${name}`;
+};
+
 /** Nothing of a run is ever taken or refused by time: it reads records that are as old as its range, or as far ahead. */
 const KEPT = {
   [CLEANUP_POLICY]: "delete",

@@ -2,7 +2,7 @@
 // margin before and behind, since producers may write timestamps out of order.
 import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
 import { readRange } from "../../core/read-range.ts";
-import type { RawRecord, TopicName, TopicPartition } from "../../core/record.ts";
+import type { TopicName, TopicPartition } from "../../core/record.ts";
 
 export interface TimePorts {
   readonly kafka: Pick<KafkaPort, "reader">;
@@ -23,9 +23,10 @@ interface WantedTime {
 }
 
 export async function offsetsAt(
-  { topic, epochMs, marginMs }: WantedTime,
+  wanted: WantedTime,
   ports: TimePorts,
 ): Promise<readonly TimedOffset[]> {
+  const { topic, epochMs, marginMs } = wanted;
   const { admin } = ports;
   const described = (await admin.describeTopics([topic])).get(topic) ?? null;
   // Stamped by the broker: in order.
@@ -41,48 +42,26 @@ export async function offsetsAt(
       const from = begin === undefined || begin > mark.high ? mark.high : begin;
       const { partition } = mark;
       if (isOrdered) return { topic, partition, nextOffset: from, older: 0 };
-      const span = { from, epochMs, untilMs: epochMs + marginMs };
-      return { topic, partition, ...(await look(mark, span, ports)) };
+      return { topic, partition, ...(await look(mark, from, wanted, ports)) };
     }),
   );
 }
 
-interface Span {
-  readonly from: bigint;
-  readonly epochMs: number;
-  /** Nothing older is expected behind a record of this time. */
-  readonly untilMs: number;
-}
-
 async function look(
   { topic, partition, high }: Watermarks,
-  span: Span,
+  from: bigint,
+  { epochMs, marginMs }: WantedTime,
   { kafka }: TimePorts,
 ): Promise<Pick<TimedOffset, "nextOffset" | "older">> {
-  const seen = new SeenTimes(span);
-  const range = { topic, partition, from: span.from, to: high };
-  for await (const { records } of readRange(kafka, range, { waits: false })) {
-    for (const record of records) seen.note(record);
-    if (seen.isOver) break;
-  }
-  return { nextOffset: seen.found ?? high, older: seen.older };
-}
-
-class SeenTimes {
-  readonly #span: Span;
-  found: bigint | null = null;
-  older = 0;
-  isOver = false;
-
-  constructor(span: Span) {
-    this.#span = span;
-  }
-
-  note({ offset, timestamp }: RawRecord): void {
-    const { epochMs, untilMs } = this.#span;
-    if (this.isOver) return;
-    if (timestamp >= epochMs) this.found ??= offset;
-    else if (this.found !== null) this.older++;
-    this.isOver = timestamp >= untilMs;
-  }
+  let found: bigint | null = null;
+  let older = 0;
+  const range = { topic, partition, from, to: high };
+  for await (const { records } of readRange(kafka, range, { waits: false }))
+    for (const { offset, timestamp } of records) {
+      if (timestamp >= epochMs) found ??= offset;
+      else if (found !== null) older++;
+      // Nothing older is expected behind a record beyond the margin.
+      if (timestamp >= epochMs + marginMs) return { nextOffset: found ?? high, older };
+    }
+  return { nextOffset: found ?? high, older };
 }

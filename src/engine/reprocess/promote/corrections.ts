@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan, PlanTopic } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
-import type { TopicPartition } from "../../core/record.ts";
+import type { RawRecord, TopicName } from "../../core/record.ts";
 import { BatchWriter } from "../../letters/commands/operator.ts";
 import { copied } from "../../letters/read-letters.ts";
 import type { RunRow } from "../words/run.ts";
@@ -30,11 +30,10 @@ export async function emitCorrections(
   const total = { sent: 0, left: 0 };
   try {
     await producer.init();
-    const schemas = new Schemas(ports);
-    for (const pair of outputs(plan, shadow))
-      for (let partition = 0; partition < pair.live.partitions; partition++) {
-        const at = { ...pair, partition, isWhole };
-        const { sent, left } = await correct(at, { ports, schemas, producer });
+    const records = new Records(ports);
+    for (const outputs of outputsOf(plan, shadow))
+      for (let partition = 0; partition < outputs.live.partitions; partition++) {
+        const { sent, left } = await correct(outputs, partition, isWhole, records, producer);
         total.sent += sent;
         total.left += left;
       }
@@ -50,30 +49,22 @@ interface Outputs {
 }
 
 /** The topics that the pipeline writes, beside the run's. */
-function outputs(plan: Plan, shadow: Plan): readonly Outputs[] {
+function outputsOf(plan: Plan, shadow: Plan): readonly Outputs[] {
   return plan.topics.output.flatMap((live, i) => {
     const made = shadow.topics.output[i];
     return made === undefined ? [] : [{ live, made }];
   });
 }
 
-interface Correcting {
-  readonly ports: PromotePorts;
-  readonly schemas: Schemas;
-  readonly producer: TxProducer;
-}
-
 async function correct(
-  {
-    live,
-    made,
-    partition,
-    isWhole,
-  }: Outputs & { readonly partition: number; readonly isWhole: boolean },
-  { ports, schemas, producer }: Correcting,
+  { live, made }: Outputs,
+  partition: number,
+  isWhole: boolean,
+  records: Records,
+  producer: TxProducer,
 ): Promise<Corrected> {
-  const has = await lastOf({ topic: live.name, partition }, { ports, schemas });
-  const should = await lastOf({ topic: made.name, partition }, { ports, schemas });
+  const has = await records.last(live.name, partition);
+  const should = await records.last(made.name, partition);
   const wanted = new Set(
     [...should]
       .filter(([key, { digest }]) => (has.get(key)?.digest ?? null) !== digest)
@@ -81,7 +72,7 @@ async function correct(
   );
   const gone = [...has].filter(([key, { digest }]) => digest !== null && !should.has(key));
   const batch = new BatchWriter(producer);
-  for await (const raw of readTopic(made.name, ports, partition))
+  for await (const raw of records.of(made.name, partition))
     if (wanted.has(raw.offset)) {
       const { key, value, headers, timestamp } = copied(raw);
       await batch.add({ topic: live.name, partition, key, value, headers, timestamp });
@@ -107,44 +98,45 @@ interface Last {
   readonly timestamp: number;
 }
 
-/** The last record of each key. Records without a key take no one's place. */
-async function lastOf(
-  { topic, partition }: TopicPartition,
-  { ports, schemas }: Pick<Correcting, "ports" | "schemas">,
-): Promise<ReadonlyMap<string, Last>> {
-  const last = new Map<string, Last>();
-  for await (const { key, value, offset, timestamp } of readTopic(topic, ports, partition)) {
-    if (key === null) continue;
-    const digest = value === null ? null : await schemas.digestOf(value);
-    last.set(key.toString("latin1"), { digest, offset, timestamp });
-  }
-  return last;
-}
-
 /** Values of one schema are the same under whatever id it is registered for a topic. */
-class Schemas {
+class Records {
   readonly #ports: PromotePorts;
-  readonly #texts = new Map<number, string>();
+  readonly #schemas = new Map<number, string>();
 
   constructor(ports: PromotePorts) {
     this.#ports = ports;
   }
 
-  async digestOf(value: Buffer): Promise<string> {
+  of(topic: TopicName, partition: number): AsyncIterable<RawRecord> {
+    return readTopic(topic, this.#ports, partition);
+  }
+
+  /** The last record of each key. Records without a key take no one's place. */
+  async last(topic: TopicName, partition: number): Promise<ReadonlyMap<string, Last>> {
+    const last = new Map<string, Last>();
+    for await (const { key, value, offset, timestamp } of this.of(topic, partition)) {
+      if (key === null) continue;
+      const digest = value === null ? null : await this.#digestOf(value);
+      last.set(key.toString("latin1"), { digest, offset, timestamp });
+    }
+    return last;
+  }
+
+  async #digestOf(value: Buffer): Promise<string> {
     const hash = createHash("sha256");
     if (value.length >= 5 && value[0] === 0)
       return hash
-        .update(await this.#text(value.readInt32BE(1)))
+        .update(await this.#schema(value.readInt32BE(1)))
         .update(value.subarray(5))
         .digest("base64");
     return hash.update(value).digest("base64");
   }
 
-  async #text(id: number): Promise<string> {
-    const known = this.#texts.get(id);
+  async #schema(id: number): Promise<string> {
+    const known = this.#schemas.get(id);
     if (known !== undefined) return known;
     const text = (await this.#ports.registry.schemaById(id)) ?? `unknown ${String(id)}`;
-    this.#texts.set(id, text);
+    this.#schemas.set(id, text);
     return text;
   }
 }

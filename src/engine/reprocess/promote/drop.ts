@@ -5,6 +5,7 @@ import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
+import { removeCopies } from "../../operate/stores.ts";
 import { runningPlan } from "../../operate/gate/running-plan.ts";
 import { topicsOfRun, runTable } from "../plan/shadow.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
@@ -86,11 +87,5 @@ export async function dropLeftovers(
     for (const table of tables) await session.query(`DROP TABLE ${targetOf(table)}`);
   });
   if (topics.length > 0) await ports.admin.deleteTopics(topics);
-  for (const { storePrefix: prefix, options, parts } of copies) {
-    if (options.state !== "redis") continue;
-    for (const { stores, partitions } of parts)
-      for (const { name: store } of stores)
-        for (let partition = 0; partition < partitions; partition++)
-          await ports.stateCopies("redis").copy({ prefix, store, partition }).remove();
-  }
+  for (const plan of copies) await removeCopies(plan, ports);
 }

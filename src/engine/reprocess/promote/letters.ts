@@ -66,7 +66,7 @@ export function takeOverLetters(
       const successor = successorOf(raw, plan, shadow, ids);
       if (successor === null || refused.has(successor.id)) continue;
       refused.add(successor.id);
-      const records = recordsFor(successor, known.get(successor.id), { plan, partitions, atMs });
+      const records = recordsFor(successor, known.get(successor.id), plan, partitions, atMs);
       if (records.length > 0) await writing.add(...records, ...memory(successor.id));
     }
     const hasRead = readingOf(plan, places);
@@ -157,23 +157,18 @@ function successorOf(
   return { id, facts, raw, names: { "dlq.id": id, "dlq.pipeline": pipeline, "dlq.topic": topic } };
 }
 
-interface SuccessorTarget {
-  readonly plan: Plan;
-  /** Of live's dead-letter topic. */
-  readonly partitions: number;
-  readonly atMs: number;
-}
-
-/** What to write of it, by what live has said of the record. */
+/** What to write of it, by what live has said of the record. `partitions` are those of live's dead-letter topic. */
 function recordsFor(
   successor: Successor,
   known: FoundLetter | undefined,
-  { plan, partitions, atMs }: SuccessorTarget,
+  plan: Plan,
+  partitions: number,
+  atMs: number,
 ): readonly OutRecord[] {
   const { redrives, isParked: parked, state: said } = known ?? noLetter;
   // Somebody has given the record up: so it stays.
   if (said?.state === "discarded" && said.passed !== true) return [];
-  const letter = letterRecord(successor, redrives, { topic: plan.deadLetters, partitions });
+  const letter = letterRecord(successor, redrives, plan.deadLetters, partitions);
   if (said?.state === "open") return [letter];
   const { code: outcome } = successor.facts;
   const state = { state: "open", redrives, outcome, parked, atMs } as const;
@@ -185,7 +180,8 @@ const noLetter = { redrives: 0, isParked: false, state: null };
 function letterRecord(
   { raw, names, facts }: Successor,
   redrives: number,
-  { topic, partitions }: { readonly topic: TopicName; readonly partitions: number },
+  topic: TopicName,
+  partitions: number,
 ): OutRecord {
   const { key, value, timestamp } = raw;
   const partition = facts.origin.partition % partitions;

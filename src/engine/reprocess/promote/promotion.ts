@@ -140,7 +140,7 @@ async function pointing(at: StepRun): NextStep {
   const { plan, ports, positions } = at;
   const { run } = at.row;
   const succession = { plan, shadow: shadowOf(at), run, places: at.places };
-  await pointToRun(succession, { positions, ends: await correctedEnds(at) }, ports);
+  await pointToRun(succession, positions, await correctedEnds(at), ports);
   const { over, refused } = await takeOverLetters(succession, ports);
   if (over + refused > 0)
     ports.say(`letters: ${String(over)} over, ${String(refused)} that the run refused`);

@@ -11,8 +11,9 @@ import { shadowOfRun } from "../run/prepare.ts";
 import { changeRun } from "../words/rows.ts";
 import { FOLLOWING, runStateError, type RunRow } from "../words/run.ts";
 import { checkOf, type PromotePorts } from "./ports.ts";
-import { livePositions } from "../barrier/positions.ts";
+import { livePositions } from "../barrier/barrier.ts";
 import { withDetail, type PromoteDetail } from "../words/steps.ts";
+import { refuse } from "../swap/swap.ts";
 import { turnsOf } from "../swap/turns.ts";
 
 export interface PromoteWish extends Pick<PromoteDetail, "hold" | "corrections"> {
@@ -24,8 +25,7 @@ export interface PromoteWish extends Pick<PromoteDetail, "hold" | "corrections">
 export async function checkPromotable(row: RunRow, plan: Plan, ports: PromotePorts): Promise<void> {
   const unfit = unfitness(row);
   if (unfit !== null) throw runStateError(row, unfit);
-  const obstacles = await ports.tables.obstacles(turnsOf(plan, row.run));
-  if (obstacles.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
+  refuse(await ports.tables.obstacles(turnsOf(plan, row.run)));
   const gate = await readGate(plan, ports);
   if (gate !== null) throw gateIsShut(plan, gate);
   if ((await livePositions(plan, ports)).includes(null)) {

@@ -7,6 +7,7 @@ import { gateIsShut, readGate } from "../../notes/gate-note.ts";
 import { readAgain } from "../../letters/commands/read-again.ts";
 import { close, drain, ownerOf, reopen } from "../barrier/barrier.ts";
 import { pointBack } from "../barrier/pointing.ts";
+import { refuse } from "../swap/swap.ts";
 import { turnsBack, turnsOf } from "../swap/turns.ts";
 import { changeRun } from "../words/rows.ts";
 import { runStateError, type RunRow } from "../words/run.ts";
@@ -47,8 +48,7 @@ export async function checkUndoable(row: RunRow, plan: Plan, ports: PromotePorts
   }
   const missing = await missingChangelogs(row, plan, ports);
   const obstacles = await ports.tables.obstacles(turnsBack(turnsOf(plan, row.run)));
-  const all = [...obstacles, ...missing.map((topic) => `${topic}, of the old stores, is gone`)];
-  if (all.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", all.join("; "));
+  refuse([...obstacles, ...missing.map((topic) => `${topic}, of the old stores, is gone`)]);
   const gate = await readGate(plan, ports);
   // A promotion with --hold can be undone before the pipeline has gone on.
   if (gate !== null && gate.owner !== ownerOf(row)) throw gateIsShut(plan, gate);
@@ -88,7 +88,7 @@ const undoWork: StepWork<UndoStep> = {
     return { step: "undo-swapped" };
   },
   "undo-swapped": async ({ plan, ports, positions, detail: { storesBefore }, row: { run } }) => {
-    await pointBack({ plan, storesBefore }, positions, ports);
+    await pointBack(plan, storesBefore, positions, ports);
     // A record that has failed since is read again, and fails again or not.
     const stretches = positions.map(({ nextOffset: from, ...at }) => ({ ...at, from }));
     const reason = `undo of run ${String(run)}: its record is read again`;

@@ -32,7 +32,7 @@ export const attachTo =
         // A run that cannot be read is nobody's: whatever ends the look ends the worker.
         const end = (): Promise<void> => worker.stop();
         // `ended` reports what goes wrong there.
-        follow({ look, set, clock, signal: life.signal })
+        follow(look, set, clock, life.signal)
           .then(end, end)
           .catch(() => undefined);
       },
@@ -42,15 +42,13 @@ export const attachTo =
 const shareOf = ({ rateLimit, options }: RunRow): number | null =>
   rateLimit === null ? null : rateLimit / options.workers;
 
-interface FollowedRun {
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-  look(): Promise<RunRow | null>;
-  set(row: RunRow): void;
-}
-
 /** Resolves when the run is at work no more. */
-async function follow({ clock, signal, look, set }: FollowedRun): Promise<void> {
+async function follow(
+  look: () => Promise<RunRow | null>,
+  set: (row: RunRow) => void,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
     await clock.sleep(LOOK_MS, signal);
     const row = await look().catch((error: unknown) => {

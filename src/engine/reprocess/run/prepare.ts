@@ -6,7 +6,7 @@ import type { Plan } from "../../core/plan.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
 import { placesOf } from "../../operate/places.ts";
-import { activeOf, reset } from "../../operate/reset.ts";
+import { putStarts } from "../../operate/reset.ts";
 import { desiredTopics } from "../../provision/desired-topics.ts";
 import { applyTables, type DeclaredTable } from "../../provision/tables/tables.ts";
 import { applyTopics } from "../../provision/topics.ts";
@@ -45,12 +45,12 @@ export async function prepare(
   const before = await endsOf(shadow, own, ports);
   await fill?.(shadow);
   const after = await endsOf(shadow, own, ports);
-  const staged = stagedPlaces(shadow, { row, before, after });
+  const staged = stagedPlaces(shadow, row, before, after);
   const range = { ...row.range, places: [...unstaged(row), ...staged] };
   const total = range.places.reduce((sum, { from, to }) => sum + Number(to - from), 0);
   const counts = { ...noCounts, total };
   await runs.update(row, { step: "starts", range, counts });
-  await putStarts(shadow, { places: range.places, before, ports });
+  await start(shadow, range.places, before, ports);
   const { rate: rateLimit } = row.options;
   const running = await runs.update(row, { state: "running", step: "range", rateLimit }, [
     "staging",
@@ -93,13 +93,12 @@ const stagedNames = ({ run, options }: RunRow): readonly TopicName[] =>
 const unstaged = (row: RunRow): readonly RangePlace[] =>
   row.range.places.filter(({ topic }) => !stagedNames(row).includes(topic));
 
-interface Staging {
-  readonly row: RunRow;
-  readonly before: readonly StartOffset[];
-  readonly after: readonly StartOffset[];
-}
-
-function stagedPlaces(shadow: Plan, { row, before, after }: Staging): readonly RangePlace[] {
+function stagedPlaces(
+  shadow: Plan,
+  row: RunRow,
+  before: readonly StartOffset[],
+  after: readonly StartOffset[],
+): readonly RangePlace[] {
   const names = stagedNames(row);
   const startOf = (at: StartOffset): bigint =>
     before.find((one) => addressOf(one) === addressOf(at))?.nextOffset ?? 0n;
@@ -118,14 +117,13 @@ function stagedPlaces(shadow: Plan, { row, before, after }: Staging): readonly R
   );
 }
 
-interface Starting {
-  readonly places: readonly RangePlace[];
-  readonly before: readonly StartOffset[];
-  readonly ports: ReprocessPorts;
-}
-
 /** As a reset would: progress of groups, progress rows of tables, and notes of where each task began. */
-async function putStarts(shadow: Plan, { places, before, ports }: Starting): Promise<void> {
+async function start(
+  shadow: Plan,
+  places: readonly RangePlace[],
+  before: readonly StartOffset[],
+  ports: ReprocessPorts,
+): Promise<void> {
   const found = await placesOf(shadow, shadow.parts, ports);
   const moves = found.map((place) => {
     const bounded = places.find(
@@ -134,12 +132,7 @@ async function putStarts(shadow: Plan, { places, before, ports }: Starting): Pro
     const own = before.find((at) => addressOf(at) === addressOf(place));
     return { place, to: bounded?.from ?? own?.nextOffset ?? place.low };
   });
-  const topics = [...new Set(moves.map(({ place }) => place.topic))];
-  const described = await ports.admin.describeTopics(topics);
-  const ids = new Map(topics.map((topic) => [topic, described.get(topic)?.id ?? ""]));
-  const groups = shadow.parts.map(({ group }) => group);
-  const active = await activeOf(groups, ports);
-  await reset({ plan: shadow, moves, stores: [], active, ids, stretches: [], former: [] }, ports);
+  await putStarts(shadow, moves, ports);
 }
 
 /** Several problems of a start as one text, for the run's row. */

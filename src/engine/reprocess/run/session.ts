@@ -1,5 +1,6 @@
 // One controller's session with one run: takes the pipeline's lock, begins or goes on, has everything made, starts the
 // workers, watches, and says how it ended. Dying anywhere in it leaves a run that the next session goes on with.
+import { once } from "node:events";
 import type { HeldLock } from "../../clients/postgres/pool.ts";
 import { ConfigErrors, isRetriable, MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -119,7 +120,8 @@ class KeptLock {
   async #keep(plan: Plan, { pool, clock }: ReprocessPorts): Promise<void> {
     const { signal } = this.#life;
     while (!signal.aborted) {
-      await aborted(AbortSignal.any([this.#lock.lost, signal]));
+      const either = AbortSignal.any([this.#lock.lost, signal]);
+      if (!either.aborted) await once(either, "abort");
       if (signal.aborted) return;
       const lock = await pool.lock(lockName(plan)).catch((error: unknown) => {
         if (!isRetriable(error)) throw error;
@@ -131,9 +133,3 @@ class KeptLock {
     }
   }
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });

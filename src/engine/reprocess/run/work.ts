@@ -13,7 +13,7 @@ import { isWorking, type RunRow } from "../words/run.ts";
 
 export interface WorkOptions extends Pick<RunPlansOptions, "env" | "checkTables"> {
   readonly settings: WorkerSettings;
-  /** The program of one worker of a run; its arguments are the pipeline and the number of the run. */
+  /** The program of one worker of a run; its arguments are the pipeline and the number of the run. Null: this process is it. */
   readonly entry: string | null;
 }
 
@@ -45,10 +45,7 @@ export async function runWorkerProcess(options: ProcessOptions): Promise<number>
   const row = await rowOf(options, settings);
   if (!isWorking(row)) return 0;
   const { env, checkTables } = options;
-  const shadow = shadowOfRun(plan, row);
-  const alone = { plans: [shadow], workers: 1, entry: null, args: [] };
-  const own = { ...settings, MILLRACE_HTTP_PORT: 0 };
-  return runPlans({ ...alone, settings: own, env, checkTables, attach: attachTo(shadow, row) });
+  return workOn(row, shadowOfRun(plan, row), { settings, env, checkTables, entry: null });
 }
 
 async function rowOf({ pipeline, run }: ProcessOptions, settings: WorkerSettings): Promise<RunRow> {

@@ -1,7 +1,7 @@
 // Locks of a swap, taken so that a reader waits for a moment and never for long, and is never the victim of a deadlock: all
 // waits of one attempt together stay below Postgres' deadlock check. They go out at once, so that no reader comes between.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
-import { quoted, targetOf } from "./names.ts";
+import { targetOf } from "./names.ts";
 import type { Relation, View } from "./relation.ts";
 
 export interface Locked {
@@ -41,12 +41,11 @@ export async function deadlockCheckMs(session: PostgresSession): Promise<number>
 /** Waits long enough on each table that Postgres ends an autovacuum in the way; readers and writers do not notice. */
 export async function endAutovacuum(
   session: PostgresSession,
-  { schema, name }: Pick<Relation, "schema" | "name">,
+  table: Pick<Relation, "schema" | "name">,
   checkMs: number,
 ): Promise<void> {
   await session.query(`SET LOCAL lock_timeout = ${String(checkMs + 1_000)}`);
-  const target = `${quoted(schema)}.${quoted(name)}`;
-  await session.query(`LOCK TABLE ONLY ${target} IN SHARE UPDATE EXCLUSIVE MODE`);
+  await session.query(`LOCK TABLE ONLY ${targetOf(table)} IN SHARE UPDATE EXCLUSIVE MODE`);
 }
 
 /** The processes with locks on the tables, as process ids of the server. */

@@ -1,14 +1,12 @@
 // Names in a swap: a table that steps back takes its indexes and constraints with it under its new name, and the one that
 // comes gets theirs. Equal things are found by their definitions, so the same rules lead back in an undo. Pure.
 import { layoutOf, type TableSpec } from "../../core/table-layout.ts";
-import { checkName, indexName, shortened } from "../../provision/tables/ddl.ts";
+import { checkName, indexName, named, shortened } from "../../provision/tables/ddl.ts";
 import { desiredTable } from "../../provision/tables/desired.ts";
 import type { Constraint, Index, Relation } from "./relation.ts";
 
-/** Any name, as the catalogue has it. */
-export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 export const targetOf = (at: { readonly schema: string; readonly name: string }): string =>
-  `${quoted(at.schema)}.${quoted(at.name)}`;
+  `${named(at.schema)}.${named(at.name)}`;
 
 /** `orders_pkey` of `orders` is `orders_old_7_pkey` of `orders_old_7`. */
 export function carried(name: string, from: string, to: string): string {

@@ -1,7 +1,8 @@
 // The statements of a swap, in order: 1 foreign keys go · 2 the live table steps back · 3 the other takes its name ·
 // 4 owner, rights, storage, comment · 5 foreign keys come back, checked · 6 views read the new table. Pure.
 import { literal } from "../../core/identifier.ts";
-import { arriving, carried, quoted, retiring, targetOf, type Renamed } from "./names.ts";
+import { named } from "../../provision/tables/ddl.ts";
+import { arriving, carried, retiring, targetOf, type Renamed } from "./names.ts";
 import type { Lacking, Pair } from "./obstacles.ts";
 import type { Grant, Relation, View } from "./relation.ts";
 
@@ -35,7 +36,7 @@ export const viewsOf = (pairs: readonly Pair[]): readonly View[] => [
 ];
 
 const dropConstraint = (table: string, name: string): string =>
-  `ALTER TABLE ${table} DROP CONSTRAINT ${quoted(name)}`;
+  `ALTER TABLE ${table} DROP CONSTRAINT ${named(name)}`;
 
 /** What steps back refers to nothing and is referred to by nothing: a dead table must not keep rows of others from being deleted. */
 function dropForeignKeys({ live }: Turn, swapped: ReadonlySet<string>): string[] {
@@ -71,23 +72,23 @@ function addConstraint(
   table: string,
   key: { readonly name: string; readonly definition: string; readonly comment: string | null },
 ): string[] {
-  const add = `ALTER TABLE ${table} ADD CONSTRAINT ${quoted(key.name)} ${key.definition}`;
+  const add = `ALTER TABLE ${table} ADD CONSTRAINT ${named(key.name)} ${key.definition}`;
   const { comment } = key;
   if (comment === null) return [add];
-  return [add, `COMMENT ON CONSTRAINT ${quoted(key.name)} ON ${table} IS ${literal(comment)}`];
+  return [add, `COMMENT ON CONSTRAINT ${named(key.name)} ON ${table} IS ${literal(comment)}`];
 }
 
 function renameTable(table: Relation, to: string, parts: readonly Renamed[]): string[] {
   const target = targetOf({ schema: table.schema, name: to });
-  const rename = `ALTER TABLE ${targetOf(table)} RENAME TO ${quoted(to)}`;
+  const rename = `ALTER TABLE ${targetOf(table)} RENAME TO ${named(to)}`;
   const changed = parts.filter((part) => part.from !== part.to);
   return [
     rename,
     ...changed.map((part) => {
-      const names = `${quoted(part.from)} TO ${quoted(part.to)}`;
+      const names = `${named(part.from)} TO ${named(part.to)}`;
       if (part.kind === "constraint") return `ALTER TABLE ${target} RENAME CONSTRAINT ${names}`;
       const index = targetOf({ schema: table.schema, name: part.from });
-      return `ALTER INDEX ${index} RENAME TO ${quoted(part.to)}`;
+      return `ALTER INDEX ${index} RENAME TO ${named(part.to)}`;
     }),
   ];
 }
@@ -96,7 +97,7 @@ function renameTable(table: Relation, to: string, parts: readonly Renamed[]): st
 function dress(live: Relation, incoming: Relation): string[] {
   const target = targetOf(live);
   const grantText = ({ privilege, column, grantee }: Grant, word: "TO" | "FROM"): string => {
-    const on = column === null ? "" : ` (${quoted(column)})`;
+    const on = column === null ? "" : ` (${named(column)})`;
     return `${privilege}${on} ON ${target} ${word} ${grantee}`;
   };
   const key = (grant: Grant): string => JSON.stringify(grant);
@@ -133,7 +134,7 @@ export function lackingStatements({ live, incoming }: Pair, lacking: Lacking): r
     ),
     ...lacking.indexes.map(
       ({ name, isUnique, definition }) =>
-        `CREATE ${isUnique ? "UNIQUE " : ""}INDEX ${quoted(to(name))} ON ${target} ${definition.replace(/^CREATE (UNIQUE )?INDEX /, "")}`,
+        `CREATE ${isUnique ? "UNIQUE " : ""}INDEX ${named(to(name))} ON ${target} ${definition.replace(/^CREATE (UNIQUE )?INDEX /, "")}`,
     ),
   ];
 }

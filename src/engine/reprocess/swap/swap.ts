@@ -42,8 +42,7 @@ export async function swapObstacles(
 ): Promise<readonly string[]> {
   return pool.transaction(async (session) => {
     await session.query(CATALOGUE_ONLY);
-    const { turns, problems } = await turnsOf(session, tables);
-    return [...problems, ...turns.flatMap(obstaclesOf)];
+    return (await turnsOf(session, tables)).obstacles;
   });
 }
 
@@ -102,9 +101,9 @@ async function attempt(
     await takeLocks(session, lockedBy(before), budgetMs);
     // What was added before the locks were ours is seen now, and cannot change any more.
     const turns = await readyTurns(session, tables);
-    if (JSON.stringify(lockedBy(turns)) !== JSON.stringify(lockedBy(before))) throw changed();
-    const lacking = turns.flatMap((turn) => lackingNames(turn, namesOf(turns)));
-    if (lacking.length > 0) throw refusal(lacking);
+    if (JSON.stringify(lockedBy(turns)) !== JSON.stringify(lockedBy(before)))
+      refuse(["a view or a foreign key was added this very moment: try again"]);
+    refuse(turns.flatMap((turn) => lackingNames(turn, namesOf(turns))));
     for (const statement of swapStatements(turns)) await session.query(statement);
   });
 }
@@ -116,9 +115,6 @@ function lackingNames(turn: Turn, swapped: ReadonlySet<string>): readonly string
     ({ name }) => `${turn.incoming.name} lacks ${name}, which is new: try again`,
   );
 }
-
-const changed = (): MillraceError =>
-  refusal(["a view or a foreign key was added this very moment: try again"]);
 
 function lockedBy(turns: readonly Turn[]): Locked {
   const swapped = namesOf(turns);
@@ -141,16 +137,15 @@ async function readyTurns(
   session: PostgresSession,
   tables: readonly TableTurn[],
 ): Promise<readonly Turn[]> {
-  const { turns, problems } = await turnsOf(session, tables);
-  const all = [...problems, ...turns.flatMap(obstaclesOf)];
-  if (all.length > 0) throw refusal(all);
+  const { turns, obstacles } = await turnsOf(session, tables);
+  refuse(obstacles);
   return turns;
 }
 
 async function turnsOf(
   session: PostgresSession,
   tables: readonly TableTurn[],
-): Promise<{ turns: readonly Turn[]; problems: readonly string[] }> {
+): Promise<{ turns: readonly Turn[]; obstacles: readonly string[] }> {
   const turns: Turn[] = [];
   const problems: string[] = [];
   for (const { schema, declared, ...names } of tables) {
@@ -164,11 +159,13 @@ async function turnsOf(
     if (live !== null && incoming !== null)
       turns.push({ live, incoming, retired: names.retired, declared });
   }
-  return { turns, problems };
+  return { turns, obstacles: [...problems, ...turns.flatMap(obstaclesOf)] };
 }
 
-const refusal = (obstacles: readonly string[]): MillraceError =>
-  new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
+/** Throws MILL_SWAP_REFUSED unless there are none. */
+export function refuse(obstacles: readonly string[]): void {
+  if (obstacles.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
+}
 
 const bothOf = (tables: readonly TableTurn[]): Locked["tables"] =>
   tables.flatMap(({ schema, live, incoming }) => [

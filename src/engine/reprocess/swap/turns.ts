@@ -1,16 +1,15 @@
 // Which tables change places in a promotion, and the swap of them in Postgres with the run's step and the progress of their
 // tasks: "was it done?" is answered by the step, which is changed with them or not at all.
 import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
-import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { LedgerCounts } from "../../core/ledger.ts";
 import type { Clock, SinkTaskId } from "../../core/ports.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { moveProgress } from "../../sinks/postgres/progress-row.ts";
 import { encodeInstant } from "../../sinks/postgres/row-writer.ts";
-import { runTable } from "../plan/shadow.ts";
+import { runTable, tableLabel } from "../plan/shadow.ts";
 import { declaredNames } from "./names.ts";
-import { dressTables, swapObstacles, swapTables, type TableTurn } from "./swap.ts";
+import { dressTables, refuse, swapObstacles, swapTables, type TableTurn } from "./swap.ts";
 import { runStateError, type RunRow } from "../words/run.ts";
 
 /** Progress of a table's task, put elsewhere under a raised epoch; null leaves as it is. */
@@ -41,9 +40,9 @@ export const retiredTable = (table: string, run: number): string => `${table}_ol
 
 /** The tables of the pipeline, each once. */
 export function turnsOf({ tables }: Plan, run: number): readonly TableTurn[] {
-  const specs = tables.map(({ declaration }) => declaration as TableSpec);
-  const unique = new Map(specs.map((spec) => [`${spec.schema}.${spec.name}`, spec]));
-  return [...unique.values()].map((spec) => {
+  const unique = new Map(tables.map((table) => [tableLabel(table), table]));
+  return [...unique.values()].map(({ declaration }) => {
+    const spec = declaration as TableSpec;
     const incoming = runTable(spec.name, run);
     const { schema, name: live } = spec;
     const declared = declaredNames(spec, incoming);
@@ -75,8 +74,7 @@ export function promoteTables(ports: TablePorts): PromoteTables {
   return {
     obstacles: (turns) => swapObstacles(turns, pool),
     async swap(swapping) {
-      const isDecided = await decided(pool, swapping);
-      if (isDecided) return;
+      if (await decided(pool, swapping)) return;
       refuse(await swapObstacles(swapping.turns, pool));
       await dressTables(swapping.turns, pool);
       const alongside = (session: PostgresSession): Promise<boolean> =>
@@ -84,10 +82,6 @@ export function promoteTables(ports: TablePorts): PromoteTables {
       await swapTables({ tables: swapping.turns, alongside }, { ...ports, onWaiting });
     },
   };
-}
-
-function refuse(obstacles: readonly string[]): void {
-  if (obstacles.length > 0) throw new MillraceError("MILL_SWAP_REFUSED", obstacles.join("; "));
 }
 
 async function decided(session: PostgresSession, { row, to }: Swapping): Promise<boolean> {

@@ -87,9 +87,7 @@ export async function compareTables(
     // The first query is what takes the snapshot.
     await session.query("SELECT 1");
     await listener.onMoment?.();
-    const found: TableComparison[] = [];
-    for (const request of requests) found.push(await compareOne(session, request, listener));
-    return found;
+    return Array.fromAsync(requests, (request) => compareOne(session, request, listener));
   });
 }
 
@@ -114,9 +112,9 @@ async function compareOne(
     count(counted, difference, request.samplesMax);
     listener.onDifference(layout.label, { ...difference, key: mask.key(difference.key) });
   }
-  const samples: RowSample[] = [];
-  for (const difference of counted.samples)
-    samples.push(await sampleOf(session, difference, { compared, mask }));
+  const samples = await Array.fromAsync(counted.samples, (difference) =>
+    sampleOf(session, difference, compared, mask),
+  );
   const shadowTable = `${layout.schema}.${request.shadow}`;
   return { table: layout.label, shadowTable, live, shadow, ...counted, unlike, samples };
 }
@@ -169,25 +167,17 @@ async function* differences(
   await session.query(`CLOSE ${CURSOR}`);
 }
 
-interface Counts {
-  missing: number;
-  extra: number;
-  different: number;
-  newer: number;
-  readonly columns: Record<string, number>;
-  readonly samples: RowDifference[];
-}
-
-const newCounts = (): Counts => ({
-  missing: 0,
-  extra: 0,
-  different: 0,
-  newer: 0,
-  columns: {},
-  samples: [],
+const newCounts = () => ({
+  ...{ missing: 0, extra: 0, different: 0, newer: 0 },
+  columns: {} as Record<string, number>,
+  samples: [] as RowDifference[],
 });
 
-function count(into: Counts, difference: RowDifference, samplesMax: number): void {
+function count(
+  into: ReturnType<typeof newCounts>,
+  difference: RowDifference,
+  samplesMax: number,
+): void {
   into[difference.kind]++;
   for (const name of difference.columns) into.columns[name] = (into.columns[name] ?? 0) + 1;
   if (into.samples.length < samplesMax) into.samples.push(difference);
@@ -217,7 +207,8 @@ const hashed = (text: string): string =>
 async function sampleOf(
   session: PostgresSession,
   { kind, key, columns }: RowDifference,
-  { compared, mask }: { readonly compared: Compared; readonly mask: Mask },
+  compared: Compared,
+  mask: Mask,
 ): Promise<RowSample> {
   const texts = async (side: "live" | "shadow"): Promise<readonly (string | null)[]> => {
     const statement = rowStatement(compared, side, columns);

@@ -11,10 +11,19 @@ import { topicsBetweenParts } from "../../operate/gate/drained.ts";
 import { progressOfRun } from "../control/run-progress.ts";
 import { close, drain, reopen } from "../barrier/barrier.ts";
 import { waitUntil } from "../words/waiting.ts";
-import { runTable } from "../plan/shadow.ts";
+import { runTable, tableLabel } from "../plan/shadow.ts";
+import { pinsOf } from "../plan/pin.ts";
+import { changeRun } from "../words/rows.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import { shadowOfRun } from "../run/prepare.ts";
-import { FOLLOWING, PAUSED, runStateError, type RunRow } from "../words/run.ts";
+import {
+  FOLLOWING,
+  movedOn,
+  PAUSED,
+  runStateError,
+  type RunRange,
+  type RunRow,
+} from "../words/run.ts";
 import {
   compareTables,
   type ComparisonRequest,
@@ -22,7 +31,6 @@ import {
   type TableComparison,
 } from "./comparison.ts";
 import type { Pin } from "./comparison-statements.ts";
-import { pauseRun, release } from "./pause.ts";
 
 export interface Verifying {
   readonly plan: Plan;
@@ -42,28 +50,16 @@ export async function verifyRun(
   ports: ReprocessPorts,
 ): Promise<readonly TableComparison[]> {
   const isFollowing = checkState(found);
-  const { atBarrier } = verifying;
+  const { plan, limitMs, atBarrier } = verifying;
   if (!isFollowing && atBarrier)
     throw new MillraceError(
       "MILL_RUN_STATE",
       "a run that does not follow live is not at its barrier",
     );
   if (!isFollowing) return verifyStill(found, verifying, ports);
-  return atBarrier ? verifyStopped(found, verifying, ports) : verifyPaused(found, verifying, ports);
-}
-
-async function verifyPaused(
-  found: RunRow,
-  verifying: Verifying,
-  ports: ReprocessPorts,
-): Promise<readonly TableComparison[]> {
-  const { plan, limitMs } = verifying;
-  const row = await pauseRun(found, { plan, pauseMs: 10 * limitMs }, ports);
-  try {
-    return await verifyStill(row, verifying, ports);
-  } finally {
-    await release(row, ports);
-  }
+  if (atBarrier) return verifyStopped(found, verifying, ports);
+  const row = await pauseRun(found, plan, 10 * limitMs, ports);
+  return verifyStill(row, verifying, ports).finally(() => release(row, ports));
 }
 
 /** 1 live stops · 2 the run reads to the same offsets · 3 the moment is taken, and live goes on. */
@@ -87,7 +83,7 @@ async function verifyStopped(
     do await drain(barrier);
     while ((await close(barrier)) === null);
     // 2
-    row = await pauseRun(found, { plan, pauseMs: 10 * limitMs }, ports);
+    row = await pauseRun(found, plan, 10 * limitMs, ports);
     await reachedEnd(row, verifying, ports);
     // 3
     const requests = requestsOf(row, verifying).map((request) => ({ ...request, pins: [] }));
@@ -113,9 +109,8 @@ async function verifyStill(
   verifying: Verifying,
   ports: ReprocessPorts,
 ): Promise<readonly TableComparison[]> {
-  const { plan, limitMs } = verifying;
   await reachedEnd(row, verifying, ports);
-  await passed(row, { plan, limitMs }, ports);
+  await passed(row, verifying, ports);
   return compareTables(ports.pool, requestsOf(row, verifying), verifying);
 }
 
@@ -132,7 +127,7 @@ async function reachedEnd(
 /** Until live has done everything that the run has: in as many rounds as a record can go through topics of its own. */
 async function passed(
   { range }: RunRow,
-  { plan, limitMs }: Pick<Verifying, "plan" | "limitMs">,
+  { plan, limitMs }: Verifying,
   ports: ReprocessPorts,
 ): Promise<void> {
   const wait = { clock: ports.clock, limitMs };
@@ -171,9 +166,8 @@ function requestsOf(
   const byTable = new Map<string, { table: TableSpec; pins: Pin[] }>();
   for (const { name, table, sources } of plan.parts) {
     if (table === null) continue;
-    const spec = table.declaration as TableSpec;
-    const label = `${spec.schema}.${spec.name}`;
-    const entry = byTable.get(label) ?? { table: spec, pins: [] };
+    const label = tableLabel(table);
+    const entry = byTable.get(label) ?? { table: table.declaration as TableSpec, pins: [] };
     entry.pins.push(...sources.map((source) => pinOf(row, name, source.name)));
     byTable.set(label, entry);
   }
@@ -190,3 +184,43 @@ function pinOf({ range }: RunRow, part: string, topic: string): Pin {
   const sorted = places.toSorted((a, b) => a.partition - b.partition);
   return { topic, offsets: sorted.map(({ to }) => to) };
 }
+
+/** The controller looks once a second: its last change from before the pause is written by then. */
+const SETTLE_MS = 3_000;
+
+/**
+ * Pauses a following run for a comparison: its end stays at the offsets that live had reached at the start, while live goes
+ * on. The run is released in any case; if the process that compares dies, the pause ends after a while. Returns the row of the
+ * paused run, with the ends of live topics from before its own end was taken.
+ */
+async function pauseRun(
+  row: RunRow,
+  plan: Plan,
+  pauseMs: number,
+  ports: ReprocessPorts,
+): Promise<RunRow> {
+  const { runs, clock } = ports;
+  const pins = await pinsOf(topicsBetweenParts(plan), ports);
+  const aim = await readPositions(plan, ports);
+  const detail = { ...row.detail, held: { untilMs: clock.now() + pauseMs } };
+  const paused = { step: PAUSED, detail, range: raised(row.range, aim, pins) };
+  await changeRun(runs, row, paused, ["running"]);
+  await clock.sleep(SETTLE_MS);
+  const found = (await runs.find(row.pipeline, row.run)) ?? row;
+  return changeRun(runs, found, { range: raised(found.range, aim, pins) }, ["running"]);
+}
+
+async function release(row: RunRow, { runs }: ReprocessPorts): Promise<void> {
+  const detail = { ...row.detail, held: undefined };
+  await runs.update(row, { step: FOLLOWING, detail }, ["running"]);
+}
+
+const raised = (
+  range: RunRange,
+  aim: ReadonlyMap<string, bigint>,
+  pins: RunRange["pins"],
+): RunRange => ({
+  ...range,
+  pins: { ...range.pins, ...pins },
+  places: movedOn(range.places, aim),
+});

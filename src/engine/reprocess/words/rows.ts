@@ -12,22 +12,13 @@ export type RunChanges = Partial<
   Pick<RunRow, "state" | "step" | "range" | "options" | "rateLimit" | "counts" | "detail" | "error">
 >;
 
-interface StoredRun {
-  readonly pipeline: string;
-  readonly run: number;
-  readonly state: RunState;
-  readonly step: string | null;
-  readonly target: RunRow["target"];
+type StoredRun = Omit<RunRow, "range" | "rateLimit" | "createdMs" | "updatedMs" | "finishedMs"> & {
   readonly range: string;
-  readonly options: RunRow["options"];
   readonly rate_limit: string | null;
-  readonly counts: RunRow["counts"];
-  readonly detail: RunRow["detail"];
   readonly created: string;
   readonly updated: string;
   readonly finished: string | null;
-  readonly error: string | null;
-}
+};
 
 const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint::text`;
 const FIELDS = `pipeline, run, state, step, target, range::text AS range, options, rate_limit::text AS rate_limit, counts,

@@ -1,6 +1,6 @@
 // The words of a run: what it reads, where it writes, how far it is. Data only; rows.ts keeps it in `millrace.runs`.
 import { MillraceError } from "../../core/errors.ts";
-import type { TaskAt, TopicName } from "../../core/record.ts";
+import { taskKey, type TaskAt, type TopicName } from "../../core/record.ts";
 
 /** Tables and topics of the run's own · the live tables, where rows are newer only by the run's values. */
 export type RunTarget = "shadow" | "in-place";
@@ -25,24 +25,13 @@ export type RunState =
   | "promoted"
   | "undone";
 
-const finished: ReadonlySet<RunState> = new Set([
-  "done",
-  "failed",
-  "cancelled",
-  "promoted",
-  "undone",
-]);
-export const isActive = ({ state }: Pick<RunRow, "state">): boolean => !finished.has(state);
+const finished: readonly RunState[] = ["done", "failed", "cancelled", "promoted", "undone"];
+export const isActive = ({ state }: Pick<RunRow, "state">): boolean => !finished.includes(state);
 /** Steps of a promotion until the run is where the live pipeline has stopped. */
-const reading: ReadonlySet<string | null> = new Set([
-  "freezing",
-  "draining",
-  "closing",
-  "catching-up",
-]);
+const reading: readonly (string | null)[] = ["freezing", "draining", "closing", "catching-up"];
 /** Whether workers read. */
 export const isWorking = ({ state, step }: Pick<RunRow, "state" | "step">): boolean =>
-  state === "running" || (state === "promoting" && reading.has(step));
+  state === "running" || (state === "promoting" && reading.includes(step));
 
 /** What one part of the run reads of one partition, under the run's own names. */
 export interface RangePlace extends TaskAt {
@@ -50,6 +39,16 @@ export interface RangePlace extends TaskAt {
   /** Not read any more. */
   readonly to: bigint;
 }
+
+/** Places whose ends move on to these positions, by `taskKey`; none moves back. */
+export const movedOn = (
+  places: readonly RangePlace[],
+  positions: ReadonlyMap<string, bigint>,
+): readonly RangePlace[] =>
+  places.map((place) => {
+    const to = positions.get(taskKey(place)) ?? place.to;
+    return to > place.to ? { ...place, to } : place;
+  });
 
 export interface RunRange {
   /** Of external topics, and of their copies. */
