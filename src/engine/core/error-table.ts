@@ -636,7 +636,14 @@ const ofOne = <T extends Readonly<Record<string, ErrorTexts>>>(
     Object.entries(texts).map(([code, own]) => [code, { ...own, disposition }]),
   ) as Record<keyof T, ErrorEntry>;
 
-export const errorTable = {
+export type ErrorCode =
+  | keyof typeof retries
+  | keyof typeof letters
+  | keyof typeof pauses
+  | keyof typeof fences
+  | keyof typeof halts;
+
+export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   ...ofOne("retry", retries),
   ...ofOne("dead-letter", letters),
   ...ofOne("pause", pauses),
@@ -644,6 +651,5 @@ export const errorTable = {
   ...ofOne("halt", halts),
 };
 
-export type ErrorCode = keyof typeof errorTable;
 export const entryOf = (code: ErrorCode): ErrorEntry => errorTable[code];
 export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(errorTable, text);
