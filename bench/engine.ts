@@ -1,5 +1,6 @@
 // The benchmark of the engine: every contestant runs every workload over the same input, several rounds in one go, in an
 // order that alternates, since a machine's mood changes while one measures.
+import { resolve } from "node:path";
 import { checkAnswers } from "./answers.ts";
 import { workloads, type Contestant, type Run, type Workload } from "./contestant.ts";
 import { fillInput, type Input } from "./input.ts";
@@ -15,6 +16,8 @@ export interface EngineOptions {
   readonly rounds: number;
   readonly only?: "millrace" | "kafka-streams" | undefined;
   readonly workload?: Workload | undefined;
+  /** The directory of another checkout of Millrace, which runs as a contestant too. */
+  readonly beside?: string | undefined;
   /** Numbers of worker processes to run Millrace with. */
   readonly workers: readonly number[];
   /** Whether to show where Millrace's time goes, by one more run that is not measured. */
@@ -57,8 +60,11 @@ export async function benchEngine(
   }
 }
 
-function contestantsOf({ only, workers }: EngineOptions): readonly Contestant[] {
-  const ours = workers.map((count) => millrace({ workers: count }));
+function contestantsOf({ only, workers, beside }: EngineOptions): readonly Contestant[] {
+  const checkouts = beside === undefined ? [{}] : [{}, { checkout: resolve(beside) }];
+  const ours = checkouts.flatMap((own) =>
+    workers.map((count) => millrace({ workers: count, ...own })),
+  );
   if (only === undefined) return [...ours, kafkaStreams];
   return only === "millrace" ? ours : [kafkaStreams];
 }

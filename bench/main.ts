@@ -21,6 +21,7 @@ engine:
   --rounds <n>      rounds, whose medians are shown (3)
   --only <side>     millrace or kafka-streams
   --workload <w>    map or sum
+  --beside <dir>    another checkout of Millrace (with its node_modules) as a contestant, for before and after in one run
   --workers <n,…>   worker processes to run Millrace with (1,2)
   --no-profile      leave out where the time goes
 reprocess: --records, --rounds, --workers, and
@@ -48,6 +49,7 @@ const ARGUMENTS = {
     rounds: { type: "string", default: "3" },
     only: { type: "string" },
     workload: { type: "string" },
+    beside: { type: "string" },
     workers: { type: "string", default: "1,2" },
     profile: { type: "boolean", default: true },
     "live-rate": { type: "string", default: "2000" },
@@ -73,12 +75,12 @@ function parsed() {
 }
 
 function optionsOf(): EngineOptions | null {
-  const { only, workload, profile } = values;
+  const { only, workload, profile, beside } = values;
   const [records, rounds] = [Number(values.records), Number(values.rounds)];
   const workers = values.workers.split(",").map(Number);
   const isCounted = [records, rounds, ...workers].every((n) => Number.isInteger(n) && n > 0);
   if (!isCounted || !isSide(only) || !isWorkload(workload)) return null;
-  return { records, rounds, only, workload, workers, profile };
+  return { records, rounds, only, workload, workers, profile, beside };
 }
 
 const isSide = (text: string | undefined): text is EngineOptions["only"] =>

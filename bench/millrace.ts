@@ -4,19 +4,20 @@ import { appCommand, type App } from "../test/support/app.ts";
 import { startProgram, type Contestant, type Program, type Run } from "./contestant.ts";
 import { pathToFileURL, fileURLToPath } from "node:url";
 
-const here = import.meta.dirname;
-export const bin = fileURLToPath(new URL("../bin/millrace.js", import.meta.url));
-const loader = pathToFileURL(join(here, "../test/support/app-loader.ts")).href;
+const root = fileURLToPath(new URL("..", import.meta.url));
+export const bin: string = join(root, "bin/millrace.js");
 
 interface MillraceOptions {
   readonly workers: number;
   /** Arguments of node. */
   readonly execArgv?: readonly string[];
   readonly settings?: Readonly<Record<string, string>>;
+  /** Another checkout of Millrace, whose code and pipelines run instead of this one's. */
+  readonly checkout?: string;
 }
 
 export const millrace = (options: MillraceOptions): Contestant => ({
-  name: `millrace, ${String(options.workers)} ${options.workers === 1 ? "worker" : "workers"}`,
+  name: `millrace${options.checkout === undefined ? "" : " beside"}, ${String(options.workers)} ${options.workers === 1 ? "worker" : "workers"}`,
   prepare: () => Promise.resolve(),
   start: async (run) => startProgram(run, await millraceCommand(run, options)),
 });
@@ -24,26 +25,27 @@ export const millrace = (options: MillraceOptions): Contestant => ({
 /** How Millrace is started for a run; its internal topics are there then. */
 export async function millraceCommand(
   run: Run,
-  { workers, execArgv = [], settings }: MillraceOptions,
+  { workers, execArgv = [], settings, checkout = root }: MillraceOptions,
 ): Promise<Program> {
-  const app = appOf(run);
+  const app = appOf(run, checkout);
   const env = addressesOf(run);
-  const { code, out } = await appCommand(app, ["topics", "apply"], env);
+  const program = join(checkout, "bin/millrace.js");
+  const { code, out } = await appCommand(app, ["topics", "apply"], env, program);
   if (code !== 0) throw new Error(`topics apply: ${out}`);
   const { PATH, HOME } = process.env;
   const several = workers === 1 ? [] : ["--workers", String(workers)];
   return {
     command: process.execPath,
-    args: [...execArgv, ...app.execArgv, bin, "run", ...several],
+    args: [...execArgv, ...app.execArgv, program, "run", ...several],
     env: { PATH, HOME, ...env, ...app.env, ...settings, MILLRACE_HTTP_PORT: "0" },
     group: `${run.id}-${run.workload}.main`,
   };
 }
 
-export const appOf = ({ workload, input, output }: Run): App => ({
-  execArgv: ["--import", loader],
+export const appOf = ({ workload, input, output }: Run, checkout: string = root): App => ({
+  execArgv: ["--import", pathToFileURL(join(checkout, "test/support/app-loader.ts")).href],
   env: {
-    MILLRACE_TEST_APP: join(here, "pipelines", `${workload}.ts`),
+    MILLRACE_TEST_APP: join(checkout, "bench/pipelines", `${workload}.ts`),
     BENCH_INPUT: input.topic,
     BENCH_OUTPUT: output,
   },

@@ -59,7 +59,8 @@ export function reportText({ input, results, profiles }: EngineReport): string {
 
 function tableOf(workload: Workload, results: readonly Result[]): string[] {
   const lines = linesOf(results);
-  const peer = lines.find(({ contestant }) => contestant.startsWith("kafka streams"));
+  const named = (start: string) => lines.find(({ contestant }) => contestant.startsWith(start));
+  const peer = named("kafka streams") ?? named("millrace beside");
   const ratio = (ours: number, theirs: number | undefined): string =>
     theirs === undefined ? "-" : `${(ours / theirs).toFixed(2)}x`;
   const rows = lines.map((line) => [

@@ -25,11 +25,12 @@ export interface Ended {
   readonly out: string;
 }
 
-/** One command, run to its end. */
+/** One command, run to its end; `program` is the command line of this checkout unless said otherwise. */
 export function appCommand(
   app: App,
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  program: string = bin,
 ): Promise<Ended> {
   const { PATH, HOME } = process.env;
   const options = {
@@ -38,7 +39,7 @@ export function appCommand(
     maxBuffer: 50_000_000,
   };
   return new Promise((resolve) => {
-    execFile(process.execPath, [...app.execArgv, bin, ...argv], options, (error, out, err) =>
+    execFile(process.execPath, [...app.execArgv, program, ...argv], options, (error, out, err) =>
       resolve({ code: error === null ? 0 : (error.code ?? null), out: out + err }),
     );
   });
