@@ -141,3 +141,15 @@ test("a range that leaves out the beginning warns where there is state", async (
   assert.deepEqual((await pin({}, sums)).warnings, []);
   assert.deepEqual((await pin(request)).warnings, []);
 });
+
+test("a part that reads what it writes itself is refused: its run would wait for itself", async () => {
+  const { pin } = await kafkaWith([1, 2]);
+  const own = pipeline("own", ({ from }) => {
+    from(input).to(output);
+    from(input).merge("both", from(output)).to(things("last", 2));
+  });
+  await assert.rejects(
+    pin({}, own),
+    /that the same part reads: part main reads out, which it writes itself/,
+  );
+});

@@ -2,7 +2,7 @@
 // any more. The ends of live topics are pinned first: every record below them came of sources that lie within the range.
 import { MillraceError } from "../../core/errors.ts";
 import type { StartOffset, Watermarks } from "../../core/kafka.ts";
-import type { Plan } from "../../core/plan.ts";
+import { outputOf, type Plan } from "../../core/plan.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { RangePlace, RunRange } from "../words/run.ts";
 import { offsetsAt, type TimedOffset, type TimePorts } from "./times.ts";
@@ -25,12 +25,13 @@ export interface Pinned {
   readonly warnings: readonly string[];
 }
 
-/** Names are those of the live pipeline. `staged` topics are left out. Throws MILL_RUN_RANGE with every reason. */
+/** Names are those of the live pipeline. `staged` topics are left out. Throws MILL_RUN_RANGE with every reason, MILL_BUILD_LOOP. */
 export async function pinRange(
   plan: Plan,
   { request, staged }: { readonly request: RangeRequest; readonly staged: readonly TopicName[] },
   ports: TimePorts,
 ): Promise<Pinned> {
+  checkOwnSources(plan);
   const sources = new Set(plan.parts.flatMap((part) => part.sources.map(({ name }) => name)));
   const pins = await pinsOf(sources, ports);
   const topics = plan.topics.input.filter(({ name }) => !staged.includes(name));
@@ -50,6 +51,17 @@ export async function pinRange(
   );
   const warnings = [...found.flatMap((topic) => topic.warnings), ...stateWarnings(plan, found)];
   return { range: { places, own: [], pins }, warnings };
+}
+
+/** A run reads the sources of a part in the order of their times: it would wait for what it has not written yet. */
+function checkOwnSources({ parts }: Plan): void {
+  for (const { name, nodes, sources } of parts) {
+    const written = new Set(nodes.map((node) => outputOf(node)?.name));
+    const topic = sources.find((source) => written.has(source.name))?.name;
+    if (topic === undefined) continue;
+    const detail = `part ${name} reads ${topic}, which it writes itself: a run would wait for records that it has not written yet. Read ${topic} in a pipeline of its own`;
+    throw new MillraceError("MILL_BUILD_LOOP", detail);
+  }
 }
 
 /** The ends of these topics, by partition. */
