@@ -9,7 +9,7 @@ import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.
 import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
-import type { TimedRecord } from "../../src/engine/transform/pass.ts";
+import { runBatch, type TimedRecord } from "../../src/engine/transform/pass.ts";
 import { CallBook } from "../../src/engine/transform/calls/book.ts";
 import { compile, type Program } from "../../src/engine/transform/program.ts";
 import type { DeferredChange } from "../../src/engine/transform/operator.ts";
@@ -129,7 +129,7 @@ export class StatefulRig<V> {
   async batch(...records: readonly Given<V>[]): Promise<{ outcomes: string[]; outputs: Out[] }> {
     const timed = records.map((record, i) => this.#timed(record, i));
     const batch = { records: timed, stores: this.#stores, calls: this.#calls.calls };
-    const result = await this.program.runBatch({ ...batch, book: new CallBook() });
+    const result = await runBatch(this.program, { ...batch, book: new CallBook() });
     for (const held of result.deferred) this.#held.set(`${String(held.at)}/${held.key}`, held);
     this.#stores.endBatch();
     const last = timed[result.outcomes.length - 1];

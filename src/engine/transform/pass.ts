@@ -55,6 +55,7 @@ interface Again {
   readonly why: Outcome | NoRoom | TooLargeToQueue;
 }
 
+/** Runs a batch through a part where records queue; one outcome a record, up to the first that halts. */
 export async function runBatch(program: Program, batch: Batch): Promise<BatchResult> {
   const { records, stores, book } = batch;
   const leftOut = new Map<number, Outcome>();

@@ -11,7 +11,6 @@ import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts"
 import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import { CallError } from "./calls/policy.ts";
-import { release, type Release, type Released } from "./calls/release.ts";
 import {
   type CompileOptions,
   type Cursor,
@@ -26,7 +25,6 @@ import {
   type RefusedEffects,
   type Trail,
 } from "./operator.ts";
-import { runBatch, type Batch, type BatchResult } from "./pass.ts";
 
 const EMITTED: Outcome = { kind: "emitted" };
 const QUEUED: Outcome = { kind: "emitted", isQueued: true };
@@ -138,16 +136,6 @@ export class Program {
       stage.rows.length = rows;
       return this.failed(error);
     }
-  }
-
-  /** Runs a batch through a part where records queue; one outcome a record, up to the first that halts. */
-  runBatch(batch: Batch): Promise<BatchResult> {
-    return runBatch(this, batch);
-  }
-
-  /** Takes queued keys on whose calls have ended. */
-  release(given: Release): Promise<Released> {
-    return release(this, given);
   }
 
   outcomeOf({ emitted, isQueued, isRepeat, nullKey, last }: Trail, record: DecodedRecord): Outcome {

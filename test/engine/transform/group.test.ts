@@ -12,6 +12,7 @@ import {
   type Operator,
   ownKeys,
 } from "../../../src/engine/transform/operator.ts";
+import { runBatch } from "../../../src/engine/transform/pass.ts";
 import { compile } from "../../../src/engine/transform/program.ts";
 import { TestCalls } from "../../support/calls.ts";
 import { raw } from "../../support/plans.ts";
@@ -72,7 +73,7 @@ async function ran(nodes: readonly PlanNode[], records: readonly (readonly [stri
     };
   });
   const { calls } = new TestCalls();
-  const result = await program.runBatch({ records: timed, stores, calls, book: new CallBook() });
+  const result = await runBatch(program, { records: timed, stores, calls, book: new CallBook() });
   return { texts: result.outputs.map(({ value }) => String(value)), loads };
 }
 

@@ -36,7 +36,7 @@ export function build(input: BuildInput): Plan {
   const problems = [...input.problems, ...graph.problems, ...validate(input, nodes)];
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
-  const parts = cut(nodes, { pipeline: name, prefix });
+  const parts = cut(nodes, prefix);
   const traced = parts.flatMap(traces);
   if (traced.length > 0) throw new ConfigErrors(traced);
   const own = {

@@ -13,7 +13,7 @@ import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.
 import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
 import { envelopeOf } from "../../decode/framing.ts";
-import type { StepKey, TimedRecord } from "../../transform/pass.ts";
+import { runBatch, type StepKey, type TimedRecord } from "../../transform/pass.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
 import type { DeferredChange } from "../../transform/operator.ts";
@@ -69,7 +69,7 @@ export async function processBatch(
 ): Promise<Processed> {
   const decoded = decodeAll(sources.get(topic) ?? null, raws);
   const records = timed(decoded, timeMs);
-  const result = await program.runBatch({ records, stores, calls, book });
+  const result = await runBatch(program, { records, stores, calls, book });
   const outcomes: Outcome[] = [];
   let [at, reachedMs] = [0, NO_TIME];
   for (const one of decoded) {

@@ -66,6 +66,7 @@ interface Hand {
   readonly next: NextCall | null;
 }
 
+/** Takes queued keys on whose calls have ended. */
 export async function release(program: Program, given: Release): Promise<Released> {
   const { step, stores, calls, streamTimeMs } = given;
   const view = stores.view(storeOf(step));

@@ -3,6 +3,7 @@
 import type { MillraceError } from "../../../core/errors.ts";
 import type { PlanNode } from "../../../core/plan.ts";
 import { problem } from "../../nodes/problem.ts";
+import { reachedFrom } from "./walk.ts";
 
 export function deletes(nodes: readonly PlanNode[]): MillraceError[] {
   return nodes
@@ -18,14 +19,9 @@ export function deletes(nodes: readonly PlanNode[]): MillraceError[] {
 }
 
 function tablesBehind(start: PlanNode, nodes: readonly PlanNode[]): PlanNode[] {
-  const behind = new Set<PlanNode>();
-  const open = [start];
-  for (let at = open.pop(); at !== undefined; at = open.pop())
-    for (const next of nodes) {
-      if (!next.inputs.includes(at.id) || behind.has(next)) continue;
-      behind.add(next);
-      // A fold makes something new of what it sees.
-      if (!next.facts.folds) open.push(next);
-    }
+  const behind = reachedFrom(start, (at) =>
+    // A fold makes something new of what it sees.
+    at !== start && at.facts.folds ? [] : nodes.filter(({ inputs }) => inputs.includes(at.id)),
+  );
   return [...behind].filter(({ facts }) => facts.writes === "table");
 }

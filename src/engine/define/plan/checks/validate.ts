@@ -7,12 +7,14 @@ import {
   type PlanNode,
   type PlanTopic,
 } from "../../../core/plan.ts";
+import { plainFormat } from "../../../core/carried.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import { deletes } from "./deletes.ts";
 import { nullKeys } from "./null-keys.ts";
 import { internalName, unknownTopic } from "../../nodes/plan-topic.ts";
 import { problem } from "../../nodes/problem.ts";
 import { schemas } from "./schemas.ts";
+import { reachedFrom } from "./walk.ts";
 
 const KEBAB = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
@@ -142,12 +144,10 @@ function partitions(nodes: readonly PlanNode[], prefix: string): MillraceError[]
   });
 }
 
-const plain = (format: SchemaFormat): SchemaFormat =>
-  format.kind === "nullable" ? format.of : format;
 const same = (a: SchemaFormat, b: SchemaFormat): boolean =>
-  JSON.stringify(plain(a)) === JSON.stringify(plain(b));
+  JSON.stringify(plainFormat(a)) === JSON.stringify(plainFormat(b));
 const describe = (format: SchemaFormat): string =>
-  format.kind === "avro" ? `avro ${format.name}` : plain(format).kind;
+  format.kind === "avro" ? `avro ${format.name}` : plainFormat(format).kind;
 
 /** Streams that meet, and a stream and the topic it is written to, must write keys alike. */
 function keys(nodes: readonly PlanNode[]): MillraceError[] {
@@ -175,21 +175,11 @@ function loops(nodes: readonly PlanNode[]): MillraceError[] {
     if (output === null) continue;
     for (const source of own) feeds.set(source, (feeds.get(source) ?? new Set()).add(output.name));
   }
+  const feedsItself = (topic: string): boolean =>
+    reachedFrom(topic, (at) => feeds.get(at) ?? []).has(topic);
   return nodes
-    .filter((node) => outputOf(node) !== null && reaches(node.name, feeds))
+    .filter((node) => outputOf(node) !== null && feedsItself(node.name))
     .map((node) => problem("MILL_BUILD_LOOP", node, "its records come back to it"));
-}
-
-function reaches(topic: string, feeds: ReadonlyMap<string, ReadonlySet<string>>): boolean {
-  const seen = new Set<string>();
-  const open = [...(feeds.get(topic) ?? [])];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (next === topic) return true;
-    if (seen.has(next)) continue;
-    seen.add(next);
-    open.push(...(feeds.get(next) ?? []));
-  }
-  return false;
 }
 
 /** Results that wait for the checkpoint come when the steps of the same part have done their work: none with state may follow. */

@@ -1,6 +1,7 @@
 // cut(): where a graph becomes parts. A repartition ends one part and begins the next; a table is a part of its own
 // (design: steps on from(topic) that only the table uses run inside its part, else an internal topic leads there).
 import type { TopicName } from "../../../core/record.ts";
+import { plainFormat } from "../../../core/carried.ts";
 import { MAIN, pieceName } from "../../../core/pieces.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import { assert } from "../../../core/errors.ts";
@@ -19,27 +20,19 @@ import {
   type Flows,
 } from "./carried.ts";
 
-export interface PartNames {
-  readonly pipeline: string;
-  /** Namespace and pipeline, before every internal name. */
-  readonly prefix: string;
-  /** The names of tables and repartitions: no other part has them. */
-  readonly taken: ReadonlySet<string>;
-}
-
 /** Needs a graph that `validate` has passed. */
-export function cut(given: readonly PlanNode[], named: Omit<PartNames, "taken">): Part[] {
-  const naming = { ...named, taken: partNames(given) };
-  const flows = flowsOf(given, (node) => internalName(node, naming.prefix));
+export function cut(given: readonly PlanNode[], prefix: string): Part[] {
+  const flows = flowsOf(given, (node) => internalName(node, prefix));
   const drawn = given.map((node) => withFlow(node, flows));
   const chains = directChains(drawn);
   const inChains = new Set([...chains.values()].flat().map((node) => node.id));
   const rest = drawn.filter((node) => !inChains.has(node.id) || usedOutside(node, drawn, inChains));
-  const { nodes, sinks } = split(rest, flows, naming);
-  const tables = [...chains].map(([upsert, chain]) => sinkPart(chain, tableOf(upsert), naming));
-  return [...streamParts(nodes, naming), ...tables, ...sinks];
+  const { nodes, sinks } = split(rest, flows, prefix);
+  const tables = [...chains].map(([upsert, chain]) => sinkPart(chain, tableOf(upsert), prefix));
+  return [...streamParts(nodes, partNames(given), prefix), ...tables, ...sinks];
 }
 
+/** The names of tables and repartitions: no other part has them. */
 const partNames = (nodes: readonly PlanNode[]): ReadonlySet<string> =>
   new Set(
     nodes
@@ -77,7 +70,7 @@ function directChains(nodes: readonly PlanNode[]): Map<PlanNode, PlanNode[]> {
 function split(
   rest: readonly PlanNode[],
   flows: Flows,
-  naming: PartNames,
+  prefix: string,
 ): { nodes: PlanNode[]; sinks: Part[] } {
   const nodes: PlanNode[] = [];
   const sinks: Part[] = [];
@@ -87,7 +80,7 @@ function split(
   for (const node of rest) {
     const inputs = node.inputs.map((id) => moved.get(id) ?? id);
     const upstream = inputs.map((id) => topics.get(id) as PlanTopic);
-    const internal = internalTopic(node, { upstream, flows }, naming);
+    const internal = internalTopic(node, upstream, flows, prefix);
     if (internal === null) {
       nodes.push({ ...node, inputs });
       topics.set(node.id, node.operation.topic ?? widest(upstream));
@@ -99,7 +92,7 @@ function split(
     const source = sourceOf(node, internal, fresh++);
     topics.set(source.id, internal);
     if (isTable)
-      sinks.push(sinkPart([source, { ...node, inputs: [source.id] }], tableOf(node), naming));
+      sinks.push(sinkPart([source, { ...node, inputs: [source.id] }], tableOf(node), prefix));
     else {
       nodes.push(source);
       moved.set(node.id, source.id);
@@ -114,12 +107,13 @@ const widest = (topics: readonly PlanTopic[]): PlanTopic =>
 /** The internal topic that a node writes to, or null. It has the partitions of what feeds it, unless it says otherwise. */
 function internalTopic(
   node: PlanNode,
-  { upstream, flows }: { readonly upstream: readonly PlanTopic[]; readonly flows: Flows },
-  naming: PartNames,
+  upstream: readonly PlanTopic[],
+  flows: Flows,
+  prefix: string,
 ): PlanTopic | null {
   const { writes } = node.facts;
   if (writes !== "repartition" && writes !== "table") return null;
-  const name = internalName(node, naming.prefix);
+  const name = internalName(node, prefix);
   const feeds = joined(node.inputs.map((id) => flows.get(id) as CarriedFlow));
   const { topic } = node.operation;
   if (topic !== undefined) {
@@ -139,28 +133,30 @@ const sourceOf = (node: PlanNode, topic: PlanTopic, id: number): PlanNode => ({
   site: node.site,
 });
 
-function sinkPart(nodes: readonly PlanNode[], table: PlanTable, naming: PartNames): Part {
-  return partOf(table.name, nodes, { naming, table });
-}
+const sinkPart = (nodes: readonly PlanNode[], table: PlanTable, prefix: string): Part =>
+  partOf(table.name, nodes, prefix, table);
 
 /**
  * A part is a connected piece. One behind a repartition is named by it, whatever else it reads. Of the others, which a shared
  * source connects too, the one with the first `from` is `main`, and each other one is named by its first source.
  */
-function streamParts(nodes: readonly PlanNode[], naming: PartNames): Part[] {
+function streamParts(
+  nodes: readonly PlanNode[],
+  taken: ReadonlySet<string>,
+  prefix: string,
+): Part[] {
   const all = connected(nodes, ({ inputs }) => inputs);
   const behind = all.filter((piece) => piece.some(readsInternal));
   const others = all.filter((piece) => !behind.includes(piece)).flat();
   const [main, ...named] = connected(others, (node) => [...node.inputs, ...topicsRead(node)]);
+  const part = (name: string, piece: readonly PlanNode[]): Part =>
+    partOf(name, inOrder(piece), prefix, null);
   return [
-    ...(main === undefined ? [] : [streamPart(MAIN, main, naming)]),
-    ...named.map((piece) => streamPart(sourceName(piece, naming), piece, naming)),
-    ...behind.map((piece) => streamPart(repartitionName(piece, naming), piece, naming)),
+    ...(main === undefined ? [] : [part(MAIN, main)]),
+    ...named.map((piece) => part(sourceName(piece, taken), piece)),
+    ...behind.map((piece) => part(repartitionName(piece, prefix), piece)),
   ];
 }
-
-const streamPart = (name: string, piece: readonly PlanNode[], naming: PartNames): Part =>
-  partOf(name, inOrder(piece), { naming, table: null });
 
 const inOrder = (nodes: readonly PlanNode[]): PlanNode[] => {
   const placed = new Set<number>();
@@ -181,10 +177,10 @@ const readsInternal = ({ facts, operation: { topic } }: PlanNode): boolean =>
 const topicsRead = ({ facts, operation: { topic } }: PlanNode): TopicName[] =>
   facts.reads === true && topic !== undefined ? [topic.name] : [];
 
-const sourceName = (piece: readonly PlanNode[], { taken }: PartNames): string =>
+const sourceName = (piece: readonly PlanNode[], taken: ReadonlySet<string>): string =>
   pieceName(piece.flatMap(topicsRead)[0] as TopicName, (name) => taken.has(name));
 
-const repartitionName = (piece: readonly PlanNode[], { prefix }: PartNames): string => {
+const repartitionName = (piece: readonly PlanNode[], prefix: string): string => {
   const source = piece.find(readsInternal) as PlanNode;
   return source.name.slice(prefix.length + 1, -"-repartition".length);
 };
@@ -206,17 +202,18 @@ function connected(
 function partOf(
   name: string,
   nodes: readonly PlanNode[],
-  { naming, table }: { naming: PartNames; table: PlanTable | null },
+  prefix: string,
+  table: PlanTable | null,
 ): Part {
   const sources = new Map<string, PlanTopic>();
   for (const { facts, operation } of nodes)
     if (facts.reads && operation.topic) sources.set(operation.topic.name, operation.topic);
   const partitions = Math.max(...[...sources.values()].map((topic) => topic.partitions));
-  const placed = placeStores(nodes, { ...naming, partitions });
+  const placed = placeStores(nodes, prefix, partitions);
   return {
     name,
     kind: table === null ? "stream" : "sink",
-    group: `${naming.prefix}.${name}`,
+    group: `${prefix}.${name}`,
     nodes: placed,
     sources: [...sources.values()],
     partitions,
@@ -227,10 +224,7 @@ function partOf(
 }
 
 /** Gives each store its changelog: as many partitions as the part has tasks, and the key of what feeds it. */
-function placeStores(
-  nodes: readonly PlanNode[],
-  { prefix, partitions }: PartNames & { readonly partitions: number },
-): PlanNode[] {
+function placeStores(nodes: readonly PlanNode[], prefix: string, partitions: number): PlanNode[] {
   const keys = new Map<number, SchemaFormat>();
   return nodes.map((node) => {
     const { operation, facts } = node;
@@ -238,14 +232,10 @@ function placeStores(
     if (facts.reads && topic) keys.set(node.id, topic.key);
     else keys.set(node.id, keys.get(node.inputs[0] ?? -1) ?? { kind: "bytes" });
     if (store === undefined) return node;
-    const key = facts.ownKeys ? store.changelog.key : plainKey(keys, node);
+    const fed = keys.get(node.id) as SchemaFormat;
+    const key = facts.ownKeys ? store.changelog.key : plainFormat(fed);
     const name = `${prefix}-${store.name}-changelog`;
     const changelog = { ...store.changelog, name, key, partitions };
     return { ...node, operation: { ...operation, store: { ...store, changelog } } };
   });
-}
-
-function plainKey(keys: ReadonlyMap<number, SchemaFormat>, node: PlanNode): SchemaFormat {
-  const format = keys.get(node.id) ?? { kind: "bytes" };
-  return format.kind === "nullable" ? format.of : format;
 }

@@ -10,7 +10,7 @@ import type { Sealed } from "../../../state/keyed-store.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import type { CallBook } from "../../../transform/calls/book.ts";
 import type { TaskCalls } from "../../../transform/calls/call.ts";
-import type { EndedCall, Released } from "../../../transform/calls/release.ts";
+import { release, type EndedCall, type Released } from "../../../transform/calls/release.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
 import type { DeferredChange } from "../../../transform/operator.ts";
 import { publishQueued } from "../../../observe/task-metrics.ts";
@@ -84,7 +84,7 @@ export class TaskState {
   /** As `process`, for queued keys whose calls have ended. */
   release(step: CallStep, ended: readonly EndedCall[]): Promise<Released> {
     const { bound, stores, calls, timeMs } = this.#options;
-    return bound.program.release({ step, ended, stores, calls, streamTimeMs: timeMs() });
+    return release(bound.program, { step, ended, stores, calls, streamTimeMs: timeMs() });
   }
 
   keep(changes: readonly DeferredChange[]): void {

@@ -1,0 +1,14 @@
+// The walk over a graph that several checks do.
+
+/** Everything that is reached by `next`, step by step; `start` itself only where a way leads back to it. */
+export function reachedFrom<T>(start: T, next: (at: T) => Iterable<T>): Set<T> {
+  const found = new Set<T>();
+  const open = [start];
+  for (let at = open.pop(); at !== undefined; at = open.pop())
+    for (const other of next(at))
+      if (!found.has(other)) {
+        found.add(other);
+        open.push(other);
+      }
+  return found;
+}
