@@ -128,16 +128,13 @@ const isOfShortName = (branch: AvroShape, writer: AvroShape): boolean =>
   "name" in writer &&
   isNamedAlike(branch, writer);
 
-/** True when the bytes of both mean the same, field by field: then no resolution is needed. */
-export const isSameOnTheWire = (reader: AvroShape, writer: AvroShape): boolean =>
-  sameBytes(reader, writer, new Map());
-
 /** Pairs of records that are being compared already: a record may contain itself. */
 type SeenShapes = Map<AvroShape, Set<AvroShape>>;
 
-function sameBytes(a: AvroShape, b: AvroShape, seen: SeenShapes): boolean {
-  if (a.kind === "array" && b.kind === "array") return sameBytes(a.items, b.items, seen);
-  if (a.kind === "map" && b.kind === "map") return sameBytes(a.values, b.values, seen);
+/** True when the bytes of both mean the same, field by field: then no resolution is needed. */
+export function isSameOnTheWire(a: AvroShape, b: AvroShape, seen: SeenShapes = new Map()): boolean {
+  if (a.kind === "array" && b.kind === "array") return isSameOnTheWire(a.items, b.items, seen);
+  if (a.kind === "map" && b.kind === "map") return isSameOnTheWire(a.values, b.values, seen);
   if (a.kind === "union" && b.kind === "union")
     return allAlike(a.branches, b.branches, (x, y) => sameBranch(x, y, seen));
   if (a.kind === "record" && b.kind === "record") return sameFields(a, b, seen);
@@ -146,7 +143,7 @@ function sameBytes(a: AvroShape, b: AvroShape, seen: SeenShapes): boolean {
 
 /** In a union a name says which branch is meant, so it must be the same. */
 const sameBranch = (a: AvroShape, b: AvroShape, seen: SeenShapes): boolean =>
-  branchNameOf(a) === branchNameOf(b) && sameBytes(a, b, seen);
+  branchNameOf(a) === branchNameOf(b) && isSameOnTheWire(a, b, seen);
 
 function sameScalar(a: AvroShape, b: AvroShape): boolean {
   if (a.kind === "enum" && b.kind === "enum")
@@ -160,7 +157,7 @@ function sameFields(a: RecordShape, b: RecordShape, seen: SeenShapes): boolean {
   if (others.has(b)) return true;
   seen.set(a, others.add(b));
   const isSame = (x: FieldShape, y: FieldShape): boolean =>
-    x.name === y.name && sameBytes(x.shape, y.shape, seen);
+    x.name === y.name && isSameOnTheWire(x.shape, y.shape, seen);
   return allAlike(a.fields, b.fields, isSame);
 }
 

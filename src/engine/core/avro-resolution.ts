@@ -129,21 +129,21 @@ const enumAction = (reader: EnumShape, writer: EnumShape): Action => ({
 });
 
 /** Everything of a writer that cannot be read, each with its path. */
-export function refusalsIn(action: Action, path = ""): readonly string[] {
-  return found(action, path, new Set());
-}
-
-function found(action: Action, path: string, seen: Set<Action>): readonly string[] {
+export function refusalsIn(
+  action: Action,
+  path: string,
+  seen: Set<Action> = new Set(),
+): readonly string[] {
   switch (action.kind) {
     case "refused":
       return [`${path === "" ? "the schema" : path}: ${action.reason}`];
     case "array":
     case "map":
-      return found(action.of, `${path}${action.kind === "array" ? "[]" : "{}"}`, seen);
+      return refusalsIn(action.of, `${path}${action.kind === "array" ? "[]" : "{}"}`, seen);
     case "branch":
-      return found(action.of, path, seen);
+      return refusalsIn(action.of, path, seen);
     case "choice":
-      return action.branches.flatMap((branch) => found(branch, path, seen));
+      return action.branches.flatMap((branch) => refusalsIn(branch, path, seen));
     case "record":
       return foundInRecord(action, path, seen);
     case "read":
@@ -158,7 +158,7 @@ function foundInRecord(action: RecordAction, path: string, seen: Set<Action>): r
   seen.add(action);
   return [
     ...action.steps.flatMap(({ read }) =>
-      read === null ? [] : found(read.of, pathOf(action, read.field, path), seen),
+      read === null ? [] : refusalsIn(read.of, pathOf(action, read.field, path), seen),
     ),
     ...action.missing.map((name) => `${fieldPath(path, name)}: is new and has no default`),
   ];

@@ -8,19 +8,21 @@ import type { ErrorCode } from "./error-table.ts";
 import { isIdentifier, quoted, snakeCase } from "./identifier.ts";
 import type { SchemaFormat } from "./schema.ts";
 
-/** What a layout needs of a declared table; `postgresTable()` makes it. */
+/** A declared table, whatever its rows are; `postgresTable()` makes it. */
 export interface TableSpec {
   readonly name: string;
   readonly schema: string;
   readonly row: { readonly format: SchemaFormat };
   readonly key: readonly string[];
+  /** The field that decides which row is newer; null: the record's event time. Ties: the source offset. */
   readonly version: string | null;
-  readonly columns: Readonly<Record<string, ColumnSpec>>;
+  readonly columns: Readonly<Record<string, ColumnOptions>>;
   readonly indexes: readonly (readonly string[])[];
   readonly personalData: readonly string[];
   readonly description: string | null;
 }
-interface ColumnSpec {
+/** Sets for a column what the row's schema cannot say. */
+export interface ColumnOptions {
   readonly name?: string;
   readonly type?: string;
   readonly default?: string;
@@ -149,7 +151,7 @@ function columnsOf(spec: TableSpec, fields: readonly FieldShape[], refuse: Refus
 function columnOf(
   field: FieldShape,
   found: FieldType,
-  { options, spec, refuse }: { options: ColumnSpec; spec: TableSpec; refuse: Refuse },
+  { options, spec, refuse }: { options: ColumnOptions; spec: TableSpec; refuse: Refuse },
 ): Column {
   const written = options.type === undefined ? found.type.sql : canonicalType(options.type);
   if (written === null) refuse(`column of "${field.name}": type "${String(options.type)}" is none`);

@@ -1,30 +1,13 @@
 // postgresTable(): a table as a value. Importing it creates nothing; `millrace tables apply` does.
 import type { Encoder, Schema, SchemaFormat } from "../core/schema.ts";
-
-/** Sets for a column what the row's schema cannot say. */
-export interface ColumnOptions {
-  readonly name?: string;
-  readonly type?: string;
-  readonly default?: string;
-  readonly check?: string;
-  readonly omit?: boolean;
-}
+import type { ColumnOptions, TableSpec } from "../core/table-layout.ts";
 
 /** A Postgres table whose rows are R. */
-export interface PostgresTable<R> {
+export interface PostgresTable<R> extends TableSpec {
   readonly kind: "postgres-table";
-  readonly name: string;
-  readonly schema: string;
   readonly row: Schema<R>;
-  readonly key: readonly string[];
-  /** The field that decides which row is newer; null: the record's event time. Ties: the source offset. */
-  readonly version: string | null;
-  readonly columns: Readonly<Record<string, ColumnOptions>>;
-  readonly indexes: readonly (readonly string[])[];
-  readonly personalData: readonly string[];
   /** Rows that are always there. */
   readonly rows: () => Iterable<R>;
-  readonly description: string | null;
 }
 
 /** Where rows R may be written. */

@@ -6,7 +6,7 @@ import { InvariantError } from "../core/errors.ts";
 import { readRange, type RangeRead } from "../core/read-range.ts";
 import type { RawRecord, TopicPartition } from "../core/record.ts";
 import type { CopyPosition, StateChange, StateCopy } from "../core/state.ts";
-import { inPieces } from "./pieces.ts";
+import { inPieces, newestOf } from "../core/state-pieces.ts";
 
 export interface Following {
   readonly copy: StateCopy;
@@ -144,9 +144,8 @@ function* piecesOf(records: readonly RawRecord[], end: CopyPosition): Iterable<P
     taken += piece.length;
     const last = piece.at(-1);
     const isLast = taken === records.length;
-    const newest = new Map(piece.map((record) => [record.key?.toString("latin1"), record]));
     yield {
-      changes: [...newest.values()].map(changeOf),
+      changes: newestOf(piece).map(changeOf),
       target: {
         nextOffset: isLast || last === undefined ? end.nextOffset : last.offset + 1n,
         timeMs: last?.timestamp ?? end.timeMs,

@@ -10,10 +10,10 @@ import type {
   StateKey,
   StoreView,
 } from "../core/state.ts";
+import { inPieces } from "../core/state-pieces.ts";
 import type { CacheShare } from "./task-stores.ts";
 import { CELL_BYTES, type Cell, type StorePage } from "./cell.ts";
 import { isDeleted, type EntryCodec } from "./entry-codec.ts";
-import { inPieces } from "./pieces.ts";
 
 /** What a cell was before a change. */
 export interface Change {
@@ -59,6 +59,7 @@ export class KeyedStore implements StoreView {
   #settled = 0;
   /** Asked for by the batch in hand: they stay until it is done. */
   #inHand: ReadonlyMap<string, StateKey> = new Map();
+  /** The copy's position, as far as this task knows. */
   #position: bigint;
   #scanCursor: string | null = null;
   #settling: Promise<void> | null = null;
@@ -68,11 +69,6 @@ export class KeyedStore implements StoreView {
     this.#options = options;
     // mistake: stale cache kept (2 of 3)
     this.#position = options.position;
-  }
-
-  /** The copy's position, as far as this task knows. */
-  get position(): bigint {
-    return this.#position;
   }
 
   get(key: StateKey): StateEntry | null {

@@ -16,13 +16,6 @@ import type { ProtocolRequest } from "./protocol/request.ts";
 import type { Sockets } from "./sockets.ts";
 
 export type CoordinatorKind = "group" | "transaction";
-export type MakeCluster = () => Cluster;
-
-export interface RequestRetry {
-  readonly deadlineMs: number;
-  /** Names the work in an error: "send to orders-3". */
-  readonly what: string;
-}
 
 const backoff = { firstMs: 5, maxMs: 500, factor: 1.6 } as const;
 const groupCoordinator = 0;
@@ -180,9 +173,12 @@ export class Cluster {
     }
   }
 
-  /** Repeats `attempt` while its failures are transient and the deadline allows; throws ours. */
-  async retry<T>(options: RequestRetry, attempt: () => Promise<T>): Promise<T> {
-    const end = performance.now() + options.deadlineMs;
+  /**
+   * Repeats `attempt` while its failures are transient and the deadline allows; throws ours. `what` names the work in an
+   * error: "send to orders-3".
+   */
+  async retry<T>(what: string, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+    const end = performance.now() + deadlineMs;
     for (
       let waitMs: number = backoff.firstMs;
       ;
@@ -191,7 +187,7 @@ export class Cluster {
       try {
         return await attempt();
       } catch (error) {
-        const failure = translate(error, options.what);
+        const failure = translate(error, what);
         const isFinal =
           failure.disposition !== "retry" ||
           failure.code !== "MILL_KAFKA_UNAVAILABLE" ||

@@ -48,7 +48,7 @@ export class KafkaPartitionReader implements PartitionReader {
   #fetch(): Promise<FetchedPartition> {
     const { topic, partition, maxBytes = maxBytesDefault } = this.#options;
     const what = `read ${addressOf(this.#options)}`;
-    return this.#cluster.retry({ deadlineMs: this.#deadlineMs, what }, async () => {
+    return this.#cluster.retry(what, this.#deadlineMs, async () => {
       await this.#cluster.refreshIfOld();
       try {
         const broker = await this.#cluster.leader(this.#options);

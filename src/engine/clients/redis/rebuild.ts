@@ -1,8 +1,8 @@
 // A new copy beside the old one, under a key of its own that vanishes by itself when it is abandoned. Its pieces are
 // counted inside Redis, so one that lost any of them never takes the old copy's place.
 import { assert, DependencyError } from "../../core/errors.ts";
-import { PIECE_BYTES_MAX, PIECE_CHANGES_MAX } from "../../core/state.ts";
 import type { CopyPosition, Rebuild, StateChange } from "../../core/state.ts";
+import { inPieces, newestOf } from "../../core/state-pieces.ts";
 import type { RedisConnection } from "./connection.ts";
 import { argumentsOf, wordOf } from "./arguments.ts";
 import { FORMAT } from "./layout.ts";
@@ -32,8 +32,9 @@ export class RedisRebuild implements Rebuild {
   async put(changes: readonly StateChange[]): Promise<void> {
     let pieces = this.#pieces;
     let underWay: Promise<void>[] = [];
-    for (const piece of piecesOf(changes)) {
-      underWay.push(this.#putPiece(piece, pieces++));
+    for (const piece of inPieces(changes)) {
+      if (piece.length === 0) continue;
+      underWay.push(this.#putPiece(newestOf(piece), pieces++));
       if (underWay.length < PIECES_UNDER_WAY_MAX) continue;
       await Promise.all(underWay);
       underWay = [];
@@ -67,21 +68,4 @@ export class RedisRebuild implements Rebuild {
     const where = `${this.#of.copy} at ${this.#redis.address}`;
     return new DependencyError("MILL_STATE_REBUILD_LOST", where);
   }
-}
-
-/** Cuts changes into pieces in which no key occurs twice. */
-function* piecesOf(changes: readonly StateChange[]): Generator<readonly StateChange[]> {
-  let piece = new Map<string, StateChange>();
-  let bytes = 0;
-  for (const change of changes) {
-    const size = change.key.length + (change.value?.length ?? 0);
-    if (piece.size === PIECE_CHANGES_MAX || (piece.size > 0 && bytes + size > PIECE_BYTES_MAX)) {
-      yield [...piece.values()];
-      piece = new Map();
-      bytes = 0;
-    }
-    piece.set(change.key.toString("latin1"), change);
-    bytes += size;
-  }
-  if (piece.size > 0) yield [...piece.values()];
 }

@@ -7,7 +7,7 @@ import { resolutionOf } from "../../core/avro-resolution.ts";
 import type { AvroShape } from "../../core/avro-shape.ts";
 import { assert, ConfigError, DecodeError, MillraceError, messageOf } from "../../core/errors.ts";
 import type { AvroSchema, Codec, CodecOptions } from "../../core/schema.ts";
-import { resolverOf } from "./resolver.ts";
+import { ResolverCompiler } from "./resolver.ts";
 import { avroTypeOf, type AvroType } from "./avro-types.ts";
 import { breach, broken, decodeError, encodeError, Fault } from "../faults.ts";
 import { foreignSchemaOf, otherBody, unframed } from "../framing.ts";
@@ -134,7 +134,8 @@ class AvroCodec implements Codec {
       const action = resolutionOf(this.#shape, parseWriter(JSON.parse(text) as AvroSchema));
       const type = this.#type;
       if (action.kind === "read") return (tap) => type._read(tap);
-      const resolver = resolverOf(action, type, `${named} cannot be read as ${this.#name}`);
+      const compiler = new ResolverCompiler(`${named} cannot be read as ${this.#name}`);
+      const resolver = compiler.resolver(action, type);
       return (tap) => resolver._read(tap);
     } catch (error) {
       return breach(named + reasonOf(error, text));

@@ -21,7 +21,6 @@ import { writeBigLong, type Tap } from "./tap.ts";
 /** What avsc's types call on each other; not in its published types, so avsc is pinned to 5.7.9. */
 export interface InnerType {
   readonly typeName: string;
-  readonly underlyingType?: InnerType;
   _read(tap: Tap): unknown;
   _write(tap: Tap, value: unknown): void;
 }

@@ -11,19 +11,14 @@ import {
 } from "../../core/avro-resolution.ts";
 import type { AvroShape, ScalarShape } from "../../core/avro-shape.ts";
 import { breach, broken, type Fault } from "../faults.ts";
-import { wrapperOf, type AvroType } from "./avro-types.ts";
+import { wrapperOf } from "./avro-types.ts";
 import { ValueType, type InnerType } from "./logical-types.ts";
 import { skipperOf } from "./skipping.ts";
 import { StrictArray, StrictMap } from "./strict-types.ts";
 import type { Tap } from "./tap.ts";
 
-export interface Resolver {
+interface Resolver {
   _read(tap: Tap): unknown;
-}
-
-/** Compiles the action of a whole schema; `sentence` begins the reason of what cannot be read. */
-export function resolverOf(action: Action, type: AvroType, sentence: string): Resolver {
-  return new ResolverCompiler(sentence).resolver(action, type, "");
 }
 
 interface RecordInternals {
@@ -32,7 +27,9 @@ interface RecordInternals {
   _getConstructorName(): string;
 }
 
-class ResolverCompiler {
+/** Compiles the actions of a whole schema. */
+export class ResolverCompiler {
+  /** Begins the reason of what cannot be read. */
   readonly #sentence: string;
   readonly #records = new Map<RecordAction, Resolver>();
   readonly #refused = new Map<Action, boolean>();
@@ -41,7 +38,7 @@ class ResolverCompiler {
     this.#sentence = sentence;
   }
 
-  resolver(action: Action, type: InnerType, path: string): Resolver {
+  resolver(action: Action, type: InnerType, path = ""): Resolver {
     if (isRefused(action, this.#refused)) return throwing(this.#refusal(action, path));
     switch (action.kind) {
       case "read":

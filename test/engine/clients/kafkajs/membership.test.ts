@@ -29,7 +29,7 @@ class MovedCluster {
     return work({ connectionPool: { getConnection: () => Promise.resolve({ send }) } });
   }
 
-  async retry<T>(_options: unknown, attempt: () => Promise<T>): Promise<T> {
+  async retry<T>(_what: string, _deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     return attempt().catch(() => attempt());
   }
 

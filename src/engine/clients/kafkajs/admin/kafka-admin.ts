@@ -47,7 +47,7 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
     if (partitions.length === 0) return [];
     const deadlineMs = stable ? stableDeadlineMs : this.deadlineMs;
     const request = offsetFetchRequest(group, partitions, stable);
-    return this.cluster.retry({ deadlineMs, what: `progress of ${group}` }, () =>
+    return this.cluster.retry(`progress of ${group}`, deadlineMs, () =>
       this.cluster.atCoordinator("group", group, async (broker) => {
         const answer = await this.cluster.send(broker, request);
         if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);

@@ -34,7 +34,7 @@ export class TopicAdmin {
   }
 
   protected retry<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return this.cluster.retry({ deadlineMs: this.deadlineMs, what }, work);
+    return this.cluster.retry(what, this.deadlineMs, work);
   }
 
   /** Asks for exactly these topics, or for all. */
@@ -154,8 +154,8 @@ export class TopicAdmin {
   ): Promise<void> {
     await this.retry(`alter topic ${topic}`, async () => {
       const broker = await this.cluster.anyBroker();
-      const answer = await this.cluster.send(broker, topicConfigRequest(topic, config));
-      if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
+      const code = await this.cluster.send(broker, topicConfigRequest(topic, config));
+      if (code !== 0) throw new BrokerRefusal(code);
     });
   }
 

@@ -194,7 +194,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
   async commit(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
     const { group } = generation;
     const what = `commit of group ${group}`;
-    await this.#cluster.retry({ deadlineMs: commitDeadlineMs, what }, async () => {
+    await this.#cluster.retry(what, commitDeadlineMs, async () => {
       try {
         const request = offsetCommitRequest(generation, progress);
         await this.#cluster.atCoordinator("group", group, async (broker) =>

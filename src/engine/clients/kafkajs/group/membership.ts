@@ -142,7 +142,7 @@ export class Membership {
     const { group } = this.#options;
     const memberId = this.#memberId;
     this.#memberId = "";
-    await this.#cluster.retry({ what: `leave group ${group}`, deadlineMs }, () =>
+    await this.#cluster.retry(`leave group ${group}`, deadlineMs, () =>
       this.#cluster.atCoordinator("group", group, async (broker) => {
         const socket = this.#isJoining ? sockets.besideJoin : sockets.plain;
         const connection = await broker.connectionPool.getConnection(socket);

@@ -42,7 +42,7 @@ export class KafkaPlainProducer implements PlainProducer {
 
   #init(): Promise<Sender> {
     const deadlineMs = this.#deadlineMs;
-    return this.#cluster.retry({ deadlineMs, what: "init producer" }, async () =>
+    return this.#cluster.retry("init producer", deadlineMs, async () =>
       initSender(this.#cluster, await this.#cluster.anyBroker(), null, deadlineMs),
     );
   }

@@ -70,12 +70,11 @@ export class KafkaTxProducer implements TxProducer {
       await this.#enlistGroup(generation.group, identity);
       const request = txnOffsetCommitRequest(identity, generation, progress);
       const { group } = generation;
-      const retry = { deadlineMs: this.#options.timeoutMs, what: `progress of ${group}` };
       const send = async (broker: DriverBroker): Promise<void> => {
         const answers = checked(await this.#cluster.send(broker, request));
         assert(answers.length === progress.length, "progress without an answer");
       };
-      await this.#cluster.retry(retry, () =>
+      await this.#cluster.retry(`progress of ${group}`, this.#options.timeoutMs, () =>
         this.#cluster.atCoordinator("group", group, send, false),
       );
     });
@@ -175,7 +174,7 @@ export class KafkaTxProducer implements TxProducer {
     work: (broker: DriverBroker) => Promise<T>,
   ): Promise<T> {
     const { transactionalId: id, timeoutMs: deadlineMs } = this.#options;
-    return this.#cluster.retry({ deadlineMs, what: `${what} (${id})` }, () =>
+    return this.#cluster.retry(`${what} (${id})`, deadlineMs, () =>
       this.#cluster.atCoordinator("transaction", id, work, isRepeatable),
     );
   }

@@ -6,15 +6,11 @@ import { WireWriter } from "./wire.ts";
 const topicResource = 2;
 const setOperation = 0;
 
-export interface ConfigAnswer {
-  readonly errorCode: number;
-  readonly message: string;
-}
-
+/** Answers with the error code. */
 export function topicConfigRequest(
   topic: string,
   config: Readonly<Record<string, string>>,
-): ProtocolRequest<ConfigAnswer> {
+): ProtocolRequest<number> {
   const body = new WireWriter()
     .array([topic], (name, writer) => {
       writer.int8(topicResource).string(name);
@@ -28,13 +24,8 @@ export function topicConfigRequest(
     body,
     read: (reader, throttled) => {
       throttled(reader.int32());
-      const answers = reader.array(() => {
-        const answer = { errorCode: reader.int16(), message: reader.string() ?? "" };
-        reader.int8();
-        reader.string();
-        return answer;
-      });
-      return answers[0] ?? { errorCode: 0, message: "" };
+      // What follows is text, of this topic alone.
+      return reader.int32() > 0 ? reader.int16() : 0;
     },
   });
 }

@@ -4,7 +4,7 @@ import type { MillraceError } from "../../../core/errors.ts";
 import type { OperatorFacts, PlanNode, RetryPolicy } from "../../../core/plan.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Duration } from "../../../core/span.ts";
-import type { CallOperation } from "../../../transform/calls/call.ts";
+import type { CallContext, CallOperation } from "../../../transform/calls/call.ts";
 import { calling } from "../../../transform/calls/map-async.ts";
 import type { Resource } from "../../calls/resource.ts";
 import { policyOf, type RetryOptions } from "../../calls/retry.ts";
@@ -14,10 +14,8 @@ import type { StreamNode } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
 
 /** The context of a call, beside the value. */
-export interface Call<K, C> {
+export interface Call<K, C> extends CallContext {
   readonly client: C;
-  /** Aborts when the call has taken too long, and when the task is taken away. */
-  readonly signal: AbortSignal;
   readonly record: RecordContext<K>;
 }
 

@@ -1,5 +1,5 @@
 // Changes in pieces that a copy takes in one call: bounded in number and, but for a single large change, in bytes.
-import { PIECE_BYTES_MAX, PIECE_CHANGES_MAX } from "../core/state.ts";
+import { PIECE_BYTES_MAX, PIECE_CHANGES_MAX } from "./state.ts";
 
 interface Sized {
   readonly key: Buffer | null;
@@ -23,3 +23,8 @@ export function* inPieces<T extends Sized>(changes: readonly T[]): Iterable<T[]>
   }
   yield piece;
 }
+
+/** Of each key its newest change. */
+export const newestOf = <T extends Sized>(piece: readonly T[]): T[] => [
+  ...new Map(piece.map((change) => [change.key?.toString("latin1"), change])).values(),
+];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { PIECE_BYTES_MAX, PIECE_CHANGES_MAX } from "../../../src/engine/core/state.ts";
-import { inPieces } from "../../../src/engine/state/pieces.ts";
+import { inPieces } from "../../../src/engine/core/state-pieces.ts";
 
 const change = (bytes: number, key = 1) => ({ key: Buffer.alloc(key), value: Buffer.alloc(bytes) });
 const sizes = (counts: readonly { key: Buffer; value: Buffer | null }[]): number[] =>
