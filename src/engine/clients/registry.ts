@@ -56,7 +56,8 @@ class ConfluentRegistry implements SchemaRegistry {
 
   /** The schema of an answer, with the types that it takes from other subjects. */
   #schema(body: RegistryBody, path: string): Promise<string> {
-    const text = this.#text(body, "schema", path);
+    const text = body["schema"];
+    if (typeof text !== "string") throw this.#away(path, "its answer has no schema");
     return selfContained(text, body, (subject, version) => {
       const at = `/subjects/${encodeURIComponent(subject)}/versions/${String(version)}`;
       return this.#ask(at, (signal) => this.#client.Subject.version({ subject, version, signal }));
@@ -146,12 +147,6 @@ class ConfluentRegistry implements SchemaRegistry {
     return new DependencyError("MILL_REGISTRY_UNAVAILABLE", `${this.#base}${path}: ${reason}`, {
       cause,
     });
-  }
-
-  #text(body: RegistryBody, name: string, path: string): string {
-    const value = body[name];
-    if (typeof value === "string") return value;
-    throw this.#away(path, `its answer has no ${name}`);
   }
 
   #number(body: RegistryBody, name: string, path: string): number {

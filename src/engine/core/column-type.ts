@@ -93,15 +93,8 @@ function single(shape: AvroShape, nullable: boolean): FieldType | null {
   if (shape.kind === "null") return null;
   if (isScalar(shape))
     return { type: scalar(shape, shape.kind), nullable, problem: problemOf(shape) };
-  switch (shape.kind) {
-    case "enum":
-      return { type: type("text", "text", { symbols: shape.symbols }), nullable, problem: null };
-    case "record":
-    case "array":
-    case "map":
-    case "union":
-      return json(shape, nullable);
-  }
+  if (shape.kind !== "enum") return json(shape, nullable);
+  return { type: type("text", "text", { symbols: shape.symbols }), nullable, problem: null };
 }
 
 const json = (shape: AvroShape, nullable: boolean): FieldType => ({

@@ -66,15 +66,9 @@ export interface RefusedRecord {
 /** Some records of a send were refused, each for what it is; the others were taken. */
 export class RecordsRefusedError extends DependencyError {
   readonly refused: readonly RefusedRecord[];
-  constructor(
-    refused: readonly [RefusedRecord, ...RefusedRecord[]],
-    options: ErrorOptionsOfOurs = {},
-  ) {
+  constructor(refused: readonly [RefusedRecord, ...RefusedRecord[]]) {
     const [{ topic, partition }] = refused;
-    super(refusalCode(refused[0]), refusalText(refused), {
-      where: { topic, partition },
-      ...options,
-    });
+    super(refusalCode(refused[0]), refusalText(refused), { where: { topic, partition } });
     this.refused = refused;
   }
 }
@@ -87,7 +81,7 @@ export class OutputRefusedError extends MillraceError {
 const SIZES: ReadonlySet<string> = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"]);
 
 /** The code of a letter, or an error, that says why a broker refused a record. */
-export const refusalCode = ({ code }: Pick<RefusedRecord, "code">): ErrorCode =>
+const refusalCode = ({ code }: Pick<RefusedRecord, "code">): ErrorCode =>
   SIZES.has(code) ? "MILL_RECORD_TOO_LARGE" : "MILL_OUTPUT_REFUSED";
 
 /** Names topic, reason and the broker's words. */

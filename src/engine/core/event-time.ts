@@ -52,20 +52,26 @@ export const instantText = (ms: number): string =>
  * timestamp; or null.
  */
 export function timeFault(given: unknown, kafkaMs: number, rule: TimeRule): TimeFault | null {
-  if (!isTime(given)) return noTime(given);
-  if (!isKafkaTime(kafkaMs)) return withoutKafkaTime(given);
+  if (!isTime(given)) {
+    const detail = `the topic's timestamp function returned ${nameOf(given)}`;
+    return { code: "MILL_DECODE_NO_TIMESTAMP", detail };
+  }
+  const suspect = suspicion(given);
+  // Nothing to judge by: only what no clock of today can say in milliseconds is refused.
+  if (!isKafkaTime(kafkaMs)) return tooLate(suspect);
   // mistake: future taken
-  if (given > kafkaMs + rule.futureMaxMs) return tooLate(suspicion(given) ?? beyond(rule));
+  if (given > kafkaMs + rule.futureMaxMs) return tooLate(suspect ?? beyond(rule));
   if (kafkaMs <= CLOCK_MIN) return given > LATEST_MS ? tooLate(NO_DATE) : null;
   if (given < SECONDS_MAX) return tooSmall(given);
   // Whatever futureMax says: beside a clock's timestamp so large a number is in another unit.
-  return given < MICROSECONDS_MIN ? null : tooLate(suspicion(given) ?? NO_DATE);
+  return given < MICROSECONDS_MIN ? null : tooLate(suspect ?? NO_DATE);
 }
 
 const isTime = (given: unknown): given is number =>
   typeof given === "number" && given >= 0 && given < Infinity;
 
-const tooLate = (detail: string): TimeFault => ({ code: "MILL_DECODE_FUTURE_TIMESTAMP", detail });
+const tooLate = (detail: string | null): TimeFault | null =>
+  detail === null ? null : { code: "MILL_DECODE_FUTURE_TIMESTAMP", detail };
 const tooSmall = (given: number): TimeFault => ({
   code: "MILL_DECODE_TIMESTAMP_UNIT",
   detail: given === 0 ? NEVER_SET : SECONDS,
@@ -79,17 +85,6 @@ const NO_KAFKA_TIME = "Kafka's timestamp of the record is none, or no date";
 const NO_DATE = "it is no date";
 const SECONDS = "it looks like seconds: multiply it by 1,000 in the topic's timestamp function";
 const NEVER_SET = "it is 0, which looks like seconds, or like a field that was never set";
-
-const noTime = (given: unknown): TimeFault => ({
-  code: "MILL_DECODE_NO_TIMESTAMP",
-  detail: `the topic's timestamp function returned ${nameOf(given)}`,
-});
-
-/** Nothing to judge by: only what no clock of today can say in milliseconds is refused. */
-function withoutKafkaTime(given: number): TimeFault | null {
-  const detail = suspicion(given);
-  return detail === null ? null : tooLate(detail);
-}
 
 function suspicion(given: number): string | null {
   if (given < MICROSECONDS_MIN) return null;

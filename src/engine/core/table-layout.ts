@@ -143,7 +143,7 @@ function columnsOf(spec: TableSpec, fields: readonly FieldShape[], refuse: Refus
       );
     if (found === null)
       refuse(`field "${field.name}" can only be null: leave it out by omit: true in columns`);
-    else columns.push(columnOf(field, found, { options, spec, refuse }));
+    else columns.push(columnOf(field, found, options, spec, refuse));
   }
   return columns;
 }
@@ -151,7 +151,9 @@ function columnsOf(spec: TableSpec, fields: readonly FieldShape[], refuse: Refus
 function columnOf(
   field: FieldShape,
   found: FieldType,
-  { options, spec, refuse }: { options: ColumnOptions; spec: TableSpec; refuse: Refuse },
+  options: ColumnOptions,
+  spec: TableSpec,
+  refuse: Refuse,
 ): Column {
   const written = options.type === undefined ? found.type.sql : canonicalType(options.type);
   if (written === null) refuse(`column of "${field.name}": type "${String(options.type)}" is none`);

@@ -151,12 +151,10 @@ function validated(validator: JsonValidator, value: unknown): unknown {
     const envelope = envelopeOf(value);
     if (envelope !== null) throw invalid(`the topic's validator refused it: ${envelope}`);
     // Ours names the fields; the text of any other may quote the value.
-    if (error instanceof MillraceError) throw named(error);
-    throw invalid("the topic's validator refused it");
+    if (error instanceof DecodeError) throw invalid(error.message.replace(/^[^:]*: /, ""));
+    throw error instanceof MillraceError ? error : invalid("the topic's validator refused it");
   }
 }
-const named = (error: MillraceError): unknown =>
-  error instanceof DecodeError ? invalid(error.message.replace(/^[^:]*: /, "")) : error;
 
 function jsonTextOf(value: unknown, where: At): string {
   let text: string | undefined;

@@ -12,20 +12,8 @@ import { ledgerOfPart } from "../core/progress.ts";
 import type { SchemaCache } from "../runtime/task/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
-import type { Double } from "./doubles/resource-double.ts";
 import { startOf, type SimulatedStep } from "./steps.ts";
-import { World } from "./world.ts";
-
-export interface SimulateOptions {
-  /** Decides how far the work has come when a crash strikes. Default: 1. */
-  readonly seed?: number;
-  /** "off": go on however many records become dead letters, as `run --no-breaker`. */
-  readonly breaker?: "on" | "off";
-  /** "expected": a task that has stopped at the end is part of what is tested. Default: "throw". */
-  readonly stops?: "throw" | "expected";
-  /** Doubles of the resources of the pipelines. */
-  readonly resources?: readonly Double[];
-}
+import { World, type SimulateOptions } from "./world.ts";
 
 /** A record as a reader of the topic gets it. */
 export interface ReadRecord<K, V> {
@@ -82,19 +70,8 @@ export async function simulate(
   steps: readonly SimulatedStep[],
   options: SimulateOptions = {},
 ): Promise<Simulated> {
-  const list = Array.isArray(pipelines)
-    ? (pipelines as readonly Pipeline[])
-    : [pipelines as Pipeline];
-  const world = new World(
-    list.map((pipeline) => pipeline.plan()),
-    {
-      seed: options.seed ?? 1,
-      breaker: options.breaker !== "off",
-      expectsStops: options.stops === "expected",
-      startMs: startOf(steps),
-    },
-    options.resources,
-  );
+  const plans = [pipelines].flat().map((pipeline) => pipeline.plan());
+  const world = new World(plans, startOf(steps), options);
   await world.open();
   for (const step of steps) await world.play(step);
   return resultOf(world);

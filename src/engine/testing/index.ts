@@ -5,9 +5,9 @@ export {
   type SimulatedLetter,
   type ReadRecord,
   type Simulated,
-  type SimulateOptions,
   type Stopped,
 } from "./harness.ts";
+export type { SimulateOptions } from "./world.ts";
 export {
   advance,
   crash,

@@ -13,11 +13,17 @@ import type {
   SinkTaskId,
   TableStore,
 } from "../core/ports.ts";
-import { MemoryTable, type MemoryTableSpec, type RefuseRow } from "./memory-tables/table.ts";
+import {
+  MemoryTable,
+  type MemoryTableSpec,
+  type RefuseRow,
+  type RowObject,
+} from "./memory-tables/table.ts";
 import { WorkerSwitch } from "./doubles/worker-switch.ts";
 
 /** What became of a commit whose reply was lost. */
 type Loss = "applied" | "dropped";
+type RefuseRowOf = (row: RowObject, table: string) => RowRefusal | null;
 type TurnName = "schema" | "live" | "incoming" | "retired";
 
 export class MemoryTables {
@@ -26,8 +32,7 @@ export class MemoryTables {
   readonly #letters = new Map<string, Map<string, PendingLetter>>();
   readonly #losses: Loss[] = [];
   #isAvailable = true;
-  #refuse: (row: Readonly<Record<string, unknown>>, table: string) => RowRefusal | null = () =>
-    null;
+  #refuse: RefuseRowOf = () => null;
 
   /** The table as one worker reaches it; what it declares as always there is there. */
   store(
@@ -47,16 +52,16 @@ export class MemoryTables {
           return this.#write(task, { nextOffset, epoch });
         }),
       pendingLetters: (task, lettersMax) =>
-        through(() => this.#pendingOf(task).slice(0, lettersMax)),
+        through(() => [...this.#lettersOf(task).values()].slice(0, lettersMax)),
       forget: (task, ids) =>
         through(() => {
-          for (const id of ids) this.#letters.get(textOf(task))?.delete(id);
+          for (const id of ids) this.#lettersOf(task).delete(id);
         }),
     };
   }
 
   /** The rows of a table as plain objects, by primary key. */
-  rows(table: MemoryTableSpec): readonly Readonly<Record<string, unknown>>[] {
+  rows(table: MemoryTableSpec): readonly RowObject[] {
     return this.#table(table).rows();
   }
 
@@ -71,9 +76,7 @@ export class MemoryTables {
   }
 
   /** Refuses rows beside those that their columns refuse. Replaces the last such rule. */
-  refuseRows(
-    refuse: (row: Readonly<Record<string, unknown>>, table: string) => RowRefusal | null,
-  ): void {
+  refuseRows(refuse: RefuseRowOf): void {
     this.#refuse = refuse;
   }
 
@@ -139,7 +142,7 @@ export class MemoryTables {
     if (loss !== "dropped") {
       change.apply();
       for (const letter of [...commit.letters, ...letters, ...outcomes])
-        this.#addLetter(task, letter);
+        this.#lettersOf(task).set(letter.id, letter);
       this.#write(task, { nextOffset, epoch, ledger });
     }
     if (loss !== null) this.#resolve(commit);
@@ -167,13 +170,10 @@ export class MemoryTables {
     return structuredClone(stored);
   }
 
-  #addLetter(task: SinkTaskId, letter: PendingLetter): void {
+  #lettersOf(task: SinkTaskId): Map<string, PendingLetter> {
     const letters = this.#letters.get(textOf(task)) ?? new Map<string, PendingLetter>();
-    this.#letters.set(textOf(task), letters.set(letter.id, letter));
-  }
-
-  #pendingOf(task: SinkTaskId): readonly PendingLetter[] {
-    return [...(this.#letters.get(textOf(task))?.values() ?? [])];
+    this.#letters.set(textOf(task), letters);
+    return letters;
   }
 }
 

@@ -34,14 +34,15 @@ import { workerClock, WorkerSwitch } from "./doubles/worker-switch.ts";
 
 const QUIET_LIMIT_MS = 600_000;
 
-export interface WorldOptions {
-  /** Decides how far the work has come when a crash strikes. */
-  readonly seed: number;
-  readonly breaker: boolean;
-  /** A task that has stopped at the end is no error. */
-  readonly expectsStops: boolean;
-  /** The start of virtual time, epoch ms. */
-  readonly startMs: number;
+export interface SimulateOptions {
+  /** Decides how far the work has come when a crash strikes. Default: 1. */
+  readonly seed?: number;
+  /** "off": go on however many records become dead letters, as `run --no-breaker`. */
+  readonly breaker?: "on" | "off";
+  /** "expected": a task that has stopped at the end is part of what is tested. Default: "throw". */
+  readonly stops?: "throw" | "expected";
+  /** Doubles of the resources of the pipelines. */
+  readonly resources?: readonly Double[];
 }
 
 /** Plays steps; `drain` lets the work end. */
@@ -65,20 +66,21 @@ export class World {
   readonly #expectsStops: boolean;
   readonly #doubles: readonly Double[];
 
+  /** `startMs`: the start of virtual time, epoch ms. */
   constructor(
     plans: readonly Plan[],
-    { seed, breaker, expectsStops, startMs }: WorldOptions,
-    doubles: readonly Double[] = [],
+    startMs: number,
+    { seed = 1, breaker, stops, resources = [] }: SimulateOptions,
   ) {
     this.#clock = new FakeClock(startMs);
     this.cluster = new MemoryKafka(this.#clock);
     this.#outside = this.cluster.port();
     this.#producer = this.#outside.producer();
     this.plans = plans;
-    this.#doubles = doubles;
+    this.#doubles = resources;
     this.#random = seededRandom(seed);
-    this.#expectsStops = expectsStops;
-    this.#limits = { ...defaultLimits, breaker };
+    this.#expectsStops = stops === "expected";
+    this.#limits = { ...defaultLimits, breaker: breaker !== "off" };
   }
 
   async open(): Promise<void> {

@@ -9,7 +9,7 @@ import type {
   TxProducerOptions,
 } from "../../core/kafka.ts";
 import type { OutRecord } from "../../core/record.ts";
-import { TxLife } from "../../core/tx-life.ts";
+import { TxLife } from "../../core/mutex.ts";
 import type { KafkaRequest } from "./broker/conditions.ts";
 import type { ProducerTicket } from "./broker/transactions.ts";
 import { throwRefused } from "./broker/topics.ts";

@@ -57,10 +57,8 @@ export interface Released extends Pick<BatchResult, "outputs" | "deferred" | "qu
 }
 
 /** A key in hand, with what is to become of it. */
-interface Hand {
+interface Hand extends QueuedHead {
   readonly ended: EndedCall;
-  readonly queue: KeyQueue;
-  readonly head: AtStep;
   readonly tried: Tried;
   /** Null: its head goes on. */
   readonly next: NextCall | null;

@@ -120,7 +120,10 @@ export class Fetching {
     this.#busyLeaders.delete(leader);
     for (const { place } of asked) if (!failed.includes(place)) place.isBusy = false;
     // In turn, so that one full partition does not always come first in the answer.
-    for (const { place } of asked.slice(0, 1)) this.#moveBehind(place);
+    const { place: first } = asked[0] as Asked;
+    const address = addressOf(first.at);
+    this.#places.delete(address);
+    this.#places.set(address, first);
     if (failed.length > 0) void this.#waitOut(failed);
     this.#pump();
   }
@@ -155,7 +158,8 @@ export class Fetching {
       try {
         if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode, place.at);
         this.#deliver(question, answer);
-        this.#passed(place);
+        if (place.isRefused) this.#options.handlers.onRefused(place.at, null);
+        Object.assign(place, { failures: 0, isRefused: false });
       } catch (error) {
         this.#report(error, `fetch of ${addressOf(place.at)}`, place);
         failed.push(place);
@@ -182,12 +186,6 @@ export class Fetching {
       highWatermark,
       byteLength: recordSet.length,
     });
-  }
-
-  #passed(place: FetchState): void {
-    place.failures = 0;
-    if (place.isRefused) this.#options.handlers.onRefused(place.at, null);
-    place.isRefused = false;
   }
 
   #report(error: unknown, what: string, place: FetchState): void {
@@ -219,12 +217,6 @@ export class Fetching {
       this.#report(why, `leader of ${addressOf(place.at)}`, place);
     }
     await this.#waitOut(places);
-  }
-
-  #moveBehind(place: FetchState): void {
-    const address = addressOf(place.at);
-    this.#places.delete(address);
-    this.#places.set(address, place);
   }
 }
 

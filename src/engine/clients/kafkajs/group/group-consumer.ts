@@ -157,7 +157,11 @@ export class KafkaGroupConsumer implements GroupConsumer {
       if (!session.isOver) fetching.start();
       await session.over;
     } catch (error) {
-      await this.#waitOrFail(error);
+      // The hook could not do its work: what is only away for now is tried again with the next generation.
+      const failure = translate(error, `take over in group ${this.#options.group}`);
+      if (failure.disposition !== "retry") throw failure;
+      this.#log.warn({ group: this.#options.group, code: failure.code }, failure.message);
+      await this.#cluster.pause(rejoinPauseMs.max);
     } finally {
       fetching.end();
       this.#fetching = null;
@@ -169,14 +173,6 @@ export class KafkaGroupConsumer implements GroupConsumer {
       }
     }
     if (session.failure !== null) throw session.failure;
-  }
-
-  /** The hook could not do its work: what is only away for now is tried again with the next generation. */
-  async #waitOrFail(error: unknown): Promise<void> {
-    const failure = translate(error, `take over in group ${this.#options.group}`);
-    if (failure.disposition !== "retry") throw failure;
-    this.#log.warn({ group: this.#options.group, code: failure.code }, failure.message);
-    await this.#cluster.pause(rejoinPauseMs.max);
   }
 
   pause(partitions: readonly TopicPartition[]): void {

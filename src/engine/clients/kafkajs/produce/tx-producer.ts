@@ -9,7 +9,7 @@ import type {
 } from "../../../core/kafka.ts";
 import { assert, DependencyError } from "../../../core/errors.ts";
 import { addressOf, type OutRecord, type TopicPartition } from "../../../core/record.ts";
-import { TxLife } from "../../../core/tx-life.ts";
+import { TxLife } from "../../../core/mutex.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, checked, codes, translate, UnknownOutcome } from "../failures.ts";
 import type { DriverBroker } from "../overrides/driver.ts";

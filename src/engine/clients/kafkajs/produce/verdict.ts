@@ -53,7 +53,9 @@ export class Verdicts {
     else if (chunk.length === 1)
       this.#refuse(queue, new Map([[0, wordsOf(answer.errorMessage)]]), errorCode);
     else {
-      if (isTooLarge(errorCode)) this.#lower(queue.topic, bytesOf(chunk));
+      const half = Math.ceil(bytesOf(chunk) / 2);
+      const limit = Math.min(this.#limits.get(queue.topic) ?? Infinity, half);
+      if (isTooLarge(errorCode)) this.#limits.set(queue.topic, limit);
       halve(queue);
     }
     return true;
@@ -64,11 +66,6 @@ export class Verdicts {
     const times = (this.#corrupt.get(address) ?? 0) + 1;
     this.#corrupt.set(address, times);
     return times >= corruptMax;
-  }
-
-  #lower(topic: string, refusedBytes: number): void {
-    const known = this.#limits.get(topic) ?? Infinity;
-    this.#limits.set(topic, Math.min(known, Math.ceil(refusedBytes / 2)));
   }
 
   #refuse(queue: PartitionQueue, named: Map<number, string | null>, errorCode: number): void {

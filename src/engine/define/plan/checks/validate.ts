@@ -30,12 +30,13 @@ export function validate(
     nodes.flatMap((node) => node.facts.problems?.(node, nodes) ?? []);
   const checks = [names, topics, meeting, keys, nullKeys, loops, checkpointResults, deletes];
   const all = [...checks, unused, own, schemas];
-  const empty = nodes.length === 0 ? [emptyPipeline(pipeline)] : [];
-  return [...pipelineName(pipeline), ...empty, ...all.flatMap((check) => check(nodes))];
+  const empty = `pipeline "${pipeline}" reads nothing and writes nothing`;
+  return [
+    ...pipelineName(pipeline),
+    ...(nodes.length === 0 ? [new ConfigError("MILL_BUILD_UNUSED", empty)] : []),
+    ...all.flatMap((check) => check(nodes)),
+  ];
 }
-
-const emptyPipeline = (pipeline: string): MillraceError =>
-  new ConfigError("MILL_BUILD_UNUSED", `pipeline "${pipeline}" reads nothing and writes nothing`);
 
 const fits = (name: string, shape: RegExp): boolean => shape.test(name) && name.length <= NAME_MAX;
 
