@@ -32,7 +32,7 @@ export async function commit(
     tasks.flatMap(({ outputs, changelog, letters }) => [...outputs, ...changelog, ...letters]),
   );
   // 3
-  for (const { generation, progress } of byGroup(tasks))
+  for (const [generation, progress] of byGroup(tasks))
     // mistake: generation ignored
     await producer.sendOffsets(progress, generation);
   // 4
@@ -42,16 +42,12 @@ export async function commit(
 }
 
 /** One request a group and generation. */
-function byGroup(
-  tasks: readonly StagedTask[],
-): { generation: GroupGeneration; progress: Progress[] }[] {
-  const groups = new Map<string, { generation: GroupGeneration; progress: Progress[] }>();
-  for (const { generation, progress } of tasks) {
-    const { group, generationId, memberId } = generation;
-    const name = `${group} ${String(generationId)} ${memberId}`;
-    const entry = groups.get(name) ?? { generation, progress: [] };
-    entry.progress.push(...progress);
-    groups.set(name, entry);
-  }
-  return [...groups.values()];
+function byGroup(tasks: readonly StagedTask[]): [GroupGeneration, Progress[]][] {
+  const groups = Map.groupBy(tasks, ({ generation: { group, generationId, memberId } }) =>
+    [group, generationId, memberId].join(" "),
+  );
+  return [...groups.values()].map((own) => [
+    (own[0] as StagedTask).generation,
+    own.flatMap(({ progress }) => progress),
+  ]);
 }

@@ -57,7 +57,8 @@ export async function watermarksOf(
   return new Map(marks.flat().map((mark) => [addressOf(mark), mark]));
 }
 
-interface TopicPorts {
+/** The ports that a topic is read by. */
+export interface TopicPorts {
   readonly kafka: Pick<KafkaPort, "reader">;
   readonly admin: Pick<AdminPort, "watermarks">;
 }

@@ -34,13 +34,9 @@ const without = (letter: LetterRecord, side: "key" | "value"): LetterRecord => {
   return { ...letter, [side]: null, headers: [...letter.headers, ...facts] };
 };
 
-/** The place of a record, as its letter has it. */
-type OriginHeaders = { readonly [at in "topic" | "partition" | "offset"]: string };
-
-const withoutHeaders = (letter: LetterRecord, raw: Pick<RawRecord, "headers">): LetterRecord => {
-  const own = letter.headers.slice(raw.headers.length);
-  const dropped = text("headers-dropped", String(raw.headers.length));
-  return { ...letter, headers: [...own, dropped] };
+const withoutHeaders = (letter: LetterRecord, count: number): LetterRecord => {
+  const own = letter.headers.slice(count);
+  return { ...letter, headers: [...own, text("headers-dropped", String(count))] };
 };
 
 /**
@@ -49,9 +45,8 @@ const withoutHeaders = (letter: LetterRecord, raw: Pick<RawRecord, "headers">): 
  */
 export function fitted<L extends LetterRecord>(letter: L, raw: RawRecord, bytesMax: number): L {
   if (sizeOf(letter) <= bytesMax) return letter;
-  const { topic, partition, offset } = raw;
-  const place = { topic, partition: String(partition), offset: String(offset) };
-  return smaller(letter, { headers: raw.headers, place }, bytesMax);
+  const pointer = `${raw.topic}/${String(raw.partition)}/${String(raw.offset)}`;
+  return smaller(letter, raw.headers, pointer, bytesMax);
 }
 
 /** As pointer and hash alone. What is no letter, or is so small already, stays as it is. */
@@ -62,26 +57,22 @@ export function reduced<L extends LetterRecord>(letter: L): L {
   if (say("pointer") !== null || topic === null || partition === null || offset === null)
     return letter;
   const headers = originalHeaders(letter.headers);
-  return smaller(letter, { headers, place: { topic, partition, offset } }, 0);
+  return smaller(letter, headers, `${topic}/${partition}/${offset}`, 0);
 }
 
-interface Original {
-  readonly headers: Headers;
-  readonly place: OriginHeaders;
-}
-
+/** `headers` are the record's, and `pointer` is its place. */
 function smaller<L extends LetterRecord>(
   letter: L,
-  { headers, place }: Original,
+  headers: Headers,
+  pointer: string,
   bytesMax: number,
 ): L {
-  const pointer = text("pointer", `${place.topic}/${place.partition}/${place.offset}`);
   const ways: readonly [number, (of: LetterRecord) => LetterRecord][] = [
     [letter.value?.length ?? 0, (of) => without(of, "value")],
     [letter.key?.length ?? 0, (of) => without(of, "key")],
-    [headersBytes(headers), (of) => withoutHeaders(of, { headers })],
+    [headersBytes(headers), (of) => withoutHeaders(of, headers.length)],
   ];
-  let small: LetterRecord = { ...letter, headers: [...letter.headers, pointer] };
+  let small: LetterRecord = { ...letter, headers: [...letter.headers, text("pointer", pointer)] };
   for (const [, leaveOut] of [...ways].sort(([a], [b]) => b - a)) {
     small = leaveOut(small);
     if (sizeOf(small) <= bytesMax) break;

@@ -24,15 +24,11 @@ export interface LetterOrigin {
 export const letterId = (
   origin: Pick<LetterOrigin, "pipeline" | "part">,
   raw: Pick<RawRecord, "topic" | "partition" | "offset">,
-): string =>
-  createHash("sha256")
-    .update(
-      [origin.pipeline, origin.part, raw.topic, String(raw.partition), String(raw.offset)].join(
-        "/",
-      ),
-    )
-    .digest("hex")
-    .slice(0, 32);
+): string => {
+  const address = `${raw.topic}/${String(raw.partition)}/${String(raw.offset)}`;
+  const text = `${origin.pipeline}/${origin.part}/${address}`;
+  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+};
 
 /** A letter that comes back keeps its id. */
 export const letterIdOf = (origin: LetterOrigin, raw: RawRecord): string =>
@@ -50,7 +46,6 @@ export function letterOf(
   nowMs: number,
 ): OutRecord & { readonly id: string } {
   const id = letterIdOf(origin, raw);
-  const at = timeText(nowMs);
   const facts: Record<string, string | null> = {
     id,
     class: failure.class,
@@ -69,7 +64,7 @@ export function letterOf(
     "schema-id": schemaIdOf(raw.value),
     attempt: String(failure.tried?.times ?? 1),
     "first-time": raw.redriven?.order.firstTime ?? timeText(failure.tried?.firstMs ?? nowMs),
-    "last-time": at,
+    "last-time": timeText(nowMs),
     redrives: String(raw.redriven?.order.redrives ?? 0),
   };
   const letter = {

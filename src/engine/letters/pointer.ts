@@ -1,20 +1,15 @@
 // The record of a letter that was too large to carry it: read where it lies, and taken only if it is what it was.
 import { createHash } from "node:crypto";
 import { MillraceError } from "../core/errors.ts";
-import type { AdminPort, KafkaPort, Watermarks } from "../core/kafka.ts";
-import { readRange } from "../core/read-range.ts";
+import type { Watermarks } from "../core/kafka.ts";
+import { readRange, type TopicPorts } from "../core/read-range.ts";
 import type { RawRecord } from "../core/record.ts";
 import type { FoundLetter, Pointer } from "./found-letter.ts";
-
-interface PointerPorts {
-  readonly kafka: Pick<KafkaPort, "reader">;
-  readonly admin: Pick<AdminPort, "watermarks">;
-}
 
 /** The record, or why there is none to send. */
 export type Fetched = { readonly record: RawRecord } | { readonly gone: string };
 
-export async function recordOf(letter: FoundLetter, ports: PointerPorts): Promise<Fetched> {
+export async function recordOf(letter: FoundLetter, ports: TopicPorts): Promise<Fetched> {
   const { pointer, record } = letter;
   if (pointer === null) return record === null ? { gone: "it was not read" } : { record };
   const found = await readAt(pointer, ports);
@@ -46,7 +41,7 @@ function noneIfMissing(error: unknown): readonly Watermarks[] {
   throw error;
 }
 
-async function readAt(pointer: Pointer, ports: PointerPorts): Promise<RawRecord | null> {
+async function readAt(pointer: Pointer, ports: TopicPorts): Promise<RawRecord | null> {
   const { topic, partition, offset } = pointer;
   const marks = await ports.admin.watermarks(topic).catch(noneIfMissing);
   const mark = marks.find((at) => at.partition === partition);

@@ -4,7 +4,8 @@
 import { MillraceError } from "../core/errors.ts";
 import type { Plan } from "../core/plan.ts";
 import type { OutRecord, TopicName } from "../core/record.ts";
-import { noteRecord, readNotes, type NotePorts, type Notes } from "./notes.ts";
+import type { TopicPorts } from "../core/read-range.ts";
+import { noteRecord, readNotes, type Notes } from "./notes.ts";
 
 /**
  * halted: nothing is read until an operator says so · draining: nothing more is taken from topics of others, own ones go
@@ -45,7 +46,7 @@ export function gateNote(notes: Notes): GateNote | null {
 }
 
 /** Null while it is open. */
-export async function readGate({ meta }: Plan, ports: NotePorts): Promise<GateNote | null> {
+export async function readGate({ meta }: Plan, ports: TopicPorts): Promise<GateNote | null> {
   return gateNote(await readNotes(ports, meta));
 }
 

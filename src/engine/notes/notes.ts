@@ -1,12 +1,13 @@
 // What a pipeline has written down about itself in its compacted topic `<pipeline>-meta`: where each task began and in
 // which topic, so that lost progress is not taken for a first start, nor a topic that was made anew for the old one; what
 // each store was; and what has stopped (stop-notes.ts). Promises nothing about what follows from a note.
-import type { AdminPort, KafkaPort, StartOffset } from "../core/kafka.ts";
-import { readRange, type OffsetRange, type ReadOptions } from "../core/read-range.ts";
+import type { StartOffset } from "../core/kafka.ts";
+import { readRange, type ReadOptions, type TopicPorts } from "../core/read-range.ts";
 import {
   addressOf,
   type GroupId,
   type OutRecord,
+  type RawRecord,
   type TopicName,
   type TopicPartition,
 } from "../core/record.ts";
@@ -19,11 +20,6 @@ export interface StartNote {
 }
 
 export type Notes = ReadonlyMap<string, string>;
-
-export interface NotePorts {
-  readonly kafka: Pick<KafkaPort, "reader">;
-  readonly admin: Pick<AdminPort, "watermarks">;
-}
 
 export const startKey = (group: GroupId, at: TopicPartition): string =>
   `start/${group}/${addressOf(at)}`;
@@ -71,39 +67,18 @@ export function startNote(notes: Notes, group: GroupId, at: TopicPartition): Sta
 }
 
 /** Every note as it is now; waits for what an open transaction is about to add. */
-export async function readNotes(ports: NotePorts, meta: TopicName): Promise<Notes> {
-  const [mark] = await ports.admin.watermarks(meta);
-  const notes = new Map<string, string>();
-  const { low: from = 0n, high: to = 0n } = mark ?? {};
-  await readInto(notes, ports, { topic: meta, partition: 0, from, to }, { waits: true });
-  return notes;
-}
-
-/** Returns the offset to read on from. */
-async function readInto(
-  notes: Map<string, string>,
-  { kafka }: NotePorts,
-  range: OffsetRange,
-  options: ReadOptions,
-): Promise<bigint> {
-  let next = range.from;
-  for await (const { records, nextOffset } of readRange(kafka, range, options)) {
-    for (const { key, value } of records)
-      if (value === null) notes.delete(String(key));
-      else notes.set(String(key), value.toString("utf8"));
-    next = nextOffset;
-  }
-  return next;
-}
+export const readNotes = (ports: TopicPorts, meta: TopicName): Promise<Notes> =>
+  new NoteTail(ports, meta).look({ waits: true });
 
 /** The notes for somebody who looks now and then: each look reads what has come since the last one. One at a time. */
 export class NoteTail {
-  readonly #ports: NotePorts;
+  readonly #ports: TopicPorts;
   readonly #meta: TopicName;
   readonly #notes = new Map<string, string>();
-  #next: bigint | null = null;
+  /** Before every offset: nothing was read yet. */
+  #next = -1n;
 
-  constructor(ports: NotePorts, meta: TopicName) {
+  constructor(ports: TopicPorts, meta: TopicName) {
     this.#ports = ports;
     this.#meta = meta;
   }
@@ -112,14 +87,21 @@ export class NoteTail {
   async look(options: ReadOptions = { waits: false }): Promise<Notes> {
     const [mark] = await this.#ports.admin.watermarks(this.#meta);
     const { low = 0n, high: to = 0n } = mark ?? {};
-    let from = this.#next ?? low;
-    if (this.#next === null || from < low || from > to) {
+    if (this.#next < low || this.#next > to) {
       this.#notes.clear();
-      from = low;
+      this.#next = low;
     }
-    const range = { topic: this.#meta, partition: 0, from, to };
-    this.#next = await readInto(this.#notes, this.#ports, range, options);
+    const range = { topic: this.#meta, partition: 0, from: this.#next, to };
+    for await (const { records, nextOffset } of readRange(this.#ports.kafka, range, options)) {
+      for (const record of records) this.#add(record);
+      this.#next = nextOffset;
+    }
     return this.#notes;
+  }
+
+  #add({ key, value }: RawRecord): void {
+    if (value === null) this.#notes.delete(String(key));
+    else this.#notes.set(String(key), value.toString("utf8"));
   }
 }
 
@@ -128,11 +110,11 @@ export class NoteTail {
  * What they seem to forbid is read again before it is believed.
  */
 export class NoteBook {
-  readonly #ports: NotePorts;
+  readonly #ports: TopicPorts;
   readonly #meta: TopicName;
   #notes: Promise<Notes> | null = null;
 
-  constructor(ports: NotePorts, meta: TopicName) {
+  constructor(ports: TopicPorts, meta: TopicName) {
     this.#ports = ports;
     this.#meta = meta;
   }

@@ -51,6 +51,19 @@ export async function persist<T>(
   }
 }
 
+/** The work's result, or the signal's reason as soon as it aborts; the work itself goes on. */
+export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason as Error);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 export const KAFKA_IS_AWAY = "kafka is away";
 
 /** The error knows better than the work what is missing: one that reads state may wait for Kafka. */

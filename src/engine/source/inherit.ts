@@ -14,6 +14,7 @@ import type {
 import { emptyLedger } from "../core/ledger.ts";
 import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
 import type { Clock } from "../core/ports.ts";
+import { readRange } from "../core/read-range.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../core/record.ts";
 import { redriveOrderOf, statesIn, type RedriveOrder } from "../core/redrive.ts";
 import {
@@ -71,10 +72,7 @@ interface Inheriting {
 }
 
 /** Progress of one partition in the old group. */
-interface Legacy {
-  readonly group: GroupId;
-  readonly offset: CommittedOffset & { readonly nextOffset: bigint };
-}
+type Legacy = CommittedOffset & { readonly nextOffset: bigint };
 
 /** No progress, in Kafka's words. */
 const NONE = -1n;
@@ -102,16 +100,13 @@ export async function inherit(
     await found.endOwners(group, at);
     const readMs = ports.clock.now();
     const offsets = await ports.admin.committed(group, at, { stable: true });
-    const legacies = offsets.flatMap((offset) => legacyOf(group, offset));
-    const move = new ProgressTakeover(ports, request, { ...found, legacies, readMs });
+    const legacies = offsets.filter((offset): offset is Legacy => offset.nextOffset !== null);
+    const move = new ProgressTakeover(ports, request, { ...found, group, legacies, readMs });
     if (!(await move.run())) throw stillRead(request, group);
     isMoved = true;
   }
   return isMoved;
 }
-
-const legacyOf = (group: GroupId, { nextOffset, ...at }: CommittedOffset): Legacy[] =>
-  nextOffset === null ? [] : [{ group, offset: { ...at, nextOffset } }];
 
 /** Also while the group is at its rebalance, and does not answer. */
 async function isRead(
@@ -130,6 +125,8 @@ function stillRead({ part }: InheritRequest, group: GroupId): MillraceError {
 }
 
 interface Moving extends Inheriting {
+  /** The old one. */
+  readonly group: GroupId;
   readonly legacies: readonly Legacy[];
   /** When the progress was read. */
   readonly readMs: number;
@@ -165,15 +162,14 @@ class ProgressTakeover {
    */
   async #write(producer: TxProducer, letters: readonly Progress[]): Promise<boolean> {
     const { assignment, meta } = this.#request;
-    const { legacies } = this.#moving;
-    const [{ group }] = legacies as readonly [Legacy];
+    const { group, legacies } = this.#moving;
     // 1
-    const gone = legacies.map(({ offset }): Progress => ({ ...offset, nextOffset: NONE }));
+    const gone = legacies.map((offset): Progress => ({ ...offset, nextOffset: NONE }));
     await producer.sendOffsets(gone, { group, generationId: -1, memberId: "" });
     // 2
     if (!(await this.#isUntouched())) return false;
     // 3
-    const progress = [...legacies.map(({ offset }) => this.#progressOf(offset)), ...letters];
+    const progress = [...legacies.map((offset) => this.#progressOf(offset)), ...letters];
     const { generation } = assignment;
     await producer.send([
       ...progress.map((at) => {
@@ -187,10 +183,8 @@ class ProgressTakeover {
   }
 
   async #isUntouched(): Promise<boolean> {
-    const { legacies, readMs } = this.#moving;
+    const { group, legacies: at, readMs } = this.#moving;
     const { admin, clock } = this.#ports;
-    const [{ group }] = legacies as readonly [Legacy];
-    const at = legacies.map(({ offset }) => offset);
     if (await isRead(this.#ports, group, at)) return false;
     const now = await admin.committed(group, at, { stable: false });
     const isSame = now.every(({ nextOffset }, i) => nextOffset === at[i]?.nextOffset);
@@ -198,7 +192,7 @@ class ProgressTakeover {
     return isSame && clock.now() - readMs < this.#request.sessionTimeoutMs / 2;
   }
 
-  #progressOf({ topic, partition, nextOffset, metadata }: Legacy["offset"]): Progress {
+  #progressOf({ topic, partition, nextOffset, metadata }: Legacy): Progress {
     const known = decodeMetadata(metadata) ?? { ledger: emptyLedger() };
     const own = encodeMetadata({ ...known, owner: this.#request.owner });
     return { topic, partition, nextOffset, metadata: own };
@@ -206,17 +200,16 @@ class ProgressTakeover {
 
   /** Where the ledger began: in the old group, or, of letters, here. */
   #begunAt(at: Progress): { readonly nextOffset: bigint; readonly topicId: string | null } | null {
-    const { legacies, notes } = this.#moving;
-    const { group } = this.#request.assignment.generation;
-    const old = legacies.find(({ offset }) => addressOf(offset) === addressOf(at));
-    const note = startNote(notes, old?.group ?? group, at);
-    return note === null && old === undefined ? { ...at, topicId: null } : note;
+    const { group, legacies, notes } = this.#moving;
+    const isOld = legacies.some((offset) => addressOf(offset) === addressOf(at));
+    const note = startNote(notes, isOld ? group : this.#request.assignment.generation.group, at);
+    return note === null && !isOld ? { ...at, topicId: null } : note;
   }
 
   /** Where each of the tasks goes on in the redrive topic. */
   async #letters(): Promise<readonly Progress[]> {
     const { legacies, committed } = this.#moving;
-    const moved = new Set(legacies.map(({ offset }) => offset.partition));
+    const moved = new Set(legacies.map(({ partition }) => partition));
     const { part, letterStates } = this.#request;
     const own = committed.filter((at) => at.topic === part.redrive && moved.has(at.partition));
     const states = statesIn(await readNotes(this.#ports, letterStates));
@@ -236,22 +229,15 @@ class ProgressTakeover {
   }
 
   async #firstOpen(
-    { low, high, topic, partition }: Watermarks,
+    { topic, partition, low: from, high: to }: Watermarks,
     isDone: (order: RedriveOrder) => boolean,
   ): Promise<bigint> {
-    const reader = this.#ports.kafka.reader({ topic, partition, fromOffset: low });
-    try {
-      for (let next = low; next < high;) {
-        const { records, nextOffset } = await reader.read();
-        for (const { headers, offset } of records) {
-          const order = redriveOrderOf(headers);
-          if (order !== null && this.#request.naming.isOwn(order) && !isDone(order)) return offset;
-        }
-        next = nextOffset;
+    const range = { topic, partition, from, to };
+    for await (const { records } of readRange(this.#ports.kafka, range))
+      for (const { headers, offset } of records) {
+        const order = redriveOrderOf(headers);
+        if (order !== null && this.#request.naming.isOwn(order) && !isDone(order)) return offset;
       }
-      return high;
-    } finally {
-      await reader.close();
-    }
+    return to;
   }
 }

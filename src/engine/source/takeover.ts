@@ -12,6 +12,7 @@ import type {
   Watermarks,
 } from "../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../core/ledger.ts";
+import { sendOnce } from "../core/send-once.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import {
   addressOf,
@@ -70,7 +71,7 @@ export async function takeOver(
   if (other !== null) return partitions.map((at) => stopped(at, other));
   // 1
   const endOwners = (group: GroupId, at: readonly TopicPartition[]): Promise<void> =>
-    endDeadOwners(ports, request, { group, partitions: at });
+    endDeadOwners(ports, request, group, at);
   await endOwners(generation.group, partitions);
   // 2
   // mistake: unstable progress
@@ -78,7 +79,7 @@ export async function takeOver(
   // 3
   const marks = await watermarksOf(ports.admin, topicsOf(partitions));
   const topics = await ports.admin.describeTopics(topicsOf(partitions));
-  const notes = await notesFor(ports, request, { committed: offsets, topics });
+  const notes = await notesFor(ports, generation.group, offsets, topics);
   const committed = offsets.map((offset) =>
     isOthers(request, offset, notes) ? { ...offset, nextOffset: null, metadata: "" } : offset,
   );
@@ -92,8 +93,8 @@ export async function takeOver(
     // A table that came later has its name, and its group: where it was cannot be known.
     !request.naming.taken(offset.topic).some((group) => isPiece(notes, group, offset));
   const missing = committed.filter((offset) => isFirst(offset) && !isUnfit(request, offset, found));
-  const first = missing.length === 0 ? [] : await firstStarts(ports, request, { missing, topics });
-  await adopt(ports, request, { committed, found });
+  const first = missing.length === 0 ? [] : await firstStarts(ports, request, missing, topics);
+  await adopt(ports, request, committed, found);
   // 5
   const taken = committed.map(
     (offset) =>
@@ -116,10 +117,10 @@ const topicsOf = (partitions: readonly TopicPartition[]): TopicName[] => [
 /** Notes of earlier takeovers will do where they agree with what is found; else they are read anew before they are believed. */
 async function notesFor(
   { notes: book }: TakeoverPorts,
-  { assignment }: TakeoverRequest,
-  { committed, topics }: { committed: readonly CommittedOffset[]; topics: Described },
+  group: GroupId,
+  committed: readonly CommittedOffset[],
+  topics: Described,
 ): Promise<Notes> {
-  const { group } = assignment.generation;
   const known = await (book.isRead ? book.read() : null);
   const agrees = (at: CommittedOffset): boolean =>
     at.nextOffset !== null &&
@@ -150,10 +151,8 @@ const pieceNotes = (
 async function endDeadOwners(
   ports: TakeoverPorts,
   { assignment, owner, transactionTimeoutMs }: TakeoverRequest,
-  {
-    group,
-    partitions,
-  }: { readonly group: GroupId; readonly partitions: readonly TopicPartition[] },
+  group: GroupId,
+  partitions: readonly TopicPartition[],
 ): Promise<void> {
   const { members } = assignment;
   const latest = await ports.admin.committed(group, partitions, { stable: false });
@@ -206,7 +205,8 @@ function stopOf(
 async function firstStarts(
   ports: TakeoverPorts,
   request: TakeoverRequest,
-  { missing, topics }: { missing: readonly CommittedOffset[]; topics: Described },
+  missing: readonly CommittedOffset[],
+  topics: Described,
 ): Promise<TakenOver[]> {
   const { assignment, meta } = request;
   const { generation } = assignment;
@@ -230,7 +230,8 @@ async function firstStarts(
 async function adopt(
   ports: TakeoverPorts,
   request: TakeoverRequest,
-  { committed, found }: { committed: readonly CommittedOffset[]; found: TakeoverFacts },
+  committed: readonly CommittedOffset[],
+  found: TakeoverFacts,
 ): Promise<void> {
   const { assignment, meta } = request;
   const { group } = assignment.generation;
@@ -243,12 +244,7 @@ async function adopt(
     return [startRecord(meta, group, start, topicId), ...pieceNotes(request, [offset])];
   });
   if (records.length === 0) return;
-  const producer = ports.kafka.producer();
-  try {
-    await producer.send(records);
-  } finally {
-    await producer.close();
-  }
+  await sendOnce(ports.kafka, records);
   ports.notes.forget();
 }
 

@@ -2,6 +2,7 @@
 import type { Plan } from "../../core/plan.ts";
 import { statesIn, type LetterState } from "../../core/redrive.ts";
 import { NoteTail } from "../../notes/notes.ts";
+import { countedBy } from "../filter.ts";
 import type { FoundLetter } from "../found-letter.ts";
 import type { LetterPorts } from "../read-letters.ts";
 
@@ -48,10 +49,7 @@ export async function endsOf(
 
 /** "resolved: emitted" → 480, "open: MILL_RULE_BROKEN" → 20. */
 export function histogramOf(ends: Iterable<LetterState>): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const { state, outcome, parked } of ends) {
-    const name = `${parked === true ? "parked" : state}: ${outcome ?? "unknown"}`;
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
-  return new Map([...counts].sort((a, b) => b[1] - a[1]));
+  const nameOf = ({ state, outcome, parked }: LetterState): string =>
+    `${parked === true ? "parked" : state}: ${outcome ?? "unknown"}`;
+  return new Map(Object.entries(countedBy(ends, nameOf)).sort((a, b) => b[1] - a[1]));
 }

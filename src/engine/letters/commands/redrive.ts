@@ -82,57 +82,59 @@ export function redrive(
     if (gate !== null && gate.state !== "halted") throw gateIsShut(plan, gate);
     const { chosen, refused } = await planRedrive(plan, request, ports);
     request.onBegin?.(chosen.length);
-    return new Drive(plan, request, { ports, producer }).run(chosen, refused);
+    return new Drive(plan, request, ports, producer, chosen).run(refused);
   });
 }
 
 const BATCH_LETTERS = 500;
 const BATCH_BYTES = 8_000_000;
 
-interface Means {
-  readonly ports: LetterPorts;
-  readonly producer: TxProducer;
-}
-
 class Drive {
   readonly #plan: Plan;
   readonly #request: RedriveRequest;
-  readonly #means: Means;
+  readonly #ports: LetterPorts;
+  readonly #producer: TxProducer;
+  readonly #chosen: readonly FoundLetter[];
   readonly #notes: NoteTail;
   readonly #startedMs: number;
   readonly #sent: FoundLetter[] = [];
   readonly #refused: RefusedRedrive[] = [];
 
-  constructor(plan: Plan, request: RedriveRequest, means: Means) {
+  constructor(
+    plan: Plan,
+    request: RedriveRequest,
+    ports: LetterPorts,
+    producer: TxProducer,
+    chosen: readonly FoundLetter[],
+  ) {
     this.#plan = plan;
     this.#request = request;
-    this.#means = means;
-    this.#notes = new NoteTail(means.ports, plan.letterStates);
-    this.#startedMs = means.ports.clock.now();
+    this.#ports = ports;
+    this.#producer = producer;
+    this.#chosen = chosen;
+    this.#notes = new NoteTail(ports, plan.letterStates);
+    this.#startedMs = ports.clock.now();
   }
 
-  async run(
-    chosen: readonly FoundLetter[],
-    refused: readonly RefusedRedrive[],
-  ): Promise<RedriveResult> {
+  async run(refused: readonly RefusedRedrive[]): Promise<RedriveResult> {
+    const { job } = this.#request;
     this.#refused.push(...refused);
-    const job = (state: Job["state"]): OutRecord => this.#jobRecord(state, chosen.length);
     let isEnded = false;
-    await writeAll(this.#means.producer, [job("running")]);
-    for (let at = 0; at < chosen.length && !isEnded;) {
-      const batch = this.#batchOf(chosen, at);
+    await writeAll(this.#producer, [this.#jobRecord("running")]);
+    for (let at = 0; at < this.#chosen.length && !isEnded;) {
+      const batch = this.#batchFrom(at);
       at += batch.length;
-      await this.#send(batch, job);
+      await this.#send(batch);
       await this.#pace();
-      isEnded = isCancelled(await this.#notes.look(), this.#request.job);
+      isEnded = isCancelled(await this.#notes.look(), job);
     }
-    await writeAll(this.#means.producer, [job(isEnded ? "cancelled" : "done")]);
-    const { job: name } = this.#request;
-    return { job: name, sent: this.#sent, refused: this.#refused, isCancelled: isEnded };
+    await writeAll(this.#producer, [this.#jobRecord(isEnded ? "cancelled" : "done")]);
+    return { job, sent: this.#sent, refused: this.#refused, isCancelled: isEnded };
   }
 
   /** At a rate at least two batches a second, so that a wish to end is soon seen. */
-  #batchOf(chosen: readonly FoundLetter[], from: number): readonly FoundLetter[] {
+  #batchFrom(from: number): readonly FoundLetter[] {
+    const chosen = this.#chosen;
     const { ratePerS } = this.#request;
     const most = ratePerS === null ? BATCH_LETTERS : Math.max(1, Math.ceil(ratePerS / 2));
     let bytes = 0;
@@ -142,14 +144,11 @@ class Drive {
     return chosen.slice(from, to);
   }
 
-  async #send(
-    batch: readonly FoundLetter[],
-    job: (state: Job["state"]) => OutRecord,
-  ): Promise<void> {
+  async #send(batch: readonly FoundLetter[]): Promise<void> {
     const records: OutRecord[] = [];
     const sent: FoundLetter[] = [];
     for (const letter of batch) {
-      const fetched = await recordOf(letter, this.#means.ports);
+      const fetched = await recordOf(letter, this.#ports);
       if ("gone" in fetched) {
         this.#refused.push({ letter, why: fetched.gone });
         continue;
@@ -158,7 +157,7 @@ class Drive {
       records.push(record, state);
       sent.push({ ...letter, redrives: letter.redrives + 1 });
     }
-    const count = await this.#write(sent, records, job);
+    const count = await this.#write(sent, records);
     this.#request.onSent?.(count);
   }
 
@@ -166,21 +165,16 @@ class Drive {
    * Everything of a batch, or nothing: a letter on its way back is never still open. Without letters that Kafka refuses;
    * returns how many went.
    */
-  async #write(
-    letters: readonly FoundLetter[],
-    records: readonly OutRecord[],
-    job: (state: Job["state"]) => OutRecord,
-  ): Promise<number> {
-    const { producer } = this.#means;
+  async #write(letters: readonly FoundLetter[], records: readonly OutRecord[]): Promise<number> {
     this.#sent.push(...letters);
     try {
-      await writeAll(producer, [...records, job("running")]);
+      await writeAll(this.#producer, [...records, this.#jobRecord("running")]);
       return letters.length;
     } catch (error) {
       // A letter and its state are neighbours; the job behind them is no letter's fault.
       const isOurs = error instanceof RecordsRefusedError;
       if (!isOurs || error.refused.some(({ index }) => index >= records.length)) throw error;
-      await producer.abort();
+      await this.#producer.abort();
       this.#sent.length -= letters.length;
       const whys = new Map(error.refused.map((one) => [one.index >> 1, refusalText([one])]));
       for (const [at, why] of whys) this.#refused.push({ letter: letters[at] as FoundLetter, why });
@@ -188,7 +182,6 @@ class Drive {
       return this.#write(
         left,
         records.filter((_, index) => !whys.has(index >> 1)),
-        job,
       );
     }
   }
@@ -199,17 +192,10 @@ class Drive {
   ): { readonly record: OutRecord; readonly state: OutRecord } {
     const { redrive: topic, letterStates } = this.#plan;
     const { job, redrivesMax } = this.#request;
-    const atMs = this.#means.ports.clock.now();
+    const atMs = this.#ports.clock.now();
     const again = redrives + 1;
     const order: RedriveOrder = {
-      ...{ id, part, redrivesMax, firstTime, job },
-      origin: {
-        topic: origin.topic,
-        partition: origin.partition,
-        offset: origin.offset,
-        timestamp: origin.timestamp,
-      },
-      redrives: again,
+      ...{ id, part, origin, redrivesMax, firstTime, job, redrives: again },
     };
     const record = {
       ...{ topic, partition: origin.partition, key, value, timestamp: atMs },
@@ -219,16 +205,16 @@ class Drive {
     return { record, state: stateRecord(letterStates, id, state) };
   }
 
-  #jobRecord(state: Job["state"], chosen: number): OutRecord {
+  #jobRecord(state: Job["state"]): OutRecord {
     const { job } = this.#request;
-    const atMs = this.#means.ports.clock.now();
-    const sent = this.#sent.length;
-    return jobRecord(this.#plan, { job, state, chosen, sent, startedMs: this.#startedMs, atMs });
+    const [chosen, sent] = [this.#chosen.length, this.#sent.length];
+    const [startedMs, atMs] = [this.#startedMs, this.#ports.clock.now()];
+    return jobRecord(this.#plan, { job, state, chosen, sent, startedMs, atMs });
   }
 
   async #pace(): Promise<void> {
     const { ratePerS } = this.#request;
-    const { clock } = this.#means.ports;
+    const { clock } = this.#ports;
     if (ratePerS === null) return;
     const leftMs = this.#startedMs + (this.#sent.length * 1_000) / ratePerS - clock.now();
     if (leftMs > 0) await clock.sleep(leftMs);

@@ -10,9 +10,8 @@ import type { TaskHealth } from "../../observe/health.ts";
 import { gateRecord, gateText, type GateNote } from "../../notes/gate-note.ts";
 import type { WorkerContext } from "../context.ts";
 import type { KeptPart } from "../housekeeping.ts";
-import { unlessAborted } from "./abortable.ts";
 import { shownHealth } from "../resume/stop-watch.ts";
-import { isDefect } from "../failure.ts";
+import { isDefect, unlessAborted } from "../failure.ts";
 import type { PartGate } from "../task/part.ts";
 import { PipelineGate } from "./pipeline-gate.ts";
 

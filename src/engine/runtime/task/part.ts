@@ -76,6 +76,12 @@ export abstract class RunningPart<W extends TaskWork> {
     return [...this.#tasks.values()];
   }
 
+  protected stoppedOf(partitions: readonly number[]): Task<W>[] {
+    return this.all.filter(
+      ({ life, partition }) => life.at === "stopped" && partitions.includes(partition),
+    );
+  }
+
   protected get consumer(): GroupConsumer {
     return this.#consumer as GroupConsumer;
   }

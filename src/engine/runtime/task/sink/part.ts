@@ -50,8 +50,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
   }
 
   resume(partitions: readonly number[]): void {
-    const stopped = this.all.filter(({ life }) => life.at === "stopped");
-    this.#retake(stopped.filter(({ partition }) => partitions.includes(partition)));
+    this.#retake(this.stoppedOf(partitions));
   }
 
   #retake(tasks: readonly SinkTask[]): void {

@@ -13,7 +13,7 @@ import type { TaskHealth } from "../../../observe/health.ts";
 import type { GroupNames } from "../../../source/inherit.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
-import { actionOf, awaitingTopics, ours, persist } from "../../failure.ts";
+import { actionOf, awaitingTopics, ours, persist, unlessAborted } from "../../failure.ts";
 import { partFacts, type BoundPart } from "../bind.ts";
 import type { StreamCommitter } from "./committer.ts";
 import { RunningPart, type PartOptions } from "../part.ts";
@@ -88,9 +88,7 @@ export class StreamPart extends RunningPart<StreamStage> {
 
   /** As a rebalance would, for those of them that have stopped; their neighbours go on. */
   resume(partitions: readonly number[]): void {
-    const stopped = this.all.filter(({ life }) => life.at === "stopped");
-    const again = stopped.filter(({ partition }) => partitions.includes(partition));
-    this.retakeOnly(new Set(again.map(({ partition }) => partition)));
+    this.retakeOnly(new Set(this.stoppedOf(partitions).map(({ partition }) => partition)));
   }
 
   /** These go back to committed progress; those of an assignment that ends are only given up. */
@@ -147,7 +145,7 @@ export class StreamPart extends RunningPart<StreamStage> {
     };
     const onWaiting = (why: string | null): void => void (this.waitingFor = why);
     const taken = await persist(this.context, { dependency: "kafka", signal, onWaiting }, () =>
-      Promise.race([awaitingTopics(begin), rejected(signal)]),
+      unlessAborted(signal, awaitingTopics(begin)),
     );
     signal.throwIfAborted();
     this.waitingFor = null;
@@ -189,9 +187,11 @@ export class StreamPart extends RunningPart<StreamStage> {
       breaker: this.newBreaker(),
       ...{ probations: this.probations, committer: this.#committer },
     };
-    const running = task.run(starts, this.consumer, (intake, inbox) => {
-      return new StreamStage(task, options, { intake, inbox });
-    });
+    const running = task.run(
+      starts,
+      this.consumer,
+      (intake, inbox) => new StreamStage(task, options, intake, inbox),
+    );
     this.admit(task, starts);
     running.then(
       (halted) => {
@@ -226,12 +226,6 @@ export class StreamPart extends RunningPart<StreamStage> {
     return super.health().filter(({ topic }) => topic !== redrive);
   }
 }
-
-/** Rejects when the signal aborts, with its reason. */
-const rejected = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-  });
 
 const namingOf = ({ plan, part }: BoundPart): GroupNames => ({
   isNamed: isNamedBySource(part),

@@ -8,7 +8,7 @@ import type { Outcome, Stage } from "../../../core/outcome.ts";
 import { placeOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
 import type { Debt } from "../../../observe/task-metrics.ts";
 import type { LetterOrigin } from "../../../letters/letter.ts";
-import { statesOfEnded, lettersOf } from "../../../letters/redriven.ts";
+import { stateRecordsOf, lettersOf } from "../../../letters/redriven.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import type { TakenOver } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
@@ -85,11 +85,7 @@ export class StreamStage implements TaskWork {
   /** What the counters of the task have counted and must take back. */
   readonly debt: Debt = { emitted: 0 };
 
-  constructor(
-    task: StreamTask,
-    options: StreamStageOptions,
-    { intake, inbox }: { readonly intake: Intake; readonly inbox: Inbox },
-  ) {
+  constructor(task: StreamTask, options: StreamStageOptions, intake: Intake, inbox: Inbox) {
     this.#task = task;
     this.#options = options;
     this.#intake = intake;
@@ -105,8 +101,7 @@ export class StreamStage implements TaskWork {
       timeMs: () => this.#progress.timeMs,
       now: () => context.clock.now(),
     };
-    const state = new TaskState(own);
-    this.#state = state;
+    const state = (this.#state = new TaskState(own));
     this.#queuedKeys = queuedKeysOf(task, { bound, context, inbox }, { ...own, state });
   }
 
@@ -139,7 +134,11 @@ export class StreamStage implements TaskWork {
       if (done.halted !== null) return done.halted;
       this.#countUnits(done.taken.length === 0 ? [null] : done.taken);
       for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
-      this.#letters.push(...statesOfEnded(done.wentOn, letters, context.clock.now()));
+      const now = context.clock.now();
+      const states = done.wentOn.flatMap(({ record, outcome }) =>
+        stateRecordsOf(record.raw, outcome, letters, now),
+      );
+      this.#letters.push(...states);
       for (const output of done.outputs) this.#stage.outputs.push(output);
       this.#state?.keep(done.deferred);
       this.#hasReleased = true;
@@ -251,8 +250,7 @@ export class StreamStage implements TaskWork {
     const state = this.#state?.seal() ?? null;
     const changelog = state === null ? [] : state.changelog;
     const { outputs, index: records } = this.#stage;
-    const [letters, delta] = [this.#withNotes(), this.#delta];
-    const units = this.#units;
+    const [letters, delta, units] = [this.#withNotes(), this.#delta, this.#units];
     // mistake: last one blamed (1 of 2)
     const only = units === 1 ? this.#last : null;
     [this.#stage, this.#letters, this.#delta] = [emptyStage(), [], emptyLedger()];
