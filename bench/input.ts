@@ -1,6 +1,5 @@
 // The input of every run: one topic of payments, filled once, always with the same records; and what the answers must be.
-import { partitionOf } from "../src/engine/core/partitioner.ts";
-import type { OutRecord } from "../src/engine/core/record.ts";
+import { type OutRecord, partitionOf } from "../src/engine/core/record.ts";
 import { PARTITIONS, type Payment } from "./pipelines/payments.ts";
 import type { World } from "./world.ts";
 

@@ -2,8 +2,7 @@
 // has its result, for keys whose calls answer: with no failures, with the failing key parked, and with retries in place.
 import { setTimeout as delay } from "node:timers/promises";
 import type { PartitionReader } from "../../src/engine/core/kafka.ts";
-import { partitionOf } from "../../src/engine/core/partitioner.ts";
-import type { RawRecord } from "../../src/engine/core/record.ts";
+import { partitionOf, type RawRecord } from "../../src/engine/core/record.ts";
 import { startProgram, type Run } from "../contestant.ts";
 import { millraceCommand } from "../millrace.ts";
 import { PARTITIONS } from "../pipelines/payments.ts";

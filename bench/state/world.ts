@@ -2,8 +2,7 @@
 // have committed. Workers log into a file each; a copy that was brought up is a line there.
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { partitionOf } from "../../src/engine/core/partitioner.ts";
-import type { OutRecord } from "../../src/engine/core/record.ts";
+import { type OutRecord, partitionOf } from "../../src/engine/core/record.ts";
 import { startProgram, type Run, type Running } from "../contestant.ts";
 import { millraceCommand } from "../millrace.ts";
 import { PARTITIONS } from "../pipelines/payments.ts";

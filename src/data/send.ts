@@ -2,9 +2,8 @@
 // in flight at a time, and the next record is asked for only when there is room: memory stays bounded.
 import { RecordsRefusedError, refusalText, type RefusedRecord } from "../engine/core/errors.ts";
 import type { PlainProducer } from "../engine/core/kafka.ts";
-import { partitionOf } from "../engine/core/partitioner.ts";
 import type { Clock } from "../engine/core/ports.ts";
-import type { OutRecord, TopicName } from "../engine/core/record.ts";
+import { type OutRecord, partitionOf, type TopicName } from "../engine/core/record.ts";
 import type { Codec } from "../engine/core/schema.ts";
 import { batches } from "./rate.ts";
 

@@ -3,8 +3,7 @@ import { test } from "node:test";
 import { string } from "#engine";
 import { batches, type BatchLimits } from "../../src/data/rate.ts";
 import { sendAll } from "../../src/data/send.ts";
-import { partitionOf } from "../../src/engine/core/partitioner.ts";
-import type { OutRecord } from "../../src/engine/core/record.ts";
+import { type OutRecord, partitionOf } from "../../src/engine/core/record.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 

@@ -1,13 +1,12 @@
 // The world of one simulation: an in-memory cluster, registry and database, virtual time, and the worker of the moment.
 import { InvariantError, MillraceError } from "../core/errors.ts";
 import type { KafkaPort, PlainProducer } from "../core/kafka.ts";
-import { partitionOf } from "../core/partitioner.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
 import { ownFormat, subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
 import type { StateCopies } from "../core/state.ts";
 import type { TableStore } from "../core/ports.ts";
 import { watermarksOf } from "../core/read-range.ts";
-import { addressOf, taskKey } from "../core/record.ts";
+import { addressOf, partitionOf, taskKey } from "../core/record.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";

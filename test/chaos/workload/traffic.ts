@@ -1,9 +1,8 @@
 // What is sent: numbered orders of some customers in some shops without end, a refused one now and then, and whatever a
 // fault asks for in between. Each record says in a header what must become of it, which only the oracle reads.
 import { setTimeout as delay } from "node:timers/promises";
-import { partitionOf } from "../../../src/engine/core/partitioner.ts";
 import { decimal } from "../../../src/engine/core/decimal.ts";
-import type { Headers, OutRecord } from "../../../src/engine/core/record.ts";
+import { type Headers, type OutRecord, partitionOf } from "../../../src/engine/core/record.ts";
 import type { AppFigures } from "../../support/app-figures.ts";
 import { PARTITIONS, type ChaosApp, type Order } from "../../support/apps/chaos.ts";
 import { Feeder } from "../../support/feeder.ts";

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { after, before, test, type TestContext } from "node:test";
-import { partitionOf } from "../../../src/engine/core/partitioner.ts";
+import { partitionOf } from "../../../src/engine/core/record.ts";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import { AppFigures } from "../../support/app-figures.ts";
 import { appCommand, appOf, applyApp, type App } from "../../support/app.ts";

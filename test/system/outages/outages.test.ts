@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { headerText } from "../../../src/engine/core/record.ts";
+import { headerText, partitionOf } from "../../../src/engine/core/record.ts";
 import { imbalanceOf, ledgerTotals } from "../../../src/engine/core/ledger.ts";
-import { partitionOf } from "../../../src/engine/core/partitioner.ts";
 import type { AvroSchema } from "../../../src/engine/core/schema.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
 import type { TaskHealth } from "../../../src/engine/observe/health.ts";

@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { headerText } from "../../../src/engine/core/record.ts";
+import { headerText, partitionOf } from "../../../src/engine/core/record.ts";
 import { imbalanceOf, ledgerTotals } from "../../../src/engine/core/ledger.ts";
-import { partitionOf } from "../../../src/engine/core/partitioner.ts";
 import { AppFigures } from "../../support/app-figures.ts";
 import { appOf, applyApp } from "../../support/app.ts";
 import type { Payment } from "../../support/apps/parts.ts";

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { redisCopies } from "../../../src/engine/clients/redis/copies.ts";
-import { partitionOf } from "../../../src/engine/core/partitioner.ts";
+import { partitionOf } from "../../../src/engine/core/record.ts";
 import { systemRandom } from "../../../src/engine/runtime/host/system.ts";
 import { at } from "../../contract/state-copy.ts";
 import { sharedStack } from "../../support/stack.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { decimal, type Decimal } from "../../../src/engine/core/decimal.ts";
-import { partitionOf } from "../../../src/engine/core/partitioner.ts";
+import { partitionOf } from "../../../src/engine/core/record.ts";
 import type { TaskHealth } from "../../../src/engine/observe/health.ts";
 import { AppFigures } from "../../support/app-figures.ts";
 import { applyApp, type App } from "../../support/app.ts";

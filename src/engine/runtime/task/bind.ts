@@ -4,9 +4,8 @@ import { assert, MillraceError, Mistake, OutputRefusedError, settled } from "../
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
-import { partitionOf } from "../../core/partitioner.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
-import { headersBytes, type TopicName } from "../../core/record.ts";
+import { headersBytes, partitionOf, type TopicName } from "../../core/record.ts";
 import {
   ownFormat,
   subjectOf,
