@@ -7,7 +7,7 @@ import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
 import { onPipeline, type ConnectOperate, type VerbContext } from "./operating.ts";
-import { exitUnlessYes, wholeOption } from "./option-values.ts";
+import { exitUnlessYes, wholeOption, type ChangeOptions } from "./option-values.ts";
 import { grouped } from "./progress.ts";
 import { targetOf } from "./reset-target.ts";
 import { tableLines } from "./table-lines.ts";
@@ -48,15 +48,12 @@ interface ShowOptions {
   readonly json?: boolean;
 }
 
-interface ResetOptions {
+interface ResetOptions extends ChangeOptions {
   readonly part?: string;
   readonly topic?: string;
   readonly partition?: string;
   readonly to: string;
   readonly withState?: boolean;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-  readonly json?: boolean;
 }
 
 export const offsetsVerb =

@@ -25,10 +25,17 @@ export function timeOption(name: string, text: string, others: string): number {
   throw usage(name, `${others} or a time such as 2026-01-05T11:53:26Z`, text);
 }
 
+/** The options of a verb that changes something. */
+export interface ChangeOptions {
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}
+
 /** The exit code where nothing is to be done: shown by --dry-run, or --yes is missing; null where --yes is given. */
 export function exitUnlessYes(
   io: CliIo,
-  { dryRun, yes }: { readonly dryRun?: boolean; readonly yes?: boolean },
+  { dryRun, yes }: ChangeOptions,
   done: "changed" | "dropped",
 ): number | null {
   if (dryRun === true) return exitCodes.ok;

@@ -2,12 +2,7 @@
 // stable offset, and the age of the record that waits there. (A worker knows its own lag from its own position.)
 import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
 import type { Part, Plan } from "../engine/core/plan.ts";
-import {
-  addressOf,
-  type GroupId,
-  type TopicName,
-  type TopicPartition,
-} from "../engine/core/record.ts";
+import { addressOf, type GroupId, type TopicPartition } from "../engine/core/record.ts";
 import { withAdmin } from "./with-admin.ts";
 import { lagOf } from "../engine/observe/lag.ts";
 
@@ -37,22 +32,19 @@ export async function lagsOf(
 ): Promise<readonly PartitionLag[]> {
   return withAdmin(kafka, async (admin) => {
     const lags = plans.flatMap((plan) =>
-      plan.parts.map((part) => partLags({ plan, part, kafka, admin, now })),
+      plan.parts.map((part) => partLags(plan, part, kafka, admin, now)),
     );
     return (await Promise.all(lags)).flat();
   });
 }
 
-interface Asking {
-  readonly plan: Plan;
-  readonly part: Part;
-  readonly kafka: KafkaPort;
-  readonly admin: AdminPort;
-  now(): number;
-}
-
-async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
-  const { part, plan, admin } = asking;
+async function partLags(
+  plan: Plan,
+  part: Part,
+  kafka: KafkaPort,
+  admin: AdminPort,
+  now: () => number,
+): Promise<readonly PartitionLag[]> {
   const names = [...part.sources.map(({ name }) => name), plan.redrive];
   const topics = await Promise.all(names.map((name) => admin.watermarks(name)));
   const starts = topics.flat().filter(({ partition }) => partition < part.partitions);
@@ -65,7 +57,7 @@ async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
       const waiting =
         fromOffset >= start.high
           ? { endOffset: start.high, records: 0, seconds: 0 }
-          : await waitingAt(asking, start, fromOffset);
+          : await waitingAt(kafka, now, start, fromOffset);
       const { topic, partition } = start;
       const labels = { pipeline: plan.pipeline, part: part.name, group: part.group };
       return { ...labels, topic, partition, nextOffset: progress, ...waiting };
@@ -76,17 +68,13 @@ async function partLags(asking: Asking): Promise<readonly PartitionLag[]> {
 
 /** Reads on until a record turns up or the stable end is reached: behind the progress there may be control records only. */
 async function waitingAt(
-  { kafka, now }: Asking,
-  { topic, partition }: { topic: TopicName; partition: number },
+  kafka: KafkaPort,
+  now: () => number,
+  { topic, partition }: TopicPartition,
   fromOffset: bigint,
 ): Promise<Pick<PartitionLag, "endOffset" | "records" | "seconds">> {
-  const reader = kafka.reader({
-    topic,
-    partition,
-    fromOffset,
-    maxBytes: FETCH_BYTES,
-    maxWaitMs: WAIT_MS,
-  });
+  const limits = { maxBytes: FETCH_BYTES, maxWaitMs: WAIT_MS };
+  const reader = kafka.reader({ topic, partition, fromOffset, ...limits });
   try {
     for (;;) {
       const { records, nextOffset, lastStableOffset: endOffset } = await reader.read();

@@ -6,20 +6,12 @@ import { products } from "../../topics/products.ts";
 import { transactions } from "../../topics/retail.ts";
 import { CUSTOMERS, PRODUCTS, generateCustomers, generateProducts } from "./catalogue.ts";
 import type { GeneratedRecord } from "./generated-record.ts";
-import type { Now } from "./made-up-times.ts";
-import { generateOrders } from "./orders.ts";
+import { generateOrders, type OrderOptions } from "./orders.ts";
 import { POISON_KINDS } from "./poison.ts";
 import { generateRetail } from "./retail.ts";
 
-export interface GeneratorOptions {
-  readonly seed: number;
-  readonly count: number;
-  readonly updates: number;
-  readonly repeats: number;
-  readonly poison: number;
-  /** No made-up time passes it. Default: the machine's clock. */
-  readonly now?: Now;
-}
+/** Of orders, all of them but the clock. */
+export type GeneratorOptions = Required<Omit<OrderOptions, "now">> & Pick<OrderOptions, "now">;
 
 export interface Generator {
   /** The topic whose schema it fits. */

@@ -18,7 +18,7 @@ export interface OrderOptions {
   readonly repeats?: number;
   /** Poison records of each kind. */
   readonly poison?: number;
-  /** Default: the machine's clock. */
+  /** No made-up time passes it. Default: the machine's clock. */
   readonly now?: Now;
 }
 

@@ -52,7 +52,7 @@ export function* generateRetail(options: RetailOptions): Iterable<GeneratedRecor
     };
     for (const product of productsOf(random)) {
       if (line === count) return;
-      const value = lineOf(till, product, { random, hasQuantity: kinds[line++] === 0 });
+      const value = lineOf(till, product, random, kinds[line++] === 0);
       yield { topic: transactions.name, key: till.householdId, value };
     }
   }
@@ -69,9 +69,9 @@ const productsOf = (random: RandomNumbers): ReadonlySet<number> =>
 function lineOf(
   till: Till,
   product: number,
-  how: { readonly random: RandomNumbers; readonly hasQuantity: boolean },
+  random: RandomNumbers,
+  hasQuantity: boolean,
 ): RetailLine {
-  const { random, hasQuantity } = how;
   const quantity = hasQuantity ? 1 + Math.floor(random.fraction() ** 3 * 4) : 0;
   const cents = quantity * random.whole(50, 899);
   const discount = random.fraction() < 0.4 ? Math.floor(cents * 0.15) : 0;

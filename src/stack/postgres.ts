@@ -107,11 +107,8 @@ async function initialise(place: Place, binaries: string, user: Launch["user"]):
   args.push("--auth=scram-sha-256", `--pwfile=${passwordFile}`);
   const options = { cwd: place.home, env: { ...childEnv(place.env, { HOME: place.home }) } };
   await run(join(binaries, "initdb"), args, { ...options, ...user }).catch((cause: unknown) => {
-    const why = ((cause as { stderr?: string }).stderr ?? "")
-      .trim()
-      .split("\n")
-      .slice(-3)
-      .join(" ");
+    const { stderr = "" } = cause as { stderr?: string };
+    const why = stderr.trim().split("\n").slice(-3).join(" ");
     throw new MillraceError("MILL_STACK_FAILED", `initdb failed: ${why}`, { cause });
   });
   writeFileSync(done, "");

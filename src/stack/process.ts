@@ -1,6 +1,7 @@
 // Processes that outlive us: launched into a session of their own, known by pid and start time together,
 // so that a pid which the system gave to another program is never signalled.
 import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MillraceError } from "../engine/core/errors.ts";
@@ -22,10 +23,7 @@ export async function launch(what: Launch, logFile: string): Promise<ProcessId> 
       detached: true,
       ...what.user,
     });
-    await new Promise<void>((resolve, reject) => {
-      child.once("spawn", resolve);
-      child.once("error", reject);
-    });
+    await once(child, "spawn");
     child.unref();
     const pid = child.pid ?? 0;
     return { pid, startedAt: startTimeOf(pid) ?? "ended" };

@@ -71,7 +71,7 @@ async function startDown(which: StartOne): Promise<Started> {
   remember(null);
   const what = await service.prepare(place);
   const address = service.address(place);
-  const process = await launchUntilReady(service, { log, address }, async () => {
+  const process = await launchUntilReady(service, log, address, async () => {
     const launched = await launch(what, log);
     remember(launched, address);
     return launched;
@@ -113,24 +113,20 @@ async function placeOf({ dir, name, env, say, isRestart }: StartOne): Promise<Pl
   };
 }
 
-interface Wait {
-  readonly log: string;
-  readonly address: string;
-}
-
 /** An early death is tried again only where the log says that the last process was not quite gone. */
 async function launchUntilReady(
   service: Service,
-  wait: Wait,
+  log: string,
+  address: string,
   start: () => Promise<ProcessId>,
 ): Promise<ProcessId> {
   for (let tries = 1; ; tries++) {
-    const fromByte = sizeOf(wait.log);
+    const fromByte = sizeOf(log);
     const process = await start();
-    const outcome = await readyOrDead(service, wait.address, process);
+    const outcome = await readyOrDead(service, address, process);
     if (outcome === "ready") return process;
     await end(process, "SIGKILL", 0);
-    const tail = tailOf(wait.log, fromByte, 15);
+    const tail = tailOf(log, fromByte, 15);
     if (outcome === "dead" && tries < triesMax && service.retryOn?.test(tail) === true) {
       await sleep(300);
       continue;
@@ -138,7 +134,7 @@ async function launchUntilReady(
     const what = outcome === "dead" ? "ended" : `was not ready in ${String(readyMsMax / 1000)} s`;
     throw new MillraceError(
       "MILL_STACK_FAILED",
-      `${service.name} ${what}; its log ${wait.log} ends with:\n${tail}`,
+      `${service.name} ${what}; its log ${log} ends with:\n${tail}`,
     );
   }
 }

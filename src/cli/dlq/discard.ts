@@ -3,18 +3,16 @@ import { jsonText } from "../../data/json-text.ts";
 import { groupsOf, isChosen } from "../../engine/letters/filter.ts";
 import { discard, planDiscard } from "../../engine/letters/commands/discard.ts";
 import { exitCodes, type CliIo } from "../io.ts";
+import type { ChangeOptions } from "../option-values.ts";
 import { grouped } from "../progress.ts";
 import type { VerbContext } from "../operating.ts";
 import { choiceOf, filterOf, type FilterOptions } from "./letter-filter.ts";
 import { newToken, whoAmI } from "./letter-view.ts";
 import { groupLines } from "./list.ts";
 
-export interface DiscardOptions extends FilterOptions {
+export interface DiscardOptions extends FilterOptions, ChangeOptions {
   readonly reason: string;
   readonly parked?: boolean;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-  readonly json?: boolean;
 }
 
 export async function discardLetters(at: VerbContext<DiscardOptions>): Promise<number> {

@@ -3,7 +3,7 @@ import type { Plan } from "../../engine/core/plan.ts";
 import { dropLeftovers, leftoversOf } from "../../engine/reprocess/promote/drop.ts";
 import { exitCodes } from "../io.ts";
 import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
-import { exitUnlessYes } from "../option-values.ts";
+import { exitUnlessYes, type ChangeOptions } from "../option-values.ts";
 import { runNamed } from "./ports.ts";
 
 const HELP = `
@@ -17,11 +17,8 @@ Examples:
   $ npx millrace reprocess drop customer-orders --run 3 --dry-run
   $ npx millrace reprocess drop customer-orders --run 3 --yes`;
 
-interface DropOptions {
+interface DropOptions extends ChangeOptions {
   readonly run: string;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-  readonly json?: boolean;
 }
 
 export const dropVerb: AddVerb = (group, within) => {

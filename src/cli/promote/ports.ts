@@ -9,7 +9,7 @@ import { promoteTables } from "../../engine/reprocess/swap/turns.ts";
 import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import type { Reprocessing } from "../reprocess/connection.ts";
-import { wholeOption } from "../option-values.ts";
+import { wholeOption, type ChangeOptions } from "../option-values.ts";
 
 /** The run of that number, or the newest one. */
 export async function runNamed(
@@ -25,8 +25,9 @@ export async function runNamed(
   throw new MillraceError("MILL_NOT_FOUND", `${which} of ${pipeline}`);
 }
 
-interface StepOptions {
+export interface StepOptions extends ChangeOptions {
   readonly run?: string;
+  readonly hold?: boolean;
   readonly patience?: string;
 }
 

@@ -12,7 +12,7 @@ import { exitCodes } from "../io.ts";
 import { exitUnlessYes } from "../option-values.ts";
 import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
 import { rowJson } from "../reprocess/lines.ts";
-import { onRun } from "./ports.ts";
+import { onRun, type StepOptions } from "./ports.ts";
 
 const HELP = `
 What happens, each step written down before it is done:
@@ -34,15 +34,9 @@ Examples:
   $ npx millrace reprocess promote customer-orders --run 7 --hold --yes
   $ npx millrace reprocess promote customer-orders --abort`;
 
-interface PromoteOptions {
-  readonly run?: string;
-  readonly hold?: boolean;
+interface PromoteOptions extends StepOptions {
   readonly emitCorrections?: boolean;
   readonly abort?: boolean;
-  readonly patience?: string;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-  readonly json?: boolean;
 }
 
 const LAG_MAX_MS = 5_000;

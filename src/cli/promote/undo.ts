@@ -8,7 +8,7 @@ import { exitCodes } from "../io.ts";
 import { exitUnlessYes } from "../option-values.ts";
 import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
 import { rowJson } from "../reprocess/lines.ts";
-import { onRun } from "./ports.ts";
+import { onRun, type StepOptions } from "./ports.ts";
 
 const HELP = `
 The table that was put aside, <table>_old_<run>, takes its name again, live is put on its old stores, and reads on from
@@ -22,15 +22,6 @@ Examples:
   $ npx millrace reprocess undo customer-orders --dry-run
   $ npx millrace reprocess undo customer-orders --run 7 --hold --yes`;
 
-interface UndoOptions {
-  readonly run?: string;
-  readonly hold?: boolean;
-  readonly patience?: string;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-  readonly json?: boolean;
-}
-
 export const undoVerb: AddVerb = (group, within) => {
   group
     .command("undo")
@@ -43,12 +34,12 @@ export const undoVerb: AddVerb = (group, within) => {
     .option("--json", "print one JSON object at the end")
     .description("take a promotion back")
     .addHelpText("after", HELP)
-    .action((name: string, options: UndoOptions) =>
+    .action((name: string, options: StepOptions) =>
       within(name, (at, plan) => play(at, plan, options)),
     );
 };
 
-const play = (at: Reprocessing, plan: Plan, options: UndoOptions): Promise<number> =>
+const play = (at: Reprocessing, plan: Plan, options: StepOptions): Promise<number> =>
   onRun(at, plan, options, async (row, limitMs, ports) => {
     const isUnderWay = row.state === "promoting" && isUndoStep(row.step);
     if (!isUnderWay && (options.dryRun === true || options.yes !== true)) {
@@ -63,7 +54,7 @@ const play = (at: Reprocessing, plan: Plan, options: UndoOptions): Promise<numbe
     return exitCodes.ok;
   });
 
-function show({ io }: Reprocessing, plan: Plan, row: RunRow, options: UndoOptions): number {
+function show({ io }: Reprocessing, plan: Plan, row: RunRow, options: StepOptions): number {
   const turns = plan.tables.map(({ name }) => ({ table: name, from: retiredTable(name, row.run) }));
   if (options.json === true) io.out(JSON.stringify(turns));
   else for (const { table, from } of turns) io.out(`${from} would be ${table} again`);

@@ -14,26 +14,25 @@ import type { Reprocessing } from "./connection.ts";
 export function fillOf(plan: Plan, { run, options }: RunRow, at: Reprocessing): Fill | null {
   const { source } = options;
   if (source.kind === "kafka") return null;
-  if (source.kind === "file") return (shadow) => fillFromFile(shadow, { source, run, at });
+  if (source.kind === "file") return (shadow) => fillFromFile(shadow, source, run, at);
   return async (shadow) => {
     const sent = await fillFromLetters(plan, shadow, at.ports);
     at.io.err(`${grouped(sent)} open dead letters`);
   };
 }
 
-interface FileFill {
-  readonly source: Extract<RunSource, { kind: "file" }>;
-  readonly run: number;
-  readonly at: Reprocessing;
-}
-
-async function fillFromFile(shadow: Plan, { source, run, at }: FileFill): Promise<void> {
-  const { kafka, clock, registry } = at.ports;
+async function fillFromFile(
+  shadow: Plan,
+  source: Extract<RunSource, { kind: "file" }>,
+  run: number,
+  { io, ports }: Reprocessing,
+): Promise<void> {
+  const { kafka, clock, registry } = ports;
   const name = stagingTopic(source.topic, run);
   const topic = shadow.topics.all.find((one) => one.name === name);
   if (topic === undefined) throw new TypeError(`the run has no topic ${name}`);
   const producer = kafka.producer();
-  const bar = progress(at.io, clock, { done: "copied", total: null });
+  const bar = progress(io, clock, { done: "copied", total: null });
   try {
     const target = { topic: name, partitions: topic.partitions, producer };
     const codecs = await writingCodecs(topic, registry);

@@ -1,6 +1,7 @@
 // A run in words: the progress line of a controller, and a row of `list`.
 import type { RunReport } from "../../engine/reprocess/control/controller.ts";
 import type { RangePlace, RunRow } from "../../engine/reprocess/words/run.ts";
+import { tableLines } from "../table-lines.ts";
 import { grouped, spanText } from "../progress.ts";
 
 const BAR = 20;
@@ -50,18 +51,12 @@ export const reportJson = ({ row, perSecond, liveLagMs, behind, isDraining }: Ru
 const timeText = (epochMs: number | null): string =>
   epochMs === null ? "-" : new Date(epochMs).toISOString();
 
-export const listHeader: readonly string[] = [
-  "PIPELINE",
-  "RUN",
-  "STATE",
-  "TARGET",
-  "RECORDS",
-  "LETTERS",
-  "BEGAN",
-  "ENDED",
-];
+const HEADER = ["PIPELINE", "RUN", "STATE", "TARGET", "RECORDS", "LETTERS", "BEGAN", "ENDED"];
 
-export const listRow = ({ pipeline, run, state, target, counts, ...row }: RunRow): string[] => [
+export const listLines = (rows: readonly RunRow[]): readonly string[] =>
+  tableLines([HEADER, ...rows.map(listRow)]);
+
+const listRow = ({ pipeline, run, state, target, counts, ...row }: RunRow): string[] => [
   pipeline,
   String(run),
   state,

@@ -8,7 +8,7 @@ import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { tableLines } from "../table-lines.ts";
 import type { AddVerb, Reprocessing } from "./connection.ts";
-import { listHeader, listRow, rowJson } from "./lines.ts";
+import { listLines, rowJson } from "./lines.ts";
 
 interface ShowOptions {
   readonly run?: string;
@@ -81,9 +81,7 @@ async function list(
   { json }: ShowOptions,
 ): Promise<number> {
   const rows = await ports.runs.list(plan?.pipeline ?? null);
-  const lines =
-    json === true ? rows.map(rowJson) : tableLines([[...listHeader], ...rows.map(listRow)]);
-  for (const line of lines) io.out(line);
+  for (const line of json === true ? rows.map(rowJson) : listLines(rows)) io.out(line);
   return exitCodes.ok;
 }
 
@@ -109,7 +107,7 @@ async function status(at: Reprocessing, plan: Plan, options: ShowOptions): Promi
     at.io.out(rowJson(row));
     return exitCodes.ok;
   }
-  for (const line of tableLines([[...listHeader], listRow(row)])) at.io.out(line);
+  for (const line of listLines([row])) at.io.out(line);
   if (row.error !== null) at.io.out(`\n${row.error}`);
   if (row.state === "running") {
     const shadow = shadowOfRun(plan, row);

@@ -1,5 +1,6 @@
 // The three routes without token: /live, /ready, /metrics. They carry addresses, codes and counts, never keys or values.
 // Bound to the address of the settings (127.0.0.1:9464 unless said otherwise); every other path is 404.
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { ConfigError, messageOf } from "../core/errors.ts";
@@ -81,21 +82,17 @@ async function answerTo(options: OperationsOptions, request: IncomingMessage): P
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? "").split("?", 1)[0] ?? "";
 
-function listen(server: Server, { host, port }: OperationsOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
-      const detail = `MILLRACE_HTTP_HOST and MILLRACE_HTTP_PORT say ${host}:${String(port)}: ${messageOf(cause)}`;
-      reject(new ConfigError("MILL_CONFIG_INVALID", detail, { cause }));
-    });
-    server.listen(port, host, resolve);
+async function listen(server: Server, { host, port }: OperationsOptions): Promise<void> {
+  server.listen(port, host);
+  await once(server, "listening").catch((cause: unknown) => {
+    const detail = `MILLRACE_HTTP_HOST and MILLRACE_HTTP_PORT say ${host}:${String(port)}: ${messageOf(cause)}`;
+    throw new ConfigError("MILL_CONFIG_INVALID", detail, { cause });
   });
 }
 
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => {
-      resolve();
-    });
-    server.closeAllConnections();
-  });
+async function close(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
 }

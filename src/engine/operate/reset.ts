@@ -170,21 +170,19 @@ async function lostBeside(
   ports: OperatePorts,
 ): Promise<readonly Aimed[]> {
   const parts = [...new Set(moves.map(({ place }) => place.part))];
-  const isMoved = ({ part, topic, partition }: TaskPlace): boolean =>
-    moves.some(
-      ({ place }) => place.part === part && place.partition === partition && place.topic !== topic,
-    );
-  // A part that has never run under its name: its letters are in the same place as its progress.
-  const isFormer = ({ part, partition }: TaskPlace): boolean =>
-    moves.some(
-      ({ place }) =>
-        place.part === part &&
-        former.some((at) => addressOf(at) === addressOf({ topic: place.topic, partition })),
-    );
-  return (await redrivePlacesOf(plan, parts, ports))
-    .filter((place) => place.committed === null && isMoved(place))
-    .filter((place) => isFormer(place) || startNote(notes, place.part.group, place) !== null)
-    .map((place) => ({ place, to: place.high }));
+  const formerAt = new Set(former.map(addressOf));
+  return (await redrivePlacesOf(plan, parts, ports)).flatMap((place) => {
+    const beside = moves
+      .map((move) => move.place)
+      .filter(({ part, partition }) => part === place.part && partition === place.partition)
+      .filter(({ topic }) => topic !== place.topic);
+    if (place.committed !== null || beside.length === 0) return [];
+    // A part that has never run under its name: its letters are in the same place as its progress.
+    const isLost =
+      beside.some((at) => formerAt.has(addressOf(at))) ||
+      startNote(notes, place.part.group, place) !== null;
+    return isLost ? [{ place, to: place.high }] : [];
+  });
 }
 
 interface ResetFacts {
@@ -200,16 +198,15 @@ function isOtherTopic(place: TaskPlace, { notes, ids }: ResetFacts): boolean {
 
 /** Records that were never read, or that lie in another topic of the same name, were counted by nobody. */
 function checkState(plan: Plan, moves: readonly Aimed[], known: ResetFacts): void {
-  const twice = moves.filter(({ place, to }) => {
+  const twice = moves.find(({ place, to }) => {
     if (storesBehind(plan, place.part).length === 0) return false;
     const note = startNote(known.notes, place.part.group, place);
     if (isOtherTopic(place, known) || (note === null && place.committed === null)) return false;
     const read = place.committed ?? place.high;
     return to < (read < place.high ? read : place.high);
   });
-  const [first] = twice;
-  if (first === undefined) return;
-  const { place, to } = first;
+  if (twice === undefined) return;
+  const { place, to } = twice;
   const from = place.committed === null ? "unknown" : String(place.committed);
   const stores = storesBehind(plan, place.part).join(", ");
   const detail = `${addressOf(place)} from ${from} back to ${String(to)}, behind it: ${stores}`;
@@ -217,7 +214,7 @@ function checkState(plan: Plan, moves: readonly Aimed[], known: ResetFacts): voi
 }
 
 /** Stores of the part, and of the parts that its internal topics lead to. */
-export function storesBehind(plan: Plan, part: Part): readonly string[] {
+function storesBehind(plan: Plan, part: Part): readonly string[] {
   const reached = new Set([part]);
   for (const from of reached)
     for (const { operation, facts } of from.nodes)

@@ -26,10 +26,9 @@ export async function aim(
   target: ResetTarget,
   admin: AdminPort,
 ): Promise<readonly Aimed[]> {
-  if (target.kind === "listed") checkListed(places, target.offsets);
-  const known = await lookedUp(places, target, admin);
+  const offsetOf = await aimedAt(places, target, admin);
   const aimed = places.flatMap((place) => {
-    const to = offsetOf(place, target, known);
+    const to = offsetOf(place);
     return to === null ? [] : [{ place, to }];
   });
   const outside = aimed.filter(({ place, to }) => to < place.low || to > place.high);
@@ -40,14 +39,36 @@ export async function aim(
 const outsideText = ({ place, to }: Aimed): string =>
   `${addressOf(place)} at ${String(to)}, it has ${String(place.low)} to ${String(place.high)}`;
 
-/** Offsets that Kafka must be asked for. */
-function lookedUp(
+/** The offset of each place; null: it stays. */
+async function aimedAt(
   places: readonly TaskPlace[],
   target: ResetTarget,
   admin: AdminPort,
-): Promise<readonly StartOffset[]> {
-  if (target.kind === "time") return timed(places, target.epochMs, admin);
-  return target.kind === "group" ? ofGroup(places, target.group, admin) : Promise.resolve([]);
+): Promise<(place: TaskPlace) => bigint | null> {
+  switch (target.kind) {
+    case "earliest":
+      return ({ low }) => low;
+    case "latest":
+      return ({ high }) => high;
+    case "offset":
+      return () => target.offset;
+    case "time": {
+      const found = await timed(places, target.epochMs, admin);
+      return (place) => found.find(isAt(place))?.nextOffset ?? place.high;
+    }
+    case "group": {
+      const found = await ofGroup(places, target.group, admin);
+      return (place) => found.find(isAt(place))?.nextOffset ?? null;
+    }
+    case "shift":
+      return (place) => {
+        if (place.committed !== null) return place.committed + target.by;
+        throw new MillraceError("MILL_USAGE", `${addressOf(place)} has no progress to shift`);
+      };
+    case "listed":
+      checkListed(places, target.offsets);
+      return (place) => target.offsets.find(isAt(place))?.nextOffset ?? null;
+  }
 }
 
 /** A group that is at work moves on while it is looked at; a partition without a word of it would be skipped or doubled. */
@@ -85,31 +106,6 @@ const isAt =
   (at: TopicPartition) =>
   (other: TopicPartition): boolean =>
     addressOf(at) === addressOf(other);
-
-/** Null: it stays. */
-function offsetOf(
-  place: TaskPlace,
-  target: ResetTarget,
-  known: readonly StartOffset[],
-): bigint | null {
-  switch (target.kind) {
-    case "earliest":
-      return place.low;
-    case "latest":
-      return place.high;
-    case "offset":
-      return target.offset;
-    case "time":
-      return known.find(isAt(place))?.nextOffset ?? place.high;
-    case "group":
-      return known.find(isAt(place))?.nextOffset ?? null;
-    case "shift":
-      if (place.committed !== null) return place.committed + target.by;
-      throw new MillraceError("MILL_USAGE", `${addressOf(place)} has no progress to shift`);
-    case "listed":
-      return target.offsets.find(isAt(place))?.nextOffset ?? null;
-  }
-}
 
 function checkListed(places: readonly TaskPlace[], offsets: readonly StartOffset[]): void {
   const strays = offsets.filter((listed) => !places.some(isAt(listed)));

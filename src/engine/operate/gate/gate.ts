@@ -2,14 +2,11 @@
 // is read before and what was written is read after, so of two who come at once the one that was overwritten knows it.
 import { sendOnce } from "../../core/send-once.ts";
 import { MillraceError } from "../../core/errors.ts";
-import type { KafkaPort, AdminPort } from "../../core/kafka.ts";
+import type { OperatePorts } from "../choice.ts";
 import type { Plan } from "../../core/plan.ts";
 import { gateRecord, gateIsShut, readGate, type GateNote } from "../../notes/gate-note.ts";
 
-export interface GatePorts {
-  readonly kafka: Pick<KafkaPort, "reader" | "producer">;
-  readonly admin: Pick<AdminPort, "watermarks">;
-}
+type GatePorts = Pick<OperatePorts, "kafka" | "admin">;
 
 export interface GateChange {
   readonly ports: GatePorts;

@@ -1,14 +1,11 @@
 // The plan of a pipeline as its workers run it: on the stores that its notes name.
-import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import { storesNote } from "../../notes/gate-note.ts";
+import type { OperatePorts } from "../choice.ts";
 import { readNotes } from "../../notes/notes.ts";
 
-interface PlanPorts {
-  readonly kafka: Pick<KafkaPort, "reader">;
-  readonly admin: Pick<AdminPort, "watermarks" | "describeTopics">;
-}
+type PlanPorts = Pick<OperatePorts, "kafka" | "admin">;
 
 /** As declared while nothing of the pipeline has been made yet, or when it has no stores. */
 export async function runningPlan(plan: Plan, ports: PlanPorts): Promise<Plan> {

@@ -47,10 +47,9 @@ export function compareTable(desired: DesiredTable, found: FoundTable | null): T
   if (found === null) return [step("create the table", createTable(desired))];
   if (!found.isTable) return [otherKind(desired, found)];
   if (isSuperseded(desired, found)) return [step("make the empty table anew", makeAnew(desired))];
-  const columns = new Map(found.columns.map((column) => [column.name, column]));
   return [
     ...compareKey(desired, found),
-    ...desired.columns.flatMap((column) => compareColumn(column, { desired, found, columns })),
+    ...desired.columns.flatMap((column) => compareColumn(column, desired, found)),
     ...extraColumns(desired, found),
     ...desired.indexes
       .filter((index) => !found.indexes.some((other) => other.join() === index.join()))
@@ -96,32 +95,25 @@ function otherKind(desired: DesiredTable, { kind }: FoundTable): TableStep {
   return refused(`something else than a table has this name: a ${word.toLowerCase()}`, sql);
 }
 
-interface Both {
-  readonly desired: DesiredTable;
-  readonly found: FoundTable;
-  readonly columns: ReadonlyMap<string, FoundColumn>;
-}
-
-function compareColumn(column: DesiredColumn, both: Both): TableStep[] {
-  const found = both.columns.get(column.name);
-  if (found === undefined) return [missingColumn(column, both)];
+function compareColumn(
+  column: DesiredColumn,
+  desired: DesiredTable,
+  table: FoundTable,
+): TableStep[] {
+  const found = table.columns.find(({ name }) => name === column.name);
+  if (found === undefined) return [missingColumn(column, desired, table)];
+  const comment = [commentOnColumn(desired, column)];
   return [
-    ...compareType(column, found, both.desired),
-    ...compareNull(column, found, both.desired),
-    ...compareCheck(column, both),
+    ...compareType(column, found, desired),
+    ...compareNull(column, found, desired),
+    ...compareCheck(column, desired, table),
     ...(column.comment === found.comment
       ? []
-      : [
-          step(
-            `${column.name}: change the comment`,
-            [commentOnColumn(both.desired, column)],
-            false,
-          ),
-        ]),
+      : [step(`${column.name}: change the comment`, comment, false)]),
   ];
 }
 
-function missingColumn(column: DesiredColumn, { desired, found }: Both): TableStep {
+function missingColumn(column: DesiredColumn, desired: DesiredTable, found: FoundTable): TableStep {
   const text = `add column ${column.name} ${column.type}`;
   const isFillable = column.nullable || column.default !== null || !found.hasRows;
   return isFillable
@@ -145,7 +137,11 @@ function compareNull(column: DesiredColumn, found: FoundColumn, table: DesiredTa
     : [step(`${column.name}: forbid null`, sql, false)];
 }
 
-function compareCheck(column: DesiredColumn, { desired, found }: Both): TableStep[] {
+function compareCheck(
+  column: DesiredColumn,
+  desired: DesiredTable,
+  found: FoundTable,
+): TableStep[] {
   const name = checkName(desired, column.name);
   const has = found.checks.find((check) => check.name === name);
   const expected = column.check === null ? undefined : checkComment(column.check);

@@ -53,14 +53,11 @@ export async function applyTables(
       "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('millrace tables apply'))",
     );
     const plans = await planIn(session, targets);
-    const problems = plans.flatMap((plan) => refusalsOf(plan));
+    const problems = plans.flatMap(refusalsOf);
     if (problems.length > 0) throw new ConfigErrors(problems);
-    const done: TablePlan[] = [];
-    for (const [i, target] of targets.entries()) {
-      const plan = plans[i];
-      if (plan !== undefined) done.push(await applyPlan(session, target, { plan, clock }));
-    }
-    return done;
+    return Array.fromAsync(targets, (target, i) =>
+      applyPlan(session, target, plans[i] as TablePlan, clock),
+    );
   });
 }
 
@@ -162,7 +159,8 @@ async function planOne(session: PostgresSession, target: TableTarget): Promise<T
 async function applyPlan(
   session: PostgresSession,
   { desired, layout, rows }: TableTarget,
-  { plan, clock }: { readonly plan: TablePlan; readonly clock: Clock },
+  plan: TablePlan,
+  clock: Clock,
 ): Promise<TablePlan> {
   try {
     for (const statement of plan.steps.flatMap(({ sql }) => sql ?? []))

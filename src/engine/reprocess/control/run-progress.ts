@@ -1,12 +1,13 @@
 // How far a run is, and whether it is done: parts in the order of the flow, each once its sources are at their ends, where a
 // topic of the run's own ends when everybody who writes it is done. Progress is read before the ends it is compared with.
 import { sumLedgers } from "../../core/ledger.ts";
-import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import type { Watermarks } from "../../core/kafka.ts";
 import { withReaders } from "../../core/pieces.ts";
 import { queuesKeys, type Part, type Plan } from "../../core/plan.ts";
 import { addressOf, taskKey, type TaskAt, type TopicName } from "../../core/record.ts";
 import { queuedKeysIn } from "../../runtime/calls/left-behind.ts";
-import { readProgress, type TaskProgress, type ProgressPorts } from "../../core/progress.ts";
+import { readProgress, type TaskProgress } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import type { RangePlace, RunRange } from "../words/run.ts";
 
@@ -21,16 +22,11 @@ export interface RunProgress {
   readonly progress: readonly TaskProgress[];
 }
 
-export interface RunProgressPorts extends ProgressPorts {
-  readonly kafka: Pick<KafkaPort, "reader">;
-  readonly admin: Pick<AdminPort, "committed" | "watermarks" | "describeTopics">;
-}
-
 /** The plan is the run's own. */
 export async function progressOfRun(
   plan: Plan,
   given: RunRange,
-  ports: Omit<RunProgressPorts, "kafka">,
+  ports: Pick<OperatePorts, "admin" | "tableStore">,
 ): Promise<RunProgress> {
   const range = { ...given, places: withReaders(plan, given.places) };
   const progress = await readProgress(plan, ports);
@@ -59,7 +55,7 @@ export async function progressOfRun(
 export async function isSettled(
   plan: Plan,
   range: RunRange,
-  ports: RunProgressPorts,
+  ports: OperatePorts,
 ): Promise<boolean> {
   const calls = plan.parts
     .flatMap(({ nodes }) => nodes)

@@ -49,14 +49,6 @@ const KEPT = {
 /** A staged record keeps the time that it had. */
 const STAGED = { ...KEPT, ...ANY_TIMESTAMP };
 
-/** Turns the live plan's things into those of the run. */
-interface Renaming {
-  topic(topic: PlanTopic): PlanTopic;
-  store(store: PlanStore): PlanStore;
-  /** `source` is the live topic that feeds the table. */
-  table(table: PlanTable, source: PlanTopic | undefined): PlanTable;
-}
-
 export function shadowOf(plan: Plan, how: Shadowing): Plan {
   const pipeline = runPipeline(plan.pipeline, how.run);
   const prefix = `${plan.namespace}${pipeline}`;
@@ -95,7 +87,10 @@ export function topicsOfRun(plan: Plan, shadow: Plan): readonly TopicName[] {
   return [...own, ...shadow.topics.own];
 }
 
-function renamingOf(plan: Plan, how: Shadowing, own: (name: string) => string): Renaming {
+type Renaming = ReturnType<typeof renamingOf>;
+
+/** Turns the live plan's things into those of the run. */
+function renamingOf(plan: Plan, how: Shadowing, own: (name: string) => string) {
   const { run, target, staged, pins } = how;
   const written = new Set(plan.topics.output.map(({ name }) => name));
   const value = (format: SchemaFormat): SchemaFormat =>
@@ -109,8 +104,9 @@ function renamingOf(plan: Plan, how: Shadowing, own: (name: string) => string): 
   };
   return {
     topic,
-    store: (store) => ({ ...store, changelog: topic(store.changelog) }),
-    table(table, source) {
+    store: (store: PlanStore): PlanStore => ({ ...store, changelog: topic(store.changelog) }),
+    /** `source` is the live topic that feeds the table. */
+    table(table: PlanTable, source: PlanTopic | undefined): PlanTable {
       if (target === "shadow") return renamed(table, runTable(table.name, run));
       if (source === undefined) return table;
       const isLive = source.internal === null && topic(source) === source;

@@ -1,13 +1,11 @@
 // From a time to the first offset at or after it, by looking at the records: what a broker's index says is checked over a
 // margin before and behind, since producers may write timestamps out of order.
-import type { AdminPort, KafkaPort, Watermarks } from "../../core/kafka.ts";
+import type { OperatePorts } from "../../operate/choice.ts";
+import type { Watermarks } from "../../core/kafka.ts";
 import { readRange } from "../../core/read-range.ts";
 import type { TopicName, TopicPartition } from "../../core/record.ts";
 
-export interface TimePorts {
-  readonly kafka: Pick<KafkaPort, "reader">;
-  readonly admin: AdminPort;
-}
+export type TimePorts = Pick<OperatePorts, "kafka" | "admin">;
 
 export interface TimedOffset extends TopicPartition {
   /** Of the first record with that time or a later one; else the end of the partition. */

@@ -69,13 +69,17 @@ export const ownIndexes = ({ indexes }: Relation): readonly Index[] =>
 export const ownConstraints = ({ constraints }: Relation): readonly Constraint[] =>
   constraints.filter(({ kind }) => kind !== "f");
 
-export function retiring(live: Relation, retired: string): readonly Renamed[] {
-  const to = (name: string): string => carried(name, live.name, retired);
-  return [
-    ...ownConstraints(live).map(({ name }) => renamed("constraint", name, to(name))),
-    ...ownIndexes(live).map(({ name }) => renamed("index", name, to(name))),
-  ];
-}
+const renamed = (table: Relation, to: (part: NamedRelation) => string): readonly Renamed[] => [
+  ...ownConstraints(table).map((part) => ({
+    kind: "constraint" as const,
+    from: part.name,
+    to: to(part),
+  })),
+  ...ownIndexes(table).map((part) => ({ kind: "index" as const, from: part.name, to: to(part) })),
+];
+
+export const retiring = (live: Relation, retired: string): readonly Renamed[] =>
+  renamed(live, ({ name }) => carried(name, live.name, retired));
 
 /** `declared` has the names that the declaration of the live table gives, by those of the incoming one. */
 export function arriving(
@@ -87,14 +91,11 @@ export function arriving(
     ...paired<Constraint>(ownConstraints(live), ownConstraints(incoming)),
     ...paired<Index>(ownIndexes(live), ownIndexes(incoming)),
   ] as [NamedRelation, NamedRelation][]);
-  const to = (part: NamedRelation): string =>
-    declared.get(part.name) ??
-    counterparts.get(part)?.name ??
-    carried(part.name, incoming.name, live.name);
-  return [
-    ...ownConstraints(incoming).map((part) => renamed("constraint", part.name, to(part))),
-    ...ownIndexes(incoming).map((part) => renamed("index", part.name, to(part))),
-  ];
+  return renamed(
+    incoming,
+    (part) =>
+      declared.get(part.name) ??
+      counterparts.get(part)?.name ??
+      carried(part.name, incoming.name, live.name),
+  );
 }
-
-const renamed = (kind: Renamed["kind"], from: string, to: string): Renamed => ({ kind, from, to });

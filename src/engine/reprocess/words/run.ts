@@ -10,23 +10,15 @@ export const FOLLOWING = "following";
 /** The step of a run that follows, and whose end is fixed for a while, for a comparison. The rows say "held". */
 export const PAUSED = "held";
 
+const finished = ["done", "failed", "cancelled", "promoted", "undone"] as const;
 /**
  * planned: written down · staging: topics, tables and starts are being made, copies filled · running: workers read ·
  * promoting, promoted, undone: the run takes the place of the live pipeline, has taken it, has given it back.
  */
-export type RunState =
-  | "planned"
-  | "staging"
-  | "running"
-  | "done"
-  | "failed"
-  | "cancelled"
-  | "promoting"
-  | "promoted"
-  | "undone";
+export type RunState = "planned" | "staging" | "running" | "promoting" | (typeof finished)[number];
 
-const finished: readonly RunState[] = ["done", "failed", "cancelled", "promoted", "undone"];
-export const isActive = ({ state }: Pick<RunRow, "state">): boolean => !finished.includes(state);
+export const isActive = ({ state }: Pick<RunRow, "state">): boolean =>
+  !(finished as readonly RunState[]).includes(state);
 /** Steps of a promotion until the run is where the live pipeline has stopped. */
 const reading: readonly (string | null)[] = ["freezing", "draining", "closing", "catching-up"];
 /** Whether workers read. */
