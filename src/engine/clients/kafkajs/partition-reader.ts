@@ -27,15 +27,9 @@ export class KafkaPartitionReader implements PartitionReader {
   }
 
   async read(): Promise<PartitionRead> {
-    const { topic, partition } = this.#options;
     const fetched = await this.#fetch();
-    const { records, nextOffset } = decodeRecordSet({
-      topic,
-      partition,
-      fetchedOffset: this.#nextOffset,
-      recordSet: fetched.recordSet,
-      aborted: fetched.aborted,
-    });
+    const fetchedOffset = this.#nextOffset;
+    const { records, nextOffset } = decodeRecordSet({ ...fetched, fetchedOffset });
     this.#nextOffset = nextOffset;
     const { highWatermark, lastStableOffset } = fetched;
     return { records, nextOffset, highWatermark, lastStableOffset };

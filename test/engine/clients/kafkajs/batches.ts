@@ -27,7 +27,7 @@ export function dataBatch(of: DataBatch): Buffer {
     producerId: of.producerId ?? 1n,
     epoch: 0,
     firstSequence: 0,
-    isTransactional: of.isTransactional ?? true,
+    transactionalId: (of.isTransactional ?? true) ? "t" : null,
   });
   const cut = of.count === 0 ? Buffer.from(batch.subarray(0, 61)) : batch;
   cut.writeBigInt64BE(of.baseOffset, 0);
@@ -47,7 +47,7 @@ export function controlBatch(of: {
     producerId: of.producerId,
     epoch: 0,
     firstSequence: -1,
-    isTransactional: true,
+    transactionalId: "t",
   });
   batch.writeBigInt64BE(of.offset, 0);
   batch.writeInt16BE(batch.readInt16BE(21) | 0x20, 21);

@@ -12,7 +12,7 @@ const record = (partition: number, index: number, valueBytes = 1_000): OutRecord
   headers: [],
   timestamp: index,
 });
-const origin = { producerId: 1n, epoch: 0, firstSequence: 0, isTransactional: false };
+const origin = { producerId: 1n, epoch: 0, firstSequence: 0, transactionalId: null };
 
 test("each partition keeps its order across chunks", () => {
   const records = Array.from({ length: 5_000 }, (_, i) => record(i % 3, i));

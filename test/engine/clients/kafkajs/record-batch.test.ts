@@ -24,7 +24,7 @@ const kafkajsRecord = require("kafkajs/src/protocol/recordBatch/record/v0") as (
   of: object,
 ) => object;
 
-const origin = { producerId: 7n, epoch: 3, firstSequence: 11, isTransactional: true };
+const origin = { producerId: 7n, epoch: 3, firstSequence: 11, transactionalId: "t" };
 const bytes = (max: number): fc.Arbitrary<Buffer> =>
   fc.uint8Array({ maxLength: max }).map((array) => Buffer.from(array));
 const nullable = (max: number): fc.Arbitrary<Buffer | null> => fc.option(bytes(max));

@@ -169,21 +169,15 @@ export class Fetching {
   }
 
   #deliver({ place, fetchOffset }: Asked, answer: FetchedPartition): void {
-    const { recordSet, aborted, highWatermark } = answer;
+    const { topic, partition, recordSet, highWatermark } = answer;
     if (recordSet.length === 0) return;
-    const { topic, partition } = place.at;
-    const fetched = { topic, partition, fetchedOffset: fetchOffset, recordSet, aborted };
-    const { records, nextOffset } = decodeRecordSet(fetched);
+    const { records, nextOffset } = decodeRecordSet({ ...answer, fetchedOffset: fetchOffset });
     if (nextOffset === fetchOffset) return;
     place.nextOffset = nextOffset;
     this.#options.handlers.onBatch({
-      topic,
-      partition,
+      ...{ topic, partition, records, nextOffset, highWatermark },
       generation: this.#options.generation,
       fetchedOffset: fetchOffset,
-      records,
-      nextOffset,
-      highWatermark,
       byteLength: recordSet.length,
     });
   }

@@ -70,13 +70,8 @@ export class Sender {
     for (const [address, { topic, partition, chunks }] of queues) {
       const head = chunks[0];
       if (pending.has(address) || head === undefined) continue;
-      const { producerId, epoch, transactionalId } = this.identity;
-      const bytes = encodeRecordBatch(head, {
-        producerId,
-        epoch,
-        firstSequence: this.#sequences.get(address) ?? 0,
-        isTransactional: transactionalId !== null,
-      });
+      const firstSequence = this.#sequences.get(address) ?? 0;
+      const bytes = encodeRecordBatch(head, { ...this.identity, firstSequence });
       pending.set(address, { address, topic, partition, count: head.length, bytes });
     }
   }

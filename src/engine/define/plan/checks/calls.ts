@@ -3,18 +3,17 @@
 import type { MillraceError } from "../../../core/errors.ts";
 import { queuesKeys, type Part, type PlanNode } from "../../../core/plan.ts";
 import { problem } from "../../nodes/problem.ts";
-import { reachedFrom } from "./walk.ts";
+import { feedersOf, reachedFrom } from "./walk.ts";
 
 const BEFORE =
   "so a record that is given up would leave a trace. Put a rekey or a topic between them, or retry with block";
 
 /** What a record does in a part before it is queued, beside coming there. */
 export function traces({ nodes }: Part): MillraceError[] {
-  const above = ({ inputs }: PlanNode): PlanNode[] => nodes.filter(({ id }) => inputs.includes(id));
   return nodes
     .filter(queuesKeys)
     .flatMap((node) =>
-      [...reachedFrom(node, above)]
+      [...reachedFrom(node, feedersOf(nodes))]
         .flatMap((one) => traceOf(one, nodes))
         .map((detail) => problem("MILL_BUILD_OPTION", node, `${detail}, ${BEFORE}`)),
     );

@@ -4,27 +4,23 @@ import type { MillraceError } from "../../../core/errors.ts";
 import { outputOf, type PlanNode } from "../../../core/plan.ts";
 import { isCompacted } from "../../../core/topic-config.ts";
 import { problem } from "../../nodes/problem.ts";
+import { feedersOf, reachedFrom } from "./walk.ts";
 
 export function nullKeys(nodes: readonly PlanNode[]): MillraceError[] {
-  const byId = new Map(nodes.map((node) => [node.id, node]));
   return nodes.flatMap((node) => {
     const topic = outputOf(node);
     if (topic === null || !isCompacted(topic.config)) return [];
-    const source = nullableSource(node, byId);
-    if (source === null) return [];
+    const source = nullableSource(node, nodes);
+    if (source === undefined) return [];
     const detail = `${topic.name} is compacted, and records of ${source} may have no key, which such a topic refuses. Leave them out: .filter("has-key", (_, record) => record.key !== null), or let the source's key be no nullable one`;
     return [problem("MILL_BUILD_KEY_NULL", node, detail)];
   });
 }
 
-function nullableSource({ inputs }: PlanNode, byId: ReadonlyMap<number, PlanNode>): string | null {
-  for (const id of inputs) {
-    const above = byId.get(id);
-    if (above === undefined) continue;
-    const { operation, facts, name } = above;
-    if (facts.reads && operation.topic?.key.kind === "nullable") return name;
-    const found = facts.keepsAll ? nullableSource(above, byId) : null;
-    if (found !== null) return found;
-  }
-  return null;
+function nullableSource(node: PlanNode, nodes: readonly PlanNode[]): string | undefined {
+  const feeders = feedersOf(nodes);
+  const above = reachedFrom(node, (at) => (at === node || at.facts.keepsAll ? feeders(at) : []));
+  const isNullable = ({ facts, operation: { topic } }: PlanNode): boolean =>
+    facts.reads === true && topic?.key.kind === "nullable";
+  return [...above].find(isNullable)?.name;
 }

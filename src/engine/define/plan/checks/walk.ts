@@ -1,4 +1,5 @@
 // The walk over a graph that several checks do.
+import type { PlanNode } from "../../../core/plan.ts";
 
 /** Everything that is reached by `next`, step by step; `start` itself only where a way leads back to it. */
 export function reachedFrom<T>(start: T, next: (at: T) => Iterable<T>): Set<T> {
@@ -12,3 +13,9 @@ export function reachedFrom<T>(start: T, next: (at: T) => Iterable<T>): Set<T> {
       }
   return found;
 }
+
+/** The nodes that feed one directly. */
+export const feedersOf =
+  (nodes: readonly PlanNode[]) =>
+  ({ inputs }: PlanNode): PlanNode[] =>
+    nodes.filter(({ id }) => inputs.includes(id));

@@ -2,13 +2,11 @@
 // the same; it cannot say a null header value, nor the order of repeated header names). Uncompressed.
 import { headerNameLength, writeHeaderName } from "../../../../core/header-name.ts";
 import type { Headers, OutRecord } from "../../../../core/record.ts";
+import type { ProducerIdentity } from "../request.ts";
 import { crc32c } from "../codecs/crc32c.ts";
 
-export interface BatchOrigin {
-  readonly producerId: bigint;
-  readonly epoch: number;
+interface BatchOrigin extends ProducerIdentity {
   readonly firstSequence: number;
-  readonly isTransactional: boolean;
 }
 
 const headBytes = 61;
@@ -60,7 +58,7 @@ function writeHead(buffer: Buffer, end: number, head: Head): void {
   buffer.writeInt32BE(end - lengthAt - 4, lengthAt);
   buffer.writeInt32BE(0, lengthAt + 4);
   buffer.writeInt8(2, magicAt);
-  buffer.writeInt16BE(head.isTransactional ? transactionalBit : 0, attributesAt);
+  buffer.writeInt16BE(head.transactionalId === null ? 0 : transactionalBit, attributesAt);
   buffer.writeInt32BE(head.count - 1, 23);
   buffer.writeBigInt64BE(BigInt(head.firstTimestamp), 27);
   buffer.writeBigInt64BE(BigInt(head.maxTimestamp), 35);
