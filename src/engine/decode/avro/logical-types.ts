@@ -127,7 +127,7 @@ export class DecimalType extends ValueType {
 }
 
 /** A 64-bit long as bigint: ids, microseconds, nanoseconds. */
-export class BigintType extends ValueType {
+class BigintType extends ValueType {
   protected override isOne(value: unknown): boolean {
     return typeof value === "bigint" && BigInt.asIntN(64, value) === value;
   }
@@ -144,7 +144,7 @@ export class BigintType extends ValueType {
 }
 
 /** Milliseconds: a number as it is; only the unit is kept apart from others. */
-export class NumberType extends ValueType {
+class NumberType extends ValueType {
   get #isInt(): boolean {
     return this.underlying.typeName === "int";
   }
@@ -168,58 +168,44 @@ export class NumberType extends ValueType {
   }
 }
 
+/** Counts since 1970 as texts, both ways; null for what has none. */
+interface Calendar {
+  textOf(count: bigint): string | null;
+  countOf(text: string): bigint | null;
+}
+
+const days: Calendar = {
+  textOf: (count) => dateTextOf(Number(count)),
+  countOf(text) {
+    const count = daysOf(text);
+    return count === null ? null : BigInt(count);
+  },
+};
+const localTime = (digits: FractionDigits): Calendar => ({
+  textOf: (count) => localTextOf(count, digits),
+  countOf: (text) => localCountOf(text, digits),
+});
+
 /** A calendar text: dates, and local timestamps, which no zone makes an instant. */
-abstract class CalendarType extends ValueType {
-  protected abstract textOf(count: bigint): string | null;
-  /** Null for what is no such text. */
-  protected abstract countOf(text: string): bigint | null;
-
-  override _read(tap: Tap): unknown {
-    return this.fromDefault(tap.readBigLong());
-  }
-  protected override isOne(value: unknown): boolean {
-    return typeof value === "string" && this.countOf(value) !== null;
-  }
-  override _write(tap: Tap, value: unknown): void {
-    const count = typeof value === "string" ? this.countOf(value) : null;
-    if (count === null) throw unwritable("expected a calendar text");
-    writeBigLong(tap, count);
-  }
-  protected override fromDefault(count: unknown): unknown {
-    const text = this.textOf(BigInt(count as bigint | number));
-    if (text === null) throw breach("a date lies outside the years 0000 to 9999");
-    return text;
-  }
-}
-
-export class DateType extends CalendarType {
-  protected override textOf(days: bigint): string | null {
-    return dateTextOf(Number(days));
-  }
-  protected override countOf(text: string): bigint | null {
-    const days = daysOf(text);
-    return days === null ? null : BigInt(days);
-  }
-}
-
-abstract class LocalTimestampType extends CalendarType {
-  protected abstract readonly digits: FractionDigits;
-  protected override textOf(count: bigint): string | null {
-    return localTextOf(count, this.digits);
-  }
-  protected override countOf(text: string): bigint | null {
-    return localCountOf(text, this.digits);
-  }
-}
-export class LocalMillisType extends LocalTimestampType {
-  protected override readonly digits = 3;
-}
-export class LocalMicrosType extends LocalTimestampType {
-  protected override readonly digits = 6;
-}
-export class LocalNanosType extends LocalTimestampType {
-  protected override readonly digits = 9;
-}
+const calendarType = ({ textOf, countOf }: Calendar): LogicalTypeClass =>
+  class extends ValueType {
+    override _read(tap: Tap): unknown {
+      return this.fromDefault(tap.readBigLong());
+    }
+    protected override isOne(value: unknown): boolean {
+      return typeof value === "string" && countOf(value) !== null;
+    }
+    override _write(tap: Tap, value: unknown): void {
+      const count = typeof value === "string" ? countOf(value) : null;
+      if (count === null) throw unwritable("expected a calendar text");
+      writeBigLong(tap, count);
+    }
+    protected override fromDefault(count: unknown): unknown {
+      const text = textOf(BigInt(count as bigint | number));
+      if (text === null) throw breach("a date lies outside the years 0000 to 9999");
+      return text;
+    }
+  };
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const UUID_BYTES = 16;
@@ -252,15 +238,15 @@ function uuidText(bytes: Buffer, start: number): string {
 /** The class of each logical type whose value is not what its type would give. */
 export const logicalTypes: Readonly<Partial<Record<Logical["kind"], LogicalTypeClass>>> = {
   decimal: DecimalType,
-  date: DateType,
+  date: calendarType(days),
   "time-millis": NumberType,
   "time-micros": BigintType,
   "timestamp-millis": NumberType,
   "timestamp-micros": BigintType,
   "timestamp-nanos": BigintType,
-  "local-timestamp-millis": LocalMillisType,
-  "local-timestamp-micros": LocalMicrosType,
-  "local-timestamp-nanos": LocalNanosType,
+  "local-timestamp-millis": calendarType(localTime(3)),
+  "local-timestamp-micros": calendarType(localTime(6)),
+  "local-timestamp-nanos": calendarType(localTime(9)),
   bigint: BigintType,
 };
 type LogicalTypeClass = new (schema: never, options: unknown) => ValueType;

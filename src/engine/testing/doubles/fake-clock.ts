@@ -64,27 +64,22 @@ export class FakeClock implements Clock {
   /** Moves time on by `ms`, waking whoever is due on the way, one at a time, each with its consequences settled. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
-    await this.#exclusively(async () => {
-      while (this.#wakeNext(end)) await settle();
-    });
+    await this.#move(() => false, end);
     this.#now = end;
   }
 
   /** Moves time from sleeper to sleeper until `isDone`; false when `limitMs` passed or nobody slept any more. */
   async advanceUntil(isDone: () => boolean, limitMs: number): Promise<boolean> {
-    const end = this.#now + limitMs;
-    await this.#exclusively(async () => {
-      while (!isDone() && this.#wakeNext(end)) await settle();
-    });
+    await this.#move(isDone, this.#now + limitMs);
     return isDone();
   }
 
-  async #exclusively(move: () => Promise<void>): Promise<void> {
+  async #move(isDone: () => boolean, end: number): Promise<void> {
     assert(!this.#isAdvancing, "virtual time is moved from two places at once");
     this.#isAdvancing = true;
     try {
       await settle();
-      await move();
+      while (!isDone() && this.#wakeNext(end)) await settle();
     } finally {
       this.#isAdvancing = false;
     }

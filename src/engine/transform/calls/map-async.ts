@@ -109,13 +109,14 @@ async function prepare(step: CallStep, items: readonly Item[], batch: Prepared):
     }),
   );
   if (view !== null && step.store !== null)
-    await roomFor(step.store.name, { items, view }, batch.stores);
+    await roomFor(step.store.name, items, view, batch.stores);
 }
 
 /** The places at which records will be written must be in memory too. */
 async function roomFor(
   store: string,
-  { items, view }: { readonly items: readonly Item[]; readonly view: StoreView },
+  items: readonly Item[],
+  view: StoreView,
   stores: TaskStores,
 ): Promise<void> {
   const places: StateKey[] = [];
@@ -161,7 +162,7 @@ async function verdictOf(
   const canQueue =
     step.store !== null && item.key !== null && !batch.book.inPlace.has(item.record.raw);
   if (known !== null && (known.kind !== "retries" || canQueue)) return known;
-  const noted = await callUntilSettled(step, { item, known, canQueue }, batch.calls);
+  const noted = await callUntilSettled(step, item, known, canQueue, batch.calls);
   batch.book.note(place, noted);
   return noted;
 }
@@ -169,18 +170,20 @@ async function verdictOf(
 /** Calls and waits in turn, until there is an answer, nothing to hope for, or a place to wait at. */
 async function callUntilSettled(
   step: CallStep,
-  given: { readonly item: Item; readonly known: Noted | null; readonly canQueue: boolean },
+  item: Item,
+  known: Noted | null,
+  canQueue: boolean,
   calls: TaskCalls,
 ): Promise<Noted> {
   const { ports } = calls;
-  let noted = given.known;
+  let noted = known;
   for (;;) {
     if (noted?.kind === "retries") {
       await ports.clock.sleep(Math.max(0, noted.dueMs - ports.clock.now()), ports.signal);
       ports.onRetry(step.name);
     }
-    noted = await callOnce(step, given.item, noted, calls);
-    if (noted.kind !== "retries" || given.canQueue) return noted;
+    noted = await callOnce(step, item, noted, calls);
+    if (noted.kind !== "retries" || canQueue) return noted;
   }
 }
 
