@@ -18,8 +18,21 @@ export async function selfContained(
   ask: AskVersion,
 ): Promise<string> {
   if (referencesOf(body).length === 0) return text;
+  /** Each schema after those that it refers to itself. */
   const found = new Map<string, string>();
-  await collect(body, ask, found);
+  const visited = new Set<string>();
+  const visit = async (parent: RegistryBody): Promise<void> => {
+    for (const { subject, version } of referencesOf(parent)) {
+      const key = `${String(version)} ${subject}`;
+      if (visited.has(key)) continue;
+      visited.add(key);
+      const answer = await ask(subject, version);
+      if (answer === null) continue;
+      await visit(answer);
+      if (typeof answer["schema"] === "string") found.set(key, answer["schema"]);
+    }
+  };
+  await visit(body);
   try {
     const references = [...found.values()].map((schema) => JSON.parse(schema) as AvroSchema);
     return schemaText(parseWriter(JSON.parse(text) as AvroSchema, references));
@@ -40,25 +53,4 @@ function referencesOf(body: RegistryBody): readonly Reference[] {
     (one: Partial<Reference> | null): one is Reference =>
       typeof one?.subject === "string" && typeof one.version === "number",
   );
-}
-
-/** Each schema after those that it refers to itself. */
-async function collect(
-  body: RegistryBody,
-  ask: AskVersion,
-  found: Map<string, string>,
-): Promise<void> {
-  const visited = new Set<string>();
-  const visit = async (parent: RegistryBody): Promise<void> => {
-    for (const { subject, version } of referencesOf(parent)) {
-      const key = `${String(version)} ${subject}`;
-      if (visited.has(key)) continue;
-      visited.add(key);
-      const answer = await ask(subject, version);
-      if (answer === null) continue;
-      await visit(answer);
-      if (typeof answer["schema"] === "string") found.set(key, answer["schema"]);
-    }
-  };
-  await visit(body);
 }

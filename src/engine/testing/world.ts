@@ -93,7 +93,9 @@ export class World {
         for (const side of ["key", "value"] as const) {
           const format = ownFormat(topic[side]);
           if (format.kind === "avro")
-            await this.#registry.register(subjectOf(topic.name, side), textOf(format.schema));
+            this.#schemaIds.push(
+              await this.#registry.register(subjectOf(topic.name, side), textOf(format.schema)),
+            );
         }
     }
     await this.#start();
@@ -102,6 +104,7 @@ export class World {
   readonly #tableStore = ({ declaration }: PlanTable): TableStore =>
     this.tables.store(declaration as PostgresTable<unknown>);
 
+  readonly #schemaIds: number[] = [];
   readonly #created = new Set<string>();
   #create(topic: string, partitions: number, config: Readonly<Record<string, string>> = {}): void {
     if (this.#created.has(topic)) return;
@@ -192,7 +195,10 @@ export class World {
     const writerId =
       format.kind === "avro" ? await this.#registry.register(subject, textOf(format.schema)) : null;
     const schemas = new SchemaCache(this.#registry, this.#clock);
-    if (writerId !== null) await schemas.learn([writerId]);
+    if (writerId !== null) {
+      await schemas.learn([writerId]);
+      this.#schemaIds.push(writerId);
+    }
     return compileCodec(format, { schemas, writerId });
   }
 
@@ -263,14 +269,7 @@ export class World {
 
   async readers(): Promise<SchemaCache> {
     const schemas = new SchemaCache(this.#registry, this.#clock);
-    const ids: number[] = [];
-    for (const { topics } of this.plans)
-      for (const topic of topics.all)
-        for (const side of ["key", "value"] as const) {
-          const newest = await this.#registry.latest(subjectOf(topic.name, side));
-          if (newest !== null) ids.push(newest.id);
-        }
-    await schemas.learn(ids);
+    await schemas.learn(this.#schemaIds);
     return schemas;
   }
 }

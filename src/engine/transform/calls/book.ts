@@ -1,6 +1,6 @@
 // What calls came to, by record: a batch that runs again, or goes on after a wait, does not call again for the same value.
-import { isDecimal } from "../../core/decimal.ts";
 import type { RawRecord } from "../../core/record.ts";
+import { contentText } from "../keyed/content.ts";
 import type { CallError, Tried } from "./policy.ts";
 
 /** How the calls for one record ended, or after which failure it is to be queued. */
@@ -37,25 +37,10 @@ export class CallBook {
 /** False in doubt: then the call is made again. */
 function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
-  const areObjects = typeof a === "object" && typeof b === "object" && a !== null && b !== null;
-  return areObjects && areSame(a, b);
-}
-
-function areSame(a: object, b: object): boolean {
-  if (isDecimal(a)) return isDecimal(b) && a.eq(b);
-  if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
-  return isPlain(a) && isPlain(b) && Array.isArray(a) === Array.isArray(b) && sameFields(a, b);
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
-}
-
-function sameFields(a: object, b: object): boolean {
-  const [own, other] = [Object.entries(a), new Map(Object.entries(b))];
-  return (
-    own.length === other.size &&
-    own.every(([name, value]) => other.has(name) && isSame(value, other.get(name)))
-  );
+  try {
+    return contentText(a) === contentText(b);
+  } catch {
+    // No content to compare.
+    return false;
+  }
 }

@@ -6,9 +6,10 @@ import { Mistake } from "../../core/errors.ts";
 
 /** 16 bytes of SHA-256 in base64. */
 export const contentOf = (value: unknown): string =>
-  createHash("sha256").update(textOf(value)).digest("base64").slice(0, 22);
+  createHash("sha256").update(contentText(value)).digest("base64").slice(0, 22);
 
-function textOf(value: unknown): string {
+/** Throws a Mistake for what has no content that compares. */
+export function contentText(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "number") return value === 0 ? "0" : String(value);
   if (typeof value === "bigint") return `${String(value)}n`;
@@ -20,7 +21,7 @@ function textOf(value: unknown): string {
 function objectText(value: object): string {
   if (isDecimal(value)) return `d${value.toString()}`;
   if (value instanceof Uint8Array) return `b${Buffer.from(value).toString("base64")}`;
-  if (Array.isArray(value)) return `[${Array.from(value, textOf).join(",")}]`;
+  if (Array.isArray(value)) return `[${Array.from(value, contentText).join(",")}]`;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null)
     throw new Mistake(
@@ -28,5 +29,5 @@ function objectText(value: object): string {
     );
   const fields = Object.entries(value).filter(([, one]) => one !== undefined);
   const inOrder = fields.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${inOrder.map(([name, one]) => `${JSON.stringify(name)}:${textOf(one)}`).join(",")}}`;
+  return `{${inOrder.map(([name, one]) => `${JSON.stringify(name)}:${contentText(one)}`).join(",")}}`;
 }

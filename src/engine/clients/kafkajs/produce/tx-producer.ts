@@ -13,7 +13,7 @@ import { TxLife } from "../../../core/mutex.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, checked, codes, translate, UnknownOutcome } from "../failures.ts";
 import type { DriverBroker } from "../overrides/driver.ts";
-import { addPartitionsRequest, type RefusedPartition } from "../protocol/add-partitions.ts";
+import { addPartitionsRequest } from "../protocol/add-partitions.ts";
 import { txnOffsetCommitRequest } from "../protocol/offsets.ts";
 import { Patience } from "./patience.ts";
 import type { ProducerIdentity } from "../protocol/request.ts";
@@ -121,38 +121,29 @@ export class KafkaTxProducer implements TxProducer {
     const partitions = [...missing.values()];
     const patience = new Patience(this.#cluster, this.#options.timeoutMs);
     for (;;) {
-      await this.#locate(partitions);
-      const unknown = await this.#enlist(partitions, identity);
-      if (unknown === null) break;
-      // Deleted since leaders were looked up.
-      await patience.after(
-        new BrokerRefusal(unknown.code, unknown),
-        `send to ${addressOf(unknown)}`,
-      );
+      // The coordinator refuses partitions that do not exist; whether they do is found out before.
+      const lost = partitions.find((at) => this.#cluster.leaderId(at) === null);
+      const refusal =
+        lost === undefined
+          ? await this.#enlist(partitions, identity)
+          : this.#cluster.leaderless(lost);
+      if (refusal === null) break;
+      await patience.after(refusal, `send to ${addressOf(refusal.at as TopicPartition)}`);
     }
     for (const address of missing.keys()) this.#enlisted.add(address);
   }
 
-  /** Returns a partition that the coordinator does not know. */
+  /** Returns the refusal of a partition that the coordinator does not know: deleted since leaders were looked up. */
   #enlist(
     partitions: readonly TopicPartition[],
     identity: ProducerIdentity,
-  ): Promise<RefusedPartition | null> {
+  ): Promise<BrokerRefusal | null> {
     return this.#atTransactionCoordinator("send, enlist partitions", true, async (broker) => {
       const refused = await this.#cluster.send(broker, addPartitionsRequest(identity, partitions));
-      if (refused === null || refused.code === codes.unknownTopicOrPartition) return refused;
-      throw new BrokerRefusal(refused.code, refused);
+      const refusal = refused === null ? null : new BrokerRefusal(refused.code, refused);
+      if (refusal === null || refusal.code === codes.unknownTopicOrPartition) return refusal;
+      throw refusal;
     });
-  }
-
-  /** The coordinator refuses partitions that do not exist; whether they do is found out before. */
-  async #locate(partitions: readonly TopicPartition[]): Promise<void> {
-    const patience = new Patience(this.#cluster, this.#options.timeoutMs);
-    for (;;) {
-      const lost = partitions.find((at) => this.#cluster.leaderId(at) === null);
-      if (lost === undefined) return;
-      await patience.after(this.#cluster.leaderless(lost), `send to ${addressOf(lost)}`);
-    }
   }
 
   async #enlistGroup(group: string, identity: ProducerIdentity): Promise<void> {
