@@ -7,7 +7,12 @@ import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
 import { onPipeline, type ConnectOperate, type VerbContext } from "./operating.ts";
-import { exitUnlessYes, wholeOption, type ChangeOptions } from "./option-values.ts";
+import {
+  choiceOf,
+  exitUnlessYes,
+  type ChangeOptions,
+  type ChoiceOptions,
+} from "./option-values.ts";
 import { grouped } from "./progress.ts";
 import { targetOf } from "./reset-target.ts";
 import { tableLines } from "./table-lines.ts";
@@ -48,10 +53,7 @@ interface ShowOptions {
   readonly json?: boolean;
 }
 
-interface ResetOptions extends ChangeOptions {
-  readonly part?: string;
-  readonly topic?: string;
-  readonly partition?: string;
+interface ResetOptions extends ChoiceOptions, ChangeOptions {
   readonly to: string;
   readonly withState?: boolean;
 }
@@ -133,9 +135,7 @@ function placeLines(places: readonly TaskPlace[]): readonly string[] {
 
 async function resetTo({ io, plan, ports, options }: VerbContext<ResetOptions>): Promise<number> {
   const request = {
-    part: options.part ?? null,
-    topic: options.topic ?? null,
-    partition: wholeOption("--partition", options.partition, { min: 0, fallback: null }),
+    ...choiceOf(options),
     target: targetOf(options.to, ports.clock.now()),
     withState: options.withState === true,
   };

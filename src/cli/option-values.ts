@@ -1,5 +1,6 @@
 // Option texts to values, with one sentence on what was expected. Used by commander as argument parsers.
 import { MillraceError } from "../engine/core/errors.ts";
+import type { TaskChoice } from "../engine/operate/choice.ts";
 import { exitCodes, type CliIo } from "./io.ts";
 
 const usage = (name: string, expected: string, received: string): MillraceError =>
@@ -24,6 +25,18 @@ export function timeOption(name: string, text: string, others: string): number {
   if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(value)) return value;
   throw usage(name, `${others} or a time such as 2026-01-05T11:53:26Z`, text);
 }
+
+export interface ChoiceOptions {
+  readonly part?: string;
+  readonly topic?: string;
+  readonly partition?: string;
+}
+
+export const choiceOf = ({ part, topic, partition }: ChoiceOptions): TaskChoice => ({
+  part: part ?? null,
+  topic: topic ?? null,
+  partition: wholeOption("--partition", partition, { min: 0, fallback: null }),
+});
 
 /** The options of a verb that changes something. */
 export interface ChangeOptions {

@@ -1,23 +1,23 @@
 // The half of `millrace resume` that is about a pipeline as a whole: halted by dead letters, or shut by a command.
 import { MillraceError } from "../engine/core/errors.ts";
 import type { Plan } from "../engine/core/plan.ts";
-import { reopen, type Reopened, type ReopenRequest } from "../engine/operate/gate/reopen.ts";
-import type { ResumeChoice } from "../engine/operate/resume/stopped-tasks.ts";
+import { reopen, type Reopened } from "../engine/operate/gate/reopen.ts";
+import type { TaskChoice } from "../engine/operate/choice.ts";
 import { gateText, type GateNote } from "../engine/notes/gate-note.ts";
-import type { CliIo } from "./io.ts";
+import type { VerbContext } from "./operating.ts";
 
-export interface GateRun extends ReopenRequest {
-  readonly choice: ResumeChoice;
-  readonly isDry: boolean;
-  readonly isJson: boolean;
+interface GateOptions {
+  readonly dryRun?: boolean;
+  readonly force?: boolean;
+  readonly json?: boolean;
 }
 
 /** Says what shuts the gate and opens it. */
 export async function resumeGate(
-  io: CliIo,
-  plan: Plan,
+  { io, plan, ports, options }: VerbContext<GateOptions>,
   note: GateNote,
-  { choice, isDry, isJson, ...request }: GateRun,
+  choice: TaskChoice,
+  waitMs: number,
 ): Promise<void> {
   const isWhole = Object.values(choice).every((of) => of === null);
   if (!isWhole)
@@ -25,8 +25,10 @@ export async function resumeGate(
       "MILL_USAGE",
       `${plan.pipeline} is ${note.state} as a whole: leave out --part, --topic and --partition`,
     );
+  const isJson = options.json === true;
   if (!isJson) io.out(gateText(plan.pipeline, note));
-  const outcome = isDry ? null : await reopen(plan, note, request);
+  const force = options.force === true;
+  const outcome = options.dryRun === true ? null : await reopen(plan, note, waitMs, force, ports);
   if (isJson) io.out(gateJson(plan, note, outcome));
   else if (outcome !== null) io.out(outcomeLine(plan, outcome));
 }

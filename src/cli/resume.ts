@@ -1,24 +1,17 @@
-// `millrace resume`: what stands still of a pipeline, as a whole or task by task, and a word to running workers to go on.
-import { planNamed } from "../engine/operate/choice.ts";
-import type { OperatePorts } from "../engine/operate/choice.ts";
-import type { Plan } from "../engine/core/plan.ts";
+// `millrace resume`: what has stopped of a pipeline, as a whole or task by task, and a request to running workers to go on.
 import { gateNote } from "../engine/notes/gate-note.ts";
 import { readNotes } from "../engine/notes/notes.ts";
 import { FOREIGN } from "../engine/core/carried.ts";
 import { acceptShapes } from "../engine/operate/resume/accept-shapes.ts";
 import type { ShapeNote } from "../engine/notes/shape-notes.ts";
 import { resume, type Resumed } from "../engine/operate/resume/resume.ts";
-import {
-  stoppedTasks,
-  type ResumeChoice,
-  type StoppedTask,
-} from "../engine/operate/resume/stopped-tasks.ts";
+import { stoppedTasks, type StoppedTask } from "../engine/operate/resume/stopped-tasks.ts";
 import { addressOf } from "../engine/core/record.ts";
 import type { PlansOf } from "./connection.ts";
-import { exitCodes, type CliIo, type Register } from "./io.ts";
-import { operating, type ConnectOperate } from "./operating.ts";
-import { wholeOption } from "./option-values.ts";
-import { resumeGate, type GateRun } from "./resume-gate.ts";
+import { exitCodes, type Register } from "./io.ts";
+import { onPipeline, type ConnectOperate, type VerbContext } from "./operating.ts";
+import { choiceOf, type ChoiceOptions } from "./option-values.ts";
+import { resumeGate } from "./resume-gate.ts";
 import { tableLines } from "./table-lines.ts";
 
 const WAIT_MS = 15_000;
@@ -45,10 +38,7 @@ Examples:
   $ npx millrace resume retail
   $ npx millrace resume retail --part fact_orders --partition 3`;
 
-interface ResumeOptions {
-  readonly part?: string;
-  readonly topic?: string;
-  readonly partition?: string;
+interface ResumeOptions extends ChoiceOptions {
   readonly dryRun?: boolean;
   readonly wait: boolean;
   readonly force?: boolean;
@@ -79,37 +69,34 @@ export const resumeVerb =
       .description("let a halted pipeline go on; look again at tasks that have stopped")
       .addHelpText("after", HELP)
       .action((name: string, options: ResumeOptions) =>
-        run((io) =>
-          operating(connect, io, (ports, { namespace }) =>
-            resumeTasks(io, planNamed(plans(namespace), name), { ports, options }),
-          ),
-        ),
+        onPipeline(connect, plans, run)(name, options, resumeTasks),
       );
   };
 
-interface Resuming {
-  readonly ports: OperatePorts;
-  readonly options: ResumeOptions;
-}
+const waitOf = ({ wait }: ResumeOptions): number => (wait ? WAIT_MS : 0);
 
-async function resumeTasks(io: CliIo, plan: Plan, { ports, options }: Resuming): Promise<number> {
-  if (options.acceptShapes === true) await accept(io, plan, { ports, options });
+type Resuming = VerbContext<ResumeOptions>;
+
+async function resumeTasks(at: Resuming): Promise<number> {
+  const { io, plan, ports, options } = at;
+  if (options.acceptShapes === true) await accept(at);
   const notes = await readNotes(ports, plan.meta);
-  const tasks = stoppedTasks(plan, notes, choiceOf(options));
+  const choice = choiceOf(options);
+  const tasks = stoppedTasks(plan, notes, choice);
   const gate = gateNote(notes);
-  if (gate !== null) await resumeGate(io, plan, gate, gateRunOf(ports, options));
+  if (gate !== null) await resumeGate(at, gate, choice, waitOf(options));
   if (tasks.length === 0) {
     if (gate === null) io.err("Nothing has stopped.");
     return exitCodes.ok;
   }
   const isJson = options.json === true;
   if (!isJson) for (const line of stoppedLines(tasks)) io.out(line);
-  if (options.dryRun !== true) return lookAgain(io, { plan, tasks }, { ports, options });
+  if (options.dryRun !== true) return lookAgain(at, tasks);
   if (isJson) for (const task of tasks) io.out(JSON.stringify(factsOf(task)));
   return exitCodes.ok;
 }
 
-async function accept(io: CliIo, plan: Plan, { ports, options }: Resuming): Promise<void> {
+async function accept({ io, plan, ports, options }: Resuming): Promise<void> {
   const accepted = await acceptShapes(plan, ports, options.dryRun === true);
   if (options.json === true)
     for (const { topic, id, code } of accepted) io.out(JSON.stringify({ topic, shape: id, code }));
@@ -129,28 +116,11 @@ function acceptedLines(notes: readonly ShapeNote[]): string[] {
   ];
 }
 
-const gateRunOf = (ports: OperatePorts, options: ResumeOptions): GateRun => ({
-  ports,
-  waitMs: options.wait ? WAIT_MS : 0,
-  force: options.force === true,
-  choice: choiceOf(options),
-  isDry: options.dryRun === true,
-  isJson: options.json === true,
-});
-
-const choiceOf = ({ part, topic, partition }: ResumeOptions): ResumeChoice => ({
-  part: part ?? null,
-  topic: topic ?? null,
-  partition: wholeOption("--partition", partition, { min: 0, fallback: null }),
-});
-
 async function lookAgain(
-  io: CliIo,
-  { plan, tasks }: { readonly plan: Plan; readonly tasks: readonly StoppedTask[] },
-  { ports, options }: Resuming,
+  { io, plan, ports, options }: Resuming,
+  tasks: readonly StoppedTask[],
 ): Promise<number> {
-  const waitMs = options.wait ? WAIT_MS : 0;
-  const resumed = await resume(plan, tasks, { ports, waitMs });
+  const resumed = await resume(plan, tasks, { ports, waitMs: waitOf(options) });
   const textOf = options.json === true ? resumedJson : resumedLine;
   for (const each of resumed) io.out(textOf(each));
   const isDone = resumed.every(({ outcome }) => outcome !== "stopped" && outcome !== "unanswered");
@@ -169,16 +139,10 @@ const factsOf = ({ part, topic, partition, code, message, atMs, owner }: Stopped
 
 function stoppedLines(tasks: readonly StoppedTask[]): readonly string[] {
   const header = ["PART", "TOPIC", "PARTITION", "STOPPED SINCE", "CODE", "REASON"];
-  const rows = tasks
-    .map(factsOf)
-    .map(({ part, topic, partition, since, code, message }) => [
-      part,
-      topic,
-      String(partition),
-      since,
-      code,
-      message,
-    ]);
+  const rows = tasks.map((task) => {
+    const { part, topic, partition, since, code, message } = factsOf(task);
+    return [part, topic, String(partition), since, code, message];
+  });
   return tableLines([header, ...rows]);
 }
 

@@ -8,21 +8,18 @@ import { openGate } from "./gate.ts";
 /** asked: nobody waited · running: every group has members again · no-worker: not in time, so the next start goes on. */
 export type Reopened = "asked" | "running" | "no-worker";
 
-export interface ReopenRequest {
-  readonly ports: OperatePorts;
-  /** 0 does not wait. */
-  readonly waitMs: number;
-  /** Also a gate that a promote has shut, and would open itself. */
-  readonly force: boolean;
-}
-
 const LOOK_MS = 500;
 
-/** Throws MILL_GATE_HELD for what is not an operator's to open. */
+/**
+ * `waitMs` 0 does not wait; `force` opens also a gate that a promote has shut, and would open itself. Throws MILL_GATE_HELD for
+ * what is not an operator's to open.
+ */
 export async function reopen(
   plan: Plan,
   note: GateNote,
-  { ports, waitMs, force }: ReopenRequest,
+  waitMs: number,
+  force: boolean,
+  ports: OperatePorts,
 ): Promise<Reopened> {
   if (note.by === "promote" && !force) throw gateIsShut(plan, note);
   await openGate(plan, note.owner, { ports, force });

@@ -6,7 +6,6 @@ import { stopNotes, type StopNote } from "../../notes/stop-notes.ts";
 import { isChosen, missingPlace, partsNamed, type TaskChoice } from "../choice.ts";
 
 export type StoppedTask = StopNote & TaskAt;
-export type ResumeChoice = TaskChoice;
 
 /** In the order of parts, topics and partitions. Throws for a part, topic or partition that there is not. */
 export function stoppedTasks(plan: Plan, notes: Notes, choice: TaskChoice): readonly StoppedTask[] {
