@@ -3,8 +3,10 @@ import { MillraceError } from "../engine/core/errors.ts";
 import type { TaskChoice } from "../engine/operate/choice.ts";
 import { exitCodes, type CliIo } from "./io.ts";
 
-const usage = (name: string, expected: string, received: string): MillraceError =>
-  new MillraceError("MILL_USAGE", `${name}: expected ${expected}, received "${received}"`);
+export const usage = (detail: string): MillraceError => new MillraceError("MILL_USAGE", detail);
+
+export const wrongOption = (name: string, expected: string, received: string): MillraceError =>
+  usage(`${name}: expected ${expected}, received "${received}"`);
 
 /** A whole number of at least `min`, or the fallback when the option was not given. */
 export function wholeOption<F>(
@@ -15,7 +17,7 @@ export function wholeOption<F>(
   if (text === undefined) return how.fallback;
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= how.min) return value;
-  throw usage(name, `a whole number of at least ${String(how.min)}`, text);
+  throw wrongOption(name, `a whole number of at least ${String(how.min)}`, text);
 }
 
 /** An ISO time as epoch milliseconds; without a zone it is UTC. */
@@ -23,7 +25,7 @@ export function timeOption(name: string, text: string, others: string): number {
   const hasZone = /(Z|[+-]\d{2}:?\d{2})$/.test(text) || !text.includes(":");
   const value = Date.parse(hasZone ? text : `${text.replace(" ", "T")}Z`);
   if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(value)) return value;
-  throw usage(name, `${others} or a time such as 2026-01-05T11:53:26Z`, text);
+  throw wrongOption(name, `${others} or a time such as 2026-01-05T11:53:26Z`, text);
 }
 
 export interface ChoiceOptions {

@@ -15,7 +15,7 @@ import {
   type PlansOf,
 } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
-import { wholeOption } from "./option-values.ts";
+import { usage, wholeOption, wrongOption } from "./option-values.ts";
 import { grouped, progress } from "./progress.ts";
 import { writingCodecs } from "./topic-codecs.ts";
 
@@ -76,17 +76,15 @@ export const produceVerb =
 function originOf(topic: string, options: ProduceOptions, io: CliIo): Origin {
   const { file, generate, key = null } = options;
   if ((file === undefined) === (generate === undefined))
-    throw new MillraceError("MILL_USAGE", `give either --file or --generate <${kinds}>`);
+    throw usage(`give either --file or --generate <${kinds}>`);
   if (file === undefined) return generatedOrigin(topic, generate ?? "", options);
   return { total: null, records: (to) => keyedRows(resolve(io.cwd, file), to, key) };
 }
 
 function generatedOrigin(topic: string, kind: string, options: ProduceOptions): Origin {
   const generator = Object.hasOwn(generators, kind) ? generators[kind] : undefined;
-  if (generator === undefined)
-    throw new MillraceError("MILL_USAGE", `--generate: expected ${kinds}, received "${kind}"`);
-  if (generator.topic !== topic)
-    throw new MillraceError("MILL_USAGE", `generated ${kind} are records of ${generator.topic}`);
+  if (generator === undefined) throw wrongOption("--generate", kinds, kind);
+  if (generator.topic !== topic) throw usage(`generated ${kind} are records of ${generator.topic}`);
   const how = generatorOptions(generator, options);
   const records = (_: PlanTopic, clock: Clock) =>
     generator.records({ ...how, now: () => clock.now() });
@@ -104,7 +102,7 @@ function generatorOptions(generator: Generator, options: ProduceOptions): Genera
     poison: number("poison", 0),
   };
   if (!generator.hasAnomalies && how.updates + how.repeats + how.poison > 0)
-    throw new MillraceError("MILL_USAGE", "--updates, --repeats and --poison are for orders");
+    throw usage("--updates, --repeats and --poison are for orders");
   return how;
 }
 

@@ -3,12 +3,10 @@ import { readFileSync } from "node:fs";
 import { MillraceError, messageOf } from "../engine/core/errors.ts";
 import type { StartOffset } from "../engine/core/kafka.ts";
 import type { ResetTarget } from "../engine/operate/targets.ts";
-import { timeOption } from "./option-values.ts";
+import { timeOption, usage, wrongOption } from "./option-values.ts";
 
-const EXPECTED =
-  "expected earliest, latest, offset:N, time:2026-01-05T11:53:26Z, duration:PT1H, shift:-N, shift:+N, group:NAME or file:PATH";
-
-const usage = (detail: string): MillraceError => new MillraceError("MILL_USAGE", `--to: ${detail}`);
+const PLACES =
+  "earliest, latest, offset:N, time:2026-01-05T11:53:26Z, duration:PT1H, shift:-N, shift:+N, group:NAME or file:PATH";
 
 /** `now` is for durations, which count back from it. */
 export function targetOf(text: string, now: number): ResetTarget {
@@ -29,12 +27,12 @@ export function targetOf(text: string, now: number): ResetTarget {
       return { kind: "listed", offsets: offsetsIn(value) };
     case undefined:
     default:
-      throw usage(`${EXPECTED}, received "${text}"`);
+      throw wrongOption("--to", PLACES, text);
   }
 }
 
 function wholeOf(text: string, shape: RegExp): bigint {
-  if (!shape.test(text)) throw usage(`${EXPECTED}, received "${text}"`);
+  if (!shape.test(text)) throw wrongOption("--to", PLACES, text);
   return BigInt(text.replace(/^\+/, ""));
 }
 
@@ -44,8 +42,7 @@ const UNITS_MS = [604_800_000, 86_400_000, 3_600_000, 60_000, 1_000];
 /** ISO 8601 without months and years, whose length nobody knows. */
 function durationMs(text: string): number {
   const found = DURATION.exec(text);
-  if (found === null)
-    throw usage(`expected a duration such as PT1H or P2DT30M, received "${text}"`);
+  if (found === null) throw wrongOption("--to", "a duration such as PT1H or P2DT30M", text);
   return UNITS_MS.reduce((sum, unitMs, i) => sum + unitMs * Number(found[i + 1] ?? 0), 0);
 }
 
@@ -56,7 +53,7 @@ function offsetsIn(path: string): readonly StartOffset[] {
     if (line.trim() === "" || line.trim() === "topic,partition,offset") return [];
     const [, topic, partition, offset] = /^\s*([^\s,]+),(\d{1,9}),(\d{1,18})\s*$/.exec(line) ?? [];
     if (topic === undefined || partition === undefined || offset === undefined)
-      throw usage(`${path}:${String(i + 1)}: expected topic,partition,offset`);
+      throw usage(`--to: ${path}:${String(i + 1)}: expected topic,partition,offset`);
     return [{ topic, partition: Number(partition), nextOffset: BigInt(offset) }];
   });
 }

@@ -1,9 +1,9 @@
 // The half of `millrace resume` that is about a pipeline as a whole: halted by dead letters, or shut by a command.
-import { MillraceError } from "../engine/core/errors.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { reopen, type Reopened } from "../engine/operate/gate/reopen.ts";
 import type { TaskChoice } from "../engine/operate/choice.ts";
 import { gateText, type GateNote } from "../engine/notes/gate-note.ts";
+import { usage } from "./option-values.ts";
 import type { VerbContext } from "./operating.ts";
 
 interface GateOptions {
@@ -21,8 +21,7 @@ export async function resumeGate(
 ): Promise<void> {
   const isWhole = Object.values(choice).every((of) => of === null);
   if (!isWhole)
-    throw new MillraceError(
-      "MILL_USAGE",
+    throw usage(
       `${plan.pipeline} is ${note.state} as a whole: leave out --part, --topic and --partition`,
     );
   const isJson = options.json === true;

@@ -1,12 +1,12 @@
 // `millrace run <pipeline...>`: the live processor, in one process or several.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MillraceError } from "../engine/core/errors.ts";
 import { checkTables } from "../engine/provision/tables/tables.ts";
 import { live } from "../engine/runtime/live.ts";
 import { pipelines } from "../pipelines/index.ts";
 import { readStackEnv } from "../stack/stack.ts";
 import type { Register } from "./io.ts";
+import { wrongOption } from "./option-values.ts";
 
 const entry = fileURLToPath(new URL("../main.ts", import.meta.url));
 
@@ -46,5 +46,5 @@ export const run: Register = (program, runCommand) => {
 function countOf(text: string): number {
   const n = Number(text);
   if (Number.isInteger(n) && n >= 1 && n <= 64) return n;
-  throw new MillraceError("MILL_USAGE", `--workers: expected 1 to 64, received "${text}"`);
+  throw wrongOption("--workers", "1 to 64", text);
 }

@@ -7,6 +7,7 @@ import { storesNamed } from "../engine/operate/stores.ts";
 import { exitCodes } from "./io.ts";
 import type { OperateConnection } from "./operating.ts";
 import { partitionOption, type StateOptions, type StateContext } from "./state-options.ts";
+import { usage } from "./option-values.ts";
 import { batchDecoder } from "./topic-codecs.ts";
 
 export const GET_HELP = `
@@ -37,7 +38,7 @@ export async function get(
 
 function keyOf(store: PlanStore, { key, keyBase64 }: StateOptions): Buffer {
   if ((key === undefined) === (keyBase64 === undefined))
-    throw new MillraceError("MILL_USAGE", "expected one of --key and --key-base64");
+    throw usage("expected one of --key and --key-base64");
   return key === undefined ? Buffer.from(keyBase64 ?? "", "base64") : keyBytes(store, key);
 }
 

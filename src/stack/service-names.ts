@@ -67,13 +67,8 @@ export function givenAddress(name: ServiceName, env: Env): string | undefined {
   try {
     return readFileSync(file, "utf8").trim();
   } catch (cause) {
-    throw new ConfigError(
-      "MILL_CONFIG_INVALID",
-      `${variable} names ${file}, which cannot be read`,
-      {
-        cause,
-      },
-    );
+    const detail = `${variable} names ${file}, which cannot be read`;
+    throw new ConfigError("MILL_CONFIG_INVALID", detail, { cause });
   }
 }
 

@@ -1,6 +1,5 @@
 // `millrace dlq discard`: gives letters up, for a reason, after it was confirmed.
-import { jsonText } from "../../data/json-text.ts";
-import { groupsOf, isChosen } from "../../engine/letters/filter.ts";
+import { isChosen } from "../../engine/letters/filter.ts";
 import { discard, planDiscard } from "../../engine/letters/commands/discard.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import type { ChangeOptions } from "../option-values.ts";
@@ -8,7 +7,7 @@ import { grouped } from "../progress.ts";
 import type { VerbContext } from "../operating.ts";
 import { choiceOf, filterOf, type FilterOptions } from "./letter-filter.ts";
 import { newToken, whoAmI } from "./letter-view.ts";
-import { groupLines } from "./list.ts";
+import { printGroups } from "./list.ts";
 
 export interface DiscardOptions extends FilterOptions, ChangeOptions {
   readonly reason: string;
@@ -23,9 +22,7 @@ export async function discardLetters(at: VerbContext<DiscardOptions>): Promise<n
   } as const;
   const byOptions = await choiceOf(at, filter);
   const planned = await planDiscard(plan, (one) => byOptions(one) && isChosen(one, filter), ports);
-  const groups = groupsOf(planned);
-  for (const line of options.json === true ? groups.map(jsonText) : groupLines(groups))
-    io.out(line);
+  printGroups(io, planned, options.json === true);
   if (planned.length === 0) {
     io.err("No open letter matches.");
     return exitCodes.ok;

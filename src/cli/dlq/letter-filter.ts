@@ -1,7 +1,6 @@
 // The letters that the options of a verb of `millrace dlq` choose, and their records as people read them.
 import type { Command } from "commander";
 import { jsonText } from "../../data/json-text.ts";
-import { MillraceError } from "../../engine/core/errors.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { RawRecord } from "../../engine/core/record.ts";
 import type { LetterStateName } from "../../engine/core/redrive.ts";
@@ -9,7 +8,7 @@ import { isChosen, matches, type LetterFilter } from "../../engine/letters/filte
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { readLetters } from "../../engine/letters/read-letters.ts";
 import type { VerbContext } from "../operating.ts";
-import { timeOption } from "../option-values.ts";
+import { timeOption, wrongOption } from "../option-values.ts";
 import { batchDecoder, type DecodedRecord } from "../topic-codecs.ts";
 
 export interface FilterOptions {
@@ -50,10 +49,7 @@ function statesOf(text: string | undefined): readonly LetterStateName[] | null {
   if (text === undefined) return null;
   const named = text.split(",").filter(isState);
   if (named.length === text.split(",").length) return named;
-  throw new MillraceError(
-    "MILL_USAGE",
-    `--state: expected ${states.join(", ")}, received "${text}"`,
-  );
+  throw wrongOption("--state", states.join(", "), text);
 }
 
 export function filterOf(plan: Plan, options: FilterOptions): LetterFilter {

@@ -8,7 +8,8 @@ import { countedBy, groupsOf, type LetterGroup } from "../../engine/letters/filt
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { auditsIn, jobIn } from "../../engine/letters/commands/operator.ts";
 import { readLetters } from "../../engine/letters/read-letters.ts";
-import { exitCodes } from "../io.ts";
+import { exitCodes, type CliIo } from "../io.ts";
+import { usage } from "../option-values.ts";
 import { grouped } from "../progress.ts";
 import { tableLines } from "../table-lines.ts";
 import type { VerbContext } from "../operating.ts";
@@ -40,14 +41,9 @@ async function chosen(at: Look, withRecords: boolean): Promise<readonly FoundLet
 export async function list(at: Look): Promise<number> {
   const { io, options } = at;
   const letters = await chosen(at, false);
-  if (options.letters === true) {
-    const lines = options.json === true ? letters.map(letterJson) : letterLines(letters);
-    for (const line of lines) io.out(line);
-  } else {
-    const groups = groupsOf(letters);
-    for (const line of options.json === true ? groups.map(jsonText) : groupLines(groups))
-      io.out(line);
-  }
+  const isJson = options.json === true;
+  if (options.letters !== true) printGroups(io, letters, isJson);
+  else for (const line of isJson ? letters.map(letterJson) : letterLines(letters)) io.out(line);
   if (letters.length === 0) io.err("No letter matches.");
   return exitCodes.ok;
 }
@@ -71,6 +67,11 @@ function letterLines(letters: readonly FoundLetter[]): readonly string[] {
     ];
   });
   return tableLines([header, ...rows]);
+}
+
+export function printGroups(io: CliIo, letters: readonly FoundLetter[], isJson: boolean): void {
+  const groups = groupsOf(letters);
+  for (const line of isJson ? groups.map(jsonText) : groupLines(groups)) io.out(line);
 }
 
 export function groupLines(groups: readonly LetterGroup[]): readonly string[] {
@@ -98,11 +99,7 @@ export async function show(at: Look, id: string): Promise<number> {
   const found = letters.filter((letter) => letter.id.startsWith(id));
   const [letter] = found;
   if (letter === undefined) throw new MillraceError("MILL_NOT_FOUND", `no letter ${id}`);
-  if (found.length > 1)
-    throw new MillraceError(
-      "MILL_USAGE",
-      `${id} begins ${String(found.length)} ids: give more of it`,
-    );
+  if (found.length > 1) throw usage(`${id} begins ${String(found.length)} ids: give more of it`);
   if (at.options.personal === true) await auditPersonal(at, "dlq show", 1);
   const shown = await viewer(at)(letter);
   for (const line of at.options.json === true ? [jsonText(shown)] : viewLines(shown))

@@ -15,7 +15,7 @@ import {
 } from "../../engine/letters/commands/redrive.ts";
 import { readNotes } from "../../engine/notes/notes.ts";
 import { exitCodes } from "../io.ts";
-import { wholeOption } from "../option-values.ts";
+import { wholeOption, wrongOption } from "../option-values.ts";
 import { grouped, progress } from "../progress.ts";
 import { tableLines } from "../table-lines.ts";
 import type { VerbContext } from "../operating.ts";
@@ -48,10 +48,7 @@ export async function redriveLetters(at: Redriving): Promise<number> {
 
 function fromOf(text: string): "start" | "failed-step" {
   if (text === "start" || text === "failed-step") return text;
-  throw new MillraceError(
-    "MILL_USAGE",
-    `--from: expected failed-step or start, received "${text}"`,
-  );
+  throw wrongOption("--from", "failed-step or start", text);
 }
 
 /** A letter left nothing behind, so its part's source is where it failed; before that lies what other records share. */

@@ -3,13 +3,13 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
-import { MillraceError, messageOf } from "../../engine/core/errors.ts";
+import { messageOf } from "../../engine/core/errors.ts";
 import type { StartOffset } from "../../engine/core/kafka.ts";
 import type { Aim, RangeRequest } from "../../engine/reprocess/plan/pin.ts";
 import type { RunRequest } from "../../engine/reprocess/plan/run-plan.ts";
 import type { RunOptions, RunSource } from "../../engine/reprocess/words/run.ts";
 import type { CliIo } from "../io.ts";
-import { timeOption, wholeOption } from "../option-values.ts";
+import { timeOption, usage, wholeOption, wrongOption } from "../option-values.ts";
 
 export interface RangeOptions {
   readonly from?: string;
@@ -62,8 +62,6 @@ export const withRange = (command: Command): Command =>
       "fail above so many dead letters, or above a share such as 5%",
     );
 
-const usage = (detail: string): MillraceError => new MillraceError("MILL_USAGE", detail);
-
 export function requestOf(options: RangeOptions, io: CliIo): RunRequest {
   const source = sourceOf(options, io);
   if (options.follow === true && source.kind !== "kafka")
@@ -112,7 +110,7 @@ function placesIn(option: string, texts: readonly string[] = []): StartOffset[] 
   return texts.map((text) => {
     const [, topic, partition, offset] = PLACE.exec(text) ?? [];
     if (topic === undefined || partition === undefined || offset === undefined)
-      throw usage(`${option}: expected topic-partition=offset, received "${text}"`);
+      throw wrongOption(option, "topic-partition=offset", text);
     return { topic, partition: Number(partition), nextOffset: BigInt(offset) };
   });
 }
@@ -144,7 +142,7 @@ const LAG_LIMIT_MS = 10_000;
 
 function howOf(options: RangeOptions, source: RunSource): Omit<RunOptions, "staged"> {
   const workers = wholeOption("--workers", options.workers, { min: 1, fallback: 1 });
-  if (workers > 64) throw usage(`--workers: expected 1 to 64, received "${String(workers)}"`);
+  if (workers > 64) throw wrongOption("--workers", "1 to 64", String(workers));
   const lagLimit = { min: 100, fallback: LAG_LIMIT_MS };
   return {
     source,
@@ -162,5 +160,5 @@ function lettersMaxOf(text: string | undefined): RunOptions["lettersMax"] {
   const value = Number(amount);
   if (isShare !== undefined && amount !== "" && value <= 100) return { share: value / 100 };
   if (isShare === undefined && /^\d+$/.test(amount)) return { count: value };
-  throw usage(`--fail-on-letters: expected a count or a share such as 5%, received "${text}"`);
+  throw wrongOption("--fail-on-letters", "a count or a share such as 5%", text);
 }

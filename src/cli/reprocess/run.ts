@@ -6,7 +6,7 @@ import type { RunReport } from "../../engine/reprocess/control/controller.ts";
 import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
 import { runSession, type SessionEnd } from "../../engine/reprocess/run/session.ts";
 import { exitCodes, type CliIo } from "../io.ts";
-import { wholeOption } from "../option-values.ts";
+import { usage, wholeOption } from "../option-values.ts";
 import { grouped, REDRAW, spanText } from "../progress.ts";
 import type { AddVerb, Reprocessing } from "./connection.ts";
 import { fillOf } from "./fill.ts";
@@ -83,10 +83,7 @@ const RANGE = ["from", "to", "fromOffset", "toOffset", "offsets", "file", "deadL
 function checkUsage(options: RunVerbOptions, isResume: boolean): void {
   const given = RANGE.filter((name) => name in options);
   if (!isResume || given.length === 0) return;
-  throw new MillraceError(
-    "MILL_USAGE",
-    "a run that is gone on with keeps its range, source and target",
-  );
+  throw usage("a run that is gone on with keeps its range, source and target");
 }
 
 async function checkIdle({ ports }: Reprocessing, { pipeline }: Plan): Promise<void> {

@@ -52,7 +52,7 @@ export async function drain(barrier: Barrier): Promise<void> {
   ports.say("live takes nothing more from outside, and works off what it has");
   const { clock } = ports;
   const isSo = (): Promise<boolean> => isDrained(plan, ports);
-  await waitUntil("the live pipeline to work off its own topics", isSo, { clock, limitMs });
+  await waitUntil("the live pipeline to work off its own topics", isSo, clock, limitMs);
 }
 
 /** 3 and 4: the position of every task, or null when it must drain again. */
@@ -62,7 +62,7 @@ export async function close(barrier: Barrier): Promise<readonly LivePosition[] |
   ports.say("live leaves its groups");
   const { clock } = ports;
   const isSo = (): Promise<boolean> => isEmpty(plan, ports);
-  await waitUntil("the live workers to leave their groups", isSo, { clock, limitMs });
+  await waitUntil("the live workers to leave their groups", isSo, clock, limitMs);
   await sendLetters(plan, plan.parts, ports);
   // A redrive that is at work is fenced here, and a later one sees the gate: no letter comes back from now on.
   await asOperator(plan, ports, () => Promise.resolve());

@@ -62,7 +62,7 @@ const wait = (
   { ports: { clock }, barrier: { limitMs } }: StepRun,
   what: string,
   isSo: () => Promise<boolean>,
-): Promise<void> => waitUntil(what, isSo, { clock, limitMs });
+): Promise<void> => waitUntil(what, isSo, clock, limitMs);
 
 /** The end that was pinned last is one that live has passed. */
 async function freezing(at: StepRun): NextStep {

@@ -121,7 +121,7 @@ async function reachedEnd(
 ): Promise<void> {
   const shadow = shadowOfRun(plan, row);
   const isSo = async (): Promise<boolean> => (await progressOfRun(shadow, row.range, ports)).isDone;
-  await waitUntil("the run to reach its end", isSo, { clock: ports.clock, limitMs });
+  await waitUntil("the run to reach its end", isSo, ports.clock, limitMs);
 }
 
 /** Until live has done everything that the run has: in as many rounds as a record can go through topics of its own. */
@@ -130,17 +130,17 @@ async function passed(
   { plan, limitMs }: Verifying,
   ports: ReprocessPorts,
 ): Promise<void> {
-  const wait = { clock: ports.clock, limitMs };
+  const { clock } = ports;
   const reached = async (ends: ReadonlyMap<string, bigint>): Promise<boolean> => {
     const live = await readPositions(plan, ports);
     return [...ends].every(([key, end]) => (live.get(key) ?? 0n) >= end);
   };
   const places = withReaders(plan, range.places);
   const ends = new Map(places.map((place) => [taskKey(place), place.to]));
-  await waitUntil("live to pass the end of the run", () => reached(ends), wait);
+  await waitUntil("live to pass the end of the run", () => reached(ends), clock, limitMs);
   for (let round = 0; round < plan.parts.length; round++) {
     const own = await ownEnds(plan, ports);
-    await waitUntil("live to work off its own topics", () => reached(own), wait);
+    await waitUntil("live to work off its own topics", () => reached(own), clock, limitMs);
   }
 }
 

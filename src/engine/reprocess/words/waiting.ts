@@ -2,18 +2,14 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 
-export interface WaitLimit {
-  readonly clock: Clock;
-  readonly limitMs: number;
-}
-
 const LOOK_MS = 250;
 
 /** Throws MILL_PROMOTE_STUCK after the limit. */
 export async function waitUntil(
   what: string,
   isSo: () => Promise<boolean>,
-  { clock, limitMs }: WaitLimit,
+  clock: Clock,
+  limitMs: number,
 ): Promise<void> {
   const startMs = clock.now();
   while (!(await isSo())) {
