@@ -1,37 +1,26 @@
 // Beside the line: lag, operator counts and inbox size for the meter, a look at the topics, notes of what has stopped, and
 // the purge of repartition topics (KIP-811: on an interval of its own, below decided progress only).
-import type { Part } from "../core/plan.ts";
 import type { StartOffset } from "../core/kafka.ts";
-import type { TopicName } from "../core/record.ts";
+import { addressOf, taskKey, type TopicName } from "../core/record.ts";
 import type { TaskHealth } from "../observe/health.ts";
 import { lagOf } from "../observe/lag.ts";
 import { forgetTask, publishLag, publishState } from "../observe/task-metrics.ts";
 import type { OperatorCounts } from "../transform/operator.ts";
 import type { BoundPart } from "./task/bind.ts";
 import type { WorkerContext } from "./context.ts";
-import type { TaskPosition } from "./task/task.ts";
+import type { AnyPart } from "./task/part.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";
-import { shownHealth, StopWatch, type StoppablePart } from "./resume/stop-watch.ts";
-import { TopicWatch, type WatchedPart } from "./topic-watch.ts";
+import { shownHealth, StopWatch } from "./resume/stop-watch.ts";
+import { TopicWatch } from "./topic-watch.ts";
 
-/** A stream or sink part, as seen from here. */
-export interface KeptPart extends WatchedPart, StoppablePart {
-  readonly tasks: Iterable<{
-    readonly inboxBytes: number;
-    readonly address: { readonly partition: number };
-    positions(): TaskPosition[];
-  }>;
-}
-
-const nameOf = ({ pipeline, part, topic, partition }: TaskHealth): string =>
-  [pipeline, part, topic, String(partition)].join("/");
+const nameOf = (task: TaskHealth): string => `${task.pipeline}/${taskKey(task)}`;
 
 const LAG_INTERVAL_MS = 2_000;
 const TOPICS_INTERVAL_MS = 10_000;
 
 export class Housekeeping {
   readonly #context: WorkerContext;
-  readonly #parts: () => readonly KeptPart[];
+  readonly #parts: () => readonly AnyPart[];
   readonly #published = new Map<OperatorCounts, OperatorCounts>();
   #seen: readonly TaskHealth[] = [];
   readonly #purged = new Map<string, bigint>();
@@ -44,7 +33,7 @@ export class Housekeeping {
   constructor(
     context: WorkerContext,
     metas: readonly TopicName[],
-    parts: () => readonly KeptPart[],
+    parts: () => readonly AnyPart[],
   ) {
     this.#context = context;
     this.#topics = new TopicWatch(context, parts);
@@ -114,29 +103,21 @@ export class Housekeeping {
     this.#seen = tasks;
   }
 
-  #publishCounts({ plan, part, program }: BoundPart): void {
+  #publishCounts({ labels, program }: BoundPart): void {
     for (const count of program.counts) {
-      const published = this.#published.get(count) ?? {
-        ...count,
-        passed: 0,
-        dropped: 0,
-        failed: 0,
-      };
-      const labels = { pipeline: plan.pipeline, part: part.name, operator: count.operator };
-      for (const outcome of ["passed", "dropped", "failed"] as const)
-        this.#context.meter.count(
-          "millrace_records_total",
-          { ...labels, outcome },
-          count[outcome] - published[outcome],
-        );
+      const before = this.#published.get(count);
+      for (const outcome of ["passed", "dropped", "failed"] as const) {
+        const own = { ...labels, operator: count.operator, outcome };
+        const added = count[outcome] - (before?.[outcome] ?? 0);
+        this.#context.meter.count("millrace_records_total", own, added);
+      }
       this.#published.set(count, { ...count });
     }
   }
 
-  async #publishLag({ bound, tasks }: KeptPart): Promise<void> {
+  async #publishLag({ bound, tasks }: AnyPart): Promise<void> {
     const { admin, clock, meter } = this.#context;
-    const { plan, part } = bound;
-    for (const { name: topic } of part.sources) {
+    for (const { name: topic } of bound.part.sources) {
       const marks = await admin.watermarks(topic);
       for (const task of tasks) {
         const { partition } = task.address;
@@ -145,7 +126,7 @@ export class Housekeeping {
         if (position === undefined || mark === undefined) continue;
         const { committed: nextOffset, oldestMs: oldestUncommittedMs } = position;
         const lag = lagOf({ nextOffset, endOffset: mark.high, oldestUncommittedMs }, clock.now());
-        publishLag(meter, { pipeline: plan.pipeline, part: part.name, topic, partition }, lag);
+        publishLag(meter, { ...bound.labels, topic, partition }, lag);
       }
     }
   }
@@ -153,32 +134,21 @@ export class Housekeeping {
   async #purge(): Promise<void> {
     const below: StartOffset[] = this.#parts().flatMap((part) => this.#purgeable(part));
     if (below.length > 0) await this.#context.admin.deleteRecords(below);
-    for (const { topic, partition, nextOffset } of below)
-      this.#purged.set(`${topic}-${String(partition)}`, nextOffset);
+    for (const at of below) this.#purged.set(addressOf(at), at.nextOffset);
   }
 
-  #purgeable({ bound: { part }, tasks }: KeptPart): StartOffset[] {
-    const internal = repartitions(part);
-    return [...tasks].flatMap((task) =>
-      task
-        .positions()
-        .map(({ topic, committed }) => ({
-          topic,
-          partition: task.address.partition,
-          nextOffset: committed,
-        }))
-        .filter(({ topic, partition, nextOffset }) => {
-          const last = this.#purged.get(`${topic}-${String(partition)}`) ?? 0n;
-          return internal.has(topic) && nextOffset > last;
-        }),
+  #purgeable({ bound: { part }, tasks }: AnyPart): StartOffset[] {
+    // A sink's own topic is never purged: its hint is no promise (a failover may take the table back).
+    if (part.table !== null) return [];
+    const own = part.sources.filter(({ internal }) => internal === "repartition");
+    const internal = new Set(own.map(({ name }) => name));
+    const positions = tasks.flatMap((task) =>
+      task.positions().map(({ topic, committed: nextOffset }) => {
+        return { topic, partition: task.partition, nextOffset };
+      }),
+    );
+    return positions.filter(
+      (at) => internal.has(at.topic) && at.nextOffset > (this.#purged.get(addressOf(at)) ?? 0n),
     );
   }
 }
-
-/** A sink's own topic is never purged: its hint is no promise (a failover may take the table back). */
-const repartitions = (part: Part): Set<TopicName> =>
-  new Set(
-    part.table === null
-      ? part.sources.filter((topic) => topic.internal === "repartition").map((topic) => topic.name)
-      : [],
-  );

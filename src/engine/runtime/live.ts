@@ -119,13 +119,9 @@ function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
   return names.length === 0 ? pipelines : pipelines.filter(({ name }) => names.includes(name));
 }
 
-interface WorkerProcess {
-  readonly settings: WorkerSettings;
-  readonly plans: readonly Plan[];
+interface WorkerProcess extends Omit<RunPlansOptions, "env" | "workers" | "entry" | "args"> {
   readonly resources: ResourceSettings;
-  readonly checkTables: LiveOptions["checkTables"];
   readonly log: Log;
-  attach?: Attach;
 }
 
 const declarationOf = ({ declaration }: PlanTable): TableSpec => declaration as TableSpec;
@@ -148,7 +144,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   const facts = watchLoop(worker);
   // A start waits for a server for as long as that is away, and must end when it is asked to.
   const ignore = stopOnSignal(worker, log);
-  const server = await serve({ settings, log, facts, meter });
+  const server = await serve(options, facts, meter);
   try {
     if (await worker.start()) {
       attached?.watch(worker);
@@ -179,17 +175,11 @@ const limitsOf = (settings: WorkerSettings): WorkerLimits => ({
 });
 
 /** A child answers its parent; a process of its own serves HTTP. */
-async function serve({
-  settings,
-  log,
-  facts,
-  meter,
-}: {
-  settings: WorkerSettings;
-  log: Log;
-  facts: () => WorkerFacts;
-  meter: PrometheusMeter;
-}): Promise<OperationsServer | null> {
+async function serve(
+  { settings, log }: WorkerProcess,
+  facts: () => WorkerFacts,
+  meter: PrometheusMeter,
+): Promise<OperationsServer | null> {
   const live = (): ReturnType<typeof livenessOf> => livenessOf(facts());
   const ready = (): ReturnType<typeof readinessOf> => readinessOf(facts());
   if (hasParent()) {

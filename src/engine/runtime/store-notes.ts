@@ -47,7 +47,7 @@ export async function checkStores(
         // Its progress moves with it.
         const isRenamed = formerNames(part).includes(was.part);
         const known = isRenamed ? { ...was, part: now.part } : was;
-        problems.push(...changes(plan, store, { was: known, now }));
+        problems.push(...changes(plan, store, known, now));
       }
     }
   }
@@ -77,7 +77,8 @@ function textOf(format: SchemaFormat): string {
 function changes(
   { pipeline }: Plan,
   { name }: PlanStore,
-  { was, now }: { readonly was: StoreNote; readonly now: StoreNote },
+  was: StoreNote,
+  now: StoreNote,
 ): MillraceError[] {
   const fields = ["operator", "key", "value", "part", "partitions"] as const;
   const changed = fields.filter((field) => was[field] !== now[field]);

@@ -3,29 +3,22 @@
 import type { TopicDescription } from "../core/kafka.ts";
 import type { TopicName } from "../core/record.ts";
 import type { BoundPart } from "./task/bind.ts";
+import type { AnyPart } from "./task/part.ts";
 import type { WorkerContext } from "./context.ts";
-
-/** A stream or sink part, as seen from here. */
-export interface WatchedPart {
-  readonly bound: BoundPart;
-  readonly tasks: Iterable<unknown>;
-  /** Goes back to committed progress, through a takeover. */
-  retake(): void;
-}
 
 export class TopicWatch {
   readonly #context: WorkerContext;
-  readonly #parts: () => readonly WatchedPart[];
+  readonly #parts: () => readonly AnyPart[];
   /** Null: gone at the last look. One look may be a broker's that has not heard of the topic yet. */
   readonly #ids = new Map<TopicName, string | null>();
 
-  constructor(context: WorkerContext, parts: () => readonly WatchedPart[]) {
+  constructor(context: WorkerContext, parts: () => readonly AnyPart[]) {
     this.#context = context;
     this.#parts = parts;
   }
 
   async look(): Promise<void> {
-    const running = this.#parts().filter(({ tasks }) => [...tasks].length > 0);
+    const running = this.#parts().filter(({ tasks }) => tasks.length > 0);
     const names = running.flatMap(({ bound }) => bound.part.sources.map(({ name }) => name));
     const found = await this.#context.admin.describeTopics([...new Set(names)]);
     const changed = new Set(running.filter(({ bound }) => this.#hasChanged(bound, found)));

@@ -9,7 +9,8 @@ import type { LetterOrigin } from "../letters/letter.ts";
 import { bindPart, type BoundPart } from "./task/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
-import { Lane, type LanePart, type LaneWorker, type MadeWith } from "./gate/lane.ts";
+import { Lane, type LaneWorker } from "./gate/lane.ts";
+import type { AnyPart, PartGate } from "./task/part.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { checkNotes, letterBytesMax, preflight, type Bindings, type Persist } from "./preflight.ts";
 import { Resources } from "./calls/resources.ts";
@@ -24,7 +25,7 @@ export class Worker {
   readonly #plans: readonly Plan[];
   readonly #context: WorkerContext;
   readonly #committer: StreamCommitter;
-  readonly #lanes: readonly Lane<Bindings>[];
+  readonly #lanes: readonly Lane[];
   readonly #books = new Map<TopicName, ShapeBook>();
   readonly #life = new AbortController();
   readonly #ended: Promise<Error | null>;
@@ -52,11 +53,11 @@ export class Worker {
     this.#lanes = plans.map((plan) => new Lane(plan, this.#laneWorker()));
   }
 
-  #laneWorker(): LaneWorker<Bindings> {
+  #laneWorker(): LaneWorker {
     return {
       context: this.#context,
       preflight: (plans, signal) => preflight(plans, this.#context, this.#patience(signal)),
-      makePart: (plan, part, made) => this.#part(plan, part, made),
+      makePart: (plan, part, bindings, gate) => this.#part(plan, part, bindings, gate),
       dropPart: (part) => this.#committer.remove(part),
       onFatal: (error) => this.#end(error),
     };
@@ -81,7 +82,7 @@ export class Worker {
     await checkNotes(this.#plans, this.#context, this.#patience(signal));
     const planned = await Promise.all(this.#lanes.map((lane) => this.#planNow(lane)));
     const open = planned.flatMap((plan, i) =>
-      plan === null ? [] : [{ plan, lane: this.#lanes[i] as Lane<Bindings> }],
+      plan === null ? [] : [{ plan, lane: this.#lanes[i] as Lane }],
     );
     const plans = open.map(({ plan }) => plan);
     const bindings = await preflight(plans, this.#context, this.#patience(signal));
@@ -104,7 +105,7 @@ export class Worker {
     await Promise.all(open.map(({ lane }) => lane.join()));
   }
 
-  #planNow(lane: Lane<Bindings>): Promise<Plan | null> {
+  #planNow(lane: Lane): Promise<Plan | null> {
     const { signal } = this.#life;
     return this.#patience(signal)("kafka", () => lane.planNow(signal));
   }
@@ -114,11 +115,11 @@ export class Worker {
     return (dependency, work) => persist(this.#context, { dependency, signal, onWaiting }, work);
   }
 
-  get #parts(): readonly LanePart[] {
+  get #parts(): readonly AnyPart[] {
     return this.#lanes.flatMap((lane) => lane.parts);
   }
 
-  #part(plan: Plan, part: Part, { bindings, gate }: MadeWith<Bindings>): LanePart {
+  #part(plan: Plan, part: Part, bindings: Bindings, gate: PartGate): AnyPart {
     const { writerIds, topics } = bindings;
     const context = this.#context;
     const labels = { pipeline: plan.pipeline, part: part.name };

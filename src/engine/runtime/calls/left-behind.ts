@@ -1,17 +1,14 @@
 // Queued records whose step is gone from the pipeline, or queues no keys any more: nobody would ever call for them, so the
 // start is refused while there are some.
 import { ConfigError, type MillraceError } from "../../core/errors.ts";
-import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
+import type { AdminPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
-import { readTopic } from "../../core/read-range.ts";
+import { readTopic, type TopicPorts } from "../../core/read-range.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { Notes } from "../../notes/notes.ts";
 import { keyAt } from "../../transform/calls/key-queue.ts";
 
-interface Ports {
-  readonly kafka: Pick<KafkaPort, "reader">;
-  readonly admin: Pick<AdminPort, "watermarks" | "describeTopics">;
-}
+type Ports = TopicPorts & { readonly admin: Pick<AdminPort, "describeTopics"> };
 
 /** By the notes of the stores that there have been. */
 export async function leftBehind(

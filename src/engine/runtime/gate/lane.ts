@@ -9,52 +9,35 @@ import type { TopicName } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
 import { gateRecord, gateText, type GateNote } from "../../notes/gate-note.ts";
 import type { WorkerContext } from "../context.ts";
-import type { KeptPart } from "../housekeeping.ts";
 import { shownHealth } from "../resume/stop-watch.ts";
 import { isDefect, unlessAborted } from "../failure.ts";
-import type { PartGate } from "../task/part.ts";
+import type { Bindings } from "../preflight.ts";
+import type { AnyPart, PartGate } from "../task/part.ts";
 import { PipelineGate } from "./pipeline-gate.ts";
 
-/** A stream or sink part, as seen from here. */
-export interface LanePart extends KeptPart {
-  readonly isJoined: boolean;
-  readonly reads: { readonly unreported: readonly string[] };
-  /** Joins its group. */
-  start(): Promise<void>;
-  /** Commits what it may and leaves the group, once and for all. */
-  stop(): Promise<void>;
-  /** Takes nothing more from the topics that the gate pauses, and goes on with the others. */
-  pauseTopics(): void;
-}
-
-/** What the worker does for its lanes; `B` is what preflight finds out. */
-export interface LaneWorker<B> {
+/** What the worker does for its lanes. */
+export interface LaneWorker {
   readonly context: WorkerContext;
   /** Throws ConfigErrors with what is missing. */
-  preflight(plans: readonly Plan[], signal: AbortSignal): Promise<B>;
-  makePart(plan: Plan, part: Part, made: MadeWith<B>): LanePart;
+  preflight(plans: readonly Plan[], signal: AbortSignal): Promise<Bindings>;
+  makePart(plan: Plan, part: Part, bindings: Bindings, gate: PartGate): AnyPart;
   /** The part has left for good. */
-  dropPart(part: LanePart): void;
+  dropPart(part: AnyPart): void;
   onFatal(error: Error): void;
-}
-
-export interface MadeWith<B> {
-  readonly bindings: B;
-  readonly gate: PartGate;
 }
 
 /** What keeps a pipeline from opening again is looked at so often. */
 const AGAIN_MS = 10_000;
 
-export class Lane<B> {
+export class Lane {
   readonly #declared: Plan;
-  readonly #worker: LaneWorker<B>;
+  readonly #worker: LaneWorker;
   readonly #gate: PipelineGate;
   readonly #life = new AbortController();
   /** Cuts the pause between two looks short. */
   #wake = new AbortController();
   #loop: Promise<void> = Promise.resolve();
-  #parts: readonly LanePart[] = [];
+  #parts: readonly AnyPart[] = [];
   /** The run whose stores the parts use. */
   #boundTo: number | null = null;
   #leaving: Promise<void> | null = null;
@@ -62,7 +45,7 @@ export class Lane<B> {
   /** What keeps it from opening again. */
   #problem: { readonly text: string; readonly untilMs: number } | null = null;
 
-  constructor(declared: Plan, worker: LaneWorker<B>) {
+  constructor(declared: Plan, worker: LaneWorker) {
     this.#declared = declared;
     this.#worker = worker;
     this.#gate = new PipelineGate(worker.context, declared);
@@ -72,7 +55,7 @@ export class Lane<B> {
     return this.#declared.meta;
   }
 
-  get parts(): readonly LanePart[] {
+  get parts(): readonly AnyPart[] {
     return this.#parts;
   }
 
@@ -106,9 +89,9 @@ export class Lane<B> {
   }
 
   /** Makes the parts of what `planNow` returned; they have joined nothing yet. */
-  bind(plan: Plan, bindings: B): void {
+  bind(plan: Plan, bindings: Bindings): void {
     const gate = this.#partGate();
-    this.#parts = plan.parts.map((part) => this.#worker.makePart(plan, part, { bindings, gate }));
+    this.#parts = plan.parts.map((part) => this.#worker.makePart(plan, part, bindings, gate));
   }
 
   async join(): Promise<void> {
@@ -201,9 +184,9 @@ export class Lane<B> {
     return this.#leaving;
   }
 
-  async #leaveAll(parts: readonly LanePart[]): Promise<void> {
+  async #leaveAll(parts: readonly AnyPart[]): Promise<void> {
     const { pipeline } = this.#declared;
-    const isSink = ({ bound }: LanePart): boolean => bound.part.table !== null;
+    const isSink = ({ bound }: AnyPart): boolean => bound.part.table !== null;
     if (!this.#life.signal.aborted)
       this.#worker.context.log.warn({ pipeline }, this.whyPaused ?? `${pipeline} begins anew`);
     await Promise.all(parts.filter((part) => !isSink(part)).map((part) => part.stop()));

@@ -4,7 +4,7 @@ import { ConfigErrors, type ConfigError } from "../../core/errors.ts";
 import type { PlanResource } from "../../core/plan.ts";
 import type { ResourceSpec } from "../../define/calls/resource.ts";
 import type { OpenResource } from "../context.ts";
-import { problemOf, valueOf, type Env } from "./settings.ts";
+import { parsedFrom, type Env } from "./settings.ts";
 
 export interface ResourceSettings {
   open(resource: PlanResource): Promise<OpenResource>;
@@ -15,15 +15,9 @@ export function readResources(resources: readonly PlanResource[], env: Env): Res
   const problems: ConfigError[] = [];
   const settings = new Map<unknown, Readonly<Record<string, unknown>>>();
   for (const { declaration } of resources) {
-    const given: Record<string, string> = {};
     const shape = (declaration as ResourceSpec).env;
-    for (const name of Object.keys(shape)) {
-      const value = valueOf(env, name, problems);
-      if (value !== undefined && value !== "") given[name] = value;
-    }
-    const parsed = z.object(shape).safeParse(given);
-    for (const issue of parsed.error?.issues ?? []) problems.push(problemOf(issue, given));
-    settings.set(declaration, parsed.data ?? {});
+    const own = parsedFrom(env, z.object(shape), Object.keys(shape), problems);
+    settings.set(declaration, own ?? {});
   }
   if (problems.length > 0) throw new ConfigErrors(problems);
   return {

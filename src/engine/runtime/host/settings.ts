@@ -75,21 +75,32 @@ const schema: z.ZodType<WorkerSettings> = z.object(shape);
 /** Every name that is read; each may have _FILE behind it. */
 export const settingNames: readonly string[] = Object.keys(shape);
 
-/** Reads `NAME` or the file that `NAME_FILE` names. Throws ConfigErrors with every problem. */
+/** Throws ConfigErrors with every problem. */
 export function readSettings(env: Env): WorkerSettings {
   const problems: ConfigError[] = [];
+  const settings = parsedFrom(env, schema, settingNames, problems);
+  if (problems.length > 0 || settings === undefined) throw new ConfigErrors(problems);
+  return settings;
+}
+
+/** Reads each `NAME` or the file that `NAME_FILE` names; undefined when something is wrong, which is added to the problems. */
+export function parsedFrom<T>(
+  env: Env,
+  of: z.ZodType<T>,
+  names: readonly string[],
+  problems: ConfigError[],
+): T | undefined {
   const given: Record<string, string> = {};
-  for (const name of settingNames) {
+  for (const name of names) {
     const value = valueOf(env, name, problems);
     if (value !== undefined && value !== "") given[name] = value;
   }
-  const parsed = schema.safeParse(given);
-  for (const issue of parsed.error?.issues ?? []) problems.push(problemOf(issue, given));
-  if (problems.length > 0 || parsed.data === undefined) throw new ConfigErrors(problems);
-  return parsed.data;
+  const { data, error } = of.safeParse(given);
+  for (const issue of error?.issues ?? []) problems.push(problemOf(issue, given));
+  return data;
 }
 
-export function valueOf(env: Env, name: string, problems: ConfigError[]): string | undefined {
+function valueOf(env: Env, name: string, problems: ConfigError[]): string | undefined {
   const file = env[`${name}_FILE`];
   if (file === undefined) return env[name];
   try {
@@ -103,7 +114,7 @@ export function valueOf(env: Env, name: string, problems: ConfigError[]): string
 
 const secret = /PASSWORD|KEY|URL/;
 
-export function problemOf(issue: z.core.$ZodIssue, given: Record<string, string>): ConfigError {
+function problemOf(issue: z.core.$ZodIssue, given: Record<string, string>): ConfigError {
   const name = String(issue.path[0]);
   const value = given[name];
   const received = value === undefined ? "nothing" : secret.test(name) ? "a value" : `"${value}"`;

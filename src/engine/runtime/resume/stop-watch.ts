@@ -7,18 +7,10 @@ import type { TaskHealth } from "../../observe/health.ts";
 import { noteRecord, NoteTail, type Notes } from "../../notes/notes.ts";
 import { isResumed, resumeKey, stopKey, stopText, type StopNote } from "../../notes/stop-notes.ts";
 import type { WorkerContext } from "../context.ts";
-import type { BoundPart } from "../task/bind.ts";
-
-/** A stream or sink part, as seen from here. */
-export interface StoppablePart {
-  readonly bound: BoundPart;
-  health(): TaskHealth[];
-  /** Takes those of them that have stopped over anew. */
-  resume(partitions: readonly number[]): void;
-}
+import type { AnyPart } from "../task/part.ts";
 
 /** The tasks that people see. Those of the redrive topic only when they have stopped: it is the same part's, and most of the time empty. */
-export const shownHealth = (part: StoppablePart): TaskHealth[] =>
+export const shownHealth = (part: AnyPart): TaskHealth[] =>
   part
     .health()
     .filter(({ topic, state }) => topic !== part.bound.plan.redrive || state === "stopped");
@@ -34,7 +26,7 @@ export class StopWatch {
   constructor(
     context: WorkerContext,
     metas: readonly TopicName[],
-    parts: () => readonly StoppablePart[],
+    parts: () => readonly AnyPart[],
   ) {
     this.#pipelines = metas.map((meta) => {
       const own = () => parts().filter(({ bound }) => bound.plan.meta === meta);
@@ -56,12 +48,12 @@ type StoppedHealth = Extract<TaskHealth, { state: "stopped" }>;
 class PipelineStops {
   readonly #context: WorkerContext;
   readonly #meta: TopicName;
-  readonly #parts: () => readonly StoppablePart[];
+  readonly #parts: () => readonly AnyPart[];
   readonly #tail: NoteTail;
   #seen = "";
   #dueMs = 0;
 
-  constructor(context: WorkerContext, meta: TopicName, parts: () => readonly StoppablePart[]) {
+  constructor(context: WorkerContext, meta: TopicName, parts: () => readonly AnyPart[]) {
     this.#context = context;
     this.#meta = meta;
     this.#parts = parts;

@@ -19,13 +19,6 @@ export interface ShapePorts {
   readonly log: Log;
 }
 
-export interface Recognising {
-  readonly topic: TopicName;
-  readonly id: string;
-  readonly signal: AbortSignal;
-  onWaiting(why: string | null): void;
-}
-
 /** Structures of one topic that this worker has written. */
 interface Own {
   readonly ids: Map<number, string>;
@@ -65,14 +58,10 @@ export class ShapeBook implements Shapes {
     if (own.ids.size > SHAPES_MAX) return VARIED;
     const quick = quickHash(value);
     const id = own.ids.get(quick);
-    return id ?? this.#begin(topic, own, { quick, value });
+    return id ?? this.#begin(topic, own, quick, value);
   }
 
-  #begin(
-    topic: TopicName,
-    own: Own,
-    { quick, value }: { readonly quick: number; readonly value: unknown },
-  ): string {
+  #begin(topic: TopicName, own: Own, quick: number, value: unknown): string {
     const isVaried = own.ids.size === SHAPES_MAX;
     const structure = isVaried ? {} : structureOf(value);
     const text = JSON.stringify(structure);
@@ -108,7 +97,12 @@ export class ShapeBook implements Shapes {
   }
 
   /** Resolves when the code may read such values. Throws with disposition "retry" while Kafka is away. */
-  async recognise({ topic, id, signal, onWaiting }: Recognising): Promise<void> {
+  async recognise(
+    topic: TopicName,
+    id: string,
+    signal: AbortSignal,
+    onWaiting: (why: string | null) => void,
+  ): Promise<void> {
     for (let isReported = false; ; isReported = true) {
       const why = await this.#lock.run(() => this.#whyNot(topic, id));
       if (why === null) {

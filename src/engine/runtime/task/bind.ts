@@ -36,6 +36,8 @@ export interface SourceCodec {
 export interface BoundPart {
   readonly part: Part;
   readonly plan: Plan;
+  /** Name the part in metrics, in the log and in what people see. */
+  readonly labels: { readonly pipeline: string; readonly part: string };
   readonly program: Program;
   readonly sources: ReadonlyMap<TopicName, SourceCodec>;
   /** How entries of each store are written. */
@@ -47,9 +49,8 @@ export interface BoundPart {
 }
 
 /** What a part's stops say of it. */
-export const partFacts = ({ plan, part }: BoundPart): PartFacts => ({
-  pipeline: plan.pipeline,
-  part: part.name,
+export const partFacts = ({ plan, part, labels }: BoundPart): PartFacts => ({
+  ...labels,
   topics: part.sources.map(({ name }) => name),
   redrive: plan.redrive,
   partitions: part.partitions,
@@ -90,7 +91,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   const program = compile(part, {
     onError: plan.options.onError,
     onBroken: options.onBroken,
-    emitterOf: (node) => emitterOf(node, part, { codec, refusals }),
+    emitterOf: (node) => emitterOf(node, part, codec, refusals),
     refusals,
     keepingOf: ({ store, isCarried = false }) => ({
       isCarried,
@@ -101,7 +102,9 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   const stores = new Map(
     part.stores.map(({ name, changelog }) => [name, entryCodec(codec(changelog, "value"), name)]),
   );
-  return { part, plan, program, sources, stores, refusals, shapes: options.shapes ?? null };
+  const labels = { pipeline: plan.pipeline, part: part.name };
+  const shapes = options.shapes ?? null;
+  return { part, plan, labels, program, sources, stores, refusals, shapes };
 }
 
 /** The codec of a queued record's source. A topic of a run's own means the only source. */
@@ -117,22 +120,18 @@ export function sourceOf(sources: BoundPart["sources"], topic: TopicName): Sourc
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
 
-interface EncodingPorts {
-  readonly codec: CodecOf;
-  readonly refusals: Refusals;
-}
-
-function emitterOf(node: PlanNode, part: Part, { codec, refusals }: EncodingPorts): Emit {
+function emitterOf(node: PlanNode, part: Part, codec: CodecOf, refusals: Refusals): Emit {
   const { topic, table } = node.operation;
   if (table !== undefined) return toTable(rowMapper(table.declaration as TableSpec));
   assert(topic !== undefined, `${node.name} writes nothing`);
-  const target = targetOf(topic, refusals);
+  const target = {
+    ...{ topic, refusals },
+    bytesMax: recordBytesMax(topic),
+    isCompacted: isCompacted(topic.config),
+  };
   const valueOf = bytesOf(topic, part, codec);
   if (node.facts.writes !== "repartition") return toTopic(target, valueOf);
-  return toRepartition(node.operation as Repartition, target, {
-    key: codec(topic, "key"),
-    valueOf,
-  });
+  return toRepartition(node.operation as Repartition, target, codec(topic, "key"), valueOf);
 }
 
 /** Kafka's default message.max.bytes, less what a batch of one record adds. */
@@ -149,13 +148,6 @@ interface WriteTarget {
   readonly isCompacted: boolean;
   readonly refusals: Refusals;
 }
-
-const targetOf = (topic: PlanTopic, refusals: Refusals): WriteTarget => ({
-  topic,
-  bytesMax: recordBytesMax(topic),
-  isCompacted: isCompacted(topic.config),
-  refusals,
-});
 
 function put(cursor: Cursor, target: WriteTarget, key: Buffer | null, value: Buffer | null): true {
   const { raw, context } = cursor.record;
@@ -196,15 +188,13 @@ type BytesOf = (value: unknown, cursor: Cursor) => Buffer | null;
 /** A value that no step has changed is not written anew. */
 function bytesOf(topic: PlanTopic, part: Part, codec: CodecOf): BytesOf {
   const written = codec(topic, "value");
-
   const format = topic.value;
   if (format.kind !== "carried" || format.writes !== "as-they-came")
     return (value) => written.encode(value);
-  const internal = part.sources.filter(({ value }) => value.kind === "carried");
-  const carry = carrier(
-    format,
-    internal.map(({ name }) => name),
+  const internal = part.sources.flatMap(({ name, value }) =>
+    value.kind === "carried" ? [name] : [],
   );
+  const carry = carrier(format, internal);
   return (value, { record: { raw } }) => {
     const carried = carry(raw.topic, raw.value);
     return carried === undefined ? written.encode(value) : carried;
@@ -222,7 +212,8 @@ const toTopic =
 function toRepartition(
   { key: keyOf }: Repartition,
   target: WriteTarget,
-  { key, valueOf }: { readonly key: Codec; readonly valueOf: BytesOf },
+  key: Codec,
+  valueOf: BytesOf,
 ): Emit {
   return (result, cursor) => {
     if (result === undefined) return false;

@@ -109,10 +109,10 @@ export async function learn(bound: BoundPart, slice: Slice, learner: Learner): P
     const unknown = firstUnknown(bound, slice);
     const end = unknown?.at ?? slice.records.length;
     if (unknown?.at === 0) {
-      await recognise(bound, slice, { id: unknown.id, learner });
+      await recognise(bound, slice.topic, unknown.id, learner);
       continue;
     }
-    const ids = unknownIds(bound, slice, { end, schemas });
+    const ids = unknownIds(bound, slice, end, schemas);
     if (ids.size === 0) return end;
     // A writer's schema may show that a value belongs to none of the sources, so the values are looked at again.
     await patiently(learner, "registry", () => schemas.learn(ids));
@@ -126,7 +126,8 @@ export async function learn(bound: BoundPart, slice: Slice, learner: Learner): P
 function unknownIds(
   { sources }: BoundPart,
   { topic, records }: Slice,
-  { end, schemas }: { readonly end: number; readonly schemas: SchemaCache },
+  end: number,
+  schemas: SchemaCache,
 ): Set<number> {
   if (schemas.unknownUntil.size > 0) schemas.forgetUnknown();
   const codec = sources.get(topic);
@@ -149,11 +150,12 @@ export const mustWait = (bound: BoundPart, slice: Slice): boolean =>
 /** The same for a record that is queued in the store of a step. */
 export async function learnQueued(
   bound: BoundPart,
-  { store, kept }: { readonly store: string; readonly kept: Kept },
+  store: string,
+  kept: Kept,
   learner: Learner,
 ): Promise<void> {
   if (kept.shape !== null && bound.shapes?.isKnown(store, kept.shape) === false)
-    await wait(bound, { topic: store, id: kept.shape }, learner);
+    await wait(bound, store, kept.shape, learner);
   if (kept.raw === null) return;
   const { topic, value } = kept.raw;
   const codec = sourceOf(bound.sources, topic).value;
@@ -161,15 +163,14 @@ export async function learnQueued(
   const writer = codec.unknownId(value);
   if (writer !== null) await patiently(learner, "registry", () => schemas.learn([writer]));
   const unknown = (): string | null => codec.unknownShape?.(value) ?? null;
-  for (let id = unknown(); id !== null; id = unknown())
-    await recognise(bound, { topic }, { id, learner });
+  for (let id = unknown(); id !== null; id = unknown()) await recognise(bound, topic, id, learner);
 }
 
 /** Letters that come back: what their structures are noted as is looked up, and none of them is waited for. */
 async function lookForRedriven(bound: BoundPart, slice: Slice, learner: Learner): Promise<void> {
   const codec = bound.sources.get(slice.topic)?.value;
   const ids = new Set(slice.records.map(({ value }) => codec?.unknownShape?.(value) ?? null));
-  const topic = notedUnder(bound, slice);
+  const topic = notedUnder(bound, slice.topic);
   for (const id of ids)
     if (id !== null && topic !== null)
       await patiently(learner, "kafka", async () => bound.shapes?.look(topic, id));
@@ -177,27 +178,30 @@ async function lookForRedriven(bound: BoundPart, slice: Slice, learner: Learner)
 
 async function recognise(
   bound: BoundPart,
-  slice: Pick<Slice, "topic">,
-  { id, learner }: { readonly id: string; readonly learner: Learner },
+  source: TopicName,
+  id: string,
+  learner: Learner,
 ): Promise<void> {
-  const topic = notedUnder(bound, slice);
-  if (topic !== null) await wait(bound, { topic, id }, learner);
+  const topic = notedUnder(bound, source);
+  if (topic !== null) await wait(bound, topic, id, learner);
 }
 
 /** The name under which structures of the topic's values are noted; null where they are not. */
-function notedUnder({ part: { sources } }: BoundPart, { topic }: Pick<Slice, "topic">) {
+function notedUnder({ part: { sources } }: BoundPart, topic: TopicName): TopicName | null {
   const format = (sources.find(({ name }) => name === topic) ?? sources[0])?.value;
   return format?.kind === "carried" ? format.shapes : null;
 }
 
 async function wait(
   { shapes }: BoundPart,
-  what: { readonly topic: TopicName; readonly id: string },
+  topic: TopicName,
+  id: string,
   learner: Learner,
 ): Promise<void> {
-  const { signal } = learner;
   const onWaiting = (why: string | null): void => learner.onWaiting(why);
-  await patiently(learner, "kafka", async () => shapes?.recognise({ ...what, signal, onWaiting }));
+  await patiently(learner, "kafka", async () =>
+    shapes?.recognise(topic, id, learner.signal, onWaiting),
+  );
 }
 
 const patiently = <T>(

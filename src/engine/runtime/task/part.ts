@@ -35,6 +35,9 @@ export interface PartOptions {
   onStopped(): void;
 }
 
+/** A part of a stream or of a sink. */
+export type AnyPart = RunningPart<TaskWork>;
+
 export abstract class RunningPart<W extends TaskWork> {
   readonly bound: BoundPart;
   /** The reads that Kafka refuses it. */
@@ -62,7 +65,7 @@ export abstract class RunningPart<W extends TaskWork> {
   protected abstract revoked(): Promise<void>;
   /** The log does not have what the task wants to read: the takeover says what is wrong. */
   protected abstract outOfRange(at: TopicPartition): void;
-  /** Takes running tasks over anew. */
+  /** Takes running tasks over anew: they go back to committed progress. */
   abstract retake(): void;
   /** As a rebalance would, for those of them that have stopped. */
   abstract resume(partitions: readonly number[]): void;
@@ -95,6 +98,7 @@ export abstract class RunningPart<W extends TaskWork> {
     return this.assignment !== null;
   }
 
+  /** Joins its group. */
   async start(): Promise<void> {
     const consumer = this.options.join(this.bound);
     this.#consumer = consumer;
@@ -114,7 +118,7 @@ export abstract class RunningPart<W extends TaskWork> {
     });
   }
 
-  /** Leaves the group, which gives up every task. */
+  /** Commits what it may and leaves the group, which gives up every task, once and for all. */
   async stop(): Promise<void> {
     await this.#consumer?.stop();
   }
@@ -195,8 +199,7 @@ export abstract class RunningPart<W extends TaskWork> {
   }
 
   #healthOf(at: TopicPartition): TaskHealth {
-    const { plan, part } = this.bound;
-    const address = { pipeline: plan.pipeline, part: part.name, ...at };
+    const address = { ...this.bound.labels, ...at };
     const task = this.#tasks.get(this.#keyOf(at));
     const status = task?.status ?? { state: "starting" };
     if (status.state === "stopped") return { ...address, ...status };

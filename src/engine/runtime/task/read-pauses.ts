@@ -22,8 +22,9 @@ export class ReadPauses {
   /** As the consumer says it: with each refusal, and with null when it is let again. */
   note(at: TopicPartition | null, error: MillraceError | null): void {
     const { log, meter } = this.#context;
+    const { labels, part } = this.#bound;
     const address = at === null ? THE_GROUP : addressOf(at);
-    const facts = { ...this.#labels, ...(at ?? { group: this.#bound.part.group }) };
+    const facts = { ...labels, ...(at ?? { group: part.group }) };
     const known = this.#whys.get(address);
     if (error === null) {
       if (this.#whys.delete(address)) log.info(facts, "reads are let again: the task goes on");
@@ -31,7 +32,7 @@ export class ReadPauses {
     }
     this.#whys.set(address, error.message);
     if (known === error.message) return;
-    countPause(meter, this.#labels, at === null ? "group" : "read", error.code);
+    countPause(meter, labels, at === null ? "group" : "read", error.code);
     log.error({ ...facts, code: error.code, why: error.message }, "paused: reads are refused");
   }
 
@@ -52,10 +53,5 @@ export class ReadPauses {
   /** A new generation begins. */
   clear(): void {
     this.#whys.clear();
-  }
-
-  get #labels(): { pipeline: string; part: string } {
-    const { plan, part } = this.#bound;
-    return { pipeline: plan.pipeline, part: part.name };
   }
 }

@@ -4,9 +4,8 @@ import type { PostgresSession } from "../../clients/postgres/pool.ts";
 import type { PendingLetter, SinkTaskId } from "../../core/ports.ts";
 import { chunks } from "../chunks.ts";
 import { arrayLiteral } from "../column-encoding.ts";
-import { taskValues } from "./progress-row.ts";
+import { OF_TASK, taskValues } from "./progress-row.ts";
 
-const OF_TASK = "pipeline = $1 AND part = $2 AND topic = $3 AND partition = $4";
 const LIMITS = { itemsMax: 1_000, sizeMax: 8_000_000 };
 
 export async function insertLetters(

@@ -41,5 +41,6 @@ export class Persistence {
   }
 }
 
-const isSame = (a: Range, b: Range): boolean =>
+/** Whether both would move the same progress. */
+export const isSame = (a: Range, b: Range): boolean =>
   a.epoch === b.epoch && a.expectedOffset === b.expectedOffset && a.nextOffset === b.nextOffset;

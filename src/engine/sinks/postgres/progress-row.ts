@@ -1,5 +1,6 @@
 // The progress row: where a sink task is, who owns it, and its ledger. Beside the rows, in one transaction with them.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
+import { assert } from "../../core/errors.ts";
 import { ledgerFrom, type LedgerCounts } from "../../core/ledger.ts";
 import type { SinkCommit, SinkProgress, SinkTaskId } from "../../core/ports.ts";
 
@@ -10,7 +11,7 @@ interface ProgressRow {
   readonly ledger: object;
 }
 
-const OF_TASK = "pipeline = $1 AND part = $2 AND topic = $3 AND partition = $4";
+export const OF_TASK = "pipeline = $1 AND part = $2 AND topic = $3 AND partition = $4";
 const FIELDS = "next_offset, epoch, ledger";
 
 /** The parameters $1 to $4 of every statement here. */
@@ -63,30 +64,29 @@ interface ProgressStart {
   readonly now: string;
 }
 
-const startValues = (task: SinkTaskId, { nextOffset, ledger, now }: ProgressStart): string[] => [
-  ...taskValues(task),
-  String(nextOffset),
-  JSON.stringify(ledger),
-  now,
-];
-
-/** Puts progress elsewhere, whoever has it: an owner that still runs is fenced. */
-export async function resetProgress(
+/**
+ * Stores where a task begins, and makes the caller the owner. Where there is progress already, it is kept: another worker was
+ * faster; a reset puts it elsewhere, whoever has it.
+ */
+export async function startProgress(
   session: PostgresSession,
   task: SinkTaskId,
-  start: ProgressStart,
-): Promise<SinkProgress | null> {
+  { nextOffset, ledger, now }: ProgressStart,
+  isReset: boolean,
+): Promise<SinkProgress> {
+  const moved = isReset ? "next_offset = excluded.next_offset, ledger = excluded.ledger, " : "";
   const { rows } = await session.query<ProgressRow>(
     `INSERT INTO millrace.progress AS stored
        (pipeline, part, topic, partition, next_offset, epoch, ledger, updated_at)
      VALUES ($1, $2, $3, $4, $5, 1, $6::jsonb, $7::timestamptz)
      ON CONFLICT (pipeline, part, topic, partition)
-       DO UPDATE SET epoch = stored.epoch + 1, next_offset = excluded.next_offset,
-         ledger = excluded.ledger, updated_at = excluded.updated_at
+       DO UPDATE SET epoch = stored.epoch + 1, ${moved}updated_at = excluded.updated_at
      RETURNING ${FIELDS}`,
-    startValues(task, start),
+    [...taskValues(task), String(nextOffset), JSON.stringify(ledger), now],
   );
-  return progressOf(rows[0]);
+  const stored = progressOf(rows[0]);
+  assert(stored !== null, "an insert of progress returned no row");
+  return stored;
 }
 
 interface RowMove {
@@ -112,24 +112,6 @@ export async function moveProgress(
       now,
     ],
   );
-}
-
-/** Stores a first start; where another worker was faster, its start is kept and only the epoch is raised. */
-export async function insertProgress(
-  session: PostgresSession,
-  task: SinkTaskId,
-  start: ProgressStart,
-): Promise<SinkProgress | null> {
-  const { rows } = await session.query<ProgressRow>(
-    `INSERT INTO millrace.progress AS stored
-       (pipeline, part, topic, partition, next_offset, epoch, ledger, updated_at)
-     VALUES ($1, $2, $3, $4, $5, 1, $6::jsonb, $7::timestamptz)
-     ON CONFLICT (pipeline, part, topic, partition)
-       DO UPDATE SET epoch = stored.epoch + 1, updated_at = excluded.updated_at
-     RETURNING ${FIELDS}`,
-    startValues(task, start),
-  );
-  return progressOf(rows[0]);
 }
 
 /** False: another owner, or the row is not where this commit begins. */

@@ -3,7 +3,7 @@
 // between transactions, which are settled by trying again at once.
 import { CommitUnknownError, PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
-import { assert, FencedError } from "../../core/errors.ts";
+import { FencedError } from "../../core/errors.ts";
 import { emptyLedger } from "../../core/ledger.ts";
 import type { Correction } from "../../core/plan.ts";
 import type {
@@ -18,16 +18,10 @@ import type {
 import { addressOf } from "../../core/record.ts";
 import { layoutOf, type TableSpec } from "../../core/table-layout.ts";
 import { forgetLetters, insertLetters, readLetters } from "./outbox.ts";
-import {
-  advanceProgress,
-  insertProgress,
-  raiseEpoch,
-  readProgress,
-  resetProgress,
-} from "./progress-row.ts";
+import { advanceProgress, raiseEpoch, readProgress, startProgress } from "./progress-row.ts";
 import { rowPreparation, type PrepareRows } from "../row-mapping.ts";
 import { encodeInstant, RowWriter } from "./row-writer.ts";
-import { Persistence } from "./persistence.ts";
+import { isSame, Persistence } from "./persistence.ts";
 import type { TrialPatience } from "./trial.ts";
 
 interface TableStoreOptions {
@@ -76,16 +70,12 @@ class PostgresTableStore implements TableStore {
     const raised = await raiseEpoch(this.#pool, task, this.#now());
     if (raised !== null) return raised;
     const first = { nextOffset: await start(), ledger: emptyLedger(), now: this.#now() };
-    const stored = await insertProgress(this.#pool, task, first);
-    assert(stored !== null, "an insert of progress returned no row");
-    return stored;
+    return startProgress(this.#pool, task, first, false);
   }
 
   async reset(task: SinkTaskId, nextOffset: bigint): Promise<SinkProgress> {
     const start = { nextOffset, ledger: emptyLedger(), now: this.#now() };
-    const stored = await resetProgress(this.#pool, task, start);
-    assert(stored !== null, "an insert of progress returned no row");
-    return stored;
+    return startProgress(this.#pool, task, start, true);
   }
 
   async progress(task: SinkTaskId): Promise<SinkProgress | null> {
@@ -198,9 +188,6 @@ async function ofOurs<R>(work: () => Promise<R>): Promise<R> {
 const keyOf = (task: SinkTaskId): string =>
   JSON.stringify([task.pipeline, task.part, task.topic, task.partition]);
 
-const isSame = (a: SinkCommit, b: SinkCommit): boolean =>
-  a.epoch === b.epoch && a.expectedOffset === b.expectedOffset && a.nextOffset === b.nextOffset;
-
 const halved = (rows: number): number =>
   Math.max(Math.min(CHUNK_ROWS_MIN, rows), Math.floor(rows / 2));
 
@@ -208,12 +195,5 @@ const fenced = ({ task, epoch, expectedOffset }: SinkCommit): FencedError =>
   new FencedError(
     "MILL_SINK_FENCED",
     `expected epoch ${String(epoch)} and next offset ${String(expectedOffset)} at ${addressOf(task)}`,
-    {
-      where: {
-        pipeline: task.pipeline,
-        part: task.part,
-        topic: task.topic,
-        partition: task.partition,
-      },
-    },
+    { where: task },
   );

@@ -87,10 +87,6 @@ export class SinkCommitter implements TaskWork {
 
   /** What an earlier owner committed and did not live to send. */
   begin(): Promise<void> {
-    return this.#sendPending();
-  }
-
-  #sendPending(): Promise<void> {
     return sendPending(this.#task, this.#options);
   }
 
@@ -202,7 +198,7 @@ export class SinkCommitter implements TaskWork {
     this.#nextOffset = batch.nextOffset;
     this.#oldestMs = null;
     // 4 send the letters of the decision
-    if (hasPendingLetters(batch, delta)) await this.#sendPending();
+    if (hasPendingLetters(batch, delta)) await sendPending(this.#task, this.#options);
     // 5 hint
     const metadata = encodeMetadata({ owner: context.owner, ledger: this.#ledger });
     const { topic, partition } = this.#id;

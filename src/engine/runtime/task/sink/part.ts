@@ -60,8 +60,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
 
   /** Takes the partition over: raises the epoch, so that whoever had it can write no more. */
   #take(at: TopicPartition, pauseMs = 0): void {
-    const { plan, part } = this.bound;
-    const task = this.assign([at], { pipeline: plan.pipeline, part: part.name, ...at });
+    const task = this.assign([at], { ...this.bound.labels, ...at });
     const pause = pauseMs > 0 ? this.context.clock.sleep(pauseMs, task.signal) : Promise.resolve();
     pause
       .then(() => this.#work(task))

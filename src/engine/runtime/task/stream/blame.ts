@@ -39,32 +39,26 @@ function blamesOf(stages: readonly TaskCheckpoint[], { refused }: RecordsRefused
     });
   };
   // In the order of the commit's second step.
-  const shares = stages.map((stage) => ({
+  const shares = stages.map((stage): RefusedShare => ({
     stage,
     outputs: among(stage.outputs.slice(0, stage.deferredFrom)),
-    atCheckpoint: among(stage.outputs.slice(stage.deferredFrom)),
+    deferred: among(stage.outputs.slice(stage.deferredFrom)),
     changes: among(stage.changelog),
     letters: among(stage.letters),
   }));
-  return shares.flatMap((share) => {
-    const { outputs, atCheckpoint, changes, letters } = share;
-    return outputs.length + atCheckpoint.length + changes.length + letters.length > 0
-      ? [blameOf(share)]
-      : [];
-  });
+  return shares
+    .filter(({ outputs, deferred, changes, letters }) =>
+      [outputs, deferred, changes, letters].some(({ length }) => length > 0),
+    )
+    .map(blameOf);
 }
 
-interface RefusedShare {
-  readonly stage: TaskCheckpoint;
-  readonly outputs: readonly RefusedWrite[];
-  readonly atCheckpoint: readonly RefusedWrite[];
-  readonly changes: readonly RefusedWrite[];
-  readonly letters: readonly RefusedWrite[];
-}
+type RefusedShare = { readonly stage: TaskCheckpoint } & {
+  readonly [of in "outputs" | "deferred" | "changes" | "letters"]: readonly RefusedWrite[];
+};
 
-function blameOf(share: RefusedShare): Blame {
-  const { stage, outputs, atCheckpoint, changes, letters } = share;
-  const [folded = null] = [...atCheckpoint, ...changes];
+function blameOf({ stage, outputs, deferred, changes, letters }: RefusedShare): Blame {
+  const [folded = null] = [...deferred, ...changes];
   // mistake: last one blamed (2 of 2)
   if (folded !== null && stage.units > 1) return unclear(stage, letters);
   const ofOutputs = stage.state === null ? outputs : firstOfEachKey(outputs);

@@ -12,7 +12,7 @@ import {
 import type { WorkerContext } from "../../context.ts";
 import { actionOf, isDefect, KAFKA_IS_AWAY, ours, persist } from "../../failure.ts";
 import { blamesFor } from "./blame.ts";
-import { refuse } from "./probation.ts";
+import { pauseMs, refuse } from "./probation.ts";
 import type { BoundPart } from "../bind.ts";
 import { Mutex } from "../../../core/mutex.ts";
 import type { StreamPart } from "./part.ts";
@@ -32,17 +32,11 @@ interface Pause {
 const CUT_SHORT: Error = new Error("the checkpoint is due now");
 
 const NO_PAUSE: Pause = { why: null, untilMs: -Infinity, forMs: 0 };
-const pauseMs = { first: 500, most: 10_000 } as const;
 
 function longer(last: Pause, error: MillraceError, nowMs: number): Pause {
   const forMs = Math.min(pauseMs.most, Math.max(pauseMs.first, last.forMs * 2));
   return { why: error.message, forMs, untilMs: nowMs + forMs };
 }
-
-const labelsOf = ({ plan, part }: BoundPart): { pipeline: string; part: string } => ({
-  pipeline: plan.pipeline,
-  part: part.name,
-});
 
 const stagesOf = (tasks: readonly StreamTask[]): TaskCheckpoint[] =>
   tasks.flatMap(({ work }) => work?.takeStage() ?? []);
@@ -238,13 +232,12 @@ export class StreamCommitter {
     if (isFenced) return this.#retakeAll(null, limits.heartbeatIntervalMs);
     if (isRetriable(error)) return this.#retakeAll(KAFKA_IS_AWAY, 0);
     this.#pause = longer(this.#pause, ours(error), clock.now());
-    for (const { bound } of this.#parts)
-      countPause(meter, labelsOf(bound), "write", ours(error).code);
+    for (const { bound } of this.#parts) countPause(meter, bound.labels, "write", ours(error).code);
     this.#retakeAll(this.#pause.why, this.#pause.untilMs - clock.now());
   }
 
   #countRewind({ bound }: StreamPart): void {
-    this.#context.meter.count("millrace_rewinds_total", labelsOf(bound));
+    this.#context.meter.count("millrace_rewinds_total", bound.labels);
   }
 
   #retakeAll(waitingFor: string | null, pauseMs: number): void {

@@ -105,12 +105,12 @@ export class StreamPart extends RunningPart<StreamStage> {
 
   #begin(assignment: Assignment, partitions: readonly TopicPartition[], pauseMs = 0): void {
     const { signal } = this.#takingOver as AbortController;
-    const { plan, part } = this.bound;
+    const { part, labels } = this.bound;
     const topic = part.sources[0]?.name ?? "";
     const tasks = [...new Set(partitions.map(({ partition }) => partition))].map((partition) =>
       this.assign(
         partitions.filter((at) => at.partition === partition),
-        { pipeline: plan.pipeline, part: part.name, topic, partition },
+        { ...labels, topic, partition },
       ),
     );
     // mistake: fenced at once

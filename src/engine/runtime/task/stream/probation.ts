@@ -18,7 +18,8 @@ export interface RefusalVerdict {
   readonly missing: TopicName | null;
 }
 
-const pauseMs = { first: 500, most: 10_000 } as const;
+/** The pauses between tries of what is refused. */
+export const pauseMs = { first: 500, most: 10_000 } as const;
 
 export class Probation {
   /** Records that one checkpoint may have; null where it is as usual. */

@@ -187,8 +187,7 @@ export function queuedKeysOf(
   return new QueuedKeys({
     ...{ steps, stores, calls, patiently },
     nudge: () => inbox.nudge(),
-    learn: (step, kept) =>
-      learnQueued(bound, { store: step.store?.name ?? "", kept }, task.learner),
+    learn: (step, kept) => learnQueued(bound, step.store?.name ?? "", kept, task.learner),
     release: (step, ended) => state.release(step, ended),
     onChange: (step, waiting) => publishQueued(context.meter, task.address, step, waiting),
   });
