@@ -10,6 +10,7 @@ import { dirname, resolve, sep } from "node:path";
 import { queuesKeys, type Plan, type PlanNode } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
+import { feedersOf, reachedFrom } from "../core/walk.ts";
 
 /** By the topic under which structures are noted; of a step that queues keys, by the name of its store. */
 export type Codes = ReadonlyMap<TopicName, string>;
@@ -21,7 +22,7 @@ export function codesOf(plan: Plan): Codes {
   for (const node of nodes) {
     const name = notedUnder(node);
     if (name === null || codes.has(name)) continue;
-    const above = waysTo(node, plan);
+    const above = reachedFrom(node, (at) => nodesAbove(at, plan));
     const text = [...above].map(nodeText).sort().join("\n");
     const others = nodes.filter((one) => !above.has(one) || !one.facts.changes);
     const hash = createHash("sha256").update(text).update(without(others, files));
@@ -38,30 +39,17 @@ function notedUnder(node: PlanNode): TopicName | null {
   return node.facts.reads ? null : topic.name;
 }
 
-/** The nodes above, through topics of ours too. */
-function waysTo(node: PlanNode, plan: Plan): Set<PlanNode> {
-  const found = new Set<PlanNode>();
-  const open = above(node, plan);
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (found.has(next)) continue;
-    found.add(next);
-    open.push(...above(next, plan));
-  }
-  return found;
-}
-
-function above(node: PlanNode, { parts }: Plan): PlanNode[] {
+/** Those that feed it, through topics of ours too. */
+function nodesAbove(node: PlanNode, { parts }: Plan): PlanNode[] {
   const { facts, operation } = node;
-  if (facts.reads)
-    return parts
-      .flatMap((part) => part.nodes)
-      .filter(
-        ({ facts: { writes }, operation: { topic } }) =>
-          (writes === "repartition" || writes === "forward") &&
-          topic?.name === operation.topic?.name,
-      );
-  const part = parts.find(({ nodes }) => nodes.includes(node));
-  return part?.nodes.filter(({ id }) => node.inputs.includes(id)) ?? [];
+  if (!facts.reads)
+    return feedersOf(parts.find(({ nodes }) => nodes.includes(node))?.nodes ?? [])(node);
+  return parts
+    .flatMap(({ nodes }) => nodes)
+    .filter(
+      ({ facts: { writes }, operation: { topic } }) =>
+        (writes === "repartition" || writes === "forward") && topic?.name === operation.topic?.name,
+    );
 }
 
 function nodeText(node: PlanNode): string {
@@ -155,15 +143,9 @@ function sourceOf(file: string): Source {
 
 /** The files of the declarations and what they import of the same project, by path or by a name of its package.json (`#lib`). */
 function filesOf(nodes: readonly PlanNode[]): ReadonlyMap<string, string> {
-  const open = nodes.map(fileOf);
-  const texts = new Map<string, string>();
-  for (let file = open.pop(); file !== undefined; file = open.pop()) {
-    if (texts.has(file)) continue;
-    const { text, imports } = sourceOf(file);
-    texts.set(file, text);
-    open.push(...imports);
-  }
-  return texts;
+  const own = nodes.map(fileOf);
+  const files = reachedFrom("", (file) => (file === "" ? own : sourceOf(file).imports));
+  return new Map([...files].map((file) => [file, sourceOf(file).text]));
 }
 
 const fileOf = ({ site }: PlanNode): string => resolve(site.slice(0, site.lastIndexOf(":")));

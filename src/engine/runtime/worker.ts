@@ -154,8 +154,7 @@ export class Worker {
       this.#committer.add(stream);
       return stream;
     }
-    const store = context.tableStore(part.table);
-    return new SinkPart(own, { store, producer: this.#producer as PlainProducer });
+    return new SinkPart(own, context.tableStore(part.table), this.#producer as PlainProducer);
   }
 
   /** The parts of a pipeline share a book: what one writes another reads. */

@@ -1,6 +1,7 @@
 // The newest of all rows of a batch with the same primary key is written. The others fare as they would if they
 // came one by one, so the ledger does not depend on where batches end. The order of the groups is the same in every worker,
 // so two of them never wait for each other's row locks in a circle.
+import type { Correction } from "../core/plan.ts";
 import type { TableLayout } from "../core/table-layout.ts";
 import type { PreparedRow } from "./row-mapping.ts";
 
@@ -98,4 +99,17 @@ export function settle(
 /** A row whose key is the whole row says what the stored one says: nothing loses. */
 export function settleWhole({ rows }: KeyGroup, { written }: RowOutcomes): void {
   for (const { row } of rows) written.add(row.index);
+}
+
+/**
+ * Where a row of a run says that it comes from, when it is written into the live table: see `Correction` in core/plan.ts.
+ * The last place before the pinned end of the live topic, or the record's own where that is the live one's.
+ */
+export function writtenOffset(
+  offset: bigint,
+  { partition }: { readonly partition: number },
+  corrects: Correction | undefined,
+): bigint {
+  const end = corrects?.ends?.[partition];
+  return end === undefined ? offset : end - 1n;
 }

@@ -254,31 +254,16 @@ export async function firstStartsOf(
   { start, part: { redrive } }: Pick<TakeoverRequest, "start" | "part">,
   partitions: readonly TopicPartition[],
 ): Promise<StartOffset[]> {
-  const [back, sources] = [true, false].map((isBack) =>
-    partitions.filter(({ topic }) => (topic === redrive) === isBack),
-  ) as [TopicPartition[], TopicPartition[]];
-  return [
-    ...(await startsOf(admin, start, sources)),
-    ...(back.length === 0 ? [] : await startsOf(admin, "earliest", back)),
-  ];
-}
-
-/** The offset at which a first start begins. */
-async function startsOf(
-  admin: AdminPort,
-  start: TakeoverRequest["start"],
-  partitions: readonly TopicPartition[],
-): Promise<StartOffset[]> {
-  const marks = await watermarksOf(admin, topicsOf(partitions));
-  const timed =
-    typeof start === "number"
-      ? await Promise.all(topicsOf(partitions).map((topic) => admin.offsetsByTime(topic, start)))
-      : [];
+  const topics = topicsOf(partitions);
+  const marks = await watermarksOf(admin, topics);
+  const own = typeof start === "number" ? topics.filter((topic) => topic !== redrive) : [];
+  const timed = await Promise.all(own.map((topic) => admin.offsetsByTime(topic, start as number)));
   return partitions.map(({ topic, partition }) => {
     const address = addressOf({ topic, partition });
     const mark = marks.get(address);
     const byTime = timed.flat().find((offset) => addressOf(offset) === address)?.nextOffset;
-    const nextOffset = byTime ?? (start === "latest" ? mark?.high : mark?.low) ?? 0n;
+    const isLatest = start === "latest" && topic !== redrive;
+    const nextOffset = byTime ?? (isLatest ? mark?.high : mark?.low) ?? 0n;
     return { topic, partition, nextOffset };
   });
 }

@@ -3,25 +3,21 @@ import { kafkajsPort, type KafkaSecurity } from "../../clients/kafkajs/port.ts";
 import { postgresPool, type PostgresPool } from "../../clients/postgres/pool.ts";
 import { redisCopies } from "../../clients/redis/copies.ts";
 import { schemaRegistry } from "../../clients/registry.ts";
-import type { KafkaPort } from "../../core/kafka.ts";
 import { ConfigError } from "../../core/errors.ts";
-import type { PlanOptions, PlanTable } from "../../core/plan.ts";
-import type { Clock, Log, Random, SchemaRegistry, TableStore } from "../../core/ports.ts";
+import type { Log } from "../../core/ports.ts";
 import type { StateCopies } from "../../core/state.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { memoryCopies } from "../../state/memory-copy.ts";
 import { postgresTableStore } from "../../sinks/postgres/table-store.ts";
+import type { WorkerPorts } from "../context.ts";
 import type { WorkerSettings } from "./settings.ts";
 import { systemClock, systemRandom } from "./system.ts";
 
-export interface Clients {
-  readonly kafka: KafkaPort;
-  readonly registry: SchemaRegistry;
+export interface Clients extends Pick<
+  WorkerPorts,
+  "kafka" | "registry" | "clock" | "random" | "tableStore" | "stateCopies"
+> {
   readonly pool: PostgresPool;
-  readonly clock: Clock;
-  readonly random: Random;
-  tableStore(table: PlanTable): TableStore;
-  stateCopies(kind: PlanOptions["state"]): StateCopies;
   close(): Promise<void>;
 }
 

@@ -10,7 +10,7 @@ import type { Correction } from "../../core/plan.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import { addedColumns, isWholeKey, type TableLayout } from "../../core/table-layout.ts";
 import { arrayLiteral } from "../column-encoding.ts";
-import { writtenOffset } from "../correction.ts";
+import { writtenOffset } from "../collapse.ts";
 import type { PreparedRow } from "../row-mapping.ts";
 
 /** A row of the answer: one that is given and changed nothing. */

@@ -7,13 +7,13 @@ import {
   byAge,
   byVersion,
   collapse,
-  settle,
-  settleWhole,
   type CompareRows,
   type KeyGroup,
   type RowOutcomes,
+  settle,
+  settleWhole,
+  writtenOffset,
 } from "../../sinks/collapse.ts";
-import { writtenOffset } from "../../sinks/correction.ts";
 import {
   rowMapper,
   rowPreparation,

@@ -3,7 +3,7 @@
 import type { MillraceError } from "../../../core/errors.ts";
 import { queuesKeys, type Part, type PlanNode } from "../../../core/plan.ts";
 import { problem } from "../../nodes/problem.ts";
-import { feedersOf, reachedFrom } from "./walk.ts";
+import { feedersOf, reachedFrom } from "../../../core/walk.ts";
 
 const BEFORE =
   "so a record that is given up would leave a trace. Put a rekey or a topic between them, or retry with block";

@@ -3,7 +3,7 @@
 import type { MillraceError } from "../../../core/errors.ts";
 import type { PlanNode } from "../../../core/plan.ts";
 import { problem } from "../../nodes/problem.ts";
-import { reachedFrom } from "./walk.ts";
+import { reachedFrom } from "../../../core/walk.ts";
 
 export function deletes(nodes: readonly PlanNode[]): MillraceError[] {
   return nodes

@@ -4,7 +4,7 @@ import type { MillraceError } from "../../../core/errors.ts";
 import { outputOf, type PlanNode } from "../../../core/plan.ts";
 import { isCompacted } from "../../../core/topic-config.ts";
 import { problem } from "../../nodes/problem.ts";
-import { feedersOf, reachedFrom } from "./walk.ts";
+import { feedersOf, reachedFrom } from "../../../core/walk.ts";
 
 export function nullKeys(nodes: readonly PlanNode[]): MillraceError[] {
   return nodes.flatMap((node) => {

@@ -14,7 +14,7 @@ import { nullKeys } from "./null-keys.ts";
 import { internalName, unknownTopic } from "../../nodes/plan-topic.ts";
 import { problem } from "../../nodes/problem.ts";
 import { schemas } from "./schemas.ts";
-import { reachedFrom } from "./walk.ts";
+import { reachedFrom } from "../../../core/walk.ts";
 
 const KEBAB = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;

@@ -15,17 +15,14 @@ import type { Task } from "../task.ts";
 
 type SinkTask = Task<SinkCommitter>;
 
-interface SinkPorts {
-  readonly store: TableStore;
-  readonly producer: PlainProducer;
-}
-
 export class SinkPart extends RunningPart<SinkCommitter> {
-  readonly #ports: SinkPorts;
+  readonly #store: TableStore;
+  readonly #producer: PlainProducer;
 
-  constructor(options: PartOptions, ports: SinkPorts) {
+  constructor(options: PartOptions, store: TableStore, producer: PlainProducer) {
     super(options);
-    this.#ports = ports;
+    this.#store = store;
+    this.#producer = producer;
   }
 
   protected assigned({ partitions }: Assignment): void {
@@ -81,7 +78,8 @@ export class SinkPart extends RunningPart<SinkCommitter> {
     if (!(await task.persist("kafka", () => gate.admit(task.signal)))) return null;
     task.signal.throwIfAborted();
     const options = {
-      ...{ context, bound, start, letters, breaker: this.newBreaker(), ...this.#ports },
+      ...{ context, bound, start, letters, breaker: this.newBreaker() },
+      ...{ store: this.#store, producer: this.#producer },
       hint: (progress: Progress): void => {
         // A refused hint is no harm: the database decides, and the next hint says the same.
         consumer.commit([progress], generation).catch(() => undefined);
@@ -102,7 +100,6 @@ export class SinkPart extends RunningPart<SinkCommitter> {
   async #startOf(task: SinkTask): Promise<SinkProgress> {
     const [at] = task.partitions as [TopicPartition];
     const { bound, context } = this;
-    const { store, producer } = this.#ports;
     const part = partFacts(bound);
     const other = versionsDiffer(part, this.assignment?.partitions ?? []);
     if (other !== null) throw other;
@@ -115,7 +112,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
     };
     // mistake: hint trusted
     const start = await task.persist("postgres", () =>
-      awaitingTopics(() => store.takeOver(task.address, first)),
+      awaitingTopics(() => this.#store.takeOver(task.address, first)),
     );
     const request = {
       part,
@@ -124,7 +121,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
       start: { ...at, nextOffset: start.nextOffset },
       isFirst,
     };
-    const ports = { admin: context.admin, notes: this.notes, producer };
+    const ports = { admin: context.admin, notes: this.notes, producer: this.#producer };
     await task.persist("kafka", () => awaitingTopics(() => checkSinkStart(ports, request)));
     return start;
   }

@@ -1,5 +1,5 @@
-// The walk over a graph that several checks do.
-import type { PlanNode } from "../../../core/plan.ts";
+// The walk over a graph: of nodes, topics or files.
+import type { PlanNode } from "./plan.ts";
 
 /** Everything that is reached by `next`, step by step; `start` itself only where a way leads back to it. */
 export function reachedFrom<T>(start: T, next: (at: T) => Iterable<T>): Set<T> {
