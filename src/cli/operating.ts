@@ -14,10 +14,10 @@ export interface OperateConnection extends Connection {
 export type ConnectOperate = (io: CliIo) => Promise<OperateConnection>;
 
 /** Runs the work with an admin client of its own, and closes everything, also after an error. */
-export const operating = <T>(
-  connect: ConnectOperate,
+export const operating = <C extends OperateConnection, T>(
+  connect: (io: CliIo) => Promise<C>,
   io: CliIo,
-  work: (ports: OperatePorts, connection: OperateConnection) => Promise<T>,
+  work: (ports: OperatePorts, connection: C) => Promise<T>,
 ): Promise<T> =>
   connected(connect, io, (connection) =>
     withAdmin(connection.kafka, (admin) => {

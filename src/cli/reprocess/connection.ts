@@ -38,26 +38,15 @@ export type AddVerb = (group: Command, within: OnRunsOf, onRuns: OnRuns) => void
 export const onRuns =
   (connect: ConnectReprocess, plans: PlansOf, run: RunCommand): OnRuns =>
   (work) =>
-    run(async (io) => {
-      const connection = await connect(io);
-      return operating(
-        () => Promise.resolve(connection),
-        io,
-        (ports) => {
-          const { pool, registry, clock, namespace } = connection;
-          const all: ReprocessPorts = {
-            ...ports,
-            pool,
-            registry,
-            runs: new Runs(pool, clock),
-            tableExists: (table) => exists(pool, table),
-          };
-          return work({ io, ports: all, plans: plans(namespace), connection });
-        },
-      );
-    });
-
-async function exists(pool: PostgresPool, { declaration }: PlanTable): Promise<boolean> {
-  const { schema, name } = declaration as TableSpec;
-  return (await findTable(pool, schema, name)) !== null;
-}
+    run((io) =>
+      operating(connect, io, (operatePorts, connection) => {
+        const { pool, registry, clock, namespace } = connection;
+        const tableExists = async ({ declaration }: PlanTable): Promise<boolean> => {
+          const { schema, name } = declaration as TableSpec;
+          return (await findTable(pool, schema, name)) !== null;
+        };
+        const runs = new Runs(pool, clock);
+        const ports = { ...operatePorts, pool, registry, runs, tableExists };
+        return work({ io, ports, plans: plans(namespace), connection });
+      }),
+    );

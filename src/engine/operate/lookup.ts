@@ -6,7 +6,7 @@ import type { Codec, SchemaFormat } from "../core/schema.ts";
 import { compileCodec } from "../decode/codec.ts";
 import { entryCodec } from "../state/entry-codec.ts";
 import type { OperatePorts } from "./choice.ts";
-import { partitionsOf } from "./stores.ts";
+import { partitionsOf, type StorePartition } from "./stores.ts";
 
 /** The value is in its codec's bytes; null: the key was deleted, and its time alone is kept. */
 export interface FoundEntry {
@@ -57,24 +57,24 @@ export async function lookUp(
   partition: number | null,
   ports: OperatePorts,
 ): Promise<LookedUp | null> {
-  const copies = await readCopies(plan, store, key, partition, ports);
-  const found = copies.find(({ value }) => value !== null)?.partition ?? partition;
+  // None where they are in the memory of workers.
+  const isInMemory = plan.options.state === "memory";
+  const found = isInMemory ? [] : partitionsOf(plan, { store: store.name, partition }, ports);
+  const copies = await Promise.all(found.map((at) => readCopy(at, key)));
+  const only = copies.find(({ value }) => value !== null)?.partition ?? partition;
   const all = Array.from({ length: store.changelog.partitions }, (_, index) => index);
-  for (const index of found === null ? all : [found]) {
+  for (const index of only === null ? all : [only]) {
     const truth = await newest(store, key, index, ports);
     const copy = copies.find((one) => one.partition === index) ?? null;
-    const entries = {
-      copy: entryOf(store, copy?.value ?? null),
-      changelog: entryOf(store, truth.value),
-    };
+    const entries = { copy: entryOf(store, copy?.value), changelog: entryOf(store, truth.value) };
     if (entries.copy !== null || entries.changelog !== null)
       return { partition: index, ...entries, verdict: verdictOf(copy, truth) };
   }
   return null;
 }
 
-const entryOf = ({ name }: PlanStore, bytes: Buffer | null): FoundEntry | null => {
-  if (bytes === null) return null;
+const entryOf = ({ name }: PlanStore, bytes: Buffer | null | undefined): FoundEntry | null => {
+  if (!bytes) return null;
   const { timestamp, value } = entryCodec(plain, name).decode(bytes);
   return { timestamp, value: value as Buffer | null };
 };
@@ -85,22 +85,9 @@ interface InCopy {
   readonly value: Buffer | null;
 }
 
-/** None where they are in the memory of workers. */
-async function readCopies(
-  plan: Plan,
-  store: PlanStore,
-  key: Buffer,
-  partition: number | null,
-  ports: OperatePorts,
-): Promise<readonly InCopy[]> {
-  if (plan.options.state === "memory") return [];
-  const copies = partitionsOf(plan, { store: store.name, partition }, ports);
-  return Promise.all(
-    copies.map(async ({ copy, partition: index }) => {
-      const { nextOffset, values } = await copy.read([key]);
-      return { partition: index, position: nextOffset, value: values[0] ?? null };
-    }),
-  );
+async function readCopy({ copy, partition }: StorePartition, key: Buffer): Promise<InCopy> {
+  const { nextOffset, values } = await copy.read([key]);
+  return { partition, position: nextOffset, value: values[0] ?? null };
 }
 
 interface Newest {

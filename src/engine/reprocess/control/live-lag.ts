@@ -3,7 +3,8 @@
 import type { AdminPort } from "../../core/kafka.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
-import { addressOf, type TopicName } from "../../core/record.ts";
+import { watermarksOf } from "../../core/read-range.ts";
+import { addressOf, type GroupId } from "../../core/record.ts";
 
 interface LagSample {
   readonly atMs: number;
@@ -14,8 +15,8 @@ export class LagWatch {
   readonly #plan: Plan;
   readonly #admin: AdminPort;
   readonly #clock: Pick<Clock, "now">;
-  /** By address: when each end was first seen, oldest first; only those beyond what is committed. */
-  readonly #seen = new Map<string, LagSample[]>();
+  /** By group and address: when each end was first seen, oldest first; only those beyond what is committed. */
+  readonly #seen = new Map<GroupId, ReadonlyMap<string, readonly LagSample[]>>();
 
   constructor(plan: Plan, admin: AdminPort, clock: Pick<Clock, "now">) {
     this.#plan = plan;
@@ -30,36 +31,26 @@ export class LagWatch {
     return known.length === 0 ? null : Math.max(...known);
   }
 
-  async #lagOf(part: Part): Promise<number | null> {
-    const { members } = await this.#admin.describeGroup(part.group);
+  async #lagOf({ group, sources }: Part): Promise<number | null> {
+    const { members } = await this.#admin.describeGroup(group);
     if (members.length === 0) {
-      for (const { name } of part.sources) this.#forget(part, name);
+      this.#seen.delete(group);
       return null;
     }
-    const marks = (
-      await Promise.all(part.sources.map(({ name }) => this.#admin.watermarks(name)))
-    ).flat();
-    const committed = await this.#admin.committed(part.group, marks, { stable: false });
-    const nowMs = this.#clock.now();
-    const lags = marks.map((mark) => {
-      const at = committed.find((offset) => addressOf(offset) === addressOf(mark));
-      const key = `${part.group}/${addressOf(mark)}`;
-      return this.#lagAt(key, { atMs: nowMs, high: mark.high }, at?.nextOffset ?? mark.low);
+    const names = sources.map(({ name }) => name);
+    const marks = [...(await watermarksOf(this.#admin, names)).values()];
+    const committed = await this.#admin.committed(group, marks, { stable: false });
+    const offsets = new Map(committed.map((at) => [addressOf(at), at.nextOffset]));
+    const before = this.#seen.get(group);
+    const atMs = this.#clock.now();
+    const samples = marks.map((mark) => {
+      const address = addressOf(mark);
+      const offset = offsets.get(address) ?? mark.low;
+      const known = (before?.get(address) ?? []).filter(({ high }) => high > offset);
+      const isNew = mark.high > offset && mark.high > (known.at(-1)?.high ?? -1n);
+      return [address, isNew ? [...known, { atMs, high: mark.high }] : known] as const;
     });
-    return Math.max(0, ...lags);
-  }
-
-  #lagAt(key: string, now: LagSample, committed: bigint): number {
-    const samples = (this.#seen.get(key) ?? []).filter(({ high }) => high > committed);
-    const last = samples.at(-1);
-    if (now.high > committed && (last === undefined || now.high > last.high)) samples.push(now);
-    this.#seen.set(key, samples);
-    const [oldest] = samples;
-    return oldest === undefined ? 0 : now.atMs - oldest.atMs;
-  }
-
-  #forget({ group }: Part, topic: TopicName): void {
-    for (const key of this.#seen.keys())
-      if (key.startsWith(`${group}/${topic}-`)) this.#seen.delete(key);
+    this.#seen.set(group, new Map(samples));
+    return Math.max(0, ...samples.flatMap(([, [oldest]]) => (oldest ? atMs - oldest.atMs : [])));
   }
 }

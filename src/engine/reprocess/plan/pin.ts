@@ -49,7 +49,8 @@ export async function pinRange(
       .filter(({ topic }) => part.sources.some(({ name }) => name === topic))
       .map((place): RangePlace => ({ part: part.name, ...place })),
   );
-  const warnings = [...found.flatMap((topic) => topic.warnings), ...stateWarnings(plan, found)];
+  const isCut = found.some((topic) => topic.isCut);
+  const warnings = [...found.flatMap((topic) => topic.warnings), ...stateWarnings(plan, isCut)];
   return { range: { places, own: [], pins }, warnings };
 }
 
@@ -83,19 +84,7 @@ const strayError = (strays: readonly TopicPartition[], known: readonly string[])
   return new MillraceError("MILL_USAGE", detail);
 };
 
-type PinnedPlace = Omit<RangePlace, "part">;
-interface PinnedTopic {
-  readonly places: readonly PinnedPlace[];
-  readonly problems: readonly string[];
-  readonly warnings: readonly string[];
-  readonly isCut: boolean;
-}
-
-async function pinTopic(
-  topic: TopicName,
-  request: RangeRequest,
-  ports: TimePorts,
-): Promise<PinnedTopic> {
+async function pinTopic(topic: TopicName, request: RangeRequest, ports: TimePorts) {
   const marks = await ports.admin.watermarks(topic);
   const { marginMs } = request;
   const timed = (aim: Aim | null): Promise<readonly TimedOffset[]> =>
@@ -161,9 +150,9 @@ const olderThan = (timed: readonly TimedOffset[], what: string): string[] =>
     );
 
 /** State that is built from the middle of a history is not that history's. */
-function stateWarnings({ parts }: Plan, found: readonly PinnedTopic[]): string[] {
+function stateWarnings({ parts }: Plan, isCut: boolean): string[] {
   const stores = parts.flatMap((part) => part.stores.map(({ name }) => name));
-  if (stores.length === 0 || !found.some(({ isCut }) => isCut)) return [];
+  if (stores.length === 0 || !isCut) return [];
   return [
     `the range begins after the first record that is there: ${stores.join(", ")} begin from nothing`,
   ];

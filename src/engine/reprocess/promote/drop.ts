@@ -56,7 +56,7 @@ function storesBefore(row: RunRow, plan: Plan): readonly Plan[] {
   return detail === null ? [] : [withStores(plan, detail.storesBefore)];
 }
 
-const changelogsOf = ({ parts }: Plan): string[] =>
+export const changelogsOf = ({ parts }: Plan): string[] =>
   parts.flatMap(({ stores }) => stores.map(({ changelog }) => changelog.name));
 
 async function tablesLeft(

@@ -12,6 +12,7 @@ import { turnsBack, turnsOf } from "../swap/turns.ts";
 import { changeRun } from "../words/rows.ts";
 import { runStateError, type RunRow } from "../words/run.ts";
 import { detailOf, withDetail, type UndoStep } from "../words/steps.ts";
+import { changelogsOf } from "./drop.ts";
 import { giveBackLetters } from "./letters.ts";
 import type { PromotePorts } from "./ports.ts";
 import { StepRun, type Promoting, type StepWork } from "./step-run.ts";
@@ -60,9 +61,7 @@ async function missingChangelogs(
   { admin }: PromotePorts,
 ): Promise<readonly string[]> {
   const before = withStores(plan, detailOf(row)?.storesBefore ?? null);
-  const topics = before.parts.flatMap(({ stores }) =>
-    stores.map(({ changelog }) => changelog.name),
-  );
+  const topics = changelogsOf(before);
   const found = await admin.describeTopics(topics);
   return topics.filter((topic) => (found.get(topic) ?? null) === null);
 }
