@@ -77,7 +77,7 @@ export const mutations: readonly Mutation[] = [
             context.admin.committed(bound.part.group, [at], { stable: false }),
           );
           const hinted = hint?.nextOffset ?? stored.nextOffset;
-          return hinted === stored.nextOffset ? stored : await store.reset(task.address, hinted);
+          return hinted === stored.nextOffset ? stored : await this.#store.reset(task.address, hinted);
         })()`,
       },
     ],
