@@ -51,9 +51,7 @@ export async function checkStores(
       }
     }
   }
-  if (problems.length === 0 && fresh.length > 0) {
-    await sendOnce(ports.kafka, fresh);
-  }
+  if (problems.length === 0) await sendOnce(ports.kafka, fresh);
   return problems;
 }
 

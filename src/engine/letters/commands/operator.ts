@@ -93,8 +93,7 @@ export async function cancelJob(
 ): Promise<Job | null> {
   const job = jobIn(notes);
   if (job?.state !== "running") return null;
-  const wish = noteRecord(plan.letterStates, CANCEL, job.job);
-  await sendOnce(kafka, [wish]);
+  await sendOnce(kafka, [noteRecord(plan.letterStates, CANCEL, job.job)]);
   return job;
 }
 

@@ -55,17 +55,16 @@ export function readAgain(plan: Plan, reading: Reading, ports: LetterPorts): Pro
       // The partition of a letter is that of its record, as far as there are as many.
       endOf: ({ origin }: FoundLetter) => ends.get(origin.partition % marks.length) ?? "0",
     };
-    const states = letters.flatMap((letter) => {
-      const state = stateAfter(letter, deciding);
-      return state === null ? [] : [{ letter, state }];
-    });
     const writing = new BatchWriter(producer);
-    for (const { letter, state } of states)
+    let over = 0;
+    for (const letter of letters) {
+      const state = stateAfter(letter, deciding);
+      if (state === null) continue;
       await writing.add(stateRecord(plan.letterStates, letter.id, state));
+      if (letter.state.state !== state.state && state.state === "discarded") over++;
+    }
     await writing.end();
-    const isOverNow = ({ letter, state }: (typeof states)[number]): boolean =>
-      letter.state.state !== state.state && state.state === "discarded";
-    return states.filter(isOverNow).length;
+    return over;
   });
 }
 

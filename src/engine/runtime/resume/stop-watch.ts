@@ -87,7 +87,6 @@ class PipelineStops {
       const again = part.health().filter((task) => this.#isWished(task, notes));
       if (again.length > 0) part.resume([...new Set(again.map(({ partition }) => partition))]);
     }
-    if (untrue.length === 0) return;
     await sendOnce(this.#context.kafka, untrue);
   }
 
@@ -109,9 +108,7 @@ class PipelineStops {
   }
 
   #isWished(task: TaskHealth, notes: Notes): boolean {
-    if (task.state !== "stopped") return false;
-    const stop = this.#noteOf(task);
-    return isResumed(notes, task, stop);
+    return task.state === "stopped" && isResumed(notes, task, this.#noteOf(task));
   }
 }
 

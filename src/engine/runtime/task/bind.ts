@@ -247,11 +247,9 @@ export function writtenSchemas(
     .flatMap(({ operation }) => operation.topic ?? []);
   const changelogs = plan.parts.flatMap((part) => part.stores).map(({ changelog }) => changelog);
   const sides = (topic: PlanTopic) =>
-    (["key", "value"] as const).map((side) => ({
-      topic: topic.name,
-      side,
-      format: ownFormat(topic[side]),
-    }));
+    (["key", "value"] as const).map((side) => {
+      return { topic: topic.name, side, format: ownFormat(topic[side]) };
+    });
   return [...written, ...changelogs].flatMap(sides).filter(({ format }) => format.kind === "avro");
 }
 
