@@ -11,6 +11,7 @@ import {
   type AvroShape,
   type Definition,
   type EnumShape,
+  type NamedFacts,
   type FieldShape,
   type RecordShape,
   type UnionShape,
@@ -184,7 +185,7 @@ class Parser {
     return shape;
   }
 
-  #name(definition: Definition, place: SchemaPath): NamedParts {
+  #name(definition: Definition, place: SchemaPath): { namespace: string; common: NamedFacts } {
     const name = textOf(definition["name"]);
     const own = textOf(definition["namespace"]) ?? place.namespace;
     const full = name === null ? "" : qualified(name, own);
@@ -200,15 +201,6 @@ class Parser {
   #takesName(name: string): boolean {
     return this.#isStrict ? isName(name) : name !== "";
   }
-}
-
-interface NamedParts {
-  readonly namespace: string;
-  readonly common: {
-    readonly name: string;
-    readonly doc: string | null;
-    readonly aliases: readonly string[];
-  };
 }
 
 const isName = (text: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(text);

@@ -48,14 +48,16 @@ export type AvroShape =
 
 export const isScalar = (shape: AvroShape): shape is ScalarShape => "logical" in shape;
 
-export interface EnumShape {
-  readonly kind: "enum";
-  /** With its namespace. */
+export interface NamedFacts {
+  /** A type's is with its namespace. */
   readonly name: string;
   readonly doc: string | null;
+  readonly aliases: readonly string[];
+}
+export interface EnumShape extends NamedFacts {
+  readonly kind: "enum";
   readonly symbols: readonly string[];
   readonly default: string | null;
-  readonly aliases: readonly string[];
 }
 export interface UnionShape {
   readonly kind: "union";
@@ -63,20 +65,14 @@ export interface UnionShape {
   /** True when plain values would not distinguish the branches: then { "branch name": value }. */
   readonly wrapped: boolean;
 }
-export interface RecordShape {
+export interface RecordShape extends NamedFacts {
   readonly kind: "record";
-  readonly name: string;
-  readonly doc: string | null;
-  readonly aliases: readonly string[];
   /** A record may contain itself: these lists are filled after the record is known by name. */
   readonly fields: readonly FieldShape[];
 }
-export interface FieldShape {
-  readonly name: string;
+export interface FieldShape extends NamedFacts {
   /** A sentence about a logical type that is written beside the field's type, where Avro does not look; absent without one. */
   readonly misplaced?: string;
-  readonly doc: string | null;
-  readonly aliases: readonly string[];
   readonly hasDefault: boolean;
   /** As JSON; undefined without one. A writer's default is never looked at. */
   readonly default: unknown;

@@ -28,12 +28,7 @@ export function otherBody(bytes: Buffer): string {
   return framing === PROTOBUF ? `; the body also fits ${PROTOBUF_NAME}` : `; ${framing}`;
 }
 
-interface Signature {
-  readonly head: readonly number[];
-  readonly name: string;
-}
-
-const signatures: readonly Signature[] = [
+const signatures: readonly { readonly head: readonly number[]; readonly name: string }[] = [
   { head: [0xef, 0xbb, 0xbf], name: "it begins with a UTF-8 byte order mark" },
   { head: [0xff, 0xfe], name: "it begins with a byte order mark of UTF-16" },
   { head: [0xfe, 0xff], name: "it begins with a byte order mark of UTF-16" },

@@ -131,7 +131,9 @@ export class KeyedStore implements StoreView {
         await (this.#settling ?? this.repair());
         continue;
       }
-      const unknown = values.filter((value) => value !== null && this.#isUnknown(value));
+      const unknown = values.filter(
+        (value) => value !== null && this.#options.codec.unknownId(value) !== null,
+      );
       if (unknown.length > 0) {
         await this.#options.learn(unknown as Buffer[]);
         continue;
@@ -139,10 +141,6 @@ export class KeyedStore implements StoreView {
       missing.forEach(({ id }, i) => this.#insert(id, values[i] ?? null));
       return;
     }
-  }
-
-  #isUnknown(value: Buffer): boolean {
-    return this.#options.codec.unknownId(value) !== null;
   }
 
   /** The key is kept as a text: the bytes are a slice of their fetch, which they would keep alive whole. */

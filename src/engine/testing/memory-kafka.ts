@@ -20,11 +20,6 @@ import { MemoryReader } from "./memory-kafka/reader.ts";
 import { Wire } from "./memory-kafka/wire.ts";
 import { WorkerSwitch } from "./doubles/worker-switch.ts";
 
-interface MemoryKafkaOptions {
-  /** Bound of the records in one batch. Default: 500. */
-  readonly batchRecordsMax?: number;
-}
-
 export class MemoryKafka {
   readonly #conditions: Conditions;
   readonly #topics: Topics;
@@ -35,12 +30,13 @@ export class MemoryKafka {
   readonly #access = new Access();
   readonly #workers = new Map<KafkaPort, WorkerSwitch>();
 
-  constructor(clock: Clock, options: MemoryKafkaOptions = {}) {
+  /** A batch has at most so many records. */
+  constructor(clock: Clock, batchRecordsMax = 500) {
     this.#conditions = new Conditions(clock);
     this.#topics = new Topics(clock);
     this.#groups = new Groups(this.#topics, this.#conditions);
     this.#transactions = new Transactions(this.#topics, this.#offsets, this.#conditions);
-    this.#batchRecordsMax = options.batchRecordsMax ?? 500;
+    this.#batchRecordsMax = batchRecordsMax;
   }
 
   /** A connection of one worker; give the worker's switch when its other doubles share it. */

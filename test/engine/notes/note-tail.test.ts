@@ -8,7 +8,7 @@ const meta = "p-meta";
 
 class Scene {
   readonly clock = new FakeClock();
-  readonly kafka = new MemoryKafka(this.clock, { batchRecordsMax: 1 });
+  readonly kafka = new MemoryKafka(this.clock, 1);
   readonly port = this.kafka.port();
   readonly admin = this.port.admin();
   readonly ports = { kafka: this.port, admin: this.admin };

@@ -17,7 +17,7 @@ type Pairs = Readonly<Record<string, string | null>>;
 
 class Bench {
   readonly clock = new FakeClock();
-  readonly kafka = new MemoryKafka(this.clock, { batchRecordsMax: 3 });
+  readonly kafka = new MemoryKafka(this.clock, 3);
   readonly port = this.kafka.port();
   readonly admin = this.port.admin();
   readonly copies = new TroubledCopies();

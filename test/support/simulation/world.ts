@@ -106,7 +106,7 @@ export class World {
     this.flow = flowOf(of.flow);
     this.plan = this.flow.pipeline.plan();
     this.#seeded = seededRandom(of.seed);
-    this.kafka = new SimulatedKafka(this.clock, { batchRecordsMax: of.sizes.batchRecordsMax });
+    this.kafka = new SimulatedKafka(this.clock, of.sizes.batchRecordsMax);
     const strike: Strike = (call) => this.#seen(call);
     this.redis = new SimulatedRedis(this.clock, strike);
     this.postgres = new SimulatedPostgres(this.clock, strike);

@@ -13,7 +13,7 @@ export interface Cluster {
 
 export async function aCluster(partitions = 1, batchRecordsMax = 500): Promise<Cluster> {
   const clock = new FakeClock();
-  const kafka = new MemoryKafka(clock, { batchRecordsMax });
+  const kafka = new MemoryKafka(clock, batchRecordsMax);
   const world = new World({
     port: () => kafka.port(),
     clockAdvance: (ms) => clock.advance(ms),
