@@ -109,13 +109,17 @@ export interface StartOffset extends TopicPartition {
   readonly nextOffset: bigint;
 }
 
-export interface RecordBatch extends TopicPartition {
+/** Consecutive records, and the offset after them: past control and aborted records. */
+export interface RangeRead {
+  readonly records: readonly RawRecord[];
+  readonly nextOffset: bigint;
+}
+
+/** Its `nextOffset` is the one to commit when the batch is done. */
+export interface RecordBatch extends TopicPartition, RangeRead {
   readonly generation: GroupGeneration;
   /** Where this fetch began: a batch is in sequence only if this equals the last batch's nextOffset. */
   readonly fetchedOffset: bigint;
-  readonly records: readonly RawRecord[];
-  /** Past control records and aborted tails; the offset to commit when the batch is done. */
-  readonly nextOffset: bigint;
   readonly highWatermark: bigint;
   readonly byteLength: number;
 }
@@ -171,10 +175,8 @@ export interface ReaderOptions extends TopicPartition {
   readonly maxWaitMs?: number;
 }
 
-/** The next committed records, possibly none; `nextOffset` advances past control and aborted records. */
-export interface PartitionRead {
-  readonly records: readonly RawRecord[];
-  readonly nextOffset: bigint;
+/** The next committed records, possibly none. */
+export interface PartitionRead extends RangeRead {
   readonly highWatermark: bigint;
   readonly lastStableOffset: bigint;
 }
@@ -195,13 +197,9 @@ export interface Watermarks extends TopicPartition {
   readonly high: bigint;
 }
 
-export interface TopicDescription {
-  readonly topic: TopicName;
+export interface TopicDescription extends TopicSpec {
   /** Another one when the topic was deleted and made anew (KIP-516). */
   readonly id: string;
-  readonly partitions: number;
-  readonly replicationFactor: number;
-  readonly config: Readonly<Record<string, string>>;
   /** The source of each of them, where that is known. */
   readonly sources?: Readonly<Record<string, ConfigSource>>;
 }

@@ -1,7 +1,7 @@
 // The other doors of the engine: clock, log, meter, registry, tables. Kafka has a file of its own.
 // Everything that is not pure enters here, so the whole engine can run in simulated time.
 import type { LedgerCounts } from "./ledger.ts";
-import type { TopicPartition } from "./record.ts";
+import type { OutRecord, TopicPartition } from "./record.ts";
 
 export interface Clock {
   /** Wall clock, milliseconds since the epoch. */
@@ -93,14 +93,8 @@ export interface SinkRow {
 }
 
 /** A dead letter in the outbox of the database, to be published to the dead-letter topic. */
-export interface PendingLetter {
+export interface PendingLetter extends OutRecord {
   readonly id: string;
-  readonly topic: string;
-  readonly partition: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: readonly (readonly [string, Buffer | null])[];
-  readonly timestamp: number;
 }
 
 export interface SinkCommit {

@@ -1,5 +1,5 @@
 // The loop that reads a range of one partition. Every reader of notes, letters, changelogs and topics goes through it.
-import type { AdminPort, KafkaPort, ReaderOptions, Watermarks } from "./kafka.ts";
+import type { AdminPort, KafkaPort, RangeRead, ReaderOptions, Watermarks } from "./kafka.ts";
 import { addressOf, type RawRecord, type TopicName, type TopicPartition } from "./record.ts";
 
 /** The records of one partition from `from` up to, without, `to`. */
@@ -12,12 +12,6 @@ export interface ReadOptions extends Pick<ReaderOptions, "maxBytes" | "maxWaitMs
   readonly signal?: AbortSignal | undefined;
   /** False: the loop ends at the first record of an open transaction, and does not wait for it. */
   readonly waits?: boolean;
-}
-
-/** The committed records of a fetch, and the offset to read on from. */
-export interface RangeRead {
-  readonly records: readonly RawRecord[];
-  readonly nextOffset: bigint;
 }
 
 export async function* readRange(

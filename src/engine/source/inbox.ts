@@ -5,7 +5,7 @@
 //   wait  of several partitions the oldest record goes first, and each is waited for until it has one or has ended
 //   pace  so many records a second of those that have an end
 import type { Bounds, Pace } from "../core/bounds.ts";
-import type { GroupGeneration, RecordBatch } from "../core/kafka.ts";
+import type { RecordBatch } from "../core/kafka.ts";
 import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
 
 export interface InboxLimits {
@@ -23,13 +23,7 @@ export interface Valve {
 }
 
 /** Consecutive records of one partition. */
-export interface FetchedSlice extends TopicPartition {
-  readonly generation: GroupGeneration;
-  readonly records: readonly RawRecord[];
-  /** Progress when these records are done. */
-  readonly nextOffset: bigint;
-  readonly highWatermark: bigint;
-}
+export type FetchedSlice = Omit<RecordBatch, "fetchedOffset" | "byteLength">;
 
 export interface InboxPolicies {
   readonly group: GroupId;

@@ -1,9 +1,9 @@
 // A copy follows its changelog: from its position to the changelog's end, or, when there is nothing to go on from, from
 // the changelog's beginning into a new copy that replaces it. Used at a takeover and whenever a copy turns out to be
 // elsewhere; what it does not know it reads, so a wipe, an old snapshot and a zombie's late write have one cure.
-import type { AdminPort, KafkaPort, Watermarks } from "../core/kafka.ts";
+import type { AdminPort, KafkaPort, RangeRead, Watermarks } from "../core/kafka.ts";
 import { InvariantError } from "../core/errors.ts";
-import { readRange, type RangeRead } from "../core/read-range.ts";
+import { readRange } from "../core/read-range.ts";
 import type { RawRecord, TopicPartition } from "../core/record.ts";
 import type { CopyPosition, StateChange, StateCopy } from "../core/state.ts";
 import { inPieces, newestOf } from "../core/state-pieces.ts";

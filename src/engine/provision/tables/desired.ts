@@ -3,15 +3,9 @@
 import { literal, quoted } from "../../core/identifier.ts";
 import { addedColumns, type Column, type TableLayout } from "../../core/table-layout.ts";
 
-export interface DesiredColumn {
-  readonly name: string;
+export interface DesiredColumn extends Omit<Column, "field" | "type"> {
   /** As format_type() prints it. */
   readonly type: string;
-  readonly nullable: boolean;
-  /** SQL expressions, or null. */
-  readonly default: string | null;
-  readonly check: string | null;
-  readonly comment: string | null;
   /** Numbered by Postgres. */
   readonly isIdentity: boolean;
 }

@@ -10,24 +10,18 @@ import {
   type TimeRule,
 } from "../../core/event-time.ts";
 import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.ts";
-import { addressOf, type OutRecord, type RawRecord } from "../../core/record.ts";
+import { addressOf, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
 import { envelopeOf } from "../../decode/framing.ts";
-import { runBatch, type StepKey, type TimedRecord } from "../../transform/pass.ts";
+import { runBatch, type BatchResult, type TimedRecord } from "../../transform/pass.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
-import type { DeferredChange } from "../../transform/operator.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
 import type { Slice } from "./intake.ts";
 import { NO_TIME } from "../../core/task-inputs.ts";
 
 /** What a slice came to; nothing of it is kept until the task takes it, but for what a part without state has staged. */
-export interface Processed {
-  /** One a record, up to the first that halts, is over the breaker's limit or has no room. */
-  readonly outcomes: readonly Outcome[];
-  readonly outputs: readonly OutRecord[];
-  readonly deferred: readonly DeferredChange[];
-  readonly queued: readonly StepKey[];
+export interface Processed extends BatchResult {
   /** The greatest time of a record that is consumed; NO_TIME where none of them moves it. */
   readonly timeMs: number;
 }

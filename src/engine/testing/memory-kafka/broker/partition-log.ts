@@ -1,5 +1,6 @@
 // One partition: records and control markers at consecutive offsets, and what a committed reader may see of them.
 // Knows nothing of producers beyond the transaction that a record belongs to.
+import type { RangeRead } from "../../../core/kafka.ts";
 import type { OutRecord, RawRecord, TopicPartition } from "../../../core/record.ts";
 
 /** The one fact that decides what readers see. Its owner sets the status once. */
@@ -19,9 +20,7 @@ export interface ReadLimits {
   readonly bytesMax: number;
 }
 
-export interface LogSlice {
-  readonly records: readonly RawRecord[];
-  readonly nextOffset: bigint;
+export interface LogSlice extends RangeRead {
   readonly byteLength: number;
 }
 
