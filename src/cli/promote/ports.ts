@@ -61,7 +61,7 @@ export async function promoting(
   const workers = new RunWorkers(io);
   const say = (line: string): void => io.err(line);
   try {
-    const tables = promoteTables({ pool: ports.pool, clock: ports.clock, giveUpMs: limitMs, say });
+    const tables = promoteTables(ports.pool, ports.clock, limitMs, say);
     return await work({ ...ports, tables, say, follow: (row) => workers.follow(row) });
   } finally {
     await workers.stop();

@@ -88,9 +88,7 @@ async function pinTopic(topic: TopicName, request: RangeRequest, ports: TimePort
   const marks = await ports.admin.watermarks(topic);
   const { marginMs } = request;
   const timed = (aim: Aim | null): Promise<readonly TimedOffset[]> =>
-    aim?.kind === "time"
-      ? offsetsAt({ topic, epochMs: aim.epochMs, marginMs }, ports)
-      : Promise.resolve([]);
+    aim?.kind === "time" ? offsetsAt(topic, aim.epochMs, marginMs, ports) : Promise.resolve([]);
   const [froms, tos] = await Promise.all([timed(request.from), timed(request.to)]);
   const described = (await ports.admin.describeTopics([topic])).get(topic) ?? null;
   const isCompacted = described?.config["cleanup.policy"] === "compact";

@@ -14,18 +14,12 @@ export interface TimedOffset extends TopicPartition {
   readonly older: number;
 }
 
-interface WantedTime {
-  readonly topic: TopicName;
-  readonly epochMs: number;
-  readonly marginMs: number;
-}
-
 export async function offsetsAt(
-  wanted: WantedTime,
-  ports: TimePorts,
+  topic: TopicName,
+  epochMs: number,
+  marginMs: number,
+  { kafka, admin }: TimePorts,
 ): Promise<readonly TimedOffset[]> {
-  const { topic, epochMs, marginMs } = wanted;
-  const { admin } = ports;
   const described = (await admin.describeTopics([topic])).get(topic) ?? null;
   // Stamped by the broker: in order.
   const isOrdered = described?.config["message.timestamp.type"] === "LogAppendTime";
@@ -40,7 +34,7 @@ export async function offsetsAt(
       const from = begin === undefined || begin > mark.high ? mark.high : begin;
       const { partition } = mark;
       if (isOrdered) return { topic, partition, nextOffset: from, older: 0 };
-      return { topic, partition, ...(await look(mark, from, wanted, ports)) };
+      return { topic, partition, ...(await look(mark, from, epochMs, marginMs, kafka)) };
     }),
   );
 }
@@ -48,8 +42,9 @@ export async function offsetsAt(
 async function look(
   { topic, partition, high }: Watermarks,
   from: bigint,
-  { epochMs, marginMs }: WantedTime,
-  { kafka }: TimePorts,
+  epochMs: number,
+  marginMs: number,
+  kafka: TimePorts["kafka"],
 ): Promise<Pick<TimedOffset, "nextOffset" | "older">> {
   let found: bigint | null = null;
   let older = 0;

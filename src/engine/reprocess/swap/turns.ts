@@ -59,16 +59,13 @@ export const turnsBack = (turns: readonly TableTurn[]): readonly TableTurn[] =>
     declared: new Map(),
   }));
 
-interface TablePorts {
-  readonly pool: PostgresPool;
-  readonly clock: Clock;
-  /** How long readers may delay the swap. */
-  readonly giveUpMs: number;
-  say(line: string): void;
-}
-
-export function promoteTables(ports: TablePorts): PromoteTables {
-  const { pool, say } = ports;
+/** `giveUpMs`: how long readers may delay the swap. */
+export function promoteTables(
+  pool: PostgresPool,
+  clock: Clock,
+  giveUpMs: number,
+  say: (line: string) => void,
+): PromoteTables {
   const onWaiting = (holders: readonly number[]): void =>
     say(`the tables are in use, by process ${holders.join(", ") || "?"}: trying again`);
   return {
@@ -78,8 +75,8 @@ export function promoteTables(ports: TablePorts): PromoteTables {
       refuse(await swapObstacles(swapping.turns, pool));
       await dressTables(swapping.turns, pool);
       const alongside = (session: PostgresSession): Promise<boolean> =>
-        decide(session, swapping, encodeInstant(ports.clock.now()) ?? "");
-      await swapTables({ tables: swapping.turns, alongside }, { ...ports, onWaiting });
+        decide(session, swapping, encodeInstant(clock.now()) ?? "");
+      await swapTables({ tables: swapping.turns, alongside }, { pool, clock, giveUpMs, onWaiting });
     },
   };
 }
