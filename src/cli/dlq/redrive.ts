@@ -147,21 +147,13 @@ async function reportBeside({ io, plan, ports }: Redriving, result: RedriveResul
     io.err(`No worker runs ${idle.join(", ")}: they are processed when one does.`);
 }
 
-interface Ends {
-  readonly counts: Readonly<Record<string, number>>;
-  readonly isWell: boolean;
-}
+type Ends = Awaited<ReturnType<typeof waited>>;
 
-async function waited(
-  { io, plan, ports, options }: Redriving,
-  sent: readonly FoundLetter[],
-): Promise<Ends> {
+async function waited({ io, plan, ports, options }: Redriving, sent: readonly FoundLetter[]) {
   const seconds = typeof options.wait === "string" ? options.wait : undefined;
   const limit = wholeOption("--wait", seconds, { min: 1, fallback: null });
-  const shown =
-    sent.length === 0
-      ? null
-      : progress(io, ports.clock, { done: "processed again", total: sent.length });
+  const total = sent.length;
+  const shown = total === 0 ? null : progress(io, ports.clock, { done: "processed again", total });
   const limitMs = limit === null ? null : limit * 1_000;
   const { ends, queued } = await endsOf(plan, sent, ports, {
     limitMs,

@@ -2,6 +2,7 @@
 // A halted task leaves the process live, since a restart would halt at the same record; it is not ready, so a roll-out
 // stops there.
 import type { ErrorCode } from "../core/error-table.ts";
+import type { TaskAt } from "../core/record.ts";
 
 export const taskStates = ["starting", "running", "paused", "stopped"] as const;
 
@@ -20,11 +21,8 @@ export type TaskStatus =
       readonly sinceMs: number;
     };
 
-export interface TaskAddress {
+export interface TaskAddress extends TaskAt {
   readonly pipeline: string;
-  readonly part: string;
-  readonly topic: string;
-  readonly partition: number;
 }
 export type TaskHealth = TaskAddress & TaskStatus;
 

@@ -103,10 +103,7 @@ const wholly = ({ store, partition }: StorePartition, problem: string | null): S
   problem,
 });
 
-interface Truth {
-  readonly entries: ReadonlyMap<string, string>;
-  readonly moving: ReadonlySet<string>;
-}
+type Truth = Awaited<ReturnType<typeof truthAt>>;
 
 /** To the end, although the copy may be behind it: compaction takes an older value away when there is a newer one. */
 async function truthAt(
@@ -114,7 +111,7 @@ async function truthAt(
   scanned: Scanned,
   mark: Watermarks,
   ports: OperatePorts,
-): Promise<Truth> {
+) {
   const entries = new Map<string, string>();
   const moving = new Set<string>();
   const range = { topic: changelog.name, partition, from: mark.low, to: mark.high };
