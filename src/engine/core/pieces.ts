@@ -40,12 +40,15 @@ export const withReaders = <T extends { readonly part: string; readonly topic: T
 ): readonly T[] =>
   all.map((at) => ({ ...at, part: readerOf(plan, at.part, at.topic)?.name ?? at.part }));
 
-/** Groups of the part's earlier names: those that may have its progress in the topic, and those of parts that read it now. */
-function groupsOf(
+/**
+ * Groups of the part's earlier names. free: they may have progress of the part in the topic. taken: they had its progress
+ * perhaps, and are those of parts that read the topic now.
+ */
+export function formerGroups(
   { parts }: Plan,
   part: Part,
   topic: TopicName,
-): Record<"free" | "taken", GroupId[]> {
+): Record<"free" | "taken", readonly GroupId[]> {
   const prefix = part.group.slice(0, -part.name.length);
   const isTaken = (name: string): boolean =>
     parts.some((other) => other.name === name && reads(other, topic));
@@ -53,11 +56,3 @@ function groupsOf(
   const groups = (taken: boolean) => (names.get(taken) ?? []).map((name) => prefix + name);
   return { free: groups(false), taken: groups(true) };
 }
-
-/** The groups that may have progress of the part in the topic. */
-export const formerGroups = (plan: Plan, part: Part, topic: TopicName): readonly GroupId[] =>
-  groupsOf(plan, part, topic).free;
-
-/** Groups that had its progress perhaps, and are those of tables now. */
-export const takenGroups = (plan: Plan, part: Part, topic: TopicName): readonly GroupId[] =>
-  groupsOf(plan, part, topic).taken;

@@ -117,7 +117,10 @@ export async function formerOffsets(
   { admin }: Pick<OperatePorts, "admin">,
 ): Promise<readonly FormerOffset[]> {
   const begun = places
-    .flatMap((at) => formerGroups(plan, at.part, at.topic).map((group) => ({ ...at, group })))
+    .flatMap((at) => {
+      const { free } = formerGroups(plan, at.part, at.topic);
+      return free.map((group) => ({ ...at, group }));
+    })
     .filter((at) => startNote(notes, at.group, at) !== null)
     .filter((at) => at.group === mainGroup(at.part) || isPiece(notes, at.group, at));
   const found = [...Map.groupBy(begun, ({ group }) => group)].map(async ([group, own]) => {

@@ -93,13 +93,13 @@ export class MemoryKafka {
 
   /** As an access list that lets nobody read the topic, until it is set otherwise. */
   forbidReading(topic: TopicName, isForbidden = true): void {
-    this.#access.setReadable(topic, !isForbidden);
+    this.#access.forbidTopic(topic, isForbidden);
     this.#conditions.changes.raise();
   }
 
   /** As an access list that lets nobody be a member of the group, until it is set otherwise. */
   forbidGroup(group: GroupId, isForbidden = true): void {
-    this.#access.setJoinable(group, !isForbidden);
+    this.#access.forbidGroup(group, isForbidden);
     this.#conditions.changes.raise();
   }
 

@@ -47,11 +47,9 @@ const quiet = (): object => {
 
 /** ApiVersions needs no login, so nothing else is asked first. */
 const ask = () =>
-  protocolRequest({
-    api: { key: 18, version: 0, name: "ApiVersions" },
-    body: new WireWriter(),
-    read: (reader) => reader.int32(),
-  });
+  protocolRequest({ key: 18, version: 0, name: "ApiVersions" }, new WireWriter(), (reader) =>
+    reader.int32(),
+  );
 
 /** The answer to the request with this number: a length, the number, and the value. */
 const answer = (correlationId: number, value: number): Buffer =>

@@ -18,10 +18,10 @@ export function addPartitionsRequest(
 ): ProtocolRequest<RefusedPartition | null> {
   const body = new WireWriter().string(transactionalId).int64(producerId).int16(epoch);
   body.topics(partitions, (at) => body.int32(at.partition));
-  return protocolRequest({
-    api: { key: 24, version: 1, name: "AddPartitionsToTxn" },
+  return protocolRequest(
+    { key: 24, version: 1, name: "AddPartitionsToTxn" },
     body,
-    read: (reader, throttled) => {
+    (reader, throttled) => {
       throttled(reader.int32());
       const answers = reader.topics((topic): RefusedPartition => {
         const partition = reader.int32();
@@ -30,5 +30,5 @@ export function addPartitionsRequest(
       const refused = answers.filter(({ code }) => code !== 0);
       return refused.find(({ code }) => code !== notAttempted) ?? refused[0] ?? null;
     },
-  });
+  );
 }

@@ -40,7 +40,7 @@ export function fetchRequest(
     })
     .int32(0)
     .string("");
-  return protocolRequest({ api, body, read: readAnswer, waitMs: maxWaitMs });
+  return protocolRequest(api, body, readAnswer, maxWaitMs);
 }
 
 function readAnswer(reader: WireReader, throttled: (ms: number) => void): FetchedPartition[] {

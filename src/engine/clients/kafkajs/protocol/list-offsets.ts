@@ -19,17 +19,13 @@ export function listOffsetsRequest(
   // Uncommitted records count: the high watermark is wanted, not the last stable offset.
   const body = new WireWriter().int32(-1).int8(0);
   body.topics(partitions, (at) => body.int32(at.partition).int64(timestamp));
-  return protocolRequest({
-    api: { key: 2, version: 3, name: "ListOffsets" },
-    body,
-    read: (reader, throttled) => {
-      throttled(reader.int32());
-      return reader.topics((topic) => {
-        const partition = reader.int32();
-        const errorCode = reader.int16();
-        reader.int64();
-        return { topic, partition, errorCode, offset: reader.int64() };
-      });
-    },
+  return protocolRequest({ key: 2, version: 3, name: "ListOffsets" }, body, (reader, throttled) => {
+    throttled(reader.int32());
+    return reader.topics((topic) => {
+      const partition = reader.int32();
+      const errorCode = reader.int16();
+      reader.int64();
+      return { topic, partition, errorCode, offset: reader.int64() };
+    });
   });
 }

@@ -22,11 +22,11 @@ export function txnOffsetCommitRequest(
     .compactString(generation.group)
     .int64(producerId)
     .int16(epoch);
-  return protocolRequest({
-    api: { key: 28, version: 3, name: "TxnOffsetCommit" },
-    body: writeProgress(body, generation, progress),
-    read: readPartitionAnswers,
-  });
+  return protocolRequest(
+    { key: 28, version: 3, name: "TxnOffsetCommit" },
+    writeProgress(body, generation, progress),
+    readPartitionAnswers,
+  );
 }
 
 /** A tool that is no member: a group that has members refuses it. */
@@ -41,11 +41,11 @@ export function offsetCommitRequest(
   progress: readonly Progress[],
 ): ProtocolRequest<PartitionAnswer[]> {
   const body = new WireWriter().noTags().compactString(generation.group);
-  return protocolRequest({
-    api: { key: 8, version: 8, name: "OffsetCommit" },
-    body: writeProgress(body, generation, progress),
-    read: readPartitionAnswers,
-  });
+  return protocolRequest(
+    { key: 8, version: 8, name: "OffsetCommit" },
+    writeProgress(body, generation, progress),
+    readPartitionAnswers,
+  );
 }
 
 function writeProgress(
@@ -101,15 +101,11 @@ export function offsetFetchRequest(
     })
     .int8(isStable ? 1 : 0)
     .noTags();
-  return protocolRequest({
-    api: { key: 9, version: 7, name: "OffsetFetch" },
-    body,
-    read: (reader, throttled) => {
-      reader.skipTags();
-      throttled(reader.int32());
-      const offsets = readTopics(reader, (topic) => readOffset(reader, topic));
-      return { errorCode: reader.int16(), offsets };
-    },
+  return protocolRequest({ key: 9, version: 7, name: "OffsetFetch" }, body, (reader, throttled) => {
+    reader.skipTags();
+    throttled(reader.int32());
+    const offsets = readTopics(reader, (topic) => readOffset(reader, topic));
+    return { errorCode: reader.int16(), offsets };
   });
 }
 

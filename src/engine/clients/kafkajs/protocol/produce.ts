@@ -58,14 +58,10 @@ export function produceRequest(
   const bytes = batches.reduce((sum, batch) => sum + batch.bytes.length + 64, 512);
   const body = new WireWriter(bytes).string(transactionalId).int16(allReplicas).int32(timeoutMs);
   body.topics(batches, (batch) => body.int32(batch.partition).bytes(batch.bytes));
-  return protocolRequest({
-    api,
-    body,
-    read: (reader, throttled) => {
-      const answers = reader.topics((topic) => readAnswer(topic, reader));
-      throttled(reader.int32());
-      return answers;
-    },
-    waitMs: timeoutMs,
-  });
+  const read = (reader: WireReader, throttled: (ms: number) => void): ProduceAnswer[] => {
+    const answers = reader.topics((topic) => readAnswer(topic, reader));
+    throttled(reader.int32());
+    return answers;
+  };
+  return protocolRequest(api, body, read, timeoutMs);
 }

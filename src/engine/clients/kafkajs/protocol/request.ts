@@ -28,18 +28,16 @@ interface Decoded<T> {
   readonly clientSideThrottleTime: number;
 }
 
-export interface RequestOptions<T> {
-  readonly api: { readonly key: number; readonly version: number; readonly name: string };
-  readonly body: WireWriter;
-  /** May use `throttled` to hand over the throttle time. */
-  readonly read: (reader: WireReader, throttled: (ms: number) => void) => T;
-  /** How long the broker may take, where that is more than the connection's own limit. */
-  readonly waitMs?: number;
-}
-
-/** Makes a request; nothing is read before the answer is there. */
-export function protocolRequest<T>(options: RequestOptions<T>): ProtocolRequest<T> {
-  const { api, body, read, waitMs } = options;
+/**
+ * Makes a request; nothing is read before the answer is there. `read` may use `throttled` to hand over the throttle time;
+ * `waitMs` is how long the broker may take, where that is more than the connection's own limit.
+ */
+export function protocolRequest<T>(
+  api: { readonly key: number; readonly version: number; readonly name: string },
+  body: WireWriter,
+  read: (reader: WireReader, throttled: (ms: number) => void) => T,
+  waitMs?: number,
+): ProtocolRequest<T> {
   return {
     request: {
       apiKey: api.key,

@@ -19,13 +19,13 @@ export function topicConfigRequest(
       });
     })
     .int8(0);
-  return protocolRequest({
-    api: { key: 44, version: 0, name: "IncrementalAlterConfigs" },
+  return protocolRequest(
+    { key: 44, version: 0, name: "IncrementalAlterConfigs" },
     body,
-    read: (reader, throttled) => {
+    (reader, throttled) => {
       throttled(reader.int32());
       // What follows is text, of this topic alone.
       return reader.int32() > 0 ? reader.int16() : 0;
     },
-  });
+  );
 }

@@ -19,20 +19,16 @@ export function topicIdsRequest(
     .int8(0)
     .int8(0)
     .noTags();
-  return protocolRequest({
-    api: { key: 3, version: 12, name: "Metadata" },
-    body,
-    read: (reader, throttled) => {
-      reader.skipTags();
-      throttled(reader.int32());
-      skipBrokers(reader);
-      reader.compactString();
-      reader.int32();
-      const found = reader.compactArray(readTopic);
-      return new Map(
-        found.filter(({ errorCode }) => errorCode === 0).map(({ name, id }) => [name, id]),
-      );
-    },
+  return protocolRequest({ key: 3, version: 12, name: "Metadata" }, body, (reader, throttled) => {
+    reader.skipTags();
+    throttled(reader.int32());
+    skipBrokers(reader);
+    reader.compactString();
+    reader.int32();
+    const found = reader.compactArray(readTopic);
+    return new Map(
+      found.filter(({ errorCode }) => errorCode === 0).map(({ name, id }) => [name, id]),
+    );
   });
 }
 

@@ -1,13 +1,7 @@
 // A stream part in one worker. After every rebalance all its partitions, retained ones too, are taken over together; until
 // then nothing of them is read. Tasks of one number in all topics of the part are one.
 import type { Assignment } from "../../../core/kafka.ts";
-import {
-  formerGroups,
-  isNamedBySource,
-  mainGroup,
-  readerOf,
-  takenGroups,
-} from "../../../core/pieces.ts";
+import { formerGroups, isNamedBySource, mainGroup, readerOf } from "../../../core/pieces.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import type { TaskHealth } from "../../../observe/health.ts";
 import type { GroupNames } from "../../../source/inherit.ts";
@@ -230,7 +224,7 @@ export class StreamPart extends RunningPart<StreamStage> {
 const namingOf = ({ plan, part }: BoundPart): GroupNames => ({
   isNamed: isNamedBySource(part),
   main: mainGroup(part),
-  former: (topic) => formerGroups(plan, part, topic),
-  taken: (topic) => takenGroups(plan, part, topic),
+  former: (topic) => formerGroups(plan, part, topic).free,
+  taken: (topic) => formerGroups(plan, part, topic).taken,
   isOwn: (order) => readerOf(plan, order.part, order.origin.topic) === part,
 });

@@ -6,14 +6,12 @@ export class Access {
   readonly #topics = new Set<TopicName>();
   readonly #groups = new Set<GroupId>();
 
-  setReadable(topic: TopicName, isReadable: boolean): void {
-    if (isReadable) this.#topics.delete(topic);
-    else this.#topics.add(topic);
+  forbidTopic(topic: TopicName, isForbidden: boolean): void {
+    this.#topics[isForbidden ? "add" : "delete"](topic);
   }
 
-  setJoinable(group: GroupId, isJoinable: boolean): void {
-    if (isJoinable) this.#groups.delete(group);
-    else this.#groups.add(group);
+  forbidGroup(group: GroupId, isForbidden: boolean): void {
+    this.#groups[isForbidden ? "add" : "delete"](group);
   }
 
   /** Null for a topic that may be read. */

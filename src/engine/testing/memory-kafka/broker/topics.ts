@@ -116,8 +116,7 @@ export class Topics {
 
   /** As an access list does. */
   forbid(topic: TopicName, isForbidden: boolean): void {
-    if (isForbidden) this.#forbidden.add(topic);
-    else this.#forbidden.delete(topic);
+    this.#forbidden[isForbidden ? "add" : "delete"](topic);
   }
 
   /** Writes what its topic takes; what is refused is among the answer, and delays no other record. */
