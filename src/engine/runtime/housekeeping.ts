@@ -46,8 +46,9 @@ export class Housekeeping {
     const { clock, limits } = this.#context;
     let purgeAt = clock.now() + limits.purgeIntervalMs;
     let topicsAt = clock.now();
+    signal.addEventListener("abort", () => this.wake(), { once: true });
     while (!signal.aborted) {
-      await this.#pause(signal);
+      await this.#pause();
       if (signal.aborted) return;
       await this.#try("stops", () => this.#stops.look());
       await this.#try("lag", () => this.#measure());
@@ -66,9 +67,9 @@ export class Housekeeping {
     this.#woken.abort();
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
-    const either = AbortSignal.any([signal, this.#woken.signal]);
-    await this.#context.clock.sleep(LAG_INTERVAL_MS, either).catch(() => undefined);
+  async #pause(): Promise<void> {
+    const { clock } = this.#context;
+    await clock.sleep(LAG_INTERVAL_MS, this.#woken.signal).catch(() => undefined);
     if (this.#woken.signal.aborted) this.#woken = new AbortController();
   }
 
