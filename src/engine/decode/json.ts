@@ -128,20 +128,28 @@ function checkNumber(value: number, source: string): void {
   if (isPlain || losesDigits(value, source)) throw invalid("a whole number is beyond ±(2^53−1)");
 }
 
-/** Whether a whole number was rounded: the shortest text of what was read is another number. Fractions always may be. */
+/**
+ * Whether a whole number was rounded. One whose digits are written down to the units is what it says, so the value must be
+ * exactly that. An exponent that leaves digits out (6.02214076e23) is how doubles are printed: the shortest text of the value
+ * must be the one that was written. Fractions always may be rounded.
+ */
 function losesDigits(value: number, source: string): boolean {
-  const [written, read] = [digitsOf(source), digitsOf(String(value))];
-  if (written.exponent < 0) return false;
-  return written.digits !== read.digits || written.exponent !== read.exponent;
+  const written = digitsOf(source);
+  const { digits, exponent, lastPlace } = written;
+  if (exponent < 0) return false;
+  if (lastPlace <= 0) return BigInt(digits) * 10n ** BigInt(exponent) !== BigInt(Math.abs(value));
+  const read = digitsOf(String(value));
+  return digits !== read.digits || exponent !== read.exponent;
 }
 
-/** A decimal number as digits × 10^exponent, without zeros at either end. */
-function digitsOf(text: string): { readonly digits: string; readonly exponent: number } {
+/** A decimal number as digits × 10^exponent, without zeros at either end; its last written digit counts 10^lastPlace. */
+function digitsOf(text: string): { digits: string; exponent: number; lastPlace: number } {
   const [mantissa = "", power = "0"] = text.replace(/^-/, "").toLowerCase().split("e");
   const [whole = "", fraction = ""] = mantissa.split(".");
   const all = (whole + fraction).replace(/^0+/, "");
   const digits = all.replace(/0+$/, "");
-  return { digits, exponent: Number(power) - fraction.length + all.length - digits.length };
+  const lastPlace = Number(power) - fraction.length;
+  return { digits, exponent: lastPlace + all.length - digits.length, lastPlace };
 }
 
 function validated(validator: JsonValidator, value: unknown): unknown {

@@ -133,6 +133,8 @@ test("a whole number that would be rounded is refused however it is written", ()
     "0.9007199254740993e16",
     "1.0000000000000001e16",
     "12345678901234567890.0",
+    "41634377083394430.0",
+    "41634377083394430000e-3",
     "123456789012345678e3",
     "9007199254740992",
     "10000000000000000",
@@ -162,6 +164,9 @@ test("a number that comes back as it was written, and a fraction, are fine", () 
     "1e16",
     "1E+21",
     "6.02214076e23",
+    "4.163437708339443e16",
+    "9.007199254740994e15",
+    "9007199254740994.0",
     "1.7976931348623157e308",
     "9007199254740993.5",
     "0.30000000000000004",
@@ -183,12 +188,8 @@ test("whole numbers: what is taken is what was written, to the last digit", () =
       // The same whole number with zeros behind the point, or with its zeros in the exponent.
       const scaled = `${String(digits)}${"0".repeat(shift)}e-${String(shift)}`;
       for (const text of [`${String(digits)}.${"0".repeat(zeros)}0`, scaled]) {
-        const isExact = BigInt(Number(digits)) === digits;
         const isTaken = codeOf(() => read(text)) === "nothing was thrown";
-        // A number beyond 2^53 may be exact and still be another one's rounding; none that is not exact is taken.
-        if (isTaken && !isExact) assert.equal(String(Number(text)), String(Number(digits)));
-        if (Number.isSafeInteger(Number(digits))) assert.ok(isTaken, text);
-        else if (!isExact && digits < 10n ** 17n) assert.ok(!isTaken, text);
+        assert.equal(isTaken, BigInt(Number(digits)) === digits, text);
       }
     }),
     { numRuns: 2_000 },
