@@ -51,7 +51,7 @@ class TestBounds implements Bounds {
 
 const open = (
   topics: Readonly<Record<string, number | null>>,
-  options: { bytesMax?: number; runRecordsMax?: number; pace?: Pace; together?: string[] } = {},
+  options: { bytesMax?: number; sliceRecordsMax?: number; pace?: Pace; together?: string[] } = {},
 ) => {
   const bounds = new TestBounds();
   bounds.together = options.together ?? Object.keys(topics);
@@ -64,10 +64,10 @@ const open = (
   for (const [topic, end] of Object.entries(topics))
     if (end !== null) bounds.ends.set(topic, BigInt(end));
   const starts = Object.keys(topics).map((topic) => ({ topic, partition: 0, nextOffset: 0n }));
-  const { bytesMax = 1_000_000, runRecordsMax = 100, pace } = options;
+  const { bytesMax = 1_000_000, sliceRecordsMax = 100, pace } = options;
   const bounded = { group: "g", bounds, pace };
   return {
-    inbox: new Inbox(starts, { bytesMax, sliceRecordsMax: runRecordsMax }, valve, bounded),
+    inbox: new Inbox(starts, { bytesMax, sliceRecordsMax }, valve, bounded),
     bounds,
     turns,
   };
@@ -301,7 +301,7 @@ test("whatever is fetched in whatever pieces, everything in range comes once, in
   await fc.assert(
     fc.asyncProperty(fc.array(lane, { minLength: 1, maxLength: 3 }), async (lanes) => {
       const topics = Object.fromEntries(lanes.map(({ end }, i) => [`t${String(i)}`, end]));
-      const { inbox } = open(topics, { runRecordsMax: 3 });
+      const { inbox } = open(topics, { sliceRecordsMax: 3 });
       const expected: [string, number, number][] = [];
       lanes.forEach(({ steps, end, size }, i) => {
         const topic = `t${String(i)}`;
@@ -377,7 +377,7 @@ test("without an end in reach and without order, a run's inbox hands out what a 
         const records = times.map((time, i): [number, number] => [from + i, time]);
         return batch(topic, from, records, to);
       });
-      const { inbox: bounded, bounds } = open({ a: 1_000, b: 1_000 }, { runRecordsMax: 3 });
+      const { inbox: bounded, bounds } = open({ a: 1_000, b: 1_000 }, { sliceRecordsMax: 3 });
       bounds.isOrdered = false;
       const starts = ["a", "b"].map((topic) => ({ topic, partition: 0, nextOffset: 0n }));
       const valve = { pause: () => undefined, resume: () => undefined, seek: () => undefined };

@@ -48,19 +48,19 @@ class RecordingValve implements Valve {
   }
 }
 
-const open = (options: { bytesMax?: number; runRecordsMax?: number; topics?: string[] } = {}) => {
+const open = (options: { bytesMax?: number; sliceRecordsMax?: number; topics?: string[] } = {}) => {
   const valve = new RecordingValve();
   const starts = (options.topics ?? ["in"]).map((topic) => ({
     topic,
     partition: 0,
     nextOffset: 0n,
   }));
-  const { bytesMax = 100, runRecordsMax = 100 } = options;
-  return { valve, inbox: new Inbox(starts, { bytesMax, sliceRecordsMax: runRecordsMax }, valve) };
+  const { bytesMax = 100, sliceRecordsMax = 100 } = options;
+  return { valve, inbox: new Inbox(starts, { bytesMax, sliceRecordsMax }, valve) };
 };
 
 test("runs follow each other without a gap, in pieces of a bounded size", async () => {
-  const { inbox } = open({ runRecordsMax: 2 });
+  const { inbox } = open({ sliceRecordsMax: 2 });
   assert.equal(inbox.push(batch(0, 3)), null);
   const first = await inbox.take();
   const second = await inbox.take();
@@ -78,7 +78,7 @@ test("a batch that does not begin where the last one ended is refused with the o
 });
 
 test("a full inbox pauses its partitions, and resumes them at half", async () => {
-  const { inbox, valve } = open({ bytesMax: 4_000, runRecordsMax: 4 });
+  const { inbox, valve } = open({ bytesMax: 4_000, sliceRecordsMax: 4 });
   inbox.push(batch(0, 8));
   assert.deepEqual(valve.turns, []);
   inbox.push(batch(8, 12));
@@ -131,7 +131,7 @@ test("take waits for a batch, and ends when the inbox is closed", async () => {
 });
 
 test("of a topic that is held nothing is handed out; what was fetched of it is fetched again from there", async () => {
-  const { inbox, valve } = open({ topics: ["a", "b"], runRecordsMax: 2, bytesMax: 1e6 });
+  const { inbox, valve } = open({ topics: ["a", "b"], sliceRecordsMax: 2, bytesMax: 1e6 });
   inbox.push(batch(0, 6, { topic: "a" }));
   assert.equal((await inbox.take())?.nextOffset, 2n);
   inbox.push(batch(0, 1, { topic: "b", timestamp: 90 }));

@@ -82,7 +82,7 @@ export interface Sizes {
   readonly workers: number;
   readonly checkpointIntervalMs: number;
   readonly checkpointRecordsMax: number;
-  readonly runRecordsMax: number;
+  readonly sliceRecordsMax: number;
   readonly batchRecordsMax: number;
   readonly inboxBytesMax: number;
   readonly cacheBytesMax: number;
@@ -164,7 +164,7 @@ function drawSizes(draw: Draw): Sizes {
     workers: draw.pick([1, 1, 2, 2, 2, 3]),
     checkpointIntervalMs: draw.pick([40, 80, 100]),
     checkpointRecordsMax: draw.pick([4, 20_000, 20_000]),
-    runRecordsMax: draw.pick([2, 5, 2_000, 2_000]),
+    sliceRecordsMax: draw.pick([2, 5, 2_000, 2_000]),
     batchRecordsMax: draw.pick([2, 7, 500]),
     inboxBytesMax: draw.pick([150, 4_000_000, 4_000_000]),
     cacheBytesMax: draw.pick([0, 0, 1_200, 64_000_000, 64_000_000]),

@@ -1,5 +1,6 @@
 // The world of one case: a log, a Redis, a Postgres, a registry and workers of the real engine, in virtual time. What
 // befalls them is the business of faults.ts; here is what can be asked of the world.
+import assert from "node:assert/strict";
 import type { Topic } from "#engine";
 import { DependencyError, isRetriable } from "../../../src/engine/core/errors.ts";
 import type { KafkaPort } from "../../../src/engine/core/kafka.ts";
@@ -193,10 +194,12 @@ export class World {
     const life = new WorkerSwitch();
     const port = this.kafka.port(life);
     const name = `w${String(++this.#joined)}`;
-    const { checkpointIntervalMs, checkpointRecordsMax, runRecordsMax } = this.case.sizes;
+    const { checkpointIntervalMs, checkpointRecordsMax, sliceRecordsMax } = this.case.sizes;
     const { inboxBytesMax, cacheBytesMax } = this.case.sizes;
-    const sizes = { checkpointIntervalMs, checkpointRecordsMax, runRecordsMax };
+    const sizes = { checkpointIntervalMs, checkpointRecordsMax, sliceRecordsMax };
     const own = { ...limits, ...sizes, inboxBytesMax, cacheBytesMax };
+    // A size under a name that the engine does not know would be none.
+    assert.deepEqual(Object.keys(own).toSorted(), Object.keys(limits).toSorted());
     const worker = new Worker([this.plan], this.#portsOf(name, port, life), own);
     const member: Member = { name, worker, port, life, skewMs: 0, isLeaving: false };
     this.members.push(member);
