@@ -50,6 +50,7 @@ export const codes = {
   networkException: 13,
   topicAuthorizationFailed: 29,
   topicAlreadyExists: 36,
+  invalidPartitions: 37,
   duplicateSequence: 46,
   illegalGeneration: 22,
   unknownMemberId: 25,

@@ -44,7 +44,8 @@ export class Patience {
     const isUnknown =
       failure instanceof BrokerRefusal && failure.code === codes.unknownTopicOrPartition;
     this.#unknownSince = isUnknown ? (this.#unknownSince ?? now) : null;
-    const graceMs = Math.min(unknownTopicGraceMs, this.#deadlineMs);
+    // Before the deadline, which would say that Kafka is away.
+    const graceMs = Math.min(unknownTopicGraceMs, this.#deadlineMs / 2);
     if (!isUnknown || now - (this.#unknownSince ?? now) <= graceMs) return;
     const { at } = failure;
     const where = at === null ? {} : { topic: at.topic, partition: at.partition };
