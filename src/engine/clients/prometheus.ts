@@ -5,7 +5,7 @@ import { assert } from "../core/errors.ts";
 import { assertSeries } from "../core/metric.ts";
 import type { Labels, Meter, MetricSpec } from "../core/ports.ts";
 
-/** One process's series as plain data, fit for IPC. */
+/** The series of one process as plain data, fit for IPC. */
 export type MeterSnapshot = Awaited<ReturnType<prometheus.Registry["getMetricsAsJSON"]>>;
 
 export interface PrometheusMeter extends Meter {
@@ -80,9 +80,7 @@ function instrumentOf(spec: MetricSpec, common: Common): Instrument {
   return new prometheus.Histogram({ ...common, buckets: [...spec.buckets] });
 }
 
-/**
- * A counter that first appears at 1 shows no increase to Prometheus. Where all values of its one label are known, they start at 0.
- */
+/** Starts known values of a counter's only label at 0: to Prometheus a counter that begins at 1 shows no increase. */
 function startAtZero({ spec, instrument }: MetricEntry): void {
   if (!(instrument instanceof prometheus.Counter)) return;
   const [label, ...more] = Object.entries(spec.labels);

@@ -15,7 +15,7 @@ interface BuiltClient {
   readonly _manifest?: { readonly middleware?: Middleware[] };
 }
 
-/** What came back; error() is why nothing did, and null for every answer of a server, whatever its status. */
+/** The answer of a registry. error() is why none came; null for every answer of a server, whatever its status. */
 export interface RegistryAnswer {
   status(): number;
   /** The parsed JSON, or the text when it is none. */

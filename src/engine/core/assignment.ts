@@ -1,6 +1,6 @@
-// Who reads which partition index: partition i of every topic of a group goes to one member.
-// Sticky (a member keeps what it had where balance allows) and balanced within one. Pure, and the same for every
-// order of its input, so any member may compute it.
+// Assigns partition indexes: partition i of every topic of a group goes to one member. Sticky (a member keeps what it
+// had where balance allows) and balanced within one. Pure, and the same for every order of its input, so any member may
+// compute it.
 
 export interface MemberClaim {
   readonly id: string;

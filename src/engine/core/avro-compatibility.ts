@@ -20,7 +20,7 @@ import {
 import { ConfigError } from "./errors.ts";
 import type { AvroSchema } from "./schema.ts";
 
-/** One sentence per field that prevents it; empty when `reader` can read everything that `writer` wrote. */
+/** A sentence for each field that prevents it; empty when `reader` can read everything that `writer` wrote. */
 export function incompatibilities(reader: AvroShape, writer: AvroShape): readonly string[] {
   const comparison = new SchemaComparison(new Set());
   comparison.compare(reader, writer, "");

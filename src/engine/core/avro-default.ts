@@ -12,7 +12,7 @@ import { readTwosComplement } from "./twos-complement.ts";
 
 const INT_MAX = 2 ** 31 - 1;
 
-/** Why the JSON of a default does not fit; null when it does. Of a union any branch may fit, as since Avro 1.9. */
+/** Why the JSON of a default does not fit; null when it does. Any branch of a union may fit, as since Avro 1.9. */
 export function defaultProblem(shape: AvroShape, json: unknown): string | null {
   if (isScalar(shape)) return scalarProblem(shape, json);
   switch (shape.kind) {

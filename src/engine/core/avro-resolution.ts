@@ -1,5 +1,5 @@
-// How a reader's schema reads what a writer's schema wrote: a tree of actions, made once for a pair of schemas. A part that
-// cannot be read is an action too, since only the records that reach it are lost: an empty list, or another branch, is read.
+// Resolves a writer's schema for a reader's: a tree of actions, made once for a pair of schemas. A part that cannot be
+// read is an action too, since only the records that reach it are lost: an empty list, or another branch, is read.
 import {
   branchFor,
   isSameOnTheWire,

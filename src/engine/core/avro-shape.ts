@@ -106,7 +106,7 @@ const underlying: Readonly<Record<SimpleLogical, Primitive>> = {
   bigint: "long",
 };
 
-/** What a value looks like in JavaScript: two branches of a plain union must not share one. */
+/** The JavaScript type of a value: two branches of a plain union must not share one. */
 export type Bucket =
   "null" | "boolean" | "number" | "bigint" | "string" | "bytes" | "decimal" | "array" | "object";
 

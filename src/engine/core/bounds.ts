@@ -1,15 +1,15 @@
-// How far a run of the reprocessor reads, and how fast. A live pipeline has neither: it reads on for ever, as fast as it
-// can. What they promise is kept by source/inbox.ts; who moves them is the run's controller.
+// The limits of a reprocess run's reading: its end, and its pace. A live pipeline has neither: it reads on for ever, as
+// fast as it can. The inbox (source/inbox.ts) keeps the limits; the run's controller moves them.
 import type { GroupId, TopicName, TopicPartition } from "./record.ts";
 
 export interface Bounds {
   /** The first offset that is not read for now; null: there is none. It may be raised while a task runs. */
   end(group: GroupId, at: TopicPartition): bigint | null;
-  /** Where a topic of the run's own has ended since whoever writes it has finished; null: more may come. */
+  /** The end of a topic of the run's own, once its writer has finished; null: more may come. */
   last(group: GroupId, at: TopicPartition): bigint | null;
-  /** Topics without whose next record none of this one is given out, so that they come in order of time. */
+  /** Topics whose next record must be known before one of this topic is given out, which keeps the order of time. */
   beside(group: GroupId, topic: TopicName): ReadonlySet<TopicName>;
-  /** Calls back whenever something has changed; returns how to stop that. */
+  /** Calls back whenever something has changed; returns a function that stops it. */
   watch(listener: () => void): () => void;
 }
 

@@ -1,6 +1,6 @@
-// How a value lies in a topic between parts, by its first byte: 0 is Avro as it came, under its writer's schema id; 1 is
-// another origin's bytes behind the mark of its topic; 2 is our JSON behind the id of its structure. Anything else is our
-// JSON as release 0.1.0 wrote it. JSON begins with none of these bytes.
+// The encoding of a value in a topic between parts, by its first byte: 0 is Avro as it came, under its writer's schema
+// id; 1 is another origin's bytes behind the mark of its topic; 2 is our JSON behind the id of its structure. Anything
+// else is our JSON as release 0.1.0 wrote it. JSON begins with none of these bytes.
 import { createHash } from "node:crypto";
 import type { TopicName } from "./record.ts";
 import type { CarriedFormat, Origin, SchemaFormat } from "./schema.ts";

@@ -1,4 +1,4 @@
-// Every code there is: what it says, what it means, what to do. `docs/errors.md` and `millrace explain` are made
+// Every error code, with its message, its meaning and the next step. `docs/errors.md` and `millrace explain` are made
 // from it. A code is never used again for another meaning.
 /* eslint max-lines: off -- a table, one entry a code */
 import type { Disposition } from "./errors.ts";

@@ -1,5 +1,5 @@
-// One base error. Rooms say what should be done (`disposition`); only runtime/failure.ts does it.
-// The text of every code lives in error-table.ts; messages carry addresses and codes, never keys or values.
+// The base error. The thrower says what should be done (`disposition`); only runtime/failure.ts does it. The text of
+// every code lives in error-table.ts; messages carry addresses and codes, never keys or values.
 import { entryOf, type ErrorCode } from "./error-table.ts";
 import type { TopicName } from "./record.ts";
 
@@ -122,7 +122,7 @@ export const messageOf = (error: unknown): string =>
 
 /**
  * The error of a callback that returned what its step cannot take. Its text is ours and quotes no value, so it may be
- * reported. Of an error that the user's code throws, the name alone is reported.
+ * reported. An error that the user's code throws is reported by its name alone.
  */
 export class Mistake extends Error {
   override readonly name = "Mistake";

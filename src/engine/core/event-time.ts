@@ -9,16 +9,16 @@ import type { ErrorCode } from "./error-table.ts";
  */
 export type InvalidTimestamp = "dead-letter" | "kafka-timestamp" | "halt";
 
-/** How a topic's times are judged. */
+/** The rule for a topic's times. */
 export interface TimeRule {
-  /** How far a time may lie ahead of Kafka's timestamp. */
+  /** The farthest that a time may be ahead of Kafka's timestamp. */
   readonly futureMaxMs: number;
   readonly invalid: InvalidTimestamp;
 }
 
 export const DEFAULT_TIME_RULE: TimeRule = { futureMaxMs: 3_600_000, invalid: "dead-letter" };
 
-/** Why a time is not taken. */
+/** The reason why a time is not taken. */
 export interface TimeFault {
   readonly code: Extract<ErrorCode, `MILL_DECODE_${string}`>;
   readonly detail: string;
@@ -43,7 +43,7 @@ const YEAR_9999 = {
 /** Kafka's own timestamp, if it is one: -1 means none. */
 export const isKafkaTime = (kafkaMs: number): boolean => kafkaMs >= 0 && kafkaMs <= LATEST_MS;
 
-/** A time for people; what is no date as its number. */
+/** A time for people; a number that is no date stays a number. */
 export const instantText = (ms: number): string =>
   isKafkaTime(ms) ? new Date(ms).toISOString() : ms === -1 ? "no-time" : `${String(ms)}ms`;
 

@@ -19,11 +19,11 @@ export function headerNameOf(bytes: Buffer, from: number, to: number): string {
   return name;
 }
 
-/** How many bytes the name has. */
+/** The length of the name in bytes. */
 export const headerNameLength = (name: string): number =>
   name.isWellFormed() ? Buffer.byteLength(name, "utf8") : headerNameBytes(name).length;
 
-/** Writes the name's bytes, and returns how many they are. */
+/** Writes the name's bytes and returns their number. */
 export const writeHeaderName = (name: string, buffer: Buffer, at: number): number =>
   name.isWellFormed() ? buffer.write(name, at, "utf8") : headerNameBytes(name).copy(buffer, at);
 

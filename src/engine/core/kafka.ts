@@ -1,5 +1,5 @@
 // The Kafka port: all that the engine asks of a Kafka client. No client's type leaks through it.
-// Implementations: clients/kafkajs (real), testing/memory-kafka (in memory). One contract suite.
+// Implementations: clients/kafkajs (real), testing/memory-kafka (in memory). The same contract suite tests both.
 import type { MillraceError } from "./errors.ts";
 import type { GroupId, OutRecord, RawRecord, TopicName, TopicPartition } from "./record.ts";
 
@@ -38,7 +38,7 @@ export function closingPort(make: Omit<KafkaPort, "close">): KafkaPort {
   };
 }
 
-/** One partition of a group's work and its progress; all partitions of one task move together. */
+/** The partitions that the group gives to a member; all partitions of one task move together. */
 export interface Assignment {
   readonly generation: GroupGeneration;
   readonly partitions: readonly TopicPartition[];
@@ -93,7 +93,7 @@ export interface ConsumerHandlers {
   onRevoked(generation: GroupGeneration | null, why: "rebalance" | "close"): Promise<void>;
   /** Hand-over only: must return at once. */
   onBatch(batch: RecordBatch): void;
-  /** The partition's next offset lies outside its log; nothing of it is delivered until `seek`. */
+  /** The partition's next offset is outside its log; nothing of it is delivered until `seek`. */
   onOutOfRange(partition: TopicPartition): void;
   /**
    * Kafka refuses reads of the partition, or membership of the group (`at` is null): a right is missing, or the topic is. The
@@ -118,7 +118,7 @@ export interface RangeRead {
 /** Its `nextOffset` is the one to commit when the batch is done. */
 export interface RecordBatch extends TopicPartition, RangeRead {
   readonly generation: GroupGeneration;
-  /** Where this fetch began: a batch is in sequence only if this equals the last batch's nextOffset. */
+  /** The offset at which this fetch began: a batch is in sequence only if this equals the last batch's nextOffset. */
   readonly fetchedOffset: bigint;
   readonly highWatermark: bigint;
   readonly byteLength: number;
@@ -145,7 +145,7 @@ export interface TxProducer {
   /** InitProducerId: fences older producers of this id and ends their open transaction. */
   init(): Promise<void>;
   begin(): void;
-  /** Returns when every record is acknowledged, with where they lie; throws if any was not covered. */
+  /** Returns when every record is acknowledged, with the offsets; throws if any was not covered. */
   send(records: readonly OutRecord[]): Promise<readonly SentBatch[]>;
   /** Throws FencedError when the generation is old (errors 22, 25, 82). */
   sendOffsets(progress: readonly Progress[], generation: GroupGeneration): Promise<void>;

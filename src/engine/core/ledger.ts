@@ -1,5 +1,5 @@
-// The ledger: where every source record ended. One outcome each, the first that applies in the order of the words below
-// (docs/ledger.md), so `consumed` always equals the sum of the others. Cumulative; travels with the progress it belongs to.
+// The ledger: the outcomes of source records. A record has one, the first that applies in the order of the words below
+// (docs/ledger.md), so `consumed` always equals the sum of the others. Cumulative; committed with its progress.
 import type { Outcome } from "./outcome.ts";
 
 /** Words with a number. */

@@ -1,4 +1,4 @@
-// What every meter refuses: a metric or a label that the catalogue does not have shows in the first test, not as an
+// The check of every meter: a metric or a label that the catalogue does not have shows in the first test, not as an
 // empty panel.
 import { assert } from "./errors.ts";
 import type { Labels, MetricSpec } from "./ports.ts";

@@ -1,11 +1,11 @@
-// One at a time, in the order of asking; and the calls of a transactional producer, one at a time.
+// A mutex that serves callers in the order of asking; and the calls of a transactional producer, one at a time.
 import { assert, DependencyError, RecordsRefusedError } from "./errors.ts";
 import type { TxProducer } from "./kafka.ts";
 
 export class Mutex {
   #tail: Promise<unknown> = Promise.resolve();
 
-  /** Runs `body` when all that asked before are done; its failure is only its own. */
+  /** Runs `body` when all earlier calls are done; its failure does not reach later ones. */
   run<T>(body: () => Promise<T>): Promise<T> {
     const result = this.#tail.then(body, body);
     this.#tail = result.catch(() => undefined);
@@ -17,8 +17,8 @@ export class Mutex {
 type TxState = TxProducer["state"] | "refused";
 
 /**
- * The life of a transactional producer, whatever it speaks to. What is not certain is never repeated: any failure is the
- * end, and every later call throws it again.
+ * The life of a transactional producer, real or in memory. An uncertain call is never repeated: any failure is the end,
+ * and every later call throws it again.
  * new → init() → ready → begin() → open → commit() or abort() → ready. A failure anywhere → dead, for good; after a refusal
  * of records abort() alone is left.
  */

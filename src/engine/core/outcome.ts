@@ -1,4 +1,4 @@
-// How one source record ended. The transform says it, the runtime counts it and writes the letter.
+// The outcome of one source record. The transform names it; the runtime counts it and writes the letter.
 import type { ErrorCode } from "./error-table.ts";
 import type { LetterClass, MillraceError } from "./errors.ts";
 import type { CountedWord } from "./ledger.ts";
@@ -8,14 +8,14 @@ import type { SinkRow } from "./ports.ts";
 /** Why a record can never pass; becomes the headers of its dead letter. No payload in any field. */
 export interface Failure {
   readonly class: LetterClass;
-  /** Where in the line: decode, transform, encode, sink. */
+  /** The stage that failed: decode, transform, encode, sink. */
   readonly stage: string;
   /** The operator, topic or table at which it failed. */
   readonly step: string;
   readonly rule: string | null;
   readonly code: ErrorCode | string;
   readonly message: string;
-  /** Calls that were made before it was given up; one where nothing is said. */
+  /** Calls that were made before it was given up; if absent, one. */
   readonly tried?: { readonly times: number; readonly firstMs: number };
 }
 
@@ -37,7 +37,7 @@ export interface DecodedRecord {
   readonly isUntimed?: true;
 }
 
-/** Where operators put what they make, until the checkpoint. */
+/** Outputs and rows that operators have made, until the checkpoint. */
 export interface Stage {
   readonly outputs: OutRecord[];
   readonly rows: SinkRow[];

@@ -10,7 +10,7 @@ import {
   type PlanTopic,
 } from "./plan.ts";
 
-/** Of a plan as it was built. Null: its own stores. */
+/** The plan with the stores of a run, from a plan as it was built. Null: its own stores. */
 export function withStores(plan: Plan, run: number | null): Plan {
   if (run === null) return plan;
   const storePrefix = `${plan.namespace}${plan.pipeline}-r${String(run)}`;

@@ -16,7 +16,7 @@ export interface PlanTopic {
   readonly partitions: number;
   /** Null takes Kafka's timestamp. */
   readonly timestamp: ((value: unknown) => unknown) | null;
-  /** How its times are judged; the default rule where a declared topic does not say, and none for internal topics. */
+  /** The rule for its times; the default rule where a declared topic does not say, and none for internal topics. */
   readonly timeRule?: TimeRule;
   /** Internal topics are made by `topics apply` and belong to one pipeline. */
   readonly internal: "repartition" | "sink" | "changelog" | null;
@@ -50,20 +50,20 @@ export interface PlanStore {
   readonly name: string;
   /** The store's truth: its key and value are those of the store. */
   readonly changelog: PlanTopic;
-  /** How long an entry is kept, in ms of stream time; null is for ever. */
+  /** The time that an entry is kept, in ms of stream time; null is for ever. */
   readonly retentionMs: number | null;
 }
 
-/** What a worker opens for callbacks and closes when it ends; `define/calls/resource.ts` has its full declaration. */
+/** A resource for callbacks, open as long as its worker; `define/calls/resource.ts` has its full declaration. */
 export interface PlanResource {
   readonly name: string;
   readonly declaration: unknown;
 }
 
-/** What is thrown at once as hopeless. */
+/** An error class for which a call is not repeated. */
 export type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** What is done about a call that failed. */
+/** The treatment of a call that failed. */
 export interface RetryPolicy {
   /** block: the task waits · park-key: the key waits in state with its later records, others go on. */
   readonly mode: "block" | "park-key";
@@ -92,7 +92,7 @@ export interface Operation {
 export interface OperatorFacts {
   /** Makes it work: a `MakeOperator` of transform/operator.ts. */
   readonly work: unknown;
-  /** How it is named. Default: kebab-case. "topic": by its topic, or by the branch it belongs to. */
+  /** The rule for its name. Default: kebab-case. "topic": by its topic, or by the branch it belongs to. */
   readonly named?: "snake_case" | "topic";
   /** A part begins with it. */
   readonly reads?: true;
@@ -100,7 +100,7 @@ export interface OperatorFacts {
   readonly writes?: "topic" | "repartition" | "forward" | "table";
   /** Nothing needs to take its result. */
   readonly ends?: true;
-  /** The value behind it is another one. */
+  /** It changes values. */
   readonly changes?: true;
   /** It may make several records of one. */
   readonly multiplies?: true;
@@ -147,7 +147,7 @@ export interface PlanNode {
   readonly operation: Operation;
   readonly facts: OperatorFacts;
   readonly inputs: readonly number[];
-  /** Where it was declared: file:line. */
+  /** The place of its declaration: file:line. */
   readonly site: string;
 }
 
@@ -177,11 +177,11 @@ export interface PlanOptions {
   readonly start: "earliest" | "latest" | number;
   readonly onError: "dead-letter" | "halt";
   readonly haltWhen: LetterLimit | "never";
-  /** Where copies of state are kept beside their changelogs. */
+  /** The place of the copies of state, beside their changelogs. */
   readonly state: "redis" | "memory";
   /** Failed redrives after which a letter is parked. */
   readonly redrivesMax?: number;
-  /** For calls that say nothing of their own. */
+  /** The default for calls without a policy of their own. */
   readonly retry?: RetryPolicy;
 }
 
@@ -226,9 +226,9 @@ export interface Plan {
   readonly parked: TopicName;
   /** Brings letters back; partition i of it is read by the tasks of partition i. */
   readonly redrive: TopicName;
-  /** What became of letters, compacted. */
+  /** The states of letters, compacted. */
   readonly letterStates: TopicName;
   readonly meta: TopicName;
-  /** Before the names of its stores, in changelogs and in Redis: namespace and pipeline, or those of a run (`withStores`). */
+  /** The prefix of its stores' names: namespace and pipeline, or those of a run (`withStores`). */
   readonly storePrefix: string;
 }

@@ -36,7 +36,7 @@ export interface Meter {
 }
 export type Labels = Readonly<Record<string, string>>;
 
-/** One metric of the fixed catalogue (observe/catalogue.ts). A meter refuses every other name or set of labels. */
+/** A metric of the fixed catalogue (observe/catalogue.ts). A meter refuses every other name or set of labels. */
 export interface MetricSpec {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
@@ -45,7 +45,7 @@ export interface MetricSpec {
   readonly labels: Readonly<Record<string, "open" | readonly string[]>>;
   /** Upper bounds, histograms only. */
   readonly buckets?: readonly number[];
-  /** How the series of several processes become one. */
+  /** The rule by which the series of several processes become one. */
   readonly together: "sum" | "max" | "first";
 }
 
@@ -83,7 +83,7 @@ export interface SinkProgress {
   readonly ledger: LedgerCounts;
 }
 
-/** One row to write, collapsed later by primary key. Values are in the order of the table's columns. */
+/** A row to write, collapsed later by primary key. Values are in the order of the table's columns. */
 export interface SinkRow {
   readonly values: readonly unknown[];
   /** Position of the source record in the batch: names the record if the row is refused. */
@@ -104,7 +104,7 @@ export interface SinkCommit {
   readonly expectedOffset: bigint;
   readonly nextOffset: bigint;
   readonly rows: readonly SinkRow[];
-  /** Where the rows' records were first read, when that is not the task's own partition. */
+  /** The partition in which the rows' records were first read, when that is not the task's own. */
   readonly origin?: TopicPartition;
   readonly letters: readonly PendingLetter[];
   /** Called for each row that the database refuses; the letter joins the same transaction. */

@@ -22,7 +22,7 @@ export interface TopicPartition {
   readonly partition: number;
 }
 
-/** A record as it lies in the log. Key and value are slices of a fetch: copy what is kept. */
+/** A record as it is in the log. Key and value are slices of a fetch: copy what is kept. */
 export interface RawRecord extends TopicPartition {
   readonly offset: bigint;
   /** Milliseconds since the epoch, as Kafka has it. */
@@ -34,7 +34,7 @@ export interface RawRecord extends TopicPartition {
   readonly redriven?: Redriven;
 }
 
-/** What a callback sees beside the value. */
+/** The record of a callback's value, handed in beside the value. */
 export interface RecordContext<K = unknown> extends TopicPartition {
   readonly key: K;
   /** Event time in milliseconds since the epoch. */
@@ -53,11 +53,11 @@ export interface OutRecord extends TopicPartition {
   readonly source?: RawRecord | undefined;
 }
 
-/** Where its progress is counted: a redriven record lies elsewhere than where it was first read. */
+/** The topic and offset by which its progress is counted: for a redriven record those in the redrive topic. */
 export const placeOf = (raw: RawRecord): { readonly topic: TopicName; readonly offset: bigint } =>
   raw.redriven ?? raw;
 
-/** About what headers take in a record. */
+/** The bytes that headers take in a record, roughly. */
 export function headersBytes(headers: Headers): number {
   let bytes = 0;
   for (const [name, value] of headers) bytes += 2 + headerNameLength(name) + (value?.length ?? 0);

@@ -1,16 +1,16 @@
-// What a dead letter goes through after it was written: the redrive topic brings it back to the task that refused it, and
-// the compacted states topic says what became of it. Only the words, as headers and JSON; who writes them is elsewhere.
+// The words for a dead letter after it was written, as headers and JSON; other files write them. The redrive topic
+// brings a letter back to the task that refused it; the compacted states topic tells its state.
 import { headerText, type Headers, type OutRecord, type TopicName } from "./record.ts";
 
-/** A record that had failed, on its second way: processed as what it was at first, progress is of where it lies now. */
+/** A failed record that was sent again: processed as at first, with its progress in the redrive topic. */
 export interface Redriven {
-  /** Where it lies in the redrive topic. */
+  /** Its place in the redrive topic. */
   readonly topic: TopicName;
   readonly offset: bigint;
   readonly order: RedriveOrder;
 }
 
-/** What the headers of a redrive record ask for. */
+/** The order that the headers of a redrive record carry. */
 export interface RedriveOrder {
   /** The letter's id. */
   readonly id: string;
@@ -22,7 +22,7 @@ export interface RedriveOrder {
     readonly offset: bigint;
     readonly timestamp: number;
   };
-  /** How often it was redriven, this time included; a letter of the last time is parked. */
+  /** The number of redrives, this one included; a letter of the last one is parked. */
   readonly redrives: number;
   readonly redrivesMax: number;
   readonly firstTime: string | null;
@@ -35,7 +35,7 @@ export function originalHeaders(headers: Headers): Headers {
   return begin < 0 ? headers : headers.slice(0, begin);
 }
 
-/** What a letter says of itself; none where it is no letter. */
+/** The headers that Millrace gave a letter; empty when the record is no letter. */
 export function letterHeaders(headers: Headers): Headers {
   const begin = beginOfOurs(headers);
   return begin < 0 ? [] : headers.slice(begin);
@@ -88,22 +88,22 @@ export function redriveOrderOf(headers: Headers): RedriveOrder | null {
 /** open: nobody has dealt with it · redriven: on its way back · resolved: it was processed · discarded: given up. */
 export type LetterStateName = "open" | "redriven" | "resolved" | "discarded";
 
-/** What is known of a letter beside itself. A letter without a state is open. */
+/** The state of a letter. A letter without a state is open. */
 export interface LetterState {
   readonly state: LetterStateName;
-  /** How often it had been redriven then; what is said of an earlier time changes nothing. */
+  /** The number of redrives at that moment; a state with an older number changes nothing. */
   readonly redrives: number;
   readonly atMs: number;
   /** The command that redrove or discarded it. */
   readonly job?: string;
-  /** How it ended, as the ledger names it, or the code of its failure. */
+  /** The outcome, as the ledger names it, or the code of its failure. */
   readonly outcome?: string;
   readonly reason?: string;
-  /** It failed as often as is allowed and lies in the parked topic. */
+  /** It failed as often as is allowed and is in the parked topic. */
   readonly parked?: boolean;
   /** A redriven record waits in state for a call. */
   readonly queued?: true;
-  /** Its record lies in no topic any more. */
+  /** Its record is in no topic any more. */
   readonly lost?: true;
   /** Nobody has given it up: its record went through another way. */
   readonly passed?: true;

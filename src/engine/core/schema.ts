@@ -1,12 +1,12 @@
-// What a schema is: a format, and the types that it reads and writes. Codecs are compiled from it in decode/.
+// A schema is a format, and the types that it reads and writes. Codecs are compiled from it in decode/.
 import type { ErrorOptionsOfOurs } from "./errors.ts";
 import type { TopicName } from "./record.ts";
 
-/** Phantom: what comes out when bytes are read. */
+/** Phantom: the type that reading bytes returns. */
 export interface Decoder<out T> {
   readonly "~reads"?: T;
 }
-/** Phantom: what may go in when bytes are written. */
+/** Phantom: the type that writing accepts. */
 export interface Encoder<in T> {
   readonly "~writes"?: (value: T) => void;
 }

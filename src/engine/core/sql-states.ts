@@ -3,7 +3,7 @@
 
 /**
  * letter: the row is at fault, whatever else passes · wait: try again later · stop: the account, the server or we are at
- * fault · compare: the code alone does not decide. Where other rows of the same commit pass, the row is at fault; where none
+ * fault · compare: the code alone does not decide. If other rows of the same commit pass, the row is at fault; if none
  * does, the table is.
  */
 export type SqlEnd = "letter" | "wait" | "compare" | "stop";

@@ -24,7 +24,7 @@ export function* inPieces<T extends Sized>(changes: readonly T[]): Iterable<T[]>
   yield piece;
 }
 
-/** Of each key its newest change. */
+/** The newest change of each key. */
 export const newestOf = <T extends Sized>(piece: readonly T[]): T[] => [
   ...new Map(piece.map((change) => [change.key?.toString("latin1"), change])).values(),
 ];

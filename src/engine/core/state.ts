@@ -2,7 +2,7 @@
 // same answer as its values, so that a copy that is behind is never taken for the truth.
 import type { MillraceError } from "./errors.ts";
 
-/** One store on one partition: the unit that moves with a task. */
+/** A store on one partition: the unit that moves with a task. */
 export interface StoreId {
   /** Namespace and pipeline. */
   readonly prefix: string;
@@ -29,13 +29,13 @@ export interface StateChange {
  */
 export interface StatePiece {
   readonly expected: bigint;
-  /** Beyond `expected`, also when no change lies between (commit markers take offsets too). */
+  /** Beyond `expected`, also when no change is between (commit markers take offsets too). */
   readonly target: CopyPosition;
-  /** One change a key. */
+  /** At most one change of each key. */
   readonly changes: readonly StateChange[];
 }
 
-/** So that no call delays the copy's other readers for long. */
+/** A limit, so that no call delays the copy's other readers for long. */
 export const PIECE_CHANGES_MAX = 500;
 /** Keys and values; one change may be larger alone. */
 export const PIECE_BYTES_MAX = 4_000_000;
@@ -49,7 +49,7 @@ export type Applied = "applied" | "already" | "refused";
 /** Values with the position at which they were all true; null when the copy has no position. */
 export interface CheckedRead {
   readonly nextOffset: bigint | null;
-  /** One a key, in order; null where there is none. */
+  /** A value for each key, in order; null where there is none. */
   readonly values: readonly (Buffer | null)[];
 }
 
@@ -78,8 +78,8 @@ export interface StateCopy {
 }
 
 /**
- * Calls come one after another. One that failed with "retry" is made again with the same arguments (a lost reply does no
- * harm), or the rebuild is discarded. MILL_STATE_REBUILD_LOST: what was put is gone in whole or in part; begin another.
+ * Calls come one after another. A call that failed with "retry" is made again with the same arguments (a lost reply
+ * does no harm), or the rebuild is discarded. MILL_STATE_REBUILD_LOST: put changes are lost, all or some; begin anew.
  */
 export interface Rebuild {
   /** In the order of the changelog, any number; a later change of a key replaces an earlier one. */
@@ -90,10 +90,10 @@ export interface Rebuild {
   discard(): Promise<void>;
 }
 
-/** Where the copies of a worker live. */
+/** The copies of a worker. */
 export interface StateCopies {
   copy(id: StoreId): StateCopy;
-  /** What makes it unfit for state: an eviction policy, a version too old. Empty when it is fit. */
+  /** Reasons why it is unfit for state: an eviction policy, a version too old. Empty when it is fit. */
   problems(): Promise<readonly MillraceError[]>;
   close(): Promise<void>;
 }
@@ -126,7 +126,7 @@ export interface Expiry {
   readonly entriesMax: number;
 }
 
-/** What an operator sees of a store while it runs. Only keys that were loaded for the run may be asked for. */
+/** An operator's view of a store while it runs. Only keys that were loaded for the run may be asked for. */
 export interface StoreView {
   /** Null when there is none. */
   get(key: StateKey): StateEntry | null;

@@ -49,7 +49,7 @@ export interface TableLayout {
   readonly target: string;
   readonly schema: string;
   readonly name: string;
-  /** One per field that has a column: the order of `SinkRow.values`. */
+  /** A column for each field that has one, in the order of `SinkRow.values`. */
   readonly columns: readonly Column[];
   /** Positions in `columns`. */
   readonly key: readonly number[];

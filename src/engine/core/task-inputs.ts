@@ -1,6 +1,6 @@
-// How far a task has come in each of its input partitions: the next offset, the ledger and the time, which belong together
-// and are committed together; and the metadata that carries ledger and time beside the offset (at most 4,096 bytes,
-// Kafka's default offset.metadata.max.bytes).
+// The progress of a task in each of its input partitions: the next offset, the ledger and the time, which belong
+// together and are committed together; and the metadata that carries ledger and time beside the offset (at most 4,096
+// bytes, Kafka's default offset.metadata.max.bytes).
 import { assert } from "./errors.ts";
 import type { Progress, StartOffset } from "./kafka.ts";
 import { addLedger, emptyLedger, ledgerFrom, ledgerTotals, type LedgerCounts } from "./ledger.ts";

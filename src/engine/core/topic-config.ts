@@ -1,13 +1,13 @@
 // Settings of topics, as Kafka names them.
 
 export const TIMESTAMP_TYPE = "message.timestamp.type";
-/** How far a producer's timestamp may lie behind and ahead of the broker's clock (KIP-937). */
+/** The farthest that a producer's timestamp may be behind and ahead of the broker's clock (KIP-937). */
 export const TIMESTAMP_BEFORE_MAX = "message.timestamp.before.max.ms";
 export const TIMESTAMP_AFTER_MAX = "message.timestamp.after.max.ms";
 export const MESSAGE_BYTES_MAX = "max.message.bytes";
 export const CLEANUP_POLICY = "cleanup.policy";
 
-/** Whether its broker refuses records without a key. */
+/** True when the topic is compacted: its broker refuses records without a key. */
 export const isCompacted = (config: Readonly<Record<string, string>>): boolean =>
   config[CLEANUP_POLICY]?.includes("compact") === true;
 

@@ -18,7 +18,7 @@ export function twosComplementLength(value: bigint): number {
   if (magnitude < 0x8000n) return 2;
   if (magnitude < 0x800000n) return 3;
   if (magnitude < 0x80000000n) return 4;
-  // One bit more than the magnitude, for the sign.
+  // The sign takes one bit more than the magnitude.
   return (magnitude.toString(2).length >> 3) + 1;
 }
 

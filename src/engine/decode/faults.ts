@@ -1,5 +1,5 @@
-// What goes wrong inside a codec, before it becomes an error with an address. Thrown by taps and types, turned into
-// DecodeError or MILL_ENCODE_VALUE by the codec. Texts name fields and types, never values.
+// Faults inside a codec, before they become errors with an address. Taps and types throw them; the codec turns them
+// into DecodeError or MILL_ENCODE_VALUE. Texts name fields and types, never values.
 import { DecodeError, MillraceError, type ErrorOptionsOfOurs } from "../core/errors.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 

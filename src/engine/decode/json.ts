@@ -7,7 +7,7 @@ import { decodeError, encodeError, Fault, type At } from "./faults.ts";
 import { envelopeOf, withForm } from "./framing.ts";
 
 const DEPTH_MAX = 256;
-/** What parses and has fewer bytes is not nested deeper: each level takes two. */
+/** A text that parses and has fewer bytes is not nested deeper: each level takes two. */
 const SHALLOW_BYTES = 2 * DEPTH_MAX;
 
 export function jsonCodec(validator: JsonValidator | null, where: At): Codec {
@@ -16,7 +16,7 @@ export function jsonCodec(validator: JsonValidator | null, where: At): Codec {
       const text = jsonTextOf(value, where);
       const bytes = Buffer.from(text, "utf8");
       try {
-        // What we write we must be able to read.
+        // Millrace must be able to read the bytes that it writes.
         if (needsCare(bytes, text)) parseCarefully(text);
       } catch (error) {
         throw encodeError(error instanceof Fault ? error.message : "it cannot be read back", where);
@@ -98,7 +98,7 @@ function refuseDepth(bytes: Buffer): void {
   }
 }
 
-/** Where the quote that ends a text is. */
+/** The index of the quote that ends a text. */
 function endOfText(bytes: Buffer, from: number): number {
   let at = from;
   while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
@@ -129,8 +129,8 @@ function checkNumber(value: number, source: string): void {
 }
 
 /**
- * Whether a whole number was rounded. One whose digits are written down to the units is what it says, so the value must be
- * exactly that. An exponent that leaves digits out (6.02214076e23) is how doubles are printed: the shortest text of the value
+ * Whether a whole number was rounded. If its digits are written down to the units, the value must be exactly that
+ * number. An exponent that leaves digits out (6.02214076e23) is how doubles are printed: the shortest text of the value
  * must be the one that was written. Fractions always may be rounded.
  */
 function losesDigits(value: number, source: string): boolean {

@@ -10,11 +10,11 @@ import type { Stream } from "./stream.ts";
 import type { TopicSource } from "./topic.ts";
 
 export interface PipelineOptions {
-  /** Where a task begins that has never run: the earliest offset (default), the latest, or a time in epoch ms. */
+  /** The start of a task that has never run: the earliest offset (default), the latest, or a time in epoch ms. */
   readonly start?: "earliest" | "latest" | number;
-  /** What happens to a record whose callback throws. Default: dead letter. */
+  /** The outcome of a record whose callback throws. Default: dead letter. */
   readonly onError?: "dead-letter" | "halt";
-  /** Where copies of state are kept beside their changelogs: in Redis (default), or in memory, restored at each start. */
+  /** The place of the copies of state, beside their changelogs: Redis (default), or memory, restored at each start. */
   readonly state?: "redis" | "memory";
   /**
    * When dead letters halt the whole pipeline, until `millrace resume`: more than this share of the last records of one
@@ -23,11 +23,11 @@ export interface PipelineOptions {
   readonly haltWhen?: HaltWhen;
   /** Failed redrives after which a dead letter is parked. Default: 3. */
   readonly redrivesMax?: number;
-  /** What is done about failed calls of `mapAsync` steps that do not say it themselves. Default: a dead letter at once. */
+  /** The treatment of failed calls, for `mapAsync` steps without their own. Default: a dead letter at once. */
   readonly retry?: RetryOptions;
 }
 
-/** What a builder is given. */
+/** The argument of a builder. */
 export interface Scope {
   /** A topic as a stream of typed records. */
   from<K, V>(topic: TopicSource<K, V>): Stream<K, V>;

@@ -4,7 +4,7 @@ import type { SchemaFormat } from "../core/schema.ts";
 import { days, type Duration } from "../core/span.ts";
 import { TIMESTAMP_TYPE, TIMESTAMPS_UNLIMITED } from "../core/topic-config.ts";
 
-/** How long Kafka keeps a tombstone after compaction: twice the age at which a copy is rebuilt instead of rolled forward. */
+/** The time that Kafka keeps a tombstone after compaction: twice the age at which a copy is rebuilt from the start. */
 export const TOMBSTONES_KEPT: Duration = days(7);
 
 const changelogConfig: Readonly<Record<string, string>> = {

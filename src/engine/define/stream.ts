@@ -1,5 +1,5 @@
-// What a pipeline is written with: a stream, whose methods are the operators. Each has a file in operators/, which says
-// here what the user writes. Each call adds a node to a graph; nothing runs.
+// A pipeline is written with streams, whose methods are the operators. Each operator has a file in operators/, which
+// adds its method here. Each call adds a node to a graph; nothing runs.
 import type { RecordContext } from "../core/record.ts";
 
 /** A callback: the value first, then its record. Pure and synchronous. */

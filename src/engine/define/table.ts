@@ -10,7 +10,7 @@ export interface PostgresTable<R> extends TableSpec {
   readonly rows: () => Iterable<R>;
 }
 
-/** Where rows R may be written. */
+/** A table to which rows R may be written. */
 export interface RowTarget<R> extends Omit<PostgresTable<unknown>, "row" | "rows"> {
   readonly row: { readonly format: SchemaFormat; readonly writes: Encoder<R> };
 }

@@ -20,17 +20,17 @@ export interface Topic<K, V> {
   readonly personalData: readonly string[];
   /** Event time of a value, epoch ms; null takes Kafka's timestamp. */
   readonly timestamp: ((value: never) => number | null | undefined) | null;
-  /** How far a time that is taken from a value may lie ahead of the record's Kafka timestamp. */
+  /** The farthest that a time from a value may be ahead of the record's Kafka timestamp. */
   readonly futureMax: Duration;
   readonly invalidTimestamp: InvalidTimestamp;
 }
 
-/** Where records with these keys and values may be read. */
+/** A topic from which records with these keys and values may be read. */
 export interface TopicSource<K, V> extends Omit<Topic<unknown, unknown>, "key" | "value"> {
   readonly key: { readonly format: Schema<K>["format"]; readonly reads: Decoder<K> };
   readonly value: { readonly format: Schema<V>["format"]; readonly reads: Decoder<V> };
 }
-/** Where records with these keys and values may be written. */
+/** A topic to which records with these keys and values may be written. */
 export interface TopicTarget<K, V> extends Omit<Topic<unknown, unknown>, "key" | "value"> {
   readonly key: { readonly format: Schema<K>["format"]; readonly writes: Encoder<K> };
   readonly value: { readonly format: Schema<V>["format"]; readonly writes: Encoder<V> };
@@ -62,7 +62,7 @@ export interface TopicOptions<K, V> {
    * timestamp: ({ updatedAt }) => updatedAt
    */
   readonly timestamp?: (value: V) => number | null | undefined;
-  /** How far a time from the value may lie ahead of the record's Kafka timestamp. Default: one hour. */
+  /** The farthest that a time from the value may be ahead of the record's Kafka timestamp. Default: one hour. */
   readonly futureMax?: Duration;
   /**
    * The outcome of a record without a usable time: a dead letter (the default), a record at its Kafka

@@ -1,6 +1,6 @@
-// What /live and /ready say, from facts alone. Live: restarting the process would not help. Ready: its tasks move.
-// A halted task leaves the process live, since a restart would halt at the same record; it is not ready, so a roll-out
-// stops there.
+// The answers of /live and /ready, from facts alone. Live: restarting the process would not help. Ready: its tasks
+// move. A halted task leaves the process live, since a restart would halt at the same record; it is not ready, so a
+// roll-out stops there.
 import type { ErrorCode } from "../core/error-table.ts";
 import type { TaskAt } from "../core/record.ts";
 
@@ -36,11 +36,11 @@ export interface Health {
 export interface WorkerFacts {
   /** False until every consumer group was joined once: no tasks may then mean that there are none to have. */
   readonly isJoined: boolean;
-  /** What the start waits for. */
+  /** The condition for which the start waits. */
   readonly waitingFor?: string | null;
   /** Pipelines that do not go on as a whole, each with why. */
   readonly whyPaused?: readonly string[];
-  /** How long ago the loop began its latest pass. */
+  /** The time since the loop began its latest pass. */
   readonly passAgeMs: number;
   readonly passAgeMsMax: number;
   readonly tasks: readonly TaskHealth[];
@@ -75,7 +75,7 @@ export const readinessOf = (worker: WorkerFacts): Health =>
 const notJoined = ({ waitingFor = null }: WorkerFacts): string =>
   `not yet a member of every consumer group${waitingFor === null ? "" : `: ${waitingFor}`}`;
 
-/** One verdict for several processes; null is one that does not answer. */
+/** The verdict for several processes; null is a process that does not answer. */
 export const mergeHealth = (parts: readonly (Health | null)[]): Health =>
   verdict(
     parts.flatMap((part) => part?.reasons ?? ["a worker process does not answer"]),

@@ -1,5 +1,5 @@
-// How far a task is behind, exactly: it knows its own position and the record that waits there, so nothing is
-// interpolated between commits. Pure; the clock's reading is handed in.
+// The exact lag of a task: it knows its own position and the record that waits there, so nothing is interpolated
+// between commits. Pure; the clock's reading is handed in.
 
 export interface LagFacts {
   /** Committed progress: the next offset to read. */

@@ -59,8 +59,8 @@ export interface Debt {
 }
 
 /**
- * Adds what one commit did. `delta` is that commit's own ledger, not the cumulative one. What it takes back is left out of
- * the next records that are emitted.
+ * Adds the counts of one commit. `delta` is that commit's own ledger, not the cumulative one. Emitted records that it
+ * takes back are left out of the next emitted ones.
  */
 export function publishLedger(
   meter: Meter,
@@ -107,7 +107,7 @@ export function publishLag(meter: Meter, task: TaskAddress, lag: Lag): void {
   if (lag.seconds !== null) meter.gauge("millrace_lag_seconds", labels, lag.seconds);
 }
 
-/** One decided checkpoint. */
+/** Publishes the metrics of one decided checkpoint. */
 export function publishCheckpoint(
   meter: Meter,
   kind: "stream" | "sink",

@@ -15,7 +15,7 @@ export interface Following {
   readonly admin: Pick<AdminPort, "watermarks">;
   /** Wall clock, epoch ms. */
   now(): number;
-  /** How long the changelog keeps tombstones, ms. */
+  /** The time that the changelog keeps tombstones, ms. */
   readonly tombstonesKeptMs: number;
   readonly signal: AbortSignal;
   onProgress(progress: FollowProgress): void;
@@ -63,8 +63,8 @@ async function markOf({ admin, changelog }: Following): Promise<Watermarks> {
 }
 
 /**
- * Older than half the time that tombstones are kept: one of those it lacks may be gone by the time it is read. At the end it
- * lacks none, however long ago that was written.
+ * A position older than half the time that tombstones are kept is not followed: a tombstone that the copy lacks may be
+ * gone before it is read. At the changelog's end the copy lacks none, however old the position.
  */
 function isFollowable(
   position: CopyPosition | null,

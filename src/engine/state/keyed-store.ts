@@ -1,6 +1,6 @@
-// A store of a task: entries in memory over a copy. What is in memory is always the newest: changes of the batch in hand,
-// of the checkpoint being filled, of the one on its way, and entries that were read at a position this task had applied
-// itself. The order of a change: set → seal (into the changelog) → decided by Kafka → settle (into the copy) → clean.
+// A store of a task: entries in memory over a copy. Entries in memory are always the newest: changes of the batch in
+// hand, of the checkpoint being filled, of the one on its way, and entries read at a position that this task applied.
+// The order of a change: set → seal (into the changelog) → decided by Kafka → settle (into the copy) → clean.
 import { assert, MillraceError } from "../core/errors.ts";
 import type {
   Expiry,
@@ -15,7 +15,7 @@ import type { CacheShare } from "./task-stores.ts";
 import { CELL_BYTES, type Cell, type StorePage } from "./cell.ts";
 import { isDeleted, type EntryCodec } from "./entry-codec.ts";
 
-/** What a cell was before a change. */
+/** The contents of a cell before a change. */
 export interface Change {
   readonly store: KeyedStore;
   readonly cell: Cell;
@@ -24,7 +24,7 @@ export interface Change {
   readonly dirty: number;
 }
 
-/** What a checkpoint writes to the changelog, one change a key, in the order in which the copy will get it. */
+/** The changes that a checkpoint writes to the changelog, one a key, in the order in which the copy gets them. */
 export interface Sealed {
   readonly number: number;
   readonly cells: readonly Cell[];
@@ -33,7 +33,7 @@ export interface Sealed {
 
 export interface KeyedStoreOptions {
   readonly codec: EntryCodec;
-  /** What the changelog takes in one record, key and value. */
+  /** The most bytes that the changelog takes in one record, key and value. */
   readonly changeBytesMax: number;
   readonly copy: StateCopy;
   /** The copy's position after the takeover. */
@@ -77,7 +77,7 @@ export class KeyedStore implements StoreView {
     return cell.entry;
   }
 
-  /** What cannot be written is refused here, where it is one record's fault, and not when a checkpoint is due. */
+  /** Refuses an unwritable entry here, where it is one record's fault, and not when a checkpoint is due. */
   set(key: StateKey, entry: StateEntry | null): void {
     const cell = this.#cell(key);
     const value = entry === null ? null : this.#encode(cell, entry);
@@ -166,7 +166,7 @@ export class KeyedStore implements StoreView {
         this.#weigh(cell, value);
       }
     }
-    // What the batch in hand has changed belongs to the next checkpoint.
+    // Changes of the batch in hand belong to the next checkpoint.
     this.#dirty = new Set(inHand.keys());
     for (const cell of inHand.keys()) cell.dirty = this.#sealNumber;
     return changes.length === 0 ? null : { number, cells, changes };
@@ -200,8 +200,8 @@ export class KeyedStore implements StoreView {
     offsets: readonly bigint[] | null,
     timeMs: number,
   ): Promise<void> {
-    // One that began before the decision may end before these changes, so it must not count as theirs. Should it fail,
-    // the copy says its position all the same.
+    // A repair that began before the decision may end without these changes, so it is waited for and does not count. If
+    // it fails, the copy still knows its position.
     await this.#repairing?.catch(() => undefined);
     const isApplied = offsets !== null && (await this.#apply(changes, offsets, timeMs));
     if (!isApplied) await this.repair();
@@ -212,8 +212,8 @@ export class KeyedStore implements StoreView {
   }
 
   /**
-   * Piece by piece in the order of the changelog, each from the end of the one before; all on their way at once. Those that
-   * a repair has brought to the copy meanwhile are left out.
+   * Applies changes in pieces, in the order of the changelog, each from the end of the one before; all on their way at
+   * once. Pieces that a repair has brought to the copy meanwhile are left out.
    */
   async #apply(
     changes: readonly StateChange[],
@@ -240,7 +240,7 @@ export class KeyedStore implements StoreView {
     return true;
   }
 
-  /** The copy is not where this task left it: the changelog is read from wherever it is. One at a time. */
+  /** Reads the changelog from the copy's position, which is not the one that this task left. Runs once at a time. */
   repair(): Promise<void> {
     this.#repairing ??= this.#options
       .repair()

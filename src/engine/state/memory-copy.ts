@@ -1,6 +1,6 @@
 // Copies in the memory of this process, for those who run without Redis, and for tests. The same contract; nothing outlives
-// the process, so after a start every store is read from its changelog. What a task leaves behind stays, and is rolled
-// forward when the task comes back.
+// the process, so after a start every store is read from its changelog. The copies of a task that leaves stay, and are
+// rolled forward when the task comes back.
 import { assert, DependencyError } from "../core/errors.ts";
 import { PIECE_CHANGES_MAX } from "../core/state.ts";
 import type {

@@ -1,5 +1,5 @@
-// The stores of one task, with one journal: a batch changes all of them or none. What the stores of a worker keep in
-// memory together is bounded in bytes, shared evenly among those that are open.
+// The stores of one task, with one journal: a batch changes all of them or none. The memory of all stores of a worker
+// is bounded in bytes, shared evenly among those that are open.
 import { assert } from "../core/errors.ts";
 import type { Labels, Meter } from "../core/ports.ts";
 import type { StateKey, StoreView, TaskStores } from "../core/state.ts";
@@ -53,7 +53,7 @@ export class OpenStores implements TaskStores {
   }
 }
 
-/** One store's part of the bound. */
+/** A store's share of the memory bound. */
 export interface CacheShare {
   /** Bytes that were added, or with a minus let go. */
   add(bytes: number): void;

@@ -48,7 +48,7 @@ export interface Simulated {
   records<K, V>(topic: Topic<K, V>): ReadRecord<K, V>[];
   rows<R>(table: PostgresTable<R>): R[];
   readonly deadLetters: readonly SimulatedLetter[];
-  /** How many letters that went back are in each state; of those that never did nothing is said. */
+  /** The number of redriven letters in each state; letters that were never redriven are not counted. */
   readonly letterStates: Readonly<Record<string, number>>;
   /** Totals of one part over its tasks, zeros left out; `pipeline` where several run. */
   ledger(part: string, pipeline?: string): Record<string, number>;

@@ -138,7 +138,7 @@ export class MemoryKafka {
     this.#topics.compact(at, end);
   }
 
-  /** Where a partition begins and ends, and how far committed readers see. */
+  /** The first offset of a partition, its last stable offset (the end for committed readers) and its end. */
   offsets(at: TopicPartition): { low: bigint; stable: bigint; high: bigint } {
     const { start, lastStableOffset, highWatermark } = this.#topics.log(at);
     return { low: start, stable: lastStableOffset, high: highWatermark };

@@ -21,7 +21,7 @@ import {
 } from "./memory-tables/table.ts";
 import { WorkerSwitch } from "./doubles/worker-switch.ts";
 
-/** What became of a commit whose reply was lost. */
+/** The fate of a commit whose reply was lost. */
 type Loss = "applied" | "dropped";
 type RefuseRowOf = (row: RowObject, table: string) => RowRefusal | null;
 type TurnName = "schema" | "live" | "incoming" | "retired";
@@ -177,7 +177,7 @@ export class MemoryTables {
   }
 }
 
-/** Where rows say that they come from. */
+/** The partition from which the rows' records come. */
 const placeOf = ({ origin, task }: SinkCommit): TopicPartition => origin ?? task;
 
 const textOf = ({ pipeline, part, topic, partition }: SinkTaskId): string =>

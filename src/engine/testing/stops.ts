@@ -1,4 +1,4 @@
-// What stopped tasks of a simulation, as the error that it throws.
+// The reasons why tasks of a simulation stopped, as the error that it throws.
 import { entryOf } from "../core/error-table.ts";
 import { MillraceError } from "../core/errors.ts";
 import { addressOf } from "../core/record.ts";

@@ -1,7 +1,7 @@
-// The contract of operators. One without state is a closure: value in, followers called. One with state or calls is an
-// `Operator`, in front of which records queue until what it needs is there; operators that share a store are a group, whose
-// queue is worked in the order of the records (pass.ts). `undefined` is a tombstone: it passes operators that keep the key,
-// reaches no callback, and is dropped where a key would change.
+// The contract of operators. An operator without state is a closure: value in, followers called. With state or calls it
+// is an `Operator`, in front of which records queue until its state and answers are there; operators that share a store
+// are a group, whose queue is worked in the order of the records (pass.ts). `undefined` is a tombstone: it passes
+// operators that keep the key, reaches no callback, and is dropped where a key would change.
 import { Mistake, settled } from "../core/errors.ts";
 import type { DecodedRecord, Stage } from "../core/outcome.ts";
 import type { Operation, PlanNode, PlanOptions } from "../core/plan.ts";
@@ -34,11 +34,11 @@ export interface Operator {
 export type Want = (store: string, key: StateKey) => void;
 export type Views = Pick<TaskStores, "view">;
 
-/** What a batch lends to `prepare`. */
+/** The means that a batch gives to `prepare`. */
 export interface Prepared {
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
-  /** What calls for these records have come to so far. */
+  /** The results of calls for these records so far. */
   readonly book: CallBook;
 }
 
@@ -73,9 +73,9 @@ export type Emit = (value: unknown, cursor: Cursor) => boolean;
 
 export interface CompileOptions {
   readonly onError: PlanOptions["onError"];
-  /** How a node writes: encoding and partitioning are the hallway's. */
+  /** The emitter of a node that writes; the runtime encodes and partitions. */
   emitterOf(node: PlanNode): Emit;
-  /** How a step keeps records whose key waits. */
+  /** The form in which a step keeps records whose key waits. */
   keepingOf(operation: CallOperation): Keeping;
   /** Called for a rule with `otherwise: "log"` that is broken. */
   onBroken(rule: string): void;
@@ -104,7 +104,7 @@ export interface RecordOrigin {
   readonly index: number;
 }
 
-/** What became of one record so far. */
+/** The effects of one record so far. */
 export interface Trail {
   /** Its place in the batch. */
   readonly index: number;
@@ -160,7 +160,7 @@ export interface DeferredChange {
   readonly value: unknown;
 }
 
-/** What operators leave to the pass of a batch. */
+/** Work that operators leave to the pass of a batch. */
 export interface GroupQueues {
   /** By group. */
   readonly items: readonly Item[][];
@@ -188,7 +188,7 @@ export function timed({ record }: Cursor, timestamp: number): DecodedRecord {
   return { ...record, context: { ...record.context, timestamp } };
 }
 
-/** Of operators that do nothing to a value: sources, streams that meet, arms of a branch. */
+/** The work of operators that do nothing to a value: sources, streams that meet, arms of a branch. */
 export const passing: MakeOperator =
   (_node, { count, next }) =>
   (value) => {
@@ -218,11 +218,11 @@ export function passEach(results: Iterable<unknown>, { cursor, next, at }: Wirin
   return made;
 }
 
-// Operators with state: under which key a record's state lies, and the newest time that a key has had.
+// Operators with state: the key of a record's state, and the newest time that a key has had.
 
 export const stateKey = (bytes: Buffer): StateKey => ({ id: bytes.toString("latin1"), bytes });
 
-/** Records lie under their own keys. A tombstone has one here only where the operator takes it. */
+/** The state key of a record is its own key. A tombstone has one only if the operator takes tombstones. */
 export const ownKeys =
   (store: string, takesTombstones: boolean): Operator["keys"] =>
   (item, want) => {
@@ -238,7 +238,7 @@ export function dropUnkeyed({ value, trail }: Item, takesTombstones: boolean, ow
   drop(own);
 }
 
-/** Of a key that has no entry. */
+/** The entry of a key that has none. */
 export const NEVER: StateEntry = { value: null, timestamp: -Infinity };
 
 /**

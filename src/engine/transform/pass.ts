@@ -1,7 +1,7 @@
 // A batch through a part where records queue. Records go through the steps in front of the first group one by one, and
 // queue; then all the group's keys are read at once, then its queue is worked in the order of the records, and so for each
-// group. What comes out is what one record after the other would have made: outputs lie in the order of their records, and a
-// record that fails leaves no trace, in state neither (if later records have seen its changes, the batch runs again without it).
+// group. The result is as if records went one after the other: outputs are in the order of their records, and a record
+// that fails leaves no trace, not in state either (if later ones saw its changes, the batch runs again without it).
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { StateKey } from "../core/state.ts";
@@ -34,7 +34,7 @@ export interface Batch extends Prepared {
 }
 
 export interface BatchResult {
-  /** One a record; after one that halts there is none, and from one on that has no room none either. */
+  /** An outcome for each record, in order. The list ends with a record that halts, or before one that has no room. */
   readonly outcomes: readonly Outcome[];
   /** In the order of their records. */
   readonly outputs: readonly OutRecord[];
@@ -89,7 +89,7 @@ class Pass implements GroupQueues {
   readonly #failed: Map<number, Outcome>;
   readonly #trails: Trail[] = [];
   readonly #stage: Stage = { outputs: [], rows: [], index: 0 };
-  /** Outputs of one record from one piece of its way, and where they lie in the stage. */
+  /** Outputs of one record from one piece of its way: their places in the stage. */
   readonly #made: { readonly index: number; readonly from: number; readonly to: number }[] = [];
 
   constructor(program: Program, batch: Batch, leftOut: ReadonlyMap<number, Outcome>, end: number) {
@@ -167,13 +167,13 @@ class Pass implements GroupQueues {
     await operator.prepare(own, this.#batch);
   }
 
-  /** One piece of one record's way; between two pieces other batches may use the closures. */
+  /** Runs one piece of one record's way; between two pieces other batches may use the closures. */
   #piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null {
     const { index } = trail;
     if (this.#failed.has(index)) return null;
     const { cursor, refusals } = this.#program;
     const { stores } = this.#batch;
-    // One by one: this is done for each record and step, and an object for it would be garbage.
+    // Fields are set singly: this is done for each record and step, and an object for it would be garbage.
     cursor.record = record;
     cursor.trail = trail;
     cursor.stage = this.#stage;

@@ -45,7 +45,7 @@ export class Program {
   readonly #part: Part;
   readonly #onError: PlanOptions["onError"];
   readonly #entries = new Map<string, Next>();
-  /** What is behind each place. */
+  /** The operator behind each place. */
   readonly #followers: Next[] = [];
   readonly #filtered: readonly Outcome[];
 
@@ -146,7 +146,7 @@ export class Program {
     return record.value === undefined ? TOMBSTONE : (this.#filtered[last] as Outcome);
   }
 
-  /** What an error at the node in hand means for its record. Throws it when it is not the record's. */
+  /** The outcome of a record after an error at the current node. Throws the error when it is not the record's. */
   failed(error: unknown): Outcome {
     const { step } = this.cursor;
     const node = this.#part.nodes[step] as PlanNode;

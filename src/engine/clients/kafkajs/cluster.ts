@@ -1,6 +1,6 @@
-// One client's own view of the cluster: its connections, who leads a partition, who coordinates a group or a
-// transactional id. Each consumer, producer, reader and admin has one of its own, so none waits behind another.
-// Retries are here, each under a deadline: kafkajs itself is set to try only a little.
+// A client's own view of the cluster: its connections, the leader of a partition, the coordinator of a group or a
+// transactional id. Each consumer, producer, reader and admin has one of its own, so none waits behind another. Retries
+// are here, each under a deadline: kafkajs itself is set to try only a little.
 import { setTimeout as delay } from "node:timers/promises";
 import type { TopicPartition } from "../../core/record.ts";
 import { BrokerRefusal, codes, isCoordinatorGone, translate, UnknownOutcome } from "./failures.ts";

@@ -1,4 +1,4 @@
-// Where partitions begin and end, and where a moment lies in them: asks each leader. One attempt; callers repeat.
+// The first and last offsets of partitions, and the offset of a moment, from each leader. Callers repeat.
 import type { StartOffset, Watermarks } from "../../core/kafka.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import type { Cluster } from "./cluster.ts";

@@ -29,7 +29,7 @@ export interface KafkajsOptions {
   readonly clientId: string;
   readonly security: KafkaSecurity;
   readonly log: Log;
-  /** How long an admin call, a read or a plain send may go on trying; a command wants 10 s, a worker may wait longer. */
+  /** The time that an admin call, a read or a plain send may go on trying; a command wants 10 s, a worker more. */
   readonly requestDeadlineMs?: number;
   /** For tests that break connections on purpose. */
   readonly socketFactory?: SocketFactory;
@@ -93,7 +93,7 @@ function saslOf({ protocol, sasl }: KafkaSecurity): object | null {
   return { mechanism: mechanism.toLowerCase(), username, password };
 }
 
-/** What kafkajs calls an error comes back to us as one, and is mostly tried again: no news for an operator. */
+/** Errors that kafkajs logs come back to us as errors, and are mostly tried again: no news for an operator. */
 const toLog =
   (log: Log) =>
   ({ namespace, log: entry }: LogEntry): void => {

@@ -62,7 +62,7 @@ export class Sockets {
     this.#isClosed = true;
   }
 
-  /** What was written is still sent, where there is a connection to send it by. */
+  /** Data already written is still sent if the socket is connected. */
   close(): void {
     this.refuse();
     for (const socket of this.#open)

@@ -1,5 +1,5 @@
-// What an error of the driver means: the only place that looks at SQLSTATEs and driver messages. Postgres quotes values in
-// its message and detail, so neither leaves this file: ours are made of codes and names of columns, constraints, functions.
+// Translates errors of the driver; no other file looks at SQLSTATEs and driver messages. Postgres quotes values in its
+// message and detail, so neither leaves this file: ours are made of codes and names of columns, constraints, functions.
 import pg from "pg";
 import { DependencyError, MillraceError } from "../../core/errors.ts";
 import type { ErrorCode } from "../../core/error-table.ts";

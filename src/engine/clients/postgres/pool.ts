@@ -23,7 +23,7 @@ export interface QueryResult<R> {
   readonly count: number;
 }
 
-/** One connection inside one transaction. */
+/** A connection inside one transaction. */
 export interface PostgresSession {
   query<R>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
 }

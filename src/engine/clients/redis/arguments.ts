@@ -1,4 +1,4 @@
-// How changes become the arguments of a script: two texts of bytes, in which each item follows its length. Redis and
+// Turns changes into the arguments of a script: two texts of bytes, in which each item follows its length. Redis and
 // ioredis both take one long argument several times faster than a thousand short ones.
 import type { StateChange } from "../../core/state.ts";
 import { fieldOf } from "./layout.ts";

@@ -1,5 +1,5 @@
-// One connection to Redis, kept up: a command is answered, or fails within its deadline and is never sent again by itself.
-// Promises that nobody's database is used but the one that was named. Says nothing about stores.
+// A connection to Redis, kept up: a command is answered, or fails within its deadline and is never sent again by
+// itself. No database is used but the one that was named. This file knows nothing of stores.
 import { Redis } from "ioredis";
 import { assert, ConfigError } from "../../core/errors.ts";
 import type { Random } from "../../core/ports.ts";
@@ -23,7 +23,7 @@ export class RedisConnection {
   readonly #timeoutMs: number;
   #isClosed = false;
   #comingUp: Promise<void> | undefined;
-  /** What went wrong with the newest connection, or with the attempt to make it. */
+  /** The error of the newest connection, or of the attempt to make it. */
   #fault: Error | null = null;
 
   constructor({ url, random, commandTimeoutMs = 5_000 }: RedisConnectionOptions) {
@@ -42,7 +42,7 @@ export class RedisConnection {
       keepAlive: 30_000,
       connectTimeout: commandTimeoutMs,
       commandTimeout: commandTimeoutMs,
-      // What was not answered fails at once: whether it was carried out is for the caller to find out.
+      // A command without an answer fails at once; the caller finds out whether it was carried out.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
@@ -119,7 +119,7 @@ export class RedisConnection {
     });
   }
 
-  /** What was sent and not answered yet may still be carried out; its answers are not waited for. */
+  /** Commands without an answer may still be carried out; their answers are not waited for. */
   #reconnect(): void {
     if (this.#redis.status === "ready") this.#redis.disconnect(true);
   }

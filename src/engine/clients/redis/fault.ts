@@ -1,4 +1,4 @@
-// What an error of ioredis means: the only place that looks at its names and messages. Its errors carry the arguments of
+// Translates errors of ioredis: the only place that looks at its names and messages. Its errors carry the arguments of
 // the command, keys and values among them, so none is kept as a cause: ours are made of code words and addresses.
 import type { ErrorCode } from "../../core/error-table.ts";
 import { DependencyError, MillraceError } from "../../core/errors.ts";

@@ -1,9 +1,9 @@
-// Where a copy lies in Redis, and under which names. Other programs read it (docs/state.md): what is here changes only
-// together with the format version.
+// The keys of a copy in Redis. Other programs read it (docs/state.md): this layout changes only together with the
+// format version.
 import { assert } from "../../core/errors.ts";
 import type { StoreId } from "../../core/state.ts";
 
-/** The braces are a hash tag: everything of a store on a partition lies in one slot, so one script may touch it. */
+/** The braces are a hash tag: everything of a store on a partition is in one slot, so one script may touch it. */
 export function copyKey({ prefix, store, partition }: StoreId): string {
   const tag = `${prefix}:${store}:${String(partition)}`;
   assert(!/[{}]/.test(tag), "a brace in a store's name would move its key to another slot");

@@ -1,5 +1,5 @@
-// What must happen at once in Redis. Each script touches the keys of one slot, reads before it writes, and runs on 6.2.
-// None allows itself to run out of memory: the first write of each is the one that Redis may refuse, and then none happens.
+// The scripts whose work must happen at once in Redis. Each touches the keys of one slot, reads before it writes, and
+// runs on 6.2. Out of memory, a script changes nothing: its first write is the one that Redis may refuse.
 import { createHash } from "node:crypto";
 
 export interface Script {

@@ -18,7 +18,7 @@ import {
 import { breach, broken, unwritable } from "../faults.ts";
 import { writeBigLong, type Tap } from "./tap.ts";
 
-/** What avsc's types call on each other; not in its published types, so avsc is pinned to 5.7.9. */
+/** The methods that avsc's types call on each other; not in its published types, so avsc is pinned to 5.7.9. */
 export interface InnerType {
   readonly typeName: string;
   _read(tap: Tap): unknown;

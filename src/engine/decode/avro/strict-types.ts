@@ -5,7 +5,7 @@ import { breach, broken, unwritable } from "../faults.ts";
 import type { Hook, InnerType } from "./logical-types.ts";
 import { Tap } from "./tap.ts";
 
-/** How avsc asks for a copy; `coerce` 2 makes a value of a default's JSON. */
+/** The options with which avsc asks for a copy; `coerce` 2 makes a value of a default's JSON. */
 interface CoerceOptions {
   readonly coerce?: number;
 }

@@ -2,7 +2,7 @@
 import type { ErrorClass, RetryPolicy } from "../../core/plan.ts";
 import type { Duration } from "../../core/span.ts";
 
-/** What is done about a call that failed. What decides correctness has no default. */
+/** The treatment of a call that failed. Options that decide correctness have no default. */
 export interface RetryOptions {
   /** "block": the task waits, so order is kept among all keys · "park-key": the key waits with its later records, others go on. */
   readonly mode: "block" | "park-key";
@@ -14,7 +14,7 @@ export interface RetryOptions {
   readonly within?: Duration;
   /** Classes of errors that no other call can mend. */
   readonly fatal?: readonly ErrorClass[];
-  /** What may wait in the queue of a key; beyond it the task waits for that key. Default: 1,000 records, 256 KiB. */
+  /** The limit for the queue of a key; beyond it the task waits for that key. Default: 1,000 records, 256 KiB. */
   readonly runMax?: { readonly records?: number; readonly bytes?: number };
 }
 

@@ -5,7 +5,7 @@ import type { Operation, OperatorFacts, PlanNode } from "../../core/plan.ts";
 /** Collects nodes while a pipeline's builder runs. */
 export class Graph {
   readonly nodes: PlanNode[] = [];
-  /** What could not be drawn at all. */
+  /** Problems of calls that could not become a node. */
   readonly problems: MillraceError[] = [];
 
   add(name: string, operation: Operation, facts: OperatorFacts, inputs: readonly number[]): number {

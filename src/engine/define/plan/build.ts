@@ -19,7 +19,7 @@ export interface BuildInput {
   readonly name: string;
   readonly namespace: string;
   readonly options: PlanOptions;
-  /** What is wrong with the options. */
+  /** Problems of the options. */
   readonly problems: readonly MillraceError[];
   /** Runs the user's builder. */
   draw(): Graph;
@@ -93,7 +93,7 @@ function versionOf(name: string, options: PlanOptions, parts: readonly Part[]): 
   const text = JSON.stringify(
     [name, options, parts.map((part) => [part.name, nodes(part)])],
     (key, value: unknown) => {
-      // Of a resource the name: its settings are no JSON.
+      // A resource counts by its name: its settings are no JSON.
       if (key === "resource") return (value as PlanResource | null)?.name;
       return typeof value === "function" ? String(value) : value;
     },

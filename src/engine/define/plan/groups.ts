@@ -1,5 +1,5 @@
-// Groups of a part: nodes in front of which records queue. Those that share a store are one group, whose queue is worked in
-// the order of the records, so that one sees what another did for the records before.
+// Groups of a part: nodes in front of which records queue. Nodes that share a store are one group, whose queue is
+// worked in the order of the records, so that each node sees the changes that others made for earlier records.
 import { assert } from "../../core/errors.ts";
 import { needsBatch, type PlanNode } from "../../core/plan.ts";
 

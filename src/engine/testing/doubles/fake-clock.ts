@@ -15,9 +15,9 @@ interface Sleeper {
 export const settle = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
 
 export class FakeClock implements Clock {
-  /** What timers go by. */
+  /** The time of timers. */
   #now: number;
-  /** What the wall clock shows beyond it. */
+  /** The offset of the wall clock from it. */
   #shiftMs = 0;
   #isAdvancing = false;
   /** By due time, then in order of arrival. */

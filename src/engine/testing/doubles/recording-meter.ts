@@ -52,7 +52,7 @@ export class RecordingMeter implements Meter {
     return found(this.#gauges, name, labels).map((series) => series.value);
   }
 
-  /** What was observed, series by series. */
+  /** The observed values, series by series. */
   observations(name: string, labels: Labels = {}): readonly number[] {
     return found(this.#observations, name, labels).flatMap((series) => series.value);
   }

@@ -1,5 +1,5 @@
-// One worker process as its surroundings see it: running, frozen (stopped, may go on as a zombie) or crashed.
-// Whatever a worker asks of its doubles passes here, before and after, so a stopped worker does nothing and hears nothing.
+// A worker process as its surroundings see it: running, frozen (stopped, may go on as a zombie) or crashed. Every
+// request of a worker to its doubles passes here, before and after, so a stopped worker does nothing and hears nothing.
 import { assert } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 

@@ -149,7 +149,7 @@ export class MemoryConsumer implements GroupConsumer {
     while (!this.#conditions.isAvailable && this.#isRunning) {
       attempted();
       await this.#conditions.changes.wait();
-      // One that has died meanwhile joins nothing any more.
+      // A worker that died meanwhile must not join.
       await wire.worker.passed();
     }
     await this.#untilLetIn(handlers);

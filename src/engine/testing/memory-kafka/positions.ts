@@ -9,7 +9,7 @@ import type { Topics } from "./broker/topics.ts";
 
 interface MemberPosition {
   readonly at: TopicPartition;
-  /** Null: nobody has said yet where to read, or what was said lies outside the log. */
+  /** Null: no offset was given yet, or the one given is outside the log. */
   nextOffset: bigint | null;
   isPaused: boolean;
   isRefused: boolean;
@@ -42,7 +42,7 @@ export class MemberPositions {
     this.#conditions = conditions;
   }
 
-  /** Of these alone, paused until `seek` and `resume`. */
+  /** Replaces all positions by these partitions, paused until `seek` and `resume`. */
   reset(partitions: readonly TopicPartition[]): void {
     this.#positions = partitions.map((at) => ({
       at,

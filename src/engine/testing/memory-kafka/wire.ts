@@ -1,5 +1,5 @@
-// What lies between a worker and the cluster in memory: requests take a turn, may be refused, lost on the way there or
-// back, or delayed by a frozen worker.
+// The connections between a worker and the cluster in memory: requests take a turn, may be refused, lost on the way
+// there or back, or delayed by a frozen worker.
 import { DependencyError } from "../../core/errors.ts";
 import type { WorkerSwitch } from "../doubles/worker-switch.ts";
 import type { Conditions, KafkaRequest } from "./broker/conditions.ts";
@@ -14,7 +14,7 @@ export class Wire {
     this.worker = worker;
   }
 
-  /** One request and its reply. */
+  /** Makes one request and returns its reply. */
   async call<T>(request: KafkaRequest, work: () => T | Promise<T>): Promise<T> {
     await this.worker.passed();
     const verdict = await this.conditions.seen(this.worker, request);

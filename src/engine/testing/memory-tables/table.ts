@@ -1,4 +1,4 @@
-// One table in memory: which rows of a batch it would take, which are older than what it has, which it refuses.
+// A table in memory: it decides which rows of a batch it takes, which are older than its own, which it refuses.
 import type { Correction } from "../../core/plan.ts";
 import { isWholeKey, layoutOf, type TableLayout, type TableSpec } from "../../core/table-layout.ts";
 import type { RowRefusal, SinkResult, SinkRow } from "../../core/ports.ts";
@@ -37,14 +37,14 @@ interface StoredRow {
   readonly offset: bigint;
 }
 
-/** Where a batch comes from, and whether it corrects the table. */
+/** The task of a batch, and whether the batch corrects the table. */
 export interface TableBatchOrigin {
   readonly task: TopicPartition;
   readonly corrects: Correction | undefined;
   readonly refuse: RefuseRow;
 }
 
-/** What a batch would do. Nothing is changed before `apply`. */
+/** The effect of a batch. Nothing is changed before `apply`. */
 interface TableChange {
   readonly result: SinkResult;
   readonly refused: readonly RefusedRow[];
@@ -146,7 +146,7 @@ export class MemoryTable {
     }
   }
 
-  /** What Postgres itself would say of any table. */
+  /** The refusals that Postgres makes for any table. */
   #misfit({ texts }: PreparedRow): RowRefusal | null {
     for (const [i, { name, nullable }] of this.#layout.columns.entries()) {
       const text = texts[i] ?? null;

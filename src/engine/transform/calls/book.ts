@@ -1,15 +1,15 @@
-// What calls came to, by record: a batch that runs again, or goes on after a wait, does not call again for the same value.
+// The results of calls, by record: a batch that runs again, or after a wait, repeats no call for the same value.
 import type { RawRecord } from "../../core/record.ts";
 import { contentText } from "../keyed/content.ts";
 import type { CallError, Tried } from "./policy.ts";
 
-/** How the calls for one record ended, or after which failure it is to be queued. */
+/** The end of the calls for one record, or the failure after which it is to be queued. */
 export type Noted =
   | { readonly kind: "answer"; readonly answer: unknown }
   | { readonly kind: "dead"; readonly error: CallError }
   | { readonly kind: "retries"; readonly tried: Tried; readonly dueMs: number };
 
-/** One call of one record: it may reach a step several times. */
+/** A single call of a record, which may reach a step several times. */
 export interface CallPlace {
   readonly raw: RawRecord;
   readonly at: number;

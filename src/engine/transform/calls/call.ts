@@ -1,5 +1,5 @@
-// One call to the outside: bounded in number and in time, and by the life of its task. What ignores its signal is
-// abandoned: its answer is not waited for, and comes to nobody. The user's function enters here and nowhere else.
+// A call to the outside, bounded in number and in time, and by the life of its task. A function that ignores its signal
+// is abandoned, and its answer is dropped. The user's function enters here and nowhere else.
 import type { Operation, PlanResource, RetryPolicy } from "../../core/plan.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import type { RecordContext } from "../../core/record.ts";
@@ -28,7 +28,7 @@ export interface CallOperation extends Operation {
 
 export type CallEnd = "answered" | "failed" | "timeout";
 
-/** What calls of one task need of the world. */
+/** The ports of one task's calls. */
 export interface CallPorts {
   readonly clock: Clock;
   readonly random: Random;
@@ -51,7 +51,7 @@ export type Called =
   | { readonly end: "answered"; readonly answer: unknown }
   | { readonly end: "failed" | "timeout"; readonly error: unknown };
 
-/** What a call is made for. */
+/** A call to make: its value and its record. */
 export interface Calling {
   readonly value: unknown;
   readonly context: RecordContext;
@@ -131,7 +131,7 @@ async function called(make: () => Promise<unknown>): Promise<Called> {
   }
 }
 
-/** So many at a time. Those for queued keys take at most half, and only what nobody else waits for. */
+/** Limits calls at a time. Calls for queued keys take at most half, and only slots that no other call waits for. */
 class CallSlots {
   #free: number;
   #behindFree: number;

@@ -8,7 +8,7 @@ import type { StateKey, StoreView } from "../../core/state.ts";
 import { stateKey } from "../operator.ts";
 import type { Tried } from "./policy.ts";
 
-/** What is kept of a queued key. */
+/** The stored entry of a queued key. */
 export interface KeyQueue {
   /** Numbers of its records: the first, and the next to come. */
   readonly from: number;
@@ -45,7 +45,7 @@ interface QueuedRecord {
   readonly shape?: string;
 }
 
-/** How values of a step are kept: as the bytes of their records, or as they are, with the id of their structure. */
+/** The form in which a step keeps values: the bytes of their records, or the values, with the id of their structure. */
 export interface Keeping {
   readonly isCarried: boolean;
   /** Null where nobody compares structures. */
@@ -93,10 +93,10 @@ const RECORD = 0x72;
 export const byId = (places: readonly StateKey[]): Map<string, StateKey> =>
   new Map(places.map((place) => [place.id, place]));
 
-/** Where a key's own entry lies. */
+/** The state key of a queue's entry. */
 export const placeOfKey = (key: Buffer): StateKey => stateKey(Buffer.concat([Buffer.of(KEY), key]));
 
-/** Where its record of this number lies. */
+/** The state key of a queue's record with this number. */
 export function placeOfRecord(key: Buffer, number: number): StateKey {
   const head = Buffer.allocUnsafe(9);
   head[0] = RECORD;
@@ -104,7 +104,7 @@ export function placeOfRecord(key: Buffer, number: number): StateKey {
   return stateKey(Buffer.concat([head, key]));
 }
 
-/** The key whose own entry lies there; null for a place of a record. */
+/** The key whose queue has its entry at this state key; null for the state key of a record. */
 export const keyAt = (place: Buffer): Buffer | null =>
   place[0] === KEY ? place.subarray(1) : null;
 

@@ -1,5 +1,5 @@
-// map-async: one value from one value by a call. First the calls of a batch: keys side by side, one call of a key at a time,
-// in order. Then what they came to, in the order of the records: on downstream, a dead letter, or into the key's queue.
+// map-async makes one value from one value by a call. First a batch's calls: keys side by side, one call of a key at a
+// time, in order. Then their results, in the order of the records: on downstream, a dead letter, or the key's queue.
 import { MillraceError } from "../../core/errors.ts";
 import type { PlanStore } from "../../core/plan.ts";
 import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
@@ -29,12 +29,12 @@ import {
 import { afterFailure, CallError } from "./policy.ts";
 
 export interface CallStep extends Callee, Operator {
-  /** Where keys are queued; null where they are not. */
+  /** The store of queued keys; null where none are queued. */
   readonly store: PlanStore | null;
   readonly keeping: Keeping;
 }
 
-/** What is to become of a waiting record. */
+/** The verdict on a waiting record. */
 type CallVerdict = Noted | { readonly kind: "joins" };
 
 export const calling: MakeOperator<CallOperation> = ({ name, operation }, wiring) => {
@@ -87,7 +87,7 @@ function putAside(
   } catch (error) {
     const isTooLarge = error instanceof MillraceError && error.code === "MILL_RECORD_TOO_LARGE";
     if (!isTooLarge) throw error;
-    // One that waits behind others is called for when they are gone.
+    // A record that waits behind others is called for when they are gone.
     throw verdict.kind === "retries" ? new TooLargeToQueue() : new NoRoom("too large");
   }
 }

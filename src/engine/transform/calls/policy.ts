@@ -46,7 +46,7 @@ const isHopeless = (
   { times }: Tried,
 ): boolean => times >= attempts || fatal.some((type) => error instanceof type);
 
-/** Of the user's error the name alone: its text may quote the value. */
+/** The message has only the name of the user's error: its text may quote the value. */
 function givenUp(step: Callee, { end, error }: Failed, tried: Tried): CallError {
   const name = error instanceof Error ? error.name : typeof error;
   const { retry } = step.operation;

@@ -1,5 +1,5 @@
-// Queued keys whose calls have ended: the head goes on downstream, is put off, or all of its records are given up. What becomes
-// of state, outputs and letters comes together, or (a halt) not at all.
+// Queued keys whose calls have ended: the head goes on downstream, is put off, or all of its records are given up.
+// State, outputs and letters change together, or (a halt) not at all.
 import type { DecodedRecord, Failure, Outcome } from "../../core/outcome.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import type { StoreView, TaskStores } from "../../core/state.ts";
@@ -31,7 +31,7 @@ export interface EndedCall {
 
 export interface Release {
   readonly step: CallStep;
-  /** One a key. */
+  /** At most one call of each key. */
   readonly ended: readonly EndedCall[];
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
@@ -50,13 +50,13 @@ export interface Released extends Pick<BatchResult, "outputs" | "deferred" | "qu
   readonly taken: readonly RawRecord[];
   /** Heads that went on. */
   readonly wentOn: readonly GivenUp[];
-  /** Those for which a later step has no room yet: as they were. */
+  /** Calls whose record finds no room at a later step yet; their keys are unchanged. */
   readonly waiting: readonly EndedCall[];
-  /** Then nothing was done. */
+  /** If set, nothing was done. */
   readonly halted: MillraceError | null;
 }
 
-/** A key in hand, with what is to become of it. */
+/** A queued key whose call has ended. */
 interface Hand extends QueuedHead {
   readonly ended: EndedCall;
   readonly tried: Tried;
@@ -143,7 +143,7 @@ export interface QueuedHead {
   readonly head: AtStep;
 }
 
-/** How each key is queued, and its first record; null for one that is not. */
+/** The queue of each key with its first record; null for a key that is not queued. */
 export async function headsOf(
   step: CallStep,
   keys: readonly Buffer[],

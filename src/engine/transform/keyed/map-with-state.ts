@@ -54,7 +54,7 @@ export const mappingWithState: MakeOperator<MapWithState> = ({ operation }, wiri
       // mistake: own time
       cursor.record = timed(cursor, entry.timestamp);
       const emitted = passEach(emit, wiring);
-      // What a key without state has emitted must not be followed by something older either.
+      // A key without state keeps the time of its newest output, so that no older output follows it.
       if (emitted > 0 && entry.value === null && entry.timestamp > old.timestamp)
         view.set(key, entry);
       if (hasChanged || emitted > 0) count.passed++;

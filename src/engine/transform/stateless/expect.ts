@@ -6,7 +6,7 @@ import { contextOf, drop, type MakeOperator } from "../operator.ts";
 export interface Expect extends Operation {
   readonly kind: "expect";
   readonly test: Callback<boolean>;
-  /** What becomes of a record that breaks the rule. */
+  /** The treatment of a record that breaks the rule. */
   readonly otherwise: "log" | "drop" | "dead-letter" | "halt";
   readonly dimension: string | null;
 }

@@ -1,4 +1,4 @@
-// Topics: what they are, making, altering and deleting them. Each call is repeated under its deadline.
+// Describes, makes, alters and deletes topics. Each call is repeated under its deadline.
 import type { ConfigSource, TopicDescription, TopicSpec } from "../../../core/kafka.ts";
 import { MillraceError } from "../../../core/errors.ts";
 import type { TopicName, TopicPartition } from "../../../core/record.ts";
@@ -9,7 +9,7 @@ import { topicConfigRequest } from "../protocol/topic-config.ts";
 import { topicIdsRequest } from "../protocol/topic-ids.ts";
 
 const topicResource = 2;
-/** How long the broker itself may take over making or deleting topics. */
+/** The time that the broker itself may take over making or deleting topics. */
 const brokerTimeoutMs = 5_000;
 
 interface DescribedConfigs {
@@ -75,7 +75,7 @@ export class TopicAdmin {
   async #ids(topics: readonly TopicName[]): Promise<ReadonlyMap<string, string>> {
     if (topics.length === 0) return new Map();
     const ids = await this.cluster.send(await this.cluster.anyBroker(), topicIdsRequest(topics));
-    // One of them went, or another broker has not heard of it yet: the next attempt sees which.
+    // A topic was deleted, or this broker has not heard of it yet: the next attempt finds out.
     if (topics.some((name) => !ids.has(name))) throw new BrokerRefusal(codes.leaderNotAvailable);
     return ids;
   }
@@ -175,7 +175,7 @@ export class TopicAdmin {
       });
   }
 
-  /** One attempt; throws MILL_TOPIC_MISSING. */
+  /** Makes one attempt; throws MILL_TOPIC_MISSING. */
   protected async partitions(topic: TopicName): Promise<TopicPartition[]> {
     const [found] = await this.#metadata([topic]);
     if (found === undefined || !isThere(found))

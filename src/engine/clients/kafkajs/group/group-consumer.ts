@@ -22,7 +22,7 @@ import { MemberSession } from "./session.ts";
 
 const commitDeadlineMs = 30_000;
 const rejoinPauseMs = { first: 20, max: 1_000, refused: 5_000 } as const;
-/** How long a stop waits for an answer of the group before it closes the sockets. */
+/** The time that a stop waits for an answer of the group before it closes the sockets. */
 const leaveMs = 2_000;
 /** Codes that mean "join again" while joining; they are no failures. */
 const rejoinCodes = new Set<number>([
@@ -31,7 +31,7 @@ const rejoinCodes = new Set<number>([
   codes.unknownMemberId,
 ]);
 
-/** One may be lost by a broken connection alone. */
+/** A single answer may be lost by a broken connection alone. */
 const unansweredMax = 2;
 
 /**

@@ -1,5 +1,5 @@
-// One member of a consumer group, request by request: join, sync, heartbeat, leave (classic protocol, eager). What to do
-// when is the consumer's; here are the requests to the coordinator, and what its answers mean.
+// A member of a consumer group, request by request: join, sync, heartbeat, leave (classic protocol, eager). This file
+// has the requests to the coordinator and the meaning of its answers; the consumer decides when to send them.
 import type { Assignment, ConsumerOptions, GroupGeneration } from "../../../core/kafka.ts";
 import { MillraceError } from "../../../core/errors.ts";
 import type { Cluster } from "../cluster.ts";
@@ -41,7 +41,7 @@ export class Membership {
     this.#options = options;
   }
 
-  /** One attempt at JoinGroup and SyncGroup. */
+  /** Makes one attempt at JoinGroup and SyncGroup. */
   async join(): Promise<Assignment> {
     const { group } = this.#options;
     this.#isJoining = true;
@@ -96,7 +96,7 @@ export class Membership {
     });
   }
 
-  /** Of every topic, asked for now: the leader's view decides what the group reads. */
+  /** The partition count of every topic, asked for now: the leader's view decides what the group reads. */
   async #partitionCounts(): Promise<ReadonlyMap<string, number>> {
     await this.#cluster.refresh();
     const counts = new Map<string, number>();

@@ -1,4 +1,4 @@
-// One generation's membership, kept alive by heartbeats until it is over: another generation is being formed, the
+// The membership of one generation, kept alive by heartbeats until it is over: another generation is being formed, the
 // coordinator no longer knows us, or we want out. Heartbeats go on after the end, until the hooks have run.
 import type { GroupGeneration } from "../../../core/kafka.ts";
 import { setTimeout as delay } from "node:timers/promises";

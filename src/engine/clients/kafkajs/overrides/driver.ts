@@ -1,5 +1,5 @@
 // The parts of kafkajs 2.2.4 that we use: cluster metadata, connections, authentication and the simple requests.
-// Its consumer and producer are never run: what they lose or double (README of this folder) is replaced, not mended.
+// Its consumer and producer, which lose or double records (README of this folder), are replaced and never run.
 // Loaded once, corrected once, and checked each time a port is made: a correction that is missing is an error.
 import { createRequire } from "node:module";
 import { MillraceError } from "../../../core/errors.ts";
@@ -93,7 +93,7 @@ export interface LogEntry {
 
 interface Loaded {
   readonly driver: Driver;
-  /** One per correction: names it and says whether it is in place. */
+  /** An entry for each correction: its name, and whether it is in place. */
   readonly corrections: readonly DriverCorrection[];
 }
 

@@ -1,4 +1,4 @@
-// Correction to kafkajs' table of error codes, which ends at 88: what it does not know it calls not retriable and
+// Correction to kafkajs' table of error codes, which ends at 88: kafkajs calls an unknown code not retriable and
 // nameless. Codes as in org.apache.kafka.common.protocol.Errors.
 import { nameOfCode } from "../error-names.ts";
 import type { DriverCorrection } from "./driver.ts";

@@ -10,10 +10,10 @@ export interface PartitionQueue extends TopicPartition {
   readonly chunks: OutRecord[][];
 }
 
-/** How large a chunk of the topic may be; less where its broker has refused one of that size. */
+/** The largest size of a chunk of the topic; smaller after its broker has refused a chunk of that size. */
 export type LimitOf = (topic: string) => number;
 
-/** One queue a partition. A record larger than a chunk is a chunk of its own: the broker decides about it. */
+/** A queue for each partition. A record larger than a chunk is a chunk of its own: the broker decides about it. */
 export function chunksOf(
   records: readonly OutRecord[],
   limitOf: LimitOf = () => chunkBytesMax,

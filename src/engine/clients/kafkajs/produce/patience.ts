@@ -1,5 +1,5 @@
-// How long a producer goes on after failures: pauses that grow, leaders asked for anew, an end at the deadline, and an
-// early one for a topic that stays unknown.
+// The retries of a producer: pauses that grow, leaders asked for anew, an end at the deadline, and an early one for a
+// topic that stays unknown.
 import { MillraceError } from "../../../core/errors.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, translate } from "../failures.ts";

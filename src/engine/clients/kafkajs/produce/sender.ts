@@ -76,7 +76,7 @@ export class Sender {
     }
   }
 
-  /** One Produce to each leader. Takes what was acknowledged off the queues; returns a failure worth repeating. */
+  /** Sends one Produce to each leader. Takes acknowledged chunks off the queues; returns a failure worth repeating. */
   async #round(work: SendWork): Promise<unknown> {
     const { pending } = work;
     await this.#cluster.refreshIfOld();
@@ -94,7 +94,7 @@ export class Sender {
       else failure = result.reason;
     }
     for (const answer of answers) failure = this.#take(answer, work) ?? failure;
-    // What is still pending without a reason was left out of an answer.
+    // A batch that is still pending without a reason was left out of an answer.
     if (failure === null && pending.size > 0) failure = new BrokerRefusal(codes.networkException);
     return failure;
   }

@@ -1,5 +1,5 @@
 // The transactional producer (KIP-98, KIP-447): one transaction at a time, in the old protocol that every supported
-// broker speaks. What is not certain is never repeated: the producer dies, and a new one of the same id fences it.
+// broker speaks. An uncertain call is never repeated: the producer dies, and a new one of the same id fences it.
 import type {
   GroupGeneration,
   Progress,

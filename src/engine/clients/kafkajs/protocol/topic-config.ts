@@ -24,7 +24,7 @@ export function topicConfigRequest(
     body,
     (reader, throttled) => {
       throttled(reader.int32());
-      // What follows is text, of this topic alone.
+      // The rest is text, of this topic alone.
       return reader.int32() > 0 ? reader.int16() : 0;
     },
   );

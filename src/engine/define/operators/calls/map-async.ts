@@ -32,8 +32,8 @@ export interface CallOptions<C> {
 declare module "../../stream.ts" {
   interface Stream<K, V> {
     /**
-     * One value from one value by a call to the outside, the only callback that may wait. Order is kept per key: one call of a
-     * key at a time. Calls are at least once: after a fault a record is called for again, so they should be idempotent.
+     * Makes one value from one value by a call to the outside; no other callback may wait. Order is kept per key: one
+     * call of a key at a time. Calls are at least once (repeated after a fault), so they should be idempotent.
      * `mapAsync("place", (o, { client, signal }) => client.find(o.address, signal), { client: geocoder, concurrency: 8, timeout: seconds(2) })`
      */
     mapAsync<R, C = undefined>(

@@ -13,8 +13,8 @@ export interface RekeyOptions<K2, V = never> {
   /** Default: as many as the source has. */
   readonly partitions?: number;
   /**
-   * How values lie in the topic between: an Avro schema evolves as any topic's does. Default: a value that no step has
-   * changed keeps the bytes that it had in its topic; what the code has made is JSON.
+   * The format of values in the topic between; an Avro schema evolves as any topic's does. Default: a value that no
+   * step has changed keeps the bytes that it had in its topic; a value that the code has made is JSON.
    */
   readonly value?: { readonly format: SchemaFormat; readonly writes: Encoder<V> };
 }

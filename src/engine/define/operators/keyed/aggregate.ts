@@ -30,7 +30,7 @@ export interface Aggregation<K, V, A> extends AggregateOptions {
 
 declare module "../../stream.ts" {
   interface Stream<K, V> {
-    /** As `rekey`, to aggregate: records of one new key lie together. `groupBy("by-customer", (o) => o.customerId)` */
+    /** As `rekey`, to aggregate: a partition has all records of a key. `groupBy("by-customer", (o) => o.customerId)` */
     groupBy<K2 = string>(
       name: string,
       key: Fn<K, V, K2 | null>,
@@ -58,7 +58,7 @@ type Core = Pick<Aggregate, "init" | "add"> & { readonly format: SchemaFormat };
 
 const facts: OperatorFacts = { work: aggregating, changes: true, folds: true };
 
-/** Records that lie by the key they are grouped by. Records without a key are counted as `null-key`. */
+/** Records in the partition of the key that groups them. Records without a key are counted as `null-key`. */
 export class GroupedStream<K, V> {
   readonly #source: StreamPlace<K, V>;
 
@@ -82,13 +82,13 @@ export class GroupedStream<K, V> {
     return this.#aggregate(name, core, aggregation);
   }
 
-  /** How many. `count("orders-by-customer")` */
+  /** The number of records of a key. `count("orders-by-customer")` */
   count(name: string, options: AggregateOptions = {}): Table<K, number> {
     const core = { format: internal, init: () => 0, add: (n: unknown) => (n as number) + 1 };
     return this.#aggregate(name, core, options);
   }
 
-  /** Two values into one of the same type. `reduce("newest", (a, b) => (b.at > a.at ? b : a))` */
+  /** Folds two values into one of the same type. `reduce("newest", (a, b) => (b.at > a.at ? b : a))` */
   reduce(name: string, fn: (a: V, b: V) => V, options: AggregateOptions = {}): Table<K, V> {
     return this.#folded(name, (value) => value, fn as Fold, options);
   }
@@ -153,7 +153,7 @@ export class GroupedStream<K, V> {
   }
 }
 
-// How values of one key become one: sums, extremes and means of numbers, bigints and Decimals.
+// Folds of the values of one key: sums, extremes and means of numbers, bigints and Decimals.
 
 type Fold = (a: unknown, b: unknown) => unknown;
 

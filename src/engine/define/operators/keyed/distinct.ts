@@ -7,7 +7,7 @@ import { problem } from "../../nodes/problem.ts";
 import { operator, type Method } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
 
-/** What records can be compared by. */
+/** A value by which records can be compared. */
 export type KeyPart = string | number | bigint | boolean | Decimal | null;
 
 export interface DistinctOptions<V> {

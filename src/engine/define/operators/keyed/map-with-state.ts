@@ -22,8 +22,8 @@ export interface StateOptions<K, V, S, R> {
 declare module "../../stream.ts" {
   interface Stream<K, V> {
     /**
-     * A value and the state of its key into new state and any number of values. A null state is none, or deletes it. What is
-     * emitted is as new as the newest record of its key. Tombstones reach `onTombstone` alone; without it they are dropped.
+     * Makes new state and any number of values from a value and its key's state. A null state is none, or deletes it.
+     * Emitted values are as new as the newest record of their key. Tombstones reach `onTombstone` only, or are dropped.
      * @example
      * stream.mapWithState("open-orders", {
      *   state: json<number>(),

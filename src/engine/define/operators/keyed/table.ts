@@ -8,7 +8,7 @@ import type { TopicTarget } from "../../topic.ts";
 
 const filtering: OperatorFacts = { work: tableFiltering, deletes: true };
 
-/** One value a key, as a stream of its changes; a deleted key is a tombstone. */
+/** A table has one value for each key, and is a stream of its changes; a deleted key is a tombstone. */
 export class Table<K, V> {
   readonly #changes: StreamPlace<K, V>;
 

@@ -4,7 +4,7 @@ import { expecting, type Expect } from "../../../transform/stateless/expect.ts";
 import { operator, type Method } from "../../nodes/stream-node.ts";
 import type { Fn, Guard } from "../../stream.ts";
 
-/** What an `expect` does with a record that breaks its rule. `otherwise` has no default: it decides correctness. */
+/** The treatment of a record that breaks the rule. `otherwise` has no default: it decides correctness. */
 export interface ExpectOptions {
   readonly otherwise: Expect["otherwise"];
   /** Data-quality dimension, such as "completeness". */

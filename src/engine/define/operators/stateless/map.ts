@@ -6,7 +6,7 @@ import type { Fn } from "../../stream.ts";
 
 declare module "../../stream.ts" {
   interface Stream<K, V> {
-    /** One value from one value. `map("normalise", (o) => ({ ...o, status: o.status.toLowerCase() }))` */
+    /** Makes one value from one value. `map("normalise", (o) => ({ ...o, status: o.status.toLowerCase() }))` */
     map<R>(name: string, fn: Fn<K, V, R>): Stream<K, R>;
   }
 }

@@ -8,7 +8,7 @@ import { feedersOf, reachedFrom } from "../../../core/walk.ts";
 const BEFORE =
   "so a record that is given up would leave a trace. Put a rekey or a topic between them, or retry with block";
 
-/** What a record does in a part before it is queued, beside coming there. */
+/** The effects that a record may have in a part before it is queued. */
 export function traces({ nodes }: Part): MillraceError[] {
   return nodes
     .filter(queuesKeys)
@@ -26,7 +26,7 @@ function traceOf(above: PlanNode, nodes: readonly PlanNode[]): string[] {
   if (store !== undefined && !facts.calls)
     return [`${kind} "${above.name}" has changed state by then`];
   const ways = nodes.filter((next) => comesFrom(above, next)).length;
-  // Of the arms of a branch a record takes one.
+  // A record takes only one arm of a branch.
   return facts.divides || ways < 2 ? [] : [`"${above.name}" leads elsewhere too`];
 }
 

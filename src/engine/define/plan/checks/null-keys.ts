@@ -1,5 +1,5 @@
-// A compacted topic refuses every record without a key. Where a stream may have such records and no step between could
-// leave them out, building says so; where one could, a record that comes through all the same is a dead letter.
+// A compacted topic refuses every record without a key. If a stream may have such records and no step between could
+// leave them out, the build fails. If a step could, a record that still comes through is a dead letter.
 import type { MillraceError } from "../../../core/errors.ts";
 import { outputOf, type PlanNode } from "../../../core/plan.ts";
 import { isCompacted } from "../../../core/topic-config.ts";

@@ -107,7 +107,7 @@ const clash = (a: PlanTopic, b: PlanTopic): string =>
 const beginsAnew = ({ reads, writes }: OperatorFacts): boolean =>
   reads === true || writes === "repartition";
 
-/** What flows out of a node, and from the node that reads or writes its topic. */
+/** The flow out of a node, and from the node that reads or writes its topic. */
 interface Flow {
   readonly key: SchemaFormat;
   readonly partitions: number;

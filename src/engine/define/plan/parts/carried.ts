@@ -80,7 +80,7 @@ function through(topic: TopicName, flow: CarriedFlow, declared: SchemaFormat | n
   return { ...flow, origins: own, isChanged: false, via: topic, shapes: format.shapes, bytesMax };
 }
 
-/** How an internal topic writes what flows into it. */
+/** The format in which an internal topic writes its values. */
 export function carriedBy(
   topic: TopicName,
   { origins, isChanged, shapes }: CarriedFlow,

@@ -137,8 +137,8 @@ const sinkPart = (nodes: readonly PlanNode[], table: PlanTable, prefix: string):
   partOf(table.name, nodes, prefix, table);
 
 /**
- * A part is a connected piece. One behind a repartition is named by it, whatever else it reads. Of the others, which a shared
- * source connects too, the one with the first `from` is `main`, and each other one is named by its first source.
+ * A part is a connected piece. A part behind a repartition is named by it, whatever else it reads. The other parts,
+ * which a shared source connects too, are named by their first source; the one with the first `from` is `main`.
  */
 function streamParts(
   nodes: readonly PlanNode[],

@@ -1,5 +1,5 @@
-// One partition: records and control markers at consecutive offsets, and what a committed reader may see of them.
-// Knows nothing of producers beyond the transaction that a record belongs to.
+// A partition: records and control markers at consecutive offsets, and the part that a committed reader may see.
+// Producers are unknown here beyond the transaction that a record belongs to.
 import type { RangeRead } from "../../../core/kafka.ts";
 import type { OutRecord, RawRecord, TopicPartition } from "../../../core/record.ts";
 
@@ -69,7 +69,7 @@ export class PartitionLog {
     this.#entries.push({ record: null, byteLength: 0, transaction });
   }
 
-  /** What a committed reader gets from `fromOffset`, which must lie within the log. */
+  /** The records that a committed reader gets from `fromOffset`, which must be within the log. */
   read(fromOffset: bigint, limits: ReadLimits): LogSlice {
     const records: RawRecord[] = [];
     const end = this.lastStableOffset;
@@ -98,7 +98,7 @@ export class PartitionLog {
   }
 
   /**
-   * As the log cleaner does in what lies below `end`: of each key the newest committed record stays, unless it is a
+   * Compacts the log below `end` as the log cleaner does: the newest committed record of each key stays, unless it is a
    * tombstone from before `tombstonesFromMs`. Offsets stay. Never beyond the last stable offset.
    */
   compact(end: bigint, tombstonesFromMs: number): void {
@@ -114,7 +114,7 @@ export class PartitionLog {
     }
   }
 
-  /** Where the newest committed record of each key lies. */
+  /** The index of the newest committed record of each key. */
   #newestBelow(end: number): Map<string | null, number> {
     const newest = new Map<string | null, number>();
     for (let i = 0; i < end; i++) {
@@ -125,7 +125,7 @@ export class PartitionLog {
     return newest;
   }
 
-  /** Deletes what lies below; never beyond the high watermark. */
+  /** Deletes records below the offset; never beyond the high watermark. */
   deleteBelow(nextOffset: bigint): void {
     const to = nextOffset < this.highWatermark ? nextOffset : this.highWatermark;
     if (to <= this.#start) return;

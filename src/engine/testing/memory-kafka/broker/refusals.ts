@@ -1,4 +1,4 @@
-// Why a broker does not take a record: what its topic's settings forbid, as Apache Kafka's LogValidator has it.
+// The reasons why a broker refuses a record: its topic's settings, as Apache Kafka's LogValidator checks them.
 import type { RefusedRecord } from "../../../core/errors.ts";
 import type { OutRecord } from "../../../core/record.ts";
 import { byteLengthOf } from "./partition-log.ts";

@@ -163,7 +163,7 @@ const withoutRight = (topic: TopicName): MillraceError =>
     { where: { topic } },
   );
 
-/** How many records each log got, and which records none did. */
+/** The number of records that each log got, and the records that none took. */
 export interface Appended {
   readonly counts: ReadonlyMap<PartitionLog, number>;
   readonly refused: readonly RefusedRecord[];

@@ -27,7 +27,7 @@ export interface ProducerTicket {
   readonly epoch: number;
 }
 
-/** Where the progress of groups lies: its markers come late like any. */
+/** The partition of groups' progress: its markers come late like any. */
 const OFFSETS: TopicPartition = { topic: "__consumer_offsets", partition: 0 };
 
 export class Transactions {
@@ -88,7 +88,7 @@ export class Transactions {
     this.#end(await this.#settled(ticket), status);
   }
 
-  /** Whose transactions are open now. */
+  /** The transactional ids whose transactions are open now. */
   open(): readonly string[] {
     return [...this.#producers].flatMap(([id, entry]) => (entry.open === null ? [] : [id]));
   }

@@ -1,5 +1,5 @@
-// What a fetch brought of one partition, read straight into records: control records and aborted transactions left out
-// (KIP-98), checksums verified, offsets as bigint, headers as pairs in wire order. Keys and values are slices.
+// Reads a fetch of one partition straight into records: control records and aborted transactions left out (KIP-98),
+// checksums verified, offsets as bigint, headers as pairs in wire order. Keys and values are slices.
 import { headerNameOf } from "../../../../core/header-name.ts";
 import type { Headers, RawRecord } from "../../../../core/record.ts";
 import { DependencyError, MillraceError } from "../../../../core/errors.ts";
@@ -16,7 +16,7 @@ export interface FetchedSet {
   readonly partition: number;
   readonly fetchedOffset: bigint;
   readonly recordSet: Buffer;
-  /** Of transactions that overlap the set, as the broker sends them for read_committed. */
+  /** Aborted transactions that overlap the set, as the broker sends them for read_committed. */
   readonly aborted: readonly AbortedTransaction[];
 }
 

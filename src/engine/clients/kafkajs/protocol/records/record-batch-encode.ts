@@ -1,5 +1,5 @@
-// One record batch, magic 2, written straight into one buffer (byte-identical to kafkajs' encoder where that can say
-// the same; it cannot say a null header value, nor the order of repeated header names). Uncompressed.
+// A record batch, magic 2, written straight into one buffer (byte-identical to kafkajs' encoder where that can say the
+// same; it cannot say a null header value, nor the order of repeated header names). Uncompressed.
 import { headerNameLength, writeHeaderName } from "../../../../core/header-name.ts";
 import type { Headers, OutRecord } from "../../../../core/record.ts";
 import type { ProducerIdentity } from "../request.ts";
