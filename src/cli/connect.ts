@@ -25,7 +25,7 @@ const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 export interface CommandClients extends Clients {
   readonly namespace: string;
-  /** What must be there, with the stores that each pipeline uses by its notes. */
+  /** The topics that must be there, with the stores that each pipeline uses by its notes. */
   topics(): Promise<readonly DesiredTopic[]>;
   readonly tables: readonly DeclaredTable[];
   /** Workers of a run of the reprocessor, until they have ended. */

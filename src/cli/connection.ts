@@ -1,4 +1,4 @@
-// What verbs that talk to the servers are given; made in the composition root, doubled in tests.
+// The connection of verbs that talk to the servers; made in the composition root, doubled in tests.
 import { withAdmin } from "../data/with-admin.ts";
 import { ConfigError } from "../engine/core/errors.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";

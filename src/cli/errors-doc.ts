@@ -8,7 +8,7 @@ import { exitCodes } from "./io.ts";
 
 const path = fileURLToPath(new URL("../../docs/errors.md", import.meta.url));
 
-/** What the engine does by itself, by disposition; `pause` has no code of its own. */
+/** The engine's reaction to an error, by disposition; `pause` has no code of its own. */
 const conduct = {
   retry: "Waits and tries again by itself.",
   "dead-letter": "The record goes to the dead-letter topic; its partition goes on.",

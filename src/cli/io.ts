@@ -1,4 +1,4 @@
-// What every command is given: data goes to `out`, everything else to `err`.
+// The streams and environment of every command: data goes to `out`, everything else to `err`.
 import type { Command } from "commander";
 
 export interface CliIo {
@@ -9,7 +9,7 @@ export interface CliIo {
   /** Whether nobody reads the output any more, as behind `| head -1`; what goes on without end then ends. */
   isCut?(): boolean;
   err(line: string): void;
-  /** One line that somebody types at a terminal. */
+  /** Reads one line that somebody types at a terminal. */
   ask?(question: string): Promise<string>;
 }
 

@@ -1,4 +1,4 @@
-// What verbs that operate pipelines are given: the connection, with tables and copies of state.
+// The connection of verbs that operate pipelines, with tables and copies of state.
 import { withAdmin } from "../data/with-admin.ts";
 import type { Plan, PlanOptions, PlanTable } from "../engine/core/plan.ts";
 import type { TableStore } from "../engine/core/ports.ts";
@@ -33,7 +33,7 @@ export const operating = <C extends OperateConnection, T>(
     }),
   );
 
-/** What a verb on one pipeline works with. */
+/** The inputs of a verb on one pipeline. */
 export interface VerbContext<Options> {
   readonly io: CliIo;
   readonly plan: Plan;

@@ -66,7 +66,7 @@ function detailsOf({ operation, facts }: PlanNode): Readonly<Record<string, stri
   };
 }
 
-/** How values lie in an internal topic. */
+/** The format of values in an internal topic, as text. */
 function valuesText({ value }: PlanTopic): string {
   if (value.kind !== "carried") return formatText(value);
   const { writes, origins, declared } = value;

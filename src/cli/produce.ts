@@ -32,7 +32,7 @@ interface ProduceOptions {
   readonly json?: boolean;
 }
 
-/** Where the records come from; the total is null for a file. */
+/** The source of the records; `total` is null for a file. */
 interface Origin {
   readonly total: number | null;
   records(topic: PlanTopic, clock: Clock): AsyncIterable<Sendable> | Iterable<Sendable>;

@@ -11,7 +11,7 @@ interface Progress {
 }
 
 interface ProgressOptions {
-  /** What is done, such as "sent". */
+  /** The action that is counted, such as "sent". */
   readonly done: string;
   /** Null when it is not known. */
   readonly total: number | null;

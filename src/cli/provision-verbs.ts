@@ -4,7 +4,7 @@ import { exitCodes, type CliIo, type Register } from "./io.ts";
 
 interface Provisioning<Connection, Plan> {
   readonly thing: "topic" | "table";
-  /** What `apply` does, for the help. */
+  /** The effect of `apply`, for the help. */
   readonly applies: string;
   connect(io: CliIo): Promise<Connection>;
   plan(connection: Connection): Promise<readonly Plan[]>;

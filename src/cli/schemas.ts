@@ -47,7 +47,7 @@ function writeTypes(folder: string): readonly string[] {
   ];
 }
 
-/** What there should be, what of it is not there yet, and what is there and should not. */
+/** The types that there should be, those of them that are not there yet, and files that should not be there. */
 function generateAll(folder: string) {
   if (!existsSync(folder)) throw new MillraceError("MILL_NOT_FOUND", "there is no folder schemas/");
   const made: SchemaTypes[] = [];

@@ -104,7 +104,7 @@ const symbolReader =
     throw new Mismatch(`one of ${symbols.join(", ")}`);
   };
 
-/** ["null", T]: an empty cell is null. Of other unions a file does not say which branch it means. */
+/** ["null", T]: an empty cell is null. In other unions a file does not say which branch it means. */
 function nullableReader(branches: readonly AvroShape[], form: Form): Reader {
   const [branch, ...others] = branches.filter(({ kind }) => kind !== "null");
   if (branch === undefined || others.length > 0) return refuse;

@@ -13,7 +13,7 @@ const unpackers = {
 const nameOf = { ".gz": "gzip", ".br": "Brotli", ".zst": "Zstandard" } as const;
 type Packing = keyof typeof unpackers;
 
-/** How a file is packed, by its name. */
+/** The compression of a file, by its name; null: none. */
 export const packingOf = (path: string): Packing | null =>
   (Object.keys(unpackers) as Packing[]).find((ending) => path.endsWith(ending)) ?? null;
 

@@ -1,4 +1,4 @@
-// How far each part is behind, as anyone can see it from outside: the group's committed progress against the last
+// The lag of each part, as anyone can see it from outside: the group's committed progress against the last
 // stable offset, and the age of the record that waits there. (A worker knows its own lag from its own position.)
 import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
 import type { Part, Plan } from "../engine/core/plan.ts";
@@ -18,7 +18,7 @@ export interface PartitionLag extends TopicPartition {
 }
 
 const WAIT_MS = 200;
-/** One record is enough to know its age. */
+/** A single record is enough to know its age. */
 const FETCH_BYTES = 64_000;
 
 /**

@@ -1,4 +1,4 @@
-// What is thrown when a cell or a field is not what the schema says. It names what was expected and never quotes
+// The error for a cell or a field that is not what the schema says. It names what was expected and never quotes
 // what was found: files hold personal data, and messages end in logs.
 
 export class Mismatch extends Error {

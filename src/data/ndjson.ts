@@ -1,4 +1,4 @@
-// One JSON object a line to values of a topic, one row at a time. Empty lines are passed over.
+// Reads one JSON object a line as values of a topic, one row at a time. Empty lines are skipped.
 import type { ConfigError } from "../engine/core/errors.ts";
 import type { SchemaFormat } from "../engine/core/schema.ts";
 import { jsonReader } from "./convert.ts";

@@ -1,4 +1,4 @@
-// What the readers of files yield, and how they say what is wrong with a line.
+// The rows that the readers of files yield, and how they say what is wrong with a line.
 import { ConfigError } from "../engine/core/errors.ts";
 import type { Fields } from "./convert.ts";
 import { Mismatch } from "./mismatch.ts";

@@ -1,4 +1,4 @@
-// One cell of text, or one JSON value, to the value of an Avro scalar. Exact: decimals keep their digits, whole
+// Turns one cell of text, or one JSON value, into the value of an Avro scalar. Exact: decimals keep their digits, whole
 // numbers beyond ±(2^53−1) and times finer than the schema's unit are refused.
 import { decimal, type Decimal } from "#engine";
 import type { Logical, Primitive } from "../engine/core/avro-shape.ts";

@@ -10,7 +10,7 @@ import { batches } from "./rate.ts";
 export interface Sendable {
   readonly key: unknown;
   readonly value: unknown;
-  /** What is done to the encoded value (poison). */
+  /** Damages the encoded value (poison). */
   readonly damage?: (bytes: Buffer) => Buffer;
 }
 
@@ -92,7 +92,7 @@ async function* encoded(
       key: keyBytes,
       value: valueBytes === null || damage === undefined ? valueBytes : damage(valueBytes),
       headers: [],
-      // Of sending: retention counts from it. Event time is a matter of the value (`timestamp` of the topic).
+      // The time of sending: retention counts from it. Event time is in the value (`timestamp` of the topic).
       timestamp: clock.now(),
     };
   }

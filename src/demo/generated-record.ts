@@ -1,4 +1,4 @@
-// What every generator yields: a typed value of a declared topic, or one whose bytes are then damaged.
+// The record that every generator yields: a typed value of a declared topic, or one whose bytes are then damaged.
 
 export interface GeneratedRecord<V = unknown> {
   readonly topic: string;

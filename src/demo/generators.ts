@@ -10,7 +10,7 @@ import { generateOrders, type OrderOptions } from "./orders.ts";
 import { POISON_KINDS } from "./poison.ts";
 import { generateRetail } from "./retail.ts";
 
-/** Of orders, all of them but the clock. */
+/** The options of orders; all of them are required except the clock. */
 export type GeneratorOptions = Required<Omit<OrderOptions, "now">> & Pick<OrderOptions, "now">;
 
 export interface Generator {
@@ -49,6 +49,6 @@ export const generators: Readonly<Record<string, Generator>> = {
   },
 };
 
-/** How many records a generator yields in all. */
+/** The number of records that a generator yields in all. */
 export const totalOf = (options: GeneratorOptions): number =>
   options.count + options.updates + options.repeats + options.poison * POISON_KINDS.length;

@@ -10,7 +10,7 @@ import { changeStackFile, readStackFile } from "./stack-file.ts";
 const run = promisify(execFile);
 const composeFile = join(import.meta.dirname, "../../docker-compose.yml");
 
-/** Where docker-compose.yml publishes its services. */
+/** The addresses that docker-compose.yml publishes. */
 export const composeEnv: Readonly<Record<string, string>> = {
   KAFKA_BROKERS: "127.0.0.1:9092",
   SCHEMA_REGISTRY_URL: "http://127.0.0.1:8081/apis/ccompat/v7",

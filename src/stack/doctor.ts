@@ -1,4 +1,4 @@
-// What is missing on this machine, and the command that mends it. Pure: it asks a Machine (machine.ts is the real one).
+// Finds what this machine lacks, and the command that mends it. Pure: it asks a Machine (machine.ts is the real one).
 import { javaVersionMin } from "./java.ts";
 import { envNames, givenAddress, serviceNames, shown } from "./service-names.ts";
 import type { Env, ServiceName } from "./service-names.ts";

@@ -1,5 +1,5 @@
-// What the stack needs and the machine has not: fetched by Maven from the versions in pom.xml, once, into a cache that
-// stacks share. A folder appears in it by one rename when it is whole, so a killed download is never taken for one.
+// Programs that the stack needs and the machine lacks: fetched once by Maven, as pom.xml pins them, into a cache
+// of all stacks. A folder appears in it by one rename when it is whole, so a killed download is never taken for one.
 import { execFile } from "node:child_process";
 import {
   chmodSync,
@@ -32,7 +32,7 @@ const goals: Record<Download, readonly string[]> = {
 export const cacheOf = (env: Env): string =>
   env["MILLRACE_CACHE"] ?? join(import.meta.dirname, "../../.millrace/cache");
 
-/** Of Kafka `MILLRACE_KAFKA_VERSION`, else the version that pom.xml pins: the first one in the profile. */
+/** The version that pom.xml pins, the first one in the profile; for Kafka, `MILLRACE_KAFKA_VERSION` wins. */
 export function versionOf(what: Download, env: Env = {}): string {
   const asked = what === "kafka" ? (env["MILLRACE_KAFKA_VERSION"] ?? "") : "";
   return asked === "" ? firstOf("(?:kafka[.])?version", what) : asked;
@@ -57,7 +57,7 @@ export async function fetched(
 ): Promise<string> {
   const folder = folderOf(place.cache, what, place.env);
   if (existsSync(folder)) return folder;
-  // One at a time: Maven's own repository is not made for several writers either.
+  // Processes fetch one at a time: Maven's own repository is not made for several writers either.
   return withLock(join(place.cache, ".lock"), async () => {
     if (existsSync(folder)) return folder;
     // For people: `apicurio-registry-app 2.6.13.Final`.

@@ -1,4 +1,4 @@
-// One at a time across processes: a file made exclusively, holding who made it. A holder that died is passed over.
+// A lock across processes: a file made exclusively, holding who made it. The file of a process that died is removed.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

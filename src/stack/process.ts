@@ -108,7 +108,7 @@ function startTimeFromPs(pid: number): string | null {
   }
 }
 
-/** How long a log is now: a later failure shows only what was written after this. */
+/** The present length of a log: a later failure shows only what was written after it. */
 export function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -1,4 +1,4 @@
-// One server of a stack: started until it answers, or stopped until it is gone. stack.json says what became of it.
+// Starts one server of a stack until it answers, or stops it until it is gone. stack.json records the result.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,4 +1,4 @@
-// What a server of the local stack is: where it lives, how it is launched, how one sees that it answers.
+// A server of the local stack: where it lives, how it is launched, how one sees that it answers.
 // The four are kafka.ts, registry.ts, redis.ts and postgres.ts; stack.ts runs them.
 import { readFileSync } from "node:fs";
 import { ConfigError } from "../engine/core/errors.ts";
@@ -17,7 +17,7 @@ export const serviceNames: readonly ServiceName[] = ["kafka", "registry", "redis
 export type Env = Readonly<Record<string, string | undefined>>;
 export type Say = (line: string) => void;
 
-/** Where one service of one stack lives. */
+/** The folders, ports and settings of one service of one stack. */
 export interface Place {
   /** Data and configuration, kept until `down --purge`. */
   readonly home: string;
@@ -46,14 +46,14 @@ export interface Service {
   readonly stopSignal: NodeJS.Signals;
   /** Words in its log after which an early death is tried again: the last process is not quite gone. */
   readonly retryOn?: RegExp;
-  /** Where it keeps its data, if not in `<dir>/<name>`; `known` is where it did so far. */
+  /** Returns its data folder, if that is not `<dir>/<name>`; `known` is the folder so far. */
   home?(wanted: string, known: string | undefined): string;
   /** Fetches and configures what is missing; safe to repeat. */
   prepare(place: Place): Promise<Launch>;
   address(place: Place): string;
   /** Resolves with a version (or "") when it answers, rejects when it does not. */
   probe(address: string, env: Env): Promise<string>;
-  /** What remains to be done once it answers; safe to repeat. */
+  /** Does what remains to be done once the server answers; safe to repeat. */
   settle?(place: Place): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export function givenAddress(name: ServiceName, env: Env): string | undefined {
 export const shown = (address: string): string =>
   address.replace(/(\/\/[^:@/]*):[^@/]*@/, "$1:***@");
 
-/** What a server inherits: paths and locale, none of the user's settings or secrets. */
+/** The environment that a server inherits: paths and locale, none of the user's settings or secrets. */
 export function childEnv(env: Env, extra: Env = {}): Env {
   const kept = ["PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR"];
   return { ...Object.fromEntries(kept.map((name) => [name, env[name]])), ...extra };

@@ -27,7 +27,7 @@ const nothing: StackFile = { version: 1, env: {}, services: {}, durable: true, d
 
 export const stackFileOf = (dir: string): string => join(dir, "stack.json");
 
-/** What is known of the stack in this folder. */
+/** The stack file of this folder; empty when there is none. */
 export function readStackFile(dir: string): StackFile {
   const file = stackFileOf(dir);
   let text: string;

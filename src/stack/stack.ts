@@ -33,7 +33,7 @@ export interface Stack {
   readonly postgres: { readonly url: string };
   /** The same addresses by the names of the environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Of the servers that are ours. */
+  /** The process ids of the servers that are ours. */
   readonly pids: Readonly<Partial<Record<ServiceName, number>>>;
 }
 
@@ -72,7 +72,7 @@ async function startWanted(
   return { name, isNew: false };
 }
 
-/** What is known of the stack of this folder, whether it runs or not. */
+/** The stack of this folder by the environment and its file, whether it runs or not. */
 export function stackOf(
   dir: string,
   env: Env,

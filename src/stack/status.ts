@@ -1,4 +1,4 @@
-// What runs and what answers, asked now: each service's address, where that comes from, and whether it is reached.
+// The state of each service, asked now: its address, where that comes from, and whether it is reached.
 import { resolve } from "node:path";
 import { versionOf } from "./download.ts";
 import { pidOf } from "./process.ts";
@@ -13,7 +13,7 @@ export interface ServiceStatus {
   readonly address: string | null;
   readonly from: "environment" | "stack" | "docker" | "nowhere";
   readonly state: "up" | "down";
-  /** Of a server of ours that runs. */
+  /** The process of a server of ours that runs. */
   readonly pid: number | null;
   readonly version: string | null;
 }

@@ -1,5 +1,5 @@
-// What seeds cost: CPU, which belongs to the machine too, and calls of servers and sleeps, which belong to the seeds alone
-// and are the same everywhere. A test may bound the second only.
+// The cost of seeds: CPU, which belongs to the machine too, and calls of servers and sleeps, which belong to the seeds
+// alone and are the same everywhere. A test may bound the second only.
 import { caseOf } from "../support/simulation/case.ts";
 import { play, type Played } from "../support/simulation/simulate.ts";
 
@@ -12,9 +12,9 @@ export interface CpuMs {
 }
 
 export interface Cost {
-  /** Of the whole process, V8's helper threads too. */
+  /** The CPU of the whole process, V8's helper threads too. */
   readonly cpuMs: CpuMs;
-  /** How many took more than a seed may. */
+  /** The number of seeds that took more CPU than a seed may. */
   readonly above: number;
   /** The seed that took the most by itself. */
   readonly dearest: number;
@@ -32,7 +32,7 @@ const CPU_MS_MAX = 40;
 const WARM_UP_SEEDS = 100;
 const TRIES = 3;
 
-/** Of seeds that hold: one that never comes to rest is a finding, and takes what it takes. */
+/** The cost of seeds that hold: one that never comes to rest is a finding, and takes what it takes. */
 export async function costOf(played: readonly Played[]): Promise<Cost> {
   const all = played.filter(({ failure }) => failure === null);
   const warm = all.slice(Math.min(WARM_UP_SEEDS, Math.floor(all.length / 10)));

@@ -61,7 +61,7 @@ function* fewerRecords(stages: readonly Stage[]): Iterable<readonly Stage[]> {
   }
 }
 
-/** One branch or one step less. */
+/** Yields the flow with one branch or one step less. */
 function* simpler(nodes: readonly Node[]): Iterable<readonly Node[]> {
   for (const [i, node] of nodes.entries()) {
     const others = (put: readonly Node[]): readonly Node[] => [

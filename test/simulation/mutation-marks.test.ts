@@ -9,7 +9,7 @@ import { mutations, type Change } from "./mutations.ts";
 
 const engine = engineSources();
 
-/** One file with a mistake called m, changed. */
+/** Returns a file with a mistake called m, changed. */
 function changed(text: string, ...changes: Change[]): string {
   const mutation = { name: "m", mistake: "", changes };
   return withMistake(new Map([["/a.ts", text]]), mutation).get("/a.ts") as string;
@@ -40,7 +40,7 @@ test("every mistake leaves the engine correct TypeScript", () => {
   }
 });
 
-/** What the compiler says of these files, in place of those on disk. */
+/** The compiler's faults in these files, which replace those on disk. */
 function faultsOf(files: Sources): string[] {
   const root = join(import.meta.dirname, "../..");
   const config = ts.readConfigFile(join(root, "tsconfig.json"), (path) =>

@@ -135,7 +135,7 @@ function conditionOf(node: ts.Node): ts.Expression | null {
   return value !== null && ts.isConditionalExpression(value) ? value.condition : null;
 }
 
-/** Of a property or an element: it goes with its comma. */
+/** The end of a property or an element: it goes with its comma. */
 function commaBehind(text: string, end: number): number {
   return end + (/^\s*,/.exec(text.slice(end))?.[0].length ?? 0);
 }

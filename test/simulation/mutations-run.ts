@@ -43,7 +43,7 @@ function triedBy({ name }: Mutation, test: string): Promise<Caught> {
   });
 }
 
-/** One mistake, until the first seed that fails. */
+/** Tries one mistake, until the first seed that fails. */
 function tried(mutation: Mutation, seeds: Seeds): Promise<Caught> {
   const { name, test } = mutation;
   if (test !== undefined) return triedBy(mutation, test);

@@ -12,16 +12,16 @@ export type Change =
   | { readonly before: string }
   | { readonly after: string }
   | { readonly instead: Code }
-  /** That of an `if` or a `? :`. */
+  /** The condition of an `if` or a `? :`. */
   | { readonly condition: Code }
-  /** What a name or a field is set to, what is returned, what a loop goes over. */
+  /** The value that a name or a field is set to, that is returned, or that a loop goes over. */
   | { readonly value: Code };
 
 export interface Mutation {
   readonly name: string;
-  /** What it does wrong. */
+  /** The error that it makes. */
   readonly mistake: string;
-  /** One a mark, in the marks' order: `// mistake: <name>`, or `// mistake: <name> (1 of 2)`. */
+  /** The change at each mark, in the marks' order: `// mistake: <name>`, or `// mistake: <name> (1 of 2)`. */
   readonly changes: readonly Change[];
   /** The first seed that catches it, where that is far: the test of every day begins there. */
   readonly near?: number;

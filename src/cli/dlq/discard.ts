@@ -32,7 +32,7 @@ export async function discardLetters(at: VerbContext<DiscardOptions>): Promise<n
     io.err("Nothing was changed. Add --yes to do it.");
     return exitCodes.usage;
   }
-  // Those that were shown, if they are open still.
+  // Only letters that were shown are discarded, and only if they are still open.
   const ids = new Set(planned.map(({ id }) => id));
   const { reason } = options;
   const request = { reason, who: whoAmI(), command: "dlq discard", token: newToken() };

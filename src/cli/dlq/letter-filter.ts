@@ -85,7 +85,7 @@ function originOf({ parts }: Plan, text: string | undefined): LetterFilter["orig
 
 type Choice = (letter: Omit<FoundLetter, "record">) => boolean;
 
-/** What the options choose. A key is known only when it was decoded: then the letters are read once for it. */
+/** The letters that the options choose. A key is known only once it is decoded, so `--key` reads the letters for it. */
 export async function choiceOf(
   at: VerbContext<FilterOptions>,
   filter: LetterFilter,

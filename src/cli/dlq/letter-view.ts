@@ -21,7 +21,7 @@ export interface PersonalOptions extends FilterOptions {
 export const shownState = ({ isParked, state }: Omit<FoundLetter, "record">): string =>
   isParked && state.state === "open" ? "parked" : state.state;
 
-/** What is known of a letter without its record. */
+/** The facts of a letter, without its record. */
 export const factsJson = (letter: FoundLetter) => ({
   id: letter.id,
   state: letter.state.state,

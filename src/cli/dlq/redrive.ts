@@ -76,7 +76,7 @@ async function dryRun({ io, plan, ports, options }: Redriving, choice: IsChosen)
   return exitCodes.ok;
 }
 
-/** Where they would go. */
+/** The partitions that the letters would go to. */
 function partitionLines(letters: readonly FoundLetter[]): readonly string[] {
   if (letters.length === 0) return [];
   const groups = Map.groupBy(letters, ({ part, origin }) =>
@@ -135,7 +135,7 @@ const resultLines = ({ job, sent, refused }: RedriveResult, ends: Ends | null): 
   ...Object.entries(ends?.counts ?? {}).map(([name, n]) => `${grouped(n)}  ${name}`),
 ];
 
-/** What an operator should know beside the figures. */
+/** Prints the facts that an operator should know beside the figures. */
 async function reportBeside({ io, plan, ports }: Redriving, result: RedriveResult): Promise<void> {
   const { sent, refused, isCancelled } = result;
   if (sent.length + refused.length === 0) io.err("No open letter matches.");

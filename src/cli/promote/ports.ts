@@ -1,5 +1,5 @@
-// What the verbs of a promotion are given beside those of the reprocessor: the lock, the swap of tables in Postgres, and
-// the run's workers as a process of this command's own.
+// The ports of the promotion verbs, beside those of the reprocessor: the lock, the swap of tables in Postgres, and the
+// run's workers as a process of this command's own.
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { MillraceError } from "../../engine/core/errors.ts";

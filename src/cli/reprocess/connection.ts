@@ -1,4 +1,4 @@
-// What the verbs of the reprocessor are given; made in the composition root, doubled in tests.
+// The connection of the reprocessor's verbs; made in the composition root, doubled in tests.
 import type { Command } from "commander";
 import type { Plan, PlanTable } from "../../engine/core/plan.ts";
 import type { PostgresPool } from "../../engine/clients/postgres/pool.ts";

@@ -93,7 +93,7 @@ async function checkIdle({ ports }: Reprocessing, { pipeline }: Plan): Promise<v
   throw new MillraceError("MILL_RUN_ACTIVE", detail);
 }
 
-/** Under the lock. What rate, limits and workers say now goes before what they said. */
+/** Called under the lock. The command's rate, limits and workers replace those of the row. */
 async function resumed(
   { ports }: Reprocessing,
   { pipeline }: Plan,

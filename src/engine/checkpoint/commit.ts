@@ -3,13 +3,13 @@
 import type { GroupGeneration, Progress, SentBatch, TxProducer } from "../core/kafka.ts";
 import type { OutRecord } from "../core/record.ts";
 
-/** What one task wrote, and how far it read to write it. */
+/** The writes of one task, and how far it read to write them. */
 export interface StagedTask {
   readonly outputs: readonly OutRecord[];
   /** Changes of state. */
   readonly changelog: readonly OutRecord[];
   readonly letters: readonly OutRecord[];
-  /** Of every partition of the task, also of those that did not move: it carries the fence. */
+  /** The progress of every partition of the task, also of those that did not move: it carries the fence. */
   readonly progress: readonly Progress[];
   /** Captured when the records were read, never looked up here (KIP-447). */
   readonly generation: GroupGeneration;
@@ -18,7 +18,7 @@ export interface StagedTask {
 /**
  * 1 begin · 2 send outputs, changelogs and dead letters · 3 add progress of every task that wrote, with its generation ·
  * 4 commit, which is the decision. After any error in 1 to 4 the producer must be thrown away and progress read again:
- * the transaction may have committed. Returns where what was sent lies.
+ * the transaction may have committed. Returns the offsets of the records that were sent.
  */
 export async function commit(
   producer: TxProducer,
@@ -41,7 +41,7 @@ export async function commit(
   return sent;
 }
 
-/** One request a group and generation. */
+/** The progress by group and generation: each takes one request. */
 function byGroup(tasks: readonly StagedTask[]): [GroupGeneration, Progress[]][] {
   const groups = Map.groupBy(tasks, ({ generation: { group, generationId, memberId } }) =>
     [group, generationId, memberId].join(" "),

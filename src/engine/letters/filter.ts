@@ -22,7 +22,7 @@ export interface LetterFilter {
   readonly parked: "only" | "without" | null;
 }
 
-/** What the letter says of itself; a state is another matter. */
+/** Tests the letter's own facts, not its state. */
 export function matches(letter: LetterFacts, filter: LetterFilter): boolean {
   const { sinceMs, untilMs, ids } = filter;
   const failedMs = Date.parse(letter.lastTime ?? "") || 0;
@@ -55,13 +55,13 @@ export const isChosen = (letter: Omit<FoundLetter, "record">, filter: LetterFilt
 
 export interface LetterGroup extends Fingerprint {
   readonly count: number;
-  /** How many are in each state. */
+  /** The number of letters in each state. */
   readonly states: Readonly<Record<string, number>>;
   readonly parked: number;
   readonly parts: readonly string[];
   readonly first: string | null;
   readonly last: string | null;
-  /** One of them, to look at. */
+  /** The id of a letter to look at. */
   readonly example: string;
 }
 
@@ -89,7 +89,7 @@ function groupOf(letters: readonly FoundLetter[]): LetterGroup {
   };
 }
 
-/** How many there are of each name, in the order of first appearance. */
+/** The count of each name, in the order of first appearance. */
 export function countedBy<T>(all: Iterable<T>, nameOf: (one: T) => string): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const one of all) counts[nameOf(one)] = (counts[nameOf(one)] ?? 0) + 1;

@@ -2,7 +2,7 @@
 import { headerText, type RawRecord, type TopicName, type TopicPartition } from "../core/record.ts";
 import { letterHeaders, originalHeaders, type LetterState } from "../core/redrive.ts";
 
-/** What letters are grouped by. */
+/** The facts that letters are grouped by. */
 export interface Fingerprint {
   readonly class: string;
   readonly step: string;
@@ -10,10 +10,10 @@ export interface Fingerprint {
   readonly code: string;
 }
 
-/** Where the record of a letter without a value lies, and what it must be. */
+/** The place of the record of a letter without a value, and the hashes it must have. */
 export interface Pointer extends TopicPartition {
   readonly offset: bigint;
-  /** Of what was left out. */
+  /** The hashes of what was left out. */
   readonly keySha256: string | null;
   readonly valueSha256: string | null;
 }
@@ -23,7 +23,7 @@ export interface FoundLetter extends Fingerprint {
   readonly part: string;
   readonly stage: string;
   readonly message: string;
-  /** Of the pipeline that refused it. */
+  /** The version of the pipeline that refused it. */
   readonly version: string;
   readonly schemaId: string | null;
   readonly origin: TopicPartition & { readonly offset: bigint; readonly timestamp: number };
@@ -31,12 +31,12 @@ export interface FoundLetter extends Fingerprint {
   readonly lastTime: string | null;
   /** A run's own topic, where its place is one of: the letter came along with a promotion. */
   readonly readIn: TopicName | null;
-  /** How often it has been redriven. */
+  /** The number of times that it has been redriven. */
   readonly redrives: number;
   readonly isParked: boolean;
   readonly state: LetterState;
   readonly pointer: Pointer | null;
-  /** Where the letter itself lies. */
+  /** The place of the letter itself. */
   readonly at: TopicPartition & { readonly offset: bigint };
   /** The record as it was; null where only facts were asked for. */
   readonly record: RawRecord | null;
@@ -104,7 +104,7 @@ export const isAnew = ({ at, isParked }: LetterFacts, said: LetterState | undefi
   said?.before !== undefined && !isParked && at.offset >= BigInt(said.before);
 
 /**
- * Letters that failed after so many redrives: an earlier word is over, and a letter that was on its way
+ * Letters that failed after so many redrives: an earlier state is over, and a letter that was on its way
  * back is open when it has failed once more.
  */
 export function stateOf(facts: LetterFacts, said: LetterState | undefined): LetterState {

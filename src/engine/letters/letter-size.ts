@@ -1,5 +1,5 @@
-// A letter that its topic would not take: what is largest of its record is left out, and the letter says where the record
-// lies and how to know it again. Whoever redrives it reads the record there (letters/pointer.ts).
+// A letter that its topic would not take: the largest parts of its record are left out, and the letter says where the
+// record is and how to know it again. A redrive reads the record there (letters/pointer.ts).
 import { createHash } from "node:crypto";
 import { headerNameLength } from "../core/header-name.ts";
 import { headerText, type Headers, type OutRecord, type RawRecord } from "../core/record.ts";
@@ -40,7 +40,7 @@ const withoutHeaders = (letter: LetterRecord, count: number): LetterRecord => {
 };
 
 /**
- * The letter as the topic takes it. `letter` has the record's headers first, then its own. What is left out goes by size:
+ * The letter as the topic takes it. `letter` has the record's headers first, then its own. Parts are left out by size:
  * key or value become a hash and a length, headers a count.
  */
 export function fitted<L extends LetterRecord>(letter: L, raw: RawRecord, bytesMax: number): L {
@@ -49,7 +49,7 @@ export function fitted<L extends LetterRecord>(letter: L, raw: RawRecord, bytesM
   return smaller(letter, raw.headers, pointer, bytesMax);
 }
 
-/** As pointer and hash alone. What is no letter, or is so small already, stays as it is. */
+/** Reduces a letter to pointer and hash alone. A record that is no letter, or is so small already, stays as it is. */
 export function reduced<L extends LetterRecord>(letter: L): L {
   const own = letterHeaders(letter.headers);
   const say = (name: string): string | null => headerText(own, `dlq.${name}`);

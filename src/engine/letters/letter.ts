@@ -12,7 +12,7 @@ export interface LetterOrigin {
   /** The dead-letter topic and its number of partitions. */
   readonly topic: string;
   readonly partitions: number;
-  /** What it takes in one record. */
+  /** The largest record that it takes. */
   readonly bytesMax: number;
   /** As wide as the dead-letter topic. */
   readonly parked: string;

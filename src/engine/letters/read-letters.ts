@@ -27,7 +27,7 @@ export interface LetterPorts {
 export interface Letters {
   /** By partition of their origin, then in the order of the records that failed. */
   readonly letters: readonly FoundLetter[];
-  /** What else is noted: the running job, audits. */
+  /** The other notes: the running job, audits. */
   readonly notes: Notes;
   /** Records in the letters' topics that no task has written. */
   readonly foreign: number;
@@ -36,7 +36,7 @@ export interface Letters {
 type Keep = (letter: Omit<FoundLetter, "record">) => boolean;
 const nothing: Keep = () => false;
 
-/** `keep` says whose record is kept in memory. States are read first: who writes letters of them waits for nobody. */
+/** `keep` says whose record is kept in memory. States are read first, so that it can ask for them. */
 export async function readLetters(
   plan: Plan,
   ports: LetterPorts,

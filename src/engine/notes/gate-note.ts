@@ -1,6 +1,6 @@
 // The gate of a pipeline: one note in `<pipeline>-meta` that every worker of it obeys; and beside it the note that says on
-// which run's stores the pipeline works. Who joined before a gate was shut is visible as a member of a group; who joins
-// afterwards reads the note after its join. What follows from a note is the business of runtime/gate and operate/gate.
+// which run's stores the pipeline works. A worker that joined before a gate was shut is seen as a member of a group;
+// one that joins later reads the note after its join. The rooms runtime/gate and operate/gate decide what follows.
 import { MillraceError } from "../core/errors.ts";
 import type { Plan } from "../core/plan.ts";
 import type { OutRecord, TopicName } from "../core/record.ts";

@@ -1,4 +1,4 @@
-// What a pipeline has written down about itself in its compacted topic `<pipeline>-meta`: where each task began and in
+// Notes of a pipeline about itself, in its compacted topic `<pipeline>-meta`: where each task began and in
 // which topic, so that lost progress is not taken for a first start, nor a topic that was made anew for the old one; what
 // each store was; and what has stopped (stop-notes.ts). Promises nothing about what follows from a note.
 import type { StartOffset } from "../core/kafka.ts";
@@ -12,7 +12,7 @@ import {
   type TopicPartition,
 } from "../core/record.ts";
 
-/** Where the task of a partition began, or was put by a reset. */
+/** The offset where the task of a partition began, or that a reset has set. */
 export interface StartNote {
   readonly nextOffset: bigint;
   /** Null in notes of releases that did not know it. */
@@ -70,7 +70,7 @@ export function startNote(notes: Notes, group: GroupId, at: TopicPartition): Sta
 export const readNotes = (ports: TopicPorts, meta: TopicName): Promise<Notes> =>
   new NoteTail(ports, meta).look({ waits: true });
 
-/** The notes for somebody who looks now and then: each look reads what has come since the last one. One at a time. */
+/** Notes for repeated looks: each look reads what has come since the last one. Looks run one at a time. */
 export class NoteTail {
   readonly #ports: TopicPorts;
   readonly #meta: TopicName;
@@ -107,7 +107,7 @@ export class NoteTail {
 
 /**
  * Notes of one group as a worker that is a member of it knows them: nobody else changes them while the group has members.
- * What they seem to forbid is read again before it is believed.
+ * A note that seems to forbid something is read again before it is believed.
  */
 export class NoteBook {
   readonly #ports: TopicPorts;

@@ -39,7 +39,7 @@ function notedUnder(node: PlanNode): TopicName | null {
   return node.facts.reads ? null : topic.name;
 }
 
-/** Those that feed it, through topics of ours too. */
+/** The nodes that feed it, through topics of ours too. */
 function nodesAbove(node: PlanNode, { parts }: Plan): PlanNode[] {
   const { facts, operation } = node;
   if (!facts.reads)

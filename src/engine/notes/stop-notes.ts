@@ -1,5 +1,5 @@
-// What is written in `<pipeline>-meta` about tasks that have stopped, and about the wish that one be looked at again. Both
-// are words between an operator and the workers: whether a task may go on is decided by its takeover alone.
+// Notes in `<pipeline>-meta` about tasks that have stopped, and about the wish that one be looked at again. Both are
+// messages between an operator and the workers: only its takeover decides whether a task may go on.
 import { taskKey, type TaskAt } from "../core/record.ts";
 import type { Notes } from "./notes.ts";
 

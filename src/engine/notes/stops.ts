@@ -11,13 +11,13 @@ export interface PartFacts {
   readonly topics: readonly TopicName[];
   /** Read beside them, for the letters that come back; it is as wide as the widest part. */
   readonly redrive: TopicName;
-  /** Of each of its topics, as declared. */
+  /** The partitions of each of its topics, as declared. */
   readonly partitions: number;
   readonly isStateful: boolean;
 }
 
 /**
- * Whoever leads the group has given out other topics than this worker's part reads: it runs another version of the
+ * The group's leader has given out other topics than this worker's part reads: it runs another version of the
  * pipeline. The next assignment is looked at anew, so the end of a rolling deploy ends this too.
  */
 export function versionsDiffer(
@@ -72,7 +72,7 @@ export function partitionsChanged(
 const resetOf = ({ pipeline, part }: PartFacts, at: TopicPartition, to: string): string =>
   `npx millrace offsets reset ${pipeline} --part ${part} --topic ${at.topic} --partition ${String(at.partition)} --to ${to}`;
 
-/** Where progress is gone nobody knows what the stores have counted already. */
+/** Lost progress leaves unknown what the stores have counted already, so they are emptied. */
 const withState = ({ pipeline }: PartFacts): string =>
   `npx millrace offsets reset ${pipeline} --to earliest --with-state`;
 

@@ -6,7 +6,7 @@ import type { Clock, TableStore } from "../core/ports.ts";
 import type { TopicName, TopicPartition } from "../core/record.ts";
 import type { StateCopies } from "../core/state.ts";
 
-/** What operating needs; the admin client is the command's own. */
+/** The ports that operating needs; the admin client is the command's own. */
 export interface OperatePorts {
   readonly kafka: KafkaPort;
   readonly admin: AdminPort;

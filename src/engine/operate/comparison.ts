@@ -1,5 +1,5 @@
-// Compares a copy with its changelog, key by key, also while a worker moves both. What the changelog has changed since the
-// copy was first looked at is left out; every other key must have the same bytes on both sides.
+// Compares a copy with its changelog, key by key, also while a worker moves both. Keys that the changelog has changed
+// since the copy was first looked at are left out; every other key must have the same bytes on both sides.
 import { createHash } from "node:crypto";
 import { MillraceError } from "../core/errors.ts";
 import type { Watermarks } from "../core/kafka.ts";
@@ -19,7 +19,7 @@ export interface StoreComparison {
   readonly moving: number;
   /** The first few. */
   readonly samples: readonly { readonly key: Buffer; readonly is: Difference }[];
-  /** What is wrong with the copy as a whole: nothing of it was compared. */
+  /** The fault of the copy as a whole, which was then not compared; null: none. */
   readonly problem: string | null;
 }
 

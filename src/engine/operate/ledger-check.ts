@@ -24,7 +24,7 @@ export interface PartLedger {
 export const isBalanced = ({ imbalance, overrun, unknown }: PartLedger): boolean =>
   imbalance === 0 && overrun === 0 && unknown === 0;
 
-/** One a part, in the order of the plans. */
+/** Returns one ledger per part, in the order of the plans. */
 export async function checkLedgers(
   plans: readonly Plan[],
   ports: OperatePorts,

@@ -1,4 +1,4 @@
-// One key of a store, as its copy has it and as its changelog says.
+// Looks up one key of a store, in its copy and in its changelog.
 import { MillraceError } from "../core/errors.ts";
 import type { Plan, PlanStore } from "../core/plan.ts";
 import { readTopic } from "../core/read-range.ts";

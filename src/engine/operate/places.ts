@@ -19,12 +19,12 @@ export interface TaskPlace extends TopicPartition {
   /** The transactional id under which progress was committed. */
   readonly owner: string | null;
   readonly streamTimeMs: number | null;
-  /** Of sinks: the offset that Kafka has as a hint, and the owner's number. */
+  /** For sinks: the offset that Kafka has as a hint, and the owner's number. */
   readonly hint: bigint | null;
   readonly epoch: bigint | null;
 }
 
-/** One a part, topic and partition, in their order; those in the redrive topic are `redrivePlacesOf`. */
+/** Returns one place per part, topic and partition, in order; `redrivePlacesOf` has those in the redrive topic. */
 export async function placesOf(
   plan: Plan,
   parts: readonly Part[],
@@ -109,7 +109,7 @@ export interface FormerOffset extends CommittedOffset {
   readonly group: GroupId;
 }
 
-/** Of those places that have some. */
+/** The progress under earlier names, of the places that have some. */
 export async function formerOffsets(
   plan: Plan,
   places: readonly TaskPlace[],

@@ -43,13 +43,13 @@ export interface ResetPlan {
   /** Groups that have members: while there is one, nothing may be changed. */
   readonly active: readonly GroupId[];
   readonly ids: ReadonlyMap<TopicName, string>;
-  /** What is read again. */
+  /** The ranges that are read again. */
   readonly stretches: readonly Stretch[];
   /** Progress of what is moved under an earlier name of its part. */
   readonly former: readonly FormerOffset[];
 }
 
-/** What a reset would do; changes nothing. Throws what forbids it, except that somebody is at work. */
+/** Plans a reset; changes nothing. Throws what forbids the reset, except that workers are running. */
 export async function planReset(
   plan: Plan,
   request: ResetRequest,
@@ -114,7 +114,7 @@ function stretchesOf(
   });
 }
 
-/** What is passed over; in the redrive topic, whose records say nothing to a letter, only where it is all. */
+/** The skipped ranges; of the redrive topic only one up to its end, since a letter does not know its offset there. */
 const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly SkippedRange[] =>
   moves.flatMap(({ place, to }) => {
     const { part, topic, partition, committed, high } = place;
@@ -161,7 +161,7 @@ const isInternal = ({ part, topic }: TaskPlace): boolean =>
   part.sources.some(({ name, internal }) => name === topic && internal !== null);
 
 /**
- * In the redrive topic a task stays where it is. Where it has lost its place too it goes to the end: what lies there was
+ * A task keeps its place in the redrive topic. If that is lost too, the task goes to the end: records there were
  * made of records of the sources, which are where the reset puts them.
  */
 async function lostBeside(
@@ -227,7 +227,7 @@ function storesBehind(plan: Plan, part: Part): readonly string[] {
   return [...reached].flatMap(({ stores }) => stores.map((store) => store.name));
 }
 
-/** Where no log ends: a task that finds its progress here stops. */
+/** An offset beyond every log: a task that finds its progress here stops. */
 const NOWHERE = 2n ** 63n - 1n;
 
 /**

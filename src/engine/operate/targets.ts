@@ -10,9 +10,9 @@ export type ResetTarget =
   | { readonly kind: "offset"; readonly offset: bigint }
   | { readonly kind: "time"; readonly epochMs: number }
   | { readonly kind: "shift"; readonly by: bigint }
-  /** Where another consumer group has come to; topics that it does not read stay where they are. */
+  /** The progress of another consumer group; topics that it does not read stay where they are. */
   | { readonly kind: "group"; readonly group: GroupId }
-  /** Of each partition that is listed; the others stay where they are. */
+  /** The offset of each listed partition; the others stay where they are. */
   | { readonly kind: "listed"; readonly offsets: readonly StartOffset[] };
 
 export interface Aimed {

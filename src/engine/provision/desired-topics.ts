@@ -10,7 +10,7 @@ const LETTER_BYTES_MAX = String(2 * 1_048_588);
 const FOREVER = "-1";
 const BROKER_DEFAULT = -1;
 
-/** One entry a topic, in the order of the plans. */
+/** Returns one entry per topic, in the order of the plans. */
 export function desiredTopics(plans: readonly Plan[]): DesiredTopic[] {
   const byName = new Map<string, DesiredTopic>();
   const feeding = new Map<string, Feeding[]>();
@@ -47,7 +47,7 @@ function schemaOf(topic: PlanTopic, side: "key" | "value"): Partial<DesiredTopic
   return side === "key" ? { keySchema: registered } : { valueSchema: registered };
 }
 
-/** Letters lie as their sources do and go back so, so order per key is kept; notes are few and compacted. */
+/** Letters have the partitions of their sources, so order per key is kept; notes are few and compacted. */
 function own(plan: Plan): DesiredTopic[] {
   const partitions = Math.max(...plan.topics.all.map((topic) => topic.partitions));
   const letters = {
@@ -56,7 +56,7 @@ function own(plan: Plan): DesiredTopic[] {
     [MESSAGE_BYTES_MAX]: LETTER_BYTES_MAX,
     ...ANY_TIMESTAMP,
   };
-  // What comes back is whole again, however large its topic lets a record be.
+  // A record that comes back is whole again, however large its topic lets a record be.
   const whole = { ...letters, [MESSAGE_BYTES_MAX]: String(redriveBytesMax(plan)) };
   const spec = { replicationFactor: BROKER_DEFAULT };
   const notes = { partitions: 1, config: { [CLEANUP_POLICY]: "compact", ...ANY_TIMESTAMP } };

@@ -47,7 +47,7 @@ export function undeclaredLimits(
   });
 }
 
-/** How far ahead of a broker's clock a topic takes timestamps; null where it puts its own in their place. */
+/** The time that timestamps may be ahead of a broker's clock; null: no limit, or the broker sets its own. */
 function aheadOf(config: TopicSpec["config"] = {}): number | null {
   if (config[TIMESTAMP_TYPE] === "LogAppendTime") return null;
   const limit = config[TIMESTAMP_AFTER_MAX];

@@ -12,7 +12,7 @@ import { lateness, undeclaredLimits, type Feeding, type FoundLimit } from "./top
 
 export interface DesiredTopic {
   readonly spec: TopicSpec;
-  /** Of topics that nobody's keys decide on: more partitions do no harm ("at least" adds them), or any number ("any"). */
+  /** If no key decides on the partition, more of them do no harm ("at least" adds them), or any number ("any"). */
   readonly width?: "at least" | "any";
   readonly keySchema?: DesiredSchema;
   readonly valueSchema?: DesiredSchema;

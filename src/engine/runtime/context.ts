@@ -1,4 +1,4 @@
-// What every part of one worker shares: ports, limits, identity.
+// Ports, limits and identity that every part of one worker shares.
 import type { Bounds, Pace } from "../core/bounds.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Clock, Log, Meter, Random, SchemaRegistry, TableStore } from "../core/ports.ts";
@@ -52,7 +52,7 @@ export interface WorkerPorts {
   tableStore(table: PlanTable): TableStore;
   /** Copies of state, beside their changelogs. */
   stateCopies(kind: PlanOptions["state"]): StateCopies;
-  /** What is missing or different of these tables; throws with disposition "retry" while the database is away. */
+  /** Returns the faults of these tables; throws with disposition "retry" while the database is away. */
   checkTables(tables: readonly PlanTable[]): Promise<readonly MillraceError[]>;
   /** Opens what callbacks call. Left out, there is none. */
   openResource?(resource: PlanResource): Promise<OpenResource>;
@@ -60,7 +60,7 @@ export interface WorkerPorts {
   readonly random: Random;
   readonly log: Log;
   readonly meter: Meter;
-  /** Of a run of the reprocessor; a live pipeline has neither. */
+  /** The bounds and the pace of a run of the reprocessor; a live pipeline has neither. */
   readonly bounds?: Bounds;
   readonly pace?: Pace;
 }

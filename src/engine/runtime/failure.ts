@@ -1,9 +1,9 @@
-// What is done about an error. Rooms say (`disposition`); only here is it acted on.
+// The reaction to an error. Other code only names a `disposition`; here alone is it acted on.
 import type { ErrorCode } from "../core/error-table.ts";
 import { InvariantError, MillraceError, messageOf } from "../core/errors.ts";
 import type { Clock, Log, Meter, Random } from "../core/ports.ts";
 
-/** What retrying needs. */
+/** The ports that retrying needs. */
 export interface RetryPorts {
   readonly clock: Clock;
   readonly random: Random;
@@ -100,10 +100,10 @@ export async function awaitingTopics<T>(work: () => Promise<T>): Promise<T> {
 export const whyOf = ({ code, message }: MillraceError): string | null =>
   refusals.has(code) ? message : (whys[code] ?? null);
 
-/** What to do with an error that reached a task. */
+/** The reaction to an error that reached a task. */
 export type FailureAction = "retry" | "retake" | "stop";
 
-/** Exhaustive over dispositions. What is no error of ours is a defect: the task stops. */
+/** Exhaustive over dispositions. An error that is not ours is a defect: the task stops. */
 export function actionOf(error: unknown): FailureAction {
   if (!(error instanceof MillraceError)) return "stop";
   switch (error.disposition) {

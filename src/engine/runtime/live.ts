@@ -56,14 +56,14 @@ export interface RunPlansOptions extends Pick<LiveOptions, "env" | "checkTables"
   attach?: Attach;
 }
 
-/** What a run of the reprocessor adds to its workers: bounds, and who ends them. */
+/** The additions of a reprocessor's run to its workers: bounds, and who ends them. */
 export type Attach = (clients: Clients) => Promise<{
   readonly ports: Pick<WorkerPorts, "bounds" | "pace">;
   /** Called when the worker runs. */
   watch(worker: Pick<Worker, "ended" | "stop">): void;
 }>;
 
-/** One worker in this process, or several in processes of their own; until they have ended. */
+/** Runs one worker in this process, or several in processes of their own; until they have ended. */
 export async function runPlans(options: RunPlansOptions): Promise<number> {
   const { settings, plans, workers, entry, args, env } = options;
   const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base: { pid: process.pid } });
@@ -91,7 +91,7 @@ function prepare(options: LiveOptions): Pick<WorkerProcess, "settings" | "plans"
   const wanted = chosen(options);
   const namespace = settings?.MILLRACE_NAMESPACE ?? "";
   const plans = collect(() => plansOf(options.pipelines, namespace, wanted));
-  // Of pipelines that cannot be built nobody knows what they call.
+  // The resources of pipelines that cannot be built are not known.
   const resources = collect(() => readResources(resourcesOf(plans ?? []), options.env));
   if (settings !== null) problems.push(...redisMissing(settings, plans ?? []));
   if (plans === null || settings === null || resources === null || problems.length > 0)

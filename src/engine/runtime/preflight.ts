@@ -1,4 +1,4 @@
-// What must be there before a worker starts. `run` creates nothing: each missing thing is a problem with its command,
+// The checks before a worker starts. `run` creates nothing: each missing thing is a problem with its command,
 // and all of them are reported together.
 import { ConfigError, ConfigErrors, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, TopicDescription } from "../core/kafka.ts";
@@ -10,7 +10,7 @@ import type { WorkerContext } from "./context.ts";
 import { writtenSchemas, type WriterIds } from "./task/bind.ts";
 import { checkStores } from "./store-notes.ts";
 
-/** What parts are bound with, once all is there. */
+/** The facts that parts are bound with, once all is there. */
 export interface Bindings {
   readonly writerIds: WriterIds;
   /** As found, by name. */
@@ -30,7 +30,7 @@ export async function preflight(
   const topics = await patiently("kafka", () => checkTopics(plans, admin));
   const writerIds = await patiently("registry", () => findWriterIds(plans, registry));
   const tables = plans.flatMap((plan) => plan.tables);
-  // Who writes no table needs no database.
+  // A worker that writes no table needs no database.
   const problems =
     tables.length === 0 ? [] : await patiently("postgres", () => checkTables(tables));
   const unfit = await unfitCopies(plans, context, patiently);
@@ -40,7 +40,7 @@ export async function preflight(
   return { writerIds, topics };
 }
 
-/** What keeps Redis or memory from storing state, if any of the pipelines has some. */
+/** The problems that keep Redis or memory from storing state, if any of the pipelines has some. */
 async function unfitCopies(
   plans: readonly Plan[],
   { stateCopies }: WorkerContext,
@@ -65,7 +65,7 @@ export async function checkNotes(
     await patiently("kafka", () => checkTopics(plans, admin));
 }
 
-/** What the dead-letter topic takes in one record; Kafka's default where it does not say. */
+/** The largest record that the dead-letter topic takes; Kafka's default where it does not say. */
 export const letterBytesMax = (topic: TopicDescription | undefined): number =>
   Number(topic?.config["max.message.bytes"] ?? 1_048_588);
 

@@ -1,4 +1,4 @@
-// What each store was when it began: the operator, how keys and values are written, the part it belongs to. A pipeline
+// Notes of what each store began as: the operator, how keys and values are written, the part it belongs to. A pipeline
 // that was changed so that a changelog would mean something else is refused at the start, also in the middle of a rolling
 // deploy, where the old workers go on.
 import { sendOnce } from "../core/send-once.ts";
@@ -34,7 +34,7 @@ export async function checkStores(
   const fresh: OutRecord[] = [];
   for (const plan of plans) {
     const stores = plan.parts.flatMap((part) => part.stores.map((store) => ({ part, store })));
-    // One that has no state may have had some.
+    // A pipeline that has no state may have had some.
     const notes = await readNotes(ports, plan.meta);
     problems.push(...(await leftBehind(plan, notes, ports)));
     for (const { part, store } of stores) {

@@ -9,7 +9,7 @@ import type { WorkerContext } from "./context.ts";
 export class TopicWatch {
   readonly #context: WorkerContext;
   readonly #parts: () => readonly AnyPart[];
-  /** Null: gone at the last look. One look may be a broker's that has not heard of the topic yet. */
+  /** Null: gone at the last look. A single look may be a broker's that has not heard of the topic yet. */
   readonly #ids = new Map<TopicName, string | null>();
 
   constructor(context: WorkerContext, parts: () => readonly AnyPart[]) {

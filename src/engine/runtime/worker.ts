@@ -87,7 +87,7 @@ export class Worker {
     const plans = open.map(({ plan }) => plan);
     const bindings = await preflight(plans, this.#context, this.#patience(signal));
     const { resources, openResource, log } = this.#context;
-    // Of every pipeline, also of one that is kept out for now: it begins without a restart.
+    // Resources of every pipeline, also of one that its gate keeps out: it begins later without a restart.
     await resources.open(this.#plans, openResource);
     if (this.#stopping !== null) await resources.close(log);
     // Stopped meanwhile: there would be nobody left to make it leave its groups again.
@@ -171,7 +171,7 @@ export class Worker {
       topics: part.sources.map((topic) => topic.name),
       beside: [plan.redrive],
       identity: owner,
-      // One budget for the process, however many groups it is in.
+      // The budget of the process is shared by all the groups that it is in.
       maxBytes: Math.floor(limits.fetchBytesMax / this.#plans.flatMap(({ parts }) => parts).length),
       sessionTimeoutMs: limits.sessionTimeoutMs,
       heartbeatIntervalMs: limits.heartbeatIntervalMs,

@@ -52,7 +52,7 @@ function compareValues(a: unknown, b: unknown): number {
 const isComparable = (value: unknown): value is { cmp(other: unknown): number } =>
   typeof value === "object" && value !== null && "cmp" in value;
 
-/** One group per key, sorted by key. */
+/** Groups the rows by key, in the order of keys. */
 export function collapse(rows: readonly PreparedRow[], compare: CompareRows): readonly KeyGroup[] {
   const groups = new Map<string, { key: string; rows: PreparedRow[]; rising: PreparedRow[] }>();
   for (const row of rows) {
@@ -102,8 +102,8 @@ export function settleWhole({ rows }: KeyGroup, { written }: RowOutcomes): void 
 }
 
 /**
- * Where a row of a run says that it comes from, when it is written into the live table: see `Correction` in core/plan.ts.
- * The last place before the pinned end of the live topic, or the record's own where that is the live one's.
+ * The offset that a run's row claims in the live table: see `Correction` in core/plan.ts.
+ * It is the last one before the pinned end of the live topic, or the record's own where that is the live one's.
  */
 export function writtenOffset(
   offset: bigint,

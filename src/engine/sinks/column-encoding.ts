@@ -1,5 +1,5 @@
 // Values as Postgres reads them: one exact text per value, never rounded, and array literals of such texts.
-// What cannot be written exactly is a RowFault, so the row becomes a dead letter; it never names the value.
+// A value that cannot be written exactly is a RowFault, so the row becomes a dead letter; no fault names the value.
 import type { Column } from "../core/table-layout.ts";
 import type { ColumnType, Encoding } from "../core/column-type.ts";
 

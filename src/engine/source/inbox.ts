@@ -67,7 +67,7 @@ export class Inbox {
   readonly #policies: InboxPolicies;
   readonly #life = new AbortController();
   readonly #unwatch: (() => void) | undefined;
-  /** Ends the sleep of its owner. One sleeps at a time. */
+  /** Ends the sleep of its owner; only one sleeps at a time. */
   #wake = (): void => undefined;
   #isNudged = false;
   #pausedTopics = nothing;
@@ -170,8 +170,8 @@ export class Inbox {
   }
 
   /**
-   * Hands out nothing of these topics, in the place of those that were paused before, nor waits for them. What has been
-   * fetched of them is dropped, so that it is in nobody's way, and fetched again when its time has come.
+   * Hands out no records of these topics, which replace those paused before, nor waits for them. Records that were
+   * fetched already are dropped, so that they are in nobody's way, and fetched again when their time has come.
    */
   pauseTopics(topics: ReadonlySet<TopicName>): void {
     if (this.#life.signal.aborted || topics === this.#pausedTopics) return;
@@ -195,7 +195,7 @@ export class Inbox {
     queue.expected = next?.offset ?? first.fetchedOffset;
     queue.taken = 0;
     for (const batch of queue.batches.splice(0)) this.#weigh(queue.budget, -weightOf(batch));
-    // What comes next may be long in coming.
+    // The next records may be long in coming.
     this.#valve.seek(queue.at, queue.expected);
   }
 
@@ -305,6 +305,6 @@ export class Inbox {
 const lesser = (offset: bigint, end: bigint | null): bigint =>
   end !== null && offset > end ? end : offset;
 
-/** Of partitions that are not ordered with others, each is a follower, as in a live pipeline. */
+/** Whether the queue is ordered with those of `beside`; where that is empty every queue is, as in a live pipeline. */
 const isFollower = ({ at }: Queue, beside: ReadonlySet<TopicName>): boolean =>
   beside.size === 0 || beside.has(at.topic);

@@ -53,7 +53,7 @@ export interface InheritPorts {
 
 export interface InheritRequest {
   readonly assignment: Assignment;
-  /** What of the assignment is taken over. */
+  /** The partitions of the assignment that are taken over. */
   readonly partitions: readonly TopicPartition[];
   readonly part: PartFacts;
   readonly naming: GroupNames;
@@ -198,7 +198,7 @@ class ProgressTakeover {
     return { topic, partition, nextOffset, metadata: own };
   }
 
-  /** Where the ledger began: in the old group, or, of letters, here. */
+  /** The start of the ledger: in the old group; for the redrive topic, in this one. */
   #begunAt(at: Progress): { readonly nextOffset: bigint; readonly topicId: string | null } | null {
     const { group, legacies, notes } = this.#moving;
     const isOld = legacies.some((offset) => addressOf(offset) === addressOf(at));
@@ -206,7 +206,7 @@ class ProgressTakeover {
     return note === null && !isOld ? { ...at, topicId: null } : note;
   }
 
-  /** Where each of the tasks goes on in the redrive topic. */
+  /** The offset where each of the tasks goes on in the redrive topic. */
   async #letters(): Promise<readonly Progress[]> {
     const { legacies, committed } = this.#moving;
     const moved = new Set(legacies.map(({ partition }) => partition));

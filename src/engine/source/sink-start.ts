@@ -1,5 +1,5 @@
 // Whether a sink task may go on where its database says: in the topic in which it began, and only where the log has the
-// record that is next. Where it is comes from the progress row, never from here.
+// record that is next. The progress row alone says where that is.
 import type { AdminPort, PlainProducer, StartOffset } from "../core/kafka.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
@@ -52,7 +52,7 @@ async function checkTopic(
   }
   if (noted === id) return;
   if (noted !== null && !isFirst) throw topicRecreated(part, start);
-  // Of one that was begun by an older release it is not known where.
+  // The start of a task that an older release began is not known.
   const begun = isFirst ? start : { ...start, nextOffset: 0n };
   await producer.send([startRecord(meta, group, begun, id)]);
   notes.forget();

@@ -1,4 +1,4 @@
-// Where a stream task goes on: committed progress, read stable, after its dead owner's transaction was ended.
+// The start of a stream task: committed progress, read stable, after its dead owner's transaction was ended.
 // A first start is written down before anything is read, so that lost progress is not taken for no progress.
 import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
 import type { MillraceError } from "../core/errors.ts";
@@ -40,7 +40,7 @@ export interface TakeoverRequest extends InheritRequest {
   readonly start: "earliest" | "latest" | number;
 }
 
-/** Where one partition begins, or why it cannot. */
+/** The start of one partition, or why it cannot begin. */
 export interface TakenOver extends StartOffset {
   readonly ledger: LedgerCounts;
   /** The greatest timestamp that the task had seen, or null. */
@@ -50,7 +50,7 @@ export interface TakenOver extends StartOffset {
 
 type Described = ReadonlyMap<TopicName, TopicDescription | null>;
 
-/** What Kafka says of the partitions now. */
+/** The facts of Kafka about the partitions now. */
 interface TakeoverFacts {
   readonly marks: ReadonlyMap<string, Watermarks>;
   readonly topics: Described;
@@ -239,7 +239,7 @@ async function adopt(
     const note = startNote(found.notes, group, offset);
     const topicId = found.topics.get(offset.topic)?.id ?? null;
     if (offset.nextOffset === null || (note?.topicId ?? null) !== null) return [];
-    // Where it began is not known then: nowhere before the first offset.
+    // A start that is not noted is unknown: no record is before offset 0.
     const start = { ...offset, nextOffset: note?.nextOffset ?? 0n };
     return [startRecord(meta, group, start, topicId), ...pieceNotes(request, [offset])];
   });

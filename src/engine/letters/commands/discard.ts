@@ -1,5 +1,5 @@
-// Gives letters up, with a reason: they stay where they are, and no redrive takes them again. Who did it is noted in the
-// same transaction.
+// Gives letters up, with a reason: they stay where they are, and no redrive takes them again. The operator is noted in
+// the same transaction.
 import type { Plan } from "../../core/plan.ts";
 import { stateRecord } from "../../core/redrive.ts";
 import type { FoundLetter } from "../found-letter.ts";

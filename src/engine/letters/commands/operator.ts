@@ -1,4 +1,4 @@
-// Everything that commands write about a pipeline's letters goes through one transactional id: who begins later ends what
+// Everything that commands write about a pipeline's letters goes through one transactional id: each command ends what
 // an earlier one left open and fences it, so two commands never deal with the same letter. And the notes of commands:
 // the running job, the wish that it end, who has looked at personal data.
 import { sendOnce } from "../../core/send-once.ts";
@@ -10,7 +10,7 @@ import type { LetterPorts } from "../read-letters.ts";
 
 const TIMEOUT_MS = 60_000;
 
-/** What has been written before `work` begins is all that was ever decided: nothing of another command comes after it. */
+/** Runs `work` after all that earlier commands have written: none of them can write once it has begun. */
 export async function asOperator<T>(
   { namespace, pipeline }: Plan,
   { kafka }: LetterPorts,
@@ -22,7 +22,7 @@ export async function asOperator<T>(
     await producer.init();
     return await work(producer);
   } finally {
-    // What it has open ends with the next one's init, or in time; the first failure is the one to report.
+    // An open transaction ends with the next command's init, or in time; the first failure is the one to report.
     await producer.close().catch(() => undefined);
   }
 }
@@ -42,7 +42,7 @@ export class BatchWriter {
   readonly #producer: TxProducer;
   #records: OutRecord[] = [];
   #bytes = 0;
-  /** How many are written. */
+  /** The number of records that are written. */
   written = 0;
 
   constructor(producer: TxProducer) {
@@ -97,7 +97,7 @@ export async function cancelJob(
   return job;
 }
 
-/** Who did something that must be known: looked at personal data, or discarded letters. */
+/** An act that must be known: somebody looked at personal data, or discarded letters. */
 export interface Audit {
   readonly atMs: number;
   readonly who: string;

@@ -1,4 +1,4 @@
-// What became of letters that were sent back: waits until each was processed, and counts how they ended.
+// Waits until each letter that was sent back was processed, and counts how they ended.
 import type { Plan } from "../../core/plan.ts";
 import { statesIn, type LetterState } from "../../core/redrive.ts";
 import { NoteTail } from "../../notes/notes.ts";
@@ -17,7 +17,7 @@ export interface WaitOptions {
 export interface Ends {
   /** By id; those that are still on their way when the time is over are missing. */
   readonly ends: ReadonlyMap<string, LetterState>;
-  /** How many of those wait in state for a call. */
+  /** The number of those that wait in state for a call. */
   readonly queued: number;
 }
 

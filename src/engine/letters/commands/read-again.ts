@@ -1,5 +1,5 @@
-// Letters whose records are read once more where they lie, since progress was put back behind them: they are over, as a
-// redrive would bring each a second time. What fails again then is a letter anew, whatever was said of the old one. And
+// Letters whose records are read again in place, since progress was put back behind them: they are over, as a
+// redrive would bring each a second time. A record that fails again is a new letter, whatever the old one's state. And
 // letters that were over for that, when progress is put beyond them before they were read: they are open again.
 import type { Watermarks } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -9,16 +9,16 @@ import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, BatchWriter } from "./operator.ts";
 import { readLetters, type LetterPorts } from "../read-letters.ts";
 
-/** What a part reads again, to the end. */
+/** Records that a part reads again, from an offset to the end. */
 export interface Stretch extends TaskAt {
   readonly from: bigint;
-  /** It has other records than when the letters were written, which are all that is left of theirs: open ones stay. */
+  /** The topic has other records now, and the letters are all that is left of the old ones: open letters stay. */
   readonly isOther?: boolean;
-  /** Not read again where it lies, but made again out of what is. */
+  /** Not read again itself, but made again from records that are. */
   readonly isMade?: boolean;
 }
 
-/** What a part will not read. */
+/** Records that a part will not read. */
 export interface SkippedRange extends TaskAt {
   readonly from: bigint;
   readonly to: bigint;
@@ -28,11 +28,11 @@ export interface Reading {
   readonly stretches: readonly Stretch[];
   readonly skips: readonly SkippedRange[];
   readonly reason: string;
-  /** Of the dead-letter topic, before anybody can have read anything again. */
+  /** The watermarks of the dead-letter topic, before anybody can have read anything again. */
   readonly marks: readonly Watermarks[];
 }
 
-/** How many open letters are over when this is read again. */
+/** The number of open letters that are over when these records are read again. */
 export async function openWithin(
   plan: Plan,
   stretches: readonly Stretch[],

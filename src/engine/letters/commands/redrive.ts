@@ -50,7 +50,7 @@ export function refusalOf({ parts }: Plan, { part: name, origin }: FoundLetter):
   return origin.partition < part.partitions ? null : `part ${name} has no such partition any more`;
 }
 
-/** What a redrive would send; changes nothing. */
+/** Plans a redrive: the letters that it would send, and those that it refuses; changes nothing. */
 export async function planRedrive(
   plan: Plan,
   { isChosen }: Pick<RedriveRequest, "isChosen">,

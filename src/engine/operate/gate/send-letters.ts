@@ -6,7 +6,7 @@ import type { OperatePorts } from "../choice.ts";
 
 const LETTERS_A_SEND = 500;
 
-/** Of these parts' tasks, those of the redrive topic among them. */
+/** Sends for the tasks of these parts, those of the redrive topic among them. */
 export async function sendLetters(
   plan: Plan,
   parts: readonly Part[],

@@ -1,4 +1,4 @@
-// Asks workers to look again at tasks that have stopped, and waits for what becomes of them. What is asked is written down;
+// Asks workers to look again at tasks that have stopped, and waits for the outcome. The wish is a note in Kafka;
 // the worker that has the task takes it over anew, and its takeover decides.
 import { sendOnce } from "../../core/send-once.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -23,7 +23,7 @@ export interface Resumed {
 
 const LOOK_MS = 500;
 
-/** One answer a task, in their order; `waitMs` 0 asks and does not wait. */
+/** Returns one answer per task, in their order; `waitMs` 0 asks and does not wait. */
 export async function resume(
   plan: Plan,
   tasks: readonly StoppedTask[],
@@ -42,7 +42,7 @@ export async function resume(
   });
 }
 
-/** Of those that were answered in time. */
+/** The outcomes of the tasks that were answered in time. */
 async function answers(
   { meta }: Plan,
   tasks: readonly StoppedTask[],

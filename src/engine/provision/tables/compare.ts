@@ -21,9 +21,9 @@ import type { DesiredColumn, DesiredTable } from "./desired.ts";
 import type { FoundColumn, FoundTable } from "./found.ts";
 
 export interface TableStep {
-  /** What differs, in words. */
+  /** The difference, in words. */
   readonly text: string;
-  /** What to run; null: refused. */
+  /** The statements to run; null: refused. */
   readonly sql: readonly string[] | null;
   /** Without this step rows cannot be written. */
   readonly isNeeded: boolean;

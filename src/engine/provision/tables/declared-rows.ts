@@ -29,7 +29,7 @@ export function declaredRows(layout: TableLayout, rows: Iterable<unknown>): read
   );
 }
 
-/** How many of the rows are missing or differ. */
+/** The number of rows that are missing or differ. */
 export async function countMissing(
   session: PostgresSession,
   layout: TableLayout,

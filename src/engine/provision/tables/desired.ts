@@ -1,4 +1,4 @@
-// What a table must look like in Postgres, the columns that we add included. Pure data: DDL is made from it, and what is
+// The wanted form of a table in Postgres, the columns that we add included. Pure data: DDL is made from it, and what is
 // found in the catalogue is compared with it.
 import { literal, quoted } from "../../core/identifier.ts";
 import { addedColumns, type Column, type TableLayout } from "../../core/table-layout.ts";

@@ -1,4 +1,4 @@
-// What is there: a table as Postgres' catalogue describes it.
+// An existing table, as Postgres' catalogue describes it.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 import { named } from "./ddl.ts";
 

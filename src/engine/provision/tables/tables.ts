@@ -24,7 +24,7 @@ export interface TablePlan {
   /** schema.table */
   readonly table: string;
   readonly state: "create" | "change" | "ok" | "refused";
-  /** One line each. */
+  /** The steps, one line each. */
   readonly steps: readonly TableStep[];
   /** The facts to know of a table that is there: its triggers, other constraints. */
   readonly notes: readonly string[];
@@ -32,7 +32,7 @@ export interface TablePlan {
   readonly rows: number;
 }
 
-/** What `apply` would do, ours first. Throws ConfigErrors when a declaration cannot be a table. */
+/** Returns what `apply` would do, ours first. Throws ConfigErrors when a declaration cannot be a table. */
 export async function planTables(
   tables: readonly DeclaredTable[],
   pool: PostgresPool,
@@ -126,7 +126,7 @@ function targetsOf(tables: readonly DeclaredTable[]): TableTarget[] {
   return [...own, ...declared];
 }
 
-/** One after the other: a session takes one statement at a time. */
+/** Tables are planned one after the other: a session takes one statement at a time. */
 const planIn = (session: PostgresSession, targets: readonly TableTarget[]): Promise<TablePlan[]> =>
   Array.fromAsync(targets, (target) => planOne(session, target));
 

@@ -19,7 +19,7 @@ export interface Barrier {
   readonly plan: Plan;
   readonly row: Pick<RunRow, "pipeline" | "run">;
   readonly ports: BarrierPorts;
-  /** How long live may take for each wait. */
+  /** The longest time that live may take for each wait. */
   readonly limitMs: number;
   readonly why: "promote" | "verify";
 }

@@ -15,12 +15,12 @@ import { RateMeter } from "./rate-meter.ts";
 import { isSettled, progressOfRun, type RunProgress } from "./run-progress.ts";
 import { nextRate } from "./throttle.ts";
 
-/** What a look has shown, for who watches. */
+/** The result of one look at the run, for whoever watches. */
 export interface RunReport {
   readonly row: RunRow;
   /** Records a second now; null: not known yet. */
   readonly perSecond: number | null;
-  /** Of the live pipeline; null: nobody is live. */
+  /** The lag of the live pipeline; null: nobody is live. */
   readonly liveLagMs: number | null;
   /** Offsets that a following run is behind the live pipeline. */
   readonly behind: number | null;
@@ -143,12 +143,12 @@ class Controller {
     await this.#change({ ...changes, range: { ...range, places } });
   }
 
-  /** What keeps a task of the run from going on by itself. */
+  /** The stop that keeps a task of the run from going on, as text; null: none. */
   async #stops(): Promise<string | null> {
     const { shadow } = this.#watching;
     const notes = await this.#notes.look();
     const all = stoppedTasks(shadow, notes, { part: null, topic: null, partition: null });
-    // What an earlier controller has seen stop was taken up again since.
+    // A stop that an earlier controller saw does not count: its task was started again since.
     const stop = all.find(({ atMs }) => atMs >= this.#startMs);
     if (stop === undefined) return null;
     return `${stop.part} has stopped at ${addressOf(stop)}: ${stop.code} ${stop.message}`;
@@ -157,7 +157,7 @@ class Controller {
   #tooManyLetters({ letters, done, total }: RunProgress): string | null {
     const { lettersMax } = this.#row.options;
     if (lettersMax === null) return null;
-    // One letter among the first ten records says nothing yet.
+    // A letter among the first ten records says nothing yet.
     const records = Math.max(done, Math.min(total, SHARE_RECORDS_MIN));
     const most = "count" in lettersMax ? lettersMax.count : lettersMax.share * records;
     if (letters <= most) return null;

@@ -1,5 +1,5 @@
-// How long the live pipeline is behind, by its own clock: the time since the log first reached beyond what is committed.
-// Timestamps of records are not asked, since old events may be read live too. For the controller of a run, each second.
+// The lag of the live pipeline by its own clock: the time since the log first reached beyond what is committed.
+// Timestamps of records are not used, since live may read old events too. For the controller of a run, each second.
 import type { AdminPort } from "../../core/kafka.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";

@@ -1,5 +1,5 @@
-// How far a run is, and whether it is done: parts in the order of the flow, each once its sources are at their ends, where a
-// topic of the run's own ends when everybody who writes it is done. Progress is read before the ends it is compared with.
+// The progress of a run, and whether it is done: parts in the order of the flow, each when its sources are at the end.
+// A topic of the run's own ends when all its writers are done. Progress is read before the ends it is compared with.
 import { sumLedgers } from "../../core/ledger.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import type { Watermarks } from "../../core/kafka.ts";
@@ -130,7 +130,7 @@ class PartFlow {
     }));
   }
 
-  /** What is read of the run's own and nobody writes any more. */
+  /** The ends of the run's own topics that nobody writes any more. */
   get ended(): readonly RangePlace[] {
     const bounded = new Set(this.#range.places.map(({ topic }) => topic));
     return this.#parts.flatMap((part) =>

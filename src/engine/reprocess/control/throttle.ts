@@ -9,7 +9,7 @@ export interface RateFacts {
   readonly measured: number;
   /** The rate in force; null: no limit. */
   readonly current: number | null;
-  /** What was asked for; null: none. */
+  /** The rate that was asked for; null: none. */
   readonly max: number | null;
 }
 

@@ -8,7 +8,7 @@ import type { TopicName, TopicPartition } from "../../core/record.ts";
 export type TimePorts = Pick<OperatePorts, "kafka" | "admin">;
 
 export interface TimedOffset extends TopicPartition {
-  /** Of the first record with that time or a later one; else the end of the partition. */
+  /** The offset of the first record with that time or a later one; else the end of the partition. */
   readonly nextOffset: bigint;
   /** Records behind that offset, within the margin, that are older than the time. */
   readonly older: number;

@@ -1,4 +1,4 @@
-// What an output topic lacks beside the run's: for each key whose last value differs, the run's value is appended, or a
+// Corrections of an output topic: for each key whose last value differs, the run's value is appended, or a
 // tombstone where the run has none. In transactions of one producer, so that an earlier try is ended before; what it has
 // appended does not differ any more. Works partition by partition, with a digest a key in memory.
 import { createHash } from "node:crypto";

@@ -22,7 +22,7 @@ export interface Leftovers {
   readonly copies: readonly Plan[];
 }
 
-/** What is still there. Throws MILL_RUN_STATE while the run is at work. */
+/** The leftovers that still exist. Throws MILL_RUN_STATE while the run is at work. */
 export async function leftoversOf(
   row: RunRow,
   plan: Plan,
@@ -32,7 +32,7 @@ export async function leftoversOf(
   const shadow = shadowOfRun(plan, row);
   const now = await runningPlan(plan, ports);
   const others = (await ports.runs.list(row.pipeline)).filter(({ run }) => run !== row.run);
-  // Of a promoted run the stores are live, and those of before are left over, unless another may go back to them.
+  // The stores of a promoted run are live; those before it are left over, unless another run may go back to them.
   const plans = [shadow, ...storesBefore(row, plan)];
   const needed = [now, ...others.flatMap((other) => storesBefore(other, plan))];
   const named = [...topicsOfRun(plan, shadow), ...plans.flatMap(changelogsOf)];
@@ -50,7 +50,7 @@ export async function leftoversOf(
   };
 }
 
-/** What an undo goes back to: nothing where there is none to undo. */
+/** The stores that an undo goes back to; empty when there is nothing to undo. */
 function storesBefore(row: RunRow, plan: Plan): readonly Plan[] {
   const detail = row.state === "promoted" || row.state === "promoting" ? detailOf(row) : null;
   return detail === null ? [] : [withStores(plan, detail.storesBefore)];

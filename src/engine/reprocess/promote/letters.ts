@@ -1,6 +1,6 @@
 // Letters when a run takes the live pipeline's place, and when it gives it back. The run has read the records of all of
-// live's letters itself, and a redrive would count them twice: those that it has taken are over. What it refused too stays
-// open, and what it alone refused becomes a letter of live, to be redriven like any other. Each may be done twice.
+// live's letters itself, and a redrive would count them twice: those that it has taken are over. A letter of a record
+// that it refused too stays open. A record that it alone refused becomes a letter of live. Each may be done twice.
 import type { Plan } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
 import {
@@ -27,11 +27,11 @@ import { counterpartOf } from "../plan/shadow.ts";
 import type { RangePlace } from "../words/run.ts";
 
 export interface Succession {
-  /** Of the live pipeline. */
+  /** The plan of the live pipeline. */
   readonly plan: Plan;
   readonly shadow: Plan;
   readonly run: number;
-  /** What the run has read. */
+  /** The ranges that the run has read. */
   readonly places: readonly RangePlace[];
 }
 
@@ -50,12 +50,12 @@ export function takeOverLetters(
     const partitions = (await ports.admin.watermarks(plan.deadLetters)).length;
     const { letters, notes } = await readLetters(plan, ports);
     const known = new Map(letters.map((letter) => [letter.id, letter]));
-    // One that was written under an earlier name of its part has another id than it would have today.
+    // A letter written under an earlier name of its part has another id than it would have today.
     const own = letters.filter(({ readIn }) => readIn === null);
     const ids = new Map(own.map((letter) => [placeOf(letter), letter.id]));
     const writing = new BatchWriter(producer);
     const atMs = ports.clock.now();
-    /** What was said before the run took the place; of a second try, before the first. */
+    /** Notes the state from before the promotion, once: a second try keeps the note of the first. */
     const memory = (id: string): readonly OutRecord[] => {
       const key = keyOf(run, id);
       const text = JSON.stringify(known.get(id)?.state ?? null, ofAll);
@@ -101,7 +101,7 @@ function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLet
   };
 }
 
-/** What is said of every letter is again what was said before the run took the place, whatever came of it since. */
+/** Every letter gets back its state from before the promotion, whatever happened to it since. */
 export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): Promise<void> {
   return asOperator(plan, ports, async (producer) => {
     const { letters, notes } = await readLetters(plan, ports);
@@ -120,7 +120,7 @@ export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): P
   });
 }
 
-/** Of the letters that come along, too, which lie behind all that anything was said of. */
+/** Drops `before`: the noted state is for letters at any offset, also those that the promotion has appended. */
 const ofAll = (name: string, value: unknown): unknown => (name === "before" ? undefined : value);
 
 const keyOf = (run: number, id: string): string => `promoted-r${String(run)}/${id}`;
@@ -138,9 +138,9 @@ interface Successor {
 }
 
 /**
- * Null for what is no letter, or of a topic that live does not read. One topic of others is read by both, so the letter is
- * the one that live has of the record, if it has one; a place in a topic of the run's own is no place in live's, and the id
- * says so.
+ * Returns null when the record is no letter, or its topic is none of live's. An external topic is read by both, so the
+ * letter is the one that live has of the record, if it has one. A place in a topic of the run's own is no place in
+ * live's, and the id says so.
  */
 function successorOf(
   raw: RawRecord,
@@ -157,7 +157,7 @@ function successorOf(
   return { id, facts, raw, names: { "dlq.id": id, "dlq.pipeline": pipeline, "dlq.topic": topic } };
 }
 
-/** What to write of it, by what live has said of the record. `partitions` are those of live's dead-letter topic. */
+/** The records to write for a letter, by live's state of it. `partitions` are those of live's dead-letter topic. */
 function recordsFor(
   successor: Successor,
   known: FoundLetter | undefined,
@@ -166,7 +166,7 @@ function recordsFor(
   atMs: number,
 ): readonly OutRecord[] {
   const { redrives, isParked: parked, state: said } = known ?? noLetter;
-  // Somebody has given the record up: so it stays.
+  // A letter that an operator gave up stays so.
   if (said?.state === "discarded" && said.passed !== true) return [];
   const letter = letterRecord(successor, redrives, plan.deadLetters, partitions);
   if (said?.state === "open") return [letter];

@@ -1,4 +1,4 @@
-// What a promotion needs of the world beside what operating needs: the run's row, tables that change places, and somebody
+// The ports of a promotion beside those of operating: the run's row, tables that change places, and somebody
 // who keeps the run's workers at work.
 import { MillraceError } from "../../core/errors.ts";
 import type { SchemaRegistry } from "../../core/ports.ts";
@@ -27,7 +27,7 @@ export interface PromotePorts extends OperatePorts {
   readonly runs: Pick<Runs, "find" | "update" | "list">;
   readonly registry: Pick<SchemaRegistry, "schemaById">;
   readonly tables: PromoteTables;
-  /** Starts the run's workers, unless they are at work already. Whoever made these ports ends them. */
+  /** Starts the run's workers, unless they are at work already. The maker of these ports ends them. */
   follow(row: RunRow): Promise<Follower>;
   /** A line for people: the wait that begins. */
   say(line: string): void;

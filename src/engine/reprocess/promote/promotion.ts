@@ -1,6 +1,6 @@
 // promote(): the run takes the place of the live pipeline. A state machine whose step is in the run's row before it is
 // done; a failure before the tables have changed places gives the live pipeline back as it was, and after a crash the next
-// promote goes on. One at a time for a pipeline, by the lock that its caller has.
+// promote goes on. A pipeline has one promotion at a time, by the lock that its caller has.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";

@@ -1,5 +1,5 @@
-// What comes before a promotion: that nothing forbids it, and that the run is close behind live. Changes nothing in the
-// live pipeline; a run that had come to its end goes on behind live.
+// The checks before a promotion: nothing forbids it, and the run is close behind live. Changes nothing in the
+// live pipeline; a run that was done follows live from now on.
 import { MillraceError } from "../../core/errors.ts";
 import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -17,7 +17,7 @@ import { refuse } from "../swap/swap.ts";
 import { turnsOf } from "../swap/turns.ts";
 
 export interface PromoteWish extends Pick<PromoteDetail, "hold" | "corrections"> {
-  /** How far behind live the run may be. */
+  /** The longest time that the run may be behind live. */
   readonly lagMaxMs: number;
 }
 

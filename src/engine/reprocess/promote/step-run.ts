@@ -21,7 +21,7 @@ import type { PromotePorts } from "./ports.ts";
 export interface Promoting {
   /** As declared. */
   readonly plan: Plan;
-  /** How long live, the run's workers or readers of the tables may delay a step. */
+  /** The longest time that live, the run's workers or readers of the tables may delay a step. */
   readonly limitMs: number;
 }
 

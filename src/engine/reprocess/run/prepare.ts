@@ -73,7 +73,7 @@ async function makeTables(shadow: Plan, { pool, clock }: ReprocessPorts): Promis
   if (declared.length > 0) await applyTables(declared, pool, clock);
 }
 
-/** Where topics of the run's own end now: what lies before was left by an earlier attempt. */
+/** The present ends of the run's own topics: records before them were left by an earlier attempt. */
 async function endsOf(
   shadow: Plan,
   own: ReadonlySet<TopicName>,

@@ -1,4 +1,4 @@
-// One controller's session with one run: takes the pipeline's lock, begins or goes on, has everything made, starts the
+// The session of a controller with a run: takes the pipeline's lock, begins or goes on, has everything made, starts the
 // workers, watches, and says how it ended. Dying anywhere in it leaves a run that the next session goes on with.
 import { once } from "node:events";
 import type { HeldLock } from "../../clients/postgres/pool.ts";
@@ -58,7 +58,7 @@ async function prepared(row: RunRow, session: RunSession): Promise<RunRow> {
   try {
     return await prepare(plan, row, { ports, fill: session.fill(row) });
   } catch (error) {
-    // What is away may be back when the run is gone on with; what is wrong stays wrong.
+    // A server that was away may be back when the run is resumed; any other error fails the run.
     const isWrong = error instanceof ConfigErrors || !isRetriable(error);
     if (isWrong)
       await ports.runs.update(row, { state: "failed", error: textOf(error) }, ["staging"]);

@@ -10,8 +10,8 @@ export interface OldReader {
 }
 
 /**
- * Transactions that are open now, without our own. One that Postgres shows to hold no snapshot is left out; one that it
- * hides from our role is not.
+ * Transactions that are open now, without our own. A transaction that holds no snapshot, as Postgres shows it, is left
+ * out; one that Postgres hides from our role is not.
  */
 export async function openTransactions(session: PostgresSession): Promise<readonly OldReader[]> {
   const { rows } = await session.query<OldReader>(
@@ -24,7 +24,7 @@ export async function openTransactions(session: PostgresSession): Promise<readon
   return rows;
 }
 
-/** Those of `earlier` that are still open. */
+/** The transactions of `earlier` that are still open. */
 export async function stillOpen(
   session: PostgresSession,
   earlier: readonly OldReader[],

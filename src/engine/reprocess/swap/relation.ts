@@ -9,7 +9,7 @@ export interface Constraint {
   readonly kind: string;
   readonly definition: string;
   readonly comment: string | null;
-  /** Of foreign keys: `schema.table` that it refers to. */
+  /** The table that a foreign key refers to, as `schema.table`. */
   readonly refersTo: string | null;
 }
 
@@ -63,7 +63,7 @@ export interface Relation {
   readonly grants: readonly Grant[];
   readonly incoming: readonly Incoming[];
   readonly views: readonly View[];
-  /** What cannot follow a swap, in Postgres' own words. */
+  /** Objects that cannot follow a swap, in Postgres' own words. */
   readonly blockers: readonly string[];
 }
 

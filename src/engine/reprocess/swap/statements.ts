@@ -38,7 +38,7 @@ export const viewsOf = (pairs: readonly Pair[]): readonly View[] => [
 const dropConstraint = (table: string, name: string): string =>
   `ALTER TABLE ${table} DROP CONSTRAINT ${named(name)}`;
 
-/** What steps back refers to nothing and is referred to by nothing: a dead table must not keep rows of others from being deleted. */
+/** Drops foreign keys of and to the replaced table: it must not keep rows of others from being deleted. */
 function dropForeignKeys({ live }: Turn, swapped: ReadonlySet<string>): string[] {
   const outgoing = live.constraints.filter(({ kind }) => kind === "f");
   return [
@@ -49,7 +49,7 @@ function dropForeignKeys({ live }: Turn, swapped: ReadonlySet<string>): string[]
   ];
 }
 
-/** Those of tables that are swapped too go and come with these. */
+/** The foreign keys from tables that are not swapped; a swapped table brings its own. */
 export const incomingOf = (
   { incoming }: Relation,
   swapped: ReadonlySet<string>,
@@ -124,7 +124,7 @@ function replaceView({ schema, name, options, definition }: View): string {
   return `CREATE OR REPLACE VIEW ${targetOf({ schema, name })}${within} AS ${definition}`;
 }
 
-/** What the incoming table lacks of the live one; it may take long, and nobody reads that table yet. */
+/** Creates what the incoming table lacks of the live one; it may take long, and nobody reads that table yet. */
 export function lackingStatements({ live, incoming }: Pair, lacking: Lacking): readonly string[] {
   const target = targetOf(incoming);
   const to = (name: string): string => carried(name, live.name, incoming.name);

@@ -35,7 +35,7 @@ export interface SwapPorts {
   onWaiting(holders: readonly number[]): void;
 }
 
-/** What forbids the swap, one line each; empty: it could be done now. Changes nothing. */
+/** The obstacles to the swap, one line each; empty: it could be done now. Changes nothing. */
 export async function swapObstacles(
   tables: readonly TableTurn[],
   pool: PostgresPool,
@@ -99,7 +99,7 @@ async function attempt(
     if (!(await alongside(session))) return;
     const before = await readyTurns(session, tables);
     await takeLocks(session, lockedBy(before), budgetMs);
-    // What was added before the locks were ours is seen now, and cannot change any more.
+    // Views and keys added before the locks were ours are seen now, and none can be added any more.
     const turns = await readyTurns(session, tables);
     if (JSON.stringify(lockedBy(turns)) !== JSON.stringify(lockedBy(before)))
       refuse(["a view or a foreign key was added this very moment: try again"]);

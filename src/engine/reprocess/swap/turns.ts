@@ -29,13 +29,13 @@ export interface Swapping {
 }
 
 export interface PromoteTables {
-  /** What forbids the swap, one line each. */
+  /** The obstacles to the swap, one line each. */
   obstacles(turns: readonly TableTurn[]): Promise<readonly string[]>;
   /** Tables, progress and step in one transaction; nothing when the step is `to` already. */
   swap(swapping: Swapping): Promise<void>;
 }
 
-/** `orders_old_7`: what run 7 has taken the place of. */
+/** `orders_old_7`: the table that run 7 has replaced. */
 export const retiredTable = (table: string, run: number): string => `${table}_old_${String(run)}`;
 
 /** The tables of the pipeline, each once. */

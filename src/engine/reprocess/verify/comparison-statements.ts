@@ -1,11 +1,11 @@
 // The statements that compare a live table with its shadow. Rows meet by primary key; a row differs when one of its declared
-// columns does, byte by byte (*<>), so that what is equal here prints the same everywhere. Where a row came from and when
-// it was written is left out.
+// columns does, byte by byte (*<>), so that what is equal here prints the same everywhere. The columns of origin and
+// time of writing are left out.
 import { parameterType } from "../../core/column-type.ts";
 import { literal, quoted } from "../../core/identifier.ts";
 import { addedColumns, type Column, type TableLayout } from "../../core/table-layout.ts";
 
-/** Where the range of a run ended in the topic that feeds a table: what live wrote from there on, the run has not read. */
+/** The end of a run's range in the topic that feeds a table: the run has not read what live wrote from there on. */
 export interface Pin {
   readonly topic: string;
   /** By partition. */
@@ -16,9 +16,9 @@ export interface Compared {
   readonly layout: TableLayout;
   /** The shadow's name, in the schema of the live table. */
   readonly shadow: string;
-  /** Of `layout`, those that both tables have. */
+  /** The columns of `layout` that both tables have. */
   readonly columns: readonly Column[];
-  /** Of every topic that feeds the table; none: live is stopped, so nothing in it can be newer. */
+  /** The pins of every topic that feeds the table; none: live is stopped, so nothing in it can be newer. */
   readonly pins: readonly Pin[];
 }
 
@@ -88,7 +88,7 @@ function newerIn(pins: readonly Pin[]): string {
   return tests.length === 0 ? "false" : `coalesce(${tests.join(" OR ")}, false)`;
 }
 
-/** One row by its key, given as texts: the named columns as texts. */
+/** Selects one row by its key, given as texts: the named columns as texts. */
 export function rowStatement(
   compared: Compared,
   side: "live" | "shadow",

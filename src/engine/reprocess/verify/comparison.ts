@@ -59,7 +59,7 @@ export interface TableComparison {
   readonly different: number;
   /** Rows that live has changed after the pin: no difference. */
   readonly newer: number;
-  /** How many rows differ in a column. */
+  /** The number of rows that differ, by column. */
   readonly columns: Readonly<Record<string, number>>;
   /** Declared columns that cannot be compared: one side lacks them or has another type. */
   readonly unlike: readonly string[];

@@ -1,5 +1,5 @@
 // verifyRun(): are the tables of a run what the live ones are? Waits until both have done the same records, then compares
-// them at one moment. What live has written since the run's end was taken is no difference.
+// them at one moment. Changes by live since the run's end was taken are no difference.
 import { MillraceError } from "../../core/errors.ts";
 import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -36,7 +36,7 @@ export interface Verifying {
   readonly plan: Plan;
   readonly samplesMax: number;
   readonly showPersonal: boolean;
-  /** How long each side may take to be where the other is. */
+  /** The longest time that each side may take to reach the other. */
   readonly limitMs: number;
   /** Stops live for a moment, so that nothing in it is newer. The run must follow. */
   readonly atBarrier: boolean;
@@ -144,7 +144,7 @@ async function passed(
   }
 }
 
-/** Where topics of its own end now, for every task that reads them. */
+/** The present ends of live's own topics, for every task that reads them. */
 async function ownEnds(
   plan: Plan,
   { admin }: ReprocessPorts,
@@ -177,7 +177,7 @@ function requestsOf(
   });
 }
 
-/** Of a topic that the run reads itself, where it ends; of others, where they ended when its end was taken. */
+/** The end of the run's range in a topic that it reads itself; in others, live's end when the run was pinned. */
 function pinOf({ range }: RunRow, part: string, topic: string): Pin {
   const places = range.places.filter((place) => place.part === part && place.topic === topic);
   if (places.length === 0) return { topic, offsets: range.pins[topic] ?? [] };

@@ -1,4 +1,4 @@
-// What working on runs needs of the world; made in the command line's composition root.
+// The ports for work on runs; made in the command line's composition root.
 import type { PostgresPool } from "../../clients/postgres/pool.ts";
 import type { PlanTable } from "../../core/plan.ts";
 import type { SchemaRegistry } from "../../core/ports.ts";

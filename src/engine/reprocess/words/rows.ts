@@ -7,7 +7,7 @@ import type { Clock } from "../../core/ports.ts";
 import { isActive, runStateError, type RunRow, type RunState } from "./run.ts";
 
 type NewRun = Pick<RunRow, "pipeline" | "run" | "target" | "range" | "options" | "counts">;
-/** What changes while a run lives; what is left out stays. */
+/** The changes of a row while its run lives; fields left out stay. */
 export type RunChanges = Partial<
   Pick<RunRow, "state" | "step" | "range" | "options" | "rateLimit" | "counts" | "detail" | "error">
 >;

@@ -25,10 +25,10 @@ const reading: readonly (string | null)[] = ["freezing", "draining", "closing", 
 export const isWorking = ({ state, step }: Pick<RunRow, "state" | "step">): boolean =>
   state === "running" || (state === "promoting" && reading.includes(step));
 
-/** What one part of the run reads of one partition, under the run's own names. */
+/** The range that one part of the run reads of one partition, under the run's own names. */
 export interface RangePlace extends TaskAt {
   readonly from: bigint;
-  /** Not read any more. */
+  /** The first offset that is not read any more. */
   readonly to: bigint;
 }
 
@@ -43,15 +43,15 @@ export const movedOn = (
   });
 
 export interface RunRange {
-  /** Of external topics, and of their copies. */
+  /** The ranges of external topics, and of their copies. */
   readonly places: readonly RangePlace[];
-  /** Where topics of the run's own end, since their writers are done. */
+  /** The ends of the run's own topics, once their writers are done. */
   readonly own: readonly RangePlace[];
   /** Ends of the live pipeline's topics, by partition, from before the range was pinned. */
   readonly pins: Readonly<Record<TopicName, readonly bigint[]>>;
 }
 
-/** Where the records come from. */
+/** The source of the run's records. */
 export type RunSource =
   | { readonly kind: "kafka" }
   | {

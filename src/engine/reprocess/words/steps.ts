@@ -44,7 +44,7 @@ export interface LivePosition extends TaskAt {
   readonly ledger: LedgerCounts | null;
 }
 
-/** What a promotion keeps in the run's row. */
+/** The details of a promotion in the run's row. */
 export interface PromoteDetail {
   /** The gate stays closed at the end, until `millrace resume`. */
   readonly hold: boolean;

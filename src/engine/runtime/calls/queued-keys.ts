@@ -39,7 +39,7 @@ interface QueuedKey {
   isCalling: boolean;
 }
 
-/** One step's keys, by themselves as texts. */
+/** The keys of one step, by themselves as texts. */
 interface StepKeys {
   readonly step: CallStep;
   readonly keys: Map<string, QueuedKey>;
@@ -135,7 +135,7 @@ export class QueuedKeys {
     return released;
   }
 
-  /** What was blocked may be tried again. */
+  /** Results that were blocked may be tried again. */
   unblock(): void {
     for (const ofStep of this.#steps) ofStep.ended.push(...ofStep.blocked.splice(0));
   }

@@ -1,4 +1,4 @@
-// What callbacks call: opened once a worker, however many steps and pipelines use it, before any group is joined.
+// Clients for callbacks: opened once a worker, however many steps and pipelines use them, before any group is joined.
 import { assert, messageOf, MillraceError } from "../../core/errors.ts";
 import type { Plan, PlanResource } from "../../core/plan.ts";
 import type { Log } from "../../core/ports.ts";

@@ -1,5 +1,5 @@
-// One pipeline in one worker: a member of its groups while its gate lets it, else out of them and waiting, while other
-// pipelines of the worker go on. One thing at a time happens to it. When the gate opens again it begins as at a start, on
+// A pipeline in one worker: a member of its groups while its gate lets it, else out of them and waiting, while other
+// pipelines of the worker go on. Its steps run one at a time. When the gate opens again it begins as at a start, on
 // the stores that the notes name by then.
 import { sendOnce } from "../../core/send-once.ts";
 import { ConfigErrors, messageOf, type MillraceError } from "../../core/errors.ts";
@@ -15,7 +15,7 @@ import type { Bindings } from "../preflight.ts";
 import type { AnyPart, PartGate } from "../task/part.ts";
 import { PipelineGate } from "./pipeline-gate.ts";
 
-/** What the worker does for its lanes. */
+/** The services of the worker to its lanes. */
 export interface LaneWorker {
   readonly context: WorkerContext;
   /** Throws ConfigErrors with what is missing. */
@@ -26,7 +26,7 @@ export interface LaneWorker {
   onFatal(error: Error): void;
 }
 
-/** What keeps a pipeline from opening again is looked at so often. */
+/** The pause between two tries to open a pipeline again. */
 const AGAIN_MS = 10_000;
 
 export class Lane {
@@ -42,7 +42,7 @@ export class Lane {
   #boundTo: number | null = null;
   #leaving: Promise<void> | null = null;
   #tripped: MillraceError | null = null;
-  /** What keeps it from opening again. */
+  /** The reason why the pipeline could not open again, and the time of the next try. */
   #problem: { readonly text: string; readonly untilMs: number } | null = null;
 
   constructor(declared: Plan, worker: LaneWorker) {
@@ -139,7 +139,7 @@ export class Lane {
       if (signal.aborted) return;
       this.#wake = new AbortController();
       await unlessAborted(signal, this.#step(signal)).catch((error: unknown) => {
-        // Looked at again in a moment. Whoever joins without it sees the note in its takeover.
+        // The loop looks again in a moment. A worker that joins without it sees the note in its takeover.
         if (!signal.aborted) log.debug({ error: messageOf(error) }, "the gate was not looked at");
       });
     }
@@ -193,7 +193,7 @@ export class Lane {
     await Promise.all(parts.filter(isSink).map((part) => part.stop()));
   }
 
-  /** As at a start. What is missing is logged, and looked at again later. */
+  /** Begins as at a start. Missing things are logged, and looked at again later. */
   async #reopen(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#worker.context;
     const { pipeline } = this.#declared;

@@ -23,9 +23,9 @@ export interface Clients extends Pick<
 
 export interface ConnectOptions {
   readonly log: Log;
-  /** How long a request may go on trying: short for commands, which report; longer for workers, which wait. */
+  /** The time that a request may go on trying: short for commands, which report; longer for workers, which wait. */
   readonly deadlineMs: number;
-  /** How long one statement of Postgres may take; default 30 s. */
+  /** The time that one statement of Postgres may take; default 30 s. */
   readonly statementTimeoutMs?: number;
 }
 

@@ -1,6 +1,6 @@
-// SIGTERM and SIGINT: the first asks for a drain, the second is for who will not wait for it.
+// SIGTERM and SIGINT: the first asks for a drain, the second ends the process without waiting for it.
 
-/** Of a process whose second signal ended it. */
+/** The exit code of a process whose second signal ended it. */
 export const INTERRUPTED = 130;
 
 /** Calls `onFirst` once and `onAgain` for each later one; returns how to stop listening. */

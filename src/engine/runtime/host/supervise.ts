@@ -65,7 +65,7 @@ export class Supervisor {
     return this.#code;
   }
 
-  /** One worker and its successors; resolves when it is not to be started again. */
+  /** Keeps one worker and its successors running; resolves when it is not to be started again. */
   async #keep(index: number): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
@@ -93,7 +93,7 @@ export class Supervisor {
         resolve(code);
       };
       child.once("exit", (code, signal) => {
-        // One that was still starting had nothing to drain: it dies of the signal.
+        // A worker that was still starting had nothing to drain: it dies of the signal.
         const isStopped = signal === "SIGTERM" || signal === "SIGINT";
         end(code ?? (isStopped && this.#stopping.signal.aborted ? 0 : 128));
       });
@@ -102,7 +102,7 @@ export class Supervisor {
     });
   }
 
-  /** Those of the last minute, this one included. */
+  /** The number of deaths in the last minute, this one included. */
   #recentDeaths(): number {
     const now = this.#options.clock.now();
     this.#deaths.push(now);

@@ -9,7 +9,7 @@ import { isResumed, resumeKey, stopKey, stopText, type StopNote } from "../../no
 import type { WorkerContext } from "../context.ts";
 import type { AnyPart } from "../task/part.ts";
 
-/** The tasks that people see. Those of the redrive topic only when they have stopped: it is the same part's, and most of the time empty. */
+/** The tasks that people see. A task of the redrive topic is shown only when it has stopped: it is the same part's. */
 export const shownHealth = (part: AnyPart): TaskHealth[] =>
   part
     .health()
@@ -73,7 +73,7 @@ class PipelineStops {
     if (!hasStopped) this.#dueMs = now + SELDOM_MS;
   }
 
-  /** What is known of: a task on its way is neither. */
+  /** Tasks that run or have stopped, except those that the gate has stopped. */
   #tasks(): TaskHealth[] {
     const known = (task: TaskHealth): boolean =>
       task.state === "running" || (task.state === "stopped" && task.code !== OF_THE_GATE);

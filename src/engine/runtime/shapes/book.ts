@@ -1,5 +1,5 @@
-// The structures that one worker's code writes between the parts of a pipeline, and those that it may read. What is written
-// for the first time is noted in the transaction that writes it, so whoever reads the value finds the note. A value of another
+// The structures that one worker's code writes between the parts of a pipeline, and those that it may read. A new one
+// is noted in the transaction that writes it, so whoever reads the value finds the note. A value of another
 // structure is not read, and not refused either: its task waits until it is known that the code fits it.
 import { createHash } from "node:crypto";
 import { FOREIGN, SHAPE_CHARS } from "../../core/carried.ts";

@@ -24,12 +24,12 @@ import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
 import { Refusals } from "./refusals.ts";
 
-/** How the records of one source topic are read. */
+/** The codecs of one source topic's records. */
 export interface SourceCodec {
   readonly key: Codec;
   readonly value: Codec;
   readonly timestamp: ((value: unknown) => unknown) | null;
-  /** How its times are judged; null for an internal topic, whose records were judged at the source. */
+  /** The rule for its times; null for an internal topic, whose records were judged at the source. */
   readonly timeRule: TimeRule | null;
 }
 
@@ -40,7 +40,7 @@ export interface BoundPart {
   readonly labels: { readonly pipeline: string; readonly part: string };
   readonly program: Program;
   readonly sources: ReadonlyMap<TopicName, SourceCodec>;
-  /** How entries of each store are written. */
+  /** The codec of each store's entries. */
   readonly stores: ReadonlyMap<string, EntryCodec>;
   /** The refusals by brokers, of all tasks of the part in this worker. */
   readonly refusals: Refusals;
@@ -48,7 +48,7 @@ export interface BoundPart {
   readonly shapes: ShapeBook | null;
 }
 
-/** What a part's stops say of it. */
+/** The facts of a part for its stops. */
 export const partFacts = ({ plan, part, labels }: BoundPart): PartFacts => ({
   ...labels,
   topics: part.sources.map(({ name }) => name),

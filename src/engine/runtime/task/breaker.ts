@@ -1,5 +1,5 @@
 // The breaker of one task: counts dead letters among its last records, and says when one more is too many. Begins empty at
-// each takeover. What is done then is the business of the lane.
+// each takeover. The lane decides what is done then.
 import { MillraceError } from "../../core/errors.ts";
 import type { LetterLimit } from "../../core/plan.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
@@ -41,7 +41,7 @@ export class Breaker {
   /** The first of these records that would not be admitted, or null; counts nothing. */
   firstOver(letters: readonly boolean[]): number | null {
     if (this.#limit === null) return null;
-    // Of nearly every slice: even if none of the old ones falls out of the window, they are not too many.
+    // Nearly every slice ends here: even if no old letter falls out of the window, they are not too many.
     const most = letters.reduce((sum, isLetter) => (isLetter ? sum + 1 : sum), this.#count);
     if (most <= this.#limit.letters) return null;
     const trial = new Breaker(this.#part, this.#limit);

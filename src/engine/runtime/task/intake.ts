@@ -1,4 +1,4 @@
-// What a task takes from its inbox, slice by slice: records as they were when they were first read, each slice as far as
+// The intake of a task from its inbox, slice by slice: records as they were when they were first read, each as far as
 // its values can be read. Records of the redrive topic are restored; letters of other parts are passed over, as these
 // read the same partition for themselves. A slice is decoded when this is known: whether its values have a structure that
 // this code reads, and the schemas of their writers. The task waits for both; not for a letter that comes back, since it

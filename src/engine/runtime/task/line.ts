@@ -20,7 +20,7 @@ import type { BoundPart, SourceCodec } from "./bind.ts";
 import type { Slice } from "./intake.ts";
 import { NO_TIME } from "../../core/task-inputs.ts";
 
-/** What a slice came to; nothing of it is kept until the task takes it, but for what a part without state has staged. */
+/** The result of a slice; none of it is kept until the task takes it, but for what a part without state has staged. */
 export interface Processed extends BatchResult {
   /** The greatest time of a record that is consumed; NO_TIME where none of them moves it. */
   readonly timeMs: number;
@@ -45,11 +45,11 @@ export function processEach(
   return { outcomes, outputs: [], deferred: [], queued: [], timeMs: NO_TIME };
 }
 
-/** What a task lends to a batch. */
+/** The stores and calls that a task lends to a batch. */
 export interface Lent {
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
-  /** What calls for records of this slice have come to so far. */
+  /** The results so far of calls for records of this slice. */
   readonly book: CallBook;
   /** The greatest time that the task had seen before the slice. */
   readonly timeMs: number;
@@ -72,7 +72,7 @@ export async function processBatch(
     if (outcome === undefined) break;
     outcomes.push(outcome);
     if (outcome.kind === "halted") break;
-    // What is not consumed has not been seen: it would make those behind the halt late when they are read again.
+    // A record that is not consumed moves no time: those behind the halt would be late when they are read again.
     // mistake: arrival moves time (1 of 2)
     if (!("kind" in one) && one.isUntimed !== true)
       reachedMs = Math.max(reachedMs, one.context.timestamp);
@@ -80,7 +80,7 @@ export async function processBatch(
   return { ...result, outcomes, timeMs: reachedMs };
 }
 
-/** Up to the first that halts: nothing behind it may be worked on. */
+/** Decodes up to the first record that halts: nothing behind it may be worked on. */
 function decodeAll(
   codec: SourceCodec | null,
   raws: readonly RawRecord[],
@@ -178,7 +178,7 @@ const untimed = (raw: RawRecord, decoded: KeyAndValue): DecodedRecord => ({
   isUntimed: true,
 });
 
-/** How a record ends whose time is not taken; null where it goes on at Kafka's. */
+/** The outcome of a record whose time is not taken; null where it goes on at Kafka's. */
 function withoutTime(fault: TimeFault, { invalid }: TimeRule, raw: RawRecord): Outcome | null {
   const { code, message } = new DecodeError(fault.code, fault.detail);
   if (invalid === "halt") {

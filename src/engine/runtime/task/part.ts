@@ -165,7 +165,7 @@ export abstract class RunningPart<W extends TaskWork> {
     return new Breaker(part.name, this.context.limits.breaker ? plan.options.haltWhen : "never");
   }
 
-  /** The task stops, its neighbours go on. One that was given up has nothing left to stop: its partition is another's. */
+  /** The task stops, its neighbours go on. A closed task has nothing left to stop: its partition is another's. */
   protected halt(task: Task<W>, error: MillraceError): void {
     if (task.life.at === "closed") return;
     this.consumer.pause(task.partitions);
@@ -184,7 +184,7 @@ export abstract class RunningPart<W extends TaskWork> {
     return null;
   }
 
-  /** What the whole worker waits for. */
+  /** The reason why the whole worker waits; null: none. */
   protected get whyAll(): string | null {
     return null;
   }

@@ -6,7 +6,7 @@ import type { WriterSchemas } from "../../core/schema.ts";
 
 export interface SchemaCacheOptions {
   readonly graceMs: number;
-  /** How long an unknown id stays unknown before it is asked for again. */
+  /** The time that an unknown id stays unknown before it is asked for again. */
   readonly unknownMs: number;
 }
 

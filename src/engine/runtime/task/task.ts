@@ -21,7 +21,7 @@ export const stopOf = ({ code, message }: MillraceError, pipeline: string, now: 
   sinceMs: now,
 });
 
-/** How far a task is in its life. */
+/** The stage of a task's life. */
 export type Life =
   | { readonly at: "assigned" | "running" | "closed" }
   | { readonly at: "restoring"; readonly progress: FollowProgress | null }
@@ -42,15 +42,15 @@ export interface TaskPosition {
   readonly oldestMs: number | null;
 }
 
-/** What becomes of a task's records. Each step returns why the task must stop, or null. */
+/** The work on a task's records. Each step returns why the task must stop, or null. */
 export interface TaskWork {
-  /** What an earlier owner has left. */
+  /** Takes care of what an earlier owner has left. */
   begin(): Promise<void>;
-  /** What there is to do before further records are taken. */
+  /** Does what is due before further records are taken. */
   turn(): Promise<MillraceError | null>;
   /** Records that may be taken now. */
   readonly room: number;
-  /** The next records must be waited for, and those that were taken are not kept back meanwhile. */
+  /** Called before the task waits for the next records: those that were taken are not kept back meanwhile. */
   flush(): Promise<MillraceError | null>;
   take(slice: Slice): Promise<MillraceError | null>;
   positions(): TaskPosition[];
@@ -60,7 +60,7 @@ export interface TaskWork {
 export interface TaskOptions {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
-  /** Of one number, each of another topic. */
+  /** The partitions of the task: the same number in each of its topics. */
   readonly partitions: readonly TopicPartition[];
   /** Names the task in metrics. */
   readonly address: TaskAddress;

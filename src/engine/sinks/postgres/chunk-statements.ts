@@ -72,7 +72,7 @@ export class ChunkStatements {
   }
 
   /**
-   * Rising rows under the newest that are no newer than what is stored. Where a group's first is newer, so are all behind
+   * Rising rows under the newest that are no newer than what is stored. If a group's first is newer, so are all behind
    * it: mostly one row a group is asked for, and none where all keys of the chunk differ.
    */
   async losing(

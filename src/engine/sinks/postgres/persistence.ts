@@ -1,4 +1,4 @@
-// How often a commit is tried. A conflict between transactions is settled by trying again at once. A trigger that raises
+// The tries of a commit. A conflict between transactions is settled by trying again at once. A trigger that raises
 // such a code by hand ("come again") is believed for a while only: then a row that it refuses beside others that pass is at
 // fault, and one that it refuses alone after some more tries, which its caller makes with growing pauses.
 import type { PostgresError } from "../../clients/postgres/fault.ts";

@@ -65,7 +65,7 @@ interface ProgressStart {
 }
 
 /**
- * Stores where a task begins, and makes the caller the owner. Where there is progress already, it is kept: another worker was
+ * Stores where a task begins, and makes the caller the owner. Existing progress is kept: another worker was
  * faster; a reset puts it elsewhere, whoever has it.
  */
 export async function startProgress(

@@ -31,7 +31,7 @@ interface WrittenRows extends RowOutcomes {
 }
 
 interface WriteOptions {
-  /** Where the records came from. */
+  /** The place that the records came from. */
   readonly task: TopicPartition;
   /** Epoch ms for `processed_at`. */
   readonly now: number;

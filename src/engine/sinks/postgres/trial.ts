@@ -6,8 +6,8 @@ import type { TableLayout } from "../../core/table-layout.ts";
 import { addedColumns } from "../../core/table-layout.ts";
 
 /**
- * How long a trigger that says "come again" (RAISE with 40001, say) is believed. left: it is asked again · others: no
- * more, if rows beside it pass · over: no more.
+ * The patience with a trigger that says "come again" (RAISE with 40001, say). left: it is asked again · others: the row
+ * is at fault, if rows beside it pass · over: the row is at fault.
  */
 export type TrialPatience = "left" | "others" | "over";
 

@@ -1,4 +1,4 @@
-// What a sink task has taken since its last commit: rows, letters, and what became of each record so far.
+// The batch of a sink task since its last commit: rows, letters, and the outcome of each record so far.
 import { countOutcome, emptyLedger, type LedgerCounts } from "../../../core/ledger.ts";
 import type { Failure, Outcome, Stage } from "../../../core/outcome.ts";
 import type { Log, PendingLetter, SinkResult, SinkTaskId } from "../../../core/ports.ts";
@@ -72,7 +72,7 @@ export function tombstoneWarning(log: Log, task: SinkTaskId): (outcome: Outcome)
 export const refusalOf = (table: string, code: string, message: string): Failure =>
   ({ class: "sink", stage: "sink", step: table, rule: null, code, message }) as const;
 
-/** How each record ended: what the database says of its rows goes before what the transform said. */
+/** The outcome of each record: what the database says of its rows goes before what the transform said. */
 export function endsOf(batch: SinkBatch, result: SinkResult, table: string): Outcome[] {
   const failure = refusalOf(table, "refused", "");
   return batch.outcomes.map((outcome, index): Outcome => {

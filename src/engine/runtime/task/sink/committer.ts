@@ -85,7 +85,7 @@ export class SinkCommitter implements TaskWork {
     return [{ topic: this.#id.topic, committed: this.#nextOffset, oldestMs: this.#oldestMs }];
   }
 
-  /** What an earlier owner committed and did not live to send. */
+  /** Sends what an earlier owner committed and did not live to send. */
   begin(): Promise<void> {
     return sendPending(this.#task, this.#options);
   }
@@ -216,7 +216,7 @@ export class SinkCommitter implements TaskWork {
     return { topic: part.sources[0]?.name ?? this.#id.topic, partition: this.#id.partition };
   }
 
-  /** What became of letters that came back. */
+  /** The new states of letters that came back. */
   #letterStates(batch: SinkBatch, result: SinkResult): PendingLetter[] {
     const { letters, context, bound } = this.#options;
     return endsOf(batch, result, bound.part.name).flatMap((outcome, index) =>
@@ -244,6 +244,6 @@ export class SinkCommitter implements TaskWork {
   }
 
   close(): void {
-    // What is not committed is read again.
+    // Nothing to do: records that are not committed are read again.
   }
 }

@@ -1,5 +1,5 @@
 // The transaction of a worker: every stream task of it commits together, fenced by group (KIP-447). Owns the producer.
-// One thing at a time happens to it: a checkpoint, a rewind, or a transaction of a takeover.
+// The producer does one thing at a time: a checkpoint, a rewind, or a transaction of a takeover.
 import { commit } from "../../../checkpoint/commit.ts";
 import { isRetriable, messageOf, type MillraceError } from "../../../core/errors.ts";
 import type { SentBatch, TxProducer } from "../../../core/kafka.ts";
@@ -93,7 +93,7 @@ export class StreamCommitter {
     return this.#records >= this.#context.limits.checkpointRecordsMax;
   }
 
-  /** Of every part. */
+  /** The tasks of every part. */
   get tasks(): readonly StreamTask[] {
     return this.#parts.flatMap((part) => part.tasks);
   }
@@ -223,7 +223,7 @@ export class StreamCommitter {
     }
     await this.#discard();
     // Behind the lock that is held now. A worker that takes nothing over again, since it leaves or has no partitions
-    // any more, would else delay every reader of its outputs. What fails here fails again in the next commit or takeover.
+    // any more, would else delay every reader of its outputs. A failure here returns in the next commit or takeover.
     this.settle().catch(() => undefined);
     if (isDefect(error))
       return this.#onFatal(error instanceof Error ? error : new Error(String(error)));
@@ -290,7 +290,7 @@ export class StreamCommitter {
 
   /**
    * Ends what a commit without an answer may have left open: until then our own progress in it is not stable, and a
-   * takeover would wait for the transaction to time out. One attempt, so that a drain never waits for an outage here.
+   * takeover would wait for the transaction to time out. It tries once, so that a drain never waits for an outage here.
    */
   readonly settle = (): Promise<void> =>
     this.#lock.run(async () => {

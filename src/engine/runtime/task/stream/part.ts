@@ -214,7 +214,7 @@ export class StreamPart extends RunningPart<StreamStage> {
     return this.#committer.waitingFor;
   }
 
-  /** Of the redrive topic nothing is shown: it belongs to the same tasks. */
+  /** The redrive topic is left out: it belongs to the same tasks. */
   override health(): TaskHealth[] {
     const { redrive } = this.bound.plan;
     return super.health().filter(({ topic }) => topic !== redrive);

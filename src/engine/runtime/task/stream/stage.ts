@@ -44,7 +44,7 @@ export interface TaskCheckpoint extends StagedTask {
   /** The record, where it is a single one. */
   readonly only: RawRecord | null;
   readonly refusals: Refusals;
-  /** What this checkpoint adds to the ledger. */
+  /** The counts that this checkpoint adds to the ledger. */
   readonly delta: LedgerCounts;
 }
 
@@ -57,7 +57,7 @@ export interface StreamStageOptions {
   readonly breaker: Breaker;
   /** Null in a part without state and calls. */
   readonly stores: OpenStores | null;
-  /** Of the part. */
+  /** The probations of the part. */
   readonly probations: Probations;
   readonly committer: StreamCommitter;
 }
@@ -75,14 +75,14 @@ export class StreamStage implements TaskWork {
   #delta: LedgerCounts = emptyLedger();
   #oldestMs: number | null = null;
   #roomAgain: (() => void) | null = null;
-  /** What calls have come to for the records that are worked on, and were put back. */
+  /** The results of calls for the slice in work; kept while records of it are put back. */
   #book: CallBook = new CallBook();
   /** Records that have changed anything since the last checkpoint, and the last of them. */
   #units = 0;
   #last: RawRecord | null = null;
   /** State has changed since the last checkpoint without progress. */
   #hasReleased = false;
-  /** What the counters of the task have counted and must take back. */
+  /** The outputs that the task's counters have counted and must take back. */
   readonly debt: Debt = { emitted: 0 };
 
   constructor(task: StreamTask, options: StreamStageOptions, intake: Intake, inbox: Inbox) {

@@ -35,7 +35,7 @@ export interface TaskStateOptions {
   now(): number;
 }
 
-/** What a checkpoint writes to the changelogs. */
+/** The changes of state that a checkpoint writes to the changelogs. */
 export interface SealedState {
   readonly changelog: readonly OutRecord[];
   readonly stores: readonly { readonly store: PlanStore; readonly sealed: Sealed }[];
@@ -195,7 +195,7 @@ export function queuedKeysOf(
 
 const isOfDeleted = ({ value }: StateChange): boolean => value !== null && isDeleted(value);
 
-/** One a record, in the order sent; null when the broker has not said one of them. */
+/** The offset of each record, in the order sent; null when the broker has not said one of them. */
 function offsetsOf(batches: readonly SentBatch[]): bigint[] | null {
   const offsets: bigint[] = [];
   for (const { baseOffset, count } of batches) {
