@@ -38,7 +38,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "unchecked write",
-    near: 190,
+    near: 285,
     mistake: "a copy takes changes wherever it stands",
     changes: ["omit"],
   },
@@ -104,7 +104,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "last stable offset as target",
-    near: 792,
+    near: 700,
     mistake: "a copy is brought up to what committed readers see, not to the changelog's end",
     changes: [
       {
