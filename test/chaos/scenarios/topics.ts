@@ -159,6 +159,7 @@ const noLetters: Scenario = {
     const workers = [...crew.members];
     for (const worker of workers) crew.expectEnd(worker);
     crew.expectStop("a topic does not exist");
+    crew.expectStop(`the topic ${deadLetters} is missing: run npx millrace topics apply`);
     await checking.admin.deleteTopics([deadLetters]);
     await eventually("the topic is gone", async () =>
       (await checking.admin.listTopics()).includes(deadLetters) ? null : true,
