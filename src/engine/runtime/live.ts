@@ -1,4 +1,4 @@
-// live(): a process that runs pipelines until it is told to stop. Everything that can be known to be wrong is said
+// live(): a process that runs pipelines until it is asked to stop. Everything that can be known to be wrong is said
 // before anything is connected.
 import { fork } from "node:child_process";
 import { catalogue } from "../observe/catalogue.ts";

@@ -21,7 +21,7 @@ import {
 } from "./memory-tables/table.ts";
 import { WorkerSwitch } from "./doubles/worker-switch.ts";
 
-/** The fate of a commit whose reply was lost. */
+/** The outcome of a commit whose reply was lost. */
 type Loss = "applied" | "dropped";
 type RefuseRowOf = (row: RowObject, table: string) => RowRefusal | null;
 type TurnName = "schema" | "live" | "incoming" | "retired";

@@ -16,7 +16,7 @@ export type KafkaRequest =
   | "read"
   | "admin";
 
-/** The fate of a request: lost on its way, or only its reply; `taken` is called between the two. */
+/** The outcome of a request: lost on its way, or only its reply; `taken` is called between the two. */
 export interface RequestVerdict {
   readonly lose?: "request" | "reply";
   /** The request has taken effect and its reply is not sent yet; what it waits for delays the reply. */
