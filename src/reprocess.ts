@@ -1,4 +1,4 @@
-// One worker of a run of the reprocessor as a program: `node src/reprocess.ts <pipeline> <run>`.
+// A worker of a run of the reprocessor, as a program: `node src/reprocess.ts <pipeline> <run>`.
 // `millrace reprocess run --workers n` starts such processes; each ends when the run is over.
 import { checkTables } from "./engine/provision/tables/tables.ts";
 import { runWorkerProcess } from "./engine/reprocess/run/work.ts";

@@ -25,7 +25,7 @@ export interface Ended {
   readonly out: string;
 }
 
-/** One command, run to its end; `program` is the command line of this checkout unless said otherwise. */
+/** Runs a command to its end; `program` is the command line of this checkout unless another is given. */
 export function appCommand(
   app: App,
   argv: readonly string[],
