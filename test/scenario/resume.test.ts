@@ -113,6 +113,40 @@ for (const use of [copy, sink])
     assert.ok(isIn(member, 0, "running"));
   });
 
+/** Has records reach workers that join from now on later than their tasks run. */
+function lateBatches(fleet: Fleet, ms: number): void {
+  fleet.wrapPort = (port) => ({
+    ...port,
+    consumer: (options) => {
+      const consumer = port.consumer(options);
+      const start: typeof consumer.start = (handlers) =>
+        consumer.start({
+          ...handlers,
+          onBatch: (batch) => void fleet.clock.sleep(ms).then(() => handlers.onBatch(batch)),
+        });
+      return new Proxy(consumer, {
+        get: (of, name) => (name === "start" ? start : bound(of, name)),
+      });
+    },
+  });
+}
+
+for (const use of [copy, summed, sink])
+  for (const lateMs of [1_000, 3_000, 6_000])
+    test(`${use.name}: a task runs again when it has committed or nothing waits for it, never before (${String(lateMs)} ms)`, async () => {
+      const { fleet, member } = await stopped(use, (one) => void lateBatches(one, lateMs));
+      const early = await resume(fleet, use.name);
+      assert.equal(early.code, 1, early.out.join("\n"));
+      assert.match(early.out.at(-1) ?? "", /in-0 has stopped again: MILL_RULE_HALT /);
+      assert.equal(stops(fleet), 2);
+      wrong.clear();
+      const mended = await resume(fleet, use.name);
+      assert.equal(mended.code, 0, mended.out.join("\n"));
+      assert.match(mended.out.at(-1) ?? "", /in-0 runs again$/);
+      await fleet.drained();
+      assert.ok(isIn(member, 0, "running"));
+    });
+
 test("a gap of retention is still a gap: the same reason, with the command that decides", async () => {
   const fleet = new Fleet([copy]);
   await fleet.send(input.name, numbered(1));

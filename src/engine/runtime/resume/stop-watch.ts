@@ -43,6 +43,11 @@ export class StopWatch {
 /** Noted for the pipeline as a whole. */
 const OF_THE_GATE = "MILL_PIPELINE_HALTED";
 
+interface PartTask {
+  readonly part: AnyPart;
+  readonly health: TaskHealth;
+}
+
 type StoppedHealth = Extract<TaskHealth, { state: "stopped" }>;
 
 class PipelineStops {
@@ -63,39 +68,54 @@ class PipelineStops {
   async look(): Promise<void> {
     const now = this.#context.clock.now();
     const tasks = this.#tasks();
-    const seen = tasks.map(markOf).join(" ");
+    const seen = tasks.map(({ health }) => markOf(health)).join(" ");
     if (seen === "" || (seen === this.#seen && now < this.#dueMs)) return;
-    const hasStopped = tasks.some(({ state }) => state === "stopped");
+    const hasStopped = tasks.some(({ health }) => health.state === "stopped");
     this.#seen = seen;
     // Also after a look that fails.
     this.#dueMs = now + OFTEN_MS;
-    await this.#compare();
-    if (!hasStopped) this.#dueMs = now + SELDOM_MS;
+    const isSettled = await this.#compare();
+    if (!isSettled) this.#dueMs = now;
+    else if (!hasStopped) this.#dueMs = now + SELDOM_MS;
   }
 
   /** Tasks that run or have stopped, except those that the gate has stopped. */
-  #tasks(): TaskHealth[] {
+  #tasks(): PartTask[] {
     const known = (task: TaskHealth): boolean =>
       task.state === "running" || (task.state === "stopped" && task.code !== OF_THE_GATE);
-    return this.#parts().flatMap((part) => part.health().filter(known));
+    return this.#parts().flatMap((part) =>
+      part
+        .health()
+        .filter(known)
+        .map((health) => ({ part, health })),
+    );
   }
 
-  async #compare(): Promise<void> {
+  /** Returns whether all notes are true now: that of a task that was resumed waits until the task has shown that it goes on. */
+  async #compare(): Promise<boolean> {
     const notes = await this.#tail.look();
-    const untrue = this.#tasks().flatMap((task) => this.#untrue(task, notes));
     for (const part of this.#parts()) {
       const again = part.health().filter((task) => this.#isWished(task, notes));
       if (again.length > 0) part.resume([...new Set(again.map(({ partition }) => partition))]);
     }
+    const untrue: OutRecord[] = [];
+    let isSettled = true;
+    for (const { part, health } of this.#tasks()) {
+      if (health.state === "stopped") untrue.push(...this.#stopped(health, notes));
+      else if (!isNoted(health, notes) || (await part.goesOn(health)))
+        untrue.push(...this.#over(health, notes));
+      else isSettled = false;
+    }
     await sendOnce(this.#context.kafka, untrue);
+    return isSettled;
   }
 
-  /** Notes that would make what is noted of the task true. */
-  #untrue(task: TaskHealth, notes: Notes): OutRecord[] {
-    if (task.state === "stopped") {
-      const text = stopText(this.#noteOf(task));
-      return notes.get(stopKey(task)) === text ? [] : [noteRecord(this.#meta, stopKey(task), text)];
-    }
+  #stopped(task: StoppedHealth, notes: Notes): OutRecord[] {
+    const text = stopText(this.#noteOf(task));
+    return notes.get(stopKey(task)) === text ? [] : [noteRecord(this.#meta, stopKey(task), text)];
+  }
+
+  #over(task: TaskHealth, notes: Notes): OutRecord[] {
     const over = [stopKey(task), resumeKey(task)].filter((key) => notes.has(key));
     return over.map((key) => noteRecord(this.#meta, key, null));
   }
@@ -111,6 +131,8 @@ class PipelineStops {
     return task.state === "stopped" && isResumed(notes, task, this.#noteOf(task));
   }
 }
+
+const isNoted = (task: TaskHealth, notes: Notes): boolean => notes.has(stopKey(task));
 
 /** Changes when a task stops, also when it stops again. */
 const markOf = (task: TaskHealth): string => {

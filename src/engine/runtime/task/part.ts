@@ -189,6 +189,20 @@ export abstract class RunningPart<W extends TaskWork> {
     return null;
   }
 
+  /** Whether the task has shown that nothing stops it any more: it has committed since it runs, or no record waits for it. */
+  async goesOn(at: TopicPartition): Promise<boolean> {
+    const task = this.#tasks.get(this.#keyOf(at));
+    if (task?.life.at !== "running") return false;
+    if (task.hasCommitted) return true;
+    for (const { topic, committed } of task.positions()) {
+      if (this.options.gate.pausedTopics.has(topic)) continue;
+      const marks = await this.context.admin.watermarks(topic);
+      const end = marks.find(({ partition }) => partition === at.partition)?.high ?? 0n;
+      if (end > committed) return false;
+    }
+    return true;
+  }
+
   get #whyAll(): string | null {
     return this.whyAll ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
   }

@@ -87,6 +87,7 @@ export class Task<W extends TaskWork = TaskWork> {
   #life: Life = { at: "assigned" };
   #work: W | null = null;
   #inbox: Inbox | null = null;
+  #starts: readonly StartOffset[] = [];
   #failure: MillraceError | null = null;
   /** The dependency that the task waits for. */
   waitingFor: string | null = null;
@@ -161,7 +162,7 @@ export class Task<W extends TaskWork = TaskWork> {
     const intake = new Intake(bound, inbox);
     const work = workFrom(intake, inbox);
     this.#become({ at: "running" });
-    [this.#inbox, this.#work] = [inbox, work];
+    [this.#inbox, this.#work, this.#starts] = [inbox, work, starts];
     try {
       return (await this.#loop(work, intake)) ?? this.#failure;
     } catch (error) {
@@ -203,6 +204,13 @@ export class Task<W extends TaskWork = TaskWork> {
   /** Committed progress and the oldest record beyond it, for lag. */
   positions(): TaskPosition[] {
     return this.#work?.positions() ?? [];
+  }
+
+  /** It has committed since it runs. */
+  get hasCommitted(): boolean {
+    return this.positions().some(({ topic, committed }) =>
+      this.#starts.some((start) => start.topic === topic && start.nextOffset < committed),
+    );
   }
 
   /** It will not go on by itself; what it has staged before may still be committed. */
