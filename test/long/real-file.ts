@@ -1,14 +1,14 @@
 // The main guarantee on six weeks of a real chain's tills: every line once, in order, to the cent, whether or not the
-// worker is killed in the middle.
+// worker is killed in the middle. `npm run test:long`.
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
-import type { Stack } from "../../../src/stack/stack.ts";
-import { eventually } from "../../support/eventually.ts";
-import { realOrGenerated } from "../../support/retail-figures.ts";
-import { RetailRun } from "../../support/retail-run.ts";
-import { privateStack } from "../../support/stack.ts";
+import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
+import type { Stack } from "../../src/stack/stack.ts";
+import { eventually } from "../support/eventually.ts";
+import { realOrGenerated } from "../support/retail-figures.ts";
+import { RetailRun } from "../support/retail-run.ts";
+import { privateStack } from "../support/stack.ts";
 
 const expected = realOrGenerated();
 const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000);

@@ -1,13 +1,13 @@
 // State on six weeks of a real chain's tills: what each household and each department has spent, to the cent, whether or
-// not the worker is killed in the middle. Checked against a second, naive program over the same file.
+// not the worker is killed in the middle. Checked against a second, naive program over the same file. `npm run test:long`.
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
-import type { Stack } from "../../../src/stack/stack.ts";
-import { eventually } from "../../support/eventually.ts";
-import { privateStack } from "../../support/stack.ts";
-import { expected, SpendRun, wanted } from "./retail-spend-run.ts";
+import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
+import type { Stack } from "../../src/stack/stack.ts";
+import { eventually } from "../support/eventually.ts";
+import { privateStack } from "../support/stack.ts";
+import { expected, SpendRun, wanted } from "../system/state/retail-spend-run.ts";
 
 const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000);
 
