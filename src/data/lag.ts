@@ -1,6 +1,7 @@
 // The lag of each part, as anyone can see it from outside: the group's committed progress against the last
 // stable offset, and the age of the record that waits there. (A worker knows its own lag from its own position.)
 import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
+import { watermarksIfAny } from "../engine/core/late-topics.ts";
 import type { Part, Plan } from "../engine/core/plan.ts";
 import { addressOf, type GroupId, type TopicPartition } from "../engine/core/record.ts";
 import { withAdmin } from "./with-admin.ts";
@@ -45,8 +46,11 @@ async function partLags(
   admin: AdminPort,
   now: () => number,
 ): Promise<readonly PartitionLag[]> {
-  const names = [...part.sources.map(({ name }) => name), plan.redrive];
-  const topics = await Promise.all(names.map((name) => admin.watermarks(name)));
+  const names = part.sources.map(({ name }) => name);
+  const topics = await Promise.all([
+    ...names.map((name) => admin.watermarks(name)),
+    watermarksIfAny(admin, plan.redrive),
+  ]);
   const starts = topics.flat().filter(({ partition }) => partition < part.partitions);
   const committed = await admin.committed(part.group, starts, { stable: false });
   const lags = await Promise.all(

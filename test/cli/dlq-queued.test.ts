@@ -24,6 +24,7 @@ async function queued(behaves: { now: "answers" | "fails" | "not found" }) {
       client: new Service(fleet.clock, () => behaves.now),
       close: () => Promise.resolve(),
     });
+  await fleet.makeRedriveTopics();
   await fleet.join();
   behaves.now = "not found";
   await fleet.send(asks.name, [{ n: 1 }]);

@@ -139,6 +139,7 @@ test("letters on their way back are told, and what has shut a pipeline", async (
   const servers = new MemoryServers(plans());
   const kafka = servers.kafka.port();
   const plan = copy.plan();
+  servers.kafka.createTopic({ topic: plan.redrive, partitions: 2 });
   await kafka.producer().send([{ ...record(1, Date.now()), topic: plan.redrive }]);
   const ports = { kafka, admin: kafka.admin() };
   const facts = { owner: "w1", code: "MILL_PIPELINE_HALTED", message: "too many", atMs: 0 };

@@ -35,6 +35,7 @@ const committed = (fleet: Fleet, group: string, topic: string) =>
 /** Both streams were read up to their third record. */
 async function upgraded(use: Pipeline = flow): Promise<Fleet> {
   const fleet = new Fleet([use]);
+  await fleet.makeRedriveTopics();
   for (const topic of [a, b]) await fleet.send(topic.name, numbered(1, 2, 3, 4));
   await ranBefore(fleet, planOf(fleet), [
     { topic: "a", nextOffset: 3 },
@@ -181,6 +182,7 @@ const wide = pipeline("flow", ({ from }) => {
 /** Everything was read but the last record of b-1, where there is one; a worker that comes second gets partition 1. */
 async function upgradedWide(left: number): Promise<Fleet> {
   const fleet = new Fleet([wide]);
+  await fleet.makeRedriveTopics();
   await fleet.send("b", numbered(1, 2, 3, 4).slice(0, 3 + left), 1);
   const all = ["a", "b", "flow-redrive"].flatMap((topic) =>
     [0, 1].map((partition) => {

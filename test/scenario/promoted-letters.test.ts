@@ -86,7 +86,7 @@ async function beforePromotion(): Promise<Fleet> {
   const isOf = (n: number) => (letter: Omit<FoundLetter, "record">) =>
     letter.origin.timestamp === 1_000 + n;
   await redriveAll(fleet, { isChosen: isOf(20) });
-  await fleet.clock.advance(5_000);
+  await fleet.clock.advance(20_000);
   const { ports } = operatorOf(fleet);
   const useless = { isChosen: isOf(30), reason: "of no use", who: "a test" };
   await fleet.during(discard(livePlan, { ...useless, command: "discard", token: "t" }, ports));

@@ -47,6 +47,7 @@ interface Scene {
 
 async function started(): Promise<Scene> {
   const fleet = new Fleet([copy, other, rows], { breaker: false });
+  await fleet.makeRedriveTopics();
   const member = await fleet.join();
   let hasEnded = false;
   void member.worker.ended.then(() => (hasEnded = true));

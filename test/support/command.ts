@@ -41,9 +41,6 @@ export const wallClock: Clock = {
   sleep: (ms, signal) => delay(ms, undefined, signal === undefined ? {} : { signal }),
 };
 
-const widthOf = ({ topics }: Plan): number =>
-  Math.max(...topics.all.map(({ partitions }) => partitions));
-
 /** Servers in memory that hold the topics and schemas of the plans, as after `topics apply`. */
 export class MemoryServers {
   readonly kafka: MemoryKafka;
@@ -58,8 +55,7 @@ export class MemoryServers {
     this.#clock = clock;
     this.kafka = new MemoryKafka(clock);
     for (const plan of plans)
-      for (const topic of plan.topics.own)
-        this.kafka.createTopic({ topic, partitions: topic === plan.redrive ? widthOf(plan) : 1 });
+      for (const topic of plan.topics.own) this.kafka.createTopic({ topic, partitions: 1 });
     for (const { name, partitions, value } of plans.flatMap(({ topics }) => topics.all)) {
       this.kafka.createTopic({ topic: name, partitions });
       if (value.kind === "avro") this.registry.force(`${name}-value`, JSON.stringify(value.schema));

@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import type { Pipeline, PostgresTable, Topic } from "#engine";
 import type { KafkaPort } from "../../src/engine/core/kafka.ts";
+import { late, makeRedrive } from "../../src/engine/core/late-topics.ts";
 import { ledgerTotals } from "../../src/engine/core/ledger.ts";
 import type { Plan, PlanTable } from "../../src/engine/core/plan.ts";
 import type { TableStore } from "../../src/engine/core/ports.ts";
 import type { StateCopies } from "../../src/engine/core/state.ts";
-import { headerText, type OutRecord } from "../../src/engine/core/record.ts";
+import { watermarksOf } from "../../src/engine/core/read-range.ts";
+import { addressOf, headerText, type OutRecord } from "../../src/engine/core/record.ts";
 import {
   defaultLimits,
   type WorkerLimits,
@@ -85,13 +87,11 @@ export class Fleet {
   constructor(pipelines: readonly Pipeline[], limits: Partial<WorkerLimits> = {}) {
     this.plans = pipelines.map((pipeline) => pipeline.plan());
     this.#limits = { ...defaultLimits, ...limits };
-    for (const { topics, deadLetters, parked, redrive, letterStates, meta } of this.plans) {
+    for (const { topics, deadLetters, meta } of this.plans) {
       for (const { name, partitions, config } of topics.all)
         this.kafka.createTopic({ topic: name, partitions, config });
-      const width = Math.max(...topics.all.map(({ partitions }) => partitions));
-      for (const topic of [deadLetters, parked]) this.kafka.createTopic({ topic, partitions: 2 });
-      for (const topic of [letterStates, meta]) this.kafka.createTopic({ topic, partitions: 1 });
-      this.kafka.createTopic({ topic: redrive, partitions: width });
+      this.kafka.createTopic({ topic: deadLetters, partitions: 2 });
+      this.kafka.createTopic({ topic: meta, partitions: 1 });
     }
     this.kafka.watch((call) => {
       const { worker, request } = call;
@@ -158,6 +158,12 @@ export class Fleet {
     return this.during(this.#producer.send(records));
   }
 
+  /** The topics that the first redrive makes, before there was one. */
+  makeRedriveTopics(): Promise<unknown> {
+    const ports = { admin: this.#admin };
+    return this.during(Promise.all(this.plans.map((plan) => makeRedrive(plan, ports))));
+  }
+
   /** As retention does: what lies below is gone from partition 0. */
   deleteRecords(topic: string, nextOffset: bigint): Promise<void> {
     return this.during(this.#admin.deleteRecords([{ topic, partition: 0, nextOffset }]));
@@ -185,14 +191,12 @@ export class Fleet {
       const progress = await this.progress();
       const back = await this.#progress(readRedriveProgress);
       const all = [...progress, ...back];
-      const topics = [...new Set(all.map(({ topic }) => topic))];
-      const marks = await this.during(Promise.all(topics.map((t) => this.#admin.watermarks(t))));
-      const isDone = all.every(({ topic, partition, nextOffset }) =>
-        marks
-          .flat()
-          .some((m) => m.topic === topic && m.partition === partition && m.high === nextOffset),
-      );
-      if (isDone) return progress;
+      const { admin } = late({ admin: this.#admin });
+      const topics = all.map(({ topic }) => topic);
+      const marks = await this.during(watermarksOf(admin, topics));
+      // A topic that is not made yet has no end, and nobody has come anywhere in it.
+      const endOf = (at: TaskProgress): bigint | null => marks.get(addressOf(at))?.high ?? null;
+      if (all.every((at) => at.nextOffset === endOf(at))) return progress;
     }
     return assert.fail("the fleet does not come to rest");
   }

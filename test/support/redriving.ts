@@ -142,8 +142,7 @@ export const redriveAll = (
 export function statesOf(fleet: Fleet): Map<string, LetterState> {
   const notes = new Map<string, string>();
   const topic = fleet.plans[0]?.letterStates ?? "";
-  for (const { key, value } of fleet.kafka.records(topic, { committed: true }))
-    notes.set(String(key), String(value));
+  for (const { key, value } of lateRecords(fleet, topic)) notes.set(String(key), String(value));
   return statesIn(notes);
 }
 
@@ -204,4 +203,8 @@ export async function refused(
 }
 
 export const redriveRecords = (fleet: Fleet): readonly RawRecord[] =>
-  fleet.kafka.records(planOf(fleet).redrive, { committed: true });
+  lateRecords(fleet, planOf(fleet).redrive);
+
+/** None while the topic does not exist. */
+const lateRecords = (fleet: Fleet, topic: string): readonly RawRecord[] =>
+  fleet.kafka.hasTopic(topic) ? fleet.kafka.records(topic, { committed: true }) : [];

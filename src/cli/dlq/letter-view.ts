@@ -1,5 +1,6 @@
 // A letter as it is shown: why it failed, the record decoded beside its bytes. Personal data is masked, and bytes that hold
 // it are left out, unless it is asked for; who asks is noted before anything is shown.
+import { makeStates } from "../../engine/core/late-topics.ts";
 import { sendOnce } from "../../engine/core/send-once.ts";
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
@@ -113,6 +114,7 @@ export async function auditPersonal(
 ): Promise<void> {
   const who = whoAmI();
   const audit = { atMs: ports.clock.now(), who, command: `${command} --personal`, letters };
+  await makeStates(plan, ports);
   await sendOnce(ports.kafka, [auditRecord(plan, audit, newToken())]);
   io.err(`Noted in ${plan.letterStates}: ${who} looks at personal data of ${of}.`);
 }

@@ -1,4 +1,5 @@
 // `millrace dlq redrive`: sends letters back to the tasks that refused them, at a rate, and says what became of them.
+import { late } from "../../engine/core/late-topics.ts";
 import { idleParts } from "../../engine/core/progress.ts";
 import { jsonText } from "../../data/json-text.ts";
 import { MillraceError } from "../../engine/core/errors.ts";
@@ -102,6 +103,8 @@ async function send(at: Redriving, choice: IsChosen): Promise<number> {
     plan,
     {
       ...{ job, isChosen: choice, redrivesMax, ratePerS },
+      onMade: () =>
+        io.err(`${plan.redrive} was made: running workers begin to read it within ten seconds.`),
       onBegin: (total) => {
         if (total > 0) shown = progress(io, ports.clock, { done: "sent back", total });
       },
@@ -169,7 +172,7 @@ async function waited({ io, plan, ports, options }: Redriving, sent: readonly Fo
 }
 
 async function cancel({ io, plan, ports }: Redriving): Promise<number> {
-  const job = await cancelJob(plan, await readNotes(ports, plan.letterStates), ports);
+  const job = await cancelJob(plan, await readNotes(late(ports), plan.letterStates), ports);
   if (job === null) {
     io.err("No redrive runs.");
     return exitCodes.ok;

@@ -337,6 +337,20 @@ const halts = {
     meaning: "`run` never creates anything.",
     action: "Create it: npx millrace topics apply",
   },
+  MILL_TOPIC_REPLICAS: {
+    message: "a topic has fewer replicas than must be in sync",
+    meaning:
+      "With min.insync.replicas above its number of replicas a topic takes no record with acks=all, and every task that writes it would wait.",
+    action:
+      "Set MILLRACE_TOPIC_MIN_INSYNC, or the topic's own min.insync.replicas, to at most its number of replicas, or add replicas (kafka-reassign-partitions).",
+  },
+  MILL_TOPIC_NOT_MADE: {
+    message: "a topic that is made at its first use could not be made",
+    meaning:
+      "The states of letters and the redrive topic are made by the first command that writes them. Kafka does not let this user make topics, or refuses the settings.",
+    action:
+      "As the message says. Every such topic of all pipelines is made by npx millrace topics apply --with-redrive.",
+  },
   MILL_TOPIC_PARTITIONS: {
     message: "a topic has another number of partitions than declared",
     meaning:

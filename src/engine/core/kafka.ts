@@ -57,7 +57,10 @@ export interface ConsumerOptions {
   readonly group: GroupId;
   /** Co-partitioned: partition i of every topic goes to the same member. */
   readonly topics: readonly TopicName[];
-  /** Partition i of these goes to who has partition i of `topics`; those beyond are read by nobody. */
+  /**
+   * Partition i of these goes to who has partition i of `topics`; those beyond are read by nobody. One that does not exist
+   * has no partitions: whoever sees that it does by now asks for it by `rejoin`.
+   */
   readonly beside?: readonly TopicName[];
   /** Sent to the other members at each join: the transactional id of this worker. */
   readonly identity: string;
@@ -82,6 +85,8 @@ export interface GroupConsumer {
   seek(partition: TopicPartition, nextOffset: bigint): void;
   /** Commits outside a transaction (sink hints, at-least-once). Throws FencedError when the generation is old. */
   commit(progress: readonly Progress[], generation: GroupGeneration): Promise<void>;
+  /** Has the group assign its topics anew, as they are now: a rebalance, also for the other members. */
+  rejoin(): void;
   /** Leaves the group and closes. Calls `onRevoked` with reason "close" first. */
   stop(): Promise<void>;
 }

@@ -197,11 +197,13 @@ export interface PlanTopics {
   readonly output: readonly PlanTopic[];
   /** Letters and notes: they carry no stream. */
   readonly own: readonly TopicName[];
+  /** Topics that need not exist, and are empty until they do (late-topics.ts). */
+  readonly late: readonly TopicName[];
 }
 
 /** The same topics under other names or settings. */
 export const mapTopics = (
-  { all, input, internal, output, own }: PlanTopics,
+  { all, input, internal, output, own, late }: PlanTopics,
   topicOf: (topic: PlanTopic) => PlanTopic,
   nameOf: (own: TopicName) => TopicName = (name) => name,
 ): PlanTopics => ({
@@ -210,6 +212,7 @@ export const mapTopics = (
   internal: internal.map(topicOf),
   output: output.map(topicOf),
   own: own.map(nameOf),
+  late: late.map(nameOf),
 });
 
 export interface Plan {
@@ -222,7 +225,7 @@ export interface Plan {
   readonly topics: PlanTopics;
   readonly tables: readonly PlanTable[];
   readonly deadLetters: TopicName;
-  /** Letters that failed again as often as is allowed. */
+  /** Where 0.1.0 put letters that failed again as often as is allowed: today they lie among the others. */
   readonly parked: TopicName;
   /** Brings letters back; partition i of it is read by the tasks of partition i. */
   readonly redrive: TopicName;

@@ -44,8 +44,8 @@ export interface FoundLetter extends Fingerprint {
 
 export type LetterFacts = Omit<FoundLetter, "state" | "record">;
 
-/** Null for a record that no task has written. */
-export function factsOf(raw: RawRecord, isParked: boolean): LetterFacts | null {
+/** Null for a record that no task has written. `isParked` is true of every letter in a topic of 0.1.0. */
+export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
   const own = letterHeaders(raw.headers);
   const say = (name: string): string | null => headerText(own, `dlq.${name}`);
   const text = (name: string): string => say(name) ?? "";
@@ -68,7 +68,7 @@ export function factsOf(raw: RawRecord, isParked: boolean): LetterFacts | null {
     lastTime: say("last-time"),
     readIn: say("read-in"),
     redrives: Number(text("redrives")),
-    isParked,
+    isParked: isParked || say("parked") !== null,
     pointer: pointerOf(say),
     at: { topic: raw.topic, partition: raw.partition, offset: raw.offset },
   };

@@ -14,8 +14,6 @@ export interface LetterOrigin {
   readonly partitions: number;
   /** The largest record that it takes. */
   readonly bytesMax: number;
-  /** As wide as the dead-letter topic. */
-  readonly parked: string;
   /** The compacted topic of letters' states. */
   readonly states: string;
 }
@@ -66,10 +64,10 @@ export function letterOf(
     "first-time": raw.redriven?.order.firstTime ?? timeText(failure.tried?.firstMs ?? nowMs),
     "last-time": timeText(nowMs),
     redrives: String(raw.redriven?.order.redrives ?? 0),
+    parked: isParked(raw) ? "true" : null,
   };
   const letter = {
-    ...{ id, topic: isParked(raw) ? origin.parked : origin.topic },
-    partition: raw.partition % origin.partitions,
+    ...{ id, topic: origin.topic, partition: raw.partition % origin.partitions },
     ...{ key: raw.key, value: raw.value, headers: [...raw.headers, ...headersOf(facts)] },
     ...{ timestamp: nowMs, source: raw },
   };

@@ -1,7 +1,6 @@
 // The record of a letter that was too large to carry it: read where it lies, and taken only if it is what it was.
 import { createHash } from "node:crypto";
-import { MillraceError } from "../core/errors.ts";
-import type { Watermarks } from "../core/kafka.ts";
+import { watermarksIfAny } from "../core/late-topics.ts";
 import { readRange, type TopicPorts } from "../core/read-range.ts";
 import type { RawRecord } from "../core/record.ts";
 import type { FoundLetter, Pointer } from "./found-letter.ts";
@@ -35,15 +34,10 @@ function isSame(found: RawRecord, pointer: Pointer, kept: RawRecord | null): boo
 const isEqual = (a: Buffer | null, b: Buffer | null): boolean =>
   a === null || b === null ? a === b : a.equals(b);
 
-/** A run's own topic may have been dropped. */
-function noneIfMissing(error: unknown): readonly Watermarks[] {
-  if (error instanceof MillraceError && error.code === "MILL_TOPIC_MISSING") return [];
-  throw error;
-}
-
 async function readAt(pointer: Pointer, ports: TopicPorts): Promise<RawRecord | null> {
   const { topic, partition, offset } = pointer;
-  const marks = await ports.admin.watermarks(topic).catch(noneIfMissing);
+  // A run's own topic may have been dropped.
+  const marks = await watermarksIfAny(ports.admin, topic);
   const mark = marks.find((at) => at.partition === partition);
   if (mark === undefined || offset < mark.low || offset >= mark.high) return null;
   const range = { topic, partition, from: offset, to: offset + 1n };

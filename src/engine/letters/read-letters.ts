@@ -1,7 +1,9 @@
-// Every letter of a pipeline up to now: dead and parked ones, one entry an id, with what became of it. A letter that
+// Every letter of a pipeline up to now: also those that 0.1.0 has parked, one entry an id, with what became of it. A letter that
 // failed again, or that a sink has sent twice, is one.
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Plan } from "../core/plan.ts";
+import { late } from "../core/late-topics.ts";
+import type { TopicDefaults } from "../core/own-topics.ts";
 import type { Clock } from "../core/ports.ts";
 import { formerNames, readerOf } from "../core/pieces.ts";
 import { readTopic } from "../core/read-range.ts";
@@ -22,6 +24,9 @@ export interface LetterPorts {
   readonly kafka: KafkaPort;
   readonly admin: AdminPort;
   readonly clock: Clock;
+  readonly topicDefaults?: TopicDefaults;
+  /** The states are known to be there: that they are missing would be an error, and not that nothing was ever said. */
+  readonly hasStates?: boolean;
 }
 
 export interface Letters {
@@ -42,25 +47,32 @@ export async function readLetters(
   ports: LetterPorts,
   keep: Keep = nothing,
 ): Promise<Letters> {
-  const notes = await readNotes(ports, plan.letterStates);
+  const notes = await readNotes(ports.hasStates === true ? ports : late(ports), plan.letterStates);
   const states = statesIn(notes);
   const found = new Map<string, FoundLetter>();
   let foreign = 0;
-  for (const topic of [plan.deadLetters, plan.parked])
-    for await (const raw of readTopic(topic, ports)) {
-      const own = factsOf(raw, topic === plan.parked);
-      const facts = own === null ? null : withPart(plan, own);
-      if (facts === null) foreign++;
-      else if (isNewer(facts, found.get(facts.id), states.get(facts.id))) {
-        const said = states.get(facts.id);
-        const state = stateOf(facts, said);
-        const redrives = isAnew(facts, said) ? state.redrives : facts.redrives;
-        const letter = { ...facts, redrives, state };
-        const record = keep(letter) ? copied(originalOf(facts, raw)) : null;
-        found.set(facts.id, { ...letter, record });
-      }
+  for await (const { raw, own } of written(plan, ports)) {
+    const facts = own === null ? null : withPart(plan, own);
+    if (facts === null) foreign++;
+    else if (isNewer(facts, found.get(facts.id), states.get(facts.id))) {
+      const said = states.get(facts.id);
+      const state = stateOf(facts, said);
+      const redrives = isAnew(facts, said) ? state.redrives : facts.redrives;
+      const letter = { ...facts, redrives, state };
+      const record = keep(letter) ? copied(originalOf(facts, raw)) : null;
+      found.set(facts.id, { ...letter, record });
     }
+  }
   return { letters: [...found.values()].sort(byOrigin), notes, foreign };
+}
+
+/** Every record of the letters' topics; null for the facts of one that no task has written. */
+async function* written(
+  { deadLetters, parked }: Plan,
+  ports: LetterPorts,
+): AsyncGenerator<{ readonly raw: RawRecord; readonly own: LetterFacts | null }> {
+  for await (const raw of readTopic(deadLetters, ports)) yield { raw, own: factsOf(raw) };
+  for await (const raw of readTopic(parked, late(ports))) yield { raw, own: factsOf(raw, true) };
 }
 
 /** The part's name of today. Letters of older releases do not name it, but their id does. */

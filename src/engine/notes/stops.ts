@@ -24,10 +24,12 @@ export function versionsDiffer(
   { pipeline, part, topics: sources, redrive }: PartFacts,
   assigned: readonly TopicPartition[],
 ): MillraceError | null {
-  const topics = [...sources, redrive];
   const given = [...new Set(assigned.map(({ topic }) => topic))].sort();
-  if (given.length === 0 || given.join() === [...topics].sort().join()) return null;
-  const detail = `${pipeline}, part ${part}: this worker reads ${topics.join(", ")}, the group was given ${given.join(", ")}`;
+  // The redrive topic may not be there, and may come at any time.
+  const own = given.filter((topic) => topic !== redrive);
+  if (given.length === 0 || own.join() === [...sources].sort().join()) return null;
+  const topics = [...sources, redrive].join(", ");
+  const detail = `${pipeline}, part ${part}: this worker reads ${topics}, the group was given ${given.join(", ")}`;
   return new MillraceError("MILL_SOURCE_VERSIONS", detail);
 }
 

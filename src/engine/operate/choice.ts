@@ -1,6 +1,7 @@
 // Pipelines and parts by the names that a command was given; an error about a missing one lists those that there are.
 import { MillraceError } from "../core/errors.ts";
 import type { KafkaPort, AdminPort } from "../core/kafka.ts";
+import type { TopicDefaults } from "../core/own-topics.ts";
 import type { Part, Plan, PlanOptions, PlanTable } from "../core/plan.ts";
 import type { Clock, TableStore } from "../core/ports.ts";
 import type { TopicName, TopicPartition } from "../core/record.ts";
@@ -11,6 +12,8 @@ export interface OperatePorts {
   readonly kafka: KafkaPort;
   readonly admin: AdminPort;
   readonly clock: Clock;
+  /** The settings of topics that a command makes; left out, the brokers' own. */
+  readonly topicDefaults?: TopicDefaults;
   tableStore(table: PlanTable): TableStore;
   stateCopies(kind: PlanOptions["state"]): StateCopies;
 }

@@ -1,6 +1,7 @@
 // The place of every task of a pipeline, beside where its topics begin and end: the ground on which offsets are shown and
 // reset.
 import type { CommittedOffset, Watermarks } from "../core/kafka.ts";
+import { late } from "../core/late-topics.ts";
 import { formerGroups, formerNames, mainGroup } from "../core/pieces.ts";
 import { decodeMetadata } from "../core/task-inputs.ts";
 import type { Part, Plan } from "../core/plan.ts";
@@ -58,22 +59,26 @@ async function placesReading(
   plan: Plan,
   parts: readonly Part[],
   ports: OperatePorts,
-  readingOf: (part: Part) => Part = (part) => part,
 ): Promise<readonly TaskPlace[]> {
-  const names = parts.flatMap((part) => readingOf(part).sources.map(({ name }) => name));
+  const names = parts.flatMap((part) => part.sources.map(({ name }) => name));
   const marks = await watermarksOf(ports.admin, names);
-  const places = parts.map((part) => placesOfPart(plan, part, readingOf(part), marks, ports));
+  const places = parts.map((part) => placesOfPart(plan, part, part, marks, ports));
   return (await Promise.all(places)).flat();
 }
 
-/** The places of the parts in the topic that brings letters back. */
+/** The places of the parts in the topic that brings letters back; none while it does not exist. */
 export async function redrivePlacesOf(
   plan: Plan,
   parts: readonly Part[],
   ports: OperatePorts,
 ): Promise<readonly TaskPlace[]> {
-  const places = await placesReading(plan, parts, ports, (part) => readingRedrive(plan, part));
-  return places.filter(({ part, partition }) => partition < part.partitions);
+  const marks = await watermarksOf(late(ports).admin, [plan.redrive]);
+  const places = parts.map((part) =>
+    placesOfPart(plan, part, readingRedrive(plan, part), marks, ports),
+  );
+  return (await Promise.all(places))
+    .flat()
+    .filter(({ part, partition }) => partition < part.partitions);
 }
 
 async function placesOfPart(

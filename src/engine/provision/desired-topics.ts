@@ -1,21 +1,39 @@
 // Every topic that some plans need: declared ones, internal ones, dead letters, notes.
+import {
+  BROKER_DEFAULTS,
+  letterStatesSpec,
+  madeWith,
+  ownSpecs,
+  redriveSpec,
+  type TopicDefaults,
+} from "../core/own-topics.ts";
 import type { Plan, PlanTopic } from "../core/plan.ts";
 import { ownFormat, subjectOf, type SchemaFormat } from "../core/schema.ts";
-import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../core/topic-config.ts";
 import { feedingOf, type Feeding } from "./topic-limits.ts";
-import type { DesiredTopic } from "./topics.ts";
+import type { DesiredTopic, TopicKind } from "./topics.ts";
 
-/** Twice Kafka's default: a letter is its record and the headers that say why. */
-const LETTER_BYTES_MAX = String(2 * 1_048_588);
-const FOREVER = "-1";
-const BROKER_DEFAULT = -1;
+export interface DesiredOptions {
+  readonly defaults: TopicDefaults;
+  /** Topics that would be made at their first use are made at once. */
+  readonly withRedrive: boolean;
+}
 
 /** Returns one entry per topic, in the order of the plans. */
-export function desiredTopics(plans: readonly Plan[]): DesiredTopic[] {
+export function desiredTopics(
+  plans: readonly Plan[],
+  { defaults = BROKER_DEFAULTS, withRedrive = false }: Partial<DesiredOptions> = {},
+): DesiredTopic[] {
+  const outputs = new Set(plans.flatMap(({ topics }) => topics.output.map(({ name }) => name)));
+  const kindOf = ({ name, internal }: PlanTopic): TopicKind =>
+    internal ?? (outputs.has(name) ? "output" : "source");
+  const options = { defaults, withRedrive };
   const byName = new Map<string, DesiredTopic>();
   const feeding = new Map<string, Feeding[]>();
   for (const plan of plans) {
-    for (const topic of [...plan.topics.all.map(declared), ...own(plan)])
+    for (const topic of [
+      ...plan.topics.all.map((topic) => declared(topic, kindOf(topic), defaults)),
+      ...own(plan, options),
+    ])
       byName.set(topic.spec.topic, topic);
     for (const [name, sources] of feedingOf(plan))
       feeding.set(name, [...(feeding.get(name) ?? []), ...sources]);
@@ -26,13 +44,9 @@ export function desiredTopics(plans: readonly Plan[]): DesiredTopic[] {
   });
 }
 
-const declared = (topic: PlanTopic): DesiredTopic => ({
-  spec: {
-    topic: topic.name,
-    partitions: topic.partitions,
-    replicationFactor: BROKER_DEFAULT,
-    config: topic.config,
-  },
+const declared = (topic: PlanTopic, kind: TopicKind, defaults: TopicDefaults): DesiredTopic => ({
+  spec: madeWith(defaults, { ...topic, topic: topic.name }),
+  kind,
   ...schemaOf(topic, "key"),
   ...schemaOf(topic, "value"),
 });
@@ -47,29 +61,14 @@ function schemaOf(topic: PlanTopic, side: "key" | "value"): Partial<DesiredTopic
   return side === "key" ? { keySchema: registered } : { valueSchema: registered };
 }
 
-/** Letters have the partitions of their sources, so order per key is kept; notes are few and compacted. */
-function own(plan: Plan): DesiredTopic[] {
-  const partitions = Math.max(...plan.topics.all.map((topic) => topic.partitions));
-  const letters = {
-    [CLEANUP_POLICY]: "delete",
-    "retention.ms": FOREVER,
-    [MESSAGE_BYTES_MAX]: LETTER_BYTES_MAX,
-    ...ANY_TIMESTAMP,
-  };
-  // A record that comes back is whole again, however large its topic lets a record be.
-  const whole = { ...letters, [MESSAGE_BYTES_MAX]: String(redriveBytesMax(plan)) };
-  const spec = { replicationFactor: BROKER_DEFAULT };
-  const notes = { partitions: 1, config: { [CLEANUP_POLICY]: "compact", ...ANY_TIMESTAMP } };
+/** The topics that a plan has for itself. Any number of partitions will do for letters: 0.1.0 made as many as sources have. */
+function own(plan: Plan, { defaults, withRedrive }: DesiredOptions): DesiredTopic[] {
+  const isLate = !withRedrive;
+  const [letters, meta] = ownSpecs(plan, defaults);
   return [
-    { spec: { ...spec, topic: plan.deadLetters, partitions, config: letters }, width: "any" },
-    { spec: { ...spec, topic: plan.parked, partitions, config: letters }, width: "any" },
-    { spec: { ...spec, topic: plan.redrive, partitions, config: whole }, width: "at least" },
-    { spec: { ...spec, topic: plan.letterStates, ...notes } },
-    { spec: { ...spec, topic: plan.meta, ...notes } },
+    { spec: letters, kind: "dead letters", width: "any" },
+    { spec: letterStatesSpec(plan, defaults), kind: "letter states", isLate },
+    { spec: redriveSpec(plan, defaults), kind: "redrive", width: "at least", isLate },
+    { spec: meta, kind: "meta" },
   ];
 }
-
-const redriveBytesMax = ({ topics }: Plan): number => {
-  const limits = topics.all.map(({ config }) => Number(config[MESSAGE_BYTES_MAX] ?? 0));
-  return Math.max(Number(LETTER_BYTES_MAX), 2 * Math.max(...limits));
-};

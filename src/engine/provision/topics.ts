@@ -10,8 +10,23 @@ import type { AvroSchema } from "../core/schema.ts";
 import type { TopicName } from "../core/record.ts";
 import { lateness, undeclaredLimits, type Feeding, type FoundLimit } from "./topic-limits.ts";
 
+export type TopicKind =
+  | "source"
+  | "output"
+  | "repartition"
+  | "changelog"
+  | "sink"
+  | "dead letters"
+  | "letter states"
+  | "redrive"
+  | "parked letters"
+  | "meta";
+
 export interface DesiredTopic {
   readonly spec: TopicSpec;
+  readonly kind: TopicKind;
+  /** A command makes it at its first use: until then it is neither planned nor made. */
+  readonly isLate?: boolean;
   /** If no key decides on the partition, more of them do no harm ("at least" adds them), or any number ("any"). */
   readonly width?: "at least" | "any";
   readonly keySchema?: DesiredSchema;
@@ -25,11 +40,17 @@ export interface DesiredSchema {
   readonly schema: string;
 }
 
-/** drift: the topic's configuration is not the declared one, whoever changed it; change: a schema is new. */
-export type TopicState = "ok" | "create" | "widen" | "change" | "drift" | "refused";
+/**
+ * drift: the topic's configuration is not the declared one, whoever changed it · change: a schema is new · orphan: no plan has
+ * it any more, and `topics prune` may remove it.
+ */
+export type TopicState = "ok" | "create" | "widen" | "change" | "drift" | "refused" | "orphan";
 
 export interface TopicPlan {
   readonly topic: TopicName;
+  readonly kind: TopicKind;
+  /** As found, or as it is made. */
+  readonly partitions: number;
   readonly state: TopicState;
   readonly creates: TopicSpec | null;
   /** The partitions that it gets. */
@@ -37,6 +58,8 @@ export interface TopicPlan {
   /** Declared configuration that the topic does not have. */
   readonly config: readonly ConfigDrift[];
   readonly registers: readonly SchemaStep[];
+  /** Subjects that have the declared schema. */
+  readonly registered: readonly string[];
   readonly problems: readonly MillraceError[];
   /** Limits of the topic that nobody declares; they stay as they are. */
   readonly limits: readonly FoundLimit[];
@@ -58,7 +81,10 @@ export async function planTopics(
   registry: SchemaRegistry,
 ): Promise<readonly TopicPlan[]> {
   const found = await admin.describeTopics(desired.map(({ spec }) => spec.topic));
-  return Array.fromAsync(desired, (topic) => planTopic(topic, found, registry));
+  const wanted = desired.filter(
+    ({ spec, isLate = false }) => !isLate || (found.get(spec.topic) ?? null) !== null,
+  );
+  return Array.fromAsync(wanted, (topic) => planTopic(topic, found, registry));
 }
 
 /** Plans, then does it; throws ConfigErrors with every refusal before anything is changed. Returns what was done. */
@@ -86,22 +112,27 @@ async function planTopic(
   all: ReadonlyMap<TopicName, TopicDescription | null>,
   registry: SchemaRegistry,
 ): Promise<TopicPlan> {
-  const { spec, width, keySchema, valueSchema } = desired;
+  const { spec, kind, width, keySchema, valueSchema } = desired;
   const found = all.get(spec.topic) ?? null;
   const schemas = [keySchema, valueSchema].filter((schema) => schema !== undefined);
   const steps: SchemaStep[] = [];
-  const problems = width === undefined ? partitionProblems(spec, found) : [];
+  const registered: string[] = [];
+  const problems = replicaProblems(spec, found);
+  if (width === undefined) problems.push(...partitionProblems(spec, found));
   for (const schema of schemas) {
     const step = await planSchema(schema, registry);
     if (step instanceof MillraceError) problems.push(step);
-    else if (step !== null) steps.push(step);
+    else if (step === null) registered.push(schema.subject);
+    else steps.push(step);
   }
   const config = found === null ? [] : driftOf(spec, found);
   const creates = found === null ? spec : null;
   const widens = widened(desired, found);
   const plan = { topic: spec.topic, creates, widens, config, registers: steps, problems };
   const limits = undeclaredLimits(spec, found);
-  return { ...plan, limits, warnings: lateness(desired, all), state: stateOf(plan) };
+  const warnings = [...lateness(desired, all), ...fewReplicas(spec, found)];
+  const partitions = found?.partitions ?? spec.partitions;
+  return { ...plan, kind, partitions, registered, limits, warnings, state: stateOf(plan) };
 }
 
 const widened = ({ spec, width }: DesiredTopic, found: TopicDescription | null): number | null =>
@@ -109,7 +140,9 @@ const widened = ({ spec, width }: DesiredTopic, found: TopicDescription | null):
     ? spec.partitions
     : null;
 
-function stateOf(plan: Omit<TopicPlan, "state" | "limits" | "warnings">): TopicState {
+type Steps = Pick<TopicPlan, "problems" | "creates" | "widens" | "config" | "registers">;
+
+function stateOf(plan: Steps): TopicState {
   if (plan.problems.length > 0) return "refused";
   if (plan.creates !== null) return "create";
   if (plan.widens !== null) return "widen";
@@ -122,6 +155,28 @@ function partitionProblems(spec: TopicSpec, found: TopicDescription | null): Mil
   const detail = `${spec.topic} has ${String(found.partitions)}, declared are ${String(spec.partitions)}`;
   return [new ConfigError("MILL_TOPIC_PARTITIONS", detail)];
 }
+
+const MIN_INSYNC = "min.insync.replicas";
+
+/** With fewer replicas than must be in sync, the topic would take nothing any more. */
+function replicaProblems(spec: TopicSpec, found: TopicDescription | null): MillraceError[] {
+  const least = Number(spec.config[MIN_INSYNC] ?? 1);
+  const replicas = found?.replicationFactor ?? spec.replicationFactor;
+  if (replicas < 0 || least <= replicas) return [];
+  const detail = `${spec.topic} has ${String(replicas)}, ${MIN_INSYNC} is ${String(least)}`;
+  return [new ConfigError("MILL_TOPIC_REPLICAS", detail)];
+}
+
+/** Replicas are never moved here: that is a copy of all of the topic's data. */
+function fewReplicas({ replicationFactor }: TopicSpec, found: TopicDescription | null): string[] {
+  if (found === null || found.replicationFactor >= replicationFactor) return [];
+  const is = counted(found.replicationFactor, "replica");
+  return [
+    `has ${is}, new topics get ${String(replicationFactor)}: kafka-reassign-partitions adds some`,
+  ];
+}
+
+const counted = (n: number, what: string): string => `${String(n)} ${what}${n === 1 ? "" : "s"}`;
 
 const driftOf = ({ config }: TopicSpec, found: TopicDescription): readonly ConfigDrift[] =>
   Object.entries(config)

@@ -2,6 +2,7 @@
 // and all of them are reported together.
 import { ConfigError, ConfigErrors, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, TopicDescription } from "../core/kafka.ts";
+import { tasksOf } from "../core/own-topics.ts";
 import type { Plan } from "../core/plan.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
@@ -69,7 +70,10 @@ export async function checkNotes(
 export const letterBytesMax = (topic: TopicDescription | undefined): number =>
   Number(topic?.config["max.message.bytes"] ?? 1_048_588);
 
-/** Throws ConfigErrors when a topic is missing or has other partitions than declared. */
+/**
+ * Throws ConfigErrors when a topic is missing or has other partitions than declared. One that is made at its first use may be
+ * missing.
+ */
 export async function checkTopics(
   plans: readonly Plan[],
   admin: AdminPort,
@@ -79,7 +83,8 @@ export async function checkTopics(
     for (const topic of plan.topics.all) declared.set(topic.name, topic.partitions);
     for (const name of plan.topics.own) declared.set(name, null);
   }
-  const found = await admin.describeTopics([...declared.keys()]);
+  const redrives = plans.map(({ redrive }) => redrive);
+  const found = await admin.describeTopics([...declared.keys(), ...redrives]);
   const problems: MillraceError[] = [];
   const topics = new Map<TopicName, TopicDescription>();
   for (const [name, expected] of declared) {
@@ -90,27 +95,17 @@ export async function checkTopics(
       problems.push(new ConfigError("MILL_TOPIC_PARTITIONS", detail));
     } else topics.set(name, topic);
   }
-  problems.push(...plans.flatMap((plan) => tooNarrow(plan, topics)));
+  problems.push(...plans.flatMap((plan) => tooNarrow(plan, found.get(plan.redrive) ?? null)));
   if (problems.length > 0) throw new ConfigErrors(problems);
   return topics;
 }
 
-/** A letter goes back, and is parked, in the partition of its origin. */
-function tooNarrow(
-  { parts, redrive, deadLetters, parked }: Plan,
-  found: ReadonlyMap<TopicName, TopicDescription>,
-): ConfigError[] {
-  const least = Math.max(...parts.map((part) => part.partitions));
-  const wanted = new Map([
-    [redrive, least],
-    [parked, found.get(deadLetters)?.partitions ?? 0],
-  ]);
-  return [...wanted].flatMap(([name, expected]) => {
-    const partitions = found.get(name)?.partitions ?? expected;
-    if (partitions >= expected) return [];
-    const detail = `${name}: at least ${String(expected)}, found ${String(partitions)}`;
-    return [new ConfigError("MILL_TOPIC_PARTITIONS", detail)];
-  });
+/** A letter goes back in the partition of its origin. */
+function tooNarrow(plan: Plan, redrive: TopicDescription | null): ConfigError[] {
+  const least = tasksOf(plan);
+  if (redrive === null || redrive.partitions >= least) return [];
+  const detail = `${plan.redrive}: at least ${String(least)}, found ${String(redrive.partitions)}`;
+  return [new ConfigError("MILL_TOPIC_PARTITIONS", detail)];
 }
 
 /** The registry ids under which our own records are written. Throws ConfigErrors when a schema was never registered. */

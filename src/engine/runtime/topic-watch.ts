@@ -1,5 +1,6 @@
 // Looks now and then whether the topics of running tasks are still those that they took over: of the same life, with as
-// many partitions as declared. A part whose topics are not is taken over anew, and the takeover says what is wrong.
+// many partitions as declared. A part whose topics are not is taken over anew, and the takeover says what is wrong. A redrive
+// topic that was made meanwhile is asked for by a rebalance.
 import type { TopicDescription } from "../core/kafka.ts";
 import type { TopicName } from "../core/record.ts";
 import type { BoundPart } from "./task/bind.ts";
@@ -19,11 +20,15 @@ export class TopicWatch {
 
   async look(): Promise<void> {
     const running = this.#parts().filter(({ tasks }) => tasks.length > 0);
-    const names = running.flatMap(({ bound }) => bound.part.sources.map(({ name }) => name));
+    const names = running.flatMap(({ bound: { part, plan } }) => [
+      ...part.sources.map(({ name }) => name),
+      plan.redrive,
+    ]);
     const found = await this.#context.admin.describeTopics([...new Set(names)]);
     const changed = new Set(running.filter(({ bound }) => this.#hasChanged(bound, found)));
     for (const [name, topic] of found) this.#ids.set(name, topic?.id ?? null);
     for (const part of changed) part.retake();
+    for (const part of running.filter((one) => lacksRedrive(one, found))) part.rejoin();
   }
 
   #hasChanged(
@@ -38,4 +43,12 @@ export class TopicWatch {
       return isOther || topic.partitions !== part.partitions;
     });
   }
+}
+
+function lacksRedrive(
+  part: AnyPart,
+  found: ReadonlyMap<TopicName, TopicDescription | null>,
+): boolean {
+  const { redrive } = part.bound.plan;
+  return part.lacks(redrive, found.get(redrive)?.partitions ?? 0);
 }

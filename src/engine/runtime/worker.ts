@@ -142,7 +142,6 @@ export class Worker {
       topic: plan.deadLetters,
       partitions: topics.get(plan.deadLetters)?.partitions ?? 1,
       bytesMax: letterBytesMax(topics.get(plan.deadLetters)),
-      parked: plan.parked,
       states: plan.letterStates,
     };
     const join = (of: BoundPart): GroupConsumer => this.#join(of);

@@ -212,6 +212,8 @@ class ProgressTakeover {
     const moved = new Set(legacies.map(({ partition }) => partition));
     const { part, letterStates } = this.#request;
     const own = committed.filter((at) => at.topic === part.redrive && moved.has(at.partition));
+    // Without the redrive topic there need be no states either.
+    if (own.length === 0) return [];
     const states = statesIn(await readNotes(this.#ports, letterStates));
     const isDone = ({ id, redrives }: RedriveOrder): boolean => {
       const said = states.get(id);

@@ -115,6 +115,7 @@ function lettersOf(world: World, plan: Plan): SimulatedLetter[] {
 function statesOf(world: World): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { letterStates } of world.plans) {
+    if (!world.cluster.hasTopic(letterStates)) continue;
     const records = world.cluster.records(letterStates, { committed: true });
     const notes = new Map(records.map(({ key, value }) => [String(key), String(value)]));
     for (const { state } of statesIn(notes).values()) counts[state] = (counts[state] ?? 0) + 1;

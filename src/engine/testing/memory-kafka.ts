@@ -159,6 +159,10 @@ export class MemoryKafka {
     this.#conditions.changes.raise();
   }
 
+  hasTopic(topic: TopicName): boolean {
+    return this.#topics.describe(topic) !== null;
+  }
+
   /** As when somebody adds partitions. */
   widenTopic(topic: TopicName, partitions: number): void {
     this.#topics.widen(topic, partitions);

@@ -1,6 +1,7 @@
 // The world of one simulation: an in-memory cluster, registry and database, virtual time, and the worker of the moment.
 import { InvariantError, MillraceError } from "../core/errors.ts";
 import type { KafkaPort, PlainProducer } from "../core/kafka.ts";
+import { late } from "../core/late-topics.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
 import { ownFormat, subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
 import type { StateCopies } from "../core/state.ts";
@@ -84,11 +85,9 @@ export class World {
 
   async open(): Promise<void> {
     for (const plan of this.plans) {
-      const width = Math.max(...plan.topics.all.map((topic) => topic.partitions));
       for (const { name, partitions, config } of plan.topics.all)
         this.#create(name, partitions, config);
-      for (const topic of [plan.deadLetters, plan.parked, plan.redrive]) this.#create(topic, width);
-      for (const topic of [plan.letterStates, plan.meta]) this.#create(topic, 1);
+      for (const topic of plan.topics.own) this.#create(topic, 1);
       for (const topic of plan.topics.all)
         for (const side of ["key", "value"] as const) {
           const format = ownFormat(topic[side]);
@@ -261,10 +260,11 @@ export class World {
     const stopped = new Set(this.stops.map(taskKey));
     const progress = await this.#progress();
     const topics = progress.map(({ topic }) => topic);
-    const marks = await watermarksOf(this.#outside.admin(), topics);
-    return progress.every(
-      (task) => stopped.has(taskKey(task)) || task.nextOffset === marks.get(addressOf(task))?.high,
-    );
+    const marks = await watermarksOf(late({ admin: this.#outside.admin() }).admin, topics);
+    // A topic that is not made yet has no end.
+    const isDone = (task: TaskProgress): boolean =>
+      task.nextOffset === (marks.get(addressOf(task))?.high ?? null);
+    return progress.every((task) => stopped.has(taskKey(task)) || isDone(task));
   }
 
   async readers(): Promise<SchemaCache> {

@@ -52,6 +52,39 @@ export const groupCases: Cases = {
     await world.eventually(() => assert.deepEqual(owner?.values, ["a"]));
   },
 
+  "runs without a topic beside that does not exist, and gives it out once any member asks anew":
+    async (world) => {
+      const topics = [await world.topic(2)];
+      const beside = [world.name("beside")];
+      const group = world.name("group");
+      const members = ["one", "two"].map((identity) =>
+        world.member(group, topics, { identity, beside }),
+      );
+      for (const member of members) await member.start();
+      await allAssigned(world, members, 2);
+      assert.deepEqual(members.flatMap((member) => addressesOf(member)).sort(), allOf(topics, 2));
+      const admin = world.port().admin();
+      const spec = { partitions: 2, replicationFactor: -1, config: {} };
+      await admin.createTopics(beside.map((topic) => ({ topic, ...spec })));
+      for (const member of members) {
+        const { generationId } = member.assignment.generation;
+        member.consumer.rejoin();
+        await world.eventually(() => {
+          for (const { assignment } of members)
+            assert.ok(assignment.generation.generationId > generationId);
+          const all = members.flatMap((one) => addressesOf(one)).sort();
+          assert.deepEqual(all, allOf([...topics, ...beside], 2));
+        });
+      }
+      await world.produce([aRecord(beside[0] ?? "", "a", { partition: 1 })]);
+      const owner = members.find(({ indexes }) => indexes.includes(1));
+      await world.eventually(() => assert.deepEqual(owner?.values, ["a"]));
+      assert.deepEqual(
+        members.flatMap(({ fatal }) => fatal),
+        [],
+      );
+    },
+
   "lets members keep what they had when another joins or leaves": async (world) => {
     const { one, two, group, topics } = await twoMembers(world);
     const before = new Set(one.indexes);

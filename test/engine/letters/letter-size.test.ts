@@ -20,7 +20,6 @@ const origin = {
   version: "v",
   topic: "p-dead-letters",
   partitions: 2,
-  parked: "p-parked",
   states: "p-letter-states",
 };
 const letter = (record: RawRecord, bytesMax: number) =>

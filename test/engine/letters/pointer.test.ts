@@ -175,7 +175,7 @@ test("a letter that holds all of its record needs no look at its source", async 
 
 const origin = {
   ...{ pipeline: "flow", part: "main", version: "1", topic: "flow-dead-letters", partitions: 1 },
-  ...{ bytesMax: 1_000, parked: "flow-parked", states: "flow-letter-states" },
+  ...{ bytesMax: 1_000, states: "flow-letter-states" },
 };
 const failure = {
   class: "decode",

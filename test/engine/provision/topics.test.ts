@@ -56,6 +56,7 @@ const ordersWith = (
   partitions = 4,
 ): DesiredTopic => ({
   spec: { topic: "orders", partitions, replicationFactor: -1, config },
+  kind: "source",
   valueSchema: { subject: "orders-value", schema },
 });
 
@@ -121,6 +122,7 @@ test("what nobody's keys decide on is widened, or may have any number of partiti
   const { counting, plan, apply } = servers();
   const wide = (width: "at least" | "any", partitions: number): DesiredTopic => ({
     spec: { ...ordersWith({}).spec, partitions },
+    kind: "redrive",
     width,
   });
   await apply(wide("at least", 4));
@@ -138,7 +140,10 @@ test("a partition count and an incompatible schema are refused together, and not
   counting.changes.length = 0;
   const desired = [
     ordersWith({ "retention.ms": "9" }, schemaOf("a", "customerId"), 8),
-    { spec: { topic: "new", partitions: 1, replicationFactor: -1, config: {} } },
+    {
+      spec: { topic: "new", partitions: 1, replicationFactor: -1, config: {} },
+      kind: "source" as const,
+    },
   ];
   const [found] = await plan(...desired);
   assert.equal(found?.state, "refused");

@@ -71,6 +71,7 @@ class ScriptedKafka {
       resume: nothing,
       seek,
       commit: done,
+      rejoin: nothing,
       stop: done,
     };
   }

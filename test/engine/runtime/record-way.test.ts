@@ -108,7 +108,7 @@ test("a record of a part with state passes through few files from its fetch to i
   const [plan] = [flow.plan()];
   for (const { name, partitions, config } of plan.topics.all)
     cluster.createTopic({ topic: name, partitions, config });
-  for (const name of [plan.deadLetters, plan.parked, plan.redrive, plan.letterStates, plan.meta])
+  for (const name of plan.topics.own)
     cluster.createTopic({ topic: name, partitions: 1, config: {} });
   const coverage = new Coverage();
   await coverage.open();

@@ -132,15 +132,12 @@ export class World {
   }
 
   #createTopics(): void {
-    const { topics, deadLetters, parked, redrive, letterStates, meta } = this.plan;
+    const { topics, deadLetters, meta } = this.plan;
     for (const { name, partitions, config } of topics.all)
       this.kafka.createTopic({ topic: name, partitions, config });
-    const width = Math.max(...topics.all.map(({ partitions }) => partitions));
-    for (const topic of [deadLetters, parked]) this.kafka.createTopic({ topic, partitions: 2 });
-    this.kafka.createTopic({ topic: redrive, partitions: width });
+    this.kafka.createTopic({ topic: deadLetters, partitions: 2 });
     const config = { "cleanup.policy": "compact" };
-    for (const topic of [letterStates, meta])
-      this.kafka.createTopic({ topic, partitions: 1, config });
+    this.kafka.createTopic({ topic: meta, partitions: 1, config });
   }
 
   #ofMember(worker: WorkerSwitch | null): Member | null {

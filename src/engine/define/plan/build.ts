@@ -39,12 +39,11 @@ export function build(input: BuildInput): Plan {
   const parts = cut(nodes, prefix);
   const traced = parts.flatMap(traces);
   if (traced.length > 0) throw new ConfigErrors(traced);
-  const own = {
-    deadLetters: `${prefix}-dead-letters`,
-    parked: `${prefix}-parked`,
-    redrive: `${prefix}-redrive`,
+  const own = { deadLetters: `${prefix}-dead-letters`, meta: `${prefix}-meta` };
+  const late = {
     letterStates: `${prefix}-letter-states`,
-    meta: `${prefix}-meta`,
+    redrive: `${prefix}-redrive`,
+    parked: `${prefix}-parked`,
   };
   return deepFreeze({
     pipeline: name,
@@ -52,9 +51,10 @@ export function build(input: BuildInput): Plan {
     version: versionOf(name, options, parts),
     options,
     parts,
-    topics: { ...topicsOf(parts), own: Object.values(own) },
+    topics: { ...topicsOf(parts), own: Object.values(own), late: Object.values(late) },
     tables: parts.flatMap(({ table }) => table ?? []),
     ...own,
+    ...late,
     storePrefix: prefix,
   });
 }
@@ -69,7 +69,7 @@ function drawn({ name, draw }: BuildInput): Graph {
   }
 }
 
-function topicsOf(parts: readonly Part[]): Omit<PlanTopics, "own"> {
+function topicsOf(parts: readonly Part[]): Omit<PlanTopics, "own" | "late"> {
   const nodes = parts.flatMap((part) => part.nodes);
   const written = new Set(nodes.map((node) => outputOf(node)?.name));
   const found = [

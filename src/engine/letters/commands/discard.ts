@@ -30,8 +30,8 @@ export function discard(
   request: DiscardRequest,
   ports: LetterPorts,
 ): Promise<readonly FoundLetter[]> {
-  return asOperator(plan, ports, async (producer) => {
-    const chosen = await planDiscard(plan, request.isChosen, ports);
+  return asOperator(plan, ports, async (producer, made) => {
+    const chosen = await planDiscard(plan, request.isChosen, made);
     const { reason, who, command, token } = request;
     const audit: Audit = { atMs: ports.clock.now(), who, command, letters: chosen.length, reason };
     const writing = new BatchWriter(producer);

@@ -3,24 +3,43 @@
 // the running job, the wish that it end, who has looked at personal data.
 import { sendOnce } from "../../core/send-once.ts";
 import type { TxProducer } from "../../core/kafka.ts";
+import { hasLetters, makeStates } from "../../core/late-topics.ts";
 import type { Plan } from "../../core/plan.ts";
-import type { OutRecord } from "../../core/record.ts";
+import type { OutRecord, TopicName } from "../../core/record.ts";
 import { noteRecord, type Notes } from "../../notes/notes.ts";
 import type { LetterPorts } from "../read-letters.ts";
 
 const TIMEOUT_MS = 60_000;
 
-/** Runs `work` after all that earlier commands have written: none of them can write once it has begun. */
-export async function asOperator<T>(
-  { namespace, pipeline }: Plan,
-  { kafka }: LetterPorts,
-  work: (producer: TxProducer) => Promise<T>,
+const operatorOf = ({ namespace, pipeline }: Plan, { kafka }: LetterPorts): TxProducer =>
+  kafka.txProducer({
+    transactionalId: `${namespace}millrace-${pipeline}-letters`,
+    timeoutMs: TIMEOUT_MS,
+  });
+
+/** No command that has begun can write from now on. */
+export async function endOperators(plan: Plan, ports: LetterPorts): Promise<void> {
+  const producer = operatorOf(plan, ports);
+  await producer.init().finally(() => producer.close());
+}
+
+/**
+ * Runs `work` after all that earlier commands have written: none of them can write once it has begun. The topic of states
+ * is there then, if any letter is; `letters` are topics whose letters count too.
+ */
+export async function asOperator<P extends LetterPorts, T>(
+  plan: Plan,
+  ports: P,
+  work: (producer: TxProducer, ports: P) => Promise<T>,
+  letters: readonly TopicName[] = [],
 ): Promise<T> {
-  const transactionalId = `${namespace}millrace-${pipeline}-letters`;
-  const producer = kafka.txProducer({ transactionalId, timeoutMs: TIMEOUT_MS });
+  const producer = operatorOf(plan, ports);
   try {
     await producer.init();
-    return await work(producer);
+    const topics = [plan, ...letters.map((deadLetters) => ({ ...plan, deadLetters }))];
+    const hasStates = (await Promise.all(topics.map((of) => hasLetters(of, ports)))).includes(true);
+    if (hasStates) await makeStates(plan, ports);
+    return await work(producer, { ...ports, hasStates });
   } finally {
     // An open transaction ends with the next command's init, or in time; the first failure is the one to report.
     await producer.close().catch(() => undefined);

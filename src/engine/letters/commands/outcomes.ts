@@ -1,4 +1,5 @@
 // Waits until each letter that was sent back was processed, and counts how they ended.
+import { late } from "../../core/late-topics.ts";
 import type { Plan } from "../../core/plan.ts";
 import { statesIn, type LetterState } from "../../core/redrive.ts";
 import { NoteTail } from "../../notes/notes.ts";
@@ -29,7 +30,7 @@ export async function endsOf(
   { limitMs, onEnded }: WaitOptions,
 ): Promise<Ends> {
   const { clock } = ports;
-  const tail = new NoteTail(ports, plan.letterStates);
+  const tail = new NoteTail(late(ports), plan.letterStates);
   const ends = new Map<string, LetterState>();
   const until = limitMs === null ? Infinity : clock.now() + limitMs;
   for (;;) {

@@ -48,8 +48,8 @@ export async function openWithin(
 export function readAgain(plan: Plan, reading: Reading, ports: LetterPorts): Promise<number> {
   const { marks, stretches } = reading;
   const ends = new Map(marks.map(({ partition, high }) => [partition, String(high)]));
-  return asOperator(plan, ports, async (producer) => {
-    const { letters } = await readLetters(plan, ports);
+  return asOperator(plan, ports, async (producer, made) => {
+    const { letters } = await readLetters(plan, made);
     const deciding = {
       ...{ reading, redrive: plan.redrive, atMs: ports.clock.now(), stretchOf: within(stretches) },
       // The partition of a letter is that of its record, as far as there are as many.

@@ -3,6 +3,7 @@
 // it was, and none is sent twice.
 import { RecordsRefusedError, refusalText } from "../../core/errors.ts";
 import type { TxProducer } from "../../core/kafka.ts";
+import { makeRedrive } from "../../core/late-topics.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord, RawRecord } from "../../core/record.ts";
 import { redriveHeaders, stateRecord, type RedriveOrder } from "../../core/redrive.ts";
@@ -21,6 +22,8 @@ export interface RedriveRequest {
   readonly redrivesMax: number;
   /** Null: as fast as it goes. */
   readonly ratePerS: number | null;
+  /** The redrive topic was made: the workers have yet to see it. */
+  onMade?(): void;
   onBegin?(chosen: number): void;
   onSent?(letters: number): void;
 }
@@ -76,13 +79,15 @@ export function redrive(
   request: RedriveRequest,
   ports: LetterPorts,
 ): Promise<RedriveResult> {
-  return asOperator(plan, ports, async (producer) => {
+  return asOperator(plan, ports, async (producer, made) => {
     // Behind the init: now nobody else can send any of them, and whoever shuts the gate later fences this command.
     const gate = await readGate(plan, ports);
     if (gate !== null && gate.state !== "halted") throw gateIsShut(plan, gate);
-    const { chosen, refused } = await planRedrive(plan, request, ports);
+    if (!made.hasStates) return { job: request.job, sent: [], refused: [], isCancelled: false };
+    const { chosen, refused } = await planRedrive(plan, request, made);
+    if (chosen.length > 0 && (await makeRedrive(plan, ports))) request.onMade?.();
     request.onBegin?.(chosen.length);
-    return new Drive(plan, request, ports, producer, chosen).run(refused);
+    return new Drive(plan, request, made, producer, chosen).run(refused);
   });
 }
 

@@ -8,7 +8,7 @@ import type { OperatePorts } from "../../operate/choice.ts";
 import { sendLetters } from "../../operate/gate/send-letters.ts";
 import { isDrained, isEmpty, topicsBetweenParts } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
-import { asOperator } from "../../letters/commands/operator.ts";
+import { endOperators } from "../../letters/commands/operator.ts";
 import type { ShutState } from "../../notes/gate-note.ts";
 import type { RunRow } from "../words/run.ts";
 import type { LivePosition } from "../words/steps.ts";
@@ -65,7 +65,7 @@ export async function close(barrier: Barrier): Promise<readonly LivePosition[] |
   await waitUntil("the live workers to leave their groups", isSo, clock, limitMs);
   await sendLetters(plan, plan.parts, ports);
   // A redrive that is at work is fenced here, and a later one sees the gate: no letter comes back from now on.
-  await asOperator(plan, ports, () => Promise.resolve());
+  await endOperators(plan, ports);
   if (!(await isDrained(plan, ports))) return null;
   const positions = await livePositions(plan, ports);
   const known = positions.filter((at) => at !== null);

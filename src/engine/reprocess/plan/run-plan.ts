@@ -50,7 +50,7 @@ export async function planRun(
     return {
       row: { pipeline: plan.pipeline, run, target, range, options, counts: { ...noCounts, total } },
       shadow,
-      topics,
+      topics: topics.filter((name) => !shadow.topics.late.includes(name)),
       tables: target === "shadow" ? shadow.tables.map(tableLabel) : [],
       warnings: [...warnings, ...inPlaceWarnings(request)],
       seconds: secondsFor(all, total),

@@ -84,7 +84,7 @@ function ownNames(plan: Plan, rename: (name: string) => string): Partial<Plan> {
 export function topicsOfRun(plan: Plan, shadow: Plan): readonly TopicName[] {
   const shared = new Set(plan.topics.input.map(({ name }) => name));
   const own = shadow.topics.all.map(({ name }) => name).filter((name) => !shared.has(name));
-  return [...own, ...shadow.topics.own];
+  return [...own, ...shadow.topics.own, ...shadow.topics.late];
 }
 
 type Renaming = ReturnType<typeof renamingOf>;

@@ -1,6 +1,7 @@
 // Letters when a run takes the live pipeline's place, and when it gives it back. The run has read the records of all of
 // live's letters itself, and a redrive would count them twice: those that it has taken are over. A letter of a record
 // that it refused too stays open. A record that it alone refused becomes a letter of live. Each may be done twice.
+import type { TxProducer } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
 import {
@@ -46,9 +47,9 @@ export function takeOverLetters(
   { plan, shadow, run, places }: Succession,
   ports: OperatePorts,
 ): Promise<LetterCounts> {
-  return asOperator(plan, ports, async (producer) => {
+  const takeOver = async (producer: TxProducer, made: OperatePorts): Promise<LetterCounts> => {
     const partitions = (await ports.admin.watermarks(plan.deadLetters)).length;
-    const { letters, notes } = await readLetters(plan, ports);
+    const { letters, notes } = await readLetters(plan, made);
     const known = new Map(letters.map((letter) => [letter.id, letter]));
     // A letter written under an earlier name of its part has another id than it would have today.
     const own = letters.filter(({ readIn }) => readIn === null);
@@ -80,7 +81,8 @@ export function takeOverLetters(
     }
     await writing.end();
     return { over: over.length, refused: refused.size };
-  });
+  };
+  return asOperator(plan, ports, takeOver, [shadow.deadLetters]);
 }
 
 /**
@@ -103,8 +105,8 @@ function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLet
 
 /** Every letter gets back its state from before the promotion, whatever happened to it since. */
 export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): Promise<void> {
-  return asOperator(plan, ports, async (producer) => {
-    const { letters, notes } = await readLetters(plan, ports);
+  return asOperator(plan, ports, async (producer, made) => {
+    const { letters, notes } = await readLetters(plan, made);
     const writing = new BatchWriter(producer);
     const reason = `run ${String(run)}, which alone refused it, has given the place back`;
     const atMs = ports.clock.now();
@@ -168,13 +170,15 @@ function recordsFor(
   const { redrives, isParked: parked, state: said } = known ?? noLetter;
   // A letter that an operator gave up stays so.
   if (said?.state === "discarded" && said.passed !== true) return [];
-  const letter = letterRecord(successor, redrives, plan.deadLetters, partitions);
+  const own = letterRecord(successor, redrives, plan.deadLetters, partitions);
+  const letter = parked ? { ...own, headers: [...own.headers, PARKED] } : own;
   if (said?.state === "open") return [letter];
   const { code: outcome } = successor.facts;
   const state = { state: "open", redrives, outcome, parked, atMs } as const;
   return [letter, stateRecord(plan.letterStates, successor.id, state)];
 }
 
+const PARKED: Headers[number] = ["dlq.parked", Buffer.from("true")];
 const noLetter = { redrives: 0, isParked: false, state: null };
 
 function letterRecord(

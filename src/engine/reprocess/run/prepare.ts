@@ -2,6 +2,7 @@
 // before it is done, and the whole may be done again: what an attempt left behind is passed over, never read.
 import { ConfigErrors } from "../../core/errors.ts";
 import type { StartOffset } from "../../core/kafka.ts";
+import { BROKER_DEFAULTS } from "../../core/own-topics.ts";
 import type { Plan } from "../../core/plan.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import { addressOf, type TopicName } from "../../core/record.ts";
@@ -61,9 +62,9 @@ export async function prepare(
 async function makeTopics(
   shadow: Plan,
   own: ReadonlySet<TopicName>,
-  { admin, registry }: ReprocessPorts,
+  { admin, registry, topicDefaults: defaults = BROKER_DEFAULTS }: ReprocessPorts,
 ): Promise<void> {
-  const desired = desiredTopics([shadow]).filter(({ spec }) => own.has(spec.topic));
+  const desired = desiredTopics([shadow], { defaults }).filter(({ spec }) => own.has(spec.topic));
   await applyTopics(desired, admin, registry);
 }
 

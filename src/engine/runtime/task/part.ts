@@ -123,6 +123,20 @@ export abstract class RunningPart<W extends TaskWork> {
     await this.#consumer?.stop();
   }
 
+  /** Whether the group has not given it the partitions of a topic beside its sources that is there by now, so wide. */
+  lacks(topic: TopicName, partitions: number): boolean {
+    const given = this.assignment?.partitions ?? [];
+    const known = new Set(given.map(addressOf));
+    return given.some(
+      ({ partition }) => partition < partitions && !known.has(addressOf({ topic, partition })),
+    );
+  }
+
+  /** Has the group assign its topics anew. */
+  rejoin(): void {
+    this.#consumer?.rejoin();
+  }
+
   /** Takes nothing more from the topics that the gate pauses. */
   pauseTopics(): void {
     for (const task of this.tasks) task.pauseTopics(this.options.gate.pausedTopics);

@@ -75,6 +75,10 @@ export class MemoryConsumer implements GroupConsumer {
     });
   }
 
+  rejoin(): void {
+    this.#connection.groups.rebalance(this.#options.group);
+  }
+
   async stop(): Promise<void> {
     this.#state = "closed";
     if (this.#isJoining) this.#leave();

@@ -187,6 +187,12 @@ export class KafkaGroupConsumer implements GroupConsumer {
     this.#fetching?.seek(partition, nextOffset);
   }
 
+  rejoin(): void {
+    if (this.#session === null) return;
+    this.#membership.askAnew();
+    this.#session.end();
+  }
+
   async commit(progress: readonly Progress[], generation: GroupGeneration): Promise<void> {
     const { group } = generation;
     const what = `commit of group ${group}`;

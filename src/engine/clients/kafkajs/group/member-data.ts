@@ -23,8 +23,11 @@ export function encodeMember(
   topics: readonly string[],
   identity: string,
   owned: readonly number[],
+  asked = 0,
 ): Buffer {
-  const userData = Buffer.from(JSON.stringify({ v: version, id: identity, owned }));
+  // A coordinator forms a new generation only for a member whose data has changed, or for the leader.
+  const again = asked === 0 ? {} : { asked };
+  const userData = Buffer.from(JSON.stringify({ v: version, id: identity, owned, ...again }));
   return loadDriver().MemberMetadata.encode({ version, topics, userData });
 }
 

@@ -35,6 +35,8 @@ export class Membership {
   #memberId = "";
   #owned: readonly number[] = [];
   #isJoining = false;
+  /** How often it has asked for a new assignment. */
+  #asked = 0;
 
   constructor(cluster: Cluster, options: ConsumerOptions) {
     this.#cluster = cluster;
@@ -78,7 +80,7 @@ export class Membership {
   /** A first join is answered with the member id to join with (KIP-394). */
   async #joinGroup(broker: DriverBroker): Promise<JoinAnswer> {
     const { group, identity, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
-    const metadata = encodeMember(topicsOf(this.#options), identity, this.#owned);
+    const metadata = encodeMember(topicsOf(this.#options), identity, this.#owned, this.#asked);
     const attempt = (): Promise<JoinAnswer> =>
       this.#cluster.call<JoinAnswer>(broker, "JoinGroup", {
         groupId: group,
@@ -110,7 +112,7 @@ export class Membership {
           .join(", ")}`,
       );
     const most = Math.max(0, ...counts.values());
-    for (const name of beside) counts.set(name, Math.min(most, this.#partitionsOf(name)));
+    for (const name of beside) counts.set(name, Math.min(most, this.#partitionsBeside(name)));
     return counts;
   }
 
@@ -122,6 +124,18 @@ export class Membership {
         partition: 0,
       });
     return topic.partitionMetadata.length;
+  }
+
+  /** A topic beside need not exist. */
+  #partitionsBeside(name: string): number {
+    const topic = this.#cluster.topic(name);
+    const isMissing = topic?.topicErrorCode === codes.unknownTopicOrPartition;
+    return topic === undefined || isMissing ? 0 : this.#partitionsOf(name);
+  }
+
+  /** The next join begins a new generation, whatever else is unchanged. */
+  askAnew(): void {
+    this.#asked++;
   }
 
   async heartbeat(generation: GroupGeneration): Promise<void> {
