@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withAdmin } from "../data/with-admin.ts";
 import { createLog } from "../engine/clients/pino-log.ts";
+import type { TopicDefaults } from "../engine/core/own-topics.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { plansOf as plansOfAll } from "../engine/define/plans.ts";
 import { connect as connectClients, type Clients } from "../engine/runtime/host/connect.ts";
-import { readSettings } from "../engine/runtime/host/settings.ts";
+import { readSettings, topicDefaultsOf } from "../engine/runtime/host/settings.ts";
 import { runningPlans } from "../engine/operate/gate/running-plan.ts";
 import { desiredTopics } from "../engine/provision/desired-topics.ts";
 import type { DesiredTopic } from "../engine/provision/topics.ts";
@@ -25,8 +26,11 @@ const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 export interface CommandClients extends Clients {
   readonly namespace: string;
-  /** The topics that must be there, with the stores that each pipeline uses by its notes. */
-  topics(): Promise<readonly DesiredTopic[]>;
+  readonly topicDefaults: TopicDefaults;
+  /** The topics that must be there, with the stores that each pipeline uses by its notes; or also those of a first redrive. */
+  topics(withRedrive?: boolean): Promise<readonly DesiredTopic[]>;
+  /** The plans of every pipeline, as declared and with the stores that they use. */
+  allPlans(): Promise<readonly Plan[]>;
   readonly tables: readonly DeclaredTable[];
   /** Workers of a run of the reprocessor, until they have ended. */
   work(row: RunRow, shadow: Plan): Promise<number>;
@@ -48,14 +52,19 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   });
   const { kafka } = clients;
-  const topics = (): Promise<readonly DesiredTopic[]> =>
-    withAdmin(kafka, async (admin) => desiredTopics(await runningPlans(plans, { kafka, admin })));
+  const topicDefaults = topicDefaultsOf(settings);
+  const running = (): Promise<readonly Plan[]> =>
+    withAdmin(kafka, (admin) => runningPlans(plans, { kafka, admin }));
+  const topics = async (withRedrive = false): Promise<readonly DesiredTopic[]> =>
+    desiredTopics(await running(), { defaults: topicDefaults, withRedrive });
+  const allPlans = async (): Promise<readonly Plan[]> => [...plans, ...(await running())];
   // Beside a progress line only what is wrong is said, unless more is asked for.
   const quietEnv = { MILLRACE_LOG_LEVEL: "warn", ...env };
   const quiet = readSettings(quietEnv);
   const work = (row: RunRow, shadow: Plan): Promise<number> =>
     workOn(row, shadow, { settings: quiet, env: quietEnv, checkTables, entry: workerOfRun });
-  return Promise.resolve({ ...clients, namespace, topics, tables, work });
+  const own = { namespace, topicDefaults, topics, allPlans, tables, work };
+  return Promise.resolve({ ...clients, ...own });
 }
 
 /** The plans of every pipeline of the repository. */

@@ -1,5 +1,6 @@
 // The connection of verbs that operate pipelines, with tables and copies of state.
 import { withAdmin } from "../data/with-admin.ts";
+import type { TopicDefaults } from "../engine/core/own-topics.ts";
 import type { Plan, PlanOptions, PlanTable } from "../engine/core/plan.ts";
 import type { TableStore } from "../engine/core/ports.ts";
 import type { StateCopies } from "../engine/core/state.ts";
@@ -8,6 +9,8 @@ import { connected, type Connection, type PlansOf } from "./connection.ts";
 import type { CliIo, RunCommand } from "./io.ts";
 
 export interface OperateConnection extends Connection {
+  /** The settings of topics that a command makes; left out, the brokers' own. */
+  readonly topicDefaults?: TopicDefaults;
   tableStore(table: PlanTable): TableStore;
   stateCopies(kind: PlanOptions["state"]): StateCopies;
 }
@@ -21,11 +24,12 @@ export const operating = <C extends OperateConnection, T>(
 ): Promise<T> =>
   connected(connect, io, (connection) =>
     withAdmin(connection.kafka, (admin) => {
-      const { kafka, clock } = connection;
+      const { kafka, clock, topicDefaults } = connection;
       const ports: OperatePorts = {
         kafka,
         admin,
         clock,
+        ...(topicDefaults === undefined ? {} : { topicDefaults }),
         tableStore: (table) => connection.tableStore(table),
         stateCopies: (kind) => connection.stateCopies(kind),
       };

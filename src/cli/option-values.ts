@@ -51,7 +51,7 @@ export interface ChangeOptions {
 export function exitUnlessYes(
   io: CliIo,
   { dryRun, yes }: ChangeOptions,
-  done: "changed" | "dropped",
+  done: "changed" | "dropped" | "removed",
 ): number | null {
   if (dryRun === true) return exitCodes.ok;
   if (yes === true) return null;

@@ -1,21 +1,32 @@
 // `plan` and `apply` of declared things, topics or tables: what the servers lack of them, and making it so.
+import type { Command } from "commander";
 import { connected } from "./connection.ts";
-import { exitCodes, type CliIo, type Register } from "./io.ts";
+import { exitCodes, type CliIo, type Register, type RunCommand } from "./io.ts";
 
 interface Provisioning<Connection, Plan> {
   readonly thing: "topic" | "table";
   /** The effect of `apply`, for the help. */
   readonly applies: string;
   connect(io: CliIo): Promise<Connection>;
-  plan(connection: Connection): Promise<readonly Plan[]>;
-  apply(connection: Connection): Promise<readonly Plan[]>;
+  plan(connection: Connection, options: ProvisionOptions): Promise<readonly Plan[]>;
+  apply(connection: Connection, options: ProvisionOptions): Promise<readonly Plan[]>;
   json(plan: Plan): string;
-  text(plan: Plan): readonly string[];
+  text(
+    plans: readonly Plan[],
+    options: ProvisionOptions,
+    connection: Connection,
+  ): readonly string[];
+  /** Adds options of its own. */
+  options?(verb: Command): Command;
+  /** Adds verbs of its own. */
+  verbs?(group: Command, run: RunCommand): void;
 }
 
-interface ProvisionOptions {
+export interface ProvisionOptions {
   readonly json?: boolean;
   readonly dryRun?: boolean;
+  readonly verbose?: boolean;
+  readonly withRedrive?: boolean;
 }
 
 export const provisionVerbs =
@@ -23,28 +34,28 @@ export const provisionVerbs =
     how: Provisioning<Connection, Plan>,
   ): Register =>
   (program, run) => {
-    const { thing, applies } = how;
+    const { thing, applies, options: more = (verb) => verb } = how;
     const group = program.command(`${thing}s`).description(`show or make the declared ${thing}s`);
     const play = (options: ProvisionOptions, work: typeof how.plan): Promise<void> =>
       run((io) =>
         connected(how.connect, io, async (connection) => {
-          const plans = await work(connection);
-          for (const line of options.json === true ? plans.map(how.json) : plans.flatMap(how.text))
-            io.out(line);
+          const plans = await work(connection, options);
+          const isJson = options.json === true;
+          const lines = isJson ? plans.map(how.json) : how.text(plans, options, connection);
+          for (const line of lines) io.out(line);
           return plans.some(({ state }) => state === "refused") ? exitCodes.config : exitCodes.ok;
         }),
       );
-    group
-      .command("plan")
+    more(group.command("plan"))
       .option("--json", `print one JSON object a ${thing}`)
       .description("show what apply would do; changes nothing")
       .action((options: ProvisionOptions) => play(options, how.plan));
-    group
-      .command("apply")
+    more(group.command("apply"))
       .option("--json", `print one JSON object a ${thing}`)
       .option("--dry-run", "as plan")
       .description(applies)
       .action((options: ProvisionOptions) =>
         play(options, options.dryRun === true ? how.plan : how.apply),
       );
+    how.verbs?.(group, run);
   };

@@ -28,7 +28,7 @@ export const tablesVerb = (connect: ConnectTables): Register =>
     plan: ({ tables, pool }) => planTables(tables, pool),
     apply: ({ tables, pool, clock }) => applyTables(tables, pool, clock),
     json: jsonLine,
-    text: textLines,
+    text: (plans) => plans.flatMap(textLines),
   });
 
 const jsonLine = ({ steps, ...plan }: TablePlan): string =>

@@ -21,7 +21,7 @@ import { schemas } from "./schemas.ts";
 import { stateVerb } from "./state.ts";
 import { status } from "./status.ts";
 import { tablesVerb } from "./tables.ts";
-import { topicsVerb } from "./topics.ts";
+import { topicsVerb } from "./topics/topics.ts";
 import { up } from "./up.ts";
 
 export const verbs: readonly Register[] = [

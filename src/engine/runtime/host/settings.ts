@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError, ConfigErrors, messageOf } from "../../core/errors.ts";
+import { BROKER_DEFAULTS, type TopicDefaults } from "../../core/own-topics.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -42,7 +43,10 @@ const shape = {
   MILLRACE_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(10_000),
   MILLRACE_CHECKPOINT_INTERVAL_MS: z.coerce.number().int().min(1).default(100),
   MILLRACE_PURGE_INTERVAL_MS: z.coerce.number().int().min(1_000).default(30_000),
+  MILLRACE_SINK_PURGE_AFTER_MS: z.coerce.number().int().min(1_000).default(3_600_000),
   MILLRACE_BREAKER: z.enum(["on", "off"]).default("on"),
+  MILLRACE_TOPIC_REPLICATION: z.coerce.number().int().min(1).max(32_767).optional(),
+  MILLRACE_TOPIC_MIN_INSYNC: z.coerce.number().int().min(1).max(32_767).optional(),
 };
 
 /** The settings of a process; see the names above for defaults. */
@@ -68,10 +72,30 @@ export interface WorkerSettings {
   readonly MILLRACE_SESSION_TIMEOUT_MS: number;
   readonly MILLRACE_CHECKPOINT_INTERVAL_MS: number;
   readonly MILLRACE_PURGE_INTERVAL_MS: number;
+  /** A sink topic is purged only behind progress that Postgres has had for so long. */
+  readonly MILLRACE_SINK_PURGE_AFTER_MS: number;
   readonly MILLRACE_BREAKER: "on" | "off";
+  /** Of topics that Millrace makes; the brokers' own where it is not set. */
+  readonly MILLRACE_TOPIC_REPLICATION?: number | undefined;
+  readonly MILLRACE_TOPIC_MIN_INSYNC?: number | undefined;
 }
 
-const schema: z.ZodType<WorkerSettings> = z.object(shape);
+const schema: z.ZodType<WorkerSettings> = z
+  .object(shape)
+  .refine(
+    ({ MILLRACE_TOPIC_REPLICATION: replicas, MILLRACE_TOPIC_MIN_INSYNC: least = 1 }) =>
+      replicas === undefined || least <= replicas,
+    {
+      path: ["MILLRACE_TOPIC_MIN_INSYNC"],
+      error: "expected at most MILLRACE_TOPIC_REPLICATION",
+    },
+  );
+
+export const topicDefaultsOf = (settings: WorkerSettings): TopicDefaults => ({
+  replicationFactor: settings.MILLRACE_TOPIC_REPLICATION ?? BROKER_DEFAULTS.replicationFactor,
+  minInsync: settings.MILLRACE_TOPIC_MIN_INSYNC ?? BROKER_DEFAULTS.minInsync,
+});
+
 /** Every name that is read; each may have _FILE behind it. */
 export const settingNames: readonly string[] = Object.keys(shape);
 
