@@ -30,7 +30,13 @@ test("every setting is documented, and every documented one exists", () => {
 });
 
 test("every limit is documented, unless it is a setting", () => {
-  const settings = ["sessionTimeoutMs", "checkpointIntervalMs", "purgeIntervalMs", "breaker"];
+  const settings = [
+    "sessionTimeoutMs",
+    "checkpointIntervalMs",
+    "purgeIntervalMs",
+    "sinkPurgeAfterMs",
+    "breaker",
+  ];
   const limits = Object.keys(defaultLimits).filter((name) => !settings.includes(name));
   assert.deepEqual(firstCells("Limits").sort(), limits.sort());
 });
@@ -63,7 +69,7 @@ test("every reason that stops a task is documented with the command that its mes
   }
   // What a running task can meet, of all that halts.
   const stops =
-    /^MILL_(SOURCE|TOPIC|RULE|TRANSFORM|KAFKA_(AUTH|REFUSED)|POSTGRES_REFUSED|TABLE_(DIFFERS|TRIGGER)|REGISTRY_AUTH|REDIS_(AUTH|REFUSED|CLUSTER)|STATE_(FORMAT|TYPE)|ENGINE)/;
+    /^MILL_(SOURCE|TOPIC_(MISSING|PARTITIONS)|RULE|TRANSFORM|KAFKA_(AUTH|REFUSED)|POSTGRES_REFUSED|TABLE_(DIFFERS|TRIGGER)|REGISTRY_AUTH|REDIS_(AUTH|REFUSED|CLUSTER)|STATE_(FORMAT|TYPE)|ENGINE)/;
   const codes = (Object.keys(errorTable) as ErrorCode[]).filter(
     (code) => stops.test(code) && errorTable[code].disposition === "halt",
   );

@@ -149,6 +149,11 @@ export const catalogue: readonly MetricSpec[] = [
   counter("millrace_fenced_total", "Commits refused because another worker owns the task.", {
     kind,
   }),
+  counter(
+    "millrace_purged_offsets_total",
+    "Offsets of internal topics below which nothing is left, since progress is behind them.",
+    { topic: "open" },
+  ),
   counter("millrace_rebalances_total", "Assignments received from a consumer group.", {
     group: "open",
   }),

@@ -23,6 +23,8 @@ export interface WorkerLimits {
   readonly transactionTimeoutMs: number;
   readonly idleCheckMs: number;
   readonly purgeIntervalMs: number;
+  /** The age of a table's progress behind which its sink topic is purged. */
+  readonly sinkPurgeAfterMs: number;
   readonly gateLookMs: number;
   /** Whether dead letters can halt a pipeline. */
   readonly breaker: boolean;
@@ -41,6 +43,7 @@ export const defaultLimits: WorkerLimits = {
   transactionTimeoutMs: 20_000,
   idleCheckMs: 5_000,
   purgeIntervalMs: 30_000,
+  sinkPurgeAfterMs: 3_600_000,
   gateLookMs: 1_000,
   breaker: true,
 };

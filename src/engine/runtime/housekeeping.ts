@@ -1,7 +1,6 @@
 // Beside the line: lag, operator counts and inbox size for the meter, a look at the topics, notes of what has stopped, and
-// the purge of repartition topics (KIP-811: on an interval of its own, below decided progress only).
-import type { StartOffset } from "../core/kafka.ts";
-import { addressOf, taskKey, type TopicName } from "../core/record.ts";
+// the purge of internal topics (purge.ts).
+import { taskKey, type TopicName } from "../core/record.ts";
 import type { TaskHealth } from "../observe/health.ts";
 import { lagOf } from "../observe/lag.ts";
 import { forgetTask, publishLag, publishState } from "../observe/task-metrics.ts";
@@ -11,6 +10,7 @@ import type { WorkerContext } from "./context.ts";
 import type { AnyPart } from "./task/part.ts";
 import { isRetriable, messageOf } from "../core/errors.ts";
 import { shownHealth, StopWatch } from "./resume/stop-watch.ts";
+import { Purge } from "./purge.ts";
 import { TopicWatch } from "./topic-watch.ts";
 
 const nameOf = (task: TaskHealth): string => `${task.pipeline}/${taskKey(task)}`;
@@ -23,7 +23,7 @@ export class Housekeeping {
   readonly #parts: () => readonly AnyPart[];
   readonly #published = new Map<OperatorCounts, OperatorCounts>();
   #seen: readonly TaskHealth[] = [];
-  readonly #purged = new Map<string, bigint>();
+  readonly #purge: Purge;
   readonly #topics: TopicWatch;
   readonly #stops: StopWatch;
   /** Cuts the pause between two looks short. */
@@ -38,6 +38,7 @@ export class Housekeeping {
     this.#context = context;
     this.#topics = new TopicWatch(context, parts);
     this.#stops = new StopWatch(context, metas, parts);
+    this.#purge = new Purge(context, parts);
     this.#parts = parts;
   }
 
@@ -57,7 +58,7 @@ export class Housekeeping {
         topicsAt = clock.now() + TOPICS_INTERVAL_MS;
       }
       if (clock.now() < purgeAt) continue;
-      await this.#try("purge", () => this.#purge());
+      await this.#try("purge", () => this.#purge.run());
       purgeAt = clock.now() + limits.purgeIntervalMs;
     }
   }
@@ -130,26 +131,5 @@ export class Housekeeping {
         publishLag(meter, { ...bound.labels, topic, partition }, lag);
       }
     }
-  }
-
-  async #purge(): Promise<void> {
-    const below: StartOffset[] = this.#parts().flatMap((part) => this.#purgeable(part));
-    if (below.length > 0) await this.#context.admin.deleteRecords(below);
-    for (const at of below) this.#purged.set(addressOf(at), at.nextOffset);
-  }
-
-  #purgeable({ bound: { part }, tasks }: AnyPart): StartOffset[] {
-    // A sink's own topic is never purged: its hint is no promise (a failover may take the table back).
-    if (part.table !== null) return [];
-    const own = part.sources.filter(({ internal }) => internal === "repartition");
-    const internal = new Set(own.map(({ name }) => name));
-    const positions = tasks.flatMap((task) =>
-      task.positions().map(({ topic, committed: nextOffset }) => {
-        return { topic, partition: task.partition, nextOffset };
-      }),
-    );
-    return positions.filter(
-      (at) => internal.has(at.topic) && at.nextOffset > (this.#purged.get(addressOf(at)) ?? 0n),
-    );
   }
 }

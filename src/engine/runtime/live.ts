@@ -171,6 +171,7 @@ const limitsOf = (settings: WorkerSettings): WorkerLimits => ({
   ),
   checkpointIntervalMs: settings.MILLRACE_CHECKPOINT_INTERVAL_MS,
   purgeIntervalMs: settings.MILLRACE_PURGE_INTERVAL_MS,
+  sinkPurgeAfterMs: settings.MILLRACE_SINK_PURGE_AFTER_MS,
   breaker: settings.MILLRACE_BREAKER === "on",
 });
 

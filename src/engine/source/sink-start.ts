@@ -4,7 +4,13 @@ import type { AdminPort, PlainProducer, StartOffset } from "../core/kafka.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
 import { startNote, startRecord, type NoteBook } from "../notes/notes.ts";
-import { offsetGone, partitionsChanged, topicRecreated, type PartFacts } from "../notes/stops.ts";
+import {
+  offsetGone,
+  partitionsChanged,
+  progressLost,
+  topicRecreated,
+  type PartFacts,
+} from "../notes/stops.ts";
 
 interface SinkStartPorts {
   readonly admin: AdminPort;
@@ -56,4 +62,20 @@ async function checkTopic(
   const begun = isFirst ? start : { ...start, nextOffset: 0n };
   await producer.send([startRecord(meta, group, begun, id)]);
   notes.forget();
+}
+
+/**
+ * A progress row that is about to be made. Throws MILL_SOURCE_PROGRESS_LOST when the task has begun before, in this same
+ * topic, at a lower offset: the row was lost with the database, and what lies between may be missing in the table.
+ */
+export async function checkFirstStart(
+  { admin, notes }: Pick<SinkStartPorts, "admin" | "notes">,
+  { part, group, start }: Pick<SinkStart, "part" | "group" | "start">,
+): Promise<void> {
+  notes.forget();
+  const note = startNote(await notes.read(), group, start);
+  if (note === null || start.nextOffset <= note.nextOffset) return;
+  const described = await admin.describeTopics([start.topic]);
+  if (note.topicId === null || note.topicId === described.get(start.topic)?.id)
+    throw progressLost(part, start);
 }

@@ -3,7 +3,7 @@
 import type { Assignment, PlainProducer, Progress } from "../../../core/kafka.ts";
 import type { SinkProgress, TableStore } from "../../../core/ports.ts";
 import type { TopicPartition } from "../../../core/record.ts";
-import { checkSinkStart } from "../../../source/sink-start.ts";
+import { checkFirstStart, checkSinkStart } from "../../../source/sink-start.ts";
 import { versionsDiffer } from "../../../notes/stops.ts";
 import { firstStartsOf } from "../../../source/takeover.ts";
 import type { MillraceError } from "../../../core/errors.ts";
@@ -107,8 +107,11 @@ export class SinkPart extends RunningPart<SinkCommitter> {
     const first = async (): Promise<bigint> => {
       isFirst = true;
       const { start } = bound.plan.options;
-      const starts = await firstStartsOf(context.admin, { start, part }, [at]);
-      return starts[0]?.nextOffset ?? 0n;
+      const [found] = await firstStartsOf(context.admin, { start, part }, [at]);
+      const begin = { ...at, nextOffset: found?.nextOffset ?? 0n };
+      const ports = { admin: context.admin, notes: this.notes };
+      await checkFirstStart(ports, { part, group: bound.part.group, start: begin });
+      return begin.nextOffset;
     };
     // mistake: hint trusted
     const start = await task.persist("postgres", () =>
