@@ -17,9 +17,9 @@ test("topics get what the brokers say, unless the settings say otherwise", () =>
   assert.deepEqual(defaultsOf({}), BROKER_DEFAULTS);
   const both = { MILLRACE_TOPIC_REPLICATION: "3", MILLRACE_TOPIC_MIN_INSYNC: "2" };
   assert.deepEqual(defaultsOf(both), { replicationFactor: 3, minInsync: 2 });
-  assert.deepEqual(defaultsOf({ MILLRACE_TOPIC_MIN_INSYNC: "2" }), {
+  assert.deepEqual(defaultsOf({ MILLRACE_TOPIC_REPLICATION: "3" }), {
     ...BROKER_DEFAULTS,
-    minInsync: 2,
+    replicationFactor: 3,
   });
 });
 
@@ -35,8 +35,9 @@ test("more replicas in sync than there are is refused, as is none", () => {
   const above = { MILLRACE_TOPIC_REPLICATION: "2", MILLRACE_TOPIC_MIN_INSYNC: "3" };
   assert.match(
     refusal(above),
-    /MILLRACE_TOPIC_MIN_INSYNC: expected at most MILLRACE_TOPIC_REPLICATION, received "3"/,
+    /MILLRACE_TOPIC_MIN_INSYNC: expected at most MILLRACE_TOPIC_REPLICATION, .*received "3"/,
   );
+  assert.match(refusal({ MILLRACE_TOPIC_MIN_INSYNC: "2" }), /which must be set/);
   assert.match(refusal({ MILLRACE_TOPIC_REPLICATION: "0" }), /MILLRACE_TOPIC_REPLICATION/);
   assert.match(refusal({ MILLRACE_SINK_PURGE_AFTER_MS: "5" }), /MILLRACE_SINK_PURGE_AFTER_MS/);
 });
