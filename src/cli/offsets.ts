@@ -1,7 +1,7 @@
 // `millrace offsets show | reset`: where every task is, and putting it elsewhere while no worker runs.
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import { placesOf, type TaskPlace } from "../engine/operate/places.ts";
-import { openWithin } from "../engine/letters/commands/read-again.ts";
+import { openWithinReset } from "../engine/letters/commands/generation.ts";
 import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";
@@ -142,7 +142,7 @@ async function resetTo({ io, plan, ports, options }: VerbContext<ResetOptions>):
   const found = await planReset(plan, request, ports);
   for (const line of options.json === true ? found.moves.map(moveJson) : moveLines(found))
     io.out(line);
-  const open = await openWithin(plan, found.stretches, ports);
+  const open = await openWithinReset(plan, found.readings, ports);
   if (open > 0)
     io.err(`Open dead letters that are over then, as they are read again: ${grouped(open)}`);
   if (options.dryRun === true && found.active.length > 0)

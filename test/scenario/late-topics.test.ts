@@ -147,7 +147,11 @@ async function parkedBefore(fleet: Fleet): Promise<void> {
   const id = headerText(first.headers, "dlq.id") ?? "";
   const state = { state: "open", redrives: 3, atMs: 1, parked: true } as const;
   const job = noteRecord(letterStates, "job", JSON.stringify({ job: "before", state: "done" }));
-  await fleet.sendRecords([letter, stateRecord(letterStates, id, state), job]);
+  await fleet.sendRecords([
+    letter,
+    stateRecord(letterStates, { id: id, generation: 0 }, state),
+    job,
+  ]);
 }
 
 test("letters that 0.1.0 has parked are listed as parked, and go back when they are asked for", async () => {

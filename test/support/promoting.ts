@@ -260,7 +260,7 @@ export class PromoteScene {
     const described = await ports.admin.describeTopics(topics);
     const ids = new Map(topics.map((name) => [name, described.get(name)?.id ?? ""]));
     await reset(
-      { plan: this.shadow, moves, stores: [], active: [], ids, stretches: [], former: [] },
+      { plan: this.shadow, moves, stores: [], active: [], ids, readings: [], former: [] },
       ports,
     );
   }

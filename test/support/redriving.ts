@@ -15,7 +15,7 @@ import {
 import type { KafkaPort } from "../../src/engine/core/kafka.ts";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import type { OutRecord, RawRecord } from "../../src/engine/core/record.ts";
-import { statesIn, type LetterState } from "../../src/engine/core/redrive.ts";
+import { lastStates, type LetterState } from "../../src/engine/core/redrive.ts";
 import type { OperatePorts } from "../../src/engine/operate/choice.ts";
 import {
   redrive,
@@ -143,7 +143,7 @@ export function statesOf(fleet: Fleet): Map<string, LetterState> {
   const notes = new Map<string, string>();
   const topic = fleet.plans[0]?.letterStates ?? "";
   for (const { key, value } of lateRecords(fleet, topic)) notes.set(String(key), String(value));
-  return statesIn(notes);
+  return lastStates(notes);
 }
 
 /** How many letters are in each state. */

@@ -21,7 +21,8 @@ export async function discardLetters(at: VerbContext<DiscardOptions>): Promise<n
     parked: options.parked === true ? "only" : null,
   } as const;
   const byOptions = await choiceOf(at, filter);
-  const planned = await planDiscard(plan, (one) => byOptions(one) && isChosen(one, filter), ports);
+  const isWanted: typeof byOptions = (one) => byOptions(one) && isChosen(one, filter);
+  const { letters: planned } = await planDiscard(plan, isWanted, ports);
   printGroups(io, planned, options.json === true);
   if (planned.length === 0) {
     io.err("No open letter matches.");

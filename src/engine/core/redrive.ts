@@ -27,6 +27,10 @@ export interface RedriveOrder {
   readonly redrivesMax: number;
   readonly firstTime: string | null;
   readonly job: string;
+  /** The generation of letters in which it was sent back; left out for the first one. */
+  readonly generation?: number;
+  /** The run's own topic that its offset belongs to; left out for a topic that live reads. */
+  readonly readIn?: TopicName;
 }
 
 /** Ours begin at the last `dlq.id`: what a record brought along stays, even if it was named like ours. */
@@ -45,7 +49,7 @@ const beginOfOurs = (headers: Headers): number =>
   headers.findLastIndex(([name]) => name === "dlq.id");
 
 export function redriveHeaders(order: RedriveOrder): Headers {
-  const { id, part, origin, redrives, redrivesMax, firstTime, job } = order;
+  const { id, part, origin, redrives, redrivesMax, firstTime, job, generation, readIn } = order;
   const texts: readonly (readonly [string, string])[] = [
     ["id", id],
     ["part", part],
@@ -57,13 +61,18 @@ export function redriveHeaders(order: RedriveOrder): Headers {
     ["redrives-max", String(redrivesMax)],
     ...(firstTime === null ? [] : [["first-time", firstTime] as const]),
     ["job", job],
+    // mistake: generation not sent back
+    ...(generation === undefined ? [] : [["generation", String(generation)] as const]),
+    ...(readIn === undefined ? [] : [["read-in", readIn] as const]),
   ];
   return texts.map(([name, text]) => [`dlq.${name}`, Buffer.from(text, "utf8")] as const);
 }
 
 /** Null when the headers are not what `redriveHeaders` writes. */
 export function redriveOrderOf(headers: Headers): RedriveOrder | null {
-  const say = (name: string): string => headerText(headers, `dlq.${name}`) ?? "";
+  // The record may have been a letter of another pipeline, whose headers say other things.
+  const own = letterHeaders(headers);
+  const say = (name: string): string => headerText(own, `dlq.${name}`) ?? "";
   const whole = (name: string): number => (/^\d{1,18}$/.test(say(name)) ? Number(say(name)) : NaN);
   const order: RedriveOrder = {
     id: say("id"),
@@ -76,17 +85,34 @@ export function redriveOrderOf(headers: Headers): RedriveOrder | null {
     },
     redrives: whole("redrives"),
     redrivesMax: whole("redrives-max"),
-    firstTime: headerText(headers, "dlq.first-time"),
+    firstTime: headerText(own, "dlq.first-time"),
     job: say("job"),
+    ...generationOf(own, whole),
   };
-  const { origin, redrives, redrivesMax } = order;
-  const numbers = [origin.partition, origin.timestamp, redrives, redrivesMax];
+  const { origin, redrives, redrivesMax, generation = 0 } = order;
+  const numbers = [origin.partition, origin.timestamp, redrives, redrivesMax, generation];
   const isWhole = order.id !== "" && order.part !== "" && origin.topic !== "";
   return isWhole && origin.offset >= 0n && !numbers.some(Number.isNaN) ? order : null;
 }
 
-/** open: nobody has dealt with it · redriven: on its way back · resolved: it was processed · discarded: given up. */
-export type LetterStateName = "open" | "redriven" | "resolved" | "discarded";
+/** What an order of a later generation says beside. */
+function generationOf(
+  own: Headers,
+  whole: (name: string) => number,
+): Pick<RedriveOrder, "generation" | "readIn"> {
+  const readIn = headerText(own, "dlq.read-in");
+  const isFirst = headerText(own, "dlq.generation") === null;
+  return {
+    ...(isFirst ? {} : { generation: whole("generation") }),
+    ...(readIn === null ? {} : { readIn }),
+  };
+}
+
+/**
+ * open: nobody has dealt with it · redriven: on its way back · resolved: it was processed · discarded: given up · over: never
+ * said of a letter, but seen when a later generation reads its record again.
+ */
+export type LetterStateName = "open" | "redriven" | "resolved" | "discarded" | "over";
 
 /** The state of a letter. A letter without a state is open. */
 export interface LetterState {
@@ -103,29 +129,51 @@ export interface LetterState {
   readonly parked?: boolean;
   /** A redriven record waits in state for a call. */
   readonly queued?: true;
-  /** Its record is in no topic any more. */
+  /** Of release 0.1.0: its record is in no topic any more. */
   readonly lost?: true;
-  /** Nobody has given it up: its record went through another way. */
+  /** Of release 0.1.0: nobody has given it up, its record went through another way. */
   readonly passed?: true;
-  /** Said only of letters before this offset of the dead-letter topic: its record was read again then, and may fail again. */
+  /** Of release 0.1.0: said only of letters before this offset of the dead-letter topic, whose record was read again then. */
   readonly before?: string;
+}
+
+/** A state, and the generation in which it was said. */
+export interface SaidState extends LetterState {
+  readonly generation: number;
 }
 
 const STATE = "letter/";
 
-export const stateRecord = (topic: TopicName, id: string, state: LetterState): OutRecord => ({
+/** Each generation has a note of its own, so that an undo finds what was said before. */
+export const stateRecord = (
+  topic: TopicName,
+  { id, generation }: { readonly id: string; readonly generation: number },
+  state: LetterState,
+): OutRecord => ({
   topic,
   partition: 0,
-  key: Buffer.from(STATE + id),
+  key: Buffer.from(`${STATE}${id}${generation === 0 ? "" : `/${String(generation)}`}`),
   value: Buffer.from(JSON.stringify(state)),
   headers: [],
   timestamp: state.atMs,
 });
 
-/** The letters' states among what is noted in the states topic, by id. */
-export function statesIn(notes: ReadonlyMap<string, string>): Map<string, LetterState> {
-  const states = new Map<string, LetterState>();
-  for (const [key, text] of notes)
-    if (key.startsWith(STATE)) states.set(key.slice(STATE.length), JSON.parse(text) as LetterState);
+/** The letters' states among what is noted in the states topic, by id: of each the oldest generation first. */
+export function statesIn(notes: ReadonlyMap<string, string>): Map<string, SaidState[]> {
+  const states = new Map<string, SaidState[]>();
+  for (const [key, text] of notes) {
+    if (!key.startsWith(STATE)) continue;
+    const [id = "", generation = "0"] = key.slice(STATE.length).split("/");
+    const said = { ...(JSON.parse(text) as LetterState), generation: Number(generation) };
+    const others = states.get(id) ?? [];
+    states.set(
+      id,
+      [...others, said].sort((a, b) => a.generation - b.generation),
+    );
+  }
   return states;
 }
+
+/** The newest state of each letter, in whatever line of generations it was said. */
+export const lastStates = (notes: ReadonlyMap<string, string>): Map<string, SaidState> =>
+  new Map([...statesIn(notes)].map(([id, said]) => [id, said.at(-1) as SaidState]));

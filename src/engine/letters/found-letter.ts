@@ -1,6 +1,12 @@
 // A dead letter as an operator sees it: its headers, and what the states topic says of it. Pure.
 import { headerText, type RawRecord, type TopicName, type TopicPartition } from "../core/record.ts";
-import { letterHeaders, originalHeaders, type LetterState } from "../core/redrive.ts";
+import {
+  letterHeaders,
+  originalHeaders,
+  type LetterState,
+  type SaidState,
+} from "../core/redrive.ts";
+import type { LetterPlace } from "../notes/generations.ts";
 
 /** The facts that letters are grouped by. */
 export interface Fingerprint {
@@ -31,10 +37,14 @@ export interface FoundLetter extends Fingerprint {
   readonly lastTime: string | null;
   /** A run's own topic, where its place is one of: the letter came along with a promotion. */
   readonly readIn: TopicName | null;
+  /** The generation in which its record failed. */
+  readonly generation: number;
   /** The number of times that it has been redriven. */
   readonly redrives: number;
   readonly isParked: boolean;
   readonly state: LetterState;
+  /** The newest state that was said of it, also while it is over; null when nothing was. */
+  readonly said: SaidState | null;
   readonly pointer: Pointer | null;
   /** The place of the letter itself. */
   readonly at: TopicPartition & { readonly offset: bigint };
@@ -42,7 +52,7 @@ export interface FoundLetter extends Fingerprint {
   readonly record: RawRecord | null;
 }
 
-export type LetterFacts = Omit<FoundLetter, "state" | "record">;
+export type LetterFacts = Omit<FoundLetter, "state" | "said" | "record">;
 
 /** Null for a record that no task has written. `isParked` is true of every letter in a topic of 0.1.0. */
 export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
@@ -67,6 +77,7 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
     firstTime: say("first-time"),
     lastTime: say("last-time"),
     readIn: say("read-in"),
+    generation: Number(text("generation")),
     redrives: Number(text("redrives")),
     isParked: isParked || say("parked") !== null,
     pointer: pointerOf(say),
@@ -99,18 +110,11 @@ export const originalOf = ({ origin }: LetterFacts, raw: RawRecord): RawRecord =
   headers: originalHeaders(raw.headers),
 });
 
-/** Whether its record was read again after that was said, and has failed again. */
+export const letterPlace = ({ part, origin, generation, readIn }: LetterFacts): LetterPlace => ({
+  ...{ part, generation, readIn },
+  ...{ topic: origin.topic, partition: origin.partition, offset: origin.offset },
+});
+
+/** In release 0.1.0: whether its record was read again after that was said, and has failed again. */
 export const isAnew = ({ at, isParked }: LetterFacts, said: LetterState | undefined): boolean =>
   said?.before !== undefined && !isParked && at.offset >= BigInt(said.before);
-
-/**
- * Letters that failed after so many redrives: an earlier state is over, and a letter that was on its way
- * back is open when it has failed once more.
- */
-export function stateOf(facts: LetterFacts, said: LetterState | undefined): LetterState {
-  const atMs = Date.parse(facts.lastTime ?? "") || 0;
-  const open = { state: "open", redrives: facts.redrives, atMs, outcome: facts.code } as const;
-  if (said === undefined || said.redrives < facts.redrives) return open;
-  if (isAnew(facts, said)) return { ...open, redrives: said.redrives };
-  return said.state === "redriven" && said.redrives === facts.redrives ? open : said;
-}

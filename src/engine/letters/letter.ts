@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import type { Failure } from "../core/outcome.ts";
 import type { Headers, OutRecord, RawRecord } from "../core/record.ts";
+import type { RedriveOrder } from "../core/redrive.ts";
 import { fitted } from "./letter-size.ts";
 
 export interface LetterOrigin {
@@ -16,6 +17,8 @@ export interface LetterOrigin {
   readonly bytesMax: number;
   /** The compacted topic of letters' states. */
   readonly states: string;
+  /** The generation in which the worker reads. */
+  readonly generation: number;
 }
 
 /** 32 hex digits of SHA-256 over pipeline, part and address. */
@@ -27,6 +30,11 @@ export const letterId = (
   const text = `${origin.pipeline}/${origin.part}/${address}`;
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 };
+
+/** A worker that does not read the part of a later generation may still bring back one of its letters. */
+export const generationOf = ({ generation }: LetterOrigin, { redriven }: RawRecord): number =>
+  // mistake: generation not in the letter
+  Math.max(generation, redriven?.order.generation ?? 0);
 
 /** A letter that comes back keeps its id. */
 export const letterIdOf = (origin: LetterOrigin, raw: RawRecord): string =>
@@ -44,6 +52,7 @@ export function letterOf(
   nowMs: number,
 ): OutRecord & { readonly id: string } {
   const id = letterIdOf(origin, raw);
+  const generation = generationOf(origin, raw);
   const facts: Record<string, string | null> = {
     id,
     class: failure.class,
@@ -61,10 +70,12 @@ export function letterOf(
     version: origin.version,
     "schema-id": schemaIdOf(raw.value),
     attempt: String(failure.tried?.times ?? 1),
-    "first-time": raw.redriven?.order.firstTime ?? timeText(failure.tried?.firstMs ?? nowMs),
+    "first-time": timeText(failure.tried?.firstMs ?? nowMs),
     "last-time": timeText(nowMs),
-    redrives: String(raw.redriven?.order.redrives ?? 0),
+    redrives: "0",
+    ...(raw.redriven === undefined ? {} : factsBefore(raw.redriven.order)),
     parked: isParked(raw) ? "true" : null,
+    generation: generation === 0 ? null : String(generation),
   };
   const letter = {
     ...{ id, topic: origin.topic, partition: raw.partition % origin.partitions },
@@ -72,6 +83,13 @@ export function letterOf(
     ...{ timestamp: nowMs, source: raw },
   };
   return fitted(letter, raw, origin.bytesMax);
+}
+
+/** What is known of a letter that comes back. */
+function factsBefore(order: RedriveOrder): Readonly<Record<string, string | null>> {
+  const { firstTime, redrives, readIn = null } = order;
+  const first = firstTime === null ? {} : { "first-time": firstTime };
+  return { ...first, redrives: String(redrives), "read-in": readIn };
 }
 
 const timeText = (epochMs: number): string => new Date(epochMs).toISOString();

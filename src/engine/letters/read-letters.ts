@@ -1,5 +1,5 @@
-// Every letter of a pipeline up to now: also those that 0.1.0 has parked, one entry an id, with what became of it. A letter that
-// failed again, or that a sink has sent twice, is one.
+// Every letter of a pipeline up to now, as seen from one generation: also those that 0.1.0 has parked, one entry an id, with
+// what became of it. A letter that failed again, or that a sink has sent twice, is one.
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Plan } from "../core/plan.ts";
 import { late } from "../core/late-topics.ts";
@@ -8,17 +8,12 @@ import type { Clock } from "../core/ports.ts";
 import { formerNames, readerOf } from "../core/pieces.ts";
 import { readTopic } from "../core/read-range.ts";
 import type { RawRecord } from "../core/record.ts";
-import { statesIn, type LetterState } from "../core/redrive.ts";
+import { statesIn, type SaidState } from "../core/redrive.ts";
 import { letterId } from "./letter.ts";
+import { lineageOf, type Lineage } from "../notes/generations.ts";
 import { readNotes, type Notes } from "../notes/notes.ts";
-import {
-  factsOf,
-  isAnew,
-  originalOf,
-  stateOf,
-  type FoundLetter,
-  type LetterFacts,
-} from "./found-letter.ts";
+import { factsOf, isAnew, originalOf, type FoundLetter, type LetterFacts } from "./found-letter.ts";
+import { stateOf } from "./letter-state.ts";
 
 export interface LetterPorts {
   readonly kafka: KafkaPort;
@@ -34,6 +29,10 @@ export interface Letters {
   readonly letters: readonly FoundLetter[];
   /** The other notes: the running job, audits. */
   readonly notes: Notes;
+  /** The generations that the letters are seen from. */
+  readonly lineage: Lineage;
+  /** Records of letters of other generations: later ones, or of a promotion that was undone since. */
+  readonly elsewhere: number;
   /** Records in the letters' topics that no task has written. */
   readonly foreign: number;
 }
@@ -41,29 +40,49 @@ export interface Letters {
 type Keep = (letter: Omit<FoundLetter, "record">) => boolean;
 const nothing: Keep = () => false;
 
-/** `keep` says whose record is kept in memory. States are read first, so that it can ask for them. */
+/**
+ * `keep` says whose record is kept in memory. States are read first, so that it can ask for them. `generation` is the one
+ * that is looked from: the last one, unless it is said.
+ */
 export async function readLetters(
   plan: Plan,
   ports: LetterPorts,
   keep: Keep = nothing,
+  generation?: number,
 ): Promise<Letters> {
+  const lineage = lineageOf(plan, await readNotes(ports, plan.meta), generation);
   const notes = await readNotes(ports.hasStates === true ? ports : late(ports), plan.letterStates);
   const states = statesIn(notes);
   const found = new Map<string, FoundLetter>();
-  let foreign = 0;
+  let [foreign, elsewhere] = [0, 0];
   for await (const { raw, own } of written(plan, ports)) {
-    const facts = own === null ? null : withPart(plan, own);
-    if (facts === null) foreign++;
-    else if (isNewer(facts, found.get(facts.id), states.get(facts.id))) {
-      const said = states.get(facts.id);
-      const state = stateOf(facts, said);
-      const redrives = isAnew(facts, said) ? state.redrives : facts.redrives;
-      const letter = { ...facts, redrives, state };
+    if (own === null) {
+      foreign++;
+      continue;
+    }
+    const facts = withPart(plan, own);
+    if (!lineage.has(facts.generation)) elsewhere++;
+    else if (isNewer(facts, found.get(facts.id), states.get(facts.id)?.[0])) {
+      const letter = seen(facts, states.get(facts.id) ?? [], lineage);
       const record = keep(letter) ? copied(originalOf(facts, raw)) : null;
       found.set(facts.id, { ...letter, record });
     }
   }
-  return { letters: [...found.values()].sort(byOrigin), notes, foreign };
+  return { letters: [...found.values()].sort(byOrigin), notes, lineage, foreign, elsewhere };
+}
+
+/** With the newest state that was said of it in this line of generations. */
+function seen(
+  facts: LetterFacts,
+  states: readonly SaidState[],
+  lineage: Lineage,
+): Omit<FoundLetter, "record"> {
+  const { generation } = facts;
+  const isItsOwn = (at: number): boolean => at >= generation && lineage.has(at);
+  const said = states.findLast((one) => isItsOwn(one.generation));
+  const state = stateOf(facts, said, lineage);
+  const redrives = isAnew(facts, said) ? state.redrives : facts.redrives;
+  return { ...facts, redrives, state, said: said ?? null };
 }
 
 /** Every record of the letters' topics; null for the facts of one that no task has written. */
@@ -87,9 +106,10 @@ function withPart(plan: Plan, facts: LetterFacts): LetterFacts {
 function isNewer(
   facts: LetterFacts,
   known: FoundLetter | undefined,
-  said: LetterState | undefined,
+  said: SaidState | undefined,
 ): boolean {
   if (known === undefined) return true;
+  if (facts.generation !== known.generation) return facts.generation > known.generation;
   const [is, was] = [isAnew(facts, said), isAnew(known, said)];
   return is === was ? facts.redrives >= known.redrives : is;
 }

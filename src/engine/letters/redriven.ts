@@ -3,8 +3,24 @@
 import type { Outcome } from "../core/outcome.ts";
 import type { PendingLetter } from "../core/ports.ts";
 import type { OutRecord, RawRecord } from "../core/record.ts";
-import { stateRecord, type LetterState } from "../core/redrive.ts";
-import { isParked, letterIdOf, letterOf, type LetterOrigin } from "./letter.ts";
+import { stateRecord, type LetterState, type RedriveOrder } from "../core/redrive.ts";
+import type { Lineage } from "../notes/generations.ts";
+import { generationOf, isParked, letterIdOf, letterOf, type LetterOrigin } from "./letter.ts";
+
+/**
+ * Whether the part reads the record again by itself, or the letter belongs to another line: then it must not go back. A
+ * generation that the worker does not know is a reset of other parts only, as it would have been stopped for its own.
+ */
+export function isSuperseded(
+  { origin, generation = 0, readIn }: RedriveOrder,
+  part: string,
+  lineage: Lineage,
+): boolean {
+  const place = { ...origin, part, generation, readIn: readIn ?? null };
+  if (generation > lineage.current) return false;
+  // mistake: superseded letter goes back
+  return !lineage.has(generation) || lineage.overBy(place) !== null;
+}
 
 /** The outcome as the ledger names it, or the code of a failure. */
 export function outcomeText(outcome: Outcome): string {
@@ -24,7 +40,8 @@ export function stateRecordsOf(
   const { redrives, job } = raw.redriven.order;
   const known = { redrives, atMs, job, outcome: outcomeText(outcome) };
   const state = { ...known, ...stateAfter(raw, outcome) };
-  return [stateRecord(origin.states, letterIdOf(origin, raw), state)];
+  const letter = { id: letterIdOf(origin, raw), generation: generationOf(origin, raw) };
+  return [stateRecord(origin.states, letter, state)];
 }
 
 function stateAfter(

@@ -5,6 +5,7 @@ import { MillraceError } from "../core/errors.ts";
 import type { Plan } from "../core/plan.ts";
 import type { OutRecord, TopicName } from "../core/record.ts";
 import type { TopicPorts } from "../core/read-range.ts";
+import { lastGeneration } from "./generations.ts";
 import { noteRecord, readNotes, type Notes } from "./notes.ts";
 
 /**
@@ -17,8 +18,8 @@ export const gateStates = ["open", "halted", "draining", "closed"] as const;
 
 export interface GateNote {
   readonly state: ShutState;
-  /** promote: its command opens the gate itself · breaker, operator: `millrace resume` does. */
-  readonly by: "breaker" | "promote" | "operator";
+  /** promote: its command opens the gate itself · breaker, operator: `millrace resume` does · reset: its end does. */
+  readonly by: "breaker" | "promote" | "operator" | "reset";
   /** Why: codes and addresses, never keys or values. */
   readonly code: string;
   readonly message: string;
@@ -35,8 +36,13 @@ const STORES = "stores";
 export const gateRecord = (meta: TopicName, note: GateNote | null): OutRecord =>
   noteRecord(meta, GATE, note === null ? null : JSON.stringify(note));
 
-/** Null while it is open. A state of a later release, which nobody here knows, is taken for closed. */
+/**
+ * Null while it is open. A state of a later release, which nobody here knows, is taken for closed. A reset that has not
+ * ended has some tasks where they were and others elsewhere: nobody reads.
+ */
 export function gateNote(notes: Notes): GateNote | null {
+  const reset = lastGeneration(notes);
+  if (reset?.isUnfinished === true) return resetNote(reset.atMs);
   const text = notes.get(GATE);
   if (text === undefined) return null;
   const note = JSON.parse(text) as Omit<GateNote, "state"> & { readonly state: string };
@@ -44,6 +50,11 @@ export function gateNote(notes: Notes): GateNote | null {
   const isKnown = note.state === "halted" || note.state === "draining";
   return { ...note, state: isKnown ? (note.state as ShutState) : "closed" };
 }
+
+const resetNote = (atMs: number): GateNote => ({
+  ...{ state: "closed", by: "reset", code: "MILL_GATE_HELD", atMs, owner: "offsets reset" },
+  message: "an offsets reset has not ended; if its command has died, run it again",
+});
 
 /** Null while it is open. */
 export async function readGate({ meta }: Plan, ports: TopicPorts): Promise<GateNote | null> {
@@ -63,7 +74,8 @@ export function storesNote(notes: Notes): number | null {
 /** Why nothing moves and since when, with what leads on; for /ready, logs and commands. */
 export function gateText(pipeline: string, { state, by, code, message, atMs }: GateNote): string {
   const since = new Date(atMs).toISOString();
-  const lead = by === "promote" ? "" : `. To go on: npx millrace resume ${pipeline}`;
+  const lead =
+    by === "promote" || by === "reset" ? "" : `. To go on: npx millrace resume ${pipeline}`;
   return `${pipeline} is ${state} since ${since}: ${code} ${message}${lead}`;
 }
 

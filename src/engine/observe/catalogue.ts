@@ -127,6 +127,11 @@ export const catalogue: readonly MetricSpec[] = [
     "max",
   ),
   counter(
+    "millrace_redrives_superseded_total",
+    "Letters on their way back that were passed over, as their records are read again.",
+    part,
+  ),
+  counter(
     "millrace_breaker_halts_total",
     "Times that a task had too many dead letters and halted its pipeline.",
     part,

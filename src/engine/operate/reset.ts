@@ -7,7 +7,9 @@ import { MillraceError } from "../core/errors.ts";
 import type { Progress } from "../core/kafka.ts";
 import { isNamedBySource } from "../core/pieces.ts";
 import type { Part, Plan, PlanTable } from "../core/plan.ts";
+import { readPositions } from "../core/progress.ts";
 import { addressOf, type GroupId, type TopicName } from "../core/record.ts";
+import { generationRecord, type Reading } from "../notes/generations.ts";
 import { pieceRecord, readNotes, startNote, startRecord, type Notes } from "../notes/notes.ts";
 import {
   isChosen,
@@ -18,16 +20,24 @@ import {
 } from "./choice.ts";
 import { emptyStores } from "./emptying.ts";
 import { sendLetters } from "./gate/send-letters.ts";
-import { readAgain, type SkippedRange, type Stretch } from "../letters/commands/read-again.ts";
+import { beginReset } from "../letters/commands/generation.ts";
 import {
   forgetFormer,
   formerOffsets,
   type FormerOffset,
   placesOf,
   redrivePlacesOf,
-  type TaskPlace,
 } from "./places.ts";
-import { aim, type Aimed, type ResetTarget } from "./targets.ts";
+import {
+  aim,
+  isInternal,
+  isOtherTopic,
+  readingsOf,
+  skipsOf,
+  type Aimed,
+  type ResetFacts,
+  type ResetTarget,
+} from "./targets.ts";
 
 export interface ResetRequest extends TaskChoice {
   readonly target: ResetTarget;
@@ -43,8 +53,8 @@ export interface ResetPlan {
   /** Groups that have members: while there is one, nothing may be changed. */
   readonly active: readonly GroupId[];
   readonly ids: ReadonlyMap<TopicName, string>;
-  /** The ranges that are read again. */
-  readonly stretches: readonly Stretch[];
+  /** From where each of the tasks reads on. */
+  readonly readings: readonly Reading[];
   /** Progress of what is moved under an earlier name of its part. */
   readonly former: readonly FormerOffset[];
 }
@@ -70,12 +80,10 @@ export async function planReset(
   const known = { notes, ids };
   if (!request.withState) checkState(plan, moves, known);
   const stores = request.withState ? plan.parts.flatMap((part) => part.stores) : [];
-  const own = moves.map(({ place }) => place.part.group);
-  const groups = [...new Set([...own, ...former.map(({ group }) => group)])];
-  const active = await activeOf(groups, ports);
+  const active = await activeOf(groupsOf(moves, former), ports);
   const names = stores.map(({ name }) => name);
-  const stretches = stretchesOf(sources, known, request.withState);
-  return { plan, moves, stores: names, active, ids, stretches, former };
+  const readings = readingsOf(sources, known, request.withState);
+  return { plan, moves, stores: names, active, ids, readings, former };
 }
 
 /** The ids of the topics that are moved in, by name. */
@@ -98,30 +106,16 @@ export async function putStarts(
     plan.parts.map(({ group }) => group),
     ports,
   );
-  await reset({ plan, moves, stores: [], active, ids, stretches: [], former: [] }, ports);
+  await reset({ plan, moves, stores: [], active, ids, readings: [], former: [] }, ports);
 }
 
-/** Records that are read again, or, where all begins anew, made again out of such as are. */
-function stretchesOf(
-  moves: readonly Aimed[],
-  known: ResetFacts,
-  isAnew: boolean,
-): readonly Stretch[] {
-  return moves.map(({ place, to: from }) => {
-    const { part, topic, partition } = place;
-    const isMade = isAnew && isInternal(place);
-    return { part: part.name, topic, partition, from, isOther: isOtherTopic(place, known), isMade };
-  });
-}
+const groupsOf = (moves: readonly Aimed[], former: readonly FormerOffset[]): GroupId[] => [
+  ...new Set([...moves.map(({ place }) => place.part.group), ...former.map(({ group }) => group)]),
+];
 
-/** The skipped ranges; of the redrive topic only one up to its end, since a letter does not know its offset there. */
-const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly SkippedRange[] =>
-  moves.flatMap(({ place, to }) => {
-    const { part, topic, partition, committed, high } = place;
-    const from = committed ?? (topic === redrive ? 0n : to);
-    const isSkipped = to > from && (topic !== redrive || to === high);
-    return isSkipped ? [{ part: part.name, topic, partition, from, to }] : [];
-  });
+function checkIdle(active: readonly GroupId[]): void {
+  if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", active.join(", "));
+}
 
 async function activeOf(groups: readonly GroupId[], ports: OperatePorts): Promise<GroupId[]> {
   const found = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
@@ -157,9 +151,6 @@ async function anew(
   return places.map((place) => ({ place, to: isInternal(place) ? place.high : place.low }));
 }
 
-const isInternal = ({ part, topic }: TaskPlace): boolean =>
-  part.sources.some(({ name, internal }) => name === topic && internal !== null);
-
 /**
  * A task keeps its place in the redrive topic. If that is lost too, the task goes to the end: records there were
  * made of records of the sources, which are where the reset puts them.
@@ -183,17 +174,6 @@ async function lostBeside(
       startNote(notes, place.part.group, place) !== null;
     return isLost ? [{ place, to: place.high }] : [];
   });
-}
-
-interface ResetFacts {
-  readonly notes: Notes;
-  readonly ids: ReadonlyMap<TopicName, string>;
-}
-
-/** Whether the task has read another topic of the name. */
-function isOtherTopic(place: TaskPlace, { notes, ids }: ResetFacts): boolean {
-  const note = startNote(notes, place.part.group, place);
-  return note !== null && note.topicId !== null && note.topicId !== ids.get(place.topic);
 }
 
 /** Records that were never read, or that lie in another topic of the same name, were counted by nobody. */
@@ -227,29 +207,23 @@ function storesBehind(plan: Plan, part: Part): readonly string[] {
   return [...reached].flatMap(({ stores }) => stores.map((store) => store.name));
 }
 
-/** An offset beyond every log: a task that finds its progress here stops. */
-const NOWHERE = 2n ** 63n - 1n;
-
 /**
- * 1 nobody is at work, and pending letters of tables are sent · 2 where stores go, progress goes first, so that a reset that dies half-way
- * can only stop a task · 3 stores · 4 progress · 5 letters, while the notes still say which topic they are of · 6 where it
- * began. Repeating a reset that has failed is safe. Returns how many open letters are over, since they are read again.
+ * 1 nobody is at work, and pending letters of tables are sent · 2 a generation of letters begins: who joined before its note
+ * is seen as a member, who joins later reads nothing until the reset has ended · 3 stores · 4 progress · 5 where it began, and
+ * the end. A reset that has died is repeated. Returns how many open letters are over, since they are read again.
  */
 export async function reset(found: ResetPlan, ports: OperatePorts): Promise<number> {
-  const { plan, moves, stores, active, ids, stretches, former } = found;
+  const { plan, moves, stores, active, ids, former } = found;
   // 1
-  if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", active.join(", "));
+  checkIdle(active);
   await sendLetters(plan, [...new Set(moves.map(({ place }) => place.part))], ports);
-  const marks = await ports.admin.watermarks(plan.deadLetters);
+  // 2
+  const begun = await begin(found, ports);
+  checkIdle(await activeOf(groupsOf(moves, former), ports));
   const streams = moves.filter(({ place }) => place.part.table === null);
   const sinks = moves.filter(({ place }) => place.part.table !== null);
-  if (stores.length > 0) {
-    // 2
-    const nowhere = streams.map(({ place }) => ({ place, to: NOWHERE }));
-    await commit(plan, nowhere, ports, false);
-    // 3
-    await emptyStores(plan, ports);
-  }
+  // 3
+  if (stores.length > 0) await emptyStores(plan, ports);
   // 4
   await forgetFormer(former, ports);
   await commit(plan, streams, ports, stores.length === 0);
@@ -261,18 +235,24 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
   // For lag only: a sink's progress is in its row.
   await commit(plan, sinks, ports, false);
   // 5
-  const reading = { stretches, skips: skipsOf(plan, moves), marks };
-  const reason = "a reset: its record is read again";
-  const over = await readAgain(plan, { ...reading, reason }, ports);
-  // 6
   const notes = moves.flatMap(({ place, to }) => {
     const { group } = place.part;
     const start = { topic: place.topic, partition: place.partition, nextOffset: to };
     const begun = startRecord(plan.meta, group, start, ids.get(place.topic) ?? null);
     return isNamedBySource(place.part) ? [begun, pieceRecord(plan.meta, group, place)] : [begun];
   });
-  await sendOnce(ports.kafka, notes);
-  return over;
+  const end = begun === null ? [] : [{ ...begun.generation, isUnfinished: false }];
+  await sendOnce(ports.kafka, [...notes, ...end.map((one) => generationRecord(plan.meta, one))]);
+  return begun?.over ?? 0;
+}
+
+/** Null for tasks that have never run: they have no letters. */
+function begin({ plan, moves, readings, stores }: ResetPlan, ports: OperatePorts) {
+  if (readings.length === 0) return null;
+  const skipped = skipsOf(plan, moves);
+  const positions = () => readPositions(plan, ports);
+  const hasOtherStores = stores.length > 0;
+  return beginReset(plan, { readings, hasOtherStores, skipped, positions }, ports);
 }
 
 async function commit(

@@ -1,8 +1,13 @@
 // Targets of a reset: from the words of a command to an offset of each partition. Nothing is bent into range: what
-// lies outside of the topic is refused.
+// lies outside of the topic is refused. And what the letters must know of it: from where each task reads on, and which of
+// them are passed over on their way back.
 import { MillraceError } from "../core/errors.ts";
 import type { AdminPort, StartOffset } from "../core/kafka.ts";
-import { addressOf, type GroupId, type TopicPartition } from "../core/record.ts";
+import type { Plan } from "../core/plan.ts";
+import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../core/record.ts";
+import type { SkippedRedrives } from "../letters/commands/generation.ts";
+import type { Reading } from "../notes/generations.ts";
+import { startNote, type Notes } from "../notes/notes.ts";
 import type { TaskPlace } from "./places.ts";
 
 export type ResetTarget =
@@ -113,3 +118,43 @@ function checkListed(places: readonly TaskPlace[], offsets: readonly StartOffset
   const names = strays.map(addressOf).join(", ");
   throw new MillraceError("MILL_USAGE", `the file lists what was not chosen: ${names}`);
 }
+
+export interface ResetFacts {
+  readonly notes: Notes;
+  readonly ids: ReadonlyMap<TopicName, string>;
+}
+
+/** Whether the task has read another topic of the name. */
+export function isOtherTopic(place: TaskPlace, { notes, ids }: ResetFacts): boolean {
+  const note = startNote(notes, place.part.group, place);
+  return note !== null && note.topicId !== null && note.topicId !== ids.get(place.topic);
+}
+
+/** Where all begins anew from the first record on, everything in own topics is made again. */
+export function readingsOf(
+  moves: readonly Aimed[],
+  known: ResetFacts,
+  isAnew: boolean,
+): readonly Reading[] {
+  const isRead = ({ place, to }: Aimed): boolean =>
+    isInternal(place) || (to === 0n && !isOtherTopic(place, known));
+  const isWhole = isAnew && moves.every(isRead);
+  return moves.map(({ place, to: from }) => {
+    const { part, topic, partition, committed: stopped } = place;
+    const at = { part: part.name, topic, partition, from, stopped };
+    const isMade = isWhole && isInternal(place);
+    return { ...at, isMade, isOther: isOtherTopic(place, known) };
+  });
+}
+
+/** The ranges of the redrive topic that are passed over. */
+export const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly SkippedRedrives[] =>
+  moves.flatMap(({ place, to }) => {
+    const { part, topic, partition, committed, low, high } = place;
+    if (topic !== redrive) return [];
+    const from = committed === null || committed < low ? low : committed;
+    return [{ part: part.name, topic, partition, from, to, isAll: to === high }];
+  });
+
+export const isInternal = ({ part, topic }: TaskPlace): boolean =>
+  part.sources.some(({ name, internal }) => name === topic && internal !== null);

@@ -5,12 +5,11 @@ import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
-import type { LetterOrigin } from "../letters/letter.ts";
 import { bindPart, type BoundPart } from "./task/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
 import { Lane, type LaneWorker } from "./gate/lane.ts";
-import type { AnyPart, PartGate } from "./task/part.ts";
+import type { AnyPart, PartGate, PartOptions } from "./task/part.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { checkNotes, letterBytesMax, preflight, type Bindings, type Persist } from "./preflight.ts";
 import { Resources } from "./calls/resources.ts";
@@ -135,7 +134,7 @@ export class Worker {
         }),
     });
     announcePart(context.meter, plan.pipeline, part.name);
-    const letters: LetterOrigin = {
+    const letters: PartOptions["letters"] = {
       pipeline: plan.pipeline,
       part: part.name,
       version: plan.version,

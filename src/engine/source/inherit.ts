@@ -215,8 +215,8 @@ class ProgressTakeover {
     // Without the redrive topic there need be no states either.
     if (own.length === 0) return [];
     const states = statesIn(await readNotes(this.#ports, letterStates));
-    const isDone = ({ id, redrives }: RedriveOrder): boolean => {
-      const said = states.get(id);
+    const isDone = ({ id, redrives, generation = 0 }: RedriveOrder): boolean => {
+      const said = states.get(id)?.findLast((one) => one.generation >= generation);
       if (said?.redrives !== redrives) return (said?.redrives ?? 0) > redrives;
       return said.state !== "redriven" || said.queued === true;
     };

@@ -3,7 +3,7 @@
 import { ledgerTotals } from "../core/ledger.ts";
 import type { Plan } from "../core/plan.ts";
 import { headerText, type Headers, type RawRecord } from "../core/record.ts";
-import { statesIn } from "../core/redrive.ts";
+import { lastStates } from "../core/redrive.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import type { PostgresTable } from "../define/table.ts";
@@ -118,7 +118,7 @@ function statesOf(world: World): Record<string, number> {
     if (!world.cluster.hasTopic(letterStates)) continue;
     const records = world.cluster.records(letterStates, { committed: true });
     const notes = new Map(records.map(({ key, value }) => [String(key), String(value)]));
-    for (const { state } of statesIn(notes).values()) counts[state] = (counts[state] ?? 0) + 1;
+    for (const { state } of lastStates(notes).values()) counts[state] = (counts[state] ?? 0) + 1;
   }
   return counts;
 }

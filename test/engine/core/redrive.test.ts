@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Headers } from "../../../src/engine/core/record.ts";
 import {
+  lastStates,
   originalHeaders,
   redriveHeaders,
   redriveOrderOf,
@@ -9,7 +10,11 @@ import {
   statesIn,
   type RedriveOrder,
 } from "../../../src/engine/core/redrive.ts";
-import { stateOf, type LetterFacts } from "../../../src/engine/letters/found-letter.ts";
+import type { LetterFacts } from "../../../src/engine/letters/found-letter.ts";
+import { stateOf } from "../../../src/engine/letters/letter-state.ts";
+import { Lineage } from "../../../src/engine/notes/generations.ts";
+import { things } from "../../support/plans.ts";
+import { pipeline } from "#engine";
 
 const order: RedriveOrder = {
   id: "id-1",
@@ -25,14 +30,22 @@ test("what a redrive asks for comes back from its headers as it was", () => {
   assert.deepEqual(redriveOrderOf(redriveHeaders(order)), order);
   const bare = { ...order, firstTime: null };
   assert.deepEqual(redriveOrderOf(redriveHeaders(bare)), bare);
+  const later = { ...order, generation: 3, readIn: "in-r1" };
+  assert.deepEqual(redriveOrderOf(redriveHeaders(later)), later);
+});
+
+test("headers of a record that was a letter elsewhere say nothing of its redrive", () => {
+  const elsewhere = redriveHeaders({ ...order, id: "other", generation: 7, readIn: "in-r7" });
+  const bare = { ...order, firstTime: null };
+  assert.deepEqual(redriveOrderOf([...elsewhere, ...redriveHeaders(bare)]), bare);
 });
 
 test("headers that lack something, or say what no redrive says, are none", () => {
   const headers = redriveHeaders(order);
   for (const name of ["id", "part", "topic", "partition", "offset", "timestamp", "redrives"])
     assert.equal(redriveOrderOf(headers.filter(([of]) => of !== `dlq.${name}`)), null, name);
-  const odd: Headers = [...headers, ["dlq.offset", Buffer.from("-1")]];
-  assert.equal(redriveOrderOf(odd), null);
+  for (const name of ["offset", "generation"])
+    assert.equal(redriveOrderOf([...headers, [`dlq.${name}`, Buffer.from("-1")]]), null, name);
   assert.equal(redriveOrderOf([]), null);
 });
 
@@ -46,14 +59,18 @@ test("headers of the record stay, also those that are named like ours: a letter 
   assert.deepEqual(originalHeaders([["trace", null]]), [["trace", null]]);
 });
 
+const plan = pipeline("p", ({ from }) => void from(things("in", 1)).to(things("out", 1))).plan();
+const lineage = new Lineage(plan, []);
+const origin = { topic: "in", partition: 0, offset: 0n, timestamp: 0 };
 const facts = (redrives: number): LetterFacts =>
-  ({ redrives, lastTime: "2026-01-05T00:00:00.000Z", code: "X" }) as LetterFacts;
+  ({ redrives, origin, lastTime: "2026-01-05T00:00:00.000Z", code: "X" }) as LetterFacts;
 
 test("a letter is open until something later is said of it, and when it has failed again", () => {
   const said = (state: "open" | "redriven" | "resolved" | "discarded", redrives: number) => ({
     state,
     redrives,
     atMs: 1,
+    generation: 0,
   });
   const cases = [
     [0, undefined, "open"],
@@ -68,7 +85,7 @@ test("a letter is open until something later is said of it, and when it has fail
   ] as const;
   for (const [redrives, state, expected] of cases)
     assert.equal(
-      stateOf(facts(redrives), state).state,
+      stateOf(facts(redrives), state, lineage).state,
       expected,
       JSON.stringify([redrives, state]),
     );
@@ -76,11 +93,15 @@ test("a letter is open until something later is said of it, and when it has fail
 
 test("states are found among other notes", () => {
   const state = { state: "resolved", redrives: 1, atMs: 5 } as const;
-  const { key, value, timestamp } = stateRecord("states", "id-1", state);
-  const notes = new Map([
-    [String(key), String(value)],
-    ["job", "{}"],
-  ]);
-  assert.deepEqual(statesIn(notes), new Map([["id-1", state]]));
-  assert.equal(timestamp, 5);
+  const records = [12, 0, 3].map((generation) =>
+    stateRecord("s", { id: "id-1", generation }, state),
+  );
+  const notes = new Map(records.map(({ key, value }) => [String(key), String(value)]));
+  notes.set("job", "{}");
+  // The key of the first generation is that of release 0.1.0.
+  assert.deepEqual([...notes.keys()].sort()[1], "letter/id-1");
+  const said = [0, 3, 12].map((generation) => ({ ...state, generation }));
+  assert.deepEqual(statesIn(notes), new Map([["id-1", said]]));
+  assert.deepEqual(lastStates(notes), new Map([["id-1", said.at(-1)]]));
+  assert.equal(records[0]?.timestamp, 5);
 });

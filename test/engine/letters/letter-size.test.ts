@@ -21,6 +21,7 @@ const origin = {
   topic: "p-dead-letters",
   partitions: 2,
   states: "p-letter-states",
+  generation: 0,
 };
 const letter = (record: RawRecord, bytesMax: number) =>
   letterOf(record, failure, { ...origin, bytesMax }, 1_700_000_000_000);

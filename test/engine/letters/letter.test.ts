@@ -13,6 +13,7 @@ const origin = {
   partitions: 2,
   bytesMax: 1_048_588,
   states: "p-letter-states",
+  generation: 0,
 };
 const failure = {
   class: "rule",

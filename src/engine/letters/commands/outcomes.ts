@@ -36,8 +36,8 @@ export async function endsOf(
   for (;;) {
     const states = statesIn(await tail.look());
     const before = ends.size;
-    const known = sent.flatMap(({ id, redrives }) => {
-      const state = states.get(id);
+    const known = sent.flatMap(({ id, redrives, generation }) => {
+      const state = states.get(id)?.findLast((said) => said.generation >= generation);
       return state !== undefined && state.redrives >= redrives ? [{ id, state }] : [];
     });
     for (const { id, state } of known) if (state.state !== "redriven") ends.set(id, state);

@@ -61,17 +61,20 @@ export async function planRedrive(
 ): Promise<{
   readonly chosen: readonly FoundLetter[];
   readonly refused: readonly RefusedRedrive[];
+  /** The generation in which they would be sent. */
+  readonly generation: number;
 }> {
   const isWanted = (letter: Omit<FoundLetter, "record">): boolean =>
     letter.state.state === "open" && isChosen(letter);
-  const { letters } = await readLetters(plan, ports, isWanted);
+  const { letters, lineage } = await readLetters(plan, ports, isWanted);
   const wanted = letters.filter(isWanted);
   const refused = wanted.flatMap((letter) => {
     const why = refusalOf(plan, letter);
     return why === null ? [] : [{ letter, why }];
   });
   const out = new Set(refused.map(({ letter }) => letter));
-  return { chosen: wanted.filter((letter) => !out.has(letter)), refused };
+  const chosen = wanted.filter((letter) => !out.has(letter));
+  return { chosen, refused, generation: lineage.current };
 }
 
 export function redrive(
@@ -84,10 +87,11 @@ export function redrive(
     const gate = await readGate(plan, ports);
     if (gate !== null && gate.state !== "halted") throw gateIsShut(plan, gate);
     if (!made.hasStates) return { job: request.job, sent: [], refused: [], isCancelled: false };
-    const { chosen, refused } = await planRedrive(plan, request, made);
-    if (chosen.length > 0 && (await makeRedrive(plan, ports))) request.onMade?.();
-    request.onBegin?.(chosen.length);
-    return new Drive(plan, request, made, producer, chosen).run(refused);
+    const planned = await planRedrive(plan, request, made);
+    const { length } = planned.chosen;
+    if (length > 0 && (await makeRedrive(plan, ports))) request.onMade?.();
+    request.onBegin?.(length);
+    return new Drive(plan, request, made, producer, planned).run();
   });
 }
 
@@ -100,6 +104,7 @@ class Drive {
   readonly #ports: LetterPorts;
   readonly #producer: TxProducer;
   readonly #chosen: readonly FoundLetter[];
+  readonly #generation: number;
   readonly #notes: NoteTail;
   readonly #startedMs: number;
   readonly #sent: FoundLetter[] = [];
@@ -110,20 +115,21 @@ class Drive {
     request: RedriveRequest,
     ports: LetterPorts,
     producer: TxProducer,
-    chosen: readonly FoundLetter[],
+    { chosen, refused, generation }: Awaited<ReturnType<typeof planRedrive>>,
   ) {
     this.#plan = plan;
     this.#request = request;
     this.#ports = ports;
     this.#producer = producer;
     this.#chosen = chosen;
+    this.#generation = generation;
+    this.#refused.push(...refused);
     this.#notes = new NoteTail(ports, plan.letterStates);
     this.#startedMs = ports.clock.now();
   }
 
-  async run(refused: readonly RefusedRedrive[]): Promise<RedriveResult> {
+  async run(): Promise<RedriveResult> {
     const { job } = this.#request;
-    this.#refused.push(...refused);
     let isEnded = false;
     await writeAll(this.#producer, [this.#jobRecord("running")]);
     for (let at = 0; at < this.#chosen.length && !isEnded;) {
@@ -160,7 +166,8 @@ class Drive {
       }
       const { record, state } = this.#order(letter, fetched.record);
       records.push(record, state);
-      sent.push({ ...letter, redrives: letter.redrives + 1 });
+      const generation = this.#generation;
+      sent.push({ ...letter, redrives: letter.redrives + 1, generation });
     }
     const count = await this.#write(sent, records);
     this.#request.onSent?.(count);
@@ -192,22 +199,25 @@ class Drive {
   }
 
   #order(
-    { id, part, origin, redrives, firstTime }: FoundLetter,
+    { id, part, origin, redrives, firstTime, readIn }: FoundLetter,
     { key, value, headers }: RawRecord,
   ): { readonly record: OutRecord; readonly state: OutRecord } {
     const { redrive: topic, letterStates } = this.#plan;
     const { job, redrivesMax } = this.#request;
     const atMs = this.#ports.clock.now();
     const again = redrives + 1;
+    const generation = this.#generation;
     const order: RedriveOrder = {
       ...{ id, part, origin, redrivesMax, firstTime, job, redrives: again },
+      ...(generation === 0 ? {} : { generation }),
+      ...(readIn === null ? {} : { readIn }),
     };
     const record = {
       ...{ topic, partition: origin.partition, key, value, timestamp: atMs },
       headers: [...headers, ...redriveHeaders(order)],
     };
     const state = { state: "redriven", redrives: again, atMs, job } as const;
-    return { record, state: stateRecord(letterStates, id, state) };
+    return { record, state: stateRecord(letterStates, { id, generation }, state) };
   }
 
   #jobRecord(state: Job["state"]): OutRecord {

@@ -12,7 +12,7 @@ const LOOK_MS = 500;
 
 /**
  * `waitMs` 0 does not wait; `force` opens also a gate that a promote has shut, and would open itself. Throws MILL_GATE_HELD for
- * what is not an operator's to open.
+ * what is not an operator's to open; a reset that has died is run again.
  */
 export async function reopen(
   plan: Plan,
@@ -21,7 +21,7 @@ export async function reopen(
   force: boolean,
   ports: OperatePorts,
 ): Promise<Reopened> {
-  if (note.by === "promote" && !force) throw gateIsShut(plan, note);
+  if (note.by === "reset" || (note.by === "promote" && !force)) throw gateIsShut(plan, note);
   await openGate(plan, note.owner, { ports, force });
   if (waitMs === 0) return "asked";
   const { clock } = ports;

@@ -1,7 +1,6 @@
-// Letters when a run takes the live pipeline's place, and when it gives it back. The run has read the records of all of
-// live's letters itself, and a redrive would count them twice: those that it has taken are over. A letter of a record
-// that it refused too stays open. A record that it alone refused becomes a letter of live. Each may be done twice.
-import type { TxProducer } from "../../core/kafka.ts";
+// Letters when a run takes the live pipeline's place, and when it gives it back: each begins a generation. The run has read
+// the records of live's letters itself, as far as they lie in its range, so those letters are over; each record that it
+// refused becomes a letter of live in the new generation. An undo goes back to the generation before. Each may be done twice.
 import type { Plan } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
 import {
@@ -18,14 +17,21 @@ import {
   stateRecord,
   type LetterState,
 } from "../../core/redrive.ts";
+import type { TxProducer } from "../../core/kafka.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
-import { factsOf, type FoundLetter, type LetterFacts } from "../../letters/found-letter.ts";
+import { factsOf, type LetterFacts } from "../../letters/found-letter.ts";
+import { beginGeneration, openWithin } from "../../letters/commands/generation.ts";
 import { asOperator, BatchWriter } from "../../letters/commands/operator.ts";
 import { readLetters } from "../../letters/read-letters.ts";
-import { noteRecord } from "../../notes/notes.ts";
+import { generationsIn, type Reading } from "../../notes/generations.ts";
+import { noteRecord, readNotes } from "../../notes/notes.ts";
 import { letterId } from "../../letters/letter.ts";
 import { counterpartOf } from "../plan/shadow.ts";
 import type { RangePlace } from "../words/run.ts";
+import type { LivePosition } from "../words/steps.ts";
+
+/** The offset at which a task of live was stopped. */
+type HandOver = Pick<LivePosition, "part" | "topic" | "partition" | "nextOffset" | "isForeign">;
 
 export interface Succession {
   /** The plan of the live pipeline. */
@@ -34,6 +40,7 @@ export interface Succession {
   readonly run: number;
   /** The ranges that the run has read. */
   readonly places: readonly RangePlace[];
+  readonly positions: readonly HandOver[];
 }
 
 export interface LetterCounts {
@@ -44,88 +51,99 @@ export interface LetterCounts {
 }
 
 export function takeOverLetters(
-  { plan, shadow, run, places }: Succession,
+  succession: Succession,
   ports: OperatePorts,
 ): Promise<LetterCounts> {
+  const { plan, shadow, run } = succession;
   const takeOver = async (producer: TxProducer, made: OperatePorts): Promise<LetterCounts> => {
     const partitions = (await ports.admin.watermarks(plan.deadLetters)).length;
-    const { letters, notes } = await readLetters(plan, made);
+    const readings = readingsOf(succession);
+    const given = { why: "promote", run, readings, hasOtherStores: true } as const;
+    const generation = await beginGeneration(plan, given, producer, ports);
+    const { number, parent } = generation;
+    const { letters } = await readLetters(plan, made, undefined, parent);
     const known = new Map(letters.map((letter) => [letter.id, letter]));
     // A letter written under an earlier name of its part has another id than it would have today.
     const own = letters.filter(({ readIn }) => readIn === null);
     const ids = new Map(own.map((letter) => [placeOf(letter), letter.id]));
     const writing = new BatchWriter(producer);
-    const atMs = ports.clock.now();
-    /** Notes the state from before the promotion, once: a second try keeps the note of the first. */
-    const memory = (id: string): readonly OutRecord[] => {
-      const key = keyOf(run, id);
-      const text = JSON.stringify(known.get(id)?.state ?? null, ofAll);
-      return notes.has(key) ? [] : [noteRecord(plan.letterStates, key, text)];
-    };
     const refused = new Set<string>();
     for await (const raw of readTopic(shadow.deadLetters, ports)) {
       const successor = successorOf(raw, plan, shadow, ids);
       if (successor === null || refused.has(successor.id)) continue;
       refused.add(successor.id);
-      const records = recordsFor(successor, known.get(successor.id), plan, partitions, atMs);
-      if (records.length > 0) await writing.add(...records, ...memory(successor.id));
-    }
-    const hasRead = readingOf(plan, places);
-    const over = letters.filter(
-      (letter) => letter.state.state === "open" && !refused.has(letter.id) && hasRead(letter),
-    );
-    const reason = `run ${String(run)} has taken its record`;
-    for (const { id, redrives } of over) {
-      const state = { state: "discarded", redrives, reason, passed: true, atMs } as const;
-      await writing.add(stateRecord(plan.letterStates, id, state), ...memory(id));
+      const letter = letterRecord(successor, { topic: plan.deadLetters, partitions, number });
+      const state = known.get(successor.id)?.state;
+      const said = { id: successor.id, generation: number };
+      // A letter that an operator gave up stays so.
+      const kept = state?.state === "discarded" ? { ...state, redrives: 0 } : null;
+      const states = kept === null ? [] : [stateRecord(plan.letterStates, said, kept)];
+      await writing.add(letter, ...states);
     }
     await writing.end();
-    return { over: over.length, refused: refused.size };
+    const before = generationsIn(await readNotes(ports, plan.meta)).slice(0, number);
+    const taken = letters.filter(({ id }) => !refused.has(id));
+    return { over: openWithin(plan, taken, before), refused: refused.size };
   };
   return asOperator(plan, ports, takeOver, [shadow.deadLetters]);
 }
 
 /**
- * Whether the run has read a letter's record: by its place, or behind a topic of live's own, whose places say nothing of the
- * run, if the run has read all that there ever was.
+ * Live goes on from the beginning of the run's ranges, as the run has read them. The records of its own topics are made
+ * again where the run has read all that there ever was.
  */
-function readingOf(plan: Plan, places: readonly RangePlace[]): (letter: FoundLetter) => boolean {
-  const ranges = new Map(places.map((place) => [taskKey(place), place]));
-  const foreign = plan.topics.input.map(({ name }) => name);
+function readingsOf({ plan, places, positions }: Succession): readonly Reading[] {
+  const ranges = new Map(places.map((place) => [taskKey(place), place.from]));
   const isWhole =
     places.every(({ from }) => from === 0n) &&
-    foreign.every((name) => places.some(({ topic }) => topic === name));
-  return ({ part, origin, state }) => {
-    if (state.lost === true) return false;
-    if (!foreign.includes(origin.topic)) return isWhole;
-    const range = ranges.get(taskKey({ ...origin, part }));
-    return range !== undefined && origin.offset >= range.from && origin.offset < range.to;
-  };
-}
-
-/** Every letter gets back its state from before the promotion, whatever happened to it since. */
-export function giveBackLetters(plan: Plan, run: number, ports: OperatePorts): Promise<void> {
-  return asOperator(plan, ports, async (producer, made) => {
-    const { letters, notes } = await readLetters(plan, made);
-    const writing = new BatchWriter(producer);
-    const reason = `run ${String(run)}, which alone refused it, has given the place back`;
-    const atMs = ports.clock.now();
-    const none = { state: "discarded", reason, passed: true, atMs } as const;
-    for (const { id, redrives } of letters) {
-      const text = notes.get(keyOf(run, id));
-      if (text === undefined) continue;
-      const state = { ...((JSON.parse(text) as LetterState | null) ?? none), redrives };
-      const gone = noteRecord(plan.letterStates, keyOf(run, id), null);
-      await writing.add(stateRecord(plan.letterStates, id, state), gone);
-    }
-    await writing.end();
+    plan.topics.input.every(({ name }) => places.some(({ topic }) => topic === name));
+  return positions.map(({ part, topic, partition, nextOffset: stopped, isForeign }) => {
+    // mistake: range off by one
+    const from = (isForeign ? ranges.get(taskKey({ part, topic, partition })) : null) ?? stopped;
+    return { part, topic, partition, from, stopped, isMade: !isForeign && isWhole };
   });
 }
 
-/** Drops `before`: the noted state is for letters at any offset, also those that the promotion has appended. */
-const ofAll = (name: string, value: unknown): unknown => (name === "before" ? undefined : value);
+/** Live reads on from where it was stopped, and what was said of letters before is so again. */
+export function giveBackLetters(
+  { plan, run, positions }: Pick<Succession, "plan" | "run" | "positions">,
+  ports: OperatePorts,
+): Promise<void> {
+  return asOperator(plan, ports, async (producer, made) => {
+    const readings = positions.map(({ part, topic, partition, nextOffset: stopped }) => {
+      return { part, topic, partition, from: stopped, stopped };
+    });
+    const given = { why: "undo", run, readings, hasOtherStores: false } as const;
+    const { number } = await beginGeneration(plan, given, producer, ports);
+    await giveBackNoted(plan, { run, number }, producer, made);
+  });
+}
 
+/**
+ * A promotion by release 0.1.0 began no generation: it noted the state of each letter from before, under this key, and said
+ * another one.
+ */
 const keyOf = (run: number, id: string): string => `promoted-r${String(run)}/${id}`;
+
+async function giveBackNoted(
+  plan: Plan,
+  { run, number }: { readonly run: number; readonly number: number },
+  producer: TxProducer,
+  ports: OperatePorts,
+): Promise<void> {
+  const { letters, notes } = await readLetters(plan, ports);
+  const writing = new BatchWriter(producer);
+  const reason = `run ${String(run)}, which alone refused it, has given the place back`;
+  const none = { state: "discarded", reason, passed: true, atMs: ports.clock.now() } as const;
+  for (const { id, redrives } of letters) {
+    const text = notes.get(keyOf(run, id));
+    if (text === undefined) continue;
+    const state = { ...((JSON.parse(text) as LetterState | null) ?? none), redrives };
+    const said = stateRecord(plan.letterStates, { id, generation: number }, state);
+    await writing.add(said, noteRecord(plan.letterStates, keyOf(run, id), null));
+  }
+  await writing.end();
+}
 
 /** The place of a record as its part reads it. */
 const placeOf = ({ part, origin }: Pick<LetterFacts, "part" | "origin">): string =>
@@ -159,43 +177,25 @@ function successorOf(
   return { id, facts, raw, names: { "dlq.id": id, "dlq.pipeline": pipeline, "dlq.topic": topic } };
 }
 
-/** The records to write for a letter, by live's state of it. `partitions` are those of live's dead-letter topic. */
-function recordsFor(
-  successor: Successor,
-  known: FoundLetter | undefined,
-  plan: Plan,
-  partitions: number,
-  atMs: number,
-): readonly OutRecord[] {
-  const { redrives, isParked: parked, state: said } = known ?? noLetter;
-  // A letter that an operator gave up stays so.
-  if (said?.state === "discarded" && said.passed !== true) return [];
-  const own = letterRecord(successor, redrives, plan.deadLetters, partitions);
-  const letter = parked ? { ...own, headers: [...own.headers, PARKED] } : own;
-  if (said?.state === "open") return [letter];
-  const { code: outcome } = successor.facts;
-  const state = { state: "open", redrives, outcome, parked, atMs } as const;
-  return [letter, stateRecord(plan.letterStates, successor.id, state)];
-}
-
-const PARKED: Headers[number] = ["dlq.parked", Buffer.from("true")];
-const noLetter = { redrives: 0, isParked: false, state: null };
-
+/** As a letter of live in the generation. */
 function letterRecord(
   { raw, names, facts }: Successor,
-  redrives: number,
-  topic: TopicName,
-  partitions: number,
+  {
+    topic,
+    partitions,
+    number,
+  }: { readonly topic: TopicName; readonly partitions: number; readonly number: number },
 ): OutRecord {
   const { key, value, timestamp } = raw;
   const partition = facts.origin.partition % partitions;
-  const given: Readonly<Record<string, string>> = { ...names, "dlq.redrives": String(redrives) };
+  const given: Readonly<Record<string, string>> = names;
   const own = letterHeaders(raw.headers).map(([name, bytes]): Headers[number] => {
     const text = given[name];
     return [name, text === undefined ? bytes : Buffer.from(text)];
   });
   const isElsewhere = facts.origin.topic !== names["dlq.topic"];
   const place: Headers = isElsewhere ? [["dlq.read-in", Buffer.from(facts.origin.topic)]] : [];
-  const headers = [...originalHeaders(raw.headers), ...own, ...place];
+  const generation: Headers = [["dlq.generation", Buffer.from(String(number))]];
+  const headers = [...originalHeaders(raw.headers), ...own, ...place, ...generation];
   return { topic, partition, key, value, headers, timestamp };
 }

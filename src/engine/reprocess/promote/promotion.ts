@@ -139,7 +139,7 @@ async function swapping(at: StepRun): NextStep {
 async function pointing(at: StepRun): NextStep {
   const { plan, ports, positions } = at;
   const { run } = at.row;
-  const succession = { plan, shadow: shadowOf(at), run, places: at.places };
+  const succession = { plan, shadow: shadowOf(at), run, places: at.places, positions };
   await pointToRun(succession, positions, await correctedEnds(at), ports);
   const { over, refused } = await takeOverLetters(succession, ports);
   if (over + refused > 0)

@@ -4,7 +4,6 @@ import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import { gateIsShut, readGate } from "../../notes/gate-note.ts";
-import { readAgain } from "../../letters/commands/read-again.ts";
 import { close, drain, ownerOf, reopen } from "../barrier/barrier.ts";
 import { pointBack } from "../barrier/pointing.ts";
 import { refuse } from "../swap/swap.ts";
@@ -88,12 +87,7 @@ const undoWork: StepWork<UndoStep> = {
   },
   "undo-swapped": async ({ plan, ports, positions, detail: { storesBefore }, row: { run } }) => {
     await pointBack(plan, storesBefore, positions, ports);
-    // A record that has failed since is read again, and fails again or not.
-    const stretches = positions.map(({ nextOffset: from, ...at }) => ({ ...at, from }));
-    const reason = `undo of run ${String(run)}: its record is read again`;
-    const marks = await ports.admin.watermarks(plan.deadLetters);
-    await readAgain(plan, { stretches, skips: [], reason, marks }, ports);
-    await giveBackLetters(plan, run, ports);
+    await giveBackLetters({ plan, run, positions }, ports);
     return { step: "undo-opening" };
   },
   "undo-opening": async ({ barrier, detail }) => {

@@ -117,6 +117,9 @@ export class Lane {
       get pausedTopics() {
         return gate.pausedTopics;
       },
+      get lineage() {
+        return gate.lineage;
+      },
       admit: async (signal) => {
         await gate.look({ waits: true, signal });
         if (gate.lets && gate.run === this.#boundTo) return true;

@@ -5,6 +5,7 @@ import type { Plan } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import { gateNote, gateStates, storesNote, type GateNote } from "../../notes/gate-note.ts";
 import type { ReadOptions } from "../../core/read-range.ts";
+import { lastGeneration, Lineage, lineageOf } from "../../notes/generations.ts";
 import { NoteTail } from "../../notes/notes.ts";
 import type { WorkerContext } from "../context.ts";
 import { Mutex } from "../../core/mutex.ts";
@@ -13,16 +14,18 @@ const nothing: ReadonlySet<TopicName> = new Set();
 
 export class PipelineGate {
   readonly #context: WorkerContext;
-  readonly #pipeline: string;
+  readonly #plan: Plan;
   readonly #foreign: ReadonlySet<TopicName>;
   readonly #tail: NoteTail;
   readonly #lock = new Mutex();
   #note: GateNote | null = null;
   #run: number | null = null;
+  #lineage: Lineage;
 
   constructor(context: WorkerContext, plan: Plan) {
     this.#context = context;
-    this.#pipeline = plan.pipeline;
+    this.#plan = plan;
+    this.#lineage = new Lineage(plan, []);
     this.#foreign = new Set(plan.topics.input.map(({ name }) => name));
     this.#tail = new NoteTail(context, plan.meta);
   }
@@ -35,6 +38,11 @@ export class PipelineGate {
   /** The run whose stores the pipeline uses. */
   get run(): number | null {
     return this.#run;
+  }
+
+  /** The generations of its letters. */
+  get lineage(): Lineage {
+    return this.#lineage;
   }
 
   get lets(): boolean {
@@ -51,6 +59,10 @@ export class PipelineGate {
       const notes = await this.#tail.look(how);
       this.#note = gateNote(notes);
       this.#run = storesNote(notes);
+      const last = lastGeneration(notes);
+      // The note of a reset may change until it has ended; nobody reads before that.
+      if (last?.isUnfinished !== true && (last?.number ?? 0) !== this.#lineage.current)
+        this.#lineage = lineageOf(this.#plan, notes);
       this.#publish();
     });
   }
@@ -58,7 +70,7 @@ export class PipelineGate {
   #publish(): void {
     const now = this.#note?.state ?? "open";
     for (const state of gateStates) {
-      const labels = { pipeline: this.#pipeline, state };
+      const labels = { pipeline: this.#plan.pipeline, state };
       this.#context.meter.gauge("millrace_pipeline_gate", labels, state === now ? 1 : 0);
     }
   }

@@ -1,11 +1,16 @@
 // The intake of a task from its inbox, slice by slice: records as they were when they were first read, each as far as
 // its values can be read. Records of the redrive topic are restored; letters of other parts are passed over, as these
-// read the same partition for themselves. A slice is decoded when this is known: whether its values have a structure that
+// read the same partition for themselves, and so are letters whose records the task reads again in its sources. A slice is decoded when this is known: whether its values have a structure that
 // this code reads, and the schemas of their writers. The task waits for both; not for a letter that comes back, since it
 // would delay everything behind it.
 import { readerOf } from "../../core/pieces.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
-import { originalHeaders, redriveOrderOf } from "../../core/redrive.ts";
+import {
+  originalHeaders,
+  redriveOrderOf,
+  type RedriveOrder,
+  type Redriven,
+} from "../../core/redrive.ts";
 import type { Inbox, FetchedSlice } from "../../source/inbox.ts";
 import type { Kept } from "../../transform/calls/key-queue.ts";
 import type { WorkerContext } from "../context.ts";
@@ -18,15 +23,20 @@ export interface Slice extends FetchedSlice {
   readonly place: TopicName;
 }
 
+/** Whether a letter that comes back is over, since its record is read again in the source. */
+type IsSuperseded = (order: RedriveOrder) => boolean;
+
 export class Intake {
   readonly #bound: BoundPart;
   readonly #inbox: Inbox;
+  readonly #isSuperseded: IsSuperseded;
   /** Taken from the inbox and not begun. */
   readonly #slices: Slice[] = [];
 
-  constructor(bound: BoundPart, inbox: Inbox) {
+  constructor(bound: BoundPart, inbox: Inbox, isSuperseded: IsSuperseded) {
     this.#bound = bound;
     this.#inbox = inbox;
+    this.#isSuperseded = isSuperseded;
   }
 
   get isEmpty(): boolean {
@@ -38,7 +48,7 @@ export class Intake {
     if (this.#slices.length === 0) {
       const run = await this.#inbox.take();
       if (run === null) return null;
-      this.#slices.push(...slicesOf(run, this.#bound));
+      this.#slices.push(...slicesOf(run, this.#bound, this.#isSuperseded));
     }
     const next = this.#slices.shift() as Slice;
     return next.records.length <= recordsMax ? next : this.#first(next, recordsMax);
@@ -64,10 +74,16 @@ export class Intake {
 }
 
 /** At least one, so that progress moves past what is passed over. */
-function slicesOf(run: FetchedSlice, bound: BoundPart): readonly Slice[] {
+function slicesOf(
+  run: FetchedSlice,
+  bound: BoundPart,
+  isSuperseded: IsSuperseded,
+): readonly Slice[] {
   const place = run.topic;
   if (place !== bound.plan.redrive) return [{ ...run, place }];
-  const own = run.records.flatMap((raw) => restored(raw, bound) ?? []);
+  const own = run.records
+    .flatMap((raw) => restored(raw, bound) ?? [])
+    .filter(({ redriven }) => !isSuperseded(redriven.order));
   const stretches: RawRecord[][] = [];
   for (const raw of own) {
     const last = stretches.at(-1);
@@ -83,7 +99,10 @@ function slicesOf(run: FetchedSlice, bound: BoundPart): readonly Slice[] {
 }
 
 /** The record that had failed, or null when it is none of this part's. */
-function restored(raw: RawRecord, { plan, part }: BoundPart): RawRecord | null {
+function restored(
+  raw: RawRecord,
+  { plan, part }: BoundPart,
+): (RawRecord & { readonly redriven: Redriven }) | null {
   const order = redriveOrderOf(raw.headers);
   if (order === null || order.origin.partition !== raw.partition) return null;
   if (readerOf(plan, order.part, order.origin.topic) !== part) return null;

@@ -5,6 +5,7 @@ import type { MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { TaskAddress, TaskHealth } from "../../observe/health.ts";
 import type { LetterOrigin } from "../../letters/letter.ts";
+import type { Lineage } from "../../notes/generations.ts";
 import { NoteBook } from "../../notes/notes.ts";
 import type { WorkerContext } from "../context.ts";
 import { KAFKA_IS_AWAY } from "../failure.ts";
@@ -17,6 +18,8 @@ import { stopOf, Task, type TaskWork } from "./task.ts";
 export interface PartGate {
   /** The topics from which nothing more is taken. */
   readonly pausedTopics: ReadonlySet<TopicName>;
+  /** The generations of letters, as read by the last `admit`. */
+  readonly lineage: Lineage;
   /** Reads the notes as they are now, that is after the join. False: nothing may be read, and the pipeline will leave. */
   admit(signal: AbortSignal): Promise<boolean>;
   /** Too many dead letters: halts the pipeline. */
@@ -26,7 +29,7 @@ export interface PartGate {
 export interface PartOptions {
   readonly bound: BoundPart;
   readonly context: WorkerContext;
-  readonly letters: LetterOrigin;
+  readonly letters: Omit<LetterOrigin, "generation">;
   readonly gate: PartGate;
   /** A new member of the part's group. */
   join(bound: BoundPart): GroupConsumer;
@@ -69,6 +72,12 @@ export abstract class RunningPart<W extends TaskWork> {
   abstract retake(): void;
   /** As a rebalance would, for those of them that have stopped. */
   abstract resume(partitions: readonly number[]): void;
+
+  /** The letters of tasks that begin now. */
+  protected get letters(): LetterOrigin {
+    const { letters, gate } = this.options;
+    return { ...letters, generation: gate.lineage.current };
+  }
 
   get tasks(): Task<W>[] {
     return this.all.filter(({ work }) => work !== null);

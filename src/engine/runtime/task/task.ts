@@ -3,7 +3,10 @@
 import { assert, type MillraceError } from "../../core/errors.ts";
 import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
 import type { TopicName, TopicPartition } from "../../core/record.ts";
+import type { RedriveOrder } from "../../core/redrive.ts";
 import type { TaskAddress, TaskStatus } from "../../observe/health.ts";
+import { isSuperseded } from "../../letters/redriven.ts";
+import type { Lineage } from "../../notes/generations.ts";
 import { Inbox, type Valve } from "../../source/inbox.ts";
 import { lookAgain } from "../../notes/stops.ts";
 import type { FollowProgress } from "../../state/follow.ts";
@@ -55,6 +58,12 @@ export interface TaskWork {
   take(slice: Slice): Promise<MillraceError | null>;
   positions(): TaskPosition[];
   close(): void;
+}
+
+/** The offsets that a task begins at, and the generations of letters that it knows. */
+export interface TaskBeginning {
+  readonly starts: readonly StartOffset[];
+  readonly lineage: Lineage;
 }
 
 export interface TaskOptions {
@@ -151,7 +160,7 @@ export class Task<W extends TaskWork = TaskWork> {
 
   /** Reads from `starts` on. Resolves when it halts, with why, or when it was closed. */
   async run(
-    starts: readonly StartOffset[],
+    { starts, lineage }: TaskBeginning,
     valve: Valve,
     workFrom: (intake: Intake, inbox: Inbox) => W,
   ): Promise<MillraceError | null> {
@@ -159,7 +168,7 @@ export class Task<W extends TaskWork = TaskWork> {
     const { bounds, pace, limits } = context;
     const own = { bytesMax: limits.inboxBytesMax, sliceRecordsMax: limits.sliceRecordsMax };
     const inbox = new Inbox(starts, own, valve, { group: bound.part.group, bounds, pace });
-    const intake = new Intake(bound, inbox);
+    const intake = new Intake(bound, inbox, (order) => this.#isSuperseded(order, lineage));
     const work = workFrom(intake, inbox);
     this.#become({ at: "running" });
     [this.#inbox, this.#work, this.#starts] = [inbox, work, starts];
@@ -170,6 +179,13 @@ export class Task<W extends TaskWork = TaskWork> {
       if (this.signal.aborted && actionOf(error) !== "retake") return this.#failure;
       throw error;
     }
+  }
+
+  #isSuperseded(order: RedriveOrder, lineage: Lineage): boolean {
+    const { bound, context } = this.#options;
+    if (!isSuperseded(order, bound.part.name, lineage)) return false;
+    context.meter.count("millrace_redrives_superseded_total", bound.labels);
+    return true;
   }
 
   /** The line: fetch → learn schemas → decode, transform, stage → make room. */

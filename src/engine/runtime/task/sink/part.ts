@@ -70,7 +70,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
   async #work(task: SinkTask): Promise<MillraceError | null> {
     const [at] = task.partitions as [TopicPartition];
     const { bound, context, consumer } = this;
-    const { letters, gate } = this.options;
+    const { gate } = this.options;
     const { generation } = this.assignment as Assignment;
     const start = await this.#startOf(task);
     task.signal.throwIfAborted();
@@ -78,7 +78,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
     if (!(await task.persist("kafka", () => gate.admit(task.signal)))) return null;
     task.signal.throwIfAborted();
     const options = {
-      ...{ context, bound, start, letters, breaker: this.newBreaker() },
+      ...{ context, bound, start, letters: this.letters, breaker: this.newBreaker() },
       ...{ store: this.#store, producer: this.#producer },
       hint: (progress: Progress): void => {
         // A refused hint is no harm: the database decides, and the next hint says the same.
@@ -87,7 +87,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
     };
     const starts = [{ ...at, nextOffset: start.nextOffset }];
     const running = task.run(
-      starts,
+      { starts, lineage: gate.lineage },
       consumer,
       (intake) => new SinkCommitter(task, options, intake),
     );

@@ -177,12 +177,12 @@ export class StreamPart extends RunningPart<StreamStage> {
   ): void {
     const { bound, context } = this;
     const options = {
-      ...{ context, bound, generation, starts, stores, letters: this.options.letters },
+      ...{ context, bound, generation, starts, stores, letters: this.letters },
       breaker: this.newBreaker(),
       ...{ probations: this.probations, committer: this.#committer },
     };
     const running = task.run(
-      starts,
+      { starts, lineage: this.options.gate.lineage },
       this.consumer,
       (intake, inbox) => new StreamStage(task, options, intake, inbox),
     );
