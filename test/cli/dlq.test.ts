@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { beforeEach, test } from "node:test";
 import { json, pipeline, string, topic } from "#engine";
 import { dlqVerb } from "../../src/cli/dlq/dlq.ts";
+import { offsetsVerb } from "../../src/cli/offsets.ts";
 import type { CommandResult } from "../support/command.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
 import { fleetCommand, jsonOf } from "../support/fleet-command.ts";
@@ -18,6 +19,8 @@ import {
   right,
   rule,
   stateCounts,
+  refused as refusedThings,
+  table,
 } from "../support/redriving.ts";
 
 beforeEach(() => void (rule.refuses = right));
@@ -73,6 +76,64 @@ test("filters choose by class, rule, origin, key, time, id and state", async () 
   assert.equal(await count("--state", "resolved,discarded"), 0);
   assert.equal(await count("--until", "1970-01-02"), 0);
   assert.equal(await count("--since", "1970-01-02"), 21);
+});
+
+const refusedTable = (): ReturnType<typeof refusedThings> => refusedThings(100, table);
+
+test("letters of before a reset are shown when they are asked for, and counted by their own name", async () => {
+  const { fleet, member } = await refused();
+  await fleet.during(member.worker.stop());
+  const to = ["--part", "rows", "--to", "earliest", "--yes"];
+  const [main = ""] = fleet.plans[0]?.parts.map(({ name }) => name) ?? [];
+  const sources = ["--part", main, "--topic", "flow-redrive", "--to", "latest", "--yes"];
+  for (const argv of [to, sources])
+    assert.equal(
+      (await fleetCommand(fleet, offsetsVerb, ["offsets", "reset", "flow", ...argv])).code,
+      0,
+    );
+  const count = async (...argv: readonly string[]): Promise<number> =>
+    (await dlq(fleet, "list", "flow", "--letters", "--json", ...argv)).out.length;
+  assert.deepEqual([await count(), await count("--generation", "0")], [21, 21]);
+  const unknown = await dlq(fleet, "list", "flow", "--generation", "3");
+  assert.equal(unknown.code, 3);
+  assert.match(unknown.err.join(""), /generation 3 of letters; the last one is 2/);
+});
+
+test("letters whose records a reset reads again are over", async () => {
+  const { fleet, member } = await refusedTable();
+  await fleet.during(member.worker.stop());
+  const reset = ["offsets", "reset", "table", "--to", "earliest", "--partition", "1", "--yes"];
+  const { err } = await fleetCommand(fleet, offsetsVerb, reset);
+  assert.match(err.join(""), /Open dead letters that are over then, as they are read again: 9/);
+  const count = async (...argv: readonly string[]): Promise<number> =>
+    (await dlq(fleet, "list", "table", "--letters", "--json", ...argv)).out.length;
+  assert.deepEqual([await count(), await count("--state", "over")], [11, 9]);
+  assert.equal(await count("--generation", "0"), 20);
+  const [one] = jsonOf<{ id: string; reason: string; generation: number }>(
+    await dlq(fleet, "list", "table", "--letters", "--json", "--state", "over"),
+  );
+  assert.equal(one?.reason, "reset: rows reads its record again in generation 1");
+  assert.equal(one.generation, 0);
+  const shown = await dlq(fleet, "show", "table", one.id);
+  assert.match(shown.out.join("\n"), /state {6}over/);
+  const stats = await dlq(fleet, "stats", "table");
+  assert.match(stats.out.join("\n"), /^letters {3}11, seen from generation 1$/m);
+  assert.match(stats.out.join("\n"), /^over {6}9 whose records a later generation reads again$/m);
+  const [facts] = jsonOf<{ letters: number; over: number; generation: number }>(
+    await dlq(fleet, "stats", "table", "--json"),
+  );
+  assert.deepEqual([facts?.letters, facts?.over, facts?.generation], [11, 9, 1]);
+  rule.refuses = ({ n }) => n === 5;
+  await fleet.join();
+  await fleet.drained();
+  const [again] = jsonOf<{ id: string; generation: number }>(
+    await dlq(fleet, "list", "table", "--letters", "--json", "--key", "k5"),
+  );
+  assert.equal(again?.generation, 1);
+  assert.match(
+    (await dlq(fleet, "show", "table", again.id)).out.join("\n"),
+    /reading {4}generation 1/,
+  );
 });
 
 test("what cannot be is said", async () => {

@@ -29,9 +29,13 @@ export const dlqVerb =
     addDiscard(dlq, within);
   };
 
+const STATES = "open, redriven, resolved, discarded or over; several with commas";
+const SEEN = "as seen from this generation (default: the last one)";
+
 function addLooks(dlq: Command, within: OnPipeline): void {
   filtered(dlq.command("list").argument("<pipeline>"))
-    .option("--state <states>", "open, redriven, resolved or discarded; several with commas")
+    .option("--state <states>", STATES)
+    .option("--generation <n>", SEEN)
     .option("--letters", "each letter instead of groups")
     .option("--json", "print one JSON object a line")
     .description("count letters by class, step, rule and code")
@@ -41,6 +45,7 @@ function addLooks(dlq: Command, within: OnPipeline): void {
     .command("show")
     .argument("<pipeline>")
     .argument("<id>", "the letter's id, or how it begins")
+    .option("--generation <n>", SEEN)
     .option("--personal", "show personal data instead of masking it; who does is noted")
     .option("--json", "print one JSON object")
     .description("show one letter: why it failed, its record decoded, its bytes")
@@ -51,6 +56,7 @@ function addLooks(dlq: Command, within: OnPipeline): void {
   dlq
     .command("stats")
     .argument("<pipeline>")
+    .option("--generation <n>", SEEN)
     .option("--json", "print one JSON object")
     .description("count letters, and show the last job and who looked at personal data")
     .addHelpText("after", STATS_HELP)
@@ -59,7 +65,8 @@ function addLooks(dlq: Command, within: OnPipeline): void {
 
 const addExport = (dlq: Command, within: OnPipeline): Command =>
   filtered(dlq.command("export").argument("<pipeline>"))
-    .option("--state <states>", "open, redriven, resolved or discarded; several with commas")
+    .option("--state <states>", STATES)
+    .option("--generation <n>", SEEN)
     .option("--out <file>", "write to a file, readable by its owner alone")
     .option("--personal", "with personal data instead of masking it; who does is noted")
     .description("write letters as NDJSON: why they failed, decoded, with their bytes in Base64")

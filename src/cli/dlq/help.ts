@@ -9,6 +9,9 @@ Examples:
 A letter is open, redriven (on its way back), resolved (processed) or discarded; parked is open, after as many failed
 redrives as are allowed. A letter that failed several times, or that a sink has sent twice, is one.
 
+A reset, a promotion and an undo each begin a generation. A letter whose record a later generation reads again is over: it
+is shown with --state over, or by its id. --generation 0 shows letters as they were before the first of these.
+
 Exit codes: 0 shown · 2 usage · 3 no such pipeline · 69 a server is away.`;
 
 export const SHOW_HELP = `

@@ -8,7 +8,7 @@ import { isChosen, matches, type LetterFilter } from "../../engine/letters/filte
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { readLetters } from "../../engine/letters/read-letters.ts";
 import type { VerbContext } from "../operating.ts";
-import { timeOption, wrongOption } from "../option-values.ts";
+import { timeOption, wholeOption, wrongOption } from "../option-values.ts";
 import { batchDecoder, type DecodedRecord } from "../topic-codecs.ts";
 
 export interface FilterOptions {
@@ -23,6 +23,7 @@ export interface FilterOptions {
   readonly key?: string;
   readonly origin?: string;
   readonly id?: readonly string[];
+  readonly generation?: string;
 }
 
 export const filtered = (command: Command): Command =>
@@ -41,7 +42,7 @@ export const filtered = (command: Command): Command =>
     )
     .option("--id <id...>", "ids, or how they begin");
 
-const states = ["open", "redriven", "resolved", "discarded"] as const;
+const states = ["open", "redriven", "resolved", "discarded", "over"] as const;
 const isState = (text: string): text is LetterStateName =>
   (states as readonly string[]).includes(text);
 
@@ -83,6 +84,10 @@ function originOf({ parts }: Plan, text: string | undefined): LetterFilter["orig
   };
 }
 
+/** The generation that letters are looked at from; undefined: the last one. */
+export const generationOf = ({ generation }: FilterOptions): number | undefined =>
+  wholeOption("--generation", generation, { min: 0, fallback: null }) ?? undefined;
+
 type Choice = (letter: Omit<FoundLetter, "record">) => boolean;
 
 /** The letters that the options choose. A key is known only once it is decoded, so `--key` reads the letters for it. */
@@ -92,7 +97,8 @@ export async function choiceOf(
 ): Promise<Choice> {
   const { key } = at.options;
   if (key === undefined) return (letter) => isChosen(letter, filter);
-  const { letters } = await readLetters(at.plan, at.ports, (letter) => matches(letter, filter));
+  const keep = (letter: Omit<FoundLetter, "record">): boolean => matches(letter, filter);
+  const { letters } = await readLetters(at.plan, at.ports, keep, generationOf(at.options));
   const decode = decoderOf(at);
   const ids = new Set<string>();
   for (const { id, record } of letters)

@@ -7,13 +7,13 @@ import { MillraceError } from "../../engine/core/errors.ts";
 import { countedBy, groupsOf, type LetterGroup } from "../../engine/letters/filter.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { auditsIn, jobIn } from "../../engine/letters/commands/operator.ts";
-import { readLetters } from "../../engine/letters/read-letters.ts";
+import { readLetters, type Letters } from "../../engine/letters/read-letters.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import { usage } from "../option-values.ts";
 import { grouped } from "../progress.ts";
 import { tableLines } from "../table-lines.ts";
 import type { VerbContext } from "../operating.ts";
-import { choiceOf, filterOf } from "./letter-filter.ts";
+import { choiceOf, filterOf, generationOf } from "./letter-filter.ts";
 import {
   auditPersonal,
   factsJson,
@@ -30,13 +30,18 @@ export interface LookOptions extends PersonalOptions {
 }
 type Look = VerbContext<LookOptions>;
 
-/** With their records where they are shown. */
+/** With their records where they are shown. A letter that is over is chosen only by its state, or by its id. */
 async function chosen(at: Look, withRecords: boolean): Promise<readonly FoundLetter[]> {
-  const isChosen = await choiceOf(at, filterOf(at.plan, at.options));
+  const { state, id } = at.options;
+  const byOptions = await choiceOf(at, filterOf(at.plan, at.options));
+  const isNamed = state !== undefined || id !== undefined;
+  const isChosen: typeof byOptions = (letter) => (isNamed || !isOver(letter)) && byOptions(letter);
   const keep = withRecords ? isChosen : undefined;
-  const { letters } = await readLetters(at.plan, at.ports, keep);
+  const { letters } = await readLetters(at.plan, at.ports, keep, generationOf(at.options));
   return letters.filter(isChosen);
 }
+
+const isOver = ({ state }: Omit<FoundLetter, "record">): boolean => state.state === "over";
 
 export async function list(at: Look): Promise<number> {
   const { io, options } = at;
@@ -95,7 +100,9 @@ function statesText({ states, parked }: LetterGroup): string {
 }
 
 export async function show(at: Look, id: string): Promise<number> {
-  const { letters } = await readLetters(at.plan, at.ports, (letter) => letter.id.startsWith(id));
+  const isNamed = (letter: Omit<FoundLetter, "record">): boolean => letter.id.startsWith(id);
+  const seenFrom = generationOf(at.options);
+  const { letters } = await readLetters(at.plan, at.ports, isNamed, seenFrom);
   const found = letters.filter((letter) => letter.id.startsWith(id));
   const [letter] = found;
   if (letter === undefined) throw new MillraceError("MILL_NOT_FOUND", `no letter ${id}`);
@@ -130,37 +137,56 @@ export async function exportLetters(at: Look): Promise<number> {
 const AUDITS_SHOWN = 10;
 
 export async function stats({ io, plan, ports, options }: Look): Promise<number> {
-  const facts = statsOf(await readLetters(plan, ports));
+  const facts = statsOf(await readLetters(plan, ports, undefined, generationOf(options)));
   if (options.json === true) io.out(jsonText(facts));
   else for (const line of statLines(facts)) io.out(line);
   return exitCodes.ok;
 }
 
-const statsOf = ({ letters, notes, foreign }: Awaited<ReturnType<typeof readLetters>>) => ({
+const statsOf = ({ letters: all, ...beside }: Letters) => {
+  const letters = all.filter((letter) => !isOver(letter));
+  return { ...countsOf(letters), over: all.length - letters.length, ...besideOf(beside) };
+};
+
+const countsOf = (letters: readonly FoundLetter[]) => ({
   letters: letters.length,
   states: countedBy(letters, shownState),
   classes: countedBy(letters, (one) => one.class),
   parts: countedBy(letters, (one) => one.part),
   topics: countedBy(letters, (one) => one.origin.topic),
   redrives: countedBy(letters, (one) => String(one.state.redrives)),
+});
+
+const besideOf = ({ notes, lineage, elsewhere, foreign }: Omit<Letters, "letters">) => ({
+  elsewhere,
+  generation: lineage.current,
   foreign,
   job: jobIn(notes),
   audits: auditsIn(notes).slice(0, AUDITS_SHOWN),
 });
 
 function statLines(facts: ReturnType<typeof statsOf>): readonly string[] {
-  const { job, audits, letters, foreign, ...counts } = facts;
+  const { job, audits, letters, foreign, over, elsewhere, generation, ...counts } = facts;
   const texts = Object.entries(counts).map(([name, of]) => {
     const texts = Object.entries(of).map(([each, n]) => `${each} ${grouped(n)}`);
     return `${name.padEnd(9)} ${texts.join(", ") || "none"}`;
   });
   const jobs = job === null ? "none" : jobText(job);
-  const others = foreign === 0 ? [] : [`foreign   ${grouped(foreign)} records that no task wrote`];
+  const others = [
+    ["over", over, "whose records a later generation reads again"],
+    ["elsewhere", elsewhere, "records of letters of generations that are not looked at"],
+    ["foreign", foreign, "records that no task wrote"],
+  ] as const;
+  const beside = others.flatMap(([name, n, what]) =>
+    n === 0 ? [] : [`${name.padEnd(9)} ${grouped(n)} ${what}`],
+  );
+  const seen = generation === 0 ? [] : [`seen from generation ${String(generation)}`];
   const looked = audits.map(
     ({ atMs, who, command, letters: n, reason }) =>
       `audit     ${new Date(atMs).toISOString()}  ${who}  ${command}, ${grouped(n)} letters${reason === undefined ? "" : `: ${reason}`}`,
   );
-  return [`letters   ${grouped(letters)}`, ...texts, ...others, `last job  ${jobs}`, ...looked];
+  const all = [`letters   ${[grouped(letters), ...seen].join(", ")}`, ...texts, ...beside];
+  return [...all, `last job  ${jobs}`, ...looked];
 }
 
 const jobText = ({
