@@ -312,6 +312,43 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "generation not in the letter",
+    mistake: "a letter that fails in a later generation is written as one of the first",
+    changes: [{ instead: "Math.max(Math.min(generation, 0), redriven?.order.generation ?? 0)" }],
+    test: "scenario/letter-generations.test.ts",
+  },
+  {
+    name: "generation not sent back",
+    mistake: "a letter goes back without the generation in which it was sent",
+    changes: ["omit"],
+    test: "scenario/letter-generations.test.ts",
+  },
+  {
+    name: "lineage ignores the undo",
+    mistake: "an undo begins behind the promotion, whose letters and states then count on",
+    changes: [{ value: "all.length" }],
+    test: "scenario/letter-generations.test.ts",
+  },
+  {
+    name: "range off by one",
+    mistake: "a promotion says that its run began one record later",
+    changes: [{ value: (was) => `(${was}) + 1n` }],
+    test: "scenario/letter-generations.test.ts",
+  },
+  {
+    name: "range without its end",
+    mistake:
+      "a reset that was put elsewhere before anybody read still ends the letters of its range",
+    changes: [{ value: "later[-1 - i]?.[1].stopped ?? null" }],
+    test: "scenario/letter-generations.test.ts",
+  },
+  {
+    name: "superseded letter goes back",
+    mistake: "a letter that waits in the redrive topic goes back though its record is read again",
+    changes: [{ value: "place.generation < 0" }],
+    test: "scenario/letter-generations.test.ts",
+  },
+  {
     name: "wall clock trusted",
     mistake: "a sink paces its commits by a wall clock that may be put back",
     changes: [{ value: "limits.checkpointIntervalMs - spentMs" }],
