@@ -71,7 +71,6 @@ const keptNames = new Map([
   ["park-key", "what a user writes to have keys queued"],
   ["-parked", "the end of a store's name, and so of a changelog's"],
   ["parked", "a letter that has failed too often is parked; the name of their topic in the plan"],
-  ["dlq.parked", "the header of a letter that has failed too often"],
   ["PARKED", "the same header"],
   ["isParked", "a letter that has failed too often is parked"],
   ["hold", "the option --hold of promotions, and its field in a run's row"],

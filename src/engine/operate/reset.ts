@@ -210,15 +210,15 @@ function storesBehind(plan: Plan, part: Part): readonly string[] {
 /**
  * 1 nobody is at work, and pending letters of tables are sent · 2 a generation of letters begins: who joined before its note
  * is seen as a member, who joins later reads nothing until the reset has ended · 3 stores · 4 progress · 5 where it began, and
- * the end. A reset that has died is repeated. Returns how many open letters are over, since they are read again.
+ * the end. A reset that has died is repeated.
  */
-export async function reset(found: ResetPlan, ports: OperatePorts): Promise<number> {
+export async function reset(found: ResetPlan, ports: OperatePorts): Promise<void> {
   const { plan, moves, stores, active, ids, former } = found;
   // 1
   checkIdle(active);
   await sendLetters(plan, [...new Set(moves.map(({ place }) => place.part))], ports);
   // 2
-  const begun = await begin(found, ports);
+  const generation = await begin(found, ports);
   checkIdle(await activeOf(groupsOf(moves, former), ports));
   const streams = moves.filter(({ place }) => place.part.table === null);
   const sinks = moves.filter(({ place }) => place.part.table !== null);
@@ -241,9 +241,9 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<numb
     const begun = startRecord(plan.meta, group, start, ids.get(place.topic) ?? null);
     return isNamedBySource(place.part) ? [begun, pieceRecord(plan.meta, group, place)] : [begun];
   });
-  const end = begun === null ? [] : [{ ...begun.generation, isUnfinished: false }];
-  await sendOnce(ports.kafka, [...notes, ...end.map((one) => generationRecord(plan.meta, one))]);
-  return begun?.over ?? 0;
+  if (generation !== null)
+    notes.push(generationRecord(plan.meta, { ...generation, isUnfinished: false }));
+  await sendOnce(ports.kafka, notes);
 }
 
 /** Null for tasks that have never run: they have no letters. */

@@ -63,7 +63,7 @@ export function beginReset(
   plan: Plan,
   resetting: Resetting,
   ports: LetterPorts,
-): Promise<{ readonly generation: Generation; readonly over: number }> {
+): Promise<Generation> {
   return asOperator(plan, ports, async (producer, made) => {
     const all = generationsIn(await readNotes(ports, plan.meta));
     const last = all.at(-1);
@@ -91,8 +91,7 @@ export function beginReset(
       await writing.add(stateRecord(plan.letterStates, said, state));
     }
     await writing.end();
-    const over = openWithin(plan, letters, [...all.slice(0, generation.number - 1), generation]);
-    return { generation, over };
+    return generation;
   });
 }
 
