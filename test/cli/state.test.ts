@@ -77,7 +77,7 @@ test("get finds a key by its bytes, where it is no text", async () => {
 test("get says when copy and changelog differ, and does not blame a copy that is behind", async () => {
   const { fleet } = await running();
   const { values: other } = await copyOf(fleet).read([key(1)]);
-  await tamper(fleet, [{ key: key(3), value: other[0] ?? null }]);
+  await tamper(fleet, [{ key: key(3), value: other[0] ?? null, dueMs: null }]);
   const wrong = await state(fleet, "get", "flow", "total", "--key", "id-3");
   assert.deepEqual([wrong.code, wrong.out.at(-1)], [1, "verdict    different"]);
   await copyOf(fleet).remove();
@@ -129,12 +129,12 @@ test("verify finds copies that are what their changelogs say", async () => {
 });
 
 const wrongs: Record<string, [(fleet: Fleet) => Promise<StateChange>, RegExp]> = {
-  missing: [() => Promise.resolve({ key: key(3), value: null }), /1 missing/],
-  extra: [() => Promise.resolve({ key: key(99), value: Buffer.from("x") }), /1 extra/],
+  missing: [() => Promise.resolve({ key: key(3), value: null, dueMs: null }), /1 missing/],
+  extra: [() => Promise.resolve({ key: key(99), value: Buffer.from("x"), dueMs: null }), /1 extra/],
   different: [
     async (fleet) => {
       const { values: other } = await copyOf(fleet).read([key(1)]);
-      return { key: key(3), value: other[0] ?? null };
+      return { key: key(3), value: other[0] ?? null, dueMs: null };
     },
     /1 different/,
   ],

@@ -31,26 +31,29 @@ export const at = (nextOffset: bigint | number, timeMs = 1_000): CopyPosition =>
   timeMs,
 });
 
-const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
+export const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
 
-/** Changes as pairs of texts (latin1); null deletes. */
-export const changes = (pairs: Readonly<Record<string, string | null>>): StateChange[] =>
-  Object.entries(pairs).map(([key, value]) => ({
-    key: bytes(key),
-    value: value === null ? null : bytes(value),
-  }));
+/** A value (latin1), with its due where it has one; null deletes. */
+export type Text = string | null | readonly [value: string, dueMs: number];
+
+/** Changes by their keys (latin1). */
+export const changes = (pairs: Readonly<Record<string, Text>>): StateChange[] =>
+  Object.entries(pairs).map(([key, given]) => {
+    const [value, dueMs] = Array.isArray(given) ? given : [given as string | null, null];
+    return { key: bytes(key), value: value === null ? null : bytes(value as string), dueMs };
+  });
 
 export const piece = (
   from: bigint | number,
   to: bigint | number,
-  pairs: Readonly<Record<string, string | null>> = {},
+  pairs: Readonly<Record<string, Text>> = {},
 ): StatePiece => ({ expected: BigInt(from), target: at(to), changes: changes(pairs) });
 
 /** A copy with these entries at a position. */
 export async function begin(
   copy: StateCopy,
   position: bigint | number,
-  pairs: Readonly<Record<string, string>> = {},
+  pairs: Readonly<Record<string, Text>> = {},
 ): Promise<StateCopy> {
   const rebuild = await copy.rebuild();
   await rebuild.put(changes(pairs));
@@ -244,7 +247,7 @@ export function stateCopyContract(name: string, open: () => Promise<StateCopiesF
     });
 
     test("bytes that the caller uses again do not change what was stored", async () => {
-      const change = { key: bytes("a"), value: bytes("1") };
+      const change = { key: bytes("a"), value: bytes("1"), dueMs: null };
       const copy = await begin(aCopy(), 7);
       await copy.apply({ ...piece(7, 8), changes: [change] });
       change.key.fill("b");
@@ -305,8 +308,8 @@ export function stateCopyContract(name: string, open: () => Promise<StateCopiesF
       const rebuild = await copy.rebuild();
       for (let i = 0; i < 100_000; i += 10_000) {
         const keys = Array.from({ length: 10_000 }, (_, k) => `key-${String(i + k)}`);
-        const first = keys.map((key) => ({ key: bytes(key), value: bytes("wrong") }));
-        const last = keys.map((key) => ({ key: bytes(key), value: bytes(key) }));
+        const first = keys.map((key) => ({ key: bytes(key), value: bytes("wrong"), dueMs: null }));
+        const last = keys.map((key) => ({ key: bytes(key), value: bytes(key), dueMs: null }));
         await rebuild.put([...first, ...last]);
       }
       await rebuild.finish(at(100_000));

@@ -193,13 +193,16 @@ export const mutations: readonly Mutation[] = [
     test: "scenario/parking.test.ts",
     mistake: "a copy that is read from its changelog keeps what was deleted",
     changes: [
-      { instead: "await fresh.put(records.filter(({ value }) => value !== null).map(changeOf));" },
+      {
+        instead:
+          "await fresh.put(records.filter(({ value }) => value !== null).map((one) => changeOf(following, one)));",
+      },
     ],
   },
   {
     name: "change evicted",
     mistake: "the cache makes room by forgetting changes that the copy lacks",
-    changes: [{ condition: "!cell.isUsed && !this.#inHand.has(id)" }],
+    changes: [{ condition: "!cell.isUsed && !this.#isInHand(id)" }],
   },
   {
     name: "stream time forgotten",
@@ -406,5 +409,55 @@ export const mutations: readonly Mutation[] = [
           "settled(isTaken ? { ...onTombstone(state, record), state } : map(state, value, record))",
       },
     ],
+  },
+  {
+    name: "index left behind",
+    mistake: "a copy takes values, and moves its position, without the index of what is due",
+    changes: ["omit"],
+  },
+  {
+    name: "fired twice after a takeover",
+    mistake: "an entry that is deleted, or due no longer, stays in the copy's index",
+    changes: ["omit"],
+  },
+  {
+    name: "index lost on rename",
+    mistake: "a copy that was made anew takes the place of the old one without its index",
+    changes: [{ instead: "this.#contents = { ...contents, index: new DueIndex() };" }],
+  },
+  {
+    name: "rebuilt without index",
+    mistake: "changes that are read from the changelog bring no due with them",
+    changes: [
+      { instead: "if (key !== null) return { key, value, dueMs: dueOf === null ? 0 : null };" },
+    ],
+  },
+  {
+    name: "index read unchecked",
+    near: 100,
+    mistake: "the index of a copy is used wherever the copy stands",
+    changes: [{ condition: "false" }],
+  },
+  {
+    name: "changes in memory not due",
+    mistake: "an entry is due only when its checkpoint is on its way to the copy",
+    changes: ["omit"],
+  },
+  {
+    name: "put off in vain",
+    mistake: "a key is due by the copy's index, whatever has changed it since",
+    changes: [{ value: "keys.map(keyOf)" }],
+  },
+  {
+    name: "fired out of order",
+    mistake: "what is due in memory comes behind what is due in the copy",
+    changes: [{ value: "[...ofCopy, ...ofMemory]" }],
+  },
+  {
+    name: "first keys let go",
+    // No cache of the simulation makes room between two loads of one batch.
+    test: "engine/state/due.test.ts",
+    mistake: "a second load of one batch takes the keys of the first out of its hand",
+    changes: [{ instead: "this.#inHand = [keys];" }],
   },
 ];

@@ -185,8 +185,11 @@ export class StateFleet extends Fleet {
       const truth = new Map<string, unknown>();
       for (const { key, value } of below)
         if (value === null) truth.delete(String(key));
-        else truth.set(String(key), codec.decode(value));
-      const copy = [...entries].map(([key, bytes]) => [key, codec.decode(bytes)]);
+        else truth.set(String(key), codec.decode(key as Buffer, value));
+      const copy = [...entries].map(([key, bytes]) => [
+        key,
+        codec.decode(Buffer.from(key, "latin1"), bytes),
+      ]);
       assert.deepEqual(Object.fromEntries(copy), Object.fromEntries(truth), where);
       const newest = below.at(-1);
       if (newest !== undefined) assert.equal(position?.timeMs, newest.timestamp, where);

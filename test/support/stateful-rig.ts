@@ -9,6 +9,7 @@ import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.
 import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
+import { fireDue } from "../../src/engine/transform/due.ts";
 import { runBatch, type TimedRecord } from "../../src/engine/transform/pass.ts";
 import { CallBook } from "../../src/engine/transform/calls/book.ts";
 import { compile, type Program } from "../../src/engine/transform/program.ts";
@@ -61,6 +62,7 @@ export class StatefulRig<V> {
   readonly #opened: ReadonlyMap<string, { store: KeyedStore; codec: EntryCodec }>;
   /** What checkpoints have written, by store and key. */
   readonly #written = new Map<string, Map<string, unknown>>();
+  readonly #dues = new Map<string, number>();
   readonly #values = new Map<Buffer, unknown>();
   #streamTimeMs = -1;
   #held = new Map<string, DeferredChange>();
@@ -96,10 +98,11 @@ export class StatefulRig<V> {
     const journal: Change[] = [];
     const budget = new CacheBudget(cacheBytes);
     this.#opened = new Map(
-      part.stores.map(({ name, changelog }) => {
+      part.stores.map(({ name, changelog, dueOfUndated }) => {
         const codec = entryCodec(
           compileCodec(changelog.value, { schemas: new Map(), writerId: null }),
           name,
+          dueOfUndated,
         );
         const copy = memoryCopies().copy({ prefix: "p", store: name, partition: 0 });
         const store = new KeyedStore({
@@ -178,14 +181,43 @@ export class StatefulRig<V> {
       if (sealed === null) continue;
       const written = this.#written.get(name) ?? new Map<string, unknown>();
       this.#written.set(name, written);
-      for (const { key, value } of sealed.changes)
+      for (const { key, value } of sealed.changes) {
+        this.#dues.delete(`${name} ${String(key)}`);
         if (value === null) written.delete(String(key));
-        else written.set(String(key), codec.decode(value));
+        else {
+          const { value: is, timestamp, dueMs } = codec.decode(key, value);
+          written.set(String(key), { value: is, timestamp });
+          if (dueMs !== null) this.#dues.set(`${name} ${String(key)}`, dueMs);
+        }
+      }
       // As the changelog of a partition of its own.
       const offsets = sealed.changes.map(() => this.#offset++);
       await store.settle(sealed, offsets, 0);
     }
     return { failed, outputs: this.#read(stage) };
+  }
+
+  /** What is due by the changelogs: store, key and due. */
+  dues(): string[] {
+    return [...this.#dues].map(([key, dueMs]) => `${key}@${String(dueMs)}`).sort();
+  }
+
+  /** Works what is due at a stream time, as a task does between two batches. */
+  async fire(streamTimeMs: number): Promise<Out[]> {
+    const outputs: OutRecord[] = [];
+    for (const { store, at } of this.program.dueStores) {
+      const keys = await this.#stores.store(store).due(streamTimeMs, 500);
+      const own = { store, at, keys, partition: 0, streamTimeMs };
+      const fired = await fireDue(this.program, {
+        ...own,
+        stores: this.#stores,
+        calls: this.#calls.calls,
+      });
+      if (fired.halted !== null) throw fired.halted;
+      outputs.push(...fired.outputs);
+      this.#stores.endBatch();
+    }
+    return this.#read({ outputs });
   }
 
   /** What the changelogs say: entries by store and key, in the order of the keys. */

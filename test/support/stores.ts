@@ -1,10 +1,11 @@
 // A keyed store over a copy and a changelog, with what happens to them in the test's hand.
 import type { CodecOptions, Codec } from "../../src/engine/core/schema.ts";
 import type { Labels } from "../../src/engine/core/ports.ts";
-import type { StateKey, StoreId } from "../../src/engine/core/state.ts";
+import type { StateChange, StateKey, StoreId } from "../../src/engine/core/state.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.ts";
-import { KeyedStore, type Change, type Sealed } from "../../src/engine/state/keyed-store.ts";
+import type { Sealed } from "../../src/engine/state/cell.ts";
+import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
 import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
 import { TroubledCopies } from "./troubled-copies.ts";
 
@@ -30,6 +31,7 @@ export interface BenchOptions {
 
 /** One store of one task. Its changelog is a list of offsets and changes, and repairs read it. */
 export class StoreBench {
+  readonly id = id;
   readonly copies = new TroubledCopies();
   readonly copy = this.copies.copy(id);
   readonly codec: EntryCodec;
@@ -38,7 +40,7 @@ export class StoreBench {
   readonly stores: OpenStores;
   /** Keys that were in memory, and that had to be fetched. */
   readonly counts = { hits: 0, misses: 0 };
-  readonly changelog: { key: Buffer; value: Buffer | null; offset: bigint }[] = [];
+  readonly changelog: (StateChange & { readonly offset: bigint })[] = [];
   end = 0n;
   repairs = 0;
   /** What a repair does before it answers. */
@@ -85,7 +87,7 @@ export class StoreBench {
   async work(values: Readonly<Record<string, unknown>>, timestamp = 0): Promise<void> {
     await this.store.load(keysOf(...Object.keys(values)));
     for (const [key, value] of Object.entries(values))
-      this.store.set(keyOf(key), value === null ? null : { value, timestamp });
+      this.store.set(keyOf(key), value === null ? null : { value, timestamp, dueMs: null });
   }
 
   /** A batch from beginning to end. */
@@ -97,7 +99,7 @@ export class StoreBench {
   /** As `batch`, with deleted keys of which the time is kept. */
   async delete(keys: readonly string[], timestamp: number): Promise<void> {
     await this.store.load(keysOf(...keys));
-    for (const key of keys) this.store.set(keyOf(key), { value: null, timestamp });
+    for (const key of keys) this.store.set(keyOf(key), { value: null, timestamp, dueMs: null });
     this.stores.endBatch();
   }
 
@@ -129,7 +131,10 @@ export class StoreBench {
   /** Where the copy stands, and what is in it. */
   async inCopy(): Promise<{ position: bigint | null; values: Record<string, unknown> }> {
     const { position, entries } = await this.copies.look(id);
-    const values = [...entries].map(([key, bytes]) => [key, this.codec.decode(bytes).value]);
+    const values = [...entries].map(([key, bytes]) => [
+      key,
+      this.codec.decode(Buffer.from(key, "latin1"), bytes).value,
+    ]);
     return {
       position: position?.nextOffset ?? null,
       values: Object.fromEntries(values) as Record<string, unknown>,
@@ -156,7 +161,7 @@ export class StoreBench {
     return Object.fromEntries(
       sealed.changes.map(({ key, value }) => [
         key.toString("latin1"),
-        value === null ? null : this.codec.decode(value).value,
+        value === null ? null : this.codec.decode(key, value).value,
       ]),
     );
   }

@@ -11,12 +11,23 @@ import type {
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 
 export type CopyCall =
-  "position" | "read" | "apply" | "rebuild" | "put" | "finish" | "discard" | "scan" | "remove";
+  | "position"
+  | "read"
+  | "due"
+  | "apply"
+  | "rebuild"
+  | "put"
+  | "finish"
+  | "discard"
+  | "scan"
+  | "remove";
 
 /** All that a copy holds; keys as latin1. */
 export interface Snapshot {
   readonly position: CopyPosition | null;
   readonly entries: ReadonlyMap<string, Buffer>;
+  /** The index. */
+  readonly dues: ReadonlyMap<string, number>;
 }
 
 export class TroubledCopies implements StateCopies {
@@ -35,6 +46,7 @@ export class TroubledCopies implements StateCopies {
     return {
       position: () => through("position", () => copy.position()),
       read: (keys) => through("read", () => copy.read(keys)),
+      due: (beforeMs, keysMax) => through("due", () => copy.due(beforeMs, keysMax)),
       apply: (piece) => through("apply", () => copy.apply(piece)),
       rebuild: () => through("rebuild", async () => this.#rebuild(id, await copy.rebuild())),
       scan: (cursor, entriesMax) => through("scan", () => copy.scan(cursor, entriesMax)),
@@ -91,12 +103,14 @@ export class TroubledCopies implements StateCopies {
   }
 
   /** As somebody would who restores a backup. */
-  async put(id: StoreId, { position, entries }: Snapshot): Promise<void> {
+  async put(id: StoreId, { position, entries, dues }: Snapshot): Promise<void> {
     const copy = this.#inner.copy(id);
     if (position === null) return copy.remove();
     const rebuild = await copy.rebuild();
     await rebuild.put(
-      [...entries].map(([key, value]) => ({ key: Buffer.from(key, "latin1"), value })),
+      [...entries].map(([key, value]) => {
+        return { key: Buffer.from(key, "latin1"), value, dueMs: dues.get(key) ?? null };
+      }),
     );
     await rebuild.finish(position);
   }
@@ -104,11 +118,13 @@ export class TroubledCopies implements StateCopies {
   async look(id: StoreId): Promise<Snapshot> {
     const copy = this.#inner.copy(id);
     const { entries } = await copy.scan(null, Infinity);
+    const { keys } = await copy.due(Infinity, Infinity);
     return {
       position: await copy.position(),
       entries: new Map(
         entries.map(({ key, value }) => [key.toString("latin1"), Buffer.from(value)]),
       ),
+      dues: new Map(keys.map(({ key, dueMs }) => [key.toString("latin1"), dueMs])),
     };
   }
 

@@ -4,6 +4,7 @@ import type { MillraceError } from "./errors.ts";
 import type { TimeRule } from "./event-time.ts";
 import type { SchemaFormat } from "./schema.ts";
 import type { GroupId, RecordContext, TopicName } from "./record.ts";
+import type { DueOfUndated } from "./state.ts";
 
 /** A callback of an operator. */
 export type Callback<R> = (value: unknown, record: RecordContext) => R;
@@ -52,6 +53,7 @@ export interface PlanStore {
   readonly changelog: PlanTopic;
   /** The time that an entry is kept, in ms of stream time; null is for ever. */
   readonly retentionMs: number | null;
+  readonly dueOfUndated: DueOfUndated;
 }
 
 /** A resource for callbacks, open as long as its worker; `define/calls/resource.ts` has its full declaration. */

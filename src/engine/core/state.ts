@@ -21,6 +21,8 @@ export interface CopyPosition {
 export interface StateChange {
   readonly key: Buffer;
   readonly value: Buffer | null;
+  /** The due of the new value, by which the copy's index has the key; null: the index has it no longer. */
+  readonly dueMs: number | null;
 }
 
 /**
@@ -53,18 +55,47 @@ export interface CheckedRead {
   readonly values: readonly (Buffer | null)[];
 }
 
+export interface DueKey {
+  readonly key: Buffer;
+  readonly dueMs: number;
+}
+
+/** Keys of the due index with the position at which they were all due; null when the copy has no position. */
+export interface DueRead {
+  readonly nextOffset: bigint | null;
+  /** In the order of their dues; of one due in the order of their bytes. */
+  readonly keys: readonly DueKey[];
+  /** The due of the key behind them in the index; null where there is none. */
+  readonly nextMs: number | null;
+}
+
+export interface ScannedEntry {
+  readonly key: Buffer;
+  readonly value: Buffer;
+  /** By the index. */
+  readonly dueMs: number | null;
+}
+
 export interface StateScan {
   readonly nextOffset: bigint | null;
-  readonly entries: readonly { readonly key: Buffer; readonly value: Buffer }[];
+  readonly entries: readonly ScannedEntry[];
   /** Hand it to the next call; null after the last. */
   readonly cursor: string | null;
 }
 
-/** A copy of one store on one partition. Every method throws with disposition "retry" while the copy cannot be asked. */
+/**
+ * A copy of one store on one partition: its entries, and an index of those that are due, which moves with them. Every method
+ * throws with disposition "retry" while the copy cannot be asked.
+ */
 export interface StateCopy {
-  /** Null when there is no copy, or none with a position. Throws MILL_STATE_FORMAT for one of another version. */
+  /**
+   * Null when there is no copy, or none with a position, or when its index is not whole. Throws MILL_STATE_FORMAT for one of
+   * a version that is not known.
+   */
   position(): Promise<CopyPosition | null>;
   read(keys: readonly Buffer[]): Promise<CheckedRead>;
+  /** The first keys whose due lies before `beforeMs`, so many at most. */
+  due(beforeMs: number, keysMax: number): Promise<DueRead>;
   apply(piece: StatePiece): Promise<Applied>;
   /** A new copy beside the old one, which is replaced when the new one is finished, at once and whole. */
   rebuild(): Promise<Rebuild>;
@@ -110,6 +141,27 @@ export interface StateEntry {
   readonly value: unknown;
   /** Epoch ms. */
   readonly timestamp: number;
+  /** When the entry is due, by the clock of its operator (stream time or the wall clock), epoch ms; null: never. */
+  readonly dueMs: number | null;
+}
+
+/** An entry that was written without a due. */
+export interface UndatedEntry {
+  readonly timestamp: number;
+  readonly isDeleted: boolean;
+  /** Decodes the value, which must need no schema. */
+  value(): unknown;
+}
+
+/**
+ * The due of an entry that 0.1.0 has written, which knew none; null: none. A declaration of its operator, so that old entries
+ * become due as new ones do.
+ */
+export type DueOfUndated = (key: Buffer, entry: UndatedEntry) => number | null;
+
+/** A key that is due, as `KeyedStore.due` finds it. */
+export interface DueStateKey extends StateKey {
+  readonly dueMs: number;
 }
 
 /**
@@ -117,14 +169,6 @@ export interface StateEntry {
  * results back in time.
  */
 export const DELETED_KEPT_MS: number = 7 * 24 * 3_600_000;
-
-/** Entries from before these times go, in ms of stream time. */
-export interface Expiry {
-  readonly beforeMs: number;
-  readonly deletedBeforeMs: number;
-  /** A hint of how many to look at. */
-  readonly entriesMax: number;
-}
 
 /** An operator's view of a store while it runs. Only keys that were loaded for the run may be asked for. */
 export interface StoreView {

@@ -2,6 +2,7 @@
 import type { PlanStore } from "../core/plan.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { days, type Duration } from "../core/span.ts";
+import { DELETED_KEPT_MS, type DueOfUndated } from "../core/state.ts";
 import { TIMESTAMP_TYPE, TIMESTAMPS_UNLIMITED } from "../core/topic-config.ts";
 
 /** The time that Kafka keeps a tombstone after compaction: twice the age at which a copy is rebuilt from the start. */
@@ -15,11 +16,22 @@ const changelogConfig: Readonly<Record<string, string>> = {
   ...TIMESTAMPS_UNLIMITED,
 };
 
+/** Facts of a store beside its value. */
+interface StoreFacts {
+  /** The time that an entry is kept, in stream time; left out: for ever. */
+  readonly retention?: Duration;
+  /** Default: the time of a deleted key is kept for a while, and a value is never due. */
+  readonly dueOfUndated?: DueOfUndated;
+}
+
+const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
+  isDeleted ? timestamp + DELETED_KEPT_MS : null;
+
 /** Bytes-keyed until it is known what feeds it. */
 export const storeOf = (
   name: string,
   value: SchemaFormat,
-  retention: Duration | null = null,
+  { retention, dueOfUndated = dueOfDeleted }: StoreFacts = {},
 ): PlanStore => ({
   name,
   changelog: {
@@ -32,5 +44,6 @@ export const storeOf = (
     config: changelogConfig,
     personalData: [],
   },
-  retentionMs: retention === null ? null : retention.ms,
+  retentionMs: retention?.ms ?? null,
+  dueOfUndated,
 });

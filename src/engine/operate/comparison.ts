@@ -5,7 +5,7 @@ import { MillraceError } from "../core/errors.ts";
 import type { Watermarks } from "../core/kafka.ts";
 import { readRange } from "../core/read-range.ts";
 import type { OperatePorts } from "./choice.ts";
-import type { StorePartition } from "./stores.ts";
+import { dueOf, type StorePartition } from "./stores.ts";
 
 export type Difference = "missing" | "extra" | "different";
 
@@ -37,8 +37,9 @@ interface Scanned {
   readonly to: bigint;
 }
 
-/** All values together may not fit into memory. */
-const digest = (value: Buffer): string => createHash("sha256").update(value).digest("base64");
+/** All values together may not fit into memory. The due in the index counts like the value. */
+const digest = (value: Buffer, dueMs: number | null): string =>
+  `${createHash("sha256").update(value).digest("base64")} ${String(dueMs)}`;
 const idOf = (key: Buffer): string => key.toString("latin1");
 
 export async function compare(at: StorePartition, ports: OperatePorts): Promise<StoreComparison> {
@@ -75,7 +76,7 @@ async function pages({ copy }: StorePartition): Promise<Scanned | string> {
     if (page.nextOffset === null)
       return positions.length === 0 ? "nothing" : "the copy went away meanwhile";
     positions.push(page.nextOffset);
-    for (const { key, value } of page.entries) entries.set(idOf(key), digest(value));
+    for (const { key, value, dueMs } of page.entries) entries.set(idOf(key), digest(value, dueMs));
     cursor = page.cursor;
   } while (cursor !== null);
   positions.sort((a, b) => (a < b ? -1 : 1));
@@ -107,20 +108,22 @@ type Truth = Awaited<ReturnType<typeof truthAt>>;
 
 /** To the end, although the copy may be behind it: compaction takes an older value away when there is a newer one. */
 async function truthAt(
-  { store: { changelog }, partition }: StorePartition,
+  { store, partition }: StorePartition,
   scanned: Scanned,
   mark: Watermarks,
   ports: OperatePorts,
 ) {
   const entries = new Map<string, string>();
   const moving = new Set<string>();
-  const range = { topic: changelog.name, partition, from: mark.low, to: mark.high };
+  const due = dueOf(store);
+  const range = { topic: store.changelog.name, partition, from: mark.low, to: mark.high };
   for await (const { records } of readRange(ports.kafka, range))
     for (const { key, value, offset } of records) {
-      const id = idOf(key ?? Buffer.alloc(0));
+      if (key === null) continue;
+      const id = idOf(key);
       if (offset >= scanned.from) moving.add(id);
       else if (value === null) entries.delete(id);
-      else entries.set(id, digest(value));
+      else entries.set(id, digest(value, due(key, value)));
     }
   return { entries, moving };
 }

@@ -66,16 +66,23 @@ export async function lookUp(
   for (const index of only === null ? all : [only]) {
     const truth = await newest(store, key, index, ports);
     const copy = copies.find((one) => one.partition === index) ?? null;
-    const entries = { copy: entryOf(store, copy?.value), changelog: entryOf(store, truth.value) };
+    const entries = {
+      copy: entryOf(store, key, copy?.value),
+      changelog: entryOf(store, key, truth.value),
+    };
     if (entries.copy !== null || entries.changelog !== null)
       return { partition: index, ...entries, verdict: verdictOf(copy, truth) };
   }
   return null;
 }
 
-const entryOf = ({ name }: PlanStore, bytes: Buffer | null | undefined): FoundEntry | null => {
+const entryOf = (
+  { name }: PlanStore,
+  key: Buffer,
+  bytes: Buffer | null | undefined,
+): FoundEntry | null => {
   if (!bytes) return null;
-  const { timestamp, value } = entryCodec(plain, name).decode(bytes);
+  const { timestamp, value } = entryCodec(plain, name).decode(key, bytes);
   return { timestamp, value: value as Buffer | null };
 };
 

@@ -2,6 +2,8 @@
 import { MillraceError } from "../core/errors.ts";
 import type { Plan, PlanStore } from "../core/plan.ts";
 import type { StateCopy } from "../core/state.ts";
+import { compileCodec } from "../decode/codec.ts";
+import { entryCodec, type EntryCodec } from "../state/entry-codec.ts";
 import { remake, type Following, type FollowProgress } from "../state/follow.ts";
 import { missing, type OperatePorts } from "./choice.ts";
 
@@ -57,18 +59,26 @@ export async function removeCopies(
     await copy.remove();
 }
 
+/** The dues of a store's entries; no schema is needed for them. */
+export const dueOf = ({ name, changelog, dueOfUndated }: PlanStore): EntryCodec["dueOf"] => {
+  const codec = compileCodec(changelog.value, { schemas: new Map(), writerId: null });
+  return entryCodec(codec, name, dueOfUndated).dueOf;
+};
+
 /**
  * Makes a copy anew from its changelog; returns the position it has then. Safe while a worker runs: if the new copy is
  * behind what the worker knows, the worker notices and rolls it forward.
  */
 export function rebuildCopy(
-  { store: { changelog }, partition, copy }: StorePartition,
+  { store, partition, copy }: StorePartition,
   ports: OperatePorts,
   onProgress: (progress: FollowProgress) => void,
 ): Promise<bigint> {
+  const { changelog } = store;
   const following: Following = {
     copy,
     changelog: { topic: changelog.name, partition },
+    dueOf: dueOf(store),
     kafka: ports.kafka,
     admin: ports.admin,
     now: () => ports.clock.now(),

@@ -1,5 +1,5 @@
-// A key of a store in memory, and a page of a store.
-import type { StateEntry } from "../core/state.ts";
+// A key of a store in memory, and the changes of such keys that a checkpoint takes.
+import type { StateChange, StateEntry } from "../core/state.ts";
 
 /** A key in memory. */
 export interface Cell {
@@ -14,9 +14,11 @@ export interface Cell {
   isUsed: boolean;
 }
 
-export interface StorePage {
-  readonly entries: readonly { readonly key: Buffer; readonly entry: StateEntry }[];
-  readonly cursor: string | null;
+/** The changes that a checkpoint writes to the changelog, one a key, in the order in which the copy gets them. */
+export interface Sealed {
+  readonly number: number;
+  readonly cells: readonly Cell[];
+  readonly changes: readonly StateChange[];
 }
 
 /** A cell, its entry and its place in the map, beside the bytes of key and value: measured with V8 13. */

@@ -1,63 +1,97 @@
-// The bytes of an entry, in the changelog and in every copy: 1 (this layout), 8 bytes of event time (int64, epoch ms), the
-// value in its codec's bytes; of a deleted key 2 and its time alone. Documented for other readers in docs/state.md.
+// The bytes of an entry, in the changelog and in every copy: a byte for the layout, 8 bytes of event time (int64, epoch ms), 8
+// of the due where the entry has one, then the value in its codec's bytes; a deleted key ends in front of the value.
+// Documented for other readers in docs/state.md.
 import { MillraceError } from "../core/errors.ts";
 import type { Codec } from "../core/schema.ts";
-import type { StateEntry } from "../core/state.ts";
+import type { DueOfUndated, StateEntry } from "../core/state.ts";
 
-const LAYOUT = 1;
+/** First bytes. Those without a due are what 0.1.0 wrote, whether or not its entries were to be due. */
+const VALUE = 1;
 const DELETED = 2;
-const HEAD_BYTES = 9;
+const VALUE_DUE = 3;
+const DELETED_DUE = 4;
 
-/** Whether these are the bytes of a deleted key. */
-export const isDeleted = (bytes: Buffer): boolean =>
-  bytes[0] === DELETED && bytes.length === HEAD_BYTES;
+const TIME_AT = 1;
+const DUE_AT = 9;
+const HEAD_BYTES = 9;
+const HEAD_DUE_BYTES = 17;
 
 export interface EntryCodec {
   encode(entry: StateEntry): Buffer;
   /** A bound for the bytes of an entry that can be written for certain; null where only trying shows it. */
   bytesMax(entry: StateEntry): number | null;
   /** Throws MILL_STATE_FORMAT for bytes of another layout, and what the value's codec throws. */
-  decode(bytes: Buffer): StateEntry;
-  /** The event time alone. */
-  timeOf(bytes: Buffer): number;
+  decode(key: Buffer, bytes: Buffer): StateEntry;
+  /** The due of an entry, by which a copy has it in its index. */
+  dueOf(key: Buffer, bytes: Buffer): number | null;
   /** The writer's schema id of the value that must be learnt first, else null. */
   unknownId(bytes: Buffer): number | null;
 }
 
-export function entryCodec(value: Codec, store: string): EntryCodec {
+const headBytesOf = (layout: number | undefined): number =>
+  layout === VALUE || layout === DELETED ? HEAD_BYTES : HEAD_DUE_BYTES;
+
+/** Whether these are the bytes of a deleted key. */
+const isDeleted = (bytes: Buffer): boolean =>
+  (bytes[0] === DELETED || bytes[0] === DELETED_DUE) && bytes.length === headBytesOf(bytes[0]);
+
+const isOfValue = (bytes: Buffer): boolean =>
+  (bytes[0] === VALUE || bytes[0] === VALUE_DUE) && bytes.length > headBytesOf(bytes[0]);
+
+export function entryCodec(
+  value: Codec,
+  store: string,
+  dueOfUndated: DueOfUndated = () => null,
+): EntryCodec {
+  const valueIn = (bytes: Buffer): unknown =>
+    isDeleted(bytes) ? null : value.decode(bytes.subarray(headBytesOf(bytes[0])));
+  const dueIn = (key: Buffer, bytes: Buffer): number | null => {
+    if (!isDeleted(bytes) && !isOfValue(bytes))
+      throw new MillraceError("MILL_STATE_FORMAT", `${store}: layout ${String(bytes[0])}`);
+    if (headBytesOf(bytes[0]) === HEAD_DUE_BYTES) return numberAt(bytes, DUE_AT);
+    const entry = { timestamp: numberAt(bytes, TIME_AT), isDeleted: isDeleted(bytes) };
+    return dueOfUndated(key, { ...entry, value: () => valueIn(bytes) });
+  };
   return {
-    encode(entry) {
-      if (entry.value === null) return withHead(DELETED, entry.timestamp, 0);
-      const body = value.encode(entry.value);
-      if (body === null)
+    encode: (entry) => {
+      const body = entry.value === null ? null : value.encode(entry.value);
+      if (entry.value !== null && body === null)
         throw new MillraceError("MILL_STATE_FORMAT", `${store}: a value without bytes`);
-      const bytes = withHead(LAYOUT, entry.timestamp, body.length);
-      body.copy(bytes, HEAD_BYTES);
-      return bytes;
+      return bytesOf(entry, body);
     },
     bytesMax(entry) {
-      if (entry.value === null) return HEAD_BYTES;
-      const body = value.bytesMax?.(entry.value) ?? null;
-      return body === null ? null : HEAD_BYTES + body;
+      const head = entry.dueMs === null ? HEAD_BYTES : HEAD_DUE_BYTES;
+      const body = entry.value === null ? 0 : (value.bytesMax?.(entry.value) ?? null);
+      return body === null ? null : head + body;
     },
-    decode(bytes) {
-      if (isDeleted(bytes)) return { timestamp: timeOf(bytes), value: null };
-      if (bytes[0] !== LAYOUT || bytes.length <= HEAD_BYTES)
-        throw new MillraceError("MILL_STATE_FORMAT", `${store}: layout ${String(bytes[0])}`);
-      return { timestamp: timeOf(bytes), value: value.decode(bytes.subarray(HEAD_BYTES)) };
+    decode(key, bytes) {
+      const dueMs = dueIn(key, bytes);
+      return { value: valueIn(bytes), timestamp: numberAt(bytes, TIME_AT), dueMs };
     },
-    timeOf,
-    unknownId: (bytes) => (isDeleted(bytes) ? null : value.unknownId(bytes.subarray(HEAD_BYTES))),
+    dueOf: dueIn,
+    unknownId: (bytes) =>
+      isDeleted(bytes) ? null : value.unknownId(bytes.subarray(headBytesOf(bytes[0]))),
   };
 }
 
-function withHead(layout: number, timestamp: number, bodyBytes: number): Buffer {
-  const bytes = Buffer.allocUnsafe(HEAD_BYTES + bodyBytes);
+/** Without a body: of a deleted key. */
+function bytesOf({ timestamp, dueMs }: StateEntry, body: Buffer | null): Buffer {
+  const layouts = dueMs === null ? [VALUE, DELETED] : [VALUE_DUE, DELETED_DUE];
+  const layout = layouts[body === null ? 1 : 0] as number;
+  const head = headBytesOf(layout);
+  const bytes = Buffer.allocUnsafe(head + (body?.length ?? 0));
   bytes[0] = layout;
-  // A double has every millisecond exactly; two words are faster than a bigint.
-  bytes.writeInt32BE(Math.floor(timestamp / 2 ** 32), 1);
-  bytes.writeUInt32BE(timestamp >>> 0, 5);
+  putNumber(bytes, timestamp, TIME_AT);
+  if (dueMs !== null) putNumber(bytes, dueMs, DUE_AT);
+  body?.copy(bytes, head);
   return bytes;
 }
 
-const timeOf = (bytes: Buffer): number => bytes.readInt32BE(1) * 2 ** 32 + bytes.readUInt32BE(5);
+/** A double has every millisecond exactly; two words are faster than a bigint. */
+function putNumber(bytes: Buffer, ms: number, at: number): void {
+  bytes.writeInt32BE(Math.floor(ms / 2 ** 32), at);
+  bytes.writeUInt32BE(ms >>> 0, at + 4);
+}
+
+const numberAt = (bytes: Buffer, at: number): number =>
+  bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);

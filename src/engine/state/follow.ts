@@ -7,10 +7,12 @@ import { readRange } from "../core/read-range.ts";
 import type { RawRecord, TopicPartition } from "../core/record.ts";
 import type { CopyPosition, StateChange, StateCopy } from "../core/state.ts";
 import { inPieces, newestOf } from "../core/state-pieces.ts";
+import type { EntryCodec } from "./entry-codec.ts";
 
 export interface Following {
   readonly copy: StateCopy;
   readonly changelog: TopicPartition;
+  readonly dueOf: EntryCodec["dueOf"];
   readonly kafka: Pick<KafkaPort, "reader">;
   readonly admin: Pick<AdminPort, "watermarks">;
   /** Wall clock, epoch ms. */
@@ -86,7 +88,9 @@ async function forward(
   onProgress({ kind: "forward", from, next: from, end });
   let at = position;
   for await (const { records, nextOffset } of changesFrom(following, from, end)) {
-    for (const { target, changes } of piecesOf(records, { nextOffset, timeMs: at.timeMs })) {
+    const reached = { nextOffset, timeMs: at.timeMs };
+    for (const { target, records: newest } of piecesOf(records, reached)) {
+      const changes = newest.map((record) => changeOf(following, record));
       const applied = await copy.apply({ expected: at.nextOffset, target, changes });
       if (applied === "refused") return null;
       at = target;
@@ -104,7 +108,7 @@ async function rebuild(following: Following, { low, high }: Watermarks): Promise
     let position: CopyPosition = { nextOffset: low, timeMs: now() };
     for await (const { records, nextOffset } of changesFrom(following, low, high)) {
       // mistake: deletion forgotten
-      await fresh.put(records.map(changeOf));
+      await fresh.put(records.map((record) => changeOf(following, record)));
       position = { nextOffset, timeMs: records.at(-1)?.timestamp ?? position.timeMs };
       onProgress({ kind: "rebuild", from: low, next: nextOffset, end: high });
     }
@@ -127,13 +131,14 @@ const changesFrom = (
 ): AsyncIterable<RangeRead> =>
   readRange(kafka, { ...changelog, from, to }, { signal, maxBytes: READ_BYTES });
 
-const changeOf = ({ key, value }: RawRecord): StateChange => {
-  if (key !== null) return { key, value };
+const changeOf = ({ dueOf }: Following, { key, value }: RawRecord): StateChange => {
+  // mistake: rebuilt without index
+  if (key !== null) return { key, value, dueMs: value === null ? null : dueOf(key, value) };
   throw new InvariantError("MILL_ENGINE_INVARIANT", "a changelog record without a key");
 };
 
 interface Piece {
-  readonly changes: readonly StateChange[];
+  readonly records: readonly RawRecord[];
   readonly target: CopyPosition;
 }
 
@@ -145,7 +150,7 @@ function* piecesOf(records: readonly RawRecord[], end: CopyPosition): Iterable<P
     const last = piece.at(-1);
     const isLast = taken === records.length;
     yield {
-      changes: newestOf(piece).map(changeOf),
+      records: newestOf(piece),
       target: {
         nextOffset: isLast || last === undefined ? end.nextOffset : last.offset + 1n,
         timeMs: last?.timestamp ?? end.timeMs,

@@ -3,7 +3,7 @@
 // The order of a change: set → seal (into the changelog) → decided by Kafka → settle (into the copy) → clean.
 import { assert, MillraceError } from "../core/errors.ts";
 import type {
-  Expiry,
+  DueStateKey,
   StateChange,
   StateCopy,
   StateEntry,
@@ -12,8 +12,9 @@ import type {
 } from "../core/state.ts";
 import { inPieces } from "../core/state-pieces.ts";
 import type { CacheShare } from "./task-stores.ts";
-import { CELL_BYTES, type Cell, type StorePage } from "./cell.ts";
-import { isDeleted, type EntryCodec } from "./entry-codec.ts";
+import { CELL_BYTES, type Cell, type Sealed } from "./cell.ts";
+import { mergeDue } from "./due.ts";
+import type { EntryCodec } from "./entry-codec.ts";
 
 /** The contents of a cell before a change. */
 export interface Change {
@@ -22,13 +23,6 @@ export interface Change {
   readonly entry: StateEntry | null;
   readonly value: Buffer | null | undefined;
   readonly dirty: number;
-}
-
-/** The changes that a checkpoint writes to the changelog, one a key, in the order in which the copy gets them. */
-export interface Sealed {
-  readonly number: number;
-  readonly cells: readonly Cell[];
-  readonly changes: readonly StateChange[];
 }
 
 export interface KeyedStoreOptions {
@@ -47,21 +41,21 @@ export interface KeyedStoreOptions {
   learn(values: readonly Buffer[]): Promise<void>;
 }
 
-const PAGE_ENTRIES = 500;
-
 export class KeyedStore implements StoreView {
   readonly #options: KeyedStoreOptions;
   readonly #cells = new Map<string, Cell>();
   /** Changes since the last seal. */
   #dirty = new Set<Cell>();
+  /** Changes of the checkpoint on its way: the copy may lack them. */
+  #sealed: readonly Cell[] = [];
   #sealNumber = 1;
   /** Number of the last checkpoint that the copy has. */
   #settled = 0;
-  /** Asked for by the batch in hand: they stay until it is done. */
-  #inHand: ReadonlyMap<string, StateKey> = new Map();
+  /** Keys for which the batch in hand has asked, load by load: they stay until it is done. */
+  #inHand: ReadonlyMap<string, StateKey>[] = [];
   /** The copy's position, as far as this task knows. */
   #position: bigint;
-  #scanCursor: string | null = null;
+  #nextDueMs = -Infinity;
   #settling: Promise<void> | null = null;
   #repairing: Promise<void> | null = null;
 
@@ -87,6 +81,7 @@ export class KeyedStore implements StoreView {
     cell.value = value;
     cell.dirty = this.#sealNumber;
     this.#dirty.add(cell);
+    this.dueAgain(entry?.dueMs ?? Infinity);
   }
 
   /** Undefined for what can be written for certain: a checkpoint makes the bytes of the last change of a key only. */
@@ -113,11 +108,13 @@ export class KeyedStore implements StoreView {
     // Its checkpoint may have reached the copy since.
     cell.dirty = dirty > this.#settled ? dirty : 0;
     if (dirty !== this.#sealNumber) this.#dirty.delete(cell);
+    this.dueAgain(entry?.dueMs ?? Infinity);
   }
 
   /** Brings keys into memory, until `endBatch`; throws what the copy throws while it is away. */
   async load(keys: ReadonlyMap<string, StateKey>): Promise<void> {
-    this.#inHand = keys;
+    // mistake: first keys let go
+    if (this.#inHand.at(-1) !== keys) this.#inHand.push(keys);
     const missing: StateKey[] = [];
     for (const key of keys.values()) if (!this.#cells.has(key.id)) missing.push(key);
     this.#options.cache.count(keys.size - missing.length, missing.length);
@@ -138,14 +135,14 @@ export class KeyedStore implements StoreView {
         await this.#options.learn(unknown as Buffer[]);
         continue;
       }
-      missing.forEach(({ id }, i) => this.#insert(id, values[i] ?? null));
+      missing.forEach((key, i) => this.#insert(key, values[i] ?? null));
       return;
     }
   }
 
   /** The key is kept as a text: the bytes are a slice of their fetch, which they would keep alive whole. */
-  #insert(id: string, value: Buffer | null): void {
-    const entry = value === null ? null : this.#options.codec.decode(value);
+  #insert({ id, bytes: key }: StateKey, value: Buffer | null): void {
+    const entry = value === null ? null : this.#options.codec.decode(key, value);
     const bytes = CELL_BYTES + id.length + (value?.length ?? 0);
     this.#cells.set(id, { id, entry, value: null, dirty: 0, bytes, isUsed: true });
     this.#options.cache.add(bytes);
@@ -162,13 +159,15 @@ export class KeyedStore implements StoreView {
       if (dirty === number) {
         const value = made === undefined ? this.#options.codec.encode(entry as StateEntry) : made;
         cells.push(cell);
-        changes.push({ key: Buffer.from(cell.id, "latin1"), value });
+        const dueMs = entry === null ? null : entry.dueMs;
+        changes.push({ key: Buffer.from(cell.id, "latin1"), value, dueMs });
         this.#weigh(cell, value);
       }
     }
     // Changes of the batch in hand belong to the next checkpoint.
     this.#dirty = new Set(inHand.keys());
     for (const cell of inHand.keys()) cell.dirty = this.#sealNumber;
+    this.#sealed = [...this.#unsettled(), ...cells];
     return changes.length === 0 ? null : { number, cells, changes };
   }
 
@@ -208,6 +207,7 @@ export class KeyedStore implements StoreView {
     for (const cell of cells)
       if (cell.dirty === number) Object.assign(cell, { dirty: 0, value: null });
     this.#settled = number;
+    this.#sealed = this.#unsettled();
     this.trim();
   }
 
@@ -249,45 +249,51 @@ export class KeyedStore implements StoreView {
     return this.#repairing;
   }
 
-  /**
-   * Looks at some entries of the copy, going round and round, and deletes those that are over: changes of the next
-   * checkpoint like any other. So an expiring store stays bounded without a clock of Redis' own.
-   */
-  async expire({ beforeMs, deletedBeforeMs, entriesMax }: Expiry): Promise<void> {
-    const { copy, codec } = this.#options;
-    const { nextOffset, entries, cursor } = await copy.scan(this.#scanCursor, entriesMax);
-    this.#scanCursor = cursor;
-    // At another position it may show what is no longer so.
-    if (nextOffset !== this.#position) return;
-    for (const { key, value } of entries) {
-      if (codec.timeOf(value) >= (isDeleted(value) ? deletedBeforeMs : beforeMs)) continue;
-      const id = key.toString("latin1");
-      if (!this.#cells.has(id)) this.#insert(id, null);
-      const cell = this.#cell({ id, bytes: key });
-      if (cell.dirty !== 0) continue;
-      Object.assign(cell, { entry: null, value: null, dirty: this.#sealNumber });
-      this.#dirty.add(cell);
-    }
+  /** A lower bound for the dues that no call of `due` has found yet: before it, nothing needs to be asked. */
+  get nextDueMs(): number {
+    return this.#nextDueMs;
+  }
+
+  /** A key is due then, also where `due` has found it already. */
+  dueAgain(dueMs: number): void {
+    this.#nextDueMs = Math.min(this.#nextDueMs, dueMs);
   }
 
   /**
-   * Some entries of the copy, each at least once while it is there, with a cursor for the next call (null at the end). For a
-   * task that begins: changes that the copy lacks are not among them.
+   * The first keys whose due lies before `beforeMs`, so many at most, in the order of due and key. Every change of a finished
+   * batch counts, whether or not the copy has it. Throws what the copy throws while it is away.
    */
-  async page(cursor: string | null): Promise<StorePage> {
-    const { copy, codec } = this.#options;
-    const scan = await copy.scan(cursor, PAGE_ENTRIES);
-    if (scan.nextOffset !== this.#position) {
-      await this.repair();
-      return this.page(null);
+  async due(beforeMs: number, keysMax: number): Promise<readonly DueStateKey[]> {
+    for (let asked = keysMax; ;) {
+      const { nextOffset, keys, nextMs } = await this.#options.copy.due(beforeMs, asked);
+      // mistake: index read unchecked
+      if (nextOffset !== this.#position) {
+        await (this.#settling ?? this.repair());
+        continue;
+      }
+      const merged = mergeDue({ keys, nextMs }, this.#lacked(), { beforeMs, keysMax });
+      if (merged !== null) {
+        this.#nextDueMs = merged.nextMs;
+        return merged.keys;
+      }
+      asked *= 2;
     }
-    const entries = scan.entries.map(({ key, value }) => ({ key, entry: codec.decode(value) }));
-    return { entries, cursor: scan.cursor };
+  }
+
+  #unsettled(): Cell[] {
+    return this.#sealed.filter(({ dirty }) => dirty !== 0);
+  }
+
+  /** Changes that the copy may lack. */
+  *#lacked(): Iterable<Cell> {
+    yield* this.#unsettled();
+    // mistake: changes in memory not due
+    for (const cell of this.#dirty) if (cell.dirty === this.#sealNumber) yield cell;
   }
 
   /** The batch in hand is done, and the cache may make room. */
   endBatch(): void {
-    this.#inHand = new Map();
+    this.#inHand = [];
     this.trim();
   }
 
@@ -300,13 +306,17 @@ export class KeyedStore implements StoreView {
       if (!cache.isOver || looks-- === 0) return;
       this.#cells.delete(id);
       // mistake: change evicted
-      if (cell.dirty === 0 && !cell.isUsed && !this.#inHand.has(id)) {
+      if (cell.dirty === 0 && !cell.isUsed && !this.#isInHand(id)) {
         cache.add(-cell.bytes);
         continue;
       }
       cell.isUsed = false;
       this.#cells.set(id, cell);
     }
+  }
+
+  #isInHand(id: string): boolean {
+    return this.#inHand.some((keys) => keys.has(id));
   }
 
   /** The task is gone; its share of the cache is free. */

@@ -7,13 +7,16 @@ import type {
   Applied,
   CheckedRead,
   CopyPosition,
+  DueRead,
   Rebuild,
+  ScannedEntry,
   StateChange,
   StateCopies,
   StateCopy,
   StatePiece,
   StateScan,
 } from "../core/state.ts";
+import { DueIndex } from "./due-index.ts";
 
 export function memoryCopies(): StateCopies {
   const copies = new Map<string, MemoryCopy>();
@@ -35,9 +38,17 @@ interface MemoryEntry {
   readonly number: number;
 }
 
+/** Entries with their index, which change together. */
+interface Contents {
+  readonly entries: Map<string, MemoryEntry>;
+  readonly index: DueIndex;
+}
+
+const nothing = (): Contents => ({ entries: new Map(), index: new DueIndex() });
+
 class MemoryCopy implements StateCopy {
   #position: CopyPosition | null = null;
-  #entries = new Map<string, MemoryEntry>();
+  #contents = nothing();
   #made = 0;
   /** A cursor means something only within one map: in another one it begins again. */
   #generation = 0;
@@ -49,8 +60,13 @@ class MemoryCopy implements StateCopy {
   read(keys: readonly Buffer[]): Promise<CheckedRead> {
     return Promise.resolve({
       nextOffset: this.#position?.nextOffset ?? null,
-      values: keys.map((key) => this.#entries.get(key.toString("latin1"))?.value ?? null),
+      values: keys.map((key) => this.#contents.entries.get(key.toString("latin1"))?.value ?? null),
     });
+  }
+
+  due(beforeMs: number, keysMax: number): Promise<DueRead> {
+    const nextOffset = this.#position?.nextOffset ?? null;
+    return Promise.resolve({ nextOffset, ...this.#contents.index.first(beforeMs, keysMax) });
   }
 
   apply({ expected, target, changes }: StatePiece): Promise<Applied> {
@@ -61,26 +77,26 @@ class MemoryCopy implements StateCopy {
       if (stored === undefined) return "refused";
       // mistake: unchecked write
       if (stored !== expected) return stored >= target.nextOffset ? "already" : "refused";
-      this.#change(this.#entries, changes);
+      this.#change(this.#contents, changes);
       this.#position = target;
       return "applied";
     });
   }
 
   rebuild(): Promise<Rebuild> {
-    const entries = new Map<string, MemoryEntry>();
+    const contents = nothing();
     let state: "open" | "finished" | "discarded" = "open";
     const lost = (): DependencyError => new DependencyError("MILL_STATE_REBUILD_LOST", "in memory");
     return Promise.resolve({
       put: async (changes) => {
         if (state !== "open") throw lost();
-        this.#change(entries, changes);
+        this.#change(contents, changes);
       },
       finish: async (position) => {
         if (state === "discarded") throw lost();
         if (state === "finished") return;
         state = "finished";
-        this.#replace(entries, position);
+        this.#replace(contents, position);
       },
       discard: async () => {
         if (state === "open") state = "discarded";
@@ -91,24 +107,27 @@ class MemoryCopy implements StateCopy {
   scan(cursor: string | null, entriesMax: number): Promise<StateScan> {
     const [generation, number] = cursor?.split(":").map(Number) ?? [];
     const after = generation === this.#generation ? (number as number) : -1;
-    const entries: { key: Buffer; value: Buffer }[] = [];
+    const { entries: all, index } = this.#contents;
+    const entries: ScannedEntry[] = [];
     let last = after;
-    for (const [id, entry] of this.#entries) {
+    for (const [id, entry] of all) {
       if (entry.number <= after) continue;
       if (entries.length >= entriesMax) return Promise.resolve(this.#page(entries, last));
-      entries.push({ key: Buffer.from(id, "latin1"), value: entry.value });
+      const key = Buffer.from(id, "latin1");
+      entries.push({ key, value: entry.value, dueMs: index.dueOf(id) });
       last = entry.number;
     }
     return Promise.resolve(this.#page(entries, null));
   }
 
   remove(): Promise<void> {
-    this.#replace(new Map(), null);
+    this.#replace(nothing(), null);
     return Promise.resolve();
   }
 
-  #replace(entries: Map<string, MemoryEntry>, position: CopyPosition | null): void {
-    this.#entries = entries;
+  #replace(contents: Contents, position: CopyPosition | null): void {
+    // mistake: index lost on rename
+    this.#contents = contents;
     this.#position = position;
     this.#generation++;
   }
@@ -118,14 +137,18 @@ class MemoryCopy implements StateCopy {
     return { nextOffset: this.#position?.nextOffset ?? null, entries, cursor };
   }
 
-  #change(entries: Map<string, MemoryEntry>, changes: readonly StateChange[]): void {
-    for (const { key, value } of changes) {
+  #change({ entries, index }: Contents, changes: readonly StateChange[]): void {
+    for (const { key, value, dueMs } of changes) {
       const id = key.toString("latin1");
       const entry = entries.get(id);
       // Slices of a fetch would keep all of it in memory.
       if (value === null) entries.delete(id);
       else if (entry !== undefined) entry.value = Buffer.from(value);
       else entries.set(id, { value: Buffer.from(value), number: this.#made++ });
+      // mistake: fired twice after a takeover
+      if (dueMs === null) index.delete(id);
+      // mistake: index left behind
+      if (dueMs !== null) index.set(id, dueMs);
     }
   }
 }

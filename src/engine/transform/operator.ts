@@ -28,6 +28,11 @@ export interface Operator {
   prepare?(items: readonly Item[], batch: Prepared): Promise<void>;
   /** Reads and changes the keys of one item, and calls followers. */
   work(item: Item, views: Views): void;
+  /**
+   * Works an entry of its store that is due by stream time, and calls followers. It deletes the entry or gives it another
+   * due.
+   */
+  due?(item: Item, views: Views): void;
 }
 
 /** Asks for a key of a store. */
@@ -137,8 +142,11 @@ export const newTrail = (index: number, origin: RecordOrigin | null): Trail => (
 export interface Item {
   /** The node that it waits for. */
   readonly at: number;
-  /** "record": as it came · "answer": its key was queued, and the call for it has ended. */
-  readonly entry: "record" | "answer";
+  /**
+   * "record": as it came · "answer": its key was queued, and the call for it has ended · "due": no record, but a key of the
+   * operator's store.
+   */
+  readonly entry: "record" | "answer" | "due";
   /** By which of the node's inputs it came. */
   readonly input: number;
   readonly record: DecodedRecord;
@@ -239,7 +247,20 @@ export function dropUnkeyed({ value, trail }: Item, takesTombstones: boolean, ow
 }
 
 /** The entry of a key that has none. */
-export const NEVER: StateEntry = { value: null, timestamp: -Infinity };
+export const NEVER: StateEntry = { value: null, timestamp: -Infinity, dueMs: null };
+
+/** The entry of a key whose value stays until it is changed; of one that is deleted (null) the time stays for a while. */
+export const lastingEntry = (value: unknown, timestamp: number): StateEntry => ({
+  value,
+  timestamp,
+  dueMs: value === null ? timestamp + DELETED_KEPT_MS : null,
+});
+
+/** An entry that is due is deleted. */
+export const forgetting =
+  (store: string): NonNullable<Operator["due"]> =>
+  ({ key }, views) =>
+    views.view(store).set(key as StateKey, null);
 
 /**
  * A key's value, null for none, and the highest time it has had. That of a deleted key is forgotten after a while, by

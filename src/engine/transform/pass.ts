@@ -25,6 +25,8 @@ export interface TimedRecord {
   readonly streamTimeMs: number;
   /** A queued record enters at its step, with its answer. */
   readonly released?: { readonly at: number; readonly value: unknown; readonly answer: unknown };
+  /** No record, but a key that is due: it enters at the operator of its store. It is in memory. */
+  readonly due?: { readonly at: number; readonly key: StateKey };
 }
 
 export interface Batch extends Prepared {
@@ -48,6 +50,11 @@ export interface StepKey {
   readonly step: CallStep;
   readonly key: Buffer;
 }
+
+/** An item that does not come from a source. */
+type Entering = Pick<Item, "at" | "entry" | "value" | "prepared"> & {
+  readonly key?: StateKey | null;
+};
 
 /** A reason to run the pass again: the record at `index` cannot stay in it, or not as it is. */
 interface Again {
@@ -121,15 +128,21 @@ class Pass implements GroupQueues {
     return null;
   }
 
-  #enter({ record, released }: TimedRecord): void {
-    if (released === undefined) return this.#program.entry(record.raw.topic)(record.value);
+  #enter({ record, released, due }: TimedRecord): void {
+    if (released !== undefined)
+      return this.#queue({ ...released, entry: "answer", prepared: released.answer }, record);
+    if (due !== undefined)
+      return this.#queue({ ...due, entry: "due", value: undefined, prepared: undefined }, record);
+    this.#program.entry(record.raw.topic)(record.value);
+  }
+
+  /** It enters at an operator, behind its source. */
+  #queue({ at, entry, value, prepared, key = null }: Entering, record: DecodedRecord): void {
     const { groups, cursor } = this.#program;
-    const { at, value, answer: prepared } = released;
     const { trail } = cursor;
     const origin = trail.origin as RecordOrigin;
-    const own = { entry: "answer", input: 0, record, trail, origin, key: null } as const;
     const group = groups.findIndex((places) => places.includes(at));
-    this.items[group]?.push({ ...own, at, value, prepared });
+    this.items[group]?.push({ at, entry, input: 0, record, trail, origin, value, key, prepared });
   }
 
   async #runGroup(group: number): Promise<Again | null> {
@@ -143,8 +156,14 @@ class Pass implements GroupQueues {
       if (keys === undefined) wanted.set(store, new Map([[key.id, key]]));
       else keys.set(key.id, key);
     };
-    const ask = (item: Item): void => (operators[item.at] as Operator).keys(item, want);
-    const work = (item: Item): void => (operators[item.at] as Operator).work(item, stores);
+    const ask = (item: Item): void => {
+      if (item.entry !== "due") (operators[item.at] as Operator).keys(item, want);
+    };
+    const work = (item: Item): void => {
+      const operator = operators[item.at] as Operator;
+      if (item.entry === "due") operator.due?.(item, stores);
+      else operator.work(item, stores);
+    };
     for (const piece of [ask, work]) {
       for (const item of items) {
         cursor.step = item.at;
@@ -162,7 +181,8 @@ class Pass implements GroupQueues {
   async #prepare(operator: Operator, items: readonly Item[]): Promise<void> {
     if (operator.prepare === undefined) return;
     const own = items.filter(
-      ({ at, trail }) => at === operator.at && !this.#failed.has(trail.index),
+      ({ at, entry, trail }) =>
+        at === operator.at && entry !== "due" && !this.#failed.has(trail.index),
     );
     await operator.prepare(own, this.#batch);
   }

@@ -100,6 +100,15 @@ export class Program {
     return steps.filter((step) => (step?.store ?? null) !== null) as CallStep[];
   }
 
+  /** Stores whose entries become due by stream time, each with the place of the operator that works them. */
+  get dueStores(): { readonly store: string; readonly at: number }[] {
+    return this.operators.flatMap((operator) =>
+      operator?.due === undefined
+        ? []
+        : operator.stores.map((store) => ({ store, at: operator.at })),
+    );
+  }
+
   /** Behind which a record of this topic comes in. */
   entry(topic: string): Next {
     const entry = this.#entries.get(topic);

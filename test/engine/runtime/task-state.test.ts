@@ -12,14 +12,20 @@ const own = { topic: "changelog", partition: PARTITION };
 
 async function withChanges() {
   const bench = await StoreBench.open();
-  const store = { name: "s", changelog: { name: own.topic }, retentionMs: null };
+  const store = {
+    name: "s",
+    changelog: { name: own.topic },
+    retentionMs: null,
+    dueOfUndated: () => null,
+  };
   const state = new TaskState({
-    bound: { part: { stores: [store] } } as unknown as BoundPart,
+    bound: { part: { stores: [store] }, program: { dueStores: [] } } as unknown as BoundPart,
     partition: PARTITION,
     stores: bench.stores,
     calls: new TestCalls().calls,
     timeMs: () => -1,
     patiently: (work) => work(),
+    learn: () => Promise.resolve(),
     now: () => 1_000,
   });
   await bench.batch({ a: 1, b: 2, c: 3 });
@@ -52,7 +58,7 @@ test("the copy goes to the end of its own batches, with the newest time at which
 test("where the broker has not said an offset, the copy is brought up from its changelog", async () => {
   const { bench, state, sealed } = await withChanges();
   sealed.changelog.forEach(({ key, value }, i) =>
-    bench.changelog.push({ key: key as Buffer, value, offset: BigInt(i) }),
+    bench.changelog.push({ key: key as Buffer, value, dueMs: null, offset: BigInt(i) }),
   );
   bench.end = 4n;
   await state.settle(sealed, [batch({ count: 2, baseOffset: null }), batch({ baseOffset: 2n })]);

@@ -13,6 +13,12 @@ const store: StoreId = { prefix: "p", store: "s", partition: 1 };
 const topic = "p-s-changelog";
 const DAY_MS = 86_400_000;
 
+/** A value "2@50" is due at 50. */
+const dueIn = (value: Buffer): number | null => {
+  const [, due] = String(value).split("@");
+  return due === undefined ? null : Number(due);
+};
+
 type Pairs = Readonly<Record<string, string | null>>;
 
 class Bench {
@@ -70,6 +76,7 @@ class Bench {
     return follow({
       copy: this.copy,
       changelog: { topic, partition: store.partition },
+      dueOf: (_key, value) => dueIn(value),
       kafka: this.port,
       admin: this.admin,
       now: () => this.clock.now(),
@@ -98,7 +105,19 @@ class Bench {
   async put(nextOffset: bigint, timeMs: number, pairs: Record<string, string>): Promise<void> {
     const position: CopyPosition = { nextOffset, timeMs };
     const entries = new Map(Object.entries(pairs).map(([k, v]) => [k, Buffer.from(v)]));
-    await this.copies.put(store, { position, entries });
+    const dues = new Map(
+      [...entries].flatMap(([key, value]) => {
+        const dueMs = dueIn(value);
+        return dueMs === null ? [] : [[key, dueMs] as const];
+      }),
+    );
+    await this.copies.put(store, { position, entries, dues });
+  }
+
+  /** The copy's index, in order. */
+  async dues(): Promise<string[]> {
+    const { keys } = await this.copy.due(Infinity, Infinity);
+    return keys.map(({ key, dueMs }) => `${String(key)}@${String(dueMs)}`);
   }
 
   get kinds(): string[] {
@@ -113,6 +132,25 @@ test("where there is no copy, one is made of the whole changelog, deletions and 
   assert.equal(await bench.follow(), 8n);
   assert.deepEqual(await bench.look(), [8n, { a: "2", c: "1", d: "1" }]);
   assert.deepEqual(bench.kinds, ["rebuild"]);
+});
+
+test("the index of a copy is made from the dues of the changelog", async () => {
+  const bench = new Bench();
+  await bench.write({ a: "1@70", b: "1@50", c: "1@50", d: "1@1", e: "1@60", f: "1" });
+  await bench.write({ a: "2@40", d: null, e: "2", g: "1@50" });
+  await bench.follow();
+  assert.deepEqual(await bench.dues(), ["a@40", "b@50", "c@50", "g@50"]);
+  assert.deepEqual(bench.kinds, ["rebuild"]);
+});
+
+test("the index of a copy that is behind goes forward with it", async () => {
+  const bench = new Bench();
+  await bench.write({ a: "1@70", b: "1@50", c: "1@60" });
+  await bench.follow();
+  await bench.write({ a: "2@40", b: null, c: "2", d: "1@9" });
+  await bench.follow();
+  assert.deepEqual(await bench.dues(), ["d@9", "a@40"]);
+  assert.deepEqual(bench.kinds, ["rebuild", "forward"]);
 });
 
 test("of an empty changelog an empty copy is made, and the next time there is nothing to do", async () => {
@@ -308,6 +346,7 @@ test("a changelog with fewer partitions than its part is said, not taken for emp
   const following = follow({
     copy,
     changelog: { topic, partition: 7 },
+    dueOf: () => null,
     kafka: bench.port,
     admin: bench.admin,
     now: () => 0,

@@ -10,7 +10,7 @@ test("a change is seen at once, and written when its checkpoint was decided", as
   const bench = await StoreBench.open();
   await bench.batch({ a: 1, b: 2 }, 77);
   assert.deepEqual(await bench.get("a", "b", "c"), [1, 2, null]);
-  assert.deepEqual(bench.store.get(keyOf("a")), { value: 1, timestamp: 77 });
+  assert.deepEqual(bench.store.get(keyOf("a")), { value: 1, timestamp: 77, dueMs: null });
   assert.deepEqual(await bench.inCopy(), { position: 0n, values: {} });
   assert.deepEqual(bench.changesOf(await bench.checkpoint()), { a: 1, b: 2 });
   assert.deepEqual(await bench.inCopy(), { position: 2n, values: { a: 1, b: 2 } });
@@ -46,7 +46,7 @@ test("a key's bytes are its own: the fetch they came with may be used again", as
   const bench = await StoreBench.open();
   const key = keyOf("a");
   await bench.store.load(new Map([[key.id, key]]));
-  bench.store.set(key, { value: 1, timestamp: 0 });
+  bench.store.set(key, { value: 1, timestamp: 0, dueMs: null });
   key.bytes.fill("x");
   bench.stores.endBatch();
   assert.deepEqual(bench.changesOf(bench.store.seal()), { a: 1 });
@@ -124,7 +124,8 @@ test("an entry that cannot be written is refused where it is set, and changes no
   const bench = await StoreBench.open({ changeBytesMax: 100 });
   await bench.batch({ a: 1 });
   await bench.work({ a: 2 });
-  const set = (value: unknown) => () => bench.store.set(keyOf("a"), { value, timestamp: 0 });
+  const set = (value: unknown) => () =>
+    bench.store.set(keyOf("a"), { value, timestamp: 0, dueMs: null });
   const hasCode = (code: string) => (error: unknown) =>
     error instanceof MillraceError && error.code === code && error.disposition === "dead-letter";
   assert.throws(set(new Map()), hasCode("MILL_ENCODE_VALUE"));
@@ -153,8 +154,8 @@ test("a value whose schema is unknown is learnt before it is decoded, and read a
     },
   });
   const stored = (key: string, value: unknown, offset: bigint) => {
-    const bytes = entries.encode({ value, timestamp: 0 });
-    bench.changelog.push({ key: Buffer.from(key), value: bytes, offset });
+    const bytes = entries.encode({ value, timestamp: 0, dueMs: null });
+    bench.changelog.push({ key: Buffer.from(key), value: bytes, dueMs: null, offset });
   };
   stored("a", 1, 0n);
   stored("b", 2, 1n);
@@ -243,32 +244,4 @@ test("what was asked for since the last look for room outlives what was not", as
   bench.counts.misses = 0;
   await bench.get("a");
   assert.equal(bench.counts.misses, 0);
-});
-
-test("entries from before a time are deleted round by round, unless they have a newer change", async () => {
-  const bench = await StoreBench.open();
-  await bench.batch({ a: 1, b: 1, c: 1, d: 1 }, 100);
-  await bench.batch({ e: 1 }, 200);
-  await bench.checkpoint();
-  await bench.batch({ b: 2 }, 300);
-  const over = { beforeMs: 200, deletedBeforeMs: 0, entriesMax: 2 };
-  for (let round = 0; round < 3; round++) await bench.store.expire(over);
-  assert.deepEqual(await bench.get("a", "b", "c", "d", "e"), [null, 2, null, null, 1]);
-  assert.deepEqual(bench.changesOf(await bench.checkpoint()), { b: 2, a: null, c: null, d: null });
-  assert.deepEqual((await bench.inCopy()).values, { b: 2, e: 1 });
-});
-
-test("the times of deleted keys go by a bound of their own, and values that are kept stay", async () => {
-  const bench = await StoreBench.open();
-  await bench.batch({ a: 1, b: 1, c: 1 }, 100);
-  await bench.delete(["a"], 100);
-  await bench.delete(["b"], 300);
-  await bench.checkpoint();
-  const over = { beforeMs: -Infinity, deletedBeforeMs: 200, entriesMax: 10 };
-  await bench.store.expire(over);
-  const { changes } = (await bench.checkpoint()) ?? { changes: [] };
-  assert.deepEqual(
-    changes.map(({ key, value }) => [String(key), value]),
-    [["a", null]],
-  );
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import { PIECE_CHANGES_MAX } from "../../../src/engine/core/state.ts";
-import type { Sealed } from "../../../src/engine/state/keyed-store.ts";
+import type { Sealed } from "../../../src/engine/state/cell.ts";
 import { keysOf, StoreBench } from "../../support/stores.ts";
 
 const isAway = (error: unknown): boolean =>
@@ -249,9 +249,9 @@ test("a copy that is further than this task, by a zombie's late write, is not be
   const bench = await StoreBench.open({ cacheBytes: 0 });
   await bench.batch({ a: 1 });
   await bench.checkpoint();
-  const value = bench.codec.encode({ value: 99, timestamp: 0 });
+  const value = bench.codec.encode({ value: 99, timestamp: 0, dueMs: null });
   const late = { expected: 1n, target: { nextOffset: 5n, timeMs: 0 } };
-  await bench.copy.apply({ ...late, changes: [{ key: Buffer.from("a"), value }] });
+  await bench.copy.apply({ ...late, changes: [{ key: Buffer.from("a"), value, dueMs: null }] });
   await bench.get("x", "y");
   assert.deepEqual(await bench.get("a"), [1]);
   assert.equal(bench.repairs, 1);

@@ -37,7 +37,7 @@ async function twoStores() {
   return { stores: new OpenStores(new Map(opened), journal, (work) => work()), budget, asked };
 }
 
-const entry = (value: unknown) => ({ value, timestamp: 0 });
+const entry = (value: unknown) => ({ value, timestamp: 0, dueMs: null });
 
 test("a batch's changes of all stores are taken back together, in the reverse order", async () => {
   const { stores, asked } = await twoStores();

@@ -85,7 +85,7 @@ test("a record sees what the other input had said before it, and nothing that ca
     work({ input, key, value }, views) {
       if (key === null) return;
       const view = views.view("s");
-      if (input === 1) view.set(key, { value, timestamp: 0 });
+      if (input === 1) view.set(key, { value, timestamp: 0, dueMs: null });
       else next(`${String(value)} of ${String(view.get(key)?.value ?? "none")}`);
     },
   });
@@ -111,7 +111,7 @@ test("two operators that share a store are one group, worked record by record", 
       if (key === null) return;
       const view = views.view("s");
       const sum = `${String(view.get(key)?.value ?? "")}${String(value)}`;
-      view.set(key, { value: sum, timestamp: 0 });
+      view.set(key, { value: sum, timestamp: 0, dueMs: null });
       next(`${name} ${sum} at ${String(origin.offset)}, ${String(origin.time)}`);
     },
   });

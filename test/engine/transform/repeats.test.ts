@@ -90,7 +90,7 @@ test("of what 0.1.0 has stored no content is known, so it never conflicts", asyn
   };
   assert.equal(value, true);
   const rig = rigOf({ conflict: "dead-letter" });
-  await rig.put("once", Buffer.from('k\0["a"]'), { value, timestamp: 1_000 });
+  await rig.put("once", Buffer.from('k\0["a"]'), { value, timestamp: 1_000, dueMs: null });
   assert.deepEqual(await outcomesOf(rig, { id: "a", n: 9 }, { id: "a", n: 8 }), [
     "deduplicated",
     "deduplicated",

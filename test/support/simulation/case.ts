@@ -4,6 +4,7 @@ import type { Random } from "../../../src/engine/core/ports.ts";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import { drawFaults, type Fault } from "./plan-of-faults.ts";
 import { withTimes, type TimesSpec } from "./times.ts";
+import { withTimers } from "./timers.ts";
 import type { Value } from "./values.ts";
 
 export type Op =
@@ -22,6 +23,7 @@ export type Op =
   | "min"
   | "max"
   | "avg"
+  | "timers"
   | "group-own"
   | "group-shared"
   | "to"
@@ -124,7 +126,8 @@ export function caseOf(seed: number): SimulationCase {
   const faults = drawFaults(draw, drawn);
   // Drawn by themselves, so that a seed is what it was where nothing of this is drawn.
   const whole = withApart(new Draw(seed ^ 0x0a9a), drawn);
-  return { seed, ...drawn, ...withTimes(new Draw(seed ^ 0x7133), whole), faults };
+  const timed = withTimes(new Draw(seed ^ 0x7133), whole);
+  return { seed, ...drawn, ...withTimers(new Draw(seed ^ 0x71e5), timed), faults };
 }
 
 const APART_SHARE = 0.2;

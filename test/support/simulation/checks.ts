@@ -5,6 +5,7 @@ import { ledgerTotals } from "../../../src/engine/core/ledger.ts";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
 import { ledgerOfPart, type TaskProgress } from "../../../src/engine/core/progress.ts";
 import { letterId } from "../../../src/engine/letters/letter.ts";
+import type { StoreId } from "../../../src/engine/core/state.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
 import { plainCodec } from "../stores.ts";
 import {
@@ -309,7 +310,7 @@ async function copies(world: World, want: Expected): Promise<Failure | null> {
     if (expected === undefined) continue;
     const values = [...truth].map(([key, hex]): [string, unknown] => [
       key,
-      codec.decode(Buffer.from(hex, "hex")).value,
+      codec.decode(Buffer.from(key, "latin1"), Buffer.from(hex, "hex")).value,
     ]);
     if (!isSame(inOrder(expected), inOrder(new Map(values))))
       return failed("copies", `changelog of ${name}`, inOrder(expected), inOrder(new Map(values)));
@@ -323,8 +324,10 @@ async function copiesOf(
   records: readonly RawRecord[],
 ): Promise<Failure | null> {
   for (const id of world.redis.stores().filter((one) => one.store === store)) {
-    const { position, entries } = await world.redis.look(id);
+    const { position, entries, dues } = await world.redis.look(id);
     if (position === null) continue;
+    const failure = indexOf(id, entries, dues);
+    if (failure !== null) return failure;
     const own = records.filter(({ partition }) => partition === id.partition);
     const beyond = own.filter(({ offset }) => offset >= position.nextOffset);
     const copy = new Map([...entries].map(([key, value]) => [key, value.toString("hex")]));
@@ -336,6 +339,22 @@ async function copiesOf(
       return failed("copies", what, inOrder(truth), inOrder(copy));
   }
   return null;
+}
+
+/** The index of a copy is that of its entries. */
+function indexOf(
+  { store, partition }: StoreId,
+  entries: ReadonlyMap<string, Buffer>,
+  dues: ReadonlyMap<string, number>,
+): Failure | null {
+  const { dueOf } = entryCodec(plainCodec, "any");
+  const want = new Map<string, number>();
+  for (const [key, bytes] of entries) {
+    const dueMs = dueOf(Buffer.from(key, "latin1"), bytes);
+    if (dueMs !== null) want.set(key, dueMs);
+  }
+  if (isSame(inOrder(want), inOrder(dues))) return null;
+  return failed("copies", `index of ${store} ${String(partition)}`, inOrder(want), inOrder(dues));
 }
 
 function putAll(map: Map<string, string>, changes: readonly RawRecord[]): void {

@@ -17,7 +17,9 @@ import {
   type Table,
   type Topic,
 } from "#engine";
+import type { StreamNode } from "../../../src/engine/define/nodes/stream-node.ts";
 import type { FlowSpec, Node } from "./case.ts";
+import { timersFacts, timersOf } from "./timers.ts";
 import * as fn from "./values.ts";
 import type { Row, Value } from "./values.ts";
 
@@ -165,6 +167,10 @@ class Drawing {
         return stream.rekey(id, (_, { key }) => fn.ownKey(key, by)) as Values;
       case "group-shared":
         return stream.rekey(id, (value) => fn.sharedKey(value, by)) as Values;
+      case "timers": {
+        const node = stream as unknown as StreamNode<string | null, Value>;
+        return node.next(id, timersOf(id, by), timersFacts);
+      }
       case "distinct":
       case "state":
       case "aggregate":

@@ -45,11 +45,11 @@ test("the example for other readers finds a value, its time and the position; an
   await copy.remove();
   assert.throws(() => run({ REDIS_URL }), /no copy at \{shop-totals:by-customer:\d\}/);
   const rebuild = await copy.rebuild();
-  await rebuild.put([{ key, value: valueOf(1_753_900_000_000n, { orders: 3 }) }]);
+  await rebuild.put([{ key, value: valueOf(1_753_900_000_000n, { orders: 3 }), dueMs: null }]);
   await rebuild.finish(at(77));
   assert.equal(run({ REDIS_URL }), "77 { at: 1753900000000n, total: { orders: 3 } }\n");
   const deleted = Buffer.from([2, ...valueOf(1_753_900_000_000n, 0).subarray(1, 9)]);
-  const change = { expected: 77n, target: at(78), changes: [{ key, value: deleted }] };
+  const change = { expected: 77n, target: at(78), changes: [{ key, value: deleted, dueMs: null }] };
   assert.equal(await copy.apply(change), "applied");
   assert.equal(run({ REDIS_URL }), "78 null\n");
 });

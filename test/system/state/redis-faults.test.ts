@@ -16,6 +16,7 @@ import {
   piece,
   scanAll,
 } from "../../contract/state-copy.ts";
+import { dues } from "../../contract/due-index.ts";
 import { eventually } from "../../support/eventually.ts";
 import { ownRedis, type OwnRedis } from "./own-redis.ts";
 
@@ -242,18 +243,18 @@ describe("a rebuild's key", () => {
     const abandoned = await hasty.rebuild();
     const [empty = ""] = await keysOf(key);
     assert.ok((await redis.admin.pttl(empty)) > 0);
-    await abandoned.put(changes({ a: "1" }));
-    assert.equal((await keysOf(key)).length, 1);
+    await abandoned.put(changes({ a: ["1", 5] }));
+    assert.equal((await keysOf(key)).length, 2);
     await eventually("the key to vanish", async () => (await keysOf(key)).length === 0 || null);
     await assert.rejects(abandoned.finish(at(9)), isLost);
 
     const patient = await redis.copies({ rebuildTtlMs: 60_000 }).copy(store).rebuild();
     const [name = ""] = await keysOf(key);
     await redis.admin.pexpire(name, 20_000);
-    await patient.put(changes({ a: "1" }));
-    assert.ok((await redis.admin.pttl(name)) > 20_000);
+    await patient.put(changes({ a: ["1", 5] }));
+    for (const own of [name, `${name}:due`]) assert.ok((await redis.admin.pttl(own)) > 20_000, own);
     await patient.finish(at(9));
-    assert.equal(await redis.admin.pttl(key), -1);
+    for (const own of [key, `${key}:due`]) assert.equal(await redis.admin.pttl(own), -1);
     assert.deepEqual(await keysOf(key), []);
   });
 
@@ -273,7 +274,8 @@ describe("a rebuild's key", () => {
   test("is removed when it is given up", async () => {
     const store = aStore();
     const rebuild = await direct.copy(store).rebuild();
-    await rebuild.put(changes({ a: "1" }));
+    await rebuild.put(changes({ a: ["1", 5] }));
+    assert.equal((await keysOf(redis.keyOf(store))).length, 2);
     await rebuild.discard();
     assert.deepEqual(await keysOf(redis.keyOf(store)), []);
   });
@@ -285,28 +287,31 @@ describe("a Redis without memory", () => {
   after(roomy);
 
   test("refuses a piece whole, goes on reading, and takes it when there is room", async () => {
-    const copy = await begin(direct.copy(aStore()), 0, { a: "1", b: "1", c: "1" });
+    const copy = await begin(direct.copy(aStore()), 0, { a: ["1", 5], b: ["1", 6], c: ["1", 7] });
     await full();
-    const next = piece(0, 5, { a: "2", b: null, d: "2" });
+    const next = piece(0, 5, { a: "2", b: null, d: ["2", 3] });
     await assert.rejects(copy.apply(next), isFull);
     await assert.rejects(copy.apply(piece(0, 5, { c: null })), isFull);
     assert.deepEqual(await look(copy, "a", "b", "c", "d"), [0n, "1", "1", "1", null]);
+    assert.deepEqual(await dues(copy), [0n, "a@5 b@6 c@7", null]);
     await assert.rejects(copy.rebuild(), isFull);
     await roomy();
     assert.equal(await copy.apply(next), "applied");
     assert.deepEqual(await look(copy, "a", "b", "c", "d"), [5n, "2", null, "1", "2"]);
+    assert.deepEqual(await dues(copy), [5n, "d@3 c@7", null]);
   });
 
   test("refuses a rebuild's pieces whole, and lets it be finished: that makes room", async () => {
-    const copy = await begin(direct.copy(aStore()), 0, { a: "old" });
+    const copy = await begin(direct.copy(aStore()), 0, { a: ["old", 1] });
     const rebuild = await copy.rebuild();
-    await rebuild.put(changes({ a: "new" }));
+    await rebuild.put(changes({ a: ["new", 2] }));
     await full();
-    await assert.rejects(rebuild.put(changes({ b: "new" })), isFull);
+    await assert.rejects(rebuild.put(changes({ b: ["new", 1] })), isFull);
     await roomy();
-    await rebuild.put(changes({ b: "new" }));
+    await rebuild.put(changes({ b: ["new", 1] }));
     await full();
     await rebuild.finish(at(9));
+    assert.deepEqual(await dues(copy), [9n, "b@1 a@2", null]);
     assert.deepEqual(await look(copy, "a", "b"), [9n, "new", "new"]);
     await copy.remove();
     assert.equal(await copy.position(), null);
@@ -318,6 +323,7 @@ describe("a copy that somebody else has changed", () => {
     () => copy.position(),
     () => copy.read([Buffer.from("a")]),
     () => copy.scan(null, 10),
+    () => copy.due(Infinity, 10),
     () => copy.apply(piece(0, 5, { a: "2" })),
   ];
 
@@ -340,7 +346,7 @@ describe("a copy that somebody else has changed", () => {
   });
 
   for (const [what, field, value] of [
-    ["another format version", "\0v", "2"],
+    ["another format version", "\0v", "3"],
     ["no format version", "\0v", null],
     ["a position that is none", "\0p", "0x10"],
   ] as const)

@@ -1,19 +1,31 @@
-// Turns changes into the arguments of a script: two texts of bytes, in which each item follows its length. Redis and
+// Turns changes into the arguments of a script: texts of bytes, in which each item follows its length. Redis and
 // ioredis both take one long argument several times faster than a thousand short ones.
 import type { StateChange } from "../../core/state.ts";
 import { fieldOf } from "./layout.ts";
 
 const LENGTH_BYTES = 4;
 
-/** Field, value, field, value and so on; and the fields to delete. */
-export function argumentsOf(changes: readonly StateChange[]): readonly [Buffer, Buffer] {
+const NEVER = Buffer.alloc(0);
+
+/**
+ * Field, value, field, value and so on; the fields to delete; and the due of each pair, empty for one that is never due. No
+ * dues at all where every pair is never due.
+ */
+export function argumentsOf(changes: readonly StateChange[]): readonly [Buffer, Buffer, Buffer] {
   const pairs: Buffer[] = [];
   const deleted: Buffer[] = [];
-  for (const { key, value } of changes) {
-    if (value === null) deleted.push(fieldOf(key));
-    else pairs.push(fieldOf(key), value);
+  const dues: Buffer[] = [];
+  let hasDue = false;
+  for (const { key, value, dueMs } of changes) {
+    if (value === null) {
+      deleted.push(fieldOf(key));
+      continue;
+    }
+    pairs.push(fieldOf(key), value);
+    dues.push(dueMs === null ? NEVER : Buffer.from(String(dueMs), "latin1"));
+    hasDue ||= dueMs !== null;
   }
-  return [packed(pairs), packed(deleted)];
+  return [packed(pairs), packed(deleted), hasDue ? packed(dues) : NEVER];
 }
 
 function packed(items: readonly Buffer[]): Buffer {

@@ -12,14 +12,18 @@ export function copyKey({ prefix, store, partition }: StoreId): string {
 
 export const rebuildKey = (copy: string, token: string): string => `${copy}:rebuild:${token}`;
 
-export const FORMAT = "1";
+/** The sorted set of the copy's fields that are due, by their dues, beside the hash of a copy or of a rebuild. */
+export const indexKey = (hash: string): string => `${hash}:due`;
+
+export const FORMAT = "2";
+/** A copy of 0.1.0, which has no index: it is made anew from its changelog. */
+export const FORMAT_WITHOUT_INDEX = "1";
 
 // Reserved fields begin with a zero byte.
 const ZERO = 0x00;
 const ESCAPE = Buffer.from("\0k");
 export const FORMAT_FIELD = "\0v";
 export const POSITION_FIELD = "\0p";
-export const TIME_FIELD = "\0t";
 
 /** The field of a key: its bytes, except that one which looks like a reserved field is marked. */
 export const fieldOf = (key: Buffer): Buffer =>

@@ -5,7 +5,7 @@ import type { CopyPosition, Rebuild, StateChange } from "../../core/state.ts";
 import { inPieces, newestOf } from "../../core/state-pieces.ts";
 import type { RedisConnection } from "./connection.ts";
 import { argumentsOf, wordOf } from "./arguments.ts";
-import { FORMAT } from "./layout.ts";
+import { FORMAT, FORMAT_WITHOUT_INDEX, indexKey } from "./layout.ts";
 import { applyScript, finishScript } from "./scripts.ts";
 
 interface RebuildOf {
@@ -45,22 +45,23 @@ export class RedisRebuild implements Rebuild {
 
   async finish({ nextOffset, timeMs }: CopyPosition): Promise<void> {
     const { copy, key, token } = this.#of;
+    const keys = [copy, indexKey(copy), key, indexKey(key)];
     const args = [FORMAT, this.#pieces, nextOffset.toString(), timeMs, token];
-    const reply = wordOf(await this.#redis.script(finishScript, [copy, key], args));
+    const reply = wordOf(await this.#redis.script(finishScript, keys, args));
     if (reply === "lost") throw this.#lost();
     assert(reply === "applied" || reply === "already", "the script answers as it is written");
   }
 
   async discard(): Promise<void> {
     const { key } = this.#of;
-    await this.#redis.run(key, (redis) => redis.unlink(key));
+    await this.#redis.run(key, (redis) => redis.unlink(key, indexKey(key)));
   }
 
   async #putPiece(changes: readonly StateChange[], number: number): Promise<void> {
     const { key, ttlMs } = this.#of;
     const move = [String(number), String(number + 1), "0", String(ttlMs)];
-    const args = [FORMAT, ...move, ...argumentsOf(changes)];
-    const reply = wordOf(await this.#redis.script(applyScript, [key], args));
+    const args = [FORMAT, ...move, ...argumentsOf(changes), FORMAT_WITHOUT_INDEX];
+    const reply = wordOf(await this.#redis.script(applyScript, [key, indexKey(key)], args));
     if (reply !== "applied" && reply !== "already") throw this.#lost();
   }
 

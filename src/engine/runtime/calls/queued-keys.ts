@@ -1,16 +1,26 @@
-// The queued keys of one task: when each is due, the calls for their heads, which run beside the batches, and what came of
-// them, which the task takes in between. Nothing here is the truth: that is in the store, and is looked through at the start.
+// The queued keys of one task: calls for the heads of those that are due, which run beside the batches, and what came of
+// them, which the task takes in between. Nothing here is the truth: that is in the store, whose due index says which key is
+// next.
+import { assert } from "../../core/errors.ts";
 import type { Called, TaskCalls } from "../../transform/calls/call.ts";
 import {
-  keptIn,
-  keyAt,
+  byId,
+  placeOfKey,
+  putTotals,
   queueOf,
+  TOTALS_PLACE,
+  totalsIn,
   type AtStep,
-  type Kept,
-  type KeyQueue,
+  type QueueTotals,
 } from "../../transform/calls/key-queue.ts";
-import { headsOf, type EndedCall, type Released } from "../../transform/calls/release.ts";
+import {
+  headsOf,
+  type EndedCall,
+  type LearnKept,
+  type Released,
+} from "../../transform/calls/release.ts";
 import type { CallStep } from "../../transform/calls/map-async.ts";
+import type { KeyedStore } from "../../state/keyed-store.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
 
 export interface QueuedKeysOptions {
@@ -18,32 +28,20 @@ export interface QueuedKeysOptions {
   readonly stores: OpenStores;
   readonly calls: TaskCalls;
   /** Runs again for as long as the copies are away. */
-  patiently(work: () => Promise<void>): Promise<void>;
-  /** Resolves when the record can be read. */
-  learn(step: CallStep, kept: Kept): Promise<void>;
+  patiently<T>(work: () => Promise<T>): Promise<T>;
+  readonly learn: LearnKept;
   release(step: CallStep, ended: readonly EndedCall[]): Promise<Released>;
   /** Called when `turn` has something to do. */
   nudge(): void;
-  onChange(step: string, waiting: QueuedCount): void;
+  onChange(step: string, waiting: QueueTotals): void;
 }
 
-interface QueuedCount {
-  keys: number;
-  records: number;
-}
-
-interface QueuedKey {
-  readonly key: Buffer;
-  dueMs: number;
-  records: number;
-  isCalling: boolean;
-}
-
-/** The keys of one step, by themselves as texts. */
 interface StepKeys {
   readonly step: CallStep;
-  readonly keys: Map<string, QueuedKey>;
-  readonly waiting: QueuedCount;
+  readonly store: KeyedStore;
+  /** Places of keys whose heads are called for, or whose answers are not taken yet. */
+  readonly calling: Set<string>;
+  waiting: QueueTotals;
   ended: EndedCall[];
   /** A later step had no room for them. */
   blocked: EndedCall[];
@@ -51,6 +49,8 @@ interface StepKeys {
 
 /** Keys whose heads are fetched at once. */
 const DUE_MAX = 100;
+/** Keys whose queues are fetched at once. */
+const COUNTED_MAX = 500;
 /** A timer of Node takes no more. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
@@ -62,8 +62,9 @@ export class QueuedKeys {
   constructor(options: QueuedKeysOptions) {
     this.#options = options;
     const keysOf = (step: CallStep): StepKeys => {
+      const store = options.stores.store(nameOf(step));
       const waiting = { keys: 0, records: 0 };
-      return { step, keys: new Map(), waiting, ended: [], blocked: [] };
+      return { step, store, calling: new Set(), waiting, ended: [], blocked: [] };
     };
     this.#steps = options.steps.map(keysOf);
   }
@@ -72,48 +73,49 @@ export class QueuedKeys {
     return this.#steps.reduce((sum, { waiting }) => sum + waiting.records, 0);
   }
 
-  /** Finds the keys that an earlier owner has queued. */
+  /** Learns how many keys and records an earlier owner has queued. */
   async open(): Promise<void> {
+    const { stores, onChange } = this.#options;
     for (const ofStep of this.#steps) {
-      const store = this.#options.stores.store(nameOf(ofStep.step));
-      let cursor: string | null = null;
-      do {
-        await this.#options.patiently(async () => {
-          const page = await store.page(cursor);
-          for (const { key: place, entry } of page.entries) {
-            const kept = keptIn(place, entry.value);
-            if (kept !== null) await this.#options.learn(ofStep.step, kept);
-            const key = keyAt(place);
-            if (key !== null) this.#set(ofStep, key, entry.value as KeyQueue);
-          }
-          cursor = page.cursor;
-        });
-      } while (cursor !== null);
+      const { step, store } = ofStep;
+      await stores.load(nameOf(step), byId([TOTALS_PLACE]));
+      ofStep.waiting = totalsIn(store) ?? (await this.#counted(ofStep));
+      stores.endBatch();
+      onChange(step.name, ofStep.waiting);
+    }
+    this.#sleep();
+  }
+
+  /** The totals of a store that 0.1.0 has written, which kept none. From then on the store has them. */
+  async #counted({ step, store }: StepKeys): Promise<QueueTotals> {
+    const { stores, patiently } = this.#options;
+    const all = await patiently(() => store.due(Infinity, Infinity));
+    const [first] = all;
+    if (first === undefined) return { keys: 0, records: 0 };
+    store.dueAgain(first.dueMs);
+    let records = 0;
+    for (let i = 0; i < all.length; i += COUNTED_MAX) {
+      const places = all.slice(i, i + COUNTED_MAX);
+      await stores.load(nameOf(step), byId(places));
+      for (const { bytes } of places) {
+        const { from, to } = queueOf(store, bytes.subarray(1)) ?? { from: 0, to: 0 };
+        records += to - from;
+      }
+    }
+    const totals = { keys: all.length, records };
+    putTotals(store, totals);
+    return totals;
+  }
+
+  /** Looks at what a batch has changed, before it ends. */
+  look(changed: Iterable<{ readonly step: CallStep }>): void {
+    const steps = new Set([...changed].map(({ step }) => step.at));
+    for (const ofStep of this.#steps) {
+      if (!steps.has(ofStep.step.at)) continue;
+      ofStep.waiting = totalsIn(ofStep.store) ?? { keys: 0, records: 0 };
       this.#options.onChange(ofStep.step.name, ofStep.waiting);
     }
     this.#sleep();
-  }
-
-  /** Looks at keys that a batch has changed, before it ends. */
-  look(changed: Iterable<{ readonly step: CallStep; readonly key: Buffer }>): void {
-    for (const { step, key } of changed) {
-      const ofStep = this.#steps.find((one) => one.step.at === step.at) as StepKeys;
-      const view = this.#options.stores.view(nameOf(step));
-      this.#set(ofStep, key, queueOf(view, key));
-      this.#options.onChange(step.name, ofStep.waiting);
-    }
-    this.#sleep();
-  }
-
-  #set({ keys, waiting }: StepKeys, key: Buffer, queue: KeyQueue | null): void {
-    const id = key.toString("latin1");
-    const known = keys.get(id);
-    const records = queue === null ? 0 : queue.to - queue.from;
-    waiting.records += records - (known?.records ?? 0);
-    waiting.keys += Number(queue !== null) - Number(known !== undefined);
-    if (queue === null) keys.delete(id);
-    else if (known !== undefined) Object.assign(known, { records, dueMs: queue.dueMs });
-    else keys.set(id, { key: Buffer.from(key), records, dueMs: queue.dueMs, isCalling: false });
   }
 
   /** Calls for what is due, and releases what has ended, so many keys at most; null when there is nothing to take. */
@@ -127,11 +129,8 @@ export class QueuedKeys {
     ofStep.blocked.push(...released.waiting);
     const stayed = new Set(released.waiting);
     const done = ended.filter((one) => !stayed.has(one));
-    for (const { key } of done) {
-      const known = ofStep.keys.get(key.toString("latin1"));
-      if (known !== undefined) known.isCalling = false;
-    }
-    this.look([...released.queued, ...done.map(({ key }) => ({ step: ofStep.step, key }))]);
+    for (const { key } of done) ofStep.calling.delete(placeOfKey(key).id);
+    this.look([...released.queued, ...(done.length === 0 ? [] : [ofStep])]);
     return released;
   }
 
@@ -140,22 +139,22 @@ export class QueuedKeys {
     for (const ofStep of this.#steps) ofStep.ended.push(...ofStep.blocked.splice(0));
   }
 
+  /** In the order of due and key. A key that is called for stays due until its call has ended. */
   async #callDue(ofStep: StepKeys): Promise<void> {
-    const { stores, calls } = this.#options;
+    const { step, store, calling } = ofStep;
+    const { stores, calls, patiently, learn } = this.#options;
     const now = calls.ports.clock.now();
-    const due: QueuedKey[] = [];
-    for (const known of ofStep.keys.values()) {
-      if (due.length === DUE_MAX) break;
-      if (!known.isCalling && known.dueMs <= now) due.push(known);
-    }
-    if (due.length === 0) return;
-    const keys = due.map(({ key }) => key);
-    const heads = await headsOf(ofStep.step, keys, stores);
-    due.forEach((known, i) => {
-      const head = heads[i] ?? null;
-      if (head === null) return this.#set(ofStep, known.key, null);
-      known.isCalling = true;
-      this.#call(ofStep, known.key, head.head);
+    if (store.nextDueMs > now) return;
+    const due = await patiently(() => store.due(now + 1, DUE_MAX + calling.size));
+    const places = due.filter(({ id }) => !calling.has(id));
+    if (places.length === 0) return;
+    const keys = places.map(({ bytes }) => bytes.subarray(1));
+    const heads = await headsOf(step, keys, stores, learn);
+    places.forEach(({ id }, i) => {
+      const { head } = heads[i] ?? {};
+      assert(head !== undefined, "a key that is due is queued");
+      calling.add(id);
+      this.#call(ofStep, keys[i] as Buffer, head);
     });
     stores.endBatch();
   }
@@ -180,8 +179,7 @@ export class QueuedKeys {
     const { calls, nudge } = this.#options;
     const { clock, signal } = calls.ports;
     let dueMs = Infinity;
-    for (const { keys } of this.#steps)
-      for (const known of keys.values()) if (!known.isCalling) dueMs = Math.min(dueMs, known.dueMs);
+    for (const { store } of this.#steps) dueMs = Math.min(dueMs, store.nextDueMs);
     if (dueMs === Infinity || this.#timer?.dueMs === dueMs) return;
     this.#timer?.stop.abort(new Error("another key is due sooner"));
     const stop = new AbortController();

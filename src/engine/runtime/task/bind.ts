@@ -99,13 +99,19 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
       decode: ({ topic, value }) => sourceOf(sources, topic).value.decode(value),
     }),
   });
-  const stores = new Map(
-    part.stores.map(({ name, changelog }) => [name, entryCodec(codec(changelog, "value"), name)]),
-  );
+  const stores = entryCodecsOf(part, codec);
   const labels = { pipeline: plan.pipeline, part: part.name };
   const shapes = options.shapes ?? null;
   return { part, plan, labels, program, sources, stores, refusals, shapes };
 }
+
+const entryCodecsOf = ({ stores }: Part, codec: CodecOf): Map<string, EntryCodec> =>
+  new Map(
+    stores.map(({ name, changelog, dueOfUndated }) => [
+      name,
+      entryCodec(codec(changelog, "value"), name, dueOfUndated),
+    ]),
+  );
 
 /** The codec of a queued record's source. A topic of a run's own means the only source. */
 export function sourceOf(sources: BoundPart["sources"], topic: TopicName): SourceCodec {

@@ -4,7 +4,7 @@ import type { DecodedRecord } from "../../core/outcome.ts";
 import type { RetryPolicy } from "../../core/plan.ts";
 import type { RawRecord } from "../../core/record.ts";
 import type { Redriven } from "../../core/redrive.ts";
-import type { StateKey, StoreView } from "../../core/state.ts";
+import type { DueOfUndated, StateKey, StoreView } from "../../core/state.ts";
 import { stateKey } from "../operator.ts";
 import type { Tried } from "./policy.ts";
 
@@ -73,10 +73,11 @@ export interface Kept {
   readonly shape: string | null;
 }
 
-/** Null for an entry that is none of a record. */
-export function keptIn(place: Buffer, value: unknown): Kept | null {
-  if (place[0] !== RECORD) return null;
-  const { topic, bytes, isCarried, shape = null } = value as QueuedRecord;
+/** The record of this number; null where there is none. */
+export function keptAt(view: StoreView, key: Buffer, number: number): Kept | null {
+  const queued = (view.get(placeOfRecord(key, number))?.value ?? null) as QueuedRecord | null;
+  if (queued === null) return null;
+  const { topic, bytes, isCarried, shape = null } = queued;
   const isToDecode = isCarried === true && bytes !== null;
   return { raw: isToDecode ? { topic, value: bufferOf(bytes) } : null, shape };
 }
@@ -86,12 +87,31 @@ export class NoRoom extends Error {}
 /** No store takes it: its calls are repeated in place. */
 export class TooLargeToQueue extends Error {}
 
-/** First bytes of places: k and r. */
+/** First bytes of places: k, r and t. */
 const KEY = 0x6b;
 const RECORD = 0x72;
+const TOTALS = 0x74;
 
-export const byId = (places: readonly StateKey[]): Map<string, StateKey> =>
+export const byId = <Key extends StateKey>(places: readonly Key[]): Map<string, Key> =>
   new Map(places.map((place) => [place.id, place]));
+
+/** The queues of a store together, which a task would otherwise have to read whole. */
+export interface QueueTotals {
+  readonly keys: number;
+  readonly records: number;
+}
+
+/** The state key of the totals. Whatever changes a queue changes them too, so it needs them in memory. */
+export const TOTALS_PLACE: StateKey = stateKey(Buffer.of(TOTALS));
+
+/** Null: nothing waits, or 0.1.0 has written the store. */
+export const totalsIn = (view: StoreView): QueueTotals | null =>
+  (view.get(TOTALS_PLACE)?.value ?? null) as QueueTotals | null;
+
+export function putTotals(view: StoreView, value: QueueTotals): void {
+  const isNone = value.keys === 0;
+  view.set(TOTALS_PLACE, isNone ? null : { value, timestamp: 0, dueMs: null });
+}
 
 /** The state key of a queue's entry. */
 export const placeOfKey = (key: Buffer): StateKey => stateKey(Buffer.concat([Buffer.of(KEY), key]));
@@ -111,8 +131,27 @@ export const keyAt = (place: Buffer): Buffer | null =>
 export const queueOf = (view: StoreView, key: Buffer): KeyQueue | null =>
   (view.get(placeOfKey(key))?.value ?? null) as KeyQueue | null;
 
-const put = (view: StoreView, key: Buffer, queue: KeyQueue): void =>
-  view.set(placeOfKey(key), { value: queue, timestamp: queue.firstMs });
+/** A key is due when its head is called for again, by the wall clock. */
+const put = (view: StoreView, key: Buffer, queue: KeyQueue | null): void => {
+  const before = sizesOf(queueOf(view, key));
+  const after = sizesOf(queue);
+  if (before.keys !== after.keys || before.records !== after.records) {
+    const { keys, records } = totalsIn(view) ?? { keys: 0, records: 0 };
+    putTotals(view, {
+      keys: keys + after.keys - before.keys,
+      records: records + after.records - before.records,
+    });
+  }
+  const { firstMs: timestamp = 0, dueMs = null } = queue ?? {};
+  view.set(placeOfKey(key), queue === null ? null : { value: queue, timestamp, dueMs });
+};
+
+const sizesOf = (queue: KeyQueue | null): QueueTotals =>
+  queue === null ? { keys: 0, records: 0 } : { keys: 1, records: queue.to - queue.from };
+
+/** Of a queue that 0.1.0 has written. */
+export const dueOfQueue: DueOfUndated = (place, entry) =>
+  place[0] === KEY && !entry.isDeleted ? (entry.value() as KeyQueue).dueMs : null;
 
 /** The place where records of a step wait, and the form in which they are kept. */
 export interface Shelf {
@@ -148,7 +187,7 @@ export function takeHead({ view, keeping }: Shelf, key: Buffer, nowMs: number): 
   const { from, to } = queue;
   const bytes = queue.bytes - sizeOf(recordIn({ view, keeping }, key, from).record);
   view.set(placeOfRecord(key, from), null);
-  if (from + 1 === to) view.set(placeOfKey(key), null);
+  if (from + 1 === to) put(view, key, null);
   else put(view, key, { from: from + 1, to, bytes, times: 0, firstMs: nowMs, dueMs: nowMs });
 }
 
@@ -165,7 +204,7 @@ export function takeAll({ view, keeping }: Shelf, key: Buffer): DecodedRecord[] 
     records.push(recordIn({ view, keeping }, key, number).record);
     view.set(placeOfRecord(key, number), null);
   }
-  view.set(placeOfKey(key), null);
+  put(view, key, null);
   return records;
 }
 
@@ -189,7 +228,8 @@ function write({ view, keeping }: Shelf, { record, value }: AtStep, number: numb
     ...(raw.redriven === undefined ? {} : { redriven: raw.redriven }),
     ...(value === undefined ? {} : keptOf(keeping, value)),
   };
-  view.set(placeOfRecord(key, number), { value: queued, timestamp: context.timestamp });
+  const { timestamp: eventTime } = context;
+  view.set(placeOfRecord(key, number), { value: queued, timestamp: eventTime, dueMs: null });
 }
 
 function keptOf(keeping: Keeping, value: unknown): Partial<QueuedRecord> {

@@ -25,6 +25,7 @@ import {
   queueOf,
   placeOfKey,
   placeOfRecord,
+  TOTALS_PLACE,
 } from "./key-queue.ts";
 import { afterFailure, CallError } from "./policy.ts";
 
@@ -119,11 +120,10 @@ async function roomFor(
   view: StoreView,
   stores: TaskStores,
 ): Promise<void> {
-  const places: StateKey[] = [];
+  const places: StateKey[] = [TOTALS_PLACE];
   const next = new Map<string, number>();
   for (const { key, prepared } of items) {
     if (key === null) continue;
-    places.push(placeOfKey(key.bytes));
     const { kind } = prepared as CallVerdict;
     if (kind !== "retries" && kind !== "joins") continue;
     const number = next.get(key.id) ?? queueOf(view, key.bytes)?.to ?? 0;

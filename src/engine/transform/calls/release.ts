@@ -9,6 +9,7 @@ import { CallBook } from "./book.ts";
 import type { Called, TaskCalls } from "./call.ts";
 import {
   byId,
+  keptAt,
   queueOf,
   placeOfKey,
   placeOfRecord,
@@ -16,7 +17,9 @@ import {
   recordIn,
   takeHead,
   takeAll,
+  TOTALS_PLACE,
   type AtStep,
+  type Kept,
   type KeyQueue,
 } from "./key-queue.ts";
 import type { RawRecord } from "../../core/record.ts";
@@ -36,7 +39,11 @@ export interface Release {
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
   readonly streamTimeMs: number;
+  readonly learn: LearnKept;
 }
+
+/** Resolves when the record can be read. */
+export type LearnKept = (step: CallStep, kept: Kept) => Promise<void>;
 
 /** A record that had counted as emitted, and how it ends. */
 export interface GivenUp {
@@ -118,9 +125,9 @@ const nothing = {
 
 /** Brings what they need into memory: every record of a key that is given up, else the head. */
 async function handsOf(given: Release): Promise<Hand[]> {
-  const { step, stores, calls, ended } = given;
+  const { step, stores, calls, ended, learn } = given;
   const keys = ended.map(({ key }) => key);
-  const heads = await headsOf(step, keys, stores);
+  const heads = await headsOf(step, keys, stores, learn);
   const hands = ended.flatMap((one, i): Hand[] => {
     const { queue, head } = heads[i] ?? {};
     if (queue === undefined || head === undefined) return [];
@@ -130,12 +137,33 @@ async function handsOf(given: Release): Promise<Hand[]> {
     const next = called.end === "answered" ? null : afterFailure(step, called, tried, calls.ports);
     return [{ ended: one, queue, head, tried, next }];
   });
-  const places = hands.flatMap(({ ended: { key }, queue: { from, to }, next }) => {
-    const end = next instanceof CallError ? to : from + 1;
-    return Array.from({ length: end - from }, (_, n) => placeOfRecord(key, from + n));
-  });
-  await stores.load(storeOf(step), byId([...keys.map(placeOfKey), ...places]));
+  const dying = hands.flatMap(({ ended: { key }, queue: { from, to }, next }) =>
+    next instanceof CallError
+      ? Array.from({ length: to - from }, (_, n) => ({ key, number: from + n }))
+      : [],
+  );
+  const places = dying.map(({ key, number }) => placeOfRecord(key, number));
+  await stores.load(storeOf(step), byId([TOTALS_PLACE, ...places]));
+  await learnAll(step, dying, stores, learn);
   return hands;
+}
+
+interface RecordPlace {
+  readonly key: Buffer;
+  readonly number: number;
+}
+
+async function learnAll(
+  step: CallStep,
+  places: readonly RecordPlace[],
+  stores: TaskStores,
+  learn: LearnKept,
+): Promise<void> {
+  const view = stores.view(storeOf(step));
+  for (const { key, number } of places) {
+    const kept = keptAt(view, key, number);
+    if (kept !== null) await learn(step, kept);
+  }
 }
 
 export interface QueuedHead {
@@ -148,6 +176,7 @@ export async function headsOf(
   step: CallStep,
   keys: readonly Buffer[],
   stores: TaskStores,
+  learn: LearnKept,
 ): Promise<(QueuedHead | null)[]> {
   const store = storeOf(step);
   await stores.load(store, byId(keys.map(placeOfKey)));
@@ -155,9 +184,10 @@ export async function headsOf(
   const queues = keys.map((key) => queueOf(view, key));
   const firsts = keys.flatMap((key, i) => {
     const one = queues[i] ?? null;
-    return one === null ? [] : [placeOfRecord(key, one.from)];
+    return one === null ? [] : [{ key, number: one.from }];
   });
-  await stores.load(store, byId(firsts));
+  await stores.load(store, byId(firsts.map(({ key, number }) => placeOfRecord(key, number))));
+  await learnAll(step, firsts, stores, learn);
   const shelf = { view, keeping: step.keeping };
   return keys.map((key, i) => {
     const one = queues[i] ?? null;

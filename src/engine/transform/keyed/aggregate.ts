@@ -6,6 +6,8 @@ import {
   contextOf,
   drop,
   dropUnkeyed,
+  forgetting,
+  lastingEntry,
   type MakeOperator,
   ownKeys,
   present,
@@ -40,7 +42,7 @@ export const aggregating: MakeOperator<Aggregate> = ({ operation }, wiring) => {
       const after = present(add(before, value, context));
       if (after === null && old.value === null) return drop(wiring);
       const timestamp = Math.max(context.timestamp, old.timestamp);
-      view.set(key, { value: after, timestamp });
+      view.set(key, lastingEntry(after, timestamp));
       trail.emitted++;
       count.passed++;
       const record = (cursor.record = timed(cursor, timestamp));
@@ -48,5 +50,6 @@ export const aggregating: MakeOperator<Aggregate> = ({ operation }, wiring) => {
       if (emission === "update") next(result);
       else cursor.queues?.deferred.push({ at, key: key.id, trail, record, value: result });
     },
+    due: forgetting(store.name),
   };
 };

@@ -4,7 +4,7 @@ import { isDecimal } from "../../core/decimal.ts";
 import { kindOf, MillraceError, Mistake, settled } from "../../core/errors.ts";
 import type { Callback, Operation, PlanStore } from "../../core/plan.ts";
 import type { StateEntry, StateKey } from "../../core/state.ts";
-import { drop, dropUnkeyed, type MakeOperator, stateKey } from "../operator.ts";
+import { drop, dropUnkeyed, forgetting, type MakeOperator, stateKey } from "../operator.ts";
 import { contentOf } from "./content.ts";
 
 /** The rule for a repeat that says something else than the first. */
@@ -52,11 +52,12 @@ export const keepingDistinct: MakeOperator<Distinct> = ({ name, operation }, wir
           trail.isRepeat = true;
           return drop(wiring);
         }
-        view.set(key, { value: content, timestamp: now });
+        view.set(key, { value: content, timestamp: now, dueMs: now + span });
       }
       count.passed++;
       next(value);
     },
+    due: forgetting(store.name),
   };
 };
 

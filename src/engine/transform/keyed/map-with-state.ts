@@ -7,7 +7,9 @@ import {
   contextOf,
   drop,
   dropUnkeyed,
+  forgetting,
   type Item,
+  lastingEntry,
   type MakeOperator,
   NEVER,
   ownKeys,
@@ -47,7 +49,7 @@ export const mappingWithState: MakeOperator<MapWithState> = ({ operation }, wiri
       const old = storedOf(view, key, item.origin.time);
       const { state, emit } = stepped(operation, old.value, value, record);
       const hasChanged = present(state) !== old.value;
-      const entry = { value: state, timestamp: newestOf(item, old) };
+      const entry = lastingEntry(state, newestOf(item, old));
       // Also when it is the same object: a callback may have changed it in place.
       if (hasChanged || state !== null) view.set(key, entry);
       if (hasChanged) trail.emitted++;
@@ -60,6 +62,7 @@ export const mappingWithState: MakeOperator<MapWithState> = ({ operation }, wiri
       if (hasChanged || emitted > 0) count.passed++;
       else drop(wiring);
     },
+    due: forgetting(store.name),
   };
 };
 

@@ -4,6 +4,8 @@ import type { FlowSpec, Node, SourceRecord, Stage } from "../case.ts";
 import { judged } from "../times.ts";
 import { changelogName, isRefused, repartitionName, sinkName } from "../refusals.ts";
 import { isHeld, outputName, spanMs, tableName } from "../flow.ts";
+import { timerKey } from "../timers.ts";
+import { timersFired, timersSet, type Entry } from "./timers.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
 import { keyText, letterText, poisonText, type Expected, type ExpectedTopic } from "./expected.ts";
@@ -19,11 +21,6 @@ interface Item {
   readonly partition: number;
 }
 
-interface Entry {
-  /** Null: deleted; its time stays. */
-  readonly value: unknown;
-  readonly timeMs: number;
-}
 interface Trail {
   emitted: number;
   isRepeat: boolean;
@@ -156,6 +153,7 @@ class Oracle {
         if (time.isTold) this.#streamTimeMs = Math.max(this.#streamTimeMs, time.ms);
         this.#take(itemOf(record, time.ms), { part, topic, nodes, place });
       }
+      this.#fire(nodes, partition);
     }
   }
 
@@ -189,6 +187,7 @@ class Oracle {
     if (node.op === "to") return this.#output(node, item, trail, place);
     if (node.op === "table") return this.#toTable(node, item, trail, place);
     if (node.op.startsWith("group")) return this.#regroup(node, item, trail, place);
+    if (node.op === "timers") return this.#timer(node, item, trail);
     if (/^(distinct|state|reduce|aggregate|count|sum|min|max|avg)$/.test(node.op))
       return this.#stateful(node, item, trail, place);
     // A tombstone goes down both arms of a branch.
@@ -257,6 +256,30 @@ class Oracle {
     this.#aggregate(node, { ...item, key, value }, trail, place);
   }
 
+  #timer(node: Node, { key, value, timeMs }: Item, trail: Trail): void {
+    if (value === undefined) return;
+    if (key === null) {
+      trail.isNullKey = true;
+      return;
+    }
+    const now = this.#streamTimeMs < 0 ? timeMs : this.#streamTimeMs;
+    const changed = timersSet(this.#store(node.id), { key, value, now, by: node.by });
+    for (const [name, entry] of changed) this.#set(node.id, name, entry, trail);
+    trail.emitted++;
+  }
+
+  /** All that stream time has passed. */
+  #fire(nodes: readonly Node[], partition: number): void {
+    const node = nodes.find(({ op }) => op === "timers");
+    if (node === undefined) return;
+    const store = this.#store(node.id);
+    const fired = timersFired(store, partition, this.#streamTimeMs);
+    const { items } = this.#expected.topics.get(outputName(node.then[0] as Node)) as ExpectedTopic;
+    const values = fired.map(([, { value }]) => ({ value: value as Value, origin: "timers" }));
+    if (values.length > 0) items.set(timerKey(partition), values);
+    for (const [name] of fired) store.delete(name);
+  }
+
   #distinct(
     node: Node,
     item: Item & { key: string; value: Value },
@@ -309,13 +332,14 @@ class Oracle {
     return store;
   }
 
-  #set(name: string, key: string, entry: Entry, trail: Trail): void {
+  #set(name: string, key: string, entry: Entry | null, trail: Trail): void {
     const isOwn = !name.startsWith("distinct ");
     if (isOwn && isRefused(this.#flow, changelogName(name), key)) throw new fn.Refused();
     const store = this.#store(name);
     const old = store.get(key);
     trail.undo.push(() => (old === undefined ? store.delete(key) : store.set(key, old)));
-    store.set(key, entry);
+    if (entry === null) store.delete(key);
+    else store.set(key, entry);
   }
 
   /** A table's own part behind its internal topic: each row is a record. */

@@ -17,6 +17,8 @@ import type { Strike } from "./points.ts";
 export interface Holdings {
   readonly position: CopyPosition | null;
   readonly entries: ReadonlyMap<string, Buffer>;
+  /** The index. */
+  readonly dues: ReadonlyMap<string, number>;
 }
 
 const SNAPSHOTS_MAX = 12;
@@ -52,6 +54,7 @@ export class SimulatedRedis {
     return {
       position: () => through("position", () => copy.position()),
       read: (keys) => through("read", () => copy.read(keys)),
+      due: (beforeMs, keysMax) => through("due", () => copy.due(beforeMs, keysMax)),
       apply: (piece) => through("apply", () => copy.apply(piece)),
       rebuild: () =>
         through("rebuild", async () => this.#rebuild(await copy.rebuild(), { id, worker })),
@@ -130,9 +133,9 @@ export class SimulatedRedis {
   /** As when a copy was not written for long. */
   async makeOld(ms: number): Promise<boolean> {
     for (const id of this.stores()) {
-      const { position, entries } = await this.look(id);
+      const { position, ...holdings } = await this.look(id);
       if (position === null) continue;
-      await this.#put(id, { position: { ...position, timeMs: position.timeMs - ms }, entries });
+      await this.#put(id, { ...holdings, position: { ...position, timeMs: position.timeMs - ms } });
     }
     return this.#known.size > 0;
   }
@@ -143,12 +146,14 @@ export class SimulatedRedis {
     return [all[which % all.length] as StoreId];
   }
 
-  async #put(id: StoreId, { position, entries }: Holdings): Promise<void> {
+  async #put(id: StoreId, { position, entries, dues }: Holdings): Promise<void> {
     const copy = this.#inner.copy(id);
     if (position === null) return copy.remove();
     const rebuild = await copy.rebuild();
     await rebuild.put(
-      [...entries].map(([key, value]) => ({ key: Buffer.from(key, "latin1"), value })),
+      [...entries].map(([key, value]) => {
+        return { key: Buffer.from(key, "latin1"), value, dueMs: dues.get(key) ?? null };
+      }),
     );
     await rebuild.finish(position);
   }
@@ -156,8 +161,13 @@ export class SimulatedRedis {
   async look(id: StoreId): Promise<Holdings> {
     const copy = this.#inner.copy(id);
     // Asked in one turn, or they might be of two moments.
-    const [{ entries }, position] = await Promise.all([copy.scan(null, Infinity), copy.position()]);
+    const [{ entries }, { keys }, position] = await Promise.all([
+      copy.scan(null, Infinity),
+      copy.due(Infinity, Infinity),
+      copy.position(),
+    ]);
     return {
+      dues: new Map(keys.map(({ key, dueMs }) => [key.toString("latin1"), dueMs])),
       position,
       entries: new Map(
         entries.map(({ key, value }) => [key.toString("latin1"), Buffer.from(value)]),

@@ -2,6 +2,7 @@
 import type { OperatorFacts, PlanNode } from "../../../core/plan.ts";
 import type { Decimal } from "../../../core/decimal.ts";
 import type { Duration } from "../../../core/span.ts";
+import type { DueOfUndated } from "../../../core/state.ts";
 import { keepingDistinct, type Distinct } from "../../../transform/keyed/distinct.ts";
 import { problem } from "../../nodes/problem.ts";
 import { operator, type Method } from "../../nodes/stream-node.ts";
@@ -56,7 +57,8 @@ const facts: OperatorFacts = {
 export const distinct: Method = operator(
   facts,
   (name, { by, within, onRepeat = "drop" }: DistinctOptions<unknown>): Distinct => {
-    const store = storeOf(name, { kind: "tagged-json" }, within);
+    const dueOfUndated: DueOfUndated = (_key, { timestamp }) => timestamp + within.ms;
+    const store = storeOf(name, { kind: "tagged-json" }, { retention: within, dueOfUndated });
     const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } };
     return { kind: "distinct", by, store, ...also };
   },

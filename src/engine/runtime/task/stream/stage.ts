@@ -3,17 +3,17 @@
 import type { StagedTask } from "../../../checkpoint/commit.ts";
 import type { MillraceError } from "../../../core/errors.ts";
 import type { GroupGeneration, SentBatch } from "../../../core/kafka.ts";
-import { countOutcome, emptyLedger, type LedgerCounts } from "../../../core/ledger.ts";
+import type { LedgerCounts } from "../../../core/ledger.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
-import { placeOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
+import { placeOf, type RawRecord } from "../../../core/record.ts";
 import type { Debt } from "../../../observe/task-metrics.ts";
 import type { LetterOrigin } from "../../../letters/letter.ts";
-import { stateRecordsOf, lettersOf } from "../../../letters/redriven.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import type { TakenOver } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { CallBook } from "../../../transform/calls/book.ts";
 import { TaskCalls } from "../../../transform/calls/call.ts";
+import type { LearnKept } from "../../../transform/calls/release.ts";
 import type { QueuedKeys } from "../../calls/queued-keys.ts";
 import { callPortsOf } from "../../calls/ports.ts";
 import type { WorkerContext } from "../../context.ts";
@@ -21,12 +21,13 @@ import { ours } from "../../failure.ts";
 import { emptyStage, type BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import type { StreamCommitter } from "./committer.ts";
-import type { Intake, Slice } from "../intake.ts";
+import { learnQueued, type Intake, type Slice } from "../intake.ts";
 import { processEach, type Processed } from "../line.ts";
 import { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Refusals } from "../refusals.ts";
 import type { Probations } from "./probation.ts";
 import { queuedKeysOf, TaskState, type SealedState } from "./state.ts";
+import { Tally } from "./tally.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
 export type StreamTask = Task<StreamStage>;
@@ -68,12 +69,10 @@ export class StreamStage implements TaskWork {
   readonly #intake: Intake;
   readonly #inbox: Inbox;
   readonly #progress: TaskInputs;
+  readonly #tally: Tally;
   readonly #state: TaskState | null = null;
   readonly #queuedKeys: QueuedKeys | null = null;
   #stage: Stage = emptyStage();
-  #letters: OutRecord[] = [];
-  #delta: LedgerCounts = emptyLedger();
-  #oldestMs: number | null = null;
   #roomAgain: (() => void) | null = null;
   /** The results of calls for the slice in work; kept while records of it are put back. */
   #book: CallBook = new CallBook();
@@ -82,6 +81,8 @@ export class StreamStage implements TaskWork {
   #last: RawRecord | null = null;
   /** State has changed since the last checkpoint without progress. */
   #hasReleased = false;
+  /** Entries that were due and were worked since the last checkpoint. */
+  #fired = 0;
   /** The outputs that the task's counters have counted and must take back. */
   readonly debt: Debt = { emitted: 0 };
 
@@ -91,13 +92,17 @@ export class StreamStage implements TaskWork {
     this.#intake = intake;
     this.#inbox = inbox;
     const { context, bound, starts, stores } = options;
-    this.#progress = new TaskInputs(task.partition, starts, stores !== null);
+    const progress = new TaskInputs(task.partition, starts, stores !== null);
+    this.#progress = progress;
+    this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
     const calls = new TaskCalls(callPortsOf(context, task.address, task.signal));
-    const patiently = (work: () => Promise<void>): Promise<void> =>
+    const patiently = <T>(work: () => Promise<T>): Promise<T> =>
       task.persist(bound.plan.options.state, work);
+    const learn: LearnKept = (step, kept) =>
+      learnQueued(bound, step.store?.name ?? "", kept, task.learner);
     const own = {
-      ...{ bound, partition: task.partition, stores, calls, patiently },
+      ...{ bound, partition: task.partition, stores, calls, patiently, learn },
       timeMs: () => this.#progress.timeMs,
       now: () => context.clock.now(),
     };
@@ -110,7 +115,9 @@ export class StreamStage implements TaskWork {
   }
 
   positions(): TaskPosition[] {
-    return this.#progress.committed().map((place) => ({ ...place, oldestMs: this.#oldestMs }));
+    return this.#progress
+      .committed()
+      .map((place) => ({ ...place, oldestMs: this.#tally.oldestMs }));
   }
 
   /** Records of queued keys. */
@@ -123,9 +130,31 @@ export class StreamStage implements TaskWork {
     return Promise.resolve(null);
   }
 
-  /** Takes queued keys on whose calls have ended. */
   async turn(): Promise<MillraceError | null> {
-    const { letters, context } = this.#options;
+    return (await this.#fire()) ?? (await this.#release());
+  }
+
+  /** Works what is due by stream time. */
+  async #fire(): Promise<MillraceError | null> {
+    while (this.#state !== null) {
+      if (this.#isFull) await this.#untilRoom();
+      const fired = await this.#state.fire();
+      if (fired === null) break;
+      this.#task.signal.throwIfAborted();
+      if (fired.halted !== null) return fired.halted;
+      for (const output of fired.outputs) this.#stage.outputs.push(output);
+      this.#queuedKeys?.look(fired.queued);
+      this.#state.keep(fired.deferred);
+      this.#fired += fired.worked;
+      this.#hasReleased = true;
+      // A step behind has no room: the others wait too, in their order.
+      if (fired.waiting.length > 0) break;
+    }
+    return null;
+  }
+
+  /** Takes queued keys on whose calls have ended. */
+  async #release(): Promise<MillraceError | null> {
     while (this.#queuedKeys !== null) {
       if (this.room === 0) await this.#untilRoom();
       const done = await this.#queuedKeys.turn(this.room);
@@ -133,12 +162,7 @@ export class StreamStage implements TaskWork {
       this.#task.signal.throwIfAborted();
       if (done.halted !== null) return done.halted;
       this.#countUnits(done.taken.length === 0 ? [null] : done.taken);
-      for (const { record, outcome } of done.givenUp) this.#recount(record.raw, outcome);
-      const now = context.clock.now();
-      const states = done.wentOn.flatMap(({ record, outcome }) =>
-        stateRecordsOf(record.raw, outcome, letters, now),
-      );
-      this.#letters.push(...states);
+      this.#tally.release(done);
       for (const output of done.outputs) this.#stage.outputs.push(output);
       this.#state?.keep(done.deferred);
       this.#hasReleased = true;
@@ -175,7 +199,7 @@ export class StreamStage implements TaskWork {
   /** The slice's first records are consumed. */
   #keep(slice: Slice, done: number, made: Processed): void {
     for (let i = 0; i < done; i++)
-      this.#count(slice.records[i] as RawRecord, made.outcomes[i] as Outcome);
+      this.#tally.count(slice.records[i] as RawRecord, made.outcomes[i] as Outcome);
     for (const output of made.outputs) this.#stage.outputs.push(output);
     if (this.#state !== null) this.#stage.index += done;
     this.#countUnits(slice.records, done);
@@ -195,26 +219,6 @@ export class StreamStage implements TaskWork {
     return isAdmitted ? outcome : { kind: "halted", error: breaker.error(raw) };
   };
 
-  #count(raw: RawRecord, outcome: Outcome): void {
-    this.#oldestMs ??= raw.timestamp;
-    countOutcome(this.#delta, outcome);
-    countOutcome(this.#progress.ledger(placeOf(raw).topic), outcome);
-    if (outcome.kind !== "dead-lettered" && raw.redriven === undefined) return;
-    const { letters, context, bound } = this.#options;
-    const origin = bound.refusals.letterOrigin(raw, letters);
-    this.#letters.push(...lettersOf(raw, outcome, origin, context.clock.now()));
-  }
-
-  /** It had counted as emitted. */
-  #recount(raw: RawRecord, outcome: Outcome): void {
-    for (const ledger of [this.#delta, this.#progress.ledger(placeOf(raw).topic)]) {
-      ledger.consumed--;
-      ledger.emitted--;
-    }
-    this.#count(raw, outcome);
-    this.#options.breaker.late();
-  }
-
   /** Null is a change that no record has made. */
   #countUnits(records: readonly (RawRecord | null)[], many: number = records.length): void {
     if (many === 0) return;
@@ -228,12 +232,16 @@ export class StreamStage implements TaskWork {
     return most === null ? Infinity : Math.max(0, most - this.#units);
   }
 
-  /** Waits while more is staged than one checkpoint should have; always lets the event loop turn. */
+  /** More is staged than one checkpoint should have. */
+  get #isFull(): boolean {
+    const { checkpointRecordsMax } = this.#options.context.limits;
+    return this.#stage.index + this.#fired >= checkpointRecordsMax || this.room === 0;
+  }
+
+  /** Waits while the stage is full; always lets the event loop turn. */
   async #untilRoom(): Promise<void> {
-    const { clock, limits } = this.#options.context;
-    const isFull = (): boolean =>
-      this.#stage.index >= limits.checkpointRecordsMax || this.room === 0;
-    while (isFull() && !this.#task.signal.aborted) {
+    const { clock } = this.#options.context;
+    while (this.#isFull && !this.#task.signal.aborted) {
       await new Promise<void>((resolve) => (this.#roomAgain = resolve));
       this.#roomAgain = null;
     }
@@ -250,21 +258,17 @@ export class StreamStage implements TaskWork {
     const state = this.#state?.seal() ?? null;
     const changelog = state === null ? [] : state.changelog;
     const { outputs, index: records } = this.#stage;
-    const [letters, delta, units] = [this.#withNotes(), this.#delta, this.#units];
+    const { letters, delta } = this.#tally.take();
+    const units = this.#units;
     // mistake: last one blamed (1 of 2)
     const only = units === 1 ? this.#last : null;
-    [this.#stage, this.#letters, this.#delta] = [emptyStage(), [], emptyLedger()];
-    [this.#oldestMs, this.#units, this.#hasReleased] = [null, 0, false];
+    this.#stage = emptyStage();
+    [this.#units, this.#hasReleased, this.#fired] = [0, false, 0];
     this.#roomAgain?.();
     return {
       ...{ task: this.#task, outputs, changelog, letters, progress, generation, records, delta },
       ...{ work: this, state, deferredFrom, refusals: bound.refusals, units, only },
     };
-  }
-
-  /** Letters, and notes of structures that the transaction writes for the first time. */
-  #withNotes(): OutRecord[] {
-    return [...this.#letters, ...(this.#options.bound.shapes?.unnoted.values() ?? [])];
   }
 
   /** Whether the copies have the checkpoint before, and every result that waited for this one could be written. */
@@ -276,7 +280,7 @@ export class StreamStage implements TaskWork {
         this.#task.fail(outcome.error);
         return false;
       }
-      this.#recount(change.record.raw, outcome);
+      this.#tally.recount(change.record.raw, outcome);
     }
     return true;
   }

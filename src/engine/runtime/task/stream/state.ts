@@ -4,14 +4,19 @@ import type { PlanStore } from "../../../core/plan.ts";
 import type { SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
 import { addressOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
-import { DELETED_KEPT_MS, type StateChange } from "../../../core/state.ts";
-import { isDeleted } from "../../../state/entry-codec.ts";
-import type { Sealed } from "../../../state/keyed-store.ts";
+import type { Sealed } from "../../../state/cell.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import type { CallBook } from "../../../transform/calls/book.ts";
 import type { TaskCalls } from "../../../transform/calls/call.ts";
-import { release, type EndedCall, type Released } from "../../../transform/calls/release.ts";
+import {
+  release,
+  type EndedCall,
+  type LearnKept,
+  type Released,
+} from "../../../transform/calls/release.ts";
+import { fireDue, type Fired } from "../../../transform/due.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
+import type { Program } from "../../../transform/program.ts";
 import type { DeferredChange } from "../../../transform/operator.ts";
 import { publishQueued } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
@@ -19,7 +24,7 @@ import { QueuedKeys } from "../../calls/queued-keys.ts";
 import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
-import { learnQueued, type Slice } from "../intake.ts";
+import type { Slice } from "../intake.ts";
 import { processBatch, type Processed } from "../line.ts";
 import type { Task } from "../task.ts";
 
@@ -31,7 +36,8 @@ export interface TaskStateOptions {
   /** The greatest timestamp that the task has seen. */
   timeMs(): number;
   /** Runs again for as long as the copies are away; rejects when the task ends first. */
-  patiently(work: () => Promise<void>): Promise<void>;
+  patiently<T>(work: () => Promise<T>): Promise<T>;
+  readonly learn: LearnKept;
   now(): number;
 }
 
@@ -47,16 +53,19 @@ export interface UnwrittenChange {
   readonly outcome: Outcome;
 }
 
-const EXPIRY_ENTRIES_MIN = 100;
+/** Entries that are due are worked so many at a time. */
+const DUE_MAX = 500;
 
 export class TaskState {
   readonly #options: TaskStateOptions;
   /** The last result of each step and key that waits for the checkpoint. */
   readonly #deferred = new Map<number, Map<string, DeferredChange>>();
+  readonly #dueStores: Program["dueStores"];
   #settling: Promise<void> | null = null;
 
   constructor(options: TaskStateOptions) {
     this.#options = options;
+    this.#dueStores = options.bound.program.dueStores;
   }
 
   /**
@@ -83,8 +92,26 @@ export class TaskState {
 
   /** As `process`, for queued keys whose calls have ended. */
   release(step: CallStep, ended: readonly EndedCall[]): Promise<Released> {
-    const { bound, stores, calls, timeMs } = this.#options;
-    return release(bound.program, { step, ended, stores, calls, streamTimeMs: timeMs() });
+    const { bound, stores, calls, timeMs, learn } = this.#options;
+    return release(bound.program, { step, ended, stores, calls, streamTimeMs: timeMs(), learn });
+  }
+
+  /** As `process`, for entries of one store that are due by stream time; null where none is. */
+  async fire(): Promise<Fired | null> {
+    const { bound, partition, stores, calls, timeMs, patiently } = this.#options;
+    const streamTimeMs = timeMs();
+    for (const { store, at } of this.#dueStores) {
+      const open = stores.store(store);
+      if (open.nextDueMs >= streamTimeMs) continue;
+      const keys = await patiently(() => open.due(streamTimeMs, DUE_MAX));
+      const [first] = keys;
+      if (first === undefined) continue;
+      const due = { store, at, keys, partition, streamTimeMs, stores, calls };
+      const fired = await fireDue(bound.program, due);
+      for (const { dueMs } of fired.waiting) open.dueAgain(dueMs);
+      return fired;
+    }
+    return null;
   }
 
   keep(changes: readonly DeferredChange[]): void {
@@ -145,30 +172,8 @@ export class TaskState {
       const open = this.#options.stores.store(store.name);
       return patiently(() => open.settle(sealed, offsetsOf(batches), timeMs));
     });
-    this.#settling = Promise.all(all)
-      .then(() => this.#expire(stores))
-      .then(() => void (this.#settling = null));
+    this.#settling = Promise.all(all).then(() => void (this.#settling = null));
     return this.#settling;
-  }
-
-  /**
-   * Looks at twice as many entries as have come that may expire, so that these go faster than any can come. In a store
-   * that keeps its values, those are the times of deleted keys.
-   */
-  async #expire(stores: SealedState["stores"]): Promise<void> {
-    const timeMs = this.#options.timeMs();
-    for (const { store, sealed } of stores) {
-      const { retentionMs } = store;
-      const came = retentionMs === null ? sealed.changes.filter(isOfDeleted) : sealed.changes;
-      if (came.length === 0) continue;
-      const expiry = {
-        beforeMs: timeMs - (retentionMs ?? Infinity),
-        deletedBeforeMs: timeMs - DELETED_KEPT_MS,
-        entriesMax: Math.max(EXPIRY_ENTRIES_MIN, 2 * came.length),
-      };
-      const open = this.#options.stores.store(store.name);
-      await this.#options.patiently(() => open.expire(expiry));
-    }
   }
 
   close(): void {
@@ -180,20 +185,17 @@ export class TaskState {
 export function queuedKeysOf(
   task: Task,
   { bound, context, inbox }: { bound: BoundPart; context: WorkerContext; inbox: Inbox },
-  { stores, calls, patiently, state }: TaskStateOptions & { readonly state: TaskState },
+  { stores, calls, patiently, learn, state }: TaskStateOptions & { readonly state: TaskState },
 ): QueuedKeys | null {
   const steps = bound.program.queueingSteps;
   if (steps.length === 0) return null;
   return new QueuedKeys({
-    ...{ steps, stores, calls, patiently },
+    ...{ steps, stores, calls, patiently, learn },
     nudge: () => inbox.nudge(),
-    learn: (step, kept) => learnQueued(bound, step.store?.name ?? "", kept, task.learner),
     release: (step, ended) => state.release(step, ended),
     onChange: (step, waiting) => publishQueued(context.meter, task.address, step, waiting),
   });
 }
-
-const isOfDeleted = ({ value }: StateChange): boolean => value !== null && isDeleted(value);
 
 /** The offset of each record, in the order sent; null when the broker has not said one of them. */
 function offsetsOf(batches: readonly SentBatch[]): bigint[] | null {

@@ -61,6 +61,7 @@ function followingOf(request: StoresRequest, { name, changelog }: PlanStore): Fo
   return {
     copy: copies.copy({ prefix, store: name, partition }),
     changelog: { topic: changelog.name, partition },
+    dueOf: (bound.stores.get(name) as EntryCodec).dueOf,
     kafka: context.kafka,
     admin: context.admin,
     now: () => context.clock.now(),

@@ -1,0 +1,72 @@
+// The outcomes of a task's records since the last checkpoint: what they add to the ledger, and the letters that they make.
+import { countOutcome, emptyLedger, type LedgerCounts } from "../../../core/ledger.ts";
+import type { Outcome } from "../../../core/outcome.ts";
+import { placeOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
+import type { TaskInputs } from "../../../core/task-inputs.ts";
+import type { LetterOrigin } from "../../../letters/letter.ts";
+import { stateRecordsOf, lettersOf } from "../../../letters/redriven.ts";
+import type { Released } from "../../../transform/calls/release.ts";
+import type { BoundPart } from "../bind.ts";
+import type { Breaker } from "../breaker.ts";
+
+export interface TallyOptions {
+  readonly bound: BoundPart;
+  /** The ledgers of the task's inputs. */
+  readonly progress: TaskInputs;
+  readonly letters: LetterOrigin;
+  readonly breaker: Breaker;
+  now(): number;
+}
+
+export class Tally {
+  readonly #options: TallyOptions;
+  #letters: OutRecord[] = [];
+  #delta: LedgerCounts = emptyLedger();
+  #oldestMs: number | null = null;
+
+  constructor(options: TallyOptions) {
+    this.#options = options;
+  }
+
+  /** Kafka's time of the first record since the last checkpoint. */
+  get oldestMs(): number | null {
+    return this.#oldestMs;
+  }
+
+  count(raw: RawRecord, outcome: Outcome): void {
+    this.#oldestMs ??= raw.timestamp;
+    const { letters, bound, progress, now } = this.#options;
+    countOutcome(this.#delta, outcome);
+    countOutcome(progress.ledger(placeOf(raw).topic), outcome);
+    if (outcome.kind !== "dead-lettered" && raw.redriven === undefined) return;
+    const origin = bound.refusals.letterOrigin(raw, letters);
+    this.#letters.push(...lettersOf(raw, outcome, origin, now()));
+  }
+
+  /** It had counted as emitted. */
+  recount(raw: RawRecord, outcome: Outcome): void {
+    const { progress, breaker } = this.#options;
+    for (const ledger of [this.#delta, progress.ledger(placeOf(raw).topic)]) {
+      ledger.consumed--;
+      ledger.emitted--;
+    }
+    this.count(raw, outcome);
+    breaker.late();
+  }
+
+  /** Queued records had counted as emitted: some are given up, and letters of those that went on are closed now. */
+  release({ givenUp, wentOn }: Pick<Released, "givenUp" | "wentOn">): void {
+    const { letters, now } = this.#options;
+    for (const { record, outcome } of givenUp) this.recount(record.raw, outcome);
+    for (const { record, outcome } of wentOn)
+      this.#letters.push(...stateRecordsOf(record.raw, outcome, letters, now()));
+  }
+
+  /** For a checkpoint: with notes of structures that its transaction writes for the first time. */
+  take(): { readonly letters: readonly OutRecord[]; readonly delta: LedgerCounts } {
+    const notes = this.#options.bound.shapes?.unnoted.values() ?? [];
+    const taken = { letters: [...this.#letters, ...notes], delta: this.#delta };
+    [this.#letters, this.#delta, this.#oldestMs] = [[], emptyLedger(), null];
+    return taken;
+  }
+}

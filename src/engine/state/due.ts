@@ -1,0 +1,57 @@
+// The keys of a store that are due: those of the copy's index, with the changes in memory that the copy lacks.
+import type { DueKey, DueRead, DueStateKey } from "../core/state.ts";
+import type { Cell } from "./cell.ts";
+import { isSooner } from "./due-index.ts";
+
+export interface DueLimits {
+  readonly beforeMs: number;
+  readonly keysMax: number;
+}
+
+export interface MergedDue {
+  readonly keys: readonly DueStateKey[];
+  /** Nothing behind these keys is due before. */
+  readonly nextMs: number;
+}
+
+/**
+ * The first keys, in the order of due and key; null when the copy must be asked for more, since changes in memory put too
+ * many of its keys off. The newest wins: a key of which the copy lacks a change is due by that change alone.
+ */
+export function mergeDue(
+  { keys, nextMs }: Pick<DueRead, "keys" | "nextMs">,
+  lacked: Iterable<Cell>,
+  { beforeMs, keysMax }: DueLimits,
+): MergedDue | null {
+  const changed = new Map<string, number>();
+  for (const { id, entry } of lacked) changed.set(id, entry?.dueMs ?? Infinity);
+  // mistake: put off in vain
+  const ofCopy = keys.map(keyOf).filter(({ id }) => !changed.has(id));
+  // What lies behind those that the copy gave is not known.
+  const isMore = nextMs !== null && nextMs < beforeMs;
+  if (isMore && ofCopy.length < keysMax) return null;
+  const { due, laterMs } = split(changed, beforeMs);
+  // mistake: fired out of order
+  const all = [...ofCopy, ...due].sort((a, b) => (isSooner(a, b) ? -1 : 1));
+  const behindMs = all[keysMax]?.dueMs ?? Infinity;
+  return { keys: all.slice(0, keysMax), nextMs: Math.min(nextMs ?? Infinity, laterMs, behindMs) };
+}
+
+/** Changes that are due, and the least due of the others. */
+function split(
+  changed: ReadonlyMap<string, number>,
+  beforeMs: number,
+): { readonly due: readonly DueStateKey[]; readonly laterMs: number } {
+  const due: DueStateKey[] = [];
+  let laterMs = Infinity;
+  for (const [id, dueMs] of changed)
+    if (dueMs < beforeMs) due.push({ id, bytes: Buffer.from(id, "latin1"), dueMs });
+    else laterMs = Math.min(laterMs, dueMs);
+  return { due, laterMs };
+}
+
+const keyOf = ({ key, dueMs }: DueKey): DueStateKey => ({
+  id: key.toString("latin1"),
+  bytes: key,
+  dueMs,
+});

@@ -1,0 +1,61 @@
+// Entries that have become due by stream time: their operator works them, in order, and what it makes of them goes on
+// downstream like the results of records. They belong to no record, so what fails here stops the task.
+import { InvariantError, type MillraceError } from "../core/errors.ts";
+import type { DecodedRecord, Outcome } from "../core/outcome.ts";
+import type { DueStateKey, TaskStores } from "../core/state.ts";
+import { CallBook } from "./calls/book.ts";
+import type { TaskCalls } from "./calls/call.ts";
+import { byId } from "./calls/key-queue.ts";
+import { runBatch, type BatchResult, type TimedRecord } from "./pass.ts";
+import type { Program } from "./program.ts";
+
+export interface DueEntries {
+  readonly store: string;
+  /** The place of the operator that works them. */
+  readonly at: number;
+  /** In the order of due and key. */
+  readonly keys: readonly DueStateKey[];
+  readonly partition: number;
+  readonly streamTimeMs: number;
+  readonly stores: TaskStores;
+  readonly calls: TaskCalls;
+}
+
+export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queued"> {
+  readonly worked: number;
+  /** Entries that a step behind has no room for yet; they stay due. */
+  readonly waiting: readonly DueStateKey[];
+  /** If set, nothing was done. */
+  readonly halted: MillraceError | null;
+}
+
+export async function fireDue(program: Program, due: DueEntries): Promise<Fired> {
+  const { store, at, keys, streamTimeMs, stores, calls } = due;
+  await stores.load(store, byId(keys));
+  const records = keys.map((key): TimedRecord => {
+    return { record: placeholderOf(key, due), streamTimeMs, due: { at, key } };
+  });
+  const result = await runBatch(program, { records, stores, calls, book: new CallBook() });
+  const halted = result.outcomes.map(failureOf).find((error) => error !== null) ?? null;
+  if (halted !== null) stores.rollback(0);
+  const worked = result.outcomes.length;
+  return { ...result, worked, waiting: keys.slice(worked), halted };
+}
+
+function failureOf(outcome: Outcome): MillraceError | null {
+  if (outcome.kind === "halted") return outcome.error;
+  if (outcome.kind !== "dead-lettered") return null;
+  const { step, code } = outcome.failure;
+  return new InvariantError("MILL_ENGINE_INVARIANT", `${step}: an entry that was due: ${code}`);
+}
+
+/** An operator that emits puts a record of its own in the place of this one. */
+function placeholderOf(
+  { bytes: key, dueMs: timestamp }: DueStateKey,
+  { store: topic, partition }: DueEntries,
+): DecodedRecord {
+  const offset = -1n;
+  const place = { topic, partition, offset, timestamp, headers: [] };
+  const context = { ...place, key: null };
+  return { raw: { ...place, key, value: null }, value: undefined, context };
+}
