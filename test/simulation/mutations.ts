@@ -451,7 +451,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "fired out of order",
     mistake: "what is due in memory comes behind what is due in the copy",
-    changes: [{ value: "[...ofCopy, ...ofMemory]" }],
+    changes: [{ value: "[...ofCopy, ...due]" }],
   },
   {
     name: "first keys let go",

@@ -98,9 +98,10 @@ test("the rights that are documented are enough, and less is told", async (t) =>
     const attempt = async (): Promise<void> => {
       const fresh = copies.copy({ ...aStore(), prefix: "shop-totals" });
       await redis.admin.script("FLUSH");
-      await begin(fresh, 0, { a: "1" });
-      await fresh.apply(piece(0, 5, { a: null, b: "2" }));
+      await begin(fresh, 0, { a: ["1", 3] });
+      await fresh.apply(piece(0, 5, { a: null, b: ["2", 4] }));
       await fresh.read([]);
+      await fresh.due(9, 10);
       await fresh.scan(null, 10);
       await (await fresh.rebuild()).finish(at(9));
       const lost = await fresh.rebuild();

@@ -12,6 +12,12 @@ const script = (lua: string): Script => ({
   sha: createHash("sha1").update(lua).digest("hex"),
 });
 
+/** The number of members of a copy's index. Something else in its place is an index that is not whole. */
+const INDEX_SIZE = `
+local size = redis.pcall('ZCARD', KEYS[2])
+if type(size) == 'table' and not size.err:find('WRONGTYPE', 1, true) then return size end
+`;
+
 /**
  * Moves a copy from one position to the next together with its values and its index. Positions are compared as decimal
  * texts: Lua's numbers are exact to 2^53 only. Values before everything else: HDEL and ZREM are let through without memory,
@@ -34,7 +40,7 @@ if at[1] == ARGV[9] then return 'refused' end
 local stored, target = at[2], ARGV[3]
 if at[1] ~= ARGV[1] or (stored and stored:find('%D')) then return 'format' end
 if not stored then return 'refused' end
-local size = redis.pcall('ZCARD', KEYS[2])
+${INDEX_SIZE}
 if tostring(size) ~= at[3] then return 'refused' end
 if stored ~= ARGV[2] then
   if #stored > #target or (#stored == #target and stored >= target) then return 'already' end
@@ -103,7 +109,8 @@ return 'applied'
 /** The position, with whether the index is whole. KEYS: the copy, its index. */
 export const positionScript: Script = script(`
 local at = redis.call('HMGET', KEYS[1], '\\0v', '\\0p', '\\0t', '\\0d')
-return {at[1], at[2], at[3], at[4] == tostring(redis.pcall('ZCARD', KEYS[2])) and 1 or 0}
+${INDEX_SIZE}
+return {at[1], at[2], at[3], at[4] == tostring(size) and 1 or 0}
 `);
 
 /**
@@ -112,7 +119,8 @@ return {at[1], at[2], at[3], at[4] == tostring(redis.pcall('ZCARD', KEYS[2])) an
  */
 export const dueScript: Script = script(`
 local at = redis.call('HMGET', KEYS[1], '\\0v', '\\0p', '\\0d')
-if at[3] ~= tostring(redis.pcall('ZCARD', KEYS[2])) then return {at[1], at[2], 0, {}, {}} end
+${INDEX_SIZE}
+if at[3] ~= tostring(size) then return {at[1], at[2], 0, {}, {}} end
 local found = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 local behind = redis.call('ZRANGE', KEYS[2], #found / 2, #found / 2, 'WITHSCORES')
 return {at[1], at[2], 1, found, behind}
@@ -126,7 +134,7 @@ export const scanScript: Script = script(`
 local at = redis.call('HMGET', KEYS[1], '\\0v', '\\0p', '\\0r')
 if not at[1] and not at[2] then return false end
 local token = at[3] or ''
-local size = redis.pcall('ZCARD', KEYS[2])
+${INDEX_SIZE}
 local page = redis.call('HSCAN', KEYS[1], token == ARGV[1] and ARGV[2] or '0', 'COUNT', ARGV[3])
 local dues = {}
 if type(size) == 'number' and size > 0 then
