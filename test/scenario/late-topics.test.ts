@@ -103,6 +103,9 @@ test("a discard makes the states of letters, and no redrive topic", async () => 
   const request = { reason: "JSN-42", who: "a test", command: "discard", token: "t" };
   await fleet.during(discard(plan, { ...request, isChosen: () => true }, ports));
   assert.deepEqual(lateOf(fleet), [true, false, false]);
+  // Nor does a redrive that finds no letter to send.
+  assert.deepEqual((await redriveAll(fleet)).sent, []);
+  assert.deepEqual(lateOf(fleet), [true, false, false]);
   assert.deepEqual((await fleet.during(planDiscard(plan, () => true, ports))).letters, []);
 });
 
