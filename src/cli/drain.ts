@@ -2,7 +2,7 @@
 import { drain } from "../engine/operate/gate/drained.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
-import { onPipeline, type ConnectOperate } from "./operating.ts";
+import { onPipeline, writing, type ConnectOperate } from "./operating.ts";
 import { wholeOption } from "./option-values.ts";
 
 const WAIT_S = 60;
@@ -27,14 +27,19 @@ export const drainVerb =
       .option("--wait <seconds>", `how long to wait; default ${String(WAIT_S)}`)
       .description("have a pipeline work off its own topics and take nothing new, before a deploy")
       .addHelpText("after", HELP)
-      .action((name: string, { wait }: { readonly wait?: string }) =>
-        onPipeline(connect, plans, run)(name, wait, async ({ io, plan, ports }) => {
-          const seconds = wholeOption("--wait", wait, { min: 0, fallback: WAIT_S });
-          const isDone = await drain(plan, ports, seconds * 1_000);
-          io.out(`${name} takes nothing new. To go on: npx millrace resume ${name}`);
-          if (isDone) io.out(`${name}: its own topics are worked off`);
-          else io.err(`${name}: its own topics are not worked off yet; do its workers run?`);
-          return isDone ? exitCodes.ok : exitCodes.failure;
-        }),
+      .action((name: string, options: { readonly wait?: string; readonly dryRun?: never }) =>
+        onPipeline(connect, plans, run)(
+          name,
+          options,
+          writing(async ({ io, plan, ports }) => {
+            const { wait } = options;
+            const seconds = wholeOption("--wait", wait, { min: 0, fallback: WAIT_S });
+            const isDone = await drain(plan, ports, seconds * 1_000);
+            io.out(`${name} takes nothing new. To go on: npx millrace resume ${name}`);
+            if (isDone) io.out(`${name}: its own topics are worked off`);
+            else io.err(`${name}: its own topics are not worked off yet; do its workers run?`);
+            return isDone ? exitCodes.ok : exitCodes.failure;
+          }),
+        ),
       );
   };

@@ -92,7 +92,7 @@ function report(error: unknown, io: CliIo): number {
 }
 
 const CONFLICTS =
-  /^MILL_(OFFSETS_(ACTIVE|STATE)|RUN_(ACTIVE|STATE)|KAFKA_FENCED|GATE_HELD|SWAP_REFUSED)$/;
+  /^MILL_(OFFSETS_(ACTIVE|STATE)|RUN_(ACTIVE|STATE)|KAFKA_FENCED|GATE_HELD|GROUP_RELEASE|SWAP_REFUSED)$/;
 
 function exitCodeOf(error: MillraceError): number {
   if (/^MILL_(USAGE|OFFSETS_OUTSIDE|REDRIVE_REFUSED|RUN_RANGE)$/.test(error.code))

@@ -6,7 +6,7 @@ import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
-import { onPipeline, type ConnectOperate, type VerbContext } from "./operating.ts";
+import { onPipeline, type ConnectOperate, writing, type VerbContext } from "./operating.ts";
 import {
   choiceOf,
   exitUnlessYes,
@@ -83,7 +83,7 @@ export const offsetsVerb =
       .option("--json", "print one JSON object a move")
       .description("put progress elsewhere, while no worker of the pipeline runs")
       .addHelpText("after", RESET_HELP)
-      .action((name: string, options: ResetOptions) => within(name, options, resetTo));
+      .action((name: string, options: ResetOptions) => within(name, options, writing(resetTo)));
   };
 
 async function show({ io, plan, ports, options }: VerbContext<ShowOptions>): Promise<number> {

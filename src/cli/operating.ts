@@ -4,6 +4,7 @@ import type { TopicDefaults } from "../engine/core/own-topics.ts";
 import type { Plan, PlanOptions, PlanTable } from "../engine/core/plan.ts";
 import type { TableStore } from "../engine/core/ports.ts";
 import type { StateCopies } from "../engine/core/state.ts";
+import { refuseOtherFormats, type FormatPorts } from "../engine/core/stored-format.ts";
 import { planNamed, type OperatePorts } from "../engine/operate/choice.ts";
 import { connected, type Connection, type PlansOf } from "./connection.ts";
 import type { CliIo, RunCommand } from "./io.ts";
@@ -44,6 +45,25 @@ export interface VerbContext<Options> {
   readonly ports: OperatePorts;
   readonly connection: OperateConnection;
   readonly options: Options;
+}
+
+/** A verb that writes: refused beside workers of another release, before it changes anything. */
+export const writing =
+  <Options extends { readonly dryRun?: boolean }>(
+    work: (at: VerbContext<Options>) => Promise<number>,
+  ) =>
+  async (at: VerbContext<Options>): Promise<number> => {
+    await refuseBeside(at.plan, at.ports, at.options);
+    return work(at);
+  };
+
+/** Nothing is written by --dry-run. */
+export async function refuseBeside(
+  plan: Plan,
+  ports: FormatPorts,
+  options: { readonly dryRun?: boolean },
+): Promise<void> {
+  if (options.dryRun !== true) await refuseOtherFormats([plan], ports);
 }
 
 /** Runs a verb on the pipeline of that name. */

@@ -9,7 +9,7 @@ import { stoppedTasks, type StoppedTask } from "../engine/operate/resume/stopped
 import { addressOf } from "../engine/core/record.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
-import { onPipeline, type ConnectOperate, type VerbContext } from "./operating.ts";
+import { onPipeline, type ConnectOperate, writing, type VerbContext } from "./operating.ts";
 import { choiceOf, type ChoiceOptions } from "./option-values.ts";
 import { resumeGate } from "./resume-gate.ts";
 import { tableLines } from "./table-lines.ts";
@@ -69,7 +69,7 @@ export const resumeVerb =
       .description("let a halted pipeline go on; look again at tasks that have stopped")
       .addHelpText("after", HELP)
       .action((name: string, options: ResumeOptions) =>
-        onPipeline(connect, plans, run)(name, options, resumeTasks),
+        onPipeline(connect, plans, run)(name, options, writing(resumeTasks)),
       );
   };
 

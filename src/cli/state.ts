@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import type { PlansOf } from "./connection.ts";
 import type { Register } from "./io.ts";
-import { onPipeline, type ConnectOperate, type OnPipeline } from "./operating.ts";
+import { onPipeline, type ConnectOperate, writing, type OnPipeline } from "./operating.ts";
 import { get, GET_HELP } from "./state-get.ts";
 import { rebuild, REBUILD_HELP, verify, VERIFY_HELP } from "./state-copies.ts";
 import type { StateOptions } from "./state-options.ts";
@@ -58,5 +58,9 @@ const addRebuild = (state: Command, within: OnPipeline): Command =>
     .description("make copies of state anew from their changelogs")
     .addHelpText("after", REBUILD_HELP)
     .action((name: string, store: string | undefined, options: StateOptions) =>
-      within(name, options, (at) => rebuild(at, store ?? null)),
+      within(
+        name,
+        options,
+        writing((at) => rebuild(at, store ?? null)),
+      ),
     );

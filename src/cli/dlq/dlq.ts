@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { PlansOf } from "../connection.ts";
 import type { Register } from "../io.ts";
-import { onPipeline, type ConnectOperate, type OnPipeline } from "../operating.ts";
+import { onPipeline, writing, type ConnectOperate, type OnPipeline } from "../operating.ts";
 import { discardLetters, type DiscardOptions } from "./discard.ts";
 import {
   DISCARD_HELP,
@@ -88,7 +88,9 @@ const addRedrive = (dlq: Command, within: OnPipeline): Command =>
     .option("--json", "print JSON objects")
     .description("send letters back to the tasks that refused them")
     .addHelpText("after", REDRIVE_HELP)
-    .action((name: string, options: RedriveOptions) => within(name, options, redriveLetters));
+    .action((name: string, options: RedriveOptions) =>
+      within(name, options, writing(redriveLetters)),
+    );
 
 const addDiscard = (dlq: Command, within: OnPipeline): Command =>
   filtered(dlq.command("discard").argument("<pipeline>"))
@@ -99,4 +101,6 @@ const addDiscard = (dlq: Command, within: OnPipeline): Command =>
     .option("--json", "print one JSON object a group")
     .description("give letters up: no redrive takes them again")
     .addHelpText("after", DISCARD_HELP)
-    .action((name: string, options: DiscardOptions) => within(name, options, discardLetters));
+    .action((name: string, options: DiscardOptions) =>
+      within(name, options, writing(discardLetters)),
+    );

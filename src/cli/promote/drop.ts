@@ -2,7 +2,7 @@
 import type { Plan } from "../../engine/core/plan.ts";
 import { dropLeftovers, leftoversOf } from "../../engine/reprocess/promote/drop.ts";
 import { exitCodes } from "../io.ts";
-import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
+import { writingRun, type AddVerb, type Reprocessing } from "../reprocess/connection.ts";
 import { exitUnlessYes, type ChangeOptions } from "../option-values.ts";
 import { runNamed } from "./ports.ts";
 
@@ -31,9 +31,7 @@ export const dropVerb: AddVerb = (group, within) => {
     .option("--json", "print one JSON object")
     .description("remove what a finished run has left")
     .addHelpText("after", HELP)
-    .action((name: string, options: DropOptions) =>
-      within(name, (at, plan) => drop(at, plan, options)),
-    );
+    .action((name: string, options: DropOptions) => within(name, writingRun(drop, options)));
 };
 
 async function drop(at: Reprocessing, plan: Plan, options: DropOptions): Promise<number> {

@@ -10,7 +10,7 @@ import type { TableTurn } from "../../engine/reprocess/swap/swap.ts";
 import { turnsOf } from "../../engine/reprocess/swap/turns.ts";
 import { exitCodes } from "../io.ts";
 import { exitUnlessYes } from "../option-values.ts";
-import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
+import { writingRun, type AddVerb, type Reprocessing } from "../reprocess/connection.ts";
 import { rowJson } from "../reprocess/lines.ts";
 import { onRun, type StepOptions } from "./ports.ts";
 
@@ -55,9 +55,7 @@ export const promoteVerb: AddVerb = (group, within) => {
     .option("--json", "print one JSON object at the end")
     .description("put a run in the place of the live pipeline")
     .addHelpText("after", HELP)
-    .action((name: string, options: PromoteOptions) =>
-      within(name, (at, plan) => play(at, plan, options)),
-    );
+    .action((name: string, options: PromoteOptions) => within(name, writingRun(play, options)));
 };
 
 const play = (at: Reprocessing, plan: Plan, options: PromoteOptions): Promise<number> =>

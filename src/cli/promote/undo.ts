@@ -6,7 +6,7 @@ import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import { beginUndo, checkUndoable, undo } from "../../engine/reprocess/promote/undo.ts";
 import { exitCodes } from "../io.ts";
 import { exitUnlessYes } from "../option-values.ts";
-import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
+import { writingRun, type AddVerb, type Reprocessing } from "../reprocess/connection.ts";
 import { rowJson } from "../reprocess/lines.ts";
 import { onRun, type StepOptions } from "./ports.ts";
 
@@ -34,9 +34,7 @@ export const undoVerb: AddVerb = (group, within) => {
     .option("--json", "print one JSON object at the end")
     .description("take a promotion back")
     .addHelpText("after", HELP)
-    .action((name: string, options: StepOptions) =>
-      within(name, (at, plan) => play(at, plan, options)),
-    );
+    .action((name: string, options: StepOptions) => within(name, writingRun(play, options)));
 };
 
 const play = (at: Reprocessing, plan: Plan, options: StepOptions): Promise<number> =>

@@ -7,6 +7,7 @@ import { auditPersonal } from "../dlq/letter-view.ts";
 import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { grouped } from "../progress.ts";
+import { refuseBeside } from "../operating.ts";
 import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
 import { tableLines } from "../table-lines.ts";
 import { promoting, runNamed } from "./ports.ts";
@@ -65,6 +66,7 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
   if (showPersonal)
     await auditPersonal({ io, plan, ports }, "reprocess verify", 0, `${plan.pipeline}'s tables`);
   const atBarrier = options.barrier === true;
+  if (atBarrier) await refuseBeside(plan, ports, {});
   const say = (line: string): void => io.err(line);
   const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier };
   return promoting(at, plan, LIMIT_MS, async () => {

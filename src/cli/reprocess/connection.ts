@@ -9,7 +9,7 @@ import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import type { TableSpec } from "../../engine/core/table-layout.ts";
 import type { PlansOf } from "../connection.ts";
 import type { CliIo, RunCommand } from "../io.ts";
-import { operating, type OperateConnection } from "../operating.ts";
+import { operating, refuseBeside, type OperateConnection } from "../operating.ts";
 
 export interface ReprocessConnection extends OperateConnection {
   readonly pool: PostgresPool;
@@ -34,6 +34,17 @@ export type OnRunsOf = (
 ) => Promise<void>;
 /** Adds one verb to `millrace reprocess`. */
 export type AddVerb = (group: Command, within: OnRunsOf, onRuns: OnRuns) => void;
+
+/** A verb that writes: refused beside live workers of another release, before it changes anything. */
+export const writingRun =
+  <Options extends { readonly dryRun?: boolean }>(
+    work: (at: Reprocessing, plan: Plan, options: Options) => Promise<number>,
+    options: Options,
+  ) =>
+  async (at: Reprocessing, plan: Plan): Promise<number> => {
+    await refuseBeside(plan, at.ports, options);
+    return work(at, plan, options);
+  };
 
 export const onRuns =
   (connect: ConnectReprocess, plans: PlansOf, run: RunCommand): OnRuns =>

@@ -8,7 +8,7 @@ import { runSession, type SessionEnd } from "../../engine/reprocess/run/session.
 import { exitCodes, type CliIo } from "../io.ts";
 import { usage, wholeOption } from "../option-values.ts";
 import { grouped, REDRAW, spanText } from "../progress.ts";
-import type { AddVerb, Reprocessing } from "./connection.ts";
+import { writingRun, type AddVerb, type Reprocessing } from "./connection.ts";
 import { fillOf } from "./fill.ts";
 import { progressLine, reportJson, rowJson } from "./lines.ts";
 import { showPlan } from "./plan.ts";
@@ -45,9 +45,7 @@ export const runVerb: AddVerb = (group, within) => {
     .option("--json", "print one JSON object each second, and one at the end")
     .description("run the pipeline over a range, beside the live one")
     .addHelpText("after", HELP)
-    .action((name: string, options: RunVerbOptions) =>
-      within(name, (at, plan) => play(at, plan, options)),
-    );
+    .action((name: string, options: RunVerbOptions) => within(name, writingRun(play, options)));
 };
 
 async function play(at: Reprocessing, plan: Plan, options: RunVerbOptions): Promise<number> {

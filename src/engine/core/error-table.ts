@@ -527,6 +527,13 @@ const halts = {
     action:
       "Finish the deploy: when the last worker of the other version has left, tasks go on by themselves.",
   },
+  MILL_GROUP_RELEASE: {
+    message: "workers of another release are members of the pipeline's groups",
+    meaning:
+      "They store other bytes than this release, and cannot read what it would write. Nothing was changed.",
+    action:
+      "Stop all workers of the other release; the message names one of them. Then go on as docs/upgrading.md says.",
+  },
   MILL_PIPELINE_HALTED: {
     message: "too many dead letters",
     meaning:

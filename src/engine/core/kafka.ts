@@ -225,6 +225,8 @@ export interface GroupMember {
   readonly host: string;
   /** The topics that it reads; null while the group rebalances and does not say. */
   readonly topics: readonly TopicName[] | null;
+  /** The version of the bytes that a worker stores (stored-format.ts); null for other clients, and while it is not said. */
+  readonly format: number | null;
 }
 
 export interface GroupDescription {

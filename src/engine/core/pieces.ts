@@ -40,6 +40,14 @@ export const withReaders = <T extends { readonly part: string; readonly topic: T
 ): readonly T[] =>
   all.map((at) => ({ ...at, part: readerOf(plan, at.part, at.topic)?.name ?? at.part }));
 
+/** Every group in which workers of the pipeline may be members now, or may have been under a part's earlier names. */
+export function groupsOf(plan: Plan): readonly GroupId[] {
+  const former = (part: Part): readonly GroupId[] =>
+    part.sources.flatMap(({ name }) => formerGroups(plan, part, name).free);
+  const groups = plan.parts.flatMap((part) => [part.group, mainGroup(part), ...former(part)]);
+  return [...new Set(groups)];
+}
+
 /**
  * Groups of the part's earlier names. free: they may have progress of the part in the topic. taken: they had its progress
  * perhaps, and are those of parts that read the topic now.

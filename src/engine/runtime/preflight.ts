@@ -7,6 +7,7 @@ import type { Plan } from "../core/plan.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
 import { subjectOf } from "../core/schema.ts";
+import { refuseOtherFormats } from "../core/stored-format.ts";
 import type { WorkerContext } from "./context.ts";
 import { writtenSchemas, type WriterIds } from "./task/bind.ts";
 import { checkStores } from "./store-notes.ts";
@@ -28,6 +29,8 @@ export async function preflight(
   patiently: Persist,
 ): Promise<Bindings> {
   const { admin, registry, checkTables } = context;
+  // Before anything else: members of another release could not read what is written from here on.
+  await patiently("kafka", () => refuseOtherFormats(plans, context));
   const topics = await patiently("kafka", () => checkTopics(plans, admin));
   const writerIds = await patiently("registry", () => findWriterIds(plans, registry));
   const tables = plans.flatMap((plan) => plan.tables);

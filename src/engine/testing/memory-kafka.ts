@@ -5,6 +5,7 @@ import { assert } from "../core/errors.ts";
 import { closingPort, type KafkaPort, type TopicSpec } from "../core/kafka.ts";
 import type { Clock } from "../core/ports.ts";
 import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
+import { STORED_FORMAT } from "../core/stored-format.ts";
 import { MemoryAdmin } from "./memory-kafka/admin.ts";
 import { Access } from "./memory-kafka/broker/access.ts";
 import { Conditions, type KafkaRequest, type Watcher } from "./memory-kafka/broker/conditions.ts";
@@ -39,8 +40,11 @@ export class MemoryKafka {
     this.#batchRecordsMax = batchRecordsMax;
   }
 
-  /** A connection of one worker; give the worker's switch when its other doubles share it. */
-  port(worker: WorkerSwitch = new WorkerSwitch()): KafkaPort {
+  /**
+   * A connection of one worker; give the worker's switch when its other doubles share it. Another `format` makes it a worker
+   * of another release.
+   */
+  port(worker: WorkerSwitch = new WorkerSwitch(), format: number = STORED_FORMAT): KafkaPort {
     const connection: Connection = {
       wire: new Wire(this.#conditions, worker),
       topics: this.#topics,
@@ -48,6 +52,7 @@ export class MemoryKafka {
       groups: this.#groups,
       offsets: this.#offsets,
       transactions: this.#transactions,
+      format,
       batchRecordsMax: this.#batchRecordsMax,
     };
     const port = closingPort({

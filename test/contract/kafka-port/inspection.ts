@@ -1,6 +1,7 @@
 // Cases: what the admin client says and does.
 import assert from "node:assert/strict";
 import type { AdminPort } from "../../../src/engine/core/kafka.ts";
+import { STORED_FORMAT } from "../../../src/engine/core/stored-format.ts";
 import type { Cases } from "../kafka-port.ts";
 import { aRecord, NOON, someRecords, throwsCode } from "./world.ts";
 
@@ -163,6 +164,7 @@ export const inspectionCases: Cases = {
       assert.equal(state, "Stable");
       assert.equal(members[0]?.memberId, member.assignment.generation.memberId);
       assert.deepEqual(members[0].topics, [topic]);
+      assert.equal(members[0].format, STORED_FORMAT);
     });
     await member.consumer.stop();
     await world.eventually(async () =>

@@ -53,6 +53,7 @@ export const codes = {
   invalidPartitions: 37,
   duplicateSequence: 46,
   illegalGeneration: 22,
+  inconsistentGroupProtocol: 23,
   unknownMemberId: 25,
   rebalanceInProgress: 27,
   unstableOffsets: 88,
@@ -183,6 +184,9 @@ function ofCode(code: number, what: string, cause: unknown): MillraceError {
   if (transient.has(code)) return new DependencyError("MILL_KAFKA_UNAVAILABLE", detail, options);
   if (fenced.has(code)) return new FencedError("MILL_KAFKA_FENCED", detail, options);
   if (unauthorized.has(code)) return new MillraceError("MILL_KAFKA_AUTH", detail, options);
+  // Members of a group agree on a protocol, whose name says what they store.
+  if (code === codes.inconsistentGroupProtocol)
+    return new MillraceError("MILL_GROUP_RELEASE", detail, options);
   if (tooLarge.has(code)) return new MillraceError("MILL_RECORD_TOO_LARGE", detail, options);
   if (aboutRecord.has(code)) return new DependencyError("MILL_OUTPUT_REFUSED", detail, options);
   const disposition = producerLost.has(code) ? { disposition: "retry" as const } : {};

@@ -27,6 +27,8 @@ export interface SuperviseOptions {
   spawn(index: number): ChildProcess;
 }
 
+/** Drained, workers of another release, or a problem of configuration: the next start would end the same way. */
+const FINAL: ReadonlySet<number> = new Set([0, 5, 78]);
 const DEATHS_MAX = 5;
 const DEATHS_WITHIN_MS = 60_000;
 const REPORT_WITHIN_MS = 2_000;
@@ -70,7 +72,7 @@ export class Supervisor {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       const code = await this.#live(index);
-      if (signal.aborted || code === 78 || code === 0) {
+      if (signal.aborted || FINAL.has(code)) {
         this.#code = Math.max(this.#code, code);
         return;
       }

@@ -13,6 +13,8 @@ export interface Connection {
   readonly groups: Groups;
   readonly offsets: GroupOffsets;
   readonly transactions: Transactions;
+  /** The version of the bytes that this worker stores. */
+  readonly format: number;
   /** Bound of the records in one fetch of a partition. */
   readonly batchRecordsMax: number;
 }

@@ -149,7 +149,7 @@ export class MemoryConsumer implements GroupConsumer {
   }
 
   async #join(handlers: ConsumerHandlers, attempted: () => void): Promise<JoinedGroup | null> {
-    const { wire, groups } = this.#connection;
+    const { wire, groups, format } = this.#connection;
     while (!this.#conditions.isAvailable && this.#isRunning) {
       attempted();
       await this.#conditions.changes.wait();
@@ -158,7 +158,7 @@ export class MemoryConsumer implements GroupConsumer {
     }
     await this.#untilLetIn(handlers);
     if (!this.#isRunning) return null;
-    const request = { options: this.#options, owned: this.#owned, worker: wire.worker };
+    const request = { options: this.#options, owned: this.#owned, worker: wire.worker, format };
     const { memberId, joined } = groups.join(request, this.#memberId);
     this.#memberId = memberId;
     this.#isJoining = true;
@@ -200,7 +200,9 @@ export class MemoryConsumer implements GroupConsumer {
   /** Why it may not be a member of its group, or null. */
   get #refusal(): MillraceError | null {
     const { group } = this.#options;
-    return this.#connection.access.refusalOfGroup(group, `join group ${group}`);
+    const { access, groups, format } = this.#connection;
+    const what = `join group ${group}`;
+    return access.refusalOfGroup(group, what) ?? groups.refusalOfFormat(group, format, what);
   }
 
   /** Out of the group for as long as it is not let in. A first join that is refused ends it. */

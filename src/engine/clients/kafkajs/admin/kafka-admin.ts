@@ -11,7 +11,7 @@ import type {
 import { DependencyError } from "../../../core/errors.ts";
 import type { GroupId, TopicName, TopicPartition } from "../../../core/record.ts";
 import { BrokerRefusal, checked } from "../failures.ts";
-import { topicsRead } from "../group/member-data.ts";
+import { memberFacts } from "../group/member-data.ts";
 import { lookUpEnds, lookUpOffsets } from "../offset-lookup.ts";
 import { ends } from "../protocol/list-offsets.ts";
 import { noMember, offsetCommitRequest, offsetFetchRequest } from "../protocol/offsets.ts";
@@ -105,8 +105,9 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
         if (found === undefined)
           throw new DependencyError("MILL_KAFKA_REFUSED", `group ${group} was not described`);
         const members = found.members.map(({ memberId, clientHost, memberMetadata }) => {
-          const topics = memberMetadata.length === 0 ? null : topicsRead(memberMetadata);
-          return { memberId, host: clientHost, topics };
+          const facts = memberMetadata.length === 0 ? null : memberFacts(memberMetadata);
+          const { topics = null, format = null } = facts ?? {};
+          return { memberId, host: clientHost, topics, format };
         });
         return { group, state: found.state, members };
       }),

@@ -1,11 +1,16 @@
 // The data that members exchange in JoinGroup and SyncGroup, inside the user data of the consumer protocol: at joining
 // a member's identity and the partitions that it had; with the assignment, who is present.
 import { assignPartitions } from "../../../core/assignment.ts";
-import type { TopicPartition } from "../../../core/record.ts";
+import type { TopicName, TopicPartition } from "../../../core/record.ts";
+import { STORED_FORMAT } from "../../../core/stored-format.ts";
 import { loadDriver } from "../overrides/driver.ts";
 
-/** The name under which members agree on the assigner: a group of other clients is refused by the broker. */
-export const protocolName = "millrace-1";
+/**
+ * The name under which members agree. The broker refuses who comes with another one: other clients, and workers that store
+ * another format, for as long as the group has a member.
+ */
+export const protocolName: string = `millrace-${String(STORED_FORMAT)}`;
+/** Of the consumer protocol. */
 const version = 1;
 
 export interface MemberMetadata {
@@ -27,7 +32,7 @@ export function encodeMember(
 ): Buffer {
   // A coordinator forms a new generation only for a member whose data has changed, or for the leader.
   const again = asked === 0 ? {} : { asked };
-  const userData = Buffer.from(JSON.stringify({ v: version, id: identity, owned, ...again }));
+  const userData = Buffer.from(JSON.stringify({ v: STORED_FORMAT, id: identity, owned, ...again }));
   return loadDriver().MemberMetadata.encode({ version, topics, userData });
 }
 
@@ -46,7 +51,7 @@ export function encodeAssignments(
   }));
   const assigned = assignPartitions(claims, indexCount);
   const userData = Buffer.from(
-    JSON.stringify({ v: version, members: decoded.map((member) => member.identity) }),
+    JSON.stringify({ v: STORED_FORMAT, members: decoded.map((member) => member.identity) }),
   );
   return decoded.map(({ memberId }) => {
     const indexes = assigned.get(memberId) ?? [];
@@ -74,14 +79,18 @@ export function decodeAssignment(buffer: Buffer): DecodedAssignment {
   };
 }
 
-/** The topics that a member asked for when it joined; null for what is not the consumer protocol. */
-export const topicsRead = (memberMetadata: Buffer): readonly string[] | null => {
+/** The facts that a member gave when it joined; null for what is not the consumer protocol. */
+export function memberFacts(
+  memberMetadata: Buffer,
+): { readonly topics: readonly TopicName[]; readonly format: number | null } | null {
   try {
-    return loadDriver().MemberMetadata.decode(memberMetadata).topics;
+    const { topics, userData } = loadDriver().MemberMetadata.decode(memberMetadata);
+    const { v, id } = parse(userData);
+    return { topics, format: typeof id === "string" && typeof v === "number" ? v : null };
   } catch {
     return null;
   }
-};
+}
 
 function decodeMember(member: MemberMetadata): { identity: string; owned: readonly number[] } {
   const data = parse(loadDriver().MemberMetadata.decode(member.memberMetadata).userData);

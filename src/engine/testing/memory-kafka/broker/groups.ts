@@ -1,6 +1,6 @@
 // The group coordinator in memory: eager rebalances with generations, as a classic Kafka group has them.
 // Sessions need no heartbeats here: a member's session runs out while its worker is frozen or crashed.
-import { FencedError } from "../../../core/errors.ts";
+import { FencedError, MillraceError } from "../../../core/errors.ts";
 import type { ConsumerOptions, GroupDescription, GroupGeneration } from "../../../core/kafka.ts";
 import type { GroupId } from "../../../core/record.ts";
 import { assignPartitions } from "../../../core/assignment.ts";
@@ -13,6 +13,8 @@ interface JoinRequest {
   /** Partition indexes that it had before. */
   readonly owned: readonly number[];
   readonly worker: WorkerSwitch;
+  /** The version of the bytes that the member stores: members of one group have the same. */
+  readonly format: number;
 }
 
 export interface JoinedGroup {
@@ -61,10 +63,18 @@ export class Groups {
     const members = [...group.members.values()].map((member) => {
       const { topics, beside = [] } = member.request.options;
       const read = isStable ? [...topics, ...beside] : null;
-      return { memberId: member.id, host: "memory", topics: read };
+      const format = isStable ? member.request.format : null;
+      return { memberId: member.id, host: "memory", topics: read, format };
     });
     const busy = isStable ? "Stable" : "PreparingRebalance";
     return { group: id, state: members.length === 0 ? "Empty" : busy, members };
+  }
+
+  /** Null where every member stores this format; as the broker refuses members that do not agree on a protocol. */
+  refusalOfFormat(id: GroupId, format: number, what: string): MillraceError | null {
+    const members = [...(this.#groups.get(id)?.members.values() ?? [])];
+    if (members.every(({ request }) => request.format === format)) return null;
+    return new MillraceError("MILL_GROUP_RELEASE", `${what}: INCONSISTENT_GROUP_PROTOCOL`);
   }
 
   /** `joined` resolves when the generation begins, or with null when the membership is lost. A null id asks for a new one. */

@@ -1,0 +1,60 @@
+// The version of everything that workers store and send one another: entries of changelogs and copies, progress, notes,
+// letters, rows of our own tables (docs/upgrading.md lists them). Members of a group tell it when they join, so workers of
+// two versions never share a group, and a start looks for others before it touches anything.
+import type { AdminPort, GroupDescription, GroupMember } from "./kafka.ts";
+import { DependencyError, MillraceError } from "./errors.ts";
+import { groupsOf } from "./pieces.ts";
+import type { Plan } from "./plan.ts";
+import type { Clock } from "./ports.ts";
+
+/** It grows with each release whose bytes the release before cannot read; release 0.1.0 has 1. */
+export const STORED_FORMAT = 2;
+
+export interface FormatPorts {
+  readonly admin: Pick<AdminPort, "describeGroup">;
+  readonly clock: Pick<Clock, "now" | "sleep">;
+}
+
+const ASK_MS = 200;
+/** A group that rebalances says nothing of its members; the longest rebalance ends within this time. */
+const WAIT_MS = 65_000;
+
+/**
+ * Throws MILL_GROUP_RELEASE while a member of one of the pipelines' groups, former ones included, stores another format.
+ * Writes nothing, so it may go before everything else.
+ */
+export async function refuseOtherFormats(
+  plans: readonly Plan[],
+  ports: FormatPorts,
+): Promise<void> {
+  const { admin, clock } = ports;
+  const groups = plans.flatMap((plan) => groupsOf(plan).map((group) => ({ group, plan })));
+  const endMs = clock.now() + WAIT_MS;
+  for (let silent = groups; ;) {
+    const described = await Promise.all(
+      silent.map(async (one) => ({ ...one, found: await admin.describeGroup(one.group) })),
+    );
+    for (const { found, plan } of described) refuse(found, plan);
+    silent = described.filter(({ found }) => !found.members.every(isKnown));
+    const [first] = silent;
+    if (first === undefined) return;
+    if (clock.now() >= endMs) {
+      const detail = `group ${first.group} rebalances and does not say what its members are`;
+      throw new DependencyError("MILL_KAFKA_UNAVAILABLE", detail);
+    }
+    await clock.sleep(ASK_MS);
+  }
+}
+
+/** Who has joined a group that rebalances is not known yet. */
+const isKnown = ({ topics }: GroupMember): boolean => topics !== null;
+
+function refuse({ group, members }: GroupDescription, { pipeline }: Plan): void {
+  const others = members.filter(({ format }) => format !== null && format !== STORED_FORMAT);
+  const [first] = others;
+  if (first === undefined) return;
+  const release = first.format === 1 ? "0.1.0" : `with stored format ${String(first.format)}`;
+  const more = others.length === 1 ? "" : ` and ${String(others.length - 1)} more`;
+  const detail = `group ${group} has members of release ${release}: ${first.memberId} at ${first.host}${more}. Stop all of them, run npx millrace topics apply, then: npx millrace run ${pipeline}`;
+  throw new MillraceError("MILL_GROUP_RELEASE", detail);
+}
