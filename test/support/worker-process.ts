@@ -37,6 +37,8 @@ export interface WorkerOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Pipelines and tables of a test, instead of the repository's own. */
   readonly app?: App;
+  /** The command line of another checkout. */
+  readonly program?: string;
 }
 
 export class WorkerProcess {
@@ -57,10 +59,11 @@ export class WorkerProcess {
         createInterface({ input: stream }).on("line", (line) => this.lines.push(parsed(line)));
   }
 
-  static async start(owner: Owner, { args, env, app }: WorkerOptions): Promise<WorkerProcess> {
+  static async start(owner: Owner, options: WorkerOptions): Promise<WorkerProcess> {
+    const { args, env, app, program = bin } = options;
     const port = await freePort();
     const settings = { ...env, ...app?.env, MILLRACE_HTTP_PORT: String(port) };
-    const child = spawn(process.execPath, [...(app?.execArgv ?? []), bin, "run", ...args], {
+    const child = spawn(process.execPath, [...(app?.execArgv ?? []), program, "run", ...args], {
       cwd: tmpdir(),
       env: { ...process.env, MILLRACE_LOG_LEVEL: "info", ...settings },
       stdio: ["ignore", "pipe", "pipe"],

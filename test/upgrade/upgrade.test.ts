@@ -1,0 +1,73 @@
+// The way up: what release 0.1.0 left behind in its servers, recorded once by its own code, is taken over by this release.
+// Then all is worked off, and has come to what 0.1.0 itself came to on the same data.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Stack } from "../../src/stack/stack.ts";
+import { privateStack } from "../support/stack.ts";
+import { load } from "./load.ts";
+import { answerOf, workOff } from "./onward.ts";
+import { readAnswer, readRecording } from "./recording.ts";
+import { Session } from "./session.ts";
+
+const RELEASE = "0.1.0";
+const root = join(import.meta.dirname, "../..");
+const recording = readRecording(RELEASE);
+const answer = readAnswer(RELEASE);
+let stack: Stack;
+
+before(async () => {
+  stack = await privateStack();
+  await load(recording, stack.env);
+});
+
+let works: (() => Promise<void>)[] = [];
+after(async () => {
+  for (const work of works.reverse()) await work();
+  works = [];
+});
+
+test("what 0.1.0 has left is worked off to what 0.1.0 itself would have come to", async (t) => {
+  const owner = { after: (work: () => Promise<void>) => void works.push(work) };
+  const session = await Session.open({
+    ...{ root, app: "test/upgrade/app.ts", env: stack.env, owner },
+  });
+  await session.provide();
+  await t.test("letters are as they were", async () => {
+    same(await session.letters(), recording.letters);
+  });
+  await workOff(session);
+  const found = await answerOf(session);
+  await t.test("rows", () => same(found.tables, answer.tables));
+  await t.test("output topics, key by key", () => same(found.topics, answer.topics));
+  await t.test("dead letters", () => same(found.letters, answer.letters));
+  await t.test("ledgers", () => same(found.ledgers, answer.ledgers));
+});
+
+/** Entry by entry, so that a failure shows those that differ and not thousands that do not. */
+function same(found: object, wanted: object): void {
+  const [have, want] = [linesOf(found), linesOf(wanted)];
+  const without = (lines: readonly string[], others: readonly string[]): string[] => {
+    const left = new Map(
+      Map.groupBy(others, (line) => line)
+        .entries()
+        .map(([line, all]) => [line, all.length]),
+    );
+    return lines.filter((line) => {
+      const count = left.get(line) ?? 0;
+      left.set(line, count - 1);
+      return count <= 0;
+    });
+  };
+  assert.deepEqual(
+    { missing: without(want, have), extra: without(have, want) },
+    { missing: [], extra: [] },
+  );
+}
+
+const linesOf = (of: object): string[] =>
+  Object.entries(of).flatMap(([name, value]: [string, unknown]) => {
+    if (typeof value === "object" && value !== null && !Array.isArray(of))
+      return linesOf(value).map((line) => `${name}: ${line}`);
+    return Array.isArray(of) ? [JSON.stringify(value)] : [`${name}: ${JSON.stringify(value)}`];
+  });
