@@ -1,0 +1,187 @@
+// Samples of everything that a release stores, made by its own encoders from fixed values. Their fingerprints stand in
+// docs/upgrading.md: bytes that change without a word there fail its test.
+import { createHash } from "node:crypto";
+import { json, minutes, pipeline, string, topic } from "#engine";
+import {
+  copyKey,
+  FORMAT,
+  FORMAT_FIELD,
+  POSITION_FIELD,
+  TIME_FIELD,
+} from "../../src/engine/clients/redis/layout.ts";
+import { encodeMember, protocolName } from "../../src/engine/clients/kafkajs/group/member-data.ts";
+import { carrier } from "../../src/engine/core/carried.ts";
+import { emptyLedger } from "../../src/engine/core/ledger.ts";
+import type { Failure } from "../../src/engine/core/outcome.ts";
+import { redriveHeaders, stateRecord } from "../../src/engine/core/redrive.ts";
+import type { Headers, OutRecord, RawRecord } from "../../src/engine/core/record.ts";
+import type { CarriedFormat, CodecOptions } from "../../src/engine/core/schema.ts";
+import { encodeMetadata } from "../../src/engine/core/task-inputs.ts";
+import { compileCodec } from "../../src/engine/decode/codec.ts";
+import { auditRecord, jobRecord } from "../../src/engine/letters/commands/operator.ts";
+import { letterOf, type LetterOrigin } from "../../src/engine/letters/letter.ts";
+import { gateRecord, storesRecord } from "../../src/engine/notes/gate-note.ts";
+import { pieceRecord, startRecord, storeKey } from "../../src/engine/notes/notes.ts";
+import { shapeRecord } from "../../src/engine/notes/shape-notes.ts";
+import { resumeKey, resumeText, stopKey, stopText } from "../../src/engine/notes/stop-notes.ts";
+import { createTable } from "../../src/engine/provision/tables/ddl.ts";
+import { ownTables } from "../../src/engine/provision/tables/desired.ts";
+import { rangeText } from "../../src/engine/reprocess/words/rows.ts";
+import { insertLetters } from "../../src/engine/sinks/postgres/outbox.ts";
+import { entryCodec } from "../../src/engine/state/entry-codec.ts";
+import { placeOfKey, placeOfRecord } from "../../src/engine/transform/calls/key-queue.ts";
+import { contentOf } from "../../src/engine/transform/keyed/content.ts";
+
+const AT_MS = 1_795_161_600_000;
+const options: CodecOptions = { schemas: { get: () => undefined }, writerId: null };
+
+const shape = { key: string, value: json<{ id: string }>(), partitions: 2, owner: "tests" };
+const plan = pipeline("flow", ({ from }) => {
+  from(topic("in", shape))
+    .distinct("once", { by: ({ id }) => id, within: minutes(1) })
+    .to(topic("out", shape));
+}).plan();
+
+const raw: RawRecord = {
+  ...{ topic: "in", partition: 1, offset: 41n, timestamp: AT_MS },
+  ...{ key: Buffer.from("k"), value: Buffer.from('{"id":"1"}'), headers: [["h", Buffer.of(1)]] },
+};
+const task = { pipeline: "flow", part: "main", topic: "in", partition: 1 };
+const at = { topic: "in", partition: 1 };
+const letters: LetterOrigin = {
+  ...{ pipeline: "flow", part: "main", version: "0123456789ab", topic: "flow-dead-letters" },
+  ...{ partitions: 2, bytesMax: 1_000_000, parked: "flow-parked", states: "flow-letter-states" },
+};
+const failure: Failure = {
+  class: "rule",
+  stage: "transform",
+  step: "positive",
+  rule: "positive",
+  code: "MILL_RULE_BROKEN",
+  message: "a rule does not hold",
+};
+const order = {
+  ...{ id: "00ff", part: "main", redrives: 1, redrivesMax: 3, firstTime: null, job: "redrive-1" },
+  origin: { topic: "in", partition: 1, offset: 41n, timestamp: AT_MS },
+};
+const letter = (bytesMax: number): OutRecord =>
+  letterOf(raw, failure, { ...letters, bytesMax }, AT_MS);
+
+const headersText = (headers: Headers): string =>
+  headers.map(([name, bytes]) => `${name}=${bytes?.toString("hex") ?? "-"}`).join(" ");
+const recordText = ({ topic: name, partition, key, value, headers }: OutRecord): string =>
+  `${name}-${String(partition)} ${key?.toString("hex") ?? "-"} ${value?.toString("hex") ?? "-"} ${headersText(headers)}`;
+
+const jsonFormat = { kind: "json", validator: null } as const;
+const jsonCodec = compileCodec(jsonFormat, options);
+const entries = entryCodec(jsonCodec, "store");
+
+const carried: CarriedFormat = {
+  kind: "carried",
+  shapes: "flow-by-repartition",
+  declared: null,
+  writes: "tagged",
+  origins: [{ topic: "in", format: jsonFormat }],
+};
+const shapes = { idOf: () => "0badcafe", isKnown: () => true };
+const between = (format: CarriedFormat): string =>
+  String(
+    compileCodec(format, { ...options, shapes })
+      .encode({ id: "1" })
+      ?.toString("hex"),
+  );
+
+/** The parameters of the statement that puts a letter into the outbox. */
+async function outboxText(): Promise<string> {
+  let given: readonly unknown[] = [];
+  const query = (_text: string, values: readonly unknown[]) => {
+    given = values;
+    return Promise.resolve({ rows: [], count: 1 });
+  };
+  const pending = { id: "00ff", ...letter(1_000_000) };
+  await insertLetters({ query } as never, task, [pending]);
+  return JSON.stringify(given);
+}
+
+const ddlOf = (name: string): string =>
+  ownTables
+    .filter((table) => table.name === name)
+    .flatMap(createTable)
+    .join("\n");
+
+/** Each stored format with its samples. */
+export async function storedSamples(): Promise<Readonly<Record<string, readonly string[]>>> {
+  return {
+    "changelog entry": [
+      entries.encode({ timestamp: AT_MS, value: { id: "1" } }).toString("hex"),
+      entries.encode({ timestamp: AT_MS, value: null }).toString("hex"),
+    ],
+    "repeat of distinct": [contentOf({ b: 1, a: ["x", null, true], n: 2n })],
+    "queued key": [
+      placeOfKey(Buffer.from("k")).bytes.toString("hex"),
+      placeOfRecord(Buffer.from("k"), 3).bytes.toString("hex"),
+    ],
+    "copy in Redis": [
+      copyKey({ prefix: "flow", store: "once", partition: 1 }),
+      FORMAT,
+      FORMAT_FIELD,
+      POSITION_FIELD,
+      TIME_FIELD,
+    ],
+    "progress in a group": [
+      encodeMetadata({ owner: "millrace-1", ledger: emptyLedger(), streamTimeMs: AT_MS }),
+    ],
+    note: [
+      recordText(startRecord("flow-meta", "flow.main", { ...at, nextOffset: 41n }, "id")),
+      recordText(pieceRecord("flow-meta", "flow.main", at)),
+      storeKey("once"),
+      recordText(storesRecord("flow-meta", 7)),
+      recordText(
+        gateRecord("flow-meta", {
+          ...{ state: "closed", by: "promote", code: "MILL_GATE_HELD", message: "m" },
+          ...{ atMs: AT_MS, owner: "run 7", run: 7 },
+        }),
+      ),
+      stopKey({ part: "main", ...at }),
+      stopText({ kind: "halted", code: "C", message: "m", atMs: AT_MS, owner: "o" }),
+      resumeKey({ part: "main", ...at }),
+      resumeText({ owner: "o", atMs: AT_MS }),
+      recordText(
+        shapeRecord("flow-meta", {
+          ...{ topic: "t", id: "0badcafe", code: "0123456789ab", structure: { id: "s" } },
+          isAccepted: true,
+        }),
+      ),
+    ],
+    "dead letter": [recordText(letter(1_000_000)), recordText(letter(700))],
+    "letter's state": [
+      recordText(
+        stateRecord("flow-letter-states", "00ff", {
+          ...{ state: "resolved", redrives: 1, atMs: AT_MS, job: "redrive-1", outcome: "emitted" },
+        }),
+      ),
+      recordText(
+        jobRecord(plan, {
+          ...{ job: "redrive-1", state: "done", chosen: 2, sent: 2, startedMs: 1, atMs: AT_MS },
+        }),
+      ),
+      recordText(auditRecord(plan, { atMs: AT_MS, who: "w", command: "c", letters: 1 }, "t")),
+    ],
+    "record on its way back": [headersText(redriveHeaders(order))],
+    "value between parts": [
+      between(carried),
+      between({ ...carried, writes: "declared", declared: jsonFormat }),
+      String(carrier(carried, [])("in", raw.value)?.toString("hex")),
+    ],
+    "progress row": [ddlOf("progress")],
+    "outbox row": [ddlOf("letters"), await outboxText()],
+    "run's row": [
+      ddlOf("runs"),
+      rangeText({ places: [{ part: "main", ...at, from: 1n, to: 2n }], own: [], pins: {} }),
+    ],
+    "member of a group": [protocolName, encodeMember(["in"], "millrace-1", [1]).toString("hex")],
+  };
+}
+
+export const fingerprintOf = (samples: readonly string[]): string =>
+  createHash("sha256").update(samples.join("\n")).digest("hex").slice(0, 10);
