@@ -53,17 +53,17 @@ export const writing =
     work: (at: VerbContext<Options>) => Promise<number>,
   ) =>
   async (at: VerbContext<Options>): Promise<number> => {
-    await refuseBeside(at.plan, at.ports, at.options);
+    await refuseBeside([at.plan], at.ports, at.options);
     return work(at);
   };
 
 /** Nothing is written by --dry-run. */
 export async function refuseBeside(
-  plan: Plan,
+  plans: readonly Plan[],
   ports: FormatPorts,
   options: { readonly dryRun?: boolean },
 ): Promise<void> {
-  if (options.dryRun !== true) await refuseOtherFormats([plan], ports);
+  if (options.dryRun !== true) await refuseOtherFormats(plans, ports);
 }
 
 /** Runs a verb on the pipeline of that name. */

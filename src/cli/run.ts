@@ -12,7 +12,7 @@ const entry = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 const EXIT_CODES = `
 Exit codes: 0 drained after SIGTERM or SIGINT · 1 a worker ended by itself · 3 no such pipeline ·
-78 a problem of configuration, nothing was started · 130 a second signal.
+5 workers of another release are at work, nothing was started · 78 a problem of configuration, nothing was started · 130 a second signal.
 
 Examples:
   $ npx millrace run customer-orders

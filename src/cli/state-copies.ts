@@ -22,7 +22,8 @@ Examples:
 export const REBUILD_HELP = `
 Makes each copy anew beside the old one, from the beginning of its changelog, then puts it in its place. Workers may run.
 
-Exit codes: 0 done, or shown by --dry-run · 2 usage · 3 no such store, partition or pipeline · 69 a server is away.
+Exit codes: 0 done, or shown by --dry-run · 2 usage · 3 no such store, partition or pipeline · 5 workers of another release
+are at work · 69 a server is away.
 
 Examples:
   $ npx millrace state rebuild shop totals --partition 3 --dry-run

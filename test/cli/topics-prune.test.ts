@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { pipeline } from "#engine";
 import { topicsVerb } from "../../src/cli/topics/topics.ts";
 import { BROKER_DEFAULTS } from "../../src/engine/core/own-topics.ts";
+import type { GroupConsumer } from "../../src/engine/core/kafka.ts";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import type { OutRecord } from "../../src/engine/core/record.ts";
 import { noteRecord, startRecord, storeKey } from "../../src/engine/notes/notes.ts";
@@ -27,6 +28,23 @@ const neighbour = pipeline("a-b", ({ from }) => {
     .to(things("sizes"));
 });
 const plan = shop.plan();
+
+/** A member as release 0.1.0 was one. */
+async function oldMember({ servers }: ReturnType<typeof scene>): Promise<GroupConsumer> {
+  const consumer = servers.kafka.port(undefined, 1).consumer({
+    ...{ group: "a.main", topics: ["in"], identity: "millrace-old", maxBytes: 1_000_000 },
+    ...{ sessionTimeoutMs: 10_000, heartbeatIntervalMs: 3_000, rebalanceTimeoutMs: 60_000 },
+  });
+  await consumer.start({
+    onAssigned: () => Promise.resolve(),
+    onRevoked: () => Promise.resolve(),
+    onBatch: () => undefined,
+    onOutOfRange: () => undefined,
+    onRefused: () => undefined,
+    onFatal: (error) => assert.fail(error),
+  });
+  return consumer;
+}
 
 function scene(plans: readonly Plan[] = [plan, neighbour.plan()]) {
   const servers = new MemoryServers(plans);
@@ -230,4 +248,17 @@ test("copies of state and notes go with their changelog, and those of other stor
 
 test("a pipeline that there is not is exit 3", async () => {
   assert.equal((await scene().topics("prune", "b", "--dry-run")).code, 3);
+});
+
+test("nothing is removed beside a worker of another release", async () => {
+  const at = scene();
+  await at.left("a-gone-repartition");
+  const old = await oldMember(at);
+  const { code, err } = await at.topics("prune", "--yes");
+  assert.equal(code, 5, err.join("\n"));
+  assert.match(err.join("\n"), /MILL_GROUP_RELEASE/);
+  assert.ok((await at.there()).includes("a-gone-repartition"));
+  await old.stop();
+  assert.equal((await at.topics("prune", "--yes")).code, 0);
+  assert.ok(!(await at.there()).includes("a-gone-repartition"));
 });

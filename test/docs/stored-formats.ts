@@ -50,7 +50,7 @@ const task = { pipeline: "flow", part: "main", topic: "in", partition: 1 };
 const at = { topic: "in", partition: 1 };
 const letters: LetterOrigin = {
   ...{ pipeline: "flow", part: "main", version: "0123456789ab", topic: "flow-dead-letters" },
-  ...{ partitions: 2, bytesMax: 1_000_000, parked: "flow-parked", states: "flow-letter-states" },
+  ...{ partitions: 2, bytesMax: 1_000_000, states: "flow-letter-states" },
 };
 const failure: Failure = {
   class: "rule",

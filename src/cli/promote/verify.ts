@@ -66,7 +66,7 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
   if (showPersonal)
     await auditPersonal({ io, plan, ports }, "reprocess verify", 0, `${plan.pipeline}'s tables`);
   const atBarrier = options.barrier === true;
-  if (atBarrier) await refuseBeside(plan, ports, {});
+  if (atBarrier) await refuseBeside([plan], ports, {});
   const say = (line: string): void => io.err(line);
   const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier };
   return promoting(at, plan, LIMIT_MS, async () => {

@@ -42,7 +42,7 @@ export const writingRun =
     options: Options,
   ) =>
   async (at: Reprocessing, plan: Plan): Promise<number> => {
-    await refuseBeside(plan, at.ports, options);
+    await refuseBeside([plan], at.ports, options);
     return work(at, plan, options);
   };
 

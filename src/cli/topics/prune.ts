@@ -9,7 +9,7 @@ import {
   type PruneStep,
 } from "../../engine/operate/orphans/prune.ts";
 import { exitCodes, type CliIo, type RunCommand } from "../io.ts";
-import { operating } from "../operating.ts";
+import { operating, refuseBeside } from "../operating.ts";
 import { exitUnlessYes, type ChangeOptions } from "../option-values.ts";
 import { tableLines } from "../table-lines.ts";
 import { onePerPipeline, type ConnectTopics } from "./connection.ts";
@@ -22,7 +22,7 @@ group reads. --force removes also what has records that nobody has read, queued 
 pipeline says was its own: look at these topics first.
 
 Exit codes: 0 removed, or shown by --dry-run, or there is none · 1 some were left · 2 usage, or --yes is missing · 3 no such
-pipeline · 69 a server is away.
+pipeline · 5 workers of another release are at work · 69 a server is away.
 
 Examples:
   $ npx millrace topics prune --dry-run
@@ -67,6 +67,7 @@ const pruneTopics = (
     if (goes.length > 0) {
       const refusal = exitUnlessYes(io, options, "removed");
       if (refusal !== null) return refusal;
+      await refuseBeside(wanted, ports, options);
       await prune(goes, ports);
       io.err(`${String(goes.length)} of ${String(steps.length)} topics removed.`);
     }
