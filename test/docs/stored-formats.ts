@@ -7,7 +7,7 @@ import {
   FORMAT,
   FORMAT_FIELD,
   POSITION_FIELD,
-  TIME_FIELD,
+  indexKey,
 } from "../../src/engine/clients/redis/layout.ts";
 import { encodeMember, protocolName } from "../../src/engine/clients/kafkajs/group/member-data.ts";
 import { carrier } from "../../src/engine/core/carried.ts";
@@ -21,6 +21,7 @@ import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { auditRecord, jobRecord } from "../../src/engine/letters/commands/operator.ts";
 import { letterOf, type LetterOrigin } from "../../src/engine/letters/letter.ts";
 import { gateRecord, storesRecord } from "../../src/engine/notes/gate-note.ts";
+import { generationRecord } from "../../src/engine/notes/generations.ts";
 import { pieceRecord, startRecord, storeKey } from "../../src/engine/notes/notes.ts";
 import { shapeRecord } from "../../src/engine/notes/shape-notes.ts";
 import { resumeKey, resumeText, stopKey, stopText } from "../../src/engine/notes/stop-notes.ts";
@@ -48,7 +49,7 @@ const raw: RawRecord = {
 };
 const task = { pipeline: "flow", part: "main", topic: "in", partition: 1 };
 const at = { topic: "in", partition: 1 };
-const letters: LetterOrigin = {
+const letters: Omit<LetterOrigin, "generation"> = {
   ...{ pipeline: "flow", part: "main", version: "0123456789ab", topic: "flow-dead-letters" },
   ...{ partitions: 2, bytesMax: 1_000_000, states: "flow-letter-states" },
 };
@@ -64,8 +65,9 @@ const order = {
   ...{ id: "00ff", part: "main", redrives: 1, redrivesMax: 3, firstTime: null, job: "redrive-1" },
   origin: { topic: "in", partition: 1, offset: 41n, timestamp: AT_MS },
 };
-const letter = (bytesMax: number): OutRecord =>
-  letterOf(raw, failure, { ...letters, bytesMax }, AT_MS);
+const lastRedrive = { topic: "flow-redrive", offset: 5n, order: { ...order, redrives: 3 } };
+const letter = (bytesMax: number, generation = 0): OutRecord =>
+  letterOf(raw, failure, { ...letters, bytesMax, generation }, AT_MS);
 
 const headersText = (headers: Headers): string =>
   headers.map(([name, bytes]) => `${name}=${bytes?.toString("hex") ?? "-"}`).join(" ");
@@ -113,8 +115,11 @@ const ddlOf = (name: string): string =>
 export async function storedSamples(): Promise<Readonly<Record<string, readonly string[]>>> {
   return {
     "changelog entry": [
-      entries.encode({ timestamp: AT_MS, value: { id: "1" } }).toString("hex"),
-      entries.encode({ timestamp: AT_MS, value: null }).toString("hex"),
+      ...[null, AT_MS + 1].flatMap((dueMs) =>
+        [{ id: "1" }, null].map((value) =>
+          entries.encode({ timestamp: AT_MS, value, dueMs }).toString("hex"),
+        ),
+      ),
     ],
     "repeat of distinct": [contentOf({ b: 1, a: ["x", null, true], n: 2n })],
     "queued key": [
@@ -123,10 +128,10 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
     ],
     "copy in Redis": [
       copyKey({ prefix: "flow", store: "once", partition: 1 }),
+      indexKey("{flow:once:1}"),
       FORMAT,
       FORMAT_FIELD,
       POSITION_FIELD,
-      TIME_FIELD,
     ],
     "progress in a group": [
       encodeMetadata({ owner: "millrace-1", ledger: emptyLedger(), streamTimeMs: AT_MS }),
@@ -142,6 +147,12 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
           ...{ atMs: AT_MS, owner: "run 7", run: 7 },
         }),
       ),
+      recordText(
+        generationRecord("flow-meta", {
+          ...{ number: 2, parent: 1, why: "promote", run: 7, atMs: AT_MS, isUnfinished: false },
+          ...{ hasOtherStores: true, readings: [{ part: "main", ...at, from: 1n, stopped: null }] },
+        }),
+      ),
       stopKey({ part: "main", ...at }),
       stopText({ kind: "halted", code: "C", message: "m", atMs: AT_MS, owner: "o" }),
       resumeKey({ part: "main", ...at }),
@@ -153,12 +164,30 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
         }),
       ),
     ],
-    "dead letter": [recordText(letter(1_000_000)), recordText(letter(700))],
-    "letter's state": [
+    "dead letter": [
+      ...[0, 2].map((generation) => recordText(letter(1_000_000, generation))),
+      recordText(letter(700)),
       recordText(
-        stateRecord("flow-letter-states", "00ff", {
-          ...{ state: "resolved", redrives: 1, atMs: AT_MS, job: "redrive-1", outcome: "emitted" },
-        }),
+        letterOf({ ...raw, redriven: lastRedrive }, failure, { ...letters, generation: 0 }, AT_MS),
+      ),
+    ],
+    "letter's state": [
+      ...[0, 2].map((generation) =>
+        recordText(
+          stateRecord(
+            "flow-letter-states",
+            { id: "00ff", generation },
+            {
+              ...{
+                state: "resolved",
+                redrives: 1,
+                atMs: AT_MS,
+                job: "redrive-1",
+                outcome: "emitted",
+              },
+            },
+          ),
+        ),
       ),
       recordText(
         jobRecord(plan, {
@@ -167,7 +196,10 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
       ),
       recordText(auditRecord(plan, { atMs: AT_MS, who: "w", command: "c", letters: 1 }, "t")),
     ],
-    "record on its way back": [headersText(redriveHeaders(order))],
+    "record on its way back": [
+      headersText(redriveHeaders(order)),
+      headersText(redriveHeaders({ ...order, generation: 2, readIn: "in-r1" })),
+    ],
     "value between parts": [
       between(carried),
       between({ ...carried, writes: "declared", declared: jsonFormat }),
