@@ -84,13 +84,11 @@ test("letters of before a reset are shown when they are asked for, and counted b
   const { fleet, member } = await refused();
   await fleet.during(member.worker.stop());
   const to = ["--part", "rows", "--to", "earliest", "--yes"];
-  const [main = ""] = fleet.plans[0]?.parts.map(({ name }) => name) ?? [];
-  const sources = ["--part", main, "--topic", "flow-redrive", "--to", "latest", "--yes"];
-  for (const argv of [to, sources])
-    assert.equal(
-      (await fleetCommand(fleet, offsetsVerb, ["offsets", "reset", "flow", ...argv])).code,
-      0,
-    );
+  const main = ["--part", fleet.plans[0]?.parts[0]?.name ?? "", "--to", "latest", "--yes"];
+  for (const argv of [to, main]) {
+    const { code } = await fleetCommand(fleet, offsetsVerb, ["offsets", "reset", "flow", ...argv]);
+    assert.equal(code, 0);
+  }
   const count = async (...argv: readonly string[]): Promise<number> =>
     (await dlq(fleet, "list", "flow", "--letters", "--json", ...argv)).out.length;
   assert.deepEqual([await count(), await count("--generation", "0")], [21, 21]);

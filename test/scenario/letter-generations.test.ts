@@ -172,6 +172,8 @@ class Scene {
 
   /** What waits in the redrive topic is passed over. */
   async skip(): Promise<void> {
+    // The first letter that goes back makes the topic.
+    if (this.model.sent === 0) return;
     const [part = "", partition = 0] = this.model.tasks[this.below(4)] ?? [];
     this.said.push(`skip ${part} ${String(partition)}`);
     const target = { kind: "latest" } as const;

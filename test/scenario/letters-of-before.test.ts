@@ -54,6 +54,11 @@ async function recorded(
 ): Promise<{ readonly fleet: Fleet; states(key: string): States }> {
   const found = cases.find((one) => one.name === name) ?? assert.fail(name);
   const fleet = new Fleet([shop, { ...shop, name: shadow.pipeline, plan: () => shadow }]);
+  // As 0.1.0 made them.
+  await fleet.during(fleet.kafka.port().admin().deleteTopics([plan.deadLetters]));
+  for (const topic of [plan.deadLetters, plan.parked])
+    fleet.kafka.createTopic({ topic, partitions: 2 });
+  fleet.kafka.createTopic({ topic: plan.letterStates, partitions: 1 });
   const ends = new Map<string, bigint>();
   for (const { offset, headers, key, value, ...at } of found.records) {
     const place = `${at.topic}-${String(at.partition)}`;
