@@ -13,6 +13,7 @@ import { placesOf } from "../../src/engine/operate/places.ts";
 import { planReset, putStarts, reset, type ResetRequest } from "../../src/engine/operate/reset.ts";
 import { livePositions } from "../../src/engine/reprocess/barrier/barrier.ts";
 import { pointBack } from "../../src/engine/reprocess/barrier/pointing.ts";
+import { RunBounds } from "../../src/engine/reprocess/run/bounds.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
 import {
   giveBackLetters,
@@ -22,6 +23,7 @@ import {
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
 import { LetterModel, placeName } from "../support/letter-model.ts";
+import { rowOf } from "../support/promoting.ts";
 import {
   input,
   numbers,
@@ -185,12 +187,17 @@ class Scene {
     return this.#command(async (ports) => reset(await planReset(live, request, ports), ports));
   }
 
-  /** Live is stopped at the end of everything; a run has read from some offsets to there. */
+  /** As at a barrier: nothing is on its way back; live may have much to read. */
+  async #stopped(): Promise<void> {
+    if (this.model.isWaiting || this.isLikely(0.6)) await this.start();
+    await this.stop();
+  }
+
+  /** A run has read from some offsets to where live was stopped. */
   async promote(): Promise<void> {
     const shadow = shadows[this.#runs++];
     if (shadow === undefined) return;
-    await this.start();
-    await this.stop();
+    await this.#stopped();
     const { ports } = operatorOf(this.fleet);
     const positions = (await this.fleet.during(livePositions(live, ports))).filter(
       (at) => at !== null,
@@ -208,7 +215,10 @@ class Scene {
       return { place, to: at?.from ?? 0n };
     });
     await this.fleet.during(putStarts(shadow, moves, ports));
-    const { worker } = await this.fleet.join({ plans: [shadow] });
+    const range = { places, own: [], pins: {} };
+    const row = { pipeline: live.pipeline, run: this.#runs, step: null, range, follow: false };
+    const bounds = new RunBounds(shadow, rowOf(row));
+    const { worker } = await this.fleet.join({ plans: [shadow], ports: { bounds } });
     await this.fleet.clock.advance(3_000);
     await this.fleet.during(worker.stop());
     const succession = { plan: live, shadow, run: this.#runs, places, positions };
@@ -223,10 +233,9 @@ class Scene {
   async undo(): Promise<void> {
     const succession = this.#promoted.pop();
     if (succession === undefined) return;
-    await this.start();
-    await this.stop();
+    await this.#stopped();
     const { positions } = succession;
-    const stopped = await this.fleet.during(this.#stopped(positions));
+    const stopped = await this.fleet.during(this.#back(positions));
     for (const { part, topic, partition, nextOffset, ledger } of stopped)
       if (ledger !== null)
         this.fleet.tables.move({ pipeline: live.pipeline, part, topic, partition }, { nextOffset });
@@ -238,7 +247,7 @@ class Scene {
     this.model.undo();
   }
 
-  readonly #stopped = async (positions: Succession["positions"]) => {
+  readonly #back = async (positions: Succession["positions"]) => {
     const { ports } = operatorOf(this.fleet);
     const found = (await livePositions(live, ports)).filter((at) => at !== null);
     return found.map((at) => {

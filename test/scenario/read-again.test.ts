@@ -207,6 +207,18 @@ test("letters that wait in the redrive topic are passed over where their records
   assert.equal(fleet.meter.counter("millrace_redrives_superseded_total"), 9);
 });
 
+test("letters that wait in the redrive topic count once where all begins anew", async () => {
+  const { fleet, member } = await refused(100, flow);
+  await fleet.during(member.worker.stop());
+  assert.equal((await redriveAll(fleet)).sent.length, 20);
+  await putBack(fleet, { withState: true });
+  await fleet.join();
+  await fleet.drained();
+  assert.deepEqual(madeBy(fleet).totals, expectedOf(range(100)).totals);
+  assert.deepEqual(await states(fleet), { over: 20 });
+  assert.equal(fleet.meter.counter("millrace_redrives_superseded_total"), 20);
+});
+
 test("a worker that knows only an older generation takes a letter of a later one", async () => {
   const two = pipeline("two", { haltWhen: "never" }, ({ from }) => {
     const fits = (thing: Parameters<typeof rule.refuses>[0]): boolean => !rule.refuses(thing);

@@ -89,13 +89,13 @@ export class LetterModel {
     this.#waiting = this.#waiting.filter((place) => !isIts(place));
   }
 
-  /** The run has read everything from these offsets on. */
+  /** The run has read everything from these offsets on, to where live was stopped. */
   promote(from: (part: string, partition: number) => number, isBad: (n: number) => boolean): void {
     this.#aside.push({ ends: new Map(this.#line.ends), next: new Map(this.#line.next) });
     for (const [part, partition] of this.tasks)
       for (const [offset, n] of (this.log[partition] ?? []).entries()) {
         const place = placeName(part, partition, offset);
-        if (offset < from(part, partition)) continue;
+        if (offset < from(part, partition) || !this.#isBehind(place)) continue;
         if (!isBad(n)) this.#line.ends.delete(place);
         else if (this.#line.ends.get(place) !== "discarded") this.#line.ends.set(place, "open");
       }
