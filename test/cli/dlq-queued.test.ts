@@ -7,6 +7,7 @@ import type { CommandResult } from "../support/command.ts";
 import { Fleet } from "../support/fleet.ts";
 import { fleetCommand, jsonOf } from "../support/fleet-command.ts";
 import { statesOf } from "../support/redriving.ts";
+import { offsetsVerb } from "../../src/cli/offsets.ts";
 
 interface Sent {
   readonly sent: number;
@@ -25,13 +26,13 @@ async function queued(behaves: { now: "answers" | "fails" | "not found" }) {
       close: () => Promise.resolve(),
     });
   await fleet.makeRedriveTopics();
-  await fleet.join();
+  const member = await fleet.join();
   behaves.now = "not found";
   await fleet.send(asks.name, [{ n: 1 }]);
   await fleet.until("it is a letter", () => fleet.letters().length === 1);
   behaves.now = "fails";
   const result = await dlq(fleet, "redrive", "flow", "--wait", "2", "--json");
-  return { fleet, result };
+  return { fleet, member, result };
 }
 
 test("a queued letter is counted as one that waits, until its call has an answer", async () => {
@@ -69,4 +70,23 @@ test("a command that waits without a limit ends when the queued key has an answe
   const slow = fleet.clock.sleep(4_000).then(() => void (behaves.now = "answers"));
   const [result] = await Promise.all([waiting, slow]);
   assert.deepEqual([result.code, jsonOf<Sent>(result)[0]?.ends], [0, { "resolved: emitted": 1 }]);
+});
+
+test("one that was queued in a store that a reset has emptied is open, if its record is not read again", async () => {
+  const behaves = { now: "answers" as "answers" | "fails" | "not found" };
+  const { fleet, member } = await queued(behaves);
+  await fleet.during(member.worker.stop());
+  // Retention has taken the record, so all begins anew behind it.
+  await fleet.deleteRecords(asks.name, 1n);
+  const argv = ["offsets", "reset", "flow", "--to", "earliest", "--with-state", "--yes"];
+  assert.equal((await fleetCommand(fleet, offsetsVerb, argv)).code, 0);
+  const [letter] = jsonOf<{ state: string; generation: number }>(
+    await dlq(fleet, "list", "flow", "--letters", "--json"),
+  );
+  assert.deepEqual([letter?.state, letter?.generation], ["open", 0]);
+  behaves.now = "answers";
+  await fleet.join();
+  const again = jsonOf<Sent>(await dlq(fleet, "redrive", "flow", "--wait", "9", "--json"));
+  assert.deepEqual(again[0]?.ends, { "resolved: emitted": 1 });
+  assert.equal(fleet.values(answers).length, 1);
 });
