@@ -36,13 +36,13 @@ export interface Generation {
 const keyOf = (number: number): string => `generation/${String(number)}`;
 
 export const generationRecord = (meta: TopicName, { number, ...facts }: Generation): OutRecord =>
-  noteRecord(
-    meta,
-    keyOf(number),
-    JSON.stringify(facts, (_name, value: unknown) =>
-      typeof value === "bigint" ? String(value) : value,
-    ),
-  );
+  noteRecord(meta, keyOf(number), JSON.stringify(facts, stored));
+
+/** Offsets are beyond what a JSON number holds; a task takes no bytes for what is not so, as there may be thousands. */
+function stored(name: string, value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  return value === false && (name === "isOther" || name === "isMade") ? undefined : value;
+}
 
 type StoredReading = Omit<Reading, "from" | "stopped"> & {
   readonly from: string;
