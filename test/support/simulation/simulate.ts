@@ -18,6 +18,8 @@ export interface Played {
 export const playSeed = (seed: number): Promise<Played> => play(caseOf(seed));
 
 const CALM_MS = 1_500;
+/** So many seeds see the redrive topic appear in the middle; in others it comes with the first letters that go back. */
+const REDRIVE_ONE_IN = 4;
 const REST_LIMIT_MS = 60_000;
 
 export async function play(of: SimulationCase): Promise<Played> {
@@ -53,6 +55,7 @@ async function stages(world: World, faults: Faults): Promise<void> {
       faults.calm();
       await world.clock.advance(CALM_MS);
     } else if (i > 0) faults.begin(i);
+    if (i > 0 && world.case.seed % REDRIVE_ONE_IN === 0) await world.makeRedriveTopics();
     if (records.length > 0) await send(world, records);
     await world.clock.advance(waitMs);
     if (night !== undefined) await faults.night(night);

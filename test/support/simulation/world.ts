@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Topic } from "#engine";
 import { DependencyError, isRetriable } from "../../../src/engine/core/errors.ts";
 import type { KafkaPort } from "../../../src/engine/core/kafka.ts";
+import { makeRedrive } from "../../../src/engine/core/late-topics.ts";
 import type { Plan, PlanTable } from "../../../src/engine/core/plan.ts";
 import type { Meter, SchemaRegistry } from "../../../src/engine/core/ports.ts";
 import type { OutRecord } from "../../../src/engine/core/record.ts";
@@ -284,10 +285,20 @@ export class World {
   }
 
   /** False while Kafka is away: then nothing of it was written. */
-  async send(records: readonly SourceRecord[]): Promise<boolean> {
-    const sent = this.#outside.producer().send(records.map((record) => this.#recordOf(record)));
+  send(records: readonly SourceRecord[]): Promise<boolean> {
+    return this.#unlessAway(
+      this.#outside.producer().send(records.map((record) => this.#recordOf(record))),
+    );
+  }
+
+  /** The topics of a first redrive appear while workers run. False while Kafka is away. */
+  makeRedriveTopics(): Promise<boolean> {
+    return this.#unlessAway(makeRedrive(this.plan, { admin: this.#outside.admin() }));
+  }
+
+  #unlessAway(work: Promise<unknown>): Promise<boolean> {
     return this.during(
-      sent.then(
+      work.then(
         () => true,
         (error: unknown) => {
           if (isRetriable(error)) return false;
