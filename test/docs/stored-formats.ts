@@ -16,8 +16,10 @@ import type { Failure } from "../../src/engine/core/outcome.ts";
 import { redriveHeaders, stateRecord } from "../../src/engine/core/redrive.ts";
 import type { Headers, OutRecord, RawRecord } from "../../src/engine/core/record.ts";
 import type { CarriedFormat, CodecOptions } from "../../src/engine/core/schema.ts";
+import type { StoreView } from "../../src/engine/core/state.ts";
 import { encodeMetadata } from "../../src/engine/core/task-inputs.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
+import { taggedJsonCodec } from "../../src/engine/decode/tagged-json.ts";
 import { auditRecord, jobRecord } from "../../src/engine/letters/commands/operator.ts";
 import { letterOf, type LetterOrigin } from "../../src/engine/letters/letter.ts";
 import { gateRecord, storesRecord } from "../../src/engine/notes/gate-note.ts";
@@ -30,7 +32,7 @@ import { ownTables } from "../../src/engine/provision/tables/desired.ts";
 import { rangeText } from "../../src/engine/reprocess/words/rows.ts";
 import { insertLetters } from "../../src/engine/sinks/postgres/outbox.ts";
 import { entryCodec } from "../../src/engine/state/entry-codec.ts";
-import { placeOfKey, placeOfRecord } from "../../src/engine/transform/calls/key-queue.ts";
+import { openQueue, plainKeeping } from "../../src/engine/transform/calls/key-queue.ts";
 import { contentOf } from "../../src/engine/transform/keyed/content.ts";
 
 const AT_MS = 1_795_161_600_000;
@@ -93,6 +95,25 @@ const between = (format: CarriedFormat): string =>
       ?.toString("hex"),
   );
 
+/** A key that begins to wait, as its store has it. */
+function queuedTexts(): readonly string[] {
+  const texts: string[] = [];
+  const tagged = entryCodec(taggedJsonCodec({}), "store");
+  const view: StoreView = {
+    get: () => null,
+    set: ({ bytes }, entry) => {
+      if (entry !== null)
+        texts.push(`${bytes.toString("hex")} ${tagged.encode(entry).toString("hex")}`);
+    },
+  };
+  const context = { ...raw, key: "k" };
+  const atStep = { record: { raw, value: { id: "1" }, context }, value: { id: "1" } };
+  const tried = { times: 1, firstMs: AT_MS };
+  for (const isCarried of [false, true])
+    openQueue({ view, keeping: { ...plainKeeping, isCarried } }, atStep, { tried, dueMs: AT_MS });
+  return texts;
+}
+
 /** The parameters of the statement that puts a letter into the outbox. */
 async function outboxText(): Promise<string> {
   let given: readonly unknown[] = [];
@@ -122,10 +143,7 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
       ),
     ],
     "repeat of distinct": [contentOf({ b: 1, a: ["x", null, true], n: 2n })],
-    "queued key": [
-      placeOfKey(Buffer.from("k")).bytes.toString("hex"),
-      placeOfRecord(Buffer.from("k"), 3).bytes.toString("hex"),
-    ],
+    "queued key": queuedTexts(),
     "copy in Redis": [
       copyKey({ prefix: "flow", store: "once", partition: 1 }),
       indexKey("{flow:once:1}"),

@@ -7,7 +7,7 @@ import type { Stack } from "../../src/stack/stack.ts";
 import { privateStack } from "../support/stack.ts";
 import { load } from "./load.ts";
 import { answerOf, workOff } from "./onward.ts";
-import { readAnswer, readRecording } from "./recording.ts";
+import { readAnswer, readRecording, type Letter } from "./recording.ts";
 import { Session } from "./session.ts";
 
 const RELEASE = "0.1.0";
@@ -34,7 +34,12 @@ test("what 0.1.0 has left is worked off to what 0.1.0 itself would have come to"
   });
   await session.provide();
   await t.test("letters are as they were", async () => {
-    same(await session.letters(), recording.letters);
+    const before = recording.letters.filter((one) => !isTakenByRun(one));
+    assert.equal(before.length, recording.letters.length - 1);
+    same(
+      (await session.letters()).filter((one) => !isTakenByRun(one)),
+      before,
+    );
   });
   await workOff(session);
   const found = await answerOf(session);
@@ -43,6 +48,10 @@ test("what 0.1.0 has left is worked off to what 0.1.0 itself would have come to"
   await t.test("dead letters", () => same(found.letters, answer.letters));
   await t.test("ledgers", () => same(found.ledgers, answer.ledgers));
 });
+
+/** 0.1.0 called a letter discarded when a promoted run had processed its record; later releases show it no more. */
+const isTakenByRun = ({ pipeline, state }: Letter): boolean =>
+  pipeline === "till" && state === "discarded";
 
 /** Entry by entry, so that a failure shows those that differ and not thousands that do not. */
 function same(found: object, wanted: object): void {
