@@ -4,6 +4,8 @@ import { lagsOf, type PartitionLag } from "../data/lag.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { gateText, readGate } from "../engine/notes/gate-note.ts";
+import { LagBook } from "../engine/observe/lag/lag-book.ts";
+import { planNamed } from "../engine/operate/choice.ts";
 import { connected, type Connect, type Connection, type PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { grouped, spanText } from "./progress.ts";
@@ -15,6 +17,8 @@ interface LagOptions {
 }
 
 const WATCH_EVERY_MS = 2_000;
+const AT_LEAST =
+  "At least: nothing tells when these records were appended, so they count since they were first seen (--watch goes on counting; workers' metrics know more).";
 const CLEAR_SCREEN = "\u001b[2J\u001b[H";
 
 export const lagVerb =
@@ -22,14 +26,17 @@ export const lagVerb =
   (program, run) => {
     program
       .command("lag")
+      .argument("[pipeline]", "only this one")
       .option("--watch", "again every two seconds, until interrupted")
       .option("--json", "print one JSON object a partition")
       .description("show how far each part of each pipeline is behind, in records and seconds")
-      .action((options: LagOptions) =>
+      .action((pipeline: string | undefined, options: LagOptions) =>
         run((io) =>
-          connected(connect, io, (connection) =>
-            showLag(io, connection, plans(connection.namespace), options),
-          ),
+          connected(connect, io, (connection) => {
+            const all = plans(connection.namespace);
+            const chosen = pipeline === undefined ? all : [planNamed(all, pipeline)];
+            return showLag(io, connection, chosen, options);
+          }),
         ),
       );
   };
@@ -40,10 +47,12 @@ async function showLag(
   plans: readonly Plan[],
   options: LagOptions,
 ): Promise<number> {
+  const book = new LagBook();
   for (;;) {
-    const lags = await lagsOf(plans, kafka, () => clock.now());
+    const lags = await lagsOf(plans, { kafka, clock, book });
     if (options.watch === true && io.isTty && options.json !== true) io.out(CLEAR_SCREEN);
     for (const line of options.json === true ? lags.map(jsonLine) : lagLines(lags)) io.out(line);
+    if (options.json !== true && lags.some(({ atLeast }) => atLeast)) io.err(AT_LEAST);
     await showShut(io, plans, kafka);
     if (options.watch !== true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
@@ -74,12 +83,13 @@ function lagLines(lags: readonly PartitionLag[]): readonly string[] {
     lag.topic,
     String(lag.partition),
     grouped(lag.records),
-    spanText(lag.seconds),
+    behindText(lag),
   ]);
   const total = lags.reduce((sum, { records }) => sum + records, 0);
-  const oldest = Math.max(0, ...lags.map(({ seconds }) => seconds));
-  return [
-    ...tableLines([header, ...rows]),
-    `${grouped(total)} records behind, ${spanText(oldest)}`,
-  ];
+  const [oldest] = lags.toSorted((a, b) => b.seconds - a.seconds);
+  const behind = oldest === undefined ? spanText(0) : behindText(oldest);
+  return [...tableLines([header, ...rows]), `${grouped(total)} records behind, ${behind}`];
 }
+
+const behindText = ({ seconds, atLeast }: PartitionLag): string =>
+  `${atLeast ? "at least " : ""}${spanText(seconds)}`;

@@ -1,11 +1,19 @@
-// The lag of each part, as anyone can see it from outside: the group's committed progress against the last
-// stable offset, and the age of the record that waits there. (A worker knows its own lag from its own position.)
-import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
+// The lag of each part, as anyone can see it from outside: the group's committed progress against the last stable offset, and
+// how long ago the record that waits there was appended. Who looks again with the same book knows of what came meanwhile when
+// it came, as a worker does.
+import type { AdminPort, KafkaPort, Watermarks } from "../engine/core/kafka.ts";
 import { watermarksIfAny } from "../engine/core/late-topics.ts";
 import type { Part, Plan } from "../engine/core/plan.ts";
-import { addressOf, type GroupId, type TopicPartition } from "../engine/core/record.ts";
+import type { Clock } from "../engine/core/ports.ts";
+import {
+  addressOf,
+  type GroupId,
+  type TopicName,
+  type TopicPartition,
+} from "../engine/core/record.ts";
+import { claimAgeMaxMs, LagBook, lookAhead } from "../engine/observe/lag/lag-book.ts";
+import { lagOf, nothing } from "../engine/observe/lag/lag.ts";
 import { withAdmin } from "./with-admin.ts";
-import { lagOf } from "../engine/observe/lag.ts";
 
 export interface PartitionLag extends TopicPartition {
   readonly pipeline: string;
@@ -16,11 +24,21 @@ export interface PartitionLag extends TopicPartition {
   readonly endOffset: bigint;
   readonly records: number;
   readonly seconds: number;
+  /** Nothing tells when the record was appended: `seconds` count since it was first seen. */
+  readonly atLeast: boolean;
 }
 
-const WAIT_MS = 200;
-/** A single record is enough to know its age. */
-const FETCH_BYTES = 64_000;
+export interface LagPorts {
+  readonly kafka: KafkaPort;
+  readonly clock: Pick<Clock, "now">;
+  readonly book?: LagBook;
+}
+
+interface Look extends Required<LagPorts> {
+  readonly admin: AdminPort;
+  /** The age up to which a producer's time is believed, by topic. */
+  readonly claimAges: ReadonlyMap<TopicName, number>;
+}
 
 /**
  * Lags of every part of the plans, in the order of plans, parts, topics and partitions; of the redrive topic only where
@@ -28,24 +46,20 @@ const FETCH_BYTES = 64_000;
  */
 export async function lagsOf(
   plans: readonly Plan[],
-  kafka: KafkaPort,
-  now: () => number,
+  { book = new LagBook(), ...ports }: LagPorts,
 ): Promise<readonly PartitionLag[]> {
-  return withAdmin(kafka, async (admin) => {
-    const lags = plans.flatMap((plan) =>
-      plan.parts.map((part) => partLags(plan, part, kafka, admin, now)),
-    );
+  return withAdmin(ports.kafka, async (admin) => {
+    const inputs = plans.flatMap(({ topics }) => topics.input.map(({ name }) => name));
+    const described = await admin.describeTopics([...new Set(inputs)]);
+    const claimAges = new Map([...described].map(([name, it]) => [name, claimAgeMaxMs(it)]));
+    const look: Look = { ...ports, book, admin, claimAges };
+    const lags = plans.flatMap((plan) => plan.parts.map((part) => partLags(plan, part, look)));
     return (await Promise.all(lags)).flat();
   });
 }
 
-async function partLags(
-  plan: Plan,
-  part: Part,
-  kafka: KafkaPort,
-  admin: AdminPort,
-  now: () => number,
-): Promise<readonly PartitionLag[]> {
+async function partLags(plan: Plan, part: Part, look: Look): Promise<readonly PartitionLag[]> {
+  const { admin } = look;
   const names = part.sources.map(({ name }) => name);
   const topics = await Promise.all([
     ...names.map((name) => admin.watermarks(name)),
@@ -53,45 +67,35 @@ async function partLags(
   ]);
   const starts = topics.flat().filter(({ partition }) => partition < part.partitions);
   const committed = await admin.committed(part.group, starts, { stable: false });
+  const ends = await admin.stableEnds(starts);
   const lags = await Promise.all(
-    starts.map(async (start) => {
-      const progress =
+    starts.map(async (start, i) => {
+      const nextOffset =
         committed.find((at) => addressOf(at) === addressOf(start))?.nextOffset ?? null;
-      const fromOffset = progress === null || progress < start.low ? start.low : progress;
-      const waiting =
-        fromOffset >= start.high
-          ? { endOffset: start.high, records: 0, seconds: 0 }
-          : await waitingAt(kafka, now, start, fromOffset);
-      const { topic, partition } = start;
+      const endOffset = ends[i]?.nextOffset ?? start.low;
+      const lag = await lagAt(look, part.group, { ...start, nextOffset, endOffset });
       const labels = { pipeline: plan.pipeline, part: part.name, group: part.group };
-      return { ...labels, topic, partition, nextOffset: progress, ...waiting };
+      const { topic, partition } = start;
+      return { ...labels, topic, partition, nextOffset, endOffset, ...lag };
     }),
   );
   return lags.filter(({ topic, records }) => topic !== plan.redrive || records > 0);
 }
 
-/** Reads on until a record turns up or the stable end is reached: behind the progress there may be control records only. */
-async function waitingAt(
-  kafka: KafkaPort,
-  now: () => number,
-  { topic, partition }: TopicPartition,
-  fromOffset: bigint,
-): Promise<Pick<PartitionLag, "endOffset" | "records" | "seconds">> {
-  const limits = { maxBytes: FETCH_BYTES, maxWaitMs: WAIT_MS };
-  const reader = kafka.reader({ topic, partition, fromOffset, ...limits });
-  try {
-    for (;;) {
-      const { records, nextOffset, lastStableOffset: endOffset } = await reader.read();
-      const oldest = records[0];
-      if (oldest === undefined && nextOffset < endOffset) continue;
-      const facts =
-        oldest === undefined
-          ? { nextOffset: endOffset, endOffset, oldestUncommittedMs: null }
-          : { nextOffset: fromOffset, endOffset, oldestUncommittedMs: oldest.timestamp };
-      const { records: behind, seconds } = lagOf(facts, now());
-      return { endOffset, records: behind, seconds: seconds ?? 0 };
-    }
-  } finally {
-    await reader.close();
-  }
+async function lagAt(
+  { book, kafka, clock, claimAges }: Look,
+  group: GroupId,
+  at: Watermarks & Pick<PartitionLag, "nextOffset" | "endOffset">,
+): Promise<Pick<PartitionLag, "records" | "seconds" | "atLeast">> {
+  const { nextOffset, low, endOffset, topic } = at;
+  const committed = nextOffset === null || nextOffset < low ? low : nextOffset;
+  const times = book.of(group, at);
+  times.look(endOffset, clock.now());
+  times.forget(committed);
+  if (committed < endOffset) await lookAhead({ kafka, clock }, times, at, committed);
+  const claimAgeMs = claimAges.get(topic);
+  const oldestClaimMs = claimAgeMs === undefined ? null : clock.now() - claimAgeMs;
+  const facts = { committed, times, end: endOffset, oldestClaimMs };
+  const { records, seconds, isAtLeast } = lagOf(facts, clock.now()) ?? nothing;
+  return { records, seconds, atLeast: isAtLeast };
 }

@@ -13,7 +13,7 @@ const copy = pipeline("copy", ({ from }) => from(source).to(target));
 const plans = () => [copy.plan()];
 
 const NOW = 1_000_000;
-const lags = (kafka: KafkaPort) => lagsOf(plans(), kafka, () => NOW);
+const lags = (kafka: KafkaPort) => lagsOf(plans(), { kafka, clock: { now: () => NOW } });
 const record = (partition: number, timestamp: number) => ({
   topic: "in",
   partition,
@@ -105,8 +105,11 @@ test("an aborted transaction behind the progress is no lag; an open one cannot b
   producer.begin();
   await producer.send([record(0, NOW - 4_000)]);
   await producer.commit();
-  const [committed] = await lags(kafka);
-  assert.equal(committed?.seconds, 4);
+  // The marker has the time of the commit.
+  const clock = { now: () => Date.now() + 4_000 };
+  const [committed] = await lagsOf(plans(), { kafka, clock });
+  assert.equal(Math.round(committed?.seconds ?? 0), 4);
+  assert.equal(committed?.atLeast, false);
   await kafka.close();
 });
 
@@ -129,10 +132,41 @@ test("the verb prints a line a partition and a total, or one JSON object each", 
     topic: "in",
     partition: 0,
     records: 1,
+    atLeast: false,
     nextOffset: null,
     endOffset: 1,
   });
   await kafka.close();
+});
+
+test("a record with an event time is behind since it was seen, and the command says so", async () => {
+  const servers = new MemoryServers(plans());
+  const kafka = servers.kafka.port();
+  await kafka.producer().send([record(0, Date.now() - 365 * 86_400_000)]);
+  const { code, out, err } = await command(lagVerb(servers.connect, plans), ["lag"]);
+  assert.equal(code, 0);
+  assert.match(out[1] ?? "", /^copy\.main +in +0 +1 +at least 0(\.\d)? s$/);
+  assert.match(out[3] ?? "", /^1 records behind, at least 0(\.\d)? s$/);
+  assert.match(err.join("\n"), /At least: nothing tells when .*--watch/);
+  const data = await command(lagVerb(servers.connect, plans), ["lag", "--json"]);
+  assert.equal((JSON.parse(data.out[0] ?? "") as { atLeast: boolean }).atLeast, true);
+  assert.deepEqual(data.err, []);
+  await kafka.close();
+});
+
+test("a pipeline that is named is shown alone; one that is not there is an error", async () => {
+  const other = pipeline("other", ({ from }) => from(source).to(topic("other-out", options)));
+  const both = () => [copy.plan(), other.plan()];
+  const servers = new MemoryServers(both());
+  const shown = async (...names: string[]) =>
+    command(lagVerb(servers.connect, both), ["lag", ...names]);
+  assert.equal((await shown()).out.length, 6);
+  const { code, out } = await shown("other");
+  assert.deepEqual([code, out.length], [0, 4]);
+  assert.match(out[1] ?? "", /^other\.main +in +0 /);
+  const missing = await shown("nobody");
+  assert.equal(missing.code, 3);
+  assert.match(missing.err.join("\n"), /nobody.*copy, other/s);
 });
 
 test("letters on their way back are told, and what has shut a pipeline", async () => {
@@ -146,8 +180,9 @@ test("letters on their way back are told, and what has shut a pipeline", async (
   await shutGate(plan, { ...facts, by: "breaker", state: "halted" }, { ports });
   const { out, err } = await command(lagVerb(servers.connect, plans), ["lag"]);
   assert.match(out.at(-2) ?? "", /^copy\.main +copy-redrive +1 +1 /);
-  assert.match(err.join("\n"), /^copy is halted since 1970.* npx millrace resume copy$/);
+  assert.match(err.join("\n"), /^copy is halted since 1970.* npx millrace resume copy$/m);
   await openGate(plan, "w1", { ports });
-  assert.deepEqual((await command(lagVerb(servers.connect, plans), ["lag"])).err, []);
+  const later = await command(lagVerb(servers.connect, plans), ["lag"]);
+  assert.doesNotMatch(later.err.join("\n"), /halted/);
   await kafka.close();
 });

@@ -313,3 +313,17 @@ test("alerts on a stalled partition, dead letters, fencing, restarts and lag are
   ])
     assert.ok(names.has(name), name);
 });
+
+test("letters are measured against the records of their own part", () => {
+  const { expr = "" } = rules.find(({ alert }) => alert === "MillraceDeadLetterRate") ?? {};
+  const sums = [...expr.matchAll(/sum by \(([^)]*)\)/g)].map(([, labels]) => labels);
+  assert.deepEqual(sums, ["pipeline, part", "pipeline, part"]);
+});
+
+test("alerts on lag look at seconds since the append, not at the time of a record", () => {
+  const stalled = rules.find(({ alert }) => alert === "MillracePartitionStalled")?.expr ?? "";
+  assert.match(
+    stalled,
+    /^millrace_lag_seconds > 300 unless on \(.*\) time\(\) - millrace_last_commit/,
+  );
+});

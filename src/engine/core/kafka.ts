@@ -98,6 +98,8 @@ export interface ConsumerHandlers {
   onRevoked(generation: GroupGeneration | null, why: "rebalance" | "close"): Promise<void>;
   /** Hand-over only: must return at once. */
   onBatch(batch: RecordBatch): void;
+  /** The end of the partition for committed readers, as every fetch has it, also one without records; for lag. */
+  onEnd?(at: TopicPartition, lastStableOffset: bigint): void;
   /** The partition's next offset is outside its log; nothing of it is delivered until `seek`. */
   onOutOfRange(partition: TopicPartition): void;
   /**
@@ -114,10 +116,22 @@ export interface StartOffset extends TopicPartition {
   readonly nextOffset: bigint;
 }
 
+/**
+ * When the log had everything below `nextOffset`. `broker`: by the clock of a broker, in a topic with LogAppendTime or by
+ * the marker of a transaction · `producer`: as the producer of a batch says, which may be event time.
+ */
+export interface AppendMark {
+  readonly nextOffset: bigint;
+  readonly timeMs: number;
+  readonly by: "broker" | "producer";
+}
+
 /** Consecutive records, and the offset after them: past control and aborted records. */
 export interface RangeRead {
   readonly records: readonly RawRecord[];
   readonly nextOffset: bigint;
+  /** Where anything tells when they were appended, in the order of offsets. */
+  readonly marks?: readonly AppendMark[];
 }
 
 /** Its `nextOffset` is the one to commit when the batch is done. */
@@ -247,6 +261,8 @@ export interface AdminPort {
   alterTopicConfig(topic: TopicName, config: Readonly<Record<string, string>>): Promise<void>;
   deleteTopics(topics: readonly TopicName[]): Promise<void>;
   watermarks(topic: TopicName): Promise<readonly Watermarks[]>;
+  /** The last stable offsets, in the order of `partitions`: the ends for committed readers. */
+  stableEnds(partitions: readonly TopicPartition[]): Promise<readonly StartOffset[]>;
   /** The first offset with a timestamp at or after `timestampMs`, or the high watermark. */
   offsetsByTime(topic: TopicName, timestampMs: number): Promise<readonly StartOffset[]>;
   /** With `stable`, waits until no offset of the group is pending in an open transaction (OffsetFetch requireStable, KIP-447). */

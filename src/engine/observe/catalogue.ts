@@ -101,10 +101,21 @@ export const catalogue: readonly MetricSpec[] = [
     pipeline: "open",
     class: letterClasses,
   }),
-  gauge("millrace_lag_records", "Readable records behind committed progress.", task, "max"),
+  gauge(
+    "millrace_lag_records",
+    "Offsets from committed progress to the end for committed readers.",
+    task,
+    "max",
+  ),
   gauge(
     "millrace_lag_seconds",
-    "Age of the oldest uncommitted record; 0 when caught up.",
+    "How long ago the oldest uncommitted record was appended to its topic; 0 when caught up.",
+    task,
+    "max",
+  ),
+  gauge(
+    "millrace_lag_seconds_at_least",
+    "1 while nothing tells when that record was appended: the seconds count since it was first seen.",
     task,
     "max",
   ),

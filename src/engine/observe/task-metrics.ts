@@ -6,7 +6,7 @@ import { assert } from "../core/errors.ts";
 import type { Labels, Meter } from "../core/ports.ts";
 import { ledgerOutcomes, letterClasses, pauseReasons, refusalCodes } from "./catalogue.ts";
 import { taskStates, type TaskAddress, type TaskStatus } from "./health.ts";
-import type { Lag } from "./lag.ts";
+import type { Lag } from "./lag/lag.ts";
 
 const labelsOf = (task: TaskAddress): Labels => ({
   pipeline: task.pipeline,
@@ -100,11 +100,12 @@ export function publishQueued(
   meter.gauge("millrace_parked_records", labels, waiting.records);
 }
 
-/** Lag as it is now. Seconds that are not known leave the last figure as it is. */
+/** Lag as it is now. */
 export function publishLag(meter: Meter, task: TaskAddress, lag: Lag): void {
   const labels = labelsOf(task);
   meter.gauge("millrace_lag_records", labels, lag.records);
-  if (lag.seconds !== null) meter.gauge("millrace_lag_seconds", labels, lag.seconds);
+  meter.gauge("millrace_lag_seconds", labels, lag.seconds);
+  meter.gauge("millrace_lag_seconds_at_least", labels, lag.isAtLeast ? 1 : 0);
 }
 
 /** Publishes the metrics of one decided checkpoint. */

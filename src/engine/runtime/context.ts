@@ -6,6 +6,7 @@ import type { MillraceError } from "../core/errors.ts";
 import type { PlanOptions, PlanResource, PlanTable } from "../core/plan.ts";
 import type { StateCopies } from "../core/state.ts";
 import type { CacheBudget } from "../state/task-stores.ts";
+import type { LagBook } from "../observe/lag/lag-book.ts";
 import type { Resources } from "./calls/resources.ts";
 import type { SchemaCache } from "./task/schema-cache.ts";
 
@@ -78,6 +79,7 @@ export interface WorkerContext extends WorkerPorts {
   readonly schemas: SchemaCache;
   readonly cache: CacheBudget;
   readonly resources: Resources;
+  readonly lag: LagBook;
   readonly limits: WorkerLimits;
   /** The transactional id of this process, and its identity among the members of its groups. */
   readonly owner: string;

@@ -1,9 +1,8 @@
-// Beside the line: lag, operator counts and inbox size for the meter, a look at the topics, notes of what has stopped, and
+// Beside the line: states, operator counts and inbox size for the meter, a look at the topics, notes of what has stopped, and
 // the purge of internal topics (purge.ts).
 import { taskKey, type TopicName } from "../core/record.ts";
 import type { TaskHealth } from "../observe/health.ts";
-import { lagOf } from "../observe/lag.ts";
-import { forgetTask, publishLag, publishState } from "../observe/task-metrics.ts";
+import { forgetTask, publishState } from "../observe/task-metrics.ts";
 import type { OperatorCounts } from "../transform/operator.ts";
 import type { BoundPart } from "./task/bind.ts";
 import type { WorkerContext } from "./context.ts";
@@ -15,7 +14,7 @@ import { TopicWatch } from "./topic-watch.ts";
 
 const nameOf = (task: TaskHealth): string => `${task.pipeline}/${taskKey(task)}`;
 
-const LAG_INTERVAL_MS = 2_000;
+const LOOK_INTERVAL_MS = 2_000;
 const TOPICS_INTERVAL_MS = 10_000;
 
 export class Housekeeping {
@@ -52,7 +51,7 @@ export class Housekeeping {
       await this.#pause();
       if (signal.aborted) return;
       await this.#try("stops", () => this.#stops.look());
-      await this.#try("lag", () => this.#measure());
+      this.#measure();
       if (clock.now() >= topicsAt) {
         await this.#try("topics", () => this.#topics.look());
         topicsAt = clock.now() + TOPICS_INTERVAL_MS;
@@ -70,7 +69,7 @@ export class Housekeeping {
 
   async #pause(): Promise<void> {
     const { clock } = this.#context;
-    await clock.sleep(LAG_INTERVAL_MS, this.#woken.signal).catch(() => undefined);
+    await clock.sleep(LOOK_INTERVAL_MS, this.#woken.signal).catch(() => undefined);
     if (this.#woken.signal.aborted) this.#woken = new AbortController();
   }
 
@@ -83,14 +82,13 @@ export class Housekeeping {
     }
   }
 
-  async #measure(): Promise<void> {
+  #measure(): void {
     const { meter } = this.#context;
     let bytes = 0;
     this.#publishStates();
     for (const part of this.#parts()) {
       this.#publishCounts(part.bound);
       for (const task of part.tasks) bytes += task.inboxBytes;
-      await this.#publishLag(part);
     }
     meter.gauge("millrace_inbox_bytes", {}, bytes);
   }
@@ -114,22 +112,6 @@ export class Housekeeping {
         this.#context.meter.count("millrace_records_total", own, added);
       }
       this.#published.set(count, { ...count });
-    }
-  }
-
-  async #publishLag({ bound, tasks }: AnyPart): Promise<void> {
-    const { admin, clock, meter } = this.#context;
-    for (const { name: topic } of bound.part.sources) {
-      const marks = await admin.watermarks(topic);
-      for (const task of tasks) {
-        const { partition } = task.address;
-        const position = task.positions().find((at) => at.topic === topic);
-        const mark = marks.find((at) => at.partition === partition);
-        if (position === undefined || mark === undefined) continue;
-        const { committed: nextOffset, oldestMs: oldestUncommittedMs } = position;
-        const lag = lagOf({ nextOffset, endOffset: mark.high, oldestUncommittedMs }, clock.now());
-        publishLag(meter, { ...bound.labels, topic, partition }, lag);
-      }
     }
   }
 }

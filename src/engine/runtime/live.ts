@@ -144,7 +144,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   const facts = watchLoop(worker);
   // A start waits for a server for as long as that is away, and must end when it is asked to.
   const ignore = stopOnSignal(worker, log);
-  const server = await serve(options, facts, meter);
+  const server = await serve(options, facts, withLag(meter, worker));
   try {
     if (await worker.start()) {
       attached?.watch(worker);
@@ -160,6 +160,13 @@ async function runWorker(options: WorkerProcess): Promise<number> {
     ignore();
   }
 }
+
+/** Figures that are asked for are of this moment. */
+const withLag = (meter: PrometheusMeter, worker: Worker): PrometheusMeter => ({
+  ...meter,
+  render: () => (worker.publishLag(), meter.render()),
+  snapshot: () => (worker.publishLag(), meter.snapshot()),
+});
 
 const limitsOf = (settings: WorkerSettings): WorkerLimits => ({
   ...defaultLimits,

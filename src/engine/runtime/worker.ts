@@ -5,12 +5,14 @@ import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
+import { LagBook } from "../observe/lag/lag-book.ts";
 import { bindPart, type BoundPart } from "./task/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";
 import { Lane, type LaneWorker } from "./gate/lane.ts";
 import type { AnyPart, PartGate, PartOptions } from "./task/part.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { WorkerLag } from "./lag.ts";
 import { checkNotes, letterBytesMax, preflight, type Bindings, type Persist } from "./preflight.ts";
 import { Resources } from "./calls/resources.ts";
 import { SchemaCache } from "./task/schema-cache.ts";
@@ -25,6 +27,7 @@ export class Worker {
   readonly #context: WorkerContext;
   readonly #committer: StreamCommitter;
   readonly #lanes: readonly Lane[];
+  readonly #lag: WorkerLag;
   readonly #books = new Map<TopicName, ShapeBook>();
   readonly #life = new AbortController();
   readonly #ended: Promise<Error | null>;
@@ -45,11 +48,13 @@ export class Worker {
       cache: new CacheBudget(limits.cacheBytesMax, ports.meter),
       schemas: new SchemaCache(ports.registry, ports.clock),
       resources: new Resources(),
+      lag: new LagBook(),
       owner: `${namespace}millrace-${ports.random.token(12)}`,
     };
     this.#committer = new StreamCommitter(this.#context, (error) => this.#end(error));
     this.#ended = new Promise((resolve) => (this.#end = resolve));
     this.#lanes = plans.map((plan) => new Lane(plan, this.#laneWorker()));
+    this.#lag = new WorkerLag(this.#context, () => this.#lanes);
   }
 
   #laneWorker(): LaneWorker {
@@ -97,9 +102,8 @@ export class Worker {
     const metas = this.#lanes.map((lane) => lane.meta);
     const house = new Housekeeping(this.#context, metas, () => this.#parts);
     this.#house = house;
-    this.#loops = Promise.all([this.#committer.run(signal), house.run(signal)]).catch(
-      (error: unknown) => this.#end(error as Error),
-    );
+    const loops = [this.#committer.run(signal), house.run(signal), this.#lag.run(signal)];
+    this.#loops = Promise.all(loops).catch((error: unknown) => this.#end(error as Error));
     for (const lane of this.#lanes) lane.run();
     await Promise.all(open.map(({ lane }) => lane.join()));
   }
@@ -202,6 +206,11 @@ export class Worker {
   /** Records that wait in state for a call. */
   get queuedRecords(): number {
     return this.#committer.tasks.reduce((sum, { work }) => sum + (work?.queuedRecords ?? 0), 0);
+  }
+
+  /** Sets the gauges of lag to what they are now. */
+  publishLag(): void {
+    this.#lag.publish();
   }
 
   health(): TaskHealth[] {

@@ -31,6 +31,42 @@ export const consumingCases: Cases = {
     assert.deepEqual([records[0]?.topic, records[0]?.partition], [topic, 0]);
   },
 
+  "marks what it reads with whose time it is: a producer's, or a broker's": async (world) => {
+    const plain = await world.topic();
+    const timed = await world.topic(1, { "message.timestamp.type": "LogAppendTime" });
+    const producer = await world.transaction();
+    await producer.send(someRecords(plain, ["in a transaction"]));
+    await producer.commit();
+    await world.produce([aRecord(plain, "alone", { timestamp: NOON })]);
+    await world.produce([aRecord(timed, "stamped", { timestamp: NOON })]);
+    const marksOf = async (topic: string, end: bigint) => {
+      const reader = world.port().reader({ topic, partition: 0, fromOffset: 0n });
+      return (await world.readUntil(reader, end)).marks ?? [];
+    };
+    const [marker, alone] = await marksOf(plain, 3n);
+    assert.deepEqual([marker?.nextOffset, marker?.by], [2n, "broker"]);
+    assert.deepEqual(alone, { nextOffset: 3n, timeMs: NOON, by: "producer" });
+    const [stamped] = await marksOf(timed, 1n);
+    assert.deepEqual([stamped?.nextOffset, stamped?.by], [1n, "broker"]);
+    // Both clocks are those of brokers.
+    assert.ok(Math.abs((stamped?.timeMs ?? 0) - (marker?.timeMs ?? 0)) < 60_000);
+    assert.notEqual(stamped?.timeMs, NOON);
+  },
+
+  "shows the end of the log with each fetch, also where there is nothing to hand over": async (
+    world,
+  ) => {
+    const topic = await world.topic();
+    const member = world.member(world.name("group"), [topic]);
+    await member.start();
+    await world.eventually(() => assert.equal(member.ends.get(0), 0n));
+    const producer = await world.transaction();
+    await producer.send(someRecords(topic, ["never"]));
+    await producer.abort();
+    await world.produce(someRecords(topic, ["x"]));
+    await world.eventually(() => assert.equal(member.ends.get(0), 3n));
+  },
+
   "keeps header pairs in order, repeated names, null values and bytes included": async (world) => {
     const topic = await world.topic();
     const headers = [

@@ -17,6 +17,24 @@ export const inspectionCases: Cases = {
     assert.ok((await admin.listTopics()).includes(topic));
   },
 
+  "says where committed readers end, beside where the log does": async (world) => {
+    const [topic, other] = [await world.topic(), await world.topic(2)];
+    const admin = world.port().admin();
+    const producer = await world.transaction();
+    await world.produce(someRecords(topic, ["before"]));
+    await producer.send(someRecords(topic, ["open", "open"]));
+    const places = [
+      { topic: other, partition: 1 },
+      { topic, partition: 0 },
+    ];
+    const ends = async () => (await admin.stableEnds(places)).map(({ nextOffset }) => nextOffset);
+    await world.eventually(async () => assert.deepEqual(await ends(), [0n, 1n]));
+    assert.equal((await admin.watermarks(topic))[0]?.high, 3n);
+    await producer.commit();
+    await world.eventually(async () => assert.deepEqual(await ends(), [0n, 4n]));
+    assert.deepEqual(await admin.stableEnds([]), []);
+  },
+
   "creates a topic once, and leaves one that exists as it is": async (world) => {
     const topic = world.name("topic");
     const admin = world.port().admin();

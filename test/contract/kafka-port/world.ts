@@ -167,6 +167,8 @@ export class Member {
   readonly happenings: Happening[] = [];
   readonly outOfRange: string[] = [];
   readonly fatal: Error[] = [];
+  /** The ends of the log that fetches have shown, by partition. */
+  readonly ends = new Map<number, bigint>();
   readonly #options: MemberOptions;
   #assignment: Assignment | null = null;
 
@@ -183,6 +185,7 @@ export class Member {
         const { generationId } = batch.generation;
         this.happenings.push({ kind: "batch", generationId, batch });
       },
+      onEnd: ({ partition }, end) => void this.ends.set(partition, end),
       onOutOfRange: (at) => void this.outOfRange.push(addressOf(at)),
       onRefused: () => undefined,
       onFatal: (error) => void this.fatal.push(error),

@@ -80,6 +80,20 @@ test("a described process shows its build, its event loop and its memory", async
   assert.match(text, /\nprocess_resident_memory_bytes \d/);
 });
 
+test("every figure of a process is one, however close two scrapes lie", async () => {
+  const meter = prometheusMeter(catalogue);
+  meter.describeProcess({ version: "0.1.0", node: "v24" });
+  await meter.render();
+  const values = (await meter.render())
+    .split("\n")
+    .filter((line) => line.startsWith("nodejs_") && !line.includes("_info{"))
+    .map((line) => [line, Number(line.split(" ").at(-1))] as const);
+  assert.ok(values.length > 10);
+  for (const [line, value] of values) assert.ok(value >= 0 && value < 1e12, line);
+  const seconds = values.filter(([line]) => line.includes("eventloop_lag"));
+  for (const [line, value] of seconds) assert.ok(value < 3_600, line);
+});
+
 test("several processes become one text: counters and histograms summed, lag the largest", async () => {
   const one = prometheusMeter(catalogue);
   const two = prometheusMeter(catalogue);

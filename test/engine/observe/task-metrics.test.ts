@@ -63,13 +63,15 @@ test("a ledger that does not balance is an invariant error and is not published"
   assert.ok(!(await meter.render()).includes('pipeline="orders"'));
 });
 
-test("unknown seconds leave the last figure standing", async () => {
+test("lag says whether its seconds are only the least that is known", async () => {
   const meter = prometheusMeter(catalogue);
-  publishLag(meter, task, { records: 3, seconds: 1.5 });
-  publishLag(meter, task, { records: 4, seconds: null });
+  publishLag(meter, task, { records: 3, seconds: 1.5, isAtLeast: true });
+  assert.ok((await linesOf(meter)).includes(`millrace_lag_seconds_at_least{${at}} 1`));
+  publishLag(meter, task, { records: 4, seconds: 2.5, isAtLeast: false });
   const lines = await linesOf(meter);
   assert.ok(lines.includes(`millrace_lag_records{${at}} 4`));
-  assert.ok(lines.includes(`millrace_lag_seconds{${at}} 1.5`));
+  assert.ok(lines.includes(`millrace_lag_seconds{${at}} 2.5`));
+  assert.ok(lines.includes(`millrace_lag_seconds_at_least{${at}} 0`));
 });
 
 test("exactly one state of a task is 1", async () => {
@@ -88,12 +90,12 @@ test("a task that left takes all of its gauges along, and no other's", async () 
   const meter = prometheusMeter(catalogue);
   const other = { ...task, partition: 4 };
   for (const each of [task, other]) {
-    publishLag(meter, each, { records: 1, seconds: 1 });
+    publishLag(meter, each, { records: 1, seconds: 1, isAtLeast: false });
     publishState(meter, each, "running");
     publishCommitTime(meter, each, 5_000);
   }
   forgetTask(meter, task);
   const lines = await linesOf(meter);
   assert.equal(lines.filter((line) => line.includes('partition="3"')).length, 0);
-  assert.equal(lines.filter((line) => line.includes('partition="4"')).length, 7);
+  assert.equal(lines.filter((line) => line.includes('partition="4"')).length, 8);
 });

@@ -3,20 +3,26 @@ import type { StartOffset, Watermarks } from "../../core/kafka.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import type { Cluster } from "./cluster.ts";
 import { checked } from "./failures.ts";
-import { ends, listOffsetsRequest, type OffsetAnswer } from "./protocol/list-offsets.ts";
+import {
+  ends,
+  listOffsetsRequest,
+  type Isolation,
+  type OffsetAnswer,
+} from "./protocol/list-offsets.ts";
 
 /** In the order of `partitions`. Throws the first refusal, after having asked for the leaders anew. */
 export async function lookUpOffsets(
   cluster: Cluster,
   partitions: readonly TopicPartition[],
   timestamp: bigint,
+  isolation: Isolation = "uncommitted",
 ): Promise<StartOffset[]> {
   try {
     const byLeader = Map.groupBy(partitions, (at) => cluster.leaderId(at));
     const answers = await Promise.all(
       [...byLeader.values()].map(async (places) => {
         const broker = await cluster.leader(places[0] as TopicPartition);
-        return cluster.send(broker, listOffsetsRequest(places, timestamp));
+        return cluster.send(broker, listOffsetsRequest(places, timestamp, isolation));
       }),
     );
     const found = checked(answers.flat());

@@ -29,10 +29,10 @@ export class KafkaPartitionReader implements PartitionReader {
   async read(): Promise<PartitionRead> {
     const fetched = await this.#fetch();
     const fetchedOffset = this.#nextOffset;
-    const { records, nextOffset } = decodeRecordSet({ ...fetched, fetchedOffset });
-    this.#nextOffset = nextOffset;
+    const decoded = decodeRecordSet({ ...fetched, fetchedOffset });
+    this.#nextOffset = decoded.nextOffset;
     const { highWatermark, lastStableOffset } = fetched;
-    return { records, nextOffset, highWatermark, lastStableOffset };
+    return { ...decoded, highWatermark, lastStableOffset };
   }
 
   close(): Promise<void> {

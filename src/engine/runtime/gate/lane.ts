@@ -30,7 +30,7 @@ export interface LaneWorker {
 const AGAIN_MS = 10_000;
 
 export class Lane {
-  readonly #declared: Plan;
+  readonly declared: Plan;
   readonly #worker: LaneWorker;
   readonly #gate: PipelineGate;
   readonly #life = new AbortController();
@@ -46,13 +46,13 @@ export class Lane {
   #problem: { readonly text: string; readonly untilMs: number } | null = null;
 
   constructor(declared: Plan, worker: LaneWorker) {
-    this.#declared = declared;
+    this.declared = declared;
     this.#worker = worker;
     this.#gate = new PipelineGate(worker.context, declared);
   }
 
   get meta(): TopicName {
-    return this.#declared.meta;
+    return this.declared.meta;
   }
 
   get parts(): readonly AnyPart[] {
@@ -72,7 +72,7 @@ export class Lane {
   /** Why the pipeline as a whole does not go on, or null. */
   get whyPaused(): string | null {
     const { note } = this.#gate;
-    if (note !== null) return gateText(this.#declared.pipeline, note);
+    if (note !== null) return gateText(this.declared.pipeline, note);
     return this.#problem?.text ?? null;
   }
 
@@ -85,7 +85,7 @@ export class Lane {
   async planNow(signal: AbortSignal): Promise<Plan | null> {
     await this.#gate.look({ waits: true, signal });
     this.#boundTo = this.#gate.run;
-    return this.#gate.lets ? withStores(this.#declared, this.#boundTo) : null;
+    return this.#gate.lets ? withStores(this.declared, this.#boundTo) : null;
   }
 
   /** Makes the parts of what `planNow` returned; they have joined nothing yet. */
@@ -162,13 +162,13 @@ export class Lane {
   /** Writes down what every worker must know, unless somebody has shut the gate already. */
   async #report(tripped: MillraceError, signal: AbortSignal): Promise<void> {
     const { clock, kafka, log, meter, owner } = this.#worker.context;
-    const { pipeline } = this.#declared;
+    const { pipeline } = this.declared;
     await this.#gate.look({ waits: true, signal });
     if (this.#gate.lets) {
       const { code, message } = tripped;
       const atMs = clock.now();
       const note: GateNote = { state: "halted", by: "breaker", code, message, atMs, owner };
-      await sendOnce(kafka, [gateRecord(this.#declared.meta, note)]);
+      await sendOnce(kafka, [gateRecord(this.declared.meta, note)]);
       const { part = "" } = tripped.where;
       meter.count("millrace_breaker_halts_total", { pipeline, part });
       log.error({ pipeline, part, code }, gateText(pipeline, note));
@@ -188,7 +188,7 @@ export class Lane {
   }
 
   async #leaveAll(parts: readonly AnyPart[]): Promise<void> {
-    const { pipeline } = this.#declared;
+    const { pipeline } = this.declared;
     const isSink = ({ bound }: AnyPart): boolean => bound.part.table !== null;
     if (!this.#life.signal.aborted)
       this.#worker.context.log.warn({ pipeline }, this.whyPaused ?? `${pipeline} begins anew`);
@@ -199,7 +199,7 @@ export class Lane {
   /** Begins as at a start. Missing things are logged, and looked at again later. */
   async #reopen(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#worker.context;
-    const { pipeline } = this.#declared;
+    const { pipeline } = this.declared;
     if (this.#problem !== null && clock.now() < this.#problem.untilMs) return;
     const plan = await this.planNow(signal);
     if (plan === null) return;
@@ -218,7 +218,7 @@ export class Lane {
 
   #putOff(error: unknown): void {
     const { clock, log } = this.#worker.context;
-    const { pipeline } = this.#declared;
+    const { pipeline } = this.declared;
     const text = `${pipeline} cannot go on: ${problemsOf(error)}`;
     this.#problem = { text, untilMs: clock.now() + AGAIN_MS };
     log.error({ pipeline }, text);

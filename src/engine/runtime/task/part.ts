@@ -4,6 +4,8 @@ import type { Assignment, GroupConsumer, RecordBatch } from "../../core/kafka.ts
 import type { MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { TaskAddress, TaskHealth } from "../../observe/health.ts";
+import type { AppendTimes } from "../../observe/lag/append-times.ts";
+import { allPlaces, type LagPlace } from "../../observe/lag/lag-place.ts";
 import type { LetterOrigin } from "../../letters/letter.ts";
 import type { Lineage } from "../../notes/generations.ts";
 import { NoteBook } from "../../notes/notes.ts";
@@ -121,6 +123,7 @@ export abstract class RunningPart<W extends TaskWork> {
       },
       onRevoked: () => this.revoked(),
       onBatch: (batch) => this.#batch(batch),
+      onEnd: (at, end) => this.#times(at).see(end, this.context.clock.now()),
       onOutOfRange: (at) => this.outOfRange(at),
       onRefused: (at, error) => this.reads.note(at, error),
       onFatal: (error) => this.options.onFatal(error),
@@ -151,7 +154,12 @@ export abstract class RunningPart<W extends TaskWork> {
     for (const task of this.tasks) task.pauseTopics(this.options.gate.pausedTopics);
   }
 
+  #times(at: TopicPartition): AppendTimes {
+    return this.context.lag.of(this.bound.part.group, at);
+  }
+
   #batch(batch: RecordBatch): void {
+    if (batch.marks !== undefined) this.#times(batch).mark(batch.marks);
     const expected = this.#tasks.get(this.#keyOf(batch))?.accept(batch) ?? null;
     if (expected !== null) this.consumer.seek(batch, expected);
   }
@@ -228,6 +236,22 @@ export abstract class RunningPart<W extends TaskWork> {
 
   get #whyAll(): string | null {
     return this.whyAll ?? (this.#consumer?.isAway === true ? KAFKA_IS_AWAY : null);
+  }
+
+  /** The partitions whose lag this worker measures: all of them while it is in no group, since then it cannot know whose they are. */
+  places(): LagPlace[] {
+    const { plan, part } = this.bound;
+    const all = allPlaces(plan, part);
+    if (this.assignment === null) return all;
+    const own = new Set(this.assignment.partitions.map(addressOf));
+    return all
+      .filter((place) => own.has(addressOf(place)))
+      .map((place) => ({ ...place, committed: this.#committed(place) }));
+  }
+
+  #committed(at: TopicPartition): bigint | null {
+    const positions = this.#tasks.get(this.#keyOf(at))?.positions() ?? [];
+    return positions.find(({ topic }) => topic === at.topic)?.committed ?? null;
   }
 
   /** The state of every partition that the group gave us. */

@@ -38,11 +38,10 @@ const TRANSITIONS: Readonly<Record<Life["at"], readonly Life["at"][]>> = {
   closed: [],
 };
 
-/** Committed progress in one input, and the oldest record beyond it; for lag. */
+/** Committed progress in one input. */
 export interface TaskPosition {
   readonly topic: TopicName;
   readonly committed: bigint;
-  readonly oldestMs: number | null;
 }
 
 /** The work on a task's records. Each step returns why the task must stop, or null. */
@@ -217,7 +216,7 @@ export class Task<W extends TaskWork = TaskWork> {
     return this.#inbox?.bytes ?? 0;
   }
 
-  /** Committed progress and the oldest record beyond it, for lag. */
+  /** Committed progress in each input. */
   positions(): TaskPosition[] {
     return this.#work?.positions() ?? [];
   }

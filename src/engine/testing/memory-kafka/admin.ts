@@ -61,6 +61,12 @@ export class MemoryAdmin implements AdminPort {
     );
   }
 
+  stableEnds(partitions: readonly TopicPartition[]): Promise<readonly StartOffset[]> {
+    return this.#ask(({ topics }) =>
+      partitions.map((at) => ({ ...at, nextOffset: topics.log(at).lastStableOffset })),
+    );
+  }
+
   offsetsByTime(topic: TopicName, timestampMs: number): Promise<readonly StartOffset[]> {
     return this.#ask(({ topics }) =>
       topics.logs(topic).map((log) => ({ ...log.at, nextOffset: log.offsetByTime(timestampMs) })),

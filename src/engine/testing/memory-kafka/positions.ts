@@ -13,12 +13,15 @@ interface MemberPosition {
   nextOffset: bigint | null;
   isPaused: boolean;
   isRefused: boolean;
+  /** As last shown to the listener. */
+  end: bigint;
 }
 
 /** Receives what cannot be read. */
 interface ReadListener {
   onOutOfRange(at: TopicPartition): void;
   onRefused(at: TopicPartition, error: MillraceError | null): void;
+  onEnd?(at: TopicPartition, lastStableOffset: bigint): void;
 }
 
 type FetchedBatch = Omit<RecordBatch, "generation">;
@@ -49,6 +52,7 @@ export class MemberPositions {
       nextOffset: null,
       isPaused: true,
       isRefused: false,
+      end: -1n,
     }));
   }
 
@@ -58,6 +62,17 @@ export class MemberPositions {
 
   seek(partition: TopicPartition, nextOffset: bigint): void {
     for (const position of this.#of([partition])) position.nextOffset = nextOffset;
+  }
+
+  /** Every fetch shows where the log ends; here, only what is new since the last one. */
+  showEnds(listener: ReadListener): void {
+    for (const position of this.#positions) {
+      const { at, isPaused, isRefused, end } = position;
+      const next = isPaused || isRefused ? null : (this.#logOf(at)?.lastStableOffset ?? null);
+      if (next === null || next === end) continue;
+      position.end = next;
+      listener.onEnd?.(at, next);
+    }
   }
 
   /** Null when no partition has anything new. */

@@ -47,12 +47,10 @@ export class MemoryReader implements PartitionReader {
       const log = topics.log(this.#options);
       this.#checkRange(log);
       const bytesMax = this.#options.maxBytes ?? DEFAULT_BYTES_MAX;
-      const { records, nextOffset } = log.read(this.#nextOffset, {
-        recordsMax: batchRecordsMax,
-        bytesMax,
-      });
+      const limits = { recordsMax: batchRecordsMax, bytesMax };
+      const { records, nextOffset, marks } = log.read(this.#nextOffset, limits);
       const { highWatermark, lastStableOffset } = log;
-      return { records, nextOffset, highWatermark, lastStableOffset };
+      return { records, nextOffset, marks, highWatermark, lastStableOffset };
     });
   }
 

@@ -27,6 +27,15 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
     );
   }
 
+  async stableEnds(partitions: readonly TopicPartition[]): Promise<readonly StartOffset[]> {
+    if (partitions.length === 0) return [];
+    this.cluster.want([...new Set(partitions.map(({ topic }) => topic))]);
+    return this.retry("last stable offsets", async () => {
+      await this.cluster.refreshIfOld();
+      return lookUpOffsets(this.cluster, partitions, ends.high, "committed");
+    });
+  }
+
   offsetsByTime(topic: TopicName, timestampMs: number): Promise<readonly StartOffset[]> {
     return this.retry(`offsets of ${topic} by time`, async () => {
       const partitions = await this.partitions(topic);

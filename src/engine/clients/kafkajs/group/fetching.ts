@@ -157,6 +157,7 @@ export class Fetching {
       }
       try {
         if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode, place.at);
+        this.#options.handlers.onEnd?.(place.at, answer.lastStableOffset);
         this.#deliver(question, answer);
         if (place.isRefused) this.#options.handlers.onRefused(place.at, null);
         Object.assign(place, { failures: 0, isRefused: false });
@@ -171,11 +172,11 @@ export class Fetching {
   #deliver({ place, fetchOffset }: Asked, answer: FetchedPartition): void {
     const { topic, partition, recordSet, highWatermark } = answer;
     if (recordSet.length === 0) return;
-    const { records, nextOffset } = decodeRecordSet({ ...answer, fetchedOffset: fetchOffset });
-    if (nextOffset === fetchOffset) return;
-    place.nextOffset = nextOffset;
+    const decoded = decodeRecordSet({ ...answer, fetchedOffset: fetchOffset });
+    if (decoded.nextOffset === fetchOffset) return;
+    place.nextOffset = decoded.nextOffset;
     this.#options.handlers.onBatch({
-      ...{ topic, partition, records, nextOffset, highWatermark },
+      ...{ topic, partition, ...decoded, highWatermark },
       generation: this.#options.generation,
       fetchedOffset: fetchOffset,
       byteLength: recordSet.length,

@@ -12,12 +12,15 @@ export interface OffsetAnswer extends TopicPartition {
 /** In place of a timestamp. */
 export const ends = { low: -2n, high: -1n } as const;
 
+/** The end of the log is the high watermark where uncommitted records count, else the last stable offset. */
+export type Isolation = "uncommitted" | "committed";
+
 export function listOffsetsRequest(
   partitions: readonly TopicPartition[],
   timestamp: bigint,
+  isolation: Isolation = "uncommitted",
 ): ProtocolRequest<OffsetAnswer[]> {
-  // Uncommitted records count: the high watermark is wanted, not the last stable offset.
-  const body = new WireWriter().int32(-1).int8(0);
+  const body = new WireWriter().int32(-1).int8(isolation === "uncommitted" ? 0 : 1);
   body.topics(partitions, (at) => body.int32(at.partition).int64(timestamp));
   return protocolRequest({ key: 2, version: 3, name: "ListOffsets" }, body, (reader, throttled) => {
     throttled(reader.int32());

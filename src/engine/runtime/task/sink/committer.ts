@@ -66,7 +66,6 @@ export class SinkCommitter implements TaskWork {
   readonly room: number = Infinity;
   #nextOffset: bigint;
   #ledger: LedgerCounts;
-  #oldestMs: number | null = null;
   #batch: SinkBatch;
   #begunMs = 0;
 
@@ -82,7 +81,7 @@ export class SinkCommitter implements TaskWork {
   }
 
   positions(): TaskPosition[] {
-    return [{ topic: this.#id.topic, committed: this.#nextOffset, oldestMs: this.#oldestMs }];
+    return [{ topic: this.#id.topic, committed: this.#nextOffset }];
   }
 
   /** Sends what an earlier owner committed and did not live to send. */
@@ -118,7 +117,6 @@ export class SinkCommitter implements TaskWork {
         batch.nextOffset = placeOf(raw).offset;
         return outcome.error;
       }
-      this.#oldestMs ??= raw.timestamp;
       this.#lookForTombstone(outcome);
       batch.raws.push(raw);
       batch.outcomes.push(outcome);
@@ -196,7 +194,6 @@ export class SinkCommitter implements TaskWork {
     batch.outcomes.forEach((outcome, i) => breaker.admits(isLetter(outcome) || refused.has(i)));
     this.#ledger = addLedger(this.#ledger, delta);
     this.#nextOffset = batch.nextOffset;
-    this.#oldestMs = null;
     // 4 send the letters of the decision
     if (hasPendingLetters(batch, delta)) await sendPending(this.#task, this.#options);
     // 5 hint

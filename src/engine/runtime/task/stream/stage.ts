@@ -115,9 +115,7 @@ export class StreamStage implements TaskWork {
   }
 
   positions(): TaskPosition[] {
-    return this.#progress
-      .committed()
-      .map((place) => ({ ...place, oldestMs: this.#tally.oldestMs }));
+    return this.#progress.committed();
   }
 
   /** Records of queued keys. */

@@ -22,19 +22,12 @@ export class Tally {
   readonly #options: TallyOptions;
   #letters: OutRecord[] = [];
   #delta: LedgerCounts = emptyLedger();
-  #oldestMs: number | null = null;
 
   constructor(options: TallyOptions) {
     this.#options = options;
   }
 
-  /** Kafka's time of the first record since the last checkpoint. */
-  get oldestMs(): number | null {
-    return this.#oldestMs;
-  }
-
   count(raw: RawRecord, outcome: Outcome): void {
-    this.#oldestMs ??= raw.timestamp;
     const { letters, bound, progress, now } = this.#options;
     countOutcome(this.#delta, outcome);
     countOutcome(progress.ledger(placeOf(raw).topic), outcome);
@@ -66,7 +59,7 @@ export class Tally {
   take(): { readonly letters: readonly OutRecord[]; readonly delta: LedgerCounts } {
     const notes = this.#options.bound.shapes?.unnoted.values() ?? [];
     const taken = { letters: [...this.#letters, ...notes], delta: this.#delta };
-    [this.#letters, this.#delta, this.#oldestMs] = [[], emptyLedger(), null];
+    [this.#letters, this.#delta] = [[], emptyLedger()];
     return taken;
   }
 }

@@ -1,6 +1,6 @@
 // A partition: records and control markers at consecutive offsets, and the part that a committed reader may see.
 // Producers are unknown here beyond the transaction that a record belongs to.
-import type { RangeRead } from "../../../core/kafka.ts";
+import type { AppendMark, RangeRead } from "../../../core/kafka.ts";
 import type { OutRecord, RawRecord, TopicPartition } from "../../../core/record.ts";
 
 /** The one fact that decides what readers see. Its owner sets the status once. */
@@ -13,7 +13,12 @@ interface PartitionEntry {
   readonly record: RawRecord | null;
   readonly byteLength: number;
   readonly transaction: Transaction | null;
+  /** Null: the marker of its transaction has the time. */
+  readonly stamp: Stamp | null;
 }
+
+/** The time of an entry, and whose clock it is. */
+type Stamp = Pick<AppendMark, "timeMs" | "by">;
 
 export interface ReadLimits {
   readonly recordsMax: number;
@@ -22,6 +27,7 @@ export interface ReadLimits {
 
 export interface LogSlice extends RangeRead {
   readonly byteLength: number;
+  readonly marks: readonly AppendMark[];
 }
 
 /** Framing of a record beside key, value and headers: about what a record batch spends. */
@@ -52,7 +58,8 @@ export class PartitionLog {
     return stable < this.#start ? this.#start : stable;
   }
 
-  append(record: OutRecord, transaction: Transaction | null): void {
+  /** `by` is whose clock the record's timestamp is. */
+  append(record: OutRecord, transaction: Transaction | null, by: AppendMark["by"]): void {
     const offset = this.highWatermark;
     if (transaction !== null && !this.#undecided.has(transaction))
       this.#undecided.set(transaction, offset);
@@ -60,31 +67,38 @@ export class PartitionLog {
       record: Object.freeze({ ...copyOf(record), ...this.at, offset }),
       byteLength: byteLengthOf(record),
       transaction,
+      stamp: transaction !== null && by === "producer" ? null : { timeMs: record.timestamp, by },
     });
   }
 
   /** Writes the control marker, which takes an offset like a record. */
-  mark(transaction: Transaction): void {
+  mark(transaction: Transaction, timeMs: number): void {
     if (!this.#undecided.delete(transaction)) return;
-    this.#entries.push({ record: null, byteLength: 0, transaction });
+    const stamp = { timeMs, by: "broker" } as const;
+    this.#entries.push({ record: null, byteLength: 0, transaction, stamp });
   }
 
   /** The records that a committed reader gets from `fromOffset`, which must be within the log. */
   read(fromOffset: bigint, limits: ReadLimits): LogSlice {
     const records: RawRecord[] = [];
+    const marks: AppendMark[] = [];
     const end = this.lastStableOffset;
     let byteLength = 0;
     let nextOffset = fromOffset;
     for (; nextOffset < end; nextOffset++) {
       const entry = this.#entries[Number(nextOffset - this.#start)] as PartitionEntry;
-      if (entry.record === null || entry.transaction?.status === "aborted") continue;
+      if (entry.record === null || entry.transaction?.status === "aborted") {
+        noteMark(marks, nextOffset, entry.stamp);
+        continue;
+      }
       const isFull = byteLength + entry.byteLength > limits.bytesMax;
       // A record larger than the limit is still read, alone, or it would block the partition (KIP-74).
       if (records.length >= limits.recordsMax || (records.length > 0 && isFull)) break;
       records.push(entry.record);
+      noteMark(marks, nextOffset, entry.stamp);
       byteLength += entry.byteLength;
     }
-    return { records, nextOffset, byteLength };
+    return { records, nextOffset, byteLength, marks };
   }
 
   /** Every record that is not a marker, also aborted and undecided ones. */
@@ -132,6 +146,15 @@ export class PartitionLog {
     this.#entries = this.#entries.slice(Number(to - this.#start));
     this.#start = to;
   }
+}
+
+/** Entries of one time in a row are one mark, as those of one batch are. */
+function noteMark(marks: AppendMark[], offset: bigint, stamp: Stamp | null): void {
+  if (stamp === null) return;
+  const last = marks.at(-1);
+  const isMore = last?.by === stamp.by && last.timeMs === stamp.timeMs;
+  if (isMore) marks.pop();
+  marks.push({ ...stamp, nextOffset: offset + 1n });
 }
 
 const nameOf = ({ key }: RawRecord): string | null => key?.toString("latin1") ?? null;

@@ -131,8 +131,9 @@ export class Topics {
       const { topic, partition } = record;
       const reason = this.#reasonOf(record);
       if (reason !== null) return void refused.push({ index, topic, partition, ...reason });
-      const timestamp = this.appendTimeMs(topic) ?? record.timestamp;
-      log.append({ ...record, timestamp }, transaction);
+      const appendMs = this.appendTimeMs(topic);
+      const timestamp = appendMs ?? record.timestamp;
+      log.append({ ...record, timestamp }, transaction, appendMs === null ? "producer" : "broker");
       counts.set(log, (counts.get(log) ?? 0) + 1);
     });
     return { counts, refused };

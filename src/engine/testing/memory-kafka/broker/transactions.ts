@@ -137,7 +137,9 @@ export class Transactions {
     entry.open = null;
     transaction.status = status;
     transaction.timer.abort(CANCELLED);
-    for (const log of transaction.logs) this.#mark(entry, log.at, () => log.mark(transaction));
+    const { clock } = this.#conditions;
+    for (const log of transaction.logs)
+      this.#mark(entry, log.at, () => log.mark(transaction, clock.now()));
     this.#mark(entry, OFFSETS, () => this.#offsets.end(transaction));
     this.#conditions.changes.raise();
   }

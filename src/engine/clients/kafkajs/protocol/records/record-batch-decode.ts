@@ -3,6 +3,7 @@
 import { headerNameOf } from "../../../../core/header-name.ts";
 import type { Headers, RawRecord } from "../../../../core/record.ts";
 import { DependencyError, MillraceError } from "../../../../core/errors.ts";
+import type { AppendMark } from "../../../../core/kafka.ts";
 import { decompress } from "../codecs/compression.ts";
 import { crc32c } from "../codecs/crc32c.ts";
 
@@ -24,6 +25,7 @@ export interface DecodedSet {
   readonly records: RawRecord[];
   /** Past the last whole batch, whatever it contained; `fetchedOffset` when there was none. */
   readonly nextOffset: bigint;
+  readonly marks: AppendMark[];
 }
 
 const headBytes = 61;
@@ -36,6 +38,7 @@ const noHeaders: Headers = Object.freeze([]);
 export function decodeRecordSet(set: FetchedSet): DecodedSet {
   const { recordSet } = set;
   const records: RawRecord[] = [];
+  const marks: AppendMark[] = [];
   const filter = new AbortedFilter(set.aborted);
   let nextOffset = set.fetchedOffset;
   // The broker cuts the last batch where the byte limit falls; a piece is left for the next fetch.
@@ -45,9 +48,17 @@ export function decodeRecordSet(set: FetchedSet): DecodedSet {
     const batch = readHead(set, at, end);
     if (filter.passes(batch)) readRecords(set, batch, records);
     if (batch.lastOffset >= nextOffset) nextOffset = batch.lastOffset + 1n;
+    const by = clockOf(batch);
+    if (by !== null) marks.push({ nextOffset, timeMs: batch.maxTimestamp, by });
     at = end;
   }
-  return { records, nextOffset };
+  return { records, nextOffset, marks };
+}
+
+/** Whose clock has stamped the batch; null: a transaction's records may carry event time, and its marker tells. */
+function clockOf({ attributes }: BatchHead): AppendMark["by"] | null {
+  if ((attributes & (logAppendBit | controlBit)) !== 0) return "broker";
+  return (attributes & transactionalBit) === 0 ? "producer" : null;
 }
 
 interface BatchHead {
