@@ -11,7 +11,8 @@ import {
   type TopicName,
   type TopicPartition,
 } from "../engine/core/record.ts";
-import { claimAgeMaxMs, LagBook, lookAhead } from "../engine/observe/lag/lag-book.ts";
+import { LagBook } from "../engine/observe/lag/append-times.ts";
+import { claimAgeMaxMs, lookAhead } from "../engine/observe/lag/log-look.ts";
 import { lagOf, nothing } from "../engine/observe/lag/lag.ts";
 import { withAdmin } from "./with-admin.ts";
 

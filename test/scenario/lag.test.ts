@@ -2,16 +2,9 @@
 // in virtual time, beside a probe that knows when it has sent each record.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  json,
-  minutes,
-  pipeline,
-  string,
-  topic,
-  type Pipeline,
-} from "#engine";
+import { json, minutes, pipeline, string, topic, type Pipeline } from "#engine";
 import { lagsOf } from "../../src/data/lag.ts";
-import { LagBook } from "../../src/engine/observe/lag/lag-book.ts";
+import { LagBook } from "../../src/engine/observe/lag/append-times.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
 import { open, shut } from "../support/gating.ts";
 import { LagProbe } from "../support/lag-probe.ts";

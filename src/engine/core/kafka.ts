@@ -98,8 +98,11 @@ export interface ConsumerHandlers {
   onRevoked(generation: GroupGeneration | null, why: "rebalance" | "close"): Promise<void>;
   /** Hand-over only: must return at once. */
   onBatch(batch: RecordBatch): void;
-  /** The end of the partition for committed readers, as every fetch has it, also one without records; for lag. */
-  onEnd?(at: TopicPartition, lastStableOffset: bigint): void;
+  /**
+   * The end of the partition for committed readers, and what the records say of when they were appended; called by every
+   * fetch, also one without records, before its batch. For lag.
+   */
+  onEnd?(at: TopicPartition, lastStableOffset: bigint, marks: readonly AppendMark[]): void;
   /** The partition's next offset is outside its log; nothing of it is delivered until `seek`. */
   onOutOfRange(partition: TopicPartition): void;
   /**
@@ -130,8 +133,6 @@ export interface AppendMark {
 export interface RangeRead {
   readonly records: readonly RawRecord[];
   readonly nextOffset: bigint;
-  /** Where anything tells when they were appended, in the order of offsets. */
-  readonly marks?: readonly AppendMark[];
 }
 
 /** Its `nextOffset` is the one to commit when the batch is done. */
@@ -196,6 +197,8 @@ export interface ReaderOptions extends TopicPartition {
 
 /** The next committed records, possibly none. */
 export interface PartitionRead extends RangeRead {
+  /** What tells when they were appended, in the order of offsets. */
+  readonly marks?: readonly AppendMark[];
   readonly highWatermark: bigint;
   readonly lastStableOffset: bigint;
 }

@@ -2,6 +2,7 @@
 // for what was there before the first fetch, from the marks of brokers and producers. The timestamps of records are no
 // evidence by themselves: they may be event time. Pure; readings of the clock are handed in.
 import type { AppendMark } from "../../core/kafka.ts";
+import { addressOf, type GroupId, type TopicPartition } from "../../core/record.ts";
 
 /** Everything below `nextOffset` was in the log at `timeMs`. */
 interface LogEnd {
@@ -162,5 +163,17 @@ export class AppendTimes {
     const over = this.#ends.findIndex((end, i) => !isOver(end) || i === this.#ends.length - 1);
     if (over > 0) this.#ends.splice(0, over);
     if (this.#ends.length < ENDS_MAX / 4) this.#gapMs = 0;
+  }
+}
+
+/** The times of every partition that a process looks at, for each group that reads it. */
+export class LagBook {
+  readonly #times = new Map<string, AppendTimes>();
+
+  of(group: GroupId, at: TopicPartition): AppendTimes {
+    const key = `${group}/${addressOf(at)}`;
+    const known = this.#times.get(key) ?? new AppendTimes();
+    this.#times.set(key, known);
+    return known;
   }
 }

@@ -184,7 +184,6 @@ export class MemoryConsumer implements GroupConsumer {
     for (;;) {
       await wire.worker.passed();
       if (!this.#isRunning || this.#hearsOfEnd(generation)) return;
-      if (this.#conditions.isAvailable) this.#positions.showEnds(handlers);
       const batch = this.#conditions.isAvailable ? this.#positions.next(handlers) : null;
       if (batch === null) await this.#conditions.changes.wait();
       else handlers.onBatch({ ...batch, generation });

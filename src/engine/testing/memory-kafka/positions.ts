@@ -1,5 +1,5 @@
 // A consumer's position in each partition that it owns, and the next batch, taking partitions in turn.
-import type { RecordBatch } from "../../core/kafka.ts";
+import type { ConsumerHandlers, RecordBatch } from "../../core/kafka.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
 import type { Access } from "./broker/access.ts";
@@ -13,15 +13,13 @@ interface MemberPosition {
   nextOffset: bigint | null;
   isPaused: boolean;
   isRefused: boolean;
-  /** As last shown to the listener. */
-  end: bigint;
 }
 
 /** Receives what cannot be read. */
 interface ReadListener {
   onOutOfRange(at: TopicPartition): void;
   onRefused(at: TopicPartition, error: MillraceError | null): void;
-  onEnd?(at: TopicPartition, lastStableOffset: bigint): void;
+  onEnd?: ConsumerHandlers["onEnd"];
 }
 
 type FetchedBatch = Omit<RecordBatch, "generation">;
@@ -52,7 +50,6 @@ export class MemberPositions {
       nextOffset: null,
       isPaused: true,
       isRefused: false,
-      end: -1n,
     }));
   }
 
@@ -62,17 +59,6 @@ export class MemberPositions {
 
   seek(partition: TopicPartition, nextOffset: bigint): void {
     for (const position of this.#of([partition])) position.nextOffset = nextOffset;
-  }
-
-  /** Every fetch shows where the log ends; here, only what is new since the last one. */
-  showEnds(listener: ReadListener): void {
-    for (const position of this.#positions) {
-      const { at, isPaused, isRefused, end } = position;
-      const next = isPaused || isRefused ? null : (this.#logOf(at)?.lastStableOffset ?? null);
-      if (next === null || next === end) continue;
-      position.end = next;
-      listener.onEnd?.(at, next);
-    }
   }
 
   /** Null when no partition has anything new. */
@@ -100,9 +86,11 @@ export class MemberPositions {
       fetchedOffset: nextOffset,
       slice: log.read(nextOffset, this.#limits),
     };
+    const { marks, ...read } = slice;
+    listener.onEnd?.(at, log.lastStableOffset, marks);
     if (slice.nextOffset === fetchedOffset) return null;
     position.nextOffset = slice.nextOffset;
-    return { ...at, ...slice, fetchedOffset, highWatermark: log.highWatermark };
+    return { ...at, ...read, fetchedOffset, highWatermark: log.highWatermark };
   }
 
   #isRefused(position: MemberPosition, log: PartitionLog | null, listener: ReadListener): boolean {

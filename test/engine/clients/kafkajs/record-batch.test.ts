@@ -163,9 +163,30 @@ test("records before the offset that was asked for are left out", () => {
   assert.equal(nextOffset, 15n);
 });
 
+const rangeOf = (of: Parameters<typeof decodeRecordSet>[0]) => {
+  const { records: read, nextOffset } = decodeRecordSet(of);
+  return { records: read, nextOffset };
+};
+
+test("each batch is marked with whose time it has; those of a transaction by its marker alone", () => {
+  const sets = Buffer.concat([
+    dataBatch({ baseOffset: 0n, count: 2, producerId: 1n }),
+    dataBatch({ baseOffset: 2n, count: 3, isTransactional: false }),
+    controlBatch({ offset: 5n, producerId: 1n, isAbort: true }),
+  ]);
+  const { marks } = decodeRecordSet(set(sets, 0n, [{ producerId: 1n, firstOffset: 0n }]));
+  assert.deepEqual(
+    marks.map(({ nextOffset, by }) => [nextOffset, by]),
+    [
+      [5n, "producer"],
+      [6n, "broker"],
+    ],
+  );
+});
+
 test("a compacted batch without records still moves the next offset", () => {
   const empty = dataBatch({ baseOffset: 40n, count: 0, lastOffsetDelta: 9 });
-  assert.deepEqual(decodeRecordSet(set(empty, 40n)), { records: [], nextOffset: 50n });
+  assert.deepEqual(rangeOf(set(empty, 40n)), { records: [], nextOffset: 50n });
 });
 
 test("two aborted transactions of two producers that overlap are both left out", () => {
@@ -202,7 +223,7 @@ test("two aborted transactions of one producer, one after the other, are both le
     { producerId: 1n, firstOffset: 0n },
     { producerId: 1n, firstOffset: 4n },
   ];
-  assert.deepEqual(decodeRecordSet(set(sets, 0n, aborted)), { records: [], nextOffset: 8n });
+  assert.deepEqual(rangeOf(set(sets, 0n, aborted)), { records: [], nextOffset: 8n });
 });
 
 test("a record whose key looks like an abort marker does not end an aborted transaction", () => {
@@ -212,13 +233,13 @@ test("a record whose key looks like an abort marker does not end an aborted tran
     controlBatch({ offset: 4n, producerId: 1n, isAbort: true }),
   ]);
   const aborted = [{ producerId: 1n, firstOffset: 0n }];
-  assert.deepEqual(decodeRecordSet(set(sets, 0n, aborted)), { records: [], nextOffset: 5n });
+  assert.deepEqual(rangeOf(set(sets, 0n, aborted)), { records: [], nextOffset: 5n });
 });
 
 test("an aborted transaction whose marker lies beyond the fetch is left out", () => {
   const sets = dataBatch({ baseOffset: 0n, count: 40, producerId: 1n });
   const aborted = [{ producerId: 1n, firstOffset: 0n }];
-  assert.deepEqual(decodeRecordSet(set(sets, 0n, aborted)), { records: [], nextOffset: 40n });
+  assert.deepEqual(rangeOf(set(sets, 0n, aborted)), { records: [], nextOffset: 40n });
 });
 
 test("records outside transactions of a producer that aborts are kept", () => {

@@ -157,7 +157,6 @@ export class Fetching {
       }
       try {
         if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode, place.at);
-        this.#options.handlers.onEnd?.(place.at, answer.lastStableOffset);
         this.#deliver(question, answer);
         if (place.isRefused) this.#options.handlers.onRefused(place.at, null);
         Object.assign(place, { failures: 0, isRefused: false });
@@ -171,12 +170,13 @@ export class Fetching {
 
   #deliver({ place, fetchOffset }: Asked, answer: FetchedPartition): void {
     const { topic, partition, recordSet, highWatermark } = answer;
-    if (recordSet.length === 0) return;
-    const decoded = decodeRecordSet({ ...answer, fetchedOffset: fetchOffset });
-    if (decoded.nextOffset === fetchOffset) return;
-    place.nextOffset = decoded.nextOffset;
+    const set = { ...answer, fetchedOffset: fetchOffset };
+    const { records, nextOffset, marks } = decodeRecordSet(set);
+    this.#options.handlers.onEnd?.(place.at, answer.lastStableOffset, marks);
+    if (nextOffset === fetchOffset) return;
+    place.nextOffset = nextOffset;
     this.#options.handlers.onBatch({
-      ...{ topic, partition, ...decoded, highWatermark },
+      ...{ topic, partition, records, nextOffset, highWatermark },
       generation: this.#options.generation,
       fetchedOffset: fetchOffset,
       byteLength: recordSet.length,

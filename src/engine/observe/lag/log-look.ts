@@ -1,9 +1,9 @@
-// What is known of when records were appended, for every part and partition; and how to find out where nobody fetches. Used by
-// a worker, whose fetches tell it, and by `millrace lag`, which looks by itself.
+// Finds out when the record behind progress was appended, where nobody fetches: for a worker whose task waits, and for
+// `millrace lag`.
 import type { KafkaPort, TopicDescription } from "../../core/kafka.ts";
 import type { Clock } from "../../core/ports.ts";
-import { addressOf, type GroupId, type TopicPartition } from "../../core/record.ts";
-import { AppendTimes } from "./append-times.ts";
+import type { TopicPartition } from "../../core/record.ts";
+import type { AppendTimes } from "./append-times.ts";
 
 const DAY_MS = 86_400_000;
 /** The age up to which a producer's time is believed in a topic that keeps everything. */
@@ -12,17 +12,6 @@ const READ_BYTES = 262_144;
 const READ_WAIT_MS = 200;
 /** The marker of a large transaction lies far behind its first record. */
 const READS_MAX = 16;
-
-export class LagBook {
-  readonly #times = new Map<string, AppendTimes>();
-
-  of(group: GroupId, at: TopicPartition): AppendTimes {
-    const key = `${group}/${addressOf(at)}`;
-    const known = this.#times.get(key) ?? new AppendTimes();
-    this.#times.set(key, known);
-    return known;
-  }
-}
 
 /** A producer's time older than what the topic keeps is none of an append. */
 export function claimAgeMaxMs(topic: TopicDescription | null): number {
