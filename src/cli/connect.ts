@@ -12,6 +12,7 @@ import { runningPlans } from "../engine/operate/gate/running-plan.ts";
 import { desiredTopics } from "../engine/provision/desired-topics.ts";
 import type { DesiredTopic } from "../engine/provision/topics.ts";
 import { checkTables, type DeclaredTable } from "../engine/provision/tables/tables.ts";
+import type { Probed } from "../engine/reprocess/run/session.ts";
 import type { RunRow } from "../engine/reprocess/words/run.ts";
 import { workOn } from "../engine/reprocess/run/work.ts";
 import { pipelines } from "../pipelines/index.ts";
@@ -33,7 +34,7 @@ export interface CommandClients extends Clients {
   allPlans(): Promise<readonly Plan[]>;
   readonly tables: readonly DeclaredTable[];
   /** Workers of a run of the reprocessor, until they have ended. */
-  work(row: RunRow, shadow: Plan): Promise<number>;
+  work(row: RunRow, shadow: Plan, probed: Probed): Promise<number>;
 }
 
 const workerOfRun = fileURLToPath(new URL("../reprocess.ts", import.meta.url));
@@ -61,8 +62,10 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
   // Beside a progress line only what is wrong is said, unless more is asked for.
   const quietEnv = { MILLRACE_LOG_LEVEL: "warn", ...env };
   const quiet = readSettings(quietEnv);
-  const work = (row: RunRow, shadow: Plan): Promise<number> =>
-    workOn(row, shadow, { settings: quiet, env: quietEnv, checkTables, entry: workerOfRun });
+  const work = (row: RunRow, shadow: Plan, probed: Probed): Promise<number> => {
+    const how = { settings: quiet, env: quietEnv, checkTables, entry: workerOfRun, probed };
+    return workOn(row, shadow, how);
+  };
   const own = { namespace, topicDefaults, topics, allPlans, tables, work };
   return Promise.resolve({ ...clients, ...own });
 }

@@ -4,7 +4,7 @@ import { lagsOf, type PartitionLag } from "../data/lag.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { gateText, readGate } from "../engine/notes/gate-note.ts";
-import { LagBook } from "../engine/observe/lag/lag-book.ts";
+import { LagBook } from "../engine/observe/lag/append-times.ts";
 import { planNamed } from "../engine/operate/choice.ts";
 import { connected, type Connect, type Connection, type PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
@@ -64,7 +64,7 @@ async function showShut(io: CliIo, plans: readonly Plan[], kafka: KafkaPort): Pr
   await withAdmin(kafka, async (admin) => {
     for (const plan of plans) {
       const gate = await readGate(plan, { kafka, admin });
-      if (gate !== null) io.err(gateText(plan.pipeline, gate));
+      if (gate !== null) io.err(gateText(plan, gate));
     }
   });
 }

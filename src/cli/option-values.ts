@@ -28,6 +28,14 @@ export function timeOption(name: string, text: string, others: string): number {
   throw wrongOption(name, `${others} or a time such as 2026-01-05T11:53:26Z`, text);
 }
 
+/** A share such as 20%; null when the option was not given. */
+export function shareOption(name: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const [, amount = ""] = /^(\d{1,3}(?:\.\d{1,3})?) ?%$/.exec(text) ?? [];
+  if (amount !== "" && Number(amount) <= 100) return Number(amount) / 100;
+  throw wrongOption(name, "a share such as 20%", text);
+}
+
 export interface ChoiceOptions {
   readonly part?: string;
   readonly topic?: string;

@@ -3,12 +3,13 @@ import type { Plan } from "../engine/core/plan.ts";
 import { reopen, type Reopened } from "../engine/operate/gate/reopen.ts";
 import type { TaskChoice } from "../engine/operate/choice.ts";
 import { gateText, type GateNote } from "../engine/notes/gate-note.ts";
-import { usage } from "./option-values.ts";
+import { shareOption, usage } from "./option-values.ts";
 import type { VerbContext } from "./operating.ts";
 
 interface GateOptions {
   readonly dryRun?: boolean;
   readonly force?: boolean;
+  readonly haltAbove?: string;
   readonly json?: boolean;
 }
 
@@ -25,11 +26,14 @@ export async function resumeGate(
       `${plan.pipeline} is ${note.state} as a whole: leave out --part, --topic and --partition`,
     );
   const isJson = options.json === true;
-  if (!isJson) io.out(gateText(plan.pipeline, note));
-  const force = options.force === true;
-  const outcome = options.dryRun === true ? null : await reopen(plan, note, waitMs, force, ports);
+  if (!isJson) io.out(gateText(plan, note));
+  const share = shareOption("--halt-above", options.haltAbove);
+  const how = { waitMs, force: options.force === true, haltAbove: share };
+  const outcome = options.dryRun === true ? null : await reopen(plan, note, how, ports);
   if (isJson) io.out(gateJson(plan, note, outcome));
   else if (outcome !== null) io.out(outcomeLine(plan, outcome));
+  if (share !== null && outcome !== null && !isJson)
+    io.err(`more than ${String(options.haltAbove)} dead letters halt it again`);
 }
 
 const gateJson = (

@@ -22,7 +22,8 @@ task over anew, as after a rebalance: everything is checked again, and what is s
 on meanwhile. Each start and each rebalance looks again as well.
 
 A pipeline that too many dead letters have halted stands still as a whole, in every worker and after a restart. Resume
-lets it go on; the breaker begins to count anew.
+lets it go on; the breaker begins to count anew. --halt-above 20% allows that share, in every worker, until the pipeline is
+halted and resumed again.
 
 Values between two parts that other code has made are not read before it is known that this code fits them: tasks wait
 in front of them (/ready names the topic). --accept-shapes lets the code as it is deployed here read them.
@@ -36,12 +37,14 @@ partition · 5 another command holds the pipeline (--force takes it from it) · 
 Examples:
   $ npx millrace resume retail --dry-run
   $ npx millrace resume retail
+  $ npx millrace resume retail --halt-above 20%
   $ npx millrace resume retail --part fact_orders --partition 3`;
 
 interface ResumeOptions extends ChoiceOptions {
   readonly dryRun?: boolean;
   readonly wait: boolean;
   readonly force?: boolean;
+  readonly haltAbove?: string;
   readonly acceptShapes?: boolean;
   readonly json?: boolean;
 }
@@ -58,6 +61,10 @@ export const resumeVerb =
       .option("--dry-run", "show what has stopped; changes nothing")
       .option("--no-wait", "ask, and do not wait for what becomes of it")
       .option("--force", "open a pipeline although another command holds it")
+      .option(
+        "--halt-above <share>",
+        "halt again only above this share of dead letters, such as 20%",
+      )
       .option(
         "--accept-shapes",
         "let the code as it is now read values between parts that other code has made",

@@ -6,7 +6,7 @@ import { live } from "../engine/runtime/live.ts";
 import { pipelines } from "../pipelines/index.ts";
 import { readStackEnv } from "../stack/stack.ts";
 import type { Register } from "./io.ts";
-import { wrongOption } from "./option-values.ts";
+import { shareOption, wrongOption } from "./option-values.ts";
 
 const entry = fileURLToPath(new URL("../main.ts", import.meta.url));
 
@@ -25,11 +25,12 @@ export const run: Register = (program, runCommand) => {
     .argument("[pipeline...]", "pipelines to run; all when none is named")
     .option("--workers <n>", "processes; each is a member of every group", "1")
     .option("--no-breaker", "go on however many records become dead letters")
+    .option("--halt-above <share>", "the share of dead letters that halts a pipeline, such as 20%")
     .description("run pipelines until SIGTERM: drain, commit, leave the groups")
     .addHelpText("after", EXIT_CODES)
-    .action((names: string[], options: { workers: string; breaker: boolean }) =>
+    .action((names: string[], options: RunVerbOptions) =>
       runCommand(async (io) => {
-        const given = options.breaker ? io.env : { ...io.env, MILLRACE_BREAKER: "off" };
+        const given = { ...io.env, ...breakerOf(options) };
         const env = readStackEnv(join(io.cwd, ".millrace"), given);
         return live({
           pipelines,
@@ -42,6 +43,19 @@ export const run: Register = (program, runCommand) => {
       }),
     );
 };
+
+interface RunVerbOptions {
+  readonly workers: string;
+  readonly breaker: boolean;
+  readonly haltAbove?: string;
+}
+
+/** For this process and its workers alone. */
+function breakerOf({ breaker, haltAbove }: RunVerbOptions): { readonly MILLRACE_BREAKER?: string } {
+  if (!breaker) return { MILLRACE_BREAKER: "off" };
+  const share = shareOption("--halt-above", haltAbove);
+  return share === null ? {} : { MILLRACE_BREAKER: `${String(share * 100)}%` };
+}
 
 function countOf(text: string): number {
   const n = Number(text);

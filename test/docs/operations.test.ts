@@ -36,6 +36,7 @@ test("every limit is documented, unless it is a setting", () => {
     "purgeIntervalMs",
     "sinkPurgeAfterMs",
     "breaker",
+    "haltAbove",
   ];
   const limits = Object.keys(defaultLimits).filter((name) => !settings.includes(name));
   assert.deepEqual(firstCells("Limits").sort(), limits.sort());
@@ -63,7 +64,7 @@ test("every reason that stops a task is documented with the command that its mes
   });
   for (const { code, cure } of documented) {
     assert.ok(isErrorCode(code), code);
-    const isNamed = lookAgain(code, "retail") === "";
+    const isNamed = lookAgain(code, { pipeline: "retail" }) === "";
     if (isNamed) assert.doesNotMatch(cure, /resume/, code);
     else assert.match(cure, /resume|the same/, code);
   }
@@ -83,15 +84,17 @@ test("the transcript of a halted pipeline is what the code prints", () => {
   assert.equal(told.length, 2);
   const limit = { letters: 25, records: 500 };
   const at = { topic: "shops.sales", partition: 0, offset: 125n };
-  const { code, message } = new Breaker("main", limit).error(at);
+  const breaker = new Breaker("main", limit);
+  assert.equal(breaker.firstOver(Array<boolean>(26).fill(true)), 25);
+  const { code, message } = breaker.error(at);
   const atMs = Date.parse("2026-11-21T22:04:31.943Z");
   const note = { state: "halted", by: "breaker", code, message, atMs, owner: "w" } as const;
-  for (const line of told) assert.equal(line, gateText("shops", note));
+  for (const line of told) assert.equal(line, gateText({ pipeline: "shops" }, note));
 });
 
 test("the transcript of resume is what the code prints", () => {
   const [lines = ""] = /```console\n([^]*?)```/.exec(stopSection)?.slice(1) ?? [];
-  const hint = lookAgain("MILL_TABLE_DIFFERS", "shops");
+  const hint = lookAgain("MILL_TABLE_DIFFERS", { pipeline: "shops" });
   const { message } = errorTable.MILL_TABLE_DIFFERS;
   const told = lines.split("\n").filter((line) => line.includes("MILL_TABLE_DIFFERS"));
   assert.equal(told.length, 6);

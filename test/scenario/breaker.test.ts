@@ -1,93 +1,28 @@
 // The breaker: how many dead letters among the last records of a task halt its pipeline, exactly where, and until when.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  avro,
-  json,
-  percent,
-  pipeline,
-  postgresTable,
-  records,
-  string,
-  topic,
-  type Pipeline,
-  type PipelineOptions,
-  type Topic,
-} from "#engine";
-import { resumeVerb } from "../../src/cli/resume.ts";
-import { gateNote } from "../../src/engine/notes/gate-note.ts";
+import { percent, pipeline, records } from "#engine";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
-import { fleetCommand, jsonOf } from "../support/fleet-command.ts";
-import { emptied, gateOf, shut } from "../support/gating.ts";
-import { things, type Thing } from "../support/plans.ts";
-import { noted } from "../support/stopping.ts";
-
-const source = things("source", 2);
-const target = things("target", 2);
-const totals: Topic<string, number> = topic("totals", {
-  key: string,
-  value: json<number>(),
-  partitions: 2,
-  owner: "tests",
-});
-const table = postgresTable<Thing>("kept", {
-  row: avro<Thing>({
-    type: "record",
-    name: "Kept",
-    fields: [
-      { name: "id", type: "string" },
-      { name: "n", type: "int" },
-    ],
-  }),
-  key: ["id"],
-});
-
-const rule = { otherwise: "dead-letter" } as const;
-const isGood = ({ n }: Thing): boolean => n > 0;
-const flows = {
-  line: (options: PipelineOptions = {}) =>
-    pipeline("line", options, ({ from }) => from(source).expect("good", isGood, rule).to(target)),
-  sink: (options: PipelineOptions = {}) =>
-    pipeline("sink", options, ({ from }) => {
-      from(source).expect("good", isGood, rule).upsertInto(table);
-    }),
-};
-/** A total that falls cannot be told. */
-const falling = (options: PipelineOptions = {}): Pipeline =>
-  pipeline("falling", options, ({ from }) => {
-    from(source)
-      .groupByKey()
-      .sum("total", (t) => t.n)
-      .toStream()
-      .expect("rises", (total) => total > 0, rule)
-      .to(totals);
-  });
-
-/** Good records but where `bad` says so, each of a key of its own; positions count from 1. */
-const series = (count: number, bad: (at: number) => boolean): Thing[] =>
-  Array.from({ length: count }, (_, i) => ({ id: `k${String(i)}`, n: bad(i + 1) ? -1 : i + 1 }));
-
-const bads = (count: number): Thing[] => series(count, () => true);
-const goods = (count: number): Thing[] => series(count, () => false);
-
-const consumedOf = async (fleet: Fleet): Promise<number> =>
-  (await fleet.progress()).reduce((sum, { ledger }) => sum + (ledger?.consumed ?? 0), 0);
-
-/** Until the pipeline is halted and nobody is a member any more. */
-async function halted(fleet: Fleet): Promise<void> {
-  await fleet.until("the gate is shut", () => gateNote(noted(fleet)) !== null);
-  await emptied(fleet);
-}
-
-const resume = (fleet: Fleet, ...argv: string[]) =>
-  fleetCommand(fleet, resumeVerb, ["resume", fleet.plans[0]?.pipeline ?? "", ...argv]);
-
-interface Case {
-  readonly what: string;
-  readonly records: readonly Thing[];
-  /** How many are consumed; all when the pipeline goes on. */
-  readonly upTo: number | null;
-}
+import { jsonOf } from "../support/fleet-command.ts";
+import { gateOf, shut } from "../support/gating.ts";
+import {
+  source,
+  target,
+  totals,
+  table,
+  rule,
+  exact,
+  flows,
+  falling,
+  series,
+  bads,
+  goods,
+  consumedOf,
+  halted,
+  resume,
+  type Case,
+  checkHalt,
+} from "../support/halting.ts";
 
 const cases: readonly Case[] = [
   { what: "25 among 500", records: series(500, (at) => at % 20 === 0), upTo: null },
@@ -117,27 +52,8 @@ for (const [name, use] of [
   ["sink", flows.sink()],
 ] as const)
   for (const { what, records: given, upTo } of cases)
-    test(`${name}: ${what}: ${upTo === null ? "it goes on" : `halts behind ${String(upTo)}`}`, async () => {
-      const fleet = new Fleet([use]);
-      await fleet.join();
-      await fleet.send(source.name, name === "falling" ? keyed(given) : given);
-      if (upTo === null) {
-        await fleet.drained();
-        assert.equal(await gateOf(fleet), null);
-        assert.equal(await consumedOf(fleet), given.length);
-      } else {
-        await halted(fleet);
-        assert.equal(await consumedOf(fleet), upTo);
-        const progress = await fleet.progress();
-        assert.equal(progress.find(({ partition }) => partition === 0)?.nextOffset, BigInt(upTo));
-      }
-      const letters = given.slice(0, upTo ?? given.length).filter((t) => !isGood(t));
-      assert.equal(fleet.letters().length, letters.length);
-    });
-
-/** One key for all, as its total must never fall: what is bad takes away all there is. */
-const keyed = (given: readonly Thing[]): Thing[] =>
-  given.map((t) => ({ ...t, n: isGood(t) ? 1 : -1e9 }));
+    test(`${name}: ${what}: ${upTo === null ? "it goes on" : `halts behind ${String(upTo)}`}`, () =>
+      checkHalt(use, given, upTo));
 
 test("state knows nothing of the record that halts, nor of those behind it", async () => {
   const fleet = new Fleet([
@@ -211,7 +127,7 @@ test("a row that was hidden under one behind the halt is judged by itself", asyn
 });
 
 test("letters that only the checkpoint tells of halt the pipeline at the next record, and are no loop", async () => {
-  const told = pipeline("told", ({ from }) => {
+  const told = pipeline("told", exact, ({ from }) => {
     from(source)
       .groupBy("by-id", (t) => t.id)
       .sum("total", (t) => t.n, { emit: "checkpoint" })

@@ -4,6 +4,7 @@ import type { Plan, PlanTable } from "../../engine/core/plan.ts";
 import type { PostgresPool } from "../../engine/clients/postgres/pool.ts";
 import { findTable } from "../../engine/provision/tables/found.ts";
 import type { ReprocessPorts } from "../../engine/reprocess/words/ports.ts";
+import type { Probed } from "../../engine/reprocess/run/session.ts";
 import { Runs } from "../../engine/reprocess/words/rows.ts";
 import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import type { TableSpec } from "../../engine/core/table-layout.ts";
@@ -14,7 +15,7 @@ import { operating, refuseBeside, type OperateConnection } from "../operating.ts
 export interface ReprocessConnection extends OperateConnection {
   readonly pool: PostgresPool;
   /** Workers of a run, until they have ended; returns their exit code. */
-  work(row: RunRow, shadow: Plan): Promise<number>;
+  work(row: RunRow, shadow: Plan, probed: Probed): Promise<number>;
 }
 export type ConnectReprocess = (io: CliIo) => Promise<ReprocessConnection>;
 

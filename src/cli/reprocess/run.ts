@@ -69,7 +69,7 @@ async function play(at: Reprocessing, plan: Plan, options: RunVerbOptions): Prom
     ports,
     begin,
     fill: (row) => fillOf(plan, row, at),
-    work: (row, shadow) => connection.work(row, shadow),
+    work: (row, shadow, probed) => connection.work(row, shadow, probed),
     report: reporter(io, options.json === true),
     say: (line) => io.err(line),
   });

@@ -3,12 +3,12 @@ import { MillraceError } from "../../engine/core/errors.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import { progressOfRun } from "../../engine/reprocess/control/run-progress.ts";
 import { shadowOfRun } from "../../engine/reprocess/run/prepare.ts";
-import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
+import { isActive, type RunRow, type Stall } from "../../engine/reprocess/words/run.ts";
 import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { tableLines } from "../table-lines.ts";
 import type { AddVerb, Reprocessing } from "./connection.ts";
-import { listLines, rowJson } from "./lines.ts";
+import { listLines, rowJson, stallText } from "./lines.ts";
 
 interface ShowOptions {
   readonly run?: string;
@@ -24,7 +24,9 @@ Examples:
   $ npx millrace reprocess list customer-orders --json`;
 
 const STATUS_HELP = `
-Exit codes: 0 shown · 3 no such pipeline or run · 69 a server is away.
+A run that decides nothing says since when, and why.
+
+Exit codes: 0 shown · 1 it has failed, or decides nothing · 3 no such pipeline or run · 69 a server is away.
 
 Examples:
   $ npx millrace reprocess status customer-orders
@@ -103,27 +105,32 @@ async function found(
 
 async function status(at: Reprocessing, plan: Plan, options: ShowOptions): Promise<number> {
   const row = await found(at, plan, { options, isActiveOnly: false });
+  const still = stallOf(row);
+  const code = still !== null || row.state === "failed" ? exitCodes.failure : exitCodes.ok;
   if (options.json === true) {
     at.io.out(rowJson(row));
-    return exitCodes.ok;
+    return code;
   }
   for (const line of listLines([row])) at.io.out(line);
   if (row.error !== null) at.io.out(`\n${row.error}`);
-  if (row.state === "running") {
-    const shadow = shadowOfRun(plan, row);
-    const { progress } = await progressOfRun(shadow, row.range, at.ports);
-    const lines = progress.map(({ part, topic, partition, nextOffset }) => {
-      const end = row.range.places.find(
-        (place) => place.part === part && place.topic === topic && place.partition === partition,
-      );
-      const next = nextOffset === null ? "-" : String(nextOffset);
-      return [part, topic, String(partition), next, end === undefined ? "-" : String(end.to)];
-    });
-    at.io.out("");
-    for (const line of tableLines([["PART", "TOPIC", "PARTITION", "COMMITTED", "TO"], ...lines]))
-      at.io.out(line);
-  }
-  return exitCodes.ok;
+  if (still !== null) at.io.out(`\nThe run ${stallText(still)}`);
+  if (row.state === "running") for (const line of await placeLines(at, plan, row)) at.io.out(line);
+  return code;
+}
+
+const stallOf = ({ state, counts }: RunRow): Stall | null =>
+  state === "running" ? (counts.stall ?? null) : null;
+
+async function placeLines({ ports }: Reprocessing, plan: Plan, row: RunRow): Promise<string[]> {
+  const { progress } = await progressOfRun(shadowOfRun(plan, row), row.range, ports);
+  const lines = progress.map(({ part, topic, partition, nextOffset }) => {
+    const end = row.range.places.find(
+      (place) => place.part === part && place.topic === topic && place.partition === partition,
+    );
+    const next = nextOffset === null ? "-" : String(nextOffset);
+    return [part, topic, String(partition), next, end === undefined ? "-" : String(end.to)];
+  });
+  return ["", ...tableLines([["PART", "TOPIC", "PARTITION", "COMMITTED", "TO"], ...lines])];
 }
 
 async function cancel(at: Reprocessing, plan: Plan, options: ShowOptions): Promise<number> {

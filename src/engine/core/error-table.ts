@@ -539,7 +539,7 @@ const halts = {
     meaning:
       "More of the last records of a task became dead letters than the pipeline's haltWhen allows. Everything before that record is committed; all tasks of the pipeline stand still, in every worker and after a restart too.",
     action:
-      "See why in the dead letters, mend the cause, then: npx millrace resume <pipeline>. It begins to count anew. To let a run go on whatever comes: npx millrace run <pipeline> --no-breaker",
+      "See why in the dead letters, mend the cause, then: npx millrace resume <pipeline>. It begins to count anew. To allow more until it is resumed again: npx millrace resume <pipeline> --halt-above 20%. While one process runs: npx millrace run <pipeline> --halt-above 20%, or whatever comes: npx millrace run <pipeline> --no-breaker",
   },
   MILL_GATE_HELD: {
     message: "somebody else holds the pipeline's gate",

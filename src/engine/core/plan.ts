@@ -2,6 +2,7 @@
 // one part is one consumer group, and a task is one part on one partition.
 import type { MillraceError } from "./errors.ts";
 import type { TimeRule } from "./event-time.ts";
+import type { LetterLimit } from "./letter-limit.ts";
 import type { SchemaFormat } from "./schema.ts";
 import type { GroupId, RecordContext, TopicName } from "./record.ts";
 import type { DueOfUndated } from "./state.ts";
@@ -169,12 +170,6 @@ export interface Part {
   readonly table: PlanTable | null;
 }
 
-/** More than so many dead letters among the last so many records of a task halt the pipeline. */
-export interface LetterLimit {
-  readonly letters: number;
-  readonly records: number;
-}
-
 export interface PlanOptions {
   readonly start: "earliest" | "latest" | number;
   readonly onError: "dead-letter" | "halt";
@@ -236,4 +231,6 @@ export interface Plan {
   readonly meta: TopicName;
   /** The prefix of its stores' names: namespace and pipeline, or those of a run (`withStores`). */
   readonly storePrefix: string;
+  /** Set in the plan of a reprocessor's run: the pipeline that it runs. */
+  readonly runOf?: { readonly pipeline: string; readonly run: number };
 }

@@ -2,6 +2,7 @@
 // which run's stores the pipeline works. A worker that joined before a gate was shut is seen as a member of a group;
 // one that joins later reads the note after its join. The rooms runtime/gate and operate/gate decide what follows.
 import { MillraceError } from "../core/errors.ts";
+import { resumeCommand, type Operated } from "../core/lead.ts";
 import type { Plan } from "../core/plan.ts";
 import type { OutRecord, TopicName } from "../core/record.ts";
 import type { TopicPorts } from "../core/read-range.ts";
@@ -31,6 +32,7 @@ export interface GateNote {
 
 const GATE = "gate";
 const STORES = "stores";
+const HALT_ABOVE = "halt-above";
 
 /** Null opens it. */
 export const gateRecord = (meta: TopicName, note: GateNote | null): OutRecord =>
@@ -71,13 +73,22 @@ export function storesNote(notes: Notes): number | null {
   return text === undefined ? null : (JSON.parse(text) as { run: number | null }).run;
 }
 
-/** Why nothing moves and since when, with what leads on; for /ready, logs and commands. */
-export function gateText(pipeline: string, { state, by, code, message, atMs }: GateNote): string {
-  const since = new Date(atMs).toISOString();
-  const lead =
-    by === "promote" || by === "reset" ? "" : `. To go on: npx millrace resume ${pipeline}`;
-  return `${pipeline} is ${state} since ${since}: ${code} ${message}${lead}`;
+/** Null: what the pipeline says. */
+export const haltAboveRecord = (meta: TopicName, share: number | null): OutRecord =>
+  noteRecord(meta, HALT_ABOVE, share === null ? null : JSON.stringify({ share }));
+
+/** The share of dead letters that the last resume allows, or null. */
+export function haltAboveNote(notes: Notes): number | null {
+  const text = notes.get(HALT_ABOVE);
+  return text === undefined ? null : (JSON.parse(text) as { share: number }).share;
 }
 
-export const gateIsShut = ({ pipeline }: Plan, note: GateNote): MillraceError =>
-  new MillraceError("MILL_GATE_HELD", `${gateText(pipeline, note)} (held by ${note.owner})`);
+/** Why nothing moves and since when, with what leads on; for /ready, logs and commands. */
+export function gateText(of: Operated, { state, by, code, message, atMs }: GateNote): string {
+  const since = new Date(atMs).toISOString();
+  const lead = by === "promote" || by === "reset" ? "" : `. To go on: ${resumeCommand(of)}`;
+  return `${of.pipeline} is ${state} since ${since}: ${code} ${message}${lead}`;
+}
+
+export const gateIsShut = (of: Operated, note: GateNote): MillraceError =>
+  new MillraceError("MILL_GATE_HELD", `${gateText(of, note)} (held by ${note.owner})`);

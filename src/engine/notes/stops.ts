@@ -2,11 +2,11 @@
 import { MillraceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import type { StartOffset, TopicDescription, Watermarks } from "../core/kafka.ts";
+import { resetCommand, resumeCommand, type Operated } from "../core/lead.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
 
 /** The part that a task belongs to, as far as its stops must know. */
-export interface PartFacts {
-  readonly pipeline: string;
+export interface PartFacts extends Operated {
   readonly part: string;
   readonly topics: readonly TopicName[];
   /** Read beside them, for the letters that come back; it is as wide as the widest part. */
@@ -54,8 +54,8 @@ export function progressLost(part: PartFacts, at: TopicPartition): MillraceError
 }
 
 export function topicRecreated(part: PartFacts, at: TopicPartition): MillraceError {
-  const all = `npx millrace offsets reset ${part.pipeline} --part ${part.part} --topic ${at.topic}`;
-  return stop("MILL_SOURCE_TOPIC_RECREATED", at, `${at.topic}${then(`${all} --to earliest`)}`);
+  const command = resetCommand(part, `--part ${part.part} --topic ${at.topic} --to earliest`);
+  return stop("MILL_SOURCE_TOPIC_RECREATED", at, `${at.topic}${then(command)}`);
 }
 
 /** Null when the topic has as many partitions as its part; the redrive topic may have more. */
@@ -71,12 +71,13 @@ export function partitionsChanged(
   return stop("MILL_TOPIC_PARTITIONS", at, detail);
 }
 
-const resetOf = ({ pipeline, part }: PartFacts, at: TopicPartition, to: string): string =>
-  `npx millrace offsets reset ${pipeline} --part ${part} --topic ${at.topic} --partition ${String(at.partition)} --to ${to}`;
+const resetOf = (part: PartFacts, at: TopicPartition, to: string): string => {
+  const place = `--part ${part.part} --topic ${at.topic} --partition ${String(at.partition)}`;
+  return resetCommand(part, `${place} --to ${to}`);
+};
 
 /** Lost progress leaves unknown what the stores have counted already, so they are emptied. */
-const withState = ({ pipeline }: PartFacts): string =>
-  `npx millrace offsets reset ${pipeline} --to earliest --with-state`;
+const withState = (of: Operated): string => resetCommand(of, "--to earliest --with-state");
 
 const then = (command: string): string =>
   `. Stop the pipeline's workers, then decide; for instance: ${command}`;
@@ -90,8 +91,8 @@ const leadOn: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /** The end of any other stop's text: its cure is elsewhere, and nobody notifies the task. */
-export const lookAgain = (code: ErrorCode, pipeline: string): string =>
-  leadOn.has(code) ? "" : `. To look again without a restart: npx millrace resume ${pipeline}`;
+export const lookAgain = (code: ErrorCode, of: Operated): string =>
+  leadOn.has(code) ? "" : `. To look again without a restart: ${resumeCommand(of)}`;
 
 function stop(code: ErrorCode, at: TopicPartition, detail: string): MillraceError {
   const { topic, partition } = at;

@@ -6,7 +6,7 @@ import type { MillraceError } from "../core/errors.ts";
 import type { PlanOptions, PlanResource, PlanTable } from "../core/plan.ts";
 import type { StateCopies } from "../core/state.ts";
 import type { CacheBudget } from "../state/task-stores.ts";
-import type { LagBook } from "../observe/lag/lag-book.ts";
+import type { LagBook } from "../observe/lag/append-times.ts";
 import type { Resources } from "./calls/resources.ts";
 import type { SchemaCache } from "./task/schema-cache.ts";
 
@@ -29,6 +29,8 @@ export interface WorkerLimits {
   readonly gateLookMs: number;
   /** Whether dead letters can halt a pipeline. */
   readonly breaker: boolean;
+  /** The share of dead letters that this process allows, where it is more than a pipeline's own. */
+  readonly haltAbove: number | null;
 }
 
 export const defaultLimits: WorkerLimits = {
@@ -47,6 +49,7 @@ export const defaultLimits: WorkerLimits = {
   sinkPurgeAfterMs: 3_600_000,
   gateLookMs: 1_000,
   breaker: true,
+  haltAbove: null,
 };
 
 /** The ports that a worker is made of: real clients, or the doubles of `#testing`. */

@@ -1,7 +1,7 @@
 // The lag of every partition that a worker is responsible for, as gauges. Its fetches say where each log ends; a partition that
 // nobody fetches now (its task waits, its inbox is full, the gate is shut) is looked at once a second. The figures need no
 // server, so they go on while one is away.
-import { claimAgeMaxMs, lookAhead } from "../observe/lag/lag-book.ts";
+import { claimAgeMaxMs, lookAhead } from "../observe/lag/log-look.ts";
 import { allPlaces, type LagPlace } from "../observe/lag/lag-place.ts";
 import { lagOf } from "../observe/lag/lag.ts";
 import { forgetTask, publishLag } from "../observe/task-metrics.ts";

@@ -12,7 +12,7 @@ import type { TableSpec } from "../core/table-layout.ts";
 import type { Log } from "../core/ports.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import { plansOf } from "../define/plans.ts";
-import { livenessOf, readinessOf, type WorkerFacts } from "../observe/health.ts";
+import { livenessOf, readinessOf, type Health, type WorkerFacts } from "../observe/health.ts";
 import { serveOperations, type OperationsServer } from "../observe/http.ts";
 import { defaultLimits, type WorkerLimits, type WorkerPorts } from "./context.ts";
 import { ours } from "./failure.ts";
@@ -54,6 +54,8 @@ export interface RunPlansOptions extends Pick<LiveOptions, "env" | "checkTables"
   readonly entry: string | null;
   readonly args: readonly string[];
   attach?: Attach;
+  /** Takes how to ask whether all of it is at work. */
+  probed?(ready: () => Promise<Health>): void;
 }
 
 /** The additions of a reprocessor's run to its workers: bounds, and who ends them. */
@@ -72,7 +74,9 @@ export async function runPlans(options: RunPlansOptions): Promise<number> {
   const spawn = (index: number) =>
     fork(entry, args, { env: { ...env, MILLRACE_WORKER: String(index) } });
   const meter = prometheusMeter(catalogue);
-  return new Supervisor({ workers, settings, clock: systemClock, log, meter, spawn }).run();
+  const supervisor = new Supervisor({ workers, settings, clock: systemClock, log, meter, spawn });
+  options.probed?.(() => supervisor.ready());
+  return supervisor.run();
 }
 
 /** Settings and plans, with every problem of both at once. */
@@ -142,6 +146,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   };
   const worker = new Worker(plans, ports, limitsOf(settings));
   const facts = watchLoop(worker);
+  options.probed?.(() => Promise.resolve(readinessOf(facts())));
   // A start waits for a server for as long as that is away, and must end when it is asked to.
   const ignore = stopOnSignal(worker, log);
   const server = await serve(options, facts, withLag(meter, worker));
@@ -179,8 +184,12 @@ const limitsOf = (settings: WorkerSettings): WorkerLimits => ({
   checkpointIntervalMs: settings.MILLRACE_CHECKPOINT_INTERVAL_MS,
   purgeIntervalMs: settings.MILLRACE_PURGE_INTERVAL_MS,
   sinkPurgeAfterMs: settings.MILLRACE_SINK_PURGE_AFTER_MS,
-  breaker: settings.MILLRACE_BREAKER === "on",
+  breaker: settings.MILLRACE_BREAKER !== "off",
+  haltAbove: shareOf(settings.MILLRACE_BREAKER),
 });
+
+const shareOf = (text: string): number | null =>
+  text.endsWith("%") ? parseFloat(text) / 100 : null;
 
 /** A child answers its parent; a process of its own serves HTTP. */
 async function serve(

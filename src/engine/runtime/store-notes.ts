@@ -1,6 +1,7 @@
 // Notes of what each store began as: the operator, how keys and values are written, the part it belongs to. A pipeline
 // that was changed so that a changelog would mean something else is refused at the start, also in the middle of a rolling
 // deploy, where the old workers go on.
+import { resetCommand } from "../core/lead.ts";
 import { sendOnce } from "../core/send-once.ts";
 import { ConfigError, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
@@ -72,19 +73,14 @@ function textOf(format: SchemaFormat): string {
   return format.kind === "avro" ? `avro ${format.name}` : format.kind;
 }
 
-function changes(
-  { pipeline }: Plan,
-  { name }: PlanStore,
-  was: StoreNote,
-  now: StoreNote,
-): MillraceError[] {
+function changes(plan: Plan, { name }: PlanStore, was: StoreNote, now: StoreNote): MillraceError[] {
   const fields = ["operator", "key", "value", "part", "partitions"] as const;
   const changed = fields.filter((field) => was[field] !== now[field]);
   if (changed.length === 0) return [];
   const texts = changed.map(
     (field) => `${field} ${String(was[field])} is now ${String(now[field])}`,
   );
-  const command = `npx millrace offsets reset ${pipeline} --to earliest --with-state`;
-  const detail = `${pipeline}, store ${name}: ${texts.join(", ")}. Name the operator anew, or stop the workers and begin anew: ${command}`;
+  const command = resetCommand(plan, "--to earliest --with-state");
+  const detail = `${plan.pipeline}, store ${name}: ${texts.join(", ")}. Name the operator anew, or stop the workers and begin anew: ${command}`;
   return [new ConfigError("MILL_STATE_CHANGED", detail)];
 }

@@ -5,7 +5,7 @@ import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
-import { LagBook } from "../observe/lag/lag-book.ts";
+import { LagBook } from "../observe/lag/append-times.ts";
 import { bindPart, type BoundPart } from "./task/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { persist } from "./failure.ts";

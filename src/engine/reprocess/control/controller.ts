@@ -6,13 +6,22 @@ import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { addressOf } from "../../core/record.ts";
 import { stoppedTasks } from "../../operate/resume/stopped-tasks.ts";
-import { NoteTail } from "../../notes/notes.ts";
+import { NoteTail, type Notes } from "../../notes/notes.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import type { RunChanges } from "../words/rows.ts";
-import { FOLLOWING, PAUSED, isActive, movedOn, runName, type RunRow } from "../words/run.ts";
+import {
+  FOLLOWING,
+  PAUSED,
+  isActive,
+  movedOn,
+  runName,
+  type RunRow,
+  type Stall,
+} from "../words/run.ts";
 import { LagWatch } from "./live-lag.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { isSettled, progressOfRun, type RunProgress } from "./run-progress.ts";
+import { StallWatch, whyShut, whyStalled, type Probe } from "./stall.ts";
 import { nextRate } from "./throttle.ts";
 
 /** The result of one look at the run, for whoever watches. */
@@ -26,6 +35,8 @@ export interface RunReport {
   readonly behind: number | null;
   /** The range is read; tables and topics behind it are not at their ends yet. */
   readonly isDraining: boolean;
+  /** Null: it goes on. */
+  readonly stall: Stall | null;
 }
 
 export interface Watching {
@@ -35,6 +46,8 @@ export interface Watching {
   /** Aborts when the caller wants to leave: the run stays as it is. */
   readonly signal: AbortSignal;
   report(report: RunReport): void;
+  /** Asks the workers what they wait for; left out where nobody can. */
+  readonly probe?: Probe;
   /** A line for people: why a look failed; the next one may not. */
   waiting(why: string): void;
 }
@@ -64,6 +77,7 @@ class Controller {
   readonly #rates: RateMeter;
   readonly #notes: NoteTail;
   readonly #startMs: number;
+  readonly #still: StallWatch;
   #row: RunRow;
 
   constructor(row: RunRow, watching: Watching) {
@@ -71,6 +85,7 @@ class Controller {
     this.#watching = watching;
     this.#notes = new NoteTail(ports, shadow.meta);
     this.#startMs = ports.clock.now();
+    this.#still = new StallWatch(ports.clock);
     this.#row = row;
     this.#lag = new LagWatch(plan, ports.admin, ports.clock);
     this.#rates = new RateMeter(ports.clock, row.counts.seconds);
@@ -85,14 +100,34 @@ class Controller {
     if (found.state !== "running") return found;
     const progress = await progressOfRun(shadow, found.range, ports);
     const perSecond = this.#rates.note(progress.done);
-    const failure = (await this.#stops()) ?? this.#tooManyLetters(progress);
+    const notes = await this.#notes.look();
+    const failure = this.#stop(notes) ?? whyShut(shadow, notes) ?? this.#tooManyLetters(progress);
     if (failure !== null) return this.#change({ state: "failed", error: failure });
     const liveLagMs = await this.#lag.measure();
-    await this.#advance(progress, { perSecond, liveLagMs });
-    const behind = this.#row.step === FOLLOWING ? progress.total - progress.done : null;
+    const stall = await this.#stall(progress, this.#behind(progress));
+    await this.#advance(progress, { perSecond, liveLagMs, stall });
+    const behind = this.#behind(progress);
     const isDraining = progress.done === progress.total && behind === null;
-    this.#watching.report({ row: this.#row, perSecond, liveLagMs, behind, isDraining });
+    this.#watching.report({ row: this.#row, perSecond, liveLagMs, behind, isDraining, stall });
     return this.#row;
+  }
+
+  /** Null while anything is decided, and where nothing is left to do. */
+  async #stall({ progress }: RunProgress, behind: number | null): Promise<Stall | null> {
+    // Every part counts: a run that has read its range may still be at work behind it.
+    const decided = progress.reduce((sum, { nextOffset }) => sum + Number(nextOffset ?? 0n), 0);
+    const sinceMs = this.#still.note(decided);
+    if (sinceMs === null || behind === 0) return null;
+    return { sinceMs, why: await this.#why() };
+  }
+
+  #behind({ total, done }: RunProgress): number | null {
+    return this.#row.step === FOLLOWING ? total - done : null;
+  }
+
+  #why(): Promise<string> {
+    const { ports, shadow, probe = () => Promise.resolve(null) } = this.#watching;
+    return whyStalled(this.#row, shadow, ports, probe);
   }
 
   async #change(changes: RunChanges): Promise<RunRow> {
@@ -104,11 +139,11 @@ class Controller {
 
   async #advance(
     progress: RunProgress,
-    { perSecond, liveLagMs }: Pick<RunReport, "perSecond" | "liveLagMs">,
+    { perSecond, liveLagMs, stall }: Pick<RunReport, "perSecond" | "liveLagMs" | "stall">,
   ): Promise<void> {
     const { options, range, rateLimit } = this.#row;
     const { done, total, letters } = progress;
-    const counts = { done, total, letters, seconds: this.#rates.seconds };
+    const counts = { done, total, letters, seconds: this.#rates.seconds, stall };
     const { lagLimitMs, rate: max } = options;
     const facts = { lagMs: liveLagMs, lagLimitMs, measured: perSecond ?? 0, max };
     const rate = nextRate({ ...facts, current: rateLimit });
@@ -144,9 +179,8 @@ class Controller {
   }
 
   /** The stop that keeps a task of the run from going on, as text; null: none. */
-  async #stops(): Promise<string | null> {
+  #stop(notes: Notes): string | null {
     const { shadow } = this.#watching;
-    const notes = await this.#notes.look();
     const all = stoppedTasks(shadow, notes, { part: null, topic: null, partition: null });
     // A stop that an earlier controller saw does not count: its task was started again since.
     const stop = all.find(({ atMs }) => atMs >= this.#startMs);

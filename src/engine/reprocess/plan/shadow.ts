@@ -58,13 +58,15 @@ export function shadowOf(plan: Plan, how: Shadowing): Plan {
   return deepFreeze({
     ...plan,
     pipeline,
-    // A task of a run begins where it was put; without progress there is nothing for it to do.
-    options: { ...plan.options, start: "earliest" },
+    // A task of a run begins where it was put; without progress there is nothing for it to do. Its letters are counted, and
+    // judged by the options of the run.
+    options: { ...plan.options, start: "earliest", haltWhen: "never" },
     parts,
     topics: mapTopics(plan.topics, (topic) => renaming.topic(topic), rename),
     tables: parts.flatMap(({ table }) => table ?? []),
     ...ownNames(plan, rename),
     storePrefix: prefix,
+    runOf: { pipeline: plan.pipeline, run: how.run },
   });
 }
 

@@ -7,6 +7,9 @@ import type { Plan } from "../../core/plan.ts";
 import { watchRun, type RunReport } from "../control/controller.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import { prepare, shadowOfRun, textOf, type Fill } from "./prepare.ts";
+import type { Probe } from "../control/stall.ts";
+import { readGate } from "../../notes/gate-note.ts";
+import { openGate } from "../../operate/gate/gate.ts";
 import { isActive, type RunRow } from "../words/run.ts";
 
 export interface RunSession {
@@ -16,10 +19,13 @@ export interface RunSession {
   begin(): Promise<RunRow>;
   fill(row: RunRow): Fill | null;
   /** Workers of the run, until they have ended; they end by themselves when the run is over. Returns their exit code. */
-  work(row: RunRow, shadow: Plan): Promise<number>;
+  work(row: RunRow, shadow: Plan, probed: Probed): Promise<number>;
   report(report: RunReport): void;
   say(line: string): void;
 }
+
+/** Takes how the workers are asked what they wait for. */
+export type Probed = (probe: Probe) => void;
 
 /** interrupted: the workers were asked to stop, and the run can be gone on with. */
 export interface SessionEnd {
@@ -73,7 +79,11 @@ async function worked(row: RunRow, session: RunSession, lost: AbortSignal): Prom
   const leave = (): void => life.abort(new Error("the controller leaves the run"));
   lost.addEventListener("abort", leave, { once: true });
   let code: number | null = null;
-  const workers = session.work(row, shadow).then(
+  let ask: Probe | null = null;
+  const probed = (given: Probe): void => void (ask = given);
+  const probe: Probe = () => ask?.() ?? Promise.resolve(null);
+  await opened(shadow, session);
+  const workers = session.work(row, shadow, probed).then(
     (exit) => void (code = exit),
     (error: unknown) => {
       code = 1;
@@ -82,7 +92,15 @@ async function worked(row: RunRow, session: RunSession, lost: AbortSignal): Prom
   );
   // They are not to end before the run is over: whoever looks then sees it.
   void workers.finally(leave);
-  const watching = { plan, shadow, ports, signal: life.signal, report, waiting: session.say };
+  const watching = {
+    plan,
+    shadow,
+    ports,
+    signal: life.signal,
+    report,
+    probe,
+    waiting: session.say,
+  };
   let end = await watchRun(row, watching);
   if (lost.aborted)
     throw new MillraceError("MILL_RUN_ACTIVE", "the lock was lost to another process");
@@ -93,6 +111,14 @@ async function worked(row: RunRow, session: RunSession, lost: AbortSignal): Prom
   const error = `the workers have ended: exit ${String(code)}`;
   const failed = await ports.runs.update(end, { state: "failed", error }, ["running"]);
   return { row: failed ?? end, isInterrupted: false };
+}
+
+/** A run of 0.1.0 that too many letters have halted goes on: runs count their letters, and are not halted any more. */
+async function opened(shadow: Plan, { ports, say }: RunSession): Promise<void> {
+  const gate = await readGate(shadow, ports);
+  if (gate?.by !== "breaker") return;
+  await openGate(shadow, gate.owner, { ports });
+  say(`the run was halted by its letters, and goes on: ${gate.message}`);
 }
 
 const AGAIN_MS = 1_000;

@@ -11,7 +11,7 @@ import { shadowOfRun } from "./prepare.ts";
 import { Runs } from "../words/rows.ts";
 import { isWorking, type RunRow } from "../words/run.ts";
 
-export interface WorkOptions extends Pick<RunPlansOptions, "env" | "checkTables"> {
+export interface WorkOptions extends Pick<RunPlansOptions, "env" | "checkTables" | "probed"> {
   readonly settings: WorkerSettings;
   /** The program of one worker of a run; its arguments are the pipeline and the number of the run. Null: this process is it. */
   readonly entry: string | null;

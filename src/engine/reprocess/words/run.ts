@@ -76,6 +76,12 @@ export interface RunOptions {
   readonly staged: readonly TopicName[];
 }
 
+/** Since when a run has decided nothing, and why. */
+export interface Stall {
+  readonly sinceMs: number;
+  readonly why: string;
+}
+
 export interface RunCounts {
   /** Offsets of the range that are decided, of how many. */
   readonly done: number;
@@ -83,6 +89,8 @@ export interface RunCounts {
   readonly letters: number;
   /** Seconds with workers at work. */
   readonly seconds: number;
+  /** Left out by releases that did not know it. */
+  readonly stall?: Stall | null;
 }
 
 export interface RunRow {

@@ -72,7 +72,7 @@ export class Lane {
   /** Why the pipeline as a whole does not go on, or null. */
   get whyPaused(): string | null {
     const { note } = this.#gate;
-    if (note !== null) return gateText(this.declared.pipeline, note);
+    if (note !== null) return gateText(this.declared, note);
     return this.#problem?.text ?? null;
   }
 
@@ -119,6 +119,9 @@ export class Lane {
       },
       get lineage() {
         return gate.lineage;
+      },
+      get haltAbove() {
+        return gate.haltAbove;
       },
       admit: async (signal) => {
         await gate.look({ waits: true, signal });
@@ -171,7 +174,7 @@ export class Lane {
       await sendOnce(kafka, [gateRecord(this.declared.meta, note)]);
       const { part = "" } = tripped.where;
       meter.count("millrace_breaker_halts_total", { pipeline, part });
-      log.error({ pipeline, part, code }, gateText(pipeline, note));
+      log.error({ pipeline, part, code }, gateText(this.declared, note));
       await this.#gate.look({ waits: true, signal });
     }
     this.#tripped = null;

@@ -3,7 +3,13 @@
 // sees the note. So nothing is read under a shut gate once the groups are empty.
 import type { Plan } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
-import { gateNote, gateStates, storesNote, type GateNote } from "../../notes/gate-note.ts";
+import {
+  gateNote,
+  gateStates,
+  haltAboveNote,
+  storesNote,
+  type GateNote,
+} from "../../notes/gate-note.ts";
 import type { ReadOptions } from "../../core/read-range.ts";
 import { lastGeneration, Lineage, lineageOf } from "../../notes/generations.ts";
 import { NoteTail } from "../../notes/notes.ts";
@@ -21,6 +27,7 @@ export class PipelineGate {
   #note: GateNote | null = null;
   #run: number | null = null;
   #lineage: Lineage;
+  #haltAbove: number | null = null;
 
   constructor(context: WorkerContext, plan: Plan) {
     this.#context = context;
@@ -45,6 +52,11 @@ export class PipelineGate {
     return this.#lineage;
   }
 
+  /** The share of letters that the last resume allows. */
+  get haltAbove(): number | null {
+    return this.#haltAbove;
+  }
+
   get lets(): boolean {
     return this.#note === null || this.#note.state === "draining";
   }
@@ -63,6 +75,7 @@ export class PipelineGate {
       // The note of a reset may change until it has ended; nobody reads before that.
       if (last?.isUnfinished !== true && (last?.number ?? 0) !== this.#lineage.current)
         this.#lineage = lineageOf(this.#plan, notes);
+      this.#haltAbove = haltAboveNote(notes);
       this.#publish();
     });
   }

@@ -44,7 +44,12 @@ const shape = {
   MILLRACE_CHECKPOINT_INTERVAL_MS: z.coerce.number().int().min(1).default(100),
   MILLRACE_PURGE_INTERVAL_MS: z.coerce.number().int().min(1_000).default(30_000),
   MILLRACE_SINK_PURGE_AFTER_MS: z.coerce.number().int().min(1_000).default(3_600_000),
-  MILLRACE_BREAKER: z.enum(["on", "off"]).default("on"),
+  MILLRACE_BREAKER: z
+    .string()
+    .regex(/^(on|off|(100|\d{1,2}(\.\d{1,3})?) ?%)$/, {
+      error: "expected on, off, or the share of dead letters that halts, such as 20%",
+    })
+    .default("on"),
   MILLRACE_TOPIC_REPLICATION: z.coerce.number().int().min(1).max(32_767).optional(),
   MILLRACE_TOPIC_MIN_INSYNC: z.coerce.number().int().min(1).max(32_767).optional(),
 };
@@ -74,7 +79,8 @@ export interface WorkerSettings {
   readonly MILLRACE_PURGE_INTERVAL_MS: number;
   /** A sink topic is purged only behind progress that Postgres has had for so long. */
   readonly MILLRACE_SINK_PURGE_AFTER_MS: number;
-  readonly MILLRACE_BREAKER: "on" | "off";
+  /** on, off, or a share such as 20%. */
+  readonly MILLRACE_BREAKER: string;
   /** Of topics that Millrace makes; the brokers' own where it is not set. */
   readonly MILLRACE_TOPIC_REPLICATION?: number | undefined;
   readonly MILLRACE_TOPIC_MIN_INSYNC?: number | undefined;

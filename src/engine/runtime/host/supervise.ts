@@ -53,7 +53,7 @@ export class Supervisor {
       port: settings.MILLRACE_HTTP_PORT,
       log,
       live: () => this.#health("live"),
-      ready: () => this.#health("ready"),
+      ready: () => this.ready(),
       metrics: () => this.#metrics(),
     });
     const ignore = onStopSignal(
@@ -125,6 +125,11 @@ export class Supervisor {
   #interrupt(): never {
     for (const child of this.#children.values()) child.kill("SIGKILL");
     process.exit(INTERRUPTED);
+  }
+
+  /** Whether every worker is at work, and why not. */
+  ready(): Promise<Health> {
+    return this.#health("ready");
   }
 
   async #health(kind: "live" | "ready"): Promise<Health> {

@@ -123,7 +123,9 @@ export class ShapeBook implements Shapes {
   }
 
   #lead(): string {
-    const { pipeline } = this.#plan;
+    const { pipeline, runOf } = this.#plan;
+    if (runOf !== undefined)
+      return `End the run and begin another with the version that wrote it: npx millrace reprocess cancel ${runOf.pipeline} --run ${String(runOf.run)}`;
     return `Let the version that wrote it work it off (npx millrace drain ${pipeline}), or let this one read it as it is: npx millrace resume ${pipeline} --accept-shapes`;
   }
 

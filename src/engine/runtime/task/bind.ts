@@ -51,6 +51,7 @@ export interface BoundPart {
 /** The facts of a part for its stops. */
 export const partFacts = ({ plan, part, labels }: BoundPart): PartFacts => ({
   ...labels,
+  ...(plan.runOf === undefined ? {} : { runOf: plan.runOf }),
   topics: part.sources.map(({ name }) => name),
   redrive: plan.redrive,
   partitions: part.partitions,

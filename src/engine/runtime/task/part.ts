@@ -2,9 +2,9 @@
 // taken over, and what a failure means, is said by the stream and the sink part.
 import type { Assignment, GroupConsumer, RecordBatch } from "../../core/kafka.ts";
 import type { MillraceError } from "../../core/errors.ts";
+import { raised } from "../../core/letter-limit.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { TaskAddress, TaskHealth } from "../../observe/health.ts";
-import type { AppendTimes } from "../../observe/lag/append-times.ts";
 import { allPlaces, type LagPlace } from "../../observe/lag/lag-place.ts";
 import type { LetterOrigin } from "../../letters/letter.ts";
 import type { Lineage } from "../../notes/generations.ts";
@@ -24,6 +24,8 @@ export interface PartGate {
   readonly lineage: Lineage;
   /** Reads the notes as they are now, that is after the join. False: nothing may be read, and the pipeline will leave. */
   admit(signal: AbortSignal): Promise<boolean>;
+  /** The share of letters that somebody allows for once; null: what the pipeline says. */
+  readonly haltAbove: number | null;
   /** Too many dead letters: halts the pipeline. */
   trip(error: MillraceError): void;
 }
@@ -123,7 +125,11 @@ export abstract class RunningPart<W extends TaskWork> {
       },
       onRevoked: () => this.revoked(),
       onBatch: (batch) => this.#batch(batch),
-      onEnd: (at, end) => this.#times(at).see(end, this.context.clock.now()),
+      onEnd: (at, end, marks) => {
+        const times = this.context.lag.of(this.bound.part.group, at);
+        times.see(end, this.context.clock.now());
+        times.mark(marks);
+      },
       onOutOfRange: (at) => this.outOfRange(at),
       onRefused: (at, error) => this.reads.note(at, error),
       onFatal: (error) => this.options.onFatal(error),
@@ -154,12 +160,7 @@ export abstract class RunningPart<W extends TaskWork> {
     for (const task of this.tasks) task.pauseTopics(this.options.gate.pausedTopics);
   }
 
-  #times(at: TopicPartition): AppendTimes {
-    return this.context.lag.of(this.bound.part.group, at);
-  }
-
   #batch(batch: RecordBatch): void {
-    if (batch.marks !== undefined) this.#times(batch).mark(batch.marks);
     const expected = this.#tasks.get(this.#keyOf(batch))?.accept(batch) ?? null;
     if (expected !== null) this.consumer.seek(batch, expected);
   }
@@ -193,7 +194,9 @@ export abstract class RunningPart<W extends TaskWork> {
 
   protected newBreaker(): Breaker {
     const { plan, part } = this.bound;
-    return new Breaker(part.name, this.context.limits.breaker ? plan.options.haltWhen : "never");
+    const { breaker, haltAbove } = this.context.limits;
+    const share = Math.max(haltAbove ?? 0, this.options.gate.haltAbove ?? 0);
+    return new Breaker(part.name, breaker ? raised(plan.options.haltWhen, share) : "never");
   }
 
   /** The task stops, its neighbours go on. A closed task has nothing left to stop: its partition is another's. */
@@ -201,7 +204,7 @@ export abstract class RunningPart<W extends TaskWork> {
     if (task.life.at === "closed") return;
     this.consumer.pause(task.partitions);
     const { pipeline } = this.bound.plan;
-    const stop = stopOf(error, pipeline, this.context.clock.now());
+    const stop = stopOf(error, this.bound.plan, this.context.clock.now());
     task.stop(stop);
     if (error.code === "MILL_PIPELINE_HALTED") this.options.gate.trip(error);
     const { part, topic, partition } = task.address;

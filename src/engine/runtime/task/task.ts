@@ -2,6 +2,7 @@
 // inbox, as far as they can be read, and gives them to its work, which knows how they are committed.
 import { assert, type MillraceError } from "../../core/errors.ts";
 import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
+import type { Operated } from "../../core/lead.ts";
 import type { TopicName, TopicPartition } from "../../core/record.ts";
 import type { RedriveOrder } from "../../core/redrive.ts";
 import type { TaskAddress, TaskStatus } from "../../observe/health.ts";
@@ -18,9 +19,9 @@ import { Intake, mustWait, type Learner, type Slice } from "./intake.ts";
 /** Why a task has stopped and since when, with what the operator can do about it: for /ready, the log and the notes. */
 export type Stop = Omit<Extract<TaskStatus, { state: "stopped" }>, "state">;
 
-export const stopOf = ({ code, message }: MillraceError, pipeline: string, now: number): Stop => ({
+export const stopOf = ({ code, message }: MillraceError, of: Operated, now: number): Stop => ({
   code,
-  message: `${message}${lookAgain(code, pipeline)}`,
+  message: `${message}${lookAgain(code, of)}`,
   sinceMs: now,
 });
 

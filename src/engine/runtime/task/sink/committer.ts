@@ -145,7 +145,8 @@ export class SinkCommitter implements TaskWork {
 
   /** As much of the batch as the breaker admits; what the database refuses is known only once it was tried. */
   async #commitWithin(collected: SinkBatch): Promise<MillraceError | null> {
-    const { breaker } = this.#options;
+    const { breaker, context } = this.#options;
+    breaker.tick(context.clock.now());
     let batch = collected;
     for (let over = this.#over(batch, nothing); ;) {
       const raw = over === null ? null : (collected.raws[over] as RawRecord);

@@ -170,6 +170,7 @@ export class StreamStage implements TaskWork {
   }
 
   async take(slice: Slice): Promise<MillraceError | null> {
+    this.#options.breaker.tick(this.#options.context.clock.now());
     const processed =
       this.#state === null
         ? processEach(this.#options.bound, slice, this.#stage, this.#judged)
