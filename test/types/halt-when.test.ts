@@ -26,9 +26,10 @@ test("a share and a count, or never: bare numbers do not compile", () => {
   assert.equal(said.length, 7);
 });
 
-test("said or not, it is more than 5 % of 500, which is 25", () => {
+test("what is said is exact: more than 5 % of 500 are more than 25; said nothing, it is 5,000 or ten minutes", () => {
   const limit = { letters: 25, records: 500 };
-  assert.deepEqual(planOf({}).options.haltWhen, limit);
+  const slow = { ms: 600_000, share: 0.05, letters: 20 };
+  assert.deepEqual(planOf({}).options.haltWhen, { letters: 250, records: 5_000, slow });
   const said = { deadLetters: { above: percent(5), per: records(500) } };
   assert.deepEqual(planOf({ haltWhen: said }).options.haltWhen, limit);
   assert.equal(planOf({ haltWhen: "never" }).options.haltWhen, "never");

@@ -1,12 +1,13 @@
 // simulate() where a pipeline or a task does not go on: with too many dead letters, or at a record that halts it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pipeline } from "#engine";
+import { percent, pipeline, records as many } from "#engine";
 import { send, simulate } from "#testing";
 import { things } from "../../support/plans.ts";
 
 const [input, output] = [things("in", 1), things("out", 1)];
-const use = pipeline("checked", ({ from }) => {
+const limit = { deadLetters: { above: percent(5), per: many(500) } };
+const use = pipeline("checked", { haltWhen: limit }, ({ from }) => {
   from(input)
     .expect("good", ({ n }) => n > 0, { otherwise: "dead-letter" })
     .to(output);

@@ -1,14 +1,14 @@
 // Beside the line: states, operator counts and inbox size for the meter, a look at the topics, notes of what has stopped, and
 // the purge of internal topics (purge.ts).
-import { taskKey, type TopicName } from "../core/record.ts";
-import type { TaskHealth } from "../observe/health.ts";
-import { forgetTask, publishState } from "../observe/task-metrics.ts";
-import type { OperatorCounts } from "../transform/operator.ts";
-import type { BoundPart } from "./task/bind.ts";
-import type { WorkerContext } from "./context.ts";
-import type { AnyPart } from "./task/part.ts";
-import { isRetriable, messageOf } from "../core/errors.ts";
-import { shownHealth, StopWatch } from "./resume/stop-watch.ts";
+import { taskKey, type TopicName } from "../../core/record.ts";
+import type { TaskHealth } from "../../observe/health.ts";
+import { forgetTask, publishState } from "../../observe/task-metrics.ts";
+import type { OperatorCounts } from "../../transform/operator.ts";
+import type { BoundPart } from "../task/bind.ts";
+import type { WorkerContext } from "../context.ts";
+import type { AnyPart } from "../task/part.ts";
+import { isRetriable, messageOf } from "../../core/errors.ts";
+import { shownHealth, StopWatch } from "../resume/stop-watch.ts";
 import { Purge } from "./purge.ts";
 import { TopicWatch } from "./topic-watch.ts";
 

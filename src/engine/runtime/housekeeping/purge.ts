@@ -1,12 +1,12 @@
 // The purge of internal topics, on an interval of its own (KIP-811). A repartition topic is purged behind decided progress. The
 // topic of a table is purged only behind progress that Postgres has had for a while: an asynchronous failover may take the
 // table back, and the rows since then must still be there to be written again.
-import type { StartOffset } from "../core/kafka.ts";
-import type { PlanTopic } from "../core/plan.ts";
-import { watermarksOf } from "../core/read-range.ts";
-import { addressOf } from "../core/record.ts";
-import type { WorkerContext } from "./context.ts";
-import type { AnyPart } from "./task/part.ts";
+import type { StartOffset } from "../../core/kafka.ts";
+import type { PlanTopic } from "../../core/plan.ts";
+import { watermarksOf } from "../../core/read-range.ts";
+import { addressOf } from "../../core/record.ts";
+import type { WorkerContext } from "../context.ts";
+import type { AnyPart } from "../task/part.ts";
 
 /** Progress of one partition as it was seen, oldest first. */
 interface Seen {

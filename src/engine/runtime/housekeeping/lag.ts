@@ -1,16 +1,16 @@
 // The lag of every partition that a worker is responsible for, as gauges. Its fetches say where each log ends; a partition that
 // nobody fetches now (its task waits, its inbox is full, the gate is shut) is looked at once a second. The figures need no
 // server, so they go on while one is away.
-import { claimAgeMaxMs, lookAhead } from "../observe/lag/log-look.ts";
-import { allPlaces, type LagPlace } from "../observe/lag/lag-place.ts";
-import { lagOf } from "../observe/lag/lag.ts";
-import { forgetTask, publishLag } from "../observe/task-metrics.ts";
-import { messageOf } from "../core/errors.ts";
-import type { Plan } from "../core/plan.ts";
-import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../core/record.ts";
-import type { WorkerContext } from "./context.ts";
-import { unlessAborted } from "./failure.ts";
-import type { AnyPart } from "./task/part.ts";
+import { claimAgeMaxMs, lookAhead } from "../../observe/lag/log-look.ts";
+import { allPlaces, type LagPlace } from "../../observe/lag/lag-place.ts";
+import { lagOf } from "../../observe/lag/lag.ts";
+import { forgetTask, publishLag } from "../../observe/task-metrics.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
+import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../../core/record.ts";
+import type { WorkerContext } from "../context.ts";
+import { unlessAborted } from "../failure.ts";
+import type { AnyPart } from "../task/part.ts";
 
 /** A pipeline in this worker; without parts while its gate or what it waits for keeps it out. */
 export interface MeasuredLane {

@@ -1,11 +1,11 @@
 // Looks now and then whether the topics of running tasks are still those that they took over: of the same life, with as
 // many partitions as declared. A part whose topics are not is taken over anew, and the takeover says what is wrong. A redrive
 // topic that was made meanwhile is asked for by a rebalance.
-import type { TopicDescription } from "../core/kafka.ts";
-import type { TopicName } from "../core/record.ts";
-import type { BoundPart } from "./task/bind.ts";
-import type { AnyPart } from "./task/part.ts";
-import type { WorkerContext } from "./context.ts";
+import type { TopicDescription } from "../../core/kafka.ts";
+import type { TopicName } from "../../core/record.ts";
+import type { BoundPart } from "../task/bind.ts";
+import type { AnyPart } from "../task/part.ts";
+import type { WorkerContext } from "../context.ts";
 
 export class TopicWatch {
   readonly #context: WorkerContext;
