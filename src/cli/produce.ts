@@ -1,11 +1,8 @@
 // `millrace produce`: records into a declared topic, from a file or from a seeded generator.
-import { resolve } from "node:path";
-import { keyedRows } from "../data/keyed-rows.ts";
-import { sendAll, type RefusedRow, type Sendable } from "../data/send.ts";
+import { sendAll } from "../data/send.ts";
 import { generators, totalOf, type Generator, type GeneratorOptions } from "../demo/generators.ts";
 import { MillraceError } from "../engine/core/errors.ts";
 import type { Plan, PlanTopic } from "../engine/core/plan.ts";
-import type { Clock } from "../engine/core/ports.ts";
 import {
   connected,
   partitionsOf,
@@ -16,38 +13,64 @@ import {
 } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { usage, wholeOption, wrongOption } from "./option-values.ts";
+import { checkFile } from "./produce-check.ts";
+import { sendFile } from "./produce-file.ts";
+import { fileRequest, topicAnd, type FileOptions } from "./produce-options.ts";
+import { RefusedRows } from "./produce-refused.ts";
 import { grouped, progress } from "./progress.ts";
 import { writingCodecs } from "./topic-codecs.ts";
 
-interface ProduceOptions {
+interface ProduceOptions extends Omit<FileOptions, "file"> {
   readonly file?: string;
-  readonly key?: string;
-  readonly rate?: string;
+  readonly check?: boolean;
   readonly generate?: string;
   readonly count?: string;
   readonly seed?: string;
   readonly updates?: string;
   readonly repeats?: string;
   readonly poison?: string;
-  readonly json?: boolean;
 }
 
-/** The source of the records; `total` is null for a file. */
-interface Origin {
-  readonly total: number | null;
-  records(topic: PlanTopic, clock: Clock): AsyncIterable<Sendable> | Iterable<Sendable>;
+interface Generated {
+  readonly generator: Generator;
+  readonly options: GeneratorOptions;
 }
 
 const kinds = Object.keys(generators).join("|");
+
+const HELP = `
+Rows of a file are sent exactly once: each batch is a transaction that also says which line comes next. A command that ends before
+the end of its file, killed or not, says how to go on, or the next one for the same file does. An invalid row ends the sending
+(stop) after all records before it, is left out (skip), or is left out and written with line, column and reason into a file
+(reject-file PATH).
+
+Exit codes: 0 sent, or nothing invalid · 1 invalid rows, or records that Kafka refuses · 3 no such file or topic · 5 a part of
+the file is in the topic already · 69 a server is away · 130 stopped by a signal.
+
+Examples:
+  $ npx millrace produce transactions --file transactions.csv.gz --check
+  $ npx millrace produce transactions --file transactions.csv.gz --on-invalid reject-file rejects.csv
+  $ npx millrace produce transactions --file transactions.csv.gz --from-line 20002
+  $ zcat transactions.csv.gz | npx millrace produce transactions --file -`;
 
 export const produceVerb =
   (connect: Connect, plans: PlansOf): Register =>
   (program, run) => {
     program
       .command("produce")
-      .argument("<topic>", "a declared topic")
-      .option("--file <path>", "send the rows of a .csv or .ndjson file, also .gz, .br or .zst")
+      .argument("[topic]", "a declared topic")
+      .option(
+        "--file <path>",
+        "send the rows of a .csv or .ndjson file, also .gz, .br or .zst; - reads standard input",
+      )
       .option("--key <field>", "field that is the record's key (default: the schema's first)")
+      .option("--check", "read the whole file, name every invalid row, send nothing")
+      .option(
+        "--on-invalid <what...>",
+        "for invalid rows: stop (default), skip or reject-file PATH",
+      )
+      .option("--from-line <n>", "send the rows of the file from this line on")
+      .option("--again", "send rows that an unfinished command for the file has sent before")
       .option("--generate <kind>", `send generated records: ${kinds}`)
       .option("--count <n>", "how many to generate")
       .option("--seed <n>", "the same seed gives the same records (default: 1)")
@@ -57,38 +80,51 @@ export const produceVerb =
       .option("--rate <n>", "records a second (default: as fast as Kafka takes them)")
       .option("--json", "print one JSON object")
       .description("send records to a topic, from a file or a seeded generator")
-      .action((topic: string, options: ProduceOptions) =>
+      .addHelpText("after", HELP)
+      .action((operand: string | undefined, options: ProduceOptions) =>
         run(async (io) => {
-          const origin = originOf(topic, options, io);
-          return connected(connect, io, (connection) =>
-            produce(
-              io,
-              connection,
-              declaredTopic(plans(connection.namespace), topic),
-              origin,
-              options,
-            ),
-          );
+          const { topic, onInvalid } = topicAnd(operand, options.onInvalid);
+          return produce(io, { connect, plans }, topic, { ...options, onInvalid });
         }),
       );
   };
 
-function originOf(topic: string, options: ProduceOptions, io: CliIo): Origin {
-  const { file, generate, key = null } = options;
+function produce(
+  io: CliIo,
+  { connect, plans }: { readonly connect: Connect; readonly plans: PlansOf },
+  name: string,
+  options: ProduceOptions,
+): Promise<number> {
+  const { file, generate } = options;
   if ((file === undefined) === (generate === undefined))
     throw usage(`give either --file or --generate <${kinds}>`);
-  if (file === undefined) return generatedOrigin(topic, generate ?? "", options);
-  return { total: null, records: (to) => keyedRows(resolve(io.cwd, file), to, key) };
+  if (file === undefined) {
+    const generated = generatedOf(name, generate ?? "", options);
+    return connected(connect, io, (connection) =>
+      sendGenerated(
+        { io, connection, topic: declaredTopic(plans(connection.namespace), name) },
+        generated,
+        options,
+      ),
+    );
+  }
+  const request = fileRequest(name, { ...options, file }, io.cwd);
+  if (options.check === true)
+    return checkFile(io, declaredTopic(plans(io.env["MILLRACE_NAMESPACE"] ?? ""), name), request);
+  return connected(connect, io, (connection) => {
+    const topic = declaredTopic(plans(connection.namespace), name);
+    return sendFile({ io, connection, topic, request });
+  });
 }
 
-function generatedOrigin(topic: string, kind: string, options: ProduceOptions): Origin {
+function generatedOf(topic: string, kind: string, options: ProduceOptions): Generated {
+  const { check, fromLine, again, onInvalid = [] } = options;
+  if ([check, fromLine, again, onInvalid[0]].some((option) => option !== undefined))
+    throw usage("--check, --from-line, --again and --on-invalid are for --file");
   const generator = Object.hasOwn(generators, kind) ? generators[kind] : undefined;
   if (generator === undefined) throw wrongOption("--generate", kinds, kind);
   if (generator.topic !== topic) throw usage(`generated ${kind} are records of ${generator.topic}`);
-  const how = generatorOptions(generator, options);
-  const records = (_: PlanTopic, clock: Clock) =>
-    generator.records({ ...how, now: () => clock.now() });
-  return { total: totalOf(how), records };
+  return { generator, options: generatorOptions(generator, options) };
 }
 
 function generatorOptions(generator: Generator, options: ProduceOptions): GeneratorOptions {
@@ -106,27 +142,31 @@ function generatorOptions(generator: Generator, options: ProduceOptions): Genera
   return how;
 }
 
-async function produce(
-  io: CliIo,
-  connection: Connection,
-  topic: PlanTopic,
-  origin: Origin,
+async function sendGenerated(
+  at: { readonly io: CliIo; readonly connection: Connection; readonly topic: PlanTopic },
+  { generator, options: how }: Generated,
   options: ProduceOptions,
 ): Promise<number> {
+  const { io, connection, topic } = at;
   const { kafka, registry, clock } = connection;
   const { name } = topic;
   const perSecond = wholeOption("--rate", options.rate, { min: 1, fallback: null });
   const partitions = await partitionsOf(connection, name);
-  const records = origin.records(topic, clock);
+  const records = generator.records({ ...how, now: () => clock.now() });
+  const codecs = await writingCodecs(topic, registry);
   const producer = kafka.producer();
-  const target = { topic: name, partitions, producer, ...(await writingCodecs(topic, registry)) };
-  const bar = progress(io, clock, { done: "sent", total: origin.total });
+  const bar = progress(io, clock, { done: "sent", total: totalOf(how) });
   const startMs = clock.now();
-  const refused: RefusedRow[] = [];
+  const refused = new RefusedRows(name);
   try {
-    const onRefused = (row: RefusedRow): void => void refused.push(row);
+    const target = { topic: name, partitions, producer, ...codecs };
     const onSent = (n: number): void => bar.add(n);
-    const sent = await sendAll(records, target, { clock, perSecond, onSent, onRefused });
+    const sent = await sendAll(records, target, {
+      clock,
+      perSecond,
+      onSent,
+      onRefused: refused.add,
+    });
     const seconds = (clock.now() - startMs) / 1000;
     if (options.json === true) io.out(JSON.stringify({ topic: name, records: sent, seconds }));
     else io.out(`${grouped(sent)} records sent to ${name}`);
@@ -134,23 +174,8 @@ async function produce(
     bar.end();
     await producer.close();
   }
-  checkRefused(refused, name);
+  refused.check();
   return exitCodes.ok;
-}
-
-const SHOWN_MAX = 10;
-
-/** Numbers count the records of the file or the generator from 1 on. */
-function checkRefused(refused: readonly RefusedRow[], topic: string): void {
-  if (refused.length === 0) return;
-  const shown = refused
-    .slice(0, SHOWN_MAX)
-    .map(({ number, why }) => `record ${String(number)}: ${why}`);
-  const more = refused.length > SHOWN_MAX ? `; and ${String(refused.length - SHOWN_MAX)} more` : "";
-  throw new MillraceError(
-    "MILL_OUTPUT_REFUSED",
-    `${grouped(refused.length)} refused, all others are in ${topic}. Mend these and send them alone: ${shown.join("; ")}${more}`,
-  );
 }
 
 function declaredTopic(plans: readonly Plan[], name: string): PlanTopic {

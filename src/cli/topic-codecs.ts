@@ -30,6 +30,17 @@ type BatchDecoder = (records: readonly RawRecord[]) => Promise<readonly DecodedR
 const SIDES = ["key", "value"] as const;
 type Side = (typeof SIDES)[number];
 
+/** Codecs for a check: what they write is thrown away. */
+export function uncheckedCodecs(topic: PlanTopic): KeyAndValue {
+  const codec = (side: Side): Codec =>
+    compileCodec(topic[side], {
+      schemas: { get: () => undefined },
+      writerId: 0,
+      where: { topic: topic.name },
+    });
+  return { key: codec("key"), value: codec("value") };
+}
+
 /** Codecs that write under the registered ids; throws MILL_SCHEMA_UNREGISTERED when there is none. */
 export async function writingCodecs(
   topic: PlanTopic,

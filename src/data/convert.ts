@@ -57,9 +57,14 @@ export function cellReader(format: SchemaFormat, header: readonly string[]): Cel
   const absent = fields.filter((field) => !columns.some((column) => column.name === field.name));
   return (cells) => {
     const value: Record<string, unknown> = {};
-    columns.forEach(({ column, name, read }, i) => {
-      value[name] = inField(column, () => read(cells[i] ?? ""));
-    });
+    let wrong: Mismatch | null = null;
+    for (const [i, { column, name, read }] of columns.entries())
+      try {
+        value[name] = read(cells[i] ?? "");
+      } catch (error) {
+        wrong = joined(wrong, error, column);
+      }
+    if (wrong !== null) throw wrong;
     for (const { name } of absent) value[name] = null;
     return value;
   };
@@ -74,6 +79,13 @@ export function jsonReader(format: SchemaFormat): (value: unknown) => Fields {
 const isNullable = (shape: AvroShape): boolean =>
   shape.kind === "null" ||
   (shape.kind === "union" && shape.branches.some((branch) => branch.kind === "null"));
+
+/** What was wrong before, and the error of this field with its name. */
+function joined(wrong: Mismatch | null, error: unknown, field: string): Mismatch {
+  if (!(error instanceof Mismatch)) throw error;
+  const named = error.within(field);
+  return wrong === null ? named : wrong.and(named);
+}
 
 /** Runs `read`; a Mismatch gets the field's name. */
 function inField<T>(field: string, read: () => T): T {
@@ -148,13 +160,18 @@ function recordReader(shape: RecordShape): Reader {
     const given = objectOf(input);
     const stranger = Object.keys(given).find((name) => !known.has(name));
     if (stranger !== undefined) throw new Mismatch("a field of the topic's schema", stranger);
-    return Object.fromEntries(
-      fields.map(({ name, snake, read, isNullable }) => {
+    const value: Record<string, unknown> = {};
+    let wrong: Mismatch | null = null;
+    for (const { name, snake, read, isNullable } of fields)
+      try {
         const found = given[name] ?? given[snake] ?? null;
-        if (found === null && !isNullable) throw new Mismatch("a value", name);
-        return [name, found === null ? null : inField(name, () => read(found))];
-      }),
-    );
+        if (found === null && !isNullable) throw new Mismatch("a value");
+        value[name] = found === null ? null : read(found);
+      } catch (error) {
+        wrong = joined(wrong, error, name);
+      }
+    if (wrong !== null) throw wrong;
+    return value;
   };
 }
 

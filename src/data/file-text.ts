@@ -1,16 +1,17 @@
-// A file as pieces of text, unpacked when its name ends in .gz, .br or .zst. Strict UTF-8: a byte that is none stops the
+// A file, or standard input, as pieces of text, unpacked when its name ends in .gz, .br or .zst. Strict UTF-8: a byte that is none stops the
 // reading. Pieces come as they are asked for, so a slow reader slows the disk down.
 import { createReadStream } from "node:fs";
 import { pipeline as flow } from "node:stream";
 import { createBrotliDecompress, createGunzip, createZstdDecompress } from "node:zlib";
 import { ConfigError, MillraceError, messageOf } from "../engine/core/errors.ts";
+import { STDIN, nameOf } from "./row.ts";
 
 const unpackers = {
   ".gz": createGunzip,
   ".br": createBrotliDecompress,
   ".zst": createZstdDecompress,
 } as const;
-const nameOf = { ".gz": "gzip", ".br": "Brotli", ".zst": "Zstandard" } as const;
+const packers = { ".gz": "gzip", ".br": "Brotli", ".zst": "Zstandard" } as const;
 type Packing = keyof typeof unpackers;
 
 /** The compression of a file, by its name; null: none. */
@@ -29,6 +30,7 @@ export async function* fileText(path: string): AsyncGenerator<string> {
 }
 
 function bytesOf(path: string): AsyncIterable<unknown> {
+  if (path === STDIN) return process.stdin;
   const file = createReadStream(path);
   const packing = packingOf(path);
   if (packing === null) return file;
@@ -40,11 +42,11 @@ function translated(path: string, error: unknown): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ENOENT") return new MillraceError("MILL_NOT_FOUND", `no file ${path}`);
   if (code === "ERR_ENCODING_INVALID_ENCODED_DATA")
-    return new ConfigError("MILL_DATA_INVALID", `${path} is not valid UTF-8`);
+    return new ConfigError("MILL_DATA_INVALID", `${nameOf(path)} is not valid UTF-8`);
   if (/^(Z_|ERR__ERROR_|ZSTD_)/.test(code))
     return new ConfigError(
       "MILL_DATA_INVALID",
-      `${path} is not a whole ${nameOf[packingOf(path) ?? ".gz"]} file`,
+      `${path} is not a whole ${packers[packingOf(path) ?? ".gz"]} file`,
     );
   if (code === "EISDIR" || code === "EACCES")
     return new ConfigError("MILL_DATA_INVALID", `${path}: ${messageOf(error)}`);

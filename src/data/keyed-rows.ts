@@ -3,7 +3,7 @@ import { MillraceError } from "../engine/core/errors.ts";
 import type { SchemaFormat } from "../engine/core/schema.ts";
 import { fieldNamed, firstFieldOf } from "./convert.ts";
 import { Mismatch } from "./mismatch.ts";
-import { atLine } from "./row.ts";
+import { fileError, isBad, rowAt, type BadRow } from "./row.ts";
 import { readRows } from "./rows.ts";
 import type { Sendable } from "./send.ts";
 
@@ -12,25 +12,49 @@ interface KeyedTopic {
   readonly value: SchemaFormat;
 }
 
-/** Throws at once, before anything is read, when the schema has no such field. */
+/** The rows from a line on. Throws at once, before anything is read, when the schema has no such field. */
 export function keyedRows(
   path: string,
   topic: KeyedTopic,
   keyField: string | null,
-): AsyncGenerator<Sendable> {
+  fromLine = 1,
+): AsyncGenerator<Sendable | BadRow> {
   const field = keyField === null ? firstFieldOf(topic.value) : fieldNamed(topic.value, keyField);
   if (field === null)
     throw new MillraceError(
       "MILL_USAGE",
       `--key: the topic's schema has no field ${String(keyField)}`,
     );
-  return rowsBy(field, path, topic);
+  return rowsBy(field, path, topic, fromLine);
 }
 
-async function* rowsBy(field: string, path: string, topic: KeyedTopic): AsyncGenerator<Sendable> {
-  for await (const { line, value } of readRows(path, topic.value)) {
-    const key = atLine(path, line, () => keyOf(value[field], topic.key, field));
-    yield { key, value };
+/** The rows of a file that must be right as a whole: the first bad one throws. */
+export async function* flawlessRows(
+  path: string,
+  topic: KeyedTopic,
+  keyField: string | null,
+): AsyncGenerator<Sendable> {
+  for await (const row of keyedRows(path, topic, keyField)) {
+    if (isBad(row)) throw fileError(path, row);
+    yield row;
+  }
+}
+
+async function* rowsBy(
+  field: string,
+  path: string,
+  topic: KeyedTopic,
+  fromLine: number,
+): AsyncGenerator<Sendable | BadRow> {
+  for await (const row of readRows(path, topic.value)) {
+    const { line } = row;
+    if (line < fromLine) continue;
+    if (isBad(row)) yield row;
+    else
+      yield rowAt(line, () => {
+        const { value } = row;
+        return { key: keyOf(value[field], topic.key, field), value, line };
+      });
   }
 }
 

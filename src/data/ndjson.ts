@@ -1,19 +1,25 @@
 // Reads one JSON object a line as values of a topic, one row at a time. Empty lines are skipped.
-import type { ConfigError } from "../engine/core/errors.ts";
 import type { SchemaFormat } from "../engine/core/schema.ts";
 import { jsonReader } from "./convert.ts";
-import { fileText } from "./file-text.ts";
 import { Mismatch } from "./mismatch.ts";
-import { LINE_BYTES_MAX, atLine, lineError, type Row } from "./row.ts";
+import { LINE_BYTES_MAX, badRow, emptyFile, rowAt, type BadRow, type Row } from "./row.ts";
+import type { TextFile } from "./rows.ts";
 
-export async function* readNdjson(path: string, format: SchemaFormat): AsyncGenerator<Row> {
+export async function* readNdjson(
+  { path, text: pieces }: TextFile,
+  format: SchemaFormat,
+): AsyncGenerator<Row | BadRow> {
   const toValue = jsonReader(format);
   let line = 0;
-  for await (const text of linesOf(path)) {
+  let isEmpty = true;
+  for await (const text of linesOf(pieces)) {
     line++;
-    if (text.trim() === "") continue;
-    yield { line, value: atLine(path, line, () => toValue(parsed(text))) };
+    if (text !== null && text.trim() === "") continue;
+    isEmpty = false;
+    if (text === null) yield badRow(line, tooLong, true);
+    else yield rowAt(line, () => ({ line, value: toValue(parsed(text)) }));
   }
+  if (isEmpty) throw emptyFile(path, "a JSON object on each line");
 }
 
 function parsed(text: string): unknown {
@@ -25,21 +31,21 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Not node:readline: it gathers a line of any length, and an error of the file does not reach its reader. */
-async function* linesOf(path: string): AsyncGenerator<string> {
+const tooLong = new Mismatch(`a line of at most ${String(LINE_BYTES_MAX)} characters`);
+
+/**
+ * Null for a line that is too long, which is the last. Not node:readline: it gathers a line of any length, and an error of
+ * the file does not reach its reader.
+ */
+async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string | null> {
   let rest = "";
-  let line = 0;
-  for await (const piece of fileText(path)) {
+  for await (const piece of pieces) {
     const lines = (rest + piece).split("\n");
     rest = lines.pop() ?? "";
-    for (const text of lines) {
-      line++;
-      yield text;
-    }
-    if (rest.length > LINE_BYTES_MAX) throw tooLong(path, line + 1);
+    yield* lines;
+    if (rest.length <= LINE_BYTES_MAX) continue;
+    yield null;
+    return;
   }
   if (rest !== "") yield rest;
 }
-
-const tooLong = (path: string, line: number): ConfigError =>
-  lineError(path, line, new Mismatch(`a line of at most ${String(LINE_BYTES_MAX)} characters`));

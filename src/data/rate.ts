@@ -13,11 +13,11 @@ export interface BatchLimits {
 const BATCHES_PER_SECOND = 10;
 
 /** Batches in the order of the records; each is given when it is due. Gathers one at a time. */
-export async function* batches(
-  records: AsyncIterable<OutRecord>,
+export async function* batches<R extends OutRecord>(
+  records: AsyncIterable<R>,
   limits: BatchLimits,
   clock: Clock,
-): AsyncGenerator<readonly OutRecord[]> {
+): AsyncGenerator<readonly R[]> {
   const { perSecond, bytesMax } = limits;
   const recordsMax =
     perSecond === null
@@ -25,12 +25,12 @@ export async function* batches(
       : Math.max(1, Math.min(limits.recordsMax, Math.floor(perSecond / BATCHES_PER_SECOND)));
   const startMs = clock.now();
   let given = 0;
-  const due = async (batch: readonly OutRecord[]): Promise<readonly OutRecord[]> => {
+  const due = async (batch: readonly R[]): Promise<readonly R[]> => {
     if (perSecond !== null) await sleepUntil(startMs + (given * 1000) / perSecond, clock);
     given += batch.length;
     return batch;
   };
-  let batch: OutRecord[] = [];
+  let batch: R[] = [];
   let bytes = 0;
   for await (const record of records) {
     const size = sizeOf(record);

@@ -1,7 +1,6 @@
 // Values into a topic: encode, choose the partition as every producer of Kafka does, send in batches. One batch is
 // in flight at a time, and the next record is asked for only when there is room: memory stays bounded.
 import { RecordsRefusedError, refusalText, type RefusedRecord } from "../engine/core/errors.ts";
-import type { PlainProducer } from "../engine/core/kafka.ts";
 import type { Clock } from "../engine/core/ports.ts";
 import { type OutRecord, partitionOf, type TopicName } from "../engine/core/record.ts";
 import type { Codec } from "../engine/core/schema.ts";
@@ -10,23 +9,39 @@ import { batches } from "./rate.ts";
 export interface Sendable {
   readonly key: unknown;
   readonly value: unknown;
+  /** The line of the file that it comes from. */
+  readonly line?: number;
   /** Damages the encoded value (poison). */
   readonly damage?: (bytes: Buffer) => Buffer;
 }
 
-interface SendTarget {
+/** An encoded record with the line of the file that it comes from. */
+export interface LineRecord extends OutRecord {
+  readonly line?: number;
+}
+
+interface EncodeTarget {
   readonly topic: TopicName;
   readonly partitions: number;
   readonly key: Codec;
   readonly value: Codec;
-  readonly producer: PlainProducer;
+}
+
+interface SendTarget extends EncodeTarget {
+  readonly producer: BatchProducer;
+}
+
+/** A plain producer, or one that commits each batch. */
+export interface BatchProducer {
+  send(batch: readonly LineRecord[]): Promise<void>;
 }
 
 interface SendOptions {
   readonly clock: Clock;
   /** Records a second; null: as fast as the broker takes them. */
   readonly perSecond: number | null;
-  onSent(records: number): void;
+  /** Called after each batch; the line is that of its last record. */
+  onSent(records: number, line: number | null): void;
   /** Called for each record that the broker refuses; without it the first one ends the sending. */
   onRefused?(refused: RefusedRow): void;
 }
@@ -35,6 +50,8 @@ interface SendOptions {
 export interface RefusedRow {
   /** The number among the records that were given, from 1 on. */
   readonly number: number;
+  /** Null for a record that comes from no file. */
+  readonly line: number | null;
   readonly why: string;
 }
 
@@ -47,24 +64,41 @@ export async function sendAll(
   target: SendTarget,
   options: SendOptions,
 ): Promise<number> {
+  const encode = encoder(target, options.clock);
+  const encoded = async function* (): AsyncGenerator<LineRecord> {
+    for await (const record of records) yield encode(record);
+  };
+  return sendEncoded(encoded(), target.producer, options);
+}
+
+/** The same for records that are bytes already. */
+export async function sendEncoded(
+  records: AsyncIterable<LineRecord>,
+  producer: BatchProducer,
+  options: SendOptions,
+): Promise<number> {
   const { clock, perSecond } = options;
   const limits = { recordsMax: BATCH_RECORDS_MAX, bytesMax: BATCH_BYTES_MAX, perSecond };
   let given = 0;
   let sent = 0;
-  for await (const batch of batches(encoded(records, target, clock), limits, clock)) {
-    const refused = await refusedOf(target.producer, batch, options);
-    for (const { index, ...why } of refused)
-      options.onRefused?.({ number: given + index + 1, why: refusalText([{ index, ...why }]) });
+  for await (const batch of batches(records, limits, clock)) {
+    const refused = await refusedOf(producer, batch, options);
+    for (const one of refused)
+      options.onRefused?.({
+        number: given + one.index + 1,
+        line: batch[one.index]?.line ?? null,
+        why: refusalText([one]),
+      });
     given += batch.length;
     sent += batch.length - refused.length;
-    options.onSent(batch.length);
+    options.onSent(batch.length, batch.at(-1)?.line ?? null);
   }
   return sent;
 }
 
 async function refusedOf(
-  producer: PlainProducer,
-  batch: readonly OutRecord[],
+  producer: BatchProducer,
+  batch: readonly LineRecord[],
   { onRefused }: SendOptions,
 ): Promise<readonly RefusedRecord[]> {
   try {
@@ -76,17 +110,17 @@ async function refusedOf(
   }
 }
 
-async function* encoded(
-  records: AsyncIterable<Sendable> | Iterable<Sendable>,
-  target: SendTarget,
-  clock: Clock,
-): AsyncGenerator<OutRecord> {
+/** Values to records for their partitions; throws where a codec cannot write one. */
+export function encoder(
+  target: EncodeTarget,
+  clock: Pick<Clock, "now">,
+): (record: Sendable) => LineRecord {
   const { topic, partitions } = target;
   let index = 0;
-  for await (const { key, value, damage } of records) {
+  return ({ key, value, damage, line }) => {
     const keyBytes = key === null ? null : target.key.encode(key);
     const valueBytes = value === null ? null : target.value.encode(value);
-    yield {
+    return {
       topic,
       partition: partitionOf(keyBytes, partitions, index++),
       key: keyBytes,
@@ -94,6 +128,7 @@ async function* encoded(
       headers: [],
       // The time of sending: retention counts from it. Event time is in the value (`timestamp` of the topic).
       timestamp: clock.now(),
+      ...(line === undefined ? {} : { line }),
     };
-  }
+  };
 }

@@ -112,16 +112,7 @@ test("what consume shows as JSON can be sent again", async () => {
   assert.deepEqual(values(after), values([...before, ...before]));
 });
 
-test("a broken line is named, and what was before it was sent", async () => {
-  const { produce, consume } = start();
-  const path = file("bad.csv", "product_id,name,category\np-1,kettle,home\np-2,lamp\n");
-  const { code, err } = await produce("products", "--file", path);
-  assert.equal(code, 1);
-  assert.match(err.join("\n"), /MILL_DATA_INVALID .*bad\.csv line 3: expected as many cells/);
-  assert.equal(shown(await consume("products", "--json")).length, 0, "its batch was not sent");
-});
-
-test("rows that Kafka refuses are named by number, and all others are sent", async () => {
+test("rows that Kafka refuses are named by their lines, and all others are sent", async () => {
   const { servers, produce, consume } = start();
   servers.kafka.refusing(({ value }) =>
     value?.includes("lamp") === true ? { code: "POLICY_VIOLATION", words: null } : null,
@@ -135,7 +126,7 @@ test("rows that Kafka refuses are named by number, and all others are sent", asy
   assert.match(out.join("\n"), /2 records sent/);
   assert.match(
     err.join("\n"),
-    /MILL_OUTPUT_REFUSED .*2 refused, all others are in products.*record 2: products-\d: POLICY_VIOLATION; record 4: /,
+    /MILL_OUTPUT_REFUSED .*2 refused, all others are in products.*line 3: products-\d: POLICY_VIOLATION; line 5: /,
   );
   assert.doesNotMatch(err.join("\n"), /lamp/);
   assert.equal(shown(await consume("products", "--json")).length, 2);

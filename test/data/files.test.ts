@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { avro, nullable, string } from "#engine";
-import { keyedRows } from "../../src/data/keyed-rows.ts";
-import type { Sendable } from "../../src/data/send.ts";
+import { csvRows } from "../../src/data/csv-text.ts";
+import { flawlessRows, keyedRows } from "../../src/data/keyed-rows.ts";
+import { fileError, isBad, problemTexts } from "../../src/data/row.ts";
 import { readRows } from "../../src/data/rows.ts";
 import { MillraceError } from "../../src/engine/core/errors.ts";
 
@@ -25,7 +26,17 @@ const { format } = avro({
     { name: "note", type: ["null", "string"] },
   ],
 } as never);
-const rows = async (path: string): Promise<unknown[]> => Array.fromAsync(readRows(path, format));
+/** Every row of a file that is right as a whole; the first bad one throws. */
+const rows = async (path: string): Promise<unknown[]> =>
+  Array.fromAsync(readRows(path, format), (row) => {
+    if (isBad(row)) throw fileError(path, row);
+    return row;
+  });
+/** The numbers of good rows, and the words about each bad one, in their order. */
+const outcomes = async (path: string): Promise<(number | string)[]> =>
+  (await Array.fromAsync(readRows(path, format))).flatMap((row): readonly (number | string)[] =>
+    isBad(row) ? problemTexts(row) : [row.line],
+  );
 const refusal = async (path: string): Promise<string> => {
   const error: unknown = await rows(path).then(
     () => null,
@@ -42,6 +53,23 @@ test("CSV: quotes, empty lines, line breaks inside cells, a byte order mark", as
     { line: 5, value: { rowId: 2, note: "two\nlines" } },
     { line: 6, value: { rowId: 3, note: null } },
   ]);
+});
+
+test("CSV is the same in whatever pieces it comes", async () => {
+  const text =
+    'row_id,note\r\n1,"a ""b"", c"\r\n\r\n2,"two\r\nlines"\r\n3,x"y\n4,"p"q\n5,\n6,"end"';
+  const inPieces = async (size: number): Promise<unknown[]> => {
+    const pieces = async function* () {
+      for (let at = 0; at < text.length; at += size) yield text.slice(at, at + size);
+    };
+    return Array.fromAsync(csvRows(pieces()));
+  };
+  const whole = await inPieces(text.length);
+  assert.deepEqual(
+    whole.map((row) => (row as { cells?: string[] }).cells?.join("|") ?? "broken"),
+    ["row_id|note", '1|a "b", c', "2|two\r\nlines", "broken", "broken", "5|", "6|end"],
+  );
+  for (let size = 1; size < text.length; size++) assert.deepEqual(await inPieces(size), whole);
 });
 
 test("NDJSON: one object a line, empty lines passed over, the last without line end", async () => {
@@ -91,17 +119,49 @@ test("broken CSV names its line", async () => {
   );
   assert.match(
     await refusal(file("f.csv", 'row_id,note\n1,"never closed\n2,b\n')),
-    /^MILL_DATA_INVALID \/f.csv line \d: expected a closing quotation mark$/,
+    /^MILL_DATA_INVALID \/f.csv line 2: expected a closing quotation mark; lines 2 to 3 were read/,
   );
 });
 
-test("the rows before a broken line come through", async () => {
-  const path = file("g.csv", "row_id\n1\n2\nx\n");
-  const seen: number[] = [];
-  await assert.rejects(async () => {
-    for await (const { line } of readRows(path, format)) seen.push(line);
-  });
-  assert.deepEqual(seen, [2, 3]);
+test("a bad line costs no other one its reading, and each of its fields is named", async () => {
+  const csv = "row_id,note\n1,\nx,a\n2,b,c\n3,\n4\n5,\n";
+  assert.deepEqual(await outcomes(file("g.csv", csv)), [
+    2,
+    "line 3, column row_id: expected a whole number",
+    "line 4: expected as many cells as the header has",
+    5,
+    "line 6: expected as many cells as the header has",
+    7,
+  ]);
+  const ndjson =
+    '{"rowId":1}\n{"rowId":"x","note":7}\n{oops\n[]\n{"note":"a","more":1}\n{"rowId":2}\n';
+  assert.deepEqual(await outcomes(file("g.ndjson", ndjson)), [
+    1,
+    "line 2, column rowId: expected a whole number",
+    "line 2, column note: expected a text",
+    "line 3: expected one JSON object",
+    "line 4: expected an object",
+    "line 5, column more: expected a field of the topic's schema",
+    6,
+  ]);
+});
+
+test("a misplaced quotation mark costs the lines that it joins, and says which", async () => {
+  const csv = 'row_id,note\n1,a\n2,"lost\n3,b\n4,"c"\n5,d\n6,e"f\n7,"g"h\n8,i\n';
+  assert.deepEqual(await outcomes(file("q.csv", csv)), [
+    2,
+    "line 3: expected a comma or the end of the line behind a closing quotation mark; lines 3 to 5 were read as one row",
+    6,
+    "line 7: expected a quotation mark only at the beginning of a cell",
+    "line 8: expected a comma or the end of the line behind a closing quotation mark",
+    9,
+  ]);
+  const open = file("open.csv", 'row_id,note\n1,a\nx,b\n2,"lost\n3,c\n');
+  assert.deepEqual(await outcomes(open), [
+    2,
+    "line 3, column row_id: expected a whole number",
+    "line 4: expected a closing quotation mark; lines 4 to 5 were read as one row",
+  ]);
 });
 
 test("packed files are unpacked by their names, and one that is broken says so", async () => {
@@ -149,13 +209,22 @@ test("a row's key is the schema's first field, or the one that is named", async 
   const topic = { key: string.format, value: format };
   const path = file("k.csv", "row_id,note\n1,a\n2,\n");
   const keys = async (field: string | null, key = topic.key): Promise<unknown[]> => {
-    const all: Sendable[] = await Array.fromAsync(keyedRows(path, { ...topic, key }, field));
+    const all = await Array.fromAsync(flawlessRows(path, { ...topic, key }, field));
     return all.map((row) => row.key);
   };
   assert.deepEqual(await keys(null), ["1", "2"]);
   assert.deepEqual(await keys("note", nullable(string).format), ["a", null]);
   await assert.rejects(keys("note"), /line 3, column note: expected a key/);
   assert.throws(() => keyedRows(path, topic, "colour"), { code: "MILL_USAGE" });
+});
+
+test("an NDJSON file without an object is refused", async () => {
+  for (const [name, content] of Object.entries({ none: "", mark: "\ufeff", lines: "\n \n" }))
+    assert.match(
+      await refusal(file(`${name}.ndjson`, content)),
+      /is empty: expected a JSON object on each line/,
+      name,
+    );
 });
 
 test("a CSV file without a header is refused, a header without rows is none", async () => {
@@ -168,5 +237,4 @@ test("a CSV file without a header is refused, a header without rows is none", as
     "h.csv": "rowId,note\n",
   }))
     assert.deepEqual(await rows(file(name, content)), [], name);
-  assert.deepEqual(await rows(file("none.ndjson", "")), []);
 });

@@ -1,5 +1,5 @@
 // Fills the copies that a run reads instead of a topic: from a file, as `produce --file` would, or from the dead letters.
-import { keyedRows } from "../../data/keyed-rows.ts";
+import { flawlessRows } from "../../data/keyed-rows.ts";
 import { sendAll } from "../../data/send.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import { stagingTopic } from "../../engine/reprocess/plan/shadow.ts";
@@ -36,7 +36,7 @@ async function fillFromFile(
   try {
     const target = { topic: name, partitions: topic.partitions, producer };
     const codecs = await writingCodecs(topic, registry);
-    const records = keyedRows(source.path, topic, source.key);
+    const records = flawlessRows(source.path, topic, source.key);
     const how = { clock, perSecond: null, onSent: (n: number) => bar.add(n) };
     await sendAll(records, { ...target, ...codecs }, how);
   } finally {

@@ -628,9 +628,16 @@ const halts = {
   MILL_DATA_INVALID: {
     message: "a file cannot be read as records of the topic",
     meaning:
-      "A line is not what the topic's schema says. Records of the lines before it may have been sent.",
+      "A line is not what the topic's schema says. The records of the lines before it were sent, unless the message says that nothing was.",
     action:
-      "Mend the line and column that the message names. Sending the file again is safe where the pipeline ignores repeats.",
+      "Mend the line and column that the message names, then go on with its --from-line. All problems at once: npx millrace produce <topic> --file <path> --check. To leave such rows out: --on-invalid skip, or --on-invalid reject-file <path>.",
+  },
+  MILL_IMPORT_BEGUN: {
+    message: "a part of this file was sent before",
+    meaning:
+      "An earlier produce of the file ended before the end of it. The command would send some of its rows a second time.",
+    action:
+      "Give the command that the message names, which goes on behind the last row that was sent. To send the rows once more, or where the file has another content now, add --again.",
   },
   MILL_DEMO_FAILED: {
     message: "a step of the demo failed",
