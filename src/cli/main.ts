@@ -2,6 +2,7 @@
 import { createInterface } from "node:readline/promises";
 import { Command, CommanderError } from "commander";
 import { ConfigErrors, MillraceError, messageOf } from "../engine/core/errors.ts";
+import { exitCodeOf } from "../engine/core/exit-codes.ts";
 import { exitCodes, type CliIo, type Register, type RunCommand } from "./io.ts";
 import { schemas } from "./schemas.ts";
 
@@ -80,7 +81,7 @@ function report(error: unknown, io: CliIo): number {
   if (error instanceof ConfigErrors) {
     io.err(error.message);
     for (const problem of error.problems) io.err(`${problem.code}  ${problem.message}`);
-    return exitCodes.config;
+    return exitCodeOf(error);
   }
   if (!(error instanceof MillraceError)) {
     io.err(error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
@@ -89,20 +90,4 @@ function report(error: unknown, io: CliIo): number {
   io.err(`${error.code}  ${error.message}`);
   io.err(`More: npx millrace explain ${error.code}`);
   return exitCodeOf(error);
-}
-
-const CONFLICTS =
-  /^MILL_(OFFSETS_(ACTIVE|STATE)|RUN_(ACTIVE|STATE)|KAFKA_FENCED|GATE_HELD|GROUP_RELEASE|SWAP_REFUSED|IMPORT_BEGUN)$/;
-
-function exitCodeOf(error: MillraceError): number {
-  if (/^MILL_(USAGE|OFFSETS_OUTSIDE|REDRIVE_REFUSED|RUN_RANGE)$/.test(error.code))
-    return exitCodes.usage;
-  if (error.code === "MILL_NOT_FOUND") return exitCodes.notFound;
-  if (/^MILL_(KAFKA|REGISTRY)_AUTH$/.test(error.code)) return exitCodes.auth;
-  // Fenced: somebody came between.
-  if (CONFLICTS.test(error.code)) return exitCodes.conflict;
-  if (error.disposition === "retry") return exitCodes.unavailable;
-  return /^MILL_(CONFIG|BUILD|TOPIC|TABLE|SCHEMA|STACK)_/.test(error.code)
-    ? exitCodes.config
-    : exitCodes.failure;
 }

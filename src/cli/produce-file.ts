@@ -6,7 +6,7 @@ import { validRecords } from "../data/import/valid-records.ts";
 import { keyedRows } from "../data/keyed-rows.ts";
 import { STDIN, nameOf, problemTexts, type BadRow } from "../data/row.ts";
 import { encoder, sendEncoded, type LineRecord } from "../data/send.ts";
-import { MillraceError, messageOf } from "../engine/core/errors.ts";
+import { MillraceError, detailOf } from "../engine/core/errors.ts";
 import type { PlanTopic } from "../engine/core/plan.ts";
 import { onStopSignal } from "../engine/runtime/host/signals.ts";
 import { partitionsOf, type Connection } from "./connection.ts";
@@ -132,11 +132,10 @@ const stopped = (row: BadRow, sent: Sent, request: FileRequest): MillraceError =
 function withNext(error: unknown, sent: Sent, request: FileRequest): unknown {
   if (!(error instanceof MillraceError)) return error;
   const { code, disposition, where } = error;
-  const said = messageOf(error).replace(/^[^:]*: /, "");
   const doubt = isDoubtful(error)
     ? "; the last batch may be in the topic too, then the command says the line behind it"
     : "";
-  const detail = `${said}. ${nextStep(sent, request)}${doubt}`;
+  const detail = `${detailOf(error)}. ${nextStep(sent, request)}${doubt}`;
   return new MillraceError(code, detail, { cause: error, disposition, where });
 }
 

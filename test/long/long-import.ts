@@ -39,7 +39,7 @@ test("1.3 million rows with 40 bad ones", async (t) => {
 
   const rejects = join(at.folder, "rejects.csv");
   const argv = ["--file", file, "--on-invalid", "reject-file", rejects];
-  await at.interrupted("SIGKILL", argv);
+  await at.interrupted("SIGKILL", 100_000, argv);
   const first = (await at.baskets()).length;
   t.diagnostic(`${String(first)} records before the kill`);
   assert.ok(first > 0 && first < ROWS - 40);

@@ -101,12 +101,16 @@ export class Import {
     return appCommand(this.#app, ["produce", this.topic, ...argv], { ...this.#env });
   }
 
-  /** Ends the command by the signal when it has sent something. */
-  async interrupted(signal: "SIGKILL" | "SIGTERM", argv: readonly string[]): Promise<Ended> {
-    const before = await this.#end();
+  /** Ends the command by the signal when it has sent so many records, or more. */
+  async interrupted(
+    signal: "SIGKILL" | "SIGTERM",
+    records: number,
+    argv: readonly string[],
+  ): Promise<Ended> {
+    const wanted = (await this.#end()) + BigInt(records);
     const child = this.#spawned(argv);
     const ended = endOf(child);
-    await eventually("records", async () => ((await this.#end()) > before ? true : null));
+    await eventually("records", async () => ((await this.#end()) > wanted ? true : null));
     child.kill(signal);
     return ended;
   }

@@ -21,7 +21,7 @@ test("a killed import goes on behind its last row, and no row is sent twice", as
   const rejects = join(at.folder, "rejects.csv");
   const problems = writeImportFile(file, ROWS, BAD_EVERY);
   const argv = ["--file", file, "--on-invalid", "reject-file", rejects];
-  await at.interrupted("SIGKILL", [...argv, ...SLOW]);
+  await at.interrupted("SIGKILL", 3_000, [...argv, ...SLOW]);
   const first = (await at.baskets()).length;
   assert.ok(first > 0 && first < ROWS - problems.length, `${String(first)} sent before the kill`);
 
@@ -29,7 +29,7 @@ test("a killed import goes on behind its last row, and no row is sent twice", as
   assert.equal(refused.code, 5, refused.out);
   const next = lineToGoOn(refused.out);
   assert.equal((await at.produce(...argv, "--from-line", "2")).code, 5);
-  const stopped = await at.interrupted("SIGTERM", [...argv, ...SLOW, "--from-line", next]);
+  const stopped = await at.interrupted("SIGTERM", 3_000, [...argv, ...SLOW, "--from-line", next]);
   assert.equal(stopped.code, 130, stopped.out);
   assert.match(stopped.out, /records were sent, of the lines up to \d+\. To go on: npx millrace/);
 

@@ -427,9 +427,16 @@ const halts = {
     meaning: "What mapAsync calls is opened when a worker starts. It could not be.",
     action: "Look at the settings of the resource and at what it connects to, then start again.",
   },
+  MILL_POSTGRES_AUTH: {
+    message: "Postgres refuses our credentials",
+    meaning:
+      "The user or password in DATABASE_URL is wrong or missing, or the server's pg_hba.conf does not let the user in from here.",
+    action: "Check DATABASE_URL and the server's pg_hba.conf, then start again.",
+  },
   MILL_POSTGRES_REFUSED: {
     message: "Postgres refuses to work with us",
-    meaning: "Wrong password, missing rights, or a statement that it does not accept.",
+    meaning:
+      "Missing rights, a connection that cannot be secured, or a statement that it does not accept.",
     action:
       "Mend the account or the table (npx millrace tables plan prints the SQL for missing rights), then start again; where a worker runs: npx millrace resume <pipeline>",
   },

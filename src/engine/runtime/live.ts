@@ -5,7 +5,8 @@ import { catalogue } from "../observe/catalogue.ts";
 import { createLog } from "../clients/pino-log.ts";
 import { prometheusMeter, type PrometheusMeter } from "../clients/prometheus.ts";
 import { entryOf } from "../core/error-table.ts";
-import { ConfigError, ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
+import { exitCodes, isAuth } from "../core/exit-codes.ts";
+import { ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
 import type { PostgresPool } from "../clients/postgres/pool.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
 import type { TableSpec } from "../core/table-layout.ts";
@@ -18,6 +19,7 @@ import { defaultLimits, type WorkerLimits, type WorkerPorts } from "./context.ts
 import { ours } from "./failure.ts";
 import { connect, type Clients } from "./host/connect.ts";
 import { readResources, type ResourceSettings } from "./host/resources.ts";
+import { serversMissing } from "./host/servers.ts";
 import { readSettings, type WorkerSettings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
@@ -97,21 +99,11 @@ function prepare(options: LiveOptions): Pick<WorkerProcess, "settings" | "plans"
   const plans = collect(() => plansOf(options.pipelines, namespace, wanted));
   // The resources of pipelines that cannot be built are not known.
   const resources = collect(() => readResources(resourcesOf(plans ?? []), options.env));
-  if (settings !== null) problems.push(...redisMissing(settings, plans ?? []));
+  if (settings !== null) problems.push(...serversMissing(settings, plans ?? []));
   if (plans === null || settings === null || resources === null || problems.length > 0)
     throw new ConfigErrors(problems);
   return { settings, plans };
 }
-
-const redisMissing = (settings: WorkerSettings, plans: readonly Plan[]): ConfigError[] =>
-  settings.REDIS_URL === undefined && plans.some(needsRedis)
-    ? [new ConfigError("MILL_CONFIG_INVALID", REDIS_MISSING)]
-    : [];
-
-const needsRedis = ({ options, parts }: Plan): boolean =>
-  options.state === "redis" && parts.some((part) => part.stores.length > 0);
-const REDIS_MISSING =
-  'REDIS_URL: a pipeline keeps its state in Redis, received nothing. Set it, give the pipeline state: "memory", or start the local stack: npx millrace up';
 
 function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
   const known = pipelines.map((pipeline) => pipeline.name);
@@ -242,5 +234,5 @@ async function untilEnded(worker: Worker, log: Log): Promise<number> {
   const { code } = ours(error);
   const facts = { code, error: messageOf(error), action: entryOf(code).action };
   log.error(facts, "the worker has ended");
-  return 1;
+  return isAuth(code) ? exitCodes.auth : exitCodes.failure;
 }

@@ -1,5 +1,6 @@
 // A worker: the unit of transaction. Has a lane for each pipeline, which makes its parts, joins their groups and leaves them
 // as the pipeline's gate says; and what the lanes share: ports, the transaction, housekeeping.
+import { LoginError, detailOf } from "../core/errors.ts";
 import type { Part, Plan } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
@@ -21,6 +22,16 @@ import { ShapeBook } from "./shapes/book.ts";
 import { SinkPart } from "./task/sink/part.ts";
 import { StreamCommitter } from "./task/stream/committer.ts";
 import { StreamPart } from "./task/stream/part.ts";
+
+/** Credentials that Kafka refuses end a start; a worker that runs waits, since somebody may be changing them. */
+async function atStart<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof LoginError)) throw error;
+    throw new LoginError(detailOf(error), { cause: error, disposition: "halt" });
+  }
+}
 
 export class Worker {
   readonly #plans: readonly Plan[];
@@ -115,7 +126,10 @@ export class Worker {
 
   #patience(signal: AbortSignal): Persist {
     const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
-    return (dependency, work) => persist(this.#context, { dependency, signal, onWaiting }, work);
+    return (dependency, work) =>
+      persist(this.#context, { dependency, signal, onWaiting }, () =>
+        this.#producer === null ? atStart(work) : work(),
+      );
   }
 
   get #parts(): readonly AnyPart[] {

@@ -3,6 +3,7 @@
 import {
   DependencyError,
   FencedError,
+  LoginError,
   InvariantError,
   MillraceError,
   type Where,
@@ -197,7 +198,7 @@ function ofNetwork(thrown: Thrown, what: string, cause: unknown): MillraceError 
   const detail = `${what}: ${thrown.message}`;
   const isRefusedLogin =
     thrown.name.startsWith("KafkaJSSASL") || badCertificate.test(String(thrown.code ?? ""));
-  if (isRefusedLogin) return new MillraceError("MILL_KAFKA_AUTH", detail, { cause });
+  if (isRefusedLogin) return new LoginError(detail, { cause });
   if (networkErrors.has(thrown.name))
     return new DependencyError("MILL_KAFKA_UNAVAILABLE", detail, { cause });
   return new DependencyError("MILL_KAFKA_REFUSED", detail, { cause });

@@ -80,6 +80,8 @@ function codeOf(sqlState: string, fault: PostgresFault, { within }: ServerFacts)
   if (fault === "transient") return "MILL_POSTGRES_UNAVAILABLE";
   if (fault === "row") return "MILL_SINK_REFUSED";
   if (within !== null) return "MILL_TABLE_TRIGGER";
+  // Class 28: the password, or the access list of the server.
+  if (sqlState.startsWith("28")) return "MILL_POSTGRES_AUTH";
   return DIFFERS.test(sqlState) ? "MILL_TABLE_DIFFERS" : "MILL_POSTGRES_REFUSED";
 }
 
@@ -101,8 +103,10 @@ function fromNetwork(error: Error, address: string): PostgresError | null {
   if (DRIVER_LOST.test(error.message)) return unavailable("no answer", address);
   const isTls = name !== null && /CERT|SSL|TLS|UNABLE_TO/.test(name);
   if (!isTls && !DRIVER_STOP.test(error.message)) return null;
-  const detail = isTls ? name : "the connection's security could not be agreed";
-  return refusedForGood(detail, address);
+  if (isTls) return refusedForGood(name, address);
+  if (/password must be a (non-empty )?string/.test(error.message))
+    return refusedForGood("it asks for a password, and none is set", address, "MILL_POSTGRES_AUTH");
+  return refusedForGood("the connection's security could not be agreed", address);
 }
 
 /** Postgres cannot be used now, for a reason without an SQLSTATE. */
@@ -114,5 +118,8 @@ export const unavailable = (detail: string, address: string): PostgresError =>
   );
 
 /** Postgres cannot be used as it is, for a reason without an SQLSTATE. */
-export const refusedForGood = (detail: string, address: string): PostgresError =>
-  new PostgresError("MILL_POSTGRES_REFUSED", { fault: "stop", sqlState: null, detail }, address);
+export const refusedForGood = (
+  detail: string,
+  address: string,
+  code: ErrorCode = "MILL_POSTGRES_REFUSED",
+): PostgresError => new PostgresError(code, { fault: "stop", sqlState: null, detail }, address);

@@ -203,12 +203,24 @@ async function rollback(client: pg.PoolClient, fault: unknown): Promise<boolean>
   }
 }
 
+const SSL_MODES = /^(disable|allow|prefer|require|verify-ca|verify-full|no-verify)$/;
+
+/** The driver is asked at once: it would read the files of the URL in the middle of the first query. */
 function addressOfUrl(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   if (parsed === null || !/^postgres(ql)?:$/.test(parsed.protocol))
-    throw new ConfigError(
-      "MILL_CONFIG_INVALID",
-      "DATABASE_URL: expected postgres://user:password@host:port/database",
-    );
+    throw invalid("expected postgres://user:password@host:port/database");
+  const mode = parsed.searchParams.get("sslmode") ?? "prefer";
+  // The driver would take any other for none, and connect without TLS.
+  if (!SSL_MODES.test(mode)) throw invalid("sslmode is none of those that Postgres knows");
+  try {
+    void new pg.Client({ connectionString: url });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw invalid(`the driver cannot use it (${code ?? "no code"})`);
+  }
   return `${parsed.hostname}:${parsed.port || "5432"}${parsed.pathname}`;
 }
+
+const invalid = (detail: string): ConfigError =>
+  new ConfigError("MILL_CONFIG_INVALID", `DATABASE_URL: ${detail}`);

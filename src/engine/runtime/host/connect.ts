@@ -3,14 +3,13 @@ import { kafkajsPort, type KafkaSecurity } from "../../clients/kafkajs/port.ts";
 import { postgresPool, type PostgresPool } from "../../clients/postgres/pool.ts";
 import { redisCopies } from "../../clients/redis/copies.ts";
 import { schemaRegistry } from "../../clients/registry.ts";
-import { ConfigError } from "../../core/errors.ts";
-import type { Log } from "../../core/ports.ts";
+import type { Log, SchemaRegistry } from "../../core/ports.ts";
 import type { StateCopies } from "../../core/state.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { memoryCopies } from "../../state/memory-copy.ts";
 import { postgresTableStore } from "../../sinks/postgres/table-store.ts";
 import type { WorkerPorts } from "../context.ts";
-import type { WorkerSettings } from "./settings.ts";
+import { settingMissing, type WorkerSettings } from "./settings.ts";
 import { systemClock, systemRandom } from "./system.ts";
 
 export interface Clients extends Pick<
@@ -38,12 +37,8 @@ export function connect(settings: WorkerSettings, options: ConnectOptions): Clie
     log,
     requestDeadlineMs: deadlineMs,
   });
-  const registry = schemaRegistry({
-    url: settings.SCHEMA_REGISTRY_URL,
-    username: settings.SCHEMA_REGISTRY_USERNAME ?? null,
-    password: settings.SCHEMA_REGISTRY_PASSWORD ?? null,
-  });
-  const pool = postgresPool({ url: settings.DATABASE_URL, connectionsMax: 8, statementTimeoutMs });
+  const registry = registryOf(settings);
+  const pool = poolOf(settings, statementTimeoutMs);
   const clock = systemClock;
   const memory = memoryCopies();
   let redis: StateCopies | null = null;
@@ -58,7 +53,7 @@ export function connect(settings: WorkerSettings, options: ConnectOptions): Clie
     stateCopies(kind) {
       if (kind === "memory") return memory;
       const { REDIS_URL: url } = settings;
-      if (url === undefined) throw new ConfigError("MILL_CONFIG_INVALID", NO_REDIS);
+      if (url === undefined) throw settingMissing("REDIS_URL", "state is kept in Redis");
       redis ??= redisCopies({ url, random: systemRandom });
       return redis;
     },
@@ -68,7 +63,30 @@ export function connect(settings: WorkerSettings, options: ConnectOptions): Clie
   };
 }
 
-const NO_REDIS = "REDIS_URL: expected an address, received nothing";
+function registryOf(settings: WorkerSettings): SchemaRegistry {
+  const { SCHEMA_REGISTRY_URL: url } = settings;
+  if (url === undefined) return absent("SCHEMA_REGISTRY_URL", "Avro needs a schema registry");
+  return schemaRegistry({
+    url,
+    username: settings.SCHEMA_REGISTRY_USERNAME ?? null,
+    password: settings.SCHEMA_REGISTRY_PASSWORD ?? null,
+  });
+}
+
+function poolOf({ DATABASE_URL: url }: WorkerSettings, statementTimeoutMs: number): PostgresPool {
+  return url === undefined
+    ? absent("DATABASE_URL", "tables and runs are in Postgres")
+    : postgresPool({ url, connectionsMax: 8, statementTimeoutMs });
+}
+
+/** A server without an address: who uses it learns which setting is missing; who does not never asks for one. */
+function absent<Port extends object>(name: string, why: string): Port {
+  const refuse = (): Promise<never> => Promise.reject(settingMissing(name, why));
+  return new Proxy<Record<string, unknown>>(
+    { close: () => Promise.resolve(), address: `nowhere (${name})` },
+    { get: (own, key) => (typeof key === "symbol" || key in own ? own[String(key)] : refuse) },
+  ) as Port;
+}
 
 function securityOf(settings: WorkerSettings): KafkaSecurity {
   const {

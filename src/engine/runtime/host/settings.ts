@@ -4,21 +4,15 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError, ConfigErrors, messageOf } from "../../core/errors.ts";
 import { BROKER_DEFAULTS, type TopicDefaults } from "../../core/own-topics.ts";
+import { address, brokers } from "./address.ts";
+import { securityProblems } from "./security.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-const BROKER = /^[^\s:,]+:\d{1,5}$/;
 const optional = z.string().min(1).optional();
-const url = (protocols: RegExp): z.ZodType<string> =>
-  z.url({ protocol: protocols, error: `expected a URL with ${String(protocols)}` });
 
 const shape = {
-  KAFKA_BROKERS: z
-    .string()
-    .transform((text) => text.split(",").map((broker) => broker.trim()))
-    .refine((brokers) => brokers.every((broker) => BROKER.test(broker)), {
-      error: "expected host:port[,host:port]",
-    }),
+  KAFKA_BROKERS: brokers,
   KAFKA_SECURITY_PROTOCOL: z
     .enum(["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])
     .default("PLAINTEXT"),
@@ -28,11 +22,20 @@ const shape = {
   KAFKA_SSL_CA: optional,
   KAFKA_SSL_CERT: optional,
   KAFKA_SSL_KEY: optional,
-  SCHEMA_REGISTRY_URL: url(/^https?$/),
+  SCHEMA_REGISTRY_URL: address({
+    protocols: /^https?:$/,
+    form: "http://host:port/path, or https://",
+  }).optional(),
   SCHEMA_REGISTRY_USERNAME: optional,
   SCHEMA_REGISTRY_PASSWORD: optional,
-  REDIS_URL: url(/^rediss?$/).optional(),
-  DATABASE_URL: url(/^postgres(ql)?$/),
+  REDIS_URL: address({
+    protocols: /^rediss?:$/,
+    form: "redis://user:password@host:port/database, or rediss:// for TLS",
+  }).optional(),
+  DATABASE_URL: address({
+    protocols: /^postgres(ql)?:$/,
+    form: "postgres://user:password@host:port/database",
+  }).optional(),
   MILLRACE_NAMESPACE: z
     .string()
     .regex(/^([a-z0-9]+[-.])?$/, { error: 'expected letters and digits that end in "-" or "."' })
@@ -64,12 +67,14 @@ export interface WorkerSettings {
   readonly KAFKA_SSL_CA?: string | undefined;
   readonly KAFKA_SSL_CERT?: string | undefined;
   readonly KAFKA_SSL_KEY?: string | undefined;
-  readonly SCHEMA_REGISTRY_URL: string;
+  /** Needed by pipelines and commands that read or write Avro. */
+  readonly SCHEMA_REGISTRY_URL?: string | undefined;
   readonly SCHEMA_REGISTRY_USERNAME?: string | undefined;
   readonly SCHEMA_REGISTRY_PASSWORD?: string | undefined;
   /** Needed by pipelines whose state is in Redis. */
   readonly REDIS_URL?: string | undefined;
-  readonly DATABASE_URL: string;
+  /** Needed by pipelines that write tables, and by the reprocessor. */
+  readonly DATABASE_URL?: string | undefined;
   readonly MILLRACE_NAMESPACE: string;
   readonly MILLRACE_LOG_LEVEL: "debug" | "info" | "warn" | "error" | "silent";
   readonly MILLRACE_HTTP_HOST: string;
@@ -108,6 +113,9 @@ export const settingNames: readonly string[] = Object.keys(shape);
 export function readSettings(env: Env): WorkerSettings {
   const problems: ConfigError[] = [];
   const settings = parsedFrom(env, schema, settingNames, problems);
+  if (settings !== undefined)
+    for (const detail of securityProblems(settings))
+      problems.push(new ConfigError("MILL_CONFIG_INVALID", detail));
   if (problems.length > 0 || settings === undefined) throw new ConfigErrors(problems);
   return settings;
 }
@@ -141,13 +149,19 @@ function valueOf(env: Env, name: string, problems: ConfigError[]): string | unde
   }
 }
 
+const SET_IT = ". Set it, or start the local stack: npx millrace up";
+
+/** The error of a setting that only some pipelines and commands need. */
+export const settingMissing = (name: string, why: string): ConfigError =>
+  new ConfigError("MILL_CONFIG_INVALID", `${name}: ${why}, received nothing${SET_IT}`);
+
 const secret = /PASSWORD|KEY|URL/;
 
 function problemOf(issue: z.core.$ZodIssue, given: Record<string, string>): ConfigError {
   const name = String(issue.path[0]);
   const value = given[name];
   const received = value === undefined ? "nothing" : secret.test(name) ? "a value" : `"${value}"`;
-  const next = value === undefined ? ". Set it, or start the local stack: npx millrace up" : "";
+  const next = value === undefined ? SET_IT : "";
   const detail = `${name}: ${issue.message}, received ${received}${next}`;
   return new ConfigError("MILL_CONFIG_INVALID", detail);
 }

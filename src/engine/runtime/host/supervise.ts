@@ -3,6 +3,7 @@
 // it stops or is gone, and die with it at its second signal.
 import type { ChildProcess } from "node:child_process";
 import { aggregate, type MeterSnapshot, type PrometheusMeter } from "../../clients/prometheus.ts";
+import { exitCodes } from "../../core/exit-codes.ts";
 import type { Clock, Log } from "../../core/ports.ts";
 import { mergeHealth, type Health } from "../../observe/health.ts";
 import { serveOperations } from "../../observe/http.ts";
@@ -27,8 +28,16 @@ export interface SuperviseOptions {
   spawn(index: number): ChildProcess;
 }
 
-/** Drained, workers of another release, or a problem of configuration: the next start would end the same way. */
-const FINAL: ReadonlySet<number> = new Set([0, 5, 78]);
+/**
+ * Drained, credentials that are refused, workers of another release, or a problem of configuration: the next start would end
+ * the same way.
+ */
+const FINAL: ReadonlySet<number> = new Set([
+  exitCodes.ok,
+  exitCodes.auth,
+  exitCodes.conflict,
+  exitCodes.config,
+]);
 const DEATHS_MAX = 5;
 const DEATHS_WITHIN_MS = 60_000;
 const REPORT_WITHIN_MS = 2_000;
