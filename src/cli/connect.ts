@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { withAdmin } from "../data/with-admin.ts";
 import { createLog } from "../engine/clients/pino-log.ts";
 import type { TopicDefaults } from "../engine/core/own-topics.ts";
+import { detailOf, type MillraceError } from "../engine/core/errors.ts";
 import type { Plan } from "../engine/core/plan.ts";
 import { plansOf as plansOfAll } from "../engine/define/plans.ts";
 import { connect as connectClients, type Clients } from "../engine/runtime/host/connect.ts";
@@ -47,9 +48,15 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
   const plans = plansOf(namespace);
   // Retries of a client are its own affair while a command still tries.
   const log = createLog({ level: "silent", base: {} });
+  let isSaid = false;
+  const onKafkaRetry = (error: MillraceError): void => {
+    if (!isSaid) io.err(`waiting for Kafka: ${detailOf(error)}`);
+    isSaid = true;
+  };
   const clients = connectClients(settings, {
     log,
     deadlineMs: COMMAND_DEADLINE_MS,
+    onKafkaRetry,
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   });
   const { kafka } = clients;

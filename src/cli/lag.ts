@@ -54,7 +54,7 @@ async function showLag(
     for (const line of options.json === true ? lags.map(jsonLine) : lagLines(lags)) io.out(line);
     if (options.json !== true && lags.some(({ atLeast }) => atLeast)) io.err(AT_LEAST);
     await showShut(io, plans, kafka);
-    if (options.watch !== true) return exitCodes.ok;
+    if (options.watch !== true || io.isCut?.() === true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
   }
 }

@@ -28,7 +28,7 @@ Examples:
   $ npx millrace offsets show retail --json`;
 
 const RESET_HELP = `
-Places: earliest · latest · offset:N · time:2026-01-05T11:53:26Z · duration:PT1H (so long ago) · shift:-N or shift:+N ·
+Places: earliest · latest · offset:N · 2026-01-05 or time:2026-01-05T11:53:26Z · duration:PT1H (so long ago) · shift:-N or shift:+N ·
 group:NAME, where another consumer group has come to (it must have no members; topics that it does not read stay) ·
 file:PATH with lines topic,partition,offset. None is bent: what lies outside of the topic is refused.
 
@@ -45,7 +45,7 @@ Exit codes: 0 done, or shown by --dry-run · 2 usage, or --yes is missing · 3 n
 
 Examples:
   $ npx millrace offsets reset retail --part main --topic retail-lines --partition 3 --to earliest --dry-run
-  $ npx millrace offsets reset retail --to time:2026-01-05T00:00:00Z --yes
+  $ npx millrace offsets reset retail --to 2026-01-05 --yes
   $ npx millrace offsets reset retail --to group:old-loader --dry-run
   $ npx millrace offsets reset retail --to earliest --with-state --yes`;
 
@@ -79,7 +79,7 @@ export const offsetsVerb =
       .option("--partition <n>", "only this partition")
       .option("--with-state", "begin the whole pipeline anew, with empty stores")
       .option("--dry-run", "show what would be done; changes nothing")
-      .option("--yes", "do it")
+      .option("--yes", "do it without asking")
       .option("--json", "print one JSON object a move")
       .description("put progress elsewhere, while no worker of the pipeline runs")
       .addHelpText("after", RESET_HELP)
@@ -147,7 +147,7 @@ async function resetTo({ io, plan, ports, options }: VerbContext<ResetOptions>):
     io.err(`Open dead letters that are over then, as they are read again: ${grouped(open)}`);
   if (options.dryRun === true && found.active.length > 0)
     io.err(`It would be refused now: ${found.active.join(", ")} has members.`);
-  const refusal = exitUnlessYes(io, options, "changed");
+  const refusal = await exitUnlessYes(io, options, "changed");
   if (refusal !== null) return refusal;
   await reset(found, ports);
   return exitCodes.ok;

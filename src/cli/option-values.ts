@@ -20,12 +20,21 @@ export function wholeOption<F>(
   throw wrongOption(name, `a whole number of at least ${String(how.min)}`, text);
 }
 
-/** An ISO time as epoch milliseconds; without a zone it is UTC. */
+/** A day, an ISO time (UTC where it has no zone) or epoch milliseconds, for every option that takes a time. */
 export function timeOption(name: string, text: string, others: string): number {
+  if (/^\d{10,15}$/.test(text)) return Number(text);
   const hasZone = /(Z|[+-]\d{2}:?\d{2})$/.test(text) || !text.includes(":");
   const value = Date.parse(hasZone ? text : `${text.replace(" ", "T")}Z`);
-  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(value)) return value;
-  throw wrongOption(name, `${others} or a time such as 2026-01-05T11:53:26Z`, text);
+  if (isDay(text.slice(0, 10)) && !Number.isNaN(value)) return value;
+  const form =
+    "a day such as 2026-01-05, a time such as 2026-01-05T11:53:26Z or epoch milliseconds";
+  throw wrongOption(name, others === "" ? form : `${others}, ${form}`, text);
+}
+
+/** Date takes 30 February for 2 March. */
+function isDay(text: string): boolean {
+  const day = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
 }
 
 /** A share such as 20%; null when the option was not given. */
@@ -55,14 +64,21 @@ export interface ChangeOptions {
   readonly json?: boolean;
 }
 
-/** The exit code where nothing is to be done: shown by --dry-run, or --yes is missing; null where --yes is given. */
-export function exitUnlessYes(
+/**
+ * The exit code where nothing is to be done: shown by --dry-run, or not confirmed; null where it is to be done. `--yes` does it
+ * without asking; at a terminal somebody is asked, elsewhere the option is needed.
+ */
+export async function exitUnlessYes(
   io: CliIo,
   { dryRun, yes }: ChangeOptions,
   done: "changed" | "dropped" | "removed",
-): number | null {
+): Promise<number | null> {
   if (dryRun === true) return exitCodes.ok;
   if (yes === true) return null;
+  if (io.isTty && io.ask !== undefined) {
+    const answer = await io.ask("Type yes to do it: ");
+    if (answer.trim().toLowerCase() === "yes") return null;
+  }
   io.err(`Nothing was ${done}. Add --yes to do it.`);
   return exitCodes.usage;
 }

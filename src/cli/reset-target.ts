@@ -6,7 +6,7 @@ import type { ResetTarget } from "../engine/operate/targets.ts";
 import { timeOption, usage, wrongOption } from "./option-values.ts";
 
 const PLACES =
-  "earliest, latest, offset:N, time:2026-01-05T11:53:26Z, duration:PT1H, shift:-N, shift:+N, group:NAME or file:PATH";
+  "earliest, latest, offset:N, duration:PT1H, shift:-N, shift:+N, group:NAME, file:PATH";
 
 /** `now` is for durations, which count back from it. */
 export function targetOf(text: string, now: number): ResetTarget {
@@ -16,7 +16,7 @@ export function targetOf(text: string, now: number): ResetTarget {
     case "offset":
       return { kind: "offset", offset: wholeOf(value, /^\d{1,18}$/) };
     case "time":
-      return { kind: "time", epochMs: timeOption("--to time", value, "a date") };
+      return { kind: "time", epochMs: timeOption("--to", value, PLACES) };
     case "duration":
       return { kind: "time", epochMs: now - durationMs(value) };
     case "shift":
@@ -27,7 +27,7 @@ export function targetOf(text: string, now: number): ResetTarget {
       return { kind: "listed", offsets: offsetsIn(value) };
     case undefined:
     default:
-      throw wrongOption("--to", PLACES, text);
+      return { kind: "time", epochMs: timeOption("--to", text, PLACES) };
   }
 }
 

@@ -5,12 +5,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MillraceError } from "../engine/core/errors.ts";
 import { cacheOf } from "./download.ts";
 import { kafka } from "./kafka.ts";
-import { choosePorts } from "./port.ts";
+import { choosePorts, portsOfFolder } from "./port.ts";
 import { postgres } from "./postgres.ts";
 import { end, isRunning, launch, sizeOf, succeeds, tailOf, type ProcessId } from "./process.ts";
 import { redis } from "./redis.ts";
 import { registry } from "./registry.ts";
-import { envNames, shown, type Env, type Place, type Say, type Service } from "./service-names.ts";
+import {
+  envNames,
+  serviceNames,
+  shown,
+  type Env,
+  type Place,
+  type Say,
+  type Service,
+} from "./service-names.ts";
 import type { ServiceName } from "./service-names.ts";
 import { changeStackFile, readStackFile, withService } from "./stack-file.ts";
 
@@ -103,9 +111,11 @@ async function placeOf({ dir, name, env, say, isRestart }: StartOne): Promise<Pl
   const known = file.services[name];
   const wanted = join(dir, name);
   const keeps = isRestart === true && known !== undefined;
+  const { portCount } = services[name];
+  const usual = portsOfFolder(dir, serviceNames.indexOf(name), portCount);
   return {
     home: services[name].home?.(wanted, known?.home) ?? wanted,
-    ports: keeps ? known.ports : await choosePorts(services[name].portCount, known?.ports),
+    ports: keeps ? known.ports : await choosePorts(portCount, known?.ports ?? usual),
     cache: cacheOf(env),
     env,
     say,

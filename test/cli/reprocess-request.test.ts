@@ -80,8 +80,8 @@ test("dead letters are allowed up to a count or a share", () => {
 test("wrong options are usage, and say what was expected", () => {
   writeFileSync(join(folder, "bad.json"), '{"from": {"a-0": -1}}');
   const cases: readonly [RangeOptions, RegExp][] = [
-    [{ from: "yesterday" }, /--from: expected earliest, a date/],
-    [{ to: "2026-13-45" }, /--to: expected latest, a date/],
+    [{ from: "yesterday" }, /--from: expected earliest, a day/],
+    [{ to: "2026-13-45" }, /--to: expected latest, a day/],
     [{ fromOffset: ["nothing"] }, /--from-offset: expected topic-partition=offset/],
     [{ offsets: "none.json" }, /--offsets none.json: ENOENT/],
     [{ offsets: "bad.json" }, /--offsets bad.json: /],

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withLock } from "../../src/stack/lock.ts";
-import { choosePorts } from "../../src/stack/port.ts";
+import { choosePorts, portsOfFolder } from "../../src/stack/port.ts";
+import { serviceNames } from "../../src/stack/service-names.ts";
 import {
   end,
   isRunning,
@@ -117,4 +118,12 @@ test("the ports wanted are taken when all are free, else others are found", asyn
   assert.equal(new Set(others).size, 2);
   assert.ok(!others.includes(port));
   busy.close();
+});
+
+test("the ports of a folder follow from its path: they are the same at each first start", () => {
+  const all = serviceNames.flatMap((_, service) => portsOfFolder("/home/ada/shop", service, 2));
+  assert.equal(new Set(all).size, 2 * serviceNames.length);
+  assert.ok(all.every((port) => port >= 12_000 && port < 32_000));
+  assert.deepEqual(portsOfFolder("/home/ada/shop", 1, 2), all.slice(2, 4));
+  assert.notDeepEqual(portsOfFolder("/home/ada/other", 1, 2), all.slice(2, 4));
 });

@@ -80,8 +80,8 @@ test("commands with wrong credentials of the server that they use end with exit 
     ["kafka", ["lag"]],
     ["registry", ["topics", "plan"]],
     ["postgres", ["tables", "plan"]],
-    ["postgres", ["ledger", name]],
-    ["redis", ["state", "get", name, "shop-total", "s"]],
+    ["postgres", ["ledger", "check", name]],
+    ["redis", ["state", "get", name, "shop-total", "--key", "s"]],
   ];
   for (const [server, argv] of commands)
     await t.test(`${argv.join(" ")} without ${server}`, async () => {

@@ -1,8 +1,8 @@
 // `millrace dlq discard`: gives letters up, for a reason, after it was confirmed.
 import { isChosen } from "../../engine/letters/filter.ts";
 import { discard, planDiscard } from "../../engine/letters/commands/discard.ts";
-import { exitCodes, type CliIo } from "../io.ts";
-import type { ChangeOptions } from "../option-values.ts";
+import { exitCodes } from "../io.ts";
+import { exitUnlessYes, type ChangeOptions } from "../option-values.ts";
 import { grouped } from "../progress.ts";
 import type { VerbContext } from "../operating.ts";
 import { choiceOf, filterOf, type FilterOptions } from "./letter-filter.ts";
@@ -28,11 +28,8 @@ export async function discardLetters(at: VerbContext<DiscardOptions>): Promise<n
     io.err("No open letter matches.");
     return exitCodes.ok;
   }
-  if (options.dryRun === true) return exitCodes.ok;
-  if (options.yes !== true && !(await isConfirmed(io, planned.length))) {
-    io.err("Nothing was changed. Add --yes to do it.");
-    return exitCodes.usage;
-  }
+  const refusal = await exitUnlessYes(io, options, "changed");
+  if (refusal !== null) return refusal;
   // Only letters that were shown are discarded, and only if they are still open.
   const ids = new Set(planned.map(({ id }) => id));
   const { reason } = options;
@@ -40,10 +37,4 @@ export async function discardLetters(at: VerbContext<DiscardOptions>): Promise<n
   const done = await discard(plan, { ...request, isChosen: ({ id }) => ids.has(id) }, ports);
   io.err(`${grouped(done.length)} letters discarded: ${reason}`);
   return exitCodes.ok;
-}
-
-async function isConfirmed(io: CliIo, letters: number): Promise<boolean> {
-  if (!io.isTty || io.ask === undefined) return false;
-  const answer = await io.ask(`Type the number of letters to discard them (${String(letters)}): `);
-  return answer.trim() === String(letters);
 }

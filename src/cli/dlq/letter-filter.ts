@@ -55,7 +55,7 @@ function statesOf(text: string | undefined): readonly LetterStateName[] | null {
 
 export function filterOf(plan: Plan, options: FilterOptions): LetterFilter {
   const timeOf = (name: string, text: string | undefined): number | null =>
-    text === undefined ? null : timeOption(name, text, "a day");
+    text === undefined ? null : timeOption(name, text, "");
   return {
     class: options.class ?? null,
     step: options.step ?? null,

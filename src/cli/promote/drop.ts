@@ -27,7 +27,7 @@ export const dropVerb: AddVerb = (group, within) => {
     .argument("<pipeline>")
     .requiredOption("--run <n>", "the run")
     .option("--dry-run", "show what would go; changes nothing")
-    .option("--yes", "do it")
+    .option("--yes", "do it without asking")
     .option("--json", "print one JSON object")
     .description("remove what a finished run has left")
     .addHelpText("after", HELP)
@@ -41,7 +41,7 @@ async function drop(at: Reprocessing, plan: Plan, options: DropOptions): Promise
   const { topics } = left;
   if (options.json === true) io.out(JSON.stringify({ tables, topics }));
   else for (const name of [...tables, ...topics]) io.out(name);
-  const refusal = exitUnlessYes(io, options, "dropped");
+  const refusal = await exitUnlessYes(io, options, "dropped");
   if (refusal !== null) return refusal;
   await dropLeftovers(left, ports);
   return exitCodes.ok;

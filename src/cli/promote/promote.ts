@@ -51,7 +51,7 @@ export const promoteVerb: AddVerb = (group, within) => {
     .option("--abort", "give up a promotion that has not changed tables yet")
     .option("--patience <s>", "most seconds for one step (default: 120)")
     .option("--dry-run", "show what would change places, and what forbids it; changes nothing")
-    .option("--yes", "do it")
+    .option("--yes", "do it without asking")
     .option("--json", "print one JSON object at the end")
     .description("put a run in the place of the live pipeline")
     .addHelpText("after", HELP)
@@ -66,7 +66,8 @@ const play = (at: Reprocessing, plan: Plan, options: PromoteOptions): Promise<nu
     const isUnderWay = row.state === "promoting";
     if (!isUnderWay && (options.dryRun === true || options.yes !== true)) {
       await checkPromotable(row, plan, ports);
-      return show(at, turnsOf(plan, row.run), options);
+      const refusal = await show(at, turnsOf(plan, row.run), options);
+      if (refusal !== null) return refusal;
     }
     const wish = {
       hold: options.hold === true,
@@ -77,12 +78,17 @@ const play = (at: Reprocessing, plan: Plan, options: PromoteOptions): Promise<nu
     return report(at, await promote(begun, { plan, limitMs }, ports), options);
   });
 
-function show({ io }: Reprocessing, turns: readonly TableTurn[], options: PromoteOptions): number {
+/** The exit code where it was only to be shown, or was not confirmed. */
+function show(
+  { io }: Reprocessing,
+  turns: readonly TableTurn[],
+  options: PromoteOptions,
+): Promise<number | null> {
   if (options.json === true) io.out(JSON.stringify(turns.map(({ declared: _, ...turn }) => turn)));
   else
     for (const { schema, live, incoming, retired } of turns)
       io.out(`${schema}.${incoming} would be ${live}, and ${live} would be ${retired}`);
-  return exitUnlessYes(io, options, "changed") ?? exitCodes.ok;
+  return exitUnlessYes(io, options, "changed");
 }
 
 function report({ io }: Reprocessing, row: RunRow, { json, hold }: PromoteOptions): number {

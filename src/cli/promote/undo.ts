@@ -30,7 +30,7 @@ export const undoVerb: AddVerb = (group, within) => {
     .option("--hold", "leave live stopped at the end, until npx millrace resume")
     .option("--patience <s>", "most seconds for one step (default: 120)")
     .option("--dry-run", "show what would come back, and what forbids it; changes nothing")
-    .option("--yes", "do it")
+    .option("--yes", "do it without asking")
     .option("--json", "print one JSON object at the end")
     .description("take a promotion back")
     .addHelpText("after", HELP)
@@ -42,7 +42,8 @@ const play = (at: Reprocessing, plan: Plan, options: StepOptions): Promise<numbe
     const isUnderWay = row.state === "promoting" && isUndoStep(row.step);
     if (!isUnderWay && (options.dryRun === true || options.yes !== true)) {
       await checkUndoable(row, plan, ports);
-      return show(at, plan, row, options);
+      const refusal = await show(at, plan, row, options);
+      if (refusal !== null) return refusal;
     }
     const hold = options.hold === true;
     const begun = isUnderWay ? row : await beginUndo(row, { plan, hold }, ports);
@@ -52,9 +53,15 @@ const play = (at: Reprocessing, plan: Plan, options: StepOptions): Promise<numbe
     return exitCodes.ok;
   });
 
-function show({ io }: Reprocessing, plan: Plan, row: RunRow, options: StepOptions): number {
+/** The exit code where it was only to be shown, or was not confirmed. */
+function show(
+  { io }: Reprocessing,
+  plan: Plan,
+  row: RunRow,
+  options: StepOptions,
+): Promise<number | null> {
   const turns = plan.tables.map(({ name }) => ({ table: name, from: retiredTable(name, row.run) }));
   if (options.json === true) io.out(JSON.stringify(turns));
   else for (const { table, from } of turns) io.out(`${from} would be ${table} again`);
-  return exitUnlessYes(io, options, "changed") ?? exitCodes.ok;
+  return exitUnlessYes(io, options, "changed");
 }

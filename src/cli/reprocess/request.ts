@@ -100,8 +100,7 @@ function rangeOf(options: RangeOptions, source: RunSource, io: CliIo): RangeRequ
 
 function aimOf(option: string, text: string, word: "earliest" | "latest"): Aim {
   if (text === "earliest" || text === "latest") return { kind: text };
-  if (/^\d{10,15}$/.test(text)) return { kind: "time", epochMs: Number(text) };
-  return { kind: "time", epochMs: timeOption(option, text, `${word}, a date, epoch ms`) };
+  return { kind: "time", epochMs: timeOption(option, text, word) };
 }
 
 const PLACE = /^(.+)-(\d{1,9})=(\d{1,18})$/;

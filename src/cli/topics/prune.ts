@@ -37,7 +37,7 @@ export function addPrune(group: Command, run: RunCommand, connect: ConnectTopics
     .command("prune")
     .argument("[pipeline]", "default: all")
     .option("--dry-run", "show what would go; changes nothing")
-    .option("--yes", "do it")
+    .option("--yes", "do it without asking")
     .option("--force", "also topics with records that nobody has read, or that no note knows")
     .option("--json", "print one JSON object a topic")
     .description("remove internal topics that no plan has any more")
@@ -65,7 +65,7 @@ const pruneTopics = (
     if (steps.length === 0) io.err("No plan has lost a topic.");
     const goes = steps.filter((step) => isRemovable(step, force));
     if (goes.length > 0) {
-      const refusal = exitUnlessYes(io, options, "removed");
+      const refusal = await exitUnlessYes(io, options, "removed");
       if (refusal !== null) return refusal;
       await refuseBeside(wanted, ports, options);
       await prune(goes, ports);

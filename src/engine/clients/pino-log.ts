@@ -11,6 +11,8 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** Facts that every line carries. */
   readonly base: LogFacts;
+  /** Called when nobody reads the log any more, as behind `| head -1`. */
+  readonly onCut?: () => void;
 }
 
 const stderr = 2;
@@ -24,7 +26,7 @@ const quoted = /"[^"]*"|'[^']*'|`[^`]*`/g;
 /** Synchronous, so that the last words of a process that dies are written. */
 export function createLog(
   options: LogOptions,
-  destination: DestinationStream = pino.destination({ fd: stderr, sync: true }),
+  destination: DestinationStream = toStderr(options.onCut),
 ): Log {
   const logger = pino(
     {
@@ -42,6 +44,16 @@ export function createLog(
       if (logger.isLevelEnabled(level)) logger[level](cleanFacts(facts), withoutLogin(message));
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** A reader that has gone costs the lines that nobody reads, and no more. */
+function toStderr(onCut: () => void = () => undefined): DestinationStream {
+  const destination = pino.destination({ fd: stderr, sync: true });
+  destination.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    onCut();
+  });
+  return destination;
 }
 
 const cleanFacts = (facts: LogFacts): Record<string, unknown> => cleanEntries(facts, depthMax);

@@ -9,8 +9,8 @@ import type { Health } from "./health.ts";
 
 export interface OperationsOptions {
   readonly host: string;
-  /** 0 takes a free port. */
-  readonly port: number;
+  /** 0 takes a free port; undefined takes 9464, or a free one where that is taken. */
+  readonly port: number | undefined;
   readonly log: Log;
   live(): Health | Promise<Health>;
   ready(): Health | Promise<Health>;
@@ -82,9 +82,21 @@ async function answerTo(options: OperationsOptions, request: IncomingMessage): P
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? "").split("?", 1)[0] ?? "";
 
-async function listen(server: Server, { host, port }: OperationsOptions): Promise<void> {
+const DEFAULT_PORT = 9464;
+
+/** A second worker on a machine has no port of its own in its settings: it takes a free one, and says so. */
+async function listen(server: Server, options: OperationsOptions): Promise<void> {
+  const { host, port = DEFAULT_PORT } = options;
   server.listen(port, host);
-  await once(server, "listening").catch((cause: unknown) => {
+  await once(server, "listening").catch(async (cause: unknown) => {
+    const isTaken = (cause as NodeJS.ErrnoException).code === "EADDRINUSE";
+    if (isTaken && options.port === undefined) {
+      server.listen(0, host);
+      await once(server, "listening");
+      const free = (server.address() as AddressInfo).port;
+      options.log.warn({ port: free }, `port ${String(port)} is taken: /metrics is at another one`);
+      return;
+    }
     const detail = `MILLRACE_HTTP_HOST and MILLRACE_HTTP_PORT say ${host}:${String(port)}: ${messageOf(cause)}`;
     throw new ConfigError("MILL_CONFIG_INVALID", detail, { cause });
   });

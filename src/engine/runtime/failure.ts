@@ -15,8 +15,8 @@ export interface RetryPorts {
 export interface Wait {
   readonly dependency: string;
   readonly signal: AbortSignal;
-  /** Called with what the wait is for ("redis is full"), and null when it is over; for /ready. */
-  readonly onWaiting?: (why: string | null) => void;
+  /** Called with what the wait is for ("redis is full") and its error, and null when it is over; for /ready. */
+  readonly onWaiting?: (why: string | null, error?: MillraceError) => void;
 }
 
 const FIRST_MS = 100;
@@ -39,7 +39,9 @@ export async function persist<T>(
       return result;
     } catch (error) {
       if (actionOf(error) !== "retry") throw error;
-      what.onWaiting?.(whyOf(ours(error)) ?? `${what.dependency} is away`);
+      // A stop closes the clients, which is no outage.
+      what.signal.throwIfAborted();
+      what.onWaiting?.(whyOf(ours(error)) ?? `${what.dependency} is away`, ours(error));
       ports.meter.count("millrace_retries_total", { dependency: what.dependency });
       // Said once at first, then each time the wait has doubled to its cap: an outage is no log storm.
       const { code, message } = ours(error);

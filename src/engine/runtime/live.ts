@@ -70,7 +70,9 @@ export type Attach = (clients: Clients) => Promise<{
 /** Runs one worker in this process, or several in processes of their own; until they have ended. */
 export async function runPlans(options: RunPlansOptions): Promise<number> {
   const { settings, plans, workers, entry, args, env } = options;
-  const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base: { pid: process.pid } });
+  const onCut = (): void => void process.kill(process.pid, "SIGTERM");
+  const base = { pid: process.pid };
+  const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base, onCut: once(onCut) });
   const resources = readResources(resourcesOf(plans), env);
   if (workers === 1 || entry === null) return runWorker({ ...options, resources, log });
   const spawn = (index: number) =>
@@ -115,6 +117,15 @@ function chosen({ pipelines, names = [] }: LiveOptions): readonly Pipeline[] {
   return names.length === 0 ? pipelines : pipelines.filter(({ name }) => names.includes(name));
 }
 
+/** A second signal would not drain. */
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) work();
+    isDone = true;
+  };
+}
+
 interface WorkerProcess extends Omit<RunPlansOptions, "env" | "workers" | "entry" | "args"> {
   readonly resources: ResourceSettings;
   readonly log: Log;
@@ -126,7 +137,9 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   const { plans, settings, resources, log, checkTables } = options;
   const meter = prometheusMeter(catalogue);
   meter.describeProcess({ version: VERSION, node: process.version });
-  const clients = connect(settings, { log, deadlineMs: 30_000 });
+  let starting: Worker | null = null;
+  const onKafkaRetry = (error: MillraceError): void => starting?.kafkaWaits(error);
+  const clients = connect(settings, { log, deadlineMs: 30_000, onKafkaRetry });
   const attached = await options.attach?.(clients);
   const ports: WorkerPorts = {
     ...clients,
@@ -137,6 +150,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
     checkTables: (tables) => checkTables(tables.map(declarationOf), clients.pool),
   };
   const worker = new Worker(plans, ports, limitsOf(settings));
+  starting = worker;
   const facts = watchLoop(worker);
   options.probed?.(() => Promise.resolve(readinessOf(facts())));
   // A start waits for a server for as long as that is away, and must end when it is asked to.

@@ -1,6 +1,6 @@
 // A worker: the unit of transaction. Has a lane for each pipeline, which makes its parts, joins their groups and leaves them
 // as the pipeline's gate says; and what the lanes share: ports, the transaction, housekeeping.
-import { LoginError, detailOf } from "../core/errors.ts";
+import { LoginError, detailOf, type MillraceError } from "../core/errors.ts";
 import type { Part, Plan } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
@@ -9,7 +9,7 @@ import type { TaskHealth } from "../observe/health.ts";
 import { LagBook } from "../observe/lag/append-times.ts";
 import { bindPart, type BoundPart } from "./task/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
-import { persist } from "./failure.ts";
+import { KAFKA_IS_AWAY, persist } from "./failure.ts";
 import { Lane, type LaneWorker } from "./gate/lane.ts";
 import type { AnyPart, PartGate, PartOptions } from "./task/part.ts";
 import { Housekeeping } from "./housekeeping/housekeeping.ts";
@@ -32,6 +32,10 @@ async function atStart<T>(work: () => Promise<T>): Promise<T> {
     throw new LoginError(detailOf(error), { cause: error, disposition: "halt" });
   }
 }
+
+/** The reason of a wait with the server's address and error. */
+const withDetail = (why: string | null, error?: MillraceError): string | null =>
+  why === null || error === undefined || why === error.message ? why : `${why}: ${detailOf(error)}`;
 
 export class Worker {
   readonly #plans: readonly Plan[];
@@ -125,11 +129,15 @@ export class Worker {
   }
 
   #patience(signal: AbortSignal): Persist {
-    const onWaiting = (why: string | null): void => void (this.#waitingFor = why);
-    return (dependency, work) =>
-      persist(this.#context, { dependency, signal, onWaiting }, () =>
+    const onWaiting = (why: string | null, error?: MillraceError): void =>
+      void (this.#waitingFor = withDetail(why, error));
+    return async (dependency, work) => {
+      const result = await persist(this.#context, { dependency, signal, onWaiting }, () =>
         this.#producer === null ? atStart(work) : work(),
       );
+      onWaiting(null);
+      return result;
+    };
   }
 
   get #parts(): readonly AnyPart[] {
@@ -210,6 +218,15 @@ export class Worker {
       ...(lane.whyPaused === null ? [] : [lane.whyPaused]),
       ...lane.refused,
     ]);
+  }
+
+  /** Kafka does not answer yet, and the client asks again: a start says so, long before the client gives up. */
+  kafkaWaits(error: MillraceError): void {
+    if (this.#producer !== null || this.#stopping !== null) return;
+    const { code, message } = error;
+    const facts = { dependency: "kafka", code, error: message };
+    if (this.#waitingFor === null) this.#context.log.warn(facts, "waiting for a dependency");
+    this.#waitingFor = withDetail(KAFKA_IS_AWAY, error);
   }
 
   /** The dependency that the start waits for. */

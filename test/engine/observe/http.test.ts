@@ -121,3 +121,20 @@ test("close ends open connections and frees the port", async (t) => {
   await ended;
   await serve(t, { port: first.port });
 });
+
+test("without a port of its own a second worker takes a free one, and says which", async (t) => {
+  const log = new FactLog();
+  const options = { host: "127.0.0.1", log, live: () => good, ready: () => good };
+  const metrics = (): Promise<string> => Promise.resolve("");
+  const servers = [
+    await serveOperations({ ...options, port: undefined, metrics }),
+    await serveOperations({ ...options, port: undefined, metrics }),
+  ];
+  t.after(() => Promise.all(servers.map((server) => server.close())));
+  const [first, second] = servers.map(({ port }) => port);
+  assert.notEqual(first, second);
+  assert.match(log.lines.at(-1) ?? "", /^port 9464 is taken: \/metrics is at another one$/);
+  await assert.rejects(serveOperations({ ...options, port: first, metrics }), {
+    code: "MILL_CONFIG_INVALID",
+  });
+});

@@ -2,6 +2,7 @@
 // transactional id. Each consumer, producer, reader and admin has one of its own, so none waits behind another. Retries
 // are here, each under a deadline: kafkajs itself is set to try only a little.
 import { setTimeout as delay } from "node:timers/promises";
+import { DependencyError, type MillraceError } from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import { BrokerRefusal, codes, isCoordinatorGone, translate, UnknownOutcome } from "./failures.ts";
 import {
@@ -17,6 +18,7 @@ import type { Sockets } from "./sockets.ts";
 
 export type CoordinatorKind = "group" | "transaction";
 
+const SLOW_MS = 800;
 const backoff = { firstMs: 5, maxMs: 500, factor: 1.6 } as const;
 const groupCoordinator = 0;
 const transactionCoordinator = 1;
@@ -32,9 +34,17 @@ export class Cluster {
   #refreshedAt = -Infinity;
   #refreshing: Promise<void> | null = null;
 
-  constructor(settings: Readonly<Record<string, unknown>>, sockets: Sockets) {
+  /** Called with the error behind each attempt that is to be repeated, and with none that comes in time. */
+  readonly #onRetry: (error: MillraceError) => void;
+
+  constructor(
+    settings: Readonly<Record<string, unknown>>,
+    sockets: Sockets,
+    onRetry: (error: MillraceError) => void = () => undefined,
+  ) {
     this.#driver = loadDriver();
     this.#sockets = sockets;
+    this.#onRetry = onRetry;
     this.#inner = new this.#driver.Cluster({ ...settings, socketFactory: sockets.open });
   }
 
@@ -185,7 +195,7 @@ export class Cluster {
       waitMs = Math.min(waitMs * backoff.factor, backoff.maxMs)
     ) {
       try {
-        return await attempt();
+        return await this.#observed(what, attempt);
       } catch (error) {
         const failure = translate(error, what);
         const isFinal =
@@ -193,9 +203,18 @@ export class Cluster {
           failure.code !== "MILL_KAFKA_UNAVAILABLE" ||
           error instanceof UnknownOutcome;
         if (isFinal || this.isClosed || performance.now() + waitMs > end) throw failure;
+        this.#onRetry(failure);
         await this.pause(waitMs);
       }
     }
+  }
+
+  /** A broker that swallows packets gives no error for seconds; somebody may want to know before. */
+  async #observed<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    const slow = (): void =>
+      this.#onRetry(new DependencyError("MILL_KAFKA_UNAVAILABLE", `${what}: no answer yet`));
+    const timer = setTimeout(slow, SLOW_MS);
+    return attempt().finally(() => clearTimeout(timer));
   }
 
   /** Waits, less when the client is closed meanwhile. */

@@ -1,5 +1,6 @@
 // The Kafka port over kafkajs' connections (README of this folder): settings, and one client object for each need.
 import type { ConnectionOptions } from "node:tls";
+import type { MillraceError } from "../../core/errors.ts";
 import { closingPort, type KafkaPort } from "../../core/kafka.ts";
 import type { Log } from "../../core/ports.ts";
 import { KafkaAdmin } from "./admin/kafka-admin.ts";
@@ -31,6 +32,8 @@ export interface KafkajsOptions {
   readonly log: Log;
   /** The time that an admin call, a read or a plain send may go on trying; a command wants 10 s, a worker more. */
   readonly requestDeadlineMs?: number;
+  /** Called while a request is repeated because Kafka is away: long before its deadline. */
+  readonly onRetry?: (error: MillraceError) => void;
   /** For tests that break connections on purpose. */
   readonly socketFactory?: SocketFactory;
 }
@@ -49,7 +52,7 @@ export function kafkajsPort(options: KafkajsOptions): KafkaPort {
     driver.createLogger({ level: errorLevel, logCreator: () => toLog(options.log) }),
   );
   const cluster = (): Cluster =>
-    new Cluster(settings, new Sockets(options.socketFactory ?? openSocket));
+    new Cluster(settings, new Sockets(options.socketFactory ?? openSocket), options.onRetry);
   return closingPort({
     consumer: (of) => new KafkaGroupConsumer(cluster(), of, options.log),
     txProducer: (of) => new KafkaTxProducer(cluster(), of),

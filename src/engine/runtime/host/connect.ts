@@ -3,6 +3,7 @@ import { kafkajsPort, type KafkaSecurity } from "../../clients/kafkajs/port.ts";
 import { postgresPool, type PostgresPool } from "../../clients/postgres/pool.ts";
 import { redisCopies } from "../../clients/redis/copies.ts";
 import { schemaRegistry } from "../../clients/registry.ts";
+import { DependencyError, detailOf, type MillraceError } from "../../core/errors.ts";
 import type { Log, SchemaRegistry } from "../../core/ports.ts";
 import type { StateCopies } from "../../core/state.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
@@ -24,18 +25,21 @@ export interface ConnectOptions {
   readonly log: Log;
   /** The time that a request may go on trying: short for commands, which report; longer for workers, which wait. */
   readonly deadlineMs: number;
+  /** Called while a request is repeated because Kafka is away, with addresses and the error. */
+  readonly onKafkaRetry?: (error: MillraceError) => void;
   /** The time that one statement of Postgres may take; default 30 s. */
   readonly statementTimeoutMs?: number;
 }
 
 export function connect(settings: WorkerSettings, options: ConnectOptions): Clients {
-  const { log, deadlineMs, statementTimeoutMs = 30_000 } = options;
+  const { log, deadlineMs, onKafkaRetry, statementTimeoutMs = 30_000 } = options;
   const kafka = kafkajsPort({
     brokers: settings.KAFKA_BROKERS,
     clientId: `${settings.MILLRACE_NAMESPACE}millrace`,
     security: securityOf(settings),
     log,
     requestDeadlineMs: deadlineMs,
+    onRetry: (error) => onKafkaRetry?.(at(settings.KAFKA_BROKERS, error)),
   });
   const registry = registryOf(settings);
   const pool = poolOf(settings, statementTimeoutMs);
@@ -62,6 +66,10 @@ export function connect(settings: WorkerSettings, options: ConnectOptions): Clie
     },
   };
 }
+
+/** The error, with the addresses that were tried. */
+const at = (brokers: readonly string[], error: MillraceError): MillraceError =>
+  new DependencyError(error.code, `${detailOf(error)}, at ${brokers.join(",")}`);
 
 function registryOf(settings: WorkerSettings): SchemaRegistry {
   const { SCHEMA_REGISTRY_URL: url } = settings;

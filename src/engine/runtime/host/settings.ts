@@ -42,7 +42,7 @@ const shape = {
     .default(""),
   MILLRACE_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   MILLRACE_HTTP_HOST: z.string().default("127.0.0.1"),
-  MILLRACE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(9464),
+  MILLRACE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   MILLRACE_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(10_000),
   MILLRACE_CHECKPOINT_INTERVAL_MS: z.coerce.number().int().min(1).default(100),
   MILLRACE_PURGE_INTERVAL_MS: z.coerce.number().int().min(1_000).default(30_000),
@@ -78,7 +78,8 @@ export interface WorkerSettings {
   readonly MILLRACE_NAMESPACE: string;
   readonly MILLRACE_LOG_LEVEL: "debug" | "info" | "warn" | "error" | "silent";
   readonly MILLRACE_HTTP_HOST: string;
-  readonly MILLRACE_HTTP_PORT: number;
+  /** Not set: 9464, or a free one where that is taken. */
+  readonly MILLRACE_HTTP_PORT?: number | undefined;
   readonly MILLRACE_SESSION_TIMEOUT_MS: number;
   readonly MILLRACE_CHECKPOINT_INTERVAL_MS: number;
   readonly MILLRACE_PURGE_INTERVAL_MS: number;

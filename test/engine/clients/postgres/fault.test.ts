@@ -28,9 +28,8 @@ const classes: Readonly<Record<string, readonly string[]>> = {
       " ",
     ),
   "stop MILL_TABLE_DIFFERS halt": "42703 42P01 42804 42P10 3F000".split(" "),
-  "stop MILL_POSTGRES_REFUSED halt": "42501 42601 28000 28P01 3D000 0A000 XX000 25P02 XX001".split(
-    " ",
-  ),
+  "stop MILL_POSTGRES_AUTH halt": "28000 28P01".split(" "),
+  "stop MILL_POSTGRES_REFUSED halt": "42501 42601 3D000 0A000 XX000 25P02 XX001".split(" "),
 };
 for (const [expected, states] of Object.entries(classes))
   test(`answers ${expected} to ${states.join(" ")}`, () => {
@@ -122,8 +121,9 @@ test("stops at a certificate or a password that will not become right", () => {
   ])
     assert.equal(faultOf(Object.assign(new Error("x"), { code })).facts.fault, "stop");
   const sasl = "SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string";
-  for (const text of [sasl, "The server does not support SSL connections"])
-    assert.equal(faultOf(new Error(text)).code, "MILL_POSTGRES_REFUSED");
+  const noTls = "The server does not support SSL connections";
+  assert.equal(faultOf(new Error(sasl)).code, "MILL_POSTGRES_AUTH");
+  assert.equal(faultOf(new Error(noTls)).code, "MILL_POSTGRES_REFUSED");
 });
 
 test("leaves a bug of ours as it is", () => {
