@@ -61,7 +61,7 @@ test("settings of resources are told together with those of the process, before 
   await assert.rejects(live({ pipelines: [flow], env, checkTables }), (error) => {
     assert.ok(error instanceof ConfigErrors);
     const text = error.problems.map(({ message }) => message).join("\n");
-    for (const name of ["KAFKA_BROKERS", "DATABASE_URL", "GEOCODER_URL", "GEOCODER_LIMIT"])
+    for (const name of ["KAFKA_BROKERS", "GEOCODER_URL", "GEOCODER_LIMIT"])
       assert.match(text, new RegExp(`${name}: `));
     return true;
   });
