@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { StartOffset } from "../../../src/engine/core/kafka.ts";
 import type { WorkerContext } from "../../../src/engine/runtime/context.ts";
-import { Purge } from "../../../src/engine/runtime/purge.ts";
+import { Purge } from "../../../src/engine/runtime/housekeeping/purge.ts";
 import type { AnyPart } from "../../../src/engine/runtime/task/part.ts";
 
 const topic = "shop-rows-sink";
