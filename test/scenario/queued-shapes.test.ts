@@ -1,6 +1,7 @@
 // Keys that queue for a call while another version is deployed: a value that no step has changed is read anew from its bytes,
 // by the new version's schema; of what the code has made nothing is read that it may not fit.
 import assert from "node:assert/strict";
+import type { RawRecord } from "../../src/engine/core/record.ts";
 import { test } from "node:test";
 import {
   json,
@@ -120,8 +121,14 @@ test("what release 0.1.0 has queued is read as it was written", async () => {
   const { fleet, bankOf } = await queued(old);
   const changelog = "calls-pay-parked-changelog";
   const entries = fleet.kafka.records(changelog, { committed: true });
-  // The same entries as 0.1.0 wrote them: with the value, and without a word of how it is kept.
-  const before = entries.flatMap((record) => {
+  // The same entries as 0.1.0 wrote them: without dues and totals, with the value, and without a word of how it is kept.
+  const before = entries.flatMap((record): RawRecord[] => {
+    const { value: now } = record;
+    if (String(record.key) === "t") return [{ ...record, value: null }];
+    if (now?.[0] === 3)
+      return [
+        { ...record, value: Buffer.concat([Buffer.of(1), now.subarray(1, 9), now.subarray(17)]) },
+      ];
     const text = String(record.value?.subarray(9));
     if (!text.includes('"isCarried":true')) return [];
     const account = /p[024]/.test(String(record.key)) ? "a" : "b";
@@ -130,10 +137,11 @@ test("what release 0.1.0 has queued is read as it was written", async () => {
     const bytes = Buffer.concat([record.value?.subarray(0, 9) ?? Buffer.of(), Buffer.from(was)]);
     return [{ ...record, value: bytes }];
   });
-  assert.equal(before.length, 6);
+  assert.ok(before.length > 6 + 2);
   await fleet.sendRecords(before);
+  const { worker } = await fleet.join();
+  await fleet.until("the queue is counted", () => worker.queuedRecords === 6);
   bankOf.isOpen = true;
-  await fleet.join();
   await fleet.until("all are paid", () => fleet.values(done).length === 6);
   assert.deepEqual([...bankOf.paid].sort(), ["a", "a", "a", "b", "b", "b"]);
 });
