@@ -82,6 +82,7 @@ const refusedTable = (): ReturnType<typeof refusedThings> => refusedThings(100, 
 
 test("letters of before a reset are shown when they are asked for, and counted by their own name", async () => {
   const { fleet, member } = await refused();
+  await fleet.makeRedriveTopics();
   await fleet.during(member.worker.stop());
   const to = ["--part", "rows", "--to", "earliest", "--yes"];
   const main = ["--part", fleet.plans[0]?.parts[0]?.name ?? "", "--to", "latest", "--yes"];
