@@ -16,10 +16,13 @@ const recording = readRecording(RELEASE);
 const answer = readAnswer(RELEASE);
 let stack: Stack;
 
+/** Three pipelines, some thirty processes: on a busy machine this takes minutes. */
+const LIMIT = { timeout: 900_000 };
+
 before(async () => {
   stack = await privateStack();
   await load(recording, stack.env);
-});
+}, LIMIT);
 
 let works: (() => Promise<void>)[] = [];
 after(async () => {
@@ -27,27 +30,31 @@ after(async () => {
   works = [];
 });
 
-test("what 0.1.0 has left is worked off to what 0.1.0 itself would have come to", async (t) => {
-  const owner = { after: (work: () => Promise<void>) => void works.push(work) };
-  const session = await Session.open({
-    ...{ root, app: "test/upgrade/app.ts", env: stack.env, owner },
-  });
-  await session.provide();
-  await t.test("letters are as they were", async () => {
-    const before = recording.letters.filter((one) => !isTakenByRun(one));
-    assert.equal(before.length, recording.letters.length - 1);
-    same(
-      (await session.letters()).filter((one) => !isTakenByRun(one)),
-      before,
-    );
-  });
-  await workOff(session);
-  const found = await answerOf(session);
-  await t.test("rows", () => same(found.tables, answer.tables));
-  await t.test("output topics, key by key", () => same(found.topics, answer.topics));
-  await t.test("dead letters", () => same(found.letters, answer.letters));
-  await t.test("ledgers", () => same(found.ledgers, answer.ledgers));
-});
+test(
+  "what 0.1.0 has left is worked off to what 0.1.0 itself would have come to",
+  LIMIT,
+  async (t) => {
+    const owner = { after: (work: () => Promise<void>) => void works.push(work) };
+    const session = await Session.open({
+      ...{ root, app: "test/upgrade/app.ts", env: stack.env, owner },
+    });
+    await session.provide();
+    await t.test("letters are as they were", async () => {
+      const before = recording.letters.filter((one) => !isTakenByRun(one));
+      assert.equal(before.length, recording.letters.length - 1);
+      same(
+        (await session.letters()).filter((one) => !isTakenByRun(one)),
+        before,
+      );
+    });
+    await workOff(session);
+    const found = await answerOf(session);
+    await t.test("rows", () => same(found.tables, answer.tables));
+    await t.test("output topics, key by key", () => same(found.topics, answer.topics));
+    await t.test("dead letters", () => same(found.letters, answer.letters));
+    await t.test("ledgers", () => same(found.ledgers, answer.ledgers));
+  },
+);
 
 /** 0.1.0 called a letter discarded when a promoted run had processed its record; later releases show it no more. */
 const isTakenByRun = ({ pipeline, state }: Letter): boolean =>

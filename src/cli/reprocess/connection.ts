@@ -5,6 +5,7 @@ import type { PostgresPool } from "../../engine/clients/postgres/pool.ts";
 import { findTable } from "../../engine/provision/tables/found.ts";
 import type { ReprocessPorts } from "../../engine/reprocess/words/ports.ts";
 import type { Probed } from "../../engine/reprocess/run/session.ts";
+import { shadowOfRun } from "../../engine/reprocess/run/prepare.ts";
 import { Runs } from "../../engine/reprocess/words/rows.ts";
 import type { RunRow } from "../../engine/reprocess/words/run.ts";
 import type { TableSpec } from "../../engine/core/table-layout.ts";
@@ -36,7 +37,7 @@ export type OnRunsOf = (
 /** Adds one verb to `millrace reprocess`. */
 export type AddVerb = (group: Command, within: OnRunsOf, onRuns: OnRuns) => void;
 
-/** A verb that writes: refused beside live workers of another release, before it changes anything. */
+/** A verb that writes: refused beside workers of another release, live or of a run, before it changes anything. */
 export const writingRun =
   <Options extends { readonly dryRun?: boolean }>(
     work: (at: Reprocessing, plan: Plan, options: Options) => Promise<number>,
@@ -44,6 +45,8 @@ export const writingRun =
   ) =>
   async (at: Reprocessing, plan: Plan): Promise<number> => {
     await refuseBeside([plan], at.ports, options);
+    const active = await at.ports.runs.active(plan.pipeline);
+    if (active !== null) await refuseBeside([shadowOfRun(plan, active)], at.ports, options);
     return work(at, plan, options);
   };
 

@@ -7,6 +7,7 @@ import { AssignerProtocol, Kafka, logLevel, type PartitionAssigner } from "kafka
 import { AppFigures } from "../../support/app-figures.ts";
 import { appCommand, appOf, applyApp } from "../../support/app.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
+import { ReprocessRun } from "../../support/reprocess-run.ts";
 import { sharedStack } from "../../support/stack.ts";
 import { WorkerProcess } from "../../support/worker-process.ts";
 
@@ -15,6 +16,7 @@ process.env["TEST_TOPICS"] = prefix;
 const { sales, summing } = await import("../../support/apps/totals.ts");
 const app = appOf("totals", { TEST_TOPICS: prefix });
 const group = `${prefix}.main`;
+const runGroup = `${prefix}-r1.main`;
 
 let database: FreshDatabase;
 let env: Record<string, string>;
@@ -57,10 +59,10 @@ const asOldRelease: PartitionAssigner = () => ({
 });
 
 /** The type of the error that ended its join, or null once it is a member. */
-async function oldMember(t: TestContext): Promise<string | null> {
+async function oldMember(t: TestContext, of = group): Promise<string | null> {
   const brokers = (env["KAFKA_BROKERS"] ?? "").split(",");
   const kafka = new Kafka({ brokers, clientId: "millrace", logLevel: logLevel.NOTHING });
-  const consumer = kafka.consumer({ groupId: group, partitionAssigners: [asOldRelease] });
+  const consumer = kafka.consumer({ groupId: of, partitionAssigners: [asOldRelease] });
   const outcome = new Promise<string | null>((resolve) => {
     consumer.on(consumer.events.GROUP_JOIN, () => resolve(null));
     consumer.on(consumer.events.CRASH, ({ payload }) =>
@@ -124,4 +126,20 @@ test("a worker of 0.1.0 that comes later is refused by the group, and the new on
     { shop: "shop-1", total: 3 },
   ]);
   assert.deepEqual(await worker.drain(), { code: 0, signal: null });
+});
+
+test("a run that workers of 0.1.0 are at is neither gone on with nor promoted", async (t) => {
+  const run = new ReprocessRun(t, { app, env, argv: [prefix, "--follow"] });
+  await run.until("it follows", ({ step }) => step === "following");
+  run.kill("SIGTERM");
+  await run.exit;
+  assert.equal(await oldMember(t, runGroup), null);
+  for (const argv of [
+    ["reprocess", "run", prefix, "--resume"],
+    ["reprocess", "promote", prefix, "--yes"],
+  ]) {
+    const { code, out } = await appCommand(app, argv, env);
+    assert.equal(code, 5, out);
+    assert.match(out, new RegExp(`${runGroup} has members of release 0.1.0`));
+  }
 });
