@@ -19,6 +19,8 @@ import type { Sockets } from "./sockets.ts";
 export type CoordinatorKind = "group" | "transaction";
 
 const SLOW_MS = 800;
+/** An election, or a leader that is not known yet, is over sooner: nobody needs to hear of it. */
+const HICCUP_MS = 400;
 const backoff = { firstMs: 5, maxMs: 500, factor: 1.6 } as const;
 const groupCoordinator = 0;
 const transactionCoordinator = 1;
@@ -188,7 +190,8 @@ export class Cluster {
    * error: "send to orders-3".
    */
   async retry<T>(what: string, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
-    const end = performance.now() + deadlineMs;
+    const begin = performance.now();
+    const end = begin + deadlineMs;
     for (
       let waitMs: number = backoff.firstMs;
       ;
@@ -203,7 +206,7 @@ export class Cluster {
           failure.code !== "MILL_KAFKA_UNAVAILABLE" ||
           error instanceof UnknownOutcome;
         if (isFinal || this.isClosed || performance.now() + waitMs > end) throw failure;
-        this.#onRetry(failure);
+        if (performance.now() - begin > HICCUP_MS) this.#onRetry(failure);
         await this.pause(waitMs);
       }
     }
