@@ -1,5 +1,5 @@
 // `node bench/main.ts engine`: the engine beside Kafka Streams, in one run. `node bench/main.ts state`: figures of state by
-// number of keys. `node bench/main.ts park`: latency of other keys while calls for one fail. `node bench/main.ts reprocess`: a
+// number of keys. `node bench/main.ts due`: the due index. `node bench/main.ts park`: latency of other keys while calls for one fail. `node bench/main.ts reprocess`: a
 // run beside the live pipeline. Each prints a table, or JSON.
 import { parseArgs } from "node:util";
 import { workloads, type Workload } from "./contestant.ts";
@@ -8,11 +8,14 @@ import { reportText } from "./report.ts";
 import { benchPark, parkText } from "./park/park.ts";
 import { benchReprocess } from "./reprocess/reprocess.ts";
 import { reprocessText } from "./reprocess/report.ts";
+import { benchDue } from "./due/due.ts";
+import { dueText } from "./due/report.ts";
 import { benchState } from "./state/state.ts";
 import { stateText } from "./state/report.ts";
 
 const USAGE = `Usage: node bench/main.ts engine [options]   the engine beside Kafka Streams
        node bench/main.ts state [options]    memory, takeover and rebuild by number of keys
+       node bench/main.ts due [options]      the index of entries that are due: bytes, changes, reads
        node bench/main.ts park [options]     latency of other keys while calls for one key fail
        node bench/main.ts reprocess [options]  a run of the reprocessor beside the live pipeline
 
@@ -30,6 +33,8 @@ reprocess: --records, --rounds, --workers, and
 state:
   --keys <n,…>      numbers of keys (10000,100000,1000000)
   --node-options=<text>  NODE_OPTIONS of the workers
+due:
+  --records <n>     entries (1000000)
 park:
   --seconds <n>     of sending, for each way to retry (30)
   --rate <n>        records a second (500)
@@ -110,12 +115,22 @@ function work(): (() => Promise<string>) | null {
       return values.json ? json(figures) : parkText(figures);
     };
   }
+  if (positionals.join(" ") === "due") return dueWork(json);
   if (positionals.join(" ") === "reprocess") return reprocessWork(json);
   const options = positionals.join(" ") === "engine" ? optionsOf() : null;
   if (options === null) return null;
   return async () => {
     const report = await benchEngine(options, say);
     return values.json ? json(report) : reportText(report);
+  };
+}
+
+function dueWork(json: (figures: unknown) => string): (() => Promise<string>) | null {
+  const entries = Number(values.records);
+  if (!Number.isInteger(entries) || entries <= 0) return null;
+  return async () => {
+    const figures = await benchDue(entries, say);
+    return values.json ? json(figures) : dueText(figures);
   };
 }
 
