@@ -22,7 +22,7 @@ import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { taggedJsonCodec } from "../../src/engine/decode/tagged-json.ts";
 import { auditRecord, jobRecord } from "../../src/engine/letters/commands/operator.ts";
 import { letterOf, type LetterOrigin } from "../../src/engine/letters/letter.ts";
-import { gateRecord, storesRecord } from "../../src/engine/notes/gate-note.ts";
+import { gateRecord, haltAboveRecord, storesRecord } from "../../src/engine/notes/gate-note.ts";
 import { generationRecord } from "../../src/engine/notes/generations.ts";
 import { pieceRecord, startRecord, storeKey } from "../../src/engine/notes/notes.ts";
 import { shapeRecord } from "../../src/engine/notes/shape-notes.ts";
@@ -159,6 +159,7 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
       recordText(pieceRecord("flow-meta", "flow.main", at)),
       storeKey("once"),
       recordText(storesRecord("flow-meta", 7)),
+      recordText(haltAboveRecord("flow-meta", 0.2)),
       recordText(
         gateRecord("flow-meta", {
           ...{ state: "closed", by: "promote", code: "MILL_GATE_HELD", message: "m" },

@@ -13,6 +13,8 @@ interface MemberPosition {
   nextOffset: bigint | null;
   isPaused: boolean;
   isRefused: boolean;
+  /** As last shown to the listener. */
+  end: bigint;
 }
 
 /** Receives what cannot be read. */
@@ -50,6 +52,7 @@ export class MemberPositions {
       nextOffset: null,
       isPaused: true,
       isRefused: false,
+      end: -1n,
     }));
   }
 
@@ -87,7 +90,10 @@ export class MemberPositions {
       slice: log.read(nextOffset, this.#limits),
     };
     const { marks, ...read } = slice;
-    listener.onEnd?.(at, log.lastStableOffset, marks);
+    // Quiet fetches would say the same again.
+    const end = log.lastStableOffset;
+    if (end !== position.end || marks.length > 0) listener.onEnd?.(at, end, marks);
+    position.end = end;
     if (slice.nextOffset === fetchedOffset) return null;
     position.nextOffset = slice.nextOffset;
     return { ...at, ...read, fetchedOffset, highWatermark: log.highWatermark };
