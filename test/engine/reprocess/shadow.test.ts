@@ -37,6 +37,13 @@ test("a shadow reads what others write, and shares no group, topic, store or tab
   }
 });
 
+test("the letters of a run are counted, and halt it never; it knows whose run it is", () => {
+  const shadow = shadowOf(retailSpend.plan(), how);
+  assert.notEqual(retailSpend.plan().options.haltWhen, "never");
+  assert.equal(shadow.options.haltWhen, "never");
+  assert.deepEqual(shadow.runOf, { pipeline: "retail-spend", run: 7 });
+});
+
 test("what a part reads is what another part of the shadow writes", () => {
   const shadow = shadowOf(retailSpend.plan(), how);
   const written = new Set(
