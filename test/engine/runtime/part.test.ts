@@ -108,6 +108,7 @@ class ScriptedKafka {
       watermarks: (topic) => Promise.resolve([{ topic, partition: 0, low: 0n, high: 9n }]),
       committed: (_group, partitions) =>
         Promise.resolve(partitions.map((at) => ({ ...at, nextOffset: 0n, metadata }))),
+      describeGroup: (group) => Promise.resolve({ group, state: "Empty", members: [] }),
       close: () => Promise.resolve(),
     };
     return admin as AdminPort;
