@@ -50,13 +50,18 @@ async function showLag(
   const book = new LagBook();
   for (;;) {
     const lags = await lagsOf(plans, { kafka, clock, book });
-    if (options.watch === true && io.isTty && options.json !== true) io.out(CLEAR_SCREEN);
-    for (const line of options.json === true ? lags.map(jsonLine) : lagLines(lags)) io.out(line);
-    if (options.json !== true && lags.some(({ atLeast }) => atLeast)) io.err(AT_LEAST);
+    if (options.json === true) for (const lag of lags) io.out(jsonLine(lag));
+    else showTable(io, lags, options.watch === true && io.isTty);
     await showShut(io, plans, kafka);
     if (options.watch !== true || io.isCut?.() === true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
   }
+}
+
+function showTable(io: CliIo, lags: readonly PartitionLag[], isAnew: boolean): void {
+  if (isAnew) io.out(CLEAR_SCREEN);
+  for (const line of lagLines(lags)) io.out(line);
+  if (lags.some(({ atLeast }) => atLeast)) io.err(AT_LEAST);
 }
 
 /** Why a pipeline gets further behind though its workers live. */

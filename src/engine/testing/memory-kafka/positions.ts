@@ -90,13 +90,21 @@ export class MemberPositions {
       slice: log.read(nextOffset, this.#limits),
     };
     const { marks, ...read } = slice;
-    // Quiet fetches would say the same again.
-    const end = log.lastStableOffset;
-    if (end !== position.end || marks.length > 0) listener.onEnd?.(at, end, marks);
-    position.end = end;
+    this.#sayEnd(position, log.lastStableOffset, marks, listener);
     if (slice.nextOffset === fetchedOffset) return null;
     position.nextOffset = slice.nextOffset;
     return { ...at, ...read, fetchedOffset, highWatermark: log.highWatermark };
+  }
+
+  /** Quiet fetches would say the same again. */
+  #sayEnd(
+    position: MemberPosition,
+    end: bigint,
+    marks: LogSlice["marks"],
+    listener: ReadListener,
+  ): void {
+    if (end !== position.end || marks.length > 0) listener.onEnd?.(position.at, end, marks);
+    position.end = end;
   }
 
   #isRefused(position: MemberPosition, log: PartitionLog | null, listener: ReadListener): boolean {
