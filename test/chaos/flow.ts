@@ -13,6 +13,8 @@ import { World, type Recovery } from "./world/world.ts";
 interface Strike extends Struck {
   readonly fault: Fault;
   readonly recovery: Recovery | null;
+  /** Due entries that fired from its beginning until after its end. */
+  readonly due: number;
 }
 
 /** Whole rounds over all faults, each in an order of its own. */
@@ -84,21 +86,24 @@ async function strikeOnce(
 ): Promise<{ readonly strike: Strike; readonly problem: string | null }> {
   await delay(1_000 + random.next() * 2_000);
   let struck: Struck = { planned: 1, fired: 0, note: "did not come to its end" };
+  const before = world.watcher.fired;
   try {
     struck = await fault.inject(world, random);
     const recovery = await world.recovery(struck.endedMs ?? performance.now());
     await world.crew.whole();
-    return { strike: { ...struck, fault, recovery }, problem: null };
+    const due = await world.firedSince(before);
+    return { strike: { ...struck, fault, recovery, due }, problem: null };
   } catch (error) {
     const problem = `${String(fault.row)} ${fault.name}: ${textOfError(error)}`;
-    return { strike: { ...struck, fault, recovery: null }, problem };
+    const due = world.watcher.fired - before;
+    return { strike: { ...struck, fault, recovery: null, due }, problem };
   }
 }
 
-function wordsOf({ fault, planned, fired, note, recovery }: Strike): string {
+function wordsOf({ fault, planned, fired, note, recovery, due }: Strike): string {
   const { firstCommitMs = 0, caughtUpMs = 0 } = recovery ?? {};
   const what = `${String(fault.row)} ${fault.name}: fired ${String(fired)} of ${String(planned)}`;
-  return `${what} (${note}); next commit after ${String(firstCommitMs)} ms, caught up after ${String(caughtUpMs)} ms`;
+  return `${what} (${note}); ${String(due)} due entries fired; next commit after ${String(firstCommitMs)} ms, caught up after ${String(caughtUpMs)} ms`;
 }
 
 const missed = (strikes: readonly Strike[]): readonly string[] =>
@@ -124,6 +129,7 @@ function rowsOf(
       runs: all.length,
       planned: sum(({ planned }) => planned),
       fired: sum(({ fired }) => fired),
+      due: sum(({ due }) => due),
       lost,
       doubled,
       firstCommit: timesOf(recoveries.map(({ firstCommitMs }) => firstCommitMs)),

@@ -13,6 +13,8 @@ export interface RowResult {
   readonly runs: number;
   readonly planned: number;
   readonly fired: number;
+  /** Due entries that fired from the beginning of each strike until after its end. */
+  readonly due: number;
   /** Of the whole flow that this row was part of. */
   readonly lost: number;
   readonly doubled: number;
@@ -34,6 +36,8 @@ export interface ChaosResult {
   readonly records: number;
   readonly letters: number;
   readonly seenByReader: number;
+  /** Due entries that have fired, each once. */
+  readonly due: number;
   readonly lost: number;
   readonly doubled: number;
   readonly wrong: number;
@@ -59,18 +63,19 @@ const shown = (times: Times | null): string =>
 
 /** For people; the last line is the verdict. */
 export function linesOf(result: ChaosResult): string[] {
-  const rows = result.rows.map(({ row, name, runs, planned, fired, firstCommit, caughtUp }) =>
+  const rows = result.rows.map(({ row, name, runs, planned, fired, due, firstCommit, caughtUp }) =>
     [
       String(row).padStart(3),
       name.padEnd(36),
       `runs ${String(runs)}`.padEnd(9),
       `fired ${String(fired)}/${String(planned)}`.padEnd(14),
+      `due ${String(due)}`.padEnd(10),
       `next commit ${shown(firstCommit)} s`.padEnd(32),
       `caught up ${shown(caughtUp)} s`,
     ].join(" "),
   );
   return [
-    "row, strikes, seconds until the next commit of every task and until all was done (min/median/max)",
+    "row, strikes, due entries that fired, seconds until the next commit of every task and until all was done (min/median/max)",
     ...rows,
     ...result.problems.map((problem) => `problem: ${problem}`),
     verdictOf(result),
@@ -84,6 +89,7 @@ export function verdictOf(result: ChaosResult): string {
     `${String(result.records)} records`,
     `${String(result.rows.length)} rows`,
     `${String(strikes)} strikes`,
+    `${String(result.due)} due`,
     `lost ${String(result.lost)}`,
     `doubled ${String(result.doubled)}`,
     `wrong ${String(result.wrong)}`,

@@ -65,6 +65,7 @@ function resultOf(run: Run, { seed, minutes }: RunContext): ChaosResult {
     records: sum(({ exam }) => exam.records),
     letters: sum(({ exam }) => exam.letters),
     seenByReader: sum(({ exam }) => exam.seenByReader),
+    due: sum(({ exam }) => exam.due),
     lost: sum(({ exam }) => exam.findings.lost),
     doubled: sum(({ exam }) => exam.findings.doubled),
     wrong: sum(({ exam }) => exam.findings.wrong),

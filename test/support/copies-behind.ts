@@ -16,11 +16,13 @@ export function copyKeys({ namespace, pipeline, parts }: Plan, store: string): s
 }
 
 const asideOf = (key: string): string => `${key}:aside`;
+const indexOf = (key: string): string => `${key}:due`;
 
-/** Lays a copy of each copy aside, all of one moment; `ageMs` makes them look older than they are. */
+/** Lays a copy of each copy and its index aside, all of one moment; `ageMs` makes them look older than they are. */
 export async function layAside(redis: Redis, keys: readonly string[], ageMs = 0): Promise<void> {
   const all = redis.multi();
-  for (const key of keys) all.copy(key, asideOf(key), "REPLACE");
+  for (const key of keys.flatMap((one) => [one, indexOf(one)]))
+    all.unlink(asideOf(key)).copy(key, asideOf(key));
   await all.exec();
   for (const key of keys) {
     const time = Number(await redis.hget(asideOf(key), TIME_FIELD));
@@ -31,7 +33,9 @@ export async function layAside(redis: Redis, keys: readonly string[], ageMs = 0)
 /** As a restored snapshot does: all at once they are what they were. */
 export async function putBack(redis: Redis, keys: readonly string[]): Promise<void> {
   const all = redis.multi();
-  for (const key of keys) all.rename(asideOf(key), key);
+  // Without an index then, there is none now: a rename of what is not there changes nothing.
+  for (const key of keys.flatMap((one) => [one, indexOf(one)]))
+    all.unlink(key).rename(asideOf(key), key);
   await all.exec();
 }
 

@@ -10,6 +10,8 @@ export interface FeederOptions {
   readonly kafka: KafkaPort;
   readonly perSecond: number;
   record(n: number): OutRecord;
+  /** Sent together with that record. */
+  beside?(n: number): readonly OutRecord[];
 }
 
 const TICK_MS = 50;
@@ -54,7 +56,7 @@ export class Feeder {
   }
 
   async #run(): Promise<void> {
-    const { kafka, perSecond, record } = this.#options;
+    const { kafka, perSecond, record, beside = () => [] } = this.#options;
     const { signal } = this.#life;
     let producer: PlainProducer | null = null;
     while (!signal.aborted) {
@@ -68,7 +70,7 @@ export class Feeder {
       this.#isSending = true;
       try {
         producer ??= kafka.producer();
-        await producer.send(numbers.map(record));
+        await producer.send(numbers.flatMap((n) => [record(n), ...beside(n)]));
         this.acknowledged.push(...numbers);
       } catch (error) {
         if (!isRetriable(error)) throw error;

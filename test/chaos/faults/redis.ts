@@ -9,6 +9,7 @@ import { end, launch } from "../../../src/stack/process.ts";
 import { redis as service } from "../../../src/stack/redis.ts";
 import { readStackFile } from "../../../src/stack/stack-file.ts";
 import { startService, stopService } from "../../../src/stack/stack.ts";
+import { TIMERS } from "../../support/apps/chaos.ts";
 import { copyKeys, cutLog, layAside, logSize, putBack } from "../../support/copies-behind.ts";
 import { eventually } from "../../support/eventually.ts";
 import { FaultProxy } from "../../support/fault-proxy.ts";
@@ -17,7 +18,7 @@ import type { World } from "../world/world.ts";
 import { between, once, type Fault, type Struck } from "./fault.ts";
 
 const REPAIRS = "a copy of state was brought up";
-const STORES = ["repeats", "shop-total"] as const;
+const STORES = ["repeats", "shop-total", TIMERS] as const;
 
 const keysOf = ({ summing }: World): string[] =>
   STORES.flatMap((store) => copyKeys(summing.plan, store));

@@ -25,6 +25,7 @@ export async function play(
   const exam = await examine(world, circumstances);
   if (planned !== fired)
     problems.push(`row ${String(row)} fired ${String(fired)} of ${String(planned)}: ${note}`);
+  if (exam.due === 0) problems.push(`row ${String(row)}: no due entry fired`);
   const { lost, doubled, isClean } = exam.findings;
   const verdict = isClean && problems.length === 0 ? "figures exact" : "does not hold";
   say(`${String(row)} ${name}: fired ${String(fired)} of ${String(planned)} (${note}); ${verdict}`);
@@ -35,6 +36,7 @@ export async function play(
     runs: 1,
     planned,
     fired,
+    due: exam.due,
     lost,
     doubled,
     firstCommit: null,

@@ -13,6 +13,8 @@ export interface Examination {
   readonly records: number;
   readonly letters: number;
   readonly seenByReader: number;
+  /** Due entries that have fired. */
+  readonly due: number;
 }
 
 export async function examine(
@@ -29,11 +31,11 @@ export async function examine(
   await attempt("open transactions", async () => problems.push(...(await heldUp(world))));
   await attempt("groups", async () => problems.push(...(await restless(world))));
   await attempt("drain of workers", async () => problems.push(...(await world.crew.drain())));
-  const { findings, records, letters } = await judge(world, await circumstances());
+  const { findings, records, letters, due } = await judge(world, await circumstances());
   const seenByReader = await world.watcher.compare(world.checking);
   findings.add(world.seen);
   problems.push(...findings.notes, ...outOfBounds(world));
-  return { findings, problems, records, letters, seenByReader };
+  return { findings, problems, records, letters, seenByReader, due };
 }
 
 /** Partitions in which a transaction is still open. */

@@ -5,6 +5,7 @@ import { remarkIn } from "../../support/apps/chaos.ts";
 import { imbalanceOf, ledgerTotals } from "../../../src/engine/core/ledger.ts";
 import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
 import type { World } from "../world/world.ts";
+import { compareFired } from "./due.ts";
 import { Findings } from "./findings.ts";
 import { isClean, laterRefusal, type Fate, type LetterForm } from "./fates.ts";
 import { compareLetters } from "./letters.ts";
@@ -31,6 +32,8 @@ export interface Judgement {
   readonly letters: number;
   readonly rows: number;
   readonly sums: number;
+  /** Due entries that have fired. */
+  readonly due: number;
 }
 
 export interface Circumstances {
@@ -62,9 +65,10 @@ export async function judge(world: World, given: Circumstances = {}): Promise<Ju
   const rows = await compareOrderRows(world, clean, findings);
   await compareTotalRows(world, totals, findings);
   await compareRemarkRows(world, counted, findings);
+  const due = await compareFired(world, findings);
   if (given.hasWholeLedgers !== false)
     await compareLedgers(world, { inputs, clean, ...sums }, findings);
-  return { findings, records: inputs.length, letters, rows, sums: counted.length };
+  return { findings, records: inputs.length, letters, rows, sums: counted.length, due };
 }
 
 function inputOf({ partition, offset, headers, key, value }: RawRecord): Input {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { decimal } from "../../../src/engine/core/decimal.ts";
 import { type Headers, type OutRecord, partitionOf } from "../../../src/engine/core/record.ts";
 import type { AppFigures } from "../../support/app-figures.ts";
+import { tickOf } from "./due.ts";
 import { PARTITIONS, type ChaosApp, type Order } from "../../support/apps/chaos.ts";
 import { Feeder } from "../../support/feeder.ts";
 import type { Fate, LetterForm } from "./fates.ts";
@@ -54,11 +55,13 @@ export class Traffic {
     const { perSecond, hasRefused = true } = rate;
     this.#hasRefused = hasRefused;
     this.#app = app;
+    const startMs = Date.now();
     this.encode = encode;
     this.feeder = new Feeder({
       kafka: figures.clients.kafka,
       perSecond,
       record: (n) => this.#record(n),
+      beside: (n) => tickOf(app, n, startMs + (n * 1_000) / perSecond),
     });
   }
 

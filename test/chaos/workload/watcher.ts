@@ -19,20 +19,22 @@ interface Trace {
   nextOffset: bigint;
 }
 
+interface WatchedTopics {
+  readonly clean: string;
+  readonly totals: string;
+  readonly fired: string;
+}
+
 export class Watcher {
   readonly #kafka: KafkaPort;
-  readonly #topics: { readonly clean: string; readonly totals: string };
+  readonly #topics: WatchedTopics;
   readonly #life = new AbortController();
   readonly #traces = new Map<string, Trace>();
   readonly #running: Promise<unknown>;
   readonly #orders = new Map<string, number>();
   readonly #findings: Findings;
 
-  constructor(
-    kafka: KafkaPort,
-    topics: { readonly clean: string; readonly totals: string },
-    findings: Findings,
-  ) {
+  constructor(kafka: KafkaPort, topics: WatchedTopics, findings: Findings) {
     this.#kafka = kafka;
     this.#topics = topics;
     this.#findings = findings;
@@ -42,6 +44,15 @@ export class Watcher {
     this.#running = Promise.all(
       places.map(({ topic, partition }) => this.#follow(topic, partition)),
     );
+  }
+
+  /** Due entries whose results were seen so far. */
+  get fired(): number {
+    const places = Array.from(
+      { length: PARTITIONS },
+      (_, p) => `${this.#topics.fired}-${String(p)}`,
+    );
+    return places.reduce((sum, place) => sum + (this.#traces.get(place)?.count ?? 0), 0);
   }
 
   /** Ends it, and compares with what lies there. */

@@ -11,6 +11,7 @@ import { chaosApp, type ChaosApp } from "../../support/apps/chaos.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
 import { Findings } from "../workload/findings.ts";
+import { allFired } from "../workload/due.ts";
 import { Traffic, type Rate } from "../workload/traffic.ts";
 import { Watcher } from "../workload/watcher.ts";
 import { Crew } from "./crew.ts";
@@ -72,7 +73,8 @@ export class World {
     const app = { ...parts.commands, execArgv: [HEAP, ...parts.commands.execArgv] };
     this.crew = new Crew(servers.home, { args: [], env, app }, WORKERS);
     this.seen = new Findings();
-    const topics = { clean: this.app.clean.name, totals: this.app.totals.name };
+    const { clean, totals, fired } = this.app;
+    const topics = { clean: clean.name, totals: totals.name, fired: fired.name };
     this.watcher = new Watcher(this.checking.clients.kafka, topics, this.seen);
   }
 
@@ -127,6 +129,14 @@ export class World {
     );
   }
 
+  /** How many due entries have fired since there were so many: at least one of them after this was asked. */
+  async firedSince(count: number): Promise<number> {
+    const { watcher } = this;
+    const now = watcher.fired;
+    await eventually("a due entry fires", () => (watcher.fired > now ? true : null), RECOVERY_MS);
+    return watcher.fired - count;
+  }
+
   /** Nobody looks on any more; safe to repeat. */
   async close(): Promise<void> {
     await this.traffic.feeder.stop();
@@ -140,6 +150,7 @@ export class World {
     await this.summing.drained(DRAINED_MS);
     // What came from the first while the second was looked at.
     await this.checking.drained(DRAINED_MS);
+    await allFired(this);
   }
 
   /** A look may fall into a moment in which Kafka or Postgres is not there yet. */

@@ -1,11 +1,13 @@
 // Two pipelines for a life among faults: orders are checked into a clean topic and a table of one row each; and summed up
 // by shop in Redis, through a repartition topic, into a topic and a table. Beside the sums the remarks on a shop's orders
-// are collected, for a table that is told at checkpoints. TEST_TOPICS goes before the names.
+// are collected, for a table that is told at checkpoints. Beside all that ticks set timers, which fire when stream time has
+// passed them. TEST_TOPICS goes before the names.
 import { rmSync } from "node:fs";
 import {
   avro,
   days,
   decimal,
+  json,
   nullable,
   pipeline,
   postgresTable,
@@ -16,6 +18,9 @@ import {
   type PostgresTable,
   type Topic,
 } from "#engine";
+import type { StreamNode } from "../../../src/engine/define/nodes/stream-node.ts";
+import { timersFacts, timersOf } from "../simulation/timers.ts";
+import type { Value } from "../simulation/values.ts";
 
 export interface Order {
   readonly id: string;
@@ -89,6 +94,9 @@ const remarked = avro<Remarks>({
 });
 
 export const PARTITIONS = 4;
+/** The timers' step, which is the name of their store too; and how they spread. */
+export const TIMERS = "timers";
+export const TIMERS_BY = 3;
 /** Notes that make the process stand still or die, once a file of that name is in TEST_TROUBLE. */
 export const troubles = ["block", "memory"] as const;
 const BLOCK_MS = 6_000;
@@ -112,6 +120,9 @@ export interface ChaosApp {
   readonly orders: Topic<string | null, Order>;
   readonly clean: Topic<string | null, Order>;
   readonly totals: Topic<string, Total>;
+  readonly ticks: Topic<string, Value>;
+  /** Timers that have fired. */
+  readonly fired: Topic<string, Value>;
   readonly checking: Pipeline;
   readonly summing: Pipeline;
   readonly tables: readonly [PostgresTable<Order>, PostgresTable<Total>, PostgresTable<Remarks>];
@@ -129,6 +140,8 @@ export function chaosApp(prefix: string): ChaosApp {
   });
   const clean = topic(named("clean"), { ...shape, key: nullable(string), value: order });
   const totals = topic(named("totals"), { ...shape, key: string, value: total });
+  const ticks = topic(named("ticks"), { ...shape, key: string, value: json<Value>() });
+  const fired = topic(named("fired"), { ...shape, key: string, value: json<Value>() });
   const orderRows = postgresTable("order_rows", {
     row: order,
     key: ["id"],
@@ -170,9 +183,16 @@ export function chaosApp(prefix: string): ChaosApp {
       })
       .upsertInto(shopRemarks);
     from(totals).upsertInto(shopTotals);
+    // An offset names its timer: what was sent is there as often as Kafka has it.
+    const placed = from(ticks).map("placed", (tick, { offset }) => ({
+      ...tick,
+      i: String(offset),
+    }));
+    const timing = placed as unknown as StreamNode<string, Value>;
+    timing.next(TIMERS, timersOf(TIMERS, TIMERS_BY), timersFacts).to(fired);
   });
   const allTables = [orderRows, shopTotals, shopRemarks] as const;
-  return { orders, clean, totals, checking, summing, tables: allTables };
+  return { orders, clean, totals, ticks, fired, checking, summing, tables: allTables };
 }
 
 export const remarkIn = ({ note }: Pick<Order, "note">): string =>
