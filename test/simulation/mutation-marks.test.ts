@@ -25,6 +25,20 @@ test("every mark has an entry, and every change of an entry one mark", () => {
   for (const mutation of mutations) assert.ok(withMistake(engine, mutation).size > 0);
 });
 
+test("documents say how many mistakes there are", () => {
+  const own = mutations.filter((one) => one.test !== undefined).length;
+  const [all, seen] = [mutations.length, mutations.length - own].map(String);
+  const said = {
+    "ARCHITECTURE.md": `; ${all} deliberate`,
+    "docs/simulation.md": `So ${all} mistakes`,
+  };
+  for (const [file, words] of Object.entries(said)) assert.ok(textOf(file).includes(words), file);
+  assert.ok(textOf("docs/simulation.md").includes(`: ${seen} by\nthe simulation`));
+});
+
+const textOf = (file: string): string =>
+  readFileSync(join(import.meta.dirname, "../..", file), "utf8");
+
 test("every mistake leaves the engine correct TypeScript", () => {
   let waiting = mutations.map((mutation) => withMistake(engine, mutation));
   while (waiting.length > 0) {
