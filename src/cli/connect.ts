@@ -6,9 +6,10 @@ import { createLog } from "../engine/clients/pino-log.ts";
 import type { TopicDefaults } from "../engine/core/own-topics.ts";
 import { detailOf, type MillraceError } from "../engine/core/errors.ts";
 import type { Plan } from "../engine/core/plan.ts";
+import type { PlanSettings } from "../engine/core/plan-settings.ts";
 import { plansOf as plansOfAll } from "../engine/define/plans.ts";
 import { connect as connectClients, type Clients } from "../engine/runtime/host/connect.ts";
-import { readSettings, topicDefaultsOf } from "../engine/runtime/host/settings.ts";
+import { planSettingsOf, readSettings, topicDefaultsOf } from "../engine/runtime/host/settings.ts";
 import { runningPlans } from "../engine/operate/gate/running-plan.ts";
 import { desiredTopics } from "../engine/provision/desired-topics.ts";
 import type { DesiredTopic } from "../engine/provision/topics.ts";
@@ -26,8 +27,7 @@ const COMMAND_DEADLINE_MS = 12_000;
 /** Commands make tables and indexes, which takes what it takes; waiting for a lock has its own, short limit. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;
 
-export interface CommandClients extends Clients {
-  readonly namespace: string;
+export interface CommandClients extends Clients, PlanSettings {
   readonly topicDefaults: TopicDefaults;
   /** The topics that must be there, with the stores that each pipeline uses by its notes; or also those of a first redrive. */
   topics(withRedrive?: boolean): Promise<readonly DesiredTopic[]>;
@@ -44,8 +44,8 @@ const workerOfRun = fileURLToPath(new URL("../reprocess.ts", import.meta.url));
 export function connectFor(io: CliIo): Promise<CommandClients> {
   const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
   const settings = readSettings(env);
-  const namespace = settings.MILLRACE_NAMESPACE;
-  const plans = plansOf(namespace);
+  const under = planSettingsOf(settings);
+  const plans = plansOf(under);
   // Retries of a client are its own affair while a command still tries.
   const log = createLog({ level: "silent", base: {} });
   let isSaid = false;
@@ -73,9 +73,9 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
     const how = { settings: quiet, env: quietEnv, checkTables, entry: workerOfRun, probed };
     return workOn(row, shadow, how);
   };
-  const own = { namespace, topicDefaults, topics, allPlans, tables, work };
+  const own = { ...under, topicDefaults, topics, allPlans, tables, work };
   return Promise.resolve({ ...clients, ...own });
 }
 
 /** The plans of every pipeline of the repository. */
-export const plansOf = (namespace: string): readonly Plan[] => plansOfAll(pipelines, namespace);
+export const plansOf = (settings: PlanSettings): readonly Plan[] => plansOfAll(pipelines, settings);

@@ -3,23 +3,22 @@ import { withAdmin } from "../data/with-admin.ts";
 import { ConfigError } from "../engine/core/errors.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";
 import type { Plan, PlanTopic } from "../engine/core/plan.ts";
+import type { PlanSettings } from "../engine/core/plan-settings.ts";
 import type { Clock, SchemaRegistry } from "../engine/core/ports.ts";
 import type { CliIo } from "./io.ts";
 
-export interface Connection {
+export interface Connection extends PlanSettings {
   readonly kafka: KafkaPort;
   readonly registry: SchemaRegistry;
   readonly clock: Clock;
-  /** Goes before groups and internal topics. */
-  readonly namespace: string;
   close(): Promise<void>;
 }
 
 /** Reads the settings and makes the clients; throws ConfigErrors before anything is connected. */
 export type Connect = (io: CliIo) => Promise<Connection>;
 
-/** The plans of every pipeline of the repository under a namespace. */
-export type PlansOf = (namespace: string) => readonly Plan[];
+/** The plans of every pipeline of the repository under the settings of an installation. */
+export type PlansOf = (settings: PlanSettings) => readonly Plan[];
 
 /** Every declared topic by name, internal ones included. */
 export const topicsOf = (plans: readonly Plan[]): ReadonlyMap<string, PlanTopic> =>

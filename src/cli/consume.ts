@@ -44,7 +44,7 @@ export const consumeVerb =
       .action((topic: string, options: ConsumeOptions) =>
         run((io) =>
           connected(connect, io, (connection) =>
-            consume(io, connection, plans(connection.namespace), topic, options),
+            consume(io, connection, plans(connection), topic, options),
           ),
         ),
       );

@@ -62,7 +62,7 @@ async function job(io: CliIo, env: CliIo["env"]): Promise<void> {
       throw new MillraceError("MILL_DEMO_FAILED", `millrace ${command}: exit ${String(code)}`);
   };
   try {
-    const plan = customerOrders.plan(clients.namespace);
+    const plan = customerOrders.plan(clients.namespace, clients.topicPartitions);
     await runDemo({ plan, clients, env, type, say: (line) => io.out(line) });
   } finally {
     await clients.close();

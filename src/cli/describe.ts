@@ -2,6 +2,7 @@
 import type { Plan } from "../engine/core/plan.ts";
 import { planNamed } from "../engine/operate/choice.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
+import { readPlanSettings } from "../engine/runtime/host/settings.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { onPipeline, type ConnectOperate } from "./operating.ts";
@@ -31,9 +32,7 @@ export const describeVerb =
               run,
               runningPlan,
             )(name, options, ({ io, plan }) => show(io, plan, options))
-          : run((io) =>
-              show(io, planNamed(plans(io.env["MILLRACE_NAMESPACE"] ?? ""), name), options),
-            ),
+          : run((io) => show(io, planNamed(plans(readPlanSettings(io.env)), name), options)),
       );
   };
 

@@ -20,10 +20,10 @@ export async function topicFindings(
   const env = readStackEnv(join(io.cwd, ".millrace"), io.env);
   if (env["KAFKA_BROKERS"] === undefined) return [];
   try {
-    const found = await connected(connect, io, async ({ kafka, namespace }) => {
-      const plans = plansOf(namespace);
+    const found = await connected(connect, io, async (connection) => {
+      const plans = plansOf(connection);
       const names = new Set(plans.flatMap(sourcesOf).map(({ name }) => name));
-      const topics = await withAdmin(kafka, (admin) => admin.describeTopics([...names]));
+      const topics = await withAdmin(connection.kafka, (admin) => admin.describeTopics([...names]));
       return unboundedSources(plans, topics).map(warningOf);
     });
     if (found.length > 0) return found;

@@ -33,7 +33,7 @@ export const lagVerb =
       .action((pipeline: string | undefined, options: LagOptions) =>
         run((io) =>
           connected(connect, io, (connection) => {
-            const all = plans(connection.namespace);
+            const all = plans(connection);
             const chosen = pipeline === undefined ? all : [planNamed(all, pipeline)];
             return showLag(io, connection, chosen, options);
           }),

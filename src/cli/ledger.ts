@@ -31,8 +31,8 @@ export const ledgerVerb =
       .addHelpText("after", HELP)
       .action((names: string[], { json }: { json?: boolean }) =>
         run((io) =>
-          operating(connect, io, async (ports, { namespace }) => {
-            const parts = await checkLedgers(plansNamed(plans(namespace), names), ports);
+          operating(connect, io, async (ports, connection) => {
+            const parts = await checkLedgers(plansNamed(plans(connection), names), ports);
             return print(io, parts, json === true);
           }),
         ),

@@ -84,7 +84,7 @@ export const onPipeline =
   (name, options, work) =>
     run((io) =>
       operating(connect, io, async (ports, connection) => {
-        const declared = planNamed(plans(connection.namespace), name);
+        const declared = planNamed(plans(connection), name);
         const plan = planOf === undefined ? declared : await planOf(declared, ports);
         return work({ io, plan, ports, connection, options });
       }),

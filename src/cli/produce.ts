@@ -3,6 +3,7 @@ import { sendAll } from "../data/send.ts";
 import { generators, totalOf, type Generator, type GeneratorOptions } from "../demo/generators.ts";
 import { MillraceError } from "../engine/core/errors.ts";
 import type { Plan, PlanTopic } from "../engine/core/plan.ts";
+import { readPlanSettings } from "../engine/runtime/host/settings.ts";
 import {
   connected,
   partitionsOf,
@@ -102,7 +103,7 @@ function produce(
     const generated = generatedOf(name, generate ?? "", options);
     return connected(connect, io, (connection) =>
       sendGenerated(
-        { io, connection, topic: declaredTopic(plans(connection.namespace), name) },
+        { io, connection, topic: declaredTopic(plans(connection), name) },
         generated,
         options,
       ),
@@ -110,9 +111,9 @@ function produce(
   }
   const request = fileRequest(name, { ...options, file }, io.cwd);
   if (options.check === true)
-    return checkFile(io, declaredTopic(plans(io.env["MILLRACE_NAMESPACE"] ?? ""), name), request);
+    return checkFile(io, declaredTopic(plans(readPlanSettings(io.env)), name), request);
   return connected(connect, io, (connection) => {
-    const topic = declaredTopic(plans(connection.namespace), name);
+    const topic = declaredTopic(plans(connection), name);
     return sendFile({ io, connection, topic, request });
   });
 }

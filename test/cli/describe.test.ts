@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeVerb } from "../../src/cli/describe.ts";
+import type { PlanSettings } from "../../src/engine/core/plan-settings.ts";
+import { plansOf } from "../../src/engine/define/plans.ts";
 import { pipelines } from "../../src/pipelines/index.ts";
 import { command } from "../support/command.ts";
 
-const plans = (namespace: string) => pipelines.map((pipeline) => pipeline.plan(namespace));
+const plans = (settings: PlanSettings) => plansOf(pipelines, settings);
 const offline = (): never => assert.fail("it connects to nothing");
 const run = (argv: string[], env = {}) =>
   command(describeVerb(offline, plans), ["describe", ...argv], env);

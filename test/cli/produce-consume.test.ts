@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { consumeVerb } from "../../src/cli/consume.ts";
 import { produceVerb } from "../../src/cli/produce.ts";
+import { DEFAULT_PLAN_SETTINGS, type PlanSettings } from "../../src/engine/core/plan-settings.ts";
+import { plansOf } from "../../src/engine/define/plans.ts";
 import { pipelines } from "../../src/pipelines/index.ts";
 import { command, MemoryServers, type CommandResult } from "../support/command.ts";
 
-const plans = (namespace: string) => pipelines.map((pipeline) => pipeline.plan(namespace));
+const plans = (settings: PlanSettings) => plansOf(pipelines, settings);
 const folder = mkdtempSync(join(tmpdir(), "millrace-produce-"));
 after(() => rmSync(folder, { recursive: true }));
 const file = (name: string, content: string): string => {
@@ -18,7 +20,7 @@ const file = (name: string, content: string): string => {
 };
 
 const start = () => {
-  const servers = new MemoryServers(plans(""));
+  const servers = new MemoryServers(plans(DEFAULT_PLAN_SETTINGS));
   return {
     servers,
     produce: (...argv: string[]): Promise<CommandResult> =>

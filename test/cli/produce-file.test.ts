@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { produceVerb } from "../../src/cli/produce.ts";
 import type { Connect } from "../../src/cli/connection.ts";
+import { DEFAULT_PLAN_SETTINGS, type PlanSettings } from "../../src/engine/core/plan-settings.ts";
+import { plansOf } from "../../src/engine/define/plans.ts";
 import { pipelines } from "../../src/pipelines/index.ts";
 import { command, MemoryServers, type CommandResult } from "../support/command.ts";
 
-const plans = (namespace: string) => pipelines.map((pipeline) => pipeline.plan(namespace));
+const plans = (settings: PlanSettings) => plansOf(pipelines, settings);
 const folder = mkdtempSync(join(tmpdir(), "millrace-import-"));
 after(() => rmSync(folder, { recursive: true }));
 const HEADER = "product_id,name,category\n";
@@ -22,7 +24,7 @@ const goods = (from: number, to: number): string =>
   Array.from({ length: to - from + 1 }, (_, i) => `p-${String(from + i)},kettle,home\n`).join("");
 
 const start = (change: (connect: Connect) => Connect = (connect) => connect) => {
-  const servers = new MemoryServers(plans(""));
+  const servers = new MemoryServers(plans(DEFAULT_PLAN_SETTINGS));
   return {
     servers,
     produce: (...argv: string[]): Promise<CommandResult> =>

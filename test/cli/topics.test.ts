@@ -72,7 +72,7 @@ test("a refusal is exit 78, from plan with the reason and from apply with the er
   assert.equal(plan.code, 78);
   assert.match(
     plan.out[3] ?? "",
-    /^orders: cannot: MILL_TOPIC_PARTITIONS .*orders has 4, declared are 8$/,
+    /^orders: cannot: MILL_TOPIC_PARTITIONS .*orders: declared 8, found 4$/,
   );
   const apply = await topics(orders(8), "apply");
   assert.equal(apply.code, 78);

@@ -6,6 +6,7 @@ import type { Register } from "../../src/cli/io.ts";
 import { main } from "../../src/cli/main.ts";
 import type { PostgresTable } from "#engine";
 import type { Plan } from "../../src/engine/core/plan.ts";
+import { DEFAULT_PLAN_SETTINGS } from "../../src/engine/core/plan-settings.ts";
 import type { Clock } from "../../src/engine/core/ports.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { MemoryTables } from "../../src/engine/testing/memory-tables.ts";
@@ -68,7 +69,7 @@ export class MemoryServers {
       kafka,
       registry: this.registry,
       clock: this.#clock,
-      namespace: "",
+      ...DEFAULT_PLAN_SETTINGS,
       close: () => {
         this.closed++;
         return kafka.close();

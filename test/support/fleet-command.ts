@@ -3,6 +3,7 @@ import type { PostgresTable } from "#engine";
 import type { PlansOf } from "../../src/cli/connection.ts";
 import type { Register } from "../../src/cli/io.ts";
 import type { ConnectOperate } from "../../src/cli/operating.ts";
+import { DEFAULT_PLAN_SETTINGS } from "../../src/engine/core/plan-settings.ts";
 import { command, type CommandResult } from "./command.ts";
 import type { Fleet } from "./fleet.ts";
 
@@ -19,7 +20,7 @@ export function fleetCommand(
       kafka,
       registry: fleet.registry,
       clock: fleet.clock,
-      namespace: "",
+      ...DEFAULT_PLAN_SETTINGS,
       tableStore: ({ declaration }) => fleet.tables.store(declaration as PostgresTable<unknown>),
       stateCopies: () => fleet.copies,
       close: () => kafka.close(),

@@ -55,13 +55,13 @@ export const onRuns =
   (work) =>
     run((io) =>
       operating(connect, io, (operatePorts, connection) => {
-        const { pool, registry, clock, namespace } = connection;
+        const { pool, registry, clock } = connection;
         const tableExists = async ({ declaration }: PlanTable): Promise<boolean> => {
           const { schema, name } = declaration as TableSpec;
           return (await findTable(pool, schema, name)) !== null;
         };
         const runs = new Runs(pool, clock);
         const ports = { ...operatePorts, pool, registry, runs, tableExists };
-        return work({ io, ports, plans: plans(namespace), connection });
+        return work({ io, ports, plans: plans(connection), connection });
       }),
     );

@@ -1,5 +1,6 @@
 // Topics as a table, what is wrong with them, and how many there are; with details only when they are asked for.
 import type { TopicDefaults } from "../../engine/core/own-topics.ts";
+import { PARTITIONS_SETTING } from "../../engine/core/plan-settings.ts";
 import type { TopicPlan } from "../../engine/provision/topics.ts";
 import { tableLines } from "../table-lines.ts";
 
@@ -8,6 +9,7 @@ interface Showing {
   /** Consumer groups of the pipelines. */
   readonly groups: number;
   readonly topicDefaults: TopicDefaults;
+  readonly topicPartitions: number;
 }
 
 export function topicLines(plans: readonly TopicPlan[], showing: Showing): readonly string[] {
@@ -18,9 +20,7 @@ export function topicLines(plans: readonly TopicPlan[], showing: Showing): reado
     state,
   ]);
   const wrong = plans.flatMap((plan) => wrongLines(plan));
-  const details = showing.verbose
-    ? ["", ...plans.flatMap(detailLines), defaultsLine(showing.topicDefaults)]
-    : [];
+  const details = showing.verbose ? ["", ...plans.flatMap(detailLines), defaultsLine(showing)] : [];
   return [
     ...tableLines([["TOPIC", "KIND", "PARTITIONS", "STATE"], ...rows]),
     ...(wrong.length === 0 ? [] : ["", ...wrong]),
@@ -37,8 +37,9 @@ const wrongLines = ({ topic, warnings, problems }: TopicPlan): string[] => [
   ...problems.map(({ code, message }) => `${topic}: cannot: ${code} ${message}`),
 ];
 
-function detailLines({ topic, registered, ...plan }: TopicPlan): string[] {
+function detailLines({ topic, registered, partitionsBy, ...plan }: TopicPlan): string[] {
   const lines = [
+    ...(partitionsBy === undefined ? [] : [`  partitions by ${says[partitionsBy]}`]),
     ...plan.config.map(
       ({ name, found, declared }) => `  set ${name} to ${declared} (is ${found ?? "unset"})`,
     ),
@@ -54,12 +55,16 @@ function detailLines({ topic, registered, ...plan }: TopicPlan): string[] {
   return lines.length === 0 ? [] : [topic, ...lines];
 }
 
+const says = { declaration: "declaration", setting: PARTITIONS_SETTING } as const;
+
 const setFor = { topic: "the topic", broker: "the brokers" } as const;
 
-const defaultsLine = ({ replicationFactor, minInsync }: TopicDefaults): string => {
+const defaultsLine = ({ topicDefaults, topicPartitions }: Showing): string => {
+  const { replicationFactor, minInsync } = topicDefaults;
   const replication = replicationFactor < 0 ? "as the brokers say" : String(replicationFactor);
   const insync = minInsync === null ? "as the brokers say" : String(minInsync);
-  return `New topics get: replication ${replication} (MILLRACE_TOPIC_REPLICATION), min.insync.replicas ${insync} (MILLRACE_TOPIC_MIN_INSYNC)`;
+  const partitions = `${String(topicPartitions)} partitions where they declare none (${PARTITIONS_SETTING})`;
+  return `New topics get: replication ${replication} (MILLRACE_TOPIC_REPLICATION), min.insync.replicas ${insync} (MILLRACE_TOPIC_MIN_INSYNC), ${partitions}`;
 };
 
 /** Orphans are counted under their kind in brackets: they are not the pipelines' any more. */

@@ -21,8 +21,8 @@ export const topicsVerb = (connect: ConnectTopics): Register =>
     plan: (connection, options) => play(connection, options, planTopics),
     apply: (connection, options) => play(connection, options, applyTopics),
     json: jsonLine,
-    text: (plans, { verbose = false }, { groups, topicDefaults }) =>
-      topicLines(plans, { verbose, groups: groups.size, topicDefaults }),
+    text: (plans, { verbose = false }, { groups, topicDefaults, topicPartitions }) =>
+      topicLines(plans, { verbose, groups: groups.size, topicDefaults, topicPartitions }),
     options: (verb) =>
       verb
         .option("--verbose", "with limits, configuration and schemas of each topic")
@@ -62,11 +62,12 @@ async function orphaned(all: readonly Plan[], admin: AdminPort): Promise<readonl
 
 function jsonLine(plan: TopicPlan): string {
   const { topic, kind, partitions, state, creates, widens, config, registers } = plan;
-  const { problems, limits, warnings } = plan;
+  const { partitionsBy, problems, limits, warnings } = plan;
   return JSON.stringify({
     ...{ topic, kind, partitions, state, creates, widens, config },
     registers: registers.map(({ subject, version }) => ({ subject, version })),
     problems: problems.map(({ code, message }) => ({ code, message })),
+    ...(partitionsBy === undefined ? {} : { partitionsBy }),
     ...(limits.length === 0 ? {} : { limits }),
     ...(warnings.length === 0 ? {} : { warnings }),
   });

@@ -352,11 +352,11 @@ const halts = {
       "As the message says. Every such topic of all pipelines is made by npx millrace topics apply --with-redrive.",
   },
   MILL_TOPIC_PARTITIONS: {
-    message: "a topic has another number of partitions than declared",
+    message: "a topic has another number of partitions than declared or set",
     meaning:
       "Changing the number of partitions moves keys to other tasks, so it is never done silently.",
     action:
-      "Set `partitions` in the topic's file to what the topic has and run npx millrace topics apply, or move the data to a new topic.",
+      "Set `partitions` in the topic's file to what the topic has and run npx millrace topics apply, or move the data to a new topic. If the message names MILLRACE_TOPIC_PARTITIONS, the file says no number: set the setting to what it was, or `partitions` in the file.",
   },
   MILL_SCHEMA_STALE: {
     message: "a schema has changed since its types were generated",

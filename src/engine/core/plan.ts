@@ -16,6 +16,8 @@ export interface PlanTopic {
   readonly key: SchemaFormat;
   readonly value: SchemaFormat;
   readonly partitions: number;
+  /** Set where no declaration says the number: the topic's own, or that of the topic that it follows. */
+  readonly partitionsBy?: "setting";
   /** Null takes Kafka's timestamp. */
   readonly timestamp: ((value: unknown) => unknown) | null;
   /** The rule for its times; the default rule where a declared topic does not say, and none for internal topics. */

@@ -1,5 +1,6 @@
 // pipeline(): a pipeline as a value. The builder is stored, and run once, when a plan is first asked for.
 import type { Plan, PlanOptions } from "../core/plan.ts";
+import { DEFAULT_PLAN_SETTINGS } from "../core/plan-settings.ts";
 import { letterLimitOf, type HaltWhen } from "./plan/halt-when.ts";
 import { Graph, isDeclared } from "./nodes/graph.ts";
 import { planTopicOf, unknownTopic } from "./nodes/plan-topic.ts";
@@ -36,8 +37,13 @@ export interface Scope {
 export interface Pipeline {
   readonly kind: "pipeline";
   readonly name: string;
-  /** Builds and validates; the namespace goes before groups and internal topics. Throws ConfigErrors with all problems. */
-  plan(namespace?: string): Plan;
+  /**
+   * Builds and validates; the namespace goes before groups and internal topics, `topicPartitions` (default: 4) is the number
+   * of topics that do not declare one. Neither is read from the environment. Throws ConfigErrors with all problems.
+   * @example
+   * const { topics } = cleaned.plan("staging-", 12);
+   */
+  plan(namespace?: string, topicPartitions?: number): Plan;
 }
 
 type Builder = (scope: Scope) => void;
@@ -55,13 +61,14 @@ export function pipeline(name: string, ...rest: [Builder] | [PipelineOptions, Bu
   return Object.freeze({
     kind: "pipeline",
     name,
-    plan(namespace = "") {
-      const known = plans.get(namespace);
+    plan(namespace = "", topicPartitions = DEFAULT_PLAN_SETTINGS.topicPartitions) {
+      const settings = `${namespace} ${String(topicPartitions)}`;
+      const known = plans.get(settings);
       if (known !== undefined) return known;
       const { haltWhen, problems } = letterLimitOf(name, options.haltWhen);
       const input = { name, namespace, options: { ...withDefaults(options), haltWhen }, problems };
-      const plan = build({ ...input, draw: draw(builder) });
-      plans.set(namespace, plan);
+      const plan = build({ ...input, draw: draw(builder, topicPartitions) });
+      plans.set(settings, plan);
       return plan;
     },
   });
@@ -76,13 +83,13 @@ const withDefaults = (options: PipelineOptions): Omit<PlanOptions, "haltWhen"> =
   ...(options.retry === undefined ? {} : { retry: policyOf(options.retry) }),
 });
 
-const draw = (builder: Builder) => (): Graph => {
-  const graph = new Graph();
+const draw = (builder: Builder, topicPartitions: number) => (): Graph => {
+  const graph = new Graph(topicPartitions);
   builder({
     from: (topic) => {
       const known = isDeclared(topic, "topic");
       if (!known) graph.refuse("from", "a topic(…)", topic);
-      const source = known ? planTopicOf(topic) : unknownTopic;
+      const source = known ? planTopicOf(topic, topicPartitions) : unknownTopic;
       return from(graph, source);
     },
   });

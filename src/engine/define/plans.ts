@@ -1,19 +1,20 @@
 // plansOf(): the plans of all pipelines that belong together, with every problem of all of them at once.
 import { ConfigError, ConfigErrors, type MillraceError } from "../core/errors.ts";
 import type { Plan } from "../core/plan.ts";
+import type { PlanSettings } from "../core/plan-settings.ts";
 import type { Pipeline } from "./pipeline.ts";
 
 /** Throws ConfigErrors. Names are checked among `all`, of which only `wanted` are built. */
 export function plansOf(
   all: readonly Pipeline[],
-  namespace: string,
+  { namespace, topicPartitions }: PlanSettings,
   wanted: readonly Pipeline[] = all,
 ): Plan[] {
   const problems: MillraceError[] = duplicates(all);
   const plans: Plan[] = [];
   for (const pipeline of wanted)
     try {
-      plans.push(pipeline.plan(namespace));
+      plans.push(pipeline.plan(namespace, topicPartitions));
     } catch (error) {
       if (!(error instanceof ConfigErrors)) throw error;
       problems.push(...error.problems);

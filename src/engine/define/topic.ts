@@ -10,7 +10,8 @@ export interface Topic<K, V> {
   readonly name: TopicName;
   readonly key: Schema<K>;
   readonly value: Schema<V>;
-  readonly partitions: number;
+  /** Null: as many as the setting MILLRACE_TOPIC_PARTITIONS says. A plan has the number. */
+  readonly partitions: number | null;
   readonly owner: string;
   readonly description: string | null;
   readonly retention: Duration | "forever";
@@ -46,7 +47,12 @@ type FieldPath<T> = T extends readonly unknown[] | Uint8Array | ((...args: never
 export interface TopicOptions<K, V> {
   readonly key: Schema<K>;
   readonly value: Schema<V>;
-  readonly partitions: number;
+  /**
+   * Default: as many as the setting MILLRACE_TOPIC_PARTITIONS says, or 4. Topics whose streams meet need equal numbers.
+   * @example
+   * topic("orders", { key: string, value: order, partitions: 12, owner: "team-orders" });
+   */
+  readonly partitions?: number;
   /** The team that answers for the data. */
   readonly owner: string;
   readonly description?: string;
@@ -74,9 +80,10 @@ export interface TopicOptions<K, V> {
 const SEVEN_DAYS: Duration = { ms: 7 * 86_400_000 };
 
 /**
- * Declares a topic.
+ * Declares a topic. Without `partitions` it has as many as the setting MILLRACE_TOPIC_PARTITIONS says, or 4.
  * @example
  * export const orders = topic("customer_orders", { key: string, value: order, partitions: 4, owner: "team-orders" });
+ * export const returns = topic("returns", { key: string, value: order, owner: "team-orders" });
  */
 export function topic<K, V>(name: string, options: TopicOptions<K, V>): Topic<K, V> {
   return Object.freeze({
@@ -84,7 +91,7 @@ export function topic<K, V>(name: string, options: TopicOptions<K, V>): Topic<K,
     name,
     key: options.key,
     value: options.value,
-    partitions: options.partitions,
+    partitions: options.partitions ?? null,
     owner: options.owner,
     description: options.description ?? null,
     retention: options.retention ?? SEVEN_DAYS,

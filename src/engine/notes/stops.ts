@@ -3,6 +3,7 @@ import { MillraceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import type { StartOffset, TopicDescription, Watermarks } from "../core/kafka.ts";
 import { resetCommand, resumeCommand, type Operated } from "../core/lead.ts";
+import { widthDiffers } from "../core/plan-settings.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
 
 /** The part that a task belongs to, as far as its stops must know. */
@@ -13,6 +14,8 @@ export interface PartFacts extends Operated {
   readonly redrive: TopicName;
   /** The partitions of each of its topics, as declared. */
   readonly partitions: number;
+  /** Those whose number is that of the setting. */
+  readonly widthBySetting?: readonly TopicName[];
   readonly isStateful: boolean;
 }
 
@@ -60,14 +63,15 @@ export function topicRecreated(part: PartFacts, at: TopicPartition): MillraceErr
 
 /** Null when the topic has as many partitions as its part; the redrive topic may have more. */
 export function partitionsChanged(
-  { partitions, redrive }: PartFacts,
+  { partitions, widthBySetting = [], redrive }: PartFacts,
   at: TopicPartition,
   found: TopicDescription | null,
 ): MillraceError | null {
   if (found?.partitions === partitions) return null;
   if (found !== null && at.topic === redrive && found.partitions > partitions) return null;
   if (found === null) return stop("MILL_TOPIC_MISSING", at, at.topic);
-  const detail = `${at.topic}: declared ${String(partitions)}, found ${String(found.partitions)}`;
+  const bySetting = widthBySetting.includes(at.topic) ? { partitionsBy: "setting" as const } : {};
+  const detail = widthDiffers(at.topic, { partitions, ...bySetting }, found.partitions);
   return stop("MILL_TOPIC_PARTITIONS", at, detail);
 }
 

@@ -47,6 +47,7 @@ export function desiredTopics(
 const declared = (topic: PlanTopic, kind: TopicKind, defaults: TopicDefaults): DesiredTopic => ({
   spec: madeWith(defaults, { ...topic, topic: topic.name }),
   kind,
+  partitionsBy: topic.partitionsBy ?? "declaration",
   ...schemaOf(topic, "key"),
   ...schemaOf(topic, "value"),
 });

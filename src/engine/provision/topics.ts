@@ -5,6 +5,7 @@ import { incompatibilities } from "../core/avro-compatibility.ts";
 import { parseAvro, parseWriter } from "../core/avro-parser.ts";
 import { ConfigError, ConfigErrors, MillraceError } from "../core/errors.ts";
 import type { AdminPort, TopicDescription, TopicSpec } from "../core/kafka.ts";
+import { widthDiffers } from "../core/plan-settings.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { AvroSchema } from "../core/schema.ts";
 import type { TopicName } from "../core/record.ts";
@@ -22,9 +23,14 @@ export type TopicKind =
   | "parked letters"
   | "meta";
 
+/** Who says how many partitions a topic has. */
+export type PartitionsBy = "declaration" | "setting";
+
 export interface DesiredTopic {
   readonly spec: TopicSpec;
   readonly kind: TopicKind;
+  /** Left out for a pipeline's own topics: their number is fixed, or follows its tasks. */
+  readonly partitionsBy?: PartitionsBy;
   /** A command makes it at its first use: until then it is neither planned nor made. */
   readonly isLate?: boolean;
   /** If no key decides on the partition, more of them do no harm ("at least" adds them), or any number ("any"). */
@@ -51,6 +57,7 @@ export interface TopicPlan {
   readonly kind: TopicKind;
   /** As found, or as it is made. */
   readonly partitions: number;
+  readonly partitionsBy?: PartitionsBy;
   readonly state: TopicState;
   readonly creates: TopicSpec | null;
   /** The partitions that it gets. */
@@ -118,7 +125,7 @@ async function planTopic(
   const steps: SchemaStep[] = [];
   const registered: string[] = [];
   const problems = replicaProblems(spec, found);
-  if (width === undefined) problems.push(...partitionProblems(spec, found));
+  if (width === undefined) problems.push(...partitionProblems(desired, found));
   for (const schema of schemas) {
     const step = await planSchema(schema, registry);
     if (step instanceof MillraceError) problems.push(step);
@@ -132,8 +139,20 @@ async function planTopic(
   const limits = undeclaredLimits(spec, found);
   const warnings = [...lateness(desired, all), ...fewReplicas(spec, found)];
   const partitions = found?.partitions ?? spec.partitions;
-  return { ...plan, kind, partitions, registered, limits, warnings, state: stateOf(plan) };
+  return {
+    ...plan,
+    kind,
+    partitions,
+    ...saidBy(desired),
+    registered,
+    limits,
+    warnings,
+    state: stateOf(plan),
+  };
 }
+
+const saidBy = ({ partitionsBy }: DesiredTopic): Pick<TopicPlan, "partitionsBy"> =>
+  partitionsBy === undefined ? {} : { partitionsBy };
 
 const widened = ({ spec, width }: DesiredTopic, found: TopicDescription | null): number | null =>
   width === "at least" && found !== null && found.partitions < spec.partitions
@@ -150,9 +169,13 @@ function stateOf(plan: Steps): TopicState {
   return plan.registers.length > 0 ? "change" : "ok";
 }
 
-function partitionProblems(spec: TopicSpec, found: TopicDescription | null): MillraceError[] {
-  if (found === null || found.partitions === spec.partitions) return [];
-  const detail = `${spec.topic} has ${String(found.partitions)}, declared are ${String(spec.partitions)}`;
+function partitionProblems(
+  { spec: { topic, partitions }, partitionsBy }: DesiredTopic,
+  found: TopicDescription | null,
+): MillraceError[] {
+  if (found === null || found.partitions === partitions) return [];
+  const width = partitionsBy === "setting" ? { partitions, partitionsBy } : { partitions };
+  const detail = widthDiffers(topic, width, found.partitions);
   return [new ConfigError("MILL_TOPIC_PARTITIONS", detail)];
 }
 

@@ -9,6 +9,7 @@ import { exitCodes, isAuth } from "../core/exit-codes.ts";
 import { ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
 import type { PostgresPool } from "../clients/postgres/pool.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
+import { DEFAULT_PLAN_SETTINGS } from "../core/plan-settings.ts";
 import type { TableSpec } from "../core/table-layout.ts";
 import type { Log } from "../core/ports.ts";
 import type { Pipeline } from "../define/pipeline.ts";
@@ -20,7 +21,7 @@ import { ours } from "./failure.ts";
 import { connect, type Clients } from "./host/connect.ts";
 import { readResources, type ResourceSettings } from "./host/resources.ts";
 import { serversMissing } from "./host/servers.ts";
-import { readSettings, type WorkerSettings } from "./host/settings.ts";
+import { planSettingsOf, readSettings, type WorkerSettings } from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
@@ -97,8 +98,8 @@ function prepare(options: LiveOptions): Pick<WorkerProcess, "settings" | "plans"
   };
   const settings = collect(() => readSettings(options.env));
   const wanted = chosen(options);
-  const namespace = settings?.MILLRACE_NAMESPACE ?? "";
-  const plans = collect(() => plansOf(options.pipelines, namespace, wanted));
+  const under = settings === null ? DEFAULT_PLAN_SETTINGS : planSettingsOf(settings);
+  const plans = collect(() => plansOf(options.pipelines, under, wanted));
   // The resources of pipelines that cannot be built are not known.
   const resources = collect(() => readResources(resourcesOf(plans ?? []), options.env));
   if (settings !== null) problems.push(...serversMissing(settings, plans ?? []));

@@ -4,6 +4,7 @@ import { ConfigError, ConfigErrors, type MillraceError } from "../core/errors.ts
 import type { AdminPort, TopicDescription } from "../core/kafka.ts";
 import { tasksOf } from "../core/own-topics.ts";
 import type { Plan } from "../core/plan.ts";
+import { widthDiffers, type TopicWidth } from "../core/plan-settings.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
 import { subjectOf } from "../core/schema.ts";
@@ -81,9 +82,9 @@ export async function checkTopics(
   plans: readonly Plan[],
   admin: AdminPort,
 ): Promise<ReadonlyMap<TopicName, TopicDescription>> {
-  const declared = new Map<TopicName, number | null>();
+  const declared = new Map<TopicName, TopicWidth | null>();
   for (const plan of plans) {
-    for (const topic of plan.topics.all) declared.set(topic.name, topic.partitions);
+    for (const topic of plan.topics.all) declared.set(topic.name, topic);
     for (const name of plan.topics.own) declared.set(name, null);
   }
   const redrives = plans.map(({ redrive }) => redrive);
@@ -93,8 +94,8 @@ export async function checkTopics(
   for (const [name, expected] of declared) {
     const topic = found.get(name) ?? null;
     if (topic === null) problems.push(new ConfigError("MILL_TOPIC_MISSING", name));
-    else if (expected !== null && topic.partitions !== expected) {
-      const detail = `${name}: declared ${String(expected)}, found ${String(topic.partitions)}`;
+    else if (expected !== null && topic.partitions !== expected.partitions) {
+      const detail = widthDiffers(name, expected, topic.partitions);
       problems.push(new ConfigError("MILL_TOPIC_PARTITIONS", detail));
     } else topics.set(name, topic);
   }

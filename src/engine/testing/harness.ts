@@ -70,7 +70,8 @@ export async function simulate(
   steps: readonly SimulatedStep[],
   options: SimulateOptions = {},
 ): Promise<Simulated> {
-  const plans = [pipelines].flat().map((pipeline) => pipeline.plan());
+  const { topicPartitions } = options;
+  const plans = [pipelines].flat().map((pipeline) => pipeline.plan("", topicPartitions));
   const world = new World(plans, startOf(steps), options);
   await world.open();
   for (const step of steps) await world.play(step);

@@ -41,6 +41,8 @@ export interface SimulateOptions {
   readonly breaker?: "on" | "off";
   /** "expected": a task that has stopped at the end is part of what is tested. Default: "throw". */
   readonly stops?: "throw" | "expected";
+  /** The partitions of topics that do not declare them, as MILLRACE_TOPIC_PARTITIONS says them elsewhere. Default: 4. */
+  readonly topicPartitions?: number;
   /** Doubles of the resources of the pipelines. */
   readonly resources?: readonly Double[];
 }
@@ -104,10 +106,11 @@ export class World {
     this.tables.store(declaration as PostgresTable<unknown>);
 
   readonly #schemaIds: number[] = [];
-  readonly #created = new Set<string>();
+  /** Partitions by topic. */
+  readonly #created = new Map<string, number>();
   #create(topic: string, partitions: number, config: Readonly<Record<string, string>> = {}): void {
     if (this.#created.has(topic)) return;
-    this.#created.add(topic);
+    this.#created.set(topic, partitions);
     this.cluster.createTopic({ topic, partitions, config });
   }
 
@@ -206,7 +209,7 @@ export class World {
     key: Buffer | null,
     value: Buffer | null,
   ): Promise<void> {
-    const partition = options.partition ?? partitionOf(key, topic.partitions, 0);
+    const partition = options.partition ?? partitionOf(key, this.#created.get(topic.name) ?? 1, 0);
     const { headers = [], at: timestamp = this.#clock.now() } = options;
     const record = { topic: topic.name, partition, key, value, headers, timestamp };
     await this.#during(this.#producer.send([record]));

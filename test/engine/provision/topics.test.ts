@@ -152,7 +152,7 @@ test("a partition count and an incompatible schema are refused together, and not
     assert.deepEqual(
       error.problems.map(({ code, message }) => [code, message.replace(/^[^:]*: /, "")]),
       [
-        ["MILL_TOPIC_PARTITIONS", "orders has 4, declared are 8"],
+        ["MILL_TOPIC_PARTITIONS", "orders: declared 8, found 4"],
         ["MILL_SCHEMA_INCOMPATIBLE", "orders-value: customerId: is new and has no default"],
       ],
     );

@@ -3,7 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ConfigErrors } from "../../../src/engine/core/errors.ts";
 import { BROKER_DEFAULTS } from "../../../src/engine/core/own-topics.ts";
-import { readSettings, topicDefaultsOf } from "../../../src/engine/runtime/host/settings.ts";
+import {
+  planSettingsOf,
+  readPlanSettings,
+  readSettings,
+  topicDefaultsOf,
+} from "../../../src/engine/runtime/host/settings.ts";
 
 const env = {
   KAFKA_BROKERS: "localhost:9092",
@@ -40,4 +45,20 @@ test("more replicas in sync than there are is refused, as is none", () => {
   assert.match(refusal({ MILLRACE_TOPIC_MIN_INSYNC: "2" }), /which must be set/);
   assert.match(refusal({ MILLRACE_TOPIC_REPLICATION: "0" }), /MILLRACE_TOPIC_REPLICATION/);
   assert.match(refusal({ MILLRACE_SINK_PURGE_AFTER_MS: "5" }), /MILLRACE_SINK_PURGE_AFTER_MS/);
+});
+
+test("topics that declare no partitions get 4, or what the setting says", () => {
+  const under = (more: Record<string, string>) => planSettingsOf(readSettings({ ...env, ...more }));
+  assert.deepEqual(under({}), { namespace: "", topicPartitions: 4 });
+  const said = { MILLRACE_NAMESPACE: "ns-", MILLRACE_TOPIC_PARTITIONS: "12" };
+  assert.deepEqual(under(said), { namespace: "ns-", topicPartitions: 12 });
+  assert.deepEqual(readPlanSettings(said), under(said));
+  for (const wrong of ["0", "-1", "1.5", "many", "100001"])
+    for (const read of [readPlanSettings, (more: Record<string, string>) => under(more)])
+      assert.throws(
+        () => read({ MILLRACE_TOPIC_PARTITIONS: wrong }),
+        (error: unknown) =>
+          error instanceof ConfigErrors &&
+          error.problems.some(({ message }) => message.includes(`received "${wrong}"`)),
+      );
 });

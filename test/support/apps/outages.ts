@@ -26,6 +26,7 @@ export const readingV2 = schemaOf("Reading", [
 
 const reading = avro<Reading>(schemaOf("Reading", readingFields));
 const shape = { key: string, value: reading, partitions: 4, owner: "tests" };
+export const PARTITIONS: number = shape.partitions;
 
 /** What the sensors send, negative levels among it. */
 export const readings: Topic<string, Reading> = topic("readings", shape);

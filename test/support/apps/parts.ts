@@ -14,6 +14,7 @@ export interface Payment {
 const prefix = process.env["TEST_TOPICS"] ?? "parts";
 const named = (name: string): string => `${prefix}.${name}`;
 const shape = { key: string, value: json<Payment>(), partitions: 4, owner: "tests" };
+export const PARTITIONS: number = shape.partitions;
 
 /** Keyed by terminal; an account pays at many. */
 export const cards: Topic<string, Payment> = topic(named("cards"), shape);

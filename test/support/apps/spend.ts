@@ -37,6 +37,7 @@ const line = avro<Line>(schemaOf("Line", "amount", 12));
 const spend = avro<Spend>(schemaOf("Spend", "spend", 16));
 
 const shape = { key: string, partitions: 4, owner: "tests" };
+export const PARTITIONS: number = shape.partitions;
 export const lines: Topic<string, Line> = topic(named("lines"), { ...shape, value: line });
 /** Every change of a sum. */
 export const spends: Topic<string, Spend> = topic(named("by-household"), {

@@ -12,6 +12,7 @@ import { startService, stopService, stopStack, type Stack } from "../../../src/s
 import { AppFigures } from "../../support/app-figures.ts";
 import { appOf, applyApp } from "../../support/app.ts";
 import {
+  PARTITIONS,
   cleanReadings,
   outages,
   readings,
@@ -26,7 +27,7 @@ import { WorkerProcess } from "../../support/worker-process.ts";
 const PER_SECOND = 200;
 const POSTGRES_AWAY_MS = 20_000;
 const app = appOf("outages");
-const partitions = readings.partitions;
+const partitions = PARTITIONS;
 
 const readingOf = (n: number): Reading => ({
   n,

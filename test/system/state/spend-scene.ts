@@ -7,12 +7,19 @@ import { partitionOf } from "../../../src/engine/core/record.ts";
 import type { TaskHealth } from "../../../src/engine/observe/health.ts";
 import { AppFigures } from "../../support/app-figures.ts";
 import { applyApp, type App } from "../../support/app.ts";
-import { lines, refunding, spending, spends, type Line } from "../../support/apps/spend.ts";
+import {
+  lines,
+  PARTITIONS,
+  refunding,
+  spending,
+  spends,
+  type Line,
+} from "../../support/apps/spend.ts";
 import { eventually } from "../../support/eventually.ts";
 import { Feeder } from "../../support/feeder.ts";
 import { WorkerProcess, type LogLine } from "../../support/worker-process.ts";
 
-export const PARTITIONS = lines.partitions;
+export { PARTITIONS };
 /** Of the sums, of the rows behind them, of the refunds. */
 export const TASKS = 3 * PARTITIONS;
 export const PER_SECOND = 400;

@@ -7,6 +7,12 @@ export class Graph {
   readonly nodes: PlanNode[] = [];
   /** Problems of calls that could not become a node. */
   readonly problems: MillraceError[] = [];
+  /** The partitions of topics whose declaration does not say. */
+  readonly topicPartitions: number;
+
+  constructor(topicPartitions: number) {
+    this.topicPartitions = topicPartitions;
+  }
 
   add(name: string, operation: Operation, facts: OperatorFacts, inputs: readonly number[]): number {
     const id = this.nodes.length;

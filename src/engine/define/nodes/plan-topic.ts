@@ -9,13 +9,16 @@ type AnyTopic = Omit<Topic<unknown, unknown>, "key" | "value"> & {
   readonly value: { readonly format: SchemaFormat };
 };
 
-export function planTopicOf(topic: AnyTopic): PlanTopic {
+/** `topicPartitions`: of a topic whose declaration does not say. */
+export function planTopicOf(topic: AnyTopic, topicPartitions: number): PlanTopic {
   const retentionMs = topic.retention === "forever" ? "-1" : String(topic.retention.ms);
   return {
     name: topic.name,
     key: topic.key.format,
     value: topic.value.format,
-    partitions: topic.partitions,
+    ...(topic.partitions === null
+      ? { partitions: topicPartitions, partitionsBy: "setting" as const }
+      : { partitions: topic.partitions }),
     timestamp: topic.timestamp as PlanTopic["timestamp"],
     timeRule: { futureMaxMs: topic.futureMax.ms, invalid: topic.invalidTimestamp },
     internal: null,

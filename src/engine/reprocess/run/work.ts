@@ -2,9 +2,10 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Pipeline } from "../../define/pipeline.ts";
+import { plansOf } from "../../define/plans.ts";
 import { createLog } from "../../clients/pino-log.ts";
 import { connect } from "../../runtime/host/connect.ts";
-import { readSettings, type WorkerSettings } from "../../runtime/host/settings.ts";
+import { planSettingsOf, readSettings, type WorkerSettings } from "../../runtime/host/settings.ts";
 import { runPlans, type RunPlansOptions } from "../../runtime/live.ts";
 import { attachTo } from "./attach.ts";
 import { shadowOfRun } from "./prepare.ts";
@@ -38,9 +39,8 @@ const DEADLINE_MS = 30_000;
 /** A process that is one worker of a run. */
 export async function runWorkerProcess(options: ProcessOptions): Promise<number> {
   const settings = readSettings(options.env);
-  const plan = options.pipelines
-    .find(({ name }) => name === options.pipeline)
-    ?.plan(settings.MILLRACE_NAMESPACE);
+  const named = options.pipelines.filter(({ name }) => name === options.pipeline);
+  const [plan] = plansOf(named, planSettingsOf(settings));
   if (plan === undefined) throw new MillraceError("MILL_NOT_FOUND", `pipeline ${options.pipeline}`);
   const row = await rowOf(options, settings);
   if (!isWorking(row)) return 0;

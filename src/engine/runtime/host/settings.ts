@@ -4,12 +4,27 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError, ConfigErrors, messageOf } from "../../core/errors.ts";
 import { BROKER_DEFAULTS, type TopicDefaults } from "../../core/own-topics.ts";
+import { DEFAULT_PLAN_SETTINGS, type PlanSettings } from "../../core/plan-settings.ts";
 import { address, brokers } from "./address.ts";
 import { securityProblems } from "./security.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
 const optional = z.string().min(1).optional();
+
+/** A plan is made under them. */
+const planShape = {
+  MILLRACE_NAMESPACE: z
+    .string()
+    .regex(/^([a-z0-9]+[-.])?$/, { error: 'expected letters and digits that end in "-" or "."' })
+    .default(DEFAULT_PLAN_SETTINGS.namespace),
+  MILLRACE_TOPIC_PARTITIONS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(DEFAULT_PLAN_SETTINGS.topicPartitions),
+};
 
 const shape = {
   KAFKA_BROKERS: brokers,
@@ -36,10 +51,7 @@ const shape = {
     protocols: /^postgres(ql)?:$/,
     form: "postgres://user:password@host:port/database",
   }).optional(),
-  MILLRACE_NAMESPACE: z
-    .string()
-    .regex(/^([a-z0-9]+[-.])?$/, { error: 'expected letters and digits that end in "-" or "."' })
-    .default(""),
+  ...planShape,
   MILLRACE_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   MILLRACE_HTTP_HOST: z.string().default("127.0.0.1"),
   MILLRACE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
@@ -87,6 +99,8 @@ export interface WorkerSettings {
   readonly MILLRACE_SINK_PURGE_AFTER_MS: number;
   /** on, off, or a share such as 20%. */
   readonly MILLRACE_BREAKER: string;
+  /** Of topics whose declaration does not say. */
+  readonly MILLRACE_TOPIC_PARTITIONS: number;
   /** Of topics that Millrace makes; the brokers' own where it is not set. */
   readonly MILLRACE_TOPIC_REPLICATION?: number | undefined;
   readonly MILLRACE_TOPIC_MIN_INSYNC?: number | undefined;
@@ -106,6 +120,22 @@ export const topicDefaultsOf = (settings: WorkerSettings): TopicDefaults => ({
   replicationFactor: settings.MILLRACE_TOPIC_REPLICATION ?? BROKER_DEFAULTS.replicationFactor,
   minInsync: settings.MILLRACE_TOPIC_MIN_INSYNC ?? BROKER_DEFAULTS.minInsync,
 });
+
+type PlanShape = Pick<WorkerSettings, "MILLRACE_NAMESPACE" | "MILLRACE_TOPIC_PARTITIONS">;
+
+/** Every way to a plan takes them from here. */
+export const planSettingsOf = (settings: PlanShape): PlanSettings => ({
+  namespace: settings.MILLRACE_NAMESPACE,
+  topicPartitions: settings.MILLRACE_TOPIC_PARTITIONS,
+});
+
+/** For commands that connect to nothing: other settings need not be there. Throws ConfigErrors. */
+export function readPlanSettings(env: Env): PlanSettings {
+  const problems: ConfigError[] = [];
+  const settings = parsedFrom(env, z.object(planShape), Object.keys(planShape), problems);
+  if (problems.length > 0 || settings === undefined) throw new ConfigErrors(problems);
+  return planSettingsOf(settings);
+}
 
 /** Every name that is read; each may have _FILE behind it. */
 export const settingNames: readonly string[] = Object.keys(shape);

@@ -55,6 +55,9 @@ export const partFacts = ({ plan, part, labels }: BoundPart): PartFacts => ({
   topics: part.sources.map(({ name }) => name),
   redrive: plan.redrive,
   partitions: part.partitions,
+  widthBySetting: part.sources
+    .filter((one) => one.partitionsBy === "setting")
+    .map(({ name }) => name),
   isStateful: part.stores.length > 0,
 });
 

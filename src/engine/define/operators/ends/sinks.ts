@@ -35,7 +35,8 @@ const ofTable: OperatorFacts = {
 
 export function to<K, V>(this: StreamNode<K, V>, topic: TopicTarget<K, V>): void {
   if (!isDeclared(topic, "topic")) return this.graph.refuse("to", "a topic(…)", topic);
-  this.next(topic.name, { kind: "to", topic: planTopicOf(topic) }, ofTopic);
+  const target = planTopicOf(topic, this.graph.topicPartitions);
+  this.next(topic.name, { kind: "to", topic: target }, ofTopic);
 }
 
 export const forward = (topic: PlanTopic): Operation => ({ kind: "forward", topic });

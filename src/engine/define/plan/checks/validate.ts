@@ -7,6 +7,7 @@ import {
   type PlanNode,
   type PlanTopic,
 } from "../../../core/plan.ts";
+import { PARTITIONS_SETTING, widthOf, type TopicWidth } from "../../../core/plan-settings.ts";
 import { plainFormat } from "../../../core/carried.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import { deletes } from "./deletes.ts";
@@ -108,9 +109,8 @@ const beginsAnew = ({ reads, writes }: OperatorFacts): boolean =>
   reads === true || writes === "repartition";
 
 /** The flow out of a node, and from the node that reads or writes its topic. */
-interface Flow {
+interface Flow extends TopicWidth {
   readonly key: SchemaFormat;
-  readonly partitions: number;
   readonly from: PlanNode;
 }
 
@@ -123,8 +123,8 @@ function flows(nodes: readonly PlanNode[]): Map<number, Flow> {
     if (!beginsAnew(facts)) {
       if (above !== undefined) out.set(id, above);
     } else if (topic !== unknownTopic) {
-      const { key, partitions: declared } = topic;
-      out.set(id, { key, partitions: declared || (above?.partitions ?? 0), from: node });
+      const width = topic.partitions === 0 && above !== undefined ? above : topic;
+      out.set(id, { key: topic.key, ...widthOf(width), from: node });
     }
   }
   return out;
@@ -133,9 +133,10 @@ function flows(nodes: readonly PlanNode[]): Map<number, Flow> {
 /** Topics that meet must have as many partitions: declared ones, and those between parts. */
 function partitions(nodes: readonly PlanNode[], prefix: string): MillraceError[] {
   const out = flows(nodes);
-  const named = ({ from, partitions }: Flow): string => {
+  const named = ({ from, partitions, partitionsBy }: Flow): string => {
     const topic = from.facts.reads ? from.name : internalName(from, prefix);
-    return `${topic} ${String(partitions)}`;
+    const by = partitionsBy === "setting" ? ` (${PARTITIONS_SETTING})` : "";
+    return `${topic} ${String(partitions)}${by}`;
   };
   return nodes.flatMap((node) => {
     const [a, b] = node.inputs.map((id) => out.get(id));

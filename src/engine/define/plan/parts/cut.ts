@@ -6,6 +6,7 @@ import { MAIN, pieceName } from "../../../core/pieces.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import { assert } from "../../../core/errors.ts";
 import type { Part, PlanNode, PlanTable, PlanTopic } from "../../../core/plan.ts";
+import { widthOf, type TopicWidth } from "../../../core/plan-settings.ts";
 import { reading, source } from "../../operators/ends/source.ts";
 import { forward, forwarding } from "../../operators/ends/sinks.ts";
 import { internalName } from "../../nodes/plan-topic.ts";
@@ -117,11 +118,12 @@ function internalTopic(
   const feeds = joined(node.inputs.map((id) => flows.get(id) as CarriedFlow));
   const { topic } = node.operation;
   if (topic !== undefined) {
-    const partitions = topic.partitions || widest(upstream).partitions;
-    return { ...topic, ...fedBy(name, feeds, declaredBy(topic)), partitions };
+    const width = widthOf(topic.partitions === 0 ? widest(upstream) : topic);
+    return { ...topic, ...fedBy(name, feeds, declaredBy(topic)), ...width };
   }
-  const { key, partitions } = widest(upstream);
-  return { key, partitions, timestamp: null, internal: "sink", ...fedBy(name, feeds, null) };
+  const from = widest(upstream);
+  const { key } = from;
+  return { key, ...widthOf(from), timestamp: null, internal: "sink", ...fedBy(name, feeds, null) };
 }
 
 const sourceOf = (node: PlanNode, topic: PlanTopic, id: number): PlanNode => ({
@@ -208,15 +210,15 @@ function partOf(
   const sources = new Map<string, PlanTopic>();
   for (const { facts, operation } of nodes)
     if (facts.reads && operation.topic) sources.set(operation.topic.name, operation.topic);
-  const partitions = Math.max(...[...sources.values()].map((topic) => topic.partitions));
-  const placed = placeStores(nodes, prefix, partitions);
+  const width = widthOf(widest([...sources.values()]));
+  const placed = placeStores(nodes, prefix, width);
   return {
     name,
     kind: table === null ? "stream" : "sink",
     group: `${prefix}.${name}`,
     nodes: placed,
     sources: [...sources.values()],
-    partitions,
+    partitions: width.partitions,
     stores: placed.flatMap(({ operation }) => operation.store ?? []),
     groups: groupsOf(nodes),
     table,
@@ -224,7 +226,7 @@ function partOf(
 }
 
 /** Gives each store its changelog: as many partitions as the part has tasks, and the key of what feeds it. */
-function placeStores(nodes: readonly PlanNode[], prefix: string, partitions: number): PlanNode[] {
+function placeStores(nodes: readonly PlanNode[], prefix: string, width: TopicWidth): PlanNode[] {
   const keys = new Map<number, SchemaFormat>();
   return nodes.map((node) => {
     const { operation, facts } = node;
@@ -235,7 +237,7 @@ function placeStores(nodes: readonly PlanNode[], prefix: string, partitions: num
     const fed = keys.get(node.id) as SchemaFormat;
     const key = facts.ownKeys ? store.changelog.key : plainFormat(fed);
     const name = `${prefix}-${store.name}-changelog`;
-    const changelog = { ...store.changelog, name, key, partitions };
+    const changelog = { ...store.changelog, name, key, ...width };
     return { ...node, operation: { ...operation, store: { ...store, changelog } } };
   });
 }
