@@ -9,7 +9,9 @@ const SEEDS = 60;
 test("every deliberate mistake in the protocol is caught", async (t) => {
   const seeds = ({ near = 1 }: { readonly near?: number }): string =>
     `${String(near)}..${String(near + SEEDS - 1)}`;
-  const caught = await triedAll(mutations, seeds, 2);
+  // The others have a file of their own: mutations-of-tests.test.ts.
+  const seen = mutations.filter((mutation) => mutation.test === undefined);
+  const caught = await triedAll(seen, seeds, 2);
   for (const { name, by, seed } of caught) t.diagnostic(`${name}: ${by ?? "-"}, ${String(seed)}`);
   assert.ok(caught.length >= 15);
   assert.deepEqual(
