@@ -157,7 +157,7 @@ describe("a run beside the live pipeline", { concurrency: false }, () => {
 
   test("bad input is refused in one sentence, with the exit code of usage", async () => {
     const cases: readonly [string[], number, RegExp][] = [
-      [["--from", "yesterday"], 2, /--from: expected earliest, a date/],
+      [["--from", "yesterday"], 2, /--from: expected earliest, a day/],
       [["--to-offset", `${sales.name}-0=99999999`], 2, /MILL_RUN_RANGE .*it has 0 to/],
       [["--file", "x.csv", "--topic", "other"], 3, /does not read other from outside/],
       [["--in-place", "--from-offset", `${sales.name}-0=5`], 2, /would begin from nothing/],
