@@ -82,22 +82,22 @@ const emptied = (): Promise<true> =>
 
 const consumed = async (): Promise<number> => (await figures.ledger("main")).consumed ?? 0;
 
-test("26 bad records halt the pipeline in every process and after a restart, until it is resumed", async (t) => {
+test("251 bad records halt the pipeline in every process and after a restart, until it is resumed", async (t) => {
   const args = ["--workers", "2"];
   const first = await WorkerProcess.start(t, { args, env, app });
   await first.ready();
   await sendSales(200);
   await figures.drained();
-  await sendValues(bad(40), 0);
+  await sendValues(bad(300), 0);
   const reason = await reasonOf(first, / is halted since /);
   assert.match(
     reason,
     new RegExp(
-      `MILL_PIPELINE_HALTED .*: more than 25 among the last 500 records\\. To go on: npx millrace resume ${prefix}$`,
+      `MILL_PIPELINE_HALTED .*: more than 250 among the last 5000 records\\. To go on: npx millrace resume ${prefix}$`,
     ),
   );
   await emptied();
-  assert.equal(await consumed(), 225);
+  assert.equal(await consumed(), 450);
   assert.deepEqual(await first.drain(), { code: 0, signal: null });
 
   const second = await WorkerProcess.start(t, { args, env, app });
@@ -106,11 +106,11 @@ test("26 bad records halt the pipeline in every process and after a restart, unt
   const shown = await resume("--dry-run", "--json");
   const { state, by } = JSON.parse(shown.out) as Record<string, string>;
   assert.deepEqual([shown.code, state, by], [0, "halted", "breaker"]);
-  assert.equal(await consumed(), 225);
+  assert.equal(await consumed(), 450);
   const resumed = await resume();
   assert.deepEqual([resumed.code, resumed.out.trim().split("\n").at(-1)], [0, `${prefix} goes on`]);
   await figures.drained();
-  assert.equal(await consumed(), 340);
+  assert.equal(await consumed(), 600);
   await assertRows();
   const none = await resume();
   assert.deepEqual([none.code, none.out.trim()], [0, "Nothing has stopped."]);
@@ -118,9 +118,9 @@ test("26 bad records halt the pipeline in every process and after a restart, unt
 
   const third = await WorkerProcess.start(t, { args: ["--no-breaker"], env, app });
   await third.ready();
-  await sendValues(bad(100), 1);
+  await sendValues(bad(300), 1);
   await figures.drained();
-  assert.equal(await consumed(), 440);
+  assert.equal(await consumed(), 900);
   assert.deepEqual(await third.drain(), { code: 0, signal: null });
   t.diagnostic([reason, resumed.out].join("\n"));
 });
