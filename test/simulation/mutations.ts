@@ -68,6 +68,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "hint trusted",
+    near: 60,
     mistake: "a sink begins where its group's offset says",
     changes: [
       {
@@ -104,7 +105,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "last stable offset as target",
-    near: 700,
+    near: 800,
     mistake: "a copy is brought up to what committed readers see, not to the changelog's end",
     changes: [
       {
@@ -128,7 +129,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "unsorted upsert",
-    near: 1010,
+    near: 880,
     mistake: "rows are locked in the order of their records",
     changes: [{ value: "[...groups.values()]" }],
   },
@@ -174,6 +175,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "unstable progress",
+    near: 60,
     mistake: "a takeover does not wait for transactions that hold progress",
     changes: [
       { value: "await ports.admin.committed(generation.group, partitions, { stable: false })" },
@@ -217,7 +219,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "fenced at once",
-    near: 2188,
+    near: 290,
     mistake: "who was fenced takes over again under the old generation, round and round",
     changes: [{ condition: "false" }],
   },
@@ -349,7 +351,7 @@ export const mutations: readonly Mutation[] = [
     name: "superseded letter goes back",
     mistake: "a letter that waits in the redrive topic goes back though its record is read again",
     changes: [{ value: "place.generation < 0" }],
-    test: "scenario/letter-generations.test.ts",
+    test: "scenario/read-again.test.ts",
   },
   {
     name: "wall clock trusted",
@@ -358,7 +360,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "stopped while starting",
-    near: 134,
+    near: 250,
     mistake: "a worker that was stopped before it had started joins its groups afterwards",
     changes: ["omit"],
   },
@@ -434,7 +436,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "index read unchecked",
-    near: 100,
+    near: 60,
     mistake: "the index of a copy is used wherever the copy stands",
     changes: [{ condition: "false" }],
   },
