@@ -47,7 +47,13 @@ const total = avro<Total>({
   ],
 });
 
-const shape = { key: string, partitions: 4, owner: "tests" };
+/** Records have times of years ago, which the usual retention would take away in the midst of a test. */
+const shape = {
+  key: string,
+  partitions: 4,
+  owner: "tests",
+  retention: "forever",
+} as const;
 /** Keyed by customer. */
 export const orders: Topic<string, Order> = topic(`${prefix}.orders`, {
   ...shape,
