@@ -80,7 +80,7 @@ const isNullable = (shape: AvroShape): boolean =>
   shape.kind === "null" ||
   (shape.kind === "union" && shape.branches.some((branch) => branch.kind === "null"));
 
-/** What was wrong before, and the error of this field with its name. */
+/** The mismatches so far, with that of this field under its name. */
 function joined(wrong: Mismatch | null, error: unknown, field: string): Mismatch {
   if (!(error instanceof Mismatch)) throw error;
   const named = error.within(field);

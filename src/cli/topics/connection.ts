@@ -9,7 +9,7 @@ export interface TopicsConnection extends OperateConnection {
   readonly topicDefaults: TopicDefaults;
   /** With those that are made at their first use, if it says so. */
   topics(withRedrive: boolean): Promise<readonly DesiredTopic[]>;
-  /** Of the whole repository, as declared and as they run. */
+  /** All plans of the repository, as declared and as they run. */
   allPlans(): Promise<readonly Plan[]>;
 }
 export type ConnectTopics = (io: CliIo) => Promise<TopicsConnection>;

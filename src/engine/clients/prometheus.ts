@@ -28,7 +28,7 @@ interface MetricEntry {
   readonly series: Map<string, Labels>;
 }
 
-/** Where two scrapes lie closer than the loop's pulse, these are 9.2e9 s or no number at all. */
+/** These figures are 9.2e9 s, or no number at all, where two scrapes lie closer than the loop's pulse. */
 const UNSOUND = ["min", "mean", "stddev"].map((what) => `nodejs_eventloop_lag_${what}_seconds`);
 
 /** A meter with a registry of its own, so that two can live in one process. */

@@ -197,7 +197,7 @@ export interface ReaderOptions extends TopicPartition {
 
 /** The next committed records, possibly none. */
 export interface PartitionRead extends RangeRead {
-  /** What tells when they were appended, in the order of offsets. */
+  /** The times at which they were appended, in the order of offsets. */
   readonly marks?: readonly AppendMark[];
   readonly highWatermark: bigint;
   readonly lastStableOffset: bigint;

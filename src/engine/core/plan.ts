@@ -224,7 +224,7 @@ export interface Plan {
   readonly topics: PlanTopics;
   readonly tables: readonly PlanTable[];
   readonly deadLetters: TopicName;
-  /** Where 0.1.0 put letters that failed again as often as is allowed: today they lie among the others. */
+  /** The topic of 0.1.0 for letters that failed again as often as is allowed; today they lie among the others. */
   readonly parked: TopicName;
   /** Brings letters back; partition i of it is read by the tasks of partition i. */
   readonly redrive: TopicName;

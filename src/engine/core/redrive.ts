@@ -95,7 +95,7 @@ export function redriveOrderOf(headers: Headers): RedriveOrder | null {
   return isWhole && origin.offset >= 0n && !numbers.some(Number.isNaN) ? order : null;
 }
 
-/** What an order of a later generation says beside. */
+/** The facts that an order of a later generation has beside. */
 function generationOf(
   own: Headers,
   whole: (name: string) => number,
@@ -129,11 +129,11 @@ export interface LetterState {
   readonly parked?: boolean;
   /** A redriven record waits in state for a call. */
   readonly queued?: true;
-  /** Of release 0.1.0: its record is in no topic any more. */
+  /** Its record is in no topic any more; written by 0.1.0. */
   readonly lost?: true;
-  /** Of release 0.1.0: nobody has given it up, its record went through another way. */
+  /** Nobody has given it up, its record went through another way; written by 0.1.0. */
   readonly passed?: true;
-  /** Of release 0.1.0: said only of letters before this offset of the dead-letter topic, whose record was read again then. */
+  /** The state concerns only letters before this offset of the dead-letter topic, whose records were read again; written by 0.1.0. */
   readonly before?: string;
 }
 

@@ -46,7 +46,7 @@ export async function refuseOtherFormats(
   }
 }
 
-/** Who has joined a group that rebalances is not known yet. */
+/** A group that rebalances does not say yet who its members are. */
 const isKnown = ({ topics }: GroupMember): boolean => topics !== null;
 
 function refuse({ group, members }: GroupDescription, { pipeline }: Plan): void {

@@ -10,7 +10,7 @@ import { loadDriver } from "../overrides/driver.ts";
  * another format, for as long as the group has a member.
  */
 export const protocolName: string = `millrace-${String(STORED_FORMAT)}`;
-/** Of the consumer protocol. */
+/** The version of the consumer protocol. */
 const version = 1;
 
 export interface MemberMetadata {

@@ -55,7 +55,7 @@ export function decodeRecordSet(set: FetchedSet): DecodedSet {
   return { records, nextOffset, marks };
 }
 
-/** Whose clock has stamped the batch; null: a transaction's records may carry event time, and its marker tells. */
+/** The clock that has stamped the batch; null: a transaction's records may carry event time, and its marker says when. */
 function clockOf({ attributes }: BatchHead): AppendMark["by"] | null {
   if ((attributes & (logAppendBit | controlBit)) !== 0) return "broker";
   return (attributes & transactionalBit) === 0 ? "producer" : null;
