@@ -8,7 +8,7 @@ import { customerOrders } from "../pipelines/customer-orders.ts";
 import { readStackEnv, startStack, stopStack } from "../stack/stack.ts";
 import { statusOf } from "../stack/status.ts";
 import { connectFor } from "./connect.ts";
-import { exitCodes, type CliIo, type Register } from "./io.ts";
+import { exitCodes, paragraph, type CliIo, type Register } from "./io.ts";
 
 const bin = fileURLToPath(new URL("../../bin/millrace.js", import.meta.url));
 
@@ -32,7 +32,7 @@ export const demo: Register = (program, run) => {
 
 async function play(io: CliIo, keep: boolean): Promise<number> {
   const dir = join(io.cwd, ".millrace");
-  const say = (line: string): void => io.out(line);
+  const say = (text: string): void => paragraph(io.out, text);
   const found = (await statusOf(dir, io.env)).every(({ state }) => state === "up");
   if (!found) {
     say("$ npx millrace up");
@@ -54,7 +54,7 @@ async function play(io: CliIo, keep: boolean): Promise<number> {
 async function job(io: CliIo, env: CliIo["env"]): Promise<void> {
   const clients = await connectFor(io);
   const type = (command: string): void => {
-    io.out(`\n$ npx millrace ${command}`);
+    paragraph(io.out, `\n$ npx millrace ${command}`);
     const { status: code } = spawnSync(process.execPath, [bin, ...command.split(" ")], {
       stdio: "inherit",
     });
@@ -63,7 +63,7 @@ async function job(io: CliIo, env: CliIo["env"]): Promise<void> {
   };
   try {
     const plan = customerOrders.plan(clients.namespace, clients.topicPartitions);
-    await runDemo({ plan, clients, env, type, say: (line) => io.out(line) });
+    await runDemo({ plan, clients, env, type, say: (text) => paragraph(io.out, text) });
   } finally {
     await clients.close();
   }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { findings, type Finding } from "../stack/doctor.ts";
 import { thisMachine } from "../stack/machine.ts";
 import { readStackFile } from "../stack/stack-file.ts";
-import { exitCodes, type CliIo, type Register } from "./io.ts";
+import { exitCodes, paragraph, type CliIo, type Register } from "./io.ts";
 
 /** A further look, once the servers have been looked at. */
 type LookFurther = (io: CliIo) => Promise<readonly Finding[]>;
@@ -23,14 +23,15 @@ export function doctorVerb(lookFurther: LookFurther): Register {
           const servers = await findings({ env: io.env, file, machine: thisMachine(io.env) });
           const isUp = servers.every(({ verdict }) => verdict !== "unreachable");
           const all = [...servers, ...(isUp ? await lookFurther(io) : [])];
-          for (const one of all) io.out(options.json === true ? JSON.stringify(one) : lineOf(one));
+          for (const one of all)
+            paragraph(io.out, options.json === true ? JSON.stringify(one) : textOf(one));
           return exitCodeOf(all);
         }),
       );
   };
 }
 
-function lineOf({ check, verdict, detail, fix }: Finding): string {
+function textOf({ check, verdict, detail, fix }: Finding): string {
   const line = `${verdict.padEnd(11)} ${check}: ${detail}`;
   return fix === undefined ? line : `${line}\n            mend it: ${fix}`;
 }

@@ -1,7 +1,7 @@
 // `millrace explain CODE`: what an error means and what to do. The same text as docs/errors.md.
 import { MillraceError } from "../engine/core/errors.ts";
 import { entryOf, isErrorCode } from "../engine/core/error-table.ts";
-import { exitCodes, type Register } from "./io.ts";
+import { exitCodes, paragraph, type Register } from "./io.ts";
 
 export const explain: Register = (program, run) => {
   program
@@ -15,7 +15,8 @@ export const explain: Register = (program, run) => {
         if (!isErrorCode(name)) throw new MillraceError("MILL_NOT_FOUND", `no error code ${name}`);
         const { message, meaning, action, disposition } = entryOf(name);
         const text = `${name}: ${message}\n\n${meaning}\n\nWhat to do: ${action}`;
-        io.out(
+        paragraph(
+          io.out,
           options.json
             ? JSON.stringify({ code: name, message, meaning, action, disposition })
             : text,

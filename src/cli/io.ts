@@ -1,4 +1,5 @@
-// The streams and environment of every command: data goes to `out`, everything else to `err`.
+// The streams and environment of every command: data goes to `out`, everything else to `err`. Both take lines: whatever a
+// terminal would obey in one is printed as its escape, to a pipe as to a terminal.
 import type { Command } from "commander";
 export { exitCodes } from "../engine/core/exit-codes.ts";
 
@@ -9,9 +10,17 @@ export interface CliIo {
   out(line: string): void;
   /** Whether nobody reads the output any more, as behind `| head -1`; what goes on without end then ends. */
   isCut?(): boolean;
-  err(line: string): void;
+  /** Drawn again: in the place of the line before, on a terminal. */
+  err(line: string, isDrawnAgain?: boolean): void;
+  /** Clears the terminal. */
+  clear?(): void;
   /** Reads one line that somebody types at a terminal. */
   ask?(question: string): Promise<string>;
+}
+
+/** Prints text of our own, which may have several lines. */
+export function paragraph(print: (line: string) => void, text: string): void {
+  for (const line of text.split("\n")) print(line);
 }
 
 /** Adds one verb to the program. Its action returns the exit code, or throws a MillraceError. */

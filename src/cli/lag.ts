@@ -19,7 +19,6 @@ interface LagOptions {
 const WATCH_EVERY_MS = 2_000;
 const AT_LEAST =
   "At least: nothing tells when these records were appended, so they count since they were first seen (--watch goes on counting; workers' metrics know more).";
-const CLEAR_SCREEN = "\u001b[2J\u001b[H";
 
 export const lagVerb =
   (connect: Connect, plans: PlansOf): Register =>
@@ -59,7 +58,7 @@ async function showLag(
 }
 
 function showTable(io: CliIo, lags: readonly PartitionLag[], isAnew: boolean): void {
-  if (isAnew) io.out(CLEAR_SCREEN);
+  if (isAnew) io.clear?.();
   for (const line of lagLines(lags)) io.out(line);
   if (lags.some(({ atLeast }) => atLeast)) io.err(AT_LEAST);
 }

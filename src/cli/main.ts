@@ -1,9 +1,10 @@
 // The command line: parse, call, print. One file per verb; no logic of its own.
 import { createInterface } from "node:readline/promises";
 import { Command, CommanderError } from "commander";
+import { printable } from "../data/printable.ts";
 import { ConfigErrors, MillraceError, messageOf } from "../engine/core/errors.ts";
 import { exitCodeOf } from "../engine/core/exit-codes.ts";
-import { exitCodes, type CliIo, type Register, type RunCommand } from "./io.ts";
+import { exitCodes, paragraph, type CliIo, type Register, type RunCommand } from "./io.ts";
 import { schemas } from "./schemas.ts";
 
 const realIo = (): CliIo => ({
@@ -18,7 +19,7 @@ const realIo = (): CliIo => ({
 });
 
 /** Output that ends quietly when its reader does (`| head -1`): the command goes on to its own end, and says no more. */
-function untilCut(): Pick<CliIo, "out" | "err" | "isCut"> {
+function untilCut(): Pick<CliIo, "out" | "err" | "isCut" | "clear"> {
   let isCut = false;
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
@@ -27,17 +28,30 @@ function untilCut(): Pick<CliIo, "out" | "err" | "isCut"> {
     });
   return {
     out: (line) => void (isCut || process.stdout.write(`${line}\n`)),
-    err: (line) => void process.stderr.write(`${line}\n`),
+    err: (line, again) => void process.stderr.write(`${again === true ? REDRAW : ""}${line}\n`),
     isCut: () => isCut,
+    clear: () => void (isCut || process.stdout.write(CLEAR)),
   };
 }
+
+/** Up one line and clear it. */
+const REDRAW = "\u001b[1A\u001b[2K";
+const CLEAR = "\u001b[2J\u001b[H";
+
+/** Lines that no terminal obeys. */
+const safe = (io: CliIo): CliIo => ({
+  ...io,
+  out: (line) => io.out(printable(line)),
+  err: (line, again) => io.err(printable(line), again),
+});
 
 /** Runs one command and returns its exit code. */
 export async function main(
   argv: readonly string[],
-  io: CliIo = realIo(),
+  given: CliIo = realIo(),
   registers?: readonly Register[],
 ): Promise<number> {
+  const io = safe(given);
   let code: number = exitCodes.ok;
   const run: RunCommand = async (action) => {
     try {
@@ -69,25 +83,30 @@ function programOf(registers: readonly Register[], run: RunCommand, io: CliIo): 
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => io.out(text.trimEnd()),
-      writeErr: (text) => io.err(text.trimEnd()),
+      writeOut: (text) => paragraph(io.out, text.trimEnd()),
+      writeErr: (text) => paragraph(io.err, text.trimEnd()),
     });
   for (const register of registers) register(program, run);
   return program;
 }
 
+/** A message that quotes another one may have several lines: none but the first begins as a line of ours does. */
+const indented = (message: string): string => message.replaceAll("\n", "\n  ");
+
 /** Prints what went wrong and what to do, and says how to exit. */
 function report(error: unknown, io: CliIo): number {
   if (error instanceof ConfigErrors) {
-    io.err(error.message);
-    for (const problem of error.problems) io.err(`${problem.code}  ${problem.message}`);
+    paragraph(io.err, indented(error.message));
+    for (const { code, message } of error.problems)
+      paragraph(io.err, indented(`${code}  ${message}`));
     return exitCodeOf(error);
   }
   if (!(error instanceof MillraceError)) {
-    io.err(error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
+    const text = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+    paragraph(io.err, text);
     return exitCodes.failure;
   }
-  io.err(`${error.code}  ${error.message}`);
+  paragraph(io.err, indented(`${error.code}  ${error.message}`));
   io.err(`More: npx millrace explain ${error.code}`);
   return exitCodeOf(error);
 }

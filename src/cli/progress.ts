@@ -19,8 +19,6 @@ interface ProgressOptions {
 
 const TTY_EVERY_MS = 200;
 const PLAIN_EVERY_MS = 5_000;
-/** Up one line and clear it: the io prints whole lines. */
-export const REDRAW = "\u001b[1A\u001b[2K";
 
 export function progress(
   io: Pick<CliIo, "err" | "isTty">,
@@ -35,7 +33,7 @@ export function progress(
   const draw = (nowMs: number, isLast: boolean): void => {
     drawnMs = nowMs;
     const line = progressLine({ ...options, count, elapsedMs: nowMs - startMs, isLast });
-    io.err(io.isTty && isDrawn ? REDRAW + line : line);
+    io.err(line, io.isTty && isDrawn);
     isDrawn = true;
   };
   return {

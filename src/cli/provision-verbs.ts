@@ -1,7 +1,7 @@
 // `plan` and `apply` of declared things, topics or tables: what the servers lack of them, and making it so.
 import type { Command } from "commander";
 import { connected } from "./connection.ts";
-import { exitCodes, type CliIo, type Register, type RunCommand } from "./io.ts";
+import { exitCodes, paragraph, type CliIo, type Register, type RunCommand } from "./io.ts";
 
 interface Provisioning<Connection, Plan> {
   readonly thing: "topic" | "table";
@@ -42,7 +42,7 @@ export const provisionVerbs =
           const plans = await work(connection, options);
           const isJson = options.json === true;
           const lines = isJson ? plans.map(how.json) : how.text(plans, options, connection);
-          for (const line of lines) io.out(line);
+          for (const line of lines) paragraph(io.out, line);
           return plans.some(({ state }) => state === "refused") ? exitCodes.config : exitCodes.ok;
         }),
       );

@@ -7,7 +7,7 @@ import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 const bar = (isTty: boolean, total: number | null) => {
   const lines: string[] = [];
   const clock = new FakeClock(0);
-  const made = progress({ isTty, err: (line) => void lines.push(line) }, clock, {
+  const made = progress({ isTty, err: (line, again) => void lines.push(again === true ? `^${line}` : line) }, clock, {
     done: "sent",
     total,
   });
@@ -35,8 +35,7 @@ test("on a terminal the line is drawn again in its place", async () => {
     made.add(10);
   }
   made.end();
-  const bare = lines.map((line) => line.replace("\u001b[1A\u001b[2K", "^"));
-  assert.deepEqual(bare, [
+  assert.deepEqual(lines, [
     "10 records sent, 50/s",
     "^20 records sent, 50/s",
     "^30 records sent, 50/s",

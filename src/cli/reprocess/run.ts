@@ -7,7 +7,7 @@ import { isActive, type RunRow } from "../../engine/reprocess/words/run.ts";
 import { runSession, type SessionEnd } from "../../engine/reprocess/run/session.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import { usage, wholeOption } from "../option-values.ts";
-import { grouped, REDRAW, spanText } from "../progress.ts";
+import { grouped, spanText } from "../progress.ts";
 import { writingRun, type AddVerb, type Reprocessing } from "./connection.ts";
 import { fillOf } from "./fill.ts";
 import { progressLine, reportJson, rowJson } from "./lines.ts";
@@ -138,7 +138,7 @@ function reporter(io: CliIo, isJson: boolean): (report: RunReport) => void {
   return (report) => {
     const isFirst = count++ === 0;
     if (isJson) io.out(reportJson(report));
-    else if (io.isTty) io.err((isFirst ? "" : REDRAW) + progressLine(report));
+    else if (io.isTty) io.err(progressLine(report), !isFirst);
     else if (isFirst || count % PLAIN_EVERY === 0) io.err(progressLine(report));
   };
 }

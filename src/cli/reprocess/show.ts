@@ -4,7 +4,7 @@ import type { Plan } from "../../engine/core/plan.ts";
 import { progressOfRun } from "../../engine/reprocess/control/run-progress.ts";
 import { shadowOfRun } from "../../engine/reprocess/run/prepare.ts";
 import { isActive, type RunRow, type Stall } from "../../engine/reprocess/words/run.ts";
-import { exitCodes } from "../io.ts";
+import { exitCodes, paragraph } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { tableLines } from "../table-lines.ts";
 import type { AddVerb, Reprocessing } from "./connection.ts";
@@ -112,8 +112,8 @@ async function status(at: Reprocessing, plan: Plan, options: ShowOptions): Promi
     return code;
   }
   for (const line of listLines([row])) at.io.out(line);
-  if (row.error !== null) at.io.out(`\n${row.error}`);
-  if (still !== null) at.io.out(`\nThe run ${stallText(still)}`);
+  if (row.error !== null) paragraph(at.io.out, `\n${row.error}`);
+  if (still !== null) paragraph(at.io.out, `\nThe run ${stallText(still)}`);
   if (row.state === "running") for (const line of await placeLines(at, plan, row)) at.io.out(line);
   return code;
 }

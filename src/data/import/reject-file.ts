@@ -39,5 +39,8 @@ export class RejectFile {
   }
 }
 
-const cell = (text: string): string =>
-  /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** Names of columns come from the file: what a spreadsheet would work out as a formula gets an apostrophe, and is text. */
+function cell(text: string): string {
+  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+}
