@@ -14,7 +14,7 @@ const composeFile = join(import.meta.dirname, "../../docker-compose.yml");
 export const composeEnv: Readonly<Record<string, string>> = {
   KAFKA_BROKERS: "127.0.0.1:9092",
   SCHEMA_REGISTRY_URL: "http://127.0.0.1:8081/apis/ccompat/v7",
-  REDIS_URL: "redis://127.0.0.1:6379",
+  REDIS_URL: "redis://:millrace@127.0.0.1:6379",
   DATABASE_URL: "postgres://millrace:millrace@127.0.0.1:5432/millrace",
 };
 

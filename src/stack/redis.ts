@@ -1,5 +1,14 @@
-// Redis: append-only file on, nothing evicted. The one on the PATH, else the binary inside a Maven artifact.
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+// Redis: append-only file on, nothing evicted. The one on the PATH, else the binary inside a Maven artifact. Other users of the
+// machine share the loopback, so it has a password of its own, and nobody may turn it against the account that runs it.
+import { createHash, randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { MillraceError } from "../engine/core/errors.ts";
 import { fetched } from "./download.ts";
@@ -12,7 +21,7 @@ export const redis: Service = {
   stopSignal: "SIGTERM",
   retryOn: /Address already in use/,
   prepare,
-  address: ({ ports }) => `redis://127.0.0.1:${String(ports[0])}`,
+  address,
   probe,
 };
 
@@ -21,12 +30,46 @@ async function prepare(place: Place): Promise<Launch> {
   mkdirSync(home, { recursive: true });
   const command = onPath("redis-server", env) ?? (await embeddedRedis(place));
   const file = join(home, "redis.conf");
-  writeFileSync(file, redisConfig(place));
+  writeFileSync(file, redisConfig({ ...place, password: place.durable ? passwordOf(home) : null }));
   return { command, args: [file], cwd: home, env: childEnv(env) };
 }
 
-export const redisConfig = ({ home, ports }: Pick<Place, "home" | "ports">): string =>
+/** Its password, made once. */
+function passwordOf(home: string): string {
+  const file = passwordFileOf(home);
+  if (!existsSync(file)) {
+    writeFileSync(file, randomBytes(18).toString("base64url"), { mode: 0o600 });
+    chmodSync(file, 0o600);
+  }
+  return readFileSync(file, "utf8");
+}
+
+const passwordFileOf = (home: string): string => join(home, "password");
+
+function address({ home, ports, durable }: Place): string {
+  const account = durable ? `:${readFileSync(passwordFileOf(home), "utf8")}@` : "";
+  return `redis://${account}127.0.0.1:${String(ports[0])}`;
+}
+
+interface RedisSettings extends Pick<Place, "home" | "ports"> {
+  /** Null: anybody may do anything. */
+  readonly password: string | null;
+}
+
+/** Commands that write files of the account's own choice, load code, or let others in. */
+const REFUSED = ["config", "module", "debug", "acl", "replicaof", "slaveof"];
+
+/** The only user. The file has no more than the password's hash. */
+function userLine(password: string): string {
+  const hash = createHash("sha256").update(password).digest("hex");
+  return ["user default on", `#${hash}`, "~* &* +@all", ...REFUSED.map((name) => `-${name}`)].join(
+    " ",
+  );
+}
+
+export const redisConfig = ({ home, ports, password }: RedisSettings): string =>
   [
+    ...(password === null ? [] : [userLine(password)]),
     "bind 127.0.0.1",
     `port ${String(ports[0])}`,
     `dir "${home}"`,

@@ -26,7 +26,7 @@ export interface Place {
   readonly cache: string;
   readonly env: Env;
   readonly say: Say;
-  /** False: Postgres skips fsync. For tests only, which lose nothing with the machine. */
+  /** False: Postgres skips fsync, and Redis is open. For tests only, which lose nothing with the machine. */
   readonly durable: boolean;
 }
 

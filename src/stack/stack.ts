@@ -1,6 +1,6 @@
 // The local servers: starts what the environment does not name, stops what was started, remembers it in stack.json.
 // Every call is safe to repeat. Servers outlive the process that started them.
-import { rmSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { MillraceError } from "../engine/core/errors.ts";
 import { withLock } from "./lock.ts";
@@ -20,7 +20,7 @@ interface StackOptions {
   readonly say: Say;
   /** All four by default. */
   readonly services?: readonly ServiceName[];
-  /** False: Postgres skips fsync (tests). Remembered. */
+  /** False: Postgres skips fsync, Redis takes every command from anybody (tests). Remembered. */
   readonly durable?: boolean;
 }
 
@@ -40,6 +40,9 @@ export interface Stack {
 /** Starts what is not running yet; independent services at once. If one fails, what this call started is stopped again. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dir = resolve(options.dir);
+  // Passwords, data and logs of the servers are nobody else's to read.
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  chmodSync(dir, 0o700);
   return withLock(join(dir, "lock"), async () => {
     const { durable } = options;
     if (readStackFile(dir).docker) {

@@ -56,7 +56,12 @@ test("`up --docker` writes the addresses that compose publishes", () => {
     return `${host}:${port}`;
   };
   assert.equal(composeEnv["KAFKA_BROKERS"], published("kafka"));
-  assert.equal(composeEnv["REDIS_URL"], `redis://${published("redis")}`);
+  const { REDISCLI_AUTH: secret = "" } = containerOf("redis").environment ?? {};
+  assert.equal(composeEnv["REDIS_URL"], `redis://:${secret}@${published("redis")}`);
+  assert.match(
+    containerOf("redis").command ?? "",
+    new RegExp(` >${secret} .*-config -module -debug`),
+  );
   assert.equal(
     composeEnv["SCHEMA_REGISTRY_URL"],
     `http://${published("registry")}/apis/ccompat/v7`,

@@ -33,7 +33,7 @@ test("Kafka listens on the loopback only, creates no topic by itself and lets gr
 });
 
 test("Redis keeps an append-only file and evicts nothing", () => {
-  const lines = redisConfig({ home: "/with space", ports: [7] }).split("\n");
+  const lines = redisConfig({ home: "/with space", ports: [7], password: null }).split("\n");
   for (const line of [
     "bind 127.0.0.1",
     "port 7",
@@ -44,6 +44,17 @@ test("Redis keeps an append-only file and evicts nothing", () => {
   ]) {
     assert.ok(lines.includes(line), line);
   }
+});
+
+test("Redis has one user, whose password the file does not hold, without the commands that let others in", () => {
+  const lines = redisConfig({ home: "/h", ports: [7], password: "secret" }).split("\n");
+  const [user = "", ...others] = lines.filter((line) => line.startsWith("user "));
+  assert.deepEqual(others, []);
+  assert.match(
+    user,
+    /^user default on #[0-9a-f]{64} ~\* &\* \+@all -config -module -debug -acl -replicaof -slaveof$/,
+  );
+  assert.ok(!lines.join("\n").includes("secret"));
 });
 
 test("the registry keeps schema ids in a file, written at each commit", () => {

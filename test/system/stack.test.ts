@@ -1,7 +1,15 @@
 // The local stack for real: each server asked by a real client, stopped and killed with its data kept, and nothing left over.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -35,7 +43,7 @@ describe("the local stack", () => {
   let stack: Stack;
   before(async () => {
     keep(dir);
-    stack = await startStack({ dir, env, say, durable: false });
+    stack = await startStack({ dir, env, say });
   });
   after(async () => {
     await stopStack(dir, say, { purge: true });
@@ -89,11 +97,41 @@ describe("the local stack", () => {
     await startService(dir, "redis", env);
     await withRedis(stack, async (redis) => {
       assert.equal(await redis.get("kept"), "1");
-      assert.deepEqual(await redis.config("GET", "maxmemory-policy"), [
-        "maxmemory-policy",
-        "noeviction",
-      ]);
-      assert.deepEqual(await redis.config("GET", "appendonly"), ["appendonly", "yes"]);
+      const facts = await redis.info();
+      assert.match(facts, /^maxmemory_policy:noeviction\r$/m);
+      assert.match(facts, /^aof_enabled:1\r$/m);
+    });
+  });
+
+  test("nobody but its owner reads the stack's folder, or gets into Redis", async () => {
+    assert.equal(statSync(dir).mode & 0o777, 0o700);
+    assert.equal(statSync(join(dir, "redis", "password")).mode & 0o777, 0o600);
+    const [, password = ""] = /:([^:@]+)@/.exec(stack.redis.url) ?? [];
+    assert.ok(password.length >= 24);
+    assert.doesNotMatch(
+      readFileSync(join(dir, "redis", "redis.conf"), "utf8"),
+      new RegExp(password),
+    );
+    const stranger = new Redis(stack.redis.url.replace(`:${password}@`, ""), {
+      retryStrategy: () => null,
+    });
+    stranger.on("error", () => undefined);
+    await assert.rejects(stranger.get("kept"), /NOAUTH/);
+    stranger.disconnect();
+  });
+
+  test("Redis loads no code, writes no file of a client's choice and follows no other server", async () => {
+    await withRedis(stack, async (redis) => {
+      for (const words of [
+        "CONFIG GET dir",
+        "MODULE LIST",
+        "DEBUG SLEEP 0",
+        "ACL LIST",
+        "REPLICAOF NO ONE",
+      ]) {
+        const [command = "", ...args] = words.split(" ");
+        await assert.rejects(redis.call(command, ...args), /NOPERM/, words);
+      }
     });
   });
 
