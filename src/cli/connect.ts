@@ -21,6 +21,7 @@ import { pipelines } from "../pipelines/index.ts";
 import { tables } from "../tables/index.ts";
 import { readStackEnv } from "../stack/stack.ts";
 import type { CliIo } from "./io.ts";
+import type { TopicsOptions } from "./topics/connection.ts";
 
 /** A command reports an outage instead of waiting it out. */
 const COMMAND_DEADLINE_MS = 12_000;
@@ -29,8 +30,8 @@ const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 export interface CommandClients extends Clients, PlanSettings {
   readonly topicDefaults: TopicDefaults;
-  /** The topics that must be there, with the stores that each pipeline uses by its notes; or also those of a first redrive. */
-  topics(withRedrive?: boolean): Promise<readonly DesiredTopic[]>;
+  /** The topics that must be there, with the stores that each pipeline uses by its notes. */
+  topics(options: TopicsOptions): Promise<readonly DesiredTopic[]>;
   /** The plans of every pipeline, as declared and with the stores that they use. */
   allPlans(): Promise<readonly Plan[]>;
   readonly tables: readonly DeclaredTable[];
@@ -63,8 +64,8 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
   const topicDefaults = topicDefaultsOf(settings);
   const running = (): Promise<readonly Plan[]> =>
     withAdmin(kafka, (admin) => runningPlans(plans, { kafka, admin }));
-  const topics = async (withRedrive = false): Promise<readonly DesiredTopic[]> =>
-    desiredTopics(await running(), { defaults: topicDefaults, withRedrive });
+  const topics = async (options: TopicsOptions): Promise<readonly DesiredTopic[]> =>
+    desiredTopics(await running(), { defaults: topicDefaults, ...options });
   const allPlans = async (): Promise<readonly Plan[]> => [...plans, ...(await running())];
   // Beside a progress line only what is wrong is said, unless more is asked for.
   const quietEnv = { MILLRACE_LOG_LEVEL: "warn", ...env };

@@ -1,4 +1,5 @@
-// `plan` and `apply` of declared things, topics or tables: what the servers lack of them, and making it so.
+// `plan` and `apply` of declared things, topics or tables: what the servers lack of them, and making it so. With names of
+// pipelines, nothing that belongs to others alone is touched.
 import type { Command } from "commander";
 import { connected } from "./connection.ts";
 import { exitCodes, paragraph, type CliIo, type Register, type RunCommand } from "./io.ts";
@@ -8,16 +9,14 @@ interface Provisioning<Connection, Plan> {
   /** The effect of `apply`, for the help. */
   readonly applies: string;
   connect(io: CliIo): Promise<Connection>;
-  plan(connection: Connection, options: ProvisionOptions): Promise<readonly Plan[]>;
-  apply(connection: Connection, options: ProvisionOptions): Promise<readonly Plan[]>;
+  plan(connection: Connection, options: NamedOptions): Promise<readonly Plan[]>;
+  apply(connection: Connection, options: NamedOptions): Promise<readonly Plan[]>;
   json(plan: Plan): string;
-  text(
-    plans: readonly Plan[],
-    options: ProvisionOptions,
-    connection: Connection,
-  ): readonly string[];
+  text(plans: readonly Plan[], options: NamedOptions, connection: Connection): readonly string[];
   /** Adds options of its own. */
   options?(verb: Command): Command;
+  /** Adds options of its own to `apply`. */
+  applyOptions?(verb: Command): Command;
   /** Adds verbs of its own. */
   verbs?(group: Command, run: RunCommand): void;
 }
@@ -27,6 +26,13 @@ export interface ProvisionOptions {
   readonly dryRun?: boolean;
   readonly verbose?: boolean;
   readonly withRedrive?: boolean;
+  /** The words that confirm losses, with commas between them. */
+  readonly yes?: string;
+}
+
+/** None: all. */
+export interface NamedOptions extends ProvisionOptions {
+  readonly pipelines: readonly string[];
 }
 
 export const provisionVerbs =
@@ -34,9 +40,9 @@ export const provisionVerbs =
     how: Provisioning<Connection, Plan>,
   ): Register =>
   (program, run) => {
-    const { thing, applies, options: more = (verb) => verb } = how;
+    const { thing, applies, options: more = asItIs, applyOptions = asItIs } = how;
     const group = program.command(`${thing}s`).description(`show or make the declared ${thing}s`);
-    const play = (options: ProvisionOptions, work: typeof how.plan): Promise<void> =>
+    const play = (options: NamedOptions, work: typeof how.plan): Promise<void> =>
       run((io) =>
         connected(how.connect, io, async (connection) => {
           const plans = await work(connection, options);
@@ -46,16 +52,22 @@ export const provisionVerbs =
           return plans.some(({ state }) => state === "refused") ? exitCodes.config : exitCodes.ok;
         }),
       );
-    more(group.command("plan"))
-      .option("--json", `print one JSON object a ${thing}`)
+    const verb = (name: string): Command =>
+      more(group.command(name))
+        .argument("[pipelines...]", `the ${thing}s of these alone; default: all`)
+        .option("--json", `print one JSON object a ${thing}`);
+    verb("plan")
       .description("show what apply would do; changes nothing")
-      .action((options: ProvisionOptions) => play(options, how.plan));
-    more(group.command("apply"))
-      .option("--json", `print one JSON object a ${thing}`)
+      .action((pipelines: readonly string[], options: ProvisionOptions) =>
+        play({ ...options, pipelines }, how.plan),
+      );
+    applyOptions(verb("apply"))
       .option("--dry-run", "as plan")
       .description(applies)
-      .action((options: ProvisionOptions) =>
-        play(options, options.dryRun === true ? how.plan : how.apply),
+      .action((pipelines: readonly string[], options: ProvisionOptions) =>
+        play({ ...options, pipelines }, options.dryRun === true ? how.plan : how.apply),
       );
     how.verbs?.(group, run);
   };
+
+const asItIs = (verb: Command): Command => verb;

@@ -16,6 +16,7 @@ import { advance, crash, send, simulate, type SimulatedStep } from "#testing";
 import { headerText } from "../../src/engine/core/record.ts";
 import { answers, callFlow, retry, service, Service, TIMEOUT_MS } from "../support/call-flow.ts";
 import { checkStores } from "../../src/engine/runtime/store-notes.ts";
+import { RecordingLog } from "../../src/engine/testing/doubles/recording-log.ts";
 import { Fleet } from "../support/fleet.ts";
 
 interface Doc {
@@ -271,7 +272,8 @@ test("parked keys are not left behind by a pipeline that has forgotten their ste
   const [plan] = parked.plans;
   const forgetful = callFlow(retry("block")).plan();
   assert.ok(plan !== undefined);
-  const ports = { kafka: parked.kafka.port(), admin: parked.kafka.port().admin() };
+  const log = new RecordingLog();
+  const ports = { kafka: parked.kafka.port(), admin: parked.kafka.port().admin(), log };
   const [problem, ...others] = await parked.during(checkStores([forgetful], ports));
   assert.equal(others.length, 0);
   assert.match(

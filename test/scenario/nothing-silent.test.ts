@@ -177,3 +177,28 @@ test("the command that the refusal names empties the store, and the changed pipe
   await next.clock.advance(20_000);
   assert.deepEqual(next.values(sums), [1, 3, 1, 3, 6]);
 });
+
+test("a start under another name of the operator says that its store is empty, and where the old one stays", async () => {
+  const { fleet, member } = await running(counted);
+  await fleet.during(member.worker.stop());
+  const renamed = pipeline("flow", ({ from }) => {
+    from(input)
+      .groupByKey()
+      .sum("sum", (t) => t.n)
+      .to(sums);
+  });
+  const empty = (of: Fleet) => of.log.lines.filter(({ message }) => /empty/.test(message));
+  assert.deepEqual(empty(fleet), []);
+  const next = successor(fleet, renamed);
+  const again = await next.join();
+  const [line, ...others] = empty(next);
+  assert.equal(others.length, 0);
+  assert.deepEqual([line?.level, line?.facts], ["warn", { pipeline: "flow", store: "sum" }]);
+  assert.match(
+    line?.message ?? "",
+    /^the store starts empty; the one of "total" stays at flow-total-changelog\./,
+  );
+  await next.during(again.worker.stop());
+  await next.join();
+  assert.equal(empty(next).length, 1, "a store that has begun is not said again");
+});

@@ -7,10 +7,15 @@ import type { OperateConnection } from "../operating.ts";
 
 export interface TopicsConnection extends OperateConnection {
   readonly topicDefaults: TopicDefaults;
-  /** With those that are made at their first use, if it says so. */
-  topics(withRedrive: boolean): Promise<readonly DesiredTopic[]>;
+  topics(options: TopicsOptions): Promise<readonly DesiredTopic[]>;
   /** All plans of the repository, as declared and as they run. */
   allPlans(): Promise<readonly Plan[]>;
+}
+export interface TopicsOptions {
+  /** With those that are made at their first use. */
+  readonly withRedrive?: boolean;
+  /** None: of all pipelines. */
+  readonly pipelines?: readonly string[];
 }
 export type ConnectTopics = (io: CliIo) => Promise<TopicsConnection>;
 

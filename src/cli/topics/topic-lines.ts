@@ -1,6 +1,7 @@
 // Topics as a table, what is wrong with them, and how many there are; with details only when they are asked for.
 import type { TopicDefaults } from "../../engine/core/own-topics.ts";
 import { PARTITIONS_SETTING } from "../../engine/core/plan-settings.ts";
+import { losingCommand, lossesOf, lossTexts } from "../../engine/provision/topic-settings.ts";
 import type { TopicPlan } from "../../engine/provision/topics.ts";
 import { tableLines } from "../table-lines.ts";
 
@@ -10,6 +11,8 @@ interface Showing {
   readonly groups: number;
   readonly topicDefaults: TopicDefaults;
   readonly topicPartitions: number;
+  /** Those that were named. */
+  readonly pipelines: readonly string[];
 }
 
 export function topicLines(plans: readonly TopicPlan[], showing: Showing): readonly string[] {
@@ -32,7 +35,8 @@ export function topicLines(plans: readonly TopicPlan[], showing: Showing): reado
 }
 
 /** Shown whatever is asked for. */
-const wrongLines = ({ topic, warnings, problems }: TopicPlan): string[] => [
+const wrongLines = ({ topic, warnings, problems, ...plan }: TopicPlan): string[] => [
+  ...lossTexts(plan).map((text) => `${topic}: can lose data: ${text}`),
   ...warnings.map((warning) => `${topic}: warning: ${warning}`),
   ...problems.map(({ code, message }) => `${topic}: cannot: ${code} ${message}`),
 ];
@@ -82,10 +86,12 @@ function countLines(plans: readonly TopicPlan[], groups: number): readonly strin
   return groups === 0 ? table : [...table, `${String(groups)} consumer groups`];
 }
 
-function hints(plans: readonly TopicPlan[], { verbose }: Showing): readonly string[] {
+function hints(plans: readonly TopicPlan[], { verbose, pipelines }: Showing): readonly string[] {
+  const words = lossesOf(plans);
   const differs = plans.some(({ config, registers }) => config.length + registers.length > 0);
   const orphans = plans.some(({ state }) => state === "orphan");
   return [
+    ...(words.length === 0 ? [] : [`What can lose data: ${losingCommand(words, pipelines)}`]),
     ...(differs && !verbose ? ["What is set and registered: --verbose"] : []),
     ...(orphans ? ["Orphans are in no plan any more: npx millrace topics prune --dry-run"] : []),
   ];

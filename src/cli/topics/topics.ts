@@ -1,14 +1,15 @@
 // `millrace topics plan | apply | prune`: what Kafka and the registry lack of the declared topics, making it so, and removing
 // what no plan has any more.
 import { withAdmin } from "../../data/with-admin.ts";
-import type { AdminPort } from "../../engine/core/kafka.ts";
 import type { GroupId } from "../../engine/core/record.ts";
+import { plansNamed } from "../../engine/operate/choice.ts";
 import { orphansOf } from "../../engine/operate/orphans/orphans.ts";
 import { applyTopics, planTopics, type TopicPlan } from "../../engine/provision/topics.ts";
-import type { Plan } from "../../engine/core/plan.ts";
-import type { Register } from "../io.ts";
-import { provisionVerbs, type ProvisionOptions } from "../provision-verbs.ts";
+import type { CliIo, Register } from "../io.ts";
+import { provisionVerbs, type NamedOptions } from "../provision-verbs.ts";
 import { onePerPipeline, type ConnectTopics, type TopicsConnection } from "./connection.ts";
+import { APPLY_HELP, confirmed, wordsOf } from "./losses.ts";
+import { orphanRows, startingEmpty } from "./orphan-rows.ts";
 import { addPrune } from "./prune.ts";
 import { topicLines } from "./topic-lines.ts";
 
@@ -17,47 +18,52 @@ export const topicsVerb = (connect: ConnectTopics): Register =>
     thing: "topic",
     applies:
       "create topics, set their configuration, register schemas; a second apply changes nothing",
-    connect: async (io) => ({ ...(await connect(io)), groups: new Set() }),
+    connect: async (io) => ({ ...(await connect(io)), groups: new Set(), io }),
     plan: (connection, options) => play(connection, options, planTopics),
-    apply: (connection, options) => play(connection, options, applyTopics),
+    apply: (connection, options) =>
+      play(connection, options, async (...where) => {
+        const { pipelines } = options;
+        const yes = await confirmed(connection.io, wordsOf(options), () => planTopics(...where));
+        return applyTopics(...where, { yes, pipelines });
+      }),
     json: jsonLine,
-    text: (plans, { verbose = false }, { groups, topicDefaults, topicPartitions }) =>
-      topicLines(plans, { verbose, groups: groups.size, topicDefaults, topicPartitions }),
+    text: (plans, { verbose = false, pipelines }, { groups, topicDefaults, topicPartitions }) =>
+      topicLines(plans, {
+        ...{ verbose, groups: groups.size, topicDefaults, topicPartitions, pipelines },
+      }),
     options: (verb) =>
       verb
         .option("--verbose", "with limits, configuration and schemas of each topic")
         .option("--with-redrive", "with the topics that a first redrive or discard would make"),
+    applyOptions: (verb) =>
+      verb
+        .option("--yes <words>", "do what can lose data, by the words for it")
+        .addHelpText("after", APPLY_HELP),
     verbs: (group, run) => addPrune(group, run, connect),
   });
 
 /** Facts that a command has come by. */
 interface Seen {
   readonly groups: Set<GroupId>;
+  readonly io: CliIo;
 }
+
+type Where = Parameters<typeof planTopics>;
 
 async function play(
   connection: TopicsConnection & Seen,
-  { withRedrive = false }: ProvisionOptions,
-  work: typeof planTopics,
+  options: NamedOptions,
+  work: (...where: Where) => Promise<readonly TopicPlan[]>,
 ): Promise<readonly TopicPlan[]> {
   const { kafka, registry, groups } = connection;
   const all = await connection.allPlans();
-  for (const { group } of all.flatMap(({ parts }) => parts)) groups.add(group);
+  const wanted = plansNamed(onePerPipeline(all), options.pipelines);
+  for (const { group } of wanted.flatMap(({ parts }) => parts)) groups.add(group);
   return withAdmin(kafka, async (admin) => {
-    const plans = await work(await connection.topics(withRedrive), admin, registry);
-    return [...plans, ...(await orphaned(all, admin))];
+    const orphans = orphansOf(wanted, all, await admin.listTopics());
+    const plans = await work(await connection.topics(options), admin, registry);
+    return [...startingEmpty(plans, orphans, wanted), ...(await orphanRows(orphans, admin))];
   });
-}
-
-/** As rows of the plan: nothing but `prune` does anything about them. */
-async function orphaned(all: readonly Plan[], admin: AdminPort): Promise<readonly TopicPlan[]> {
-  const orphans = orphansOf(onePerPipeline(all), all, await admin.listTopics());
-  const found = await admin.describeTopics(orphans.map(({ topic }) => topic));
-  return orphans.map(({ topic, kind }) => ({
-    ...{ topic, kind, partitions: found.get(topic)?.partitions ?? 0, state: "orphan" },
-    ...{ creates: null, widens: null, config: [], registers: [], registered: [] },
-    ...{ problems: [], limits: [], warnings: [] },
-  }));
 }
 
 function jsonLine(plan: TopicPlan): string {

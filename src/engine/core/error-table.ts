@@ -335,7 +335,15 @@ const halts = {
   MILL_TOPIC_MISSING: {
     message: "a topic does not exist",
     meaning: "`run` never creates anything.",
-    action: "Create it: npx millrace topics apply",
+    action:
+      "Create it: npx millrace topics apply. One that is declared `external` is made by its owner; if it is yours, leave `external` out.",
+  },
+  MILL_TOPIC_LOSES: {
+    message: "a change of a topic's settings can lose data",
+    meaning:
+      "A declared setting keeps less than the topic keeps today, or takes less: shorter retention, another cleanup, smaller records, another clock, fewer copies. Nothing was changed, neither this setting nor anything else.",
+    action:
+      "If the topic should stay as it is, take the setting out of its declaration, or declare what it has. To do it nevertheless, run the command that the message names: --yes takes the words in brackets, with commas between them.",
   },
   MILL_TOPIC_REPLICAS: {
     message: "a topic has fewer replicas than must be in sync",
@@ -377,7 +385,8 @@ const halts = {
   MILL_SCHEMA_UNREGISTERED: {
     message: "a schema is not registered",
     meaning: "The topic's schema has no id in the registry, so nothing can be written with it.",
-    action: "Register it: npx millrace topics apply",
+    action:
+      "Register it: npx millrace topics apply. The schema of a topic that is declared `external` is registered by its owner.",
   },
   MILL_TABLE_MISSING: {
     message: "a table does not exist",

@@ -20,7 +20,7 @@ export const isAuth = (code: ErrorCode): boolean => /^MILL_[A-Z]+_AUTH$/.test(co
 // Fenced: somebody came between.
 const CONFLICTS =
   /^MILL_(OFFSETS_(ACTIVE|STATE)|RUN_(ACTIVE|STATE)|KAFKA_FENCED|GATE_HELD|GROUP_RELEASE|SWAP_REFUSED|IMPORT_BEGUN)$/;
-const USAGE = /^MILL_(USAGE|OFFSETS_OUTSIDE|REDRIVE_REFUSED|RUN_RANGE)$/;
+const USAGE = /^MILL_(USAGE|TOPIC_LOSES|OFFSETS_OUTSIDE|REDRIVE_REFUSED|RUN_RANGE)$/;
 const CONFIG = /^MILL_(CONFIG|BUILD|TOPIC|TABLE|SCHEMA|STACK)_/;
 
 /** Several problems of configuration are one where a single one would be: 78. */

@@ -2,7 +2,7 @@
 // there, and those that are made when they are first used (late-topics.ts).
 import type { TopicSpec } from "./kafka.ts";
 import type { Plan } from "./plan.ts";
-import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "./topic-config.ts";
+import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX, MIN_INSYNC } from "./topic-config.ts";
 
 /** The settings of topics that Millrace makes, where nothing declares them. */
 export interface TopicDefaults {
@@ -32,7 +32,7 @@ export const madeWith = (
   { topic, partitions, config }: Omit<TopicSpec, "replicationFactor">,
 ): TopicSpec => ({
   ...{ topic, partitions, replicationFactor },
-  config: minInsync === null ? config : { "min.insync.replicas": String(minInsync), ...config },
+  config: minInsync === null ? config : { [MIN_INSYNC]: String(minInsync), ...config },
 });
 
 /** Letters and notes. One partition keeps the order of each key's letters: they are written by the key's task alone. */

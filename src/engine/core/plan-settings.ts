@@ -27,3 +27,11 @@ export const widthDiffers = (
   const wanted = partitionsBy === "setting" ? `${PARTITIONS_SETTING} says` : "declared";
   return `${topic}: ${wanted} ${String(partitions)}, found ${String(found)}`;
 };
+
+/** The text of a topic that is not there. */
+export const missingText = (topic: string, isExternal: boolean): string =>
+  isExternal ? `${topic}, which is declared external: its owner makes it` : topic;
+
+/** The text of a schema that is not registered. */
+export const unregisteredText = (subject: string, isExternal: boolean): string =>
+  isExternal ? `${subject}, of a topic that is declared external: its owner registers it` : subject;

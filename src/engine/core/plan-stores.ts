@@ -9,6 +9,7 @@ import {
   type PlanStore,
   type PlanTopic,
 } from "./plan.ts";
+import type { TopicName } from "./record.ts";
 
 /** The plan with the stores of a run, from a plan as it was built. Null: its own stores. */
 export function withStores(plan: Plan, run: number | null): Plan {
@@ -33,4 +34,18 @@ export function withStores(plan: Plan, run: number | null): Plan {
   });
   const parts = plan.parts.map(partOf);
   return Object.freeze({ ...plan, parts, topics: mapTopics(plan.topics, topicOf), storePrefix });
+}
+
+/** The state of an operator that a plan no longer has. */
+export interface FormerStore {
+  /** The operator's name. */
+  readonly name: string;
+  /** Its changelog. */
+  readonly topic: TopicName;
+}
+
+/** The text for a store that is new beside former ones: its operator may only have another name. */
+export function startsEmpty(former: readonly FormerStore[]): string {
+  const kept = former.map(({ name, topic }) => `the one of "${name}" stays at ${topic}`);
+  return `starts empty; ${kept.join(", ")}. An operator that was only renamed finds its state again under its old name`;
 }

@@ -24,7 +24,9 @@ export interface PlanTopic {
   readonly timeRule?: TimeRule;
   /** Internal topics are made by `topics apply` and belong to one pipeline. */
   readonly internal: "repartition" | "sink" | "changelog" | null;
-  /** Topic configuration, as Kafka names it. */
+  /** Its owner makes and changes it; here it is only checked. */
+  readonly external?: boolean;
+  /** Topic configuration that is declared, as Kafka names it. */
   readonly config: Readonly<Record<string, string>>;
   /** Fields that are personal data; tools mask them. */
   readonly personalData: readonly string[];

@@ -6,6 +6,9 @@ export const TIMESTAMP_BEFORE_MAX = "message.timestamp.before.max.ms";
 export const TIMESTAMP_AFTER_MAX = "message.timestamp.after.max.ms";
 export const MESSAGE_BYTES_MAX = "max.message.bytes";
 export const CLEANUP_POLICY = "cleanup.policy";
+export const RETENTION_MS = "retention.ms";
+export const RETENTION_BYTES = "retention.bytes";
+export const MIN_INSYNC = "min.insync.replicas";
 
 /** True when the topic is compacted: its broker refuses records without a key. */
 export const isCompacted = (config: Readonly<Record<string, string>>): boolean =>

@@ -14,9 +14,12 @@ export interface Topic<K, V> {
   readonly partitions: number | null;
   readonly owner: string;
   readonly description: string | null;
-  readonly retention: Duration | "forever";
-  readonly compacted: boolean;
+  /** Null: not declared, so a topic that is there keeps what it has. */
+  readonly retention: Duration | "forever" | null;
+  readonly compacted: boolean | null;
   readonly config: Readonly<Record<string, string>>;
+  /** Its owner makes it and changes it; nothing of it is changed from here. */
+  readonly external: boolean;
   /** Paths of fields that are personal data, nested as "address.street". */
   readonly personalData: readonly string[];
   /** Event time of a value, epoch ms; null takes Kafka's timestamp. */
@@ -56,10 +59,19 @@ export interface TopicOptions<K, V> {
   /** The team that answers for the data. */
   readonly owner: string;
   readonly description?: string;
-  /** Default: 7 days. */
+  /** Left out, a topic that is there keeps the retention that it has, and one that is made gets 7 days. */
   readonly retention?: Duration | "forever";
+  /** Left out, a topic that is there keeps its `cleanup.policy`, and one that is made gets `delete`. */
   readonly compacted?: boolean;
+  /** Settings as Kafka names them. One that is not declared is never changed. */
   readonly config?: Readonly<Record<string, string>>;
+  /**
+   * The topic is another team's: `topics plan` and `apply` check that it is there, has as many partitions as declared and a
+   * schema that can be read. They never make or change it, and register no schema of it.
+   * @example
+   * topic("clicks", { key: string, value: click, partitions: 12, owner: "team-web", external: true });
+   */
+  readonly external?: boolean;
   readonly personalData?: readonly FieldPath<V>[];
   /**
    * Event time of a value in epoch milliseconds. Null and undefined are "no time", which `invalidTimestamp` deals with, as
@@ -77,8 +89,6 @@ export interface TopicOptions<K, V> {
   readonly invalidTimestamp?: InvalidTimestamp;
 }
 
-const SEVEN_DAYS: Duration = { ms: 7 * 86_400_000 };
-
 /**
  * Declares a topic. Without `partitions` it has as many as the setting MILLRACE_TOPIC_PARTITIONS says, or 4.
  * @example
@@ -94,12 +104,21 @@ export function topic<K, V>(name: string, options: TopicOptions<K, V>): Topic<K,
     partitions: options.partitions ?? null,
     owner: options.owner,
     description: options.description ?? null,
-    retention: options.retention ?? SEVEN_DAYS,
-    compacted: options.compacted ?? false,
-    config: options.config ?? {},
+    ...settingsOf(options),
     personalData: options.personalData ?? [],
     timestamp: (options.timestamp as Topic<K, V>["timestamp"] | undefined) ?? null,
     futureMax: options.futureMax ?? { ms: DEFAULT_TIME_RULE.futureMaxMs },
     invalidTimestamp: options.invalidTimestamp ?? DEFAULT_TIME_RULE.invalid,
   });
+}
+
+function settingsOf<K, V>(
+  options: TopicOptions<K, V>,
+): Pick<Topic<K, V>, "retention" | "compacted" | "config" | "external"> {
+  return {
+    retention: options.retention ?? null,
+    compacted: options.compacted ?? null,
+    config: options.config ?? {},
+    external: options.external ?? false,
+  };
 }

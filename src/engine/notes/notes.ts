@@ -24,7 +24,11 @@ export type Notes = ReadonlyMap<string, string>;
 export const startKey = (group: GroupId, at: TopicPartition): string =>
   `start/${group}/${addressOf(at)}`;
 const pieceKey = (group: GroupId, at: TopicPartition): string => `piece/${group}/${addressOf(at)}`;
-export const storeKey = (store: string): string => `store/${store}`;
+const STORE = "store/";
+export const storeKey = (store: string): string => `${STORE}${store}`;
+/** The names of stores that there have been. */
+export const storesIn = (notes: Notes): readonly string[] =>
+  [...notes.keys()].filter((key) => key.startsWith(STORE)).map((key) => key.slice(STORE.length));
 
 export const noteRecord = (meta: TopicName, key: string, value: string | null): OutRecord => ({
   topic: meta,

@@ -7,6 +7,8 @@ import type { TopicName } from "../core/record.ts";
 import {
   CLEANUP_POLICY,
   MESSAGE_BYTES_MAX,
+  RETENTION_BYTES,
+  RETENTION_MS,
   TIMESTAMP_AFTER_MAX,
   TIMESTAMP_BEFORE_MAX,
   TIMESTAMP_TYPE,
@@ -25,9 +27,11 @@ export interface Feeding {
   readonly futureMaxMs: number | null;
 }
 
-type FoundTopics = ReadonlyMap<TopicName, TopicDescription | null>;
+export type FoundTopics = ReadonlyMap<TopicName, TopicDescription | null>;
 
 const LIMITS = [
+  RETENTION_MS,
+  RETENTION_BYTES,
   MESSAGE_BYTES_MAX,
   CLEANUP_POLICY,
   TIMESTAMP_TYPE,

@@ -1,15 +1,24 @@
 // Topics and their schemas: what Kafka and the registry lack of what is declared, and making it so.
-// Additive only: creates topics, widens the one that brings letters back, sets declared configuration, registers schemas under BACKWARD. A partition count or an
-// incompatible schema is refused, and with one refusal nothing at all is changed. A second apply does nothing.
-import { incompatibilities } from "../core/avro-compatibility.ts";
-import { parseAvro, parseWriter } from "../core/avro-parser.ts";
+// Additive only: creates topics, widens the one that brings letters back, sets declared configuration, registers schemas under
+// BACKWARD. A setting that is not declared is never changed, a topic of somebody else is only checked, and a change that can
+// lose data needs its word. A partition count or an incompatible schema is refused, and with one refusal nothing at all is
+// changed. A second apply does nothing.
 import { ConfigError, ConfigErrors, MillraceError } from "../core/errors.ts";
 import type { AdminPort, TopicDescription, TopicSpec } from "../core/kafka.ts";
 import { widthDiffers } from "../core/plan-settings.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
-import type { AvroSchema } from "../core/schema.ts";
 import type { TopicName } from "../core/record.ts";
-import { lateness, undeclaredLimits, type Feeding, type FoundLimit } from "./topic-limits.ts";
+import { MIN_INSYNC } from "../core/topic-config.ts";
+import {
+  lateness,
+  undeclaredLimits,
+  type Feeding,
+  type FoundLimit,
+  type FoundTopics,
+} from "./topic-limits.ts";
+import { ownerProblems, ownerWarnings, type TopicOwner } from "./topic-owner.ts";
+import { planSchemas, type DesiredSchema, type SchemasPlan } from "./topic-schemas.ts";
+import { driftOf, refuseLosses, type ConfigDrift, type Confirmed } from "./topic-settings.ts";
 
 export type TopicKind =
   | "source"
@@ -27,8 +36,13 @@ export type TopicKind =
 export type PartitionsBy = "declaration" | "setting";
 
 export interface DesiredTopic {
+  /** Its configuration is what is declared. */
   readonly spec: TopicSpec;
   readonly kind: TopicKind;
+  /** Settings that it is made with where none is declared. */
+  readonly madeWith?: TopicSpec["config"];
+  /** Set where the topic is somebody else's, so that it is only checked. */
+  readonly owner?: TopicOwner;
   /** Left out for a pipeline's own topics: their number is fixed, or follows its tasks. */
   readonly partitionsBy?: PartitionsBy;
   /** A command makes it at its first use: until then it is neither planned nor made. */
@@ -40,19 +54,25 @@ export interface DesiredTopic {
   /** The topics that pipelines read to write this one, where they write it for others. */
   readonly feeding?: readonly Feeding[];
 }
-export interface DesiredSchema {
-  readonly subject: string;
-  /** The text of the schema. */
-  readonly schema: string;
-}
 
 /**
  * drift: the topic's configuration is not the declared one, whoever changed it · change: a schema is new · orphan: no plan has
- * it any more, and `topics prune` may remove it.
+ * it any more, and `topics prune` may remove it · external, checked: the topic is another team's, or of a pipeline that is not
+ * named; missing: such a topic of a pipeline is not there.
  */
-export type TopicState = "ok" | "create" | "widen" | "change" | "drift" | "refused" | "orphan";
+export type TopicState =
+  | "ok"
+  | "create"
+  | "widen"
+  | "change"
+  | "drift"
+  | "refused"
+  | "orphan"
+  | "external"
+  | "checked"
+  | "missing";
 
-export interface TopicPlan {
+export interface TopicPlan extends SchemasPlan {
   readonly topic: TopicName;
   readonly kind: TopicKind;
   /** As found, or as it is made. */
@@ -64,21 +84,9 @@ export interface TopicPlan {
   readonly widens: number | null;
   /** Declared configuration that the topic does not have. */
   readonly config: readonly ConfigDrift[];
-  readonly registers: readonly SchemaStep[];
-  /** Subjects that have the declared schema. */
-  readonly registered: readonly string[];
-  readonly problems: readonly MillraceError[];
   /** Limits of the topic that nobody declares; they stay as they are. */
   readonly limits: readonly FoundLimit[];
   readonly warnings: readonly string[];
-}
-export interface ConfigDrift {
-  readonly name: string;
-  readonly found: string | null;
-  readonly declared: string;
-}
-export interface SchemaStep extends DesiredSchema {
-  readonly version: number;
 }
 
 /** Compares; changes nothing. */
@@ -94,15 +102,20 @@ export async function planTopics(
   return Array.fromAsync(wanted, (topic) => planTopic(topic, found, registry));
 }
 
-/** Plans, then does it; throws ConfigErrors with every refusal before anything is changed. Returns what was done. */
+/**
+ * Plans, then does it; throws ConfigErrors with every refusal, or MILL_TOPIC_LOSES with every change that can lose data and has
+ * no word in `yes`, before anything is changed. Returns what was done.
+ */
 export async function applyTopics(
   desired: readonly DesiredTopic[],
   admin: AdminPort,
   registry: SchemaRegistry,
+  confirmed: Partial<Confirmed> = {},
 ): Promise<readonly TopicPlan[]> {
   const plans = await planTopics(desired, admin, registry);
   const problems = plans.flatMap((plan) => plan.problems);
   if (problems.length > 0) throw new ConfigErrors(problems);
+  refuseLosses(plans, confirmed);
   await admin.createTopics(plans.flatMap(({ creates }) => creates ?? []));
   for (const { topic, widens, config } of plans) {
     if (widens !== null) await admin.addPartitions(topic, widens);
@@ -116,43 +129,63 @@ export async function applyTopics(
 
 async function planTopic(
   desired: DesiredTopic,
-  all: ReadonlyMap<TopicName, TopicDescription | null>,
+  all: FoundTopics,
   registry: SchemaRegistry,
 ): Promise<TopicPlan> {
-  const { spec, kind, width, keySchema, valueSchema } = desired;
+  const { spec, owner, keySchema, valueSchema } = desired;
   const found = all.get(spec.topic) ?? null;
-  const schemas = [keySchema, valueSchema].filter((schema) => schema !== undefined);
-  const steps: SchemaStep[] = [];
-  const registered: string[] = [];
-  const problems = replicaProblems(spec, found);
-  if (width === undefined) problems.push(...partitionProblems(desired, found));
-  for (const schema of schemas) {
-    const step = await planSchema(schema, registry);
-    if (step instanceof MillraceError) problems.push(step);
-    else if (step === null) registered.push(schema.subject);
-    else steps.push(step);
-  }
-  const config = found === null ? [] : driftOf(spec, found);
-  const creates = found === null ? spec : null;
-  const widens = widened(desired, found);
-  const plan = { topic: spec.topic, creates, widens, config, registers: steps, problems };
-  const limits = undeclaredLimits(spec, found);
+  const declared = [keySchema, valueSchema].filter((schema) => schema !== undefined);
+  const schemas = await planSchemas(declared, registry);
+  if (owner !== undefined) return planOwned(desired, owner, all, schemas);
+  const problems = [
+    ...replicaProblems(desired, found),
+    ...partitionProblems(desired, found),
+    ...schemas.problems,
+  ];
+  const config = found === null ? [] : driftOf(spec.config, found, isOwnTopic(desired));
+  const creates = found === null ? made(desired) : null;
+  const plan = { creates, widens: widened(desired, found), config, ...schemas, problems };
   const warnings = [...lateness(desired, all), ...fewReplicas(spec, found)];
-  const partitions = found?.partitions ?? spec.partitions;
+  return { ...facts(desired, found), ...plan, warnings, state: stateOf(plan) };
+}
+
+/** A topic of somebody else: its problems are found, and nothing of it is changed. */
+function planOwned(
+  desired: DesiredTopic,
+  owner: TopicOwner,
+  all: FoundTopics,
+  schemas: SchemasPlan,
+): TopicPlan {
+  const found = all.get(desired.spec.topic) ?? null;
+  const problems = [
+    ...ownerProblems(desired, owner, found, schemas),
+    ...partitionProblems(desired, found),
+  ];
+  const state = owner === "external" ? "external" : found === null ? "missing" : "checked";
   return {
-    ...plan,
-    kind,
-    partitions,
-    ...saidBy(desired),
-    registered,
-    limits,
-    warnings,
-    state: stateOf(plan),
+    ...facts(desired, found),
+    ...{ creates: null, widens: null, config: [], registers: [] },
+    ...{ registered: schemas.registered, problems },
+    warnings: [...ownerWarnings(desired, owner, found), ...lateness(desired, all)],
+    state: problems.length > 0 ? "refused" : state,
   };
 }
 
-const saidBy = ({ partitionsBy }: DesiredTopic): Pick<TopicPlan, "partitionsBy"> =>
-  partitionsBy === undefined ? {} : { partitionsBy };
+const facts = (desired: DesiredTopic, found: TopicDescription | null) => ({
+  topic: desired.spec.topic,
+  kind: desired.kind,
+  partitions: found?.partitions ?? desired.spec.partitions,
+  ...(desired.partitionsBy === undefined ? {} : { partitionsBy: desired.partitionsBy }),
+  limits: undeclaredLimits(desired.spec, found),
+});
+
+/** Nobody but its pipeline reads or writes it. */
+const isOwnTopic = ({ kind }: DesiredTopic): boolean => kind !== "source" && kind !== "output";
+
+const made = ({ spec, madeWith = {} }: DesiredTopic): TopicSpec => ({
+  ...spec,
+  config: { ...madeWith, ...spec.config },
+});
 
 const widened = ({ spec, width }: DesiredTopic, found: TopicDescription | null): number | null =>
   width === "at least" && found !== null && found.partitions < spec.partitions
@@ -170,20 +203,20 @@ function stateOf(plan: Steps): TopicState {
 }
 
 function partitionProblems(
-  { spec: { topic, partitions }, partitionsBy }: DesiredTopic,
+  { spec: { topic, partitions }, partitionsBy, width: anyWidth }: DesiredTopic,
   found: TopicDescription | null,
 ): MillraceError[] {
-  if (found === null || found.partitions === partitions) return [];
+  if (found === null || anyWidth !== undefined || found.partitions === partitions) return [];
   const width = partitionsBy === "setting" ? { partitions, partitionsBy } : { partitions };
   const detail = widthDiffers(topic, width, found.partitions);
   return [new ConfigError("MILL_TOPIC_PARTITIONS", detail)];
 }
 
-const MIN_INSYNC = "min.insync.replicas";
-
 /** With fewer replicas than must be in sync, the topic would take nothing any more. */
-function replicaProblems(spec: TopicSpec, found: TopicDescription | null): MillraceError[] {
-  const least = Number(spec.config[MIN_INSYNC] ?? 1);
+function replicaProblems(desired: DesiredTopic, found: TopicDescription | null): MillraceError[] {
+  const { spec } = desired;
+  const { config } = found === null ? made(desired) : spec;
+  const least = Number(config[MIN_INSYNC] ?? 1);
   const replicas = found?.replicationFactor ?? spec.replicationFactor;
   if (replicas < 0 || least <= replicas) return [];
   const detail = `${spec.topic} has ${String(replicas)}, ${MIN_INSYNC} is ${String(least)}`;
@@ -200,41 +233,3 @@ function fewReplicas({ replicationFactor }: TopicSpec, found: TopicDescription |
 }
 
 const counted = (n: number, what: string): string => `${String(n)} ${what}${n === 1 ? "" : "s"}`;
-
-const driftOf = ({ config }: TopicSpec, found: TopicDescription): readonly ConfigDrift[] =>
-  Object.entries(config)
-    .map(([name, declared]) => ({ name, declared, found: found.config[name] ?? null }))
-    .filter((drift) => drift.found === null || !isSameSetting(drift.found, drift.declared));
-
-/** Kafka's lists, such as cleanup.policy, have no order. */
-const isSameSetting = (a: string, b: string): boolean => listOf(a) === listOf(b);
-const listOf = (setting: string): string =>
-  setting
-    .split(",")
-    .map((part) => part.trim())
-    .sort()
-    .join();
-
-/** Null when it is registered already. */
-async function planSchema(
-  { subject, schema }: DesiredSchema,
-  registry: SchemaRegistry,
-): Promise<SchemaStep | MillraceError | null> {
-  if ((await registry.idOf(subject, schema)) !== null) return null;
-  const newest = await registry.latest(subject);
-  const problem = newest === null ? null : incompatibility(subject, schema, newest.schema);
-  return problem ?? { subject, schema, version: (newest?.version ?? 0) + 1 };
-}
-
-function incompatibility(subject: string, schema: string, newest: string): MillraceError | null {
-  try {
-    const reader = parseAvro(JSON.parse(schema) as AvroSchema);
-    const writer = parseWriter(JSON.parse(newest) as AvroSchema);
-    const reasons = incompatibilities(reader, writer);
-    if (reasons.length === 0) return null;
-    return new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${reasons.join("; ")}`);
-  } catch (error) {
-    if (error instanceof MillraceError) return error;
-    return new ConfigError("MILL_SCHEMA_INVALID", `${subject}: the registered schema is no Avro`);
-  }
-}

@@ -3,8 +3,8 @@
 import { ConfigError, ConfigErrors, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, TopicDescription } from "../core/kafka.ts";
 import { tasksOf } from "../core/own-topics.ts";
-import type { Plan } from "../core/plan.ts";
-import { widthDiffers, type TopicWidth } from "../core/plan-settings.ts";
+import type { Plan, PlanTopic } from "../core/plan.ts";
+import { missingText, unregisteredText, widthDiffers } from "../core/plan-settings.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
 import { subjectOf } from "../core/schema.ts";
@@ -82,7 +82,7 @@ export async function checkTopics(
   plans: readonly Plan[],
   admin: AdminPort,
 ): Promise<ReadonlyMap<TopicName, TopicDescription>> {
-  const declared = new Map<TopicName, TopicWidth | null>();
+  const declared = new Map<TopicName, PlanTopic | null>();
   for (const plan of plans) {
     for (const topic of plan.topics.all) declared.set(topic.name, topic);
     for (const name of plan.topics.own) declared.set(name, null);
@@ -93,7 +93,7 @@ export async function checkTopics(
   const topics = new Map<TopicName, TopicDescription>();
   for (const [name, expected] of declared) {
     const topic = found.get(name) ?? null;
-    if (topic === null) problems.push(new ConfigError("MILL_TOPIC_MISSING", name));
+    if (topic === null) problems.push(missing(name, expected));
     else if (expected !== null && topic.partitions !== expected.partitions) {
       const detail = widthDiffers(name, expected, topic.partitions);
       problems.push(new ConfigError("MILL_TOPIC_PARTITIONS", detail));
@@ -103,6 +103,9 @@ export async function checkTopics(
   if (problems.length > 0) throw new ConfigErrors(problems);
   return topics;
 }
+
+const missing = (name: TopicName, expected: PlanTopic | null): ConfigError =>
+  new ConfigError("MILL_TOPIC_MISSING", missingText(name, expected?.external === true));
 
 /** A letter goes back in the partition of its origin. */
 function tooNarrow(plan: Plan, redrive: TopicDescription | null): ConfigError[] {
@@ -119,11 +122,14 @@ export async function findWriterIds(
 ): Promise<WriterIds> {
   const ids = new Map<string, number>();
   const problems: MillraceError[] = [];
-  for (const { topic, side, format } of plans.flatMap(writtenSchemas)) {
+  for (const { topic, side, format, isExternal } of plans.flatMap(writtenSchemas)) {
     if (format.kind !== "avro") continue;
     const subject = subjectOf(topic, side);
     const id = ids.get(subject) ?? (await registry.idOf(subject, JSON.stringify(format.schema)));
-    if (id === null) problems.push(new ConfigError("MILL_SCHEMA_UNREGISTERED", subject));
+    if (id === null)
+      problems.push(
+        new ConfigError("MILL_SCHEMA_UNREGISTERED", unregisteredText(subject, isExternal)),
+      );
     else ids.set(subject, id);
   }
   if (problems.length > 0) throw new ConfigErrors(problems);

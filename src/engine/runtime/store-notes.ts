@@ -6,15 +6,18 @@ import { sendOnce } from "../core/send-once.ts";
 import { ConfigError, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import { formerNames } from "../core/pieces.ts";
+import { startsEmpty } from "../core/plan-stores.ts";
 import type { Part, Plan, PlanStore } from "../core/plan.ts";
+import type { Log } from "../core/ports.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { leftBehind } from "./calls/left-behind.ts";
-import { noteRecord, readNotes, storeKey } from "../notes/notes.ts";
+import { noteRecord, readNotes, storeKey, storesIn, type Notes } from "../notes/notes.ts";
 
 interface StoreNotePorts {
   readonly kafka: Pick<KafkaPort, "reader" | "producer">;
   readonly admin: Pick<AdminPort, "watermarks" | "describeTopics">;
+  readonly log: Pick<Log, "warn">;
 }
 
 /** In the order of reading; `what` names it in an error. */
@@ -26,7 +29,7 @@ interface StoreNote {
   readonly partitions: number;
 }
 
-/** Notes what has no note yet. Returns what is not what it was; then nothing is noted. */
+/** Notes what has no note yet, and warns of state left behind. Returns what is not what it was; then nothing is noted. */
 export async function checkStores(
   plans: readonly Plan[],
   ports: StoreNotePorts,
@@ -37,6 +40,7 @@ export async function checkStores(
     const stores = plan.parts.flatMap((part) => part.stores.map((store) => ({ part, store })));
     // A pipeline that has no state may have had some.
     const notes = await readNotes(ports, plan.meta);
+    await warnOfFormer(plan, notes, ports);
     problems.push(...(await leftBehind(plan, notes, ports)));
     for (const { part, store } of stores) {
       const noted = notes.get(storeKey(store.name));
@@ -54,6 +58,21 @@ export async function checkStores(
   }
   if (problems.length === 0) await sendOnce(ports.kafka, fresh);
   return problems;
+}
+
+/** A store without a note begins now. Beside it may lie the state of the same operator under an earlier name. */
+async function warnOfFormer(plan: Plan, notes: Notes, ports: StoreNotePorts): Promise<void> {
+  const { pipeline, storePrefix } = plan;
+  const names = plan.parts.flatMap(({ stores }) => stores.map(({ name }) => name));
+  const fresh = names.filter((name) => !notes.has(storeKey(name)));
+  const gone = storesIn(notes).filter((name) => !names.includes(name));
+  if (fresh.length === 0 || gone.length === 0) return;
+  const changelogs = gone.map((name) => ({ name, topic: `${storePrefix}-${name}-changelog` }));
+  const there = await ports.admin.describeTopics(changelogs.map(({ topic }) => topic));
+  const former = changelogs.filter(({ topic }) => (there.get(topic) ?? null) !== null);
+  if (former.length === 0) return;
+  for (const store of fresh)
+    ports.log.warn({ pipeline, store }, `the store ${startsEmpty(former)}`);
 }
 
 function noteOf(part: Part, { name, changelog }: PlanStore): StoreNote {

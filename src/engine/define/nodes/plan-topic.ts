@@ -1,7 +1,9 @@
-// From a declared topic to the topic of a plan: configuration as Kafka names it.
+// From a declared topic to the topic of a plan: configuration as Kafka names it, of which nothing is made up that the
+// declaration leaves out.
 import type { PlanNode, PlanTopic } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
+import { CLEANUP_POLICY, RETENTION_MS } from "../../core/topic-config.ts";
 import type { Topic } from "../topic.ts";
 
 type AnyTopic = Omit<Topic<unknown, unknown>, "key" | "value"> & {
@@ -11,7 +13,6 @@ type AnyTopic = Omit<Topic<unknown, unknown>, "key" | "value"> & {
 
 /** `topicPartitions`: of a topic whose declaration does not say. */
 export function planTopicOf(topic: AnyTopic, topicPartitions: number): PlanTopic {
-  const retentionMs = topic.retention === "forever" ? "-1" : String(topic.retention.ms);
   return {
     name: topic.name,
     key: topic.key.format,
@@ -22,13 +23,19 @@ export function planTopicOf(topic: AnyTopic, topicPartitions: number): PlanTopic
     timestamp: topic.timestamp as PlanTopic["timestamp"],
     timeRule: { futureMaxMs: topic.futureMax.ms, invalid: topic.invalidTimestamp },
     internal: null,
-    config: {
-      "cleanup.policy": topic.compacted ? "compact" : "delete",
-      ...(topic.compacted ? {} : { "retention.ms": retentionMs }),
-      ...topic.config,
-    },
+    ...(topic.external ? { external: true } : {}),
+    config: { ...cleanupOf(topic), ...retentionOf(topic), ...topic.config },
     personalData: topic.personalData,
   };
+}
+
+const cleanupOf = ({ compacted }: AnyTopic): PlanTopic["config"] =>
+  compacted === null ? {} : { [CLEANUP_POLICY]: compacted ? "compact" : "delete" };
+
+/** A compacted topic keeps the newest record of each key for ever. */
+function retentionOf({ retention, compacted }: AnyTopic): PlanTopic["config"] {
+  if (retention === null || compacted === true) return {};
+  return { [RETENTION_MS]: retention === "forever" ? "-1" : String(retention.ms) };
 }
 
 /** A substitute for what is no topic, so that the builder goes on and finds the other problems too. */

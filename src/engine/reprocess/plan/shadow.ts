@@ -100,9 +100,11 @@ function renamingOf(plan: Plan, how: Shadowing, own: (name: string) => string) {
   const topic = (given: PlanTopic): PlanTopic => {
     const { name, internal, config } = given;
     if (internal !== null) return { ...given, name: own(name), value: value(given.value) };
-    if (written.has(name)) return { ...given, name: runTopic(name, run), config: kept(config) };
+    // The topics of a run are its own, whoever owns the live ones.
+    const ours = { ...given, external: false };
+    if (written.has(name)) return { ...ours, name: runTopic(name, run), config: kept(config) };
     if (!staged.includes(name)) return given;
-    return { ...given, name: stagingTopic(name, run), config: { ...config, ...STAGED } };
+    return { ...ours, name: stagingTopic(name, run), config: { ...config, ...STAGED } };
   };
   return {
     topic,

@@ -250,7 +250,7 @@ const toTable =
 /** Formats of a plan's topics that need an id of ours in the registry to be written. */
 export function writtenSchemas(
   plan: Plan,
-): { topic: TopicName; side: "key" | "value"; format: SchemaFormat }[] {
+): { topic: TopicName; side: "key" | "value"; format: SchemaFormat; isExternal: boolean }[] {
   const written = plan.parts
     .flatMap((part) => part.nodes)
     .filter(({ facts }) => facts.writes === "topic" || facts.writes === "repartition")
@@ -258,7 +258,8 @@ export function writtenSchemas(
   const changelogs = plan.parts.flatMap((part) => part.stores).map(({ changelog }) => changelog);
   const sides = (topic: PlanTopic) =>
     (["key", "value"] as const).map((side) => {
-      return { topic: topic.name, side, format: ownFormat(topic[side]) };
+      const isExternal = topic.external === true;
+      return { topic: topic.name, side, format: ownFormat(topic[side]), isExternal };
     });
   return [...written, ...changelogs].flatMap(sides).filter(({ format }) => format.kind === "avro");
 }
