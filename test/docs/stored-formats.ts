@@ -152,7 +152,11 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
       POSITION_FIELD,
     ],
     "progress in a group": [
-      encodeMetadata({ owner: "millrace-1", ledger: emptyLedger(), streamTimeMs: AT_MS }),
+      ...[null, 7n].map((loadTo) =>
+        encodeMetadata({
+          ...{ owner: "millrace-1", ledger: emptyLedger(), streamTimeMs: AT_MS, loadTo },
+        }),
+      ),
     ],
     note: [
       recordText(startRecord("flow-meta", "flow.main", { ...at, nextOffset: 41n }, "id")),

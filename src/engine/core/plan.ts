@@ -30,6 +30,8 @@ export interface PlanTopic {
   readonly config: Readonly<Record<string, string>>;
   /** Fields that are personal data; tools mask them. */
   readonly personalData: readonly string[];
+  /** Set where a part reads it to its end before its other sources, at a first start. */
+  readonly loadFirst?: true;
 }
 
 /** A table as the engine sees it; `define/table.ts` has its full declaration. */

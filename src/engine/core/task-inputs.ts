@@ -2,8 +2,9 @@
 // together and are committed together; and the metadata that carries ledger and time beside the offset (at most 4,096
 // bytes, Kafka's default offset.metadata.max.bytes).
 import { assert } from "./errors.ts";
-import type { Progress, StartOffset } from "./kafka.ts";
+import type { Progress } from "./kafka.ts";
 import { addLedger, emptyLedger, ledgerFrom, ledgerTotals, type LedgerCounts } from "./ledger.ts";
+import { Loading, type LoadStart } from "./loading.ts";
 import type { TopicName } from "./record.ts";
 
 export interface ProgressMetadata {
@@ -12,18 +13,22 @@ export interface ProgressMetadata {
   readonly ledger: LedgerCounts;
   /** The greatest timestamp that the task had seen, epoch ms; in parts with state, once there was one. */
   readonly streamTimeMs?: number | null;
+  /** The end to which a reference topic is read before the task's other inputs; null once it is. */
+  readonly loadTo?: bigint | null;
 }
 
 const METADATA_BYTES_MAX = 4096;
 
-export function encodeMetadata({ owner, ledger, streamTimeMs }: ProgressMetadata): string {
+export function encodeMetadata(metadata: ProgressMetadata): string {
+  const { owner, ledger, streamTimeMs, loadTo } = metadata;
   const time = streamTimeMs ?? undefined;
-  const text = JSON.stringify({ v: 1, owner, time, ledger });
+  const load = loadTo?.toString();
+  const text = JSON.stringify({ v: 1, owner, time, load, ledger });
   if (Buffer.byteLength(text) <= METADATA_BYTES_MAX) return text;
   // Too many operator names: keep the sums, which are what must balance.
   const { filtered = 0 } = ledgerTotals(ledger);
   const summed: LedgerCounts = { ...ledger, filtered: { "*": filtered } };
-  return JSON.stringify({ v: 1, owner, time, ledger: summed });
+  return JSON.stringify({ v: 1, owner, time, load, ledger: summed });
 }
 
 /** Null for metadata that is not ours (an offset that somebody set by hand). */
@@ -34,12 +39,14 @@ export function decodeMetadata(text: string): ProgressMetadata | null {
       v?: unknown;
       owner?: unknown;
       time?: unknown;
+      load?: unknown;
       ledger?: object;
     };
     if (parsed.v !== 1 || typeof parsed.owner !== "string") return null;
-    const { owner, time } = parsed;
+    const { owner, time, load } = parsed;
     const seen = typeof time === "number" ? { streamTimeMs: time } : {};
-    return { owner, ...seen, ledger: ledgerFrom(parsed.ledger ?? {}) };
+    const loading = typeof load === "string" ? { loadTo: BigInt(load) } : {};
+    return { owner, ...seen, ...loading, ledger: ledgerFrom(parsed.ledger ?? {}) };
   } catch {
     // Not JSON: written by another tool, so it carries no ledger of ours.
     return null;
@@ -61,7 +68,7 @@ interface Input {
 }
 
 /** The offset at which a task begins in one of its inputs, with what its metadata has. */
-interface InputStart extends StartOffset {
+interface InputStart extends LoadStart {
   readonly ledger: LedgerCounts;
   readonly streamTimeMs: number | null;
 }
@@ -69,10 +76,12 @@ interface InputStart extends StartOffset {
 export class TaskInputs {
   readonly #partition: number;
   readonly #inputs: ReadonlyMap<TopicName, Input>;
+  #loading: Loading | null;
 
   /** A part without state has no use for times, and keeps none. */
   constructor(partition: number, starts: readonly InputStart[], keepsTime: boolean) {
     this.#partition = partition;
+    this.#loading = Loading.of(starts);
     this.#inputs = new Map(
       starts.map(({ topic, nextOffset, ledger, streamTimeMs }) => [
         topic,
@@ -112,6 +121,7 @@ export class TaskInputs {
     const input = this.#input(topic);
     input.nextOffset = nextOffset;
     input.timeMs = Math.max(input.timeMs, timeMs);
+    if (this.#loading !== null) this.#loading = this.#loading.read(topic, nextOffset);
   }
 
   /** Progress of every input, for a checkpoint. The metadata of each says the time of the task. */
@@ -120,8 +130,10 @@ export class TaskInputs {
     return [...this.#inputs].map(([topic, input]) => {
       input.staged = input.nextOffset;
       const streamTimeMs = timeMs === NO_TIME ? null : timeMs;
+      // mistake: loading not committed
+      const loadTo = this.#loading?.endOf(topic) ?? null;
       // mistake: ledger after commit
-      const metadata = encodeMetadata({ owner, ledger: input.ledger, streamTimeMs });
+      const metadata = encodeMetadata({ owner, ledger: input.ledger, streamTimeMs, loadTo });
       return { topic, partition: this.#partition, nextOffset: input.nextOffset, metadata };
     });
   }

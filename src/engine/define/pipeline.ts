@@ -30,8 +30,16 @@ export interface PipelineOptions {
 
 /** The argument of a builder. */
 export interface Scope {
-  /** A topic as a stream of typed records. */
-  from<K, V>(topic: TopicSource<K, V>): Stream<K, V>;
+  /** A topic as a stream of typed records. `from(orders)`, `from(countries, { loadFirst: true })` */
+  from<K, V>(topic: TopicSource<K, V>, options?: SourceOptions): Stream<K, V>;
+}
+
+export interface SourceOptions {
+  /**
+   * A reference topic: at a first start it is read from its beginning to the end that it has then, and the part's other
+   * sources wait meanwhile. A ranged reprocess reads it whole. Default: false.
+   */
+  readonly loadFirst?: boolean;
 }
 
 export interface Pipeline {
@@ -86,11 +94,13 @@ const withDefaults = (options: PipelineOptions): Omit<PlanOptions, "haltWhen"> =
 const draw = (builder: Builder, topicPartitions: number) => (): Graph => {
   const graph = new Graph(topicPartitions);
   builder({
-    from: (topic) => {
+    from: (topic, { loadFirst = false } = {}) => {
       const known = isDeclared(topic, "topic");
       if (!known) graph.refuse("from", "a topic(…)", topic);
+      if (typeof loadFirst !== "boolean")
+        graph.refuse("from", "loadFirst: true or false", loadFirst);
       const source = known ? planTopicOf(topic, topicPartitions) : unknownTopic;
-      return from(graph, source);
+      return from(graph, loadFirst ? { ...source, loadFirst } : source);
     },
   });
   return graph;

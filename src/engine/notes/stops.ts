@@ -17,6 +17,8 @@ export interface PartFacts extends Operated {
   /** Those whose number is that of the setting. */
   readonly widthBySetting?: readonly TopicName[];
   readonly isStateful: boolean;
+  /** Reference topics: a first start reads them from their beginning, before the others. */
+  readonly loadFirst: readonly TopicName[];
 }
 
 /**

@@ -20,6 +20,8 @@ export interface TaskPlace extends TopicPartition {
   /** The transactional id under which progress was committed. */
   readonly owner: string | null;
   readonly streamTimeMs: number | null;
+  /** The end to which a reference topic is still to be read first. */
+  readonly loadTo: bigint | null;
   /** For sinks: the offset that Kafka has as a hint, and the owner's number. */
   readonly hint: bigint | null;
   readonly epoch: bigint | null;
@@ -49,8 +51,7 @@ async function withFormer(
   return places.map((place) => {
     const known = fresh.includes(place) ? former.get(addressOf(place)) : undefined;
     if (known === undefined) return place;
-    const { owner = null, streamTimeMs = null } = decodeMetadata(known.metadata) ?? {};
-    return { ...place, committed: known.nextOffset, owner, streamTimeMs };
+    return { ...place, committed: known.nextOffset, ...factsIn(known.metadata) };
   });
 }
 
@@ -100,10 +101,15 @@ async function placesOfPart(
   return progress.map(({ topic, partition, nextOffset: committed, metadata, epoch }) => {
     const address = addressOf({ topic, partition });
     const { low = 0n, high = 0n } = marks.get(address) ?? {};
-    const { owner = null, streamTimeMs = null } = decodeMetadata(metadata ?? "") ?? {};
     const hint = hintAt.get(address) ?? null;
-    return { topic, partition, part, committed, low, high, owner, streamTimeMs, hint, epoch };
+    const facts = factsIn(metadata ?? "");
+    return { topic, partition, part, committed, low, high, ...facts, hint, epoch };
   });
+}
+
+function factsIn(metadata: string): Pick<TaskPlace, "owner" | "streamTimeMs" | "loadTo"> {
+  const { owner = null, streamTimeMs = null, loadTo = null } = decodeMetadata(metadata) ?? {};
+  return { owner, streamTimeMs, loadTo };
 }
 
 /**

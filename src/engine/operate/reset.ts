@@ -32,6 +32,7 @@ import {
   aim,
   isInternal,
   isOtherTopic,
+  loadingFirst,
   readingsOf,
   skipsOf,
   type Aimed,
@@ -65,9 +66,10 @@ export async function planReset(
   request: ResetRequest,
   ports: OperatePorts,
 ): Promise<ResetPlan> {
-  const sources = request.withState
+  const aimed = request.withState
     ? await anew(plan, request, ports)
     : await chosen(plan, request, ports);
+  const sources = await loadingFirst(aimed, ports.admin);
   const notes = await readNotes(ports, plan.meta);
   const former = await formerOffsets(
     plan,
@@ -263,13 +265,14 @@ async function commit(
 ): Promise<void> {
   const byGroup = Map.groupBy(moves, ({ place }) => place.part.group);
   for (const [group, own] of byGroup) {
-    const progress = own.map(({ place, to }): Progress => {
+    const progress = own.map(({ place, to, loadTo = place.loadTo }): Progress => {
       const { topic, partition, owner, streamTimeMs } = place;
       const metadata = encodeMetadata({
         // Whoever takes over ends what this id has open.
         owner: owner ?? `${namespace}millrace-reset`,
         ledger: emptyLedger(),
         streamTimeMs: keepTime ? streamTimeMs : null,
+        loadTo: loadTo !== null && loadTo > to ? loadTo : null,
       });
       return { topic, partition, nextOffset: to, metadata };
     });

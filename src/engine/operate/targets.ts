@@ -23,6 +23,8 @@ export type ResetTarget =
 export interface Aimed {
   readonly place: TaskPlace;
   readonly to: bigint;
+  /** The end to which a reference topic is read first; left out: as before. */
+  readonly loadTo?: bigint;
 }
 
 /** Throws MILL_OFFSETS_OUTSIDE with every place that cannot be. */
@@ -158,3 +160,25 @@ export const skipsOf = ({ redrive }: Plan, moves: readonly Aimed[]): readonly Sk
 
 export const isInternal = ({ part, topic }: TaskPlace): boolean =>
   part.sources.some(({ name, internal }) => name === topic && internal !== null);
+
+/** Tasks that begin anew in every source load their reference topics first, as at a first start. */
+export async function loadingFirst(
+  moves: readonly Aimed[],
+  admin: AdminPort,
+): Promise<readonly Aimed[]> {
+  const isMoved = ({ part, partition }: TaskPlace, topic: TopicName): boolean =>
+    moves.some(
+      ({ place }) => place.part === part && place.partition === partition && place.topic === topic,
+    );
+  const begins = moves.filter(({ place }) => {
+    const { part, topic } = place;
+    const isReference = part.sources.some((one) => one.name === topic && one.loadFirst === true);
+    return isReference && part.sources.every(({ name }) => isMoved(place, name));
+  });
+  if (begins.length === 0) return moves;
+  const ends = await admin.stableEnds(begins.map(({ place }) => place));
+  return moves.map((move) => {
+    const end = ends[begins.indexOf(move)];
+    return end === undefined ? move : { ...move, loadTo: end.nextOffset };
+  });
+}

@@ -4,54 +4,11 @@
 //   end   nothing at or beyond the end of a range, and progress comes to exactly that end
 //   wait  of several partitions the oldest record goes first, and each is waited for until it has one or has ended
 //   pace  so many records a second of those that have an end
-import type { Bounds, Pace } from "../core/bounds.ts";
+// At a first start nothing is handed out of the other topics until reference topics are loaded.
 import type { RecordBatch } from "../core/kafka.ts";
-import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
-
-export interface InboxLimits {
-  /** Above this the partitions are paused; below half of it they are resumed. */
-  readonly bytesMax: number;
-  /** Records in one slice, so that a large fetch does not block the event loop. */
-  readonly sliceRecordsMax: number;
-}
-
-/** Fetching: the consumer, as the inbox needs it. */
-export interface Valve {
-  seek(partition: TopicPartition, nextOffset: bigint): void;
-  pause(partitions: readonly TopicPartition[]): void;
-  resume(partitions: readonly TopicPartition[]): void;
-}
-
-/** Consecutive records of one partition. */
-export type FetchedSlice = Omit<RecordBatch, "fetchedOffset" | "byteLength">;
-
-export interface InboxPolicies {
-  readonly group: GroupId;
-  /** The policies end and wait; undefined in a live pipeline. */
-  readonly bounds: Bounds | undefined;
-  readonly pace: Pace | undefined;
-}
-
-/** Partitions that are paused together. */
-interface Budget {
-  readonly bytesMax: number;
-  readonly queues: Queue[];
-  bytes: number;
-  isPaused: boolean;
-}
-
-interface Queue {
-  readonly at: TopicPartition;
-  readonly budget: Budget;
-  readonly batches: RecordBatch[];
-  /** The start of the next batch. */
-  expected: bigint;
-  /** Records of the first batch that were handed out already. */
-  taken: number;
-  /** Progress when everything that was handed out is done. */
-  position: bigint;
-  last: RecordBatch | null;
-}
+import { Loading, type LoadStart } from "../core/loading.ts";
+import { addressOf, type RawRecord, type TopicName } from "../core/record.ts";
+import type { Budget, FetchedSlice, InboxLimits, InboxPolicies, Queue, Valve } from "./queue.ts";
 
 /** A record as an object, its slices of the fetch and its place in the batch: measured with V8 13. */
 const RECORD_BYTES = 400;
@@ -70,11 +27,14 @@ export class Inbox {
   /** Ends the sleep of its owner; only one sleeps at a time. */
   #wake = (): void => undefined;
   #isNudged = false;
+  #loading: Loading | null;
+  /** Paused from outside; null before that was said. */
+  #given: ReadonlySet<TopicName> | null = null;
   #pausedTopics = nothing;
 
   /** `starts` names each partition of the task and the offset at which it begins. */
   constructor(
-    starts: readonly (TopicPartition & { readonly nextOffset: bigint })[],
+    starts: readonly LoadStart[],
     limits: InboxLimits,
     valve: Valve,
     policies: InboxPolicies = { group: "", bounds: undefined, pace: undefined },
@@ -96,11 +56,23 @@ export class Inbox {
       this.#queues.set(topic, queue);
     }
     this.#unwatch = policies.bounds?.watch(() => this.#wake());
+    this.#loading = Loading.of(starts);
+    this.#pausedTopics = this.#pausing;
   }
 
   get bytes(): number {
     const budgets = new Set([...this.#queues.values()].map(({ budget }) => budget));
     return [...budgets].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** The reason why nothing is handed out of the topic: others are to be loaded first. Null: none. */
+  whyWaits(topic: TopicName): string | null {
+    if (this.#loading?.waits(topic) !== true) return null;
+    const left = [...this.#loading.ends].map(([name, end]) => {
+      const { at, position } = this.#queues.get(name) as Queue;
+      return `${addressOf(at)} is loaded first, ${String(position)} of ${String(end)}`;
+    });
+    return `waits: ${left.join("; ")}`;
   }
 
   /** Whether `take` would wait. */
@@ -174,7 +146,22 @@ export class Inbox {
    * fetched already are dropped, so that they are in nobody's way, and fetched again when their time has come.
    */
   pauseTopics(topics: ReadonlySet<TopicName>): void {
-    if (this.#life.signal.aborted || topics === this.#pausedTopics) return;
+    if (this.#life.signal.aborted || topics === this.#given) return;
+    this.#given = topics;
+    this.#pause(this.#pausing);
+  }
+
+  /** Those that are paused from outside, and those that wait for what is loaded first. */
+  get #pausing(): ReadonlySet<TopicName> {
+    const given = this.#given ?? nothing;
+    const loading = this.#loading;
+    if (loading === null) return given;
+    // mistake: reference not awaited
+    const waiting = [...this.#queues.keys()].filter((topic) => loading.waits(topic));
+    return new Set([...given, ...waiting]);
+  }
+
+  #pause(topics: ReadonlySet<TopicName>): void {
     const queues = [...this.#queues.values()];
     const released = queues.filter(
       ({ at }) => this.#pausedTopics.has(at.topic) && !topics.has(at.topic),
@@ -268,6 +255,20 @@ export class Inbox {
   }
 
   #slice(queue: Queue, timeMax: number): FetchedSlice {
+    const slice = this.#cut(queue, timeMax);
+    if (this.#loading !== null) this.#load(this.#loading, queue);
+    return slice;
+  }
+
+  /** The queue has come further: what waited for it comes behind it. */
+  #load(loading: Loading, { at, position }: Queue): void {
+    this.#loading = loading.read(at.topic, position);
+    if (this.#loading !== null) return;
+    this.#pause(this.#pausing);
+    this.#policies.onLoaded?.();
+  }
+
+  #cut(queue: Queue, timeMax: number): FetchedSlice {
     const end = this.#end(queue);
     const [batch] = queue.batches;
     const from = queue.taken;

@@ -3,7 +3,6 @@
 import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
 import type { MillraceError } from "../core/errors.ts";
 import type {
-  AdminPort,
   CommittedOffset,
   KafkaPort,
   Progress,
@@ -12,6 +11,7 @@ import type {
   Watermarks,
 } from "../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../core/ledger.ts";
+import type { LoadStart } from "../core/loading.ts";
 import { sendOnce } from "../core/send-once.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import {
@@ -22,6 +22,7 @@ import {
   type TopicPartition,
 } from "../core/record.ts";
 import { isPiece, pieceRecord, startNote, startRecord, type Notes } from "../notes/notes.ts";
+import { loadingOf, loadStartsOf, type StartRequest } from "./start-offsets.ts";
 import { inherit, type InheritPorts, type InheritRequest } from "./inherit.ts";
 import {
   offsetGone,
@@ -35,13 +36,12 @@ export interface TakeoverPorts extends InheritPorts {
   readonly kafka: KafkaPort;
 }
 
-export interface TakeoverRequest extends InheritRequest {
+export interface TakeoverRequest extends InheritRequest, StartRequest {
   readonly transactionTimeoutMs: number;
-  readonly start: "earliest" | "latest" | number;
 }
 
 /** The start of one partition, or why it cannot begin. */
-export interface TakenOver extends StartOffset {
+export interface TakenOver extends LoadStart {
   readonly ledger: LedgerCounts;
   /** The greatest timestamp that the task had seen, or null. */
   readonly streamTimeMs: number | null;
@@ -181,6 +181,7 @@ function goOn(request: TakeoverRequest, offset: CommittedOffset, found: Takeover
     nextOffset: offset.nextOffset ?? 0n,
     ledger: known?.ledger ?? emptyLedger(),
     streamTimeMs: known?.streamTimeMs ?? null,
+    ...loadingOf(request.part, offset, found.marks),
     stop: stopOf(request, offset, found),
   };
 }
@@ -210,9 +211,11 @@ async function firstStarts(
 ): Promise<TakenOver[]> {
   const { assignment, meta } = request;
   const { generation } = assignment;
-  const starts = await firstStartsOf(ports.admin, request, missing);
-  const metadata = encodeMetadata({ owner: request.owner, ledger: emptyLedger() });
-  const progress = starts.map((start): Progress => ({ ...start, metadata }));
+  const starts = await loadStartsOf(ports.admin, request, missing);
+  const progress = starts.map(({ loadTo = null, ...start }): Progress => {
+    const metadata = encodeMetadata({ owner: request.owner, ledger: emptyLedger(), loadTo });
+    return { ...start, metadata };
+  });
   const noteOf = (start: StartOffset) =>
     startRecord(meta, generation.group, start, topics.get(start.topic)?.id ?? null);
   await ports.transact(async (producer) => {
@@ -246,24 +249,4 @@ async function adopt(
   if (records.length === 0) return;
   await sendOnce(ports.kafka, records);
   ports.notes.forget();
-}
-
-/** As the pipeline says, but nothing that was ever redriven is passed over. */
-export async function firstStartsOf(
-  admin: AdminPort,
-  { start, part: { redrive } }: Pick<TakeoverRequest, "start" | "part">,
-  partitions: readonly TopicPartition[],
-): Promise<StartOffset[]> {
-  const topics = topicsOf(partitions);
-  const marks = await watermarksOf(admin, topics);
-  const own = typeof start === "number" ? topics.filter((topic) => topic !== redrive) : [];
-  const timed = await Promise.all(own.map((topic) => admin.offsetsByTime(topic, start as number)));
-  return partitions.map(({ topic, partition }) => {
-    const address = addressOf({ topic, partition });
-    const mark = marks.get(address);
-    const byTime = timed.flat().find((offset) => addressOf(offset) === address)?.nextOffset;
-    const isLatest = start === "latest" && topic !== redrive;
-    const nextOffset = byTime ?? (isLatest ? mark?.high : mark?.low) ?? 0n;
-    return { topic, partition, nextOffset };
-  });
 }

@@ -16,6 +16,16 @@ test("owner and ledger come back as they went", () => {
   });
 });
 
+test("the end of a loading comes back as it went, beside a ledger that is summed too; 0.1.0 had none", () => {
+  const many = Array.from({ length: 200 }, (_, i) => [`operator-with-a-long-name-${String(i)}`, 1]);
+  const whole = { ...emptyLedger(), consumed: 200, filtered: Object.fromEntries(many) };
+  const loadTo = 9_007_199_254_740_993n;
+  for (const ledger of [emptyLedger(), whole])
+    assert.equal(decodeMetadata(encodeMetadata({ owner: "w", ledger, loadTo }))?.loadTo, loadTo);
+  const stored = '{"v":1,"owner":"w-1","ledger":{"consumed":6,"emitted":6}}';
+  assert.equal(decodeMetadata(stored)?.loadTo, undefined);
+});
+
 test("a ledger of too many operators is summed to fit Kafka's limit, and still balances", () => {
   const filtered = Object.fromEntries(
     Array.from({ length: 200 }, (_, i) => [`an-operator-with-a-long-name-${String(i)}`, 1]),

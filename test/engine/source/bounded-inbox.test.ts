@@ -5,7 +5,8 @@ import fc from "fast-check";
 import type { Bounds, Pace } from "../../../src/engine/core/bounds.ts";
 import type { RecordBatch } from "../../../src/engine/core/kafka.ts";
 import type { TopicPartition } from "../../../src/engine/core/record.ts";
-import { Inbox, type FetchedSlice } from "../../../src/engine/source/inbox.ts";
+import { Inbox } from "../../../src/engine/source/inbox.ts";
+import type { FetchedSlice } from "../../../src/engine/source/queue.ts";
 import { raw } from "../../support/plans.ts";
 
 const generation = { group: "g", generationId: 1, memberId: "m" };

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RecordBatch } from "../../../src/engine/core/kafka.ts";
 import type { TopicPartition } from "../../../src/engine/core/record.ts";
-import { Inbox, type Valve } from "../../../src/engine/source/inbox.ts";
+import { Inbox } from "../../../src/engine/source/inbox.ts";
+import type { Valve } from "../../../src/engine/source/queue.ts";
 import { raw } from "../../support/plans.ts";
 
 const generation = { group: "g", generationId: 1, memberId: "m" };

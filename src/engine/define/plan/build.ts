@@ -11,6 +11,7 @@ import {
   type PlanTopics,
 } from "../../core/plan.ts";
 import { traces } from "./checks/calls.ts";
+import { loadFirst } from "./checks/load-first.ts";
 import { cut } from "./parts/cut.ts";
 import type { Graph } from "../nodes/graph.ts";
 import { validate } from "./checks/validate.ts";
@@ -37,7 +38,7 @@ export function build(input: BuildInput): Plan {
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
   const parts = cut(nodes, prefix);
-  const traced = parts.flatMap(traces);
+  const traced = [...parts.flatMap(traces), ...loadFirst(parts)];
   if (traced.length > 0) throw new ConfigErrors(traced);
   const own = { deadLetters: `${prefix}-dead-letters`, meta: `${prefix}-meta` };
   const late = {

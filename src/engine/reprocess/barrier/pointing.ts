@@ -89,7 +89,7 @@ async function place(
           topic,
           partition,
           nextOffset,
-          metadata: encodeMetadata({ owner, ledger, streamTimeMs }),
+          metadata: encodeMetadata({ owner, ledger, streamTimeMs, loadTo: known?.loadTo ?? null }),
         };
       });
     await admin.commitOffsets(group, progress);

@@ -59,6 +59,7 @@ export const partFacts = ({ plan, part, labels }: BoundPart): PartFacts => ({
     .filter((one) => one.partitionsBy === "setting")
     .map(({ name }) => name),
   isStateful: part.stores.length > 0,
+  loadFirst: part.sources.flatMap(({ name, loadFirst }) => (loadFirst === true ? [name] : [])),
 });
 
 /** Registry ids of our own schemas, by topic and side. */

@@ -11,7 +11,8 @@ import {
   type RedriveOrder,
   type Redriven,
 } from "../../core/redrive.ts";
-import type { Inbox, FetchedSlice } from "../../source/inbox.ts";
+import type { Inbox } from "../../source/inbox.ts";
+import type { FetchedSlice } from "../../source/queue.ts";
 import type { Kept } from "../../transform/calls/key-queue.ts";
 import type { WorkerContext } from "../context.ts";
 import { persist } from "../failure.ts";

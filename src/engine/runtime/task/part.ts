@@ -268,7 +268,7 @@ export abstract class RunningPart<W extends TaskWork> {
     const status = task?.status ?? { state: "starting" };
     if (status.state === "stopped") return { ...address, ...status };
     const isTakenOver = task !== undefined && task.life.at !== "assigned";
-    const own = [isTakenOver ? null : this.waitingFor, task?.waitingFor ?? null];
+    const own = [isTakenOver ? null : this.waitingFor, task?.whyWaits(at.topic) ?? null];
     const whys = [this.whyAlone(at.partition), this.reads.why(at), ...own, this.#whyAll];
     const why = whys.find((one) => one !== null) ?? null;
     return { ...address, ...(why === null ? status : { state: "paused", why }) };

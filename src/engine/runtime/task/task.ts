@@ -2,13 +2,15 @@
 // inbox, as far as they can be read, and gives them to its work, which knows how they are committed.
 import { assert, type MillraceError } from "../../core/errors.ts";
 import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
+import type { LoadStart } from "../../core/loading.ts";
 import type { Operated } from "../../core/lead.ts";
-import type { TopicName, TopicPartition } from "../../core/record.ts";
+import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { RedriveOrder } from "../../core/redrive.ts";
 import type { TaskAddress, TaskStatus } from "../../observe/health.ts";
 import { isSuperseded } from "../../letters/redriven.ts";
 import type { Lineage } from "../../notes/generations.ts";
-import { Inbox, type Valve } from "../../source/inbox.ts";
+import { Inbox } from "../../source/inbox.ts";
+import type { Valve } from "../../source/queue.ts";
 import { lookAgain } from "../../notes/stops.ts";
 import type { FollowProgress } from "../../state/follow.ts";
 import type { WorkerContext } from "../context.ts";
@@ -62,7 +64,7 @@ export interface TaskWork {
 
 /** The offsets that a task begins at, and the generations of letters that it knows. */
 export interface TaskBeginning {
-  readonly starts: readonly StartOffset[];
+  readonly starts: readonly LoadStart[];
   readonly lineage: Lineage;
 }
 
@@ -167,7 +169,13 @@ export class Task<W extends TaskWork = TaskWork> {
     const { bound, context } = this.#options;
     const { bounds, pace, limits } = context;
     const own = { bytesMax: limits.inboxBytesMax, sliceRecordsMax: limits.sliceRecordsMax };
-    const inbox = new Inbox(starts, own, valve, { group: bound.part.group, bounds, pace });
+    const onLoaded = (): void => this.#logLoading("the reference topics are loaded: it reads on");
+    const inbox = new Inbox(starts, own, valve, {
+      ...{ group: bound.part.group, bounds, pace, onLoaded },
+    });
+    const waiting = this.partitions.find(({ topic }) => inbox.whyWaits(topic) !== null);
+    if (waiting !== undefined)
+      this.#logLoading(`${addressOf(waiting)} ${String(inbox.whyWaits(waiting.topic))}`);
     const intake = new Intake(bound, inbox, (order) => this.#isSuperseded(order, lineage));
     const work = workFrom(intake, inbox);
     this.#become({ at: "running" });
@@ -179,6 +187,13 @@ export class Task<W extends TaskWork = TaskWork> {
       if (this.signal.aborted && actionOf(error) !== "retake") return this.#failure;
       throw error;
     }
+  }
+
+  #logLoading(text: string): void {
+    this.#options.context.log.info(
+      { ...this.#options.bound.labels, partition: this.partition },
+      text,
+    );
   }
 
   #isSuperseded(order: RedriveOrder, lineage: Lineage): boolean {
@@ -211,6 +226,11 @@ export class Task<W extends TaskWork = TaskWork> {
   /** Takes nothing more of these topics. */
   pauseTopics(topics: ReadonlySet<TopicName>): void {
     this.#inbox?.pauseTopics(topics);
+  }
+
+  /** The reason why the task as a whole waits, or reads nothing of this topic; null: there is none. */
+  whyWaits(topic: TopicName): string | null {
+    return this.waitingFor ?? this.#inbox?.whyWaits(topic) ?? null;
   }
 
   get inboxBytes(): number {

@@ -208,8 +208,14 @@ function partOf(
   table: PlanTable | null,
 ): Part {
   const sources = new Map<string, PlanTopic>();
-  for (const { facts, operation } of nodes)
-    if (facts.reads && operation.topic) sources.set(operation.topic.name, operation.topic);
+  for (const {
+    facts,
+    operation: { topic },
+  } of nodes) {
+    if (!facts.reads || topic === undefined) continue;
+    const { loadFirst } = sources.get(topic.name) ?? topic;
+    sources.set(topic.name, loadFirst === undefined ? topic : { ...topic, loadFirst });
+  }
   const width = widthOf(widest([...sources.values()]));
   const placed = placeStores(nodes, prefix, width);
   return {

@@ -5,7 +5,7 @@ import type { SinkProgress, TableStore } from "../../../core/ports.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import { checkFirstStart, checkSinkStart } from "../../../source/sink-start.ts";
 import { versionsDiffer } from "../../../notes/stops.ts";
-import { firstStartsOf } from "../../../source/takeover.ts";
+import { firstStartsOf } from "../../../source/start-offsets.ts";
 import type { MillraceError } from "../../../core/errors.ts";
 import { actionOf, awaitingTopics, ours } from "../../failure.ts";
 import { partFacts } from "../bind.ts";
