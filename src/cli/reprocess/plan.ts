@@ -1,4 +1,5 @@
 // `millrace reprocess plan`: what a run would read, make and leave out, without doing any of it.
+import { referencesOf } from "../../engine/reprocess/plan/pin.ts";
 import { planRun, type PlannedRun } from "../../engine/reprocess/plan/run-plan.ts";
 import type { RangePlace } from "../../engine/reprocess/words/run.ts";
 import type { Plan } from "../../engine/core/plan.ts";
@@ -46,14 +47,15 @@ export async function showPlan(
   return exitCodes.ok;
 }
 
-function planJson({ row, topics, tables, warnings, seconds }: PlannedRun): string {
+function planJson({ row, shadow, topics, tables, warnings, seconds }: PlannedRun): string {
   const { pipeline, run, target, options, counts } = row;
   const range = rangeJson(row.range.places);
-  const reads = { pipeline, run, target, options, range, records: counts.total };
+  const loadFirst = [...referencesOf(shadow)];
+  const reads = { pipeline, run, target, options, range, loadFirst, records: counts.total };
   return JSON.stringify({ ...reads, topics, tables, warnings, seconds });
 }
 
-function planLines({ row, topics, tables, seconds }: PlannedRun): readonly string[] {
+function planLines({ row, shadow, topics, tables, seconds }: PlannedRun): readonly string[] {
   const { pipeline, run, options, target, counts } = row;
   const { source } = options;
   const about = seconds === null ? "" : `, about ${spanText(seconds)} by the last run`;
@@ -69,6 +71,7 @@ function planLines({ row, topics, tables, seconds }: PlannedRun): readonly strin
     ...(row.range.places.length === 0 ? [] : rangeLines(row.range.places)),
     `${grouped(counts.total)} records${about}`,
     ...staged,
+    ...[...referencesOf(shadow)].map((topic) => `${topic} is read first, and whole`),
     "",
     `topics to be made: ${topics.join(", ")}`,
     `tables to be made: ${tables.join(", ") || "none"}`,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pipeline } from "#engine";
+import type { AdminPort } from "../../../src/engine/core/kafka.ts";
 import type { OutRecord } from "../../../src/engine/core/record.ts";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import { pinRange, type RangeRequest } from "../../../src/engine/reprocess/plan/pin.ts";
@@ -152,4 +153,45 @@ test("a part that reads what it writes itself is refused: its run would wait for
     pin({}, own),
     /that the same part reads: part main reads out, which it writes itself/,
   );
+});
+
+const referenced = (isFirst: boolean) =>
+  pipeline("referenced", ({ from }) => {
+    from(things("other", 1), { loadFirst: true })
+      .merge("a", from(things("third", 1)))
+      .to(output);
+    from(input, { loadFirst: isFirst })
+      .merge("both", from(things("fourth", 2)))
+      .to(things("x"));
+  });
+
+const makeOthers = (admin: AdminPort): Promise<void> =>
+  admin.createTopics(
+    ["other", "third", "fourth", "x"].map((topic) => {
+      return { topic, partitions: topic === "fourth" ? 2 : 1, replicationFactor: 1, config: {} };
+    }),
+  );
+
+test("a range cuts no reference topic, unless offsets of it are given", async () => {
+  const { pin, admin, during } = await kafkaWith([10, 20, 30, 40, 50]);
+  await during(makeOthers(admin));
+  const request = { from: time(30), to: time(40), marginMs: 0 };
+  const cut = async (isFirst: boolean, more: Partial<RangeRequest> = {}) => {
+    const { range, warnings } = await pin({ ...request, ...more }, referenced(isFirst));
+    const place = range.places.find(({ topic, partition }) => topic === "in" && partition === 0);
+    return { from: place?.from, to: place?.to, warnings };
+  };
+  assert.deepEqual(await cut(false), { from: 2n, to: 3n, warnings: [] });
+  assert.deepEqual(await cut(true), { from: 0n, to: 5n, warnings: [] });
+  const toOffsets = [{ topic: "in", partition: 0, nextOffset: 4n }];
+  assert.deepEqual(await cut(true, { toOffsets }), { from: 0n, to: 4n, warnings: [] });
+});
+
+test("a reference topic whose start retention has eaten is read as far as it is there, and that is said", async () => {
+  const { pin, admin, during } = await kafkaWith([10, 20, 30]);
+  await during(makeOthers(admin));
+  await during(admin.deleteRecords([{ topic: "in", partition: 0, nextOffset: 2n }]));
+  const { range, warnings } = await pin({ from: time(5) }, referenced(true));
+  assert.equal(range.places.find(({ topic }) => topic === "in")?.from, 2n);
+  assert.match(warnings.join(), /^in-0 is read first, from 2: retention has passed its start/);
 });

@@ -40,7 +40,10 @@ export async function pinRange(
     (at) => !known.includes(at.topic) || pins[at.topic]?.[at.partition] === undefined,
   );
   if (strays.length > 0) throw strayError(strays, known);
-  const found = await Promise.all(topics.map(({ name }) => pinTopic(name, request, ports)));
+  const references = referencesOf(plan);
+  const found = await Promise.all(
+    topics.map(({ name }) => pinTopic(name, requestFor(name, references, request), ports)),
+  );
   const problems = found.flatMap((topic) => topic.problems);
   if (problems.length > 0) throw new MillraceError("MILL_RUN_RANGE", problems.join("; "));
   const places = plan.parts.flatMap((part) =>
@@ -50,9 +53,45 @@ export async function pinRange(
       .map((place): RangePlace => ({ part: part.name, ...place })),
   );
   const isCut = found.some((topic) => topic.isCut);
-  const warnings = [...found.flatMap((topic) => topic.warnings), ...stateWarnings(plan, isCut)];
+  const warnings = [
+    ...found.flatMap((topic) => topic.warnings),
+    ...eatenWarnings(places, references),
+    ...stateWarnings(plan, isCut, references),
+  ];
   return { range: { places, own: [], pins }, warnings };
 }
+
+/** Topics that are read first, each whole. */
+export const referencesOf = ({ parts }: Plan): ReadonlySet<TopicName> =>
+  new Set(
+    parts.flatMap(({ sources }) =>
+      sources.filter(({ loadFirst }) => loadFirst === true).map(({ name }) => name),
+    ),
+  );
+
+/** A range cuts the other topics: a reference topic is read whole, unless offsets of it are named. */
+const requestFor = (
+  topic: TopicName,
+  references: ReadonlySet<TopicName>,
+  request: RangeRequest,
+): RangeRequest =>
+  references.has(topic)
+    ? { ...request, from: { kind: "earliest" }, to: { kind: "latest" } }
+    : request;
+
+/** Retention may have passed the start of what is to be read whole. */
+const eatenWarnings = (
+  places: readonly RangePlace[],
+  references: ReadonlySet<TopicName>,
+): ReadonlySet<string> =>
+  new Set(
+    places
+      .filter(({ topic, from }) => references.has(topic) && from > 0n)
+      .map(
+        (at) =>
+          `${addressOf(at)} is read first, from ${String(at.from)}: retention has passed its start, so a part of it is missing`,
+      ),
+  );
 
 /** A run reads the sources of a part in the order of their times: it would wait for what it has not written yet. */
 function checkOwnSources({ parts }: Plan): void {
@@ -148,10 +187,16 @@ const olderThan = (timed: readonly TimedOffset[], what: string): string[] =>
     );
 
 /** State that is built from the middle of a history is not that history's. */
-function stateWarnings({ parts }: Plan, isCut: boolean): string[] {
+function stateWarnings(
+  { parts }: Plan,
+  isCut: boolean,
+  references: ReadonlySet<TopicName>,
+): string[] {
   const stores = parts.flatMap((part) => part.stores.map(({ name }) => name));
   if (stores.length === 0 || !isCut) return [];
+  const whole = [...references].join(", ");
+  const but = whole === "" ? "" : `, but for what they keep of ${whole}`;
   return [
-    `the range begins after the first record that is there: ${stores.join(", ")} begin from nothing`,
+    `the range begins after the first record that is there: ${stores.join(", ")} begin from nothing${but}`,
   ];
 }

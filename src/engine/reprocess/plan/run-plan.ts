@@ -9,7 +9,7 @@ import {
   type RunSource,
   type RunTarget,
 } from "../words/run.ts";
-import { pinRange, type RangeRequest } from "./pin.ts";
+import { pinRange, referencesOf, type RangeRequest } from "./pin.ts";
 import { topicsOfRun, shadowOf, tableLabel } from "./shadow.ts";
 
 export interface RunRequest {
@@ -61,7 +61,8 @@ export async function planRun(
 function stagedTopics(plan: Plan, source: RunSource): readonly string[] {
   const known = plan.topics.input.map(({ name }) => name);
   if (source.kind === "kafka") return [];
-  if (source.kind === "dead-letters") return known;
+  // Reference topics are read whole, their letters with them.
+  if (source.kind === "dead-letters") return known.filter((name) => !referencesOf(plan).has(name));
   if (known.includes(source.topic)) return [source.topic];
   const detail = `${plan.pipeline} does not read ${source.topic} from outside; there are: ${known.join(", ")}`;
   throw new MillraceError("MILL_NOT_FOUND", detail);

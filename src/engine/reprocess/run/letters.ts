@@ -16,8 +16,11 @@ export async function fillFromLetters(
   shadow: Plan,
   ports: ReprocessPorts,
 ): Promise<number> {
+  // What the run reads from the topic itself, as a reference topic, it reads anyway.
+  const isRead = ({ topic }: FoundLetter["origin"]): boolean =>
+    [null, topic].includes(counterpartOf(plan, shadow, topic));
   const isWanted = ({ state, origin }: Omit<FoundLetter, "record">): boolean =>
-    state.state === "open" && counterpartOf(plan, shadow, origin.topic) !== null;
+    state.state === "open" && !isRead(origin);
   const { letters } = await readLetters(plan, ports, isWanted);
   const records: OutRecord[] = [];
   for (const letter of letters.filter(isWanted)) {

@@ -131,7 +131,11 @@ async function start(
       (at) => at.part === place.part.name && addressOf(at) === addressOf(place),
     );
     const own = before.find((at) => addressOf(at) === addressOf(place));
-    return { place, to: bounded?.from ?? own?.nextOffset ?? place.low };
+    const to = bounded?.from ?? own?.nextOffset ?? place.low;
+    const isFirst = place.part.sources.some(
+      ({ name, loadFirst }) => name === place.topic && loadFirst === true,
+    );
+    return { place, to, ...(isFirst && bounded !== undefined ? { loadTo: bounded.to } : {}) };
   });
   await putStarts(shadow, moves, ports);
 }
