@@ -1,6 +1,13 @@
 // Shrinks a failing case: leaves out faults, then records, stages' nights and steps of the pipeline, for as long as it
 // still fails in some way.
-import type { FlowSpec, Node, SimulationCase, Stage } from "../support/simulation/case.ts";
+import type {
+  FlowSpec,
+  Node,
+  SimulationCase,
+  SourceRecord,
+  Stage,
+} from "../support/simulation/case.ts";
+import { referenceSource } from "../support/simulation/reference.ts";
 import { play } from "../support/simulation/simulate.ts";
 
 const leaveable = /^(map|filter|flat|expect|strict|split)$/;
@@ -27,6 +34,7 @@ function* smaller(of: SimulationCase): Iterable<SimulationCase> {
   for (const fewer of fewerRecords(stages)) yield { ...of, stages: fewer };
   for (const roots of simpler(flow.roots)) if (roots.length > 0) yield withRoots(of, roots);
   if (flow.apart !== undefined) yield withoutApart(of);
+  if (flow.hasReference === true) yield withoutReference(of);
   if (flow.direct !== null && flow.roots.length > 0)
     yield { ...of, flow: { ...flow, direct: null } };
   if (sizes.workers > 1) yield { ...of, sizes: { ...sizes, workers: sizes.workers - 1 } };
@@ -34,12 +42,29 @@ function* smaller(of: SimulationCase): Iterable<SimulationCase> {
 
 const withoutApart = (of: SimulationCase): SimulationCase => {
   const { apart, ...flow } = of.flow;
-  const stages = of.stages.map((stage) => ({
-    ...stage,
-    records: stage.records.filter(({ source }) => apart === undefined || source < flow.sources),
-  }));
-  return { ...of, flow, stages };
+  const { sources } = flow;
+  // The topics behind it move up.
+  return withRecords({ ...of, flow }, (record) => {
+    if (apart === undefined || record.source < sources) return [record];
+    return record.source === sources ? [] : [{ ...record, source: record.source - 1 }];
+  });
 };
+
+const withoutReference = (of: SimulationCase): SimulationCase => {
+  const { hasReference, ...flow } = of.flow;
+  return withRecords({ ...of, flow }, (record) =>
+    hasReference === true && record.source >= referenceSource(flow) ? [] : [record],
+  );
+};
+
+function withRecords(
+  of: SimulationCase,
+  kept: (record: SourceRecord) => readonly SourceRecord[],
+): SimulationCase {
+  const stages = of.stages.map((stage) => ({ ...stage, records: stage.records.flatMap(kept) }));
+  const { before } = of;
+  return { ...of, stages, ...(before === undefined ? {} : { before: before.flatMap(kept) }) };
+}
 
 const withRoots = (of: SimulationCase, roots: readonly Node[]): SimulationCase => {
   const flow: FlowSpec = { ...of.flow, roots };

@@ -462,4 +462,19 @@ export const mutations: readonly Mutation[] = [
     mistake: "a second load of one batch takes the keys of the first out of its hand",
     changes: [{ instead: "this.#inHand = [keys];" }],
   },
+  {
+    name: "reference not awaited",
+    mistake: "the other topics of a task are read while it loads its reference topics",
+    changes: [{ value: "[] as TopicName[]" }],
+  },
+  {
+    name: "loading forgotten",
+    mistake: "who takes over a task in the midst of its loading reads all its topics at once",
+    changes: [{ instead: "return { loadTo: null };" }],
+  },
+  {
+    name: "loading not committed",
+    mistake: "progress of a reference topic does not say to which end it is loaded first",
+    changes: [{ value: "null" }],
+  },
 ];

@@ -3,6 +3,7 @@
 import type { Random } from "../../../src/engine/core/ports.ts";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import { drawFaults, type Fault } from "./plan-of-faults.ts";
+import { withReference } from "./reference.ts";
 import { withTimes, type TimesSpec } from "./times.ts";
 import { withTimers } from "./timers.ts";
 import type { Value } from "./values.ts";
@@ -54,6 +55,8 @@ export interface FlowSpec {
   readonly apart?: readonly Node[];
   /** Values tell their times, some of which are no use. */
   readonly times?: TimesSpec;
+  /** A reference topic that is loaded first, and one beside it, behind all other sources. */
+  readonly hasReference?: true;
 }
 
 export interface SourceRecord {
@@ -96,6 +99,8 @@ export interface SimulationCase {
   readonly seed: number;
   readonly flow: FlowSpec;
   readonly sizes: Sizes;
+  /** Records that are there before the first worker comes. */
+  readonly before?: readonly SourceRecord[];
   readonly stages: readonly Stage[];
   readonly faults: readonly Fault[];
 }
@@ -125,9 +130,10 @@ export function caseOf(seed: number): SimulationCase {
   const drawn = { flow, stages: drawStages(draw, flow), sizes: drawSizes(draw) };
   const faults = drawFaults(draw, drawn);
   // Drawn by themselves, so that a seed is what it was where nothing of this is drawn.
-  const whole = withApart(new Draw(seed ^ 0x0a9a), drawn);
-  const timed = withTimes(new Draw(seed ^ 0x7133), whole);
-  return { seed, ...drawn, ...withTimers(new Draw(seed ^ 0x71e5), timed), faults };
+  const split = withApart(new Draw(seed ^ 0x0a9a), drawn);
+  const timed = withTimes(new Draw(seed ^ 0x7133), split);
+  const whole = withTimers(new Draw(seed ^ 0x71e5), timed);
+  return { seed, ...drawn, ...withReference(new Draw(seed ^ 0x10ad), whole), faults };
 }
 
 const APART_SHARE = 0.2;

@@ -16,11 +16,12 @@ import {
   type ExpectedTopic,
 } from "./oracle/expected.ts";
 import { expectedOf } from "./oracle/oracle.ts";
+import { REFERENCE_OUT, wrongAnswer } from "./reference.ts";
 import type { Value } from "./values.ts";
 import type { World } from "./world.ts";
 
 export type Check =
-  "order" | "totals" | "rows" | "letters" | "ledger" | "copies" | "locks" | "stuck";
+  "order" | "totals" | "loading" | "rows" | "letters" | "ledger" | "copies" | "locks" | "stuck";
 
 export interface Failure {
   readonly check: Check;
@@ -32,10 +33,11 @@ export async function checked(
   world: World,
   progress: readonly TaskProgress[],
 ): Promise<Failure | null> {
-  const want = expectedOf(world.case.flow, world.case.stages);
+  const want = expectedOf(world.case);
   return (
     wrongs(world) ??
     outputs(world, want) ??
+    answers(world) ??
     rows(world, want) ??
     letters(world, want) ??
     ledgers(world, want, progress) ??
@@ -65,14 +67,26 @@ function wrongs({ wrongs: told, living }: World): Failure | null {
 
 type Found = Map<string, (Value | null)[]>;
 
+function foundIn(world: World, topic: string): Found {
+  const found: Found = new Map();
+  for (const { key, value, partition } of world.kafka.records(topic, { committed: true })) {
+    const name = keyText(key === null ? null : String(key), partition);
+    const read = value === null ? null : (JSON.parse(String(value)) as Value);
+    found.set(name, [...(found.get(name) ?? []), read]);
+  }
+  return found;
+}
+
+/** Nobody who asks is read before what was there to load first. */
+function answers(world: World): Failure | null {
+  if (world.case.flow.hasReference !== true) return null;
+  const wrong = wrongAnswer(world.case, foundIn(world, REFERENCE_OUT));
+  return wrong === null ? null : { check: "loading", reason: wrong };
+}
+
 function outputs(world: World, want: Expected): Failure | null {
   for (const [topic, expected] of want.topics) {
-    const found: Found = new Map();
-    for (const { key, value, partition } of world.kafka.records(topic, { committed: true })) {
-      const name = keyText(key === null ? null : String(key), partition);
-      const read = value === null ? null : (JSON.parse(String(value)) as Value);
-      found.set(name, [...(found.get(name) ?? []), read]);
-    }
+    const found = foundIn(world, topic);
     const keys = new Set([...found.keys(), ...expected.items.keys()]);
     for (const key of [...keys].sort()) {
       const failure = ofKey(`${topic} ${key}`, expected, key, found.get(key) ?? []);

@@ -19,6 +19,7 @@ import {
 } from "#engine";
 import type { StreamNode } from "../../../src/engine/define/nodes/stream-node.ts";
 import type { FlowSpec, Node } from "./case.ts";
+import { drawReference, REFERENCE_OUT, referenceSource } from "./reference.ts";
 import { timersFacts, timersOf } from "./timers.ts";
 import * as fn from "./values.ts";
 import type { Row, Value } from "./values.ts";
@@ -82,7 +83,7 @@ export function flowOf(spec: FlowSpec): Flow {
           timestamp: ({ t }) => t as number,
           invalidTimestamp: spec.times.invalid,
         });
-  const count = spec.sources + (spec.apart === undefined ? 0 : 1);
+  const count = referenceSource(spec) + (spec.hasReference === true ? 2 : 0);
   const sources = Array.from({ length: count }, (_, i) =>
     source(`in-${String(i)}`, format === "avro" ? avroValue : json<Value>()),
   );
@@ -100,9 +101,15 @@ export function flowOf(spec: FlowSpec): Flow {
     const all = second === undefined ? first : first.merge("both", second);
     for (const root of spec.roots) drawing.follow(all, root, false);
     if (spec.direct !== null) drawing.chain(first, spec.direct);
-    const [beside] = sources.slice(spec.sources).map((source) => from(source));
-    if (beside !== undefined)
-      for (const root of spec.apart ?? []) drawing.follow(beside, root, false);
+    if (spec.apart !== undefined) {
+      const beside = from(sources[spec.sources] as Topic<string | null, Value>);
+      for (const root of spec.apart) drawing.follow(beside, root, false);
+    }
+    const [reference, asking] = sources.slice(referenceSource(spec));
+    if (reference !== undefined && asking !== undefined) {
+      const output = declare(REFERENCE_OUT, json<Value>());
+      drawReference(from(reference, { loadFirst: true }), from(asking), output);
+    }
   });
   // Its outputs are known once it was drawn.
   drawn.plan();

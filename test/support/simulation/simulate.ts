@@ -48,6 +48,7 @@ async function run(world: World, faults: Faults): Promise<Failure | null> {
 /** The last stage comes when all is calm: it shows that what is left in memory is right. */
 async function stages(world: World, faults: Faults): Promise<void> {
   const { stages: all, sizes } = world.case;
+  if (world.case.before !== undefined) await send(world, world.case.before);
   faults.begin(0);
   for (let i = 0; i < sizes.workers; i++) world.join();
   for (const [i, { records, waitMs, night }] of all.entries()) {

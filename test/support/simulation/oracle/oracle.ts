@@ -1,6 +1,8 @@
 // The second, naive program: one record after another, plain maps, no batches, no cache, nothing of the engine. Where the
 // order of records is free (several tasks write under one key), it works in one of the possible orders, and says so.
-import type { FlowSpec, Node, SourceRecord, Stage } from "../case.ts";
+import type { FlowSpec, Node, SimulationCase, SourceRecord } from "../case.ts";
+import { isReference } from "../reference.ts";
+import { withReferences } from "./references.ts";
 import { judged } from "../times.ts";
 import { changelogName, isRefused, repartitionName, sinkName } from "../refusals.ts";
 import { isHeld, outputName, spanMs, tableName } from "../flow.ts";
@@ -48,8 +50,11 @@ interface Group {
   readonly items: Item[];
 }
 
-export function expectedOf(flow: FlowSpec, stages: readonly Stage[]): Expected {
-  return new Oracle(flow).run(stages.flatMap(({ records }) => records));
+export function expectedOf(of: SimulationCase): Expected {
+  const { flow, stages } = of;
+  const records = stages.flatMap((stage) => stage.records);
+  const others = records.filter((record) => !isReference(flow, record));
+  return withReferences(of, new Oracle(flow).run(others));
 }
 
 class Oracle {
