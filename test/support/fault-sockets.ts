@@ -7,7 +7,9 @@ export const apiKeys = {
   produce: 0,
   fetch: 1,
   heartbeat: 12,
+  findCoordinator: 10,
   joinGroup: 11,
+  syncGroup: 14,
   addPartitions: 24,
   addOffsets: 25,
   endTxn: 26,
@@ -21,10 +23,18 @@ interface Fault {
   left: number;
 }
 
+interface Call {
+  readonly api: Api;
+  readonly nth: number;
+  readonly when: "sent" | "answered";
+  readonly work: () => void;
+}
+
 export class FaultSockets {
   readonly #faults: Fault[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #counts = new Map<Api, number>();
+  readonly #calls: Call[] = [];
   #isOffline = false;
   /** How often a fault has struck. */
   struck = 0;
@@ -46,6 +56,11 @@ export class FaultSockets {
   /** The request is lost with the connection. */
   loseRequests(api: Api, times = 1): void {
     this.#faults.push({ api, kind: "lose-request", left: times });
+  }
+
+  /** Calls the work when the nth request of this kind is written, or at the first data behind it on its socket. */
+  on(api: Api, nth: number, when: Call["when"], work: () => void): void {
+    this.#calls.push({ api, nth, when, work });
   }
 
   /** All connections break, and none is made until `online`. */
@@ -81,6 +96,7 @@ export class FaultSockets {
         return false;
       }
       if (fault === "lose-answer") isDeaf = true;
+      this.#call(socket, data);
       return write(data, ...rest);
     }) as Socket["write"];
     socket.emit = ((event: string, ...args: unknown[]): boolean => {
@@ -90,11 +106,18 @@ export class FaultSockets {
     }) as Socket["emit"];
   }
 
+  /** Behind the write, or behind what takes the answer. */
+  #call(socket: Socket, request: Buffer): void {
+    const api = apiOf(request);
+    for (const call of this.#calls)
+      if (call.api === api && call.nth === this.count(api))
+        if (call.when === "sent") queueMicrotask(call.work);
+        else socket.once("data", call.work);
+  }
+
   #faultFor(request: Buffer): Fault["kind"] | null {
-    if (request.length < 6) return null;
-    const key = request.readInt16BE(4);
-    const api = (Object.keys(apiKeys) as Api[]).find((name) => apiKeys[name] === key);
-    if (api === undefined) return null;
+    const api = apiOf(request);
+    if (api === null) return null;
     this.#counts.set(api, this.count(api) + 1);
     const fault = this.#faults.find((one) => one.api === api && one.left > 0);
     if (fault === undefined) return null;
@@ -102,4 +125,10 @@ export class FaultSockets {
     this.struck++;
     return fault.kind;
   }
+}
+
+function apiOf(request: Buffer): Api | null {
+  if (request.length < 6) return null;
+  const key = request.readInt16BE(4);
+  return (Object.keys(apiKeys) as Api[]).find((name) => apiKeys[name] === key) ?? null;
 }

@@ -22,8 +22,8 @@ import { MemberSession } from "./session.ts";
 
 const commitDeadlineMs = 30_000;
 const rejoinPauseMs = { first: 20, max: 1_000, refused: 5_000 } as const;
-/** The time that a stop waits for an answer of the group before it closes the sockets. */
-const leaveMs = 2_000;
+/** The time that a stop waits for an answer of the group before it closes the sockets; a session that is shorter ends before. */
+const leaveMsMax = 5_000;
 /** Codes that mean "join again" while joining; they are no failures. */
 const rejoinCodes = new Set<number>([
   codes.rebalanceInProgress,
@@ -222,14 +222,19 @@ export class KafkaGroupConsumer implements GroupConsumer {
     if (session === null) await this.#handlers?.onRevoked(null, "close");
     session?.end();
     if (session !== null) await this.#running;
-    await Promise.race([this.#leave(), delay(leaveMs, undefined, { ref: false })]);
+    const left = this.#leave(() => this.#membership.close(this.#leaveMs));
+    await Promise.race([left, delay(this.#leaveMs, undefined, { ref: false })]);
     await this.#cluster.close();
     await this.#running;
   }
 
-  async #leave(): Promise<void> {
+  get #leaveMs(): number {
+    return Math.min(leaveMsMax, this.#options.sessionTimeoutMs);
+  }
+
+  async #leave(how = () => this.#membership.leave(this.#leaveMs)): Promise<void> {
     try {
-      await this.#membership.leave(leaveMs);
+      await how();
     } catch (error) {
       // The session will expire instead.
       const failure = translate(error, `leave group ${this.#options.group}`);

@@ -1,7 +1,7 @@
 // A member of a consumer group, request by request: join, sync, heartbeat, leave (classic protocol, eager). This file
 // has the requests to the coordinator and the meaning of its answers; the consumer decides when to send them.
 import type { Assignment, ConsumerOptions, GroupGeneration } from "../../../core/kafka.ts";
-import { MillraceError } from "../../../core/errors.ts";
+import { DependencyError, MillraceError } from "../../../core/errors.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codeOf, codes } from "../failures.ts";
 import type { DriverBroker } from "../overrides/driver.ts";
@@ -35,6 +35,9 @@ export class Membership {
   #memberId = "";
   #owned: readonly number[] = [];
   #isJoining = false;
+  #isClosed = false;
+  /** The first JoinGroup of a member, until its id is known; there is nothing to leave with before. */
+  #introduced: Promise<unknown> = Promise.resolve();
   /** How often it has asked for a new assignment. */
   #asked = 0;
 
@@ -77,12 +80,13 @@ export class Membership {
     return { generation: { group, generationId, memberId }, partitions, members: identities };
   }
 
-  /** A first join is answered with the member id to join with (KIP-394). */
   async #joinGroup(broker: DriverBroker): Promise<JoinAnswer> {
     const { group, identity, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
     const metadata = encodeMember(topicsOf(this.#options), identity, this.#owned, this.#asked);
-    const attempt = (): Promise<JoinAnswer> =>
-      this.#cluster.call<JoinAnswer>(broker, "JoinGroup", {
+    const attempt = async (): Promise<JoinAnswer> => {
+      // A stop lies between two requests of a join: the next one would make a member that nobody takes out again.
+      if (this.#isClosed) throw stopped(group);
+      return this.#cluster.call<JoinAnswer>(broker, "JoinGroup", {
         groupId: group,
         sessionTimeout: sessionTimeoutMs,
         rebalanceTimeout: rebalanceTimeoutMs,
@@ -90,12 +94,25 @@ export class Membership {
         protocolType: "consumer",
         groupProtocols: [{ name: protocolName, metadata }],
       });
-    return attempt().catch((error: unknown) => {
+    };
+    if (this.#memberId !== "") return attempt();
+    const introduced = this.#introduce(attempt);
+    this.#introduced = introduced;
+    return (await introduced) ?? attempt();
+  }
+
+  /** A first join is answered with the member id to join with (KIP-394): null then. Brokers without it join at once. */
+  async #introduce(attempt: () => Promise<JoinAnswer>): Promise<JoinAnswer | null> {
+    try {
+      const joined = await attempt();
+      this.#memberId = joined.memberId;
+      return joined;
+    } catch (error) {
       const { name, memberId } = error as { name?: string; memberId?: string };
       if (name !== "KafkaJSMemberIdRequired" || memberId === undefined) throw error;
       this.#memberId = memberId;
-      return attempt();
-    });
+      return null;
+    }
   }
 
   /** The partition count of every topic, asked for now: the leader's view decides what the group reads. */
@@ -150,6 +167,14 @@ export class Membership {
     this.#memberId = "";
   }
 
+  /** Leaves for good, at whatever request of a join: none goes out any more, and the id that is on its way is waited for. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isClosed = true;
+    // The join that failed says so itself.
+    await this.#introduced.catch(() => undefined);
+    await this.leave(deadlineMs);
+  }
+
   /** So that the others need not wait for the session to expire. Again, while the coordinator moves. */
   async leave(deadlineMs: number): Promise<void> {
     if (this.#memberId === "") return;
@@ -166,3 +191,6 @@ export class Membership {
     );
   }
 }
+
+const stopped = (group: string): DependencyError =>
+  new DependencyError("MILL_KAFKA_UNAVAILABLE", `join group ${group}: the consumer is stopped`);
