@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { faults, impossible, scenarios } from "./catalogue.ts";
 import { Plan } from "./flow.ts";
+import { verdictOf, type ChaosResult, type RowResult } from "./result.ts";
 
 const main = join(import.meta.dirname, "main.ts");
 
@@ -56,4 +57,22 @@ test("a seed tells the order, every round has every fault, and another seed anot
     );
   assert.notDeepEqual(first, second);
   assert.notDeepEqual(round(new Plan(faults, 8)), first);
+});
+
+test("a scenario that was given up is named by the verdict, and nothing of it is lost or doubled", () => {
+  const row: RowResult = {
+    ...{ row: 39, name: "retention", injected: "records deleted", runs: 1, givenUp: true },
+    ...{ planned: 1, fired: 0, due: 0, lost: 0, doubled: 0, firstCommit: null, caughtUp: null },
+    notes: ["given up"],
+  };
+  const counts = { records: 0, letters: 0, seenByReader: 0, due: 0, lost: 0, doubled: 0, wrong: 0 };
+  const result: ChaosResult = {
+    ...{ version: 1, seed: 7, minutes: 1, brokers: 1, startedAt: "", seconds: 1, plan: [39] },
+    ...{ rows: [row], ...counts, workersStarted: 2, rssBytesMax: 0, filesMax: 0 },
+    ...{ problems: ["row 39 given up: it was refused"], ok: false },
+  };
+  const verdict = verdictOf(result);
+  assert.match(verdict, /^FAILED: .*lost 0, doubled 0, wrong 0, given up 39, problems 1$/);
+  const ended = { ...result, rows: [{ ...row, givenUp: false }] };
+  assert.doesNotMatch(verdictOf(ended), /given up/);
 });

@@ -11,6 +11,8 @@ export interface RowResult {
   readonly name: string;
   readonly injected: string;
   readonly runs: number;
+  /** Its scenario did not come to its end, so nothing was judged; left out: no. */
+  readonly givenUp?: boolean;
   readonly planned: number;
   readonly fired: number;
   /** Due entries that fired from the beginning of each strike until after its end. */
@@ -84,6 +86,7 @@ export function linesOf(result: ChaosResult): string[] {
 
 export function verdictOf(result: ChaosResult): string {
   const strikes = result.rows.reduce((sum, { fired }) => sum + fired, 0);
+  const givenUp = result.rows.filter((one) => one.givenUp === true).map(({ row }) => String(row));
   const counts = [
     `seed ${String(result.seed)}`,
     `${String(result.records)} records`,
@@ -93,6 +96,7 @@ export function verdictOf(result: ChaosResult): string {
     `lost ${String(result.lost)}`,
     `doubled ${String(result.doubled)}`,
     `wrong ${String(result.wrong)}`,
+    ...(givenUp.length === 0 ? [] : [`given up ${givenUp.join(" ")}`]),
     `problems ${String(result.problems.length)}`,
   ];
   return `${result.ok ? "OK" : "FAILED"}: ${counts.join(", ")}`;

@@ -1,6 +1,6 @@
 // Plays one scenario in a flow of its own, and examines what it has left behind.
 import { partOf, textOfError, type Part, type RunContext } from "../part.ts";
-import { examine } from "../workload/examination.ts";
+import { examine, unexamined, type Examination } from "../workload/examination.ts";
 import type { Servers } from "../world/servers.ts";
 import { World } from "../world/world.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
@@ -13,27 +13,30 @@ export async function play(
   const { row, name, how, hasRefused = true } = scenario;
   const world = await World.open(servers, { perSecond, hasRefused });
   const problems: string[] = [];
-  let outcome: Outcome = { planned: 1, fired: 0, note: "did not come to its end" };
+  let outcome: Outcome | null = null;
   try {
     outcome = await scenario.run(world);
     await world.crew.whole();
   } catch (error) {
-    problems.push(`${String(row)} ${name}: ${textOfError(error)}`);
+    outcome = null;
+    problems.push(`row ${String(row)} given up: ${name}: ${textOfError(error)}`);
     say(problems.join());
   }
-  const { planned, fired, note, circumstances } = outcome;
-  const exam = await examine(world, circumstances);
-  if (planned !== fired)
-    problems.push(`row ${String(row)} fired ${String(fired)} of ${String(planned)}: ${note}`);
-  if (exam.due === 0) problems.push(`row ${String(row)}: no due entry fired`);
+  // A flow in which the cure of its fault was never run has no figures to judge.
+  const exam =
+    outcome === null ? await unexamined(world) : await examine(world, outcome.circumstances);
+  const { planned, fired, note } = outcome ?? GIVEN_UP;
+  if (outcome !== null) problems.push(...problemsOf(scenario, outcome, exam));
   const { lost, doubled, isClean } = exam.findings;
-  const verdict = isClean && problems.length === 0 ? "figures exact" : "does not hold";
+  const judged = isClean && problems.length === 0 ? "figures exact" : "does not hold";
+  const verdict = outcome === null ? "nothing was judged" : judged;
   say(`${String(row)} ${name}: fired ${String(fired)} of ${String(planned)} (${note}); ${verdict}`);
   const result = {
     row,
     name,
     injected: how,
     runs: 1,
+    givenUp: outcome === null,
     planned,
     fired,
     due: exam.due,
@@ -46,4 +49,19 @@ export async function play(
   const part = partOf(world, exam, { rows: [result], order: [row], problems });
   await world.close();
   return part;
+}
+
+const GIVEN_UP: Outcome = { planned: 1, fired: 0, note: "given up" };
+
+function problemsOf(
+  { row }: Scenario,
+  { planned, fired, note }: Outcome,
+  { due }: Examination,
+): string[] {
+  return [
+    ...(planned === fired
+      ? []
+      : [`row ${String(row)} fired ${String(fired)} of ${String(planned)}: ${note}`]),
+    ...(due > 0 ? [] : [`row ${String(row)}: no due entry fired`]),
+  ];
 }

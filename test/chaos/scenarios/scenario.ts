@@ -42,6 +42,16 @@ export function commandIn(message: string): readonly string[] {
   return command.split(/\s+/);
 }
 
+/** Runs the command that a message names as it is printed; where that asks for --yes, as it says. */
+export async function asPrinted(world: World, message: string): Promise<string> {
+  const { app, env } = world.commands;
+  const args = commandIn(message);
+  const first = await appCommand(app, args, env);
+  if (first.code === 0) return first.out;
+  assert.match(first.out, /^Nothing was changed\. Add --yes to do it\.$/m, args.join(" "));
+  return command(world, [...args, "--yes"]);
+}
+
 export async function command(
   world: World,
   args: readonly string[],

@@ -11,7 +11,7 @@ import { PARTITIONS } from "../../support/apps/chaos.ts";
 import { judge } from "../workload/oracle.ts";
 import { asked } from "../world/cluster-roles.ts";
 import type { World } from "../world/world.ts";
-import { begin, command, commandIn, stopsWith, type Scenario } from "./scenario.ts";
+import { asPrinted, begin, command, commandIn, stopsWith, type Scenario } from "./scenario.ts";
 
 const widened: Scenario = {
   row: 37,
@@ -59,7 +59,7 @@ const recreated: Scenario = {
     const running = await crew.metric("millrace_task_state", { part: "by-shop", state: "running" });
     assert.equal(running, PARTITIONS, "what does not read that topic goes on");
     await crew.leave();
-    await command(world, [...commandIn(message), "--yes"]);
+    await asPrinted(world, message);
     await crew.whole();
     const inputs = async (): Promise<readonly RawRecord[]> => {
       const now = await checking.raw(app.orders.name);
@@ -96,7 +96,7 @@ const outrun: Scenario = {
       return found.length === PARTITIONS ? found : null;
     });
     await crew.leave();
-    for (const { message } of stops) await command(world, [...commandIn(message), "--yes"]);
+    for (const { message } of stops) await asPrinted(world, message);
     await crew.whole();
     const isInGap = ({ partition, offset }: RawRecord): boolean =>
       gaps.some(

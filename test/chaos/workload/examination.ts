@@ -1,7 +1,7 @@
 // The end of a flow: sentinels through every partition, no lag, nothing open, groups at rest, every figure exact, workers
 // that drain.
 import type { World } from "../world/world.ts";
-import type { Findings } from "./findings.ts";
+import { Findings } from "./findings.ts";
 import { judge, type Circumstances } from "./oracle.ts";
 
 const RSS_MAX = 700_000_000;
@@ -36,6 +36,15 @@ export async function examine(
   findings.add(world.seen);
   problems.push(...findings.notes, ...outOfBounds(world));
   return { findings, problems, records, letters, seenByReader, due };
+}
+
+/** Ends a flow whose scenario was given up; nothing is found of it. */
+export async function unexamined(world: World): Promise<Examination> {
+  const quietly = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
+  await quietly(world.traffic.feeder.stop());
+  await quietly(world.crew.drain());
+  const counts = { records: 0, letters: 0, seenByReader: 0, due: 0 };
+  return { findings: new Findings(), problems: [], ...counts };
 }
 
 /** Partitions in which a transaction is still open. */
