@@ -30,6 +30,7 @@ const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 export interface CommandClients extends Clients, PlanSettings {
   readonly topicDefaults: TopicDefaults;
+  readonly sessionTimeoutMs: number;
   /** The topics that must be there, with the stores that each pipeline uses by its notes. */
   topics(options: TopicsOptions): Promise<readonly DesiredTopic[]>;
   /** The plans of every pipeline, as declared and with the stores that they use. */
@@ -74,7 +75,8 @@ export function connectFor(io: CliIo): Promise<CommandClients> {
     const how = { settings: quiet, env: quietEnv, checkTables, entry: workerOfRun, probed };
     return workOn(row, shadow, how);
   };
-  const own = { ...under, topicDefaults, topics, allPlans, tables, work };
+  const sessionTimeoutMs = settings.MILLRACE_SESSION_TIMEOUT_MS;
+  const own = { ...under, topicDefaults, sessionTimeoutMs, topics, allPlans, tables, work };
   return Promise.resolve({ ...clients, ...own });
 }
 

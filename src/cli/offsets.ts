@@ -1,15 +1,24 @@
 // `millrace offsets show | reset`: where every task is, and putting it elsewhere while no worker runs.
+import { membersText } from "../engine/core/empty-groups.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import { placesOf, type TaskPlace } from "../engine/operate/places.ts";
 import { openWithinReset } from "../engine/letters/commands/generation.ts";
-import { planReset, reset, type ResetPlan } from "../engine/operate/reset.ts";
+import { planReset, planWhenIdle, reset, type ResetPlan } from "../engine/operate/reset.ts";
 import type { Aimed } from "../engine/operate/targets.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
-import { onPipeline, type ConnectOperate, writing, type VerbContext } from "./operating.ts";
+import {
+  asPatient,
+  onPipeline,
+  type ConnectOperate,
+  writing,
+  type VerbContext,
+  type WaitOptions,
+} from "./operating.ts";
 import {
   choiceOf,
   exitUnlessYes,
+  mayDo,
   type ChangeOptions,
   type ChoiceOptions,
 } from "./option-values.ts";
@@ -40,8 +49,11 @@ What becomes of the rest:
            What retention has taken from the sources is then missing in the stores.
   outputs  what was written to topics stays, and is written again. Rows stay, and are changed only by newer ones.
 
+Workers must be stopped. A worker that was killed stays a member of its groups until its session ends, so the command waits
+for MILLRACE_SESSION_TIMEOUT_MS and 5 s, and names the members meanwhile; --no-wait refuses them at once.
+
 Exit codes: 0 done, or shown by --dry-run · 2 usage, or --yes is missing · 3 no such pipeline, part, partition or group ·
-5 a group has members, or stores would count records twice · 69 a server is away.
+5 a group still has members, or stores would count records twice · 69 a server is away.
 
 Examples:
   $ npx millrace offsets reset retail --part main --topic retail-lines --partition 3 --to earliest --dry-run
@@ -53,7 +65,7 @@ interface ShowOptions {
   readonly json?: boolean;
 }
 
-interface ResetOptions extends ChoiceOptions, ChangeOptions {
+interface ResetOptions extends ChoiceOptions, ChangeOptions, WaitOptions {
   readonly to: string;
   readonly withState?: boolean;
 }
@@ -79,6 +91,7 @@ export const offsetsVerb =
       .option("--partition <n>", "only this partition")
       .option("--with-state", "begin the whole pipeline anew, with empty stores")
       .option("--dry-run", "show what would be done; changes nothing")
+      .option("--no-wait", "refuse at once while a group has members")
       .option("--yes", "do it without asking")
       .option("--json", "print one JSON object a move")
       .description("put progress elsewhere, while no worker of the pipeline runs")
@@ -133,20 +146,22 @@ function placeLines(places: readonly TaskPlace[]): readonly string[] {
   return tableLines([[...header, "STREAM TIME", "OWNER"], ...rows]);
 }
 
-async function resetTo({ io, plan, ports, options }: VerbContext<ResetOptions>): Promise<number> {
+async function resetTo(at: VerbContext<ResetOptions>): Promise<number> {
+  const { io, plan, options } = at;
+  const ports = asPatient(at.ports, options);
   const request = {
     ...choiceOf(options),
     target: targetOf(options.to, ports.clock.now()),
     withState: options.withState === true,
   };
-  const found = await planReset(plan, request, ports);
+  const found = await (mayDo(io, options) ? planWhenIdle : planReset)(plan, request, ports);
   for (const line of options.json === true ? found.moves.map(moveJson) : moveLines(found))
     io.out(line);
   const open = await openWithinReset(plan, found.readings, ports);
   if (open > 0)
     io.err(`Open dead letters that are over then, as they are read again: ${grouped(open)}`);
   if (options.dryRun === true && found.active.length > 0)
-    io.err(`It would be refused now: ${found.active.join(", ")} has members.`);
+    io.err(`It would wait for members to leave: ${membersText(found.active)}`);
   const refusal = await exitUnlessYes(io, options, "changed");
   if (refusal !== null) return refusal;
   await reset(found, ports);

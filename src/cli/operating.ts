@@ -6,16 +6,31 @@ import type { TableStore } from "../engine/core/ports.ts";
 import type { StateCopies } from "../engine/core/state.ts";
 import { refuseOtherFormats, type FormatPorts } from "../engine/core/stored-format.ts";
 import { planNamed, type OperatePorts } from "../engine/operate/choice.ts";
+import { defaultLimits } from "../engine/runtime/context.ts";
 import { connected, type Connection, type PlansOf } from "./connection.ts";
 import type { CliIo, RunCommand } from "./io.ts";
 
 export interface OperateConnection extends Connection {
   /** The settings of topics that a command makes; left out, the brokers' own. */
   readonly topicDefaults?: TopicDefaults;
+  /** The session of a worker under these settings; left out, its default. */
+  readonly sessionTimeoutMs?: number;
   tableStore(table: PlanTable): TableStore;
   stateCopies(kind: PlanOptions["state"]): StateCopies;
 }
 export type ConnectOperate = (io: CliIo) => Promise<OperateConnection>;
+
+/** The time that a coordinator may take to notice that a session has ended. */
+const AFTER_SESSION_MS = 5_000;
+
+/** `--no-wait` refuses groups with members at once. */
+export const asPatient = <P extends FormatPorts>(ports: P, { wait }: WaitOptions): P =>
+  wait !== false ? ports : { ...ports, patience: { waitMs: 0, say: () => undefined } };
+
+export interface WaitOptions {
+  /** False by `--no-wait`; another verb takes a number of seconds. */
+  readonly wait?: boolean | string;
+}
 
 /** Runs the work with an admin client of its own, and closes everything, also after an error. */
 export const operating = <C extends OperateConnection, T>(
@@ -25,11 +40,21 @@ export const operating = <C extends OperateConnection, T>(
 ): Promise<T> =>
   connected(connect, io, (connection) =>
     withAdmin(connection.kafka, (admin) => {
-      const { kafka, clock, topicDefaults } = connection;
+      const {
+        kafka,
+        clock,
+        topicDefaults,
+        sessionTimeoutMs = defaultLimits.sessionTimeoutMs,
+      } = connection;
+      const patience = {
+        waitMs: sessionTimeoutMs + AFTER_SESSION_MS,
+        say: (line: string) => io.err(line),
+      };
       const ports: OperatePorts = {
         kafka,
         admin,
         clock,
+        patience,
         ...(topicDefaults === undefined ? {} : { topicDefaults }),
         tableStore: (table) => connection.tableStore(table),
         stateCopies: (kind) => connection.stateCopies(kind),
@@ -47,11 +72,13 @@ export interface VerbContext<Options> {
   readonly options: Options;
 }
 
+interface WritingOptions extends WaitOptions {
+  readonly dryRun?: boolean;
+}
+
 /** A verb that writes: refused beside workers of another release, before it changes anything. */
 export const writing =
-  <Options extends { readonly dryRun?: boolean }>(
-    work: (at: VerbContext<Options>) => Promise<number>,
-  ) =>
+  <Options extends WritingOptions>(work: (at: VerbContext<Options>) => Promise<number>) =>
   async (at: VerbContext<Options>): Promise<number> => {
     await refuseBeside([at.plan], at.ports, at.options);
     return work(at);
@@ -61,9 +88,9 @@ export const writing =
 export async function refuseBeside(
   plans: readonly Plan[],
   ports: FormatPorts,
-  options: { readonly dryRun?: boolean },
+  options: WritingOptions,
 ): Promise<void> {
-  if (options.dryRun !== true) await refuseOtherFormats(plans, ports);
+  if (options.dryRun !== true) await refuseOtherFormats(plans, asPatient(ports, options));
 }
 
 /** Runs a verb on the pipeline of that name. */

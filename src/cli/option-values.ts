@@ -64,6 +64,10 @@ export interface ChangeOptions {
   readonly json?: boolean;
 }
 
+/** Whether it may come to a change: it is confirmed, or somebody can be asked. Who only looks need not wait for anything. */
+export const mayDo = ({ isTty }: CliIo, { dryRun, yes }: ChangeOptions): boolean =>
+  dryRun !== true && (yes === true || isTty);
+
 /**
  * The exit code where nothing is to be done: shown by --dry-run, or not confirmed; null where it is to be done. `--yes` does it
  * without asking; at a terminal somebody is asked, elsewhere the option is needed.

@@ -149,9 +149,46 @@ test("while the group has members a reset is refused, and a dry run says so", as
     assert.deepEqual([dry.code, dry.err.length], [0, 1]);
     const { code, err } = await offsets(fleet, ...argv, "--yes");
     assert.equal(code, 5);
-    assert.match(err[0] ?? "", /^MILL_OFFSETS_ACTIVE /);
+    const named = `group ${use.name}\\.\\w+ has \\S+ at \\S+`;
+    assert.match(dry.err[0] ?? "", new RegExp(`^It would wait for members to leave: ${named}$`));
+    assert.match(err[0] ?? "", new RegExp(`^waiting up to 15 s for members to leave: ${named}$`));
+    assert.match(err[1] ?? "", new RegExp(`^MILL_OFFSETS_ACTIVE .*: ${named}$`));
+    const atMs = fleet.clock.now();
+    const hasty = await offsets(fleet, ...argv, "--yes", "--no-wait");
+    assert.deepEqual([hasty.code, fleet.clock.now()], [5, atMs]);
+    assert.match(hasty.err[0] ?? "", new RegExp(`^MILL_OFFSETS_ACTIVE .*: ${named}$`));
     assert.equal((await shown(fleet)).committed, 2);
   }
+});
+
+test("a reset waits for a member that goes, and is of the places where it has left its tasks", async () => {
+  const fleet = new Fleet([copy]);
+  await fleet.send(input.name, numbered(1, 2));
+  const { worker } = await fleet.join();
+  await fleet.drained();
+  const producer = fleet.kafka.port().producer();
+  const [value] = numbered(3).map((thing) => Buffer.from(JSON.stringify(thing)));
+  const at = { topic: input.name, partition: 0, key: null, headers: [], timestamp: 0 };
+  const leaving = fleet.clock
+    .sleep(1_000)
+    .then(() => producer.send([{ ...at, value: value ?? null }]))
+    .then(() => fleet.clock.sleep(3_000))
+    .then(() => worker.stop());
+  const { code, out: lines } = await offsets(fleet, "reset", "copy", "--to", "shift:-1", "--yes");
+  await leaving;
+  assert.equal(code, 0);
+  assert.match(lines[1] ?? "", /^main +in +0 +3 +2$/);
+  assert.equal((await shown(fleet)).committed, 2);
+});
+
+test("who may not confirm does not wait", async () => {
+  const fleet = new Fleet([copy]);
+  await fleet.send(input.name, numbered(1, 2));
+  await fleet.join();
+  await fleet.drained();
+  const atMs = fleet.clock.now();
+  assert.equal((await offsets(fleet, "reset", "copy", "--to", "earliest")).code, 2);
+  assert.equal(fleet.clock.now(), atMs);
 });
 
 test("a reset of a table moves the progress row under a raised epoch, and the hint with it", async () => {

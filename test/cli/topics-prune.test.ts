@@ -2,6 +2,7 @@
 // takes nothing that is somebody else's or that somebody still needs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { pipeline } from "#engine";
 import { topicsVerb } from "../../src/cli/topics/topics.ts";
 import { BROKER_DEFAULTS } from "../../src/engine/core/own-topics.ts";
@@ -194,6 +195,29 @@ test("what somebody reads stays, forced or not", async () => {
   assert.equal((await topics("prune", "--yes")).code, 0);
 });
 
+test("what a worker of the pipeline reads goes when it has left, and stays at once with --no-wait", async () => {
+  const { topics, left, kafka, there } = scene();
+  await left("a-by-old-repartition");
+  const consumer = kafka.consumer({
+    ...{ group: "a.old", topics: ["a-by-old-repartition"], identity: "t", maxBytes: 1_000 },
+    ...{ sessionTimeoutMs: 10_000, heartbeatIntervalMs: 1_000, rebalanceTimeoutMs: 10_000 },
+  });
+  const nothing = (): void => undefined;
+  await consumer.start({
+    onAssigned: () => Promise.resolve(),
+    onRevoked: () => Promise.resolve(),
+    ...{ onBatch: nothing, onOutOfRange: nothing, onRefused: nothing, onFatal: nothing },
+  });
+  assert.equal((await topics("prune", "--yes", "--no-wait")).code, 1);
+  const pruning = topics("prune", "--yes");
+  await delay(600);
+  await consumer.stop();
+  const { code, err } = await pruning;
+  assert.equal(code, 0, err.join("\n"));
+  assert.match(err.join("\n"), /^waiting up to 15 s for members to leave: group a\.old has /m);
+  assert.ok(!(await there()).includes("a-by-old-repartition"));
+});
+
 test("records that nobody has read, queued keys, letters and what no note knows stay unless it is forced", async () => {
   const { topics, left, there, kafka } = scene();
   await left("a-by-old-repartition", { read: 1 });
@@ -254,7 +278,7 @@ test("nothing is removed beside a worker of another release", async () => {
   const at = scene();
   await at.left("a-gone-repartition");
   const old = await oldMember(at);
-  const { code, err } = await at.topics("prune", "--yes");
+  const { code, err } = await at.topics("prune", "--yes", "--no-wait");
   assert.equal(code, 5, err.join("\n"));
   assert.match(err.join("\n"), /MILL_GROUP_RELEASE/);
   assert.ok((await at.there()).includes("a-gone-repartition"));

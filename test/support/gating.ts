@@ -2,7 +2,7 @@
 import { MillraceError } from "../../src/engine/core/errors.ts";
 import type { Plan } from "../../src/engine/core/plan.ts";
 import type { OperatePorts } from "../../src/engine/operate/choice.ts";
-import { isDrained, isEmpty } from "../../src/engine/operate/gate/drained.ts";
+import { isDrained } from "../../src/engine/operate/gate/drained.ts";
 import { openGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
 import {
   type GateNote,
@@ -10,6 +10,7 @@ import {
   type ShutState,
   storesRecord,
 } from "../../src/engine/notes/gate-note.ts";
+import { idleParts } from "../../src/engine/core/progress.ts";
 import type { WorkerLimits } from "../../src/engine/runtime/context.ts";
 import type { Fleet } from "./fleet.ts";
 
@@ -97,4 +98,12 @@ export function beforeJoining(fleet: Fleet, work: () => Promise<void>): () => nu
     },
   });
   return () => times;
+}
+
+/** Whether no group of the pipeline has a member. */
+export async function isEmpty(
+  { parts }: Plan,
+  { admin }: Pick<OperatePorts, "admin">,
+): Promise<boolean> {
+  return (await idleParts(parts, admin)).length === parts.length;
 }

@@ -571,8 +571,9 @@ const halts = {
   },
   MILL_OFFSETS_ACTIVE: {
     message: "the group has members",
-    meaning: "Progress is changed only while nobody moves it.",
-    action: "Stop the pipeline's workers, wait for their sessions to end, then run it again.",
+    meaning:
+      "Progress is changed only while nobody moves it. The message names the members. The command has waited for a session's time and 5 s, unless --no-wait was given; so these are at work, or have a longer session (MILLRACE_SESSION_TIMEOUT_MS).",
+    action: "Stop the pipeline's workers, then run it again.",
   },
   MILL_OFFSETS_STATE: {
     message: "stores would count records twice",

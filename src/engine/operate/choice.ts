@@ -1,5 +1,6 @@
 // Pipelines and parts by the names that a command was given; an error about a missing one lists those that there are.
 import { MillraceError } from "../core/errors.ts";
+import type { GroupPatience } from "../core/empty-groups.ts";
 import type { KafkaPort, AdminPort } from "../core/kafka.ts";
 import type { TopicDefaults } from "../core/own-topics.ts";
 import type { Part, Plan, PlanOptions, PlanTable } from "../core/plan.ts";
@@ -14,6 +15,8 @@ export interface OperatePorts {
   readonly clock: Clock;
   /** The settings of topics that a command makes; left out, the brokers' own. */
   readonly topicDefaults?: TopicDefaults;
+  /** For members of groups that must be empty; left out: they are refused at once. */
+  readonly patience?: GroupPatience;
   tableStore(table: PlanTable): TableStore;
   stateCopies(kind: PlanOptions["state"]): StateCopies;
 }

@@ -1,5 +1,6 @@
 // The place of every task of a pipeline, beside where its topics begin and end: the ground on which offsets are shown and
 // reset.
+import { commitWhenEmpty } from "../core/empty-groups.ts";
 import type { CommittedOffset, Watermarks } from "../core/kafka.ts";
 import { late } from "../core/late-topics.ts";
 import { formerGroups, formerNames, mainGroup } from "../core/pieces.ts";
@@ -144,14 +145,13 @@ export async function formerOffsets(
 /** No worker has progress there any more. Throws FencedError while a group has members. */
 export async function forgetFormer(
   offsets: readonly FormerOffset[],
-  { admin }: Pick<OperatePorts, "admin">,
+  ports: Pick<OperatePorts, "admin" | "clock" | "patience">,
 ): Promise<void> {
-  for (const [group, own] of Map.groupBy(offsets, (offset) => offset.group))
-    await admin.commitOffsets(
-      group,
-      own.map(({ topic, partition, metadata }) => ({
-        ...{ topic, partition, metadata },
-        nextOffset: -1n,
-      })),
-    );
+  for (const [group, own] of Map.groupBy(offsets, (offset) => offset.group)) {
+    const none = own.map(({ topic, partition, metadata }) => ({
+      ...{ topic, partition, metadata },
+      nextOffset: -1n,
+    }));
+    await commitWhenEmpty(group, none, ports);
+  }
 }

@@ -3,8 +3,9 @@
 import { sendOnce } from "../core/send-once.ts";
 import { emptyLedger } from "../core/ledger.ts";
 import { encodeMetadata } from "../core/task-inputs.ts";
+import { activeGroups, commitWhenEmpty, membersText, untilEmpty } from "../core/empty-groups.ts";
 import { MillraceError } from "../core/errors.ts";
-import type { Progress } from "../core/kafka.ts";
+import type { GroupDescription, Progress } from "../core/kafka.ts";
 import { isNamedBySource } from "../core/pieces.ts";
 import type { Part, Plan, PlanTable } from "../core/plan.ts";
 import { readPositions } from "../core/progress.ts";
@@ -51,8 +52,8 @@ export interface ResetPlan {
   readonly moves: readonly Aimed[];
   /** Stores that would be emptied. */
   readonly stores: readonly string[];
-  /** Groups that have members: while there is one, nothing may be changed. */
-  readonly active: readonly GroupId[];
+  /** Groups that had members: while there is one, nothing may be changed. */
+  readonly active: readonly GroupDescription[];
   readonly ids: ReadonlyMap<TopicName, string>;
   /** From where each of the tasks reads on. */
   readonly readings: readonly Reading[];
@@ -82,7 +83,7 @@ export async function planReset(
   const known = { notes, ids };
   if (!request.withState) checkState(plan, moves, known);
   const stores = request.withState ? plan.parts.flatMap((part) => part.stores) : [];
-  const active = await activeOf(groupsOf(moves, former), ports);
+  const active = await activeGroups(groupsOf(moves, former), ports.admin);
   const names = stores.map(({ name }) => name);
   const readings = readingsOf(sources, known, request.withState);
   return { plan, moves, stores: names, active, ids, readings, former };
@@ -104,24 +105,31 @@ export async function putStarts(
   ports: OperatePorts,
 ): Promise<void> {
   const ids = await idsOf(moves, ports);
-  const active = await activeOf(
+  await untilEmpty(
     plan.parts.map(({ group }) => group),
     ports,
   );
-  await reset({ plan, moves, stores: [], active, ids, readings: [], former: [] }, ports);
+  await reset({ plan, moves, stores: [], active: [], ids, readings: [], former: [] }, ports);
 }
 
 const groupsOf = (moves: readonly Aimed[], former: readonly FormerOffset[]): GroupId[] => [
   ...new Set([...moves.map(({ place }) => place.part.group), ...former.map(({ group }) => group)]),
 ];
 
-function checkIdle(active: readonly GroupId[]): void {
-  if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", active.join(", "));
+function refuseActive(active: readonly GroupDescription[]): void {
+  if (active.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", membersText(active));
 }
 
-async function activeOf(groups: readonly GroupId[], ports: OperatePorts): Promise<GroupId[]> {
-  const found = await Promise.all(groups.map((group) => ports.admin.describeGroup(group)));
-  return found.filter(({ members }) => members.length > 0).map(({ group }) => group);
+/** A reset that is planned while workers go would be of places that they still move: so it is planned when they have gone. */
+export async function planWhenIdle(
+  plan: Plan,
+  request: ResetRequest,
+  ports: OperatePorts,
+): Promise<ResetPlan> {
+  const found = await planReset(plan, request, ports);
+  if (found.active.length === 0) return found;
+  await untilEmpty(groupsOf(found.moves, found.former), ports);
+  return planReset(plan, request, ports);
 }
 
 async function chosen(
@@ -132,7 +140,7 @@ async function chosen(
   const places = request.topic === plan.redrive ? redrivePlacesOf : placesOf;
   const all = await places(plan, partsNamed(plan, request.part), ports);
   const wanted = all.filter((place) => isChosen(place, request));
-  if (wanted.length > 0) return aim(wanted, request.target, ports.admin);
+  if (wanted.length > 0) return aim(wanted, request.target, ports);
   throw missingPlace(all.map(({ topic }) => topic));
 }
 
@@ -216,12 +224,14 @@ function storesBehind(plan: Plan, part: Part): readonly string[] {
  */
 export async function reset(found: ResetPlan, ports: OperatePorts): Promise<void> {
   const { plan, moves, stores, active, ids, former } = found;
+  const groups = groupsOf(moves, former);
   // 1
-  checkIdle(active);
+  refuseActive(active);
+  refuseActive(await activeGroups(groups, ports.admin));
   await sendLetters(plan, [...new Set(moves.map(({ place }) => place.part))], ports);
   // 2
   const generation = await begin(found, ports);
-  checkIdle(await activeOf(groupsOf(moves, former), ports));
+  refuseActive(await activeGroups(groups, ports.admin));
   const streams = moves.filter(({ place }) => place.part.table === null);
   const sinks = moves.filter(({ place }) => place.part.table !== null);
   // 3
@@ -276,6 +286,6 @@ async function commit(
       });
       return { topic, partition, nextOffset: to, metadata };
     });
-    await ports.admin.commitOffsets(group, progress);
+    await commitWhenEmpty(group, progress, ports);
   }
 }

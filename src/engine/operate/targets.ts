@@ -1,6 +1,7 @@
 // Targets of a reset: from the words of a command to an offset of each partition. Nothing is bent into range: what
 // lies outside of the topic is refused. And what the letters must know of it: from where each task reads on, and which of
 // them are passed over on their way back.
+import { untilEmpty, type EmptyingPorts } from "../core/empty-groups.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { AdminPort, StartOffset } from "../core/kafka.ts";
 import type { Plan } from "../core/plan.ts";
@@ -27,13 +28,17 @@ export interface Aimed {
   readonly loadTo?: bigint;
 }
 
+interface AimPorts extends EmptyingPorts {
+  readonly admin: AdminPort;
+}
+
 /** Throws MILL_OFFSETS_OUTSIDE with every place that cannot be. */
 export async function aim(
   places: readonly TaskPlace[],
   target: ResetTarget,
-  admin: AdminPort,
+  ports: AimPorts,
 ): Promise<readonly Aimed[]> {
-  const offsetOf = await aimedAt(places, target, admin);
+  const offsetOf = await aimedAt(places, target, ports);
   const aimed = places.flatMap((place) => {
     const to = offsetOf(place);
     return to === null ? [] : [{ place, to }];
@@ -50,7 +55,7 @@ const outsideText = ({ place, to }: Aimed): string =>
 async function aimedAt(
   places: readonly TaskPlace[],
   target: ResetTarget,
-  admin: AdminPort,
+  ports: AimPorts,
 ): Promise<(place: TaskPlace) => bigint | null> {
   switch (target.kind) {
     case "earliest":
@@ -60,11 +65,11 @@ async function aimedAt(
     case "offset":
       return () => target.offset;
     case "time": {
-      const found = await timed(places, target.epochMs, admin);
+      const found = await timed(places, target.epochMs, ports.admin);
       return (place) => found.find(isAt(place))?.nextOffset ?? place.high;
     }
     case "group": {
-      const found = await ofGroup(places, target.group, admin);
+      const found = await ofGroup(places, target.group, ports);
       return (place) => found.find(isAt(place))?.nextOffset ?? null;
     }
     case "shift":
@@ -82,11 +87,10 @@ async function aimedAt(
 async function ofGroup(
   places: readonly TaskPlace[],
   group: GroupId,
-  admin: AdminPort,
+  ports: AimPorts,
 ): Promise<readonly StartOffset[]> {
-  const { members } = await admin.describeGroup(group);
-  if (members.length > 0) throw new MillraceError("MILL_OFFSETS_ACTIVE", group);
-  const offsets = await admin.committed(group, places, { stable: true });
+  await untilEmpty([group], ports);
+  const offsets = await ports.admin.committed(group, places, { stable: true });
   const found = offsets.flatMap(({ topic, partition, nextOffset }) =>
     nextOffset === null ? [] : [{ topic, partition, nextOffset }],
   );

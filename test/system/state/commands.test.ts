@@ -145,6 +145,7 @@ test(
       "--to",
       "earliest",
       "--with-state",
+      "--no-wait",
       "--yes",
     );
     assert.equal(refused.code, 5, refused.out);

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { isDrained, isEmpty } from "../../../src/engine/operate/gate/drained.ts";
+import { isDrained } from "../../../src/engine/operate/gate/drained.ts";
+import { isEmpty } from "../../support/gating.ts";
 import { openGate, shutGate } from "../../../src/engine/operate/gate/gate.ts";
 import type { OperatePorts } from "../../../src/engine/operate/choice.ts";
 import { headerText } from "../../../src/engine/core/record.ts";

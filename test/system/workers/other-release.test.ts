@@ -103,8 +103,12 @@ test("beside a worker of 0.1.0 nothing starts and nothing is written", async (t)
     ["reprocess", "undo", prefix, "--yes"],
     ["reprocess", "drop", prefix, "--run", "1", "--yes"],
   ];
+  // Each waits for members to go as long as a session and 5 s.
   const refused = async (argv: readonly string[]): Promise<void> => {
-    const { code, out } = await appCommand(app, argv, env);
+    const { code, out } = await appCommand(app, argv, {
+      ...env,
+      MILLRACE_SESSION_TIMEOUT_MS: "1000",
+    });
     assert.equal(code, 5, `${argv.join(" ")}: ${out}`);
     assert.match(out, new RegExp(`${group} has members of release 0.1.0: .*npx millrace run`));
   };
@@ -138,7 +142,10 @@ test("a run that workers of 0.1.0 are at is neither gone on with nor promoted", 
     ["reprocess", "run", prefix, "--resume"],
     ["reprocess", "promote", prefix, "--yes"],
   ]) {
-    const { code, out } = await appCommand(app, argv, env);
+    const { code, out } = await appCommand(app, argv, {
+      ...env,
+      MILLRACE_SESSION_TIMEOUT_MS: "1000",
+    });
     assert.equal(code, 5, out);
     assert.match(out, new RegExp(`${runGroup} has members of release 0.1.0`));
   }

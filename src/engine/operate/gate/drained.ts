@@ -1,9 +1,8 @@
-// Whether a pipeline has done what was in its own topics, and whether anybody is at work. Exact once its groups are empty:
+// Whether a pipeline has done what was in its own topics. Exact once its groups are empty:
 // nobody writes any more, and whoever joins finds the gate shut. Before that the answer only says when it is time to look.
 import type { Plan } from "../../core/plan.ts";
-import { idleParts } from "../../core/progress.ts";
 import { readRange } from "../../core/read-range.ts";
-import type { AdminPort, KafkaPort } from "../../core/kafka.ts";
+import type { KafkaPort } from "../../core/kafka.ts";
 import type { GateNote } from "../../notes/gate-note.ts";
 import type { OperatePorts } from "../choice.ts";
 import { placesOf, redrivePlacesOf, type TaskPlace } from "../places.ts";
@@ -39,14 +38,6 @@ async function isAtEnd(place: TaskPlace, kafka: Pick<KafkaPort, "reader">): Prom
     next = read.nextOffset;
   }
   return next >= high;
-}
-
-/** Whether no group of the pipeline has a member. */
-export async function isEmpty(
-  { parts }: Plan,
-  { admin }: { readonly admin: Pick<AdminPort, "describeGroup"> },
-): Promise<boolean> {
-  return (await idleParts(parts, admin)).length === parts.length;
 }
 
 const LOOK_MS = 1_000;

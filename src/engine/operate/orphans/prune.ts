@@ -1,6 +1,9 @@
 // Removes topics that a pipeline's plan no longer has, with the copies of state that followed them and the notes about
 // them. What somebody reads is never removed; what nobody has read, or what no note knows, only when it is forced.
+import { untilEmpty } from "../../core/empty-groups.ts";
+import { MillraceError } from "../../core/errors.ts";
 import type { GroupDescription } from "../../core/kafka.ts";
+import type { Plan } from "../../core/plan.ts";
 import { readRange, readTopic } from "../../core/read-range.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import { sendOnce } from "../../core/send-once.ts";
@@ -36,6 +39,27 @@ export async function planPrune(
   }
   return steps;
 }
+
+/** Workers that were killed are members of the pipeline's groups until their sessions end. */
+export async function planPruneWhenIdle(
+  orphans: readonly Orphan[],
+  ports: OperatePorts,
+): Promise<readonly PruneStep[]> {
+  const steps = await planPrune(orphans, ports);
+  const own = steps.flatMap(({ readers, plan }) =>
+    readers.filter((group) => group.startsWith(groupPrefix(plan))),
+  );
+  if (own.length === 0) return steps;
+  try {
+    await untilEmpty(own, ports);
+  } catch (error) {
+    // Those that are at work keep their topics, and the plan says so.
+    if (!(error instanceof MillraceError && error.code === "MILL_OFFSETS_ACTIVE")) throw error;
+  }
+  return planPrune(orphans, ports);
+}
+
+const groupPrefix = ({ namespace, pipeline }: Plan): string => `${namespace}${pipeline}.`;
 
 export const isRemovable = ({ readers, doubts }: PruneStep, force: boolean): boolean =>
   readers.length === 0 && (force || doubts.length === 0);
@@ -96,7 +120,7 @@ async function stepFor(
   const { topic, plan } = orphan;
   const marks = await ports.admin.watermarks(topic);
   const records = marks.reduce((sum, { low, high }) => sum + Number(high - low), 0);
-  const own = `${plan.namespace}${plan.pipeline}.`;
+  const own = groupPrefix(plan);
   // A group at its rebalance does not say what it reads.
   const isReading = ({ group, members }: GroupDescription): boolean =>
     members.some(({ topics }) => topics?.includes(topic) ?? group.startsWith(own));

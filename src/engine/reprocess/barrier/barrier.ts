@@ -6,13 +6,13 @@ import type { Plan } from "../../core/plan.ts";
 import { readProgress } from "../../core/progress.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
 import { sendLetters } from "../../operate/gate/send-letters.ts";
-import { isDrained, isEmpty, topicsBetweenParts } from "../../operate/gate/drained.ts";
+import { isDrained, topicsBetweenParts } from "../../operate/gate/drained.ts";
 import { openGate, shutGate } from "../../operate/gate/gate.ts";
 import { endOperators } from "../../letters/commands/operator.ts";
 import type { ShutState } from "../../notes/gate-note.ts";
 import type { RunRow } from "../words/run.ts";
 import type { LivePosition } from "../words/steps.ts";
-import { waitUntil } from "../words/waiting.ts";
+import { waitUntil, waitUntilEmpty } from "../words/waiting.ts";
 
 /** The live pipeline and the run that takes its place. */
 export interface Barrier {
@@ -60,9 +60,7 @@ export async function close(barrier: Barrier): Promise<readonly LivePosition[] |
   const { plan, ports, limitMs } = barrier;
   await shut(barrier, "closed");
   ports.say("live leaves its groups");
-  const { clock } = ports;
-  const isSo = (): Promise<boolean> => isEmpty(plan, ports);
-  await waitUntil("the live workers to leave their groups", isSo, clock, limitMs);
+  await waitUntilEmpty("the live workers", plan, { ...ports, limitMs });
   await sendLetters(plan, plan.parts, ports);
   // A redrive that is at work is fenced here, and a later one sees the gate: no letter comes back from now on.
   await endOperators(plan, ports);

@@ -1,5 +1,6 @@
 // Puts the stopped live pipeline on the stores of a run, or back: the stores' pointer and notes in `<pipeline>-meta`, and
 // progress that fits them, so that it goes on as if it had filled these stores itself. May be done twice.
+import { commitWhenEmpty } from "../../core/empty-groups.ts";
 import { sendOnce } from "../../core/send-once.ts";
 import { emptyLedger } from "../../core/ledger.ts";
 import type { Progress } from "../../core/kafka.ts";
@@ -73,11 +74,7 @@ async function streamTimes(
   );
 }
 
-async function place(
-  plan: Plan,
-  placings: readonly Placing[],
-  { admin }: OperatePorts,
-): Promise<void> {
+async function place(plan: Plan, placings: readonly Placing[], ports: OperatePorts): Promise<void> {
   for (const { name, group, table } of plan.parts) {
     if (table !== null) continue;
     const progress = placings
@@ -92,7 +89,7 @@ async function place(
           metadata: encodeMetadata({ owner, ledger, streamTimeMs, loadTo: known?.loadTo ?? null }),
         };
       });
-    await admin.commitOffsets(group, progress);
+    await commitWhenEmpty(group, progress, ports);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Plan } from "../../core/plan.ts";
 import { readPositions } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import { addressOf, taskKey } from "../../core/record.ts";
-import { isEmpty, topicsBetweenParts } from "../../operate/gate/drained.ts";
+import { topicsBetweenParts } from "../../operate/gate/drained.ts";
 import { sendLetters } from "../../operate/gate/send-letters.ts";
 import { close, drain, reopen } from "../barrier/barrier.ts";
 import { pointToRun } from "../barrier/pointing.ts";
@@ -16,7 +16,7 @@ import { turnsOf } from "../swap/turns.ts";
 import type { RunChanges } from "../words/rows.ts";
 import type { RunRow } from "../words/run.ts";
 import { withDetail, type PromoteStep } from "../words/steps.ts";
-import { waitUntil } from "../words/waiting.ts";
+import { waitUntil, waitUntilEmpty } from "../words/waiting.ts";
 import { emitCorrections } from "./corrections.ts";
 import { takeOverLetters } from "./letters.ts";
 import { checkOf, type PromotePorts } from "./ports.ts";
@@ -120,7 +120,8 @@ async function correcting(at: StepRun): NextStep {
 
 async function stopping(at: StepRun): NextStep {
   const shadow = shadowOf(at);
-  await wait(at, "the workers of the run to leave their groups", () => isEmpty(shadow, at.ports));
+  const { limitMs } = at.barrier;
+  await waitUntilEmpty("the workers of the run", shadow, { ...at.ports, limitMs });
   // Nobody else sends the letters that they have left: the run is over.
   await sendLetters(shadow, shadow.parts, at.ports);
   return { step: "swapping" };
