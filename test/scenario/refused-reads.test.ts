@@ -99,7 +99,7 @@ for (const [what, close, open, why, reason] of [
     "its group",
     (fleet: Fleet) => fleet.kafka.forbidGroup(group),
     (fleet: Fleet) => fleet.kafka.forbidGroup(group, false),
-    /copy\.main waits for Kafka: .*join group copy\.main.*the group needs the right Read/,
+    /copy\.main waits for Kafka: .*join group copy\.main.*the group copy.main needs the right Read/,
     "group-right",
   ],
   [
@@ -181,5 +181,5 @@ async function neighbourAgain({ fleet, hasEnded }: Scene): Promise<void> {
 test("a group that may not be joined at the start ends the start, and names it", async () => {
   const fleet = new Fleet([copy]);
   fleet.kafka.forbidGroup(group);
-  await assert.rejects(fleet.join(), /MILL_KAFKA_AUTH|the group needs the right Read/);
+  await assert.rejects(fleet.join(), /MILL_KAFKA_AUTH|the group copy.main needs the right Read/);
 });

@@ -26,6 +26,13 @@ const NOT_FOUND_CODES: readonly unknown[] = [40401, 40402, 40403];
 /** Levels that a deliberate hand has set and that ask for at least what we ask for. */
 const BACKWARD_LEVELS = ["BACKWARD", "BACKWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
 
+type Right = "read" | "write";
+interface Refused {
+  readonly status: number;
+  readonly path: string;
+  readonly right: Right;
+}
+
 type Request = (signal: AbortSignal) => Promise<RegistryAnswer>;
 
 class ConfluentRegistry implements SchemaRegistry {
@@ -92,8 +99,10 @@ class ConfluentRegistry implements SchemaRegistry {
     const newest = await this.latest(subject);
     if (newest !== null) checkCompatible(subject, schema, newest.schema);
     const path = `/subjects/${encodeURIComponent(subject)}/versions`;
-    const body = await this.#ask(path, (signal) =>
-      this.#client.Subject.register({ subject, body: { schema }, signal }),
+    const body = await this.#ask(
+      path,
+      (signal) => this.#client.Subject.register({ subject, body: { schema }, signal }),
+      "write",
     );
     if (body === null) throw this.#away(path, "it answered 404");
     await this.#requireBackward(subject);
@@ -111,16 +120,20 @@ class ConfluentRegistry implements SchemaRegistry {
     // FORWARD was chosen by someone: ours has been checked all the same.
     if (level !== undefined && level !== "NONE") return;
     const body = { compatibility: "BACKWARD" };
-    await this.#ask(path, (signal) => this.#client.Subject.updateConfig({ subject, body, signal }));
+    await this.#ask(
+      path,
+      (signal) => this.#client.Subject.updateConfig({ subject, body, signal }),
+      "write",
+    );
   }
 
   /** The answer, or null when the registry says that it has none. */
-  async #ask(path: string, request: Request): Promise<RegistryBody | null> {
+  async #ask(path: string, request: Request, right: Right = "read"): Promise<RegistryBody | null> {
     const [status, answer] = await this.#send(path, request);
     if (status >= 200 && status < 300 && answer !== null) return answer;
     const code = answer?.["error_code"];
     if (status === 404 && NOT_FOUND_CODES.includes(code)) return null;
-    throw this.#refusal(status, path, answer);
+    throw this.#refusal({ status, path, right }, answer);
   }
 
   async #send(path: string, request: Request): Promise<[number, RegistryBody | null]> {
@@ -134,10 +147,11 @@ class ConfluentRegistry implements SchemaRegistry {
     }
   }
 
-  #refusal(status: number, path: string, answer: RegistryBody | null): MillraceError {
+  #refusal({ status, path, right }: Refused, answer: RegistryBody | null): MillraceError {
     const said = typeof answer?.["message"] === "string" ? `: ${answer["message"]}` : "";
     const detail = `${this.#base}${path} answered ${String(status)}${said}`;
-    if (status === 401 || status === 403) return new DependencyError("MILL_REGISTRY_AUTH", detail);
+    if (status === 401 || status === 403)
+      return new DependencyError("MILL_REGISTRY_AUTH", `${detail} (${rightFor(path, right)})`);
     if (status === 409) return new ConfigError("MILL_SCHEMA_INCOMPATIBLE", detail);
     if (status === 422) return new ConfigError("MILL_SCHEMA_INVALID", detail);
     return this.#away(path, `it answered ${String(status)}${hintOf(status)}`);
@@ -154,6 +168,15 @@ class ConfluentRegistry implements SchemaRegistry {
     if (typeof value === "number") return value;
     throw this.#away(path, `its answer has no ${name}`);
   }
+}
+
+/** The subject or id that the account may not read or write. */
+function rightFor(path: string, right: Right): string {
+  const [, , name = ""] = path.split("/");
+  const what = path.startsWith("/schemas/")
+    ? `the schema ${path.split("/").at(-1) ?? ""}`
+    : `the ${path.startsWith("/config/") ? "compatibility of the " : ""}subject ${decodeURIComponent(name)}`;
+  return `the user needs the right to ${right} ${what}`;
 }
 
 /**

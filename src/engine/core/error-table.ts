@@ -230,7 +230,7 @@ const pauses = {
     meaning:
       "Authentication failed, or an access list forbids the operation. A command ends with it. A worker that runs pauses the tasks that need the right, asks again and goes on by itself.",
     action:
-      "Check KAFKA_SASL_* and KAFKA_SSL_*, and the access lists. The message names the topic, group or transactional id and the right that is missing.",
+      "Check KAFKA_SASL_* and KAFKA_SSL_*, and the access lists. The message names the topic, group or transactional id and the right that is missing; npx millrace acls prints what each role needs.",
   },
 } as const;
 
@@ -437,17 +437,18 @@ const halts = {
     action: "Look at the settings of the resource and at what it connects to, then start again.",
   },
   MILL_POSTGRES_AUTH: {
-    message: "Postgres refuses our credentials",
+    message: "Postgres refuses our credentials or rights",
     meaning:
-      "The user or password in DATABASE_URL is wrong or missing, or the server's pg_hba.conf does not let the user in from here.",
-    action: "Check DATABASE_URL and the server's pg_hba.conf, then start again.",
+      "The user or password in DATABASE_URL is wrong or missing, the server's pg_hba.conf does not let the user in from here, or the role lacks a privilege that the message names.",
+    action:
+      "Check DATABASE_URL and the server's pg_hba.conf, then start again. For a privilege: npx millrace acls prints the GRANTs; where a worker runs, then: npx millrace resume <pipeline>",
   },
   MILL_POSTGRES_REFUSED: {
     message: "Postgres refuses to work with us",
     meaning:
-      "Missing rights, a connection that cannot be secured, or a statement that it does not accept.",
+      "A database that does not exist, a connection that cannot be secured, or a statement that it does not accept.",
     action:
-      "Mend the account or the table (npx millrace tables plan prints the SQL for missing rights), then start again; where a worker runs: npx millrace resume <pipeline>",
+      "Mend the account or the table (npx millrace tables plan prints the SQL), then start again; where a worker runs: npx millrace resume <pipeline>",
   },
   MILL_KAFKA_REFUSED: {
     message: "Kafka refused a request",
@@ -468,13 +469,15 @@ const halts = {
   },
   MILL_REGISTRY_AUTH: {
     message: "the schema registry refuses our credentials or rights",
-    meaning: "It answered 401 or 403.",
-    action: "Check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD.",
+    meaning: "It answered 401 or 403. The message names the subject or schema and the right.",
+    action:
+      "Check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD, and the user's rights on the subject.",
   },
   MILL_REDIS_AUTH: {
     message: "Redis refuses our credentials or rights",
     meaning: "The user or password is wrong, or the user may not run one of the commands.",
-    action: "Check REDIS_URL and the access list: redis-cli ACL LOG",
+    action:
+      "Check REDIS_URL and the access list: npx millrace acls prints what each role needs, redis-cli ACL LOG what was refused.",
   },
   MILL_REDIS_REFUSED: {
     message: "Redis refused a command",

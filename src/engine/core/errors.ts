@@ -54,12 +54,6 @@ export class ConfigError extends MillraceError {}
 export class DecodeError extends MillraceError {}
 /** A callback of the user threw; `cause` is what it threw. */
 export class TransformError extends MillraceError {}
-/** Kafka refuses the credentials themselves, and not a right of the user. */
-export class LoginError extends MillraceError {
-  constructor(detail: string, options: ErrorOptionsOfOurs = {}) {
-    super("MILL_KAFKA_AUTH", detail, options);
-  }
-}
 /** Kafka, Redis, Postgres or the registry said no, or said nothing. */
 export class DependencyError extends MillraceError {}
 /** A record that a broker does not take for what it is: no retry of it can pass. */

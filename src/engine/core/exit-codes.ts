@@ -23,9 +23,10 @@ const CONFLICTS =
 const USAGE = /^MILL_(USAGE|TOPIC_LOSES|OFFSETS_OUTSIDE|REDRIVE_REFUSED|RUN_RANGE)$/;
 const CONFIG = /^MILL_(CONFIG|BUILD|TOPIC|TABLE|SCHEMA|STACK)_/;
 
-/** Several problems of configuration are one where a single one would be: 78. */
+/** Several problems are one of configuration, 78, unless all of them are rights that are missing. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof ConfigErrors) return exitCodes.config;
+  if (error instanceof ConfigErrors)
+    return error.problems.every(({ code }) => isAuth(code)) ? exitCodes.auth : exitCodes.config;
   if (!(error instanceof MillraceError)) return exitCodes.failure;
   const { code, disposition } = error;
   if (USAGE.test(code)) return exitCodes.usage;

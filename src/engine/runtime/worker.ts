@@ -1,6 +1,6 @@
 // A worker: the unit of transaction. Has a lane for each pipeline, which makes its parts, joins their groups and leaves them
 // as the pipeline's gate says; and what the lanes share: ports, the transaction, housekeeping.
-import { LoginError, detailOf, type MillraceError } from "../core/errors.ts";
+import { MillraceError, detailOf } from "../core/errors.ts";
 import type { Part, Plan } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
@@ -23,13 +23,14 @@ import { SinkPart } from "./task/sink/part.ts";
 import { StreamCommitter } from "./task/stream/committer.ts";
 import { StreamPart } from "./task/stream/part.ts";
 
-/** Credentials that Kafka refuses end a start; a worker that runs waits, since somebody may be changing them. */
+/** Credentials and rights that Kafka refuses end a start; a worker that runs waits, since somebody may be changing them. */
 async function atStart<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof LoginError)) throw error;
-    throw new LoginError(detailOf(error), { cause: error, disposition: "halt" });
+    if (!(error instanceof MillraceError) || error.code !== "MILL_KAFKA_AUTH") throw error;
+    const { where, code } = error;
+    throw new MillraceError(code, detailOf(error), { cause: error, where, disposition: "halt" });
   }
 }
 

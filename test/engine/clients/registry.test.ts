@@ -209,6 +209,27 @@ test("a registry that is down is a retry, and the message names the address and 
   assert.match(error.message, /http:\/\/127\.0\.0\.1:1\/schemas\/ids\/1: ECONNREFUSED/);
 });
 
+test("a right that is missing is named with its subject or schema", async (t) => {
+  const forbidden = { status: 403, body: { error_code: 40301, message: "no" } };
+  const { url } = await stub(t, {
+    "GET /api/schemas/ids/1": forbidden,
+    "POST /api/subjects/a%2Fb-value": forbidden,
+    "POST /api/subjects/s": missing(40401),
+    "GET /api/subjects/s/versions/latest": missing(40401),
+    "POST /api/subjects/s/versions": forbidden,
+  });
+  const registry = schemaRegistry({ url });
+  for (const [work, words] of [
+    [registry.schemaById(1), "read the schema 1"],
+    [registry.idOf("a/b-value", '"string"'), "read the subject a/b-value"],
+    [registry.register("s", '"string"'), "write the subject s"],
+  ] as const) {
+    const { code, message } = await failure(work);
+    assert.equal(code, "MILL_REGISTRY_AUTH");
+    assert.ok(message.endsWith(`answered 403: no (the user needs the right to ${words})`), message);
+  }
+});
+
 test("credentials go as Basic auth, from the settings or the address, and into no message", async (t) => {
   const { asked, url, server } = await stub(t, {
     "GET /api/schemas/ids/1": { status: 401, body: { message: "who are you" } },

@@ -279,7 +279,13 @@ describe("a sink on a Postgres that fails", () => {
     const store = postgresTableStore(pool, contractTable, { clock: stillClock });
     const { epoch } = await store.takeOver(task, () => Promise.resolve(0n));
     const commit = { ...commitOf([aRow(0, id("a"))]), epoch };
-    await assert.rejects(store.commit(commit), is("MILL_POSTGRES_REFUSED", /42501/));
+    await assert.rejects(
+      store.commit(commit),
+      is(
+        "MILL_POSTGRES_AUTH",
+        /42501 .*needs SELECT, INSERT, UPDATE; for the grants: npx millrace acls/,
+      ),
+    );
     await fixture.database.query(`DROP OWNED BY ${reader}; DROP ROLE ${reader}`);
   });
 

@@ -115,7 +115,7 @@ for (const [what, entries, why] of [
   [
     "to be in its group",
     [aclOf({ resourceType: AclResourceTypes.GROUP, resourceName: group })],
-    new RegExp(`${group} .*: .*the group needs the right Read`),
+    new RegExp(`${group} .*: .*the group ${group} needs the right Read`),
   ],
 ] as const)
   test(`the right ${what} is taken away under way, and given back`, async () => {

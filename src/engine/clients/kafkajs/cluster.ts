@@ -14,6 +14,7 @@ import {
   type TopicMetadata,
 } from "./overrides/driver.ts";
 import type { ProtocolRequest } from "./protocol/request.ts";
+import { workOf, type Work } from "./rights.ts";
 import type { Sockets } from "./sockets.ts";
 
 export type CoordinatorKind = "group" | "transaction";
@@ -186,10 +187,10 @@ export class Cluster {
   }
 
   /**
-   * Repeats `attempt` while its failures are transient and the deadline allows; throws ours. `what` names the work in an
+   * Repeats `attempt` while its failures are transient and the deadline allows; throws ours. `of` names the work in an
    * error: "send to orders-3".
    */
-  async retry<T>(what: string, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+  async retry<T>(of: string | Work, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     const begin = performance.now();
     const end = begin + deadlineMs;
     for (
@@ -198,9 +199,9 @@ export class Cluster {
       waitMs = Math.min(waitMs * backoff.factor, backoff.maxMs)
     ) {
       try {
-        return await this.#observed(what, attempt);
+        return await this.#observed(workOf(of).what, attempt);
       } catch (error) {
-        const failure = translate(error, what);
+        const failure = translate(error, of);
         const isFinal =
           failure.disposition !== "retry" ||
           failure.code !== "MILL_KAFKA_UNAVAILABLE" ||

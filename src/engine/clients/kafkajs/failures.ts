@@ -3,13 +3,13 @@
 import {
   DependencyError,
   FencedError,
-  LoginError,
   InvariantError,
   MillraceError,
   type Where,
 } from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
 import { nameOfCode } from "./error-names.ts";
+import { missingRight, workOf, type Work } from "./rights.ts";
 
 export { nameOfCode };
 
@@ -143,16 +143,18 @@ export function missingTopic(error: unknown, failures: number): MillraceError | 
   return new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at, cause: error });
 }
 
-/** `what` names the request and its address: "send to orders-3". */
-export function translate(error: unknown, what: string): MillraceError {
+/** `of` names the request and its address: "send to orders-3". */
+export function translate(error: unknown, of: string | Work): MillraceError {
   if (error instanceof MillraceError) return error;
+  const work = workOf(of);
+  const { what } = work;
   if (error instanceof UnknownOutcome)
     return new DependencyError("MILL_KAFKA_UNAVAILABLE", `${what}: ${error.message}`, {
       cause: error.cause,
     });
   const thrown = innermost(error);
   return typeof thrown.code === "number" && thrown.name !== "KafkaJSConnectionError"
-    ? ofCode(codeIn(thrown, thrown.code), what, error)
+    ? ofCode(codeIn(thrown, thrown.code), work, error)
     : ofNetwork(thrown, what, error);
 }
 
@@ -162,24 +164,10 @@ function codeIn({ message }: Thrown, code: number): number {
   return unknown === undefined ? code : Number(unknown);
 }
 
-/** The rights that an access list must give, by error code. */
-const rights: Readonly<Record<number, string>> = {
-  30: "the group needs the right Read",
-  31: "the cluster needs the right IdempotentWrite",
-  53: "the transactional id needs the rights Write and Describe",
-};
-
-function detailOf(code: number, what: string, at: TopicPartition | null): string {
-  const right =
-    code === codes.topicAuthorizationFailed && at !== null
-      ? `the topic ${at.topic} needs the right ${what.startsWith("send") ? "Write" : "Read"}`
-      : rights[code];
-  return `${what}: ${nameOfCode(code)}${right === undefined ? "" : ` (${right})`}`;
-}
-
-function ofCode(code: number, what: string, cause: unknown): MillraceError {
+function ofCode(code: number, work: Work, cause: unknown): MillraceError {
   const at = cause instanceof BrokerRefusal ? cause.at : null;
-  const detail = detailOf(code, what, at);
+  const right = missingRight(code, work, at?.topic);
+  const detail = `${work.what}: ${nameOfCode(code)}${right === null ? "" : ` (${right})`}`;
   const where: Where = at === null ? {} : { topic: at.topic, partition: at.partition };
   const options = { cause, where };
   if (transient.has(code)) return new DependencyError("MILL_KAFKA_UNAVAILABLE", detail, options);
@@ -198,7 +186,7 @@ function ofNetwork(thrown: Thrown, what: string, cause: unknown): MillraceError 
   const detail = `${what}: ${thrown.message}`;
   const isRefusedLogin =
     thrown.name.startsWith("KafkaJSSASL") || badCertificate.test(String(thrown.code ?? ""));
-  if (isRefusedLogin) return new LoginError(detail, { cause });
+  if (isRefusedLogin) return new MillraceError("MILL_KAFKA_AUTH", detail, { cause });
   if (networkErrors.has(thrown.name))
     return new DependencyError("MILL_KAFKA_UNAVAILABLE", detail, { cause });
   return new DependencyError("MILL_KAFKA_REFUSED", detail, { cause });

@@ -49,19 +49,23 @@ export class PostgresError extends DependencyError {
 /** COMMIT was sent and its reply did not come: only the progress row knows. */
 export class CommitUnknownError extends PostgresError {}
 
-/** Translates what the driver threw; what is not the driver's (a bug, an error of ours) comes back as it is. */
-export function translate(error: unknown, address: string): unknown {
+/**
+ * Translates what the driver threw; what is not the driver's (a bug, an error of ours) comes back as it is. `statement` is
+ * our own, for the rights that it needs.
+ */
+export function translate(error: unknown, address: string, statement = ""): unknown {
   if (error instanceof MillraceError || !(error instanceof Error)) return error;
-  if (error instanceof pg.DatabaseError) return fromServer(error, address);
+  if (error instanceof pg.DatabaseError) return fromServer(error, address, statement);
   return fromNetwork(error, address) ?? error;
 }
 
-function fromServer(error: pg.DatabaseError, address: string): PostgresError {
+function fromServer(error: pg.DatabaseError, address: string, statement: string): PostgresError {
   const sqlState = error.code ?? "";
   const server = factsOf(error);
   const judged = judge(sqlState, server);
   const code = codeOf(sqlState, judged.fault, server);
-  const detail = namesOf(error, server);
+  const needs = isMissingRight(sqlState, server) ? rightsOf(statement) : "";
+  const detail = `${namesOf(error, server)}${needs}`;
   return new PostgresError(code, { ...judged, sqlState, detail, server }, address);
 }
 
@@ -74,14 +78,25 @@ function judge(sqlState: string, { by }: ServerFacts): Pick<FaultFacts, "fault" 
   return end === "compare" ? { fault: "stop", doubt: "others" } : { fault: "stop" };
 }
 
+/** The privilege of the account itself: a policy and a function of the user have other words. */
+const isMissingRight = (sqlState: string, { by, within }: ServerFacts): boolean =>
+  sqlState === "42501" && by === "server" && within === null;
+
+/** Postgres names the object, and never the right: every verb of the statement is one. */
+function rightsOf(statement: string): string {
+  const verbs = statement.match(/\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|LOCK|GRANT)\b/g);
+  const needs = verbs === null ? "" : `; the statement needs ${[...new Set(verbs)].join(", ")}`;
+  return `${needs}; for the grants: npx millrace acls`;
+}
+
 const DIFFERS = /^(42703|42P01|42P10|42804|42704|42846|428C9|3F000)$/;
 
-function codeOf(sqlState: string, fault: PostgresFault, { within }: ServerFacts): ErrorCode {
+function codeOf(sqlState: string, fault: PostgresFault, server: ServerFacts): ErrorCode {
   if (fault === "transient") return "MILL_POSTGRES_UNAVAILABLE";
   if (fault === "row") return "MILL_SINK_REFUSED";
-  if (within !== null) return "MILL_TABLE_TRIGGER";
+  if (server.within !== null) return "MILL_TABLE_TRIGGER";
   // Class 28: the password, or the access list of the server.
-  if (sqlState.startsWith("28")) return "MILL_POSTGRES_AUTH";
+  if (sqlState.startsWith("28") || isMissingRight(sqlState, server)) return "MILL_POSTGRES_AUTH";
   return DIFFERS.test(sqlState) ? "MILL_TABLE_DIFFERS" : "MILL_POSTGRES_REFUSED";
 }
 

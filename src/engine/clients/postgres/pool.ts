@@ -87,14 +87,14 @@ class DriverPool implements PostgresPool {
   }
 
   query<R>(text: string, values: readonly unknown[] = []): Promise<QueryResult<R>> {
-    return this.#withClient((client) => run<R>(client, text, values));
+    return this.#withClient((client) => this.#run<R>(client, text, values));
   }
 
   async transaction<R>(work: (session: PostgresSession) => Promise<R>): Promise<R> {
     return this.#withClient(async (client) => {
       const session: PostgresSession = {
         query: <R>(text: string, values: readonly unknown[] = []) =>
-          run<R>(client, text, values).catch(this.#fail),
+          this.#run<R>(client, text, values),
       };
       await client.query(BEGIN);
       const result = await work(session);
@@ -111,7 +111,7 @@ class DriverPool implements PostgresPool {
     try {
       const text =
         "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) AS held";
-      const { rows } = await run<{ held: boolean }>(client, text, [name]);
+      const { rows } = await this.#run<{ held: boolean }>(client, text, [name]);
       if (rows[0]?.held === true)
         // Thrown away: the connection's locks end with it.
         return { lost: lost.signal, release: () => Promise.resolve(give(true)) };
@@ -125,6 +125,19 @@ class DriverPool implements PostgresPool {
 
   async close(): Promise<void> {
     await this.#pool.end();
+  }
+
+  async #run<R>(
+    client: pg.ClientBase,
+    text: string,
+    values: readonly unknown[],
+  ): Promise<QueryResult<R>> {
+    try {
+      const { rows, rowCount } = await client.query(text, [...values]);
+      return { rows: rows as R[], count: rowCount ?? 0 };
+    } catch (error) {
+      throw translate(error, this.address, text);
+    }
   }
 
   async #commit(client: pg.PoolClient): Promise<void> {
@@ -178,15 +191,6 @@ const unknownOutcome = ({ facts }: PostgresError, address: string): CommitUnknow
     { ...facts, detail: `the reply to COMMIT was lost (${facts.detail})` },
     address,
   );
-
-async function run<R>(
-  client: pg.ClientBase,
-  text: string,
-  values: readonly unknown[],
-): Promise<QueryResult<R>> {
-  const { rows, rowCount } = await client.query(text, [...values]);
-  return { rows: rows as R[], count: rowCount ?? 0 };
-}
 
 /** False: the connection must be thrown away (it is broken, or its server has become read-only). */
 async function rollback(client: pg.PoolClient, fault: unknown): Promise<boolean> {

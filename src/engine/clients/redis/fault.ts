@@ -28,10 +28,25 @@ export function translate(error: unknown, where: string): unknown {
 function fromServer(message: string, where: string): DependencyError {
   for (const [shape, code] of replies) {
     const word = shape.exec(message)?.[1];
-    if (word !== undefined) return new DependencyError(code, `${word}, ${where}`);
+    if (word === undefined) continue;
+    const needs = code === "MILL_REDIS_AUTH" ? rightOf(message) : "";
+    return new DependencyError(code, `${word}, ${where}${needs}`);
   }
   const word = /^[A-Z]+/.exec(message)?.[0] ?? "no code";
   return new DependencyError("MILL_REDIS_REFUSED", `${word}, ${where}`);
+}
+
+/** The command or key that an access list refuses, in the words of 6.2 and of 7; inside a script 6.2 names no command. */
+function rightOf(message: string): string {
+  if (!/permission|ACL failure|executing the script/.test(message)) return "";
+  const command = /'([a-z|]+)' command/.exec(message)?.[1];
+  const lacking =
+    command !== undefined
+      ? `the command ${command}`
+      : /\bkeys?\b/.test(message)
+        ? "that key"
+        : "a command of its scripts";
+  return ` (the user needs ${lacking}; for the grants: npx millrace acls)`;
 }
 
 const NETWORK = /^E[A-Z_]+$/;

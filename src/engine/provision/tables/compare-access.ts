@@ -20,7 +20,7 @@ const refused = (text: string, owner: readonly string[], isRight = false): Table
   sql: null,
   isNeeded: true,
   owner,
-  ...(isRight ? { code: "MILL_POSTGRES_REFUSED" } : {}),
+  ...(isRight ? { code: "MILL_POSTGRES_AUTH" } : {}),
 });
 
 export function compareAccess(desired: DesiredTable, access: FoundAccess): TableStep[] {

@@ -13,6 +13,7 @@ import {
   translate,
   UnknownOutcome,
 } from "../../../../src/engine/clients/kafkajs/failures.ts";
+import type { Work } from "../../../../src/engine/clients/kafkajs/rights.ts";
 import { loadDriver } from "../../../../src/engine/clients/kafkajs/overrides/driver.ts";
 
 loadDriver();
@@ -128,13 +129,40 @@ test("a code of a newer Kafka is told as one, whoever reads it", () => {
     assert.match(translate(error, "x").message, /does not know \(code 9999\)/);
 });
 
-test("a right that is missing is named with its topic", () => {
+test("a right that is missing is named, with what lacks it and where its grant is printed", () => {
   const refusal = new BrokerRefusal(29, { topic: "orders", partition: 3 });
-  const { message, where } = translate(refusal, "send to orders-3");
-  assert.match(message, /the topic orders needs the right Write/);
-  assert.equal(where.topic, "orders");
+  const { message, where } = translate(refusal, { what: "send to orders-3", right: "Write" });
   assert.match(
-    translate(new BrokerRefusal(53), "init").message,
-    /transactional id needs the rights/,
+    message,
+    /send to orders-3: TOPIC_AUTHORIZATION_FAILED \(the topic orders needs the right Write; for the grants: npx millrace acls\)/,
   );
+  assert.equal(where.topic, "orders");
+  const group = "shop.main";
+  const cases: readonly [number, Work, string][] = [
+    [
+      29,
+      { what: "create topic t", topic: "t", right: "Create" },
+      "the topic t needs the right Create",
+    ],
+    [
+      29,
+      { what: "watermarks of t", topic: "t", right: "Describe" },
+      "the topic t needs the right Describe",
+    ],
+    [30, { what: "join group", group }, "the group shop.main needs the right Read"],
+    [30, { what: "lag", group, right: "Describe" }, "the group shop.main needs the right Describe"],
+    [
+      53,
+      { what: "init", transactionalId: "m-1" },
+      "the transactional id m-1 needs the right Write",
+    ],
+    [
+      31,
+      { what: "init" },
+      "a topic that is written needs the right Write, or the cluster IdempotentWrite",
+    ],
+  ];
+  for (const [code, work, words] of cases)
+    for (const error of [new BrokerRefusal(code), createErrorFromCode(code)])
+      assert.ok(translate(error, work).message.includes(`(${words}; `), work.what);
 });

@@ -28,8 +28,8 @@ const classes: Readonly<Record<string, readonly string[]>> = {
       " ",
     ),
   "stop MILL_TABLE_DIFFERS halt": "42703 42P01 42804 42P10 3F000".split(" "),
-  "stop MILL_POSTGRES_AUTH halt": "28000 28P01".split(" "),
-  "stop MILL_POSTGRES_REFUSED halt": "42501 42601 3D000 0A000 XX000 25P02 XX001".split(" "),
+  "stop MILL_POSTGRES_AUTH halt": "28000 28P01 42501".split(" "),
+  "stop MILL_POSTGRES_REFUSED halt": "42601 3D000 0A000 XX000 25P02 XX001".split(" "),
 };
 for (const [expected, states] of Object.entries(classes))
   test(`answers ${expected} to ${states.join(" ")}`, () => {

@@ -87,6 +87,39 @@ for (const [answer, code, disposition] of answers)
     });
   });
 
+const grants = "for the grants: npx millrace acls";
+for (const [answer, words] of [
+  [
+    "-NOPERM this user has no permissions to run the 'hmget' command or its subcommand",
+    "the command hmget",
+  ],
+  ["-NOPERM User shop has no permissions to run the 'hmget' command", "the command hmget"],
+  ["-NOPERM this user has no permissions to access one of the keys used as arguments", "that key"],
+  ["-NOPERM No permissions to access a key", "that key"],
+  [
+    "-ERR ACL failure in script: User shop has no permissions to run the 'hset' command script: 1, on @user_script:3.",
+    "the command hset",
+  ],
+  [
+    `${inScript}The user executing the script can't run this command or subcommand`,
+    "a command of its scripts",
+  ],
+  [
+    `${inScript}The user executing the script can't access at least one of the keys mentioned in the command arguments`,
+    "that key",
+  ],
+] as const)
+  test(`a right that is missing is named: ${words} (${String(answer.length)})`, async (t) => {
+    const { copies } = await stub(t, answer);
+    const copy = copies.copy({ prefix: "shop", store: "totals", partition: 3 });
+    await assert.rejects(copy.read([Buffer.from("a-key")]), (error) => {
+      assert.ok(error instanceof MillraceError && error.code === "MILL_REDIS_AUTH");
+      assert.ok(error.message.endsWith(`(the user needs ${words}; ${grants})`), error.message);
+      assert.match(error.message, /\{shop:totals:3\} at 127\.0\.0\.1:/);
+      return true;
+    });
+  });
+
 test("a primary that has become a replica is left: its name may lead to the new one", async (t) => {
   const { copies, connections } = await stub(t, "-READONLY You can't write against a replica.");
   const copy = copies.copy({ prefix: "shop", store: "totals", partition: 3 });

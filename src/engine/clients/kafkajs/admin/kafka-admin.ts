@@ -22,7 +22,7 @@ const stableDeadlineMs = 120_000;
 
 export class KafkaAdmin extends TopicAdmin implements AdminPort {
   watermarks(topic: TopicName): Promise<readonly Watermarks[]> {
-    return this.retry(`watermarks of ${topic}`, async () =>
+    return this.retry({ what: `watermarks of ${topic}`, topic, right: "Describe" }, async () =>
       lookUpEnds(this.cluster, await this.partitions(topic)),
     );
   }
@@ -30,14 +30,14 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
   async stableEnds(partitions: readonly TopicPartition[]): Promise<readonly StartOffset[]> {
     if (partitions.length === 0) return [];
     this.cluster.want([...new Set(partitions.map(({ topic }) => topic))]);
-    return this.retry("last stable offsets", async () => {
+    return this.retry({ what: "last stable offsets", right: "Describe" }, async () => {
       await this.cluster.refreshIfOld();
       return lookUpOffsets(this.cluster, partitions, ends.high, "committed");
     });
   }
 
   offsetsByTime(topic: TopicName, timestampMs: number): Promise<readonly StartOffset[]> {
-    return this.retry(`offsets of ${topic} by time`, async () => {
+    return this.retry({ what: `offsets of ${topic} by time`, right: "Describe" }, async () => {
       const partitions = await this.partitions(topic);
       const high = await lookUpOffsets(this.cluster, partitions, ends.high);
       const found = await lookUpOffsets(this.cluster, partitions, BigInt(timestampMs));
@@ -56,7 +56,8 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
     if (partitions.length === 0) return [];
     const deadlineMs = stable ? stableDeadlineMs : this.deadlineMs;
     const request = offsetFetchRequest(group, partitions, stable);
-    return this.cluster.retry(`progress of ${group}`, deadlineMs, () =>
+    const work = { what: `progress of ${group}`, group, right: "Describe" } as const;
+    return this.cluster.retry(work, deadlineMs, () =>
       this.cluster.atCoordinator("group", group, async (broker) => {
         const answer = await this.cluster.send(broker, request);
         if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
@@ -67,7 +68,7 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
 
   async commitOffsets(group: GroupId, progress: readonly Progress[]): Promise<void> {
     if (progress.length === 0) return;
-    await this.retry(`set progress of ${group}`, () =>
+    await this.retry({ what: `set progress of ${group}`, group }, () =>
       this.cluster.atCoordinator("group", group, async (broker) =>
         checked(await this.cluster.send(broker, offsetCommitRequest(noMember(group), progress))),
       ),
@@ -75,8 +76,9 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
   }
 
   async deleteRecords(below: readonly StartOffset[]): Promise<void> {
-    for (const { topic, partition, nextOffset } of below)
-      await this.retry(`delete records of ${topic}-${String(partition)}`, async () => {
+    for (const { topic, partition, nextOffset } of below) {
+      const what = `delete records of ${topic}-${String(partition)}`;
+      await this.retry({ what, topic, right: "Delete" }, async () => {
         this.cluster.want([topic]);
         await this.cluster.refreshIfOld();
         const broker = await this.cluster.leader({ topic, partition });
@@ -87,6 +89,7 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
             throw refusedDelete(error);
           });
       });
+    }
   }
 
   listGroups(): Promise<readonly GroupId[]> {
@@ -103,7 +106,7 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
   }
 
   describeGroup(group: GroupId): Promise<GroupDescription> {
-    return this.retry(`describe group ${group}`, () =>
+    return this.retry({ what: `describe group ${group}`, group, right: "Describe" }, () =>
       this.cluster.atCoordinator("group", group, async (broker) => {
         const { groups } = await this.cluster.call<{ groups: readonly DescribedGroup[] }>(
           broker,

@@ -3,8 +3,10 @@ import type { ConfigSource, TopicDescription, TopicSpec } from "../../../core/ka
 import { MillraceError } from "../../../core/errors.ts";
 import type { TopicName, TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
-import { BrokerRefusal, codeOf, codes } from "../failures.ts";
+import { BrokerRefusal, codeOf, codes, translate } from "../failures.ts";
+import type { Right, Work } from "../rights.ts";
 import type { TopicMetadata } from "../overrides/driver.ts";
+import type { ProtocolRequest } from "../protocol/request.ts";
 import { topicConfigRequest } from "../protocol/topic-config.ts";
 import { topicIdsRequest } from "../protocol/topic-ids.ts";
 
@@ -14,6 +16,7 @@ const brokerTimeoutMs = 5_000;
 
 interface DescribedConfigs {
   readonly resources: readonly {
+    readonly errorCode: number;
     readonly resourceName: string;
     readonly configEntries: readonly {
       readonly configName: string;
@@ -33,8 +36,8 @@ export class TopicAdmin {
     this.deadlineMs = deadlineMs;
   }
 
-  protected retry<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return this.cluster.retry(what, this.deadlineMs, work);
+  protected retry<T>(of: string | Work, work: () => Promise<T>): Promise<T> {
+    return this.cluster.retry(of, this.deadlineMs, work);
   }
 
   /** Asks for exactly these topics, or for all. */
@@ -46,14 +49,20 @@ export class TopicAdmin {
       "Metadata",
       options,
     );
-    return answer.topicMetadata;
+    const forbidden = answer.topicMetadata.find(isForbidden);
+    if (forbidden === undefined) return answer.topicMetadata;
+    // Nobody may know whether it exists.
+    throw new BrokerRefusal(codes.topicAuthorizationFailed, {
+      topic: forbidden.topic,
+      partition: 0,
+    });
   }
 
   async describeTopics(
     topics: readonly TopicName[],
   ): Promise<ReadonlyMap<TopicName, TopicDescription | null>> {
     if (topics.length === 0) return new Map();
-    return this.retry("describe topics", async () => {
+    return this.retry({ what: "describe topics", right: "Describe" }, async () => {
       const found = (await this.#metadata(topics)).filter(isThere);
       const names = found.map((topic) => topic.topic);
       const configs = await this.#configs(names);
@@ -84,15 +93,19 @@ export class TopicAdmin {
     if (topics.length === 0) return new Map();
     const broker = await this.cluster.anyBroker();
     const resources = topics.map((name) => ({ type: topicResource, name, configNames: [] }));
-    const answer = await this.cluster.call<DescribedConfigs>(broker, "DescribeConfigs", {
-      resources,
-      includeSynonyms: false,
-    });
+    const { resources: described } = await this.cluster.send(
+      broker,
+      answeredApart(
+        this.cluster.built<DescribedConfigs>(broker, "DescribeConfigs", {
+          resources,
+          includeSynonyms: false,
+        }),
+      ),
+    );
+    const refused = described.find(({ errorCode }) => errorCode !== 0);
+    if (refused !== undefined) throw refusedConfigs(refused);
     return new Map(
-      answer.resources.map(({ resourceName, configEntries }) => [
-        resourceName,
-        settingsOf(configEntries),
-      ]),
+      described.map(({ resourceName, configEntries }) => [resourceName, settingsOf(configEntries)]),
     );
   }
 
@@ -107,8 +120,8 @@ export class TopicAdmin {
 
   async createTopics(topics: readonly TopicSpec[]): Promise<void> {
     for (const spec of topics)
-      await this.retry(`create topic ${spec.topic}`, () => this.#createTopic(spec));
-    await this.retry("wait for new topics", async () => {
+      await this.retry(altering("create", spec.topic, "Create"), () => this.#createTopic(spec));
+    await this.retry({ what: "wait for new topics", right: "Describe" }, async () => {
       const found = topics.length === 0 ? [] : await this.#metadata(topics.map((t) => t.topic));
       if (!found.every(hasLeaders)) throw new BrokerRefusal(codes.leaderNotAvailable);
     });
@@ -130,7 +143,7 @@ export class TopicAdmin {
   }
 
   async addPartitions(topic: TopicName, partitions: number): Promise<void> {
-    await this.retry(`add partitions to ${topic}`, async () => {
+    await this.retry(altering("add partitions to", topic, "Alter"), async () => {
       if (await this.#isAsWide(topic, partitions)) return;
       const broker = await this.cluster.anyBroker();
       const topicPartitions = [{ topic, count: partitions }];
@@ -154,7 +167,7 @@ export class TopicAdmin {
     topic: TopicName,
     config: Readonly<Record<string, string>>,
   ): Promise<void> {
-    await this.retry(`alter topic ${topic}`, async () => {
+    await this.retry(altering("alter", topic, "AlterConfigs"), async () => {
       const broker = await this.cluster.anyBroker();
       const code = await this.cluster.send(broker, topicConfigRequest(topic, config));
       if (code !== 0) throw new BrokerRefusal(code);
@@ -163,7 +176,7 @@ export class TopicAdmin {
 
   async deleteTopics(topics: readonly TopicName[]): Promise<void> {
     for (const topic of topics)
-      await this.retry(`delete topic ${topic}`, async () => {
+      await this.retry(altering("delete", topic, "Delete"), async () => {
         if (!(await this.#metadata([topic])).some(isThere)) return;
         const broker = await this.cluster.anyBroker();
         await this.cluster.call(broker, "DeleteTopics", {
@@ -188,8 +201,31 @@ export class TopicAdmin {
   }
 }
 
+const altering = (verb: string, topic: TopicName, right: Right): Work => ({
+  what: `${verb} topic ${topic}`,
+  topic,
+  right,
+});
+
+/** kafkajs would throw the error of one topic without its name. */
+const answeredApart = <T>(request: ProtocolRequest<T>): ProtocolRequest<T> => ({
+  ...request,
+  response: { ...request.response, parse: (data) => Promise.resolve(data as T) },
+});
+
+function refusedConfigs({
+  errorCode,
+  resourceName: topic,
+}: DescribedConfigs["resources"][number]): unknown {
+  const refusal = new BrokerRefusal(errorCode, { topic, partition: 0 });
+  return translate(refusal, { what: "describe topics", right: "DescribeConfigs" });
+}
+
 const isThere = (topic: TopicMetadata): boolean =>
   topic.topicErrorCode !== codes.unknownTopicOrPartition;
+
+const isForbidden = (topic: TopicMetadata): boolean =>
+  topic.topicErrorCode === codes.topicAuthorizationFailed;
 
 const hasLeaders = (topic: TopicMetadata): boolean =>
   topic.topicErrorCode === 0 && topic.partitionMetadata.every((partition) => partition.leader >= 0);

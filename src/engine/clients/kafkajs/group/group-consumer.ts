@@ -16,6 +16,7 @@ import type { TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { checked, codeOf, codes, isDefect, missingTopic, translate } from "../failures.ts";
 import { offsetCommitRequest } from "../protocol/offsets.ts";
+import type { Work } from "../rights.ts";
 import { Fetching } from "./fetching.ts";
 import { Membership, topicsOf } from "./membership.ts";
 import { MemberSession } from "./session.ts";
@@ -86,7 +87,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
       }
     } catch (error) {
       await this.#leave();
-      if (!this.#isStopping) handlers.onFatal(translate(error, `group ${this.#options.group}`));
+      if (!this.#isStopping) handlers.onFatal(translate(error, this.#named("group")));
     }
   }
 
@@ -95,7 +96,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
     try {
       await this.#serve(assignment, handlers);
     } catch (error) {
-      const failure = translate(error, `group ${this.#options.group}`);
+      const failure = translate(error, this.#named("group"));
       if (isDefect(failure)) throw failure;
       await this.#leave();
       if (!this.#isStopping) handlers.onRefused(null, failure);
@@ -126,8 +127,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
       if (rejoinCodes.has(codeOf(error) ?? 0)) return { assignment: null, failure: null };
       this.#failedJoins++;
       const failure =
-        missingTopic(error, this.#failedJoins) ??
-        translate(error, `join group ${this.#options.group}`);
+        missingTopic(error, this.#failedJoins) ?? translate(error, this.#named("join group"));
       this.#log.debug({ group: this.#options.group, code: failure.code }, failure.message);
       return { assignment: null, failure };
     }
@@ -209,6 +209,11 @@ export class KafkaGroupConsumer implements GroupConsumer {
         throw error;
       }
     });
+  }
+
+  #named(verb: string): Work {
+    const { group } = this.#options;
+    return { what: `${verb} ${group}`, group };
   }
 
   stop(): Promise<void> {

@@ -24,7 +24,7 @@ export class Patience {
   async after(failure: unknown, what: string): Promise<void> {
     const now = performance.now();
     this.#checkTopic(failure, what, now);
-    const translated = translate(failure, what);
+    const translated = translate(failure, { what, right: "Write" });
     const isFinal = translated.disposition !== "retry" || now - this.#startedAt > this.#deadlineMs;
     if (isFinal || this.#cluster.isClosed) throw translated;
     await this.#cluster.pause(this.#waitMs);

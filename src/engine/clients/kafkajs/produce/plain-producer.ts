@@ -36,7 +36,7 @@ export class KafkaPlainProducer implements PlainProducer {
     } catch (error) {
       // A refusal of records says where all others are: the sender's state is right.
       if (!(error instanceof RecordsRefusedError)) this.#sender = null;
-      throw translate(error, "send");
+      throw translate(error, { what: "send", right: "Write" });
     }
   }
 

@@ -122,7 +122,8 @@ export class Sender {
     const isTaken = errorCode === 0 || errorCode === codes.duplicateSequence;
     if (!verdicts.takes(answer, queue) && !isTaken) {
       const refusal = new BrokerRefusal(errorCode, answer);
-      if (!isTransientCode(errorCode)) throw translate(refusal, `send to ${address}`);
+      if (!isTransientCode(errorCode))
+        throw translate(refusal, { what: `send to ${address}`, right: "Write" });
       return refusal;
     }
     // mistake: refused batch numbered

@@ -17,6 +17,7 @@ import { addPartitionsRequest } from "../protocol/add-partitions.ts";
 import { txnOffsetCommitRequest } from "../protocol/offsets.ts";
 import { Patience } from "./patience.ts";
 import type { ProducerIdentity } from "../protocol/request.ts";
+import { workOf, type Work } from "../rights.ts";
 import { initSender, type Sender } from "./sender.ts";
 
 export class KafkaTxProducer implements TxProducer {
@@ -29,7 +30,8 @@ export class KafkaTxProducer implements TxProducer {
   readonly #enlisted = new Set<string>();
 
   readonly #fail = (error: unknown): never => {
-    throw translate(error, `transaction of ${this.#options.transactionalId}`);
+    const { transactionalId } = this.#options;
+    throw translate(error, { what: `transaction of ${transactionalId}`, transactionalId });
   };
 
   constructor(cluster: Cluster, options: TxProducerOptions) {
@@ -74,7 +76,9 @@ export class KafkaTxProducer implements TxProducer {
         const answers = checked(await this.#cluster.send(broker, request));
         assert(answers.length === progress.length, "progress without an answer");
       };
-      await this.#cluster.retry(`progress of ${group}`, this.#options.timeoutMs, () =>
+      const { timeoutMs, transactionalId } = this.#options;
+      const work = { what: `progress of ${group}`, group, transactionalId };
+      await this.#cluster.retry(work, timeoutMs, () =>
         this.#cluster.atCoordinator("group", group, send, false),
       );
     });
@@ -138,7 +142,8 @@ export class KafkaTxProducer implements TxProducer {
     partitions: readonly TopicPartition[],
     identity: ProducerIdentity,
   ): Promise<BrokerRefusal | null> {
-    return this.#atTransactionCoordinator("send, enlist partitions", true, async (broker) => {
+    const work = { what: "send, enlist partitions", right: "Write" } as const;
+    return this.#atTransactionCoordinator(work, true, async (broker) => {
       const refused = await this.#cluster.send(broker, addPartitionsRequest(identity, partitions));
       const refusal = refused === null ? null : new BrokerRefusal(refused.code, refused);
       if (refusal === null || refusal.code === codes.unknownTopicOrPartition) return refusal;
@@ -150,7 +155,7 @@ export class KafkaTxProducer implements TxProducer {
     // No topic has a slash in its name.
     const key = `group/${group}`;
     if (this.#enlisted.has(key)) return;
-    await this.#atTransactionCoordinator("enlist group", false, (broker) =>
+    await this.#atTransactionCoordinator({ what: "enlist group", group }, false, (broker) =>
       this.#cluster.call(broker, "AddOffsetsToTxn", {
         ...driverIdentity(identity),
         groupId: group,
@@ -160,13 +165,15 @@ export class KafkaTxProducer implements TxProducer {
   }
 
   #atTransactionCoordinator<T>(
-    what: string,
+    of: string | Work,
     isRepeatable: boolean,
-    work: (broker: DriverBroker) => Promise<T>,
+    attempt: (broker: DriverBroker) => Promise<T>,
   ): Promise<T> {
     const { transactionalId: id, timeoutMs: deadlineMs } = this.#options;
-    return this.#cluster.retry(`${what} (${id})`, deadlineMs, () =>
-      this.#cluster.atCoordinator("transaction", id, work, isRepeatable),
+    const work = workOf(of);
+    const named = { ...work, what: `${work.what} (${id})`, transactionalId: id };
+    return this.#cluster.retry(named, deadlineMs, () =>
+      this.#cluster.atCoordinator("transaction", id, attempt, isRepeatable),
     );
   }
 

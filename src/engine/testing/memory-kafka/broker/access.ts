@@ -17,14 +17,14 @@ export class Access {
   /** Null for a topic that may be read. */
   refusalOfTopic(topic: TopicName, what: string): MillraceError | null {
     if (!this.#topics.has(topic)) return null;
-    const detail = `${what}: TOPIC_AUTHORIZATION_FAILED (the topic ${topic} needs the right Read)`;
+    const detail = `${what}: TOPIC_AUTHORIZATION_FAILED (the topic ${topic} needs the right Read; for the grants: npx millrace acls)`;
     return new MillraceError("MILL_KAFKA_AUTH", detail, { where: { topic } });
   }
 
   /** Null for a group that may be joined. */
   refusalOfGroup(group: GroupId, what: string): MillraceError | null {
     if (!this.#groups.has(group)) return null;
-    const detail = `${what}: GROUP_AUTHORIZATION_FAILED (the group needs the right Read)`;
+    const detail = `${what}: GROUP_AUTHORIZATION_FAILED (the group ${group} needs the right Read; for the grants: npx millrace acls)`;
     return new MillraceError("MILL_KAFKA_AUTH", detail);
   }
 

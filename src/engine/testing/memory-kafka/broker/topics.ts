@@ -160,7 +160,7 @@ export class Topics {
 const withoutRight = (topic: TopicName): MillraceError =>
   new MillraceError(
     "MILL_KAFKA_AUTH",
-    `send to ${topic}: TOPIC_AUTHORIZATION_FAILED (the topic ${topic} needs the right Write)`,
+    `send to ${topic}: TOPIC_AUTHORIZATION_FAILED (the topic ${topic} needs the right Write; for the grants: npx millrace acls)`,
     { where: { topic } },
   );
 
