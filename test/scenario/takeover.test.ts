@@ -88,6 +88,23 @@ test("a takeover ends the transaction of a dead owner at once instead of waiting
   assert.deepEqual(out(fleet), [1, 2]);
 });
 
+test("a dead owner's id that may not be used, as under another prefix, is left to its time-out", async () => {
+  const { fleet, first } = await started();
+  await fleet.send(input.name, numbered(1));
+  await fleet.drained();
+  await fleet.join();
+  await fleet.send(input.name, numbered(2));
+  const held = fleet.hold(first, "commit");
+  await fleet.until("the commit is under way", held.isReached);
+  const [id = ""] = fleet.kafka.openTransactions();
+  assert.match(id, /^millrace-/);
+  fleet.kafka.forbidTransactionalId(id);
+  fleet.kafka.crash(first.port);
+  await fleet.until("the next owner has written", () => out(fleet).length === 2, 60_000);
+  assert.deepEqual(out(fleet), [1, 2]);
+  assert.deepEqual(await fleet.ledger("main"), { consumed: 2, emitted: 2 });
+});
+
 test("a partition that moves to a new member leaves the transactions of its old owner alone", async () => {
   const wideInput = things("wide-in", 2);
   const wideOutput = things("wide-out", 2);

@@ -67,6 +67,8 @@ export interface WorkerPorts {
   readonly random: Random;
   readonly log: Log;
   readonly meter: Meter;
+  /** The name that transactional ids of workers begin with; left out, namespace and "millrace". */
+  readonly workerName?: string;
   /** The bounds and the pace of a run of the reprocessor; a live pipeline has neither. */
   readonly bounds?: Bounds;
   readonly pace?: Pace;

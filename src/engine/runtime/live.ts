@@ -21,7 +21,12 @@ import { ours } from "./failure.ts";
 import { connect, type Clients } from "./host/connect.ts";
 import { readResources, type ResourceSettings } from "./host/resources.ts";
 import { serversMissing } from "./host/servers.ts";
-import { planSettingsOf, readSettings, type WorkerSettings } from "./host/settings.ts";
+import {
+  planSettingsOf,
+  readSettings,
+  workerNameOf,
+  type WorkerSettings,
+} from "./host/settings.ts";
 import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
@@ -145,6 +150,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   const ports: WorkerPorts = {
     ...clients,
     ...attached?.ports,
+    workerName: workerNameOf(settings),
     log,
     meter,
     openResource: resources.open,

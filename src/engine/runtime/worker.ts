@@ -56,7 +56,7 @@ export class Worker {
 
   constructor(plans: readonly Plan[], ports: WorkerPorts, limits: WorkerLimits) {
     this.#plans = plans;
-    const namespace = plans[0]?.namespace ?? "";
+    const { workerName = `${plans[0]?.namespace ?? ""}millrace` } = ports;
     this.#context = {
       ...ports,
       limits,
@@ -65,7 +65,7 @@ export class Worker {
       schemas: new SchemaCache(ports.registry, ports.clock),
       resources: new Resources(),
       lag: new LagBook(),
-      owner: `${namespace}millrace-${ports.random.token(12)}`,
+      owner: `${workerName}-${ports.random.token(12)}`,
     };
     this.#committer = new StreamCommitter(this.#context, (error) => this.#end(error));
     this.#ended = new Promise((resolve) => (this.#end = resolve));

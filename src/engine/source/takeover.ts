@@ -1,7 +1,7 @@
 // The start of a stream task: committed progress, read stable, after its dead owner's transaction was ended.
 // A first start is written down before anything is read, so that lost progress is not taken for no progress.
 import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
-import type { MillraceError } from "../core/errors.ts";
+import { MillraceError } from "../core/errors.ts";
 import type {
   CommittedOffset,
   KafkaPort,
@@ -12,6 +12,7 @@ import type {
 } from "../core/kafka.ts";
 import { emptyLedger, type LedgerCounts } from "../core/ledger.ts";
 import type { LoadStart } from "../core/loading.ts";
+import type { Log } from "../core/ports.ts";
 import { sendOnce } from "../core/send-once.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import {
@@ -34,6 +35,7 @@ import {
 
 export interface TakeoverPorts extends InheritPorts {
   readonly kafka: KafkaPort;
+  readonly log: Pick<Log, "warn">;
 }
 
 export interface TakeoverRequest extends InheritRequest, StartRequest {
@@ -160,9 +162,15 @@ async function endDeadOwners(
   for (const transactionalId of owners) {
     if (transactionalId === owner || members.includes(transactionalId)) continue;
     const producer = ports.kafka.txProducer({ transactionalId, timeoutMs: transactionTimeoutMs });
-    await producer.init();
+    await producer.init().catch((error: unknown) => leftToTimeout(error, ports.log));
     await producer.close();
   }
+}
+
+/** An id with another prefix, from before a change of the setting or from a command: its transaction ends by itself. */
+function leftToTimeout(error: unknown, log: Pick<Log, "warn">): void {
+  if (!(error instanceof MillraceError) || error.code !== "MILL_KAFKA_AUTH") throw error;
+  log.warn({ code: error.code, error: error.message }, "waiting for a transaction to time out");
 }
 
 /** A topic of another shape than declared: nothing of it may be begun. */

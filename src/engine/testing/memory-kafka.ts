@@ -108,6 +108,11 @@ export class MemoryKafka {
     this.#conditions.changes.raise();
   }
 
+  /** As an access list that lets nobody use the transactional id any more. */
+  forbidTransactionalId(id: string): void {
+    this.#access.forbidTransactionalId(id);
+  }
+
   /** Loses the next request of this kind; with `after`, it takes effect and only its reply is lost. Calls add up. */
   failNext(request: KafkaRequest, options: { readonly after?: boolean } = {}): void {
     this.#conditions.failNext(request, options.after ?? false);

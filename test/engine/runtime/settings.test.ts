@@ -7,6 +7,7 @@ import {
   planSettingsOf,
   readPlanSettings,
   readSettings,
+  workerNameOf,
   topicDefaultsOf,
 } from "../../../src/engine/runtime/host/settings.ts";
 
@@ -45,6 +46,15 @@ test("more replicas in sync than there are is refused, as is none", () => {
   assert.match(refusal({ MILLRACE_TOPIC_MIN_INSYNC: "2" }), /which must be set/);
   assert.match(refusal({ MILLRACE_TOPIC_REPLICATION: "0" }), /MILLRACE_TOPIC_REPLICATION/);
   assert.match(refusal({ MILLRACE_SINK_PURGE_AFTER_MS: "5" }), /MILLRACE_SINK_PURGE_AFTER_MS/);
+});
+
+test("the name that transactional ids and client ids begin with is namespace and prefix", () => {
+  const under = (more: Record<string, string>) => workerNameOf(readSettings({ ...env, ...more }));
+  assert.equal(under({}), "millrace");
+  const said = { MILLRACE_NAMESPACE: "ns-", MILLRACE_WORKER_PREFIX: "shop.workers" };
+  assert.equal(under(said), "ns-shop.workers");
+  for (const wrong of ["-x", "Shop", "a b", "a".repeat(61)])
+    assert.throws(() => under({ MILLRACE_WORKER_PREFIX: wrong }), ConfigErrors);
 });
 
 test("topics that declare no partitions get 4, or what the setting says", () => {

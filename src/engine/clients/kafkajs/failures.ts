@@ -164,10 +164,14 @@ function codeIn({ message }: Thrown, code: number): number {
   return unknown === undefined ? code : Number(unknown);
 }
 
+function detailOf(code: number, work: Work, at: TopicPartition | null): string {
+  const right = missingRight(code, work, at?.topic);
+  return `${work.what}: ${nameOfCode(code)}${right === null ? "" : ` (${right})`}`;
+}
+
 function ofCode(code: number, work: Work, cause: unknown): MillraceError {
   const at = cause instanceof BrokerRefusal ? cause.at : null;
-  const right = missingRight(code, work, at?.topic);
-  const detail = `${work.what}: ${nameOfCode(code)}${right === null ? "" : ` (${right})`}`;
+  const detail = detailOf(code, work, at);
   const where: Where = at === null ? {} : { topic: at.topic, partition: at.partition };
   const options = { cause, where };
   if (transient.has(code)) return new DependencyError("MILL_KAFKA_UNAVAILABLE", detail, options);

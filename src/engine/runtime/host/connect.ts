@@ -10,7 +10,7 @@ import type { TableSpec } from "../../core/table-layout.ts";
 import { memoryCopies } from "../../state/memory-copy.ts";
 import { postgresTableStore } from "../../sinks/postgres/table-store.ts";
 import type { WorkerPorts } from "../context.ts";
-import { settingMissing, type WorkerSettings } from "./settings.ts";
+import { settingMissing, workerNameOf, type WorkerSettings } from "./settings.ts";
 import { systemClock, systemRandom } from "./system.ts";
 
 export interface Clients extends Pick<
@@ -35,7 +35,7 @@ export function connect(settings: WorkerSettings, options: ConnectOptions): Clie
   const { log, deadlineMs, onKafkaRetry, statementTimeoutMs = 30_000 } = options;
   const kafka = kafkajsPort({
     brokers: settings.KAFKA_BROKERS,
-    clientId: `${settings.MILLRACE_NAMESPACE}millrace`,
+    clientId: workerNameOf(settings),
     security: securityOf(settings),
     log,
     requestDeadlineMs: deadlineMs,

@@ -52,6 +52,12 @@ const shape = {
     form: "postgres://user:password@host:port/database",
   }).optional(),
   ...planShape,
+  MILLRACE_WORKER_PREFIX: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,59}$/, {
+      error: "expected at most 60 lower-case letters, digits, dots, dashes and underscores",
+    })
+    .default("millrace"),
   MILLRACE_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   MILLRACE_HTTP_HOST: z.string().default("127.0.0.1"),
   MILLRACE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
@@ -88,6 +94,8 @@ export interface WorkerSettings {
   /** Needed by pipelines that write tables, and by the reprocessor. */
   readonly DATABASE_URL?: string | undefined;
   readonly MILLRACE_NAMESPACE: string;
+  /** Transactional ids of workers, and client ids, begin with the namespace and this name. */
+  readonly MILLRACE_WORKER_PREFIX: string;
   readonly MILLRACE_LOG_LEVEL: "debug" | "info" | "warn" | "error" | "silent";
   readonly MILLRACE_HTTP_HOST: string;
   /** Not set: 9464, or a free one where that is taken. */
@@ -136,6 +144,11 @@ export function readPlanSettings(env: Env): PlanSettings {
   if (problems.length > 0 || settings === undefined) throw new ConfigErrors(problems);
   return planSettingsOf(settings);
 }
+
+/** The name that workers' transactional ids begin with; a dash and a random text follow. */
+export const workerNameOf = (
+  settings: Pick<WorkerSettings, "MILLRACE_NAMESPACE" | "MILLRACE_WORKER_PREFIX">,
+): string => `${settings.MILLRACE_NAMESPACE}${settings.MILLRACE_WORKER_PREFIX}`;
 
 /** Every name that is read; each may have _FILE behind it. */
 export const settingNames: readonly string[] = Object.keys(shape);

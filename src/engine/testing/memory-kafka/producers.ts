@@ -33,6 +33,7 @@ export class MemoryTxProducer implements TxProducer {
   async init(): Promise<void> {
     const { transactionalId, timeoutMs } = this.#options;
     const init = async (): Promise<void> => {
+      this.#connection.access.checkTransactionalId(transactionalId);
       this.#ticket = await this.#connection.transactions.init(transactionalId, timeoutMs);
     };
     await this.#life.run("new", () => this.#connection.wire.call("init", init), "ready");

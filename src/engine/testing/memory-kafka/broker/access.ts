@@ -1,10 +1,12 @@
-// The access lists of the cluster in memory: what nobody may read, and groups that nobody may join.
+// The access lists of the cluster in memory: what nobody may read, groups that nobody may join, transactional ids that nobody
+// may use.
 import { MillraceError } from "../../../core/errors.ts";
 import type { GroupId, TopicName } from "../../../core/record.ts";
 
 export class Access {
   readonly #topics = new Set<TopicName>();
   readonly #groups = new Set<GroupId>();
+  readonly #transactionalIds = new Set<string>();
 
   forbidTopic(topic: TopicName, isForbidden: boolean): void {
     this.#topics[isForbidden ? "add" : "delete"](topic);
@@ -12,6 +14,16 @@ export class Access {
 
   forbidGroup(group: GroupId, isForbidden: boolean): void {
     this.#groups[isForbidden ? "add" : "delete"](group);
+  }
+
+  forbidTransactionalId(id: string): void {
+    this.#transactionalIds.add(id);
+  }
+
+  checkTransactionalId(id: string): void {
+    if (!this.#transactionalIds.has(id)) return;
+    const detail = `init (${id}): TRANSACTIONAL_ID_AUTHORIZATION_FAILED (the transactional id ${id} needs the right Write; for the grants: npx millrace acls)`;
+    throw new MillraceError("MILL_KAFKA_AUTH", detail);
   }
 
   /** Null for a topic that may be read. */
