@@ -1,4 +1,5 @@
 // Every verb of the command line, in the order that help lists them.
+import { aclsVerb } from "./acls.ts";
 import { connectFor, plansOf } from "./connect.ts";
 import { consumeVerb } from "./consume.ts";
 import { demo } from "./demo.ts";
@@ -33,6 +34,7 @@ export const verbs: readonly Register[] = [
   schemas,
   topicsVerb(connectFor),
   tablesVerb(connectFor),
+  aclsVerb(plansOf),
   describeVerb(connectFor, plansOf),
   run,
   produceVerb(connectFor, plansOf),

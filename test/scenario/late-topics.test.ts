@@ -126,7 +126,7 @@ test("a user who may not make topics learns which one is missing and how it is m
   const sending = fleet.during(redriveBy(operator, fleet));
   await assert.rejects(sending, (error: unknown) => {
     assert.ok(error instanceof MillraceError);
-    assert.equal(error.code, "MILL_TOPIC_NOT_MADE");
+    assert.equal(error.code, "MILL_KAFKA_AUTH");
     assert.match(error.message, /flow-letter-states with 1 partitions: .*AUTHORIZATION_FAILED/);
     assert.match(error.message, /topics apply --with-redrive/);
     return true;

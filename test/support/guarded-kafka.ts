@@ -1,5 +1,5 @@
-// A broker with access lists of its own, for one test file: whoever comes without a password may do anything, the user
-// "worker" what the lists leave him.
+// A broker with access lists of its own, for one test file: whoever comes without a password may do anything, a user with one
+// what the lists leave him: all that they do not forbid, or, where it is strict, nothing that they do not give.
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -20,13 +20,23 @@ export interface GuardedKafka {
   readonly address: string;
   /** Settings of the user "worker". */
   readonly workerEnv: Readonly<Record<string, string>>;
+  /** Settings of a user. */
+  envOf(user: string): Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
 
 const READY_MS = 120_000;
 const PASSWORD = randomBytes(12).toString("hex");
 
-export async function startGuardedKafka(): Promise<GuardedKafka> {
+interface Guard {
+  readonly users?: readonly string[];
+  readonly isStrict?: boolean;
+}
+
+export async function startGuardedKafka({
+  users = ["worker"],
+  isStrict = false,
+}: Guard = {}): Promise<GuardedKafka> {
   const home = mkdtempSync(join(tmpdir(), "millrace-guarded-"));
   const ports = await choosePorts(3);
   const [open, controller, guarded] = ports.map((port) => `127.0.0.1:${String(port)}`) as [
@@ -41,10 +51,10 @@ export async function startGuardedKafka(): Promise<GuardedKafka> {
     "listener.security.protocol.map":
       "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
     "sasl.enabled.mechanisms": "PLAIN",
-    "listener.name.sasl_plaintext.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required user_worker="${PASSWORD}";`,
+    "listener.name.sasl_plaintext.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required ${users.map((user) => `user_${user}="${PASSWORD}"`).join(" ")};`,
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
-    "allow.everyone.if.no.acl.found": "true",
+    "allow.everyone.if.no.acl.found": String(!isStrict),
   }).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(settings, serverProperties({ home, ports }) + more.join(""));
   const place = { cache: cacheOf(process.env), env: process.env, say: () => undefined };
@@ -76,15 +86,12 @@ export async function startGuardedKafka(): Promise<GuardedKafka> {
       () => null,
     );
   await eventually("the guarded broker answers", answers, READY_MS);
-  return {
-    address: open,
-    workerEnv: {
-      KAFKA_BROKERS: guarded,
-      KAFKA_SECURITY_PROTOCOL: "SASL_PLAINTEXT",
-      KAFKA_SASL_MECHANISM: "PLAIN",
-      KAFKA_SASL_USERNAME: "worker",
-      KAFKA_SASL_PASSWORD: PASSWORD,
-    },
-    stop,
-  };
+  const envOf = (user: string): Readonly<Record<string, string>> => ({
+    KAFKA_BROKERS: guarded,
+    KAFKA_SECURITY_PROTOCOL: "SASL_PLAINTEXT",
+    KAFKA_SASL_MECHANISM: "PLAIN",
+    KAFKA_SASL_USERNAME: user,
+    KAFKA_SASL_PASSWORD: PASSWORD,
+  });
+  return { address: open, workerEnv: envOf("worker"), envOf, stop };
 }

@@ -26,11 +26,11 @@ const NOT_FOUND_CODES: readonly unknown[] = [40401, 40402, 40403];
 /** Levels that a deliberate hand has set and that ask for at least what we ask for. */
 const BACKWARD_LEVELS = ["BACKWARD", "BACKWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
 
-type Right = "read" | "write";
+type RegistryRight = "read" | "write";
 interface Refused {
   readonly status: number;
   readonly path: string;
-  readonly right: Right;
+  readonly right: RegistryRight;
 }
 
 type Request = (signal: AbortSignal) => Promise<RegistryAnswer>;
@@ -128,7 +128,11 @@ class ConfluentRegistry implements SchemaRegistry {
   }
 
   /** The answer, or null when the registry says that it has none. */
-  async #ask(path: string, request: Request, right: Right = "read"): Promise<RegistryBody | null> {
+  async #ask(
+    path: string,
+    request: Request,
+    right: RegistryRight = "read",
+  ): Promise<RegistryBody | null> {
     const [status, answer] = await this.#send(path, request);
     if (status >= 200 && status < 300 && answer !== null) return answer;
     const code = answer?.["error_code"];
@@ -171,7 +175,7 @@ class ConfluentRegistry implements SchemaRegistry {
 }
 
 /** The subject or id that the account may not read or write. */
-function rightFor(path: string, right: Right): string {
+function rightFor(path: string, right: RegistryRight): string {
   const [, , name = ""] = path.split("/");
   const what = path.startsWith("/schemas/")
     ? `the schema ${path.split("/").at(-1) ?? ""}`

@@ -355,7 +355,7 @@ const halts = {
   MILL_TOPIC_NOT_MADE: {
     message: "a topic that is made at its first use could not be made",
     meaning:
-      "The states of letters and the redrive topic are made by the first command that writes them. Kafka does not let this user make topics, or refuses the settings.",
+      "The states of letters and the redrive topic are made by the first command that writes them. Kafka refuses their settings; a missing right is MILL_KAFKA_AUTH.",
     action:
       "As the message says. Every such topic of all pipelines is made by npx millrace topics apply --with-redrive.",
   },

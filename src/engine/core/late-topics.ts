@@ -1,7 +1,8 @@
 // Topics of a pipeline that need not exist: the states of letters and the redrive topic are made by the first command that
 // writes them, and `-parked` is where 0.1.0 put parked letters. Until such a topic is there it is as good as empty: readers
 // go through `late`, commands that write go through `makeStates` and `makeRedrive`, and running workers look for it.
-import { MillraceError } from "./errors.ts";
+import { detailOf, MillraceError } from "./errors.ts";
+import { isAuth } from "./exit-codes.ts";
 import type { AdminPort, TopicSpec, Watermarks } from "./kafka.ts";
 import {
   BROKER_DEFAULTS,
@@ -67,11 +68,12 @@ async function make(spec: TopicSpec, { admin }: MakingPorts): Promise<boolean> {
     return true;
   } catch (error) {
     if (!(error instanceof MillraceError) || error.disposition === "retry") throw error;
-    throw new MillraceError("MILL_TOPIC_NOT_MADE", notMade(spec, error), { cause: error });
+    const code = isAuth(error.code) ? error.code : "MILL_TOPIC_NOT_MADE";
+    throw new MillraceError(code, notMade(spec, error), { cause: error });
   }
 }
 
-function notMade({ topic, partitions }: TopicSpec, { message }: MillraceError): string {
+function notMade({ topic, partitions }: TopicSpec, error: MillraceError): string {
   const flag = "npx millrace topics apply --with-redrive";
-  return `${topic} with ${String(partitions)} partitions: ${message}. Give this user the right Create on it, or let one who has the right run ${flag}`;
+  return `${topic} with ${String(partitions)} partitions: ${detailOf(error)}. Give this user the right Create on it, or let one who has the right run ${flag}`;
 }

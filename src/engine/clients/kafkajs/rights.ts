@@ -3,7 +3,7 @@
 import type { GroupId, TopicName } from "../../core/record.ts";
 
 /** An operation of Kafka's access lists. Read, Write, Delete and Alter imply Describe, AlterConfigs DescribeConfigs. */
-export type Right =
+export type KafkaRight =
   | "Read"
   | "Write"
   | "Create"
@@ -22,7 +22,7 @@ export interface Work {
   readonly group?: GroupId;
   readonly transactionalId?: string;
   /** On its topics and its group; default Read. */
-  readonly right?: Right;
+  readonly right?: KafkaRight;
 }
 
 export const workOf = (what: string | Work): Work => (typeof what === "string" ? { what } : what);
@@ -33,7 +33,11 @@ const CLUSTER = 31;
 const TRANSACTIONAL_ID = 53;
 
 /** For the message of a refusal; null where an access list is not its reason. */
-export function missingRight(code: number, work: Work, topic = work.topic): string | null {
+export function missingRight(
+  code: number,
+  work: Work,
+  topic: TopicName | undefined = work.topic,
+): string | null {
   const lacking = lackingOf(code, work, topic);
   return lacking && `${lacking}; for the grants: npx millrace acls`;
 }

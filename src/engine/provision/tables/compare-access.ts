@@ -6,7 +6,7 @@ import type { TableStep } from "./compare.ts";
 import { named, targetOf } from "./ddl.ts";
 import type { DesiredTable } from "./desired.ts";
 
-type SqlRight = "SELECT" | "INSERT" | "UPDATE" | "DELETE";
+export type SqlRight = "SELECT" | "INSERT" | "UPDATE" | "DELETE";
 
 /** The rights of workers on our own tables; `runs` is the reprocessor's, who says so himself. */
 const ownRights: Readonly<Record<string, readonly SqlRight[]>> = {
@@ -38,7 +38,8 @@ export function compareAccess(desired: DesiredTable, access: FoundAccess): Table
   ];
 }
 
-const rightsOf = ({ schema, name, key, columns }: DesiredTable): readonly SqlRight[] =>
+/** The rights of a worker on a table. */
+export const sqlRightsOf = ({ schema, name, key, columns }: DesiredTable): readonly SqlRight[] =>
   schema === "millrace"
     ? (ownRights[name] ?? [])
     : key.length === columns.length
@@ -47,7 +48,7 @@ const rightsOf = ({ schema, name, key, columns }: DesiredTable): readonly SqlRig
 
 function missingRights(desired: DesiredTable, access: FoundAccess): TableStep[] {
   const { role, mayUseSchema } = access;
-  const needed = rightsOf(desired);
+  const needed = sqlRightsOf(desired);
   const lacking = needed.filter((right) => !hasRight(right, desired, access));
   const to = named(role);
   const schema = `role ${role} may not use schema ${desired.schema}`;
@@ -86,7 +87,7 @@ const commands: Readonly<Record<SqlRight, string>> = {
 function missingPolicies(desired: DesiredTable, access: FoundAccess): TableStep[] {
   const { policies, isPoliced, role } = access;
   if (!isPoliced || policies.includes("*")) return [];
-  const lacking = rightsOf(desired).filter((right) => !policies.includes(commands[right]));
+  const lacking = sqlRightsOf(desired).filter((right) => !policies.includes(commands[right]));
   if (lacking.length === 0) return [];
   const text = `row-level security is on, and no policy lets role ${role} ${lacking.join(", ")}`;
   const rule = "USING (true) WITH CHECK (true)";

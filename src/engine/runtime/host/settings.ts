@@ -12,8 +12,8 @@ export type Env = Readonly<Record<string, string | undefined>>;
 
 const optional = z.string().min(1).optional();
 
-/** A plan is made under them. */
-const planShape = {
+/** Plans, and all that has a name in a server, are made under them. */
+const nameShape = {
   MILLRACE_NAMESPACE: z
     .string()
     .regex(/^([a-z0-9]+[-.])?$/, { error: 'expected letters and digits that end in "-" or "."' })
@@ -24,6 +24,12 @@ const planShape = {
     .min(1)
     .max(100_000)
     .default(DEFAULT_PLAN_SETTINGS.topicPartitions),
+  MILLRACE_WORKER_PREFIX: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,59}$/, {
+      error: "expected at most 60 lower-case letters, digits, dots, dashes and underscores",
+    })
+    .default("millrace"),
 };
 
 const shape = {
@@ -51,13 +57,7 @@ const shape = {
     protocols: /^postgres(ql)?:$/,
     form: "postgres://user:password@host:port/database",
   }).optional(),
-  ...planShape,
-  MILLRACE_WORKER_PREFIX: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,59}$/, {
-      error: "expected at most 60 lower-case letters, digits, dots, dashes and underscores",
-    })
-    .default("millrace"),
+  ...nameShape,
   MILLRACE_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   MILLRACE_HTTP_HOST: z.string().default("127.0.0.1"),
   MILLRACE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
@@ -138,11 +138,16 @@ export const planSettingsOf = (settings: PlanShape): PlanSettings => ({
 });
 
 /** For commands that connect to nothing: other settings need not be there. Throws ConfigErrors. */
-export function readPlanSettings(env: Env): PlanSettings {
+export function readNameSettings(env: Env): PlanSettings & { readonly workerName: string } {
   const problems: ConfigError[] = [];
-  const settings = parsedFrom(env, z.object(planShape), Object.keys(planShape), problems);
+  const settings = parsedFrom(env, z.object(nameShape), Object.keys(nameShape), problems);
   if (problems.length > 0 || settings === undefined) throw new ConfigErrors(problems);
-  return planSettingsOf(settings);
+  return { ...planSettingsOf(settings), workerName: workerNameOf(settings) };
+}
+
+export function readPlanSettings(env: Env): PlanSettings {
+  const { namespace, topicPartitions } = readNameSettings(env);
+  return { namespace, topicPartitions };
 }
 
 /** The name that workers' transactional ids begin with; a dash and a random text follow. */

@@ -4,7 +4,7 @@ import { MillraceError } from "../../../core/errors.ts";
 import type { TopicName, TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codeOf, codes, translate } from "../failures.ts";
-import type { Right, Work } from "../rights.ts";
+import type { KafkaRight, Work } from "../rights.ts";
 import type { TopicMetadata } from "../overrides/driver.ts";
 import type { ProtocolRequest } from "../protocol/request.ts";
 import { topicConfigRequest } from "../protocol/topic-config.ts";
@@ -201,7 +201,7 @@ export class TopicAdmin {
   }
 }
 
-const altering = (verb: string, topic: TopicName, right: Right): Work => ({
+const altering = (verb: string, topic: TopicName, right: KafkaRight): Work => ({
   what: `${verb} topic ${topic}`,
   topic,
   right,

@@ -1,0 +1,93 @@
+// `millrace acls`: what each role needs, as commands and as JSON; connects to nothing.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { json, pipeline, string, topic } from "#engine";
+import { aclsVerb } from "../../src/cli/acls.ts";
+import type { CliIo } from "../../src/cli/io.ts";
+import { main } from "../../src/cli/main.ts";
+import type { Rights } from "../../src/engine/provision/rights/rights.ts";
+
+const shape = { key: string, value: json<{ n: number }>(), partitions: 2, owner: "tests" };
+const input = topic("in", shape);
+const output = topic("out", shape);
+const plain = pipeline("plain", ({ from }) => {
+  from(input).to(output);
+});
+const counts = pipeline("counts", ({ from }) => {
+  from(input)
+    .groupBy("by-n", ({ n }) => String(n))
+    .count("total")
+    .map("as-n", (n) => ({ n }))
+    .to(output);
+});
+
+async function acls(argv: readonly string[], env: CliIo["env"] = {}) {
+  const lines: string[] = [];
+  const out = (line: string): void => void lines.push(line);
+  const io: CliIo = { env, cwd: "/", isTty: false, out, err: out };
+  const verb = aclsVerb(({ namespace }) => [plain.plan(namespace), counts.plan(namespace)]);
+  return { code: await main(["acls", ...argv], io, [verb]), lines };
+}
+
+test("a worker without state or tables needs its topics, its group and its transactional id", async () => {
+  const { code, lines } = await acls(["plain", "--role", "worker", "--worker", "app"]);
+  assert.equal(code, 0);
+  const add = 'kafka-acls --bootstrap-server "$KAFKA_BROKERS" --add --allow-principal User:app';
+  assert.deepEqual(lines, [
+    "# Kafka: plain, worker",
+    `${add} --operation Read --operation DescribeConfigs --topic in`,
+    `${add} --operation Write --operation DescribeConfigs --topic out`,
+    `${add} --operation Read --operation Write --operation DescribeConfigs --topic plain- --resource-pattern-type prefixed`,
+    `${add} --operation Read --group plain. --resource-pattern-type prefixed`,
+    `${add} --operation Write --transactional-id millrace- --resource-pattern-type prefixed`,
+  ]);
+});
+
+test("names begin with the namespace, transactional ids with the prefix of workers too", async () => {
+  const env = { MILLRACE_NAMESPACE: "ns-", MILLRACE_WORKER_PREFIX: "shop" };
+  const { lines } = await acls(["counts", "--role", "worker", "--json"], env);
+  const [{ kafka, redis }] = lines.map((line) => JSON.parse(line) as Rights) as [Rights];
+  const names = kafka.map(({ resource, name, pattern }) => `${resource} ${name} ${pattern}`);
+  assert.deepEqual(names, [
+    "topic in literal",
+    "topic out literal",
+    "topic ns-counts- prefixed",
+    "group ns-counts. prefixed",
+    "transactional-id ns-shop- prefixed",
+  ]);
+  assert.deepEqual(redis?.keys, ["{ns-counts:*", "{ns-counts-r[0-9]*:*"]);
+});
+
+test("with --literal every topic and group of a worker has its own name, the redrive topic too", async () => {
+  const { lines } = await acls(["counts", "--role", "worker", "--literal", "--server", "kafka"]);
+  const text = lines.join("\n");
+  for (const own of ["by-n-repartition", "total-changelog", "dead-letters", "meta", "redrive"])
+    assert.match(text, new RegExp(`--topic counts-${own}( |$)`, "m"));
+  assert.match(
+    text,
+    /--operation Delete --operation DescribeConfigs --topic counts-by-n-repartition/,
+  );
+  assert.match(text, /--group counts\.main .*--group counts\.by-n/);
+  assert.doesNotMatch(text, /--topic \S*- /);
+});
+
+test("a reader may write nothing", async () => {
+  const { lines } = await acls(["counts", "--role", "reader", "--json"]);
+  const [{ kafka, redis }] = lines.map((line) => JSON.parse(line) as Rights) as [Rights];
+  for (const { operations } of kafka)
+    for (const operation of operations)
+      assert.match(operation, /^(Read|Describe|DescribeConfigs)$/);
+  assert.ok(
+    redis !== null &&
+      !redis.commands.some((command) => /set|del|add|rem$|rename|unlink/.test(command)),
+  );
+});
+
+test("all pipelines and roles where none is named; what is not there is refused", async () => {
+  const { lines } = await acls(["--json"]);
+  assert.equal(lines.length, 6);
+  assert.equal((await acls(["nowhere"])).code, 3);
+  assert.equal((await acls(["--role", "king"])).code, 2);
+  assert.equal((await acls(["--server", "mysql"])).code, 2);
+  assert.equal((await acls([], { MILLRACE_WORKER_PREFIX: "A B" })).code, 78);
+});
