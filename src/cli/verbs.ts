@@ -33,7 +33,7 @@ export const verbs: readonly Register[] = [
   demo,
   schemas,
   topicsVerb(connectFor),
-  tablesVerb(connectFor),
+  tablesVerb(connectFor, plansOf),
   aclsVerb(plansOf),
   describeVerb(connectFor, plansOf),
   run,

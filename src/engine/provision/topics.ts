@@ -3,7 +3,8 @@
 // BACKWARD. A setting that is not declared is never changed, a topic of somebody else is only checked, and a change that can
 // lose data needs its word. A partition count or an incompatible schema is refused, and with one refusal nothing at all is
 // changed. A second apply does nothing.
-import { ConfigError, ConfigErrors, MillraceError } from "../core/errors.ts";
+import type { MillraceError } from "../core/errors.ts";
+import { ConfigError, ConfigErrors } from "../core/errors.ts";
 import type { AdminPort, TopicDescription, TopicSpec } from "../core/kafka.ts";
 import { widthDiffers } from "../core/plan-settings.ts";
 import type { SchemaRegistry } from "../core/ports.ts";

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { tablesVerb } from "../../../src/cli/tables.ts";
+import { DEFAULT_PLAN_SETTINGS } from "../../../src/engine/core/plan-settings.ts";
 import { postgresPool, type PostgresPool } from "../../../src/engine/clients/postgres/pool.ts";
 import { decimal } from "../../../src/engine/core/decimal.ts";
 import { emptyLedger } from "../../../src/engine/core/ledger.ts";
@@ -175,6 +176,7 @@ after(async () => {
   await database.drop();
 });
 
+const noPlans = () => [];
 const millrace = (
   tables: readonly PostgresTable<Row>[],
   ...argv: string[]
@@ -186,9 +188,10 @@ const millrace = (
         pool: own,
         clock: stillClock,
         tables: tables as never,
+        ...DEFAULT_PLAN_SETTINGS,
         close: () => own.close(),
       });
-    }),
+    }, noPlans),
     ["tables", ...argv],
   );
 

@@ -26,6 +26,8 @@ export interface FoundAccess {
   readonly role: string;
   readonly mayUseSchema: boolean;
   readonly mayDelete: boolean;
+  /** Rights on the table as a whole, which columns to come have too. */
+  readonly tableRights: Readonly<Record<Exclude<AccessRight, "delete">, boolean>>;
   readonly isUnlogged: boolean;
   /** Row-level security is on, for this account. */
   readonly isPoliced: boolean;
@@ -48,11 +50,14 @@ const listOf = (value: string, from: string): string =>
   `(SELECT coalesce(pg_catalog.json_agg(${value}), '[]') FROM ${from})`;
 const may = (right: string): string =>
   `'${right}', pg_catalog.has_column_privilege(c.oid, a.attnum, '${right}')`;
+const mayOnTable = (right: string): string =>
+  `'${right}', pg_catalog.has_table_privilege(c.oid, '${right}')`;
 
 const ACCESS = `
 SELECT current_user AS role,
   pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS "mayUseSchema",
   pg_catalog.has_table_privilege(c.oid, 'DELETE') AS "mayDelete",
+  pg_catalog.json_build_object(${["select", "insert", "update"].map(mayOnTable).join(", ")}) AS "tableRights",
   c.relpersistence = 'u' AS "isUnlogged",
   c.relrowsecurity AND pg_catalog.row_security_active(c.oid) AS "isPoliced",
   ${listOf(

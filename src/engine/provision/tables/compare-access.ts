@@ -67,6 +67,9 @@ function missingRights(desired: DesiredTable, access: FoundAccess): TableStep[] 
 function hasRight(right: SqlRight, { columns, key }: DesiredTable, access: FoundAccess): boolean {
   if (right === "DELETE") return access.mayDelete;
   const kind = right.toLowerCase() as keyof AccessColumn["rights"];
+  if (access.tableRights[kind]) return true;
+  const there = new Set(access.columns.map(({ name }) => name));
+  if (columns.some(({ name }) => !there.has(name))) return false;
   return access.columns
     .filter(({ name }) => columns.some((c) => c.name === name))
     .filter(({ name }) => right !== "UPDATE" || !key.includes(name))
@@ -104,7 +107,7 @@ function unwritable(desired: DesiredTable, { columns }: FoundAccess): TableStep[
     const at = `ALTER TABLE ${target} ALTER COLUMN ${named(name)}`;
     if (declared === undefined) {
       const text = `column ${name} is not declared, but its domain is NOT NULL`;
-      return isStrict ? [refused(text, [`${at} SET DEFAULT …`])] : [];
+      return isStrict ? [refused(`${text}: declare it, or give it a default`, [])] : [];
     }
     if (declared.isIdentity) return [];
     if (generated !== "") {

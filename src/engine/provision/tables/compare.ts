@@ -15,6 +15,7 @@ import {
   createTable,
   dropCheck,
   named,
+  shortened,
   targetOf,
 } from "./ddl.ts";
 import type { DesiredColumn, DesiredTable } from "./desired.ts";
@@ -38,11 +39,12 @@ const step = (text: string, sql: readonly string[] | null, isNeeded = true): Tab
   sql,
   isNeeded,
 });
-const refused = (text: string, ...owner: readonly string[]): TableStep => ({
+export const refused = (text: string, ...owner: readonly string[]): TableStep => ({
   ...step(text, null),
   owner,
 });
 
+/** A table that `apply` makes, or has made: it is changed to what is declared. */
 export function compareTable(desired: DesiredTable, found: FoundTable | null): TableStep[] {
   if (found === null) return [step("create the table", createTable(desired))];
   if (!found.isTable) return [otherKind(desired, found)];
@@ -56,11 +58,15 @@ export function compareTable(desired: DesiredTable, found: FoundTable | null): T
       .map((index) =>
         step(`add an index on ${index.join(", ")}`, [createIndex(desired, index)], false),
       ),
-    ...(desired.comment === found.comment
+    ...(isSaid(desired.comment, found.comment)
       ? []
       : [step("change the table's comment", [commentOnTable(desired)], false)]),
   ];
 }
+
+/** A comment that nobody declares is left alone. */
+const isSaid = (declared: string | null, found: string | null): boolean =>
+  declared === null || declared === found;
 
 /** A table of ours that an earlier release made and nobody has used. */
 const isSuperseded = ({ schema, key }: DesiredTable, found: FoundTable): boolean =>
@@ -89,7 +95,7 @@ const kinds: Readonly<Record<string, string>> = {
   c: "TYPE",
 };
 
-function otherKind(desired: DesiredTable, { kind }: FoundTable): TableStep {
+export function otherKind(desired: DesiredTable, { kind }: FoundTable): TableStep {
   const word = kinds[kind] ?? "TABLE";
   const sql = `ALTER ${word} ${targetOf(desired)} RENAME TO ${named(`${desired.name}_old`)}`;
   return refused(`something else than a table has this name: a ${word.toLowerCase()}`, sql);
@@ -107,7 +113,7 @@ function compareColumn(
     ...compareType(column, found, desired),
     ...compareNull(column, found, desired),
     ...compareCheck(column, desired, table),
-    ...(column.comment === found.comment
+    ...(isSaid(column.comment, found.comment)
       ? []
       : [step(`${column.name}: change the comment`, comment, false)]),
   ];
@@ -145,23 +151,32 @@ function compareCheck(
   const name = checkName(desired, column.name);
   const has = found.checks.find((check) => check.name === name);
   const expected = column.check === null ? undefined : checkComment(column.check);
-  if (has === undefined && expected === undefined) return [];
   if (has?.comment === expected) return [];
+  // A constraint that somebody else made, and that Postgres gave the name of ours.
+  if (has !== undefined && has.comment?.startsWith(checkComment("")) !== true)
+    return expected === undefined ? [] : [takenName(desired, column, has.name)];
   const drop = has === undefined ? [] : [dropCheck(desired, has.name)];
   return [step(`${column.name}: change the check`, [...drop, ...addCheck(desired, column)])];
 }
 
+function takenName(desired: DesiredTable, { name }: DesiredColumn, constraint: string): TableStep {
+  const other = named(shortened(`${constraint}_other`));
+  const sql = `ALTER TABLE ${targetOf(desired)} RENAME CONSTRAINT ${named(constraint)} TO ${other}`;
+  return refused(`${name}: another check has the name ${constraint}`, sql);
+}
+
 /** Columns that nobody declared are left alone, unless they make every insert fail. */
-const extraColumns = (desired: DesiredTable, found: FoundTable): TableStep[] =>
+export const extraColumns = (desired: DesiredTable, found: FoundTable): TableStep[] =>
   found.columns
     .filter(({ name }) => !desired.columns.some((column) => column.name === name))
     .filter(({ nullable, isFilled }) => !nullable && !isFilled)
-    .map(({ name }) =>
-      refused(
-        `column ${name} is not declared, but is NOT NULL without default`,
-        `ALTER TABLE ${targetOf(desired)} ALTER COLUMN ${named(name)} DROP NOT NULL`,
-      ),
-    );
+    .map(({ name }) => {
+      const text = `column ${name} is not declared, but is NOT NULL without default`;
+      if (found.key.includes(name))
+        return refused(`${text} and in the primary key: declare it, or give it a default`);
+      const sql = `ALTER TABLE ${targetOf(desired)} ALTER COLUMN ${named(name)} DROP NOT NULL`;
+      return refused(text, sql);
+    });
 
 const integers = ["smallint", "integer", "bigint"];
 

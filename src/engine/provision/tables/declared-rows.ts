@@ -112,7 +112,7 @@ const onKey = (layout: TableLayout): string =>
   keyOf(layout)
     .map((name) => `stored.${name} = given.${name}`)
     .join(" AND ");
-const isOurs = (row: string): string => `${row}.${quoted(addedColumns.offset)} < 0`;
+const isOurs = (row: string): string => `${row}.${quoted(addedColumns.offset)} = -1`;
 
 /** Input and column may differ in length or scale: `excluded` has the column's own, and `given` is close enough to plan. */
 const differs = (layout: TableLayout, row: "given" | "excluded"): string => {

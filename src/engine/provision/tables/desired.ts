@@ -8,6 +8,11 @@ export interface DesiredColumn extends Omit<Column, "field" | "type"> {
   readonly type: string;
   /** Numbered by Postgres. */
   readonly isIdentity: boolean;
+  /**
+   * The value of rows that others have written, as SQL, where null would make a row that no record can replace. It stays
+   * the default, so that others can go on writing.
+   */
+  readonly fill: string | null;
 }
 
 export interface DesiredTable {
@@ -20,6 +25,23 @@ export interface DesiredTable {
 }
 
 const INSTANT = "timestamp with time zone";
+
+/** The comment of `processed_at` in a table that `tables apply` has made. */
+export const MADE_HERE = "Written by Millrace, which made this table.";
+
+/** -1 is a declared row's, which `tables apply` may correct. */
+const OFFSET_OF_OTHERS = "-2";
+
+/** A version that every other one is newer than. */
+function lowestOf(type: string): string | null {
+  if (/^(timestamp|date|numeric$|real|double)/.test(type)) return "'-infinity'";
+  const [, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(type) ?? [];
+  if (precision !== undefined) return `'-${"9".repeat(Number(precision) - Number(scale))}'`;
+  const bits = { smallint: 15n, integer: 31n, bigint: 63n }[type];
+  if (bits !== undefined) return `'-${String(2n ** bits)}'`;
+  return type === "text" ? "''" : null;
+}
+
 type ColumnFacts = Partial<DesiredColumn>;
 
 const column = (name: string, type: string, facts: ColumnFacts = {}): DesiredColumn => ({
@@ -30,6 +52,7 @@ const column = (name: string, type: string, facts: ColumnFacts = {}): DesiredCol
   check: null,
   comment: null,
   isIdentity: false,
+  fill: null,
   ...facts,
 });
 
@@ -40,12 +63,15 @@ export function desiredTable(layout: TableLayout): DesiredTable {
     schema: layout.schema,
     name: layout.name,
     columns: [
-      ...layout.columns.map(desiredColumn),
+      ...layout.columns.map((given, at) => ({
+        ...desiredColumn(given),
+        fill: at === layout.version ? lowestOf(given.type.sql) : null,
+      })),
       column(topic, "text", { nullable: true }),
       column(partition, "integer", { nullable: true }),
-      column(offset, "bigint"),
-      ...(layout.version === null ? [column(timestamp, INSTANT)] : []),
-      column(processedAt, INSTANT),
+      column(offset, "bigint", { fill: OFFSET_OF_OTHERS }),
+      ...(layout.version === null ? [column(timestamp, INSTANT, { fill: "'-infinity'" })] : []),
+      column(processedAt, INSTANT, { fill: "pg_catalog.now()", comment: MADE_HERE }),
     ],
     key: layout.key.map((i) => layout.columns[i]?.name ?? ""),
     indexes: layout.indexes,

@@ -22,6 +22,8 @@ export interface FoundTable {
   readonly key: readonly string[];
   readonly keyName: string | null;
   readonly indexes: readonly (readonly string[])[];
+  /** Columns of the unique indexes by which a conflict can be found, the primary key's too. */
+  readonly uniques: readonly (readonly string[])[];
   readonly checks: readonly { readonly name: string; readonly comment: string | null }[];
   /** Also where the account may not look. */
   readonly hasRows: boolean;
@@ -47,6 +49,13 @@ SELECT c.relkind IN ('r', 'p') AS "isTable", c.relkind AS kind,
       FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS u(attnum, n)
       JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum) k
     WHERE i.indrelid = c.oid AND i.indexprs IS NULL AND i.indpred IS NULL AND i.indisvalid) AS indexes,
+  (SELECT coalesce(pg_catalog.json_agg(k.names), '[]') FROM pg_catalog.pg_index i, LATERAL (
+      SELECT pg_catalog.json_agg(a.attname ORDER BY u.n) AS names
+      FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS u(attnum, n)
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum
+      WHERE u.n <= i.indnkeyatts) k
+    WHERE i.indrelid = c.oid AND i.indexprs IS NULL AND i.indpred IS NULL AND i.indisvalid
+      AND i.indisunique AND i.indimmediate) AS uniques,
   (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', k.conname, 'comment', pg_catalog.obj_description(k.oid, 'pg_constraint'))), '[]')
     FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c') AS checks

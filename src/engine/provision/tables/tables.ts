@@ -1,5 +1,5 @@
 // Tables: plan, apply, check. `plan` only reads; `apply` does everything in one transaction or nothing, and a second one
-// changes nothing; `run` only checks, since it never creates anything.
+// changes nothing; `run` only checks, since it never creates anything. A table that others have made is never changed.
 import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresPool, PostgresSession } from "../../clients/postgres/pool.ts";
 import { ConfigError, ConfigErrors, type MillraceError } from "../../core/errors.ts";
@@ -9,6 +9,7 @@ import type { PreparedRow } from "../../sinks/row-mapping.ts";
 import { encodeInstant } from "../../sinks/postgres/row-writer.ts";
 import { findAccess } from "./access.ts";
 import { compareAccess, notesOn } from "./compare-access.ts";
+import { compareForeign, isMadeHere, notesOnForeign } from "./compare-foreign.ts";
 import { compareTable, type TableStep } from "./compare.ts";
 import { createSchema, targetOf } from "./ddl.ts";
 import { countMissing, declaredRows, writeDeclaredRows } from "./declared-rows.ts";
@@ -85,13 +86,17 @@ async function compareFound(
   desired: DesiredTable,
   found: FoundTable | null,
 ): Promise<{ steps: TableStep[]; notes: string[] }> {
-  const steps = compareTable(desired, found);
+  const isForeign = found !== null && !isMadeHere(desired, found);
+  const steps = isForeign ? compareForeign(desired, found) : compareTable(desired, found);
   const access = found && (await findAccess(session, desired.schema, desired.name));
   if (access === null) return { steps, notes: [] };
   const isOwn = desired.schema === "millrace";
   return {
     steps: [...steps, ...compareAccess(desired, access)],
-    notes: isOwn ? [] : notesOn(access),
+    notes: [
+      ...(isForeign ? notesOnForeign(desired, found) : []),
+      ...(isOwn ? [] : notesOn(access)),
+    ],
   };
 }
 

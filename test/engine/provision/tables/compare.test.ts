@@ -21,6 +21,7 @@ const asDesired = (more: Partial<FoundTable> = {}): FoundTable => ({
   columns: desired.columns.map((c) => ({ ...c, isFilled: false })),
   key: desired.key,
   indexes: [],
+  uniques: [desired.key],
   checks: [{ name: "contract_orders_amount_check", comment: "declared: (amount >= 0)" }],
   hasRows: true,
   ...more,
@@ -42,6 +43,7 @@ test("makes a table from its declaration", () => {
   PRIMARY KEY ("order_id")
 )`,
     `COMMENT ON CONSTRAINT "contract_orders_amount_check" ON "public"."contract_orders" IS 'declared: (amount >= 0)'`,
+    `COMMENT ON COLUMN "public"."contract_orders"."processed_at" IS 'Written by Millrace, which made this table.'`,
   ]);
 });
 
@@ -117,9 +119,30 @@ test("says what differs, and refuses what could lose data", () => {
     ],
     [{ columns: changed("amount", { nullable: true }) }, "amount: forbid null"],
     [{ columns: changed("source_topic", { nullable: false }) }, "source_topic: allow null"],
-    [{ columns: changed("amount", { comment: "old" }) }, "amount: change the comment"],
+    // A comment that nobody declares is left alone, and so is a constraint of somebody else.
+    [{ columns: changed("amount", { comment: "old" }) }, ""],
+    [{ comment: "old" }, ""],
+    [{ columns: changed("processed_at", { comment: "old" }) }, "processed_at: change the comment"],
     [{ checks: [] }, "amount: change the check"],
-    [{ comment: "old" }, "change the table's comment"],
+    [
+      { checks: [{ name: "contract_orders_amount_check", comment: null }] },
+      "refused: amount: another check has the name contract_orders_amount_check",
+    ],
+    [
+      {
+        checks: [...asDesired().checks, { name: "contract_orders_order_id_check", comment: null }],
+      },
+      "",
+    ],
+    [
+      {
+        checks: [
+          ...asDesired().checks,
+          { name: "contract_orders_order_id_check", comment: "declared: (true)" },
+        ],
+      },
+      "order_id: change the check",
+    ],
     [
       { columns: [...columns, extra] },
       "refused: column x is not declared, but is NOT NULL without default",
