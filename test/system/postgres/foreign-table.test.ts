@@ -93,7 +93,7 @@ describe("a table with rows that others have made", () => {
       if (argv.join() === "apply")
         assert.match(
           err.join("\n"),
-          /MILL_TABLE_DIFFERS.*analytics.daily_spend: lacks column source_offset bigint; its owner may run: ALTER TABLE/,
+          /MILL_TABLE_DIFFERS.*analytics.daily_spend: add column source_offset bigint; its owner may run: ALTER TABLE/,
         );
       else assert.match(out.join("\n"), /^refused {2}analytics\.daily_spend$/m);
       assert.deepEqual(await state(), found);

@@ -61,15 +61,13 @@ function compareColumn(
   const isTooStrict = column.nullable && !found.nullable;
   return [
     ...compareType(column, found, desired),
-    ...(isTooStrict
-      ? [refused(`${column.name}: null is declared, NOT NULL found`, changeNull(desired, column))]
-      : []),
+    ...(isTooStrict ? [refused(`${column.name}: allow null`, changeNull(desired, column))] : []),
   ];
 }
 
 function missingColumn(column: DesiredColumn, desired: DesiredTable, found: FoundTable): TableStep {
   const { name, type, nullable } = column;
-  const text = `lacks column ${name} ${type}`;
+  const text = `add column ${name} ${type}`;
   const isKey = desired.key.includes(name);
   if (isKey && found.hasRows)
     return refused(`${text}, which is in the key, and has rows: fill it, or declare another key`);
@@ -111,5 +109,5 @@ function compareKey(desired: DesiredTable, found: FoundTable): TableStep[] {
       ? `ADD PRIMARY KEY (${columns})`
       : `ADD CONSTRAINT ${name} UNIQUE (${columns})`;
   const sql = `ALTER TABLE ${targetOf(desired)} ${adds}`;
-  return [refused(`nothing makes ${key.join(", ")} unique: the primary key is ${has}`, sql)];
+  return [refused(`unique key: expected ${key.join(", ")}, found ${has}`, sql)];
 }
