@@ -45,7 +45,7 @@ export class MillraceError extends Error {
 }
 
 /** The message without the sentence of its code. */
-export const detailOf = ({ code, message }: MillraceError): string =>
+export const detailOf = ({ code, message }: Pick<MillraceError, "code" | "message">): string =>
   message.slice(entryOf(code).message.length).replace(/^: /, "");
 
 /** A setting, a pipeline, a topic or a table is not as it must be: exit 78. */

@@ -92,3 +92,9 @@ export function gateText(of: Operated, { state, by, code, message, atMs }: GateN
 
 export const gateIsShut = (of: Operated, note: GateNote): MillraceError =>
   new MillraceError("MILL_GATE_HELD", `${gateText(of, note)} (held by ${note.owner})`);
+
+/** What a run that is to come to its end says of a pipeline that stands still. */
+export const haltOf = (of: Operated, note: GateNote): MillraceError =>
+  note.by === "breaker"
+    ? new MillraceError("MILL_PIPELINE_HALTED", gateText(of, note))
+    : gateIsShut(of, note);

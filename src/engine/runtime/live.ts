@@ -5,7 +5,7 @@ import { catalogue } from "../observe/catalogue.ts";
 import { createLog } from "../clients/pino-log.ts";
 import { prometheusMeter, type PrometheusMeter } from "../clients/prometheus.ts";
 import { entryOf } from "../core/error-table.ts";
-import { exitCodes, isAuth } from "../core/exit-codes.ts";
+import { exitCodeOf, exitCodes, isAuth } from "../core/exit-codes.ts";
 import { ConfigErrors, MillraceError, messageOf } from "../core/errors.ts";
 import type { PostgresPool } from "../clients/postgres/pool.ts";
 import type { Plan, PlanTable } from "../core/plan.ts";
@@ -31,6 +31,7 @@ import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
 import { resourcesOf } from "./calls/resources.ts";
+import { UntilEnd } from "./until-end.ts";
 import { Worker } from "./worker.ts";
 
 export interface LiveOptions {
@@ -44,15 +45,33 @@ export interface LiveOptions {
   readonly workers?: number;
   /** The program that a worker process runs, with the names as arguments. */
   readonly entry?: string;
+  /** Read to the ends as they are now, work off what is behind, and end. */
+  readonly untilEnd?: boolean;
 }
 
-/** Runs until SIGTERM or SIGINT; returns the exit code. Throws ConfigErrors before anything is connected. */
+/** Runs until SIGTERM or SIGINT, or to the end; returns the exit code. Throws ConfigErrors before anything is connected. */
 export async function live(options: LiveOptions): Promise<number> {
   const { settings, plans } = prepare(options);
   const { env, checkTables, workers = 1, entry = null } = options;
-  const args = plans.map((plan) => plan.pipeline);
-  return runPlans({ plans, settings, checkTables, env, workers, entry, args });
+  const names = plans.map((plan) => plan.pipeline);
+  const own = { plans, settings, checkTables, env, workers, entry };
+  if (options.untilEnd !== true) return runPlans({ ...own, args: names });
+  return runPlans({ ...own, args: [UNTIL_END, ...names], attach: attachEnd(plans), ends: true });
 }
+
+/** The argument of a worker process that is to come to its end. */
+export const UNTIL_END = "--until-end";
+
+const attachEnd =
+  (plans: readonly Plan[]): Attach =>
+  (ports) => {
+    const bounds = new UntilEnd(plans, ports);
+    return Promise.resolve({
+      ports: { bounds },
+      watch: (worker) => bounds.watchOver(worker),
+      failure: () => bounds.failure,
+    });
+  };
 
 export interface RunPlansOptions extends Pick<LiveOptions, "env" | "checkTables"> {
   readonly plans: readonly Plan[];
@@ -62,15 +81,19 @@ export interface RunPlansOptions extends Pick<LiveOptions, "env" | "checkTables"
   readonly entry: string | null;
   readonly args: readonly string[];
   attach?: Attach;
+  /** The workers end by themselves: one that has ended is not started again. */
+  readonly ends?: boolean;
   /** Takes how to ask whether all of it is at work. */
   probed?(ready: () => Promise<Health>): void;
 }
 
-/** The additions of a reprocessor's run to its workers: bounds, and who ends them. */
-export type Attach = (clients: Clients) => Promise<{
+/** The additions to workers that come to an end: bounds, and who ends them. */
+export type Attach = (ports: Clients & { readonly log: Log }) => Promise<{
   readonly ports: Pick<WorkerPorts, "bounds" | "pace">;
   /** Called when the worker runs. */
-  watch(worker: Pick<Worker, "ended" | "stop">): void;
+  watch(worker: Worker): void;
+  /** Why the worker was ended before its time, once it has ended. */
+  failure?(): MillraceError | null;
 }>;
 
 /** Runs one worker in this process, or several in processes of their own; until they have ended. */
@@ -84,7 +107,9 @@ export async function runPlans(options: RunPlansOptions): Promise<number> {
   const spawn = (index: number) =>
     fork(entry, args, { env: { ...env, MILLRACE_WORKER: String(index) } });
   const meter = prometheusMeter(catalogue);
-  const supervisor = new Supervisor({ workers, settings, clock: systemClock, log, meter, spawn });
+  const { ends = false } = options;
+  const own = { workers, settings, clock: systemClock, log, meter, spawn, ends };
+  const supervisor = new Supervisor(own);
   options.probed?.(() => supervisor.ready());
   return supervisor.run();
 }
@@ -146,7 +171,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   let starting: Worker | null = null;
   const onKafkaRetry = (error: MillraceError): void => starting?.kafkaWaits(error);
   const clients = connect(settings, { log, deadlineMs: 30_000, onKafkaRetry });
-  const attached = await options.attach?.(clients);
+  const attached = await options.attach?.({ ...clients, log });
   const ports: WorkerPorts = {
     ...clients,
     ...attached?.ports,
@@ -168,7 +193,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
       attached?.watch(worker);
       log.info({ pipelines: plans.map((plan) => plan.pipeline), port: server?.port }, "running");
     }
-    return await untilEnded(worker, log);
+    return await untilEnded(worker, log, () => attached?.failure?.() ?? null);
   } finally {
     await worker
       .stop()
@@ -248,12 +273,18 @@ function stopOnSignal(worker: Worker, log: Log): () => void {
   return hasParent() ? onStopSignal(stop, () => undefined) : onStopSignal(stop);
 }
 
-async function untilEnded(worker: Worker, log: Log): Promise<number> {
-  const error = await worker.ended;
+async function untilEnded(
+  worker: Worker,
+  log: Log,
+  failure: () => MillraceError | null,
+): Promise<number> {
+  const ended = await worker.ended;
   await worker.stop();
+  const error = ended ?? failure();
   if (error === null) return 0;
   const { code } = ours(error);
   const facts = { code, error: messageOf(error), action: entryOf(code).action };
   log.error(facts, "the worker has ended");
+  if (ended === null) return exitCodeOf(error);
   return isAuth(code) ? exitCodes.auth : exitCodes.failure;
 }

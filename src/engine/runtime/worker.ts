@@ -221,6 +221,11 @@ export class Worker {
     ]);
   }
 
+  /** Pipelines that go on only when an operator says so. */
+  get halts(): readonly MillraceError[] {
+    return this.#lanes.flatMap(({ halt }) => halt ?? []);
+  }
+
   /** Kafka does not answer yet, and the client asks again: a start says so, long before the client gives up. */
   kafkaWaits(error: MillraceError): void {
     if (this.#producer !== null || this.#stopping !== null) return;

@@ -1,11 +1,10 @@
-// The progress of a run, and whether it is done: parts in the order of the flow, each when its sources are at the end.
-// A topic of the run's own ends when all its writers are done. Progress is read before the ends it is compared with.
+// The progress of a run, and whether it is done. Progress is read before the ends it is compared with.
 import { sumLedgers } from "../../core/ledger.ts";
 import type { OperatePorts } from "../../operate/choice.ts";
-import type { Watermarks } from "../../core/kafka.ts";
 import { withReaders } from "../../core/pieces.ts";
-import { queuesKeys, type Part, type Plan } from "../../core/plan.ts";
-import { addressOf, taskKey, type TaskAt, type TopicName } from "../../core/record.ts";
+import { PartFlow } from "../../core/part-flow.ts";
+import { queuesKeys, type Plan } from "../../core/plan.ts";
+import type { TopicName } from "../../core/record.ts";
 import { queuedKeysIn } from "../../runtime/calls/left-behind.ts";
 import { readProgress, type TaskProgress } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
@@ -31,7 +30,7 @@ export async function progressOfRun(
   const range = { ...given, places: withReaders(plan, given.places) };
   const progress = await readProgress(plan, ports);
   const ends = await watermarksOf(ports.admin, topicsOf(plan, range));
-  const flow = new PartFlow(plan, range, progress, ends);
+  const flow = new PartFlow(plan.parts, range.places, { progress, ends });
   const steps = range.places.map((place) => ({
     total: Number(place.to - place.from),
     done: Number(within(place, flow.positionOf(place))),
@@ -74,74 +73,3 @@ function topicsOf({ parts }: Plan, { places }: RunRange): readonly TopicName[] {
   const names = parts.flatMap(({ sources }) => sources.map(({ name }) => name));
   return names.filter((name) => !bounded.has(name));
 }
-
-class PartFlow {
-  readonly #parts: readonly Part[];
-  readonly #range: RunRange;
-  readonly #positions: ReadonlyMap<string, bigint | null>;
-  readonly #ends: ReadonlyMap<string, Watermarks>;
-  readonly #done = new Map<Part, boolean>();
-
-  constructor(
-    plan: Plan,
-    range: RunRange,
-    progress: readonly TaskProgress[],
-    ends: ReadonlyMap<string, Watermarks>,
-  ) {
-    this.#parts = plan.parts;
-    this.#range = range;
-    this.#positions = new Map(progress.map((task) => [taskKey(task), task.nextOffset]));
-    this.#ends = ends;
-  }
-
-  get isDone(): boolean {
-    return this.#parts.every((part) => this.#isDone(part));
-  }
-
-  positionOf(at: TaskAt): bigint {
-    return this.#positions.get(taskKey(at)) ?? -1n;
-  }
-
-  #isDone(part: Part): boolean {
-    const known = this.#done.get(part);
-    if (known !== undefined) return known;
-    const isDone = part.sources.every(({ name: topic }) => {
-      const ends = this.#endsFor(part, topic);
-      return ends?.every((place) => this.positionOf(place) >= place.to) ?? false;
-    });
-    this.#done.set(part, isDone);
-    return isDone;
-  }
-
-  /** Null: somebody may still write it. */
-  #endsFor(part: Part, topic: TopicName): readonly RangePlace[] | null {
-    const bounded = this.#range.places.filter(
-      (place) => place.part === part.name && place.topic === topic,
-    );
-    if (bounded.length > 0) return bounded;
-    const writers = this.#parts.filter((writer) => writes(writer, topic));
-    if (!writers.every((writer) => this.#isDone(writer))) return null;
-    return Array.from({ length: part.partitions }, (_, partition) => ({
-      part: part.name,
-      topic,
-      partition,
-      from: 0n,
-      to: this.#ends.get(addressOf({ topic, partition }))?.high ?? 0n,
-    }));
-  }
-
-  /** The ends of the run's own topics that nobody writes any more. */
-  get ended(): readonly RangePlace[] {
-    const bounded = new Set(this.#range.places.map(({ topic }) => topic));
-    return this.#parts.flatMap((part) =>
-      part.sources
-        .filter(({ name }) => !bounded.has(name))
-        .flatMap(({ name }) => this.#endsFor(part, name) ?? []),
-    );
-  }
-}
-
-const writes = ({ nodes }: Part, topic: TopicName): boolean =>
-  nodes.some(
-    ({ facts, operation }) => facts.writes !== undefined && operation.topic?.name === topic,
-  );

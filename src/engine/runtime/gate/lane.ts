@@ -7,7 +7,7 @@ import type { Part, Plan } from "../../core/plan.ts";
 import { withStores } from "../../core/plan-stores.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
-import { gateRecord, gateText, type GateNote } from "../../notes/gate-note.ts";
+import { gateRecord, gateText, haltOf, type GateNote } from "../../notes/gate-note.ts";
 import type { WorkerContext } from "../context.ts";
 import { shownHealth } from "../resume/stop-watch.ts";
 import { isDefect, unlessAborted } from "../failure.ts";
@@ -74,6 +74,12 @@ export class Lane {
     const { note } = this.#gate;
     if (note !== null) return gateText(this.declared, note);
     return this.#problem?.text ?? null;
+  }
+
+  /** Why it goes on only when an operator says so; null: it goes on, or a command lets it. */
+  get halt(): MillraceError | null {
+    const { note } = this.#gate;
+    return note?.by === "breaker" || note?.by === "operator" ? haltOf(this.declared, note) : null;
   }
 
   /** The reads that Kafka refuses the parts, where no task shows it. */

@@ -24,6 +24,8 @@ export interface SuperviseOptions {
   readonly log: Log;
   /** The parent's own; joined with those of the workers. */
   readonly meter: PrometheusMeter;
+  /** Workers end by themselves: one that a signal has killed is started again, none that has ended. */
+  readonly ends?: boolean;
   /** Forks one worker with an IPC channel. */
   spawn(index: number): ChildProcess;
 }
@@ -38,6 +40,8 @@ const FINAL: ReadonlySet<number> = new Set([
   exitCodes.conflict,
   exitCodes.config,
 ]);
+/** The code of a process that a signal has ended. */
+const KILLED = 128;
 const DEATHS_MAX = 5;
 const DEATHS_WITHIN_MS = 60_000;
 const REPORT_WITHIN_MS = 2_000;
@@ -81,7 +85,7 @@ export class Supervisor {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       const code = await this.#live(index);
-      if (signal.aborted || FINAL.has(code)) {
+      if (signal.aborted || this.#isFinal(code)) {
         this.#code = Math.max(this.#code, code);
         return;
       }
@@ -95,6 +99,10 @@ export class Supervisor {
     }
   }
 
+  #isFinal(code: number): boolean {
+    return FINAL.has(code) || (this.#options.ends === true && code < KILLED);
+  }
+
   #live(index: number): Promise<number> {
     return new Promise((resolve) => {
       const child = this.#options.spawn(index);
@@ -106,7 +114,7 @@ export class Supervisor {
       child.once("exit", (code, signal) => {
         // A worker that was still starting had nothing to drain: it dies of the signal.
         const isStopped = signal === "SIGTERM" || signal === "SIGINT";
-        end(code ?? (isStopped && this.#stopping.signal.aborted ? 0 : 128));
+        end(code ?? (isStopped && this.#stopping.signal.aborted ? 0 : KILLED));
       });
       // Without a pid it could not be started at all; other errors are no end.
       child.on("error", () => child.pid === undefined && end(1));

@@ -46,11 +46,11 @@ export class Purge {
 
   /** A task that went elsewhere is forgotten with what was seen of it: its next owner looks on for as long again. */
   #oldOfTables(): StartOffset[] {
-    const { clock, limits, bounds } = this.#context;
-    // A run's topics are read again by whoever compares it, and are dropped with it.
-    if (bounds !== undefined) return [];
+    const { clock, limits } = this.#context;
     const now = clock.now();
-    const places = this.#parts().flatMap((part) => placesOf(part, "sink"));
+    // A run's topics are read again by whoever compares it, and are dropped with it.
+    const live = this.#parts().filter(({ bound }) => bound.plan.runOf === undefined);
+    const places = live.flatMap((part) => placesOf(part, "sink"));
     this.#seen = new Map(
       places.map((at) => [addressOf(at), seenBy(this.#seen.get(addressOf(at)) ?? [], at, now)]),
     );
