@@ -65,7 +65,7 @@ const send = (fleet: Fleet, from: number, to: number): Promise<void> =>
   fleet.sendRecords(Array.from({ length: to - from }, (_, i) => record(from + i)));
 
 const rows = (fleet: Fleet): Thing[] =>
-  [...fleet.tables.rows(counts as PostgresTable<unknown>)] as Thing[];
+  [...fleet.tables.rows(counts as PostgresTable<unknown>)] as unknown as Thing[];
 const total = (fleet: Fleet): number => rows(fleet).reduce((sum, { n }) => sum + n, 0);
 
 /** One more worker that is to come to its end. */
