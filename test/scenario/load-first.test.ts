@@ -8,8 +8,13 @@ import type { Plan } from "../../src/engine/core/plan.ts";
 import { readinessOf } from "../../src/engine/observe/health.ts";
 import { planReset, reset } from "../../src/engine/operate/reset.ts";
 import { decodeMetadata } from "../../src/engine/core/task-inputs.ts";
+import { planRun, type RunRequest } from "../../src/engine/reprocess/plan/run-plan.ts";
+import { stagingTopic } from "../../src/engine/reprocess/plan/shadow.ts";
+import { fillFromLetters } from "../../src/engine/reprocess/run/letters.ts";
+import type { ReprocessPorts } from "../../src/engine/reprocess/words/ports.ts";
 import { Fleet } from "../support/fleet.ts";
 import { things } from "../support/plans.ts";
+import { operatorOf } from "../support/redriving.ts";
 
 const countries = things("countries", 1);
 const events = things("events", 1);
@@ -307,4 +312,34 @@ test("a reset of the reference topic alone holds nothing up", async () => {
   await fleet.join();
   await fleet.drained();
   assert.deepEqual([fleet.values(seen).length, said(fleet, waits)], [100, 1]);
+});
+
+test("dead letters as the input of a run: those of a reference topic are read where they are, and sent nowhere", async () => {
+  const fleet = new Fleet([joined(true, { haltWhen: "never" })]);
+  await fleet.send(countries.name, [Buffer.from("{")]);
+  await fleet.send(events.name, [Buffer.from("{")]);
+  await fleet.join();
+  await fleet.drained();
+  const { ports } = operatorOf(fleet);
+  const [plan] = fleet.plans as [Plan];
+  const range = { from: null, to: { kind: "latest" }, fromOffsets: [], toOffsets: [], marginMs: 0 };
+  const options = {
+    ...{ rate: null, lagLimitMs: 1, workers: 1, follow: false, lettersMax: null },
+    source: { kind: "dead-letters" },
+  };
+  const request = { target: "shadow", range, options } as unknown as RunRequest;
+  const runs = { list: () => Promise.resolve([]) };
+  const all = { ...ports, runs, tableExists: () => Promise.resolve(false) };
+  const planned = await fleet.during(planRun(plan, request, all as unknown as ReprocessPorts));
+  assert.deepEqual(planned.row.options.staged, [events.name]);
+  assert.deepEqual(
+    planned.row.range.places.map(({ topic, from, to }) => [topic, from, to]),
+    [[countries.name, 0n, 1n]],
+  );
+  const staging = stagingTopic(events.name, planned.row.run);
+  fleet.kafka.createTopic({ topic: staging, partitions: 1, config: {} });
+  const made = all as unknown as ReprocessPorts;
+  assert.equal(await fleet.during(fillFromLetters(plan, planned.shadow, made)), 1);
+  assert.equal(fleet.kafka.records(staging, { committed: true }).length, 1);
+  assert.equal(fleet.kafka.records(countries.name, { committed: true }).length, 1);
 });

@@ -92,3 +92,22 @@ test("a reprocess run of the second half knows every country", async () => {
   assert.equal(await unknown("event_rows_r1"), 0);
   assert.equal(await figure("sum(n)", "per_country_r1"), HALF);
 });
+
+test("a run of all is equal, and promoted: events after it know every country", async (t) => {
+  const worker = await WorkerProcess.start(t, { args: [], env, app });
+  const { code, out } = await reprocess(app, env, "run", prefix);
+  assert.equal(code, 0, out);
+  const verified = await reprocess(app, env, "verify", prefix);
+  assert.equal(verified.code, 0, verified.out);
+  const promoted = await reprocess(app, env, "promote", prefix, "--yes");
+  assert.equal(promoted.code, 0, promoted.out);
+  const { kafka } = figures.clients;
+  const to = { kafka, partitions: PARTITIONS, topic: events.name };
+  await sendEvents(to, { from: EVENTS, count: 1_000, timeOf: () => Date.now() });
+  await eventually("events go on", async () => {
+    return (await figure("sum(n)", "per_country")) === EVENTS + 1_000 ? true : null;
+  });
+  assert.equal(await unknown("event_rows"), 0);
+  assert.equal(await figure("count(*)", "per_country"), COUNTRIES);
+  await worker.drain();
+});
