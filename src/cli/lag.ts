@@ -1,8 +1,10 @@
 // `millrace lag`: records and seconds behind, for each part, topic and partition of every pipeline.
 import { withAdmin } from "../data/with-admin.ts";
 import { lagsOf, type PartitionLag } from "../data/lag.ts";
-import type { KafkaPort } from "../engine/core/kafka.ts";
-import type { Plan } from "../engine/core/plan.ts";
+import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
+import type { Part, Plan } from "../engine/core/plan.ts";
+import { addressOf } from "../engine/core/record.ts";
+import { decodeMetadata } from "../engine/core/task-inputs.ts";
 import { gateText, readGate } from "../engine/notes/gate-note.ts";
 import { LagBook } from "../engine/observe/lag/append-times.ts";
 import { planNamed } from "../engine/operate/choice.ts";
@@ -51,7 +53,7 @@ async function showLag(
     const lags = await lagsOf(plans, { kafka, clock, book });
     if (options.json === true) for (const lag of lags) io.out(jsonLine(lag));
     else showTable(io, lags, options.watch === true && io.isTty);
-    await showShut(io, plans, kafka);
+    await showWaits(io, plans, kafka);
     if (options.watch !== true || io.isCut?.() === true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
   }
@@ -64,12 +66,31 @@ function showTable(io: CliIo, lags: readonly PartitionLag[], isAnew: boolean): v
 }
 
 /** Why a pipeline gets further behind though its workers live. */
-async function showShut(io: CliIo, plans: readonly Plan[], kafka: KafkaPort): Promise<void> {
+async function showWaits(io: CliIo, plans: readonly Plan[], kafka: KafkaPort): Promise<void> {
   await withAdmin(kafka, async (admin) => {
     for (const plan of plans) {
       const gate = await readGate(plan, { kafka, admin });
       if (gate !== null) io.err(gateText(plan, gate));
+      for (const part of plan.parts)
+        for (const line of await loadingLines(part, admin)) io.err(`${plan.pipeline}.${line}`);
     }
+  });
+}
+
+/** Reference topics that are not loaded yet, as committed progress says. */
+async function loadingLines(part: Part, admin: AdminPort): Promise<readonly string[]> {
+  const places = part.sources
+    .filter(({ loadFirst }) => loadFirst === true)
+    .flatMap(({ name: topic, partitions }) =>
+      Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
+    );
+  if (places.length === 0) return [];
+  const found = await admin.committed(part.group, places, { stable: false });
+  return found.flatMap(({ nextOffset, metadata, ...at }) => {
+    const { loadTo = null } = decodeMetadata(metadata) ?? {};
+    if (nextOffset === null || loadTo === null || nextOffset >= loadTo) return [];
+    const read = `${String(nextOffset)} of ${String(loadTo)}`;
+    return [`${part.name}: ${addressOf(at)} is loaded first, ${read}; other sources wait`];
   });
 }
 

@@ -5,6 +5,8 @@ import { lagVerb } from "../../src/cli/lag.ts";
 import { lagsOf } from "../../src/data/lag.ts";
 import { openGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
 import type { KafkaPort } from "../../src/engine/core/kafka.ts";
+import { emptyLedger } from "../../src/engine/core/ledger.ts";
+import { encodeMetadata } from "../../src/engine/core/task-inputs.ts";
 import { command, MemoryServers } from "../support/command.ts";
 
 const options = { key: string, value: json<unknown>(), partitions: 2, owner: "tests" };
@@ -184,5 +186,33 @@ test("letters on their way back are told, and what has shut a pipeline", async (
   await openGate(plan, "w1", { ports });
   const later = await command(lagVerb(servers.connect, plans), ["lag"]);
   assert.doesNotMatch(later.err.join("\n"), /halted/);
+  await kafka.close();
+});
+
+test("what is loaded first is told, with how far it is", async () => {
+  const known = topic("known", options);
+  const joined = pipeline("joined", ({ from }) => {
+    from(known, { loadFirst: true }).merge("both", from(source)).to(target);
+  });
+  const loading = () => [joined.plan()];
+  const servers = new MemoryServers(loading());
+  const kafka = servers.kafka.port();
+  await kafka.producer().send([0, 1, 0].map((at) => ({ ...record(at, NOW), topic: "known" })));
+  const said = async (progress: readonly [partition: number, next: bigint, loadTo: bigint][]) => {
+    await kafka.admin().commitOffsets(
+      "joined.main",
+      progress.map(([partition, nextOffset, loadTo]) => {
+        const metadata = encodeMetadata({ owner: "w", ledger: emptyLedger(), loadTo });
+        return { topic: "known", partition, nextOffset, metadata };
+      }),
+    );
+    return (await command(lagVerb(servers.connect, loading), ["lag"])).err.filter((line) =>
+      line.startsWith("joined"),
+    );
+  };
+  assert.deepEqual(await said([[0, 1n, 2n]]), [
+    "joined.main: known-0 is loaded first, 1 of 2; other sources wait",
+  ]);
+  assert.deepEqual(await said([[0, 2n, 2n]]), []);
   await kafka.close();
 });

@@ -166,3 +166,61 @@ test("what is held does not keep the others from being fetched, and stays held w
   await inbox.take();
   assert.equal(valve.paused, "");
 });
+
+const loadingInbox = (sliceRecordsMax = 100) => {
+  const valve = new RecordingValve();
+  const start = { partition: 0, nextOffset: 0n };
+  const starts = [
+    { topic: "in", ...start },
+    { topic: "known", ...start, loadTo: 4n },
+    { topic: "other", ...start, loadTo: 2n },
+    { topic: "loaded", ...start, loadTo: null },
+  ];
+  const loaded: string[] = [];
+  const policies = { group: "g", bounds: undefined, pace: undefined };
+  const onLoaded = (): void => void loaded.push("loaded");
+  const limits = { bytesMax: 1_000_000, sliceRecordsMax };
+  const inbox = new Inbox(starts, limits, valve, { ...policies, onLoaded });
+  inbox.pauseTopics(new Set());
+  return { inbox, valve, loaded };
+};
+
+test("while reference topics are loaded nothing is taken of the others, in fetches neither", async () => {
+  const { inbox, valve, loaded } = loadingInbox(3);
+  assert.equal(valve.paused, "in");
+  assert.equal(inbox.push(batch(0, 2)), 0n);
+  assert.match(inbox.whyWaits("in") ?? "", /known-0 is loaded first, 0 of 4; other-0 .*, 0 of 2/);
+  assert.equal(inbox.whyWaits("loaded"), null);
+  inbox.push(batch(0, 2, { topic: "other", timestamp: 50 }));
+  assert.equal((await inbox.take())?.topic, "other");
+  // A reference topic that is loaded may be read on.
+  inbox.push(batch(0, 1, { topic: "loaded" }));
+  assert.equal((await inbox.take())?.topic, "loaded");
+  inbox.push(batch(0, 5, { topic: "known" }));
+  assert.equal((await inbox.take())?.nextOffset, 3n);
+  assert.deepEqual([loaded, valve.paused], [[], "in"]);
+  assert.equal((await inbox.take())?.nextOffset, 5n);
+  assert.deepEqual([loaded, valve.paused, inbox.whyWaits("in")], [["loaded"], "", null]);
+  inbox.push(batch(0, 2));
+  assert.equal((await inbox.take())?.topic, "in");
+});
+
+test("a topic that is paused from outside stays so when the loading has ended", async () => {
+  const { inbox, valve, loaded } = loadingInbox();
+  inbox.pauseTopics(new Set(["in"]));
+  inbox.push(batch(0, 2, { topic: "other" }));
+  inbox.push(batch(0, 4, { topic: "known" }));
+  while (!inbox.isEmpty) await inbox.take();
+  assert.deepEqual([loaded, valve.paused], [["loaded"], "in"]);
+  inbox.pauseTopics(new Set());
+  assert.equal(valve.paused, "");
+});
+
+test("progress without records, behind control records or what compaction took, ends a loading too", async () => {
+  const { inbox, loaded } = loadingInbox();
+  inbox.push({ ...batch(0, 1, { topic: "known" }), nextOffset: 6n });
+  inbox.push({ ...batch(0, 0, { topic: "other" }), nextOffset: 2n });
+  await inbox.take();
+  await inbox.take();
+  assert.deepEqual(loaded, ["loaded"]);
+});
