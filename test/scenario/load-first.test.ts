@@ -314,6 +314,38 @@ test("a reset of the reference topic alone holds nothing up", async () => {
   assert.deepEqual([fleet.values(seen).length, said(fleet, waits)], [100, 1]);
 });
 
+test("a loading that retention has overtaken goes on where the operator puts it, before the others", async () => {
+  const fleet = await diedInTheMidst();
+  await fleet.deleteRecords(countries.name, 90n);
+  const member = await fleet.join();
+  const stopped = (): boolean =>
+    member.worker
+      .health()
+      .some((task) => task.state === "stopped" && /OFFSET_GONE/.test(task.code));
+  await fleet.until("it stops", stopped);
+  await fleet.during(member.worker.stop());
+  const [plan] = fleet.plans as [Plan];
+  const { ports } = operatorOf(fleet);
+  const request = {
+    ...{ part: "main", topic: countries.name, partition: 0, withState: false },
+    target: { kind: "earliest" },
+  } as const;
+  await fleet.during(reset(await fleet.during(planReset(plan, request, ports)), ports));
+  await fleet.join();
+  await fleet.drained();
+  const notes = fleet.log.lines.map(({ message }) => message).filter((one) => waits.test(one));
+  assert.match(notes.at(-1) ?? "", /loaded first, 90 of 100$/);
+  const known = new Set(
+    fleet
+      .values(seen)
+      .filter(({ n }) => n > 90)
+      .map(({ n }) => n),
+  );
+  assert.equal(known.size, 10);
+  const ofLast = fleet.values(seen).filter(({ id }) => Number(id) % 100 >= 90);
+  assert.ok(ofLast.length === 20 && ofLast.every(({ n }) => n > 0));
+});
+
 test("dead letters as the input of a run: those of a reference topic are read where they are, and sent nowhere", async () => {
   const fleet = new Fleet([joined(true, { haltWhen: "never" })]);
   await fleet.send(countries.name, [Buffer.from("{")]);

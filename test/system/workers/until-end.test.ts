@@ -5,14 +5,18 @@ import { after, before, test } from "node:test";
 import { AppFigures } from "../../support/app-figures.ts";
 import { appCommand, appOf, applyApp, type Ended } from "../../support/app.ts";
 import { COUNTRIES, sendCountries, sendEvents } from "../../support/countries.ts";
+import { eventually } from "../../support/eventually.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
 import { sharedStack } from "../../support/stack.ts";
+import { WorkerProcess } from "../../support/worker-process.ts";
 
 const prefix = `until-t${randomBytes(4).toString("hex")}`;
 process.env["TEST_TOPICS"] = prefix;
 const { countries, events, naming, PARTITIONS, UNKNOWN } =
   await import("../../support/apps/countries.ts");
 const app = appOf("countries", { TEST_TOPICS: prefix });
+
+const slow = appOf("countries", { TEST_TOPICS: prefix, TEST_SLOW_MS: "25" });
 
 const EVENTS = 5_000;
 
@@ -69,6 +73,25 @@ test("with two workers each ends by itself, none is started again, and what came
   assert.doesNotMatch(out, /a worker process has died/);
   assert.equal(await figure("count(*)", "event_rows"), 2 * EVENTS);
   assert.equal(await figure("sum(n)", "per_country"), 2 * EVENTS);
+});
+
+test("a worker that is killed is started again, and all is there in the end", async (t) => {
+  const { kafka } = figures.clients;
+  const to = { kafka, partitions: PARTITIONS, topic: countries.name };
+  await sendCountries(to, Date.now());
+  await send(2 * EVENTS);
+  const args = [prefix, "--until-end", "--workers", "2"];
+  const worker = await WorkerProcess.start(t, { args, env, app: slow });
+  await eventually("both are at work", async () =>
+    (await worker.health())?.tasks.some(({ state }) => state === "running") === true ? true : null,
+  );
+  const [child] = worker.children;
+  assert.ok(child !== undefined);
+  process.kill(child, "SIGKILL");
+  assert.deepEqual(await worker.exit, { code: 0, signal: null }, worker.story());
+  assert.ok(worker.lines.some(({ message }) => message === "a worker process has died"));
+  assert.equal(await figure("count(*)", "event_rows"), 3 * EVENTS);
+  assert.equal(await figure("sum(n)", "per_country"), 3 * EVENTS);
 });
 
 test("with nothing new it ends at once", async () => {
