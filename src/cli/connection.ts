@@ -1,6 +1,6 @@
 // The connection of verbs that talk to the servers; made in the composition root, doubled in tests.
 import { withAdmin } from "../data/with-admin.ts";
-import { ConfigError } from "../engine/core/errors.ts";
+import { ConfigError, notMadeYet } from "../engine/core/errors.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";
 import type { Plan, PlanTopic } from "../engine/core/plan.ts";
 import type { PlanSettings } from "../engine/core/plan-settings.ts";
@@ -28,7 +28,7 @@ export const topicsOf = (plans: readonly Plan[]): ReadonlyMap<string, PlanTopic>
 export async function partitionsOf({ kafka }: Connection, topic: string): Promise<number> {
   const found = await withAdmin(kafka, (admin) => admin.describeTopics([topic]));
   const described = found.get(topic) ?? null;
-  if (described === null) throw new ConfigError("MILL_TOPIC_MISSING", topic);
+  if (described === null) throw new ConfigError("MILL_TOPIC_MISSING", notMadeYet(topic));
   return described.partitions;
 }
 

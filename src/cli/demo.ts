@@ -12,15 +12,22 @@ import { exitCodes, paragraph, type CliIo, type Register } from "./io.ts";
 
 const bin = fileURLToPath(new URL("../../bin/millrace.js", import.meta.url));
 
-const NEXT = `
+/** Lines that work as they are printed: with the servers still up, or without them. */
+export const NEXT: Readonly<Record<"up" | "down", string>> = {
+  up: `
 Next, try
-  npm run demo -- --keep                              the same, and leave the servers running
   npx millrace describe customer-orders               parts, topics and tables
   npx millrace consume orders.clean --max 3           cleaned records
   npx millrace consume customer-orders-dead-letters --max 3
-  npx millrace lag                                    how far each task is
+  npx millrace lag customer-orders                    how far each task is
   npx millrace explain MILL_RULE_BROKEN               any error code
-  npx millrace down                                   stop the servers`;
+  npx millrace down                                   stop the servers`,
+  down: `
+Next, try
+  npx millrace describe customer-orders               parts, topics and tables
+  npx millrace explain MILL_RULE_BROKEN               any error code
+  npm run demo -- --keep                              the same, and leave the servers running for more`,
+};
 
 export const demo: Register = (program, run) => {
   program
@@ -41,7 +48,7 @@ async function play(io: CliIo, keep: boolean): Promise<number> {
   }
   try {
     await job(io, readStackEnv(dir, io.env));
-    say(NEXT);
+    say(NEXT[found || keep ? "up" : "down"]);
     return exitCodes.ok;
   } finally {
     if (!found && !keep) {

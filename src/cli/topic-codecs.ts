@@ -1,6 +1,6 @@
 // Keys and values of a topic, to bytes and back, for the verbs that write and show records. Writers' schemas are
 // learnt from the registry before a batch is decoded; what cannot be decoded is shown as an error, not thrown.
-import { ConfigError, MillraceError } from "../engine/core/errors.ts";
+import { ConfigError, MillraceError, notMadeYet } from "../engine/core/errors.ts";
 import type { PlanTopic } from "../engine/core/plan.ts";
 import type { Clock, SchemaRegistry } from "../engine/core/ports.ts";
 import type { RawRecord } from "../engine/core/record.ts";
@@ -65,7 +65,7 @@ async function writerIdOf(
   if (format.kind !== "avro") return null;
   const subject = subjectOf(topic.name, side);
   const id = await registry.idOf(subject, JSON.stringify(format.schema));
-  if (id === null) throw new ConfigError("MILL_SCHEMA_UNREGISTERED", subject);
+  if (id === null) throw new ConfigError("MILL_SCHEMA_UNREGISTERED", notMadeYet(subject));
   return id;
 }
 

@@ -21,11 +21,17 @@ const counts = pipeline("counts", ({ from }) => {
     .to(output);
 });
 
+const foreign = pipeline("foreign", ({ from }) => {
+  from(topic("theirs", { ...shape, external: true })).to(output);
+});
+
 async function acls(argv: readonly string[], env: CliIo["env"] = {}) {
   const lines: string[] = [];
   const out = (line: string): void => void lines.push(line);
   const io: CliIo = { env, cwd: "/", isTty: false, out, err: out };
-  const verb = aclsVerb(({ namespace }) => [plain.plan(namespace), counts.plan(namespace)]);
+  const verb = aclsVerb(({ namespace }) =>
+    [plain, counts, foreign].map((one) => one.plan(namespace)),
+  );
   return { code: await main(["acls", ...argv], io, [verb]), lines };
 }
 
@@ -71,6 +77,14 @@ test("with --literal every topic and group of a worker has its own name, the red
   assert.doesNotMatch(text, /--topic \S*- /);
 });
 
+test("an operator may not make or change a topic that is declared external", async () => {
+  const { lines } = await acls(["foreign", "--role", "operator", "--json"]);
+  const [{ kafka }] = lines.map((line) => JSON.parse(line) as Rights) as [Rights];
+  const of = (topicName: string) => kafka.find(({ name }) => name === topicName)?.operations;
+  assert.deepEqual(of("theirs"), ["Read", "DescribeConfigs"]);
+  assert.deepEqual(of("out"), ["Create", "Read", "Write", "Alter", "AlterConfigs"]);
+});
+
 test("a reader may write nothing", async () => {
   const { lines } = await acls(["counts", "--role", "reader", "--json"]);
   const [{ kafka, redis }] = lines.map((line) => JSON.parse(line) as Rights) as [Rights];
@@ -85,7 +99,7 @@ test("a reader may write nothing", async () => {
 
 test("all pipelines and roles where none is named; what is not there is refused", async () => {
   const { lines } = await acls(["--json"]);
-  assert.equal(lines.length, 6);
+  assert.equal(lines.length, 9);
   assert.equal((await acls(["nowhere"])).code, 3);
   assert.equal((await acls(["--role", "king"])).code, 2);
   assert.equal((await acls(["--server", "mysql"])).code, 2);

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, test } from "node:test";
+import { NEXT } from "../../src/cli/demo.ts";
 import { generators } from "../../src/demo/generators.ts";
 import { customerOrders } from "../../src/pipelines/customer-orders.ts";
 import { readStackEnv } from "../../src/stack/stack-file.ts";
@@ -125,6 +126,7 @@ test("the demo, twice on the same servers, leaves the same figures and says noth
       assert.match(out, /rule +200\n/);
       assert.match(out, /decode +50\n/);
       assert.doesNotMatch(out, /: stopped/);
+      assert.ok(out.includes(NEXT.up), "the servers stay up");
       checksum = checksumOf(out);
     },
   );
@@ -171,6 +173,19 @@ test("the demo, twice on the same servers, leaves the same figures and says noth
     assert.deepEqual(saidIn(said.operations.text, all), [], "/live, /ready, /metrics");
     assert.deepEqual(saidIn(errors.join("\n"), all), [], "headers of dead letters");
     assert.deepEqual(saidIn(logs.join("\n"), all), [], "logs of the servers");
+  });
+
+  await t.test("what it says to try next works as it is printed", async () => {
+    const lines = NEXT.up.split("\n").filter((line) => line.includes("npx millrace"));
+    assert.ok(lines.length >= 6);
+    for (const line of lines) {
+      const [, command = ""] = /npx millrace (.*?)(?: {2}|$)/.exec(line) ?? [];
+      // The next test does it.
+      if (command === "down") continue;
+      const { code, out } = await millrace(...command.split(" "));
+      assert.equal(code, 0, `${command}: ${out}`);
+      assert.notEqual(out.trim(), "", command);
+    }
   });
 
   await t.test("`down --purge` stops the servers and takes their data away", async () => {

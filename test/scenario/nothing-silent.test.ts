@@ -202,3 +202,51 @@ test("a start under another name of the operator says that its store is empty, a
   await next.join();
   assert.equal(empty(next).length, 1, "a store that has begun is not said again");
 });
+
+test("a store whose validator was changed stops its task, which names the store, its operator and what leads on", async () => {
+  let isStrict = false;
+  const validator = {
+    "~standard": {
+      version: 1 as const,
+      vendor: "test",
+      validate: (value: unknown) =>
+        isStrict && !("currency" in (value as object))
+          ? { issues: [{ message: "required", path: ["currency"] }] }
+          : { value: value as { n: number } },
+    },
+  };
+  const kept = pipeline("kept", ({ from }) => {
+    from(input)
+      .groupByKey()
+      .aggregate("spent", {
+        value: json(validator),
+        init: () => ({ n: 0 }),
+        add: (sum, { n }) => ({ n: sum.n + n }),
+      })
+      .toStream()
+      .map("as-n", ({ n }) => n)
+      .to(sums);
+  });
+  const fleet = new Fleet([kept]);
+  const first = await fleet.join();
+  await fleet.send(input.name, numbered(1));
+  await fleet.drained();
+  await fleet.during(first.worker.stop());
+  isStrict = true;
+  const second = await fleet.join();
+  await fleet.send(input.name, numbered(2));
+  const stopped = (): string | null => {
+    const [task] = second.worker.health().filter((one) => one.state === "stopped");
+    return task === undefined ? null : `${task.code} ${task.message}`;
+  };
+  await fleet.until("the task has stopped", () => stopped() !== null);
+  assert.match(
+    stopped() ?? "",
+    /MILL_STATE_ENTRY an entry of a store .*: store spent of spent: MILL_DECODE_JSON .*: currency/,
+  );
+  isStrict = false;
+  await fleet.during(second.worker.stop());
+  await fleet.join();
+  await fleet.drained();
+  assert.equal(fleet.values(sums).at(-1), 3);
+});

@@ -134,13 +134,9 @@ function kafkaWords(text: string): RegExp {
 }
 
 function postgresWords(text: string): RegExp {
-  const table =
-    /ON (SCHEMA )?(.*) TO/
-      .exec(text)?.[2]
-      ?.split(/[,.] ?/)
-      .at(-1) ?? "";
-  const object = escaped(table.replaceAll('"', ""));
-  return new RegExp(
-    `MILL_POSTGRES_AUTH.*(${object}.*(lacks|may not use)|may not use schema ${object})`,
-  );
+  const [, , named = ""] = /ON (SCHEMA )?(.*) TO/.exec(text) ?? [];
+  // The table of "schema"."table", or any of several schemas.
+  const objects = named.includes(".") ? [named.split(".")[1] ?? ""] : named.split(", ");
+  const any = `(${objects.map((one) => escaped(one.replaceAll('"', ""))).join("|")})`;
+  return new RegExp(`MILL_POSTGRES_AUTH.*(${any}.*(lacks|may not use)|may not use schema ${any})`);
 }

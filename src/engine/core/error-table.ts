@@ -505,6 +505,13 @@ const halts = {
     meaning: "A worker talks to one Redis server and does not follow keys from node to node.",
     action: "Point REDIS_URL at a server that is not part of a cluster.",
   },
+  MILL_STATE_ENTRY: {
+    message: "an entry of a store cannot be read by the schema that the store has now",
+    meaning:
+      "Its schema or validator was changed, and refuses what an earlier version has written. The message names the store and the operators that use it.",
+    action:
+      "Let it read the old entries too, or give the operator another name, which begins with an empty store; then deploy. Where the schema is right after all: npx millrace resume <pipeline>",
+  },
   MILL_STATE_FORMAT: {
     message: "the copy of a store is of another version",
     meaning:

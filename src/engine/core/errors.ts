@@ -95,6 +95,10 @@ export function refusalText(refused: readonly [RefusedRecord, ...RefusedRecord[]
   return `${topic}-${String(partition)}: ${code}${words === null ? "" : `, "${words}"`}${more}`;
 }
 
+/** A topic, or the subject of a schema, that is not there, with the command that makes it. */
+export const notMadeYet = (name: string, pipeline = ""): string =>
+  `${name}. To make it: npx millrace topics apply ${pipeline}`.trimEnd();
+
 /** A newer owner has the task: drop everything that was not committed and join again. */
 export class FencedError extends MillraceError {}
 /** The engine's own rules were broken: a programmer's error. */

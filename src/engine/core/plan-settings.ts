@@ -1,4 +1,5 @@
 // The settings of an installation that a plan is made under. Every way to a plan takes them from one place (runtime/host/settings.ts).
+import { notMadeYet } from "./errors.ts";
 import type { PlanTopic } from "./plan.ts";
 
 export interface PlanSettings {
@@ -29,9 +30,13 @@ export const widthDiffers = (
 };
 
 /** The text of a topic that is not there. */
-export const missingText = (topic: string, isExternal: boolean): string =>
-  isExternal ? `${topic}, which is declared external: its owner makes it` : topic;
+export const missingText = (topic: string, isExternal: boolean, pipeline = ""): string =>
+  isExternal
+    ? `${topic}, which is declared external: its owner makes it`
+    : notMadeYet(topic, pipeline);
 
 /** The text of a schema that is not registered. */
-export const unregisteredText = (subject: string, isExternal: boolean): string =>
-  isExternal ? `${subject}, of a topic that is declared external: its owner registers it` : subject;
+export const unregisteredText = (subject: string, isExternal: boolean, pipeline = ""): string =>
+  isExternal
+    ? `${subject}, of a topic that is declared external: its owner registers it`
+    : notMadeYet(subject, pipeline);

@@ -1,5 +1,5 @@
 // Why a task must not go on by itself, each with the exact command that decides where it does. Pure.
-import { MillraceError } from "../core/errors.ts";
+import { MillraceError, notMadeYet } from "../core/errors.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import type { StartOffset, TopicDescription, Watermarks } from "../core/kafka.ts";
 import { resetCommand, resumeCommand, type Operated } from "../core/lead.ts";
@@ -65,13 +65,14 @@ export function topicRecreated(part: PartFacts, at: TopicPartition): MillraceErr
 
 /** Null when the topic has as many partitions as its part; the redrive topic may have more. */
 export function partitionsChanged(
-  { partitions, widthBySetting = [], redrive }: PartFacts,
+  part: PartFacts,
   at: TopicPartition,
   found: TopicDescription | null,
 ): MillraceError | null {
+  const { partitions, widthBySetting = [], redrive } = part;
   if (found?.partitions === partitions) return null;
   if (found !== null && at.topic === redrive && found.partitions > partitions) return null;
-  if (found === null) return stop("MILL_TOPIC_MISSING", at, at.topic);
+  if (found === null) return stop("MILL_TOPIC_MISSING", at, notMadeYet(at.topic, part.pipeline));
   const bySetting = widthBySetting.includes(at.topic) ? { partitionsBy: "setting" as const } : {};
   const detail = widthDiffers(at.topic, { partitions, ...bySetting }, found.partitions);
   return stop("MILL_TOPIC_PARTITIONS", at, detail);

@@ -1,6 +1,6 @@
 // The reaction to an error. Other code only names a `disposition`; here alone is it acted on.
 import type { ErrorCode } from "../core/error-table.ts";
-import { InvariantError, MillraceError, messageOf } from "../core/errors.ts";
+import { detailOf, InvariantError, MillraceError, messageOf } from "../core/errors.ts";
 import type { Clock, Log, Meter, Random } from "../core/ports.ts";
 
 /** The ports that retrying needs. */
@@ -94,7 +94,7 @@ export async function awaitingTopics<T>(work: () => Promise<T>): Promise<T> {
     if (!(error instanceof MillraceError) || error.code !== "MILL_TOPIC_MISSING") throw error;
     const { where } = error;
     const options = { where, cause: error, disposition: "pause" } as const;
-    throw new MillraceError("MILL_TOPIC_MISSING", where.topic ?? "", options);
+    throw new MillraceError("MILL_TOPIC_MISSING", detailOf(error), options);
   }
 }
 

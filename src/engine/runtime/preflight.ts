@@ -74,6 +74,12 @@ export async function checkNotes(
 export const letterBytesMax = (topic: TopicDescription | undefined): number =>
   Number(topic?.config["max.message.bytes"] ?? 1_048_588);
 
+interface DeclaredTopic {
+  readonly pipeline: string;
+  /** Null for letters and notes, which have what they have. */
+  readonly width: PlanTopic | null;
+}
+
 /**
  * Throws ConfigErrors when a topic is missing or has other partitions than declared. One that is made at its first use may be
  * missing.
@@ -82,18 +88,18 @@ export async function checkTopics(
   plans: readonly Plan[],
   admin: AdminPort,
 ): Promise<ReadonlyMap<TopicName, TopicDescription>> {
-  const declared = new Map<TopicName, PlanTopic | null>();
-  for (const plan of plans) {
-    for (const topic of plan.topics.all) declared.set(topic.name, topic);
-    for (const name of plan.topics.own) declared.set(name, null);
+  const declared = new Map<TopicName, DeclaredTopic>();
+  for (const { pipeline, topics } of plans) {
+    for (const topic of topics.all) declared.set(topic.name, { pipeline, width: topic });
+    for (const name of topics.own) declared.set(name, { pipeline, width: null });
   }
   const redrives = plans.map(({ redrive }) => redrive);
   const found = await admin.describeTopics([...declared.keys(), ...redrives]);
   const problems: MillraceError[] = [];
   const topics = new Map<TopicName, TopicDescription>();
-  for (const [name, expected] of declared) {
+  for (const [name, { pipeline, width: expected }] of declared) {
     const topic = found.get(name) ?? null;
-    if (topic === null) problems.push(missing(name, expected));
+    if (topic === null) problems.push(missing(name, pipeline, expected));
     else if (expected !== null && topic.partitions !== expected.partitions) {
       const detail = widthDiffers(name, expected, topic.partitions);
       problems.push(new ConfigError("MILL_TOPIC_PARTITIONS", detail));
@@ -104,8 +110,8 @@ export async function checkTopics(
   return topics;
 }
 
-const missing = (name: TopicName, expected: PlanTopic | null): ConfigError =>
-  new ConfigError("MILL_TOPIC_MISSING", missingText(name, expected?.external === true));
+const missing = (name: TopicName, pipeline: string, expected: PlanTopic | null): ConfigError =>
+  new ConfigError("MILL_TOPIC_MISSING", missingText(name, expected?.external === true, pipeline));
 
 /** A letter goes back in the partition of its origin. */
 function tooNarrow(plan: Plan, redrive: TopicDescription | null): ConfigError[] {
@@ -122,13 +128,19 @@ export async function findWriterIds(
 ): Promise<WriterIds> {
   const ids = new Map<string, number>();
   const problems: MillraceError[] = [];
-  for (const { topic, side, format, isExternal } of plans.flatMap(writtenSchemas)) {
+  const written = plans.flatMap((plan) =>
+    writtenSchemas(plan).map((schema) => ({ ...schema, pipeline: plan.pipeline })),
+  );
+  for (const { topic, side, format, isExternal, pipeline } of written) {
     if (format.kind !== "avro") continue;
     const subject = subjectOf(topic, side);
     const id = ids.get(subject) ?? (await registry.idOf(subject, JSON.stringify(format.schema)));
     if (id === null)
       problems.push(
-        new ConfigError("MILL_SCHEMA_UNREGISTERED", unregisteredText(subject, isExternal)),
+        new ConfigError(
+          "MILL_SCHEMA_UNREGISTERED",
+          unregisteredText(subject, isExternal, pipeline),
+        ),
       );
     else ids.set(subject, id);
   }

@@ -1,7 +1,7 @@
 // The bytes of an entry, in the changelog and in every copy: a byte for the layout, 8 bytes of event time (int64, epoch ms), 8
 // of the due where the entry has one, then the value in its codec's bytes; a deleted key ends in front of the value.
 // Documented for other readers in docs/state.md.
-import { MillraceError } from "../core/errors.ts";
+import { DecodeError, MillraceError } from "../core/errors.ts";
 import type { Codec } from "../core/schema.ts";
 import type { DueOfUndated, StateEntry } from "../core/state.ts";
 
@@ -43,8 +43,7 @@ export function entryCodec(
   store: string,
   dueOfUndated: DueOfUndated = () => null,
 ): EntryCodec {
-  const valueIn = (bytes: Buffer): unknown =>
-    isDeleted(bytes) ? null : value.decode(bytes.subarray(headBytesOf(bytes[0])));
+  const valueIn = reading(value, store);
   const dueIn = (key: Buffer, bytes: Buffer): number | null => {
     if (!isDeleted(bytes) && !isOfValue(bytes))
       throw new MillraceError("MILL_STATE_FORMAT", `${store}: layout ${String(bytes[0])}`);
@@ -73,6 +72,21 @@ export function entryCodec(
       isDeleted(bytes) ? null : value.unknownId(bytes.subarray(headBytesOf(bytes[0]))),
   };
 }
+
+/** Reads the value of an entry; null for a deleted key. */
+const reading =
+  (value: Codec, store: string) =>
+  (bytes: Buffer): unknown => {
+    if (isDeleted(bytes)) return null;
+    try {
+      return value.decode(bytes.subarray(headBytesOf(bytes[0])));
+    } catch (error) {
+      throw error instanceof DecodeError ? unreadable(store, error) : error;
+    }
+  };
+
+const unreadable = (store: string, { code, message }: DecodeError): MillraceError =>
+  new MillraceError("MILL_STATE_ENTRY", `${store}: ${code} ${message}`);
 
 /** Without a body: of a deleted key. */
 function bytesOf({ timestamp, dueMs }: StateEntry, body: Buffer | null): Buffer {

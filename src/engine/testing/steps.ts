@@ -28,11 +28,11 @@ export type SimulatedStep =
   | { readonly kind: "advance" | "pause"; readonly duration: Duration }
   | { readonly kind: "crash" | "rebalance" | "redrive" };
 
-/** A typed record; `null` is a tombstone. */
+/** A typed record; `null` is a tombstone. The topic alone says the types: key and value must fit them. */
 export const send = <K, V>(
   topic: Topic<K, V>,
-  key: K,
-  value: V | null,
+  key: NoInfer<K>,
+  value: NoInfer<V> | null,
   options: SendOptions = {},
 ): SimulatedStep => ({
   kind: "send",
@@ -43,8 +43,8 @@ export const send = <K, V>(
 });
 
 /** Bytes as they are, good or bad. */
-export const sendBytes = (
-  topic: Topic<never, never> | Topic<unknown, unknown>,
+export const sendBytes = <K, V>(
+  topic: Topic<K, V>,
   key: Buffer | null,
   value: Buffer | null,
   options: SendOptions = {},

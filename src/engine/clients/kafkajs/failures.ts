@@ -5,6 +5,7 @@ import {
   FencedError,
   InvariantError,
   MillraceError,
+  notMadeYet,
   type Where,
 } from "../../core/errors.ts";
 import type { TopicPartition } from "../../core/record.ts";
@@ -140,7 +141,7 @@ export function missingTopic(error: unknown, failures: number): MillraceError | 
     return null;
   const { at } = error;
   if (at === null || failures < UNKNOWN_MIN) return null;
-  return new MillraceError("MILL_TOPIC_MISSING", at.topic, { where: at, cause: error });
+  return new MillraceError("MILL_TOPIC_MISSING", notMadeYet(at.topic), { where: at, cause: error });
 }
 
 /** `of` names the request and its address: "send to orders-3". */

@@ -32,7 +32,7 @@ const frame = /(?:\(|at )(?:file:\/\/)?([^()\s]+):(\d+):\d+\)?$/;
 const engineFolder = new URL("../..", import.meta.url).pathname;
 
 /** The first stack frame outside the engine, as path:line relative to the working directory. */
-function callerSite(): string {
+export function callerSite(): string {
   const lines = (new Error("site").stack ?? "").split("\n").slice(1);
   for (const line of lines) {
     if (line.includes(engineFolder)) continue;

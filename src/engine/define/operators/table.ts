@@ -1,6 +1,7 @@
 // The table of operators: each is a file here, whose method a stream has, and a file in transform/, which works it.
 import type { PlanTopic } from "../../core/plan.ts";
 import type { Graph } from "../nodes/graph.ts";
+import { guide } from "../nodes/missing.ts";
 import { StreamNode, type StreamPlace } from "../nodes/stream-node.ts";
 import type { Stream } from "../stream.ts";
 import { mapAsync } from "./calls/map-async.ts";
@@ -39,6 +40,7 @@ const operators: Record<keyof Stream<never, never>, unknown> = {
   },
 };
 Object.assign(StreamNode.prototype, operators);
+guide("a stream", StreamNode);
 
 /** A topic as a stream. */
 export const from = <K, V>(graph: Graph, topic: PlanTopic): Stream<K, V> =>

@@ -99,7 +99,8 @@ function workerNames(plan: Plan): KafkaGrant[] {
   const { internal, own, late } = plan.topics;
   return [
     ...internal.map((one) => topic(one.name, ...(isPurged(one) ? WORKED : KEPT))),
-    ...[...own, ...late].map((name) => topic(name, ...KEPT)),
+    ...own.map((name) => topic(name, ...KEPT)),
+    ...late.map((name) => topic(name, ...lateRights(plan, name))),
     ...groupsOf(plan).map((name): KafkaGrant => ({
       ...{ resource: "group", name, pattern: "literal" },
       operations: ["Read"],
@@ -107,13 +108,21 @@ function workerNames(plan: Plan): KafkaGrant[] {
   ];
 }
 
+/** Of topics that may be missing: the redrive topic is described, the states of letters are written. */
+function lateRights(plan: Plan, name: string): readonly KafkaOperation[] {
+  if (name === plan.redrive) return ["Read", "DescribeConfigs"];
+  return name === plan.letterStates ? ["Read", "Write"] : ["Read"];
+}
+
 const MADE = ["Create", "Read", "Write", "Delete", "Alter", "AlterConfigs"] as const;
 
 /** Runs of the reprocessor work under the operator: with topics, groups and transactional ids of their own. */
 function operatorGrants(plan: Plan, { worker }: KafkaNames): KafkaGrant[] {
   const prefix = prefixOf(plan);
-  const streams = shared(plan).flatMap(({ name }) => [
-    topic(name, "Create", "Read", ...writes(plan, name), "Alter", "AlterConfigs"),
+  const streams = shared(plan).flatMap(({ name, external = false }) => [
+    external
+      ? topic(name, "Read", ...writes(plan, name), "DescribeConfigs")
+      : topic(name, "Create", "Read", ...writes(plan, name), "Alter", "AlterConfigs"),
     // The topic of a run, or a copy of the input for it.
     prefixed("topic", `${name}-r`, ...MADE),
   ]);

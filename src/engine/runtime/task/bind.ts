@@ -110,12 +110,13 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   return { part, plan, labels, program, sources, stores, refusals, shapes };
 }
 
-const entryCodecsOf = ({ stores }: Part, codec: CodecOf): Map<string, EntryCodec> =>
+const entryCodecsOf = ({ stores, nodes }: Part, codec: CodecOf): Map<string, EntryCodec> =>
   new Map(
-    stores.map(({ name, changelog, dueOfUndated }) => [
-      name,
-      entryCodec(codec(changelog, "value"), name, dueOfUndated),
-    ]),
+    stores.map(({ name, changelog, dueOfUndated }) => {
+      const users = nodes.filter(({ operation }) => operation.store?.name === name);
+      const label = `store ${name} of ${users.map((node) => node.name).join(", ")}`;
+      return [name, entryCodec(codec(changelog, "value"), label, dueOfUndated)];
+    }),
   );
 
 /** The codec of a queued record's source. A topic of a run's own means the only source. */

@@ -1,6 +1,6 @@
 // Describes, makes, alters and deletes topics. Each call is repeated under its deadline.
 import type { ConfigSource, TopicDescription, TopicSpec } from "../../../core/kafka.ts";
-import { MillraceError } from "../../../core/errors.ts";
+import { MillraceError, notMadeYet } from "../../../core/errors.ts";
 import type { TopicName, TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codeOf, codes, translate } from "../failures.ts";
@@ -192,7 +192,7 @@ export class TopicAdmin {
   protected async partitions(topic: TopicName): Promise<TopicPartition[]> {
     const [found] = await this.#metadata([topic]);
     if (found === undefined || !isThere(found))
-      throw new MillraceError("MILL_TOPIC_MISSING", topic, { where: { topic } });
+      throw new MillraceError("MILL_TOPIC_MISSING", notMadeYet(topic), { where: { topic } });
     this.cluster.want([topic]);
     await this.cluster.refreshIfOld();
     return found.partitionMetadata

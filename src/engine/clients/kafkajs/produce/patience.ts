@@ -1,6 +1,6 @@
 // The retries of a producer: pauses that grow, leaders asked for anew, an end at the deadline, and an early one for a
 // topic that stays unknown.
-import { MillraceError } from "../../../core/errors.ts";
+import { MillraceError, notMadeYet } from "../../../core/errors.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, translate } from "../failures.ts";
 
@@ -49,6 +49,6 @@ export class Patience {
     if (!isUnknown || now - (this.#unknownSince ?? now) <= graceMs) return;
     const { at } = failure;
     const where = at === null ? {} : { topic: at.topic, partition: at.partition };
-    throw new MillraceError("MILL_TOPIC_MISSING", at?.topic ?? what, { where });
+    throw new MillraceError("MILL_TOPIC_MISSING", notMadeYet(at?.topic ?? what), { where });
   }
 }

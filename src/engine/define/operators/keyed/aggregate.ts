@@ -5,6 +5,7 @@ import { kindOf, Mistake, settled } from "../../../core/errors.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema, SchemaFormat } from "../../../core/schema.ts";
 import { aggregating, type Aggregate } from "../../../transform/keyed/aggregate.ts";
+import { guide } from "../../nodes/missing.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
 import type { Fn, Stream } from "../../stream.ts";
@@ -152,6 +153,8 @@ export class GroupedStream<K, V> {
     return this.#aggregate<A>(name, { format: internal, init: () => null, add }, options);
   }
 }
+
+guide("a grouped stream", GroupedStream);
 
 // Folds of the values of one key: sums, extremes and means of numbers, bigints and Decimals.
 

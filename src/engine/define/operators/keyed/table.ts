@@ -1,4 +1,5 @@
 // Table: the stream of an aggregate's changes.
+import { guide } from "../../nodes/missing.ts";
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { tableFiltering, type Filter } from "../../../transform/stateless/filter.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
@@ -46,3 +47,5 @@ export class Table<K, V> {
     this.#changes.upsertInto(table);
   }
 }
+
+guide("a table", Table);
