@@ -5,6 +5,7 @@ import { printable } from "../data/printable.ts";
 import { ConfigErrors, MillraceError, messageOf } from "../engine/core/errors.ts";
 import { exitCodeOf } from "../engine/core/exit-codes.ts";
 import { exitCodes, paragraph, type CliIo, type Register, type RunCommand } from "./io.ts";
+import { endWithLauncher } from "./launcher.ts";
 import { schemas } from "./schemas.ts";
 
 const realIo = (): CliIo => ({
@@ -44,6 +45,13 @@ const safe = (io: CliIo): CliIo => ({
   out: (line) => io.out(printable(line)),
   err: (line, again) => io.err(printable(line), again),
 });
+
+/** The command line as a program. */
+export function program(argv: readonly string[]): Promise<number> {
+  const io = realIo();
+  endWithLauncher(io);
+  return main(argv, io);
+}
 
 /** Runs one command and returns its exit code. */
 export async function main(

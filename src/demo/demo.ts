@@ -15,8 +15,10 @@ export interface DemoPorts {
   readonly plan: Plan;
   readonly clients: Clients;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Runs one command of ours, showing it; throws when it fails. */
-  type(command: string): void;
+  /** Runs one command of ours, showing it; rejects when it fails. */
+  type(command: string): Promise<void>;
+  /** Ends the demo, which then takes down what it has started. */
+  readonly signal: AbortSignal;
   say(line: string): void;
 }
 
@@ -32,13 +34,15 @@ const DATA = [
 
 /** Runs the whole job; throws InvariantError when a figure is not what it must be. */
 export async function runDemo(ports: DemoPorts): Promise<void> {
-  for (const command of ["topics apply", "tables apply", ...DATA]) ports.type(command);
+  for (const command of ["topics apply", "tables apply", ...DATA]) await ports.type(command);
   const worker = startWorker(ports);
+  // A terminal's signal ends it before the demo does.
+  const ended = once(worker, "exit");
   try {
     await drained(ports, worker);
   } finally {
     worker.kill("SIGTERM");
-    await once(worker, "exit");
+    await ended;
   }
   await report(ports);
 }
@@ -52,13 +56,16 @@ function startWorker({ plan, env, say }: DemoPorts): ChildProcess {
 }
 
 /** Until every task has decided everything that its topics hold. */
-async function drained({ plan, clients, say }: DemoPorts, worker: ChildProcess): Promise<void> {
+async function drained(
+  { plan, clients, say, signal }: DemoPorts,
+  worker: ChildProcess,
+): Promise<void> {
   const admin = clients.kafka.admin();
   const until = clients.clock.now() + DRAIN_LIMIT_MS;
   for (let calm = 0; calm < 2;) {
     if (worker.exitCode !== null) throw broken("the worker ended early");
     if (clients.clock.now() > until) throw broken("the pipeline did not drain in time");
-    await clients.clock.sleep(LOOK_MS);
+    await clients.clock.sleep(LOOK_MS, signal);
     const progress = await readProgress(plan, { admin, tableStore: clients.tableStore });
     const topics = progress.map(({ topic }) => topic);
     const ends = await watermarksOf(admin, topics);
