@@ -153,7 +153,7 @@ function howOf(options: RangeOptions, source: RunSource): Omit<RunOptions, "stag
   };
 }
 
-function lettersMaxOf(text: string | undefined): RunOptions["lettersMax"] {
+export function lettersMaxOf(text: string | undefined): RunOptions["lettersMax"] {
   if (text === undefined) return null;
   const [, amount = "", isShare] = /^(\d{1,12}(?:\.\d{1,3})?)(\s?%)?$/.exec(text) ?? [];
   const value = Number(amount);

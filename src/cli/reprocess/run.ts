@@ -12,7 +12,7 @@ import { writingRun, type AddVerb, type Reprocessing } from "./connection.ts";
 import { fillOf } from "./fill.ts";
 import { progressLine, reportJson, rowJson } from "./lines.ts";
 import { showPlan } from "./plan.ts";
-import { requestOf, withRange, type RangeOptions } from "./request.ts";
+import { lettersMaxOf, requestOf, withRange, type RangeOptions } from "./request.ts";
 
 const HELP = `
 A run reads its range with workers of its own, under the pipeline's name with -r<run> behind it: groups, stores, topics
@@ -128,6 +128,7 @@ function howAgain({ options: before }: RunRow, options: RunVerbOptions): RunRow[
     lagLimitMs: number("lagLimit", 100) ?? before.lagLimitMs,
     workers: number("workers", 1) ?? before.workers,
     follow: before.follow || options.follow === true,
+    lettersMax: lettersMaxOf(options.failOnLetters) ?? before.lettersMax,
   };
 }
 
@@ -153,6 +154,12 @@ function reportEnd(io: CliIo, { row, isInterrupted }: SessionEnd, isJson: boolea
   const took = `${grouped(counts.done)} records in ${spanText(counts.seconds)}`;
   const letters = `${grouped(counts.letters)} dead letters`;
   if (!isJson) io.out(`run ${String(run)} of ${pipeline} is ${state}: ${took}, ${letters}`);
-  if (state === "failed") throw new MillraceError("MILL_RUN_FAILED", row.error ?? "");
+  if (state === "failed") throw new MillraceError("MILL_RUN_FAILED", withWay(row));
   return state === "cancelled" ? exitCodes.failure : exitCodes.ok;
+}
+
+/** Its error; where that names no command, the one that goes on with it. */
+function withWay({ pipeline, run, error }: RunRow): string {
+  if (error?.includes("npx millrace ") === true) return error;
+  return `${error ?? ""}. To go on: npx millrace reprocess run ${pipeline} --run ${String(run)}`;
 }

@@ -650,7 +650,7 @@ const halts = {
     meaning:
       "A task of the run has stopped, its workers have ended, or there were more dead letters than allowed. The live pipeline is as it was.",
     action:
-      "Mend what the message names, then go on where it stands: npx millrace reprocess run <pipeline> --resume. Or end it: npx millrace reprocess cancel <pipeline>",
+      "Mend what the message names, then go on where it stands: npx millrace reprocess run <pipeline> --run <n>. Or remove what it has left: npx millrace reprocess drop <pipeline> --run <n>",
   },
   MILL_DATA_INVALID: {
     message: "a file cannot be read as records of the topic",

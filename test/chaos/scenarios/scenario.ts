@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { appCommand } from "../../support/app.ts";
 import { eventually } from "../../support/eventually.ts";
+import { commandIn } from "../../support/named-command.ts";
 import type { Circumstances } from "../workload/oracle.ts";
 import type { World } from "../world/world.ts";
 
@@ -33,13 +34,6 @@ export async function stopsWith(world: World, code: string): Promise<string> {
     90_000,
   );
   return found.message;
-}
-
-/** The command that a message names, as arguments. */
-export function commandIn(message: string): readonly string[] {
-  const [, command] = /npx millrace (.+)$/.exec(message) ?? [];
-  assert.ok(command !== undefined, `no command in: ${message}`);
-  return command.split(/\s+/);
 }
 
 /** Runs the command that a message names as it is printed; where that asks for --yes, as it says. */

@@ -7,11 +7,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { decimal } from "../../../src/engine/core/decimal.ts";
 import { addressOf, type RawRecord } from "../../../src/engine/core/record.ts";
 import { eventually } from "../../support/eventually.ts";
+import { commandIn } from "../../support/named-command.ts";
 import { PARTITIONS } from "../../support/apps/chaos.ts";
 import { judge } from "../workload/oracle.ts";
 import { asked } from "../world/cluster-roles.ts";
 import type { World } from "../world/world.ts";
-import { asPrinted, begin, command, commandIn, stopsWith, type Scenario } from "./scenario.ts";
+import { asPrinted, begin, command, stopsWith, type Scenario } from "./scenario.ts";
 
 const widened: Scenario = {
   row: 37,

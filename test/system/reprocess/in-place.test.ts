@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { AppFigures } from "../../support/app-figures.ts";
-import { appOf, applyApp } from "../../support/app.ts";
+import { appCommand, appOf, applyApp } from "../../support/app.ts";
 import type { Bid } from "../../support/apps/priced.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
+import { commandIn } from "../../support/named-command.ts";
 import { reprocess, ReprocessRun } from "../../support/reprocess-run.ts";
 import { sharedStack } from "../../support/stack.ts";
 import { WorkerProcess } from "../../support/worker-process.ts";
@@ -129,5 +130,14 @@ test("the dead letters alone are read again, by the rule that is right now", asy
   assert.match(out, /2 open dead letters/);
   assert.match(out, /MILL_RUN_FAILED.*2 dead letters in \S+-dead-letters, allowed are 1/);
   assert.equal(code, 1, out);
+  // Gone on with as it was, it has as many letters as before.
+  const [, run = ""] = /--run (\d+) --fail-on-letters/.exec(out) ?? [];
+  const again = await reprocess(right, env, "run", prefix, "--run", run);
+  assert.equal(again.code, 1, again.out);
+  assert.match(again.out, /MILL_RUN_FAILED.*allowed are 1/);
+  // The message's own way.
+  const led = await appCommand(right, commandIn(again.out), env);
+  assert.equal(led.code, 0, led.out);
+  assert.match(led.out, / is done: .*, 2 dead letters/);
   await worker.drain();
 });

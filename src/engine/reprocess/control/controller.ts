@@ -195,6 +195,8 @@ class Controller {
     const records = Math.max(done, Math.min(total, SHARE_RECORDS_MIN));
     const most = "count" in lettersMax ? lettersMax.count : lettersMax.share * records;
     if (letters <= most) return null;
-    return `${String(letters)} dead letters in ${this.#watching.shadow.deadLetters}, allowed are ${String(Math.floor(most))}`;
+    const { shadow, plan } = this.#watching;
+    const command = `npx millrace reprocess run ${plan.pipeline} --run ${String(this.#row.run)} --fail-on-letters 100%`;
+    return `${String(letters)} dead letters in ${shadow.deadLetters}, allowed are ${String(Math.floor(most))}. To go on whatever letters come: ${command}`;
   }
 }
