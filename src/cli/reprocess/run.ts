@@ -160,6 +160,6 @@ function reportEnd(io: CliIo, { row, isInterrupted }: SessionEnd, isJson: boolea
 
 /** Its error; where that names no command, the one that goes on with it. */
 function withWay({ pipeline, run, error }: RunRow): string {
-  if (error?.includes("npx millrace ") === true) return error;
+  if (error?.includes("npx millrace") === true) return error;
   return `${error ?? ""}. To go on: npx millrace reprocess run ${pipeline} --run ${String(run)}`;
 }
