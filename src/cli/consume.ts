@@ -70,13 +70,27 @@ async function consume(
   const decode = batchDecoder(topic, registry, clock);
   const show = printer(io, topic, options);
   let shown = 0;
-  for await (const records of readTopic(kafka, request))
+  for await (const records of untilCut(readTopic(kafka, request), io))
     for (const record of await decode(records)) {
       if (options.key !== undefined && keyText(record) !== options.key) continue;
       show(record);
       if (++shown >= max || io.isCut?.() === true) return exitCodes.ok;
     }
   return exitCodes.ok;
+}
+
+/** Who follows a topic waits for its next record, which may never come: nobody would be left to see it. */
+async function* untilCut<T>(batches: AsyncIterable<T>, { cut }: CliIo): AsyncGenerator<T> {
+  const reading = batches[Symbol.asyncIterator]();
+  const ended = cut?.then(() => null);
+  for (;;) {
+    const next = reading.next();
+    const first = await (ended === undefined ? next : Promise.race([next, ended]));
+    // The read under way ends with its client.
+    if (first === null) return void next.catch(() => undefined);
+    if (first.done === true) return;
+    yield first.value;
+  }
 }
 
 async function checkPlace(at: Connection, name: string, partition: number | null): Promise<void> {

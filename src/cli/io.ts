@@ -10,6 +10,8 @@ export interface CliIo {
   out(line: string): void;
   /** Whether nobody reads the output any more, as behind `| head -1`; what goes on without end then ends. */
   isCut?(): boolean;
+  /** Resolves then. */
+  readonly cut?: Promise<void>;
   /** Drawn again: in the place of the line before, on a terminal. */
   err(line: string, isDrawnAgain?: boolean): void;
   /** Clears the terminal. */

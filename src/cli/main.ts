@@ -20,17 +20,21 @@ const realIo = (): CliIo => ({
 });
 
 /** Output that ends quietly when its reader does (`| head -1`): the command goes on to its own end, and says no more. */
-function untilCut(): Pick<CliIo, "out" | "err" | "isCut" | "clear"> {
+function untilCut(): Pick<CliIo, "out" | "err" | "isCut" | "cut" | "clear"> {
   let isCut = false;
+  const { promise: cut, resolve } = Promise.withResolvers<void>();
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
-      isCut ||= stream === process.stdout;
+      if (stream !== process.stdout) return;
+      isCut = true;
+      resolve();
     });
   return {
     out: (line) => void (isCut || process.stdout.write(`${line}\n`)),
     err: (line, again) => void process.stderr.write(`${again === true ? REDRAW : ""}${line}\n`),
     isCut: () => isCut,
+    cut,
     clear: () => void (isCut || process.stdout.write(CLEAR)),
   };
 }
