@@ -74,7 +74,7 @@ test("every command that prints much ends quietly when nobody reads on", async (
     ["dlq", "list", prefix, "--letters"],
     ["dlq", "export", prefix],
     ["dlq", "discard", prefix, "--reason", "tests", "--dry-run", "--json"],
-    ["ledger", "--json"],
+    ["ledger", "show", prefix, "--json"],
     ["offsets", "show", prefix, "--json"],
     ["lag", "--json"],
     ["lag", "--watch", "--json"],
