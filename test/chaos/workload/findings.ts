@@ -1,4 +1,5 @@
 // What an examination has found: how much is missing, how much is there too often, and the first few words on each.
+/** Of each kind of finding. */
 const NOTES_MAX = 12;
 
 export class Findings {
@@ -6,6 +7,7 @@ export class Findings {
   doubled = 0;
   wrong = 0;
   readonly notes: string[] = [];
+  readonly #kinds = new Map<string, number>();
 
   get isClean(): boolean {
     return this.lost + this.doubled + this.wrong === 0;
@@ -48,8 +50,12 @@ export class Findings {
     for (const [one, count] of left) if (count > 0) this.lose(`${what} ${one}`, count);
   }
 
+  /** The first words say of what kind it is. */
   #note(text: string): void {
-    if (this.notes.length < NOTES_MAX) this.notes.push(text.slice(0, 300));
+    const kind = text.split(" ", 3).join(" ");
+    const count = (this.#kinds.get(kind) ?? 0) + 1;
+    this.#kinds.set(kind, count);
+    if (count <= NOTES_MAX) this.notes.push(text.slice(0, 300));
   }
 }
 
