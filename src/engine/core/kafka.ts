@@ -252,6 +252,16 @@ export interface GroupDescription {
   readonly members: readonly GroupMember[];
 }
 
+export interface CommittedOptions {
+  /** Whether to wait for transactions that have progress of these partitions. */
+  readonly stable: boolean;
+  /**
+   * The reader's membership: the answer is as new as its generation, or a FencedError (MILL_KAFKA_FENCED) says that the group
+   * has gone on without it.
+   */
+  readonly member?: GroupGeneration;
+}
+
 export interface AdminPort {
   /** Null for a topic that does not exist. */
   describeTopics(
@@ -272,7 +282,7 @@ export interface AdminPort {
   committed(
     group: GroupId,
     partitions: readonly TopicPartition[],
-    options: { readonly stable: boolean },
+    options: CommittedOptions,
   ): Promise<readonly CommittedOffset[]>;
   /** Sets progress of a group that has no members; throws FencedError (MILL_KAFKA_FENCED) when it has some. */
   commitOffsets(group: GroupId, progress: readonly Progress[]): Promise<void>;

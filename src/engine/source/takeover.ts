@@ -77,7 +77,10 @@ export async function takeOver(
   await endOwners(generation.group, partitions);
   // 2
   // mistake: unstable progress
-  const offsets = await ports.admin.committed(generation.group, partitions, { stable: true });
+  const offsets = await ports.admin.committed(generation.group, partitions, {
+    stable: true,
+    member: generation,
+  });
   // 3
   const marks = await watermarksOf(ports.admin, topicsOf(partitions));
   const topics = await ports.admin.describeTopics(topicsOf(partitions));

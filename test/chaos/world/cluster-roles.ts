@@ -64,7 +64,7 @@ export async function coordinatorOf(world: World, of: "group" | "transactions"):
   return all.find(({ partitionId }) => partitionId === wanted)?.leader ?? 1;
 }
 
-function javaHash(text: string): number {
+export function javaHash(text: string): number {
   let hash = 0;
   for (const char of text) hash = (Math.imul(31, hash) + char.charCodeAt(0)) | 0;
   return hash;

@@ -88,10 +88,8 @@ export class Cluster {
 
   /** The leader's id as last heard, or null. */
   leaderId(at: TopicPartition): number | null {
-    const found = this.topic(at.topic)?.partitionMetadata.find(
-      (partition) => partition.partitionId === at.partition,
-    );
-    return found === undefined || found.leader < 0 ? null : found.leader;
+    const leader = leaderIn(this.metadata, at) ?? -1;
+    return leader < 0 ? null : leader;
   }
 
   /** The reason why `leaderId` is null. */
@@ -148,20 +146,53 @@ export class Cluster {
     const key = `${kind} ${id}`;
     const known = this.#coordinators.get(key);
     if (known !== undefined) return this.broker(known);
-    const asked = await this.anyBroker();
-    const { coordinator } = await this.call<{ coordinator: { nodeId: number } }>(
-      asked,
-      "GroupCoordinator",
-      {
-        groupId: id,
-        coordinatorType: kind === "group" ? groupCoordinator : transactionCoordinator,
-      },
-    );
-    const isKnown = this.metadata.brokers.some((broker) => broker.nodeId === coordinator.nodeId);
-    if (!isKnown) await this.refresh();
-    const found = await this.broker(coordinator.nodeId);
-    this.#coordinators.set(key, coordinator.nodeId);
+    const nodeId = await this.#findCoordinator(await this.anyBroker(), kind, id);
+    if (!this.metadata.brokers.some((broker) => broker.nodeId === nodeId)) await this.refresh();
+    const found = await this.broker(nodeId);
+    this.#coordinators.set(key, nodeId);
     return found;
+  }
+
+  /**
+   * Throws a refusal when another broker names another coordinator. A broker that stood still (a pause of its machine) answers
+   * what has waited in its sockets from what it knew before, until it hears that it was deposed.
+   */
+  async confirmCoordinator(kind: CoordinatorKind, id: string): Promise<void> {
+    const key = `${kind} ${id}`;
+    const nodeId = this.#coordinators.get(key);
+    const named = await this.#witnessed(nodeId, (witness) =>
+      this.#findCoordinator(witness, kind, id),
+    );
+    if (named === null || named === nodeId) return;
+    throw new BrokerRefusal(codes.notCoordinator);
+  }
+
+  /** Throws a refusal when another broker names another leader of one of these partitions, which `leader` leads. */
+  async confirmLeader(leader: number, partitions: readonly TopicPartition[]): Promise<void> {
+    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+    const seen = await this.#witnessed(leader, (witness) =>
+      this.call<ClusterMetadata>(witness, "Metadata", { topics, allowAutoTopicCreation: false }),
+    );
+    const deposed =
+      seen === null ? undefined : partitions.find((at) => leaderIn(seen, at) !== leader);
+    if (deposed !== undefined) throw new BrokerRefusal(codes.notLeader, deposed);
+  }
+
+  /** The first answer of a broker that is not this one; null when no other answers. */
+  #witnessed<T>(
+    nodeId: number | undefined,
+    ask: (witness: DriverBroker) => Promise<T>,
+  ): Promise<T | null> {
+    const others = this.metadata.brokers.filter((broker) => broker.nodeId !== nodeId);
+    const answers = others.map(async (other) => ask(await this.broker(other.nodeId)));
+    return Promise.any(answers).catch(() => null);
+  }
+
+  async #findCoordinator(asked: DriverBroker, kind: CoordinatorKind, id: string): Promise<number> {
+    const coordinatorType = kind === "group" ? groupCoordinator : transactionCoordinator;
+    const options = { groupId: id, coordinatorType };
+    const answer = await this.call<Found>(asked, "GroupCoordinator", options);
+    return answer.coordinator.nodeId;
   }
 
   /**
@@ -237,6 +268,15 @@ export class Cluster {
     this.#sockets.close();
   }
 }
+
+interface Found {
+  readonly coordinator: { readonly nodeId: number };
+}
+
+const leaderIn = ({ topicMetadata }: ClusterMetadata, at: TopicPartition): number | undefined =>
+  topicMetadata
+    .find(({ topic }) => topic === at.topic)
+    ?.partitionMetadata.find(({ partitionId }) => partitionId === at.partition)?.leader;
 
 const isAnswer = (error: unknown): boolean =>
   error instanceof BrokerRefusal || (error as Partial<Error>).name === "KafkaJSProtocolError";

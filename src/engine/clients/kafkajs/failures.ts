@@ -49,6 +49,8 @@ export const codes = {
   unknownTopicOrPartition: 3,
   corruptMessage: 2,
   leaderNotAvailable: 5,
+  notLeader: 6,
+  notCoordinator: 16,
   networkException: 13,
   topicAuthorizationFailed: 29,
   topicAlreadyExists: 36,

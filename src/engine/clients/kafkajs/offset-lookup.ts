@@ -20,9 +20,12 @@ export async function lookUpOffsets(
   try {
     const byLeader = Map.groupBy(partitions, (at) => cluster.leaderId(at));
     const answers = await Promise.all(
-      [...byLeader.values()].map(async (places) => {
+      [...byLeader].map(async ([leader, places]) => {
         const broker = await cluster.leader(places[0] as TopicPartition);
-        return cluster.send(broker, listOffsetsRequest(places, timestamp, isolation));
+        const answer = await cluster.send(broker, listOffsetsRequest(places, timestamp, isolation));
+        // An end from before the partition had another leader would hide what is behind it.
+        if (leader !== null) await cluster.confirmLeader(leader, places);
+        return answer;
       }),
     );
     const found = checked(answers.flat());

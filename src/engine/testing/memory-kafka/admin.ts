@@ -3,6 +3,7 @@ import { FencedError, MillraceError } from "../../core/errors.ts";
 import type {
   AdminPort,
   CommittedOffset,
+  CommittedOptions,
   GroupDescription,
   Progress,
   StartOffset,
@@ -76,7 +77,7 @@ export class MemoryAdmin implements AdminPort {
   committed(
     group: GroupId,
     partitions: readonly TopicPartition[],
-    options: { readonly stable: boolean },
+    options: CommittedOptions,
   ): Promise<readonly CommittedOffset[]> {
     const { access, wire, offsets } = this.#connection;
     return wire.call("committed", async () => {

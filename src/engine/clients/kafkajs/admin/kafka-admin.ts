@@ -3,6 +3,8 @@
 import type {
   AdminPort,
   CommittedOffset,
+  CommittedOptions,
+  GroupGeneration,
   GroupDescription,
   Progress,
   StartOffset,
@@ -10,7 +12,8 @@ import type {
 } from "../../../core/kafka.ts";
 import { DependencyError } from "../../../core/errors.ts";
 import type { GroupId, TopicName, TopicPartition } from "../../../core/record.ts";
-import { BrokerRefusal, checked } from "../failures.ts";
+import { BrokerRefusal, checked, codeOf, codes } from "../failures.ts";
+import type { DriverBroker } from "../overrides/driver.ts";
 import { memberFacts } from "../group/member-data.ts";
 import { lookUpEnds, lookUpOffsets } from "../offset-lookup.ts";
 import { ends } from "../protocol/list-offsets.ts";
@@ -51,7 +54,7 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
   async committed(
     group: GroupId,
     partitions: readonly TopicPartition[],
-    { stable }: { readonly stable: boolean },
+    { stable, member }: CommittedOptions,
   ): Promise<readonly CommittedOffset[]> {
     if (partitions.length === 0) return [];
     const deadlineMs = stable ? stableDeadlineMs : this.deadlineMs;
@@ -59,11 +62,28 @@ export class KafkaAdmin extends TopicAdmin implements AdminPort {
     const work = { what: `progress of ${group}`, group, right: "Describe" } as const;
     return this.cluster.retry(work, deadlineMs, () =>
       this.cluster.atCoordinator("group", group, async (broker) => {
+        if (member !== undefined) await this.#beat(broker, member);
         const answer = await this.cluster.send(broker, request);
         if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode);
+        if (member === undefined) await this.cluster.confirmCoordinator("group", group);
         return inOrder(partitions, checked(answer.offsets));
       }),
     );
+  }
+
+  /**
+   * A coordinator that knows the generation has written it, and with it all progress that an earlier one has committed. One
+   * that does not know it was deposed, if another broker says so; else the member was.
+   */
+  async #beat(broker: DriverBroker, member: GroupGeneration): Promise<void> {
+    const { group: groupId, generationId: groupGenerationId, memberId } = member;
+    try {
+      await this.cluster.call(broker, "Heartbeat", { groupId, groupGenerationId, memberId });
+    } catch (error) {
+      if (codeOf(error) === codes.rebalanceInProgress) return;
+      await this.cluster.confirmCoordinator("group", groupId);
+      throw error;
+    }
   }
 
   async commitOffsets(group: GroupId, progress: readonly Progress[]): Promise<void> {
