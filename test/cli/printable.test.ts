@@ -160,7 +160,11 @@ test("a file of rejected rows has no cell that a spreadsheet works out", () => {
     const path = join(folder, "rejected.csv");
     const file = new RejectFile(path, 2);
     const fields = ["=1+1", "+A1", "-A1", "@SUM(A1)", "\tx", "plain"];
-    file.add({ line: 2, problems: fields.map((field) => ({ field, message: "no" })), isLast: false });
+    file.add({
+      line: 2,
+      problems: fields.map((field) => ({ field, message: "no" })),
+      isLast: false,
+    });
     const lines = readFileSync(path, "utf8").split("\n");
     const cells = ["'=1+1", "'+A1", "'-A1", "'@SUM(A1)", "'\tx", "plain"];
     assert.deepEqual(lines, ["line,column,reason", ...cells.map((cell) => `2,${cell},no`), ""]);

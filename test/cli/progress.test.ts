@@ -7,10 +7,14 @@ import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 const bar = (isTty: boolean, total: number | null) => {
   const lines: string[] = [];
   const clock = new FakeClock(0);
-  const made = progress({ isTty, err: (line, again) => void lines.push(again === true ? `^${line}` : line) }, clock, {
-    done: "sent",
-    total,
-  });
+  const made = progress(
+    { isTty, err: (line, again) => void lines.push(again === true ? `^${line}` : line) },
+    clock,
+    {
+      done: "sent",
+      total,
+    },
+  );
   return { lines, clock, made };
 };
 
