@@ -209,7 +209,7 @@ describe("a sink on a Postgres that fails", () => {
   test("asks for a retry when the network falls silent", async (t) => {
     const { proxy, url } = await FaultProxy.forUrl(fixture.database.url);
     t.after(() => proxy.close());
-    const pool = postgresPool({ url, statementTimeoutMs: 100, connectTimeoutMs: 300 });
+    const pool = postgresPool({ url, statementTimeoutMs: 100, connectTimeoutMs: 2_000 });
     t.after(() => pool.close());
     const { store, id, commitOf } = await started(pool);
     proxy.silence(true);
