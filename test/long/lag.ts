@@ -251,6 +251,10 @@ test("lag is how long ago the oldest uncommitted record was appended, whatever i
   await start(t);
   probe.start();
   watchLag(t);
+  // What was appended before its first look it knows "at least" only.
+  await eventually("the command looks", () =>
+    (said.command.get("summing") ?? []).length > 2 ? true : null,
+  );
   for (const { name } of troubles) await caughtUp(name);
   const wrong: unknown[] = [];
   for (const { what, name, by = BOTH, begin, end } of troubles) {
