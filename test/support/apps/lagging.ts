@@ -21,7 +21,12 @@ export interface Entry {
 
 const stall = process.env["LAGGING_STALL"] ?? "";
 const shape = { key: string, partitions: 1, owner: "tests" };
-export const entries: Topic<string, Entry> = topic("entries", { ...shape, value: json<Entry>() });
+/** Kept for ever: event times of years ago are older than any retention. */
+export const entries: Topic<string, Entry> = topic("entries", {
+  ...shape,
+  value: json<Entry>(),
+  retention: "forever",
+});
 const answers = topic("answers", { ...shape, value: json<Entry>() });
 const sums = topic("sums", { ...shape, value: json<number>() });
 const entryRows = postgresTable("entry_rows", {
