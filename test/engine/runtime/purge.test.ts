@@ -22,7 +22,7 @@ function scene() {
   };
   const task = { partition: 0, positions: () => [{ topic, committed: at.progress }] };
   const part = {
-    bound: { part: { sources: [{ name: topic, internal: "sink" }] } },
+    bound: { plan: {}, part: { sources: [{ name: topic, internal: "sink" }] } },
     tasks: [task],
   } as unknown as AnyPart;
   const context = {
