@@ -11,9 +11,9 @@ import { ofLetters } from "./refused-letters.ts";
 import { ofOutputs } from "./refused-outputs.ts";
 
 const LOOK_MS = 250;
-const WITHIN_MS = 60_000;
-/** A broker hears of new settings a moment after they are decided. */
-const HEARD_MS = 300;
+const WITHIN_MS = 120_000;
+/** A broker hears of new settings a moment after they are decided; on a busy machine that is long. */
+const HEARD_MS = 2_000;
 
 /** Runs with other settings; they are as they were in the end. */
 async function withSettings(
