@@ -1,8 +1,12 @@
 // An operator with timers, which no user has: each record sets one, and may put off or cancel the one before it of its key.
 // Every timer fires once, when stream time has passed it, and what fires is in the order of due and key. A timer is touched
 // only while it cannot have fired yet, so what comes out depends on no batch, crash or takeover.
+import type { AdminPort } from "../../../src/engine/core/kafka.ts";
+import type { RawRecord, TopicName } from "../../../src/engine/core/record.ts";
+import { decodeMetadata } from "../../../src/engine/core/task-inputs.ts";
+import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
 import { storeOf } from "../../../src/engine/define/store.ts";
-import type { Operation, OperatorFacts, PlanStore } from "../../../src/engine/core/plan.ts";
+import type { Operation, OperatorFacts, Plan, PlanStore } from "../../../src/engine/core/plan.ts";
 import type { StateKey } from "../../../src/engine/core/state.ts";
 import { byId } from "../../../src/engine/transform/calls/key-queue.ts";
 import {
@@ -15,7 +19,11 @@ import {
   type Views,
 } from "../../../src/engine/transform/operator.ts";
 import type { Draw, FlowSpec, Node, Stage } from "./case.ts";
+import { plainCodec } from "../stores.ts";
 import { mod, type Value } from "./values.ts";
+
+/** The name of the operator, and of its store. */
+const TIMERS = "timers";
 
 /** The timer that a key has set last. */
 interface Last {
@@ -111,6 +119,37 @@ export function withTimers(
   const { flow, stages } = drawn;
   if (flow.sources > 1 || flow.salt !== undefined || !draw.chance(SHARE)) return drawn;
   const end: Node = { id: "timers-end", op: "to", by: 0, then: [] };
-  const timers: Node = { id: "timers", op: "timers", by: draw.below(5), then: [end] };
+  const timers: Node = { id: TIMERS, op: "timers", by: draw.below(5), then: [end] };
   return { flow: { ...flow, roots: [...flow.roots, timers] }, stages };
+}
+
+/** Timers that lie before the stream time of their task, which fire without any progress of its inputs. */
+export async function areTimersOwed(
+  { parts }: Plan,
+  admin: AdminPort,
+  entriesOf: (topic: TopicName) => readonly RawRecord[],
+): Promise<boolean> {
+  const part = parts.find(({ stores }) => stores.some(({ name }) => name === TIMERS));
+  const store = part?.stores.find(({ name }) => name === TIMERS);
+  if (part === undefined || store === undefined) return false;
+  const { dueOf } = entryCodec(plainCodec, TIMERS);
+  const newest = new Map<string, RawRecord>();
+  for (const record of entriesOf(store.changelog.name))
+    newest.set(`${String(record.partition)} ${record.key?.toString("latin1") ?? ""}`, record);
+  const dues = [...newest.values()].flatMap(({ partition, key, value }) => {
+    const dueMs = key === null || value === null ? null : dueOf(key, value);
+    return dueMs === null ? [] : [{ partition, dueMs }];
+  });
+  if (dues.length === 0) return false;
+  const places = part.sources.flatMap(({ name: topic }) =>
+    [...new Set(dues.map(({ partition }) => partition))].map((partition) => ({ topic, partition })),
+  );
+  const progress = await admin.committed(part.group, places, { stable: false });
+  const timeOf = (partition: number): number =>
+    Math.max(
+      ...progress
+        .filter((at) => at.partition === partition)
+        .map(({ metadata }) => decodeMetadata(metadata)?.streamTimeMs ?? -Infinity),
+    );
+  return dues.some(({ partition, dueMs }) => dueMs < timeOf(partition));
 }

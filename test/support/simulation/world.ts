@@ -7,7 +7,7 @@ import type { KafkaPort } from "../../../src/engine/core/kafka.ts";
 import { makeRedrive } from "../../../src/engine/core/late-topics.ts";
 import type { Plan, PlanTable } from "../../../src/engine/core/plan.ts";
 import type { Meter, SchemaRegistry } from "../../../src/engine/core/ports.ts";
-import type { OutRecord } from "../../../src/engine/core/record.ts";
+import type { OutRecord, TopicName } from "../../../src/engine/core/record.ts";
 import { subjectOf, type Codec } from "../../../src/engine/core/schema.ts";
 import type { TableSpec } from "../../../src/engine/core/table-layout.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
@@ -36,6 +36,7 @@ import { SimulatedPostgres } from "./servers/postgres.ts";
 import { SimulatedRedis } from "./servers/redis.ts";
 import type { Call, CallVerdict, Strike } from "./servers/points.ts";
 import { refuseRow } from "./servers/refusals.ts";
+import { areTimersOwed } from "./timers.ts";
 
 export interface Member {
   readonly name: string;
@@ -366,13 +367,19 @@ export class World {
       const isDone = progress.every(
         (task) => task.nextOffset === this.kafka.offsets(task).high && !this.#owesLetters(),
       );
-      quiet = isDone && !this.#isHeldUp() ? quiet + 1 : 0;
+      const isCalm = isDone && !this.#isHeldUp() && !(await this.#owesTimers());
+      quiet = isCalm ? quiet + 1 : 0;
       if (quiet === 2) return progress;
     }
     const states = this.living.flatMap(({ name, worker }) =>
       worker.health().map((task) => `${name} ${JSON.stringify(task)}`),
     );
     throw new Stuck(`it does not come to rest: ${states.join(" ") || "no worker"}`);
+  }
+
+  #owesTimers(): Promise<boolean> {
+    const entriesOf = (topic: TopicName) => this.kafka.records(topic, { committed: true });
+    return this.during(areTimersOwed(this.plan, this.#outside.admin(), entriesOf));
   }
 
   /** An outbox whose letters are refused waits for some seconds. */
