@@ -14,7 +14,7 @@ const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000)
 
 test(
   "twelve faults in one flow lose nothing and double nothing",
-  { timeout: 290_000 },
+  { timeout: 580_000 },
   async (t) => {
     t.diagnostic(`MILLRACE_TEST_SEED=${String(seed)}`);
     const home = new Home();

@@ -6,7 +6,10 @@ import { triedAll } from "./mutations-run.ts";
 
 const SEEDS = 60;
 
-test("every deliberate mistake in the protocol is caught", async (t) => {
+/** Minutes of CPU: on a busy machine they take longer. */
+const LIMIT_MS = 900_000;
+
+test("every deliberate mistake in the protocol is caught", { timeout: LIMIT_MS }, async (t) => {
   const seeds = ({ near = 1 }: { readonly near?: number }): string =>
     `${String(near)}..${String(near + SEEDS - 1)}`;
   // The others have a file of their own: mutations-of-tests.test.ts.
