@@ -76,15 +76,15 @@ export async function takeOver(
     endDeadOwners(ports, request, group, at);
   await endOwners(generation.group, partitions);
   // 2
-  // mistake: unstable progress
-  const offsets = await ports.admin.committed(generation.group, partitions, {
-    stable: true,
-    member: generation,
-  });
+  let offsets = await progressOf(ports, request);
   // 3
   const marks = await watermarksOf(ports.admin, topicsOf(partitions));
   const topics = await ports.admin.describeTopics(topicsOf(partitions));
   const notes = await notesFor(ports, generation.group, offsets, topics);
+  // A takeover that was given up may have written a first start meanwhile: its progress is there when its note is.
+  const isNoted = (at: CommittedOffset): boolean =>
+    at.nextOffset === null && startNote(notes, generation.group, at) !== null;
+  if (offsets.some(isNoted)) offsets = await progressOf(ports, request);
   const committed = offsets.map((offset) =>
     isOthers(request, offset, notes) ? { ...offset, nextOffset: null, metadata: "" } : offset,
   );
@@ -108,6 +108,17 @@ export async function takeOver(
   const gone = taken.find(({ stop }) => stop?.code === "MILL_TOPIC_MISSING")?.stop ?? null;
   if (gone !== null) throw gone;
   return taken;
+}
+
+/** Stable, and as new as the generation. */
+async function progressOf(
+  ports: TakeoverPorts,
+  { partitions, assignment: { generation } }: TakeoverRequest,
+): Promise<readonly CommittedOffset[]> {
+  const how = { stable: true, member: generation };
+  // mistake: unstable progress
+  const offsets = await ports.admin.committed(generation.group, partitions, how);
+  return offsets;
 }
 
 const stopped = ({ topic, partition }: TopicPartition, stop: MillraceError): TakenOver => {
