@@ -85,6 +85,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "no epoch",
+    near: 85,
     mistake: "a sink's commit asks neither for its epoch nor for the offset at which it begins",
     changes: [{ instead: (was) => was.replace(/ AND .*(?=`)/, "") }],
   },
@@ -164,7 +165,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "generation ignored",
-    near: 898,
+    near: 375,
     mistake: "progress is committed without the member and generation that read it",
     changes: [
       {
@@ -214,6 +215,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "abandoned takeover",
+    near: 220,
     mistake: "a takeover that was given up still writes a first start",
     changes: ["omit"],
   },
@@ -235,7 +237,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "refused while it leaves",
-    near: 285,
+    near: 505,
     mistake: "a task whose checkpoint was refused goes on behind it until its partitions are gone",
     changes: ["omit"],
   },

@@ -123,6 +123,9 @@ export function withTimers(
   return { flow: { ...flow, roots: [...flow.roots, timers] }, stages };
 }
 
+export const hasTimers = ({ parts }: Plan): boolean =>
+  parts.some(({ stores }) => stores.some(({ name }) => name === TIMERS));
+
 /** Timers that lie before the stream time of their task, which fire without any progress of its inputs. */
 export async function areTimersOwed(
   { parts }: Plan,

@@ -36,7 +36,7 @@ import { SimulatedPostgres } from "./servers/postgres.ts";
 import { SimulatedRedis } from "./servers/redis.ts";
 import type { Call, CallVerdict, Strike } from "./servers/points.ts";
 import { refuseRow } from "./servers/refusals.ts";
-import { areTimersOwed } from "./timers.ts";
+import { areTimersOwed, hasTimers } from "./timers.ts";
 
 export interface Member {
   readonly name: string;
@@ -378,6 +378,7 @@ export class World {
   }
 
   #owesTimers(): Promise<boolean> {
+    if (!hasTimers(this.plan)) return Promise.resolve(false);
     const entriesOf = (topic: TopicName) => this.kafka.records(topic, { committed: true });
     return this.during(areTimersOwed(this.plan, this.#outside.admin(), entriesOf));
   }
