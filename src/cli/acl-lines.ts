@@ -22,7 +22,7 @@ export function rightsLines(rights: Rights, server: Server): readonly string[] {
   ];
 }
 
-/** One command for all names of a kind with the same rights. */
+/** Names of a kind with the same rights share one command. */
 function kafkaLines(grants: readonly KafkaGrant[], user: string): string[] {
   const alike = Map.groupBy(grants, ({ resource, pattern, operations }) =>
     [resource, pattern, ...operations].join(" "),

@@ -79,7 +79,7 @@ async function consume(
   return exitCodes.ok;
 }
 
-/** Who follows a topic waits for its next record, which may never come: nobody would be left to see it. */
+/** The batches, until nobody reads the output any more: the next record of a followed topic may never come. */
 async function* untilCut<T>(batches: AsyncIterable<T>, { cut }: CliIo): AsyncGenerator<T> {
   const reading = batches[Symbol.asyncIterator]();
   const ended = cut?.then(() => null);

@@ -11,7 +11,7 @@ interface Showing {
   readonly groups: number;
   readonly topicDefaults: TopicDefaults;
   readonly topicPartitions: number;
-  /** Those that were named. */
+  /** Pipelines that the command was given by name. */
   readonly pipelines: readonly string[];
 }
 

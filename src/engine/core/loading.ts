@@ -11,7 +11,7 @@ export interface LoadStart extends StartOffset {
 
 export class Loading {
   readonly #references: ReadonlySet<TopicName>;
-  /** Of the reference topics that are not loaded yet. */
+  /** The ends of the reference topics that are not loaded yet. */
   readonly #ends: Map<TopicName, bigint>;
 
   private constructor(references: Iterable<TopicName>, ends: Map<TopicName, bigint>) {

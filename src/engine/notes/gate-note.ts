@@ -93,7 +93,7 @@ export function gateText(of: Operated, { state, by, code, message, atMs }: GateN
 export const gateIsShut = (of: Operated, note: GateNote): MillraceError =>
   new MillraceError("MILL_GATE_HELD", `${gateText(of, note)} (held by ${note.owner})`);
 
-/** What a run that is to come to its end says of a pipeline that stands still. */
+/** The error that ends `run --until-end` at a shut gate. */
 export const haltOf = (of: Operated, note: GateNote): MillraceError =>
   note.by === "breaker"
     ? new MillraceError("MILL_PIPELINE_HALTED", gateText(of, note))

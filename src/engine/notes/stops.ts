@@ -14,7 +14,7 @@ export interface PartFacts extends Operated {
   readonly redrive: TopicName;
   /** The partitions of each of its topics, as declared. */
   readonly partitions: number;
-  /** Those whose number is that of the setting. */
+  /** Topics that declare no partitions, so that MILLRACE_TOPIC_PARTITIONS gives their number. */
   readonly widthBySetting?: readonly TopicName[];
   readonly isStateful: boolean;
   /** Reference topics: a first start reads them from their beginning, before the others. */

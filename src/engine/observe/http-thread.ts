@@ -83,7 +83,7 @@ function drop(socket: Socket): void {
 }
 
 interface Sendable extends Omit<Answer, "body"> {
-  /** One for all who get it. */
+  /** The same bytes for all who ask. */
   readonly body: Buffer;
 }
 const ofText = (status: number, type: string, body: string): Sendable => ({
@@ -114,7 +114,7 @@ function shared(route: Route): Promise<Sendable> {
 
 const waiting = new Map<Route, (answer: Answer) => void>();
 
-/** One question a route at a time. */
+/** The worker is asked one question a route at a time. */
 async function ask(route: Route): Promise<Sendable> {
   const answered = new Promise<Answer>((resolve) => waiting.set(route, resolve));
   say({ kind: "ask", route });

@@ -32,13 +32,13 @@ export interface Answer {
   readonly body: string;
 }
 
-/** What the thread says. */
+/** Messages from the thread. */
 export type FromThread =
   | { readonly kind: "listening"; readonly port: number }
   | { readonly kind: "refused"; readonly code: string; readonly message: string }
   | { readonly kind: "ask"; readonly route: Route };
 
-/** What the thread is told. */
+/** A message to the thread. */
 export interface ToThread {
   readonly route: Route;
   readonly answer: Answer;

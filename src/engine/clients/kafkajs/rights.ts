@@ -17,7 +17,7 @@ export type KafkaRight =
 export interface Work {
   /** Names the request and its address: "send to orders-3". */
   readonly what: string;
-  /** Where the broker's answer names no topic itself. */
+  /** The topic that an error names when the broker's answer names none. */
   readonly topic?: TopicName;
   readonly group?: GroupId;
   readonly transactionalId?: string;

@@ -28,5 +28,5 @@ export function guide(what: string, { prototype }: { readonly prototype: object 
   Object.setPrototypeOf(prototype, saysWhatIsThere(what, methods));
 }
 
-/** Of the engine's own. */
+/** Methods that pipelines do not call: an error does not list them. */
 const INNER = new Set(["constructor", "next", "stream"]);
