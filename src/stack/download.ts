@@ -1,5 +1,6 @@
 // Programs that the stack needs and the machine lacks: fetched once by Maven, as pom.xml pins them, into a cache
-// of all stacks. A folder appears in it by one rename when it is whole, so a killed download is never taken for one.
+// of all stacks. A folder appears in it by one rename when it is whole and has our checksums, so neither a killed download
+// nor another one is ever run. The folder is compared again before every start: others may write the cache.
 import { execFile } from "node:child_process";
 import {
   chmodSync,
@@ -14,6 +15,7 @@ import {
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { MillraceError } from "../engine/core/errors.ts";
+import { assertChecksums } from "./checksums.ts";
 import { withLock } from "./lock.ts";
 import type { Env, Say } from "./service-names.ts";
 
@@ -50,16 +52,30 @@ export const folderOf = (cache: string, what: Download, env: Env = {}): string =
 export const isFetched = (cache: string, what: Download, env: Env = {}): boolean =>
   existsSync(folderOf(cache, what, env));
 
-/** The folder that holds it, fetched if it is not there. */
-export async function fetched(
-  what: Download,
-  place: { readonly cache: string; readonly env: Env; readonly say: Say },
-): Promise<string> {
+interface Downloads {
+  readonly cache: string;
+  readonly env: Env;
+  readonly say: Say;
+  /** The folder of the checksums. */
+  readonly lists?: string;
+}
+
+/**
+ * The folder that holds it, fetched if it is not there.
+ *
+ * @throws MillraceError `MILL_STACK_CHECKSUM` when one byte of it is not what checksums/ lists.
+ */
+export async function fetched(what: Download, place: Downloads): Promise<string> {
   const folder = folderOf(place.cache, what, place.env);
-  if (existsSync(folder)) return folder;
-  // Processes fetch one at a time: Maven's own repository is not made for several writers either.
+  if (!existsSync(folder)) return fetch(what, folder, place);
+  await assertChecksums(folder, folder, place.lists);
+  return folder;
+}
+
+/** Processes fetch one at a time: Maven's own repository is not made for several writers either. */
+async function fetch(what: Download, folder: string, place: Downloads): Promise<string> {
   return withLock(join(place.cache, ".lock"), async () => {
-    if (existsSync(folder)) return folder;
+    if (existsSync(folder)) return fetched(what, place);
     // For people: `apicurio-registry-app 2.6.13.Final`.
     const title = `${firstOf("artifactId", what)} ${versionOf(what, place.env)}`;
     place.say(`${what}: fetching ${title} (once)`);
@@ -70,6 +86,7 @@ export async function fetched(
     if (what === "redis") {
       for (const name of readdirSync(temporary)) chmodSync(join(temporary, name), 0o755);
     }
+    await assertChecksums(folder, temporary, place.lists);
     renameSync(temporary, folder);
     return folder;
   });
@@ -82,7 +99,8 @@ async function maven(
 ): Promise<void> {
   mkdirSync(join(cache, "logs"), { recursive: true });
   const log = join(cache, "logs", `maven-${what}.log`);
-  const args = ["-B", "-ntp", "-Dstyle.color=never", "-f", pom, "-P", what, ...goals[what]];
+  // -C: a file whose checksum differs from the repository's ends the download; without it Maven warns and goes on.
+  const args = ["-B", "-ntp", "-C", "-Dstyle.color=never", "-f", pom, "-P", what, ...goals[what]];
   args.push(`-DoutputDirectory=${outputDirectory}`, `-Dkafka.version=${versionOf("kafka", env)}`);
   // Maven marks what it has unpacked, wherever it went: without this a second cache would stay empty.
   rmSync(join(dirname(pom), "target"), { recursive: true, force: true });

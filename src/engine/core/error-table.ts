@@ -626,6 +626,12 @@ const halts = {
     meaning: "It ended early or was not ready in time.",
     action: "Read its log under .millrace/logs, then: npx millrace doctor",
   },
+  MILL_STACK_CHECKSUM: {
+    message: "a program of the local stack is not the one that is pinned",
+    meaning:
+      "A file that was fetched for the local stack, or that lies in its cache, has another SHA-256 than src/stack/checksums lists, or is not on the list. Nothing of it was run.",
+    action: "If you did not change it, find out who did. The message has the command that goes on.",
+  },
   MILL_RUN_ACTIVE: {
     message: "another run of the pipeline is not finished",
     meaning:
