@@ -171,21 +171,52 @@ test("the image has a version, never latest", () => {
   assert.deepEqual(images, [{ name: worker.image, newTag: version }]);
 });
 
-test("the network policy lets only Prometheus in, and only the known ports out", () => {
-  interface Rule {
-    readonly from?: unknown;
-    readonly ports: readonly { readonly port: number | string }[];
-  }
-  const { spec } = resourceOf<
-    Resource & { spec: { policyTypes: string[]; ingress: Rule[]; egress: Rule[] } }
-  >("network-policy.yaml");
+interface Peer {
+  readonly podSelector?: { readonly matchLabels?: Record<string, string> };
+  readonly namespaceSelector?: { readonly matchLabels?: Record<string, string> };
+  readonly ipBlock?: { readonly cidr: string };
+}
+interface Rule {
+  readonly from?: readonly Peer[];
+  readonly to?: readonly Peer[];
+  readonly ports: readonly { readonly port: number | string }[];
+}
+type Policy = Resource & {
+  spec: { podSelector: unknown; policyTypes: string[]; ingress: Rule[]; egress: Rule[] };
+};
+
+test("the network policy lets only Prometheus in, and out only to servers known by label and port", () => {
+  const { spec } = resourceOf<Policy>("network-policy.yaml");
   assert.deepEqual(spec.policyTypes, ["Ingress", "Egress"]);
   assert.deepEqual(
     spec.ingress.map((rule) => [rule.from !== undefined, rule.ports[0]?.port]),
     [[true, "operations"]],
   );
-  const out = spec.egress.flatMap((rule) => rule.ports.map((each) => each.port));
-  assert.deepEqual(new Set(out), new Set([53, 9092, 9093, 8080, 443, 6379, 5432]));
+  const out = spec.egress.map(({ to = [], ports }) => [
+    to.map(({ podSelector }) => Object.values(podSelector?.matchLabels ?? {})).flat(),
+    [...new Set(ports.map((each) => each.port))],
+  ]);
+  assert.deepEqual(out, [
+    [["kube-dns"], [53]],
+    [["kafka"], [9092, 9093]],
+    [["schema-registry"], [8080]],
+    [["redis"], [6379]],
+    [["postgresql"], [5432]],
+  ]);
+});
+
+test("the example for servers elsewhere is a policy of the same pods, narrow, and only adds ways out", () => {
+  const { kind, spec } = parse(read("examples/servers-elsewhere.yaml")) as Policy;
+  assert.equal(kind, "NetworkPolicy");
+  assert.deepEqual(spec.podSelector, resourceOf<Policy>("network-policy.yaml").spec.podSelector);
+  assert.deepEqual(spec.policyTypes, ["Egress"]);
+  for (const { to = [], ports } of spec.egress) {
+    assert.ok(ports.length > 0);
+    for (const { ipBlock, podSelector, namespaceSelector } of to)
+      if (ipBlock === undefined)
+        assert.ok(podSelector?.matchLabels !== undefined && namespaceSelector !== undefined);
+      else assert.ok(Number(ipBlock.cidr.split("/")[1]) >= 24, ipBlock.cidr);
+  }
 });
 
 const defaults = /^(process|nodejs)_/;
