@@ -1,15 +1,19 @@
 # A worker: `docker build -t millrace .`, then `docker run millrace run`. Settings come from the environment, secrets as
-# files (*_FILE). What is read here is what runs: Node takes the TypeScript as it is.
-FROM node:24.21.0-slim AS packages
+# files (*_FILE). What is read here is what runs: Node takes the TypeScript as it is. The digest is what is pulled; the tag is for people.
+FROM node:24.21.0-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6 AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
+COPY src src
+RUN node src/cli/sbom.ts > sbom.json
 
-FROM node:24.21.0-slim
+FROM node:24.21.0-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 ENV NODE_ENV=production \
     MILLRACE_HTTP_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
+# What is in the image, by name, version and licence (CycloneDX).
+COPY --from=packages /app/sbom.json sbom.json
 COPY package.json ./
 COPY bin bin
 COPY topics topics
