@@ -85,6 +85,11 @@ export class WorkerProcess {
     return this.#child.pid ?? 0;
   }
 
+  /** The address of its operations port. */
+  get address(): string {
+    return `http://127.0.0.1:${String(this.#port)}`;
+  }
+
   get hasEnded(): boolean {
     return this.#exit !== null;
   }
@@ -148,7 +153,7 @@ export class WorkerProcess {
 
   #get(path: string): Promise<Response> {
     const signal = AbortSignal.timeout(5_000);
-    return fetch(`http://127.0.0.1:${String(this.#port)}${path}`, { signal });
+    return fetch(`${this.address}${path}`, { signal });
   }
 
   #endGroup(): void {

@@ -1,11 +1,12 @@
 // Whoever reaches the operations port gets no more than its answers: neither the worker's loop nor its memory.
 import assert from "node:assert/strict";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test, type TestContext } from "node:test";
 import type { Health } from "../../../src/engine/observe/health.ts";
 import { serveOperations } from "../../../src/engine/observe/http.ts";
+import { attacker, attacks } from "../../support/port-attackers.ts";
 
 const good: Health = { ok: true, reasons: [], tasks: [] };
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -34,26 +35,6 @@ async function serve(t: TestContext, text: string = METRICS): Promise<Served> {
 
 const GET = "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/** Opens a socket, sends, and never reads; again and again. */
-function attacker(port: number, payload: string): { readonly stop: () => void } {
-  let socket: Socket;
-  let isOver = false;
-  const begin = (): void => {
-    if (isOver) return;
-    socket = connect(port, "127.0.0.1", () => void socket.write(payload));
-    socket.pause();
-    socket.on("error", () => undefined);
-    socket.on("close", () => setTimeout(begin, 5));
-  };
-  begin();
-  return {
-    stop: () => {
-      isOver = true;
-      socket.destroy();
-    },
-  };
-}
-
 /** The longest that a new client waits for /live. */
 async function probed(port: number, forMs: number): Promise<number> {
   let longest = 0;
@@ -69,12 +50,7 @@ async function probed(port: number, forMs: number): Promise<number> {
   return longest;
 }
 
-for (const [what, sockets, payload] of [
-  ["pipelined requests that nobody reads", 8, GET.repeat(1_000)],
-  ["requests whose answers nobody reads", 200, GET],
-  ["connections that say nothing", 200, ""],
-  ["headers without an end", 100, `GET /metrics HTTP/1.1\r\nx: ${"y".repeat(6_000)}`],
-] as const)
+for (const { what, sockets, payload } of attacks)
   test(`${what} take neither loop nor memory, and a probe is answered`, async (t) => {
     const { port, renderings } = await serve(t);
     const before = process.memoryUsage().rss;
