@@ -1,7 +1,7 @@
 // `millrace up`: the local servers, with or without Docker.
 import { join } from "node:path";
 import { startDocker } from "../stack/docker.ts";
-import { shown } from "../stack/service-names.ts";
+import { shownAddress } from "../engine/core/shown-address.ts";
 import { stackOf, startStack } from "../stack/stack.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 
@@ -27,7 +27,9 @@ async function bringUp(io: CliIo, options: UpOptions): Promise<number> {
   if (options.docker === true) await startDocker(dir, io.env, say);
   else await startStack({ dir, env: io.env, say });
   const { env, pids } = stackOf(dir, io.env);
-  const addresses = Object.entries(env).map(([name, address]) => [name, shown(address)] as const);
+  const addresses = Object.entries(env).map(
+    ([name, address]) => [name, shownAddress(address)] as const,
+  );
   if (options.json === true) io.out(JSON.stringify({ env: Object.fromEntries(addresses), pids }));
   else for (const [name, address] of addresses) io.out(`${name}=${address}`);
   return exitCodes.ok;

@@ -1,6 +1,7 @@
 // Finds what this machine lacks, and the command that mends it. Pure: it asks a Machine (machine.ts is the real one).
+import { shownAddress } from "../engine/core/shown-address.ts";
 import { javaVersionMin } from "./java.ts";
-import { envNames, givenAddress, serviceNames, shown } from "./service-names.ts";
+import { envNames, givenAddress, serviceNames } from "./service-names.ts";
 import type { Env, ServiceName } from "./service-names.ts";
 import type { ServiceRecord, StackFile } from "./stack-file.ts";
 import { addressOf, type ServiceStatus } from "./status.ts";
@@ -118,7 +119,7 @@ async function checkService(name: ServiceName, checkup: Checkup): Promise<Findin
     const detail = `stack.json names pid ${String(process.pid)}, which is gone`;
     return { check: name, verdict: "unreachable", detail, fix: "npx millrace up" };
   }
-  const where = `${shown(address)} (${from})`;
+  const where = `${shownAddress(address)} (${from})`;
   if (await machine.answers(name, address, from === "environment" ? env : {}))
     return fine(name, where);
   const detail = `${where} does not answer`;

@@ -4,12 +4,12 @@ import { connect } from "node:net";
 
 const timeoutMs = 2_000;
 
-/** Resolves when the broker names a controller and at least one broker; only connects when not `isPlain`. */
-export function askBroker(address: string, isPlain: boolean): Promise<void> {
+/** Resolves when the broker names a controller and at least one broker; only connects when not `isPlain`. Never throws at once. */
+export async function askBroker(address: string, isPlain: boolean): Promise<void> {
   const colon = address.lastIndexOf(":");
   const socket = connect({ host: address.slice(0, colon), port: Number(address.slice(colon + 1)) });
   const chunks: Buffer[] = [];
-  return new Promise<void>((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     const fail = (why: string): void => reject(new Error(`${address}: ${why}`));
     socket.setTimeout(timeoutMs, () => fail("no answer in time"));
     socket.once("error", (error) => fail(error.message));

@@ -18,8 +18,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { MillraceError } from "../engine/core/errors.ts";
+import { shownAddress } from "../engine/core/shown-address.ts";
 import { postgresBinaries } from "./postgres-binaries.ts";
-import { childEnv, shown, type Launch, type Place, type Service } from "./service-names.ts";
+import { childEnv, type Launch, type Place, type Service } from "./service-names.ts";
 
 const run = promisify(execFile);
 const database = "millrace";
@@ -153,7 +154,9 @@ async function settle(place: Place): Promise<void> {
   if (isThere) return;
   await ask(url.replace(/\/[^/]*$/, "/postgres"), `CREATE DATABASE "${database}"`).catch(
     (cause: unknown) => {
-      throw new MillraceError("MILL_STACK_FAILED", `no database in ${shown(url)}`, { cause });
+      throw new MillraceError("MILL_STACK_FAILED", `no database in ${shownAddress(url)}`, {
+        cause,
+      });
     },
   );
 }

@@ -105,8 +105,15 @@ export function binaryFor(
 }
 
 async function probe(address: string): Promise<string> {
+  // The driver's own parser has Node warn of an address that is none, and quote it.
+  const url = new URL(address);
   const { Redis } = await import("ioredis");
-  const client = new Redis(address, {
+  const client = new Redis({
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port || "6379"),
+    username: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    ...(url.protocol === "rediss:" ? { tls: {} } : {}),
     lazyConnect: true,
     connectTimeout: 2_000,
     commandTimeout: 2_000,

@@ -45,11 +45,16 @@ export const registrySettings = ({ home, ports }: Pick<Place, "home" | "ports">)
   REGISTRY_LOG_LEVEL: "WARN",
 });
 
-async function probe(address: string, env: Env): Promise<string> {
-  const user = env["SCHEMA_REGISTRY_USERNAME"];
-  const password = env["SCHEMA_REGISTRY_PASSWORD"] ?? "";
+async function probe(given: string, env: Env): Promise<string> {
+  const url = new URL(given);
+  const user = env["SCHEMA_REGISTRY_USERNAME"] ?? decodeURIComponent(url.username);
+  const password = env["SCHEMA_REGISTRY_PASSWORD"] ?? decodeURIComponent(url.password);
+  // `fetch` refuses an address with a login, and quotes it.
+  url.username = "";
+  url.password = "";
+  const address = url.href;
   const headers: Record<string, string> =
-    user === undefined
+    user === ""
       ? {}
       : { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
   const answer = await fetch(`${address.replace(/\/$/, "")}/subjects`, {

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MillraceError } from "../engine/core/errors.ts";
+import { shownAddress } from "../engine/core/shown-address.ts";
 import { cacheOf } from "./download.ts";
 import { kafka } from "./kafka.ts";
 import { choosePorts, portsOfFolder } from "./port.ts";
@@ -13,7 +14,6 @@ import { registry } from "./registry.ts";
 import {
   envNames,
   serviceNames,
-  shown,
   type Env,
   type Place,
   type Say,
@@ -86,7 +86,7 @@ async function startDown(which: StartOne): Promise<Started> {
   });
   await service.settle?.(place);
   const seconds = ((Date.now() - began) / 1000).toFixed(1);
-  say(`${name}: ${shown(address)} (pid ${String(process.pid)}, ready in ${seconds} s)`);
+  say(`${name}: ${shownAddress(address)} (pid ${String(process.pid)}, ready in ${seconds} s)`);
   return { name, isNew: true };
 }
 

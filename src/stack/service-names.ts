@@ -66,15 +66,13 @@ export function givenAddress(name: ServiceName, env: Env): string | undefined {
   if (file === undefined || file === "") return undefined;
   try {
     return readFileSync(file, "utf8").trim();
-  } catch (cause) {
-    const detail = `${variable} names ${file}, which cannot be read`;
-    throw new ConfigError("MILL_CONFIG_INVALID", detail, { cause });
+  } catch (error) {
+    // Without the path, which may be the secret itself, given under the wrong name.
+    const { code = "no code" } = error as NodeJS.ErrnoException;
+    const detail = `${variable}: expected the path of a file that can be read, received another text (${code})`;
+    throw new ConfigError("MILL_CONFIG_INVALID", detail);
   }
 }
-
-/** An address as it may be shown: without a password. */
-export const shown = (address: string): string =>
-  address.replace(/(\/\/[^:@/]*):[^@/]*@/, "$1:***@");
 
 /** The environment that a server inherits: paths and locale, none of the user's settings or secrets. */
 export function childEnv(env: Env, extra: Env = {}): Env {

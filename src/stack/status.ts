@@ -1,8 +1,9 @@
 // The state of each service, asked now: its address, where that comes from, and whether it is reached.
+import { shownAddress } from "../engine/core/shown-address.ts";
 import { resolve } from "node:path";
 import { versionOf } from "./download.ts";
 import { pidOf } from "./process.ts";
-import { envNames, givenAddress, serviceNames, shown, type Env } from "./service-names.ts";
+import { envNames, givenAddress, serviceNames, type Env } from "./service-names.ts";
 import type { ServiceName } from "./service-names.ts";
 import { services } from "./server.ts";
 import { readStackFile, type StackFile } from "./stack-file.ts";
@@ -37,7 +38,7 @@ async function statusOfOne(
   const ours = from === "stack";
   return {
     service,
-    address: shown(address),
+    address: shownAddress(address),
     from,
     state: answer === null ? "down" : "up",
     pid: ours ? pidOf(file.services[service]?.process) : null,

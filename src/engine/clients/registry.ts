@@ -4,6 +4,7 @@
 // that their logical types are kept. Nothing is cached here.
 import { checkCompatible } from "../core/avro-compatibility.ts";
 import { ConfigError, DependencyError, type MillraceError } from "../core/errors.ts";
+import { shownAddress, withoutLogins } from "../core/shown-address.ts";
 import type { RegisteredSchema, SchemaRegistry } from "../core/ports.ts";
 import { registryClient, type RegistryAnswer } from "./registry-client.ts";
 import { selfContained, type RegistryBody } from "./registry-references.ts";
@@ -36,6 +37,7 @@ interface Refused {
 type Request = (signal: AbortSignal) => Promise<RegistryAnswer>;
 
 class ConfluentRegistry implements SchemaRegistry {
+  /** For messages. */
   readonly #base: string;
   readonly #client: ReturnType<typeof registryClient>;
   readonly #deadlineMs: number;
@@ -44,12 +46,12 @@ class ConfluentRegistry implements SchemaRegistry {
     const address = new URL(url);
     const user = username ?? decodeURIComponent(address.username);
     const secret = password ?? decodeURIComponent(address.password);
-    // Messages carry the address, and must not show them.
     address.username = "";
     address.password = "";
-    this.#base = address.href.replace(/\/+$/, "");
+    const host = address.href.replace(/\/+$/, "");
+    this.#base = shownAddress(host);
     this.#client = registryClient({
-      host: this.#base,
+      host,
       ...(user === "" ? {} : { auth: { username: user, password: secret } }),
     });
     this.#deadlineMs = deadlineMs;
@@ -209,7 +211,7 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "it did not answer";
   // The system's code: where "localhost" has two addresses, the message is empty.
   const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : error.message;
+  return typeof code === "string" ? code : withoutLogins(error.message);
 }
 
 function hintOf(status: number): string {

@@ -2,6 +2,7 @@
 // Promises that a transaction is committed, rolled back, or reported as unknown. Says nothing about tables.
 import pg from "pg";
 import { assert, ConfigError } from "../../core/errors.ts";
+import { shownAddress } from "../../core/shown-address.ts";
 import { CommitUnknownError, PostgresError, translate } from "./fault.ts";
 import { prepareSession } from "./session.ts";
 
@@ -223,7 +224,7 @@ function addressOfUrl(url: string): string {
     const { code } = error as NodeJS.ErrnoException;
     throw invalid(`the driver cannot use it (${code ?? "no code"})`);
   }
-  return `${parsed.hostname}:${parsed.port || "5432"}${parsed.pathname}`;
+  return shownAddress(`${parsed.hostname}:${parsed.port || "5432"}${parsed.pathname}`);
 }
 
 const invalid = (detail: string): ConfigError =>

@@ -2,6 +2,7 @@
 // itself. No database is used but the one that was named. This file knows nothing of stores.
 import { Redis } from "ioredis";
 import { assert, ConfigError } from "../../core/errors.ts";
+import { shownAddress } from "../../core/shown-address.ts";
 import type { Random } from "../../core/ports.ts";
 import { isDemoted, isTimeout, isUnwritable, translate, unavailable } from "./fault.ts";
 import type { Script } from "./scripts.ts";
@@ -28,11 +29,12 @@ export class RedisConnection {
 
   constructor({ url, random, commandTimeoutMs = 5_000 }: RedisConnectionOptions) {
     const parsed = parseUrl(url);
-    this.address = `${parsed.hostname}:${parsed.port || "6379"}/${String(databaseOf(parsed))}`;
+    const port = parsed.port || "6379";
+    this.address = shownAddress(`${parsed.hostname}:${port}/${String(databaseOf(parsed))}`);
     this.#timeoutMs = commandTimeoutMs;
     this.#redis = new Redis({
       host: parsed.hostname.replace(/^\[|\]$/g, ""),
-      port: Number(parsed.port || "6379"),
+      port: Number(port),
       username: decodeURIComponent(parsed.username),
       password: decodeURIComponent(parsed.password),
       db: databaseOf(parsed),

@@ -6,6 +6,7 @@ import { schemaRegistry } from "../../clients/registry.ts";
 import { DependencyError, detailOf, type MillraceError } from "../../core/errors.ts";
 import type { Log, SchemaRegistry } from "../../core/ports.ts";
 import type { StateCopies } from "../../core/state.ts";
+import { shownAddress } from "../../core/shown-address.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { memoryCopies } from "../../state/memory-copy.ts";
 import { postgresTableStore } from "../../sinks/postgres/table-store.ts";
@@ -69,7 +70,7 @@ export function connect(settings: WorkerSettings, options: ConnectOptions): Clie
 
 /** The error, with the addresses that were tried. */
 const at = (brokers: readonly string[], error: MillraceError): MillraceError =>
-  new DependencyError(error.code, `${detailOf(error)}, at ${brokers.join(",")}`);
+  new DependencyError(error.code, `${detailOf(error)}, at ${shownAddress(brokers.join(","))}`);
 
 function registryOf(settings: WorkerSettings): SchemaRegistry {
   const { SCHEMA_REGISTRY_URL: url } = settings;

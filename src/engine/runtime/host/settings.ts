@@ -2,7 +2,8 @@
 // reported together, before anything is connected.
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { ConfigError, ConfigErrors, messageOf } from "../../core/errors.ts";
+import { ConfigError, ConfigErrors } from "../../core/errors.ts";
+import { shownAddress } from "../../core/shown-address.ts";
 import { BROKER_DEFAULTS, type TopicDefaults } from "../../core/own-topics.ts";
 import { DEFAULT_PLAN_SETTINGS, type PlanSettings } from "../../core/plan-settings.ts";
 import { address, brokers } from "./address.ts";
@@ -56,6 +57,7 @@ const shape = {
   DATABASE_URL: address({
     protocols: /^postgres(ql)?:$/,
     form: "postgres://user:password@host:port/database",
+    hasParameters: true,
   }).optional(),
   ...nameShape,
   MILLRACE_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
@@ -192,8 +194,10 @@ function valueOf(env: Env, name: string, problems: ConfigError[]): string | unde
   try {
     return readFileSync(file, "utf8").trim();
   } catch (error) {
-    const detail = `${name}_FILE: ${messageOf(error)}`;
-    problems.push(new ConfigError("MILL_CONFIG_INVALID", detail, { cause: error }));
+    // The system's own words quote the path, which may be the secret itself, given under the wrong name.
+    const { code = "no code" } = error as NodeJS.ErrnoException;
+    const detail = `${name}_FILE: expected the path of a file that can be read, received another text (${code})`;
+    problems.push(new ConfigError("MILL_CONFIG_INVALID", detail));
     return undefined;
   }
 }
@@ -204,12 +208,18 @@ const SET_IT = ". Set it, or start the local stack: npx millrace up";
 export const settingMissing = (name: string, why: string): ConfigError =>
   new ConfigError("MILL_CONFIG_INVALID", `${name}: ${why}, received nothing${SET_IT}`);
 
-const secret = /PASSWORD|KEY|URL/;
+/** Only names that are ours alone: a value of another one may be a secret, also of a resource or in the wrong place. */
+const OPEN = /^MILLRACE_/;
+
+function receivedText(name: string, value: string): string {
+  if (OPEN.test(name)) return `"${value}"`;
+  return name === "KAFKA_BROKERS" ? `"${shownAddress(value)}"` : "a value";
+}
 
 function problemOf(issue: z.core.$ZodIssue, given: Record<string, string>): ConfigError {
   const name = String(issue.path[0]);
   const value = given[name];
-  const received = value === undefined ? "nothing" : secret.test(name) ? "a value" : `"${value}"`;
+  const received = value === undefined ? "nothing" : receivedText(name, value);
   const next = value === undefined ? SET_IT : "";
   const detail = `${name}: ${issue.message}, received ${received}${next}`;
   return new ConfigError("MILL_CONFIG_INVALID", detail);
