@@ -1,9 +1,15 @@
 // The command line: parse, call, print. One file per verb; no logic of its own.
+import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Command, CommanderError } from "commander";
 import { printable } from "../data/printable.ts";
+import { hidingSecretsOf } from "../engine/clients/environment-secrets.ts";
 import { ConfigErrors, MillraceError, messageOf } from "../engine/core/errors.ts";
 import { exitCodeOf } from "../engine/core/exit-codes.ts";
+import type { Hide } from "../engine/core/secrets.ts";
+import { withoutLogins } from "../engine/core/shown-address.ts";
+import { onDefect } from "../program.ts";
+import { readStackEnv } from "../stack/stack-file.ts";
 import { exitCodes, paragraph, type CliIo, type Register, type RunCommand } from "./io.ts";
 import { endWithLauncher } from "./launcher.ts";
 import { schemas } from "./schemas.ts";
@@ -43,17 +49,31 @@ function untilCut(): Pick<CliIo, "out" | "err" | "isCut" | "cut" | "clear"> {
 const REDRAW = "\u001b[1A\u001b[2K";
 const CLEAR = "\u001b[2J\u001b[H";
 
-/** Lines that no terminal obeys. */
-const safe = (io: CliIo): CliIo => ({
-  ...io,
-  out: (line) => io.out(printable(line)),
-  err: (line, again) => io.err(printable(line), again),
-});
+/** Lines that no terminal obeys, without the secrets of the settings. A message loses every login besides; data does not. */
+function safe(io: CliIo): CliIo {
+  let known: Hide | null = null;
+  const hide: Hide = (text) => (known ??= hidingSecretsOf(settingsOf(io)))(text);
+  return {
+    ...io,
+    out: (line) => io.out(printable(hide(line))),
+    err: (line, again) => io.err(printable(hide(withoutLogins(line))), again),
+  };
+}
+
+/** A file of the stack that cannot be read is reported by who needs it. */
+function settingsOf({ cwd, env }: CliIo): CliIo["env"] {
+  try {
+    return readStackEnv(join(cwd, ".millrace"), env);
+  } catch {
+    return env;
+  }
+}
 
 /** The command line as a program. */
 export function program(argv: readonly string[]): Promise<number> {
   const io = realIo();
   endWithLauncher(io);
+  onDefect((text) => paragraph(safe(io).err, text));
   return main(argv, io);
 }
 

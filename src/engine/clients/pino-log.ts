@@ -3,6 +3,8 @@
 import { pino, type DestinationStream } from "pino";
 import { MillraceError } from "../core/errors.ts";
 import type { LogFacts, Log } from "../core/ports.ts";
+import { SECRET_NAME, type Hide } from "../core/secrets.ts";
+import { withoutLogins } from "../core/shown-address.ts";
 
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -13,14 +15,13 @@ export interface LogOptions {
   readonly base: LogFacts;
   /** Called when nobody reads the log any more, as behind `| head -1`. */
   readonly onCut?: () => void;
+  /** The last guard: what is a secret in a finished line. */
+  readonly hide?: Hide;
 }
 
 const stderr = 2;
 const depthMax = 6;
 const hidden = "[hidden]";
-const secretName = /pass(word|wd)?$|secret|token|credential|authorization|api-?key|private-?key/i;
-// Up to the last @, since a password may contain one.
-const credentials = /([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s"']*@/gi;
 const quoted = /"[^"]*"|'[^']*'|`[^`]*`/g;
 
 /** Synchronous, so that the last words of a process that dies are written. */
@@ -28,6 +29,9 @@ export function createLog(
   options: LogOptions,
   destination: DestinationStream = toStderr(options.onCut),
 ): Log {
+  const { hide } = options;
+  const guarded: DestinationStream =
+    hide === undefined ? destination : { write: (line) => destination.write(hide(line)) };
   const logger = pino(
     {
       level: options.level,
@@ -36,12 +40,12 @@ export function createLog(
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination,
+    guarded,
   );
   const at =
     (level: "debug" | "info" | "warn" | "error") =>
     (facts: LogFacts, message: string): void => {
-      if (logger.isLevelEnabled(level)) logger[level](cleanFacts(facts), withoutLogin(message));
+      if (logger.isLevelEnabled(level)) logger[level](cleanFacts(facts), withoutLogins(message));
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
@@ -58,19 +62,17 @@ function toStderr(onCut: () => void = () => undefined): DestinationStream {
 
 const cleanFacts = (facts: LogFacts): Record<string, unknown> => cleanEntries(facts, depthMax);
 
-const withoutLogin = (text: string): string => text.replace(credentials, "$1");
-
 function cleanEntries(value: object, depth: number): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(value).map(([name, fact]) => [
       name,
-      secretName.test(name) ? hidden : clean(fact, depth - 1),
+      SECRET_NAME.test(name) ? hidden : clean(fact, depth - 1),
     ]),
   );
 }
 
 function clean(value: unknown, depth: number): unknown {
-  if (typeof value === "string") return withoutLogin(value);
+  if (typeof value === "string") return withoutLogins(value);
   if (typeof value === "bigint") return value.toString();
   if (typeof value !== "object" || value === null) return value;
   if (depth <= 0 || ArrayBuffer.isView(value)) return hidden;
@@ -89,7 +91,7 @@ function cleanError(error: Error, depth: number, isAboutRecord: boolean): Record
   return {
     ...("code" in error ? { code: clean(error.code, depth - 1) } : { name: error.name }),
     ...(ours ? { where: clean(error.where, depth - 1) } : {}),
-    message: ours ? withoutLogin(error.message) : foreignMessage(error, aboutRecord),
+    message: ours ? withoutLogins(error.message) : foreignMessage(error, aboutRecord),
     stack: framesOf(error),
     ...(error.cause instanceof Error && depth > 1
       ? { cause: cleanError(error.cause, depth - 1, aboutRecord) }
@@ -98,7 +100,7 @@ function cleanError(error: Error, depth: number, isAboutRecord: boolean): Record
 }
 
 const foreignMessage = (error: Error, isAboutRecord: boolean): string =>
-  isAboutRecord ? hidden : withoutLogin(error.message).replace(quoted, "…");
+  isAboutRecord ? hidden : withoutLogins(error.message).replace(quoted, "…");
 
 /** Only the frames: the head of a stack repeats the message. */
 const framesOf = (error: Error): readonly string[] =>

@@ -2,6 +2,7 @@
 // before anything is connected.
 import { fork } from "node:child_process";
 import { catalogue } from "../observe/catalogue.ts";
+import { hidingSecretsOf } from "../clients/environment-secrets.ts";
 import { createLog } from "../clients/pino-log.ts";
 import { prometheusMeter, type PrometheusMeter } from "../clients/prometheus.ts";
 import { entryOf } from "../core/error-table.ts";
@@ -12,6 +13,7 @@ import type { Plan, PlanTable } from "../core/plan.ts";
 import { DEFAULT_PLAN_SETTINGS } from "../core/plan-settings.ts";
 import type { TableSpec } from "../core/table-layout.ts";
 import type { Log } from "../core/ports.ts";
+import type { Hide } from "../core/secrets.ts";
 import type { Pipeline } from "../define/pipeline.ts";
 import { plansOf } from "../define/plans.ts";
 import { livenessOf, readinessOf, type Health, type WorkerFacts } from "../observe/health.ts";
@@ -101,9 +103,10 @@ export async function runPlans(options: RunPlansOptions): Promise<number> {
   const { settings, plans, workers, entry, args, env } = options;
   const onCut = (): void => void process.kill(process.pid, "SIGTERM");
   const base = { pid: process.pid };
-  const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base, onCut: once(onCut) });
+  const hide = hidingSecretsOf(env);
+  const log = createLog({ level: settings.MILLRACE_LOG_LEVEL, base, onCut: once(onCut), hide });
   const resources = readResources(resourcesOf(plans), env);
-  if (workers === 1 || entry === null) return runWorker({ ...options, resources, log });
+  if (workers === 1 || entry === null) return runWorker({ ...options, resources, log, hide });
   const spawn = (index: number) =>
     fork(entry, args, { env: { ...env, MILLRACE_WORKER: String(index) } });
   const meter = prometheusMeter(catalogue);
@@ -160,6 +163,7 @@ function once(work: () => void): () => void {
 interface WorkerProcess extends Omit<RunPlansOptions, "env" | "workers" | "entry" | "args"> {
   readonly resources: ResourceSettings;
   readonly log: Log;
+  readonly hide: Hide;
 }
 
 const declarationOf = ({ declaration }: PlanTable): TableSpec => declaration as TableSpec;
@@ -231,12 +235,13 @@ const shareOf = (text: string): number | null =>
 
 /** A child answers its parent; a process of its own serves HTTP. */
 async function serve(
-  { settings, log }: WorkerProcess,
+  { settings, log, hide }: WorkerProcess,
   facts: () => WorkerFacts,
   meter: PrometheusMeter,
 ): Promise<OperationsServer | null> {
-  const live = (): ReturnType<typeof livenessOf> => livenessOf(facts());
-  const ready = (): ReturnType<typeof readinessOf> => readinessOf(facts());
+  const shown = (health: Health): Health => JSON.parse(hide(JSON.stringify(health))) as Health;
+  const live = (): Health => shown(livenessOf(facts()));
+  const ready = (): Health => shown(readinessOf(facts()));
   if (hasParent()) {
     answerParent(async () => ({ live: live(), ready: ready(), metrics: await meter.snapshot() }));
     return null;

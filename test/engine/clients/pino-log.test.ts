@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { createLog, type LogLevel } from "../../../src/engine/clients/pino-log.ts";
 import { DependencyError, TransformError } from "../../../src/engine/core/errors.ts";
+import { hiding } from "../../../src/engine/core/secrets.ts";
 import type { LogFacts, Log } from "../../../src/engine/core/ports.ts";
 
 function capture(level: LogLevel = "debug", base: LogFacts = {}): { log: Log; lines: string[] } {
@@ -60,7 +61,18 @@ test("credentials in an address are cut out of facts and messages", () => {
   const url = "postgres://user:canary@p@db:5432/x";
   log.info({ url, list: [url] }, `lost ${url}`);
   assert.doesNotMatch(lines[0]!, /canary|user/);
-  assert.match(lines[0]!, /lost postgres:\/\/db:5432\/x/);
+  assert.match(lines[0]!, /lost postgres:\/\/\*\*\*@db:5432\/x/);
+});
+
+test("the last guard takes a secret out of a finished line, wherever it came from", () => {
+  const lines: string[] = [];
+  const hide = hiding([["KAFKA_SASL_PASSWORD", 'ca"nary\\1']]);
+  const log = createLog({ level: "debug", base: {}, hide }, { write: (line) => lines.push(line) });
+  const cause = Object.assign(new Error('refused ca"nary\\1'), { code: 'ca"nary\\1' });
+  const error = new DependencyError("MILL_KAFKA_REFUSED", 'ca"nary\\1', { cause });
+  log.debug({ error, 'ca"nary\\1': 1, list: [encodeURIComponent('ca"nary\\1')] }, 'x ca"nary\\1');
+  assert.doesNotMatch(lines[0] ?? "", /nary/);
+  assert.equal((JSON.parse(lines[0] ?? "") as { message: string }).message, "x ***");
 });
 
 test("bytes never reach the log", () => {
