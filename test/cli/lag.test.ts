@@ -45,6 +45,7 @@ async function commit(kafka: KafkaPort, nextOffset: bigint): Promise<void> {
       onRevoked: () => Promise.resolve(),
       onBatch: () => undefined,
       onOutOfRange: () => undefined,
+      onUnreadable: () => undefined,
       onRefused: () => undefined,
       onFatal: reject,
     });

@@ -87,6 +87,7 @@ test("while the other program runs, its place is not taken", async () => {
       onRevoked: () => Promise.resolve(),
       onBatch: () => undefined,
       onOutOfRange: () => undefined,
+      onUnreadable: () => undefined,
       onRefused: () => undefined,
       onFatal: (error) => {
         throw error;

@@ -41,6 +41,7 @@ async function oldMember({ servers }: ReturnType<typeof scene>): Promise<GroupCo
     onRevoked: () => Promise.resolve(),
     onBatch: () => undefined,
     onOutOfRange: () => undefined,
+    onUnreadable: () => undefined,
     onRefused: () => undefined,
     onFatal: (error) => assert.fail(error),
   });
@@ -185,7 +186,13 @@ test("what somebody reads stays, forced or not", async () => {
   await consumer.start({
     onAssigned: () => Promise.resolve(),
     onRevoked: () => Promise.resolve(),
-    ...{ onBatch: nothing, onOutOfRange: nothing, onRefused: nothing, onFatal: nothing },
+    ...{
+      onBatch: nothing,
+      onOutOfRange: nothing,
+      onUnreadable: nothing,
+      onRefused: nothing,
+      onFatal: nothing,
+    },
   });
   const { code, out } = await topics("prune", "--yes", "--force");
   assert.equal(code, 1);
@@ -206,7 +213,13 @@ test("what a worker of the pipeline reads goes when it has left, and stays at on
   await consumer.start({
     onAssigned: () => Promise.resolve(),
     onRevoked: () => Promise.resolve(),
-    ...{ onBatch: nothing, onOutOfRange: nothing, onRefused: nothing, onFatal: nothing },
+    ...{
+      onBatch: nothing,
+      onOutOfRange: nothing,
+      onUnreadable: nothing,
+      onRefused: nothing,
+      onFatal: nothing,
+    },
   });
   assert.equal((await topics("prune", "--yes", "--no-wait")).code, 1);
   const pruning = topics("prune", "--yes");

@@ -36,6 +36,7 @@ async function oldMember(fleet: Fleet, group: string, topics: readonly string[])
     onRevoked: () => Promise.resolve(),
     onBatch: () => undefined,
     onOutOfRange: () => undefined,
+    onUnreadable: () => undefined,
     onRefused: () => undefined,
     onFatal: (error) => assert.fail(error),
   };

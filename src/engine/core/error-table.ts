@@ -525,6 +525,27 @@ const halts = {
     action:
       "Find out who uses the key, then have the copy made anew from its changelog: npx millrace state verify <pipeline> --repair; then: npx millrace resume <pipeline>",
   },
+  MILL_BATCH_TOO_LARGE: {
+    message: "a record batch would become larger than it may",
+    meaning:
+      "Decompressed it is larger than MILLRACE_BATCH_BYTES_MAX, or than MILLRACE_BATCH_GROWTH_MAX times the topic's max.message.bytes. No memory was taken for it. Its task stops when everything before it is done; the others go on.",
+    action:
+      "Raise the setting that the message names, with memory for it, and start again. Or pass over the batch: stop the pipeline's workers and run the npx millrace offsets reset of the message. Its records are lost to this pipeline then. Other readers, such as consume, take the setting too, or begin behind it.",
+  },
+  MILL_BATCH_CORRUPT: {
+    message: "a record batch is none",
+    meaning:
+      "Its checksum is right, so the bytes are what its producer sent, but they are no records. Its task stops when everything before it is done; the others go on.",
+    action:
+      "Find out who wrote it. To pass over the batch, stop the pipeline's workers and run the npx millrace offsets reset of the message; its records are lost to this pipeline then. Other readers, such as consume, begin behind it.",
+  },
+  MILL_BATCH_FORMAT: {
+    message: "a record batch is in a format that is not known",
+    meaning:
+      "It is compressed by a codec other than gzip, snappy, lz4 and zstd, or in a message format other than 2, which Kafka writes since 0.11. Its task stops when everything before it is done; the others go on.",
+    action:
+      "Have the topic rewritten by a newer client. To pass over the batch, stop the pipeline's workers and run the npx millrace offsets reset of the message; its records are lost to this pipeline then. Other readers, such as consume, begin behind it.",
+  },
   MILL_SOURCE_OFFSET_GONE: {
     message: "committed progress lies outside the topic",
     meaning:

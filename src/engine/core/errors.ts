@@ -99,6 +99,22 @@ export function refusalText(refused: readonly [RefusedRecord, ...RefusedRecord[]
 export const notMadeYet = (name: string, pipeline = ""): string =>
   `${name}. To make it: npx millrace topics apply ${pipeline}`.trimEnd();
 
+/** A record batch that cannot be read, however often it is asked for. */
+export class BatchError extends MillraceError {
+  declare readonly code: "MILL_BATCH_TOO_LARGE" | "MILL_BATCH_CORRUPT" | "MILL_BATCH_FORMAT";
+  /** The offset behind it. */
+  readonly nextOffset: bigint;
+  constructor(
+    code: BatchError["code"],
+    detail: string,
+    nextOffset: bigint,
+    options: ErrorOptionsOfOurs,
+  ) {
+    super(code, detail, options);
+    this.nextOffset = nextOffset;
+  }
+}
+
 /** A newer owner has the task: drop everything that was not committed and join again. */
 export class FencedError extends MillraceError {}
 /** The engine's own rules were broken: a programmer's error. */

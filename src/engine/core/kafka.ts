@@ -1,6 +1,6 @@
 // The Kafka port: all that the engine asks of a Kafka client. No client's type leaks through it.
 // Implementations: clients/kafkajs (real), testing/memory-kafka (in memory). The same contract suite tests both.
-import type { MillraceError } from "./errors.ts";
+import type { BatchError, MillraceError } from "./errors.ts";
 import type { GroupId, OutRecord, RawRecord, TopicName, TopicPartition } from "./record.ts";
 
 export interface KafkaPort {
@@ -105,6 +105,8 @@ export interface ConsumerHandlers {
   onEnd?(at: TopicPartition, lastStableOffset: bigint, marks: readonly AppendMark[]): void;
   /** The partition's next offset is outside its log; nothing of it is delivered until `seek`. */
   onOutOfRange(partition: TopicPartition): void;
+  /** The next batch of the partition can never be read; nothing of it is delivered until `seek`. All before it was. */
+  onUnreadable(partition: TopicPartition, error: BatchError): void;
   /**
    * Kafka refuses reads of the partition, or membership of the group (`at` is null): a right is missing, or the topic is. The
    * consumer asks again by itself, later and later; `error` is null when it is let again. A new generation begins without

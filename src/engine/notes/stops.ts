@@ -1,5 +1,5 @@
 // Why a task must not go on by itself, each with the exact command that decides where it does. Pure.
-import { MillraceError, notMadeYet } from "../core/errors.ts";
+import { detailOf, MillraceError, notMadeYet, type BatchError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import type { StartOffset, TopicDescription, Watermarks } from "../core/kafka.ts";
 import { resetCommand, resumeCommand, type Operated } from "../core/lead.ts";
@@ -63,6 +63,23 @@ export function topicRecreated(part: PartFacts, at: TopicPartition): MillraceErr
   return stop("MILL_SOURCE_TOPIC_RECREATED", at, `${at.topic}${then(command)}`);
 }
 
+/** A batch that nobody can read: the bound is raised for it, or it is passed over. */
+export function batchUnreadable(
+  part: PartFacts,
+  at: TopicPartition,
+  error: BatchError,
+): MillraceError {
+  const { code, nextOffset, where, cause } = error;
+  const isBound = code === "MILL_BATCH_TOO_LARGE";
+  const raise = isBound ? "Raise the setting and start again, or pass over it: " : "";
+  const then =
+    part.runOf === undefined
+      ? `stop the pipeline's workers, then: ${resetOf(part, at, `offset:${String(nextOffset)}`)}`
+      : `begin another run with a range behind it: ${resetOf(part, at, "")}`;
+  const lead = `${raise}${isBound ? "" : "To pass over it, "}${then}`;
+  return new MillraceError(code, `${detailOf(error)}. ${lead}`, { where, cause });
+}
+
 /** Null when the topic has as many partitions as its part; the redrive topic may have more. */
 export function partitionsChanged(
   part: PartFacts,
@@ -91,6 +108,9 @@ const then = (command: string): string =>
 
 /** Stops whose own text names a command that decides, or that end with the deploy. */
 const leadOn: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "MILL_BATCH_CORRUPT",
+  "MILL_BATCH_FORMAT",
+  "MILL_BATCH_TOO_LARGE",
   "MILL_SOURCE_OFFSET_GONE",
   "MILL_SOURCE_PROGRESS_LOST",
   "MILL_SOURCE_TOPIC_RECREATED",

@@ -5,10 +5,23 @@
 //   wait  of several partitions the oldest record goes first, and each is waited for until it has one or has ended
 //   pace  so many records a second of those that have an end
 // At a first start nothing is handed out of the other topics until reference topics are loaded.
+import type { MillraceError } from "../core/errors.ts";
 import type { RecordBatch } from "../core/kafka.ts";
 import { Loading, type LoadStart } from "../core/loading.ts";
-import { addressOf, type RawRecord, type TopicName } from "../core/record.ts";
-import type { Budget, FetchedSlice, InboxLimits, InboxPolicies, Queue, Valve } from "./queue.ts";
+import type { RawRecord, TopicName } from "../core/record.ts";
+import {
+  isFollower,
+  isAtFailure,
+  loadingText,
+  paced,
+  queuesOf,
+  type Budget,
+  type FetchedSlice,
+  type InboxLimits,
+  type InboxPolicies,
+  type Queue,
+  type Valve,
+} from "./queue.ts";
 
 /** A record as an object, its slices of the fetch and its place in the batch: measured with V8 13. */
 const RECORD_BYTES = 400;
@@ -18,7 +31,7 @@ const weightOf = ({ byteLength, records }: RecordBatch): number =>
 const nothing: ReadonlySet<TopicName> = new Set();
 
 export class Inbox {
-  readonly #queues = new Map<TopicName, Queue>();
+  readonly #queues: ReadonlyMap<TopicName, Queue>;
   readonly #limits: InboxLimits;
   readonly #valve: Valve;
   readonly #policies: InboxPolicies;
@@ -42,19 +55,7 @@ export class Inbox {
     this.#limits = limits;
     this.#valve = valve;
     this.#policies = policies;
-    const budgetOf = (bytesMax: number): Budget => ({
-      ...{ bytesMax, queues: [], bytes: 0, isPaused: false },
-    });
-    const shared = budgetOf(limits.bytesMax);
-    for (const { topic, partition, nextOffset: expected } of starts) {
-      // Under the policy wait each is paused for itself, or one that is waited for could starve behind a full one.
-      const isAlone = policies.bounds !== undefined;
-      const budget = isAlone ? budgetOf(limits.bytesMax / starts.length) : shared;
-      const at = { topic, partition };
-      const queue = { at, budget, batches: [], expected, taken: 0, position: expected, last: null };
-      budget.queues.push(queue);
-      this.#queues.set(topic, queue);
-    }
+    this.#queues = queuesOf(starts, limits.bytesMax, policies.bounds !== undefined);
     this.#unwatch = policies.bounds?.watch(() => this.#wake());
     this.#loading = Loading.of(starts);
     this.#pausedTopics = this.#pausing;
@@ -68,11 +69,7 @@ export class Inbox {
   /** The reason why nothing is handed out of the topic: others are to be loaded first. Null: none. */
   whyWaits(topic: TopicName): string | null {
     if (this.#loading?.waits(topic) !== true) return null;
-    const left = [...this.#loading.ends].map(([name, end]) => {
-      const { at, position } = this.#queues.get(name) as Queue;
-      return `${addressOf(at)} is loaded first, ${String(position)} of ${String(end)}`;
-    });
-    return `waits: ${left.join("; ")}`;
+    return loadingText(this.#loading, this.#queues);
   }
 
   /** Whether `take` would wait. */
@@ -93,6 +90,22 @@ export class Inbox {
     this.#weigh(queue.budget, weightOf(batch));
     this.#wake();
     return null;
+  }
+
+  /** Nothing comes of the topic behind what there is, since it cannot be read. */
+  fail(topic: TopicName, failure: MillraceError): void {
+    const queue = this.#queues.get(topic);
+    if (queue === undefined) return;
+    queue.failure = failure;
+    this.nudge();
+  }
+
+  /** The failure of a topic of which everything in front of it was handed out, within the range. */
+  get failure(): MillraceError | null {
+    const isNext = (queue: Queue): boolean =>
+      isAtFailure(queue) && !this.#pausedTopics.has(queue.at.topic) && !this.#hasEnded(queue);
+    const found = [...this.#queues.values()].find((one) => one.failure !== null && isNext(one));
+    return found?.failure ?? null;
   }
 
   /** The next slice, waiting for one; null when the inbox was closed, and after a nudge. */
@@ -181,6 +194,8 @@ export class Inbox {
     const next = queue.taken === 0 ? undefined : first.records[queue.taken];
     queue.expected = next?.offset ?? first.fetchedOffset;
     queue.taken = 0;
+    // It is fetched again, and fails again behind them.
+    queue.failure = null;
     for (const batch of queue.batches.splice(0)) this.#weigh(queue.budget, -weightOf(batch));
     // The next records may be long in coming.
     this.#valve.seek(queue.at, queue.expected);
@@ -207,14 +222,7 @@ export class Inbox {
     const { pace, bounds, group } = this.#policies;
     const isPaced = run.records.length > 0 && (bounds?.end(group, run) ?? null) !== null;
     if (pace === undefined || !isPaced) return run;
-    const { signal } = this.#life;
-    return pace.take(run.records.length, signal).then(
-      () => (signal.aborted ? null : run),
-      (error: unknown) => {
-        if (signal.aborted) return null;
-        throw error;
-      },
-    );
+    return paced(run, pace, this.#life.signal);
   }
 
   /** Progress without records goes first; else the oldest head beside which nothing is waited for, as long as it stays the oldest. */
@@ -305,7 +313,3 @@ export class Inbox {
 
 const lesser = (offset: bigint, end: bigint | null): bigint =>
   end !== null && offset > end ? end : offset;
-
-/** Whether the queue is ordered with those of `beside`; where that is empty every queue is, as in a live pipeline. */
-const isFollower = ({ at }: Queue, beside: ReadonlySet<TopicName>): boolean =>
-  beside.size === 0 || beside.has(at.topic);

@@ -1,7 +1,7 @@
 // A Kafka cluster in memory: real offsets, transactions with markers, fencing, groups and retention, all in the time of
 // a Clock and in microtasks, so the same calls give the same run. Several workers, one port each, share one cluster;
 // the other methods are what befalls a cluster and its workers.
-import { assert } from "../core/errors.ts";
+import { assert, type BatchError } from "../core/errors.ts";
 import { closingPort, type KafkaPort, type TopicSpec } from "../core/kafka.ts";
 import type { Clock } from "../core/ports.ts";
 import type { GroupId, RawRecord, TopicName, TopicPartition } from "../core/record.ts";
@@ -133,6 +133,11 @@ export class MemoryKafka {
 
   releaseMarkers(): void {
     this.#transactions.releaseMarkers();
+  }
+
+  /** The record at this offset becomes a batch that nobody can read. */
+  spoil(at: TopicPartition & { readonly offset: bigint }, code: BatchError["code"]): void {
+    this.#topics.log(at).spoil(at.offset, code);
   }
 
   /**

@@ -166,6 +166,7 @@ export class Member {
   readonly consumer: GroupConsumer;
   readonly happenings: Happening[] = [];
   readonly outOfRange: string[] = [];
+  readonly unreadable: { readonly at: string; readonly error: Error }[] = [];
   readonly fatal: Error[] = [];
   /** The ends of the log that fetches have shown, by partition. */
   readonly ends = new Map<number, bigint>();
@@ -187,6 +188,7 @@ export class Member {
       },
       onEnd: ({ partition }, end) => void this.ends.set(partition, end),
       onOutOfRange: (at) => void this.outOfRange.push(addressOf(at)),
+      onUnreadable: (at, error) => void this.unreadable.push({ at: addressOf(at), error }),
       onRefused: () => undefined,
       onFatal: (error) => void this.fatal.push(error),
     });

@@ -44,6 +44,7 @@ for (const { what, api, nth, when } of points)
       onBatch: () => undefined,
       onEnd: () => undefined,
       onOutOfRange: () => undefined,
+      onUnreadable: () => undefined,
       onRefused: () => undefined,
       onFatal: () => undefined,
     });

@@ -2,7 +2,7 @@
 // client is given these, and changelog positions count them.
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { decodeRecordSet } from "../../../src/engine/clients/kafkajs/protocol/records/record-batch-decode.ts";
+import { decodeRecordSet } from "../../support/record-sets.ts";
 import type { RawRecord } from "../../../src/engine/core/record.ts";
 import type { KeptBatch, KeptMarker, KeptPartition, KeptRecord } from "../recording.ts";
 

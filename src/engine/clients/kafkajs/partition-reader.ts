@@ -7,7 +7,8 @@ import type { Cluster } from "./cluster.ts";
 import { BrokerRefusal, checked, codeOf, codes } from "./failures.ts";
 import { lookUpEnds } from "./offset-lookup.ts";
 import { fetchRequest, type FetchedPartition } from "./protocol/fetch.ts";
-import { decodeRecordSet } from "./protocol/records/record-batch-decode.ts";
+import type { BatchBounds } from "./protocol/records/batch-bounds.ts";
+import { RecordSet } from "./protocol/records/record-set.ts";
 
 const maxBytesDefault = 4_194_304;
 const maxWaitMsDefault = 100;
@@ -16,26 +17,49 @@ export class KafkaPartitionReader implements PartitionReader {
   readonly #cluster: Cluster;
   readonly #options: ReaderOptions;
   readonly #deadlineMs: number;
+  readonly #bounds: BatchBounds;
   #nextOffset: bigint;
+  /** The last answer, as long as there may be more in it. */
+  #rest: { readonly fetched: FetchedPartition; readonly set: RecordSet } | null = null;
 
-  constructor(cluster: Cluster, options: ReaderOptions, deadlineMs: number) {
+  constructor(cluster: Cluster, options: ReaderOptions, deadlineMs: number, bounds: BatchBounds) {
     this.#cluster = cluster;
     this.#options = options;
     this.#deadlineMs = deadlineMs;
+    this.#bounds = bounds;
     this.#nextOffset = options.fromOffset;
     cluster.want([options.topic]);
   }
 
   async read(): Promise<PartitionRead> {
+    const left = this.#next();
+    if (left !== null) return left;
     const fetched = await this.#fetch();
-    const fetchedOffset = this.#nextOffset;
-    const decoded = decodeRecordSet({ ...fetched, fetchedOffset });
-    this.#nextOffset = decoded.nextOffset;
+    const nextOffset = this.#nextOffset;
+    const set = new RecordSet({ ...fetched, fetchedOffset: nextOffset }, this.#bounds);
+    this.#rest = { fetched, set };
     const { highWatermark, lastStableOffset } = fetched;
-    return { ...decoded, highWatermark, lastStableOffset };
+    return this.#next() ?? { records: [], nextOffset, highWatermark, lastStableOffset };
+  }
+
+  /** More of the last answer; null when there is none. */
+  #next(): PartitionRead | null {
+    const rest = this.#rest;
+    if (rest === null) return null;
+    // What fails is asked for again.
+    this.#rest = null;
+    const piece = rest.set.next();
+    if (piece === null) return null;
+    this.#rest = rest;
+    this.#nextOffset = piece.nextOffset;
+    const { records, nextOffset, marks } = piece;
+    const { highWatermark, lastStableOffset } = rest.fetched;
+    return { records, nextOffset, marks, highWatermark, lastStableOffset };
   }
 
   close(): Promise<void> {
+    this.#rest?.set.close();
+    this.#rest = null;
     return this.#cluster.close();
   }
 

@@ -9,6 +9,11 @@ import { KafkaGroupConsumer } from "./group/group-consumer.ts";
 import { loadDriver, type LogEntry } from "./overrides/driver.ts";
 import { KafkaPartitionReader } from "./partition-reader.ts";
 import { KafkaPlainProducer } from "./produce/plain-producer.ts";
+import {
+  BatchBounds,
+  defaultBatchSettings,
+  type BatchSettings,
+} from "./protocol/records/batch-bounds.ts";
 import { openSocket, Sockets, type SocketFactory } from "./sockets.ts";
 import { KafkaTxProducer } from "./produce/tx-producer.ts";
 
@@ -23,6 +28,7 @@ export interface KafkaSecurity {
   readonly ssl?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
+export type { BatchSettings } from "./protocol/records/batch-bounds.ts";
 export type { SocketFactory } from "./sockets.ts";
 
 export interface KafkajsOptions {
@@ -34,6 +40,8 @@ export interface KafkajsOptions {
   readonly requestDeadlineMs?: number;
   /** Called while a request is repeated because Kafka is away: long before its deadline. */
   readonly onRetry?: (error: MillraceError) => void;
+  /** The bounds on what compressed batches may become. */
+  readonly batches?: BatchSettings;
   /** For tests that break connections on purpose. */
   readonly socketFactory?: SocketFactory;
 }
@@ -53,12 +61,13 @@ export function kafkajsPort(options: KafkajsOptions): KafkaPort {
   );
   const cluster = (): Cluster =>
     new Cluster(settings, new Sockets(options.socketFactory ?? openSocket), options.onRetry);
+  const bounds = new BatchBounds(options.batches ?? defaultBatchSettings);
   return closingPort({
-    consumer: (of) => new KafkaGroupConsumer(cluster(), of, options.log),
+    consumer: (of) => new KafkaGroupConsumer(cluster(), of, options.log, bounds),
     txProducer: (of) => new KafkaTxProducer(cluster(), of),
     producer: () => new KafkaPlainProducer(cluster(), deadlineMs),
-    admin: () => new KafkaAdmin(cluster(), deadlineMs),
-    reader: (of) => new KafkaPartitionReader(cluster(), of, deadlineMs),
+    admin: () => new KafkaAdmin(cluster(), deadlineMs, bounds),
+    reader: (of) => new KafkaPartitionReader(cluster(), of, deadlineMs, bounds),
   });
 }
 

@@ -40,6 +40,10 @@ export function connect(settings: WorkerSettings, options: ConnectOptions): Clie
     security: securityOf(settings),
     log,
     requestDeadlineMs: deadlineMs,
+    batches: {
+      bytesMax: settings.MILLRACE_BATCH_BYTES_MAX,
+      growthMax: settings.MILLRACE_BATCH_GROWTH_MAX,
+    },
     onRetry: (error) => onKafkaRetry?.(at(settings.KAFKA_BROKERS, error)),
   });
   const registry = registryOf(settings);

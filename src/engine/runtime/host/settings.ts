@@ -67,6 +67,13 @@ const shape = {
   MILLRACE_CHECKPOINT_INTERVAL_MS: z.coerce.number().int().min(1).default(100),
   MILLRACE_PURGE_INTERVAL_MS: z.coerce.number().int().min(1_000).default(30_000),
   MILLRACE_SINK_PURGE_AFTER_MS: z.coerce.number().int().min(1_000).default(3_600_000),
+  MILLRACE_BATCH_BYTES_MAX: z.coerce
+    .number()
+    .int()
+    .min(1_048_576)
+    .max(1_073_741_824)
+    .default(134_217_728),
+  MILLRACE_BATCH_GROWTH_MAX: z.coerce.number().int().min(1).max(100_000).default(100),
   MILLRACE_BREAKER: z
     .string()
     .regex(/^(on|off|(100|\d{1,2}(\.\d{1,3})?) ?%)$/, {
@@ -107,6 +114,9 @@ export interface WorkerSettings {
   readonly MILLRACE_PURGE_INTERVAL_MS: number;
   /** A sink topic is purged only behind progress that Postgres has had for so long. */
   readonly MILLRACE_SINK_PURGE_AFTER_MS: number;
+  /** The most that a compressed batch may become: bytes, and as a multiple of its topic's max.message.bytes. */
+  readonly MILLRACE_BATCH_BYTES_MAX: number;
+  readonly MILLRACE_BATCH_GROWTH_MAX: number;
   /** on, off, or a share such as 20%. */
   readonly MILLRACE_BREAKER: string;
   /** Of topics whose declaration does not say. */

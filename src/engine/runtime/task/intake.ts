@@ -3,6 +3,7 @@
 // read the same partition for themselves, and so are letters whose records the task reads again in its sources. A slice is decoded when this is known: whether its values have a structure that
 // this code reads, and the schemas of their writers. The task waits for both; not for a letter that comes back, since it
 // would delay everything behind it.
+import type { MillraceError } from "../../core/errors.ts";
 import { readerOf } from "../../core/pieces.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
 import {
@@ -42,6 +43,11 @@ export class Intake {
 
   get isEmpty(): boolean {
     return this.#slices.length === 0 && this.#inbox.isEmpty;
+  }
+
+  /** The reason why nothing comes any more, once everything in front of it was given out. */
+  get failure(): MillraceError | null {
+    return this.#slices.length === 0 ? this.#inbox.failure : null;
   }
 
   /** So many records at most. Null when the inbox was closed, or something else wants attention first. */

@@ -11,7 +11,8 @@ import type { Lineage } from "../../notes/generations.ts";
 import { NoteBook } from "../../notes/notes.ts";
 import type { WorkerContext } from "../context.ts";
 import { KAFKA_IS_AWAY } from "../failure.ts";
-import type { BoundPart } from "./bind.ts";
+import { batchUnreadable } from "../../notes/stops.ts";
+import { partFacts, type BoundPart } from "./bind.ts";
 import { Breaker } from "./breaker.ts";
 import { ReadPauses } from "./read-pauses.ts";
 import { stopOf, Task, type TaskWork } from "./task.ts";
@@ -131,6 +132,10 @@ export abstract class RunningPart<W extends TaskWork> {
         times.mark(marks);
       },
       onOutOfRange: (at) => this.outOfRange(at),
+      onUnreadable: (at, error) => {
+        const stop = batchUnreadable(partFacts(this.bound), at, error);
+        this.#tasks.get(this.#keyOf(at))?.failRead(at.topic, stop);
+      },
       onRefused: (at, error) => this.reads.note(at, error),
       onFatal: (error) => this.options.onFatal(error),
     });

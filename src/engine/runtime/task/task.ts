@@ -207,7 +207,7 @@ export class Task<W extends TaskWork = TaskWork> {
   async #loop(work: W, intake: Intake): Promise<MillraceError | null> {
     await work.begin();
     for (;;) {
-      let stopped = await work.turn();
+      let stopped = (await work.turn()) ?? (await atFailure(work, intake));
       if (stopped !== null) return stopped;
       const next = await intake.next(work.room);
       if (this.signal.aborted) return null;
@@ -221,6 +221,11 @@ export class Task<W extends TaskWork = TaskWork> {
   /** Returns where to seek when the batch does not follow what was read before. */
   accept(batch: RecordBatch): bigint | null {
     return this.#inbox?.push(batch) ?? null;
+  }
+
+  /** Nothing can be read of the topic behind what was fetched: there it stops. */
+  failRead(topic: TopicName, failure: MillraceError): void {
+    this.#inbox?.fail(topic, failure);
   }
 
   /** Takes nothing more of these topics. */
@@ -278,4 +283,9 @@ export class Task<W extends TaskWork = TaskWork> {
     this.#become({ at: "closed" });
     this.shut();
   }
+}
+
+/** The records in front of what cannot be read are committed before the task stops. */
+async function atFailure(work: TaskWork, { failure }: Intake): Promise<MillraceError | null> {
+  return failure === null ? null : ((await work.flush()) ?? failure);
 }

@@ -1,6 +1,6 @@
 // A consumer's position in each partition that it owns, and the next batch, taking partitions in turn.
 import type { ConsumerHandlers, RecordBatch } from "../../core/kafka.ts";
-import { MillraceError } from "../../core/errors.ts";
+import { BatchError, MillraceError } from "../../core/errors.ts";
 import { addressOf, type TopicPartition } from "../../core/record.ts";
 import type { Access } from "./broker/access.ts";
 import type { Conditions } from "./broker/conditions.ts";
@@ -20,6 +20,7 @@ interface MemberPosition {
 /** Receives what cannot be read. */
 interface ReadListener {
   onOutOfRange(at: TopicPartition): void;
+  onUnreadable(at: TopicPartition, error: BatchError): void;
   onRefused(at: TopicPartition, error: MillraceError | null): void;
   onEnd?: ConsumerHandlers["onEnd"];
 }
@@ -85,15 +86,31 @@ export class MemberPositions {
       listener.onOutOfRange(at);
       return null;
     }
-    const { fetchedOffset, slice } = this.#misplaced(log, nextOffset) ?? {
-      fetchedOffset: nextOffset,
-      slice: log.read(nextOffset, this.#limits),
-    };
-    const { marks, ...read } = slice;
+    const read = this.#read(log, nextOffset);
+    if (read instanceof BatchError) {
+      position.nextOffset = null;
+      listener.onUnreadable(at, read);
+      return null;
+    }
+    const { fetchedOffset, slice } = read;
+    const { marks, ...range } = slice;
     this.#sayEnd(position, log.lastStableOffset, marks, listener);
     if (slice.nextOffset === fetchedOffset) return null;
     position.nextOffset = slice.nextOffset;
-    return { ...at, ...read, fetchedOffset, highWatermark: log.highWatermark };
+    return { ...at, ...range, fetchedOffset, highWatermark: log.highWatermark };
+  }
+
+  #read(
+    log: PartitionLog,
+    nextOffset: bigint,
+  ): { readonly fetchedOffset: bigint; readonly slice: LogSlice } | BatchError {
+    try {
+      const slice = (): LogSlice => log.read(nextOffset, this.#limits);
+      return this.#misplaced(log, nextOffset) ?? { fetchedOffset: nextOffset, slice: slice() };
+    } catch (error) {
+      if (error instanceof BatchError) return error;
+      throw error;
+    }
   }
 
   /** Quiet fetches would say the same again. */

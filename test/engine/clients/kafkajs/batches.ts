@@ -54,7 +54,23 @@ export function controlBatch(of: {
   return sealed(batch);
 }
 
-function sealed(batch: Buffer): Buffer {
+/** With the checksum that its bytes have. */
+export function sealed(batch: Buffer): Buffer {
   batch.writeUInt32BE(crc32c(batch, 21), 17);
   return batch;
+}
+
+/** A batch whose records are these compressed bytes. */
+export function compressed(
+  codec: number,
+  body: Buffer,
+  of: { readonly baseOffset: bigint; readonly count: number },
+): Buffer {
+  const head = dataBatch({ ...of, count: 1, isTransactional: false }).subarray(0, 61);
+  const batch = Buffer.concat([head, body]);
+  batch.writeInt32BE(batch.length - 12, 8);
+  batch.writeInt16BE(codec, 21);
+  batch.writeInt32BE(of.count - 1, 23);
+  batch.writeInt32BE(of.count, 57);
+  return sealed(batch);
 }

@@ -8,6 +8,7 @@ import {
   codes,
   translate,
 } from "../../../../src/engine/clients/kafkajs/failures.ts";
+import { BatchBounds } from "../../../../src/engine/clients/kafkajs/protocol/records/batch-bounds.ts";
 
 const at = { topic: "orders", partition: 0 };
 const member = { group: "shop.main", generationId: 2, memberId: "w1" };
@@ -48,7 +49,7 @@ function admin({ isDeposed, knowing }: Scene): KafkaAdmin {
       return Promise.reject(new BrokerRefusal(codes.notCoordinator));
     },
   };
-  return new KafkaAdmin(cluster as unknown as Cluster, 1_000);
+  return new KafkaAdmin(cluster as unknown as Cluster, 1_000, new BatchBounds());
 }
 
 const progressOf = async (scene: Scene, isMember: boolean): Promise<bigint | null | undefined> => {

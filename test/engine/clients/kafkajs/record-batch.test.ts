@@ -6,14 +6,12 @@ import { MillraceError } from "../../../../src/engine/core/errors.ts";
 import { headerNameOf } from "../../../../src/engine/core/header-name.ts";
 import type { OutRecord } from "../../../../src/engine/core/record.ts";
 import { crc32c } from "../../../../src/engine/clients/kafkajs/protocol/codecs/crc32c.ts";
-import {
-  decodeRecordSet,
-  type AbortedTransaction,
-} from "../../../../src/engine/clients/kafkajs/protocol/records/record-batch-decode.ts";
+import type { AbortedTransaction } from "../../../../src/engine/clients/kafkajs/protocol/records/aborted-filter.ts";
 import {
   encodeRecordBatch,
   recordBytesMax,
 } from "../../../../src/engine/clients/kafkajs/protocol/records/record-batch-encode.ts";
+import { decodeRecordSet } from "../../../support/record-sets.ts";
 import { controlBatch, dataBatch, at } from "./batches.ts";
 
 const require = createRequire(import.meta.url);

@@ -6,7 +6,7 @@ import type { OutRecord } from "../../../../src/engine/core/record.ts";
 import type { Cluster } from "../../../../src/engine/clients/kafkajs/cluster.ts";
 import { Sender } from "../../../../src/engine/clients/kafkajs/produce/sender.ts";
 import type { ProduceAnswer } from "../../../../src/engine/clients/kafkajs/protocol/produce.ts";
-import { decodeRecordSet } from "../../../../src/engine/clients/kafkajs/protocol/records/record-batch-decode.ts";
+import { decodeRecordSet } from "../../../support/record-sets.ts";
 import type { ProtocolRequest } from "../../../../src/engine/clients/kafkajs/protocol/request.ts";
 import { WireReader } from "../../../../src/engine/clients/kafkajs/protocol/wire.ts";
 import { loadDriver } from "../../../../src/engine/clients/kafkajs/overrides/driver.ts";

@@ -8,6 +8,7 @@ import { KafkaGroupConsumer } from "../../../../src/engine/clients/kafkajs/group
 import { encodeAssignments } from "../../../../src/engine/clients/kafkajs/group/member-data.ts";
 import type { ConsumerHandlers, ConsumerOptions } from "../../../../src/engine/core/kafka.ts";
 import { RecordingLog } from "../../../../src/engine/testing/doubles/recording-log.ts";
+import { BatchBounds } from "../../../../src/engine/clients/kafkajs/protocol/records/batch-bounds.ts";
 
 /** How many turns of the loop each step of the cluster takes. */
 interface Paces {
@@ -114,6 +115,7 @@ const handlers: ConsumerHandlers = {
   onRevoked: () => Promise.resolve(),
   onBatch: () => undefined,
   onOutOfRange: () => undefined,
+  onUnreadable: () => undefined,
   onRefused: () => undefined,
   onFatal: () => undefined,
 };
@@ -122,7 +124,12 @@ const handlers: ConsumerHandlers = {
 async function leftAfter(turns: number, paces: Paces, rebalances: number): Promise<string[]> {
   const cluster = new OneCoordinator(paces, rebalances);
   const log = new RecordingLog();
-  const consumer = new KafkaGroupConsumer(cluster as unknown as Cluster, options, log);
+  const consumer = new KafkaGroupConsumer(
+    cluster as unknown as Cluster,
+    options,
+    log,
+    new BatchBounds(),
+  );
   const started = consumer.start(handlers);
   for (let i = 0; i < turns; i++) await tick();
   await consumer.stop();

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { TopicAdmin } from "../../../../src/engine/clients/kafkajs/admin/topic-admin.ts";
 import type { Cluster } from "../../../../src/engine/clients/kafkajs/cluster.ts";
 import { BrokerRefusal } from "../../../../src/engine/clients/kafkajs/failures.ts";
+import { BatchBounds } from "../../../../src/engine/clients/kafkajs/protocol/records/batch-bounds.ts";
 
 const INVALID_PARTITIONS = 37;
 
@@ -40,7 +41,10 @@ class LaggingCluster {
 test("a broker that lags behind its controller does not make a wide topic an error", async () => {
   for (const behind of [1, 2, 3]) {
     const cluster = new LaggingCluster(behind);
-    await new TopicAdmin(cluster as unknown as Cluster, 1_000).addPartitions("t", 5);
+    await new TopicAdmin(cluster as unknown as Cluster, 1_000, new BatchBounds()).addPartitions(
+      "t",
+      5,
+    );
     assert.ok(cluster.created > 0);
   }
 });

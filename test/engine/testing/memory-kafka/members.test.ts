@@ -177,6 +177,7 @@ describe("consumers", () => {
       onRevoked: () => Promise.resolve(),
       onBatch: ({ records }) => void counts.push(records.length),
       onOutOfRange: ({ topic }) => assert.fail(topic),
+      onUnreadable: ({ topic }) => assert.fail(topic),
       onRefused: () => undefined,
       onFatal: (error) => assert.fail(error),
     });

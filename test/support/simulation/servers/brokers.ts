@@ -16,7 +16,7 @@ import { RecordsRefusedError } from "../../../../src/engine/core/errors.ts";
 import type { Cluster } from "../../../../src/engine/clients/kafkajs/cluster.ts";
 import { Sender } from "../../../../src/engine/clients/kafkajs/produce/sender.ts";
 import type { ProduceAnswer } from "../../../../src/engine/clients/kafkajs/protocol/produce.ts";
-import { decodeRecordSet } from "../../../../src/engine/clients/kafkajs/protocol/records/record-batch-decode.ts";
+import { decodeRecordSet } from "../../record-sets.ts";
 import type { ProtocolRequest } from "../../../../src/engine/clients/kafkajs/protocol/request.ts";
 import { WireReader } from "../../../../src/engine/clients/kafkajs/protocol/wire.ts";
 import type { WorkerSwitch } from "../../../../src/engine/testing/doubles/worker-switch.ts";

@@ -2,10 +2,12 @@
 import type { ConfigSource, TopicDescription, TopicSpec } from "../../../core/kafka.ts";
 import { MillraceError, notMadeYet } from "../../../core/errors.ts";
 import type { TopicName, TopicPartition } from "../../../core/record.ts";
+import { MESSAGE_BYTES_MAX } from "../../../core/topic-config.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codeOf, codes, translate } from "../failures.ts";
 import type { KafkaRight, Work } from "../rights.ts";
 import type { TopicMetadata } from "../overrides/driver.ts";
+import type { BatchBounds } from "../protocol/records/batch-bounds.ts";
 import type { ProtocolRequest } from "../protocol/request.ts";
 import { topicConfigRequest } from "../protocol/topic-config.ts";
 import { topicIdsRequest } from "../protocol/topic-ids.ts";
@@ -31,9 +33,12 @@ export class TopicAdmin {
   protected readonly cluster: Cluster;
   protected readonly deadlineMs: number;
 
-  constructor(cluster: Cluster, deadlineMs: number) {
+  readonly #bounds: BatchBounds;
+
+  constructor(cluster: Cluster, deadlineMs: number, bounds: BatchBounds) {
     this.cluster = cluster;
     this.deadlineMs = deadlineMs;
+    this.#bounds = bounds;
   }
 
   protected retry<T>(of: string | Work, work: () => Promise<T>): Promise<T> {
@@ -66,6 +71,8 @@ export class TopicAdmin {
       const found = (await this.#metadata(topics)).filter(isThere);
       const names = found.map((topic) => topic.topic);
       const configs = await this.#configs(names);
+      for (const [name, { config }] of configs)
+        this.#bounds.learn(name, Number(config[MESSAGE_BYTES_MAX] ?? 0));
       const ids = await this.#ids(names);
       const described = new Map<TopicName, TopicDescription | null>();
       for (const name of topics) described.set(name, null);

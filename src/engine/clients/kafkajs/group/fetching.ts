@@ -1,12 +1,15 @@
 // Fetches what one generation has been assigned: one request at a time to each leader, for every partition that is
-// neither paused nor waiting. Nothing is delivered after `end`, and nothing that was asked for before a seek.
+// neither paused nor waiting. Nothing is delivered after `end`, and nothing that was asked for before a seek. An answer is
+// delivered in pieces; while its partition is paused the rest of it waits here.
 import type { ConsumerHandlers, GroupGeneration } from "../../../core/kafka.ts";
+import { BatchError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/ports.ts";
 import { addressOf, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, isDefect, missingTopic, translate } from "../failures.ts";
 import { fetchRequest, type FetchedPartition } from "../protocol/fetch.ts";
-import { decodeRecordSet } from "../protocol/records/record-batch-decode.ts";
+import type { BatchBounds } from "../protocol/records/batch-bounds.ts";
+import { RecordSet, type RecordPiece } from "../protocol/records/record-set.ts";
 
 export interface FetchingOptions {
   readonly cluster: Cluster;
@@ -15,6 +18,7 @@ export interface FetchingOptions {
   readonly generation: GroupGeneration;
   readonly partitions: readonly TopicPartition[];
   readonly maxBytes: number;
+  readonly bounds: BatchBounds;
   /** A failure that will not go away by itself. */
   readonly onFatal: (error: Error) => void;
 }
@@ -28,8 +32,16 @@ interface FetchState {
   isBusy: boolean;
   /** Raised by every seek: an answer to an older question is dropped. */
   version: number;
+  /** Fetched and not delivered yet. */
+  rest: Rest | null;
   failures: number;
   isRefused: boolean;
+}
+interface Rest {
+  readonly answer: FetchedPartition;
+  readonly set: RecordSet;
+  /** Whether the end of the partition was shown with it. */
+  hasEnd: boolean;
 }
 interface Asked {
   readonly place: FetchState;
@@ -58,6 +70,7 @@ export class Fetching {
         isPaused: true,
         isBusy: false,
         version: 0,
+        rest: null,
         failures: 0,
         isRefused: false,
       });
@@ -70,6 +83,7 @@ export class Fetching {
 
   end(): void {
     this.#hasEnded = true;
+    for (const place of this.#places.values()) drop(place);
   }
 
   setPaused(partitions: readonly TopicPartition[], isPaused: boolean): void {
@@ -85,23 +99,34 @@ export class Fetching {
     if (place === undefined) return;
     place.nextOffset = nextOffset;
     place.version++;
+    drop(place);
     this.#pump();
   }
 
   #pump(): void {
     if (!this.#hasStarted || this.#hasEnded) return;
-    const wanted = new Map<number, Asked[]>();
+    for (const place of this.#places.values()) if (isWaiting(place)) void this.#goOn(place);
+    const { asked, leaderless } = this.#wanted();
+    for (const [leader, questions] of asked) void this.#fetch(leader, questions);
+    if (leaderless.length > 0) void this.#findLeaders(leaderless);
+  }
+
+  /** Questions for leaders that are not busy, and places without a leader. */
+  #wanted(): {
+    readonly asked: ReadonlyMap<number, readonly Asked[]>;
+    readonly leaderless: readonly FetchState[];
+  } {
+    const asked = new Map<number, Asked[]>();
     const leaderless: FetchState[] = [];
     for (const place of this.#places.values()) {
-      const asked = questionOf(place);
-      if (asked === null) continue;
+      const question = questionOf(place);
+      if (question === null) continue;
       const leader = this.#options.cluster.leaderId(place.at);
       if (leader === null) leaderless.push(place);
       else if (!this.#busyLeaders.has(leader))
-        wanted.set(leader, [...(wanted.get(leader) ?? []), asked]);
+        asked.set(leader, [...(asked.get(leader) ?? []), question]);
     }
-    for (const [leader, asked] of wanted) void this.#fetch(leader, asked);
-    if (leaderless.length > 0) void this.#findLeaders(leaderless);
+    return { asked, leaderless };
   }
 
   /** Never rejects: what goes wrong is waited out, or reported. */
@@ -155,32 +180,72 @@ export class Fetching {
         this.#options.handlers.onOutOfRange(place.at);
         continue;
       }
-      try {
-        if (answer.errorCode !== 0) throw new BrokerRefusal(answer.errorCode, place.at);
-        this.#deliver(question, answer);
-        if (place.isRefused) this.#options.handlers.onRefused(place.at, null);
-        Object.assign(place, { failures: 0, isRefused: false });
-      } catch (error) {
-        this.#report(error, `fetch of ${addressOf(place.at)}`, place);
-        failed.push(place);
-      }
+      if (answer.errorCode !== 0)
+        failed.push(this.#failed(new BrokerRefusal(answer.errorCode, place.at), place));
+      else if (!this.#begin(question, answer)) failed.push(place);
     }
     return failed;
   }
 
-  #deliver({ place, fetchOffset }: Asked, answer: FetchedPartition): void {
-    const { topic, partition, recordSet, highWatermark } = answer;
-    const set = { ...answer, fetchedOffset: fetchOffset };
-    const { records, nextOffset, marks } = decodeRecordSet(set);
-    this.#options.handlers.onEnd?.(place.at, answer.lastStableOffset, marks);
-    if (nextOffset === fetchOffset) return;
+  /** False when the partition must be asked for again, later. */
+  #begin({ place, fetchOffset }: Asked, answer: FetchedPartition): boolean {
+    const set = new RecordSet({ ...answer, fetchedOffset: fetchOffset }, this.#options.bounds);
+    place.rest = { answer, set, hasEnd: false };
+    if (!this.#deliver(place)) return false;
+    if (place.isRefused) this.#options.handlers.onRefused(place.at, null);
+    Object.assign(place, { failures: 0, isRefused: false });
+    return true;
+  }
+
+  /** Never rejects. In a later turn: who resumes a partition does not expect records before it goes on. */
+  async #goOn(place: FetchState): Promise<void> {
+    place.isBusy = true;
+    await Promise.resolve();
+    if (!place.isPaused && !this.#deliver(place)) return this.#waitOut([place]);
+    place.isBusy = false;
+    this.#pump();
+  }
+
+  /** As much of what was fetched as is wanted now, one piece at least. False when it fails. */
+  #deliver(place: FetchState): boolean {
+    const { rest } = place;
+    if (rest === null) return true;
+    try {
+      do this.#hand(place, rest, rest.set.next());
+      while (place.rest === rest && !place.isPaused);
+      return true;
+    } catch (error) {
+      place.rest = null;
+      if (error instanceof BatchError) {
+        place.nextOffset = null;
+        this.#options.handlers.onUnreadable(place.at, error);
+        return true;
+      }
+      this.#failed(error, place);
+      return false;
+    }
+  }
+
+  #hand(place: FetchState, rest: Rest, piece: RecordPiece | null): void {
+    const { handlers, generation } = this.#options;
+    const { topic, partition, highWatermark, lastStableOffset } = rest.answer;
+    if (piece === null) place.rest = null;
+    // Every fetch shows the end, also one without records.
+    if (piece !== null || !rest.hasEnd)
+      handlers.onEnd?.(place.at, lastStableOffset, piece?.marks ?? []);
+    rest.hasEnd = true;
+    if (piece === null || piece.nextOffset === piece.fetchedOffset) return;
+    const { records, nextOffset, fetchedOffset, byteLength } = piece;
     place.nextOffset = nextOffset;
-    this.#options.handlers.onBatch({
-      ...{ topic, partition, records, nextOffset, highWatermark },
-      generation: this.#options.generation,
-      fetchedOffset: fetchOffset,
-      byteLength: recordSet.length,
+    handlers.onBatch({
+      ...{ topic, partition, records, nextOffset, highWatermark, fetchedOffset, byteLength },
+      generation,
     });
+  }
+
+  #failed(error: unknown, place: FetchState): FetchState {
+    this.#report(error, `fetch of ${addressOf(place.at)}`, place);
+    return place;
   }
 
   #report(error: unknown, what: string, place: FetchState): void {
@@ -215,10 +280,19 @@ export class Fetching {
   }
 }
 
+/** Whether something of it was fetched and can be delivered now. */
+const isWaiting = ({ rest, isPaused, isBusy }: FetchState): boolean =>
+  rest !== null && !isPaused && !isBusy;
+
+function drop(place: FetchState): void {
+  place.rest?.set.close();
+  place.rest = null;
+}
+
 /** Null when the partition is not to be fetched now. */
 const questionOf = (place: FetchState): Asked | null => {
-  const { nextOffset, isPaused, isBusy, version } = place;
-  return nextOffset === null || isPaused || isBusy
+  const { nextOffset, isPaused, isBusy, version, rest } = place;
+  return nextOffset === null || isPaused || isBusy || rest !== null
     ? null
     : { place, fetchOffset: nextOffset, version };
 };

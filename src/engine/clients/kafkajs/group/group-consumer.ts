@@ -16,6 +16,7 @@ import type { TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { checked, codeOf, codes, isDefect, missingTopic, translate } from "../failures.ts";
 import { offsetCommitRequest } from "../protocol/offsets.ts";
+import type { BatchBounds } from "../protocol/records/batch-bounds.ts";
 import type { Work } from "../rights.ts";
 import { Fetching } from "./fetching.ts";
 import { Membership, topicsOf } from "./membership.ts";
@@ -43,6 +44,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
   readonly #cluster: Cluster;
   readonly #options: ConsumerOptions;
   readonly #log: Log;
+  readonly #bounds: BatchBounds;
   readonly #membership: Membership;
   #running: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
@@ -52,8 +54,9 @@ export class KafkaGroupConsumer implements GroupConsumer {
   #handlers: ConsumerHandlers | null = null;
   #failedJoins = 0;
 
-  constructor(cluster: Cluster, options: ConsumerOptions, log: Log) {
+  constructor(cluster: Cluster, options: ConsumerOptions, log: Log, bounds: BatchBounds) {
     this.#cluster = cluster;
+    this.#bounds = bounds;
     this.#options = options;
     this.#log = log;
     this.#membership = new Membership(cluster, options);
@@ -148,6 +151,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
       generation,
       partitions: assignment.partitions,
       maxBytes: this.#options.maxBytes,
+      bounds: this.#bounds,
       onFatal: (error) => session.fail(error),
     });
     this.#session = session;

@@ -1,6 +1,6 @@
 // Fetch v11 (KIP-392), read_committed, full fetches. Partition errors come as codes with the rest of the answer.
 import type { TopicPartition } from "../../../core/record.ts";
-import type { AbortedTransaction } from "./records/record-batch-decode.ts";
+import type { AbortedTransaction } from "./records/aborted-filter.ts";
 import { protocolRequest, type ProtocolRequest } from "./request.ts";
 import { WireWriter, type WireReader } from "./wire.ts";
 

@@ -1,7 +1,13 @@
 // A partition: records and control markers at consecutive offsets, and the part that a committed reader may see.
 // Producers are unknown here beyond the transaction that a record belongs to.
 import type { AppendMark, RangeRead } from "../../../core/kafka.ts";
-import type { OutRecord, RawRecord, TopicPartition } from "../../../core/record.ts";
+import { BatchError } from "../../../core/errors.ts";
+import {
+  addressOf,
+  type OutRecord,
+  type RawRecord,
+  type TopicPartition,
+} from "../../../core/record.ts";
 
 /** The one fact that decides what readers see. Its owner sets the status once. */
 export interface Transaction {
@@ -15,6 +21,8 @@ interface PartitionEntry {
   readonly transaction: Transaction | null;
   /** Null: the marker of its transaction has the time. */
   readonly stamp: Stamp | null;
+  /** Thrown to who would read it. */
+  readonly failure?: BatchError;
 }
 
 /** The time of an entry, and whose clock it is. */
@@ -87,6 +95,10 @@ export class PartitionLog {
     let nextOffset = fromOffset;
     for (; nextOffset < end; nextOffset++) {
       const entry = this.#entries[Number(nextOffset - this.#start)] as PartitionEntry;
+      if (entry.failure !== undefined) {
+        if (nextOffset === fromOffset) throw entry.failure;
+        break;
+      }
       if (entry.record === null || entry.transaction?.status === "aborted") {
         noteMark(marks, nextOffset, entry.stamp);
         continue;
@@ -99,6 +111,18 @@ export class PartitionLog {
       byteLength += entry.byteLength;
     }
     return { records, nextOffset, byteLength, marks };
+  }
+
+  /** The record at this offset becomes a batch that nobody can read. */
+  spoil(offset: bigint, code: BatchError["code"]): void {
+    const { topic, partition } = this.at;
+    const offsets = `offsets ${String(offset)} to ${String(offset)}`;
+    const detail = `${addressOf(this.at)}, ${offsets}: it was spoilt`;
+    const failure = new BatchError(code, detail, offset + 1n, {
+      where: { topic, partition, offset },
+    });
+    const index = Number(offset - this.#start);
+    this.#entries[index] = { ...(this.#entries[index] as PartitionEntry), failure };
   }
 
   /** Every record that is not a marker, also aborted and undecided ones. */

@@ -1,47 +1,80 @@
-// Snappy, raw format (google/snappy format_description.txt), and the xerial frames in which Java producers put it.
+// Snappy, raw format (google/snappy format_description.txt), and the xerial frames in which Java producers put it. A
+// block says its size first; sizes are believed only as far as the input can bear them out.
+import { admit, Output } from "./output.ts";
 
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const xerialHeadBytes = 16;
+/** An element of three bytes becomes 64 at most. */
+const growthMax = 22;
+const sizeBytesMax = 5;
 
-export function unsnappy(input: Buffer): Buffer {
-  if (!input.subarray(0, xerialMagic.length).equals(xerialMagic)) return unsnappyBlock(input);
+export function unsnappy(input: Buffer, bytesMax: number): Buffer {
+  const blocks = blocksOf(input).map(readSize);
+  admit(
+    blocks.reduce((sum, { size }) => sum + size, 0),
+    bytesMax,
+  );
+  const output = new Output(blocks.reduce((sum, { size }) => sum + size, 0));
+  for (const block of blocks) unsnappyBlock(block, output);
+  return output.bytes;
+}
+
+function blocksOf(input: Buffer): Buffer[] {
+  if (!input.subarray(0, xerialMagic.length).equals(xerialMagic)) return [input];
+  if (input.length < xerialHeadBytes) throw new RangeError("a cut xerial head");
   const blocks: Buffer[] = [];
   for (let at = xerialHeadBytes; at < input.length;) {
     const length = input.readInt32BE(at);
-    blocks.push(unsnappyBlock(input.subarray(at + 4, at + 4 + length)));
-    at += 4 + length;
+    const end = at + 4 + length;
+    if (length <= 0 || end > input.length) throw new RangeError("a xerial frame beyond the input");
+    blocks.push(input.subarray(at + 4, end));
+    at = end;
   }
-  return Buffer.concat(blocks);
+  return blocks;
 }
 
-function unsnappyBlock(input: Buffer): Buffer {
-  let at = 0;
+interface SnappyBlock {
+  readonly bytes: Buffer;
+  /** The size of what it becomes. */
+  readonly size: number;
+  /** The place of the first element. */
+  readonly begin: number;
+}
+
+function readSize(bytes: Buffer): SnappyBlock {
   let size = 0;
-  for (let scale = 1; ; scale *= 128) {
-    const byte = input.readUInt8(at++);
-    size += (byte & 0x7f) * scale;
-    if (byte < 0x80) break;
+  for (let begin = 0; begin < sizeBytesMax;) {
+    const byte = bytes.readUInt8(begin);
+    size += (byte & 0x7f) * 128 ** begin++;
+    if (byte >= 0x80) continue;
+    if (size > bytes.length * growthMax)
+      throw new RangeError("a snappy block that says more than it can become");
+    return { bytes, size, begin };
   }
-  const output = Buffer.allocUnsafe(size);
-  let written = 0;
-  while (at < input.length) {
-    const element = readElement(input, at);
+  throw new RangeError("a snappy block without a size");
+}
+
+function unsnappyBlock({ bytes, size, begin }: SnappyBlock, output: Output): void {
+  const start = output.at;
+  for (let at = begin; at < bytes.length;) {
+    const element = readElement(bytes, at);
     at = element.next;
-    if (element.distance === 0) {
-      written += input.copy(output, written, at, at + element.length);
-      at += element.length;
+    if (output.at + element.length > start + size)
+      throw new RangeError("a snappy block longer than it says");
+    if (element.distance !== null) {
+      output.repeat(element.distance, element.length, start);
     } else {
-      written = copyBack(output, written, element);
+      output.literal(bytes, at, element.length);
+      at += element.length;
     }
   }
-  if (written !== size) throw new RangeError("snappy block has another length than it says");
-  return output;
+  if (output.at !== start + size) throw new RangeError("a snappy block shorter than it says");
 }
 
 interface Element {
   readonly length: number;
-  /** Zero for a literal. */
-  readonly distance: number;
+  /** Null for a literal. */
+  readonly distance: number | null;
   readonly next: number;
 }
 
@@ -52,7 +85,7 @@ function readElement(input: Buffer, at: number): Element {
     case 0: {
       const extra = high < 60 ? 0 : high - 59;
       const length = extra === 0 ? high + 1 : input.readUIntLE(at + 1, extra) + 1;
-      return { length, distance: 0, next: at + 1 + extra };
+      return { length, distance: null, next: at + 1 + extra };
     }
     case 1:
       return {
@@ -65,13 +98,4 @@ function readElement(input: Buffer, at: number): Element {
     default:
       return { length: high + 1, distance: input.readUInt32LE(at + 1), next: at + 5 };
   }
-}
-
-/** Byte by byte where source and target overlap: that repeats the pattern, as the format means it. */
-function copyBack(output: Buffer, written: number, element: Element): number {
-  const from = written - element.distance;
-  if (element.distance === 0 || from < 0 || written + element.length > output.length)
-    throw new RangeError("snappy block copies from outside itself");
-  for (let i = 0; i < element.length; i++) output[written + i] = output[from + i] as number;
-  return written + element.length;
 }

@@ -1,0 +1,120 @@
+// A worker beside a topic to which somebody writes a bomb: its memory, its neighbour task, and the way out of it.
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { TestContext } from "node:test";
+import { AppFigures } from "./app-figures.ts";
+import { appCommand, appOf, applyApp } from "./app.ts";
+import { bombOf, sendCompressed, type BombCodec } from "./bombs.ts";
+import { eventually } from "./eventually.ts";
+import { sharedStack } from "./stack.ts";
+import { WorkerProcess } from "./worker-process.ts";
+
+const prefix = `bombed-t${randomBytes(4).toString("hex")}`;
+process.env["TEST_TOPICS"] = prefix;
+const { copying, input, output } = await import("./apps/bombed.ts");
+const app = appOf("bombed", { TEST_TOPICS: prefix });
+
+export interface BombRun {
+  readonly zeros: number;
+  readonly boundBytes: number;
+  readonly nodeOptions: string;
+}
+
+/** The most memory that a process has had, in bytes. */
+function peakOf(pid: number): number {
+  const [, kb = "0"] =
+    /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${String(pid)}/status`, "utf8")) ?? [];
+  return Number(kb) * 1_024;
+}
+
+export class BombScene {
+  readonly #run: BombRun;
+  readonly #env: Record<string, string>;
+  readonly #figures: AppFigures;
+  #sent = 0;
+
+  private constructor(run: BombRun, env: Record<string, string>) {
+    this.#run = run;
+    this.#env = env;
+    this.#figures = new AppFigures(copying.plan(), env);
+  }
+
+  static async open(run: BombRun): Promise<BombScene> {
+    const env = {
+      ...(await sharedStack()),
+      MILLRACE_BATCH_BYTES_MAX: String(run.boundBytes),
+      NODE_OPTIONS: run.nodeOptions,
+    };
+    await applyApp(app, env);
+    const scene = new BombScene(run, env);
+    await scene.#figures.admin.alterTopicConfig(input.name, { "max.message.bytes": "80000000" });
+    return scene;
+  }
+
+  close(): Promise<void> {
+    return this.#figures.close();
+  }
+
+  async #send(partition: number): Promise<void> {
+    const producer = this.#figures.clients.kafka.producer();
+    const value = Buffer.from(JSON.stringify({ n: ++this.#sent }));
+    const at = { topic: input.name, partition, key: Buffer.from("k"), headers: [] };
+    await producer.send([{ ...at, value, timestamp: Date.now() }]);
+    await producer.close();
+  }
+
+  async #arrived(count: number): Promise<void> {
+    await eventually(`${String(count)} records have arrived`, async () =>
+      (await this.#figures.raw(output.name)).length === count ? true : null,
+    );
+  }
+
+  async #worker(t: TestContext): Promise<WorkerProcess> {
+    const worker = await WorkerProcess.start(t, { args: [prefix], env: this.#env, app });
+    await worker.ready();
+    return worker;
+  }
+
+  /** Returns by how much the worker's memory has risen beyond the bound, in bytes. */
+  async survive(t: TestContext, codec: BombCodec): Promise<number> {
+    const body = await bombOf(codec, this.#run.zeros);
+    const at = { topic: input.name, partition: 0 };
+    const worker = await this.#worker(t);
+    await this.#send(0);
+    await this.#arrived(this.#sent);
+    const before = peakOf(worker.pid);
+    const offset = await sendCompressed(String(this.#env["KAFKA_BROKERS"]), at, codec, body);
+    const behind = this.#sent;
+    await this.#send(0);
+    const message = await eventually("the task stops", async () => {
+      const tasks = (await worker.health())?.tasks ?? [];
+      const stopped = tasks.find(({ state }) => state === "stopped");
+      return stopped?.state === "stopped" && stopped.code === "MILL_BATCH_TOO_LARGE"
+        ? stopped.message
+        : null;
+    });
+    assert.ok(
+      message.includes(`${input.name}-0, offsets ${String(offset)} to ${String(offset)}: `),
+      message,
+    );
+    assert.ok(message.includes(`more than ${String(this.#run.boundBytes)} bytes`), message);
+    await this.#send(1);
+    await this.#arrived(behind + 1);
+    const risen = peakOf(worker.pid) - before - this.#run.boundBytes;
+    await worker.drain();
+
+    const [, printed = ""] = /then: npx millrace (offsets reset .*)$/.exec(message) ?? [];
+    const reset = await appCommand(app, [...printed.split(" "), "--yes"], this.#env);
+    assert.equal(reset.code, 0, `${printed}\n${reset.out}`);
+    const again = await this.#worker(t);
+    await this.#arrived(this.#sent);
+    await again.drain();
+    return risen;
+  }
+
+  /** What `consume` says at the bomb. */
+  async consume(): Promise<{ readonly code: number | string | null; readonly out: string }> {
+    return appCommand(app, ["consume", input.name, "--from", "earliest", "--until-end"], this.#env);
+  }
+}
