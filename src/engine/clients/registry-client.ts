@@ -2,6 +2,8 @@
 // keep-alive agent, each request sent once. It answers with whatever the registry said; what that means is registry.ts's.
 // The library's own SchemaRegistry class is left out: it hands out parsed schemas, and refuses every subject whose
 // level is not exactly the given one.
+import { Agent as HttpAgent, type ClientRequest } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
 import api, {
   type SchemaRegistryAPIClient,
   type SchemaRegistryAPIClientArgs,
@@ -24,6 +26,8 @@ export interface RegistryAnswer {
 }
 
 const testedVersion = "4.1.0";
+/** A registry takes schemas of one megabyte, as Kafka takes records, and escapes them in its answer. */
+const ANSWER_BYTES_MAX = 4_194_304;
 
 /** Throws MILL_REGISTRY_CLIENT when the library is not the one that this was written for. */
 export function registryClient(
@@ -34,9 +38,39 @@ export function registryClient(
       "MILL_REGISTRY_CLIENT",
       `expected version ${testedVersion}, found ${library.version}`,
     );
-  const client = api.default({ ...options, retry: { retries: 0 } });
+  const agent = new URL(options.host).protocol === "https:" ? boundedHttps() : boundedHttp();
+  const client = api.default({ ...options, retry: { retries: 0 }, agent });
   correctErrors(client as BuiltClient);
   return client;
+}
+
+const boundedHttp = (): HttpAgent => bounded(new HttpAgent(agentOptions));
+const boundedHttps = (): HttpsAgent => bounded(new HttpsAgent(agentOptions));
+/** As Node's global agents. */
+const agentOptions = { keepAlive: true, scheduling: "lifo", timeout: 5_000 } as const;
+
+/** What every agent of Node is handed; its types leave it out. */
+interface RequestTaker {
+  addRequest(request: ClientRequest, ...rest: unknown[]): void;
+}
+
+/** Ends a request whose answer is larger than any schema, before its bytes are in memory. */
+function bounded<A extends HttpAgent>(agent: A): A {
+  const taker = agent as unknown as RequestTaker;
+  const add = taker.addRequest.bind(agent);
+  taker.addRequest = (request, ...rest) => {
+    request.once("response", (response) => {
+      let bytes = 0;
+      response.on("data", (chunk: Buffer | string) => {
+        bytes += chunk.length;
+        if (bytes <= ANSWER_BYTES_MAX) return;
+        const most = String(ANSWER_BYTES_MAX);
+        request.destroy(new Error(`its answer is larger than ${most} bytes`));
+      });
+    });
+    add(request, ...rest);
+  };
+  return agent;
 }
 
 /**

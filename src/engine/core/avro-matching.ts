@@ -90,7 +90,8 @@ function inFull(shape: AvroShape): string {
 
 /** For each field of the reader the position of the writer's field that it reads; -1 for none. Names go before aliases. */
 export function matchedFields(reader: RecordShape, writer: RecordShape): readonly number[] {
-  const position = (name: string): number => writer.fields.findIndex((f) => f.name === name);
+  const positions = new Map(writer.fields.map(({ name }, at) => [name, at]));
+  const position = (name: string): number => positions.get(name) ?? -1;
   const found = reader.fields.map((field) => position(field.name));
   const taken = new Set(found);
   reader.fields.forEach((field, i) => {

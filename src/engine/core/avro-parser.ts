@@ -121,9 +121,10 @@ class Parser {
     const record: RecordShape = { kind: "record", ...named.common, fields };
     this.#named.set(record.name, record);
     if (!Array.isArray(definition["fields"])) throw invalid(place, "a record needs fields");
+    const names = new Set<string>();
     for (const field of definition["fields"] as readonly unknown[]) {
       const next = this.#field(field, { namespace: named.namespace, path: place.path });
-      if (fields.some((other) => other.name === next.name))
+      if (names.size === names.add(next.name).size)
         throw invalid(place, `the field ${quoted(next.name)} is there twice`);
       fields.push(next);
     }

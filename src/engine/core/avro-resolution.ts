@@ -104,10 +104,12 @@ class Resolution {
       .map(({ name }) => name);
     const action: RecordAction = { kind: "record", reader, steps, missing };
     this.#records.set(reader, known.set(writer, action));
+    const readers = new Map(matched.map((at, field) => [at, field]));
     writer.fields.forEach(({ shape }, at) => {
-      const field = matched.indexOf(at);
-      const own = reader.fields[field];
-      const read = own === undefined ? null : { field, of: this.of(own.shape, shape) };
+      const field = readers.get(at);
+      const own = field === undefined ? undefined : reader.fields[field];
+      const read =
+        field === undefined || own === undefined ? null : { field, of: this.of(own.shape, shape) };
       steps.push({ written: shape, read });
     });
     return action;
@@ -123,10 +125,11 @@ function scalarAction(reader: AvroShape, writer: AvroShape): Action {
   return { kind: "scalar", reader, writer: writer as ScalarShape };
 }
 
-const enumAction = (reader: EnumShape, writer: EnumShape): Action => ({
-  kind: "enum",
-  symbols: writer.symbols.map((s) => (reader.symbols.includes(s) ? s : reader.default)),
-});
+function enumAction(reader: EnumShape, writer: EnumShape): Action {
+  const own = new Set(reader.symbols);
+  const symbols = writer.symbols.map((symbol) => (own.has(symbol) ? symbol : reader.default));
+  return { kind: "enum", symbols };
+}
 
 /** Everything of a writer that cannot be read, each with its path. */
 export function refusalsIn(

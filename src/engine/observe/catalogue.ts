@@ -159,6 +159,11 @@ export const catalogue: readonly MetricSpec[] = [
     { kind },
     [1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000, 100_000],
   ),
+  counter(
+    "millrace_schemas_forgotten_total",
+    "Schemas of writers that were dropped for others, since memory for them is bounded.",
+    {},
+  ),
   counter("millrace_retries_total", "Attempts repeated because a dependency was away.", {
     dependency: ["kafka", "registry", "redis", "postgres"],
   }),

@@ -62,7 +62,7 @@ export class Worker {
       limits,
       admin: ports.kafka.admin(),
       cache: new CacheBudget(limits.cacheBytesMax, ports.meter),
-      schemas: new SchemaCache(ports.registry, ports.clock),
+      schemas: new SchemaCache(ports.registry, ports.clock, undefined, ports.meter),
       resources: new Resources(),
       lag: new LagBook(),
       owner: `${workerName}-${ports.random.token(12)}`,

@@ -127,6 +127,47 @@ test("whatever may pass by itself is a retry, never a missing schema", async (t)
   assert.equal(asked.length, 9, "each was asked once: trying again is the caller's");
 });
 
+test("an answer that is larger than any schema is refused before it is in memory", async (t) => {
+  let sent = 0;
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.write('{"schema":"');
+    const chunk = Buffer.alloc(1_048_576, "x");
+    const more = (): void => {
+      while (sent < 400 && !response.destroyed) {
+        sent++;
+        if (!response.write(chunk)) return void response.once("drain", more);
+      }
+      response.end('"}');
+    };
+    more();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  const registry = schemaRegistry({ url, deadlineMs: 60_000 });
+  const error = await failure(registry.schemaById(1));
+  assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE");
+  assert.match(error.message, /its answer is larger than 4194304 bytes/);
+  assert.ok(sent < 40, `${String(sent)} MB were sent`);
+});
+
+test("a redirection to another host is not followed", async (t) => {
+  const other = await stub(t, { "GET /api/schemas/ids/1": ok({ schema: '"string"' }) });
+  const { registry } = await stub(t, {
+    "GET /api/schemas/ids/1": {
+      ...{ status: 307, body: { schema: "0" } },
+      headers: { location: `${other.url}/schemas/ids/1` },
+    },
+  });
+  const error = await failure(registry.schemaById(1));
+  assert.equal(error.code, "MILL_REGISTRY_UNAVAILABLE");
+  assert.equal(other.asked.length, 0);
+});
+
 test("a redirection is not followed, and the message says where to mend it", async (t) => {
   const { registry, asked } = await stub(t, {
     "GET /api/schemas/ids/1": {

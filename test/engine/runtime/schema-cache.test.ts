@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { SchemaCache } from "../../../src/engine/runtime/task/schema-cache.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryRegistry } from "../../../src/engine/testing/doubles/memory-registry.ts";
+import { RecordingMeter } from "../../../src/engine/testing/doubles/recording-meter.ts";
 import { throwsCode } from "../../contract/kafka-port/world.ts";
 
 const text = JSON.stringify({ type: "record", name: "T", fields: [{ name: "a", type: "int" }] });
@@ -68,4 +69,38 @@ test("a registry that is away is no verdict on an id", async () => {
   registry.force("t-value", text);
   await cache.learn([1]);
   assert.equal(cache.get(1), text);
+});
+
+test("what was wanted longest ago is forgotten before a scan, and asked for again", async () => {
+  const clock = new FakeClock();
+  const registry = new CountingRegistry();
+  const meter = new RecordingMeter();
+  const cache = new SchemaCache(registry, clock, { ...limits, schemasMax: 3 }, meter);
+  const ids = [1, 2, 3, 4, 5].map((n) => registry.force(`t${String(n)}-value`, `"${String(n)}"`));
+  await cache.learn(ids);
+  assert.ok(
+    ids.every((id) => cache.get(id) !== undefined),
+    "nothing goes between a scan and its decoding",
+  );
+  cache.get(ids[0] as number);
+  cache.forgetOld();
+  assert.deepEqual(
+    ids.filter((id) => cache.get(id) !== undefined),
+    [ids[0], ids[3], ids[4]],
+  );
+  assert.equal(meter.counter("millrace_schemas_forgotten_total"), 2);
+  await cache.learn(ids);
+  assert.equal(registry.asked, 7);
+});
+
+test("the texts of schemas are bounded in sum", async () => {
+  const registry = new CountingRegistry();
+  const cache = new SchemaCache(registry, new FakeClock(), { ...limits, charactersMax: 250 });
+  const ids = [1, 2, 3].map((n) => registry.force(`t${String(n)}-value`, String(n).repeat(100)));
+  await cache.learn(ids);
+  cache.forgetOld();
+  assert.deepEqual(
+    ids.map((id) => cache.get(id) !== undefined),
+    [false, true, true],
+  );
 });

@@ -8,6 +8,7 @@ import type { AvroShape } from "../../core/avro-shape.ts";
 import { assert, ConfigError, DecodeError, MillraceError, messageOf } from "../../core/errors.ts";
 import type { AvroSchema, Codec, CodecOptions } from "../../core/schema.ts";
 import { ResolverCompiler } from "./resolver.ts";
+import { emptyIn } from "./empty-values.ts";
 import { avroTypeOf, type AvroType } from "./avro-types.ts";
 import { breach, broken, decodeError, encodeError, Fault } from "../faults.ts";
 import { foreignSchemaOf, otherBody, unframed } from "../framing.ts";
@@ -15,6 +16,8 @@ import { Tap } from "./tap.ts";
 
 const MAGIC = 0;
 const HEADER_BYTES = 5;
+/** Compiled schemas of writers; more than one slice can have. */
+const READS_MAX = 1_024;
 /** Reading with one writer's schema; or why that is impossible, found once and thrown for each of its records. */
 type Read = ((tap: Tap) => unknown) | Fault;
 
@@ -37,6 +40,7 @@ class AvroCodec implements Codec {
   readonly #shape: AvroShape;
   readonly #type: AvroType;
   readonly #options: CodecOptions;
+  /** The one that was used longest ago comes first. */
   readonly #reads = new Map<number, Read>();
   #scratch = new Tap(Buffer.allocUnsafeSlow(1024));
   /** The writer of the last record is mostly the writer of the next. */
@@ -112,6 +116,7 @@ class AvroCodec implements Codec {
   #readFor(id: number, bytes: Buffer): Read {
     if (id === this.#lastId && this.#lastRead !== undefined) return this.#lastRead;
     const read = this.#reads.get(id) ?? this.#learn(id, bytes);
+    if (this.#reads.delete(id)) this.#reads.set(id, read);
     this.#lastId = id;
     this.#lastRead = read;
     return read;
@@ -125,6 +130,8 @@ class AvroCodec implements Codec {
       throw new Fault("MILL_DECODE_UNKNOWN_SCHEMA", `id ${String(id)}${otherBody(bytes)}`);
     const read = this.#readerOf(id, text);
     this.#reads.set(id, read);
+    const [oldest] = this.#reads.keys();
+    if (this.#reads.size > READS_MAX && oldest !== undefined) this.#reads.delete(oldest);
     return read;
   }
 
@@ -133,10 +140,10 @@ class AvroCodec implements Codec {
     try {
       const action = resolutionOf(this.#shape, parseWriter(JSON.parse(text) as AvroSchema));
       const type = this.#type;
-      if (action.kind === "read") return (tap) => type._read(tap);
+      if (action.kind === "read") return counted(type);
       const compiler = new ResolverCompiler(`${named} cannot be read as ${this.#name}`);
       const resolver = compiler.resolver(action, type);
-      return (tap) => resolver._read(tap);
+      return counted(resolver);
     } catch (error) {
       return breach(named + reasonOf(error, text));
     }
@@ -145,9 +152,19 @@ class AvroCodec implements Codec {
   unknownId(bytes: Buffer | null): number | null {
     if (bytes === null || bytes.length < HEADER_BYTES || bytes[0] !== MAGIC) return null;
     const id = bytes.readInt32BE(1);
-    if (id === this.#lastId || this.#reads.has(id)) return null;
+    // What was compiled may be dropped before its record comes: then its text is needed again.
+    if (id === this.#lastId) return null;
     return this.#options.schemas.get(id) === undefined ? id : null;
   }
+}
+
+/** A schema alone may ask for very many values without bytes. */
+function counted(reader: { _read(tap: Tap): unknown }): Read {
+  const empty = emptyIn(reader);
+  return (tap) => {
+    if (empty > 0) tap.charge(empty);
+    return reader._read(tap);
+  };
 }
 
 /** A body that is no Avro at all says so. */

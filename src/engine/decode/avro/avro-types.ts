@@ -14,6 +14,7 @@ import {
 } from "../../core/avro-shape.ts";
 import { isDecimal } from "../../core/decimal.ts";
 import { broken } from "../faults.ts";
+import { countEmpty, emptyIn, EmptyValues, isCounted } from "./empty-values.ts";
 import { logicalTypes, UuidType, type InnerType } from "./logical-types.ts";
 import {
   StrictArray,
@@ -52,6 +53,7 @@ interface Options {
 
 class TypeCompiler {
   readonly made = new Map<AvroShape, Type>();
+  readonly #empty = new EmptyValues();
   readonly #options: Options = {
     typeHook: (part) => (part instanceof Later ? this.typeOf(part.shape) : undefined),
     // Without a prototype: "constructor" is a name like any other.
@@ -64,7 +66,7 @@ class TypeCompiler {
     if (made !== undefined) return made;
     const type = this.#compiled(shape);
     this.made.set(shape, type);
-    return type;
+    return countEmpty(type, this.#empty.of(shape));
   }
 
   /** A record whose fields are being compiled is in avsc's list already. */
@@ -99,7 +101,10 @@ class TypeCompiler {
 
   #union(shape: UnionShape): Type {
     const types = shape.branches.map((branch) => this.typeOf(branch));
-    const union = new (shape.wrapped ? WrappedUnion : PlainUnion)(types as never, this.#options);
+    const hasEmpty = shape.branches.some((branch) => isCounted(this.#empty.of(branch)));
+    const Plain = hasEmpty ? CountingUnion : PlainUnion;
+    const Wrapped = hasEmpty ? CountingWrappedUnion : WrappedUnion;
+    const union = new (shape.wrapped ? Wrapped : Plain)(types as never, this.#options);
     branchesOf.set(union, shape.branches);
     if (union instanceof PlainUnion) union.fillBuckets(shape.branches);
     return union;
@@ -179,6 +184,14 @@ const noBranch = (): never => {
   throw broken("a union has no branch of this number");
 };
 
+/** Counts what a branch has without bytes, then lets the union read. */
+function chargeBranch(union: { readonly types: readonly unknown[] }, tap: Tap): void {
+  const begin = tap.pos;
+  const type = union.types[tap.readLong()];
+  tap.pos = begin;
+  if (type !== undefined) tap.charge(emptyIn(type));
+}
+
 /** Finds the branch by what the value is; avsc would try every logical type in turn. */
 class PlainUnion extends avsc.types.UnwrappedUnionType {
   fillBuckets(branches: readonly AvroShape[]): void {
@@ -200,6 +213,13 @@ class PlainUnion extends avsc.types.UnwrappedUnionType {
       return (typeOfDefault(this, value) as unknown as Copying)._copy(value, options);
     const inherited = avsc.types.UnwrappedUnionType.prototype as unknown as Copying;
     return inherited._copy.call(this, value, options);
+  }
+}
+
+class CountingUnion extends PlainUnion {
+  override _read(tap: Tap): unknown {
+    chargeBranch(this, tap);
+    return super._read(tap);
   }
 }
 
@@ -225,5 +245,12 @@ class WrappedUnion extends avsc.types.WrappedUnionType {
     const type = typeOfDefault(this, value);
     const copy = (type as unknown as Copying)._copy(value, options);
     return wrapperOf(type)?.(copy) ?? null;
+  }
+}
+
+class CountingWrappedUnion extends WrappedUnion {
+  override _read(tap: Tap): unknown {
+    chargeBranch(this, tap);
+    return super._read(tap);
   }
 }

@@ -13,7 +13,8 @@ import type { AvroShape, ScalarShape } from "../../core/avro-shape.ts";
 import { breach, broken, type Fault } from "../faults.ts";
 import { wrapperOf } from "./avro-types.ts";
 import { ValueType, type InnerType } from "./logical-types.ts";
-import { skipperOf } from "./skipping.ts";
+import { countEmpty, emptyIn, isCounted } from "./empty-values.ts";
+import { skipperOf, type SkipValue } from "./skipping.ts";
 import { StrictArray, StrictMap } from "./strict-types.ts";
 import type { Tap } from "./tap.ts";
 
@@ -85,6 +86,8 @@ export class ResolverCompiler {
       _read(tap) {
         const resolver = resolvers[tap.readLong()];
         if (resolver === undefined) throw broken("a union has no branch of this number");
+        const empty = emptyIn(resolver);
+        if (isCounted(empty)) tap.charge(empty);
         return resolver._read(tap);
       },
     };
@@ -95,7 +98,8 @@ export class ResolverCompiler {
     const branch = types[index] as InnerType;
     const inner = this.resolver(of, branch, path);
     const wrapped = union.wrapped ? wrapperOf(branch) : null;
-    return wrapped === null ? inner : { _read: (tap) => wrapped(inner._read(tap)) };
+    if (wrapped === null) return inner;
+    return countEmpty({ _read: (tap: Tap) => wrapped(inner._read(tap)) }, emptyIn(inner));
   }
 
   /** avsc's code for a record, from fields that have their number for a name: so no name can disturb it. */
@@ -111,13 +115,25 @@ export class ResolverCompiler {
       defaultValue: () => field.defaultValue(),
       type: { createResolver: (made: unknown) => made },
     }));
-    const writerFields = action.steps.map(({ read, written }, i) => ({
-      name: read === null ? `w${String(i)}` : `f${String(read.field)}`,
-      type:
-        read === null
-          ? { _skip: skipperOf(written) }
-          : this.resolver(read.of, fieldType(record, read.field), pathOf(action, read.field, path)),
-    }));
+    // What is not written is a default, which takes no bytes either.
+    let empty = record.fields.length - action.steps.filter(({ read }) => read !== null).length;
+    const writerFields: WriterField[] = [];
+    for (const { read, written } of action.steps) {
+      const last = writerFields.at(-1)?.type;
+      if (read === null) {
+        const skip = skipperOf(written);
+        empty += emptyIn(skip);
+        // Fields in a row that nobody reads are one: a writer may have very many.
+        if (last !== undefined && "skips" in last) last.skips.push(skip);
+        else writerFields.push(skipped(`w${String(writerFields.length)}`, [skip]));
+        continue;
+      }
+      const at = pathOf(action, read.field, path);
+      const inner = this.resolver(read.of, fieldType(record, read.field), at);
+      empty += emptyIn(inner);
+      writerFields.push({ name: `f${String(read.field)}`, type: inner });
+    }
+    countEmpty(resolver, action.steps.length === 0 ? Math.max(1, empty) : empty);
     const reader = {
       fields: readerFields,
       recordConstructor: record.recordConstructor,
@@ -127,6 +143,22 @@ export class ResolverCompiler {
     return resolver;
   }
 }
+
+/** A field of a writer, as avsc's code for records takes it. */
+interface WriterField {
+  readonly name: string;
+  readonly type: Resolver | { readonly skips: SkipValue[]; _skip(tap: Tap): void };
+}
+
+const skipped = (name: string, skips: SkipValue[]): WriterField => ({
+  name,
+  type: {
+    skips,
+    _skip(tap) {
+      for (const skip of skips) skip(tap);
+    },
+  },
+});
 
 const fieldType = (record: RecordInternals, field: number): InnerType =>
   record.fields[field]?.type as InnerType;

@@ -7,6 +7,7 @@ import {
   type ScalarShape,
 } from "../../core/avro-shape.ts";
 import { broken } from "../faults.ts";
+import { countEmpty, emptyIn, EmptyValues, isCounted } from "./empty-values.ts";
 import { blockOf } from "./strict-types.ts";
 import type { Tap } from "./tap.ts";
 
@@ -30,10 +31,15 @@ const scalar = (shape: ScalarShape): SkipValue =>
   shape.kind === "fixed" ? (tap) => tap.skipFixed(shape.size) : primitives[shape.kind];
 
 class Skippers {
+  readonly #empty = new EmptyValues();
   /** A record may contain itself. */
   readonly #records = new Map<AvroShape, SkipValue>();
 
   of(shape: AvroShape): SkipValue {
+    return countEmpty(this.#of(shape), this.#empty.of(shape));
+  }
+
+  #of(shape: AvroShape): SkipValue {
     if (isScalar(shape)) return scalar(shape);
     switch (shape.kind) {
       case "record":
@@ -63,17 +69,20 @@ class Skippers {
 
   #entry(values: AvroShape): SkipValue {
     const value = this.of(values);
-    return (tap) => {
+    const entry: SkipValue = (tap) => {
       tap.skipString();
       value(tap);
     };
+    return countEmpty(entry, this.#empty.of(values));
   }
 }
 
 const repeated =
   (item: SkipValue): SkipValue =>
   (tap) => {
-    for (let n = blockOf(tap); n > 0; n = blockOf(tap)) for (let i = 0; i < n; i++) item(tap);
+    const empty = emptyIn(item);
+    for (let n = blockOf(tap, empty); n > 0; n = blockOf(tap, empty))
+      for (let i = 0; i < n; i++) item(tap);
   };
 
 const oneOf =
@@ -81,6 +90,8 @@ const oneOf =
   (tap) => {
     const branch = branches[tap.readLong()];
     if (branch === undefined) throw broken("a union has no branch of this number");
+    const empty = emptyIn(branch);
+    if (isCounted(empty)) tap.charge(empty);
     branch(tap);
   };
 

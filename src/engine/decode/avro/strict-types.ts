@@ -2,6 +2,7 @@
 // replaces a prototype, no index that is none, and a plain word for what does not fit.
 import avsc from "avsc";
 import { breach, broken, unwritable } from "../faults.ts";
+import { emptyIn } from "./empty-values.ts";
 import type { Hook, InnerType } from "./logical-types.ts";
 import { Tap } from "./tap.ts";
 
@@ -79,13 +80,17 @@ export class StrictEnum extends avsc.types.EnumType {
 /** Items of no bytes (null, an empty record) would let ten bytes ask for millions of them. */
 const ITEMS_WITHOUT_BYTES_MAX = 65_536;
 
-/** The next block of an array or map: its number of items, checked against the bytes that are left. */
-export function blockOf(tap: Tap): number {
+/**
+ * The next block of an array or map: its number of items, checked against the bytes that are left. Each item has `empty`
+ * values that take none.
+ */
+export function blockOf(tap: Tap, empty: number): number {
   const n = tap.readLong();
   if (n < 0) tap.skipLong();
   const count = Math.abs(n);
   if (count > Math.max(tap.buf.length - tap.pos, ITEMS_WITHOUT_BYTES_MAX))
     throw broken("a block has more items than bytes");
+  if (empty > 0) tap.charge(count * empty);
   return count;
 }
 
@@ -94,7 +99,8 @@ export class StrictArray extends avsc.types.ArrayType {
   _read(this: { readonly itemsType: InnerType }, tap: Tap): unknown[] {
     const items: unknown[] = [];
     const { itemsType } = this;
-    for (let n = blockOf(tap); n > 0; n = blockOf(tap))
+    const empty = emptyIn(itemsType);
+    for (let n = blockOf(tap, empty); n > 0; n = blockOf(tap, empty))
       for (let i = 0; i < n; i++) items.push(itemsType._read(tap));
     return items;
   }
@@ -104,7 +110,8 @@ export class StrictMap extends avsc.types.MapType {
   _read(this: { readonly valuesType: InnerType }, tap: Tap): Record<string, unknown> {
     const values: Record<string, unknown> = {};
     const { valuesType } = this;
-    for (let n = blockOf(tap); n > 0; n = blockOf(tap)) {
+    const empty = emptyIn(valuesType);
+    for (let n = blockOf(tap, empty); n > 0; n = blockOf(tap, empty)) {
       for (let i = 0; i < n; i++) {
         const key = tap.readString();
         if (key === "__proto__") throw breach("a map has a key that would replace its prototype");

@@ -12,6 +12,9 @@ interface RangeBuffer extends Buffer {
 }
 
 const REPLACEMENT = "\ufffd";
+/** Values without bytes in one record: so many, and so many more for each of its bytes. */
+const EMPTY_MAX = 65_536;
+const EMPTY_PER_BYTE = 8;
 /** A varint of 64 bits has ten bytes at most. */
 const VARINT_BYTES_MAX = 10;
 const INT_MIN = -0x8000_0000;
@@ -22,10 +25,20 @@ const DOUBLED_EXACTLY = 2 ** 48;
 export class Tap {
   buf: RangeBuffer;
   pos: number;
+  /** Values without bytes that may still come. */
+  #spare: number;
 
   constructor(buf: Buffer, pos = 0) {
     this.buf = buf as RangeBuffer;
     this.pos = pos;
+    this.#spare = EMPTY_MAX + EMPTY_PER_BYTE * buf.length;
+  }
+
+  /** Counts values that take no bytes, in sum over all that is read. */
+  charge(empty: number): void {
+    this.#spare -= empty;
+    if (this.#spare < 0)
+      throw broken("there are more values without bytes than one record may have");
   }
 
   isValid(): boolean {

@@ -1,28 +1,43 @@
 // Writers' schemas by registry id. Asked for once, before a batch is decoded; an id that the registry does not know is
 // asked again during a grace time (its registration may be under way), then remembered as unknown for a while. Nothing
-// is forgotten but by `forgetUnknown`: between a scan of a batch and its decoding an answer never goes away.
-import type { Clock, SchemaRegistry } from "../../core/ports.ts";
+// is forgotten but by `forgetUnknown` and `forgetOld`: between a scan of a batch and its decoding an answer never goes away.
+// Memory is bounded: what was wanted longest ago is forgotten first, and asked for again.
+import type { Clock, Meter, SchemaRegistry } from "../../core/ports.ts";
 import type { WriterSchemas } from "../../core/schema.ts";
 
 export interface SchemaCacheOptions {
   readonly graceMs: number;
   /** The time that an unknown id stays unknown before it is asked for again. */
   readonly unknownMs: number;
+  /** Schemas in memory, more than one slice has; and the characters of their texts. */
+  readonly schemasMax?: number;
+  readonly charactersMax?: number;
 }
 
 const defaults: SchemaCacheOptions = { graceMs: 3_000, unknownMs: 30_000 };
 const ASK_AGAIN_MS = 500;
+const SCHEMAS_MAX = 2_048;
+const CHARACTERS_MAX = 33_554_432;
 
 export class SchemaCache implements WriterSchemas {
   readonly #registry: SchemaRegistry;
   readonly #clock: Clock;
   readonly #options: SchemaCacheOptions;
+  readonly #meter: Meter | null;
+  /** The one that was wanted longest ago comes first. */
   readonly #known = new Map<number, string>();
+  #characters = 0;
   /** Ids that the registry does not know, and when they are asked for again. */
   readonly unknownUntil: Map<number, number> = new Map();
   readonly #asking = new Map<number, Promise<void>>();
 
-  constructor(registry: SchemaRegistry, clock: Clock, options: SchemaCacheOptions = defaults) {
+  constructor(
+    registry: SchemaRegistry,
+    clock: Clock,
+    options: SchemaCacheOptions = defaults,
+    meter: Meter | null = null,
+  ) {
+    this.#meter = meter;
     this.#registry = registry;
     this.#clock = clock;
     this.#options = options;
@@ -30,7 +45,11 @@ export class SchemaCache implements WriterSchemas {
 
   get(id: number): string | "unknown" | undefined {
     const known = this.#known.get(id);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#known.delete(id);
+      this.#known.set(id, known);
+      return known;
+    }
     return this.unknownUntil.has(id) ? "unknown" : undefined;
   }
 
@@ -38,6 +57,21 @@ export class SchemaCache implements WriterSchemas {
   forgetUnknown(): void {
     const now = this.#clock.now();
     for (const [id, until] of this.unknownUntil) if (until <= now) this.unknownUntil.delete(id);
+  }
+
+  /** Forgets what is more than memory has room for. To be called before a scan. */
+  forgetOld(): void {
+    const { schemasMax = SCHEMAS_MAX, charactersMax = CHARACTERS_MAX } = this.#options;
+    for (const [id, text] of this.#known) {
+      if (this.#known.size <= schemasMax && this.#characters <= charactersMax) break;
+      this.#known.delete(id);
+      this.#characters -= text.length;
+      this.#meter?.count("millrace_schemas_forgotten_total", {});
+    }
+    for (const id of this.unknownUntil.keys()) {
+      if (this.unknownUntil.size <= schemasMax) break;
+      this.unknownUntil.delete(id);
+    }
   }
 
   /** Resolves when every id is known or known to be unknown; throws with disposition "retry" while the registry is away. */
@@ -62,6 +96,7 @@ export class SchemaCache implements WriterSchemas {
       const schema = await this.#registry.schemaById(id);
       if (schema !== null) {
         this.#known.set(id, schema);
+        this.#characters += schema.length;
         return;
       }
       if (this.#clock.now() >= until) break;
