@@ -189,7 +189,7 @@ function chargeBranch(union: { readonly types: readonly unknown[] }, tap: Tap): 
   const begin = tap.pos;
   const type = union.types[tap.readLong()];
   tap.pos = begin;
-  if (type !== undefined) tap.charge(emptyIn(type));
+  if (typeof type === "object" && type !== null) tap.charge(emptyIn(type));
 }
 
 /** Finds the branch by what the value is; avsc would try every logical type in turn. */
