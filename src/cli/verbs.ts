@@ -13,6 +13,7 @@ import { explain } from "./explain.ts";
 import type { Register } from "./io.ts";
 import { lagVerb } from "./lag.ts";
 import { ledgerVerb } from "./ledger.ts";
+import { notesVerb } from "./notes.ts";
 import { offsetsVerb } from "./offsets.ts";
 import { produceVerb } from "./produce.ts";
 import { reprocessVerb } from "./reprocess/reprocess.ts";
@@ -41,6 +42,7 @@ export const verbs: readonly Register[] = [
   consumeVerb(connectFor, plansOf),
   lagVerb(connectFor, plansOf),
   offsetsVerb(connectFor, plansOf),
+  notesVerb(connectFor, plansOf),
   drainVerb(connectFor, plansOf),
   resumeVerb(connectFor, plansOf),
   dlqVerb(connectFor, plansOf),

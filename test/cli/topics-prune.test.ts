@@ -14,6 +14,8 @@ import { desiredTopics } from "../../src/engine/provision/desired-topics.ts";
 import { command, MemoryServers } from "../support/command.ts";
 import { things } from "../support/plans.ts";
 
+const storeText = '{"operator":"sum","key":"string","value":"json","part":"main","partitions":2}';
+
 const [source, sums] = [things("in"), things("sums")];
 const shop = pipeline("a", ({ from }) => {
   from(source)
@@ -80,7 +82,8 @@ function scene(plans: readonly Plan[] = [plan, neighbour.plan()]) {
         startRecord(meta, group, { ...at(partition), nextOffset: 0n }, "id"),
       );
       if (note === "start") await producer.send(starts);
-      if (note === "store") await producer.send([noteRecord(meta, storeKey(storeOf(topic)), "{}")]);
+      if (note === "store")
+        await producer.send([noteRecord(meta, storeKey(storeOf(topic)), storeText)]);
     },
   };
 }
@@ -269,7 +272,7 @@ test("records that nobody has read, queued keys, letters and what no note knows 
 test("copies of state and notes go with their changelog, and those of other stores stay", async () => {
   const { topics, left, servers, kafka } = scene();
   await left("a-old-changelog", { note: "store" });
-  await kafka.producer().send([noteRecord(plan.meta, storeKey("total"), "{}")]);
+  await kafka.producer().send([noteRecord(plan.meta, storeKey("total"), storeText)]);
   const copyOf = (store: string) => servers.copies.copy({ prefix: "a", store, partition: 1 });
   for (const store of ["old", "total"]) {
     const rebuild = await copyOf(store).rebuild();

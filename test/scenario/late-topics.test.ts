@@ -149,7 +149,13 @@ async function parkedBefore(fleet: Fleet): Promise<void> {
   const letter: OutRecord = { ...first, topic: parked, headers };
   const id = headerText(first.headers, "dlq.id") ?? "";
   const state = { state: "open", redrives: 3, atMs: 1, parked: true } as const;
-  const job = noteRecord(letterStates, "job", JSON.stringify({ job: "before", state: "done" }));
+  const job = noteRecord(
+    letterStates,
+    "job",
+    JSON.stringify({
+      ...{ job: "before", state: "done", chosen: 1, sent: 1, startedMs: 1, atMs: 1 },
+    }),
+  );
   await fleet.sendRecords([
     letter,
     stateRecord(letterStates, { id: id, generation: 0 }, state),

@@ -546,6 +546,13 @@ const halts = {
     action:
       "Have the topic rewritten by a newer client. To pass over the batch, stop the pipeline's workers and run the npx millrace offsets reset of the message; its records are lost to this pipeline then. Other readers, such as consume, begin behind it.",
   },
+  MILL_NOTE_INVALID: {
+    message: "a note of the pipeline cannot be read",
+    meaning:
+      "Something else has written to the topic of the pipeline's notes, or of the states of its letters. The last good note of the same key counts as long as the topic has it. This one has none any more, and nobody can know what it said, so nobody goes on without it. The message has its topic, partition, offset and key.",
+    action:
+      "Show the notes: npx millrace notes show <pipeline>. Write the last good one again, or take the note away: npx millrace notes repair <pipeline> --yes. Then see who may write the topic: npx millrace acls",
+  },
   MILL_SOURCE_OFFSET_GONE: {
     message: "committed progress lies outside the topic",
     meaning:

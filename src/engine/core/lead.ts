@@ -16,3 +16,9 @@ export const resetCommand = ({ pipeline, runOf }: Operated, how: string): string
   runOf === undefined
     ? `npx millrace offsets reset ${pipeline} ${how}`
     : `npx millrace reprocess run ${runOf.pipeline}`;
+
+/** Shows what cannot be read of its notes, and what `--yes` would write. */
+export const notesRepairCommand = ({ pipeline, runOf }: Operated): string =>
+  runOf === undefined
+    ? `npx millrace notes repair ${pipeline}`
+    : `npx millrace reprocess cancel ${runOf.pipeline} --run ${String(runOf.run)}`;

@@ -1,5 +1,17 @@
 // The words for a dead letter after it was written, as headers and JSON; other files write them. The redrive topic
 // brings a letter back to the task that refused it; the compacted states topic tells its state.
+import {
+  fields,
+  flag,
+  offsetText,
+  oneOf,
+  optional,
+  parseKnown,
+  text,
+  time,
+  whole,
+  type Check,
+} from "./foreign.ts";
 import { headerText, type Headers, type OutRecord, type TopicName } from "./record.ts";
 
 /** A failed record that was sent again: processed as at first, with its progress in the redrive topic. */
@@ -110,9 +122,11 @@ function generationOf(
 
 /**
  * open: nobody has dealt with it · redriven: on its way back · resolved: it was processed · discarded: given up · over: never
- * said of a letter, but seen when a later generation reads its record again.
+ * said of a letter, but seen when a later generation reads its record again · unreadable: what was said of it cannot be
+ * read, so it goes nowhere.
  */
-export type LetterStateName = "open" | "redriven" | "resolved" | "discarded" | "over";
+export type LetterStateName =
+  "open" | "redriven" | "resolved" | "discarded" | "over" | "unreadable";
 
 /** The state of a letter. A letter without a state is open. */
 export interface LetterState {
@@ -137,6 +151,15 @@ export interface LetterState {
   readonly before?: string;
 }
 
+/** For a state that is read. */
+export const letterStateCheck: Check = fields<LetterState>({
+  state: oneOf(["open", "redriven", "resolved", "discarded"]),
+  ...{ redrives: whole(), atMs: time, job: optional(text(300)), outcome: optional(text(1_000)) },
+  ...{ reason: optional(text(10_000)), parked: optional(flag), queued: optional(oneOf([true])) },
+  ...{ lost: optional(oneOf([true])), passed: optional(oneOf([true])) },
+  before: optional(offsetText),
+});
+
 /** A state, and the generation in which it was said. */
 export interface SaidState extends LetterState {
   readonly generation: number;
@@ -158,22 +181,30 @@ export const stateRecord = (
   timestamp: state.atMs,
 });
 
+/** Notes of the states topic, each checked; of those that are lost nobody knows what they said. */
+export type NotedStates = ReadonlyMap<string, string> & {
+  readonly faults?: ReadonlyMap<string, { readonly isCovered: boolean; readonly why: string }>;
+};
+
 /** The letters' states among what is noted in the states topic, by id: of each the oldest generation first. */
-export function statesIn(notes: ReadonlyMap<string, string>): Map<string, SaidState[]> {
+export function statesIn(notes: NotedStates): Map<string, SaidState[]> {
   const states = new Map<string, SaidState[]>();
-  for (const [key, text] of notes) {
-    if (!key.startsWith(STATE)) continue;
+  const add = (key: string, state: LetterState): void => {
     const [id = "", generation = "0"] = key.slice(STATE.length).split("/");
-    const said = { ...(JSON.parse(text) as LetterState), generation: Number(generation) };
-    const others = states.get(id) ?? [];
-    states.set(
-      id,
-      [...others, said].sort((a, b) => a.generation - b.generation),
-    );
-  }
+    const said = { ...state, generation: Number(generation) };
+    const others = states.get(id);
+    if (others === undefined) states.set(id, [said]);
+    else
+      others.splice(others.findLastIndex((one) => one.generation <= said.generation) + 1, 0, said);
+  };
+  for (const [key, text] of notes)
+    if (key.startsWith(STATE)) add(key, parseKnown<LetterState>(text, letterStateCheck));
+  for (const [key, { isCovered, why: reason }] of notes.faults ?? [])
+    if (!isCovered && key.startsWith(STATE))
+      add(key, { state: "unreadable", redrives: 0, atMs: 0, reason });
   return states;
 }
 
 /** The newest state of each letter, in whatever line of generations it was said. */
-export const lastStates = (notes: ReadonlyMap<string, string>): Map<string, SaidState> =>
+export const lastStates = (notes: NotedStates): Map<string, SaidState> =>
   new Map([...statesIn(notes)].map(([id, said]) => [id, said.at(-1) as SaidState]));

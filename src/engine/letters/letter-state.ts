@@ -10,6 +10,8 @@ export function stateOf(
   said: SaidState | undefined,
   lineage: Lineage,
 ): LetterState {
+  // Open, it could go back although it did before.
+  if (said?.state === "unreadable") return { ...said, redrives: facts.redrives };
   // In 0.1.0 such a letter was said to be the last of its record.
   const over = said?.lost === true ? null : lineage.overBy(letterPlace(facts));
   return over === null ? stateSaid(facts, said, lineage) : stateOver(facts, over);

@@ -2,12 +2,15 @@
 // which run's stores the pipeline works. A worker that joined before a gate was shut is seen as a member of a group;
 // one that joins later reads the note after its join. The rooms runtime/gate and operate/gate decide what follows.
 import { MillraceError } from "../core/errors.ts";
-import { resumeCommand, type Operated } from "../core/lead.ts";
+import { parseKnown } from "../core/foreign.ts";
+import { notesRepairCommand, resumeCommand, type Operated } from "../core/lead.ts";
 import type { Plan } from "../core/plan.ts";
 import type { OutRecord, TopicName } from "../core/record.ts";
 import type { TopicPorts } from "../core/read-range.ts";
-import { lastGeneration } from "./generations.ts";
-import { noteRecord, readNotes, type Notes } from "./notes.ts";
+import { faultText, lostNote, requireNote, type NoteFault, type Notes } from "./faults.ts";
+import { lastGeneration, lostGeneration } from "./generations.ts";
+import { noteChecks } from "./kinds.ts";
+import { noteRecord, readNotes } from "./notes.ts";
 
 /**
  * halted: nothing is read until an operator says so · draining: nothing more is taken from topics of others, own ones go
@@ -19,8 +22,11 @@ export const gateStates = ["open", "halted", "draining", "closed"] as const;
 
 export interface GateNote {
   readonly state: ShutState;
-  /** promote: its command opens the gate itself · breaker, operator: `millrace resume` does · reset: its end does. */
-  readonly by: "breaker" | "promote" | "operator" | "reset";
+  /**
+   * promote: its command opens the gate itself · breaker, operator: `millrace resume` does · reset: its end does · notes: a
+   * note cannot be read, and `millrace notes repair` opens it.
+   */
+  readonly by: "breaker" | "promote" | "operator" | "reset" | "notes";
   /** Why: codes and addresses, never keys or values. */
   readonly code: string;
   readonly message: string;
@@ -40,14 +46,18 @@ export const gateRecord = (meta: TopicName, note: GateNote | null): OutRecord =>
 
 /**
  * Null while it is open. A state of a later release, which nobody here knows, is taken for closed. A reset that has not
- * ended has some tasks where they were and others elsewhere: nobody reads.
+ * ended has some tasks where they were and others elsewhere: nobody reads. Nor does anybody while it cannot be known whether
+ * the gate is shut, on which stores the pipeline works, or which generation its letters are in.
  */
 export function gateNote(notes: Notes): GateNote | null {
+  const lost = lostNote(notes, GATE) ?? lostNote(notes, STORES) ?? lostGeneration(notes);
+  if (lost !== null) return lostText(lost);
   const reset = lastGeneration(notes);
   if (reset?.isUnfinished === true) return resetNote(reset.atMs);
   const text = notes.get(GATE);
   if (text === undefined) return null;
-  const note = JSON.parse(text) as Omit<GateNote, "state"> & { readonly state: string };
+  type Stored = Omit<GateNote, "state"> & { readonly state: string };
+  const note = parseKnown<Stored>(text, noteChecks.gate);
   if (note.state === "open") return null;
   const isKnown = note.state === "halted" || note.state === "draining";
   return { ...note, state: isKnown ? (note.state as ShutState) : "closed" };
@@ -56,6 +66,12 @@ export function gateNote(notes: Notes): GateNote | null {
 const resetNote = (atMs: number): GateNote => ({
   ...{ state: "closed", by: "reset", code: "MILL_GATE_HELD", atMs, owner: "offsets reset" },
   message: "an offsets reset has not ended; if its command has died, run it again",
+});
+
+/** Since when is not known: the time is that of the epoch. */
+const lostText = (fault: NoteFault): GateNote => ({
+  ...{ state: "closed", by: "notes", code: "MILL_NOTE_INVALID", atMs: 0, owner: "nobody" },
+  message: `a note cannot be read: ${faultText(fault)}`,
 });
 
 /** Null while it is open. */
@@ -67,10 +83,12 @@ export async function readGate({ meta }: Plan, ports: TopicPorts): Promise<GateN
 export const storesRecord = (meta: TopicName, run: number | null): OutRecord =>
   noteRecord(meta, STORES, JSON.stringify({ run }));
 
-/** The run whose stores the pipeline uses, or null. */
-export function storesNote(notes: Notes): number | null {
+/** The run whose stores the pipeline uses, or null. Throws MILL_NOTE_INVALID when nobody knows. */
+export function storesNote(of: Operated, notes: Notes): number | null {
+  requireNote(of, notes, STORES);
   const text = notes.get(STORES);
-  return text === undefined ? null : (JSON.parse(text) as { run: number | null }).run;
+  if (text === undefined) return null;
+  return parseKnown<{ readonly run: number | null }>(text, noteChecks.stores).run;
 }
 
 /** Null: what the pipeline says. */
@@ -80,18 +98,27 @@ export const haltAboveRecord = (meta: TopicName, share: number | null): OutRecor
 /** The share of dead letters that the last resume allows, or null. */
 export function haltAboveNote(notes: Notes): number | null {
   const text = notes.get(HALT_ABOVE);
-  return text === undefined ? null : (JSON.parse(text) as { share: number }).share;
+  if (text === undefined) return null;
+  return parseKnown<{ readonly share: number }>(text, noteChecks.haltAbove).share;
 }
 
 /** Why nothing moves and since when, with what leads on; for /ready, logs and commands. */
 export function gateText(of: Operated, { state, by, code, message, atMs }: GateNote): string {
-  const since = new Date(atMs).toISOString();
-  const lead = by === "promote" || by === "reset" ? "" : `. To go on: ${resumeCommand(of)}`;
-  return `${of.pipeline} is ${state} since ${since}: ${code} ${message}${lead}`;
+  const since = by === "notes" ? "" : ` since ${new Date(atMs).toISOString()}`;
+  return `${of.pipeline} is ${state}${since}: ${code} ${message}${leadOf(of, by)}`;
+}
+
+function leadOf(of: Operated, by: GateNote["by"]): string {
+  if (by === "promote" || by === "reset") return "";
+  return by === "notes"
+    ? `. To see and to repair it: ${notesRepairCommand(of)}`
+    : `. To go on: ${resumeCommand(of)}`;
 }
 
 export const gateIsShut = (of: Operated, note: GateNote): MillraceError =>
-  new MillraceError("MILL_GATE_HELD", `${gateText(of, note)} (held by ${note.owner})`);
+  note.by === "notes"
+    ? new MillraceError("MILL_NOTE_INVALID", gateText(of, note))
+    : new MillraceError("MILL_GATE_HELD", `${gateText(of, note)} (held by ${note.owner})`);
 
 /** The error that ends `run --until-end` at a shut gate. */
 export const haltOf = (of: Operated, note: GateNote): MillraceError =>

@@ -3,10 +3,14 @@
 // and it is over when a later generation reads that record again. The parents make a line: an undo goes back to the
 // generation before the promotion, so all that was read and said in between belongs to another line.
 import { MillraceError } from "../core/errors.ts";
+import { parseKnown } from "../core/foreign.ts";
+import type { Operated } from "../core/lead.ts";
 import { withReaders } from "../core/pieces.ts";
 import type { Plan } from "../core/plan.ts";
 import { taskKey, type OutRecord, type TaskAt, type TopicName } from "../core/record.ts";
-import { noteRecord, type Notes } from "./notes.ts";
+import { lostNote, requireNote, type NoteFault, type Notes } from "./faults.ts";
+import { noteChecks } from "./kinds.ts";
+import { noteRecord } from "./notes.ts";
 
 /** The records that one task reads in a generation: from an offset on, until a later generation stops it. */
 export interface Reading extends TaskAt {
@@ -59,17 +63,24 @@ function lastOf(notes: Notes): number {
   return number;
 }
 
-/** By number. */
-export const generationsIn = (notes: Notes): Generation[] =>
-  Array.from({ length: lastOf(notes) }, (_, i) => generationIn(notes, i + 1));
+/** The next one, where there may be one: its note is lost. */
+export const lostGeneration = (notes: Notes): NoteFault | null =>
+  lostNote(notes, keyOf(lastOf(notes) + 1));
+
+/** By number. Throws MILL_NOTE_INVALID when there may be one more. */
+export function generationsIn(of: Operated, notes: Notes): Generation[] {
+  const last = lastOf(notes);
+  requireNote(of, notes, keyOf(last + 1));
+  return Array.from({ length: last }, (_, i) => generationIn(notes, i + 1));
+}
 
 function generationIn(notes: Notes, number: number): Generation {
   const text = notes.get(keyOf(number)) as string;
-  const { readings, ...facts } = JSON.parse(text) as StoredGeneration;
+  const { readings, ...facts } = parseKnown<StoredGeneration>(text, noteChecks.generation);
   return { ...facts, number, readings: readings.map(readingOf) };
 }
 
-/** Null when there is only the first one. */
+/** Null when there is only the first one. What is lost of later ones is for `lostGeneration` to say. */
 export function lastGeneration(notes: Notes): Generation | null {
   const number = lastOf(notes);
   return number === 0 ? null : generationIn(notes, number);
@@ -146,7 +157,7 @@ export class Lineage {
 
 /** Throws MILL_NOT_FOUND when there was no such generation. */
 export function lineageOf(plan: Plan, notes: Notes, current?: number): Lineage {
-  const all = generationsIn(notes);
+  const all = generationsIn(plan, notes);
   if (current === undefined || current <= all.length) return new Lineage(plan, all, current);
   const detail = `generation ${String(current)} of letters; the last one is ${String(all.length)}`;
   throw new MillraceError("MILL_NOT_FOUND", detail);

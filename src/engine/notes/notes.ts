@@ -2,6 +2,7 @@
 // which topic, so that lost progress is not taken for a first start, nor a topic that was made anew for the old one; what
 // each store was; and what has stopped (stop-notes.ts). Promises nothing about what follows from a note.
 import type { StartOffset } from "../core/kafka.ts";
+import { parseKnown } from "../core/foreign.ts";
 import { readRange, type ReadOptions, type TopicPorts } from "../core/read-range.ts";
 import {
   addressOf,
@@ -11,6 +12,8 @@ import {
   type TopicName,
   type TopicPartition,
 } from "../core/record.ts";
+import { isUnknown, type NoteFault, type Notes } from "./faults.ts";
+import { noteChecks, whenLost, wrongNote } from "./kinds.ts";
 
 /** The offset where the task of a partition began, or that a reset has set. */
 export interface StartNote {
@@ -19,7 +22,7 @@ export interface StartNote {
   readonly topicId: string | null;
 }
 
-export type Notes = ReadonlyMap<string, string>;
+export type { Notes } from "./faults.ts";
 
 export const startKey = (group: GroupId, at: TopicPartition): string =>
   `start/${group}/${addressOf(at)}`;
@@ -57,16 +60,20 @@ export const pieceRecord = (meta: TopicName, group: GroupId, at: TopicPartition)
   noteRecord(meta, pieceKey(group, at), "{}");
 
 export const isPiece = (notes: Notes, group: GroupId, at: TopicPartition): boolean =>
-  notes.has(pieceKey(group, at));
+  notes.has(pieceKey(group, at)) || isUnknown(notes, pieceKey(group, at));
 
-/** Null when the task has never begun. */
+/**
+ * Null when the task has never begun. Of a note that cannot be read, and of which no good one is known, it is known that
+ * the task began: that is what a note of an older release says too.
+ */
 export function startNote(notes: Notes, group: GroupId, at: TopicPartition): StartNote | null {
-  const text = notes.get(startKey(group, at));
-  if (text === undefined) return null;
-  const { nextOffset, topicId = null } = JSON.parse(text) as {
+  const key = startKey(group, at);
+  const text = notes.get(key);
+  if (text === undefined) return isUnknown(notes, key) ? { nextOffset: 0n, topicId: null } : null;
+  const { nextOffset, topicId = null } = parseKnown<{
     nextOffset: string;
     topicId?: string | null;
-  };
+  }>(text, noteChecks.start);
   return { nextOffset: BigInt(nextOffset), topicId };
 }
 
@@ -78,7 +85,7 @@ export const readNotes = (ports: TopicPorts, meta: TopicName): Promise<Notes> =>
 export class NoteTail {
   readonly #ports: TopicPorts;
   readonly #meta: TopicName;
-  readonly #notes = new Map<string, string>();
+  readonly #notes = new CheckedNotes();
   /** Before every offset: nothing was read yet. */
   #next = -1n;
 
@@ -92,20 +99,64 @@ export class NoteTail {
     const [mark] = await this.#ports.admin.watermarks(this.#meta);
     const { low = 0n, high: to = 0n } = mark ?? {};
     if (this.#next < low || this.#next > to) {
-      this.#notes.clear();
+      this.#notes.begin();
       this.#next = low;
     }
     const range = { topic: this.#meta, partition: 0, from: this.#next, to };
     for await (const { records, nextOffset } of readRange(this.#ports.kafka, range, options)) {
-      for (const record of records) this.#add(record);
+      for (const record of records) this.#notes.add(record);
       this.#next = nextOffset;
     }
+    if (this.#next >= to) this.#notes.end();
     return this.#notes;
   }
+}
 
-  #add({ key, value }: RawRecord): void {
-    if (value === null) this.#notes.delete(String(key));
-    else this.#notes.set(String(key), value.toString("utf8"));
+/** A record that is no note leaves what its key has said before. */
+class CheckedNotes extends Map<string, string> {
+  readonly faults: Map<string, NoteFault> = new Map();
+  /** Keys that were read as deleted, until they say something. */
+  readonly #deleted = new Set<string>();
+  /** All that there was has been read once: from now on a key without a note has none. */
+  #isWhole = false;
+
+  /** The topic is read from its beginning, which compaction may have thinned out. */
+  begin(): void {
+    this.clear();
+    this.faults.clear();
+    this.#deleted.clear();
+    this.#isWhole = false;
+  }
+
+  /** Its end was reached. */
+  end(): void {
+    this.#isWhole = true;
+    this.#deleted.clear();
+  }
+
+  add({ topic, partition, offset, key: bytes, value }: RawRecord): void {
+    const key = String(bytes);
+    const text = value?.toString("utf8");
+    const why = text === undefined ? null : wrongNote(key, text);
+    if (why !== null) {
+      const isCovered = whenLost(key) === "none" || this.#isKnown(key);
+      this.faults.set(key, { topic, partition, offset, key, why, isCovered });
+      return;
+    }
+    this.faults.delete(key);
+    if (text === undefined) {
+      this.delete(key);
+      if (!this.#isWhole) this.#deleted.add(key);
+      return;
+    }
+    this.#deleted.delete(key);
+    this.set(key, text);
+  }
+
+  /** Whether the log, or what was read before, shows what the key said: also that it said nothing. */
+  #isKnown(key: string): boolean {
+    if (this.#isWhole) return this.faults.get(key)?.isCovered !== false;
+    return this.has(key) || this.#deleted.has(key);
   }
 }
 

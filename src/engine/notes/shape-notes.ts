@@ -1,9 +1,12 @@
 // Structures of the values that the code of a pipeline has written between its parts, as notes in `<pipeline>-meta`: by the
 // topic, the id of the structure, and the code that wrote it. A version reads what its own code has written, and what is
 // made as that is; an operator may let it read more.
+import { parseKnown } from "../core/foreign.ts";
 import type { OutRecord, TopicName } from "../core/record.ts";
 import type { Structure } from "../core/structure.ts";
-import { noteRecord, type Notes } from "./notes.ts";
+import type { Notes } from "./faults.ts";
+import { noteChecks } from "./kinds.ts";
+import { noteRecord } from "./notes.ts";
 
 export interface ShapeNote {
   readonly topic: TopicName;
@@ -27,10 +30,10 @@ export function shapeNotes(notes: Notes): ShapeNote[] {
   return [...notes].flatMap(([key, text]) => {
     if (!key.startsWith(SHAPE)) return [];
     const [topic = "", id = "", code = ""] = key.slice(SHAPE.length).split("/");
-    const { structure, isAccepted = false } = JSON.parse(text) as {
+    const { structure, isAccepted = false } = parseKnown<{
       structure: Structure;
       isAccepted?: boolean;
-    };
+    }>(text, noteChecks.shape);
     return [{ topic, id, code, structure, isAccepted }];
   });
 }

@@ -1,7 +1,9 @@
 // Notes in `<pipeline>-meta` about tasks that have stopped, and about the wish that one be looked at again. Both are
 // messages between an operator and the workers: only its takeover decides whether a task may go on.
+import { parseKnown } from "../core/foreign.ts";
 import { taskKey, type TaskAt } from "../core/record.ts";
-import type { Notes } from "./notes.ts";
+import type { Notes } from "./faults.ts";
+import { noteChecks } from "./kinds.ts";
 
 /** Names one stop: a wish is for the stop that it names, and for no later one. */
 export interface StopId {
@@ -29,7 +31,7 @@ export const resumeText = ({ owner, atMs }: StopId): string => JSON.stringify({ 
 /** Null when nobody has noted a stop. */
 export function stopNote(notes: Notes, at: TaskAt): StopNote | null {
   const text = notes.get(stopKey(at));
-  return text === undefined ? null : (JSON.parse(text) as StopNote);
+  return text === undefined ? null : parseKnown<StopNote>(text, noteChecks.stop);
 }
 
 /** Whether somebody wishes that this very stop be looked at again. */
@@ -41,5 +43,6 @@ export const stopNotes = (notes: Notes): readonly (StopNote & TaskAt)[] =>
   [...notes].flatMap(([key, text]) => {
     if (!key.startsWith(STOP)) return [];
     const [part = "", topic = "", partition = ""] = key.slice(STOP.length).split("/");
-    return [{ ...(JSON.parse(text) as StopNote), part, topic, partition: Number(partition) }];
+    const stop = parseKnown<StopNote>(text, noteChecks.stop);
+    return [{ ...stop, part, topic, partition: Number(partition) }];
   });

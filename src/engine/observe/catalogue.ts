@@ -137,6 +137,12 @@ export const catalogue: readonly MetricSpec[] = [
     { pipeline: "open", state: ["open", "halted", "draining", "closed"] },
     "max",
   ),
+  gauge(
+    "millrace_unreadable_notes",
+    "Notes of the pipeline that cannot be read: something else has written to its topic.",
+    { pipeline: "open" },
+    "max",
+  ),
   counter(
     "millrace_redrives_superseded_total",
     "Letters on their way back that were passed over, as their records are read again.",

@@ -12,6 +12,9 @@ import type { Log } from "../core/ports.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { leftBehind } from "./calls/left-behind.ts";
+import { parseKnown } from "../core/foreign.ts";
+import { lostNote, noteInvalid } from "../notes/faults.ts";
+import { noteChecks } from "../notes/kinds.ts";
 import { noteRecord, readNotes, storeKey, storesIn, type Notes } from "../notes/notes.ts";
 
 interface StoreNotePorts {
@@ -44,11 +47,13 @@ export async function checkStores(
     problems.push(...(await leftBehind(plan, notes, ports)));
     for (const { part, store } of stores) {
       const noted = notes.get(storeKey(store.name));
+      const lost = lostNote(notes, storeKey(store.name));
       const now = noteOf(part, store);
-      if (noted === undefined)
+      if (lost !== null) problems.push(noteInvalid(plan, lost));
+      else if (noted === undefined)
         fresh.push(noteRecord(plan.meta, storeKey(store.name), JSON.stringify(now)));
       else {
-        const was = JSON.parse(noted) as StoreNote;
+        const was = parseKnown<StoreNote>(noted, noteChecks.store);
         // Its progress moves with it.
         const isRenamed = formerNames(part).includes(was.part);
         const known = isRenamed ? { ...was, part: now.part } : was;

@@ -28,7 +28,7 @@ export async function beginGeneration(
   producer: TxProducer,
   ports: LetterPorts,
 ): Promise<Generation> {
-  const all = generationsIn(await readNotes(ports, plan.meta));
+  const all = generationsIn(plan, await readNotes(ports, plan.meta));
   const last = all.findLast(({ run }) => run === given.run);
   if (last?.why === given.why) return last;
   // mistake: lineage ignores the undo
@@ -65,7 +65,7 @@ export function beginReset(
   ports: LetterPorts,
 ): Promise<Generation> {
   return asOperator(plan, ports, async (producer, made) => {
-    const all = generationsIn(await readNotes(ports, plan.meta));
+    const all = generationsIn(plan, await readNotes(ports, plan.meta));
     const last = all.at(-1);
     const died = last?.isUnfinished === true ? last : null;
     const before = died === null ? [] : withReaders(plan, died.readings);
@@ -119,7 +119,7 @@ export async function openWithinReset(
   readings: readonly Reading[],
   ports: LetterPorts,
 ): Promise<number> {
-  const all = generationsIn(await readNotes(ports, plan.meta));
+  const all = generationsIn(plan, await readNotes(ports, plan.meta));
   const { letters } = await readLetters(plan, ports);
   const next = { why: "reset", run: null, atMs: 0, isUnfinished: true, readings } as const;
   const numbers = { number: all.length + 1, parent: all.length, hasOtherStores: false };

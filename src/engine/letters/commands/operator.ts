@@ -5,7 +5,9 @@ import { sendOnce } from "../../core/send-once.ts";
 import type { TxProducer } from "../../core/kafka.ts";
 import { hasLetters, makeStates } from "../../core/late-topics.ts";
 import type { Plan } from "../../core/plan.ts";
+import { parseKnown, type Check } from "../../core/foreign.ts";
 import type { OutRecord, TopicName } from "../../core/record.ts";
+import { noteChecks } from "../../notes/kinds.ts";
 import { noteRecord, type Notes } from "../../notes/notes.ts";
 import type { LetterPorts } from "../read-letters.ts";
 
@@ -100,7 +102,7 @@ export const jobRecord = ({ letterStates }: Plan, job: Job): OutRecord =>
   noteRecord(letterStates, JOB, JSON.stringify(job));
 
 /** The last one. A running one whose command was killed says so for ever. */
-export const jobIn = (notes: Notes): Job | null => parsed<Job>(notes.get(JOB));
+export const jobIn = (notes: Notes): Job | null => parsed<Job>(notes.get(JOB), noteChecks.job);
 
 export const isCancelled = (notes: Notes, job: string): boolean => notes.get(CANCEL) === job;
 
@@ -135,8 +137,10 @@ export const auditRecord = ({ letterStates }: Plan, audit: Audit, token: string)
 /** The newest first. */
 export const auditsIn = (notes: Notes): Audit[] =>
   [...notes]
-    .flatMap(([key, text]) => (key.startsWith(AUDIT) ? (parsed<Audit>(text) ?? []) : []))
+    .flatMap(([key, text]) =>
+      key.startsWith(AUDIT) ? (parsed<Audit>(text, noteChecks.audit) ?? []) : [],
+    )
     .sort((a, b) => b.atMs - a.atMs);
 
-const parsed = <T>(text: string | undefined): T | null =>
-  text === undefined ? null : (JSON.parse(text) as T);
+const parsed = <T>(text: string | undefined, check: Check): T | null =>
+  text === undefined ? null : parseKnown<T>(text, check);

@@ -20,14 +20,18 @@ export interface Reopening {
   readonly haltAbove: number | null;
 }
 
-/** Throws MILL_GATE_HELD for what is not an operator's to open; a reset that has died is run again. */
+/**
+ * Throws MILL_GATE_HELD for what is not an operator's to open, and MILL_NOTE_INVALID for a note that must be repaired; a
+ * reset that has died is run again.
+ */
 export async function reopen(
   plan: Plan,
   note: GateNote,
   { waitMs, force, haltAbove }: Reopening,
   ports: OperatePorts,
 ): Promise<Reopened> {
-  if (note.by === "reset" || (note.by === "promote" && !force)) throw gateIsShut(plan, note);
+  const isOthers = note.by === "reset" || note.by === "notes";
+  if (isOthers || (note.by === "promote" && !force)) throw gateIsShut(plan, note);
   // Before it opens: whoever joins then must know.
   if (note.by === "breaker" || haltAbove !== null)
     await sendOnce(ports.kafka, [haltAboveRecord(plan.meta, haltAbove)]);

@@ -12,7 +12,7 @@ export async function runningPlan(plan: Plan, ports: PlanPorts): Promise<Plan> {
   if (plan.parts.every((part) => part.stores.length === 0)) return plan;
   const found = await ports.admin.describeTopics([plan.meta]);
   if ((found.get(plan.meta) ?? null) === null) return plan;
-  return withStores(plan, storesNote(await readNotes(ports, plan.meta)));
+  return withStores(plan, storesNote(plan, await readNotes(ports, plan.meta)));
 }
 
 export const runningPlans = (plans: readonly Plan[], ports: PlanPorts): Promise<readonly Plan[]> =>

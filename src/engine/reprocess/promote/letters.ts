@@ -11,8 +11,10 @@ import {
   type RawRecord,
   type TopicName,
 } from "../../core/record.ts";
+import { nullable, parseKnown } from "../../core/foreign.ts";
 import {
   letterHeaders,
+  letterStateCheck,
   originalHeaders,
   stateRecord,
   type LetterState,
@@ -23,6 +25,7 @@ import { factsOf, type LetterFacts } from "../../letters/found-letter.ts";
 import { beginGeneration, openWithin } from "../../letters/commands/generation.ts";
 import { asOperator, BatchWriter } from "../../letters/commands/operator.ts";
 import { readLetters } from "../../letters/read-letters.ts";
+import { requireNote } from "../../notes/faults.ts";
 import { generationsIn, type Reading } from "../../notes/generations.ts";
 import { noteRecord, readNotes } from "../../notes/notes.ts";
 import { letterId } from "../../letters/letter.ts";
@@ -81,7 +84,7 @@ export function takeOverLetters(
       await writing.add(letter, ...states);
     }
     await writing.end();
-    const before = generationsIn(await readNotes(ports, plan.meta)).slice(0, number);
+    const before = generationsIn(plan, await readNotes(ports, plan.meta)).slice(0, number);
     const taken = letters.filter(({ id }) => !refused.has(id));
     return { over: openWithin(plan, taken, before), refused: refused.size };
   };
@@ -136,9 +139,11 @@ async function giveBackNoted(
   const reason = `run ${String(run)}, which alone refused it, has given the place back`;
   const none = { state: "discarded", reason, passed: true, atMs: ports.clock.now() } as const;
   for (const { id, redrives } of letters) {
+    requireNote(plan, notes, keyOf(run, id));
     const text = notes.get(keyOf(run, id));
     if (text === undefined) continue;
-    const state = { ...((JSON.parse(text) as LetterState | null) ?? none), redrives };
+    const before = parseKnown<LetterState | null>(text, nullable(letterStateCheck));
+    const state = { ...(before ?? none), redrives };
     const said = stateRecord(plan.letterStates, { id, generation: number }, state);
     await writing.add(said, noteRecord(plan.letterStates, keyOf(run, id), null));
   }

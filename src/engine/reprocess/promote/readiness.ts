@@ -49,7 +49,7 @@ export async function beginPromotion(
   await checkPromotable(found, plan, ports);
   const row = await setFollowing(found, ports);
   await closeBehind(row, { plan, lagMaxMs: wish.lagMaxMs }, ports);
-  const storesBefore = storesNote(await readNotes(ports, plan.meta));
+  const storesBefore = storesNote(plan, await readNotes(ports, plan.meta));
   const { hold, corrections } = wish;
   const promotion = { hold, corrections, storesBefore, positions: null, corrected: 0 };
   const detail = withDetail(row, promotion);

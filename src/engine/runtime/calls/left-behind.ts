@@ -5,7 +5,9 @@ import type { AdminPort } from "../../core/kafka.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readTopic, type TopicPorts } from "../../core/read-range.ts";
 import type { TopicName } from "../../core/record.ts";
-import type { Notes } from "../../notes/notes.ts";
+import { parseKnown } from "../../core/foreign.ts";
+import { lostNote, type Notes } from "../../notes/faults.ts";
+import { noteChecks } from "../../notes/kinds.ts";
 import { keyAt } from "../../transform/calls/key-queue.ts";
 
 type Ports = TopicPorts & { readonly admin: Pick<AdminPort, "describeTopics"> };
@@ -29,12 +31,19 @@ export async function leftBehind(
   return problems;
 }
 
-const queueStores = (notes: Notes): string[] =>
-  [...notes].flatMap(([key, text]) => {
+/** A note that cannot be read may be of one too: its changelog shows it. */
+const queueStores = (notes: Notes): string[] => [
+  ...[...notes].flatMap(([key, text]) => {
     if (!key.startsWith("store/")) return [];
-    const { operator } = JSON.parse(text) as { operator?: string };
+    const { operator } = parseKnown<{ readonly operator: string }>(text, noteChecks.store);
     return operator === "map-async" ? [key.slice("store/".length)] : [];
-  });
+  }),
+  ...[...(notes.faults?.keys() ?? [])].flatMap((key) =>
+    lostNote(notes, key) !== null && /^store\/.+-parked$/.test(key)
+      ? [key.slice("store/".length)]
+      : [],
+  ),
+];
 
 /** Keys that wait by now, as the changelog of their store says it; 0 where there is none. */
 export async function queuedKeysIn(changelog: TopicName, { kafka, admin }: Ports): Promise<number> {

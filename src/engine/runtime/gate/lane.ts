@@ -79,7 +79,8 @@ export class Lane {
   /** Why it goes on only when an operator says so; null: it goes on, or a command lets it. */
   get halt(): MillraceError | null {
     const { note } = this.#gate;
-    return note?.by === "breaker" || note?.by === "operator" ? haltOf(this.declared, note) : null;
+    const isHalted = note?.by === "breaker" || note?.by === "operator" || note?.by === "notes";
+    return isHalted ? haltOf(this.declared, note) : null;
   }
 
   /** The reads that Kafka refuses the parts, where no task shows it. */

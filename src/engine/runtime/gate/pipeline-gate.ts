@@ -12,6 +12,7 @@ import {
 } from "../../notes/gate-note.ts";
 import type { ReadOptions } from "../../core/read-range.ts";
 import { lastGeneration, Lineage, lineageOf } from "../../notes/generations.ts";
+import { faultLine, type Notes } from "../../notes/faults.ts";
 import { NoteTail } from "../../notes/notes.ts";
 import type { WorkerContext } from "../context.ts";
 import { Mutex } from "../../core/mutex.ts";
@@ -28,6 +29,8 @@ export class PipelineGate {
   #run: number | null = null;
   #lineage: Lineage;
   #haltAbove: number | null = null;
+  /** The offset of the last unreadable note that the log has. */
+  #reported = -1n;
 
   constructor(context: WorkerContext, plan: Plan) {
     this.#context = context;
@@ -69,8 +72,11 @@ export class PipelineGate {
   look(how: ReadOptions): Promise<void> {
     return this.#lock.run(async () => {
       const notes = await this.#tail.look(how);
+      this.#report(notes);
       this.#note = gateNote(notes);
-      this.#run = storesNote(notes);
+      // Nobody knows what they say, and nobody reads.
+      if (this.#note?.by === "notes") return this.#publish();
+      this.#run = storesNote(this.#plan, notes);
       const last = lastGeneration(notes);
       // The note of a reset may change until it has ended; nobody reads before that.
       if (last?.isUnfinished !== true && (last?.number ?? 0) !== this.#lineage.current)
@@ -78,6 +84,17 @@ export class PipelineGate {
       this.#haltAbove = haltAboveNote(notes);
       this.#publish();
     });
+  }
+
+  /** Notes that cannot be read are reported once each, also those that change nothing. */
+  #report({ faults }: Notes): void {
+    const { log, meter } = this.#context;
+    const { pipeline } = this.#plan;
+    const now = [...(faults?.values() ?? [])];
+    for (const fault of now)
+      if (fault.offset > this.#reported) log.error({ pipeline }, faultLine(this.#plan, fault));
+    for (const { offset } of now) if (offset > this.#reported) this.#reported = offset;
+    meter.gauge("millrace_unreadable_notes", { pipeline }, now.length);
   }
 
   #publish(): void {
