@@ -40,6 +40,7 @@ const commands: readonly (readonly string[])[] = [
   ["resume", "customer-orders"],
   ["dlq", "list", "customer-orders"],
   ["ledger", "customer-orders"],
+  ["notes", "show", "retail"],
   ["state", "get", "customer-value", "value", "--key", "k"],
   ["reprocess", "show", "customer-orders"],
   ["explain", "MILL_KAFKA_AUTH"],
