@@ -2,6 +2,7 @@
 import { withAdmin } from "../data/with-admin.ts";
 import { ConfigError, notMadeYet } from "../engine/core/errors.ts";
 import type { KafkaPort } from "../engine/core/kafka.ts";
+import type { TopicDefaults } from "../engine/core/own-topics.ts";
 import type { Plan, PlanTopic } from "../engine/core/plan.ts";
 import type { PlanSettings } from "../engine/core/plan-settings.ts";
 import type { Clock, SchemaRegistry } from "../engine/core/ports.ts";
@@ -11,6 +12,8 @@ export interface Connection extends PlanSettings {
   readonly kafka: KafkaPort;
   readonly registry: SchemaRegistry;
   readonly clock: Clock;
+  /** The settings of topics that a command makes; left out, the brokers' own. */
+  readonly topicDefaults?: TopicDefaults;
   close(): Promise<void>;
 }
 

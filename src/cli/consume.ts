@@ -1,10 +1,14 @@
 // `millrace consume`: the committed records of a topic, decoded, one a line. Ends where the topic ended when it
-// began, unless it follows. Personal data is masked unless asked for; what cannot be decoded is shown as its error.
-import { jsonText, masked } from "../data/json-text.ts";
+// began, unless it follows. Personal data is masked unless asked for, which is noted; what cannot be decoded is shown as its
+// error.
+import { jsonText } from "../data/json-text.ts";
+import { hidden, keyHash, masked } from "../data/masked.ts";
 import { readTopic, type From } from "../data/read.ts";
+import { withAdmin } from "../data/with-admin.ts";
 import { ConfigError } from "../engine/core/errors.ts";
 import { instantText } from "../engine/core/event-time.ts";
-import type { Plan, PlanTopic } from "../engine/core/plan.ts";
+import { sightOf, type Sight, type TopicSight } from "../engine/core/personal.ts";
+import type { Plan } from "../engine/core/plan.ts";
 import {
   connected,
   partitionsOf,
@@ -15,6 +19,7 @@ import {
 } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
 import { timeOption, wholeOption } from "./option-values.ts";
+import { auditPersonal } from "./personal.ts";
 import { batchDecoder, type DecodedRecord } from "./topic-codecs.ts";
 
 interface ConsumeOptions {
@@ -27,6 +32,17 @@ interface ConsumeOptions {
   readonly json?: boolean;
 }
 
+const CONSUME_HELP = `
+Fields and keys that a topic declares as personal are masked, and all of what a pipeline with personal data keeps for itself:
+letters, changelogs, topics between its parts and those of its runs. With --personal they are shown; who asked and when is
+noted first, for every pipeline whose topic it is (dlq stats). Of a topic that no pipeline has, nothing is masked or noted.
+
+Exit codes: 0 shown · 2 usage · 3 no such partition · 69 a server is away · 78 no such topic.
+
+Examples:
+  $ npx millrace consume orders.clean --max 3
+  $ npx millrace consume customer_orders --from 2026-01-05 --key o-1 --json`;
+
 export const consumeVerb =
   (connect: Connect, plans: PlansOf): Register =>
   (program, run) => {
@@ -38,9 +54,10 @@ export const consumeVerb =
       .option("--key <key>", "only records with this key")
       .option("--partition <n>", "only this partition")
       .option("--follow", "go on with what comes later")
-      .option("--personal", "show personal data instead of masking it")
+      .option("--personal", "show personal data instead of masking it; who does is noted")
       .option("--json", "print one JSON object a record")
       .description("show the committed records of a topic, decoded")
+      .addHelpText("after", CONSUME_HELP)
       .action((topic: string, options: ConsumeOptions) =>
         run((io) =>
           connected(connect, io, (connection) =>
@@ -68,7 +85,9 @@ async function consume(
   const max = wholeOption("--max", options.max, { min: 1, fallback: Infinity });
   await checkPlace(connection, name, request.partition);
   const decode = batchDecoder(topic, registry, clock);
-  const show = printer(io, topic, options);
+  const known = sightOf(name, plans);
+  const sight = options.personal === true ? await opened(io, connection, name, known) : known.sight;
+  const show = printer(io, sight, options);
   let shown = 0;
   for await (const records of untilCut(readTopic(kafka, request), io))
     for (const record of await decode(records)) {
@@ -77,6 +96,27 @@ async function consume(
       if (++shown >= max || io.isCut?.() === true) return exitCodes.ok;
     }
   return exitCodes.ok;
+}
+
+/** Once it is noted. */
+async function opened(
+  io: CliIo,
+  { kafka, clock, topicDefaults }: Connection,
+  name: string,
+  { plans }: TopicSight,
+): Promise<Sight> {
+  if (plans.length === 0) io.err(`No pipeline has ${name}: nothing of it is masked, or noted.`);
+  await withAdmin(kafka, async (admin) => {
+    const ports = {
+      kafka,
+      admin,
+      clock,
+      ...(topicDefaults === undefined ? {} : { topicDefaults }),
+    };
+    for (const plan of plans)
+      await auditPersonal({ io, plan, ports }, `consume ${name} --personal`, `topic ${name}`);
+  });
+  return { kind: "open" };
 }
 
 /** The batches, until nobody reads the output any more: the next record of a followed topic may never come. */
@@ -116,15 +156,31 @@ const keyText = ({ key }: DecodedRecord): string | null =>
 
 function printer(
   io: CliIo,
-  topic: PlanTopic | null,
+  sight: Sight,
   options: ConsumeOptions,
 ): (record: DecodedRecord) => void {
-  const paths = options.personal === true ? [] : (topic?.personalData ?? []);
   const print = options.json === true ? jsonLine : textLine;
+  let isSaid = sight.kind === "open";
   return (record) => {
-    const { value } = record;
-    const shown = value.ok ? { ...value, value: masked(value.value, paths) } : value;
-    io.out(print({ ...record, value: shown }));
+    if (!isSaid) io.err("Personal data is masked: --personal shows it, and who asks is noted.");
+    isSaid = true;
+    io.out(print(seen(record, sight)));
+  };
+}
+
+/** What cannot be decoded is shown by its code and the reason, which quotes nothing. */
+function seen(record: DecodedRecord, sight: Sight): DecodedRecord {
+  if (sight.kind === "open") return record;
+  const { raw, key, value } = record;
+  const isWhole = sight.kind === "hidden";
+  const isKeyHidden = isWhole || sight.isKeyHidden;
+  const keyShown = raw.key === null ? null : keyHash(raw.key);
+  return {
+    raw,
+    key: isKeyHidden && key.ok ? { ok: true, value: keyShown } : key,
+    value: value.ok
+      ? { ok: true, value: isWhole ? hidden(value.value) : masked(value.value, sight.paths) }
+      : value,
   };
 }
 

@@ -20,7 +20,7 @@ export const NEXT: Readonly<Record<"up" | "down", string>> = {
 Next, try
   npx millrace describe customer-orders               parts, topics and tables
   npx millrace consume orders.clean --max 3           cleaned records
-  npx millrace consume customer-orders-dead-letters --max 3
+  npx millrace dlq list customer-orders               dead letters by what went wrong
   npx millrace lag customer-orders                    how far each task is
   npx millrace explain MILL_RULE_BROKEN               any error code
   npx millrace down                                   stop the servers`,

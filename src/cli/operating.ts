@@ -1,6 +1,5 @@
 // The connection of verbs that operate pipelines, with tables and copies of state.
 import { withAdmin } from "../data/with-admin.ts";
-import type { TopicDefaults } from "../engine/core/own-topics.ts";
 import type { Plan, PlanOptions, PlanTable } from "../engine/core/plan.ts";
 import type { TableStore } from "../engine/core/ports.ts";
 import type { StateCopies } from "../engine/core/state.ts";
@@ -11,8 +10,6 @@ import { connected, type Connection, type PlansOf } from "./connection.ts";
 import type { CliIo, RunCommand } from "./io.ts";
 
 export interface OperateConnection extends Connection {
-  /** The settings of topics that a command makes; left out, the brokers' own. */
-  readonly topicDefaults?: TopicDefaults;
   /** The session of a worker under these settings; left out, its default. */
   readonly sessionTimeoutMs?: number;
   tableStore(table: PlanTable): TableStore;

@@ -1,8 +1,9 @@
 // `millrace state verify | rebuild`: copies compared with their changelogs, and made anew.
-import { createHash } from "node:crypto";
+import { keyHash } from "../data/masked.ts";
 import { compare, isSame, type StoreComparison } from "../engine/operate/comparison.ts";
 import { partitionsOf, rebuildCopy, type StorePartition } from "../engine/operate/stores.ts";
 import { exitCodes } from "./io.ts";
+import { auditPersonal } from "./personal.ts";
 import { progress } from "./progress.ts";
 import { partitionOption, type StateContext } from "./state-options.ts";
 import { tableLines } from "./table-lines.ts";
@@ -10,7 +11,7 @@ import { tableLines } from "./table-lines.ts";
 export const VERIFY_HELP = `
 Reads each changelog whole and compares the copy with it, key by key, also while workers run: what changes meanwhile is
 left out and counted as moving. Finds keys that are missing, too many or different, and what is no copy at all.
-Keys may be personal data: they are shown as hashes unless --show-keys.
+Keys may be personal data: they are shown as hashes unless --show-keys, whose use is noted (dlq stats).
 
 Exit codes: 0 every copy is the same, or was repaired · 1 one differs · 2 usage · 3 no such store or pipeline ·
 69 a server is away.
@@ -32,6 +33,8 @@ Examples:
 export async function verify(at: StateContext, store: string | null): Promise<number> {
   const { io, plan, ports, options } = at;
   const wanted = { store, partition: partitionOption(options) };
+  if (options.showKeys === true)
+    await auditPersonal(at, "state verify --show-keys", `keys of ${plan.pipeline}'s stores`);
   const results: StoreComparison[] = [];
   for (const one of partitionsOf(plan, wanted, ports)) {
     let result = await compare(one, ports);
@@ -55,7 +58,7 @@ const placeText = ({ store, partition }: StoreComparison): string =>
   `${store}-${String(partition)}`;
 
 function keyText(key: Buffer, isShown: boolean): string {
-  if (!isShown) return `sha256:${createHash("sha256").update(key).digest("hex").slice(0, 16)}`;
+  if (!isShown) return keyHash(key);
   const text = key.toString("utf8");
   const isText = /^[^\p{C}\ufffd]*$/u.test(text);
   return isText ? text : `base64:${key.toString("base64")}`;

@@ -1,6 +1,8 @@
 // `millrace state get`: one key of a store, decoded, as its copy has it and as its changelog says.
 import { jsonText } from "../data/json-text.ts";
+import { hidden } from "../data/masked.ts";
 import { MillraceError } from "../engine/core/errors.ts";
+import { isPersonal } from "../engine/core/personal.ts";
 import type { PlanStore } from "../engine/core/plan.ts";
 import { keyBytes, lookUp, type LookedUp, type FoundEntry } from "../engine/operate/lookup.ts";
 import { storesNamed } from "../engine/operate/stores.ts";
@@ -8,11 +10,15 @@ import { exitCodes } from "./io.ts";
 import type { OperateConnection } from "./operating.ts";
 import { partitionOption, type StateOptions, type StateContext } from "./state-options.ts";
 import { usage } from "./option-values.ts";
+import { auditPersonal } from "./personal.ts";
 import { batchDecoder } from "./topic-codecs.ts";
 
 export const GET_HELP = `
 The changelog is the truth, Redis a copy of it. "behind": the copy has not come so far yet, which is no fault.
 Keys of distinct are the record's key, a zero byte and what it compares by, as JSON: give the bytes with --key-base64.
+
+The values of a pipeline whose topics or tables have personal data are masked. With --personal they are shown; who asked and
+when is noted first (dlq stats).
 
 Exit codes: 0 found · 1 copy and changelog differ · 2 usage · 3 no such key, store or pipeline · 69 a server is away.
 
@@ -28,8 +34,14 @@ export async function get(
   const key = keyOf(store, options);
   const found = await lookUp(plan, store, key, partitionOption(options), ports);
   if (found === null) throw new MillraceError("MILL_NOT_FOUND", `${name} has no such key`);
-  const copy = await decoded(store, found.copy, connection);
-  const changelog = await decoded(store, found.changelog, connection);
+  if (options.personal === true)
+    await auditPersonal({ io, plan, ports }, `state get ${name} --personal`, `store ${name}`);
+  const isMasked = isPersonal(plan) && options.personal !== true;
+  const show = async (entry: FoundEntry | null): Promise<Shown | null> => {
+    const side = await decoded(store, entry, connection);
+    return side === null || !isMasked ? side : { ...side, value: hidden(side.value) };
+  };
+  const [copy, changelog] = [await show(found.copy), await show(found.changelog)];
   const { partition, verdict } = found;
   if (options.json === true) io.out(jsonText({ store: name, partition, verdict, copy, changelog }));
   else for (const line of foundLines(found, { copy, changelog })) io.out(line);

@@ -8,6 +8,7 @@ export interface StateOptions {
   readonly partition?: string;
   readonly repair?: boolean;
   readonly showKeys?: boolean;
+  readonly personal?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }

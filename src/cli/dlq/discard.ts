@@ -6,7 +6,7 @@ import { exitUnlessYes, type ChangeOptions } from "../option-values.ts";
 import { grouped } from "../progress.ts";
 import type { VerbContext } from "../operating.ts";
 import { choiceOf, filterOf, type FilterOptions } from "./letter-filter.ts";
-import { newToken, whoAmI } from "./letter-view.ts";
+import { newToken, whoAmI } from "../personal.ts";
 import { printGroups } from "./list.ts";
 
 export interface DiscardOptions extends FilterOptions, ChangeOptions {

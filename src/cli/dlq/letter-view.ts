@@ -1,15 +1,13 @@
 // A letter as it is shown: why it failed, the record decoded beside its bytes. Personal data is masked, and bytes that hold
 // it are left out, unless it is asked for; who asks is noted before anything is shown.
-import { makeStates } from "../../engine/core/late-topics.ts";
-import { sendOnce } from "../../engine/core/send-once.ts";
-import { randomUUID } from "node:crypto";
-import { hostname, userInfo } from "node:os";
-import { jsonText, masked } from "../../data/json-text.ts";
+import { jsonText } from "../../data/json-text.ts";
+import { hidden, keyHash, masked } from "../../data/masked.ts";
 import { instantText } from "../../engine/core/event-time.ts";
 import { shownHeaderName } from "../../engine/core/header-name.ts";
+import { isPersonal, personalPaths } from "../../engine/core/personal.ts";
+import type { Plan } from "../../engine/core/plan.ts";
 import type { RawRecord } from "../../engine/core/record.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
-import { auditRecord } from "../../engine/letters/commands/operator.ts";
 import { recordOf } from "../../engine/letters/pointer.ts";
 import type { VerbContext } from "../operating.ts";
 import { decoderOf, type FilterOptions } from "./letter-filter.ts";
@@ -65,11 +63,9 @@ export function viewer(
   at: VerbContext<PersonalOptions>,
 ): (letter: FoundLetter) => Promise<ShownLetter> {
   const decode = decoderOf(at);
+  const isMasked = isPersonal(at.plan) && at.options.personal !== true;
   return async (letter) => {
     const fetched = await recordOf(letter, at.ports);
-    const { personalData = [] } =
-      at.plan.topics.all.find(({ name }) => name === letter.origin.topic) ?? {};
-    const isMasked = personalData.length > 0 && at.options.personal !== true;
     const facts = { ...factsJson(letter), masked: isMasked };
     if ("gone" in fetched) {
       const none = { key: null, value: null, keyBase64: null, valueBase64: null, headers: [] };
@@ -80,45 +76,30 @@ export function viewer(
     return {
       ...facts,
       ...bytesOf(record, isMasked),
-      key,
-      value: isMasked ? masked(value, personalData) : value,
+      key: isMasked ? record.key && keyHash(record.key) : key,
+      value: isMasked ? maskedBy(at.plan, letter, value) : value,
       error: error === null ? null : `${error.code}  ${error.message}`,
     };
   };
 }
 
+/**
+ * The letter's own word says from which topic it comes, and anybody may have written it. So every path of the pipeline
+ * counts, and a value that is said to come from a topic without paths is hidden.
+ */
+function maskedBy(plan: Plan, { origin }: FoundLetter, value: unknown): unknown {
+  const topic = plan.topics.all.find(({ name }) => name === origin.topic);
+  const hasPaths = topic?.internal === null && topic.personalData.length > 0;
+  return hasPaths ? masked(value, personalPaths([plan])) : hidden(value);
+}
+
 const base64 = (bytes: Buffer | null): string | null => bytes?.toString("base64") ?? null;
 
 const bytesOf = ({ key, value, headers }: RawRecord, isMasked: boolean) => ({
-  keyBase64: base64(key),
+  keyBase64: isMasked ? null : base64(key),
   valueBase64: isMasked ? null : base64(value),
   headers: headers.map(([name, bytes]) => [name, isMasked ? null : base64(bytes)] as const),
 });
-
-export function whoAmI(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    // A user without a name, as in containers.
-    return `${String(process.getuid?.() ?? "unknown")}@${hostname()}`;
-  }
-}
-
-export const newToken = (): string => randomUUID().slice(0, 8);
-
-/** Notes who looks at personal data, before they see it. */
-export async function auditPersonal(
-  { io, plan, ports }: Pick<VerbContext<unknown>, "io" | "plan" | "ports">,
-  command: string,
-  letters: number,
-  of = `${String(letters)} letters`,
-): Promise<void> {
-  const who = whoAmI();
-  const audit = { atMs: ports.clock.now(), who, command: `${command} --personal`, letters };
-  await makeStates(plan, ports);
-  await sendOnce(ports.kafka, [auditRecord(plan, audit, newToken())]);
-  io.err(`Noted in ${plan.letterStates}: ${who} looks at personal data of ${of}.`);
-}
 
 export function viewLines(letter: ShownLetter): readonly string[] {
   const { rule, reason, outcome, error } = letter;
@@ -147,7 +128,7 @@ export function viewLines(letter: ShownLetter): readonly string[] {
     [
       "bytes",
       letter.masked
-        ? "left out: they hold personal data (--personal shows them)"
+        ? "left out: they may hold personal data (--personal shows them)"
         : letter.valueBase64,
     ],
     ...letter.headers.map(

@@ -6,22 +6,16 @@ import { jsonText } from "../../data/json-text.ts";
 import { MillraceError } from "../../engine/core/errors.ts";
 import { countedBy, groupsOf, type LetterGroup } from "../../engine/letters/filter.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
-import { auditsIn, jobIn } from "../../engine/letters/commands/operator.ts";
+import { auditsIn, jobIn, type Audit } from "../../engine/letters/commands/operator.ts";
 import { readLetters, type Letters } from "../../engine/letters/read-letters.ts";
 import { exitCodes, type CliIo } from "../io.ts";
 import { usage } from "../option-values.ts";
+import { auditPersonal } from "../personal.ts";
 import { grouped } from "../progress.ts";
 import { tableLines } from "../table-lines.ts";
 import type { VerbContext } from "../operating.ts";
 import { choiceOf, filterOf, generationOf } from "./letter-filter.ts";
-import {
-  auditPersonal,
-  factsJson,
-  shownState,
-  viewer,
-  viewLines,
-  type PersonalOptions,
-} from "./letter-view.ts";
+import { factsJson, shownState, viewer, viewLines, type PersonalOptions } from "./letter-view.ts";
 
 export interface LookOptions extends PersonalOptions {
   readonly letters?: boolean;
@@ -107,7 +101,7 @@ export async function show(at: Look, id: string): Promise<number> {
   const [letter] = found;
   if (letter === undefined) throw new MillraceError("MILL_NOT_FOUND", `no letter ${id}`);
   if (found.length > 1) throw usage(`${id} begins ${String(found.length)} ids: give more of it`);
-  if (at.options.personal === true) await auditPersonal(at, "dlq show", 1);
+  if (at.options.personal === true) await auditPersonal(at, "dlq show --personal", 1);
   const shown = await viewer(at)(letter);
   for (const line of at.options.json === true ? [jsonText(shown)] : viewLines(shown))
     at.io.out(line);
@@ -117,7 +111,7 @@ export async function show(at: Look, id: string): Promise<number> {
 export async function exportLetters(at: Look): Promise<number> {
   const letters = await chosen(at, true);
   if (at.options.personal === true && letters.length > 0)
-    await auditPersonal(at, "dlq export", letters.length);
+    await auditPersonal(at, "dlq export --personal", letters.length);
   const view = viewer(at);
   const { out } = at.options;
   const file = out === undefined ? null : createWriteStream(out, { mode: 0o600 });
@@ -181,12 +175,16 @@ function statLines(facts: ReturnType<typeof statsOf>): readonly string[] {
     n === 0 ? [] : [`${name.padEnd(9)} ${grouped(n)} ${what}`],
   );
   const seen = generation === 0 ? [] : [`seen from generation ${String(generation)}`];
-  const looked = audits.map(
-    ({ atMs, who, command, letters: n, reason }) =>
-      `audit     ${new Date(atMs).toISOString()}  ${who}  ${command}, ${grouped(n)} letters${reason === undefined ? "" : `: ${reason}`}`,
-  );
+  const looked = audits.map(auditLine);
   const all = [`letters   ${[grouped(letters), ...seen].join(", ")}`, ...texts, ...beside];
   return [...all, `last job  ${jobs}`, ...looked];
+}
+
+/** Looks at topics and state count no letters. */
+function auditLine({ atMs, who, command, letters, reason }: Audit): string {
+  const count = letters === 0 ? "" : `, ${grouped(letters)} letters`;
+  const why = reason === undefined ? "" : `: ${reason}`;
+  return `audit     ${new Date(atMs).toISOString()}  ${who}  ${command}${count}${why}`;
 }
 
 const jobText = ({

@@ -3,7 +3,7 @@ import type { Plan } from "../../engine/core/plan.ts";
 import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
 import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
 import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";
-import { auditPersonal } from "../dlq/letter-view.ts";
+import { auditPersonal } from "../personal.ts";
 import { exitCodes } from "../io.ts";
 import { wholeOption } from "../option-values.ts";
 import { grouped } from "../progress.ts";
@@ -64,7 +64,11 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
   };
   const showPersonal = options.personal === true;
   if (showPersonal)
-    await auditPersonal({ io, plan, ports }, "reprocess verify", 0, `${plan.pipeline}'s tables`);
+    await auditPersonal(
+      { io, plan, ports },
+      "reprocess verify --personal",
+      `${plan.pipeline}'s tables`,
+    );
   const atBarrier = options.barrier === true;
   if (atBarrier) await refuseBeside([plan], ports, {});
   const say = (line: string): void => io.err(line);

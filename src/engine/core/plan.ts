@@ -28,8 +28,10 @@ export interface PlanTopic {
   readonly external?: boolean;
   /** Topic configuration that is declared, as Kafka names it. */
   readonly config: Readonly<Record<string, string>>;
-  /** Fields that are personal data; tools mask them. */
+  /** Paths of declared personal data; none of an internal topic, whose values may be anything (personal.ts). */
   readonly personalData: readonly string[];
+  /** Set where the declaration says so. */
+  readonly personalKey?: boolean;
   /** Set where a part reads it to its end before its other sources, at a first start. */
   readonly loadFirst?: true;
 }

@@ -22,6 +22,8 @@ export interface Topic<K, V> {
   readonly external: boolean;
   /** Paths of fields that are personal data, nested as "address.street". */
   readonly personalData: readonly string[];
+  /** Null: as its fields are. */
+  readonly personalKey: boolean | null;
   /** Event time of a value, epoch ms; null takes Kafka's timestamp. */
   readonly timestamp: ((value: never) => number | null | undefined) | null;
   /** The farthest that a time from a value may be ahead of the record's Kafka timestamp. */
@@ -40,12 +42,14 @@ export interface TopicTarget<K, V> extends Omit<Topic<unknown, unknown>, "key" |
   readonly value: { readonly format: Schema<V>["format"]; readonly writes: Encoder<V> };
 }
 
-/** Paths of the fields of T, nested ones as "a.b". */
-type FieldPath<T> = T extends readonly unknown[] | Uint8Array | ((...args: never[]) => unknown)
+/** Paths of the fields of T, nested ones as "a.b", those of a list's items as those of the list. */
+type FieldPath<T> = T extends Uint8Array | ((...args: never[]) => unknown)
   ? never
-  : T extends object
-    ? { [F in keyof T & string]: F | `${F}.${FieldPath<NonNullable<T[F]>>}` }[keyof T & string]
-    : never;
+  : T extends readonly (infer E)[]
+    ? FieldPath<E>
+    : T extends object
+      ? { [F in keyof T & string]: F | `${F}.${FieldPath<NonNullable<T[F]>>}` }[keyof T & string]
+      : never;
 
 export interface TopicOptions<K, V> {
   readonly key: Schema<K>;
@@ -72,7 +76,14 @@ export interface TopicOptions<K, V> {
    * topic("clicks", { key: string, value: click, partitions: 12, owner: "team-web", external: true });
    */
   readonly external?: boolean;
-  readonly personalData?: readonly FieldPath<V>[];
+  /**
+   * Fields that are personal data, or "*" for the value as a whole. What shows records masks them.
+   * @example
+   * personalData: ["name", "address.street", "lines.giftFor"]
+   */
+  readonly personalData?: readonly (FieldPath<V> | "*")[];
+  /** Whether the key is personal data too. Left out, it is where any field is: say false of a key that names nobody. */
+  readonly personalKey?: boolean;
   /**
    * Event time of a value in epoch milliseconds. Null and undefined are "no time", which `invalidTimestamp` deals with, as
    * is anything else that is no number from 0 on.
@@ -106,6 +117,7 @@ export function topic<K, V>(name: string, options: TopicOptions<K, V>): Topic<K,
     description: options.description ?? null,
     ...settingsOf(options),
     personalData: options.personalData ?? [],
+    personalKey: options.personalKey ?? null,
     timestamp: (options.timestamp as Topic<K, V>["timestamp"] | undefined) ?? null,
     futureMax: options.futureMax ?? { ms: DEFAULT_TIME_RULE.futureMaxMs },
     invalidTimestamp: options.invalidTimestamp ?? DEFAULT_TIME_RULE.invalid,

@@ -26,6 +26,7 @@ export function planTopicOf(topic: AnyTopic, topicPartitions: number): PlanTopic
     ...(topic.external ? { external: true } : {}),
     config: { ...cleanupOf(topic), ...retentionOf(topic), ...topic.config },
     personalData: topic.personalData,
+    ...(topic.personalKey === null ? {} : { personalKey: topic.personalKey }),
   };
 }
 

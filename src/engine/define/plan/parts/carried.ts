@@ -16,7 +16,6 @@ export interface CarriedFlow {
   /** Under which name structures of values that the code has made are noted. */
   readonly shapes: TopicName | null;
   readonly bytesMax: number;
-  readonly personalData: readonly string[];
 }
 
 export type Flows = ReadonlyMap<number, CarriedFlow>;
@@ -47,13 +46,12 @@ export function flowsOf(
   return flows;
 }
 
-const fromTopic = ({ name, value, config, personalData }: PlanTopic): CarriedFlow => ({
+const fromTopic = ({ name, value, config }: PlanTopic): CarriedFlow => ({
   origins: [{ topic: name, format: value }],
   isChanged: false,
   via: null,
   shapes: null,
   bytesMax: Number(config[MESSAGE_BYTES_MAX] ?? RECORD_BYTES),
-  personalData,
 });
 
 /** Streams that came through different topics of ours are written anew, since their bytes mean different things. */
@@ -68,7 +66,6 @@ export function joined(flows: readonly CarriedFlow[]): CarriedFlow {
       via: a.via,
       shapes: a.shapes,
       bytesMax: Math.max(a.bytesMax, b.bytesMax),
-      personalData: [...new Set([...a.personalData, ...b.personalData])],
     };
   }, first);
 }
@@ -108,7 +105,7 @@ export const fedBy = (
   name: TopicName,
   flow: CarriedFlow,
   declared: SchemaFormat | null,
-): Pick<PlanTopic, "name" | "value" | "config" | "personalData"> => ({
+): Pick<PlanTopic, "name" | "value" | "config"> => ({
   name,
   value: carriedBy(name, flow, declared),
   config: {
@@ -118,7 +115,6 @@ export const fedBy = (
     ...ANY_TIMESTAMP,
     [MESSAGE_BYTES_MAX]: String(bytesMaxOf(flow)),
   },
-  personalData: flow.personalData,
 });
 
 /** A step with a store: its changelog takes what may come there, and a queued record needs no copy of a value that its bytes say. */

@@ -123,7 +123,8 @@ function internalTopic(
   }
   const from = widest(upstream);
   const { key } = from;
-  return { key, ...widthOf(from), timestamp: null, internal: "sink", ...fedBy(name, feeds, null) };
+  const own = { timestamp: null, internal: "sink", personalData: [] } as const;
+  return { key, ...widthOf(from), ...own, ...fedBy(name, feeds, null) };
 }
 
 const sourceOf = (node: PlanNode, topic: PlanTopic, id: number): PlanNode => ({
