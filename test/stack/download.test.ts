@@ -61,7 +61,9 @@ test("another version of Kafka lies beside the pinned one", async () => {
   fakeMaven('mkdir -p "$out"; for a; do echo "$a"; done | grep kafka.version > "$out/asked"');
   const older = { ...place, env: { ...env, MILLRACE_KAFKA_VERSION: "3.9.2" } };
   for (const given of [env, older.env])
-    listed(folderOf(cache, "kafka", given), { asked: `-Dkafka.version=${versionOf("kafka", given)}\n` });
+    listed(folderOf(cache, "kafka", given), {
+      asked: `-Dkafka.version=${versionOf("kafka", given)}\n`,
+    });
   const folders = [await fetched("kafka", place), await fetched("kafka", older)];
   const pinned = versionOf("kafka");
   assert.deepEqual(folders, [join(cache, `kafka-${pinned}`), join(cache, "kafka-3.9.2")]);

@@ -38,7 +38,7 @@ test("every problem of every resource is told, and no value of a secret", () => 
       const text = error.problems.map(({ message }) => message).join("\n");
       assert.equal(error.problems.length, 3);
       assert.match(text, /GEOCODER_URL: .*received nothing/);
-      assert.match(text, /GEOCODER_LIMIT: .*received "many"/);
+      assert.match(text, /GEOCODER_LIMIT: .*received a value/);
       assert.match(text, /MAIL_KEY: .*received a value/);
       assert.doesNotMatch(text, /abc/);
       return true;

@@ -7,16 +7,8 @@ export class EmptyValues {
   readonly #records = new Map<AvroShape, number>();
 
   of(shape: AvroShape): number {
-    switch (shape.kind) {
-      case "null":
-        return 1;
-      case "fixed":
-        return shape.size === 0 ? 1 : 0;
-      case "record":
-        return this.#record(shape);
-      default:
-        return 0;
-    }
+    if (shape.kind === "record") return this.#record(shape);
+    return shape.kind === "null" || (shape.kind === "fixed" && shape.size === 0) ? 1 : 0;
   }
 
   #record(shape: Extract<AvroShape, { kind: "record" }>): number {
