@@ -187,7 +187,7 @@ const noBranch = (): never => {
 /** Counts what a branch has without bytes, then lets the union read. */
 function chargeBranch(union: { readonly types: readonly unknown[] }, tap: Tap): void {
   const begin = tap.pos;
-  const type = union.types[tap.readLong()];
+  const type = union.types[tap.readLong()] as object | undefined;
   tap.pos = begin;
   if (typeof type === "object" && type !== null) tap.charge(emptyIn(type));
 }

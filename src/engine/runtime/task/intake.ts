@@ -131,7 +131,7 @@ export interface Learner {
 export async function learn(bound: BoundPart, slice: Slice, learner: Learner): Promise<number> {
   const { schemas } = learner.context;
   if (slice.records[0]?.redriven !== undefined) await lookForRedriven(bound, slice, learner);
-  schemas.forgetOld();
+  if (schemas.hasLearned) schemas.forgetOld();
   for (;;) {
     const unknown = firstUnknown(bound, slice);
     const end = unknown?.at ?? slice.records.length;

@@ -27,6 +27,8 @@ export class SchemaCache implements WriterSchemas {
   /** The one that was wanted longest ago comes first. */
   readonly #known = new Map<number, string>();
   #characters = 0;
+  /** Something was learned since `forgetOld`; asked for each slice, so it is a field. */
+  hasLearned = false;
   /** Ids that the registry does not know, and when they are asked for again. */
   readonly unknownUntil: Map<number, number> = new Map();
   readonly #asking = new Map<number, Promise<void>>();
@@ -61,6 +63,7 @@ export class SchemaCache implements WriterSchemas {
 
   /** Forgets what is more than memory has room for. To be called before a scan. */
   forgetOld(): void {
+    this.hasLearned = false;
     const { schemasMax = SCHEMAS_MAX, charactersMax = CHARACTERS_MAX } = this.#options;
     for (const [id, text] of this.#known) {
       if (this.#known.size <= schemasMax && this.#characters <= charactersMax) break;
@@ -91,6 +94,7 @@ export class SchemaCache implements WriterSchemas {
   }
 
   async #ask(id: number): Promise<void> {
+    this.hasLearned = true;
     const until = this.#clock.now() + this.#options.graceMs;
     for (;;) {
       const schema = await this.#registry.schemaById(id);
