@@ -5,7 +5,7 @@ import { beforeEach, test } from "node:test";
 import { pipeline } from "#engine";
 import { resumeVerb } from "../../src/cli/resume.ts";
 import { headerText } from "../../src/engine/core/record.ts";
-import { redriveHeaders } from "../../src/engine/core/redrive.ts";
+import { redriveHeaders, stateRecord } from "../../src/engine/core/redrive.ts";
 import { readLetters } from "../../src/engine/letters/read-letters.ts";
 import { Fleet } from "../support/fleet.ts";
 import { fleetCommand } from "../support/fleet-command.ts";
@@ -258,7 +258,11 @@ test("what was redriven before a task first looked at its redrive partition is n
   const headers = redriveHeaders({ ...order, firstTime: null, job: "job" });
   const [record] = numbers(7, 8);
   assert.ok(record !== undefined);
-  await fleet.sendRecords([{ ...record, topic: planOf(fleet).redrive, partition: 1, headers }]);
+  const state = { state: "redriven", redrives: 1, atMs: 1, job: "job" } as const;
+  await fleet.sendRecords([
+    stateRecord(planOf(fleet).letterStates, { id: "an-id", generation: 0 }, state),
+    { ...record, topic: planOf(fleet).redrive, partition: 1, headers },
+  ]);
   await fleet.join();
   await fleet.drained();
   assert.deepEqual(fleet.values(output), [{ id: keyOf(7), n: 7 }]);
@@ -282,7 +286,7 @@ test("a letter whose part does not read its topic any more is refused, and says 
   assert.equal(redriveRecords(fleet).length, 0);
 });
 
-test("a record of the redrive topic that no command has written is passed over", async () => {
+test("a record of the redrive topic that no command has written is a letter of one part", async () => {
   const { fleet } = await refused(10);
   await fleet.makeRedriveTopics();
   const junk = { topic: planOf(fleet).redrive, partition: 0, key: null, value: null };
@@ -290,5 +294,7 @@ test("a record of the redrive topic that no command has written is passed over",
   await redriveAll(fleet);
   await fleet.drained();
   assert.deepEqual(madeBy(fleet), expectedOf(range(10)));
-  assert.equal((await fleet.ledger("main"))["consumed"], 12);
+  assert.equal((await fleet.ledger("main"))["consumed"], 13);
+  const codes = fleet.letters().map(({ code }) => code);
+  assert.equal(codes.filter((code) => code === "MILL_REDRIVE_UNPROVEN").length, 1);
 });

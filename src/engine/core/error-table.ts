@@ -187,6 +187,13 @@ const letters = {
     action:
       "Discard it (npx millrace dlq discard), or export it and send the record to where it belongs now.",
   },
+  MILL_REDRIVE_UNPROVEN: {
+    message: "a record in the redrive topic comes from no letter of the pipeline",
+    meaning:
+      "A redrive notes each letter that it sends, with a hash of the record, and each is taken once. No such letter is on its way, the record is another one, or it came a second time: something else than Millrace has written it. It was not worked on.",
+    action:
+      "See who may write the redrive topic: npx millrace acls. Then discard the letter: npx millrace dlq discard <pipeline>",
+  },
   MILL_TRANSFORM_THREW: {
     message: "a callback threw",
     meaning: "Callbacks are pure, so the same record would fail again.",

@@ -52,8 +52,12 @@ const amountOf = (l: LedgerCounts, word: LedgerWord): number => {
 export const imbalanceOf = (l: LedgerCounts): number =>
   ledgerWords.reduce((left, word) => left - amountOf(l, word), l.consumed);
 
+/** An operator may have the name of what every object inherits. */
+const countIn = (counts: Record<string, number>, name: string): number =>
+  Object.hasOwn(counts, name) ? (counts[name] ?? 0) : 0;
+
 const addAll = (into: Record<string, number>, from: Record<string, number>): void => {
-  for (const [name, n] of Object.entries(from)) into[name] = (into[name] ?? 0) + n;
+  for (const [name, n] of Object.entries(from)) into[name] = countIn(into, name) + n;
 };
 
 /** Adds `from` to `into` and returns `into`. */
@@ -87,5 +91,5 @@ export function countOutcome(ledger: LedgerCounts, outcome: Outcome): void {
 }
 
 const bump = (counts: Record<string, number>, name: string): void => {
-  counts[name] = (counts[name] ?? 0) + 1;
+  counts[name] = countIn(counts, name) + 1;
 };

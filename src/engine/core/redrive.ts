@@ -80,12 +80,25 @@ export function redriveHeaders(order: RedriveOrder): Headers {
   return texts.map(([name, text]) => [`dlq.${name}`, Buffer.from(text, "utf8")] as const);
 }
 
+/** Digits that a double has exactly. */
+export const safeWhole = (text: string): number => {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  return Number.isSafeInteger(value) ? value : NaN;
+};
+
+/** The last millisecond that a Date knows. */
+const TIME_MAX = 8_640_000_000_000_000;
+/** It becomes a part of keys. */
+const ID = /^[\w.:-]{1,100}$/;
+const NAME_MAX = 300;
+const isName = (name: string): boolean => name !== "" && name.length <= NAME_MAX;
+
 /** Null when the headers are not what `redriveHeaders` writes. */
 export function redriveOrderOf(headers: Headers): RedriveOrder | null {
   // The record may have been a letter of another pipeline, whose headers say other things.
   const own = letterHeaders(headers);
   const say = (name: string): string => headerText(own, `dlq.${name}`) ?? "";
-  const whole = (name: string): number => (/^\d{1,18}$/.test(say(name)) ? Number(say(name)) : NaN);
+  const whole = (name: string): number => safeWhole(say(name));
   const order: RedriveOrder = {
     id: say("id"),
     part: say("part"),
@@ -93,7 +106,7 @@ export function redriveOrderOf(headers: Headers): RedriveOrder | null {
       topic: say("topic"),
       partition: whole("partition"),
       offset: /^\d{1,18}$/.test(say("offset")) ? BigInt(say("offset")) : -1n,
-      timestamp: Number(say("timestamp") || NaN),
+      timestamp: timestampOf(say("timestamp")),
     },
     redrives: whole("redrives"),
     redrivesMax: whole("redrives-max"),
@@ -101,10 +114,29 @@ export function redriveOrderOf(headers: Headers): RedriveOrder | null {
     job: say("job"),
     ...generationOf(own, whole),
   };
-  const { origin, redrives, redrivesMax, generation = 0 } = order;
+  return isOrder(order) ? order : null;
+}
+
+/** Kafka has -1 for none. */
+function timestampOf(text: string): number {
+  const value = /^-?\d{1,16}$/.test(text) ? Number(text) : NaN;
+  return Math.abs(value) <= TIME_MAX ? value : NaN;
+}
+
+function isOrder({
+  id,
+  part,
+  origin,
+  job,
+  firstTime,
+  readIn = "-",
+  ...rest
+}: RedriveOrder): boolean {
+  const { redrives, redrivesMax, generation = 0 } = rest;
   const numbers = [origin.partition, origin.timestamp, redrives, redrivesMax, generation];
-  const isWhole = order.id !== "" && order.part !== "" && origin.topic !== "";
-  return isWhole && origin.offset >= 0n && !numbers.some(Number.isNaN) ? order : null;
+  const isNamed = ID.test(id) && [part, origin.topic, readIn].every(isName);
+  const isShort = job.length <= NAME_MAX && (firstTime ?? "").length <= NAME_MAX;
+  return isNamed && isShort && origin.offset >= 0n && !numbers.some(Number.isNaN);
 }
 
 /** The facts that an order of a later generation has beside. */
@@ -141,6 +173,8 @@ export interface LetterState {
   readonly reason?: string;
   /** It failed as often as is allowed and is in the parked topic. */
   readonly parked?: boolean;
+  /** The seal of the record that was sent back; left out by releases that did not know it. */
+  readonly seal?: string;
   /** A redriven record waits in state for a call. */
   readonly queued?: true;
   /** Its record is in no topic any more; written by 0.1.0. */
@@ -156,6 +190,7 @@ export const letterStateCheck: Check = fields<LetterState>({
   state: oneOf(["open", "redriven", "resolved", "discarded"]),
   ...{ redrives: whole(), atMs: time, job: optional(text(300)), outcome: optional(text(1_000)) },
   ...{ reason: optional(text(10_000)), parked: optional(flag), queued: optional(oneOf([true])) },
+  seal: optional(text(100)),
   ...{ lost: optional(oneOf([true])), passed: optional(oneOf([true])) },
   before: optional(offsetText),
 });
@@ -167,6 +202,9 @@ export interface SaidState extends LetterState {
 
 const STATE = "letter/";
 
+export const stateKeyOf = (id: string, generation: number): string =>
+  `${STATE}${id}${generation === 0 ? "" : `/${String(generation)}`}`;
+
 /** Each generation has a note of its own, so that an undo finds what was said before. */
 export const stateRecord = (
   topic: TopicName,
@@ -175,7 +213,7 @@ export const stateRecord = (
 ): OutRecord => ({
   topic,
   partition: 0,
-  key: Buffer.from(`${STATE}${id}${generation === 0 ? "" : `/${String(generation)}`}`),
+  key: Buffer.from(stateKeyOf(id, generation)),
   value: Buffer.from(JSON.stringify(state)),
   headers: [],
   timestamp: state.atMs,

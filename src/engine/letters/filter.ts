@@ -91,7 +91,8 @@ function groupOf(letters: readonly FoundLetter[]): LetterGroup {
 
 /** The count of each name, in the order of first appearance. */
 export function countedBy<T>(all: Iterable<T>, nameOf: (one: T) => string): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const one of all) counts[nameOf(one)] = (counts[nameOf(one)] ?? 0) + 1;
-  return counts;
+  // Names come from letters, which anybody may have written: `constructor` is one as any other.
+  const counts = new Map<string, number>();
+  for (const one of all) counts.set(nameOf(one), (counts.get(nameOf(one)) ?? 0) + 1);
+  return Object.fromEntries(counts);
 }

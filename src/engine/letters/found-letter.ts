@@ -3,6 +3,7 @@ import { headerText, type RawRecord, type TopicName, type TopicPartition } from 
 import {
   letterHeaders,
   originalHeaders,
+  safeWhole,
   type LetterState,
   type SaidState,
 } from "../core/redrive.ts";
@@ -61,7 +62,11 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
   const text = (name: string): string => say(name) ?? "";
   const id = text("id");
   const origin = originOf(text);
-  if (id === "" || origin === null) return null;
+  const [generation, redrives] = [say("generation"), say("redrives")].map((one) =>
+    safeWhole(one ?? "0"),
+  ) as [number, number];
+  // Its numbers are Millrace's own: somebody else has written what has others.
+  if (id === "" || origin === null || Number.isNaN(generation + redrives)) return null;
   return {
     id,
     part: text("part"),
@@ -77,8 +82,8 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
     firstTime: say("first-time"),
     lastTime: say("last-time"),
     readIn: say("read-in"),
-    generation: Number(text("generation")),
-    redrives: Number(text("redrives")),
+    generation,
+    redrives,
     isParked: isParked || say("parked") !== null,
     pointer: pointerOf(say),
     at: { topic: raw.topic, partition: raw.partition, offset: raw.offset },
@@ -90,6 +95,8 @@ function originOf(text: (name: string) => string): FoundLetter["origin"] | null 
   const isPlace = topic !== "" && /^\d{1,10}$/.test(partition) && /^\d{1,19}$/.test(offset);
   if (!isPlace) return null;
   const timestamp = Number(text("timestamp"));
+  // A Date knows no other.
+  if (!(Math.abs(timestamp) <= 8.64e15)) return null;
   return { topic, partition: Number(partition), offset: BigInt(offset), timestamp };
 }
 

@@ -149,6 +149,11 @@ export const catalogue: readonly MetricSpec[] = [
     part,
   ),
   counter(
+    "millrace_redrives_unproven_total",
+    "Records in the redrive topic that come from no letter of the pipeline; each is a dead letter.",
+    part,
+  ),
+  counter(
     "millrace_breaker_halts_total",
     "Times that a task had too many dead letters and halted its pipeline.",
     part,

@@ -40,7 +40,7 @@ test("a closed task does not run", async () => {
   closed.close();
   const work = () => ({}) as never;
   await assert.rejects(
-    closed.run({ starts: [], lineage: {} as never }, valve, work),
+    closed.run({ starts: [], lineage: {} as never, proofs: {} as never }, valve, work),
     /a task that is closed does not become running/,
   );
 });

@@ -12,6 +12,7 @@ import { NoteTail } from "../../notes/notes.ts";
 import type { FoundLetter } from "../found-letter.ts";
 import { asOperator, isCancelled, jobRecord, writeAll, type Job } from "./operator.ts";
 import { recordOf } from "../pointer.ts";
+import { sealOf } from "../redrives/proofs.ts";
 import { readLetters, type LetterPorts } from "../read-letters.ts";
 
 export interface RedriveRequest {
@@ -212,11 +213,12 @@ class Drive {
       ...(generation === 0 ? {} : { generation }),
       ...(readIn === null ? {} : { readIn }),
     };
-    const record = {
+    const record: OutRecord = {
       ...{ topic, partition: origin.partition, key, value, timestamp: atMs },
       headers: [...headers, ...redriveHeaders(order)],
     };
-    const state = { state: "redriven", redrives: again, atMs, job } as const;
+    const seal = sealOf(record);
+    const state = { state: "redriven", redrives: again, atMs, job, seal } as const;
     return { record, state: stateRecord(letterStates, { id, generation }, state) };
   }
 

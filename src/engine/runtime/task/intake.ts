@@ -1,17 +1,13 @@
 // The intake of a task from its inbox, slice by slice: records as they were when they were first read, each as far as
-// its values can be read. Records of the redrive topic are restored; letters of other parts are passed over, as these
+// its values can be read. Records of the redrive topic are restored where they come from a letter; those of other parts are passed over, as these
 // read the same partition for themselves, and so are letters whose records the task reads again in its sources. A slice is decoded when this is known: whether its values have a structure that
 // this code reads, and the schemas of their writers. The task waits for both; not for a letter that comes back, since it
 // would delay everything behind it.
 import type { MillraceError } from "../../core/errors.ts";
 import { readerOf } from "../../core/pieces.ts";
+import type { Part, Plan } from "../../core/plan.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
-import {
-  originalHeaders,
-  redriveOrderOf,
-  type RedriveOrder,
-  type Redriven,
-} from "../../core/redrive.ts";
+import { originalHeaders, redriveOrderOf, type RedriveOrder } from "../../core/redrive.ts";
 import type { Inbox } from "../../source/inbox.ts";
 import type { FetchedSlice } from "../../source/queue.ts";
 import type { Kept } from "../../transform/calls/key-queue.ts";
@@ -28,17 +24,25 @@ export interface Slice extends FetchedSlice {
 /** Whether a letter that comes back is over, since its record is read again in the source. */
 type IsSuperseded = (order: RedriveOrder) => boolean;
 
+/** What the task asks of records of the redrive topic. */
+export interface RedriveChecks {
+  readonly isSuperseded: IsSuperseded;
+  /** Those of them that come from a letter of the pipeline. */
+  proven(records: readonly RawRecord[]): Promise<ReadonlySet<RawRecord>>;
+  onUnproven(records: number): void;
+}
+
 export class Intake {
   readonly #bound: BoundPart;
   readonly #inbox: Inbox;
-  readonly #isSuperseded: IsSuperseded;
+  readonly #checks: RedriveChecks;
   /** Taken from the inbox and not begun. */
   readonly #slices: Slice[] = [];
 
-  constructor(bound: BoundPart, inbox: Inbox, isSuperseded: IsSuperseded) {
+  constructor(bound: BoundPart, inbox: Inbox, checks: RedriveChecks) {
     this.#bound = bound;
     this.#inbox = inbox;
-    this.#isSuperseded = isSuperseded;
+    this.#checks = checks;
   }
 
   get isEmpty(): boolean {
@@ -55,10 +59,24 @@ export class Intake {
     if (this.#slices.length === 0) {
       const run = await this.#inbox.take();
       if (run === null) return null;
-      this.#slices.push(...slicesOf(run, this.#bound, this.#isSuperseded));
+      this.#slices.push(...(await this.#slicesOf(run)));
     }
     const next = this.#slices.shift() as Slice;
     return next.records.length <= recordsMax ? next : this.#first(next, recordsMax);
+  }
+
+  async #slicesOf(run: FetchedSlice): Promise<readonly Slice[]> {
+    const place = run.topic;
+    if (place !== this.#bound.plan.redrive) return [{ ...run, place }];
+    const proven = await this.#checks.proven(run.records);
+    const own = run.records.flatMap((raw) => cameBack(raw, this.#bound, proven) ?? []);
+    const unproven = own.filter(({ redriven }) => redriven === undefined).length;
+    if (unproven > 0) this.#checks.onUnproven(unproven);
+    const { isSuperseded } = this.#checks;
+    return stretchesOf(
+      run,
+      own.filter(({ redriven }) => redriven === undefined || !isSuperseded(redriven.order)),
+    );
   }
 
   /** The slice, or the part of it in front of a value that must be waited for, when it can be decoded; the rest comes next. */
@@ -81,16 +99,8 @@ export class Intake {
 }
 
 /** At least one, so that progress moves past what is passed over. */
-function slicesOf(
-  run: FetchedSlice,
-  bound: BoundPart,
-  isSuperseded: IsSuperseded,
-): readonly Slice[] {
+function stretchesOf(run: FetchedSlice, own: readonly RawRecord[]): readonly Slice[] {
   const place = run.topic;
-  if (place !== bound.plan.redrive) return [{ ...run, place }];
-  const own = run.records
-    .flatMap((raw) => restored(raw, bound) ?? [])
-    .filter(({ redriven }) => !isSuperseded(redriven.order));
   const stretches: RawRecord[][] = [];
   for (const raw of own) {
     const last = stretches.at(-1);
@@ -100,23 +110,35 @@ function slicesOf(
   if (stretches.length === 0) return [{ ...run, place, records: [] }];
   return stretches.map((records, i): Slice => {
     const topic = (records[0] as RawRecord).topic;
-    const next = stretches[i + 1]?.[0]?.redriven?.offset;
-    return { ...run, place, topic, records, nextOffset: next ?? run.nextOffset };
+    const next = stretches[i + 1]?.[0];
+    const nextOffset = next === undefined ? run.nextOffset : placeOf(next).offset;
+    return { ...run, place, topic, records, nextOffset };
   });
 }
 
-/** The record that had failed, or null when it is none of this part's. */
-function restored(
+/**
+ * The record that had failed, or null when it is none of this part's. What comes from no letter stays the record that it
+ * is in the redrive topic: no source has it, so it becomes a letter by itself.
+ */
+function cameBack(
   raw: RawRecord,
   { plan, part }: BoundPart,
-): (RawRecord & { readonly redriven: Redriven }) | null {
-  const order = redriveOrderOf(raw.headers);
-  if (order === null || order.origin.partition !== raw.partition) return null;
-  if (readerOf(plan, order.part, order.origin.topic) !== part) return null;
+  proven: ReadonlySet<RawRecord>,
+): RawRecord | null {
+  const named = redriveOrderOf(raw.headers);
+  const order = named?.origin.partition === raw.partition ? named : null;
+  const reader = order === null ? undefined : readerOf(plan, order.part, order.origin.topic);
+  const isProven = order !== null && proven.has(raw);
+  if (!isProven) return (reader ?? firstReader(plan, raw.partition)) === part ? raw : null;
+  if (reader !== part) return null;
   const { topic, offset, key, value } = raw;
   const headers = originalHeaders(raw.headers);
   return { ...order.origin, key, value, headers, redriven: { topic, offset, order } };
 }
+
+/** Of parts that read the partition beside their sources: what names none of them is one's alone. */
+const firstReader = ({ parts }: Plan, partition: number): Part | undefined =>
+  parts.find(({ partitions }) => partition < partitions);
 
 export interface Learner {
   readonly context: WorkerContext;

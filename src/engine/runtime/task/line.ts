@@ -192,15 +192,12 @@ function withoutTime(fault: TimeFault, { invalid }: TimeRule, raw: RawRecord): O
   return { kind: "dead-lettered", failure: { ...step, code, message } };
 }
 
-/** A letter of a topic that the part has ceased to read. */
-const noSource = ({ topic }: RawRecord): Failure => ({
-  class: "decode",
-  stage: "decode",
-  step: topic,
-  rule: null,
-  code: "MILL_REDRIVE_NO_SOURCE",
-  message: entryOf("MILL_REDRIVE_NO_SOURCE").message,
-});
+/** A letter of a topic that the part has ceased to read, or a record of the redrive topic that is no letter's. */
+function noSource({ topic, redriven }: RawRecord): Failure {
+  const code = redriven === undefined ? "MILL_REDRIVE_UNPROVEN" : "MILL_REDRIVE_NO_SOURCE";
+  const { message } = entryOf(code);
+  return { class: "decode", stage: "decode", step: topic, rule: null, code, message };
+}
 
 type RecordSide = "key" | "value";
 

@@ -7,6 +7,7 @@ import { addressOf, type TopicName, type TopicPartition } from "../../core/recor
 import type { TaskAddress, TaskHealth } from "../../observe/health.ts";
 import { allPlaces, type LagPlace } from "../../observe/lag/lag-place.ts";
 import type { LetterOrigin } from "../../letters/letter.ts";
+import { RedriveProofs } from "../../letters/redrives/proofs.ts";
 import type { Lineage } from "../../notes/generations.ts";
 import { NoteBook } from "../../notes/notes.ts";
 import type { WorkerContext } from "../context.ts";
@@ -53,6 +54,8 @@ export abstract class RunningPart<W extends TaskWork> {
   protected readonly options: PartOptions;
   protected readonly context: WorkerContext;
   protected readonly notes: NoteBook;
+  /** The letters that are on their way back to it. */
+  protected readonly proofs: RedriveProofs;
   protected assignment: Assignment | null = null;
   /** The dependency that the takeover of all tasks waits for. */
   protected waitingFor: string | null = null;
@@ -65,6 +68,7 @@ export abstract class RunningPart<W extends TaskWork> {
     this.context = options.context;
     this.reads = new ReadPauses(options.context, options.bound);
     this.notes = new NoteBook(options.context, options.bound.plan.meta);
+    this.proofs = new RedriveProofs(options.context, options.bound.plan.letterStates);
   }
 
   /** Takes over what the group has given, anew where it was given before. */

@@ -7,6 +7,7 @@ import type { Operated } from "../../core/lead.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { RedriveOrder } from "../../core/redrive.ts";
 import type { TaskAddress, TaskStatus } from "../../observe/health.ts";
+import { ProvenRedrives, type RedriveProofs } from "../../letters/redrives/proofs.ts";
 import { isSuperseded } from "../../letters/redriven.ts";
 import type { Lineage } from "../../notes/generations.ts";
 import { Inbox } from "../../source/inbox.ts";
@@ -16,7 +17,7 @@ import type { FollowProgress } from "../../state/follow.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, persist } from "../failure.ts";
 import type { BoundPart } from "./bind.ts";
-import { Intake, mustWait, type Learner, type Slice } from "./intake.ts";
+import { Intake, mustWait, type Learner, type RedriveChecks, type Slice } from "./intake.ts";
 
 /** Why a task has stopped and since when, with what the operator can do about it: for /ready, the log and the notes. */
 export type Stop = Omit<Extract<TaskStatus, { state: "stopped" }>, "state">;
@@ -66,6 +67,8 @@ export interface TaskWork {
 export interface TaskBeginning {
   readonly starts: readonly LoadStart[];
   readonly lineage: Lineage;
+  /** The letters that are on their way back. */
+  readonly proofs: RedriveProofs;
 }
 
 export interface TaskOptions {
@@ -162,7 +165,7 @@ export class Task<W extends TaskWork = TaskWork> {
 
   /** Reads from `starts` on. Resolves when it halts, with why, or when it was closed. */
   async run(
-    { starts, lineage }: TaskBeginning,
+    { starts, lineage, proofs }: TaskBeginning,
     valve: Valve,
     workFrom: (intake: Intake, inbox: Inbox) => W,
   ): Promise<MillraceError | null> {
@@ -176,7 +179,7 @@ export class Task<W extends TaskWork = TaskWork> {
     const waiting = this.partitions.find(({ topic }) => inbox.whyWaits(topic) !== null);
     if (waiting !== undefined)
       this.#logLoading(`${addressOf(waiting)} ${String(inbox.whyWaits(waiting.topic))}`);
-    const intake = new Intake(bound, inbox, (order) => this.#isSuperseded(order, lineage));
+    const intake = new Intake(bound, inbox, this.#redriveChecks(lineage, proofs));
     const work = workFrom(intake, inbox);
     this.#become({ at: "running" });
     [this.#inbox, this.#work, this.#starts] = [inbox, work, starts];
@@ -194,6 +197,17 @@ export class Task<W extends TaskWork = TaskWork> {
       { ...this.#options.bound.labels, partition: this.partition },
       text,
     );
+  }
+
+  #redriveChecks(lineage: Lineage, proofs: RedriveProofs): RedriveChecks {
+    const { bound, context } = this.#options;
+    const redrives = new ProvenRedrives(proofs);
+    return {
+      isSuperseded: (order) => this.#isSuperseded(order, lineage),
+      proven: (records) => this.persist("kafka", () => redrives.of(records, this.signal)),
+      onUnproven: (records) =>
+        context.meter.count("millrace_redrives_unproven_total", bound.labels, records),
+    };
   }
 
   #isSuperseded(order: RedriveOrder, lineage: Lineage): boolean {

@@ -87,7 +87,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
     };
     const starts = [{ ...at, nextOffset: start.nextOffset }];
     const running = task.run(
-      { starts, lineage: gate.lineage },
+      { starts, lineage: gate.lineage, proofs: this.proofs },
       consumer,
       (intake) => new SinkCommitter(task, options, intake),
     );

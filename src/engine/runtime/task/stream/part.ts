@@ -182,7 +182,7 @@ export class StreamPart extends RunningPart<StreamStage> {
       ...{ probations: this.probations, committer: this.#committer },
     };
     const running = task.run(
-      { starts, lineage: this.options.gate.lineage },
+      { starts, lineage: this.options.gate.lineage, proofs: this.proofs },
       this.consumer,
       (intake, inbox) => new StreamStage(task, options, intake, inbox),
     );
