@@ -92,7 +92,7 @@ test("what a worker that dies has begun is worked on once by the next", async ()
     const { fleet, member } = await refused(10);
     let commits = 0;
     fleet.watcher = ({ worker, request }) => {
-      if (worker === member.life && request === "commit" && ++commits === n) member.life.kill();
+      if (worker === member.life && request === "commit" && ++commits === n) member.life.crash();
     };
     await redriveAll(fleet);
     const [genuine] = redriveRecords(fleet);
