@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { redriveHeaders, redriveOrderOf, statesIn } from "../../src/engine/core/redrive.ts";
 import type { OutRecord } from "../../src/engine/core/record.ts";
+import { readLetters } from "../../src/engine/letters/read-letters.ts";
 import { readNotes } from "../../src/engine/notes/notes.ts";
 import type { Fleet } from "../support/fleet.ts";
 import {
@@ -87,25 +88,51 @@ test("another record under a letter's name, and a second copy of the true one, a
   assert.equal(unproven(fleet), 4);
 });
 
+test("a record that was put in front of a redrive, under the name that it would have, is not taken for it", async () => {
+  const { fleet, member } = await refused(10);
+  await fleet.during(member.worker.stop());
+  await fleet.makeRedriveTopics();
+  const [letter] = (await fleet.during(readLetters(planOf(fleet), operatorOf(fleet).ports)))
+    .letters;
+  assert.ok(letter !== undefined);
+  const { id, part, origin } = letter;
+  await fleet.sendRecords([
+    { ...forged(fleet, { id, part, origin }), partition: origin.partition },
+  ]);
+  await redriveAll(fleet);
+  await fleet.join();
+  await fleet.drained();
+  assert.deepEqual(madeBy(fleet), expectedOf(range(10)));
+  assert.equal(unproven(fleet), 1);
+});
+
 test("what a worker that dies has begun is worked on once by the next", async () => {
-  for (let n = 1; n <= 6; n++) {
-    const { fleet, member } = await refused(10);
-    let commits = 0;
-    fleet.watcher = ({ worker, request }) => {
-      if (worker === member.life && request === "commit" && ++commits === n) member.life.crash();
-    };
-    await redriveAll(fleet);
-    const [genuine] = redriveRecords(fleet);
-    if (genuine === undefined) continue;
-    const { topic, partition, key, value, headers } = genuine;
-    await fleet.sendRecords([{ topic, partition, key, value, headers, timestamp: 0 }]);
-    await fleet.clock.advance(2_000);
-    await fleet.join();
-    await fleet.drained();
-    assert.deepEqual(madeBy(fleet), expectedOf(range(10)), `killed at commit ${String(n)}`);
-    assert.equal(unproven(fleet), 1);
-    const { ports } = operatorOf(fleet);
-    const states = statesIn(await fleet.during(readNotes(ports, planOf(fleet).letterStates)));
-    assert.ok([...states.values()].flat().every(({ state }) => state === "resolved"));
-  }
+  let crashes = 0;
+  for (const isTaken of [false, true])
+    for (let n = 1; n <= 3; n++) {
+      const { fleet, member } = await refused(10);
+      let commits = 0;
+      fleet.watcher = ({ worker, request }) => {
+        if (worker !== member.life || request !== "commit" || ++commits !== n) return undefined;
+        crashes++;
+        if (isTaken) return { taken: () => member.life.crash() };
+        member.life.crash();
+        return undefined;
+      };
+      await redriveAll(fleet);
+      const [genuine] = redriveRecords(fleet);
+      assert.ok(genuine !== undefined);
+      const { topic, partition, key, value, headers } = genuine;
+      await fleet.sendRecords([{ topic, partition, key, value, headers, timestamp: 0 }]);
+      await fleet.clock.advance(2_000);
+      await fleet.join();
+      await fleet.drained();
+      const when = `${isTaken ? "after" : "before"} commit ${String(n)}`;
+      assert.deepEqual(madeBy(fleet), expectedOf(range(10)), when);
+      assert.equal(unproven(fleet), 1, when);
+      const { ports } = operatorOf(fleet);
+      const states = statesIn(await fleet.during(readNotes(ports, planOf(fleet).letterStates)));
+      assert.ok([...states.values()].flat().every(({ state }) => state === "resolved"));
+    }
+  assert.ok(crashes >= 4, String(crashes));
 });

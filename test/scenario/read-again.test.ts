@@ -285,7 +285,8 @@ test("behind a reset that has died nobody reads until it is run again, and it is
     assert.deepEqual(totals, expectedOf(range(20)).totals, `killed at ${String(n)}`);
     const notes = await fleet.during(readNotes(operatorOf(fleet).ports, planOf(fleet).meta));
     if (isKilled) assert.ok(generationsIn(planOf(fleet), notes).length <= 2);
-    if (why !== undefined) assert.equal(generationsIn(planOf(fleet), notes).length, 1, `killed at ${String(n)}`);
+    if (why !== undefined)
+      assert.equal(generationsIn(planOf(fleet), notes).length, 1, `killed at ${String(n)}`);
     if (!isKilled) break;
   }
   assert.ok(waited > 3, String(waited));
