@@ -168,7 +168,7 @@ function printer(
   };
 }
 
-/** What cannot be decoded is shown by its code and the reason, which quotes nothing. */
+/** A value that cannot be decoded is shown by its code and the reason, which quotes nothing. */
 function seen(record: DecodedRecord, sight: Sight): DecodedRecord {
   if (sight.kind === "open") return record;
   const { raw, key, value } = record;

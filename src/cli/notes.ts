@@ -122,7 +122,7 @@ const noteJson = ({ topic, key, offset, timestamp, why, lastGood }: LoggedNote):
 const numberOf = (offset: bigint | undefined): number | null =>
   offset === undefined ? null : Number(offset);
 
-/** What stands in the note; of one that cannot be read, what counts instead. */
+/** The content of the note; for one that cannot be read, the note that counts instead. */
 function noteLines(notes: readonly LoggedNote[]): readonly string[] {
   const rows = notes.map((note) => {
     const { topic, key, offset, why, lastGood } = note;
@@ -135,7 +135,7 @@ function noteLines(notes: readonly LoggedNote[]): readonly string[] {
 const cut = (text: string): string =>
   text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
 
-/** What the repair writes: the last good one, or nothing more under the key. */
+/** The repair's record: the last good note, or a tombstone for the key. */
 const cureOf = ({ lastGood }: LoggedNote): "last-good" | "tombstone" =>
   lastGood === null || lastGood.text === null ? "tombstone" : "last-good";
 
@@ -149,7 +149,7 @@ function cureText(note: LoggedNote): string {
     : `the last good one, ${at}, is written again: ${cut(lastGood.text)}`;
 }
 
-/** What it means that there is no such note, by the first word of its key. */
+/** The consequence of a note that is gone, by the first word of its key. */
 function without(key: string): string {
   const word = /^[a-z-]+/.exec(key)?.[0] ?? "";
   return Object.hasOwn(meanings, word) ? (meanings[word] ?? "") : "nothing depends on it";

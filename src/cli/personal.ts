@@ -1,4 +1,4 @@
-// Who looks at personal data is noted, in the states topic of each pipeline that it concerns, before anything is shown.
+// A look at personal data is noted, in the states topic of each pipeline that it concerns, before anything is shown.
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { makeStates } from "../engine/core/late-topics.ts";

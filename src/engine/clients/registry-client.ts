@@ -49,7 +49,7 @@ const boundedHttps = (): HttpsAgent => bounded(new HttpsAgent(agentOptions));
 /** As Node's global agents. */
 const agentOptions = { keepAlive: true, scheduling: "lifo", timeout: 5_000 } as const;
 
-/** What every agent of Node is handed; its types leave it out. */
+/** An option that every agent of Node is handed; its types leave it out. */
 interface RequestTaker {
   addRequest(request: ClientRequest, ...rest: unknown[]): void;
 }

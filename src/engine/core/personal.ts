@@ -61,7 +61,7 @@ function sightOfOuter(name: string, plans: readonly Plan[]): Sight {
     : { kind: "fields", paths, isKeyHidden };
 }
 
-/** What begins with a pipeline's name is its own: changelogs, letters, topics of its runs. The longest name counts. */
+/** A topic whose name begins with a pipeline's is the pipeline's own: changelogs, letters, topics of its runs. The longest name counts. */
 function ownersOf(name: string, plans: readonly Plan[]): readonly Plan[] {
   const prefixOf = ({ namespace, pipeline }: Plan): string => `${namespace}${pipeline}-`;
   const owners = plans.filter((plan) => name.startsWith(prefixOf(plan)));

@@ -11,7 +11,7 @@ export interface NoteFault extends TopicPartition {
   readonly offset: bigint;
   readonly key: string;
   readonly why: string;
-  /** What the key said before is known, or it makes no difference when that is gone. */
+  /** The last good note of the key is known, or its loss makes no difference. */
   readonly isCovered: boolean;
 }
 
@@ -26,7 +26,7 @@ export function lostNote(notes: Notes, key: string): NoteFault | null {
   return fault === undefined || fault.isCovered ? null : fault;
 }
 
-/** What is known of a note that is lost, and counts as one that is there. */
+/** The facts about a lost note that counts as one that is there. */
 export const isUnknown = (notes: Notes, key: string): boolean =>
   lostNote(notes, key) !== null && whenLost(key) === "unknown";
 

@@ -36,7 +36,7 @@ type NoteName =
   | "job"
   | "audit";
 
-/** What stands under the keys of each kind. */
+/** The content of notes, by the kind of their key. */
 export const noteChecks: Readonly<Record<NoteName, Check>> = {
   gate: fields({
     // A later release may know other states and other owners.
@@ -88,9 +88,9 @@ export const noteChecks: Readonly<Record<NoteName, Check>> = {
 export type WhenLost = "none" | "unknown" | "stop";
 
 interface NoteKind {
-  /** Of the whole key. */
+  /** The pattern of the whole key. */
   readonly keys: RegExp;
-  /** Where it says no JSON: null. */
+  /** The content's check; null where it is no JSON. */
   readonly check: Check | null;
   readonly whenLost: WhenLost;
 }
@@ -124,7 +124,7 @@ const kinds: ReadonlyMap<string, NoteKind> = new Map([
   ["shape", kind(`shape/${NAME}/${NAME}/[^/]{0,100}`, noteChecks.shape, "none")],
   // A letter whose state is not known is not open: it could go back a second time.
   ["letter", kind("letter/[^/]{1,100}(?:/[1-9]\\d{0,8})?", letterStateCheck, "unknown")],
-  // What commands show of each other.
+  // Notes that commands show each other.
   ["job", kind("job", noteChecks.job, "none")],
   ["cancel", kind("cancel", null, "none")],
   ["audit", kind("audit/.{1,300}", noteChecks.audit, "none")],
@@ -142,7 +142,7 @@ const kindOf = (key: string): NoteKind | undefined => {
 /** Without JSON: an id, or nothing that is looked at. */
 const PLAIN_MAX = 1_000;
 
-/** What is wrong with a note, or null. */
+/** The fault of a note, or null. */
 export function wrongNote(key: string, value: string): string | null {
   const found = kindOf(key);
   if (found === undefined) return null;

@@ -46,7 +46,7 @@ export class KafkaPartitionReader implements PartitionReader {
   #next(): PartitionRead | null {
     const rest = this.#rest;
     if (rest === null) return null;
-    // What fails is asked for again.
+    // A request that fails is made again.
     this.#rest = null;
     const piece = rest.set.next();
     if (piece === null) return null;

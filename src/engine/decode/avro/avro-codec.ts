@@ -152,7 +152,7 @@ class AvroCodec implements Codec {
   unknownId(bytes: Buffer | null): number | null {
     if (bytes === null || bytes.length < HEADER_BYTES || bytes[0] !== MAGIC) return null;
     const id = bytes.readInt32BE(1);
-    // What was compiled may be dropped before its record comes: then its text is needed again.
+    // A compiled schema may be dropped before its record comes: then its text is needed again.
     if (id === this.#lastId) return null;
     return this.#options.schemas.get(id) === undefined ? id : null;
   }

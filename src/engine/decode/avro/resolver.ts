@@ -115,7 +115,7 @@ export class ResolverCompiler {
       defaultValue: () => field.defaultValue(),
       type: { createResolver: (made: unknown) => made },
     }));
-    // What is not written is a default, which takes no bytes either.
+    // A field that is not written has its default, which takes no bytes either.
     let empty = record.fields.length - action.steps.filter(({ read }) => read !== null).length;
     const writerFields: WriterField[] = [];
     for (const { read, written } of action.steps) {

@@ -1,4 +1,4 @@
-// What is on its way back: the letters that a redrive has sent and nobody has dealt with yet. The redrive writes a record and
+// Letters on their way back: those that a redrive has sent and nobody has dealt with yet. The redrive writes a record and
 // the state of its letter in one transaction, and the state has a seal of the record. So a record without such a state comes
 // from no letter, and one whose state says that it was dealt with came back before: neither is worked on.
 import { createHash } from "node:crypto";
@@ -16,7 +16,7 @@ import {
 } from "../../core/redrive.ts";
 import { wrongNote } from "../../notes/kinds.ts";
 
-/** Of everything that a redrive writes; 32 hex digits. */
+/** The hash of everything that a redrive writes; 32 hex digits. */
 export function sealOf({
   key,
   value,
@@ -114,7 +114,7 @@ export class ProvenRedrives {
     });
     const isOpen = ({ raw, order, name }: (typeof asked)[0]): boolean =>
       !this.#taken.has(name) && this.#proofs.has(raw, order);
-    // What an earlier owner has decided is seen by the first look.
+    // The first look sees the decisions of an earlier owner.
     if (asked.length > 0 && !(this.#hasLooked && asked.every(isOpen))) {
       await this.#proofs.look(signal);
       this.#hasLooked = true;

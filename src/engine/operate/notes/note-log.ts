@@ -12,10 +12,10 @@ import type { OperatePorts } from "../choice.ts";
 export interface LoggedNote {
   readonly topic: TopicName;
   readonly key: string;
-  /** Of the newest record, with the time that Kafka has for it. */
+  /** The offset of the newest record, with the time that Kafka has for it. */
   readonly offset: bigint;
   readonly timestamp: number;
-  /** What is wrong with it; null: it is good. */
+  /** The fault of the note; null: it is good. */
   readonly why: string | null;
   readonly lastGood: GoodNote | null;
   readonly whenLost: WhenLost;
@@ -27,7 +27,7 @@ export interface GoodNote {
   readonly text: string | null;
 }
 
-/** Of the pipeline's notes and of its letters' states, in the order of topic and key; without those that were taken away. */
+/** The pipeline's notes and its letters' states, in the order of topic and key; without those that were taken away. */
 export async function loggedNotes(
   plan: Pick<Plan, "meta" | "letterStates">,
   ports: Pick<OperatePorts, "kafka" | "admin">,

@@ -24,10 +24,10 @@ export interface Slice extends FetchedSlice {
 /** Whether a letter that comes back is over, since its record is read again in the source. */
 type IsSuperseded = (order: RedriveOrder) => boolean;
 
-/** What the task asks of records of the redrive topic. */
+/** The questions of a task about records of the redrive topic. */
 export interface RedriveChecks {
   readonly isSuperseded: IsSuperseded;
-  /** Those of them that come from a letter of the pipeline. */
+  /** The records among them that come from a letter of the pipeline. */
   proven(records: readonly RawRecord[]): Promise<ReadonlySet<RawRecord>>;
   onUnproven(records: number): void;
 }
@@ -136,7 +136,7 @@ function cameBack(
   return { ...order.origin, key, value, headers, redriven: { topic, offset, order } };
 }
 
-/** Of parts that read the partition beside their sources: what names none of them is one's alone. */
+/** A record that names none of the parts that read the partition beside their sources is that of one part alone. */
 const firstReader = ({ parts }: Plan, partition: number): Part | undefined =>
   parts.find(({ partitions }) => partition < partitions);
 

@@ -1,4 +1,4 @@
-// What a codec writes to: one buffer of exactly the size that was measured before it was made.
+// The output of a codec: one buffer of exactly the size that was measured before it was made.
 
 /** The bytes would become more than the bound. */
 export class TooLarge extends Error {

@@ -24,7 +24,7 @@ export interface RecordPiece {
   /** Past the last batch that is done, whatever it contained, or past the last record. */
   readonly nextOffset: bigint;
   readonly marks: AppendMark[];
-  /** Of its records when they are decompressed. */
+  /** The size of its records when they are decompressed. */
   readonly byteLength: number;
 }
 
