@@ -186,6 +186,7 @@ export class RecordSet {
   /** A header is two bytes, and many times that as an object. */
   #headerCount(cursor: RecordCursor, head: BatchHead): number {
     const count = cursor.headerCount();
+    if (count === 0) return 0;
     const { bytesMax } = this.#bounds.of(head.at.topic, 0);
     if (count * HEADER_BYTES <= bytesMax) return count;
     const how = `${String(count)} headers of one record are more than its bound allows`;
