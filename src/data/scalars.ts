@@ -2,6 +2,7 @@
 // numbers beyond ±(2^53−1) and times finer than the schema's unit are refused.
 import { decimal, type Decimal } from "#engine";
 import type { Logical, Primitive } from "../engine/core/avro-shape.ts";
+import { withoutTrailing } from "../engine/core/trailing.ts";
 import { Mismatch } from "./mismatch.ts";
 import { dayOf, instantOf, localTimeOf, timeOf, type FractionDigits } from "./times.ts";
 
@@ -148,7 +149,7 @@ function decimalReader({ precision, scale }: { precision: number; scale: number 
     const digits = written.replace(/^[+-]?0*/, "").replace(".", "");
     if (typeof input === "number" && digits.length > DOUBLE_DIGITS)
       throw new Mismatch("a decimal as text: a JSON number may have lost digits");
-    const places = (match[1] ?? ".").slice(1).replace(/0+$/, "");
+    const places = withoutTrailing((match[1] ?? ".").slice(1), "0");
     const wholeDigits = written.replace(/^[+-]?0*/, "").replace(/\..*/, "").length;
     if (places.length > scale || wholeDigits > precision - scale) throw new Mismatch(expected);
     return decimal(written);

@@ -1,5 +1,6 @@
 // Texts of dates and times to what Avro's logical types hold. A time without zone is UTC. Days that no calendar
 // has are refused, not rolled over, and no digit of a fraction is dropped in silence.
+import { withoutTrailing } from "../engine/core/trailing.ts";
 import { Mismatch } from "./mismatch.ts";
 
 const DAY = /^(\d{4})-(\d{2})-(\d{2})$/;
@@ -32,7 +33,7 @@ export function timeOf(text: string, digits: FractionDigits): bigint {
   ) as [number, number, number];
   if (match === null || hour > 23 || minute > 59 || second > 59)
     throw new Mismatch("a time of day such as 11:53:26");
-  const fraction = (match[4] ?? "").replace(/0+$/, "");
+  const fraction = withoutTrailing(match[4] ?? "", "0");
   if (fraction.length > digits) throw new Mismatch(`a time in whole ${unitNames[digits]}`);
   const seconds = BigInt(hour * 3600 + minute * 60 + second);
   return seconds * 10n ** BigInt(digits) + BigInt(fraction.padEnd(digits, "0"));

@@ -6,6 +6,7 @@ import { checkCompatible } from "../core/avro-compatibility.ts";
 import { ConfigError, DependencyError, type MillraceError } from "../core/errors.ts";
 import { shownAddress, withoutLogins } from "../core/shown-address.ts";
 import type { RegisteredSchema, SchemaRegistry } from "../core/ports.ts";
+import { withoutTrailing } from "../core/trailing.ts";
 import { registryClient, type RegistryAnswer } from "./registry-client.ts";
 import { selfContained, type RegistryBody } from "./registry-references.ts";
 
@@ -48,7 +49,7 @@ class ConfluentRegistry implements SchemaRegistry {
     const secret = password ?? decodeURIComponent(address.password);
     address.username = "";
     address.password = "";
-    const host = address.href.replace(/\/+$/, "");
+    const host = withoutTrailing(address.href, "/");
     this.#base = shownAddress(host);
     this.#client = registryClient({
       host,

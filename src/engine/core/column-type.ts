@@ -169,7 +169,7 @@ const aliases: Readonly<Record<string, string>> = {
   time: TIME,
 };
 
-const TYPE_NAME = /^([a-z_][a-z0-9_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?$/;
+const TYPE_NAME = /^([a-z_](?:[a-z0-9_ ]*[a-z0-9_])?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?$/;
 
 /** A type that the user wrote, spelt as format_type() does; null when it does not look like a type's name. */
 export function canonicalType(written: string): string | null {
@@ -190,6 +190,6 @@ export function canonicalType(written: string): string | null {
  * silently, where the assignment to the column refuses it.
  */
 export const parameterType = (sql: string): string => {
-  const bare = sql.replace(/\([^)]*\)/, "");
+  const bare = sql.replace(/\([^()]*\)/, "");
   return bare === "character" ? "bpchar" : bare;
 };

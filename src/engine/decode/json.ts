@@ -3,6 +3,7 @@
 import { isUtf8 } from "node:buffer";
 import { DecodeError, MillraceError } from "../core/errors.ts";
 import type { Codec, JsonValidator } from "../core/schema.ts";
+import { withoutTrailing } from "../core/trailing.ts";
 import { decodeError, encodeError, Fault, type At } from "./faults.ts";
 import { envelopeOf, withForm } from "./framing.ts";
 
@@ -147,7 +148,7 @@ function digitsOf(text: string): { digits: string; exponent: number; lastPlace: 
   const [mantissa = "", power = "0"] = text.replace(/^-/, "").toLowerCase().split("e");
   const [whole = "", fraction = ""] = mantissa.split(".");
   const all = (whole + fraction).replace(/^0+/, "");
-  const digits = all.replace(/0+$/, "");
+  const digits = withoutTrailing(all, "0");
   const lastPlace = Number(power) - fraction.length;
   return { digits, exponent: lastPlace + all.length - digits.length, lastPlace };
 }
