@@ -37,6 +37,7 @@ test("every limit is documented, unless it is a setting", () => {
     "sinkPurgeAfterMs",
     "breaker",
     "haltAbove",
+    "slowRecordMs",
   ];
   const limits = Object.keys(defaultLimits).filter((name) => !settings.includes(name));
   assert.deepEqual(firstCells("Limits").sort(), limits.sort());

@@ -1,6 +1,7 @@
 // Calls of a task without a worker: in virtual time, with the chance of a seed, and counted.
 import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 import { TaskCalls, type CallEnd } from "../../src/engine/transform/calls/call.ts";
+import { UNWATCHED } from "../../src/engine/transform/operator.ts";
 
 export class TestCalls {
   readonly clock = new FakeClock();
@@ -11,6 +12,7 @@ export class TestCalls {
     clock: this.clock,
     random: { next: () => 0.5, token: () => "" },
     signal: this.life.signal,
+    watch: UNWATCHED,
     clientOf: ({ name }) => `client of ${name}`,
     onCall: (_step, _seconds, end) => void this.ends.push(end),
     onRetry: () => void this.retries++,

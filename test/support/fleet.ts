@@ -52,7 +52,7 @@ export interface Hold {
 
 interface Joining {
   readonly plans?: readonly Plan[];
-  readonly ports?: Pick<WorkerPorts, "bounds" | "pace">;
+  readonly ports?: Pick<WorkerPorts, "bounds" | "pace" | "ticks">;
 }
 
 type WrapStore = (store: TableStore, table: PlanTable) => TableStore;

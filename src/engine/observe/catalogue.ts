@@ -171,6 +171,11 @@ export const catalogue: readonly MetricSpec[] = [
     [1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000, 100_000],
   ),
   counter(
+    "millrace_slow_records_total",
+    "Records that have kept the event loop for longer than MILLRACE_SLOW_RECORD_MS, by operator.",
+    { ...part, operator: "open" },
+  ),
+  counter(
     "millrace_schemas_forgotten_total",
     "Schemas of writers that were dropped for others, since memory for them is bounded.",
     {},

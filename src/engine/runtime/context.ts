@@ -31,6 +31,8 @@ export interface WorkerLimits {
   readonly breaker: boolean;
   /** The share of dead letters that this process allows, where it is more than a pipeline's own. */
   readonly haltAbove: number | null;
+  /** A record that keeps the event loop for so long in one operator is counted, and named in the log. */
+  readonly slowRecordMs: number;
 }
 
 export const defaultLimits: WorkerLimits = {
@@ -50,6 +52,7 @@ export const defaultLimits: WorkerLimits = {
   gateLookMs: 1_000,
   breaker: true,
   haltAbove: null,
+  slowRecordMs: 1_000,
 };
 
 /** The ports that a worker is made of: real clients, or the doubles of `#testing`. */
@@ -67,6 +70,8 @@ export interface WorkerPorts {
   readonly random: Random;
   readonly log: Log;
   readonly meter: Meter;
+  /** [0] goes on by one in `TICK_MS` (slow-records.ts), whatever the event loop does. Left out, nobody watches it. */
+  readonly ticks?: Int32Array;
   /** The name that transactional ids of workers begin with; left out, namespace and "millrace". */
   readonly workerName?: string;
   /** The bounds and the pace of a run of the reprocessor; a live pipeline has neither. */

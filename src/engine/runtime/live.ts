@@ -33,6 +33,7 @@ import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
 import { resourcesOf } from "./calls/resources.ts";
+import { startTicks } from "./slow-records.ts";
 import { UntilEnd } from "./until-end.ts";
 import { Worker } from "./worker.ts";
 
@@ -176,12 +177,12 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   const onKafkaRetry = (error: MillraceError): void => starting?.kafkaWaits(error);
   const clients = connect(settings, { log, deadlineMs: 30_000, onKafkaRetry });
   const attached = await options.attach?.({ ...clients, log });
+  const counting = startTicks(log);
   const ports: WorkerPorts = {
     ...clients,
     ...attached?.ports,
     workerName: workerNameOf(settings),
-    log,
-    meter,
+    ...{ log, meter, ticks: counting.ticks },
     openResource: resources.open,
     checkTables: (tables) => checkTables(tables.map(declarationOf), clients.pool),
   };
@@ -203,7 +204,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
       .stop()
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, "stopping"));
     await server?.close();
-    await clients.close();
+    await Promise.all([clients.close(), counting.stop()]);
     ignore();
   }
 }
@@ -228,6 +229,7 @@ const limitsOf = (settings: WorkerSettings): WorkerLimits => ({
   sinkPurgeAfterMs: settings.MILLRACE_SINK_PURGE_AFTER_MS,
   breaker: settings.MILLRACE_BREAKER !== "off",
   haltAbove: shareOf(settings.MILLRACE_BREAKER),
+  slowRecordMs: settings.MILLRACE_SLOW_RECORD_MS,
 });
 
 const shareOf = (text: string): number | null =>

@@ -112,6 +112,7 @@ class Pass implements GroupQueues {
   async run(): Promise<Again | null> {
     this.#batch.begin?.();
     const enter = (timed: TimedRecord): void => this.#enter(timed);
+    this.#program.cursor.begin();
     for (let index = 0; index < this.#end; index++) {
       const timed = this.#batch.records[index] as TimedRecord;
       const { partition, offset } = timed.record.raw;
@@ -165,6 +166,7 @@ class Pass implements GroupQueues {
       else operator.work(item, stores);
     };
     for (const piece of [ask, work]) {
+      cursor.begin();
       for (const item of items) {
         cursor.step = item.at;
         const again = this.#piece(item.record, item.trail, piece, item);
@@ -203,9 +205,11 @@ class Pass implements GroupQueues {
     const deferred = this.deferred.length;
     try {
       piece(of);
+      cursor.passed();
       if (refusals.size > 0) this.#checkEffect(record, mark, deferred);
       trail.hasChanged ||= stores.mark() !== mark;
     } catch (error) {
+      cursor.passed();
       const why = ofRoom(error) ?? this.#program.failed(error);
       if (trail.hasChanged || why instanceof Error || why.kind === "halted") return { index, why };
       this.#stage.outputs.length = from;

@@ -23,7 +23,10 @@ import {
   type OperatorCounts,
   type RecordOrigin,
   type RefusedEffects,
+  type StepWatch,
   type Trail,
+  UNWATCHED,
+  WatchedCursor,
 } from "./operator.ts";
 
 const EMITTED: Outcome = { kind: "emitted" };
@@ -34,7 +37,7 @@ const TOMBSTONE: Outcome = { kind: "tombstone" };
 
 /** A part, ready to run: its nodes as closures, and what they share. Places are those of its nodes. */
 export class Program {
-  readonly cursor: Cursor;
+  readonly cursor: WatchedCursor;
   /** Cumulative, in the order of the plan. */
   readonly counts: readonly OperatorCounts[];
   /** By place; null where nothing queues. */
@@ -42,6 +45,7 @@ export class Program {
   /** Places by group, in the order of work. */
   readonly groups: readonly (readonly number[])[];
   readonly refusals: RefusedEffects;
+  readonly watch: StepWatch;
   readonly #part: Part;
   readonly #onError: PlanOptions["onError"];
   readonly #entries = new Map<string, Next>();
@@ -51,10 +55,10 @@ export class Program {
 
   constructor(part: Part, options: CompileOptions) {
     const { nodes } = part;
-    const trail = newTrail(0, null);
-    const none = null as never;
-    this.cursor = { record: none, stage: none, step: 0, trail, queues: null };
-    this.counts = nodes.map(({ name }) => ({ operator: name, passed: 0, dropped: 0, failed: 0 }));
+    const names = nodes.map(({ name }) => name);
+    this.watch = options.watch ?? UNWATCHED;
+    this.cursor = new WatchedCursor(names, this.watch);
+    this.counts = names.map((operator) => ({ operator, passed: 0, dropped: 0, failed: 0 }));
     this.operators = nodes.map(() => null);
     this.groups = part.groups.map((ids) => ids.map((id) => nodes.findIndex((n) => n.id === id)));
     this.refusals = options.refusals ?? { size: 0, checkEffect: () => undefined };
@@ -130,6 +134,7 @@ export class Program {
   /** Emits a deferred change downstream; returns what failed, or null. */
   emitDeferred({ at, record, trail, value }: DeferredChange, stage: Stage): Outcome | null {
     Object.assign(this.cursor, { record, trail, queues: null });
+    this.cursor.begin();
     return this.#staged(stage, this.#followers[at] as Next, value);
   }
 
@@ -139,8 +144,10 @@ export class Program {
     this.cursor.stage = stage;
     try {
       next(value);
+      this.cursor.passed();
       return null;
     } catch (error) {
+      this.cursor.passed();
       stage.outputs.length = outputs;
       stage.rows.length = rows;
       return this.failed(error);

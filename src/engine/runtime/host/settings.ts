@@ -80,6 +80,7 @@ const shape = {
       error: "expected on, off, or the share of dead letters that halts, such as 20%",
     })
     .default("on"),
+  MILLRACE_SLOW_RECORD_MS: z.coerce.number().int().min(100).max(600_000).default(1_000),
   MILLRACE_TOPIC_REPLICATION: z.coerce.number().int().min(1).max(32_767).optional(),
   MILLRACE_TOPIC_MIN_INSYNC: z.coerce.number().int().min(1).max(32_767).optional(),
 };
@@ -119,6 +120,8 @@ export interface WorkerSettings {
   readonly MILLRACE_BATCH_GROWTH_MAX: number;
   /** on, off, or a share such as 20%. */
   readonly MILLRACE_BREAKER: string;
+  /** A record that keeps the event loop for so long is counted and named in the log. */
+  readonly MILLRACE_SLOW_RECORD_MS: number;
   /** Of topics whose declaration does not say. */
   readonly MILLRACE_TOPIC_PARTITIONS: number;
   /** Of topics that Millrace makes; the brokers' own where it is not set. */

@@ -19,7 +19,7 @@ import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
-import type { Cursor, Emit } from "../../transform/operator.ts";
+import type { Cursor, Emit, StepWatch } from "../../transform/operator.ts";
 import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
 import { Refusals } from "./refusals.ts";
@@ -70,6 +70,7 @@ export interface BindOptions {
   readonly writerIds: WriterIds;
   /** Structures of values between parts; left out where nobody compares them. */
   readonly shapes?: ShapeBook;
+  readonly watch?: StepWatch;
   onBroken(rule: string): void;
 }
 
@@ -98,6 +99,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     onBroken: options.onBroken,
     emitterOf: (node) => emitterOf(node, part, codec, refusals),
     refusals,
+    ...(options.watch === undefined ? {} : { watch: options.watch }),
     keepingOf: ({ store, isCarried = false }) => ({
       isCarried,
       shapeOf: (value) => options.shapes?.idOf(store?.name ?? "", value) ?? null,

@@ -14,6 +14,7 @@ import { addressOf, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
 import { envelopeOf } from "../../decode/framing.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "../../transform/pass.ts";
+import type { Program } from "../../transform/program.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
@@ -35,8 +36,10 @@ export function processEach(
 ): Processed {
   const codec = sources.get(topic) ?? null;
   const outcomes: Outcome[] = [];
+  program.cursor.begin();
   for (const raw of records) {
     const record = decodeRecord(codec, raw);
+    program.cursor.decoded(raw);
     const outcome = judged(raw, "kind" in record ? record : program.run(record, stage));
     outcomes.push(outcome);
     if (outcome.kind === "halted") break;
@@ -61,7 +64,7 @@ export async function processBatch(
   { topic, records: raws }: Slice,
   { stores, calls, book, timeMs }: Lent,
 ): Promise<Processed> {
-  const decoded = decodeAll(sources.get(topic) ?? null, raws);
+  const decoded = decodeAll(sources.get(topic) ?? null, raws, program);
   const records = timed(decoded, timeMs);
   const result = await runBatch(program, { records, stores, calls, book });
   const outcomes: Outcome[] = [];
@@ -84,10 +87,13 @@ export async function processBatch(
 function decodeAll(
   codec: SourceCodec | null,
   raws: readonly RawRecord[],
+  { cursor }: Program,
 ): (DecodedRecord | Outcome)[] {
   const decoded: (DecodedRecord | Outcome)[] = [];
+  cursor.begin();
   for (const raw of raws) {
     const record = decodeRecord(codec, raw);
+    cursor.decoded(raw);
     decoded.push(record);
     if ("kind" in record && record.kind === "halted") break;
   }

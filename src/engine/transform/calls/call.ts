@@ -3,6 +3,7 @@
 import type { Operation, PlanResource, RetryPolicy } from "../../core/plan.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import type { RecordContext } from "../../core/record.ts";
+import type { StepWatch } from "../operator.ts";
 
 /** The context of a call, beside the value. */
 export interface CallContext {
@@ -34,6 +35,7 @@ export interface CallPorts {
   readonly random: Random;
   /** Ends with the task. */
   readonly signal: AbortSignal;
+  readonly watch: StepWatch;
   clientOf(resource: PlanResource): unknown;
   onCall(step: string, seconds: number, end: CallEnd): void;
   onRetry(step: string): void;
@@ -90,8 +92,8 @@ export class TaskCalls {
     return lane;
   }
 
-  async #made({ operation }: Callee, { value, context }: Calling): Promise<Called> {
-    const { clock, signal, clientOf } = this.ports;
+  async #made({ name, operation }: Callee, { value, context }: Calling): Promise<Called> {
+    const { clock, signal, clientOf, watch } = this.ports;
     const own = new AbortController();
     const timer = new AbortController();
     const late = clock.sleep(operation.timeoutMs, timer.signal).then((): Called => {
@@ -107,8 +109,10 @@ export class TaskCalls {
     signal.addEventListener("abort", end, { once: true });
     const client = operation.resource === null ? undefined : clientOf(operation.resource);
     const call = { client, signal: own.signal, record: context };
+    const slow = (ticks: number): void => watch.slow(name, context, ticks);
+    const make = (): Promise<unknown> => watched(watch, slow, () => operation.fn(value, call));
     try {
-      return await Promise.race([called(() => operation.fn(value, call)), late, ended.promise]);
+      return await Promise.race([called(make), late, ended.promise]);
     } finally {
       signal.removeEventListener("abort", end);
       // Ends the sleep, whose rejection says only that.
@@ -120,6 +124,21 @@ export class TaskCalls {
 
 class TimeoutError extends Error {
   override readonly name = "TimeoutError";
+}
+
+/** What a call does before its first wait keeps the event loop. */
+function watched<T>(
+  { ticks, ticksMax }: StepWatch,
+  slow: (ticks: number) => void,
+  make: () => T,
+): T {
+  const begun = ticks[0] as number;
+  try {
+    return make();
+  } finally {
+    const spent = ((ticks[0] as number) - begun) | 0;
+    if (spent >= ticksMax) slow(spent);
+  }
 }
 
 /** A function that throws, not being async, has rejected. */

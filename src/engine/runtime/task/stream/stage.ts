@@ -96,7 +96,8 @@ export class StreamStage implements TaskWork {
     this.#progress = progress;
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
-    const calls = new TaskCalls(callPortsOf(context, task.address, task.signal));
+    const { watch } = bound.program;
+    const calls = new TaskCalls(callPortsOf(context, task.address, task.signal, watch));
     const patiently = <T>(work: () => Promise<T>): Promise<T> =>
       task.persist(bound.plan.options.state, work);
     const learn: LearnKept = (step, kept) =>
