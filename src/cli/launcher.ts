@@ -74,7 +74,7 @@ function inProc(pid: number): Ancestor | null {
 function inPs(pid: number): Ancestor | null {
   try {
     const line = execFileSync("ps", ["-o", "ppid=,args=", "-p", String(pid)], { encoding: "utf8" });
-    const [, parent = "", command = ""] = /^\s*(\d+)\s+(.*)$/m.exec(line) ?? [];
+    const [, parent = "", command = ""] = /^(\d+)\s+(.*)/.exec(line.trimStart()) ?? [];
     return parent === "" ? null : { pid, parent: Number(parent), command };
   } catch {
     // As above.

@@ -2,6 +2,7 @@
 // may appear, are replaced. Messages are made without secrets; this is for the one that was not. Pure.
 import { Buffer } from "node:buffer";
 import { HIDDEN, partsOf } from "./shown-address.ts";
+import { withoutTrailing } from "./trailing.ts";
 
 /** The name of a setting or a fact whose value is a secret. */
 export const SECRET_NAME: RegExp =
@@ -97,7 +98,7 @@ function formsOf(value: string): readonly string[] {
       ...[text, encoded, encoded.replaceAll(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase())],
       ...[encoded.replaceAll("%20", "+"), encodeURI(text.toWellFormed()), inUrl(text)],
       ...[JSON.stringify(text).slice(1, -1), JSON.stringify(encoded).slice(1, -1)],
-      ...[base64(text).replace(/=+$/, ""), Buffer.from(text).toString("base64url")],
+      ...[withoutTrailing(base64(text), "="), Buffer.from(text).toString("base64url")],
     ];
   });
 }

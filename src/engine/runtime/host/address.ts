@@ -32,7 +32,8 @@ function problemIn(
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !protocols.test(url.protocol)) return "";
   // The parser ends a login at the first of these marks, and takes the rest of a password for a path.
-  if (/[/?#][^]*@/.test(text.slice(text.indexOf("//") + 2))) return MARK;
+  const login = text.slice(text.indexOf("//") + 2, Math.max(0, text.lastIndexOf("@")));
+  if (/[/?#]/.test(login)) return MARK;
   if (url.search !== "" && !hasParameters) return "parameters, which it cannot have";
   return [url.username, url.password, url.pathname, url.hostname].every(isDecodable)
     ? null
