@@ -1,13 +1,13 @@
 // A worker beside a topic to which somebody writes a bomb: its memory, its neighbour task, and the way out of it.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { TestContext } from "node:test";
 import { AppFigures } from "./app-figures.ts";
 import { appCommand, appOf, applyApp } from "./app.ts";
 import { bombOf, sendCompressed, type BombCodec } from "./bombs.ts";
 import { eventually } from "./eventually.ts";
-import { sharedStack } from "./stack.ts";
+import { peakOf } from "./peak.ts";
+import type { StackEnv } from "./stack.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 const prefix = `bombed-t${randomBytes(4).toString("hex")}`;
@@ -21,18 +21,14 @@ export interface BombRun {
   readonly nodeOptions: string;
 }
 
-/** The most memory that a process has had, in bytes. */
-function peakOf(pid: number): number {
-  const [, kb = "0"] =
-    /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${String(pid)}/status`, "utf8")) ?? [];
-  return Number(kb) * 1_024;
-}
-
 export class BombScene {
   readonly #run: BombRun;
   readonly #env: Record<string, string>;
   readonly #figures: AppFigures;
   #sent = 0;
+  lastBombBytes = 0;
+  /** The worker's most memory before and after the last bomb. */
+  lastPeaks: readonly [before: number, after: number] = [0, 0];
 
   private constructor(run: BombRun, env: Record<string, string>) {
     this.#run = run;
@@ -40,9 +36,9 @@ export class BombScene {
     this.#figures = new AppFigures(copying.plan(), env);
   }
 
-  static async open(run: BombRun): Promise<BombScene> {
+  static async open(run: BombRun, servers: StackEnv): Promise<BombScene> {
     const env = {
-      ...(await sharedStack()),
+      ...servers,
       MILLRACE_BATCH_BYTES_MAX: String(run.boundBytes),
       NODE_OPTIONS: run.nodeOptions,
     };
@@ -79,6 +75,7 @@ export class BombScene {
   /** Returns by how much the worker's memory has risen beyond the bound, in bytes. */
   async survive(t: TestContext, codec: BombCodec): Promise<number> {
     const body = await bombOf(codec, this.#run.zeros);
+    this.lastBombBytes = body.length;
     const at = { topic: input.name, partition: 0 };
     const worker = await this.#worker(t);
     await this.#send(0);
@@ -101,7 +98,8 @@ export class BombScene {
     assert.ok(message.includes(`more than ${String(this.#run.boundBytes)} bytes`), message);
     await this.#send(1);
     await this.#arrived(behind + 1);
-    const risen = peakOf(worker.pid) - before - this.#run.boundBytes;
+    this.lastPeaks = [before, peakOf(worker.pid)];
+    const risen = this.lastPeaks[1] - before - this.#run.boundBytes;
     await worker.drain();
 
     const [, printed = ""] = /then: npx millrace (offsets reset .*)$/.exec(message) ?? [];

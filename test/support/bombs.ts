@@ -5,6 +5,8 @@ import { createGzip, createZstdCompress } from "node:zlib";
 import type { TopicPartition } from "../../src/engine/core/record.ts";
 
 const LZ4_BLOCK_BYTES = 4_194_304;
+/** The end of a body that is too short for a match. */
+const SHORT_BYTES = 64;
 
 /** A frame without checksums whose blocks are at most 4 MB. */
 function lz4Frame(blocks: readonly Buffer[]): Buffer {
@@ -46,6 +48,36 @@ export function lz4Bomb(bytes: number, blockBytes = LZ4_BLOCK_BYTES): Buffer {
   return lz4Frame(Array.from({ length: Math.ceil(bytes / blockBytes) }, () => block));
 }
 
+/** Bytes whose header says another size than they become. */
+export async function lieOf(codec: BombCodec, zeros: number, said: number): Promise<Buffer> {
+  const body = codec === "snappy" ? snappyBomb(zeros) : await bombOf(codec, zeros);
+  if (codec === "gzip") body.writeUInt32LE(said, body.length - 4);
+  if (codec === "snappy")
+    return Buffer.concat([varint(said), body.subarray(varint(snappySize(zeros)).length)]);
+  // The size of the contents is 8 bytes behind the flags, one of which says that it is there.
+  if (codec === "lz4") {
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(said));
+    return Buffer.concat([body.subarray(0, 4), Buffer.of(0x68, 0x70), size, body.subarray(6)]);
+  }
+  if (codec === "zstd") return zstdLie(body, said);
+  return body;
+}
+
+/** A stream's frame has no size; another header gets one, with the same window. */
+function zstdLie(body: Buffer, said: number): Buffer {
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(said);
+  const flags = ((body[4] as number) & 0x3f) | 0x80;
+  return Buffer.concat([
+    body.subarray(0, 4),
+    Buffer.of(flags),
+    body.subarray(5, 6),
+    size,
+    body.subarray(6),
+  ]);
+}
+
 function varint(value: number): Buffer {
   const bytes: number[] = [];
   let rest = value;
@@ -65,6 +97,8 @@ export function snappyLiterals(raw: Buffer): Buffer {
   return Buffer.concat(parts);
 }
 
+const snappySize = (bytes: number): number => 1 + Math.ceil((bytes - 1) / 64) * 64;
+
 /** Zeros: one literal, then copies of 64 bytes. */
 export function snappyBomb(bytes: number): Buffer {
   const copies = Math.ceil((bytes - 1) / 64);
@@ -73,7 +107,7 @@ export function snappyBomb(bytes: number): Buffer {
     body[2 + i * 3] = (63 << 2) | 2;
     body[3 + i * 3] = 1;
   }
-  return Buffer.concat([varint(1 + copies * 64), body]);
+  return Buffer.concat([varint(snappySize(bytes)), body]);
 }
 
 /** The frames in which Java producers put blocks. */
@@ -90,10 +124,15 @@ export function xerial(blocks: readonly Buffer[]): Buffer {
 
 const ZEROS = Buffer.alloc(1_048_576);
 
-/** The beginning of a record without a key whose value has so many zeros; zeros alone follow, up to `size`. */
-function bombRecord(zeros: number): { readonly begin: Buffer; readonly size: number } {
-  // Attributes and two deltas, no key, the value's length; then the value, and no headers.
-  const inner = Buffer.concat([Buffer.of(0, 0, 0, 1), varint(zeros * 2)]);
+/** The beginning of a record whose value has so many zeros; zeros alone follow, up to `size`. */
+function bombRecord(
+  zeros: number,
+  key: string | null,
+): { readonly begin: Buffer; readonly size: number } {
+  const keyBytes =
+    key === null ? Buffer.of(1) : Buffer.concat([varint(key.length * 2), Buffer.from(key)]);
+  // Attributes and two deltas, the key, the value's length; then the value, and no headers.
+  const inner = Buffer.concat([Buffer.of(0, 0, 0), keyBytes, varint(zeros * 2)]);
   const begin = Buffer.concat([varint((inner.length + zeros + 1) * 2), inner]);
   return { begin, size: begin.length + zeros + 1 };
 }
@@ -101,8 +140,12 @@ function bombRecord(zeros: number): { readonly begin: Buffer; readonly size: num
 export type BombCodec = "gzip" | "snappy" | "lz4" | "zstd";
 
 /** The compressed records of a batch: a single one, of very many zeros. */
-export async function bombOf(codec: BombCodec, zeros: number): Promise<Buffer> {
-  const { begin, size } = bombRecord(zeros);
+export async function bombOf(
+  codec: BombCodec,
+  zeros: number,
+  key: string | null = null,
+): Promise<Buffer> {
+  const { begin, size } = bombRecord(zeros, key);
   if (codec === "lz4") return lz4Record(begin, size);
   if (codec === "snappy") return snappyRecord(begin, size);
   const pack = codec === "gzip" ? createGzip({ level: 9 }) : createZstdCompress();
@@ -125,6 +168,10 @@ function lz4Record(begin: Buffer, size: number): Buffer {
   const blocks: Buffer[] = [];
   for (let at = 0; at < size; at += LZ4_BLOCK_BYTES) {
     const first = Buffer.concat([at === 0 ? begin : Buffer.alloc(0), Buffer.of(0)]);
+    if (size - at < SHORT_BYTES) {
+      blocks.push(literal(Buffer.alloc(size - at)));
+      break;
+    }
     const match = Math.min(LZ4_BLOCK_BYTES, size - at) - first.length - 5;
     const token = Buffer.of((Math.min(first.length, 15) << 4) | 15);
     const behind = Buffer.concat([Buffer.of(1, 0), extended(match - 4), literal(Buffer.alloc(5))]);

@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { BombScene } from "../../support/bomb-run.ts";
+import { sharedStack } from "../../support/stack.ts";
 
 const MB = 1_048_576;
 let scene: BombScene;
 before(async () => {
-  scene = await BombScene.open({ zeros: 150 * MB, boundBytes: 16 * MB, nodeOptions: "" });
+  const run = { zeros: 150 * MB, boundBytes: 16 * MB, nodeOptions: "" };
+  scene = await BombScene.open(run, await sharedStack());
 });
 after(() => scene.close());
 
