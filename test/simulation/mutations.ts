@@ -197,15 +197,14 @@ export const mutations: readonly Mutation[] = [
     mistake: "a copy that is read from its changelog keeps what was deleted",
     changes: [
       {
-        instead:
-          "await fresh.put(records.filter(({ value }) => value !== null).map((one) => changeOf(following, one)));",
+        instead: "await fresh.put(changes.filter(({ value }) => value !== null));",
       },
     ],
   },
   {
     name: "change evicted",
     mistake: "the cache makes room by forgetting changes that the copy lacks",
-    changes: [{ condition: "!cell.isUsed && !this.#isInHand(id)" }],
+    changes: [{ condition: "!cell.isUsed && !isInHand(id)" }],
   },
   {
     name: "stream time forgotten",
@@ -432,15 +431,19 @@ export const mutations: readonly Mutation[] = [
   {
     name: "rebuilt without index",
     mistake: "changes that are read from the changelog bring no due with them",
-    changes: [
-      { instead: "if (key !== null) return { key, value, dueMs: dueOf === null ? 0 : null };" },
-    ],
+    changes: [{ value: "{ key, value, offset, timestamp, dueMs: null }" }],
   },
   {
     name: "index read unchecked",
     near: 60,
     mistake: "the index of a copy is used wherever the copy stands",
     changes: [{ condition: "false" }],
+  },
+  {
+    name: "false index believed",
+    test: "engine/state/damage.test.ts",
+    mistake: "a key is due because the copy's index says so, whatever its entry says",
+    changes: [{ condition: "true" }],
   },
   {
     name: "changes in memory not due",

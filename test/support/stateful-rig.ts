@@ -98,11 +98,11 @@ export class StatefulRig<V> {
     const journal: Change[] = [];
     const budget = new CacheBudget(cacheBytes);
     this.#opened = new Map(
-      part.stores.map(({ name, changelog, dueOfUndated }) => {
+      part.stores.map(({ name, changelog, ...rules }) => {
         const codec = entryCodec(
           compileCodec(changelog.value, { schemas: new Map(), writerId: null }),
           name,
-          dueOfUndated,
+          rules,
         );
         const copy = memoryCopies().copy({ prefix: "p", store: name, partition: 0 });
         const store = new KeyedStore({
@@ -116,6 +116,7 @@ export class StatefulRig<V> {
             await (await copy.rebuild()).finish({ nextOffset: 0n, timeMs: 0 });
             return 0n;
           },
+          ...{ discard: Promise.reject.bind(Promise), blame: () => Promise.resolve() },
           learn: () => Promise.resolve(),
         });
         return [name, { store, codec }];

@@ -43,6 +43,7 @@ export class StoreBench {
   readonly changelog: (StateChange & { readonly offset: bigint })[] = [];
   end = 0n;
   repairs = 0;
+  discards = 0;
   /** What a repair does before it answers. */
   onRepair: () => Promise<void> = () => Promise.resolve();
 
@@ -59,6 +60,14 @@ export class StoreBench {
       cache: new CacheBudget(cacheBytes, { count }).share({}),
       journal: this.journal,
       repair: () => this.#repair(),
+      discard: () => {
+        this.discards++;
+        return this.#repair();
+      },
+      blame: (key, value, why) => {
+        const newest = this.changelog.findLast((change) => change.key.equals(key));
+        return newest?.value?.equals(value) === true ? Promise.reject(why) : Promise.resolve();
+      },
       learn: learn ?? (() => Promise.resolve()),
     });
     this.stores = new OpenStores(new Map([["s", this.store]]), this.journal, (work) => work());

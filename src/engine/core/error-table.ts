@@ -517,12 +517,25 @@ const halts = {
     meaning:
       "Its schema or validator was changed, and refuses what an earlier version has written. The message names the store and the operators that use it.",
     action:
-      "Let it read the old entries too, or give the operator another name, which begins with an empty store; then deploy. Where the schema is right after all: npx millrace resume <pipeline>",
+      "Let it read the old entries too, or give the operator another name, which begins with an empty store; then deploy. Where the schema is right after all: npx millrace resume <pipeline>. An entry that something else has written: npx millrace state rebuild <pipeline> <store> --values --dry-run shows it, and --repair instead of --dry-run writes the last good one again.",
+  },
+  MILL_STATE_CHANGELOG: {
+    message: "an entry of a store's changelog cannot be read",
+    meaning:
+      "Something else than Millrace has written to the changelog, or a later release. The entry is the newest of its key, so nobody can say what the key's state is. Its task stops; its neighbours go on. The message has topic, partition and offset, and a hash of the key.",
+    action:
+      "Show every such entry, with what would be written in its place: npx millrace state rebuild <pipeline> <store> --dry-run. Stop the pipeline's workers, then write it, and start them again: npx millrace state rebuild <pipeline> <store> --repair --yes. See who may write the topic: npx millrace acls",
+  },
+  MILL_STATE_COPY: {
+    message: "a copy of state has content that Millrace does not write",
+    meaning:
+      "Something else has written to its keys in Redis. Workers discard such a copy and make it anew from its changelog (millrace_state_copies_discarded_total). A task stops only when the same happens to the new copy again and again.",
+    action:
+      "Find out who writes to these keys: npx millrace acls --server redis prints what a worker needs. Then: npx millrace resume <pipeline>",
   },
   MILL_STATE_FORMAT: {
     message: "the copy of a store is of another version",
-    meaning:
-      "Another release has written it, or something that is not Millrace. It is left as it is.",
+    meaning: "Another release has written it. It is left as it is.",
     action:
       "Run the release that wrote it, or have the copy made anew from its changelog: npx millrace state verify <pipeline> --repair; then: npx millrace resume <pipeline>",
   },

@@ -17,6 +17,16 @@ export const resetCommand = ({ pipeline, runOf }: Operated, how: string): string
     ? `npx millrace offsets reset ${pipeline} ${how}`
     : `npx millrace reprocess run ${runOf.pipeline}`;
 
+/** Shows the entries of a store's changelog that cannot be read, and what `--repair` would write. */
+export const stateRepairCommand = (
+  { pipeline, runOf }: Operated,
+  store: string,
+  partition: number,
+): string =>
+  runOf === undefined
+    ? `npx millrace state rebuild ${pipeline} ${store} --partition ${String(partition)} --dry-run`
+    : `npx millrace reprocess cancel ${runOf.pipeline} --run ${String(runOf.run)}`;
+
 /** Shows what cannot be read of its notes, and what `--yes` would write. */
 export const notesRepairCommand = ({ pipeline, runOf }: Operated): string =>
   runOf === undefined

@@ -5,7 +5,7 @@ import type { TimeRule } from "./event-time.ts";
 import type { LetterLimit } from "./letter-limit.ts";
 import type { SchemaFormat } from "./schema.ts";
 import type { GroupId, RecordContext, TopicName } from "./record.ts";
-import type { DueOfUndated } from "./state.ts";
+import type { DueOfUndated, WrongValue } from "./state.ts";
 
 /** A callback of an operator. */
 export type Callback<R> = (value: unknown, record: RecordContext) => R;
@@ -63,6 +63,8 @@ export interface PlanStore {
   /** The time that an entry is kept, in ms of stream time; null is for ever. */
   readonly retentionMs: number | null;
   readonly dueOfUndated: DueOfUndated;
+  /** Null where values are the user's own. */
+  readonly wrongValue: WrongValue | null;
 }
 
 /** A resource for callbacks, open as long as its worker; `define/calls/resource.ts` has its full declaration. */

@@ -1,8 +1,10 @@
 // The words for a dead letter after it was written, as headers and JSON; other files write them. The redrive topic
 // brings a letter back to the task that refused it; the compacted states topic tells its state.
 import {
+  anything,
   fields,
   flag,
+  nullable,
   offsetText,
   oneOf,
   optional,
@@ -116,6 +118,27 @@ export function redriveOrderOf(headers: Headers): RedriveOrder | null {
   };
   return isOrder(order) ? order : null;
 }
+
+/** For one that waits in state. */
+export const redrivenCheck: Check = (value, path) => {
+  const why = fields({ topic: text(300), offset: offsetCheck, order: anything })(value, path);
+  if (why !== null) return why;
+  const { order } = value as { readonly order: unknown };
+  return orderCheck(order, `${path}.order`);
+};
+
+const offsetCheck: Check = (value, path) =>
+  typeof value === "bigint" && value >= 0n && value < 2n ** 63n ? null : `${path} is no offset`;
+
+const orderCheck: Check = fields<RedriveOrder>({
+  ...{ id: text(100, ID), part: text(NAME_MAX), redrives: whole(), redrivesMax: whole() },
+  ...{ firstTime: nullable(text(NAME_MAX)), job: text(NAME_MAX), generation: optional(whole()) },
+  readIn: optional(text(NAME_MAX)),
+  origin: fields<RedriveOrder["origin"]>({
+    ...{ topic: text(NAME_MAX), partition: whole(), offset: offsetCheck },
+    timestamp: (stamp, path) => (Number.isSafeInteger(stamp) ? null : `${path} is no time`),
+  }),
+});
 
 /** Kafka has -1 for none. */
 function timestampOf(text: string): number {

@@ -85,13 +85,11 @@ export interface StateScan {
 
 /**
  * A copy of one store on one partition: its entries, and an index of those that are due, which moves with them. Every method
- * throws with disposition "retry" while the copy cannot be asked.
+ * throws with disposition "retry" while the copy cannot be asked, MILL_STATE_COPY when its content is none that Millrace
+ * writes (it is then to be made anew), and MILL_STATE_FORMAT for one of a version that is not known.
  */
 export interface StateCopy {
-  /**
-   * Null when there is no copy, or none with a position, or when its index is not whole. Throws MILL_STATE_FORMAT for one of
-   * a version that is not known.
-   */
+  /** Null when there is no copy, or none with a position, or when its index is not whole. */
   position(): Promise<CopyPosition | null>;
   read(keys: readonly Buffer[]): Promise<CheckedRead>;
   /** The first keys whose due lies before `beforeMs`, so many at most. */
@@ -158,6 +156,12 @@ export interface UndatedEntry {
  * become due as new ones do.
  */
 export type DueOfUndated = (key: Buffer, entry: UndatedEntry) => number | null;
+
+/**
+ * The fault of a value whose form the engine itself has made, or null. A declaration of its operator, since whoever may write
+ * the changelog may write anything that its format takes.
+ */
+export type WrongValue = (key: Buffer, value: unknown) => string | null;
 
 /** A key that is due, as `KeyedStore.due` finds it. */
 export interface DueStateKey extends StateKey {

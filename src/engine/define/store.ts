@@ -2,7 +2,7 @@
 import type { PlanStore } from "../core/plan.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { days, type Duration } from "../core/span.ts";
-import { DELETED_KEPT_MS, type DueOfUndated } from "../core/state.ts";
+import { DELETED_KEPT_MS, type DueOfUndated, type WrongValue } from "../core/state.ts";
 import { TIMESTAMP_TYPE, TIMESTAMPS_UNLIMITED } from "../core/topic-config.ts";
 
 /** The time that Kafka keeps a tombstone after compaction: twice the age at which a copy is rebuilt from the start. */
@@ -22,6 +22,8 @@ interface StoreFacts {
   readonly retention?: Duration;
   /** Default: the time of a deleted key is kept for a while, and a value is never due. */
   readonly dueOfUndated?: DueOfUndated;
+  /** Left out where values are the user's own. */
+  readonly wrongValue?: WrongValue;
 }
 
 const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
@@ -31,7 +33,7 @@ const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
 export const storeOf = (
   name: string,
   value: SchemaFormat,
-  { retention, dueOfUndated = dueOfDeleted }: StoreFacts = {},
+  { retention, dueOfUndated = dueOfDeleted, wrongValue }: StoreFacts = {},
 ): PlanStore => ({
   name,
   changelog: {
@@ -46,4 +48,5 @@ export const storeOf = (
   },
   retentionMs: retention?.ms ?? null,
   dueOfUndated,
+  wrongValue: wrongValue ?? null,
 });

@@ -115,6 +115,7 @@ const leadOn: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "MILL_SOURCE_PROGRESS_LOST",
   "MILL_SOURCE_TOPIC_RECREATED",
   "MILL_SOURCE_VERSIONS",
+  "MILL_STATE_CHANGELOG",
 ]);
 
 /** The end of any other stop's text: its cure is elsewhere, and nobody notifies the task. */

@@ -215,6 +215,16 @@ export const catalogue: readonly MetricSpec[] = [
     "Times that a copy of state was not where it was left and its changelog was read.",
     { pipeline: "open", store: "open" },
   ),
+  counter(
+    "millrace_state_copies_discarded_total",
+    "Copies of state that could not be read: each is made anew from its changelog.",
+    { pipeline: "open", store: "open" },
+  ),
+  counter(
+    "millrace_state_entries_unreadable_total",
+    "Entries of changelogs that cannot be read and are the state of no key: something else has written there.",
+    { pipeline: "open", store: "open" },
+  ),
   histogram(
     "millrace_call_seconds",
     "Time of one call of mapAsync, by how it ended.",

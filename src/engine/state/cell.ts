@@ -1,5 +1,6 @@
 // A key of a store in memory, and the changes of such keys that a checkpoint takes.
 import type { StateChange, StateEntry } from "../core/state.ts";
+import type { CacheShare } from "./task-stores.ts";
 
 /** A key in memory. */
 export interface Cell {
@@ -23,3 +24,23 @@ export interface Sealed {
 
 /** A cell, its entry and its place in the map, beside the bytes of key and value: measured with V8 13. */
 export const CELL_BYTES: number = 220;
+
+/** Second chance: what was asked for since the last look stays, changes that the copy lacks always do. */
+export function trimCells(
+  cells: Map<string, Cell>,
+  cache: CacheShare,
+  isInHand: (id: string) => boolean,
+): void {
+  let looks = cells.size;
+  for (const [id, cell] of cells) {
+    if (!cache.isOver || looks-- === 0) return;
+    cells.delete(id);
+    // mistake: change evicted
+    if (cell.dirty === 0 && !cell.isUsed && !isInHand(id)) {
+      cache.add(-cell.bytes);
+      continue;
+    }
+    cell.isUsed = false;
+    cells.set(id, cell);
+  }
+}

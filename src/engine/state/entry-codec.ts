@@ -3,7 +3,7 @@
 // Documented for other readers in docs/state.md.
 import { DecodeError, MillraceError } from "../core/errors.ts";
 import type { Codec } from "../core/schema.ts";
-import type { DueOfUndated, StateEntry } from "../core/state.ts";
+import type { DueOfUndated, StateEntry, StateKey, WrongValue } from "../core/state.ts";
 
 /** First bytes. Those without a due are what 0.1.0 wrote, whether or not its entries were to be due. */
 const VALUE = 1;
@@ -38,18 +38,37 @@ const isDeleted = (bytes: Buffer): boolean =>
 const isOfValue = (bytes: Buffer): boolean =>
   (bytes[0] === VALUE || bytes[0] === VALUE_DUE) && bytes.length > headBytesOf(bytes[0]);
 
+/** The fault of what lies in front of the value, or null. */
+function wrongHead(bytes: Buffer): string | null {
+  const [layout] = bytes;
+  if (layout === undefined) return "it is empty";
+  if (layout < VALUE || layout > DELETED_DUE) return `layout ${String(layout)} is not known`;
+  if (!isDeleted(bytes) && !isOfValue(bytes))
+    return `${String(bytes.length)} bytes are none of layout ${String(layout)}`;
+  const times = [TIME_AT, DUE_AT].slice(0, headBytesOf(layout) === HEAD_BYTES ? 1 : 2);
+  return times.every((at) => Number.isSafeInteger(numberAt(bytes, at)))
+    ? null
+    : "it has a time beyond ±(2^53−1) ms";
+}
+
+/** The declarations of a store's operator about its entries. */
+interface EntryRules {
+  readonly dueOfUndated?: DueOfUndated;
+  readonly wrongValue?: WrongValue | null;
+}
+
 export function entryCodec(
   value: Codec,
   store: string,
-  dueOfUndated: DueOfUndated = () => null,
+  { dueOfUndated = () => null, wrongValue = null }: EntryRules = {},
 ): EntryCodec {
-  const valueIn = reading(value, store);
+  const valueIn = reading(value, store, wrongValue);
   const dueIn = (key: Buffer, bytes: Buffer): number | null => {
-    if (!isDeleted(bytes) && !isOfValue(bytes))
-      throw new MillraceError("MILL_STATE_FORMAT", `${store}: layout ${String(bytes[0])}`);
+    const why = wrongHead(bytes);
+    if (why !== null) throw new MillraceError("MILL_STATE_FORMAT", `${store}: ${why}`);
     if (headBytesOf(bytes[0]) === HEAD_DUE_BYTES) return numberAt(bytes, DUE_AT);
     const entry = { timestamp: numberAt(bytes, TIME_AT), isDeleted: isDeleted(bytes) };
-    return dueOfUndated(key, { ...entry, value: () => valueIn(bytes) });
+    return dueOfUndated(key, { ...entry, value: () => valueIn(key, bytes) });
   };
   return {
     encode: (entry) => {
@@ -65,7 +84,7 @@ export function entryCodec(
     },
     decode(key, bytes) {
       const dueMs = dueIn(key, bytes);
-      return { value: valueIn(bytes), timestamp: numberAt(bytes, TIME_AT), dueMs };
+      return { value: valueIn(key, bytes), timestamp: numberAt(bytes, TIME_AT), dueMs };
     },
     dueOf: dueIn,
     unknownId: (bytes) =>
@@ -75,18 +94,35 @@ export function entryCodec(
 
 /** Reads the value of an entry; null for a deleted key. */
 const reading =
-  (value: Codec, store: string) =>
-  (bytes: Buffer): unknown => {
+  (value: Codec, store: string, wrongValue: WrongValue | null) =>
+  (key: Buffer, bytes: Buffer): unknown => {
     if (isDeleted(bytes)) return null;
-    try {
-      return value.decode(bytes.subarray(headBytesOf(bytes[0])));
-    } catch (error) {
-      throw error instanceof DecodeError ? unreadable(store, error) : error;
-    }
+    const decoded = decodedBy(value, store, bytes);
+    const why = wrongValue?.(key, decoded) ?? null;
+    if (why !== null) throw new MillraceError("MILL_STATE_ENTRY", `${store}: ${why}`);
+    return decoded;
   };
 
-const unreadable = (store: string, { code, message }: DecodeError): MillraceError =>
-  new MillraceError("MILL_STATE_ENTRY", `${store}: ${code} ${message}`);
+function decodedBy(value: Codec, store: string, bytes: Buffer): unknown {
+  try {
+    return value.decode(bytes.subarray(headBytesOf(bytes[0])));
+  } catch (error) {
+    throw unreadable(store, error);
+  }
+}
+
+/** The text of a foreign error may quote the value, so it is not passed on. */
+const unreadable = (store: string, error: unknown): unknown => {
+  if (error instanceof MillraceError && !(error instanceof DecodeError)) return error;
+  const why =
+    error instanceof MillraceError ? `${error.code} ${error.message}` : "the bytes cannot be read";
+  return new MillraceError("MILL_STATE_ENTRY", `${store}: ${why}`);
+};
+
+/** Whether bytes of a store are at fault, and not what reads them. */
+export const isOfEntry = (error: unknown): error is MillraceError =>
+  error instanceof MillraceError &&
+  (error.code === "MILL_STATE_FORMAT" || error.code === "MILL_STATE_ENTRY");
 
 /** Without a body: of a deleted key. */
 function bytesOf({ timestamp, dueMs }: StateEntry, body: Buffer | null): Buffer {
@@ -109,3 +145,46 @@ function putNumber(bytes: Buffer, ms: number, at: number): void {
 
 const numberAt = (bytes: Buffer, at: number): number =>
   bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
+
+/**
+ * Undefined for what can be written for certain: a checkpoint makes the bytes of the last change of a key only. Throws
+ * MILL_RECORD_TOO_LARGE for what the changelog does not take.
+ */
+export function encodedIfLarge(
+  { codec, changeBytesMax }: { readonly codec: EntryCodec; readonly changeBytesMax: number },
+  id: string,
+  entry: StateEntry,
+): Buffer | undefined {
+  if (id.length + (codec.bytesMax(entry) ?? Infinity) <= changeBytesMax) return undefined;
+  const value = codec.encode(entry);
+  const bytes = id.length + value.length;
+  if (bytes <= changeBytesMax) return value;
+  const limit = String(changeBytesMax);
+  throw new MillraceError("MILL_RECORD_TOO_LARGE", `state of ${String(bytes)}, at most ${limit}`);
+}
+
+/**
+ * Asked about an entry of a copy that cannot be read. Returns when the changelog has another one, so that the copy is at
+ * fault; else throws with the place in the changelog.
+ */
+export type EntryBlame = (key: Buffer, value: Buffer, why: MillraceError) => Promise<void>;
+
+/** The entries of a copy, null where it has none. Throws MILL_STATE_COPY where the copy is at fault. */
+export async function decodedEntries(
+  { codec, blame }: { readonly codec: EntryCodec; readonly blame: EntryBlame },
+  keys: readonly StateKey[],
+  values: readonly (Buffer | null)[],
+): Promise<readonly (StateEntry | null)[]> {
+  const entries: (StateEntry | null)[] = [];
+  for (const [i, { bytes: key }] of keys.entries()) {
+    const value = values[i] ?? null;
+    try {
+      entries.push(value === null ? null : codec.decode(key, value));
+    } catch (error) {
+      if (!isOfEntry(error)) throw error;
+      await blame(key, value as Buffer, error);
+      throw new MillraceError("MILL_STATE_COPY", error.message);
+    }
+  }
+  return entries;
+}

@@ -10,11 +10,12 @@ import type {
   StateKey,
   StoreView,
 } from "../core/state.ts";
-import { inPieces } from "../core/state-pieces.ts";
 import type { CacheShare } from "./task-stores.ts";
-import { CELL_BYTES, type Cell, type Sealed } from "./cell.ts";
+import { applyPieces } from "./apply-pieces.ts";
+import { CELL_BYTES, trimCells, type Cell, type Sealed } from "./cell.ts";
 import { mergeDue } from "./due.ts";
-import type { EntryCodec } from "./entry-codec.ts";
+import { countDamage, isDamaged, type Damages } from "./damage.ts";
+import { decodedEntries, encodedIfLarge, type EntryBlame, type EntryCodec } from "./entry-codec.ts";
 
 /** The contents of a cell before a change. */
 export interface Change {
@@ -37,6 +38,9 @@ export interface KeyedStoreOptions {
   readonly journal: Change[];
   /** Brings the copy up to the changelog's end, from wherever it is; returns its position then. */
   repair(): Promise<bigint>;
+  /** Makes the copy anew from the changelog, since its content cannot be read; returns its position then. */
+  discard(why: MillraceError): Promise<bigint>;
+  readonly blame: EntryBlame;
   /** Resolves when the schemas of these values are known. */
   learn(values: readonly Buffer[]): Promise<void>;
 }
@@ -74,7 +78,7 @@ export class KeyedStore implements StoreView {
   /** Refuses an unwritable entry here, where it is one record's fault, and not when a checkpoint is due. */
   set(key: StateKey, entry: StateEntry | null): void {
     const cell = this.#cell(key);
-    const value = entry === null ? null : this.#encode(cell, entry);
+    const value = entry === null ? null : encodedIfLarge(this.#options, cell.id, entry);
     const { entry: oldEntry, value: oldValue, dirty } = cell;
     this.#options.journal.push({ store: this, cell, entry: oldEntry, value: oldValue, dirty });
     cell.entry = entry;
@@ -82,17 +86,6 @@ export class KeyedStore implements StoreView {
     cell.dirty = this.#sealNumber;
     this.#dirty.add(cell);
     this.dueAgain(entry?.dueMs ?? Infinity);
-  }
-
-  /** Undefined for what can be written for certain: a checkpoint makes the bytes of the last change of a key only. */
-  #encode({ id }: Cell, entry: StateEntry): Buffer | undefined {
-    const { codec, changeBytesMax } = this.#options;
-    if (id.length + (codec.bytesMax(entry) ?? Infinity) <= changeBytesMax) return undefined;
-    const value = codec.encode(entry);
-    const bytes = id.length + value.length;
-    if (bytes <= changeBytesMax) return value;
-    const limit = String(changeBytesMax);
-    throw new MillraceError("MILL_RECORD_TOO_LARGE", `state of ${String(bytes)}, at most ${limit}`);
   }
 
   #cell({ id }: StateKey): Cell {
@@ -119,30 +112,58 @@ export class KeyedStore implements StoreView {
     for (const key of keys.values()) if (!this.#cells.has(key.id)) missing.push(key);
     this.#options.cache.count(keys.size - missing.length, missing.length);
     if (missing.length === 0) return;
-    const bytes = missing.map((key) => key.bytes);
-    for (;;) {
-      const { nextOffset, values } = await this.#options.copy.read(bytes);
-      // Checked when used: another position means other values, perhaps of a copy that was lost or put back.
-      // mistake: unchecked read
-      if (nextOffset !== this.#position) {
-        await (this.#settling ?? this.repair());
-        continue;
-      }
-      const unknown = values.filter(
-        (value) => value !== null && this.#options.codec.unknownId(value) !== null,
-      );
+    for (const damages = { count: 0 }; ;) {
+      const values = await this.#read(missing, damages);
+      const unknown = this.#unknownIn(values);
       if (unknown.length > 0) {
-        await this.#options.learn(unknown as Buffer[]);
+        await this.#options.learn(unknown);
         continue;
       }
-      missing.forEach((key, i) => this.#insert(key, values[i] ?? null));
+      const entries = await this.#unlessDamaged(damages, () =>
+        decodedEntries(this.#options, missing, values),
+      );
+      if (entries === null) continue;
+      missing.forEach((key, i) => this.#insert(key, values[i] ?? null, entries[i] ?? null));
       return;
     }
   }
 
+  /** The values of keys at the position that this task has left. */
+  async #read(keys: readonly StateKey[], damages: Damages): Promise<readonly (Buffer | null)[]> {
+    const { copy } = this.#options;
+    const bytes = keys.map((key) => key.bytes);
+    for (;;) {
+      const read = await this.#unlessDamaged(damages, () => copy.read(bytes));
+      if (read === null) continue;
+      // Checked when used: another position means other values, perhaps of a copy that was lost or put back.
+      // mistake: unchecked read
+      if (read.nextOffset !== this.#position) {
+        await (this.#settling ?? this.repair());
+        continue;
+      }
+      return read.values;
+    }
+  }
+
+  #unknownIn(values: readonly (Buffer | null)[]): Buffer[] {
+    const { codec } = this.#options;
+    return values.filter((value) => value !== null && codec.unknownId(value) !== null) as Buffer[];
+  }
+
+  /** Null: the content of the copy cannot be read, so it was made anew. */
+  async #unlessDamaged<T>(damages: Damages, work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      countDamage(damages, error);
+      await (this.#settling ?? this.#repaired(() => this.#options.discard(error)));
+      return null;
+    }
+  }
+
   /** The key is kept as a text: the bytes are a slice of their fetch, which they would keep alive whole. */
-  #insert({ id, bytes: key }: StateKey, value: Buffer | null): void {
-    const entry = value === null ? null : this.#options.codec.decode(key, value);
+  #insert({ id }: StateKey, value: Buffer | null, entry: StateEntry | null): void {
     const bytes = CELL_BYTES + id.length + (value?.length ?? 0);
     this.#cells.set(id, { id, entry, value: null, dirty: 0, bytes, isUsed: true });
     this.#options.cache.add(bytes);
@@ -211,39 +232,24 @@ export class KeyedStore implements StoreView {
     this.trim();
   }
 
-  /**
-   * Applies changes in pieces, in the order of the changelog, each from the end of the one before; all on their way at
-   * once. Pieces that a repair has brought to the copy meanwhile are left out.
-   */
   async #apply(
     changes: readonly StateChange[],
     offsets: readonly bigint[],
     timeMs: number,
   ): Promise<boolean> {
-    const { copy } = this.#options;
-    let expected = this.#position;
-    const pieces: Promise<string>[] = [];
-    let taken = 0;
-    for (const piece of inPieces(changes)) {
-      taken += piece.length;
-      const target = { nextOffset: (offsets[taken - 1] as bigint) + 1n, timeMs };
-      if (target.nextOffset <= expected) continue;
-      pieces.push(copy.apply({ expected, target, changes: piece }));
-      expected = target.nextOffset;
-    }
-    const settled = await Promise.allSettled(pieces);
-    for (const piece of settled) if (piece.status === "rejected") throw piece.reason;
-    if (settled.some((piece) => piece.status === "fulfilled" && piece.value === "refused"))
-      return false;
+    const end = await applyPieces(this.#options.copy, this.#position, { changes, offsets, timeMs });
     // A repair may have brought the copy further.
-    if (expected > this.#position) this.#position = expected;
-    return true;
+    if (end !== null && end > this.#position) this.#position = end;
+    return end !== null;
   }
 
   /** Reads the changelog from the copy's position, which is not the one that this task left. Runs once at a time. */
   repair(): Promise<void> {
-    this.#repairing ??= this.#options
-      .repair()
+    return this.#repaired(() => this.#options.repair());
+  }
+
+  #repaired(work: () => Promise<bigint>): Promise<void> {
+    this.#repairing ??= work()
       .then((position) => void (this.#position = position))
       .finally(() => (this.#repairing = null));
     return this.#repairing;
@@ -264,20 +270,34 @@ export class KeyedStore implements StoreView {
    * batch counts, whether or not the copy has it. Throws what the copy throws while it is away.
    */
   async due(beforeMs: number, keysMax: number): Promise<readonly DueStateKey[]> {
+    const damages = { count: 0 };
     for (let asked = keysMax; ;) {
-      const { nextOffset, keys, nextMs } = await this.#options.copy.due(beforeMs, asked);
+      const most = asked;
+      const read = await this.#unlessDamaged(damages, () => this.#options.copy.due(beforeMs, most));
+      if (read === null) continue;
+      const { nextOffset, keys, nextMs } = read;
       // mistake: index read unchecked
       if (nextOffset !== this.#position) {
         await (this.#settling ?? this.repair());
         continue;
       }
       const merged = mergeDue({ keys, nextMs }, this.#lacked(), { beforeMs, keysMax });
-      if (merged !== null) {
-        this.#nextDueMs = merged.nextMs;
-        return merged.keys;
-      }
-      asked *= 2;
+      if (merged === null) asked *= 2;
+      if (merged === null) continue;
+      // Where all keys are asked for, they are only counted.
+      const checked = keysMax === Infinity ? [] : merged.keys;
+      if ((await this.#unlessDamaged(damages, () => this.#checkDue(checked))) === null) continue;
+      this.#nextDueMs = merged.nextMs;
+      return merged.keys;
     }
+  }
+
+  /** An entry is due when it says so itself: by a false index an operator would forget what is not over. */
+  async #checkDue(keys: readonly DueStateKey[]): Promise<void> {
+    await this.load(new Map(keys.map((key) => [key.id, key])));
+    // mistake: false index believed
+    if (keys.every(({ id, dueMs }) => this.#cells.get(id)?.entry?.dueMs === dueMs)) return;
+    throw new MillraceError("MILL_STATE_COPY", "its index differs from its entries");
   }
 
   #unsettled(): Cell[] {
@@ -297,26 +317,11 @@ export class KeyedStore implements StoreView {
     this.trim();
   }
 
-  /** Second chance: what was asked for since the last look stays, changes that the copy lacks always do. */
+  /** Lets go what the copy has and nobody has asked for. */
   trim(): void {
     const { cache } = this.#options;
-    if (!cache.isOver) return;
-    let looks = this.#cells.size;
-    for (const [id, cell] of this.#cells) {
-      if (!cache.isOver || looks-- === 0) return;
-      this.#cells.delete(id);
-      // mistake: change evicted
-      if (cell.dirty === 0 && !cell.isUsed && !this.#isInHand(id)) {
-        cache.add(-cell.bytes);
-        continue;
-      }
-      cell.isUsed = false;
-      this.#cells.set(id, cell);
-    }
-  }
-
-  #isInHand(id: string): boolean {
-    return this.#inHand.some((keys) => keys.has(id));
+    if (cache.isOver)
+      trimCells(this.#cells, cache, (id) => this.#inHand.some((keys) => keys.has(id)));
   }
 
   /** The task is gone; its share of the cache is free. */

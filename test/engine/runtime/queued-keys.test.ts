@@ -21,7 +21,7 @@ import { raw } from "../../support/plans.ts";
 import { plainCodec, StoreBench } from "../../support/stores.ts";
 
 const START_MS = new TestCalls().clock.now();
-const codec = entryCodec(plainCodec, "s", dueOfQueue);
+const codec = entryCodec(plainCodec, "s", { dueOfUndated: dueOfQueue });
 const runMax = { records: 100, bytes: 1e6 };
 
 const at = (key: string, n: number): AtStep => {

@@ -69,9 +69,10 @@ test("a deleted key is a 2 and its time, or a 4, its time and its due, whatever 
 });
 
 test("an entry of 0.1.0 has the due that its operator declares, and is written as it was", () => {
-  const declared = entryCodec(json, "totals", (key, { timestamp, isDeleted, value }) =>
-    isDeleted ? timestamp + 1_000 : key[0] === 0x6b ? (value() as { at: number }).at : null,
-  );
+  const declared = entryCodec(json, "totals", {
+    dueOfUndated: (key, { timestamp, isDeleted, value }) =>
+      isDeleted ? timestamp + 1_000 : key[0] === 0x6b ? (value() as { at: number }).at : null,
+  });
   // Bytes that 0.1.0 has written.
   const value = Buffer.from("010000018bcfe5687b7b226174223a37377d", "hex");
   const deleted = Buffer.from("020000018bcfe5687b", "hex");

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import type { TxProducer } from "../../../src/engine/core/kafka.ts";
 import type { CopyPosition, StoreId } from "../../../src/engine/core/state.ts";
-import { follow, type FollowProgress } from "../../../src/engine/state/follow.ts";
+import type { EntryFault } from "../../../src/engine/state/changelog/entries.ts";
+import { follow, type FollowProgress } from "../../../src/engine/state/changelog/follow.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
 import { TroubledCopies } from "../../support/troubled-copies.ts";
@@ -30,6 +31,8 @@ class Bench {
   readonly copy = this.copies.copy(store);
   readonly life = new AbortController();
   readonly told: FollowProgress[] = [];
+  readonly passedOver: EntryFault[] = [];
+  readonly discarded: string[] = [];
   #producers = 0;
 
   constructor() {
@@ -83,6 +86,9 @@ class Bench {
       tombstonesKeptMs: 7 * DAY_MS,
       signal: this.life.signal,
       onProgress: (progress) => this.told.push(progress),
+      repairCommand: "repair it",
+      onPassedOver: (fault) => this.passedOver.push(fault),
+      onDiscarded: ({ code }) => this.discarded.push(code),
     });
   }
 
@@ -353,6 +359,7 @@ test("a changelog with fewer partitions than its part is said, not taken for emp
     tombstonesKeptMs: DAY_MS,
     signal: bench.life.signal,
     onProgress: () => undefined,
+    ...{ repairCommand: "repair", onPassedOver: () => undefined, onDiscarded: () => undefined },
   });
   await assert.rejects(following, /fewer partitions/);
 });

@@ -29,6 +29,7 @@ async function twoStores() {
       cache: budget.share({}),
       journal,
       repair: () => Promise.resolve(0n),
+      ...{ discard: () => Promise.resolve(0n), blame: () => Promise.resolve() },
       learn: () => Promise.resolve(),
     });
     return [name, store];

@@ -56,8 +56,10 @@ const textOf = (value: unknown): string =>
   );
 const isSame = (a: unknown, b: unknown): boolean => textOf(a) === textOf(b);
 
-/** Nothing here may stop a task or end a worker. */
-function wrongs({ wrongs: told, living }: World): Failure | null {
+/** Nothing here may stop a task or end a worker, and what the engine writes itself it can read. */
+function wrongs({ wrongs: told, living, log }: World): Failure | null {
+  const unread = log.lines.find(({ facts }) => /^MILL_STATE_C/.test(String(facts["code"])));
+  if (unread !== undefined) return failed("copies", "what is read of state", null, unread);
   const stopped = living.flatMap(({ worker }) =>
     worker.health().filter(({ state }) => state === "stopped"),
   );

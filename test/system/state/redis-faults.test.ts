@@ -347,25 +347,61 @@ describe("a copy that somebody else has changed", () => {
 
   for (const [what, field, value] of [
     ["another format version", "\0v", "3"],
+    ["a version that is none", "\0v", "{garbage\x1b[2J"],
     ["no format version", "\0v", null],
     ["a position that is none", "\0p", "0x10"],
+    ["a position with a zero in front", "\0p", "000000000000005"],
+    ["a position beyond every offset", "\0p", "9".repeat(40)],
   ] as const)
-    test(`${what} is told with the command that removes it, and left as it is`, async () => {
+    test(`${what} is told, and left as it is`, async () => {
       const store = aStore();
       const copy = await begin(direct.copy(store), 0, { a: "1" });
       const key = redis.keyOf(store);
       if (value === null) await redis.admin.hdel(key, field);
       else await redis.admin.hset(key, field, value);
       const found = await redis.admin.hgetall(key);
+      const isOfRelease = value === "3";
       for (const way of ways(copy))
         await assert.rejects(way(), (error: Error) => {
-          assert.ok(error.message.includes(`redis-cli UNLINK '${key}'`), error.message);
-          return hasCode("MILL_STATE_FORMAT")(error);
+          const mend = isOfRelease ? `redis-cli UNLINK '${key}'` : key;
+          assert.ok(error.message.includes(mend), error.message);
+          assert.doesNotMatch(error.message, /garbage|0x10/);
+          return hasCode(isOfRelease ? "MILL_STATE_FORMAT" : "MILL_STATE_COPY")(error);
         });
       assert.deepEqual(await redis.admin.hgetall(key), found);
       await begin(copy, 9, { a: "1" });
       assert.deepEqual(await look(copy, "a"), [9n, "1"]);
     });
+
+  test("a time of the position that is none is told", async () => {
+    for (const time of ["soon", "1e999", "", "9".repeat(17)]) {
+      const store = aStore();
+      const copy = await begin(direct.copy(store), 0, { a: "1" });
+      await redis.admin.hset(redis.keyOf(store), "\0t", time);
+      await assert.rejects(copy.position(), hasCode("MILL_STATE_COPY"));
+    }
+  });
+
+  test("an index of what is never due is told", async () => {
+    for (const [score, member] of [
+      ["inf", "a"],
+      ["-inf", "a"],
+      ["0.5", "a"],
+      ["1e300", "a"],
+      ["5", "\0p"],
+    ] as const) {
+      const store = aStore();
+      const copy = await begin(direct.copy(store), 0, { a: ["1", 5], b: ["1", 6] });
+      const index = `${redis.keyOf(store)}:due`;
+      await redis.admin.zrem(index, "a");
+      await redis.admin.zadd(index, score, member);
+      await assert.rejects(copy.due(Infinity, 10), hasCode("MILL_STATE_COPY"), score);
+      if (member === "a")
+        await assert.rejects(copy.scan(null, 10), hasCode("MILL_STATE_COPY"), score);
+    }
+    const large = await begin(direct.copy(aStore()), 0, { a: ["1", Number.MAX_SAFE_INTEGER] });
+    assert.deepEqual(await dues(large), [0n, `a@${String(Number.MAX_SAFE_INTEGER)}`, null]);
+  });
 
   test("a copy that lost its position alone is none", async () => {
     const store = aStore();

@@ -1,7 +1,7 @@
 // The copy of one store on one partition in Redis: one hash, and beside it the index of
 // the entries that are due. Every answer carries the position that it belongs to, and
 // every write is checked against it inside Redis. When to read, to write or to rebuild is for others to say.
-import { assert, ConfigError } from "../../core/errors.ts";
+import { assert, ConfigError, MillraceError } from "../../core/errors.ts";
 import type { Random } from "../../core/ports.ts";
 import { PIECE_CHANGES_MAX } from "../../core/state.ts";
 import type {
@@ -55,7 +55,10 @@ export class RedisCopy implements StateCopy {
     const reply = await this.#redis.script(positionScript, this.#keys, []);
     const [format, position, time, isWhole] = reply as readonly [Reply, Reply, Reply, number];
     const nextOffset = this.#checked(format, position);
-    return nextOffset === null || isWhole === 0 ? null : { nextOffset, timeMs: Number(time) };
+    if (nextOffset === null || isWhole === 0) return null;
+    const timeMs = wholeOf(textOf(time));
+    if (timeMs === null) throw this.#damaged("its time is none");
+    return { nextOffset, timeMs };
   }
 
   async read(keys: readonly Buffer[]): Promise<CheckedRead> {
@@ -73,11 +76,9 @@ export class RedisCopy implements StateCopy {
     const reply = await this.#redis.script(dueScript, this.#keys, [before, most]);
     const [format, position, isWhole, found, behind] = reply as DueReply;
     const nextOffset = this.#checked(format, position);
-    return {
-      nextOffset: isWhole === 0 ? null : nextOffset,
-      keys: dueKeysOf(found),
-      nextMs: dueKeysOf(behind)[0]?.dueMs ?? null,
-    };
+    const [keys, next] = [dueKeysOf(found), dueKeysOf(behind)];
+    if (keys === null || next === null) throw this.#damaged("its index has what is never due");
+    return { nextOffset: isWhole === 0 ? null : nextOffset, keys, nextMs: next[0]?.dueMs ?? null };
   }
 
   async apply({ expected, target, changes }: StatePiece): Promise<Applied> {
@@ -86,7 +87,7 @@ export class RedisCopy implements StateCopy {
     const move = [expected.toString(), target.nextOffset.toString(), String(target.timeMs), "0"];
     const args = [FORMAT, ...move, ...argumentsOf(changes), FORMAT_WITHOUT_INDEX];
     const reply = wordOf(await this.#redis.script(applyScript, this.#keys, args));
-    if (reply === "format") throw this.#ofAnotherVersion();
+    if (reply === "format") throw await this.#whyRefused();
     assert(isApplied(reply), "the script answers as it is written");
     return reply;
   }
@@ -105,9 +106,12 @@ export class RedisCopy implements StateCopy {
     if (reply === null) return { nextOffset: null, entries: [], cursor: null };
     const page = reply as readonly [Reply, Reply, Buffer, Buffer, ...Page];
     const next = page[3].toString();
+    const nextOffset = this.#checked(page[0], page[1]);
+    const entries = entriesOf([page[4], page[5]]);
+    if (entries === null) throw this.#damaged("its index has what is never due");
     return {
-      nextOffset: this.#checked(page[0], page[1]),
-      entries: entriesOf([page[4], page[5]]),
+      nextOffset,
+      entries,
       cursor: next === "0" ? null : `${page[2].toString()}:${next}`,
     };
   }
@@ -124,19 +128,41 @@ export class RedisCopy implements StateCopy {
   #checked(format: Reply | undefined, position: Reply | undefined): bigint | null {
     const [version, offset] = [textOf(format), textOf(position)];
     if (version === FORMAT_WITHOUT_INDEX || (version === null && offset === null)) return null;
-    if (version !== FORMAT) throw this.#ofAnotherVersion();
+    if (version !== FORMAT) throw this.#ofAnotherVersion(version);
     if (offset === null) return null;
-    if (!/^\d+$/.test(offset)) throw this.#ofAnotherVersion();
+    if (!OFFSET.test(offset)) throw this.#damaged("its position is no offset");
     return BigInt(offset);
   }
 
-  #ofAnotherVersion(): ConfigError {
+  /** What the script has seen; somebody may have replaced it since. */
+  async #whyRefused(): Promise<MillraceError> {
+    await this.read([]);
+    return this.#damaged("it was changed meanwhile");
+  }
+
+  /** A later release counts its versions on; anything else is no version. */
+  #ofAnotherVersion(version: string | null): MillraceError {
+    if (version === null || !/^[1-9]\d{0,3}$/.test(version))
+      return this.#damaged("its version is none");
     const detail = `${this.#key} at ${this.#redis.address}, expected version ${FORMAT}`;
     return new ConfigError(
       "MILL_STATE_FORMAT",
       `${detail}; to have it made anew: redis-cli UNLINK '${this.#key}'`,
     );
   }
+
+  #damaged(why: string): MillraceError {
+    return new MillraceError("MILL_STATE_COPY", `${this.#key} at ${this.#redis.address}: ${why}`);
+  }
+}
+
+/** Kafka's offsets, as we write them: the script compares their lengths. */
+const OFFSET = /^(?:0|[1-9]\d{0,18})$/;
+
+/** Null for what is no whole number that a double has exactly. */
+function wholeOf(text: string | null): number | null {
+  const value = text !== null && /^-?\d{1,17}$/.test(text) ? Number(text) : NaN;
+  return Number.isSafeInteger(value) ? value : null;
 }
 
 const isApplied = (reply: string): reply is Applied =>
@@ -145,26 +171,34 @@ const isApplied = (reply: string): reply is Applied =>
 /** Fields with their values, and the due of each; no dues at all where there is no index. */
 type Page = readonly [readonly Buffer[], readonly Reply[]];
 
-function entriesOf([flat, dues]: Page): ScannedEntry[] {
+function entriesOf([flat, dues]: Page): ScannedEntry[] | null {
   const entries: ScannedEntry[] = [];
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const key = keyOfField(flat[i] as Buffer);
     const due = dues[i / 2] ?? null;
-    const dueMs = due === null ? null : Number(due);
+    const dueMs = due === null ? null : wholeOf(scoreText(due));
+    if (due !== null && (dueMs === null || key === null)) return null;
     if (key !== null) entries.push({ key, value: flat[i + 1] as Buffer, dueMs });
   }
   return entries;
 }
 
+/** Redis writes a large score with an exponent. */
+const scoreText = (score: Buffer): string => {
+  const text = score.toString("latin1");
+  return text.includes("e") ? String(Number(text)) : text;
+};
+
 type DueReply = readonly [Reply, Reply, number, readonly Buffer[], readonly Buffer[]];
 
-/** Fields and dues in turn. */
-function dueKeysOf(flat: readonly Buffer[]): DueKey[] {
+/** Fields and dues in turn; null where one can be none: a reserved field is never due. */
+function dueKeysOf(flat: readonly Buffer[]): DueKey[] | null {
   const keys: DueKey[] = [];
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const key = keyOfField(flat[i] as Buffer);
-    assert(key !== null, "a reserved field is never due");
-    keys.push({ key, dueMs: Number(flat[i + 1]) });
+    const dueMs = wholeOf(scoreText(flat[i + 1] as Buffer));
+    if (key === null || dueMs === null) return null;
+    keys.push({ key, dueMs });
   }
   return keys;
 }

@@ -38,7 +38,7 @@ local at = redis.call('HMGET', KEYS[1], '\\0v', '\\0p', '\\0d')
 if not at[1] and not at[2] then return 'refused' end
 if at[1] == ARGV[9] then return 'refused' end
 local stored, target = at[2], ARGV[3]
-if at[1] ~= ARGV[1] or (stored and stored:find('%D')) then return 'format' end
+if at[1] ~= ARGV[1] or (stored and (stored:find('%D') or stored:find('^0.') or #stored > 19)) then return 'format' end
 if not stored then return 'refused' end
 ${INDEX_SIZE}
 if tostring(size) ~= at[3] then return 'refused' end

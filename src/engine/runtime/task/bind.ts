@@ -114,10 +114,10 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
 
 const entryCodecsOf = ({ stores, nodes }: Part, codec: CodecOf): Map<string, EntryCodec> =>
   new Map(
-    stores.map(({ name, changelog, dueOfUndated }) => {
+    stores.map(({ name, changelog, ...rules }) => {
       const users = nodes.filter(({ operation }) => operation.store?.name === name);
       const label = `store ${name} of ${users.map((node) => node.name).join(", ")}`;
-      return [name, entryCodec(codec(changelog, "value"), label, dueOfUndated)];
+      return [name, entryCodec(codec(changelog, "value"), label, rules)];
     }),
   );
 

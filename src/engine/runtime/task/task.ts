@@ -13,7 +13,7 @@ import type { Lineage } from "../../notes/generations.ts";
 import { Inbox } from "../../source/inbox.ts";
 import type { Valve } from "../../source/queue.ts";
 import { lookAgain } from "../../notes/stops.ts";
-import type { FollowProgress } from "../../state/follow.ts";
+import type { FollowProgress } from "../../state/changelog/follow.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, persist } from "../failure.ts";
 import type { BoundPart } from "./bind.ts";

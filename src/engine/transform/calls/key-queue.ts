@@ -1,5 +1,6 @@
 // A queued key in its store: one entry for the key (where its queue begins and ends, how often its head was called
 // for, when that is due again), and one for each record of the queue, so that a record that joins writes itself alone.
+import { MillraceError } from "../../core/errors.ts";
 import type { DecodedRecord } from "../../core/outcome.ts";
 import type { RetryPolicy } from "../../core/plan.ts";
 import type { RawRecord } from "../../core/record.ts";
@@ -240,7 +241,8 @@ function keptOf(keeping: Keeping, value: unknown): Partial<QueuedRecord> {
 
 /** The record of this number, as it came to the step. */
 export function recordIn({ view, keeping }: Shelf, key: Buffer, number: number): AtStep {
-  const entry = view.get(placeOfRecord(key, number))?.value as QueuedRecord;
+  const entry = (view.get(placeOfRecord(key, number))?.value ?? null) as QueuedRecord | null;
+  if (entry === null) throw new MillraceError("MILL_STATE_ENTRY", "a queued record is not there");
   const { topic, partition, offset, timestamp, keyValue, eventTime } = entry;
   const headers = entry.headers.map(
     ([name, text]) => [name, text === null ? null : bufferOf(text)] as const,

@@ -6,6 +6,7 @@ import type { RecordContext } from "../../../core/record.ts";
 import type { Duration } from "../../../core/span.ts";
 import type { CallContext, CallOperation } from "../../../transform/calls/call.ts";
 import { dueOfQueue } from "../../../transform/calls/key-queue.ts";
+import { wrongQueued } from "../../../transform/calls/queue-check.ts";
 import { calling } from "../../../transform/calls/map-async.ts";
 import type { Resource } from "../../calls/resource.ts";
 import { policyOf, type RetryOptions } from "../../calls/retry.ts";
@@ -55,7 +56,8 @@ const facts: OperatorFacts = {
   settle({ name, operation }: PlanNode, ofPipeline: RetryPolicy | undefined) {
     const retry = (operation as CallOperation).retry ?? ofPipeline ?? null;
     if (retry?.mode !== "park-key") return { ...operation, retry } as CallOperation;
-    const store = storeOf(queueName(name), { kind: "tagged-json" }, { dueOfUndated: dueOfQueue });
+    const rules = { dueOfUndated: dueOfQueue, wrongValue: wrongQueued };
+    const store = storeOf(queueName(name), { kind: "tagged-json" }, rules);
     return { ...operation, retry, store } as CallOperation;
   },
   problems(node: PlanNode, nodes: readonly PlanNode[]) {

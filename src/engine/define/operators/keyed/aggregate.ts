@@ -4,6 +4,7 @@ import { decimal, isDecimal, type Decimal } from "../../../core/decimal.ts";
 import { kindOf, Mistake, settled } from "../../../core/errors.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema, SchemaFormat } from "../../../core/schema.ts";
+import type { WrongValue } from "../../../core/state.ts";
 import { aggregating, type Aggregate } from "../../../transform/keyed/aggregate.ts";
 import { guide } from "../../nodes/missing.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
@@ -55,7 +56,10 @@ export function groupByKey(this: Stream<unknown, unknown>): GroupedStream<unknow
 
 const internal: SchemaFormat = { kind: "tagged-json" };
 
-type Core = Pick<Aggregate, "init" | "add"> & { readonly format: SchemaFormat };
+type Core = Pick<Aggregate, "init" | "add"> & {
+  readonly format: SchemaFormat;
+  readonly wrongValue?: WrongValue;
+};
 
 const facts: OperatorFacts = { work: aggregating, changes: true, folds: true };
 
@@ -69,23 +73,26 @@ export class GroupedStream<K, V> {
 
   #aggregate<A>(
     name: string,
-    { format, init, add }: Core,
+    { format, init, add, wrongValue }: Core,
     { emit: emission = "update" }: AggregateOptions,
   ): Table<K, A> {
-    const operation = { kind: "aggregate", store: storeOf(name, format), init, add, emission };
+    const store = storeOf(name, format, wrongValue === undefined ? {} : { wrongValue });
+    const operation = { kind: "aggregate", store, init, add, emission };
     const defers = emission === "checkpoint";
     return new Table<K, A>(this.#source.next(name, operation, { ...facts, defers }));
   }
 
   /** `aggregate("value", { value: customerValue, init: noOrders, add: addOrder })` */
   aggregate<A>(name: string, aggregation: Aggregation<K, V, A>): Table<K, A> {
-    const core = { ...aggregation, format: aggregation.value.format } as unknown as Core;
+    const { init, add, value } = aggregation;
+    const core = { init, add, format: value.format } as unknown as Core;
     return this.#aggregate(name, core, aggregation);
   }
 
   /** The number of records of a key. `count("orders-by-customer")` */
   count(name: string, options: AggregateOptions = {}): Table<K, number> {
-    const core = { format: internal, init: () => 0, add: (n: unknown) => (n as number) + 1 };
+    const add = (n: unknown): number => (n as number) + 1;
+    const core = { format: internal, init: () => 0, add, wrongValue: wrongCount };
     return this.#aggregate(name, core, options);
   }
 
@@ -169,6 +176,9 @@ function meanOf({ sum, count }: Mean): number | Decimal {
   if (typeof sum === "number") return sum / count;
   return (sum ?? decimal("0")).div(BigInt(count));
 }
+
+const wrongCount: WrongValue = (_key, value) =>
+  Number.isSafeInteger(value) && (value as number) >= 0 ? null : "it is no count";
 
 /** The value, if it adds up; throws a Mistake for anything else, also as the first of a key. */
 function addable(value: unknown): number | bigint | Decimal {

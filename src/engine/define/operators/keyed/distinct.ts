@@ -2,7 +2,7 @@
 import type { OperatorFacts, PlanNode } from "../../../core/plan.ts";
 import type { Decimal } from "../../../core/decimal.ts";
 import type { Duration } from "../../../core/span.ts";
-import type { DueOfUndated } from "../../../core/state.ts";
+import type { DueOfUndated, WrongValue } from "../../../core/state.ts";
 import { keepingDistinct, type Distinct } from "../../../transform/keyed/distinct.ts";
 import { problem } from "../../nodes/problem.ts";
 import { operator, type Method } from "../../nodes/stream-node.ts";
@@ -58,8 +58,15 @@ export const distinct: Method = operator(
   facts,
   (name, { by, within, onRepeat = "drop" }: DistinctOptions<unknown>): Distinct => {
     const dueOfUndated: DueOfUndated = (_key, { timestamp }) => timestamp + within.ms;
-    const store = storeOf(name, { kind: "tagged-json" }, { retention: within, dueOfUndated });
+    const rules = { retention: within, dueOfUndated, wrongValue: wrongSeen };
+    const store = storeOf(name, { kind: "tagged-json" }, rules);
     const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } };
     return { kind: "distinct", by, store, ...also };
   },
 );
+
+/** `true`, or a hash of the content. */
+const wrongSeen: WrongValue = (_key, value) =>
+  value === true || (typeof value === "string" && value.length <= 100)
+    ? null
+    : "it is nothing that distinct remembers";

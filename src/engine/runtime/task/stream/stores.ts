@@ -1,8 +1,16 @@
 // Opens the stores of a task: each copy is brought up to the end of its changelog, and says so while it takes long.
+import { stateRepairCommand } from "../../../core/lead.ts";
+import type { Labels } from "../../../core/ports.ts";
 import { addressOf } from "../../../core/record.ts";
 import type { PlanStore } from "../../../core/plan.ts";
 import type { EntryCodec } from "../../../state/entry-codec.ts";
-import { follow, type FollowProgress, type Following } from "../../../state/follow.ts";
+import { blame, faultPlace } from "../../../state/changelog/entries.ts";
+import {
+  follow,
+  remake,
+  type FollowProgress,
+  type Following,
+} from "../../../state/changelog/follow.ts";
 import { KeyedStore, type Change } from "../../../state/keyed-store.ts";
 import { OpenStores, type Patiently } from "../../../state/task-stores.ts";
 import type { WorkerContext } from "../../context.ts";
@@ -34,8 +42,15 @@ export async function openStores(request: StoresRequest): Promise<OpenStores> {
   return new OpenStores(new Map(opened), journal, patiently);
 }
 
-/** Follows the changelog, and says what that took. */
-async function bringUp(request: StoresRequest, following: Following): Promise<bigint> {
+const bringUp = (request: StoresRequest, following: Following): Promise<bigint> =>
+  broughtUp(request, following, follow);
+
+/** Reads the changelog, and says what that took. */
+async function broughtUp(
+  request: StoresRequest,
+  following: Following,
+  read: typeof follow,
+): Promise<bigint> {
   const { log, clock } = request.context;
   const startedMs = clock.now();
   const seen: FollowProgress[] = [];
@@ -43,7 +58,7 @@ async function bringUp(request: StoresRequest, following: Following): Promise<bi
     seen[0] = progress;
     request.task.restore(progress);
   };
-  const reached = await follow({ ...following, onProgress });
+  const reached = await read({ ...following, onProgress });
   request.task.restore(null);
   for (const { kind, from, end } of seen) {
     const changes = Number(end - from);
@@ -56,8 +71,9 @@ async function bringUp(request: StoresRequest, following: Following): Promise<bi
 function followingOf(request: StoresRequest, { name, changelog }: PlanStore): Following {
   const { context, bound, task } = request;
   const { partition, signal } = task;
-  const { storePrefix: prefix, options } = bound.plan;
+  const { storePrefix: prefix, options, pipeline } = bound.plan;
   const copies = context.stateCopies(options.state);
+  const labels = { pipeline, store: name };
   return {
     copy: copies.copy({ prefix, store: name, partition }),
     changelog: { topic: changelog.name, partition },
@@ -68,6 +84,30 @@ function followingOf(request: StoresRequest, { name, changelog }: PlanStore): Fo
     tombstonesKeptMs: Number(changelog.config["delete.retention.ms"]),
     signal,
     onProgress: (progress) => task.restore(progress),
+    repairCommand: stateRepairCommand(bound.plan, name, partition),
+    onPassedOver: passingOver(context, labels),
+    onDiscarded: ({ code, message }) => {
+      const facts = { changelog: addressOf({ topic: changelog.name, partition }), code };
+      const text = "a copy of state cannot be read: it is made anew from its changelog";
+      context.log.warn({ ...facts, error: message }, text);
+      context.meter.count("millrace_state_copies_discarded_total", labels);
+    },
+  };
+}
+
+/** As many as say what is going on; the counter has all. */
+const SAID_MAX = 5;
+
+function passingOver({ log, meter }: WorkerContext, labels: Labels): Following["onPassedOver"] {
+  let said = 0;
+  return (fault) => {
+    meter.count("millrace_state_entries_unreadable_total", labels);
+    if (said++ >= SAID_MAX) return;
+    const facts = { entry: faultPlace(fault), code: "MILL_STATE_CHANGELOG", error: fault.why };
+    log.warn(
+      facts,
+      "an entry of a changelog cannot be read, and is the state of no key: passed over",
+    );
   };
 }
 
@@ -94,6 +134,11 @@ function keyedStore(
       context.meter.count("millrace_state_repairs_total", labels);
       return bringUp(request, following);
     },
+    discard: (why) => {
+      following.onDiscarded(why);
+      return broughtUp(request, following, remake);
+    },
+    blame: (key, value, why) => blame(following, key, value, why),
     learn: (values) =>
       context.schemas.learn(new Set(values.map((value) => codec.unknownId(value) as number))),
   });

@@ -1,19 +1,15 @@
 // A copy follows its changelog: from its position to the changelog's end, or, when there is nothing to go on from, from
 // the changelog's beginning into a new copy that replaces it. Used at a takeover and whenever a copy turns out to be
 // elsewhere; what it does not know it reads, so a wipe, an old snapshot and a zombie's late write have one cure.
-import type { AdminPort, KafkaPort, RangeRead, Watermarks } from "../core/kafka.ts";
-import { InvariantError } from "../core/errors.ts";
-import { readRange } from "../core/read-range.ts";
-import type { RawRecord, TopicPartition } from "../core/record.ts";
-import type { CopyPosition, StateChange, StateCopy } from "../core/state.ts";
-import { inPieces, newestOf } from "../core/state-pieces.ts";
-import type { EntryCodec } from "./entry-codec.ts";
+import type { AdminPort, Watermarks } from "../../core/kafka.ts";
+import { InvariantError, type MillraceError } from "../../core/errors.ts";
+import type { CopyPosition, StateCopy } from "../../core/state.ts";
+import { inPieces, newestOf } from "../../core/state-pieces.ts";
+import { appliedTo, isDamaged } from "../damage.ts";
+import { readChanges, type ChangelogSource, type LoggedChange } from "./entries.ts";
 
-export interface Following {
+export interface Following extends ChangelogSource {
   readonly copy: StateCopy;
-  readonly changelog: TopicPartition;
-  readonly dueOf: EntryCodec["dueOf"];
-  readonly kafka: Pick<KafkaPort, "reader">;
   readonly admin: Pick<AdminPort, "watermarks">;
   /** Wall clock, epoch ms. */
   now(): number;
@@ -21,6 +17,8 @@ export interface Following {
   readonly tombstonesKeptMs: number;
   readonly signal: AbortSignal;
   onProgress(progress: FollowProgress): void;
+  /** Called for a copy that cannot be read, before it is made anew. */
+  onDiscarded(why: MillraceError): void;
 }
 
 export interface FollowProgress {
@@ -38,13 +36,24 @@ export async function follow(following: Following): Promise<bigint> {
   for (;;) {
     following.signal.throwIfAborted();
     const mark = await markOf(following);
-    const position = await following.copy.position();
+    const position = await positionIn(following);
     const from = isFollowable(position, mark, following) ? position : null;
     if (from?.nextOffset === mark.high) return mark.high;
     const reached =
       from === null ? await rebuild(following, mark) : await forward(following, from, mark.high);
     // Null: somebody else has moved the copy meanwhile.
     if (reached !== null) return reached;
+  }
+}
+
+/** Null where there is none that can be read: Redis has but a copy. */
+async function positionIn({ copy, onDiscarded }: Following): Promise<CopyPosition | null> {
+  try {
+    return await copy.position();
+  } catch (error) {
+    if (!isDamaged(error)) throw error;
+    onDiscarded(error);
+    return null;
   }
 }
 
@@ -87,12 +96,11 @@ async function forward(
   const from = position.nextOffset;
   onProgress({ kind: "forward", from, next: from, end });
   let at = position;
-  for await (const { records, nextOffset } of changesFrom(following, from, end)) {
+  for await (const { changes: read, nextOffset } of readChanges(following, from, end)) {
     const reached = { nextOffset, timeMs: at.timeMs };
-    for (const { target, records: newest } of piecesOf(records, reached)) {
-      const changes = newest.map((record) => changeOf(following, record));
-      const applied = await copy.apply({ expected: at.nextOffset, target, changes });
-      if (applied === "refused") return null;
+    for (const { target, changes } of piecesOf(read, reached)) {
+      const piece = { expected: at.nextOffset, target, changes };
+      if ((await appliedTo(copy, piece)) === "refused") return null;
       at = target;
     }
     onProgress({ kind: "forward", from, next: at.nextOffset, end });
@@ -106,10 +114,10 @@ async function rebuild(following: Following, { low, high }: Watermarks): Promise
   const fresh = await copy.rebuild();
   try {
     let position: CopyPosition = { nextOffset: low, timeMs: now() };
-    for await (const { records, nextOffset } of changesFrom(following, low, high)) {
+    for await (const { changes, nextOffset } of readChanges(following, low, high)) {
       // mistake: deletion forgotten
-      await fresh.put(records.map((record) => changeOf(following, record)));
-      position = { nextOffset, timeMs: records.at(-1)?.timestamp ?? position.timeMs };
+      await fresh.put(changes);
+      position = { nextOffset, timeMs: changes.at(-1)?.timestamp ?? position.timeMs };
       onProgress({ kind: "rebuild", from: low, next: nextOffset, end: high });
     }
     await fresh.finish(position);
@@ -121,36 +129,20 @@ async function rebuild(following: Following, { low, high }: Watermarks): Promise
   }
 }
 
-/** Every partition of a worker may be read at once, and a small change is ten times its bytes in memory. */
-const READ_BYTES = 500_000;
-
-const changesFrom = (
-  { kafka, changelog, signal }: Following,
-  from: bigint,
-  to: bigint,
-): AsyncIterable<RangeRead> =>
-  readRange(kafka, { ...changelog, from, to }, { signal, maxBytes: READ_BYTES });
-
-const changeOf = ({ dueOf }: Following, { key, value }: RawRecord): StateChange => {
-  // mistake: rebuilt without index
-  if (key !== null) return { key, value, dueMs: value === null ? null : dueOf(key, value) };
-  throw new InvariantError("MILL_ENGINE_INVARIANT", "a changelog record without a key");
-};
-
 interface Piece {
-  readonly records: readonly RawRecord[];
+  readonly changes: readonly LoggedChange[];
   readonly target: CopyPosition;
 }
 
 /** In order, one change a key and piece; the last one takes the copy past control records, to the end of the read. */
-function* piecesOf(records: readonly RawRecord[], end: CopyPosition): Iterable<Piece> {
+function* piecesOf(changes: readonly LoggedChange[], end: CopyPosition): Iterable<Piece> {
   let taken = 0;
-  for (const piece of inPieces(records)) {
+  for (const piece of inPieces(changes)) {
     taken += piece.length;
     const last = piece.at(-1);
-    const isLast = taken === records.length;
+    const isLast = taken === changes.length;
     yield {
-      records: newestOf(piece),
+      changes: newestOf(piece),
       target: {
         nextOffset: isLast || last === undefined ? end.nextOffset : last.offset + 1n,
         timeMs: last?.timestamp ?? end.timeMs,
