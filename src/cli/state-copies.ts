@@ -1,11 +1,12 @@
-// `millrace state verify | rebuild`: copies compared with their changelogs, and made anew.
+// `millrace state verify`: copies compared with their changelogs, and made anew where they differ.
 import { keyHash } from "../data/masked.ts";
+import { MillraceError } from "../engine/core/errors.ts";
 import { compare, isSame, type StoreComparison } from "../engine/operate/comparison.ts";
-import { partitionsOf, rebuildCopy, type StorePartition } from "../engine/operate/stores.ts";
+import { partitionsOf, type StorePartition } from "../engine/operate/stores.ts";
 import { exitCodes } from "./io.ts";
 import { auditPersonal } from "./personal.ts";
-import { progress } from "./progress.ts";
-import { partitionOption, type StateContext } from "./state-options.ts";
+import { keyText, partitionOption, type StateContext } from "./state-options.ts";
+import { rebuildOne } from "./state-rebuild.ts";
 import { tableLines } from "./table-lines.ts";
 
 export const VERIFY_HELP = `
@@ -20,16 +21,6 @@ Examples:
   $ npx millrace state verify shop
   $ npx millrace state verify shop totals --repair`;
 
-export const REBUILD_HELP = `
-Makes each copy anew beside the old one, from the beginning of its changelog, then puts it in its place. Workers may run.
-
-Exit codes: 0 done, or shown by --dry-run · 2 usage · 3 no such store, partition or pipeline · 5 workers of another release
-are at work · 69 a server is away.
-
-Examples:
-  $ npx millrace state rebuild shop totals --partition 3 --dry-run
-  $ npx millrace state rebuild shop`;
-
 export async function verify(at: StateContext, store: string | null): Promise<number> {
   const { io, plan, ports, options } = at;
   const wanted = { store, partition: partitionOption(options) };
@@ -40,8 +31,7 @@ export async function verify(at: StateContext, store: string | null): Promise<nu
     let result = await compare(one, ports);
     if (options.repair === true && !isSame(result)) {
       io.err(`${placeText(result)} differs (${verdictText(result)}): making it anew`);
-      await rebuildOne(at, one);
-      result = await compare(one, ports);
+      if (await remade(at, one)) result = await compare(one, ports);
     }
     results.push(result);
   }
@@ -54,20 +44,27 @@ export async function verify(at: StateContext, store: string | null): Promise<nu
   return results.every(isSame) ? exitCodes.ok : exitCodes.failure;
 }
 
+/** False where the changelog itself cannot be read: the verdict says so already. */
+async function remade(at: StateContext, one: StorePartition): Promise<boolean> {
+  try {
+    await rebuildOne(at, one);
+    return true;
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== "MILL_STATE_CHANGELOG") throw error;
+    return false;
+  }
+}
+
 const placeText = ({ store, partition }: StoreComparison): string =>
   `${store}-${String(partition)}`;
 
-function keyText(key: Buffer, isShown: boolean): string {
-  if (!isShown) return keyHash(key);
-  const text = key.toString("utf8");
-  const isText = /^[^\p{C}\ufffd]*$/u.test(text);
-  return isText ? text : `base64:${key.toString("base64")}`;
-}
+const shownText = (key: Buffer, isShown: boolean): string =>
+  isShown ? keyText(key) : keyHash(key);
 
 const comparisonJson = (result: StoreComparison, isShown: boolean): string =>
   JSON.stringify({
     ...result,
-    samples: result.samples.map(({ key, is }) => ({ key: keyText(key, isShown), is })),
+    samples: result.samples.map(({ key, is }) => ({ key: shownText(key, isShown), is })),
     isSame: isSame(result),
   });
 
@@ -85,29 +82,7 @@ function comparisonLines(results: readonly StoreComparison[], isShown: boolean):
     verdictText(result),
   ]);
   const samples = results.flatMap((result) =>
-    result.samples.map(({ key, is }) => `  ${placeText(result)} ${is}: ${keyText(key, isShown)}`),
+    result.samples.map(({ key, is }) => `  ${placeText(result)} ${is}: ${shownText(key, isShown)}`),
   );
   return [...tableLines([header, ...rows]), ...samples];
-}
-
-export async function rebuild(at: StateContext, store: string | null): Promise<number> {
-  const { io, plan, ports, options } = at;
-  const wanted = { store, partition: partitionOption(options) };
-  for (const one of partitionsOf(plan, wanted, ports)) {
-    const place = `${one.store.name}-${String(one.partition)}`;
-    if (options.dryRun === true) io.out(`would make ${place} anew`);
-    else io.out(`made ${place} anew, up to ${String(await rebuildOne(at, one))}`);
-  }
-  return exitCodes.ok;
-}
-
-async function rebuildOne({ io, ports }: StateContext, one: StorePartition): Promise<bigint> {
-  const shown = progress(io, ports.clock, { done: "read", total: null });
-  let at: bigint | null = null;
-  const position = await rebuildCopy(one, ports, ({ from, next }) => {
-    shown.add(Number(next - (at ?? from)));
-    at = next;
-  });
-  shown.end();
-  return position;
 }

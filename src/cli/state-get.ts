@@ -67,15 +67,22 @@ async function decoded(
 ): Promise<Shown | null> {
   if (entry === null) return null;
   const { timestamp, value: bytes } = entry;
-  if (bytes === null) return { timestamp: new Date(timestamp).toISOString(), value: null };
+  const time = timeText(timestamp);
+  if (bytes === null) return { timestamp: time, value: null };
   const at = { topic: changelog.name, partition: 0, offset: 0n, timestamp, headers: [] };
   const decode = batchDecoder(changelog, registry, clock);
   const [record] = await decode([{ ...at, key: null, value: bytes }]);
   const value = record?.value;
   if (value?.ok !== true)
     throw new MillraceError("MILL_STATE_FORMAT", `${changelog.name}: ${value?.code ?? ""}`);
-  return { timestamp: new Date(timestamp).toISOString(), value: value.value };
+  return { timestamp: time, value: value.value };
 }
+
+/** The last milliseconds that a Date knows. */
+const TIME_MAX = 8.64e15;
+
+const timeText = (epochMs: number): string =>
+  Math.abs(epochMs) <= TIME_MAX ? new Date(epochMs).toISOString() : `${String(epochMs)} ms`;
 
 const foundLines = (
   { partition, verdict }: LookedUp,

@@ -5,8 +5,9 @@ import type { PlansOf } from "./connection.ts";
 import type { Register } from "./io.ts";
 import { onPipeline, type ConnectOperate, writing, type OnPipeline } from "./operating.ts";
 import { get, GET_HELP } from "./state-get.ts";
-import { rebuild, REBUILD_HELP, verify, VERIFY_HELP } from "./state-copies.ts";
+import { verify, VERIFY_HELP } from "./state-copies.ts";
 import type { StateOptions } from "./state-options.ts";
+import { rebuild, REBUILD_HELP } from "./state-rebuild.ts";
 
 export const stateVerb =
   (connect: ConnectOperate, plans: PlansOf): Register =>
@@ -55,7 +56,13 @@ const addRebuild = (state: Command, within: OnPipeline): Command =>
     .argument("<pipeline>")
     .argument("[store]", "all when none is named")
     .option("--partition <n>", "only this partition")
-    .option("--dry-run", "show what would be made anew")
+    .option("--dry-run", "show what would be made anew, and what cannot be read")
+    .option("--values", "look into the values too, by the schemas of today")
+    .option("--repair", "write the last good one again of each entry that cannot be read")
+    .option("--yes", "repair without asking")
+    .option("--no-wait", "refuse --repair at once while workers run")
+    .option("--show-keys", "show keys that may be personal data; who does is noted")
+    .option("--json", "print one JSON object a store and partition")
     .description("make copies of state anew from their changelogs")
     .addHelpText("after", REBUILD_HELP)
     .action((name: string, store: string | undefined, options: StateOptions) =>

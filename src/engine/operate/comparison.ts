@@ -3,9 +3,9 @@
 import { createHash } from "node:crypto";
 import { MillraceError } from "../core/errors.ts";
 import type { Watermarks } from "../core/kafka.ts";
-import { readRange } from "../core/read-range.ts";
 import type { OperatePorts } from "./choice.ts";
-import { dueOf, type StorePartition } from "./stores.ts";
+import { readChanges } from "../state/changelog/entries.ts";
+import { changelogOf, type StorePartition } from "./stores.ts";
 
 export type Difference = "missing" | "extra" | "different";
 
@@ -52,7 +52,8 @@ export async function compare(at: StorePartition, ports: OperatePorts): Promise<
   const isEmpty = scanned === "nothing" && mark.low === mark.high;
   if (typeof scanned === "string" || problem !== null)
     return wholly(at, isEmpty ? null : (problem ?? "there is no copy"));
-  return differences(at, scanned, await truthAt(at, scanned, mark, ports));
+  const truth = await truthAt(at, scanned, mark, ports);
+  return typeof truth === "string" ? wholly(at, truth) : differences(at, scanned, truth);
 }
 
 /** "nothing" without a copy; a message for what is not a copy. */
@@ -61,7 +62,7 @@ async function scan(at: StorePartition): Promise<Scanned | string> {
     return await pages(at);
   } catch (error) {
     const isBroken =
-      error instanceof MillraceError && /^MILL_STATE_(TYPE|FORMAT)$/.test(error.code);
+      error instanceof MillraceError && /^MILL_STATE_(TYPE|FORMAT|COPY)$/.test(error.code);
     if (!isBroken) throw error;
     return error.message;
   }
@@ -104,27 +105,29 @@ const wholly = ({ store, partition }: StorePartition, problem: string | null): S
   problem,
 });
 
-type Truth = Awaited<ReturnType<typeof truthAt>>;
+type Truth = Exclude<Awaited<ReturnType<typeof truthAt>>, string>;
 
 /** To the end, although the copy may be behind it: compaction takes an older value away when there is a newer one. */
 async function truthAt(
-  { store, partition }: StorePartition,
+  at: StorePartition,
   scanned: Scanned,
   mark: Watermarks,
   ports: OperatePorts,
 ) {
   const entries = new Map<string, string>();
   const moving = new Set<string>();
-  const due = dueOf(store);
-  const range = { topic: store.changelog.name, partition, from: mark.low, to: mark.high };
-  for await (const { records } of readRange(ports.kafka, range))
-    for (const { key, value, offset } of records) {
-      if (key === null) continue;
-      const id = idOf(key);
-      if (offset >= scanned.from) moving.add(id);
-      else if (value === null) entries.delete(id);
-      else entries.set(id, digest(value, due(key, value)));
-    }
+  try {
+    for await (const { changes } of readChanges(changelogOf(at, ports), mark.low, mark.high))
+      for (const { key, value, offset, dueMs } of changes) {
+        const id = idOf(key);
+        if (offset >= scanned.from) moving.add(id);
+        else if (value === null) entries.delete(id);
+        else entries.set(id, digest(value, dueMs));
+      }
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== "MILL_STATE_CHANGELOG") throw error;
+    return error.message;
+  }
   return { entries, moving };
 }
 

@@ -1,12 +1,13 @@
 // Looks up one key of a store, in its copy and in its changelog.
-import { MillraceError } from "../core/errors.ts";
+import { detailOf, MillraceError } from "../core/errors.ts";
 import type { Plan, PlanStore } from "../core/plan.ts";
 import { readTopic } from "../core/read-range.ts";
 import type { Codec, SchemaFormat } from "../core/schema.ts";
 import { compileCodec } from "../decode/codec.ts";
-import { entryCodec } from "../state/entry-codec.ts";
+import { entryError } from "../state/changelog/entries.ts";
+import { entryCodec, isOfEntry } from "../state/entry-codec.ts";
 import type { OperatePorts } from "./choice.ts";
-import { partitionsOf, type StorePartition } from "./stores.ts";
+import { changelogOf, partitionsOf, type StoreChangelog, type StorePartition } from "./stores.ts";
 
 /** The value is in its codec's bytes; null: the key was deleted, and its time alone is kept. */
 export interface FoundEntry {
@@ -66,9 +67,10 @@ export async function lookUp(
   for (const index of only === null ? all : [only]) {
     const truth = await newest(store, key, index, ports);
     const copy = copies.find((one) => one.partition === index) ?? null;
+    const at = { plan, store, partition: index };
     const entries = {
-      copy: entryOf(store, key, copy?.value),
-      changelog: entryOf(store, key, truth.value),
+      copy: copiedEntry(at, key, copy?.value),
+      changelog: loggedEntry(at, key, truth, ports),
     };
     if (entries.copy !== null || entries.changelog !== null)
       return { partition: index, ...entries, verdict: verdictOf(copy, truth) };
@@ -85,6 +87,36 @@ const entryOf = (
   const { timestamp, value } = entryCodec(plain, name).decode(key, bytes);
   return { timestamp, value: value as Buffer | null };
 };
+
+function copiedEntry(
+  { plan, store, partition }: StoreChangelog,
+  key: Buffer,
+  value: Buffer | null | undefined,
+): FoundEntry | null {
+  try {
+    return entryOf(store, key, value);
+  } catch (error) {
+    if (!isOfEntry(error)) throw error;
+    const mend = `npx millrace state rebuild ${plan.pipeline} ${store.name} --partition ${String(partition)}`;
+    throw new MillraceError("MILL_STATE_COPY", `${detailOf(error)}. To make it anew: ${mend}`);
+  }
+}
+
+function loggedEntry(
+  at: StoreChangelog,
+  key: Buffer,
+  { value, offset }: Newest,
+  ports: OperatePorts,
+): FoundEntry | null {
+  try {
+    return entryOf(at.store, key, value);
+  } catch (error) {
+    if (!isOfEntry(error)) throw error;
+    const source = changelogOf(at, ports);
+    const fault = { ...source.changelog, offset, key, why: detailOf(error) };
+    throw entryError("MILL_STATE_CHANGELOG", fault, fault.why, source);
+  }
+}
 
 interface InCopy {
   readonly partition: number;
