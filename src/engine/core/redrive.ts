@@ -88,12 +88,13 @@ export const safeWhole = (text: string): number => {
   return Number.isSafeInteger(value) ? value : NaN;
 };
 
-/** The last millisecond that a Date knows. */
-const TIME_MAX = 8_640_000_000_000_000;
 /** It becomes a part of keys. */
 const ID = /^[\w.:-]{1,100}$/;
 const NAME_MAX = 300;
 const isName = (name: string): boolean => name !== "" && name.length <= NAME_MAX;
+const OFFSET_END = 2n ** 63n;
+/** So that one more redrive has a number too. */
+const REDRIVES_END = 1_000_000_000;
 
 /** Null when the headers are not what `redriveHeaders` writes. */
 export function redriveOrderOf(headers: Headers): RedriveOrder | null {
@@ -104,12 +105,7 @@ export function redriveOrderOf(headers: Headers): RedriveOrder | null {
   const order: RedriveOrder = {
     id: say("id"),
     part: say("part"),
-    origin: {
-      topic: say("topic"),
-      partition: whole("partition"),
-      offset: /^\d{1,18}$/.test(say("offset")) ? BigInt(say("offset")) : -1n,
-      timestamp: timestampOf(say("timestamp")),
-    },
+    origin: originIn(say),
     redrives: whole("redrives"),
     redrivesMax: whole("redrives-max"),
     firstTime: headerText(own, "dlq.first-time"),
@@ -128,7 +124,7 @@ export const redrivenCheck: Check = (value, path) => {
 };
 
 const offsetCheck: Check = (value, path) =>
-  typeof value === "bigint" && value >= 0n && value < 2n ** 63n ? null : `${path} is no offset`;
+  typeof value === "bigint" && value >= 0n && value < OFFSET_END ? null : `${path} is no offset`;
 
 const orderCheck: Check = fields<RedriveOrder>({
   ...{ id: text(100, ID), part: text(NAME_MAX), redrives: whole(), redrivesMax: whole() },
@@ -136,30 +132,38 @@ const orderCheck: Check = fields<RedriveOrder>({
   readIn: optional(text(NAME_MAX)),
   origin: fields<RedriveOrder["origin"]>({
     ...{ topic: text(NAME_MAX), partition: whole(), offset: offsetCheck },
-    timestamp: (stamp, path) => (Number.isSafeInteger(stamp) ? null : `${path} is no time`),
+    timestamp: (stamp, path) => (Number.isInteger(stamp) ? null : `${path} is no time`),
   }),
 });
 
-/** Kafka has -1 for none. */
-function timestampOf(text: string): number {
-  const value = /^-?\d{1,16}$/.test(text) ? Number(text) : NaN;
-  return Math.abs(value) <= TIME_MAX ? value : NaN;
+/** The place of a record that failed, from the headers of its letter; what is none has NaN, or -1. */
+export const originIn = (say: (name: string) => string): RedriveOrder["origin"] => ({
+  topic: say("topic"),
+  partition: safeWhole(say("partition")),
+  offset: /^\d{1,19}$/.test(say("offset")) ? BigInt(say("offset")) : -1n,
+  // Kafka's, which need be no date: -1 is none, and a producer may write any 64 bits.
+  timestamp: /^-?\d{1,19}$/.test(say("timestamp")) ? Number(BigInt(say("timestamp"))) : NaN,
+});
+
+type LetterWords = Pick<RedriveOrder, "id" | "origin" | "redrives" | "generation" | "readIn">;
+
+/** Whether a letter of ours may say so: what an operator sees of it, a redrive can send, and a task takes. */
+export function isOfLetter({
+  id,
+  origin,
+  redrives,
+  generation = 0,
+  readIn = "-",
+}: LetterWords): boolean {
+  const { topic, partition, offset, timestamp } = origin;
+  const isNamed = ID.test(id) && isName(topic) && isName(readIn);
+  const isPlace = offset >= 0n && offset < OFFSET_END && redrives < REDRIVES_END;
+  return isNamed && isPlace && ![partition, timestamp, generation].some(Number.isNaN);
 }
 
-function isOrder({
-  id,
-  part,
-  origin,
-  job,
-  firstTime,
-  readIn = "-",
-  ...rest
-}: RedriveOrder): boolean {
-  const { redrives, redrivesMax, generation = 0 } = rest;
-  const numbers = [origin.partition, origin.timestamp, redrives, redrivesMax, generation];
-  const isNamed = ID.test(id) && [part, origin.topic, readIn].every(isName);
+function isOrder({ part, job, firstTime, redrivesMax, ...letter }: RedriveOrder): boolean {
   const isShort = job.length <= NAME_MAX && (firstTime ?? "").length <= NAME_MAX;
-  return isNamed && isShort && origin.offset >= 0n && !numbers.some(Number.isNaN);
+  return isOfLetter(letter) && isName(part) && isShort && !Number.isNaN(redrivesMax);
 }
 
 /** The facts that an order of a later generation has beside. */

@@ -1,8 +1,10 @@
 // A dead letter as an operator sees it: its headers, and what the states topic says of it. Pure.
 import { headerText, type RawRecord, type TopicName, type TopicPartition } from "../core/record.ts";
 import {
+  isOfLetter,
   letterHeaders,
   originalHeaders,
+  originIn,
   safeWhole,
   type LetterState,
   type SaidState,
@@ -61,12 +63,14 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
   const say = (name: string): string | null => headerText(own, `dlq.${name}`);
   const text = (name: string): string => say(name) ?? "";
   const id = text("id");
-  const origin = originOf(text);
+  const origin = originIn((name) => text(name));
   const [generation, redrives] = [say("generation"), say("redrives")].map((one) =>
     safeWhole(one ?? "0"),
   ) as [number, number];
-  // Its numbers are Millrace's own: somebody else has written what has others.
-  if (id === "" || origin === null || Number.isNaN(generation + redrives)) return null;
+  const readIn = say("read-in");
+  const words = { id, origin, redrives, generation, ...(readIn === null ? {} : { readIn }) };
+  // Somebody else has written what says other things.
+  if (!isOfLetter(words)) return null;
   return {
     id,
     part: text("part"),
@@ -79,9 +83,9 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
     version: text("version"),
     schemaId: say("schema-id"),
     origin,
-    firstTime: say("first-time"),
-    lastTime: say("last-time"),
-    readIn: say("read-in"),
+    firstTime: timeIn(say("first-time")),
+    lastTime: timeIn(say("last-time")),
+    readIn,
     generation,
     redrives,
     isParked: isParked || say("parked") !== null,
@@ -90,15 +94,9 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
   };
 }
 
-function originOf(text: (name: string) => string): FoundLetter["origin"] | null {
-  const [topic, partition, offset] = [text("topic"), text("partition"), text("offset")];
-  const isPlace = topic !== "" && /^\d{1,10}$/.test(partition) && /^\d{1,19}$/.test(offset);
-  if (!isPlace) return null;
-  const timestamp = Number(text("timestamp"));
-  // A Date knows no other.
-  if (!(Math.abs(timestamp) <= 8.64e15)) return null;
-  return { topic, partition: Number(partition), offset: BigInt(offset), timestamp };
-}
+/** As `toISOString` writes it. */
+const timeIn = (text: string | null): string | null =>
+  text !== null && /^[\d:.TZ+-]{1,40}$/.test(text) ? text : null;
 
 /** "topic/partition/offset", from the end: a topic's name has no slash, but nothing is lost by not relying on it. */
 function pointerOf(say: (name: string) => string | null): Pointer | null {
