@@ -1,9 +1,21 @@
 // The data that members exchange in JoinGroup and SyncGroup, inside the user data of the consumer protocol: at joining
-// a member's identity and the partitions that it had; with the assignment, who is present.
+// a member's identity and the partitions that it had; with the assignment, who is present. Whoever may join the group may
+// write anything there: a member that says nothing readable has had nothing.
 import { assignPartitions } from "../../../core/assignment.ts";
+import { DependencyError } from "../../../core/errors.ts";
+import {
+  anything,
+  fields,
+  listOf,
+  parseForeign,
+  text,
+  whole,
+  type Check,
+} from "../../../core/foreign.ts";
 import type { TopicName, TopicPartition } from "../../../core/record.ts";
 import { STORED_FORMAT } from "../../../core/stored-format.ts";
 import { loadDriver } from "../overrides/driver.ts";
+import { WireReader } from "../protocol/wire.ts";
 
 /**
  * The name under which members agree. The broker refuses who comes with another one: other clients, and workers that store
@@ -65,17 +77,26 @@ export function encodeAssignments(
   });
 }
 
+/** Throws MILL_KAFKA_UNAVAILABLE for what no leader writes: the next generation may have another one. */
 export function decodeAssignment(buffer: Buffer): DecodedAssignment {
-  const decoded = loadDriver().MemberAssignment.decode(buffer);
-  if (decoded === null) return { partitions: [], indexes: [], identities: [] };
-  const partitions = Object.entries(decoded.assignment).flatMap(([topic, indexes]) =>
-    indexes.map((partition) => ({ topic, partition })),
-  );
-  const data = parse(decoded.userData);
+  if (buffer.length === 0) return { partitions: [], indexes: [], identities: [] };
+  try {
+    return readAssignment(new WireReader(buffer));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const detail = "the assignment by the group's leader is none of its format";
+    throw new DependencyError("MILL_KAFKA_UNAVAILABLE", detail, { cause: error });
+  }
+}
+
+function readAssignment(reader: WireReader): DecodedAssignment {
+  reader.int16();
+  const partitions = reader.topics((topic) => ({ topic, partition: reader.int32() }));
+  if (partitions.some(({ partition }) => partition < 0)) throw new RangeError("no partition");
   return {
     partitions,
     indexes: [...new Set(partitions.map((at) => at.partition))],
-    identities: Array.isArray(data["members"]) ? data["members"].map(String) : [],
+    identities: parsed<{ members: string[] }>(reader.bytes(), leaderCheck)?.members ?? [],
   };
 }
 
@@ -83,28 +104,52 @@ export function decodeAssignment(buffer: Buffer): DecodedAssignment {
 export function memberFacts(
   memberMetadata: Buffer,
 ): { readonly topics: readonly TopicName[]; readonly format: number | null } | null {
+  const read = readMember(memberMetadata);
+  return read === null ? null : { topics: read.topics, format: read.data?.v ?? null };
+}
+
+function decodeMember({ memberMetadata }: MemberMetadata): MemberClaims {
+  const { id = "", owned = [] } = readMember(memberMetadata)?.data ?? {};
+  return { identity: id, owned };
+}
+
+interface MemberClaims {
+  readonly identity: string;
+  readonly owned: readonly number[];
+}
+
+interface MemberFacts {
+  readonly topics: TopicName[];
+  /** Null for another client's: nothing that we understand. */
+  readonly data: MemberData | null;
+}
+
+interface MemberData {
+  readonly v: number;
+  readonly id: string;
+  readonly owned: readonly number[];
+}
+
+const PARTITION_MAX = 2 ** 31 - 1;
+/** A later release may say more. */
+const memberCheck = fields<MemberData>({
+  ...{ v: whole(), id: text(300), owned: listOf(whole(PARTITION_MAX)) },
+});
+const leaderCheck = fields({ v: anything, members: listOf(text(300)) });
+
+function readMember(memberMetadata: Buffer): MemberFacts | null {
   try {
-    const { topics, userData } = loadDriver().MemberMetadata.decode(memberMetadata);
-    const { v, id } = parse(userData);
-    return { topics, format: typeof id === "string" && typeof v === "number" ? v : null };
-  } catch {
-    return null;
+    const reader = new WireReader(memberMetadata);
+    reader.int16();
+    const topics = reader.array(() => reader.string() ?? "");
+    return { topics, data: parsed<MemberData>(reader.bytes(), memberCheck) };
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
   }
 }
 
-function decodeMember(member: MemberMetadata): { identity: string; owned: readonly number[] } {
-  const data = parse(loadDriver().MemberMetadata.decode(member.memberMetadata).userData);
-  return {
-    identity: typeof data["id"] === "string" ? data["id"] : "",
-    owned: Array.isArray(data["owned"]) ? data["owned"].map(Number) : [],
-  };
-}
-
-function parse(userData: Buffer | null): Readonly<Record<string, unknown>> {
-  try {
-    return JSON.parse((userData ?? Buffer.from("{}")).toString("utf8")) as Record<string, unknown>;
-  } catch {
-    // Another client's user data: nothing that we understand.
-    return {};
-  }
+function parsed<T>(userData: Buffer, check: Check): T | null {
+  const result = parseForeign<T>(userData.toString("utf8"), check);
+  return "why" in result ? null : result.value;
 }

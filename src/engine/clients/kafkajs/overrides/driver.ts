@@ -72,7 +72,6 @@ export interface Driver {
   }) => unknown;
   readonly MemberMetadata: {
     encode(of: { version: number; topics: readonly string[]; userData: Buffer }): Buffer;
-    decode(buffer: Buffer): { topics: string[]; userData: Buffer | null };
   };
   readonly MemberAssignment: {
     encode(of: {
@@ -80,9 +79,6 @@ export interface Driver {
       assignment: Readonly<Record<string, readonly number[]>>;
       userData: Buffer;
     }): Buffer;
-    decode(
-      buffer: Buffer,
-    ): { assignment: Readonly<Record<string, number[]>>; userData: Buffer | null } | null;
   };
 }
 

@@ -1,4 +1,5 @@
 // A request of ours in the form that kafkajs' connections send: key, version, encoded body, and a reader of the answer.
+import { DependencyError } from "../../../core/errors.ts";
 import { WireReader, type WireWriter } from "./wire.ts";
 
 export interface ProtocolRequest<T> {
@@ -48,11 +49,25 @@ export function protocolRequest<T>(
     response: {
       decode: (payload) => {
         let clientSideThrottleTime = 0;
-        const value = read(new WireReader(payload), (ms) => (clientSideThrottleTime = ms));
-        return Promise.resolve({ value, clientSideThrottleTime });
+        try {
+          const value = read(new WireReader(payload), (ms) => (clientSideThrottleTime = ms));
+          return Promise.resolve({ value, clientSideThrottleTime });
+        } catch (error) {
+          return Promise.reject(unreadable(api.name, error));
+        }
       },
       parse: (decoded) => Promise.resolve(decoded.value),
     },
     ...(waitMs === undefined ? {} : { requestTimeout: waitMs }),
   };
 }
+
+/** A server that is none, or a connection that has lost bytes: another one may answer. */
+const unreadable = (request: string, cause: unknown): unknown =>
+  cause instanceof RangeError
+    ? new DependencyError(
+        "MILL_KAFKA_UNAVAILABLE",
+        `the answer to ${request} is none of its format`,
+        { cause },
+      )
+    : cause;

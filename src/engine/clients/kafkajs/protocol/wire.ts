@@ -2,7 +2,7 @@
 // "Compact" and tags belong to flexible versions (KIP-482).
 import type { TopicPartition } from "../../../core/record.ts";
 
-/** Reads on from `at`; every method moves it. */
+/** Reads on from `at`; every method moves it, and throws a RangeError where the bytes end before. */
 export class WireReader {
   readonly buffer: Buffer;
   at: number;
@@ -35,9 +35,8 @@ export class WireReader {
   }
   /** A length of 32 bits and that many bytes; empty when null. */
   bytes(): Buffer {
-    const length = Math.max(0, this.int32());
-    this.at += length;
-    return this.buffer.subarray(this.at - length, this.at);
+    const from = this.#over(Math.max(0, this.int32()));
+    return this.buffer.subarray(from, this.at);
   }
   array<T>(item: (reader: WireReader) => T): T[] {
     return this.#items(this.int32(), item);
@@ -64,16 +63,21 @@ export class WireReader {
   skipTags(): void {
     for (let left = this.uvarint(); left > 0; left--) {
       this.uvarint();
-      // The length is read before the place moves past it.
-      const length = this.uvarint();
-      this.at += length;
+      this.#over(this.uvarint());
     }
   }
 
   #text(length: number): string | null {
     if (length < 0) return null;
+    const from = this.#over(length);
+    return this.buffer.toString("utf8", from, this.at);
+  }
+  /** Moves over so many bytes, which must be there, and returns where they begin. */
+  #over(length: number): number {
+    const from = this.at;
     this.at += length;
-    return this.buffer.toString("utf8", this.at - length, this.at);
+    if (this.at > this.buffer.length) throw new RangeError("a length beyond the bytes");
+    return from;
   }
   #items<T>(count: number, item: (reader: WireReader) => T): T[] {
     const items: T[] = [];
