@@ -212,3 +212,17 @@ test("batches that are read side by side take the bound together: the oldest is 
   const all = Array.from({ length: 1_000 }, (_, i) => BigInt(i));
   assert.deepEqual(found, [all, all, all]);
 });
+
+test("whatever offsets a head says, what follows lies behind what was read", () => {
+  const good = dataBatch({ baseOffset: 5n, count: 3, isTransactional: false });
+  const again = dataBatch({ baseOffset: 6n, count: 3, isTransactional: false });
+  assert.deepEqual(offsetsOf(readAll(Buffer.concat([good, again])).pieces), [5n, 6n, 7n, 8n]);
+  for (const baseOffset of [0n, 2n, -9n]) {
+    const bad = dataBatch({ baseOffset, count: 2, isTransactional: false });
+    bad.writeInt32BE(9, 57);
+    const { pieces, error } = readAll(Buffer.concat([good, sealed(bad)]));
+    assert.deepEqual(offsetsOf(pieces), [5n, 6n, 7n]);
+    assert.ok(error instanceof BatchError);
+    assert.deepEqual([error.code, error.nextOffset], ["MILL_BATCH_CORRUPT", 9n]);
+  }
+});

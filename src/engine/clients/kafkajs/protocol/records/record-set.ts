@@ -2,6 +2,7 @@
 // out, checksums verified, offsets as bigint, headers as pairs in wire order. Keys and values are slices. A piece has a
 // bounded weight, since compressed records become many times what was fetched. Where a batch cannot be read, the records
 // before it come first, then the error.
+import { BatchError, detailOf } from "../../../../core/errors.ts";
 import type { AppendMark } from "../../../../core/kafka.ts";
 import type { RawRecord, TopicPartition } from "../../../../core/record.ts";
 import { AbortedFilter, type AbortedTransaction } from "./aborted-filter.ts";
@@ -72,8 +73,9 @@ export class RecordSet {
     const piece: OpenPiece = { records: [], marks: [], byteLength: 0, weight: 0 };
     try {
       while (piece.weight < PIECE_BYTES && this.#read(piece));
-    } catch (error) {
+    } catch (thrown) {
       this.close();
+      const error = leadingOn(thrown, this.#nextOffset);
       if (this.#nextOffset === fetchedOffset) throw error;
       this.#failure = error as Error;
     }
@@ -153,7 +155,7 @@ export class RecordSet {
   }
 
   #readRecord(cursor: RecordCursor, batch: OpenBatch, piece: OpenPiece): void {
-    const { topic, partition, fetchedOffset } = this.#set;
+    const { topic, partition } = this.#set;
     const { head } = batch;
     const from = cursor.at;
     cursor.enter();
@@ -163,8 +165,8 @@ export class RecordSet {
     if (offsetDelta <= batch.offsetDelta || offset > head.lastOffset)
       throw new RangeError("the offsets of its records do not grow");
     let headerCount = 0;
-    // A batch may begin before the offset that was asked for.
-    if (offset < fetchedOffset) cursor.at = cursor.end;
+    // A batch may begin before the offset that was asked for, and none before the end of another.
+    if (offset < this.#nextOffset) cursor.at = cursor.end;
     else {
       const timestamp = head.hasAppendTime
         ? head.maxTimestamp
@@ -192,6 +194,12 @@ export class RecordSet {
     const how = `${String(count)} headers of one record are more than its bound allows`;
     throw unreadable("MILL_BATCH_TOO_LARGE", head, how);
   }
+}
+
+/** Whoever passes over a batch goes on behind what was read, whatever the offsets in its head say. */
+function leadingOn(error: unknown, nextOffset: bigint): unknown {
+  if (!(error instanceof BatchError) || error.nextOffset >= nextOffset) return error;
+  return new BatchError(error.code, detailOf(error), nextOffset + 1n, error);
 }
 
 const isPlausible = ({ count }: BatchHead, bytes: Buffer): boolean =>
