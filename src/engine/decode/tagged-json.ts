@@ -4,6 +4,10 @@
 import { decimal, isDecimal } from "../core/decimal.ts";
 import type { Codec } from "../core/schema.ts";
 import { decodeError, encodeError, Fault, unwritable, type At } from "./faults.ts";
+import { refuseDepth } from "./json-depth.ts";
+
+/** Deeper than what a topic may bring, since the code's own values come here. */
+const DEPTH_MAX = 1_000;
 
 /** A marked -Infinity is 18 bytes, the longest double 24. */
 const SCALAR_BYTES_MAX = 32;
@@ -14,7 +18,9 @@ export function taggedJsonCodec(where: At): Codec {
   return {
     encode(value) {
       try {
-        return Buffer.from(JSON.stringify(marked(value)), "utf8");
+        const bytes = Buffer.from(JSON.stringify(marked(value)), "utf8");
+        refuseDepth(bytes, DEPTH_MAX);
+        return bytes;
       } catch (error) {
         const detail =
           error instanceof Fault ? error.message : "it is nested too deeply, or in itself";
@@ -36,6 +42,7 @@ export function taggedJsonCodec(where: At): Codec {
 
 function parse(bytes: Buffer | null): unknown {
   if (bytes === null || bytes.length === 0) throw new Fault("MILL_DECODE_EMPTY", "");
+  refuseDepth(bytes, DEPTH_MAX);
   const text = bytes.toString("utf8");
   const value = JSON.parse(text) as unknown;
   return text.includes('"$') ? unmarked(value) : value;

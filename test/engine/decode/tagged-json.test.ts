@@ -93,3 +93,18 @@ test("what has a bound can be written, within it", () => {
   );
   assert.ok(bounds.some > 100 && bounds.none > 100);
 });
+
+test("what is nested deeper than anything that walks a value can follow is neither read nor written", () => {
+  const deep = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
+  for (const text of [deep(1_001), deep(100_000), `{"a":${deep(50_000)},"$x":1}`])
+    assert.equal(
+      codeOf(() => codec.decode(Buffer.from(text))),
+      "MILL_DECODE_JSON",
+    );
+  const value = codec.decode(Buffer.from(deep(1_000)));
+  assert.deepEqual(codec.decode(codec.encode(value)), value);
+  assert.equal(
+    codeOf(() => codec.encode([value])),
+    "MILL_ENCODE_VALUE",
+  );
+});
