@@ -7,7 +7,11 @@ import { isDecimal } from "./decimal.ts";
 export type Structure = Readonly<Record<string, string>>;
 
 const NAMES_MAX = 40;
-const NAME = /^[A-Za-z_$][\w$-]*$/;
+const NAME = /^[A-Za-z_$][\w$-]{0,99}$/;
+/** What is noted of a structure must fit into a note: its names, and how long and how many their paths are. */
+const PATH_CHARS_MAX = 1_500;
+const PATHS_MAX = 5_000;
+const PATHS_CHARS_MAX = 200_000;
 
 /** Zero for a name that no code would write; else its replacement in a hash. */
 const names = new Map<string, number>();
@@ -71,16 +75,31 @@ function elementsHash(values: readonly unknown[]): number {
 const isMap = (keys: readonly string[]): boolean =>
   keys.length > NAMES_MAX || keys.some((key) => nameHash(key) === 0);
 
+/** Of a value with more paths than can be noted: the first of them. */
 export function structureOf(value: unknown): Structure {
-  const found = new Map<string, Set<string>>();
+  const found = new Paths();
   look(value, "", found);
   const entries = [...found].map(([path, of]) => [path, [...of].sort().join("|")] as const);
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function look(value: unknown, path: string, found: Map<string, Set<string>>): void {
+class Paths extends Map<string, Set<string>> {
+  #characters = 0;
+
+  /** False where there is no room for the path. */
+  add(path: string, kind: string): boolean {
+    const known = this.get(path);
+    if (known !== undefined) return known.add(kind).has(kind);
+    this.#characters += path.length;
+    const isRoom = this.size < PATHS_MAX && this.#characters <= PATHS_CHARS_MAX;
+    if (isRoom) this.set(path, new Set([kind]));
+    return isRoom && path.length <= PATH_CHARS_MAX;
+  }
+}
+
+function look(value: unknown, path: string, found: Paths): void {
   const kind = kindOf(value) ?? (Array.isArray(value) ? "array" : "object");
-  found.set(path, (found.get(path) ?? new Set()).add(kind));
+  if (!found.add(path, kind)) return;
   if (kind === "array") for (const one of value as unknown[]) look(one, `${path}[]`, found);
   if (kind !== "object") return;
   const record = value as Readonly<Record<string, unknown>>;
