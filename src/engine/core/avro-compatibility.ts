@@ -17,7 +17,7 @@ import {
   type EnumShape,
   type RecordShape,
 } from "./avro-shape.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, MillraceError } from "./errors.ts";
 import type { AvroSchema } from "./schema.ts";
 
 /** A sentence for each field that prevents it; empty when `reader` can read everything that `writer` wrote. */
@@ -27,13 +27,31 @@ export function incompatibilities(reader: AvroShape, writer: AvroShape): readonl
   return comparison.problems;
 }
 
-/** Throws MILL_SCHEMA_INCOMPATIBLE unless a schema can read everything that a registered one of its subject wrote. */
+/**
+ * Null when a schema can read everything that a registered one of its subject wrote; else MILL_SCHEMA_INCOMPATIBLE, or
+ * MILL_SCHEMA_INVALID where the registered one is no Avro.
+ */
+export function incompatibility(
+  subject: string,
+  schema: string,
+  registered: string,
+): MillraceError | null {
+  try {
+    const reader = parseAvro(JSON.parse(schema) as AvroSchema);
+    const writer = parseWriter(JSON.parse(registered) as AvroSchema);
+    const problems = incompatibilities(reader, writer);
+    if (problems.length === 0) return null;
+    return new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${problems.join("; ")}`);
+  } catch (error) {
+    if (error instanceof MillraceError) return error;
+    return new ConfigError("MILL_SCHEMA_INVALID", `${subject}: the registered schema is no Avro`);
+  }
+}
+
+/** Throws what `incompatibility` finds. */
 export function checkCompatible(subject: string, schema: string, registered: string): void {
-  const reader = parseAvro(JSON.parse(schema) as AvroSchema);
-  const writer = parseWriter(JSON.parse(registered) as AvroSchema);
-  const problems = incompatibilities(reader, writer);
-  if (problems.length > 0)
-    throw new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${problems.join("; ")}`);
+  const problem = incompatibility(subject, schema, registered);
+  if (problem !== null) throw problem;
 }
 
 class SchemaComparison {

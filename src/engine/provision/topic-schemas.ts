@@ -1,9 +1,7 @@
 // The declared schema of a topic beside the registered ones: a new version, or the reason why it cannot be one.
-import { incompatibilities } from "../core/avro-compatibility.ts";
-import { parseAvro, parseWriter } from "../core/avro-parser.ts";
-import { ConfigError, MillraceError } from "../core/errors.ts";
+import { incompatibility } from "../core/avro-compatibility.ts";
+import { MillraceError } from "../core/errors.ts";
 import type { SchemaRegistry } from "../core/ports.ts";
-import type { AvroSchema } from "../core/schema.ts";
 
 export interface DesiredSchema {
   readonly subject: string;
@@ -46,17 +44,4 @@ async function planSchema(
   const newest = await registry.latest(subject);
   const problem = newest === null ? null : incompatibility(subject, schema, newest.schema);
   return problem ?? { subject, schema, version: (newest?.version ?? 0) + 1 };
-}
-
-function incompatibility(subject: string, schema: string, newest: string): MillraceError | null {
-  try {
-    const reader = parseAvro(JSON.parse(schema) as AvroSchema);
-    const writer = parseWriter(JSON.parse(newest) as AvroSchema);
-    const reasons = incompatibilities(reader, writer);
-    if (reasons.length === 0) return null;
-    return new ConfigError("MILL_SCHEMA_INCOMPATIBLE", `${subject}: ${reasons.join("; ")}`);
-  } catch (error) {
-    if (error instanceof MillraceError) return error;
-    return new ConfigError("MILL_SCHEMA_INVALID", `${subject}: the registered schema is no Avro`);
-  }
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { incompatibilities } from "../../../src/engine/core/avro-compatibility.ts";
+import { checkCompatible, incompatibilities } from "../../../src/engine/core/avro-compatibility.ts";
 import { isSameOnTheWire } from "../../../src/engine/core/avro-matching.ts";
 import { parseAvro } from "../../../src/engine/core/avro-parser.ts";
+import { ConfigError } from "../../../src/engine/core/errors.ts";
 import type { AvroSchema } from "../../../src/engine/core/schema.ts";
 
 const order = (...fields: object[]): AvroSchema => ({ type: "record", name: "Order", fields });
@@ -100,4 +101,27 @@ test("same bytes mean the same only with equal order, units and digits", () => {
   );
   assert.ok(!same(order(field("a", money(12, 2))), order(field("a", money(12, 3)))));
   assert.ok(!same(order(field("a", ["null", "int"])), order(field("a", ["int", "null"]))));
+});
+
+test("a registered schema that is no Avro is an error with a code, not the parser's own", () => {
+  const ours = JSON.stringify(order(field("a", "int")));
+  const registered = [
+    "",
+    "{",
+    'syntax = "proto3";',
+    "null",
+    "[".repeat(100_000),
+    '{"type":"unknown"}',
+  ];
+  for (const text of registered)
+    assert.throws(
+      () => checkCompatible("s", ours, text),
+      (error: unknown) => error instanceof ConfigError && error.code === "MILL_SCHEMA_INVALID",
+      text.slice(0, 20),
+    );
+  assert.throws(
+    () => checkCompatible("s", ours, JSON.stringify(order(field("a", "string")))),
+    (error: unknown) => error instanceof ConfigError && error.code === "MILL_SCHEMA_INCOMPATIBLE",
+  );
+  checkCompatible("s", ours, ours);
 });
