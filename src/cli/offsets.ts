@@ -1,4 +1,5 @@
 // `millrace offsets show | reset`: where every task is, and putting it elsewhere while no worker runs.
+import type { StoredTime } from "../engine/core/event-time.ts";
 import { membersText } from "../engine/core/empty-groups.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
 import { placesOf, type TaskPlace } from "../engine/operate/places.ts";
@@ -114,8 +115,16 @@ const lagOf = ({ committed, low, high }: TaskPlace): bigint => {
   const from = committed ?? low;
   return from > high ? 0n : high - from;
 };
+/** A watermark may lie before 1970, by a grace; "end" is that of a source from which nothing comes any more. */
 const timeOf = (epochMs: number | null): string | null =>
-  epochMs === null ? null : new Date(epochMs).toISOString();
+  epochMs === null ? null : epochMs === Infinity ? "end" : new Date(epochMs).toISOString();
+/** Of a source its time; of a topic between parts that of its slowest writer. */
+function watermarkIn({ time, asserted, channels }: StoredTime): number | null {
+  const watermark = Math.max(time ?? -Infinity, asserted ?? -Infinity, least(channels));
+  return watermark === -Infinity ? null : watermark;
+}
+const least = (channels: readonly number[] | undefined): number =>
+  channels === undefined ? -Infinity : Math.min(...channels);
 
 const placeJson = (place: TaskPlace): string =>
   JSON.stringify({
@@ -128,7 +137,7 @@ const placeJson = (place: TaskPlace): string =>
     high: Number(place.high),
     lag: Number(lagOf(place)),
     owner: place.owner,
-    streamTime: timeOf(place.streamTimeMs),
+    streamTime: timeOf(watermarkIn(place.time)),
     hint: numberOf(place.hint),
     epoch: numberOf(place.epoch),
   });
@@ -140,7 +149,7 @@ function placeLines(places: readonly TaskPlace[]): readonly string[] {
     place.topic,
     String(place.partition),
     ...[place.committed, place.low, place.high, lagOf(place), place.hint, place.epoch].map(textOf),
-    timeOf(place.streamTimeMs) ?? "-",
+    timeOf(watermarkIn(place.time)) ?? "-",
     place.owner ?? "-",
   ]);
   return tableLines([[...header, "STREAM TIME", "OWNER"], ...rows]);

@@ -107,7 +107,8 @@ function queuedTexts(): readonly string[] {
     },
   };
   const context = { ...raw, key: "k" };
-  const atStep = { record: { raw, value: { id: "1" }, context }, value: { id: "1" } };
+  const record = { raw, value: { id: "1" }, context, originMs: context.timestamp + 7 };
+  const atStep = { record, value: { id: "1" } };
   const tried = { times: 1, firstMs: AT_MS };
   for (const isCarried of [false, true])
     openQueue({ view, keeping: { ...plainKeeping, isCarried } }, atStep, { tried, dueMs: AT_MS });
@@ -154,8 +155,11 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
     "progress in a group": [
       ...[null, 7n].map((loadTo) =>
         encodeMetadata({
-          ...{ owner: "millrace-1", ledger: emptyLedger(), streamTimeMs: AT_MS, loadTo },
+          ...{ owner: "millrace-1", ledger: emptyLedger(), time: { time: AT_MS }, loadTo },
         }),
+      ),
+      ...[{ time: AT_MS, asserted: AT_MS + 5 }, { channels: [AT_MS, -Infinity, Infinity] }].map(
+        (time) => encodeMetadata({ owner: "millrace-1", ledger: emptyLedger(), time }),
       ),
     ],
     note: [

@@ -151,7 +151,7 @@ export const mutations: readonly Mutation[] = [
       {
         instead: `const last = (input as { last?: LedgerCounts }).last ?? addLedger(emptyLedger(), input.ledger);
           Object.assign(input, { last: structuredClone(input.ledger) });
-          const metadata = encodeMetadata({ owner, ledger: last, streamTimeMs });`,
+          const metadata = encodeMetadata({ owner, ledger: last, time });`,
       },
     ],
   },
@@ -209,8 +209,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "stream time forgotten",
     near: 560,
-    mistake: "a new owner begins with no stream time",
-    changes: [{ value: "NO_TIME" }],
+    mistake: "a new owner begins with no times of its inputs",
+    changes: [{ value: "timeOf(topic, {})" }],
   },
   {
     name: "abandoned takeover",
@@ -395,8 +395,34 @@ export const mutations: readonly Mutation[] = [
   {
     name: "arrival moves time",
     near: 60,
-    mistake: "a record without a usable time moves stream time by its Kafka timestamp",
-    changes: [{ condition: '!("kind" in one)' }, { condition: "true" }],
+    mistake: "a record without a usable time moves the time of its source by its Kafka timestamp",
+    changes: [{ condition: "true" }],
+  },
+  {
+    name: "late is on time",
+    mistake: "distinct takes a record whose first it may have forgotten",
+    changes: [{ value: "null" }],
+  },
+  {
+    name: "age left behind",
+    mistake: "a record that another part has sent loses its age",
+    changes: [{ value: "{ ...takenAge(raw.headers), ageMs: 0 }" }],
+  },
+  {
+    name: "letter as young as its record",
+    mistake: "a letter goes back without the origin time that its record had",
+    changes: ["omit"],
+    test: "scenario/letter-times.test.ts",
+  },
+  {
+    name: "marker before records",
+    mistake: "the watermarks of a checkpoint are sent in front of its records",
+    changes: [{ before: "...markers," }, "omit"],
+  },
+  {
+    name: "marker to one partition",
+    mistake: "a watermark goes to the first partition of a topic alone",
+    changes: [{ value: "{ partitions: 1 }" }],
   },
   {
     name: "conflict is a repeat",

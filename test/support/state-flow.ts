@@ -89,7 +89,7 @@ export interface Expected {
 export function expectedOf(sent: readonly Sent[]): Expected {
   const want: Expected = {
     ...{ firsts: {}, totals: {}, changes: {}, counts: {}, letters: [] },
-    ledger: { consumed: 0, emitted: 0, deduplicated: 0, "dead-lettered": 0 },
+    ledger: { consumed: 0, emitted: 0, late: 0, deduplicated: 0, "dead-lettered": 0 },
   };
   const partitions = Array.from({ length: PARTITIONS }, () => ({ timeMs: -1, nextOffset: 0 }));
   const seen = new Map<string, number>();
@@ -98,8 +98,9 @@ export function expectedOf(sent: readonly Sent[]): Expected {
     at.timeMs = Math.max(at.timeMs, one.timestamp);
     const address = `${String(one.partition)}/${String(at.nextOffset++)}`;
     const id = `${one.key}/${String(one.load.id)}`;
+    const isLate = one.timestamp + SPAN_MS < at.timeMs;
     const isRepeat = at.timeMs - (seen.get(id) ?? -Infinity) <= SPAN_MS;
-    const outcome = isRepeat ? "deduplicated" : take(want, one);
+    const outcome = isLate ? "late" : isRepeat ? "deduplicated" : take(want, one);
     if (outcome === "emitted") seen.set(id, at.timeMs);
     if (outcome === "dead-lettered") want.letters.push(address);
     for (const kind of ["consumed", outcome]) want.ledger[kind] = (want.ledger[kind] ?? 0) + 1;

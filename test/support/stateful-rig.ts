@@ -133,11 +133,13 @@ export class StatefulRig<V> {
   async batch(...records: readonly Given<V>[]): Promise<{ outcomes: string[]; outputs: Out[] }> {
     const timed = records.map((record, i) => this.#timed(record, i));
     const batch = { records: timed, stores: this.#stores, calls: this.#calls.calls };
-    const result = await runBatch(this.program, { ...batch, book: new CallBook() });
+    const watermarkOf = (_at: number, watermark: number): number => watermark;
+    const own = { ...batch, book: new CallBook(), watermarkOf };
+    const result = await runBatch(this.program, own);
     for (const held of result.deferred) this.#held.set(`${String(held.at)}/${held.key}`, held);
     this.#stores.endBatch();
     const last = timed[result.outcomes.length - 1];
-    this.#streamTimeMs = last?.streamTimeMs ?? this.#streamTimeMs;
+    this.#streamTimeMs = last?.watermark ?? this.#streamTimeMs;
     return { outcomes: result.outcomes.map(inWords), outputs: this.#read(result) };
   }
 
@@ -147,7 +149,9 @@ export class StatefulRig<V> {
     const context: RecordContext = { ...record, key };
     const before = i === 0 ? this.#streamTimeMs : this.#running;
     this.#running = Math.max(before, timestamp);
-    return { record: { raw: record, value, context }, streamTimeMs: this.#running };
+    const timeMs = this.#running;
+    const decoded = { raw: record, value, context, originMs: timeMs };
+    return { record: decoded, movesToMs: timeMs, watermark: timeMs };
   }
   #running = -1;
 
@@ -204,11 +208,11 @@ export class StatefulRig<V> {
   }
 
   /** Works what is due at a stream time, as a task does between two batches. */
-  async fire(streamTimeMs: number): Promise<Out[]> {
+  async fire(watermark: number): Promise<Out[]> {
     const outputs: OutRecord[] = [];
     for (const { store, at } of this.program.dueStores) {
-      const keys = await this.#stores.store(store).due(streamTimeMs, 500);
-      const own = { store, at, keys, partition: 0, streamTimeMs };
+      const keys = await this.#stores.store(store).due(watermark, 500);
+      const own = { store, at, keys, partition: 0, watermark };
       const fired = await fireDue(this.program, {
         ...own,
         stores: this.#stores,

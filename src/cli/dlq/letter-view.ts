@@ -65,7 +65,7 @@ export function viewer(
   const decode = decoderOf(at);
   const isMasked = isPersonal(at.plan) && at.options.personal !== true;
   return async (letter) => {
-    const fetched = await recordOf(letter, at.ports);
+    const fetched = await recordOf(at.plan, letter, at.ports);
     const facts = { ...factsJson(letter), masked: isMasked };
     if ("gone" in fetched) {
       const none = { key: null, value: null, keyBase64: null, valueBase64: null, headers: [] };

@@ -16,21 +16,25 @@ export interface StagedTask {
 }
 
 /**
- * 1 begin · 2 send outputs, changelogs and dead letters · 3 add progress of every task that wrote, with its generation ·
+ * 1 begin · 2 send outputs, changelogs and dead letters, and behind them the markers (M2) · 3 add progress of every task that wrote, with its generation ·
  * 4 commit, which is the decision. After any error in 1 to 4 the producer must be thrown away and progress read again:
  * the transaction may have committed. Returns the offsets of the records that were sent.
  */
 export async function commit(
   producer: TxProducer,
   tasks: readonly StagedTask[],
+  markers: readonly OutRecord[] = [],
 ): Promise<readonly SentBatch[]> {
   // 1
   producer.begin();
   // 2
   // mistake: commit before flush (1 of 2)
-  const sent = await producer.send(
-    tasks.flatMap(({ outputs, changelog, letters }) => [...outputs, ...changelog, ...letters]),
-  );
+  const sent = await producer.send([
+    // mistake: marker before records (1 of 2)
+    ...tasks.flatMap(({ outputs, changelog, letters }) => [...outputs, ...changelog, ...letters]),
+    // mistake: marker before records (2 of 2)
+    ...markers,
+  ]);
   // 3
   for (const [generation, progress] of byGroup(tasks))
     // mistake: generation ignored

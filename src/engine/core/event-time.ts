@@ -1,5 +1,6 @@
 // The event time of a record: which times of a value are taken, and what is done about the others. A time is judged
-// against the record's Kafka timestamp, never against a clock, so a record that is read again is judged alike. Pure.
+// against the record's Kafka timestamp, never against a clock, so a record that is read again is judged alike. Then the time
+// of an input of a task, which its records move. Pure.
 // Times are epoch milliseconds. No text here contains a value: it names types and suspected units.
 import type { ErrorCode } from "./error-table.ts";
 
@@ -131,3 +132,105 @@ const TEXT = "a text: parse it to epoch milliseconds";
 
 const numberName = (given: number): string =>
   Number.isNaN(given) ? "NaN" : given > 0 ? "an infinite number" : "a number below 0";
+
+// The time of one input partition of a task. A source partition has the greatest event time that was read from it; an
+// internal partition has a watermark of each task that writes it (a channel), which only markers move. Its watermark
+// promises: every record that comes later has an origin time of at least so much. The rules (S1, W1 …) are those of
+// docs/time.md.
+
+/** No time is known yet: lower than every time. */
+export const NO_TIME: number = -Infinity;
+/** Nothing comes any more: higher than every time. */
+export const END_OF_TIME: number = Infinity;
+
+/** The watermark of one task that writes an internal topic. */
+export interface Mark {
+  readonly channel: number;
+  readonly watermark: number;
+}
+
+/** The time of an input as its progress metadata has it. */
+export interface StoredTime {
+  /** Of a source: the greatest event time; left out before there was one. */
+  readonly time?: number;
+  /** Of a source: its asserted time, where it is ahead of `time`. */
+  readonly asserted?: number;
+  /** Of an internal topic: the watermark of each channel. */
+  readonly channels?: readonly number[];
+}
+
+/** A source partition: T and A. */
+export class SourceTime {
+  #time: number;
+  #asserted: number;
+
+  constructor({ time = NO_TIME, asserted = NO_TIME }: StoredTime = {}) {
+    this.#time = time;
+    this.#asserted = asserted;
+  }
+
+  /** The greatest event time that was read. */
+  get time(): number {
+    return this.#time;
+  }
+
+  get watermark(): number {
+    return Math.max(this.#time, this.#asserted);
+  }
+
+  /** A record with a valid event time was read (S1). */
+  read(timeMs: number): void {
+    this.#time = Math.max(this.#time, timeMs);
+  }
+
+  /** No record before this time is expected any more (I2, B1). */
+  assertTime(timeMs: number): void {
+    this.#asserted = Math.max(this.#asserted, timeMs);
+  }
+
+  get stored(): StoredTime {
+    return {
+      ...(this.#time === NO_TIME ? {} : { time: this.#time }),
+      ...(this.#asserted > this.#time ? { asserted: this.#asserted } : {}),
+    };
+  }
+}
+
+/** An internal partition: a watermark for each channel. */
+export class ChannelTimes {
+  readonly #watermarks: number[];
+
+  /** A channel that was not heard of has no time (W1). */
+  constructor(channels: number, { channels: stored = [] }: StoredTime = {}) {
+    this.#watermarks = Array.from({ length: channels }, (_, at) => stored[at] ?? NO_TIME);
+  }
+
+  /** Goes its own way from here. */
+  copy(): ChannelTimes {
+    return new ChannelTimes(this.#watermarks.length, { channels: this.#watermarks });
+  }
+
+  /** The minimum over all channels. */
+  get watermark(): number {
+    let least = END_OF_TIME;
+    for (const one of this.#watermarks) least = Math.min(least, one);
+    return least;
+  }
+
+  /** The channel that is farthest behind. */
+  get slowest(): number {
+    return this.#watermarks.indexOf(this.watermark);
+  }
+
+  /** A marker was read (M3). One of a channel that the plan does not have is of another version, and changes nothing. */
+  mark({ channel, watermark }: Mark): void {
+    const before = this.#watermarks[channel];
+    if (before !== undefined) this.#watermarks[channel] = Math.max(before, watermark);
+  }
+
+  get stored(): StoredTime {
+    return this.#watermarks.every((one) => one === NO_TIME) ? {} : { channels: this.#watermarks };
+  }
+}
+
+export type InputTime = SourceTime | ChannelTimes;

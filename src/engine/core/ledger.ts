@@ -3,9 +3,11 @@
 import type { Outcome } from "./outcome.ts";
 
 /** Words with a number. */
-const counted = ["emitted", "superseded", "late", "deduplicated", "null-key", "tombstone"] as const;
-/** Words with a number by name: of an operator below "filtered", of a class below "dead-lettered". */
-const named = ["dead-lettered", "filtered"] as const;
+const counted = ["emitted", "superseded", "deduplicated", "null-key", "tombstone"] as const;
+/**
+ * Words with a number by name: of an operator below "filtered", of a class below "dead-lettered", of a reason below "late".
+ */
+const named = ["dead-lettered", "filtered", "late"] as const;
 
 /** Every outcome, the first that applies first. */
 export const ledgerWords = [
@@ -21,7 +23,7 @@ export const ledgerWords = [
 export type LedgerWord = (typeof ledgerWords)[number];
 export type CountedWord = (typeof counted)[number];
 
-/** Cumulative counts. Keys below "filtered" are operator names; keys below "dead-lettered" are classes. */
+/** Cumulative counts. Keys below "filtered" are operator names; below "dead-lettered" classes; below "late" reasons. */
 export type LedgerCounts = { consumed: number } & Record<CountedWord, number> &
   Record<(typeof named)[number], Record<string, number>>;
 
@@ -29,16 +31,19 @@ export const emptyLedger = (): LedgerCounts => ({
   consumed: 0,
   emitted: 0,
   superseded: 0,
-  late: 0,
   deduplicated: 0,
   "null-key": 0,
   tombstone: 0,
   "dead-lettered": {},
   filtered: {},
+  late: {},
 });
 
-/** A ledger that was stored, perhaps before a word of today was known: that one is 0. */
-export const ledgerFrom = (stored: object): LedgerCounts => ({ ...emptyLedger(), ...stored });
+/** A ledger that was stored, perhaps before a word of today was known: that one is 0. 0.1.0 had a number for late, always 0. */
+export function ledgerFrom(stored: object): LedgerCounts {
+  const counts = { ...emptyLedger(), ...stored };
+  return typeof counts.late === "object" ? counts : { ...counts, late: {} };
+}
 
 const sumOf = (counts: Record<string, number>): number =>
   Object.values(counts).reduce((a, b) => a + b, 0);
@@ -85,7 +90,8 @@ export function ledgerTotals(l: LedgerCounts): Record<string, number> {
 export function countOutcome(ledger: LedgerCounts, outcome: Outcome): void {
   if (outcome.kind === "halted") return;
   ledger.consumed++;
-  if (outcome.kind === "filtered") bump(ledger.filtered, outcome.by);
+  if (outcome.kind === "filtered" || outcome.kind === "late")
+    bump(ledger[outcome.kind], outcome.by);
   else if (outcome.kind === "dead-lettered") bump(ledger["dead-lettered"], outcome.failure.class);
   else ledger[outcome.kind]++;
 }

@@ -17,12 +17,14 @@ export interface Failure {
   readonly message: string;
   /** Calls that were made before it was given up; if absent, one. */
   readonly tried?: { readonly times: number; readonly firstMs: number };
+  /** The origin time of the record (`DecodedRecord.originMs`); left out where none is known. */
+  readonly originMs?: number;
 }
 
 export type Outcome =
   /** A queued record waits in state for a call; it counts as emitted until it is given up. */
   | { readonly kind: CountedWord; readonly isQueued?: true }
-  | { readonly kind: "filtered"; readonly by: string }
+  | { readonly kind: "filtered" | "late"; readonly by: string }
   | { readonly kind: "dead-lettered"; readonly failure: Failure }
   /** The task must stop before this record: nothing of it is kept. */
   | { readonly kind: "halted"; readonly error: MillraceError };
@@ -33,8 +35,13 @@ export interface DecodedRecord {
   /** Undefined for a tombstone. */
   readonly value: unknown;
   readonly context: RecordContext;
-  /** Its event time is Kafka's for want of a better one, and moves no stream time. */
+  /** Its event time is Kafka's for want of a better one, and moves no time of its input. */
   readonly isUntimed?: true;
+  /**
+   * Its origin time, epoch ms: the greatest event time of its source partition when it was read there, its own included. No
+   * step and no way between parts changes it.
+   */
+  readonly originMs: number;
 }
 
 /** Outputs and rows that operators have made, until the checkpoint. */

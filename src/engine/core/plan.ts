@@ -34,6 +34,11 @@ export interface PlanTopic {
   readonly personalKey?: boolean;
   /** Set where a part reads it to its end before its other sources, at a first start. */
   readonly loadFirst?: true;
+  /**
+   * The tasks that write a repartition topic: each is a channel, whose watermarks markers carry. Left out where nothing behind
+   * it uses time.
+   */
+  readonly channels?: number;
 }
 
 /** A table as the engine sees it; `define/table.ts` has its full declaration. */
@@ -129,6 +134,8 @@ export interface OperatorFacts {
   readonly folds?: true;
   /** Its results leave it at the checkpoint. */
   readonly defers?: boolean;
+  /** Its results, or what it forgets, depend on event time. */
+  readonly usesTime?: true;
   /** Its store has keys of its own making. */
   readonly ownKeys?: true;
   /** It calls the outside. With a store, keys whose calls fail are queued there. */
@@ -148,6 +155,16 @@ export const needsBatch = ({ facts, operation }: PlanNode): boolean =>
 /** Operators whose failing keys are queued in their store. */
 export const queuesKeys = ({ facts, operation }: PlanNode): boolean =>
   facts.calls === true && operation.store !== undefined;
+
+/** Operators that ask for a watermark. An operator whose keys are deleted forgets their times by it. */
+export const usesTime = ({ facts, operation }: PlanNode): boolean =>
+  facts.usesTime === true || (facts.deletes === true && operation.store !== undefined);
+
+/** Whether one part of the pipeline writes the topic for another: its records carry ages. */
+export const isBetween = ({ parts }: Pick<Plan, "parts">, topic: TopicName): boolean =>
+  parts.some(({ sources }) =>
+    sources.some(({ name, internal }) => name === topic && internal === "repartition"),
+  );
 
 /** The topic that a node writes for others to read, or null. */
 export const outputOf = ({ facts, operation }: PlanNode): PlanTopic | null =>

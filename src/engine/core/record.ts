@@ -30,6 +30,8 @@ export interface RawRecord extends TopicPartition {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Headers;
+  /** Its origin time less its event time, ms, where another part has sent it; left out for 0. */
+  readonly ageMs?: number;
   /** Set when it failed before and was sent again. */
   readonly redriven?: Redriven;
 }

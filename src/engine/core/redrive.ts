@@ -41,6 +41,8 @@ export interface RedriveOrder {
   readonly redrivesMax: number;
   readonly firstTime: string | null;
   readonly job: string;
+  /** The origin time of the record; left out where it is not known. */
+  readonly originMs?: number;
   /** The generation of letters in which it was sent back; left out for the first one. */
   readonly generation?: number;
   /** The run's own topic that its offset belongs to; left out for a topic that live reads. */
@@ -63,7 +65,8 @@ const beginOfOurs = (headers: Headers): number =>
   headers.findLastIndex(([name]) => name === "dlq.id");
 
 export function redriveHeaders(order: RedriveOrder): Headers {
-  const { id, part, origin, redrives, redrivesMax, firstTime, job, generation, readIn } = order;
+  const { id, part, origin, redrives, redrivesMax, firstTime, job, originMs } = order;
+  const { generation, readIn } = order;
   const texts: readonly (readonly [string, string])[] = [
     ["id", id],
     ["part", part],
@@ -75,6 +78,8 @@ export function redriveHeaders(order: RedriveOrder): Headers {
     ["redrives-max", String(redrivesMax)],
     ...(firstTime === null ? [] : [["first-time", firstTime] as const]),
     ["job", job],
+    // mistake: letter as young as its record
+    ...(originMs === undefined ? [] : [["origin-time", String(originMs)] as const]),
     // mistake: generation not sent back
     ...(generation === undefined ? [] : [["generation", String(generation)] as const]),
     ...(readIn === undefined ? [] : [["read-in", readIn] as const]),
@@ -92,6 +97,8 @@ export const safeWhole = (text: string): number => {
 const ID = /^[\w.:-]{1,100}$/;
 const NAME_MAX = 300;
 const isName = (name: string): boolean => name !== "" && name.length <= NAME_MAX;
+/** The last date that JavaScript has, epoch ms. */
+const TIME_MAX = 8.64e15;
 const OFFSET_END = 2n ** 63n;
 /** So that one more redrive has a number too. */
 const REDRIVES_END = 1_000_000_000;
@@ -110,6 +117,7 @@ export function redriveOrderOf(headers: Headers): RedriveOrder | null {
     redrivesMax: whole("redrives-max"),
     firstTime: headerText(own, "dlq.first-time"),
     job: say("job"),
+    ...originOf(own),
     ...generationOf(own, whole),
   };
   return isOrder(order) ? order : null;
@@ -126,10 +134,15 @@ export const redrivenCheck: Check = (value, path) => {
 const offsetCheck: Check = (value, path) =>
   typeof value === "bigint" && value >= 0n && value < OFFSET_END ? null : `${path} is no offset`;
 
+const timeCheck: Check = (value, path) =>
+  Number.isSafeInteger(value) && Math.abs(value as number) <= TIME_MAX
+    ? null
+    : `${path} is no time`;
+
 const orderCheck: Check = fields<RedriveOrder>({
   ...{ id: text(100, ID), part: text(NAME_MAX), redrives: whole(), redrivesMax: whole() },
   ...{ firstTime: nullable(text(NAME_MAX)), job: text(NAME_MAX), generation: optional(whole()) },
-  readIn: optional(text(NAME_MAX)),
+  ...{ originMs: optional(timeCheck), readIn: optional(text(NAME_MAX)) },
   origin: fields<RedriveOrder["origin"]>({
     ...{ topic: text(NAME_MAX), partition: whole(), offset: offsetCheck },
     timestamp: (stamp, path) => (Number.isInteger(stamp) ? null : `${path} is no time`),
@@ -164,6 +177,17 @@ export function isOfLetter({
 function isOrder({ part, job, firstTime, redrivesMax, ...letter }: RedriveOrder): boolean {
   const isShort = job.length <= NAME_MAX && (firstTime ?? "").length <= NAME_MAX;
   return isOfLetter(letter) && isName(part) && isShort && !Number.isNaN(redrivesMax);
+}
+
+function originOf(own: Headers): Pick<RedriveOrder, "originMs"> {
+  const originMs = originMsOf(headerText(own, "dlq.origin-time"));
+  return originMs === null ? {} : { originMs };
+}
+
+/** Null where there is none, or what is no time: the record is then as young as its event time says. */
+export function originMsOf(text: string | null): number | null {
+  const originMs = /^-?\d{1,16}$/.test(text ?? "") ? Number(text) : NaN;
+  return Math.abs(originMs) <= TIME_MAX ? originMs : null;
 }
 
 /** The facts that an order of a later generation has beside. */

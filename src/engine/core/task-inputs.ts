@@ -3,16 +3,26 @@
 // bytes, Kafka's default offset.metadata.max.bytes).
 import { assert } from "./errors.ts";
 import type { Progress } from "./kafka.ts";
+import {
+  ChannelTimes,
+  END_OF_TIME,
+  NO_TIME,
+  SourceTime,
+  type InputTime,
+  type Mark,
+  type StoredTime,
+} from "./event-time.ts";
 import { addLedger, emptyLedger, ledgerFrom, ledgerTotals, type LedgerCounts } from "./ledger.ts";
 import { Loading, type LoadStart } from "./loading.ts";
+import type { Part } from "./plan.ts";
 import type { TopicName } from "./record.ts";
 
 export interface ProgressMetadata {
   /** The transactional id under which this progress was committed: a successor ends its open transaction. */
   readonly owner: string;
   readonly ledger: LedgerCounts;
-  /** The greatest timestamp that the task had seen, epoch ms; in parts with state, once there was one. */
-  readonly streamTimeMs?: number | null;
+  /** The times of the input, where its part keeps them (K1). */
+  readonly time?: StoredTime;
   /** The end to which a reference topic is read before the task's other inputs; null once it is. */
   readonly loadTo?: bigint | null;
 }
@@ -20,15 +30,15 @@ export interface ProgressMetadata {
 const METADATA_BYTES_MAX = 4096;
 
 export function encodeMetadata(metadata: ProgressMetadata): string {
-  const { owner, ledger, streamTimeMs, loadTo } = metadata;
-  const time = streamTimeMs ?? undefined;
+  const { owner, ledger, time = {}, loadTo } = metadata;
   const load = loadTo?.toString();
-  const text = JSON.stringify({ v: 1, owner, time, load, ledger });
+  const times = timeFields(time);
+  const text = JSON.stringify({ v: 1, owner, ...times, load, ledger });
   if (Buffer.byteLength(text) <= METADATA_BYTES_MAX) return text;
   // Too many operator names: keep the sums, which are what must balance.
   const { filtered = 0 } = ledgerTotals(ledger);
   const summed: LedgerCounts = { ...ledger, filtered: { "*": filtered } };
-  return JSON.stringify({ v: 1, owner, time, load, ledger: summed });
+  return JSON.stringify({ v: 1, owner, ...times, load, ledger: summed });
 }
 
 /** Null for metadata that is not ours (an offset that somebody set by hand). */
@@ -38,23 +48,70 @@ export function decodeMetadata(text: string): ProgressMetadata | null {
     const parsed = JSON.parse(text) as {
       v?: unknown;
       owner?: unknown;
-      time?: unknown;
       load?: unknown;
       ledger?: object;
     };
     if (parsed.v !== 1 || typeof parsed.owner !== "string") return null;
-    const { owner, time, load } = parsed;
-    const seen = typeof time === "number" ? { streamTimeMs: time } : {};
+    const { owner, load } = parsed;
+    const time = storedTimeOf({ ...parsed });
+    if (time === undefined) return null;
     const loading = typeof load === "string" ? { loadTo: BigInt(load) } : {};
-    return { owner, ...seen, ...loading, ledger: ledgerFrom(parsed.ledger ?? {}) };
+    return { owner, time, ...loading, ledger: ledgerFrom(parsed.ledger ?? {}) };
   } catch {
     // Not JSON: written by another tool, so it carries no ledger of ours.
     return null;
   }
 }
 
-/** No record with a time has been seen; lower than every time. */
-export const NO_TIME = -1;
+// In JSON: whole numbers are times, null is no time and "end" the end of time. Channels are written by their distance from
+// the greatest, which is short where they go along together.
+
+type TimeInJson = number | "end" | null;
+
+export interface TimeFields {
+  readonly time?: TimeInJson;
+  readonly asserted?: TimeInJson;
+  readonly channels?: readonly TimeInJson[];
+}
+
+const toJson = (time: number): TimeInJson =>
+  time === END_OF_TIME ? "end" : time === NO_TIME ? null : time;
+
+export function timeFields({ time, asserted, channels }: StoredTime): TimeFields {
+  if (channels === undefined)
+    return {
+      ...(time === undefined ? {} : { time }),
+      ...(asserted === undefined ? {} : { asserted: toJson(asserted) }),
+    };
+  const finite = channels.filter(Number.isFinite);
+  const greatest = Math.max(...finite, NO_TIME);
+  const base = finite.every((one) => Number.isSafeInteger(greatest - one)) ? greatest : 0;
+  const distances = channels.map((one) => toJson(Number.isFinite(one) ? base - one : one));
+  return { channels: [toJson(base), ...distances] };
+}
+
+/** Undefined when the fields are not what `timeFields` writes. */
+export function storedTimeOf(fields: {
+  readonly [field: string]: unknown;
+}): StoredTime | undefined {
+  const { time, asserted, channels } = fields;
+  const [t, a] = [timeOf(time), timeOf(asserted)];
+  if (t === undefined || a === undefined) return undefined;
+  if (channels === undefined)
+    return { ...(t === NO_TIME ? {} : { time: t }), ...(a === NO_TIME ? {} : { asserted: a }) };
+  if (!Array.isArray(channels)) return undefined;
+  const [base, ...distances] = channels.map(timeOf);
+  if (base === undefined || distances.includes(undefined)) return undefined;
+  return {
+    channels: (distances as number[]).map((one) => (Number.isFinite(one) ? base - one : one)),
+  };
+}
+
+function timeOf(field: unknown): number | undefined {
+  if (field === undefined || field === null) return NO_TIME;
+  if (field === "end") return END_OF_TIME;
+  return typeof field === "number" && Number.isFinite(field) ? field : undefined;
+}
 
 interface Input {
   nextOffset: bigint;
@@ -63,14 +120,29 @@ interface Input {
   /** Decided. */
   committed: bigint;
   readonly ledger: LedgerCounts;
-  /** The greatest timestamp of its records, epoch ms. */
-  timeMs: number;
+  /** Null where the part keeps no times, and for what moves none. */
+  readonly time: InputTime | null;
 }
 
 /** The offset at which a task begins in one of its inputs, with what its metadata has. */
-interface InputStart extends LoadStart {
+export interface InputStart extends LoadStart {
   readonly ledger: LedgerCounts;
-  readonly streamTimeMs: number | null;
+  readonly time: StoredTime;
+}
+
+/** Makes the time of an input from what was stored; null: it keeps none. */
+export type TimeOf = (topic: TopicName, stored: StoredTime) => InputTime | null;
+
+/** A part keeps times if it has state, or if what it writes is read by another part. Letters that come back move none (B4). */
+export function timeOfPart({ nodes, sources, stores }: Part): TimeOf {
+  const isUsed = stores.length > 0 || nodes.some(({ facts }) => facts.writes === "repartition");
+  const byName = new Map(sources.map((topic) => [topic.name, topic]));
+  return (name, stored) => {
+    const topic = isUsed ? byName.get(name) : undefined;
+    if (topic === undefined) return null;
+    if (topic.internal === null) return new SourceTime(stored);
+    return topic.channels === undefined ? null : new ChannelTimes(topic.channels, stored);
+  };
 }
 
 export class TaskInputs {
@@ -78,18 +150,17 @@ export class TaskInputs {
   readonly #inputs: ReadonlyMap<TopicName, Input>;
   #loading: Loading | null;
 
-  /** A part without state has no use for times, and keeps none. */
-  constructor(partition: number, starts: readonly InputStart[], keepsTime: boolean) {
+  constructor(partition: number, starts: readonly InputStart[], timeOf: TimeOf) {
     this.#partition = partition;
     this.#loading = Loading.of(starts);
     this.#inputs = new Map(
-      starts.map(({ topic, nextOffset, ledger, streamTimeMs }) => [
+      starts.map(({ topic, nextOffset, ledger, time }) => [
         topic,
         {
           ...{ nextOffset, staged: nextOffset, committed: nextOffset },
           ledger: addLedger(emptyLedger(), ledger),
           // mistake: stream time forgotten
-          timeMs: keepsTime ? (streamTimeMs ?? NO_TIME) : NO_TIME,
+          time: timeOf(topic, time),
         },
       ]),
     );
@@ -105,35 +176,40 @@ export class TaskInputs {
     return [...this.#inputs.values()].some((input) => input.nextOffset !== input.staged);
   }
 
-  /** The greatest timestamp that the task has seen. */
-  get timeMs(): number {
-    let timeMs = NO_TIME;
-    for (const input of this.#inputs.values()) timeMs = Math.max(timeMs, input.timeMs);
-    return timeMs;
+  /** The time of an input; null where it keeps none. */
+  time(topic: TopicName): InputTime | null {
+    return this.#inputs.get(topic)?.time ?? null;
   }
+
+  /** The watermark behind each source (W1): of a topic that has no partition for this task it is the end of time. */
+  readonly watermark = (topic: TopicName): number => {
+    const input = this.#inputs.get(topic);
+    return input === undefined ? Infinity : (input.time?.watermark ?? NO_TIME);
+  };
 
   /** Cumulative; counts of records up to `nextOffset`. */
   ledger(topic: TopicName): LedgerCounts {
     return this.#input(topic).ledger;
   }
 
-  advance(topic: TopicName, nextOffset: bigint, timeMs: number): void {
+  /** `timeMs` is the greatest event time of what was consumed, NO_TIME where there is none; `marks` are those of its markers. */
+  advance(topic: TopicName, nextOffset: bigint, timeMs: number, marks: readonly Mark[]): void {
     const input = this.#input(topic);
     input.nextOffset = nextOffset;
-    input.timeMs = Math.max(input.timeMs, timeMs);
+    if (input.time instanceof SourceTime) input.time.read(timeMs);
+    else for (const mark of marks) input.time?.mark(mark);
     if (this.#loading !== null) this.#loading = this.#loading.read(topic, nextOffset);
   }
 
-  /** Progress of every input, for a checkpoint. The metadata of each says the time of the task. */
+  /** Progress of every input, for a checkpoint, each with its own time. */
   take(owner: string): Progress[] {
-    const { timeMs } = this;
     return [...this.#inputs].map(([topic, input]) => {
       input.staged = input.nextOffset;
-      const streamTimeMs = timeMs === NO_TIME ? null : timeMs;
       // mistake: loading not committed
       const loadTo = this.#loading?.endOf(topic) ?? null;
+      const time = input.time?.stored ?? {};
       // mistake: ledger after commit
-      const metadata = encodeMetadata({ owner, ledger: input.ledger, streamTimeMs, loadTo });
+      const metadata = encodeMetadata({ owner, ledger: input.ledger, time, loadTo });
       return { topic, partition: this.#partition, nextOffset: input.nextOffset, metadata };
     });
   }

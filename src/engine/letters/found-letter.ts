@@ -5,6 +5,7 @@ import {
   letterHeaders,
   originalHeaders,
   originIn,
+  originMsOf,
   safeWhole,
   type LetterState,
   type SaidState,
@@ -36,6 +37,8 @@ export interface FoundLetter extends Fingerprint {
   readonly version: string;
   readonly schemaId: string | null;
   readonly origin: TopicPartition & { readonly offset: bigint; readonly timestamp: number };
+  /** The origin time of its record; null where it is not known, as in a letter of 0.1.0. */
+  readonly originMs: number | null;
   readonly firstTime: string | null;
   readonly lastTime: string | null;
   /** A run's own topic, where its place is one of: the letter came along with a promotion. */
@@ -83,6 +86,7 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
     version: text("version"),
     schemaId: say("schema-id"),
     origin,
+    originMs: originMsOf(say("origin-time")),
     firstTime: timeIn(say("first-time")),
     lastTime: timeIn(say("last-time")),
     readIn,

@@ -65,6 +65,7 @@ export function letterOf(
     partition: String(raw.partition),
     offset: String(raw.offset),
     timestamp: String(raw.timestamp),
+    "origin-time": originTimeOf(raw, failure),
     pipeline: origin.pipeline,
     part: origin.part,
     version: origin.version,
@@ -83,6 +84,12 @@ export function letterOf(
     ...{ timestamp: nowMs, source: raw },
   };
   return fitted(letter, raw, origin.bytesMax);
+}
+
+/** A letter that comes back keeps its origin time (B4). */
+function originTimeOf({ redriven }: RawRecord, { originMs }: Failure): string | null {
+  const known = redriven?.order.originMs ?? originMs;
+  return known === undefined ? null : String(known);
 }
 
 /** What is known of a letter that comes back. */

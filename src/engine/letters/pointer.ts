@@ -1,21 +1,29 @@
 // The record of a letter that was too large to carry it: read where it lies, and taken only if it is what it was.
 import { createHash } from "node:crypto";
 import { watermarksIfAny } from "../core/late-topics.ts";
+import { isBetween, type Plan } from "../core/plan.ts";
 import { readRange, type TopicPorts } from "../core/read-range.ts";
 import type { RawRecord } from "../core/record.ts";
+import { takenAge } from "../core/time-headers.ts";
 import type { FoundLetter, Pointer } from "./found-letter.ts";
 
 /** The record, or why there is none to send. */
 export type Fetched = { readonly record: RawRecord } | { readonly gone: string };
 
-export async function recordOf(letter: FoundLetter, ports: TopicPorts): Promise<Fetched> {
+export async function recordOf(
+  plan: Plan,
+  letter: FoundLetter,
+  ports: TopicPorts,
+): Promise<Fetched> {
   const { pointer, record } = letter;
   if (pointer === null) return record === null ? { gone: "it was not read" } : { record };
   const found = await readAt(pointer, ports);
   if (found === null) return { gone: "retention has taken the record that it points to" };
   if (!isSame(found, pointer, record))
     return { gone: "the record that it points to is another one" };
-  return { record: { ...found, ...letter.origin } };
+  // The letter has the time of the record, so its age is no header of its own.
+  const { headers } = isBetween(plan, pointer.topic) ? takenAge(found.headers) : found;
+  return { record: { ...found, ...letter.origin, headers } };
 }
 
 /** By the hash of what was left out, and by what was not; `kept` is null where only facts were read. */

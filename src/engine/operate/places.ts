@@ -7,6 +7,7 @@ import { formerGroups, formerNames, mainGroup } from "../core/pieces.ts";
 import { decodeMetadata } from "../core/task-inputs.ts";
 import type { Part, Plan } from "../core/plan.ts";
 import { readingRedrive, readProgress } from "../core/progress.ts";
+import type { StoredTime } from "../core/event-time.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import { addressOf, type GroupId, type TopicPartition } from "../core/record.ts";
 import { isPiece, readNotes, startNote, type Notes } from "../notes/notes.ts";
@@ -20,7 +21,7 @@ export interface TaskPlace extends TopicPartition {
   readonly high: bigint;
   /** The transactional id under which progress was committed. */
   readonly owner: string | null;
-  readonly streamTimeMs: number | null;
+  readonly time: StoredTime;
   /** The end to which a reference topic is still to be read first. */
   readonly loadTo: bigint | null;
   /** For sinks: the offset that Kafka has as a hint, and the owner's number. */
@@ -108,9 +109,9 @@ async function placesOfPart(
   });
 }
 
-function factsIn(metadata: string): Pick<TaskPlace, "owner" | "streamTimeMs" | "loadTo"> {
-  const { owner = null, streamTimeMs = null, loadTo = null } = decodeMetadata(metadata) ?? {};
-  return { owner, streamTimeMs, loadTo };
+function factsIn(metadata: string): Pick<TaskPlace, "owner" | "time" | "loadTo"> {
+  const { owner = null, time = {}, loadTo = null } = decodeMetadata(metadata) ?? {};
+  return { owner, time, loadTo };
 }
 
 /**

@@ -276,12 +276,12 @@ async function commit(
   const byGroup = Map.groupBy(moves, ({ place }) => place.part.group);
   for (const [group, own] of byGroup) {
     const progress = own.map(({ place, to, loadTo = place.loadTo }): Progress => {
-      const { topic, partition, owner, streamTimeMs } = place;
+      const { topic, partition, owner, time } = place;
       const metadata = encodeMetadata({
         // Whoever takes over ends what this id has open.
         owner: owner ?? `${namespace}millrace-reset`,
         ledger: emptyLedger(),
-        streamTimeMs: keepTime ? streamTimeMs : null,
+        time: keepTime ? time : {},
         loadTo: loadTo !== null && loadTo > to ? loadTo : null,
       });
       return { topic, partition, nextOffset: to, metadata };

@@ -13,6 +13,8 @@ import type { SchemaCache } from "./task/schema-cache.ts";
 /** Limits of one worker; every default is documented in docs/operations.md. */
 export interface WorkerLimits {
   readonly checkpointIntervalMs: number;
+  /** Watermarks are said to the parts behind at most so often. */
+  readonly markerIntervalMs: number;
   readonly checkpointRecordsMax: number;
   readonly inboxBytesMax: number;
   readonly sliceRecordsMax: number;
@@ -37,6 +39,7 @@ export interface WorkerLimits {
 
 export const defaultLimits: WorkerLimits = {
   checkpointIntervalMs: 100,
+  markerIntervalMs: 1_000,
   checkpointRecordsMax: 20_000,
   inboxBytesMax: 4_000_000,
   sliceRecordsMax: 500,

@@ -10,6 +10,7 @@ import type {
   TopicDescription,
   Watermarks,
 } from "../core/kafka.ts";
+import type { StoredTime } from "../core/event-time.ts";
 import { emptyLedger, type LedgerCounts } from "../core/ledger.ts";
 import type { LoadStart } from "../core/loading.ts";
 import type { Log } from "../core/ports.ts";
@@ -45,8 +46,8 @@ export interface TakeoverRequest extends InheritRequest, StartRequest {
 /** The start of one partition, or why it cannot begin. */
 export interface TakenOver extends LoadStart {
   readonly ledger: LedgerCounts;
-  /** The greatest timestamp that the task had seen, or null. */
-  readonly streamTimeMs: number | null;
+  /** The times of the input, as its progress has them. */
+  readonly time: StoredTime;
   readonly stop: MillraceError | null;
 }
 
@@ -123,7 +124,7 @@ async function progressOf(
 
 const stopped = ({ topic, partition }: TopicPartition, stop: MillraceError): TakenOver => {
   const start = { topic, partition, nextOffset: 0n };
-  return { ...start, ledger: emptyLedger(), streamTimeMs: null, stop };
+  return { ...start, ledger: emptyLedger(), time: {}, stop };
 };
 
 const topicsOf = (partitions: readonly TopicPartition[]): TopicName[] => [
@@ -202,7 +203,7 @@ function goOn(request: TakeoverRequest, offset: CommittedOffset, found: Takeover
     partition,
     nextOffset: offset.nextOffset ?? 0n,
     ledger: known?.ledger ?? emptyLedger(),
-    streamTimeMs: known?.streamTimeMs ?? null,
+    time: known?.time ?? {},
     ...loadingOf(request.part, offset, found.marks),
     stop: stopOf(request, offset, found),
   };
@@ -247,7 +248,7 @@ async function firstStarts(
     await producer.commit();
   });
   ports.notes.forget();
-  const fresh = { ledger: emptyLedger(), streamTimeMs: null, stop: null };
+  const fresh = { ledger: emptyLedger(), time: {}, stop: null };
   return starts.map((start) => ({ ...start, ...fresh }));
 }
 

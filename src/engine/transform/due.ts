@@ -16,7 +16,8 @@ export interface DueEntries {
   /** In the order of due and key. */
   readonly keys: readonly DueStateKey[];
   readonly partition: number;
-  readonly streamTimeMs: number;
+  /** The watermark in front of the operator. */
+  readonly watermark: number;
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
 }
@@ -30,12 +31,15 @@ export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queue
 }
 
 export async function fireDue(program: Program, due: DueEntries): Promise<Fired> {
-  const { store, at, keys, streamTimeMs, stores, calls } = due;
+  const { store, at, keys, watermark, stores, calls } = due;
   await stores.load(store, byId(keys));
   const records = keys.map((key): TimedRecord => {
-    return { record: placeholderOf(key, due), streamTimeMs, due: { at, key } };
+    const record = placeholderOf(key, due);
+    return { record, movesToMs: -Infinity, watermark, due: { at, key } };
   });
-  const result = await runBatch(program, { records, stores, calls, book: new CallBook() });
+  const watermarkOf = (): number => watermark;
+  const batch = { records, stores, calls, book: new CallBook(), watermarkOf };
+  const result = await runBatch(program, batch);
   const halted = result.outcomes.map(failureOf).find((error) => error !== null) ?? null;
   if (halted !== null) stores.rollback(0);
   const worked = result.outcomes.length;
@@ -57,5 +61,5 @@ function placeholderOf(
   const offset = -1n;
   const place = { topic, partition, offset, timestamp, headers: [] };
   const context = { ...place, key: null };
-  return { raw: { ...place, key, value: null }, value: undefined, context };
+  return { raw: { ...place, key, value: null }, value: undefined, context, originMs: timestamp };
 }

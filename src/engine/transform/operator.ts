@@ -22,6 +22,8 @@ export interface Operator {
   readonly at: number;
   /** By their names in the plan. */
   readonly stores: readonly string[];
+  /** It asks for the watermark in front of it. */
+  readonly usesTime?: true;
   /** Asked before work, so that the keys of a batch are read at once. */
   keys(item: Item, want: Want): void;
   /** The wait of operators that call. */
@@ -123,13 +125,19 @@ export interface RefusedEffects {
 
 /** The source record that something was made of, through any number of topics between parts. */
 export interface RecordOrigin {
-  /** The greatest event time of its input when it was read, its own included. */
+  /** Its origin time (`DecodedRecord.originMs`). */
   readonly time: number;
   readonly partition: number;
   readonly offset: bigint;
   /** Its place among what was made of that record. */
   readonly index: number;
 }
+
+/**
+ * The reason why a record is late. own: its origin time is beyond what the operator waits for, in every run · closed: its
+ * operator's watermark is, by idleness, a new partition or a letter that came back.
+ */
+export type Lateness = "own" | "closed";
 
 /** The effects of one record so far. */
 export interface Trail {
@@ -143,6 +151,8 @@ export interface Trail {
   last: number;
   nullKey: boolean;
   isRepeat: boolean;
+  /** An operator has taken it for late. */
+  late: Lateness | null;
   /** It waits in state for a call. */
   isQueued: boolean;
   /** It has changed state in an earlier group: what fails now must be run again without it. */
@@ -156,6 +166,7 @@ export const newTrail = (index: number, origin: RecordOrigin | null): Trail => (
   last: 0,
   nullKey: false,
   isRepeat: false,
+  late: null,
   isQueued: false,
   hasChanged: false,
 });
@@ -174,6 +185,8 @@ export interface Item {
   readonly record: DecodedRecord;
   readonly trail: Trail;
   readonly origin: RecordOrigin;
+  /** The watermark in front of the operator when it is worked (W1); set before `work` where the operator asks for time. */
+  watermark: number;
   readonly value: unknown;
   /** Set by `keys`. */
   key: StateKey | null;
@@ -282,10 +295,11 @@ export class WatchedCursor implements Cursor {
 
 export const contextOf = (cursor: Cursor): RecordContext => cursor.record.context;
 
-/** The record with another time. */
+/** The record with another time, which its origin time is never behind. */
 export function timed({ record }: Cursor, timestamp: number): DecodedRecord {
   if (timestamp === record.context.timestamp) return record;
-  return { ...record, context: { ...record.context, timestamp } };
+  const originMs = Math.max(record.originMs, timestamp);
+  return { ...record, originMs, context: { ...record.context, timestamp } };
 }
 
 /** The work of operators that do nothing to a value: sources, streams that meet, arms of a branch. */

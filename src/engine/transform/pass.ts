@@ -21,8 +21,10 @@ import type { Program } from "./program.ts";
 
 export interface TimedRecord {
   readonly record: DecodedRecord;
-  /** The greatest timestamp that the task has seen, this record's included. */
-  readonly streamTimeMs: number;
+  /** The event time to which it moves its input (S1); -Infinity where it moves none. */
+  readonly movesToMs: number;
+  /** The watermark of its input when it is worked. */
+  readonly watermark: number;
   /** A queued record enters at its step, with its answer. */
   readonly released?: { readonly at: number; readonly value: unknown; readonly answer: unknown };
   /** No record, but a key that is due: it enters at the operator of its store. It is in memory. */
@@ -31,6 +33,8 @@ export interface TimedRecord {
 
 export interface Batch extends Prepared {
   readonly records: readonly TimedRecord[];
+  /** The watermark in front of an operator, where that of the records' input is this one. */
+  watermarkOf(at: number, watermark: number): number;
   /** Changes state before each pass. */
   readonly begin?: () => void;
 }
@@ -115,8 +119,8 @@ class Pass implements GroupQueues {
     this.#program.cursor.begin();
     for (let index = 0; index < this.#end; index++) {
       const timed = this.#batch.records[index] as TimedRecord;
-      const { partition, offset } = timed.record.raw;
-      const origin = { time: timed.streamTimeMs, partition, offset, index: 0 };
+      const { raw, originMs } = timed.record;
+      const origin = { time: originMs, partition: raw.partition, offset: raw.offset, index: 0 };
       const trail = newTrail(index, origin);
       this.#trails.push(trail);
       const again = this.#piece(timed.record, trail, enter, timed);
@@ -143,7 +147,8 @@ class Pass implements GroupQueues {
     const { trail } = cursor;
     const origin = trail.origin as RecordOrigin;
     const group = groups.findIndex((places) => places.includes(at));
-    this.items[group]?.push({ at, entry, input: 0, record, trail, origin, value, key, prepared });
+    const own = { at, entry, input: 0, record, trail, origin, watermark: -Infinity };
+    this.items[group]?.push({ ...own, value, key, prepared });
   }
 
   async #runGroup(group: number): Promise<Again | null> {
@@ -162,6 +167,7 @@ class Pass implements GroupQueues {
     };
     const work = (item: Item): void => {
       const operator = operators[item.at] as Operator;
+      if (operator.usesTime === true) item.watermark = this.#watermarkOf(item);
       if (item.entry === "due") operator.due?.(item, stores);
       else operator.work(item, stores);
     };
@@ -178,6 +184,11 @@ class Pass implements GroupQueues {
         await this.#prepare(operators[at] as Operator, items);
     }
     return null;
+  }
+
+  #watermarkOf({ at, trail }: Item): number {
+    const { records } = this.#batch;
+    return this.#batch.watermarkOf(at, (records[trail.index] as TimedRecord).watermark);
   }
 
   async #prepare(operator: Operator, items: readonly Item[]): Promise<void> {

@@ -1,21 +1,16 @@
 // compile(): from the nodes of a part to one function over a record. Operators become nested closures; a record's
 // outputs are kept together, so that one that fails leaves none (one record, one outcome).
-import {
-  assert,
-  MillraceError,
-  Mistake,
-  OutputRefusedError,
-  TransformError,
-} from "../core/errors.ts";
-import type { DecodedRecord, Failure, Outcome, Stage } from "../core/outcome.ts";
-import type { Part, PlanNode, PlanOptions } from "../core/plan.ts";
+import { assert, MillraceError } from "../core/errors.ts";
+import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
+import { queuesKeys, type Part, type PlanNode, type PlanOptions } from "../core/plan.ts";
+import type { TopicName } from "../core/record.ts";
 import type { CallStep } from "./calls/map-async.ts";
-import { CallError } from "./calls/policy.ts";
 import {
   type CompileOptions,
   type Cursor,
   type DeferredChange,
   type Item,
+  type Lateness,
   type MakeOperator,
   newTrail,
   type Next,
@@ -28,12 +23,24 @@ import {
   UNWATCHED,
   WatchedCursor,
 } from "./operator.ts";
+import { failureOf, thrown } from "./failures.ts";
 
 const EMITTED: Outcome = { kind: "emitted" };
 const QUEUED: Outcome = { kind: "emitted", isQueued: true };
 const NULL_KEY: Outcome = { kind: "null-key" };
+const LATE: Readonly<Record<Lateness, Outcome>> = {
+  own: { kind: "late", by: "own" },
+  closed: { kind: "late", by: "closed" },
+};
 const REPEAT: Outcome = { kind: "deduplicated" };
 const TOMBSTONE: Outcome = { kind: "tombstone" };
+
+/** The times of a task, as far as its operators ask for them. */
+export interface TaskTimes {
+  watermarkOf(source: TopicName): number;
+  /** Whether steps of the task have records in state, whose calls are repeated. */
+  keepsRecords(): boolean;
+}
 
 /** A part, ready to run: its nodes as closures, and what they share. Places are those of its nodes. */
 export class Program {
@@ -52,6 +59,10 @@ export class Program {
   /** The operator behind each place. */
   readonly #followers: Next[] = [];
   readonly #filtered: readonly Outcome[];
+  /** By place: the sources that it hangs behind. */
+  readonly #sources: readonly (readonly TopicName[])[];
+  /** By place: a step above it queues keys in state. */
+  readonly #isBehindQueue: readonly boolean[];
 
   constructor(part: Part, options: CompileOptions) {
     const { nodes } = part;
@@ -65,7 +76,34 @@ export class Program {
     this.#part = part;
     this.#onError = options.onError;
     this.#filtered = nodes.map(({ name }) => ({ kind: "filtered", by: name }));
+    this.#sources = sourcesOf(nodes);
+    this.#isBehindQueue = behindQueues(nodes);
     this.#wire(nodes, options);
+  }
+
+  /**
+   * The watermark in front of an operator: the least of its own inputs, never of the task (W2). Behind a step that keeps
+   * records it does not move while there are some.
+   */
+  watermark(at: number, times: TaskTimes): number {
+    return this.#watermark(at, times, null);
+  }
+
+  /** The same while the watermark of one source moves, and no other. */
+  watermarks(moving: TopicName, times: TaskTimes): (at: number, watermark: number) => number {
+    const others: number[] = [];
+    return (at, watermark) => {
+      const least = (others[at] ??= this.#watermark(at, times, moving));
+      return this.#sources[at]?.includes(moving) === true ? Math.min(least, watermark) : least;
+    };
+  }
+
+  #watermark(at: number, times: TaskTimes, without: TopicName | null): number {
+    if (this.#isBehindQueue[at] === true && times.keepsRecords()) return -Infinity;
+    let least = Infinity;
+    for (const source of this.#sources[at] as readonly TopicName[])
+      if (source !== without) least = Math.min(least, times.watermarkOf(source));
+    return least;
   }
 
   /** From the last node to the first, so every closure finds its followers. */
@@ -154,12 +192,20 @@ export class Program {
     }
   }
 
-  outcomeOf({ emitted, isQueued, isRepeat, nullKey, last }: Trail, record: DecodedRecord): Outcome {
+  outcomeOf(trail: Trail, record: DecodedRecord): Outcome {
+    const { emitted, isQueued, isRepeat, late, nullKey, last } = trail;
     if (isQueued) return QUEUED;
     if (emitted > 0) return EMITTED;
+    if (late !== null) return LATE[late];
     if (isRepeat) return REPEAT;
     if (nullKey) return NULL_KEY;
     return record.value === undefined ? TOMBSTONE : (this.#filtered[last] as Outcome);
+  }
+
+  /** That of the record that came in, whatever a step has made of it. */
+  get #originMs(): number {
+    const { trail, record } = this.cursor;
+    return trail.origin === null ? record.originMs : trail.origin.time;
   }
 
   /** The outcome of a record after an error at the current node. Throws the error when it is not the record's. */
@@ -170,8 +216,33 @@ export class Program {
     const known = error instanceof MillraceError ? error : thrown(error, node, this.#onError);
     if (known.disposition === "halt") return { kind: "halted", error: known };
     if (known.disposition !== "dead-letter") throw known;
-    return { kind: "dead-lettered", failure: failureOf(known, node) };
+    return {
+      kind: "dead-lettered",
+      failure: { ...failureOf(known, node), originMs: this.#originMs },
+    };
   }
+}
+
+/** By place. Inputs come before what they feed. */
+function sourcesOf(nodes: readonly PlanNode[]): (readonly TopicName[])[] {
+  const byId = new Map<number, readonly TopicName[]>();
+  return nodes.map(({ id, facts, inputs, operation: { topic } }) => {
+    const above = inputs.flatMap((input) => byId.get(input) ?? []);
+    const own = facts.reads === true && topic !== undefined ? [topic.name] : above;
+    const sources = [...new Set(own)];
+    byId.set(id, sources);
+    return sources;
+  });
+}
+
+/** By place. */
+function behindQueues(nodes: readonly PlanNode[]): boolean[] {
+  const queued = new Set<number>();
+  return nodes.map((node) => {
+    const isBehind = node.inputs.some((input) => queued.has(input));
+    if (isBehind || queuesKeys(node)) queued.add(node.id);
+    return isBehind;
+  });
 }
 
 export const compile = (part: Part, options: CompileOptions): Program => new Program(part, options);
@@ -193,6 +264,7 @@ function entering(
       record,
       trail,
       origin,
+      watermark: -Infinity,
       value,
       key: null,
       prepared: undefined,
@@ -215,40 +287,3 @@ function all(nexts: readonly Next[]): Next {
     for (const next of nexts) next(value);
   };
 }
-
-/** The user's own error is reported by its name only, since its text may quote the value. */
-function thrown(error: unknown, node: PlanNode, onError: PlanOptions["onError"]): TransformError {
-  const isMistake = error instanceof Mistake;
-  const of = isMistake ? "MILL_TRANSFORM_RESULT" : "MILL_TRANSFORM_THREW";
-  const code = onError === "halt" ? "MILL_TRANSFORM_HALT" : of;
-  const name = error instanceof Error ? error.name : typeof error;
-  const step = `${node.operation.kind} "${node.name}"`;
-  const detail = isMistake ? `${step}: ${error.message}` : `${name} in ${step}`;
-  return new TransformError(code, detail, { cause: error });
-}
-
-const stages: Partial<Record<string, Pick<Failure, "class" | "stage">>> = {
-  MILL_ENCODE_VALUE: { class: "schema", stage: "encode" },
-  MILL_RECORD_TOO_LARGE: { class: "size", stage: "encode" },
-  MILL_OUTPUT_REFUSED: { class: "sink", stage: "send" },
-  MILL_RULE_BROKEN: { class: "rule", stage: "transform" },
-  MILL_DISTINCT_CONFLICT: { class: "rule", stage: "transform" },
-};
-
-/** A record that a broker refuses failed at the topic. */
-const placeOfFailure = (
-  error: MillraceError,
-  node: PlanNode,
-): Pick<Failure, "step"> & Partial<Pick<Failure, "stage">> =>
-  error instanceof OutputRefusedError
-    ? { stage: "send", step: error.where.topic ?? node.name }
-    : { step: node.name };
-
-const failureOf = (error: MillraceError, node: PlanNode): Failure => ({
-  ...(stages[error.code] ?? { class: "transform", stage: "transform" }),
-  ...placeOfFailure(error, node),
-  rule: stages[error.code]?.class === "rule" ? node.name : null,
-  ...(error instanceof CallError ? { tried: error.tried } : {}),
-  code: error.code,
-  message: error.message,
-});

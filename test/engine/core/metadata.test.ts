@@ -12,6 +12,7 @@ test("owner and ledger come back as they went", () => {
   const ledger = { ...emptyLedger(), consumed: 3, emitted: 2, "dead-lettered": { rule: 1 } };
   assert.deepEqual(decodeMetadata(encodeMetadata({ owner: "w-1", ledger })), {
     owner: "w-1",
+    time: {},
     ledger,
   });
 });

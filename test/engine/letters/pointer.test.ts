@@ -70,7 +70,7 @@ async function letterOf(fleet: Fleet): Promise<FoundLetter> {
 }
 
 const fetched = (fleet: Fleet, letter: FoundLetter) =>
-  fleet.during(recordOf(letter, operatorOf(fleet).ports));
+  fleet.during(recordOf(planOf(fleet), letter, operatorOf(fleet).ports));
 
 test("the record is fetched where it lies, with its key, value, headers and time", async () => {
   const fleet = await pointing();
@@ -168,7 +168,7 @@ test("a letter that holds all of its record needs no look at its source", async 
   assert.equal(letter.pointer, null);
   const { ports } = operatorOf(fleet);
   const nobody = { ...ports, kafka: { reader: () => assert.fail("it reads") } };
-  const found = await recordOf(letter, nobody);
+  const found = await recordOf(planOf(fleet), letter, nobody);
   assert.ok("record" in found);
   assert.deepEqual([found.record.value, found.record.headers], [bigValue(100), brought]);
 });
@@ -213,7 +213,11 @@ for (const [what, key, value] of [
       admin: { watermarks: () => Promise.resolve([end]) },
     };
     const state = { state: "open", redrives: 0, atMs: 0 } as const;
-    const found = await recordOf({ ...facts, state, said: null, record: letter }, ports);
+    const found = await recordOf(
+      flow.plan(),
+      { ...facts, state, said: null, record: letter },
+      ports,
+    );
     assert.ok("record" in found, "gone" in found ? found.gone : "");
     assert.deepEqual([found.record.key, found.record.value], [key, value]);
   });

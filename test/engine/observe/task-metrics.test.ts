@@ -35,10 +35,11 @@ test("a new part shows every ledger outcome and letter class at 0", async () => 
 
 test("a commit adds its ledger: consumed equals the sum of the outcomes", async () => {
   const meter = prometheusMeter(catalogue);
-  const delta = { ...emptyLedger(), consumed: 11, emitted: 5, late: 1, deduplicated: 1 };
+  const delta = { ...emptyLedger(), consumed: 11, emitted: 5, deduplicated: 1 };
   delta["null-key"] = 1;
   delta["dead-lettered"] = { decode: 1, rule: 1 };
   delta.filtered = { paid: 1 };
+  delta.late = { own: 1 };
   publishLedger(meter, task, delta);
   publishLedger(meter, task, { ...emptyLedger(), consumed: 2, emitted: 2 });
   const lines = await linesOf(meter);

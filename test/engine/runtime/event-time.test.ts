@@ -31,7 +31,7 @@ const copyOf = (input: Topic<string, Timed>): Pipeline =>
 const onceOf = (input: Topic<string, Timed>): Pipeline =>
   pipeline("flow", ({ from }) =>
     from(input)
-      .distinct("once", { by: (value) => JSON.stringify(value.at), within: seconds(1) })
+      .distinct("once", { by: (value) => JSON.stringify(value.at), within: hours(2) })
       .to(output),
   );
 const doors = { "without state": copyOf, "with state": onceOf };

@@ -26,7 +26,8 @@ const runMax = { records: 100, bytes: 1e6 };
 
 const at = (key: string, n: number): AtStep => {
   const record = raw(undefined, { key: Buffer.from(key), offset: BigInt(n), timestamp: 0 });
-  return { record: { raw: record, value: { n }, context: { ...record, key } }, value: { n } };
+  const context = { ...record, key };
+  return { record: { raw: record, value: { n }, context, originMs: 0 }, value: { n } };
 };
 
 /** Queues of so many records by key, each due then, as a batch leaves them. */

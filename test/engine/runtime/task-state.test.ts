@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SentBatch } from "../../../src/engine/core/kafka.ts";
+import { TaskInputs } from "../../../src/engine/core/task-inputs.ts";
 import type { BoundPart } from "../../../src/engine/runtime/task/bind.ts";
 import { TaskState } from "../../../src/engine/runtime/task/stream/state.ts";
 import { TestCalls } from "../../support/calls.ts";
@@ -23,7 +24,8 @@ async function withChanges() {
     partition: PARTITION,
     stores: bench.stores,
     calls: new TestCalls().calls,
-    timeMs: () => -1,
+    inputs: new TaskInputs(PARTITION, [], () => null),
+    times: { watermarkOf: () => -Infinity, keepsRecords: () => false },
     patiently: (work) => work(),
     learn: () => Promise.resolve(),
     now: () => 1_000,

@@ -46,7 +46,10 @@ function rig(draw: Draw, onError: "dead-letter" | "halt" = "dead-letter"): Rig {
     stage,
     broken,
     run: (value) =>
-      program.run({ raw: raw(value), value, context: { ...raw(value), key: "k" } }, stage),
+      program.run(
+        { raw: raw(value), value, context: { ...raw(value), key: "k" }, originMs: 0 },
+        stage,
+      ),
     out: () => stage.outputs.map(({ topic, value }) => `${topic}:${String(value)}`),
   };
 }

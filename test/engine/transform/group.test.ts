@@ -68,12 +68,14 @@ async function ran(nodes: readonly PlanNode[], records: readonly (readonly [stri
   const timed = records.map(([name, value], i) => {
     const record = { ...raw(undefined), topic: name, offset: BigInt(i), key: Buffer.from("k") };
     return {
-      record: { raw: record, value, context: { ...record, key: "k" } },
-      streamTimeMs: i,
+      record: { raw: record, value, context: { ...record, key: "k" }, originMs: i },
+      ...{ movesToMs: i, watermark: i },
     };
   });
   const { calls } = new TestCalls();
-  const result = await runBatch(program, { records: timed, stores, calls, book: new CallBook() });
+  const watermarkOf = (_at: number, watermark: number): number => watermark;
+  const batch = { records: timed, stores, calls, book: new CallBook(), watermarkOf };
+  const result = await runBatch(program, batch);
   return { texts: result.outputs.map(({ value }) => String(value)), loads };
 }
 

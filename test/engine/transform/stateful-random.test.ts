@@ -122,6 +122,7 @@ class Naive {
   #outputs: Out[] = [];
   #isEmitted = false;
   #isRepeat = false;
+  #isLate = false;
   #isNullKey = false;
 
   constructor(roots: readonly Node[]) {
@@ -132,7 +133,7 @@ class Naive {
     const before: State = new Map([...this.#state].map(([name, map]) => [name, new Map(map)]));
     this.#streamTimeMs = Math.max(this.#streamTimeMs, record.timestamp);
     this.#outputs = [];
-    this.#isEmitted = this.#isRepeat = this.#isNullKey = false;
+    this.#isEmitted = this.#isRepeat = this.#isNullKey = this.#isLate = false;
     try {
       this.#roots.forEach((node, i) => this.#walk(node, record, `n${String(i)}`));
       return { outcome: this.#outcome(record.value === undefined), outputs: this.#outputs };
@@ -145,6 +146,7 @@ class Naive {
 
   #outcome(isTombstone: boolean): string {
     if (this.#isEmitted) return "emitted";
+    if (this.#isLate) return "late";
     if (this.#isRepeat || this.#isNullKey) return this.#isRepeat ? "deduplicated" : "null-key";
     return isTombstone ? "tombstone" : "filtered";
   }
@@ -191,6 +193,10 @@ class Naive {
   }
 
   #distinct(by: number, record: Keyed, store: Map<string, Entry>): Given<number>[] {
+    if (record.timestamp + SPAN_MS < this.#streamTimeMs) {
+      this.#isLate = true;
+      return [];
+    }
     const id = `${record.key}\0[${String(mod(record.value, by))}]`;
     const seen = store.get(id);
     if (seen !== undefined && this.#streamTimeMs - seen.timestamp <= SPAN_MS) {

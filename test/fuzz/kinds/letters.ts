@@ -149,7 +149,7 @@ async function read(logs: Logs): Promise<Verdict> {
   auditsIn(found.notes);
   for (const letter of found.letters) {
     jsonText(factsJson(letter));
-    await recordOf(letter, ports);
+    await recordOf(plan, letter, ports);
     if (letter.record !== null) reduced(letter.record);
     if (refusalOf(plan, letter) === null) goesBack(letter);
   }

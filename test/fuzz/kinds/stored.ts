@@ -3,6 +3,7 @@
 import { RedisCopy } from "../../../src/engine/clients/redis/copy.ts";
 import type { RedisConnection } from "../../../src/engine/clients/redis/connection.ts";
 import type { PostgresPool, PostgresSession } from "../../../src/engine/clients/postgres/pool.ts";
+import { SourceTime } from "../../../src/engine/core/event-time.ts";
 import {
   addLedger,
   emptyLedger,
@@ -85,11 +86,13 @@ export const metadataKind: AnyKind = kindOf({
     const found = decodeMetadata(text);
     if (found === null) return "refused";
     checkLedger(found.ledger);
-    const { streamTimeMs = null, loadTo = null } = found;
-    must(streamTimeMs === null || Math.abs(streamTimeMs) <= 8.64e15, "a time is no date");
-    const start = { topic: "in", partition: 0, nextOffset: 5n, streamTimeMs, loadTo };
-    const inputs = new TaskInputs(0, [{ ...start, ledger: found.ledger }], true);
-    inputs.advance("in", 6n, 7);
+    const { time = {}, loadTo = null } = found;
+    const times = [time.time, time.asserted, ...(time.channels ?? [])];
+    must(!times.some(Number.isNaN), "a time is no number");
+    const start = { topic: "in", partition: 0, nextOffset: 5n, time, loadTo };
+    const timeOf = (): SourceTime => new SourceTime(time);
+    const inputs = new TaskInputs(0, [{ ...start, ledger: found.ledger }], timeOf);
+    inputs.advance("in", 6n, 7, []);
     for (const progress of inputs.take("me")) {
       must(Buffer.byteLength(progress.metadata) <= 4_096, "metadata that no broker takes");
       must(decodeMetadata(progress.metadata) !== null, "metadata that nobody reads");

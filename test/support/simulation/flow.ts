@@ -58,9 +58,13 @@ export interface Flow {
   readonly outputs: ReadonlyMap<string, Topic<string | null, Value>>;
 }
 
-/** The span of a `distinct`: short only where stream time does not depend on how tasks interleave. */
-export const spanMs = (flow: FlowSpec, isGrouped: boolean): number =>
-  flow.sources === 1 && !isGrouped ? 3_000 : 86_400_000;
+/** The span of a `distinct`: short only where the order of a key's records does not depend on how tasks interleave. */
+export const spanMs = (flow: FlowSpec, isFree: boolean): number =>
+  flow.sources === 1 && !isFree ? 3_000 : 86_400_000;
+
+/** Several tasks write under the new key. */
+export const frees = ({ partitions, sources }: FlowSpec, { op }: Node): boolean =>
+  op === "group-shared" && (partitions > 1 || sources > 1);
 
 /** An aggregate that tells the last change of a checkpoint only; a table would not show what was deleted before. */
 export const isHeld = ({ op, by, then }: Node): boolean =>
@@ -132,10 +136,10 @@ class Drawing {
       else at = this.#step(at, node, false);
   }
 
-  follow(stream: Values, node: Node, isGrouped: boolean): void {
+  follow(stream: Values, node: Node, isFree: boolean): void {
     if (node.op === "to" || node.op === "table") return this.#write(stream, node);
-    const next = this.#step(stream, node, isGrouped);
-    for (const one of node.then) this.follow(next, one, isGrouped || node.op.startsWith("group"));
+    const next = this.#step(stream, node, isFree);
+    for (const one of node.then) this.follow(next, one, isFree || frees(this.#spec, node));
   }
 
   #write(stream: Values, node: Node): void {
@@ -151,7 +155,7 @@ class Drawing {
       .upsertInto(table);
   }
 
-  #step(stream: Values, node: Node, isGrouped: boolean): Values {
+  #step(stream: Values, node: Node, isFree: boolean): Values {
     const { id, op, by } = node;
     switch (op) {
       case "map":
@@ -187,17 +191,17 @@ class Drawing {
       case "min":
       case "max":
       case "avg":
-        return this.#stateful(stream, node, isGrouped);
+        return this.#stateful(stream, node, isFree);
       case "to":
       case "table":
         throw new TypeError(`nothing follows ${id}`);
     }
   }
 
-  #stateful(stream: Values, node: Node, isGrouped: boolean): Values {
+  #stateful(stream: Values, node: Node, isFree: boolean): Values {
     const { id, op, by } = node;
     if (op === "distinct") {
-      const span = spanMs(this.#spec, isGrouped);
+      const span = spanMs(this.#spec, isFree);
       const within = span === 86_400_000 ? days(1) : seconds(span / 1_000);
       const onRepeat = fn.tellsConflicts(by)
         ? ({ conflict: "dead-letter", content: fn.contentOf } as const)

@@ -152,7 +152,7 @@ export async function areTimersOwed(
     Math.max(
       ...progress
         .filter((at) => at.partition === partition)
-        .map(({ metadata }) => decodeMetadata(metadata)?.streamTimeMs ?? -Infinity),
+        .map(({ metadata }) => decodeMetadata(metadata)?.time?.time ?? -Infinity),
     );
   return dues.some(({ partition, dueMs }) => dueMs < timeOf(partition));
 }

@@ -36,6 +36,7 @@ import { SimulatedPostgres } from "./servers/postgres.ts";
 import { SimulatedRedis } from "./servers/redis.ts";
 import type { Call, CallVerdict, Strike } from "./servers/points.ts";
 import { refuseRow } from "./servers/refusals.ts";
+import { areMarkersMissing } from "./markers.ts";
 import { areTimersOwed, hasTimers } from "./timers.ts";
 
 export interface Member {
@@ -57,6 +58,7 @@ const limits = {
   transactionTimeoutMs: 1_500,
   idleCheckMs: 400,
   purgeIntervalMs: 1_000,
+  markerIntervalMs: 300,
 };
 export const SESSION_MS = limits.sessionTimeoutMs;
 const WORKERS_MAX = 3;
@@ -367,7 +369,7 @@ export class World {
       const isDone = progress.every(
         (task) => task.nextOffset === this.kafka.offsets(task).high && !this.#owesLetters(),
       );
-      const isCalm = isDone && !this.#isHeldUp() && !(await this.#owesTimers());
+      const isCalm = isDone && !this.#isHeldUp() && !(await this.#owesTime());
       quiet = isCalm ? quiet + 1 : 0;
       if (quiet === 2) return progress;
     }
@@ -377,10 +379,13 @@ export class World {
     throw new Stuck(`it does not come to rest: ${states.join(" ") || "no worker"}`);
   }
 
-  #owesTimers(): Promise<boolean> {
-    if (!hasTimers(this.plan)) return Promise.resolve(false);
+  /** Timers that are due, or watermarks that the parts behind have not heard of. */
+  async #owesTime(): Promise<boolean> {
+    const admin = this.#outside.admin();
+    if (await this.during(areMarkersMissing(this.plan, admin))) return true;
+    if (!hasTimers(this.plan)) return false;
     const entriesOf = (topic: TopicName) => this.kafka.records(topic, { committed: true });
-    return this.during(areTimersOwed(this.plan, this.#outside.admin(), entriesOf));
+    return this.during(areTimersOwed(this.plan, admin, entriesOf));
   }
 
   /** An outbox whose letters are refused waits for some seconds. */

@@ -180,7 +180,7 @@ test("a record as large as its topic takes becomes a letter that names it, since
   const { letters } = await readLetters(plan, ports, ({ pointer }) => pointer !== null);
   const letter = letters.find(({ pointer }) => pointer !== null);
   assert.ok(letter !== undefined);
-  const found = await recordOf(letter, ports);
+  const found = await recordOf(plan, letter, ports);
   assert.ok("record" in found);
   assert.ok(found.record.value?.equals(value));
   assert.deepEqual([String(found.record.key), found.record.headers], ["till", []]);

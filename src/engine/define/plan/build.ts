@@ -12,6 +12,7 @@ import {
 } from "../../core/plan.ts";
 import { traces } from "./checks/calls.ts";
 import { loadFirst } from "./checks/load-first.ts";
+import { withChannels } from "./parts/channels.ts";
 import { cut } from "./parts/cut.ts";
 import type { Graph } from "../nodes/graph.ts";
 import { validate } from "./checks/validate.ts";
@@ -37,7 +38,7 @@ export function build(input: BuildInput): Plan {
   const problems = [...input.problems, ...graph.problems, ...validate(input, nodes)];
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
-  const parts = cut(nodes, prefix);
+  const parts = withChannels(cut(nodes, prefix));
   const traced = [...parts.flatMap(traces), ...loadFirst(parts)];
   if (traced.length > 0) throw new ConfigErrors(traced);
   const own = { deadLetters: `${prefix}-dead-letters`, meta: `${prefix}-meta` };

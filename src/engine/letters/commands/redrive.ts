@@ -160,7 +160,7 @@ class Drive {
     const records: OutRecord[] = [];
     const sent: FoundLetter[] = [];
     for (const letter of batch) {
-      const fetched = await recordOf(letter, this.#ports);
+      const fetched = await recordOf(this.#plan, letter, this.#ports);
       if ("gone" in fetched) {
         this.#refused.push({ letter, why: fetched.gone });
         continue;
@@ -200,7 +200,7 @@ class Drive {
   }
 
   #order(
-    { id, part, origin, redrives, firstTime, readIn }: FoundLetter,
+    { id, part, origin, originMs, redrives, firstTime, readIn }: FoundLetter,
     { key, value, headers }: RawRecord,
   ): { readonly record: OutRecord; readonly state: OutRecord } {
     const { redrive: topic, letterStates } = this.#plan;
@@ -210,6 +210,7 @@ class Drive {
     const generation = this.#generation;
     const order: RedriveOrder = {
       ...{ id, part, origin, redrivesMax, firstTime, job, redrives: again },
+      ...(originMs === null ? {} : { originMs }),
       ...(generation === 0 ? {} : { generation }),
       ...(readIn === null ? {} : { readIn }),
     };

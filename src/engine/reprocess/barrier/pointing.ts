@@ -3,6 +3,7 @@
 import { commitWhenEmpty } from "../../core/empty-groups.ts";
 import { sendOnce } from "../../core/send-once.ts";
 import { emptyLedger } from "../../core/ledger.ts";
+import type { StoredTime } from "../../core/event-time.ts";
 import type { Progress } from "../../core/kafka.ts";
 import { decodeMetadata, encodeMetadata } from "../../core/task-inputs.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -15,15 +16,15 @@ import { livePositions } from "./barrier.ts";
 import { counterpartOf } from "../plan/shadow.ts";
 import type { LivePosition } from "../words/steps.ts";
 
-/** The position at which a stream task goes on, and the stream time of the stores that it goes on with. */
+/** The position at which a stream task goes on, and the times of the stores that it goes on with. */
 interface Placing {
   readonly at: LivePosition;
   readonly nextOffset: bigint;
-  readonly streamTimeMs: number | null;
+  readonly time: StoredTime;
 }
 
-const streamTimeOf = ({ metadata }: LivePosition): number | null =>
-  decodeMetadata(metadata ?? "")?.streamTimeMs ?? null;
+const timeOf = ({ metadata }: LivePosition): StoredTime =>
+  decodeMetadata(metadata ?? "")?.time ?? {};
 
 /** Live goes on where it was stopped, with the stores of the run. `ends` are those of topics that were added to since. */
 export async function pointToRun(
@@ -32,11 +33,11 @@ export async function pointToRun(
   ends: ReadonlyMap<string, bigint>,
   ports: OperatePorts,
 ): Promise<void> {
-  const times = await streamTimes(plan, shadow, ports);
+  const times = await timesOf(plan, shadow, ports);
   const placings = positions.map((at): Placing => {
     const key = taskKey(at);
     const nextOffset = ends.get(key) ?? at.nextOffset;
-    return { at, nextOffset, streamTimeMs: times.get(key) ?? null };
+    return { at, nextOffset, time: times.get(key) ?? {} };
   });
   await place(plan, placings, ports);
   await noteStores(plan, { from: shadow, run }, ports);
@@ -53,23 +54,23 @@ export async function pointBack(
   const now = new Map(found.map((at) => [taskKey(at), at]));
   const placings = positions.map((stopped): Placing => {
     const at = stopped.isForeign ? stopped : (now.get(taskKey(stopped)) ?? stopped);
-    return { at, nextOffset: at.nextOffset, streamTimeMs: streamTimeOf(stopped) };
+    return { at, nextOffset: at.nextOffset, time: timeOf(stopped) };
   });
   await place(plan, placings, ports);
   await noteStores(plan, { from: null, run: storesBefore }, ports);
 }
 
-/** By the live task: the stream time of the run's. */
-async function streamTimes(
+/** By the live task: the times of the run's. */
+async function timesOf(
   plan: Plan,
   shadow: Plan,
   ports: OperatePorts,
-): Promise<ReadonlyMap<string, number | null>> {
+): Promise<ReadonlyMap<string, StoredTime>> {
   const found = (await livePositions(shadow, ports)).filter((at) => at !== null);
   return new Map(
     found.map((at) => {
       const live = { ...at, topic: counterpartOf(shadow, plan, at.topic) ?? at.topic };
-      return [taskKey(live), streamTimeOf(at)] as const;
+      return [taskKey(live), timeOf(at)] as const;
     }),
   );
 }
@@ -79,14 +80,14 @@ async function place(plan: Plan, placings: readonly Placing[], ports: OperatePor
     if (table !== null) continue;
     const progress = placings
       .filter(({ at }) => at.part === name)
-      .map(({ at: { topic, partition, metadata: before }, nextOffset, streamTimeMs }): Progress => {
+      .map(({ at: { topic, partition, metadata: before }, nextOffset, time }): Progress => {
         const known = decodeMetadata(before ?? "");
         const { owner = `${plan.namespace}millrace-promote`, ledger = emptyLedger() } = known ?? {};
         return {
           topic,
           partition,
           nextOffset,
-          metadata: encodeMetadata({ owner, ledger, streamTimeMs, loadTo: known?.loadTo ?? null }),
+          metadata: encodeMetadata({ owner, ledger, time, loadTo: known?.loadTo ?? null }),
         };
       });
     await commitWhenEmpty(group, progress, ports);

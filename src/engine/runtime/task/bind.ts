@@ -2,10 +2,10 @@
 import { compileCodec } from "../../decode/codec.ts";
 import { assert, MillraceError, Mistake, OutputRefusedError, settled } from "../../core/errors.ts";
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
-import type { Stage } from "../../core/outcome.ts";
+import type { DecodedRecord, Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
-import { headersBytes, partitionOf, type TopicName } from "../../core/record.ts";
+import { headersBytes, partitionOf, type Headers, type TopicName } from "../../core/record.ts";
 import {
   ownFormat,
   subjectOf,
@@ -15,6 +15,7 @@ import {
 } from "../../core/schema.ts";
 import { isCompacted } from "../../core/topic-config.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
+import { withAge } from "../../core/time-headers.ts";
 import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
@@ -31,6 +32,8 @@ export interface SourceCodec {
   readonly timestamp: ((value: unknown) => unknown) | null;
   /** The rule for its times; null for an internal topic, whose records were judged at the source. */
   readonly timeRule: TimeRule | null;
+  /** Another part of the pipeline writes it: its records carry ages, and markers are between them. */
+  readonly isBetween: boolean;
 }
 
 export interface BoundPart {
@@ -90,6 +93,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
         value: codec(topic, "value"),
         timestamp: topic.timestamp,
         timeRule: topic.internal === null ? (topic.timeRule ?? DEFAULT_TIME_RULE) : null,
+        isBetween: topic.internal === "repartition",
       },
     ]),
   );
@@ -140,6 +144,7 @@ function emitterOf(node: PlanNode, part: Part, codec: CodecOf, refusals: Refusal
   assert(topic !== undefined, `${node.name} writes nothing`);
   const target = {
     ...{ topic, refusals },
+    isBetween: node.facts.writes === "repartition",
     bytesMax: recordBytesMax(topic),
     isCompacted: isCompacted(topic.config),
   };
@@ -159,6 +164,8 @@ export const recordBytesMax = ({ config }: PlanTopic): number =>
 interface WriteTarget {
   readonly topic: PlanTopic;
   readonly bytesMax: number;
+  /** Another part reads it: its records carry their ages. */
+  readonly isBetween: boolean;
   readonly isCompacted: boolean;
   readonly refusals: Refusals;
 }
@@ -166,9 +173,8 @@ interface WriteTarget {
 function put(cursor: Cursor, target: WriteTarget, key: Buffer | null, value: Buffer | null): true {
   const { raw, context } = cursor.record;
   const { topic, bytesMax, refusals } = target;
-  const { headers } = raw;
-  const size =
-    (key?.length ?? 0) + (value?.length ?? 0) + (headers.length === 0 ? 0 : headersBytes(headers));
+  const headers = target.isBetween ? agedHeaders(cursor.record) : raw.headers;
+  const size = (headers.length === 0 ? 0 : headersBytes(headers)) + lengthOf(key) + lengthOf(value);
   if (size > bytesMax)
     throw new MillraceError(
       "MILL_RECORD_TOO_LARGE",
@@ -188,6 +194,11 @@ function put(cursor: Cursor, target: WriteTarget, key: Buffer | null, value: Buf
   });
   return true;
 }
+
+const lengthOf = (bytes: Buffer | null): number => (bytes === null ? 0 : bytes.length);
+
+const agedHeaders = ({ raw, context, originMs }: DecodedRecord): Headers =>
+  withAge(raw.headers, originMs - context.timestamp);
 
 /** As the broker would say it. */
 const withoutKey = (topic: TopicName, partition: number): OutputRefusedError =>

@@ -4,10 +4,12 @@
 // this code reads, and the schemas of their writers. The task waits for both; not for a letter that comes back, since it
 // would delay everything behind it.
 import type { MillraceError } from "../../core/errors.ts";
+import type { Mark } from "../../core/event-time.ts";
 import { readerOf } from "../../core/pieces.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
 import { originalHeaders, redriveOrderOf, type RedriveOrder } from "../../core/redrive.ts";
+import { marksIn, takenAge } from "../../core/time-headers.ts";
 import type { Inbox } from "../../source/inbox.ts";
 import type { FetchedSlice } from "../../source/queue.ts";
 import type { Kept } from "../../transform/calls/key-queue.ts";
@@ -19,7 +21,34 @@ import type { SchemaCache } from "./schema-cache.ts";
 /** Consecutive records of one partition; progress is of the topic `place`. */
 export interface Slice extends FetchedSlice {
   readonly place: TopicName;
+  /** The markers between them. */
+  readonly marks: readonly PlacedMarks[];
 }
+
+/** The watermarks of a marker, and the place of the first record behind it. */
+export interface PlacedMarks {
+  readonly before: number;
+  readonly marks: readonly Mark[];
+}
+
+/** The slice's first records, with the markers up to the next one. */
+const firstOf = ({ records, marks, ...slice }: Slice, count: number): Slice => ({
+  ...slice,
+  records: records.slice(0, count),
+  marks: marks.filter(({ before }) => before <= count),
+  nextOffset: placeOf(records[count] as RawRecord).offset,
+});
+
+/** The slice behind its first records. */
+export const restOf = ({ records, marks, ...slice }: Slice, from: number): Slice => ({
+  ...slice,
+  records: records.slice(from),
+  marks: marks.flatMap((one) => (one.before > from ? { ...one, before: one.before - from } : [])),
+});
+
+/** The watermarks of the markers in front of a record of the slice. */
+export const marksBefore = ({ marks }: Slice, at: number): readonly Mark[] =>
+  marks.flatMap((placed) => (placed.before <= at ? placed.marks : []));
 
 /** Whether a letter that comes back is over, since its record is read again in the source. */
 type IsSuperseded = (order: RedriveOrder) => boolean;
@@ -67,7 +96,8 @@ export class Intake {
 
   async #slicesOf(run: FetchedSlice): Promise<readonly Slice[]> {
     const place = run.topic;
-    if (place !== this.#bound.plan.redrive) return [{ ...run, place }];
+    if (this.#bound.sources.get(place)?.isBetween === true) return [sentBetween(run)];
+    if (place !== this.#bound.plan.redrive) return [{ ...run, place, marks: [] }];
     const proven = await this.#checks.proven(run.records);
     const own = run.records.flatMap((raw) => cameBack(raw, this.#bound, proven) ?? []);
     const unproven = own.filter(({ redriven }) => redriven === undefined).length;
@@ -91,10 +121,8 @@ export class Intake {
   }
 
   #first(slice: Slice, records: number): Slice {
-    const rest = slice.records.slice(records);
-    this.putBack({ ...slice, records: rest });
-    const nextOffset = placeOf(rest[0] as RawRecord).offset;
-    return { ...slice, records: slice.records.slice(0, records), nextOffset };
+    this.putBack(restOf(slice, records));
+    return firstOf(slice, records);
   }
 }
 
@@ -107,13 +135,30 @@ function stretchesOf(run: FetchedSlice, own: readonly RawRecord[]): readonly Sli
     if (last?.[0]?.topic === raw.topic) last.push(raw);
     else stretches.push([raw]);
   }
-  if (stretches.length === 0) return [{ ...run, place, records: [] }];
+  if (stretches.length === 0) return [{ ...run, place, records: [], marks: [] }];
   return stretches.map((records, i): Slice => {
     const topic = (records[0] as RawRecord).topic;
     const next = stretches[i + 1]?.[0];
     const nextOffset = next === undefined ? run.nextOffset : placeOf(next).offset;
-    return { ...run, place, topic, records, nextOffset };
+    return { ...run, place, topic, records, marks: [], nextOffset };
   });
+}
+
+/** The records of another part as they were there, and its markers beside them. */
+function sentBetween(run: FetchedSlice): Slice {
+  const records: RawRecord[] = [];
+  const marks: PlacedMarks[] = [];
+  for (const raw of run.records) {
+    const found = marksIn(raw);
+    if (found !== null) {
+      marks.push({ before: records.length, marks: found });
+      continue;
+    }
+    // mistake: age left behind
+    const { ageMs, headers } = takenAge(raw.headers);
+    records.push(headers === raw.headers ? raw : { ...raw, headers, ageMs });
+  }
+  return { ...run, place: run.topic, records, marks };
 }
 
 /**

@@ -1,29 +1,33 @@
 // The middle of the line, for one slice of records: decode → transform → stage. Pure but for stage and state, so a slice
 // is processed whole or, after an error that is not the record's, not at all.
-import { entryOf } from "../../core/error-table.ts";
 import { DecodeError, isLater, MillraceError } from "../../core/errors.ts";
 import {
+  ChannelTimes,
   isKafkaTime,
   kafkaTimeFault,
+  NO_TIME,
+  SourceTime,
   timeFault,
+  type InputTime,
   type TimeFault,
   type TimeRule,
 } from "../../core/event-time.ts";
-import type { DecodedRecord, Failure, Outcome, Stage } from "../../core/outcome.ts";
+import type { DecodedRecord, Outcome, Stage } from "../../core/outcome.ts";
 import { addressOf, type RawRecord } from "../../core/record.ts";
 import type { TaskStores } from "../../core/state.ts";
+import { decodeFailure, noSource, type RecordSide } from "../../decode/failure.ts";
 import { envelopeOf } from "../../decode/framing.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "../../transform/pass.ts";
-import type { Program } from "../../transform/program.ts";
+import type { Program, TaskTimes } from "../../transform/program.ts";
 import type { CallBook } from "../../transform/calls/book.ts";
 import type { TaskCalls } from "../../transform/calls/call.ts";
 import type { BoundPart, SourceCodec } from "./bind.ts";
-import type { Slice } from "./intake.ts";
-import { NO_TIME } from "../../core/task-inputs.ts";
+import type { PlacedMarks, Slice } from "./intake.ts";
+import type { TaskInputs } from "../../core/task-inputs.ts";
 
 /** The result of a slice; none of it is kept until the task takes it, but for what a part without state has staged. */
 export interface Processed extends BatchResult {
-  /** The greatest time of a record that is consumed; NO_TIME where none of them moves it. */
+  /** The greatest event time of a record that is consumed; NO_TIME where none of them moves time. */
   readonly timeMs: number;
 }
 
@@ -31,21 +35,108 @@ export interface Processed extends BatchResult {
 export function processEach(
   { program, sources }: BoundPart,
   { topic, records }: Slice,
-  stage: Stage,
-  judged: (raw: RawRecord, outcome: Outcome) => Outcome,
+  { stage, time, judged }: EachOptions,
 ): Processed {
   const codec = sources.get(topic) ?? null;
   const outcomes: Outcome[] = [];
+  const clock = new SliceClock(time);
+  let timeMs = NO_TIME;
   program.cursor.begin();
   for (const raw of records) {
     const record = decodeRecord(codec, raw);
     program.cursor.decoded(raw);
-    const outcome = judged(raw, "kind" in record ? record : program.run(record, stage));
+    const isRead = !("kind" in record);
+    const ended = isRead ? program.run(clock.placed(record), stage) : clock.unread(raw, record);
+    const outcome = judged(raw, ended);
     outcomes.push(outcome);
+    // A record that is not consumed moves no time: those behind the halt would be late when they are read again.
     if (outcome.kind === "halted") break;
+    timeMs = clock.timeMs;
     stage.index++;
   }
-  return { outcomes, outputs: [], deferred: [], queued: [], timeMs: NO_TIME };
+  return { outcomes, outputs: [], deferred: [], queued: [], timeMs };
+}
+
+interface EachOptions {
+  readonly stage: Stage;
+  /** The time of the input; null: nothing behind asks for it. */
+  readonly time: InputTime | null;
+  judged(raw: RawRecord, outcome: Outcome): Outcome;
+}
+
+/** Gives the records of a slice their origin times, in order, from where their input stands; it moves nothing. */
+class SliceClock {
+  /** The greatest time that a record has moved the input to; NO_TIME where none has. */
+  timeMs: number = NO_TIME;
+  #sourceMs: number;
+  readonly #isSource: boolean;
+
+  /** Null: records that carry their ages, and letters that come back, which move no time (B4). */
+  constructor(time: InputTime | null) {
+    this.#isSource = time instanceof SourceTime;
+    this.#sourceMs = time instanceof SourceTime ? time.time : NO_TIME;
+  }
+
+  placed(record: DecodedRecord): DecodedRecord {
+    const { timestamp } = record.context;
+    if (!this.#isSource) return withOrigin(record, carriedOrigin(record));
+    const originMs = Math.max(this.#sourceMs, timestamp);
+    // mistake: arrival moves time
+    if (record.isUntimed !== true) this.timeMs = this.#sourceMs = originMs;
+    return withOrigin(record, originMs);
+  }
+
+  /** A record that could not be read came when its source was so far, and moves it no farther. */
+  unread(raw: RawRecord, outcome: Outcome): Outcome {
+    const originMs = this.#isSource ? this.#sourceMs : raw.timestamp + (raw.ageMs ?? 0);
+    const isKnown = originMs !== NO_TIME && raw.redriven === undefined;
+    if (outcome.kind !== "dead-lettered" || !isKnown) return outcome;
+    return { ...outcome, failure: { ...outcome.failure, originMs } };
+  }
+}
+
+/** The watermark of an input along a slice, as its records and the markers between them move it. */
+class SliceWatermark {
+  readonly #marks: readonly PlacedMarks[];
+  /** Null for a source. */
+  readonly #channels: ChannelTimes | null;
+  #next = 0;
+  #watermark: number;
+
+  constructor({ marks }: Slice, time: InputTime | null) {
+    this.#marks = marks;
+    this.#channels = time instanceof ChannelTimes && marks.length > 0 ? time.copy() : null;
+    this.#watermark = time?.watermark ?? NO_TIME;
+  }
+
+  /** In front of the record at this place, which moves its source to `timeMs` or farther. */
+  before(at: number, timeMs: number): number {
+    if (this.#channels === null) return Math.max(this.#watermark, timeMs);
+    for (let due = this.#due(at); due !== null; due = this.#due(at)) {
+      for (const mark of due.marks) this.#channels.mark(mark);
+      this.#watermark = this.#channels.watermark;
+    }
+    return this.#watermark;
+  }
+
+  #due(at: number): PlacedMarks | null {
+    const next = this.#marks[this.#next];
+    if (next === undefined || next.before > at) return null;
+    this.#next++;
+    return next;
+  }
+}
+
+/** A record of another part has its age, a letter that comes back the origin time that it had. */
+function carriedOrigin({ raw, context: { timestamp } }: DecodedRecord): number {
+  if (raw.redriven === undefined) return timestamp + (raw.ageMs ?? 0);
+  return Math.max(timestamp, raw.redriven.order.originMs ?? NO_TIME);
+}
+
+/** The record is the line's own until then, and an object for each would be garbage. */
+function withOrigin(record: DecodedRecord, originMs: number): DecodedRecord {
+  (record as { originMs: number }).originMs = originMs;
+  return record;
 }
 
 /** The stores and calls that a task lends to a batch. */
@@ -54,21 +145,22 @@ export interface Lent {
   readonly calls: TaskCalls;
   /** The results so far of calls for records of this slice. */
   readonly book: CallBook;
-  /** The greatest time that the task had seen before the slice. */
-  readonly timeMs: number;
+  readonly inputs: Pick<TaskInputs, "time">;
+  readonly times: TaskTimes;
 }
 
 /** Takes the records of a part with state or calls through it together. */
 export async function processBatch(
   { program, sources }: BoundPart,
-  { topic, records: raws }: Slice,
-  { stores, calls, book, timeMs }: Lent,
+  slice: Slice,
+  { stores, calls, book, inputs, times }: Lent,
 ): Promise<Processed> {
-  const decoded = decodeAll(sources.get(topic) ?? null, raws, program);
-  const records = timed(decoded, timeMs);
-  const result = await runBatch(program, { records, stores, calls, book });
+  const decoded = decodeAll(sources.get(slice.topic) ?? null, slice.records, program);
+  const records = timed(decoded, slice, inputs.time(slice.place));
+  const watermarkOf = program.watermarks(slice.place, times);
+  const result = await runBatch(program, { records, stores, calls, book, watermarkOf });
   const outcomes: Outcome[] = [];
-  let [at, reachedMs] = [0, NO_TIME];
+  let [at, timeMs] = [0, NO_TIME];
   for (const one of decoded) {
     const outcome = "kind" in one ? one : result.outcomes[at++];
     // Behind a record that halts there are no outcomes, and none from one on that has no room.
@@ -76,11 +168,9 @@ export async function processBatch(
     outcomes.push(outcome);
     if (outcome.kind === "halted") break;
     // A record that is not consumed moves no time: those behind the halt would be late when they are read again.
-    // mistake: arrival moves time (1 of 2)
-    if (!("kind" in one) && one.isUntimed !== true)
-      reachedMs = Math.max(reachedMs, one.context.timestamp);
+    if (!("kind" in one)) timeMs = Math.max(timeMs, (records[at - 1] as TimedRecord).movesToMs);
   }
-  return { ...result, outcomes, timeMs: reachedMs };
+  return { ...result, outcomes, timeMs };
 }
 
 /** Decodes up to the first record that halts: nothing behind it may be worked on. */
@@ -100,20 +190,27 @@ function decodeAll(
   return decoded;
 }
 
-/** The records that could be decoded, each with the time that it sees. */
-function timed(decoded: readonly (DecodedRecord | Outcome)[], beforeMs: number): TimedRecord[] {
-  let timeMs = beforeMs;
+/**
+ * The records that could be decoded, each with its origin time and the watermark of its input when it is worked. The letters
+ * of the others get theirs.
+ */
+function timed(
+  decoded: (DecodedRecord | Outcome)[],
+  slice: Slice,
+  time: InputTime | null,
+): TimedRecord[] {
+  const clock = new SliceClock(time);
+  const watermarks = new SliceWatermark(slice, time);
   const records: TimedRecord[] = [];
-  for (const record of decoded) {
-    if ("kind" in record) continue;
-    const { timestamp } = record.context;
-    const isUntimed = record.isUntimed === true;
-    // The time of a record that brokers have refused counts too, as that of any letter does.
-    // So it and those behind it see the same time, whether the refusal is known or not.
-    // mistake: arrival moves time (2 of 2)
-    if (!isUntimed) timeMs = Math.max(timeMs, timestamp);
-    // A record without a time of its own sees the task's, or Kafka's where the task has seen none yet.
-    records.push({ record, streamTimeMs: isUntimed && timeMs < 0 ? timestamp : timeMs });
+  for (const [at, record] of decoded.entries()) {
+    if ("kind" in record) {
+      decoded[at] = clock.unread(slice.records[at] as RawRecord, record);
+      continue;
+    }
+    const before = clock.timeMs;
+    const placed = clock.placed(record);
+    const movesToMs = clock.timeMs === before ? NO_TIME : clock.timeMs;
+    records.push({ record: placed, movesToMs, watermark: watermarks.before(at, clock.timeMs) });
   }
   return records;
 }
@@ -176,7 +273,8 @@ function atKafkaTime(
 
 function recordAt(timestamp: number, raw: RawRecord, { key, value }: KeyAndValue): DecodedRecord {
   const { topic, partition, offset, headers } = raw;
-  return { raw, value, context: { key, timestamp, topic, partition, offset, headers } };
+  const context = { key, timestamp, topic, partition, offset, headers };
+  return { raw, value, context, originMs: timestamp };
 }
 
 const untimed = (raw: RawRecord, decoded: KeyAndValue): DecodedRecord => ({
@@ -196,41 +294,4 @@ function withoutTime(fault: TimeFault, { invalid }: TimeRule, raw: RawRecord): O
   if (invalid === "kafka-timestamp" && isKafkaTime(raw.timestamp)) return null;
   const step = { class: "schema", stage: "decode", step: raw.topic, rule: null } as const;
   return { kind: "dead-lettered", failure: { ...step, code, message } };
-}
-
-/** A letter of a topic that the part has ceased to read, or a record of the redrive topic that is no letter's. */
-function noSource({ topic, redriven }: RawRecord): Failure {
-  const code = redriven === undefined ? "MILL_REDRIVE_UNPROVEN" : "MILL_REDRIVE_NO_SOURCE";
-  const { message } = entryOf(code);
-  return { class: "decode", stage: "decode", step: topic, rule: null, code, message };
-}
-
-type RecordSide = "key" | "value";
-
-/** An error without a code of ours comes from the topic's own timestamp function. */
-function decodeFailure(error: unknown, raw: RawRecord, side: RecordSide): Failure {
-  const isOurs = error instanceof MillraceError;
-  const isSchema = isOurs && error.code === "MILL_DECODE_SCHEMA";
-  const { code, message } = isOurs ? ofSide(error, raw, side) : THREW;
-  return {
-    class: !isOurs ? "transform" : isSchema ? "schema" : "decode",
-    stage: "decode",
-    step: raw.topic,
-    rule: null,
-    code,
-    message,
-  };
-}
-
-const THREW = { code: "MILL_TRANSFORM_THREW", message: "the topic's timestamp function threw" };
-
-/** Codecs do not know which side of a record they read. */
-function ofSide(
-  error: MillraceError,
-  raw: RawRecord,
-  side: RecordSide,
-): Pick<Failure, "code" | "message"> {
-  if (side === "value") return error;
-  if (raw.key === null) return new DecodeError("MILL_DECODE_NO_KEY", "");
-  return { code: error.code, message: `the key: ${error.message.replace(/^the value /, "it ")}` };
 }

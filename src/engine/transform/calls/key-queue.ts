@@ -36,6 +36,8 @@ interface QueuedRecord {
   /** Left out of what never failed before. */
   readonly redriven?: Redriven;
   readonly eventTime: number;
+  /** Its origin time less its event time; left out for 0. */
+  readonly ageMs?: number;
   /** Left out of what has an event time of its own. */
   readonly isUntimed?: true;
   /** At the step; left out of a tombstone, and where the bytes say it. */
@@ -216,7 +218,7 @@ function sizeOf({ raw: { key, value, headers } }: DecodedRecord): number {
 
 /** Slices of a fetch would keep all of it alive: what is kept is copied. */
 function write({ view, keeping }: Shelf, { record, value }: AtStep, number: number): void {
-  const { raw, context, isUntimed } = record;
+  const { raw, context, originMs, isUntimed } = record;
   const key = Buffer.from(raw.key as Buffer);
   const { topic, partition, offset, timestamp } = raw;
   const queued: QueuedRecord = {
@@ -225,6 +227,7 @@ function write({ view, keeping }: Shelf, { record, value }: AtStep, number: numb
     headers: raw.headers.map(([name, text]) => [name, text === null ? null : Buffer.from(text)]),
     keyValue: context.key,
     eventTime: context.timestamp,
+    ...(originMs === context.timestamp ? {} : { ageMs: originMs - context.timestamp }),
     ...(isUntimed === undefined ? {} : { isUntimed }),
     ...(raw.redriven === undefined ? {} : { redriven: raw.redriven }),
     ...(value === undefined ? {} : keptOf(keeping, value)),
@@ -261,7 +264,8 @@ export function recordIn({ view, keeping }: Shelf, key: Buffer, number: number):
   const context = { topic, partition, offset, headers, key: keyValue, timestamp: eventTime };
   const value = entry.isCarried === true ? keeping.decode(raw) : entry.value;
   const untimed = entry.isUntimed === true ? { isUntimed: true as const } : {};
-  return { record: { raw, value, context, ...untimed }, value };
+  const originMs = eventTime + (entry.ageMs ?? 0);
+  return { record: { raw, value, context, originMs, ...untimed }, value };
 }
 
 const bufferOf = (bytes: Uint8Array): Buffer =>

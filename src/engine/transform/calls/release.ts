@@ -38,7 +38,8 @@ export interface Release {
   readonly ended: readonly EndedCall[];
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
-  readonly streamTimeMs: number;
+  /** The watermark in front of an operator (`Batch.watermarkOf`). */
+  watermarkOf(at: number): number;
   readonly learn: LearnKept;
 }
 
@@ -73,7 +74,7 @@ interface Hand extends QueuedHead {
 
 /** Takes queued keys on whose calls have ended. */
 export async function release(program: Program, given: Release): Promise<Released> {
-  const { step, stores, calls, streamTimeMs } = given;
+  const { step, stores, calls, watermarkOf } = given;
   const view = stores.view(storeOf(step));
   const book = new CallBook();
   const waiting: EndedCall[] = [];
@@ -82,15 +83,17 @@ export async function release(program: Program, given: Release): Promise<Release
     const heads = hands.filter(({ next }) => next === null);
     const records = heads.map(({ ended: { called }, head: { record, value } }): TimedRecord => {
       const answer = called.end === "answered" ? called.answer : undefined;
-      const time = Math.max(streamTimeMs, record.context.timestamp);
-      return { record, streamTimeMs: time, released: { at: step.at, value, answer } };
+      const released = { at: step.at, value, answer };
+      return { record, movesToMs: -Infinity, watermark: -Infinity, released };
     });
     let dead: GivenUp[] = [];
     const begin = (): void => {
       const nowMs = calls.ports.clock.now();
       dead = hands.flatMap((hand) => changed(step, hand, view, nowMs));
     };
-    const result = await runBatch(program, { records, stores, calls, book, begin });
+    const result = await runBatch(program, {
+      ...{ records, stores, calls, book, begin, watermarkOf },
+    });
     const { length } = result.outcomes;
     const last = result.outcomes[length - 1];
     if (last?.kind !== "halted" && length === heads.length)
@@ -202,7 +205,10 @@ function changed(step: CallStep, hand: Hand, view: StoreView, nowMs: number): Gi
   if (next instanceof CallError)
     return takeAll(shelf, ended.key).map((record, i) => ({
       record,
-      outcome: { kind: "dead-lettered", failure: failureOf(step, next, i) },
+      outcome: {
+        kind: "dead-lettered",
+        failure: { ...failureOf(step, next, i), originMs: record.originMs },
+      },
     }));
   if (next === null) takeHead(shelf, ended.key, nowMs);
   else putOff(view, ended.key, tried, next.dueMs);

@@ -4,7 +4,15 @@ import { isDecimal } from "../../core/decimal.ts";
 import { kindOf, MillraceError, Mistake, settled } from "../../core/errors.ts";
 import type { Callback, Operation, PlanStore } from "../../core/plan.ts";
 import type { StateEntry, StateKey } from "../../core/state.ts";
-import { drop, dropUnkeyed, forgetting, type MakeOperator, stateKey } from "../operator.ts";
+import {
+  drop,
+  dropUnkeyed,
+  forgetting,
+  type Item,
+  type Lateness,
+  type MakeOperator,
+  stateKey,
+} from "../operator.ts";
 import { contentOf } from "./content.ts";
 
 /** The rule for a repeat that says something else than the first. */
@@ -29,6 +37,7 @@ export const keepingDistinct: MakeOperator<Distinct> = ({ name, operation }, wir
   return {
     at,
     stores: [store.name],
+    usesTime: true,
     keys(item, want) {
       const { raw, context } = item.record;
       if (raw.key === null || item.value === undefined) return;
@@ -41,6 +50,9 @@ export const keepingDistinct: MakeOperator<Distinct> = ({ name, operation }, wir
         if (key === null) return dropUnkeyed(item, false, wiring);
         const view = views.view(store.name);
         const now = item.origin.time;
+        // mistake: late is on time
+        trail.late = latenessOf(item, span);
+        if (trail.late !== null) return drop(wiring);
         const seen = view.get(key);
         const content = onRepeat === undefined ? true : contentBy(onRepeat, value);
         if (seen !== null && now - seen.timestamp <= span) {
@@ -60,6 +72,12 @@ export const keepingDistinct: MakeOperator<Distinct> = ({ name, operation }, wir
     due: forgetting(store.name),
   };
 };
+
+/** A record that is older than what is remembered: its first may be forgotten. */
+function latenessOf({ record, origin, watermark }: Item, span: number): Lateness | null {
+  const since = record.context.timestamp + span;
+  return since < origin.time ? "own" : since < watermark ? "closed" : null;
+}
 
 const contentBy = ({ content }: Repeats, value: unknown): string =>
   contentOf(content === null ? value : settled(content(value)));

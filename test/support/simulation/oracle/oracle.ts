@@ -5,50 +5,14 @@ import { isReference } from "../reference.ts";
 import { withReferences } from "./references.ts";
 import { judged } from "../times.ts";
 import { changelogName, isRefused, repartitionName, sinkName } from "../refusals.ts";
-import { isHeld, outputName, spanMs, tableName } from "../flow.ts";
+import { frees, isHeld, outputName, spanMs, tableName } from "../flow.ts";
 import { timerKey } from "../timers.ts";
 import { timersFired, timersSet, type Entry } from "./timers.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
 import { keyText, letterText, poisonText, type Expected, type ExpectedTopic } from "./expected.ts";
 import { aggregated, chainOf, directRows, stateless, toldBy } from "./steps.ts";
-
-/** A value on its way; undefined is a tombstone. */
-interface Item {
-  readonly key: string | null;
-  readonly value: Value | undefined;
-  readonly timeMs: number;
-  /** Source topic and partition that it comes from, and its place there. */
-  readonly origin: string;
-  readonly partition: number;
-}
-
-interface Trail {
-  emitted: number;
-  isRepeat: boolean;
-  isNullKey: boolean;
-  readonly undo: (() => void)[];
-  readonly writes: (() => void)[];
-}
-interface Place {
-  readonly isFree: boolean;
-  readonly isGrouped: boolean;
-  readonly isHeld: boolean;
-  readonly isTold: boolean;
-}
-/** Records that a table's own part reads. */
-interface SinkPart {
-  readonly node: Node;
-  readonly isLoose: boolean;
-  readonly isMixed: boolean;
-  readonly items: (Item & { readonly row: Row | null })[];
-}
-/** Records that one part reads. */
-interface Group {
-  readonly node: Node;
-  readonly place: Place;
-  readonly items: Item[];
-}
+import type { Group, Item, Place, SinkPart, Trail } from "./way.ts";
 
 export function expectedOf(of: SimulationCase): Expected {
   const { flow, stages } = of;
@@ -70,7 +34,6 @@ class Oracle {
   readonly #stores = new Map<string, Map<string, Entry>>();
   readonly #groups = new Map<string, Group>();
   readonly #sinks = new Map<string, SinkPart>();
-  #streamTimeMs = -1;
 
   constructor(flow: FlowSpec) {
     this.#flow = flow;
@@ -81,7 +44,7 @@ class Oracle {
     const roots = this.#flow.roots.filter((_, i) => chains[i] === null);
     const direct = [...chains, this.#flow.direct].filter((chain) => chain !== null);
     const { sources, apart = [] } = this.#flow;
-    const start = { isFree: false, isGrouped: false, isHeld: false, isTold: false };
+    const start = { isFree: false, isHeld: false, isTold: false };
     this.#prepare([...roots, ...apart], start);
     const isApart = ({ source }: SourceRecord): boolean => source >= sources;
     const others = records.filter((record) => !isApart(record));
@@ -127,20 +90,18 @@ class Oracle {
   }
 
   #next(node: Node, place: Place): Place {
-    const shares = this.#flow.partitions > 1 || this.#flow.sources > 1;
     return {
-      isFree: place.isFree || (node.op === "group-shared" && shares),
-      isGrouped: place.isGrouped || node.op.startsWith("group"),
+      isFree: place.isFree || frees(this.#flow, node),
       isHeld: place.isHeld || isHeld(node),
       isTold: place.isTold || /^(count|sum|min|max|avg|aggregate)$/.test(node.op),
     };
   }
 
-  /** Each partition is a task with a stream time of its own. */
+  /** Each partition of a source has a time of its own, to which its records move it. */
   #begun(part: string, records: readonly SourceRecord[], nodes: readonly Node[]): void {
-    const place = { isFree: false, isGrouped: false, isHeld: false, isTold: false };
+    const place = { isFree: false, isHeld: false, isTold: false };
     for (let partition = 0; partition < this.#flow.partitions; partition++) {
-      this.#streamTimeMs = -1;
+      const times = new Map<string, number>();
       for (const record of records) {
         if (record.partition !== partition) continue;
         const topic = `in-${String(record.source)}`;
@@ -155,10 +116,13 @@ class Oracle {
           this.#expected.letters.push(letterText(topic, record.key, sourceText(record)));
           continue;
         }
-        if (time.isTold) this.#streamTimeMs = Math.max(this.#streamTimeMs, time.ms);
-        this.#take(itemOf(record, time.ms), { part, topic, nodes, place });
+        // A record without a time of its own moves none, and is no younger than its Kafka timestamp.
+        const originMs = Math.max(times.get(topic) ?? -1, time.ms);
+        if (time.isTold) times.set(topic, originMs);
+        const item = itemOf(record, { timeMs: time.ms, originMs });
+        this.#take(item, { part, topic, nodes, place });
       }
-      this.#fire(nodes, partition);
+      this.#fire(nodes, { partition, timeMs: times.get("in-0") ?? -1 });
     }
   }
 
@@ -173,7 +137,10 @@ class Oracle {
     item: Item,
     at: { part: string; topic: string; nodes: readonly Node[]; place: Place },
   ): void {
-    const trail: Trail = { emitted: 0, isRepeat: false, isNullKey: false, undo: [], writes: [] };
+    const trail: Trail = {
+      ...{ emitted: 0, isRepeat: false, isLate: false, isNullKey: false },
+      ...{ undo: [], writes: [] },
+    };
     try {
       for (const node of at.nodes) this.#visit(node, item, trail, at.place);
     } catch (error) {
@@ -261,24 +228,26 @@ class Oracle {
     this.#aggregate(node, { ...item, key, value }, trail, place);
   }
 
-  #timer(node: Node, { key, value, timeMs }: Item, trail: Trail): void {
+  #timer(node: Node, { key, value, originMs: now }: Item, trail: Trail): void {
     if (value === undefined) return;
     if (key === null) {
       trail.isNullKey = true;
       return;
     }
-    const now = this.#streamTimeMs < 0 ? timeMs : this.#streamTimeMs;
     const changed = timersSet(this.#store(node.id), { key, value, now, by: node.by });
     for (const [name, entry] of changed) this.#set(node.id, name, entry, trail);
     trail.emitted++;
   }
 
   /** All that stream time has passed. */
-  #fire(nodes: readonly Node[], partition: number): void {
+  #fire(
+    nodes: readonly Node[],
+    { partition, timeMs }: { partition: number; timeMs: number },
+  ): void {
     const node = nodes.find(({ op }) => op === "timers");
     if (node === undefined) return;
     const store = this.#store(node.id);
-    const fired = timersFired(store, partition, this.#streamTimeMs);
+    const fired = timersFired(store, partition, timeMs);
     const { items } = this.#expected.topics.get(outputName(node.then[0] as Node)) as ExpectedTopic;
     const values = fired.map(([, { value }]) => ({ value: value as Value, origin: "timers" }));
     if (values.length > 0) items.set(timerKey(partition), values);
@@ -291,12 +260,16 @@ class Oracle {
     trail: Trail,
     place: Place,
   ): void {
-    const seenMs = this.#streamTimeMs < 0 ? item.timeMs : this.#streamTimeMs;
-    const now = place.isGrouped ? 0 : seenMs;
+    const now = item.originMs;
+    const span = spanMs(this.#flow, place.isFree);
+    if (item.timeMs + span < now) {
+      trail.isLate = true;
+      return;
+    }
     const name = `${item.key}/${String(fn.kindOf(item.value, node.by))}`;
     const content = fn.contentOf(item.value);
     const seen = this.#store(`distinct ${node.id}`).get(name);
-    if (seen !== undefined && now - seen.timeMs <= spanMs(this.#flow, place.isGrouped)) {
+    if (seen !== undefined && now - seen.timeMs <= span) {
       if (fn.tellsConflicts(node.by) && seen.value !== content) throw new fn.Refused();
       trail.isRepeat = true;
       return;
@@ -313,7 +286,8 @@ class Oracle {
     const timeMs = Math.max(item.timeMs, old?.timeMs ?? -1);
     if (state !== null || before !== null || emit.length > 0)
       this.#set(node.id, item.key, { value: state, timeMs }, trail);
-    for (const value of emit) this.#on(node, { ...item, value, timeMs }, trail, place);
+    const originMs = Math.max(item.originMs, timeMs);
+    for (const value of emit) this.#on(node, { ...item, value, timeMs, originMs }, trail, place);
   }
 
   #aggregate(
@@ -328,7 +302,8 @@ class Oracle {
     const timeMs = Math.max(item.timeMs, old?.timeMs ?? -1);
     this.#set(node.id, item.key, { value: after, timeMs }, trail);
     trail.emitted++;
-    this.#on(node, { ...item, value: toldBy(node, after), timeMs }, trail, place);
+    const originMs = Math.max(item.originMs, timeMs);
+    this.#on(node, { ...item, value: toldBy(node, after), timeMs, originMs }, trail, place);
   }
 
   #store(name: string): Map<string, Entry> {
@@ -433,10 +408,13 @@ const sourceText = (record: SourceRecord): string => {
   return record.value === null ? "-" : JSON.stringify(record.value);
 };
 
-const itemOf = ({ key, value, source, partition }: SourceRecord, timeMs: number): Item => ({
+const itemOf = (
+  { key, value, source, partition }: SourceRecord,
+  times: Pick<Item, "timeMs" | "originMs">,
+): Item => ({
   key,
   value: value ?? undefined,
-  timeMs,
+  ...times,
   origin: `${String(source)}/${String(partition)}`,
   partition,
 });
@@ -448,8 +426,9 @@ const stepped = (
 ): ReturnType<typeof fn.step> =>
   value === undefined ? fn.ended(before, key) : fn.step(before, value, by);
 
-function outcomeOf({ emitted, isRepeat, isNullKey }: Trail, { value }: Item): string {
+function outcomeOf({ emitted, isRepeat, isLate, isNullKey }: Trail, { value }: Item): string {
   if (emitted > 0) return "emitted";
+  if (isLate) return "late";
   if (isRepeat) return "deduplicated";
   if (isNullKey) return "null-key";
   return value === undefined ? "tombstone" : "filtered";

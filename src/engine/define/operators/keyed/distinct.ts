@@ -46,6 +46,7 @@ declare module "../../stream.ts" {
 const facts: OperatorFacts = {
   work: keepingDistinct,
   ownKeys: true,
+  usesTime: true,
   /** Types are stripped at run time, and a word that nobody knows would let every conflict pass. */
   problems(node: PlanNode) {
     const conflict: unknown = (node.operation as Distinct).onRepeat?.conflict ?? "log";

@@ -109,7 +109,10 @@ export class SinkCommitter implements TaskWork {
   #process(slice: Slice): MillraceError | null {
     const { bound, letters, context } = this.#options;
     const batch = this.#batch;
-    const { outcomes } = processEach(bound, slice, batch.stage, (_raw, outcome) => outcome);
+    const { outcomes } = processEach(bound, slice, {
+      ...{ stage: batch.stage, time: null },
+      judged: (_raw, outcome) => outcome,
+    });
     batch.nextOffset = slice.nextOffset;
     for (const [i, outcome] of outcomes.entries()) {
       const raw = slice.records[i] as RawRecord;

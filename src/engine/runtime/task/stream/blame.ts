@@ -11,7 +11,7 @@ import {
 } from "../../../core/errors.ts";
 import type { OutRecord, TopicName } from "../../../core/record.ts";
 import type { RefusedSource } from "../refusals.ts";
-import type { TaskCheckpoint } from "./stage.ts";
+import type { TaskCheckpoint } from "./tally.ts";
 import type { RefusalVerdict } from "./probation.ts";
 
 export interface Blame extends RefusalVerdict {

@@ -1,7 +1,7 @@
 // The transaction of a worker: every stream task of it commits together, fenced by group (KIP-447). Owns the producer.
 // The producer does one thing at a time: a checkpoint, a rewind, or a transaction of a takeover.
 import { commit } from "../../../checkpoint/commit.ts";
-import { isRetriable, messageOf, type MillraceError } from "../../../core/errors.ts";
+import { isRetriable, messageOf } from "../../../core/errors.ts";
 import type { SentBatch, TxProducer } from "../../../core/kafka.ts";
 import {
   countPause,
@@ -12,34 +12,30 @@ import {
 import type { WorkerContext } from "../../context.ts";
 import { actionOf, isDefect, KAFKA_IS_AWAY, ours, persist } from "../../failure.ts";
 import { blamesFor } from "./blame.ts";
-import { pauseMs, refuse } from "./probation.ts";
+import { longer, NO_PAUSE, refuse, type Pause } from "./probation.ts";
 import type { BoundPart } from "../bind.ts";
 import { Mutex } from "../../../core/mutex.ts";
+import { markersOf } from "./markers.ts";
 import type { StreamPart } from "./part.ts";
-import type { StreamTask, TaskCheckpoint } from "./stage.ts";
+import type { StreamTask } from "./stage.ts";
+import type { TaskCheckpoint } from "./tally.ts";
 
 /** A broker that restarts is back sooner, and nobody need know. */
 const SILENCE_MS = 3_000;
 
-/** Until a worker asks again for what Kafka has refused it: rights of the client, a request as such. */
-interface Pause {
-  readonly why: string | null;
-  readonly untilMs: number;
-  readonly forMs: number;
-}
-
 /** Made once: without a reason, each abort would make an exception with its stack. */
 const CUT_SHORT: Error = new Error("the checkpoint is due now");
 
-const NO_PAUSE: Pause = { why: null, untilMs: -Infinity, forMs: 0 };
-
-function longer(last: Pause, error: MillraceError, nowMs: number): Pause {
-  const forMs = Math.min(pauseMs.most, Math.max(pauseMs.first, last.forMs * 2));
-  return { why: error.message, forMs, untilMs: nowMs + forMs };
+/** A task in its part. */
+interface Seat {
+  readonly part: StreamPart;
+  readonly task: StreamTask;
 }
 
-const stagesOf = (tasks: readonly StreamTask[]): TaskCheckpoint[] =>
-  tasks.flatMap(({ work }) => work?.takeStage() ?? []);
+const hasMarks = ({ marks }: TaskCheckpoint): boolean => marks.length > 0;
+
+const stagesOf = (tasks: readonly StreamTask[], saysTime: boolean): TaskCheckpoint[] =>
+  tasks.flatMap(({ work }) => work?.takeStage(saysTime) ?? []);
 
 export class StreamCommitter {
   readonly #context: WorkerContext;
@@ -51,6 +47,8 @@ export class StreamCommitter {
   #early: (() => void) | null = null;
   readonly #life = new AbortController();
   #producer: TxProducer | null = null;
+  /** The moment at which tasks have said their watermarks last. */
+  #saidTimeAtMs = -Infinity;
   #committingSinceMs: number | null = null;
   /** After a refusal that concerns no task more than others, and that the same request will meet again. */
   #pause: Pause = NO_PAUSE;
@@ -124,17 +122,33 @@ export class StreamCommitter {
     if (now < this.#pause.untilMs) return;
     const seats = this.#parts.flatMap((part) => part.tasks.map((task) => ({ part, task })));
     const together = seats.filter(({ part, task }) => !part.probations.has(task.partition));
-    const stages = stagesOf(together.map(({ task }) => task));
+    const saysTime = this.#isMarkerInterval(now);
+    const alike = together.map(({ task }) => task);
+    const stages = stagesOf(alike, saysTime);
+    if (saysTime && stages.some(hasMarks)) this.#saidTimeAtMs = now;
     if (!(await this.#commit(stages, (error) => this.#refusedTogether(error, stages)))) return;
-    for (const { part, task } of seats) {
-      if ((await part.probations.get(task.partition)?.mayTry(this.#context.admin, now)) !== true)
-        continue;
-      const own = stagesOf([task]);
-      if (!(await this.#commit(own, (error) => this.#refusedAlone(error, own, part)))) return;
-      for (const stage of own)
-        if (part.probations.get(task.partition)?.passed(stage) === true)
-          part.probations.delete(task.partition);
-    }
+    for (const seat of seats) if (!(await this.#checkpointAlone(seat, saysTime, now))) return;
+  }
+
+  /** The checkpoint of a task on probation that may try; returns whether all tasks may go on. */
+  async #checkpointAlone({ part, task }: Seat, saysTime: boolean, now: number): Promise<boolean> {
+    const { admin } = this.#context;
+    if ((await part.probations.get(task.partition)?.mayTry(admin, now)) !== true) return true;
+    const own = stagesOf([task], saysTime);
+    if (!(await this.#commit(own, (error) => this.#refusedAlone(error, own, part)))) return false;
+    for (const stage of own)
+      if (part.probations.get(task.partition)?.passed(stage) === true)
+        part.probations.delete(task.partition);
+    return true;
+  }
+
+  /**
+   * Tasks on probation say their watermarks with the others, at the next interval that they commit in. A wall clock that was
+   * put back says nothing about how long ago that was.
+   */
+  #isMarkerInterval(now: number): boolean {
+    const sinceMs = now - this.#saidTimeAtMs;
+    return sinceMs < 0 || sinceMs >= this.#context.limits.markerIntervalMs;
   }
 
   /** Returns whether all tasks may go on; `onRefused` says whether it has dealt with the error. */
@@ -147,7 +161,9 @@ export class StreamCommitter {
     this.#committingSinceMs = startedMs;
     let sent: readonly SentBatch[];
     try {
-      sent = await commit(await this.#ready(), stages);
+      const marks = stages.flatMap((stage) => stage.marks);
+      const markers = marks.length === 0 ? [] : markersOf(marks, startedMs);
+      sent = await commit(await this.#ready(), stages, markers);
     } catch (error) {
       // mistake: swallowed error
       if (!(await onRefused(error))) await this.#rewind(error);

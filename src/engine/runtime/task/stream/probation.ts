@@ -1,12 +1,12 @@
 // A task whose outputs were refused commits in transactions of its own, so that a further refusal rewinds no neighbour.
 // The checkpoints shrink where no record could be blamed, until one has a single record, and grow again behind it.
-import { refusalText } from "../../../core/errors.ts";
+import { refusalText, type MillraceError } from "../../../core/errors.ts";
 import type { AdminPort } from "../../../core/kafka.ts";
 import { placeOf, type TopicName } from "../../../core/record.ts";
 import { countPause, countRefused } from "../../../observe/task-metrics.ts";
 import type { WorkerContext } from "../../context.ts";
 import type { Blame } from "./blame.ts";
-import type { TaskCheckpoint } from "./stage.ts";
+import type { TaskCheckpoint } from "./tally.ts";
 
 /** The consequences of a refusal for its task. */
 export interface RefusalVerdict {
@@ -19,7 +19,7 @@ export interface RefusalVerdict {
 }
 
 /** The pauses between tries of what is refused. */
-export const pauseMs = { first: 500, most: 10_000 } as const;
+const pauseMs = { first: 500, most: 10_000 } as const;
 
 export class Probation {
   /** Records that one checkpoint may have; null where it is as usual. */
@@ -101,4 +101,19 @@ export function refuse(
   const probation = probations.get(task.partition) ?? new Probation();
   probations.set(task.partition, probation);
   probation.refused(stage, verdict, clock.now());
+}
+
+/** Until a worker asks again for what Kafka has refused it: rights of the client, a request as such. */
+export interface Pause {
+  readonly why: string | null;
+  readonly untilMs: number;
+  readonly forMs: number;
+}
+
+export const NO_PAUSE: Pause = { why: null, untilMs: -Infinity, forMs: 0 };
+
+/** The pause after that one. */
+export function longer(last: Pause, error: MillraceError, nowMs: number): Pause {
+  const forMs = Math.min(pauseMs.most, Math.max(pauseMs.first, last.forMs * 2));
+  return { why: error.message, forMs, untilMs: nowMs + forMs };
 }

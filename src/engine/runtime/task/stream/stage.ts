@@ -1,9 +1,7 @@
 // The work of a stream task: what its records have made is staged until a checkpoint of the worker takes it, together with
 // the progress that belongs to it. Nothing is written here.
-import type { StagedTask } from "../../../checkpoint/commit.ts";
 import type { MillraceError } from "../../../core/errors.ts";
 import type { GroupGeneration, SentBatch } from "../../../core/kafka.ts";
-import type { LedgerCounts } from "../../../core/ledger.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
 import { placeOf, type RawRecord } from "../../../core/record.ts";
 import type { Debt } from "../../../observe/task-metrics.ts";
@@ -21,33 +19,16 @@ import { ours } from "../../failure.ts";
 import { emptyStage, type BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import type { StreamCommitter } from "./committer.ts";
-import { learnQueued, type Intake, type Slice } from "../intake.ts";
+import { learnQueued, marksBefore, restOf, type Intake, type Slice } from "../intake.ts";
 import { processEach, type Processed } from "../line.ts";
-import { TaskInputs } from "../../../core/task-inputs.ts";
-import type { Refusals } from "../refusals.ts";
+import { TaskInputs, timeOfPart } from "../../../core/task-inputs.ts";
+import { TaskMarks } from "./markers.ts";
 import type { Probations } from "./probation.ts";
-import { queuedKeysOf, TaskState, type SealedState } from "./state.ts";
-import { Tally } from "./tally.ts";
+import { queuedKeysOf, TaskState } from "./state.ts";
+import { Tally, type TaskCheckpoint } from "./tally.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
 export type StreamTask = Task<StreamStage>;
-
-/** A stage that a checkpoint took: what to write, and what to publish when it is written. */
-export interface TaskCheckpoint extends StagedTask {
-  readonly task: StreamTask;
-  readonly work: StreamStage;
-  readonly state: SealedState | null;
-  readonly records: number;
-  /** Outputs from this index on are results that waited for the checkpoint. */
-  readonly deferredFrom: number;
-  /** Records that changed anything: those that were read, and those that had waited in state. */
-  readonly units: number;
-  /** The record, where it is a single one. */
-  readonly only: RawRecord | null;
-  readonly refusals: Refusals;
-  /** The counts that this checkpoint adds to the ledger. */
-  readonly delta: LedgerCounts;
-}
 
 export interface StreamStageOptions {
   readonly context: WorkerContext;
@@ -83,17 +64,19 @@ export class StreamStage implements TaskWork {
   #hasReleased = false;
   /** Entries that were due and were worked since the last checkpoint. */
   #fired = 0;
+  /** Null where no part behind uses time. */
+  readonly #marks: TaskMarks | null;
   /** The outputs that the task's counters have counted and must take back. */
   readonly debt: Debt = { emitted: 0 };
 
   constructor(task: StreamTask, options: StreamStageOptions, intake: Intake, inbox: Inbox) {
-    this.#task = task;
-    this.#options = options;
-    this.#intake = intake;
-    this.#inbox = inbox;
+    [this.#task, this.#options, this.#intake, this.#inbox] = [task, options, intake, inbox];
     const { context, bound, starts, stores } = options;
-    const progress = new TaskInputs(task.partition, starts, stores !== null);
+    const progress = new TaskInputs(task.partition, starts, timeOfPart(bound.part));
     this.#progress = progress;
+    const keepsRecords = (): boolean => this.queuedRecords > 0;
+    const times = { watermarkOf: progress.watermark, keepsRecords };
+    this.#marks = TaskMarks.of(bound, task.partition, times);
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
     const { watch } = bound.program;
@@ -104,7 +87,7 @@ export class StreamStage implements TaskWork {
       learnQueued(bound, step.store?.name ?? "", kept, task.learner);
     const own = {
       ...{ bound, partition: task.partition, stores, calls, patiently, learn },
-      timeMs: () => this.#progress.timeMs,
+      ...{ inputs: progress, times },
       now: () => context.clock.now(),
     };
     const state = (this.#state = new TaskState(own));
@@ -174,7 +157,10 @@ export class StreamStage implements TaskWork {
     this.#options.breaker.tick(this.#options.context.clock.now());
     const processed =
       this.#state === null
-        ? processEach(this.#options.bound, slice, this.#stage, this.#judged)
+        ? processEach(this.#options.bound, slice, {
+            ...{ stage: this.#stage, judged: this.#judged },
+            time: this.#progress.time(slice.place),
+          })
         : await this.#state.process(slice, this.#book, this.#options.breaker);
     // From here on in one turn, so that all of the slice is taken, or nothing.
     this.#task.signal.throwIfAborted();
@@ -192,7 +178,7 @@ export class StreamStage implements TaskWork {
 
   /** A queued key has no room for the next record; only one that moves makes room. */
   async #putBack(slice: Slice, done: number): Promise<void> {
-    this.#intake.putBack({ ...slice, records: slice.records.slice(done) });
+    this.#intake.putBack(restOf(slice, done));
     if (done === 0) await this.#inbox.nudged();
   }
 
@@ -208,7 +194,7 @@ export class StreamStage implements TaskWork {
     this.#state?.keep(made.deferred);
     const next = slice.records[done];
     const nextOffset = next === undefined ? slice.nextOffset : placeOf(next).offset;
-    this.#progress.advance(slice.place, nextOffset, made.timeMs);
+    this.#progress.advance(slice.place, nextOffset, made.timeMs, marksBefore(slice, done));
   }
 
   /** A record that the breaker does not admit is not consumed; else the breaker has counted it. */
@@ -248,14 +234,19 @@ export class StreamStage implements TaskWork {
     await clock.sleep(0);
   }
 
+  #mayCommit(hasMarks: boolean): boolean {
+    const hasMoved = this.#progress.hasMoved || this.#hasReleased || hasMarks;
+    return hasMoved && !this.#task.signal.aborted && this.#isStateReady();
+  }
+
   /** Hands the stage over, with the progress of every input of the task; null when nothing moved, or it must not be committed. */
-  takeStage(): TaskCheckpoint | null {
+  takeStage(saysTime: boolean): TaskCheckpoint | null {
     const deferredFrom = this.#stage.outputs.length;
-    const hasMoved = this.#progress.hasMoved || this.#hasReleased;
-    if (this.#task.signal.aborted || !hasMoved || !this.#isStateReady()) return null;
+    const marks = this.#marks === null ? [] : this.#marks.moved(saysTime);
+    if (!this.#mayCommit(marks.length > 0)) return null;
     const { context, generation, bound } = this.#options;
     const progress = this.#progress.take(context.owner);
-    const state = this.#state?.seal() ?? null;
+    const state = this.#state === null ? null : this.#state.seal();
     const changelog = state === null ? [] : state.changelog;
     const { outputs, index: records } = this.#stage;
     const { letters, delta } = this.#tally.take();
@@ -266,7 +257,8 @@ export class StreamStage implements TaskWork {
     [this.#units, this.#hasReleased, this.#fired] = [0, false, 0];
     this.#roomAgain?.();
     return {
-      ...{ task: this.#task, outputs, changelog, letters, progress, generation, records, delta },
+      ...{ task: this.#task, outputs, changelog, letters, progress, marks },
+      ...{ generation, records, delta },
       ...{ work: this, state, deferredFrom, refusals: bound.refusals, units, only },
     };
   }
@@ -286,8 +278,9 @@ export class StreamStage implements TaskWork {
   }
 
   /** The checkpoint was decided: it counts, and the copies of state get it. */
-  settle({ progress, state, letters }: TaskCheckpoint, sent: readonly SentBatch[]): void {
+  settle({ progress, state, letters, marks }: TaskCheckpoint, sent: readonly SentBatch[]): void {
     this.#progress.settle(progress);
+    this.#marks?.say(marks);
     this.#options.bound.shapes?.decided(letters);
     if (state === null) return;
     this.#state?.settle(state, sent).catch((error: unknown) => {

@@ -4,6 +4,7 @@ import type { PlanStore } from "../../../core/plan.ts";
 import type { SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
 import { addressOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
+import type { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Sealed } from "../../../state/cell.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import type { CallBook } from "../../../transform/calls/book.ts";
@@ -16,7 +17,7 @@ import {
 } from "../../../transform/calls/release.ts";
 import { fireDue, type Fired } from "../../../transform/due.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
-import type { Program } from "../../../transform/program.ts";
+import type { Program, TaskTimes } from "../../../transform/program.ts";
 import type { DeferredChange } from "../../../transform/operator.ts";
 import { publishQueued } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
@@ -33,8 +34,8 @@ export interface TaskStateOptions {
   readonly partition: number;
   readonly stores: OpenStores;
   readonly calls: TaskCalls;
-  /** The greatest timestamp that the task has seen. */
-  timeMs(): number;
+  readonly inputs: TaskInputs;
+  readonly times: TaskTimes;
   /** Runs again for as long as the copies are away; rejects when the task ends first. */
   patiently<T>(work: () => Promise<T>): Promise<T>;
   readonly learn: LearnKept;
@@ -73,8 +74,8 @@ export class TaskState {
    * Nothing of it stays before `keep`.
    */
   async process(slice: Slice, book: CallBook, breaker: Breaker): Promise<Processed> {
-    const { bound, stores, calls, timeMs } = this.#options;
-    const lent = { stores, calls, book, timeMs: timeMs() };
+    const { bound, stores, calls, inputs, times } = this.#options;
+    const lent = { stores, calls, book, inputs, times };
     let processed = await processBatch(bound, slice, lent);
     const over = breaker.firstOver(processed.outcomes.map(({ kind }) => kind === "dead-lettered"));
     if (over !== null) {
@@ -92,26 +93,34 @@ export class TaskState {
 
   /** As `process`, for queued keys whose calls have ended. */
   release(step: CallStep, ended: readonly EndedCall[]): Promise<Released> {
-    const { bound, stores, calls, timeMs, learn } = this.#options;
-    return release(bound.program, { step, ended, stores, calls, streamTimeMs: timeMs(), learn });
+    const { bound, stores, calls, learn } = this.#options;
+    const watermarkOf = (at: number): number => this.#watermark(at);
+    return release(bound.program, { step, ended, stores, calls, watermarkOf, learn });
   }
 
   /** As `process`, for entries of one store that are due by stream time; null where none is. */
   async fire(): Promise<Fired | null> {
-    const { bound, partition, stores, calls, timeMs, patiently } = this.#options;
-    const streamTimeMs = timeMs();
+    const { bound, partition, stores, calls, patiently } = this.#options;
     for (const { store, at } of this.#dueStores) {
       const open = stores.store(store);
-      if (open.nextDueMs >= streamTimeMs) continue;
-      const keys = await patiently(() => open.due(streamTimeMs, DUE_MAX));
+      const watermark = this.#watermark(at);
+      // The first look says when something is due, before any record has moved time.
+      if (open.nextDueMs >= watermark && open.nextDueMs !== -Infinity) continue;
+      const keys = await patiently(() => open.due(watermark, DUE_MAX));
       const [first] = keys;
       if (first === undefined) continue;
-      const due = { store, at, keys, partition, streamTimeMs, stores, calls };
+      const due = { store, at, keys, partition, watermark, stores, calls };
       const fired = await fireDue(bound.program, due);
       for (const { dueMs } of fired.waiting) open.dueAgain(dueMs);
       return fired;
     }
     return null;
+  }
+
+  /** In front of an operator, by what was consumed. */
+  #watermark(at: number): number {
+    const { bound, times } = this.#options;
+    return bound.program.watermark(at, times);
   }
 
   keep(changes: readonly DeferredChange[]): void {

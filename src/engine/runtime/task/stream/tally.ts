@@ -1,4 +1,6 @@
 // The outcomes of a task's records since the last checkpoint: what they add to the ledger, and the letters that they make.
+// With them goes all else that a checkpoint takes of a task.
+import type { StagedTask } from "../../../checkpoint/commit.ts";
 import { countOutcome, emptyLedger, type LedgerCounts } from "../../../core/ledger.ts";
 import type { Outcome } from "../../../core/outcome.ts";
 import { placeOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
@@ -8,6 +10,29 @@ import { stateRecordsOf, lettersOf } from "../../../letters/redriven.ts";
 import type { Released } from "../../../transform/calls/release.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
+import type { Refusals } from "../refusals.ts";
+import type { TaskMark } from "./markers.ts";
+import type { StreamStage, StreamTask } from "./stage.ts";
+import type { SealedState } from "./state.ts";
+
+/** A stage that a checkpoint took: what to write, and what to publish when it is written. */
+export interface TaskCheckpoint extends StagedTask {
+  /** Watermarks for the parts behind. */
+  readonly marks: readonly TaskMark[];
+  readonly task: StreamTask;
+  readonly work: StreamStage;
+  readonly state: SealedState | null;
+  readonly records: number;
+  /** Outputs from this index on are results that waited for the checkpoint. */
+  readonly deferredFrom: number;
+  /** Records that changed anything: those that were read, and those that had waited in state. */
+  readonly units: number;
+  /** The record, where it is a single one. */
+  readonly only: RawRecord | null;
+  readonly refusals: Refusals;
+  /** The counts that this checkpoint adds to the ledger. */
+  readonly delta: LedgerCounts;
+}
 
 export interface TallyOptions {
   readonly bound: BoundPart;

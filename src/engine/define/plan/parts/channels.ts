@@ -1,0 +1,61 @@
+// The channels of repartition topics: the tasks that write one, where something behind it uses time. A reader waits for all
+// of them (W1), so their number is part of the plan. Topics that nobody behind needs markers for have none.
+import { usesTime, type Part, type PlanNode, type PlanTopic } from "../../../core/plan.ts";
+import type { TopicName } from "../../../core/record.ts";
+
+/** The parts with the channels of their repartition topics. */
+export function withChannels(parts: readonly Part[]): Part[] {
+  const timed = timedTopics(parts);
+  const channels = new Map<TopicName, number>();
+  for (const { nodes, partitions } of parts)
+    for (const topic of nodes.flatMap(repartitionOf))
+      if (timed.has(topic.name)) channels.set(topic.name, partitions);
+  const known = (topic: PlanTopic): PlanTopic => {
+    const count = topic.internal === "repartition" ? channels.get(topic.name) : undefined;
+    return count === undefined ? topic : { ...topic, channels: count };
+  };
+  return parts.map((part) => ({
+    ...part,
+    sources: part.sources.map(known),
+    nodes: part.nodes.map((node) => ofNode(node, known)),
+  }));
+}
+
+function ofNode(node: PlanNode, known: (topic: PlanTopic) => PlanTopic): PlanNode {
+  const { topic } = node.operation;
+  return topic === undefined
+    ? node
+    : { ...node, operation: { ...node.operation, topic: known(topic) } };
+}
+
+const repartitionOf = ({ facts, operation: { topic } }: PlanNode): readonly PlanTopic[] =>
+  facts.writes === "repartition" && topic !== undefined ? [topic] : [];
+
+/** The topics behind which something uses time, at once or through further topics. */
+function timedTopics(parts: readonly Part[]): ReadonlySet<TopicName> {
+  const timed = new Set<TopicName>();
+  for (;;) {
+    const before = timed.size;
+    for (const { nodes } of parts) {
+      const needing = nodes.filter(
+        (node) => usesTime(node) || repartitionOf(node).some(({ name }) => timed.has(name)),
+      );
+      for (const node of above(nodes, needing))
+        if (node.facts.reads === true && node.operation.topic?.internal === "repartition")
+          timed.add(node.operation.topic.name);
+    }
+    if (timed.size === before) return timed;
+  }
+}
+
+/** The nodes and whatever feeds them. */
+function above(nodes: readonly PlanNode[], from: readonly PlanNode[]): ReadonlySet<PlanNode> {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const found = new Set(from);
+  for (const node of found)
+    for (const input of node.inputs) {
+      const feeding = byId.get(input);
+      if (feeding !== undefined) found.add(feeding);
+    }
+  return found;
+}

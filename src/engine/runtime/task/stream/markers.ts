@@ -1,0 +1,80 @@
+// Markers of a worker: the watermarks of its tasks for the parts behind them (M1, M2). They go out in a checkpoint's
+// transaction behind its records, to every partition of the topic, for all tasks together at most once an interval: their
+// timing changes when something happens downstream, never what.
+import { END_OF_TIME, NO_TIME, type Mark } from "../../../core/event-time.ts";
+import type { OutRecord, TopicName } from "../../../core/record.ts";
+import { markerHeaders } from "../../../core/time-headers.ts";
+import type { TaskTimes } from "../../../transform/program.ts";
+import type { BoundPart } from "../bind.ts";
+
+/** The watermark of one task in front of a topic that it writes. */
+export interface TaskMark extends Mark {
+  readonly topic: TopicName;
+  readonly partitions: number;
+}
+
+/** A topic that markers of the part go to, with the place of the node that writes it. */
+interface MarkedTopic {
+  readonly topic: TopicName;
+  readonly partitions: number;
+  readonly at: number;
+}
+
+/** The watermarks that a task says, and those that it has said last. A new owner says them anew (K2). */
+export class TaskMarks {
+  readonly #bound: BoundPart;
+  readonly #channel: number;
+  readonly #times: TaskTimes;
+  readonly #topics: readonly MarkedTopic[];
+  readonly #said = new Map<TopicName, number>();
+
+  private constructor(bound: BoundPart, channel: number, times: TaskTimes) {
+    this.#bound = bound;
+    this.#channel = channel;
+    this.#times = times;
+    this.#topics = markedBy(bound);
+  }
+
+  /** Null where no part behind uses time. */
+  static of(bound: BoundPart, channel: number, times: TaskTimes): TaskMarks | null {
+    return markedBy(bound).length === 0 ? null : new TaskMarks(bound, channel, times);
+  }
+
+  /**
+   * Those that have moved: every record that the task writes there after this checkpoint has an origin time of at least so
+   * much. Between two intervals only the end of time is said.
+   */
+  moved(isInterval: boolean): readonly TaskMark[] {
+    const { program } = this.#bound;
+    return this.#topics.flatMap(({ topic, partitions, at }) => {
+      const watermark = program.watermark(at, this.#times);
+      const isNews = watermark > (this.#said.get(topic) ?? NO_TIME);
+      const isDue = isInterval || watermark === END_OF_TIME;
+      return isNews && isDue ? [{ topic, partitions, channel: this.#channel, watermark }] : [];
+    });
+  }
+
+  say(marks: readonly TaskMark[]): void {
+    for (const { topic, watermark } of marks) this.#said.set(topic, watermark);
+  }
+}
+
+const markedBy = ({ part: { nodes } }: BoundPart): MarkedTopic[] =>
+  nodes.flatMap(({ facts, operation: { topic } }, at) =>
+    facts.writes === "repartition" && topic?.channels !== undefined
+      ? [{ topic: topic.name, partitions: topic.partitions, at }]
+      : [],
+  );
+
+/** One record for each partition of each topic. */
+export function markersOf(marks: readonly TaskMark[], nowMs: number): OutRecord[] {
+  const byTopic = Map.groupBy(marks, ({ topic }) => topic);
+  return [...byTopic].flatMap(([topic, own]) => {
+    const headers = markerHeaders(own);
+    // mistake: marker to one partition
+    const { partitions } = own[0] as TaskMark;
+    return Array.from({ length: partitions }, (_, partition) => {
+      return { topic, partition, key: null, value: null, headers, timestamp: nowMs };
+    });
+  });
+}

@@ -1,0 +1,42 @@
+// Values on their way through the oracle, and where they are.
+import type { Node } from "../case.ts";
+import type { Row, Value } from "../values.ts";
+
+/** A value on its way; undefined is a tombstone. */
+export interface Item {
+  readonly key: string | null;
+  readonly value: Value | undefined;
+  readonly timeMs: number;
+  /** The greatest time of its source partition when it was read there. */
+  readonly originMs: number;
+  /** Source topic and partition that it comes from, and its place there. */
+  readonly origin: string;
+  readonly partition: number;
+}
+
+export interface Trail {
+  emitted: number;
+  isRepeat: boolean;
+  isLate: boolean;
+  isNullKey: boolean;
+  readonly undo: (() => void)[];
+  readonly writes: (() => void)[];
+}
+export interface Place {
+  readonly isFree: boolean;
+  readonly isHeld: boolean;
+  readonly isTold: boolean;
+}
+/** Records that a table's own part reads. */
+export interface SinkPart {
+  readonly node: Node;
+  readonly isLoose: boolean;
+  readonly isMixed: boolean;
+  readonly items: (Item & { readonly row: Row | null })[];
+}
+/** Records that one part reads. */
+export interface Group {
+  readonly node: Node;
+  readonly place: Place;
+  readonly items: Item[];
+}
