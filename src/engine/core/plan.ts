@@ -136,6 +136,8 @@ export interface OperatorFacts {
   readonly defers?: boolean;
   /** Its results, or what it forgets, depend on event time. */
   readonly usesTime?: true;
+  /** The watermark behind it stays so many ms behind the one in front of it; left out for 0. */
+  readonly delayMs?: number;
   /** Its store has keys of its own making. */
   readonly ownKeys?: true;
   /** It calls the outside. With a store, keys whose calls fail are queued there. */

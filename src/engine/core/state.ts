@@ -139,7 +139,10 @@ export interface StateEntry {
   readonly value: unknown;
   /** Epoch ms. */
   readonly timestamp: number;
-  /** When the entry is due, by the clock of its operator (stream time or the wall clock), epoch ms; null: never. */
+  /**
+   * The last ms at which the entry is not due yet, by the clock of its operator (the watermark in front of it, or the wall
+   * clock), epoch ms; null: it is never due.
+   */
   readonly dueMs: number | null;
 }
 
@@ -168,6 +171,12 @@ export interface DueStateKey extends StateKey {
   readonly dueMs: number;
 }
 
+/** The order in which entries are worked: by due, of one due by the bytes of the keys (latin1 has their order). */
+export const isSooner = (
+  a: Pick<DueStateKey, "id" | "dueMs">,
+  b: Pick<DueStateKey, "id" | "dueMs">,
+): boolean => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.id < b.id);
+
 /**
  * For how long the time of a deleted key is kept, in ms of stream time: as long, what comes late for it cannot send its
  * results back in time.
@@ -190,4 +199,12 @@ export interface TaskStores {
   mark(): number;
   /** Takes back every change of the run since `mark`; 0 for all. */
   rollback(mark: number): void;
+  /** A lower bound for the dues of the store that no call of `due` has found yet. */
+  nextDueMs(store: string): number;
+  /** The first keys of the store whose due lies before `beforeMs`, so many at most, in the order of `isSooner`. */
+  due(store: string, beforeMs: number, keysMax: number): Promise<readonly DueStateKey[]>;
+  /** A key that `due` has found was not worked. */
+  dueAgain(store: string, dueMs: number): void;
+  /** Keys of the store that the run has changed since `mark`, and whose due lies before `beforeMs`. */
+  dueSince(mark: number, store: string, beforeMs: number): readonly DueStateKey[];
 }

@@ -1,7 +1,6 @@
 // The keys of a store that are due: those of the copy's index, with the changes in memory that the copy lacks.
-import type { DueKey, DueRead, DueStateKey } from "../core/state.ts";
+import { isSooner, type DueKey, type DueRead, type DueStateKey } from "../core/state.ts";
 import type { Cell } from "./cell.ts";
-import { isSooner } from "./due-index.ts";
 
 export interface DueLimits {
   readonly beforeMs: number;

@@ -2,11 +2,13 @@
 // is bounded in bytes, shared evenly among those that are open.
 import { assert } from "../core/errors.ts";
 import type { Labels, Meter } from "../core/ports.ts";
-import type { StateKey, StoreView, TaskStores } from "../core/state.ts";
+import type { DueStateKey, StateKey, StoreView, TaskStores } from "../core/state.ts";
 import type { Change, KeyedStore } from "./keyed-store.ts";
 
 /** Runs again for as long as the copies are away. */
 export type Patiently = <T>(work: () => Promise<T>) => Promise<T>;
+
+const NONE: readonly DueStateKey[] = Object.freeze([]);
 
 export class OpenStores implements TaskStores {
   /** Handed to every store of the task. */
@@ -40,6 +42,31 @@ export class OpenStores implements TaskStores {
 
   rollback(mark: number): void {
     for (const change of this.journal.splice(mark).reverse()) change.store.undo(change);
+  }
+
+  nextDueMs(name: string): number {
+    return this.store(name).nextDueMs;
+  }
+
+  due(name: string, beforeMs: number, keysMax: number): Promise<readonly DueStateKey[]> {
+    return this.#patiently(() => this.store(name).due(beforeMs, keysMax));
+  }
+
+  dueAgain(name: string, dueMs: number): void {
+    this.store(name).dueAgain(dueMs);
+  }
+
+  dueSince(mark: number, name: string, beforeMs: number): readonly DueStateKey[] {
+    if (mark === this.journal.length) return NONE;
+    const store = this.store(name);
+    const due: DueStateKey[] = [];
+    for (let at = mark; at < this.journal.length; at++) {
+      const { store: changed, cell } = this.journal[at] as Change;
+      const dueMs = cell.entry?.dueMs ?? Infinity;
+      if (changed !== store || dueMs >= beforeMs) continue;
+      due.push({ id: cell.id, bytes: Buffer.from(cell.id, "latin1"), dueMs });
+    }
+    return due;
   }
 
   /** The batch in hand is done: its changes stay, and the cache may make room. */

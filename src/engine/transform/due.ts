@@ -1,10 +1,11 @@
 // Entries that have become due by stream time: their operator works them, in order, and what it makes of them goes on
 // downstream like the results of records. They belong to no record, so what fails here stops the task.
 import { InvariantError, type MillraceError } from "../core/errors.ts";
-import type { DecodedRecord, Outcome } from "../core/outcome.ts";
+import type { Outcome } from "../core/outcome.ts";
 import type { DueStateKey, TaskStores } from "../core/state.ts";
 import { CallBook } from "./calls/book.ts";
 import type { TaskCalls } from "./calls/call.ts";
+import { placeholderOf } from "./agenda.ts";
 import { byId } from "./calls/key-queue.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "./pass.ts";
 import type { Program } from "./program.ts";
@@ -18,6 +19,8 @@ export interface DueEntries {
   readonly partition: number;
   /** The watermark in front of the operator. */
   readonly watermark: number;
+  /** The watermark in front of another operator: the time that made these due has not come there yet (W3). */
+  watermarkBehind(at: number): number;
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
 }
@@ -37,7 +40,8 @@ export async function fireDue(program: Program, due: DueEntries): Promise<Fired>
     const record = placeholderOf(key, due);
     return { record, movesToMs: -Infinity, watermark, due: { at, key } };
   });
-  const watermarkOf = (): number => watermark;
+  const watermarkOf = (place: number): number =>
+    place === at ? watermark : due.watermarkBehind(place);
   const batch = { records, stores, calls, book: new CallBook(), watermarkOf };
   const result = await runBatch(program, batch);
   const halted = result.outcomes.map(failureOf).find((error) => error !== null) ?? null;
@@ -51,15 +55,4 @@ function failureOf(outcome: Outcome): MillraceError | null {
   if (outcome.kind !== "dead-lettered") return null;
   const { step, code } = outcome.failure;
   return new InvariantError("MILL_ENGINE_INVARIANT", `${step}: an entry that was due: ${code}`);
-}
-
-/** An operator that emits puts a record of its own in the place of this one. */
-function placeholderOf(
-  { bytes: key, dueMs: timestamp }: DueStateKey,
-  { store: topic, partition }: DueEntries,
-): DecodedRecord {
-  const offset = -1n;
-  const place = { topic, partition, offset, timestamp, headers: [] };
-  const context = { ...place, key: null };
-  return { raw: { ...place, key, value: null }, value: undefined, context, originMs: timestamp };
 }

@@ -141,8 +141,10 @@ export type Lateness = "own" | "closed";
 
 /** The effects of one record so far. */
 export interface Trail {
-  /** Its place in the batch. */
+  /** Its place in the batch; of what was due, the place of the record that it fires before. */
   readonly index: number;
+  /** The order of work in a batch: of record i 2i + 1, of what is due before it 2i. */
+  readonly order: number;
   /** Null where records go through one by one. */
   readonly origin: RecordOrigin | null;
   /** Outputs, rows and changes of state. */
@@ -159,8 +161,13 @@ export interface Trail {
   hasChanged: boolean;
 }
 
-export const newTrail = (index: number, origin: RecordOrigin | null): Trail => ({
+export const newTrail = (
+  index: number,
+  origin: RecordOrigin | null,
+  order: number = 2 * index + 1,
+): Trail => ({
   index,
+  order,
   origin,
   emitted: 0,
   last: 0,
@@ -170,6 +177,9 @@ export const newTrail = (index: number, origin: RecordOrigin | null): Trail => (
   isQueued: false,
   hasChanged: false,
 });
+
+/** Whether it belongs to an entry that was due, and to no record. */
+export const isOfDue = ({ order }: Trail): boolean => order % 2 === 0;
 
 /** A record in the queue of a group. Its time is that of its record. */
 export interface Item {

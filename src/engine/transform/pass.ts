@@ -1,18 +1,20 @@
 // A batch through a part where records queue. Records go through the steps in front of the first group one by one, and
 // queue; then all the group's keys are read at once, then its queue is worked in the order of the records, and so for each
 // group. The result is as if records went one after the other: outputs are in the order of their records, and a record
-// that fails leaves no trace, not in state either (if later ones saw its changes, the batch runs again without it).
+// that fails leaves no trace, not in state either (if later ones saw its changes, the batch runs again without it). Before a
+// record, its group works what has become due (agenda.ts).
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { StateKey } from "../core/state.ts";
+import { CUT, GroupRun, type Again, type PassOfGroup } from "./group.ts";
 import { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import {
   type GroupQueues,
   type DeferredChange,
+  isOfDue,
   type Item,
   newTrail,
-  type Operator,
   type Prepared,
   type RecordOrigin,
   type Trail,
@@ -37,6 +39,8 @@ export interface Batch extends Prepared {
   watermarkOf(at: number, watermark: number): number;
   /** Changes state before each pass. */
   readonly begin?: () => void;
+  /** Set where entries fire as the records move time: the watermark of their input in front of the first one. */
+  readonly watermarkBefore?: number;
 }
 
 export interface BatchResult {
@@ -48,6 +52,10 @@ export interface BatchResult {
   readonly deferred: readonly DeferredChange[];
   /** Keys of which records were queued. */
   readonly queued: readonly StepKey[];
+  /** Entries that were due, and were worked among the records. */
+  readonly fired: number;
+  /** Nothing was worked, since what is due before the first record is too much for a batch, or fails: it goes first. */
+  readonly isDueFirst: boolean;
 }
 
 export interface StepKey {
@@ -60,28 +68,24 @@ type Entering = Pick<Item, "at" | "entry" | "value" | "prepared"> & {
   readonly key?: StateKey | null;
 };
 
-/** A reason to run the pass again: the record at `index` cannot stay in it, or not as it is. */
-interface Again {
-  readonly index: number;
-  readonly why: Outcome | NoRoom | TooLargeToQueue;
-}
-
 /** Runs a batch through a part where records queue; one outcome a record, up to the first that halts. */
 export async function runBatch(program: Program, batch: Batch): Promise<BatchResult> {
   const { records, stores, book } = batch;
   const leftOut = new Map<number, Outcome>();
   let end = records.length;
+  let isDueFirst = false;
   for (;;) {
     const pass = new Pass(program, batch, leftOut, end);
     const again = await pass.run();
-    if (again === null) return pass.finish();
+    if (again === null) return { ...pass.finish(), isDueFirst };
     stores.rollback(0);
     const { index, why } = again;
+    isDueFirst = index === 0 && why === CUT;
     // Records behind it may have failed for what it did, so they are tried again.
     for (const other of leftOut.keys()) if (other > index) leftOut.delete(other);
     if (why instanceof TooLargeToQueue)
       book.inPlace.add((records[index] as TimedRecord).record.raw);
-    else if (why instanceof NoRoom) end = index;
+    else if (why instanceof NoRoom || why === CUT) end = index;
     else leftOut.set(index, why);
   }
 }
@@ -89,23 +93,24 @@ export async function runBatch(program: Program, batch: Batch): Promise<BatchRes
 const ofRoom = (error: unknown): NoRoom | TooLargeToQueue | null =>
   error instanceof NoRoom || error instanceof TooLargeToQueue ? error : null;
 
-class Pass implements GroupQueues {
+class Pass implements GroupQueues, PassOfGroup {
+  readonly program: Program;
+  readonly batch: Batch;
   readonly items: Item[][];
   readonly deferred: DeferredChange[] = [];
   readonly keys: Map<string, { readonly at: number; readonly key: Buffer }> = new Map();
-  readonly #program: Program;
-  readonly #batch: Batch;
   /** Records from here on are discarded: a record halts there, or has no room. */
   readonly #end: number;
   readonly #failed: Map<number, Outcome>;
   readonly #trails: Trail[] = [];
   readonly #stage: Stage = { outputs: [], rows: [], index: 0 };
   /** Outputs of one record from one piece of its way: their places in the stage. */
-  readonly #made: { readonly index: number; readonly from: number; readonly to: number }[] = [];
+  readonly #made: { readonly trail: Trail; readonly from: number; readonly to: number }[] = [];
+  #fired = 0;
 
   constructor(program: Program, batch: Batch, leftOut: ReadonlyMap<number, Outcome>, end: number) {
-    this.#program = program;
-    this.#batch = batch;
+    this.program = program;
+    this.batch = batch;
     this.items = program.groups.map(() => []);
     this.#failed = new Map(leftOut);
     const halted = [...leftOut].find(([, outcome]) => outcome.kind === "halted");
@@ -114,23 +119,31 @@ class Pass implements GroupQueues {
 
   /** Null when every record that is not left out has passed. */
   async run(): Promise<Again | null> {
-    this.#batch.begin?.();
+    this.batch.begin?.();
     const enter = (timed: TimedRecord): void => this.#enter(timed);
-    this.#program.cursor.begin();
+    this.program.cursor.begin();
     for (let index = 0; index < this.#end; index++) {
-      const timed = this.#batch.records[index] as TimedRecord;
+      const timed = this.batch.records[index] as TimedRecord;
       const { raw, originMs } = timed.record;
       const origin = { time: originMs, partition: raw.partition, offset: raw.offset, index: 0 };
       const trail = newTrail(index, origin);
       this.#trails.push(trail);
-      const again = this.#piece(timed.record, trail, enter, timed);
+      const again = this.piece(timed.record, trail, enter, timed);
       if (again !== null) return again;
     }
-    for (const [group, items] of this.items.entries()) {
-      const again = items.length === 0 ? null : await this.#runGroup(group);
+    for (const group of this.items.keys()) {
+      const own = new GroupRun(this, this.program.groups[group] as readonly number[]);
+      const again = await own.run(this.items[group] as Item[]);
+      own.close();
       if (again !== null) return again;
+      this.#fired += own.fired;
     }
     return null;
+  }
+
+  /** Records that have entered. */
+  get length(): number {
+    return this.#trails.length;
   }
 
   #enter({ record, released, due }: TimedRecord): void {
@@ -138,12 +151,12 @@ class Pass implements GroupQueues {
       return this.#queue({ ...released, entry: "answer", prepared: released.answer }, record);
     if (due !== undefined)
       return this.#queue({ ...due, entry: "due", value: undefined, prepared: undefined }, record);
-    this.#program.entry(record.raw.topic)(record.value);
+    this.program.entry(record.raw.topic)(record.value);
   }
 
   /** It enters at an operator, behind its source. */
   #queue({ at, entry, value, prepared, key = null }: Entering, record: DecodedRecord): void {
-    const { groups, cursor } = this.#program;
+    const { groups, cursor } = this.program;
     const { trail } = cursor;
     const origin = trail.origin as RecordOrigin;
     const group = groups.findIndex((places) => places.includes(at));
@@ -151,61 +164,12 @@ class Pass implements GroupQueues {
     this.items[group]?.push({ ...own, value, key, prepared });
   }
 
-  async #runGroup(group: number): Promise<Again | null> {
-    const { groups, operators, cursor } = this.#program;
-    // Several streams may lead to a group, each in order.
-    const items = (this.items[group] as Item[]).sort((a, b) => a.trail.index - b.trail.index);
-    const { stores } = this.#batch;
-    const wanted = new Map<string, Map<string, StateKey>>();
-    const want = (store: string, key: StateKey): void => {
-      const keys = wanted.get(store);
-      if (keys === undefined) wanted.set(store, new Map([[key.id, key]]));
-      else keys.set(key.id, key);
-    };
-    const ask = (item: Item): void => {
-      if (item.entry !== "due") (operators[item.at] as Operator).keys(item, want);
-    };
-    const work = (item: Item): void => {
-      const operator = operators[item.at] as Operator;
-      if (operator.usesTime === true) item.watermark = this.#watermarkOf(item);
-      if (item.entry === "due") operator.due?.(item, stores);
-      else operator.work(item, stores);
-    };
-    for (const piece of [ask, work]) {
-      cursor.begin();
-      for (const item of items) {
-        cursor.step = item.at;
-        const again = this.#piece(item.record, item.trail, piece, item);
-        if (again !== null) return again;
-      }
-      if (piece === work) break;
-      for (const [store, keys] of wanted) await stores.load(store, keys);
-      for (const at of groups[group] as number[])
-        await this.#prepare(operators[at] as Operator, items);
-    }
-    return null;
-  }
-
-  #watermarkOf({ at, trail }: Item): number {
-    const { records } = this.#batch;
-    return this.#batch.watermarkOf(at, (records[trail.index] as TimedRecord).watermark);
-  }
-
-  async #prepare(operator: Operator, items: readonly Item[]): Promise<void> {
-    if (operator.prepare === undefined) return;
-    const own = items.filter(
-      ({ at, entry, trail }) =>
-        at === operator.at && entry !== "due" && !this.#failed.has(trail.index),
-    );
-    await operator.prepare(own, this.#batch);
-  }
-
   /** Runs one piece of one record's way; between two pieces other batches may use the closures. */
-  #piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null {
+  piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null {
     const { index } = trail;
-    if (this.#failed.has(index)) return null;
-    const { cursor, refusals } = this.#program;
-    const { stores } = this.#batch;
+    if (this.hasFailed(trail)) return null;
+    const { cursor, refusals } = this.program;
+    const { stores } = this.batch;
     // Fields are set singly: this is done for each record and step, and an object for it would be garbage.
     cursor.record = record;
     cursor.trail = trail;
@@ -221,7 +185,9 @@ class Pass implements GroupQueues {
       trail.hasChanged ||= stores.mark() !== mark;
     } catch (error) {
       cursor.passed();
-      const why = ofRoom(error) ?? this.#program.failed(error);
+      // The task stops where what is due fails by itself, or makes room first.
+      if (isOfDue(trail)) return { index, why: CUT };
+      const why = ofRoom(error) ?? this.program.failed(error);
       if (trail.hasChanged || why instanceof Error || why.kind === "halted") return { index, why };
       this.#stage.outputs.length = from;
       this.deferred.length = deferred;
@@ -230,37 +196,42 @@ class Pass implements GroupQueues {
       return null;
     }
     const to = this.#stage.outputs.length;
-    if (to > from) this.#made.push({ index, from, to });
+    if (to > from) this.#made.push({ trail, from, to });
     return null;
+  }
+
+  hasFailed(trail: Trail): boolean {
+    return !isOfDue(trail) && this.#failed.has(trail.index);
   }
 
   /** A broker may have refused what the record changes. */
   #checkEffect({ raw }: DecodedRecord, mark: number, deferred: number): void {
-    if (this.#batch.stores.mark() !== mark || this.deferred.length !== deferred)
-      this.#program.refusals.checkEffect(raw);
+    if (this.batch.stores.mark() !== mark || this.deferred.length !== deferred)
+      this.program.refusals.checkEffect(raw);
   }
 
-  finish(): BatchResult {
-    const { operators } = this.#program;
+  finish(): Omit<BatchResult, "isDueFirst"> {
+    const { operators } = this.program;
     const outcomes = this.#trails.map(
       (trail, index) =>
         this.#failed.get(index) ??
-        this.#program.outcomeOf(trail, (this.#batch.records[index] as TimedRecord).record),
+        this.program.outcomeOf(trail, (this.batch.records[index] as TimedRecord).record),
     );
     const halted = this.#failed.get(this.#end);
     if (halted?.kind === "halted") outcomes.push(halted);
     const queued = [...this.keys.values()].map(({ at, key }): StepKey => {
       return { step: operators[at] as CallStep, key };
     });
-    return { outcomes, outputs: this.#outputs(), deferred: this.deferred, queued };
+    const fired = this.#fired;
+    return { outcomes, outputs: this.#outputs(), deferred: this.deferred, queued, fired };
   }
 
   #outputs(): OutRecord[] {
     const { outputs } = this.#stage;
     // Stable: outputs of one record stay in the order of its groups.
     const made = this.#made
-      .filter(({ index }) => !this.#failed.has(index))
-      .sort((a, b) => a.index - b.index);
+      .filter(({ trail }) => !this.hasFailed(trail))
+      .sort((a, b) => a.trail.order - b.trail.order);
     return made.flatMap(({ from, to }) => outputs.slice(from, to));
   }
 }

@@ -59,8 +59,8 @@ export class Program {
   /** The operator behind each place. */
   readonly #followers: Next[] = [];
   readonly #filtered: readonly Outcome[];
-  /** By place: the sources that it hangs behind. */
-  readonly #sources: readonly (readonly TopicName[])[];
+  /** By place: the sources that it hangs behind, each with the delay of its watermark on the way. */
+  readonly #sources: readonly SourceDelays[];
   /** By place: a step above it queues keys in state. */
   readonly #isBehindQueue: readonly boolean[];
 
@@ -94,15 +94,16 @@ export class Program {
     const others: number[] = [];
     return (at, watermark) => {
       const least = (others[at] ??= this.#watermark(at, times, moving));
-      return this.#sources[at]?.includes(moving) === true ? Math.min(least, watermark) : least;
+      const delay = this.#sources[at]?.get(moving);
+      return delay === undefined ? least : Math.min(least, watermark - delay);
     };
   }
 
   #watermark(at: number, times: TaskTimes, without: TopicName | null): number {
     if (this.#isBehindQueue[at] === true && times.keepsRecords()) return -Infinity;
     let least = Infinity;
-    for (const source of this.#sources[at] as readonly TopicName[])
-      if (source !== without) least = Math.min(least, times.watermarkOf(source));
+    for (const [source, delay] of this.#sources[at] as SourceDelays)
+      if (source !== without) least = Math.min(least, times.watermarkOf(source) - delay);
     return least;
   }
 
@@ -223,15 +224,24 @@ export class Program {
   }
 }
 
-/** By place. Inputs come before what they feed. */
-function sourcesOf(nodes: readonly PlanNode[]): (readonly TopicName[])[] {
-  const byId = new Map<number, readonly TopicName[]>();
+type SourceDelays = ReadonlyMap<TopicName, number>;
+
+/**
+ * By place: how far the watermark in front of it stays behind that of each source above it: the sum of the delays of the
+ * operators between, of several ways the greatest. Inputs come before what they feed.
+ */
+function sourcesOf(nodes: readonly PlanNode[]): SourceDelays[] {
+  const behind = new Map<number, SourceDelays>();
   return nodes.map(({ id, facts, inputs, operation: { topic } }) => {
-    const above = inputs.flatMap((input) => byId.get(input) ?? []);
-    const own = facts.reads === true && topic !== undefined ? [topic.name] : above;
-    const sources = [...new Set(own)];
-    byId.set(id, sources);
-    return sources;
+    const delays = new Map<TopicName, number>();
+    if (facts.reads === true && topic !== undefined) delays.set(topic.name, 0);
+    for (const input of inputs)
+      for (const [source, delay] of behind.get(input) ?? [])
+        delays.set(source, Math.max(delays.get(source) ?? 0, delay));
+    const { delayMs = 0 } = facts;
+    // mistake: delay of a window forgotten
+    behind.set(id, new Map([...delays].map(([source, delay]) => [source, delay + delayMs])));
+    return delays;
   });
 }
 

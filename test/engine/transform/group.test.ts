@@ -64,6 +64,10 @@ async function ran(nodes: readonly PlanNode[], records: readonly (readonly [stri
     load: (store, keys) => Promise.resolve(void loads.push(`${store}: ${[...keys.keys()].join()}`)),
     mark: () => 0,
     rollback: () => undefined,
+    nextDueMs: () => Infinity,
+    due: () => Promise.resolve([]),
+    dueAgain: () => undefined,
+    dueSince: () => [],
   };
   const timed = records.map(([name, value], i) => {
     const record = { ...raw(undefined), topic: name, offset: BigInt(i), key: Buffer.from("k") };

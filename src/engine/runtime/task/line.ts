@@ -26,9 +26,11 @@ import type { PlacedMarks, Slice } from "./intake.ts";
 import type { TaskInputs } from "../../core/task-inputs.ts";
 
 /** The result of a slice; none of it is kept until the task takes it, but for what a part without state has staged. */
-export interface Processed extends BatchResult {
+export interface Processed extends Omit<BatchResult, "isDueFirst"> {
   /** The greatest event time of a record that is consumed; NO_TIME where none of them moves time. */
   readonly timeMs: number;
+  /** The watermark of the input before which entries must fire by themselves, and nothing was done. Null: all is done. */
+  readonly dueFirst: number | null;
 }
 
 /** Takes each record of a part without state and calls through it into the stage, up to one that is judged to halt. */
@@ -54,7 +56,8 @@ export function processEach(
     timeMs = clock.timeMs;
     stage.index++;
   }
-  return { outcomes, outputs: [], deferred: [], queued: [], timeMs };
+  const none = { outputs: [], deferred: [], queued: [], fired: 0, dueFirst: null };
+  return { outcomes, ...none, timeMs };
 }
 
 interface EachOptions {
@@ -156,9 +159,12 @@ export async function processBatch(
   { stores, calls, book, inputs, times }: Lent,
 ): Promise<Processed> {
   const decoded = decodeAll(sources.get(slice.topic) ?? null, slice.records, program);
-  const records = timed(decoded, slice, inputs.time(slice.place));
+  const time = inputs.time(slice.place);
+  const records = timed(decoded, slice, time);
   const watermarkOf = program.watermarks(slice.place, times);
-  const result = await runBatch(program, { records, stores, calls, book, watermarkOf });
+  const watermarkBefore = time?.watermark ?? NO_TIME;
+  const batch = { records, stores, calls, book, watermarkOf, watermarkBefore };
+  const result = await runBatch(program, batch);
   const outcomes: Outcome[] = [];
   let [at, timeMs] = [0, NO_TIME];
   for (const one of decoded) {
@@ -170,7 +176,8 @@ export async function processBatch(
     // A record that is not consumed moves no time: those behind the halt would be late when they are read again.
     if (!("kind" in one)) timeMs = Math.max(timeMs, (records[at - 1] as TimedRecord).movesToMs);
   }
-  return { ...result, outcomes, timeMs };
+  const dueFirst = result.isDueFirst ? (records[0] as TimedRecord).watermark : null;
+  return { ...result, outcomes, timeMs, dueFirst };
 }
 
 /** Decodes up to the first record that halts: nothing behind it may be worked on. */

@@ -24,7 +24,7 @@ import { processEach, type Processed } from "../line.ts";
 import { TaskInputs, timeOfPart } from "../../../core/task-inputs.ts";
 import { TaskMarks } from "./markers.ts";
 import type { Probations } from "./probation.ts";
-import { queuedKeysOf, TaskState } from "./state.ts";
+import { queuedKeysOf, TaskState, type Head } from "./state.ts";
 import { Tally, type TaskCheckpoint } from "./tally.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
@@ -113,14 +113,14 @@ export class StreamStage implements TaskWork {
   }
 
   async turn(): Promise<MillraceError | null> {
-    return (await this.#fire()) ?? (await this.#release());
+    return (await this.#fire(null)) ?? (await this.#release());
   }
 
-  /** Works what is due by stream time. */
-  async #fire(): Promise<MillraceError | null> {
+  /** Works what is due by event time; with a head, what is due before it. */
+  async #fire(head: Head | null): Promise<MillraceError | null> {
     while (this.#state !== null) {
       if (this.#isFull) await this.#untilRoom();
-      const fired = await this.#state.fire();
+      const fired = await this.#state.fire(head);
       if (fired === null) break;
       this.#task.signal.throwIfAborted();
       if (fired.halted !== null) return fired.halted;
@@ -130,7 +130,9 @@ export class StreamStage implements TaskWork {
       this.#fired += fired.worked;
       this.#hasReleased = true;
       // A step behind has no room: the others wait too, in their order.
-      if (fired.waiting.length > 0) break;
+      if (fired.waiting.length === 0) continue;
+      if (head !== null) await this.#inbox.nudged();
+      break;
     }
     return null;
   }
@@ -164,7 +166,8 @@ export class StreamStage implements TaskWork {
         : await this.#state.process(slice, this.#book, this.#options.breaker);
     // From here on in one turn, so that all of the slice is taken, or nothing.
     this.#task.signal.throwIfAborted();
-    const { outcomes } = processed;
+    const { outcomes, dueFirst } = processed;
+    if (dueFirst !== null) return this.#fireBefore(slice, dueFirst);
     const last = outcomes.at(-1);
     const halted = last?.kind === "halted" ? last.error : null;
     const done = outcomes.length - (halted === null ? 0 : 1);
@@ -174,6 +177,12 @@ export class StreamStage implements TaskWork {
     else if (this.#book.notes.size + this.#book.inPlace.size > 0) this.#book = new CallBook();
     await this.#untilRoom();
     return null;
+  }
+
+  /** Works what is due before the first record of the slice, which comes again. */
+  async #fireBefore(slice: Slice, watermark: number): Promise<MillraceError | null> {
+    this.#intake.putBack(slice);
+    return this.#fire({ place: slice.place, watermark });
   }
 
   /** A queued key has no room for the next record; only one that moves makes room. */
@@ -192,6 +201,7 @@ export class StreamStage implements TaskWork {
     this.#options.committer.note(done);
     this.#queuedKeys?.look(made.queued);
     this.#state?.keep(made.deferred);
+    this.#fired += made.fired;
     const next = slice.records[done];
     const nextOffset = next === undefined ? slice.nextOffset : placeOf(next).offset;
     this.#progress.advance(slice.place, nextOffset, made.timeMs, marksBefore(slice, done));

@@ -3,7 +3,7 @@
 import type { PlanStore } from "../../../core/plan.ts";
 import type { SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
-import { addressOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
+import { addressOf, type OutRecord, type RawRecord, type TopicName } from "../../../core/record.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Sealed } from "../../../state/cell.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
@@ -46,6 +46,12 @@ export interface TaskStateOptions {
 export interface SealedState {
   readonly changelog: readonly OutRecord[];
   readonly stores: readonly { readonly store: PlanStore; readonly sealed: Sealed }[];
+}
+
+/** A record in front of which entries are due, and the watermark to which it moves its input. */
+export interface Head {
+  readonly place: TopicName;
+  readonly watermark: number;
 }
 
 /** A result that waited for the checkpoint and cannot be written. */
@@ -98,23 +104,34 @@ export class TaskState {
     return release(bound.program, { step, ended, stores, calls, watermarkOf, learn });
   }
 
-  /** As `process`, for entries of one store that are due by stream time; null where none is. */
-  async fire(): Promise<Fired | null> {
-    const { bound, partition, stores, calls, patiently } = this.#options;
+  /**
+   * As `process`, for entries of one store that are due by event time; null where none is. `head` is a record that waits for
+   * them: it moves its input to this watermark, and nobody has seen that yet.
+   */
+  async fire(head: Head | null): Promise<Fired | null> {
+    const { bound, partition, stores, calls } = this.#options;
+    const watermarkOf = this.#watermarkWith(head);
     for (const { store, at } of this.#dueStores) {
-      const open = stores.store(store);
-      const watermark = this.#watermark(at);
+      const watermark = watermarkOf(at);
+      const nextMs = stores.nextDueMs(store);
       // The first look says when something is due, before any record has moved time.
-      if (open.nextDueMs >= watermark && open.nextDueMs !== -Infinity) continue;
-      const keys = await patiently(() => open.due(watermark, DUE_MAX));
-      const [first] = keys;
-      if (first === undefined) continue;
-      const due = { store, at, keys, partition, watermark, stores, calls };
+      if (nextMs >= watermark && nextMs !== -Infinity) continue;
+      const keys = await stores.due(store, watermark, DUE_MAX);
+      if (keys.length === 0) continue;
+      const watermarkBehind = (place: number): number => this.#watermark(place);
+      const due = { store, at, keys, partition, watermark, watermarkBehind, stores, calls };
       const fired = await fireDue(bound.program, due);
-      for (const { dueMs } of fired.waiting) open.dueAgain(dueMs);
+      for (const { dueMs } of fired.waiting) stores.dueAgain(store, dueMs);
       return fired;
     }
     return null;
+  }
+
+  #watermarkWith(head: Head | null): (at: number) => number {
+    if (head === null) return (at) => this.#watermark(at);
+    const { bound, times } = this.#options;
+    const watermarkOf = bound.program.watermarks(head.place, times);
+    return (at) => watermarkOf(at, head.watermark);
   }
 
   /** In front of an operator, by what was consumed. */

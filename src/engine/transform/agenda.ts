@@ -1,0 +1,155 @@
+// The entries that become due within a batch, of the operators of one group: those that their stores have found, and those
+// that the batch itself puts there. An entry fires once the watermark in front of its operator has passed its due: before
+// the record that has moved the time, behind everything that came before it (rule W3 of docs/semantics.md).
+import { Heap } from "../core/heap.ts";
+import type { DecodedRecord } from "../core/outcome.ts";
+import { isSooner, type DueStateKey, type TaskStores } from "../core/state.ts";
+import { byId } from "./calls/key-queue.ts";
+import type { Operator } from "./operator.ts";
+
+/** An operator whose entries become due. */
+export type DueOperator = Operator & Required<Pick<Operator, "due">>;
+
+/** Entries of a store that one batch reads at most; it ends in front of the record that makes more of them due. */
+export const DUE_IN_BATCH_MAX = 5_000;
+
+/** The watermark in front of an operator when the record at this place of the batch is worked. */
+export type WatermarkAt = (operator: Operator, index: number) => number;
+
+/** An entry that fires before the record at `index`. */
+export interface DueItem {
+  readonly operator: DueOperator;
+  readonly store: string;
+  readonly key: DueStateKey;
+  readonly index: number;
+}
+
+export class Agenda {
+  readonly #lists: readonly DueList[];
+  readonly #stores: TaskStores;
+
+  /** For a batch of so many records. */
+  constructor(
+    operators: readonly DueOperator[],
+    stores: TaskStores,
+    { length, watermarkAt }: { readonly length: number; readonly watermarkAt: WatermarkAt },
+  ) {
+    this.#stores = stores;
+    this.#lists = operators.flatMap((operator) => {
+      const end = length === 0 ? -Infinity : watermarkAt(operator, length - 1);
+      return operator.stores.map((store) => new DueList(operator, store, end, watermarkAt));
+    });
+  }
+
+  /** Resolves when the entries that are due by the end of the batch are in memory. */
+  async read(): Promise<void> {
+    for (const list of this.#lists) await list.read(this.#stores);
+  }
+
+  /** The first record that makes due what was not read; the batch must end in front of it. */
+  get cutAt(): number {
+    return Math.min(...this.#lists.map((list) => list.cutAt));
+  }
+
+  /** The next entry that fires before the record at `upTo` or before an earlier one, in the order of their operators. */
+  next(upTo: number): DueItem | null {
+    let [first, firstAt] = [null as DueList | null, Infinity];
+    for (const list of this.#lists) {
+      const at = list.dueAt(upTo, this.#stores);
+      if (at < firstAt) [first, firstAt] = [list, at];
+    }
+    return first === null ? null : first.take(firstAt);
+  }
+
+  /** Looks at what was changed since this place of the journal. */
+  note(mark: number): void {
+    for (const list of this.#lists) list.note(this.#stores, mark);
+  }
+
+  /** The batch is done, or begins anew: what it has not worked is found again. */
+  close(): void {
+    for (const list of this.#lists) list.close(this.#stores);
+  }
+}
+
+/** The entries of one store, in the order of due and key. */
+class DueList {
+  cutAt = Infinity;
+  readonly #operator: DueOperator;
+  readonly #store: string;
+  /** The watermark in front of the operator at the end of the batch. */
+  readonly #end: number;
+  readonly #watermarkAt: WatermarkAt;
+  readonly #heap = new Heap<DueStateKey>(isSooner);
+  /** The first record whose watermark may make the next entry due. */
+  #at = 0;
+
+  constructor(operator: DueOperator, store: string, end: number, watermarkAt: WatermarkAt) {
+    this.#operator = operator;
+    this.#store = store;
+    this.#end = end;
+    this.#watermarkAt = watermarkAt;
+  }
+
+  /** Whether anything may be due in the batch. */
+  #isSoon(stores: TaskStores): boolean {
+    return stores.nextDueMs(this.#store) < this.#end;
+  }
+
+  async read(stores: TaskStores): Promise<void> {
+    if (!this.#isSoon(stores)) return;
+    const keys = await stores.due(this.#store, this.#end, DUE_IN_BATCH_MAX);
+    if (keys.length === 0) return;
+    this.#heap.replace(keys);
+    await stores.load(this.#store, byId(keys));
+    const nextMs = stores.nextDueMs(this.#store);
+    if (nextMs < this.#end) this.cutAt = this.#indexOf(nextMs, Infinity);
+  }
+
+  /** The first record, up to this one, whose watermark has passed the due. */
+  #indexOf(dueMs: number, upTo: number): number {
+    let index = this.#at;
+    while (index <= upTo && this.#watermarkAt(this.#operator, index) <= dueMs) index++;
+    return index;
+  }
+
+  /** The record before which the first entry fires; Infinity where none does up to this one. */
+  dueAt(upTo: number, stores: TaskStores): number {
+    const view = stores.view(this.#store);
+    for (;;) {
+      const { top } = this.#heap;
+      if (top === undefined) return Infinity;
+      // A key that was changed meanwhile has left its old place behind.
+      if (view.get(top)?.dueMs !== top.dueMs) this.#heap.pop();
+      else {
+        this.#at = this.#indexOf(top.dueMs, upTo);
+        return this.#at <= upTo ? this.#at : Infinity;
+      }
+    }
+  }
+
+  take(index: number): DueItem {
+    const key = this.#heap.pop() as DueStateKey;
+    return { operator: this.#operator, store: this.#store, key, index };
+  }
+
+  note(stores: TaskStores, mark: number): void {
+    if (!this.#isSoon(stores)) return;
+    for (const key of stores.dueSince(mark, this.#store, this.#end)) this.#heap.push(key);
+  }
+
+  close(stores: TaskStores): void {
+    if (this.#heap.top !== undefined) stores.dueAgain(this.#store, this.#heap.top.dueMs);
+  }
+}
+
+/** An operator that emits puts a record of its own in the place of this one. */
+export function placeholderOf(
+  { bytes: key, dueMs: timestamp }: DueStateKey,
+  { store: topic, partition }: { readonly store: string; readonly partition: number },
+): DecodedRecord {
+  const offset = -1n;
+  const place = { topic, partition, offset, timestamp, headers: [] };
+  const context = { ...place, key: null };
+  return { raw: { ...place, key, value: null }, value: undefined, context, originMs: timestamp };
+}

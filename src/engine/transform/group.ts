@@ -1,0 +1,170 @@
+// The work of one group in one pass of a batch: all keys of its queue are read at once, then its queue is worked in the order of
+// the records. Before a record the group works what has become due (agenda.ts): the watermark moves from operator to
+// operator, and each hands on what its own move makes due before the next one takes it (rule W3 of docs/semantics.md).
+import { assert } from "../core/errors.ts";
+import type { DecodedRecord, Outcome } from "../core/outcome.ts";
+import type { StateKey } from "../core/state.ts";
+import { Agenda, placeholderOf, type DueItem, type DueOperator } from "./agenda.ts";
+import type { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
+import { isOfDue, newTrail, type Item, type Operator, type Trail } from "./operator.ts";
+import type { Batch, TimedRecord } from "./pass.ts";
+import type { Program } from "./program.ts";
+
+/** A reason to run the pass again: the record at `index` cannot stay in it, or not as it is. */
+export interface Again {
+  readonly index: number;
+  readonly why: Outcome | NoRoom | TooLargeToQueue | typeof CUT;
+}
+/** What is due before the record cannot be worked among the records: it is worked by itself (due.ts). */
+export const CUT = "cut";
+
+/** The pass to which a group belongs. */
+export interface PassOfGroup {
+  readonly program: Program;
+  readonly batch: Batch;
+  /** Records that have entered. */
+  readonly length: number;
+  hasFailed(trail: Trail): boolean;
+  /** Runs one piece of one record's way. */
+  piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null;
+}
+
+export class GroupRun {
+  /** Entries that were due, and were worked. */
+  fired = 0;
+  readonly #pass: PassOfGroup;
+  readonly #operators: readonly Operator[];
+  /** Null where nothing becomes due. */
+  #agenda: Agenda | null = null;
+
+  constructor(pass: PassOfGroup, places: readonly number[]) {
+    this.#pass = pass;
+    this.#operators = places.map((at) => pass.program.operators[at] as Operator);
+  }
+
+  async run(queue: Item[]): Promise<Again | null> {
+    const agenda = (this.#agenda = this.#agendaOf());
+    if (agenda !== null) {
+      await agenda.read();
+      if (agenda.cutAt < this.#pass.length) return { index: agenda.cutAt, why: CUT };
+    }
+    // Several streams may lead to a group, each in order.
+    const items = queue.sort((a, b) => a.trail.order - b.trail.order);
+    const again = items.length === 0 ? null : await this.#load(items);
+    return again ?? this.#workAll(items);
+  }
+
+  /** What was not worked is found again. */
+  close(): void {
+    this.#agenda?.close();
+  }
+
+  #workAll(items: readonly Item[]): Again | null {
+    const { stores } = this.#pass.batch;
+    this.#pass.program.cursor.begin();
+    for (const item of items) {
+      const { record, trail } = item;
+      const due = this.#fire(Math.ceil(trail.order / 2) - 1);
+      if (due !== null) return due;
+      const mark = stores.mark();
+      const again = this.#pass.piece(record, trail, this.#work, item);
+      if (again !== null) return again;
+      this.#agenda?.note(mark);
+    }
+    return this.#fire(this.#pass.length - 1);
+  }
+
+  #agendaOf(): Agenda | null {
+    const { batch, length } = this.#pass;
+    if (batch.watermarkBefore === undefined) return null;
+    const due = this.#operators.filter((one): one is DueOperator => one.due !== undefined);
+    if (due.length === 0) return null;
+    const watermarkAt = ({ at }: Operator, index: number): number => this.#watermarkAt(at, index);
+    return new Agenda(due, batch.stores, { length, watermarkAt });
+  }
+
+  /** Works what is due before the records up to this one. */
+  #fire(upTo: number): Again | null {
+    const agenda = this.#agenda;
+    if (agenda === null) return null;
+    const { stores } = this.#pass.batch;
+    for (let due = agenda.next(upTo); due !== null; due = agenda.next(upTo)) {
+      const item = this.#itemOf(due);
+      const mark = stores.mark();
+      const again = this.#pass.piece(item.record, item.trail, this.#work, item);
+      if (again !== null) {
+        stores.dueAgain(due.store, due.key.dueMs);
+        return again;
+      }
+      assert(stores.mark() > mark, `${due.store}: an entry that was due was left as it was`);
+      agenda.note(mark);
+      this.fired++;
+    }
+    return null;
+  }
+
+  #itemOf({ operator: { at }, store, key, index }: DueItem): Item {
+    const { records } = this.#pass.batch;
+    const { partition } = (records[index] as TimedRecord).record.raw;
+    const record = placeholderOf(key, { store, partition });
+    const origin = { time: key.dueMs, partition, offset: -1n, index: 0 };
+    const trail = newTrail(index, origin, 2 * index);
+    const own = { at, entry: "due" as const, input: 0, record, trail, origin };
+    const watermark = this.#watermarkAt(at, index);
+    return { ...own, watermark, value: undefined, key, prepared: undefined };
+  }
+
+  /** Brings the keys of the items into memory, and makes their calls. */
+  async #load(items: readonly Item[]): Promise<Again | null> {
+    const { stores } = this.#pass.batch;
+    const wanted = new Map<string, Map<string, StateKey>>();
+    const want = (store: string, key: StateKey): void => {
+      const keys = wanted.get(store);
+      if (keys === undefined) wanted.set(store, new Map([[key.id, key]]));
+      else keys.set(key.id, key);
+    };
+    const ask = (item: Item): void => {
+      const { operators, cursor } = this.#pass.program;
+      cursor.step = item.at;
+      if (item.entry !== "due") (operators[item.at] as Operator).keys(item, want);
+    };
+    this.#pass.program.cursor.begin();
+    for (const item of items) {
+      const again = this.#pass.piece(item.record, item.trail, ask, item);
+      if (again !== null) return again;
+    }
+    for (const [store, keys] of wanted) await stores.load(store, keys);
+    for (const operator of this.#operators) await this.#prepare(operator, items);
+    return null;
+  }
+
+  async #prepare(operator: Operator, items: readonly Item[]): Promise<void> {
+    if (operator.prepare === undefined) return;
+    const own = items.filter(
+      ({ at, entry, trail }) =>
+        at === operator.at && entry !== "due" && !this.#pass.hasFailed(trail),
+    );
+    await operator.prepare(own, this.#pass.batch);
+  }
+
+  readonly #work = (item: Item): void => {
+    const { program, batch } = this.#pass;
+    const operator = program.operators[item.at] as Operator;
+    program.cursor.step = item.at;
+    if (operator.usesTime === true && item.watermark === -Infinity)
+      item.watermark = this.#watermarkOf(item);
+    if (item.entry === "due") operator.due?.(item, batch.stores);
+    else operator.work(item, batch.stores);
+  };
+
+  /** What an entry that was due has made comes before the time that made it due. */
+  #watermarkOf({ at, trail }: Item): number {
+    // mistake: time before results
+    return this.#watermarkAt(at, isOfDue(trail) ? trail.index - 1 : trail.index);
+  }
+
+  #watermarkAt(at: number, index: number): number {
+    const { records, watermarkOf, watermarkBefore = -Infinity } = this.#pass.batch;
+    return watermarkOf(at, records[index]?.watermark ?? watermarkBefore);
+  }
+}
