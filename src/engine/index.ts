@@ -17,6 +17,20 @@ export type {
   Aggregation,
   GroupedStream,
 } from "./define/operators/keyed/aggregate.ts";
+export {
+  hopping,
+  tumbling,
+  type HoppingOptions,
+  type TumblingOptions,
+  type WindowOf,
+} from "./define/operators/windows/windows.ts";
+export type {
+  Windowed,
+  WindowAggregation,
+  WindowedStream,
+  WindowedTable,
+  WindowOptions,
+} from "./define/operators/windows/windowed.ts";
 export type { StateOptions, StateStep } from "./define/operators/keyed/map-with-state.ts";
 export type { Table } from "./define/operators/keyed/table.ts";
 export type { Call, CallOptions } from "./define/operators/calls/map-async.ts";

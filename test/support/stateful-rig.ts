@@ -84,6 +84,7 @@ export class StatefulRig<V> {
     this.program = compile(part, {
       onError,
       onBroken: (rule) => this.broken.push(rule),
+      keyOf: (_node, key) => String(key),
       keepingOf: () => plainKeeping,
       emitterOf: (node) => (value, cursor) => {
         const { key } = cursor.record.raw;

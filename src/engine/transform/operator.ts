@@ -84,6 +84,8 @@ export interface CompileOptions {
   emitterOf(node: PlanNode): Emit;
   /** The form in which a step keeps records whose key waits. */
   keepingOf(operation: CallOperation): Keeping;
+  /** Decodes the key of the records in front of a node. */
+  keyOf(node: PlanNode, key: Buffer): unknown;
   /** Called for a rule with `otherwise: "log"` that is broken. */
   onBroken(rule: string): void;
   /** Changes of state that a broker has refused. */

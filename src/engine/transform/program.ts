@@ -56,7 +56,7 @@ export class Program {
   readonly #part: Part;
   readonly #onError: PlanOptions["onError"];
   readonly #entries = new Map<string, Next>();
-  /** The operator behind each place. */
+  /** The operator behind each place; where ways divide, the first of them. */
   readonly #followers: Next[] = [];
   readonly #filtered: readonly Outcome[];
   /** By place: the sources that it hangs behind, each with the delay of its watermark on the way. */
@@ -115,7 +115,9 @@ export class Program {
     for (let at = nodes.length - 1; at >= 0; at--) {
       const { id, inputs, facts, operation } = nodes[at] as PlanNode;
       const arms = behind.get(id) ?? [];
-      const next = (this.#followers[at] = all(arms));
+      const next = all(arms);
+      // mistake: late gets results
+      this.#followers[at] = facts.divides === true ? all(arms.slice(0, 1)) : next;
       const count = this.counts[at] as OperatorCounts;
       const wiring = { at, cursor, count, next, arms, options };
       const made = (facts.work as MakeOperator)(nodes[at] as PlanNode, wiring);

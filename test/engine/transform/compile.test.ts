@@ -26,6 +26,7 @@ function rig(draw: Draw, onError: "dead-letter" | "halt" = "dead-letter"): Rig {
   const program = compile(plan.parts[0] as never, {
     onError,
     onBroken: (rule) => broken.push(rule),
+    keyOf: (_node, key) => String(key),
     keepingOf: () => plainKeeping,
     emitterOf: (node) => (value, cursor) => {
       if (node.operation.kind === "repartition") {

@@ -104,6 +104,7 @@ class Rig {
       {
         onError: "dead-letter",
         onBroken: () => undefined,
+        keyOf: (_node, key) => String(key),
         keepingOf: () => plainKeeping,
         emitterOf: () => (value, cursor) => {
           const bytes = Buffer.from(

@@ -46,6 +46,7 @@ async function ran(nodes: readonly PlanNode[], records: readonly (readonly [stri
     {
       onError: "dead-letter",
       onBroken: () => undefined,
+      keyOf: (_node, key) => String(key),
       keepingOf: () => plainKeeping,
       emitterOf: () => (value, cursor) => {
         const text = Buffer.from(String(value));

@@ -102,6 +102,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     onError: plan.options.onError,
     onBroken: options.onBroken,
     emitterOf: (node) => emitterOf(node, part, codec, refusals),
+    keyOf: (node, key) => sourceAbove(node, part, sources).key.decode(key),
     refusals,
     ...(options.watch === undefined ? {} : { watch: options.watch }),
     keepingOf: ({ store, isCarried = false }) => ({
@@ -134,6 +135,16 @@ export function sourceOf(sources: BoundPart["sources"], topic: TopicName): Sourc
     "MILL_STATE_CHANGED",
     `queued records came from ${topic}, which is not read`,
   );
+}
+
+/** A source in front of a node: where several meet, their keys are of one form. */
+function sourceAbove(node: PlanNode, { nodes }: Part, sources: BoundPart["sources"]): SourceCodec {
+  const { topic } = node.operation;
+  const source = node.facts.reads === true ? sources.get(topic?.name ?? "") : undefined;
+  if (source !== undefined) return source;
+  const above = nodes.find(({ id }) => id === node.inputs[0]);
+  assert(above !== undefined, `${node.name} hangs behind nothing`);
+  return sourceAbove(above, { nodes } as Part, sources);
 }
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;

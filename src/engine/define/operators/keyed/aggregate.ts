@@ -1,10 +1,8 @@
 // Streams grouped by key, and what is made of all records of a key. Every aggregate is a composition of one operator.
 import type { OperatorFacts } from "../../../core/plan.ts";
-import { decimal, isDecimal, type Decimal } from "../../../core/decimal.ts";
-import { kindOf, Mistake, settled } from "../../../core/errors.ts";
+import type { Decimal } from "../../../core/decimal.ts";
 import type { RecordContext } from "../../../core/record.ts";
-import type { Schema, SchemaFormat } from "../../../core/schema.ts";
-import type { WrongValue } from "../../../core/state.ts";
+import type { Schema } from "../../../core/schema.ts";
 import { aggregating, type Aggregate } from "../../../transform/keyed/aggregate.ts";
 import { guide } from "../../nodes/missing.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
@@ -12,10 +10,22 @@ import { storeOf } from "../../store.ts";
 import type { Fn, Stream } from "../../stream.ts";
 import type { Rekeying } from "../ends/rekey.ts";
 import { Table } from "./table.ts";
-
-/** Numbers that can be added and compared. Floats add up as floats do: money is a Decimal. */
-export type Addable = number | bigint | Decimal;
-export type Comparable = Addable | string;
+import {
+  averaging,
+  counting,
+  finding,
+  folding,
+  least,
+  most,
+  reducing,
+  summing,
+  type Addable,
+  type Comparable,
+  type Fold,
+  type Folding,
+} from "./folds.ts";
+import { WindowedStream } from "../windows/windowed.ts";
+import type { WindowOf } from "../windows/windows.ts";
 
 export interface AggregateOptions {
   /** "update" (default) emits every change, "checkpoint" the last of a key and checkpoint. */
@@ -54,13 +64,6 @@ export function groupByKey(this: Stream<unknown, unknown>): GroupedStream<unknow
   return new GroupedStream(this);
 }
 
-const internal: SchemaFormat = { kind: "tagged-json" };
-
-type Core = Pick<Aggregate, "init" | "add"> & {
-  readonly format: SchemaFormat;
-  readonly wrongValue?: WrongValue;
-};
-
 const facts: OperatorFacts = { work: aggregating, changes: true, folds: true };
 
 /** Records in the partition of the key that groups them. Records without a key are counted as `null-key`. */
@@ -73,7 +76,7 @@ export class GroupedStream<K, V> {
 
   #aggregate<A>(
     name: string,
-    { format, init, add, wrongValue }: Core,
+    { format, init, add, wrongValue }: Folding,
     { emit: emission = "update" }: AggregateOptions,
   ): Table<K, A> {
     const store = storeOf(name, format, wrongValue === undefined ? {} : { wrongValue });
@@ -82,23 +85,31 @@ export class GroupedStream<K, V> {
     return new Table<K, A>(this.#source.next(name, operation, { ...facts, defers }));
   }
 
+  /**
+   * Aggregates by windows of event time: each record belongs to those that its time lies in.
+   * `windowedBy(tumbling({ size: minutes(5), grace: minutes(1) })).count("views")`
+   */
+  windowedBy(window: WindowOf): WindowedStream<K, V> {
+    return new WindowedStream(this.#source, window);
+  }
+
   /** `aggregate("value", { value: customerValue, init: noOrders, add: addOrder })` */
   aggregate<A>(name: string, aggregation: Aggregation<K, V, A>): Table<K, A> {
-    const { init, add, value } = aggregation;
-    const core = { init, add, format: value.format } as unknown as Core;
-    return this.#aggregate(name, core, aggregation);
+    return this.#aggregate(name, folding(aggregation as never), aggregation);
   }
 
   /** The number of records of a key. `count("orders-by-customer")` */
   count(name: string, options: AggregateOptions = {}): Table<K, number> {
-    const add = (n: unknown): number => (n as number) + 1;
-    const core = { format: internal, init: () => 0, add, wrongValue: wrongCount };
-    return this.#aggregate(name, core, options);
+    return this.#aggregate(name, counting, options);
   }
 
   /** Folds two values into one of the same type. `reduce("newest", (a, b) => (b.at > a.at ? b : a))` */
   reduce(name: string, fn: (a: V, b: V) => V, options: AggregateOptions = {}): Table<K, V> {
-    return this.#folded(name, (value) => value, fn as Fold, options);
+    return this.#aggregate(
+      name,
+      reducing((value) => value, fn as Fold),
+      options,
+    );
   }
 
   /** `sum("spend", (line) => line.salesValue)` */
@@ -107,7 +118,7 @@ export class GroupedStream<K, V> {
     of: (value: V) => N,
     options: AggregateOptions = {},
   ): Table<K, N> {
-    return this.#folded(name, (value) => addable(of(value)) as N, plus, options);
+    return this.#aggregate(name, summing(of), options);
   }
 
   /** `min("first-order", (o) => o.orderDate)` */
@@ -116,7 +127,7 @@ export class GroupedStream<K, V> {
     of: (value: V) => C,
     options: AggregateOptions = {},
   ): Table<K, C> {
-    return this.#folded(name, (value) => comparable(of(value)) as C, least, options);
+    return this.#aggregate(name, finding(of, least), options);
   }
 
   /** `max("last-order", (o) => o.orderDate)` */
@@ -125,7 +136,7 @@ export class GroupedStream<K, V> {
     of: (value: V) => C,
     options: AggregateOptions = {},
   ): Table<K, C> {
-    return this.#folded(name, (value) => comparable(of(value)) as C, most, options);
+    return this.#aggregate(name, finding(of, most), options);
   }
 
   /** The mean of numbers or Decimals; of Decimals to 20 places where it does not end. `avg("basket", (b) => b.total)` */
@@ -134,94 +145,12 @@ export class GroupedStream<K, V> {
     of: (value: V) => N,
     options: AggregateOptions = {},
   ): Table<K, N> {
-    const add = (mean: unknown, value: unknown): Mean => {
-      const { sum, count } = mean as Mean;
-      const one = averageable(of(value as V)) as N;
-      return { sum: sum === null ? one : (plus(sum, one) as N), count: count + 1 };
-    };
-    const init = (): Mean => ({ sum: null, count: 0 });
-    return this.#aggregate<Mean>(name, { format: internal, init, add }, options).map(
+    const { finish, ...mean } = averaging(of);
+    return this.#aggregate<unknown>(name, mean, options).map(
       `${name}-mean`,
-      (mean) => meanOf(mean) as N,
+      (sums) => finish?.(sums) as N,
     );
-  }
-
-  /** From the first value on: there is nothing to begin with. */
-  #folded<A>(
-    name: string,
-    of: (value: V) => A,
-    fold: Fold,
-    options: AggregateOptions,
-  ): Table<K, A> {
-    const add = (aggregate: unknown, value: unknown): unknown => {
-      const one = of(value as V);
-      return aggregate === null ? one : fold(aggregate, one);
-    };
-    return this.#aggregate<A>(name, { format: internal, init: () => null, add }, options);
   }
 }
 
 guide("a grouped stream", GroupedStream);
-
-// Folds of the values of one key: sums, extremes and means of numbers, bigints and Decimals.
-
-type Fold = (a: unknown, b: unknown) => unknown;
-
-interface Mean {
-  readonly sum: number | Decimal | null;
-  readonly count: number;
-}
-
-function meanOf({ sum, count }: Mean): number | Decimal {
-  if (typeof sum === "number") return sum / count;
-  return (sum ?? decimal("0")).div(BigInt(count));
-}
-
-const wrongCount: WrongValue = (_key, value) =>
-  Number.isSafeInteger(value) && (value as number) >= 0 ? null : "it is no count";
-
-/** The value, if it adds up; throws a Mistake for anything else, also as the first of a key. */
-function addable(value: unknown): number | bigint | Decimal {
-  if (Number.isFinite(value) || typeof value === "bigint" || isDecimal(value))
-    return value as number | bigint | Decimal;
-  throw new Mistake(
-    `finite numbers, bigints and Decimals add up; received ${kindOf(settled(value))}`,
-  );
-}
-
-/** The value, if it has a mean. */
-function averageable(value: unknown): number | Decimal {
-  const one = addable(value);
-  if (typeof one === "bigint")
-    throw new Mistake("numbers and Decimals have a mean; received a bigint");
-  return one;
-}
-
-/** The value, if it compares; throws a Mistake for anything else, also as the first of a key. */
-function comparable(value: unknown): unknown {
-  if (typeof value === "string") return value;
-  if (Number.isFinite(value) || typeof value === "bigint" || isDecimal(value)) return value;
-  const kinds = "finite numbers, bigints, texts and Decimals compare";
-  throw new Mistake(`${kinds}; received ${kindOf(settled(value))}`);
-}
-
-function plus(a: unknown, b: unknown): number | bigint | Decimal {
-  if (typeof a === "number" && typeof b === "number") return addable(a + b);
-  if (typeof a === "bigint" && typeof b === "bigint") return a + b;
-  if (isDecimal(a) && isDecimal(b)) return a.plus(b);
-  throw new Mistake(`the values of a key add up by one kind; received ${both(a, b)}`);
-}
-
-const least: Fold = (a, b) => (compare(b, a) < 0 ? b : a);
-const most: Fold = (a, b) => (compare(b, a) > 0 ? b : a);
-
-/** Negative, 0 or positive. */
-function compare(a: unknown, b: unknown): number {
-  if (isDecimal(a) && isDecimal(b)) return a.cmp(b);
-  if (typeof a !== typeof b || typeof a === "object")
-    throw new Mistake(`the values of a key compare by one kind; received ${both(a, b)}`);
-  return (a as number) < (b as number) ? -1 : a === b ? 0 : 1;
-}
-
-const nameOf = (value: unknown): string => (isDecimal(value) ? "a Decimal" : kindOf(value));
-const both = (a: unknown, b: unknown): string => `${nameOf(a)} and ${nameOf(b)}`;

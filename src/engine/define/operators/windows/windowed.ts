@@ -1,0 +1,196 @@
+// Streams in windows, and what is made of the records of a key and window.
+import type { OperatorFacts, PlanNode } from "../../../core/plan.ts";
+import type { Decimal } from "../../../core/decimal.ts";
+import type { RecordContext } from "../../../core/record.ts";
+import type { Schema } from "../../../core/schema.ts";
+import type { WrongValue } from "../../../core/state.ts";
+import { passing } from "../../../transform/operator.ts";
+import { mapping, type MapOperation } from "../../../transform/stateless/map.ts";
+import {
+  aggregatingWindows,
+  isWindowKey,
+  type WindowAggregate,
+  type WindowResult,
+} from "../../../transform/windows/aligned.ts";
+import { guide } from "../../nodes/missing.ts";
+import type { StreamPlace } from "../../nodes/stream-node.ts";
+import { storeOf } from "../../store.ts";
+import type { Stream } from "../../stream.ts";
+import {
+  averaging,
+  counting,
+  finding,
+  folding,
+  least,
+  most,
+  reducing,
+  summing,
+  type Addable,
+  type Comparable,
+  type Fold,
+  type Folding,
+} from "../keyed/folds.ts";
+import type { WindowOf } from "./windows.ts";
+
+/** A key in one of its windows: [start, end), epoch ms. */
+export interface Windowed<K> {
+  readonly key: K;
+  readonly start: Date;
+  readonly end: Date;
+}
+
+export interface WindowOptions {
+  /**
+   * "update" (default) emits every change, "checkpoint" the last of a window and checkpoint, "close" each window once, when
+   * it is closed.
+   */
+  readonly emit?: WindowAggregate["emission"];
+}
+
+export interface WindowAggregation<K, V, A> extends WindowOptions {
+  /** Fixes the type, the bytes, and what can be compared with a deployed store. */
+  readonly value: Schema<A>;
+  readonly init: (key: K) => A;
+  /** The next aggregate, a new value. */
+  readonly add: (aggregate: A, value: V, record: RecordContext<K>) => A;
+}
+
+const facts: OperatorFacts = {
+  work: aggregatingWindows,
+  changes: true,
+  folds: true,
+  usesTime: true,
+  ownKeys: true,
+  divides: true,
+  details({ window }: PlanNode["operation"] & Partial<WindowAggregate>) {
+    if (window === undefined) return {};
+    const { kind, sizeMs, advanceMs, graceMs } = window;
+    const advance = kind === "hopping" ? { advance: `${String(advanceMs)} ms` } : {};
+    return {
+      window: kind,
+      size: `${String(sizeMs)} ms`,
+      ...advance,
+      grace: `${String(graceMs)} ms`,
+    };
+  },
+};
+const ofResults: OperatorFacts = { work: passing, named: "topic" };
+const ofLate: OperatorFacts = { work: passing, named: "topic", ends: true };
+const ofStream: OperatorFacts = { work: mapping, changes: true };
+
+/** An entry lies under the start of its window and the key of its records. */
+const wrongWindow =
+  (wrongValue: WrongValue = () => null): WrongValue =>
+  (key, value) =>
+    isWindowKey(key) ? wrongValue(key, value) : "its key names no window";
+
+/** The windows of a key's records. Records without a key are counted as `null-key`. */
+export class WindowedStream<K, V> {
+  readonly #source: StreamPlace<K, V>;
+  readonly #window: WindowOf;
+
+  constructor(source: StreamPlace<K, V>, window: WindowOf) {
+    this.#source = source;
+    this.#window = window;
+  }
+
+  #aggregate<A>(name: string, fold: Folding, { emit: emission = "update" }: WindowOptions) {
+    const { format, init, add, finish = (aggregate: unknown) => aggregate } = fold;
+    const wrongValue = wrongWindow(fold.wrongValue);
+    const store = storeOf(name, format, { dueOfUndated: () => null, wrongValue });
+    const window = this.#window;
+    const operation = { kind: "window", store, window, init, add, finish, emission };
+    const delayMs = emission === "close" ? window.graceMs : 0;
+    const own = { ...facts, delayMs, defers: emission === "checkpoint" };
+    const node = this.#source.next<WindowResult<K, A>>(name, operation, own);
+    const results = node.next<WindowResult<K, A>>(`${name}.results`, { kind: "arm" }, ofResults);
+    const late = node.next<V>(`${name}.late`, { kind: "arm" }, ofLate);
+    return new WindowedTable<K, A, V>(results, late as Stream<K, V>);
+  }
+
+  /** `aggregate("totals", { value: totals, init: noLines, add: addLine, emit: "close" })` */
+  aggregate<A>(name: string, aggregation: WindowAggregation<K, V, A>): WindowedTable<K, A, V> {
+    return this.#aggregate<A>(name, folding(aggregation as never), aggregation);
+  }
+
+  /** The number of records of a key and window. `count("views", { emit: "close" })` */
+  count(name: string, options: WindowOptions = {}): WindowedTable<K, number, V> {
+    return this.#aggregate<number>(name, counting, options);
+  }
+
+  /** Folds two values into one of the same type. `reduce("newest", (a, b) => (b.at > a.at ? b : a))` */
+  reduce(name: string, fn: (a: V, b: V) => V, options: WindowOptions = {}): WindowedTable<K, V, V> {
+    return this.#aggregate<V>(
+      name,
+      reducing((value) => value, fn as Fold),
+      options,
+    );
+  }
+
+  /** `sum("spend", (line) => line.salesValue)` */
+  sum<N extends Addable>(
+    name: string,
+    of: (value: V) => N,
+    options: WindowOptions = {},
+  ): WindowedTable<K, N, V> {
+    return this.#aggregate<N>(name, summing(of), options);
+  }
+
+  /** `min("first", (o) => o.orderDate)` */
+  min<C extends Comparable>(
+    name: string,
+    of: (value: V) => C,
+    options: WindowOptions = {},
+  ): WindowedTable<K, C, V> {
+    return this.#aggregate<C>(name, finding(of, least), options);
+  }
+
+  /** `max("last", (o) => o.orderDate)` */
+  max<C extends Comparable>(
+    name: string,
+    of: (value: V) => C,
+    options: WindowOptions = {},
+  ): WindowedTable<K, C, V> {
+    return this.#aggregate<C>(name, finding(of, most), options);
+  }
+
+  /** The mean of numbers or Decimals; of Decimals to 20 places where it does not end. `avg("basket", (b) => b.total)` */
+  avg<N extends number | Decimal>(
+    name: string,
+    of: (value: V) => N,
+    options: WindowOptions = {},
+  ): WindowedTable<K, N, V> {
+    return this.#aggregate<N>(name, averaging(of), options);
+  }
+}
+
+guide("a windowed stream", WindowedStream);
+
+/** One value for each key and window. */
+export class WindowedTable<K, A, V> {
+  /** Records that came when a window of theirs was closed. Each also counts as `late`, unless another window took it. */
+  readonly late: Stream<K, V>;
+  readonly #results: StreamPlace<K, WindowResult<K, A>>;
+
+  constructor(results: StreamPlace<K, WindowResult<K, A>>, late: Stream<K, V>) {
+    this.#results = results;
+    this.late = late;
+  }
+
+  /**
+   * The values as records, each with the key of its records, and the last ms of its window for a time when it is closed.
+   * `toStream("views", (views, { key, start }) => ({ user: key, from: start, views }))`
+   */
+  toStream<R>(name: string, fn: (aggregate: A, window: Windowed<K>) => R): Stream<K, R> {
+    const operation: MapOperation = {
+      kind: "map",
+      fn: (result) => {
+        const { aggregate, key, startMs, endMs } = result as WindowResult<K, A>;
+        return fn(aggregate, { key, start: new Date(startMs), end: new Date(endMs) });
+      },
+    };
+    return this.#results.next<R>(name, operation, ofStream);
+  }
+}
+
+guide("a windowed table", WindowedTable);
