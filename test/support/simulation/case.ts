@@ -7,6 +7,7 @@ import { withReference } from "./reference.ts";
 import { withTimes, type TimesSpec } from "./times.ts";
 import { withTimers } from "./timers.ts";
 import type { Value } from "./values.ts";
+import { withWindows } from "./windows.ts";
 
 export type Op =
   | "map"
@@ -25,6 +26,7 @@ export type Op =
   | "max"
   | "avg"
   | "timers"
+  | "windows"
   | "group-own"
   | "group-shared"
   | "to"
@@ -133,7 +135,8 @@ export function caseOf(seed: number): SimulationCase {
   const split = withApart(new Draw(seed ^ 0x0a9a), drawn);
   const timed = withTimes(new Draw(seed ^ 0x7133), split);
   const whole = withTimers(new Draw(seed ^ 0x71e5), timed);
-  return { seed, ...drawn, ...withReference(new Draw(seed ^ 0x10ad), whole), faults };
+  const windowed = withWindows(new Draw(seed ^ 0x3179), whole);
+  return { seed, ...drawn, ...withReference(new Draw(seed ^ 0x10ad), windowed), faults };
 }
 
 const APART_SHARE = 0.2;

@@ -23,6 +23,7 @@ import { drawReference, REFERENCE_OUT, referenceSource } from "./reference.ts";
 import { timersFacts, timersOf } from "./timers.ts";
 import * as fn from "./values.ts";
 import type { Row, Value } from "./values.ts";
+import { drawWindows, LATE_NODE } from "./windows.ts";
 
 type Values = Stream<string | null, Value>;
 
@@ -182,6 +183,8 @@ class Drawing {
         const node = stream as unknown as StreamNode<string | null, Value>;
         return node.next(id, timersOf(id, by), timersFacts);
       }
+      case "windows":
+        return drawWindows(stream, node, () => this.#outputOf({ ...node, id: LATE_NODE }));
       case "distinct":
       case "state":
       case "aggregate":

@@ -128,22 +128,13 @@ export const hasTimers = ({ parts }: Plan): boolean =>
 
 /** Timers that lie before the stream time of their task, which fire without any progress of its inputs. */
 export async function areTimersOwed(
-  { parts }: Plan,
+  plan: Plan,
   admin: AdminPort,
   entriesOf: (topic: TopicName) => readonly RawRecord[],
 ): Promise<boolean> {
-  const part = parts.find(({ stores }) => stores.some(({ name }) => name === TIMERS));
-  const store = part?.stores.find(({ name }) => name === TIMERS);
-  if (part === undefined || store === undefined) return false;
-  const { dueOf } = entryCodec(plainCodec, TIMERS);
-  const newest = new Map<string, RawRecord>();
-  for (const record of entriesOf(store.changelog.name))
-    newest.set(`${String(record.partition)} ${record.key?.toString("latin1") ?? ""}`, record);
-  const dues = [...newest.values()].flatMap(({ partition, key, value }) => {
-    const dueMs = key === null || value === null ? null : dueOf(key, value);
-    return dueMs === null ? [] : [{ partition, dueMs }];
-  });
-  if (dues.length === 0) return false;
+  const part = plan.parts.find(({ stores }) => stores.some(({ name }) => name === TIMERS));
+  const dues = entriesDue(plan, TIMERS, entriesOf);
+  if (part === undefined || dues.length === 0) return false;
   const places = part.sources.flatMap(({ name: topic }) =>
     [...new Set(dues.map(({ partition }) => partition))].map((partition) => ({ topic, partition })),
   );
@@ -155,4 +146,22 @@ export async function areTimersOwed(
         .map(({ metadata }) => decodeMetadata(metadata)?.time?.time ?? -Infinity),
     );
   return dues.some(({ partition, dueMs }) => dueMs < timeOf(partition));
+}
+
+/** The entries of a store that are due at some time, by its changelog. */
+export function entriesDue(
+  { parts }: Plan,
+  name: string,
+  entriesOf: (topic: TopicName) => readonly RawRecord[],
+): readonly { readonly partition: number; readonly dueMs: number }[] {
+  const store = parts.flatMap(({ stores }) => stores).find((one) => one.name === name);
+  if (store === undefined) return [];
+  const { dueOf } = entryCodec(plainCodec, name);
+  const newest = new Map<string, RawRecord>();
+  for (const record of entriesOf(store.changelog.name))
+    newest.set(`${String(record.partition)} ${record.key?.toString("latin1") ?? ""}`, record);
+  return [...newest.values()].flatMap(({ partition, key, value }) => {
+    const dueMs = key === null || value === null ? null : dueOf(key, value);
+    return dueMs === null ? [] : [{ partition, dueMs }];
+  });
 }

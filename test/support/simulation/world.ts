@@ -38,6 +38,7 @@ import type { Call, CallVerdict, Strike } from "./servers/points.ts";
 import { refuseRow } from "./servers/refusals.ts";
 import { areMarkersMissing } from "./markers.ts";
 import { areTimersOwed, hasTimers } from "./timers.ts";
+import { areWindowsOpen } from "./windows.ts";
 
 export interface Member {
   readonly name: string;
@@ -383,8 +384,9 @@ export class World {
   async #owesTime(): Promise<boolean> {
     const admin = this.#outside.admin();
     if (await this.during(areMarkersMissing(this.plan, admin))) return true;
-    if (!hasTimers(this.plan)) return false;
     const entriesOf = (topic: TopicName) => this.kafka.records(topic, { committed: true });
+    if (areWindowsOpen(this.case, this.plan, entriesOf)) return true;
+    if (!hasTimers(this.plan)) return false;
     return this.during(areTimersOwed(this.plan, admin, entriesOf));
   }
 

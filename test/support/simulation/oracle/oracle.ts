@@ -10,6 +10,8 @@ import { timerKey } from "../timers.ts";
 import { timersFired, timersSet, type Entry } from "./timers.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
+import { closedAt, windowsOf, type OpenWindow } from "./windows.ts";
+import { keepsLate, lastWatermarks, LATE_NODE, windowed, windowsIn } from "../windows.ts";
 import { keyText, letterText, poisonText, type Expected, type ExpectedTopic } from "./expected.ts";
 import { aggregated, chainOf, directRows, stateless, toldBy } from "./steps.ts";
 import type { Group, Item, Place, SinkPart, Trail } from "./way.ts";
@@ -56,6 +58,7 @@ class Oracle {
       const topic = repartitionName(node);
       for (const item of items) this.#take(item, { part: node.id, topic, nodes: node.then, place });
     }
+    this.#close(records);
     for (const [name, sink] of this.#sinks) this.#sink(name, sink);
     for (const chain of direct) this.#direct(records, chain);
     for (const [name, entries] of this.#stores) {
@@ -77,6 +80,10 @@ class Oracle {
         this.#expected.rows.set(tableName(node), new Map());
         const isMixed = place.isFree || this.#isMixed(node);
         this.#sinks.set(tableName(node), { node, isLoose: place.isHeld, isMixed, items: [] });
+      } else if (node.op === "windows" && keepsLate(node.by)) {
+        const kind = place.isFree ? "free" : "ordered";
+        const late = outputName({ ...node, id: LATE_NODE });
+        this.#expected.topics.set(late, { kind, isHeld: false, items: new Map() });
       } else if (node.op.startsWith("group"))
         this.#groups.set(node.id, { node, place: next, items: [] });
       this.#prepare(node.then, next);
@@ -160,6 +167,7 @@ class Oracle {
     if (node.op === "table") return this.#toTable(node, item, trail, place);
     if (node.op.startsWith("group")) return this.#regroup(node, item, trail, place);
     if (node.op === "timers") return this.#timer(node, item, trail);
+    if (node.op === "windows") return this.#window(node, item, trail, place);
     if (/^(distinct|state|reduce|aggregate|count|sum|min|max|avg)$/.test(node.op))
       return this.#stateful(node, item, trail, place);
     // A tombstone goes down both arms of a branch.
@@ -237,6 +245,45 @@ class Oracle {
     const changed = timersSet(this.#store(node.id), { key, value, now, by: node.by });
     for (const [name, entry] of changed) this.#set(node.id, name, entry, trail);
     trail.emitted++;
+  }
+
+  readonly #windows = new Map<string, OpenWindow>();
+
+  #window(node: Node, item: Item, trail: Trail, place: Place): void {
+    const { key, value, timeMs, originMs, partition } = item;
+    if (value === undefined) return;
+    if (key === null) {
+      trail.isNullKey = true;
+      return;
+    }
+    const { taken, isLate } = windowsOf(node.by, timeMs, originMs);
+    for (const start of taken) {
+      const name = `${key} ${String(start)}`;
+      const open = this.#windows.get(name) ?? { key, partition, start, sum: 0 };
+      trail.emitted++;
+      trail.writes.push(() => {
+        this.#windows.set(name, open);
+        open.sum += fn.numberOf(value);
+      });
+    }
+    if (!isLate) return;
+    trail.isLate = true;
+    const late: Node = { ...node, id: LATE_NODE, op: "to" };
+    if (keepsLate(node.by)) this.#output(late, item, trail, place);
+  }
+
+  /** Windows close by the watermark in front of them; those behind a shared key have that of the slowest partition. */
+  #close(stages: readonly SourceRecord[]): void {
+    const windows = windowsIn(this.#flow);
+    if (windows === null) return;
+    const { node } = windows;
+    const last = lastWatermarks({ flow: this.#flow, stages: [{ records: stages, waitMs: 0 }] });
+    const closed = closedAt(this.#windows.values(), node.by, (p) => last[p] ?? -Infinity);
+    const { items } = this.#expected.topics.get(outputName(node.then[0] as Node)) as ExpectedTopic;
+    for (const { key, start, sum } of closed) {
+      const row = { value: windowed(sum, start), origin: "windows" };
+      items.set(key, [...(items.get(key) ?? []), row]);
+    }
   }
 
   /** All that stream time has passed. */
