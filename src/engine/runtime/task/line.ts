@@ -83,7 +83,9 @@ class SliceClock {
   placed(record: DecodedRecord): DecodedRecord {
     const { timestamp } = record.context;
     if (!this.#isSource) return withOrigin(record, carriedOrigin(record));
-    const originMs = Math.max(this.#sourceMs, timestamp);
+    const originMs = isTimeless(record)
+      ? timeOfTimeless(this.#sourceMs, timestamp)
+      : Math.max(this.#sourceMs, timestamp);
     // mistake: arrival moves time
     if (record.isUntimed !== true) this.timeMs = this.#sourceMs = originMs;
     return withOrigin(record, originMs);
@@ -97,6 +99,12 @@ class SliceClock {
     return { ...outcome, failure: { ...outcome.failure, originMs } };
   }
 }
+
+/** A tombstone of a topic whose times are in its values: its own says when it arrived, and nothing of events. */
+const isTimeless = ({ isUntimed, value }: DecodedRecord): boolean =>
+  isUntimed === true && value === undefined;
+const timeOfTimeless = (sourceMs: number, arrivedMs: number): number =>
+  sourceMs === NO_TIME ? arrivedMs : sourceMs;
 
 /** The watermark of an input along a slice, as its records and the markers between them move it. */
 class SliceWatermark {

@@ -123,10 +123,12 @@ class Oracle {
           this.#expected.letters.push(letterText(topic, record.key, sourceText(record)));
           continue;
         }
-        // A record without a time of its own moves none, and is no younger than its Kafka timestamp.
-        const originMs = Math.max(times.get(topic) ?? -1, time.ms);
+        const before = times.get(topic);
+        const isTimeless = record.value === null && !time.isTold;
+        // A record without a time of its own moves none; one with a value is no younger than its Kafka timestamp.
+        const originMs = isTimeless ? (before ?? time.ms) : Math.max(before ?? -1, time.ms);
         if (time.isTold) times.set(topic, originMs);
-        const item = itemOf(record, { timeMs: time.ms, originMs });
+        const item = itemOf(record, { timeMs: time.ms, originMs, isTimeless });
         this.#take(item, { part, topic, nodes, place });
       }
       this.#fire(nodes, { partition, timeMs: times.get("in-0") ?? -1 });
@@ -330,7 +332,9 @@ class Oracle {
     const before = (old?.value ?? null) as number | null;
     const { state, emit } = stepped(node, before, item);
     if (state !== before) trail.emitted++;
-    const timeMs = Math.max(item.timeMs, old?.timeMs ?? -1);
+    const timeMs = item.isTimeless
+      ? (old?.timeMs ?? item.originMs)
+      : Math.max(item.timeMs, old?.timeMs ?? -1);
     if (state !== null || before !== null || emit.length > 0)
       this.#set(node.id, item.key, { value: state, timeMs }, trail);
     const originMs = Math.max(item.originMs, timeMs);
@@ -457,7 +461,7 @@ const sourceText = (record: SourceRecord): string => {
 
 const itemOf = (
   { key, value, source, partition }: SourceRecord,
-  times: Pick<Item, "timeMs" | "originMs">,
+  times: Pick<Item, "timeMs" | "originMs" | "isTimeless">,
 ): Item => ({
   key,
   value: value ?? undefined,

@@ -9,6 +9,8 @@ export interface Item {
   readonly timeMs: number;
   /** The greatest time of its source partition when it was read there. */
   readonly originMs: number;
+  /** A tombstone of a topic whose times are in its values. */
+  readonly isTimeless: boolean;
   /** Source topic and partition that it comes from, and its place there. */
   readonly origin: string;
   readonly partition: number;
