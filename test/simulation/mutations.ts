@@ -404,6 +404,30 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "null" }],
   },
   {
+    name: "window takes what is late",
+    mistake: "a window that has closed begins anew for a record that comes late",
+    changes: [{ value: "null" }],
+  },
+  {
+    name: "due not found again",
+    test: "engine/transform/due-in-pass.test.ts",
+    mistake:
+      "an entry that was due in a batch that began anew is forgotten until the next takeover",
+    changes: ["omit"],
+  },
+  {
+    name: "time before results",
+    test: "engine/transform/due-in-pass.test.ts",
+    mistake: "the results of a window meet an operator whose time has moved before them",
+    changes: [{ value: "this.#watermarkAt(at, trail.index)" }],
+  },
+  {
+    name: "delay of a window forgotten",
+    test: "engine/transform/due-in-pass.test.ts",
+    mistake: "the watermark behind a window is that in front of it",
+    changes: [{ value: "0" }],
+  },
+  {
     name: "age left behind",
     mistake: "a record that another part has sent loses its age",
     changes: [{ value: "{ ...takenAge(raw.headers), ageMs: 0 }" }],

@@ -1,4 +1,5 @@
 // The keys of a store that are due: those of the copy's index, with the changes in memory that the copy lacks.
+import { MillraceError } from "../core/errors.ts";
 import { isSooner, type DueKey, type DueRead, type DueStateKey } from "../core/state.ts";
 import type { Cell } from "./cell.ts";
 
@@ -34,6 +35,16 @@ export function mergeDue(
   const all = [...ofCopy, ...due].sort((a, b) => (isSooner(a, b) ? -1 : 1));
   const behindMs = all[keysMax]?.dueMs ?? Infinity;
   return { keys: all.slice(0, keysMax), nextMs: Math.min(nextMs ?? Infinity, laterMs, behindMs) };
+}
+
+/** Throws MILL_STATE_COPY where an entry is not due when the index says so. */
+export function checkIndex(
+  keys: readonly DueStateKey[],
+  dueOf: (id: string) => number | null | undefined,
+): void {
+  // mistake: false index believed
+  if (keys.every(({ id, dueMs }) => dueOf(id) === dueMs)) return;
+  throw new MillraceError("MILL_STATE_COPY", "its index differs from its entries");
 }
 
 /** Changes that are due, and the least due of the others. */

@@ -139,6 +139,7 @@ class DueList {
   }
 
   close(stores: TaskStores): void {
+    // mistake: due not found again
     if (this.#heap.top !== undefined) stores.dueAgain(this.#store, this.#heap.top.dueMs);
   }
 }

@@ -116,7 +116,6 @@ export class Program {
       const { id, inputs, facts, operation } = nodes[at] as PlanNode;
       const arms = behind.get(id) ?? [];
       const next = all(arms);
-      // mistake: late gets results
       this.#followers[at] = facts.divides === true ? all(arms.slice(0, 1)) : next;
       const count = this.counts[at] as OperatorCounts;
       const wiring = { at, cursor, count, next, arms, options };
@@ -240,8 +239,8 @@ function sourcesOf(nodes: readonly PlanNode[]): SourceDelays[] {
     for (const input of inputs)
       for (const [source, delay] of behind.get(input) ?? [])
         delays.set(source, Math.max(delays.get(source) ?? 0, delay));
-    const { delayMs = 0 } = facts;
     // mistake: delay of a window forgotten
+    const delayMs = facts.delayMs ?? 0;
     behind.set(id, new Map([...delays].map(([source, delay]) => [source, delay + delayMs])));
     return delays;
   });

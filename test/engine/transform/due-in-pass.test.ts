@@ -165,7 +165,7 @@ class Rig {
     const watermarkBehind = (at: number) => this.program.watermark(at, this.#times);
     for (const { store, at } of this.program.dueStores) {
       const watermark = watermarkOf(at, headMs);
-      for (;;) {
+      while (this.stores.nextDueMs(store) < watermark) {
         const keys = await this.stores.due(store, watermark, 500);
         if (keys.length === 0) break;
         const due = { store, at, keys, partition: 0, watermark, watermarkBehind };

@@ -60,7 +60,6 @@ const lastOpenMs = ({ sizeMs, graceMs }: AlignedWindow, startMs: number): number
 /** A window is late for a record, and why; null: it takes it. At its close it is late already (W3). */
 function latenessOf({ record, watermark }: Item, lastMs: number): Lateness | null {
   if (record.originMs > lastMs) return "own";
-  // mistake: closed window reopened
   return watermark > lastMs ? "closed" : null;
 }
 
@@ -114,6 +113,7 @@ export const aggregatingWindows: MakeOperator<WindowAggregate> = (node, wiring) 
       const view = views.view(store.name);
       let lateness: Lateness | null = null;
       for (const startMs of startsOf(window, record.context.timestamp)) {
+        // mistake: window takes what is late
         const why = latenessOf(item, lastOpenMs(window, startMs));
         if (why === null) fold(item, view, startMs);
         else lateness ??= why;
