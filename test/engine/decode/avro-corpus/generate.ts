@@ -1,6 +1,6 @@
 // Draws pairs of a writer's and a reader's schema with the bytes of records, from a seed.
 import { schemaOf } from "./model.ts";
-import { Chance } from "./random.ts";
+import { Chance } from "../../../support/chance.ts";
 import { Readers } from "./readers.ts";
 import { bodyOf, Writers } from "./writers.ts";
 

@@ -11,7 +11,7 @@ import {
   type Primitive,
   type RecordModel,
 } from "./model.ts";
-import type { Chance } from "./random.ts";
+import type { Chance } from "../../../support/chance.ts";
 
 const nothing: Model = { t: "primitive", p: "null", more: {} };
 const plain = (p: Primitive, more: object = {}): Model => ({ t: "primitive", p, more });

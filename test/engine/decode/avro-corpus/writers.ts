@@ -6,7 +6,7 @@ import {
   type Primitive,
   type RecordModel,
 } from "./model.ts";
-import type { Chance } from "./random.ts";
+import type { Chance } from "../../../support/chance.ts";
 
 const PRIMITIVES: readonly Primitive[] = [
   ...(["null", "boolean", "int", "long", "float", "double", "bytes", "string"] as const),
