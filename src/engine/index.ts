@@ -18,8 +18,10 @@ export type {
   GroupedStream,
 } from "./define/operators/keyed/aggregate.ts";
 export {
+  calendar,
   hopping,
   tumbling,
+  type CalendarOptions,
   type HoppingOptions,
   type TumblingOptions,
   type WindowOf,

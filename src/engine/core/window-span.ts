@@ -1,5 +1,9 @@
-// Windows of event time as they are declared, and the windows that a time lies in. Aligned to the epoch: [start, end), in ms.
-// Pure.
+// Windows of event time as they are declared, and the windows that a time lies in: [start, end), in ms, aligned to the epoch or
+// to a calendar. Pure.
+import { calendarSpanOf, type CalendarWindow } from "./calendar-window.ts";
+
+/** A window whose start says where it ends. */
+export type FixedWindow = AlignedWindow | CalendarWindow;
 
 export interface AlignedWindow {
   readonly kind: "tumbling" | "hopping";
@@ -11,7 +15,9 @@ export interface AlignedWindow {
 }
 
 /** The starts of the windows that a time lies in, the first one first. None begins before the epoch. */
-export function startsOf({ sizeMs, advanceMs }: AlignedWindow, timeMs: number): readonly number[] {
+export function startsOf(window: FixedWindow, timeMs: number): readonly number[] {
+  if (window.kind === "calendar") return [calendarSpanOf(window, timeMs).startMs];
+  const { sizeMs, advanceMs } = window;
   const last = Math.floor(timeMs / advanceMs) * advanceMs;
   if (advanceMs === sizeMs) return [last];
   const starts: number[] = [];
@@ -19,3 +25,7 @@ export function startsOf({ sizeMs, advanceMs }: AlignedWindow, timeMs: number): 
     starts.unshift(start);
   return starts;
 }
+
+/** The end of the window that begins then; its last ms lies before it. */
+export const endOf = (window: FixedWindow, startMs: number): number =>
+  window.kind === "calendar" ? calendarSpanOf(window, startMs).endMs : startMs + window.sizeMs;

@@ -1,8 +1,9 @@
 // Windows on the source, and behind a new key that all partitions share: what they count and when they close depends on no
 // batch, crash, takeover or order of tasks.
-import { hopping, milliseconds, tumbling, type Stream, type Topic, type WindowOf } from "#engine";
+import { hopping, milliseconds, tumbling, type Stream, type Topic } from "#engine";
 import type { Plan } from "../../../src/engine/core/plan.ts";
 import type { RawRecord, TopicName } from "../../../src/engine/core/record.ts";
+import type { AlignedWindow } from "../../../src/engine/core/window-span.ts";
 import type { Draw, FlowSpec, Node, SimulationCase, Stage } from "./case.ts";
 import { entriesDue } from "./timers.ts";
 import { judged } from "./times.ts";
@@ -15,7 +16,7 @@ export const LATE_NODE = `${WINDOWS}-late`;
 const GROUP = "windows-group";
 const SHARE = 0.35;
 
-export const windowOf = (by: number): WindowOf => {
+export const windowOf = (by: number): AlignedWindow => {
   const [size, grace] = [milliseconds(1_500 + 500 * mod(by, 3)), milliseconds(700 * mod(by, 4))];
   return mod(by, 2) === 0
     ? tumbling({ size, grace })

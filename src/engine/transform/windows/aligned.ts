@@ -1,11 +1,11 @@
-// Aggregates by tumbling and hopping windows: one entry for each key and window, which is due with its close. A window takes
+// Aggregates by tumbling, hopping and calendar windows: one entry for each key and window, which is due with its close. A window takes
 // records until its end is passed by the grace, by their origin times and by the watermark: time.md's rules W1 to W4.
 import { Mistake, settled } from "../../core/errors.ts";
 import type { Operation, PlanStore } from "../../core/plan.ts";
 import type { DecodedRecord } from "../../core/outcome.ts";
 import type { RecordContext } from "../../core/record.ts";
 import type { StateKey, StoreView } from "../../core/state.ts";
-import { startsOf, type AlignedWindow } from "../../core/window-span.ts";
+import { endOf, startsOf, type FixedWindow } from "../../core/window-span.ts";
 import {
   drop,
   dropUnkeyed,
@@ -20,7 +20,7 @@ import {
 export interface WindowAggregate extends Operation {
   readonly kind: "window";
   readonly store: PlanStore;
-  readonly window: AlignedWindow;
+  readonly window: FixedWindow;
   readonly init: (key: unknown) => unknown;
   readonly add: (aggregate: unknown, value: unknown, record: RecordContext) => unknown;
   readonly finish: (aggregate: unknown) => unknown;
@@ -54,8 +54,8 @@ const startOf = (bytes: Buffer): number => Number(bytes.readBigUInt64BE());
 const recordKeyOf = (bytes: Buffer): Buffer => bytes.subarray(START_BYTES);
 
 /** The last ms at which a window that begins then is open. */
-const lastOpenMs = ({ sizeMs, graceMs }: AlignedWindow, startMs: number): number =>
-  startMs + sizeMs + graceMs - 1;
+const lastOpenMs = (window: FixedWindow, startMs: number): number =>
+  endOf(window, startMs) + window.graceMs - 1;
 
 /** A window is late for a record, and why; null: it takes it. At its close it is late already (W3). */
 function latenessOf({ record, watermark }: Item, lastMs: number): Lateness | null {
@@ -70,7 +70,7 @@ export const aggregatingWindows: MakeOperator<WindowAggregate> = (node, wiring) 
   const late = wiring.arms[LATE] ?? (() => undefined);
 
   function result(startMs: number, aggregate: unknown): WindowResult<unknown, unknown> {
-    const endMs = startMs + window.sizeMs;
+    const endMs = endOf(window, startMs);
     const { key } = cursor.record.context;
     return { aggregate: finish(aggregate), key, startMs, endMs };
   }
@@ -134,7 +134,7 @@ export const aggregatingWindows: MakeOperator<WindowAggregate> = (node, wiring) 
       cursor.record = closed(
         cursor.record,
         own,
-        startMs + window.sizeMs - 1,
+        endOf(window, startMs) - 1,
         options.keyOf(node, own),
       );
       count.passed++;

@@ -30,7 +30,7 @@ import {
   type Fold,
   type Folding,
 } from "../keyed/folds.ts";
-import type { WindowOf } from "./windows.ts";
+import { shownWindow, type WindowOf } from "./windows.ts";
 
 /** A key in one of its windows: [start, end), epoch ms. */
 export interface Windowed<K> {
@@ -64,14 +64,7 @@ const facts: OperatorFacts = {
   divides: true,
   details({ window }: PlanNode["operation"] & Partial<WindowAggregate>) {
     if (window === undefined) return {};
-    const { kind, sizeMs, advanceMs, graceMs } = window;
-    const advance = kind === "hopping" ? { advance: `${String(advanceMs)} ms` } : {};
-    return {
-      window: kind,
-      size: `${String(sizeMs)} ms`,
-      ...advance,
-      grace: `${String(graceMs)} ms`,
-    };
+    return shownWindow(window);
   },
 };
 const ofResults: OperatorFacts = { work: passing, named: "topic" };

@@ -1,10 +1,15 @@
 // Windows of event time, as a pipeline declares them.
-import type { AlignedWindow } from "../../../core/window-span.ts";
+import {
+  isTimeZone,
+  type CalendarUnit,
+  type CalendarWindow,
+} from "../../../core/calendar-window.ts";
 import { ConfigError } from "../../../core/errors.ts";
 import type { Duration } from "../../../core/span.ts";
+import type { AlignedWindow, FixedWindow } from "../../../core/window-span.ts";
 
-/** A window: make one with {@link tumbling} or {@link hopping}. */
-export type WindowOf = AlignedWindow;
+/** A window: make one with {@link tumbling}, {@link hopping} or {@link calendar}. */
+export type WindowOf = FixedWindow;
 
 export interface TumblingOptions {
   readonly size: Duration;
@@ -24,7 +29,7 @@ export interface HoppingOptions extends TumblingOptions {
  * @example
  * from(views).groupByKey().windowedBy(tumbling({ size: minutes(5), grace: minutes(1) })).count("views", { emit: "close" });
  */
-export function tumbling({ size, grace }: TumblingOptions): WindowOf {
+export function tumbling({ size, grace }: TumblingOptions): AlignedWindow {
   return aligned("tumbling", { size, advance: size, grace });
 }
 
@@ -34,11 +39,74 @@ export function tumbling({ size, grace }: TumblingOptions): WindowOf {
  * @example
  * from(views).groupByKey().windowedBy(hopping({ size: hours(1), advance: minutes(5), grace: minutes(1) })).count("busy-hours");
  */
-export function hopping(options: HoppingOptions): WindowOf {
+export function hopping(options: HoppingOptions): AlignedWindow {
   return aligned("hopping", options);
 }
 
-function aligned(kind: WindowOf["kind"], { size, advance, grace }: HoppingOptions): WindowOf {
+const WEEKDAYS = [
+  "sunday",
+  "monday",
+  "tuesday",
+  "wednesday",
+  "thursday",
+  "friday",
+  "saturday",
+] as const;
+
+export interface CalendarOptions {
+  readonly unit: CalendarUnit;
+  /** The zone by whose clocks a day begins, an IANA name: "Europe/Berlin", "UTC". It has no default. */
+  readonly timeZone: string;
+  readonly grace: Duration;
+  /** The day on which weeks begin; default "monday", as in ISO 8601. */
+  readonly weekStart?: (typeof WEEKDAYS)[number];
+}
+
+/**
+ * Windows of a calendar in a time zone: an hour, day, week or month as the zone's clocks show it. A day has 23 or 25 hours where
+ * they are put forward or back, and begins when its date is first shown; an hour that they show twice is two windows. The
+ * rules of zones are those of the Node that runs: two versions of it may differ about the future.
+ * @throws ConfigError MILL_BUILD_OPTION for another unit or weekday, and a zone that Node does not know.
+ * @example
+ * from(orders).groupBy("by-customer", (o) => o.customerId)
+ *   .windowedBy(calendar({ unit: "month", timeZone: "Europe/Berlin", grace: days(1) }))
+ *   .sum("spend-by-month", (o) => o.amount, { emit: "close" });
+ */
+export function calendar({
+  unit,
+  timeZone,
+  grace,
+  weekStart = "monday",
+}: CalendarOptions): CalendarWindow {
+  if (!UNITS.includes(unit)) throw refused("calendar", `its unit is one of ${UNITS.join(", ")}`);
+  if (!isTimeZone(timeZone))
+    throw refused("calendar", 'it needs timeZone, an IANA name that Node knows: "Europe/Berlin"');
+  const weekday = WEEKDAYS.indexOf(weekStart);
+  if (weekday < 0) throw refused("calendar", `its weekStart is one of ${WEEKDAYS.join(", ")}`);
+  const graceMs = whole("calendar", "grace", grace);
+  return Object.freeze({ kind: "calendar", unit, timeZone, weekStart: weekday, graceMs });
+}
+
+const UNITS: readonly CalendarUnit[] = ["hour", "day", "week", "month"];
+
+/** The facts of a window for a plan. */
+export function shownWindow(window: WindowOf): Readonly<Record<string, string>> {
+  const { kind, graceMs } = window;
+  const grace = `${String(graceMs)} ms`;
+  if (kind === "calendar") {
+    const { unit, timeZone, weekStart } = window;
+    const week = unit === "week" ? { weekStart: WEEKDAYS[weekStart] ?? "" } : {};
+    return { window: `calendar ${unit}`, timeZone, ...week, grace };
+  }
+  const { sizeMs, advanceMs } = window;
+  const advance = kind === "hopping" ? { advance: `${String(advanceMs)} ms` } : {};
+  return { window: kind, size: `${String(sizeMs)} ms`, ...advance, grace };
+}
+
+function aligned(
+  kind: AlignedWindow["kind"],
+  { size, advance, grace }: HoppingOptions,
+): AlignedWindow {
   const [sizeMs, advanceMs, graceMs] = [
     whole(kind, "size", size),
     whole(kind, "advance", advance),
