@@ -2,7 +2,6 @@
 // records until its end is passed by the grace, by their origin times and by the watermark: time.md's rules W1 to W4.
 import { Mistake, settled } from "../../core/errors.ts";
 import type { Operation, PlanStore } from "../../core/plan.ts";
-import type { DecodedRecord } from "../../core/outcome.ts";
 import type { RecordContext } from "../../core/record.ts";
 import type { StateKey, StoreView } from "../../core/state.ts";
 import { endOf, startsOf, type FixedWindow } from "../../core/window-span.ts";
@@ -16,6 +15,7 @@ import {
   type Lateness,
   type MakeOperator,
 } from "../operator.ts";
+import { closedRecord, LATE, latenessOf, RESULTS, type WindowResult } from "./result.ts";
 
 export interface WindowAggregate extends Operation {
   readonly kind: "window";
@@ -28,16 +28,6 @@ export interface WindowAggregate extends Operation {
   readonly emission: "update" | "checkpoint" | "close";
 }
 
-/** An aggregate with its window, [startMs, endMs). */
-export interface WindowResult<K, A> {
-  readonly aggregate: A;
-  readonly key: K;
-  readonly startMs: number;
-  readonly endMs: number;
-}
-
-/** The places of the arms behind it. */
-const [RESULTS, LATE] = [0, 1];
 const START_BYTES = 8;
 
 /** The start, so that keys sort by it, and the key of the records. */
@@ -56,12 +46,6 @@ const recordKeyOf = (bytes: Buffer): Buffer => bytes.subarray(START_BYTES);
 /** The last ms at which a window that begins then is open. */
 const lastOpenMs = (window: FixedWindow, startMs: number): number =>
   endOf(window, startMs) + window.graceMs - 1;
-
-/** A window is late for a record, and why; null: it takes it. At its close it is late already (W3). */
-function latenessOf({ record, watermark }: Item, lastMs: number): Lateness | null {
-  if (record.originMs > lastMs) return "own";
-  return watermark > lastMs ? "closed" : null;
-}
 
 export const aggregatingWindows: MakeOperator<WindowAggregate> = (node, wiring) => {
   const { store, window, init, add, finish, emission } = node.operation;
@@ -131,7 +115,7 @@ export const aggregatingWindows: MakeOperator<WindowAggregate> = (node, wiring) 
       if (emission !== "close" || entry === null) return;
       const startMs = startOf(bytes);
       const own = recordKeyOf(bytes);
-      cursor.record = closed(
+      cursor.record = closedRecord(
         cursor.record,
         own,
         endOf(window, startMs) - 1,
@@ -142,18 +126,3 @@ export const aggregatingWindows: MakeOperator<WindowAggregate> = (node, wiring) 
     },
   };
 };
-
-/** The record of a window's result: its time is the last ms of its window, and so is its origin time. */
-function closed(
-  { raw, context }: DecodedRecord,
-  key: Buffer,
-  timestamp: number,
-  keyValue: unknown,
-): DecodedRecord {
-  return {
-    raw: { ...raw, key, timestamp },
-    value: undefined,
-    context: { ...context, key: keyValue, timestamp },
-    originMs: timestamp,
-  };
-}

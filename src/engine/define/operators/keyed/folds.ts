@@ -17,6 +17,8 @@ export interface Folding {
   add(aggregate: unknown, value: unknown, record: RecordContext): unknown;
   /** Left out where values are the user's own. */
   readonly wrongValue?: WrongValue;
+  /** One aggregate of two, the earlier first; left out where the user has not said how. */
+  readonly merge?: (a: unknown, b: unknown) => unknown;
   /** Makes the result of an aggregate; left out where that is the result. */
   readonly finish?: (aggregate: unknown) => unknown;
 }
@@ -26,6 +28,7 @@ export interface UserFold {
   readonly value: Schema<unknown>;
   readonly init: unknown;
   readonly add: unknown;
+  readonly merge?: unknown;
 }
 
 const internal: SchemaFormat = { kind: "tagged-json" };
@@ -39,6 +42,7 @@ export const counting: Folding = {
   add: (n) => (n as number) + 1,
   wrongValue: (_key, value) =>
     Number.isSafeInteger(value) && (value as number) >= 0 ? null : "it is no count",
+  merge: (a, b) => (a as number) + (b as number),
 };
 
 /** From the first value on: there is nothing to begin with. */
@@ -49,6 +53,7 @@ export const reducing = (of: (value: never) => unknown, fold: Fold): Folding => 
     const one = of(value as never);
     return aggregate === null ? one : fold(aggregate, one);
   },
+  merge: fold,
 });
 
 export const summing = (of: (value: never) => Addable): Folding =>
@@ -63,6 +68,10 @@ export const averaging = (of: (value: never) => number | Decimal): Folding => ({
     const { sum, count } = mean as Mean;
     const one = averageable(of(value as never));
     return { sum: sum === null ? one : (plus(sum, one) as number | Decimal), count: count + 1 };
+  },
+  merge(a, b): Mean {
+    const [{ sum, count }, other] = [a as Mean, b as Mean];
+    return { sum: plus(sum, other.sum) as number | Decimal, count: count + other.count };
   },
   finish: (mean) => meanOf(mean as Mean),
 });

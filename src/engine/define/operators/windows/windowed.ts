@@ -10,8 +10,8 @@ import {
   aggregatingWindows,
   isWindowKey,
   type WindowAggregate,
-  type WindowResult,
 } from "../../../transform/windows/aligned.ts";
+import type { WindowResult } from "../../../transform/windows/result.ts";
 import { guide } from "../../nodes/missing.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
