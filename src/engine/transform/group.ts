@@ -6,7 +6,7 @@ import type { DecodedRecord, Outcome } from "../core/outcome.ts";
 import type { StateKey } from "../core/state.ts";
 import { Agenda, placeholderOf, type DueItem, type DueOperator } from "./agenda.ts";
 import type { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
-import { isOfDue, newTrail, type Item, type Operator, type Trail } from "./operator.ts";
+import { isOfDue, newTrail, orderOf, type Item, type Operator, type Trail } from "./operator.ts";
 import type { Batch, TimedRecord } from "./pass.ts";
 import type { Program } from "./program.ts";
 
@@ -108,7 +108,7 @@ export class GroupRun {
     const { partition } = (records[index] as TimedRecord).record.raw;
     const record = placeholderOf(key, { store, partition });
     const origin = { time: key.dueMs, partition, offset: -1n, index: 0 };
-    const trail = newTrail(index, origin, 2 * index);
+    const trail = newTrail(index, origin, orderOf(index) - 1);
     const own = { at, entry: "due" as const, input: 0, record, trail, origin };
     const watermark = this.#watermarkAt(at, index);
     return { ...own, watermark, value: undefined, key, prepared: undefined };

@@ -163,11 +163,7 @@ export interface Trail {
   hasChanged: boolean;
 }
 
-export const newTrail = (
-  index: number,
-  origin: RecordOrigin | null,
-  order: number = 2 * index + 1,
-): Trail => ({
+export const newTrail = (index: number, origin: RecordOrigin | null, order: number): Trail => ({
   index,
   order,
   origin,
@@ -180,6 +176,8 @@ export const newTrail = (
   hasChanged: false,
 });
 
+/** The order of a record; what is due before it comes one sooner. */
+export const orderOf = (index: number): number => 2 * index + 1;
 /** Whether it belongs to an entry that was due, and to no record. */
 export const isOfDue = ({ order }: Trail): boolean => order % 2 === 0;
 
@@ -245,7 +243,7 @@ const DECODING = -1;
 export class WatchedCursor implements Cursor {
   record: DecodedRecord = null as never;
   stage: Stage = null as never;
-  trail: Trail = newTrail(0, null);
+  trail: Trail = newTrail(0, null, 1);
   queues: GroupQueues | null = null;
   readonly #names: readonly string[];
   readonly #ticks: Int32Array;

@@ -15,6 +15,7 @@ import {
   isOfDue,
   type Item,
   newTrail,
+  orderOf,
   type Prepared,
   type RecordOrigin,
   type Trail,
@@ -93,6 +94,13 @@ export async function runBatch(program: Program, batch: Batch): Promise<BatchRes
 const ofRoom = (error: unknown): NoRoom | TooLargeToQueue | null =>
   error instanceof NoRoom || error instanceof TooLargeToQueue ? error : null;
 
+/** How much there was before a piece. */
+interface PieceStart {
+  readonly from: number;
+  readonly mark: number;
+  readonly deferred: number;
+}
+
 class Pass implements GroupQueues, PassOfGroup {
   readonly program: Program;
   readonly batch: Batch;
@@ -126,7 +134,7 @@ class Pass implements GroupQueues, PassOfGroup {
       const timed = this.batch.records[index] as TimedRecord;
       const { raw, originMs } = timed.record;
       const origin = { time: originMs, partition: raw.partition, offset: raw.offset, index: 0 };
-      const trail = newTrail(index, origin);
+      const trail = newTrail(index, origin, orderOf(index));
       this.#trails.push(trail);
       const again = this.piece(timed.record, trail, enter, timed);
       if (again !== null) return again;
@@ -166,7 +174,6 @@ class Pass implements GroupQueues, PassOfGroup {
 
   /** Runs one piece of one record's way; between two pieces other batches may use the closures. */
   piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null {
-    const { index } = trail;
     if (this.hasFailed(trail)) return null;
     const { cursor, refusals } = this.program;
     const { stores } = this.batch;
@@ -185,18 +192,24 @@ class Pass implements GroupQueues, PassOfGroup {
       trail.hasChanged ||= stores.mark() !== mark;
     } catch (error) {
       cursor.passed();
-      // The task stops where what is due fails by itself, or makes room first.
-      if (isOfDue(trail)) return { index, why: CUT };
-      const why = ofRoom(error) ?? this.program.failed(error);
-      if (trail.hasChanged || why instanceof Error || why.kind === "halted") return { index, why };
-      this.#stage.outputs.length = from;
-      this.deferred.length = deferred;
-      stores.rollback(mark);
-      this.#failed.set(index, why);
-      return null;
+      return this.#failedPiece(error, trail, { from, mark, deferred });
     }
     const to = this.#stage.outputs.length;
     if (to > from) this.#made.push({ trail, from, to });
+    return null;
+  }
+
+  /** A record that has left nothing behind yet is taken out of this pass; else the pass begins again without it. */
+  #failedPiece(error: unknown, trail: Trail, { from, mark, deferred }: PieceStart): Again | null {
+    const { index } = trail;
+    // The task stops where what is due fails by itself, or makes room first.
+    if (isOfDue(trail)) return { index, why: CUT };
+    const why = ofRoom(error) ?? this.program.failed(error);
+    if (trail.hasChanged || why instanceof Error || why.kind === "halted") return { index, why };
+    this.#stage.outputs.length = from;
+    this.deferred.length = deferred;
+    this.batch.stores.rollback(mark);
+    this.#failed.set(index, why);
     return null;
   }
 

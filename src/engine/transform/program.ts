@@ -2,7 +2,7 @@
 // outputs are kept together, so that one that fails leaves none (one record, one outcome).
 import { assert, MillraceError } from "../core/errors.ts";
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
-import { queuesKeys, type Part, type PlanNode, type PlanOptions } from "../core/plan.ts";
+import { type OperatorFacts, type Part, type PlanNode, type PlanOptions } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import {
@@ -13,6 +13,7 @@ import {
   type Lateness,
   type MakeOperator,
   newTrail,
+  orderOf,
   type Next,
   type Operator,
   type OperatorCounts,
@@ -24,6 +25,7 @@ import {
   WatchedCursor,
 } from "./operator.ts";
 import { failureOf, thrown } from "./failures.ts";
+import { behindQueues, sourcesOf, type SourceDelays } from "./upstream.ts";
 
 const EMITTED: Outcome = { kind: "emitted" };
 const QUEUED: Outcome = { kind: "emitted", isQueued: true };
@@ -116,7 +118,7 @@ export class Program {
       const { id, inputs, facts, operation } = nodes[at] as PlanNode;
       const arms = behind.get(id) ?? [];
       const next = all(arms);
-      this.#followers[at] = facts.divides === true ? all(arms.slice(0, 1)) : next;
+      this.#followers[at] = resultsOf(facts, arms, next);
       const count = this.counts[at] as OperatorCounts;
       const wiring = { at, cursor, count, next, arms, options };
       const made = (facts.work as MakeOperator)(nodes[at] as PlanNode, wiring);
@@ -162,7 +164,7 @@ export class Program {
 
   /** Runs one record through every operator behind its source; what it made is in the stage, or nothing is. */
   run(record: DecodedRecord, stage: Stage): Outcome {
-    const trail = newTrail(stage.index, null);
+    const trail = newTrail(stage.index, null, orderOf(stage.index));
     this.cursor.record = record;
     this.cursor.trail = trail;
     return (
@@ -225,37 +227,6 @@ export class Program {
   }
 }
 
-type SourceDelays = ReadonlyMap<TopicName, number>;
-
-/**
- * By place: how far the watermark in front of it stays behind that of each source above it: the sum of the delays of the
- * operators between, of several ways the greatest. Inputs come before what they feed.
- */
-function sourcesOf(nodes: readonly PlanNode[]): SourceDelays[] {
-  const behind = new Map<number, SourceDelays>();
-  return nodes.map(({ id, facts, inputs, operation: { topic } }) => {
-    const delays = new Map<TopicName, number>();
-    if (facts.reads === true && topic !== undefined) delays.set(topic.name, 0);
-    for (const input of inputs)
-      for (const [source, delay] of behind.get(input) ?? [])
-        delays.set(source, Math.max(delays.get(source) ?? 0, delay));
-    // mistake: delay of a window forgotten
-    const delayMs = facts.delayMs ?? 0;
-    behind.set(id, new Map([...delays].map(([source, delay]) => [source, delay + delayMs])));
-    return delays;
-  });
-}
-
-/** By place. */
-function behindQueues(nodes: readonly PlanNode[]): boolean[] {
-  const queued = new Set<number>();
-  return nodes.map((node) => {
-    const isBehind = node.inputs.some((input) => queued.has(input));
-    if (isBehind || queuesKeys(node)) queued.add(node.id);
-    return isBehind;
-  });
-}
-
 export const compile = (part: Part, options: CompileOptions): Program => new Program(part, options);
 
 /** In front of an operator: the record waits until the keys of the whole batch are in memory. */
@@ -282,6 +253,10 @@ function entering(
     });
   };
 }
+
+/** Where ways divide, results go on by the first of them. */
+const resultsOf = ({ divides }: OperatorFacts, arms: readonly Next[], next: Next): Next =>
+  divides === true ? all(arms.slice(0, 1)) : next;
 
 const unshift = <T>(lists: Map<T, Next[]>, at: T, next: Next): void => {
   const list = lists.get(at);

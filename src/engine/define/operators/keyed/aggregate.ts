@@ -23,7 +23,7 @@ import {
   type Comparable,
   type Fold,
   type Folding,
-} from "./folds.ts";
+} from "../../folds.ts";
 import { WindowedStream } from "../windows/windowed.ts";
 import type { WindowOf } from "../windows/windows.ts";
 

@@ -29,7 +29,7 @@ import {
   type Comparable,
   type Fold,
   type Folding,
-} from "../keyed/folds.ts";
+} from "../../folds.ts";
 import { shownWindow, type WindowOf } from "./windows.ts";
 
 /** A key in one of its windows: [start, end), epoch ms. */

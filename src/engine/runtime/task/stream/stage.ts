@@ -10,21 +10,18 @@ import type { Inbox } from "../../../source/inbox.ts";
 import type { TakenOver } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { CallBook } from "../../../transform/calls/book.ts";
-import { TaskCalls } from "../../../transform/calls/call.ts";
-import type { LearnKept } from "../../../transform/calls/release.ts";
 import type { QueuedKeys } from "../../calls/queued-keys.ts";
-import { callPortsOf } from "../../calls/ports.ts";
 import type { WorkerContext } from "../../context.ts";
 import { ours } from "../../failure.ts";
 import { emptyStage, type BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import type { StreamCommitter } from "./committer.ts";
-import { learnQueued, marksBefore, restOf, type Intake, type Slice } from "../intake.ts";
+import { marksBefore, restOf, type Intake, type Slice } from "../intake.ts";
 import { processEach, type Processed } from "../line.ts";
 import { TaskInputs, timeOfPart } from "../../../core/task-inputs.ts";
 import { TaskMarks } from "./markers.ts";
 import type { Probations } from "./probation.ts";
-import { queuedKeysOf, TaskState, type Head } from "./state.ts";
+import { openState, type Head, type TaskState } from "./state.ts";
 import { Tally, type TaskCheckpoint } from "./tally.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
@@ -79,19 +76,9 @@ export class StreamStage implements TaskWork {
     this.#marks = TaskMarks.of(bound, task.partition, times);
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
-    const { watch } = bound.program;
-    const calls = new TaskCalls(callPortsOf(context, task.address, task.signal, watch));
-    const patiently = <T>(work: () => Promise<T>): Promise<T> =>
-      task.persist(bound.plan.options.state, work);
-    const learn: LearnKept = (step, kept) =>
-      learnQueued(bound, step.store?.name ?? "", kept, task.learner);
-    const own = {
-      ...{ bound, partition: task.partition, stores, calls, patiently, learn },
-      ...{ inputs: progress, times },
-      now: () => context.clock.now(),
-    };
-    const state = (this.#state = new TaskState(own));
-    this.#queuedKeys = queuedKeysOf(task, { bound, context, inbox }, { ...own, state });
+    const own = { context, bound, stores, inbox, inputs: progress, times };
+    const { state, queuedKeys } = openState(task, own);
+    [this.#state, this.#queuedKeys] = [state, queuedKeys];
   }
 
   async begin(): Promise<void> {
@@ -124,11 +111,9 @@ export class StreamStage implements TaskWork {
       if (fired === null) break;
       this.#task.signal.throwIfAborted();
       if (fired.halted !== null) return fired.halted;
-      for (const output of fired.outputs) this.#stage.outputs.push(output);
       this.#queuedKeys?.look(fired.queued);
-      this.#state.keep(fired.deferred);
       this.#fired += fired.worked;
-      this.#hasReleased = true;
+      this.#keepReleased(fired);
       // A step behind has no room: the others wait too, in their order.
       if (fired.waiting.length === 0) continue;
       if (head !== null) await this.#inbox.nudged();
@@ -147,12 +132,17 @@ export class StreamStage implements TaskWork {
       if (done.halted !== null) return done.halted;
       this.#countUnits(done.taken.length === 0 ? [null] : done.taken);
       this.#tally.release(done);
-      for (const output of done.outputs) this.#stage.outputs.push(output);
-      this.#state?.keep(done.deferred);
-      this.#hasReleased = true;
+      this.#keepReleased(done);
     }
     this.#queuedKeys?.unblock();
     return null;
+  }
+
+  /** What was made of no record that was just read. */
+  #keepReleased({ outputs, deferred }: Pick<Processed, "outputs" | "deferred">): void {
+    for (const output of outputs) this.#stage.outputs.push(output);
+    this.#state?.keep(deferred);
+    this.#hasReleased = true;
   }
 
   async take(slice: Slice): Promise<MillraceError | null> {
@@ -167,7 +157,10 @@ export class StreamStage implements TaskWork {
     // From here on in one turn, so that all of the slice is taken, or nothing.
     this.#task.signal.throwIfAborted();
     const { outcomes, dueFirst } = processed;
-    if (dueFirst !== null) return this.#fireBefore(slice, dueFirst);
+    if (dueFirst !== null) {
+      this.#intake.putBack(slice);
+      return this.#fire({ place: slice.place, watermark: dueFirst });
+    }
     const last = outcomes.at(-1);
     const halted = last?.kind === "halted" ? last.error : null;
     const done = outcomes.length - (halted === null ? 0 : 1);
@@ -177,12 +170,6 @@ export class StreamStage implements TaskWork {
     else if (this.#book.notes.size + this.#book.inPlace.size > 0) this.#book = new CallBook();
     await this.#untilRoom();
     return null;
-  }
-
-  /** Works what is due before the first record of the slice, which comes again. */
-  async #fireBefore(slice: Slice, watermark: number): Promise<MillraceError | null> {
-    this.#intake.putBack(slice);
-    return this.#fire({ place: slice.place, watermark });
   }
 
   /** A queued key has no room for the next record; only one that moves makes room. */

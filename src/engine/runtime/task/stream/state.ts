@@ -8,7 +8,7 @@ import type { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Sealed } from "../../../state/cell.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import type { CallBook } from "../../../transform/calls/book.ts";
-import type { TaskCalls } from "../../../transform/calls/call.ts";
+import { TaskCalls } from "../../../transform/calls/call.ts";
 import {
   release,
   type EndedCall,
@@ -22,10 +22,11 @@ import type { DeferredChange } from "../../../transform/operator.ts";
 import { publishQueued } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import { QueuedKeys } from "../../calls/queued-keys.ts";
+import { callPortsOf } from "../../calls/ports.ts";
 import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
-import type { Slice } from "../intake.ts";
+import { learnQueued, type Slice } from "../intake.ts";
 import { processBatch, type Processed } from "../line.ts";
 import type { Task } from "../task.ts";
 
@@ -207,20 +208,35 @@ export class TaskState {
   }
 }
 
-/** The queued keys of a task; null where no step queues any. */
-export function queuedKeysOf(
+/** The parts of a task with state, or with calls. */
+interface StateParts extends Pick<TaskStateOptions, "bound" | "stores" | "inputs" | "times"> {
+  readonly context: WorkerContext;
+  readonly inbox: Inbox;
+}
+
+/** The state of a task, and its queued keys; null where no step queues any. */
+export function openState(
   task: Task,
-  { bound, context, inbox }: { bound: BoundPart; context: WorkerContext; inbox: Inbox },
-  { stores, calls, patiently, learn, state }: TaskStateOptions & { readonly state: TaskState },
-): QueuedKeys | null {
-  const steps = bound.program.queueingSteps;
-  if (steps.length === 0) return null;
-  return new QueuedKeys({
+  { context, inbox, ...parts }: StateParts,
+): { readonly state: TaskState; readonly queuedKeys: QueuedKeys | null } {
+  const { bound, stores } = parts;
+  const { watch, queueingSteps: steps } = bound.program;
+  const calls = new TaskCalls(callPortsOf(context, task.address, task.signal, watch));
+  const patiently = <T>(work: () => Promise<T>): Promise<T> =>
+    task.persist(bound.plan.options.state, work);
+  const learn: LearnKept = (step, kept) =>
+    learnQueued(bound, step.store?.name ?? "", kept, task.learner);
+  const now = (): number => context.clock.now();
+  const { partition } = task;
+  const state = new TaskState({ ...parts, partition, calls, patiently, learn, now });
+  if (steps.length === 0) return { state, queuedKeys: null };
+  const queuedKeys = new QueuedKeys({
     ...{ steps, stores, calls, patiently, learn },
     nudge: () => inbox.nudge(),
     release: (step, ended) => state.release(step, ended),
     onChange: (step, waiting) => publishQueued(context.meter, task.address, step, waiting),
   });
+  return { state, queuedKeys };
 }
 
 /** The offset of each record, in the order sent; null when the broker has not said one of them. */

@@ -1,10 +1,10 @@
 // Folds of the values of one key: counts, sums, extremes and means of numbers, bigints and Decimals, and what a user folds.
 // Aggregates of a key and of its windows are made of them.
-import { decimal, isDecimal, type Decimal } from "../../../core/decimal.ts";
-import { kindOf, Mistake, settled } from "../../../core/errors.ts";
-import type { RecordContext } from "../../../core/record.ts";
-import type { Schema, SchemaFormat } from "../../../core/schema.ts";
-import type { WrongValue } from "../../../core/state.ts";
+import { decimal, isDecimal, type Decimal } from "../core/decimal.ts";
+import { kindOf, Mistake, settled } from "../core/errors.ts";
+import type { RecordContext } from "../core/record.ts";
+import type { Schema, SchemaFormat } from "../core/schema.ts";
+import type { WrongValue } from "../core/state.ts";
 
 /** Numbers that can be added and compared. Floats add up as floats do: money is a Decimal. */
 export type Addable = number | bigint | Decimal;
