@@ -71,7 +71,7 @@ test("every reason that stops a task is documented with the command that its mes
   }
   // What a running task can meet, of all that halts.
   const stops =
-    /^MILL_(SOURCE|TOPIC_(MISSING|PARTITIONS)|RULE|TRANSFORM|KAFKA_(AUTH|REFUSED)|POSTGRES_(AUTH|REFUSED)|TABLE_(DIFFERS|TRIGGER)|REGISTRY_AUTH|REDIS_(AUTH|REFUSED|CLUSTER)|STATE_(CHANGELOG|COPY|ENTRY|FORMAT|TYPE)|ENGINE)/;
+    /^MILL_(SOURCE|TOPIC_(MISSING|PARTITIONS)|RULE|TRANSFORM|KAFKA_(AUTH|REFUSED)|POSTGRES_(AUTH|REFUSED)|TABLE_(DIFFERS|TRIGGER)|REGISTRY_AUTH|REDIS_(AUTH|REFUSED|CLUSTER)|PROGRESS|OUTBOX|STATE_(CHANGELOG|COPY|ENTRY|FORMAT|TYPE)|ENGINE)/;
   const codes = (Object.keys(errorTable) as ErrorCode[]).filter(
     (code) => stops.test(code) && errorTable[code].disposition === "halt",
   );

@@ -490,6 +490,13 @@ export const mutations: readonly Mutation[] = [
     changes: [{ condition: "false" }],
   },
   {
+    name: "damaged progress taken",
+    test: "scenario/foreign-progress.test.ts",
+    mistake:
+      "a task goes on where the metadata beside its progress cannot be read, and counts anew in silence",
+    changes: [{ value: "null as string | null" }],
+  },
+  {
     name: "false index believed",
     test: "engine/state/damage.test.ts",
     mistake: "a key is due because the copy's index says so, whatever its entry says",

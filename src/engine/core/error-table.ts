@@ -573,6 +573,27 @@ const halts = {
     action:
       "Show the notes: npx millrace notes show <pipeline>. Write the last good one again, or take the note away: npx millrace notes repair <pipeline> --yes. Then see who may write the topic: npx millrace acls",
   },
+  MILL_OUTBOX_INVALID: {
+    message: "a row of millrace.letters cannot be read",
+    meaning:
+      "Something else than Millrace has written to the outbox of a table's task. Its letter is not known, so nothing is sent in its place. The task stops, since letters go out in order; its neighbours go on.",
+    action:
+      "Look at the row in Postgres, by what the message names, and see who may write the schema millrace: npx millrace acls --server postgres. Mend the row, or delete it where it is no letter of the task; then: npx millrace resume <pipeline>",
+  },
+  MILL_RUN_INVALID: {
+    message: "a row of millrace.runs cannot be read",
+    meaning:
+      "Something else than Millrace, or a later release, has written the row of a run. No step of a run is taken by it, and no other run of the pipeline begins beside it.",
+    action:
+      "After an upgrade that was taken back, use the later release. Else look at the row in Postgres, and see who may write the schema millrace (npx millrace acls --server postgres). Write again what the message names; where nothing of the run is needed any more, delete the row, and what the run has made: npx millrace topics prune <pipeline> shows it.",
+  },
+  MILL_PROGRESS_INVALID: {
+    message: "what is stored beside committed progress cannot be read",
+    meaning:
+      "Something else than Millrace, or a later release, has written the metadata of the group's offset, or the ledger of the progress row. The offset says where to go on; the task's ledger and its stream time are not known. Its neighbours go on.",
+    action:
+      "After a downgrade, run the later release again. Else stop the pipeline's workers and run the npx millrace offsets reset of the message: the task goes on from the same offset, its ledger begins at zero, and its stream time with the next record. See who may commit offsets of the group, or write the schema millrace: npx millrace acls",
+  },
   MILL_SOURCE_OFFSET_GONE: {
     message: "committed progress lies outside the topic",
     meaning:

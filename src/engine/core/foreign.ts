@@ -15,14 +15,23 @@ const LIST_MAX = 100_000;
 const TIME_MAX = 8_640_000_000_000_000;
 
 /** The value of a JSON text, or why it is not taken. */
-export function parseForeign<T>(text: string, check: Check): ForeignResult<T> {
-  if (text.length > TEXT_MAX) return { why: `it is longer than ${String(TEXT_MAX)} characters` };
+export function parseForeign<T>(
+  text: string,
+  check: Check,
+  charsMax: number = TEXT_MAX,
+): ForeignResult<T> {
+  if (text.length > charsMax) return { why: `it is longer than ${String(charsMax)} characters` };
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return { why: "it is not JSON" };
   }
+  return checkForeign<T>(value, check);
+}
+
+/** As `parseForeign`, of a value that a driver has parsed. */
+export function checkForeign<T>(value: unknown, check: Check): ForeignResult<T> {
   const why = trickOf(value) ?? check(value, "it");
   return why === null ? { value: value as T } : { why };
 }

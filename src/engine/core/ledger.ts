@@ -1,5 +1,6 @@
 // The ledger: the outcomes of source records. A record has one, the first that applies in the order of the words below
 // (docs/ledger.md), so `consumed` always equals the sum of the others. Cumulative; committed with its progress.
+import { fields, mapOf, optional, whole, type Check } from "./foreign.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** Words with a number. */
@@ -8,6 +9,9 @@ const counted = ["emitted", "superseded", "deduplicated", "null-key", "tombstone
  * Words with a number by name: of an operator below "filtered", of a class below "dead-lettered", of a reason below "late".
  */
 const named = ["dead-lettered", "filtered", "late"] as const;
+
+type NamedWord = (typeof named)[number];
+type Checks<Word extends string> = Record<Word, Check>;
 
 /** Every outcome, the first that applies first. */
 export const ledgerWords = [
@@ -37,6 +41,18 @@ export const emptyLedger = (): LedgerCounts => ({
   "dead-lettered": {},
   filtered: {},
   late: {},
+});
+
+const byName: Check = mapOf(whole(), 10_000, 1_000);
+/** 0.1.0 had a number for late. */
+const names: Check = (value, path) =>
+  typeof value === "number" ? whole()(value, path) : byName(value, path);
+
+/** Of a stored ledger; an older release knew fewer words. */
+export const ledgerCheck: Check = fields<LedgerCounts>({
+  consumed: optional(whole()),
+  ...(Object.fromEntries(counted.map((word) => [word, optional(whole())])) as Checks<CountedWord>),
+  ...(Object.fromEntries(named.map((word) => [word, optional(names)])) as Checks<NamedWord>),
 });
 
 /** A ledger that was stored, perhaps before a word of today was known: that one is 0. 0.1.0 had a number for late, always 0. */

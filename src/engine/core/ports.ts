@@ -80,7 +80,8 @@ export interface SinkProgress {
   readonly nextOffset: bigint;
   /** Raised by every new owner; all writes of an older one update zero rows. */
   readonly epoch: bigint;
-  readonly ledger: LedgerCounts;
+  /** Null: what is stored cannot be read. */
+  readonly ledger: LedgerCounts | null;
 }
 
 /** A row to write, collapsed later by primary key. Values are in the order of the table's columns. */

@@ -2,6 +2,7 @@
 // together and are committed together; and the metadata that carries ledger and time beside the offset (at most 4,096
 // bytes, Kafka's default offset.metadata.max.bytes).
 import { assert } from "./errors.ts";
+import { fields, offsetText, oneOf, optional, parseForeign, text, type Check } from "./foreign.ts";
 import type { Progress } from "./kafka.ts";
 import {
   ChannelTimes,
@@ -12,7 +13,14 @@ import {
   type Mark,
   type StoredTime,
 } from "./event-time.ts";
-import { addLedger, emptyLedger, ledgerFrom, ledgerTotals, type LedgerCounts } from "./ledger.ts";
+import {
+  addLedger,
+  emptyLedger,
+  ledgerCheck,
+  ledgerFrom,
+  ledgerTotals,
+  type LedgerCounts,
+} from "./ledger.ts";
 import { Loading, type LoadStart } from "./loading.ts";
 import type { Part } from "./plan.ts";
 import type { TopicName } from "./record.ts";
@@ -33,34 +41,53 @@ export function encodeMetadata(metadata: ProgressMetadata): string {
   const { owner, ledger, time = {}, loadTo } = metadata;
   const load = loadTo?.toString();
   const times = timeFields(time);
-  const text = JSON.stringify({ v: 1, owner, ...times, load, ledger });
-  if (Buffer.byteLength(text) <= METADATA_BYTES_MAX) return text;
+  const whole = JSON.stringify({ v: 1, owner, ...times, load, ledger });
+  if (Buffer.byteLength(whole) <= METADATA_BYTES_MAX) return whole;
   // Too many operator names: keep the sums, which are what must balance.
   const { filtered = 0 } = ledgerTotals(ledger);
   const summed: LedgerCounts = { ...ledger, filtered: { "*": filtered } };
   return JSON.stringify({ v: 1, owner, ...times, load, ledger: summed });
 }
 
+interface StoredMetadata {
+  readonly v: 1;
+  readonly owner: string;
+  readonly load?: string;
+  readonly ledger?: object;
+}
+
+const storedCheck: Check = fields<StoredMetadata>({
+  ...{ v: oneOf([1]), owner: text(1_000), load: optional(offsetText) },
+  ledger: optional(ledgerCheck),
+});
+
+/** The last millisecond that a Date knows. */
+const TIME_MAX = 8_640_000_000_000_000;
+const isTime = (ms: number): boolean => !Number.isFinite(ms) || Math.abs(ms) <= TIME_MAX;
+
+const metadataCheck: Check = (value, path) => {
+  const why = storedCheck(value, path);
+  if (why !== null) return why;
+  const times = storedTimeOf({ ...(value as TimeFields) });
+  if (times === undefined) return "its times are none";
+  const { time = 0, asserted = 0, channels = [] } = times;
+  return [time, asserted, ...channels].every(isTime) ? null : "it has a time beyond every date";
+};
+
 /** Null for metadata that is not ours (an offset that somebody set by hand). */
-export function decodeMetadata(text: string): ProgressMetadata | null {
-  if (!text.startsWith("{")) return null;
-  try {
-    const parsed = JSON.parse(text) as {
-      v?: unknown;
-      owner?: unknown;
-      load?: unknown;
-      ledger?: object;
-    };
-    if (parsed.v !== 1 || typeof parsed.owner !== "string") return null;
-    const { owner, load } = parsed;
-    const time = storedTimeOf({ ...parsed });
-    if (time === undefined) return null;
-    const loading = typeof load === "string" ? { loadTo: BigInt(load) } : {};
-    return { owner, time, ...loading, ledger: ledgerFrom(parsed.ledger ?? {}) };
-  } catch {
-    // Not JSON: written by another tool, so it carries no ledger of ours.
-    return null;
-  }
+export function decodeMetadata(metadata: string): ProgressMetadata | null {
+  const found = parseForeign<StoredMetadata & TimeFields>(metadata, metadataCheck);
+  if ("why" in found) return null;
+  const { owner, load, ledger = {}, ...times } = found.value;
+  const loading = load === undefined ? {} : { loadTo: BigInt(load) };
+  return { owner, time: storedTimeOf(times) ?? {}, ...loading, ledger: ledgerFrom(ledger) };
+}
+
+/** The fault of metadata, without which ledger and time of the task are not known; null: it has none, or nobody wrote any. */
+export function wrongMetadata(metadata: string): string | null {
+  if (metadata === "") return null;
+  const found = parseForeign(metadata, metadataCheck);
+  return "why" in found ? found.why : null;
 }
 
 // In JSON: whole numbers are times, null is no time and "end" the end of time. Channels are written by their distance from
@@ -91,10 +118,10 @@ export function timeFields({ time, asserted, channels }: StoredTime): TimeFields
 }
 
 /** Undefined when the fields are not what `timeFields` writes. */
-export function storedTimeOf(fields: {
+export function storedTimeOf(stored: {
   readonly [field: string]: unknown;
 }): StoredTime | undefined {
-  const { time, asserted, channels } = fields;
+  const { time, asserted, channels } = stored;
   const [t, a] = [timeOf(time), timeOf(asserted)];
   if (t === undefined || a === undefined) return undefined;
   if (channels === undefined)

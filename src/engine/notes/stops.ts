@@ -4,7 +4,7 @@ import type { ErrorCode } from "../core/error-table.ts";
 import type { StartOffset, TopicDescription, Watermarks } from "../core/kafka.ts";
 import { resetCommand, resumeCommand, type Operated } from "../core/lead.ts";
 import { widthDiffers } from "../core/plan-settings.ts";
-import { addressOf, type TopicName, type TopicPartition } from "../core/record.ts";
+import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../core/record.ts";
 
 /** The part that a task belongs to, as far as its stops must know. */
 export interface PartFacts extends Operated {
@@ -56,6 +56,20 @@ export function offsetGone(
 export function progressLost(part: PartFacts, at: TopicPartition): MillraceError {
   const command = part.isStateful ? withState(part) : resetOf(part, at, "earliest");
   return stop("MILL_SOURCE_PROGRESS_LOST", at, `${addressOf(at)}${then(command)}`);
+}
+
+/** Where to go on is known, what was counted is not: an operator decides to count anew. */
+export function progressInvalid(
+  part: PartFacts,
+  at: StartOffset & { readonly group?: GroupId },
+  why: string,
+): MillraceError {
+  const place = at.group === undefined ? "the progress row of" : `group ${at.group},`;
+  const { nextOffset } = at;
+  const command = resetOf(part, at, `offset:${String(nextOffset)}`);
+  const next = `To go on from there and count anew, stop the pipeline's workers, then: ${command}`;
+  const detail = `${place} ${addressOf(at)} at ${String(nextOffset)}: ${why}. ${next}`;
+  return stop("MILL_PROGRESS_INVALID", at, detail);
 }
 
 export function topicRecreated(part: PartFacts, at: TopicPartition): MillraceError {
@@ -111,6 +125,7 @@ const leadOn: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "MILL_BATCH_CORRUPT",
   "MILL_BATCH_FORMAT",
   "MILL_BATCH_TOO_LARGE",
+  "MILL_PROGRESS_INVALID",
   "MILL_SOURCE_OFFSET_GONE",
   "MILL_SOURCE_PROGRESS_LOST",
   "MILL_SOURCE_TOPIC_RECREATED",

@@ -12,7 +12,7 @@ import type {
   Watermarks,
 } from "../core/kafka.ts";
 import { emptyLedger } from "../core/ledger.ts";
-import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
+import { decodeMetadata, encodeMetadata, wrongMetadata } from "../core/task-inputs.ts";
 import type { Clock } from "../core/ports.ts";
 import { readRange } from "../core/read-range.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../core/record.ts";
@@ -193,6 +193,8 @@ class ProgressTakeover {
   }
 
   #progressOf({ topic, partition, nextOffset, metadata }: Legacy): Progress {
+    // The takeover says what is wrong with it.
+    if (wrongMetadata(metadata) !== null) return { topic, partition, nextOffset, metadata };
     const known = decodeMetadata(metadata) ?? { ledger: emptyLedger() };
     const own = encodeMetadata({ ...known, owner: this.#request.owner });
     return { topic, partition, nextOffset, metadata: own };

@@ -1,6 +1,6 @@
 // The start of a stream task: committed progress, read stable, after its dead owner's transaction was ended.
 // A first start is written down before anything is read, so that lost progress is not taken for no progress.
-import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
+import { decodeMetadata, encodeMetadata, wrongMetadata } from "../core/task-inputs.ts";
 import { MillraceError } from "../core/errors.ts";
 import type {
   CommittedOffset,
@@ -29,9 +29,11 @@ import { inherit, type InheritPorts, type InheritRequest } from "./inherit.ts";
 import {
   offsetGone,
   partitionsChanged,
+  progressInvalid,
   progressLost,
   topicRecreated,
   versionsDiffer,
+  type PartFacts,
 } from "../notes/stops.ts";
 
 export interface TakeoverPorts extends InheritPorts {
@@ -221,8 +223,19 @@ function stopOf(
   const noted = startNote(notes, assignment.generation.group, offset)?.topicId ?? null;
   if (noted !== null && noted !== described?.id) return topicRecreated(part, offset);
   if (offset.nextOffset === null) return progressLost(part, offset);
-  const start = { ...offset, nextOffset: offset.nextOffset };
-  return offsetGone(part, start, marks.get(addressOf(offset)));
+  const { group } = assignment.generation;
+  const start = { ...offset, nextOffset: offset.nextOffset, group };
+  return offsetGone(part, start, marks.get(addressOf(offset))) ?? damagedBeside(part, start);
+}
+
+/** Ledger and time of the task are not known. */
+function damagedBeside(
+  part: PartFacts,
+  start: StartOffset & { readonly group: GroupId; readonly metadata: string },
+): MillraceError | null {
+  // mistake: damaged progress taken
+  const why = wrongMetadata(start.metadata);
+  return why === null ? null : progressInvalid(part, start, why);
 }
 
 /** Partitions without progress that have never begun. */

@@ -2,6 +2,7 @@
 // by one. And a ledger that 0.1.0 has stored is read on.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { MillraceError } from "../../../src/engine/core/errors.ts";
 import { emptyLedger, imbalanceOf } from "../../../src/engine/core/ledger.ts";
 import type { Correction } from "../../../src/engine/core/plan.ts";
 import type { SinkTaskId, TableStore } from "../../../src/engine/core/ports.ts";
@@ -127,7 +128,58 @@ test("a progress row of 0.1.0 has no superseded and no tombstone, and goes on wi
     [old],
   );
   const { ledger } = await store.takeOver(task, () => Promise.reject(new Error("asked")));
+  assert.ok(ledger !== null);
   assert.deepEqual([ledger.superseded, ledger.tombstone, ledger.filtered], [0, 0, { by_time: 1 }]);
   assert.equal(imbalanceOf(ledger), 0);
   assert.deepEqual((await store.progress(task))?.ledger, ledger);
+});
+
+test("a ledger that something else has written is none, and a reset begins another", async () => {
+  const store: TableStore = postgresTableStore(fixture.pool, byTime, { clock: stillClock });
+  const task: SinkTaskId = { pipeline: "foreign", part: "by_time", topic: "t", partition: 0 };
+  const begun = await store.takeOver(task, () => Promise.resolve(4n));
+  const wrongs = ['"x"', "7", "[]", "null", '{"consumed": "7"}', '{"filtered": {"a": -1}}'];
+  for (const [i, wrong] of [...wrongs, '{"emitted": 1e308}'].entries()) {
+    await fixture.database.query(
+      "UPDATE millrace.progress SET ledger = $1::jsonb WHERE pipeline = 'foreign'",
+      [wrong],
+    );
+    const found = await store.takeOver(task, () => Promise.reject(new Error("asked")));
+    assert.deepEqual([found.ledger, found.nextOffset], [null, 4n], wrong);
+    assert.equal((await store.progress(task))?.ledger, null);
+    assert.equal(found.epoch, begun.epoch + BigInt(i + 1));
+  }
+  assert.deepEqual((await store.reset(task, 4n)).ledger, emptyLedger());
+});
+
+test("a row of the outbox that something else has written is named, and no letter is sent in its place", async () => {
+  const store: TableStore = postgresTableStore(fixture.pool, byTime, { clock: stillClock });
+  const task: SinkTaskId = { pipeline: "outbox", part: "by_time", topic: "t", partition: 0 };
+  await store.takeOver(task, () => Promise.resolve(0n));
+  const wrongs = [
+    "{garbage",
+    "[8]",
+    "null",
+    "{}",
+    '[["a"]]',
+    '[["a", 7]]',
+    "[[1, null]]",
+    '[["a","b","c"]]',
+  ];
+  for (const [i, headers] of wrongs.entries()) {
+    await fixture.database.query("DELETE FROM millrace.letters WHERE pipeline = 'outbox'");
+    await fixture.database.query(
+      `INSERT INTO millrace.letters (pipeline, part, topic, partition, id, letter_topic, letter_partition,
+         letter_headers, letter_timestamp)
+       VALUES ('outbox', 'by_time', 't', 0, $1, 'dead', 0, convert_to($2, 'UTF8'), 0)`,
+      [`row-${String(i)}\u001b[2J`, headers],
+    );
+    await assert.rejects(store.pendingLetters(task, 10), (error: unknown) => {
+      assert.ok(error instanceof MillraceError, String(error));
+      assert.equal(error.code, "MILL_OUTBOX_INVALID");
+      const id = `id "row-${String(i)}\\u001b[2J": its headers are none`;
+      assert.ok(error.message.includes(`pipeline outbox, part by_time, t-0, ${id}`), error.message);
+      return true;
+    });
+  }
 });

@@ -1,14 +1,15 @@
 // The progress row: where a sink task is, who owns it, and its ledger. Beside the rows, in one transaction with them.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
 import { assert } from "../../core/errors.ts";
-import { ledgerFrom, type LedgerCounts } from "../../core/ledger.ts";
+import { checkForeign } from "../../core/foreign.ts";
+import { ledgerCheck, ledgerFrom, type LedgerCounts } from "../../core/ledger.ts";
 import type { SinkCommit, SinkProgress, SinkTaskId } from "../../core/ports.ts";
 
 interface ProgressRow {
   readonly next_offset: string;
   readonly epoch: string;
-  /** As it was stored, perhaps by an older version. */
-  readonly ledger: object;
+  /** As it was stored, perhaps by an older version, or by something else. */
+  readonly ledger: unknown;
 }
 
 export const OF_TASK = "pipeline = $1 AND part = $2 AND topic = $3 AND partition = $4";
@@ -28,8 +29,13 @@ const progressOf = (row: ProgressRow | undefined): SinkProgress | null =>
     : {
         nextOffset: BigInt(row.next_offset),
         epoch: BigInt(row.epoch),
-        ledger: ledgerFrom(row.ledger),
+        ledger: ledgerIn(row.ledger),
       };
+
+const ledgerIn = (stored: unknown): LedgerCounts | null => {
+  const found = checkForeign<object>(stored, ledgerCheck);
+  return "why" in found ? null : ledgerFrom(found.value);
+};
 
 /** `settled` waits for a transaction that is still changing the row. */
 export async function readProgress(

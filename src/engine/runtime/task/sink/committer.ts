@@ -44,11 +44,16 @@ import {
 } from "./batch.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
+/** Progress of which all is known. */
+export interface SinkTaskStart extends SinkProgress {
+  readonly ledger: LedgerCounts;
+}
+
 export interface SinkCommitterOptions {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
   readonly store: TableStore;
-  readonly start: SinkProgress;
+  readonly start: SinkTaskStart;
   readonly letters: LetterOrigin;
   readonly breaker: Breaker;
   /** For letters of the outbox; they are sent after the decision. */

@@ -1,15 +1,15 @@
 // A sink part in one worker. Each partition is taken over by itself: where its task begins is in the database, never in the
 // group's offset, which is only a hint for lag.
 import type { Assignment, PlainProducer, Progress } from "../../../core/kafka.ts";
-import type { SinkProgress, TableStore } from "../../../core/ports.ts";
+import type { TableStore } from "../../../core/ports.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import { checkFirstStart, checkSinkStart } from "../../../source/sink-start.ts";
-import { versionsDiffer } from "../../../notes/stops.ts";
+import { progressInvalid, versionsDiffer } from "../../../notes/stops.ts";
 import { firstStartsOf } from "../../../source/start-offsets.ts";
 import type { MillraceError } from "../../../core/errors.ts";
 import { actionOf, awaitingTopics, ours } from "../../failure.ts";
 import { partFacts } from "../bind.ts";
-import { SinkCommitter } from "./committer.ts";
+import { SinkCommitter, type SinkTaskStart } from "./committer.ts";
 import { RunningPart, type PartOptions } from "../part.ts";
 import type { Task } from "../task.ts";
 
@@ -97,7 +97,7 @@ export class SinkPart extends RunningPart<SinkCommitter> {
   }
 
   /** Progress in the database, ours from now on, which the log must still have. */
-  async #startOf(task: SinkTask): Promise<SinkProgress> {
+  async #startOf(task: SinkTask): Promise<SinkTaskStart> {
     const [at] = task.partitions as [TopicPartition];
     const { bound, context } = this;
     const part = partFacts(bound);
@@ -126,7 +126,9 @@ export class SinkPart extends RunningPart<SinkCommitter> {
     };
     const ports = { admin: context.admin, notes: this.notes, producer: this.#producer };
     await task.persist("kafka", () => awaitingTopics(() => checkSinkStart(ports, request)));
-    return start;
+    const { ledger } = start;
+    if (ledger === null) throw progressInvalid(part, request.start, "its ledger is none");
+    return { ...start, ledger };
   }
 
   /** A failover may have taken progress back while the task had nothing to do: it looks now and then. */
