@@ -6,7 +6,9 @@ import type { AdminPort } from "../../../src/engine/core/kafka.ts";
 import type { OutRecord } from "../../../src/engine/core/record.ts";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import { pinRange, type RangeRequest } from "../../../src/engine/reprocess/plan/pin.ts";
-import { rangeOf, rangeText } from "../../../src/engine/reprocess/words/rows.ts";
+import { rangeText } from "../../../src/engine/reprocess/words/rows.ts";
+import { runOf } from "../../../src/engine/reprocess/words/stored-run.ts";
+import { storedRun } from "../../support/stored-run.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
 import { things } from "../../support/plans.ts";
@@ -85,7 +87,7 @@ test("everything from the first record to the last that is there now", async () 
     ],
   );
   assert.deepEqual(range.pins, { in: [3n, 0n] });
-  assert.deepEqual(rangeOf(rangeText(range)), range);
+  assert.deepEqual(runOf({ ...storedRun, range: rangeText(range) }).range, range);
 });
 
 test("times are the first record of that time or a later one, on both sides", async () => {

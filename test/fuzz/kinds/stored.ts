@@ -18,9 +18,11 @@ import {
 } from "../../../src/engine/core/task-inputs.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
 import { rangeText, Runs } from "../../../src/engine/reprocess/words/rows.ts";
+import { detailOf } from "../../../src/engine/reprocess/words/steps.ts";
 import { readLetters } from "../../../src/engine/sinks/postgres/outbox.ts";
 import { readProgress } from "../../../src/engine/sinks/postgres/progress-row.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
+import { storedRun } from "../../support/stored-run.ts";
 import type { Draw } from "../draw.ts";
 import { kindOf, must, mustBePlain, mustBeSame, type AnyKind, type Verdict } from "../kind.ts";
 import { mutated } from "../mutate/bytes.ts";
@@ -42,11 +44,9 @@ const entries = [
   }),
 ].flat(2);
 const KEY = Buffer.from("k");
-/** Until it lands, what is stored is read as it always was. */
-const notYet = "checks of what is stored are being written";
 
 export const entryKind: AnyKind = kindOf({
-  ...{ name: "entries", notYet, codes: /^MILL_STATE_(FORMAT|ENTRY)$/, weight: 2 },
+  ...{ name: "entries", codes: /^MILL_STATE_(FORMAT|ENTRY)$/, weight: 2 },
   make: (draw: Draw) => ({
     codec: draw.of(entryCodecs),
     bytes: mutated(draw, draw.of(entries), draw.of(entries)),
@@ -80,7 +80,7 @@ function checkLedger(stored: LedgerCounts): void {
 }
 
 export const metadataKind: AnyKind = kindOf({
-  ...{ name: "metadata", notYet, codes: /^MILL_PROGRESS_INVALID$|^MILL_STORED_/, weight: 2 },
+  ...{ name: "metadata", codes: /^MILL_PROGRESS_INVALID$/, weight: 2 },
   make: (draw: Draw) => jsonBytes(draw, JSON.parse(draw.of(metadata))).toString(),
   read(text: string): Verdict {
     const found = decodeMetadata(text);
@@ -102,11 +102,13 @@ export const metadataKind: AnyKind = kindOf({
 });
 
 const AT = { topic: "in", partition: 0 };
+const stand = { part: "main", topic: "in", partition: 0, nextOffset: "5", isForeign: true };
+const stands = [{ ...stand, metadata: null, ledger }];
+const promote = { hold: false, corrections: true, storesBefore: null, corrected: 0, stands };
+const at = { part: "main", topic: "in", partition: 0, from: 1n, to: 5n };
 const run = {
-  ...{ pipeline: "flow", run: 1, state: "running", step: null, target: "shadow" },
-  range: rangeText({ from: { in: [1n, 2n] }, to: { in: [5n, 9n] } } as never),
-  ...{ options: {}, rate_limit: "5", counts: {}, detail: {}, created: "1", updated: "2" },
-  ...{ finished: null, error: null },
+  ...{ ...storedRun, pipeline: "flow", detail: { promote, held: { untilMs: 5 } } },
+  range: rangeText({ places: [at as never], own: [], pins: { in: [5n] } }),
 };
 const progressRow = { next_offset: "5", epoch: "2", ledger };
 const letterHeaders = Buffer.from(
@@ -131,34 +133,45 @@ const jsonb = (draw: Draw, value: unknown): unknown => {
   }
 };
 
+/** One of the three is what somebody else has written. */
 interface Rows {
   readonly run: object;
   readonly progress: object;
   readonly letter: object;
 }
+const rows: Rows = { run, progress: progressRow, letter: letterRow };
+
+const foreign: Readonly<Record<string, (draw: Draw) => Partial<Rows>>> = {
+  range: (draw) => ({ run: { ...run, range: JSON.stringify(jsonb(draw, JSON.parse(run.range))) } }),
+  options: (draw) => ({ run: { ...run, options: jsonb(draw, run.options) } }),
+  counts: (draw) => ({ run: { ...run, counts: jsonb(draw, run.counts) } }),
+  detail: (draw) => ({ run: { ...run, detail: jsonb(draw, run.detail) } }),
+  progress: (draw) => ({ progress: { ...progressRow, ledger: jsonb(draw, ledger) } }),
+  letter: (draw) => ({
+    letter: { ...letterRow, letter_headers: jsonBytes(draw, JSON.parse(String(letterHeaders))) },
+  }),
+};
 
 const answering = (row: object) => ({ query: () => Promise.resolve({ rows: [row], count: 1 }) });
 
 export const rowKind: AnyKind = kindOf({
-  ...{ name: "rows", notYet, codes: /^MILL_(RUN|PROGRESS|LETTER|STORED)_[A-Z_]+$/, weight: 1 },
-  make: (draw: Draw): Rows => ({
-    run: { ...run, range: JSON.stringify(jsonb(draw, JSON.parse(run.range))) },
-    progress: { ...progressRow, ledger: jsonb(draw, ledger) },
-    letter: {
-      ...letterRow,
-      letter_headers: jsonBytes(draw, JSON.parse(letterHeaders.toString())),
-    },
-  }),
-  async read(rows: Rows): Promise<Verdict> {
+  ...{ name: "rows", codes: /^MILL_(RUN|OUTBOX)_INVALID$/, weight: 1 },
+  make: (draw: Draw): Rows => ({ ...rows, ...foreign[draw.of(Object.keys(foreign))]?.(draw) }),
+  async read(found: Rows): Promise<Verdict> {
     const task = { ...AT, pipeline: "flow", part: "rows" };
-    const pool = answering(rows.run) as unknown as PostgresPool;
-    mustBePlain((await new Runs(pool, { now: () => 0 }).list("flow"))[0]?.range);
+    const pool = answering(found.run) as unknown as PostgresPool;
+    const [first] = await new Runs(pool, { now: () => 0 }).list("flow");
+    must(first !== undefined, "a run is lost");
+    mustBePlain(first.range);
+    for (const { nextOffset } of detailOf(first)?.positions ?? [])
+      must(nextOffset >= 0n, "a position is no offset");
     const session = (row: object): PostgresSession => answering(row) as unknown as PostgresSession;
-    const progress = await readProgress(session(rows.progress), task);
-    if (progress !== null) checkLedger(progress.ledger);
-    for (const { headers } of await readLetters(session(rows.letter), task, 9))
+    for (const { headers } of await readLetters(session(found.letter), task, 9))
       for (const [name, value] of headers)
         must(typeof name === "string" && (value === null || Buffer.isBuffer(value)), "no header");
+    const { ledger: counts = null } = (await readProgress(session(found.progress), task)) ?? {};
+    if (counts === null) return "refused";
+    checkLedger(counts);
     return "taken";
   },
 });
@@ -184,7 +197,7 @@ const dues = (draw: Draw): Reply =>
   draw.list(0, 3, () => [mutated(draw, KEY), textOrOdd(draw, "5") ?? KEY]).flat();
 
 export const copyKind: AnyKind = kindOf({
-  ...{ name: "copies", notYet, codes: /^MILL_STATE_(FORMAT|ENTRY)$/, weight: 1 },
+  ...{ name: "copies", codes: /^MILL_STATE_(FORMAT|COPY)$/, weight: 1 },
   make(draw: Draw) {
     const question = draw.of(Object.keys(replies));
     return { question, reply: replies[question]?.(draw) ?? [] };

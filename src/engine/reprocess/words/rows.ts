@@ -4,6 +4,7 @@ import { PostgresError } from "../../clients/postgres/fault.ts";
 import type { PostgresPool, QueryResult } from "../../clients/postgres/pool.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
+import { runOf, type StoredRun } from "./stored-run.ts";
 import { isActive, runStateError, type RunRow, type RunState } from "./run.ts";
 
 type NewRun = Pick<RunRow, "pipeline" | "run" | "target" | "range" | "options" | "counts">;
@@ -11,14 +12,6 @@ type NewRun = Pick<RunRow, "pipeline" | "run" | "target" | "range" | "options" |
 export type RunChanges = Partial<
   Pick<RunRow, "state" | "step" | "range" | "options" | "rateLimit" | "counts" | "detail" | "error">
 >;
-
-type StoredRun = Omit<RunRow, "range" | "rateLimit" | "createdMs" | "updatedMs" | "finishedMs"> & {
-  readonly range: string;
-  readonly rate_limit: string | null;
-  readonly created: string;
-  readonly updated: string;
-  readonly finished: string | null;
-};
 
 const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint::text`;
 const FIELDS = `pipeline, run, state, step, target, range::text AS range, options, rate_limit::text AS rate_limit, counts,
@@ -29,22 +22,6 @@ export const rangeText = (range: RunRow["range"]): string =>
   JSON.stringify(range, (_key, value: unknown) =>
     typeof value === "bigint" ? { offset: String(value) } : value,
   );
-export const rangeOf = (text: string): RunRow["range"] =>
-  JSON.parse(text, (_key, value: unknown) =>
-    typeof value === "object" && value !== null && "offset" in value
-      ? BigInt(String(value.offset))
-      : value,
-  ) as RunRow["range"];
-
-const rowOf = ({ range, rate_limit, created, updated, finished, ...row }: StoredRun): RunRow => ({
-  ...row,
-  range: rangeOf(range),
-  rateLimit: rate_limit === null ? null : Number(rate_limit),
-  createdMs: Number(created),
-  updatedMs: Number(updated),
-  finishedMs: finished === null ? null : Number(finished),
-});
-
 export class Runs {
   readonly #pool: PostgresPool;
   readonly #clock: Pick<Clock, "now">;
@@ -58,13 +35,13 @@ export class Runs {
   async list(pipeline: string | null): Promise<readonly RunRow[]> {
     const text = `SELECT ${FIELDS} FROM millrace.runs WHERE $1::text IS NULL OR pipeline = $1
       ORDER BY created_at DESC, run DESC`;
-    return (await this.#query<StoredRun>(text, [pipeline])).rows.map(rowOf);
+    return (await this.#query<StoredRun>(text, [pipeline])).rows.map(runOf);
   }
 
   async find(pipeline: string, run: number): Promise<RunRow | null> {
     const text = `SELECT ${FIELDS} FROM millrace.runs WHERE pipeline = $1 AND run = $2`;
     const { rows } = await this.#query<StoredRun>(text, [pipeline, String(run)]);
-    return rows[0] === undefined ? null : rowOf(rows[0]);
+    return rows[0] === undefined ? null : runOf(rows[0]);
   }
 
   async active(pipeline: string): Promise<RunRow | null> {
@@ -78,7 +55,7 @@ export class Runs {
     const values = [pipeline, String(run), target, rangeText(range), JSON.stringify(options)];
     const now = String(this.#clock.now());
     const { rows } = await this.#query<StoredRun>(text, [...values, JSON.stringify(counts), now]);
-    return rowOf(rows[0] as StoredRun);
+    return runOf(rows[0] as StoredRun);
   }
 
   /** The row as it is then; null when it is in none of `states` any more, and nothing was changed. */
@@ -94,7 +71,7 @@ export class Runs {
       RETURNING ${FIELDS}`;
     const at = [pipeline, String(run), states === null ? null : states.join(",")];
     const { rows } = await this.#query<StoredRun>(text, [...at, ...set.map(([, value]) => value)]);
-    return rows[0] === undefined ? null : rowOf(rows[0]);
+    return rows[0] === undefined ? null : runOf(rows[0]);
   }
 
   async #query<R>(text: string, values: readonly (string | null)[]): Promise<QueryResult<R>> {

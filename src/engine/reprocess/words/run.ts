@@ -11,11 +11,13 @@ export const FOLLOWING = "following";
 export const PAUSED = "held";
 
 const finished = ["done", "failed", "cancelled", "promoted", "undone"] as const;
+const unfinished = ["planned", "staging", "running", "promoting"] as const;
+export const runStates = [...unfinished, ...finished] as const;
 /**
  * planned: written down · staging: topics, tables and starts are being made, copies filled · running: workers read ·
  * promoting, promoted, undone: the run takes the place of the live pipeline, has taken it, has given it back.
  */
-export type RunState = "planned" | "staging" | "running" | "promoting" | (typeof finished)[number];
+export type RunState = (typeof runStates)[number];
 
 export const isActive = ({ state }: Pick<RunRow, "state">): boolean =>
   !(finished as readonly RunState[]).includes(state);

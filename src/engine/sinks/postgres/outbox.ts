@@ -1,7 +1,10 @@
 // The outbox: dead letters of a sink on their way to the dead-letter topic. They are stored with the decision and sent after it,
 // since a letter sent before could turn out false. Sent at least once; equal ids are one letter.
 import type { PostgresSession } from "../../clients/postgres/pool.ts";
+import { MillraceError } from "../../core/errors.ts";
+import { listOf, nullable, parseForeign, shownKey, text, type Check } from "../../core/foreign.ts";
 import type { PendingLetter, SinkTaskId } from "../../core/ports.ts";
+import { addressOf } from "../../core/record.ts";
 import { chunks } from "../chunks.ts";
 import { arrayLiteral } from "../column-encoding.ts";
 import { OF_TASK, taskValues } from "./progress-row.ts";
@@ -46,11 +49,31 @@ const hex = (bytes: Buffer | null): string | null =>
 const headersToBytes = (headers: PendingLetter["headers"]): Buffer =>
   Buffer.from(JSON.stringify(headers.map(([name, v]) => [name, v?.toString("base64") ?? null])));
 
-const headersFromBytes = (bytes: Buffer): PendingLetter["headers"] =>
-  (JSON.parse(bytes.toString("utf8")) as [string, string | null][]).map(([name, text]) => [
+/** A record takes about a megabyte, and Base64 a third more. */
+const NAME_CHARS_MAX = 1_000_000;
+const VALUE_CHARS_MAX = 2_000_000;
+
+const header: Check = (value, path) =>
+  Array.isArray(value) && value.length === 2
+    ? (text(NAME_CHARS_MAX)(value[0], path) ?? nullable(text(VALUE_CHARS_MAX))(value[1], path))
+    : `${path} is no header`;
+
+/** Null for what `headersToBytes` does not write. */
+function headersFromBytes(bytes: Buffer): PendingLetter["headers"] | null {
+  const found = parseForeign<[string, string | null][]>(
+    bytes.toString("utf8"),
+    listOf(header),
+    HEADERS_CHARS_MAX,
+  );
+  if ("why" in found) return null;
+  return found.value.map(([name, value]) => [
     name,
-    text === null ? null : Buffer.from(text, "base64"),
+    value === null ? null : Buffer.from(value, "base64"),
   ]);
+}
+
+/** All headers of a letter. */
+const HEADERS_CHARS_MAX = 4_000_000;
 
 interface LetterRow {
   readonly id: string;
@@ -73,15 +96,23 @@ export async function readLetters(
      FROM millrace.letters WHERE ${OF_TASK} ORDER BY seq LIMIT $5`,
     [...taskValues(task), String(lettersMax)],
   );
-  return rows.map((row) => ({
-    id: row.id,
-    topic: row.letter_topic,
-    partition: row.letter_partition,
-    key: row.letter_key,
-    value: row.letter_value,
-    headers: headersFromBytes(row.letter_headers),
-    timestamp: Number(row.letter_timestamp),
-  }));
+  return rows.map((row) => letterOf(task, row));
+}
+
+/** Throws MILL_OUTBOX_INVALID for a row that no task has written: the letter is not known, so nothing is sent in its place. */
+function letterOf(task: SinkTaskId, row: LetterRow): PendingLetter {
+  const headers = headersFromBytes(row.letter_headers);
+  const timestamp = Number(row.letter_timestamp);
+  if (headers === null || !Number.isSafeInteger(timestamp)) {
+    const { pipeline, part } = task;
+    const why = headers === null ? "its headers are none" : "its time is none";
+    const place = `pipeline ${pipeline}, part ${part}, ${addressOf(task)}, id ${shownKey(row.id)}`;
+    throw new MillraceError("MILL_OUTBOX_INVALID", `${place}: ${why}`, { where: task });
+  }
+  return {
+    ...{ id: row.id, topic: row.letter_topic, partition: row.letter_partition },
+    ...{ key: row.letter_key, value: row.letter_value, headers, timestamp },
+  };
 }
 
 export async function forgetLetters(
