@@ -666,6 +666,13 @@ const halts = {
     meaning: "A task that was put there would stop at once. Nothing was changed.",
     action: "Choose one within the range that the message names: npx millrace offsets show",
   },
+  MILL_DUE_FAILED: {
+    message: "what was due cannot be worked",
+    meaning:
+      "A window that closed, or another entry of state that was due, made something that a step behind it cannot take. It belongs to no record that could be a dead letter, so the task has stopped in front of it; nothing is lost, and it is due again.",
+    action:
+      "Mend the step that the message names and deploy it, then: npx millrace resume <pipeline>",
+  },
   MILL_STATE_CHANGED: {
     message: "a store is not what it was",
     meaning:

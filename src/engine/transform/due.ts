@@ -1,6 +1,6 @@
 // Entries that have become due by stream time: their operator works them, in order, and what it makes of them goes on
 // downstream like the results of records. They belong to no record, so what fails here stops the task.
-import { InvariantError, type MillraceError } from "../core/errors.ts";
+import { MillraceError } from "../core/errors.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { DueStateKey, TaskStores } from "../core/state.ts";
 import { CallBook } from "./calls/book.ts";
@@ -53,6 +53,6 @@ export async function fireDue(program: Program, due: DueEntries): Promise<Fired>
 function failureOf(outcome: Outcome): MillraceError | null {
   if (outcome.kind === "halted") return outcome.error;
   if (outcome.kind !== "dead-lettered") return null;
-  const { step, code } = outcome.failure;
-  return new InvariantError("MILL_ENGINE_INVARIANT", `${step}: an entry that was due: ${code}`);
+  const { step, code, message } = outcome.failure;
+  return new MillraceError("MILL_DUE_FAILED", `${step}: ${code}, ${message}`);
 }
