@@ -10,8 +10,8 @@ import { timerKey } from "../timers.ts";
 import { timersFired, timersSet, type Entry } from "./timers.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
-import { closedAt, windowsOf, type OpenWindow } from "./windows.ts";
-import { keepsLate, lastWatermarks, LATE_NODE, windowed, windowsIn } from "../windows.ts";
+import { Windows } from "./windows.ts";
+import { keepsLate, LATE_NODE } from "../windows.ts";
 import { keyText, letterText, poisonText, type Expected, type ExpectedTopic } from "./expected.ts";
 import { aggregated, chainOf, directRows, stateless, toldBy } from "./steps.ts";
 import type { Group, Item, Place, SinkPart, Trail } from "./way.ts";
@@ -36,6 +36,7 @@ class Oracle {
   readonly #stores = new Map<string, Map<string, Entry>>();
   readonly #groups = new Map<string, Group>();
   readonly #sinks = new Map<string, SinkPart>();
+  readonly #windows = new Windows();
 
   constructor(flow: FlowSpec) {
     this.#flow = flow;
@@ -58,7 +59,7 @@ class Oracle {
       const topic = repartitionName(node);
       for (const item of items) this.#take(item, { part: node.id, topic, nodes: node.then, place });
     }
-    this.#close(records);
+    this.#windows.close(this.#flow, records, this.#expected.topics);
     for (const [name, sink] of this.#sinks) this.#sink(name, sink);
     for (const chain of direct) this.#direct(records, chain);
     for (const [name, entries] of this.#stores) {
@@ -72,22 +73,22 @@ class Oracle {
   #prepare(nodes: readonly Node[], place: Place): void {
     for (const node of nodes) {
       const next = this.#next(node, place);
-      if (node.op === "to") {
-        const kind = place.isTold && place.isFree ? "told" : place.isFree ? "free" : "ordered";
-        const topic: ExpectedTopic = { kind, isHeld: place.isHeld, items: new Map() };
-        this.#expected.topics.set(outputName(node), topic);
-      } else if (node.op === "table") {
+      if (node.op === "to") this.#prepareTopic(node, place);
+      else if (node.op === "table") {
         this.#expected.rows.set(tableName(node), new Map());
         const isMixed = place.isFree || this.#isMixed(node);
         this.#sinks.set(tableName(node), { node, isLoose: place.isHeld, isMixed, items: [] });
-      } else if (node.op === "windows" && keepsLate(node.by)) {
-        const kind = place.isFree ? "free" : "ordered";
-        const late = outputName({ ...node, id: LATE_NODE });
-        this.#expected.topics.set(late, { kind, isHeld: false, items: new Map() });
-      } else if (node.op.startsWith("group"))
+      } else if (node.op === "windows") this.#prepareTopic({ ...node, id: LATE_NODE }, place);
+      else if (node.op.startsWith("group"))
         this.#groups.set(node.id, { node, place: next, items: [] });
       this.#prepare(node.then, next);
     }
+  }
+
+  #prepareTopic(node: Node, { isFree, isHeld, isTold }: Place): void {
+    if (node.id === LATE_NODE && !keepsLate(node.by)) return;
+    const kind = isTold && isFree ? "told" : isFree ? "free" : "ordered";
+    this.#expected.topics.set(outputName(node), { kind, isHeld, items: new Map() });
   }
 
   /** Rows of one id come from several tasks, or some may be refused unseen. */
@@ -112,23 +113,15 @@ class Oracle {
       for (const record of records) {
         if (record.partition !== partition) continue;
         const topic = `in-${String(record.source)}`;
-        if (record.isPoison === true) {
-          this.#count(part, "dead-lettered");
-          this.#expected.letters.push(letterText(topic, record.key, poisonText(record)));
-          continue;
-        }
-        const time = judged(this.#flow, record);
+        const time = record.isPoison === true ? null : judged(this.#flow, record);
         if (time === null) {
           this.#count(part, "dead-lettered");
           this.#expected.letters.push(letterText(topic, record.key, sourceText(record)));
           continue;
         }
-        const before = times.get(topic);
-        const isTimeless = record.value === null && !time.isTold;
-        // A record without a time of its own moves none; one with a value is no younger than its Kafka timestamp.
-        const originMs = isTimeless ? (before ?? time.ms) : Math.max(before ?? -1, time.ms);
-        if (time.isTold) times.set(topic, originMs);
-        const item = itemOf(record, { timeMs: time.ms, originMs, isTimeless });
+        const origin = originOf(record, time, times.get(topic));
+        if (time.isTold) times.set(topic, origin.originMs);
+        const item = itemOf(record, { timeMs: time.ms, ...origin });
         this.#take(item, { part, topic, nodes, place });
       }
       this.#fire(nodes, { partition, timeMs: times.get("in-0") ?? -1 });
@@ -249,43 +242,9 @@ class Oracle {
     trail.emitted++;
   }
 
-  readonly #windows = new Map<string, OpenWindow>();
-
   #window(node: Node, item: Item, trail: Trail, place: Place): void {
-    const { key, value, timeMs, originMs, partition } = item;
-    if (value === undefined) return;
-    if (key === null) {
-      trail.isNullKey = true;
-      return;
-    }
-    const { taken, isLate } = windowsOf(node.by, timeMs, originMs);
-    for (const start of taken) {
-      const name = `${key} ${String(start)}`;
-      const open = this.#windows.get(name) ?? { key, partition, start, sum: 0 };
-      trail.emitted++;
-      trail.writes.push(() => {
-        this.#windows.set(name, open);
-        open.sum += fn.numberOf(value);
-      });
-    }
-    if (!isLate) return;
-    trail.isLate = true;
-    const late: Node = { ...node, id: LATE_NODE, op: "to" };
-    if (keepsLate(node.by)) this.#output(late, item, trail, place);
-  }
-
-  /** Windows close by the watermark in front of them; those behind a shared key have that of the slowest partition. */
-  #close(stages: readonly SourceRecord[]): void {
-    const windows = windowsIn(this.#flow);
-    if (windows === null) return;
-    const { node } = windows;
-    const last = lastWatermarks({ flow: this.#flow, stages: [{ records: stages, waitMs: 0 }] });
-    const closed = closedAt(this.#windows.values(), node.by, (p) => last[p] ?? -Infinity);
-    const { items } = this.#expected.topics.get(outputName(node.then[0] as Node)) as ExpectedTopic;
-    for (const { key, start, sum } of closed) {
-      const row = { value: windowed(sum, start), origin: "windows" };
-      items.set(key, [...(items.get(key) ?? []), row]);
-    }
+    if (!this.#windows.take(node.by, item, trail) || !keepsLate(node.by)) return;
+    this.#output({ ...node, id: LATE_NODE, op: "to" }, item, trail, place);
   }
 
   /** All that stream time has passed. */
@@ -332,9 +291,7 @@ class Oracle {
     const before = (old?.value ?? null) as number | null;
     const { state, emit } = stepped(node, before, item);
     if (state !== before) trail.emitted++;
-    const timeMs = item.isTimeless
-      ? (old?.timeMs ?? item.originMs)
-      : Math.max(item.timeMs, old?.timeMs ?? -1);
+    const timeMs = newestOf(item, old?.timeMs);
     if (state !== null || before !== null || emit.length > 0)
       this.#set(node.id, item.key, { value: state, timeMs }, trail);
     const originMs = Math.max(item.originMs, timeMs);
@@ -459,6 +416,16 @@ const sourceText = (record: SourceRecord): string => {
   return record.value === null ? "-" : JSON.stringify(record.value);
 };
 
+/** A record without a time of its own moves none; one with a value is no younger than its Kafka timestamp. */
+function originOf(
+  { value }: SourceRecord,
+  { ms, isTold }: { readonly ms: number; readonly isTold: boolean },
+  before: number | undefined,
+): Pick<Item, "originMs" | "isTimeless"> {
+  const isTimeless = value === null && !isTold;
+  return { originMs: isTimeless ? (before ?? ms) : Math.max(before ?? -1, ms), isTimeless };
+}
+
 const itemOf = (
   { key, value, source, partition }: SourceRecord,
   times: Pick<Item, "timeMs" | "originMs" | "isTimeless">,
@@ -469,6 +436,10 @@ const itemOf = (
   origin: `${String(source)}/${String(partition)}`,
   partition,
 });
+
+/** A tombstone without a time of its own leaves its key the time that it has. */
+const newestOf = ({ isTimeless, timeMs, originMs }: Item, oldMs: number | undefined): number =>
+  isTimeless ? (oldMs ?? originMs) : Math.max(timeMs, oldMs ?? -1);
 
 const stepped = (
   { by }: Node,

@@ -1,8 +1,66 @@
 // Windows as the oracle has them: sets of records, without any order or time of arrival.
-import { windowOf } from "../windows.ts";
+import type { FlowSpec, Node, SourceRecord } from "../case.ts";
+import { outputName } from "../flow.ts";
+import { mod, numberOf } from "../values.ts";
+import { lastWatermarks, windowed, windowOf, windowsIn } from "../windows.ts";
+import type { Expected } from "./expected.ts";
+import type { Item, Trail } from "./way.ts";
+
+interface OpenWindow {
+  readonly key: string;
+  readonly partition: number;
+  readonly start: number;
+  sum: number;
+}
+
+export class Windows {
+  readonly #open = new Map<string, OpenWindow>();
+
+  /** Whether one of its windows is closed for the record. */
+  take(by: number, { key, value, timeMs, originMs, partition }: Item, trail: Trail): boolean {
+    if (value === undefined) return false;
+    if (key === null) {
+      trail.isNullKey = true;
+      return false;
+    }
+    const { taken, isLate } = windowsOf(by, timeMs, originMs);
+    for (const start of taken) {
+      const name = `${key} ${String(start)}`;
+      const open = this.#open.get(name) ?? { key, partition, start, sum: 0 };
+      trail.emitted++;
+      trail.writes.push(() => {
+        this.#open.set(name, open);
+        open.sum += numberOf(value);
+      });
+    }
+    trail.isLate ||= isLate;
+    return isLate;
+  }
+
+  /** By the watermarks when everything was read; behind a shared key that is the slowest partition's. */
+  close(flow: FlowSpec, records: readonly SourceRecord[], topics: Expected["topics"]): void {
+    const windows = windowsIn(flow);
+    if (windows === null) return;
+    const { node } = windows;
+    const last = lastWatermarks({ flow, stages: [{ records, waitMs: 0 }] });
+    const items = topics.get(outputName(node.then[0] as Node))?.items;
+    for (const { key, start, sum } of this.#closed(node.by, last)) {
+      const row = { value: windowed(sum, start), origin: "windows" };
+      items?.set(key, [...(items.get(key) ?? []), row]);
+    }
+  }
+
+  /** Of a key the first one first. */
+  #closed(by: number, watermarks: readonly number[]): OpenWindow[] {
+    const { sizeMs, graceMs } = windowOf(by);
+    const isClosed = ({ start, partition }: OpenWindow): boolean =>
+      start + sizeMs + graceMs <= (watermarks[partition] ?? -Infinity);
+    return [...this.#open.values()].filter(isClosed).sort((a, b) => a.start - b.start);
+  }
+}
 
 /** The windows that take a record, by their starts, and whether one of them is closed for it. */
-export function windowsOf(
+function windowsOf(
   by: number,
   timeMs: number,
   originMs: number,
@@ -14,25 +72,4 @@ export function windowsOf(
     if (originMs >= start + sizeMs + graceMs) isLate = true;
     else taken.push(start);
   return { taken, isLate };
-}
-
-const mod = (value: number, by: number): number => ((value % by) + by) % by;
-
-export interface OpenWindow {
-  readonly key: string;
-  readonly partition: number;
-  readonly start: number;
-  sum: number;
-}
-
-/** The windows that have closed at a watermark: of a key the first one first. */
-export function closedAt(
-  windows: Iterable<OpenWindow>,
-  by: number,
-  watermarkOf: (partition: number) => number,
-): OpenWindow[] {
-  const { sizeMs, graceMs } = windowOf(by);
-  return [...windows]
-    .filter(({ start, partition }) => start + sizeMs + graceMs <= watermarkOf(partition))
-    .sort((a, b) => a.start - b.start);
 }
