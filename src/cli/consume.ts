@@ -5,7 +5,7 @@ import { jsonText } from "../data/json-text.ts";
 import { hidden, keyHash, masked } from "../data/masked.ts";
 import { readTopic, type From } from "../data/read.ts";
 import { withAdmin } from "../data/with-admin.ts";
-import { ConfigError } from "../engine/core/errors.ts";
+import { ConfigError, type BatchError } from "../engine/core/errors.ts";
 import { instantText } from "../engine/core/event-time.ts";
 import { sightOf, type Sight, type TopicSight } from "../engine/core/personal.ts";
 import type { Plan } from "../engine/core/plan.ts";
@@ -37,7 +37,9 @@ Fields and keys that a topic declares as personal are masked, and all of what a 
 letters, changelogs, topics between its parts and those of its runs. With --personal they are shown; who asked and when is
 noted first, for every pipeline whose topic it is (dlq stats). Of a topic that no pipeline has, nothing is masked or noted.
 
-Exit codes: 0 shown · 2 usage · 3 no such partition · 69 a server is away · 78 no such topic.
+A batch that nobody can read ends its partition; the others are shown, and the command that reads on behind it is printed.
+
+Exit codes: 0 shown · 1 a batch cannot be read · 2 usage · 3 no such partition · 69 a server is away · 78 no such topic.
 
 Examples:
   $ npx millrace consume orders.clean --max 3
@@ -76,11 +78,16 @@ async function consume(
 ): Promise<number> {
   const { kafka, registry, clock } = connection;
   const topic = topicsOf(plans).get(name) ?? null;
+  let end: number = exitCodes.ok;
   const request = {
     topic: name,
     partition: wholeOption("--partition", options.partition, { min: 0, fallback: null }),
     from: fromOf(options.from),
     isFollowing: options.follow === true,
+    onUnreadable: (error: BatchError): void => {
+      end = exitCodes.failure;
+      io.err(`${error.code}  ${error.message}. ${readOn(name, error)}`);
+    },
   };
   const max = wholeOption("--max", options.max, { min: 1, fallback: Infinity });
   await checkPlace(connection, name, request.partition);
@@ -93,9 +100,15 @@ async function consume(
     for (const record of await decode(records)) {
       if (options.key !== undefined && keyText(record) !== options.key) continue;
       show(record);
-      if (++shown >= max || io.isCut?.() === true) return exitCodes.ok;
+      if (++shown >= max || io.isCut?.() === true) return end;
     }
-  return exitCodes.ok;
+  return end;
+}
+
+function readOn(topic: string, { code, where, nextOffset }: BatchError): string {
+  const raise = code === "MILL_BATCH_TOO_LARGE" ? "Raise the setting to read it, or read" : "Read";
+  const at = `--partition ${String(where.partition)} --from ${String(nextOffset)}`;
+  return `${raise} on behind it: npx millrace consume ${topic} ${at}`;
 }
 
 /** Once it is noted. */

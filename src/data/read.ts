@@ -1,5 +1,6 @@
 // A topic's committed records from a place on, over all partitions at once, without a group. Ends at the high
 // watermark that each partition had at the start, or never when it follows.
+import { BatchError } from "../engine/core/errors.ts";
 import type { KafkaPort, PartitionReader, Watermarks } from "../engine/core/kafka.ts";
 import type { RawRecord, TopicName } from "../engine/core/record.ts";
 import { withAdmin } from "./with-admin.ts";
@@ -15,6 +16,8 @@ interface ReadRequest {
   readonly partition: number | null;
   readonly from: From;
   readonly isFollowing: boolean;
+  /** A partition ends at a batch that cannot be read, and the others go on; left out, the error ends all of them. */
+  onUnreadable?(error: BatchError): void;
 }
 
 interface Lane {
@@ -36,7 +39,7 @@ export async function* readTopic(
     for (;;) {
       const open = lanes.filter((lane) => !lane.isDone);
       if (open.length === 0) return;
-      const records = (await Promise.all(open.map(readOnce))).flat();
+      const records = (await Promise.all(open.map((lane) => readOnce(lane, request)))).flat();
       if (records.length > 0) yield records;
     }
   } finally {
@@ -69,8 +72,17 @@ function startOf(from: From, { low, high }: Watermarks): bigint {
   return from.offset < low ? low : from.offset > high ? high : from.offset;
 }
 
-async function readOnce(lane: Lane): Promise<readonly RawRecord[]> {
-  const { records, nextOffset } = await lane.reader.read();
+async function readOnce(lane: Lane, request: ReadRequest): Promise<readonly RawRecord[]> {
+  const read = await lane.reader.read().catch((error: unknown) => {
+    if (request.onUnreadable === undefined || !(error instanceof BatchError)) throw error;
+    request.onUnreadable(error);
+    return null;
+  });
+  if (read === null) {
+    lane.isDone = true;
+    return [];
+  }
+  const { records, nextOffset } = read;
   const { endOffset } = lane;
   if (endOffset === null) return records;
   lane.isDone = nextOffset >= endOffset;

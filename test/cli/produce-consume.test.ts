@@ -234,3 +234,21 @@ test("a schema that was never registered stops produce before anything is sent",
   assert.equal(code, 78);
   assert.match(err.join("\n"), /MILL_SCHEMA_UNREGISTERED .*products-value/);
 });
+
+test("a batch that nobody can read ends its partition alone, and the printed command reads on behind it", async () => {
+  const { servers, produce, consume } = start();
+  await produce("customer_orders", "--generate", "orders", "--count", "200", "--json");
+  const all = shown(await consume("customer_orders", "--json"));
+  const partition = all[0]?.partition ?? 0;
+  const own = all.filter((one) => one.partition === partition);
+  const offset = BigInt(own[2]?.offset ?? 0);
+  servers.kafka.spoil({ topic: "customer_orders", partition, offset }, "MILL_BATCH_TOO_LARGE");
+  const result = await consume("customer_orders", "--json");
+  assert.equal(result.code, 1);
+  assert.equal(shown(result).length, all.length - own.length + 2);
+  const [, printed = ""] =
+    /^MILL_BATCH_TOO_LARGE .*behind it: npx millrace consume (.*)$/.exec(result.err[0] ?? "") ?? [];
+  const rest = await consume(...printed.split(" "), "--json");
+  assert.equal(rest.code, 0);
+  assert.equal(shown(rest).length, own.length - 3);
+});
