@@ -1,6 +1,7 @@
 // `millrace notes show | repair`: what a pipeline has noted of itself, and notes that something else has written over.
 import type { Command } from "commander";
 import { shownKey } from "../engine/core/foreign.ts";
+import { isBatchKey } from "../engine/notes/kinds.ts";
 import { loggedNotes, repairNotes, type LoggedNote } from "../engine/operate/notes/note-log.ts";
 import type { PlansOf } from "./connection.ts";
 import { exitCodes, type Register } from "./io.ts";
@@ -26,7 +27,8 @@ Examples:
 
 const REPAIR_HELP = `
 A note that cannot be read was written by something else than Millrace. The last good one of its key is written again, where
-the topic still has it; else the note is taken away, and the line says what that means. Workers may run. Without --yes
+the topic still has it; else the note is taken away, and the line says what that means. A record batch that nobody can read
+is passed over from then on. Workers may run. Without --yes
 it shows what it would write.
 
 Exit codes: 0 repaired, or nothing is wrong, or shown by --dry-run · 2 --yes is missing · 3 no such pipeline · 5 workers of
@@ -136,11 +138,15 @@ const cut = (text: string): string =>
   text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
 
 /** The repair's record: the last good note, or a tombstone for the key. */
-const cureOf = ({ lastGood }: LoggedNote): "last-good" | "tombstone" =>
-  lastGood === null || lastGood.text === null ? "tombstone" : "last-good";
+const cureOf = ({ key, lastGood }: LoggedNote): "last-good" | "tombstone" | "pass-over" => {
+  if (isBatchKey(key)) return "pass-over";
+  return lastGood === null || lastGood.text === null ? "tombstone" : "last-good";
+};
 
 function cureText(note: LoggedNote): string {
   const { lastGood, key } = note;
+  if (isBatchKey(key))
+    return "it is passed over from now on; a note that it has, or has replaced, counts as never written";
   if (lastGood === null)
     return `there is no good one any more, so it is taken away: ${without(key)}`;
   const at = `at ${String(lastGood.offset)}`;

@@ -1,9 +1,11 @@
 // The connection of verbs that operate pipelines, with tables and copies of state.
 import { withAdmin } from "../data/with-admin.ts";
+import { BatchError, detailOf, MillraceError } from "../engine/core/errors.ts";
 import type { Plan, PlanOptions, PlanTable } from "../engine/core/plan.ts";
 import type { TableStore } from "../engine/core/ports.ts";
 import type { StateCopies } from "../engine/core/state.ts";
 import { refuseOtherFormats, type FormatPorts } from "../engine/core/stored-format.ts";
+import { leadOf } from "../engine/notes/stops.ts";
 import { planNamed, type OperatePorts } from "../engine/operate/choice.ts";
 import { defaultLimits } from "../engine/runtime/context.ts";
 import { connected, type Connection, type PlansOf } from "./connection.ts";
@@ -98,6 +100,15 @@ export type OnPipeline = <Options>(
 ) => Promise<void>;
 
 /** `planOf` gives another plan than the declared one. */
+/** A batch in a changelog that nobody can read has the way on that its task prints. */
+function ledOn(error: unknown, plan: Plan): unknown {
+  if (!(error instanceof BatchError)) return error;
+  const { code, where, cause } = error;
+  const stores = plan.parts.flatMap((part) => part.stores);
+  if (!stores.some(({ changelog }) => changelog.name === where.topic)) return error;
+  return new MillraceError(code, `${detailOf(error)}${leadOf(error, plan)}`, { where, cause });
+}
+
 export const onPipeline =
   (
     connect: ConnectOperate,
@@ -110,6 +121,8 @@ export const onPipeline =
       operating(connect, io, async (ports, connection) => {
         const declared = planNamed(plans(connection), name);
         const plan = planOf === undefined ? declared : await planOf(declared, ports);
-        return work({ io, plan, ports, connection, options });
+        return work({ io, plan, ports, connection, options }).catch((error: unknown) => {
+          throw ledOn(error, plan);
+        });
       }),
     );

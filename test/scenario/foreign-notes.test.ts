@@ -145,3 +145,32 @@ test("notes show says of each whether it can be read, and what it said last", as
   assert.equal((await notes(fleet, "show", "copy")).code, 0);
   assert.match((await notes(fleet, "repair", "copy")).err[0] ?? "", /^Every note can be read\.$/);
 });
+
+test("a batch that nobody can read keeps the pipeline out until notes repair passes over it", async () => {
+  const fleet = new Fleet([summed]);
+  const member = await fleet.join();
+  await fleet.send(input.name, numbered(1), 0);
+  await fleet.drained();
+  await spoil(fleet, "anything");
+  const offset = BigInt(fleet.kafka.records(metaOf(fleet), { committed: false }).length - 1);
+  fleet.kafka.spoil({ topic: metaOf(fleet), partition: 0, offset }, "MILL_BATCH_TOO_LARGE");
+  await fleet.clock.advance(5_000);
+  await fleet.send(input.name, numbered(2), 0);
+  await fleet.drained();
+  await fleet.during(member.worker.stop());
+
+  // The gate, the stores and the next generation have no notes, and may have had one in it.
+  const again = await fleet.join();
+  const place = `summed-meta-0 at ${String(offset)}, key "batch/${String(offset)}": MILL_BATCH_TOO_LARGE, `;
+  assert.ok(again.worker.whyPaused[0]?.includes(place), again.worker.whyPaused.join());
+  const shown = await notes(fleet, "show", "summed");
+  assert.equal(shown.code, 1);
+  const done = await notes(fleet, "repair", "summed", "--yes");
+  assert.match(done.out.join(), /it is passed over from now on/);
+  assert.deepEqual([done.code, done.err], [0, ["1 of 1 notes repaired."]]);
+  await fleet.send(input.name, numbered(3), 0);
+  await fleet.drained();
+  assert.equal((await notes(fleet, "show", "summed")).code, 0);
+  const values = fleet.kafka.records("sums", { committed: true }).map(({ value }) => String(value));
+  assert.equal(values.at(-1), "6");
+});

@@ -13,6 +13,8 @@ import { WorkerProcess } from "./worker-process.ts";
 const prefix = `bombed-t${randomBytes(4).toString("hex")}`;
 process.env["TEST_TOPICS"] = prefix;
 const { copying, input, output } = await import("./apps/bombed.ts");
+export { input };
+export const pipelineName: string = prefix;
 const app = appOf("bombed", { TEST_TOPICS: prefix });
 
 export interface BombRun {
@@ -111,8 +113,14 @@ export class BombScene {
     return risen;
   }
 
-  /** What `consume` says at the bomb. */
-  async consume(): Promise<{ readonly code: number | string | null; readonly out: string }> {
-    return appCommand(app, ["consume", input.name, "--from", "earliest", "--until-end"], this.#env);
+  /** Follows the commands that such a reader prints at each bomb, to the last; returns how many there were. */
+  async followed(argv: readonly string[], printed: RegExp): Promise<number> {
+    for (let [bombs, next] = [0, argv]; ; bombs++) {
+      const { code, out } = await appCommand(app, next, this.#env);
+      if (code === 0) return bombs;
+      const [, command = ""] = printed.exec(out) ?? [];
+      assert.ok(code === 1 && command !== "" && out.includes("MILL_BATCH_TOO_LARGE"), out);
+      next = command.split(" ");
+    }
   }
 }

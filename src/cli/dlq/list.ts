@@ -31,8 +31,16 @@ async function chosen(at: Look, withRecords: boolean): Promise<readonly FoundLet
   const isNamed = state !== undefined || id !== undefined;
   const isChosen: typeof byOptions = (letter) => (isNamed || !isOver(letter)) && byOptions(letter);
   const keep = withRecords ? isChosen : undefined;
-  const { letters } = await readLetters(at.plan, at.ports, keep, generationOf(at.options));
+  const { letters, unread } = await readLetters(at.plan, at.ports, keep, generationOf(at.options));
+  sayUnread(at.io, unread);
   return letters.filter(isChosen);
+}
+
+function sayUnread(io: CliIo, unread: Letters["unread"]): void {
+  for (const { code, message } of unread)
+    io.err(
+      `${code}  ${message}. No task writes such a batch: it has no letters, and is passed over`,
+    );
 }
 
 const isOver = ({ state }: Omit<FoundLetter, "record">): boolean => state.state === "over";
@@ -96,7 +104,8 @@ function statesText({ states, parked }: LetterGroup): string {
 export async function show(at: Look, id: string): Promise<number> {
   const isNamed = (letter: Omit<FoundLetter, "record">): boolean => letter.id.startsWith(id);
   const seenFrom = generationOf(at.options);
-  const { letters } = await readLetters(at.plan, at.ports, isNamed, seenFrom);
+  const { letters, unread } = await readLetters(at.plan, at.ports, isNamed, seenFrom);
+  sayUnread(at.io, unread);
   const found = letters.filter((letter) => letter.id.startsWith(id));
   const [letter] = found;
   if (letter === undefined) throw new MillraceError("MILL_NOT_FOUND", `no letter ${id}`);
@@ -131,7 +140,9 @@ export async function exportLetters(at: Look): Promise<number> {
 const AUDITS_SHOWN = 10;
 
 export async function stats({ io, plan, ports, options }: Look): Promise<number> {
-  const facts = statsOf(await readLetters(plan, ports, undefined, generationOf(options)));
+  const found = await readLetters(plan, ports, undefined, generationOf(options));
+  sayUnread(io, found.unread);
+  const facts = statsOf(found);
   if (options.json === true) io.out(jsonText(facts));
   else for (const line of statLines(facts)) io.out(line);
   return exitCodes.ok;
@@ -151,16 +162,17 @@ const countsOf = (letters: readonly FoundLetter[]) => ({
   redrives: countedBy(letters, (one) => String(one.state.redrives)),
 });
 
-const besideOf = ({ notes, lineage, elsewhere, foreign }: Omit<Letters, "letters">) => ({
-  elsewhere,
+const besideOf = ({ notes, lineage, ...counts }: Omit<Letters, "letters">) => ({
+  elsewhere: counts.elsewhere,
   generation: lineage.current,
-  foreign,
+  foreign: counts.foreign,
+  unread: counts.unread.length,
   job: jobIn(notes),
   audits: auditsIn(notes).slice(0, AUDITS_SHOWN),
 });
 
 function statLines(facts: ReturnType<typeof statsOf>): readonly string[] {
-  const { job, audits, letters, foreign, over, elsewhere, generation, ...counts } = facts;
+  const { job, audits, letters, foreign, unread, over, elsewhere, generation, ...counts } = facts;
   const texts = Object.entries(counts).map(([name, of]) => {
     const texts = Object.entries(of).map(([each, n]) => `${each} ${grouped(n)}`);
     return `${name.padEnd(9)} ${texts.join(", ") || "none"}`;
@@ -170,6 +182,7 @@ function statLines(facts: ReturnType<typeof statsOf>): readonly string[] {
     ["over", over, "whose records a later generation reads again"],
     ["elsewhere", elsewhere, "records of letters of generations that are not looked at"],
     ["foreign", foreign, "records that no task wrote"],
+    ["unread", unread, "batches that nobody can read, which no task wrote either"],
   ] as const;
   const beside = others.flatMap(([name, n, what]) =>
     n === 0 ? [] : [`${name.padEnd(9)} ${grouped(n)} ${what}`],

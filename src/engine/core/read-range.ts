@@ -1,5 +1,6 @@
 // The loop that reads a range of one partition. Every reader of notes, letters, changelogs and topics goes through it.
 import type { AdminPort, KafkaPort, RangeRead, ReaderOptions, Watermarks } from "./kafka.ts";
+import { BatchError } from "./errors.ts";
 import { addressOf, type RawRecord, type TopicName, type TopicPartition } from "./record.ts";
 
 /** The records of one partition from `from` up to, without, `to`. */
@@ -12,14 +13,35 @@ export interface ReadOptions extends Pick<ReaderOptions, "maxBytes" | "maxWaitMs
   readonly signal?: AbortSignal | undefined;
   /** False: the loop ends at the first record of an open transaction, and does not wait for it. */
   readonly waits?: boolean;
+  /** A batch that nobody can read is passed over; left out, it ends the loop. For topics in which it cannot be one of ours. */
+  onUnreadable?(error: BatchError): void;
 }
 
 export async function* readRange(
   kafka: Pick<KafkaPort, "reader">,
   { topic, partition, from, to }: OffsetRange,
-  { signal, waits = true, ...limits }: ReadOptions = {},
+  { onUnreadable, ...options }: ReadOptions = {},
 ): AsyncGenerator<RangeRead> {
-  if (from >= to) return;
+  for (let next = from; next < to;) {
+    try {
+      yield* readOn(kafka, { topic, partition, from: next, to }, options);
+      return;
+    } catch (error) {
+      if (onUnreadable === undefined || !(error instanceof BatchError)) throw error;
+      onUnreadable(error);
+      // A head that lies must not lead back.
+      const behind = error.nextOffset > next ? error.nextOffset : next + 1n;
+      next = behind < to ? behind : to;
+      yield { records: [], nextOffset: next };
+    }
+  }
+}
+
+async function* readOn(
+  kafka: Pick<KafkaPort, "reader">,
+  { topic, partition, from, to }: OffsetRange,
+  { signal, waits = true, ...limits }: Omit<ReadOptions, "onUnreadable">,
+): AsyncGenerator<RangeRead> {
   const reader = kafka.reader({ topic, partition, fromOffset: from, ...limits });
   try {
     for (let next = from; next < to;) {
@@ -62,10 +84,11 @@ export async function* readTopic(
   topic: TopicName,
   { kafka, admin }: TopicPorts,
   only: number | null = null,
+  options: ReadOptions = {},
 ): AsyncGenerator<RawRecord> {
   for (const { partition, low: from, high: to } of await admin.watermarks(topic)) {
     if (only !== null && partition !== only) continue;
-    for await (const { records } of readRange(kafka, { topic, partition, from, to }))
+    for await (const { records } of readRange(kafka, { topic, partition, from, to }, options))
       yield* records;
   }
 }

@@ -1,5 +1,6 @@
 // Every letter of a pipeline up to now, as seen from one generation: also those that 0.1.0 has parked, one entry an id, with
 // what became of it. A letter that failed again, or that a sink has sent twice, is one.
+import type { BatchError } from "../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import type { Plan } from "../core/plan.ts";
 import { late } from "../core/late-topics.ts";
@@ -8,8 +9,9 @@ import type { Clock } from "../core/ports.ts";
 import { formerNames, readerOf } from "../core/pieces.ts";
 import { readTopic } from "../core/read-range.ts";
 import type { RawRecord } from "../core/record.ts";
-import { statesIn, type SaidState } from "../core/redrive.ts";
+import { stateKeyOf, statesIn, type SaidState } from "../core/redrive.ts";
 import { letterId } from "./letter.ts";
+import { lostNote } from "../notes/faults.ts";
 import { lineageOf, type Lineage } from "../notes/generations.ts";
 import { readNotes, type Notes } from "../notes/notes.ts";
 import { factsOf, isAnew, originalOf, type FoundLetter, type LetterFacts } from "./found-letter.ts";
@@ -35,6 +37,8 @@ export interface Letters {
   readonly elsewhere: number;
   /** Records in the letters' topics that no task has written. */
   readonly foreign: number;
+  /** Batches in these topics that nobody can read: no task has written them either. */
+  readonly unread: readonly BatchError[];
 }
 
 type Keep = (letter: Omit<FoundLetter, "record">) => boolean;
@@ -53,22 +57,32 @@ export async function readLetters(
   const lineage = lineageOf(plan, await readNotes(ports, plan.meta), generation);
   const notes = await readNotes(ports.hasStates === true ? ports : late(ports), plan.letterStates);
   const states = statesIn(notes);
+  const statesOf = (id: string): readonly SaidState[] => states.get(id) ?? hiddenState(notes, id);
   const found = new Map<string, FoundLetter>();
+  const unread: BatchError[] = [];
   let [foreign, elsewhere] = [0, 0];
-  for await (const { raw, own } of written(plan, ports)) {
+  for await (const { raw, own } of written(plan, ports, (error) => unread.push(error))) {
     if (own === null) {
       foreign++;
       continue;
     }
     const facts = withPart(plan, own);
     if (!lineage.has(facts.generation)) elsewhere++;
-    else if (isNewer(facts, found.get(facts.id), states.get(facts.id)?.[0])) {
-      const letter = seen(facts, states.get(facts.id) ?? [], lineage);
+    else if (isNewer(facts, found.get(facts.id), statesOf(facts.id)[0])) {
+      const letter = seen(facts, statesOf(facts.id), lineage);
       const record = keep(letter) ? copied(originalOf(facts, raw)) : null;
       found.set(facts.id, { ...letter, record });
     }
   }
-  return { letters: [...found.values()].sort(byOrigin), notes, lineage, foreign, elsewhere };
+  const letters = [...found.values()].sort(byOrigin);
+  return { letters, notes, lineage, foreign, elsewhere, unread };
+}
+
+/** Nothing is known of a letter whose states may be in a batch that nobody can read. */
+function hiddenState(notes: Notes, id: string): readonly SaidState[] {
+  const lost = lostNote(notes, stateKeyOf(id, 0));
+  if (lost === null) return [];
+  return [{ state: "unreadable", redrives: 0, atMs: 0, reason: lost.why, generation: 0 }];
 }
 
 /** With the newest state that was said of it in this line of generations. */
@@ -89,9 +103,13 @@ function seen(
 async function* written(
   { deadLetters, parked }: Plan,
   ports: LetterPorts,
+  onUnreadable: (error: BatchError) => void,
 ): AsyncGenerator<{ readonly raw: RawRecord; readonly own: LetterFacts | null }> {
-  for await (const raw of readTopic(deadLetters, ports)) yield { raw, own: factsOf(raw) };
-  for await (const raw of readTopic(parked, late(ports))) yield { raw, own: factsOf(raw, true) };
+  const options = { onUnreadable };
+  for await (const raw of readTopic(deadLetters, ports, null, options))
+    yield { raw, own: factsOf(raw) };
+  for await (const raw of readTopic(parked, late(ports), null, options))
+    yield { raw, own: factsOf(raw, true) };
 }
 
 /** The part's name of today. Letters of older releases do not name it, but their id does. */

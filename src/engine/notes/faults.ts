@@ -18,12 +18,15 @@ export interface NoteFault extends TopicPartition {
 /** Notes by key, each checked, with those that could not be taken. */
 export type Notes = ReadonlyMap<string, string> & {
   readonly faults?: ReadonlyMap<string, NoteFault>;
+  /** The batch that nobody can read, and that may have had a note of this key; null where the key is known. */
+  hiding?(key: string): NoteFault | null;
 };
 
 /** The fault of a note that nobody knows; null: it is known what the key says, also that it says nothing. */
 export function lostNote(notes: Notes, key: string): NoteFault | null {
   const fault = notes.faults?.get(key);
-  return fault === undefined || fault.isCovered ? null : fault;
+  if (fault !== undefined) return fault.isCovered ? null : fault;
+  return whenLost(key) === "none" ? null : (notes.hiding?.(key) ?? null);
 }
 
 /** The facts about a lost note that counts as one that is there. */

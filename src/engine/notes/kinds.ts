@@ -128,7 +128,13 @@ const kinds: ReadonlyMap<string, NoteKind> = new Map([
   ["job", kind("job", noteChecks.job, "none")],
   ["cancel", kind("cancel", null, "none")],
   ["audit", kind("audit/.{1,300}", noteChecks.audit, "none")],
+  // An operator knows that the batch at this offset, which nobody can read, is to be passed over.
+  ["batch", kind("batch/\\d{1,19}", fields({}), "none")],
 ]);
+
+const BATCH = "batch/";
+export const batchKey = (offset: bigint): string => `${BATCH}${String(offset)}`;
+export const isBatchKey = (key: string): boolean => key.startsWith(BATCH);
 
 /** By 0.1.0: the state of a letter from before a promotion, which an undo gives back. */
 const promoted = kind("promoted-r\\d{1,9}/[^/]{1,100}", nullable(letterStateCheck), "stop");

@@ -2,6 +2,7 @@
 // which topic, so that lost progress is not taken for a first start, nor a topic that was made anew for the old one; what
 // each store was; and what has stopped (stop-notes.ts). Promises nothing about what follows from a note.
 import type { StartOffset } from "../core/kafka.ts";
+import { detailOf, type BatchError } from "../core/errors.ts";
 import { parseKnown } from "../core/foreign.ts";
 import { readRange, type ReadOptions, type TopicPorts } from "../core/read-range.ts";
 import {
@@ -13,7 +14,7 @@ import {
   type TopicPartition,
 } from "../core/record.ts";
 import { isUnknown, type NoteFault, type Notes } from "./faults.ts";
-import { noteChecks, whenLost, wrongNote } from "./kinds.ts";
+import { batchKey, isBatchKey, noteChecks, whenLost, wrongNote } from "./kinds.ts";
 
 /** The offset where the task of a partition began, or that a reset has set. */
 export interface StartNote {
@@ -103,7 +104,9 @@ export class NoteTail {
       this.#next = low;
     }
     const range = { topic: this.#meta, partition: 0, from: this.#next, to };
-    for await (const { records, nextOffset } of readRange(this.#ports.kafka, range, options)) {
+    const onUnreadable = (error: BatchError): void => this.#notes.addBatch(error);
+    const reading = readRange(this.#ports.kafka, range, { ...options, onUnreadable });
+    for await (const { records, nextOffset } of reading) {
       for (const record of records) this.#notes.add(record);
       this.#next = nextOffset;
     }
@@ -131,7 +134,25 @@ class CheckedNotes extends Map<string, string> {
   /** Its end was reached. */
   end(): void {
     this.#isWhole = true;
-    this.#deleted.clear();
+    if (this.#hidingBatch() === null) this.#deleted.clear();
+  }
+
+  /** Nobody knows of which keys it has notes. Who has read everything before it came has the last good ones. */
+  addBatch(error: BatchError): void {
+    const { topic = "", partition = 0, offset = 0n } = error.where;
+    const key = batchKey(offset);
+    const why = `${error.code}, ${detailOf(error)}`;
+    this.faults.set(key, { topic, partition, offset, key, why, isCovered: this.#isWhole });
+  }
+
+  hiding(key: string): NoteFault | null {
+    return this.has(key) || this.#deleted.has(key) ? null : this.#hidingBatch();
+  }
+
+  #hidingBatch(): NoteFault | null {
+    for (const fault of this.faults.values())
+      if (!fault.isCovered && isBatchKey(fault.key)) return fault;
+    return null;
   }
 
   add({ topic, partition, offset, key: bytes, value }: RawRecord): void {

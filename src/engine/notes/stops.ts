@@ -1,5 +1,5 @@
 // Why a task must not go on by itself, each with the exact command that decides where it does. Pure.
-import { detailOf, MillraceError, notMadeYet, type BatchError } from "../core/errors.ts";
+import { BatchError, detailOf, MillraceError, notMadeYet } from "../core/errors.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import type { StartOffset, TopicDescription, Watermarks } from "../core/kafka.ts";
 import { resetCommand, resumeCommand, type Operated } from "../core/lead.ts";
@@ -89,10 +89,14 @@ export function batchUnreadable(
   const then =
     part.runOf === undefined
       ? `stop the pipeline's workers, then: ${resetOf(part, at, `offset:${String(nextOffset)}`)}`
-      : `begin another run with a range behind it: ${resetOf(part, at, "")}`;
+      : `begin another run with a range behind it: ${resetOf(part, at, "")}${rangeBehind(part, at, nextOffset)}`;
   const lead = `${raise}${isBound ? "" : "To pass over it, "}${then}`;
   return new MillraceError(code, `${detailOf(error)}. ${lead}`, { where, cause });
 }
+
+/** A run reads topics of others and those of its own, and has a range only in the first. */
+const rangeBehind = ({ pipeline }: PartFacts, at: TopicPartition, nextOffset: bigint): string =>
+  at.topic.includes(`${pipeline}-`) ? "" : ` --from-offset ${addressOf(at)}=${String(nextOffset)}`;
 
 /** Null when the topic has as many partitions as its part; the redrive topic may have more. */
 export function partitionsChanged(
@@ -136,6 +140,12 @@ const leadOn: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** The end of any other stop's text: its cure is elsewhere, and nobody notifies the task. */
 export const lookAgain = (code: ErrorCode, of: Operated): string =>
   leadOn.has(code) ? "" : `. To look again without a restart: ${resumeCommand(of)}`;
+
+/** The same of an error: a batch in a changelog may have changed any key, so its stores are made anew. */
+export const leadOf = (error: MillraceError, of: Operated): string =>
+  error instanceof BatchError
+    ? `. No task writes such a batch${then(withState(of))}`
+    : lookAgain(error.code, of);
 
 function stop(code: ErrorCode, at: TopicPartition, detail: string): MillraceError {
   const { topic, partition } = at;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { lostNote } from "../../../src/engine/notes/faults.ts";
 import { NoteTail, noteRecord, readNotes } from "../../../src/engine/notes/notes.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
@@ -96,4 +97,51 @@ test("who reads every note waits for an open transaction", async () => {
   await scene.clock.advance(5_000);
   await scene.during(producer.commit());
   assert.deepEqual(Object.fromEntries(await scene.during(reading)), { b: "1" });
+});
+
+const spoil = ({ kafka }: Scene, offset: bigint): void =>
+  kafka.spoil({ topic: meta, partition: 0, offset }, "MILL_BATCH_CORRUPT");
+
+test("a batch that nobody can read hides notes of keys that are not known, and of no others", async () => {
+  const scene = new Scene();
+  await scene.write("stores", `{"run":null}`);
+  await scene.write("store/deleted", null);
+  await scene.write("gate", "{}");
+  spoil(scene, 2n);
+  await scene.write("store/behind", null);
+  const found = await scene.during(readNotes(scene.ports, meta));
+  assert.deepEqual([...found.keys()], ["stores"]);
+  const lost = [
+    "gate",
+    "generation/1",
+    "store/s",
+    "stores",
+    "store/deleted",
+    "store/behind",
+    "job",
+  ];
+  assert.deepEqual(
+    lost.map((key) => lostNote(found, key)?.offset ?? null),
+    [2n, 2n, 2n, null, null, null, null],
+  );
+  await scene.write("batch/2", "{}");
+  const passed = await scene.during(readNotes(scene.ports, meta));
+  assert.deepEqual(
+    lost.filter((key) => lostNote(passed, key) !== null),
+    [],
+  );
+});
+
+test("who has read all notes before such a batch came knows the last good ones", async () => {
+  const scene = new Scene();
+  await scene.write("stores", `{"run":null}`);
+  await scene.look();
+  await scene.write("gate", "{}");
+  spoil(scene, 1n);
+  const found = await scene.during(scene.tail.look());
+  assert.equal(lostNote(found, "gate"), null);
+  assert.deepEqual(
+    [...(found.faults?.values() ?? [])].map(({ key, isCovered }) => [key, isCovered]),
+    [["batch/1", true]],
+  );
 });

@@ -1,7 +1,7 @@
 // A worker of its own beside a broker: bombs of every codec, smaller than those of test/long/bombs.ts.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { BombScene } from "../../support/bomb-run.ts";
+import { BombScene, input, pipelineName } from "../../support/bomb-run.ts";
 import { sharedStack } from "../../support/stack.ts";
 
 const MB = 1_048_576;
@@ -17,3 +17,13 @@ for (const codec of ["gzip", "snappy", "lz4", "zstd"] as const)
     const risen = await scene.survive(t, codec);
     assert.ok(risen < 64 * MB, `${(risen / MB).toFixed(0)} MB beyond the bound`);
   });
+
+test("consume shows the rest, and the commands that it prints lead behind every bomb", async () => {
+  const printed = /behind it: npx millrace (consume .*)$/m;
+  assert.equal(await scene.followed(["consume", input.name], printed), 4);
+});
+
+test("a run fails at a bomb, and the runs that it names begin behind it", async () => {
+  const printed = /behind it: npx millrace (reprocess run \S+ --from-offset \S+=\d+)/;
+  assert.equal(await scene.followed(["reprocess", "run", pipelineName], printed), 4);
+});

@@ -70,14 +70,16 @@ export class RedriveProofs {
         this.#next = low;
       }
       const range = { topic: this.#states, partition: 0, from: this.#next, to };
-      for await (const { records, nextOffset } of readRange(kafka, range, { signal })) {
+      const onUnreadable = (): void => undefined;
+      const reading = readRange(kafka, range, { signal, onUnreadable });
+      for await (const { records, nextOffset } of reading) {
         for (const record of records) this.#add(record);
         this.#next = nextOffset;
       }
     });
   }
 
-  /** A state that cannot be read leaves what was said before. */
+  /** A state that cannot be read, alone or in its batch, leaves what was said before. */
   #add({ key: bytes, value }: RawRecord): void {
     const key = String(bytes);
     if (!key.startsWith("letter/")) return;

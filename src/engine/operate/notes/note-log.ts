@@ -1,11 +1,12 @@
 // The notes of a pipeline as an operator sees them: the newest record of each key, whether it can be read, and the last good
 // one that the log still has. And their repair: the last good one is written again, or the note is taken away.
+import { detailOf, type BatchError } from "../../core/errors.ts";
 import { late } from "../../core/late-topics.ts";
 import type { Plan } from "../../core/plan.ts";
 import { readRange } from "../../core/read-range.ts";
 import type { RawRecord, TopicName } from "../../core/record.ts";
 import { sendOnce } from "../../core/send-once.ts";
-import { whenLost, wrongNote, type WhenLost } from "../../notes/kinds.ts";
+import { batchKey, whenLost, wrongNote, type WhenLost } from "../../notes/kinds.ts";
 import { noteRecord } from "../../notes/notes.ts";
 import type { OperatePorts } from "../choice.ts";
 
@@ -53,12 +54,24 @@ async function newestIn(
   const mark = marks.find(({ partition }) => partition === 0);
   if (mark === undefined) return newest;
   const range = { topic, partition: 0, from: mark.low, to: mark.high };
-  for await (const { records } of readRange(ports.kafka, range))
+  const onUnreadable = (error: BatchError): void => {
+    const note = unreadableBatch(topic, error);
+    newest.set(note.key, note);
+  };
+  for await (const { records } of readRange(ports.kafka, range, { onUnreadable }))
     for (const record of records) {
       const key = String(record.key);
       newest.set(key, loggedNote(record, newest.get(key)?.lastGood ?? null));
     }
   return newest;
+}
+
+/** The note that is written for it says that it is passed over. */
+function unreadableBatch(topic: TopicName, error: BatchError): LoggedNote {
+  const { offset = 0n } = error.where;
+  const why = `${error.code}, ${detailOf(error)}`;
+  const lastGood = { offset, text: "{}" };
+  return { topic, key: batchKey(offset), offset, timestamp: 0, why, lastGood, whenLost: "stop" };
 }
 
 function loggedNote(record: RawRecord, before: GoodNote | null): LoggedNote {

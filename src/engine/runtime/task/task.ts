@@ -12,7 +12,7 @@ import { isSuperseded } from "../../letters/redriven.ts";
 import type { Lineage } from "../../notes/generations.ts";
 import { Inbox } from "../../source/inbox.ts";
 import type { Valve } from "../../source/queue.ts";
-import { lookAgain } from "../../notes/stops.ts";
+import { leadOf } from "../../notes/stops.ts";
 import type { FollowProgress } from "../../state/changelog/follow.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, persist } from "../failure.ts";
@@ -22,9 +22,9 @@ import { Intake, mustWait, type Learner, type RedriveChecks, type Slice } from "
 /** Why a task has stopped and since when, with what the operator can do about it: for /ready, the log and the notes. */
 export type Stop = Omit<Extract<TaskStatus, { state: "stopped" }>, "state">;
 
-export const stopOf = ({ code, message }: MillraceError, of: Operated, now: number): Stop => ({
-  code,
-  message: `${message}${lookAgain(code, of)}`,
+export const stopOf = (error: MillraceError, of: Operated, now: number): Stop => ({
+  code: error.code,
+  message: `${error.message}${leadOf(error, of)}`,
   sinceMs: now,
 });
 
