@@ -1,6 +1,7 @@
 // The newest of all rows of a batch with the same primary key is written. The others fare as they would if they
 // came one by one, so the ledger does not depend on where batches end. The order of the groups is the same in every worker,
 // so two of them never wait for each other's row locks in a circle.
+import { isDecimal } from "../core/decimal.ts";
 import type { Correction } from "../core/plan.ts";
 import type { TableLayout } from "../core/table-layout.ts";
 import type { PreparedRow } from "./row-mapping.ts";
@@ -45,12 +46,9 @@ function compareTexts(a: string | null, b: string | null): number {
 
 function compareValues(a: unknown, b: unknown): number {
   if (a === null || b === null) return Number(a !== null) - Number(b !== null);
-  if (isComparable(a)) return a.cmp(b);
+  if (isDecimal(a) && isDecimal(b)) return a.cmp(b);
   return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0;
 }
-
-const isComparable = (value: unknown): value is { cmp(other: unknown): number } =>
-  typeof value === "object" && value !== null && "cmp" in value;
 
 /** Groups the rows by key, in the order of keys. */
 export function collapse(rows: readonly PreparedRow[], compare: CompareRows): readonly KeyGroup[] {

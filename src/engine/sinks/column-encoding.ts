@@ -1,5 +1,6 @@
 // Values as Postgres reads them: one exact text per value, never rounded, and array literals of such texts.
 // A value that cannot be written exactly is a RowFault, so the row becomes a dead letter; no fault names the value.
+import { isDecimal } from "../core/decimal.ts";
 import type { Column } from "../core/table-layout.ts";
 import type { ColumnType, Encoding } from "../core/column-type.ts";
 
@@ -85,10 +86,9 @@ function bigOf(value: unknown): bigint {
 }
 
 function decimalText(value: unknown, scale: number): string {
-  if (typeof value !== "object" || !(value !== null && "toFixed" in value))
-    throw new Mismatch("a Decimal");
-  const text = (value as { toFixed(): string }).toFixed();
-  const [whole = "", places = ""] = text.split(".");
+  // By its class: JSON of anybody may have fields that are named like our methods.
+  if (!isDecimal(value)) throw new Mismatch("a Decimal");
+  const [whole = "", places = ""] = value.toFixed().split(".");
   if (/[^0]/.test(places.slice(scale)))
     throw new Mismatch(`at most ${String(scale)} decimal places; round first`, "22003");
   const kept = places.slice(0, scale).padEnd(scale, "0");

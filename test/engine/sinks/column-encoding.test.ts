@@ -100,3 +100,19 @@ test("keeps any list of texts through an array literal", () => {
   });
   fc.assert(property, { numRuns: 500 });
 });
+
+test("data that is named like the methods of our own values is data", () => {
+  for (const value of [
+    { toFixed: 1 },
+    { toFixed: null, cmp: 2 },
+    { cmp: {} },
+    [],
+    Object.create(null),
+  ])
+    assert.throws(
+      () => encode("decimal", value, 2),
+      (error: unknown) => error instanceof RowFault && error.code === "22023",
+    );
+  const odd = { toJSON: 1, toString: 2, then: 3 };
+  assert.equal(encode("json", odd), JSON.stringify(odd));
+});
