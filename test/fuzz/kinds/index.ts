@@ -2,6 +2,7 @@
 import type { AnyKind } from "../kind.ts";
 import { avroKind, schemaKind } from "./avro.ts";
 import { batchKind } from "./batches.ts";
+import { columnKind } from "./columns.ts";
 import { carriedKind, jsonKind, keyKind, taggedKind } from "./json.ts";
 import { letterKind } from "./letters.ts";
 import { noteKind } from "./notes.ts";
@@ -14,5 +15,5 @@ import { workerKind } from "./workers.ts";
 export const kinds: readonly AnyKind[] = [
   ...[noteKind, letterKind, redriveKind, jsonKind, taggedKind, carriedKind, keyKind],
   ...[avroKind, schemaKind, registryKind, batchKind, answerKind, memberKind],
-  ...[entryKind, metadataKind, rowKind, copyKind, workerKind],
+  ...[columnKind, entryKind, metadataKind, rowKind, copyKind, workerKind],
 ];

@@ -67,7 +67,7 @@ const notes: readonly OutRecord[] = [
 const makers: readonly ((draw: Draw) => OutRecord)[] = [
   (draw) => ({
     ...{ ...base, topic: "orders", key: mutatedOrNull(draw, Buffer.from("k")) },
-    timestamp: draw.chance(0.9) ? 1_000 : stampOf(draw.of(oddNumbers)),
+    timestamp: draw.chance(0.9) ? 1_000 : Math.abs(stampOf(draw.of(oddNumbers))),
     value: jsonBytes(draw, order),
   }),
   (draw) => ({

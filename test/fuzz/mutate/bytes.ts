@@ -57,7 +57,7 @@ const changes: readonly Change[] = [
     const from = at(bytes, draw);
     const piece = bytes.subarray(from, from + draw.between(1, 32));
     if (piece.length === 0) return bytes;
-    const most = draw.chance(0.02) ? 200_000 : 2_000;
+    const most = draw.chance(0.02) ? 1_000_000 : 2_000;
     const times = Math.max(1, Math.floor(draw.below(most) / piece.length));
     return replaced(bytes, from, 0, Buffer.concat(Array.from({ length: times }, () => piece)));
   },
