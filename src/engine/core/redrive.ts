@@ -283,14 +283,14 @@ export function statesIn(notes: NotedStates): Map<string, SaidState[]> {
     const said = { ...state, generation: Number(generation) };
     const others = states.get(id);
     if (others === undefined) states.set(id, [said]);
-    else
-      others.splice(others.findLastIndex((one) => one.generation <= said.generation) + 1, 0, said);
+    else others.push(said);
   };
   for (const [key, text] of notes)
     if (key.startsWith(STATE)) add(key, parseKnown<LetterState>(text, letterStateCheck));
   for (const [key, { isCovered, why: reason }] of notes.faults ?? [])
     if (!isCovered && key.startsWith(STATE))
       add(key, { state: "unreadable", redrives: 0, atMs: 0, reason });
+  for (const said of states.values()) said.sort((a, b) => a.generation - b.generation);
   return states;
 }
 

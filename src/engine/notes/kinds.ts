@@ -101,6 +101,9 @@ const kind = (keys: string, check: Check | null, whenLost: WhenLost): NoteKind =
   ...{ keys: new RegExp(`^(?:${keys})$`), check, whenLost },
 });
 
+/** Lost, a letter that is over could go back a second time. */
+const generation = kind("generation/[1-9]\\d{0,8}", noteChecks.generation, "stop");
+
 /** By what the key begins with, up to its first slash. */
 const kinds: ReadonlyMap<string, NoteKind> = new Map([
   // It may have been shut for a promotion: to go on would double records.
@@ -109,8 +112,7 @@ const kinds: ReadonlyMap<string, NoteKind> = new Map([
   ["stores", kind("stores", noteChecks.stores, "stop")],
   // The pipeline's own limit is the stricter one.
   ["halt-above", kind("halt-above", noteChecks.haltAbove, "none")],
-  // A letter that is over could go back a second time.
-  ["generation", kind("generation/[1-9]\\d{0,8}", noteChecks.generation, "stop")],
+  ["generation", generation],
   // The task has begun. Without progress it stops; with progress its topic is noted anew, as after an older release.
   ["start", kind(`start/${NAME}/${NAME}`, noteChecks.start, "unknown")],
   // That it is there says everything.
@@ -156,7 +158,14 @@ export function wrongNote(key: string, value: string): string | null {
   if (found.check === null)
     return value.length <= PLAIN_MAX ? null : `it is longer than ${String(PLAIN_MAX)} characters`;
   const result = parseForeign(value, found.check);
-  return "why" in result ? result.why : null;
+  if ("why" in result) return result.why;
+  return found === generation ? wrongParent(key, result.value) : null;
+}
+
+/** Parents lead back to the first generation: whoever follows them must come to an end. */
+function wrongParent(key: string, value: unknown): string | null {
+  const { parent } = value as { readonly parent: number };
+  return parent < Number(key.slice(key.indexOf("/") + 1)) ? null : "its parent is no earlier one";
 }
 
 const WRONG_KEY = "its key is none that Millrace writes";

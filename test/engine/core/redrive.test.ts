@@ -105,3 +105,14 @@ test("states are found among other notes", () => {
   assert.deepEqual(lastStates(notes), new Map([["id-1", said.at(-1)]]));
   assert.equal(records[0]?.timestamp, 5);
 });
+
+test("what was said of one letter in very many generations is sorted at once, whatever order it lies in", () => {
+  const said = { state: "open", redrives: 0, atMs: 5 } as const;
+  const text = JSON.stringify(said);
+  const keys = Array.from({ length: 100_000 }, (_, i) => `letter/x/${String(100_000 - i)}`);
+  const begun = process.threadCpuUsage().user;
+  const states = statesIn(new Map(keys.map((key) => [key, text])));
+  assert.ok((process.threadCpuUsage().user - begun) / 1_000 < 2_000);
+  const numbers = states.get("x")?.map(({ generation }) => generation) ?? [];
+  assert.deepEqual([numbers.length, numbers[0], numbers.at(-1)], [100_000, 1, 100_000]);
+});

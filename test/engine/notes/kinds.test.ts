@@ -36,6 +36,8 @@ import {
 } from "../../../src/engine/notes/stop-notes.ts";
 import { FakeClock } from "../../../src/engine/testing/doubles/fake-clock.ts";
 import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
+import { Fleet } from "../../support/fleet.ts";
+import { copy } from "../../support/stopping.ts";
 
 const meta = "p-meta";
 const of = { pipeline: "p" };
@@ -260,4 +262,23 @@ test("where no good one is left, each kind does what is safe", async () => {
   assert.equal(haltAboveNote(await lost("halt-above")), null);
   assert.equal(stopNote(await lost(stopKey(at)), at), null);
   assert.deepEqual(shapeNotes(await lost("shape/t/i/c")), []);
+});
+
+test("a generation that comes from itself, or from a later one, is none: whoever follows its parents comes to an end", async () => {
+  for (const parent of [1, 2, 3, Number.MAX_SAFE_INTEGER]) {
+    const { key, value } = generationRecord(meta, { ...generation, number: 1, parent });
+    assert.equal(wrongNote(String(key), String(value)), "its parent is no earlier one");
+  }
+  const fleet = new Fleet([copy]);
+  const metaTopic = fleet.plans[0]?.meta ?? "";
+  await fleet.sendRecords([
+    generationRecord(metaTopic, { ...generation, number: 1, parent: 2 }),
+    generationRecord(metaTopic, { ...generation, number: 2, parent: 1 }),
+  ]);
+  const { worker } = await fleet.join();
+  await fleet.clock.advance(10_000);
+  assert.match(
+    worker.whyPaused.join(),
+    /MILL_NOTE_INVALID .*key "generation\/1": its parent is no earlier one/,
+  );
 });
