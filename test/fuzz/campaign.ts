@@ -35,6 +35,8 @@ export interface Campaign {
   readonly ms?: number;
   readonly cases?: number;
   onFinding?(finding: Finding): void;
+  /** Before each case: one that does not end can be named by somebody else alone. */
+  onCase?(kind: string, number: number): void;
 }
 
 /** What may be kept of all that was read. */
@@ -73,6 +75,7 @@ class Run {
     const { seed } = this.#campaign;
     const number = this.#next.get(kind.name) ?? 0;
     this.#next.set(kind.name, number + 1);
+    this.#campaign.onCase?.(kind.name, number);
     const { verdict, wrong, code, cpuMs } = await judge(kind, seed, number);
     const tally = this.tallies.get(kind.name) as Tally;
     tally[verdict]++;

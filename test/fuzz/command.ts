@@ -10,15 +10,23 @@ const spec = {
   seed: { type: "string" },
   kind: { type: "string", multiple: true },
   case: { type: "string" },
+  cases: { type: "string" },
   help: { type: "boolean", default: false },
 } as const;
 
-type Print = (line: string) => void;
+export interface FuzzPorts {
+  readonly print: (line: string) => void;
+  readonly onSeed?: (seed: number) => void;
+  /** Before each case. */
+  readonly onCase?: (kind: string, number: number) => void;
+}
+type Print = FuzzPorts["print"];
 
 const helpOf = (kinds: readonly AnyKind[]): string => `Usage: npm run fuzz -- [options]
   --minutes <n>   for so long (5)
   --seed <n>      the seed; without it one is drawn, and printed
   --kind <name>   only this kind, and others that are named so: ${kinds.map(({ name }) => name).join(", ")}
+  --cases <n>     so many, for each point of a kind's weight, in place of a time: always the same
   --case <n>      plays one case of a seed and a kind, and shows what is read
 Exit codes: 0 nothing is wrong, 1 something is, 2 usage.`;
 
@@ -28,13 +36,16 @@ interface Options {
   /** Empty: all that are asked. */
   readonly names: readonly string[];
   readonly number: number | null;
+  /** In place of a time. */
+  readonly cases: number | null;
 }
 
 export async function fuzz(
   argv: readonly string[],
   kinds: readonly AnyKind[],
-  print: Print,
+  ports: FuzzPorts,
 ): Promise<number> {
+  const { print } = ports;
   const { values } = parseArgs({ args: [...argv], options: spec });
   if (values.help) {
     print(helpOf(kinds));
@@ -45,35 +56,41 @@ export async function fuzz(
     ms: Number(values.minutes) * 60_000,
     names: values.kind ?? [],
     number: values.case === undefined ? null : Number(values.case),
+    cases: values.cases === undefined ? null : Number(values.cases),
   };
   const usage = usageOf(options, kinds);
-  if (usage === null) return played(options, kinds, print);
+  if (usage === null) return played(options, kinds, ports);
   print(usage);
   return 2;
 }
 
-function usageOf({ seed, ms, names, number }: Options, kinds: readonly AnyKind[]): string | null {
-  const isNumber = Number.isSafeInteger(seed) && Number.isSafeInteger(number ?? 0) && ms > 0;
-  if (!isNumber) return "--seed, --minutes and --case take a number.";
+function usageOf(
+  { seed, ms, names, number, cases }: Options,
+  kinds: readonly AnyKind[],
+): string | null {
+  const isNumber = [seed, number ?? 0, cases ?? 0].every(Number.isSafeInteger) && ms > 0;
+  if (!isNumber) return "--seed, --minutes, --cases and --case take a number.";
   const unknown = names.find((name) => !kinds.some((kind) => kind.name === name));
   if (unknown !== undefined) return `There is no kind ${unknown}.`;
   return number !== null && names.length !== 1 ? "--case is of one --kind." : null;
 }
 
 async function played(
-  { seed, ms, names, number }: Options,
+  { seed, ms, cases, names, number }: Options,
   kinds: readonly AnyKind[],
-  print: Print,
+  { print, onSeed, onCase = () => undefined }: FuzzPorts,
 ): Promise<number> {
   const chosen = kinds.filter(({ name, notYet }) =>
     names.length === 0 ? notYet === undefined : names.includes(name),
   );
   if (number !== null) return one(chosen[0] as AnyKind, seed, number, print);
   print(`seed ${String(seed)}`);
+  onSeed?.(seed);
   for (const { name, notYet } of kinds)
     if (names.length === 0 && notYet !== undefined) print(`${name} is left out: ${notYet}`);
   const onFinding = (finding: Finding): void => print(findingText(seed, finding));
-  const report = await play({ seed, kinds: chosen, ms, onFinding });
+  const length = cases === null ? { ms } : { cases };
+  const report = await play({ seed, kinds: chosen, ...length, onFinding, onCase });
   for (const line of reportLines(report)) print(line);
   return report.findings.length > 0 ? 1 : 0;
 }

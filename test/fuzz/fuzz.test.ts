@@ -8,20 +8,40 @@ import { fuzz } from "./command.ts";
 import type { Draw } from "./draw.ts";
 import { inputOf } from "./judge.ts";
 import { kindOf, must, type AnyKind, type Read } from "./kind.ts";
+import { kinds as endless } from "./endless.ts";
 import { kinds } from "./kinds/index.ts";
 import { jsonBytes } from "./mutate/json.ts";
+import { watched } from "./watched.ts";
 
 const asked = kinds.filter(({ notYet }) => notYet === undefined);
 /** For each point of weight: five seconds on a machine that does nothing else. */
 const CASES = 100;
 
+const kindsOf = (module: string): string => new URL(module, import.meta.url).href;
+
 test("whatever anybody writes is read, or refused with a code: no raw error, no block, no memory kept", async (t) => {
-  const report = await play({ seed: 1, kinds: asked, cases: CASES });
-  for (const [name, { taken, refused, slowestMs }] of report.tallies)
-    t.diagnostic(
-      `${name}: ${String(taken)} taken, ${String(refused)} refused, ${slowestMs.toFixed(0)} ms`,
-    );
-  assert.deepEqual(report.findings, []);
+  const lines: string[] = [];
+  const code = await watched({
+    ...{ argv: ["--seed", "1", "--cases", String(CASES)], kinds: kindsOf("./kinds/index.ts") },
+    ...{ print: (line) => void lines.push(line), stuckMs: 60_000 },
+  });
+  for (const line of lines) t.diagnostic(line);
+  assert.equal(code, 0, lines.join("\n"));
+  assert.match(lines.at(-1) ?? "", /^seed 1: \d{4,} cases, 0 findings, /);
+});
+
+test("a case that does not end is named", async () => {
+  const lines: string[] = [];
+  const code = await watched({
+    ...{ argv: ["--seed", "3", "--minutes", "1"], kinds: kindsOf("./endless.ts") },
+    ...{ print: (line) => void lines.push(line), stuckMs: 1_000 },
+  });
+  assert.equal(code, 1);
+  const found = /^wrong: --seed 3 --kind endless --case (\d+)\n {2}it does not end$/.exec(
+    lines[1] ?? "",
+  );
+  assert.ok(found !== null, lines.join("\n"));
+  assert.equal(inputOf(endless[0] as AnyKind, 3, Number(found[1])), 7);
 });
 
 test("each kind draws what is taken and what is refused, and the same for the same seed", async () => {
@@ -167,20 +187,20 @@ test("the command prints its seed and each finding with the case that shows it a
   const lines: string[] = [];
   const print = (line: string): void => void lines.push(line);
   const kind = planted((bytes) => (JSON.parse(bytes.toString()) === null ? "refused" : "taken"));
-  assert.equal(await fuzz(["--minutes", "0.005", "--seed", "9"], [kind], print), 1);
+  assert.equal(await fuzz(["--minutes", "0.005", "--seed", "9"], [kind], { print }), 1);
   assert.equal(lines[0], "seed 9");
   const again = /^wrong: (--seed 9 --kind planted --case \d+)\n {2}SyntaxError: /.exec(
     lines[1] ?? "",
   );
   assert.ok(again?.[1] !== undefined, lines[1]);
-  assert.equal(await fuzz(again[1].split(" "), [kind], print), 1);
+  assert.equal(await fuzz(again[1].split(" "), [kind], { print }), 1);
   assert.match(lines.at(-1) ?? "", /^SyntaxError: /);
   const good = planted(() => "taken");
-  assert.equal(await fuzz(["--minutes", "0.001"], [good], print), 0);
+  assert.equal(await fuzz(["--minutes", "0.001"], [good], { print }), 0);
   assert.match(
     lines.at(-1) ?? "",
     /^seed \d+: \d+ cases, 0 findings, [\d.]+ MB kept, \d+ MB at most$/,
   );
-  assert.equal(await fuzz(["--kind", "nobody"], [good], print), 2);
-  assert.equal(await fuzz(["--minutes", "x"], [good], print), 2);
+  assert.equal(await fuzz(["--kind", "nobody"], [good], { print }), 2);
+  assert.equal(await fuzz(["--minutes", "x"], [good], { print }), 2);
 });

@@ -120,6 +120,14 @@ const stamped = (record: Known): Known & { readonly timestamp: number; readonly 
   ...{ timestamp: 5, partition: 0 },
 });
 
+/** Seldom, what was said of one letter in very many generations, the last first. */
+function manyStates(draw: Draw): ReturnType<typeof stamped>[] {
+  if (!draw.chance(0.003)) return [];
+  return Array.from({ length: 20_000 }, (_, i) =>
+    stamped(stateRecord(plan.letterStates, { id: "x", generation: 20_000 - i }, said)),
+  );
+}
+
 function make(draw: Draw): Logs {
   const drawn = (
     topic: string,
@@ -130,7 +138,7 @@ function make(draw: Draw): Logs {
       const one = draw.of(from);
       return stamped(draw.chance(0.3) ? one : change(draw, one));
     });
-    return logOf(topic, all);
+    return logOf(topic, [...all, ...(topic === plan.letterStates ? manyStates(draw) : [])]);
   };
   return new Map([
     [plan.deadLetters, drawn(plan.deadLetters, letters, letterChanged)],
