@@ -18,6 +18,7 @@ import type { Headers, OutRecord, RawRecord } from "../../src/engine/core/record
 import type { CarriedFormat, CodecOptions } from "../../src/engine/core/schema.ts";
 import type { StoreView } from "../../src/engine/core/state.ts";
 import { encodeMetadata } from "../../src/engine/core/task-inputs.ts";
+import { markerHeaders, withAge } from "../../src/engine/core/time-headers.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { taggedJsonCodec } from "../../src/engine/decode/tagged-json.ts";
 import { auditRecord, jobRecord } from "../../src/engine/letters/commands/operator.ts";
@@ -70,6 +71,12 @@ const order = {
 const lastRedrive = { topic: "flow-redrive", offset: 5n, order: { ...order, redrives: 3 } };
 const letter = (bytesMax: number, generation = 0): OutRecord =>
   letterOf(raw, failure, { ...letters, bytesMax, generation }, AT_MS);
+
+const marks = [
+  { channel: 0, watermark: AT_MS },
+  { channel: 7, watermark: -5 },
+  { channel: 300, watermark: Infinity },
+];
 
 const headersText = (headers: Headers): string =>
   headers.map(([name, bytes]) => `${name}=${bytes?.toString("hex") ?? "-"}`).join(" ");
@@ -197,6 +204,14 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
       recordText(
         letterOf({ ...raw, redriven: lastRedrive }, failure, { ...letters, generation: 0 }, AT_MS),
       ),
+      recordText(
+        letterOf(
+          raw,
+          { ...failure, originMs: AT_MS + 7 },
+          { ...letters, bytesMax: 1_000_000, generation: 0 },
+          AT_MS,
+        ),
+      ),
     ],
     "letter's state": [
       ...[0, 2].map((generation) =>
@@ -226,11 +241,16 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
     "record on its way back": [
       headersText(redriveHeaders(order)),
       headersText(redriveHeaders({ ...order, generation: 2, readIn: "in-r1" })),
+      headersText(redriveHeaders({ ...order, originMs: AT_MS + 7 })),
     ],
     "value between parts": [
       between(carried),
       between({ ...carried, writes: "declared", declared: jsonFormat }),
       String(carrier(carried, [])("in", raw.value)?.toString("hex")),
+    ],
+    "time between parts": [
+      headersText(withAge(raw.headers, 300)),
+      headersText(markerHeaders(marks)),
     ],
     "progress row": [ddlOf("progress")],
     "outbox row": [ddlOf("letters"), await outboxText()],

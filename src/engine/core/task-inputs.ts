@@ -24,6 +24,7 @@ import {
 import { Loading, type LoadStart } from "./loading.ts";
 import type { Part } from "./plan.ts";
 import type { TopicName } from "./record.ts";
+import { varints, varintsIn } from "./time-headers.ts";
 
 export interface ProgressMetadata {
   /** The transactional id under which this progress was committed: a successor ends its open transaction. */
@@ -90,51 +91,71 @@ export function wrongMetadata(metadata: string): string | null {
   return "why" in found ? found.why : null;
 }
 
-// In JSON: whole numbers are times, null is no time and "end" the end of time. Channels are written by their distance from
-// the greatest, which is short where they go along together.
+// In JSON: whole numbers are times, and "end" is the end of time. The channels of an internal topic are one text: base64 of
+// numbers of variable size, first the greatest watermark, then for each channel how far it is behind. So 400 of them have room.
 
 type TimeInJson = number | "end" | null;
 
-export interface TimeFields {
+interface TimeFields {
   readonly time?: TimeInJson;
   readonly asserted?: TimeInJson;
-  readonly channels?: readonly TimeInJson[];
+  readonly channels?: string;
 }
 
 const toJson = (time: number): TimeInJson =>
   time === END_OF_TIME ? "end" : time === NO_TIME ? null : time;
 
 export function timeFields({ time, asserted, channels }: StoredTime): TimeFields {
-  if (channels === undefined)
-    return {
-      ...(time === undefined ? {} : { time }),
-      ...(asserted === undefined ? {} : { asserted: toJson(asserted) }),
-    };
-  const finite = channels.filter(Number.isFinite);
-  const greatest = Math.max(...finite, NO_TIME);
-  const base = finite.every((one) => Number.isSafeInteger(greatest - one)) ? greatest : 0;
-  const distances = channels.map((one) => toJson(Number.isFinite(one) ? base - one : one));
-  return { channels: [toJson(base), ...distances] };
+  if (channels !== undefined) return { channels: channelsText(channels) };
+  return {
+    ...(time === undefined ? {} : { time }),
+    ...(asserted === undefined ? {} : { asserted: toJson(asserted) }),
+  };
+}
+
+/** The distance of a channel that was not heard of, and of one that has ended; that of a time is more by these two. */
+const UNHEARD = 0;
+const ENDED = 1;
+const FIRST = 2;
+/** Added to a watermark, since one may lie before 1970, by a grace. */
+const SHIFT_MS = 2 ** 48;
+
+function channelsText(channels: readonly number[]): string {
+  const greatest = Math.max(-SHIFT_MS, ...channels.filter((one) => one < END_OF_TIME));
+  const distances = channels.map((one) =>
+    one === END_OF_TIME ? ENDED : distanceOf(greatest, one),
+  );
+  return varints([greatest + SHIFT_MS, ...distances]).toString("base64url");
+}
+
+/** What is too far behind for a number counts as not heard of. */
+function distanceOf(greatest: number, one: number): number {
+  const distance = FIRST + greatest - one;
+  return Number.isSafeInteger(distance) ? distance : UNHEARD;
+}
+
+function channelsOf(text: unknown): readonly number[] | undefined {
+  if (typeof text !== "string" || !/^[\w-]*$/.test(text)) return undefined;
+  const [shifted, ...distances] = varintsIn(Buffer.from(text, "base64url")) ?? [];
+  if (shifted === undefined || distances.length === 0) return undefined;
+  const special: readonly number[] = [NO_TIME, END_OF_TIME];
+  return distances.map((one) => special[one] ?? shifted - SHIFT_MS - (one - FIRST));
 }
 
 /** Undefined when the fields are not what `timeFields` writes. */
 export function storedTimeOf(stored: {
   readonly [field: string]: unknown;
 }): StoredTime | undefined {
-  const { time, asserted, channels } = stored;
-  const [t, a] = [timeOf(time), timeOf(asserted)];
+  if (stored["channels"] !== undefined) {
+    const channels = channelsOf(stored["channels"]);
+    return channels === undefined ? undefined : { channels };
+  }
+  const [t, a] = [timeIn(stored["time"]), timeIn(stored["asserted"])];
   if (t === undefined || a === undefined) return undefined;
-  if (channels === undefined)
-    return { ...(t === NO_TIME ? {} : { time: t }), ...(a === NO_TIME ? {} : { asserted: a }) };
-  if (!Array.isArray(channels)) return undefined;
-  const [base, ...distances] = channels.map(timeOf);
-  if (base === undefined || distances.includes(undefined)) return undefined;
-  return {
-    channels: (distances as number[]).map((one) => (Number.isFinite(one) ? base - one : one)),
-  };
+  return { ...(t === NO_TIME ? {} : { time: t }), ...(a === NO_TIME ? {} : { asserted: a }) };
 }
 
-function timeOf(field: unknown): number | undefined {
+function timeIn(field: unknown): number | undefined {
   if (field === undefined || field === null) return NO_TIME;
   if (field === "end") return END_OF_TIME;
   return typeof field === "number" && Number.isFinite(field) ? field : undefined;

@@ -68,7 +68,7 @@ function marksOf(numbers: readonly number[]): readonly Mark[] {
 }
 
 /** Unsigned, seven bits a byte, the lowest first; whole numbers up to 2^53 - 1. */
-function varints(numbers: readonly number[]): Buffer {
+export function varints(numbers: readonly number[]): Buffer {
   const bytes: number[] = [];
   for (let left of numbers) {
     for (; left >= 0x80; left = Math.floor(left / 0x80)) bytes.push((left % 0x80) | 0x80);
@@ -78,7 +78,7 @@ function varints(numbers: readonly number[]): Buffer {
 }
 
 /** Null when the bytes are not what `varints` writes. */
-function varintsIn(bytes: Buffer): number[] | null {
+export function varintsIn(bytes: Buffer): number[] | null {
   const numbers: number[] = [];
   let [number, unit] = [0, 1];
   for (const byte of bytes) {

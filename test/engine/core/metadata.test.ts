@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ChannelTimes, NO_TIME, SourceTime } from "../../../src/engine/core/event-time.ts";
 import {
   addLedger,
   emptyLedger,
@@ -49,6 +50,16 @@ test("a ledger of 0.1.0 has no superseded and no tombstone, and balances as it d
   assert.equal(imbalanceOf(ledger as LedgerCounts), 0);
   const one = { ...emptyLedger(), consumed: 1, superseded: 1 };
   assert.equal(addLedger(ledger as LedgerCounts, one).superseded, 1);
+});
+
+test("0.1.0 has stored the time of the task with each input, and a number for late", () => {
+  const stored = '{"v":1,"owner":"w-1","time":1795161600000,"ledger":{"consumed":0,"late":0}}';
+  const metadata = decodeMetadata(stored);
+  assert.deepEqual(metadata?.time, { time: 1_795_161_600_000 });
+  assert.deepEqual(metadata.ledger.late, {});
+  // Its repartition topics had no channels: none of them was heard of.
+  assert.equal(new ChannelTimes(2, metadata.time).watermark, NO_TIME);
+  assert.equal(new SourceTime(metadata.time).time, 1_795_161_600_000);
 });
 
 test("metadata of others is not ours", () => {

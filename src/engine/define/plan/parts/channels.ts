@@ -1,7 +1,9 @@
 // The channels of repartition topics: the tasks that write one, where something behind it uses time. A reader waits for all
 // of them (W1), so their number is part of the plan. Topics that nobody behind needs markers for have none.
+import type { MillraceError } from "../../../core/errors.ts";
 import { usesTime, type Part, type PlanNode, type PlanTopic } from "../../../core/plan.ts";
 import type { TopicName } from "../../../core/record.ts";
+import { problem } from "../../nodes/problem.ts";
 
 /** The parts with the channels of their repartition topics. */
 export function withChannels(parts: readonly Part[]): Part[] {
@@ -19,6 +21,22 @@ export function withChannels(parts: readonly Part[]): Part[] {
     sources: part.sources.map(known),
     nodes: part.nodes.map((node) => ofNode(node, known)),
   }));
+}
+
+/** More do not fit beside a ledger into the progress of a task: 4,096 bytes, Kafka's default (K1). */
+const CHANNELS_MAX = 400;
+
+/** Repartition topics whose readers would have to remember more channels than their progress has room for. */
+export function tooManyChannels(parts: readonly Part[]): MillraceError[] {
+  const written = parts.flatMap(({ nodes }) =>
+    nodes.filter((node) => repartitionOf(node).length > 0),
+  );
+  return written.flatMap((node) => {
+    const { channels = 0 } = node.operation.topic ?? {};
+    if (channels <= CHANNELS_MAX) return [];
+    const why = `${String(channels)} tasks write it and something behind it uses event time, whose progress has room for ${String(CHANNELS_MAX)} of them; read a topic of at most so many partitions`;
+    return [problem("MILL_BUILD_OPTION", node, why)];
+  });
 }
 
 function ofNode(node: PlanNode, known: (topic: PlanTopic) => PlanTopic): PlanNode {
