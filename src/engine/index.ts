@@ -25,7 +25,7 @@ export {
   type HoppingOptions,
   type TumblingOptions,
   type WindowOf,
-} from "./define/operators/windows/windows.ts";
+} from "./define/windows.ts";
 export type {
   Windowed,
   WindowAggregation,

@@ -20,7 +20,6 @@ export const LATE = 1;
  */
 export function latenessOf({ record, watermark }: Item, lastMs: number): Lateness | null {
   if (record.originMs > lastMs) return "own";
-  // mistake: closed window reopened
   return watermark > lastMs ? "closed" : null;
 }
 

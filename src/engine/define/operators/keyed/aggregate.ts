@@ -25,7 +25,7 @@ import {
   type Folding,
 } from "../../folds.ts";
 import { WindowedStream } from "../windows/windowed.ts";
-import type { WindowOf } from "../windows/windows.ts";
+import type { WindowOf } from "../../windows.ts";
 
 export interface AggregateOptions {
   /** "update" (default) emits every change, "checkpoint" the last of a key and checkpoint. */

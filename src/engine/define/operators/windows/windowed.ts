@@ -30,7 +30,7 @@ import {
   type Fold,
   type Folding,
 } from "../../folds.ts";
-import { shownWindow, type WindowOf } from "./windows.ts";
+import { shownWindow, type WindowOf } from "../../windows.ts";
 
 /** A key in one of its windows: [start, end), epoch ms. */
 export interface Windowed<K> {

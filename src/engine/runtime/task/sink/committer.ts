@@ -26,7 +26,7 @@ import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import type { Intake, Slice } from "../intake.ts";
-import { processEach } from "../line.ts";
+import { processEach } from "../line/line.ts";
 import { sendPending } from "./outbox.ts";
 import {
   endsOf,

@@ -17,11 +17,11 @@ import { emptyStage, type BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import type { StreamCommitter } from "./committer.ts";
 import { marksBefore, restOf, type Intake, type Slice } from "../intake.ts";
-import { processEach, type Processed } from "../line.ts";
+import { processEach, type Processed } from "../line/line.ts";
 import { TaskInputs, timeOfPart } from "../../../core/task-inputs.ts";
 import { TaskMarks } from "./markers.ts";
 import type { Probations } from "./probation.ts";
-import { openState, type Head, type TaskState } from "./state.ts";
+import { openState, type DueHead, type TaskState } from "./state.ts";
 import { Tally, type TaskCheckpoint } from "./tally.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
@@ -104,7 +104,7 @@ export class StreamStage implements TaskWork {
   }
 
   /** Works what is due by event time; with a head, what is due before it. */
-  async #fire(head: Head | null): Promise<MillraceError | null> {
+  async #fire(head: DueHead | null): Promise<MillraceError | null> {
     while (this.#state !== null) {
       if (this.#isFull) await this.#untilRoom();
       const fired = await this.#state.fire(head);

@@ -27,7 +27,7 @@ import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import { learnQueued, type Slice } from "../intake.ts";
-import { processBatch, type Processed } from "../line.ts";
+import { processBatch, type Processed } from "../line/line.ts";
 import type { Task } from "../task.ts";
 
 export interface TaskStateOptions {
@@ -50,7 +50,7 @@ export interface SealedState {
 }
 
 /** A record in front of which entries are due, and the watermark to which it moves its input. */
-export interface Head {
+export interface DueHead {
   readonly place: TopicName;
   readonly watermark: number;
 }
@@ -109,7 +109,7 @@ export class TaskState {
    * As `process`, for entries of one store that are due by event time; null where none is. `head` is a record that waits for
    * them: it moves its input to this watermark, and nobody has seen that yet.
    */
-  async fire(head: Head | null): Promise<Fired | null> {
+  async fire(head: DueHead | null): Promise<Fired | null> {
     const { bound, partition, stores, calls } = this.#options;
     const watermarkOf = this.#watermarkWith(head);
     for (const { store, at } of this.#dueStores) {
@@ -128,7 +128,7 @@ export class TaskState {
     return null;
   }
 
-  #watermarkWith(head: Head | null): (at: number) => number {
+  #watermarkWith(head: DueHead | null): (at: number) => number {
     if (head === null) return (at) => this.#watermark(at);
     const { bound, times } = this.#options;
     const watermarkOf = bound.program.watermarks(head.place, times);

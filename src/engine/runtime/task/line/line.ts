@@ -1,6 +1,6 @@
 // The middle of the line, for one slice of records: decode → transform → stage. Pure but for stage and state, so a slice
 // is processed whole or, after an error that is not the record's, not at all.
-import { DecodeError, isLater, MillraceError } from "../../core/errors.ts";
+import { DecodeError, isLater, MillraceError } from "../../../core/errors.ts";
 import {
   isKafkaTime,
   kafkaTimeFault,
@@ -9,20 +9,20 @@ import {
   type InputTime,
   type TimeFault,
   type TimeRule,
-} from "../../core/event-time.ts";
-import type { DecodedRecord, Outcome, Stage } from "../../core/outcome.ts";
-import { addressOf, type RawRecord } from "../../core/record.ts";
-import type { TaskStores } from "../../core/state.ts";
-import { decodeFailure, noSource, type RecordSide } from "../../decode/failure.ts";
-import { envelopeOf } from "../../decode/framing.ts";
-import { runBatch, type BatchResult, type TimedRecord } from "../../transform/pass.ts";
-import type { Program, TaskTimes } from "../../transform/program.ts";
-import type { CallBook } from "../../transform/calls/book.ts";
-import type { TaskCalls } from "../../transform/calls/call.ts";
-import type { BoundPart, SourceCodec } from "./bind.ts";
-import type { Slice } from "./intake.ts";
+} from "../../../core/event-time.ts";
+import type { DecodedRecord, Outcome, Stage } from "../../../core/outcome.ts";
+import { addressOf, type RawRecord } from "../../../core/record.ts";
+import type { TaskStores } from "../../../core/state.ts";
+import { decodeFailure, noSource, type RecordSide } from "../../../decode/failure.ts";
+import { envelopeOf } from "../../../decode/framing.ts";
+import { runBatch, type BatchResult, type TimedRecord } from "../../../transform/pass.ts";
+import type { Program, TaskTimes } from "../../../transform/program.ts";
+import type { CallBook } from "../../../transform/calls/book.ts";
+import type { TaskCalls } from "../../../transform/calls/call.ts";
+import type { BoundPart, SourceCodec } from "../bind.ts";
+import type { Slice } from "../intake.ts";
 import { SliceClock, SliceWatermark } from "./slice-time.ts";
-import type { TaskInputs } from "../../core/task-inputs.ts";
+import type { TaskInputs } from "../../../core/task-inputs.ts";
 
 /** The result of a slice; none of it is kept until the task takes it, but for what a part without state has staged. */
 export interface Processed extends Omit<BatchResult, "isDueFirst"> {

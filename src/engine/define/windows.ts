@@ -3,10 +3,10 @@ import {
   isTimeZone,
   type CalendarUnit,
   type CalendarWindow,
-} from "../../../core/calendar-window.ts";
-import { ConfigError } from "../../../core/errors.ts";
-import type { Duration } from "../../../core/span.ts";
-import type { AlignedWindow, FixedWindow } from "../../../core/window-span.ts";
+} from "../core/calendar-window.ts";
+import { ConfigError } from "../core/errors.ts";
+import type { Duration } from "../core/span.ts";
+import type { AlignedWindow, FixedWindow } from "../core/window-span.ts";
 
 /** A window: make one with {@link tumbling}, {@link hopping} or {@link calendar}. */
 export type WindowOf = FixedWindow;

@@ -1,8 +1,8 @@
 // The times of a slice: the origin times of its records, and the watermark of its input along them.
-import { ChannelTimes, NO_TIME, SourceTime, type InputTime } from "../../core/event-time.ts";
-import type { DecodedRecord, Outcome } from "../../core/outcome.ts";
-import type { RawRecord } from "../../core/record.ts";
-import type { PlacedMarks, Slice } from "./intake.ts";
+import { ChannelTimes, NO_TIME, SourceTime, type InputTime } from "../../../core/event-time.ts";
+import type { DecodedRecord, Outcome } from "../../../core/outcome.ts";
+import type { RawRecord } from "../../../core/record.ts";
+import type { PlacedMarks, Slice } from "../intake.ts";
 
 /** Gives the records of a slice their origin times, in order, from where their input stands; it moves nothing. */
 export class SliceClock {
