@@ -59,7 +59,7 @@ const addRebuild = (state: Command, within: OnPipeline): Command =>
     .option("--dry-run", "show what would be made anew, and what cannot be read")
     .option("--values", "look into the values too, by the schemas of today")
     .option("--repair", "write the last good one again of each entry that cannot be read")
-    .option("--yes", "repair without asking")
+    .option("--yes", "do it without asking")
     .option("--no-wait", "refuse --repair at once while workers run")
     .option("--show-keys", "show keys that may be personal data; who does is noted")
     .option("--json", "print one JSON object a store and partition")

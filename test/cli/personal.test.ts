@@ -98,6 +98,7 @@ const forged: Headers = Object.entries({
   topic: "things",
   partition: "0",
   offset: "0",
+  timestamp: "1767225600000",
   part: "main",
   pipeline: "flow",
 }).map(([name, text]) => [`dlq.${name}`, Buffer.from(text)] as const);

@@ -104,9 +104,10 @@ const recordIn = (topic: string, partition: number): OutRecord => ({
 /** As far as a reader looks whether it is one. */
 const letterIn = (topic: string): OutRecord => ({
   ...recordIn(topic, 0),
-  headers: Object.entries({ id: "an-id", topic: "in", partition: "0", offset: "7" }).map(
-    ([name, text]) => [`dlq.${name}`, Buffer.from(text)],
-  ),
+  headers: Object.entries({
+    ...{ id: "an-id", topic: "in", partition: "0", offset: "7" },
+    timestamp: "1767225600000",
+  }).map(([name, text]) => [`dlq.${name}`, Buffer.from(text)]),
 });
 
 /** The verdict of each topic. */

@@ -1,10 +1,6 @@
 // Windows of event time, as a pipeline declares them.
-import {
-  isTimeZone,
-  type CalendarUnit,
-  type CalendarWindow,
-} from "../core/calendar-window.ts";
-import { ConfigError } from "../core/errors.ts";
+import { isTimeZone, type CalendarUnit, type CalendarWindow } from "../core/calendar-window.ts";
+import { ConfigError, kindOf } from "../core/errors.ts";
 import type { Duration } from "../core/span.ts";
 import type { AlignedWindow, FixedWindow } from "../core/window-span.ts";
 
@@ -84,10 +80,27 @@ export function calendar({
   const weekday = WEEKDAYS.indexOf(weekStart);
   if (weekday < 0) throw refused("calendar", `its weekStart is one of ${WEEKDAYS.join(", ")}`);
   const graceMs = whole("calendar", "grace", grace);
-  return Object.freeze({ kind: "calendar", unit, timeZone, weekStart: weekday, graceMs });
+  return window({ kind: "calendar", unit, timeZone, weekStart: weekday, graceMs });
 }
 
 const UNITS: readonly CalendarUnit[] = ["hour", "day", "week", "month"];
+
+const made = new WeakSet<object>();
+
+/** Whether a function of this file has made it: types are stripped at run time. */
+export const isWindow = (given: unknown): given is WindowOf =>
+  typeof given === "object" && given !== null && made.has(given);
+
+export const noWindow = (given: unknown): ConfigError =>
+  new ConfigError(
+    "MILL_BUILD_OPTION",
+    `windowedBy: expected tumbling(…), hopping(…) or calendar(…), received ${kindOf(given)}`,
+  );
+
+function window<W extends WindowOf>(declared: W): W {
+  made.add(declared);
+  return Object.freeze(declared);
+}
 
 /** The facts of a window for a plan. */
 export function shownWindow(window: WindowOf): Readonly<Record<string, string>> {
@@ -115,7 +128,7 @@ function aligned(
   if (sizeMs === 0) throw refused(kind, "its size must be above 0");
   if (advanceMs === 0 || advanceMs > sizeMs)
     throw refused(kind, "its advance must be above 0 and at most its size");
-  return Object.freeze({ kind, sizeMs, advanceMs, graceMs });
+  return window({ kind, sizeMs, advanceMs, graceMs });
 }
 
 function whole(kind: string, option: string, span: Duration | undefined): number {

@@ -17,7 +17,7 @@ test("calling what is not there says what there is, and where it is described", 
   const cases: readonly [string, (stream: any) => unknown, RegExp][] = [
     ["windowedBy", (s) => s.windowedBy("minute"), /a stream, which has map, flatMap, .*upsertInto/],
     ["mapValues", (s) => s.map("m", (v: number) => v).mapValues(), /a stream, which has map/],
-    ["windowedBy", (s) => s.groupByKey().windowedBy(), /a grouped stream, which has .*sum, .*avg/],
+    ["cogroup", (s) => s.groupByKey().cogroup(), /a grouped stream, which has .*sum, .*avg/],
     ["toKTable", (s) => s.groupByKey().count("n").toKTable(), /a table, which has .*toStream/],
   ];
   for (const [name, draw, there] of cases)
@@ -32,6 +32,19 @@ test("calling what is not there says what there is, and where it is described", 
       assert.doesNotMatch(message, /constructor|next,/);
       return true;
     });
+});
+
+test("windows are made by a function: what is none is named, with those that there are", () => {
+  for (const given of [undefined, "minute", {}, { kind: "tumbling" }])
+    assert.throws(
+      building((s) => s.groupByKey().windowedBy(given).count("n").toStream("t", String)),
+      ({ problems }: ConfigErrors) => {
+        const expected =
+          /windowedBy: expected tumbling\(…\), hopping\(…\) or calendar\(…\), received/;
+        assert.match(String(problems[0]?.message), expected);
+        return true;
+      },
+    );
 });
 
 test("a stream is still a plain value to whoever looks at it", () => {

@@ -12,12 +12,12 @@ export const PAUSED = "held";
 
 const finished = ["done", "failed", "cancelled", "promoted", "undone"] as const;
 const unfinished = ["planned", "staging", "running", "promoting"] as const;
-export const runStates = [...unfinished, ...finished] as const;
+export const runStates: readonly RunState[] = [...unfinished, ...finished];
 /**
  * planned: written down · staging: topics, tables and starts are being made, copies filled · running: workers read ·
  * promoting, promoted, undone: the run takes the place of the live pipeline, has taken it, has given it back.
  */
-export type RunState = (typeof runStates)[number];
+export type RunState = (typeof unfinished | typeof finished)[number];
 
 export const isActive = ({ state }: Pick<RunRow, "state">): boolean =>
   !(finished as readonly RunState[]).includes(state);

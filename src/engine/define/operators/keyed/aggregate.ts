@@ -25,7 +25,7 @@ import {
   type Folding,
 } from "../../folds.ts";
 import { WindowedStream } from "../windows/windowed.ts";
-import type { WindowOf } from "../../windows.ts";
+import { isWindow, noWindow, type WindowOf } from "../../windows.ts";
 
 export interface AggregateOptions {
   /** "update" (default) emits every change, "checkpoint" the last of a key and checkpoint. */
@@ -90,6 +90,7 @@ export class GroupedStream<K, V> {
    * `windowedBy(tumbling({ size: minutes(5), grace: minutes(1) })).count("views")`
    */
   windowedBy(window: WindowOf): WindowedStream<K, V> {
+    if (!isWindow(window)) throw noWindow(window);
     return new WindowedStream(this.#source, window);
   }
 
