@@ -18,6 +18,7 @@ import {
 } from "../../../src/engine/core/task-inputs.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
 import { rangeText, Runs } from "../../../src/engine/reprocess/words/rows.ts";
+import type { RunRow } from "../../../src/engine/reprocess/words/run.ts";
 import { detailOf } from "../../../src/engine/reprocess/words/steps.ts";
 import { readLetters } from "../../../src/engine/sinks/postgres/outbox.ts";
 import { readProgress } from "../../../src/engine/sinks/postgres/progress-row.ts";
@@ -142,7 +143,9 @@ interface Rows {
 const rows: Rows = { run, progress: progressRow, letter: letterRow };
 
 const foreign: Readonly<Record<string, (draw: Draw) => Partial<Rows>>> = {
-  range: (draw) => ({ run: { ...run, range: JSON.stringify(jsonb(draw, JSON.parse(run.range))) } }),
+  range: (draw) => ({
+    run: { ...run, range: jsonBytes(draw, JSON.parse(run.range)).toString() },
+  }),
   options: (draw) => ({ run: { ...run, options: jsonb(draw, run.options) } }),
   counts: (draw) => ({ run: { ...run, counts: jsonb(draw, run.counts) } }),
   detail: (draw) => ({ run: { ...run, detail: jsonb(draw, run.detail) } }),
@@ -154,6 +157,13 @@ const foreign: Readonly<Record<string, (draw: Draw) => Partial<Rows>>> = {
 
 const answering = (row: object) => ({ query: () => Promise.resolve({ rows: [row], count: 1 }) });
 
+function checkRun(found: RunRow | undefined): void {
+  must(found !== undefined, "a run is lost");
+  mustBePlain(found.range);
+  for (const { nextOffset } of detailOf(found)?.positions ?? [])
+    must(nextOffset >= 0n, "a position is no offset");
+}
+
 export const rowKind: AnyKind = kindOf({
   ...{ name: "rows", codes: /^MILL_(RUN|OUTBOX)_INVALID$/, weight: 1 },
   make: (draw: Draw): Rows => ({ ...rows, ...foreign[draw.of(Object.keys(foreign))]?.(draw) }),
@@ -161,10 +171,7 @@ export const rowKind: AnyKind = kindOf({
     const task = { ...AT, pipeline: "flow", part: "rows" };
     const pool = answering(found.run) as unknown as PostgresPool;
     const [first] = await new Runs(pool, { now: () => 0 }).list("flow");
-    must(first !== undefined, "a run is lost");
-    mustBePlain(first.range);
-    for (const { nextOffset } of detailOf(first)?.positions ?? [])
-      must(nextOffset >= 0n, "a position is no offset");
+    checkRun(first);
     const session = (row: object): PostgresSession => answering(row) as unknown as PostgresSession;
     for (const { headers } of await readLetters(session(found.letter), task, 9))
       for (const [name, value] of headers)
