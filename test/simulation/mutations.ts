@@ -497,6 +497,11 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "null as string | null" }],
   },
   {
+    name: "redrive without proof",
+    mistake: "a record of the redrive topic is let in by its headers alone",
+    changes: [{ value: "order !== null" }],
+  },
+  {
     name: "false index believed",
     test: "engine/state/damage.test.ts",
     mistake: "a key is due because the copy's index says so, whatever its entry says",

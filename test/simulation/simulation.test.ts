@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { SimulationCase } from "../support/simulation/case.ts";
+import { FORGERIES } from "../support/simulation/forged.ts";
 import { REFUSALS } from "../support/simulation/refusals.ts";
 import { play } from "../support/simulation/simulate.ts";
 import { nodeFlags, type Cost } from "./cost.ts";
@@ -92,7 +93,7 @@ test(
       [],
       "each code of a broker is met in each kind of topic",
     );
-    assert.equal(struck.size, FAULTS + REFUSALS.length + WAYS_OF_REFUSALS);
+    assert.equal(struck.size, FAULTS + REFUSALS.length + WAYS_OF_REFUSALS + FORGERIES.length);
     const seldom = [...struck].filter(([, count]) => count < STRUCK_MIN);
     assert.deepEqual(seldom, []);
     assert.ok(calls <= CALLS_MAX, `a seed took ${String(calls)} calls`);

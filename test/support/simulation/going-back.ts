@@ -13,7 +13,8 @@ const ONE_IN = 3;
 export const areLettersGoingBack = ({ policy, postgres, case: of }: World): boolean =>
   policy !== null && of.seed % ONE_IN === 0 && postgres.failovers === 0;
 
-const isUnreadable = ({ stage }: Pick<FoundLetter, "stage">): boolean => stage === "decode";
+const isUnreadable = ({ stage, code }: Pick<FoundLetter, "stage" | "code">): boolean =>
+  stage === "decode" && code !== "MILL_REDRIVE_UNPROVEN";
 
 /** The first thing that is wrong, or null. */
 export async function lettersThatGoBack(

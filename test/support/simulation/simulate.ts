@@ -2,6 +2,7 @@
 import { caseOf, type SimulationCase, type Stage } from "./case.ts";
 import { checked, type Failure } from "./checks.ts";
 import { Faults } from "./faults.ts";
+import { forgeriesAt, REDRIVE_ONE_IN } from "./forged.ts";
 import { areLettersGoingBack, lettersThatGoBack } from "./going-back.ts";
 import { Stuck, World } from "./world.ts";
 
@@ -18,8 +19,6 @@ export interface Played {
 export const playSeed = (seed: number): Promise<Played> => play(caseOf(seed));
 
 const CALM_MS = 1_500;
-/** So many seeds see the redrive topic appear in the middle; in others it comes with the first letters that go back. */
-const REDRIVE_ONE_IN = 4;
 const REST_LIMIT_MS = 60_000;
 
 export async function play(of: SimulationCase): Promise<Played> {
@@ -36,6 +35,7 @@ export async function play(of: SimulationCase): Promise<Played> {
 async function run(world: World, faults: Faults): Promise<Failure | null> {
   try {
     await stages(world, faults);
+    await world.forgedTaken();
     const failure = await checked(world, await world.drained(REST_LIMIT_MS));
     if (failure !== null || !areLettersGoingBack(world)) return failure;
     return await lettersThatGoBack(world, REST_LIMIT_MS);
@@ -56,11 +56,17 @@ async function stages(world: World, faults: Faults): Promise<void> {
       faults.calm();
       await world.clock.advance(CALM_MS);
     } else if (i > 0) faults.begin(i);
-    if (i > 0 && world.case.seed % REDRIVE_ONE_IN === 0) await world.makeRedriveTopics();
+    if (i > 0) await redrives(world, i);
     if (records.length > 0) await send(world, records);
     await world.clock.advance(waitMs);
     if (night !== undefined) await faults.night(night);
   }
+}
+
+/** In other seeds the redrive topic comes with the first letters that go back. */
+async function redrives(world: World, stage: number): Promise<void> {
+  if (world.case.seed % REDRIVE_ONE_IN !== 0) return;
+  if (await world.makeRedriveTopics()) await world.forge(forgeriesAt(world, stage));
 }
 
 /** The senders' side has no part in what is tested: it waits for Kafka. */

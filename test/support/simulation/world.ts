@@ -7,7 +7,7 @@ import type { KafkaPort } from "../../../src/engine/core/kafka.ts";
 import { makeRedrive } from "../../../src/engine/core/late-topics.ts";
 import type { Plan, PlanTable } from "../../../src/engine/core/plan.ts";
 import type { Meter, SchemaRegistry } from "../../../src/engine/core/ports.ts";
-import type { OutRecord, TopicName } from "../../../src/engine/core/record.ts";
+import { headerText, type OutRecord, type TopicName } from "../../../src/engine/core/record.ts";
 import { subjectOf, type Codec } from "../../../src/engine/core/schema.ts";
 import type { TableSpec } from "../../../src/engine/core/table-layout.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
@@ -29,6 +29,7 @@ import { WorkerSwitch } from "../../../src/engine/testing/doubles/worker-switch.
 import type { SimulationCase, SourceRecord } from "./case.ts";
 import { Policy } from "./refusals.ts";
 import { flowOf, type Flow } from "./flow.ts";
+import { marksOf, type Forged } from "./forged.ts";
 import { poisonText } from "./oracle/expected.ts";
 import { refusing } from "./servers/brokers.ts";
 import { SimulatedKafka } from "./servers/kafka.ts";
@@ -63,6 +64,7 @@ const limits = {
 };
 export const SESSION_MS = limits.sessionTimeoutMs;
 const WORKERS_MAX = 3;
+const FORGED_LIMIT_MS = 20_000;
 /** Many times what a run needs. */
 const CALLS_MAX = 30_000;
 
@@ -93,6 +95,8 @@ export class World {
   readonly policy: Policy | null;
   /** How often brokers refused a record, by what it was and by why, and how. */
   readonly refusals = new Map<string, number>();
+  /** What somebody else has written to the redrive topic. */
+  readonly forged: Forged[] = [];
   /** What a run must never come to, told at the end. */
   readonly wrongs: string[] = [];
   members: Member[] = [];
@@ -288,6 +292,28 @@ export class World {
       );
   }
 
+  /** Somebody else writes to the redrive topic. */
+  async forge(all: readonly Forged[]): Promise<void> {
+    for (const one of all) {
+      if (!(await this.#unlessAway(this.#outside.producer().send([one.record])))) continue;
+      this.forged.push(one);
+      const name = `forged redrive ${one.kind}`;
+      this.refusals.set(name, (this.refusals.get(name) ?? 0) + 1);
+    }
+  }
+
+  /** Lets virtual time pass until each of these is a letter, or for a while: it is checked then. */
+  async forgedTaken(): Promise<void> {
+    const { deadLetters, redrive: topic } = this.plan;
+    const isTaken = (): boolean =>
+      this.kafka
+        .records(deadLetters, { committed: true })
+        .filter(({ headers }) => headerText(headers, "dlq.topic") === topic).length >=
+      this.forged.length;
+    for (let spentMs = 0; !isTaken() && spentMs < FORGED_LIMIT_MS; spentMs += 250)
+      await this.clock.advance(250);
+  }
+
   /** False while Kafka is away: then nothing of it was written. */
   send(records: readonly SourceRecord[]): Promise<boolean> {
     return this.#unlessAway(
@@ -320,7 +346,7 @@ export class World {
       partition,
       key: key === null ? null : Buffer.from(key),
       value: record.isPoison === true ? Buffer.from(poisonText(record)) : bytes,
-      headers: [],
+      headers: marksOf(this.case, record),
       timestamp,
     };
   }

@@ -173,6 +173,7 @@ function cameBack(
   const named = redriveOrderOf(raw.headers);
   const order = named?.origin.partition === raw.partition ? named : null;
   const reader = order === null ? undefined : readerOf(plan, order.part, order.origin.topic);
+  // mistake: redrive without proof
   const isProven = order !== null && proven.has(raw);
   if (!isProven) return (reader ?? firstReader(plan, raw.partition)) === part ? raw : null;
   if (reader !== part) return null;
