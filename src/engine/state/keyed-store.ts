@@ -320,7 +320,7 @@ export class KeyedStore implements StoreView {
   /** Lets go what the copy has and nobody has asked for. */
   trim(): void {
     const isInHand = (id: string): boolean => this.#inHand.some((keys) => keys.has(id));
-    trimCells(this.#cells, this.#options.cache, isInHand);
+    if (this.#options.cache.isOver) trimCells(this.#cells, this.#options.cache, isInHand);
   }
 
   /** The task is gone; its share of the cache is free. */

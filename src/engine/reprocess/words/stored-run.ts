@@ -63,7 +63,7 @@ const countsCheck: Check = fields<RunRow["counts"]>({
   stall: optional(nullable(fields({ sinceMs: time, why: words }))),
 });
 
-const partPlace: Check = fields({
+const position: Check = fields({
   ...{ ...task, pipeline: optional(name), nextOffset: offsetText, isForeign: optional(flag) },
   ...{ metadata: optional(nullable(words)), ledger: optional(nullable(ledgerCheck)) },
 });
@@ -73,10 +73,7 @@ const detailCheck: Check = fields({
   promote: optional(
     fields({
       ...{ hold: optional(flag), corrections: optional(flag), corrected: optional(whole()) },
-      ...{
-        storesBefore: optional(nullable(whole())),
-        stands: optional(nullable(listOf(partPlace))),
-      },
+      ...{ storesBefore: optional(nullable(whole())), stands: optional(nullable(listOf(position))) },
     }),
   ),
 });
