@@ -33,7 +33,7 @@ Exit codes: 0 nothing is wrong, 1 something is, 2 usage.`;
 interface Options {
   readonly seed: number;
   readonly ms: number;
-  /** Empty: all that are asked. */
+  /** Empty: all. */
   readonly names: readonly string[];
   readonly number: number | null;
   /** In place of a time. */
@@ -80,14 +80,10 @@ async function played(
   kinds: readonly AnyKind[],
   { print, onSeed, onCase = () => undefined }: FuzzPorts,
 ): Promise<number> {
-  const chosen = kinds.filter(({ name, notYet }) =>
-    names.length === 0 ? notYet === undefined : names.includes(name),
-  );
+  const chosen = kinds.filter(({ name }) => names.length === 0 || names.includes(name));
   if (number !== null) return one(chosen[0] as AnyKind, seed, number, print);
   print(`seed ${String(seed)}`);
   onSeed?.(seed);
-  for (const { name, notYet } of kinds)
-    if (names.length === 0 && notYet !== undefined) print(`${name} is left out: ${notYet}`);
   const onFinding = (finding: Finding): void => print(findingText(seed, finding));
   const length = cases === null ? { ms } : { cases };
   const report = await play({ seed, kinds: chosen, ...length, onFinding, onCase });

@@ -17,8 +17,6 @@ export interface Kind<I> {
   readonly weight: number;
   /** The time that a case takes, roughly, where it is more than a millisecond. */
   readonly costMs?: number;
-  /** Why it is not asked yet, unless it is named. */
-  readonly notYet?: string;
   make(draw: Draw): I;
   /** Only this is timed; what was read may be looked at behind it. */
   read(input: I): Read | Promise<Read>;
