@@ -73,7 +73,10 @@ const detailCheck: Check = fields({
   promote: optional(
     fields({
       ...{ hold: optional(flag), corrections: optional(flag), corrected: optional(whole()) },
-      ...{ storesBefore: optional(nullable(whole())), stands: optional(nullable(listOf(position))) },
+      ...{
+        storesBefore: optional(nullable(whole())),
+        stands: optional(nullable(listOf(position))),
+      },
     }),
   ),
 });
