@@ -7,6 +7,7 @@ import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
 import type { World } from "../world/world.ts";
 import { compareFired } from "./due.ts";
 import { Findings } from "./findings.ts";
+import { compareWindows } from "./windows.ts";
 import { isClean, laterRefusal, type Fate, type LetterForm } from "./fates.ts";
 import { compareLetters } from "./letters.ts";
 import { moneyText, readOrder, readTotal, type NaiveOrder, type NaiveTotal } from "./naive.ts";
@@ -66,6 +67,7 @@ export async function judge(world: World, given: Circumstances = {}): Promise<Ju
   await compareTotalRows(world, totals, findings);
   await compareRemarkRows(world, counted, findings);
   const due = await compareFired(world, findings);
+  await compareWindows(world, findings);
   if (given.hasWholeLedgers !== false)
     await compareLedgers(world, { inputs, clean, ...sums }, findings);
   return { findings, records: inputs.length, letters, rows, sums: counted.length, due };

@@ -12,6 +12,7 @@ import { eventually } from "../../support/eventually.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
 import { Findings } from "../workload/findings.ts";
 import { allFired } from "../workload/due.ts";
+import { allClosed } from "../workload/windows.ts";
 import { Traffic, type Rate } from "../workload/traffic.ts";
 import { Watcher } from "../workload/watcher.ts";
 import { Crew } from "./crew.ts";
@@ -151,6 +152,7 @@ export class World {
     // What came from the first while the second was looked at.
     await this.checking.drained(DRAINED_MS);
     await allFired(this);
+    await allClosed(this);
   }
 
   /** A look may fall into a moment in which Kafka or Postgres is not there yet. */

@@ -1,7 +1,8 @@
 // Two pipelines for a life among faults: orders are checked into a clean topic and a table of one row each; and summed up
 // by shop in Redis, through a repartition topic, into a topic and a table. Beside the sums the remarks on a shop's orders
 // are collected, for a table that is told at checkpoints. Beside all that ticks set timers, which fire when stream time has
-// passed them. TEST_TOPICS goes before the names.
+// passed them, and are added up by windows, of their own key and of one that all partitions share. TEST_TOPICS goes before
+// the names.
 import { rmSync } from "node:fs";
 import {
   avro,
@@ -11,8 +12,10 @@ import {
   nullable,
   pipeline,
   postgresTable,
+  seconds,
   string,
   topic,
+  tumbling,
   type Decimal,
   type Pipeline,
   type PostgresTable,
@@ -97,6 +100,14 @@ export const PARTITIONS = 4;
 /** The timers' step, which is the name of their store too; and how they spread. */
 export const TIMERS = "timers";
 export const TIMERS_BY = 3;
+/** Seconds of a window of ticks, and the keys that all partitions share. */
+export const WINDOW_S = 2;
+export const DIGITS = 5;
+export interface WindowRow {
+  readonly of: string;
+  readonly start: number;
+  readonly sum: number;
+}
 /** Notes that make the process stand still or die, once a file of that name is in TEST_TROUBLE. */
 export const troubles = ["block", "memory"] as const;
 const BLOCK_MS = 6_000;
@@ -123,6 +134,8 @@ export interface ChaosApp {
   readonly ticks: Topic<string, Value>;
   /** Timers that have fired. */
   readonly fired: Topic<string, Value>;
+  /** The sums of windows that have closed. */
+  readonly windows: Topic<string, WindowRow>;
   readonly checking: Pipeline;
   readonly summing: Pipeline;
   readonly tables: readonly [PostgresTable<Order>, PostgresTable<Total>, PostgresTable<Remarks>];
@@ -142,6 +155,7 @@ export function chaosApp(prefix: string): ChaosApp {
   const totals = topic(named("totals"), { ...shape, key: string, value: total });
   const ticks = topic(named("ticks"), { ...shape, key: string, value: json<Value>() });
   const fired = topic(named("fired"), { ...shape, key: string, value: json<Value>() });
+  const windows = topic(named("windows"), { ...shape, key: string, value: json<WindowRow>() });
   const orderRows = postgresTable("order_rows", {
     row: order,
     key: ["id"],
@@ -190,9 +204,22 @@ export function chaosApp(prefix: string): ChaosApp {
     }));
     const timing = placed as unknown as StreamNode<string, Value>;
     timing.next(TIMERS, timersOf(TIMERS, TIMERS_BY), timersFacts).to(fired);
+    placed
+      .groupByKey()
+      .windowedBy(tumbling({ size: seconds(WINDOW_S), grace: seconds(1) }))
+      .sum("tick-sums", ({ n }) => n, { emit: "close" })
+      .toStream("tick-row", (sum, { key, start }) => ({ of: key, start: Number(start), sum }))
+      .to(windows);
+    placed
+      .groupBy("by-digit", ({ n }) => `digit${String(n % DIGITS)}`)
+      .windowedBy(tumbling({ size: seconds(WINDOW_S), grace: seconds(1) }))
+      .sum("digit-sums", ({ n }) => n, { emit: "close" })
+      .toStream("digit-row", (sum, { key, start }) => ({ of: key, start: Number(start), sum }))
+      .to(windows);
   });
   const allTables = [orderRows, shopTotals, shopRemarks] as const;
-  return { orders, clean, totals, ticks, fired, checking, summing, tables: allTables };
+  const topics = { orders, clean, totals, ticks, fired, windows };
+  return { ...topics, checking, summing, tables: allTables };
 }
 
 export const remarkIn = ({ note }: Pick<Order, "note">): string =>
