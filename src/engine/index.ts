@@ -20,9 +20,13 @@ export type {
 export {
   calendar,
   hopping,
+  session,
+  sliding,
   tumbling,
   type CalendarOptions,
   type HoppingOptions,
+  type SessionWindowOptions,
+  type SlidingOptions,
   type TumblingOptions,
   type WindowOf,
 } from "./define/windows.ts";

@@ -5,6 +5,8 @@ import {
   json,
   milliseconds,
   pipeline,
+  session,
+  sliding,
   string,
   topic,
   tumbling,
@@ -17,7 +19,7 @@ import type { Subject } from "./compare.ts";
 import { windowRow } from "./reference/rows.ts";
 
 /** The operators that are built; the others are those of the reference. */
-export const built: ReadonlySet<Name> = new Set(["tumbling", "hopping"]);
+export const built: ReadonlySet<Name> = new Set(["tumbling", "hopping", "sliding", "session"]);
 
 interface Row {
   readonly start: number;
@@ -37,6 +39,7 @@ export const byEngine: Subject = async (one) => {
         value: json<readonly string[]>(),
         init: () => [],
         add: (values, { value }) => [...values, value],
+        merge: (a, b) => [...a, ...b],
         emit: "close",
       })
       .toStream("row", (values, { start, end }) => ({
@@ -60,7 +63,9 @@ function windowOf({ operator, ourGrace }: Case): WindowOf {
       return hopping({ size, advance, grace });
     }
     case "sliding":
+      return sliding({ difference: milliseconds(operator.difference), grace });
     case "session":
+      return session({ gap: milliseconds(operator.gap), grace });
     case "join":
       throw new Error(`${operator.kind} is not built`);
   }

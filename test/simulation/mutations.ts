@@ -409,6 +409,12 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "null" }],
   },
   {
+    name: "closed window reopened",
+    test: "engine/transform/late-windows.test.ts",
+    mistake: "a window takes a record that is on time by its origin, after time has closed it",
+    changes: [{ value: "null" }],
+  },
+  {
     name: "due not found again",
     test: "engine/transform/due-in-pass.test.ts",
     mistake:

@@ -33,16 +33,16 @@ export function calendarSpanOf(window: CalendarWindow, timeMs: number): TimeSpan
   const { unit, timeZone, weekStart } = window;
   const id = unit === "week" ? `${unit}${String(weekStart)} ${timeZone}` : `${unit} ${timeZone}`;
   let calendar = calendars.get(id);
-  if (calendar === undefined) calendars.set(id, (calendar = new ZoneCalendar(window)));
+  if (calendar === undefined) calendars.set(id, (calendar = new CalendarSpans(window)));
   return calendar.spanOf(timeMs);
 }
 
 /** By unit and zone: to ask a zone costs far more than to look a span up. */
-const calendars = new Map<string, ZoneCalendar>();
+const calendars = new Map<string, CalendarSpans>();
 const SLOT_MS = 900_000;
 const SLOTS_MAX = 4_096;
 
-class ZoneCalendar {
+class CalendarSpans {
   readonly #unit: CalendarUnit;
   readonly #weekStart: number;
   readonly #zone: Zone;

@@ -14,6 +14,21 @@ export interface AlignedWindow {
   readonly graceMs: number;
 }
 
+/** Windows around each record: [start, start + difference], both ends inclusive. */
+export interface SlidingWindow {
+  readonly kind: "sliding";
+  readonly differenceMs: number;
+  readonly graceMs: number;
+}
+
+/** Windows of records that lie at most the gap apart: [start, end], both ends inclusive. */
+export interface SessionWindow {
+  readonly kind: "session";
+  readonly gapMs: number;
+  /** The largest age of a record that is accepted. */
+  readonly graceMs: number;
+}
+
 /** The starts of the windows that a time lies in, the first one first. None begins before the epoch. */
 export function startsOf(window: FixedWindow, timeMs: number): readonly number[] {
   if (window.kind === "calendar") return [calendarSpanOf(window, timeMs).startMs];

@@ -33,8 +33,8 @@ export interface UserFold {
 
 const internal: SchemaFormat = { kind: "tagged-json" };
 
-export const folding = ({ value, init, add }: UserFold): Folding =>
-  ({ init, add, format: value.format }) as Folding;
+export const folding = ({ value, init, add, merge }: UserFold): Folding =>
+  ({ init, add, merge, format: value.format }) as Folding;
 
 export const counting: Folding = {
   format: internal,

@@ -2,10 +2,15 @@
 import { isTimeZone, type CalendarUnit, type CalendarWindow } from "../core/calendar-window.ts";
 import { ConfigError, kindOf } from "../core/errors.ts";
 import type { Duration } from "../core/span.ts";
-import type { AlignedWindow, FixedWindow } from "../core/window-span.ts";
+import type {
+  AlignedWindow,
+  FixedWindow,
+  SessionWindow,
+  SlidingWindow,
+} from "../core/window-span.ts";
 
-/** A window: make one with {@link tumbling}, {@link hopping} or {@link calendar}. */
-export type WindowOf = FixedWindow;
+/** A window: make one with {@link tumbling}, {@link hopping}, {@link calendar}, {@link sliding} or {@link session}. */
+export type WindowOf = FixedWindow | SlidingWindow | SessionWindow;
 
 export interface TumblingOptions {
   readonly size: Duration;
@@ -37,6 +42,47 @@ export function tumbling({ size, grace }: TumblingOptions): AlignedWindow {
  */
 export function hopping(options: HoppingOptions): AlignedWindow {
   return aligned("hopping", options);
+}
+
+export interface SlidingOptions {
+  /** The greatest distance of two records of one window. */
+  readonly difference: Duration;
+  readonly grace: Duration;
+}
+
+/**
+ * A window around each set of records that are at most `difference` apart: [start, start + difference], both ends inclusive. One
+ * ends with each record, and one begins behind it where records follow. Records of the first `difference` of all time
+ * share [0, difference].
+ * @throws ConfigError MILL_BUILD_OPTION for a difference of 0, or one that is no whole number of ms.
+ * @example
+ * from(logins).groupByKey().windowedBy(sliding({ difference: minutes(5), grace: seconds(30) })).count("logins", { emit: "close" });
+ */
+export function sliding({ difference, grace }: SlidingOptions): SlidingWindow {
+  const differenceMs = whole("sliding", "difference", difference);
+  if (differenceMs === 0) throw refused("sliding", "its difference must be above 0");
+  return window({ kind: "sliding", differenceMs, graceMs: whole("sliding", "grace", grace) });
+}
+
+export interface SessionWindowOptions {
+  /** Records of one session are at most so far apart. */
+  readonly gap: Duration;
+  /** The largest age of a record that is accepted: how far behind the time of its source it may be. */
+  readonly grace: Duration;
+}
+
+/**
+ * A window for each set of records of a key that are at most `gap` apart: [first, last], both ends inclusive. It closes when no
+ * record can come any more that belongs to it: once time has passed its end by the gap and the grace. Sessions are emitted
+ * when they are closed, since two of them may still become one before.
+ * @throws ConfigError MILL_BUILD_OPTION for a gap of 0, or one that is no whole number of ms.
+ * @example
+ * from(clicks).groupByKey().windowedBy(session({ gap: minutes(30), grace: minutes(10) })).count("clicks", { emit: "close" });
+ */
+export function session({ gap, grace }: SessionWindowOptions): SessionWindow {
+  const gapMs = whole("session", "gap", gap);
+  if (gapMs === 0) throw refused("session", "its gap must be above 0");
+  return window({ kind: "session", gapMs, graceMs: whole("session", "grace", grace) });
 }
 
 const WEEKDAYS = [
@@ -94,7 +140,7 @@ export const isWindow = (given: unknown): given is WindowOf =>
 export const noWindow = (given: unknown): ConfigError =>
   new ConfigError(
     "MILL_BUILD_OPTION",
-    `windowedBy: expected tumbling(…), hopping(…) or calendar(…), received ${kindOf(given)}`,
+    `windowedBy: expected tumbling(…), hopping(…), calendar(…), sliding(…) or session(…), received ${kindOf(given)}`,
   );
 
 function window<W extends WindowOf>(declared: W): W {
@@ -111,6 +157,9 @@ export function shownWindow(window: WindowOf): Readonly<Record<string, string>> 
     const week = unit === "week" ? { weekStart: WEEKDAYS[weekStart] ?? "" } : {};
     return { window: `calendar ${unit}`, timeZone, ...week, grace };
   }
+  if (kind === "sliding")
+    return { window: kind, difference: `${String(window.differenceMs)} ms`, grace };
+  if (kind === "session") return { window: kind, gap: `${String(window.gapMs)} ms`, grace };
   const { sizeMs, advanceMs } = window;
   const advance = kind === "hopping" ? { advance: `${String(advanceMs)} ms` } : {};
   return { window: kind, size: `${String(sizeMs)} ms`, ...advance, grace };

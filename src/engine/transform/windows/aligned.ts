@@ -1,16 +1,11 @@
-// Aggregates by tumbling, hopping and calendar windows: one entry for each key and window, which is due with its close. A window takes
-// records until its end is passed by the grace, by their origin times and by the watermark: time.md's rules W1 to W4.
-import { Mistake, settled } from "../../core/errors.ts";
-import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
-import type { RecordContext } from "../../core/record.ts";
-import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
+// Aggregates by tumbling, hopping and calendar windows: one entry for each key and window, which is due with its close. A window
+// takes records until its end is passed by the grace, by their origin times and by the watermark.
+import type { PlanNode } from "../../core/plan.ts";
+import type { StateKey, StoreView } from "../../core/state.ts";
 import { endOf, startsOf, type FixedWindow } from "../../core/window-span.ts";
 import {
-  drop,
   dropUnkeyed,
-  present,
   stateKey,
-  timed,
   type Item,
   type Lateness,
   type MakeOperator,
@@ -19,17 +14,11 @@ import {
   type Want,
   type Wiring,
 } from "../operator.ts";
-import { closedRecord, LATE, latenessOf, RESULTS, type WindowResult } from "./result.ts";
+import { latenessOf, type WindowOperation, WindowWork } from "./result.ts";
 
-export interface WindowAggregate extends Operation {
+export interface WindowAggregate extends WindowOperation {
   readonly kind: "window";
-  readonly store: PlanStore;
   readonly window: FixedWindow;
-  readonly init: (key: unknown) => unknown;
-  readonly add: (aggregate: unknown, value: unknown, record: RecordContext) => unknown;
-  readonly finish: (aggregate: unknown) => unknown;
-  /** The changes that are emitted: each, the last of a checkpoint, or the last of all. */
-  readonly emission: "update" | "checkpoint" | "close";
 }
 
 const START_BYTES = 8;
@@ -51,102 +40,71 @@ const recordKeyOf = (bytes: Buffer): Buffer => bytes.subarray(START_BYTES);
 const lastOpenMs = (window: FixedWindow, startMs: number): number =>
   endOf(window, startMs) + window.graceMs - 1;
 
-class AlignedWindows implements Operator {
+export const aggregatingWindows: MakeOperator<WindowAggregate> = (node, wiring) =>
+  new AlignedWork(node, wiring);
+
+class AlignedWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
   readonly usesTime = true;
-  readonly #node: PlanNode & { readonly operation: WindowAggregate };
   readonly #wiring: Wiring;
   readonly #store: string;
+  readonly #window: FixedWindow;
+  readonly #work: WindowWork;
 
   constructor(node: PlanNode & { readonly operation: WindowAggregate }, wiring: Wiring) {
+    const { store, window } = node.operation;
     this.at = wiring.at;
-    this.#node = node;
+    this.stores = [store.name];
     this.#wiring = wiring;
-    this.#store = node.operation.store.name;
-    this.stores = [this.#store];
+    this.#store = store.name;
+    this.#window = window;
+    this.#work = new WindowWork(node, wiring);
   }
 
   keys({ record: { raw, context }, value }: Item, want: Want): void {
     if (raw.key === null || value === undefined) return;
-    for (const startMs of startsOf(this.#node.operation.window, context.timestamp))
+    for (const startMs of startsOf(this.#window, context.timestamp))
       want(this.#store, keyOf(startMs, raw.key));
   }
 
   work(item: Item, views: Views): void {
-    const { trail, value, record } = item;
-    const { window } = this.#node.operation;
-    const { raw, context } = record;
-    if (raw.key === null || value === undefined) return dropUnkeyed(item, false, this.#wiring);
+    const { value, record } = item;
+    if (record.raw.key === null || value === undefined)
+      return dropUnkeyed(item, false, this.#wiring);
     const view = views.view(this.#store);
     let lateness: Lateness | null = null;
-    for (const startMs of startsOf(window, context.timestamp)) {
+    for (const startMs of startsOf(this.#window, record.context.timestamp)) {
       // mistake: window takes what is late
-      const why = latenessOf(item, lastOpenMs(window, startMs));
-      if (why === null) this.#add(item, view, startMs);
+      const why = latenessOf(item, lastOpenMs(this.#window, startMs));
+      if (why === null) this.#fold(item, view, startMs);
       else lateness ??= why;
     }
-    if (lateness === null) return void this.#wiring.count.passed++;
-    trail.late = lateness;
-    drop(this.#wiring);
-    this.#wiring.arms[LATE]?.(value);
+    this.#work.end(item, lateness);
   }
 
-  /** Adds a record to one of its windows. */
-  #add(item: Item, view: StoreView, startMs: number): void {
-    const { record, trail, value } = item;
-    const { window, init, add, emission } = this.#node.operation;
-    const { context, raw } = record;
-    const key = keyOf(startMs, raw.key as Buffer);
+  /** Adds the record to one of its windows. */
+  #fold(item: Item, view: StoreView, startMs: number): void {
+    const { record, trail } = item;
+    const key = keyOf(startMs, record.raw.key as Buffer);
     const old = view.get(key);
-    const before = old === null ? settled(init(context.key)) : old.value;
-    const after = present(add(before, value, context));
-    if (after === null) throw new Mistake("the aggregate of a window is never null");
-    const timestamp = Math.max(context.timestamp, old?.timestamp ?? -Infinity);
-    view.set(key, { value: after, timestamp, dueMs: lastOpenMs(window, startMs) });
+    const aggregate = this.#work.added(old?.value ?? null, item);
+    const timestamp = Math.max(record.context.timestamp, old?.timestamp ?? -Infinity);
+    view.set(key, { value: aggregate, timestamp, dueMs: lastOpenMs(this.#window, startMs) });
     trail.emitted++;
-    if (emission !== "close") this.#emitChange(item, key, { value: after, timestamp });
+    const content = { aggregate, startMs, endMs: endOf(this.#window, startMs) };
+    this.#work.changed(item, content, { id: key.id, timestamp });
   }
 
-  /** Emits the value of a window that is open still. */
-  #emitChange(
-    { record, trail }: Item,
-    key: StateKey,
-    { value, timestamp }: Pick<StateEntry, "value" | "timestamp">,
-  ): void {
-    const { at } = this;
-    const { cursor, arms } = this.#wiring;
-    const changed = (cursor.record = timed(cursor, timestamp));
-    const result = this.#result(startOf(key.bytes), value);
-    if (this.#node.operation.emission === "update") arms[RESULTS]?.(result);
-    else cursor.queues?.deferred.push({ at, key: key.id, trail, record: changed, value: result });
-    cursor.record = record;
-    cursor.step = at;
-  }
-
-  /** A window closes: it is forgotten, and its value emitted where that is asked for. */
   due({ key }: Item, views: Views): void {
-    const { cursor, count, arms, options } = this.#wiring;
-    const { window, emission } = this.#node.operation;
-    const own = key as StateKey;
+    const { bytes } = key as StateKey;
     const view = views.view(this.#store);
-    const entry = view.get(own);
-    view.set(own, null);
-    if (emission !== "close" || entry === null) return;
-    const startMs = startOf(own.bytes);
-    const bytes = recordKeyOf(own.bytes);
-    const keyValue = options.keyOf(this.#node, bytes);
-    cursor.record = closedRecord(cursor.record, bytes, endOf(window, startMs) - 1, keyValue);
-    count.passed++;
-    arms[RESULTS]?.(this.#result(startMs, entry.value));
-  }
-
-  #result(startMs: number, aggregate: unknown): WindowResult<unknown, unknown> {
-    const { window, finish } = this.#node.operation;
-    const { key } = this.#wiring.cursor.record.context;
-    return { aggregate: finish(aggregate), key, startMs, endMs: endOf(window, startMs) };
+    const entry = view.get(key as StateKey);
+    view.set(key as StateKey, null);
+    if (entry === null) return;
+    const startMs = startOf(bytes);
+    const endMs = endOf(this.#window, startMs);
+    const content = { aggregate: entry.value, startMs, endMs };
+    this.#work.closed(recordKeyOf(bytes), content, endMs - 1);
   }
 }
-
-export const aggregatingWindows: MakeOperator<WindowAggregate> = (node, wiring) =>
-  new AlignedWindows(node, wiring);

@@ -1,6 +1,26 @@
-// What all aggregates by windows have in common: when a window is late for a record, and what a result is.
+// What all aggregates by windows have in common: when a window is late for a record, how it takes one, and what it emits.
+import { Mistake, settled } from "../../core/errors.ts";
 import type { DecodedRecord } from "../../core/outcome.ts";
-import type { Item, Lateness } from "../operator.ts";
+import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
+import type { RecordContext } from "../../core/record.ts";
+import {
+  drop,
+  present,
+  timed,
+  type Item,
+  type Lateness,
+  type Next,
+  type Wiring,
+} from "../operator.ts";
+
+export interface WindowOperation extends Operation {
+  readonly store: PlanStore;
+  readonly init: (key: unknown) => unknown;
+  readonly add: (aggregate: unknown, value: unknown, record: RecordContext) => unknown;
+  readonly finish: (aggregate: unknown) => unknown;
+  /** The changes that are emitted: each, the last of a checkpoint, or the last of all. */
+  readonly emission: "update" | "checkpoint" | "close";
+}
 
 /** An aggregate with its window. */
 export interface WindowResult<K, A> {
@@ -10,9 +30,8 @@ export interface WindowResult<K, A> {
   readonly endMs: number;
 }
 
-/** The places of the arms behind an aggregate by windows. */
-export const RESULTS = 0;
-export const LATE = 1;
+/** The content of a window that is emitted. */
+type WindowContent = Pick<WindowResult<never, unknown>, "aggregate" | "startMs" | "endMs">;
 
 /**
  * A window that is open for the last time at `lastMs` is late for a record, and why; null: it takes it. At its close it is late
@@ -20,15 +39,86 @@ export const LATE = 1;
  */
 export function latenessOf({ record, watermark }: Item, lastMs: number): Lateness | null {
   if (record.originMs > lastMs) return "own";
+  // mistake: closed window reopened
   return watermark > lastMs ? "closed" : null;
 }
 
+/** The work that does not depend on the kind of the windows. */
+export class WindowWork {
+  /** Whether windows are emitted that may change yet. */
+  readonly emitsChanges: boolean;
+  readonly #node: PlanNode & { readonly operation: WindowOperation };
+  readonly #wiring: Wiring;
+  readonly #results: Next;
+  readonly #late: Next;
+
+  /** The arms behind such a node are its results, and what is late. */
+  constructor(node: PlanNode & { readonly operation: WindowOperation }, wiring: Wiring) {
+    const [results, late] = wiring.arms;
+    this.emitsChanges = node.operation.emission !== "close";
+    this.#node = node;
+    this.#wiring = wiring;
+    this.#results = results ?? (() => undefined);
+    this.#late = late ?? (() => undefined);
+  }
+
+  /** An aggregate with the record in it; of null, the first. */
+  added(aggregate: unknown, { record: { context }, value }: Item): unknown {
+    const { init, add } = this.#node.operation;
+    const after = present(add(aggregate ?? settled(init(context.key)), value, context));
+    if (after === null) throw new Mistake("the aggregate of a window is never null");
+    return after;
+  }
+
+  /** Emits a window that may change yet, unless only closed ones are. Of those with one `id` a checkpoint emits the last. */
+  changed({ record, trail }: Item, content: WindowContent, of: ChangedWindow): void {
+    if (!this.emitsChanges) return;
+    const { at, cursor } = this.#wiring;
+    const value = this.#resultOf(content, record.context.key);
+    cursor.record = timed(cursor, of.timestamp);
+    if (this.#node.operation.emission === "update") this.#results(value);
+    else cursor.queues?.deferred.push({ at, key: of.id, trail, record: cursor.record, value });
+    cursor.record = record;
+    cursor.step = at;
+  }
+
+  /** Emits a window that is closed, at the last ms that lies in it. */
+  closed(key: Buffer, content: WindowContent, lastMs: number): void {
+    if (this.emitsChanges) return;
+    const { cursor, count, options } = this.#wiring;
+    const keyValue = options.keyOf(this.#node, key);
+    cursor.record = closedRecord(cursor.record, { key, keyValue }, lastMs);
+    count.passed++;
+    this.#results(this.#resultOf(content, keyValue));
+  }
+
+  /** Ends the work of a record. */
+  end({ trail, value }: Item, lateness: Lateness | null): void {
+    if (lateness === null) return void this.#wiring.count.passed++;
+    trail.late = lateness;
+    drop(this.#wiring);
+    this.#late(value);
+  }
+
+  #resultOf(
+    { aggregate, startMs, endMs }: WindowContent,
+    key: unknown,
+  ): WindowResult<unknown, unknown> {
+    return { aggregate: this.#node.operation.finish(aggregate), key, startMs, endMs };
+  }
+}
+
+interface ChangedWindow {
+  readonly id: string;
+  /** The newest record in it. */
+  readonly timestamp: number;
+}
+
 /** The record of a closed window's result: its time is the last ms of its window, and so is its origin time. */
-export function closedRecord(
+function closedRecord(
   { raw, context }: DecodedRecord,
-  key: Buffer,
+  { key, keyValue }: { readonly key: Buffer; readonly keyValue: unknown },
   timestamp: number,
-  keyValue: unknown,
 ): DecodedRecord {
   return {
     raw: { ...raw, key, timestamp },
@@ -36,4 +126,22 @@ export function closedRecord(
     context: { ...context, key: keyValue, timestamp },
     originMs: timestamp,
   };
+}
+
+/** A part of what a store has for a key: two times, and an aggregate. */
+export type TimedAggregate = readonly [fromMs: number, toMs: number, value: unknown];
+
+/** The fault of a stored list of such, or null. `wrongValue` says that of an aggregate. */
+export function wrongTimed(
+  stored: unknown,
+  wrongValue: (value: unknown) => string | null,
+): string | null {
+  if (!Array.isArray(stored) || stored.length === 0) return "it is no list";
+  for (const one of stored as readonly unknown[]) {
+    const [fromMs, toMs, value] = Array.isArray(one) ? (one as unknown[]) : [];
+    if (!Number.isFinite(fromMs) || !Number.isFinite(toMs)) return "it lacks a time";
+    const wrong = wrongValue(value);
+    if (wrong !== null) return wrong;
+  }
+  return null;
 }

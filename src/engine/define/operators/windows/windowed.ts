@@ -1,17 +1,11 @@
 // Streams in windows, and what is made of the records of a key and window.
-import type { OperatorFacts, PlanNode } from "../../../core/plan.ts";
+import type { OperatorFacts } from "../../../core/plan.ts";
 import type { Decimal } from "../../../core/decimal.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema } from "../../../core/schema.ts";
-import type { WrongValue } from "../../../core/state.ts";
 import { passing } from "../../../transform/operator.ts";
 import { mapping, type MapOperation } from "../../../transform/stateless/map.ts";
-import {
-  aggregatingWindows,
-  isWindowKey,
-  type WindowAggregate,
-} from "../../../transform/windows/aligned.ts";
-import type { WindowResult } from "../../../transform/windows/result.ts";
+import type { WindowOperation, WindowResult } from "../../../transform/windows/result.ts";
 import { guide } from "../../nodes/missing.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
@@ -30,9 +24,10 @@ import {
   type Fold,
   type Folding,
 } from "../../folds.ts";
-import { shownWindow, type WindowOf } from "../../windows.ts";
+import { delayOf, shapeOf } from "./shapes.ts";
+import type { WindowOf } from "../../windows.ts";
 
-/** A key in one of its windows: [start, end), epoch ms. */
+/** A key in one of its windows: [start, end), of sessions and sliding windows [start, end]. */
 export interface Windowed<K> {
   readonly key: K;
   readonly start: Date;
@@ -44,7 +39,7 @@ export interface WindowOptions {
    * "update" (default) emits every change, "checkpoint" the last of a window and checkpoint, "close" each window once, when
    * it is closed.
    */
-  readonly emit?: WindowAggregate["emission"];
+  readonly emit?: WindowOperation["emission"];
 }
 
 export interface WindowAggregation<K, V, A> extends WindowOptions {
@@ -53,29 +48,13 @@ export interface WindowAggregation<K, V, A> extends WindowOptions {
   readonly init: (key: K) => A;
   /** The next aggregate, a new value. */
   readonly add: (aggregate: A, value: V, record: RecordContext<K>) => A;
+  /** One aggregate of two, that of the earlier records first. Sessions and sliding windows need it; the others do without. */
+  readonly merge?: (a: A, b: A) => A;
 }
 
-const facts: OperatorFacts = {
-  work: aggregatingWindows,
-  changes: true,
-  folds: true,
-  usesTime: true,
-  ownKeys: true,
-  divides: true,
-  details({ window }: PlanNode["operation"] & Partial<WindowAggregate>) {
-    if (window === undefined) return {};
-    return shownWindow(window);
-  },
-};
 const ofResults: OperatorFacts = { work: passing, named: "topic" };
 const ofLate: OperatorFacts = { work: passing, named: "topic", ends: true };
 const ofStream: OperatorFacts = { work: mapping, changes: true };
-
-/** An entry lies under the start of its window and the key of its records. */
-const wrongWindow =
-  (wrongValue: WrongValue = () => null): WrongValue =>
-  (key, value) =>
-    isWindowKey(key) ? wrongValue(key, value) : "its key names no window";
 
 /** The windows of a key's records. Records without a key are counted as `null-key`. */
 export class WindowedStream<K, V> {
@@ -88,12 +67,12 @@ export class WindowedStream<K, V> {
   }
 
   #aggregate<A>(name: string, fold: Folding, { emit: emission = "update" }: WindowOptions) {
-    const { format, init, add, finish = (aggregate: unknown) => aggregate } = fold;
-    const wrongValue = wrongWindow(fold.wrongValue);
-    const store = storeOf(name, format, { dueOfUndated: () => null, wrongValue });
+    const { init, add, merge, finish = (aggregate: unknown) => aggregate } = fold;
     const window = this.#window;
-    const operation = { kind: "window", store, window, init, add, finish, emission };
-    const delayMs = emission === "close" ? window.graceMs : 0;
+    const { kind, facts, format, wrongValue } = shapeOf(window, fold);
+    const store = storeOf(name, format, { dueOfUndated: () => null, wrongValue });
+    const operation = { kind, store, window, init, add, merge, finish, emission };
+    const delayMs = emission === "close" ? delayOf(window) : 0;
     const own = { ...facts, delayMs, defers: emission === "checkpoint" };
     const node = this.#source.next<WindowResult<K, A>>(name, operation, own);
     const results = node.next<WindowResult<K, A>>(`${name}.results`, { kind: "arm" }, ofResults);

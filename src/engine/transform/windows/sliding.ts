@@ -1,0 +1,154 @@
+// Aggregates by sliding windows: one entry for each key, with what came at each time; it is due with the next window that
+// closes. A window is put together when it closes, or when it is emitted on update.
+import type { PlanNode } from "../../core/plan.ts";
+import type { StateEntry, StateKey } from "../../core/state.ts";
+import type { SlidingWindow } from "../../core/window-span.ts";
+import {
+  dropUnkeyed,
+  type Item,
+  type MakeOperator,
+  type Operator,
+  ownKeys,
+  present,
+  type Views,
+  type Wiring,
+} from "../operator.ts";
+import {
+  latenessOf,
+  type TimedAggregate,
+  type WindowOperation,
+  WindowWork,
+  wrongTimed,
+} from "./result.ts";
+import {
+  closedAt,
+  endsChanged,
+  isTaken,
+  lastOpenMs,
+  nextEndMs,
+  NO_SLIDES,
+  ownEndMs,
+  type Slide,
+  type Slides,
+  slidesIn,
+  withSlide,
+} from "./slides.ts";
+
+export interface SlidingAggregate extends WindowOperation {
+  readonly kind: "sliding-window";
+  readonly window: SlidingWindow;
+  readonly merge: (a: unknown, b: unknown) => unknown;
+}
+
+export const aggregatingSlides: MakeOperator<SlidingAggregate> = (node, wiring) =>
+  new SlidingWork(node, wiring);
+
+class SlidingWork implements Operator {
+  readonly at: number;
+  readonly stores: readonly string[];
+  readonly usesTime = true;
+  readonly keys: Operator["keys"];
+  readonly #operation: SlidingAggregate;
+  readonly #wiring: Wiring;
+  readonly #work: WindowWork;
+
+  constructor(node: PlanNode & { readonly operation: SlidingAggregate }, wiring: Wiring) {
+    const { store } = node.operation;
+    this.at = wiring.at;
+    this.stores = [store.name];
+    this.keys = ownKeys(store.name, false);
+    this.#operation = node.operation;
+    this.#wiring = wiring;
+    this.#work = new WindowWork(node, wiring);
+  }
+
+  work(item: Item, views: Views): void {
+    const { key, record, watermark } = item;
+    if (key === null) return dropUnkeyed(item, false, this.#wiring);
+    const { window } = this.#operation;
+    const timeMs = record.context.timestamp;
+    const atMs = Math.max(record.originMs, watermark);
+    const lateness = latenessOf(item, lastOpenMs(window, ownEndMs(window, timeMs)));
+    if (isTaken(window, timeMs, atMs)) this.#take(item, { timeMs, atMs }, views);
+    this.#work.end(item, lateness);
+  }
+
+  #take(item: Item, times: Pick<Slide, "timeMs" | "atMs">, views: Views): void {
+    const key = item.key as StateKey;
+    const view = views.view(this.#operation.store.name);
+    const old = view.get(key);
+    const before = slidesOf(old);
+    const slide = { ...times, value: this.#work.added(null, item) };
+    const after = withSlide(before, slide, this.#merge);
+    view.set(key, this.#entryOf(after, Math.max(times.timeMs, old?.timestamp ?? -Infinity)));
+    item.trail.emitted++;
+    if (!this.#work.emitsChanges) return;
+    const { window } = this.#operation;
+    for (const endMs of endsChanged(window, { before, after }, slide)) {
+      const slides = slidesIn(window, after, endMs);
+      const timestamp = slides.at(-1)?.timeMs ?? endMs;
+      const id = `${String(endMs)} ${key.id}`;
+      this.#work.changed(item, this.#contentOf(slides, endMs), { id, timestamp });
+    }
+  }
+
+  due({ key, watermark }: Item, views: Views): void {
+    const { store, window } = this.#operation;
+    const own = key as StateKey;
+    const view = views.view(store.name);
+    const entry = view.get(own);
+    if (entry === null) return;
+    const slides = slidesOf(entry);
+    const endMs = nextEndMs(window, slides);
+    // A longer grace has been deployed since.
+    if (lastOpenMs(window, endMs) >= watermark)
+      return view.set(own, this.#entryOf(slides, entry.timestamp));
+    const content = slidesIn(window, slides, endMs);
+    const left = closedAt(window, slides, endMs);
+    view.set(own, left === null ? null : this.#entryOf(left, entry.timestamp));
+    if (content.length > 0) this.#work.closed(own.bytes, this.#contentOf(content, endMs), endMs);
+  }
+
+  readonly #merge = (a: unknown, b: unknown): unknown => present(this.#operation.merge(a, b));
+
+  #contentOf(slides: readonly Slide[], endMs: number) {
+    const aggregate = slides.map(({ value }) => value).reduce(this.#merge);
+    return { aggregate, startMs: endMs - this.#operation.window.differenceMs, endMs };
+  }
+
+  #entryOf(slides: Slides, timestamp: number): StateEntry {
+    const { window } = this.#operation;
+    const dueMs = lastOpenMs(window, nextEndMs(window, slides));
+    return { value: storedOf(slides), timestamp, dueMs };
+  }
+}
+
+/** The slides of an entry as they are stored: JSON has no infinity. */
+interface StoredSlides {
+  readonly closed: number | null;
+  readonly slides: readonly TimedAggregate[];
+}
+
+const storedOf = ({ closedMs, slides }: Slides): StoredSlides => ({
+  closed: closedMs === -Infinity ? null : closedMs,
+  slides: slides.map(({ timeMs, atMs, value }) => [timeMs, atMs, value]),
+});
+
+function slidesOf(entry: StateEntry | null): Slides {
+  if (entry === null) return NO_SLIDES;
+  const { closed, slides } = entry.value as StoredSlides;
+  return {
+    closedMs: closed ?? -Infinity,
+    slides: slides.map(([timeMs, atMs, value]) => ({ timeMs, atMs, value })),
+  };
+}
+
+/** The fault of what a store has for a key, or null. `wrongValue` says that of an aggregate. */
+export function wrongSlides(
+  stored: unknown,
+  wrongValue: (value: unknown) => string | null,
+): string | null {
+  const { closed, slides } = (stored ?? {}) as Partial<StoredSlides>;
+  if (closed !== null && !Number.isFinite(closed)) return "it lacks the time of its last window";
+  return wrongTimed(slides, wrongValue);
+}
