@@ -1,6 +1,6 @@
 // Windows on the source, and behind a new key that all partitions share: what they count and when they close depends on no
 // batch, crash, takeover or order of tasks.
-import { hopping, milliseconds, tumbling, type Stream, type Topic } from "#engine";
+import { hopping, milliseconds, session, tumbling, type Stream, type Topic } from "#engine";
 import type { Plan } from "../../../src/engine/core/plan.ts";
 import type { RawRecord, TopicName } from "../../../src/engine/core/record.ts";
 import type { AlignedWindow } from "../../../src/engine/core/window-span.ts";
@@ -22,6 +22,10 @@ export const windowOf = (by: number): AlignedWindow => {
     ? tumbling({ size, grace })
     : hopping({ size, advance: milliseconds(500), grace });
 };
+/** Sessions in the place of windows of one size. */
+export const isOfSessions = (by: number): boolean => mod(by, 5) === 4;
+export const SESSION = { gapMs: 1_200, graceMs: 1_500 } as const;
+
 /** What is late goes to a topic, or is counted only. */
 export const keepsLate = (by: number): boolean => by >= 3;
 export const windowed = (n: number, startMs: number): Value => ({
@@ -36,7 +40,10 @@ export function drawWindows(
   { id, by }: Node,
   lateTopic: () => Topic<string | null, Value>,
 ): Values {
-  const sums = stream.groupByKey().windowedBy(windowOf(by)).sum(id, numberOf, { emit: "close" });
+  const { gapMs, graceMs } = SESSION;
+  const sessions = session({ gap: milliseconds(gapMs), grace: milliseconds(graceMs) });
+  const window = isOfSessions(by) ? sessions : windowOf(by);
+  const sums = stream.groupByKey().windowedBy(window).sum(id, numberOf, { emit: "close" });
   if (keepsLate(by)) sums.late.to(lateTopic());
   return sums.toStream(`${id}-rows`, (sum, { start }) => windowed(sum, Number(start)));
 }
