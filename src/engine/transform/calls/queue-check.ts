@@ -18,6 +18,9 @@ const bytes: Check = (value, path) => (value instanceof Uint8Array ? null : `${p
 
 const number: Check = (value, path) => (Number.isFinite(value) ? null : `${path} is no number`);
 
+/** None where its time is none. */
+const age: Check = (value, path) => (typeof value === "number" ? null : `${path} is no number`);
+
 const offset: Check = (value, path) =>
   typeof value === "bigint" && value >= 0n && value < 2n ** 63n ? null : `${path} is no offset`;
 
@@ -42,7 +45,12 @@ const queue: Check = (value, path) => {
 const record: Check = fields({
   ...{ topic: text(300), partition: whole(), offset, timestamp: number, key: bytes },
   ...{ bytes: nullable(bytes), headers: listOf(header), keyValue: anything },
-  ...{ redriven: optional(redrivenCheck), eventTime: number, isUntimed: optional(oneOf([true])) },
+  ...{
+    redriven: optional(redrivenCheck),
+    eventTime: number,
+    ageMs: optional(age),
+    isUntimed: optional(oneOf([true])),
+  },
   ...{ value: anything, isCarried: optional(oneOf([true])), shape: optional(text(100)) },
 });
 
