@@ -9,6 +9,9 @@ export const AGE_HEADER = "t";
 export const MARKER_HEADER = "w";
 const OURS: ReadonlySet<string> = new Set([AGE_HEADER, MARKER_HEADER]);
 
+/** The last millisecond that a Date knows. */
+const TIME_MAX = 8_640_000_000_000_000;
+
 /** The headers of a record that goes to another part; `ageMs` is at least 0. */
 export function withAge(headers: Headers, ageMs: number): Headers {
   const last = headers.at(-1)?.[0];
@@ -21,7 +24,8 @@ export function takenAge(headers: Headers): { readonly ageMs: number; readonly h
   const last = headers.at(-1);
   if (last?.[0] !== AGE_HEADER) return { ageMs: 0, headers };
   const [ageMs = null] = (last[1] === null ? null : varintsIn(last[1])) ?? [];
-  return ageMs === null ? { ageMs: 0, headers } : { ageMs, headers: headers.slice(0, -1) };
+  const isOurs = ageMs !== null && ageMs <= TIME_MAX;
+  return isOurs ? { ageMs, headers: headers.slice(0, -1) } : { ageMs: 0, headers };
 }
 
 const AT_TIME = 0;
@@ -53,7 +57,7 @@ export function marksIn({ key, value, headers }: PossibleMarker): readonly Mark[
   return marksOf((only[1] === null ? null : varintsIn(only[1])) ?? []);
 }
 
-/** None of numbers that no marker has. */
+/** None of numbers that no marker has: what goes beyond every date, the task's own progress could not say. */
 function marksOf(numbers: readonly number[]): readonly Mark[] {
   const marks: Mark[] = [];
   for (let at = 0; at < numbers.length; at++) {
@@ -62,6 +66,7 @@ function marksOf(numbers: readonly number[]): readonly Mark[] {
     const channel = (head - kind) / KINDS;
     const watermark = kind === AT_END ? END_OF_TIME : numbers[++at];
     if (watermark === undefined || kind > AT_END) return [];
+    if (watermark > TIME_MAX && kind !== AT_END) return [];
     marks.push({ channel, watermark: kind === BELOW_ZERO ? -watermark : watermark });
   }
   return marks;

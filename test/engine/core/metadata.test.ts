@@ -7,7 +7,11 @@ import {
   imbalanceOf,
   type LedgerCounts,
 } from "../../../src/engine/core/ledger.ts";
-import { decodeMetadata, encodeMetadata } from "../../../src/engine/core/task-inputs.ts";
+import {
+  decodeMetadata,
+  encodeMetadata,
+  wrongMetadata,
+} from "../../../src/engine/core/task-inputs.ts";
 
 test("owner and ledger come back as they went", () => {
   const ledger = { ...emptyLedger(), consumed: 3, emitted: 2, "dead-lettered": { rule: 1 } };
@@ -65,4 +69,27 @@ test("0.1.0 has stored the time of the task with each input, and a number for la
 test("metadata of others is not ours", () => {
   for (const text of ["", "abc", "{", "{}", '{"v":2,"owner":"x"}', "null"])
     assert.equal(decodeMetadata(text), null, text);
+});
+
+test("a ledger whose counts could not go on is none of ours", () => {
+  const huge = Number.MAX_SAFE_INTEGER;
+  const ledgers = [
+    ...[
+      { consumed: huge },
+      { late: { grace: huge } },
+      { filtered: { a: huge } },
+      { emitted: 1e15, consumed: 1 },
+    ],
+    { filtered: Object.fromEntries(Array.from({ length: 20 }, (_, i) => [String(i), 1e14])) },
+  ];
+  const stored = (ledger: object): string => JSON.stringify({ v: 1, owner: "w", ledger });
+  for (const ledger of ledgers)
+    assert.notEqual(wrongMetadata(stored(ledger)), null, JSON.stringify(ledger));
+  const most = { consumed: 5e14, filtered: { a: 5e14 } };
+  assert.equal(wrongMetadata(stored(most)), null);
+  const counted = addLedger(decodeMetadata(stored(most))?.ledger as LedgerCounts, {
+    ...emptyLedger(),
+    ...{ consumed: 1_000, filtered: { a: 1_000 } },
+  });
+  assert.equal(imbalanceOf(counted), 0);
 });

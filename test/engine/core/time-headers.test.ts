@@ -8,11 +8,13 @@ import {
   ChannelTimes,
   SourceTime,
 } from "../../../src/engine/core/event-time.ts";
+import { emptyLedger } from "../../../src/engine/core/ledger.ts";
 import {
   decodeMetadata,
   encodeMetadata,
   storedTimeOf,
   timeFields,
+  wrongMetadata,
 } from "../../../src/engine/core/task-inputs.ts";
 import {
   markerHeaders,
@@ -32,7 +34,7 @@ const time = fc.integer({ min: -1e14, max: 8.64e15 });
 
 test("S3: an age travels in a header, none where it is 0, and the record's own headers stay as they were", () => {
   fc.assert(
-    fc.property(headersOf, fc.nat({ max: Number.MAX_SAFE_INTEGER }), (headers, ageMs) => {
+    fc.property(headersOf, fc.nat({ max: 8.64e15 }), (headers, ageMs) => {
       assert.deepEqual(takenAge(withAge(headers, ageMs)), { ageMs, headers });
     }),
   );
@@ -103,7 +105,10 @@ test("K1: the times of 400 channels and the largest ledger fit into the metadata
   const owner = `${"n".repeat(60)}-${"0".repeat(36)}`;
   const text = encodeMetadata({ owner, ledger, time: { channels }, loadTo: 2n ** 63n - 1n });
   assert.ok(Buffer.byteLength(text) <= 4_096, `${String(text.length)} bytes`);
-  assert.deepEqual(decodeMetadata(text)?.time, { channels });
+  // Its sum is none that a ledger reaches.
+  assert.equal(decodeMetadata(text), null);
+  const again = encodeMetadata({ owner, ledger: emptyLedger(), time: { channels } });
+  assert.deepEqual(decodeMetadata(again)?.time, { channels });
 });
 
 test("K1: what is no time is refused", () => {
@@ -147,4 +152,22 @@ test("S1: a source's time is the greatest that was read, whatever was asserted",
   source.assertTime(20);
   source.read(12);
   assert.deepEqual([source.time, source.watermark], [12, 20]);
+});
+
+test("a time beyond every date is none of ours: what a task commits of it could not be read again", () => {
+  const beyond = 8.64e15 + 1;
+  for (const watermark of [beyond, -beyond, Number.MAX_SAFE_INTEGER]) {
+    const headers = markerHeaders([{ channel: 0, watermark }]);
+    assert.deepEqual(marksIn({ key: null, value: null, headers }), []);
+  }
+  const aged = withAge([], beyond);
+  assert.deepEqual(takenAge(aged), { ageMs: 0, headers: aged });
+  for (const watermark of [8.64e15, -8.64e15, END_OF_TIME]) {
+    const channels = new ChannelTimes(2);
+    const headers = markerHeaders([{ channel: 0, watermark }]);
+    for (const mark of marksIn({ key: null, value: null, headers }) ?? []) channels.mark(mark);
+    const text = encodeMetadata({ owner: "w", ledger: emptyLedger(), time: channels.stored });
+    assert.equal(wrongMetadata(text), null, String(watermark));
+    assert.equal(decodeMetadata(text)?.time?.channels?.[0], watermark);
+  }
 });
