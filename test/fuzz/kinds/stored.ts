@@ -3,19 +3,7 @@
 import { RedisCopy } from "../../../src/engine/clients/redis/copy.ts";
 import type { RedisConnection } from "../../../src/engine/clients/redis/connection.ts";
 import type { PostgresPool, PostgresSession } from "../../../src/engine/clients/postgres/pool.ts";
-import { SourceTime } from "../../../src/engine/core/event-time.ts";
-import {
-  addLedger,
-  emptyLedger,
-  imbalanceOf,
-  ledgerTotals,
-  type LedgerCounts,
-} from "../../../src/engine/core/ledger.ts";
-import {
-  decodeMetadata,
-  encodeMetadata,
-  TaskInputs,
-} from "../../../src/engine/core/task-inputs.ts";
+import type { Headers } from "../../../src/engine/core/record.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
 import { rangeText, Runs } from "../../../src/engine/reprocess/words/rows.ts";
 import type { RunRow } from "../../../src/engine/reprocess/words/run.ts";
@@ -29,6 +17,7 @@ import { kindOf, must, mustBePlain, mustBeSame, type AnyKind, type Verdict } fro
 import { mutated } from "../mutate/bytes.ts";
 import { jsonBytes } from "../mutate/json.ts";
 import { oddText } from "../mutate/words.ts";
+import { AT, checkLedger, ledger } from "./progress.ts";
 
 const noSchemas = { schemas: { get: () => "unknown" }, writerId: null } as const;
 const entryCodecs = (["tagged-json", "string", "long"] as const).map((kind) =>
@@ -63,46 +52,6 @@ export const entryKind: AnyKind = kindOf({
   },
 });
 
-const ledger: LedgerCounts = {
-  ...{ ...emptyLedger(), consumed: 10, emitted: 6 },
-  ...{ filtered: { small: 3 }, "dead-lettered": { rule: 1 } },
-};
-const metadata = [
-  { owner: "millrace-w1", ledger },
-  { owner: "millrace-w2", ledger, streamTimeMs: 1_767_225_600_000, loadTo: 9n },
-].map(encodeMetadata);
-
-/** The sums that are made of a ledger, and what goes on from it. */
-function checkLedger(stored: LedgerCounts): void {
-  const sum = addLedger(emptyLedger(), stored);
-  const counts = [imbalanceOf(sum), ...Object.values(ledgerTotals(sum))];
-  must(counts.every(Number.isSafeInteger), "a ledger has counts that are no numbers");
-  mustBePlain(sum);
-}
-
-export const metadataKind: AnyKind = kindOf({
-  ...{ name: "metadata", codes: /^MILL_PROGRESS_INVALID$/, weight: 2 },
-  make: (draw: Draw) => jsonBytes(draw, JSON.parse(draw.of(metadata))).toString(),
-  read(text: string): Verdict {
-    const found = decodeMetadata(text);
-    if (found === null) return "refused";
-    checkLedger(found.ledger);
-    const { time = {}, loadTo = null } = found;
-    const times = [time.time, time.asserted, ...(time.channels ?? [])];
-    must(!times.some(Number.isNaN), "a time is no number");
-    const start = { topic: "in", partition: 0, nextOffset: 5n, time, loadTo };
-    const timeOf = (): SourceTime => new SourceTime(time);
-    const inputs = new TaskInputs(0, [{ ...start, ledger: found.ledger }], timeOf);
-    inputs.advance("in", 6n, 7, []);
-    for (const progress of inputs.take("me")) {
-      must(Buffer.byteLength(progress.metadata) <= 4_096, "metadata that no broker takes");
-      must(decodeMetadata(progress.metadata) !== null, "metadata that nobody reads");
-    }
-    return "taken";
-  },
-});
-
-const AT = { topic: "in", partition: 0 };
 const stand = { part: "main", topic: "in", partition: 0, nextOffset: "5", isForeign: true };
 const stands = [{ ...stand, metadata: null, ledger }];
 const promote = { hold: false, corrections: true, storesBefore: null, corrected: 0, stands };
@@ -123,16 +72,27 @@ const letterRow = {
   ...{ letter_headers: letterHeaders, letter_timestamp: "5" },
 };
 
-/** jsonb: what JSON.parse makes of it. */
-const jsonb = (draw: Draw, value: unknown): unknown => {
+/** Postgres runs out of stack before. */
+const DEEPEST = ["[", '{"a":', '[{"a":'].map((open) => open.repeat(5_000));
+
+/** The text of a jsonb: Postgres takes no other. */
+function jsonbText(draw: Draw, value: unknown): string {
   for (;;) {
-    try {
-      return JSON.parse(jsonBytes(draw, value).toString());
-    } catch {
-      // Postgres takes no other.
-    }
+    const text = jsonBytes(draw, value).toString();
+    if (isJson(text) && !DEEPEST.some((beginning) => text.includes(beginning))) return text;
   }
-};
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const jsonb = (draw: Draw, value: unknown): unknown => JSON.parse(jsonbText(draw, value));
 
 /** One of the three is what somebody else has written. */
 interface Rows {
@@ -143,9 +103,7 @@ interface Rows {
 const rows: Rows = { run, progress: progressRow, letter: letterRow };
 
 const foreign: Readonly<Record<string, (draw: Draw) => Partial<Rows>>> = {
-  range: (draw) => ({
-    run: { ...run, range: jsonBytes(draw, JSON.parse(run.range)).toString() },
-  }),
+  range: (draw) => ({ run: { ...run, range: jsonbText(draw, JSON.parse(run.range)) } }),
   options: (draw) => ({ run: { ...run, options: jsonb(draw, run.options) } }),
   counts: (draw) => ({ run: { ...run, counts: jsonb(draw, run.counts) } }),
   detail: (draw) => ({ run: { ...run, detail: jsonb(draw, run.detail) } }),
@@ -174,14 +132,18 @@ export const rowKind: AnyKind = kindOf({
     checkRun(first);
     const session = (row: object): PostgresSession => answering(row) as unknown as PostgresSession;
     for (const { headers } of await readLetters(session(found.letter), task, 9))
-      for (const [name, value] of headers)
-        must(typeof name === "string" && (value === null || Buffer.isBuffer(value)), "no header");
+      mustBeHeaders(headers);
     const { ledger: counts = null } = (await readProgress(session(found.progress), task)) ?? {};
     if (counts === null) return "refused";
     checkLedger(counts);
     return "taken";
   },
 });
+
+function mustBeHeaders(headers: Headers): void {
+  for (const [name, value] of headers)
+    must(typeof name === "string" && (value === null || Buffer.isBuffer(value)), "no header");
+}
 
 /** The answers of Redis to one question of a copy. */
 type Reply = readonly unknown[];
