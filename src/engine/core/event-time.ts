@@ -17,6 +17,9 @@ export interface TimeRule {
   readonly invalid: InvalidTimestamp;
 }
 
+/** So long a source without records is waited for, where its topic does not say. */
+export const IDLE_AFTER_MS = 30_000;
+
 export const DEFAULT_TIME_RULE: TimeRule = { futureMaxMs: 3_600_000, invalid: "dead-letter" };
 
 /** The reason why a time is not taken. */

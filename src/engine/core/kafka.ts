@@ -103,6 +103,8 @@ export interface ConsumerHandlers {
    * fetch, also one without records, before its batch. For lag.
    */
   onEnd?(at: TopicPartition, lastStableOffset: bigint, marks: readonly AppendMark[]): void;
+  /** Left out where nobody asks. */
+  readonly quiet?: QuietHandler;
   /** The partition's next offset is outside its log; nothing of it is delivered until `seek`. */
   onOutOfRange(partition: TopicPartition): void;
   /** The next batch of the partition can never be read; nothing of it is delivered until `seek`. All before it was. */
@@ -115,6 +117,17 @@ export interface ConsumerHandlers {
   onRefused(at: TopicPartition | null, error: MillraceError | null): void;
   /** The consumer has ended and will not recover by itself. */
   onFatal(error: Error): void;
+}
+
+/** For idleness: fetches that find nothing. */
+export interface QuietHandler {
+  /** The wall clock, asked before a fetch is sent. */
+  now(): number;
+  /**
+   * Nothing is behind the consumer's position, which was the end of the partition, for readers of uncommitted records too,
+   * when a fetch that was sent at `sentMs` was answered. Called by each such fetch.
+   */
+  seen(at: TopicPartition, highWatermark: bigint, sentMs: number): void;
 }
 
 export interface StartOffset extends TopicPartition {

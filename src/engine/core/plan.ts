@@ -39,6 +39,11 @@ export interface PlanTopic {
    * it uses time.
    */
   readonly channels?: number;
+  /**
+   * So long without records, windows behind it no longer wait for a partition of it. Left out where they wait for ever, and
+   * where there are none.
+   */
+  readonly idleAfterMs?: number;
 }
 
 /** A table as the engine sees it; `define/table.ts` has its full declaration. */
@@ -136,6 +141,8 @@ export interface OperatorFacts {
   readonly defers?: boolean;
   /** Its results, or what it forgets, depend on event time. */
   readonly usesTime?: true;
+  /** Its results come when time has gone on, so a source that is quiet must not keep them. */
+  readonly closes?: true;
   /** The watermark behind it stays so many ms behind the one in front of it; left out for 0. */
   readonly delayMs?: number;
   /** Its store has keys of its own making. */

@@ -235,6 +235,17 @@ export class TaskInputs {
     return input === undefined ? Infinity : (input.time?.watermark ?? NO_TIME);
   };
 
+  /** Whether the task has worked all of the input that lies in front of this offset. */
+  isAt(topic: TopicName, nextOffset: bigint): boolean {
+    return this.#inputs.get(topic)?.nextOffset === nextOffset;
+  }
+
+  /** Nothing before this time is expected of a source any more. */
+  assertTime(topic: TopicName, timeMs: number): void {
+    const time = this.time(topic);
+    if (time instanceof SourceTime) time.assertTime(timeMs);
+  }
+
   /** Cumulative; counts of records up to `nextOffset`. */
   ledger(topic: TopicName): LedgerCounts {
     return this.#input(topic).ledger;

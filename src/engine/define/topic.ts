@@ -1,5 +1,5 @@
 // topic(): a topic as a value. Importing it creates nothing; `millrace topics apply` does.
-import { DEFAULT_TIME_RULE, type InvalidTimestamp } from "../core/event-time.ts";
+import { DEFAULT_TIME_RULE, IDLE_AFTER_MS, type InvalidTimestamp } from "../core/event-time.ts";
 import type { Decoder, Encoder, Schema } from "../core/schema.ts";
 import type { TopicName } from "../core/record.ts";
 import type { Duration } from "../core/span.ts";
@@ -29,6 +29,8 @@ export interface Topic<K, V> {
   /** The farthest that a time from a value may be ahead of the record's Kafka timestamp. */
   readonly futureMax: Duration;
   readonly invalidTimestamp: InvalidTimestamp;
+  /** The time without records after which windows no longer wait for a partition. */
+  readonly idleAfter: Duration | "never";
 }
 
 /** A topic from which records with these keys and values may be read. */
@@ -98,6 +100,14 @@ export interface TopicOptions<K, V> {
    * timestamp, or a reason to halt before it.
    */
   readonly invalidTimestamp?: InvalidTimestamp;
+  /**
+   * The time without records after which windows no longer wait for a partition of the topic: then its time follows the wall
+   * clock, so much behind it. At least the usual delay from event time to arrival, or what comes later is late. "never"
+   * where history is fed in. Default: 30 s.
+   * @example
+   * topic("readings", { key: string, value: reading, owner: "team-iot", idleAfter: minutes(2) });
+   */
+  readonly idleAfter?: Duration | "never";
 }
 
 /**
@@ -121,6 +131,7 @@ export function topic<K, V>(name: string, options: TopicOptions<K, V>): Topic<K,
     timestamp: (options.timestamp as Topic<K, V>["timestamp"] | undefined) ?? null,
     futureMax: options.futureMax ?? { ms: DEFAULT_TIME_RULE.futureMaxMs },
     invalidTimestamp: options.invalidTimestamp ?? DEFAULT_TIME_RULE.invalid,
+    idleAfter: options.idleAfter ?? { ms: IDLE_AFTER_MS },
   });
 }
 

@@ -192,6 +192,14 @@ export class MemoryKafka {
       .flatMap((log) => (options.committed ? log.read(log.start, all).records : log.everything()));
   }
 
+  /** The committed records of one partition from this offset on. */
+  recordsFrom(at: TopicPartition, nextOffset: bigint): readonly RawRecord[] {
+    const records = this.records(at.topic, { committed: true });
+    return records.filter(
+      ({ partition, offset }) => partition === at.partition && offset >= nextOffset,
+    );
+  }
+
   /** Transactional ids with an open transaction. */
   openTransactions(): readonly string[] {
     return this.#transactions.open();

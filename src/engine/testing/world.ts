@@ -2,12 +2,13 @@
 import { InvariantError, MillraceError } from "../core/errors.ts";
 import type { KafkaPort, PlainProducer } from "../core/kafka.ts";
 import { late } from "../core/late-topics.ts";
-import type { Plan, PlanTable } from "../core/plan.ts";
+import { isBetween, type Plan, type PlanTable } from "../core/plan.ts";
 import { ownFormat, subjectOf, type AvroSchema, type Codec, type Schema } from "../core/schema.ts";
 import type { StateCopies } from "../core/state.ts";
 import type { TableStore } from "../core/ports.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import { addressOf, partitionOf, taskKey } from "../core/record.ts";
+import { marksIn } from "../core/time-headers.ts";
 import { compileCodec } from "../decode/codec.ts";
 import type { PostgresTable } from "../define/table.ts";
 import type { Topic } from "../define/topic.ts";
@@ -266,8 +267,15 @@ export class World {
     const marks = await watermarksOf(late({ admin: this.#outside.admin() }).admin, topics);
     // A topic that is not made yet has no end.
     const isDone = (task: TaskProgress): boolean =>
-      task.nextOffset === (marks.get(addressOf(task))?.high ?? null);
+      task.nextOffset === (marks.get(addressOf(task))?.high ?? null) || this.#isAtMarkers(task);
     return progress.every((task) => stopped.has(taskKey(task)) || isDone(task));
+  }
+
+  /** Time goes on by the wall clock where sources are quiet, and one part says so to the next for ever. */
+  #isAtMarkers({ topic, partition, nextOffset }: TaskProgress): boolean {
+    if (nextOffset === null || !this.plans.some((plan) => isBetween(plan, topic))) return false;
+    const rest = this.cluster.recordsFrom({ topic, partition }, nextOffset);
+    return rest.every((raw) => marksIn(raw) !== null);
   }
 
   async readers(): Promise<SchemaCache> {

@@ -67,6 +67,36 @@ export const consumingCases: Cases = {
     await world.eventually(() => assert.equal(member.ends.get(0), 3n));
   },
 
+  "says of a fetch that has found nothing when it was sent; never in front of an open transaction":
+    async (world) => {
+      const topic = await world.topic();
+      const member = world.member(world.name("group"), [topic]);
+      await member.start();
+      const quietAt = (end: bigint, after: number) =>
+        world.eventually(() => {
+          const { quiet } = member;
+          assert.equal(quiet.get(0)?.end, end);
+          assert.ok((quiet.get(0)?.sentMs ?? 0) > after, "a fetch of before");
+        });
+      await quietAt(0n, 0);
+      await world.produce(someRecords(topic, ["x"]));
+      await quietAt(1n, member.quiet.get(0)?.sentMs ?? 0);
+      const producer = await world.transaction();
+      await producer.send(someRecords(topic, ["open"]));
+      await world.passTime(600);
+      const before = member.quiet.get(0);
+      assert.equal(before?.end, 1n);
+      await world.passTime(1_000);
+      assert.deepEqual(
+        member.quiet.get(0),
+        before,
+        "it is quiet in front of what may be committed",
+      );
+      await producer.abort();
+      // Behind the record that was aborted, and the marker of its transaction.
+      await quietAt(3n, before.sentMs);
+    },
+
   "keeps header pairs in order, repeated names, null values and bytes included": async (world) => {
     const topic = await world.topic();
     const headers = [

@@ -170,6 +170,10 @@ export class Member {
   readonly fatal: Error[] = [];
   /** The ends of the log that fetches have shown, by partition. */
   readonly ends = new Map<number, bigint>();
+  /** The newest fetch of each partition that has found nothing: when it was sent, and the end of the log. */
+  readonly quiet = new Map<number, { readonly end: bigint; readonly sentMs: number }>();
+  /** Counts on, so that it is known which fetch was sent behind what. */
+  #now = 0;
   readonly #options: MemberOptions;
   #assignment: Assignment | null = null;
 
@@ -187,6 +191,10 @@ export class Member {
         this.happenings.push({ kind: "batch", generationId, batch });
       },
       onEnd: ({ partition }, end) => void this.ends.set(partition, end),
+      quiet: {
+        now: () => ++this.#now,
+        seen: ({ partition }, end, sentMs) => void this.quiet.set(partition, { end, sentMs }),
+      },
       onOutOfRange: (at) => void this.outOfRange.push(addressOf(at)),
       onUnreadable: (at, error) => void this.unreadable.push({ at: addressOf(at), error }),
       onRefused: () => undefined,

@@ -79,13 +79,18 @@ export const tableName = ({ id }: Node): string => `${id.replaceAll("-", "_")}_r
 export function flowOf(spec: FlowSpec): Flow {
   const { partitions, format } = spec;
   const declare = (name: string, value: Schema<Value>): Topic<string | null, Value> =>
-    topic(name, { key: nullable(string), value, partitions, owner: "tests" });
+    topic(name, {
+      ...{ key: nullable(string), value, partitions, owner: "tests" },
+      // Faults and nights take any time.
+      idleAfter: "never",
+    });
   const source = (name: string, value: Schema<Value>): Topic<string | null, Value> =>
     spec.times === undefined
       ? declare(name, value)
       : topic(name, {
           ...{ key: nullable(string), value, partitions, owner: "tests" },
           timestamp: ({ t }) => t as number,
+          idleAfter: "never",
           invalidTimestamp: spec.times.invalid,
         });
   const count = referenceSource(spec) + (spec.hasReference === true ? 2 : 0);

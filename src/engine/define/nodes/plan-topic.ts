@@ -22,6 +22,7 @@ export function planTopicOf(topic: AnyTopic, topicPartitions: number): PlanTopic
       : { partitions: topic.partitions }),
     timestamp: topic.timestamp as PlanTopic["timestamp"],
     timeRule: { futureMaxMs: topic.futureMax.ms, invalid: topic.invalidTimestamp },
+    ...(topic.idleAfter === "never" ? {} : { idleAfterMs: topic.idleAfter.ms }),
     internal: null,
     ...(topic.external ? { external: true } : {}),
     config: { ...cleanupOf(topic), ...retentionOf(topic), ...topic.config },

@@ -13,6 +13,7 @@ import {
 import { traces } from "./checks/calls.ts";
 import { loadFirst } from "./checks/load-first.ts";
 import { tooManyChannels, withChannels } from "./parts/channels.ts";
+import { withIdleness } from "./parts/idle.ts";
 import { cut } from "./parts/cut.ts";
 import type { Graph } from "../nodes/graph.ts";
 import { validate } from "./checks/validate.ts";
@@ -38,7 +39,7 @@ export function build(input: BuildInput): Plan {
   const problems = [...input.problems, ...graph.problems, ...validate(input, nodes)];
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
-  const parts = withChannels(cut(nodes, prefix));
+  const parts = withIdleness(withChannels(cut(nodes, prefix)));
   const traced = [...parts.flatMap(traces), ...loadFirst(parts), ...tooManyChannels(parts)];
   if (traced.length > 0) throw new ConfigErrors(traced);
   const own = { deadLetters: `${prefix}-dead-letters`, meta: `${prefix}-meta` };

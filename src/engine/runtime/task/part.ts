@@ -1,6 +1,12 @@
 // A part in one worker: its consumer, and a task for each share of the partitions that the group gave it. How a task is
 // taken over, and what a failure means, is said by the stream and the sink part.
-import type { Assignment, GroupConsumer, RecordBatch } from "../../core/kafka.ts";
+import type {
+  Assignment,
+  ConsumerHandlers,
+  GroupConsumer,
+  QuietHandler,
+  RecordBatch,
+} from "../../core/kafka.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import { raised } from "../../core/letter-limit.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
@@ -135,6 +141,7 @@ export abstract class RunningPart<W extends TaskWork> {
         times.see(end, this.context.clock.now());
         times.mark(marks);
       },
+      ...this.#quietHandler(),
       onOutOfRange: (at) => this.outOfRange(at),
       onUnreadable: (at, error) => {
         const stop = batchUnreadable(partFacts(this.bound), at, error);
@@ -143,6 +150,17 @@ export abstract class RunningPart<W extends TaskWork> {
       onRefused: (at, error) => this.reads.note(at, error),
       onFatal: (error) => this.options.onFatal(error),
     });
+  }
+
+  /** A run has no idleness: it ends where it is to end. */
+  #quietHandler(): Pick<ConsumerHandlers, "quiet"> {
+    const { bounds, clock } = this.context;
+    const { sources } = this.bound.part;
+    const mayBeQuiet = sources.some(({ idleAfterMs }) => idleAfterMs !== undefined);
+    if (bounds !== undefined || !mayBeQuiet) return {};
+    const seen: QuietHandler["seen"] = (at, end, sentMs) =>
+      this.#tasks.get(this.#keyOf(at))?.quiet(at.topic, end, sentMs);
+    return { quiet: { now: () => clock.now(), seen } };
   }
 
   /** Commits what it may and leaves the group, which gives up every task, once and for all. */

@@ -60,6 +60,8 @@ export interface TaskWork {
   flush(): Promise<MillraceError | null>;
   take(slice: Slice): Promise<MillraceError | null>;
   positions(): TaskPosition[];
+  /** A source was found without anything behind this offset by a fetch that was sent at that time. */
+  quiet?(topic: TopicName, nextOffset: bigint, sentMs: number): void;
   close(): void;
 }
 
@@ -235,6 +237,10 @@ export class Task<W extends TaskWork = TaskWork> {
   /** Returns where to seek when the batch does not follow what was read before. */
   accept(batch: RecordBatch): bigint | null {
     return this.#inbox?.push(batch) ?? null;
+  }
+
+  quiet(topic: TopicName, nextOffset: bigint, sentMs: number): void {
+    this.#work?.quiet?.(topic, nextOffset, sentMs);
   }
 
   /** Nothing can be read of the topic behind what was fetched: there it stops. */

@@ -14,6 +14,9 @@ import type { JoinedGroup } from "./broker/groups.ts";
 import type { Connection } from "./connection.ts";
 import { MemberPositions } from "./positions.ts";
 
+/** The longest that a broker waits with the answer to a fetch. */
+const FETCH_MS = 250;
+
 type ConsumerEnd = "rebalance" | "close";
 
 /** idle → running → closed, by `stop` or by a hook that throws. */
@@ -185,9 +188,19 @@ export class MemoryConsumer implements GroupConsumer {
       await wire.worker.passed();
       if (!this.#isRunning || this.#hearsOfEnd(generation)) return;
       const batch = this.#conditions.isAvailable ? this.#positions.next(handlers) : null;
-      if (batch === null) await this.#conditions.changes.wait();
+      if (batch === null) await this.#wait(handlers);
       else handlers.onBatch({ ...batch, generation });
     }
+  }
+
+  /** A fetch is answered after a while even if there is nothing, where somebody wants to know that. */
+  async #wait({ quiet }: ConsumerHandlers): Promise<void> {
+    const { changes, clock } = this.#conditions;
+    if (quiet === undefined) return changes.wait();
+    const isOver = new AbortController();
+    const isAnswered = clock.sleep(FETCH_MS, isOver.signal).catch(() => undefined);
+    await Promise.race([changes.wait(), isAnswered]);
+    isOver.abort();
   }
 
   #hearsOfEnd(generation: GroupGeneration): boolean {

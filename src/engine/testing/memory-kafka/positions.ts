@@ -23,6 +23,7 @@ interface ReadListener {
   onUnreadable(at: TopicPartition, error: BatchError): void;
   onRefused(at: TopicPartition, error: MillraceError | null): void;
   onEnd?: ConsumerHandlers["onEnd"];
+  readonly quiet?: ConsumerHandlers["quiet"];
 }
 
 type FetchedBatch = Omit<RecordBatch, "generation">;
@@ -95,7 +96,11 @@ export class MemberPositions {
     const { fetchedOffset, slice } = read;
     const { marks, ...range } = slice;
     this.#sayEnd(position, log.lastStableOffset, marks, listener);
-    if (slice.nextOffset === fetchedOffset) return null;
+    if (slice.nextOffset === fetchedOffset) {
+      const { quiet } = listener;
+      if (fetchedOffset === log.highWatermark) quiet?.seen(at, log.highWatermark, quiet.now());
+      return null;
+    }
     position.nextOffset = slice.nextOffset;
     return { ...at, ...range, fetchedOffset, highWatermark: log.highWatermark };
   }

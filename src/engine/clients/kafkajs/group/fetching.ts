@@ -47,6 +47,8 @@ interface Asked {
   readonly place: FetchState;
   readonly fetchOffset: bigint;
   readonly version: number;
+  /** A moment before the fetch is sent. */
+  readonly sentMs: number;
 }
 
 const partitionBytesMax = 1_048_576;
@@ -65,14 +67,8 @@ export class Fetching {
     this.#options = options;
     for (const at of options.partitions)
       this.#places.set(addressOf(at), {
-        at,
-        nextOffset: null,
-        isPaused: true,
-        isBusy: false,
-        version: 0,
-        rest: null,
-        failures: 0,
-        isRefused: false,
+        ...{ at, nextOffset: null, isPaused: true, isBusy: false, version: 0, rest: null },
+        ...{ failures: 0, isRefused: false },
       });
   }
 
@@ -118,8 +114,9 @@ export class Fetching {
   } {
     const asked = new Map<number, Asked[]>();
     const leaderless: FetchState[] = [];
+    const sentMs = this.#options.handlers.quiet?.now() ?? 0;
     for (const place of this.#places.values()) {
-      const question = questionOf(place);
+      const question = questionOf(place, sentMs);
       if (question === null) continue;
       const leader = this.#options.cluster.leaderId(place.at);
       if (leader === null) leaderless.push(place);
@@ -183,6 +180,9 @@ export class Fetching {
       if (answer.errorCode !== 0)
         failed.push(this.#failed(new BrokerRefusal(answer.errorCode, place.at), place));
       else if (!this.#begin(question, answer)) failed.push(place);
+      // Records of open transactions lie in front of the high watermark, and are waited for.
+      else if (question.fetchOffset === answer.highWatermark)
+        this.#options.handlers.quiet?.seen(place.at, answer.highWatermark, question.sentMs);
     }
     return failed;
   }
@@ -290,9 +290,9 @@ function drop(place: FetchState): void {
 }
 
 /** Null when the partition is not to be fetched now. */
-const questionOf = (place: FetchState): Asked | null => {
+const questionOf = (place: FetchState, sentMs: number): Asked | null => {
   const { nextOffset, isPaused, isBusy, version, rest } = place;
   return nextOffset === null || isPaused || isBusy || rest !== null
     ? null
-    : { place, fetchOffset: nextOffset, version };
+    : { place, fetchOffset: nextOffset, version, sentMs };
 };

@@ -32,6 +32,7 @@ const common: Omit<OperatorFacts, "work"> = {
   changes: true,
   folds: true,
   usesTime: true,
+  closes: true,
   ownKeys: true,
   divides: true,
   details: ({ window }: Windowing) => (window === undefined ? {} : shownWindow(window)),

@@ -7,7 +7,7 @@ import { problem } from "../../nodes/problem.ts";
 
 /** The parts with the channels of their repartition topics. */
 export function withChannels(parts: readonly Part[]): Part[] {
-  const timed = timedTopics(parts);
+  const timed = topicsBehind(parts, usesTime);
   const channels = new Map<TopicName, number>();
   for (const { nodes, partitions } of parts)
     for (const topic of nodes.flatMap(repartitionOf))
@@ -49,20 +49,22 @@ function ofNode(node: PlanNode, known: (topic: PlanTopic) => PlanTopic): PlanNod
 const repartitionOf = ({ facts, operation: { topic } }: PlanNode): readonly PlanTopic[] =>
   facts.writes === "repartition" && topic !== undefined ? [topic] : [];
 
-/** The topics behind which something uses time, at once or through further topics. */
-function timedTopics(parts: readonly Part[]): ReadonlySet<TopicName> {
-  const timed = new Set<TopicName>();
+/** The sources behind which there is such an operator, at once or through further topics between parts. */
+export function topicsBehind(
+  parts: readonly Part[],
+  isOne: (node: PlanNode) => boolean,
+): ReadonlySet<TopicName> {
+  const found = new Set<TopicName>();
   for (;;) {
-    const before = timed.size;
+    const before = found.size;
     for (const { nodes } of parts) {
       const needing = nodes.filter(
-        (node) => usesTime(node) || repartitionOf(node).some(({ name }) => timed.has(name)),
+        (node) => isOne(node) || repartitionOf(node).some(({ name }) => found.has(name)),
       );
-      for (const node of above(nodes, needing))
-        if (node.facts.reads === true && node.operation.topic?.internal === "repartition")
-          timed.add(node.operation.topic.name);
+      for (const { facts, operation } of above(nodes, needing))
+        if (facts.reads === true && operation.topic !== undefined) found.add(operation.topic.name);
     }
-    if (timed.size === before) return timed;
+    if (found.size === before) return found;
   }
 }
 

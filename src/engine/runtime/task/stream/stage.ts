@@ -3,10 +3,11 @@
 import type { MillraceError } from "../../../core/errors.ts";
 import type { GroupGeneration, SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
-import { placeOf, type RawRecord } from "../../../core/record.ts";
+import { placeOf, type RawRecord, type TopicName } from "../../../core/record.ts";
 import type { Debt } from "../../../observe/task-metrics.ts";
 import type { LetterOrigin } from "../../../letters/letter.ts";
 import type { Inbox } from "../../../source/inbox.ts";
+import { FED_WITH_HISTORY, QuietSources } from "../../../source/quiet.ts";
 import type { TakenOver } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { CallBook } from "../../../transform/calls/book.ts";
@@ -61,6 +62,7 @@ export class StreamStage implements TaskWork {
   #hasReleased = false;
   /** Entries that were due and were worked since the last checkpoint. */
   #fired = 0;
+  readonly #quiet: QuietSources;
   /** Null where no part behind uses time. */
   readonly #marks: TaskMarks | null;
   /** The outputs that the task's counters have counted and must take back. */
@@ -69,10 +71,10 @@ export class StreamStage implements TaskWork {
   constructor(task: StreamTask, options: StreamStageOptions, intake: Intake, inbox: Inbox) {
     [this.#task, this.#options, this.#intake, this.#inbox] = [task, options, intake, inbox];
     const { context, bound, starts, stores } = options;
-    const progress = new TaskInputs(task.partition, starts, timeOfPart(bound.part));
-    this.#progress = progress;
-    const keepsRecords = (): boolean => this.queuedRecords > 0;
-    const times = { watermarkOf: progress.watermark, keepsRecords };
+    const timeOf = timeOfPart(bound.part);
+    const progress = (this.#progress = new TaskInputs(task.partition, starts, timeOf));
+    this.#quiet = new QuietSources(progress, bound.part.sources, context.clock.now());
+    const times = { watermarkOf: progress.watermark, keepsRecords: () => this.queuedRecords > 0 };
     this.#marks = TaskMarks.of(bound, task.partition, times);
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
@@ -99,7 +101,13 @@ export class StreamStage implements TaskWork {
     return Promise.resolve(null);
   }
 
+  quiet(topic: TopicName, nextOffset: bigint, sentMs: number): void {
+    if (this.#quiet.seen(topic, nextOffset, sentMs)) this.#inbox.nudge();
+  }
+
   async turn(): Promise<MillraceError | null> {
+    for (const topic of this.#quiet.assert())
+      this.#options.context.log.warn({ ...this.#task.address, topic }, FED_WITH_HISTORY);
     return (await this.#fire(null)) ?? (await this.#release());
   }
 
@@ -186,6 +194,7 @@ export class StreamStage implements TaskWork {
     if (this.#state !== null) this.#stage.index += done;
     this.#countUnits(slice.records, done);
     this.#options.committer.note(done);
+    if (done > 0) this.#quiet.read(slice.place, this.#options.context.clock.now());
     this.#queuedKeys?.look(made.queued);
     this.#state?.keep(made.deferred);
     this.#fired += made.fired;
