@@ -439,6 +439,25 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "{ ...takenAge(raw.headers), ageMs: 0 }" }],
   },
   {
+    name: "fetched is worked",
+    mistake:
+      "a source is quiet where it was fetched to its end, though records of it wait in the task",
+    changes: [{ condition: "clock === undefined" }],
+    test: "engine/source/quiet.test.ts",
+  },
+  {
+    name: "quiet at once",
+    mistake: "a source is quiet as soon as it was read to its end",
+    changes: ["omit"],
+    test: "engine/source/quiet.test.ts",
+  },
+  {
+    name: "quiet is now",
+    mistake: "the time of a quiet source is the wall clock, not so much behind it",
+    changes: [{ value: "sentMs" }],
+    test: "engine/source/quiet.test.ts",
+  },
+  {
     name: "letter as young as its record",
     mistake: "a letter goes back without the origin time that its record had",
     changes: ["omit"],

@@ -26,14 +26,18 @@ export class QuietSources {
   /** Times that are asserted with the next turn. */
   readonly #asserted = new Map<TopicName, number>();
 
-  constructor(inputs: TaskInputs, sources: readonly PlanTopic[], nowMs: number) {
+  private constructor(inputs: TaskInputs, clocks: ReadonlyMap<TopicName, QuietClock>) {
     this.#inputs = inputs;
-    this.#clocks = new Map(
-      sources.flatMap(({ name, idleAfterMs }) => {
-        if (idleAfterMs === undefined) return [];
-        return [[name, { idleAfterMs, sinceMs: nowMs, assertedMs: NO_TIME }] as const];
-      }),
-    );
+    this.#clocks = clocks;
+  }
+
+  /** Null where every source is waited for. */
+  static of(inputs: TaskInputs, sources: readonly PlanTopic[], nowMs: number): QuietSources | null {
+    const clocks = sources.flatMap(({ name, idleAfterMs }) => {
+      if (idleAfterMs === undefined) return [];
+      return [[name, { idleAfterMs, sinceMs: nowMs, assertedMs: NO_TIME }] as const];
+    });
+    return clocks.length === 0 ? null : new QuietSources(inputs, new Map(clocks));
   }
 
   /** Records of the topic were worked. */

@@ -62,7 +62,8 @@ export class StreamStage implements TaskWork {
   #hasReleased = false;
   /** Entries that were due and were worked since the last checkpoint. */
   #fired = 0;
-  readonly #quiet: QuietSources;
+  /** Null where every source is waited for. */
+  readonly #quiet: QuietSources | null;
   /** Null where no part behind uses time. */
   readonly #marks: TaskMarks | null;
   /** The outputs that the task's counters have counted and must take back. */
@@ -73,7 +74,7 @@ export class StreamStage implements TaskWork {
     const { context, bound, starts, stores } = options;
     const timeOf = timeOfPart(bound.part);
     const progress = (this.#progress = new TaskInputs(task.partition, starts, timeOf));
-    this.#quiet = new QuietSources(progress, bound.part.sources, context.clock.now());
+    this.#quiet = QuietSources.of(progress, bound.part.sources, context.clock.now());
     const times = { watermarkOf: progress.watermark, keepsRecords: () => this.queuedRecords > 0 };
     this.#marks = TaskMarks.of(bound, task.partition, times);
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
@@ -102,11 +103,11 @@ export class StreamStage implements TaskWork {
   }
 
   quiet(topic: TopicName, nextOffset: bigint, sentMs: number): void {
-    if (this.#quiet.seen(topic, nextOffset, sentMs)) this.#inbox.nudge();
+    if (this.#quiet?.seen(topic, nextOffset, sentMs) === true) this.#inbox.nudge();
   }
 
   async turn(): Promise<MillraceError | null> {
-    for (const topic of this.#quiet.assert())
+    for (const topic of this.#quiet?.assert() ?? [])
       this.#options.context.log.warn({ ...this.#task.address, topic }, FED_WITH_HISTORY);
     return (await this.#fire(null)) ?? (await this.#release());
   }
@@ -194,7 +195,7 @@ export class StreamStage implements TaskWork {
     if (this.#state !== null) this.#stage.index += done;
     this.#countUnits(slice.records, done);
     this.#options.committer.note(done);
-    if (done > 0) this.#quiet.read(slice.place, this.#options.context.clock.now());
+    if (done > 0) this.#quiet?.read(slice.place, this.#options.context.clock.now());
     this.#queuedKeys?.look(made.queued);
     this.#state?.keep(made.deferred);
     this.#fired += made.fired;
