@@ -73,10 +73,15 @@ export const keepingDistinct: MakeOperator<Distinct> = ({ name, operation }, wir
   };
 };
 
-/** A record that is older than what is remembered: its first may be forgotten. */
+/**
+ * A record that is older than what is remembered: its first may be forgotten. A letter that comes back was asked for by its
+ * operator, so the time that has passed since does not count against it.
+ */
 function latenessOf({ record, origin, watermark }: Item, span: number): Lateness | null {
   const since = record.context.timestamp + span;
-  return since < origin.time ? "own" : since < watermark ? "closed" : null;
+  if (since < origin.time) return "own";
+  if (record.raw.redriven !== undefined) return null;
+  return since < watermark ? "closed" : null;
 }
 
 const contentBy = ({ content }: Repeats, value: unknown): string =>
