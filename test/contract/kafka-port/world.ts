@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type {
+  ConsumerHandlers,
   Assignment,
   GroupConsumer,
   GroupGeneration,
@@ -150,6 +151,8 @@ export interface MemberOptions {
   starts?(assignment: Assignment): readonly StartOffset[] | Promise<readonly StartOffset[]>;
   /** Awaited inside onRevoked. */
   revoking?(): Promise<void>;
+  /** False: it does not want to know of fetches that find nothing. */
+  readonly asksQuiet?: false;
 }
 
 /** What happened to a consumer, in order. */
@@ -191,16 +194,18 @@ export class Member {
         this.happenings.push({ kind: "batch", generationId, batch });
       },
       onEnd: ({ partition }, end) => void this.ends.set(partition, end),
-      quiet: {
-        now: () => ++this.#now,
-        seen: ({ partition }, end, sentMs) => void this.quiet.set(partition, { end, sentMs }),
-      },
+      ...(this.#options.asksQuiet === false ? {} : { quiet: this.#quietHandler }),
       onOutOfRange: (at) => void this.outOfRange.push(addressOf(at)),
       onUnreadable: (at, error) => void this.unreadable.push({ at: addressOf(at), error }),
       onRefused: () => undefined,
       onFatal: (error) => void this.fatal.push(error),
     });
   }
+
+  readonly #quietHandler: NonNullable<ConsumerHandlers["quiet"]> = {
+    now: () => ++this.#now,
+    seen: ({ partition }, end, sentMs) => void this.quiet.set(partition, { end, sentMs }),
+  };
 
   get assignment(): Assignment {
     assert.ok(this.#assignment !== null, "has an assignment");

@@ -242,7 +242,7 @@ describe("consumers", () => {
 
   test("runs a week of an idle group without a single timer", async () => {
     const { world, clock, topic } = await aCluster();
-    await world.member("group", [topic]).start();
+    await world.member("group", [topic], { asksQuiet: false }).start();
     await clock.advance(0);
     assert.equal(clock.nextDue(), null);
     await clock.advance(7 * 86_400_000);
