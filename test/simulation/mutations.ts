@@ -32,7 +32,7 @@ export interface Mutation {
 export const mutations: readonly Mutation[] = [
   {
     name: "unchecked read",
-    near: 60,
+    near: 40,
     mistake: "values of a copy are used wherever the copy stands",
     changes: [{ condition: "false" }],
   },
@@ -236,7 +236,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "refused while it leaves",
-    near: 505,
+    near: 1000,
     mistake: "a task whose checkpoint was refused goes on behind it until its partitions are gone",
     changes: ["omit"],
   },
