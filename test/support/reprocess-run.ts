@@ -24,6 +24,9 @@ export interface Report {
 export const reprocess = (app: App, env: Env, ...argv: string[]): Promise<Ended> =>
   appCommand(app, ["reprocess", ...argv], env);
 
+/** A run yields to live: on a busy machine, where live lags, it takes long to catch up. */
+const FOLLOWS_MS = 180_000;
+
 interface Started {
   readonly app: App;
   readonly env: Env;
@@ -70,10 +73,11 @@ export class ReprocessRun {
 
   /** Until a report is so. */
   until(what: string, isSo: (report: Report) => boolean): Promise<Report> {
-    return eventually(`${what}\n${this.lines.join("\n")}`, () => {
+    const look = (): Promise<Report | null> => {
       const { last } = this;
       return Promise.resolve(last !== undefined && isSo(last) ? last : null);
-    });
+    };
+    return eventually(`${what}\n${this.lines.join("\n")}`, look, FOLLOWS_MS);
   }
 
   /** The controller alone: its workers notice that it is gone. */

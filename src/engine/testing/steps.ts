@@ -80,10 +80,27 @@ function timeIn(step: SimulatedStep): number {
   }
 }
 
-/** Virtual time passes. */
-export const advance = (duration: Duration): SimulatedStep => ({ kind: "advance", duration });
+/**
+ * Virtual time passes.
+ * @throws TypeError for what is no duration: a bare number would let no time pass, and never end.
+ */
+export const advance = (duration: Duration): SimulatedStep => ({
+  kind: "advance",
+  duration: durationOf("advance", duration),
+});
 /** The worker is frozen for so long, then goes on: a zombie, if longer than its session. */
-export const pause = (duration: Duration): SimulatedStep => ({ kind: "pause", duration });
+export const pause = (duration: Duration): SimulatedStep => ({
+  kind: "pause",
+  duration: durationOf("pause", duration),
+});
+
+/** Types are stripped at run time. */
+function durationOf(step: string, duration: Duration | null | undefined): Duration {
+  if (Number.isFinite(duration?.ms)) return duration as Duration;
+  throw new TypeError(
+    `${step} takes a duration: ${step}(minutes(5)); received ${String(duration)}`,
+  );
+}
 /** The worker dies at once, somewhere in its work; another starts. */
 export const crash: SimulatedStep = { kind: "crash" };
 /** Every group hands out its partitions anew. */
