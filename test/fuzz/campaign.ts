@@ -48,14 +48,18 @@ const TURN_MS = 500;
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 
-/** What has a finalizer is freed behind the first collection. */
+/** What has a finalizer is freed behind a collection, and buffers of other threads behind one more: so the least of several counts. */
 async function keptNow(): Promise<number> {
-  collect();
-  await new Promise(setImmediate);
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
+  let least = Infinity;
+  for (let look = 0; look < LOOKS; look++) {
+    collect();
+    await new Promise(setImmediate);
+    const { heapUsed, external } = process.memoryUsage();
+    least = Math.min(least, heapUsed + external);
+  }
+  return least;
 }
+const LOOKS = 4;
 
 class Run {
   readonly #campaign: Campaign;
