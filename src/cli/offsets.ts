@@ -118,7 +118,7 @@ const lagOf = ({ committed, low, high }: TaskPlace): bigint => {
 /** A watermark may lie before 1970, by a grace; "end" is that of a source from which nothing comes any more. */
 const timeOf = (epochMs: number | null): string | null =>
   epochMs === null ? null : epochMs === Infinity ? "end" : new Date(epochMs).toISOString();
-/** Of a source its time; of a topic between parts that of its slowest writer. */
+/** The time of a source; of a topic between parts that of its slowest writer. */
 function watermarkIn({ time, asserted, channels }: StoredTime): number | null {
   const watermark = Math.max(time ?? -Infinity, asserted ?? -Infinity, least(channels));
   return watermark === -Infinity ? null : watermark;

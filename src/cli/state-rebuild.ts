@@ -70,7 +70,7 @@ function requestsOf(at: StateContext, store: string | null): UnreadableRequest[]
   const all = changelogsOf(plan, { store, partition: partitionOption(options) });
   const values = options.values === true ? valueSchemas(at) : null;
   const isOfCopies = options.dryRun !== true && options.repair !== true;
-  // Who asks for copies that are in memory learns that there are none.
+  // A question for copies that are in memory says that there are none.
   const hasCopies = plan.options.state !== "memory" || isOfCopies;
   return all.map((one) => ({ ...one, copy: hasCopies ? copyOf(one, ports) : null, values }));
 }
@@ -120,7 +120,7 @@ function showFound(at: StateContext, { at: one, found }: Found): void {
   else for (const line of foundLines(at, one, found)) io.out(line);
 }
 
-/** Of very many, some are found only when the others are repaired. */
+/** So many are shown; the others are found when these are repaired. */
 async function repairAll(
   one: UnreadableRequest,
   found: Unreadable,

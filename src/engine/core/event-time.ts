@@ -154,11 +154,11 @@ export interface Mark {
 
 /** The time of an input as its progress metadata has it. */
 export interface StoredTime {
-  /** Of a source: the greatest event time; left out before there was one. */
+  /** The greatest event time of a source; left out before there was one. */
   readonly time?: number;
-  /** Of a source: its asserted time, where it is ahead of `time`. */
+  /** The asserted time of a source, where it is ahead of `time`. */
   readonly asserted?: number;
-  /** Of an internal topic: the watermark of each channel. */
+  /** The watermark of each channel of an internal topic. */
   readonly channels?: readonly number[];
 }
 

@@ -57,7 +57,7 @@ const countsCheck: Check = fields<LedgerCounts>({
 /** A million records a second for thirty years: counts may go on from there, and their sums are exact. */
 const COUNTS_MAX = 1e15;
 
-/** Of a stored ledger; an older release knew fewer words. */
+/** A stored ledger; an older release knew fewer words. */
 export const ledgerCheck: Check = (value, path) => {
   const why = countsCheck(value, path);
   if (why !== null) return why;

@@ -8,7 +8,7 @@ export type Structure = Readonly<Record<string, string>>;
 
 const NAMES_MAX = 40;
 const NAME = /^[A-Za-z_$][\w$-]{0,99}$/;
-/** What is noted of a structure must fit into a note: its names, and how long and how many their paths are. */
+/** The note of a structure must fit into a note: its names, and how long and how many their paths are. */
 const PATH_CHARS_MAX = 1_500;
 const PATHS_MAX = 5_000;
 const PATHS_CHARS_MAX = 200_000;
@@ -75,7 +75,7 @@ function elementsHash(values: readonly unknown[]): number {
 const isMap = (keys: readonly string[]): boolean =>
   keys.length > NAMES_MAX || keys.some((key) => nameHash(key) === 0);
 
-/** Of a value with more paths than can be noted: the first of them. */
+/** The first paths of a value that has more than can be noted. */
 export function structureOf(value: unknown): Structure {
   const found = new Paths();
   look(value, "", found);

@@ -128,7 +128,7 @@ function channelsText(channels: readonly number[]): string {
   return varints([greatest + SHIFT_MS, ...distances]).toString("base64url");
 }
 
-/** What is too far behind for a number counts as not heard of. */
+/** A channel too far behind for a number counts as not heard of. */
 function distanceOf(greatest: number, one: number): number {
   const distance = FIRST + greatest - one;
   return Number.isSafeInteger(distance) ? distance : UNHEARD;

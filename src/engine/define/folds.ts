@@ -17,7 +17,7 @@ export interface Folding {
   add(aggregate: unknown, value: unknown, record: RecordContext): unknown;
   /** Left out where values are the user's own. */
   readonly wrongValue?: WrongValue;
-  /** One aggregate of two, the earlier first; left out where the user has not said how. */
+  /** Makes one aggregate of two, the earlier first; left out where the user has not said how. */
   readonly merge?: (a: unknown, b: unknown) => unknown;
   /** Makes the result of an aggregate; left out where that is the result. */
   readonly finish?: (aggregate: unknown) => unknown;

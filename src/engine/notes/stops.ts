@@ -58,7 +58,7 @@ export function progressLost(part: PartFacts, at: TopicPartition): MillraceError
   return stop("MILL_SOURCE_PROGRESS_LOST", at, `${addressOf(at)}${then(command)}`);
 }
 
-/** Where to go on is known, what was counted is not: an operator decides to count anew. */
+/** The place to go on is known, the counts are not: an operator decides to count anew. */
 export function progressInvalid(
   part: PartFacts,
   at: StartOffset & { readonly group?: GroupId },

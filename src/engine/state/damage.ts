@@ -6,7 +6,7 @@ import type { Applied, StateCopy, StatePiece } from "../core/state.ts";
 export const isDamaged = (error: unknown): error is MillraceError =>
   error instanceof MillraceError && error.code === "MILL_STATE_COPY";
 
-/** Of one question: somebody who damages the copy faster than it is made anew must not keep the task busy for ever. */
+/** The limit for one question: somebody who damages the copy faster than it is made anew must not keep the task busy for ever. */
 const TRIES_MAX = 3;
 
 /** The copies that one question has found damaged. */

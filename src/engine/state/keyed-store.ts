@@ -285,7 +285,7 @@ export class KeyedStore implements StoreView {
       const merged = mergeDue({ keys, nextMs }, this.#lacked(), { beforeMs, keysMax });
       asked *= 2;
       if (merged === null) continue;
-      // Where all keys are asked for, they are only counted.
+      // A question for all keys only counts them.
       const checked = keysMax === Infinity ? [] : merged.keys;
       if ((await this.#unlessDamaged(damages, () => this.#checkDue(checked))) === null) continue;
       this.#nextDueMs = merged.nextMs;

@@ -1,4 +1,4 @@
-// What becomes of an error in a step: a failure of its record, as its letter describes it.
+// The failure of a record by an error in a step, as its letter describes it.
 import { Mistake, OutputRefusedError, TransformError, type MillraceError } from "../core/errors.ts";
 import type { Failure } from "../core/outcome.ts";
 import type { PlanNode, PlanOptions } from "../core/plan.ts";

@@ -15,7 +15,7 @@ export interface Again {
   readonly index: number;
   readonly why: Outcome | NoRoom | TooLargeToQueue | typeof CUT;
 }
-/** What is due before the record cannot be worked among the records: it is worked by itself (due.ts). */
+/** An entry that is due before the record cannot be worked among the records: it is worked by itself (due.ts). */
 export const CUT = "cut";
 
 /** The pass to which a group belongs. */
@@ -54,7 +54,7 @@ export class GroupRun {
     return again ?? this.#workAll(items);
   }
 
-  /** What was not worked is found again. */
+  /** Entries that were not worked are found again. */
   close(): void {
     this.#agenda?.close();
   }
@@ -157,7 +157,7 @@ export class GroupRun {
     else operator.work(item, batch.stores);
   };
 
-  /** What an entry that was due has made comes before the time that made it due. */
+  /** The results of an entry that was due come before the time that made it due. */
   #watermarkOf({ at, trail }: Item): number {
     // mistake: time before results
     return this.#watermarkAt(at, isOfDue(trail) ? trail.index - 1 : trail.index);

@@ -270,7 +270,7 @@ export class WatchedCursor implements Cursor {
     this.#step = at;
   }
 
-  /** What was before was the time of no record: a wait, or the work of others. */
+  /** The time before it was that of no record: a wait, or the work of others. */
   begin(): void {
     this.#tick = this.#ticks[0] as number;
   }

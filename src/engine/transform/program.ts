@@ -254,7 +254,7 @@ function entering(
   };
 }
 
-/** Where ways divide, results go on by the first of them. */
+/** Results go on by the first way where ways divide. */
 const resultsOf = ({ divides }: OperatorFacts, arms: readonly Next[], next: Next): Next =>
   divides === true ? all(arms.slice(0, 1)) : next;
 

@@ -134,7 +134,7 @@ export class RedisCopy implements StateCopy {
     return BigInt(offset);
   }
 
-  /** What the script has seen; somebody may have replaced it since. */
+  /** The value that the script has seen; somebody may have replaced it since. */
   async #whyRefused(): Promise<MillraceError> {
     await this.read([]);
     return this.#damaged("it was changed meanwhile");

@@ -126,7 +126,7 @@ class TimeoutError extends Error {
   override readonly name = "TimeoutError";
 }
 
-/** What a call does before its first wait keeps the event loop. */
+/** The work of a call before its first wait keeps the event loop. */
 function watched<T>(
   { ticks, ticksMax }: StepWatch,
   slow: (ticks: number) => void,

@@ -1,4 +1,4 @@
-// What all aggregates by windows have in common: when a window is late for a record, how it takes one, and what it emits.
+// The common part of all aggregates by windows: when a window is late for a record, how it takes one, and what it emits.
 import { Mistake, settled } from "../../core/errors.ts";
 import type { DecodedRecord } from "../../core/outcome.ts";
 import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";

@@ -4,7 +4,7 @@
 // Pure.
 import type { SlidingWindow } from "../../core/window-span.ts";
 
-/** What came at one time, and when. */
+/** The records of one time, and when they came. */
 export interface Slide {
   /** Event time, ms. */
   readonly timeMs: number;

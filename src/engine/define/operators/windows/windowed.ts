@@ -48,7 +48,7 @@ export interface WindowAggregation<K, V, A> extends WindowOptions {
   readonly init: (key: K) => A;
   /** The next aggregate, a new value. */
   readonly add: (aggregate: A, value: V, record: RecordContext<K>) => A;
-  /** One aggregate of two, that of the earlier records first. Sessions and sliding windows need it; the others do without. */
+  /** Makes one aggregate of two, that of the earlier records first. Sessions and sliding windows need it; the others do without. */
   readonly merge?: (a: A, b: A) => A;
 }
 
@@ -138,7 +138,7 @@ export class WindowedStream<K, V> {
 
 guide("a windowed stream", WindowedStream);
 
-/** One value for each key and window. */
+/** A value for each key and window. */
 export class WindowedTable<K, A, V> {
   /** Records that came when a window of theirs was closed. Each also counts as `late`, unless another window took it. */
   readonly late: Stream<K, V>;

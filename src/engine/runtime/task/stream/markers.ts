@@ -41,7 +41,7 @@ export class TaskMarks {
   }
 
   /**
-   * Those that have moved: every record that the task writes there after this checkpoint has an origin time of at least so
+   * The watermarks that have moved: every record that the task writes there after this checkpoint has an origin time of at least so
    * much. Between two intervals only the end of time is said.
    */
   moved(isInterval: boolean): readonly TaskMark[] {
@@ -66,7 +66,7 @@ const markedBy = ({ part: { nodes } }: BoundPart): MarkedTopic[] =>
       : [],
   );
 
-/** One record for each partition of each topic. */
+/** A record for each partition of each topic. */
 export function markersOf(marks: readonly TaskMark[], nowMs: number): OutRecord[] {
   const byTopic = Map.groupBy(marks, ({ topic }) => topic);
   return [...byTopic].flatMap(([topic, own]) => {

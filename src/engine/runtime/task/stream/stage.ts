@@ -147,7 +147,7 @@ export class StreamStage implements TaskWork {
     return null;
   }
 
-  /** What was made of no record that was just read. */
+  /** Keeps results that belong to no record that was just read. */
   #keepReleased({ outputs, deferred }: Pick<Processed, "outputs" | "deferred">): void {
     for (const output of outputs) this.#stage.outputs.push(output);
     this.#state?.keep(deferred);
