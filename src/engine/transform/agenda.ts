@@ -51,12 +51,19 @@ export class Agenda {
     return Math.min(...this.#lists.map((list) => list.cutAt));
   }
 
-  /** The next entry that fires before the record at `upTo` or before an earlier one, in the order of their operators. */
+  /**
+   * The next entry that fires before the record at `upTo` or before an earlier one, in the order of their operators. It is
+   * asked for each record, mostly in vain.
+   */
   next(upTo: number): DueItem | null {
-    let [first, firstAt] = [null as DueList | null, Infinity];
+    let first: DueList | null = null;
+    let firstAt = Infinity;
     for (const list of this.#lists) {
+      if (list.isEmpty) continue;
       const at = list.dueAt(upTo, this.#stores);
-      if (at < firstAt) [first, firstAt] = [list, at];
+      if (at >= firstAt) continue;
+      first = list;
+      firstAt = at;
     }
     return first === null ? null : first.take(firstAt);
   }
@@ -104,6 +111,10 @@ class DueList {
     await stores.load(this.#store, byId(keys));
     const nextMs = stores.nextDueMs(this.#store);
     if (nextMs < this.#end) this.cutAt = this.#indexOf(nextMs, Infinity);
+  }
+
+  get isEmpty(): boolean {
+    return this.#heap.size === 0;
   }
 
   /** The first record, up to this one, whose watermark has passed the due. */
