@@ -60,7 +60,7 @@ test("every expression of the source takes linear time, whatever text it is give
 const OF_LITERALS = ["core/secrets.ts", "operate/orphans/prune.ts"].map((name) => `engine/${name}`);
 /** Made when they are imported. */
 const AT_IMPORT = ["core/shown-address.ts", "notes/kinds.ts"].map((name) => `engine/${name}`);
-/** Of a file whose bytes are compared with our own list first. */
+/** Expressions for a file whose bytes are compared with our own list first. */
 const OF_KNOWN_FILES = ["stack/download.ts"];
 
 test("expressions that are made of texts are few, and linear too", async () => {

@@ -39,7 +39,7 @@ export interface Campaign {
   onCase?(kind: string, number: number): void;
 }
 
-/** What may be kept of all that was read. */
+/** The bytes that may be kept of all that was read. */
 export const KEPT_BYTES = 64_000_000;
 const FINDINGS_A_KIND = 5;
 /** Cases of one kind before the next has its turn. */
@@ -48,7 +48,7 @@ const TURN_MS = 500;
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 
-/** What has a finalizer is freed behind a collection, and buffers of other threads behind one more: so the least of several counts. */
+/** An object with a finalizer is freed behind a collection, and buffers of other threads behind one more: so the least of several counts. */
 async function keptNow(): Promise<number> {
   let least = Infinity;
   for (let look = 0; look < LOOKS; look++) {

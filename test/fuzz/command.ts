@@ -1,4 +1,4 @@
-// What `npm run fuzz` does with its options. It returns the exit code: 0 nothing is wrong, 1 something is, 2 usage.
+// The work of `npm run fuzz`. It returns the exit code: 0 nothing is wrong, 1 something is, 2 usage.
 import { parseArgs } from "node:util";
 import { play, type Finding, type Report } from "./campaign.ts";
 import { inputOf, judge } from "./judge.ts";

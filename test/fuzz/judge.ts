@@ -94,7 +94,7 @@ const PROTOTYPES = [Object, Array, Function, String, Number, Buffer, Map, Promis
 const namesOf = (): string => PROTOTYPES.map((one) => Reflect.ownKeys(one).length).join();
 const before = namesOf();
 
-/** What a case has put onto a prototype; it is taken away again, or every later case would be wrong. */
+/** Names that a case has put onto a prototype; they are taken away again, or every later case would be wrong. */
 function pollution(): string | null {
   if (namesOf() === before && !("polluted" in {})) return null;
   Reflect.deleteProperty(Object.prototype, "polluted");

@@ -13,7 +13,7 @@ export interface Kind<I> {
   readonly name: string;
   /** Codes that the reader may throw. */
   readonly codes: RegExp;
-  /** Of the time of a run, beside the other kinds. */
+  /** The share of a run's time, beside the other kinds. */
   readonly weight: number;
   /** The time that a case takes, roughly, where it is more than a millisecond. */
   readonly costMs?: number;

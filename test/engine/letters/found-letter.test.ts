@@ -1,4 +1,4 @@
-// What is seen as a letter: all that a task has written, and nothing that could not go back.
+// The records that are seen as letters: all that a task has written, and nothing that could not go back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pipeline } from "#engine";

@@ -12,7 +12,7 @@ const hasCode =
   (error: unknown): boolean =>
     error instanceof MillraceError && error.code === code;
 
-/** One key in the copy and the changelog, and in no memory. */
+/** A key that lies in the copy and the changelog, and in no memory. */
 async function stored(): Promise<StoreBench> {
   const bench = await StoreBench.open({ cacheBytes: 1 });
   await bench.work({ a: 1 });

@@ -1,4 +1,4 @@
-// What the engine itself keeps in values of stores is known by its form: what it writes is taken, anything else is named.
+// Values that the engine itself keeps in stores are known by their form: its own are taken, anything else is named.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { days, json, pipeline, string, topic } from "#engine";

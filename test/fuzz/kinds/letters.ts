@@ -62,7 +62,7 @@ interface Stored {
 const fromBase64 = (text: string | null): Buffer | null =>
   text === null ? null : Buffer.from(text, "base64");
 
-/** What 0.1.0 has written: letters, parked letters, states. */
+/** Records of 0.1.0: letters, parked letters, states. */
 const former = readFileSync(
   join(import.meta.dirname, "../../scenario/letters-0.1.0.ndjson"),
   "utf8",

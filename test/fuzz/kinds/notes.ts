@@ -107,7 +107,7 @@ async function read(records: readonly RawRecord[]): Promise<Verdict> {
   return wrong.size === 0 ? "taken" : "refused";
 }
 
-/** Those that nobody may go on without: what they throw ends the case. */
+/** Notes that nobody may go on without: an error of theirs ends the case. */
 function readLineage(found: notes.Notes): void {
   gate.storesNote(plan, found);
   generations.lastGeneration(found);

@@ -1,4 +1,4 @@
-// What members tell each other comes from whoever may join the group: whatever it is, each partition has one owner.
+// Data of members comes from whoever may join the group: whatever it is, each partition has one owner.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
