@@ -1,16 +1,43 @@
 // A record that keeps the event loop: the log names the operator and the record's place, and a metric counts it.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { json, pipeline, seconds, string, topic, type Pipeline } from "#engine";
-import { startTicks, TICK_MS } from "../../src/engine/runtime/slow-records.ts";
+import { LOOP_MEMORY_BYTES, loopMemory, WORD } from "../../src/engine/core/loop-memory.ts";
+import { LoopGuard } from "../../src/engine/runtime/loop/loop-guard.ts";
+import {
+  TICK_MS,
+  type LoopPort,
+  type PlacedSteps,
+} from "../../src/engine/runtime/loop/loop-port.ts";
+import { startLoopWatch } from "../../src/engine/runtime/loop/loop-watch.ts";
 import { RecordingLog } from "../../src/engine/testing/doubles/recording-log.ts";
 import { Fleet } from "../support/fleet.ts";
 import { things, type Thing } from "../support/plans.ts";
 
-const ticks = new Int32Array(1);
-/** As the thread that counts time does while a callback keeps the loop. */
-const keepLoop = (ms: number): void => void (ticks[0] = ((ticks[0] as number) + ms / TICK_MS) | 0);
+const ENDLESS = fileURLToPath(new URL("../support/apps/endless.ts", import.meta.url));
+const memory = loopMemory(new ArrayBuffer(LOOP_MEMORY_BYTES));
+const { words } = memory;
+/** Time as the thread looks at it while a callback keeps the loop. */
+let looks: (() => void) | null = null;
+const keepLoop = (ms: number): void => {
+  words[WORD.ticks] = ((words[WORD.ticks] as number) + ms / TICK_MS) | 0;
+  for (let tick = 0; tick < ms / TICK_MS; tick++) looks?.();
+};
+const turn = (): void => void Atomics.add(words, WORD.turns, 1);
+const named: PlacedSteps[] = [];
+const loop: LoopPort = {
+  memory,
+  name(steps) {
+    const last = named.at(-1);
+    const first = last === undefined ? 1 : last.first + last.operators.length;
+    named.push({ ...steps, first });
+    return first;
+  },
+};
 
 const input = things("in", 1);
 const output = things("out", 1);
@@ -72,7 +99,7 @@ async function ran(use: Pipeline, numbers: readonly number[], to = input.name): 
     to,
     numbers.map((n) => ({ id: "k", n })),
   );
-  await fleet.join({ ports: { ticks } });
+  await fleet.join({ ports: { loop } });
   await fleet.drained();
   return fleet;
 }
@@ -137,18 +164,21 @@ test("an operator that is slow for every record is named once a minute, and ever
 });
 
 test("a counter that goes around is no slow record, and many quick ones are none", async () => {
-  ticks[0] = 0x7fff_fff0;
+  words[WORD.ticks] = 0x7fff_fff0;
   const fleet = await ran(
     copy,
     Array.from({ length: 60 }, () => 1),
   );
   assert.equal(warnings(fleet).length, 0);
-  assert.ok((ticks[0] as number) < 0);
+  assert.ok((words[WORD.ticks] as number) < 0);
 });
 
 test("a thread counts while the loop does not turn", async () => {
   const log = new RecordingLog();
-  const counting = startTicks(log);
+  const counting = startLoopWatch(log, {
+    MILLRACE_LOG_LEVEL: "silent",
+    MILLRACE_SLOW_RECORD_MS: 60_000,
+  });
   const blocking = pipeline("blocking", ({ from }) => {
     from(input)
       .peek("loop", ({ n }) => {
@@ -158,13 +188,13 @@ test("a thread counts while the loop does not turn", async () => {
       .to(output);
   });
   try {
-    while (counting.ticks[0] === 0) await delay(10);
+    while (counting.memory.words[WORD.ticks] === 0) await delay(10);
     const fleet = new Fleet([blocking], { slowRecordMs: 200 });
     await fleet.send(
       input.name,
       [1, SLOW, 1].map((n) => ({ id: "k", n })),
     );
-    await fleet.join({ ports: { ticks: counting.ticks } });
+    await fleet.join({ ports: { loop: counting } });
     await fleet.drained();
     const [line, ...others] = warnings(fleet);
     assert.deepEqual(
@@ -175,4 +205,75 @@ test("a thread counts while the loop does not turn", async () => {
     await counting.stop();
   }
   assert.deepEqual(log.lines, []);
+});
+
+/** The lines of a guard that looks on while callbacks keep the loop. */
+async function guarded(use: Pipeline, numbers: readonly number[], to?: string) {
+  const log = new RecordingLog();
+  const guard = new LoopGuard(memory, 1_000, log);
+  looks = () => {
+    while (named.length > 0) guard.named(named.shift() as PlacedSteps);
+    guard.look();
+  };
+  try {
+    named.length = 0;
+    await ran(use, numbers, to);
+  } finally {
+    looks = null;
+  }
+  return log.lines.map(({ facts }) => ({ ...facts }));
+}
+
+for (const use of [copy, summed, failing, calling])
+  test(`${use.name}: a step that does not end is named while it is at work`, async () => {
+    turn();
+    const [line] = await guarded(use, [SLOW]);
+    const place = { pipeline: use.name, part: "main", operator: "slow", partition: 0, offset: "0" };
+    assert.deepEqual(line, { ...place, ms: 1_000 });
+  });
+
+test("so is the reading of a record", async () => {
+  const reading = topic("reading", {
+    ...{ key: string, value: json<Thing>(), partitions: 1, owner: "tests" },
+    timestamp: ({ n }) => (keepLoop(n >= SLOW ? 2_000 : 0), 1),
+  });
+  turn();
+  const use = pipeline("reads", ({ from }) => from(reading).to(output));
+  const [line] = await guarded(use, [1, SLOW], reading.name);
+  assert.deepEqual(
+    [line?.["pipeline"], line?.["operator"], line?.["offset"]],
+    ["reads", "decode", "1"],
+  );
+});
+
+test("a loop that turns is named never; one that stands still outside of records, without an operator", async () => {
+  const log = new RecordingLog();
+  const guard = new LoopGuard(memory, 1_000, log);
+  await ran(copy, [1, 2]);
+  for (let at = 0; at < 100; at++) {
+    if (at % 19 === 0) turn();
+    guard.look();
+  }
+  assert.equal(log.lines.length, 0);
+  for (let at = 0; at < 250; at++) guard.look();
+  // After one second, and after ten.
+  assert.deepEqual(
+    log.lines.map(({ facts }) => ({ ...facts })),
+    [{ ms: 1_000 }, { ms: 10_000 }],
+  );
+});
+
+test("a worker whose callback never ends writes the line itself", async () => {
+  const child = spawn(process.execPath, [ENDLESS], { stdio: ["ignore", "ignore", "pipe"] });
+  try {
+    let line: Record<string, unknown> | null = null;
+    for await (const text of createInterface(child.stderr)) {
+      line = JSON.parse(text) as Record<string, unknown>;
+      if (line["operator"] === "endless") break;
+    }
+    const { level, pid, pipeline: of, partition, offset } = line ?? {};
+    assert.deepEqual([level, pid, of, partition, offset], ["warn", child.pid, "endless", 0, "1"]);
+  } finally {
+    child.kill("SIGKILL");
+  }
 });

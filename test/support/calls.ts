@@ -1,7 +1,7 @@
 // Calls of a task without a worker: in virtual time, with the chance of a seed, and counted.
 import { FakeClock } from "../../src/engine/testing/doubles/fake-clock.ts";
 import { TaskCalls, type CallEnd } from "../../src/engine/transform/calls/call.ts";
-import { UNWATCHED } from "../../src/engine/transform/operator.ts";
+import { UNWATCHED } from "../../src/engine/core/loop-memory.ts";
 
 export class TestCalls {
   readonly clock = new FakeClock();

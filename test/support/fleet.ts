@@ -52,7 +52,7 @@ export interface Hold {
 
 interface Joining {
   readonly plans?: readonly Plan[];
-  readonly ports?: Pick<WorkerPorts, "bounds" | "pace" | "ticks">;
+  readonly ports?: Pick<WorkerPorts, "bounds" | "pace" | "loop">;
 }
 
 type WrapStore = (store: TableStore, table: PlanTable) => TableStore;

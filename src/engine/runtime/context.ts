@@ -8,6 +8,7 @@ import type { StateCopies } from "../core/state.ts";
 import type { CacheBudget } from "../state/task-stores.ts";
 import type { LagBook } from "../observe/lag/append-times.ts";
 import type { Resources } from "./calls/resources.ts";
+import type { LoopPort } from "./loop/loop-port.ts";
 import type { SchemaCache } from "./task/schema-cache.ts";
 
 /** Limits of one worker; every default is documented in docs/operations.md. */
@@ -73,8 +74,8 @@ export interface WorkerPorts {
   readonly random: Random;
   readonly log: Log;
   readonly meter: Meter;
-  /** [0] goes on by one in `TICK_MS` (slow-records.ts), whatever the event loop does. Left out, nobody watches it. */
-  readonly ticks?: Int32Array;
+  /** Left out, nobody watches the event loop. */
+  readonly loop?: LoopPort;
   /** The name that transactional ids of workers begin with; left out, namespace and "millrace". */
   readonly workerName?: string;
   /** The bounds and the pace of a run of the reprocessor; a live pipeline has neither. */

@@ -33,7 +33,7 @@ import { onStopSignal } from "./host/signals.ts";
 import { answerParent, hasParent, Supervisor } from "./host/supervise.ts";
 import { systemClock } from "./host/system.ts";
 import { resourcesOf } from "./calls/resources.ts";
-import { startTicks } from "./slow-records.ts";
+import { startLoopWatch } from "./loop/loop-watch.ts";
 import { UntilEnd } from "./until-end.ts";
 import { Worker } from "./worker.ts";
 
@@ -177,12 +177,12 @@ async function runWorker(options: WorkerProcess): Promise<number> {
   const onKafkaRetry = (error: MillraceError): void => starting?.kafkaWaits(error);
   const clients = connect(settings, { log, deadlineMs: 30_000, onKafkaRetry });
   const attached = await options.attach?.({ ...clients, log });
-  const counting = startTicks(log);
+  const loop = startLoopWatch(log, settings);
   const ports: WorkerPorts = {
     ...clients,
     ...attached?.ports,
     workerName: workerNameOf(settings),
-    ...{ log, meter, ticks: counting.ticks },
+    ...{ log, meter, loop },
     openResource: resources.open,
     checkTables: (tables) => checkTables(tables.map(declarationOf), clients.pool),
   };
@@ -204,7 +204,7 @@ async function runWorker(options: WorkerProcess): Promise<number> {
       .stop()
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, "stopping"));
     await server?.close();
-    await Promise.all([clients.close(), counting.stop()]);
+    await Promise.all([clients.close(), loop.stop()]);
     ignore();
   }
 }

@@ -7,7 +7,7 @@ import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
 import { LagBook } from "../observe/lag/append-times.ts";
-import { slowRecords } from "./slow-records.ts";
+import { slowRecords } from "./loop/slow-records.ts";
 import { bindPart, type BoundPart } from "./task/bind.ts";
 import type { WorkerContext, WorkerLimits, WorkerPorts } from "./context.ts";
 import { KAFKA_IS_AWAY, persist } from "./failure.ts";
@@ -150,7 +150,7 @@ export class Worker {
     const { writerIds, topics } = bindings;
     const context = this.#context;
     const labels = { pipeline: plan.pipeline, part: part.name };
-    const watch = slowRecords(context, labels);
+    const watch = slowRecords(context, plan.pipeline, part);
     const bound = bindPart(plan, part, {
       ...(watch === undefined ? {} : { watch }),
       schemas: context.schemas,

@@ -25,6 +25,12 @@ export interface Sealed {
 /** A cell, its entry and its place in the map, beside the bytes of key and value: measured with V8 13. */
 export const CELL_BYTES: number = 220;
 
+/** The copy has it. */
+export function cleaned(cell: Cell): void {
+  cell.dirty = 0;
+  cell.value = null;
+}
+
 /** Second chance: what was asked for since the last look stays, changes that the copy lacks always do. */
 export function trimCells(
   cells: Map<string, Cell>,

@@ -12,7 +12,7 @@ import type {
 } from "../core/state.ts";
 import type { CacheShare } from "./task-stores.ts";
 import { applyPieces } from "./apply-pieces.ts";
-import { CELL_BYTES, trimCells, type Cell, type Sealed } from "./cell.ts";
+import { CELL_BYTES, cleaned, trimCells, type Cell, type Sealed } from "./cell.ts";
 import { checkIndex, mergeDue } from "./due.ts";
 import { countDamage, isDamaged, type Damages } from "./damage.ts";
 import { decodedEntries, encodedIfLarge, type EntryBlame, type EntryCodec } from "./entry-codec.ts";
@@ -226,8 +226,7 @@ export class KeyedStore implements StoreView {
     await this.#repairing?.catch(() => undefined);
     const isApplied = offsets !== null && (await this.#apply(changes, offsets, timeMs));
     if (!isApplied) await this.repair();
-    for (const cell of cells)
-      if (cell.dirty === number) Object.assign(cell, { dirty: 0, value: null });
+    for (const cell of cells) if (cell.dirty === number) cleaned(cell);
     this.#settled = number;
     this.#sealed = this.#unsettled();
     this.trim();

@@ -64,7 +64,7 @@ export class GroupRun {
     this.#pass.program.cursor.begin();
     for (const item of items) {
       const { record, trail } = item;
-      const due = this.#fire(Math.ceil(trail.order / 2) - 1);
+      const due = this.#fire(trail.index - (isOfDue(trail) ? 1 : 0));
       if (due !== null) return due;
       const mark = stores.mark();
       const again = this.#pass.piece(record, trail, this.#work, item);

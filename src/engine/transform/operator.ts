@@ -3,6 +3,7 @@
 // are a group, whose queue is worked in the order of the records (pass.ts). `undefined` is a tombstone: it passes
 // operators that keep the key, reaches no callback, and is dropped where a key would change.
 import { Mistake, settled } from "../core/errors.ts";
+import type { StepWatch } from "../core/loop-memory.ts";
 import type { DecodedRecord, Stage } from "../core/outcome.ts";
 import type { Operation, PlanNode, PlanOptions } from "../core/plan.ts";
 import type { RawRecord, RecordContext } from "../core/record.ts";
@@ -93,26 +94,6 @@ export interface CompileOptions {
   /** Left out where nobody watches. */
   readonly watch?: StepWatch;
 }
-
-/** Watches for how long the records of a part keep the event loop. */
-export interface StepWatch {
-  /** A counter that another thread moves on: to look at it costs next to nothing, and a clock costs too much. */
-  readonly ticks: Int32Array;
-  /** So many of them are too many for one operator and record. */
-  readonly ticksMax: number;
-  /** `operator` is null while the record was being decoded. */
-  slow(
-    operator: string | null,
-    at: Pick<RawRecord, "topic" | "partition" | "offset">,
-    ticks: number,
-  ): void;
-}
-
-export const UNWATCHED: StepWatch = {
-  ticks: new Int32Array(1),
-  ticksMax: Infinity,
-  slow: () => undefined,
-};
 
 /** Records whose changes of state cannot be written. */
 export interface RefusedEffects {
@@ -231,76 +212,6 @@ export interface Cursor {
   trail: Trail;
   /** Null in a part where nothing queues. */
   queues: GroupQueues | null;
-}
-
-/** The place while a record is being decoded. */
-const DECODING = -1;
-
-/**
- * Notices a record that keeps the event loop for long: each operator says its place before it begins, and the counter is
- * compared there.
- */
-export class WatchedCursor implements Cursor {
-  record: DecodedRecord = null as never;
-  stage: Stage = null as never;
-  trail: Trail = newTrail(0, null, 1);
-  queues: GroupQueues | null = null;
-  readonly #names: readonly string[];
-  readonly #ticks: Int32Array;
-  readonly #watch: StepWatch;
-  #step = 0;
-  #tick = 0;
-  /** The record in whose time the counter moved last, and its time so far. */
-  #raw: RawRecord | null = null;
-  #spent = 0;
-  #longest = 0;
-  #slowest = DECODING;
-
-  constructor(names: readonly string[], watch: StepWatch) {
-    this.#names = names;
-    this.#ticks = watch.ticks;
-    this.#watch = watch;
-  }
-
-  get step(): number {
-    return this.#step;
-  }
-  set step(at: number) {
-    if (this.#ticks[0] !== this.#tick) this.#stepMoved();
-    this.#step = at;
-  }
-
-  /** The time before it was that of no record: a wait, or the work of others. */
-  begin(): void {
-    this.#tick = this.#ticks[0] as number;
-  }
-
-  /** The time since the last look was for decoding this one. */
-  decoded(raw: RawRecord): void {
-    if (this.#ticks[0] !== this.#tick) this.#moved(DECODING, raw);
-  }
-
-  /** The record is over, or goes on later. */
-  passed(): void {
-    if (this.#ticks[0] !== this.#tick) this.#stepMoved();
-  }
-
-  #stepMoved(): void {
-    this.#moved(this.#step, this.record.raw);
-  }
-
-  #moved(step: number, raw: RawRecord): void {
-    if (raw !== this.#raw) [this.#raw, this.#spent, this.#longest] = [raw, 0, 0];
-    const { ticksMax } = this.#watch;
-    // The counter goes around.
-    const ticks = ((this.#ticks[0] as number) - this.#tick) | 0;
-    this.begin();
-    if (ticks > this.#longest) [this.#longest, this.#slowest] = [ticks, step];
-    const wasSlow = this.#spent >= ticksMax;
-    this.#spent += ticks;
-    if (wasSlow || this.#spent < ticksMax) return;
-    this.#watch.slow(this.#names[this.#slowest] ?? null, raw, this.#spent);
-  }
 }
 
 export const contextOf = (cursor: Cursor): RecordContext => cursor.record.context;

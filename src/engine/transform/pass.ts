@@ -178,8 +178,7 @@ class Pass implements GroupQueues, PassOfGroup {
     const { cursor, refusals } = this.program;
     const { stores } = this.batch;
     // Fields are set singly: this is done for each record and step, and an object for it would be garbage.
-    cursor.record = record;
-    cursor.trail = trail;
+    cursor.takes(record, trail);
     cursor.stage = this.#stage;
     cursor.queues = this;
     const from = this.#stage.outputs.length;

@@ -1,6 +1,7 @@
 // compile(): from the nodes of a part to one function over a record. Operators become nested closures; a record's
 // outputs are kept together, so that one that fails leaves none (one record, one outcome).
 import { assert, MillraceError } from "../core/errors.ts";
+import { UNWATCHED, type StepWatch } from "../core/loop-memory.ts";
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import { type OperatorFacts, type Part, type PlanNode, type PlanOptions } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
@@ -19,12 +20,10 @@ import {
   type OperatorCounts,
   type RecordOrigin,
   type RefusedEffects,
-  type StepWatch,
   type Trail,
-  UNWATCHED,
-  WatchedCursor,
 } from "./operator.ts";
 import { failureOf, thrown } from "./failures.ts";
+import { WatchedCursor } from "./step-watch.ts";
 import { behindQueues, sourcesOf, type SourceDelays } from "./upstream.ts";
 
 const EMITTED: Outcome = { kind: "emitted" };
@@ -165,8 +164,7 @@ export class Program {
   /** Runs one record through every operator behind its source; what it made is in the stage, or nothing is. */
   run(record: DecodedRecord, stage: Stage): Outcome {
     const trail = newTrail(stage.index, null, orderOf(stage.index));
-    this.cursor.record = record;
-    this.cursor.trail = trail;
+    this.cursor.takes(record, trail);
     return (
       this.#staged(stage, this.entry(record.raw.topic), record.value) ??
       this.outcomeOf(trail, record)
@@ -175,8 +173,10 @@ export class Program {
 
   /** Emits a deferred change downstream; returns what failed, or null. */
   emitDeferred({ at, record, trail, value }: DeferredChange, stage: Stage): Outcome | null {
-    Object.assign(this.cursor, { record, trail, queues: null });
-    this.cursor.begin();
+    const { cursor } = this;
+    cursor.takes(record, trail);
+    cursor.queues = null;
+    cursor.begin();
     return this.#staged(stage, this.#followers[at] as Next, value);
   }
 

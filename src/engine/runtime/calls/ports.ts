@@ -1,7 +1,7 @@
 // The ports of one task's calls: clock, chance, the worker's open resources, and the metrics of calls.
 import type { TaskAddress } from "../../observe/health.ts";
 import type { CallPorts } from "../../transform/calls/call.ts";
-import type { StepWatch } from "../../transform/operator.ts";
+import type { StepWatch } from "../../core/loop-memory.ts";
 import type { WorkerContext } from "../context.ts";
 
 export function callPortsOf(

@@ -2,6 +2,7 @@
 import { compileCodec } from "../../decode/codec.ts";
 import { assert, MillraceError, Mistake, OutputRefusedError, settled } from "../../core/errors.ts";
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
+import type { StepWatch } from "../../core/loop-memory.ts";
 import type { DecodedRecord, Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
@@ -20,7 +21,7 @@ import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
-import type { Cursor, Emit, StepWatch } from "../../transform/operator.ts";
+import type { Cursor, Emit } from "../../transform/operator.ts";
 import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
 import { Refusals } from "./refusals.ts";

@@ -1,9 +1,9 @@
 // A call to the outside, bounded in number and in time, and by the life of its task. A function that ignores its signal
 // is abandoned, and its answer is dropped. The user's function enters here and nowhere else.
+import { NO_PLACE, WORD, type StepWatch } from "../../core/loop-memory.ts";
 import type { Operation, PlanResource, RetryPolicy } from "../../core/plan.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import type { RecordContext } from "../../core/record.ts";
-import type { StepWatch } from "../operator.ts";
 
 /** The context of a call, beside the value. */
 export interface CallContext {
@@ -92,7 +92,7 @@ export class TaskCalls {
     return lane;
   }
 
-  async #made({ name, operation }: Callee, { value, context }: Calling): Promise<Called> {
+  async #made({ at, name, operation }: Callee, { value, context }: Calling): Promise<Called> {
     const { clock, signal, clientOf, watch } = this.ports;
     const own = new AbortController();
     const timer = new AbortController();
@@ -109,8 +109,8 @@ export class TaskCalls {
     signal.addEventListener("abort", end, { once: true });
     const client = operation.resource === null ? undefined : clientOf(operation.resource);
     const call = { client, signal: own.signal, record: context };
-    const slow = (ticks: number): void => watch.slow(name, context, ticks);
-    const make = (): Promise<unknown> => watched(watch, slow, () => operation.fn(value, call));
+    const make = (): Promise<unknown> =>
+      watched(watch, { at, name, context }, () => operation.fn(value, call));
     try {
       return await Promise.race([called(make), late, ended.promise]);
     } finally {
@@ -128,16 +128,21 @@ class TimeoutError extends Error {
 
 /** The work of a call before its first wait keeps the event loop. */
 function watched<T>(
-  { ticks, ticksMax }: StepWatch,
-  slow: (ticks: number) => void,
+  watch: StepWatch,
+  { at, name, context }: Pick<Callee, "at" | "name"> & Pick<Calling, "context">,
   make: () => T,
 ): T {
-  const begun = ticks[0] as number;
+  const { words, offset } = watch.memory;
+  const begun = words[WORD.ticks] as number;
+  words[WORD.partition] = context.partition;
+  offset[0] = context.offset;
+  words[WORD.place] = watch.firstPlace + 1 + at;
   try {
     return make();
   } finally {
-    const spent = ((ticks[0] as number) - begun) | 0;
-    if (spent >= ticksMax) slow(spent);
+    words[WORD.place] = NO_PLACE;
+    const spent = ((words[WORD.ticks] as number) - begun) | 0;
+    if (spent >= watch.ticksMax) watch.slow(name, context, spent);
   }
 }
 

@@ -44,6 +44,7 @@ export function processEach(
   let timeMs = NO_TIME;
   program.cursor.begin();
   for (const raw of records) {
+    program.cursor.decoding(raw);
     const record = decodeRecord(codec, raw);
     program.cursor.decoded(raw);
     const isRead = !("kind" in record);
@@ -113,6 +114,7 @@ function decodeAll(
   const decoded: (DecodedRecord | Outcome)[] = [];
   cursor.begin();
   for (const raw of raws) {
+    cursor.decoding(raw);
     const record = decodeRecord(codec, raw);
     cursor.decoded(raw);
     decoded.push(record);
