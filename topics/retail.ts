@@ -13,6 +13,8 @@ const lines = {
   // Event time is in the value; Kafka counts retention from arrival, or lines of past years would be gone at once.
   config: { "message.timestamp.type": "LogAppendTime" },
   timestamp: (line: RetailLine) => line.transactionTimestamp,
+  // Tills of past years are sent again and again: the wall clock says nothing of their time.
+  idleAfter: "never" as const,
 };
 
 /** One record per product at the till. */
@@ -25,4 +27,10 @@ export const transactions = topic("retail.transactions", {
 export const cleanTransactions = topic("retail.clean", {
   ...lines,
   description: "Lines of grocery baskets that passed every rule.",
+});
+
+/** Clean lines that came when their basket was closed. */
+export const lateTransactions = topic("retail.late", {
+  ...lines,
+  description: "Lines of grocery baskets that came too late for their basket.",
 });

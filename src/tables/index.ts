@@ -6,7 +6,9 @@ import { dimDates } from "./dim-dates.ts";
 import { dimProducts } from "./dim-products.ts";
 import { factOrders } from "./fact-orders.ts";
 import { householdSpends } from "./household-spend.ts";
+import { retailBaskets } from "./retail-baskets.ts";
 import { retailLines } from "./retail-lines.ts";
+import { storeHours } from "./store-hours.ts";
 
 export const tables = [
   dimCustomers,
@@ -17,4 +19,6 @@ export const tables = [
   retailLines,
   householdSpends,
   departmentSpends,
+  retailBaskets,
+  storeHours,
 ];
