@@ -428,6 +428,13 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "this.#watermarkAt(at, trail.index)" }],
   },
   {
+    name: "results behind their own time",
+    test: "scenario/chained-windows.test.ts",
+    mistake:
+      "what a marker alone makes due meets operators behind it that have the new time already",
+    changes: [{ value: "Infinity" }],
+  },
+  {
     name: "delay of a window forgotten",
     test: "engine/transform/due-in-pass.test.ts",
     mistake: "the watermark behind a window is that in front of it",

@@ -213,7 +213,7 @@ export class StatefulRig<V> {
     const outputs: OutRecord[] = [];
     for (const { store, at } of this.program.dueStores) {
       const keys = await this.#stores.store(store).due(watermark, 500);
-      const own = { store, at, keys, partition: 0, watermark, watermarkBehind: () => watermark };
+      const own = { store, at, keys, partition: 0, watermark, watermarkOf: () => watermark };
       const fired = await fireDue(this.program, {
         ...own,
         stores: this.#stores,

@@ -19,8 +19,8 @@ export interface DueEntries {
   readonly partition: number;
   /** The watermark in front of the operator. */
   readonly watermark: number;
-  /** The watermark in front of another operator: the time that made these due has not come there yet (W3). */
-  watermarkBehind(at: number): number;
+  /** The watermark in front of an operator by what was consumed. */
+  watermarkOf(at: number): number;
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
 }
@@ -38,10 +38,14 @@ export async function fireDue(program: Program, due: DueEntries): Promise<Fired>
   await stores.load(store, byId(keys));
   const records = keys.map((key): TimedRecord => {
     const record = placeholderOf(key, due);
-    return { record, movesToMs: -Infinity, watermark, due: { at, key } };
+    return { record, movesToMs: -Infinity, watermark: key.dueMs, due: { at, key } };
   });
-  const watermarkOf = (place: number): number =>
-    place === at ? watermark : due.watermarkBehind(place);
+  const watermarkOf = (place: number, dueMs: number): number => {
+    if (place === at) return watermark;
+    // mistake: results behind their own time
+    const before = program.watermarkBehind(at, dueMs, place);
+    return Math.min(due.watermarkOf(place), before);
+  };
   const batch = { records, stores, calls, book: new CallBook(), watermarkOf };
   const result = await runBatch(program, batch);
   const halted = result.outcomes.map(failureOf).find((error) => error !== null) ?? null;

@@ -24,7 +24,7 @@ import {
 } from "./operator.ts";
 import { failureOf, thrown } from "./failures.ts";
 import { WatchedCursor } from "./step-watch.ts";
-import { behindQueues, sourcesOf, type SourceDelays } from "./upstream.ts";
+import { behindQueues, operatorsAbove, sourcesOf, type SourceDelays } from "./upstream.ts";
 
 const EMITTED: Outcome = { kind: "emitted" };
 const QUEUED: Outcome = { kind: "emitted", isQueued: true };
@@ -62,6 +62,8 @@ export class Program {
   readonly #filtered: readonly Outcome[];
   /** By place: the sources that it hangs behind, each with the delay of its watermark on the way. */
   readonly #sources: readonly SourceDelays[];
+  /** By place: the operators above it whose results come there, each with their delay on the way. */
+  readonly #above: readonly ReadonlyMap<number, number>[];
   /** By place: a step above it queues keys in state. */
   readonly #isBehindQueue: readonly boolean[];
 
@@ -78,6 +80,7 @@ export class Program {
     this.#onError = options.onError;
     this.#filtered = nodes.map(({ name }) => ({ kind: "filtered", by: name }));
     this.#sources = sourcesOf(nodes);
+    this.#above = operatorsAbove(nodes);
     this.#isBehindQueue = behindQueues(nodes);
     this.#wire(nodes, options);
   }
@@ -98,6 +101,14 @@ export class Program {
       const delay = this.#sources[at]?.get(moving);
       return delay === undefined ? least : Math.min(least, watermark - delay);
     };
+  }
+
+  /**
+   * The watermark in front of an operator while another one above it works what is due at `dueMs`: the time that has made it
+   * due has not come there yet (W3). No record that it makes is behind it.
+   */
+  watermarkBehind(dueAt: number, dueMs: number, at: number): number {
+    return dueMs - (this.#above[at]?.get(dueAt) ?? -Infinity);
   }
 
   #watermark(at: number, times: TaskTimes, without: TopicName | null): number {

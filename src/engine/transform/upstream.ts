@@ -1,24 +1,38 @@
-// The sources above each node of a part, and what lies between.
+// The sources and operators above each node of a part, and what lies between.
 import { queuesKeys, type PlanNode } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 
 export type SourceDelays = ReadonlyMap<TopicName, number>;
 
+/** By place: the sources that it hangs behind, each with the delay of its watermark on the way. */
+export const sourcesOf = (nodes: readonly PlanNode[]): SourceDelays[] =>
+  delaysBehind(nodes, ({ facts, operation: { topic } }) =>
+    facts.reads === true && topic !== undefined ? topic.name : null,
+  );
+
+/** By place: the operators with state above it, by their own places, each with the delay on the way from its front. */
+export const operatorsAbove = (nodes: readonly PlanNode[]): ReadonlyMap<number, number>[] =>
+  delaysBehind(nodes, (node) => (node.operation.store === undefined ? null : nodes.indexOf(node)));
+
 /**
- * By place: how far the watermark in front of it stays behind that of each source above it: the sum of the delays of the
- * operators between, of several ways the greatest. Inputs come before what they feed.
+ * By place: how far the watermark in front of it stays behind that in front of each beginning above it: the sum of the
+ * delays of the operators from there on, of several ways the greatest. Inputs come before what they feed.
  */
-export function sourcesOf(nodes: readonly PlanNode[]): SourceDelays[] {
-  const behind = new Map<number, SourceDelays>();
-  return nodes.map(({ id, facts, inputs, operation: { topic } }) => {
-    const delays = new Map<TopicName, number>();
-    if (facts.reads === true && topic !== undefined) delays.set(topic.name, 0);
-    for (const input of inputs)
-      for (const [source, delay] of behind.get(input) ?? [])
-        delays.set(source, Math.max(delays.get(source) ?? 0, delay));
+function delaysBehind<T>(
+  nodes: readonly PlanNode[],
+  beginning: (node: PlanNode) => T | null,
+): ReadonlyMap<T, number>[] {
+  const behind = new Map<number, ReadonlyMap<T, number>>();
+  return nodes.map((node) => {
+    const delays = new Map<T, number>();
+    const own = beginning(node);
+    if (own !== null) delays.set(own, 0);
+    for (const input of node.inputs)
+      for (const [from, delay] of behind.get(input) ?? [])
+        delays.set(from, Math.max(delays.get(from) ?? 0, delay));
     // mistake: delay of a window forgotten
-    const delayMs = facts.delayMs ?? 0;
-    behind.set(id, new Map([...delays].map(([source, delay]) => [source, delay + delayMs])));
+    const delayMs = node.facts.delayMs ?? 0;
+    behind.set(node.id, new Map([...delays].map(([from, delay]) => [from, delay + delayMs])));
     return delays;
   });
 }

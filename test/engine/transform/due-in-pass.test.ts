@@ -174,13 +174,13 @@ class Rig {
 
   async #fire(headMs: number): Promise<void> {
     const watermarkOf = this.program.watermarks("in", this.#times);
-    const watermarkBehind = (at: number) => this.program.watermark(at, this.#times);
+    const consumed = (at: number) => this.program.watermark(at, this.#times);
     for (const { store, at } of this.program.dueStores) {
       const watermark = watermarkOf(at, headMs);
       while (this.stores.nextDueMs(store) < watermark) {
         const keys = await this.stores.due(store, watermark, 500);
         if (keys.length === 0) break;
-        const due = { store, at, keys, partition: 0, watermark, watermarkBehind };
+        const due = { store, at, keys, partition: 0, watermark, watermarkOf: consumed };
         const fired = await fireDue(this.program, {
           ...due,
           stores: this.stores,

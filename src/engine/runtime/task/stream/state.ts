@@ -119,8 +119,8 @@ export class TaskState {
       if (nextMs >= watermark && nextMs !== -Infinity) continue;
       const keys = await stores.due(store, watermark, DUE_MAX);
       if (keys.length === 0) continue;
-      const watermarkBehind = (place: number): number => this.#watermark(place);
-      const due = { store, at, keys, partition, watermark, watermarkBehind, stores, calls };
+      const consumed = (place: number): number => this.#watermark(place);
+      const due = { store, at, keys, partition, watermark, watermarkOf: consumed, stores, calls };
       const fired = await fireDue(bound.program, due);
       for (const { dueMs } of fired.waiting) stores.dueAgain(store, dueMs);
       return fired;
