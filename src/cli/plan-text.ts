@@ -1,5 +1,11 @@
 // A plan as people read it: plain lines, a Mermaid drawing, or data without its functions.
-import type { Part, Plan, PlanNode, PlanTopic } from "../engine/core/plan.ts";
+import {
+  storesOf,
+  type Part,
+  type Plan,
+  type PlanNode,
+  type PlanTopic,
+} from "../engine/core/plan.ts";
 import type { SchemaFormat } from "../engine/core/schema.ts";
 import { tableLines } from "./table-lines.ts";
 
@@ -57,12 +63,13 @@ function partLines(part: Part): readonly string[] {
 
 /** The facts of a node beside its kind; functions are left out. */
 function detailsOf({ operation, facts }: PlanNode): Readonly<Record<string, string>> {
-  const { topic, store } = operation;
+  const { topic } = operation;
+  const stores = storesOf(operation).map(({ changelog }) => changelog.name);
   const isBetween = facts.writes === "repartition" || facts.writes === "forward";
   return {
     ...facts.details?.(operation),
     ...(isBetween && topic ? { topic: topic.name, values: valuesText(topic) } : {}),
-    ...(store === undefined ? {} : { store: store.changelog.name }),
+    ...(stores.length === 0 ? {} : { store: stores.join(" ") }),
   };
 }
 

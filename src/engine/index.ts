@@ -38,6 +38,12 @@ export type {
   WindowOptions,
 } from "./define/operators/windows/windowed.ts";
 export type { StateOptions, StateStep } from "./define/operators/keyed/map-with-state.ts";
+export type {
+  ProcessContext,
+  ProcessHandlers,
+  ProcessRecord,
+  ProcessTimer,
+} from "./define/operators/keyed/process.ts";
 export type { Table } from "./define/operators/keyed/table.ts";
 export type { Call, CallOptions } from "./define/operators/calls/map-async.ts";
 export { postgresTable, type PostgresTable, type RowTarget } from "./define/table.ts";

@@ -576,4 +576,22 @@ export const mutations: readonly Mutation[] = [
     mistake: "progress of a reference topic does not say to which end it is loaded first",
     changes: [{ value: "null" }],
   },
+  {
+    name: "timer before its due",
+    mistake: "a timer counts as due a ms too soon",
+    changes: [{ value: (was) => was.replace("first[1] - 1", "first[1] - 2") }],
+    test: "scenario/process.test.ts",
+  },
+  {
+    name: "cancelled timer fires",
+    mistake: "a timer that is cancelled, or set again, stays where it was too",
+    changes: [{ value: "timers" }],
+    test: "scenario/process.test.ts",
+  },
+  {
+    name: "past timer before its record",
+    mistake: "a timer that is set for what has passed fires in front of the record that has set it",
+    changes: [{ value: "Math.min(this.#at, from)" }],
+    test: "scenario/process.test.ts",
+  },
 ];

@@ -9,6 +9,7 @@ import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.
 import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
 import { memoryCopies } from "../../src/engine/state/memory-copy.ts";
 import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
+import { entriesDue } from "../../src/engine/transform/agenda.ts";
 import { fireDue } from "../../src/engine/transform/due.ts";
 import { runBatch, type TimedRecord } from "../../src/engine/transform/pass.ts";
 import { CallBook } from "../../src/engine/transform/calls/book.ts";
@@ -211,9 +212,10 @@ export class StatefulRig<V> {
   /** Works what is due at a stream time, as a task does between two batches. */
   async fire(watermark: number): Promise<Out[]> {
     const outputs: OutRecord[] = [];
-    for (const { store, at } of this.program.dueStores) {
-      const keys = await this.#stores.store(store).due(watermark, 500);
-      const own = { store, at, keys, partition: 0, watermark, watermarkOf: () => watermark };
+    for (const { at, stores } of this.program.dueOperators("event-time")) {
+      const limits = { beforeMs: watermark, most: 500 };
+      const entries = await entriesDue(this.#stores, stores, limits);
+      const own = { at, entries, partition: 0, watermark, watermarkOf: () => watermark };
       const fired = await fireDue(this.program, {
         ...own,
         stores: this.#stores,

@@ -2,12 +2,14 @@
 // note that says so is followed by workers and commands alike (notes/gate-note.ts). Pure; the version stays, since it is
 // the same pipeline.
 import {
+  mapStores,
   mapTopics,
   type Part,
   type Plan,
   type PlanNode,
   type PlanStore,
   type PlanTopic,
+  storesOf,
 } from "./plan.ts";
 import type { TopicName } from "./record.ts";
 
@@ -24,9 +26,9 @@ export function withStores(plan: Plan, run: number | null): Plan {
     changelog: topicOf(store.changelog),
   });
   const nodeOf = (node: PlanNode): PlanNode =>
-    node.operation.store === undefined
+    storesOf(node.operation).length === 0
       ? node
-      : { ...node, operation: { ...node.operation, store: storeOf(node.operation.store) } };
+      : { ...node, operation: mapStores(node.operation, storeOf) };
   const partOf = (part: Part): Part => ({
     ...part,
     nodes: part.nodes.map(nodeOf),

@@ -108,8 +108,23 @@ export interface Operation {
   readonly topic?: PlanTopic;
   readonly table?: PlanTable;
   readonly store?: PlanStore;
+  /** Further stores, of an operator that keeps several. */
+  readonly stores?: readonly PlanStore[];
   readonly resource?: PlanResource | null;
 }
+
+export const storesOf = ({ store, stores = [] }: Operation): readonly PlanStore[] =>
+  store === undefined ? stores : [store, ...stores];
+
+/** The operation with each of its stores replaced. */
+export const mapStores = (
+  operation: Operation,
+  of: (store: PlanStore) => PlanStore,
+): Operation => ({
+  ...operation,
+  ...(operation.store === undefined ? {} : { store: of(operation.store) }),
+  ...(operation.stores === undefined ? {} : { stores: operation.stores.map(of) }),
+});
 
 /** The facts of an operator, said once, in its own file in define/operators/. Nobody else asks for its kind. */
 export interface OperatorFacts {
@@ -159,7 +174,7 @@ export interface OperatorFacts {
 
 /** Operators in front of which the records of a batch queue: those with state or calls. */
 export const needsBatch = ({ facts, operation }: PlanNode): boolean =>
-  facts.calls === true || operation.store !== undefined;
+  facts.calls === true || storesOf(operation).length > 0;
 
 /** Operators whose failing keys are queued in their store. */
 export const queuesKeys = ({ facts, operation }: PlanNode): boolean =>

@@ -7,7 +7,7 @@ import { ConfigError, type MillraceError } from "../core/errors.ts";
 import type { AdminPort, KafkaPort } from "../core/kafka.ts";
 import { formerNames } from "../core/pieces.ts";
 import { startsEmpty } from "../core/plan-stores.ts";
-import type { Part, Plan, PlanStore } from "../core/plan.ts";
+import { storesOf, type Part, type Plan, type PlanStore } from "../core/plan.ts";
 import type { Log } from "../core/ports.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
@@ -81,7 +81,9 @@ async function warnOfFormer(plan: Plan, notes: Notes, ports: StoreNotePorts): Pr
 }
 
 function noteOf(part: Part, { name, changelog }: PlanStore): StoreNote {
-  const node = part.nodes.find(({ operation }) => operation.store?.name === name);
+  const node = part.nodes.find(({ operation }) =>
+    storesOf(operation).some((store) => store.name === name),
+  );
   return {
     operator: node?.operation.kind ?? "",
     key: textOf(changelog.key),

@@ -3,9 +3,9 @@
 // the record that has moved the time, behind everything that came before it (rule W3 of docs/semantics.md).
 import { Heap } from "../core/heap.ts";
 import type { DecodedRecord } from "../core/outcome.ts";
-import { isSooner, type DueStateKey, type TaskStores } from "../core/state.ts";
+import { isSooner, type DueStateKey, type StateKey, type TaskStores } from "../core/state.ts";
 import { byId } from "./calls/key-queue.ts";
-import type { Operator } from "./operator.ts";
+import type { Operator, Want } from "./operator.ts";
 
 /** An operator whose entries become due. */
 export type DueOperator = Operator & Required<Pick<Operator, "due">>;
@@ -37,7 +37,7 @@ export class Agenda {
     this.#stores = stores;
     this.#lists = operators.flatMap((operator) => {
       const end = length === 0 ? -Infinity : watermarkAt(operator, length - 1);
-      return operator.stores.map((store) => new DueList(operator, store, end, watermarkAt));
+      return dueStoresOf(operator).map((store) => new DueList(operator, store, end, watermarkAt));
     });
   }
 
@@ -52,8 +52,8 @@ export class Agenda {
   }
 
   /**
-   * The next entry that fires before the record at `upTo` or before an earlier one, in the order of their operators. It is
-   * asked for each record, mostly in vain.
+   * The next entry that fires before the record at `upTo` or before an earlier one, in the order of their operators; of one
+   * operator in the order of their dues, whichever of its stores has them. It is asked for each record, mostly in vain.
    */
   next(upTo: number): DueItem | null {
     let first: DueList | null = null;
@@ -61,16 +61,17 @@ export class Agenda {
     for (const list of this.#lists) {
       if (list.isEmpty) continue;
       const at = list.dueAt(upTo, this.#stores);
-      if (at >= firstAt) continue;
+      if (at > firstAt || at === Infinity) continue;
+      if (first !== null && at === firstAt && !list.isBefore(first)) continue;
       first = list;
       firstAt = at;
     }
     return first === null ? null : first.take(firstAt);
   }
 
-  /** Looks at what was changed since this place of the journal. */
-  note(mark: number): void {
-    for (const list of this.#lists) list.note(this.#stores, mark);
+  /** Looks at what was changed since this place of the journal; it fires before the record at `from` at the soonest. */
+  note(mark: number, from: number): void {
+    for (const list of this.#lists) list.note(this.#stores, mark, from);
   }
 
   /** The batch is done, or begins anew: what it has not worked is found again. */
@@ -108,7 +109,7 @@ class DueList {
     const keys = await stores.due(this.#store, this.#end, DUE_IN_BATCH_MAX);
     if (keys.length === 0) return;
     this.#heap.replace(keys);
-    await stores.load(this.#store, byId(keys));
+    await loadDue(this.#operator, stores, { store: this.#store, keys });
     const nextMs = stores.nextDueMs(this.#store);
     if (nextMs < this.#end) this.cutAt = this.#indexOf(nextMs, Infinity);
   }
@@ -139,20 +140,75 @@ class DueList {
     }
   }
 
+  /** Of two lists of one operator, the one whose first entry fires first. */
+  isBefore(other: DueList): boolean {
+    if (this.#operator !== other.#operator) return false;
+    return (this.#heap.top?.dueMs ?? Infinity) < (other.#heap.top?.dueMs ?? Infinity);
+  }
+
   take(index: number): DueItem {
     const key = this.#heap.pop() as DueStateKey;
     return { operator: this.#operator, store: this.#store, key, index };
   }
 
-  note(stores: TaskStores, mark: number): void {
+  note(stores: TaskStores, mark: number, from: number): void {
     if (!this.#isSoon(stores)) return;
     for (const key of stores.dueSince(mark, this.#store, this.#end)) this.#heap.push(key);
+    // What has been due before its record came fires behind that record all the same.
+    // mistake: past timer before its record
+    this.#at = Math.max(this.#at, from);
   }
 
   close(stores: TaskStores): void {
     // mistake: due not found again
     if (this.#heap.top !== undefined) stores.dueAgain(this.#store, this.#heap.top.dueMs);
   }
+}
+
+export const dueStoresOf = ({ dueStores, stores }: Operator): readonly string[] =>
+  dueStores ?? stores;
+
+/** Brings entries that are due into memory, with whatever their work needs. */
+export async function loadDue(
+  operator: Operator,
+  stores: TaskStores,
+  { store, keys }: { readonly store: string; readonly keys: readonly StateKey[] },
+): Promise<void> {
+  const wanted = new Map([[store, new Map(byId(keys))]]);
+  const want: Want = (name, key) => {
+    const ofStore = wanted.get(name);
+    if (ofStore === undefined) wanted.set(name, new Map([[key.id, key]]));
+    else ofStore.set(key.id, key);
+  };
+  if (operator.dueKeys !== undefined) for (const key of keys) operator.dueKeys(key, want);
+  for (const [name, all] of wanted) await stores.load(name, all);
+}
+
+/** An entry of a store that is due. */
+export interface DueEntry {
+  readonly store: string;
+  readonly key: DueStateKey;
+}
+
+/** The first entries of an operator's stores that are due, so many at most, in the order of work. */
+export async function entriesDue(
+  stores: TaskStores,
+  names: readonly string[],
+  { beforeMs, most }: { readonly beforeMs: number; readonly most: number },
+): Promise<readonly DueEntry[]> {
+  const due: DueEntry[] = [];
+  for (const store of names) {
+    const nextMs = stores.nextDueMs(store);
+    // The first look says when something is due, before any record has moved time.
+    if (nextMs >= beforeMs && nextMs !== -Infinity) continue;
+    const keys = await stores.due(store, beforeMs, most);
+    due.push(...keys.map((key): DueEntry => ({ store, key })));
+  }
+  if (names.length === 1) return due;
+  // Stable: of equal dues those of the first store come first.
+  due.sort((a, b) => a.key.dueMs - b.key.dueMs);
+  for (const { store, key } of due.slice(most)) stores.dueAgain(store, key.dueMs);
+  return due.slice(0, most);
 }
 
 /** An operator that emits puts a record of its own in the place of this one. */

@@ -1,21 +1,20 @@
-// Entries that have become due by stream time: their operator works them, in order, and what it makes of them goes on
-// downstream like the results of records. They belong to no record, so what fails here stops the task.
+// Entries that have become due by event time or by the wall clock: their operator works them, in order, and what it makes of
+// them goes on downstream like the results of records. They belong to no record, so what fails here stops the task.
 import { MillraceError } from "../core/errors.ts";
 import type { Outcome } from "../core/outcome.ts";
-import type { DueStateKey, TaskStores } from "../core/state.ts";
+import type { TaskStores } from "../core/state.ts";
 import { CallBook } from "./calls/book.ts";
 import type { TaskCalls } from "./calls/call.ts";
-import { placeholderOf } from "./agenda.ts";
-import { byId } from "./calls/key-queue.ts";
+import { loadDue, placeholderOf, type DueEntry } from "./agenda.ts";
+import type { Operator } from "./operator.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "./pass.ts";
 import type { Program } from "./program.ts";
 
 export interface DueEntries {
-  readonly store: string;
   /** The place of the operator that works them. */
   readonly at: number;
-  /** In the order of due and key. */
-  readonly keys: readonly DueStateKey[];
+  /** In the order of work. */
+  readonly entries: readonly DueEntry[];
   readonly partition: number;
   /** The watermark in front of the operator. */
   readonly watermark: number;
@@ -28,17 +27,20 @@ export interface DueEntries {
 export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queued"> {
   readonly worked: number;
   /** Entries that a step behind has no room for yet; they stay due. */
-  readonly waiting: readonly DueStateKey[];
+  readonly waiting: readonly DueEntry[];
   /** If set, nothing was done. */
   readonly halted: MillraceError | null;
 }
 
 export async function fireDue(program: Program, due: DueEntries): Promise<Fired> {
-  const { store, at, keys, watermark, stores, calls } = due;
-  await stores.load(store, byId(keys));
-  const records = keys.map((key): TimedRecord => {
-    const record = placeholderOf(key, due);
-    return { record, movesToMs: -Infinity, watermark: key.dueMs, due: { at, key } };
+  const { at, entries, watermark, stores, calls } = due;
+  const operator = program.operators[at] as Operator;
+  for (const [store, own] of Map.groupBy(entries, (entry) => entry.store))
+    await loadDue(operator, stores, { store, keys: own.map(({ key }) => key) });
+  const records = entries.map(({ store, key }): TimedRecord => {
+    const record = placeholderOf(key, { store, partition: due.partition });
+    const input = operator.stores.indexOf(store);
+    return { record, movesToMs: -Infinity, watermark: key.dueMs, due: { at, input, key } };
   });
   const watermarkOf = (place: number, dueMs: number): number => {
     if (place === at) return watermark;
@@ -51,7 +53,7 @@ export async function fireDue(program: Program, due: DueEntries): Promise<Fired>
   const halted = result.outcomes.map(failureOf).find((error) => error !== null) ?? null;
   if (halted !== null) stores.rollback(0);
   const worked = result.outcomes.length;
-  return { ...result, worked, waiting: keys.slice(worked), halted };
+  return { ...result, worked, waiting: entries.slice(worked), halted };
 }
 
 function failureOf(outcome: Outcome): MillraceError | null {

@@ -3,8 +3,8 @@
 // operator, and each hands on what its own move makes due before the next one takes it (rule W3 of docs/semantics.md).
 import { assert } from "../core/errors.ts";
 import type { DecodedRecord, Outcome } from "../core/outcome.ts";
-import type { StateKey } from "../core/state.ts";
-import { Agenda, placeholderOf, type DueItem, type DueOperator } from "./agenda.ts";
+import { isSooner, type StateKey } from "../core/state.ts";
+import { Agenda, dueStoresOf, placeholderOf, type DueItem, type DueOperator } from "./agenda.ts";
 import type { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
 import { isOfDue, newTrail, orderOf, type Item, type Operator, type Trail } from "./operator.ts";
 import type { Batch, TimedRecord } from "./pass.ts";
@@ -69,7 +69,9 @@ export class GroupRun {
       const mark = stores.mark();
       const again = this.#pass.piece(record, trail, this.#work, item);
       if (again !== null) return again;
-      this.#agenda?.note(mark);
+      this.#agenda?.note(mark, Math.ceil(trail.order / 2));
+      const cut = this.#cut(item, mark);
+      if (cut !== null) return cut;
     }
     return this.#fire(this.#pass.length - 1);
   }
@@ -77,7 +79,9 @@ export class GroupRun {
   #agendaOf(): Agenda | null {
     const { batch, length } = this.#pass;
     if (batch.watermarkBefore === undefined) return null;
-    const due = this.#operators.filter((one): one is DueOperator => one.due !== undefined);
+    const due = this.#operators.filter(
+      (one): one is DueOperator => one.due !== undefined && dueStoresOf(one).length > 0,
+    );
     if (due.length === 0) return null;
     const watermarkAt = ({ at }: Operator, index: number): number => this.#watermarkAt(at, index);
     return new Agenda(due, batch.stores, { length, watermarkAt });
@@ -97,7 +101,7 @@ export class GroupRun {
         return again;
       }
       assert(stores.mark() > mark, `${due.store}: an entry that was due was left as it was`);
-      agenda.note(mark);
+      agenda.note(mark, due.index);
       this.fired++;
     }
     return null;
@@ -109,9 +113,30 @@ export class GroupRun {
     const record = placeholderOf(key, { store, partition });
     const origin = { time: key.dueMs, partition, offset: -1n, index: 0 };
     const trail = newTrail(index, origin, orderOf(index) - 1);
-    const own = { at, entry: "due" as const, input: 0, record, trail, origin };
+    const input = this.#operatorAt(at).stores.indexOf(store);
+    const own = { at, entry: "due" as const, input, record, trail, origin };
     const watermark = this.#watermarkAt(at, index);
     return { ...own, watermark, value: undefined, key, prepared: undefined };
+  }
+
+  #operatorAt(at: number): Operator {
+    return this.#pass.program.operators[at] as Operator;
+  }
+
+  /** Where entries that are due are worked by themselves: one of them has made another due that comes before the next. */
+  #cut({ at, trail, entry }: Item, mark: number): Again | null {
+    const { records, stores } = this.#pass.batch;
+    const next = records[trail.index + 1]?.due;
+    if (entry !== "due" || isOfDue(trail) || next?.at !== at) return null;
+    const { key, input } = next;
+    const isSet = this.#operatorAt(at).stores.some((store, place) =>
+      stores
+        .dueSince(mark, store, key.dueMs + 1)
+        .some((one) =>
+          place === input ? isSooner(one, key) : one.dueMs < key.dueMs || place < input,
+        ),
+    );
+    return isSet ? { index: trail.index + 1, why: CUT } : null;
   }
 
   /** Brings the keys of the items into memory, and makes their calls. */

@@ -23,6 +23,10 @@ export interface Operator {
   readonly at: number;
   /** By their names in the plan. */
   readonly stores: readonly string[];
+  /** Those whose entries become due by event time, of equal dues the first one first; left out: all. */
+  readonly dueStores?: readonly string[];
+  /** Those whose entries become due by the wall clock; left out: none. */
+  readonly wallStores?: readonly string[];
   /** It asks for the watermark in front of it. */
   readonly usesTime?: true;
   /** Asked before work, so that the keys of a batch are read at once. */
@@ -31,8 +35,10 @@ export interface Operator {
   prepare?(items: readonly Item[], batch: Prepared): Promise<void>;
   /** Reads and changes the keys of one item, and calls followers. */
   work(item: Item, views: Views): void;
+  /** Asks for the keys that the work of an entry needs beside it. */
+  dueKeys?(key: StateKey, want: Want): void;
   /**
-   * Works an entry of its store that is due by stream time, and calls followers. It deletes the entry or gives it another
+   * Works an entry of one of its stores that is due, and calls followers. It deletes the entry or gives it another
    * due.
    */
   due?(item: Item, views: Views): void;
@@ -171,7 +177,7 @@ export interface Item {
    * operator's store.
    */
   readonly entry: "record" | "answer" | "due";
-  /** By which of the node's inputs it came. */
+  /** By which of the node's inputs it came; of what is due, the place of its store among those of the operator. */
   readonly input: number;
   readonly record: DecodedRecord;
   readonly trail: Trail;

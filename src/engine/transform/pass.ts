@@ -5,7 +5,7 @@
 // record, its group works what has become due (agenda.ts).
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import type { OutRecord } from "../core/record.ts";
-import type { StateKey } from "../core/state.ts";
+import type { DueStateKey, StateKey } from "../core/state.ts";
 import { CUT, GroupRun, type Again, type PassOfGroup } from "./group.ts";
 import { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
 import type { CallStep } from "./calls/map-async.ts";
@@ -31,7 +31,7 @@ export interface TimedRecord {
   /** A queued record enters at its step, with its answer. */
   readonly released?: { readonly at: number; readonly value: unknown; readonly answer: unknown };
   /** No record, but a key that is due: it enters at the operator of its store. It is in memory. */
-  readonly due?: { readonly at: number; readonly key: StateKey };
+  readonly due?: { readonly at: number; readonly input: number; readonly key: DueStateKey };
 }
 
 export interface Batch extends Prepared {
@@ -67,6 +67,7 @@ export interface StepKey {
 /** An item that does not come from a source. */
 type Entering = Pick<Item, "at" | "entry" | "value" | "prepared"> & {
   readonly key?: StateKey | null;
+  readonly input?: number;
 };
 
 /** Runs a batch through a part where records queue; one outcome a record, up to the first that halts. */
@@ -163,12 +164,15 @@ class Pass implements GroupQueues, PassOfGroup {
   }
 
   /** It enters at an operator, behind its source. */
-  #queue({ at, entry, value, prepared, key = null }: Entering, record: DecodedRecord): void {
+  #queue(
+    { at, entry, value, prepared, key = null, input = 0 }: Entering,
+    record: DecodedRecord,
+  ): void {
     const { groups, cursor } = this.program;
     const { trail } = cursor;
     const origin = trail.origin as RecordOrigin;
     const group = groups.findIndex((places) => places.includes(at));
-    const own = { at, entry, input: 0, record, trail, origin, watermark: -Infinity };
+    const own = { at, entry, input, record, trail, origin, watermark: -Infinity };
     this.items[group]?.push({ ...own, value, key, prepared });
   }
 

@@ -5,6 +5,7 @@ import { UNWATCHED, type StepWatch } from "../core/loop-memory.ts";
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import { type OperatorFacts, type Part, type PlanNode, type PlanOptions } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
+import { dueStoresOf } from "./agenda.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import {
   type CompileOptions,
@@ -41,6 +42,12 @@ export interface TaskTimes {
   watermarkOf(source: TopicName): number;
   /** Whether steps of the task have records in state, whose calls are repeated. */
   keepsRecords(): boolean;
+}
+
+/** The stores of one operator whose entries become due. */
+export interface DueStores {
+  readonly at: number;
+  readonly stores: readonly string[];
 }
 
 /** A part, ready to run: its nodes as closures, and what they share. Places are those of its nodes. */
@@ -156,13 +163,14 @@ export class Program {
     return steps.filter((step) => (step?.store ?? null) !== null) as CallStep[];
   }
 
-  /** Stores whose entries become due by stream time, each with the place of the operator that works them. */
-  get dueStores(): { readonly store: string; readonly at: number }[] {
-    return this.operators.flatMap((operator) =>
-      operator?.due === undefined
-        ? []
-        : operator.stores.map((store) => ({ store, at: operator.at })),
-    );
+  /** Operators whose entries become due, each with the stores of those by event time or by the wall clock. */
+  dueOperators(clock: "event-time" | "wall-clock"): readonly DueStores[] {
+    return this.operators.flatMap((operator) => {
+      if (operator?.due === undefined) return [];
+      const { wallStores = [] } = operator;
+      const stores = clock === "wall-clock" ? wallStores : dueStoresOf(operator);
+      return stores.length === 0 ? [] : [{ at: operator.at, stores }];
+    });
   }
 
   /** Behind which a record of this topic comes in. */

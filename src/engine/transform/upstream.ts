@@ -1,5 +1,5 @@
 // The sources and operators above each node of a part, and what lies between.
-import { queuesKeys, type PlanNode } from "../core/plan.ts";
+import { queuesKeys, storesOf, type PlanNode } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 
 export type SourceDelays = ReadonlyMap<TopicName, number>;
@@ -12,7 +12,9 @@ export const sourcesOf = (nodes: readonly PlanNode[]): SourceDelays[] =>
 
 /** By place: the operators with state above it, by their own places, each with the delay on the way from its front. */
 export const operatorsAbove = (nodes: readonly PlanNode[]): ReadonlyMap<number, number>[] =>
-  delaysBehind(nodes, (node) => (node.operation.store === undefined ? null : nodes.indexOf(node)));
+  delaysBehind(nodes, (node) =>
+    storesOf(node.operation).length === 0 ? null : nodes.indexOf(node),
+  );
 
 /**
  * By place: how far the watermark in front of it stays behind that in front of each beginning above it: the sum of the

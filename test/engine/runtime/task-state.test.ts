@@ -20,7 +20,10 @@ async function withChanges() {
     dueOfUndated: () => null,
   };
   const state = new TaskState({
-    bound: { part: { stores: [store] }, program: { dueStores: [] } } as unknown as BoundPart,
+    bound: {
+      part: { stores: [store] },
+      program: { dueOperators: () => [] },
+    } as unknown as BoundPart,
     partition: PARTITION,
     stores: bench.stores,
     calls: new TestCalls().calls,

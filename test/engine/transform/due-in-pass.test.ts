@@ -18,6 +18,7 @@ import {
 } from "../../../src/engine/transform/agenda.ts";
 import { CallBook } from "../../../src/engine/transform/calls/book.ts";
 import { plainKeeping } from "../../../src/engine/transform/calls/key-queue.ts";
+import { entriesDue } from "../../../src/engine/transform/agenda.ts";
 import { fireDue } from "../../../src/engine/transform/due.ts";
 import {
   drop,
@@ -175,12 +176,13 @@ class Rig {
   async #fire(headMs: number): Promise<void> {
     const watermarkOf = this.program.watermarks("in", this.#times);
     const consumed = (at: number) => this.program.watermark(at, this.#times);
-    for (const { store, at } of this.program.dueStores) {
+    for (const { at, stores } of this.program.dueOperators("event-time")) {
       const watermark = watermarkOf(at, headMs);
-      while (this.stores.nextDueMs(store) < watermark) {
-        const keys = await this.stores.due(store, watermark, 500);
-        if (keys.length === 0) break;
-        const due = { store, at, keys, partition: 0, watermark, watermarkOf: consumed };
+      for (;;) {
+        const limits = { beforeMs: watermark, most: 500 };
+        const entries = await entriesDue(this.stores, stores, limits);
+        if (entries.length === 0) break;
+        const due = { at, entries, partition: 0, watermark, watermarkOf: consumed };
         const fired = await fireDue(this.program, {
           ...due,
           stores: this.stores,

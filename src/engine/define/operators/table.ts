@@ -11,6 +11,7 @@ import { rekey } from "./ends/rekey.ts";
 import { groupBy, groupByKey } from "./keyed/aggregate.ts";
 import { distinct } from "./keyed/distinct.ts";
 import { mapWithState } from "./keyed/map-with-state.ts";
+import { process } from "./keyed/process.ts";
 import { branch } from "./stateless/branch.ts";
 import { expect } from "./stateless/expect.ts";
 import { filter } from "./stateless/filter.ts";
@@ -32,6 +33,7 @@ const operators: Record<keyof Stream<never, never>, unknown> = {
   groupByKey,
   distinct,
   mapWithState,
+  process,
   mapAsync,
   to,
   upsertInto,

@@ -2,6 +2,7 @@
 // one reads and shares nothing that either writes: groups, stores, notes, dead letters, topics and tables are its own.
 // In place, tables are the live ones. Pure.
 import {
+  mapStores,
   mapTopics,
   type Operation,
   type Part,
@@ -163,12 +164,11 @@ function shadowPart(part: Part, renaming: Renaming, prefix: string): Part {
 }
 
 function shadowNode(node: PlanNode, renaming: Renaming, table: PlanTable | null): PlanNode {
-  const { topic, store, table: own } = node.operation;
+  const { topic, table: own } = node.operation;
   const operation: Operation = {
-    ...node.operation,
+    ...mapStores(node.operation, (store) => renaming.store(store)),
     ...(own === undefined ? {} : { table: table ?? own }),
     ...(topic === undefined ? {} : { topic: renaming.topic(topic) }),
-    ...(store === undefined ? {} : { store: renaming.store(store) }),
   };
   const name = node.name === topic?.name ? (operation.topic?.name ?? "") : node.name;
   return { ...node, name, operation };

@@ -22,6 +22,7 @@ import {
 import type { CallStep } from "../../transform/calls/map-async.ts";
 import type { KeyedStore } from "../../state/keyed-store.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
+import { Alarm } from "../task/due/alarm.ts";
 
 export interface QueuedKeysOptions {
   readonly steps: readonly CallStep[];
@@ -51,16 +52,16 @@ interface StepKeys {
 const DUE_MAX = 100;
 /** Keys whose queues are fetched at once. */
 const COUNTED_MAX = 500;
-/** A timer of Node takes no more. */
-const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
 export class QueuedKeys {
   readonly #options: QueuedKeysOptions;
   readonly #steps: readonly StepKeys[];
-  #timer: { readonly dueMs: number; readonly stop: AbortController } | null = null;
+  readonly #alarm: Alarm;
 
   constructor(options: QueuedKeysOptions) {
     this.#options = options;
+    const { clock, signal } = options.calls.ports;
+    this.#alarm = new Alarm(clock, signal, () => options.nudge());
     const keysOf = (step: CallStep): StepKeys => {
       const store = options.stores.store(nameOf(step));
       const waiting = { keys: 0, records: 0 };
@@ -176,22 +177,9 @@ export class QueuedKeys {
 
   /** Until the next key is due. */
   #sleep(): void {
-    const { calls, nudge } = this.#options;
-    const { clock, signal } = calls.ports;
     let dueMs = Infinity;
     for (const { store } of this.#steps) dueMs = Math.min(dueMs, store.nextDueMs);
-    if (dueMs === Infinity || this.#timer?.dueMs === dueMs) return;
-    this.#timer?.stop.abort(new Error("another key is due sooner"));
-    const stop = new AbortController();
-    this.#timer = { dueMs, stop };
-    const ms = Math.min(Math.max(0, dueMs - clock.now()), LONGEST_SLEEP_MS);
-    clock.sleep(ms, AbortSignal.any([stop.signal, signal])).then(
-      () => {
-        this.#timer = null;
-        nudge();
-      },
-      () => undefined,
-    );
+    this.#alarm.at(dueMs);
   }
 }
 

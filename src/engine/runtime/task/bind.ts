@@ -5,7 +5,7 @@ import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { StepWatch } from "../../core/loop-memory.ts";
 import type { DecodedRecord, Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
-import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
+import { storesOf, type Part, type Plan, type PlanNode, type PlanTopic } from "../../core/plan.ts";
 import { headersBytes, partitionOf, type Headers, type TopicName } from "../../core/record.ts";
 import {
   ownFormat,
@@ -121,7 +121,9 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
 const entryCodecsOf = ({ stores, nodes }: Part, codec: CodecOf): Map<string, EntryCodec> =>
   new Map(
     stores.map(({ name, changelog, ...rules }) => {
-      const users = nodes.filter(({ operation }) => operation.store?.name === name);
+      const users = nodes.filter(({ operation }) =>
+        storesOf(operation).some((store) => store.name === name),
+      );
       const label = `store ${name} of ${users.map((node) => node.name).join(", ")}`;
       return [name, entryCodec(codec(changelog, "value"), label, rules)];
     }),

@@ -1,6 +1,5 @@
 // The common part of all aggregates by windows: when a window is late for a record, how it takes one, and what it emits.
 import { Mistake, settled } from "../../core/errors.ts";
-import type { DecodedRecord } from "../../core/outcome.ts";
 import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
 import type { RecordContext } from "../../core/record.ts";
 import {
@@ -12,6 +11,7 @@ import {
   type Next,
   type Wiring,
 } from "../operator.ts";
+import { resultRecord } from "./result-record.ts";
 
 export interface WindowOperation extends Operation {
   readonly store: PlanStore;
@@ -87,7 +87,7 @@ export class WindowWork {
     if (this.emitsChanges) return;
     const { cursor, count, options } = this.#wiring;
     const keyValue = options.keyOf(this.#node, key);
-    cursor.record = closedRecord(cursor.record, { key, keyValue }, lastMs);
+    cursor.record = resultRecord(cursor.record, { key, keyValue }, lastMs);
     count.passed++;
     this.#results(this.#resultOf(content, keyValue));
   }
@@ -112,20 +112,6 @@ interface ChangedWindow {
   readonly id: string;
   /** The newest record in it. */
   readonly timestamp: number;
-}
-
-/** The record of a closed window's result: its time is the last ms of its window, and so is its origin time. */
-function closedRecord(
-  { raw, context }: DecodedRecord,
-  { key, keyValue }: { readonly key: Buffer; readonly keyValue: unknown },
-  timestamp: number,
-): DecodedRecord {
-  return {
-    raw: { ...raw, key, timestamp },
-    value: undefined,
-    context: { ...context, key: keyValue, timestamp },
-    originMs: timestamp,
-  };
 }
 
 /** A part of what a store has for a key: two times, and an aggregate. */

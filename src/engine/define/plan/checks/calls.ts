@@ -1,7 +1,7 @@
 // Queued keys: a key is queued only where its record has left no trace before: given up, it must be as if it had never
 // been read.
 import type { MillraceError } from "../../../core/errors.ts";
-import { queuesKeys, type Part, type PlanNode } from "../../../core/plan.ts";
+import { queuesKeys, storesOf, type Part, type PlanNode } from "../../../core/plan.ts";
 import { problem } from "../../nodes/problem.ts";
 import { feedersOf, reachedFrom } from "../../../core/walk.ts";
 
@@ -21,9 +21,9 @@ export function traces({ nodes }: Part): MillraceError[] {
 
 function traceOf(above: PlanNode, nodes: readonly PlanNode[]): string[] {
   const { facts, operation } = above;
-  const { kind, store } = operation;
+  const { kind } = operation;
   if (facts.multiplies) return [`${kind} "${above.name}" makes several of one record`];
-  if (store !== undefined && !facts.calls)
+  if (storesOf(operation).length > 0 && !facts.calls)
     return [`${kind} "${above.name}" has changed state by then`];
   const ways = nodes.filter((next) => comesFrom(above, next)).length;
   // A record takes only one arm of a branch.

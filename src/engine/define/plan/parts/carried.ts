@@ -1,6 +1,13 @@
 // The flow out of each node of a graph, as far as topics between parts must know: from which topics it comes, whether a
 // step has changed it since, and how large it may be.
-import { queuesKeys, type Operation, type PlanNode, type PlanTopic } from "../../../core/plan.ts";
+import {
+  mapStores,
+  queuesKeys,
+  storesOf,
+  type Operation,
+  type PlanNode,
+  type PlanTopic,
+} from "../../../core/plan.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../../../core/topic-config.ts";
 import type { TopicName } from "../../../core/record.ts";
 import type { CarriedFormat, Origin, SchemaFormat } from "../../../core/schema.ts";
@@ -120,14 +127,13 @@ export const fedBy = (
 /** A step with a store: its changelog takes what may come there, and a queued record needs no copy of a value that its bytes say. */
 export function withFlow(node: PlanNode, flows: Flows): PlanNode {
   const { operation, inputs } = node;
-  const { store } = operation;
-  if (store === undefined) return node;
+  if (storesOf(operation).length === 0) return node;
   const feeds = joined(inputs.map((id) => flows.get(id) as CarriedFlow));
-  const config = {
-    ...store.changelog.config,
-    "max.message.bytes": String(2 * feeds.bytesMax + ROOM_BYTES),
-  };
-  const changed = { ...operation, store: { ...store, changelog: { ...store.changelog, config } } };
+  const bytesMax = String(2 * feeds.bytesMax + ROOM_BYTES);
+  const changed = mapStores(operation, (store) => {
+    const config = { ...store.changelog.config, [MESSAGE_BYTES_MAX]: bytesMax };
+    return { ...store, changelog: { ...store.changelog, config } };
+  });
   const carries = queuesKeys(node) ? { isCarried: !feeds.isChanged } : {};
   return { ...node, operation: { ...changed, ...carries } as Operation };
 }

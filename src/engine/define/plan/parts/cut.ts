@@ -5,7 +5,15 @@ import { plainFormat } from "../../../core/carried.ts";
 import { MAIN, pieceName } from "../../../core/pieces.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import { assert } from "../../../core/errors.ts";
-import type { Part, PlanNode, PlanTable, PlanTopic } from "../../../core/plan.ts";
+import {
+  mapStores,
+  type Part,
+  type PlanNode,
+  type PlanStore,
+  type PlanTable,
+  type PlanTopic,
+  storesOf,
+} from "../../../core/plan.ts";
 import { widthOf, type TopicWidth } from "../../../core/plan-settings.ts";
 import { reading, source } from "../../operators/ends/source.ts";
 import { forward, forwarding } from "../../operators/ends/sinks.ts";
@@ -226,7 +234,7 @@ function partOf(
     nodes: placed,
     sources: [...sources.values()],
     partitions: width.partitions,
-    stores: placed.flatMap(({ operation }) => operation.store ?? []),
+    stores: placed.flatMap(({ operation }) => storesOf(operation)),
     groups: groupsOf(nodes),
     table,
   };
@@ -237,14 +245,16 @@ function placeStores(nodes: readonly PlanNode[], prefix: string, width: TopicWid
   const keys = new Map<number, SchemaFormat>();
   return nodes.map((node) => {
     const { operation, facts } = node;
-    const { store, topic } = operation;
+    const { topic } = operation;
     if (facts.reads && topic) keys.set(node.id, topic.key);
     else keys.set(node.id, keys.get(node.inputs[0] ?? -1) ?? { kind: "bytes" });
-    if (store === undefined) return node;
-    const fed = keys.get(node.id) as SchemaFormat;
-    const key = facts.ownKeys ? store.changelog.key : plainFormat(fed);
-    const name = `${prefix}-${store.name}-changelog`;
-    const changelog = { ...store.changelog, name, key, ...width };
-    return { ...node, operation: { ...operation, store: { ...store, changelog } } };
+    if (storesOf(operation).length === 0) return node;
+    const fed = plainFormat(keys.get(node.id) as SchemaFormat);
+    const placed = (store: PlanStore): PlanStore => {
+      const key = facts.ownKeys ? store.changelog.key : fed;
+      const name = `${prefix}-${store.name}-changelog`;
+      return { ...store, changelog: { ...store.changelog, name, key, ...width } };
+    };
+    return { ...node, operation: mapStores(operation, placed) };
   });
 }

@@ -22,7 +22,8 @@ import { processEach, type Processed } from "../line/line.ts";
 import { TaskInputs, timeOfPart } from "../../../core/task-inputs.ts";
 import { TaskMarks } from "./markers.ts";
 import type { Probations } from "./probation.ts";
-import { openState, type DueHead, type TaskState } from "./state.ts";
+import { Firing } from "../due/firing.ts";
+import { openState, type TaskState } from "./state.ts";
 import { Tally, type TaskCheckpoint } from "./tally.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
@@ -62,6 +63,7 @@ export class StreamStage implements TaskWork {
   #hasReleased = false;
   /** Entries that were due and were worked since the last checkpoint. */
   #fired = 0;
+  readonly #firing: Firing | null = null;
   /** Null where every source is waited for. */
   readonly #quiet: QuietSources | null;
   /** Null where no part behind uses time. */
@@ -82,6 +84,7 @@ export class StreamStage implements TaskWork {
     const own = { context, bound, stores, inbox, inputs: progress, times };
     const { state, queuedKeys } = openState(task, own);
     [this.#state, this.#queuedKeys] = [state, queuedKeys];
+    this.#firing = this.#firingOf(state);
   }
 
   async begin(): Promise<void> {
@@ -109,26 +112,20 @@ export class StreamStage implements TaskWork {
   async turn(): Promise<MillraceError | null> {
     for (const topic of this.#quiet?.assert() ?? [])
       this.#options.context.log.warn({ ...this.#task.address, topic }, FED_WITH_HISTORY);
-    return (await this.#fire(null)) ?? (await this.#release());
+    return (await this.#firing?.turn()) ?? (await this.#release());
   }
 
-  /** Works what is due by event time; with a head, what is due before it. */
-  async #fire(head: DueHead | null): Promise<MillraceError | null> {
-    while (this.#state !== null) {
-      if (this.#isFull) await this.#untilRoom();
-      const fired = await this.#state.fire(head);
-      if (fired === null) break;
-      this.#task.signal.throwIfAborted();
-      if (fired.halted !== null) return fired.halted;
-      this.#queuedKeys?.look(fired.queued);
-      this.#fired += fired.worked;
-      this.#keepReleased(fired);
-      // A step behind has no room: the others wait too, in their order.
-      if (fired.waiting.length === 0) continue;
-      if (head !== null) await this.#inbox.nudged();
-      break;
-    }
-    return null;
+  #firingOf(state: TaskState): Firing {
+    const { context } = this.#options;
+    return new Firing({
+      ...{ context, task: this.#task, inbox: this.#inbox, state },
+      roomy: () => (this.#isFull ? this.#untilRoom() : Promise.resolve()),
+      keep: (fired) => {
+        this.#queuedKeys?.look(fired.queued);
+        this.#fired += fired.worked;
+        this.#keepReleased(fired);
+      },
+    });
   }
 
   /** Takes queued keys on whose calls have ended. */
@@ -168,7 +165,7 @@ export class StreamStage implements TaskWork {
     const { outcomes, dueFirst } = processed;
     if (dueFirst !== null) {
       this.#intake.putBack(slice);
-      return this.#fire({ place: slice.place, watermark: dueFirst });
+      return (this.#firing as Firing).before({ place: slice.place, watermark: dueFirst });
     }
     const last = outcomes.at(-1);
     const halted = last?.kind === "halted" ? last.error : null;

@@ -15,9 +15,10 @@ import {
   type LearnKept,
   type Released,
 } from "../../../transform/calls/release.ts";
+import { entriesDue } from "../../../transform/agenda.ts";
 import { fireDue, type Fired } from "../../../transform/due.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
-import type { Program, TaskTimes } from "../../../transform/program.ts";
+import type { DueStores, TaskTimes } from "../../../transform/program.ts";
 import type { DeferredChange } from "../../../transform/operator.ts";
 import { publishQueued } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
@@ -55,6 +56,12 @@ export interface DueHead {
   readonly watermark: number;
 }
 
+/** Entries are due whose dues lie before; the watermark is that in front of their operator. */
+interface DueTime {
+  readonly beforeMs: number;
+  readonly watermark: number;
+}
+
 /** A result that waited for the checkpoint and cannot be written. */
 export interface UnwrittenChange {
   readonly change: DeferredChange;
@@ -68,12 +75,16 @@ export class TaskState {
   readonly #options: TaskStateOptions;
   /** The last result of each step and key that waits for the checkpoint. */
   readonly #deferred = new Map<number, Map<string, DeferredChange>>();
-  readonly #dueStores: Program["dueStores"];
+  readonly #dueBy: Readonly<Record<"event-time" | "wall-clock", readonly DueStores[]>>;
   #settling: Promise<void> | null = null;
 
   constructor(options: TaskStateOptions) {
     this.#options = options;
-    this.#dueStores = options.bound.program.dueStores;
+    const { program } = options.bound;
+    this.#dueBy = {
+      "event-time": program.dueOperators("event-time"),
+      "wall-clock": program.dueOperators("wall-clock"),
+    };
   }
 
   /**
@@ -106,26 +117,51 @@ export class TaskState {
   }
 
   /**
-   * As `process`, for entries of one store that are due by event time; null where none is. `head` is a record that waits for
+   * As `process`, for entries of one operator that are due by event time; null where none is. `head` is a record that waits for
    * them: it moves its input to this watermark, and nobody has seen that yet.
    */
   async fire(head: DueHead | null): Promise<Fired | null> {
-    const { bound, partition, stores, calls } = this.#options;
     const watermarkOf = this.#watermarkWith(head);
-    for (const { store, at } of this.#dueStores) {
+    for (const { at, stores } of this.#dueBy["event-time"]) {
       const watermark = watermarkOf(at);
-      const nextMs = stores.nextDueMs(store);
-      // The first look says when something is due, before any record has moved time.
-      if (nextMs >= watermark && nextMs !== -Infinity) continue;
-      const keys = await stores.due(store, watermark, DUE_MAX);
-      if (keys.length === 0) continue;
-      const consumed = (place: number): number => this.#watermark(place);
-      const due = { store, at, keys, partition, watermark, watermarkOf: consumed, stores, calls };
-      const fired = await fireDue(bound.program, due);
-      for (const { dueMs } of fired.waiting) stores.dueAgain(store, dueMs);
-      return fired;
+      const fired = await this.#fire(at, stores, { beforeMs: watermark, watermark });
+      if (fired !== null) return fired;
     }
     return null;
+  }
+
+  /** As `fire`, for entries that are due by the wall clock. */
+  async fireByWallClock(): Promise<Fired | null> {
+    const beforeMs = this.#options.now();
+    for (const { at, stores } of this.#dueBy["wall-clock"]) {
+      const fired = await this.#fire(at, stores, { beforeMs, watermark: this.#watermark(at) });
+      if (fired !== null) return fired;
+    }
+    return null;
+  }
+
+  /** Whether anything may be due by the wall clock. */
+  get hasWallClock(): boolean {
+    return this.#dueBy["wall-clock"].length > 0;
+  }
+
+  /** The next due by the wall clock; Infinity where there is none. */
+  get nextByWallClockMs(): number {
+    const { stores: open } = this.#options;
+    const all = this.#dueBy["wall-clock"].flatMap(({ stores }) => stores);
+    return Math.min(...all.map((store) => open.nextDueMs(store)));
+  }
+
+  async #fire(at: number, names: readonly string[], by: DueTime): Promise<Fired | null> {
+    const { bound, partition, stores, calls } = this.#options;
+    const { beforeMs, watermark } = by;
+    const entries = await entriesDue(stores, names, { beforeMs, most: DUE_MAX });
+    if (entries.length === 0) return null;
+    const watermarkOf = (place: number): number => this.#watermark(place);
+    const due = { at, entries, partition, watermark, watermarkOf, stores, calls };
+    const fired = await fireDue(bound.program, due);
+    for (const { store, key } of fired.waiting) stores.dueAgain(store, key.dueMs);
+    return fired;
   }
 
   #watermarkWith(head: DueHead | null): (at: number) => number {

@@ -1,0 +1,32 @@
+// Wakes a task at a time of its clock, however often that time is put off or brought forward.
+import type { Clock } from "../../../core/ports.ts";
+
+/** A timer of Node takes no more. */
+const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #ring: () => void;
+  #set: { readonly atMs: number; readonly stop: AbortController } | null = null;
+
+  constructor(clock: Clock, signal: AbortSignal, ring: () => void) {
+    [this.#clock, this.#signal, this.#ring] = [clock, signal, ring];
+  }
+
+  /** Rings then, and for no time that was set before; Infinity: leaves it as it is. */
+  at(atMs: number): void {
+    if (atMs === Infinity || this.#set?.atMs === atMs) return;
+    this.#set?.stop.abort(new Error("another time was set"));
+    const stop = new AbortController();
+    this.#set = { atMs, stop };
+    const ms = Math.min(Math.max(0, atMs - this.#clock.now()), LONGEST_SLEEP_MS);
+    this.#clock.sleep(ms, AbortSignal.any([stop.signal, this.#signal])).then(
+      () => {
+        this.#set = null;
+        this.#ring();
+      },
+      () => undefined,
+    );
+  }
+}
