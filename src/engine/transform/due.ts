@@ -2,6 +2,7 @@
 // them goes on downstream like the results of records. They belong to no record, so what fails here stops the task.
 import { MillraceError } from "../core/errors.ts";
 import type { Outcome } from "../core/outcome.ts";
+import type { TopicName } from "../core/record.ts";
 import type { TaskStores } from "../core/state.ts";
 import { CallBook } from "./calls/book.ts";
 import type { TaskCalls } from "./calls/call.ts";
@@ -22,6 +23,12 @@ export interface DueEntries {
   watermarkOf(at: number): number;
   readonly stores: TaskStores;
   readonly calls: TaskCalls;
+}
+
+/** A record in front of which entries are due, and the watermark to which it moves its input. */
+export interface DueHead {
+  readonly place: TopicName;
+  readonly watermark: number;
 }
 
 export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queued"> {

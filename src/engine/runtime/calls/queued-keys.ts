@@ -22,7 +22,7 @@ import {
 import type { CallStep } from "../../transform/calls/map-async.ts";
 import type { KeyedStore } from "../../state/keyed-store.ts";
 import type { OpenStores } from "../../state/task-stores.ts";
-import { Alarm } from "../task/due/alarm.ts";
+import { Alarm } from "./alarm.ts";
 
 export interface QueuedKeysOptions {
   readonly steps: readonly CallStep[];

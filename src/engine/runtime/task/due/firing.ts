@@ -2,17 +2,25 @@
 // record that waits for them, and those by the wall clock.
 import type { MillraceError } from "../../../core/errors.ts";
 import type { Inbox } from "../../../source/inbox.ts";
-import type { Fired } from "../../../transform/due.ts";
+import type { DueHead, Fired } from "../../../transform/due.ts";
 import type { WorkerContext } from "../../context.ts";
-import { Alarm } from "./alarm.ts";
-import type { Task } from "../task.ts";
-import type { DueHead, TaskState } from "../stream/state.ts";
+import { Alarm } from "../../calls/alarm.ts";
+
+/** The entries in the stores of a task. */
+interface DueState {
+  readonly hasWallClock: boolean;
+  /** The last ms at which none is due. */
+  readonly nextByWallClockMs: number;
+  /** Works some of those that are due; null where none is. */
+  fire(head: DueHead | null): Promise<Fired | null>;
+  fireByWallClock(): Promise<Fired | null>;
+}
 
 export interface FiringOptions {
   readonly context: Pick<WorkerContext, "bounds" | "clock">;
-  readonly task: Pick<Task, "signal">;
+  readonly task: { readonly signal: AbortSignal };
   readonly inbox: Pick<Inbox, "nudge" | "nudged">;
-  readonly state: TaskState;
+  readonly state: DueState;
   /** Resolves when the stage takes results. */
   roomy(): Promise<void>;
   /** Takes what was made of entries. */

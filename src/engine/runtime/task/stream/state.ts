@@ -3,7 +3,7 @@
 import type { PlanStore } from "../../../core/plan.ts";
 import type { SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
-import { addressOf, type OutRecord, type RawRecord, type TopicName } from "../../../core/record.ts";
+import { addressOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Sealed } from "../../../state/cell.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
@@ -16,7 +16,7 @@ import {
   type Released,
 } from "../../../transform/calls/release.ts";
 import { entriesDue } from "../../../transform/agenda.ts";
-import { fireDue, type Fired } from "../../../transform/due.ts";
+import { fireDue, type DueHead, type Fired } from "../../../transform/due.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
 import type { DueStores, TaskTimes } from "../../../transform/program.ts";
 import type { DeferredChange } from "../../../transform/operator.ts";
@@ -48,12 +48,6 @@ export interface TaskStateOptions {
 export interface SealedState {
   readonly changelog: readonly OutRecord[];
   readonly stores: readonly { readonly store: PlanStore; readonly sealed: Sealed }[];
-}
-
-/** A record in front of which entries are due, and the watermark to which it moves its input. */
-export interface DueHead {
-  readonly place: TopicName;
-  readonly watermark: number;
 }
 
 /** Entries are due whose dues lie before; the watermark is that in front of their operator. */

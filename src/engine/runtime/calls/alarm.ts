@@ -1,5 +1,5 @@
 // Wakes a task at a time of its clock, however often that time is put off or brought forward.
-import type { Clock } from "../../../core/ports.ts";
+import type { Clock } from "../../core/ports.ts";
 
 /** A timer of Node takes no more. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
