@@ -28,6 +28,9 @@ interface Row {
 const START = Date.UTC(2026, 0, 1);
 const views = topic("views", { key: string, value: json<View>(), partitions: 1, owner: "tests" });
 const rows = topic("rows", { key: string, value: json<Row>(), partitions: 1, owner: "tests" });
+const firstRows = topic("first-rows", {
+  ...{ key: string, value: json<Row>(), partitions: 1, owner: "tests" },
+});
 const view = (second: number): SimulatedStep =>
   send(views, "a", { shop: "a" }, { at: START + second * 1_000 });
 
@@ -79,3 +82,25 @@ for (const [name, first, windows] of firsts) {
       assert.deepEqual(await closed([first, isBetween], advance(seconds(1)), seconds(90)), [row]);
   });
 }
+
+test("W2: time behind late records is not held back by the grace of their window", async () => {
+  const late = pipeline("late", ({ from }) => {
+    const first = from(views)
+      .groupByKey()
+      .windowedBy(tumbling({ size: ten, grace: seconds(20) }))
+      .count("first", { emit: "close" });
+    first.toStream("first-rows", (windows) => ({ until: 0, windows })).to(firstRows);
+    first.late
+      .groupByKey()
+      .windowedBy(tumbling({ size: ten, grace: seconds(60) }))
+      .count("missed", { emit: "close" })
+      .toStream("row", (windows, { end }) => ({ until: (Number(end) - START) / 1_000, windows }))
+      .to(rows);
+  });
+  const until = async (last: number) => {
+    const { records } = await simulate(late, [view(40), view(2), view(last)]);
+    return records(rows).map(({ value }) => value);
+  };
+  assert.deepEqual(await until(69.999), []);
+  assert.deepEqual(await until(70), [{ until: 10, windows: 1 }]);
+});

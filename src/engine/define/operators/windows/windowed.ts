@@ -73,9 +73,11 @@ export class WindowedStream<K, V> {
     const store = storeOf(name, format, { dueOfUndated: () => null, wrongValue });
     const operation = { kind, store, window, init, add, merge, finish, emission };
     const delayMs = emission === "close" ? delayOf(window) : 0;
-    const own = { ...facts, delayMs, defers: emission === "checkpoint" };
+    const own = { ...facts, defers: emission === "checkpoint" };
     const node = this.#source.next<WindowResult<K, A>>(name, operation, own);
-    const results = node.next<WindowResult<K, A>>(`${name}.results`, { kind: "arm" }, ofResults);
+    // What is late goes on at once: time behind it is not held back.
+    const timed = { ...ofResults, delayMs };
+    const results = node.next<WindowResult<K, A>>(`${name}.results`, { kind: "arm" }, timed);
     const late = node.next<V>(`${name}.late`, { kind: "arm" }, ofLate);
     return new WindowedTable<K, A, V>(results, late as Stream<K, V>);
   }
