@@ -171,7 +171,7 @@ function withApart(draw: Draw, { flow, stages }: Drawn): Drawn {
   return { flow: { ...flow, apart }, stages: stages.map(fuller) };
 }
 
-function drawSizes(draw: Draw): Sizes {
+export function drawSizes(draw: Draw): Sizes {
   return {
     workers: draw.pick([1, 1, 2, 2, 2, 3]),
     checkpointIntervalMs: draw.pick([40, 80, 100]),

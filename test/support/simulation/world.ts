@@ -111,9 +111,9 @@ export class World {
   readonly #spoiling: ReturnType<typeof seededRandom>;
   #joined = 0;
 
-  constructor(of: SimulationCase) {
+  constructor(of: SimulationCase, flow: Flow = flowOf(of.flow)) {
     this.case = of;
-    this.flow = flowOf(of.flow);
+    this.flow = flow;
     this.plan = this.flow.pipeline.plan();
     this.#seeded = seededRandom(of.seed);
     this.kafka = new SimulatedKafka(this.clock, of.sizes.batchRecordsMax);
