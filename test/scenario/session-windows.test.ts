@@ -173,3 +173,21 @@ test("sessions behind a new key are the same in every schedule", async () => {
   // 25 is late: its source was at 30.
   assert.deepEqual([...answers], ["c [1,30] 7 at 30\nc [52,52] 1 at 52"]);
 });
+
+test("sessions that close together are emitted in the order of their ends, whatever their keys", async () => {
+  const flow = pipeline("cards", ({ from }) => {
+    from(input())
+      .groupBy("by-card", ({ card = "" }) => card, { partitions: 1 })
+      .windowedBy(window)
+      .count("lines", close)
+      .toStream("basket", toBasket)
+      .to(baskets);
+  });
+  const steps = [line(0, { card: "a" }), line(12, { card: "a" }), line(90, { card: "z" })];
+  const { records } = await simulate(flow, [...steps, line(200, { card: "e" })]);
+  assert.deepEqual(records(baskets).map(shown), [
+    "a [0,0] 1 at 0",
+    "a [12,12] 1 at 12",
+    "z [90,90] 1 at 90",
+  ]);
+});

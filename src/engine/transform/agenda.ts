@@ -108,9 +108,12 @@ class DueList {
     if (!this.#isSoon(stores)) return;
     const keys = await stores.due(this.#store, this.#end, DUE_IN_BATCH_MAX);
     if (keys.length === 0) return;
-    this.#heap.replace(keys);
-    await loadDue(this.#operator, stores, { store: this.#store, keys });
-    const nextMs = stores.nextDueMs(this.#store);
+    const [store, watermark] = [this.#store, this.#end];
+    const loaded = await loadDue(this.#operator, stores, { store, keys, watermark });
+    this.#heap.replace(keys.slice(0, loaded));
+    const behind = keys[loaded];
+    if (behind !== undefined) stores.dueAgain(store, behind.dueMs);
+    const nextMs = stores.nextDueMs(store);
     if (nextMs < this.#end) this.cutAt = this.#indexOf(nextMs, Infinity);
   }
 
@@ -168,20 +171,37 @@ class DueList {
 export const dueStoresOf = ({ dueStores, stores }: Operator): readonly string[] =>
   dueStores ?? stores;
 
-/** Brings entries that are due into memory, with whatever their work needs. */
+/** Other keys for which the entries of one read ask; entries behind them wait for the next. */
+const DUE_READS_MAX = 20_000;
+
+interface DueLoad {
+  readonly store: string;
+  readonly keys: readonly DueStateKey[];
+  /** None of them is worked at a later one. */
+  readonly watermark: number;
+}
+
+/** Brings entries that are due into memory, the first ones with whatever their work needs; returns how many these are. */
 export async function loadDue(
-  operator: Operator,
+  operator: Pick<Operator, "dueKeys">,
   stores: TaskStores,
-  { store, keys }: { readonly store: string; readonly keys: readonly StateKey[] },
-): Promise<void> {
-  const wanted = new Map([[store, new Map(byId(keys))]]);
+  { store, keys, watermark }: DueLoad,
+): Promise<number> {
+  await stores.load(store, byId(keys));
+  if (operator.dueKeys === undefined) return keys.length;
+  const wanted = new Map<string, Map<string, StateKey>>();
+  let reads = 0;
   const want: Want = (name, key) => {
     const ofStore = wanted.get(name);
     if (ofStore === undefined) wanted.set(name, new Map([[key.id, key]]));
     else ofStore.set(key.id, key);
+    reads++;
   };
-  if (operator.dueKeys !== undefined) for (const key of keys) operator.dueKeys(key, want);
+  let loaded = 0;
+  while (loaded < keys.length && reads < DUE_READS_MAX)
+    operator.dueKeys(keys[loaded++] as StateKey, want, { views: stores, watermark });
   for (const [name, all] of wanted) await stores.load(name, all);
+  return loaded;
 }
 
 /** An entry of a store that is due. */

@@ -40,10 +40,9 @@ export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queue
 }
 
 export async function fireDue(program: Program, due: DueEntries): Promise<Fired> {
-  const { at, entries, watermark, stores, calls } = due;
+  const { at, watermark, stores, calls } = due;
   const operator = program.operators[at] as Operator;
-  for (const [store, own] of Map.groupBy(entries, (entry) => entry.store))
-    await loadDue(operator, stores, { store, keys: own.map(({ key }) => key) });
+  const entries = await taken(operator, due);
   const records = entries.map(({ store, key }): TimedRecord => {
     const record = placeholderOf(key, { store, partition: due.partition });
     const input = operator.stores.indexOf(store);
@@ -61,6 +60,20 @@ export async function fireDue(program: Program, due: DueEntries): Promise<Fired>
   if (halted !== null) stores.rollback(0);
   const worked = result.outcomes.length;
   return { ...result, worked, waiting: entries.slice(worked), halted };
+}
+
+/** Loads the entries that are worked now; the others are found again. None is due again before the last that is taken. */
+async function taken(operator: Operator, due: DueEntries): Promise<readonly DueEntry[]> {
+  const { watermark, stores } = due;
+  const endMs = (due.entries[0]?.key.dueMs ?? 0) + (operator.dueAgainMs ?? Infinity);
+  let entries = due.entries.filter(({ key }) => key.dueMs < endMs);
+  for (const [store, own] of Map.groupBy(entries, (entry) => entry.store)) {
+    const keys = own.map(({ key }) => key);
+    const behind = own[await loadDue(operator, stores, { store, keys, watermark })];
+    if (behind !== undefined) entries = entries.slice(0, entries.indexOf(behind));
+  }
+  for (const { store, key } of due.entries.slice(entries.length)) stores.dueAgain(store, key.dueMs);
+  return entries;
 }
 
 function failureOf(outcome: Outcome): MillraceError | null {

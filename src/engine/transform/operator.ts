@@ -35,13 +35,19 @@ export interface Operator {
   prepare?(items: readonly Item[], batch: Prepared): Promise<void>;
   /** Reads and changes the keys of one item, and calls followers. */
   work(item: Item, views: Views): void;
-  /** Asks for the keys that the work of an entry needs beside it. */
-  dueKeys?(key: StateKey, want: Want): void;
+  /** Asks for the keys that the work of an entry needs beside it, up to this watermark. The entry is in memory. */
+  dueKeys?(
+    key: StateKey,
+    want: Want,
+    by: { readonly views: Views; readonly watermark: number },
+  ): void;
   /**
    * Works an entry of one of its stores that is due, and calls followers. It deletes the entry or gives it another
    * due.
    */
   due?(item: Item, views: Views): void;
+  /** An entry that was worked is not due again before so many ms more; left out: nobody knows. */
+  readonly dueAgainMs?: number;
 }
 
 /** Asks for a key of a store. */

@@ -29,15 +29,17 @@ class SessionWork implements Operator {
   readonly stores: readonly string[];
   readonly usesTime = true;
   readonly keys: Operator["keys"];
+  readonly dueAgainMs: number;
   readonly #operation: SessionAggregate;
   readonly #wiring: Wiring;
   readonly #work: WindowWork;
 
   constructor(node: PlanNode & { readonly operation: SessionAggregate }, wiring: Wiring) {
-    const { store } = node.operation;
+    const { store, window } = node.operation;
     this.at = wiring.at;
     this.stores = [store.name];
     this.keys = ownKeys(store.name, false);
+    this.dueAgainMs = window.gapMs;
     this.#operation = node.operation;
     this.#wiring = wiring;
     this.#work = new WindowWork(node, wiring);

@@ -7,6 +7,11 @@ import {
   isWindowKey,
   type WindowAggregate,
 } from "../../../transform/windows/aligned.ts";
+import {
+  aggregatingPanes,
+  type HoppingAggregate,
+  wrongOfPanes,
+} from "../../../transform/windows/hopping.ts";
 import { wrongTimed, type WindowOperation } from "../../../transform/windows/result.ts";
 import { aggregatingSessions, type SessionAggregate } from "../../../transform/windows/session.ts";
 import {
@@ -18,9 +23,11 @@ import { problem } from "../../nodes/problem.ts";
 import type { Folding } from "../../folds.ts";
 import { shownWindow, type WindowOf } from "../../windows.ts";
 
+type Emission = WindowOperation["emission"];
+
 /** The operator of a window, and the form of its store. */
 export interface WindowShape {
-  readonly kind: (WindowAggregate | SlidingAggregate | SessionAggregate)["kind"];
+  readonly kind: (WindowAggregate | HoppingAggregate | SlidingAggregate | SessionAggregate)["kind"];
   readonly facts: OperatorFacts;
   readonly format: SchemaFormat;
   readonly wrongValue: WrongValue;
@@ -38,6 +45,7 @@ const common: Omit<OperatorFacts, "work"> = {
   details: ({ window }: Windowing) => (window === undefined ? {} : shownWindow(window)),
 };
 const ofFixed: OperatorFacts = { ...common, work: aggregatingWindows };
+const ofPanes: OperatorFacts = { ...common, work: aggregatingPanes };
 const ofSliding: OperatorFacts = {
   ...common,
   work: aggregatingSlides,
@@ -64,11 +72,24 @@ function unmergeable(node: PlanNode, of: string): ReturnType<typeof problem>[] {
 /** An entry of a key, with aggregates among its times. */
 const together: SchemaFormat = { kind: "tagged-json" };
 
+/** Panes are put together once, at the close: emitted on each change, a window of panes would cost more than one of its own. */
+const isOfPanes = (window: WindowOf, merge: Folding["merge"], emission: Emission): boolean =>
+  window.kind === "hopping" &&
+  window.advanceMs < window.sizeMs &&
+  merge !== undefined &&
+  emission === "close";
+
 export function shapeOf(
-  { kind }: WindowOf,
-  { format, wrongValue = () => null }: Folding,
+  window: WindowOf,
+  { format, merge, wrongValue = () => null }: Folding,
+  emission: Emission,
 ): WindowShape {
-  switch (kind) {
+  if (isOfPanes(window, merge, emission))
+    return {
+      ...{ kind: "hopping-window", facts: ofPanes, format: together },
+      wrongValue: (key, stored) => wrongOfPanes(key, stored, (value) => wrongValue(key, value)),
+    };
+  switch (window.kind) {
     case "sliding":
       return {
         ...{ kind: "sliding-window", facts: ofSliding, format: together },

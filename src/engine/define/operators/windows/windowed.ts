@@ -48,7 +48,10 @@ export interface WindowAggregation<K, V, A> extends WindowOptions {
   readonly init: (key: K) => A;
   /** The next aggregate, a new value. */
   readonly add: (aggregate: A, value: V, record: RecordContext<K>) => A;
-  /** Makes one aggregate of two, that of the earlier records first. Sessions and sliding windows need it; the others do without. */
+  /**
+   * Makes one aggregate of two, that of the earlier records first. Sessions and sliding windows need it. With it, hopping windows
+   * that are emitted on "close" change one entry a record, without it one for each of the record's windows.
+   */
   readonly merge?: (a: A, b: A) => A;
 }
 
@@ -69,7 +72,7 @@ export class WindowedStream<K, V> {
   #aggregate<A>(name: string, fold: Folding, { emit: emission = "update" }: WindowOptions) {
     const { init, add, merge, finish = (aggregate: unknown) => aggregate } = fold;
     const window = this.#window;
-    const { kind, facts, format, wrongValue } = shapeOf(window, fold);
+    const { kind, facts, format, wrongValue } = shapeOf(window, fold, emission);
     const store = storeOf(name, format, { dueOfUndated: () => null, wrongValue });
     const operation = { kind, store, window, init, add, merge, finish, emission };
     const delayMs = emission === "close" ? delayOf(window) : 0;
@@ -92,7 +95,10 @@ export class WindowedStream<K, V> {
     return this.#aggregate<number>(name, counting, options);
   }
 
-  /** Folds two values into one of the same type. `reduce("newest", (a, b) => (b.at > a.at ? b : a))` */
+  /**
+   * Folds two values into one of the same type. Where windows are put together of parts (hopping, sliding, sessions) it folds
+   * those too, so it must be associative. `reduce("newest", (a, b) => (b.at > a.at ? b : a))`
+   */
   reduce(name: string, fn: (a: V, b: V) => V, options: WindowOptions = {}): WindowedTable<K, V, V> {
     return this.#aggregate<V>(
       name,

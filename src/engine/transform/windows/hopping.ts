@@ -1,0 +1,237 @@
+// Aggregates by hopping windows that are emitted when they close: one entry for each key with its panes, which is due with the
+// next window that closes, and one for each pane. A record changes one pane, however many windows it belongs to.
+import type { PlanNode } from "../../core/plan.ts";
+import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
+import type { AlignedWindow } from "../../core/window-span.ts";
+import {
+  dropUnkeyed,
+  type Item,
+  type Lateness,
+  type MakeOperator,
+  type Operator,
+  present,
+  stateKey,
+  type Views,
+  type Want,
+  type Wiring,
+} from "../operator.ts";
+import {
+  closedAt,
+  endAfter,
+  firstEndOf,
+  fromOf,
+  lastEndOf,
+  nextEndOf,
+  NO_PANES,
+  paneOf,
+  type Panes,
+  panesOf,
+  type Portion,
+  startsIn,
+  storedOf,
+  withPane,
+  wrongPanes,
+  wrongPortions,
+} from "./panes.ts";
+import { latenessOf, type WindowOperation, WindowWork } from "./result.ts";
+
+export interface HoppingAggregate extends WindowOperation {
+  readonly kind: "hopping-window";
+  readonly window: AlignedWindow;
+  readonly merge: (a: unknown, b: unknown) => unknown;
+}
+
+// First bytes of the keys; a window of another kind begins with its start, and so with 0.
+const OF_PANE = 0xfe;
+const OF_KEY = 0xff;
+const PANE_BYTES = 9;
+
+/** The entry of a key with its panes. */
+function headKey(key: Buffer): StateKey {
+  const bytes = Buffer.allocUnsafeSlow(1 + key.length);
+  bytes[0] = OF_KEY;
+  key.copy(bytes, 1);
+  return stateKey(bytes);
+}
+
+/** The entry of a pane, by the key of its panes. */
+function paneKey({ bytes: head }: StateKey, paneMs: number): StateKey {
+  const bytes = Buffer.allocUnsafeSlow(PANE_BYTES + head.length - 1);
+  bytes[0] = OF_PANE;
+  bytes.writeBigUInt64BE(BigInt(paneMs), 1);
+  head.copy(bytes, PANE_BYTES, 1);
+  return stateKey(bytes);
+}
+
+export const aggregatingPanes: MakeOperator<HoppingAggregate> = (node, wiring) =>
+  new HoppingWork(node, wiring);
+
+/** The keys of an item: `id` and `bytes` are those of the panes of its key. */
+interface ItemKey extends StateKey {
+  readonly pane: StateKey;
+}
+
+class HoppingWork implements Operator {
+  readonly at: number;
+  readonly stores: readonly string[];
+  readonly usesTime = true;
+  readonly dueAgainMs: number;
+  readonly #operation: HoppingAggregate;
+  readonly #wiring: Wiring;
+  readonly #work: WindowWork;
+
+  constructor(node: PlanNode & { readonly operation: HoppingAggregate }, wiring: Wiring) {
+    const { store, window } = node.operation;
+    this.at = wiring.at;
+    this.stores = [store.name];
+    this.dueAgainMs = window.advanceMs;
+    this.#operation = node.operation;
+    this.#wiring = wiring;
+    this.#work = new WindowWork(node, wiring);
+  }
+
+  keys(item: Item, want: Want): void {
+    const { raw, context } = item.record;
+    if (raw.key === null || item.value === undefined) return;
+    const { store, window } = this.#operation;
+    const head = headKey(raw.key);
+    const key: ItemKey = { ...head, pane: paneKey(head, paneOf(window, context.timestamp)) };
+    item.key = key;
+    want(store.name, key);
+    want(store.name, key.pane);
+  }
+
+  work(item: Item, views: Views): void {
+    if (item.key === null) return dropUnkeyed(item, false, this.#wiring);
+    const { window, store } = this.#operation;
+    const timeMs = item.record.context.timestamp;
+    const view = views.view(store.name);
+    const panes = this.#panesOf(view.get(item.key));
+    const endMs = this.#firstEnd(item, panes);
+    if (endMs <= lastEndOf(window, timeMs)) this.#take(item, { view, panes, endMs });
+    this.#work.end(item, this.#latenessOf(item, panes));
+  }
+
+  /** The end of the first window that takes the record. */
+  #firstEnd({ record, watermark }: Item, { closedMs }: Panes): number {
+    const { window } = this.#operation;
+    const atMs = Math.max(record.originMs, watermark);
+    const openMs = endAfter(window, Math.max(atMs - window.graceMs, closedMs));
+    return Math.max(firstEndOf(window, record.context.timestamp), openMs);
+  }
+
+  /** Whether its first window is late for it; later ones may take it. */
+  #latenessOf(item: Item, { closedMs }: Panes): Lateness | null {
+    const { window } = this.#operation;
+    const endMs = firstEndOf(window, item.record.context.timestamp);
+    return latenessOf(item, this.#lastOpenMs(endMs)) ?? (endMs <= closedMs ? "closed" : null);
+  }
+
+  #take(
+    item: Item,
+    { view, panes, endMs }: { readonly view: StoreView; panes: Panes; endMs: number },
+  ): void {
+    const { window } = this.#operation;
+    const key = item.key as ItemKey;
+    const timeMs = item.record.context.timestamp;
+    const fromMs = fromOf(window, panes, { timeMs, endMs });
+    const old = view.get(key.pane);
+    const portions = this.#portionsWith(old, fromMs, item);
+    const timestamp = Math.max(timeMs, old?.timestamp ?? -Infinity);
+    view.set(key.pane, { value: portions, timestamp, dueMs: null });
+    const after = withPane(window, panes, { paneMs: paneOf(window, timeMs), fromMs });
+    if (after !== panes) view.set(key, this.#entryOf(after, timeMs));
+    item.trail.emitted++;
+  }
+
+  #portionsWith(entry: StateEntry | null, fromMs: number, item: Item): readonly Portion[] {
+    const portions = portionsOf(entry);
+    const at = portions.findIndex(([from]) => from === fromMs);
+    const old = portions[at];
+    const portion: Portion = [fromMs, this.#work.added(old?.[1] ?? null, item)];
+    if (old !== undefined) return portions.with(at, portion);
+    return [...portions, portion].sort(([a], [b]) => a - b);
+  }
+
+  dueKeys(
+    key: StateKey,
+    want: Want,
+    { views, watermark }: { readonly views: Views; readonly watermark: number },
+  ): void {
+    const { window, store } = this.#operation;
+    const { ranges } = this.#panesOf(views.view(store.name).get(key));
+    for (const range of ranges)
+      for (const paneMs of startsIn(window, range, watermark - window.graceMs))
+        want(store.name, paneKey(key, paneMs));
+  }
+
+  due({ key, watermark }: Item, views: Views): void {
+    const { store, window } = this.#operation;
+    const head = key as StateKey;
+    const view = views.view(store.name);
+    const entry = view.get(head);
+    if (entry === null) return;
+    const panes = this.#panesOf(entry);
+    const endMs = nextEndOf(window, panes);
+    // A longer grace has been deployed since.
+    if (this.#lastOpenMs(endMs) >= watermark)
+      return view.set(head, this.#entryOf(panes, entry.timestamp));
+    const values = this.#valuesIn(panes, endMs, (paneMs) => view.get(paneKey(head, paneMs)));
+    const { left, over } = closedAt(window, panes, endMs);
+    for (const paneMs of over) view.set(paneKey(head, paneMs), null);
+    view.set(head, left.ranges.length === 0 ? null : this.#entryOf(left, entry.timestamp));
+    if (values.length === 0) return;
+    const { merge } = this.#operation;
+    const aggregate = values.reduce((a, b) => present(merge(a, b)));
+    const content = { aggregate, startMs: endMs - window.sizeMs, endMs };
+    this.#work.closed(head.bytes.subarray(1), content, endMs - 1);
+  }
+
+  /** The aggregates of which the window that ends then is made, in the order of time. */
+  #valuesIn(
+    { ranges }: Panes,
+    endMs: number,
+    paneAt: (paneMs: number) => StateEntry | null,
+  ): unknown[] {
+    const { window } = this.#operation;
+    const startMs = endMs - window.sizeMs;
+    const values: unknown[] = [];
+    for (const range of ranges) {
+      if (range.fromMs > endMs) continue;
+      for (const paneMs of startsIn(window, range, endMs)) {
+        if (paneMs < startMs) continue;
+        for (const [fromMs, value] of portionsOf(paneAt(paneMs)))
+          if (fromMs <= endMs) values.push(value);
+      }
+    }
+    return values;
+  }
+
+  #lastOpenMs(endMs: number): number {
+    return endMs + this.#operation.window.graceMs - 1;
+  }
+
+  #panesOf(entry: StateEntry | null): Panes {
+    return entry === null ? NO_PANES : panesOf(this.#operation.window, entry.value);
+  }
+
+  #entryOf(panes: Panes, timestamp: number): StateEntry {
+    const { window } = this.#operation;
+    const dueMs = this.#lastOpenMs(nextEndOf(window, panes));
+    return { value: storedOf(window, panes), timestamp, dueMs };
+  }
+}
+
+const portionsOf = (entry: StateEntry | null): readonly Portion[] =>
+  (entry?.value ?? []) as readonly Portion[];
+
+/** The fault of what a store has for a key, or null. `wrongValue` says that of an aggregate. */
+export function wrongOfPanes(
+  key: Buffer,
+  stored: unknown,
+  wrongValue: (value: unknown) => string | null,
+): string | null {
+  if (key[0] === OF_KEY) return wrongPanes(stored);
+  if (key[0] !== OF_PANE || key.length < PANE_BYTES) return "its key names no pane";
+  return wrongPortions(stored, wrongValue);
+}
