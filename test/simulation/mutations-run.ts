@@ -15,7 +15,8 @@ export interface Caught {
   readonly reason: string;
 }
 
-const runner = join(import.meta.dirname, "run.ts");
+const simulation = join(import.meta.dirname, "run.ts");
+const schedules = join(import.meta.dirname, "../schedules/run.ts");
 
 /** Which seeds a mistake is tried with. */
 type Seeds = (mutation: Mutation) => string;
@@ -47,6 +48,7 @@ function triedBy({ name }: Mutation, test: string): Promise<Caught> {
 function tried(mutation: Mutation, seeds: Seeds): Promise<Caught> {
   const { name, test } = mutation;
   if (test !== undefined) return triedBy(mutation, test);
+  const runner = mutation.schedules === true ? schedules : simulation;
   const args = [runner, "--mutation", name, "--seeds", seeds(mutation), "--first", "--json"];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });

@@ -25,6 +25,8 @@ export interface Mutation {
   readonly changes: readonly Change[];
   /** The first seed that catches it, where that is far: the test of every day begins there. */
   readonly near?: number;
+  /** Cases of test/schedules/ catch it, in the place of the simulation's seeds. */
+  readonly schedules?: true;
   /** The test that catches it, where the simulation has nothing to see. */
   readonly test?: string;
 }
@@ -439,6 +441,152 @@ export const mutations: readonly Mutation[] = [
     test: "engine/transform/due-in-pass.test.ts",
     mistake: "the watermark behind a window is that in front of it",
     changes: [{ value: "0" }],
+  },
+  {
+    name: "unheard writer left out",
+    schedules: true,
+    mistake: "the time behind a topic between parts is that of the tasks that were heard of",
+    changes: [
+      {
+        value:
+          "this.#watermarks.every((one) => one === NO_TIME) ? [NO_TIME] : this.#watermarks.filter((one) => one !== NO_TIME)",
+      },
+    ],
+  },
+  {
+    name: "time of the fastest writer",
+    schedules: true,
+    mistake: "a marker of one task moves the time of all that write a topic",
+    changes: [
+      {
+        instead:
+          "if (before !== undefined) for (const [at, one] of this.#watermarks.entries()) this.#watermarks[at] = Math.max(one, watermark);",
+      },
+    ],
+  },
+  {
+    name: "times of writers forgotten",
+    schedules: true,
+    mistake: "a new owner has heard of no task that writes its topics between parts",
+    changes: [{ value: "timeOf(topic, { ...time, channels: [] })" }],
+  },
+  {
+    name: "lateness by the task's own time",
+    schedules: true,
+    mistake:
+      "behind a topic between parts a record is judged by the newest one that its task has read",
+    changes: [
+      { before: "Object.assign(this, { own: time });" },
+      {
+        instead: `if (!this.#isSource) {
+          const { own } = this as unknown as { own: { ms?: number } | null };
+          const ms = Math.max(own?.ms ?? NO_TIME, timestamp);
+          if (own !== null) own.ms = ms;
+          return withOrigin(record, ms);
+        }`,
+      },
+    ],
+  },
+  {
+    name: "one time a task",
+    schedules: true,
+    mistake: "operators of a task have one watermark, the least of all its inputs",
+    changes: [
+      {
+        value:
+          "new Map(this.#sources.flatMap((own) => [...own.keys()].map((source) => [source, 0] as const)))",
+      },
+    ],
+  },
+  {
+    name: "shorter way counts",
+    schedules: true,
+    mistake: "behind ways of different delay the watermark has the delay of the shortest",
+    changes: [{ instead: "delays.set(from, Math.min(delays.get(from) ?? Infinity, delay));" }],
+  },
+  {
+    name: "late after the close",
+    schedules: true,
+    mistake: "a record is late when time has passed the close, though the window closes at it",
+    changes: [{ condition: "record.originMs > lastMs + 1" }],
+  },
+  {
+    name: "result with an age",
+    schedules: true,
+    mistake: "the origin time of a result lies behind the end of its window",
+    changes: [{ value: "resultRecord(cursor.record, { key, keyValue }, lastMs, lastMs + 3)" }],
+  },
+  {
+    name: "result as old as its newest record",
+    schedules: true,
+    mistake: "a result has the time of the newest record in its window",
+    changes: [{ instead: "this.#work.closed(recordKeyOf(bytes), content, entry.timestamp);" }],
+  },
+  {
+    name: "late for one is late for all",
+    schedules: true,
+    mistake: "a record that is late for one of its windows is taken by none behind it",
+    changes: [{ condition: "why === null && lateness === null" }],
+  },
+  {
+    name: "late by the session that it would join",
+    schedules: true,
+    mistake: "a record is taken while the session is open that it would join, however old it is",
+    changes: [
+      {
+        value: `latenessOf(
+          item,
+          lastOpenMs(window, {
+            startMs: timestamp,
+            endMs: Math.max(
+              timestamp,
+              ...sessionsOf(views.view(store.name).get(key))
+                .filter((one) => one.startMs <= timestamp + window.gapMs && one.endMs >= timestamp - window.gapMs)
+                .map(({ endMs }) => endMs),
+            ),
+            value: null,
+          }),
+        )`,
+      },
+    ],
+  },
+  {
+    name: "late by the gap and the grace",
+    schedules: true,
+    mistake: "a record of a session may be older than the grace by the gap",
+    changes: [
+      {
+        value:
+          "({ gapMs, graceMs }: SessionWindow, timeMs: number): number => timeMs + gapMs + graceMs",
+      },
+    ],
+  },
+  {
+    name: "session closed in its last ms",
+    schedules: true,
+    mistake: "a session closes while a record may still come that belongs to it",
+    changes: [
+      {
+        value:
+          '({ gapMs, graceMs }: SessionWindow, { endMs }: Pick<Session, "endMs">): number => endMs + gapMs + graceMs - 1',
+      },
+    ],
+  },
+  {
+    name: "delay of a session without its gap",
+    schedules: true,
+    mistake: "the watermark behind sessions is held back by their grace alone",
+    changes: [{ value: "(window: WindowOf): number => window.graceMs" }],
+  },
+  {
+    name: "delay of sliding windows forgotten",
+    schedules: true,
+    mistake: "the watermark behind sliding windows is that in front of them",
+    changes: [
+      {
+        value: (was) => was.replace("=>", '=> window.kind === "sliding" ? 0 :'),
+      },
+    ],
   },
   {
     name: "age left behind",

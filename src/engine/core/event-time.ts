@@ -216,6 +216,7 @@ export class ChannelTimes {
   /** The minimum over all channels. */
   get watermark(): number {
     let least = END_OF_TIME;
+    // mistake: unheard writer left out
     for (const one of this.#watermarks) least = Math.min(least, one);
     return least;
   }
@@ -228,6 +229,7 @@ export class ChannelTimes {
   /** A marker was read (M3). One of a channel that the plan does not have is of another version, and changes nothing. */
   mark({ channel, watermark }: Mark): void {
     const before = this.#watermarks[channel];
+    // mistake: time of the fastest writer
     if (before !== undefined) this.#watermarks[channel] = Math.max(before, watermark);
   }
 

@@ -208,6 +208,7 @@ export class TaskInputs {
           ...{ nextOffset, staged: nextOffset, committed: nextOffset },
           ledger: addLedger(emptyLedger(), ledger),
           // mistake: stream time forgotten
+          // mistake: times of writers forgotten
           time: timeOf(topic, time),
         },
       ]),

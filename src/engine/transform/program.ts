@@ -121,6 +121,7 @@ export class Program {
   #watermark(at: number, times: TaskTimes, without: TopicName | null): number {
     if (this.#isBehindQueue[at] === true && times.keepsRecords()) return -Infinity;
     let least = Infinity;
+    // mistake: one time a task
     for (const [source, delay] of this.#sources[at] as SourceDelays)
       if (source !== without) least = Math.min(least, times.watermarkOf(source) - delay);
     return least;

@@ -31,6 +31,7 @@ function delaysBehind<T>(
     if (own !== null) delays.set(own, 0);
     for (const input of node.inputs)
       for (const [from, delay] of behind.get(input) ?? [])
+        // mistake: shorter way counts
         delays.set(from, Math.max(delays.get(from) ?? 0, delay));
     // mistake: delay of a window forgotten
     const delayMs = node.facts.delayMs ?? 0;

@@ -113,6 +113,11 @@ class Drawing {
     return this.#add({ kind: "merge", of, with: other }, this.#width(of));
   }
 
+  /** What a node is merged with: another way of the same records, or of their windows. */
+  #other(of: number): number {
+    return this.#draw.chance(0.5) ? this.#key(of, this.#width(of)) : this.#window(of);
+  }
+
   #window(of: number, kind?: WindowSpec["kind"]): number {
     const grace = this.#draw.pick([0, 0, 1, 3, 6]);
     return this.#add({ kind: "window", of, window: this.#spec(kind), grace }, this.#width(of));
@@ -167,7 +172,7 @@ class Drawing {
       if (kind === "key") this.#window(this.#key(of));
       else if (kind === "flat")
         this.#window(this.#add({ kind, of, salt: draw.below(99) }, this.#width(of)));
-      else if (kind === "merge") this.#window(this.#merge(of, this.#key(of, this.#width(of))));
+      else if (kind === "merge") this.#window(this.#merge(of, this.#other(of)));
       else if (kind === "window") this.#window(of);
       else if (this.#nodes[of]?.kind === "window") this.#add({ kind, of }, this.#width(of));
     }

@@ -77,6 +77,7 @@ class AlignedWork implements Operator {
     for (const startMs of startsOf(this.#window, record.context.timestamp)) {
       // mistake: window takes what is late
       const why = latenessOf(item, lastOpenMs(this.#window, startMs));
+      // mistake: late for one is late for all
       if (why === null) this.#fold(item, view, startMs);
       else lateness ??= why;
     }
@@ -105,6 +106,7 @@ class AlignedWork implements Operator {
     const startMs = startOf(bytes);
     const endMs = endOf(this.#window, startMs);
     const content = { aggregate: entry.value, startMs, endMs };
+    // mistake: result as old as its newest record
     this.#work.closed(recordKeyOf(bytes), content, endMs - 1);
   }
 }

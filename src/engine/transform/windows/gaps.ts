@@ -10,10 +10,12 @@ export interface Session {
 }
 
 /** The last ms at which a record of that time is on time: the grace is the largest age that is accepted. */
+// mistake: late by the gap and the grace
 export const lastOnTimeMs = ({ graceMs }: SessionWindow, timeMs: number): number =>
   timeMs + graceMs;
 
 /** The last ms at which a session is open: what is on time later lies beyond its gap. */
+// mistake: session closed in its last ms
 export const lastOpenMs = ({ gapMs, graceMs }: SessionWindow, { endMs }: Session): number =>
   endMs + gapMs + graceMs;
 

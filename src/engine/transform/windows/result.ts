@@ -38,6 +38,7 @@ type WindowContent = Pick<WindowResult<never, unknown>, "aggregate" | "startMs" 
  * already (W3).
  */
 export function latenessOf({ record, watermark }: Item, lastMs: number): Lateness | null {
+  // mistake: late after the close
   if (record.originMs > lastMs) return "own";
   // mistake: closed window reopened
   return watermark > lastMs ? "closed" : null;
@@ -87,6 +88,7 @@ export class WindowWork {
     if (this.emitsChanges) return;
     const { cursor, count, options } = this.#wiring;
     const keyValue = options.keyOf(this.#node, key);
+    // mistake: result with an age
     cursor.record = resultRecord(cursor.record, { key, keyValue }, lastMs);
     count.passed++;
     this.#results(this.#resultOf(content, keyValue));

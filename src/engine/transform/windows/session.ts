@@ -50,6 +50,7 @@ class SessionWork implements Operator {
     if (key === null) return dropUnkeyed(item, false, this.#wiring);
     const { store, window } = this.#operation;
     const { timestamp } = record.context;
+    // mistake: late by the session that it would join
     const lateness = latenessOf(item, lastOnTimeMs(window, timestamp));
     if (lateness === null) {
       const view = views.view(store.name);

@@ -112,5 +112,7 @@ export function shapeOf(
 }
 
 /** How far the watermark behind closed windows stays behind the one in front of them. */
+// mistake: delay of a session without its gap
+// mistake: delay of sliding windows forgotten
 export const delayOf = (window: WindowOf): number =>
   window.kind === "session" ? window.gapMs + window.graceMs : window.graceMs;

@@ -13,12 +13,14 @@ export class SliceClock {
 
   /** Null: records that carry their ages, and letters that come back, which move no time (B4). */
   constructor(time: InputTime | null) {
+    // mistake: lateness by the task's own time (1 of 2)
     this.#isSource = time instanceof SourceTime;
     this.#sourceMs = time instanceof SourceTime ? time.time : NO_TIME;
   }
 
   placed(record: DecodedRecord): DecodedRecord {
     const { timestamp } = record.context;
+    // mistake: lateness by the task's own time (2 of 2)
     if (!this.#isSource) return withOrigin(record, carriedOrigin(record));
     const originMs = isTimeless(record)
       ? timeOfTimeless(this.#sourceMs, timestamp)
