@@ -19,11 +19,13 @@ export type {
 } from "./define/operators/keyed/aggregate.ts";
 export {
   calendar,
+  countWindow,
   hopping,
   session,
   sliding,
   tumbling,
   type CalendarOptions,
+  type CountWindowOptions,
   type HoppingOptions,
   type SessionWindowOptions,
   type SlidingOptions,
@@ -44,6 +46,7 @@ export type {
   ProcessRecord,
   ProcessTimer,
 } from "./define/operators/keyed/process.ts";
+export type { SuppressOptions } from "./define/operators/keyed/suppress.ts";
 export type { Table } from "./define/operators/keyed/table.ts";
 export type { Call, CallOptions } from "./define/operators/calls/map-async.ts";
 export { postgresTable, type PostgresTable, type RowTarget } from "./define/table.ts";

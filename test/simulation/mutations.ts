@@ -576,7 +576,7 @@ export const mutations: readonly Mutation[] = [
     name: "delay of a session without its gap",
     schedules: true,
     mistake: "the watermark behind sessions is held back by their grace alone",
-    changes: [{ value: "(window: WindowOf): number => window.graceMs" }],
+    changes: [{ value: "(window: TimeWindow): number => window.graceMs" }],
   },
   {
     name: "delay of sliding windows forgotten",
@@ -741,5 +741,17 @@ export const mutations: readonly Mutation[] = [
     mistake: "a timer that is set for what has passed fires in front of the record that has set it",
     changes: [{ value: "Math.min(this.#at, from)" }],
     test: "scenario/process.test.ts",
+  },
+  {
+    name: "suppressed for ever",
+    mistake: "each change of a key puts off the end of its span",
+    changes: [{ value: "[timestamp] as Waiting" }],
+    test: "scenario/suppress.test.ts",
+  },
+  {
+    name: "window of one record more",
+    mistake: "a count window is full one record too late",
+    changes: [{ value: "before >= window.size" }],
+    test: "scenario/count-windows.test.ts",
   },
 ];

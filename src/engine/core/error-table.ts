@@ -673,6 +673,13 @@ const halts = {
     action:
       "Mend the step that the message names and deploy it, then: npx millrace resume <pipeline>",
   },
+  MILL_SUPPRESS_FULL: {
+    message: "more keys wait in a suppress than it allows",
+    meaning:
+      'The step has `whenFull: "halt"`, and recordsMax keys of this task wait for their spans to end. The task has stopped in front of the change of one more key; nothing is lost.',
+    action:
+      'Raise recordsMax or shorten `for`, or say whenFull: "emit" to let such changes go on at once; deploy, then: npx millrace resume <pipeline>',
+  },
   MILL_STATE_CHANGED: {
     message: "a store is not what it was",
     meaning:

@@ -29,6 +29,12 @@ export interface SessionWindow {
   readonly graceMs: number;
 }
 
+/** Windows of so many records of a key, one behind the other. */
+export interface CountWindow {
+  readonly kind: "count";
+  readonly size: number;
+}
+
 /** The starts of the windows that a time lies in, the first one first. None begins before the epoch. */
 export function startsOf(window: FixedWindow, timeMs: number): readonly number[] {
   if (window.kind === "calendar") return [calendarSpanOf(window, timeMs).startMs];

@@ -1,16 +1,17 @@
 // Windows of event time, as a pipeline declares them.
 import { isTimeZone, type CalendarUnit, type CalendarWindow } from "../core/calendar-window.ts";
 import { ConfigError, kindOf } from "../core/errors.ts";
-import type { Duration } from "../core/span.ts";
+import type { Duration, RecordCount } from "../core/span.ts";
 import type {
   AlignedWindow,
+  CountWindow,
   FixedWindow,
   SessionWindow,
   SlidingWindow,
 } from "../core/window-span.ts";
 
-/** A window: make one with {@link tumbling}, {@link hopping}, {@link calendar}, {@link sliding} or {@link session}. */
-export type WindowOf = FixedWindow | SlidingWindow | SessionWindow;
+/** A window: make one with {@link tumbling}, {@link hopping}, {@link calendar}, {@link sliding}, {@link session} or {@link countWindow}. */
+export type WindowOf = FixedWindow | SlidingWindow | SessionWindow | CountWindow;
 
 export interface TumblingOptions {
   readonly size: Duration;
@@ -85,6 +86,26 @@ export function session({ gap, grace }: SessionWindowOptions): SessionWindow {
   return window({ kind: "session", gapMs, graceMs: whole("session", "grace", grace) });
 }
 
+export interface CountWindowOptions {
+  /** `records(100)` */
+  readonly size: RecordCount;
+}
+
+/**
+ * Windows of so many records of a key, one behind the other, in the order in which the step takes them: it is closed by the
+ * record that fills it. Exact where the step stands directly on a source.
+ * @throws ConfigError MILL_BUILD_OPTION for a size of 0, or one that is no whole number.
+ * @example
+ * from(readings).groupByKey().windowedBy(countWindow({ size: records(100) })).avg("means", (r) => r.value, { emit: "close" });
+ */
+export function countWindow({ size }: CountWindowOptions): CountWindow {
+  // Types are stripped at run time.
+  const records: unknown = (size as RecordCount | undefined)?.records;
+  if (!Number.isSafeInteger(records) || (records as number) < 1)
+    throw refused("countWindow", "it needs size, 1 or more: records(100)");
+  return window({ kind: "count", size: records as number });
+}
+
 const WEEKDAYS = [
   "sunday",
   "monday",
@@ -140,7 +161,7 @@ export const isWindow = (given: unknown): given is WindowOf =>
 export const noWindow = (given: unknown): ConfigError =>
   new ConfigError(
     "MILL_BUILD_OPTION",
-    `windowedBy: expected tumbling(…), hopping(…), calendar(…), sliding(…) or session(…), received ${kindOf(given)}`,
+    `windowedBy: expected tumbling(…), hopping(…), calendar(…), sliding(…), session(…) or countWindow(…), received ${kindOf(given)}`,
   );
 
 function window<W extends WindowOf>(declared: W): W {
@@ -150,6 +171,7 @@ function window<W extends WindowOf>(declared: W): W {
 
 /** The facts of a window for a plan. */
 export function shownWindow(window: WindowOf): Readonly<Record<string, string>> {
+  if (window.kind === "count") return { window: "count", size: `${String(window.size)} records` };
   const { kind, graceMs } = window;
   const grace = `${String(graceMs)} ms`;
   if (kind === "calendar") {

@@ -73,11 +73,23 @@ export class WindowWork {
 
   /** Emits a window that may change yet, unless only closed ones are. Of those with one `id` a checkpoint emits the last. */
   changed({ record, trail }: Item, content: WindowContent, of: ChangedWindow): void {
-    if (!this.emitsChanges) return;
+    if (this.emitsChanges) this.#emit({ record, trail }, content, of);
+  }
+
+  /** Emits a window that its newest record has closed; where changes are emitted, that one was. */
+  filled(item: Item, content: WindowContent, timestamp: number): void {
+    if (!this.emitsChanges) this.#emit(item, content, { id: "", timestamp });
+  }
+
+  #emit(
+    { record, trail }: Pick<Item, "record" | "trail">,
+    content: WindowContent,
+    of: ChangedWindow,
+  ): void {
     const { at, cursor } = this.#wiring;
     const value = this.#resultOf(content, record.context.key);
     cursor.record = timed(cursor, of.timestamp);
-    if (this.#node.operation.emission === "update") this.#results(value);
+    if (this.#node.operation.emission !== "checkpoint") this.#results(value);
     else cursor.queues?.deferred.push({ at, key: of.id, trail, record: cursor.record, value });
     cursor.record = record;
     cursor.step = at;

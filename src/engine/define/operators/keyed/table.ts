@@ -1,4 +1,5 @@
 // Table: the stream of an aggregate's changes.
+import { suppressed, type SuppressOptions } from "./suppress.ts";
 import { guide } from "../../nodes/missing.ts";
 import type { OperatorFacts } from "../../../core/plan.ts";
 import { tableFiltering, type Filter } from "../../../transform/stateless/filter.ts";
@@ -30,6 +31,14 @@ export class Table<K, V> {
   filter(name: string, test: Fn<K, V, boolean>): Table<K, V> {
     const operation: Filter = { kind: "table-filter", test: test as never };
     return new Table(this.#changes.next(name, operation, filtering));
+  }
+
+  /**
+   * Of the changes of a key within a span of event time, the last, with its own time; the number of keys that wait is bounded.
+   * `suppress("hourly", { for: hours(1), recordsMax: records(10_000), whenFull: "emit" })`
+   */
+  suppress(name: string, options: SuppressOptions): Table<K, V> {
+    return new Table(suppressed(this.#changes, name, options));
   }
 
   /** The changes as records. */

@@ -12,6 +12,11 @@ import {
   type HoppingAggregate,
   wrongOfPanes,
 } from "../../../transform/windows/hopping.ts";
+import {
+  aggregatingCounts,
+  wrongCounted,
+  type CountAggregate,
+} from "../../../transform/windows/counted.ts";
 import { wrongTimed, type WindowOperation } from "../../../transform/windows/result.ts";
 import { aggregatingSessions, type SessionAggregate } from "../../../transform/windows/session.ts";
 import {
@@ -27,13 +32,22 @@ type Emission = WindowOperation["emission"];
 
 /** The operator of a window, and the form of its store. */
 export interface WindowShape {
-  readonly kind: (WindowAggregate | HoppingAggregate | SlidingAggregate | SessionAggregate)["kind"];
+  readonly kind: (
+    | WindowAggregate
+    | HoppingAggregate
+    | SlidingAggregate
+    | SessionAggregate
+    | CountAggregate
+  )["kind"];
   readonly facts: OperatorFacts;
   readonly format: SchemaFormat;
   readonly wrongValue: WrongValue;
 }
 
 type Windowing = PlanNode["operation"] & Partial<WindowOperation> & { readonly window?: WindowOf };
+
+const shownOf = ({ window }: Windowing): Readonly<Record<string, string>> =>
+  window === undefined ? {} : shownWindow(window);
 
 const common: Omit<OperatorFacts, "work"> = {
   changes: true,
@@ -42,10 +56,21 @@ const common: Omit<OperatorFacts, "work"> = {
   closes: true,
   ownKeys: true,
   divides: true,
-  details: ({ window }: Windowing) => (window === undefined ? {} : shownWindow(window)),
+  details: (operation) => shownOf(operation),
 };
 const ofFixed: OperatorFacts = { ...common, work: aggregatingWindows };
 const ofPanes: OperatorFacts = { ...common, work: aggregatingPanes };
+/** No time closes them. */
+const ofCount: OperatorFacts = {
+  ...{ changes: true, folds: true, divides: true, work: aggregatingCounts },
+  details: (operation) => shownOf(operation),
+  problems(node) {
+    const { emission } = node.operation as Windowing;
+    if (emission !== "checkpoint") return [];
+    const detail = 'count windows are emitted at each change or when they are full: emit: "close"';
+    return [problem("MILL_BUILD_OPTION", node, detail)];
+  },
+};
 const ofSliding: OperatorFacts = {
   ...common,
   work: aggregatingSlides,
@@ -100,6 +125,11 @@ export function shapeOf(
         ...{ kind: "session-window", facts: ofSession, format: together },
         wrongValue: (key, stored) => wrongTimed(stored, (value) => wrongValue(key, value)),
       };
+    case "count":
+      return {
+        ...{ kind: "count-window", facts: ofCount, format: together },
+        wrongValue: (key, stored) => wrongCounted(stored, (value) => wrongValue(key, value)),
+      };
     case "tumbling":
     case "hopping":
     case "calendar":
@@ -112,7 +142,12 @@ export function shapeOf(
 }
 
 /** How far the watermark behind closed windows stays behind the one in front of them. */
+export const delayOf = (window: WindowOf): number =>
+  window.kind === "count" ? 0 : delayOfClosing(window);
+
+type TimeWindow = Exclude<WindowOf, { readonly kind: "count" }>;
+
 // mistake: delay of a session without its gap
 // mistake: delay of sliding windows forgotten
-export const delayOf = (window: WindowOf): number =>
+const delayOfClosing = (window: TimeWindow): number =>
   window.kind === "session" ? window.gapMs + window.graceMs : window.graceMs;
