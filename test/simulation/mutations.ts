@@ -745,7 +745,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "suppressed for ever",
     mistake: "each change of a key puts off the end of its span",
-    changes: [{ value: "[timestamp] as Waiting" }],
+    changes: [{ value: "[timestamp, 0] as Waiting" }],
     test: "scenario/suppress.test.ts",
   },
   {

@@ -52,7 +52,7 @@ export const suppressing: MakeOperator<Suppress> = (node, wiring) => {
   };
 };
 
-interface Own {
+interface SuppressAt {
   readonly node: SuppressNode;
   readonly wiring: Wiring;
 }
@@ -61,7 +61,7 @@ function keep(
   { record, trail, value }: Item,
   place: StateKey,
   view: StoreView,
-  { node, wiring }: Own,
+  { node, wiring }: SuppressAt,
 ): void {
   const { spanMs, keysMax, whenFull } = node.operation;
   const before = view.get(place);
@@ -81,7 +81,7 @@ function keep(
 }
 
 /** The span of a key is over. */
-function letGo({ key, record }: Item, view: StoreView, { node, wiring }: Own): void {
+function letGo({ key, record }: Item, view: StoreView, { node, wiring }: SuppressAt): void {
   const place = key as StateKey;
   const entry = view.get(place);
   view.set(place, null);

@@ -16,7 +16,7 @@ import {
   aggregatingCounts,
   wrongCounted,
   type CountAggregate,
-} from "../../../transform/windows/counted.ts";
+} from "../../../transform/keyed/counted.ts";
 import { wrongTimed, type WindowOperation } from "../../../transform/windows/result.ts";
 import { aggregatingSessions, type SessionAggregate } from "../../../transform/windows/session.ts";
 import {
@@ -33,11 +33,7 @@ type Emission = WindowOperation["emission"];
 /** The operator of a window, and the form of its store. */
 export interface WindowShape {
   readonly kind: (
-    | WindowAggregate
-    | HoppingAggregate
-    | SlidingAggregate
-    | SessionAggregate
-    | CountAggregate
+    WindowAggregate | HoppingAggregate | SlidingAggregate | SessionAggregate | CountAggregate
   )["kind"];
   readonly facts: OperatorFacts;
   readonly format: SchemaFormat;

@@ -3,7 +3,7 @@
 import type { PlanNode } from "../../core/plan.ts";
 import type { CountWindow } from "../../core/window-span.ts";
 import { dropUnkeyed, ownKeys, type MakeOperator } from "../operator.ts";
-import { WindowWork, type WindowOperation } from "./result.ts";
+import { WindowWork, type WindowOperation } from "../windows/result.ts";
 
 export interface CountAggregate extends WindowOperation {
   readonly kind: "count-window";
