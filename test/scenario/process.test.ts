@@ -226,30 +226,34 @@ test("a timer by the wall clock fires no sooner than its due", async () => {
   assert.equal(await fired(60_000), 1);
 });
 
-test("a handler of a timer that throws stops its task in front of it; nothing is lost", async () => {
+test("a handler of a timer that throws is a dead letter: the timer is over, and the values stay", async () => {
+  let seen = 0;
   const broken = pipeline("broken", ({ from }) => {
     from(orders)
       .process("breaks", {
+        state: { n: json<number>() },
         timers: { due: "event-time" },
-        onRecord(_value, { record, timers }) {
+        onRecord(_value, { record, state, timers }) {
+          seen = state.n.get() ?? 0;
+          state.n.set(seen + 1);
           timers.due.at(record.timestamp + 1_000);
           return [];
         },
         onTimer: {
-          due() {
+          due({ state }) {
+            state.n.set(100);
             throw new Error("secret");
           },
         },
       })
       .to(out);
   });
-  const run = await simulate(broken, [order(1), order(5)], { stops: "expected" });
-  assert.deepEqual(run.deadLetters, []);
-  assert.deepEqual(
-    run.stops.map(({ code }) => code),
-    ["MILL_DUE_FAILED"],
-  );
-  assert.deepEqual(run.ledger("main"), { consumed: 1, emitted: 1 });
+  const run = await simulate(broken, [order(1), order(5), order(9)]);
+  const [letter] = run.deadLetters;
+  assert.deepEqual([run.deadLetters.length, letter?.class, letter?.step], [2, "result", "breaks"]);
+  assert.equal(letter?.record.value, null);
+  assert.equal(seen, 2);
+  assert.deepEqual(run.ledger("main"), { consumed: 3, emitted: 3, "dead-results": 2 });
 });
 
 test("a handler of a record that throws is a dead letter, and leaves neither state nor timer", async () => {

@@ -171,29 +171,6 @@ test("a window behind a repartition topic is the same in every schedule (S3, W1,
   }
 });
 
-test("a result that a step behind its window cannot take stops the task in front of it, and is due again", async () => {
-  const flow = pipeline("counting", ({ from }) => {
-    from(input())
-      .groupByKey()
-      .windowedBy(tens)
-      .count("views-by-key", close)
-      .toStream("row", (views, window) => {
-        if (views === 2) throw new Error("two");
-        return toRow(views, window);
-      })
-      .to(rows);
-  });
-  const steps = [view(1), view(2), view(3, "j"), view(40)];
-  const { records, stops, deadLetters } = await simulate(flow, steps, { stops: "expected" });
-  assert.deepEqual(records(rows).map(shown), []);
-  assert.deepEqual(deadLetters, []);
-  assert.deepEqual(
-    stops.map(({ code }) => code),
-    ["MILL_DUE_FAILED"],
-  );
-  assert.match(stops[0]?.message ?? "", /row: MILL_TRANSFORM_THREW/);
-});
-
 test("with results by checkpoint, what is late gets none of them", async () => {
   const flow = pipeline("counting", ({ from }) => {
     const counts = from(input())

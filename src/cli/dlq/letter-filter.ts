@@ -4,6 +4,7 @@ import { jsonText } from "../../data/json-text.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { RawRecord } from "../../engine/core/record.ts";
 import type { LetterStateName } from "../../engine/core/redrive.ts";
+import { formOfResults, sourceOfResults } from "../../engine/core/state-results.ts";
 import { isChosen, matches, type LetterFilter } from "../../engine/letters/filter.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { readLetters } from "../../engine/letters/read-letters.ts";
@@ -28,7 +29,7 @@ export interface FilterOptions {
 
 export const filtered = (command: Command): Command =>
   command
-    .option("--class <class>", "decode, schema, rule, transform, sink, size or crash")
+    .option("--class <class>", "decode, schema, rule, transform, sink, size or result")
     .option("--step <step>", "the operator, topic or table at which it failed")
     .option("--rule <rule>", "the rule that did not hold")
     .option("--code <code>", "the error's code")
@@ -73,7 +74,12 @@ export function filterOf(plan: Plan, options: FilterOptions): LetterFilter {
 
 function originOf({ parts }: Plan, text: string | undefined): LetterFilter["origin"] {
   if (text === undefined) return null;
-  const topics = new Set(parts.flatMap((part) => part.sources.map(({ name }) => name)));
+  const topics = new Set(
+    parts.flatMap(({ sources, nodes }) => [
+      ...sources.map(({ name }) => name),
+      ...nodes.map(({ name }) => sourceOfResults(name)),
+    ]),
+  );
   if (topics.has(text)) return { topic: text, partition: null, offset: null };
   const [, topic = text, partition = null, offset = null] =
     /^(.+)-(\d{1,9})(?::(\d{1,18}))?$/.exec(text) ?? [];
@@ -122,7 +128,8 @@ export function decoderOf({
   const { registry, clock } = connection;
   const decoders = new Map<string, ReturnType<typeof batchDecoder>>();
   return async (raw) => {
-    const topic = plan.topics.all.find(({ name }) => name === raw.topic) ?? null;
+    const named = plan.topics.all.find(({ name }) => name === raw.topic);
+    const topic = named ?? formOfResults(plan, raw.topic);
     const decode = decoders.get(raw.topic) ?? batchDecoder(topic, registry, clock);
     decoders.set(raw.topic, decode);
     const [decoded] = await decode([raw]);

@@ -41,6 +41,9 @@ export const factsJson = (letter: FoundLetter) => ({
   topic: letter.origin.topic,
   partition: letter.origin.partition,
   offset: Number(letter.origin.offset),
+  operator: letter.result?.operator ?? null,
+  windowStart: letter.result?.windowStart ?? null,
+  windowEnd: letter.result?.windowEnd ?? null,
   timestamp: instantText(letter.origin.timestamp),
   firstTime: letter.firstTime,
   lastTime: letter.lastTime,
@@ -113,10 +116,8 @@ export function viewLines(letter: ShownLetter): readonly string[] {
       "at",
       `part ${letter.part}, ${letter.stage} ${letter.step}${rule === null ? "" : `, rule ${rule}`}`,
     ],
-    [
-      "origin",
-      `${letter.topic}-${String(letter.partition)}:${String(letter.offset)}  ${letter.timestamp}`,
-    ],
+    ["origin", originText(letter)],
+    ["window", windowText(letter)],
     ["first", letter.firstTime],
     ["last", letter.lastTime],
     ["reading", letter.generation === 0 ? null : `generation ${String(letter.generation)}`],
@@ -137,6 +138,17 @@ export function viewLines(letter: ShownLetter): readonly string[] {
   ];
   return rows.flatMap(([name, text]) => (text === null ? [] : [`${name.padEnd(9)}  ${text}`]));
 }
+
+/** The place of the record, or the operator whose result it is. */
+function originText({ operator, topic, partition, offset, timestamp }: ShownLetter): string {
+  const at = operator === null ? topic : `a result of ${operator}`;
+  const place =
+    operator === null ? `-${String(partition)}:${String(offset)}` : `, task ${String(partition)}`;
+  return `${at}${place}  ${timestamp}`;
+}
+
+const windowText = ({ windowStart, windowEnd }: ShownLetter): string | null =>
+  windowStart === null || windowEnd === null ? null : `${windowStart} to ${windowEnd}`;
 
 const stateText = ({ state, parked, redrives }: ShownLetter): string => {
   const times = redrives === 1 ? "once" : `${String(redrives)} times`;

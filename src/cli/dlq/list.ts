@@ -61,8 +61,8 @@ function letterLines(letters: readonly FoundLetter[]): readonly string[] {
   if (letters.length === 0) return [];
   const header = ["ID", "STATE", "REDRIVES", "CLASS", "STEP", "CODE", "PART", "ORIGIN", "LAST"];
   const rows = letters.map((letter) => {
-    const { id, state, origin } = letter;
-    const place = `${origin.topic}-${String(origin.partition)}:${String(origin.offset)}`;
+    const { id, state } = letter;
+    const place = placeText(letter);
     const why = [letter.class, letter.step, letter.code, letter.part];
     return [
       id.slice(0, 12),
@@ -74,6 +74,12 @@ function letterLines(letters: readonly FoundLetter[]): readonly string[] {
     ];
   });
   return tableLines([header, ...rows]);
+}
+
+/** Of a result its operator, task and window. */
+function placeText({ origin: { topic, partition, offset }, result }: FoundLetter): string {
+  if (result === null) return `${topic}-${String(partition)}:${String(offset)}`;
+  return `${topic}-${String(partition)} ${result.windowStart ?? ""}`.trimEnd();
 }
 
 export function printGroups(io: CliIo, letters: readonly FoundLetter[], isJson: boolean): void {

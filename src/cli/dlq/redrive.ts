@@ -57,7 +57,7 @@ function fromStart({ plan }: Redriving, choice: IsChosen): IsChosen {
   const inner = new Set(plan.topics.internal.map(({ name }) => name));
   return (letter) => {
     if (!choice(letter) || letter.state.state !== "open") return false;
-    if (!inner.has(letter.origin.topic)) return true;
+    if (!inner.has(letter.origin.topic) && letter.result === null) return true;
     const why = `${letter.id} failed behind ${letter.origin.topic}: what its record did before is done. Use --from failed-step`;
     throw new MillraceError("MILL_REDRIVE_REFUSED", why);
   };

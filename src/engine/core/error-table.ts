@@ -669,7 +669,7 @@ const halts = {
   MILL_DUE_FAILED: {
     message: "what was due cannot be worked",
     meaning:
-      "A window that closed, or another entry of state that was due, made something that a step behind it cannot take. It belongs to no record that could be a dead letter, so the task has stopped in front of it; nothing is lost, and it is due again.",
+      "An entry of state that was due cannot be worked, and its operator cannot pass over it either. The task has stopped in front of it; nothing is lost, and it is due again. A result that a step behind cannot take does not do this: it is a dead letter of the class result.",
     action:
       "Mend the step that the message names and deploy it, then: npx millrace resume <pipeline>",
   },

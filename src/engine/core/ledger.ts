@@ -29,7 +29,13 @@ export type CountedWord = (typeof counted)[number];
 
 /** Cumulative counts. Keys below "filtered" are operator names; below "dead-lettered" classes; below "late" reasons. */
 export type LedgerCounts = { consumed: number } & Record<CountedWord, number> &
-  Record<(typeof named)[number], Record<string, number>>;
+  Record<(typeof named)[number], Record<string, number>> & {
+    /**
+     * Results of state that are dead letters, by the operator that made them. They belong to no record, so they are no outcome;
+     * left out where there are none.
+     */
+    "dead-results"?: Record<string, number>;
+  };
 
 export const emptyLedger = (): LedgerCounts => ({
   consumed: 0,
@@ -52,6 +58,7 @@ const countsCheck: Check = fields<LedgerCounts>({
   consumed: optional(whole()),
   ...(Object.fromEntries(counted.map((word) => [word, optional(whole())])) as Checks<CountedWord>),
   ...(Object.fromEntries(named.map((word) => [word, optional(names)])) as Checks<NamedWord>),
+  "dead-results": optional(byName),
 });
 
 /** A million records a second for thirty years: counts may go on from there, and their sums are exact. */
@@ -97,8 +104,16 @@ export function addLedger(into: LedgerCounts, from: LedgerCounts): LedgerCounts 
   into.consumed += from.consumed;
   for (const word of counted) into[word] += from[word];
   for (const word of named) addAll(into[word], from[word]);
+  if (from["dead-results"] !== undefined) addAll(deadResultsIn(into), from["dead-results"]);
   return into;
 }
+
+const deadResultsIn = (ledger: LedgerCounts): Record<string, number> =>
+  (ledger["dead-results"] ??= {});
+
+/** Adds a result of the operator that became a dead letter. */
+export const countDeadResult = (ledger: LedgerCounts, operator: string): void =>
+  bump(deadResultsIn(ledger), operator);
 
 /** A sum that shares nothing with its parts. */
 export const sumLedgers = (ledgers: Iterable<LedgerCounts>): LedgerCounts => {
@@ -110,7 +125,9 @@ export const sumLedgers = (ledgers: Iterable<LedgerCounts>): LedgerCounts => {
 /** The words of the ledger with zero lines left out and sub-counts summed, as tools print them. */
 export function ledgerTotals(l: LedgerCounts): Record<string, number> {
   const all = ledgerWords.map((word): [string, number] => [word, amountOf(l, word)]);
-  return Object.fromEntries([["consumed", l.consumed] as const, ...all].filter(([, n]) => n !== 0));
+  const beside = ["dead-results", sumOf(l["dead-results"] ?? {})] as const;
+  const counts = [["consumed", l.consumed] as const, ...all, beside];
+  return Object.fromEntries(counts.filter(([, n]) => n !== 0));
 }
 
 /** Adds one outcome to a ledger. A halted record is not consumed. */

@@ -3,6 +3,7 @@
 // in `main`: its progress, letters and state are then found under the name of before. Pure.
 import type { Part, Plan } from "./plan.ts";
 import type { GroupId, TopicName } from "./record.ts";
+import { operatorNamed, operatorOfResults } from "./state-results.ts";
 
 export const MAIN = "main";
 
@@ -10,8 +11,12 @@ export const MAIN = "main";
 export const pieceName = (topic: TopicName, isTaken: (name: string) => boolean): string =>
   isTaken(topic) ? `from-${topic}` : topic;
 
-const reads = ({ sources }: Part, topic: TopicName): boolean =>
-  sources.some(({ name }) => name === topic);
+/** Whether the part reads the topic, or has the store whose results come from there. */
+export function reads(part: Part, topic: TopicName): boolean {
+  const operator = operatorOfResults(topic);
+  if (operator !== null) return operatorNamed(part, operator) >= 0;
+  return part.sources.some(({ name }) => name === topic);
+}
 
 /** The names under which the part may have run before; none for a table's part, and one behind an operator's topic. */
 export function formerNames({ name, table, sources }: Part): readonly string[] {

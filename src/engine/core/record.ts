@@ -34,6 +34,8 @@ export interface RawRecord extends TopicPartition {
   readonly ageMs?: number;
   /** Set when it failed before and was sent again. */
   readonly redriven?: Redriven;
+  /** Set of a result of state that is none of a record (state-results.ts): names the entry that was due. */
+  readonly entry?: string;
 }
 
 /** The record of a callback's value, handed in beside the value. */

@@ -252,6 +252,13 @@ export class TaskInputs {
     return this.#input(topic).ledger;
   }
 
+  /** The ledger for what belongs to none of the inputs: that of the first one. */
+  get ownLedger(): LedgerCounts {
+    const [first] = this.#inputs.values();
+    assert(first !== undefined, "a task without inputs");
+    return first.ledger;
+  }
+
   /** `timeMs` is the greatest event time of what was consumed, NO_TIME where there is none; `marks` are those of its markers. */
   advance(topic: TopicName, nextOffset: bigint, timeMs: number, marks: readonly Mark[]): void {
     const input = this.#input(topic);

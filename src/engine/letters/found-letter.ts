@@ -10,6 +10,7 @@ import {
   type LetterState,
   type SaidState,
 } from "../core/redrive.ts";
+import { operatorOfResults } from "../core/state-results.ts";
 import type { LetterPlace } from "../notes/generations.ts";
 
 /** The facts that letters are grouped by. */
@@ -28,6 +29,15 @@ export interface Pointer extends TopicPartition {
   readonly valueSha256: string | null;
 }
 
+/** The times of a window are as `toISOString` writes them. */
+export interface LetterResult {
+  readonly operator: string;
+  /** The hash of the entry that was due; null of a letter that failed once more. */
+  readonly entry: string | null;
+  readonly windowStart: string | null;
+  readonly windowEnd: string | null;
+}
+
 export interface FoundLetter extends Fingerprint {
   readonly id: string;
   readonly part: string;
@@ -37,6 +47,8 @@ export interface FoundLetter extends Fingerprint {
   readonly version: string;
   readonly schemaId: string | null;
   readonly origin: TopicPartition & { readonly offset: bigint; readonly timestamp: number };
+  /** Set of a result of state: the operator that made it, and its window where it is of one. */
+  readonly result: LetterResult | null;
   /** The origin time of its record; null where it is not known, as in a letter of 0.1.0. */
   readonly originMs: number | null;
   readonly firstTime: string | null;
@@ -86,6 +98,7 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
     version: text("version"),
     schemaId: say("schema-id"),
     origin,
+    result: resultIn(origin, say),
     originMs: originMsOf(say("origin-time")),
     firstTime: timeIn(say("first-time")),
     lastTime: timeIn(say("last-time")),
@@ -96,6 +109,16 @@ export function factsOf(raw: RawRecord, isParked = false): LetterFacts | null {
     pointer: pointerOf(say),
     at: { topic: raw.topic, partition: raw.partition, offset: raw.offset },
   };
+}
+
+function resultIn(
+  { topic }: FoundLetter["origin"],
+  say: (name: string) => string | null,
+): LetterResult | null {
+  const operator = operatorOfResults(topic);
+  if (operator === null) return null;
+  const [windowStart, windowEnd] = [timeIn(say("window-start")), timeIn(say("window-end"))];
+  return { operator, entry: say("entry"), windowStart, windowEnd };
 }
 
 /** As `toISOString` writes it. */

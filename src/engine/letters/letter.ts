@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import type { Failure } from "../core/outcome.ts";
 import type { Headers, OutRecord, RawRecord } from "../core/record.ts";
 import type { RedriveOrder } from "../core/redrive.ts";
+import { operatorOfResults, windowOfResults } from "../core/state-results.ts";
 import { fitted } from "./letter-size.ts";
 
 export interface LetterOrigin {
@@ -21,14 +22,15 @@ export interface LetterOrigin {
   readonly generation: number;
 }
 
-/** 32 hex digits of SHA-256 over pipeline, part and address. */
+/** 32 hex digits of SHA-256 over pipeline, part and address; of a result of state also over the entry that was due. */
 export const letterId = (
   origin: Pick<LetterOrigin, "pipeline" | "part">,
-  raw: Pick<RawRecord, "topic" | "partition" | "offset">,
+  raw: Pick<RawRecord, "topic" | "partition" | "offset" | "entry">,
 ): string => {
-  const address = `${raw.topic}/${String(raw.partition)}/${String(raw.offset)}`;
+  const entry = raw.entry === undefined ? "" : `/${raw.entry}`;
+  const address = `${raw.topic}/${String(raw.partition)}/${String(raw.offset)}${entry}`;
   const text = `${origin.pipeline}/${origin.part}/${address}`;
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+  return hashOf(text);
 };
 
 /** A worker that does not read the part of a later generation may still bring back one of its letters. */
@@ -38,7 +40,14 @@ export const generationOf = ({ generation }: LetterOrigin, { redriven }: RawReco
 
 /** A letter that comes back keeps its id. */
 export const letterIdOf = (origin: LetterOrigin, raw: RawRecord): string =>
-  raw.redriven?.order.id ?? letterId(origin, raw);
+  raw.redriven?.order.id ?? letterId(origin, entered(raw));
+
+/** With a hash of its entry, which the letter has too. */
+const entered = ({ entry, ...raw }: RawRecord): RawRecord =>
+  entry === undefined ? raw : { ...raw, entry: hashOf(entry) };
+
+const hashOf = (text: string): string =>
+  createHash("sha256").update(text).digest("hex").slice(0, 32);
 
 /** Whether another failure is one too many. */
 export const isParked = ({ redriven }: RawRecord): boolean =>
@@ -61,10 +70,8 @@ export function letterOf(
     rule: failure.rule,
     code: failure.code,
     message: failure.message,
-    topic: raw.topic,
-    partition: String(raw.partition),
-    offset: String(raw.offset),
-    timestamp: String(raw.timestamp),
+    ...placeFacts(raw),
+    ...resultFacts(raw),
     "origin-time": originTimeOf(raw, failure),
     pipeline: origin.pipeline,
     part: origin.part,
@@ -78,12 +85,30 @@ export function letterOf(
     parked: isParked(raw) ? "true" : null,
     generation: generation === 0 ? null : String(generation),
   };
+  const { key, value } = raw;
   const letter = {
-    ...{ id, topic: origin.topic, partition: raw.partition % origin.partitions },
-    ...{ key: raw.key, value: raw.value, headers: [...raw.headers, ...headersOf(facts)] },
-    ...{ timestamp: nowMs, source: raw },
+    ...{ id, topic: origin.topic, partition: raw.partition % origin.partitions, key, value },
+    ...{ headers: [...raw.headers, ...headersOf(facts)], timestamp: nowMs, source: raw },
   };
   return fitted(letter, raw, origin.bytesMax);
+}
+
+const placeFacts = ({ topic, partition, offset, timestamp }: RawRecord) => ({
+  ...{ topic, partition: String(partition), offset: String(offset) },
+  timestamp: String(timestamp),
+});
+
+/** Those of a result of state, and of its window. */
+function resultFacts({ topic, value, entry }: RawRecord): Readonly<Record<string, string | null>> {
+  const operator = operatorOfResults(topic);
+  if (operator === null) return {};
+  const window = value === null ? null : windowOfResults(JSON.parse(value.toString("utf8")));
+  return {
+    operator,
+    entry: entry === undefined ? null : hashOf(entry),
+    "window-start": window === null ? null : timeText(window.startMs),
+    "window-end": window === null ? null : timeText(window.endMs),
+  };
 }
 
 /** A letter that comes back keeps its origin time (B4). */

@@ -16,6 +16,7 @@ export async function recordOf(
   ports: TopicPorts,
 ): Promise<Fetched> {
   const { pointer, record } = letter;
+  if (letter.result !== null) return resultOf(letter);
   if (pointer === null) return record === null ? { gone: "it was not read" } : { record };
   const found = await readAt(pointer, ports);
   if (found === null) return { gone: "retention has taken the record that it points to" };
@@ -24,6 +25,15 @@ export async function recordOf(
   // The letter has the time of the record, so its age is no header of its own.
   const { headers } = isBetween(plan, pointer.topic) ? takenAge(found.headers) : found;
   return { record: { ...found, ...letter.origin, headers } };
+}
+
+/** A result lies in its letter alone. */
+function resultOf({ pointer, record }: FoundLetter): Fetched {
+  if (pointer !== null)
+    return { gone: "the result was too large for its letter, and lies nowhere else" };
+  if (record === null) return { gone: "it was not read" };
+  if (record.value === null) return { gone: "its operator failed before there was a result" };
+  return { record };
 }
 
 /** By the hash of what was left out, and by what was not; `kept` is null where only facts were read. */

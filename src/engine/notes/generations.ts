@@ -8,6 +8,7 @@ import type { Operated } from "../core/lead.ts";
 import { withReaders } from "../core/pieces.ts";
 import type { Plan } from "../core/plan.ts";
 import { taskKey, type OutRecord, type TaskAt, type TopicName } from "../core/record.ts";
+import { isResult } from "../core/state-results.ts";
 import { lostNote, requireNote, type NoteFault, type Notes } from "./faults.ts";
 import { noteChecks } from "./kinds.ts";
 import { noteRecord } from "./notes.ts";
@@ -127,6 +128,12 @@ export class Lineage {
 
   /** The generation that reads the record of a letter again, or null: then the letter is carried on. */
   overBy(letter: LetterPlace): Generation | null {
+    // Other stores make their results anew.
+    if (isResult(letter)) return this.#othersAfter(letter.generation).at(0) ?? null;
+    return this.#readBy(letter);
+  }
+
+  #readBy(letter: LetterPlace): Generation | null {
     const later = this.#laterThan(letter);
     for (const [i, [generation, { from, isOther, isMade }]] of later.entries()) {
       if (isOther === true) return null;
@@ -146,7 +153,11 @@ export class Lineage {
 
   /** Whether the stores of that generation are those of today. */
   hasStoresOf(generation: number): boolean {
-    return !this.#line.some((one) => one.number > generation && one.hasOtherStores);
+    return this.#othersAfter(generation).length === 0;
+  }
+
+  #othersAfter(generation: number): readonly Generation[] {
+    return this.#line.filter((one) => one.number > generation && one.hasOtherStores);
   }
 
   #laterThan(letter: LetterPlace): readonly (readonly [Generation, Reading])[] {

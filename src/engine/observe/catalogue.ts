@@ -19,6 +19,7 @@ export const letterClasses: readonly LetterClass[] = [
   "transform",
   "sink",
   "size",
+  "result",
 ];
 
 /** Why a task waits for Kafka: a right, a topic, or anything else, of what it writes or reads, or of its group. */

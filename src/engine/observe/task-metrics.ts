@@ -70,11 +70,13 @@ export function publishLedger(
 ): void {
   const { pipeline, part } = task;
   assert(imbalanceOf(delta) === 0, "the ledger of a commit does not balance", { pipeline, part });
-  const { consumed = 0, ...outcomes } = settled(ledgerTotals(delta), debt);
+  const { "dead-results": result = 0, ...totals } = ledgerTotals(delta);
+  const { consumed = 0, ...outcomes } = settled(totals, debt);
   meter.count("millrace_consumed_records_total", { pipeline, part }, consumed);
   for (const [outcome, n] of Object.entries(outcomes))
     meter.count("millrace_ledger_records_total", { pipeline, part, outcome }, n);
-  for (const [letterClass, n] of Object.entries(delta["dead-lettered"]))
+  const letters = { ...delta["dead-lettered"], ...(result === 0 ? {} : { result }) };
+  for (const [letterClass, n] of Object.entries(letters))
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, n);
 }
 

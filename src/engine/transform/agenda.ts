@@ -4,6 +4,7 @@
 import { Heap } from "../core/heap.ts";
 import type { DecodedRecord } from "../core/outcome.ts";
 import { isSooner, type DueStateKey, type StateKey, type TaskStores } from "../core/state.ts";
+import { placeOfDue, sourceOfResults } from "../core/state-results.ts";
 import { byId } from "./calls/key-queue.ts";
 import type { Operator, Want } from "./operator.ts";
 
@@ -233,11 +234,10 @@ export async function entriesDue(
 
 /** An operator that emits puts a record of its own in the place of this one. */
 export function placeholderOf(
-  { bytes: key, dueMs: timestamp }: DueStateKey,
-  { store: topic, partition }: { readonly store: string; readonly partition: number },
+  { id: entry, bytes: key, dueMs: timestamp }: DueStateKey,
+  { store, partition }: { readonly store: string; readonly partition: number },
 ): DecodedRecord {
-  const offset = -1n;
-  const place = { topic, partition, offset, timestamp, headers: [] };
-  const context = { ...place, key: null };
-  return { raw: { ...place, key, value: null }, value: undefined, context, originMs: timestamp };
+  const place = { topic: store, partition, offset: placeOfDue(timestamp), timestamp, headers: [] };
+  const raw = { ...place, topic: sourceOfResults(store), key, value: null, entry };
+  return { raw, value: undefined, context: { ...place, key: null }, originMs: timestamp };
 }

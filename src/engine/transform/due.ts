@@ -1,13 +1,14 @@
 // Entries that have become due by event time or by the wall clock: their operator works them, in order, and what it makes of
-// them goes on downstream like the results of records. They belong to no record, so what fails here stops the task.
-import { MillraceError } from "../core/errors.ts";
-import type { Outcome } from "../core/outcome.ts";
+// them goes on downstream like the results of records. They belong to no record: results of an entry that a step behind
+// cannot take go into a letter of their own, and the entry is done with.
+import type { MillraceError } from "../core/errors.ts";
+import type { Failure } from "../core/outcome.ts";
 import type { TopicName } from "../core/record.ts";
 import type { TaskStores } from "../core/state.ts";
 import { CallBook } from "./calls/book.ts";
 import type { TaskCalls } from "./calls/call.ts";
 import { loadDue, placeholderOf, type DueEntry } from "./agenda.ts";
-import type { Operator } from "./operator.ts";
+import type { KeptResult, Operator } from "./operator.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "./pass.ts";
 import type { Program } from "./program.ts";
 
@@ -31,8 +32,20 @@ export interface DueHead {
   readonly watermark: number;
 }
 
+/** An entry that was due, and whose results a step behind cannot take. Its store has gone on. */
+export interface FailedDue {
+  readonly entry: DueEntry;
+  readonly failure: Failure;
+  /** Empty where none could be made. */
+  readonly results: readonly KeptResult[];
+}
+
 export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queued"> {
+  /** The place of the operator. */
+  readonly at: number;
   readonly worked: number;
+  /** Those among them that failed. */
+  readonly failed: readonly FailedDue[];
   /** Entries that a step behind has no room for yet; they stay due. */
   readonly waiting: readonly DueEntry[];
   /** If set, nothing was done. */
@@ -55,11 +68,16 @@ export async function fireDue(program: Program, due: DueEntries): Promise<Fired>
     return Math.min(due.watermarkOf(place), before);
   };
   const batch = { records, stores, calls, book: new CallBook(), watermarkOf };
-  const result = await runBatch(program, batch);
-  const halted = result.outcomes.map(failureOf).find((error) => error !== null) ?? null;
+  const { outcomes, kept, ...result } = await runBatch(program, batch);
+  const halted = outcomes.find((outcome) => outcome.kind === "halted")?.error ?? null;
   if (halted !== null) stores.rollback(0);
-  const worked = result.outcomes.length;
-  return { ...result, worked, waiting: entries.slice(worked), halted };
+  const failed = outcomes.flatMap((outcome, index): FailedDue[] => {
+    if (outcome.kind !== "dead-lettered") return [];
+    const results = kept.get(index) ?? [];
+    return [{ entry: entries[index] as DueEntry, failure: outcome.failure, results }];
+  });
+  const worked = outcomes.length;
+  return { ...result, at, worked, failed, waiting: entries.slice(worked), halted };
 }
 
 /** Loads the entries that are worked now; the others are found again. None is due again before the last that is taken. */
@@ -74,11 +92,4 @@ async function taken(operator: Operator, due: DueEntries): Promise<readonly DueE
   }
   for (const { store, key } of due.entries.slice(entries.length)) stores.dueAgain(store, key.dueMs);
   return entries;
-}
-
-function failureOf(outcome: Outcome): MillraceError | null {
-  if (outcome.kind === "halted") return outcome.error;
-  if (outcome.kind !== "dead-lettered") return null;
-  const { step, code, message } = outcome.failure;
-  return new MillraceError("MILL_DUE_FAILED", `${step}: ${code}, ${message}`);
 }

@@ -27,6 +27,8 @@ export interface PassOfGroup {
   hasFailed(trail: Trail): boolean;
   /** Runs one piece of one record's way. */
   piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null;
+  /** An entry that was due goes on in its store, and its results nowhere. */
+  giveUp(item: Item, operator: Operator): Again | null;
 }
 
 export class GroupRun {
@@ -67,13 +69,20 @@ export class GroupRun {
       const due = this.#fire(trail.index - (isOfDue(trail) ? 1 : 0));
       if (due !== null) return due;
       const mark = stores.mark();
-      const again = this.#pass.piece(record, trail, this.#work, item);
+      const again = this.#pass.piece(record, trail, this.#work, item) ?? this.#gaveUp(item);
       if (again !== null) return again;
       this.#agenda?.note(mark, Math.ceil(trail.order / 2));
       const cut = this.#cut(item, mark);
       if (cut !== null) return cut;
     }
     return this.#fire(this.#pass.length - 1);
+  }
+
+  /** An entry that was due and has failed does not stay due. */
+  #gaveUp(item: Item): Again | null {
+    if (item.entry !== "due" || !this.#pass.hasFailed(item.trail)) return null;
+    item.watermark = this.#watermarkOf(item);
+    return this.#pass.giveUp(item, this.#pass.program.operators[item.at] as Operator);
   }
 
   #agendaOf(): Agenda | null {

@@ -48,6 +48,11 @@ export interface Operator {
   due?(item: Item, views: Views): void;
   /** An entry that was worked is not due again before so many ms more; left out: nobody knows. */
   readonly dueAgainMs?: number;
+  /**
+   * Does to the store what `due` does, where `due` itself fails: no result can be made. Left out where no callback of the user
+   * has a part in it.
+   */
+  giveUpDue?(item: Item, views: Views): void;
 }
 
 /** Asks for a key of a store. */
@@ -224,7 +229,34 @@ export interface Cursor {
   trail: Trail;
   /** Null in a part where nothing queues. */
   queues: GroupQueues | null;
+  /** Set while an entry that was due is worked whose results go no further: they are put here. */
+  kept: KeptResult[] | null;
 }
+
+/** Results of an operator, as a letter of them brings them back. */
+export interface ReturnedResults {
+  readonly at: number;
+  readonly values: readonly unknown[];
+}
+
+/** A result that goes no further, with the record in which it would have gone on. */
+export interface KeptResult {
+  readonly value: unknown;
+  readonly record: DecodedRecord;
+}
+
+/** Behind an operator whose entries become due, results that failed once are kept, and go no further. */
+export const armsOf = (
+  { facts, operation }: Pick<PlanNode, "facts" | "operation">,
+  arms: readonly Next[],
+  cursor: Cursor,
+): readonly Next[] =>
+  facts.closes !== true && operation.stores === undefined
+    ? arms
+    : arms.map((next): Next => (value) => {
+        if (cursor.kept === null) next(value);
+        else cursor.kept.push({ value, record: cursor.record });
+      });
 
 export const contextOf = (cursor: Cursor): RecordContext => cursor.record.context;
 

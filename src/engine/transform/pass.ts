@@ -3,6 +3,7 @@
 // group. The result is as if records went one after the other: outputs are in the order of their records, and a record
 // that fails leaves no trace, not in state either (if later ones saw its changes, the batch runs again without it). Before a
 // record, its group works what has become due (agenda.ts).
+import { assert, MillraceError } from "../core/errors.ts";
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { DueStateKey, StateKey } from "../core/state.ts";
@@ -14,7 +15,9 @@ import {
   type DeferredChange,
   isOfDue,
   type Item,
+  type KeptResult,
   newTrail,
+  type Operator,
   orderOf,
   type Prepared,
   type RecordOrigin,
@@ -55,6 +58,8 @@ export interface BatchResult {
   readonly queued: readonly StepKey[];
   /** Entries that were due, and were worked among the records. */
   readonly fired: number;
+  /** By index: the results of entries that were due and have failed, which went no further; their store has gone on. */
+  readonly kept: ReadonlyMap<number, readonly KeptResult[]>;
   /** Nothing was worked, since what is due before the first record is too much for a batch, or fails: it goes first. */
   readonly isDueFirst: boolean;
 }
@@ -95,6 +100,15 @@ export async function runBatch(program: Program, batch: Batch): Promise<BatchRes
 const ofRoom = (error: unknown): NoRoom | TooLargeToQueue | null =>
   error instanceof NoRoom || error instanceof TooLargeToQueue ? error : null;
 
+function cannotGiveUp(outcome: Outcome | undefined): Outcome {
+  if (outcome?.kind !== "dead-lettered") assert(false, "what did not fail was given up");
+  const { step, code, message } = outcome.failure;
+  return {
+    kind: "halted",
+    error: new MillraceError("MILL_DUE_FAILED", `${step}: ${code}, ${message}`),
+  };
+}
+
 /** How much there was before a piece. */
 interface PieceStart {
   readonly from: number;
@@ -115,6 +129,7 @@ class Pass implements GroupQueues, PassOfGroup {
   readonly #stage: Stage = { outputs: [], rows: [], index: 0 };
   /** Outputs of one record from one piece of its way: their places in the stage. */
   readonly #made: { readonly trail: Trail; readonly from: number; readonly to: number }[] = [];
+  readonly #kept = new Map<number, readonly KeptResult[]>();
   #fired = 0;
 
   constructor(program: Program, batch: Batch, leftOut: ReadonlyMap<number, Outcome>, end: number) {
@@ -137,7 +152,9 @@ class Pass implements GroupQueues, PassOfGroup {
       const origin = { time: originMs, partition: raw.partition, offset: raw.offset, index: 0 };
       const trail = newTrail(index, origin, orderOf(index));
       this.#trails.push(trail);
-      const again = this.piece(timed.record, trail, enter, timed);
+      // What is due enters even where it is known to fail: its store goes on.
+      const again = timed.due === undefined ? this.piece(timed.record, trail, enter, timed) : null;
+      if (timed.due !== undefined) this.#enterDue(timed, timed.due, trail);
       if (again !== null) return again;
     }
     for (const group of this.items.keys()) {
@@ -155,21 +172,23 @@ class Pass implements GroupQueues, PassOfGroup {
     return this.#trails.length;
   }
 
-  #enter({ record, released, due }: TimedRecord): void {
-    if (released !== undefined)
-      return this.#queue({ ...released, entry: "answer", prepared: released.answer }, record);
-    if (due !== undefined)
-      return this.#queue({ ...due, entry: "due", value: undefined, prepared: undefined }, record);
-    this.program.entry(record.raw.topic)(record.value);
+  #enter({ record, released }: TimedRecord): void {
+    if (released === undefined) return this.program.entry(record.raw.topic)(record.value);
+    const { trail } = this.program.cursor;
+    this.#queue({ ...released, entry: "answer", prepared: released.answer }, record, trail);
+  }
+
+  #enterDue({ record }: TimedRecord, due: NonNullable<TimedRecord["due"]>, trail: Trail): void {
+    this.#queue({ ...due, entry: "due", value: undefined, prepared: undefined }, record, trail);
   }
 
   /** It enters at an operator, behind its source. */
   #queue(
     { at, entry, value, prepared, key = null, input = 0 }: Entering,
     record: DecodedRecord,
+    trail: Trail,
   ): void {
-    const { groups, cursor } = this.program;
-    const { trail } = cursor;
+    const { groups } = this.program;
     const origin = trail.origin as RecordOrigin;
     const group = groups.findIndex((places) => places.includes(at));
     const own = { at, entry, input, record, trail, origin, watermark: -Infinity };
@@ -216,6 +235,31 @@ class Pass implements GroupQueues, PassOfGroup {
     return null;
   }
 
+  /** Works an entry that was due, and has failed, once more: its store goes on, and its results go into its letter. */
+  giveUp(item: Item, operator: Operator): Again | null {
+    const { cursor } = this.program;
+    const { stores } = this.batch;
+    const { index } = item.trail;
+    const mark = stores.mark();
+    const kept: KeptResult[] = [];
+    cursor.takes(item.record, item.trail);
+    cursor.kept = kept;
+    try {
+      operator.due?.(item, stores);
+      this.#kept.set(index, kept);
+      return null;
+    } catch {
+      stores.rollback(mark);
+      if (operator.giveUpDue === undefined)
+        return { index, why: cannotGiveUp(this.#failed.get(index)) };
+      operator.giveUpDue(item, stores);
+      this.#kept.set(index, []);
+      return null;
+    } finally {
+      cursor.kept = null;
+    }
+  }
+
   hasFailed(trail: Trail): boolean {
     return !isOfDue(trail) && this.#failed.has(trail.index);
   }
@@ -238,8 +282,8 @@ class Pass implements GroupQueues, PassOfGroup {
     const queued = [...this.keys.values()].map(({ at, key }): StepKey => {
       return { step: operators[at] as CallStep, key };
     });
-    const fired = this.#fired;
-    return { outcomes, outputs: this.#outputs(), deferred: this.deferred, queued, fired };
+    const made = { outputs: this.#outputs(), deferred: this.deferred, kept: this.#kept };
+    return { ...made, outcomes, queued, fired: this.#fired };
   }
 
   #outputs(): OutRecord[] {

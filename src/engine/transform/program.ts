@@ -5,9 +5,11 @@ import { UNWATCHED, type StepWatch } from "../core/loop-memory.ts";
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import { type OperatorFacts, type Part, type PlanNode, type PlanOptions } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
+import { isResult } from "../core/state-results.ts";
 import { dueStoresOf } from "./agenda.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import {
+  armsOf,
   type CompileOptions,
   type Cursor,
   type DeferredChange,
@@ -22,6 +24,7 @@ import {
   type RecordOrigin,
   type RefusedEffects,
   type Trail,
+  type ReturnedResults,
 } from "./operator.ts";
 import { failureOf, thrown } from "./failures.ts";
 import { WatchedCursor } from "./step-watch.ts";
@@ -66,6 +69,14 @@ export class Program {
   readonly #entries = new Map<string, Next>();
   /** The operator behind each place; where ways divide, the first of them. */
   readonly #followers: Next[] = [];
+  /** Takes results of an operator that come back on, behind it. */
+  readonly #results: Next = (results) => {
+    const { at, values } = results as ReturnedResults;
+    this.cursor.step = at;
+    for (const value of values) (this.#returns[at] as Next)(value);
+  };
+  /** The way of results that come back: behind their operator, and in front of one that calls. */
+  readonly #returns: Next[] = [];
   readonly #filtered: readonly Outcome[];
   /** By place: the sources that it hangs behind, each with the delay of its watermark on the way. */
   readonly #sources: readonly SourceDelays[];
@@ -134,13 +145,14 @@ export class Program {
     const entries = new Map<string, Next[]>();
     for (let at = nodes.length - 1; at >= 0; at--) {
       const { id, inputs, facts, operation } = nodes[at] as PlanNode;
-      const arms = behind.get(id) ?? [];
+      const arms = armsOf({ facts, operation }, behind.get(id) ?? [], cursor);
       const next = all(arms);
       this.#followers[at] = resultsOf(facts, arms, next);
       const count = this.counts[at] as OperatorCounts;
       const wiring = { at, cursor, count, next, arms, options };
       const made = (facts.work as MakeOperator)(nodes[at] as PlanNode, wiring);
       const group = this.groups.findIndex((places) => places.includes(at));
+      this.#returns[at] = this.#returnOf(facts, { group, at });
       if (typeof made !== "function") this.operators[at] = made;
       else if (facts.reads) unshift(entries, operation.topic?.name ?? "", made);
       for (const [input, above] of inputs.entries())
@@ -151,6 +163,12 @@ export class Program {
         );
     }
     for (const [topic, nexts] of entries) this.#entries.set(topic, all(nexts));
+  }
+
+  #returnOf({ calls }: OperatorFacts, of: { readonly group: number; readonly at: number }): Next {
+    return calls === true
+      ? entering(this.cursor, { ...of, input: 0 })
+      : (this.#followers[of.at] as Next);
   }
 
   /** Whether records queue in it, so that it must be run by `runBatch`. */
@@ -176,7 +194,7 @@ export class Program {
 
   /** Behind which a record of this topic comes in. */
   entry(topic: string): Next {
-    const entry = this.#entries.get(topic);
+    const entry = this.#entries.get(topic) ?? (isResult({ topic }) ? this.#results : undefined);
     if (entry === undefined) assert(false, `part ${this.#part.name} has no source ${topic}`);
     return entry;
   }

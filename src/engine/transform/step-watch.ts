@@ -2,7 +2,13 @@
 import { NO_PLACE, WORD, type StepWatch } from "../core/loop-memory.ts";
 import type { DecodedRecord, Stage } from "../core/outcome.ts";
 import type { RawRecord } from "../core/record.ts";
-import { newTrail, type Cursor, type GroupQueues, type Trail } from "./operator.ts";
+import {
+  newTrail,
+  type Cursor,
+  type GroupQueues,
+  type KeptResult,
+  type Trail,
+} from "./operator.ts";
 
 /** The step while a record is being decoded. */
 const DECODING = -1;
@@ -13,6 +19,7 @@ export class WatchedCursor implements Cursor {
   stage: Stage = null as never;
   trail: Trail = newTrail(0, null, 1);
   queues: GroupQueues | null = null;
+  kept: KeptResult[] | null = null;
   readonly #names: readonly string[];
   readonly #words: Int32Array;
   readonly #offset: BigInt64Array;

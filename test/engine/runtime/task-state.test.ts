@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { SentBatch } from "../../../src/engine/core/kafka.ts";
 import { TaskInputs } from "../../../src/engine/core/task-inputs.ts";
 import type { BoundPart } from "../../../src/engine/runtime/task/bind.ts";
+import { Breaker } from "../../../src/engine/runtime/task/breaker.ts";
 import { TaskState } from "../../../src/engine/runtime/task/stream/state.ts";
 import { TestCalls } from "../../support/calls.ts";
 import { StoreBench } from "../../support/stores.ts";
@@ -30,6 +31,7 @@ async function withChanges() {
     inputs: new TaskInputs(PARTITION, [], () => null),
     times: { watermarkOf: () => -Infinity, keepsRecords: () => false },
     patiently: (work) => work(),
+    breaker: new Breaker("main", "never"),
     learn: () => Promise.resolve(),
     now: () => 1_000,
   });

@@ -4,9 +4,11 @@
 import { RecordsRefusedError, refusalText } from "../../core/errors.ts";
 import type { TxProducer } from "../../core/kafka.ts";
 import { makeRedrive } from "../../core/late-topics.ts";
+import { reads } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { OutRecord, RawRecord } from "../../core/record.ts";
 import { redriveHeaders, stateRecord, type RedriveOrder } from "../../core/redrive.ts";
+import { operatorOfResults } from "../../core/state-results.ts";
 import { gateIsShut, readGate } from "../../notes/gate-note.ts";
 import { NoteTail } from "../../notes/notes.ts";
 import type { FoundLetter } from "../found-letter.ts";
@@ -49,8 +51,12 @@ export const REDRIVES_MAX = 3;
 export function refusalOf({ parts }: Plan, { part: name, origin }: FoundLetter): string | null {
   const part = parts.find((one) => one.name === name);
   if (part === undefined) return `the pipeline has no part ${name} any more`;
-  if (!part.sources.some((topic) => topic.name === origin.topic))
-    return `part ${name} does not read ${origin.topic} any more`;
+  if (!reads(part, origin.topic)) {
+    const operator = operatorOfResults(origin.topic);
+    return operator === null
+      ? `part ${name} does not read ${origin.topic} any more`
+      : `part ${name} has no operator ${operator} any more`;
+  }
   return origin.partition < part.partitions ? null : `part ${name} has no such partition any more`;
 }
 

@@ -12,9 +12,11 @@ import {
   type PlanTable,
   type PlanTopic,
 } from "../../core/plan.ts";
+import { reads } from "../../core/pieces.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { CarriedFormat, SchemaFormat } from "../../core/schema.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
+import { operatorOfResults } from "../../core/state-results.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, TIMESTAMPS_UNLIMITED } from "../../core/topic-config.ts";
 import { deepFreeze } from "../../define/plan/build.ts";
 import type { RunTarget } from "../words/run.ts";
@@ -174,8 +176,13 @@ function shadowNode(node: PlanNode, renaming: Renaming, table: PlanTable | null)
   return { ...node, name, operation };
 }
 
-/** The name in `shadow` of a topic that a part of `plan` reads; null for a topic that none reads. */
+/**
+ * The name in `shadow` of a topic that a part of `plan` reads; null for a topic that none reads. Results of state come from the
+ * same operator.
+ */
 export function counterpartOf(plan: Plan, shadow: Plan, topic: TopicName): TopicName | null {
+  if (operatorOfResults(topic) !== null)
+    return plan.parts.some((part) => reads(part, topic)) ? topic : null;
   for (const [i, part] of plan.parts.entries()) {
     const at = part.sources.findIndex(({ name }) => name === topic);
     if (at >= 0) return shadow.parts[i]?.sources[at]?.name ?? null;

@@ -177,8 +177,11 @@ function successorOf(
   const topic = facts === null ? null : counterpartOf(shadow, plan, facts.origin.topic);
   if (facts === null || topic === null) return null;
   const { pipeline } = plan;
-  const known = topic === facts.origin.topic ? ids.get(placeOf(facts)) : undefined;
-  const id = known ?? letterId({ pipeline, part: facts.part }, facts.origin);
+  const { origin, part, result } = facts;
+  const isExternal = topic === origin.topic && result === null;
+  const known = isExternal ? ids.get(placeOf(facts)) : undefined;
+  const entry = result?.entry ?? null;
+  const id = known ?? letterId({ pipeline, part }, entry === null ? origin : { ...origin, entry });
   return { id, facts, raw, names: { "dlq.id": id, "dlq.pipeline": pipeline, "dlq.topic": topic } };
 }
 

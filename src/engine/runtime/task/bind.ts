@@ -14,6 +14,7 @@ import {
   type SchemaFormat,
   type WriterSchemas,
 } from "../../core/schema.ts";
+import { sourceAbove } from "../../core/state-results.ts";
 import { isCompacted } from "../../core/topic-config.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { withAge } from "../../core/time-headers.ts";
@@ -44,6 +45,8 @@ export interface BoundPart {
   readonly labels: { readonly pipeline: string; readonly part: string };
   readonly program: Program;
   readonly sources: ReadonlyMap<TopicName, SourceCodec>;
+  /** Decodes the key of the records in front of a node. */
+  keyOf(node: PlanNode, key: Buffer): unknown;
   /** The codec of each store's entries. */
   readonly stores: ReadonlyMap<string, EntryCodec>;
   /** The refusals by brokers, of all tasks of the part in this worker. */
@@ -99,12 +102,12 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     ]),
   );
   const refusals = new Refusals();
+  const keyOf = keysOf(part, sources);
   const program = compile(part, {
     onError: plan.options.onError,
     onBroken: options.onBroken,
     emitterOf: (node) => emitterOf(node, part, codec, refusals),
-    keyOf: (node, key) => sourceAbove(node, part, sources).key.decode(key),
-    refusals,
+    ...{ keyOf, refusals },
     ...(options.watch === undefined ? {} : { watch: options.watch }),
     keepingOf: ({ store, isCarried = false }) => ({
       isCarried,
@@ -115,8 +118,17 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   const stores = entryCodecsOf(part, codec);
   const labels = { pipeline: plan.pipeline, part: part.name };
   const shapes = options.shapes ?? null;
-  return { part, plan, labels, program, sources, stores, refusals, shapes };
+  return { part, plan, labels, program, sources, keyOf, stores, refusals, shapes };
 }
+
+/** Where several sources meet, their keys are of one form. */
+const keysOf =
+  (part: Part, sources: BoundPart["sources"]): BoundPart["keyOf"] =>
+  (node, key) => {
+    const source = sources.get(sourceAbove(part, node)?.name ?? "");
+    assert(source !== undefined, `${node.name} hangs behind nothing`);
+    return source.key.decode(key);
+  };
 
 const entryCodecsOf = ({ stores, nodes }: Part, codec: CodecOf): Map<string, EntryCodec> =>
   new Map(
@@ -138,16 +150,6 @@ export function sourceOf(sources: BoundPart["sources"], topic: TopicName): Sourc
     "MILL_STATE_CHANGED",
     `queued records came from ${topic}, which is not read`,
   );
-}
-
-/** A source in front of a node: where several meet, their keys are of one form. */
-function sourceAbove(node: PlanNode, { nodes }: Part, sources: BoundPart["sources"]): SourceCodec {
-  const { topic } = node.operation;
-  const source = node.facts.reads === true ? sources.get(topic?.name ?? "") : undefined;
-  if (source !== undefined) return source;
-  const above = nodes.find(({ id }) => id === node.inputs[0]);
-  assert(above !== undefined, `${node.name} hangs behind nothing`);
-  return sourceAbove(above, { nodes } as Part, sources);
 }
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;

@@ -81,5 +81,6 @@ export class Refusals {
 
 function nameOf(raw: RawRecord, kind: RefusedKind): string {
   const { topic, offset } = placeOf(raw);
-  return `${kind} ${topic}/${String(raw.partition)}/${String(offset)}`;
+  const entry = raw.entry === undefined ? "" : ` ${raw.entry}`;
+  return `${kind} ${topic}/${String(raw.partition)}/${String(offset)}${entry}`;
 }

@@ -53,6 +53,8 @@ export interface GivenUp {
 }
 
 export interface Released extends Pick<BatchResult, "outputs" | "deferred" | "queued"> {
+  /** The place of the step. */
+  readonly at: number;
   readonly givenUp: readonly GivenUp[];
   /** Records that went on or were given up. */
   readonly taken: readonly RawRecord[];
@@ -99,13 +101,14 @@ export async function release(program: Program, given: Release): Promise<Release
     if (last?.kind !== "halted" && length === heads.length)
       return {
         ...result,
+        at: step.at,
         ...endsOf(heads, result, dead),
         taken: hands.filter(({ next }) => isTaken(next)).map(({ head }) => head.record.raw),
         waiting,
         halted: null,
       };
     stores.rollback(0);
-    if (last?.kind === "halted") return { ...nothing, waiting, halted: last.error };
+    if (last?.kind === "halted") return { ...nothing, at: step.at, waiting, halted: last.error };
     const blocked = heads[length] as Hand;
     waiting.push(blocked.ended);
     hands = hands.filter((hand) => hand !== blocked);

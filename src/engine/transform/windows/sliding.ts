@@ -43,6 +43,11 @@ export interface SlidingAggregate extends WindowOperation {
 export const aggregatingSlides: MakeOperator<SlidingAggregate> = (node, wiring) =>
   new SlidingWork(node, wiring);
 
+interface ClosedSlides {
+  readonly slides: readonly Slide[];
+  readonly endMs: number;
+}
+
 class SlidingWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
@@ -92,21 +97,35 @@ class SlidingWork implements Operator {
     }
   }
 
-  due({ key, watermark }: Item, views: Views): void {
+  due(item: Item, views: Views): void {
+    const closed = this.#close(item, views);
+    if (closed === null || closed.slides.length === 0) return;
+    const { slides, endMs } = closed;
+    this.#work.closed((item.key as StateKey).bytes, this.#contentOf(slides, endMs), endMs);
+  }
+
+  /** The user's `merge` has failed. */
+  giveUpDue(item: Item, views: Views): void {
+    this.#close(item, views);
+  }
+
+  /** The window of a key that closes next, and what it has; null: none closes yet. */
+  #close({ key, watermark }: Item, views: Views): ClosedSlides | null {
     const { store, window } = this.#operation;
     const own = key as StateKey;
     const view = views.view(store.name);
     const entry = view.get(own);
-    if (entry === null) return;
+    if (entry === null) return null;
     const slides = slidesOf(entry);
     const endMs = nextEndMs(window, slides);
     // A longer grace has been deployed since.
-    if (lastOpenMs(window, endMs) >= watermark)
-      return view.set(own, this.#entryOf(slides, entry.timestamp));
-    const content = slidesIn(window, slides, endMs);
+    if (lastOpenMs(window, endMs) >= watermark) {
+      view.set(own, this.#entryOf(slides, entry.timestamp));
+      return null;
+    }
     const left = closedAt(window, slides, endMs);
     view.set(own, left === null ? null : this.#entryOf(left, entry.timestamp));
-    if (content.length > 0) this.#work.closed(own.bytes, this.#contentOf(content, endMs), endMs);
+    return { slides: slidesIn(window, slides, endMs), endMs };
   }
 
   readonly #merge = (a: unknown, b: unknown): unknown => present(this.#operation.merge(a, b));

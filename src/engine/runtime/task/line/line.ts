@@ -14,6 +14,7 @@ import type { DecodedRecord, Outcome, Stage } from "../../../core/outcome.ts";
 import { addressOf, type RawRecord } from "../../../core/record.ts";
 import type { TaskStores } from "../../../core/state.ts";
 import { decodeFailure, noSource, type RecordSide } from "../../../decode/failure.ts";
+import { isResult } from "../../../core/state-results.ts";
 import { envelopeOf } from "../../../decode/framing.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "../../../transform/pass.ts";
 import type { Program, TaskTimes } from "../../../transform/program.ts";
@@ -21,6 +22,7 @@ import type { CallBook } from "../../../transform/calls/book.ts";
 import type { TaskCalls } from "../../../transform/calls/call.ts";
 import type { BoundPart, SourceCodec } from "../bind.ts";
 import type { Slice } from "../intake.ts";
+import { returnedResults } from "../results.ts";
 import { SliceClock, SliceWatermark } from "./slice-time.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
 
@@ -56,9 +58,11 @@ export function processEach(
     timeMs = clock.timeMs;
     stage.index++;
   }
-  const none = { outputs: [], deferred: [], queued: [], fired: 0, dueFirst: null };
+  const none = { outputs: [], deferred: [], queued: [], kept: NONE, fired: 0, dueFirst: null };
   return { outcomes, ...none, timeMs };
 }
+
+const NONE: Processed["kept"] = new Map();
 
 interface EachOptions {
   readonly stage: Stage;
@@ -79,11 +83,12 @@ export interface Lent {
 
 /** Takes the records of a part with state or calls through it together. */
 export async function processBatch(
-  { program, sources }: BoundPart,
+  bound: BoundPart,
   slice: Slice,
   { stores, calls, book, inputs, times }: Lent,
 ): Promise<Processed> {
-  const decoded = decodeAll(sources.get(slice.topic) ?? null, slice.records, program);
+  const { program } = bound;
+  const decoded = decodeSlice(bound, slice);
   const time = inputs.time(slice.place);
   const records = timed(decoded, slice, time);
   const watermarkOf = program.watermarks(slice.place, times);
@@ -103,6 +108,11 @@ export async function processBatch(
   }
   const dueFirst = result.isDueFirst ? (records[0] as TimedRecord).watermark : null;
   return { ...result, outcomes, timeMs, dueFirst };
+}
+
+function decodeSlice(bound: BoundPart, slice: Slice): (DecodedRecord | Outcome)[] {
+  if (isResult(slice)) return slice.records.map((raw) => returnedResults(bound, raw));
+  return decodeAll(bound.sources.get(slice.topic) ?? null, slice.records, bound.program);
 }
 
 /** Decodes up to the first record that halts: nothing behind it may be worked on. */

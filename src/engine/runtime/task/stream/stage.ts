@@ -81,10 +81,10 @@ export class StreamStage implements TaskWork {
     this.#marks = TaskMarks.of(bound, task.partition, times);
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
-    const own = { context, bound, stores, inbox, inputs: progress, times };
-    const { state, queuedKeys } = openState(task, own);
-    [this.#state, this.#queuedKeys] = [state, queuedKeys];
-    this.#firing = this.#firingOf(state);
+    const { breaker } = options;
+    const own = { context, bound, stores, inbox, inputs: progress, times, breaker };
+    ({ state: this.#state, queuedKeys: this.#queuedKeys } = openState(task, own));
+    this.#firing = this.#firingOf(this.#state);
   }
 
   async begin(): Promise<void> {
@@ -123,6 +123,7 @@ export class StreamStage implements TaskWork {
       keep: (fired) => {
         this.#queuedKeys?.look(fired.queued);
         this.#fired += fired.worked;
+        this.#tally.failResults(fired, this.#task.partition);
         this.#keepReleased(fired);
       },
     });
@@ -276,7 +277,7 @@ export class StreamStage implements TaskWork {
         this.#task.fail(outcome.error);
         return false;
       }
-      this.#tally.recount(change.record.raw, outcome);
+      this.#tally.giveUp(change, outcome);
     }
     return true;
   }

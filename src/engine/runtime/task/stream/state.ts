@@ -4,6 +4,7 @@ import type { PlanStore } from "../../../core/plan.ts";
 import type { SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
 import { addressOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
+import { placeOfDue, sourceOfResults } from "../../../core/state-results.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Sealed } from "../../../state/cell.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
@@ -15,8 +16,8 @@ import {
   type LearnKept,
   type Released,
 } from "../../../transform/calls/release.ts";
-import { entriesDue } from "../../../transform/agenda.ts";
-import { fireDue, type DueHead, type Fired } from "../../../transform/due.ts";
+import { entriesDue, type DueEntry } from "../../../transform/agenda.ts";
+import { fireDue, type DueEntries, type DueHead, type Fired } from "../../../transform/due.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
 import type { DueStores, TaskTimes } from "../../../transform/program.ts";
 import type { DeferredChange } from "../../../transform/operator.ts";
@@ -38,6 +39,7 @@ export interface TaskStateOptions {
   readonly calls: TaskCalls;
   readonly inputs: TaskInputs;
   readonly times: TaskTimes;
+  readonly breaker: Breaker;
   /** Runs again for as long as the copies are away; rejects when the task ends first. */
   patiently<T>(work: () => Promise<T>): Promise<T>;
   readonly learn: LearnKept;
@@ -153,9 +155,26 @@ export class TaskState {
     if (entries.length === 0) return null;
     const watermarkOf = (place: number): number => this.#watermark(place);
     const due = { at, entries, partition, watermark, watermarkOf, stores, calls };
-    const fired = await fireDue(bound.program, due);
+    const fired = this.#judged(await fireDue(bound.program, due), due);
     for (const { store, key } of fired.waiting) stores.dueAgain(store, key.dueMs);
     return fired;
+  }
+
+  /** Nothing of a page that the breaker does not admit is kept. */
+  #judged(fired: Fired, { entries, partition }: DueEntries): Fired {
+    const { breaker, stores } = this.#options;
+    if (fired.halted !== null) return fired;
+    const dead = new Set(fired.failed.map(({ entry }) => entry));
+    const letters = entries.slice(0, fired.worked).map((entry) => dead.has(entry));
+    const over = breaker.firstOver(letters);
+    if (over === null) {
+      for (const isLetter of letters) breaker.admits(isLetter);
+      return fired;
+    }
+    stores.rollback(0);
+    const { store, key } = entries[over] as DueEntry;
+    const at = { topic: sourceOfResults(store), partition, offset: placeOfDue(key.dueMs) };
+    return { ...fired, worked: 0, failed: [], waiting: entries, halted: breaker.error(at) };
   }
 
   #watermarkWith(head: DueHead | null): (at: number) => number {
@@ -239,7 +258,10 @@ export class TaskState {
 }
 
 /** The parts of a task with state, or with calls. */
-interface StateParts extends Pick<TaskStateOptions, "bound" | "stores" | "inputs" | "times"> {
+interface StateParts extends Pick<
+  TaskStateOptions,
+  "bound" | "stores" | "inputs" | "times" | "breaker"
+> {
   readonly context: WorkerContext;
   readonly inbox: Inbox;
 }

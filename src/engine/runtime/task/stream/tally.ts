@@ -1,16 +1,24 @@
 // The outcomes of a task's records since the last checkpoint: what they add to the ledger, and the letters that they make.
 // With them goes all else that a checkpoint takes of a task.
 import type { StagedTask } from "../../../checkpoint/commit.ts";
-import { countOutcome, emptyLedger, type LedgerCounts } from "../../../core/ledger.ts";
-import type { Outcome } from "../../../core/outcome.ts";
+import {
+  countDeadResult,
+  countOutcome,
+  emptyLedger,
+  type LedgerCounts,
+} from "../../../core/ledger.ts";
+import type { Failure, Outcome } from "../../../core/outcome.ts";
 import { placeOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
-import type { LetterOrigin } from "../../../letters/letter.ts";
+import { isResult, operatorOfResults } from "../../../core/state-results.ts";
+import { letterOf, type LetterOrigin } from "../../../letters/letter.ts";
 import { stateRecordsOf, lettersOf } from "../../../letters/redriven.ts";
 import type { Released } from "../../../transform/calls/release.ts";
+import type { Fired } from "../../../transform/due.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import type { Refusals } from "../refusals.ts";
+import { resultRecord, waitingResult, type WaitingResult } from "../results.ts";
 import type { TaskMark } from "./markers.ts";
 import type { StreamStage, StreamTask } from "./stage.ts";
 import type { SealedState } from "./state.ts";
@@ -61,23 +69,51 @@ export class Tally {
     this.#letters.push(...lettersOf(raw, outcome, origin, now()));
   }
 
-  /** It had counted as emitted. */
-  recount(raw: RawRecord, outcome: Outcome): void {
-    const { progress, breaker } = this.#options;
+  /** Queued records had counted as emitted: some are given up, and letters of those that went on are closed now. */
+  release({ at, givenUp, wentOn }: Pick<Released, "at" | "givenUp" | "wentOn">): void {
+    const { letters, now } = this.#options;
+    for (const { record, outcome } of givenUp) {
+      const { value } = record;
+      this.giveUp({ at, record, value, key: String(record.raw.offset) }, outcome);
+    }
+    for (const { record, outcome } of wentOn)
+      this.#letters.push(...stateRecordsOf(record.raw, outcome, letters, now()));
+  }
+
+  /** What waited for the checkpoint, or for a call, fails: of a record it had counted as emitted. */
+  giveUp(waiting: WaitingResult, outcome: Outcome): void {
+    const { breaker, bound } = this.#options;
+    const { raw } = waiting.record;
+    if (!isResult(raw) || raw.redriven !== undefined) this.#recount(raw, outcome);
+    else if (outcome.kind === "dead-lettered")
+      this.#failResult(waitingResult(bound, waiting), outcome.failure);
+    breaker.late();
+  }
+
+  #recount(raw: RawRecord, outcome: Outcome): void {
+    const { progress } = this.#options;
     for (const ledger of [this.#delta, progress.ledger(placeOf(raw).topic)]) {
       ledger.consumed--;
       ledger.emitted--;
     }
     this.count(raw, outcome);
-    breaker.late();
   }
 
-  /** Queued records had counted as emitted: some are given up, and letters of those that went on are closed now. */
-  release({ givenUp, wentOn }: Pick<Released, "givenUp" | "wentOn">): void {
-    const { letters, now } = this.#options;
-    for (const { record, outcome } of givenUp) this.recount(record.raw, outcome);
-    for (const { record, outcome } of wentOn)
-      this.#letters.push(...stateRecordsOf(record.raw, outcome, letters, now()));
+  /** Of entries that were due: they belong to no record, so they are letters and no outcome of the ledger. */
+  failResults({ at, failed }: Pick<Fired, "at" | "failed">, partition: number): void {
+    const { bound } = this.#options;
+    for (const one of failed)
+      this.#failResult(resultRecord(bound, { ...one, at, partition }), one.failure);
+  }
+
+  #failResult(raw: RawRecord, failure: Failure): void {
+    const { letters, bound, progress, now } = this.#options;
+    const operator = operatorOfResults(raw.topic) ?? "";
+    for (const ledger of [this.#delta, progress.ownLedger]) countDeadResult(ledger, operator);
+    const origin = bound.refusals.letterOrigin(raw, letters);
+    const own = { ...failure, class: "result", originMs: raw.timestamp } as const;
+    // mistake: result given up in silence
+    this.#letters.push(letterOf(raw, own, origin, now()));
   }
 
   /** For a checkpoint: with notes of structures that its transaction writes for the first time. */

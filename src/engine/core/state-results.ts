@@ -1,0 +1,65 @@
+// Results of state that belong to no record: what an operator makes of an entry that was due. One that a step behind cannot
+// take becomes a letter; it comes from no topic, so the letter names the store in the place of one.
+import { storesOf, type Part, type Plan, type PlanNode, type PlanTopic } from "./plan.ts";
+import type { RawRecord, TopicName } from "./record.ts";
+
+/** A topic's name has no colon. */
+const PREFIX = "store:";
+
+/** The source of what the operator makes of entries that are due. */
+export const sourceOfResults = (operator: string): TopicName => `${PREFIX}${operator}`;
+
+/** The operator whose results come from there; null for a topic. */
+export const operatorOfResults = (source: TopicName): string | null =>
+  source.startsWith(PREFIX) ? source.slice(PREFIX.length) : null;
+
+export const isResult = ({ topic }: Pick<RawRecord, "topic">): boolean =>
+  operatorOfResults(topic) !== null;
+
+/** A topic that the node's records come from: where several meet, their keys are of one form. */
+export function sourceAbove(
+  part: Pick<Part, "nodes" | "sources">,
+  node: PlanNode,
+): PlanTopic | null {
+  const { nodes, sources } = part;
+  const source =
+    node.facts.reads === true
+      ? sources.find(({ name }) => name === node.operation.topic?.name)
+      : undefined;
+  if (source !== undefined) return source;
+  const above = nodes.find(({ id }) => id === node.inputs[0]);
+  return above === undefined ? null : sourceAbove(part, above);
+}
+
+export const operatorNamed = ({ nodes }: Pick<Part, "nodes">, operator: string | null): number =>
+  nodes.findIndex(({ name, operation }) => name === operator && storesOf(operation).length > 0);
+
+/** The form of an operator's results in their letters; null for a topic, and where no part has the operator. */
+export function formOfResults({ parts }: Plan, source: TopicName): PlanTopic | null {
+  const operator = operatorOfResults(source);
+  for (const part of operator === null ? [] : parts) {
+    const node = part.nodes[operatorNamed(part, operator)];
+    const above = node === undefined ? null : sourceAbove(part, node);
+    if (above !== null) return { ...above, name: source, value: { kind: "tagged-json" } };
+  }
+  return null;
+}
+
+/** The place of an entry in the order of time, for what has no offset. */
+export const placeOfDue = (dueMs: number): bigint => BigInt(Math.max(0, Math.trunc(dueMs)));
+
+/** The bounds of the window of a result, epoch ms. */
+export interface ResultWindow {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Null where the results are of no window. */
+export function windowOfResults(results: unknown): ResultWindow | null {
+  const [first] = Array.isArray(results) ? (results as unknown[]) : [];
+  const { startMs, endMs } = (first ?? {}) as Partial<ResultWindow>;
+  return isDate(startMs) && isDate(endMs) ? { startMs, endMs } : null;
+}
+
+const isDate = (ms: unknown): ms is number =>
+  typeof ms === "number" && !Number.isNaN(new Date(ms).getTime());
