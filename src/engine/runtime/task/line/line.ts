@@ -111,7 +111,9 @@ export async function processBatch(
 }
 
 function decodeSlice(bound: BoundPart, slice: Slice): (DecodedRecord | Outcome)[] {
-  if (isResult(slice)) return slice.records.map((raw) => returnedResults(bound, raw));
+  // Only letters that come back are results.
+  if (slice.records[0]?.redriven !== undefined && isResult(slice))
+    return slice.records.map((raw) => returnedResults(bound, raw));
   return decodeAll(bound.sources.get(slice.topic) ?? null, slice.records, bound.program);
 }
 
