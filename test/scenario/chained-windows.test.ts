@@ -104,3 +104,31 @@ test("W2: time behind late records is not held back by the grace of their window
   assert.deepEqual(await until(69.999), []);
   assert.deepEqual(await until(70), [{ until: 10, windows: 1 }]);
 });
+
+test("W3: what a marker makes due of several keys is worked in the order of the ends, and comes to its end", async () => {
+  for (const window of [
+    sliding({ difference: seconds(2), grace }),
+    session({ gap: seconds(1), grace }),
+  ]) {
+    const flow = pipeline("keys", ({ from }) => {
+      from(views)
+        .groupBy("by-shop", ({ shop }) => shop, { partitions: 1 })
+        .windowedBy(window)
+        .count("views", { emit: "close" })
+        .toStream("row", (windows, { end }) => ({ until: (Number(end) - START) / 1_000, windows }))
+        .to(rows);
+    });
+    const seen = [1, 2, 4, 7].flatMap((second) =>
+      ["a", "b", "c"].map((shop, i) =>
+        send(views, "k", { shop }, { at: START + second * 1_000 + i * 300 }),
+      ),
+    );
+    const { records } = await simulate(flow, [...seen, view(100)]);
+    const ends = records(rows).map(({ value }) => value?.until ?? 0);
+    assert.ok(ends.length > 8);
+    assert.deepEqual(
+      ends,
+      ends.toSorted((a, b) => a - b),
+    );
+  }
+});

@@ -135,7 +135,8 @@ export class GroupRun {
   /** Where entries that are due are worked by themselves: one of them has made another due that comes before the next. */
   #cut({ at, trail, entry }: Item, mark: number): Again | null {
     const { records, stores } = this.#pass.batch;
-    const next = records[trail.index + 1]?.due;
+    // A pass that was cut there before is at its end.
+    const next = trail.index + 1 < this.#pass.length ? records[trail.index + 1]?.due : undefined;
     if (entry !== "due" || isOfDue(trail) || next?.at !== at) return null;
     const { key, input } = next;
     const isSet = this.#operatorAt(at).stores.some((store, place) =>
