@@ -45,6 +45,7 @@ export interface HoppingAggregate extends WindowOperation {
 const OF_PANE = 0xfe;
 const OF_KEY = 0xff;
 const PANE_BYTES = 9;
+const PANE = String.fromCharCode(OF_PANE);
 
 /** The entry of a key with its panes. */
 function headKey(key: Buffer): StateKey {
@@ -54,14 +55,32 @@ function headKey(key: Buffer): StateKey {
   return stateKey(bytes);
 }
 
-/** The entry of a pane, by the key of its panes. */
-function paneKey({ bytes: head }: StateKey, paneMs: number): StateKey {
-  const bytes = Buffer.allocUnsafeSlow(PANE_BYTES + head.length - 1);
-  bytes[0] = OF_PANE;
-  bytes.writeBigUInt64BE(BigInt(paneMs), 1);
-  head.copy(bytes, PANE_BYTES, 1);
-  return stateKey(bytes);
+/** The entry of a pane. A window asks for many of them when it closes, of which few are read from the copy. */
+class PaneKey implements StateKey {
+  readonly id: string;
+
+  constructor(head: StateKey, paneMs: number) {
+    this.id = PANE + startOf(paneMs) + head.id.slice(1);
+  }
+
+  get bytes(): Buffer {
+    return Buffer.from(this.id, "latin1");
+  }
 }
+
+/** The start of a pane, big-endian; the panes of keys that close together are the same. */
+function startOf(paneMs: number): string {
+  const known = starts.get(paneMs);
+  if (known !== undefined) return known;
+  const bytes = Buffer.alloc(PANE_BYTES - 1);
+  bytes.writeBigUInt64BE(BigInt(paneMs));
+  if (starts.size >= STARTS_KEPT) starts.clear();
+  const start = bytes.toString("latin1");
+  starts.set(paneMs, start);
+  return start;
+}
+const starts = new Map<number, string>();
+const STARTS_KEPT = 10_000;
 
 export const aggregatingPanes: MakeOperator<HoppingAggregate> = (node, wiring) =>
   new HoppingWork(node, wiring);
@@ -95,7 +114,7 @@ class HoppingWork implements Operator {
     if (raw.key === null || item.value === undefined) return;
     const { store, window } = this.#operation;
     const head = headKey(raw.key);
-    const key: ItemKey = { ...head, pane: paneKey(head, paneOf(window, context.timestamp)) };
+    const key: ItemKey = { ...head, pane: new PaneKey(head, paneOf(window, context.timestamp)) };
     item.key = key;
     want(store.name, key);
     want(store.name, key.pane);
@@ -162,7 +181,7 @@ class HoppingWork implements Operator {
     const { ranges } = this.#panesOf(views.view(store.name).get(key));
     for (const range of ranges)
       for (const paneMs of startsIn(window, range, watermark - window.graceMs))
-        want(store.name, paneKey(key, paneMs));
+        want(store.name, new PaneKey(key, paneMs));
   }
 
   due({ key, watermark }: Item, views: Views): void {
@@ -176,9 +195,9 @@ class HoppingWork implements Operator {
     // A longer grace has been deployed since.
     if (this.#lastOpenMs(endMs) >= watermark)
       return view.set(head, this.#entryOf(panes, entry.timestamp));
-    const values = this.#valuesIn(panes, endMs, (paneMs) => view.get(paneKey(head, paneMs)));
+    const values = this.#valuesIn(panes, endMs, (paneMs) => view.get(new PaneKey(head, paneMs)));
     const { left, over } = closedAt(window, panes, endMs);
-    for (const paneMs of over) view.set(paneKey(head, paneMs), null);
+    for (const paneMs of over) view.set(new PaneKey(head, paneMs), null);
     view.set(head, left.ranges.length === 0 ? null : this.#entryOf(left, entry.timestamp));
     if (values.length === 0) return;
     const { merge } = this.#operation;

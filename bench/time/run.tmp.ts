@@ -1,0 +1,2 @@
+import { benchHopping } from "./hopping.ts";
+console.table(await benchHopping(console.error));
