@@ -1,12 +1,16 @@
 // Whether a run's answers are right, as a reader of committed records sees them. Speed without that counts for nothing.
 import assert from "node:assert/strict";
 import type { RawRecord } from "../src/engine/core/record.ts";
-import type { Run } from "./contestant.ts";
+import { timeWorkloads, type Run } from "./contestant.ts";
 import { paymentsOf } from "./input.ts";
+import { checkWindows } from "./time/answers.ts";
 import type { Total } from "./pipelines/payments.ts";
 
-/** Throws when an answer is wrong; returns how many records the output topic holds. */
-export function checkAnswers(run: Run): Promise<number> {
+/** Throws when an answer is wrong, or too few of the closed windows are there; returns how many records the output topic holds. */
+export function checkAnswers(run: Run, closedShareMin: number): Promise<number> {
+  const ofTime = timeWorkloads.find((one) => one === run.workload);
+  if (ofTime !== undefined)
+    return checkWindows(run, { workload: ofTime, closedShareMin }, eachRecord);
   return run.workload === "map" ? checkTotals(run) : checkSums(run);
 }
 

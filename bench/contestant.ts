@@ -4,9 +4,12 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import type { Input } from "./input.ts";
 import type { World } from "./world.ts";
 
-export type Workload = "map" | "sum" | "call";
+export type Workload = "map" | "sum" | "call" | TimeWorkload;
 /** Those that contestants share. */
 export const workloads: readonly Workload[] = ["map", "sum"];
+export type TimeWorkload = "tumbling" | "session";
+/** Those of event time. */
+export const timeWorkloads: readonly TimeWorkload[] = ["tumbling", "session"];
 
 export interface Run {
   readonly world: World;
@@ -20,6 +23,8 @@ export interface Run {
 
 export interface Contestant {
   readonly name: string;
+  /** The share of the windows that its input closes of which it has rows when the input is decided. */
+  readonly closedShareMin: number;
   /** What must be there before the first run: fetched, compiled. */
   prepare(world: World): Promise<void>;
   start(run: Run): Promise<Running>;

@@ -1,8 +1,8 @@
 // `node bench/main.ts engine`: the engine beside Kafka Streams, in one run. `node bench/main.ts state`: figures of state by
-// number of keys. `node bench/main.ts due`: the due index. `node bench/main.ts park`: latency of other keys while calls for one fail. `node bench/main.ts reprocess`: a
+// number of keys. `node bench/main.ts due`: the due index. `node bench/main.ts time`: windows. `node bench/main.ts park`: latency of other keys while calls for one fail. `node bench/main.ts reprocess`: a
 // run beside the live pipeline. Each prints a table, or JSON.
 import { parseArgs } from "node:util";
-import { workloads, type Workload } from "./contestant.ts";
+import { timeWorkloads, workloads, type Workload } from "./contestant.ts";
 import { benchEngine, type EngineOptions } from "./engine.ts";
 import { reportText } from "./report.ts";
 import { benchPark, parkText } from "./park/park.ts";
@@ -12,10 +12,12 @@ import { benchDue } from "./due/due.ts";
 import { dueText } from "./due/report.ts";
 import { benchState } from "./state/state.ts";
 import { stateText } from "./state/report.ts";
+import { timeFigures, timeParts } from "./time/time.ts";
 
 const USAGE = `Usage: node bench/main.ts engine [options]   the engine beside Kafka Streams
        node bench/main.ts state [options]    memory, takeover and rebuild by number of keys
        node bench/main.ts due [options]      the index of entries that are due: bytes, changes, reads
+       node bench/main.ts time [options]     windows: hopping by size and advance, many open ones, beside Kafka Streams
        node bench/main.ts park [options]     latency of other keys while calls for one key fail
        node bench/main.ts reprocess [options]  a run of the reprocessor beside the live pipeline
 
@@ -35,6 +37,10 @@ state:
   --node-options=<text>  NODE_OPTIONS of the workers
 due:
   --records <n>     entries (1000000)
+time:
+  --only <part>     hopping, open or engine; left out: all
+  --keys <n,…>      open: numbers of keys with 24 open windows each (10000,100000,1000000)
+  --records, --rounds, --workers, --beside, --no-profile, and --workload tumbling or session: as for engine
 park:
   --seconds <n>     of sending, for each way to retry (30)
   --rate <n>        records a second (500)
@@ -85,7 +91,8 @@ function optionsOf(): EngineOptions | null {
   const workers = values.workers.split(",").map(Number);
   const isCounted = [records, rounds, ...workers].every((n) => Number.isInteger(n) && n > 0);
   if (!isCounted || !isSide(only) || !isWorkload(workload)) return null;
-  return { records, rounds, only, workload, workers, profile, beside };
+  const chosen = workload === undefined ? undefined : [workload];
+  return { records, rounds, only, workloads: chosen, workers, profile, beside };
 }
 
 const isSide = (text: string | undefined): text is EngineOptions["only"] =>
@@ -116,6 +123,7 @@ function work(): (() => Promise<string>) | null {
     };
   }
   if (positionals.join(" ") === "due") return dueWork(json);
+  if (positionals.join(" ") === "time") return timeWork(json);
   if (positionals.join(" ") === "reprocess") return reprocessWork(json);
   const options = positionals.join(" ") === "engine" ? optionsOf() : null;
   if (options === null) return null;
@@ -131,6 +139,22 @@ function dueWork(json: (figures: unknown) => string): (() => Promise<string>) | 
   return async () => {
     const figures = await benchDue(entries, say);
     return values.json ? json(figures) : dueText(figures);
+  };
+}
+
+function timeWork(json: (figures: unknown) => string): (() => Promise<string>) | null {
+  const { only, workload, profile, beside } = values;
+  const [keys, workers] = [values.keys, values.workers].map((text) => text.split(",").map(Number));
+  const [records, rounds] = [Number(values.records), Number(values.rounds)];
+  const chosen = timeWorkloads.filter((one) => workload === undefined || one === workload);
+  const counts = [records, rounds, ...(keys ?? []), ...(workers ?? [])];
+  const parts = timeParts.filter((one) => only === undefined || one === only);
+  if (!counts.every((n) => Number.isInteger(n) && n > 0)) return null;
+  if (chosen.length === 0 || parts.length === 0) return null;
+  const engine = { records, rounds, workloads: chosen, workers: workers ?? [], profile, beside };
+  return async () => {
+    const { figures, text } = await timeFigures({ parts, keys: keys ?? [], engine }, say);
+    return values.json ? json(figures) : text;
   };
 }
 

@@ -18,6 +18,7 @@ interface MillraceOptions {
 
 export const millrace = (options: MillraceOptions): Contestant => ({
   name: `millrace${options.checkout === undefined ? "" : " beside"}, ${String(options.workers)} ${options.workers === 1 ? "worker" : "workers"}`,
+  closedShareMin: 1,
   prepare: () => Promise.resolve(),
   start: async (run) => startProgram(run, await millraceCommand(run, options)),
 });

@@ -44,7 +44,7 @@ export function reportText({ input, results, profiles }: EngineReport): string {
   const found = [...new Set(results.map(({ workload }) => workload))];
   return [
     `${counted(input.records)} JSON records of ${counted(input.valueBytes)} bytes, 20,000 keys, 4 partitions, exactly once, checkpoints of 100 ms.`,
-    `sum tells the last value of a key and checkpoint (millrace: emit "checkpoint", kafka streams: its record cache).`,
+    `sum tells the last value of a key and checkpoint (millrace: emit "checkpoint", kafka streams: its record cache); windows are told when they close.`,
     `Medians of the rounds; Kafka's and Redis' CPU seconds are by a million records. All answers were checked.`,
     ...found.flatMap((workload) => [
       "",

@@ -78,7 +78,7 @@ async function speedOf(bench: Bench, workers: number, round: number): Promise<Sp
   const again = await newRun(world, input, "map");
   const name = `reprocess, ${String(workers)} workers`;
   const start = async () => startProgram(again, await programOf(bench, again, { workers }));
-  const contestant = { name, prepare: () => Promise.resolve(), start };
+  const contestant = { name, closedShareMin: 1, prepare: () => Promise.resolve(), start };
   const rerun = await started(again, contestant, async (running) => {
     const found = await measure(again, running);
     // It ends by itself; a signal would leave the run to be gone on with.

@@ -65,7 +65,10 @@ async function measured(
   const task = await BenchTask.open(flowOf(windows, way), memoryCopies(), CACHE_BYTES);
   // Warm: as many windows of each key are open as ever will be, and windows close.
   const warm = windows + 2;
-  const advances = Math.max(10, Math.ceil(20_000 / (KEYS * perAdvance * (way === "panes" ? 1 : windows)))); // prettier-ignore
+  const advances = Math.max(
+    10,
+    Math.ceil(20_000 / (KEYS * perAdvance * (way === "panes" ? 1 : windows))),
+  );
   await feed(task, { from: 0, to: warm, perAdvance: 1 });
   const before = { ...task.counts, cpu: process.cpuUsage() };
   const records = await feed(task, { from: warm, to: warm + advances, perAdvance });
@@ -103,7 +106,8 @@ async function feed(task: BenchTask, { from, to, perAdvance }: Span): Promise<nu
   };
   for (let advance = from; advance < to; advance++)
     for (let n = 0; n < KEYS * perAdvance; n++) {
-      const atMs = START_MS + advance * ADVANCE_MS + Math.floor((n * ADVANCE_MS) / (KEYS * perAdvance)); // prettier-ignore
+      const atMs =
+        START_MS + advance * ADVANCE_MS + Math.floor((n * ADVANCE_MS) / (KEYS * perAdvance));
       pending.push({ key: keys[n % KEYS] as Buffer, value: 1, atMs });
       if (pending.length === BATCH) await work();
     }

@@ -5,13 +5,19 @@ import type { Pipeline } from "#engine";
 import type { DecodedRecord } from "../../src/engine/core/outcome.ts";
 import type { PlanStore } from "../../src/engine/core/plan.ts";
 import type { OutRecord } from "../../src/engine/core/record.ts";
-import type { StateCopies, StateCopy } from "../../src/engine/core/state.ts";
+import type {
+  StateChange,
+  StateCopies,
+  StateCopy,
+  StateEntry,
+} from "../../src/engine/core/state.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { entryCodec, type EntryCodec } from "../../src/engine/state/entry-codec.ts";
 import { KeyedStore, type Change } from "../../src/engine/state/keyed-store.ts";
 import { CacheBudget, OpenStores } from "../../src/engine/state/task-stores.ts";
 import { CallBook } from "../../src/engine/transform/calls/book.ts";
 import { plainKeeping } from "../../src/engine/transform/calls/key-queue.ts";
+import { entriesDue } from "../../src/engine/transform/agenda.ts";
 import { fireDue } from "../../src/engine/transform/due.ts";
 import { runBatch, type TimedRecord } from "../../src/engine/transform/pass.ts";
 import { compile, type Program } from "../../src/engine/transform/program.ts";
@@ -20,6 +26,7 @@ import { TestCalls } from "../../test/support/calls.ts";
 export const INPUT = "in";
 const CHANGE_BYTES_MAX = 1_000_000;
 const DUE_MAX = 500;
+const FILL_CHANGES = 10_000;
 
 export interface TimedEvent {
   readonly key: Buffer;
@@ -62,7 +69,8 @@ export class BenchTask {
       },
     });
     const prefix = `bench-${randomBytes(4).toString("hex")}`;
-    for (const store of part.stores) this.#opened.set(store.name, this.#open(store, { prefix, cache, copies })); // prettier-ignore
+    for (const store of part.stores)
+      this.#opened.set(store.name, this.#open(store, { prefix, cache, copies }));
     const stores = [...this.#opened].map(([name, { store }]) => [name, store] as const);
     this.#stores = new OpenStores(new Map(stores), this.#journal, (work) => work());
   }
@@ -74,9 +82,31 @@ export class BenchTask {
     return task;
   }
 
+  /** Puts entries into the copy of a store that is empty, as a rebuild does. */
+  async fill(
+    name: string,
+    entries: Iterable<{ readonly key: Buffer; readonly entry: StateEntry }>,
+  ): Promise<void> {
+    const { codec, copy } = this.#opened.get(name) as OpenStore;
+    const rebuild = await copy.rebuild();
+    let changes: StateChange[] = [];
+    for (const { key, entry } of entries) {
+      changes.push({ key, value: codec.encode(entry), dueMs: entry.dueMs });
+      if (changes.length < FILL_CHANGES) continue;
+      await rebuild.put(changes);
+      changes = [];
+    }
+    await rebuild.put(changes);
+    await rebuild.finish({ nextOffset: 0n, timeMs: 0 });
+  }
+
   #open(
     { name, changelog, ...rules }: PlanStore,
-    { prefix, cache, copies }: { readonly prefix: string; readonly cache: CacheBudget; readonly copies: StateCopies }, // prettier-ignore
+    {
+      prefix,
+      cache,
+      copies,
+    }: { readonly prefix: string; readonly cache: CacheBudget; readonly copies: StateCopies },
   ): OpenStore {
     const format = compileCodec(changelog.value, { schemas: new Map(), writerId: null });
     const codec = entryCodec(format, name, rules);
@@ -95,7 +125,11 @@ export class BenchTask {
     const watermarkOf = this.#program.watermarks(INPUT as never, this.#times);
     for (let left = this.#recordsOf(events); left.length > 0;) {
       const own = { stores: this.#stores, calls: this.#calls, book: new CallBook(), watermarkOf };
-      const made = await runBatch(this.#program, { records: left, ...own, watermarkBefore: this.#timeMs }); // prettier-ignore
+      const made = await runBatch(this.#program, {
+        records: left,
+        ...own,
+        watermarkBefore: this.#timeMs,
+      });
       const failed = made.outcomes.find(({ kind }) => kind !== "emitted" && kind !== "late");
       if (failed !== undefined) throw new Error(`a record is ${failed.kind}`);
       this.#keep(made.outputs);
@@ -129,13 +163,22 @@ export class BenchTask {
   async #fire(timeMs: number): Promise<void> {
     const moving = this.#program.watermarks(INPUT as never, this.#times);
     const watermarkOf = (at: number): number => this.#program.watermark(at, this.#times);
-    for (const { store, at } of this.#program.dueStores) {
+    for (const { at, stores: names } of this.#program.dueOperators("event-time")) {
       const watermark = moving(at, timeMs);
-      for (let worked = 0; this.#stores.nextDueMs(store) < watermark; ) {
-        const keys = await this.#stores.due(store, watermark, DUE_MAX);
-        if (keys.length === 0) break;
+      for (let worked = 0; ;) {
+        const entries = await entriesDue(this.#stores, names, {
+          beforeMs: watermark,
+          most: DUE_MAX,
+        });
+        if (entries.length === 0) break;
         const own = { stores: this.#stores, calls: this.#calls, watermarkOf };
-        const fired = await fireDue(this.#program, { store, at, keys, partition: 0, watermark, ...own }); // prettier-ignore
+        const fired = await fireDue(this.#program, {
+          at,
+          entries,
+          partition: 0,
+          watermark,
+          ...own,
+        });
         if (fired.halted !== null) throw fired.halted;
         this.#keep(fired.outputs);
         worked += fired.worked;

@@ -1,19 +1,27 @@
 package peer;
 
+import java.time.Duration;
 import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.EmitStrategy;
 import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.KGroupedStream;
 import org.apache.kafka.streams.kstream.KStream;
+import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.SessionWindows;
+import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.kstream.Windowed;
 
-/** The same two workloads as bench/pipelines: brokers, application id, workload, input, output, state folder. */
+/** The same workloads as bench/pipelines: brokers, application id, workload, input, output, state folder. */
 public final class Peer {
   public static void main(String[] args) throws InterruptedException {
     Properties settings = new Properties();
@@ -27,10 +35,16 @@ public final class Peer {
 
     StreamsBuilder builder = new StreamsBuilder();
     JsonSerde<Payment> payments = new JsonSerde<>(Payment.class);
-    KStream<String, Payment> input =
-        builder.stream(args[3], Consumed.with(Serdes.String(), payments));
-    if (args[2].equals("map")) map(input, args[4]);
-    else sum(input, payments, args[4]);
+    Consumed<String, Payment> consumed = Consumed.with(Serdes.String(), payments);
+    switch (args[2]) {
+      case "map" -> map(builder.stream(args[3], consumed), args[4]);
+      case "sum" -> sum(builder.stream(args[3], consumed), payments, args[4]);
+      default -> {
+        Consumed<String, Payment> timed =
+            consumed.withTimestampExtractor((record, before) -> ((Payment) record.value()).at);
+        windows(args[2], builder.stream(args[3], timed), payments, args[4]);
+      }
+    }
 
     KafkaStreams streams = new KafkaStreams(builder.build(), settings);
     CountDownLatch ended = new CountDownLatch(1);
@@ -42,6 +56,32 @@ public final class Peer {
     streams.start();
     ended.await();
     System.exit(1);
+  }
+
+  /** The sizes are those of bench/pipelines/windows.ts. */
+  private static void windows(
+      String workload, KStream<String, Payment> input, JsonSerde<Payment> payments, String output) {
+    KGroupedStream<String, Payment> grouped =
+        input.groupByKey(Grouped.with(Serdes.String(), payments));
+    KTable<Windowed<String>, Long> counts =
+        workload.equals("tumbling")
+            ? grouped
+                .windowedBy(
+                    TimeWindows.ofSizeAndGrace(Duration.ofSeconds(60), Duration.ofSeconds(10)))
+                .emitStrategy(EmitStrategy.onWindowClose())
+                .count(Materialized.with(Serdes.String(), Serdes.Long()))
+            : grouped
+                .windowedBy(
+                    SessionWindows.ofInactivityGapAndGrace(
+                        Duration.ofSeconds(10), Duration.ofSeconds(5)))
+                .emitStrategy(EmitStrategy.onWindowClose())
+                .count(Materialized.with(Serdes.String(), Serdes.Long()));
+    counts
+        .toStream()
+        .filter((window, count) -> count != null)
+        .map((window, count) ->
+            KeyValue.pair(window.key(), Counted.of(window.window().start(), count)))
+        .to(output, Produced.with(Serdes.String(), new JsonSerde<>(Counted.class)));
   }
 
   private static void map(KStream<String, Payment> input, String output) {

@@ -1,2 +1,0 @@
-import { benchHopping } from "./hopping.ts";
-console.table(await benchHopping(console.error));
