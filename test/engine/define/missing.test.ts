@@ -40,7 +40,7 @@ test("windows are made by a function: what is none is named, with those that the
       building((s) => s.groupByKey().windowedBy(given).count("n").toStream("t", String)),
       ({ problems }: ConfigErrors) => {
         const expected =
-          /windowedBy: expected tumbling\(…\), .*sliding\(…\) or session\(…\), received/;
+          /windowedBy: expected tumbling\(…\), .*session\(…\) or countWindow\(…\), received/;
         assert.match(String(problems[0]?.message), expected);
         return true;
       },
