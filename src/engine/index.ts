@@ -39,6 +39,7 @@ export type {
   WindowedTable,
   WindowOptions,
 } from "./define/operators/windows/windowed.ts";
+export type { JoinedStream, JoinOptions } from "./define/operators/joins/stream-join.ts";
 export type { StateOptions, StateStep } from "./define/operators/keyed/map-with-state.ts";
 export type {
   ProcessContext,

@@ -12,6 +12,7 @@ import {
 import { encodeMember, protocolName } from "../../src/engine/clients/kafkajs/group/member-data.ts";
 import { carrier } from "../../src/engine/core/carried.ts";
 import { emptyLedger } from "../../src/engine/core/ledger.ts";
+import { BufferedRecord, type BufferChunk } from "../../src/engine/core/join-buffer.ts";
 import type { Failure } from "../../src/engine/core/outcome.ts";
 import { redriveHeaders, stateRecord } from "../../src/engine/core/redrive.ts";
 import type { Headers, OutRecord, RawRecord } from "../../src/engine/core/record.ts";
@@ -34,6 +35,7 @@ import { rangeText } from "../../src/engine/reprocess/words/rows.ts";
 import { insertLetters } from "../../src/engine/sinks/postgres/outbox.ts";
 import { entryCodec } from "../../src/engine/state/entry-codec.ts";
 import { openQueue, plainKeeping } from "../../src/engine/transform/calls/key-queue.ts";
+import { chunkKey } from "../../src/engine/transform/joins/buckets.ts";
 import { contentOf } from "../../src/engine/transform/keyed/content.ts";
 
 const AT_MS = 1_795_161_600_000;
@@ -108,6 +110,7 @@ function queuedTexts(): readonly string[] {
   const tagged = entryCodec(taggedJsonCodec({}), "store");
   const view: StoreView = {
     get: () => null,
+    add: () => undefined,
     set: ({ bytes }, entry) => {
       if (entry !== null)
         texts.push(`${bytes.toString("hex")} ${tagged.encode(entry).toString("hex")}`);
@@ -120,6 +123,19 @@ function queuedTexts(): readonly string[] {
   for (const isCarried of [false, true])
     openQueue({ view, keeping: { ...plainKeeping, isCarried } }, atStep, { tried, dueMs: AT_MS });
   return texts;
+}
+
+/** A chunk of a join's right side, with its key. */
+function bufferTexts(): readonly string[] {
+  const side = { ...carried, writes: "as-they-came" } as const;
+  const format = { kind: "join-buffer", sides: [side, side], widthMs: 1_000 } as const;
+  const times = { timeMs: AT_MS, originMs: AT_MS + 7 };
+  const record = new BufferedRecord(times, true, null, Buffer.from('{"id":"1"}'));
+  const chunk: BufferChunk = { side: "right", chunks: 2, records: [record] };
+  const { bytes } = chunkKey({ side: 1, startMs: AT_MS, key: Buffer.from("k") }, 3);
+  return [bytes, compileCodec(format, options).encode(chunk)].map((one) =>
+    String(one?.toString("hex")),
+  );
 }
 
 /** The parameters of the statement that puts a letter into the outbox. */
@@ -152,6 +168,7 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
     ],
     "repeat of distinct": [contentOf({ b: 1, a: ["x", null, true], n: 2n })],
     "queued key": queuedTexts(),
+    "buffer of a join": bufferTexts(),
     "copy in Redis": [
       copyKey({ prefix: "flow", store: "once", partition: 1 }),
       indexKey("{flow:once:1}"),

@@ -27,6 +27,7 @@ export type SchemaFormat =
   /** Ours, for internal topics: JSON that marks decimals, bigints and bytes. */
   | { readonly kind: "tagged-json" }
   | CarriedFormat
+  | JoinBufferFormat
   | { readonly kind: "nullable"; readonly of: SchemaFormat };
 
 /** A topic whose values an internal topic may carry, and how they are written there. */
@@ -50,6 +51,15 @@ export interface CarriedFormat {
   readonly declared: SchemaFormat | null;
   /** The topic under whose name structures of the tagged values are noted. */
   readonly shapes: TopicName;
+}
+
+/** Ours, for the records that a stream join keeps: each in the format of its side. */
+export interface JoinBufferFormat {
+  readonly kind: "join-buffer";
+  /** Left and right; none before it is known what feeds them. */
+  readonly sides: readonly CarriedFormat[];
+  /** Records of so many ms lie together. */
+  readonly widthMs: number;
 }
 
 /**

@@ -187,6 +187,8 @@ export const DELETED_KEPT_MS: number = 7 * 24 * 3_600_000;
 export interface StoreView {
   /** Null when there is none. */
   get(key: StateKey): StateEntry | null;
+  /** A key that is not in the store, as another entry says: it needs no load. */
+  add(key: StateKey): void;
   set(key: StateKey, entry: StateEntry | null): void;
 }
 

@@ -2,6 +2,7 @@
 import type { Codec, CodecOptions, SchemaFormat } from "../core/schema.ts";
 import { avroCodec } from "./avro/avro-codec.ts";
 import { CarriedCodec } from "./carried.ts";
+import { JoinBufferCodec } from "./joins/buffer.ts";
 import { jsonCodec } from "./json.ts";
 import { primitiveCodec } from "./primitive.ts";
 import { taggedJsonCodec } from "./tagged-json.ts";
@@ -21,6 +22,8 @@ export function compileCodec(format: SchemaFormat, options: CodecOptions): Codec
       return taggedJsonCodec(options.where);
     case "carried":
       return new CarriedCodec(format, options, compileCodec);
+    case "join-buffer":
+      return new JoinBufferCodec(format, options, compileCodec);
     case "nullable":
       return nullable(compileCodec(format.of, options));
   }

@@ -26,6 +26,8 @@ export interface EntryCodec {
   dueOf(key: Buffer, bytes: Buffer): number | null;
   /** The writer's schema id of the value that must be learnt first, else null. */
   unknownId(bytes: Buffer): number | null;
+  /** The values that lack one. */
+  unknownIn(values: readonly (Buffer | null)[]): Buffer[];
 }
 
 const headBytesOf = (layout: number | undefined): number =>
@@ -70,6 +72,8 @@ export function entryCodec(
     const entry = { timestamp: numberAt(bytes, TIME_AT), isDeleted: isDeleted(bytes) };
     return dueOfUndated(key, { ...entry, value: () => valueIn(key, bytes) });
   };
+  const unknownId = (bytes: Buffer): number | null =>
+    isDeleted(bytes) ? null : value.unknownId(bytes.subarray(headBytesOf(bytes[0])));
   return {
     encode: (entry) => {
       const body = entry.value === null ? null : value.encode(entry.value);
@@ -87,8 +91,9 @@ export function entryCodec(
       return { value: valueIn(key, bytes), timestamp: numberAt(bytes, TIME_AT), dueMs };
     },
     dueOf: dueIn,
-    unknownId: (bytes) =>
-      isDeleted(bytes) ? null : value.unknownId(bytes.subarray(headBytesOf(bytes[0]))),
+    unknownId,
+    unknownIn: (values) =>
+      values.filter((bytes) => bytes !== null && unknownId(bytes) !== null) as Buffer[],
   };
 }
 

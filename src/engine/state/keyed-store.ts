@@ -76,6 +76,10 @@ export class KeyedStore implements StoreView {
     return cell.entry;
   }
 
+  add(key: StateKey): void {
+    if (!this.#cells.has(key.id)) this.#insert(key, null, null);
+  }
+
   /** Refuses an unwritable entry here, where it is one record's fault, and not when a checkpoint is due. */
   set(key: StateKey, entry: StateEntry | null): void {
     const cell = this.#cell(key);
@@ -115,7 +119,7 @@ export class KeyedStore implements StoreView {
     if (missing.length === 0) return;
     for (const damages = { count: 0 }; ;) {
       const values = await this.#read(missing, damages);
-      const unknown = this.#unknownIn(values);
+      const unknown = this.#options.codec.unknownIn(values);
       if (unknown.length > 0) {
         await this.#options.learn(unknown);
         continue;
@@ -144,11 +148,6 @@ export class KeyedStore implements StoreView {
       }
       return read.values;
     }
-  }
-
-  #unknownIn(values: readonly (Buffer | null)[]): Buffer[] {
-    const { codec } = this.#options;
-    return values.filter((value) => value !== null && codec.unknownId(value) !== null) as Buffer[];
   }
 
   /** Null: the content of the copy cannot be read, so it was made anew. */

@@ -3,10 +3,18 @@
 // operator, and each hands on what its own move makes due before the next one takes it (rule W3 of docs/semantics.md).
 import { assert } from "../core/errors.ts";
 import type { DecodedRecord, Outcome } from "../core/outcome.ts";
-import { isSooner, type StateKey } from "../core/state.ts";
+import { isSooner, type StateKey, type TaskStores } from "../core/state.ts";
 import { Agenda, dueStoresOf, placeholderOf, type DueItem, type DueOperator } from "./agenda.ts";
 import type { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
-import { isOfDue, newTrail, orderOf, type Item, type Operator, type Trail } from "./operator.ts";
+import {
+  isOfDue,
+  newTrail,
+  orderOf,
+  type Item,
+  type Operator,
+  type Trail,
+  type Want,
+} from "./operator.ts";
 import type { Batch, TimedRecord } from "./pass.ts";
 import type { Program } from "./program.ts";
 
@@ -29,6 +37,29 @@ export interface PassOfGroup {
   piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null;
   /** An entry that was due goes on in its store, and its results nowhere. */
   giveUp(item: Item, operator: Operator): Again | null;
+}
+
+/** The keys of a group's items, by store; those that are new are loaded together. */
+class WantedKeys {
+  readonly #known = new Map<string, Set<string>>();
+  #fresh = new Map<string, Map<string, StateKey>>();
+
+  readonly want: Want = (store, key) => {
+    const known = this.#known.get(store) ?? new Set<string>();
+    if (known.has(key.id)) return;
+    this.#known.set(store, known.add(key.id));
+    const fresh = this.#fresh.get(store);
+    if (fresh === undefined) this.#fresh.set(store, new Map([[key.id, key]]));
+    else fresh.set(key.id, key);
+  };
+
+  /** False when nothing was new. */
+  async load(stores: TaskStores): Promise<boolean> {
+    const fresh = this.#fresh;
+    this.#fresh = new Map();
+    for (const [store, keys] of fresh) await stores.load(store, keys);
+    return fresh.size > 0;
+  }
 }
 
 export class GroupRun {
@@ -152,25 +183,30 @@ export class GroupRun {
   /** Brings the keys of the items into memory, and makes their calls. */
   async #load(items: readonly Item[]): Promise<Again | null> {
     const { stores } = this.#pass.batch;
-    const wanted = new Map<string, Map<string, StateKey>>();
-    const want = (store: string, key: StateKey): void => {
-      const keys = wanted.get(store);
-      if (keys === undefined) wanted.set(store, new Map([[key.id, key]]));
-      else keys.set(key.id, key);
-    };
+    const { operators, cursor } = this.#pass.program;
+    const wanted = new WantedKeys();
     const ask = (item: Item): void => {
-      const { operators, cursor } = this.#pass.program;
       cursor.step = item.at;
-      if (item.entry !== "due") (operators[item.at] as Operator).keys(item, want);
+      if (item.entry !== "due") (operators[item.at] as Operator).keys(item, wanted.want);
     };
-    this.#pass.program.cursor.begin();
+    cursor.begin();
     for (const item of items) {
       const again = this.#pass.piece(item.record, item.trail, ask, item);
       if (again !== null) return again;
     }
-    for (const [store, keys] of wanted) await stores.load(store, keys);
+    await wanted.load(stores);
+    if (this.#operators.some(({ moreKeys }) => moreKeys !== undefined))
+      do this.#askForMore(items, wanted.want);
+      while (await wanted.load(stores));
     for (const operator of this.#operators) await this.#prepare(operator, items);
     return null;
+  }
+
+  #askForMore(items: readonly Item[], want: Want): void {
+    const { program, batch } = this.#pass;
+    for (const item of items)
+      if (item.entry !== "due" && !this.#pass.hasFailed(item.trail))
+        program.operators[item.at]?.moreKeys?.(item, batch.stores, want);
   }
 
   async #prepare(operator: Operator, items: readonly Item[]): Promise<void> {

@@ -31,6 +31,8 @@ export interface Operator {
   readonly usesTime?: true;
   /** Asked before work, so that the keys of a batch are read at once. */
   keys(item: Item, want: Want): void;
+  /** Asked when those are in memory, until no new one is named. */
+  moreKeys?(item: Item, views: Views, want: Want): void;
   /** The wait of operators that call. */
   prepare?(items: readonly Item[], batch: Prepared): Promise<void>;
   /** Reads and changes the keys of one item, and calls followers. */
@@ -102,6 +104,8 @@ export interface CompileOptions {
   emitterOf(node: PlanNode): Emit;
   /** The form in which a step keeps records whose key waits. */
   keepingOf(operation: CallOperation): Keeping;
+  /** Writers of the values that a join keeps, by its inputs; left out where nothing joins. */
+  bufferEncodersOf?(node: PlanNode): readonly ((value: unknown, cursor: Cursor) => Buffer)[];
   /** Decodes the key of the records in front of a node. */
   keyOf(node: PlanNode, key: Buffer): unknown;
   /** Called for a rule with `otherwise: "log"` that is broken. */

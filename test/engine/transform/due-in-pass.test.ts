@@ -90,6 +90,7 @@ const plain: EntryCodec = {
   decode: (_key, bytes) => JSON.parse(String(bytes)) as StateEntry,
   bytesMax: () => 100,
   unknownId: () => null,
+  unknownIn: () => [],
   dueOf: (_key, bytes) => (JSON.parse(String(bytes)) as StateEntry).dueMs,
 };
 

@@ -59,6 +59,7 @@ async function ran(nodes: readonly PlanNode[], records: readonly (readonly [stri
   const loads: string[] = [];
   const stores: TaskStores = {
     view: (store) => ({
+      add: () => undefined,
       get: ({ id }) => entries.get(`${store}/${id}`) ?? null,
       set: ({ id }, entry) => void entries.set(`${store}/${id}`, entry),
     }),

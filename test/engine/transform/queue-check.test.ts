@@ -43,7 +43,7 @@ function changesOf(value: Readonly<Record<string, unknown>>): Record<string, unk
   return names.flatMap((name) => others.map((other) => ({ ...value, [name]: other })));
 }
 
-const empty: StoreView = { get: () => null, set: () => undefined };
+const empty: StoreView = { get: () => null, add: () => undefined, set: () => undefined };
 
 const isEntry = (error: unknown): boolean =>
   error instanceof MillraceError && error.code === "MILL_STATE_ENTRY";

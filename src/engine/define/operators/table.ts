@@ -8,6 +8,7 @@ import { mapAsync } from "./calls/map-async.ts";
 import { to, upsertInto } from "./ends/sinks.ts";
 import { reading, source } from "./ends/source.ts";
 import { rekey } from "./ends/rekey.ts";
+import { join, leftJoin, outerJoin } from "./joins/stream-join.ts";
 import { groupBy, groupByKey } from "./keyed/aggregate.ts";
 import { distinct } from "./keyed/distinct.ts";
 import { mapWithState } from "./keyed/map-with-state.ts";
@@ -34,6 +35,9 @@ const operators: Record<keyof Stream<never, never>, unknown> = {
   distinct,
   mapWithState,
   process,
+  join,
+  leftJoin,
+  outerJoin,
   mapAsync,
   to,
   upsertInto,

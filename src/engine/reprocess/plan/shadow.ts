@@ -98,8 +98,11 @@ type Renaming = ReturnType<typeof renamingOf>;
 function renamingOf(plan: Plan, how: Shadowing, own: (name: string) => string) {
   const { run, target, staged, pins } = how;
   const written = new Set(plan.topics.output.map(({ name }) => name));
-  const value = (format: SchemaFormat): SchemaFormat =>
-    format.kind === "carried" ? carried(format, plan, { own, topic }) : format;
+  const value = (format: SchemaFormat): SchemaFormat => {
+    const between = (of: CarriedFormat): CarriedFormat => carried(of, plan, { own, topic });
+    if (format.kind === "join-buffer") return { ...format, sides: format.sides.map(between) };
+    return format.kind === "carried" ? between(format) : format;
+  };
   const topic = (given: PlanTopic): PlanTopic => {
     const { name, internal, config } = given;
     if (internal !== null) return { ...given, name: own(name), value: value(given.value) };

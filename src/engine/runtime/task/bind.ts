@@ -25,6 +25,7 @@ import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
 import type { Cursor, Emit } from "../../transform/operator.ts";
 import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
+import { bufferEncodersOf, type BytesOf } from "./line/buffer-encoders.ts";
 import { Refusals } from "./refusals.ts";
 
 /** The codecs of one source topic's records. */
@@ -108,6 +109,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     onBroken: options.onBroken,
     emitterOf: (node) => emitterOf(node, part, codec, refusals),
     ...{ keyOf, refusals },
+    bufferEncodersOf: (node) => bufferEncodersOf(node, (of) => bytesOf(of, part, codec)),
     ...(options.watch === undefined ? {} : { watch: options.watch }),
     keepingOf: ({ store, isCarried = false }) => ({
       isCarried,
@@ -222,9 +224,6 @@ const withoutKey = (topic: TopicName, partition: number): OutputRefusedError =>
     ...{ topic, partition, code: "INVALID_RECORD" },
     words: "the topic is compacted, and the record has no key",
   });
-
-/** A value, or the bytes that it came with. */
-type BytesOf = (value: unknown, cursor: Cursor) => Buffer | null;
 
 /** A value that no step has changed is not written anew. */
 function bytesOf(topic: PlanTopic, part: Part, codec: CodecOf): BytesOf {

@@ -6,6 +6,7 @@ import {
   storesOf,
   type Operation,
   type PlanNode,
+  type PlanStore,
   type PlanTopic,
 } from "../../../core/plan.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../../../core/topic-config.ts";
@@ -128,12 +129,23 @@ export const fedBy = (
 export function withFlow(node: PlanNode, flows: Flows): PlanNode {
   const { operation, inputs } = node;
   if (storesOf(operation).length === 0) return node;
-  const feeds = joined(inputs.map((id) => flows.get(id) as CarriedFlow));
+  const above = inputs.map((id) => flows.get(id) as CarriedFlow);
+  const feeds = joined(above);
   const bytesMax = String(2 * feeds.bytesMax + ROOM_BYTES);
   const changed = mapStores(operation, (store) => {
     const config = { ...store.changelog.config, [MESSAGE_BYTES_MAX]: bytesMax };
-    return { ...store, changelog: { ...store.changelog, config } };
+    const value = storedBy(store, above);
+    return { ...store, changelog: { ...store.changelog, value, config } };
   });
   const carries = queuesKeys(node) ? { isCarried: !feeds.isChanged } : {};
   return { ...node, operation: { ...changed, ...carries } as Operation };
+}
+
+/** A join keeps the values of each side as a topic between parts carries them. */
+function storedBy(
+  { name, changelog: { value } }: PlanStore,
+  above: readonly CarriedFlow[],
+): SchemaFormat {
+  if (value.kind !== "join-buffer") return value;
+  return { ...value, sides: above.map((flow) => carriedBy(name, flow, null)) };
 }

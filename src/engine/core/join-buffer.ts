@@ -1,0 +1,47 @@
+// The records that a stream join keeps until no partner can come any more. Those of one key, side and span of time are a list
+// in chunks, so that a record writes a chunk anew and never the whole list.
+
+/** The left or the right stream of a join: the place of its input. */
+export type JoinSide = 0 | 1;
+
+export const SIDE_NAMES = ["left", "right"] as const;
+
+/** A record as its join has taken it. */
+export class BufferedRecord {
+  readonly timeMs: number;
+  readonly originMs: number;
+  /** It has found a partner; of a side whose records are never emitted alone it is not noted. */
+  readonly isMatched: boolean;
+  readonly value: unknown;
+  readonly #bytes: Buffer;
+
+  /** `bytes`: the value in the format of its side. */
+  constructor(
+    { timeMs, originMs }: Pick<BufferedRecord, "timeMs" | "originMs">,
+    isMatched: boolean,
+    value: unknown,
+    bytes: Buffer,
+  ) {
+    this.timeMs = timeMs;
+    this.originMs = originMs;
+    this.isMatched = isMatched;
+    this.value = value;
+    this.#bytes = bytes;
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  matched(): BufferedRecord {
+    return new BufferedRecord(this, true, this.value, this.#bytes);
+  }
+}
+
+export interface BufferChunk {
+  readonly side: (typeof SIDE_NAMES)[number];
+  /** The chunks of the list, said in the first one. */
+  readonly chunks: number;
+  /** In the order in which they came. */
+  readonly records: readonly BufferedRecord[];
+}

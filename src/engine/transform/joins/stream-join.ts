@@ -1,0 +1,252 @@
+// Joins of two streams: a record finds the records of the other side that have its key and lie in its span of time, and is kept
+// for those that come later. What is late is judged by the grace alone, so every partner that is on time is found, in whatever
+// order the two come. A record without a partner is emitted, where its side asks for that, once none can come any more.
+import { assert } from "../../core/errors.ts";
+import { BufferedRecord, type BufferChunk, type JoinSide } from "../../core/join-buffer.ts";
+import type { DecodedRecord } from "../../core/outcome.ts";
+import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
+import type { StateKey, StoreView } from "../../core/state.ts";
+import {
+  drop,
+  dropUnkeyed,
+  present,
+  type CompileOptions,
+  type Item,
+  type MakeOperator,
+  type Next,
+  type Operator,
+  type Views,
+  type Want,
+  type Wiring,
+} from "../operator.ts";
+import { resultRecord } from "../windows/result-record.ts";
+import { latenessOf } from "../windows/result.ts";
+import {
+  append,
+  bucketOf,
+  chunkKey,
+  chunksOf,
+  entryOf,
+  isAlone,
+  lastPartnerMs,
+  partnersIn,
+  startsBetween,
+  widthOf,
+  type JoinBucket,
+  type SideRules,
+} from "./buckets.ts";
+
+export interface StreamJoin extends Operation {
+  readonly kind: "join" | "left-join" | "outer-join";
+  readonly store: PlanStore;
+  readonly joiner: (left: unknown, right: unknown) => unknown;
+  /** The right record lies so much before the left one at most, and so much after it. */
+  readonly beforeMs: number;
+  readonly afterMs: number;
+  /** The largest age of a record that is taken. */
+  readonly graceMs: number;
+}
+
+/** The times of a pair are the larger ones of its records (exact whichever came first). */
+type Partner = Pick<BufferedRecord, "timeMs" | "originMs" | "value">;
+
+export const joiningStreams: MakeOperator<StreamJoin> = (node, wiring) =>
+  new StreamJoinWork(node, wiring);
+
+class StreamJoinWork implements Operator {
+  readonly at: number;
+  readonly stores: readonly string[];
+  readonly usesTime = true;
+  readonly #node: PlanNode & { readonly operation: StreamJoin };
+  readonly #wiring: Wiring;
+  readonly #store: string;
+  readonly #sides: readonly [SideRules, SideRules];
+  readonly #encoders: ReturnType<NonNullable<CompileOptions["bufferEncodersOf"]>>;
+  readonly #results: Next;
+  readonly #late: readonly Next[];
+
+  constructor(node: PlanNode & { readonly operation: StreamJoin }, wiring: Wiring) {
+    const { store } = node.operation;
+    const [results, ...late] = wiring.arms;
+    this.at = wiring.at;
+    this.stores = [store.name];
+    this.#node = node;
+    this.#wiring = wiring;
+    this.#store = store.name;
+    this.#sides = sidesOf(node.operation);
+    this.#encoders = wiring.options.bufferEncodersOf?.(node) ?? [];
+    this.#results = results ?? (() => undefined);
+    this.#late = late;
+  }
+
+  #bucket(side: JoinSide, startMs: number, key: Buffer): JoinBucket {
+    return { side, startMs, key };
+  }
+
+  /** The bucket of a record, and those in which its partners lie. */
+  #bucketsOf({ record, input }: Item): { readonly own: JoinBucket; readonly others: JoinBucket[] } {
+    const key = record.raw.key as Buffer;
+    const { timestamp } = record.context;
+    const [rules, other] = this.#rulesOf(input);
+    const width = widthOf(rules);
+    const [startMs = 0] = startsBetween(width, timestamp, timestamp);
+    const starts = startsBetween(width, timestamp - rules.beforeMs, timestamp + rules.afterMs);
+    return {
+      own: this.#bucket(rules.side, startMs, key),
+      others: Array.from(starts, (start) => this.#bucket(other.side, start, key)),
+    };
+  }
+
+  #rulesOf(input: number): readonly [own: SideRules, other: SideRules] {
+    const [left, right] = this.#sides;
+    return input === 0 ? [left, right] : [right, left];
+  }
+
+  keys(item: Item, want: Want): void {
+    if (isNone(item.value) || item.record.raw.key === null) return;
+    const { own, others } = this.#bucketsOf(item);
+    for (const bucket of [own, ...others]) want(this.#store, chunkKey(bucket, 0));
+  }
+
+  /** The first chunks say which others there are. */
+  moreKeys(item: Item, views: Views, want: Want): void {
+    if (isNone(item.value) || item.record.raw.key === null) return;
+    const view = views.view(this.#store);
+    const { own, others } = this.#bucketsOf(item);
+    const last = chunksOf(view, own) - 1;
+    if (last > 0) want(this.#store, chunkKey(own, last));
+    for (const bucket of others) {
+      const chunks = chunksOf(view, bucket);
+      for (let at = 1; at < chunks; at++) want(this.#store, chunkKey(bucket, at));
+    }
+  }
+
+  work(item: Item, views: Views): void {
+    const { record, value, trail } = item;
+    if (isNone(value)) return drop(this.#wiring);
+    const [rules] = this.#rulesOf(item.input);
+    if (record.raw.key === null) return this.#unkeyed(item, rules);
+    const lateness = latenessOf(item, record.context.timestamp + rules.graceMs);
+    if (lateness === null) return this.#join(item, views.view(this.#store));
+    trail.late = lateness;
+    drop(this.#wiring);
+    this.#late[item.input]?.(value);
+  }
+
+  /** Nothing can be its partner (KIP-962). */
+  #unkeyed(item: Item, { side, isOuter }: SideRules): void {
+    if (!isOuter) return dropUnkeyed(item, false, this.#wiring);
+    this.#wiring.count.passed++;
+    this.#emit(side, item.value, null);
+  }
+
+  #join(item: Item, view: StoreView): void {
+    const { input, record, trail, value } = item;
+    const { cursor, count } = this.#wiring;
+    const [rules, other] = this.#rulesOf(input);
+    const { own, others } = this.#bucketsOf(item);
+    const partners = this.#partnersOf(record, rules, (span) =>
+      others.flatMap((bucket) => partnersIn(view, other, bucket, span)),
+    );
+    const encode = this.#encoders[input];
+    assert(encode !== undefined, `${this.#node.name} has no writer for its values`);
+    const bytes = encode(value, cursor);
+    const { timestamp: timeMs } = record.context;
+    const { originMs } = record;
+    const isMatched = rules.isOuter && partners.length > 0;
+    append(view, rules, own, new BufferedRecord({ timeMs, originMs }, isMatched, value, bytes));
+    trail.emitted++;
+    count.passed++;
+    for (const partner of partners) this.#pair(record, rules.side, value, partner);
+  }
+
+  /** In the order of their times. */
+  #partnersOf(
+    { context: { timestamp } }: DecodedRecord,
+    { beforeMs, afterMs }: SideRules,
+    find: (span: { fromMs: number; toMs: number }) => BufferedRecord[],
+  ): readonly BufferedRecord[] {
+    const found = find({ fromMs: timestamp - beforeMs, toMs: timestamp + afterMs });
+    return found.sort((a, b) => a.timeMs - b.timeMs);
+  }
+
+  #pair(record: DecodedRecord, side: JoinSide, value: unknown, partner: Partner): void {
+    const { cursor } = this.#wiring;
+    const timestamp = Math.max(record.context.timestamp, partner.timeMs);
+    const originMs = Math.max(record.originMs, partner.originMs);
+    cursor.record = pairRecord(record, this.#store, { timestamp, originMs });
+    this.#emit(side, value, partner.value);
+    cursor.record = record;
+  }
+
+  /** `value` is of this side. */
+  #emit(side: JoinSide, value: unknown, other: unknown): void {
+    const { cursor } = this.#wiring;
+    const [left, right] = side === 0 ? [value, other] : [other, value];
+    this.#results(present(this.#node.operation.joiner(left, right)));
+    cursor.step = this.at;
+  }
+
+  due({ key, watermark }: Item, views: Views): void {
+    const own = key as StateKey;
+    const view = views.view(this.#store);
+    const entry = view.get(own);
+    if (entry === null) return;
+    const chunk = entry.value as BufferChunk;
+    const bucket = bucketOf(own);
+    const [rules] = this.#rulesOf(bucket.side);
+    const next = entryOf(rules, bucket, chunk);
+    const dueMs = next.dueMs as number;
+    // A longer grace has been deployed since.
+    if (dueMs >= watermark) return view.set(own, next);
+    const isOver = (one: BufferedRecord): boolean =>
+      isAlone(rules, one) && lastPartnerMs(rules, one.timeMs) <= dueMs;
+    const over = chunk.records.filter(isOver);
+    const records = chunk.records.filter((one) => !isOver(one));
+    // What is left is due later, unless nothing waits any more.
+    const isDone = over.length === 0 || dueMs === endDueMs(rules, bucket);
+    view.set(own, isDone ? null : entryOf(rules, bucket, { ...chunk, records }));
+    for (const one of over) this.#alone(bucket, one);
+  }
+
+  #alone({ side, key }: JoinBucket, { timeMs: timestamp, originMs, value }: BufferedRecord): void {
+    const { cursor, options } = this.#wiring;
+    const keyValue = options.keyOf(this.#node, key);
+    cursor.record = resultRecord(cursor.record, { key, keyValue }, timestamp, originMs);
+    this.#wiring.count.passed++;
+    this.#emit(side, value, null);
+  }
+}
+
+/**
+ * The record of a pair. It has no headers and no place of either, so that it is the same whichever came first; `raw` says whose
+ * fault it is when it cannot be written.
+ */
+const pairRecord = (
+  { raw, context: { partition, key } }: DecodedRecord,
+  topic: string,
+  { timestamp, originMs }: { readonly timestamp: number; readonly originMs: number },
+): DecodedRecord => ({
+  raw: { ...raw, headers: [], timestamp },
+  value: undefined,
+  context: { topic, partition, offset: -1n, headers: [], key, timestamp },
+  originMs,
+});
+
+const isNone = (value: unknown): boolean => value === undefined || value === null;
+
+const endDueMs = (rules: SideRules, { startMs }: JoinBucket): number =>
+  lastPartnerMs(rules, startMs + widthOf(rules) - 1);
+
+function sidesOf({ kind, beforeMs, afterMs, graceMs }: StreamJoin): [SideRules, SideRules] {
+  const left: SideRules = { side: 0, isOuter: kind !== "join", beforeMs, afterMs, graceMs };
+  const right: SideRules = {
+    side: 1,
+    isOuter: kind === "outer-join",
+    // As the right record sees it.
+    beforeMs: afterMs,
+    afterMs: beforeMs,
+    graceMs,
+  };
+  return [left, right];
+}
