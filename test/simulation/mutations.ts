@@ -595,6 +595,34 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "join takes what is late",
+    mistake: "a join takes a record that is older than its grace",
+    changes: [{ value: "null" }],
+  },
+  {
+    name: "partner not noted",
+    mistake: "a record of an outer side is emitted alone, though it has found a partner",
+    changes: [{ value: "chunk.records" }],
+  },
+  {
+    name: "chunk forgotten",
+    test: "engine/transform/stream-join.test.ts",
+    mistake: "the list of a key's records does not say that it has another chunk",
+    changes: ["omit"],
+  },
+  {
+    name: "origin time of a pair",
+    test: "scenario/stream-joins.test.ts",
+    mistake: "a pair has the origin time of the record that came last",
+    changes: [{ value: "record.originMs" }],
+  },
+  {
+    name: "delay of a join forgotten",
+    test: "scenario/stream-joins.test.ts",
+    mistake: "the watermark behind an outer join is that in front of it",
+    changes: [{ value: "0" }],
+  },
+  {
     name: "age left behind",
     mistake: "a record that another part has sent loses its age",
     changes: [{ value: "{ ...takenAge(raw.headers), ageMs: 0 }" }],

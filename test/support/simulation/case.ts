@@ -2,6 +2,7 @@
 // makes one; a shrunk one is written down as JSON and played again.
 import type { Random } from "../../../src/engine/core/ports.ts";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
+import { withJoins } from "./joins.ts";
 import { drawFaults, type Fault } from "./plan-of-faults.ts";
 import { withReference } from "./reference.ts";
 import { withTimes, type TimesSpec } from "./times.ts";
@@ -27,6 +28,7 @@ export type Op =
   | "avg"
   | "timers"
   | "windows"
+  | "join"
   | "group-own"
   | "group-shared"
   | "to"
@@ -136,7 +138,8 @@ export function caseOf(seed: number): SimulationCase {
   const timed = withTimes(new Draw(seed ^ 0x7133), split);
   const whole = withTimers(new Draw(seed ^ 0x71e5), timed);
   const windowed = withWindows(new Draw(seed ^ 0x3179), whole);
-  return { seed, ...drawn, ...withReference(new Draw(seed ^ 0x10ad), windowed), faults };
+  const joined = withJoins(new Draw(seed ^ 0x101e), windowed);
+  return { seed, ...drawn, ...withReference(new Draw(seed ^ 0x10ad), joined), faults };
 }
 
 const APART_SHARE = 0.2;

@@ -19,6 +19,7 @@ import {
 } from "#engine";
 import type { StreamNode } from "../../../src/engine/define/nodes/stream-node.ts";
 import type { FlowSpec, Node } from "./case.ts";
+import { drawJoin, LATE_PAIRS } from "./joins.ts";
 import { drawReference, REFERENCE_OUT, referenceSource } from "./reference.ts";
 import { timersFacts, timersOf } from "./timers.ts";
 import * as fn from "./values.ts";
@@ -190,6 +191,8 @@ class Drawing {
       }
       case "windows":
         return drawWindows(stream, node, () => this.#outputOf({ ...node, id: LATE_NODE }));
+      case "join":
+        return drawJoin(stream, node, () => this.#outputOf({ ...node, id: LATE_PAIRS }));
       case "distinct":
       case "state":
       case "aggregate":

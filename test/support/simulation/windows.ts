@@ -70,11 +70,11 @@ export function windowsIn({ roots }: FlowSpec): { node: Node; isGrouped: boolean
   return node === undefined ? null : { node, isGrouped: true };
 }
 
-/** The watermark in front of the windows of each partition when everything was read. */
-export function lastWatermarks({
-  flow,
-  stages,
-}: Pick<SimulationCase, "flow" | "stages">): number[] {
+/** The watermark in front of an operator of each partition when everything was read. */
+export function lastWatermarks(
+  { flow, stages }: Pick<SimulationCase, "flow" | "stages">,
+  isGrouped: boolean,
+): number[] {
   const times = Array.from({ length: flow.partitions }, () => -Infinity);
   for (const record of stages.flatMap((stage) => stage.records)) {
     const time = record.source === 0 && record.isPoison !== true ? judged(flow, record) : null;
@@ -82,7 +82,7 @@ export function lastWatermarks({
     if (time?.isTold === true && before !== undefined)
       times[record.partition] = Math.max(before, time.ms);
   }
-  return windowsIn(flow)?.isGrouped === true ? times.map(() => Math.min(...times)) : times;
+  return isGrouped ? times.map(() => Math.min(...times)) : times;
 }
 
 /** Whether a window is open that must close. */
@@ -91,8 +91,9 @@ export function areWindowsOpen(
   plan: Plan,
   entriesOf: (topic: TopicName) => readonly RawRecord[],
 ): boolean {
-  if (windowsIn(of.flow) === null) return false;
-  const last = lastWatermarks(of);
+  const windows = windowsIn(of.flow);
+  if (windows === null) return false;
+  const last = lastWatermarks(of, windows.isGrouped);
   const dues = entriesDue(plan, WINDOWS, entriesOf);
   return dues.some(({ partition, dueMs }) => dueMs < (last[partition] ?? -Infinity));
 }

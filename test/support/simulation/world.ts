@@ -37,6 +37,7 @@ import { SimulatedPostgres } from "./servers/postgres.ts";
 import { SimulatedRedis } from "./servers/redis.ts";
 import type { Call, CallVerdict, Strike } from "./servers/points.ts";
 import { refuseRow } from "./servers/refusals.ts";
+import { areJoinsOpen } from "./joins.ts";
 import { areMarkersMissing } from "./markers.ts";
 import { areTimersOwed, hasTimers } from "./timers.ts";
 import { areWindowsOpen } from "./windows.ts";
@@ -412,6 +413,7 @@ export class World {
     if (await this.during(areMarkersMissing(this.plan, admin))) return true;
     const entriesOf = (topic: TopicName) => this.kafka.records(topic, { committed: true });
     if (areWindowsOpen(this.case, this.plan, entriesOf)) return true;
+    if (areJoinsOpen(this.case, this.plan, entriesOf)) return true;
     if (!hasTimers(this.plan)) return false;
     return this.during(areTimersOwed(this.plan, admin, entriesOf));
   }

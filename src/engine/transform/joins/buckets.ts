@@ -101,6 +101,7 @@ export function append(
   const lastAt = first.chunks - 1;
   const last = chunkIn(view.get(chunkKey(bucket, lastAt))) ?? { side, chunks: 1, records: [] };
   if (hasRoom(last, record)) return put(lastAt, { ...last, records: [...last.records, record] });
+  // mistake: chunk forgotten
   put(0, { ...first, chunks: first.chunks + 1 });
   view.add(chunkKey(bucket, lastAt + 1));
   put(lastAt + 1, { side, chunks: 1, records: [record] });
@@ -128,6 +129,7 @@ export function partnersIn(
     const partners = chunk?.records.filter(isPartner) ?? [];
     found.push(...partners);
     if (chunk === null || !partners.some((one) => isAlone(rules, one))) continue;
+    // mistake: partner not noted
     const records = chunk.records.map((one) => (isPartner(one) ? one.matched() : one));
     view.set(key, entryOf(rules, bucket, { ...chunk, records }));
   }

@@ -126,6 +126,7 @@ class StreamJoinWork implements Operator {
     if (isNone(value)) return drop(this.#wiring);
     const [rules] = this.#rulesOf(item.input);
     if (record.raw.key === null) return this.#unkeyed(item, rules);
+    // mistake: join takes what is late
     const lateness = latenessOf(item, record.context.timestamp + rules.graceMs);
     if (lateness === null) return this.#join(item, views.view(this.#store));
     trail.late = lateness;
@@ -173,6 +174,7 @@ class StreamJoinWork implements Operator {
   #pair(record: DecodedRecord, side: JoinSide, value: unknown, partner: Partner): void {
     const { cursor } = this.#wiring;
     const timestamp = Math.max(record.context.timestamp, partner.timeMs);
+    // mistake: origin time of a pair
     const originMs = Math.max(record.originMs, partner.originMs);
     cursor.record = pairRecord(record, this.#store, { timestamp, originMs });
     this.#emit(side, value, partner.value);

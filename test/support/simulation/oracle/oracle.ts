@@ -1,6 +1,7 @@
 // The second, naive program: one record after another, plain maps, no batches, no cache, nothing of the engine. Where the
 // order of records is free (several tasks write under one key), it works in one of the possible orders, and says so.
 import type { FlowSpec, Node, SimulationCase, SourceRecord } from "../case.ts";
+import { LATE_PAIRS } from "../joins.ts";
 import { isReference } from "../reference.ts";
 import { withReferences } from "./references.ts";
 import { judged } from "../times.ts";
@@ -10,11 +11,20 @@ import { timerKey } from "../timers.ts";
 import { timersFired, timersSet, type Entry } from "./timers.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
+import { Joins } from "./joins.ts";
 import { Windows } from "./windows.ts";
 import { keepsLate, LATE_NODE } from "../windows.ts";
 import { keyText, letterText, poisonText, type Expected, type ExpectedTopic } from "./expected.ts";
 import { aggregated, chainOf, directRows, stateless, toldBy } from "./steps.ts";
-import type { Group, Item, Place, SinkPart, Trail } from "./way.ts";
+import {
+  itemOf,
+  originOf,
+  type Group,
+  type Item,
+  type Place,
+  type SinkPart,
+  type Trail,
+} from "./way.ts";
 
 export function expectedOf(of: SimulationCase): Expected {
   const { flow, stages } = of;
@@ -37,6 +47,7 @@ class Oracle {
   readonly #groups = new Map<string, Group>();
   readonly #sinks = new Map<string, SinkPart>();
   readonly #windows = new Windows();
+  readonly #joins = new Joins();
 
   constructor(flow: FlowSpec) {
     this.#flow = flow;
@@ -60,6 +71,7 @@ class Oracle {
       for (const item of items) this.#take(item, { part: node.id, topic, nodes: node.then, place });
     }
     this.#windows.close(this.#flow, records, this.#expected.topics);
+    this.#joins.close(this.#flow, records, this.#expected.topics);
     for (const [name, sink] of this.#sinks) this.#sink(name, sink);
     for (const chain of direct) this.#direct(records, chain);
     for (const [name, entries] of this.#stores) {
@@ -79,6 +91,7 @@ class Oracle {
         const isMixed = place.isFree || this.#isMixed(node);
         this.#sinks.set(tableName(node), { node, isLoose: place.isHeld, isMixed, items: [] });
       } else if (node.op === "windows") this.#prepareTopic({ ...node, id: LATE_NODE }, place);
+      else if (node.op === "join") this.#prepareTopic({ ...node, id: LATE_PAIRS }, place);
       else if (node.op.startsWith("group"))
         this.#groups.set(node.id, { node, place: next, items: [] });
       this.#prepare(node.then, next);
@@ -99,7 +112,8 @@ class Oracle {
 
   #next(node: Node, place: Place): Place {
     return {
-      isFree: place.isFree || frees(this.#flow, node),
+      // Pairs come in the order of their second records.
+      isFree: place.isFree || frees(this.#flow, node) || node.op === "join",
       isHeld: place.isHeld || isHeld(node),
       isTold: place.isTold || /^(count|sum|min|max|avg|aggregate)$/.test(node.op),
     };
@@ -162,7 +176,7 @@ class Oracle {
     if (node.op === "table") return this.#toTable(node, item, trail, place);
     if (node.op.startsWith("group")) return this.#regroup(node, item, trail, place);
     if (node.op === "timers") return this.#timer(node, item, trail);
-    if (node.op === "windows") return this.#window(node, item, trail, place);
+    if (/^(windows|join)$/.test(node.op)) return this.#timed(node, item, trail, place);
     if (/^(distinct|state|reduce|aggregate|count|sum|min|max|avg)$/.test(node.op))
       return this.#stateful(node, item, trail, place);
     // A tombstone goes down both arms of a branch.
@@ -242,9 +256,15 @@ class Oracle {
     trail.emitted++;
   }
 
-  #window(node: Node, item: Item, trail: Trail, place: Place): void {
-    if (!this.#windows.take(node.by, item, trail) || !keepsLate(node.by)) return;
-    this.#output({ ...node, id: LATE_NODE, op: "to" }, item, trail, place);
+  /** What is late goes on by itself: of a join perhaps as a record of both sides. */
+  #timed(node: Node, item: Item, trail: Trail, place: Place): void {
+    const isJoin = node.op === "join";
+    const late = isJoin
+      ? this.#joins.take(node, item, trail)
+      : Number(this.#windows.take(node.by, item, trail) && keepsLate(node.by));
+    const id = isJoin ? LATE_PAIRS : LATE_NODE;
+    for (let side = 0; side < late; side++)
+      this.#output({ ...node, id, op: "to" }, item, trail, place);
   }
 
   /** All that stream time has passed. */
@@ -415,27 +435,6 @@ const sourceText = (record: SourceRecord): string => {
   if (record.isPoison === true) return poisonText(record);
   return record.value === null ? "-" : JSON.stringify(record.value);
 };
-
-/** A record without a time of its own moves none; one with a value is no younger than its Kafka timestamp. */
-function originOf(
-  { value }: SourceRecord,
-  { ms, isTold }: { readonly ms: number; readonly isTold: boolean },
-  before: number | undefined,
-): Pick<Item, "originMs" | "isTimeless"> {
-  const isTimeless = value === null && !isTold;
-  return { originMs: isTimeless ? (before ?? ms) : Math.max(before ?? -1, ms), isTimeless };
-}
-
-const itemOf = (
-  { key, value, source, partition }: SourceRecord,
-  times: Pick<Item, "timeMs" | "originMs" | "isTimeless">,
-): Item => ({
-  key,
-  value: value ?? undefined,
-  ...times,
-  origin: `${String(source)}/${String(partition)}`,
-  partition,
-});
 
 /** A tombstone without a time of its own leaves its key the time that it has. */
 const newestOf = ({ isTimeless, timeMs, originMs }: Item, oldMs: number | undefined): number =>

@@ -1,5 +1,5 @@
 // Values on their way through the oracle, and where they are.
-import type { Node } from "../case.ts";
+import type { Node, SourceRecord } from "../case.ts";
 import type { Row, Value } from "../values.ts";
 
 /** A value on its way; undefined is a tombstone. */
@@ -42,3 +42,24 @@ export interface Group {
   readonly place: Place;
   readonly items: Item[];
 }
+
+/** A record without a time of its own moves none; one with a value is no younger than its Kafka timestamp. */
+export function originOf(
+  { value }: SourceRecord,
+  { ms, isTold }: { readonly ms: number; readonly isTold: boolean },
+  before: number | undefined,
+): Pick<Item, "originMs" | "isTimeless"> {
+  const isTimeless = value === null && !isTold;
+  return { originMs: isTimeless ? (before ?? ms) : Math.max(before ?? -1, ms), isTimeless };
+}
+
+export const itemOf = (
+  { key, value, source, partition }: SourceRecord,
+  times: Pick<Item, "timeMs" | "originMs" | "isTimeless">,
+): Item => ({
+  key,
+  value: value ?? undefined,
+  ...times,
+  origin: `${String(source)}/${String(partition)}`,
+  partition,
+});

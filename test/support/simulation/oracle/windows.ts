@@ -67,8 +67,8 @@ export class Windows {
   close(flow: FlowSpec, records: readonly SourceRecord[], topics: Expected["topics"]): void {
     const windows = windowsIn(flow);
     if (windows === null) return;
-    const { node } = windows;
-    const last = lastWatermarks({ flow, stages: [{ records, waitMs: 0 }] });
+    const { node, isGrouped } = windows;
+    const last = lastWatermarks({ flow, stages: [{ records, waitMs: 0 }] }, isGrouped);
     const items = topics.get(outputName(node.then[0] as Node))?.items;
     const closed = isOfSessions(node.by) ? this.#ended(last) : this.#closed(node.by, last);
     for (const { key, start, sum } of closed) {

@@ -116,6 +116,7 @@ const ofLate: OperatorFacts = { ...ofResults, ends: true };
 /** How far the watermark behind a join stays behind the one in front of it: unmatched records come with their own times. */
 function delayOf({ kind, beforeMs, afterMs, graceMs }: StreamJoin): number {
   if (kind === "join") return 0;
+  // mistake: delay of a join forgotten
   return graceMs + (kind === "left-join" ? afterMs : Math.max(afterMs, beforeMs));
 }
 
