@@ -1,4 +1,4 @@
-// The rows of a case by the engine itself: a pipeline over a topic of one partition, in virtual time, with crashes and
+// The rows of a case by the engine itself: a pipeline over topics of one partition, in virtual time, with crashes and
 // rebalances between the records.
 import {
   hopping,
@@ -10,16 +10,15 @@ import {
   string,
   topic,
   tumbling,
+  type Topic,
+  type Pipeline,
   type WindowOf,
 } from "#engine";
 import { crash, rebalance, send, simulate, type SimulatedStep } from "#testing";
 import { Chance } from "../support/chance.ts";
-import type { Case, Fed, Name } from "./cases.ts";
+import type { Case, Fed, Join, Operator } from "./cases.ts";
 import type { Subject } from "./compare.ts";
-import { windowRow } from "./reference/rows.ts";
-
-/** The operators that are built; the others are those of the reference. */
-export const built: ReadonlySet<Name> = new Set(["tumbling", "hopping", "sliding", "session"]);
+import { pairRow, windowRow } from "./reference/rows.ts";
 
 interface Row {
   readonly start: number;
@@ -27,14 +26,42 @@ interface Row {
   readonly values: readonly string[];
 }
 const own = { partitions: 1, owner: "tests" };
-const left = topic("left", { key: string, value: json<Fed>(), ...own });
+const [left, right] = (["left", "right"] as const).map((name) =>
+  topic(name, { key: string, value: json<Fed>(), ...own }),
+) as [Topic<string, Fed>, Topic<string, Fed>];
+const pairs = topic("pairs", { key: string, value: json<string>(), ...own });
 const rows = topic("rows", { key: string, value: json<Row>(), ...own });
 
 export const byEngine: Subject = async (one) => {
-  const flow = pipeline("parity", ({ from }) => {
+  const { operator } = one;
+  if (operator.kind === "join") {
+    const { records } = await simulate(joining(operator, one.ourGrace), stepsOf(one));
+    return records(pairs).map(({ key, value, timestamp }) => pairRow(key, timestamp, value ?? ""));
+  }
+  const { records } = await simulate(windowing(windowOf(operator, one.ourGrace)), stepsOf(one));
+  return records(rows).map(({ key, value, timestamp }) =>
+    windowRow({ key, t: timestamp, ...(value as Row) }),
+  );
+};
+
+const joining = ({ type, before, after }: Join, grace: number): Pipeline =>
+  pipeline("parity", ({ from }) => {
+    const [ours, theirs] = [from(left), from(right)];
+    const span = {
+      before: milliseconds(before),
+      after: milliseconds(after),
+      grace: milliseconds(grace),
+    };
+    const text = (a: Fed | null, b: Fed | null): string => `${a?.value ?? "-"}&${b?.value ?? "-"}`;
+    const method = ({ inner: "join", left: "leftJoin", outer: "outerJoin" } as const)[type];
+    ours[method]("join", theirs, text, span).to(pairs);
+  });
+
+const windowing = (window: WindowOf): Pipeline =>
+  pipeline("parity", ({ from }) => {
     from(left)
       .groupByKey()
-      .windowedBy(windowOf(one))
+      .windowedBy(window)
       .aggregate("values", {
         value: json<readonly string[]>(),
         init: () => [],
@@ -47,13 +74,8 @@ export const byEngine: Subject = async (one) => {
       }))
       .to(rows);
   });
-  const { records } = await simulate(flow, stepsOf(one));
-  return records(rows).map(({ key, value, timestamp }) =>
-    windowRow({ key, t: timestamp, ...(value as Row) }),
-  );
-};
 
-function windowOf({ operator, ourGrace }: Case): WindowOf {
+function windowOf(operator: Exclude<Operator, Join>, ourGrace: number): WindowOf {
   const grace = milliseconds(ourGrace);
   switch (operator.kind) {
     case "tumbling":
@@ -66,8 +88,6 @@ function windowOf({ operator, ourGrace }: Case): WindowOf {
       return sliding({ difference: milliseconds(operator.difference), grace });
     case "session":
       return session({ gap: milliseconds(operator.gap), grace });
-    case "join":
-      throw new Error(`${operator.kind} is not built`);
   }
 }
 
@@ -75,7 +95,8 @@ function windowOf({ operator, ourGrace }: Case): WindowOf {
 function stepsOf({ records }: Case): SimulatedStep[] {
   const chance = new Chance(records.reduce((sum, { t }) => sum + t, records.length));
   return records.flatMap((record) => {
-    const sent = send(left, record.key, record, { at: record.t });
+    const to = record.topic === "left" ? left : right;
+    const sent = send(to, record.key, record, { at: record.t });
     if (!chance.is(0.15)) return [sent];
     return [sent, chance.is(0.5) ? crash : rebalance];
   });

@@ -13,7 +13,6 @@ import {
   type Pipeline,
 } from "#engine";
 import { crash, rebalance, send, simulate, type SimulatedStep } from "#testing";
-import { ConfigErrors } from "../../src/engine/core/errors.ts";
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
 
 interface Fed {
@@ -205,6 +204,55 @@ test("example 2 of the rules: a left join, and a window behind it", async () => 
   );
 });
 
+/** The times of the results in tumbling windows of 10 s behind a join. */
+const windowing = (kind: Kind, options: JoinOptions, grace: number): Pipeline =>
+  pipeline("windowing", ({ from }) => {
+    from(orders)
+      [kind]("pairs", from(payments), pairOf, options)
+      .groupByKey()
+      .windowedBy(tumbling({ size: seconds(10), grace: seconds(grace) }))
+      .count("results", { emit: "close" })
+      .toStream(
+        "row",
+        (results, { start }) => `${String(since(Number(start)))}: ${String(results)}`,
+      )
+      .to(rows);
+  });
+
+for (const [kind, second] of [
+  ["join", 10],
+  ["leftJoin", 16],
+  ["outerJoin", 18],
+] as const)
+  test(`W behind a ${kind}: a window of 10 s closes when both sides are at ${String(second)} s`, async () => {
+    // 7 s before, 5 s after, 1 s of grace: what is emitted alone comes with its own time.
+    const flow = windowing(kind, span(7, 5, 1), 0);
+    const fedTo = (last: number): SimulatedStep[] => [
+      ...[order(4), payment(4), order(5, "", "alone"), payment(5, "", "alone too")],
+      ...[10, 10.001, last].flatMap((at) => (at <= last ? until(at) : [])),
+    ];
+    const closed = kind === "join" ? 1 : kind === "leftJoin" ? 2 : 3;
+    assert.deepEqual(await rowsOf(flow, fedTo(second - 0.001)), []);
+    const found = await rowsOf(flow, fedTo(second));
+    assert.deepEqual(
+      found,
+      Array.from({ length: closed }, () => "0: 1 at 9.999"),
+    );
+  });
+
+test("a pair is as late as its later record, whichever came first", async () => {
+  const flow = windowing("join", span(5, 5, 5), 2);
+  // The order of 8 s came when its source was at 12 s: too late for the window of 10 s and its grace.
+  const late = [order(12, "", "end"), order(8)];
+  for (const steps of [
+    [...late, payment(9)],
+    [payment(9), ...late],
+  ])
+    assert.deepEqual(await rowsOf(flow, [...steps, ...until(99)]), []);
+  const inTime = [order(11.999, "", "end"), order(8), payment(9), ...until(99)];
+  assert.deepEqual(await rowsOf(flow, inTime), ["0: 1 at 9.999"]);
+});
+
 test("KIP-962: a record without a key is joined with null at once where its side is outer, else it is counted", async () => {
   const keyless = (name: string) =>
     topic(name, {
@@ -355,43 +403,4 @@ test("more records of one key than a chunk takes are all found, over crashes, an
     alone,
     many.map((_, i) => `o${String(i)}&- at ${String((100 + i) / 100)}`),
   );
-});
-
-function problemsOf(flow: Pipeline): readonly string[] {
-  try {
-    flow.plan();
-    return [];
-  } catch (error) {
-    assert.ok(error instanceof ConfigErrors);
-    return error.problems.map(({ code, message }) => `${code} ${message}`);
-  }
-}
-
-test("what a join lacks is said when the pipeline is built, each with its line", () => {
-  const others = [
-    topic("others", { key: string, value: json<Fed>(), partitions: 3, owner: "tests" }),
-    topic("numbers", { key: json<number>(), value: json<Fed>(), ...own }),
-  ] as const;
-  const none = undefined as unknown as typeof pairOf;
-  const problems = problemsOf(
-    pipeline("wrong", ({ from }) => {
-      const all = from(orders);
-      all.join("spans", from(payments), pairOf, { before: seconds(1) } as never).to(rows);
-      all.join("widths", from(others[0]), pairOf, span(1, 1, 1)).to(rows);
-      all.join("keys", from(others[1]) as never, pairOf, span(1, 1, 1)).to(rows);
-      all.leftJoin("nothing", undefined as never, pairOf, span(1, 1, 1)).to(rows);
-      all.outerJoin("joiner", from(payments), none, span(1, 1, 1)).to(rows);
-    }),
-  );
-  const line = String.raw`stream-joins\.test\.ts:\d+  `;
-  const expected = [
-    `${line}leftJoin: expected a stream of this pipeline, received undefined`,
-    `${line}join "widths": expected equal partition counts, received orders 1 and others 3`,
-    `${line}join "keys": keys are written as string and as json`,
-    `${line}join "spans": it needs after, a whole number of ms`,
-    `${line}join "spans": it needs grace, a whole number of ms`,
-    String.raw`${line}outer-join "joiner": it needs a joiner`,
-  ];
-  assert.equal(problems.length, expected.length, problems.join("\n"));
-  for (const [i, text] of expected.entries()) assert.match(problems[i] ?? "", new RegExp(text));
 });

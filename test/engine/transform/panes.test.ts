@@ -186,7 +186,7 @@ test("stored panes that nobody has made are refused", () => {
 test("entries that are due are taken until they read too many others", async () => {
   const loads: number[] = [];
   const stores: Pick<TaskStores, "view" | "load"> = {
-    view: () => ({ get: () => null, set: () => undefined }),
+    view: () => ({ get: () => null, set: () => undefined, add: () => undefined }),
     load: async (_store, keys) => void loads.push(keys.size),
   };
   const keys = Array.from({ length: 10 }, (_, i): DueStateKey => {

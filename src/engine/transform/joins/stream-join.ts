@@ -190,25 +190,37 @@ class StreamJoinWork implements Operator {
   }
 
   due({ key, watermark }: Item, views: Views): void {
-    const own = key as StateKey;
+    const over = this.#takenOut(key as StateKey, watermark, views);
+    if (over !== null) this.#alone(bucketOf(key as StateKey), over);
+  }
+
+  giveUpDue({ key, watermark }: Item, views: Views): void {
+    this.#takenOut(key as StateKey, watermark, views);
+  }
+
+  /** One record of a chunk that found no partner, where there is one: each is emitted, or fails, by itself. */
+  #takenOut(own: StateKey, watermark: number, views: Views): BufferedRecord | null {
     const view = views.view(this.#store);
     const entry = view.get(own);
-    if (entry === null) return;
+    if (entry === null) return null;
     const chunk = entry.value as BufferChunk;
     const bucket = bucketOf(own);
     const [rules] = this.#rulesOf(bucket.side);
     const next = entryOf(rules, bucket, chunk);
     const dueMs = next.dueMs as number;
     // A longer grace has been deployed since.
-    if (dueMs >= watermark) return view.set(own, next);
-    const isOver = (one: BufferedRecord): boolean =>
-      isAlone(rules, one) && lastPartnerMs(rules, one.timeMs) <= dueMs;
-    const over = chunk.records.filter(isOver);
-    const records = chunk.records.filter((one) => !isOver(one));
-    // What is left is due later, unless nothing waits any more.
-    const isDone = over.length === 0 || dueMs === endDueMs(rules, bucket);
-    view.set(own, isDone ? null : entryOf(rules, bucket, { ...chunk, records }));
-    for (const one of over) this.#alone(bucket, one);
+    if (dueMs >= watermark) {
+      view.set(own, next);
+      return null;
+    }
+    const over = chunk.records.find(
+      (one) => isAlone(rules, one) && lastPartnerMs(rules, one.timeMs) <= dueMs,
+    );
+    const records = chunk.records.filter((one) => one !== over);
+    const rest = { ...chunk, records };
+    const waits = dueMs < endDueMs(rules, bucket) || records.some((one) => isAlone(rules, one));
+    view.set(own, over !== undefined && waits ? entryOf(rules, bucket, rest) : null);
+    return over ?? null;
   }
 
   #alone({ side, key }: JoinBucket, { timeMs: timestamp, originMs, value }: BufferedRecord): void {
