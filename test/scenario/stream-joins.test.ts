@@ -404,3 +404,22 @@ test("more records of one key than a chunk takes are all found, over crashes, an
     many.map((_, i) => `o${String(i)}&- at ${String((100 + i) / 100)}`),
   );
 });
+
+test("a record alone that the joiner cannot take is a letter by itself, and its neighbours are emitted", async () => {
+  const picky = pipeline("picky", ({ from }) => {
+    const joiner = (left: Fed, right: Fed | null): string => {
+      if (right === null && left.id === "ob") throw new Error("no");
+      return pairOf(left, right);
+    };
+    from(orders)
+      .leftJoin("pairs", from(payments), joiner, span(0, 5, 1))
+      .to(rows);
+  });
+  const steps = [order(10, "a"), order(10, "b"), order(10, "c"), ...until(99)];
+  const { records, deadLetters } = await simulate(picky, steps);
+  assert.deepEqual(records(rows).map(shown), ["oa&- at 10", "oc&- at 10"]);
+  assert.deepEqual(
+    deadLetters.map((letter) => [letter.class, letter.step]),
+    [["result", "pairs"]],
+  );
+});
