@@ -117,9 +117,8 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
       decode: ({ topic, value }) => sourceOf(sources, topic).value.decode(value),
     }),
   });
-  const stores = entryCodecsOf(part, codec);
   const labels = { pipeline: plan.pipeline, part: part.name };
-  const shapes = options.shapes ?? null;
+  const [stores, shapes] = [entryCodecsOf(part, codec), options.shapes ?? null];
   return { part, plan, labels, program, sources, keyOf, stores, refusals, shapes };
 }
 
