@@ -6,6 +6,7 @@ export { topic, type Topic, type TopicSource, type TopicTarget } from "./define/
 export { pipeline, type Pipeline, type PipelineOptions } from "./define/pipeline.ts";
 export { resource, type Resource, type ResourceOptions } from "./define/calls/resource.ts";
 export type { RetryOptions } from "./define/calls/retry.ts";
+export type { Orderable, OrderOptions } from "./define/windows.ts";
 export type { Stream } from "./define/stream.ts";
 export type {
   ConflictOptions,

@@ -788,4 +788,16 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "before >= window.size" }],
     test: "scenario/count-windows.test.ts",
   },
+  {
+    name: "order takes what is late",
+    mistake: "a record that is older than the grace is put into the order",
+    changes: [{ value: "latenessOf(item, Infinity)" }],
+    test: "scenario/order.test.ts",
+  },
+  {
+    name: "timers behind records of one time",
+    mistake: "of one time, records of an order come before the timers of its step",
+    changes: [{ value: "[store.name, ...innerDues(inner)]" }],
+    test: "scenario/order.test.ts",
+  },
 ];

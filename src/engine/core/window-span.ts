@@ -1,5 +1,6 @@
 // Windows of event time as they are declared, and the windows that a time lies in: [start, end), in ms, aligned to the epoch or
 // to a calendar. Pure.
+import type { Duration } from "./span.ts";
 import { calendarSpanOf, type CalendarWindow } from "./calendar-window.ts";
 
 /** A window whose start says where it ends. */
@@ -33,6 +34,8 @@ export interface SessionWindow {
 export interface CountWindow {
   readonly kind: "count";
   readonly size: number;
+  /** Records are taken in the order of their times, this long behind; null: as they come. */
+  readonly order: { readonly grace: Duration } | null;
 }
 
 /** The starts of the windows that a time lies in, the first one first. None begins before the epoch. */

@@ -86,24 +86,36 @@ export function session({ gap, grace }: SessionWindowOptions): SessionWindow {
   return window({ kind: "session", gapMs, graceMs: whole("session", "grace", grace) });
 }
 
-export interface CountWindowOptions {
+export interface OrderOptions {
+  /** The largest age of a record that is accepted: how far behind the time of its source it may be. */
+  readonly grace: Duration;
+}
+
+/** Takes records in the order of their times; they wait until no older one is expected. */
+export interface Orderable {
+  /** Default: as they come, which is exact where the step stands directly on a source. */
+  readonly order?: OrderOptions;
+}
+
+export interface CountWindowOptions extends Orderable {
   /** `records(100)` */
   readonly size: RecordCount;
 }
 
 /**
  * Windows of so many records of a key, one behind the other, in the order in which the step takes them: it is closed by the
- * record that fills it. Exact where the step stands directly on a source.
+ * record that fills it. Exact where the step stands directly on a source, or with
+ * `order`.
  * @throws ConfigError MILL_BUILD_OPTION for a size of 0, or one that is no whole number.
  * @example
  * from(readings).groupByKey().windowedBy(countWindow({ size: records(100) })).avg("means", (r) => r.value, { emit: "close" });
  */
-export function countWindow({ size }: CountWindowOptions): CountWindow {
+export function countWindow({ size, order = undefined }: CountWindowOptions): CountWindow {
   // Types are stripped at run time.
   const records: unknown = (size as RecordCount | undefined)?.records;
   if (!Number.isSafeInteger(records) || (records as number) < 1)
     throw refused("countWindow", "it needs size, 1 or more: records(100)");
-  return window({ kind: "count", size: records as number });
+  return window({ kind: "count", size: records as number, order: order ?? null });
 }
 
 const WEEKDAYS = [

@@ -184,7 +184,7 @@ interface DueLoad {
 
 /** Brings entries that are due into memory, the first ones with whatever their work needs; returns how many these are. */
 export async function loadDue(
-  operator: Pick<Operator, "dueKeys">,
+  operator: Pick<Operator, "dueKeys" | "stores">,
   stores: TaskStores,
   { store, keys, watermark }: DueLoad,
 ): Promise<number> {
@@ -198,9 +198,10 @@ export async function loadDue(
     else ofStore.set(key.id, key);
     reads++;
   };
+  const input = operator.stores.indexOf(store);
   let loaded = 0;
   while (loaded < keys.length && reads < DUE_READS_MAX)
-    operator.dueKeys(keys[loaded++] as StateKey, want, { views: stores, watermark });
+    operator.dueKeys(keys[loaded++] as StateKey, want, { views: stores, watermark, input });
   for (const [name, all] of wanted) await stores.load(name, all);
   return loaded;
 }

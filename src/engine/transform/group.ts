@@ -151,7 +151,7 @@ export class GroupRun {
     const { records } = this.#pass.batch;
     const { partition } = (records[index] as TimedRecord).record.raw;
     const record = placeholderOf(key, { store, partition });
-    const origin = { time: key.dueMs, partition, offset: -1n, index: 0 };
+    const origin = { time: key.dueMs, partition, offset: -1n, index: 0, due: { at, key } };
     const trail = newTrail(index, origin, orderOf(index) - 1);
     const input = this.#operatorAt(at).stores.indexOf(store);
     const own = { at, entry: "due" as const, input, record, trail, origin };

@@ -38,11 +38,7 @@ export interface Operator {
   /** Reads and changes the keys of one item, and calls followers. */
   work(item: Item, views: Views): void;
   /** Asks for the keys that the work of an entry needs beside it, up to this watermark. The entry is in memory. */
-  dueKeys?(
-    key: StateKey,
-    want: Want,
-    by: { readonly views: Views; readonly watermark: number },
-  ): void;
+  dueKeys?(key: StateKey, want: Want, by: DueLook): void;
   /**
    * Works an entry of one of its stores that is due, and calls followers. It deletes the entry or gives it another
    * due.
@@ -52,9 +48,16 @@ export interface Operator {
   readonly dueAgainMs?: number;
   /**
    * Does to the store what `due` does, where `due` itself fails: no result can be made. Left out where no callback of the user
-   * has a part in it.
+   * has a part in it. False: something would be lost, so the task stops in front of it.
    */
-  giveUpDue?(item: Item, views: Views): void;
+  giveUpDue?(item: Item, views: Views): boolean;
+}
+
+/** The look at an entry that is due: at the place of its store among those of the operator. */
+export interface DueLook {
+  readonly views: Views;
+  readonly watermark: number;
+  readonly input: number;
 }
 
 /** Asks for a key of a store. */
@@ -135,6 +138,8 @@ export interface RecordOrigin {
   readonly offset: bigint;
   /** Its place among what was made of that record. */
   readonly index: number;
+  /** Set for what an entry that was due has made: its operator, and its key there. */
+  readonly due?: { readonly at: number; readonly key: StateKey };
 }
 
 /**

@@ -149,7 +149,11 @@ class Pass implements GroupQueues, PassOfGroup {
     for (let index = 0; index < this.#end; index++) {
       const timed = this.batch.records[index] as TimedRecord;
       const { raw, originMs } = timed.record;
-      const origin = { time: originMs, partition: raw.partition, offset: raw.offset, index: 0 };
+      const { partition, offset } = raw;
+      const origin: RecordOrigin =
+        timed.due === undefined
+          ? { time: originMs, partition, offset, index: 0 }
+          : { time: originMs, partition, offset, index: 0, due: timed.due };
       const trail = newTrail(index, origin, orderOf(index));
       this.#trails.push(trail);
       // What is due enters even where it is known to fail: its store goes on.
@@ -250,9 +254,8 @@ class Pass implements GroupQueues, PassOfGroup {
       return null;
     } catch {
       stores.rollback(mark);
-      if (operator.giveUpDue === undefined)
+      if (operator.giveUpDue?.(item, stores) !== true)
         return { index, why: cannotGiveUp(this.#failed.get(index)) };
-      operator.giveUpDue(item, stores);
       this.#kept.set(index, []);
       return null;
     } finally {

@@ -196,7 +196,7 @@ test("entries that are due are taken until they read too many others", async () 
     for (let i = 0; i < 8_000; i++) want("s", stateKey(Buffer.from(`${key.id} ${String(i)}`)));
   };
   const due = { store: "s", keys, watermark: 10 };
-  assert.equal(await loadDue({ dueKeys }, stores as TaskStores, due), 3);
+  assert.equal(await loadDue({ dueKeys, stores: [] }, stores as TaskStores, due), 3);
   assert.deepEqual(loads, [10, 24_000]);
-  assert.equal(await loadDue({}, stores as TaskStores, due), 10);
+  assert.equal(await loadDue({ stores: [] }, stores as TaskStores, due), 10);
 });

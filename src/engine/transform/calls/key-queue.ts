@@ -24,7 +24,7 @@ export interface KeyQueue {
 type HeaderPair = readonly [name: string, value: Uint8Array | null];
 
 /** A record as it was at the step, and as it lies in its topic. */
-interface QueuedRecord {
+export interface QueuedRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: bigint;
@@ -217,11 +217,19 @@ function sizeOf({ raw: { key, value, headers } }: DecodedRecord): number {
 }
 
 /** Slices of a fetch would keep all of it alive: what is kept is copied. */
-function write({ view, keeping }: Shelf, { record, value }: AtStep, number: number): void {
+function write({ view, keeping }: Shelf, at: AtStep, number: number): void {
+  const { key } = at.record.raw;
+  const { timestamp } = at.record.context;
+  const value = queuedOf(keeping, at);
+  view.set(placeOfRecord(key as Buffer, number), { value, timestamp, dueMs: null });
+}
+
+/** A record with a key in the form in which stores keep it. */
+export function queuedOf(keeping: Keeping, { record, value }: AtStep): QueuedRecord {
   const { raw, context, originMs, isUntimed } = record;
   const key = Buffer.from(raw.key as Buffer);
   const { topic, partition, offset, timestamp } = raw;
-  const queued: QueuedRecord = {
+  return {
     ...{ topic, partition, offset, timestamp, key },
     bytes: raw.value === null ? null : Buffer.from(raw.value),
     headers: raw.headers.map(([name, text]) => [name, text === null ? null : Buffer.from(text)]),
@@ -232,8 +240,6 @@ function write({ view, keeping }: Shelf, { record, value }: AtStep, number: numb
     ...(raw.redriven === undefined ? {} : { redriven: raw.redriven }),
     ...(value === undefined ? {} : keptOf(keeping, value)),
   };
-  const { timestamp: eventTime } = context;
-  view.set(placeOfRecord(key, number), { value: queued, timestamp: eventTime, dueMs: null });
 }
 
 function keptOf(keeping: Keeping, value: unknown): Partial<QueuedRecord> {
@@ -246,6 +252,11 @@ function keptOf(keeping: Keeping, value: unknown): Partial<QueuedRecord> {
 export function recordIn({ view, keeping }: Shelf, key: Buffer, number: number): AtStep {
   const entry = (view.get(placeOfRecord(key, number))?.value ?? null) as QueuedRecord | null;
   if (entry === null) throw new MillraceError("MILL_STATE_ENTRY", "a queued record is not there");
+  return recordOf(keeping, entry);
+}
+
+/** The record, as it came to the step. */
+export function recordOf(keeping: Keeping, entry: QueuedRecord): AtStep {
   const { topic, partition, offset, timestamp, keyValue, eventTime } = entry;
   const headers = entry.headers.map(
     ([name, text]) => [name, text === null ? null : bufferOf(text)] as const,

@@ -42,7 +42,8 @@ const queue: Check = (value, path) => {
   return to > from && to - from <= RECORDS_MAX ? null : "its numbers are those of no queue";
 };
 
-const record: Check = fields({
+/** A record that a store keeps. */
+export const queuedRecord: Check = fields({
   ...{ topic: text(300), partition: whole(), offset, timestamp: number, key: bytes },
   ...{ bytes: nullable(bytes), headers: listOf(header), keyValue: anything },
   ...{
@@ -59,5 +60,5 @@ const totals: Check = fields<QueueTotals>({ keys: whole(), records: whole() });
 /** By the state key: a queue, its records, or the totals. */
 export const wrongQueued = (place: Buffer, value: unknown): string | null => {
   if (keyAt(place) !== null) return queue(value, "it");
-  return (place.equals(TOTALS_PLACE.bytes) ? totals : record)(value, "it");
+  return (place.equals(TOTALS_PLACE.bytes) ? totals : queuedRecord)(value, "it");
 };

@@ -194,8 +194,9 @@ class StreamJoinWork implements Operator {
     if (over !== null) this.#alone(bucketOf(key as StateKey), over);
   }
 
-  giveUpDue({ key, watermark }: Item, views: Views): void {
+  giveUpDue({ key, watermark }: Item, views: Views): boolean {
     this.#takenOut(key as StateKey, watermark, views);
+    return true;
   }
 
   /** One record of a chunk that found no partner, where there is one: each is emitted, or fails, by itself. */

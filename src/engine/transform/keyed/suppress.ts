@@ -47,7 +47,7 @@ export const suppressing: MakeOperator<Suppress> = (node, wiring) => {
       if (item.key === null) return dropUnkeyed(item, true, wiring);
       keep(item, item.key, views.view(store.name), { node, wiring });
     },
-    dueKeys: (_key, want) => want(store.name, TOTAL_PLACE),
+    dueKeys: (_entry, want) => want(store.name, TOTAL_PLACE),
     due: (item, views) => letGo(item, views.view(store.name), { node, wiring }),
   };
 };

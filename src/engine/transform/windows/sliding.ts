@@ -105,8 +105,9 @@ class SlidingWork implements Operator {
   }
 
   /** The user's `merge` has failed. */
-  giveUpDue(item: Item, views: Views): void {
+  giveUpDue(item: Item, views: Views): boolean {
     this.#close(item, views);
+    return true;
   }
 
   /** The window of a key that closes next, and what it has; null: none closes yet. */

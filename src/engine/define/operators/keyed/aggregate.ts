@@ -6,6 +6,8 @@ import type { Schema } from "../../../core/schema.ts";
 import { aggregating, type Aggregate } from "../../../transform/keyed/aggregate.ts";
 import { guide } from "../../nodes/missing.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
+import { inOrder } from "../order/order.ts";
+import type { Orderable } from "../../windows.ts";
 import { storeOf } from "../../store.ts";
 import type { Fn, Stream } from "../../stream.ts";
 import type { Rekeying } from "../ends/rekey.ts";
@@ -27,7 +29,7 @@ import {
 import { WindowedStream } from "../windows/windowed.ts";
 import { isWindow, noWindow, type WindowOf } from "../../windows.ts";
 
-export interface AggregateOptions {
+export interface AggregateOptions extends Orderable {
   /** "update" (default) emits every change, "checkpoint" the last of a key and checkpoint. */
   readonly emit?: Aggregate["emission"];
 }
@@ -77,12 +79,13 @@ export class GroupedStream<K, V> {
   #aggregate<A>(
     name: string,
     { format, init, add, wrongValue }: Folding,
-    { emit: emission = "update" }: AggregateOptions,
+    { emit: emission = "update", order }: AggregateOptions,
   ): Table<K, A> {
     const store = storeOf(name, format, wrongValue === undefined ? {} : { wrongValue });
     const operation = { kind: "aggregate", store, init, add, emission };
     const defers = emission === "checkpoint";
-    return new Table<K, A>(this.#source.next(name, operation, { ...facts, defers }));
+    const ordered = inOrder(name, operation, { ...facts, defers }, order);
+    return new Table<K, A>(this.#source.next(name, ordered.operation, ordered.facts));
   }
 
   /**

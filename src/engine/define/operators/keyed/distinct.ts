@@ -5,13 +5,15 @@ import type { Duration } from "../../../core/span.ts";
 import type { DueOfUndated, WrongValue } from "../../../core/state.ts";
 import { keepingDistinct, type Distinct } from "../../../transform/keyed/distinct.ts";
 import { problem } from "../../nodes/problem.ts";
-import { operator, type Method } from "../../nodes/stream-node.ts";
+import type { Method, StreamNode } from "../../nodes/stream-node.ts";
+import { inOrder } from "../order/order.ts";
+import type { Orderable } from "../../windows.ts";
 import { storeOf } from "../../store.ts";
 
 /** A value by which records can be compared. */
 export type KeyPart = string | number | bigint | boolean | Decimal | null;
 
-export interface DistinctOptions<V> {
+export interface DistinctOptions<V> extends Orderable {
   readonly by: (value: V) => KeyPart | readonly KeyPart[];
   readonly within: Duration;
   /**
@@ -55,16 +57,19 @@ const facts: OperatorFacts = {
   },
 };
 
-export const distinct: Method = operator(
-  facts,
-  (name, { by, within, onRepeat = "drop" }: DistinctOptions<unknown>): Distinct => {
-    const dueOfUndated: DueOfUndated = (_key, { timestamp }) => timestamp + within.ms;
-    const rules = { retention: within, dueOfUndated, wrongValue: wrongSeen };
-    const store = storeOf(name, { kind: "tagged-json" }, rules);
-    const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } };
-    return { kind: "distinct", by, store, ...also };
-  },
-);
+export const distinct: Method = function distinct(
+  this: StreamNode<unknown, unknown>,
+  name: string,
+  { by, within, onRepeat = "drop", order }: DistinctOptions<unknown>,
+): StreamNode<unknown, unknown> {
+  const dueOfUndated: DueOfUndated = (_key, { timestamp }) => timestamp + within.ms;
+  const rules = { retention: within, dueOfUndated, wrongValue: wrongSeen };
+  const store = storeOf(name, { kind: "tagged-json" }, rules);
+  const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } };
+  const operation: Distinct = { kind: "distinct", by, store, ...also };
+  const ordered = inOrder(name, operation, facts, order);
+  return this.next(name, ordered.operation, ordered.facts);
+};
 
 /** `true`, or a hash of the content. */
 const wrongSeen: WrongValue = (_key, value) =>

@@ -3,7 +3,9 @@ import type { OperatorFacts } from "../../../core/plan.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema } from "../../../core/schema.ts";
 import { mappingWithState, type MapWithState } from "../../../transform/keyed/map-with-state.ts";
-import { operator, type Method } from "../../nodes/stream-node.ts";
+import type { Method, StreamNode } from "../../nodes/stream-node.ts";
+import { inOrder } from "../order/order.ts";
+import type { Orderable } from "../../windows.ts";
 import { storeOf } from "../../store.ts";
 
 /** The state that a record, or a tombstone, leaves its key, and the values that it emits. */
@@ -12,7 +14,7 @@ export interface StateStep<S, R> {
   readonly emit: Iterable<R>;
 }
 
-export interface StateOptions<K, V, S, R> {
+export interface StateOptions<K, V, S, R> extends Orderable {
   readonly state: Schema<S>;
   readonly map: (state: S | null, value: V, record: RecordContext<K>) => StateStep<S, R>;
   /** The step of a deleted key. Default: none, and the tombstone goes no further. */
@@ -37,11 +39,14 @@ declare module "../../stream.ts" {
 
 const facts: OperatorFacts = { work: mappingWithState, changes: true, folds: true };
 
-export const mapWithState: Method = operator(
-  facts,
-  (name, { state, map, onTombstone }: StateOptions<unknown, unknown, unknown, unknown>) => {
-    const store = storeOf(name, state.format);
-    const also = onTombstone === undefined ? {} : { onTombstone };
-    return { kind: "map-with-state", store, map, ...also } satisfies MapWithState;
-  },
-);
+export const mapWithState: Method = function mapWithState(
+  this: StreamNode<unknown, unknown>,
+  name: string,
+  { state, map, onTombstone, order }: StateOptions<unknown, unknown, unknown, unknown>,
+): StreamNode<unknown, unknown> {
+  const store = storeOf(name, state.format);
+  const also = onTombstone === undefined ? {} : { onTombstone };
+  const operation: MapWithState = { kind: "map-with-state", store, map, ...also };
+  const ordered = inOrder(name, operation, facts, order);
+  return this.next(name, ordered.operation, ordered.facts);
+};

@@ -8,6 +8,8 @@ import { processing, type Process } from "../../../transform/process/process.ts"
 import { wrongTimers, type TimerClock } from "../../../transform/process/timers.ts";
 import { problem } from "../../nodes/problem.ts";
 import type { Method, StreamNode } from "../../nodes/stream-node.ts";
+import { inOrder } from "../order/order.ts";
+import type { Orderable } from "../../windows.ts";
 import { storeOf } from "../../store.ts";
 
 /** The values and timers of the key in hand; valid until the handler returns. */
@@ -44,7 +46,7 @@ type MadeBy<Handler> = Handler extends (...context: never[]) => infer Result
 type OneOf<Result> = Result extends Iterable<infer One> ? One : never;
 
 /** Of values V it makes R, its timers H make their own, and tombstones D. */
-export interface ProcessHandlers<K, V, S, T, R, H, D> {
+export interface ProcessHandlers<K, V, S, T, R, H, D> extends Orderable {
   /** A value for each key, by name. */
   readonly state?: { readonly [Name in keyof S]: Schema<S[Name]> };
   /** Timers of each key, by name: by event time, or by the clock of the worker. */
@@ -116,7 +118,7 @@ export const process: Method = function process(
   name: string,
   given: Given,
 ): StreamNode<unknown, unknown> {
-  const { state = {}, timers = {}, onRecord, onTimer = {}, onTombstone } = given;
+  const { state = {}, timers = {}, onRecord, onTimer = {}, onTombstone, order } = given;
   const states = Object.keys(state).map((own) => ({ name: own, store: `${name}-${kebab(own)}` }));
   const declared = Object.entries(timers).map(([own, clock]) => {
     return { name: own, clock, store: `${name}-${clock === "wall-clock" ? "wall-" : ""}timers` };
@@ -134,7 +136,8 @@ export const process: Method = function process(
     ...(onTombstone === undefined ? {} : { onTombstone: onTombstone as () => Iterable<unknown> }),
   };
   const isTimed = declared.some(({ clock }) => clock === "event-time");
-  return this.next(name, operation, isTimed ? timed : common);
+  const ordered = inOrder(name, operation, isTimed ? timed : common, order);
+  return this.next(name, ordered.operation, ordered.facts);
 };
 
 /** As names of stores are written. */

@@ -8,6 +8,7 @@ import { mapping, type MapOperation } from "../../../transform/stateless/map.ts"
 import type { WindowOperation, WindowResult } from "../../../transform/windows/result.ts";
 import { guide } from "../../nodes/missing.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
+import { inOrder } from "../order/order.ts";
 import { storeOf } from "../../store.ts";
 import type { Stream } from "../../stream.ts";
 import {
@@ -77,7 +78,9 @@ export class WindowedStream<K, V> {
     const operation = { kind, store, window, init, add, merge, finish, emission };
     const delayMs = emission === "close" ? delayOf(window) : 0;
     const own = { ...facts, defers: emission === "checkpoint" };
-    const node = this.#source.next<WindowResult<K, A>>(name, operation, own);
+    const order = (window.kind === "count" ? window.order : null) ?? undefined;
+    const ordered = inOrder(name, operation, own, order);
+    const node = this.#source.next<WindowResult<K, A>>(name, ordered.operation, ordered.facts);
     // What is late goes on at once: time behind it is not held back.
     const timed = { ...ofResults, delayMs };
     const results = node.next<WindowResult<K, A>>(`${name}.results`, { kind: "arm" }, timed);

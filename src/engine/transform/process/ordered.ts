@@ -1,0 +1,200 @@
+// order: an operator whose records wait until no older one is expected, and are worked in the order of their times. Its own
+// timers and dues are worked among them, at the same time first. The operator inside sees a watermark, and origin times, that
+// are the times of its records.
+import { END_OF_TIME } from "../../core/event-time.ts";
+import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
+import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
+import { listOf } from "../../core/foreign.ts";
+import { plainKeeping, queuedOf, recordOf, type QueuedRecord } from "../calls/key-queue.ts";
+import { queuedRecord } from "../calls/queue-check.ts";
+import { dueStoresOf } from "../agenda.ts";
+import {
+  drop,
+  stateKey,
+  type DueLook,
+  type Item,
+  type Lateness,
+  type MakeOperator,
+  type Operator,
+  type Trail,
+  type Views,
+  type Want,
+  type Wiring,
+} from "../operator.ts";
+
+/** The order of an operator's records. */
+export interface Ordering {
+  /** The largest age of a record that is accepted. */
+  readonly graceMs: number;
+  readonly store: PlanStore;
+}
+
+export interface OrderedOperation extends Operation {
+  readonly order: Ordering;
+}
+
+type OrderedNode = PlanNode & { readonly operation: OrderedOperation };
+
+/** The operator that another one works behind its order. */
+export const ordering =
+  (make: MakeOperator): MakeOperator<OrderedOperation> =>
+  (node, wiring) =>
+    new OrderedWork(node, wiring, make(node, wiring) as Operator);
+
+class OrderedWork implements Operator {
+  readonly at: number;
+  readonly stores: readonly string[];
+  readonly dueStores: readonly string[];
+  readonly wallStores: readonly string[];
+  readonly usesTime = true;
+  readonly #node: OrderedNode;
+  readonly #wiring: Wiring;
+  readonly #inner: Operator;
+  readonly #store: string;
+
+  constructor(node: OrderedNode, wiring: Wiring, inner: Operator) {
+    const { store } = node.operation.order;
+    this.at = wiring.at;
+    this.stores = [...inner.stores, store.name];
+    // Of one time timers come first.
+    // mistake: timers behind records of one time
+    this.dueStores = [...innerDues(inner), store.name];
+    this.wallStores = inner.wallStores ?? [];
+    this.#node = node;
+    this.#wiring = wiring;
+    this.#inner = inner;
+    this.#store = store.name;
+  }
+
+  keys(item: Item, want: Want): void {
+    // What is set in a batch may be due in it, so the inner keys are needed too.
+    this.#inner.keys(item, want);
+    if (item.record.raw.key !== null) want(this.#store, placeOf(item));
+  }
+
+  work(item: Item, views: Views): void {
+    if (item.record.raw.key === null) return this.#inner.work(item, views);
+    // mistake: order takes what is late
+    const late = latenessOf(item, this.#node.operation.order.graceMs);
+    if (late !== null) return this.#late(item, late);
+    const view = views.view(this.#store);
+    const place = placeOf(item);
+    const before = (view.get(place)?.value ?? []) as readonly QueuedRecord[];
+    const { record, value } = item;
+    const kept = queuedOf(plainKeeping, { record: this.#light(record), value });
+    const { timestamp } = record.context;
+    const dueMs = timestamp + this.#node.operation.order.graceMs;
+    view.set(place, { value: [...before, kept], timestamp, dueMs });
+    item.trail.emitted++;
+  }
+
+  /** The bytes of a value are kept only for an operator that hands it on as it is. */
+  #light(record: Item["record"]): Item["record"] {
+    const isChanged = this.#node.facts.changes === true;
+    return isChanged ? { ...record, raw: { ...record.raw, value: null } } : record;
+  }
+
+  #late(item: Item, late: Lateness): void {
+    item.trail.late = late;
+    drop(this.#wiring);
+    // The second arm of windows.
+    if (this.#node.facts.divides === true) this.#wiring.arms[1]?.(item.value);
+  }
+
+  dueKeys(key: StateKey, want: Want, by: DueLook): void {
+    if (this.stores[by.input] !== this.#store) return this.#inner.dueKeys?.(key, want, by);
+    for (const item of this.#itemsOf(key, by.views)) this.#inner.keys(item, want);
+  }
+
+  due(item: Item, views: Views): void {
+    const shifted = this.#views(views);
+    if (this.stores[item.input] !== this.#store) return this.#inner.due?.(atDue(item), shifted);
+    const own = this.#itemsOf(item.key as StateKey, views, item.trail);
+    views.view(this.#store).set(item.key as StateKey, null);
+    const { cursor } = this.#wiring;
+    for (const one of own) {
+      cursor.record = one.record;
+      // The keys were asked for when the entry was loaded.
+      this.#inner.keys(one, () => undefined);
+      this.#inner.work(one, shifted);
+      cursor.step = this.at;
+    }
+  }
+
+  /** A record that waits is nowhere else: it is not given up. */
+  giveUpDue(item: Item, views: Views): boolean {
+    if (this.stores[item.input] === this.#store) return false;
+    return this.#inner.giveUpDue?.(atDue(item), this.#views(views)) === true;
+  }
+
+  /** The records of an entry, as the operator inside sees them. */
+  #itemsOf(key: StateKey, views: Views, trail: Trail = null as never): Item[] {
+    const kept = (views.view(this.#store).get(key)?.value ?? []) as readonly QueuedRecord[];
+    return kept.map((one): Item => {
+      const { record: whole, value } = recordOf(plainKeeping, one);
+      const { timestamp } = whole.context;
+      const record = { ...whole, value, originMs: timestamp };
+      const { partition, offset } = whole.raw;
+      const origin = { time: timestamp, partition, offset, index: 0 };
+      const own = { at: this.at, entry: "record" as const, input: 0, record, origin, value };
+      return { ...own, trail, watermark: timestamp, key: null, prepared: undefined };
+    });
+  }
+
+  /** Dues of the operator inside are by the order's time, which stays behind the watermark by the grace. */
+  #views(views: Views): Views {
+    const { graceMs } = this.#node.operation.order;
+    const dues = innerDues(this.#inner);
+    return {
+      view: (store) =>
+        dues.includes(store) ? shiftedView(views.view(store), graceMs + 1) : views.view(store),
+    };
+  }
+}
+
+const innerDues = (inner: Operator): readonly string[] =>
+  inner.due === undefined ? [] : dueStoresOf(inner);
+
+/** An entry is due once the watermark has passed its time and the grace. */
+const shiftedView = (view: StoreView, byMs: number): StoreView => ({
+  get(key) {
+    const entry = view.get(key);
+    return entry === null ? null : shifted(entry, -byMs);
+  },
+  set: (key, entry) => view.set(key, entry === null ? null : shifted(entry, byMs)),
+  add: (key) => view.add(key),
+});
+
+const shifted = (entry: StateEntry, byMs: number): StateEntry =>
+  entry.dueMs === null ? entry : { ...entry, dueMs: entry.dueMs + byMs };
+
+/** At the end of a bounded run it stays the end. */
+const atDue = (item: Item): Item =>
+  item.watermark === END_OF_TIME ? item : { ...item, watermark: item.record.context.timestamp };
+
+/** At the time when it is due it is late already (W3). */
+function latenessOf({ record, origin, watermark }: Item, graceMs: number): Lateness | null {
+  const lastMs = record.context.timestamp + graceMs;
+  if (origin.time > lastMs) return "own";
+  return watermark > lastMs ? "closed" : null;
+}
+
+const HEAD_BYTES = 20;
+
+/** Sorts by time, then by the source partition and the offset in it. Records of one place are kept together, as they came. */
+function placeOf({ record: { raw, context } }: Item): StateKey {
+  const key = raw.key as Buffer;
+  const bytes = Buffer.allocUnsafeSlow(HEAD_BYTES + key.length);
+  bytes.writeBigUInt64BE(BigInt(Math.max(0, context.timestamp)));
+  bytes.writeUInt32BE(raw.partition, 8);
+  // What was due has none, -1.
+  bytes.writeBigUInt64BE(raw.offset + 1n, 12);
+  key.copy(bytes, HEAD_BYTES);
+  return stateKey(bytes);
+}
+
+const records = listOf(queuedRecord);
+
+/** The fault of what the store has for a place, or null. */
+export const wrongOrdered = (place: Buffer, value: unknown): string | null =>
+  place.length < HEAD_BYTES ? "its key names no record" : records(value, "it");
