@@ -417,6 +417,12 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "null" }],
   },
   {
+    name: "closed end forgotten",
+    test: "scenario/changed-windows.test.ts",
+    mistake: "a longer grace opens windows again that were closed",
+    changes: ["omit"],
+  },
+  {
     name: "result given up in silence",
     test: "scenario/result-letters.test.ts",
     mistake: "a result of a window that a step behind cannot take is counted, and no letter",

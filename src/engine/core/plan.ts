@@ -126,6 +126,13 @@ export const mapStores = (
   ...(operation.stores === undefined ? {} : { stores: operation.stores.map(of) }),
 });
 
+/** The windows that entries of a store are of. */
+export interface StoredWindows {
+  /** Kind, size and advance, gap, difference, or calendar. */
+  readonly form: string;
+  readonly graceMs: number;
+}
+
 /** The facts of an operator, said once, in its own file in define/operators/. Nobody else asks for its kind. */
 export interface OperatorFacts {
   /** Makes it work: a `MakeOperator` of transform/operator.ts. */
@@ -168,6 +175,8 @@ export interface OperatorFacts {
   settle?(node: PlanNode, retry: RetryPolicy | undefined): Operation;
   /** Problems of its own, once its graph is drawn. */
   problems?(node: PlanNode, nodes: readonly PlanNode[]): MillraceError[];
+  /** The windows of its store, whose entries mean something else under others. */
+  windows?(operation: Operation): StoredWindows;
   /** The facts that a plan shows, beside topic, table and store. */
   details?(operation: Operation): Readonly<Record<string, string>>;
 }

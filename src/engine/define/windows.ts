@@ -1,6 +1,7 @@
 // Windows of event time, as a pipeline declares them.
 import { isTimeZone, type CalendarUnit, type CalendarWindow } from "../core/calendar-window.ts";
 import { ConfigError, kindOf } from "../core/errors.ts";
+import type { StoredWindows } from "../core/plan.ts";
 import type { Duration, RecordCount } from "../core/span.ts";
 import type {
   AlignedWindow,
@@ -179,6 +180,13 @@ export const noWindow = (given: unknown): ConfigError =>
 function window<W extends WindowOf>(declared: W): W {
   made.add(declared);
   return Object.freeze(declared);
+}
+
+/** The facts of a window that entries of its store depend on, and its grace, which they do not. */
+export function storedWindows(window: WindowOf): StoredWindows {
+  const facts = Object.entries(shownWindow(window)).filter(([name]) => name !== "grace");
+  const graceMs = window.kind === "count" ? 0 : window.graceMs;
+  return { form: facts.map(([, fact]) => fact).join(" "), graceMs };
 }
 
 /** The facts of a window for a plan. */

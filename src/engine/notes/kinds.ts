@@ -61,7 +61,10 @@ export const noteChecks: Readonly<Record<NoteName, Check>> = {
     ),
   }),
   start: fields({ nextOffset: offsetText, topicId: optional(nullable(text(100))) }),
-  store: fields({ operator: name, key: name, value: name, part: name, partitions: whole(1e9) }),
+  store: fields({
+    ...{ operator: name, key: name, value: name, part: name, partitions: whole(1e9) },
+    ...{ window: optional(text(500)), graceMs: optional(whole()) },
+  }),
   stop: fields({
     ...{ kind: oneOf(["stopped", "halted"]), code: text(100), message, atMs: time, owner: name },
   }),

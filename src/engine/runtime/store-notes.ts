@@ -30,6 +30,9 @@ interface StoreNote {
   readonly value: string;
   readonly part: string;
   readonly partitions: number;
+  /** Left out where its entries are of no windows. */
+  readonly window?: string;
+  readonly graceMs?: number;
 }
 
 /** Notes what has no note yet, and warns of state left behind. Returns what is not what it was; then nothing is noted. */
@@ -46,23 +49,76 @@ export async function checkStores(
     await warnOfFormer(plan, notes, ports);
     problems.push(...(await leftBehind(plan, notes, ports)));
     for (const { part, store } of stores) {
-      const noted = notes.get(storeKey(store.name));
-      const lost = lostNote(notes, storeKey(store.name));
-      const now = noteOf(part, store);
-      if (lost !== null) problems.push(noteInvalid(plan, lost));
-      else if (noted === undefined)
-        fresh.push(noteRecord(plan.meta, storeKey(store.name), JSON.stringify(now)));
-      else {
-        const was = parseKnown<StoreNote>(noted, noteChecks.store);
-        // Its progress moves with it.
-        const isRenamed = formerNames(part).includes(was.part);
-        const known = isRenamed ? { ...was, part: now.part } : was;
-        problems.push(...changes(plan, store, known, now));
-      }
+      const found = compared(plan, notes, { part, store });
+      problems.push(...found.problems);
+      if (found.grace !== null)
+        ports.log.warn({ pipeline: plan.pipeline, store: store.name }, found.grace);
+      if (found.note !== null)
+        fresh.push(noteRecord(plan.meta, storeKey(store.name), JSON.stringify(found.note)));
     }
   }
   if (problems.length === 0) await sendOnce(ports.kafka, fresh);
   return problems;
+}
+
+interface PartStore {
+  readonly part: Part;
+  readonly store: PlanStore;
+}
+
+interface ComparedStore {
+  readonly problems: readonly MillraceError[];
+  /** What another grace means for what is stored; null: it is the same. */
+  readonly grace: string | null;
+  /** The note that is to be written; null: it is there. */
+  readonly note: StoreNote | null;
+}
+
+/** A store beside what is noted of it. */
+function compared(plan: Plan, notes: Notes, { part, store }: PartStore): ComparedStore {
+  const noted = notes.get(storeKey(store.name));
+  const lost = lostNote(notes, storeKey(store.name));
+  const now = noteOf(part, store);
+  if (lost !== null) return { problems: [noteInvalid(plan, lost)], grace: null, note: null };
+  if (noted === undefined) return { problems: [], grace: null, note: now };
+  const was = parseKnown<StoreNote>(noted, noteChecks.store);
+  // Its progress moves with it.
+  const isRenamed = formerNames(part).includes(was.part);
+  // A note of before says nothing of windows.
+  const { part: ofPart } = isRenamed ? now : was;
+  const { window } = was.window === undefined ? now : was;
+  const known = { ...was, part: ofPart, ...(window === undefined ? {} : { window }) };
+  const problems = changes(plan, store, known, now);
+  const hasOther = was.window !== now.window || was.graceMs !== now.graceMs;
+  return {
+    problems,
+    grace: graceText(was, now),
+    note: hasOther ? { ...now, part: was.part } : null,
+  };
+}
+
+/** Windows that are open close by the grace of now, and those that are closed stay so (O4). */
+function graceText({ graceMs: was }: StoreNote, { graceMs: now }: StoreNote): string | null {
+  if (was === undefined || now === undefined || was === now) return null;
+  const change = `the grace of its windows was ${String(was)} ms and is ${String(now)} ms now`;
+  return was < now
+    ? `${change}: windows that are open close later, and those that were closed stay closed`
+    : `${change}: windows that are open close sooner, and records may be late that were in time before`;
+}
+
+/** How the stores of a plan are not what they were: what a start would refuse, and what it would say. */
+export async function storeChanges(
+  plan: Plan,
+  ports: Pick<StoreNotePorts, "kafka" | "admin">,
+): Promise<readonly string[]> {
+  const notes = await readNotes(ports, plan.meta);
+  return plan.parts.flatMap((part) =>
+    part.stores.flatMap((store) => {
+      const { problems, grace } = compared(plan, notes, { part, store });
+      const said = grace === null ? [] : [`store ${store.name}: ${grace}`];
+      return [...problems.map(({ code, message }) => `${code}  ${message}`), ...said];
+    }),
+  );
 }
 
 /** A store without a note begins now. Beside it may lie the state of the same operator under an earlier name. */
@@ -84,7 +140,9 @@ function noteOf(part: Part, { name, changelog }: PlanStore): StoreNote {
   const node = part.nodes.find(({ operation }) =>
     storesOf(operation).some((store) => store.name === name),
   );
+  const windows = node?.facts.windows?.(node.operation);
   return {
+    ...(windows === undefined ? {} : { window: windows.form, graceMs: windows.graceMs }),
     operator: node?.operation.kind ?? "",
     key: textOf(changelog.key),
     value: textOf(changelog.value),
@@ -102,7 +160,7 @@ function textOf(format: SchemaFormat): string {
 }
 
 function changes(plan: Plan, { name }: PlanStore, was: StoreNote, now: StoreNote): MillraceError[] {
-  const fields = ["operator", "key", "value", "part", "partitions"] as const;
+  const fields = ["operator", "window", "key", "value", "part", "partitions"] as const;
   const changed = fields.filter((field) => was[field] !== now[field]);
   if (changed.length === 0) return [];
   const texts = changed.map(

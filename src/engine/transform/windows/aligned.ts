@@ -14,7 +14,7 @@ import {
   type Want,
   type Wiring,
 } from "../operator.ts";
-import { latenessOf, type WindowOperation, WindowWork } from "./result.ts";
+import { ClosedEnds, latenessOf, type WindowOperation, WindowWork } from "./result.ts";
 
 export interface WindowAggregate extends WindowOperation {
   readonly kind: "window";
@@ -51,6 +51,7 @@ class AlignedWork implements Operator {
   readonly #store: string;
   readonly #window: FixedWindow;
   readonly #work: WindowWork;
+  readonly #closed: ClosedEnds;
 
   constructor(node: PlanNode & { readonly operation: WindowAggregate }, wiring: Wiring) {
     const { store, window } = node.operation;
@@ -60,10 +61,12 @@ class AlignedWork implements Operator {
     this.#store = store.name;
     this.#window = window;
     this.#work = new WindowWork(node, wiring);
+    this.#closed = new ClosedEnds(store.name);
   }
 
   keys({ record: { raw, context }, value }: Item, want: Want): void {
     if (raw.key === null || value === undefined) return;
+    this.#closed.want(want);
     for (const startMs of startsOf(this.#window, context.timestamp))
       want(this.#store, keyOf(startMs, raw.key));
   }
@@ -73,10 +76,12 @@ class AlignedWork implements Operator {
     if (record.raw.key === null || value === undefined)
       return dropUnkeyed(item, false, this.#wiring);
     const view = views.view(this.#store);
+    const closedMs = this.#closed.endMs(views);
     let lateness: Lateness | null = null;
     for (const startMs of startsOf(this.#window, record.context.timestamp)) {
+      const isClosed = endOf(this.#window, startMs) <= closedMs;
       // mistake: window takes what is late
-      const why = latenessOf(item, lastOpenMs(this.#window, startMs));
+      const why = latenessOf(item, lastOpenMs(this.#window, startMs), isClosed);
       // mistake: late for one is late for all
       if (why === null) this.#fold(item, view, startMs);
       else lateness ??= why;
@@ -97,6 +102,10 @@ class AlignedWork implements Operator {
     this.#work.changed(item, content, { id: key.id, timestamp });
   }
 
+  dueKeys(_key: StateKey, want: Want): void {
+    this.#closed.want(want);
+  }
+
   due({ key }: Item, views: Views): void {
     const { bytes } = key as StateKey;
     const view = views.view(this.#store);
@@ -105,6 +114,7 @@ class AlignedWork implements Operator {
     if (entry === null) return;
     const startMs = startOf(bytes);
     const endMs = endOf(this.#window, startMs);
+    this.#closed.close(views, endMs);
     const content = { aggregate: entry.value, startMs, endMs };
     // mistake: result as old as its newest record
     this.#work.closed(recordKeyOf(bytes), content, endMs - 1);

@@ -33,7 +33,7 @@ import {
   wrongPanes,
   wrongPortions,
 } from "./panes.ts";
-import { latenessOf, type WindowOperation, WindowWork } from "./result.ts";
+import { ClosedEnds, latenessOf, type WindowOperation, WindowWork } from "./result.ts";
 
 export interface HoppingAggregate extends WindowOperation {
   readonly kind: "hopping-window";
@@ -98,6 +98,7 @@ class HoppingWork implements Operator {
   readonly #operation: HoppingAggregate;
   readonly #wiring: Wiring;
   readonly #work: WindowWork;
+  readonly #closed: ClosedEnds;
 
   constructor(node: PlanNode & { readonly operation: HoppingAggregate }, wiring: Wiring) {
     const { store, window } = node.operation;
@@ -107,6 +108,7 @@ class HoppingWork implements Operator {
     this.#operation = node.operation;
     this.#wiring = wiring;
     this.#work = new WindowWork(node, wiring);
+    this.#closed = new ClosedEnds(store.name);
   }
 
   keys(item: Item, want: Want): void {
@@ -118,6 +120,7 @@ class HoppingWork implements Operator {
     item.key = key;
     want(store.name, key);
     want(store.name, key.pane);
+    this.#closed.want(want);
   }
 
   work(item: Item, views: Views): void {
@@ -125,7 +128,9 @@ class HoppingWork implements Operator {
     const { window, store } = this.#operation;
     const timeMs = item.record.context.timestamp;
     const view = views.view(store.name);
-    const panes = this.#panesOf(view.get(item.key));
+    const stored = this.#panesOf(view.get(item.key));
+    const closedMs = Math.max(stored.closedMs, this.#closed.endMs(views));
+    const panes = closedMs === stored.closedMs ? stored : { ...stored, closedMs };
     const endMs = this.#firstEnd(item, panes);
     if (endMs <= lastEndOf(window, timeMs)) this.#take(item, { view, panes, endMs });
     this.#work.end(item, this.#latenessOf(item, panes));
@@ -178,6 +183,7 @@ class HoppingWork implements Operator {
     { views, watermark }: { readonly views: Views; readonly watermark: number },
   ): void {
     const { window, store } = this.#operation;
+    this.#closed.want(want);
     const { ranges } = this.#panesOf(views.view(store.name).get(key));
     for (const range of ranges)
       for (const paneMs of startsIn(window, range, watermark - window.graceMs))
@@ -195,6 +201,7 @@ class HoppingWork implements Operator {
     // A longer grace has been deployed since.
     if (this.#lastOpenMs(endMs) >= watermark)
       return view.set(head, this.#entryOf(panes, entry.timestamp));
+    this.#closed.close(views, endMs);
     const values = this.#valuesIn(panes, endMs, (paneMs) => view.get(new PaneKey(head, paneMs)));
     const { left, over } = closedAt(window, panes, endMs);
     for (const paneMs of over) view.set(new PaneKey(head, paneMs), null);

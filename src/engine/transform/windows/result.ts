@@ -5,12 +5,16 @@ import type { RecordContext } from "../../core/record.ts";
 import {
   drop,
   present,
+  stateKey,
   timed,
   type Item,
   type Lateness,
   type Next,
+  type Views,
+  type Want,
   type Wiring,
 } from "../operator.ts";
+import type { StateKey } from "../../core/state.ts";
 import { resultRecord } from "./result-record.ts";
 
 export interface WindowOperation extends Operation {
@@ -35,13 +39,49 @@ type WindowContent = Pick<WindowResult<never, unknown>, "aggregate" | "startMs" 
 
 /**
  * A window that is open for the last time at `lastMs` is late for a record, and why; null: it takes it. At its close it is late
- * already (W3).
+ * already (W3). `isClosed`: it was closed, perhaps by a shorter grace.
  */
-export function latenessOf({ record, watermark }: Item, lastMs: number): Lateness | null {
+export function latenessOf(
+  { record, watermark }: Item,
+  lastMs: number,
+  isClosed = false,
+): Lateness | null {
   // mistake: late after the close
   if (record.originMs > lastMs) return "own";
   // mistake: closed window reopened
-  return watermark > lastMs ? "closed" : null;
+  return watermark > lastMs || isClosed ? "closed" : null;
+}
+
+/** The state key of the largest end: that of no window, and of no record but one that somebody has made for it. */
+const PLACE: StateKey = stateKey(Buffer.from("\0millrace\0closed\0e1c4f0a7b2d95386", "latin1"));
+
+/**
+ * The largest end of the windows that an operator has closed, kept in its store: they stay closed, also under a plan with a
+ * longer grace, which would still take records for them (O4).
+ */
+export class ClosedEnds {
+  readonly #store: string;
+
+  constructor(store: string) {
+    this.#store = store;
+  }
+
+  /** Asked for before `endMs` and `close`. */
+  want(want: Want): void {
+    want(this.#store, PLACE);
+  }
+
+  /** -Infinity before the first one. */
+  endMs(views: Views): number {
+    return views.view(this.#store).get(PLACE)?.timestamp ?? -Infinity;
+  }
+
+  /** A window that ends then is closed. An entry without a value has a time, in whatever form the store's values are. */
+  close(views: Views, endMs: number): void {
+    // mistake: closed end forgotten
+    if (endMs > this.endMs(views))
+      views.view(this.#store).set(PLACE, { value: null, timestamp: endMs, dueMs: null });
+  }
 }
 
 /** The work that does not depend on the kind of the windows. */

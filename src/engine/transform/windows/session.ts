@@ -10,10 +10,17 @@ import {
   ownKeys,
   present,
   type Views,
+  type Want,
   type Wiring,
 } from "../operator.ts";
 import { lastOnTimeMs, lastOpenMs, type Session, withRecord } from "./gaps.ts";
-import { latenessOf, type TimedAggregate, type WindowOperation, WindowWork } from "./result.ts";
+import {
+  ClosedEnds,
+  latenessOf,
+  type TimedAggregate,
+  type WindowOperation,
+  WindowWork,
+} from "./result.ts";
 
 export interface SessionAggregate extends WindowOperation {
   readonly kind: "session-window";
@@ -28,21 +35,30 @@ class SessionWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
   readonly usesTime = true;
-  readonly keys: Operator["keys"];
   readonly dueAgainMs: number;
   readonly #operation: SessionAggregate;
   readonly #wiring: Wiring;
   readonly #work: WindowWork;
+  readonly #closed: ClosedEnds;
 
   constructor(node: PlanNode & { readonly operation: SessionAggregate }, wiring: Wiring) {
     const { store, window } = node.operation;
     this.at = wiring.at;
     this.stores = [store.name];
-    this.keys = ownKeys(store.name, false);
     this.dueAgainMs = window.gapMs;
+    this.#closed = new ClosedEnds(store.name);
     this.#operation = node.operation;
     this.#wiring = wiring;
     this.#work = new WindowWork(node, wiring);
+  }
+
+  keys(item: Item, want: Want): void {
+    ownKeys(this.#operation.store.name, false)(item, want);
+    if (item.key !== null) this.#closed.want(want);
+  }
+
+  dueKeys(_key: StateKey, want: Want): void {
+    this.#closed.want(want);
   }
 
   work(item: Item, views: Views): void {
@@ -50,8 +66,9 @@ class SessionWork implements Operator {
     if (key === null) return dropUnkeyed(item, false, this.#wiring);
     const { store, window } = this.#operation;
     const { timestamp } = record.context;
+    const isClosed = timestamp - window.gapMs <= this.#closed.endMs(views);
     // mistake: late by the session that it would join
-    const lateness = latenessOf(item, lastOnTimeMs(window, timestamp));
+    const lateness = latenessOf(item, lastOnTimeMs(window, timestamp), isClosed);
     if (lateness === null) {
       const view = views.view(store.name);
       const add = (values: readonly unknown[]): unknown => this.#added(values, item);
@@ -79,6 +96,7 @@ class SessionWork implements Operator {
       return view.set(key as StateKey, this.#entryOf([first, ...others]));
     view.set(key as StateKey, others.length === 0 ? null : this.#entryOf(others));
     const { startMs, endMs, value: aggregate } = first;
+    this.#closed.close(views, endMs);
     this.#work.closed(bytes, { aggregate, startMs, endMs }, endMs);
   }
 

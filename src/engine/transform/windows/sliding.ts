@@ -11,9 +11,11 @@ import {
   ownKeys,
   present,
   type Views,
+  type Want,
   type Wiring,
 } from "../operator.ts";
 import {
+  ClosedEnds,
   latenessOf,
   type TimedAggregate,
   type WindowOperation,
@@ -52,19 +54,28 @@ class SlidingWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
   readonly usesTime = true;
-  readonly keys: Operator["keys"];
   readonly #operation: SlidingAggregate;
   readonly #wiring: Wiring;
   readonly #work: WindowWork;
+  readonly #closed: ClosedEnds;
 
   constructor(node: PlanNode & { readonly operation: SlidingAggregate }, wiring: Wiring) {
     const { store } = node.operation;
     this.at = wiring.at;
     this.stores = [store.name];
-    this.keys = ownKeys(store.name, false);
+    this.#closed = new ClosedEnds(store.name);
     this.#operation = node.operation;
     this.#wiring = wiring;
     this.#work = new WindowWork(node, wiring);
+  }
+
+  keys(item: Item, want: Want): void {
+    ownKeys(this.#operation.store.name, false)(item, want);
+    if (item.key !== null) this.#closed.want(want);
+  }
+
+  dueKeys(_key: StateKey, want: Want): void {
+    this.#closed.want(want);
   }
 
   work(item: Item, views: Views): void {
@@ -73,8 +84,11 @@ class SlidingWork implements Operator {
     const { window } = this.#operation;
     const timeMs = record.context.timestamp;
     const atMs = Math.max(record.originMs, watermark);
-    const lateness = latenessOf(item, lastOpenMs(window, ownEndMs(window, timeMs)));
-    if (isTaken(window, timeMs, atMs)) this.#take(item, { timeMs, atMs }, views);
+    const closedMs = this.#closed.endMs(views);
+    const ownMs = ownEndMs(window, timeMs);
+    const lateness = latenessOf(item, lastOpenMs(window, ownMs), ownMs <= closedMs);
+    const isOpen = timeMs + window.differenceMs > closedMs;
+    if (isOpen && isTaken(window, timeMs, atMs)) this.#take(item, { timeMs, atMs }, views);
     this.#work.end(item, lateness);
   }
 
@@ -82,7 +96,8 @@ class SlidingWork implements Operator {
     const key = item.key as StateKey;
     const view = views.view(this.#operation.store.name);
     const old = view.get(key);
-    const before = slidesOf(old);
+    const { closedMs, slides: stored } = slidesOf(old);
+    const before = { closedMs: Math.max(closedMs, this.#closed.endMs(views)), slides: stored };
     const slide = { ...times, value: this.#work.added(null, item) };
     const after = withSlide(before, slide, this.#merge);
     view.set(key, this.#entryOf(after, Math.max(times.timeMs, old?.timestamp ?? -Infinity)));
@@ -124,6 +139,7 @@ class SlidingWork implements Operator {
       view.set(own, this.#entryOf(slides, entry.timestamp));
       return null;
     }
+    this.#closed.close(views, endMs);
     const left = closedAt(window, slides, endMs);
     view.set(own, left === null ? null : this.#entryOf(left, entry.timestamp));
     return { slides: slidesIn(window, slides, endMs), endMs };

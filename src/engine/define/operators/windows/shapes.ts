@@ -26,7 +26,7 @@ import {
 } from "../../../transform/windows/sliding.ts";
 import { problem } from "../../nodes/problem.ts";
 import type { Folding } from "../../folds.ts";
-import { shownWindow, type WindowOf } from "../../windows.ts";
+import { shownWindow, storedWindows, type WindowOf } from "../../windows.ts";
 
 type Emission = WindowOperation["emission"];
 
@@ -52,6 +52,7 @@ const common: Omit<OperatorFacts, "work"> = {
   closes: true,
   ownKeys: true,
   divides: true,
+  windows: ({ window }: Windowing) => storedWindows(window as WindowOf),
   details: (operation) => shownOf(operation),
 };
 const ofFixed: OperatorFacts = { ...common, work: aggregatingWindows };
@@ -59,6 +60,7 @@ const ofPanes: OperatorFacts = { ...common, work: aggregatingPanes };
 /** No time closes them. */
 const ofCount: OperatorFacts = {
   ...{ changes: true, folds: true, divides: true, work: aggregatingCounts },
+  windows: ({ window }: Windowing) => storedWindows(window as WindowOf),
   details: (operation) => shownOf(operation),
   problems(node) {
     const { emission } = node.operation as Windowing;
