@@ -664,6 +664,13 @@ export const mutations: readonly Mutation[] = [
     changes: [{ before: "...markers," }, "omit"],
   },
   {
+    name: "marker before what is due",
+    near: 118,
+    schedules: true,
+    mistake: "a checkpoint says a watermark while windows that it has closed were not emitted yet",
+    changes: [{ value: "program.watermark(at, this.#times)" }],
+  },
+  {
     name: "marker to one partition",
     mistake: "a watermark goes to the first partition of a topic alone",
     changes: [{ value: "{ partitions: 1 }" }],

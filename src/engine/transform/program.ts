@@ -123,10 +123,10 @@ export class Program {
 
   /**
    * The watermark in front of an operator while another one above it works what is due at `dueMs`: the time that has made it
-   * due has not come there yet (W3). No record that it makes is behind it.
+   * due has not come there yet (W3). No record that it makes is behind it. Infinity where nothing of it comes there.
    */
   watermarkBehind(dueAt: number, dueMs: number, at: number): number {
-    return dueMs - (this.#above[at]?.get(dueAt) ?? -Infinity);
+    return dueMs === -Infinity ? dueMs : dueMs - (this.#above[at]?.get(dueAt) ?? -Infinity);
   }
 
   #watermark(at: number, times: TaskTimes, without: TopicName | null): number {

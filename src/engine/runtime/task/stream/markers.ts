@@ -13,6 +13,12 @@ export interface TaskMark extends Mark {
   readonly partitions: number;
 }
 
+/** The state of a task, as far as markers ask for it. */
+interface DueState {
+  /** The watermark in front of an operator while what is due by event time was not worked yet. */
+  watermarkOfDue(at: number): number;
+}
+
 /** A topic that markers of the part go to, with the place of the node that writes it. */
 interface MarkedTopic {
   readonly topic: TopicName;
@@ -42,12 +48,16 @@ export class TaskMarks {
 
   /**
    * The watermarks that have moved: every record that the task writes there after this checkpoint has an origin time of at least so
-   * much. Between two intervals only the end of time is said.
+   * much, also what is due and was not worked yet. Between two intervals only the end of time is said.
    */
-  moved(isInterval: boolean): readonly TaskMark[] {
+  moved(isInterval: boolean, state: DueState | null): readonly TaskMark[] {
     const { program } = this.#bound;
     return this.#topics.flatMap(({ topic, partitions, at }) => {
-      const watermark = program.watermark(at, this.#times);
+      // mistake: marker before what is due
+      const watermark = Math.min(
+        program.watermark(at, this.#times),
+        state?.watermarkOfDue(at) ?? END_OF_TIME,
+      );
       const isNews = watermark > (this.#said.get(topic) ?? NO_TIME);
       const isDue = isInterval || watermark === END_OF_TIME;
       return isNews && isDue ? [{ topic, partitions, channel: this.#channel, watermark }] : [];

@@ -247,7 +247,7 @@ export class StreamStage implements TaskWork {
   /** Hands the stage over, with the progress of every input of the task; null when nothing moved, or it must not be committed. */
   takeStage(saysTime: boolean): TaskCheckpoint | null {
     const deferredFrom = this.#stage.outputs.length;
-    const marks = this.#marks === null ? [] : this.#marks.moved(saysTime);
+    const marks = this.#marks?.moved(saysTime, this.#state) ?? [];
     if (!this.#mayCommit(marks.length > 0)) return null;
     const { context, generation, bound } = this.#options;
     const progress = this.#progress.take(context.owner);

@@ -108,7 +108,7 @@ export class TaskState {
   /** As `process`, for queued keys whose calls have ended. */
   release(step: CallStep, ended: readonly EndedCall[]): Promise<Released> {
     const { bound, stores, calls, learn } = this.#options;
-    const watermarkOf = (at: number): number => this.#watermark(at);
+    const watermarkOf = this.#watermark;
     return release(bound.program, { step, ended, stores, calls, watermarkOf, learn });
   }
 
@@ -148,13 +148,22 @@ export class TaskState {
     return Math.min(...all.map((store) => open.nextDueMs(store)));
   }
 
+  /** The watermark in front of an operator while what is due by event time was not worked; Infinity where nothing is due. */
+  watermarkOfDue(at: number): number {
+    const { bound, stores: open } = this.#options;
+    const all = this.#dueBy["event-time"].flatMap(({ at: dueAt, stores }) =>
+      stores.map((store) => bound.program.watermarkBehind(dueAt, open.nextDueMs(store), at)),
+    );
+    return Math.min(...all);
+  }
+
   async #fire(at: number, names: readonly string[], by: DueTime): Promise<Fired | null> {
     const { bound, partition, stores, calls } = this.#options;
     const { beforeMs, watermark } = by;
     const entries = await entriesDue(stores, names, { beforeMs, most: DUE_MAX });
     if (entries.length === 0) return null;
-    const watermarkOf = (place: number): number => this.#watermark(place);
-    const due = { at, entries, partition, watermark, watermarkOf, stores, calls };
+    const consumed = this.#watermark;
+    const due = { at, entries, partition, watermark, watermarkOf: consumed, stores, calls };
     const fired = this.#judged(await fireDue(bound.program, due), due);
     for (const { store, key } of fired.waiting) stores.dueAgain(store, key.dueMs);
     return fired;
@@ -178,17 +187,15 @@ export class TaskState {
   }
 
   #watermarkWith(head: DueHead | null): (at: number) => number {
-    if (head === null) return (at) => this.#watermark(at);
+    if (head === null) return this.#watermark;
     const { bound, times } = this.#options;
     const watermarkOf = bound.program.watermarks(head.place, times);
     return (at) => watermarkOf(at, head.watermark);
   }
 
   /** In front of an operator, by what was consumed. */
-  #watermark(at: number): number {
-    const { bound, times } = this.#options;
-    return bound.program.watermark(at, times);
-  }
+  readonly #watermark = (at: number): number =>
+    this.#options.bound.program.watermark(at, this.#options.times);
 
   keep(changes: readonly DeferredChange[]): void {
     for (const one of changes) {
