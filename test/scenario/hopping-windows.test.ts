@@ -95,3 +95,37 @@ test("windows of panes are those that take each record themselves, in 40 cases",
   }
   assert.ok(lateOnes > 40, "the cases have late records");
 });
+
+test("a window whose panes cannot be merged is a letter; the windows behind it go on", async () => {
+  const flow = pipeline("hops", { haltWhen: "never" }, ({ from }) => {
+    const window = { size: milliseconds(10), advance: milliseconds(5), grace: milliseconds(0) };
+    from(source)
+      .groupByKey()
+      .windowedBy(hopping(window))
+      .reduce(
+        "values",
+        (a, b) => {
+          if (a.id === "t0" && b.id === "t1") throw new Error("refused");
+          return b;
+        },
+        { emit: "close" },
+      )
+      .toStream("row", ({ id }, { start, end }): Row => ({
+        ...{ start: Number(start) - BEGIN, end: Number(end) - BEGIN, values: [id] },
+      }))
+      .to(rows);
+  });
+  const tick = (at: number, id: string, key = "k"): SimulatedStep =>
+    send(source, key, { at: BEGIN + at, id }, { partition: 0 });
+  const steps = [tick(1, "t0"), tick(7, "t1"), tick(13, "t2"), tick(60, "end", "x")];
+  const { records, deadLetters, stops } = await simulate(flow, steps);
+  assert.deepEqual(
+    records(rows).map(({ value }) => [value?.start, ...(value?.values ?? [])]),
+    [
+      [-5, "t0"],
+      [5, "t2"],
+      [10, "t2"],
+    ],
+  );
+  assert.deepEqual([deadLetters.length, stops.length], [1, 0]);
+});

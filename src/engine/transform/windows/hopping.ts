@@ -90,6 +90,11 @@ interface ItemKey extends StateKey {
   readonly pane: StateKey;
 }
 
+interface ClosedPanes {
+  readonly values: readonly unknown[];
+  readonly endMs: number;
+}
+
 class HoppingWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
@@ -190,27 +195,42 @@ class HoppingWork implements Operator {
         want(store.name, new PaneKey(key, paneMs));
   }
 
-  due({ key, watermark }: Item, views: Views): void {
+  due(item: Item, views: Views): void {
+    const closed = this.#close(item, views);
+    if (closed === null || closed.values.length === 0) return;
+    const { values, endMs } = closed;
+    const { merge, window } = this.#operation;
+    const aggregate = values.reduce((a, b) => present(merge(a, b)));
+    const content = { aggregate, startMs: endMs - window.sizeMs, endMs };
+    this.#work.closed((item.key as StateKey).bytes.subarray(1), content, endMs - 1);
+  }
+
+  /** The user's `merge` has failed. */
+  giveUpDue(item: Item, views: Views): boolean {
+    this.#close(item, views);
+    return true;
+  }
+
+  /** The window of a key that closes next, and the aggregates of its panes; null: none closes yet. */
+  #close({ key, watermark }: Item, views: Views): ClosedPanes | null {
     const { store, window } = this.#operation;
     const head = key as StateKey;
     const view = views.view(store.name);
     const entry = view.get(head);
-    if (entry === null) return;
+    if (entry === null) return null;
     const panes = this.#panesOf(entry);
     const endMs = nextEndOf(window, panes);
     // A longer grace has been deployed since.
-    if (this.#lastOpenMs(endMs) >= watermark)
-      return view.set(head, this.#entryOf(panes, entry.timestamp));
+    if (this.#lastOpenMs(endMs) >= watermark) {
+      view.set(head, this.#entryOf(panes, entry.timestamp));
+      return null;
+    }
     this.#closed.close(views, endMs);
     const values = this.#valuesIn(panes, endMs, (paneMs) => view.get(new PaneKey(head, paneMs)));
     const { left, over } = closedAt(window, panes, endMs);
     for (const paneMs of over) view.set(new PaneKey(head, paneMs), null);
     view.set(head, left.ranges.length === 0 ? null : this.#entryOf(left, entry.timestamp));
-    if (values.length === 0) return;
-    const { merge } = this.#operation;
-    const aggregate = values.reduce((a, b) => present(merge(a, b)));
-    const content = { aggregate, startMs: endMs - window.sizeMs, endMs };
-    this.#work.closed(head.bytes.subarray(1), content, endMs - 1);
+    return { values, endMs };
   }
 
   /** The aggregates of which the window that ends then is made, in the order of time. */
