@@ -63,13 +63,24 @@ function markedObject(value: object): unknown {
   if (isDecimal(value)) return { $d: value.toString() };
   if (value instanceof Uint8Array)
     return { $b: Buffer.from(value.buffer, value.byteOffset, value.length).toString("base64") };
-  // Array.from sees the holes too, and refuses them.
-  if (Array.isArray(value)) return Array.from(value, marked);
+  if (Array.isArray(value)) return markedList(value);
   const prototype: unknown = Object.getPrototypeOf(value);
   // A Map or a Date would come back as something else.
   if (prototype !== Object.prototype && prototype !== null)
     throw unwritable("only plain objects, arrays, Decimals and bytes can be kept");
   return markedRecord(value as Plain);
+}
+
+/** The list itself where nothing in it is marked; its holes are seen, and refused. */
+function markedList(list: readonly unknown[]): readonly unknown[] {
+  let copy: unknown[] | null = "toJSON" in list ? [] : null;
+  for (let i = 0; i < list.length; i++) {
+    const one = list[i];
+    const own = marked(one);
+    if (copy === null && own !== one) copy = list.slice(0, i);
+    copy?.push(own);
+  }
+  return copy ?? list;
 }
 
 function markedRecord(record: Plain): Plain {

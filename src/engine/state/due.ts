@@ -8,6 +8,13 @@ export interface DueLimits {
   readonly keysMax: number;
 }
 
+/** What a store has in memory. */
+export interface InMemory {
+  readonly cells: ReadonlyMap<string, Cell>;
+  /** Those with changes that the copy may lack, each once. */
+  readonly lacked: Iterable<Cell>;
+}
+
 export interface MergedDue {
   readonly keys: readonly DueStateKey[];
   /** Nothing behind these keys is due before. */
@@ -20,17 +27,15 @@ export interface MergedDue {
  */
 export function mergeDue(
   { keys, nextMs }: Pick<DueRead, "keys" | "nextMs">,
-  lacked: Iterable<Cell>,
+  { cells, lacked }: InMemory,
   { beforeMs, keysMax }: DueLimits,
 ): MergedDue | null {
-  const changed = new Map<string, number>();
-  for (const { id, entry } of lacked) changed.set(id, entry?.dueMs ?? Infinity);
   // mistake: put off in vain
-  const ofCopy = keys.map(keyOf).filter(({ id }) => !changed.has(id));
+  const ofCopy = keys.map(keyOf).filter(({ id }) => (cells.get(id)?.dirty ?? 0) === 0);
   // What lies behind those that the copy gave is not known.
   const isMore = nextMs !== null && nextMs < beforeMs;
   if (isMore && ofCopy.length < keysMax) return null;
-  const { due, laterMs } = split(changed, beforeMs);
+  const { due, laterMs } = split(lacked, beforeMs);
   // mistake: fired out of order
   const all = [...ofCopy, ...due].sort((a, b) => (isSooner(a, b) ? -1 : 1));
   const behindMs = all[keysMax]?.dueMs ?? Infinity;
@@ -49,14 +54,16 @@ export function checkIndex(
 
 /** Changes that are due, and the least due of the others. */
 function split(
-  changed: ReadonlyMap<string, number>,
+  lacked: Iterable<Cell>,
   beforeMs: number,
 ): { readonly due: readonly DueStateKey[]; readonly laterMs: number } {
   const due: DueStateKey[] = [];
   let laterMs = Infinity;
-  for (const [id, dueMs] of changed)
+  for (const { id, entry } of lacked) {
+    const dueMs = entry?.dueMs ?? Infinity;
     if (dueMs < beforeMs) due.push({ id, bytes: Buffer.from(id, "latin1"), dueMs });
-    else laterMs = Math.min(laterMs, dueMs);
+    else if (dueMs < laterMs) laterMs = dueMs;
+  }
   return { due, laterMs };
 }
 

@@ -274,13 +274,13 @@ export class KeyedStore implements StoreView {
       const most = asked;
       const read = await this.#unlessDamaged(damages, () => this.#options.copy.due(beforeMs, most));
       if (read === null) continue;
-      const { nextOffset, keys, nextMs } = read;
       // mistake: index read unchecked
-      if (nextOffset !== this.#position) {
+      if (read.nextOffset !== this.#position) {
         await (this.#settling ?? this.repair());
         continue;
       }
-      const merged = mergeDue({ keys, nextMs }, this.#lacked(), { beforeMs, keysMax });
+      const own = { cells: this.#cells, lacked: this.#lacked() };
+      const merged = mergeDue(read, own, { beforeMs, keysMax });
       asked *= 2;
       if (merged === null) continue;
       // A question for all keys only counts them.
@@ -302,9 +302,10 @@ export class KeyedStore implements StoreView {
     return this.#sealed.filter(({ dirty }) => dirty !== 0);
   }
 
-  /** Changes that the copy may lack. */
+  /** Changes that the copy may lack. One that was changed again since it was sealed comes once. */
   *#lacked(): Iterable<Cell> {
-    yield* this.#unsettled();
+    for (const cell of this.#sealed)
+      if (cell.dirty !== 0 && cell.dirty !== this.#sealNumber) yield cell;
     // mistake: changes in memory not due
     for (const cell of this.#dirty) if (cell.dirty === this.#sealNumber) yield cell;
   }

@@ -2,10 +2,10 @@
 // takes records until its end is passed by the grace, by their origin times and by the watermark.
 import type { PlanNode } from "../../core/plan.ts";
 import type { StateKey, StoreView } from "../../core/state.ts";
+import { orderedText } from "../../core/ordered-text.ts";
 import { endOf, startsOf, type FixedWindow } from "../../core/window-span.ts";
 import {
   dropUnkeyed,
-  stateKey,
   type Item,
   type Lateness,
   type MakeOperator,
@@ -23,13 +23,21 @@ export interface WindowAggregate extends WindowOperation {
 
 const START_BYTES = 8;
 
-/** The start, so that keys sort by it, and the key of the records. */
-function keyOf(startMs: number, key: Buffer): StateKey {
-  const bytes = Buffer.allocUnsafeSlow(START_BYTES + key.length);
-  bytes.writeBigUInt64BE(BigInt(startMs));
-  key.copy(bytes, START_BYTES);
-  return stateKey(bytes);
+/** The start, so that keys sort by it, and the key of the records. Its bytes are made when they are asked for. */
+class WindowKey implements StateKey {
+  readonly id: string;
+  readonly startMs: number;
+
+  constructor(startMs: number, key: Buffer) {
+    this.startMs = startMs;
+    this.id = orderedText(startMs) + key.toString("latin1");
+  }
+
+  get bytes(): Buffer {
+    return Buffer.from(this.id, "latin1");
+  }
 }
+
 /** Whether these bytes are such a key. */
 export const isWindowKey = (bytes: Buffer): boolean =>
   bytes.length >= START_BYTES && bytes.readBigUInt64BE() <= BigInt(Number.MAX_SAFE_INTEGER);
@@ -64,11 +72,14 @@ class AlignedWork implements Operator {
     this.#closed = new ClosedEnds(store.name);
   }
 
-  keys({ record: { raw, context }, value }: Item, want: Want): void {
-    if (raw.key === null || value === undefined) return;
+  keys(item: Item, want: Want): void {
+    const { raw, context } = item.record;
+    if (raw.key === null || item.value === undefined) return;
     this.#closed.want(want);
-    for (const startMs of startsOf(this.#window, context.timestamp))
-      want(this.#store, keyOf(startMs, raw.key));
+    for (const startMs of startsOf(this.#window, context.timestamp)) {
+      item.key = new WindowKey(startMs, raw.key);
+      want(this.#store, item.key);
+    }
   }
 
   work(item: Item, views: Views): void {
@@ -92,7 +103,9 @@ class AlignedWork implements Operator {
   /** Adds the record to one of its windows. */
   #fold(item: Item, view: StoreView, startMs: number): void {
     const { record, trail } = item;
-    const key = keyOf(startMs, record.raw.key as Buffer);
+    const last = item.key as WindowKey;
+    // The only window of a tumbling record is the last that was asked for.
+    const key = last.startMs === startMs ? last : new WindowKey(startMs, record.raw.key as Buffer);
     const old = view.get(key);
     const aggregate = this.#work.added(old?.value ?? null, item);
     const timestamp = Math.max(record.context.timestamp, old?.timestamp ?? -Infinity);

@@ -2,6 +2,7 @@
 // next window that closes, and one for each pane. A record changes one pane, however many windows it belongs to.
 import type { PlanNode } from "../../core/plan.ts";
 import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
+import { orderedText } from "../../core/ordered-text.ts";
 import type { AlignedWindow } from "../../core/window-span.ts";
 import {
   dropUnkeyed,
@@ -60,27 +61,13 @@ class PaneKey implements StateKey {
   readonly id: string;
 
   constructor(head: StateKey, paneMs: number) {
-    this.id = PANE + startOf(paneMs) + head.id.slice(1);
+    this.id = PANE + orderedText(paneMs) + head.id.slice(1);
   }
 
   get bytes(): Buffer {
     return Buffer.from(this.id, "latin1");
   }
 }
-
-/** The start of a pane, big-endian; the panes of keys that close together are the same. */
-function startOf(paneMs: number): string {
-  const known = starts.get(paneMs);
-  if (known !== undefined) return known;
-  const bytes = Buffer.alloc(PANE_BYTES - 1);
-  bytes.writeBigUInt64BE(BigInt(paneMs));
-  if (starts.size >= STARTS_KEPT) starts.clear();
-  const start = bytes.toString("latin1");
-  starts.set(paneMs, start);
-  return start;
-}
-const starts = new Map<number, string>();
-const STARTS_KEPT = 10_000;
 
 export const aggregatingPanes: MakeOperator<HoppingAggregate> = (node, wiring) =>
   new HoppingWork(node, wiring);
