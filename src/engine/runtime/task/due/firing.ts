@@ -7,7 +7,7 @@ import type { WorkerContext } from "../../context.ts";
 import { Alarm } from "../../calls/alarm.ts";
 
 /** The entries in the stores of a task. */
-interface DueState {
+interface FiredState {
   readonly hasWallClock: boolean;
   /** The last ms at which none is due. */
   readonly nextByWallClockMs: number;
@@ -20,7 +20,7 @@ export interface FiringOptions {
   readonly context: Pick<WorkerContext, "bounds" | "clock">;
   readonly task: { readonly signal: AbortSignal };
   readonly inbox: Pick<Inbox, "nudge" | "nudged">;
-  readonly state: DueState;
+  readonly state: FiredState;
   /** Resolves when the stage takes results. */
   roomy(): Promise<void>;
   /** Takes what was made of entries. */
