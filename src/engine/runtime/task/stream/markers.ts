@@ -14,7 +14,7 @@ export interface TaskMark extends Mark {
 }
 
 /** The state of a task, as far as markers ask for it. */
-interface DueState {
+interface DueWatermark {
   /** The watermark in front of an operator while what is due by event time was not worked yet. */
   watermarkOfDue(at: number): number;
 }
@@ -50,7 +50,7 @@ export class TaskMarks {
    * The watermarks that have moved: every record that the task writes there after this checkpoint has an origin time of at least so
    * much, also what is due and was not worked yet. Between two intervals only the end of time is said.
    */
-  moved(isInterval: boolean, state: DueState | null): readonly TaskMark[] {
+  moved(isInterval: boolean, state: DueWatermark | null): readonly TaskMark[] {
     const { program } = this.#bound;
     return this.#topics.flatMap(({ topic, partitions, at }) => {
       // mistake: marker before what is due
