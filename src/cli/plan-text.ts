@@ -6,11 +6,19 @@ import {
   type PlanNode,
   type PlanTopic,
 } from "../engine/core/plan.ts";
+import {
+  delayBehind,
+  awaitedSources,
+  ResultClasses,
+  type AwaitedSource,
+  type ResultClass,
+} from "../engine/define/plan/classes.ts";
 import type { SchemaFormat } from "../engine/core/schema.ts";
 import { tableLines } from "./table-lines.ts";
 
 /** The data of a plan, as `describe --json` prints it. */
 export function planData(plan: Plan): Readonly<Record<string, unknown>> {
+  const classes = new ResultClasses(plan);
   return {
     pipeline: plan.pipeline,
     namespace: plan.namespace,
@@ -27,6 +35,8 @@ export function planData(plan: Plan): Readonly<Record<string, unknown>> {
         kind: node.operation.kind,
         inputs: node.inputs.map((id) => nameIn(part, id)),
         ...detailsOf(node),
+        ...classData(classes.of(part, node)),
+        ...timeData(part, node),
         site: node.site,
       })),
     })),
@@ -41,15 +51,16 @@ export function planData(plan: Plan): Readonly<Record<string, unknown>> {
 
 export function planLines(plan: Plan): readonly string[] {
   const { pipeline, version, options, deadLetters } = plan;
-  const start = typeof options.start === "number" ? timeText(options.start) : options.start;
+  const classes = new ResultClasses(plan);
+  const start = typeof options.start === "number" ? dateText(options.start) : options.start;
   return [
     `${pipeline}  version ${version}`,
     `starts at ${start}; a callback that throws: ${options.onError}; dead letters: ${deadLetters}`,
-    ...plan.parts.flatMap((part) => ["", ...partLines(part)]),
+    ...plan.parts.flatMap((part) => ["", ...partLines(part, classes)]),
   ];
 }
 
-function partLines(part: Part): readonly string[] {
+function partLines(part: Part, classes: ResultClasses): readonly string[] {
   const partitions = `${String(part.partitions)} partitions`;
   const rows = part.nodes.map((node) => [
     `  ${node.name}`,
@@ -57,9 +68,40 @@ function partLines(part: Part): readonly string[] {
     node.inputs.length === 0
       ? ""
       : `after ${node.inputs.map((id) => nameIn(part, id)).join(" and ")}`,
+    [classText(classes.of(part, node)), ...timeText(part, node)].join("; "),
   ]);
   return [`${part.name}  ${part.kind}, group ${part.group}, ${partitions}`, ...tableLines(rows)];
 }
+
+const classText = (of: ResultClass): string =>
+  of.name === "exact" ? of.name : `${of.name}: ${of.why}`;
+
+const classData = (of: ResultClass) =>
+  of.name === "exact" ? { class: of.name } : { class: of.name, why: of.why };
+
+/** What an operator that asks for time waits for; nothing of the others. */
+function timeText(part: Part, node: PlanNode): readonly string[] {
+  const holding = awaitedSources(part, node);
+  if (holding.length === 0) return [];
+  const delayMs = delayBehind(part, node);
+  const delay = delayMs === 0 ? [] : [`time behind it is delayed by ${String(delayMs)} ms`];
+  return [...delay, `its time is held back by ${holding.map(holdingText).join(" and ")}`];
+}
+
+function holdingText({ topic, delayMs, writers, idleAfterMs }: AwaitedSource): string {
+  const facts = [
+    ...(writers === null ? [] : [`${String(writers)} tasks write it`]),
+    ...(delayMs === 0 ? [] : [`${String(delayMs)} ms behind it`]),
+    ...(idleAfterMs === null ? [] : [`quiet after ${String(idleAfterMs)} ms`]),
+  ];
+  return facts.length === 0 ? topic : `${topic} (${facts.join(", ")})`;
+}
+
+const timeData = (part: Part, node: PlanNode) => {
+  const heldBackBy = awaitedSources(part, node);
+  const delayMs = delayBehind(part, node);
+  return heldBackBy.length === 0 ? {} : { time: { delayMs, heldBackBy } };
+};
 
 /** The facts of a node beside its kind; functions are left out. */
 function detailsOf({ operation, facts }: PlanNode): Readonly<Record<string, string>> {
@@ -90,7 +132,7 @@ function formatText(format: SchemaFormat): string {
 const nameIn = (part: Part, id: number): string =>
   part.nodes.find((node) => node.id === id)?.name ?? String(id);
 
-const timeText = (epochMs: number): string => new Date(epochMs).toISOString();
+const dateText = (epochMs: number): string => new Date(epochMs).toISOString();
 
 /** A flow chart: a box for each part, topics and tables as cylinders between them. */
 export function planMermaid(plan: Plan): readonly string[] {
@@ -117,10 +159,17 @@ function partBox(part: Part, p: number): readonly string[] {
   if (steps.length === 0) return [];
   return [
     `  subgraph part${String(p)}["${part.group}"]`,
-    ...steps.map((node) => `    ${stepId(p, node)}["${node.name}"]`),
+    ...steps.map(
+      (node) => `    ${stepId(p, node)}["${[node.name, ...windowOf(node)].join("<br/>")}"]`,
+    ),
     "  end",
   ];
 }
+
+const windowOf = ({ facts, operation }: PlanNode): readonly string[] => {
+  const windows = facts.windows?.(operation);
+  return windows === undefined ? [] : [windows.form];
+};
 
 function partArrows(part: Part, p: number, place: (name: string) => string): readonly string[] {
   const idOf = (node: PlanNode): string => {

@@ -36,6 +36,7 @@ test("the JSON names groups under the namespace and holds no functions", async (
     "inputs",
     "otherwise",
     "dimension",
+    "class",
     "site",
   ]);
 });

@@ -175,6 +175,13 @@ export interface OperatorFacts {
   settle?(node: PlanNode, retry: RetryPolicy | undefined): Operation;
   /** Problems of its own, once its graph is drawn. */
   problems?(node: PlanNode, nodes: readonly PlanNode[]): MillraceError[];
+  /**
+   * How its results come out again, at best; left out where they are as exact as what comes in. in-order: exact where one
+   * partition of a source gives the order. The others with the reason.
+   */
+  readonly comesOut?: "in-order" | readonly [of: "final" | "arrival", why: string];
+  /** The order of records does not change its results. */
+  readonly anyOrder?: boolean;
   /** The windows of its store, whose entries mean something else under others. */
   windows?(operation: Operation): StoredWindows;
   /** The facts that a plan shows, beside topic, table and store. */

@@ -15,6 +15,8 @@ export interface Folding {
   readonly format: SchemaFormat;
   init(key: unknown): unknown;
   add(aggregate: unknown, value: unknown, record: RecordContext): unknown;
+  /** Folds of whole numbers and Decimals, in any order (O3). Floats add up in the order that they come. */
+  readonly anyOrder?: boolean;
   /** Left out where values are the user's own. */
   readonly wrongValue?: WrongValue;
   /** Makes one aggregate of two, the earlier first; left out where the user has not said how. */
@@ -38,6 +40,7 @@ export const folding = ({ value, init, add, merge }: UserFold): Folding =>
 
 export const counting: Folding = {
   format: internal,
+  anyOrder: true,
   init: () => 0,
   add: (n) => (n as number) + 1,
   wrongValue: (_key, value) =>
@@ -56,13 +59,18 @@ export const reducing = (of: (value: never) => unknown, fold: Fold): Folding => 
   merge: fold,
 });
 
-export const summing = (of: (value: never) => Addable): Folding =>
-  reducing((value) => addable(of(value)), plus);
-export const finding = (of: (value: never) => Comparable, fold: Fold): Folding =>
-  reducing((value) => comparable(of(value)), fold);
+export const summing = (of: (value: never) => Addable): Folding => ({
+  ...reducing((value) => addable(of(value)), plus),
+  anyOrder: true,
+});
+export const finding = (of: (value: never) => Comparable, fold: Fold): Folding => ({
+  ...reducing((value) => comparable(of(value)), fold),
+  anyOrder: true,
+});
 
 export const averaging = (of: (value: never) => number | Decimal): Folding => ({
   format: internal,
+  anyOrder: true,
   init: (): Mean => ({ sum: null, count: 0 }),
   add(mean, value): Mean {
     const { sum, count } = mean as Mean;

@@ -66,7 +66,10 @@ export function groupByKey(this: Stream<unknown, unknown>): GroupedStream<unknow
   return new GroupedStream(this);
 }
 
-const facts: OperatorFacts = { work: aggregating, changes: true, folds: true };
+const facts: OperatorFacts = {
+  ...{ work: aggregating, changes: true, folds: true },
+  comesOut: ["final", "it emits changes, of which the last of a key counts"],
+};
 
 /** Records in the partition of the key that groups them. Records without a key are counted as `null-key`. */
 export class GroupedStream<K, V> {
@@ -78,13 +81,13 @@ export class GroupedStream<K, V> {
 
   #aggregate<A>(
     name: string,
-    { format, init, add, wrongValue }: Folding,
+    { format, init, add, wrongValue, anyOrder = false }: Folding,
     { emit: emission = "update", order }: AggregateOptions,
   ): Table<K, A> {
     const store = storeOf(name, format, wrongValue === undefined ? {} : { wrongValue });
     const operation = { kind: "aggregate", store, init, add, emission };
     const defers = emission === "checkpoint";
-    const ordered = inOrder(name, operation, { ...facts, defers }, order);
+    const ordered = inOrder(name, operation, { ...facts, defers, anyOrder }, order);
     return new Table<K, A>(this.#source.next(name, ordered.operation, ordered.facts));
   }
 

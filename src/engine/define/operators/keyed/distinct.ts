@@ -49,6 +49,7 @@ const facts: OperatorFacts = {
   work: keepingDistinct,
   ownKeys: true,
   usesTime: true,
+  comesOut: "in-order",
   /** Types are stripped at run time, and a word that nobody knows would let every conflict pass. */
   problems(node: PlanNode) {
     const conflict: unknown = (node.operation as Distinct).onRepeat?.conflict ?? "log";

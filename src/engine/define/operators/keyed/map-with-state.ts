@@ -37,7 +37,10 @@ declare module "../../stream.ts" {
   }
 }
 
-const facts: OperatorFacts = { work: mappingWithState, changes: true, folds: true };
+const facts: OperatorFacts = {
+  ...{ work: mappingWithState, changes: true, folds: true },
+  comesOut: "in-order",
+};
 
 export const mapWithState: Method = function mapWithState(
   this: StreamNode<unknown, unknown>,

@@ -107,11 +107,14 @@ const common: OperatorFacts = {
   changes: true,
   multiplies: true,
   folds: true,
+  comesOut: "in-order",
   problems: (node, nodes) => [...unusable(node.operation as Process, node), ...taken(node, nodes)],
   details: (operation) => shownTimers(operation as Process),
 };
 /** Event time fires its timers, also behind a source that is quiet. */
 const timed: OperatorFacts = { ...common, usesTime: true, closes: true };
+
+const BY_WALL_CLOCK = ["arrival", "it has timers by the wall clock"] as const;
 
 export const process: Method = function process(
   this: StreamNode<unknown, unknown>,
@@ -136,7 +139,10 @@ export const process: Method = function process(
     ...(onTombstone === undefined ? {} : { onTombstone: onTombstone as () => Iterable<unknown> }),
   };
   const isTimed = declared.some(({ clock }) => clock === "event-time");
-  const ordered = inOrder(name, operation, isTimed ? timed : common, order);
+  const byWall = declared.some(({ clock }) => clock === "wall-clock");
+  const facts = isTimed ? timed : common;
+  const own = byWall ? { ...facts, comesOut: BY_WALL_CLOCK } : facts;
+  const ordered = inOrder(name, operation, own, order);
   return this.next(name, ordered.operation, ordered.facts);
 };
 

@@ -21,6 +21,8 @@ const facts: Omit<OperatorFacts, "delayMs"> = {
   changes: true,
   usesTime: true,
   closes: true,
+  comesOut: ["final", "of the changes of a key within a span the last goes on"],
+  anyOrder: true,
   problems(node) {
     const { spanMs, keysMax, whenFull } = node.operation as Suppress;
     const details = [

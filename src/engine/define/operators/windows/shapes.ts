@@ -60,6 +60,7 @@ const ofPanes: OperatorFacts = { ...common, work: aggregatingPanes };
 /** No time closes them. */
 const ofCount: OperatorFacts = {
   ...{ changes: true, folds: true, divides: true, work: aggregatingCounts },
+  comesOut: "in-order",
   windows: ({ window }: Windowing) => storedWindows(window as WindowOf),
   details: (operation) => shownOf(operation),
   problems(node) {

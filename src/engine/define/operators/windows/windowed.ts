@@ -56,6 +56,18 @@ export interface WindowAggregation<K, V, A> extends WindowOptions {
   readonly merge?: (a: A, b: A) => A;
 }
 
+/** A window that is emitted once is exact if its fold is; of its changes the last is what counts (O3). */
+function comingOut(
+  { anyOrder = false }: Folding,
+  emission: WindowOperation["emission"],
+): Pick<OperatorFacts, "comesOut" | "anyOrder"> {
+  if (emission === "close") return anyOrder ? {} : { comesOut: "in-order" };
+  return {
+    comesOut: ["final", "it emits changes, of which the last of a window counts"],
+    anyOrder,
+  };
+}
+
 const ofResults: OperatorFacts = { work: passing, named: "topic" };
 const ofLate: OperatorFacts = { work: passing, named: "topic", ends: true };
 const ofStream: OperatorFacts = { work: mapping, changes: true };
@@ -77,7 +89,11 @@ export class WindowedStream<K, V> {
     const store = storeOf(name, format, { dueOfUndated: () => null, wrongValue });
     const operation = { kind, store, window, init, add, merge, finish, emission };
     const delayMs = emission === "close" ? delayOf(window) : 0;
-    const own = { ...facts, defers: emission === "checkpoint" };
+    const own = {
+      ...facts,
+      ...(window.kind === "count" ? {} : comingOut(fold, emission)),
+      defers: emission === "checkpoint",
+    };
     const order = (window.kind === "count" ? window.order : null) ?? undefined;
     const ordered = inOrder(name, operation, own, order);
     const node = this.#source.next<WindowResult<K, A>>(name, ordered.operation, ordered.facts);
