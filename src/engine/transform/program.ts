@@ -28,7 +28,7 @@ import {
 } from "./operator.ts";
 import { failureOf, thrown } from "./failures.ts";
 import { WatchedCursor } from "./step-watch.ts";
-import { behindQueues, operatorsAbove, sourcesOf, type SourceDelays } from "./upstream.ts";
+import { behindQueues, operatorsAbove, sourcesOf, type SourceDelays } from "../core/upstream.ts";
 
 const EMITTED: Outcome = { kind: "emitted" };
 const QUEUED: Outcome = { kind: "emitted", isQueued: true };

@@ -9,7 +9,7 @@ import {
 } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import { isCompacted } from "../../core/topic-config.ts";
-import { sourcesOf } from "../../transform/upstream.ts";
+import { sourcesOf } from "../../core/upstream.ts";
 
 /**
  * exact: the same results · final: the same last value of each key · arrival: they depend on when records came together. With why,

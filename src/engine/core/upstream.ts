@@ -1,6 +1,6 @@
 // The sources and operators above each node of a part, and what lies between.
-import { queuesKeys, storesOf, type PlanNode } from "../core/plan.ts";
-import type { TopicName } from "../core/record.ts";
+import { queuesKeys, storesOf, type PlanNode } from "./plan.ts";
+import type { TopicName } from "./record.ts";
 
 export type SourceDelays = ReadonlyMap<TopicName, number>;
 
