@@ -219,6 +219,46 @@ test("what is late for a count window in order is in its stream of late records"
   assert.deepEqual(ledger, { consumed: 3, emitted: 3 });
 });
 
+/** Everything under one key, in order: from two partitions, by two ways, through two topics between parts. */
+const shared = pipeline("shared", ({ from }) => {
+  const all = from(twoWide).merge(
+    "both",
+    from(twoWide).flatMap("twice", (one) => [
+      { ...one, is: `${one.is}1` },
+      { ...one, is: `${one.is}2` },
+    ]),
+  );
+  all
+    .rekey("half", () => "half")
+    .rekey("whole", () => "all")
+    .mapWithState("word", {
+      ...{ state: string, order },
+      map: (word, one) => ({ state: `${word ?? ""} ${one.is}`, emit: [`${word ?? ""} ${one.is}`] }),
+    })
+    .to(out);
+});
+const twoWide = topic("steps", {
+  ...{ key: string, value: json<Step>(), partitions: 2, owner: "tests" },
+  timestamp: (one) => one.at,
+});
+
+test("O3: records of one time are in the order of their source partitions, whatever way and when they came", async () => {
+  const at = (partition: number, second: number, is: string): SimulatedStep =>
+    send(twoWide, is, { at: BEGIN + second * 1_000, is }, { partition });
+  const p0 = [at(0, 1, "a"), at(0, 1, "b")];
+  const p1 = [at(1, 1, "c"), at(1, 1, "d")];
+  const ends = [at(0, 90, "x"), at(1, 90, "y")];
+  const expected = "a a1 a2 b b1 b2 c c1 c2 d d1 d2";
+  for (const of of [
+    [...p0, ...p1],
+    [...p1, crash, ...p0],
+    [p1[0], rebalance, p0[0], crash, p1[1], p0[1]] as SimulatedStep[],
+  ]) {
+    const { records } = await simulate(shared, [...of, ...ends]);
+    assert.equal(records(out).at(11)?.value?.trim(), expected);
+  }
+});
+
 test("a record whose callback throws in its order stops the task in front of it; nothing is lost", async () => {
   const broken = (isMended: boolean) =>
     pipeline("broken", ({ from }) => {

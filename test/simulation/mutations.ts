@@ -813,4 +813,10 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "[store.name, ...innerDues(inner)]" }],
     test: "scenario/order.test.ts",
   },
+  {
+    name: "origin left behind",
+    mistake: "a record that another part has sent counts as one of the topic between them",
+    changes: [{ condition: "false" }],
+    test: "scenario/order.test.ts",
+  },
 ];

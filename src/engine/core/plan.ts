@@ -39,6 +39,8 @@ export interface PlanTopic {
    * it uses time.
    */
   readonly channels?: number;
+  /** Set for a topic between parts behind which a step takes records in order: its records carry their origins. */
+  readonly carriesOrigin?: true;
   /**
    * So long without records, windows behind it no longer wait for a partition of it. Left out where they wait for ever, and
    * where there are none.
@@ -165,6 +167,8 @@ export interface OperatorFacts {
   readonly usesTime?: true;
   /** Its results come when time has gone on, so a source that is quiet must not keep them. */
   readonly closes?: true;
+  /** It takes records in order, by their times and origins. */
+  readonly orders?: true;
   /** The watermark behind it stays so many ms behind the one in front of it; left out for 0. */
   readonly delayMs?: number;
   /** Its store has keys of its own making. */

@@ -32,6 +32,8 @@ export interface RawRecord extends TopicPartition {
   readonly headers: Headers;
   /** Its origin time less its event time, ms, where another part has sent it; left out for 0. */
   readonly ageMs?: number;
+  /** Its origin as bytes, where another part has sent it and a step behind takes records in order. */
+  readonly origin?: Buffer;
   /** Set when it failed before and was sent again. */
   readonly redriven?: Redriven;
   /** Set of a result of state that is none of a record (state-results.ts): names the entry that was due. */

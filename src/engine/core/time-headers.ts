@@ -7,6 +7,8 @@ import type { Headers } from "./record.ts";
 
 export const AGE_HEADER = "t";
 export const MARKER_HEADER = "w";
+/** The origin of a record, in front of its age. */
+export const ORIGIN_HEADER = "o";
 const OURS: ReadonlySet<string> = new Set([AGE_HEADER, MARKER_HEADER]);
 
 /** The last millisecond that a Date knows. */
@@ -26,6 +28,23 @@ export function takenAge(headers: Headers): { readonly ageMs: number; readonly h
   const [ageMs = null] = (last[1] === null ? null : varintsIn(last[1])) ?? [];
   const isOurs = ageMs !== null && ageMs <= TIME_MAX;
   return isOurs ? { ageMs, headers: headers.slice(0, -1) } : { ageMs: 0, headers };
+}
+
+/** The headers of a record that goes to a part which takes records in order. */
+export const withOrigin = (headers: Headers, origin: Buffer, ageMs: number): Headers => [
+  ...headers,
+  [ORIGIN_HEADER, origin],
+  [AGE_HEADER, varints([ageMs])],
+];
+
+/** The origin in front of the age that was taken, and the other headers; a record that was sent without one has none. */
+export function takenOrigin(headers: Headers): {
+  readonly origin?: Buffer;
+  readonly headers: Headers;
+} {
+  const last = headers.at(-1);
+  if (last?.[0] !== ORIGIN_HEADER || last[1] === null) return { headers };
+  return { origin: last[1], headers: headers.slice(0, -1) };
 }
 
 const AT_TIME = 0;

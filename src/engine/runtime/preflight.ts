@@ -10,7 +10,8 @@ import type { TopicName } from "../core/record.ts";
 import { subjectOf } from "../core/schema.ts";
 import { refuseOtherFormats } from "../core/stored-format.ts";
 import type { WorkerContext } from "./context.ts";
-import { writtenSchemas, type WriterIds } from "./task/bind.ts";
+import type { WriterIds } from "./task/bind.ts";
+import { writtenSchemas } from "./written-schemas.ts";
 import { checkStores } from "./store-notes.ts";
 
 /** The facts that parts are bound with, once all is there. */

@@ -17,6 +17,7 @@ import {
 import type { CallBook } from "./calls/book.ts";
 import type { CallOperation, TaskCalls } from "./calls/call.ts";
 import type { Keeping } from "./calls/key-queue.ts";
+import type { OriginOf } from "./process/origin.ts";
 
 export interface Operator {
   /** Its node. */
@@ -111,6 +112,8 @@ export interface CompileOptions {
   bufferEncodersOf?(node: PlanNode): readonly ((value: unknown, cursor: Cursor) => Buffer)[];
   /** Decodes the key of the records in front of a node. */
   keyOf(node: PlanNode, key: Buffer): unknown;
+  /** The origins of records; left out where nobody asks. */
+  readonly originOf?: OriginOf;
   /** Called for a rule with `otherwise: "log"` that is broken. */
   onBroken(rule: string): void;
   /** Changes of state that a broker has refused. */

@@ -14,6 +14,7 @@ import { traces } from "./checks/calls.ts";
 import { loadFirst } from "./checks/load-first.ts";
 import { tooManyChannels, withChannels } from "./parts/channels.ts";
 import { withIdleness } from "./parts/idle.ts";
+import { withOrigins } from "./parts/origins.ts";
 import { cut } from "./parts/cut.ts";
 import type { Graph } from "../nodes/graph.ts";
 import { validate } from "./checks/validate.ts";
@@ -39,7 +40,7 @@ export function build(input: BuildInput): Plan {
   const problems = [...input.problems, ...graph.problems, ...validate(input, nodes)];
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
-  const parts = withIdleness(withChannels(cut(nodes, prefix)));
+  const parts = withOrigins(withIdleness(withChannels(cut(nodes, prefix))));
   const traced = [...parts.flatMap(traces), ...loadFirst(parts), ...tooManyChannels(parts)];
   if (traced.length > 0) throw new ConfigErrors(traced);
   const own = { deadLetters: `${prefix}-dead-letters`, meta: `${prefix}-meta` };

@@ -3,26 +3,21 @@ import { compileCodec } from "../../decode/codec.ts";
 import { assert, MillraceError, Mistake, OutputRefusedError, settled } from "../../core/errors.ts";
 import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { StepWatch } from "../../core/loop-memory.ts";
-import type { DecodedRecord, Stage } from "../../core/outcome.ts";
+import type { Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
 import { storesOf, type Part, type Plan, type PlanNode, type PlanTopic } from "../../core/plan.ts";
 import { headersBytes, partitionOf, type Headers, type TopicName } from "../../core/record.ts";
-import {
-  ownFormat,
-  subjectOf,
-  type Codec,
-  type SchemaFormat,
-  type WriterSchemas,
-} from "../../core/schema.ts";
+import { subjectOf, type Codec, type WriterSchemas } from "../../core/schema.ts";
 import { sourceAbove } from "../../core/state-results.ts";
 import { isCompacted } from "../../core/topic-config.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
-import { withAge } from "../../core/time-headers.ts";
+import { withAge, withOrigin } from "../../core/time-headers.ts";
 import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
 import type { Cursor, Emit } from "../../transform/operator.ts";
+import { originsOf, type OriginOf } from "../../transform/process/origin.ts";
 import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
 import { bufferEncodersOf, type BytesOf } from "./line/buffer-encoders.ts";
@@ -37,6 +32,8 @@ export interface SourceCodec {
   readonly timeRule: TimeRule | null;
   /** Another part of the pipeline writes it: its records carry ages, and markers are between them. */
   readonly isBetween: boolean;
+  /** Its records carry their origins too. */
+  readonly carriesOrigin: boolean;
 }
 
 export interface BoundPart {
@@ -90,24 +87,15 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
       where: { topic: topic.name },
       ...(options.shapes === undefined ? {} : { shapes: options.shapes }),
     });
-  const sources = new Map(
-    part.sources.map((topic) => [
-      topic.name,
-      {
-        key: codec(topic, "key"),
-        value: codec(topic, "value"),
-        timestamp: topic.timestamp,
-        timeRule: topic.internal === null ? (topic.timeRule ?? DEFAULT_TIME_RULE) : null,
-        isBetween: topic.internal === "repartition",
-      },
-    ]),
-  );
+  const sources = sourceCodecs(part, codec);
   const refusals = new Refusals();
+  const originOf = originsOf(plan, part);
   const keyOf = keysOf(part, sources);
   const program = compile(part, {
     onError: plan.options.onError,
     onBroken: options.onBroken,
-    emitterOf: (node) => emitterOf(node, part, codec, refusals),
+    originOf,
+    emitterOf: (node) => emitterOf(node, part, codec, { refusals, originOf }),
     ...{ keyOf, refusals },
     bufferEncodersOf: (node) => bufferEncodersOf(node, (of) => bytesOf(of, part, codec)),
     ...(options.watch === undefined ? {} : { watch: options.watch }),
@@ -130,6 +118,21 @@ const keysOf =
     assert(source !== undefined, `${node.name} hangs behind nothing`);
     return source.key.decode(key);
   };
+
+const sourceCodecs = (part: Part, codec: CodecOf): Map<TopicName, SourceCodec> =>
+  new Map(
+    part.sources.map((topic) => [
+      topic.name,
+      {
+        key: codec(topic, "key"),
+        value: codec(topic, "value"),
+        timestamp: topic.timestamp,
+        timeRule: topic.internal === null ? (topic.timeRule ?? DEFAULT_TIME_RULE) : null,
+        isBetween: topic.internal === "repartition",
+        carriesOrigin: topic.carriesOrigin === true,
+      },
+    ]),
+  );
 
 const entryCodecsOf = ({ stores, nodes }: Part, codec: CodecOf): Map<string, EntryCodec> =>
   new Map(
@@ -155,12 +158,17 @@ export function sourceOf(sources: BoundPart["sources"], topic: TopicName): Sourc
 
 type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
 
-function emitterOf(node: PlanNode, part: Part, codec: CodecOf, refusals: Refusals): Emit {
+function emitterOf(
+  node: PlanNode,
+  part: Part,
+  codec: CodecOf,
+  own: Pick<WriteTarget, "refusals" | "originOf">,
+): Emit {
   const { topic, table } = node.operation;
   if (table !== undefined) return toTable(rowMapper(table.declaration as TableSpec));
   assert(topic !== undefined, `${node.name} writes nothing`);
   const target = {
-    ...{ topic, refusals },
+    ...{ topic, ...own },
     isBetween: node.facts.writes === "repartition",
     bytesMax: recordBytesMax(topic),
     isCompacted: isCompacted(topic.config),
@@ -185,12 +193,13 @@ interface WriteTarget {
   readonly isBetween: boolean;
   readonly isCompacted: boolean;
   readonly refusals: Refusals;
+  readonly originOf: OriginOf;
 }
 
 function put(cursor: Cursor, target: WriteTarget, key: Buffer | null, value: Buffer | null): true {
   const { raw, context } = cursor.record;
   const { topic, bytesMax, refusals } = target;
-  const headers = target.isBetween ? agedHeaders(cursor.record) : raw.headers;
+  const headers = target.isBetween ? headersBetween(cursor, target) : raw.headers;
   const size = (headers.length === 0 ? 0 : headersBytes(headers)) + lengthOf(key) + lengthOf(value);
   if (size > bytesMax)
     throw new MillraceError(
@@ -214,8 +223,12 @@ function put(cursor: Cursor, target: WriteTarget, key: Buffer | null, value: Buf
 
 const lengthOf = (bytes: Buffer | null): number => (bytes === null ? 0 : bytes.length);
 
-const agedHeaders = ({ raw, context, originMs }: DecodedRecord): Headers =>
-  withAge(raw.headers, originMs - context.timestamp);
+function headersBetween({ record, trail }: Cursor, { topic, originOf }: WriteTarget): Headers {
+  const { raw, context, originMs } = record;
+  const ageMs = originMs - context.timestamp;
+  if (topic.carriesOrigin !== true) return withAge(raw.headers, ageMs);
+  return withOrigin(raw.headers, originOf(raw, trail.origin), ageMs);
+}
 
 /** As the broker would say it. */
 const withoutKey = (topic: TopicName, partition: number): OutputRefusedError =>
@@ -275,22 +288,5 @@ const toTable =
     stage.rows.push({ values: valuesOf(result), index: stage.index, offset, timestamp });
     return true;
   };
-
-/** Formats of a plan's topics that need an id of ours in the registry to be written. */
-export function writtenSchemas(
-  plan: Plan,
-): { topic: TopicName; side: "key" | "value"; format: SchemaFormat; isExternal: boolean }[] {
-  const written = plan.parts
-    .flatMap((part) => part.nodes)
-    .filter(({ facts }) => facts.writes === "topic" || facts.writes === "repartition")
-    .flatMap(({ operation }) => operation.topic ?? []);
-  const changelogs = plan.parts.flatMap((part) => part.stores).map(({ changelog }) => changelog);
-  const sides = (topic: PlanTopic) =>
-    (["key", "value"] as const).map((side) => {
-      const isExternal = topic.external === true;
-      return { topic: topic.name, side, format: ownFormat(topic[side]), isExternal };
-    });
-  return [...written, ...changelogs].flatMap(sides).filter(({ format }) => format.kind === "avro");
-}
 
 export const emptyStage = (): Stage => ({ outputs: [], rows: [], index: 0 });

@@ -9,7 +9,7 @@ import { readerOf } from "../../core/pieces.ts";
 import type { Part, Plan } from "../../core/plan.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../core/record.ts";
 import { originalHeaders, redriveOrderOf, type RedriveOrder } from "../../core/redrive.ts";
-import { marksIn, takenAge } from "../../core/time-headers.ts";
+import { marksIn, takenAge, takenOrigin } from "../../core/time-headers.ts";
 import type { Inbox } from "../../source/inbox.ts";
 import type { FetchedSlice } from "../../source/queue.ts";
 import type { Kept } from "../../transform/calls/key-queue.ts";
@@ -96,7 +96,8 @@ export class Intake {
 
   async #slicesOf(run: FetchedSlice): Promise<readonly Slice[]> {
     const place = run.topic;
-    if (this.#bound.sources.get(place)?.isBetween === true) return [sentBetween(run)];
+    const between = this.#bound.sources.get(place);
+    if (between?.isBetween === true) return [sentBetween(run, between.carriesOrigin)];
     if (place !== this.#bound.plan.redrive) return [{ ...run, place, marks: [] }];
     const proven = await this.#checks.proven(run.records);
     const own = run.records.flatMap((raw) => cameBack(raw, this.#bound, proven) ?? []);
@@ -145,7 +146,7 @@ function stretchesOf(run: FetchedSlice, own: readonly RawRecord[]): readonly Sli
 }
 
 /** The records of another part as they were there, and its markers beside them. */
-function sentBetween(run: FetchedSlice): Slice {
+function sentBetween(run: FetchedSlice, carriesOrigin: boolean): Slice {
   const records: RawRecord[] = [];
   const marks: PlacedMarks[] = [];
   for (const raw of run.records) {
@@ -156,7 +157,8 @@ function sentBetween(run: FetchedSlice): Slice {
     }
     // mistake: age left behind
     const { ageMs, headers } = takenAge(raw.headers);
-    records.push(headers === raw.headers ? raw : { ...raw, headers, ageMs });
+    if (headers === raw.headers) records.push(raw);
+    else records.push({ ...raw, ageMs, ...(carriesOrigin ? takenOrigin(headers) : { headers }) });
   }
   return { ...run, place: run.topic, records, marks };
 }

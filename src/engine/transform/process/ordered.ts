@@ -8,6 +8,7 @@ import { listOf } from "../../core/foreign.ts";
 import { plainKeeping, queuedOf, recordOf, type QueuedRecord } from "../calls/key-queue.ts";
 import { queuedRecord } from "../calls/queue-check.ts";
 import { dueStoresOf } from "../agenda.ts";
+import { originsBy, type OriginOf } from "./origin.ts";
 import {
   drop,
   stateKey,
@@ -51,6 +52,7 @@ class OrderedWork implements Operator {
   readonly #wiring: Wiring;
   readonly #inner: Operator;
   readonly #store: string;
+  readonly #originOf: OriginOf;
 
   constructor(node: OrderedNode, wiring: Wiring, inner: Operator) {
     const { store } = node.operation.order;
@@ -64,12 +66,13 @@ class OrderedWork implements Operator {
     this.#wiring = wiring;
     this.#inner = inner;
     this.#store = store.name;
+    this.#originOf = wiring.options.originOf ?? PLAIN;
   }
 
   keys(item: Item, want: Want): void {
     // What is set in a batch may be due in it, so the inner keys are needed too.
     this.#inner.keys(item, want);
-    if (item.record.raw.key !== null) want(this.#store, placeOf(item));
+    if (item.record.raw.key !== null) want(this.#store, placeOf(item, this.#originOf));
   }
 
   work(item: Item, views: Views): void {
@@ -78,7 +81,7 @@ class OrderedWork implements Operator {
     const late = latenessOf(item, this.#node.operation.order.graceMs);
     if (late !== null) return this.#late(item, late);
     const view = views.view(this.#store);
-    const place = placeOf(item);
+    const place = placeOf(item, this.#originOf);
     const before = (view.get(place)?.value ?? []) as readonly QueuedRecord[];
     const { record, value } = item;
     const kept = queuedOf(plainKeeping, { record: this.#light(record), value });
@@ -152,6 +155,12 @@ class OrderedWork implements Operator {
   }
 }
 
+/** Of one topic, and of operators without names. */
+const PLAIN: OriginOf = originsBy(
+  () => 0,
+  (at) => String(at),
+);
+
 const innerDues = (inner: Operator): readonly string[] =>
   inner.due === undefined ? [] : dueStoresOf(inner);
 
@@ -179,22 +188,17 @@ function latenessOf({ record, origin, watermark }: Item, graceMs: number): Laten
   return watermark > lastMs ? "closed" : null;
 }
 
-const HEAD_BYTES = 20;
+const TIME_BYTES = 8;
 
-/** Sorts by time, then by the source partition and the offset in it. Records of one place are kept together, as they came. */
-function placeOf({ record: { raw, context } }: Item): StateKey {
-  const key = raw.key as Buffer;
-  const bytes = Buffer.allocUnsafeSlow(HEAD_BYTES + key.length);
-  bytes.writeBigUInt64BE(BigInt(Math.max(0, context.timestamp)));
-  bytes.writeUInt32BE(raw.partition, 8);
-  // What was due has none, -1.
-  bytes.writeBigUInt64BE(raw.offset + 1n, 12);
-  key.copy(bytes, HEAD_BYTES);
-  return stateKey(bytes);
+/** Sorts by time, then by origin. Records of one place are kept together, as they came. */
+function placeOf({ record: { raw, context }, origin }: Item, originOf: OriginOf): StateKey {
+  const time = Buffer.allocUnsafe(TIME_BYTES);
+  time.writeBigUInt64BE(BigInt(Math.max(0, context.timestamp)));
+  return stateKey(Buffer.concat([time, originOf(raw, origin), raw.key as Buffer]));
 }
 
 const records = listOf(queuedRecord);
 
 /** The fault of what the store has for a place, or null. */
 export const wrongOrdered = (place: Buffer, value: unknown): string | null =>
-  place.length < HEAD_BYTES ? "its key names no record" : records(value, "it");
+  place.length < TIME_BYTES ? "its key names no record" : records(value, "it");

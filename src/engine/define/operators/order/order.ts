@@ -42,7 +42,7 @@ export function inOrder(
     facts: {
       ...facts,
       work: ordering(facts.work as MakeOperator),
-      ...{ usesTime: true, closes: true, delayMs: own, anyOrder: true },
+      ...{ usesTime: true, closes: true, orders: true, delayMs: own, anyOrder: true },
       problems: (node, nodes) => [
         ...(facts.problems?.(node, nodes) ?? []),
         ...(isWhole ? [] : [needsGrace(node)]),
