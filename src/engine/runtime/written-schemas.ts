@@ -1,5 +1,6 @@
 // The schemas that a plan writes values by.
 import type { Plan, PlanTopic } from "../core/plan.ts";
+import type { TopicName } from "../core/record.ts";
 import { ownFormat, type SchemaFormat } from "../core/schema.ts";
 
 /** Formats of a plan's topics that need an id of ours in the registry to be written. */
