@@ -16,6 +16,7 @@ import { batchDecoder } from "./topic-codecs.ts";
 export const GET_HELP = `
 The changelog is the truth, Redis a copy of it. "behind": the copy has not come so far yet, which is no fault.
 Keys of distinct are the record's key, a zero byte and what it compares by, as JSON: give the bytes with --key-base64.
+Those of a join are the start of a span of time (eight bytes), the side (0 left, 1 right), a number (four bytes) and the record's key.
 
 The values of a pipeline whose topics or tables have personal data are masked. With --personal they are shown; who asked and
 when is noted first (dlq stats).

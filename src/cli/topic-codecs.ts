@@ -1,6 +1,7 @@
 // Keys and values of a topic, to bytes and back, for the verbs that write and show records. Writers' schemas are
 // learnt from the registry before a batch is decoded; what cannot be decoded is shown as an error, not thrown.
 import { ConfigError, MillraceError, notMadeYet } from "../engine/core/errors.ts";
+import { learnAll } from "../engine/core/learn-all.ts";
 import type { PlanTopic } from "../engine/core/plan.ts";
 import type { Clock, SchemaRegistry } from "../engine/core/ports.ts";
 import type { RawRecord } from "../engine/core/record.ts";
@@ -87,7 +88,10 @@ export function batchDecoder(
     value: compileCodec(topic.value, options),
   };
   return async (records) => {
-    await schemas.learn(unknownIds(records, codecs));
+    await learnAll(
+      () => unknownIds(records, codecs),
+      (ids) => schemas.learn(ids),
+    );
     return records.map((raw) => ({
       raw,
       key: decoded(codecs.key, raw.key),

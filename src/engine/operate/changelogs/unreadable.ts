@@ -2,6 +2,7 @@
 // key is written again, or the key is deleted where none is left. While no worker runs, since one that runs writes the same keys.
 import { untilEmpty } from "../../core/empty-groups.ts";
 import { assert } from "../../core/errors.ts";
+import { learnAll } from "../../core/learn-all.ts";
 import { readRange, watermarksOf } from "../../core/read-range.ts";
 import { addressOf, type OutRecord } from "../../core/record.ts";
 import type { WriterSchemas } from "../../core/schema.ts";
@@ -79,10 +80,9 @@ async function sourceOf(
     from: low,
     to: high,
   }))
-    await values.learn(
-      new Set(
-        records.flatMap(({ value }) => (value === null ? [] : (codec.unknownId(value) ?? []))),
-      ),
+    await learnAll(
+      () => records.flatMap(({ value }) => (value === null ? [] : (codec.unknownId(value) ?? []))),
+      (ids) => values.learn(ids),
     );
   return { ...source, dueOf: (key, bytes) => codec.decode(key, bytes).dueMs };
 }
