@@ -136,7 +136,7 @@ test("emission on update tells each change, per checkpoint the last one", async 
 });
 
 /** Example 1 of the rules of time: two partitions, re-keyed to the shop, one internal partition. */
-test("a window behind a repartition topic is the same in every schedule (S3, W1, W4)", async () => {
+test("a window behind a repartition topic is the same in every schedule (S3, W1, W4, M3)", async () => {
   const source = input(2);
   const flow = pipeline("shops", ({ from }) => {
     from(source)

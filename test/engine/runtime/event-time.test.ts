@@ -117,14 +117,14 @@ test("the suspected unit is said, and no value", async () => {
   for (const message of said) assert.doesNotMatch(message, /secret|17672256/);
 });
 
-test("futureMax says how far ahead of Kafka's timestamp a time may lie", async () => {
+test("S2: futureMax says how far ahead of Kafka's timestamp a time may lie", async () => {
   const patient = inputOf("dead-letter", hours(3));
   const steps = sent([KAFKA + 2 * HOUR, KAFKA + 3 * HOUR, KAFKA + 3 * HOUR + 1], patient);
   const { records, deadLetters } = await simulate(copyOf(patient), steps);
   assert.deepEqual([records(output).length, deadLetters.length], [2, 1]);
 });
 
-test("a refused time moves no time, and neither does one for which Kafka's stands in", async () => {
+test("S2: a refused time moves no time, and neither does one for which Kafka's stands in", async () => {
   for (const use of [input, inputOf("kafka-timestamp")]) {
     const early = KAFKA - 10 * HOUR;
     // Within a second of event time the second `early` is a repeat, unless something between moved it by hours.
