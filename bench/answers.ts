@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import type { RawRecord } from "../src/engine/core/record.ts";
 import { timeWorkloads, type Run } from "./contestant.ts";
 import { paymentsOf } from "./input.ts";
-import { checkWindows } from "./time/answers.ts";
+import { checkPairs, checkWindows } from "./time/answers.ts";
 import type { Total } from "./pipelines/payments.ts";
 
 /** Throws when an answer is wrong, or too few of the closed windows are there; returns how many records the output topic holds. */
 export function checkAnswers(run: Run, closedShareMin: number): Promise<number> {
   const ofTime = timeWorkloads.find((one) => one === run.workload);
+  if (ofTime === "join") return checkPairs(run, closedShareMin, eachRecord);
   if (ofTime !== undefined)
     return checkWindows(run, { workload: ofTime, closedShareMin }, eachRecord);
   return run.workload === "map" ? checkTotals(run) : checkSums(run);

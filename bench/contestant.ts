@@ -7,9 +7,9 @@ import type { World } from "./world.ts";
 export type Workload = "map" | "sum" | "call" | TimeWorkload;
 /** Those that contestants share. */
 export const workloads: readonly Workload[] = ["map", "sum"];
-export type TimeWorkload = "tumbling" | "session";
+export type TimeWorkload = "tumbling" | "session" | "join";
 /** Those of event time. */
-export const timeWorkloads: readonly TimeWorkload[] = ["tumbling", "session"];
+export const timeWorkloads: readonly TimeWorkload[] = ["tumbling", "session", "join"];
 
 export interface Run {
   readonly world: World;

@@ -40,7 +40,7 @@ due:
 time:
   --only <part>     hopping, open or engine; left out: all
   --keys <n,…>      open: numbers of keys with 24 open windows each (10000,100000,1000000)
-  --records, --rounds, --workers, --beside, --no-profile, and --workload tumbling or session: as for engine
+  --records, --rounds, --workers, --beside, --no-profile, and --workload tumbling, session or join: as for engine
 park:
   --seconds <n>     of sending, for each way to retry (30)
   --rate <n>        records a second (500)

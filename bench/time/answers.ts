@@ -4,7 +4,7 @@ import { partitionOf, type RawRecord } from "../../src/engine/core/record.ts";
 import type { Run, TimeWorkload } from "../contestant.ts";
 import { paymentsOf } from "../input.ts";
 import { PARTITIONS, type Payment } from "../pipelines/payments.ts";
-import { SESSION, TUMBLING, type Counted } from "../pipelines/windows.ts";
+import { JOIN, SESSION, TUMBLING, type Counted, type Pair } from "../pipelines/windows.ts";
 
 interface Window {
   readonly key: string;
@@ -17,6 +17,7 @@ interface Window {
   closeMs: number;
 }
 
+type WindowWorkload = Exclude<TimeWorkload, "join">;
 type Place = Pick<Window, "key" | "partition">;
 type EachRecord = (run: Run, take: (record: RawRecord) => void) => Promise<void>;
 
@@ -26,7 +27,7 @@ export async function checkWindows(
   {
     workload,
     closedShareMin,
-  }: { readonly workload: TimeWorkload; readonly closedShareMin: number },
+  }: { readonly workload: WindowWorkload; readonly closedShareMin: number },
   eachRecord: EachRecord,
 ): Promise<number> {
   const { windows, times } = expected(workload, paymentsOf(run.input.records));
@@ -49,7 +50,7 @@ export async function checkWindows(
   return seen.size;
 }
 
-function expected(workload: TimeWorkload, payments: Iterable<Payment>) {
+function expected(workload: WindowWorkload, payments: Iterable<Payment>) {
   const windows = new Map<string, Window>();
   const times = new Array<number>(PARTITIONS).fill(-Infinity);
   const newest = new Map<string, Window>();
@@ -85,4 +86,36 @@ function sessionOf(last: Window | undefined, at: number, of: Place): Window {
   last.to = at;
   last.closeMs = closeMs;
   return last;
+}
+
+/** Throws when a pair is wrong, doubled or missing; returns how many there are. */
+export async function checkPairs(
+  run: Run,
+  shareMin: number,
+  eachRecord: EachRecord,
+): Promise<number> {
+  const pairs = expectedPairs(paymentsOf(run.input.records));
+  const seen = new Set<string>();
+  await eachRecord(run, ({ value }) => {
+    const { left, right } = JSON.parse(String(value)) as Pair;
+    const id = `${String(left)} ${String(right)}`;
+    assert.ok(pairs.has(id), `${id} is no pair`);
+    assert.ok(!seen.has(id), `${id} is written twice`);
+    seen.add(id);
+  });
+  assert.ok(seen.size >= pairs.size * shareMin, `${String(seen.size)} of ${String(pairs.size)}`);
+  return seen.size;
+}
+
+/** Payments of an account come in the order of time. */
+function expectedPairs(payments: Iterable<Payment>): Set<string> {
+  const pairs = new Set<string>();
+  const byWeb = new Map<string, Payment[]>();
+  for (const payment of payments) {
+    const { id, account, channel, at } = payment;
+    const open = (byWeb.get(account) ?? []).filter((left) => at - left.at <= JOIN.afterMs);
+    if (channel === "shop") for (const left of open) pairs.add(`${String(left.id)} ${String(id)}`);
+    byWeb.set(account, channel === "web" ? [...open, payment] : open);
+  }
+  return pairs;
 }

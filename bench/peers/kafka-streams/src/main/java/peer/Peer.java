@@ -12,12 +12,14 @@ import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.EmitStrategy;
 import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KGroupedStream;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.SessionWindows;
+import org.apache.kafka.streams.kstream.StreamJoined;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.Windowed;
 
@@ -42,7 +44,9 @@ public final class Peer {
       default -> {
         Consumed<String, Payment> timed =
             consumed.withTimestampExtractor((record, before) -> ((Payment) record.value()).at);
-        windows(args[2], builder.stream(args[3], timed), payments, args[4]);
+        KStream<String, Payment> input = builder.stream(args[3], timed);
+        if (args[2].equals("join")) join(input, payments, args[4]);
+        else windows(args[2], input, payments, args[4]);
       }
     }
 
@@ -82,6 +86,18 @@ public final class Peer {
         .map((window, count) ->
             KeyValue.pair(window.key(), Counted.of(window.window().start(), count)))
         .to(output, Produced.with(Serdes.String(), new JsonSerde<>(Counted.class)));
+  }
+
+  private static void join(
+      KStream<String, Payment> input, JsonSerde<Payment> payments, String output) {
+    JoinWindows span =
+        JoinWindows.ofTimeDifferenceAndGrace(Duration.ofSeconds(10), Duration.ofSeconds(5))
+            .before(Duration.ZERO);
+    KStream<String, Payment> inShop = input.filter((account, one) -> one.channel.equals("shop"));
+    input
+        .filter((account, one) -> one.channel.equals("web"))
+        .join(inShop, Pair::of, span, StreamJoined.with(Serdes.String(), payments, payments))
+        .to(output, Produced.with(Serdes.String(), new JsonSerde<>(Pair.class)));
   }
 
   private static void map(KStream<String, Payment> input, String output) {
