@@ -62,6 +62,13 @@ const flow = pipeline("shop-views", ({ from }) => {
     .count("by-shop-update")
     .toStream("update-row", (n) => n)
     .to(out("updates"));
+  from(views)
+    .groupBy("by-shop-again", ({ shop }) => shop)
+    .aggregate("ordered-totals", {
+      ...{ value: json<number>(), init: () => 0, add: (n: number) => n + 1 },
+      order: { grace: seconds(5) },
+    })
+    .to(out("ordered"));
   byShop
     .count("totals")
     .suppress("hourly", { for: hours(1), recordsMax: records(100), whenFull: "emit" })
@@ -100,6 +107,7 @@ for (const [name, of, why] of [
   ["last-row", "arrival", /order of records/],
   ["by-shop-update", "final", /the last of a window counts/],
   ["totals", "final", /the last of a key counts/],
+  ["ordered-totals", "final", /the last of a key counts/],
   ["hourly", "final", /last/],
   ["by-hour", "arrival", /several tasks write shops/],
 ] as const)

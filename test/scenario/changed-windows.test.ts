@@ -163,3 +163,31 @@ for (const [name, windowOf, lateAt] of [
     );
     assert.equal((await fleet.ledger("main"))["late"], 2);
   });
+
+const joinedFlow = (after: number, grace: number): Pipeline =>
+  pipeline("counting", ({ from }) => {
+    const other = topic("others", {
+      ...{ key: string, value: json<View>(), partitions: 1, owner: "tests" },
+      timestamp: (view) => view.at,
+    });
+    from(input)
+      .join("with-other", from(other), () => "both", {
+        ...{ before: seconds(0), after: seconds(after), grace: seconds(grace) },
+      })
+      .to(rows);
+  });
+
+test("another span of a join of streams is refused, and another grace is said", async () => {
+  const fleet = new Fleet([joinedFlow(5, 1)]);
+  const { worker } = await fleet.join();
+  await view(fleet, 1);
+  await fleet.drained();
+  await fleet.during(worker.stop());
+  const error: unknown = await fleet
+    .join({ plans: [joinedFlow(6, 1).plan()] })
+    .catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof ConfigErrors);
+  assert.match(error.problems[0]?.message ?? "", /5000 ms after is now 0 ms before, 6000 ms after/);
+  await fleet.join({ plans: [joinedFlow(5, 2).plan()] });
+  assert.ok(fleet.log.lines.some(({ message }) => /the grace of its windows/.test(message)));
+});

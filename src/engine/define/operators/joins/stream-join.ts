@@ -100,6 +100,10 @@ const facts: OperatorFacts = {
     if (typeof joiner !== "function") needs.push("it needs a joiner: (left, right) => result");
     return needs.map((detail) => problem("MILL_BUILD_OPTION", node, detail));
   },
+  windows(operation) {
+    const { beforeMs, afterMs, graceMs } = operation as StreamJoin;
+    return { form: `${String(beforeMs)} ms before, ${String(afterMs)} ms after`, graceMs };
+  },
   details(operation) {
     const { beforeMs, afterMs, graceMs } = operation as StreamJoin;
     return {
