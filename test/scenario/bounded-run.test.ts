@@ -79,6 +79,7 @@ class Rerun {
   letters = 0;
   #time = 1_000_000;
   range: RunRange = { places: [], own: [], pins: {} };
+  readonly options = {};
   bounds: RunBounds;
 
   constructor(seed: number) {
@@ -91,6 +92,7 @@ class Rerun {
       range: this.range,
       state: "running",
       step: "range",
+      options: this.options,
     });
   }
 
@@ -171,7 +173,7 @@ class Rerun {
 
   /** The controller's look, without its clock: whether the run is done. */
   async look(): Promise<boolean> {
-    const standing = await this.fleet.during(progressOfRun(this.shadow, this.range, this.#ports));
+    const standing = await this.fleet.during(progressOfRun(this.shadow, this, this.#ports));
     this.range = { ...this.range, own: standing.own };
     this.set("range");
     return standing.isDone;
@@ -182,7 +184,7 @@ class Rerun {
       await this.fleet.clock.advance(1_000);
       if (await this.look()) return;
     }
-    const standing = await this.fleet.during(progressOfRun(this.shadow, this.range, this.#ports));
+    const standing = await this.fleet.during(progressOfRun(this.shadow, this, this.#ports));
     assert.fail(
       `the run is never done: ${JSON.stringify(standing, (_, v) => (typeof v === "bigint" ? String(v) : v))} ${JSON.stringify(this.#members.map((m) => m.worker.health()))}`,
     );
@@ -198,9 +200,7 @@ class Rerun {
   }
 
   async positions(): Promise<readonly (readonly [string, bigint | null])[]> {
-    const { progress } = await this.fleet.during(
-      progressOfRun(this.shadow, this.range, this.#ports),
-    );
+    const { progress } = await this.fleet.during(progressOfRun(this.shadow, this, this.#ports));
     return this.range.places.map(({ part, topic: name, partition }) => {
       const task = progress.find(
         (one) => one.part === part && one.topic === name && one.partition === partition,

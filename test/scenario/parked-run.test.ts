@@ -28,7 +28,7 @@ test("a run is not done while a key is parked, and is when it was released", asy
   const range: RunRange = { places, own: [], pins: {} };
   const { ports } = operatorOf(fleet);
   const isRead = async (): Promise<boolean> =>
-    (await fleet.during(progressOfRun(plan, range, ports))).isDone;
+    (await fleet.during(progressOfRun(plan, { range, options: {} }, ports))).isDone;
   const runs = new Row(rowOf({ pipeline: "flow", run: 1, step: "range", range, follow: false }));
   const watching = { ...ports, runs: runs.reached(new WorkerSwitch()) };
 

@@ -81,11 +81,11 @@ test("a run makes the same letters and the same outputs as live, whenever it is 
     marginMs: 0,
   } as const;
   const { range } = await fleet.during(pinRange(flow.plan(), { request, staged: [] }, ports));
-  const bounds = new RunBounds(shadow, { range, state: "running", step: "range" });
+  const bounds = new RunBounds(shadow, { range, state: "running", step: "range", options: {} });
   await fleet.join({ plans: [shadow], ports: { bounds } });
   for (let spent = 0; spent < 60; spent++) {
     await fleet.clock.advance(1_000);
-    if ((await fleet.during(progressOfRun(shadow, range, ports))).isDone) break;
+    if ((await fleet.during(progressOfRun(shadow, { range, options: {} }, ports))).isDone) break;
   }
   assert.deepEqual(lettersIn(fleet, shadow.deadLetters), letters);
   assert.deepEqual(outputsIn(fleet, "out-r1"), outputsIn(fleet, output.name));

@@ -1,7 +1,16 @@
 // A live pipeline, a run that follows it, and a promotion, in memory and in virtual time. Records come all the while; the
 // promotion can die at any of its requests, and somebody else goes on with it.
 import assert from "node:assert/strict";
-import { avro, json, pipeline, postgresTable, string, topic, type Pipeline } from "#engine";
+import {
+  avro,
+  json,
+  pipeline,
+  postgresTable,
+  string,
+  topic,
+  type Pipeline,
+  type Topic,
+} from "#engine";
 import type { Plan, PlanTable } from "../../src/engine/core/plan.ts";
 import { reset } from "../../src/engine/operate/reset.ts";
 import { readLetters } from "../../src/engine/letters/read-letters.ts";
@@ -35,7 +44,7 @@ interface Total {
   readonly total: number;
 }
 
-const input = things("in", 2);
+export const input: Topic<string, Thing> = things("in", 2);
 const fields = (name: string, type: string) => [
   { name: "id", type: "string" },
   { name, type },
@@ -64,8 +73,6 @@ const countingWith = (bonus: number): Pipeline =>
       .to(sums);
     from(sums).upsertInto(totals);
   });
-const counting = countingWith(0);
-
 const asPipeline = (plan: Plan): Pipeline => ({
   kind: "pipeline",
   name: plan.pipeline,
@@ -135,7 +142,7 @@ export class Row {
 }
 
 export class PromoteScene {
-  readonly live: Plan = counting.plan();
+  readonly live: Plan;
   readonly shadow: Plan;
   readonly fleet: Fleet;
   readonly #bonus: number;
@@ -149,12 +156,13 @@ export class PromoteScene {
   #isFlowing = false;
   readonly #life = new AbortController();
 
-  /** With a bonus, the run has another rule than live. */
-  constructor(bonus = 0) {
+  /** With a bonus, the run has another rule than live. `flowOf`: the pipeline of each. */
+  constructor(bonus = 0, flowOf: (bonus: number) => Pipeline = countingWith) {
     this.#bonus = bonus;
+    this.live = flowOf(0).plan();
     const how = { run: RUN, target: "shadow", staged: [], pins: new Map() } as const;
-    this.shadow = shadowOf(countingWith(bonus).plan(), how);
-    this.fleet = new Fleet([counting, asPipeline(this.shadow)]);
+    this.shadow = shadowOf(flowOf(bonus).plan(), how);
+    this.fleet = new Fleet([flowOf(0), asPipeline(this.shadow)]);
     const places = this.live.parts
       .filter(({ sources }) => sources[0]?.name === input.name)
       .flatMap(({ name }) =>

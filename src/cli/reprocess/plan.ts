@@ -70,11 +70,23 @@ function planLines({ row, shadow, topics, tables, seconds }: PlannedRun): readon
     "",
     ...(row.range.places.length === 0 ? [] : rangeLines(row.range.places)),
     `${grouped(counts.total)} records${about}`,
+    ...endLines(shadow, row),
     ...staged,
     ...[...referencesOf(shadow)].map((topic) => `${topic} is read first, and whole`),
     "",
     `topics to be made: ${topics.join(", ")}`,
     `tables to be made: ${tables.join(", ") || "none"}`,
+  ];
+}
+
+/** Only where something closes at all. */
+function endLines({ parts }: Plan, { options }: PlannedRun["row"]): readonly string[] {
+  const closes = parts.some(({ nodes }) => nodes.some(({ facts }) => facts.closes === true));
+  if (!closes) return [];
+  return [
+    options.end === "close"
+      ? "at its end every window closes (--end close)"
+      : "windows that are open at its end stay open, and give no rows (--end keep)",
   ];
 }
 

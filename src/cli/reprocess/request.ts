@@ -7,7 +7,7 @@ import { messageOf } from "../../engine/core/errors.ts";
 import type { StartOffset } from "../../engine/core/kafka.ts";
 import type { Aim, RangeRequest } from "../../engine/reprocess/plan/pin.ts";
 import type { RunRequest } from "../../engine/reprocess/plan/run-plan.ts";
-import type { RunOptions, RunSource } from "../../engine/reprocess/words/run.ts";
+import type { RangeEnd, RunOptions, RunSource } from "../../engine/reprocess/words/run.ts";
 import type { CliIo } from "../io.ts";
 import { timeOption, usage, wholeOption, wrongOption } from "../option-values.ts";
 
@@ -24,6 +24,7 @@ export interface RangeOptions {
   readonly deadLetters?: boolean;
   readonly inPlace?: boolean;
   readonly follow?: boolean;
+  readonly end?: string;
   readonly rate?: string;
   readonly lagLimit?: string;
   readonly workers?: string;
@@ -54,6 +55,10 @@ export const withRange = (command: Command): Command =>
     .option("--dead-letters", "read the open dead letters of the pipeline")
     .option("--in-place", "write into the live tables, never over newer rows (default: new tables)")
     .option("--follow", "go on behind the live pipeline at the end, until stopped")
+    .option(
+      "--end <how>",
+      "close or keep open windows (default: close; with --follow, --in-place: keep)",
+    )
     .option("--rate <n>", "most records a second")
     .option("--lag-limit <ms>", "yield while the live pipeline is further behind (default: 10000)")
     .option("--workers <n>", "processes; each is a member of every group of the run (default: 1)")
@@ -149,8 +154,19 @@ function howOf(options: RangeOptions, source: RunSource): Omit<RunOptions, "stag
     lagLimitMs: wholeOption("--lag-limit", options.lagLimit, lagLimit),
     workers,
     follow: options.follow === true,
+    end: endOf(options),
     lettersMax: lettersMaxOf(options.failOnLetters),
   };
+}
+
+/** A batch is over at its end. Behind one that follows, or beside one in place, live goes on with its windows. */
+function endOf({ end, follow, inPlace }: RangeOptions): RangeEnd {
+  const goesOn = follow === true || inPlace === true;
+  if (end === undefined) return goesOn ? "keep" : "close";
+  if (end !== "close" && end !== "keep") throw wrongOption("--end", "close or keep", end);
+  if (end === "close" && follow === true)
+    throw usage("--follow: a run that goes on has no end at which windows could close");
+  return end;
 }
 
 export function lettersMaxOf(text: string | undefined): RunOptions["lettersMax"] {

@@ -18,6 +18,8 @@ const HELP = `
 A run reads its range with workers of its own, under the pipeline's name with -r<run> behind it: groups, stores, topics
 (<topic>-r<run>) and tables (<table>_r<run>) are its own, and the live pipeline goes on. With --in-place rows go into the
 live tables, where a row that the live pipeline has written since the run began always stays.
+At the end of its range every window closes, as no record comes behind it. With --end keep those that are open stay open and
+give no rows, as in the live pipeline: for promote, and to verify beside live. So do --follow and --in-place by themselves.
 SIGTERM or SIGINT drains the workers; --resume goes on where they were. One run of a pipeline at a time.
 
 Exit codes: 0 done · 1 failed, or cancelled · 2 usage, or the range is not there · 3 no such pipeline, topic or run ·
@@ -76,7 +78,10 @@ async function play(at: Reprocessing, plan: Plan, options: RunVerbOptions): Prom
   return reportEnd(io, end, options.json === true);
 }
 
-const RANGE = ["from", "to", "fromOffset", "toOffset", "offsets", "file", "deadLetters", "inPlace"];
+const RANGE = [
+  ...["from", "to", "fromOffset", "toOffset", "offsets"],
+  ...["file", "deadLetters", "inPlace", "end"],
+];
 
 function checkUsage(options: RunVerbOptions, isResume: boolean): void {
   const given = RANGE.filter((name) => name in options);

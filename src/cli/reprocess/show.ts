@@ -122,7 +122,7 @@ const stallOf = ({ state, counts }: RunRow): Stall | null =>
   state === "running" ? (counts.stall ?? null) : null;
 
 async function placeLines({ ports }: Reprocessing, plan: Plan, row: RunRow): Promise<string[]> {
-  const { progress } = await progressOfRun(shadowOfRun(plan, row), row.range, ports);
+  const { progress } = await progressOfRun(shadowOfRun(plan, row), row, ports);
   const lines = progress.map(({ part, topic, partition, nextOffset }) => {
     const end = row.range.places.find(
       (place) => place.part === part && place.topic === topic && place.partition === partition,

@@ -7,6 +7,11 @@ export interface Bounds {
   end(group: GroupId, at: TopicPartition): bigint | null;
   /** The end of a topic of the run's own, once its writer has finished; null: more may come. */
   last(group: GroupId, at: TopicPartition): bigint | null;
+  /**
+   * The time that is asserted of a partition once it is read to its end, so that windows close by it: END_OF_TIME in a run that
+   * closes them (B1), NO_TIME where they stay open.
+   */
+  timeAtEnd(group: GroupId, at: TopicPartition): number;
   /** Topics whose next record must be known before one of this topic is given out, which keeps the order of time. */
   beside(group: GroupId, topic: TopicName): ReadonlySet<TopicName>;
   /** Calls back whenever something has changed; returns a function that stops it. */

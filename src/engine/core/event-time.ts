@@ -160,7 +160,12 @@ export interface StoredTime {
   readonly asserted?: number;
   /** The watermark of each channel of an internal topic. */
   readonly channels?: readonly number[];
+  /** What the task had left to do beside its records; left out for nothing. */
+  readonly left?: WorkLeft;
 }
+
+/** Entries that are due by its times and were not worked yet, or else queued keys. */
+export type WorkLeft = "due" | "queued";
 
 /** A source partition: T and A. */
 export class SourceTime {

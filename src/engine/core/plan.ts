@@ -1,5 +1,6 @@
 // A plan: a pipeline after building, as frozen data. Parts are cut at repartition topics and at table sinks;
 // one part is one consumer group, and a task is one part on one partition.
+import type { ClosePoint } from "./close-points.ts";
 import type { MillraceError } from "./errors.ts";
 import type { TimeRule } from "./event-time.ts";
 import type { LetterLimit } from "./letter-limit.ts";
@@ -41,6 +42,8 @@ export interface PlanTopic {
   readonly channels?: number;
   /** Set for a topic between parts behind which a step takes records in order: its records carry their origins. */
   readonly carriesOrigin?: true;
+  /** Beside `channels`: the watermarks that concern what is behind it; left out where each move of them does. */
+  readonly closePoints?: readonly ClosePoint[];
   /**
    * So long without records, windows behind it no longer wait for a partition of it. Left out where they wait for ever, and
    * where there are none.
@@ -169,6 +172,8 @@ export interface OperatorFacts {
   readonly closes?: true;
   /** It takes records in order, by their times and origins. */
   readonly orders?: true;
+  /** Its results come at the watermarks in front of it that are n times this, and some; left out where they may come at each. */
+  readonly closePoint?: ClosePoint | undefined;
   /** The watermark behind it stays so many ms behind the one in front of it; left out for 0. */
   readonly delayMs?: number;
   /** Its store has keys of its own making. */

@@ -12,6 +12,7 @@ import {
   type InputTime,
   type Mark,
   type StoredTime,
+  type WorkLeft,
 } from "./event-time.ts";
 import {
   addLedger,
@@ -100,16 +101,19 @@ interface TimeFields {
   readonly time?: TimeInJson;
   readonly asserted?: TimeInJson;
   readonly channels?: string;
+  readonly left?: WorkLeft;
 }
 
 const toJson = (time: number): TimeInJson =>
   time === END_OF_TIME ? "end" : time === NO_TIME ? null : time;
 
-export function timeFields({ time, asserted, channels }: StoredTime): TimeFields {
-  if (channels !== undefined) return { channels: channelsText(channels) };
+export function timeFields({ time, asserted, channels, left }: StoredTime): TimeFields {
+  const work = left === undefined ? {} : { left };
+  if (channels !== undefined) return { channels: channelsText(channels), ...work };
   return {
     ...(time === undefined ? {} : { time }),
     ...(asserted === undefined ? {} : { asserted: toJson(asserted) }),
+    ...work,
   };
 }
 
@@ -146,13 +150,16 @@ function channelsOf(text: unknown): readonly number[] | undefined {
 export function storedTimeOf(stored: {
   readonly [field: string]: unknown;
 }): StoredTime | undefined {
+  const { left } = stored;
+  const work: Pick<StoredTime, "left"> = left === "due" || left === "queued" ? { left } : {};
   if (stored["channels"] !== undefined) {
     const channels = channelsOf(stored["channels"]);
-    return channels === undefined ? undefined : { channels };
+    return channels === undefined ? undefined : { channels, ...work };
   }
   const [t, a] = [timeIn(stored["time"]), timeIn(stored["asserted"])];
   if (t === undefined || a === undefined) return undefined;
-  return { ...(t === NO_TIME ? {} : { time: t }), ...(a === NO_TIME ? {} : { asserted: a }) };
+  const asserted = a === NO_TIME ? {} : { asserted: a };
+  return { ...(t === NO_TIME ? {} : { time: t }), ...asserted, ...work };
 }
 
 function timeIn(field: unknown): number | undefined {
@@ -197,10 +204,15 @@ export class TaskInputs {
   readonly #partition: number;
   readonly #inputs: ReadonlyMap<TopicName, Input>;
   #loading: Loading | null;
+  /** An end was asserted that no checkpoint has taken. */
+  #hasEnded = false;
+  /** What the last checkpoint said to be left. */
+  #left: WorkLeft | undefined;
 
   constructor(partition: number, starts: readonly InputStart[], timeOf: TimeOf) {
     this.#partition = partition;
     this.#loading = Loading.of(starts);
+    this.#left = starts.find(({ time }) => time.left !== undefined)?.time.left;
     this.#inputs = new Map(
       starts.map(({ topic, nextOffset, ledger, time }) => [
         topic,
@@ -221,7 +233,9 @@ export class TaskInputs {
     return input;
   }
 
-  get hasMoved(): boolean {
+  /** Whether a checkpoint has something new of it; `left` is done in the first of them that finds nothing left. */
+  hasMoved(left: WorkLeft | null): boolean {
+    if (this.#hasEnded || (this.#left !== undefined && left === null)) return true;
     return [...this.#inputs.values()].some((input) => input.nextOffset !== input.staged);
   }
 
@@ -247,6 +261,15 @@ export class TaskInputs {
     if (time instanceof SourceTime) time.assertTime(timeMs);
   }
 
+  /** The same at the end of a range that is read up to `end`: whoever waits for the range waits until this is committed. */
+  assertEnd(topic: TopicName, end: bigint, timeMs: number): void {
+    const input = this.#inputs.get(topic);
+    if (!(input?.time instanceof SourceTime) || input.nextOffset < end) return;
+    if (timeMs <= input.time.watermark) return;
+    input.time.assertTime(timeMs);
+    this.#hasEnded = true;
+  }
+
   /** Cumulative; counts of records up to `nextOffset`. */
   ledger(topic: TopicName): LedgerCounts {
     return this.#input(topic).ledger;
@@ -268,13 +291,15 @@ export class TaskInputs {
     if (this.#loading !== null) this.#loading = this.#loading.read(topic, nextOffset);
   }
 
-  /** Progress of every input, for a checkpoint, each with its own time. */
-  take(owner: string): Progress[] {
+  /** Progress of every input, for a checkpoint, each with its own time, and with what is left beside records. */
+  take(owner: string, left: WorkLeft | null = null): Progress[] {
+    [this.#hasEnded, this.#left] = [false, left ?? undefined];
+    const work = left === null ? {} : { left };
     return [...this.#inputs].map(([topic, input]) => {
       input.staged = input.nextOffset;
       // mistake: loading not committed
       const loadTo = this.#loading?.endOf(topic) ?? null;
-      const time = input.time?.stored ?? {};
+      const time = input.time === null ? {} : { ...input.time.stored, ...work };
       // mistake: ledger after commit
       const metadata = encodeMetadata({ owner, ledger: input.ledger, time, loadTo });
       return { topic, partition: this.#partition, nextOffset: input.nextOffset, metadata };

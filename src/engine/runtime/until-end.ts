@@ -2,6 +2,7 @@
 // behind, and stops. Each worker stops when the partitions that it owns are done. Dead letters do not stop it; a halted
 // pipeline or a stopped task does, since neither goes on by itself.
 import type { Bounds } from "../core/bounds.ts";
+import { NO_TIME } from "../core/event-time.ts";
 import { detailOf, isRetriable, messageOf, MillraceError } from "../core/errors.ts";
 import type { AdminPort, StartOffset } from "../core/kafka.ts";
 import { late } from "../core/late-topics.ts";
@@ -65,6 +66,11 @@ export class UntilEnd implements Bounds {
 
   last(): null {
     return null;
+  }
+
+  /** The next worker reads on: windows that are open stay so. */
+  timeAtEnd(): number {
+    return NO_TIME;
   }
 
   beside(): ReadonlySet<TopicName> {

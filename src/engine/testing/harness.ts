@@ -13,7 +13,8 @@ import type { SchemaCache } from "../runtime/task/schema-cache.ts";
 import type { RecordingLog } from "./doubles/recording-log.ts";
 import type { RecordingMeter } from "./doubles/recording-meter.ts";
 import { startOf, type SimulatedStep } from "./steps.ts";
-import { World, type SimulateOptions } from "./world.ts";
+import type { SimulateOptions } from "./options.ts";
+import { World } from "./world.ts";
 
 /** A record as a reader of the topic gets it. */
 export interface ReadRecord<K, V> {
@@ -75,6 +76,7 @@ export async function simulate(
   const world = new World(plans, startOf(steps), options);
   await world.open();
   for (const step of steps) await world.play(step);
+  await world.end();
   return resultOf(world);
 }
 

@@ -7,7 +7,7 @@ export {
   type Simulated,
   type Stopped,
 } from "./harness.ts";
-export type { SimulateOptions } from "./world.ts";
+export type { SimulateOptions } from "./options.ts";
 export {
   advance,
   crash,

@@ -29,24 +29,13 @@ import { RecordingLog } from "./doubles/recording-log.ts";
 import { RecordingMeter } from "./doubles/recording-meter.ts";
 import { seededRandom } from "./doubles/seeded-random.ts";
 import { switchedCopies } from "./doubles/switched-copies.ts";
+import { SimulatedEnd } from "./doubles/simulated-end.ts";
+import type { SimulateOptions } from "./options.ts";
 import type { SimulatedStep } from "./steps.ts";
 import { checkStops, type TaskStop } from "./stops.ts";
 import { workerClock, WorkerSwitch } from "./doubles/worker-switch.ts";
 
 const QUIET_LIMIT_MS = 600_000;
-
-export interface SimulateOptions {
-  /** Decides how far the work has come when a crash strikes. Default: 1. */
-  readonly seed?: number;
-  /** "off": go on however many records become dead letters, as `run --no-breaker`. */
-  readonly breaker?: "on" | "off";
-  /** "expected": a task that has stopped at the end is part of what is tested. Default: "throw". */
-  readonly stops?: "throw" | "expected";
-  /** The partitions of topics that do not declare them, as MILLRACE_TOPIC_PARTITIONS says them elsewhere. Default: 4. */
-  readonly topicPartitions?: number;
-  /** Doubles of the resources of the pipelines. */
-  readonly resources?: readonly Double[];
-}
 
 /** Plays steps; `drain` lets the work end. */
 export class World {
@@ -59,6 +48,8 @@ export class World {
   readonly copies: StateCopies = memoryCopies();
   readonly log: RecordingLog = new RecordingLog();
   readonly meter: RecordingMeter = new RecordingMeter(catalogue);
+  /** Null where time does not end. */
+  readonly #ending: SimulatedEnd | null;
   readonly #random: ReturnType<typeof seededRandom>;
   readonly #outside: KafkaPort;
   readonly #producer: PlainProducer;
@@ -73,8 +64,9 @@ export class World {
   constructor(
     plans: readonly Plan[],
     startMs: number,
-    { seed = 1, breaker, stops, resources = [] }: SimulateOptions,
+    { seed = 1, breaker, stops, resources = [], end = "keep" }: SimulateOptions,
   ) {
+    this.#ending = end === "close" ? new SimulatedEnd(plans) : null;
     this.#clock = new FakeClock(startMs);
     this.cluster = new MemoryKafka(this.#clock);
     this.#outside = this.cluster.port();
@@ -131,6 +123,7 @@ export class World {
       random: this.#random,
       log: this.log,
       meter: this.meter,
+      ...(this.#ending === null ? {} : { bounds: this.#ending }),
     };
     this.#port = kafka;
     this.#worker = new Worker(this.plans, ports, this.#limits);
@@ -216,6 +209,13 @@ export class World {
     await this.#during(this.#producer.send([record]));
   }
 
+  /** Time ends, as in a bounded run. */
+  async end(): Promise<void> {
+    const ports = { admin: this.#outside.admin(), tableStore: this.#tableStore };
+    const isBusy = (): boolean => (this.#worker as Worker).queuedRecords > 0;
+    if (this.#ending !== null) await this.#during(this.#ending.reach(ports, this.#clock, isBusy));
+  }
+
   /** Until every running task has committed to the end of its topics and has no queued key, three times in a row. */
   async drain(): Promise<TaskProgress[]> {
     for (let quiet = 0, spent = 0; quiet < 3; spent += 1_000) {
@@ -251,8 +251,7 @@ export class World {
   }
 
   #progress(): Promise<TaskProgress[]> {
-    const admin = this.#outside.admin();
-    const ports = { admin, tableStore: this.#tableStore };
+    const ports = { admin: this.#outside.admin(), tableStore: this.#tableStore };
     const all = this.plans.flatMap((plan) => [
       readProgress(plan, ports),
       readRedriveProgress(plan, ports),

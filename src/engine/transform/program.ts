@@ -27,8 +27,8 @@ import {
   type ReturnedResults,
 } from "./operator.ts";
 import { failureOf, thrown } from "./failures.ts";
-import { WatchedCursor } from "./step-watch.ts";
 import { behindQueues, operatorsAbove, sourcesOf, type SourceDelays } from "../core/upstream.ts";
+import { WatchedCursor } from "./step-watch.ts";
 
 const EMITTED: Outcome = { kind: "emitted" };
 const QUEUED: Outcome = { kind: "emitted", isQueued: true };

@@ -40,6 +40,7 @@ class TestBounds implements Bounds {
   readonly #listeners = new Set<() => void>();
   end = (_: string, { topic }: TopicPartition): bigint | null => this.ends.get(topic) ?? null;
   last = (_: string, { topic }: TopicPartition): bigint | null => this.lasts.get(topic) ?? null;
+  timeAtEnd = (): number => -Infinity;
   beside = (): ReadonlySet<string> => new Set(this.isOrdered ? this.together : []);
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);

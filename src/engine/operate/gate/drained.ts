@@ -1,7 +1,9 @@
 // Whether a pipeline has done what was in its own topics. Exact once its groups are empty:
 // nobody writes any more, and whoever joins finds the gate shut. Before that the answer only says when it is time to look.
 import type { Plan } from "../../core/plan.ts";
+import { readProgress } from "../../core/progress.ts";
 import { readRange } from "../../core/read-range.ts";
+import { SaidTimes } from "../../core/said-times.ts";
 import type { KafkaPort } from "../../core/kafka.ts";
 import type { GateNote } from "../../notes/gate-note.ts";
 import type { OperatePorts } from "../choice.ts";
@@ -15,17 +17,31 @@ export function topicsBetweenParts({ parts, topics }: Plan): ReadonlySet<string>
 }
 
 /**
- * Whether decided progress is at the end of every topic of its own, the one that brings letters back among them. Markers of
- * commits are no records.
+ * Whether decided progress is at the end of every topic of its own, the one that brings letters back among them, and everything
+ * has closed that closes by it. Markers of commits are no records.
  */
 export async function isDrained(plan: Plan, ports: OperatePorts): Promise<boolean> {
   const own = topicsBetweenParts(plan);
+  if (!(await isTimely(plan, ports))) return false;
   const places = await placesOf(plan, plan.parts, ports);
   for (const place of places)
     if (own.has(place.topic) && !(await isAtEnd(place, ports.kafka))) return false;
   for (const place of await redrivePlacesOf(plan, plan.parts, ports))
     if (!(await isAtEnd(place, ports.kafka))) return false;
   return true;
+}
+
+/** Whether nothing is due, and no watermark is on its way. Queued keys stay in state. */
+async function isTimely({ parts, ...plan }: Plan, ports: OperatePorts): Promise<boolean> {
+  const progress = await readProgress({ parts, ...plan }, ports);
+  const times = new SaidTimes(parts, progress);
+  return parts.every(({ name, sources }) =>
+    sources.every((source) =>
+      progress
+        .filter(({ part, topic }) => part === name && topic === source.name)
+        .every((at) => times.timeOf(at).left !== "due" && times.isHeard(at, source)),
+    ),
+  );
 }
 
 async function isAtEnd(place: TaskPlace, kafka: Pick<KafkaPort, "reader">): Promise<boolean> {

@@ -3,7 +3,7 @@
 import { isRetriable, messageOf, MillraceError } from "../../core/errors.ts";
 import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
-import { readPositions } from "../../core/progress.ts";
+import { readProgress } from "../../core/progress.ts";
 import { addressOf } from "../../core/record.ts";
 import { stoppedTasks } from "../../operate/resume/stopped-tasks.ts";
 import { NoteTail, type Notes } from "../../notes/notes.ts";
@@ -98,7 +98,7 @@ class Controller {
     this.#row = found;
     // Whoever promotes moves the ends and decides what is done; the workers go on.
     if (found.state !== "running") return found;
-    const progress = await progressOfRun(shadow, found.range, ports);
+    const progress = await progressOfRun(shadow, found, ports);
     const perSecond = this.#rates.note(progress.done);
     const notes = await this.#notes.look();
     const failure = this.#stop(notes) ?? whyShut(shadow, notes) ?? this.#tooManyLetters(progress);
@@ -159,7 +159,7 @@ class Controller {
   /** The next look is in a second while keys are queued. */
   async #end(changes: RunChanges): Promise<void> {
     const { shadow, ports } = this.#watching;
-    const isDone = await isSettled(shadow, this.#row.range, ports);
+    const isDone = await isSettled(shadow, this.#row, ports);
     await this.#change(isDone ? { ...changes, state: "done" } : changes);
   }
 
@@ -173,7 +173,7 @@ class Controller {
   async #follow(changes: RunChanges): Promise<void> {
     const { range } = this.#row;
     const { plan, ports } = this.#watching;
-    const live = await readPositions(plan, ports);
+    const live = await readProgress(plan, ports);
     const places = movedOn(withReaders(plan, range.places), live);
     await this.#change({ ...changes, range: { ...range, places } });
   }

@@ -8,7 +8,13 @@ import type { TopicName } from "../../core/record.ts";
 import { queuedKeysIn } from "../../runtime/calls/left-behind.ts";
 import { readProgress, type TaskProgress } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
-import type { RangePlace, RunRange } from "../words/run.ts";
+import {
+  endsTime,
+  type EndOfRun,
+  type RangePlace,
+  type RunRange,
+  type RunRow,
+} from "../words/run.ts";
 
 export interface RunProgress {
   readonly isDone: boolean;
@@ -21,16 +27,21 @@ export interface RunProgress {
   readonly progress: readonly TaskProgress[];
 }
 
+/** A run, as far as its progress is compared with it. */
+type RangedRun = Pick<RunRow, "range"> & EndOfRun;
+
 /** The plan is the run's own. */
 export async function progressOfRun(
   plan: Plan,
-  given: RunRange,
+  row: RangedRun,
   ports: Pick<OperatePorts, "admin" | "tableStore">,
 ): Promise<RunProgress> {
-  const range = { ...given, places: withReaders(plan, given.places) };
+  const range = { ...row.range, places: withReaders(plan, row.range.places) };
   const progress = await readProgress(plan, ports);
   const ends = await watermarksOf(ports.admin, topicsOf(plan, range));
-  const flow = new PartFlow(plan.parts, range.places, { progress, ends });
+  const flow = new PartFlow(plan.parts, range.places, {
+    ...{ progress, ends, endsTime: endsTime(plan, row) },
+  });
   const steps = range.places.map((place) => ({
     total: Number(place.to - place.from),
     done: Number(within(place, flow.positionOf(place))),
@@ -51,17 +62,13 @@ export async function progressOfRun(
  * Whether a run that seems done is done: queued keys still have outputs to come. None is queued any more at the first look,
  * and the second look sees that their outputs were read to the end; no key is queued behind the ends.
  */
-export async function isSettled(
-  plan: Plan,
-  range: RunRange,
-  ports: OperatePorts,
-): Promise<boolean> {
+export async function isSettled(plan: Plan, row: RangedRun, ports: OperatePorts): Promise<boolean> {
   const calls = plan.parts
     .flatMap(({ nodes }) => nodes)
     .flatMap((node) => (queuesKeys(node) && node.operation.store) || []);
   for (const { changelog } of calls)
     if ((await queuedKeysIn(changelog.name, ports)) > 0) return false;
-  return calls.length === 0 || (await progressOfRun(plan, range, ports)).isDone;
+  return calls.length === 0 || (await progressOfRun(plan, row, ports)).isDone;
 }
 
 const within = ({ from, to }: RangePlace, position: bigint): bigint =>

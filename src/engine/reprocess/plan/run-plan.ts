@@ -1,9 +1,13 @@
 // planRun(): what a run would read, make and leave out. Changes nothing; throws what forbids it.
 import { MillraceError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
+import { readProgress } from "../../core/progress.ts";
+import { taskKey } from "../../core/record.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
 import {
+  movedOn,
   noCounts,
+  type RangePlace,
   type RunOptions,
   type RunRow,
   type RunSource,
@@ -36,7 +40,9 @@ export async function planRun(
 ): Promise<PlannedRun> {
   const { target } = request;
   const staged = stagedTopics(plan, request.options.source);
-  const { range, warnings } = await pinRange(plan, { request: request.range, staged }, ports);
+  const pinned = await pinRange(plan, { request: request.range, staged }, ports);
+  const { warnings } = pinned;
+  const range = { ...pinned.range, places: await besideLive(pinned.range.places, plan, ports) };
   const total = range.places.reduce((sum, { from, to }) => sum + Number(to - from), 0);
   const options = { ...request.options, staged };
   const isWhole = staged.length === 0 && !warnings.some((text) => text.includes("from nothing"));
@@ -56,6 +62,20 @@ export async function planRun(
       seconds: secondsFor(all, total),
     };
   }
+}
+
+/** Where the range ends at the place of the live pipeline, with the time that this has there. */
+async function besideLive(
+  places: readonly RangePlace[],
+  plan: Plan,
+  ports: ReprocessPorts,
+): Promise<readonly RangePlace[]> {
+  const ends = new Map(places.map((place) => [taskKey(place), place.to]));
+  const live = await readProgress(plan, ports);
+  return movedOn(
+    places,
+    live.filter((at) => at.nextOffset === ends.get(taskKey(at))),
+  );
 }
 
 function stagedTopics(plan: Plan, source: RunSource): readonly string[] {

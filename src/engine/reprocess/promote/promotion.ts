@@ -14,7 +14,7 @@ import { progressOfRun } from "../control/run-progress.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import { turnsOf } from "../swap/turns.ts";
 import type { RunChanges } from "../words/rows.ts";
-import type { RunRow } from "../words/run.ts";
+import { movedOn, type RunRow } from "../words/run.ts";
 import { withDetail, type PromoteStep } from "../words/steps.ts";
 import { waitUntil, waitUntilEmpty } from "../words/waiting.ts";
 import { emitCorrections } from "./corrections.ts";
@@ -83,11 +83,7 @@ async function closing({
 }: StepRun): Promise<RunChanges | null> {
   const positions = await close(barrier);
   if (positions === null) return null;
-  const ends = new Map(positions.map((at) => [taskKey(at), at.nextOffset]));
-  const places = read.map((place) => ({
-    ...place,
-    to: ends.get(taskKey(place)) ?? place.to,
-  }));
+  const places = movedOn(read, positions);
   return {
     detail: withDetail(row, { ...detail, positions }),
     range: { ...row.range, places, own: [] },
@@ -99,7 +95,7 @@ async function catchingUp(at: StepRun): NextStep {
   const check = checkOf(await ports.follow(row));
   ports.say("the run reads to where live has stopped");
   await wait(at, "the run to reach where live has stopped", async () => {
-    const { isDone } = await progressOfRun(shadowOf(at), row.range, ports);
+    const { isDone } = await progressOfRun(shadowOf(at), row, ports);
     if (!isDone) check();
     return isDone;
   });

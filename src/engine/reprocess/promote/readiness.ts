@@ -9,7 +9,7 @@ import { gateIsShut, readGate, storesNote } from "../../notes/gate-note.ts";
 import { readNotes } from "../../notes/notes.ts";
 import { shadowOfRun } from "../run/prepare.ts";
 import { changeRun } from "../words/rows.ts";
-import { FOLLOWING, runStateError, type RunRow } from "../words/run.ts";
+import { endsTime, FOLLOWING, runStateError, type RunRow } from "../words/run.ts";
 import { checkOf, type PromotePorts } from "./ports.ts";
 import { livePositions } from "../barrier/barrier.ts";
 import { withDetail, type PromoteDetail } from "../words/steps.ts";
@@ -23,7 +23,7 @@ export interface PromoteWish extends Pick<PromoteDetail, "hold" | "corrections">
 
 /** Everything that forbids the promotion now. */
 export async function checkPromotable(row: RunRow, plan: Plan, ports: PromotePorts): Promise<void> {
-  const unfit = unfitness(row);
+  const unfit = unfitness(row, plan);
   if (unfit !== null) throw runStateError(row, unfit);
   refuse(await ports.tables.obstacles(turnsOf(plan, row.run)));
   const gate = await readGate(plan, ports);
@@ -34,9 +34,14 @@ export async function checkPromotable(row: RunRow, plan: Plan, ports: PromotePor
   }
 }
 
-function unfitness({ state, target, options }: RunRow): string | null {
+const KEEP =
+  "live would close them again. Begin a run with --end keep, or with --follow, which leaves them open";
+
+function unfitness(row: RunRow, plan: Plan): string | null {
+  const { state, target, options } = row;
   if (target !== "shadow") return "has written in place: there is nothing to promote";
   if (options.staged.length > 0) return "has read copies, which end: it cannot go on behind live";
+  if (endsTime(plan, row)) return "has closed every window at the end of its range: " + KEEP;
   return state === "done" || state === "running" ? null : `is ${state}`;
 }
 

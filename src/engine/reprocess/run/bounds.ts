@@ -1,25 +1,38 @@
 // Bounds and pace of a run's workers: how far they may read and how fast. Set from the run's row, once a second.
 import type { Bounds, Pace } from "../../core/bounds.ts";
+import { END_OF_TIME, NO_TIME } from "../../core/event-time.ts";
 import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Clock } from "../../core/ports.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../../core/record.ts";
-import { FOLLOWING, PAUSED, type RangePlace, type RunRow } from "../words/run.ts";
+import {
+  endsTime,
+  FOLLOWING,
+  PAUSED,
+  type EndOfRun,
+  type RangePlace,
+  type RunRow,
+} from "../words/run.ts";
 
 const nothing: ReadonlySet<TopicName> = new Set();
+
+type BoundingRow = Pick<RunRow, "range" | "state" | "step"> & EndOfRun;
 
 export class RunBounds implements Bounds {
   readonly #plan: Plan;
   readonly #listeners = new Set<() => void>();
   #ends: ReadonlyMap<string, bigint> = new Map();
   #lasts: ReadonlyMap<string, bigint> = new Map();
+  #asserted: ReadonlyMap<string, number> = new Map();
   /** By group and topic: what is read together with it. */
   readonly #beside: ReadonlyMap<string, ReadonlySet<TopicName>>;
   #isOrdered = true;
+  readonly #timeAtEnd: number;
 
   /** The plan is the run's own. */
-  constructor(plan: Plan, row: Pick<RunRow, "range" | "state" | "step">) {
+  constructor(plan: Plan, row: BoundingRow) {
     this.#plan = plan;
+    this.#timeAtEnd = endsTime(plan, row) ? END_OF_TIME : NO_TIME;
     this.#beside = new Map(
       plan.parts.flatMap(({ group, sources }) => {
         const names = sources.map(({ name }) => name);
@@ -29,10 +42,11 @@ export class RunBounds implements Bounds {
     this.set(row);
   }
 
-  set({ range, state, step }: Pick<RunRow, "range" | "state" | "step">): void {
+  set({ range, state, step }: Omit<BoundingRow, "options">): void {
     this.#isOrdered = state === "running" && step !== FOLLOWING && step !== PAUSED;
-    this.#ends = this.#byPlace(range.places);
-    this.#lasts = this.#byPlace(range.own);
+    this.#ends = this.#byPlace(range.places, ({ to }) => to);
+    this.#lasts = this.#byPlace(range.own, ({ to }) => to);
+    this.#asserted = this.#byPlace(range.places, ({ assertedMs = NO_TIME }) => assertedMs);
     for (const listener of this.#listeners) listener();
   }
 
@@ -44,6 +58,10 @@ export class RunBounds implements Bounds {
     return this.#lasts.get(keyOf(group, at)) ?? null;
   }
 
+  timeAtEnd(group: GroupId, at: TopicPartition): number {
+    return Math.max(this.#timeAtEnd, this.#asserted.get(keyOf(group, at)) ?? NO_TIME);
+  }
+
   beside(group: GroupId, topic: TopicName): ReadonlySet<TopicName> {
     return (this.#isOrdered ? this.#beside.get(`${group}/${topic}`) : undefined) ?? nothing;
   }
@@ -53,12 +71,15 @@ export class RunBounds implements Bounds {
     return () => this.#listeners.delete(listener);
   }
 
-  #byPlace(places: readonly RangePlace[]): ReadonlyMap<string, bigint> {
+  #byPlace<T>(
+    places: readonly RangePlace[],
+    valueOf: (place: RangePlace) => T,
+  ): ReadonlyMap<string, T> {
     const groups = new Map(this.#plan.parts.map(({ name, group }) => [name, group]));
     return new Map(
       withReaders(this.#plan, places).map((place) => [
         keyOf(groups.get(place.part) ?? "", place),
-        place.to,
+        valueOf(place),
       ]),
     );
   }

@@ -3,7 +3,7 @@
 import { MillraceError } from "../../core/errors.ts";
 import { withReaders } from "../../core/pieces.ts";
 import type { Plan } from "../../core/plan.ts";
-import { readPositions } from "../../core/progress.ts";
+import { readPositions, readProgress, type TaskProgress } from "../../core/progress.ts";
 import { watermarksOf } from "../../core/read-range.ts";
 import { taskKey } from "../../core/record.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
@@ -120,7 +120,7 @@ async function reachedEnd(
   ports: ReprocessPorts,
 ): Promise<void> {
   const shadow = shadowOfRun(plan, row);
-  const isSo = async (): Promise<boolean> => (await progressOfRun(shadow, row.range, ports)).isDone;
+  const isSo = async (): Promise<boolean> => (await progressOfRun(shadow, row, ports)).isDone;
   await waitUntil("the run to reach its end", isSo, ports.clock, limitMs);
 }
 
@@ -201,7 +201,7 @@ async function pauseRun(
 ): Promise<RunRow> {
   const { runs, clock } = ports;
   const pins = await pinsOf(topicsBetweenParts(plan), ports);
-  const aim = await readPositions(plan, ports);
+  const aim = await readProgress(plan, ports);
   const detail = { ...row.detail, held: { untilMs: clock.now() + pauseMs } };
   const paused = { step: PAUSED, detail, range: raised(row.range, aim, pins) };
   await changeRun(runs, row, paused, ["running"]);
@@ -217,7 +217,7 @@ async function release(row: RunRow, { runs }: ReprocessPorts): Promise<void> {
 
 const raised = (
   range: RunRange,
-  aim: ReadonlyMap<string, bigint>,
+  aim: readonly TaskProgress[],
   pins: RunRange["pins"],
 ): RunRange => ({
   ...range,

@@ -1,5 +1,9 @@
 // The words of a run: what it reads, where it writes, how far it is. Data only; rows.ts keeps it in `millrace.runs`.
 import { MillraceError } from "../../core/errors.ts";
+import { NO_TIME } from "../../core/event-time.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { TaskProgress } from "../../core/progress.ts";
+import { decodeMetadata } from "../../core/task-inputs.ts";
 import { taskKey, type TaskAt, type TopicName } from "../../core/record.ts";
 
 /** Tables and topics of the run's own · the live tables, where rows are newer only by the run's values. */
@@ -32,17 +36,30 @@ export interface RangePlace extends TaskAt {
   readonly from: bigint;
   /** The first offset that is not read any more. */
   readonly to: bigint;
+  /** The time that the live pipeline has asserted there, since its source was quiet: the run closes what live has closed. */
+  readonly assertedMs?: number;
 }
 
-/** Places whose ends move on to these positions, by `taskKey`; none moves back. */
-export const movedOn = (
+type LiveProgress = Pick<TaskProgress, "part" | "topic" | "partition" | "nextOffset" | "metadata">;
+
+/** Places whose ends move on to where the live pipeline is, with the time that it has there; none moves back. */
+export function movedOn(
   places: readonly RangePlace[],
-  positions: ReadonlyMap<string, bigint>,
-): readonly RangePlace[] =>
-  places.map((place) => {
-    const to = positions.get(taskKey(place)) ?? place.to;
-    return to > place.to ? { ...place, to } : place;
+  live: readonly LiveProgress[],
+): readonly RangePlace[] {
+  const progress = new Map(live.map((at) => [taskKey(at), at]));
+  return places.map((place) => {
+    const at = progress.get(taskKey(place));
+    const to = at?.nextOffset ?? -1n;
+    if (at === undefined || to < place.to) return place;
+    const { assertedMs: before = NO_TIME, ...rest } = place;
+    const assertedMs = Math.max(to === place.to ? before : NO_TIME, assertedIn(at));
+    return { ...rest, to, ...(Number.isFinite(assertedMs) ? { assertedMs } : {}) };
   });
+}
+
+const assertedIn = ({ metadata }: LiveProgress): number =>
+  decodeMetadata(metadata ?? "")?.time?.asserted ?? NO_TIME;
 
 export interface RunRange {
   /** The ranges of external topics, and of their copies. */
@@ -64,6 +81,8 @@ export type RunSource =
     }
   | { readonly kind: "dead-letters" };
 
+export type RangeEnd = "close" | "keep";
+
 export interface RunOptions {
   readonly source: RunSource;
   /** Most records a second; null: none. */
@@ -72,6 +91,11 @@ export interface RunOptions {
   readonly workers: number;
   /** Behind the pinned end it follows the live pipeline. */
   readonly follow: boolean;
+  /**
+   * At the end of its range time ends, so that every window closes; or windows that are open stay so, for a promotion. Left out
+   * by releases that did not know it: they kept them.
+   */
+  readonly end?: RangeEnd;
   /** Fails above so many dead letters: a count, or a share of the records. */
   readonly lettersMax: { readonly count: number } | { readonly share: number } | null;
   /** External topics that are read from a copy. */
@@ -114,6 +138,16 @@ export interface RunRow {
   readonly finishedMs: number | null;
   readonly error: string | null;
 }
+
+/** A run, as far as its end depends on it. */
+export interface EndOfRun {
+  readonly options: Pick<RunOptions, "end">;
+}
+
+/** Whether time ends with the run's range: it is to close what is open, and has something that closes. */
+export const endsTime = ({ parts }: Plan, { options }: EndOfRun): boolean =>
+  options.end === "close" &&
+  parts.some(({ nodes }) => nodes.some(({ facts }) => facts.closes === true));
 
 export const runName = ({ pipeline, run }: Pick<RunRow, "pipeline" | "run">): string =>
   `run ${String(run)} of ${pipeline}`;

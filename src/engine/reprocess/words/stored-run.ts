@@ -42,7 +42,8 @@ const number: Check = (value, path) =>
   Number.isFinite(value) && (value as number) >= 0 ? null : `${path} is no number from 0 on`;
 
 const task = { part: name, topic: name, partition: whole(1_000_000_000) };
-const places = listOf(fields({ ...task, pipeline: optional(name), from: offset, to: offset }));
+const range = { from: offset, to: offset, assertedMs: optional(time) };
+const places = listOf(fields({ ...task, pipeline: optional(name), ...range }));
 const rangeCheck: Check = fields<RunRange>({
   ...{ places, own: places, pins: mapOf(listOf(offset), 10_000) },
 });
@@ -54,7 +55,11 @@ const source: Check = fields({
 
 const optionsCheck: Check = fields<RunOptions>({
   ...{ source, rate: nullable(whole()), lagLimitMs: whole(), workers: whole(10_000) },
-  ...{ follow: optional(flag), staged: optional(listOf(name, 10_000)) },
+  ...{
+    follow: optional(flag),
+    end: optional(oneOf(["close", "keep"])),
+    staged: optional(listOf(name, 10_000)),
+  },
   lettersMax: optional(nullable(fields({ count: optional(whole()), share: optional(number) }))),
 });
 

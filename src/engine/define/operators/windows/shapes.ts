@@ -1,4 +1,5 @@
 // The operators of windows: each kind of window has one, with its own form of state.
+import type { ClosePoint } from "../../../core/close-points.ts";
 import type { OperatorFacts, PlanNode } from "../../../core/plan.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import type { WrongValue } from "../../../core/state.ts";
@@ -150,3 +151,9 @@ type TimeWindow = Exclude<WindowOf, { readonly kind: "count" }>;
 // mistake: delay of sliding windows forgotten
 const delayOfClosing = (window: TimeWindow): number =>
   window.kind === "session" ? window.gapMs + window.graceMs : window.graceMs;
+
+/** The watermarks at which windows of one size close; others may close at each. */
+export const closePointOf = (window: WindowOf): ClosePoint | undefined =>
+  window.kind === "tumbling" || window.kind === "hopping"
+    ? { everyMs: window.advanceMs, afterMs: window.sizeMs + window.graceMs }
+    : undefined;

@@ -25,7 +25,7 @@ import {
   type Fold,
   type Folding,
 } from "../../folds.ts";
-import { delayOf, shapeOf } from "./shapes.ts";
+import { closePointOf, delayOf, shapeOf } from "./shapes.ts";
 import type { WindowOf } from "../../windows.ts";
 
 /** A key in one of its windows: [start, end), of sessions and sliding windows [start, end]. */
@@ -91,6 +91,7 @@ export class WindowedStream<K, V> {
     const delayMs = emission === "close" ? delayOf(window) : 0;
     const own = {
       ...facts,
+      closePoint: closePointOf(window),
       ...(window.kind === "count" ? {} : comingOut(fold, emission)),
       defers: emission === "checkpoint",
     };

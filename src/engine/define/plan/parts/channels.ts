@@ -1,8 +1,10 @@
 // The channels of repartition topics: the tasks that write one, where something behind it uses time. A reader waits for all
 // of them (W1), so their number is part of the plan. Topics that nobody behind needs markers for have none.
+import { closePointsOf, type ClosePoint } from "../../../core/close-points.ts";
 import type { MillraceError } from "../../../core/errors.ts";
 import { usesTime, type Part, type PlanNode, type PlanTopic } from "../../../core/plan.ts";
 import type { TopicName } from "../../../core/record.ts";
+import { sourcesOf } from "../../../core/upstream.ts";
 import { problem } from "../../nodes/problem.ts";
 
 /** The parts with the channels of their repartition topics. */
@@ -14,13 +16,56 @@ export function withChannels(parts: readonly Part[]): Part[] {
       if (timed.has(topic.name)) channels.set(topic.name, partitions);
   const known = (topic: PlanTopic): PlanTopic => {
     const count = topic.internal === "repartition" ? channels.get(topic.name) : undefined;
-    return count === undefined ? topic : { ...topic, channels: count };
+    if (count === undefined) return topic;
+    const points = pointsBehind(topic.name, parts);
+    const closePoints = points === null ? {} : { closePoints: closePointsOf(points) };
+    return { ...topic, channels: count, ...closePoints };
   };
   return parts.map((part) => ({
     ...part,
     sources: part.sources.map(known),
     nodes: part.nodes.map((node) => ofNode(node, known)),
   }));
+}
+
+/**
+ * The watermarks of a topic at which something behind it closes, at once or through further topics; null where each may be
+ * one, and where the ways run in a circle.
+ */
+function pointsBehind(
+  topic: TopicName,
+  parts: readonly Part[],
+  within: readonly TopicName[] = [],
+): readonly ClosePoint[] | null {
+  if (within.includes(topic)) return null;
+  const found: ClosePoint[] = [];
+  for (const { nodes } of parts.filter(({ sources }) => reads(sources, topic))) {
+    const delays = sourcesOf(nodes);
+    for (const [at, node] of nodes.entries()) {
+      const delayMs = delays[at]?.get(topic);
+      if (delayMs === undefined) continue;
+      const points = pointsOf(node, parts, [...within, topic]);
+      if (points === null) return null;
+      for (const { everyMs, afterMs } of points)
+        found.push({ everyMs, afterMs: afterMs + delayMs });
+    }
+  }
+  return found;
+}
+
+const reads = (sources: readonly PlanTopic[], topic: TopicName): boolean =>
+  sources.some(({ name }) => name === topic);
+
+/** As the watermark in front of a node knows them. */
+function pointsOf(
+  node: PlanNode,
+  parts: readonly Part[],
+  within: readonly TopicName[],
+): readonly ClosePoint[] | null {
+  const [next] = repartitionOf(node);
+  if (next !== undefined) return pointsBehind(next.name, parts, within);
+  if (!usesTime(node)) return [];
+  return node.facts.closePoint === undefined ? null : [node.facts.closePoint];
 }
 
 /** More do not fit beside a ledger into the progress of a task: 4,096 bytes, Kafka's default (K1). */

@@ -15,7 +15,7 @@ import { blamesFor } from "./blame.ts";
 import { longer, NO_PAUSE, refuse, type Pause } from "./probation.ts";
 import type { BoundPart } from "../bind.ts";
 import { Mutex } from "../../../core/mutex.ts";
-import { markersOf } from "./markers.ts";
+import { markersOf } from "../time/markers.ts";
 import type { StreamPart } from "./part.ts";
 import type { StreamTask } from "./stage.ts";
 import type { TaskCheckpoint } from "./tally.ts";

@@ -1,13 +1,13 @@
 // The work of a stream task: what its records have made is staged until a checkpoint of the worker takes it, together with
 // the progress that belongs to it. Nothing is written here.
 import type { MillraceError } from "../../../core/errors.ts";
+import type { WorkLeft } from "../../../core/event-time.ts";
 import type { GroupGeneration, SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../../core/record.ts";
 import type { Debt } from "../../../observe/task-metrics.ts";
 import type { LetterOrigin } from "../../../letters/letter.ts";
 import type { Inbox } from "../../../source/inbox.ts";
-import { FED_WITH_HISTORY, QuietSources } from "../../../source/quiet.ts";
 import type { TakenOver } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { CallBook } from "../../../transform/calls/book.ts";
@@ -20,11 +20,11 @@ import type { StreamCommitter } from "./committer.ts";
 import { marksBefore, restOf, type Intake, type Slice } from "../intake.ts";
 import { processEach, type Processed } from "../line/line.ts";
 import { TaskInputs, timeOfPart } from "../../../core/task-inputs.ts";
-import { TaskMarks } from "./markers.ts";
 import type { Probations } from "./probation.ts";
 import { Firing } from "../due/firing.ts";
 import { openState, type TaskState } from "./state.ts";
 import { Tally, type TaskCheckpoint } from "./tally.ts";
+import { StageTimes } from "../time/times.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
 export type StreamTask = Task<StreamStage>;
@@ -64,10 +64,8 @@ export class StreamStage implements TaskWork {
   /** Entries that were due and were worked since the last checkpoint. */
   #fired = 0;
   readonly #firing: Firing | null = null;
-  /** Null where every source is waited for. */
-  readonly #quiet: QuietSources | null;
-  /** Null where no part behind uses time. */
-  readonly #marks: TaskMarks | null;
+  /** Null where nothing beside its records moves time. */
+  readonly #times: StageTimes | null;
   /** The outputs that the task's counters have counted and must take back. */
   readonly debt: Debt = { emitted: 0 };
 
@@ -76,24 +74,21 @@ export class StreamStage implements TaskWork {
     const { context, bound, starts, stores } = options;
     const timeOf = timeOfPart(bound.part);
     const progress = (this.#progress = new TaskInputs(task.partition, starts, timeOf));
-    this.#quiet = QuietSources.of(progress, bound.part.sources, context.clock.now());
     const times = { watermarkOf: progress.watermark, keepsRecords: () => this.queuedRecords > 0 };
-    this.#marks = TaskMarks.of(bound, task.partition, times);
+    const own = { context, bound, inbox, inputs: progress, times };
+    this.#times = StageTimes.of({ ...own, address: task.address });
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
     const { breaker } = options;
-    const own = { context, bound, stores, inbox, inputs: progress, times, breaker };
-    ({ state: this.#state, queuedKeys: this.#queuedKeys } = openState(task, own));
+    ({ state: this.#state, queuedKeys: this.#queuedKeys } = openState(task, {
+      ...{ ...own, stores, breaker },
+    }));
     this.#firing = this.#firingOf(this.#state);
   }
 
-  async begin(): Promise<void> {
-    await this.#queuedKeys?.open();
-  }
+  readonly begin = async (): Promise<void> => this.#queuedKeys?.open();
 
-  positions(): TaskPosition[] {
-    return this.#progress.committed();
-  }
+  readonly positions = (): TaskPosition[] => this.#progress.committed();
 
   /** Records of queued keys. */
   get queuedRecords(): number {
@@ -101,24 +96,21 @@ export class StreamStage implements TaskWork {
   }
 
   /** A worker's checkpoint takes the stage whatever the task waits for. */
-  flush(): Promise<null> {
-    return Promise.resolve(null);
-  }
+  readonly flush = (): Promise<null> => Promise.resolve(null);
 
   quiet(topic: TopicName, nextOffset: bigint, sentMs: number): void {
-    if (this.#quiet?.seen(topic, nextOffset, sentMs) === true) this.#inbox.nudge();
+    this.#times?.quiet(topic, nextOffset, sentMs);
   }
 
   async turn(): Promise<MillraceError | null> {
-    for (const topic of this.#quiet?.assert() ?? [])
-      this.#options.context.log.warn({ ...this.#task.address, topic }, FED_WITH_HISTORY);
+    this.#times?.assert();
     return (await this.#firing?.turn()) ?? (await this.#release());
   }
 
   #firingOf(state: TaskState): Firing {
     const { context } = this.#options;
     return new Firing({
-      ...{ context, task: this.#task, inbox: this.#inbox, state },
+      ...{ context, task: this.#task, inbox: this.#inbox, state: state.due },
       roomy: () => (this.#isFull ? this.#untilRoom() : Promise.resolve()),
       keep: (fired) => {
         this.#queuedKeys?.look(fired.queued);
@@ -193,7 +185,7 @@ export class StreamStage implements TaskWork {
     if (this.#state !== null) this.#stage.index += done;
     this.#countUnits(slice.records, done);
     this.#options.committer.note(done);
-    if (done > 0) this.#quiet?.read(slice.place, this.#options.context.clock.now());
+    if (done > 0) this.#times?.read(slice.place);
     this.#queuedKeys?.look(made.queued);
     this.#state?.keep(made.deferred);
     this.#fired += made.fired;
@@ -239,18 +231,25 @@ export class StreamStage implements TaskWork {
     await clock.sleep(0);
   }
 
-  #mayCommit(hasMarks: boolean): boolean {
-    const hasMoved = this.#progress.hasMoved || this.#hasReleased || hasMarks;
+  /** What is to be done beside records. */
+  get #left(): WorkLeft | null {
+    if (this.#state?.due.isDue === true) return "due";
+    return this.queuedRecords > 0 ? "queued" : null;
+  }
+
+  #mayCommit(hasMarks: boolean, left: WorkLeft | null): boolean {
+    const hasMoved = this.#progress.hasMoved(left) || this.#hasReleased || hasMarks;
     return hasMoved && !this.#task.signal.aborted && this.#isStateReady();
   }
 
   /** Hands the stage over, with the progress of every input of the task; null when nothing moved, or it must not be committed. */
   takeStage(saysTime: boolean): TaskCheckpoint | null {
     const deferredFrom = this.#stage.outputs.length;
-    const marks = this.#marks?.moved(saysTime, this.#state) ?? [];
-    if (!this.#mayCommit(marks.length > 0)) return null;
+    const left = this.#left;
+    const marks = this.#times?.moved(saysTime, this.#state?.due ?? null) ?? [];
+    if (!this.#mayCommit(marks.length > 0, left)) return null;
     const { context, generation, bound } = this.#options;
-    const progress = this.#progress.take(context.owner);
+    const progress = this.#progress.take(context.owner, left);
     const state = this.#state === null ? null : this.#state.seal();
     const changelog = state === null ? [] : state.changelog;
     const { outputs, index: records } = this.#stage;
@@ -285,7 +284,7 @@ export class StreamStage implements TaskWork {
   /** The checkpoint was decided: it counts, and the copies of state get it. */
   settle({ progress, state, letters, marks }: TaskCheckpoint, sent: readonly SentBatch[]): void {
     this.#progress.settle(progress);
-    this.#marks?.say(marks);
+    this.#times?.say(marks);
     this.#options.bound.shapes?.decided(letters);
     if (state === null) return;
     this.#state?.settle(state, sent).catch((error: unknown) => {
@@ -294,11 +293,10 @@ export class StreamStage implements TaskWork {
   }
 
   /** Resolves when the copies have what was decided. */
-  async settled(): Promise<void> {
-    await this.#state?.settled();
-  }
+  readonly settled = async (): Promise<void> => this.#state?.settled();
 
   close(): void {
+    this.#times?.close();
     this.#roomAgain?.();
     this.#state?.close();
   }

@@ -4,7 +4,6 @@ import type { PlanStore } from "../../../core/plan.ts";
 import type { SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
 import { addressOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
-import { placeOfDue, sourceOfResults } from "../../../core/state-results.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
 import type { Sealed } from "../../../state/cell.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
@@ -16,10 +15,8 @@ import {
   type LearnKept,
   type Released,
 } from "../../../transform/calls/release.ts";
-import { entriesDue, type DueEntry } from "../../../transform/agenda.ts";
-import { fireDue, type DueEntries, type DueHead, type Fired } from "../../../transform/due.ts";
 import type { CallStep } from "../../../transform/calls/map-async.ts";
-import type { DueStores, TaskTimes } from "../../../transform/program.ts";
+import type { TaskTimes } from "../../../transform/program.ts";
 import type { DeferredChange } from "../../../transform/operator.ts";
 import { publishQueued } from "../../../observe/task-metrics.ts";
 import type { Inbox } from "../../../source/inbox.ts";
@@ -28,6 +25,7 @@ import { callPortsOf } from "../../calls/ports.ts";
 import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
+import { DueWork } from "../due/firing.ts";
 import { learnQueued, type Slice } from "../intake.ts";
 import { processBatch, type Processed } from "../line/line.ts";
 import type { Task } from "../task.ts";
@@ -52,35 +50,23 @@ export interface SealedState {
   readonly stores: readonly { readonly store: PlanStore; readonly sealed: Sealed }[];
 }
 
-/** Entries are due whose dues lie before; the watermark is that in front of their operator. */
-interface DueTime {
-  readonly beforeMs: number;
-  readonly watermark: number;
-}
-
 /** A result that waited for the checkpoint and cannot be written. */
 export interface UnwrittenChange {
   readonly change: DeferredChange;
   readonly outcome: Outcome;
 }
 
-/** Entries that are due are worked so many at a time. */
-const DUE_MAX = 500;
-
 export class TaskState {
   readonly #options: TaskStateOptions;
   /** The last result of each step and key that waits for the checkpoint. */
   readonly #deferred = new Map<number, Map<string, DeferredChange>>();
-  readonly #dueBy: Readonly<Record<"event-time" | "wall-clock", readonly DueStores[]>>;
   #settling: Promise<void> | null = null;
+  /** The entries that are due without a record of their own. */
+  readonly due: DueWork;
 
   constructor(options: TaskStateOptions) {
     this.#options = options;
-    const { program } = options.bound;
-    this.#dueBy = {
-      "event-time": program.dueOperators("event-time"),
-      "wall-clock": program.dueOperators("wall-clock"),
-    };
+    this.due = new DueWork(options);
   }
 
   /**
@@ -110,87 +96,6 @@ export class TaskState {
     const { bound, stores, calls, learn } = this.#options;
     const watermarkOf = this.#watermark;
     return release(bound.program, { step, ended, stores, calls, watermarkOf, learn });
-  }
-
-  /**
-   * As `process`, for entries of one operator that are due by event time; null where none is. `head` is a record that waits for
-   * them: it moves its input to this watermark, and nobody has seen that yet.
-   */
-  async fire(head: DueHead | null): Promise<Fired | null> {
-    const watermarkOf = this.#watermarkWith(head);
-    for (const { at, stores } of this.#dueBy["event-time"]) {
-      const watermark = watermarkOf(at);
-      const fired = await this.#fire(at, stores, { beforeMs: watermark, watermark });
-      if (fired !== null) return fired;
-    }
-    return null;
-  }
-
-  /** As `fire`, for entries that are due by the wall clock. */
-  async fireByWallClock(): Promise<Fired | null> {
-    const beforeMs = this.#options.now();
-    for (const { at, stores } of this.#dueBy["wall-clock"]) {
-      const fired = await this.#fire(at, stores, { beforeMs, watermark: this.#watermark(at) });
-      if (fired !== null) return fired;
-    }
-    return null;
-  }
-
-  /** Whether anything may be due by the wall clock. */
-  get hasWallClock(): boolean {
-    return this.#dueBy["wall-clock"].length > 0;
-  }
-
-  /** The next due by the wall clock; Infinity where there is none. */
-  get nextByWallClockMs(): number {
-    const { stores: open } = this.#options;
-    const all = this.#dueBy["wall-clock"].flatMap(({ stores }) => stores);
-    return Math.min(...all.map((store) => open.nextDueMs(store)));
-  }
-
-  /** The watermark in front of an operator while what is due by event time was not worked; Infinity where nothing is due. */
-  watermarkOfDue(at: number): number {
-    const { bound, stores: open } = this.#options;
-    const all = this.#dueBy["event-time"].flatMap(({ at: dueAt, stores }) =>
-      stores.map((store) => bound.program.watermarkBehind(dueAt, open.nextDueMs(store), at)),
-    );
-    return Math.min(...all);
-  }
-
-  async #fire(at: number, names: readonly string[], by: DueTime): Promise<Fired | null> {
-    const { bound, partition, stores, calls } = this.#options;
-    const { beforeMs, watermark } = by;
-    const entries = await entriesDue(stores, names, { beforeMs, most: DUE_MAX });
-    if (entries.length === 0) return null;
-    const consumed = this.#watermark;
-    const due = { at, entries, partition, watermark, watermarkOf: consumed, stores, calls };
-    const fired = this.#judged(await fireDue(bound.program, due), due);
-    for (const { store, key } of fired.waiting) stores.dueAgain(store, key.dueMs);
-    return fired;
-  }
-
-  /** Nothing of a page that the breaker does not admit is kept. */
-  #judged(fired: Fired, { entries, partition }: DueEntries): Fired {
-    const { breaker, stores } = this.#options;
-    if (fired.halted !== null) return fired;
-    const dead = new Set(fired.failed.map(({ entry }) => entry));
-    const letters = entries.slice(0, fired.worked).map((entry) => dead.has(entry));
-    const over = breaker.firstOver(letters);
-    if (over === null) {
-      for (const isLetter of letters) breaker.admits(isLetter);
-      return fired;
-    }
-    stores.rollback(0);
-    const { store, key } = entries[over] as DueEntry;
-    const at = { topic: sourceOfResults(store), partition, offset: placeOfDue(key.dueMs) };
-    return { ...fired, worked: 0, failed: [], waiting: entries, halted: breaker.error(at) };
-  }
-
-  #watermarkWith(head: DueHead | null): (at: number) => number {
-    if (head === null) return this.#watermark;
-    const { bound, times } = this.#options;
-    const watermarkOf = bound.program.watermarks(head.place, times);
-    return (at) => watermarkOf(at, head.watermark);
   }
 
   /** In front of an operator, by what was consumed. */

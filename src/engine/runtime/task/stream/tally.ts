@@ -19,7 +19,7 @@ import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import type { Refusals } from "../refusals.ts";
 import { resultRecord, waitingResult, type WaitingResult } from "../results.ts";
-import type { TaskMark } from "./markers.ts";
+import type { TaskMark } from "../time/markers.ts";
 import type { StreamStage, StreamTask } from "./stage.ts";
 import type { SealedState } from "./state.ts";
 

@@ -1,6 +1,7 @@
 // Markers of a worker: the watermarks of its tasks for the parts behind them (M1, M2). They go out in a checkpoint's
 // transaction behind its records, to every partition of the topic, for all tasks together at most once an interval: their
 // timing changes when something happens downstream, never what.
+import { markIsDue, type ClosePoint } from "../../../core/close-points.ts";
 import { END_OF_TIME, NO_TIME, type Mark } from "../../../core/event-time.ts";
 import type { OutRecord, TopicName } from "../../../core/record.ts";
 import { markerHeaders } from "../../../core/time-headers.ts";
@@ -14,7 +15,9 @@ export interface TaskMark extends Mark {
 }
 
 /** The state of a task, as far as markers ask for it. */
-interface DueWatermark {
+export interface DueWatermark {
+  /** Entries that were found due are in work. */
+  readonly isFiring: boolean;
   /** The watermark in front of an operator while what is due by event time was not worked yet. */
   watermarkOfDue(at: number): number;
 }
@@ -23,6 +26,7 @@ interface DueWatermark {
 interface MarkedTopic {
   readonly topic: TopicName;
   readonly partitions: number;
+  readonly closePoints: readonly ClosePoint[] | undefined;
   readonly at: number;
 }
 
@@ -47,18 +51,21 @@ export class TaskMarks {
   }
 
   /**
-   * The watermarks that have moved: every record that the task writes there after this checkpoint has an origin time of at least so
-   * much, also what is due and was not worked yet. Between two intervals only the end of time is said.
+   * The watermarks that have passed a point at which something behind closes (M2): every record that the task writes there after
+   * this checkpoint has an origin time of at least so much, also what is due and was not worked yet. Between two intervals only
+   * the end of time is said.
    */
   moved(isInterval: boolean, state: DueWatermark | null): readonly TaskMark[] {
+    // What is in work has left the stores and is not staged yet.
+    if (state?.isFiring === true) return [];
     const { program } = this.#bound;
-    return this.#topics.flatMap(({ topic, partitions, at }) => {
+    return this.#topics.flatMap(({ topic, partitions, closePoints, at }) => {
       // mistake: marker before what is due
       const watermark = Math.min(
         program.watermark(at, this.#times),
         state?.watermarkOfDue(at) ?? END_OF_TIME,
       );
-      const isNews = watermark > (this.#said.get(topic) ?? NO_TIME);
+      const isNews = markIsDue(closePoints, this.#said.get(topic) ?? NO_TIME, watermark);
       const isDue = isInterval || watermark === END_OF_TIME;
       return isNews && isDue ? [{ topic, partitions, channel: this.#channel, watermark }] : [];
     });
@@ -72,7 +79,7 @@ export class TaskMarks {
 const markedBy = ({ part: { nodes } }: BoundPart): MarkedTopic[] =>
   nodes.flatMap(({ facts, operation: { topic } }, at) =>
     facts.writes === "repartition" && topic?.channels !== undefined
-      ? [{ topic: topic.name, partitions: topic.partitions, at }]
+      ? [{ topic: topic.name, partitions: topic.partitions, closePoints: topic.closePoints, at }]
       : [],
   );
 
