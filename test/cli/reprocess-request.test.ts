@@ -27,9 +27,18 @@ test("without options everything that is there now is read into tables of the ru
       lagLimitMs: 10_000,
       workers: 1,
       follow: false,
+      end: "close",
       lettersMax: null,
     },
   );
+});
+
+test("a run that goes on keeps its windows open, any other closes them unless it is said", () => {
+  const endOf = (options: RangeOptions) => request(options).options.end;
+  assert.deepEqual([endOf({}), endOf({ follow: true })], ["close", "keep"]);
+  assert.deepEqual([endOf({ end: "keep" }), endOf({ end: "close" })], ["keep", "close"]);
+  assert.throws(() => endOf({ end: "later" }), /--end.*close or keep/);
+  assert.throws(() => endOf({ end: "close", follow: true }), /--follow/);
 });
 
 test("a date is the start of its day in UTC; times may be ISO or epoch ms", () => {
