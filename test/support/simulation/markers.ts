@@ -1,5 +1,6 @@
 // The watermarks that parts say to those behind them: in the end, every reader has heard of each of its channels what the
-// progress of the task that writes it says.
+// progress of the task that writes it says, as far as it closes something behind.
+import { markIsDue } from "../../../src/engine/core/close-points.ts";
 import type { AdminPort } from "../../../src/engine/core/kafka.ts";
 import type { Part, Plan, PlanNode } from "../../../src/engine/core/plan.ts";
 import type { TopicName } from "../../../src/engine/core/record.ts";
@@ -8,12 +9,14 @@ import { decodeMetadata } from "../../../src/engine/core/task-inputs.ts";
 /** Watermarks that a reader has not heard of yet. */
 export async function areMarkersMissing(plan: Plan, admin: AdminPort): Promise<boolean> {
   for (const reader of plan.parts)
-    for (const { name, channels } of reader.sources) {
+    for (const { name, channels, closePoints } of reader.sources) {
       if (channels === undefined) continue;
       const wanted = await saidTo(plan, name, admin);
       for (let partition = 0; partition < reader.partitions; partition++) {
         const { channels: heard = [] } = await timeOf(reader, name, partition, admin);
-        if (wanted.some((watermark, at) => watermark !== (heard[at] ?? -Infinity))) return true;
+        const isDue = (watermark: number, at: number): boolean =>
+          markIsDue(closePoints, heard[at] ?? -Infinity, watermark);
+        if (wanted.some(isDue)) return true;
       }
     }
   return false;
