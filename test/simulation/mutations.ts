@@ -536,7 +536,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "late for one is late for all",
-    schedules: true,
+    test: "scenario/hopping-windows.test.ts",
     mistake: "a record that is late for one of its windows is taken by none behind it",
     changes: [{ condition: "why === null && lateness === null" }],
   },
