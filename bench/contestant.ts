@@ -5,10 +5,10 @@ import type { Input } from "./input.ts";
 import type { World } from "./world.ts";
 
 export type Workload = "map" | "sum" | "call" | TimeWorkload;
-/** Those that contestants share. */
+/** The workloads that every contestant has. */
 export const workloads: readonly Workload[] = ["map", "sum"];
 export type TimeWorkload = "tumbling" | "session" | "join";
-/** Those of event time. */
+/** The workloads of event time. */
 export const timeWorkloads: readonly TimeWorkload[] = ["tumbling", "session", "join"];
 
 export interface Run {

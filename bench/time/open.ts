@@ -24,7 +24,7 @@ export interface OpenFigures {
 interface Closed {
   readonly windows: number;
   readonly ms: number;
-  /** Of this process. */
+  /** The CPU of this process for each window. */
   readonly cpuMicrosEach: number;
 }
 

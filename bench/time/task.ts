@@ -41,7 +41,7 @@ interface OpenStore {
 }
 
 export class BenchTask {
-  /** What was emitted, and what checkpoints have changed. */
+  /** The numbers of results, and of changes that checkpoints have written. */
   readonly counts = { emitted: 0, changes: 0, changeBytes: 0 };
   readonly #program: Program;
   readonly #opened = new Map<string, OpenStore>();

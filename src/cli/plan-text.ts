@@ -79,7 +79,7 @@ const classText = (of: ResultClass): string =>
 const classData = (of: ResultClass) =>
   of.name === "exact" ? { class: of.name } : { class: of.name, why: of.why };
 
-/** What an operator that asks for time waits for; nothing of the others. */
+/** The sources that an operator waits for; nothing where it does not ask for time. */
 function timeText(part: Part, node: PlanNode): readonly string[] {
   const holding = awaitedSources(part, node);
   if (holding.length === 0) return [];

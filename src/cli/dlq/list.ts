@@ -76,7 +76,7 @@ function letterLines(letters: readonly FoundLetter[]): readonly string[] {
   return tableLines([header, ...rows]);
 }
 
-/** Of a result its operator, task and window. */
+/** The operator, task and window of a result. */
 function placeText({ origin: { topic, partition, offset }, result }: FoundLetter): string {
   if (result === null) return `${topic}-${String(partition)}:${String(offset)}`;
   return `${topic}-${String(partition)} ${result.windowStart ?? ""}`.trimEnd();

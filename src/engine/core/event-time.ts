@@ -160,7 +160,7 @@ export interface StoredTime {
   readonly asserted?: number;
   /** The watermark of each channel of an internal topic. */
   readonly channels?: readonly number[];
-  /** What the task had left to do beside its records; left out for nothing. */
+  /** The work that the task had left beside its records; left out for none. */
   readonly left?: WorkLeft;
 }
 

@@ -206,7 +206,7 @@ export class TaskInputs {
   #loading: Loading | null;
   /** An end was asserted that no checkpoint has taken. */
   #hasEnded = false;
-  /** What the last checkpoint said to be left. */
+  /** The work that the last checkpoint said to be left. */
   #left: WorkLeft | undefined;
 
   constructor(partition: number, starts: readonly InputStart[], timeOf: TimeOf) {

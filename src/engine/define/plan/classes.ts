@@ -107,7 +107,7 @@ export class ResultClasses {
       : { name, why };
   }
 
-  /** What depends on the order of records is exact where one input partition makes that order. */
+  /** A step that depends on the order of records is exact where one input partition makes that order. */
   #inOrder(part: Part, node: PlanNode, anyOrder = false): ResultClass {
     const sources = [...(sourcesOf(part.nodes)[part.nodes.indexOf(node)] ?? [])];
     const [first] = sources;

@@ -152,7 +152,7 @@ const joining = (method: string, kind: StreamJoin["kind"]): JoinMethod =>
     const node = this.next(name, operation, facts, isStream ? other : this);
     const arm = (what: string, of: OperatorFacts): StreamPlace<unknown, unknown> =>
       node.next(`${name}.${what}`, { kind: "arm" }, of);
-    // What is late goes on at once: time behind it is not held back.
+    // Late records go on at once: time behind them is not held back.
     const results = arm("results", { ...ofResults, delayMs: isSpan(delayMs) ? delayMs : 0 });
     const late = { lateLeft: arm("late-left", ofLate), lateRight: arm("late-right", ofLate) };
     return Object.assign(results, late);

@@ -45,7 +45,7 @@ type MadeBy<Handler> = Handler extends (...context: never[]) => infer Result
   : never;
 type OneOf<Result> = Result extends Iterable<infer One> ? One : never;
 
-/** Of values V it makes R, its timers H make their own, and tombstones D. */
+/** Handlers make R of values V; those of timers and of tombstones make H and D. */
 export interface ProcessHandlers<K, V, S, T, R, H, D> extends Orderable {
   /** A value for each key, by name. */
   readonly state?: { readonly [Name in keyof S]: Schema<S[Name]> };

@@ -34,7 +34,7 @@ export class Table<K, V> {
   }
 
   /**
-   * Of the changes of a key within a span of event time, the last, with its own time; the number of keys that wait is bounded.
+   * The last change of a key within a span of event time goes on, with its own time; the number of keys that wait is bounded.
    * `suppress("hourly", { for: hours(1), recordsMax: records(10_000), whenFull: "emit" })`
    */
   suppress(name: string, options: SuppressOptions): Table<K, V> {

@@ -98,7 +98,7 @@ export class WindowedStream<K, V> {
     const order = (window.kind === "count" ? window.order : null) ?? undefined;
     const ordered = inOrder(name, operation, own, order);
     const node = this.#source.next<WindowResult<K, A>>(name, ordered.operation, ordered.facts);
-    // What is late goes on at once: time behind it is not held back.
+    // Late records go on at once: time behind them is not held back.
     const timed = { ...ofResults, delayMs };
     const results = node.next<WindowResult<K, A>>(`${name}.results`, { kind: "arm" }, timed);
     const late = node.next<V>(`${name}.late`, { kind: "arm" }, ofLate);
