@@ -259,33 +259,6 @@ test("O3: records of one time are in the order of their source partitions, whate
   }
 });
 
-test("a record whose callback throws in its order stops the task in front of it; nothing is lost", async () => {
-  const broken = (isMended: boolean) =>
-    pipeline("broken", ({ from }) => {
-      from(steps)
-        .mapWithState("breaks", {
-          ...{ state: string, order },
-          map(_state, one) {
-            if (one.is === "bad" && !isMended) throw new Error("secret");
-            return { state: null, emit: [one.is] };
-          },
-        })
-        .to(out);
-    });
-  const of = [step(1, "a"), step(2, "bad"), step(3, "c"), step(90, "x", "x")];
-  const run = await simulate(broken(false), of, { stops: "expected" });
-  assert.deepEqual(
-    run.stops.map(({ code }) => code),
-    ["MILL_DUE_FAILED"],
-  );
-  assert.deepEqual(run.deadLetters, []);
-  const mended = await simulate(broken(true), of);
-  assert.deepEqual(
-    mended.records(out).map(({ value }) => value),
-    ["a", "bad", "c"],
-  );
-});
-
 test("an order without a grace is refused", () => {
   assert.throws(() => {
     pipeline("p", ({ from }) => {

@@ -808,6 +808,12 @@ export const mutations: readonly Mutation[] = [
     test: "scenario/order.test.ts",
   },
   {
+    name: "waiting record given up",
+    mistake: "a record that fails when its order comes is counted, and is in no letter",
+    changes: [{ value: (was) => was.replace("records.map", "records.slice(1).map") }],
+    test: "scenario/order-letters.test.ts",
+  },
+  {
     name: "timers behind records of one time",
     mistake: "of one time, records of an order come before the timers of its step",
     changes: [{ value: "[store.name, ...innerDues(inner)]" }],

@@ -20,6 +20,13 @@ export interface PersonalOptions extends FilterOptions {
 export const shownState = ({ isParked, state }: Omit<FoundLetter, "record">): string =>
   isParked && state.state === "open" ? "parked" : state.state;
 
+const resultJson = ({ result }: FoundLetter) => ({
+  operator: result?.operator ?? null,
+  record: result?.record ?? null,
+  windowStart: result?.windowStart ?? null,
+  windowEnd: result?.windowEnd ?? null,
+});
+
 /** The facts of a letter, without its record. */
 export const factsJson = (letter: FoundLetter) => ({
   id: letter.id,
@@ -41,9 +48,7 @@ export const factsJson = (letter: FoundLetter) => ({
   topic: letter.origin.topic,
   partition: letter.origin.partition,
   offset: Number(letter.origin.offset),
-  operator: letter.result?.operator ?? null,
-  windowStart: letter.result?.windowStart ?? null,
-  windowEnd: letter.result?.windowEnd ?? null,
+  ...resultJson(letter),
   timestamp: instantText(letter.origin.timestamp),
   firstTime: letter.firstTime,
   lastTime: letter.lastTime,
@@ -139,9 +144,11 @@ export function viewLines(letter: ShownLetter): readonly string[] {
   return rows.flatMap(([name, text]) => (text === null ? [] : [`${name.padEnd(9)}  ${text}`]));
 }
 
-/** The place of the record, or the operator whose result it is. */
-function originText({ operator, topic, partition, offset, timestamp }: ShownLetter): string {
-  const at = operator === null ? topic : `a result of ${operator}`;
+/** The place of the record, with the store in which it has waited; or the operator whose result it is. */
+function originText(letter: ShownLetter): string {
+  const { operator, record, topic, partition, offset, timestamp } = letter;
+  const what = record === null ? "a result of" : `${record}, which has waited in`;
+  const at = operator === null ? topic : `${what} ${operator}`;
   const place =
     operator === null ? `-${String(partition)}:${String(offset)}` : `, task ${String(partition)}`;
   return `${at}${place}  ${timestamp}`;

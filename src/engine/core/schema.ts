@@ -87,6 +87,8 @@ export interface Codec {
   unknownShape?(bytes: Buffer | null): string | null;
   /** A bound for the bytes of a value that `encode` takes for certain; null where only trying shows it. */
   bytesMax?(value: unknown): number | null;
+  /** Set where `decode` may refuse what `encode` takes: a validator looks at what is read. */
+  readonly isValidated?: boolean;
 }
 
 /** Writers' schemas by registry id, filled by the runtime before a batch is decoded. */

@@ -1,15 +1,16 @@
 // Results of state that belong to no record: what an operator makes of an entry that was due. One that a step behind cannot
-// take becomes a letter; it comes from no topic, so the letter names the store in the place of one.
+// take becomes a letter; it comes from no topic, so the letter names the store in the place of one. So does the letter of a
+// record that has waited in a store, and failed when it was due.
 import { storesOf, type Part, type Plan, type PlanNode, type PlanTopic } from "./plan.ts";
 import type { RawRecord, TopicName } from "./record.ts";
 
 /** A topic's name has no colon. */
 const PREFIX = "store:";
 
-/** The source of what the operator makes of entries that are due. */
+/** The source of what the operator makes of entries that are due; of records that have waited, by their store. */
 export const sourceOfResults = (operator: string): TopicName => `${PREFIX}${operator}`;
 
-/** The operator whose results come from there; null for a topic. */
+/** The operator whose results come from there, or the store in which records have waited; null for a topic. */
 export const operatorOfResults = (source: TopicName): string | null =>
   source.startsWith(PREFIX) ? source.slice(PREFIX.length) : null;
 
@@ -31,8 +32,14 @@ export function sourceAbove(
   return above === undefined ? null : sourceAbove(part, above);
 }
 
-export const operatorNamed = ({ nodes }: Pick<Part, "nodes">, operator: string | null): number =>
-  nodes.findIndex(({ name, operation }) => name === operator && storesOf(operation).length > 0);
+/** The place of an operator with stores, by its name or that of one of them; -1: none. */
+export function operatorNamed({ nodes }: Pick<Part, "nodes">, name: string | null): number {
+  const named = nodes.findIndex((node) => node.name === name && hasStores(node));
+  if (named >= 0) return named;
+  return nodes.findIndex(({ operation }) => storesOf(operation).some((one) => one.name === name));
+}
+
+const hasStores = ({ operation }: PlanNode): boolean => storesOf(operation).length > 0;
 
 /** The form of an operator's results in their letters; null for a topic, and where no part has the operator. */
 export function formOfResults({ parts }: Plan, source: TopicName): PlanTopic | null {
@@ -59,6 +66,17 @@ export function windowOfResults(results: unknown): ResultWindow | null {
   const [first] = Array.isArray(results) ? (results as unknown[]) : [];
   const { startMs, endMs } = (first ?? {}) as Partial<ResultWindow>;
   return isDate(startMs) && isDate(endMs) ? { startMs, endMs } : null;
+}
+
+/** The place in its topic of the first record that has waited, as "topic-partition:offset"; null for results. */
+export function placeOfWaited(records: unknown): string | null {
+  const [first] = Array.isArray(records) ? (records as unknown[]) : [];
+  const { topic, partition, offset } = (first ?? {}) as Record<string, unknown>;
+  // An offset is a marked bigint (decode/tagged-json.ts).
+  const { $i: at = null } = (offset ?? {}) as Record<string, unknown>;
+  if (typeof topic !== "string" || typeof partition !== "number" || typeof at !== "string")
+    return null;
+  return `${topic}-${String(partition)}:${at}`;
 }
 
 const isDate = (ms: unknown): ms is number =>

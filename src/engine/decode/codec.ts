@@ -35,5 +35,6 @@ function nullable(inner: Codec): Codec {
     encode: (value) => (value === null ? null : inner.encode(value)),
     decode: (bytes) => (bytes === null ? null : inner.decode(bytes)),
     unknownId: (bytes) => inner.unknownId(bytes),
+    isValidated: inner.isValidated === true,
   };
 }

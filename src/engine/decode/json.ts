@@ -12,6 +12,7 @@ const DEPTH_MAX = 256;
 
 export function jsonCodec(validator: JsonValidator | null, where: At): Codec {
   return {
+    isValidated: validator !== null,
     encode(value) {
       const text = jsonTextOf(value, where);
       const bytes = Buffer.from(text, "utf8");

@@ -32,6 +32,8 @@ export interface Pointer extends TopicPartition {
 /** The times of a window are as `toISOString` writes them. */
 export interface LetterResult {
   readonly operator: string;
+  /** The place of a record that has waited, as "topic-partition:offset"; null of results. */
+  readonly record: string | null;
   /** The hash of the entry that was due; null of a letter that failed once more. */
   readonly entry: string | null;
   readonly windowStart: string | null;
@@ -47,7 +49,7 @@ export interface FoundLetter extends Fingerprint {
   readonly version: string;
   readonly schemaId: string | null;
   readonly origin: TopicPartition & { readonly offset: bigint; readonly timestamp: number };
-  /** Set of a result of state: the operator that made it, and its window where it is of one. */
+  /** Set of a result of state: the operator that made it, and its window where it is of one; of a record that has waited: the store. */
   readonly result: LetterResult | null;
   /** The origin time of its record; null where it is not known, as in a letter of 0.1.0. */
   readonly originMs: number | null;
@@ -118,7 +120,7 @@ function resultIn(
   const operator = operatorOfResults(topic);
   if (operator === null) return null;
   const [windowStart, windowEnd] = [timeIn(say("window-start")), timeIn(say("window-end"))];
-  return { operator, entry: say("entry"), windowStart, windowEnd };
+  return { operator, record: say("record"), entry: say("entry"), windowStart, windowEnd };
 }
 
 /** As `toISOString` writes it. */

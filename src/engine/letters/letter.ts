@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import type { Failure } from "../core/outcome.ts";
 import type { Headers, OutRecord, RawRecord } from "../core/record.ts";
 import type { RedriveOrder } from "../core/redrive.ts";
-import { operatorOfResults, windowOfResults } from "../core/state-results.ts";
+import { operatorOfResults, placeOfWaited, windowOfResults } from "../core/state-results.ts";
 import { fitted } from "./letter-size.ts";
 
 export interface LetterOrigin {
@@ -98,13 +98,15 @@ const placeFacts = ({ topic, partition, offset, timestamp }: RawRecord) => ({
   timestamp: String(timestamp),
 });
 
-/** Those of a result of state, and of its window. */
+/** Those of a result of state, and of its window; or of records that have waited. */
 function resultFacts({ topic, value, entry }: RawRecord): Readonly<Record<string, string | null>> {
   const operator = operatorOfResults(topic);
   if (operator === null) return {};
-  const window = value === null ? null : windowOfResults(JSON.parse(value.toString("utf8")));
+  const results: unknown = value === null ? null : JSON.parse(value.toString("utf8"));
+  const window = windowOfResults(results);
   return {
     operator,
+    record: placeOfWaited(results),
     entry: entry === undefined ? null : hashOf(entry),
     "window-start": window === null ? null : timeText(window.startMs),
     "window-end": window === null ? null : timeText(window.endMs),

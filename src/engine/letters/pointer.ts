@@ -28,7 +28,10 @@ export async function recordOf(
 }
 
 /** A result lies in its letter alone. */
-function resultOf({ pointer, record }: FoundLetter): Fetched {
+function resultOf({ pointer, record, result }: FoundLetter): Fetched {
+  const place = result?.record ?? null;
+  if (pointer !== null && place !== null)
+    return { gone: `the record was too large for its letter, and lies at ${place} alone` };
   if (pointer !== null)
     return { gone: "the result was too large for its letter, and lies nowhere else" };
   if (record === null) return { gone: "it was not read" };

@@ -1,7 +1,7 @@
 // The bytes of an entry, in the changelog and in every copy: a byte for the layout, 8 bytes of event time (int64, epoch ms), 8
 // of the due where the entry has one, then the value in its codec's bytes; a deleted key ends in front of the value.
 // Documented for other readers in docs/state.md.
-import { DecodeError, MillraceError } from "../core/errors.ts";
+import { DecodeError, detailOf, MillraceError } from "../core/errors.ts";
 import type { Codec } from "../core/schema.ts";
 import type { DueOfUndated, StateEntry, StateKey, WrongValue } from "../core/state.ts";
 
@@ -79,6 +79,7 @@ export function entryCodec(
       const body = entry.value === null ? null : value.encode(entry.value);
       if (entry.value !== null && body === null)
         throw new MillraceError("MILL_STATE_FORMAT", `${store}: a value without bytes`);
+      if (body !== null && value.isValidated === true) refuseUnreadable(value, store, body);
       return bytesOf(entry, body);
     },
     bytesMax(entry) {
@@ -95,6 +96,18 @@ export function entryCodec(
     unknownIn: (values) =>
       values.filter((bytes) => bytes !== null && unknownId(bytes) !== null) as Buffer[],
   };
+}
+
+/**
+ * What its validator refuses would stop the task when the entry is read again: it is the fault of the record that makes it.
+ */
+function refuseUnreadable(value: Codec, store: string, body: Buffer): void {
+  try {
+    value.decode(body);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new MillraceError("MILL_ENCODE_VALUE", `${store}: ${detailOf(error)}`);
+  }
 }
 
 /** Reads the value of an entry; null for a deleted key. */

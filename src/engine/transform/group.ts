@@ -10,8 +10,12 @@ import {
   isOfDue,
   newTrail,
   orderOf,
+  type Cursor,
   type Item,
+  type Next,
   type Operator,
+  type RecordOrigin,
+  type ReturnedRecords,
   type Trail,
   type Want,
 } from "./operator.ts";
@@ -237,5 +241,44 @@ export class GroupRun {
   #watermarkAt(at: number, index: number): number {
     const { records, watermarkOf, watermarkBefore = -Infinity } = this.#pass.batch;
     return watermarkOf(at, records[index]?.watermark ?? watermarkBefore);
+  }
+}
+
+/** An input of an operator, and the group whose queue it is. */
+export interface Entrance extends Pick<Item, "at" | "input"> {
+  readonly group: number;
+  readonly entry?: Item["entry"];
+}
+
+/** The record waits until the keys of the whole batch are in memory. */
+export function entering(cursor: Cursor, { group, at, input, entry = "record" }: Entrance): Next {
+  return function enter(value) {
+    const { queues, record, trail } = cursor;
+    assert(queues !== null, "an operator with state or calls outside a batch");
+    trail.last = at;
+    const origin = trail.origin as RecordOrigin;
+    (queues.items[group] as Item[]).push({
+      at,
+      entry,
+      input,
+      record,
+      trail,
+      origin,
+      watermark: -Infinity,
+      value,
+      key: null,
+      prepared: undefined,
+    });
+  };
+}
+
+/** Records that had waited at an operator, with the places that they had. What is made of them is that of their letter. */
+export function enterAgain(of: Entrance, cursor: Cursor, { records }: ReturnedRecords): void {
+  const { redriven } = cursor.record.raw;
+  const enter = entering(cursor, { ...of, entry: "returned" });
+  for (const one of records) {
+    const raw = redriven === undefined ? one.raw : { ...one.raw, redriven };
+    cursor.record = { ...one, raw };
+    enter(one.value);
   }
 }

@@ -45,13 +45,16 @@ export interface Operator {
    * due.
    */
   due?(item: Item, views: Views): void;
+  /** The key of the records of an entry; left out where that is the entry's own. */
+  recordKeyOf?(key: StateKey): Buffer;
   /** An entry that was worked is not due again before so many ms more; left out: nobody knows. */
   readonly dueAgainMs?: number;
   /**
    * Does to the store what `due` does, where `due` itself fails: no result can be made. Left out where no callback of the user
-   * has a part in it. False: something would be lost, so the task stops in front of it.
+   * has a part in it. Returns the records of the entry that were to be worked now, for its letter; of other entries nothing. Null:
+   * something would be lost, so the task stops in front of it.
    */
-  giveUpDue?(item: Item, views: Views): boolean;
+  giveUpDue?(item: Item, views: Views): readonly KeptResult[] | null;
 }
 
 /** The look at an entry that is due: at the place of its store among those of the operator. */
@@ -196,10 +199,10 @@ export interface Item {
   /** The node that it waits for. */
   readonly at: number;
   /**
-   * "record": as it came · "answer": its key was queued, and the call for it has ended · "due": no record, but a key of the
-   * operator's store.
+   * "record": as it came · "returned": it had waited at the operator, and its letter comes back · "answer": its key was queued,
+   * and the call for it has ended · "due": no record, but a key of the operator's store.
    */
-  readonly entry: "record" | "answer" | "due";
+  readonly entry: "record" | "returned" | "answer" | "due";
   /** By which of the node's inputs it came; of what is due, the place of its store among those of the operator. */
   readonly input: number;
   readonly record: DecodedRecord;
@@ -251,10 +254,18 @@ export interface ReturnedResults {
   readonly values: readonly unknown[];
 }
 
+/** Records that have waited at an operator, as a letter of them brings them back. */
+export interface ReturnedRecords {
+  readonly at: number;
+  readonly records: readonly DecodedRecord[];
+}
+
 /** A result that goes no further, with the record in which it would have gone on. */
 export interface KeptResult {
   readonly value: unknown;
   readonly record: DecodedRecord;
+  /** Set of a record that was not worked: the store in which it has waited. */
+  readonly waitedIn?: string;
 }
 
 /** Behind an operator whose entries become due, results that failed once are kept, and go no further. */

@@ -245,6 +245,7 @@ class Pass implements GroupQueues, PassOfGroup {
     const { stores } = this.batch;
     const { index } = item.trail;
     const mark = stores.mark();
+    const deferred = this.deferred.length;
     const kept: KeptResult[] = [];
     cursor.takes(item.record, item.trail);
     cursor.kept = kept;
@@ -254,9 +255,10 @@ class Pass implements GroupQueues, PassOfGroup {
       return null;
     } catch {
       stores.rollback(mark);
-      if (operator.giveUpDue?.(item, stores) !== true)
-        return { index, why: cannotGiveUp(this.#failed.get(index)) };
-      this.#kept.set(index, []);
+      this.deferred.length = deferred;
+      const left = operator.giveUpDue?.(item, stores) ?? null;
+      if (left === null) return { index, why: cannotGiveUp(this.#failed.get(index)) };
+      this.#kept.set(index, left);
       return null;
     } finally {
       cursor.kept = null;

@@ -11,9 +11,7 @@ import type { CallStep } from "./calls/map-async.ts";
 import {
   armsOf,
   type CompileOptions,
-  type Cursor,
   type DeferredChange,
-  type Item,
   type Lateness,
   type MakeOperator,
   newTrail,
@@ -21,12 +19,13 @@ import {
   type Next,
   type Operator,
   type OperatorCounts,
-  type RecordOrigin,
   type RefusedEffects,
   type Trail,
+  type ReturnedRecords,
   type ReturnedResults,
 } from "./operator.ts";
 import { failureOf, thrown } from "./failures.ts";
+import { enterAgain, entering, type Entrance } from "./group.ts";
 import { behindQueues, operatorsAbove, sourcesOf, type SourceDelays } from "../core/upstream.ts";
 import { WatchedCursor } from "./step-watch.ts";
 
@@ -69,11 +68,13 @@ export class Program {
   readonly #entries = new Map<string, Next>();
   /** The operator behind each place; where ways divide, the first of them. */
   readonly #followers: Next[] = [];
-  /** Takes results of an operator that come back on, behind it. */
-  readonly #results: Next = (results) => {
-    const { at, values } = results as ReturnedResults;
-    this.cursor.step = at;
-    for (const value of values) (this.#returns[at] as Next)(value);
+  /** Takes on what comes back of an operator: its results behind it, records that had waited there in front of it. */
+  readonly #returned: Next = (returned) => {
+    const { cursor } = this;
+    const of = returned as ReturnedResults | ReturnedRecords;
+    cursor.step = of.at;
+    if ("values" in of) for (const value of of.values) (this.#returns[of.at] as Next)(value);
+    else enterAgain(this.#entrance(of.at, 0), cursor, of);
   };
   /** The way of results that come back: behind their operator, and in front of one that calls. */
   readonly #returns: Next[] = [];
@@ -171,6 +172,10 @@ export class Program {
       : (this.#followers[of.at] as Next);
   }
 
+  #entrance(at: number, input: number): Entrance {
+    return { at, input, group: this.groups.findIndex((places) => places.includes(at)) };
+  }
+
   /** Whether records queue in it, so that it must be run by `runBatch`. */
   get needsBatch(): boolean {
     return this.groups.length > 0;
@@ -194,7 +199,7 @@ export class Program {
 
   /** Behind which a record of this topic comes in. */
   entry(topic: string): Next {
-    const entry = this.#entries.get(topic) ?? (isResult({ topic }) ? this.#results : undefined);
+    const entry = this.#entries.get(topic) ?? (isResult({ topic }) ? this.#returned : undefined);
     if (entry === undefined) assert(false, `part ${this.#part.name} has no source ${topic}`);
     return entry;
   }
@@ -266,31 +271,6 @@ export class Program {
 }
 
 export const compile = (part: Part, options: CompileOptions): Program => new Program(part, options);
-
-/** In front of an operator: the record waits until the keys of the whole batch are in memory. */
-function entering(
-  cursor: Cursor,
-  { group, at, input }: { readonly group: number; readonly at: number; readonly input: number },
-): Next {
-  return function enter(value) {
-    const { queues, record, trail } = cursor;
-    assert(queues !== null, "an operator with state or calls outside a batch");
-    trail.last = at;
-    const origin = trail.origin as RecordOrigin;
-    (queues.items[group] as Item[]).push({
-      at,
-      entry: "record",
-      input,
-      record,
-      trail,
-      origin,
-      watermark: -Infinity,
-      value,
-      key: null,
-      prepared: undefined,
-    });
-  };
-}
 
 /** Results go on by the first way where ways divide. */
 const resultsOf = ({ divides }: OperatorFacts, arms: readonly Next[], next: Next): Next =>

@@ -1,5 +1,6 @@
 // Results of state that a step behind cannot take, as records: their letter has them as JSON, with the key of their window, and
-// comes back behind the operator that made them.
+// comes back behind the operator that made them. Records that fail when their order comes are the same, and come back to their
+// operator.
 import { MillraceError } from "../../core/errors.ts";
 import type { DecodedRecord, Outcome } from "../../core/outcome.ts";
 import type { RawRecord } from "../../core/record.ts";
@@ -12,26 +13,37 @@ import {
 import { decodeFailure, noSource } from "../../decode/failure.ts";
 import { taggedJsonCodec } from "../../decode/tagged-json.ts";
 import type { FailedDue } from "../../transform/due.ts";
-import type { DeferredChange, ReturnedResults } from "../../transform/operator.ts";
+import type { DeferredChange, ReturnedRecords, ReturnedResults } from "../../transform/operator.ts";
+import { waitedRecords } from "../../transform/process/ordered.ts";
 import type { BoundPart } from "./bind.ts";
 
 const codec = taggedJsonCodec({});
 
 /** The record of a letter; without a value where no result could be made, or none can be written. */
 export function resultRecord(
-  { part }: Pick<BoundPart, "part">,
-  { entry: { key }, at, results, partition }: FailedDue & ResultPlace,
+  bound: Pick<BoundPart, "part" | "program">,
+  of: FailedDue & ResultPlace,
 ): RawRecord {
-  const { id, bytes, dueMs } = key;
-  const [first] = results;
-  const name = part.nodes[at]?.name ?? "";
+  const { results, partition, at } = of;
+  const { id, dueMs } = of.entry.key;
+  const name = bound.part.nodes[at]?.name ?? "";
   return {
-    ...{ topic: sourceOfResults(name), partition, offset: placeOfDue(dueMs), entry: id },
-    timestamp: first?.record.context.timestamp ?? dueMs,
-    key: first?.record.raw.key ?? bytes,
+    topic: sourceOfResults(results[0]?.waitedIn ?? name),
+    ...{ partition, offset: placeOfDue(dueMs), entry: id },
+    timestamp: results[0]?.record.context.timestamp ?? dueMs,
+    key: keyOfResults(bound, of),
     value: results.length === 0 ? null : encoded(results.map(({ value }) => value)),
     headers: [],
   };
+}
+
+/** That of the records, also where no result could be made. */
+function keyOfResults(
+  { program }: Pick<BoundPart, "program">,
+  { entry: { key }, results, at }: FailedDue & Pick<ResultPlace, "at">,
+): Buffer {
+  const own = results[0]?.record.raw.key ?? null;
+  return own ?? program.operators[at]?.recordKeyOf?.(key) ?? key.bytes;
 }
 
 /** The place of the operator that made it. */
@@ -63,7 +75,7 @@ function encoded(results: readonly unknown[]): Buffer | null {
   }
 }
 
-/** The results of a letter that comes back, which go on behind their operator; or how they ended already. */
+/** What a letter brings back: results that go on behind their operator, records that enter it; or how it ended already. */
 export function returnedResults(
   { part, keyOf }: BoundPart,
   raw: RawRecord,
@@ -74,10 +86,12 @@ export function returnedResults(
   if (node === undefined) return { kind: "dead-lettered", failure: noSource(raw) };
   try {
     const values = codec.decode(raw.value) as readonly unknown[];
+    const waited = node.name === operator ? null : waitedRecords(values);
     const { partition, offset, timestamp, headers } = raw;
     const key = raw.key === null ? null : keyOf(node, raw.key);
     const context = { key, timestamp, topic: operator ?? "", partition, offset, headers };
-    const value: ReturnedResults = { at, values };
+    const value: ReturnedResults | ReturnedRecords =
+      waited === null ? { at, values } : { at, records: waited };
     return { raw, value, context, originMs: timestamp };
   } catch (error) {
     return { kind: "dead-lettered", failure: decodeFailure(error, raw, "value") };

@@ -194,9 +194,13 @@ class StreamJoinWork implements Operator {
     if (over !== null) this.#alone(bucketOf(key as StateKey), over);
   }
 
-  giveUpDue({ key, watermark }: Item, views: Views): boolean {
+  recordKeyOf(key: StateKey): Buffer {
+    return bucketOf(key).key;
+  }
+
+  giveUpDue({ key, watermark }: Item, views: Views): readonly [] {
     this.#takenOut(key as StateKey, watermark, views);
-    return true;
+    return [];
   }
 
   /** One record of a chunk that found no partner, where there is one: each is emitted, or fails, by itself. */

@@ -1,7 +1,9 @@
 // order: an operator whose records wait until no older one is expected, and are worked in the order of their times. Its own
 // timers and dues are worked among them, at the same time first. The operator inside sees a watermark, and origin times, that
 // are the times of its records.
+import { DecodeError } from "../../core/errors.ts";
 import { END_OF_TIME } from "../../core/event-time.ts";
+import type { DecodedRecord } from "../../core/outcome.ts";
 import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
 import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
 import { listOf } from "../../core/foreign.ts";
@@ -14,6 +16,7 @@ import {
   stateKey,
   type DueLook,
   type Item,
+  type KeptResult,
   type Lateness,
   type MakeOperator,
   type Operator,
@@ -72,17 +75,19 @@ class OrderedWork implements Operator {
   keys(item: Item, want: Want): void {
     // What is set in a batch may be due in it, so the inner keys are needed too.
     this.#inner.keys(item, want);
-    if (item.record.raw.key !== null) want(this.#store, placeOf(item, this.#originOf));
+    if (item.entry === "record" && item.record.raw.key !== null)
+      want(this.#store, placeOf(item, this.#originOf));
   }
 
   work(item: Item, views: Views): void {
+    if (item.entry === "returned") return this.#returned(item, views);
     if (item.record.raw.key === null) return this.#inner.work(item, views);
     // mistake: order takes what is late
     const late = latenessOf(item, this.#node.operation.order.graceMs);
     if (late !== null) return this.#late(item, late);
     const view = views.view(this.#store);
     const place = placeOf(item, this.#originOf);
-    const before = (view.get(place)?.value ?? []) as readonly QueuedRecord[];
+    const before = recordsIn(view, place);
     const { record, value } = item;
     const kept = queuedOf(plainKeeping, { record: this.#light(record), value });
     const { timestamp } = record.context;
@@ -97,6 +102,16 @@ class OrderedWork implements Operator {
     return isChanged ? { ...record, raw: { ...record.raw, value: null } } : record;
   }
 
+  /** Its place in the order is over: it is worked now, at its own time. */
+  #returned(item: Item, views: Views): void {
+    const { cursor } = this.#wiring;
+    const { timestamp } = item.record.context;
+    const record = (cursor.record = { ...item.record, originMs: timestamp });
+    const own = { ...item, record, origin: { ...item.origin, time: timestamp } };
+    this.#inner.work({ ...own, watermark: timestamp }, this.#views(views));
+    cursor.step = this.at;
+  }
+
   #late(item: Item, late: Lateness): void {
     item.trail.late = late;
     drop(this.#wiring);
@@ -106,7 +121,13 @@ class OrderedWork implements Operator {
 
   dueKeys(key: StateKey, want: Want, by: DueLook): void {
     if (this.stores[by.input] !== this.#store) return this.#inner.dueKeys?.(key, want, by);
-    for (const item of this.#itemsOf(key, by.views)) this.#inner.keys(item, want);
+    for (const item of this.#itemsOf(key, by.views)) {
+      try {
+        this.#inner.keys(item, want);
+      } catch {
+        // The user's callback throws once more when the record is worked, and there it is the record's fault.
+      }
+    }
   }
 
   due(item: Item, views: Views): void {
@@ -124,16 +145,24 @@ class OrderedWork implements Operator {
     }
   }
 
-  /** A record that waits is nowhere else: it is not given up. */
-  giveUpDue(item: Item, views: Views): boolean {
-    if (this.stores[item.input] === this.#store) return false;
-    return this.#inner.giveUpDue?.(atDue(item), this.#views(views)) === true;
+  /** The records of an entry are of one source record, and fail together; they wait nowhere else. */
+  giveUpDue(item: Item, views: Views): readonly KeptResult[] | null {
+    const key = item.key as StateKey;
+    if (this.stores[item.input] !== this.#store)
+      return this.#inner.giveUpDue?.(atDue(item), this.#views(views)) ?? null;
+    const view = views.view(this.#store);
+    const records = recordsIn(view, key);
+    view.set(key, null);
+    // mistake: waiting record given up
+    return records.map((value): KeptResult => {
+      const { record } = recordOf(plainKeeping, value);
+      return { value, record, waitedIn: this.#store };
+    });
   }
 
   /** The records of an entry, as the operator inside sees them. */
   #itemsOf(key: StateKey, views: Views, trail: Trail = null as never): Item[] {
-    const kept = (views.view(this.#store).get(key)?.value ?? []) as readonly QueuedRecord[];
-    return kept.map((one): Item => {
+    return recordsIn(views.view(this.#store), key).map((one): Item => {
       const { record: whole, value } = recordOf(plainKeeping, one);
       const { timestamp } = whole.context;
       const record = { ...whole, value, originMs: timestamp };
@@ -188,6 +217,9 @@ function latenessOf({ record, origin, watermark }: Item, graceMs: number): Laten
   return watermark > lastMs ? "closed" : null;
 }
 
+const recordsIn = (view: StoreView, place: StateKey): readonly QueuedRecord[] =>
+  (view.get(place)?.value ?? []) as readonly QueuedRecord[];
+
 const TIME_BYTES = 8;
 
 /** Sorts by time, then by origin. Records of one place are kept together, as they came. */
@@ -202,3 +234,13 @@ const records = listOf(queuedRecord);
 /** The fault of what the store has for a place, or null. */
 export const wrongOrdered = (place: Buffer, value: unknown): string | null =>
   place.length < TIME_BYTES ? "its key names no record" : records(value, "it");
+
+/** The records of a letter, as they had waited; throws what is wrong with them. */
+export function waitedRecords(value: unknown): readonly DecodedRecord[] {
+  const why = records(value, "it");
+  if (why !== null) throw new DecodeError("MILL_DECODE_JSON", why);
+  return (value as readonly QueuedRecord[]).map((one) => {
+    const { record, value: own } = recordOf(plainKeeping, one);
+    return { ...record, value: own };
+  });
+}

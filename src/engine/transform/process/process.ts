@@ -111,12 +111,12 @@ class ProcessWork implements Operator {
   }
 
   /** A handler has failed: the timers of the key that are due with it are over, and have changed nothing. */
-  giveUpDue({ key, input, record }: Item, views: Views): boolean {
+  giveUpDue({ key, input, record }: Item, views: Views): readonly [] {
     const view = views.view(this.stores[input] as string);
     const timers = timersOf(view, key as StateKey);
     const left = timers.filter(([, dueMs]) => dueMs !== timers[0]?.[1]);
     view.set(key as StateKey, timersEntry(left, record.context.timestamp));
-    return true;
+    return [];
   }
 
   #fire([name, dueMs, setMs]: StoredTimer, item: Item, views: Views): void {

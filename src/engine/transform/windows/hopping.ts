@@ -189,13 +189,17 @@ class HoppingWork implements Operator {
     const { merge, window } = this.#operation;
     const aggregate = values.reduce((a, b) => present(merge(a, b)));
     const content = { aggregate, startMs: endMs - window.sizeMs, endMs };
-    this.#work.closed((item.key as StateKey).bytes.subarray(1), content, endMs - 1);
+    this.#work.closed(this.recordKeyOf(item.key as StateKey), content, endMs - 1);
+  }
+
+  recordKeyOf({ bytes }: StateKey): Buffer {
+    return bytes.subarray(1);
   }
 
   /** The user's `merge` has failed. */
-  giveUpDue(item: Item, views: Views): boolean {
+  giveUpDue(item: Item, views: Views): readonly [] {
     this.#close(item, views);
-    return true;
+    return [];
   }
 
   /** The window of a key that closes next, and the aggregates of its panes; null: none closes yet. */

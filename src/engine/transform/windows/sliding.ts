@@ -120,9 +120,9 @@ class SlidingWork implements Operator {
   }
 
   /** The user's `merge` has failed. */
-  giveUpDue(item: Item, views: Views): boolean {
+  giveUpDue(item: Item, views: Views): readonly [] {
     this.#close(item, views);
-    return true;
+    return [];
   }
 
   /** The window of a key that closes next, and what it has; null: none closes yet. */
