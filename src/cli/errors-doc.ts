@@ -17,6 +17,8 @@ const conduct = {
   halt: "The task or the command stops.",
 } as const;
 
+const WARNS = "Warns once for each task, and goes on.";
+
 /** The whole document. */
 export function errorsDoc(): string {
   const codes = Object.keys(errorTable).filter(isErrorCode).toSorted();
@@ -29,14 +31,14 @@ ${codes.map(section).join("\n")}`;
 }
 
 function section(code: keyof typeof errorTable): string {
-  const { message, meaning, action, disposition } = entryOf(code);
+  const { message, meaning, action, disposition, onlyWarns = false } = entryOf(code);
   return `## ${code}
 
 > ${message}
 
 ${meaning}
 
-- **Millrace**: ${conduct[disposition]}
+- **Millrace**: ${onlyWarns ? WARNS : conduct[disposition]}
 - **You**: ${action}
 ${code === "MILL_SINK_REFUSED" ? refusals() : ""}`;
 }

@@ -9,6 +9,8 @@ interface ErrorTexts {
   readonly meaning: string;
   /** Advice for the operator. */
   readonly action: string;
+  /** Nothing fails: it is a warning in the log. */
+  readonly onlyWarns?: true;
 }
 
 export interface ErrorEntry extends ErrorTexts {
@@ -16,6 +18,14 @@ export interface ErrorEntry extends ErrorTexts {
 }
 
 const retries = {
+  MILL_TIME_HISTORY: {
+    message: "history is fed into a topic that counts as quiet",
+    meaning:
+      "Records of the topic have event times more than a day behind the wall clock, and it had no record for its idleAfter. So its time went on by the wall clock, and windows, joins and timers behind it have closed: records of before that still come are late for them (`late`, reason `closed`).",
+    action:
+      'Where history is fed in, declare the topic with idleAfter: "never" and deploy before it is fed; else let a bounded run read it: npx millrace reprocess run <pipeline>. Where nothing more of the past comes: nothing.',
+    onlyWarns: true,
+  },
   MILL_SHAPE_UNKNOWN: {
     message:
       "values between two parts have a structure that this version of the pipeline does not know",
@@ -333,6 +343,13 @@ const halts = {
       "The pipeline says that keys are deleted downstream, and downstream is a Postgres table, which would keep their rows.",
     action:
       "Write the changes to a topic, where a deleted key is a tombstone; or keep the row and say in a column of it that it does not count.",
+  },
+  MILL_BUILD_PROGRESS: {
+    message: "the progress of a part might not fit into a commit",
+    meaning:
+      "A task keeps a watermark of every task that writes a topic between parts beside its offset there, with its ledger. Kafka takes 4,096 bytes of it (offset.metadata.max.bytes), and the longest that it may become is more.",
+    action:
+      "Read a topic with fewer partitions: as many tasks write the topic between the parts. Or use nothing that depends on event time behind it.",
   },
   MILL_BUILD_OPTION: {
     message: "an option of the pipeline cannot be used",

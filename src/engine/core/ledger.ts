@@ -9,8 +9,11 @@ const counted = ["emitted", "superseded", "deduplicated", "null-key", "tombstone
  * Words with a number by name: of an operator below "filtered", of a class below "dead-lettered", of a reason below "late".
  */
 const named = ["dead-lettered", "filtered", "late"] as const;
+/** Words with a number by operator that are no outcomes of records. */
+const beside = ["dead-results", "behind"] as const;
 
 type NamedWord = (typeof named)[number];
+type BesideWord = (typeof beside)[number];
 type Checks<Word extends string> = Record<Word, Check>;
 
 /** Every outcome, the first that applies first. */
@@ -35,6 +38,11 @@ export type LedgerCounts = { consumed: number } & Record<CountedWord, number> &
      * left out where there are none.
      */
     "dead-results"?: Record<string, number>;
+    /**
+     * Records that were behind the watermark in front of an operator, by operator (W4 of docs/semantics.md). Each has its outcome all
+     * the same; left out where there are none.
+     */
+    behind?: Record<string, number>;
   };
 
 export const emptyLedger = (): LedgerCounts => ({
@@ -58,7 +66,7 @@ const countsCheck: Check = fields<LedgerCounts>({
   consumed: optional(whole()),
   ...(Object.fromEntries(counted.map((word) => [word, optional(whole())])) as Checks<CountedWord>),
   ...(Object.fromEntries(named.map((word) => [word, optional(names)])) as Checks<NamedWord>),
-  "dead-results": optional(byName),
+  ...(Object.fromEntries(beside.map((word) => [word, optional(byName)])) as Checks<BesideWord>),
 });
 
 /** A million records a second for thirty years: counts may go on from there, and their sums are exact. */
@@ -104,16 +112,29 @@ export function addLedger(into: LedgerCounts, from: LedgerCounts): LedgerCounts 
   into.consumed += from.consumed;
   for (const word of counted) into[word] += from[word];
   for (const word of named) addAll(into[word], from[word]);
-  if (from["dead-results"] !== undefined) addAll(deadResultsIn(into), from["dead-results"]);
+  for (const word of beside) if (from[word] !== undefined) addAll((into[word] ??= {}), from[word]);
   return into;
 }
 
-const deadResultsIn = (ledger: LedgerCounts): Record<string, number> =>
-  (ledger["dead-results"] ??= {});
-
 /** Adds a result of the operator that became a dead letter. */
 export const countDeadResult = (ledger: LedgerCounts, operator: string): void =>
-  bump(deadResultsIn(ledger), operator);
+  bump((ledger["dead-results"] ??= {}), operator);
+
+/** Adds records that were behind the watermark in front of the operator. */
+export function countBehind(ledger: LedgerCounts, operator: string, records: number): void {
+  const behind = (ledger.behind ??= {});
+  behind[operator] = countIn(behind, operator) + records;
+}
+
+/** The same with one sum for all operators of a word, for want of room. */
+export function withoutOperators(ledger: LedgerCounts): LedgerCounts {
+  const summed = { ...ledger };
+  for (const word of ["filtered", ...beside] as const) {
+    const counts = ledger[word];
+    if (counts !== undefined) summed[word] = { "*": sumOf(counts) };
+  }
+  return summed;
+}
 
 /** A sum that shares nothing with its parts. */
 export const sumLedgers = (ledgers: Iterable<LedgerCounts>): LedgerCounts => {
@@ -125,8 +146,8 @@ export const sumLedgers = (ledgers: Iterable<LedgerCounts>): LedgerCounts => {
 /** The words of the ledger with zero lines left out and sub-counts summed, as tools print them. */
 export function ledgerTotals(l: LedgerCounts): Record<string, number> {
   const all = ledgerWords.map((word): [string, number] => [word, amountOf(l, word)]);
-  const beside = ["dead-results", sumOf(l["dead-results"] ?? {})] as const;
-  const counts = [["consumed", l.consumed] as const, ...all, beside];
+  const others = beside.map((word): [string, number] => [word, sumOf(l[word] ?? {})]);
+  const counts = [["consumed", l.consumed] as const, ...all, ...others];
   return Object.fromEntries(counts.filter(([, n]) => n !== 0));
 }
 

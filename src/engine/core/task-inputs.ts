@@ -19,8 +19,8 @@ import {
   emptyLedger,
   ledgerCheck,
   ledgerFrom,
-  ledgerTotals,
   type LedgerCounts,
+  withoutOperators,
 } from "./ledger.ts";
 import { Loading, type LoadStart } from "./loading.ts";
 import type { Part } from "./plan.ts";
@@ -37,7 +37,8 @@ export interface ProgressMetadata {
   readonly loadTo?: bigint | null;
 }
 
-const METADATA_BYTES_MAX = 4096;
+/** Kafka's default `offset.metadata.max.bytes`. */
+export const METADATA_BYTES_MAX = 4096;
 
 export function encodeMetadata(metadata: ProgressMetadata): string {
   const { owner, ledger, time = {}, loadTo } = metadata;
@@ -46,9 +47,7 @@ export function encodeMetadata(metadata: ProgressMetadata): string {
   const whole = JSON.stringify({ v: 1, owner, ...times, load, ledger });
   if (Buffer.byteLength(whole) <= METADATA_BYTES_MAX) return whole;
   // Too many operator names: keep the sums, which are what must balance.
-  const { filtered = 0 } = ledgerTotals(ledger);
-  const summed: LedgerCounts = { ...ledger, filtered: { "*": filtered } };
-  return JSON.stringify({ v: 1, owner, ...times, load, ledger: summed });
+  return JSON.stringify({ v: 1, owner, ...times, load, ledger: withoutOperators(ledger) });
 }
 
 interface StoredMetadata {
@@ -93,7 +92,8 @@ export function wrongMetadata(metadata: string): string | null {
 }
 
 // In JSON: whole numbers are times, and "end" is the end of time. The channels of an internal topic are one text: base64 of
-// numbers of variable size, first the greatest watermark, then for each channel how far it is behind. So 400 of them have room.
+// numbers of variable size, first the greatest watermark, then for each channel how far it is behind (metadata-size.ts says how
+// many have room).
 
 type TimeInJson = number | "end" | null;
 
@@ -242,6 +242,11 @@ export class TaskInputs {
   /** The time of an input; null where it keeps none. */
   time(topic: TopicName): InputTime | null {
     return this.#inputs.get(topic)?.time ?? null;
+  }
+
+  /** The same; undefined where the topic has no partition for the task. */
+  inputTime(topic: TopicName): InputTime | null | undefined {
+    return this.#inputs.get(topic)?.time;
   }
 
   /** The watermark behind each source (W1): of a topic that has no partition for this task it is the end of time. */

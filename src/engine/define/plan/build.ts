@@ -41,7 +41,8 @@ export function build(input: BuildInput): Plan {
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
   const parts = withOrigins(withIdleness(withChannels(cut(nodes, prefix))));
-  const traced = [...parts.flatMap(traces), ...loadFirst(parts), ...tooManyChannels(parts)];
+  const tooMany = tooManyChannels(parts, namespace);
+  const traced = [...parts.flatMap(traces), ...loadFirst(parts), ...tooMany];
   if (traced.length > 0) throw new ConfigErrors(traced);
   const own = { deadLetters: `${prefix}-dead-letters`, meta: `${prefix}-meta` };
   const late = {

@@ -2,8 +2,10 @@
 // of them (W1), so their number is part of the plan. Topics that nobody behind needs markers for have none.
 import { closePointsOf, type ClosePoint } from "../../../core/close-points.ts";
 import type { MillraceError } from "../../../core/errors.ts";
+import { channelsMax, metadataBytesMax } from "../../../core/metadata-size.ts";
 import { usesTime, type Part, type PlanNode, type PlanTopic } from "../../../core/plan.ts";
 import type { TopicName } from "../../../core/record.ts";
+import { METADATA_BYTES_MAX } from "../../../core/task-inputs.ts";
 import { sourcesOf } from "../../../core/upstream.ts";
 import { problem } from "../../nodes/problem.ts";
 
@@ -68,19 +70,18 @@ function pointsOf(
   return node.facts.closePoint === undefined ? null : [node.facts.closePoint];
 }
 
-/** More do not fit beside a ledger into the progress of a task: 4,096 bytes, Kafka's default (K1). */
-const CHANNELS_MAX = 400;
-
-/** Repartition topics whose readers would have to remember more channels than their progress has room for. */
-export function tooManyChannels(parts: readonly Part[]): MillraceError[] {
+/** Repartition topics whose readers would have to remember more channels than their progress has room for (K1). */
+export function tooManyChannels(parts: readonly Part[], namespace: string): MillraceError[] {
   const written = parts.flatMap(({ nodes }) =>
     nodes.filter((node) => repartitionOf(node).length > 0),
   );
   return written.flatMap((node) => {
-    const { channels = 0 } = node.operation.topic ?? {};
-    if (channels <= CHANNELS_MAX) return [];
-    const why = `${String(channels)} tasks write it and something behind it uses event time, whose progress has room for ${String(CHANNELS_MAX)} of them; read a topic of at most so many partitions`;
-    return [problem("MILL_BUILD_OPTION", node, why)];
+    const { channels } = node.operation.topic ?? {};
+    if (channels === undefined) return [];
+    const bytes = metadataBytesMax(namespace, { channels });
+    if (bytes <= METADATA_BYTES_MAX) return [];
+    const why = `${String(channels)} tasks write it, and something behind it uses event time: the progress of its readers may take ${String(bytes)} bytes, and Kafka takes ${String(METADATA_BYTES_MAX)}; read a topic of at most ${String(channelsMax(namespace))} partitions`;
+    return [problem("MILL_BUILD_PROGRESS", node, why)];
   });
 }
 
