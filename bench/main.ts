@@ -17,7 +17,7 @@ import { timeFigures, timeParts } from "./time/time.ts";
 const USAGE = `Usage: node bench/main.ts engine [options]   the engine beside Kafka Streams
        node bench/main.ts state [options]    memory, takeover and rebuild by number of keys
        node bench/main.ts due [options]      the index of entries that are due: bytes, changes, reads
-       node bench/main.ts time [options]     windows: hopping by size and advance, many open ones, beside Kafka Streams
+       node bench/main.ts time [options]     windows: hopping by size and advance, many open ones, markers, beside Kafka Streams
        node bench/main.ts park [options]     latency of other keys while calls for one key fail
        node bench/main.ts reprocess [options]  a run of the reprocessor beside the live pipeline
 
@@ -38,7 +38,7 @@ state:
 due:
   --records <n>     entries (1000000)
 time:
-  --only <part>     hopping, open or engine; left out: all
+  --only <part>     hopping, open, markers or engine; left out: all
   --keys <n,…>      open: numbers of keys with 24 open windows each (10000,100000,1000000)
   --records, --rounds, --workers, --beside, --no-profile, and --workload tumbling, session or join: as for engine
 park:

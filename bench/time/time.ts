@@ -1,10 +1,12 @@
 // `bench -- time`: the parts of it, and their figures for people.
+import { spanText } from "../../src/engine/core/event-time.ts";
 import { benchEngine, type EngineOptions } from "../engine.ts";
 import { aligned, counted, reportText } from "../report.ts";
 import { benchHopping, type HoppingFigures } from "./hopping.ts";
+import { benchMarkers } from "./markers.ts";
 import { benchOpen, type OpenFigures } from "./open.ts";
 
-export const timeParts = ["hopping", "open", "engine"] as const;
+export const timeParts = ["hopping", "open", "markers", "engine"] as const;
 export type TimePart = (typeof timeParts)[number];
 
 export interface TimeOptions {
@@ -29,6 +31,7 @@ export async function timeFigures(
   };
   if (parts.includes("hopping")) add("hopping", await benchHopping(say), hoppingText);
   if (parts.includes("open")) add("open", await benchOpen(keys, say), openText);
+  if (parts.includes("markers")) add("markers", await benchMarkers(say), markersText);
   if (parts.includes("engine")) add("engine", await benchEngine(engine, say), reportText);
   return { figures, text: texts.join("\n\n") };
 }
@@ -90,5 +93,26 @@ function openText(all: readonly OpenFigures[]): string {
     "window of every key, while all the others stay open. process: the most memory of the one that closes them.",
     "",
     ...aligned([head, ...rows]),
+  ].join("\n");
+}
+
+const BEHIND_TEXT = { minutes: "tumbling minutes", sessions: "sessions" } as const;
+
+function markersText({ markers, ages }: Awaited<ReturnType<typeof benchMarkers>>): string {
+  const head = ["behind the topic", "partitions", "workers", "markers/s", "bytes/s", "bytes each"];
+  const rows = markers.map((one) => [
+    ...[BEHIND_TEXT[one.behind], counted(one.partitions), counted(one.workers)],
+    ...[one.markersPerSecond.toFixed(1), counted(one.bytesPerSecond), one.bytesEach.toFixed(0)],
+  ]);
+  const ageRows = ages.map(({ ageMs, bytes }) => [spanText(ageMs), counted(bytes)]);
+  return [
+    "markers of one worker in a topic between parts that has as many partitions as its source, while each source partition gets a record a",
+    "second; records as they are sent, without the head of their batch.",
+    "",
+    ...aligned([head, ...rows]),
+    "",
+    "bytes that a record is longer between two parts, by its age.",
+    "",
+    ...aligned([["age", "bytes"], ...ageRows]),
   ].join("\n");
 }
