@@ -1,12 +1,14 @@
 // `millrace lag`: records and seconds behind, for each part, topic and partition of every pipeline.
 import { withAdmin } from "../data/with-admin.ts";
 import { lagsOf, type PartitionLag } from "../data/lag.ts";
+import { timeWaitsOf, type PlanWait } from "../data/time-waits.ts";
 import type { AdminPort, KafkaPort } from "../engine/core/kafka.ts";
 import type { Part, Plan } from "../engine/core/plan.ts";
 import { addressOf } from "../engine/core/record.ts";
 import { decodeMetadata } from "../engine/core/task-inputs.ts";
 import { gateText, readGate } from "../engine/notes/gate-note.ts";
 import { LagBook } from "../engine/observe/lag/append-times.ts";
+import { shownWait } from "../engine/observe/time-waits.ts";
 import { planNamed } from "../engine/operate/choice.ts";
 import { connected, type Connect, type Connection, type PlansOf } from "./connection.ts";
 import { exitCodes, type CliIo, type Register } from "./io.ts";
@@ -29,8 +31,13 @@ export const lagVerb =
       .command("lag")
       .argument("[pipeline]", "only this one")
       .option("--watch", "again every two seconds, until interrupted")
-      .option("--json", "print one JSON object a partition")
-      .description("show how far each part of each pipeline is behind, in records and seconds")
+      .option(
+        "--json",
+        "print one JSON object a partition, and one an operator that waits for time",
+      )
+      .description(
+        "show how far each part of each pipeline is behind, in records and seconds, and for which partition windows wait",
+      )
       .action((pipeline: string | undefined, options: LagOptions) =>
         run((io) =>
           connected(connect, io, (connection) => {
@@ -51,8 +58,12 @@ async function showLag(
   const book = new LagBook();
   for (;;) {
     const lags = await lagsOf(plans, { kafka, clock, book });
-    if (options.json === true) for (const lag of lags) io.out(jsonLine(lag));
+    const waits = await timeWaitsOf(plans, kafka);
+    const isJson = options.json === true;
+    if (isJson) for (const lag of lags) io.out(jsonLine(lag));
     else showTable(io, lags, options.watch === true && io.isTty);
+    for (const wait of waits)
+      io.out(isJson ? jsonWait(wait, clock.now()) : waitLine(wait, clock.now()));
     await showWaits(io, plans, kafka);
     if (options.watch !== true || io.isCut?.() === true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
@@ -100,6 +111,15 @@ const jsonLine = ({ nextOffset, endOffset, ...lag }: PartitionLag): string =>
     nextOffset: nextOffset === null ? null : Number(nextOffset),
     endOffset: Number(endOffset),
   });
+
+const jsonWait = (wait: PlanWait, nowMs: number): string =>
+  JSON.stringify({ ...shownWait(wait, nowMs), through: wait.through });
+
+/** With the topics between parts through which the partition keeps the operator waiting. */
+function waitLine(wait: PlanWait, nowMs: number): string {
+  const { why } = shownWait(wait, nowMs);
+  return wait.through.length === 0 ? why : `${why} (through ${wait.through.join(", ")})`;
+}
 
 function lagLines(lags: readonly PartitionLag[]): readonly string[] {
   const header = ["GROUP", "TOPIC", "PARTITION", "RECORDS", "BEHIND"];

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { json, pipeline, string, topic } from "#engine";
+import { json, pipeline, seconds, string, topic, tumbling } from "#engine";
 import { lagVerb } from "../../src/cli/lag.ts";
 import { lagsOf } from "../../src/data/lag.ts";
 import { openGate, shutGate } from "../../src/engine/operate/gate/gate.ts";
+import type { StoredTime } from "../../src/engine/core/event-time.ts";
 import type { KafkaPort } from "../../src/engine/core/kafka.ts";
 import { emptyLedger } from "../../src/engine/core/ledger.ts";
 import { encodeMetadata } from "../../src/engine/core/task-inputs.ts";
@@ -215,5 +216,59 @@ test("what is loaded first is told, with how far it is", async () => {
     "joined.main: known-0 is loaded first, 1 of 2; other sources wait",
   ]);
   assert.deepEqual(await said([[0, 2n, 2n]]), []);
+  await kafka.close();
+});
+
+test("the partition that keeps windows open is named, with how far it is behind and through which topics", async () => {
+  const start = Date.UTC(2026, 0, 1);
+  const views = topic("in", { ...options, value: json<{ shop: string }>() });
+  const flow = pipeline("shop", ({ from }) => {
+    from(views)
+      .groupBy("by-shop", ({ shop }) => shop)
+      .windowedBy(tumbling({ size: seconds(10), grace: seconds(0) }))
+      .count("sold", { emit: "close" })
+      .toStream("row", (n) => n)
+      .to(target);
+  });
+  const timed = () => [flow.plan()];
+  const servers = new MemoryServers(timed());
+  const kafka = servers.kafka.port();
+  const between = "shop-by-shop-repartition";
+  const commitTimes = (group: string, name: string, times: readonly StoredTime[]) =>
+    kafka.admin().commitOffsets(
+      group,
+      times.map((time, partition) => {
+        const metadata = encodeMetadata({ owner: "w", ledger: emptyLedger(), time });
+        return { topic: name, partition, nextOffset: 0n, metadata };
+      }),
+    );
+  const lines = async () =>
+    (await command(lagVerb(servers.connect, timed), ["lag"])).out.filter((line) =>
+      line.startsWith("shop.by-shop sold"),
+    );
+  assert.deepEqual(await lines(), [
+    `shop.by-shop sold waits for in-0: it has no time yet (through ${between})`,
+  ]);
+  await commitTimes("shop.main", "in", [{ time: start + 95_000 }, { time: start + 5_000 }]);
+  const heard = { channels: [start + 90_000, start + 5_000] };
+  await commitTimes("shop.by-shop", between, [heard, heard]);
+  const [line = "", ...more] = await lines();
+  assert.deepEqual(more, []);
+  assert.match(
+    line,
+    /^shop\.by-shop sold waits for in-1: its time is 2026-01-01T00:00:05\.000Z, .* behind the wall clock and 85 seconds behind the fastest \(through shop-by-shop-repartition\)$/,
+  );
+  const { out } = await command(lagVerb(servers.connect, timed), ["lag", "--json"]);
+  const last = JSON.parse(out.at(-1) ?? "") as Record<string, unknown>;
+  assert.equal(last["behindFastestSeconds"], 85);
+  assert.ok(Number(last["behindSeconds"]) > 86_400);
+  const { operator, topic: of, partition, through } = last;
+  assert.deepEqual(
+    { operator, topic: of, partition, through },
+    {
+      ...{ operator: "sold", topic: "in", partition: 1 },
+      through: [between],
+    },
+  );
   await kafka.close();
 });

@@ -68,6 +68,7 @@ const keptNames = new Map([
   ["MILL_GATE_HELD", "the code of an error"],
   ["millrace_parked_keys", "a metric"],
   ["millrace_parked_records", "a metric"],
+  ["millrace_time_held_by", "a metric"],
   ["park-key", "what a user writes to have keys queued"],
   ["-parked", "the end of a store's name, and so of a changelog's"],
   ["parked", "a letter that has failed too often is parked; the name of their topic in the plan"],

@@ -231,6 +231,12 @@ export class ChannelTimes {
     return this.#watermarks.indexOf(this.watermark);
   }
 
+  /** The greatest time of a channel, of those that have not ended if there is one. */
+  get fastest(): number {
+    const open = this.#watermarks.filter((one) => one !== END_OF_TIME);
+    return open.length === 0 ? END_OF_TIME : Math.max(...open);
+  }
+
   /** A marker was read (M3). One of a channel that the plan does not have is of another version, and changes nothing. */
   mark({ channel, watermark }: Mark): void {
     const before = this.#watermarks[channel];

@@ -15,11 +15,14 @@ interface Writer {
   readonly delays: SourceDelays;
 }
 
+/** A task in an input, with what its progress has stored. */
+export type StoredTimes = TaskAt & Pick<TaskProgress, "metadata">;
+
 export class SaidTimes {
   readonly #times: ReadonlyMap<string, StoredTime>;
   readonly #writers: ReadonlyMap<TopicName, readonly Writer[]>;
 
-  constructor(parts: readonly Part[], progress: readonly TaskProgress[]) {
+  constructor(parts: readonly Part[], progress: readonly StoredTimes[]) {
     this.#times = new Map(
       progress.map((task) => [taskKey(task), decodeMetadata(task.metadata ?? "")?.time ?? {}]),
     );

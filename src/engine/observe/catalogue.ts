@@ -98,6 +98,17 @@ export const catalogue: readonly MetricSpec[] = [
     "Records that an operator has seen, by what it did with them.",
     { ...part, operator: "open", outcome: "open" },
   ),
+  counter(
+    "millrace_time_behind_total",
+    "Records of committed batches that were behind the watermark in front of an operator: another run may take them otherwise.",
+    { ...part, operator: "open" },
+  ),
+  gauge(
+    "millrace_time_held_by",
+    "Seconds behind the wall clock of the slowest partition that an operator waits for; of a topic between parts, its slowest writer.",
+    { ...task, operator: "open" },
+    "max",
+  ),
   counter("millrace_dead_letters_total", "Records sent to the dead-letter topic, by class.", {
     pipeline: "open",
     class: letterClasses,

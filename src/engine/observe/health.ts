@@ -3,6 +3,7 @@
 // roll-out stops there.
 import type { ErrorCode } from "../core/error-table.ts";
 import type { TaskAt } from "../core/record.ts";
+import { slowestShown, type ShownWait } from "./time-waits.ts";
 
 export const taskStates = ["starting", "running", "paused", "stopped"] as const;
 
@@ -31,6 +32,8 @@ export interface Health {
   readonly ok: boolean;
   readonly reasons: readonly string[];
   readonly tasks: readonly TaskHealth[];
+  /** The partition for whose time each operator waits; left out where no operator asks for time. It makes nothing unready. */
+  readonly time?: readonly ShownWait[];
 }
 
 export interface WorkerFacts {
@@ -44,12 +47,18 @@ export interface WorkerFacts {
   readonly passAgeMs: number;
   readonly passAgeMsMax: number;
   readonly tasks: readonly TaskHealth[];
+  readonly time?: readonly ShownWait[];
 }
 
-const verdict = (reasons: readonly string[], tasks: readonly TaskHealth[]): Health => ({
+const verdict = (
+  reasons: readonly string[],
+  tasks: readonly TaskHealth[],
+  time: readonly ShownWait[] = [],
+): Health => ({
   ok: reasons.length === 0,
   reasons,
   tasks,
+  ...(time.length === 0 ? {} : { time }),
 });
 
 const stuckLoop = (worker: WorkerFacts): readonly string[] =>
@@ -70,6 +79,7 @@ export const readinessOf = (worker: WorkerFacts): Health =>
       ...worker.tasks.filter((task) => task.state !== "running").map(describe),
     ],
     worker.tasks,
+    worker.time,
   );
 
 const notJoined = ({ waitingFor = null }: WorkerFacts): string =>
@@ -80,6 +90,7 @@ export const mergeHealth = (parts: readonly (Health | null)[]): Health =>
   verdict(
     parts.flatMap((part) => part?.reasons ?? ["a worker process does not answer"]),
     parts.flatMap((part) => part?.tasks ?? []),
+    slowestShown(parts.flatMap((part) => part?.time ?? [])),
   );
 
 function describe(task: TaskHealth): string {

@@ -15,8 +15,12 @@ const labelsOf = (task: TaskAddress): Labels => ({
   partition: String(task.partition),
 });
 
-/** Makes the counters of a part visible at 0, before its first record. */
-export function announcePart(meter: Meter, pipeline: string, part: string): void {
+/** Makes the counters of a part visible at 0, before its first record; `timed` are its operators that ask for time. */
+export function announcePart(
+  meter: Meter,
+  { pipeline, part }: PartLabels,
+  timed: readonly string[],
+): void {
   meter.count("millrace_consumed_records_total", { pipeline, part }, 0);
   meter.count("millrace_rewinds_total", { pipeline, part }, 0);
   meter.count("millrace_breaker_halts_total", { pipeline, part }, 0);
@@ -28,6 +32,8 @@ export function announcePart(meter: Meter, pipeline: string, part: string): void
     meter.count("millrace_pauses_total", { pipeline, part, reason }, 0);
   for (const code of refusalCodes)
     meter.count("millrace_outputs_refused_total", { pipeline, part, code }, 0);
+  for (const operator of timed)
+    meter.count("millrace_time_behind_total", { pipeline, part, operator }, 0);
 }
 
 type PartLabels = Pick<TaskAddress, "pipeline" | "part">;
@@ -70,14 +76,16 @@ export function publishLedger(
 ): void {
   const { pipeline, part } = task;
   assert(imbalanceOf(delta) === 0, "the ledger of a commit does not balance", { pipeline, part });
-  const { "dead-results": result = 0, ...totals } = ledgerTotals(delta);
-  const { consumed = 0, ...outcomes } = settled(totals, debt);
-  meter.count("millrace_consumed_records_total", { pipeline, part }, consumed);
-  for (const [outcome, n] of Object.entries(outcomes))
-    meter.count("millrace_ledger_records_total", { pipeline, part, outcome }, n);
+  const totals = settled(ledgerTotals(delta), debt);
+  meter.count("millrace_consumed_records_total", { pipeline, part }, totals["consumed"] ?? 0);
+  for (const outcome of ledgerOutcomes.filter((word) => totals[word] !== undefined))
+    meter.count("millrace_ledger_records_total", { pipeline, part, outcome }, totals[outcome]);
+  const result = totals["dead-results"] ?? 0;
   const letters = { ...delta["dead-lettered"], ...(result === 0 ? {} : { result }) };
   for (const [letterClass, n] of Object.entries(letters))
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, n);
+  for (const [operator, n] of Object.entries(delta.behind ?? {}))
+    meter.count("millrace_time_behind_total", { pipeline, part, operator }, n);
 }
 
 /** Later emitted records make up for the debt; until then as many dead letters are left out, so that the sums balance. */

@@ -266,6 +266,7 @@ function watchLoop(worker: Worker): () => WorkerFacts {
     passAgeMs: systemClock.now() - lastPass,
     passAgeMsMax: 30 * PASS_MS,
     tasks: worker.health(),
+    time: worker.timeWaits(),
   });
 }
 

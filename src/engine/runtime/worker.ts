@@ -6,6 +6,7 @@ import type { TopicName } from "../core/record.ts";
 import type { GroupConsumer, PlainProducer } from "../core/kafka.ts";
 import { announcePart } from "../observe/task-metrics.ts";
 import type { TaskHealth } from "../observe/health.ts";
+import { shownWait, type ShownWait } from "../observe/time-waits.ts";
 import { LagBook } from "../observe/lag/append-times.ts";
 import { slowRecords } from "./loop/slow-records.ts";
 import { bindPart, type BoundPart } from "./task/bind.ts";
@@ -23,6 +24,7 @@ import { ShapeBook } from "./shapes/book.ts";
 import { SinkPart } from "./task/sink/part.ts";
 import { StreamCommitter } from "./task/stream/committer.ts";
 import { StreamPart } from "./task/stream/part.ts";
+import { timedOperators } from "./task/stream/tally.ts";
 
 /** Credentials and rights that Kafka refuses end a start; a worker that runs waits, since somebody may be changing them. */
 async function atStart<T>(work: () => Promise<T>): Promise<T> {
@@ -163,7 +165,7 @@ export class Worker {
           outcome: "broken",
         }),
     });
-    announcePart(context.meter, plan.pipeline, part.name);
+    announcePart(context.meter, labels, timedOperators(bound));
     const letters: PartOptions["letters"] = {
       pipeline: plan.pipeline,
       part: part.name,
@@ -255,6 +257,12 @@ export class Worker {
 
   health(): TaskHealth[] {
     return this.#lanes.flatMap((lane) => lane.health());
+  }
+
+  /** The partitions for whose times its operators wait. */
+  timeWaits(): ShownWait[] {
+    const nowMs = this.#context.clock.now();
+    return this.#parts.flatMap((part) => part.timeWaits()).map((wait) => shownWait(wait, nowMs));
   }
 
   /** Drains: commits what is staged, leaves the groups, closes the clients. Once, however often it is asked. */

@@ -1,7 +1,7 @@
 // Quiet sources of a task (live only): a source that has been read to its end and has had no record for a while is waited
 // for no longer, or one idle partition would keep open the windows of all. What is asserted then stays behind the wall
 // clock by that while, so a record that arrives no later than that after its event time is never behind (I1, I2).
-import { NO_TIME } from "../core/event-time.ts";
+import { NO_TIME, SourceTime } from "../core/event-time.ts";
 import type { PlanTopic } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { TaskInputs } from "../core/task-inputs.ts";
@@ -11,14 +11,25 @@ interface QuietClock {
   /** The last record, or the takeover (K2). */
   sinceMs: number;
   assertedMs: number;
+  /** Records that were read last lay far behind the wall clock. */
+  isFedHistory: boolean;
+  hasWarned: boolean;
+}
+
+/** A source into which history is fed while it counts as quiet. */
+export interface FedHistory {
+  readonly topic: TopicName;
+  readonly idleAfterMs: number;
+  /** The greatest event time that was read from it. */
+  readonly timeMs: number;
+  /** The time that it has by the wall clock. */
+  readonly assertedMs: number;
 }
 
 /** So often at most an assertion moves on: each is a marker for the parts behind. */
 const STEP_MS = 500;
-/** A source whose times are so far behind the wall clock is fed with history. */
+/** Records whose times are so far behind the wall clock are history. */
 const HISTORY_MS = 86_400_000;
-export const FED_WITH_HISTORY =
-  'the topic is quiet and its times lie far behind the wall clock: records of then that still come are late for windows; say idleAfter: "never" where history is fed in';
 
 export class QuietSources {
   readonly #inputs: TaskInputs;
@@ -33,17 +44,19 @@ export class QuietSources {
 
   /** Null where every source is waited for. */
   static of(inputs: TaskInputs, sources: readonly PlanTopic[], nowMs: number): QuietSources | null {
-    const clocks = sources.flatMap(({ name, idleAfterMs }) => {
-      if (idleAfterMs === undefined) return [];
-      return [[name, { idleAfterMs, sinceMs: nowMs, assertedMs: NO_TIME }] as const];
-    });
+    const begun = { sinceMs: nowMs, assertedMs: NO_TIME, isFedHistory: false, hasWarned: false };
+    const clocks = sources.flatMap(({ name, idleAfterMs }) =>
+      idleAfterMs === undefined ? [] : [[name, { ...begun, idleAfterMs }] as const],
+    );
     return clocks.length === 0 ? null : new QuietSources(inputs, new Map(clocks));
   }
 
-  /** Records of the topic were worked. */
-  read(topic: TopicName, nowMs: number): void {
+  /** Records of the topic were worked; `timeMs` is their greatest event time, NO_TIME where they have none. */
+  read(topic: TopicName, timeMs: number, nowMs: number): void {
     const clock = this.#clocks.get(topic);
-    if (clock !== undefined) clock.sinceMs = Math.max(clock.sinceMs, nowMs);
+    if (clock === undefined) return;
+    clock.sinceMs = Math.max(clock.sinceMs, nowMs);
+    if (timeMs !== NO_TIME) clock.isFedHistory = nowMs - timeMs > HISTORY_MS;
   }
 
   /**
@@ -65,17 +78,20 @@ export class QuietSources {
   }
 
   /**
-   * Asserts what was seen: between two slices, so that the times of a batch stay what they are. Returns topics whose records
-   * come from long ago: their times go on by the wall clock from here.
+   * Asserts what was seen: between two slices, so that the times of a batch stay what they are. Returns, once each, sources into
+   * which history is fed: their times go on by the wall clock meanwhile.
    */
-  assert(): readonly TopicName[] {
-    const fed: TopicName[] = [];
-    for (const [topic, timeMs] of this.#asserted) {
-      const before = this.#inputs.time(topic)?.watermark ?? NO_TIME;
-      this.#inputs.assertTime(topic, timeMs);
-      if (before !== NO_TIME && timeMs - before > HISTORY_MS) fed.push(topic);
-    }
+  assert(): readonly FedHistory[] {
+    for (const [topic, timeMs] of this.#asserted) this.#inputs.assertTime(topic, timeMs);
     this.#asserted.clear();
+    const fed: FedHistory[] = [];
+    for (const [topic, clock] of this.#clocks) {
+      const time = clock.isFedHistory && !clock.hasWarned ? this.#inputs.time(topic) : null;
+      if (!(time instanceof SourceTime) || time.watermark - time.time <= HISTORY_MS) continue;
+      clock.hasWarned = true;
+      const { idleAfterMs } = clock;
+      fed.push({ topic, idleAfterMs, timeMs: time.time, assertedMs: time.watermark });
+    }
     return fed;
   }
 }

@@ -40,7 +40,7 @@ export interface FailedDue {
   readonly results: readonly KeptResult[];
 }
 
-export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queued"> {
+export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queued" | "behind"> {
   /** The place of the operator. */
   readonly at: number;
   readonly worked: number;

@@ -39,6 +39,8 @@ export interface PassOfGroup {
   hasFailed(trail: Trail): boolean;
   /** Runs one piece of one record's way. */
   piece<T>(record: DecodedRecord, trail: Trail, piece: (of: T) => void, of: T): Again | null;
+  /** A record is behind the watermark in front of the operator at this place (W4). */
+  countBehind(at: number): void;
   /** An entry that was due goes on in its store, and its results nowhere. */
   giveUp(item: Item, operator: Operator): Again | null;
 }
@@ -228,8 +230,10 @@ export class GroupRun {
     program.cursor.step = item.at;
     if (operator.usesTime === true && item.watermark === -Infinity)
       item.watermark = this.#watermarkOf(item);
-    if (item.entry === "due") operator.due?.(item, batch.stores);
-    else operator.work(item, batch.stores);
+    if (item.entry === "due") return operator.due?.(item, batch.stores);
+    operator.work(item, batch.stores);
+    // An operator that does not ask for time has no watermark here.
+    if (item.record.originMs < item.watermark) this.#pass.countBehind(item.at);
   };
 
   /** The results of an entry that was due come before the time that made it due. */

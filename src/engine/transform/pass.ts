@@ -58,6 +58,8 @@ export interface BatchResult {
   readonly queued: readonly StepKey[];
   /** Entries that were due, and were worked among the records. */
   readonly fired: number;
+  /** By the place of an operator that asks for time: records that were behind the watermark in front of it (W4). */
+  readonly behind: ReadonlyMap<number, number>;
   /** By index: the results of entries that were due and have failed, which went no further; their store has gone on. */
   readonly kept: ReadonlyMap<number, readonly KeptResult[]>;
   /** Nothing was worked, since what is due before the first record is too much for a batch, or fails: it goes first. */
@@ -130,6 +132,7 @@ class Pass implements GroupQueues, PassOfGroup {
   /** Outputs of one record from one piece of its way: their places in the stage. */
   readonly #made: { readonly trail: Trail; readonly from: number; readonly to: number }[] = [];
   readonly #kept = new Map<number, readonly KeptResult[]>();
+  readonly #behind = new Map<number, number>();
   #fired = 0;
 
   constructor(program: Program, batch: Batch, leftOut: ReadonlyMap<number, Outcome>, end: number) {
@@ -265,6 +268,10 @@ class Pass implements GroupQueues, PassOfGroup {
     }
   }
 
+  countBehind(at: number): void {
+    this.#behind.set(at, (this.#behind.get(at) ?? 0) + 1);
+  }
+
   hasFailed(trail: Trail): boolean {
     return !isOfDue(trail) && this.#failed.has(trail.index);
   }
@@ -288,7 +295,7 @@ class Pass implements GroupQueues, PassOfGroup {
       return { step: operators[at] as CallStep, key };
     });
     const made = { outputs: this.#outputs(), deferred: this.deferred, kept: this.#kept };
-    return { ...made, outcomes, queued, fired: this.#fired };
+    return { ...made, outcomes, queued, fired: this.#fired, behind: this.#behind };
   }
 
   #outputs(): OutRecord[] {

@@ -8,6 +8,16 @@ import {
   type TaskStatus,
   type WorkerFacts,
 } from "../../../src/engine/observe/health.ts";
+import { NO_TIME } from "../../../src/engine/core/event-time.ts";
+import type { Labels } from "../../../src/engine/core/ports.ts";
+import { catalogue } from "../../../src/engine/observe/catalogue.ts";
+import {
+  shownWait,
+  WaitGauges,
+  type PipelineWait,
+  type ShownWait,
+} from "../../../src/engine/observe/time-waits.ts";
+import { RecordingMeter } from "../../../src/engine/testing/doubles/recording-meter.ts";
 
 const address = { pipeline: "orders", part: "main", topic: "orders", partition: 2 };
 const task = (state: TaskStatus): TaskHealth => ({ ...address, ...state });
@@ -88,4 +98,66 @@ test("several processes are ok only if each is, and a silent one is not", () => 
   assert.deepEqual(mergeHealth([good, bad]).tasks, [running, halted]);
   assert.equal(mergeHealth([good, bad]).ok, false);
   assert.deepEqual(mergeHealth([good, null]).reasons, ["a worker process does not answer"]);
+});
+
+const waitOf = (facts: Partial<PipelineWait> = {}): PipelineWait => ({
+  ...{ pipeline: "shop", part: "main", operator: "by-user", topic: "views", partition: 3 },
+  ...{ isWriter: false, isQueued: false, delayMs: 0, timeMs: 1_000_000, fastestMs: 1_000_000 },
+  ...facts,
+});
+
+test("ready names the partition that an operator waits for, and how far it is behind; it stays ready", () => {
+  const time = [shownWait(waitOf({ fastestMs: 1_311_000 }), 1_312_400)];
+  const ready = readinessOf(worker({ time }));
+  assert.equal(ready.ok, true);
+  assert.deepEqual(ready.time, [
+    {
+      ...{ pipeline: "shop", part: "main", operator: "by-user", topic: "views", partition: 3 },
+      ...{ of: "source", time: "1970-01-01T00:16:40.000Z" },
+      ...{ behindSeconds: 312, behindFastestSeconds: 311 },
+      why: "shop.main by-user waits for views-3: its time is 1970-01-01T00:16:40.000Z, 312 seconds behind the wall clock and 311 seconds behind the fastest",
+    },
+  ]);
+  assert.equal("time" in readinessOf(worker()), false, "where no operator asks for time");
+});
+
+test("a wait says which task writes, what has no time yet, and which keys are queued", () => {
+  const whyOf = (facts: Partial<PipelineWait>): string => shownWait(waitOf(facts), 1_060_000).why;
+  assert.equal(
+    whyOf({ isWriter: true }),
+    "shop.main by-user waits for task 3, which writes views: its time is 1970-01-01T00:16:40.000Z, 1 minute behind the wall clock",
+  );
+  assert.match(whyOf({ timeMs: NO_TIME }), /waits for views-3: it has no time yet$/);
+  assert.match(whyOf({ isQueued: true }), /waits for views-3: keys of its task are queued/);
+  assert.equal(shownWait(waitOf({ timeMs: NO_TIME }), 0).behindSeconds, null);
+  assert.equal(shownWait(waitOf(), 0).behindSeconds, 0, "ahead of the wall clock is not behind");
+});
+
+test("of several processes the slowest wait of each operator counts", () => {
+  const at = (timeMs: number, partition: number) => shownWait(waitOf({ timeMs, partition }), 9e6);
+  const of = (...times: ShownWait[]) => readinessOf(worker({ time: times }));
+  const merged = mergeHealth([of(at(5e6, 0)), of(at(4e6, 1)), of(at(6e6, 2)), null]);
+  assert.deepEqual(
+    merged.time?.map(({ partition }) => partition),
+    [1],
+  );
+  const unheard = mergeHealth([of(at(4e6, 1)), of(at(NO_TIME, 2))]);
+  assert.deepEqual(
+    unheard.time?.map(({ partition }) => partition),
+    [2],
+  );
+});
+
+test("the gauge has one series an operator: another one when another partition is the slowest", () => {
+  const meter = new RecordingMeter(catalogue);
+  const gauges = new WaitGauges(meter);
+  const seconds = (labels: Labels = {}) => meter.gauges("millrace_time_held_by", labels);
+  gauges.publish([waitOf()], 1_020_000);
+  assert.deepEqual(seconds({ operator: "by-user", topic: "views", partition: "3" }), [20]);
+  gauges.publish([waitOf({ partition: 1, timeMs: NO_TIME })], 1_030_000);
+  assert.deepEqual(seconds({ partition: "3" }), []);
+  gauges.publish([waitOf({ partition: 1, timeMs: NO_TIME })], 1_042_500);
+  assert.deepEqual(seconds(), [12.5], "without a time it counts since it was first seen");
+  gauges.publish([], 1_050_000);
+  assert.deepEqual(seconds(), []);
 });

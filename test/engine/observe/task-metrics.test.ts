@@ -21,7 +21,7 @@ const linesOf = async (meter: { render(): Promise<string> }): Promise<readonly s
 
 test("a new part shows every ledger outcome and letter class at 0", async () => {
   const meter = prometheusMeter(catalogue);
-  announcePart(meter, "orders", "main");
+  announcePart(meter, { pipeline: "orders", part: "main" }, ["by-hour"]);
   const lines = await linesOf(meter);
   const part = 'pipeline="orders",part="main"';
   for (const outcome of ledgerOutcomes)
@@ -31,6 +31,7 @@ test("a new part shows every ledger outcome and letter class at 0", async () => 
     );
   assert.ok(lines.includes('millrace_dead_letters_total{pipeline="orders",class="decode"} 0'));
   assert.ok(lines.includes(`millrace_consumed_records_total{${part}} 0`));
+  assert.ok(lines.includes(`millrace_time_behind_total{${part},operator="by-hour"} 0`));
 });
 
 test("a commit adds its ledger: consumed equals the sum of the outcomes", async () => {
@@ -40,6 +41,7 @@ test("a commit adds its ledger: consumed equals the sum of the outcomes", async 
   delta["dead-lettered"] = { decode: 1, rule: 1 };
   delta.filtered = { paid: 1 };
   delta.late = { own: 1 };
+  delta.behind = { "by-hour": 3 };
   publishLedger(meter, task, delta);
   publishLedger(meter, task, { ...emptyLedger(), consumed: 2, emitted: 2 });
   const lines = await linesOf(meter);
@@ -53,6 +55,7 @@ test("a commit adds its ledger: consumed equals the sum of the outcomes", async 
     'millrace_ledger_records_total{pipeline="orders",part="main",outcome="dead-lettered"} 2',
     'millrace_dead_letters_total{pipeline="orders",class="decode"} 1',
     'millrace_dead_letters_total{pipeline="orders",class="rule"} 1',
+    'millrace_time_behind_total{pipeline="orders",part="main",operator="by-hour"} 3',
   ])
     assert.ok(lines.includes(line), line);
 });

@@ -27,7 +27,11 @@ import {
   type MakeOperator,
   type Operator,
 } from "../../../src/engine/transform/operator.ts";
-import { runBatch, type TimedRecord } from "../../../src/engine/transform/pass.ts";
+import {
+  runBatch,
+  type BatchResult,
+  type TimedRecord,
+} from "../../../src/engine/transform/pass.ts";
 import { compile, type Program } from "../../../src/engine/transform/program.ts";
 import { TestCalls } from "../../support/calls.ts";
 import { raw } from "../../support/plans.ts";
@@ -98,6 +102,8 @@ class Rig {
   readonly program: Program;
   readonly stores: OpenStores;
   readonly texts: string[] = [];
+  /** Places of operators that met records behind their watermark. */
+  readonly behind: number[] = [];
   /** The outputs that fail, counted with those that were made in vain. */
   readonly failing = new Set<number>();
   isBatch = false;
@@ -195,7 +201,8 @@ class Rig {
     }
   }
 
-  #keep({ outputs }: { readonly outputs: readonly { readonly value: Buffer | null }[] }): void {
+  #keep({ outputs, behind }: Pick<BatchResult, "outputs" | "behind">): void {
+    this.behind.push(...behind.keys());
     this.texts.push(...outputs.map(({ value }) => String(value)));
     this.stores.endBatch();
   }
@@ -271,6 +278,7 @@ test("W3: a window into a window, in batches of any size, is as if records came 
     }
     const { texts, outcomes } = rig;
     assert.deepEqual({ texts, outcomes }, expected(times), `seed ${String(seed)}`);
+    assert.deepEqual(rig.behind, [], `W4: seed ${String(seed)}`);
   }
 });
 

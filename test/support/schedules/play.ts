@@ -184,10 +184,13 @@ function without(from: readonly string[], what: readonly string[]): string[] {
   return left;
 }
 
-/** Without idleness no record is ever behind the watermark of its edge. */
+/** Without idleness no record is ever behind the watermark of its edge (W4). */
 function behind({ plan }: World, progress: readonly TaskProgress[]): string[] {
   return plan.parts.flatMap(({ name }) => {
-    const { closed = 0 } = ledgerOfPart(progress, name).late;
-    return closed === 0 ? [] : [`${name}: ${String(closed)} records behind their watermark`];
+    const { late, behind: found = {} } = ledgerOfPart(progress, name);
+    const { closed = 0 } = late;
+    return closed === 0 && Object.keys(found).length === 0
+      ? []
+      : [`${name}: ${String(closed)} closed, behind their watermarks ${JSON.stringify(found)}`];
   });
 }

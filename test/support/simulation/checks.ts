@@ -271,7 +271,9 @@ function letterOf(
 
 function ledgers(world: World, want: Expected, progress: readonly TaskProgress[]): Failure | null {
   for (const part of world.plan.parts) {
-    const failure = ledgerOf(world, part, want.ledgers.get(part.name), progress);
+    const failure =
+      ledgerOf(world, part, want.ledgers.get(part.name), progress) ??
+      behindTime(world, part, progress);
     if (failure !== null) return failure;
   }
   return null;
@@ -283,7 +285,7 @@ function ledgerOf(
   expected: ExpectedLedger = { counts: {}, isLoose: false, isMixed: false },
   progress: readonly TaskProgress[],
 ): Failure | null {
-  const found = ledgerTotals(ledgerOfPart(progress, name));
+  const found = ledgerTotals({ ...ledgerOfPart(progress, name), behind: {} });
   const { consumed = 0, ...outcomes } = found;
   const sum = Object.values(outcomes).reduce((a, b) => a + b, 0);
   if (consumed !== sum) return failed("ledger", `${name} balances`, consumed, sum);
@@ -297,6 +299,25 @@ function ledgerOf(
   if (isSame(of(expected.counts), of(found))) return null;
   return failed("ledger", name, of(expected.counts), of(found));
 }
+
+/** Only letters that come back may be behind the time of an operator (W4): nothing is ever quiet here. */
+function behindTime(
+  world: World,
+  { name }: Part,
+  progress: readonly TaskProgress[],
+): Failure | null {
+  const { behind = {} } = ledgerOfPart(progress, name);
+  if (Object.keys(behind).length === 0 || hasRedrives(world)) return null;
+  return failed("ledger", `records of ${name} behind their watermarks`, {}, behind);
+}
+
+/** Whether letters have come back, also ones that were purged since. */
+const hasRedrives = ({ kafka, plan: { redrive: topic, parts } }: World): boolean =>
+  kafka.hasTopic(topic) &&
+  Array.from(
+    { length: Math.max(...parts.map(({ partitions }) => partitions)) },
+    (_, partition) => kafka.offsets({ topic, partition }).high,
+  ).some((high) => high > 0n);
 
 /** The part of a ledger that is certain. */
 const certainOf = ({ case: { flow } }: World, isMixed: boolean): ((counts: Counts) => unknown) =>

@@ -3,6 +3,7 @@
 import { taskKey, type TopicName } from "../../core/record.ts";
 import type { TaskHealth } from "../../observe/health.ts";
 import { forgetTask, publishState } from "../../observe/task-metrics.ts";
+import { WaitGauges } from "../../observe/time-waits.ts";
 import type { OperatorCounts } from "../../transform/operator.ts";
 import type { BoundPart } from "../task/bind.ts";
 import type { WorkerContext } from "../context.ts";
@@ -25,6 +26,7 @@ export class Housekeeping {
   readonly #purge: Purge;
   readonly #topics: TopicWatch;
   readonly #stops: StopWatch;
+  readonly #waits: WaitGauges;
   /** Cuts the pause between two looks short. */
   #woken = new AbortController();
 
@@ -38,6 +40,7 @@ export class Housekeeping {
     this.#topics = new TopicWatch(context, parts);
     this.#stops = new StopWatch(context, metas, parts);
     this.#purge = new Purge(context, parts);
+    this.#waits = new WaitGauges(context.meter);
     this.#parts = parts;
   }
 
@@ -91,6 +94,8 @@ export class Housekeeping {
       for (const task of part.tasks) bytes += task.inboxBytes;
     }
     meter.gauge("millrace_inbox_bytes", {}, bytes);
+    const waits = this.#parts().flatMap((part) => part.timeWaits());
+    this.#waits.publish(waits, this.#context.clock.now());
   }
 
   /** A task that left takes its gauges with it, so that two workers never report one partition. */

@@ -11,6 +11,7 @@ import type { MillraceError } from "../../core/errors.ts";
 import { raised } from "../../core/letter-limit.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { TaskAddress, TaskHealth } from "../../observe/health.ts";
+import type { PipelineWait } from "../../observe/time-waits.ts";
 import { allPlaces, type LagPlace } from "../../observe/lag/lag-place.ts";
 import type { LetterOrigin } from "../../letters/letter.ts";
 import { RedriveProofs } from "../../letters/redrives/proofs.ts";
@@ -282,6 +283,11 @@ export abstract class RunningPart<W extends TaskWork> {
   #committed(at: TopicPartition): bigint | null {
     const positions = this.#tasks.get(this.#keyOf(at))?.positions() ?? [];
     return positions.find(({ topic }) => topic === at.topic)?.committed ?? null;
+  }
+
+  /** For each operator whose results come as time goes on: the slowest input of all its tasks here. */
+  timeWaits(): readonly PipelineWait[] {
+    return [];
   }
 
   /** The state of every partition that the group gave us. */

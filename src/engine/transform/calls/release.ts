@@ -52,7 +52,7 @@ export interface GivenUp {
   readonly outcome: Outcome;
 }
 
-export interface Released extends Pick<BatchResult, "outputs" | "deferred" | "queued"> {
+export interface Released extends Pick<BatchResult, "outputs" | "deferred" | "queued" | "behind"> {
   /** The place of the step. */
   readonly at: number;
   readonly givenUp: readonly GivenUp[];
@@ -124,6 +124,7 @@ const nothing = {
   outputs: [],
   deferred: [],
   queued: [],
+  behind: new Map<number, number>(),
   givenUp: [],
   wentOn: [],
   taken: [],

@@ -58,11 +58,12 @@ export function processEach(
     timeMs = clock.timeMs;
     stage.index++;
   }
-  const none = { outputs: [], deferred: [], queued: [], kept: NONE, fired: 0, dueFirst: null };
-  return { outcomes, ...none, timeMs };
+  const none = { outputs: [], deferred: [], queued: [], fired: 0, dueFirst: null };
+  return { outcomes, ...none, kept: NONE_KEPT, behind: NONE_BEHIND, timeMs };
 }
 
-const NONE: Processed["kept"] = new Map();
+const NONE_KEPT: Processed["kept"] = new Map();
+const NONE_BEHIND: Processed["behind"] = new Map();
 
 interface EachOptions {
   readonly stage: Stage;

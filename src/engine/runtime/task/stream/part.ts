@@ -3,7 +3,9 @@
 import type { Assignment } from "../../../core/kafka.ts";
 import { formerGroups, isNamedBySource, mainGroup, readerOf } from "../../../core/pieces.ts";
 import type { TopicPartition } from "../../../core/record.ts";
+import { PartTimeWaits, slowestWaits, type TimedInputs } from "../../../core/time-waits.ts";
 import type { TaskHealth } from "../../../observe/health.ts";
+import type { PipelineWait } from "../../../observe/time-waits.ts";
 import type { GroupNames } from "../../../source/inherit.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../../source/takeover.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
@@ -22,10 +24,12 @@ export class StreamPart extends RunningPart<StreamStage> {
   readonly #committer: StreamCommitter;
   /** Tasks whose outputs were refused commit alone. */
   readonly probations: Probations = new Map();
+  readonly #waits: PartTimeWaits;
   #takingOver: AbortController | null = null;
 
   constructor(options: PartOptions, committer: StreamCommitter) {
     super(options);
+    this.#waits = new PartTimeWaits(options.bound.part);
     this.#committer = committer;
   }
 
@@ -212,6 +216,18 @@ export class StreamPart extends RunningPart<StreamStage> {
 
   protected override get whyAll(): string | null {
     return this.#committer.waitingFor;
+  }
+
+  /** At the end of its range a run ends time, whatever the wall clock says, so nothing is said of it there. */
+  override timeWaits(): PipelineWait[] {
+    if (this.context.bounds !== undefined) return [];
+    const waits = this.tasks.flatMap(({ partition, work }) => {
+      if (work === null) return [];
+      const timeOf: TimedInputs["timeOf"] = (topic) => work.inputs.inputTime(topic);
+      return this.#waits.of({ partition, hasQueued: work.queuedRecords > 0, timeOf });
+    });
+    const { pipeline } = this.bound.plan;
+    return slowestWaits(waits).map((wait) => ({ pipeline, ...wait }));
   }
 
   /** The redrive topic is left out: it belongs to the same tasks. */

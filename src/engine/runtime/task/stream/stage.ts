@@ -23,7 +23,7 @@ import { TaskInputs, timeOfPart } from "../../../core/task-inputs.ts";
 import type { Probations } from "./probation.ts";
 import { Firing } from "../due/firing.ts";
 import { openState, type TaskState } from "./state.ts";
-import { Tally, type TaskCheckpoint } from "./tally.ts";
+import { Tally, type Made, type TaskCheckpoint } from "./tally.ts";
 import { StageTimes } from "../time/times.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
@@ -90,6 +90,10 @@ export class StreamStage implements TaskWork {
 
   readonly positions = (): TaskPosition[] => this.#progress.committed();
 
+  get inputs(): TaskInputs {
+    return this.#progress;
+  }
+
   /** Records of queued keys. */
   get queuedRecords(): number {
     return this.#queuedKeys?.records ?? 0;
@@ -116,7 +120,7 @@ export class StreamStage implements TaskWork {
         this.#queuedKeys?.look(fired.queued);
         this.#fired += fired.worked;
         this.#tally.failResults(fired, this.#task.partition);
-        this.#keepReleased(fired);
+        this.#keepMade(fired, null);
       },
     });
   }
@@ -131,17 +135,18 @@ export class StreamStage implements TaskWork {
       if (done.halted !== null) return done.halted;
       this.#countUnits(done.taken.length === 0 ? [null] : done.taken);
       this.#tally.release(done);
-      this.#keepReleased(done);
+      this.#keepMade(done, null);
     }
     this.#queuedKeys?.unblock();
     return null;
   }
 
-  /** Keeps results that belong to no record that was just read. */
-  #keepReleased({ outputs, deferred }: Pick<Processed, "outputs" | "deferred">): void {
-    for (const output of outputs) this.#stage.outputs.push(output);
-    this.#state?.keep(deferred);
-    this.#hasReleased = true;
+  /** Keeps the results of records of this topic; null: of nothing that was just read. */
+  #keepMade(made: Made, topic: TopicName | null): void {
+    for (const output of made.outputs) this.#stage.outputs.push(output);
+    this.#tally.countBehind(made.behind, topic);
+    this.#state?.keep(made.deferred);
+    if (topic === null) this.#hasReleased = true;
   }
 
   async take(slice: Slice): Promise<MillraceError | null> {
@@ -181,13 +186,12 @@ export class StreamStage implements TaskWork {
   #keep(slice: Slice, done: number, made: Processed): void {
     for (let i = 0; i < done; i++)
       this.#tally.count(slice.records[i] as RawRecord, made.outcomes[i] as Outcome);
-    for (const output of made.outputs) this.#stage.outputs.push(output);
     if (this.#state !== null) this.#stage.index += done;
     this.#countUnits(slice.records, done);
     this.#options.committer.note(done);
-    if (done > 0) this.#times?.read(slice.place);
+    if (done > 0) this.#times?.read(slice.place, made.timeMs);
     this.#queuedKeys?.look(made.queued);
-    this.#state?.keep(made.deferred);
+    this.#keepMade(made, slice.place);
     this.#fired += made.fired;
     const next = slice.records[done];
     const nextOffset = next === undefined ? slice.nextOffset : placeOf(next).offset;

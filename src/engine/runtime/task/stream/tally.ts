@@ -2,17 +2,19 @@
 // With them goes all else that a checkpoint takes of a task.
 import type { StagedTask } from "../../../checkpoint/commit.ts";
 import {
+  countBehind,
   countDeadResult,
   countOutcome,
   emptyLedger,
   type LedgerCounts,
 } from "../../../core/ledger.ts";
 import type { Failure, Outcome } from "../../../core/outcome.ts";
-import { placeOf, type OutRecord, type RawRecord } from "../../../core/record.ts";
+import { placeOf, type OutRecord, type RawRecord, type TopicName } from "../../../core/record.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
 import { isResult, operatorOfResults } from "../../../core/state-results.ts";
 import { letterOf, type LetterOrigin } from "../../../letters/letter.ts";
 import { stateRecordsOf, lettersOf } from "../../../letters/redriven.ts";
+import type { BatchResult } from "../../../transform/pass.ts";
 import type { Released } from "../../../transform/calls/release.ts";
 import type { Fired } from "../../../transform/due.ts";
 import type { BoundPart } from "../bind.ts";
@@ -42,6 +44,9 @@ export interface TaskCheckpoint extends StagedTask {
   readonly delta: LedgerCounts;
 }
 
+/** The results of records, or of entries that were due. */
+export type Made = Pick<BatchResult, "outputs" | "deferred" | "behind">;
+
 export interface TallyOptions {
   readonly bound: BoundPart;
   /** The ledgers of the task's inputs. */
@@ -50,6 +55,10 @@ export interface TallyOptions {
   readonly breaker: Breaker;
   now(): number;
 }
+
+/** The names of operators in front of which records may be behind. */
+export const timedOperators = ({ part, program }: BoundPart): string[] =>
+  part.nodes.flatMap(({ name }, at) => (program.operators[at]?.usesTime === true ? [name] : []));
 
 export class Tally {
   readonly #options: TallyOptions;
@@ -88,6 +97,15 @@ export class Tally {
     else if (outcome.kind === "dead-lettered")
       this.#failResult(waitingResult(bound, waiting), outcome.failure);
     breaker.late();
+  }
+
+  /** Records behind the watermark of an operator; null: they came from no input, but of state. */
+  countBehind(behind: Made["behind"], topic: TopicName | null): void {
+    const { bound, progress } = this.#options;
+    const own = topic === null ? progress.ownLedger : progress.ledger(topic);
+    for (const [at, records] of behind)
+      for (const ledger of [this.#delta, own])
+        countBehind(ledger, bound.part.nodes[at]?.name ?? "", records);
   }
 
   #recount(raw: RawRecord, outcome: Outcome): void {

@@ -1,9 +1,12 @@
 // The times of a stream task beside its records: sources that are quiet, ends of a run's range, and the watermarks that it says to
 // the parts behind.
+import { MillraceError } from "../../../core/errors.ts";
+import { instantText, spanText } from "../../../core/event-time.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
+import { closingBehind } from "../../../core/time-waits.ts";
 import type { TopicName } from "../../../core/record.ts";
 import type { Inbox } from "../../../source/inbox.ts";
-import { FED_WITH_HISTORY, QuietSources } from "../../../source/quiet.ts";
+import { QuietSources, type FedHistory } from "../../../source/quiet.ts";
 import { RangeEnds } from "../../../source/range-ends.ts";
 import type { TaskTimes } from "../../../transform/program.ts";
 import type { TaskAddress } from "../../../observe/health.ts";
@@ -47,9 +50,9 @@ export class StageTimes {
     return made.#quiet === null && made.#marks === null && made.#ends === null ? null : made;
   }
 
-  /** Records of the topic were worked. */
-  read(topic: TopicName): void {
-    this.#quiet?.read(topic, this.#task.context.clock.now());
+  /** Records of the topic were worked; `timeMs` is their greatest event time, NO_TIME where they have none. */
+  read(topic: TopicName, timeMs: number): void {
+    this.#quiet?.read(topic, timeMs, this.#task.context.clock.now());
   }
 
   quiet(topic: TopicName, nextOffset: bigint, sentMs: number): void {
@@ -58,10 +61,16 @@ export class StageTimes {
 
   /** Asserts, between two slices, what is known beside them. */
   assert(): void {
-    const { context, address } = this.#task;
-    for (const topic of this.#quiet?.assert() ?? [])
-      context.log.warn({ ...address, topic }, FED_WITH_HISTORY);
+    for (const fed of this.#quiet?.assert() ?? []) this.#warn(fed);
     this.#ends?.assert();
+  }
+
+  #warn(fed: FedHistory): void {
+    const { context, address, bound } = this.#task;
+    const { topic } = fed;
+    const late = closingBehind(bound.plan.parts, topic);
+    const { code, message } = new MillraceError("MILL_TIME_HISTORY", historyText(fed, late));
+    context.log.warn({ ...address, topic, code }, message);
   }
 
   /** The watermarks to say in a checkpoint that is taken now. */
@@ -76,4 +85,12 @@ export class StageTimes {
   close(): void {
     this.#ends?.close();
   }
+}
+
+function historyText(
+  { topic, idleAfterMs, timeMs, assertedMs }: FedHistory,
+  late: readonly string[],
+): string {
+  const since = `the newest is of ${instantText(timeMs)}, but after ${spanText(idleAfterMs)} without a record the topic counts as quiet, and its time is ${instantText(assertedMs)} now`;
+  return `${topic}: ${since}: records of before that still come are late for ${late.join(", ")}. Where history is fed in, declare the topic with idleAfter: "never"`;
 }
