@@ -1,11 +1,12 @@
 // `millrace reprocess verify`: are the tables of a run what the live ones are? Every row, at one moment.
+import { instantText } from "../../engine/core/event-time.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
 import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
 import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";
 import { auditPersonal } from "../personal.ts";
 import { exitCodes } from "../io.ts";
-import { wholeOption } from "../option-values.ts";
+import { timeOption, wholeOption } from "../option-values.ts";
 import { grouped } from "../progress.ts";
 import { refuseBeside } from "../operating.ts";
 import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
@@ -17,6 +18,7 @@ Rows meet by primary key; every declared column is compared, byte by byte. MISSI
 ones in the run's only. NEWER are rows that live has written since the end of the run was taken: no difference. CHECKSUM
 is over all rows in whatever order. A run that follows is held still meanwhile; live goes on. With --barrier live stops
 for some seconds, until the run is where it stands: then no row is newer. Killed in it: npx millrace resume.
+Of a run that begins at a time, rows that may be made of records from before it are not compared; --since says from when on.
 Keys and values of personal fields are masked unless --personal; who asks for them is noted, and npx millrace dlq stats shows it.
 
 Exit codes: 0 equal · 1 different · 2 usage · 3 no such pipeline or run · 5 the run cannot be compared, or another process
@@ -30,6 +32,7 @@ interface VerifyOptions {
   readonly run?: string;
   readonly samples?: string;
   readonly barrier?: boolean;
+  readonly since?: string;
   readonly keys?: boolean;
   readonly personal?: boolean;
   readonly json?: boolean;
@@ -44,6 +47,7 @@ export const verifyVerb: AddVerb = (group, within) => {
     .option("--run <n>", "this run (default: the newest)")
     .option("--samples <n>", "rows that differ to show (default: 10)")
     .option("--barrier", "stop live for a moment, and compare every row; the run must follow")
+    .option("--since <time>", "compare rows from this time on (default: by the start of the run)")
     .option("--keys", "print every key that differs, one JSON object a line")
     .option("--personal", "show personal data instead of masking it; who does is noted")
     .option("--json", "print one JSON object a table")
@@ -72,7 +76,8 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
   const atBarrier = options.barrier === true;
   if (atBarrier) await refuseBeside([plan], ports, {});
   const say = (line: string): void => io.err(line);
-  const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier };
+  const sinceMs = options.since === undefined ? null : timeOption("--since", options.since, "");
+  const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier, sinceMs };
   return promoting(at, plan, LIMIT_MS, async () => {
     const found = await verifyRun(row, { ...facts, onDifference, say }, ports);
     const lines = options.json === true ? found.map(jsonOf) : textOf(found);
@@ -81,6 +86,7 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
     const newer = found.reduce((sum, table) => sum + table.newer, 0);
     if (newer > 0)
       io.err(`${grouped(newer)} rows have changed in live since: --barrier compares them too`);
+    for (const line of found.flatMap(startLines)) io.err(line);
     return found.every(isEqual) ? exitCodes.ok : exitCodes.failure;
   });
 }
@@ -106,6 +112,26 @@ function textOf(all: readonly TableComparison[]): readonly string[] {
 function verdictOf(found: TableComparison): string {
   if (!isEqual(found)) return "different";
   return found.newer === 0 ? "equal" : "equal, but for the newer";
+}
+
+/** How the start of the run's range shows in the rows. */
+function startLines({ table, sinceMs, hasTimes, isOpen, below }: TableComparison): string[] {
+  if (sinceMs === null) return [];
+  if (!hasTimes)
+    return [
+      `${table}: its rows have no event time, so those from before the range are compared too`,
+    ];
+  const since = instantText(sinceMs);
+  return [
+    ...(below === 0
+      ? []
+      : [
+          `${table}: ${grouped(below)} rows from before ${since} reach below the range: not compared`,
+        ]),
+    ...(isOpen
+      ? [`${table}: rows may be made of records however old: --since compares from a time on`]
+      : []),
+  ];
 }
 
 const filled = (cells: string[]): string[] => [

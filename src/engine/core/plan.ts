@@ -164,6 +164,8 @@ export interface OperatorFacts {
   readonly deletes?: true;
   /** Its results are sums of what came before: they begin anew where its store does. */
   readonly folds?: true;
+  /** A result depends on no record that is older than it by more ms; left out: of a fold on any, else on none (B2). */
+  readonly reachMs?: number;
   /** Its results leave it at the checkpoint. */
   readonly defers?: boolean;
   /** Its results, or what it forgets, depend on event time. */

@@ -50,6 +50,21 @@ export function startsOf(window: FixedWindow, timeMs: number): readonly number[]
   return starts;
 }
 
+const HOUR_MS = 3_600_000;
+/** A clock that is set back by up to two hours makes them longer. */
+const LONGEST_MS = {
+  ...{ hour: 3 * HOUR_MS, day: 26 * HOUR_MS },
+  ...{ week: (7 * 24 + 2) * HOUR_MS, month: (31 * 24 + 2) * HOUR_MS },
+} as const;
+
+/** No window is longer. */
+export const longestMs = (window: FixedWindow | SlidingWindow): number =>
+  window.kind === "sliding"
+    ? window.differenceMs
+    : window.kind === "calendar"
+      ? LONGEST_MS[window.unit]
+      : window.sizeMs;
+
 /** The end of the window that begins then; its last ms lies before it. */
 export const endOf = (window: FixedWindow, startMs: number): number =>
   window.kind === "calendar" ? calendarSpanOf(window, startMs).endMs : startMs + window.sizeMs;

@@ -73,6 +73,8 @@ describe("a comparison", () => {
       table: orders,
       shadow: "orders_r1",
       pins: [],
+      sinceMs: null,
+      isOpen: false,
       samplesMax: 2,
       showPersonal: false,
       ...more,
@@ -154,6 +156,46 @@ describe("a comparison", () => {
     newer,
     different,
     missing,
+  });
+
+  test("B2: rows from before a time are not compared, on whichever side they are", async () => {
+    const visits = postgresTable<{ readonly page: string; readonly n: number }>("visits", {
+      row: avro({
+        ...{ type: "record", name: "Visit" },
+        fields: [
+          { name: "page", type: "string" },
+          { name: "n", type: "int" },
+        ],
+      }),
+      key: ["page"],
+    });
+    await applyTables([visits, { ...visits, name: "visits_r1" }], pool, stillClock);
+    const sinceMs = 1_767_225_600_000;
+    const put = (table: string, page: string, n: number, afterMs: number) =>
+      database.query(
+        `INSERT INTO ${table} (page, n, source_topic, source_partition, source_offset, source_timestamp, processed_at)
+         VALUES ($1, $2, 't', 0, 0, to_timestamp($3::float8 / 1000), now())`,
+        [page, String(n), String(sinceMs + afterMs)],
+      );
+    for (const [name, afterMs] of [
+      ["before", -1],
+      ["at", 0],
+    ] as const) {
+      await put("visits", `missing ${name}`, 1, afterMs);
+      await put("visits_r1", `extra ${name}`, 1, afterMs);
+      await put("visits", `different ${name}`, 1, afterMs);
+      await put("visits_r1", `different ${name}`, 2, afterMs);
+      await put("visits", `same ${name}`, 1, afterMs);
+      await put("visits_r1", `same ${name}`, 1, afterMs);
+    }
+    const { found, told } = await compare({ table: visits, shadow: "visits_r1", sinceMs });
+    assert.deepEqual(told.map(({ key }) => key.join()).sort(), [
+      ...["different at", "extra at", "missing at"],
+    ]);
+    assert.deepEqual([found.below, found.hasTimes], [3, true]);
+    // A table with a version of its own says nothing of its rows' times.
+    const versioned = (await compare({ sinceMs })).found;
+    assert.deepEqual([versioned.below, versioned.hasTimes], [0, false]);
   });
 
   test("tells of a declared column that one side lacks or has otherwise", async () => {

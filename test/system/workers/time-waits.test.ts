@@ -10,7 +10,7 @@ import { WorkerProcess } from "../../support/worker-process.ts";
 
 const prefix = `timed-t${randomBytes(4).toString("hex")}`;
 process.env["TEST_TOPICS"] = prefix;
-const { sales, sold } = await import("../../support/apps/timed.ts");
+const { sales, sold } = await import("../../support/apps/sold.ts");
 const app = appOf("timed", { TEST_TOPICS: prefix });
 const between = `${prefix}-by-shop-repartition`;
 

@@ -58,8 +58,11 @@ export async function pinRange(
     ...eatenWarnings(places, references),
     ...stateWarnings(plan, isCut, references),
   ];
-  return { range: { places, own: [], pins }, warnings };
+  return { range: { places, own: [], pins, ...begun(request.from) }, warnings };
 }
+
+const begun = (from: Aim | null): Pick<RunRange, "fromMs"> =>
+  from?.kind === "time" ? { fromMs: from.epochMs } : {};
 
 /** Topics that are read first, each whole. */
 export const referencesOf = ({ parts }: Plan): ReadonlySet<TopicName> =>

@@ -20,6 +20,8 @@ export interface Compared {
   readonly columns: readonly Column[];
   /** The pins of every topic that feeds the table; none: live is stopped, so nothing in it can be newer. */
   readonly pins: readonly Pin[];
+  /** Rows of before are not compared: they may be made of records that the run has not read. Null: all are. */
+  readonly sinceMs: number | null;
 }
 
 /** Texts must not depend on who asks. */
@@ -66,7 +68,7 @@ SELECT CASE WHEN ${isMissing} THEN 'missing' WHEN ${isExtra} THEN 'extra' ELSE '
   ARRAY[${keys.map((name) => `coalesce(live.${name}, shadow.${name})::text`).join(", ")}] AS key,
   CASE WHEN ${isMissing} OR ${isExtra} THEN '{}'::text[]
     ELSE array_remove(ARRAY[${named.join(", ")}]::text[], NULL) END AS columns,
-  ${newerIn(compared.pins)} AS newer
+  ${newerIn(compared.pins)} AS newer, ${belowIn(compared)} AS below
 FROM ${sideOf(compared, "live")} AS live FULL JOIN ${sideOf(compared, "shadow")} AS shadow
   ON ${keys.map((name) => `live.${name} = shadow.${name}`).join(" AND ")}
 WHERE ${isMissing} OR ${isExtra} OR ${differs}`;
@@ -86,6 +88,15 @@ function newerIn(pins: readonly Pin[]): string {
     return `(${String(topic)} = ${literal(pin.topic)} AND ${String(offset)} >= (${ends})[${String(partition)} + 1])`;
   });
   return tests.length === 0 ? "false" : `coalesce(${tests.join(" OR ")}, false)`;
+}
+
+/** The time of a row is that of its record, where the table has no version of its own. */
+function belowIn({ layout, sinceMs }: Compared): string {
+  if (sinceMs === null || layout.version !== null) return "false";
+  const [live, shadow] = ["live", "shadow"].map(
+    (side) => `${side}.${quoted(addedColumns.timestamp)}`,
+  );
+  return `coalesce(least(${String(live)}, ${String(shadow)}) < to_timestamp(${String(sinceMs)}::float8 / 1000), false)`;
 }
 
 /** Selects one row by its key, given as texts: the named columns as texts. */

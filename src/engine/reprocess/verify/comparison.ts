@@ -26,6 +26,10 @@ export interface ComparisonRequest {
   /** The shadow's name, in the schema of the table. */
   readonly shadow: string;
   readonly pins: readonly Pin[];
+  /** Rows whose time lies before are not compared; null: all are. */
+  readonly sinceMs: number | null;
+  /** Rows of then and later may be made of older records, too. */
+  readonly isOpen: boolean;
   readonly samplesMax: number;
   readonly showPersonal: boolean;
 }
@@ -59,6 +63,14 @@ export interface TableComparison {
   readonly different: number;
   /** Rows that live has changed after the pin: no difference. */
   readonly newer: number;
+  /** Rows that differ and may be made of records from before the run's range: no difference. */
+  readonly below: number;
+  /** The time from which on rows are compared; null: all are. */
+  readonly sinceMs: number | null;
+  /** Rows have their event time; in a table with a version of its own they have not, and all are compared. */
+  readonly hasTimes: boolean;
+  /** Rows of then and later may be made of records from before the range as well. */
+  readonly isOpen: boolean;
   /** The number of rows that differ, by column. */
   readonly columns: Readonly<Record<string, number>>;
   /** Declared columns that cannot be compared: one side lacks them or has another type. */
@@ -98,15 +110,15 @@ async function compareOne(
 ): Promise<TableComparison> {
   const layout = layoutOf(request.table);
   const { columns, unlike } = await commonColumns(session, layout, request.shadow);
-  const { shadow: name, pins } = request;
-  const compared: Compared = { layout, shadow: name, columns, pins };
+  const { shadow: name, pins, sinceMs } = request;
+  const compared: Compared = { layout, shadow: name, columns, pins, sinceMs };
   const live = await sideOf(session, compared, "live");
   const shadow = await sideOf(session, compared, "shadow");
   const mask = maskOf(request, layout);
   const counted = newCounts();
-  for await (const { newer, ...difference } of differences(session, compared)) {
-    if (newer) {
-      counted.newer++;
+  for await (const { newer, below, ...difference } of differences(session, compared)) {
+    if (newer || below) {
+      counted[newer ? "newer" : "below"]++;
       continue;
     }
     count(counted, difference, request.samplesMax);
@@ -116,7 +128,8 @@ async function compareOne(
     sampleOf(session, difference, compared, mask),
   );
   const shadowTable = `${layout.schema}.${request.shadow}`;
-  return { table: layout.label, shadowTable, live, shadow, ...counted, unlike, samples };
+  const from = { sinceMs, hasTimes: layout.version === null, isOpen: request.isOpen };
+  return { table: layout.label, shadowTable, live, shadow, ...counted, ...from, unlike, samples };
 }
 
 async function commonColumns(
@@ -151,16 +164,19 @@ async function sideOf(
   return { rows: Number(rows[0]?.rows ?? 0), checksum: sum.toString(16).padStart(16, "0") };
 }
 
+/** As the statement finds it. */
+type FoundDifference = RowDifference & { readonly newer: boolean; readonly below: boolean };
+
 const ROWS_A_FETCH = 2_000;
 
 async function* differences(
   session: PostgresSession,
   compared: Compared,
-): AsyncGenerator<RowDifference & { readonly newer: boolean }> {
+): AsyncGenerator<FoundDifference> {
   await session.query(differencesStatement(compared));
   for (;;) {
     const fetch = `FETCH ${String(ROWS_A_FETCH)} FROM ${CURSOR}`;
-    const { rows } = await session.query<RowDifference & { readonly newer: boolean }>(fetch);
+    const { rows } = await session.query<FoundDifference>(fetch);
     yield* rows;
     if (rows.length < ROWS_A_FETCH) break;
   }
@@ -168,7 +184,7 @@ async function* differences(
 }
 
 const newCounts = () => ({
-  ...{ missing: 0, extra: 0, different: 0, newer: 0 },
+  ...{ missing: 0, extra: 0, different: 0, newer: 0, below: 0 },
   columns: {} as Record<string, number>,
   samples: [] as RowDifference[],
 });

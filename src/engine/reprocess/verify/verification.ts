@@ -31,6 +31,7 @@ import {
   type TableComparison,
 } from "./comparison.ts";
 import type { Pin } from "./comparison-statements.ts";
+import { RowReach } from "./reach.ts";
 
 export interface Verifying {
   readonly plan: Plan;
@@ -38,6 +39,8 @@ export interface Verifying {
   readonly showPersonal: boolean;
   /** The longest time that each side may take to reach the other. */
   readonly limitMs: number;
+  /** Rows of before are not compared; null: as far as the run's range and the reach of the rows say. */
+  readonly sinceMs: number | null;
   /** Stops live for a moment, so that nothing in it is newer. The run must follow. */
   readonly atBarrier: boolean;
   onDifference(table: string, difference: RowDifference): void;
@@ -161,20 +164,35 @@ async function ownEnds(
 
 function requestsOf(
   row: RunRow,
-  { plan, samplesMax, showPersonal }: Verifying,
+  { plan, samplesMax, showPersonal, sinceMs }: Verifying,
 ): readonly ComparisonRequest[] {
-  const byTable = new Map<string, { table: TableSpec; pins: Pin[] }>();
-  for (const { name, table, sources } of plan.parts) {
+  const byTable = new Map<string, { table: TableSpec; pins: Pin[]; reachMs: number }>();
+  const reach = new RowReach(plan);
+  for (const part of plan.parts) {
+    const { name, table, sources } = part;
     if (table === null) continue;
     const label = tableLabel(table);
-    const entry = byTable.get(label) ?? { table: table.declaration as TableSpec, pins: [] };
+    const fresh = { table: table.declaration as TableSpec, pins: [], reachMs: 0 };
+    const entry = byTable.get(label) ?? fresh;
     entry.pins.push(...sources.map((source) => pinOf(row, name, source.name)));
-    byTable.set(label, entry);
+    byTable.set(label, { ...entry, reachMs: Math.max(entry.reachMs, reach.of(part)) });
   }
-  return [...byTable.values()].map(({ table, pins }) => {
+  return [...byTable.values()].map(({ table, pins, reachMs }) => {
     const shadow = runTable(table.name, row.run);
-    return { table, shadow, pins, samplesMax, showPersonal };
+    const from = comparedFrom(row.range, reachMs, sinceMs);
+    return { table, shadow, pins, ...from, samplesMax, showPersonal };
   });
+}
+
+/** Rows that reach below the start of the range are not compared (B2). */
+function comparedFrom(
+  { fromMs }: RunRange,
+  reachMs: number,
+  sinceMs: number | null,
+): Pick<ComparisonRequest, "sinceMs" | "isOpen"> {
+  if (sinceMs !== null || fromMs === undefined) return { sinceMs, isOpen: false };
+  const isOpen = reachMs === Infinity;
+  return { sinceMs: fromMs + (isOpen ? 0 : reachMs), isOpen };
 }
 
 /** The end of the run's range in a topic that it reads itself; in others, live's end when the run was pinned. */

@@ -68,6 +68,8 @@ export interface RunRange {
   readonly own: readonly RangePlace[];
   /** Ends of the live pipeline's topics, by partition, from before the range was pinned. */
   readonly pins: Readonly<Record<TopicName, readonly bigint[]>>;
+  /** The time from which on it reads; left out where it begins with what is there, or at named offsets. */
+  readonly fromMs?: number;
 }
 
 /** The source of the run's records. */

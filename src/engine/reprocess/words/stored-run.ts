@@ -45,7 +45,7 @@ const task = { part: name, topic: name, partition: whole(1_000_000_000) };
 const range = { from: offset, to: offset, assertedMs: optional(time) };
 const places = listOf(fields({ ...task, pipeline: optional(name), ...range }));
 const rangeCheck: Check = fields<RunRange>({
-  ...{ places, own: places, pins: mapOf(listOf(offset), 10_000) },
+  ...{ places, own: places, pins: mapOf(listOf(offset), 10_000), fromMs: optional(time) },
 });
 
 const source: Check = fields({

@@ -149,7 +149,8 @@ const joining = (method: string, kind: StreamJoin["kind"]): JoinMethod =>
     const store = storeOf(name, value, { dueOfUndated: () => null });
     const operation: StreamJoin = { kind, store, joiner, beforeMs, afterMs, graceMs };
     const delayMs = delayOf(operation);
-    const node = this.next(name, operation, facts, isStream ? other : this);
+    const own = { ...facts, reachMs: Math.max(beforeMs, afterMs) };
+    const node = this.next(name, operation, own, isStream ? other : this);
     const arm = (what: string, of: OperatorFacts): StreamPlace<unknown, unknown> =>
       node.next(`${name}.${what}`, { kind: "arm" }, of);
     // Late records go on at once: time behind them is not held back.

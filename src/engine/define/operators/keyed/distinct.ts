@@ -68,7 +68,7 @@ export const distinct: Method = function distinct(
   const store = storeOf(name, { kind: "tagged-json" }, rules);
   const also = onRepeat === "drop" ? {} : { onRepeat: { content: null, ...onRepeat } };
   const operation: Distinct = { kind: "distinct", by, store, ...also };
-  const ordered = inOrder(name, operation, facts, order);
+  const ordered = inOrder(name, operation, { ...facts, reachMs: within.ms }, order);
   return this.next(name, ordered.operation, ordered.facts);
 };
 

@@ -3,6 +3,7 @@ import type { ClosePoint } from "../../../core/close-points.ts";
 import type { OperatorFacts, PlanNode } from "../../../core/plan.ts";
 import type { SchemaFormat } from "../../../core/schema.ts";
 import type { WrongValue } from "../../../core/state.ts";
+import { longestMs } from "../../../core/window-span.ts";
 import {
   aggregatingWindows,
   isWindowKey,
@@ -151,6 +152,10 @@ type TimeWindow = Exclude<WindowOf, { readonly kind: "count" }>;
 // mistake: delay of sliding windows forgotten
 const delayOfClosing = (window: TimeWindow): number =>
   window.kind === "session" ? window.gapMs + window.graceMs : window.graceMs;
+
+/** The records of a session may reach back however far, and so may those of a count window. */
+export const reachOf = (window: WindowOf): Pick<OperatorFacts, "reachMs"> =>
+  window.kind === "session" || window.kind === "count" ? {} : { reachMs: longestMs(window) };
 
 /** The watermarks at which windows of one size close; others may close at each. */
 export const closePointOf = (window: WindowOf): ClosePoint | undefined =>

@@ -25,7 +25,7 @@ import {
   type Fold,
   type Folding,
 } from "../../folds.ts";
-import { closePointOf, delayOf, shapeOf } from "./shapes.ts";
+import { closePointOf, delayOf, reachOf, shapeOf } from "./shapes.ts";
 import type { WindowOf } from "../../windows.ts";
 
 /** A key in one of its windows: [start, end), of sessions and sliding windows [start, end]. */
@@ -92,6 +92,7 @@ export class WindowedStream<K, V> {
     const own = {
       ...facts,
       closePoint: closePointOf(window),
+      ...reachOf(window),
       ...(window.kind === "count" ? {} : comingOut(fold, emission)),
       defers: emission === "checkpoint",
     };
