@@ -8,10 +8,10 @@ import { eventually } from "../../support/eventually.ts";
 import { sharedStack } from "../../support/stack.ts";
 import { WorkerProcess } from "../../support/worker-process.ts";
 
-const prefix = `timed-t${randomBytes(4).toString("hex")}`;
+const prefix = `sold-t${randomBytes(4).toString("hex")}`;
 process.env["TEST_TOPICS"] = prefix;
 const { sales, sold } = await import("../../support/apps/sold.ts");
-const app = appOf("timed", { TEST_TOPICS: prefix });
+const app = appOf("sold", { TEST_TOPICS: prefix });
 const between = `${prefix}-by-shop-repartition`;
 
 let env: Record<string, string>;
