@@ -429,6 +429,12 @@ export const mutations: readonly Mutation[] = [
     changes: ["omit"],
   },
   {
+    name: "late result in no ledger",
+    test: "scenario/late-results.test.ts",
+    mistake: "a result of state that is late for an operator behind is counted nowhere",
+    changes: [{ value: (was) => `${was}.slice(0, 0)` }],
+  },
+  {
     name: "due not found again",
     test: "engine/transform/due-in-pass.test.ts",
     mistake:

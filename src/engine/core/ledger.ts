@@ -9,8 +9,8 @@ const counted = ["emitted", "superseded", "deduplicated", "null-key", "tombstone
  * Words with a number by name: of an operator below "filtered", of a class below "dead-lettered", of a reason below "late".
  */
 const named = ["dead-lettered", "filtered", "late"] as const;
-/** Words with a number by operator that are no outcomes of records. */
-const beside = ["dead-results", "behind"] as const;
+/** Words with a number by operator, of late results by reason, that are no outcomes of records. */
+const beside = ["dead-results", "late-results", "behind"] as const;
 
 type NamedWord = (typeof named)[number];
 type BesideWord = (typeof beside)[number];
@@ -43,6 +43,8 @@ export type LedgerCounts = { consumed: number } & Record<CountedWord, number> &
      * the same; left out where there are none.
      */
     behind?: Record<string, number>;
+    /** Results of state that were late for an operator behind, by reason. They are no outcome either; left out where there are none. */
+    "late-results"?: Record<string, number>;
   };
 
 export const emptyLedger = (): LedgerCounts => ({
@@ -130,11 +132,16 @@ export function countBehind(ledger: LedgerCounts, operator: string, records: num
 export function withoutOperators(ledger: LedgerCounts): LedgerCounts {
   const summed = { ...ledger };
   for (const word of ["filtered", ...beside] as const) {
+    if (word === "late-results") continue;
     const counts = ledger[word];
     if (counts !== undefined) summed[word] = { "*": sumOf(counts) };
   }
   return summed;
 }
+
+/** Adds a result that was late for an operator behind. */
+export const countLateResult = (ledger: LedgerCounts, reason: string): void =>
+  bump((ledger["late-results"] ??= {}), reason);
 
 /** A sum that shares nothing with its parts. */
 export const sumLedgers = (ledgers: Iterable<LedgerCounts>): LedgerCounts => {

@@ -94,6 +94,11 @@ export const catalogue: readonly MetricSpec[] = [
     outcome: ledgerOutcomes,
   }),
   counter(
+    "millrace_late_results_total",
+    "Results of windows, timers and joins that were late for an operator behind, by reason.",
+    { ...part, reason: ["own", "closed"] },
+  ),
+  counter(
     "millrace_records_total",
     "Records that an operator has seen, by what it did with them.",
     { ...part, operator: "open", outcome: "open" },

@@ -84,6 +84,13 @@ export function publishLedger(
   const letters = { ...delta["dead-lettered"], ...(result === 0 ? {} : { result }) };
   for (const [letterClass, n] of Object.entries(letters))
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, n);
+  publishBeside(meter, task, delta);
+}
+
+/** Counts that are none of records' outcomes. */
+function publishBeside(meter: Meter, { pipeline, part }: TaskAddress, delta: LedgerCounts): void {
+  for (const [reason, n] of Object.entries(delta["late-results"] ?? {}))
+    meter.count("millrace_late_results_total", { pipeline, part, reason }, n);
   for (const [operator, n] of Object.entries(delta.behind ?? {}))
     meter.count("millrace_time_behind_total", { pipeline, part, operator }, n);
 }

@@ -1,6 +1,12 @@
 // The failure of a record by an error in a step, as its letter describes it.
-import { Mistake, OutputRefusedError, TransformError, type MillraceError } from "../core/errors.ts";
-import type { Failure } from "../core/outcome.ts";
+import {
+  assert,
+  MillraceError,
+  Mistake,
+  OutputRefusedError,
+  TransformError,
+} from "../core/errors.ts";
+import type { Failure, Outcome } from "../core/outcome.ts";
 import type { PlanNode, PlanOptions } from "../core/plan.ts";
 import { CallError } from "./calls/policy.ts";
 
@@ -44,3 +50,13 @@ export const failureOf = (error: MillraceError, node: PlanNode): Failure => ({
   code: error.code,
   message: error.message,
 });
+
+/** An entry that was due has failed, and its operator cannot pass over it. */
+export function cannotGiveUp(outcome: Outcome | undefined): Outcome {
+  if (outcome?.kind !== "dead-lettered") assert(false, "what did not fail was given up");
+  const { step, code, message } = outcome.failure;
+  return {
+    kind: "halted",
+    error: new MillraceError("MILL_DUE_FAILED", `${step}: ${code}, ${message}`),
+  };
+}

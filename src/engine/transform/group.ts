@@ -69,8 +69,8 @@ class WantedKeys {
 }
 
 export class GroupRun {
-  /** Entries that were due, and were worked. */
-  fired = 0;
+  /** Of the entries that were due, and were worked. */
+  readonly fired: Trail[] = [];
   readonly #pass: PassOfGroup;
   readonly #operators: readonly Operator[];
   /** Null where nothing becomes due. */
@@ -148,7 +148,7 @@ export class GroupRun {
       }
       assert(stores.mark() > mark, `${due.store}: an entry that was due was left as it was`);
       agenda.note(mark, due.index);
-      this.fired++;
+      this.fired.push(item.trail);
     }
     return null;
   }

@@ -189,6 +189,10 @@ export const newTrail = (index: number, origin: RecordOrigin | null, order: numb
   hasChanged: false,
 });
 
+/** Why it came to nothing, where that is for being late; null else. */
+export const lateOf = ({ isQueued, emitted, late }: Trail): Lateness | null =>
+  isQueued || emitted > 0 ? null : late;
+
 /** The order of a record; what is due before it comes one sooner. */
 export const orderOf = (index: number): number => 2 * index + 1;
 /** Whether it belongs to an entry that was due, and to no record. */

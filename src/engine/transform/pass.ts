@@ -3,10 +3,10 @@
 // group. The result is as if records went one after the other: outputs are in the order of their records, and a record
 // that fails leaves no trace, not in state either (if later ones saw its changes, the batch runs again without it). Before a
 // record, its group works what has become due (agenda.ts).
-import { assert, MillraceError } from "../core/errors.ts";
 import type { DecodedRecord, Outcome, Stage } from "../core/outcome.ts";
 import type { OutRecord } from "../core/record.ts";
 import type { DueStateKey, StateKey } from "../core/state.ts";
+import { cannotGiveUp } from "./failures.ts";
 import { CUT, GroupRun, type Again, type PassOfGroup } from "./group.ts";
 import { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
 import type { CallStep } from "./calls/map-async.ts";
@@ -16,6 +16,8 @@ import {
   isOfDue,
   type Item,
   type KeptResult,
+  lateOf,
+  type Lateness,
   newTrail,
   type Operator,
   orderOf,
@@ -60,6 +62,8 @@ export interface BatchResult {
   readonly fired: number;
   /** By the place of an operator that asks for time: records that were behind the watermark in front of it (W4). */
   readonly behind: ReadonlyMap<number, number>;
+  /** Why results of entries that were due, whoever worked them, came to nothing: they were late for an operator behind. */
+  readonly lateResults: readonly Lateness[];
   /** By index: the results of entries that were due and have failed, which went no further; their store has gone on. */
   readonly kept: ReadonlyMap<number, readonly KeptResult[]>;
   /** Nothing was worked, since what is due before the first record is too much for a batch, or fails: it goes first. */
@@ -102,15 +106,6 @@ export async function runBatch(program: Program, batch: Batch): Promise<BatchRes
 const ofRoom = (error: unknown): NoRoom | TooLargeToQueue | null =>
   error instanceof NoRoom || error instanceof TooLargeToQueue ? error : null;
 
-function cannotGiveUp(outcome: Outcome | undefined): Outcome {
-  if (outcome?.kind !== "dead-lettered") assert(false, "what did not fail was given up");
-  const { step, code, message } = outcome.failure;
-  return {
-    kind: "halted",
-    error: new MillraceError("MILL_DUE_FAILED", `${step}: ${code}, ${message}`),
-  };
-}
-
 /** How much there was before a piece. */
 interface PieceStart {
   readonly from: number;
@@ -133,7 +128,7 @@ class Pass implements GroupQueues, PassOfGroup {
   readonly #made: { readonly trail: Trail; readonly from: number; readonly to: number }[] = [];
   readonly #kept = new Map<number, readonly KeptResult[]>();
   readonly #behind = new Map<number, number>();
-  #fired = 0;
+  readonly #fired: Trail[] = [];
 
   constructor(program: Program, batch: Batch, leftOut: ReadonlyMap<number, Outcome>, end: number) {
     this.program = program;
@@ -169,7 +164,7 @@ class Pass implements GroupQueues, PassOfGroup {
       const again = await own.run(this.items[group] as Item[]);
       own.close();
       if (again !== null) return again;
-      this.#fired += own.fired;
+      this.#fired.push(...own.fired);
     }
     return null;
   }
@@ -295,7 +290,15 @@ class Pass implements GroupQueues, PassOfGroup {
       return { step: operators[at] as CallStep, key };
     });
     const made = { outputs: this.#outputs(), deferred: this.deferred, kept: this.#kept };
-    return { ...made, outcomes, queued, fired: this.#fired, behind: this.#behind };
+    const late = { lateResults: this.#lateResults(), behind: this.#behind };
+    return { ...made, ...late, outcomes, queued, fired: this.#fired.length };
+  }
+
+  #lateResults(): Lateness[] {
+    const isEntry = ({ index }: Trail): boolean => this.batch.records[index]?.due !== undefined;
+    const alone = this.#trails.filter((trail) => isEntry(trail) && !this.hasFailed(trail));
+    // mistake: late result in no ledger
+    return [...alone, ...this.#fired].flatMap((trail) => lateOf(trail) ?? []);
   }
 
   #outputs(): OutRecord[] {

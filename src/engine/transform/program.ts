@@ -12,6 +12,7 @@ import {
   armsOf,
   type CompileOptions,
   type DeferredChange,
+  lateOf,
   type Lateness,
   type MakeOperator,
   newTrail,
@@ -240,9 +241,10 @@ export class Program {
   }
 
   outcomeOf(trail: Trail, record: DecodedRecord): Outcome {
-    const { emitted, isQueued, isRepeat, late, nullKey, last } = trail;
+    const { emitted, isQueued, isRepeat, nullKey, last } = trail;
     if (isQueued) return QUEUED;
     if (emitted > 0) return EMITTED;
+    const late = lateOf(trail);
     if (late !== null) return LATE[late];
     if (isRepeat) return REPEAT;
     if (nullKey) return NULL_KEY;

@@ -52,7 +52,10 @@ export interface GivenUp {
   readonly outcome: Outcome;
 }
 
-export interface Released extends Pick<BatchResult, "outputs" | "deferred" | "queued" | "behind"> {
+export interface Released extends Pick<
+  BatchResult,
+  "outputs" | "deferred" | "queued" | "behind" | "lateResults"
+> {
   /** The place of the step. */
   readonly at: number;
   readonly givenUp: readonly GivenUp[];
@@ -124,6 +127,7 @@ const nothing = {
   outputs: [],
   deferred: [],
   queued: [],
+  lateResults: [],
   behind: new Map<number, number>(),
   givenUp: [],
   wentOn: [],

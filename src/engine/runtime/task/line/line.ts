@@ -58,12 +58,13 @@ export function processEach(
     timeMs = clock.timeMs;
     stage.index++;
   }
-  const none = { outputs: [], deferred: [], queued: [], fired: 0, dueFirst: null };
-  return { outcomes, ...none, kept: NONE_KEPT, behind: NONE_BEHIND, timeMs };
+  return { outcomes, ...NOTHING, timeMs };
 }
 
-const NONE_KEPT: Processed["kept"] = new Map();
-const NONE_BEHIND: Processed["behind"] = new Map();
+const NOTHING: Omit<Processed, "outcomes" | "timeMs"> = {
+  ...{ outputs: [], deferred: [], queued: [], fired: 0, lateResults: [] },
+  ...{ kept: new Map(), behind: new Map(), dueFirst: null },
+};
 
 interface EachOptions {
   readonly stage: Stage;

@@ -144,7 +144,7 @@ export class StreamStage implements TaskWork {
   /** Keeps the results of records of this topic; null: of nothing that was just read. */
   #keepMade(made: Made, topic: TopicName | null): void {
     for (const output of made.outputs) this.#stage.outputs.push(output);
-    this.#tally.countBehind(made.behind, topic);
+    this.#tally.countBeside(made, topic);
     this.#state?.keep(made.deferred);
     if (topic === null) this.#hasReleased = true;
   }

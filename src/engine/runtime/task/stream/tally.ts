@@ -4,6 +4,7 @@ import type { StagedTask } from "../../../checkpoint/commit.ts";
 import {
   countBehind,
   countDeadResult,
+  countLateResult,
   countOutcome,
   emptyLedger,
   type LedgerCounts,
@@ -45,7 +46,7 @@ export interface TaskCheckpoint extends StagedTask {
 }
 
 /** The results of records, or of entries that were due. */
-export type Made = Pick<BatchResult, "outputs" | "deferred" | "behind">;
+export type Made = Pick<BatchResult, "outputs" | "deferred" | "behind" | "lateResults">;
 
 export interface TallyOptions {
   readonly bound: BoundPart;
@@ -99,13 +100,18 @@ export class Tally {
     breaker.late();
   }
 
-  /** Records behind the watermark of an operator; null: they came from no input, but of state. */
-  countBehind(behind: Made["behind"], topic: TopicName | null): void {
+  /**
+   * Records behind the watermark of an operator; null: they came from no input, but of state. Results that were late for an
+   * operator behind belong to no record.
+   */
+  countBeside({ behind, lateResults }: Made, topic: TopicName | null): void {
     const { bound, progress } = this.#options;
     const own = topic === null ? progress.ownLedger : progress.ledger(topic);
     for (const [at, records] of behind)
       for (const ledger of [this.#delta, own])
         countBehind(ledger, bound.part.nodes[at]?.name ?? "", records);
+    for (const reason of lateResults)
+      for (const ledger of [this.#delta, progress.ownLedger]) countLateResult(ledger, reason);
   }
 
   #recount(raw: RawRecord, outcome: Outcome): void {
