@@ -10,7 +10,7 @@ const counted = ["emitted", "superseded", "deduplicated", "null-key", "tombstone
  */
 const named = ["dead-lettered", "filtered", "late"] as const;
 /** Words with a number by operator that are no outcomes of records. */
-const beside = ["dead-results", "behind"] as const;
+const beside = ["dead-results", "behind", "evicted"] as const;
 
 type NamedWord = (typeof named)[number];
 type BesideWord = (typeof beside)[number];
@@ -43,6 +43,11 @@ export type LedgerCounts = { consumed: number } & Record<CountedWord, number> &
      * the same; left out where there are none.
      */
     behind?: Record<string, number>;
+    /**
+     * Windows and records that an operator has let go ahead of their time, to stay within its bound, by operator; no outcomes
+     * either. Left out where there are none.
+     */
+    evicted?: Record<string, number>;
   };
 
 export const emptyLedger = (): LedgerCounts => ({
@@ -119,6 +124,10 @@ export function addLedger(into: LedgerCounts, from: LedgerCounts): LedgerCounts 
 /** Adds a result of the operator that became a dead letter. */
 export const countDeadResult = (ledger: LedgerCounts, operator: string): void =>
   bump((ledger["dead-results"] ??= {}), operator);
+
+/** Adds a window or a record that the operator has let go ahead of its time. */
+export const countEvicted = (ledger: LedgerCounts, operator: string): void =>
+  bump((ledger.evicted ??= {}), operator);
 
 /** Adds records that were behind the watermark in front of the operator. */
 export function countBehind(ledger: LedgerCounts, operator: string, records: number): void {

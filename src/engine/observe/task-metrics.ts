@@ -86,6 +86,8 @@ export function publishLedger(
     meter.count("millrace_dead_letters_total", { pipeline, class: letterClass }, n);
   for (const [operator, n] of Object.entries(delta.behind ?? {}))
     meter.count("millrace_time_behind_total", { pipeline, part, operator }, n);
+  for (const [operator, n] of Object.entries(delta.evicted ?? {}))
+    meter.count("millrace_evicted_total", { pipeline, part, operator }, n);
 }
 
 /** Later emitted records make up for the debt; until then as many dead letters are left out, so that the sums balance. */

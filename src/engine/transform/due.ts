@@ -40,7 +40,10 @@ export interface FailedDue {
   readonly results: readonly KeptResult[];
 }
 
-export interface Fired extends Pick<BatchResult, "outputs" | "deferred" | "queued" | "behind"> {
+export interface Fired extends Pick<
+  BatchResult,
+  "outputs" | "deferred" | "queued" | "behind" | "evicted"
+> {
   /** The place of the operator. */
   readonly at: number;
   readonly worked: number;

@@ -52,7 +52,10 @@ export interface GivenUp {
   readonly outcome: Outcome;
 }
 
-export interface Released extends Pick<BatchResult, "outputs" | "deferred" | "queued" | "behind"> {
+export interface Released extends Pick<
+  BatchResult,
+  "outputs" | "deferred" | "queued" | "behind" | "evicted"
+> {
   /** The place of the step. */
   readonly at: number;
   readonly givenUp: readonly GivenUp[];
@@ -123,6 +126,7 @@ const isTaken = (next: NextCall | null): boolean => next === null || next instan
 const nothing = {
   outputs: [],
   deferred: [],
+  evicted: [],
   queued: [],
   behind: new Map<number, number>(),
   givenUp: [],

@@ -58,7 +58,7 @@ export function processEach(
     timeMs = clock.timeMs;
     stage.index++;
   }
-  const none = { outputs: [], deferred: [], queued: [], fired: 0, dueFirst: null };
+  const none = { outputs: [], deferred: [], evicted: [], queued: [], fired: 0, dueFirst: null };
   return { outcomes, ...none, kept: NONE_KEPT, behind: NONE_BEHIND, timeMs };
 }
 

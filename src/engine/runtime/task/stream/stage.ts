@@ -145,6 +145,7 @@ export class StreamStage implements TaskWork {
   #keepMade(made: Made, topic: TopicName | null): void {
     for (const output of made.outputs) this.#stage.outputs.push(output);
     this.#tally.countBehind(made.behind, topic);
+    this.#tally.evicted(made.evicted);
     this.#state?.keep(made.deferred);
     if (topic === null) this.#hasReleased = true;
   }

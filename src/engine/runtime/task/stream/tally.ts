@@ -4,6 +4,7 @@ import type { StagedTask } from "../../../checkpoint/commit.ts";
 import {
   countBehind,
   countDeadResult,
+  countEvicted,
   countOutcome,
   emptyLedger,
   type LedgerCounts,
@@ -45,7 +46,7 @@ export interface TaskCheckpoint extends StagedTask {
 }
 
 /** The results of records, or of entries that were due. */
-export type Made = Pick<BatchResult, "outputs" | "deferred" | "behind">;
+export type Made = Pick<BatchResult, "outputs" | "deferred" | "behind" | "evicted">;
 
 export interface TallyOptions {
   readonly bound: BoundPart;
@@ -132,6 +133,15 @@ export class Tally {
     const own = { ...failure, class: "result", originMs: raw.timestamp } as const;
     // mistake: result given up in silence
     this.#letters.push(letterOf(raw, own, origin, now()));
+  }
+
+  /** Operators that have let something go ahead of its time, once for each. */
+  evicted(places: readonly number[]): void {
+    const { bound, progress } = this.#options;
+    for (const at of places) {
+      const operator = bound.part.nodes[at]?.name ?? "";
+      for (const ledger of [this.#delta, progress.ownLedger]) countEvicted(ledger, operator);
+    }
   }
 
   /** For a checkpoint: with notes of structures that its transaction writes for the first time. */
