@@ -153,8 +153,9 @@ test("get prints a table of windows, and says which the copy has where it differ
     other.push(await state(fleet, "get", "flow", "counts", "--key", key));
   assert.deepEqual(other.map(({ code: of }) => of).sort(), [0, 0, 1]);
   const wrong = other.find(({ code: of }) => of === 1);
-  assert.ok(wrong?.out.includes("verdict    different"));
-  assert.ok(wrong.out.some((line) => /windows? by the copy$/.test(line)));
+  const lines = wrong?.out ?? [];
+  assert.ok(lines.includes("verdict    different"));
+  assert.ok(lines.some((line) => /windows? by the copy$/.test(line)));
 });
 
 test("a key without windows is exit 3 and a sentence; one whose windows are closed, too", async () => {

@@ -552,7 +552,7 @@ export const mutations: readonly Mutation[] = [
             startMs: timestamp,
             endMs: Math.max(
               timestamp,
-              ...sessionsOf(views.view(store.name).get(key))
+              ...sessionsOf(views.view(store.name).get(key)).sessions
                 .filter((one) => one.startMs <= timestamp + window.gapMs && one.endMs >= timestamp - window.gapMs)
                 .map(({ endMs }) => endMs),
             ),

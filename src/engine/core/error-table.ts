@@ -188,7 +188,7 @@ const letters = {
     meaning:
       'The step has `whenFull: "dead-letter"`. The record would have opened one window more than `windowsMax` of its key, or would be one record more than `recordsMax` of its key that waits. It has changed nothing.',
     action:
-      "See what the key is: npx millrace dlq show. Raise the bound, shorten the grace, or leave the key out; then redrive the letter, while its windows are open.",
+      "See what the key is: npx millrace dlq show <pipeline> <letter>. Raise the bound, shorten the grace, or leave the key out; then redrive the letter, while its windows are open.",
   },
   MILL_DISTINCT_CONFLICT: {
     message: "a repeat says something else than the first of its kind",

@@ -205,8 +205,9 @@ class AlignedWork implements Operator {
     this.#closed.close(views, endMs);
     const recordKey = recordKeyOf(bytes);
     this.#open?.closed(views.view(this.#open.name), recordKey, startMs);
+    const content = contentOf(entry, startMs, endMs);
     // mistake: result as old as its newest record
-    this.#work.closed(recordKey, contentOf(entry, startMs, endMs), endMs - 1);
+    this.#work.closed(recordKey, content, endMs - 1);
   }
 }
 

@@ -41,7 +41,8 @@ import type { BoundRules } from "../bounds/bounds.ts";
 import type { Folding } from "../../folds.ts";
 import { shownWindow, storedWindows, type WindowOf } from "../../windows.ts";
 
-type Emission = WindowOperation["emission"];
+/** The changes of windows that are emitted: every one, the last of a window and checkpoint, or each window once. */
+export type Emission = WindowOperation["emission"];
 
 /** The operator of a window, and the form of its store. */
 export interface WindowShape {

@@ -10,7 +10,7 @@ import { wrongOpenWindows } from "../../../transform/bounds/open-windows.ts";
 import { passing } from "../../../transform/operator.ts";
 import { mapping, type MapOperation } from "../../../transform/stateless/map.ts";
 import type { WindowAggregate } from "../../../transform/windows/aligned.ts";
-import type { WindowOperation, WindowResult } from "../../../transform/windows/result.ts";
+import type { WindowResult } from "../../../transform/windows/result.ts";
 import { guide } from "../../nodes/missing.ts";
 import { problem } from "../../nodes/problem.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
@@ -32,7 +32,14 @@ import {
   type Fold,
   type Folding,
 } from "../../folds.ts";
-import { boundRulesOf, closePointOf, delayOf, reachOf, shapeOf } from "./shapes.ts";
+import {
+  boundRulesOf,
+  closePointOf,
+  delayOf,
+  reachOf,
+  shapeOf,
+  type Emission,
+} from "./shapes.ts";
 import type { WindowOf } from "../../windows.ts";
 
 /** A key in one of its windows: [start, end), of sessions and sliding windows [start, end]. */
@@ -41,9 +48,6 @@ export interface Windowed<K> {
   readonly start: Date;
   readonly end: Date;
 }
-
-/** The changes of windows that are emitted: every one, the last of a window and checkpoint, or each window once. */
-export type Emission = WindowOperation["emission"];
 
 export interface WindowOptions<E extends Emission = Emission> {
   /**
@@ -86,7 +90,7 @@ export interface WindowAggregation<
 /** A window that is emitted once is exact if its fold is; of its changes the last is what counts (O3). */
 function comingOut(
   { anyOrder = false }: Pick<Folding, "anyOrder">,
-  emission: WindowOperation["emission"],
+  emission: Emission,
 ): Pick<OperatorFacts, "comesOut" | "anyOrder"> {
   if (emission === "close") return anyOrder ? {} : { comesOut: "in-order" };
   return {
