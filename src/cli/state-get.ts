@@ -4,19 +4,21 @@ import { hidden } from "../data/masked.ts";
 import { MillraceError } from "../engine/core/errors.ts";
 import { isPersonal } from "../engine/core/personal.ts";
 import type { PlanStore } from "../engine/core/plan.ts";
-import { keyBytes, lookUp, type LookedUp, type FoundEntry } from "../engine/operate/lookup.ts";
+import { shownTime } from "../engine/core/state-reader.ts";
+import { lookUp, type LookedUp, type FoundEntry } from "../engine/operate/lookup.ts";
 import { storesNamed } from "../engine/operate/stores.ts";
 import { exitCodes } from "./io.ts";
 import type { OperateConnection } from "./operating.ts";
-import { partitionOption, type StateOptions, type StateContext } from "./state-options.ts";
-import { usage } from "./option-values.ts";
+import { partitionOption, type StateContext } from "./state-options.ts";
+import { getParts } from "./state-parts.ts";
+import { decodedValue, keyOf } from "./state-values.ts";
 import { auditPersonal } from "./personal.ts";
-import { batchDecoder } from "./topic-codecs.ts";
 
 export const GET_HELP = `
 The changelog is the truth, Redis a copy of it. "behind": the copy has not come so far yet, which is no fault.
+Of a step with windows, a join, an \`order\`, a suppress or timers the key is that of its records: what the store has of it is listed,
+each open window with start, end and value, each record that waits, each timer with its due. For that its changelog is read whole.
 Keys of distinct are the record's key, a zero byte and what it compares by, as JSON: give the bytes with --key-base64.
-Those of a join are the start of a span of time (eight bytes), the side (0 left, 1 right), a number (four bytes) and the record's key.
 
 The values of a pipeline whose topics or tables have personal data are masked. With --personal they are shown; who asked and
 when is noted first (dlq stats).
@@ -25,13 +27,16 @@ Exit codes: 0 found · 1 copy and changelog differ · 2 usage · 3 no such key, 
 
 Examples:
   $ npx millrace state get shop totals --key customer-42
-  $ npx millrace state get shop totals --key customer-42 --json`;
+  $ npx millrace state get shop totals --key customer-42 --json
+  $ npx millrace state get shop views-by-hour --key customer-42`;
 
 export async function get(
   { io, plan, ports, connection, options }: StateContext,
   name: string,
 ): Promise<number> {
   const [store] = storesNamed(plan, name) as readonly [PlanStore];
+  if (store.reader !== undefined)
+    return getParts({ io, plan, ports, connection, options }, store, store.reader);
   const key = keyOf(store, options);
   const found = await lookUp(plan, store, key, partitionOption(options), ports);
   if (found === null) throw new MillraceError("MILL_NOT_FOUND", `${name} has no such key`);
@@ -49,12 +54,6 @@ export async function get(
   return verdict === "different" ? exitCodes.failure : exitCodes.ok;
 }
 
-function keyOf(store: PlanStore, { key, keyBase64 }: StateOptions): Buffer {
-  if ((key === undefined) === (keyBase64 === undefined))
-    throw usage("expected one of --key and --key-base64");
-  return key === undefined ? Buffer.from(keyBase64 ?? "", "base64") : keyBytes(store, key);
-}
-
 interface Shown {
   readonly timestamp: string;
   /** Null: the key was deleted. */
@@ -62,28 +61,14 @@ interface Shown {
 }
 
 async function decoded(
-  { changelog }: PlanStore,
+  store: PlanStore,
   entry: FoundEntry | null,
-  { registry, clock }: OperateConnection,
+  connection: OperateConnection,
 ): Promise<Shown | null> {
   if (entry === null) return null;
-  const { timestamp, value: bytes } = entry;
-  const time = timeText(timestamp);
-  if (bytes === null) return { timestamp: time, value: null };
-  const at = { topic: changelog.name, partition: 0, offset: 0n, timestamp, headers: [] };
-  const decode = batchDecoder(changelog, registry, clock);
-  const [record] = await decode([{ ...at, key: null, value: bytes }]);
-  const value = record?.value;
-  if (value?.ok !== true)
-    throw new MillraceError("MILL_STATE_FORMAT", `${changelog.name}: ${value?.code ?? ""}`);
-  return { timestamp: time, value: value.value };
+  const timestamp = shownTime(entry.timestamp);
+  return { timestamp, value: await decodedValue(store, entry, connection) };
 }
-
-/** The last milliseconds that a Date knows. */
-const TIME_MAX = 8.64e15;
-
-const timeText = (epochMs: number): string =>
-  Math.abs(epochMs) <= TIME_MAX ? new Date(epochMs).toISOString() : `${String(epochMs)} ms`;
 
 const foundLines = (
   { partition, verdict }: LookedUp,

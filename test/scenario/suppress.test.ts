@@ -73,19 +73,62 @@ test("keys go on in the order of their spans' ends", async () => {
   ]);
 });
 
-test("one key more than there is room for goes on at once, or stops the task in front of it", async () => {
+test("of one key more than there is room for the oldest goes on at once, as in Kafka Streams, or the task stops", async () => {
   const steps = [sale(1, "a"), sale(2, "b"), sale(3, "c"), sale(4, "a"), crash, sale(40, "x")];
-  assert.deepEqual(await rowsOf(steps, summing(2, "emit")), [
-    ["c", 1, 3],
-    ["a", 2, 4],
-    ["b", 1, 2],
-  ]);
+  for (const at of [1, 2, 3, 4]) {
+    const done = await simulate(summing(2, "emit"), steps.toSpliced(at, 0, crash));
+    const rows = done.records(totals).map((row) => [row.key, row.value, since(row.timestamp)]);
+    assert.deepEqual(rows, [
+      ["a", 1, 1],
+      ["b", 1, 2],
+      ["c", 1, 3],
+      ["a", 2, 4],
+    ]);
+    assert.deepEqual(done.ledger("main"), { consumed: 5, emitted: 5, evicted: 2 });
+  }
   const run = await simulate(summing(2), steps, { stops: "expected" });
   assert.deepEqual(
     run.stops.map(({ code }) => code),
     ["MILL_SUPPRESS_FULL"],
   );
   assert.deepEqual(run.ledger("main"), { consumed: 2, emitted: 2 });
+});
+
+test("the key that comes goes on itself where its span is the oldest, and one that fails makes no room", async () => {
+  const steps = [sale(11, "a"), sale(12, "b"), sale(3, "c"), sale(13, "a"), sale(60, "x")];
+  assert.deepEqual(await rowsOf(steps, summing(2, "emit")), [
+    ["c", 1, 3],
+    ["a", 2, 13],
+    ["b", 1, 12],
+  ]);
+  const refusing = pipeline("summing", { haltWhen: "never" }, ({ from }) => {
+    from(sales)
+      .groupByKey()
+      .sum("sums", (one) => one.n)
+      .suppress("calm", { for: seconds(10), recordsMax: records(2), whenFull: "emit" })
+      .toStream()
+      .map("checked", (sum) => {
+        if (sum === 7) throw new Error("refused");
+        return sum;
+      })
+      .to(totals);
+  });
+  // The oldest cannot go on, so neither can what would put it out.
+  const failing = [
+    sale(1, "a", 7),
+    sale(2, "b"),
+    sale(3, "c"),
+    sale(4, "d"),
+    sale(5, "a"),
+    sale(6, "e"),
+  ];
+  const done = await simulate(refusing, [...failing, sale(60, "x")]);
+  assert.deepEqual(done.ledger("main"), {
+    consumed: 7,
+    emitted: 5,
+    "dead-lettered": 2,
+    evicted: 1,
+  });
 });
 
 test("what has gone on makes room, in this batch and after a crash", async () => {

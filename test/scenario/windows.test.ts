@@ -38,8 +38,8 @@ const input = (partitions = 1) =>
 const rows = topic("rows", { key: string, value: json<Row>(), partitions: 1, owner: "tests" });
 const lates = topic("lates", { key: string, value: json<View>(), partitions: 1, owner: "tests" });
 
-const toRow = (views: number, { start, end }: { start: Date; end: Date }): Row => ({
-  ...{ from: since(start), to: since(end), views },
+const toRow = (views: number | null, { start, end }: { start: Date; end: Date }): Row => ({
+  ...{ from: since(start), to: since(end), views: views ?? 0 },
 });
 
 const counting = (window: WindowOf, options: WindowOptions, partitions = 1) =>

@@ -558,7 +558,7 @@ export const mutations: readonly Mutation[] = [
             startMs: timestamp,
             endMs: Math.max(
               timestamp,
-              ...sessionsOf(views.view(store.name).get(key))
+              ...sessionsOf(views.view(store.name).get(key)).sessions
                 .filter((one) => one.startMs <= timestamp + window.gapMs && one.endMs >= timestamp - window.gapMs)
                 .map(({ endMs }) => endMs),
             ),
@@ -830,5 +830,42 @@ export const mutations: readonly Mutation[] = [
     mistake: "a record that another part has sent counts as one of the topic between them",
     changes: [{ condition: (was) => `${was} && raw.offset < 0n` }],
     test: "scenario/order.test.ts",
+  },
+  {
+    name: "full key takes more",
+    mistake:
+      "a record that would open one window more than the bound evicts the oldest, whatever the rule says",
+    changes: [{ before: "return;" }],
+    test: "scenario/window-bounds.test.ts",
+  },
+  {
+    name: "closed window counts as open",
+    mistake: "a window that is closed still takes room of its key",
+    changes: ["omit"],
+    test: "scenario/window-bounds.test.ts",
+  },
+  {
+    name: "evicted session begins anew",
+    mistake: "a record of a session that has made room begins it once more, when there is room",
+    changes: ["omit"],
+    test: "scenario/window-bounds.test.ts",
+  },
+  {
+    name: "newcomer goes on",
+    mistake: "of one key more than a suppress has room for the newest goes on, not the oldest",
+    changes: [{ instead: (was) => was.replace("first", "item.key as StateKey") }],
+    test: "scenario/suppress.test.ts",
+  },
+  {
+    name: "merged session not withdrawn",
+    mistake: "on update a session that another one has taken in stays what it was",
+    changes: ["omit"],
+    test: "scenario/session-updates.test.ts",
+  },
+  {
+    name: "record kept for ever in its count",
+    mistake: "records that a join has let go still take room of their key",
+    changes: ["omit"],
+    test: "scenario/record-bounds.test.ts",
   },
 ];

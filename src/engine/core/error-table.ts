@@ -183,6 +183,13 @@ const letters = {
     meaning: 'An `expect` with `otherwise: "dead-letter"` returned false.',
     action: "Look at the letter; mend the data or the rule, then redrive.",
   },
+  MILL_KEY_FULL: {
+    message: "a key has as much in state as its step allows",
+    meaning:
+      'The step has `whenFull: "dead-letter"`. The record would have opened one window more than `windowsMax` of its key, or would be one record more than `recordsMax` of its key that waits. It has changed nothing.',
+    action:
+      "See what the key is: npx millrace dlq show <pipeline> <letter>. Raise the bound, shorten the grace, or leave the key out; then redrive the letter, while its windows are open.",
+  },
   MILL_DISTINCT_CONFLICT: {
     message: "a repeat says something else than the first of its kind",
     meaning:
@@ -690,12 +697,19 @@ const halts = {
     action:
       "Mend the step that the message names and deploy it, then: npx millrace resume <pipeline>",
   },
+  MILL_KEY_FULL_HALT: {
+    message: "a key has as much in state as its step allows, and the step asks for a halt",
+    meaning:
+      'The step has `whenFull: "halt"`, and the next record would pass `windowsMax` or `recordsMax` of its key. The task has stopped in front of it; nothing is lost.',
+    action:
+      'Raise the bound, or say whenFull: "dead-letter" or "evict"; deploy, then: npx millrace resume <pipeline>',
+  },
   MILL_SUPPRESS_FULL: {
     message: "more keys wait in a suppress than it allows",
     meaning:
       'The step has `whenFull: "halt"`, and recordsMax keys of this task wait for their spans to end. The task has stopped in front of the change of one more key; nothing is lost.',
     action:
-      'Raise recordsMax or shorten `for`, or say whenFull: "emit" to let such changes go on at once; deploy, then: npx millrace resume <pipeline>',
+      'Raise recordsMax or shorten `for`, or say whenFull: "emit" to let the key go on whose span is the oldest; deploy, then: npx millrace resume <pipeline>',
   },
   MILL_STATE_CHANGED: {
     message: "a store is not what it was",

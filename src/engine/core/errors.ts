@@ -11,7 +11,8 @@ import type { TopicName } from "./record.ts";
 export type Disposition = "retry" | "dead-letter" | "pause" | "fence" | "halt";
 
 /** Class of a dead letter (design.md section 5). */
-export type LetterClass = "decode" | "schema" | "rule" | "transform" | "sink" | "size" | "result";
+export type LetterClass =
+  "decode" | "schema" | "rule" | "transform" | "sink" | "size" | "result" | "full";
 
 export interface Where {
   readonly pipeline?: string;

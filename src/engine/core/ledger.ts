@@ -10,7 +10,7 @@ const counted = ["emitted", "superseded", "deduplicated", "null-key", "tombstone
  */
 const named = ["dead-lettered", "filtered", "late"] as const;
 /** Words with a number by operator, of late results by reason, that are no outcomes of records. */
-const beside = ["dead-results", "late-results", "behind"] as const;
+const beside = ["dead-results", "late-results", "behind", "evicted"] as const;
 
 type NamedWord = (typeof named)[number];
 type BesideWord = (typeof beside)[number];
@@ -45,6 +45,11 @@ export type LedgerCounts = { consumed: number } & Record<CountedWord, number> &
     behind?: Record<string, number>;
     /** Results of state that were late for an operator behind, by reason. They are no outcome either; left out where there are none. */
     "late-results"?: Record<string, number>;
+    /**
+     * Windows and records that an operator has let go ahead of their time, to stay within its bound, by operator; no outcomes
+     * either. Left out where there are none.
+     */
+    evicted?: Record<string, number>;
   };
 
 export const emptyLedger = (): LedgerCounts => ({
@@ -121,6 +126,10 @@ export function addLedger(into: LedgerCounts, from: LedgerCounts): LedgerCounts 
 /** Adds a result of the operator that became a dead letter. */
 export const countDeadResult = (ledger: LedgerCounts, operator: string): void =>
   bump((ledger["dead-results"] ??= {}), operator);
+
+/** Adds a window or a record that the operator has let go ahead of its time. */
+export const countEvicted = (ledger: LedgerCounts, operator: string): void =>
+  bump((ledger.evicted ??= {}), operator);
 
 /** Adds records that were behind the watermark in front of the operator. */
 export function countBehind(ledger: LedgerCounts, operator: string, records: number): void {

@@ -14,8 +14,10 @@ const LAST_OFFSET = 2n ** 63n - 1n;
 
 const classes: Readonly<Record<LetterClass, number>> = {
   ...{ decode: COUNT, schema: COUNT, rule: COUNT, transform: COUNT },
-  ...{ sink: COUNT, size: COUNT, result: COUNT },
+  ...{ sink: COUNT, size: COUNT, result: COUNT, full: COUNT },
 };
+/** Of what is late. */
+const reasons = { own: COUNT, closed: COUNT, evicted: COUNT };
 
 /** Every word of it; operators are one sum where there is no room for their names. */
 function longestLedger(): LedgerCounts {
@@ -23,7 +25,8 @@ function longestLedger(): LedgerCounts {
   return {
     ...{ consumed: COUNT, emitted: COUNT, superseded: COUNT, deduplicated: COUNT },
     ...{ "null-key": COUNT, tombstone: COUNT, "dead-lettered": { ...classes } },
-    ...{ late: { own: COUNT, closed: COUNT }, filtered: of, "dead-results": of, behind: of },
+    ...{ late: { ...reasons }, "late-results": { ...reasons } },
+    ...{ filtered: of, "dead-results": of, behind: of, evicted: of },
   };
 }
 

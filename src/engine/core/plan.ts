@@ -7,6 +7,7 @@ import type { LetterLimit } from "./letter-limit.ts";
 import type { SchemaFormat } from "./schema.ts";
 import type { GroupId, RecordContext, TopicName } from "./record.ts";
 import type { DueOfUndated, WrongValue } from "./state.ts";
+import type { EntryReader } from "./state-reader.ts";
 
 /** A callback of an operator. */
 export type Callback<R> = (value: unknown, record: RecordContext) => R;
@@ -80,6 +81,8 @@ export interface PlanStore {
   readonly dueOfUndated: DueOfUndated;
   /** Null where values are the user's own. */
   readonly wrongValue: WrongValue | null;
+  /** How commands show what it has of a key; left out where that is one entry with a value. */
+  readonly reader?: EntryReader;
 }
 
 /** A resource for callbacks, open as long as its worker; `define/calls/resource.ts` has its full declaration. */

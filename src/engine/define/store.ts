@@ -3,6 +3,7 @@ import type { PlanStore } from "../core/plan.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { days, type Duration } from "../core/span.ts";
 import { DELETED_KEPT_MS, type DueOfUndated, type WrongValue } from "../core/state.ts";
+import type { EntryReader } from "../core/state-reader.ts";
 import { TIMESTAMP_TYPE, TIMESTAMPS_UNLIMITED } from "../core/topic-config.ts";
 
 /** The time that Kafka keeps a tombstone after compaction: twice the age at which a copy is rebuilt from the start. */
@@ -24,6 +25,8 @@ interface StoreFacts {
   readonly dueOfUndated?: DueOfUndated;
   /** Left out where values are the user's own. */
   readonly wrongValue?: WrongValue;
+  /** Left out where it has one entry a key, with a value. */
+  readonly reader?: EntryReader | undefined;
 }
 
 const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
@@ -33,7 +36,7 @@ const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
 export const storeOf = (
   name: string,
   value: SchemaFormat,
-  { retention, dueOfUndated = dueOfDeleted, wrongValue }: StoreFacts = {},
+  { retention, dueOfUndated = dueOfDeleted, wrongValue, reader }: StoreFacts = {},
 ): PlanStore => ({
   name,
   changelog: {
@@ -49,4 +52,5 @@ export const storeOf = (
   retentionMs: retention?.ms ?? null,
   dueOfUndated,
   wrongValue: wrongValue ?? null,
+  ...(reader === undefined ? {} : { reader }),
 });

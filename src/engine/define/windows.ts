@@ -75,8 +75,8 @@ export interface SessionWindowOptions {
 
 /**
  * A window for each set of records of a key that are at most `gap` apart: [first, last], both ends inclusive. It closes when no
- * record can come any more that belongs to it: once time has passed its end by the gap and the grace. Sessions are emitted
- * when they are closed, since two of them may still become one before.
+ * record can come any more that belongs to it: once time has passed its end by the gap and the grace. Before that two of them
+ * may become one: emitted on "update", a session that is one no more is withdrawn by null.
  * @throws ConfigError MILL_BUILD_OPTION for a gap of 0, or one that is no whole number of ms.
  * @example
  * from(clicks).groupByKey().windowedBy(session({ gap: minutes(30), grace: minutes(10) })).count("clicks", { emit: "close" });
@@ -90,6 +90,10 @@ export function session({ gap, grace }: SessionWindowOptions): SessionWindow {
 export interface OrderOptions {
   /** The largest age of a record that is accepted: how far behind the time of its source it may be. */
   readonly grace: Duration;
+  /** Records of one key that wait at most: `records(10_000)`. Left out: any number. */
+  readonly recordsMax?: RecordCount;
+  /** The rule for one record more; asked for beside `recordsMax`. It is a letter, class "full", or its task stops in front of it. */
+  readonly whenFull?: "dead-letter" | "halt";
 }
 
 /** Takes records in the order of their times; they wait until no older one is expected. */

@@ -20,6 +20,7 @@ export const letterClasses: readonly LetterClass[] = [
   "sink",
   "size",
   "result",
+  "full",
 ];
 
 /** Why a task waits for Kafka: a right, a topic, or anything else, of what it writes or reads, or of its group. */
@@ -113,6 +114,11 @@ export const catalogue: readonly MetricSpec[] = [
     "Seconds behind the wall clock of the slowest partition that an operator waits for; of a topic between parts, its slowest writer.",
     { ...task, operator: "open" },
     "max",
+  ),
+  counter(
+    "millrace_evicted_total",
+    "Windows and records that an operator has let go ahead of their time, to stay within its bound.",
+    { ...part, operator: "open" },
   ),
   counter("millrace_dead_letters_total", "Records sent to the dead-letter topic, by class.", {
     pipeline: "open",

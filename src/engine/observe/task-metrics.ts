@@ -93,6 +93,8 @@ function publishBeside(meter: Meter, { pipeline, part }: TaskAddress, delta: Led
     meter.count("millrace_late_results_total", { pipeline, part, reason }, n);
   for (const [operator, n] of Object.entries(delta.behind ?? {}))
     meter.count("millrace_time_behind_total", { pipeline, part, operator }, n);
+  for (const [operator, n] of Object.entries(delta.evicted ?? {}))
+    meter.count("millrace_evicted_total", { pipeline, part, operator }, n);
 }
 
 /** Later emitted records make up for the debt; until then as many dead letters are left out, so that the sums balance. */

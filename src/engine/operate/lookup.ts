@@ -12,6 +12,8 @@ import { changelogOf, partitionsOf, type StoreChangelog, type StorePartition } f
 /** The value is in its codec's bytes; null: the key was deleted, and its time alone is kept. */
 export interface FoundEntry {
   readonly timestamp: number;
+  /** The last ms at which it is not due; null: it never is. */
+  readonly dueMs: number | null;
   readonly value: Buffer | null;
 }
 
@@ -84,11 +86,11 @@ const entryOf = (
   bytes: Buffer | null | undefined,
 ): FoundEntry | null => {
   if (!bytes) return null;
-  const { timestamp, value } = entryCodec(plain, name).decode(key, bytes);
-  return { timestamp, value: value as Buffer | null };
+  const { timestamp, dueMs, value } = entryCodec(plain, name).decode(key, bytes);
+  return { timestamp, dueMs, value: value as Buffer | null };
 };
 
-function copiedEntry(
+export function copiedEntry(
   { plan, store, partition }: StoreChangelog,
   key: Buffer,
   value: Buffer | null | undefined,
@@ -102,7 +104,7 @@ function copiedEntry(
   }
 }
 
-function loggedEntry(
+export function loggedEntry(
   at: StoreChangelog,
   key: Buffer,
   { value, offset }: Newest,
@@ -118,7 +120,7 @@ function loggedEntry(
   }
 }
 
-interface InCopy {
+export interface InCopy {
   readonly partition: number;
   readonly position: bigint | null;
   readonly value: Buffer | null;
@@ -129,7 +131,7 @@ async function readCopy({ copy, partition }: StorePartition, key: Buffer): Promi
   return { partition, position: nextOffset, value: values[0] ?? null };
 }
 
-interface Newest {
+export interface Newest {
   readonly offset: bigint;
   readonly value: Buffer | null;
 }
@@ -148,7 +150,7 @@ async function newest(
   return found;
 }
 
-function verdictOf(copy: InCopy | null, truth: Newest): LookedUp["verdict"] {
+export function verdictOf(copy: InCopy | null, truth: Newest): LookedUp["verdict"] {
   if (copy === null) return "unread";
   const isSame =
     truth.value === null ? copy.value === null : copy.value?.equals(truth.value) === true;

@@ -42,7 +42,7 @@ export interface FailedDue {
 
 export interface Fired extends Pick<
   BatchResult,
-  "outputs" | "deferred" | "queued" | "behind" | "lateResults"
+  "outputs" | "deferred" | "queued" | "behind" | "lateResults" | "evicted"
 > {
   /** The place of the operator. */
   readonly at: number;

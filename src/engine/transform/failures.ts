@@ -29,6 +29,7 @@ const stages: Partial<Record<string, Pick<Failure, "class" | "stage">>> = {
   MILL_ENCODE_VALUE: { class: "schema", stage: "encode" },
   MILL_RECORD_TOO_LARGE: { class: "size", stage: "encode" },
   MILL_OUTPUT_REFUSED: { class: "sink", stage: "send" },
+  MILL_KEY_FULL: { class: "full", stage: "transform" },
   MILL_RULE_BROKEN: { class: "rule", stage: "transform" },
   MILL_DISTINCT_CONFLICT: { class: "rule", stage: "transform" },
 };

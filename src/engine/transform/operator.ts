@@ -150,9 +150,10 @@ export interface RecordOrigin {
 
 /**
  * The reason why a record is late. own: its origin time is beyond what the operator waits for, in every run · closed: its
- * operator's watermark is, by idleness, a new partition or a letter that came back.
+ * operator's watermark is, by idleness, a new partition or a letter that came back · evicted: what it belongs to was let go
+ * ahead of its time, to stay within a bound.
  */
-export type Lateness = "own" | "closed";
+export type Lateness = "own" | "closed" | "evicted";
 
 /** The effects of one record so far. */
 export interface Trail {
@@ -235,6 +236,8 @@ export interface GroupQueues {
   /** By group. */
   readonly items: readonly Item[][];
   readonly deferred: DeferredChange[];
+  /** The operators that have let something go ahead of its time, once for each. */
+  readonly evicted: number[];
   /** Keys that were queued for a call. */
   readonly keys: Map<string, { readonly at: number; readonly key: Buffer }>;
 }

@@ -56,6 +56,8 @@ export interface BatchResult {
   readonly outputs: readonly OutRecord[];
   /** Changes to emit at the checkpoint, in order. */
   readonly deferred: readonly DeferredChange[];
+  /** Operators that have let something go ahead of its time, once for each. */
+  readonly evicted: readonly number[];
   /** Keys of which records were queued. */
   readonly queued: readonly StepKey[];
   /** Entries that were due, and were worked among the records. */
@@ -111,6 +113,7 @@ interface PieceStart {
   readonly from: number;
   readonly mark: number;
   readonly deferred: number;
+  readonly evicted: number;
 }
 
 class Pass implements GroupQueues, PassOfGroup {
@@ -118,6 +121,7 @@ class Pass implements GroupQueues, PassOfGroup {
   readonly batch: Batch;
   readonly items: Item[][];
   readonly deferred: DeferredChange[] = [];
+  readonly evicted: number[] = [];
   readonly keys: Map<string, { readonly at: number; readonly key: Buffer }> = new Map();
   /** Records from here on are discarded: a record halts there, or has no room. */
   readonly #end: number;
@@ -209,6 +213,7 @@ class Pass implements GroupQueues, PassOfGroup {
     const from = this.#stage.outputs.length;
     const mark = stores.mark();
     const deferred = this.deferred.length;
+    const evicted = this.evicted.length;
     try {
       piece(of);
       cursor.passed();
@@ -216,7 +221,7 @@ class Pass implements GroupQueues, PassOfGroup {
       trail.hasChanged ||= stores.mark() !== mark;
     } catch (error) {
       cursor.passed();
-      return this.#failedPiece(error, trail, { from, mark, deferred });
+      return this.#failedPiece(error, trail, { from, mark, deferred, evicted });
     }
     const to = this.#stage.outputs.length;
     if (to > from) this.#made.push({ trail, from, to });
@@ -224,15 +229,16 @@ class Pass implements GroupQueues, PassOfGroup {
   }
 
   /** A record that has left nothing behind yet is taken out of this pass; else the pass begins again without it. */
-  #failedPiece(error: unknown, trail: Trail, { from, mark, deferred }: PieceStart): Again | null {
+  #failedPiece(error: unknown, trail: Trail, start: PieceStart): Again | null {
     const { index } = trail;
     // The task stops where what is due fails by itself, or makes room first.
     if (isOfDue(trail)) return { index, why: CUT };
     const why = ofRoom(error) ?? this.program.failed(error);
     if (trail.hasChanged || why instanceof Error || why.kind === "halted") return { index, why };
-    this.#stage.outputs.length = from;
-    this.deferred.length = deferred;
-    this.batch.stores.rollback(mark);
+    this.#stage.outputs.length = start.from;
+    this.deferred.length = start.deferred;
+    this.evicted.length = start.evicted;
+    this.batch.stores.rollback(start.mark);
     this.#failed.set(index, why);
     return null;
   }
@@ -289,7 +295,8 @@ class Pass implements GroupQueues, PassOfGroup {
     const queued = [...this.keys.values()].map(({ at, key }): StepKey => {
       return { step: operators[at] as CallStep, key };
     });
-    const made = { outputs: this.#outputs(), deferred: this.deferred, kept: this.#kept };
+    const { deferred, evicted } = this;
+    const made = { outputs: this.#outputs(), deferred, evicted, kept: this.#kept };
     const late = { lateResults: this.#lateResults(), behind: this.#behind };
     return { ...made, ...late, outcomes, queued, fired: this.#fired.length };
   }

@@ -33,10 +33,6 @@ import { WatchedCursor } from "./step-watch.ts";
 const EMITTED: Outcome = { kind: "emitted" };
 const QUEUED: Outcome = { kind: "emitted", isQueued: true };
 const NULL_KEY: Outcome = { kind: "null-key" };
-const LATE: Readonly<Record<Lateness, Outcome>> = {
-  own: { kind: "late", by: "own" },
-  closed: { kind: "late", by: "closed" },
-};
 const REPEAT: Outcome = { kind: "deduplicated" };
 const TOMBSTONE: Outcome = { kind: "tombstone" };
 
@@ -245,7 +241,7 @@ export class Program {
     if (isQueued) return QUEUED;
     if (emitted > 0) return EMITTED;
     const late = lateOf(trail);
-    if (late !== null) return LATE[late];
+    if (late !== null) return { kind: "late", by: late };
     if (isRepeat) return REPEAT;
     if (nullKey) return NULL_KEY;
     return record.value === undefined ? TOMBSTONE : (this.#filtered[last] as Outcome);

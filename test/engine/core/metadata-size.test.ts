@@ -54,7 +54,8 @@ const counts = (names: readonly string[]) =>
   fc
     .tuple(...names.map(() => count))
     .map((found) => Object.fromEntries(names.map((name, i) => [name, found[i] ?? 0])));
-const CLASSES = ["decode", "schema", "rule", "transform", "sink", "size", "result"];
+const CLASSES = ["decode", "schema", "rule", "transform", "sink", "size", "result", "full"];
+const REASONS = ["own", "closed", "evicted"];
 
 test("K1: of random plans that are built, whatever their progress is, its metadata has at most 4,096 bytes and comes back", () => {
   const namespace = fc.stringMatching(/^([a-z0-9]{1,40}[-.])?$/);
@@ -76,9 +77,11 @@ test("K1: of random plans that are built, whatever their progress is, its metada
         ...draw(() => counts(["emitted", "superseded", "deduplicated", "null-key", "tombstone"])),
         ...draw(() => fc.record({ consumed: count, filtered: counts(names) })),
         "dead-lettered": draw(() => counts(CLASSES)),
-        late: draw(() => counts(["own", "closed"])),
+        late: draw(() => counts(REASONS)),
+        "late-results": draw(() => counts(REASONS)),
         "dead-results": draw(() => counts(names)),
         behind: draw(() => counts(names)),
+        evicted: draw(() => counts(names)),
       };
       const times = { minLength: partitions, maxLength: partitions };
       const channels = draw(() => fc.array(time, times));

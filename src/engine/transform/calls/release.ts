@@ -54,7 +54,7 @@ export interface GivenUp {
 
 export interface Released extends Pick<
   BatchResult,
-  "outputs" | "deferred" | "queued" | "behind" | "lateResults"
+  "outputs" | "deferred" | "queued" | "behind" | "lateResults" | "evicted"
 > {
   /** The place of the step. */
   readonly at: number;
@@ -126,6 +126,7 @@ const isTaken = (next: NextCall | null): boolean => next === null || next instan
 const nothing = {
   outputs: [],
   deferred: [],
+  evicted: [],
   queued: [],
   lateResults: [],
   behind: new Map<number, number>(),

@@ -60,6 +60,10 @@ export const bucketOf = ({ bytes }: StateKey): JoinBucket => ({
   key: bytes.subarray(HEAD_BYTES),
 });
 
+/** Whether a chunk with this key is one of a record key's. */
+export const isChunkOf = (entry: Buffer, key: Buffer): boolean =>
+  entry.length === HEAD_BYTES + key.length && entry.subarray(HEAD_BYTES).equals(key);
+
 const chunkIn = (entry: StateEntry | null): BufferChunk | null =>
   (entry?.value ?? null) as BufferChunk | null;
 

@@ -19,6 +19,8 @@ import {
   type Want,
   type Wiring,
 } from "../operator.ts";
+import { checkRoom, type KeyBound } from "../bounds/bound.ts";
+import { KeptRecords } from "../bounds/kept-records.ts";
 import { resultRecord } from "../windows/result-record.ts";
 import { latenessOf } from "../windows/result.ts";
 import {
@@ -45,6 +47,9 @@ export interface StreamJoin extends Operation {
   readonly afterMs: number;
   /** The largest age of a record that is taken. */
   readonly graceMs: number;
+  /** Of the records that are kept of a key and side, and the store that counts them; left out where nothing is said. */
+  readonly bound?: KeyBound;
+  readonly keptStore?: string;
 }
 
 /** The times of a pair are the larger ones of its records (exact whichever came first). */
@@ -56,6 +61,7 @@ export const joiningStreams: MakeOperator<StreamJoin> = (node, wiring) =>
 class StreamJoinWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
+  readonly dueStores: readonly string[];
   readonly usesTime = true;
   readonly #node: PlanNode & { readonly operation: StreamJoin };
   readonly #wiring: Wiring;
@@ -64,12 +70,16 @@ class StreamJoinWork implements Operator {
   readonly #encoders: ReturnType<NonNullable<CompileOptions["bufferEncodersOf"]>>;
   readonly #results: Next;
   readonly #late: readonly Next[];
+  /** Null where records are not bounded. */
+  readonly #kept: KeptRecords | null;
 
   constructor(node: PlanNode & { readonly operation: StreamJoin }, wiring: Wiring) {
-    const { store } = node.operation;
+    const { store, keptStore } = node.operation;
     const [results, ...late] = wiring.arms;
     this.at = wiring.at;
-    this.stores = [store.name];
+    this.stores = [store.name, ...(keptStore === undefined ? [] : [keptStore])];
+    this.dueStores = [store.name];
+    this.#kept = keptStore === undefined ? null : new KeptRecords(keptStore);
     this.#node = node;
     this.#wiring = wiring;
     this.#store = store.name;
@@ -106,6 +116,11 @@ class StreamJoinWork implements Operator {
     if (isNone(item.value) || item.record.raw.key === null) return;
     const { own, others } = this.#bucketsOf(item);
     for (const bucket of [own, ...others]) want(this.#store, chunkKey(bucket, 0));
+    this.#kept?.want(own, want);
+  }
+
+  dueKeys(key: StateKey, want: Want): void {
+    this.#kept?.want(bucketOf(key), want);
   }
 
   /** The first chunks say which others there are. */
@@ -128,10 +143,24 @@ class StreamJoinWork implements Operator {
     if (record.raw.key === null) return this.#unkeyed(item, rules);
     // mistake: join takes what is late
     const lateness = latenessOf(item, record.context.timestamp + rules.graceMs);
-    if (lateness === null) return this.#join(item, views.view(this.#store));
+    if (lateness === null) {
+      this.#checkRoom(item, views);
+      return this.#join(item, views.view(this.#store));
+    }
     trail.late = lateness;
     drop(this.#wiring);
     this.#late[item.input]?.(value);
+  }
+
+  /** Counts the record among those that are kept, unless its key is full. */
+  #checkRoom(item: Item, views: Views): void {
+    const { bound } = this.#node.operation;
+    if (this.#kept === null || bound === undefined) return;
+    const view = views.view(this.#kept.name);
+    const { own } = this.#bucketsOf(item);
+    if (this.#kept.total(view, own) >= bound.most)
+      checkRoom(bound, this.#node.name, "records of a side wait");
+    this.#kept.add(view, own, 1);
   }
 
   /** Nothing can be its partner (KIP-962). */
@@ -224,7 +253,11 @@ class StreamJoinWork implements Operator {
     const records = chunk.records.filter((one) => one !== over);
     const rest = { ...chunk, records };
     const waits = dueMs < endDueMs(rules, bucket) || records.some((one) => isAlone(rules, one));
-    view.set(own, over !== undefined && waits ? entryOf(rules, bucket, rest) : null);
+    const isKept = over !== undefined && waits;
+    view.set(own, isKept ? entryOf(rules, bucket, rest) : null);
+    const left = isKept ? records.length : 0;
+    // mistake: record kept for ever in its count
+    this.#kept?.add(views.view(this.#kept.name), bucket, left - chunk.records.length);
     return over ?? null;
   }
 

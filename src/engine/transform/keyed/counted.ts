@@ -11,7 +11,7 @@ export interface CountAggregate extends WindowOperation {
 }
 
 /** The least and the greatest time of its records, their number, and their aggregate. */
-type Filling = readonly [fromMs: number, toMs: number, count: number, aggregate: unknown];
+export type Filling = readonly [fromMs: number, toMs: number, count: number, aggregate: unknown];
 
 const EMPTY: Filling = [Infinity, -Infinity, 0, null];
 

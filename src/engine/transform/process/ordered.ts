@@ -7,6 +7,7 @@ import type { DecodedRecord } from "../../core/outcome.ts";
 import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
 import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
 import { listOf } from "../../core/foreign.ts";
+import { checkRoom, type KeyBound } from "../bounds/bound.ts";
 import { plainKeeping, queuedOf, recordOf, type QueuedRecord } from "../calls/key-queue.ts";
 import { queuedRecord } from "../calls/queue-check.ts";
 import { dueStoresOf } from "../agenda.ts";
@@ -31,6 +32,8 @@ export interface Ordering {
   /** The largest age of a record that is accepted. */
   readonly graceMs: number;
   readonly store: PlanStore;
+  /** Of the records of a key that wait; left out where nothing is said. */
+  readonly bound?: KeyBound;
 }
 
 export interface OrderedOperation extends Operation {
@@ -75,8 +78,10 @@ class OrderedWork implements Operator {
   keys(item: Item, want: Want): void {
     // What is set in a batch may be due in it, so the inner keys are needed too.
     this.#inner.keys(item, want);
-    if (item.entry === "record" && item.record.raw.key !== null)
-      want(this.#store, placeOf(item, this.#originOf));
+    const { key } = item.record.raw;
+    if (item.entry !== "record" || key === null) return;
+    want(this.#store, placeOf(item, this.#originOf));
+    if (this.#bound !== undefined) want(this.#store, countKey(key));
   }
 
   work(item: Item, views: Views): void {
@@ -89,11 +94,36 @@ class OrderedWork implements Operator {
     const place = placeOf(item, this.#originOf);
     const before = recordsIn(view, place);
     const { record, value } = item;
+    this.#count(view, record.raw.key as Buffer, 1);
     const kept = queuedOf(plainKeeping, { record: this.#light(record), value });
     const { timestamp } = record.context;
     const dueMs = timestamp + this.#node.operation.order.graceMs;
     view.set(place, { value: [...before, kept], timestamp, dueMs });
     item.trail.emitted++;
+  }
+
+  get #bound(): KeyBound | undefined {
+    return this.#node.operation.order.bound;
+  }
+
+  /** Records of the key that wait, more or fewer. */
+  #count(view: StoreView, key: Buffer, by: number): void {
+    if (this.#bound === undefined) return;
+    const place = countKey(key);
+    const waiting = ((view.get(place)?.value ?? 0) as number) + by;
+    if (by > 0 && waiting > this.#bound.most)
+      checkRoom(this.#bound, this.#node.name, "records wait");
+    const entry = { value: waiting, timestamp: 0, dueMs: null };
+    // Those that waited before there was a bound were not counted.
+    view.set(place, waiting <= 0 ? null : entry);
+  }
+
+  /** The records of a place wait no longer. */
+  #takeOut(view: StoreView, place: StateKey): void {
+    const records = recordsIn(view, place);
+    const [first] = records;
+    view.set(place, null);
+    if (first !== undefined) this.#count(view, Buffer.from(first.key), -records.length);
   }
 
   /** The bytes of a value are kept only for an operator that hands it on as it is. */
@@ -127,6 +157,7 @@ class OrderedWork implements Operator {
       } catch {
         // The user's callback throws once more when the record is worked, and there it is the record's fault.
       }
+      if (this.#bound !== undefined) want(this.#store, countKey(item.record.raw.key as Buffer));
     }
   }
 
@@ -134,7 +165,7 @@ class OrderedWork implements Operator {
     const shifted = this.#views(views);
     if (this.stores[item.input] !== this.#store) return this.#inner.due?.(atDue(item), shifted);
     const own = this.#itemsOf(item.key as StateKey, views, item.trail);
-    views.view(this.#store).set(item.key as StateKey, null);
+    this.#takeOut(views.view(this.#store), item.key as StateKey);
     const { cursor } = this.#wiring;
     for (const one of own) {
       cursor.record = one.record;
@@ -152,7 +183,7 @@ class OrderedWork implements Operator {
       return this.#inner.giveUpDue?.(atDue(item), this.#views(views)) ?? null;
     const view = views.view(this.#store);
     const records = recordsIn(view, key);
-    view.set(key, null);
+    this.#takeOut(view, key);
     // mistake: waiting record given up
     return records.map((value): KeptResult => {
       const { record } = recordOf(plainKeeping, value);
@@ -229,11 +260,25 @@ function placeOf({ record: { raw, context }, origin }: Item, originOf: OriginOf)
   return stateKey(Buffer.concat([time, originOf(raw, origin), raw.key as Buffer]));
 }
 
+/** The first byte of the place of a key's count. Those of records begin with a time, and so with 0. */
+const OF_COUNT = 0xff;
+
+const countKey = (key: Buffer): StateKey => stateKey(Buffer.concat([Buffer.of(OF_COUNT), key]));
+
+/** Whether an entry of this key may have records of that key: a place ends with it. */
+export const isPlaceOf = (place: Buffer, key: Buffer): boolean =>
+  place[0] !== OF_COUNT &&
+  place.length > TIME_BYTES + key.length &&
+  place.subarray(place.length - key.length).equals(key);
+
 const records = listOf(queuedRecord);
 
 /** The fault of what the store has for a place, or null. */
-export const wrongOrdered = (place: Buffer, value: unknown): string | null =>
-  place.length < TIME_BYTES ? "its key names no record" : records(value, "it");
+export function wrongOrdered(place: Buffer, value: unknown): string | null {
+  if (place[0] === OF_COUNT)
+    return Number.isSafeInteger(value) && (value as number) > 0 ? null : "it is no number";
+  return place.length < TIME_BYTES ? "its key names no record" : records(value, "it");
+}
 
 /** The records of a letter, as they had waited; throws what is wrong with them. */
 export function waitedRecords(value: unknown): readonly DecodedRecord[] {

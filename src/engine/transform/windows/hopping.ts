@@ -1,8 +1,8 @@
 // Aggregates by hopping windows that are emitted when they close: one entry for each key with its panes, which is due with the
 // next window that closes, and one for each pane. A record changes one pane, however many windows it belongs to.
 import type { PlanNode } from "../../core/plan.ts";
+import { headKey, PaneKey } from "../../core/pane-keys.ts";
 import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
-import { orderedText } from "../../core/ordered-text.ts";
 import type { AlignedWindow } from "../../core/window-span.ts";
 import {
   dropUnkeyed,
@@ -11,7 +11,6 @@ import {
   type MakeOperator,
   type Operator,
   present,
-  stateKey,
   type Views,
   type Want,
   type Wiring,
@@ -23,16 +22,18 @@ import {
   fromOf,
   lastEndOf,
   nextEndOf,
+  openWindows,
   NO_PANES,
   paneOf,
+  type PaneRange,
   type Panes,
   panesOf,
   type Portion,
+  portionsOf,
   startsIn,
   storedOf,
+  valuesIn,
   withPane,
-  wrongPanes,
-  wrongPortions,
 } from "./panes.ts";
 import { ClosedEnds, latenessOf, type WindowOperation, WindowWork } from "./result.ts";
 
@@ -40,33 +41,6 @@ export interface HoppingAggregate extends WindowOperation {
   readonly kind: "hopping-window";
   readonly window: AlignedWindow;
   readonly merge: (a: unknown, b: unknown) => unknown;
-}
-
-// First bytes of the keys; a window of another kind begins with its start, and so with 0.
-const OF_PANE = 0xfe;
-const OF_KEY = 0xff;
-const PANE_BYTES = 9;
-const PANE = String.fromCharCode(OF_PANE);
-
-/** The entry of a key with its panes. */
-function headKey(key: Buffer): StateKey {
-  const bytes = Buffer.allocUnsafeSlow(1 + key.length);
-  bytes[0] = OF_KEY;
-  key.copy(bytes, 1);
-  return stateKey(bytes);
-}
-
-/** The entry of a pane. A window asks for many of them when it closes, of which few are read from the copy. */
-class PaneKey implements StateKey {
-  readonly id: string;
-
-  constructor(head: StateKey, paneMs: number) {
-    this.id = PANE + orderedText(paneMs) + head.id.slice(1);
-  }
-
-  get bytes(): Buffer {
-    return Buffer.from(this.id, "latin1");
-  }
 }
 
 export const aggregatingPanes: MakeOperator<HoppingAggregate> = (node, wiring) =>
@@ -87,6 +61,7 @@ class HoppingWork implements Operator {
   readonly stores: readonly string[];
   readonly usesTime = true;
   readonly dueAgainMs: number;
+  readonly moreKeys?: NonNullable<Operator["moreKeys"]>;
   readonly #operation: HoppingAggregate;
   readonly #wiring: Wiring;
   readonly #work: WindowWork;
@@ -101,6 +76,22 @@ class HoppingWork implements Operator {
     this.#wiring = wiring;
     this.#work = new WindowWork(node, wiring);
     this.#closed = new ClosedEnds(store.name);
+    if (node.operation.bound?.whenFull === "evict")
+      this.moreKeys = (item, views, want) => this.#others(item, views, want);
+  }
+
+  /** A pane that is new may let the windows of others go. */
+  #others(item: Item, views: Views, want: Want): void {
+    const { window, store } = this.#operation;
+    if (item.key === null) return;
+    const { ranges } = this.#panesOf(views.view(store.name).get(item.key));
+    const paneMs = paneOf(window, item.record.context.timestamp);
+    const isIn = ({ firstMs, lastMs, fromMs }: PaneRange): boolean =>
+      fromMs === 0 && firstMs <= paneMs && paneMs <= lastMs;
+    if (ranges.some(isIn)) return;
+    for (const range of ranges)
+      for (const ms of startsIn(window, range, Infinity))
+        want(store.name, new PaneKey(item.key, ms));
   }
 
   keys(item: Item, want: Want): void {
@@ -122,10 +113,40 @@ class HoppingWork implements Operator {
     const view = views.view(store.name);
     const stored = this.#panesOf(view.get(item.key));
     const closedMs = Math.max(stored.closedMs, this.#closed.endMs(views));
-    const panes = closedMs === stored.closedMs ? stored : { ...stored, closedMs };
+    const before = closedMs === stored.closedMs ? stored : { ...stored, closedMs };
+    const panes = this.#withRoom(item, view, before);
+    if (panes !== before) view.set(item.key, this.#headOf(panes, timeMs));
     const endMs = this.#firstEnd(item, panes);
     if (endMs <= lastEndOf(window, timeMs)) this.#take(item, { view, panes, endMs });
-    this.#work.end(item, this.#latenessOf(item, panes));
+    this.#work.end(item, this.#latenessOf(item, panes, views));
+  }
+
+  /** The panes of the key when its oldest windows have made room for those of the record. */
+  #withRoom(item: Item, view: StoreView, before: Panes): Panes {
+    if (this.#operation.bound === undefined) return before;
+    const { window } = this.#operation;
+    let panes = before;
+    for (;;) {
+      const timeMs = item.record.context.timestamp;
+      const endMs = this.#firstEnd(item, panes);
+      if (endMs > lastEndOf(window, timeMs)) return panes;
+      const fromMs = fromOf(window, panes, { timeMs, endMs });
+      const after = withPane(window, panes, { paneMs: paneOf(window, timeMs), fromMs });
+      if (after === panes || !this.#work.isOver(openWindows(window, after))) return panes;
+      this.#work.checkRoom();
+      panes = this.#evict(item, view, { panes, endMs: nextEndOf(window, after) });
+    }
+  }
+
+  #evict(
+    item: Item,
+    view: StoreView,
+    { panes, endMs }: { readonly panes: Panes; endMs: number },
+  ): Panes {
+    const closed = this.#closedIn(item.key as StateKey, view, { panes, endMs });
+    if (closed.values.length > 0)
+      this.#work.evicted(item, this.#contentOf(closed.values, endMs), endMs - 1);
+    return closed.left;
   }
 
   /** The end of the first window that takes the record. */
@@ -137,10 +158,11 @@ class HoppingWork implements Operator {
   }
 
   /** Whether its first window is late for it; later ones may take it. */
-  #latenessOf(item: Item, { closedMs }: Panes): Lateness | null {
+  #latenessOf(item: Item, { closedMs }: Panes, views: Views): Lateness | null {
     const { window } = this.#operation;
     const endMs = firstEndOf(window, item.record.context.timestamp);
-    return latenessOf(item, this.#lastOpenMs(endMs)) ?? (endMs <= closedMs ? "closed" : null);
+    const late = latenessOf(item, this.#lastOpenMs(endMs), endMs <= this.#closed.endMs(views));
+    return late ?? (endMs <= closedMs ? "evicted" : null);
   }
 
   #take(
@@ -186,10 +208,14 @@ class HoppingWork implements Operator {
     const closed = this.#close(item, views);
     if (closed === null || closed.values.length === 0) return;
     const { values, endMs } = closed;
+    const key = this.recordKeyOf(item.key as StateKey);
+    this.#work.closed(key, this.#contentOf(values, endMs), endMs - 1);
+  }
+
+  #contentOf(values: readonly unknown[], endMs: number) {
     const { merge, window } = this.#operation;
     const aggregate = values.reduce((a, b) => present(merge(a, b)));
-    const content = { aggregate, startMs: endMs - window.sizeMs, endMs };
-    this.#work.closed(this.recordKeyOf(item.key as StateKey), content, endMs - 1);
+    return { aggregate, startMs: endMs - window.sizeMs, endMs };
   }
 
   recordKeyOf({ bytes }: StateKey): Buffer {
@@ -217,31 +243,22 @@ class HoppingWork implements Operator {
       return null;
     }
     this.#closed.close(views, endMs);
-    const values = this.#valuesIn(panes, endMs, (paneMs) => view.get(new PaneKey(head, paneMs)));
-    const { left, over } = closedAt(window, panes, endMs);
-    for (const paneMs of over) view.set(new PaneKey(head, paneMs), null);
-    view.set(head, left.ranges.length === 0 ? null : this.#entryOf(left, entry.timestamp));
+    const { values, left } = this.#closedIn(head, view, { panes, endMs });
+    view.set(head, this.#headOf(left, entry.timestamp));
     return { values, endMs };
   }
 
-  /** The aggregates of which the window that ends then is made, in the order of time. */
-  #valuesIn(
-    { ranges }: Panes,
-    endMs: number,
-    paneAt: (paneMs: number) => StateEntry | null,
-  ): unknown[] {
+  /** What the window that ends then has, and the panes behind it. */
+  #closedIn(
+    head: StateKey,
+    view: StoreView,
+    { panes, endMs }: { readonly panes: Panes; readonly endMs: number },
+  ): { readonly values: readonly unknown[]; readonly left: Panes } {
     const { window } = this.#operation;
-    const startMs = endMs - window.sizeMs;
-    const values: unknown[] = [];
-    for (const range of ranges) {
-      if (range.fromMs > endMs) continue;
-      for (const paneMs of startsIn(window, range, endMs)) {
-        if (paneMs < startMs) continue;
-        for (const [fromMs, value] of portionsOf(paneAt(paneMs)))
-          if (fromMs <= endMs) values.push(value);
-      }
-    }
-    return values;
+    const values = valuesIn(window, panes, endMs, (ms) => view.get(new PaneKey(head, ms)));
+    const { left, over } = closedAt(window, panes, endMs);
+    for (const paneMs of over) view.set(new PaneKey(head, paneMs), null);
+    return { values, left };
   }
 
   #lastOpenMs(endMs: number): number {
@@ -252,23 +269,14 @@ class HoppingWork implements Operator {
     return entry === null ? NO_PANES : panesOf(this.#operation.window, entry.value);
   }
 
+  /** Null where no pane is left. */
+  #headOf(panes: Panes, timestamp: number): StateEntry | null {
+    return panes.ranges.length === 0 ? null : this.#entryOf(panes, timestamp);
+  }
+
   #entryOf(panes: Panes, timestamp: number): StateEntry {
     const { window } = this.#operation;
     const dueMs = this.#lastOpenMs(nextEndOf(window, panes));
     return { value: storedOf(window, panes), timestamp, dueMs };
   }
-}
-
-const portionsOf = (entry: StateEntry | null): readonly Portion[] =>
-  (entry?.value ?? []) as readonly Portion[];
-
-/** The fault of what a store has for a key, or null. `wrongValue` says that of an aggregate. */
-export function wrongOfPanes(
-  key: Buffer,
-  stored: unknown,
-  wrongValue: (value: unknown) => string | null,
-): string | null {
-  if (key[0] === OF_KEY) return wrongPanes(stored);
-  if (key[0] !== OF_PANE || key.length < PANE_BYTES) return "its key names no pane";
-  return wrongPortions(stored, wrongValue);
 }

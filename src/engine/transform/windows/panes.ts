@@ -1,6 +1,8 @@
 // The panes of hopping windows: the spans between two neighbouring edges of windows. A record changes the aggregate of its pane
 // alone, and a window is put together of its panes when it closes, so the cost of a record does not grow with the number of its
 // windows. A record that is late for the first of them counts from a later end on. Pure.
+import { isHead, isPane } from "../../core/pane-keys.ts";
+import type { StateEntry } from "../../core/state.ts";
 import type { AlignedWindow } from "../../core/window-span.ts";
 
 /** Panes of a key that follow one another without a gap, from the start of the first to that of the last. */
@@ -118,6 +120,60 @@ export function nextEndOf(window: AlignedWindow, { closedMs, ranges }: Panes): n
   return next;
 }
 
+/** The ends of windows behind those that are closed in which panes have something: spans of them, each once. */
+function openSpans(
+  window: AlignedWindow,
+  { closedMs, ranges }: Panes,
+): readonly { readonly fromMs: number; readonly toMs: number }[] {
+  const least = endAfter(window, closedMs);
+  const spans = ranges
+    .map(({ firstMs, lastMs, fromMs }) => ({
+      firstEndMs: Math.max(firstEndOf(window, firstMs), fromMs, least),
+      lastEndMs: lastEndOf(window, lastMs),
+    }))
+    .sort((a, b) => a.firstEndMs - b.firstEndMs);
+  let seenMs = -Infinity;
+  return spans.flatMap(({ firstEndMs, lastEndMs: toMs }) => {
+    const fromMs = Math.max(firstEndMs, seenMs + window.advanceMs);
+    if (toMs < fromMs) return [];
+    seenMs = toMs;
+    return [{ fromMs, toMs }];
+  });
+}
+
+/** The number of open windows in which panes have something. */
+export const openWindows = (window: AlignedWindow, panes: Panes): number =>
+  openSpans(window, panes).reduce(
+    (count, { fromMs, toMs }) => count + (toMs - fromMs) / window.advanceMs + 1,
+    0,
+  );
+
+/** Their ends. */
+export function* openEnds(window: AlignedWindow, panes: Panes): Iterable<number> {
+  for (const { fromMs, toMs } of openSpans(window, panes))
+    for (let endMs = fromMs; endMs <= toMs; endMs += window.advanceMs) yield endMs;
+}
+
+/** The aggregates of which the window that ends then is made, in the order of time. */
+export function valuesIn(
+  window: AlignedWindow,
+  { ranges }: Panes,
+  endMs: number,
+  paneAt: (paneMs: number) => Pick<StateEntry, "value"> | null,
+): readonly unknown[] {
+  const startMs = endMs - window.sizeMs;
+  const values: unknown[] = [];
+  for (const range of ranges) {
+    if (range.fromMs > endMs) continue;
+    for (const paneMs of startsIn(window, range, endMs)) {
+      if (paneMs < startMs) continue;
+      for (const [fromMs, value] of portionsOf(paneAt(paneMs)))
+        if (fromMs <= endMs) values.push(value);
+    }
+  }
+  return values;
+}
+
 /** The panes when the window that ends then is closed, and the starts of those that no later one needs. */
 export function closedAt(
   window: AlignedWindow,
@@ -218,3 +274,17 @@ const RANGE_PANES_MAX = 1_000_000;
 
 const isNumbers = <N extends 2 | 3>(list: unknown, length: N): list is Numbers[N] =>
   Array.isArray(list) && list.length === length && list.every((one) => Number.isSafeInteger(one));
+
+export const portionsOf = (entry: Pick<StateEntry, "value"> | null): readonly Portion[] =>
+  (entry?.value ?? []) as readonly Portion[];
+
+/** The fault of what a store has for a key, or null. `wrongValue` says that of an aggregate. */
+export function wrongOfPanes(
+  key: Buffer,
+  stored: unknown,
+  wrongValue: (value: unknown) => string | null,
+): string | null {
+  if (isHead(key)) return wrongPanes(stored);
+  if (!isPane(key)) return "its key names no pane";
+  return wrongPortions(stored, wrongValue);
+}

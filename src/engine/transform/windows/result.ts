@@ -1,5 +1,6 @@
 // The common part of all aggregates by windows: when a window is late for a record, how it takes one, and what it emits.
 import { Mistake, settled } from "../../core/errors.ts";
+import { checkRoom, type KeyBound } from "../bounds/bound.ts";
 import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
 import type { RecordContext } from "../../core/record.ts";
 import {
@@ -24,6 +25,8 @@ export interface WindowOperation extends Operation {
   readonly finish: (aggregate: unknown) => unknown;
   /** The changes that are emitted: each, the last of a checkpoint, or the last of all. */
   readonly emission: "update" | "checkpoint" | "close";
+  /** Of the windows that a key may have open; left out where nothing is said. */
+  readonly bound?: KeyBound;
 }
 
 /** An aggregate with its window. */
@@ -34,7 +37,7 @@ export interface WindowResult<K, A> {
   readonly endMs: number;
 }
 
-/** The content of a window that is emitted. */
+/** The content of a window that is emitted; an aggregate that is null withdraws it. */
 type WindowContent = Pick<WindowResult<never, unknown>, "aggregate" | "startMs" | "endMs">;
 
 /**
@@ -146,6 +149,33 @@ export class WindowWork {
     this.#results(this.#resultOf(content, keyValue));
   }
 
+  /** Whether so many windows are more than a key may have open. */
+  isOver(windows: number): boolean {
+    return windows > (this.#node.operation.bound?.most ?? Infinity);
+  }
+
+  /** A record would open one window too many: throws, unless the oldest makes room. */
+  checkRoom(): void {
+    const { name, operation } = this.#node;
+    if (operation.bound !== undefined) checkRoom(operation.bound, name, "windows are open");
+  }
+
+  /** Emits a window that goes ahead of its time, to make room for the record in hand. */
+  evicted({ record }: Item, content: WindowContent, lastMs: number): void {
+    const { at, cursor } = this.#wiring;
+    cursor.queues?.evicted.push(at);
+    const { raw, context } = record;
+    const place = { topic: this.#node.operation.store.name, offset: -1n, headers: [] };
+    cursor.record = {
+      ...record,
+      raw: { ...raw, headers: [] },
+      context: { ...context, ...place },
+    };
+    this.closed(raw.key as Buffer, content, lastMs);
+    cursor.record = record;
+    cursor.step = at;
+  }
+
   /** Ends the work of a record. */
   end({ trail, value }: Item, lateness: Lateness | null): void {
     if (lateness === null) return void this.#wiring.count.passed++;
@@ -158,7 +188,8 @@ export class WindowWork {
     { aggregate, startMs, endMs }: WindowContent,
     key: unknown,
   ): WindowResult<unknown, unknown> {
-    return { aggregate: this.#node.operation.finish(aggregate), key, startMs, endMs };
+    const result = aggregate === null ? null : this.#node.operation.finish(aggregate);
+    return { aggregate: result, key, startMs, endMs };
   }
 }
 

@@ -20,6 +20,7 @@ import {
   type TimedAggregate,
   type WindowOperation,
   WindowWork,
+  wrongTimed,
 } from "./result.ts";
 
 export interface SessionAggregate extends WindowOperation {
@@ -68,14 +69,49 @@ class SessionWork implements Operator {
     const { timestamp } = record.context;
     const isClosed = timestamp - window.gapMs <= this.#closed.endMs(views);
     // mistake: late by the session that it would join
-    const lateness = latenessOf(item, lastOnTimeMs(window, timestamp), isClosed);
-    if (lateness === null) {
-      const view = views.view(store.name);
-      const add = (values: readonly unknown[]): unknown => this.#added(values, item);
-      view.set(key, this.#entryOf(withRecord(window, sessionsOf(view.get(key)), timestamp, add)));
-      trail.emitted++;
+    const late = latenessOf(item, lastOnTimeMs(window, timestamp), isClosed);
+    if (late !== null) return this.#work.end(item, late);
+    const view = views.view(store.name);
+    const before = this.#withRoom(item, sessionsOf(view.get(key)));
+    if (before === null) return this.#work.end(item, "evicted");
+    const add = (values: readonly unknown[]): unknown => this.#added(values, item);
+    const sessions = withRecord(window, before.sessions, timestamp, add);
+    view.set(key, this.#entryOf({ ...before, sessions }));
+    trail.emitted++;
+    if (this.#work.emitsChanges) this.#emitChanges(item, before.sessions, sessions);
+    this.#work.end(item, null);
+  }
+
+  /** Those that are no windows any more are withdrawn, before the one that the record belongs to. */
+  #emitChanges(item: Item, before: readonly Session[], after: readonly Session[]): void {
+    const session = after.find((one) => !before.includes(one)) as Session;
+    const { startMs, endMs, value } = session;
+    const timestamp = endMs;
+    for (const old of before) {
+      if (after.includes(old) || (old.startMs === startMs && old.endMs === endMs)) continue;
+      // mistake: merged session not withdrawn
+      this.#work.changed(item, { ...old, aggregate: null }, { id: idOf(item, old), timestamp });
     }
-    this.#work.end(item, lateness);
+    const content = { aggregate: value, startMs, endMs };
+    this.#work.changed(item, content, { id: idOf(item, session), timestamp });
+  }
+
+  /** The sessions when the oldest have made room for that of the record; null: it belongs to one that made room. */
+  #withRoom(item: Item, before: OpenSessions): OpenSessions | null {
+    const { bound, window } = this.#operation;
+    const { timestamp: timeMs } = item.record.context;
+    // mistake: evicted session begins anew
+    if (timeMs - window.gapMs <= before.evictedMs) return null;
+    if (bound === undefined || !this.#work.isOver(before.sessions.length + 1)) return before;
+    const after = withRecord(window, before.sessions, timeMs, () => null);
+    if (after.length <= before.sessions.length) return before;
+    this.#work.checkRoom();
+    const over = before.sessions.slice(0, after.length - bound.most);
+    const last = over.at(-1) as Session;
+    if (timeMs < last.startMs) return null;
+    for (const { startMs, endMs, value: aggregate } of over)
+      this.#work.evicted(item, { aggregate, startMs, endMs }, endMs);
+    return { evictedMs: last.endMs, sessions: before.sessions.slice(over.length) };
   }
 
   #added(values: readonly unknown[], item: Item): unknown {
@@ -89,27 +125,63 @@ class SessionWork implements Operator {
     const { store, window } = this.#operation;
     const { bytes } = key as StateKey;
     const view = views.view(store.name);
-    const [first, ...others] = sessionsOf(view.get(key as StateKey));
+    const open = sessionsOf(view.get(key as StateKey));
+    const [first, ...sessions] = open.sessions;
     if (first === undefined) return;
     // A longer gap or grace has been deployed since.
     if (lastOpenMs(window, first) >= watermark)
-      return view.set(key as StateKey, this.#entryOf([first, ...others]));
-    view.set(key as StateKey, others.length === 0 ? null : this.#entryOf(others));
+      return view.set(key as StateKey, this.#entryOf(open));
+    const left = sessions.length === 0 ? null : this.#entryOf({ ...open, sessions });
+    view.set(key as StateKey, left);
     const { startMs, endMs, value: aggregate } = first;
     this.#closed.close(views, endMs);
     this.#work.closed(bytes, { aggregate, startMs, endMs }, endMs);
   }
 
-  #entryOf(sessions: readonly Session[]): StateEntry {
+  #entryOf({ sessions, evictedMs }: OpenSessions): StateEntry {
     const [first, last] = [sessions[0] as Session, sessions.at(-1) as Session];
     const dueMs = lastOpenMs(this.#operation.window, first);
-    return { value: sessions.map(storedOf), timestamp: last.endMs, dueMs };
+    const stored = sessions.map(storedOf);
+    const value = evictedMs === -Infinity ? stored : { evicted: evictedMs, sessions: stored };
+    return { value, timestamp: last.endMs, dueMs };
   }
+}
+
+/** Of one window of a key a checkpoint emits the last. */
+const idOf = ({ key }: Item, { startMs, endMs }: Session): string =>
+  `${String(startMs)} ${String(endMs)} ${(key as StateKey).id}`;
+
+interface OpenSessions {
+  readonly sessions: readonly Session[];
+  /** The end of the newest session that has made room for others; -Infinity where none has. */
+  readonly evictedMs: number;
+}
+
+/** The form of an entry once sessions of its key have made room; before it is the list alone. */
+interface StoredSessions {
+  readonly evicted: number;
+  readonly sessions: readonly TimedAggregate[];
 }
 
 const storedOf = ({ startMs, endMs, value }: Session): TimedAggregate => [startMs, endMs, value];
 
-const sessionsOf = (entry: StateEntry | null): Session[] =>
-  ((entry?.value ?? []) as readonly TimedAggregate[]).map(([startMs, endMs, value]) => ({
-    ...{ startMs, endMs, value },
-  }));
+export function sessionsOf(entry: Pick<StateEntry, "value"> | null): OpenSessions {
+  const stored = (entry?.value ?? []) as readonly TimedAggregate[] | StoredSessions;
+  const isList = Array.isArray(stored);
+  const list = isList ? (stored as readonly TimedAggregate[]) : (stored as StoredSessions).sessions;
+  return {
+    sessions: list.map(([startMs, endMs, value]) => ({ startMs, endMs, value })),
+    evictedMs: isList ? -Infinity : (stored as StoredSessions).evicted,
+  };
+}
+
+/** The fault of what a store has for a key, or null. `wrongValue` says that of an aggregate. */
+export function wrongSessions(
+  stored: unknown,
+  wrongValue: (value: unknown) => string | null,
+): string | null {
+  if (Array.isArray(stored)) return wrongTimed(stored, wrongValue);
+  const { evicted, sessions } = (stored ?? {}) as Partial<StoredSessions>;
+  if (!Number.isFinite(evicted)) return "it lacks the end of the session that made room";
+  return wrongTimed(sessions, wrongValue);
+}

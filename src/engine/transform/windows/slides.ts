@@ -70,6 +70,15 @@ export function slidesIn(
   );
 }
 
+/** The ends of windows behind those that are closed that may have something. */
+export function openEnds(window: SlidingWindow, { closedMs, slides }: Slides): readonly number[] {
+  const ends = slides.flatMap(({ timeMs }) => [
+    ownEndMs(window, timeMs),
+    endBehindMs(window, timeMs),
+  ]);
+  return [...new Set(ends)].filter((endMs) => endMs > closedMs).sort((a, b) => a - b);
+}
+
 /** The first end behind those that are closed at which a window may close, or a slide is done with; Infinity: none. */
 export function nextEndMs(window: SlidingWindow, { closedMs, slides }: Slides): number {
   let next = Infinity;

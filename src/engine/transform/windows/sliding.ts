@@ -98,6 +98,7 @@ class SlidingWork implements Operator {
     const old = view.get(key);
     const { closedMs, slides: stored } = slidesOf(old);
     const before = { closedMs: Math.max(closedMs, this.#closed.endMs(views)), slides: stored };
+    this.#checkRoom(before, times.timeMs);
     const slide = { ...times, value: this.#work.added(null, item) };
     const after = withSlide(before, slide, this.#merge);
     view.set(key, this.#entryOf(after, Math.max(times.timeMs, old?.timestamp ?? -Infinity)));
@@ -110,6 +111,13 @@ class SlidingWork implements Operator {
       const id = `${String(endMs)} ${key.id}`;
       this.#work.changed(item, this.#contentOf(slides, endMs), { id, timestamp });
     }
+  }
+
+  /** Windows of a key begin and end with the times of its records: these are bounded. */
+  #checkRoom({ slides }: Slides, timeMs: number): void {
+    if (!this.#work.isOver(slides.length + 1)) return;
+    const times = new Set(slides.map((slide) => slide.timeMs));
+    if (!times.has(timeMs) && this.#work.isOver(times.size + 1)) this.#work.checkRoom();
   }
 
   due(item: Item, views: Views): void {
@@ -170,7 +178,7 @@ const storedOf = ({ closedMs, slides }: Slides): StoredSlides => ({
   slides: slides.map(({ timeMs, atMs, value }) => [timeMs, atMs, value]),
 });
 
-function slidesOf(entry: StateEntry | null): Slides {
+export function slidesOf(entry: Pick<StateEntry, "value"> | null): Slides {
   if (entry === null) return NO_SLIDES;
   const { closed, slides } = entry.value as StoredSlides;
   return {

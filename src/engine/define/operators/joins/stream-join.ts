@@ -1,10 +1,14 @@
 // Joins of two streams by key and time: join, leftJoin, outerJoin.
 import type { OperatorFacts, PlanNode } from "../../../core/plan.ts";
-import type { Duration } from "../../../core/span.ts";
+import type { Duration, RecordCount } from "../../../core/span.ts";
+import { wrongKept } from "../../../transform/bounds/kept-records.ts";
 import { widthOf } from "../../../transform/joins/buckets.ts";
 import { joiningStreams, type StreamJoin } from "../../../transform/joins/stream-join.ts";
 import { passing } from "../../../transform/operator.ts";
+import type { WrongValue } from "../../../core/state.ts";
+import { readingBuffers } from "../../../transform/shown/waiting.ts";
 import { problem } from "../../nodes/problem.ts";
+import { boundProblems, recordBoundOf, recordRules, shownBound } from "../bounds/bounds.ts";
 import { StreamNode, type StreamPlace } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
 import type { Stream } from "../../stream.ts";
@@ -17,6 +21,13 @@ export interface JoinOptions {
   readonly after: Duration;
   /** The largest age of a record that is taken: how far behind the time of its source it may be. */
   readonly grace: Duration;
+  /** Records of one key and side that are kept at most: `records(10_000)`. Left out: any number. */
+  readonly recordsMax?: RecordCount;
+  /**
+   * The rule for one record more; asked for beside `recordsMax`. "dead-letter": it is a letter, class "full", and no partner of
+   * anything · "halt": its task stops in front of it.
+   */
+  readonly whenFull?: "dead-letter" | "halt";
 }
 
 /** The results of a join of streams, and the records that came too late for it. */
@@ -98,15 +109,19 @@ const facts: OperatorFacts = {
     const missing = SPANS.filter((span) => !isSpan(spans[`${span}Ms`]));
     const needs = missing.map((span) => `it needs ${span}, a whole number of ms: minutes(5)`);
     if (typeof joiner !== "function") needs.push("it needs a joiner: (left, right) => result");
-    return needs.map((detail) => problem("MILL_BUILD_OPTION", node, detail));
+    return [
+      ...needs.map((detail) => problem("MILL_BUILD_OPTION", node, detail)),
+      ...boundProblems(node, (node.operation as StreamJoin).bound, recordRules),
+    ];
   },
   windows(operation) {
     const { beforeMs, afterMs, graceMs } = operation as StreamJoin;
     return { form: `${String(beforeMs)} ms before, ${String(afterMs)} ms after`, graceMs };
   },
   details(operation) {
-    const { beforeMs, afterMs, graceMs } = operation as StreamJoin;
+    const { beforeMs, afterMs, graceMs, bound } = operation as StreamJoin;
     return {
+      ...shownBound(bound, recordRules.option),
       before: `${String(beforeMs)} ms before`,
       after: `${String(afterMs)} ms after`,
       grace: `${String(graceMs)} ms grace`,
@@ -122,6 +137,14 @@ function delayOf({ kind, beforeMs, afterMs, graceMs }: StreamJoin): number {
   if (kind === "join") return 0;
   // mistake: delay of a join forgotten
   return graceMs + (kind === "left-join" ? afterMs : Math.max(afterMs, beforeMs));
+}
+
+/** The store that counts what is kept. */
+function keptStoreOf(name: string): Pick<StreamJoin, "stores"> & { readonly keptStore: string } {
+  const keptStore = `${name}-kept`;
+  const wrongValue: WrongValue = (_key, stored) => wrongKept(stored);
+  const rules = { dueOfUndated: () => null, wrongValue };
+  return { keptStore, stores: [storeOf(keptStore, { kind: "tagged-json" }, rules)] };
 }
 
 type JoinMethod = (
@@ -146,10 +169,17 @@ const joining = (method: string, kind: StreamJoin["kind"]): JoinMethod =>
       sides: [],
       widthMs: widthOf({ beforeMs, afterMs }),
     } as const;
-    const store = storeOf(name, value, { dueOfUndated: () => null });
-    const operation: StreamJoin = { kind, store, joiner, beforeMs, afterMs, graceMs };
+    const store = storeOf(name, value, { dueOfUndated: () => null, reader: readingBuffers });
+    const limit = recordBoundOf(options ?? {});
+    const operation: StreamJoin = {
+      ...{ kind, store, joiner, beforeMs, afterMs, graceMs },
+      ...(limit.bound === undefined ? {} : { ...limit, ...keptStoreOf(name) }),
+    };
     const delayMs = delayOf(operation);
-    const own = { ...facts, reachMs: Math.max(beforeMs, afterMs) };
+    const reachMs = Math.max(beforeMs, afterMs);
+    // Which record finds its key full depends on the order in which they come.
+    const comesOut = limit.bound === undefined ? {} : ({ comesOut: "in-order" } as const);
+    const own: OperatorFacts = { ...facts, reachMs, ...comesOut };
     const node = this.next(name, operation, own, isStream ? other : this);
     const arm = (what: string, of: OperatorFacts): StreamPlace<unknown, unknown> =>
       node.next(`${name}.${what}`, { kind: "arm" }, of);

@@ -3,6 +3,7 @@ import type { OperatorFacts } from "../../../core/plan.ts";
 import type { Decimal } from "../../../core/decimal.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema } from "../../../core/schema.ts";
+import type { SessionWindow } from "../../../core/window-span.ts";
 import { aggregating, type Aggregate } from "../../../transform/keyed/aggregate.ts";
 import { guide } from "../../nodes/missing.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
@@ -95,7 +96,9 @@ export class GroupedStream<K, V> {
    * Aggregates by windows of event time: each record belongs to those that its time lies in.
    * `windowedBy(tumbling({ size: minutes(5), grace: minutes(1) })).count("views")`
    */
-  windowedBy(window: WindowOf): WindowedStream<K, V> {
+  windowedBy<W extends WindowOf>(
+    window: W,
+  ): WindowedStream<K, V, W extends SessionWindow ? null : never> {
     if (!isWindow(window)) throw noWindow(window);
     return new WindowedStream(this.#source, window);
   }

@@ -3,9 +3,15 @@ import type { MillraceError } from "../../../core/errors.ts";
 import type { OperatorFacts, PlanNode, PlanStore } from "../../../core/plan.ts";
 import type { RecordContext } from "../../../core/record.ts";
 import type { Schema } from "../../../core/schema.ts";
-import type { DeclaredState, KeyState, KeyTimer } from "../../../transform/process/context.ts";
+import type {
+  DeclaredState,
+  DeclaredTimer,
+  KeyState,
+  KeyTimer,
+} from "../../../transform/process/context.ts";
 import { processing, type Process } from "../../../transform/process/process.ts";
 import { wrongTimers, type TimerClock } from "../../../transform/process/timers.ts";
+import { readingTimers } from "../../../transform/shown/waiting.ts";
 import { problem } from "../../nodes/problem.ts";
 import type { Method, StreamNode } from "../../nodes/stream-node.ts";
 import { inOrder } from "../order/order.ts";
@@ -129,7 +135,9 @@ export const process: Method = function process(
   const operation: Process = {
     kind: "process",
     stores: [
-      ...[...new Set(declared.map(({ store }) => store))].map(timerStore),
+      ...[...new Set(declared.map(({ store }) => store))].map((store) =>
+        timerStore(store, declared),
+      ),
       ...states.map((own) => stateStore(own, state[own.name] as Schema<unknown>)),
     ],
     states,
@@ -153,13 +161,14 @@ const kebab = (name: string): string =>
 const stateStore = ({ store }: DeclaredState, { format }: Schema<unknown>): PlanStore =>
   storeOf(store, format);
 
-const timerStore = (name: string): PlanStore =>
+const timerStore = (name: string, timers: readonly DeclaredTimer[]): PlanStore =>
   storeOf(
     name,
     { kind: "tagged-json" },
     {
       dueOfUndated: () => null,
       wrongValue: (_key, value) => wrongTimers(value),
+      reader: readingTimers(timers),
     },
   );
 

@@ -2,6 +2,7 @@
 import type { OperatorFacts } from "../../../core/plan.ts";
 import type { Duration, RecordCount } from "../../../core/span.ts";
 import { suppressing, wrongWaiting, type Suppress } from "../../../transform/keyed/suppress.ts";
+import { readingSuppressed } from "../../../transform/shown/waiting.ts";
 import { problem } from "../../nodes/problem.ts";
 import type { StreamPlace } from "../../nodes/stream-node.ts";
 import { storeOf } from "../../store.ts";
@@ -11,7 +12,7 @@ export interface SuppressOptions {
   readonly for: Duration;
   /** Keys that wait in one task (a part on one partition) at most: `records(10_000)`. */
   readonly recordsMax: RecordCount;
-  /** The rule for one key more: its change goes on at once, or its task stops in front of it. */
+  /** The rule for one key more: the key whose span is the oldest goes on at once, or the task stops in front of the change. */
   readonly whenFull: Suppress["whenFull"];
 }
 
@@ -47,7 +48,7 @@ export function suppressed<K, V>(
   name: string,
   { for: span, recordsMax, whenFull }: SuppressOptions,
 ): StreamPlace<K, V> {
-  const rules = { dueOfUndated: () => null, wrongValue: wrongWaiting };
+  const rules = { dueOfUndated: () => null, wrongValue: wrongWaiting, reader: readingSuppressed };
   const store = storeOf(name, { kind: "tagged-json" }, rules);
   const { ms: spanMs } = { ms: NaN, ...(span as Duration | undefined) };
   const { records: keysMax } = { records: NaN, ...(recordsMax as RecordCount | undefined) };

@@ -8,7 +8,9 @@ import {
   wrongOrdered,
   type OrderedOperation,
 } from "../../../transform/process/ordered.ts";
+import { readingOrder } from "../../../transform/shown/waiting.ts";
 import { problem } from "../../nodes/problem.ts";
+import { boundProblems, recordBoundOf, recordRules, shownBound } from "../bounds/bounds.ts";
 import { storeOf } from "../../store.ts";
 import type { OrderOptions } from "../../windows.ts";
 
@@ -28,27 +30,35 @@ export function inOrder(
   if (order === undefined) return { operation, facts };
   // Types are stripped at run time: what is missing is a problem of the node.
   const { ms: graceMs } = { ms: NaN, ...(order.grace as Duration | undefined) };
-  const rules = { dueOfUndated: () => null, wrongValue: wrongOrdered };
+  const rules = { dueOfUndated: () => null, wrongValue: wrongOrdered, reader: readingOrder };
   const store = storeOf(`${name}-order`, { kind: "tagged-json" }, rules);
   const isWhole = Number.isSafeInteger(graceMs) && graceMs >= 0;
   const own = isWhole ? graceMs : 0;
+  const limit = recordBoundOf(order);
   const ordered: OrderedOperation = {
     ...operation,
     stores: [...(operation.stores ?? []), { ...store, changelog: { ...store.changelog } }],
-    order: { graceMs: own, store },
+    order: { graceMs: own, store, ...limit },
   };
   return {
     operation: ordered,
     facts: {
       ...facts,
       work: ordering(facts.work as MakeOperator),
-      ...{ usesTime: true, closes: true, orders: true, delayMs: own, anyOrder: true },
+      ...{ usesTime: true, closes: true, orders: true, delayMs: own },
+      // Which record finds its key full depends on the order in which they come.
+      anyOrder: limit.bound === undefined,
       problems: (node, nodes) => [
         ...(facts.problems?.(node, nodes) ?? []),
         ...(isWhole ? [] : [needsGrace(node)]),
+        ...boundProblems(node, limit.bound, recordRules),
         ...taken(node, store.name, nodes),
       ],
-      details: (of) => ({ ...facts.details?.(of), order: `grace ${String(own)} ms` }),
+      details: (of) => ({
+        ...facts.details?.(of),
+        order: `grace ${String(own)} ms`,
+        ...shownBound(limit.bound, recordRules.option),
+      }),
     },
   };
 }

@@ -9,28 +9,40 @@ import {
   isWindowKey,
   type WindowAggregate,
 } from "../../../transform/windows/aligned.ts";
-import {
-  aggregatingPanes,
-  type HoppingAggregate,
-  wrongOfPanes,
-} from "../../../transform/windows/hopping.ts";
+import { aggregatingPanes, type HoppingAggregate } from "../../../transform/windows/hopping.ts";
+import { wrongOfPanes } from "../../../transform/windows/panes.ts";
 import {
   aggregatingCounts,
   wrongCounted,
   type CountAggregate,
 } from "../../../transform/keyed/counted.ts";
-import { wrongTimed, type WindowOperation } from "../../../transform/windows/result.ts";
-import { aggregatingSessions, type SessionAggregate } from "../../../transform/windows/session.ts";
+import type { WindowOperation } from "../../../transform/windows/result.ts";
+import {
+  aggregatingSessions,
+  type SessionAggregate,
+  wrongSessions,
+} from "../../../transform/windows/session.ts";
 import {
   aggregatingSlides,
   wrongSlides,
   type SlidingAggregate,
 } from "../../../transform/windows/sliding.ts";
+import {
+  readingCounts,
+  readingPanes,
+  readingSessions,
+  readingSlides,
+  readingWindows,
+} from "../../../transform/shown/windows.ts";
+import type { EntryReader } from "../../../core/state-reader.ts";
+import type { AlignedWindow } from "../../../core/window-span.ts";
 import { problem } from "../../nodes/problem.ts";
+import type { BoundRules } from "../bounds/bounds.ts";
 import type { Folding } from "../../folds.ts";
 import { shownWindow, storedWindows, type WindowOf } from "../../windows.ts";
 
-type Emission = WindowOperation["emission"];
+/** The changes of windows that are emitted: every one, the last of a window and checkpoint, or each window once. */
+export type Emission = WindowOperation["emission"];
 
 /** The operator of a window, and the form of its store. */
 export interface WindowShape {
@@ -40,6 +52,7 @@ export interface WindowShape {
   readonly facts: OperatorFacts;
   readonly format: SchemaFormat;
   readonly wrongValue: WrongValue;
+  readonly reader: EntryReader;
 }
 
 type Windowing = PlanNode["operation"] & Partial<WindowOperation> & { readonly window?: WindowOf };
@@ -80,13 +93,7 @@ const ofSliding: OperatorFacts = {
 const ofSession: OperatorFacts = {
   ...common,
   work: aggregatingSessions,
-  problems(node) {
-    const { emission } = node.operation as Windowing;
-    const problems = unmergeable(node, "sessions");
-    if (emission === "close") return problems;
-    const detail = 'sessions are emitted when they are closed: emit: "close"';
-    return [...problems, problem("MILL_BUILD_OPTION", node, detail)];
-  },
+  problems: (node) => unmergeable(node, "sessions"),
 };
 
 function unmergeable(node: PlanNode, of: string): ReturnType<typeof problem>[] {
@@ -99,37 +106,47 @@ function unmergeable(node: PlanNode, of: string): ReturnType<typeof problem>[] {
 const together: SchemaFormat = { kind: "tagged-json" };
 
 /** Panes are put together once, at the close: emitted on each change, a window of panes would cost more than one of its own. */
-const isOfPanes = (window: WindowOf, merge: Folding["merge"], emission: Emission): boolean =>
-  window.kind === "hopping" &&
-  window.advanceMs < window.sizeMs &&
-  merge !== undefined &&
-  emission === "close";
+const isOfPanes = (window: WindowOf, emission: Emission): window is AlignedWindow =>
+  window.kind === "hopping" && window.advanceMs < window.sizeMs && emission === "close";
+
+/** The build refuses such a window. */
+const unmerged = (a: unknown): unknown => a;
+
+const panesShape = (
+  window: AlignedWindow,
+  merge: NonNullable<Folding["merge"]>,
+  wrongValue: WrongValue,
+): WindowShape => ({
+  ...{ kind: "hopping-window", facts: ofPanes, format: together },
+  wrongValue: (key, stored) => wrongOfPanes(key, stored, (value) => wrongValue(key, value)),
+  reader: readingPanes(window, merge),
+});
 
 export function shapeOf(
   window: WindowOf,
   { format, merge, wrongValue = () => null }: Folding,
   emission: Emission,
 ): WindowShape {
-  if (isOfPanes(window, merge, emission))
-    return {
-      ...{ kind: "hopping-window", facts: ofPanes, format: together },
-      wrongValue: (key, stored) => wrongOfPanes(key, stored, (value) => wrongValue(key, value)),
-    };
+  if (merge !== undefined && isOfPanes(window, emission))
+    return panesShape(window, merge, wrongValue);
   switch (window.kind) {
     case "sliding":
       return {
         ...{ kind: "sliding-window", facts: ofSliding, format: together },
         wrongValue: (key, stored) => wrongSlides(stored, (value) => wrongValue(key, value)),
+        reader: readingSlides(window, merge ?? unmerged),
       };
     case "session":
       return {
         ...{ kind: "session-window", facts: ofSession, format: together },
-        wrongValue: (key, stored) => wrongTimed(stored, (value) => wrongValue(key, value)),
+        wrongValue: (key, stored) => wrongSessions(stored, (value) => wrongValue(key, value)),
+        reader: readingSessions(window),
       };
     case "count":
       return {
         ...{ kind: "count-window", facts: ofCount, format: together },
         wrongValue: (key, stored) => wrongCounted(stored, (value) => wrongValue(key, value)),
+        reader: readingCounts,
       };
     case "tumbling":
     case "hopping":
@@ -138,9 +155,28 @@ export function shapeOf(
         ...{ kind: "window", facts: ofFixed, format },
         wrongValue: (key, value) =>
           isWindowKey(key) ? wrongValue(key, value) : "its key names no window",
+        reader: readingWindows(window),
       };
   }
 }
+
+/** The least bound of a key's open windows: those of one record. A window of other kinds has no bound of its own. */
+export const boundRulesOf = (window: WindowOf): BoundRules => {
+  const option = "windowsMax";
+  switch (window.kind) {
+    case "hopping":
+      return { option, least: Math.ceil(window.sizeMs / window.advanceMs) };
+    case "sliding":
+      // A window that goes early takes the records of later ones along.
+      return { option, least: 1, rules: ["dead-letter", "halt"] };
+    case "count":
+      return { option, least: Infinity, rules: [] };
+    case "tumbling":
+    case "calendar":
+    case "session":
+      return { option, least: 1 };
+  }
+};
 
 /** How far the watermark behind closed windows stays behind the one in front of them. */
 export const delayOf = (window: WindowOf): number =>

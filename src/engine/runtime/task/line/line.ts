@@ -62,7 +62,7 @@ export function processEach(
 }
 
 const NOTHING: Omit<Processed, "outcomes" | "timeMs"> = {
-  ...{ outputs: [], deferred: [], queued: [], fired: 0, lateResults: [] },
+  ...{ outputs: [], deferred: [], evicted: [], queued: [], fired: 0, lateResults: [] },
   ...{ kept: new Map(), behind: new Map(), dueFirst: null },
 };
 

@@ -4,6 +4,7 @@ import type { StagedTask } from "../../../checkpoint/commit.ts";
 import {
   countBehind,
   countDeadResult,
+  countEvicted,
   countLateResult,
   countOutcome,
   emptyLedger,
@@ -46,7 +47,10 @@ export interface TaskCheckpoint extends StagedTask {
 }
 
 /** The results of records, or of entries that were due. */
-export type Made = Pick<BatchResult, "outputs" | "deferred" | "behind" | "lateResults">;
+export type Made = Pick<
+  BatchResult,
+  "outputs" | "deferred" | "behind" | "lateResults" | "evicted"
+>;
 
 export interface TallyOptions {
   readonly bound: BoundPart;
@@ -102,16 +106,18 @@ export class Tally {
 
   /**
    * Records behind the watermark of an operator; null: they came from no input, but of state. Results that were late for an
-   * operator behind belong to no record.
+   * operator behind, and what an operator has let go ahead of its time, belong to no record.
    */
-  countBeside({ behind, lateResults }: Made, topic: TopicName | null): void {
+  countBeside({ behind, lateResults, evicted }: Made, topic: TopicName | null): void {
     const { bound, progress } = this.#options;
+    const nameOf = (at: number): string => bound.part.nodes[at]?.name ?? "";
     const own = topic === null ? progress.ownLedger : progress.ledger(topic);
     for (const [at, records] of behind)
-      for (const ledger of [this.#delta, own])
-        countBehind(ledger, bound.part.nodes[at]?.name ?? "", records);
-    for (const reason of lateResults)
-      for (const ledger of [this.#delta, progress.ownLedger]) countLateResult(ledger, reason);
+      for (const ledger of [this.#delta, own]) countBehind(ledger, nameOf(at), records);
+    for (const ledger of [this.#delta, progress.ownLedger]) {
+      for (const reason of lateResults) countLateResult(ledger, reason);
+      for (const at of evicted) countEvicted(ledger, nameOf(at));
+    }
   }
 
   #recount(raw: RawRecord, outcome: Outcome): void {
