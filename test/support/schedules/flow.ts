@@ -9,6 +9,8 @@ import {
   string,
   topic,
   tumbling,
+  type JoinedStream,
+  type JoinOptions,
   type Stream,
   type Topic,
   type WindowedTable,
@@ -16,13 +18,16 @@ import {
 } from "#engine";
 import type { Flow } from "../simulation/flow.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { copiesOf, keyFor } from "./values.ts";
+import { copiesOf, keyFor, pairOf } from "./values.ts";
 
 interface Value {
   readonly n: number;
 }
 type Values = Stream<string, Value>;
 type WindowNode = Extract<GraphNode, { kind: "window" }>;
+type JoinNode = Extract<GraphNode, { kind: "join" }>;
+type Sums = WindowedTable<string, number, Value>;
+type Pairs = JoinedStream<string, Value, Value, Value>;
 
 export const outputName = (node: number): string => `out-${String(node)}`;
 
@@ -39,39 +44,78 @@ export function flowOf({ nodes, partitions, outputs }: Graph): Flow {
   );
   const topics = outputs.map((i) => declare(outputName(i), 1));
   const drawn = pipeline("schedules", ({ from }) => {
-    const streams: Values[] = [];
-    const windows = new Map<number, WindowedTable<string, number, Value>>();
-    for (const [i, node] of nodes.entries())
-      if (node.kind === "source") streams.push(from(sources[node.topic] as Topic<string, Value>));
-      else if (node.kind === "late")
-        streams.push((windows.get(node.of) as WindowedTable<string, number, Value>).late);
-      else if (node.kind === "window") {
-        const sums = windowed(streams[node.of] as Values, node, `n${String(i)}`);
-        windows.set(i, sums);
-        streams.push(sums.toStream(`n${String(i)}-rows`, (n) => ({ n })));
-      } else
-        streams.push(step(streams, node, { name: `n${String(i)}`, width: partitions[i] ?? 1 }));
+    const drawing = new Drawing();
+    for (const [i, node] of nodes.entries()) {
+      const place = { name: `n${String(i)}`, width: partitions[i] ?? 1 };
+      const own = node.kind === "source" ? sources[node.topic] : undefined;
+      drawing.add(node, place, own === undefined ? null : from(own));
+    }
     for (const [at, i] of outputs.entries())
-      (streams[i] as Values).to(topics[at] as Topic<string, Value>);
+      drawing.stream(i).to(topics[at] as Topic<string, Value>);
   });
   drawn.plan();
   const named = new Map(topics.map((output) => [output.name, output]));
   return { pipeline: drawn, sources, outputs: named } as unknown as Flow;
 }
 
-function step(
-  streams: readonly Values[],
-  node: Exclude<GraphNode, { kind: "source" | "late" | "window" }>,
-  { name, width }: { readonly name: string; readonly width: number },
-): Values {
-  const stream = streams[node.of] as Values;
-  if (node.kind === "key")
-    return stream.rekey(name, ({ n }) => keyFor(n, node), { partitions: width });
-  if (node.kind === "flat") return stream.flatMap(name, (value) => copiesOf(value, node.salt));
-  return stream.merge(name, streams[node.with] as Values);
+interface Place {
+  readonly name: string;
+  readonly width: number;
 }
 
-const windowed = (stream: Values, node: WindowNode, name: string) =>
+class Drawing {
+  readonly #streams: Values[] = [];
+  /** By place: what has late records. */
+  readonly #lates = new Map<number, readonly [Values, Values]>();
+
+  stream(at: number): Values {
+    return this.#streams[at] as Values;
+  }
+
+  add(node: GraphNode, place: Place, source: Values | null): void {
+    this.#streams.push(source ?? this.#drawn(node as Exclude<GraphNode, { kind: "source" }>, place));
+  }
+
+  #drawn(node: Exclude<GraphNode, { kind: "source" }>, { name, width }: Place): Values {
+    const stream = this.stream(node.of);
+    switch (node.kind) {
+      case "key":
+        return stream.rekey(name, ({ n }) => keyFor(n, node), { partitions: width });
+      case "flat":
+        return stream.flatMap(name, (value) => copiesOf(value, node.salt));
+      case "merge":
+        return stream.merge(name, this.stream(node.with));
+      case "window":
+        return this.#rows(windowed(stream, node, name), name);
+      case "join":
+        return this.#pairs(joined(stream, this.stream(node.with), node, name));
+      case "late":
+        return this.#lates.get(node.of)?.[node.side] as Values;
+    }
+  }
+
+  #rows(sums: Sums, name: string): Values {
+    this.#lates.set(this.#streams.length, [sums.late, sums.late]);
+    return sums.toStream(`${name}-rows`, (n) => ({ n }));
+  }
+
+  #pairs(pairs: Pairs): Values {
+    this.#lates.set(this.#streams.length, [pairs.lateLeft, pairs.lateRight]);
+    return pairs;
+  }
+}
+
+function joined(left: Values, right: Values, node: JoinNode, name: string): Pairs {
+  const options: JoinOptions = {
+    before: milliseconds(node.before),
+    after: milliseconds(node.after),
+    grace: milliseconds(node.grace),
+  };
+  const joiner = (l: Value | null, r: Value | null): Value => ({ n: pairOf(l, r) });
+  return left[node.how](name, right, joiner, options);
+}
+
+const windowed = (stream: Values, node: WindowNode, name: string): Sums =>
   stream
     .groupByKey()
     .windowedBy(windowOf(node))

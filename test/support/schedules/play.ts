@@ -12,8 +12,9 @@ import {
 import { Faults } from "../simulation/faults.ts";
 import { drawFaults } from "../simulation/plan-of-faults.ts";
 import { Stuck, World } from "../simulation/world.ts";
+import { drawContents, type Contents } from "./contents.ts";
 import { flowOf, outputName } from "./flow.ts";
-import { drawContents, drawGraph, type Contents, type Graph } from "./graph.ts";
+import { drawGraph, type Graph } from "./graph.ts";
 import { expectedOf, textOf } from "./oracle.ts";
 
 export interface ScheduleCase {

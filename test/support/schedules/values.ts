@@ -6,8 +6,16 @@ const mixed = (n: number, salt: number): number => {
 };
 
 export const keyFor = (n: number, { salt, keys }: { salt: number; keys: number }): string =>
-  `s${String(mixed(n, salt) % keys)}`;
+  `k${String(mixed(n, salt) % keys)}`;
 
 /** None, itself, or itself twice. */
 export const copiesOf = <R extends { readonly n: number }>(row: R, salt: number): readonly R[] =>
   [[], [row], [row, { ...row, n: row.n + 1 }], [row]][mixed(row.n, salt) % 4] ?? [];
+
+interface Numbered {
+  readonly n: number;
+}
+
+/** The result of a join: another one for each pair, and for each record alone. */
+export const pairOf = (left: Numbered | null, right: Numbered | null): number =>
+  1 + (((left?.n ?? 1) * 31 + (right?.n ?? 2) * 17) % 1_000_003);
