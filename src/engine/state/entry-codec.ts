@@ -77,8 +77,6 @@ export function entryCodec(
   const unknownId = (bytes: Buffer): number | null =>
     isDeleted(bytes) ? null : value.unknownId(bytes.subarray(headBytesOf(bytes[0])));
   const unknownStructure = structureIn(value);
-  const isUnknown = (bytes: Buffer): boolean =>
-    unknownId(bytes) !== null || unknownStructure(bytes) !== null;
   return {
     encode: (entry) => {
       const body = entry.value === null ? null : value.encode(entry.value);
@@ -99,7 +97,8 @@ export function entryCodec(
     dueOf: dueIn,
     unknownId,
     unknownStructure,
-    unknownIn: (values) => values.filter((bytes) => bytes !== null && isUnknown(bytes)) as Buffer[],
+    unknownIn: (values) =>
+      lackingIn(values, (bytes) => unknownId(bytes) ?? unknownStructure(bytes)),
   };
 }
 
@@ -114,6 +113,11 @@ function refuseUnreadable(value: Codec, store: string, body: Buffer): void {
     throw new MillraceError("MILL_ENCODE_VALUE", `${store}: ${detailOf(error)}`);
   }
 }
+
+const lackingIn = (
+  values: readonly (Buffer | null)[],
+  lackOf: (bytes: Buffer) => unknown,
+): Buffer[] => values.filter((bytes) => bytes !== null && lackOf(bytes) !== null) as Buffer[];
 
 const structureIn =
   (value: Codec): EntryCodec["unknownStructure"] =>
