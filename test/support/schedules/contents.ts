@@ -2,7 +2,7 @@
 import type { Draw } from "../simulation/case.ts";
 import type { Graph } from "./graph.ts";
 
-/** A record of a source partition; its time counts from the start of all contents. */
+/** A record of a source partition. */
 export interface Content {
   readonly key: string;
   readonly t: number;
@@ -13,7 +13,8 @@ export type Contents = readonly (readonly (readonly Content[])[])[];
 
 const FAR = 200;
 
-export function drawContents(draw: Draw, { nodes, partitions }: Graph): Contents {
+export function drawContents(draw: Draw, { nodes, partitions, times }: Graph): Contents {
+  const { startMs, unitMs } = times;
   const isEnded = draw.chance(0.75);
   let made = 0;
   return nodes.flatMap((node, i) => {
@@ -22,9 +23,9 @@ export function drawContents(draw: Draw, { nodes, partitions }: Graph): Contents
       Array.from({ length: partitions[i] ?? 1 }, () => {
         const contents: Content[] = [];
         let base = draw.below(10);
-        const content = (t: number): Content => ({
+        const content = (units: number): Content => ({
           key: `k${String(draw.below(3))}`,
-          t,
+          t: startMs + units * unitMs,
           n: 1 + ((made++ * 7_919) % 100_003),
         });
         // Time of a partition without records stands still, and so does all behind it.

@@ -1,5 +1,6 @@
 // A graph as the engine's users would write it.
 import {
+  calendar,
   hopping,
   json,
   milliseconds,
@@ -18,13 +19,14 @@ import {
 } from "#engine";
 import type { Flow } from "../simulation/flow.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { copiesOf, keyFor, pairOf } from "./values.ts";
+import { allOf, behind, copiesOf, keyFor, pairOf } from "./values.ts";
 
 interface Value {
   readonly n: number;
 }
 type Values = Stream<string, Value>;
 type WindowNode = Extract<GraphNode, { kind: "window" }>;
+type OrderNode = Extract<GraphNode, { kind: "order" }>;
 type JoinNode = Extract<GraphNode, { kind: "join" }>;
 type Sums = WindowedTable<string, number, Value>;
 type Pairs = JoinedStream<string, Value, Value, Value>;
@@ -73,7 +75,9 @@ class Drawing {
   }
 
   add(node: GraphNode, place: Place, source: Values | null): void {
-    this.#streams.push(source ?? this.#drawn(node as Exclude<GraphNode, { kind: "source" }>, place));
+    this.#streams.push(
+      source ?? this.#drawn(node as Exclude<GraphNode, { kind: "source" }>, place),
+    );
   }
 
   #drawn(node: Exclude<GraphNode, { kind: "source" }>, { name, width }: Place): Values {
@@ -89,6 +93,8 @@ class Drawing {
         return this.#rows(windowed(stream, node, name), name);
       case "join":
         return this.#pairs(joined(stream, this.stream(node.with), node, name));
+      case "order":
+        return inOrder(stream, node, name);
       case "late":
         return this.#lates.get(node.of)?.[node.side] as Values;
     }
@@ -115,6 +121,36 @@ function joined(left: Values, right: Values, node: JoinNode, name: string): Pair
   return left[node.how](name, right, joiner, options);
 }
 
+/** What a key has seen: the newest time, the sum of its records, and that of all before. */
+interface Seen {
+  readonly t: number;
+  readonly own: number;
+  readonly before: number;
+}
+const NONE_SEEN: Seen = { t: -1, own: 0, before: 0 };
+
+const inOrder = (stream: Values, { pause, grace }: OrderNode, name: string): Values =>
+  stream.process(name, {
+    state: { seen: json<Seen>() },
+    timers: { pause: "event-time" },
+    order: { grace: milliseconds(grace) },
+    onRecord({ n }, { record: { timestamp: t }, state, timers }) {
+      const seen = state.seen.get() ?? NONE_SEEN;
+      // Records of one time are summed up in any order.
+      const [own, before] = seen.t === t ? [seen.own, seen.before] : [0, seen.before + seen.own];
+      state.seen.set({ t, own: own + n, before });
+      timers.pause.at(t + pause);
+      return [{ n: behind(before, n) }];
+    },
+    onTimer: {
+      pause({ state }) {
+        const { own, before } = state.seen.get() ?? NONE_SEEN;
+        state.seen.clear();
+        return [{ n: allOf(before + own) }];
+      },
+    },
+  });
+
 const windowed = (stream: Values, node: WindowNode, name: string): Sums =>
   stream
     .groupByKey()
@@ -126,6 +162,8 @@ function windowOf({ window, grace: graceMs }: WindowNode): WindowOf {
   if (window.kind === "session") return session({ gap: milliseconds(window.gap), grace });
   if (window.kind === "sliding")
     return sliding({ difference: milliseconds(window.difference), grace });
+  if (window.kind === "calendar")
+    return calendar({ unit: window.unit, timeZone: window.timeZone, grace });
   const [size, advance] = [milliseconds(window.size), milliseconds(window.advance)];
   return window.size === window.advance
     ? tumbling({ size, grace })

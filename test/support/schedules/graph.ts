@@ -6,7 +6,9 @@ import type { Draw } from "../simulation/case.ts";
 export type WindowSpec =
   | { readonly kind: "hopping"; readonly size: number; readonly advance: number }
   | { readonly kind: "session"; readonly gap: number }
-  | { readonly kind: "sliding"; readonly difference: number };
+  | { readonly kind: "sliding"; readonly difference: number }
+  | { readonly kind: "calendar"; readonly unit: CalendarUnit; readonly timeZone: string };
+type CalendarUnit = "hour" | "day";
 
 export type GraphNode =
   | { readonly kind: "source"; readonly topic: number }
@@ -30,10 +32,22 @@ export type GraphNode =
       readonly after: number;
       readonly grace: number;
     }
+  /** A handler that takes records in the order of their times; its timer fires so long behind the last one of a key. */
+  | { readonly kind: "order"; readonly of: number; readonly pause: number; readonly grace: number }
   /** The late records of a window, or of one side of a join: 0 is the left one. */
   | { readonly kind: "late"; readonly of: number; readonly side: 0 | 1 };
 
+/** Where and how fast its times run. */
+export interface GraphTimes {
+  readonly startMs: number;
+  /** What all times and spans are multiples of. */
+  readonly unitMs: number;
+  /** Null: no window of a calendar is among them. */
+  readonly calendar: Extract<WindowSpec, { kind: "calendar" }> | null;
+}
+
 export interface Graph {
+  readonly times: GraphTimes;
   readonly nodes: readonly GraphNode[];
   /** Of each node. */
   readonly partitions: readonly number[];
@@ -63,35 +77,59 @@ export const SHAPES = [
   "a stream joined with its own repartition",
   "a stream joined with its own windows",
   "late records of a join",
+  "records in order",
+  "windows of records in order",
 ] as const;
 
 type Shape = (typeof SHAPES)[number];
 type JoinShape = Extract<Shape, `${string}join${string}`>;
 
+const MINUTE_MS = 60_000;
+/** The clocks of Berlin are put forward five hours later, and back. */
+const SPRING_MS = Date.UTC(2026, 2, 28, 20);
+const AUTUMN_MS = Date.UTC(2026, 9, 24, 20);
+const CALENDAR_SHARE = 0.12;
+
+function drawTimes(draw: Draw): GraphTimes {
+  if (!draw.chance(CALENDAR_SHARE))
+    return { startMs: Date.UTC(2026, 0, 1), unitMs: 1, calendar: null };
+  const unit = draw.pick(["hour", "day"] as const);
+  const timeZone = draw.pick(["Europe/Berlin", "Europe/Berlin", "Asia/Kathmandu"]);
+  return {
+    startMs: draw.pick([SPRING_MS, AUTUMN_MS]),
+    unitMs: MINUTE_MS * (unit === "hour" ? 20 : 120),
+    calendar: { kind: "calendar", unit, timeZone },
+  };
+}
+
 const NODES_MAX = 12;
+const STEPS = ["key", "flat", "merge", "window", "window", "join", "order", "late"] as const;
 /** Each multiplies the records. */
 const JOINS_MAX = 2;
 
 export function drawGraph(draw: Draw, seed: number): Graph {
   const shape = SHAPES[seed % SHAPES.length] as Shape;
-  const drawing = new Drawing(draw);
+  const times = drawTimes(draw);
+  const drawing = new Drawing(draw, times);
   drawing.begin(shape);
   drawing.more();
-  return { ...drawing.ended(), shape };
+  return { ...drawing.ended(), times, shape };
 }
 
 class Drawing {
   readonly #draw: Draw;
+  readonly #times: GraphTimes;
   readonly #nodes: GraphNode[] = [];
   readonly #partitions: number[] = [];
   #topics = 0;
   #joins = 0;
 
-  constructor(draw: Draw) {
+  constructor(draw: Draw, times: GraphTimes) {
     this.#draw = draw;
+    this.#times = times;
   }
 
-  ended(): Omit<Graph, "shape"> {
+  ended(): Pick<Graph, "nodes" | "partitions" | "outputs"> {
     // Every way ends in a topic; a window in the midst may do so too. Late records are a way of their own.
     const used = new Set(
       this.#nodes.flatMap((node) => {
@@ -119,6 +157,14 @@ class Drawing {
     return this.#add({ kind: "source", topic: this.#topics++ }, partitions);
   }
 
+  #span(...units: readonly number[]): number {
+    return this.#draw.pick(units) * this.#times.unitMs;
+  }
+
+  #grace(): number {
+    return this.#span(0, 0, 1, 3, 6);
+  }
+
   #key(of: number, partitions = this.#draw.between(1, 3)): number {
     const [salt, keys] = [this.#draw.below(99), this.#draw.between(1, 3)];
     return this.#add({ kind: "key", of, salt, keys }, partitions);
@@ -137,35 +183,43 @@ class Drawing {
   #partner(of: number): number {
     const draw = this.#draw;
     const like = this.#nodes.flatMap((_, i) => (this.#width(i) === this.#width(of) ? [i] : []));
-    return draw.chance(0.5) ? draw.pick(like) : this.#key(draw.below(this.#nodes.length), this.#width(of));
+    return draw.chance(0.5)
+      ? draw.pick(like)
+      : this.#key(draw.below(this.#nodes.length), this.#width(of));
   }
 
-  #window(of: number, kind?: WindowSpec["kind"]): number {
-    const grace = this.#draw.pick([0, 0, 1, 3, 6]);
-    return this.#add({ kind: "window", of, window: this.#spec(kind), grace }, this.#width(of));
+  #window(of: number, kind?: "session"): number {
+    const [window, grace] = [this.#spec(kind), this.#grace()];
+    return this.#add({ kind: "window", of, window, grace }, this.#width(of));
   }
 
   #join(of: number, other: number): number {
-    const draw = this.#draw;
     this.#joins++;
-    const how = draw.pick(["join", "leftJoin", "outerJoin", "outerJoin"] as const);
-    const [before, after] = [draw.pick([0, 2, 5]), draw.pick([0, 0, 2, 5])];
-    const grace = draw.pick([0, 0, 1, 3, 6]);
-    const join = { kind: "join", of, with: other, how, before, after, grace } as const;
-    return this.#add(join, this.#width(of));
+    const how = this.#draw.pick(["join", "leftJoin", "outerJoin", "outerJoin"] as const);
+    const [before, after] = [this.#span(0, 2, 5), this.#span(0, 0, 2, 5)];
+    const spans = { before, after, grace: this.#grace() };
+    return this.#add({ kind: "join", of, with: other, how, ...spans }, this.#width(of));
+  }
+
+  #order(of: number): number {
+    const [pause, grace] = [this.#span(3, 7), this.#grace()];
+    return this.#add({ kind: "order", of, pause, grace }, this.#width(of));
   }
 
   #late(of: number, side: 0 | 1 = 0): number {
     return this.#add({ kind: "late", of, side }, this.#width(of));
   }
 
-  #spec(wanted?: WindowSpec["kind"]): WindowSpec {
-    const draw = this.#draw;
-    const kind = wanted ?? draw.pick(["hopping", "hopping", "session", "sliding"] as const);
-    if (kind === "session") return { kind, gap: draw.pick([1, 3]) };
-    if (kind === "sliding") return { kind, difference: draw.pick([2, 5]) };
-    const size = draw.pick([4, 10]);
-    return { kind, size, advance: draw.pick([size, size, size / 2, 2]) };
+  #spec(wanted?: "session"): WindowSpec {
+    const { calendar } = this.#times;
+    const kinds = ["hopping", "hopping", "session", "sliding"] as const;
+    const kind = wanted ?? this.#draw.pick(kinds);
+    if (wanted === undefined && calendar !== null && this.#draw.chance(0.5)) return calendar;
+    if (kind === "session") return { kind, gap: this.#span(1, 3) };
+    if (kind === "sliding") return { kind, difference: this.#span(2, 5) };
+    const size = this.#span(4, 10);
+    const advance = this.#draw.pick([size, size, size / 2, 2 * this.#times.unitMs]);
+    return { kind: "hopping", size, advance };
   }
 
   begin(shape: Shape): void {
@@ -198,6 +252,8 @@ class Drawing {
         return this.#window(this.#key(this.#merge(first, second)));
       },
       sessions: () => this.#window(this.#key(this.#window(first, "session")), "session"),
+      "records in order": () => this.#window(this.#order(this.#key(first))),
+      "windows of records in order": () => this.#order(this.#key(this.#window(this.#order(first)))),
       "late records": () => this.#window(this.#late(this.#window(this.#key(first)))),
     };
   }
@@ -234,12 +290,13 @@ class Drawing {
     const draw = this.#draw;
     for (let steps = draw.below(4); steps > 0 && this.#nodes.length < NODES_MAX; steps--) {
       const of = draw.below(this.#nodes.length);
-      const kind = draw.pick(["key", "flat", "merge", "window", "window", "join", "late"] as const);
+      const kind = draw.pick(STEPS);
       if (kind === "key") this.#window(this.#key(of));
       else if (kind === "flat")
         this.#window(this.#add({ kind, of, salt: draw.below(99) }, this.#width(of)));
       else if (kind === "merge") this.#window(this.#merge(of, this.#other(of)));
       else if (kind === "window") this.#window(of);
+      else if (kind === "order") this.#order(of);
       else if (kind === "join" && this.#joins < JOINS_MAX) this.#join(of, this.#partner(of));
       else this.#lateOf(of);
     }

@@ -2,7 +2,7 @@
 import { partitionOf } from "../../../src/engine/core/record.ts";
 import type { Contents } from "./contents.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { copiesOf, keyFor, pairOf } from "./values.ts";
+import { allOf, behind, copiesOf, keyFor, pairOf } from "./values.ts";
 import { closedOf, isLateForWindow, type WindowNode } from "./windows.ts";
 
 /** A record on an edge: its time, its origin time, and the partition of its task. */
@@ -21,6 +21,7 @@ interface Edge {
 }
 
 type JoinNode = Extract<GraphNode, { kind: "join" }>;
+type OrderNode = Extract<GraphNode, { kind: "order" }>;
 
 export const textOf = ({ key, t, n }: Pick<Row, "key" | "t" | "n">): string =>
   `${key} ${String(t)} ${String(n)}`;
@@ -62,6 +63,7 @@ function edgeOf(node: GraphNode, { edges, contents, graph, at }: Known): Edge {
   }
   if (node.kind === "window") return windowEdge(node, above);
   if (node.kind === "join") return joinEdge(node, above, edges[node.with] as Edge);
+  if (node.kind === "order") return orderEdge(node, above);
   return lateEdge(graph.nodes[node.of] as WindowNode | JoinNode, edges, node.side);
 }
 
@@ -104,7 +106,29 @@ function windowEdge({ window, grace }: WindowNode, above: Edge): Edge {
 const groupsOf = (rows: readonly Row[]): Iterable<readonly Row[]> =>
   Map.groupBy(rows, ({ p, key }) => `${String(p)} ${key}`).values();
 
-const isTooOld = ({ grace }: JoinNode, { t, o }: Row): boolean => t < o - grace;
+/** Each record with the sum of those before it, and that of all of them a pause behind the last one, which begins anew. */
+function orderEdge(node: OrderNode, above: Edge): Edge {
+  const { grace, pause } = node;
+  const rows: Row[] = [];
+  for (const own of groupsOf(above.rows.filter((row) => !isTooOld(node, row)))) {
+    const [{ key, p }] = own as [Row];
+    const isReached = (t: number): boolean => (above.watermarks[p] ?? -Infinity) > t + grace;
+    const times = [...Map.groupBy(own, ({ t }) => t)].sort(([a], [b]) => a - b);
+    let sum = 0;
+    for (const [i, [t, together]] of times.entries()) {
+      if (!isReached(t)) break;
+      for (const row of together) rows.push({ ...row, o: t, n: behind(sum, row.n) });
+      sum += together.reduce((all, { n }) => all + n, 0);
+      const due = t + pause;
+      if (due > (times[i + 1]?.[0] ?? Infinity) || !isReached(due)) continue;
+      rows.push({ key, p, t: due, o: due, n: allOf(sum) });
+      sum = 0;
+    }
+  }
+  return { rows, watermarks: above.watermarks.map((w) => w - grace) };
+}
+
+const isTooOld = ({ grace }: Pick<JoinNode, "grace">, { t, o }: Row): boolean => t < o - grace;
 
 /** Every pair of records that are on time, and each record alone once no partner of it can come any more. */
 function joinEdge(node: JoinNode, left: Edge, right: Edge): Edge {

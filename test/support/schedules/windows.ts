@@ -1,4 +1,5 @@
 // The windows of an edge: which records each has, as sets, and whether it is closed.
+import { calendarSpan } from "./calendar.ts";
 import type { GraphNode, WindowSpec } from "./graph.ts";
 import type { Row } from "./oracle.ts";
 
@@ -8,14 +9,22 @@ export type WindowNode = Extract<GraphNode, { kind: "window" }>;
 export function isLateForWindow({ window, grace }: WindowNode, { t, o }: Row): boolean {
   if (window.kind === "session") return t < o - grace;
   if (window.kind === "sliding") return o > t + grace;
-  return startsOf(window, t).some((start) => o >= start + window.size + grace);
+  return spansOf(window, t).some(({ end }) => o >= end + grace);
 }
 
-function startsOf({ size, advance }: Extract<WindowSpec, { kind: "hopping" }>, t: number) {
-  const starts: number[] = [];
+/** [start, end) */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+function spansOf(window: Extract<WindowSpec, { kind: "hopping" | "calendar" }>, t: number): Span[] {
+  if (window.kind === "calendar") return [calendarSpan(window, t)];
+  const { size, advance } = window;
+  const spans: Span[] = [];
   for (let start = Math.floor(t / advance) * advance; start > t - size; start -= advance)
-    starts.push(start);
-  return starts;
+    spans.push({ start, end: start + size });
+  return spans;
 }
 
 /** A window that was closed: its records, and its last ms. */
@@ -29,17 +38,18 @@ interface Reach {
   readonly reached: number;
 }
 
-export function closedOf(window: WindowSpec, rows: readonly Row[], reach: Reach): readonly Closed[] {
+export function closedOf(
+  window: WindowSpec,
+  rows: readonly Row[],
+  reach: Reach,
+): readonly Closed[] {
   if (window.kind === "session") return sessions(window.gap, rows, reach);
   if (window.kind === "sliding") return slides(window.difference, rows, reach);
-  const { size } = window;
-  const taken = new Map<number, Row[]>();
-  for (const row of rows)
-    for (const start of startsOf(window, row.t))
-      if (row.o < start + size + reach.grace) taken.set(start, [...(taken.get(start) ?? []), row]);
-  return [...taken]
-    .filter(([start]) => reach.reached >= start + size + reach.grace)
-    .map(([start, own]) => ({ rows: own, last: start + size - 1 }));
+  const all = rows.flatMap((row) => spansOf(window, row.t).map(({ end }) => ({ row, end })));
+  const onTime = all.filter(({ row, end }) => row.o < end + reach.grace);
+  return [...Map.groupBy(onTime, ({ end }) => end)]
+    .filter(([end]) => reach.reached >= end + reach.grace)
+    .map(([end, own]) => ({ rows: own.map(({ row }) => row), last: end - 1 }));
 }
 
 /** Records that hang together by their gaps, whenever they came. */
