@@ -11,9 +11,10 @@ import {
   seconds,
   string,
   topic,
+  tumbling,
   type Pipeline,
 } from "#engine";
-import { crash, rebalance, send, simulate, type SimulatedStep } from "#testing";
+import { advance, crash, rebalance, send, simulate, type SimulatedStep } from "#testing";
 import { ConfigErrors } from "../../src/engine/core/errors.ts";
 import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
 
@@ -257,6 +258,64 @@ test("O3: records of one time are in the order of their source partitions, whate
     const { records } = await simulate(shared, [...of, ...ends]);
     assert.equal(records(out).at(11)?.value?.trim(), expected);
   }
+});
+
+/** Words of keys, behind a topic between parts: one marker makes many of them due together. */
+const together = pipeline("together", ({ from }) => {
+  from(steps)
+    .rekey("again", (_, { key }) => key)
+    .process("word", {
+      state: { word: string },
+      timers: { pause: "event-time" },
+      order,
+      onRecord(one, { record, state, timers }) {
+        const word = `${state.word.get() ?? ""}${one.is}`;
+        state.word.set(word);
+        timers.pause.at(record.timestamp + 3_000);
+        return [word];
+      },
+      onTimer: { pause: ({ due }) => [`pause ${String(since(due))}`] },
+    })
+    .to(out);
+});
+const ofKey = async (key: string, of: readonly SimulatedStep[]) =>
+  (await said(together, of)).rows.filter((row) => row[0] === key).map((row) => row[1]);
+
+test("a timer that records put off before it fires does not fire when it was due first", async () => {
+  // At 16 s the first record is worked, and sets a timer. The rest is due together.
+  const of = [step(10, "a"), step(16, "x", "x"), advance(seconds(3)), step(12, "b"), step(14, "c")];
+  const rows = await ofKey("k", [...of, step(90, "y", "y"), advance(seconds(3))]);
+  assert.deepEqual(rows, ["a", "ab", "abc", "pause 17"]);
+});
+
+test("a timer that is set among records that are due together fires among them", async () => {
+  const of = [step(10, "a"), step(11, "x", "l"), step(12, "y", "l"), step(14, "b")];
+  const rows = await ofKey("k", [...of, step(90, "y", "y"), advance(seconds(3))]);
+  assert.deepEqual(rows, ["a", "pause 13", "ab", "pause 17"]);
+});
+
+test("results of a window are as old in the same part as behind a topic: none is late for an order or a distinct", async () => {
+  const span = tumbling({ size: seconds(10), grace: seconds(20) });
+  const flow = pipeline("behind", ({ from }) => {
+    const counts = from(steps)
+      .groupByKey()
+      .windowedBy(span)
+      .count("counts", { emit: "close" })
+      .toStream("row", String);
+    const little = { grace: seconds(1) };
+    counts
+      .mapWithState("one-by-one", {
+        ...{ state: string, order: little },
+        map: (word, n) => ({ state: `${word ?? ""}${n}`, emit: [`${word ?? ""}${n}`] }),
+      })
+      .to(out);
+    counts
+      .distinct("first", { by: (n) => n, within: seconds(1) })
+      .map("as-first", (n) => `first ${n}`)
+      .to(out);
+  });
+  const { rows } = await said(flow, [step(1), step(2), step(11), step(90, "x", "x")]);
+  assert.deepEqual(rows.map(([, value]) => value).sort(), ["2", "21", "first 1", "first 2"]);
 });
 
 test("an order without a grace is refused", () => {

@@ -3,7 +3,7 @@
 // operator, and each hands on what its own move makes due before the next one takes it (rule W3 of docs/semantics.md).
 import { assert } from "../core/errors.ts";
 import type { DecodedRecord, Outcome } from "../core/outcome.ts";
-import { isSooner, type StateKey, type TaskStores } from "../core/state.ts";
+import { isSooner, type DueStateKey, type StateKey, type TaskStores } from "../core/state.ts";
 import { Agenda, dueStoresOf, placeholderOf, type DueItem, type DueOperator } from "./agenda.ts";
 import type { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
 import {
@@ -100,6 +100,7 @@ export class GroupRun {
 
   #workAll(items: readonly Item[]): Again | null {
     const { stores } = this.#pass.batch;
+    const begin = stores.mark();
     this.#pass.program.cursor.begin();
     for (const item of items) {
       const { record, trail } = item;
@@ -109,7 +110,7 @@ export class GroupRun {
       const again = this.#pass.piece(record, trail, this.#work, item) ?? this.#gaveUp(item);
       if (again !== null) return again;
       this.#agenda?.note(mark, Math.ceil(trail.order / 2));
-      const cut = this.#cut(item, mark);
+      const cut = this.#cut(item, begin);
       if (cut !== null) return cut;
     }
     return this.#fire(this.#pass.length - 1);
@@ -169,19 +170,22 @@ export class GroupRun {
     return this.#pass.program.operators[at] as Operator;
   }
 
-  /** Where entries that are due are worked by themselves: one of them has made another due that comes before the next. */
-  #cut({ at, trail, entry }: Item, mark: number): Again | null {
+  /** Where entries that are due are worked by themselves: one of those so far has made another due that comes before the next. */
+  #cut({ at, trail, entry }: Item, begin: number): Again | null {
     const { records, stores } = this.#pass.batch;
     // A pass that was cut there before is at its end.
     const next = trail.index + 1 < this.#pass.length ? records[trail.index + 1]?.due : undefined;
     if (entry !== "due" || isOfDue(trail) || next?.at !== at) return null;
     const { key, input } = next;
-    const isSet = this.#operatorAt(at).stores.some((store, place) =>
-      stores
-        .dueSince(mark, store, key.dueMs + 1)
-        .some((one) =>
-          place === input ? isSooner(one, key) : one.dueMs < key.dueMs || place < input,
-        ),
+    const isSet = this.#operatorAt(at).stores.some(
+      (store, place) =>
+        stores.nextDueMs(store) <= key.dueMs &&
+        stores
+          // mistake: only the last entry is looked at
+          .dueSince(begin, store, key.dueMs + 1)
+          .some((one) =>
+            place === input ? isSooner(one, key) : one.dueMs < key.dueMs || place < input,
+          ),
     );
     return isSet ? { index: trail.index + 1, why: CUT } : null;
   }
@@ -230,11 +234,22 @@ export class GroupRun {
     program.cursor.step = item.at;
     if (operator.usesTime === true && item.watermark === -Infinity)
       item.watermark = this.#watermarkOf(item);
-    if (item.entry === "due") return operator.due?.(item, batch.stores);
+    if (item.entry === "due") {
+      // mistake: moved timer fires
+      if (this.#isDueStill(item)) operator.due?.(item, batch.stores);
+      return;
+    }
     operator.work(item, batch.stores);
     // An operator that does not ask for time has no watermark here.
     if (item.record.originMs < item.watermark) this.#pass.countBehind(item.at);
   };
+
+  /** Work that came before may have deleted the entry, or put it off: then it is found again. */
+  #isDueStill({ at, input, key }: Item): boolean {
+    const store = this.#operatorAt(at).stores[input] as string;
+    const { dueMs, ...own } = key as DueStateKey;
+    return this.#pass.batch.stores.view(store).get(own)?.dueMs === dueMs;
+  }
 
   /** The results of an entry that was due come before the time that made it due. */
   #watermarkOf({ at, trail }: Item): number {

@@ -1,5 +1,6 @@
 // A graph as the engine's users would write it.
 import {
+  calendar,
   hopping,
   json,
   milliseconds,
@@ -9,6 +10,8 @@ import {
   string,
   topic,
   tumbling,
+  type JoinedStream,
+  type JoinOptions,
   type Stream,
   type Topic,
   type WindowedTable,
@@ -16,13 +19,17 @@ import {
 } from "#engine";
 import type { Flow } from "../simulation/flow.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { copiesOf, keyFor } from "./values.ts";
+import { allOf, behind, copiesOf, keyFor, pairOf } from "./values.ts";
 
 interface Value {
   readonly n: number;
 }
 type Values = Stream<string, Value>;
 type WindowNode = Extract<GraphNode, { kind: "window" }>;
+type OrderNode = Extract<GraphNode, { kind: "order" }>;
+type JoinNode = Extract<GraphNode, { kind: "join" }>;
+type Sums = WindowedTable<string, number, Value>;
+type Pairs = JoinedStream<string, Value, Value, Value>;
 
 export const outputName = (node: number): string => `out-${String(node)}`;
 
@@ -39,39 +46,112 @@ export function flowOf({ nodes, partitions, outputs }: Graph): Flow {
   );
   const topics = outputs.map((i) => declare(outputName(i), 1));
   const drawn = pipeline("schedules", ({ from }) => {
-    const streams: Values[] = [];
-    const windows = new Map<number, WindowedTable<string, number, Value>>();
-    for (const [i, node] of nodes.entries())
-      if (node.kind === "source") streams.push(from(sources[node.topic] as Topic<string, Value>));
-      else if (node.kind === "late")
-        streams.push((windows.get(node.of) as WindowedTable<string, number, Value>).late);
-      else if (node.kind === "window") {
-        const sums = windowed(streams[node.of] as Values, node, `n${String(i)}`);
-        windows.set(i, sums);
-        streams.push(sums.toStream(`n${String(i)}-rows`, (n) => ({ n })));
-      } else
-        streams.push(step(streams, node, { name: `n${String(i)}`, width: partitions[i] ?? 1 }));
+    const drawing = new Drawing();
+    for (const [i, node] of nodes.entries()) {
+      const place = { name: `n${String(i)}`, width: partitions[i] ?? 1 };
+      const own = node.kind === "source" ? sources[node.topic] : undefined;
+      drawing.add(node, place, own === undefined ? null : from(own));
+    }
     for (const [at, i] of outputs.entries())
-      (streams[i] as Values).to(topics[at] as Topic<string, Value>);
+      drawing.stream(i).to(topics[at] as Topic<string, Value>);
   });
   drawn.plan();
   const named = new Map(topics.map((output) => [output.name, output]));
   return { pipeline: drawn, sources, outputs: named } as unknown as Flow;
 }
 
-function step(
-  streams: readonly Values[],
-  node: Exclude<GraphNode, { kind: "source" | "late" | "window" }>,
-  { name, width }: { readonly name: string; readonly width: number },
-): Values {
-  const stream = streams[node.of] as Values;
-  if (node.kind === "key")
-    return stream.rekey(name, ({ n }) => keyFor(n, node), { partitions: width });
-  if (node.kind === "flat") return stream.flatMap(name, (value) => copiesOf(value, node.salt));
-  return stream.merge(name, streams[node.with] as Values);
+interface Place {
+  readonly name: string;
+  readonly width: number;
 }
 
-const windowed = (stream: Values, node: WindowNode, name: string) =>
+class Drawing {
+  readonly #streams: Values[] = [];
+  /** By place: what has late records. */
+  readonly #lates = new Map<number, readonly [Values, Values]>();
+
+  stream(at: number): Values {
+    return this.#streams[at] as Values;
+  }
+
+  add(node: GraphNode, place: Place, source: Values | null): void {
+    this.#streams.push(
+      source ?? this.#drawn(node as Exclude<GraphNode, { kind: "source" }>, place),
+    );
+  }
+
+  #drawn(node: Exclude<GraphNode, { kind: "source" }>, { name, width }: Place): Values {
+    const stream = this.stream(node.of);
+    switch (node.kind) {
+      case "key":
+        return stream.rekey(name, ({ n }) => keyFor(n, node), { partitions: width });
+      case "flat":
+        return stream.flatMap(name, (value) => copiesOf(value, node.salt));
+      case "merge":
+        return stream.merge(name, this.stream(node.with));
+      case "window":
+        return this.#rows(windowed(stream, node, name), name);
+      case "join":
+        return this.#pairs(joined(stream, this.stream(node.with), node, name));
+      case "order":
+        return inOrder(stream, node, name);
+      case "late":
+        return this.#lates.get(node.of)?.[node.side] as Values;
+    }
+  }
+
+  #rows(sums: Sums, name: string): Values {
+    this.#lates.set(this.#streams.length, [sums.late, sums.late]);
+    return sums.toStream(`${name}-rows`, (n) => ({ n }));
+  }
+
+  #pairs(pairs: Pairs): Values {
+    this.#lates.set(this.#streams.length, [pairs.lateLeft, pairs.lateRight]);
+    return pairs;
+  }
+}
+
+function joined(left: Values, right: Values, node: JoinNode, name: string): Pairs {
+  const options: JoinOptions = {
+    before: milliseconds(node.before),
+    after: milliseconds(node.after),
+    grace: milliseconds(node.grace),
+  };
+  const joiner = (l: Value | null, r: Value | null): Value => ({ n: pairOf(l, r) });
+  return left[node.how](name, right, joiner, options);
+}
+
+/** What a key has seen: the newest time, the sum of its records, and that of all before. */
+interface Seen {
+  readonly t: number;
+  readonly own: number;
+  readonly before: number;
+}
+const NONE_SEEN: Seen = { t: -1, own: 0, before: 0 };
+
+const inOrder = (stream: Values, { pause, grace }: OrderNode, name: string): Values =>
+  stream.process(name, {
+    state: { seen: json<Seen>() },
+    timers: { pause: "event-time" },
+    order: { grace: milliseconds(grace) },
+    onRecord({ n }, { record: { timestamp: t }, state, timers }) {
+      const seen = state.seen.get() ?? NONE_SEEN;
+      // Records of one time are summed up in any order.
+      const [own, before] = seen.t === t ? [seen.own, seen.before] : [0, seen.before + seen.own];
+      state.seen.set({ t, own: own + n, before });
+      timers.pause.at(t + pause);
+      return [{ n: behind(before, n) }];
+    },
+    onTimer: {
+      pause({ state }) {
+        const { own, before } = state.seen.get() ?? NONE_SEEN;
+        state.seen.clear();
+        return [{ n: allOf(before + own) }];
+      },
+    },
+  });
+
+const windowed = (stream: Values, node: WindowNode, name: string): Sums =>
   stream
     .groupByKey()
     .windowedBy(windowOf(node))
@@ -82,6 +162,8 @@ function windowOf({ window, grace: graceMs }: WindowNode): WindowOf {
   if (window.kind === "session") return session({ gap: milliseconds(window.gap), grace });
   if (window.kind === "sliding")
     return sliding({ difference: milliseconds(window.difference), grace });
+  if (window.kind === "calendar")
+    return calendar({ unit: window.unit, timeZone: window.timeZone, grace });
   const [size, advance] = [milliseconds(window.size), milliseconds(window.advance)];
   return window.size === window.advance
     ? tumbling({ size, grace })

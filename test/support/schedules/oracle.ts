@@ -1,7 +1,9 @@
 // What must come out: computed from the contents of the source partitions as sets, without any order or time of arrival.
 import { partitionOf } from "../../../src/engine/core/record.ts";
-import type { Contents, Graph, GraphNode, WindowSpec } from "./graph.ts";
-import { copiesOf, keyFor } from "./values.ts";
+import type { Contents } from "./contents.ts";
+import type { Graph, GraphNode } from "./graph.ts";
+import { allOf, behind, copiesOf, keyFor, pairOf } from "./values.ts";
+import { closedOf, isLateForWindow, type WindowNode } from "./windows.ts";
 
 /** A record on an edge: its time, its origin time, and the partition of its task. */
 export interface Row {
@@ -18,7 +20,8 @@ interface Edge {
   readonly watermarks: readonly number[];
 }
 
-type WindowNode = Extract<GraphNode, { kind: "window" }>;
+type JoinNode = Extract<GraphNode, { kind: "join" }>;
+type OrderNode = Extract<GraphNode, { kind: "order" }>;
 
 export const textOf = ({ key, t, n }: Pick<Row, "key" | "t" | "n">): string =>
   `${key} ${String(t)} ${String(n)}`;
@@ -56,14 +59,26 @@ function edgeOf(node: GraphNode, { edges, contents, graph, at }: Known): Edge {
   }
   if (node.kind === "merge") {
     const other = edges[node.with] as Edge;
-    const watermarks = above.watermarks.map((w, p) => Math.min(w, other.watermarks[p] ?? w));
-    return { rows: [...above.rows, ...other.rows], watermarks };
+    return { rows: [...above.rows, ...other.rows], watermarks: least(above, other) };
   }
   if (node.kind === "window") return windowEdge(node, above);
-  const window = graph.nodes[node.of] as WindowNode;
-  const before = edges[window.of] as Edge;
-  const rows = before.rows.filter((row) => isLate(window, row));
-  return { rows, watermarks: before.watermarks };
+  if (node.kind === "join") return joinEdge(node, above, edges[node.with] as Edge);
+  if (node.kind === "order") return orderEdge(node, above);
+  return lateEdge(graph.nodes[node.of] as WindowNode | JoinNode, edges, node.side);
+}
+
+/** Behind two ways: of each partition the slower one. */
+const least = (a: Edge, b: Edge): number[] =>
+  a.watermarks.map((w, p) => Math.min(w, b.watermarks[p] ?? w));
+
+/** Late records go on at once. */
+function lateEdge(of: WindowNode | JoinNode, edges: readonly Edge[], side: 0 | 1): Edge {
+  const left = edges[of.of] as Edge;
+  if (of.kind === "window")
+    return { ...left, rows: left.rows.filter((row) => isLateForWindow(of, row)) };
+  const right = edges[of.with] as Edge;
+  const { rows } = side === 0 ? left : right;
+  return { rows: rows.filter((row) => isTooOld(of, row)), watermarks: least(left, right) };
 }
 
 function sourceEdge(partitions: Contents[number]): Edge {
@@ -73,26 +88,6 @@ function sourceEdge(partitions: Contents[number]): Edge {
   });
   const watermarks = partitions.map((contents) => Math.max(-Infinity, ...contents.map((c) => c.t)));
   return { rows, watermarks };
-}
-
-/** Whether the record goes to the late ones; other windows may still take it. */
-function isLate({ window, grace }: WindowNode, { t, o }: Row): boolean {
-  if (window.kind === "session") return t < o - grace;
-  if (window.kind === "sliding") return o > t + grace;
-  return startsOf(window, t).some((start) => o >= start + window.size + grace);
-}
-
-function startsOf({ size, advance }: Extract<WindowSpec, { kind: "hopping" }>, t: number) {
-  const starts: number[] = [];
-  for (let start = Math.floor(t / advance) * advance; start > t - size; start -= advance)
-    starts.push(start);
-  return starts;
-}
-
-/** A window that was closed: its records, and its last ms. */
-interface Closed {
-  readonly rows: readonly Row[];
-  readonly last: number;
 }
 
 function windowEdge({ window, grace }: WindowNode, above: Edge): Edge {
@@ -111,50 +106,54 @@ function windowEdge({ window, grace }: WindowNode, above: Edge): Edge {
 const groupsOf = (rows: readonly Row[]): Iterable<readonly Row[]> =>
   Map.groupBy(rows, ({ p, key }) => `${String(p)} ${key}`).values();
 
-interface Reach {
-  readonly grace: number;
-  readonly reached: number;
-}
-
-function closedOf(window: WindowSpec, rows: readonly Row[], reach: Reach): readonly Closed[] {
-  if (window.kind === "session") return sessions(window.gap, rows, reach);
-  if (window.kind === "sliding") return slides(window.difference, rows, reach);
-  const { size } = window;
-  const taken = new Map<number, Row[]>();
-  for (const row of rows)
-    for (const start of startsOf(window, row.t))
-      if (row.o < start + size + reach.grace) taken.set(start, [...(taken.get(start) ?? []), row]);
-  return [...taken]
-    .filter(([start]) => reach.reached >= start + size + reach.grace)
-    .map(([start, own]) => ({ rows: own, last: start + size - 1 }));
-}
-
-/** Records that hang together by their gaps, whenever they came. */
-function sessions(gap: number, all: readonly Row[], { grace, reached }: Reach): Closed[] {
-  const found: Row[][] = [];
-  const onTime = all.filter(({ t, o }) => t >= o - grace);
-  for (const row of onTime.toSorted((a, b) => a.t - b.t)) {
-    const last = found.at(-1);
-    if (last !== undefined && row.t - (last.at(-1)?.t ?? 0) <= gap) last.push(row);
-    else found.push([row]);
+/** Each record with the sum of those before it, and that of all of them a pause behind the last one, which begins anew. */
+function orderEdge(node: OrderNode, above: Edge): Edge {
+  const { grace, pause } = node;
+  const rows: Row[] = [];
+  for (const own of groupsOf(above.rows.filter((row) => !isTooOld(node, row)))) {
+    const [{ key, p }] = own as [Row];
+    const isReached = (t: number): boolean => (above.watermarks[p] ?? -Infinity) > t + grace;
+    const times = [...Map.groupBy(own, ({ t }) => t)].sort(([a], [b]) => a - b);
+    let sum = 0;
+    for (const [i, [t, together]] of times.entries()) {
+      if (!isReached(t)) break;
+      for (const row of together) rows.push({ ...row, o: t, n: behind(sum, row.n) });
+      sum += together.reduce((all, { n }) => all + n, 0);
+      const due = t + pause;
+      if (due > (times[i + 1]?.[0] ?? Infinity) || !isReached(due)) continue;
+      rows.push({ key, p, t: due, o: due, n: allOf(sum) });
+      sum = 0;
+    }
   }
-  return found
-    .map((rows) => ({ rows, last: rows.at(-1)?.t ?? 0 }))
-    .filter(({ last }) => reached > last + gap + grace);
+  return { rows, watermarks: above.watermarks.map((w) => w - grace) };
 }
 
-/** One that ends with each record, and one that begins behind it where records follow. */
-function slides(difference: number, rows: readonly Row[], { grace, reached }: Reach): Closed[] {
-  const within = (start: number): Row[] => {
-    const end = start + difference;
-    return rows.filter(({ t, o }) => t >= start && t <= end && o <= end + grace);
-  };
-  const starts = new Set<number>();
-  for (const { t, o } of rows) {
-    if (o <= t + grace) starts.add(t - difference);
-    if (o <= t + difference + grace && within(t + 1).length > 0) starts.add(t + 1);
-  }
-  return [...starts]
-    .map((start) => ({ rows: within(start), last: start + difference }))
-    .filter(({ last }) => reached > last + grace);
+const isTooOld = ({ grace }: Pick<JoinNode, "grace">, { t, o }: Row): boolean => t < o - grace;
+
+/** Every pair of records that are on time, and each record alone once no partner of it can come any more. */
+function joinEdge(node: JoinNode, left: Edge, right: Edge): Edge {
+  const { before, after, grace, how } = node;
+  const watermarks = least(left, right);
+  const [lefts, rights] = [left, right].map(({ rows }) =>
+    rows.filter((row) => !isTooOld(node, row)),
+  ) as [Row[], Row[]];
+  const isPair = (l: Row, r: Row): boolean =>
+    l.p === r.p && l.key === r.key && r.t >= l.t - before && r.t <= l.t + after;
+  const rows = lefts.flatMap((l) =>
+    rights
+      .filter((r) => isPair(l, r))
+      .map((r) => ({ ...l, t: Math.max(l.t, r.t), o: Math.max(l.o, r.o), n: pairOf(l, r) })),
+  );
+  const isOver = ({ p, t }: Row, span: number): boolean =>
+    (watermarks[p] ?? -Infinity) > t + span + grace;
+  if (how !== "join")
+    for (const l of lefts)
+      if (isOver(l, after) && !rights.some((r) => isPair(l, r)))
+        rows.push({ ...l, n: pairOf(l, null) });
+  if (how === "outerJoin")
+    for (const r of rights)
+      if (isOver(r, before) && !lefts.some((l) => isPair(l, r)))
+        rows.push({ ...r, n: pairOf(null, r) });
+  const delay = { join: 0, leftJoin: grace + after, outerJoin: grace + Math.max(before, after) };
+  return { rows, watermarks: watermarks.map((w) => w - delay[how]) };
 }

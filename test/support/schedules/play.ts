@@ -12,8 +12,9 @@ import {
 import { Faults } from "../simulation/faults.ts";
 import { drawFaults } from "../simulation/plan-of-faults.ts";
 import { Stuck, World } from "../simulation/world.ts";
+import { drawContents, type Contents } from "./contents.ts";
 import { flowOf, outputName } from "./flow.ts";
-import { drawContents, drawGraph, type Contents, type Graph } from "./graph.ts";
+import { drawGraph, type Graph } from "./graph.ts";
 import { expectedOf, textOf } from "./oracle.ts";
 
 export interface ScheduleCase {
@@ -32,8 +33,6 @@ export interface PlayedCase {
   readonly struck: Readonly<Record<string, number>>;
 }
 
-/** A start that windows of all sizes are aligned to. */
-const START_MS = Date.UTC(2026, 0, 1);
 const STAGES = 3;
 const CALM_MS = 1_000;
 const REST_LIMIT_MS = 60_000;
@@ -62,7 +61,7 @@ function drawStages(draw: Draw, contents: Contents): Stage[] {
   const queues = contents.flatMap((partitions, source) =>
     partitions.map((own, partition) =>
       own.map(({ key, t, n }): SourceRecord => ({
-        ...{ source, partition, key, timestamp: START_MS + t },
+        ...{ source, partition, key, timestamp: t },
         value: { n } as never,
       })),
     ),
@@ -164,7 +163,7 @@ function wrongRows(world: World, expected: Playing["expected"]): string[] {
     const found = world.kafka.records(name, { committed: true }).map(({ key, value, timestamp }) =>
       textOf({
         key: String(key),
-        t: timestamp - START_MS,
+        t: timestamp,
         n: (JSON.parse(String(value)) as { n: number }).n,
       }),
     );

@@ -141,7 +141,9 @@ function carried(
     if (live === undefined) return origin;
     return { ...origin, topic: rename.topic(live).name, liveName: origin.topic };
   });
-  return { ...format, origins: renamed, shapes: rename.own(shapes) };
+  // Those of a join are noted under the name of its store, which is the same in a run.
+  const isTopic = plan.topics.all.some(({ name }) => name === shapes);
+  return { ...format, origins: renamed, shapes: isTopic ? rename.own(shapes) : shapes };
 }
 
 const kept = (config: PlanTopic["config"]): PlanTopic["config"] =>

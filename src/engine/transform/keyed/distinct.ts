@@ -49,7 +49,7 @@ export const keepingDistinct: MakeOperator<Distinct> = ({ name, operation }, wir
       if (value !== undefined) {
         if (key === null) return dropUnkeyed(item, false, wiring);
         const view = views.view(store.name);
-        const now = item.origin.time;
+        const now = item.record.originMs;
         // mistake: late is on time
         trail.late = latenessOf(item, span);
         if (trail.late !== null) return drop(wiring);
@@ -77,9 +77,9 @@ export const keepingDistinct: MakeOperator<Distinct> = ({ name, operation }, wir
  * A record that is older than what is remembered: its first may be forgotten. A letter that comes back was asked for by its
  * operator, so the time that has passed since does not count against it.
  */
-function latenessOf({ record, origin, watermark }: Item, span: number): Lateness | null {
+function latenessOf({ record, watermark }: Item, span: number): Lateness | null {
   const since = record.context.timestamp + span;
-  if (since < origin.time) return "own";
+  if (since < record.originMs) return "own";
   if (record.raw.redriven !== undefined) return null;
   return since < watermark ? "closed" : null;
 }

@@ -242,9 +242,9 @@ const atDue = (item: Item): Item =>
   item.watermark === END_OF_TIME ? item : { ...item, watermark: item.record.context.timestamp };
 
 /** At the time when it is due it is late already (W3). */
-function latenessOf({ record, origin, watermark }: Item, graceMs: number): Lateness | null {
+function latenessOf({ record, watermark }: Item, graceMs: number): Lateness | null {
   const lastMs = record.context.timestamp + graceMs;
-  if (origin.time > lastMs) return "own";
+  if (record.originMs > lastMs) return "own";
   return watermark > lastMs ? "closed" : null;
 }
 

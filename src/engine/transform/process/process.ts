@@ -73,7 +73,7 @@ class ProcessWork implements Operator {
     const context = this.#context;
     const record = contextOf(cursor);
     Object.assign(context, { key: record.key, record, due: undefined });
-    context.streamTime = finite(item.origin.time);
+    context.streamTime = finite(item.record.originMs);
     context.setMs = Math.max(context.streamTime, finite(item.watermark));
     context.begin(item, views, null);
     let emitted = 0;
