@@ -85,18 +85,10 @@ export interface Codec {
   unknownId(bytes: Buffer | null): number | null;
   /** The form or structure of the bytes when the reader must know first that its code fits them; else null. Never throws. */
   unknownShape?(bytes: Buffer | null): string | null;
-  /** The same of the first of several values in the bytes. Never throws. */
-  unknownStructure?(bytes: Buffer | null): NotedStructure | null;
   /** A bound for the bytes of a value that `encode` takes for certain; null where only trying shows it. */
   bytesMax?(value: unknown): number | null;
   /** Set where `decode` may refuse what `encode` takes: a validator looks at what is read. */
   readonly isValidated?: boolean;
-}
-
-/** A structure of values that the code has made, and the name under which it is noted. */
-export interface NotedStructure {
-  readonly topic: TopicName;
-  readonly id: string;
 }
 
 /** Writers' schemas by registry id, filled by the runtime before a batch is decoded. */

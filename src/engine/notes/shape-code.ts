@@ -12,7 +12,7 @@ import type { TopicName } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { feedersOf, reachedFrom } from "../core/walk.ts";
 
-/** By the topic under which structures are noted; of a step that queues keys, and of a join, by the name of its store. */
+/** By the topic under which structures are noted; of a step that queues keys, by the name of its store. */
 export type Codes = ReadonlyMap<TopicName, string>;
 
 export function codesOf(plan: Plan): Codes {
@@ -33,8 +33,7 @@ export function codesOf(plan: Plan): Codes {
 
 function notedUnder(node: PlanNode): TopicName | null {
   const { store, topic } = node.operation;
-  const isJoin = store?.changelog.value.kind === "join-buffer";
-  if (queuesKeys(node) || isJoin) return store?.name ?? null;
+  if (queuesKeys(node)) return store?.name ?? null;
   // A topic that takes what another topic of ours has is no maker of it.
   if (topic?.value.kind !== "carried" || topic.value.shapes !== topic.name) return null;
   return node.facts.reads ? null : topic.name;

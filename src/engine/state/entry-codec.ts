@@ -2,7 +2,7 @@
 // of the due where the entry has one, then the value in its codec's bytes; a deleted key ends in front of the value.
 // Documented for other readers in docs/state.md.
 import { DecodeError, detailOf, MillraceError } from "../core/errors.ts";
-import type { Codec, NotedStructure } from "../core/schema.ts";
+import type { Codec } from "../core/schema.ts";
 import type { DueOfUndated, StateEntry, StateKey, WrongValue } from "../core/state.ts";
 
 /** First bytes. Those without a due are what 0.1.0 wrote, whether or not its entries were to be due. */
@@ -26,9 +26,7 @@ export interface EntryCodec {
   dueOf(key: Buffer, bytes: Buffer): number | null;
   /** The writer's schema id of the value that must be learnt first, else null. */
   unknownId(bytes: Buffer): number | null;
-  /** The structure of a value that must be known first, else null. */
-  unknownStructure(bytes: Buffer): NotedStructure | null;
-  /** The values for which something must be learnt first. */
+  /** The values that lack one. */
   unknownIn(values: readonly (Buffer | null)[]): Buffer[];
 }
 
@@ -76,7 +74,6 @@ export function entryCodec(
   };
   const unknownId = (bytes: Buffer): number | null =>
     isDeleted(bytes) ? null : value.unknownId(bytes.subarray(headBytesOf(bytes[0])));
-  const unknownStructure = structureIn(value);
   return {
     encode: (entry) => {
       const body = entry.value === null ? null : value.encode(entry.value);
@@ -96,9 +93,8 @@ export function entryCodec(
     },
     dueOf: dueIn,
     unknownId,
-    unknownStructure,
     unknownIn: (values) =>
-      lackingIn(values, (bytes) => unknownId(bytes) ?? unknownStructure(bytes)),
+      values.filter((bytes) => bytes !== null && unknownId(bytes) !== null) as Buffer[],
   };
 }
 
@@ -113,18 +109,6 @@ function refuseUnreadable(value: Codec, store: string, body: Buffer): void {
     throw new MillraceError("MILL_ENCODE_VALUE", `${store}: ${detailOf(error)}`);
   }
 }
-
-const lackingIn = (
-  values: readonly (Buffer | null)[],
-  lackOf: (bytes: Buffer) => unknown,
-): Buffer[] => values.filter((bytes) => bytes !== null && lackOf(bytes) !== null) as Buffer[];
-
-const structureIn =
-  (value: Codec): EntryCodec["unknownStructure"] =>
-  (bytes) =>
-    isDeleted(bytes)
-      ? null
-      : (value.unknownStructure?.(bytes.subarray(headBytesOf(bytes[0]))) ?? null);
 
 /** Reads the value of an entry; null for a deleted key. */
 const reading =

@@ -45,8 +45,7 @@ test("stores of a takeover that fails leave no share of the cache behind", async
   });
   const persist = <T>(_dependency: string, work: () => Promise<T>): Promise<T> => work();
   const { signal } = new AbortController();
-  const learner = { context, signal, onWaiting: () => undefined };
-  const task = { partition: 0, signal, persist, restore: () => undefined, learner };
+  const task = { partition: 0, signal, persist, restore: () => undefined };
   for (let i = 0; i < 3; i++)
     await assert.rejects(openStores({ context, bound, task }), MillraceError);
   const share = cache.share({});

@@ -94,7 +94,6 @@ const plain: EntryCodec = {
   decode: (_key, bytes) => JSON.parse(String(bytes)) as StateEntry,
   bytesMax: () => 100,
   unknownId: () => null,
-  unknownStructure: () => null,
   unknownIn: () => [],
   dueOf: (_key, bytes) => (JSON.parse(String(bytes)) as StateEntry).dueMs,
 };

@@ -1,13 +1,7 @@
 // The chunks of a join's buffers: a byte for the side, the number of chunks, then each record: whether it has found a partner,
 // its two times, and its value in the format of its side, with its length in front.
 import { BufferedRecord, SIDE_NAMES, type BufferChunk } from "../../core/join-buffer.ts";
-import type {
-  Codec,
-  CodecOptions,
-  JoinBufferFormat,
-  NotedStructure,
-  SchemaFormat,
-} from "../../core/schema.ts";
+import type { Codec, CodecOptions, JoinBufferFormat, SchemaFormat } from "../../core/schema.ts";
 import { decodeError, Fault } from "../faults.ts";
 
 const HEAD_BYTES = 5;
@@ -15,17 +9,15 @@ const RECORD_BYTES = 21;
 
 export class JoinBufferCodec implements Codec {
   readonly #sides: readonly Codec[];
-  readonly #format: JoinBufferFormat;
   readonly #where: CodecOptions["where"];
 
   constructor(
-    format: JoinBufferFormat,
+    { sides }: JoinBufferFormat,
     options: CodecOptions,
     compile: (format: SchemaFormat, options: CodecOptions) => Codec,
   ) {
     this.#where = options.where;
-    this.#format = format;
-    this.#sides = format.sides.map((side) => compile(side, options));
+    this.#sides = sides.map((side) => compile(side, options));
   }
 
   encode(value: unknown): Buffer {
@@ -67,12 +59,6 @@ export class JoinBufferCodec implements Codec {
 
   unknownId(bytes: Buffer | null): number | null {
     return this.#firstOf(bytes, (codec, body) => codec.unknownId(body));
-  }
-
-  unknownStructure(bytes: Buffer | null): NotedStructure | null {
-    const side = this.#format.sides[bytes?.[0] ?? 0];
-    const id = this.#firstOf(bytes, (codec, body) => codec.unknownShape?.(body) ?? null);
-    return side === undefined || id === null ? null : { topic: side.shapes, id };
   }
 
   /** Never throws: bytes that are no chunk lack nothing. */

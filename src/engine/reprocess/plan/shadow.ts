@@ -141,9 +141,7 @@ function carried(
     if (live === undefined) return origin;
     return { ...origin, topic: rename.topic(live).name, liveName: origin.topic };
   });
-  // Those of a join are noted under the name of its store, which is the same in a run.
-  const isTopic = plan.topics.all.some(({ name }) => name === shapes);
-  return { ...format, origins: renamed, shapes: isTopic ? rename.own(shapes) : shapes };
+  return { ...format, origins: renamed, shapes: rename.own(shapes) };
 }
 
 const kept = (config: PlanTopic["config"]): PlanTopic["config"] =>

@@ -206,8 +206,7 @@ export async function learn(bound: BoundPart, slice: Slice, learner: Learner): P
     const unknown = firstUnknown(bound, slice);
     const end = unknown?.at ?? slice.records.length;
     if (unknown?.at === 0) {
-      const topic = notedUnder(bound, slice.topic);
-      await recognise(bound, { topic, id: unknown.id }, learner);
+      await recognise(bound, slice.topic, unknown.id, learner);
       continue;
     }
     const ids = unknownIds(bound, slice, end, schemas);
@@ -253,7 +252,7 @@ export async function learnQueued(
   learner: Learner,
 ): Promise<void> {
   if (kept.shape !== null && bound.shapes?.isKnown(store, kept.shape) === false)
-    await recognise(bound, { topic: store, id: kept.shape }, learner);
+    await wait(bound, store, kept.shape, learner);
   if (kept.raw === null) return;
   const { topic, value } = kept.raw;
   const codec = sourceOf(bound.sources, topic).value;
@@ -261,8 +260,7 @@ export async function learnQueued(
   const writer = codec.unknownId(value);
   if (writer !== null) await patiently(learner, "registry", () => schemas.learn([writer]));
   const unknown = (): string | null => codec.unknownShape?.(value) ?? null;
-  for (let id = unknown(); id !== null; id = unknown())
-    await recognise(bound, { topic: notedUnder(bound, topic), id }, learner);
+  for (let id = unknown(); id !== null; id = unknown()) await recognise(bound, topic, id, learner);
 }
 
 /** Letters that come back: what their structures are noted as is looked up, and none of them is waited for. */
@@ -275,19 +273,28 @@ async function lookForRedriven(bound: BoundPart, slice: Slice, learner: Learner)
       await patiently(learner, "kafka", async () => bound.shapes?.look(topic, id));
 }
 
+async function recognise(
+  bound: BoundPart,
+  source: TopicName,
+  id: string,
+  learner: Learner,
+): Promise<void> {
+  const topic = notedUnder(bound, source);
+  if (topic !== null) await wait(bound, topic, id, learner);
+}
+
 /** The name under which structures of the topic's values are noted; null where they are not. */
 function notedUnder({ part: { sources } }: BoundPart, topic: TopicName): TopicName | null {
   const format = (sources.find(({ name }) => name === topic) ?? sources[0])?.value;
   return format?.kind === "carried" ? format.shapes : null;
 }
 
-/** Waits until values of the structure may be read; not at all where none are noted. */
-export async function recognise(
+async function wait(
   { shapes }: BoundPart,
-  { topic, id }: { readonly topic: TopicName | null; readonly id: string },
+  topic: TopicName,
+  id: string,
   learner: Learner,
 ): Promise<void> {
-  if (topic === null) return;
   const onWaiting = (why: string | null): void => learner.onWaiting(why);
   await patiently(learner, "kafka", async () =>
     shapes?.recognise(topic, id, learner.signal, onWaiting),

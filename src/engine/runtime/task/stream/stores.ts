@@ -3,7 +3,6 @@ import { stateRepairCommand } from "../../../core/lead.ts";
 import type { Labels } from "../../../core/ports.ts";
 import { addressOf } from "../../../core/record.ts";
 import type { PlanStore } from "../../../core/plan.ts";
-import type { NotedStructure } from "../../../core/schema.ts";
 import type { EntryCodec } from "../../../state/entry-codec.ts";
 import { blame, faultPlace } from "../../../state/changelog/entries.ts";
 import {
@@ -16,13 +15,12 @@ import { KeyedStore, type Change } from "../../../state/keyed-store.ts";
 import { OpenStores, type Patiently } from "../../../state/task-stores.ts";
 import type { WorkerContext } from "../../context.ts";
 import { recordBytesMax, type BoundPart } from "../bind.ts";
-import { recognise } from "../intake.ts";
 import type { Task } from "../task.ts";
 
 export interface StoresRequest {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
-  readonly task: Pick<Task, "partition" | "signal" | "persist" | "restore" | "learner">;
+  readonly task: Pick<Task, "partition" | "signal" | "persist" | "restore">;
 }
 
 /** Resolves when every copy is at the end of its changelog. */
@@ -141,21 +139,7 @@ function keyedStore(
       return broughtUp(request, following, remake);
     },
     blame: (key, value, why) => blame(following, key, value, why),
-    learn: (values) => learn(request, codec, values),
+    learn: (values) =>
+      context.schemas.learn(new Set(values.map((value) => codec.unknownId(value) as number))),
   });
-}
-
-/** Writers' schemas of values, and then their structures: a value of another one waits until the code is known to fit it. */
-async function learn(
-  { context, bound, task }: StoresRequest,
-  codec: EntryCodec,
-  values: readonly Buffer[],
-): Promise<void> {
-  const ids = new Set(values.map((value) => codec.unknownId(value)).filter((id) => id !== null));
-  if (ids.size > 0) await context.schemas.learn(ids);
-  for (const value of values) {
-    const of = (): NotedStructure | null => codec.unknownStructure(value);
-    for (let unknown = of(); unknown !== null; unknown = of())
-      await recognise(bound, unknown, task.learner);
-  }
 }
