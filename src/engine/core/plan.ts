@@ -80,6 +80,8 @@ export interface PlanStore {
   readonly dueOfUndated: DueOfUndated;
   /** Null where values are the user's own. */
   readonly wrongValue: WrongValue | null;
+  /** Its entries are lists of records that wait: structures of their values are noted under the store's name. */
+  readonly keepsRecords?: true;
 }
 
 /** A resource for callbacks, open as long as its worker; `define/calls/resource.ts` has its full declaration. */

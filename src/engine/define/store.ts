@@ -24,6 +24,7 @@ interface StoreFacts {
   readonly dueOfUndated?: DueOfUndated;
   /** Left out where values are the user's own. */
   readonly wrongValue?: WrongValue;
+  readonly keepsRecords?: true;
 }
 
 const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
@@ -33,7 +34,7 @@ const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
 export const storeOf = (
   name: string,
   value: SchemaFormat,
-  { retention, dueOfUndated = dueOfDeleted, wrongValue }: StoreFacts = {},
+  { retention, dueOfUndated = dueOfDeleted, wrongValue, keepsRecords }: StoreFacts = {},
 ): PlanStore => ({
   name,
   changelog: {
@@ -49,4 +50,5 @@ export const storeOf = (
   retentionMs: retention?.ms ?? null,
   dueOfUndated,
   wrongValue: wrongValue ?? null,
+  ...(keepsRecords === undefined ? {} : { keepsRecords }),
 });
