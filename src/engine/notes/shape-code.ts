@@ -33,14 +33,14 @@ export function codesOf(plan: Plan): Codes {
 }
 
 /** Values that a node writes or keeps. */
-interface Noted {
+interface NotedValues {
   /** Under which their structures are noted. */
   readonly name: TopicName;
   /** The nodes that they come from. */
   readonly makers: readonly PlanNode[];
 }
 
-function notedBy(node: PlanNode, plan: Plan): readonly Noted[] {
+function notedBy(node: PlanNode, plan: Plan): readonly NotedValues[] {
   const makers = nodesAbove(node, plan);
   const { store, topic } = node.operation;
   const kept = storesOf(node.operation).flatMap(({ name, changelog: { value }, keepsRecords }) => {
@@ -55,7 +55,7 @@ function notedBy(node: PlanNode, plan: Plan): readonly Noted[] {
 }
 
 /** Each side of a join by itself, in the order of its inputs. */
-function sidesOf(store: string, { inputs }: PlanNode, { parts }: Plan): readonly Noted[] {
+function sidesOf(store: string, { inputs }: PlanNode, { parts }: Plan): readonly NotedValues[] {
   const nodes = parts.flatMap((part) => part.nodes);
   return inputs.map((id, side) => ({
     name: sideName(store, side),
