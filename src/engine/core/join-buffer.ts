@@ -6,6 +6,10 @@ export type JoinSide = 0 | 1;
 
 export const SIDE_NAMES = ["left", "right"] as const;
 
+/** The name under which structures of one side's values are noted. */
+export const sideName = (store: string, side: number): string =>
+  `${store}-${SIDE_NAMES[side] ?? ""}`;
+
 /** A record as its join has taken it. */
 export class BufferedRecord {
   readonly timeMs: number;

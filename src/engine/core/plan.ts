@@ -83,6 +83,8 @@ export interface PlanStore {
   readonly wrongValue: WrongValue | null;
   /** How commands show what it has of a key; left out where that is one entry with a value. */
   readonly reader?: EntryReader;
+  /** Its entries are lists of records that wait: structures of their values are noted under the store's name. */
+  readonly keepsRecords?: true;
 }
 
 /** A resource for callbacks, open as long as its worker; `define/calls/resource.ts` has its full declaration. */

@@ -85,6 +85,8 @@ export interface Codec {
   unknownId(bytes: Buffer | null): number | null;
   /** The form or structure of the bytes when the reader must know first that its code fits them; else null. Never throws. */
   unknownShape?(bytes: Buffer | null): string | null;
+  /** As `unknownShape`, of the values in an entry of a store. Never throws. */
+  unknownKept?(bytes: Buffer | null): NotedShape | null;
   /** A bound for the bytes of a value that `encode` takes for certain; null where only trying shows it. */
   bytesMax?(value: unknown): number | null;
   /** Set where `decode` may refuse what `encode` takes: a validator looks at what is read. */
@@ -102,6 +104,12 @@ export interface Shapes {
   /** Eight characters, in front of the value. */
   idOf(topic: TopicName, value: unknown): string;
   isKnown(topic: TopicName, id: string): boolean;
+}
+
+/** A structure, with the name under which it is noted. */
+export interface NotedShape {
+  readonly notedUnder: TopicName;
+  readonly id: string;
 }
 
 /** The settings of `compileCodec`. */

@@ -27,6 +27,7 @@ interface StoreFacts {
   readonly wrongValue?: WrongValue;
   /** Left out where it has one entry a key, with a value. */
   readonly reader?: EntryReader | undefined;
+  readonly keepsRecords?: true;
 }
 
 const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
@@ -36,7 +37,7 @@ const dueOfDeleted: DueOfUndated = (_key, { timestamp, isDeleted }) =>
 export const storeOf = (
   name: string,
   value: SchemaFormat,
-  { retention, dueOfUndated = dueOfDeleted, wrongValue, reader }: StoreFacts = {},
+  { retention, dueOfUndated = dueOfDeleted, wrongValue, reader, keepsRecords }: StoreFacts = {},
 ): PlanStore => ({
   name,
   changelog: {
@@ -53,4 +54,5 @@ export const storeOf = (
   dueOfUndated,
   wrongValue: wrongValue ?? null,
   ...(reader === undefined ? {} : { reader }),
+  ...(keepsRecords === undefined ? {} : { keepsRecords }),
 });

@@ -7,22 +7,23 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, resolve, sep } from "node:path";
-import { queuesKeys, type Plan, type PlanNode } from "../core/plan.ts";
+import { sideName } from "../core/join-buffer.ts";
+import { queuesKeys, storesOf, type Plan, type PlanNode } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { SchemaFormat } from "../core/schema.ts";
 import { feedersOf, reachedFrom } from "../core/walk.ts";
 
-/** By the topic under which structures are noted; of a step that queues keys, by the name of its store. */
+/** By the topic under which structures are noted; of records that steps keep, by the names of their stores. */
 export type Codes = ReadonlyMap<TopicName, string>;
 
 export function codesOf(plan: Plan): Codes {
   const nodes = plan.parts.flatMap((part) => part.nodes);
   const files = filesOf(nodes);
   const codes = new Map<TopicName, string>();
-  for (const node of nodes) {
-    const name = notedUnder(node);
-    if (name === null || codes.has(name)) continue;
-    const above = reachedFrom(node, (at) => nodesAbove(at, plan));
+  for (const { name, makers } of nodes.flatMap((node) => notedBy(node, plan))) {
+    if (codes.has(name)) continue;
+    const reached = makers.map((maker) => reachedFrom(maker, (at) => nodesAbove(at, plan)));
+    const above = new Set([...makers, ...reached.flatMap((found) => [...found])]);
     const text = [...above].map(nodeText).sort().join("\n");
     const others = nodes.filter((one) => !above.has(one) || !one.facts.changes);
     const hash = createHash("sha256").update(text).update(without(others, files));
@@ -31,12 +32,35 @@ export function codesOf(plan: Plan): Codes {
   return codes;
 }
 
-function notedUnder(node: PlanNode): TopicName | null {
+/** Values that a node writes or keeps. */
+interface NotedValues {
+  /** Under which their structures are noted. */
+  readonly name: TopicName;
+  /** The nodes that they come from. */
+  readonly makers: readonly PlanNode[];
+}
+
+function notedBy(node: PlanNode, plan: Plan): readonly NotedValues[] {
+  const makers = nodesAbove(node, plan);
   const { store, topic } = node.operation;
-  if (queuesKeys(node)) return store?.name ?? null;
+  const kept = storesOf(node.operation).flatMap(({ name, changelog: { value }, keepsRecords }) => {
+    if (value.kind === "join-buffer") return sidesOf(name, node, plan);
+    return keepsRecords === true || (queuesKeys(node) && name === store?.name)
+      ? [{ name, makers }]
+      : [];
+  });
   // A topic that takes what another topic of ours has is no maker of it.
-  if (topic?.value.kind !== "carried" || topic.value.shapes !== topic.name) return null;
-  return node.facts.reads ? null : topic.name;
+  if (topic?.value.kind !== "carried" || topic.value.shapes !== topic.name) return kept;
+  return node.facts.reads ? kept : [...kept, { name: topic.name, makers }];
+}
+
+/** Each side of a join by itself, in the order of its inputs. */
+function sidesOf(store: string, { inputs }: PlanNode, { parts }: Plan): readonly NotedValues[] {
+  const nodes = parts.flatMap((part) => part.nodes);
+  return inputs.map((id, side) => ({
+    name: sideName(store, side),
+    makers: nodes.filter((one) => one.id === id),
+  }));
 }
 
 /** The nodes that feed it, through topics of ours too. */

@@ -2,7 +2,7 @@
 // of the due where the entry has one, then the value in its codec's bytes; a deleted key ends in front of the value.
 // Documented for other readers in docs/state.md.
 import { DecodeError, detailOf, MillraceError } from "../core/errors.ts";
-import type { Codec } from "../core/schema.ts";
+import type { Codec, NotedShape } from "../core/schema.ts";
 import type { DueOfUndated, StateEntry, StateKey, WrongValue } from "../core/state.ts";
 
 /** First bytes. Those without a due are what 0.1.0 wrote, whether or not its entries were to be due. */
@@ -26,7 +26,9 @@ export interface EntryCodec {
   dueOf(key: Buffer, bytes: Buffer): number | null;
   /** The writer's schema id of the value that must be learnt first, else null. */
   unknownId(bytes: Buffer): number | null;
-  /** The values that lack one. */
+  /** A structure among the values of the entry of which it must be known first that the code fits it; else null. */
+  unknownKept(bytes: Buffer): NotedShape | null;
+  /** The values that lack either. */
   unknownIn(values: readonly (Buffer | null)[]): Buffer[];
 }
 
@@ -57,12 +59,14 @@ function wrongHead(bytes: Buffer): string | null {
 interface EntryRules {
   readonly dueOfUndated?: DueOfUndated;
   readonly wrongValue?: WrongValue | null;
+  /** A structure that is not known yet, among the records that an entry has; left out where entries have none. */
+  unknownShape?(value: unknown): NotedShape | null;
 }
 
 export function entryCodec(
   value: Codec,
   store: string,
-  { dueOfUndated = () => null, wrongValue = null }: EntryRules = {},
+  { dueOfUndated = () => null, wrongValue = null, unknownShape }: EntryRules = {},
 ): EntryCodec {
   const valueIn = reading(value, store, wrongValue);
   const dueIn = (key: Buffer, bytes: Buffer): number | null => {
@@ -72,8 +76,6 @@ export function entryCodec(
     const entry = { timestamp: numberAt(bytes, TIME_AT), isDeleted: isDeleted(bytes) };
     return dueOfUndated(key, { ...entry, value: () => valueIn(key, bytes) });
   };
-  const unknownId = (bytes: Buffer): number | null =>
-    isDeleted(bytes) ? null : value.unknownId(bytes.subarray(headBytesOf(bytes[0])));
   return {
     encode: (entry) => {
       const body = entry.value === null ? null : value.encode(entry.value);
@@ -92,9 +94,7 @@ export function entryCodec(
       return { value: valueIn(key, bytes), timestamp: numberAt(bytes, TIME_AT), dueMs };
     },
     dueOf: dueIn,
-    unknownId,
-    unknownIn: (values) =>
-      values.filter((bytes) => bytes !== null && unknownId(bytes) !== null) as Buffer[],
+    ...lacking(value, unknownShape),
   };
 }
 
@@ -108,6 +108,42 @@ function refuseUnreadable(value: Codec, store: string, body: Buffer): void {
     if (!(error instanceof DecodeError)) throw error;
     throw new MillraceError("MILL_ENCODE_VALUE", `${store}: ${detailOf(error)}`);
   }
+}
+
+/** What must be known before entries are read. */
+function lacking(
+  value: Codec,
+  unknownShape: EntryRules["unknownShape"],
+): Pick<EntryCodec, "unknownId" | "unknownKept" | "unknownIn"> {
+  const bodyOf = (bytes: Buffer): Buffer => bytes.subarray(headBytesOf(bytes[0]));
+  const keptOf = value.unknownKept?.bind(value) ?? keptIn(value, unknownShape);
+  const unknownId = (bytes: Buffer): number | null =>
+    isDeleted(bytes) ? null : value.unknownId(bodyOf(bytes));
+  const unknownKept = (bytes: Buffer): NotedShape | null =>
+    isDeleted(bytes) ? null : keptOf(bodyOf(bytes));
+  const lacks = (bytes: Buffer): boolean =>
+    unknownId(bytes) !== null || unknownKept(bytes) !== null;
+  const unknownIn = (values: readonly (Buffer | null)[]): Buffer[] =>
+    values.filter((bytes): bytes is Buffer => bytes !== null && lacks(bytes));
+  return { unknownId, unknownKept, unknownIn };
+}
+
+/** Bytes that cannot be read lack nothing: reading them says what is wrong. */
+function keptIn(
+  value: Codec,
+  unknownShape: EntryRules["unknownShape"],
+): NonNullable<Codec["unknownKept"]> {
+  if (unknownShape === undefined) return () => null;
+  return (bytes) => {
+    let decoded: unknown;
+    try {
+      decoded = value.decode(bytes);
+    } catch (error) {
+      if (error instanceof DecodeError) return null;
+      throw error;
+    }
+    return unknownShape(decoded);
+  };
 }
 
 /** Reads the value of an entry; null for a deleted key. */

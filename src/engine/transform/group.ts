@@ -82,6 +82,8 @@ export class GroupRun {
   }
 
   async run(queue: Item[]): Promise<Again | null> {
+    if (this.#operators.some(({ meets }) => meets !== undefined))
+      for (const item of queue) this.#operatorAt(item.at).meets?.(item);
     const agenda = (this.#agenda = this.#agendaOf());
     if (agenda !== null) {
       await agenda.read();

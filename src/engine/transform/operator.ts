@@ -30,6 +30,8 @@ export interface Operator {
   readonly wallStores?: readonly string[];
   /** It asks for the watermark in front of it. */
   readonly usesTime?: true;
+  /** Sees an item before anything is read for it: entries are compared with the structures of what this code makes. */
+  meets?(item: Item): void;
   /** Asked before work, so that the keys of a batch are read at once. */
   keys(item: Item, want: Want): void;
   /** Asked when those are in memory, until no new one is named. */
@@ -76,6 +78,32 @@ export interface Prepared {
   readonly book: CallBook;
 }
 
+/** So many values of an operator are looked at before it reads what it has kept. */
+const EARLY_MAX = 200;
+
+/**
+ * Notes structures of an operator's values before its first entries are read: after a deploy these may be of other code, and are
+ * read at once where this one makes the same.
+ */
+export class EarlyShapes {
+  readonly #note: CompileOptions["noteShape"];
+  #left = EARLY_MAX;
+
+  constructor({ noteShape }: CompileOptions) {
+    this.#note = noteShape;
+  }
+
+  note(under: string, value: unknown): void {
+    if (this.#left <= 0) return;
+    this.#left--;
+    try {
+      this.#note?.(under, value);
+    } catch {
+      // A value that cannot be written fails where it is.
+    }
+  }
+}
+
 export type Next = (value: unknown) => void;
 
 /** Makes a node work. Every operator names its own (`facts.work`). */
@@ -110,7 +138,9 @@ export interface CompileOptions {
   /** The emitter of a node that writes; the runtime encodes and partitions. */
   emitterOf(node: PlanNode): Emit;
   /** The form in which a step keeps records whose key waits. */
-  keepingOf(operation: CallOperation): Keeping;
+  keepingOf(operation: Pick<CallOperation, "store" | "isCarried">): Keeping;
+  /** Notes the structure of a value that a store may come to keep; left out where nobody compares them. */
+  noteShape?(under: string, value: unknown): void;
   /** Writers of the values that a join keeps, by its inputs; left out where nothing joins. */
   bufferEncodersOf?(node: PlanNode): readonly ((value: unknown, cursor: Cursor) => Buffer)[];
   /** Decodes the key of the records in front of a node. */

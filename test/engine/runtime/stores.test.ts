@@ -45,7 +45,8 @@ test("stores of a takeover that fails leave no share of the cache behind", async
   });
   const persist = <T>(_dependency: string, work: () => Promise<T>): Promise<T> => work();
   const { signal } = new AbortController();
-  const task = { partition: 0, signal, persist, restore: () => undefined };
+  const learner = { context, signal, onWaiting: () => undefined };
+  const task = { partition: 0, signal, persist, restore: () => undefined, learner };
   for (let i = 0; i < 3; i++)
     await assert.rejects(openStores({ context, bound, task }), MillraceError);
   const share = cache.share({});

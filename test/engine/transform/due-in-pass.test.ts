@@ -94,6 +94,7 @@ const plain: EntryCodec = {
   decode: (_key, bytes) => JSON.parse(String(bytes)) as StateEntry,
   bytesMax: () => 100,
   unknownId: () => null,
+  unknownKept: () => null,
   unknownIn: () => [],
   dueOf: (_key, bytes) => (JSON.parse(String(bytes)) as StateEntry).dueMs,
 };

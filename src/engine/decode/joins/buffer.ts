@@ -1,7 +1,13 @@
 // The chunks of a join's buffers: a byte for the side, the number of chunks, then each record: whether it has found a partner,
 // its two times, and its value in the format of its side, with its length in front.
 import { BufferedRecord, SIDE_NAMES, type BufferChunk } from "../../core/join-buffer.ts";
-import type { Codec, CodecOptions, JoinBufferFormat, SchemaFormat } from "../../core/schema.ts";
+import type {
+  Codec,
+  CodecOptions,
+  JoinBufferFormat,
+  NotedShape,
+  SchemaFormat,
+} from "../../core/schema.ts";
 import { decodeError, Fault } from "../faults.ts";
 
 const HEAD_BYTES = 5;
@@ -9,6 +15,8 @@ const RECORD_BYTES = 21;
 
 export class JoinBufferCodec implements Codec {
   readonly #sides: readonly Codec[];
+  /** By side: the name under which structures of its values are noted. */
+  readonly #names: readonly string[];
   readonly #where: CodecOptions["where"];
 
   constructor(
@@ -18,6 +26,7 @@ export class JoinBufferCodec implements Codec {
   ) {
     this.#where = options.where;
     this.#sides = sides.map((side) => compile(side, options));
+    this.#names = sides.map(({ shapes }) => shapes);
   }
 
   encode(value: unknown): Buffer {
@@ -59,6 +68,12 @@ export class JoinBufferCodec implements Codec {
 
   unknownId(bytes: Buffer | null): number | null {
     return this.#firstOf(bytes, (codec, body) => codec.unknownId(body));
+  }
+
+  unknownKept(bytes: Buffer | null): NotedShape | null {
+    const id = this.#firstOf(bytes, (codec, body) => codec.unknownShape?.(body) ?? null);
+    const notedUnder = this.#names[bytes?.[0] ?? 2];
+    return id === null || notedUnder === undefined ? null : { notedUnder, id };
   }
 
   /** Never throws: bytes that are no chunk lack nothing. */

@@ -3,6 +3,7 @@
 import { sendOnce } from "../../core/send-once.ts";
 import { AS_AVRO, FOREIGN, fromTopic } from "../../core/carried.ts";
 import type { Plan } from "../../core/plan.ts";
+import type { SchemaFormat } from "../../core/schema.ts";
 import { readNotes } from "../../notes/notes.ts";
 import { codesOf } from "../../notes/shape-code.ts";
 import { shapeNotes, shapeRecord, type ShapeNote } from "../../notes/shape-notes.ts";
@@ -31,9 +32,18 @@ export async function acceptShapes(
 
 /** Values as they came from a topic, where this code reads what a step has made; and those of topics that are no sources now. */
 function raw(plan: Plan, topic: string): Pick<ShapeNote, "id" | "structure">[] {
-  const format = plan.topics.all.find(({ name }) => name === topic)?.value;
+  const format = formatNoted(plan, topic);
   if (format?.kind !== "carried") return [];
   const came = [AS_AVRO, ...format.origins.map((origin) => fromTopic(origin))];
   const ids = format.writes === "tagged" ? [...came, FOREIGN] : [FOREIGN];
   return ids.map((id) => ({ id, structure: {} }));
+}
+
+/** The format of the values whose structures are noted under a name: of a topic, or of a side of a join. */
+function formatNoted({ topics, parts }: Plan, name: string): SchemaFormat | undefined {
+  const sides = parts.flatMap(({ stores }) =>
+    stores.flatMap(({ changelog: { value } }) => (value.kind === "join-buffer" ? value.sides : [])),
+  );
+  const topic = topics.all.find((one) => one.name === name);
+  return topic?.value ?? sides.find(({ shapes }) => shapes === name);
 }

@@ -141,7 +141,9 @@ function carried(
     if (live === undefined) return origin;
     return { ...origin, topic: rename.topic(live).name, liveName: origin.topic };
   });
-  return { ...format, origins: renamed, shapes: rename.own(shapes) };
+  // What a store keeps is noted under the store's name, which a run has too.
+  const isTopic = shapes.startsWith(`${prefixOf(plan)}-`);
+  return { ...format, origins: renamed, shapes: isTopic ? rename.own(shapes) : shapes };
 }
 
 const kept = (config: PlanTopic["config"]): PlanTopic["config"] =>

@@ -5,7 +5,7 @@ import { DEFAULT_TIME_RULE, type TimeRule } from "../../core/event-time.ts";
 import type { StepWatch } from "../../core/loop-memory.ts";
 import type { Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
-import { storesOf, type Part, type Plan, type PlanNode, type PlanTopic } from "../../core/plan.ts";
+import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
 import { headersBytes, partitionOf, type Headers, type TopicName } from "../../core/record.ts";
 import { subjectOf, type Codec, type WriterSchemas } from "../../core/schema.ts";
 import { sourceAbove } from "../../core/state-results.ts";
@@ -15,11 +15,12 @@ import { withAge, withOrigin } from "../../core/time-headers.ts";
 import type { ShapeBook } from "../shapes/book.ts";
 import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
-import { entryCodec, type EntryCodec } from "../../state/entry-codec.ts";
+import type { EntryCodec } from "../../state/entry-codec.ts";
 import type { Cursor, Emit } from "../../transform/operator.ts";
 import { originsOf, type OriginOf } from "../../transform/process/origin.ts";
 import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
+import { entryCodecsOf } from "./line/entry-codecs.ts";
 import { bufferEncodersOf, type BytesOf } from "./line/buffer-encoders.ts";
 import { Refusals } from "./refusals.ts";
 
@@ -97,6 +98,7 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     originOf,
     emitterOf: (node) => emitterOf(node, part, codec, { refusals, originOf }),
     ...{ keyOf, refusals },
+    noteShape: (under, value) => void options.shapes?.idOf(under, value),
     bufferEncodersOf: (node) => bufferEncodersOf(node, (of) => bytesOf(of, part, codec)),
     ...(options.watch === undefined ? {} : { watch: options.watch }),
     keepingOf: ({ store, isCarried = false }) => ({
@@ -106,7 +108,8 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
     }),
   });
   const labels = { pipeline: plan.pipeline, part: part.name };
-  const [stores, shapes] = [entryCodecsOf(part, codec), options.shapes ?? null];
+  const shapes = options.shapes ?? null;
+  const stores = entryCodecsOf(part, codec, shapes);
   return { part, plan, labels, program, sources, keyOf, stores, refusals, shapes };
 }
 
@@ -134,17 +137,6 @@ const sourceCodecs = (part: Part, codec: CodecOf): Map<TopicName, SourceCodec> =
     ]),
   );
 
-const entryCodecsOf = ({ stores, nodes }: Part, codec: CodecOf): Map<string, EntryCodec> =>
-  new Map(
-    stores.map(({ name, changelog, ...rules }) => {
-      const users = nodes.filter(({ operation }) =>
-        storesOf(operation).some((store) => store.name === name),
-      );
-      const label = `store ${name} of ${users.map((node) => node.name).join(", ")}`;
-      return [name, entryCodec(codec(changelog, "value"), label, rules)];
-    }),
-  );
-
 /** The codec of a queued record's source. A topic of a run's own means the only source. */
 export function sourceOf(sources: BoundPart["sources"], topic: TopicName): SourceCodec {
   const [only] = sources.values();
@@ -156,7 +148,7 @@ export function sourceOf(sources: BoundPart["sources"], topic: TopicName): Sourc
   );
 }
 
-type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
+export type CodecOf = (topic: PlanTopic, side: "key" | "value") => Codec;
 
 function emitterOf(
   node: PlanNode,

@@ -12,10 +12,8 @@ import { originalHeaders, redriveOrderOf, type RedriveOrder } from "../../core/r
 import { marksIn, takenAge, takenOrigin } from "../../core/time-headers.ts";
 import type { Inbox } from "../../source/inbox.ts";
 import type { FetchedSlice } from "../../source/queue.ts";
-import type { Kept } from "../../transform/calls/key-queue.ts";
-import type { WorkerContext } from "../context.ts";
-import { persist } from "../failure.ts";
-import { sourceOf, type BoundPart } from "./bind.ts";
+import type { BoundPart } from "./bind.ts";
+import { lookForRedriven, patiently, recognise, type Learner } from "./line/recognise.ts";
 import type { SchemaCache } from "./schema-cache.ts";
 
 /** Consecutive records of one partition; progress is of the topic `place`. */
@@ -188,12 +186,6 @@ function cameBack(
 const firstReader = ({ parts }: Plan, partition: number): Part | undefined =>
   parts.find(({ partitions }) => partition < partitions);
 
-export interface Learner {
-  readonly context: WorkerContext;
-  readonly signal: AbortSignal;
-  onWaiting(why: string | null): void;
-}
-
 /**
  * Returns how many of the slice's first records may be decoded, in this same turn. Nothing is waited for behind values
  * that can be read: a task that may not read on must be able to work off these.
@@ -243,69 +235,6 @@ function unknownIds(
 /** Whether its first value must be waited for. */
 export const mustWait = (bound: BoundPart, slice: Slice): boolean =>
   firstUnknown(bound, { ...slice, records: slice.records.slice(0, 1) }) !== null;
-
-/** The same for a record that is queued in the store of a step. */
-export async function learnQueued(
-  bound: BoundPart,
-  store: string,
-  kept: Kept,
-  learner: Learner,
-): Promise<void> {
-  if (kept.shape !== null && bound.shapes?.isKnown(store, kept.shape) === false)
-    await wait(bound, store, kept.shape, learner);
-  if (kept.raw === null) return;
-  const { topic, value } = kept.raw;
-  const codec = sourceOf(bound.sources, topic).value;
-  const { schemas } = learner.context;
-  const writer = codec.unknownId(value);
-  if (writer !== null) await patiently(learner, "registry", () => schemas.learn([writer]));
-  const unknown = (): string | null => codec.unknownShape?.(value) ?? null;
-  for (let id = unknown(); id !== null; id = unknown()) await recognise(bound, topic, id, learner);
-}
-
-/** Letters that come back: what their structures are noted as is looked up, and none of them is waited for. */
-async function lookForRedriven(bound: BoundPart, slice: Slice, learner: Learner): Promise<void> {
-  const codec = bound.sources.get(slice.topic)?.value;
-  const ids = new Set(slice.records.map(({ value }) => codec?.unknownShape?.(value) ?? null));
-  const topic = notedUnder(bound, slice.topic);
-  for (const id of ids)
-    if (id !== null && topic !== null)
-      await patiently(learner, "kafka", async () => bound.shapes?.look(topic, id));
-}
-
-async function recognise(
-  bound: BoundPart,
-  source: TopicName,
-  id: string,
-  learner: Learner,
-): Promise<void> {
-  const topic = notedUnder(bound, source);
-  if (topic !== null) await wait(bound, topic, id, learner);
-}
-
-/** The name under which structures of the topic's values are noted; null where they are not. */
-function notedUnder({ part: { sources } }: BoundPart, topic: TopicName): TopicName | null {
-  const format = (sources.find(({ name }) => name === topic) ?? sources[0])?.value;
-  return format?.kind === "carried" ? format.shapes : null;
-}
-
-async function wait(
-  { shapes }: BoundPart,
-  topic: TopicName,
-  id: string,
-  learner: Learner,
-): Promise<void> {
-  const onWaiting = (why: string | null): void => learner.onWaiting(why);
-  await patiently(learner, "kafka", async () =>
-    shapes?.recognise(topic, id, learner.signal, onWaiting),
-  );
-}
-
-const patiently = <T>(
-  { context, signal, onWaiting }: Learner,
-  dependency: string,
-  work: () => Promise<T>,
-): Promise<T> => persist(context, { dependency, signal, onWaiting }, work);
 
 /** Null when every value can be read. */
 function firstUnknown(

@@ -1,9 +1,10 @@
 // Results of state that a step behind cannot take, as records: their letter has them as JSON, with the key of their window, and
 // comes back behind the operator that made them. Records that fail when their order comes are the same, and come back to their
 // operator.
-import { MillraceError } from "../../core/errors.ts";
+import { DecodeError, MillraceError } from "../../core/errors.ts";
 import type { DecodedRecord, Outcome } from "../../core/outcome.ts";
 import type { RawRecord } from "../../core/record.ts";
+import type { NotedShape } from "../../core/schema.ts";
 import {
   operatorNamed,
   operatorOfResults,
@@ -14,7 +15,8 @@ import { decodeFailure, noSource } from "../../decode/failure.ts";
 import { taggedJsonCodec } from "../../decode/tagged-json.ts";
 import type { FailedDue } from "../../transform/due.ts";
 import type { DeferredChange, ReturnedRecords, ReturnedResults } from "../../transform/operator.ts";
-import { waitedRecords } from "../../transform/process/ordered.ts";
+import { shapesOfWaiting, waitedRecords } from "../../transform/process/ordered.ts";
+import type { ShapeBook } from "../shapes/book.ts";
 import type { BoundPart } from "./bind.ts";
 
 const codec = taggedJsonCodec({});
@@ -77,7 +79,7 @@ function encoded(results: readonly unknown[]): Buffer | null {
 
 /** What a letter brings back: results that go on behind their operator, records that enter it; or how it ended already. */
 export function returnedResults(
-  { part, keyOf }: BoundPart,
+  { part, keyOf, shapes }: BoundPart,
   raw: RawRecord,
 ): DecodedRecord | Outcome {
   const operator = operatorOfResults(raw.topic);
@@ -87,6 +89,8 @@ export function returnedResults(
   try {
     const values = codec.decode(raw.value) as readonly unknown[];
     const waited = node.name === operator ? null : waitedRecords(values);
+    const unknown = waited === null ? null : unknownRecord(raw, shapes);
+    if (unknown !== null) throw new DecodeError("MILL_DECODE_SHAPE", unknown.id);
     const { partition, offset, timestamp, headers } = raw;
     const key = raw.key === null ? null : keyOf(node, raw.key);
     const context = { key, timestamp, topic: operator ?? "", partition, offset, headers };
@@ -95,5 +99,26 @@ export function returnedResults(
     return { raw, value, context, originMs: timestamp };
   } catch (error) {
     return { kind: "dead-lettered", failure: decodeFailure(error, raw, "value") };
+  }
+}
+
+/** A structure of which it is not known whether the code fits it, among the records of a letter that have waited. */
+export function unknownRecord(
+  { topic, value }: Pick<RawRecord, "topic" | "value">,
+  shapes: ShapeBook | null,
+): NotedShape | null {
+  const store = operatorOfResults(topic);
+  if (store === null || shapes === null) return null;
+  const id = shapesIn(value).find((one) => !shapes.isKnown(store, one));
+  return id === undefined ? null : { notedUnder: store, id };
+}
+
+/** None where the bytes cannot be read, which is said when they are. */
+function shapesIn(value: Buffer | null): readonly string[] {
+  try {
+    return shapesOfWaiting(codec.decode(value));
+  } catch (error) {
+    if (error instanceof DecodeError) return [];
+    throw error;
   }
 }

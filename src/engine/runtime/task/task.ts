@@ -17,7 +17,8 @@ import type { FollowProgress } from "../../state/changelog/follow.ts";
 import type { WorkerContext } from "../context.ts";
 import { actionOf, persist } from "../failure.ts";
 import type { BoundPart } from "./bind.ts";
-import { Intake, mustWait, type Learner, type RedriveChecks, type Slice } from "./intake.ts";
+import { Intake, mustWait, type RedriveChecks, type Slice } from "./intake.ts";
+import type { Learner } from "./line/recognise.ts";
 
 /** Why a task has stopped and since when, with what the operator can do about it: for /ready, the log and the notes. */
 export type Stop = Omit<Extract<TaskStatus, { state: "stopped" }>, "state">;

@@ -9,6 +9,7 @@ import type { StateKey, StoreView } from "../../core/state.ts";
 import {
   drop,
   dropUnkeyed,
+  EarlyShapes,
   present,
   type CompileOptions,
   type Item,
@@ -68,6 +69,7 @@ class StreamJoinWork implements Operator {
   readonly #store: string;
   readonly #sides: readonly [SideRules, SideRules];
   readonly #encoders: ReturnType<NonNullable<CompileOptions["bufferEncodersOf"]>>;
+  readonly #early: EarlyShapes;
   readonly #results: Next;
   readonly #late: readonly Next[];
   /** Null where records are not bounded. */
@@ -84,6 +86,7 @@ class StreamJoinWork implements Operator {
     this.#wiring = wiring;
     this.#store = store.name;
     this.#sides = sidesOf(node.operation);
+    this.#early = new EarlyShapes(wiring.options);
     this.#encoders = wiring.options.bufferEncodersOf?.(node) ?? [];
     this.#results = results ?? (() => undefined);
     this.#late = late;
@@ -110,6 +113,12 @@ class StreamJoinWork implements Operator {
   #rulesOf(input: number): readonly [own: SideRules, other: SideRules] {
     const [left, right] = this.#sides;
     return input === 0 ? [left, right] : [right, left];
+  }
+
+  meets({ value, input }: Item): void {
+    const side = this.#node.operation.store.changelog.value;
+    const format = side.kind === "join-buffer" ? side.sides[input] : undefined;
+    if (format?.writes === "tagged" && !isNone(value)) this.#early.note(format.shapes, value);
   }
 
   keys(item: Item, want: Want): void {

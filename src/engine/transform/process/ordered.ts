@@ -8,12 +8,19 @@ import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
 import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
 import { listOf } from "../../core/foreign.ts";
 import { checkRoom, type KeyBound } from "../bounds/bound.ts";
-import { plainKeeping, queuedOf, recordOf, type QueuedRecord } from "../calls/key-queue.ts";
+import {
+  plainKeeping,
+  queuedOf,
+  recordOf,
+  type Keeping,
+  type QueuedRecord,
+} from "../calls/key-queue.ts";
 import { queuedRecord } from "../calls/queue-check.ts";
 import { dueStoresOf } from "../agenda.ts";
 import { originsBy, type OriginOf } from "./origin.ts";
 import {
   drop,
+  EarlyShapes,
   stateKey,
   type DueLook,
   type Item,
@@ -59,6 +66,8 @@ class OrderedWork implements Operator {
   readonly #inner: Operator;
   readonly #store: string;
   readonly #originOf: OriginOf;
+  readonly #keeping: Keeping;
+  readonly #early: EarlyShapes;
 
   constructor(node: OrderedNode, wiring: Wiring, inner: Operator) {
     const { store } = node.operation.order;
@@ -73,6 +82,12 @@ class OrderedWork implements Operator {
     this.#inner = inner;
     this.#store = store.name;
     this.#originOf = wiring.options.originOf ?? PLAIN;
+    this.#keeping = wiring.options.keepingOf({ store });
+    this.#early = new EarlyShapes(wiring.options);
+  }
+
+  meets({ value }: Item): void {
+    if (value !== undefined) this.#early.note(this.#store, value);
   }
 
   keys(item: Item, want: Want): void {
@@ -95,7 +110,7 @@ class OrderedWork implements Operator {
     const before = recordsIn(view, place);
     const { record, value } = item;
     this.#count(view, record.raw.key as Buffer, 1);
-    const kept = queuedOf(plainKeeping, { record: this.#light(record), value });
+    const kept = queuedOf(this.#keeping, { record: this.#light(record), value });
     const { timestamp } = record.context;
     const dueMs = timestamp + this.#node.operation.order.graceMs;
     view.set(place, { value: [...before, kept], timestamp, dueMs });
@@ -279,6 +294,12 @@ export function wrongOrdered(place: Buffer, value: unknown): string | null {
     return Number.isSafeInteger(value) && (value as number) > 0 ? null : "it is no number";
   return place.length < TIME_BYTES ? "its key names no record" : records(value, "it");
 }
+
+/** The structures of the values that wait in an entry; none of what is no entry. */
+export const shapesOfWaiting = (value: unknown): readonly string[] =>
+  records(value, "it") === null
+    ? (value as readonly QueuedRecord[]).flatMap(({ shape }) => shape ?? [])
+    : [];
 
 /** The records of a letter, as they had waited; throws what is wrong with them. */
 export function waitedRecords(value: unknown): readonly DecodedRecord[] {

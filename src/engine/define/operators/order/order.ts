@@ -30,7 +30,10 @@ export function inOrder(
   if (order === undefined) return { operation, facts };
   // Types are stripped at run time: what is missing is a problem of the node.
   const { ms: graceMs } = { ms: NaN, ...(order.grace as Duration | undefined) };
-  const rules = { dueOfUndated: () => null, wrongValue: wrongOrdered, reader: readingOrder };
+  const rules = {
+    ...{ dueOfUndated: () => null, wrongValue: wrongOrdered, reader: readingOrder },
+    keepsRecords: true,
+  } as const;
   const store = storeOf(`${name}-order`, { kind: "tagged-json" }, rules);
   const isWhole = Number.isSafeInteger(graceMs) && graceMs >= 0;
   const own = isWhole ? graceMs : 0;

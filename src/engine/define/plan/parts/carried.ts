@@ -9,6 +9,7 @@ import {
   type PlanStore,
   type PlanTopic,
 } from "../../../core/plan.ts";
+import { sideName } from "../../../core/join-buffer.ts";
 import { ANY_TIMESTAMP, CLEANUP_POLICY, MESSAGE_BYTES_MAX } from "../../../core/topic-config.ts";
 import type { TopicName } from "../../../core/record.ts";
 import type { CarriedFormat, Origin, SchemaFormat } from "../../../core/schema.ts";
@@ -147,5 +148,5 @@ function storedBy(
   above: readonly CarriedFlow[],
 ): SchemaFormat {
   if (value.kind !== "join-buffer") return value;
-  return { ...value, sides: above.map((flow) => carriedBy(name, flow, null)) };
+  return { ...value, sides: above.map((flow, at) => carriedBy(sideName(name, at), flow, null)) };
 }

@@ -26,7 +26,8 @@ import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import type { Breaker } from "../breaker.ts";
 import { DueWork } from "../due/firing.ts";
-import { learnQueued, type Slice } from "../intake.ts";
+import type { Slice } from "../intake.ts";
+import { learnQueued } from "../line/recognise.ts";
 import { processBatch, type Processed } from "../line/line.ts";
 import type { Task } from "../task.ts";
 

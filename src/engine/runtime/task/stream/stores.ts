@@ -15,12 +15,13 @@ import { KeyedStore, type Change } from "../../../state/keyed-store.ts";
 import { OpenStores, type Patiently } from "../../../state/task-stores.ts";
 import type { WorkerContext } from "../../context.ts";
 import { recordBytesMax, type BoundPart } from "../bind.ts";
+import { recogniseKept } from "../line/recognise.ts";
 import type { Task } from "../task.ts";
 
 export interface StoresRequest {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
-  readonly task: Pick<Task, "partition" | "signal" | "persist" | "restore">;
+  readonly task: Pick<Task, "partition" | "signal" | "persist" | "restore" | "learner">;
 }
 
 /** Resolves when every copy is at the end of its changelog. */
@@ -111,6 +112,20 @@ function passingOver({ log, meter }: WorkerContext, labels: Labels): Following["
   };
 }
 
+/** Resolves when what these values lack may have been learnt. */
+async function learnEntries(
+  { context, bound, task }: StoresRequest,
+  codec: EntryCodec,
+  values: readonly Buffer[],
+): Promise<void> {
+  const ids = new Set(values.flatMap((value) => codec.unknownId(value) ?? []));
+  if (ids.size > 0) return context.schemas.learn(ids);
+  for (const value of values) {
+    const shape = codec.unknownKept(value);
+    if (shape !== null) await recogniseKept(bound, shape, task.learner);
+  }
+}
+
 function keyedStore(
   request: StoresRequest,
   { name, changelog }: PlanStore,
@@ -139,7 +154,6 @@ function keyedStore(
       return broughtUp(request, following, remake);
     },
     blame: (key, value, why) => blame(following, key, value, why),
-    learn: (values) =>
-      context.schemas.learn(new Set(values.map((value) => codec.unknownId(value) as number))),
+    learn: (values) => learnEntries(request, codec, values),
   });
 }
