@@ -17,13 +17,17 @@ const classes: Readonly<Record<LetterClass, number>> = {
   ...{ sink: COUNT, size: COUNT, result: COUNT },
 };
 
-/** Every word of it; operators are one sum where there is no room for their names. */
-function longestLedger(): LedgerCounts {
+/** The reasons to be late (`Lateness`). */
+const reasons = { own: COUNT, closed: COUNT };
+
+/** Every word that there is; operators are one sum where there is no room for their names. */
+function longestLedger(): Required<LedgerCounts> {
   const of = { "*": COUNT };
   return {
     ...{ consumed: COUNT, emitted: COUNT, superseded: COUNT, deduplicated: COUNT },
     ...{ "null-key": COUNT, tombstone: COUNT, "dead-lettered": { ...classes } },
-    ...{ late: { own: COUNT, closed: COUNT }, filtered: of, "dead-results": of, behind: of },
+    ...{ late: { ...reasons }, "late-results": { ...reasons } },
+    ...{ filtered: of, "dead-results": of, behind: of },
   };
 }
 

@@ -77,6 +77,7 @@ test("K1: of random plans that are built, whatever their progress is, its metada
         ...draw(() => fc.record({ consumed: count, filtered: counts(names) })),
         "dead-lettered": draw(() => counts(CLASSES)),
         late: draw(() => counts(["own", "closed"])),
+        "late-results": draw(() => counts(["own", "closed"])),
         "dead-results": draw(() => counts(names)),
         behind: draw(() => counts(names)),
       };
