@@ -106,8 +106,8 @@ function markersText({ markers, ages }: Awaited<ReturnType<typeof benchMarkers>>
   ]);
   const ageRows = ages.map(({ ageMs, bytes }) => [spanText(ageMs), counted(bytes)]);
   return [
-    "markers of one worker in a topic between parts that has as many partitions as its source, while each source partition gets a record a",
-    "second; records as they are sent, without the head of their batch.",
+    "markers of one worker in a topic between parts that has as many partitions as its source, while each source partition gets a record",
+    "every 500 ms; records as they are sent, without the head of their batch.",
     "",
     ...aligned([head, ...rows]),
     "",

@@ -16,11 +16,11 @@ const classes: Readonly<Record<LetterClass, number>> = {
   ...{ decode: COUNT, schema: COUNT, rule: COUNT, transform: COUNT },
   ...{ sink: COUNT, size: COUNT, result: COUNT, full: COUNT },
 };
-/** Of what is late. */
+/** The reasons to be late (`Lateness`). */
 const reasons = { own: COUNT, closed: COUNT, evicted: COUNT };
 
-/** Every word of it; operators are one sum where there is no room for their names. */
-function longestLedger(): LedgerCounts {
+/** Every word that there is; operators are one sum where there is no room for their names. */
+function longestLedger(): Required<LedgerCounts> {
   const of = { "*": COUNT };
   return {
     ...{ consumed: COUNT, emitted: COUNT, superseded: COUNT, deduplicated: COUNT },

@@ -66,8 +66,21 @@ function waitText(wait: PipelineWait, nowMs: number): string {
   return `${head}: its time is ${instantText(timeMs)}, ${distances(wait, nowMs)}`;
 }
 
+/** The units of so many seconds and more. */
+const UNITS_S = [
+  { from: 172_800, unit: 86_400 },
+  { from: 7_200, unit: 3_600 },
+  { from: 600, unit: 60 },
+] as const;
+
+/** Whole seconds, minutes, hours or days, in ms. */
+function rounded(seconds: number): number {
+  const { unit = 1 } = UNITS_S.find(({ from }) => seconds >= from) ?? {};
+  return Math.round(seconds / unit) * unit * 1_000;
+}
+
 function distances({ timeMs, fastestMs }: TimeWait, nowMs: number): string {
-  const behind = (laterMs: number): string => spanText(secondsBetween(laterMs, timeMs) * 1_000);
+  const behind = (laterMs: number): string => spanText(rounded(secondsBetween(laterMs, timeMs)));
   const wall = `${behind(nowMs)} behind the wall clock`;
   return fastestMs - timeMs < 1_000 ? wall : `${wall} and ${behind(fastestMs)} behind the fastest`;
 }

@@ -127,6 +127,11 @@ test("a wait says which task writes, what has no time yet, and which keys are qu
     whyOf({ isWriter: true }),
     "shop.main by-user waits for task 3, which writes views: its time is 1970-01-01T00:16:40.000Z, 1 minute behind the wall clock",
   );
+  const behindBy = (seconds: number): string => whyOf({ timeMs: 1_060_000 - seconds * 1_000 });
+  assert.match(behindBy(599), /, 599 seconds behind the wall clock/);
+  assert.match(behindBy(640), /, 11 minutes behind the wall clock/);
+  assert.match(behindBy(9_000), /, 3 hours behind the wall clock/);
+  assert.match(behindBy(334.4 * 86_400), /, 334 days behind the wall clock/);
   assert.match(whyOf({ timeMs: NO_TIME }), /waits for views-3: it has no time yet$/);
   assert.match(whyOf({ isQueued: true }), /waits for views-3: keys of its task are queued/);
   assert.equal(shownWait(waitOf({ timeMs: NO_TIME }), 0).behindSeconds, null);
