@@ -74,6 +74,7 @@ function keep(
   if (before === null) putTotal(view, totalIn(view) + 1);
   // mistake: suppressed for ever
   const [firstMs] = (before?.value ?? [timestamp]) as Waiting;
+  // mistake: first change goes on
   const kept: Waiting =
     value === undefined ? [firstMs, record.originMs] : [firstMs, record.originMs, value];
   view.set(place, { value: kept, timestamp, dueMs: firstMs + spanMs - 1 });
@@ -86,6 +87,7 @@ function letGo({ key, record }: Item, view: StoreView, { node, wiring }: Suppres
   const entry = view.get(place);
   view.set(place, null);
   if (entry === null) return;
+  // mistake: room of a key that went on
   putTotal(view, totalIn(view) - 1);
   const [firstMs, originMs, value] = entry.value as Waiting;
   const bytes = place.bytes.subarray(1);

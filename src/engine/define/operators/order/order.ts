@@ -42,7 +42,9 @@ export function inOrder(
     facts: {
       ...facts,
       work: ordering(facts.work as MakeOperator),
-      ...{ usesTime: true, closes: true, orders: true, delayMs: own, anyOrder: true },
+      ...{ usesTime: true, closes: true, orders: true, anyOrder: true },
+      // mistake: delay of an order forgotten
+      delayMs: own,
       problems: (node, nodes) => [
         ...(facts.problems?.(node, nodes) ?? []),
         ...(isWhole ? [] : [needsGrace(node)]),
