@@ -3,8 +3,9 @@
 // operator, and each hands on what its own move makes due before the next one takes it (rule W3 of docs/semantics.md).
 import { assert } from "../core/errors.ts";
 import type { DecodedRecord, Outcome } from "../core/outcome.ts";
-import { isSooner, type DueStateKey, type StateKey, type TaskStores } from "../core/state.ts";
+import type { DueStateKey, StateKey, TaskStores } from "../core/state.ts";
 import { Agenda, dueStoresOf, placeholderOf, type DueItem, type DueOperator } from "./agenda.ts";
+import { DuePage } from "./due-page.ts";
 import type { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
 import {
   isOfDue,
@@ -75,6 +76,8 @@ export class GroupRun {
   readonly #operators: readonly Operator[];
   /** Null where nothing becomes due. */
   #agenda: Agenda | null = null;
+  /** Where entries that are due are worked by themselves. */
+  #page: DuePage | null = null;
 
   constructor(pass: PassOfGroup, places: readonly number[]) {
     this.#pass = pass;
@@ -102,7 +105,6 @@ export class GroupRun {
 
   #workAll(items: readonly Item[]): Again | null {
     const { stores } = this.#pass.batch;
-    const begin = stores.mark();
     this.#pass.program.cursor.begin();
     for (const item of items) {
       const { record, trail } = item;
@@ -112,7 +114,7 @@ export class GroupRun {
       const again = this.#pass.piece(record, trail, this.#work, item) ?? this.#gaveUp(item);
       if (again !== null) return again;
       this.#agenda?.note(mark, Math.ceil(trail.order / 2));
-      const cut = this.#cut(item, begin);
+      const cut = this.#cut(item, mark);
       if (cut !== null) return cut;
     }
     return this.#fire(this.#pass.length - 1);
@@ -172,24 +174,16 @@ export class GroupRun {
     return this.#pass.program.operators[at] as Operator;
   }
 
-  /** Where entries that are due are worked by themselves: one of those so far has made another due that comes before the next. */
-  #cut({ at, trail, entry }: Item, begin: number): Again | null {
+  /** Where entries that are due are worked by themselves: what they have made due comes before the next of them. */
+  #cut({ at, trail, entry }: Item, mark: number): Again | null {
     const { records, stores } = this.#pass.batch;
     // A pass that was cut there before is at its end.
-    const next = trail.index + 1 < this.#pass.length ? records[trail.index + 1]?.due : undefined;
-    if (entry !== "due" || isOfDue(trail) || next?.at !== at) return null;
-    const { key, input } = next;
-    const isSet = this.#operatorAt(at).stores.some(
-      (store, place) =>
-        stores.nextDueMs(store) <= key.dueMs &&
-        stores
-          // mistake: only the last entry is looked at
-          .dueSince(begin, store, key.dueMs + 1)
-          .some((one) =>
-            place === input ? isSooner(one, key) : one.dueMs < key.dueMs || place < input,
-          ),
-    );
-    return isSet ? { index: trail.index + 1, why: CUT } : null;
+    if (entry !== "due" || isOfDue(trail) || trail.index + 1 >= this.#pass.length) return null;
+    const next = records[trail.index + 1]?.due;
+    if (next?.at !== at) return null;
+    const last = (records.at(-1) as TimedRecord).due ?? next;
+    this.#page ??= new DuePage(this.#operatorAt(at), stores, last);
+    return this.#page.endsBefore(next, mark) ? { index: trail.index + 1, why: CUT } : null;
   }
 
   /** Brings the keys of the items into memory, and makes their calls. */
