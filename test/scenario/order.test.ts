@@ -113,6 +113,28 @@ test("records of one time keep the order of their offsets", async () => {
   assert.deepEqual(rows.at(2), ["k", "abc", 2]);
 });
 
+test("what a record sets among many that are due fires in its place, also behind a record that sets nothing", async () => {
+  const calls = pipeline("calls", ({ from }) => {
+    from(steps)
+      .process("call", {
+        ...{ timers: { back: "event-time" }, order },
+        onRecord(one, { record, timers }) {
+          if (one.is === "a") timers.back.at(record.timestamp + 3_000);
+          return [one.is];
+        },
+        onTimer: { back: ({ due }) => [`back ${String(since(due))}`] },
+      })
+      .to(out);
+  });
+  // Time ends without a record, so all of them are due together.
+  const of = [step(1, "a"), step(2, "b"), step(3, "c"), step(5, "d")];
+  const { records } = await simulate(calls, of, { end: "close" });
+  assert.deepEqual(
+    records(out).map(({ value }) => value),
+    ["a", "b", "c", "back 4", "d"],
+  );
+});
+
 test("any order within the grace gives the same rows", async () => {
   const random = seededRandom(7);
   const of = Array.from({ length: 14 }, (_, i) => i);
