@@ -101,8 +101,10 @@ class CalendarSpans {
     const shownMs = day * DAY_MS;
     const before = this.#zone.offsetMs(shownMs - REACH_MS);
     const earlier = shownMs - before;
+    // mistake: day by the clocks of the day before
     if (this.#zone.offsetMs(earlier) === before) return earlier;
     const later = shownMs - this.#zone.offsetMs(shownMs + REACH_MS);
+    // mistake: midnight that no clock shows
     if (later + this.#zone.offsetMs(later) === shownMs) return later;
     return this.#zone.changeWithin(later, earlier);
   }

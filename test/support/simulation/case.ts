@@ -3,6 +3,7 @@
 import type { Random } from "../../../src/engine/core/ports.ts";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import { withJoins } from "./joins.ts";
+import { withOperator } from "./operators/case.ts";
 import { drawFaults, type Fault } from "./plan-of-faults.ts";
 import { withReference } from "./reference.ts";
 import { withTimes, type TimesSpec } from "./times.ts";
@@ -29,6 +30,14 @@ export type Op =
   | "timers"
   | "windows"
   | "join"
+  | "slides"
+  | "calendar"
+  | "process"
+  | "ordered"
+  | "wall"
+  | "suppressed"
+  | "counted"
+  | "tail"
   | "group-own"
   | "group-shared"
   | "to"
@@ -139,7 +148,9 @@ export function caseOf(seed: number): SimulationCase {
   const whole = withTimers(new Draw(seed ^ 0x71e5), timed);
   const windowed = withWindows(new Draw(seed ^ 0x3179), whole);
   const joined = withJoins(new Draw(seed ^ 0x101e), windowed);
-  return { seed, ...drawn, ...withReference(new Draw(seed ^ 0x10ad), joined), faults };
+  const timing = withOperator(new Draw(seed ^ 0x0b5e), { ...joined, faults });
+  const referring = withReference(new Draw(seed ^ 0x10ad), timing);
+  return { seed, ...drawn, ...referring, faults: timing.faults };
 }
 
 const APART_SHARE = 0.2;

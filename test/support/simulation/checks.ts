@@ -17,6 +17,7 @@ import {
 } from "./oracle/expected.ts";
 import { lettersOfForged } from "./forged.ts";
 import { expectedOf } from "./oracle/oracle.ts";
+import { wrongSequence } from "./operators/sequence.ts";
 import { REFERENCE_OUT, wrongAnswer } from "./reference.ts";
 import type { Value } from "./values.ts";
 import type { World } from "./world.ts";
@@ -38,6 +39,7 @@ export async function checked(
   return (
     wrongs(world) ??
     outputs(world, want) ??
+    sequences(world, want) ??
     answers(world) ??
     rows(world, want) ??
     letters(world, want) ??
@@ -85,6 +87,11 @@ function answers(world: World): Failure | null {
   if (world.case.flow.hasReference !== true) return null;
   const wrong = wrongAnswer(world.case, foundIn(world, REFERENCE_OUT));
   return wrong === null ? null : { check: "loading", reason: wrong };
+}
+
+function sequences({ kafka }: World, want: Expected): Failure | null {
+  const wrong = wrongSequence(want, (topic) => kafka.records(topic, { committed: true }));
+  return wrong === null ? null : { check: "order", reason: wrong };
 }
 
 function outputs(world: World, want: Expected): Failure | null {

@@ -20,6 +20,8 @@ import {
 import type { StreamNode } from "../../../src/engine/define/nodes/stream-node.ts";
 import type { FlowSpec, Node } from "./case.ts";
 import { drawJoin, LATE_PAIRS } from "./joins.ts";
+import { drawOperator, type Means } from "./operators/flow.ts";
+import type { WallClock } from "./operators/handlers.ts";
 import { drawReference, REFERENCE_OUT, referenceSource } from "./reference.ts";
 import { timersFacts, timersOf } from "./timers.ts";
 import * as fn from "./values.ts";
@@ -58,6 +60,8 @@ export interface Flow {
   readonly pipeline: Pipeline;
   readonly sources: readonly Topic<string | null, Value>[];
   readonly outputs: ReadonlyMap<string, Topic<string | null, Value>>;
+  /** Set by the world in which it is played. */
+  readonly wall: WallClock;
 }
 
 /** The span of a `distinct`: short only where the order of a key's records does not depend on how tasks interleave. */
@@ -99,11 +103,13 @@ export function flowOf(spec: FlowSpec): Flow {
     source(`in-${String(i)}`, format === "avro" ? avroValue : json<Value>()),
   );
   const outputs = new Map<string, Topic<string | null, Value>>();
-  const drawing = new Drawing(spec, (node) => {
+  const outputOf = (node: Node): Topic<string | null, Value> => {
     const output = declare(outputName(node), json<Value>());
     outputs.set(output.name, output);
     return output;
-  });
+  };
+  const wall: WallClock = { now: () => Infinity };
+  const drawing = new Drawing({ flow: spec, wall, outputOf });
   // Some flows refuse nearly everything, and are to come to their end all the same.
   const options = { state: spec.state, haltWhen: "never" } as const;
   const drawn = pipeline("sim", options, ({ from }) => {
@@ -124,16 +130,18 @@ export function flowOf(spec: FlowSpec): Flow {
   });
   // Its outputs are known once it was drawn.
   drawn.plan();
-  return { pipeline: drawn, sources, outputs };
+  return { pipeline: drawn, sources, outputs, wall };
 }
 
 class Drawing {
   readonly #spec: FlowSpec;
-  readonly #outputOf: (node: Node) => Topic<string | null, Value>;
+  readonly #means: Means;
+  readonly #outputOf: Means["outputOf"];
 
-  constructor(spec: FlowSpec, outputOf: (node: Node) => Topic<string | null, Value>) {
-    this.#spec = spec;
-    this.#outputOf = outputOf;
+  constructor(means: Means) {
+    this.#spec = means.flow;
+    this.#means = means;
+    this.#outputOf = means.outputOf;
   }
 
   chain(stream: Values, nodes: readonly Node[]): void {
@@ -193,6 +201,15 @@ class Drawing {
         return drawWindows(stream, node, () => this.#outputOf({ ...node, id: LATE_NODE }));
       case "join":
         return drawJoin(stream, node, () => this.#outputOf({ ...node, id: LATE_PAIRS }));
+      case "slides":
+      case "calendar":
+      case "process":
+      case "ordered":
+      case "wall":
+      case "suppressed":
+      case "counted":
+      case "tail":
+        return drawOperator(stream, node, this.#means);
       case "distinct":
       case "state":
       case "aggregate":

@@ -135,6 +135,20 @@ export function drawFaults(
   return draw.chance(0.5) ? [...alone, ...together(draw, { flow, sizes }, stageOf())] : alone;
 }
 
+/** Some more, of the state of an operator that was drawn behind the others. */
+export function drawFaultsOfState(
+  draw: Draw,
+  { flow, stages }: Pick<SimulationCase, "flow" | "stages">,
+): Fault[] {
+  if (flow.state !== "redis" || hasState(flow)) return [];
+  return Array.from({ length: draw.below(3) }, (): Fault => {
+    const [kind, , ons] = draw.pick(ofState);
+    const on = draw.pick(ons);
+    const [stage, nth] = [draw.below(Math.max(1, stages.length - 1)), 1 + draw.few(8)];
+    return { kind, stage, on, nth, ms: draw.pick(SPANS_MS), arg: draw.below(1_000) };
+  });
+}
+
 const SPANS_MS = [5, 40, 120, 300, 700, 1_300, 2_500];
 
 /** Faults that are worst in company. */

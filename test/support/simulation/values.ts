@@ -19,7 +19,7 @@ const bounded = (value: number): number => mod(Math.floor(value), 1_000);
 /** Thrown by callbacks: its record can never pass. */
 export class Refused extends Error {}
 /** Made once, since a stack is dear. */
-const refused = new Refused();
+export const refused = new Refused();
 
 export const map = (value: Value, by: number): Value => ({ ...value, n: bounded(value.n + by) });
 export const passes = ({ n }: Value, by: number): boolean => mod(Math.floor(n), 2 + by) !== 0;
@@ -74,6 +74,11 @@ export const reduced = (a: Value, b: Value): Value => ({ ...b, n: bounded(a.n + 
 export const numberOf = ({ n }: Value): number => Math.floor(n);
 /** The number of an aggregate as a value like any other. */
 export const wrapped = (n: number): Value => ({ i: "", n, g: "", v: 0 });
+
+/** The number of a window as a value. */
+export const windowed = (n: number, startMs: number): Value => ({
+  ...{ i: "", n, g: `w${String(startMs)}`, v: 0 },
+});
 
 export interface Row {
   readonly id: string;

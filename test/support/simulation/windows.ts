@@ -7,7 +7,7 @@ import type { AlignedWindow } from "../../../src/engine/core/window-span.ts";
 import type { Draw, FlowSpec, Node, SimulationCase, Stage } from "./case.ts";
 import { entriesDue } from "./timers.ts";
 import { judged } from "./times.ts";
-import { mod, numberOf, type Value } from "./values.ts";
+import { mod, numberOf, windowed, type Value } from "./values.ts";
 
 /** The name of the operator, and of its store. */
 export const WINDOWS = "windows";
@@ -28,9 +28,6 @@ export const SESSION = { gapMs: 1_200, graceMs: 1_500 } as const;
 
 /** What is late goes to a topic, or is counted only. */
 export const keepsLate = (by: number): boolean => by >= 3;
-export const windowed = (n: number, startMs: number): Value => ({
-  ...{ i: "", n, g: `w${String(startMs)}`, v: 0 },
-});
 
 type Values = Stream<string | null, Value>;
 

@@ -39,6 +39,7 @@ import type { Call, CallVerdict, Strike } from "./servers/points.ts";
 import { refuseRow } from "./servers/refusals.ts";
 import { areJoinsOpen } from "./joins.ts";
 import { areMarkersMissing } from "./markers.ts";
+import { areOperatorsOpen } from "./operators/rest.ts";
 import { areTimersOwed, hasTimers } from "./timers.ts";
 import { areWindowsOpen } from "./windows.ts";
 
@@ -116,6 +117,9 @@ export class World {
     this.case = of;
     this.flow = flow;
     this.plan = this.flow.pipeline.plan();
+    const now = (): number => this.clock.now();
+    // Where a clock is set forward, a timer may be early.
+    if (!of.faults.some(({ kind }) => kind === "clock forward")) this.flow.wall.now = now;
     this.#seeded = seededRandom(of.seed);
     this.kafka = new SimulatedKafka(this.clock, of.sizes.batchRecordsMax);
     const strike: Strike = (call) => this.#seen(call);
@@ -414,6 +418,7 @@ export class World {
     const entriesOf = (topic: TopicName) => this.kafka.records(topic, { committed: true });
     if (areWindowsOpen(this.case, this.plan, entriesOf)) return true;
     if (areJoinsOpen(this.case, this.plan, entriesOf)) return true;
+    if (areOperatorsOpen(this.case, this.plan, entriesOf)) return true;
     if (!hasTimers(this.plan)) return false;
     return this.during(areTimersOwed(this.plan, admin, entriesOf));
   }

@@ -33,6 +33,7 @@ export const aggregatingCounts: MakeOperator<CountAggregate> = (
       const view = views.view(store.name);
       const [from, to, before, old] = (view.get(key)?.value ?? EMPTY) as Filling;
       const { timestamp } = record.context;
+      // mistake: window from the record that came first
       const [startMs, endMs] = [Math.min(from, timestamp), Math.max(to, timestamp)];
       const content = { aggregate: own.added(old, item), startMs, endMs };
       // mistake: window of one record more

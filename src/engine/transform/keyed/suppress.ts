@@ -98,6 +98,7 @@ function keep(item: Item, place: StateKey, view: StoreView, { node, wiring }: Su
   if (before === null) putTotal(view, totalIn(view) + 1);
   // mistake: suppressed for ever
   const [firstMs] = (before?.value ?? [timestamp]) as Waiting;
+  // mistake: first change goes on
   const kept: Waiting =
     value === undefined ? [firstMs, record.originMs] : [firstMs, record.originMs, value];
   const dueMs = firstMs + spanMs - 1;
@@ -133,6 +134,7 @@ function letGo(
   const entry = view.get(place);
   view.set(place, null);
   if (entry === null) return;
+  // mistake: room of a key that went on
   putTotal(view, totalIn(view) - 1);
   const [firstMs, originMs, value] = entry.value as Waiting;
   const bytes = place.bytes.subarray(1);

@@ -161,6 +161,7 @@ class OrderedWork implements Operator {
     item.trail.late = late;
     drop(this.#wiring);
     // The second arm of windows.
+    // mistake: late of an order in silence
     if (this.#node.facts.divides === true) this.#wiring.arms[1]?.(item.value);
   }
 
@@ -222,6 +223,7 @@ class OrderedWork implements Operator {
   /** Dues of the operator inside are by the order's time, which stays behind the watermark by the grace. */
   #views(views: Views): Views {
     const { graceMs } = this.#node.operation.order;
+    // mistake: timers of an order by its watermark
     const dues = innerDues(this.#inner);
     return {
       view: (store) =>

@@ -105,7 +105,9 @@ class ProcessWork implements Operator {
       const [next, ...others] = timersOf(view, key as StateKey);
       if (next?.[1] !== dueMs) return;
       // It is over before its handler is called, which may set it again.
+      // mistake: timer over behind its handler (1 of 2)
       view.set(key as StateKey, timersEntry(others, record.context.timestamp));
+      // mistake: timer over behind its handler (2 of 2)
       this.#fire(next, item, views);
     }
   }

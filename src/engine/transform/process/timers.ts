@@ -23,6 +23,7 @@ export function changedTimers(
   // mistake: cancelled timer fires
   const others = timers.filter(([other]) => other !== name);
   if (timer === null) return others;
+  // mistake: one timer a key
   return [...others, timer].sort(([a, aMs], [b, bMs]) => aMs - bMs || (a < b ? -1 : 1));
 }
 

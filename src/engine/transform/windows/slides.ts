@@ -60,11 +60,13 @@ export function slidesIn(
 ): readonly Slide[] {
   const startMs = endMs - window.differenceMs;
   const lastMs = lastOpenMs(window, endMs);
+  // mistake: window behind a record forgotten
   const opens = slides.some(
     ({ timeMs, atMs }) =>
       timeMs === startMs - 1 || (ownEndMs(window, timeMs) === endMs && atMs <= lastMs),
   );
   if (!opens) return [];
+  // mistake: sliding window takes what is late
   return slides.filter(
     ({ timeMs, atMs }) => timeMs >= startMs && timeMs <= endMs && atMs <= lastMs,
   );

@@ -28,6 +28,8 @@ export interface Expected {
   readonly perhaps: string[];
   /** By part. */
   readonly ledgers: Map<string, ExpectedLedger>;
+  /** By topic and source partition: results whose order shows across keys, as `sequenceText` has them. */
+  readonly sequences: Map<string, Map<number, string[]>>;
   /** By store and key; not of `distinct`. */
   readonly stores: Map<string, Map<string, unknown>>;
 }
@@ -35,6 +37,23 @@ export interface Expected {
 export const letterText = (topic: string, key: string | null, value: string): string =>
   `${topic} ${key ?? "-"} ${value}`;
 export const poisonText = ({ value }: SourceRecord): string => `{"i":"${value?.i ?? ""}"`;
+export const sourceText = (record: SourceRecord): string => {
+  if (record.isPoison === true) return poisonText(record);
+  return record.value === null ? "-" : JSON.stringify(record.value);
+};
+
+/** One record more in the ledger of a part. */
+export function count(
+  { ledgers }: Expected,
+  part: string,
+  outcome: string,
+  how = { isLoose: false, isMixed: false },
+): void {
+  const ledger = ledgers.get(part) ?? { counts: {}, ...how };
+  ledgers.set(part, ledger);
+  for (const kind of ["consumed", outcome]) ledger.counts[kind] = (ledger.counts[kind] ?? 0) + 1;
+}
+
 /** Where keys are null, the partition tells. */
 export const keyText = (key: string | null, partition: number): string =>
   key ?? `null@${String(partition)}`;

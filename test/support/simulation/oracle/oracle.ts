@@ -12,10 +12,20 @@ import { timersFired, timersSet, type Entry } from "./timers.ts";
 import * as fn from "../values.ts";
 import type { Row, Value } from "../values.ts";
 import { Joins } from "./joins.ts";
+import { isMixed, Tables } from "./tables.ts";
 import { Windows } from "./windows.ts";
+import { isOperator, lateNode } from "../operators/case.ts";
 import { keepsLate, LATE_NODE } from "../windows.ts";
-import { keyText, letterText, poisonText, type Expected, type ExpectedTopic } from "./expected.ts";
-import { aggregated, chainOf, directRows, stateless, toldBy } from "./steps.ts";
+import { Operators } from "./operators/operators.ts";
+import {
+  count,
+  keyText,
+  letterText,
+  sourceText,
+  type Expected,
+  type ExpectedTopic,
+} from "./expected.ts";
+import { aggregated, chainOf, stateless, toldBy } from "./steps.ts";
 import {
   itemOf,
   originOf,
@@ -41,6 +51,7 @@ class Oracle {
     letters: [],
     perhaps: [],
     ledgers: new Map(),
+    sequences: new Map(),
     stores: new Map(),
   };
   readonly #stores = new Map<string, Map<string, Entry>>();
@@ -48,9 +59,13 @@ class Oracle {
   readonly #sinks = new Map<string, SinkPart>();
   readonly #windows = new Windows();
   readonly #joins = new Joins();
+  readonly #operators: Operators;
+  readonly #tables: Tables;
 
   constructor(flow: FlowSpec) {
     this.#flow = flow;
+    this.#operators = new Operators(flow);
+    this.#tables = new Tables(flow, this.#expected);
   }
 
   run(records: readonly SourceRecord[]): Expected {
@@ -72,8 +87,9 @@ class Oracle {
     }
     this.#windows.close(this.#flow, records, this.#expected.topics);
     this.#joins.close(this.#flow, records, this.#expected.topics);
-    for (const [name, sink] of this.#sinks) this.#sink(name, sink);
-    for (const chain of direct) this.#direct(records, chain);
+    this.#operators.close(records, this.#expected);
+    for (const [name, sink] of this.#sinks) this.#tables.sink(name, sink);
+    for (const chain of direct) this.#tables.direct(records, chain);
     for (const [name, entries] of this.#stores) {
       const values = [...entries].map(([key, { value }]): [string, unknown] => [key, value]);
       this.#expected.stores.set(name, new Map(values));
@@ -88,26 +104,30 @@ class Oracle {
       if (node.op === "to") this.#prepareTopic(node, place);
       else if (node.op === "table") {
         this.#expected.rows.set(tableName(node), new Map());
-        const isMixed = place.isFree || this.#isMixed(node);
-        this.#sinks.set(tableName(node), { node, isLoose: place.isHeld, isMixed, items: [] });
+        const isOfMany = place.isFree || isMixed(this.#flow, node);
+        this.#sinks.set(tableName(node), {
+          node,
+          isLoose: place.isHeld,
+          isMixed: isOfMany,
+          items: [],
+        });
       } else if (node.op === "windows") this.#prepareTopic({ ...node, id: LATE_NODE }, place);
       else if (node.op === "join") this.#prepareTopic({ ...node, id: LATE_PAIRS }, place);
+      else if (isOperator(node)) this.#prepareLate(lateNode(node), place);
       else if (node.op.startsWith("group"))
         this.#groups.set(node.id, { node, place: next, items: [] });
       this.#prepare(node.then, next);
     }
   }
 
+  #prepareLate(node: Node | null, place: Place): void {
+    if (node !== null) this.#prepareTopic(node, place);
+  }
+
   #prepareTopic(node: Node, { isFree, isHeld, isTold }: Place): void {
     if (node.id === LATE_NODE && !keepsLate(node.by)) return;
     const kind = isTold && isFree ? "told" : isFree ? "free" : "ordered";
     this.#expected.topics.set(outputName(node), { kind, isHeld, items: new Map() });
-  }
-
-  /** Rows of one id come from several tasks, or some may be refused unseen. */
-  #isMixed({ by }: Node): boolean {
-    const { refuses, partitions, sources } = this.#flow;
-    return refuses || sources > 1 || (by === 1 && partitions > 1);
   }
 
   #next(node: Node, place: Place): Place {
@@ -129,7 +149,7 @@ class Oracle {
         const topic = `in-${String(record.source)}`;
         const time = record.isPoison === true ? null : judged(this.#flow, record);
         if (time === null) {
-          this.#count(part, "dead-lettered");
+          count(this.#expected, part, "dead-lettered");
           this.#expected.letters.push(letterText(topic, record.key, sourceText(record)));
           continue;
         }
@@ -140,12 +160,6 @@ class Oracle {
       }
       this.#fire(nodes, { partition, timeMs: times.get("in-0") ?? -1 });
     }
-  }
-
-  #count(part: string, outcome: string, how = { isLoose: false, isMixed: false }): void {
-    const ledger = this.#expected.ledgers.get(part) ?? { counts: {}, ...how };
-    this.#expected.ledgers.set(part, ledger);
-    for (const kind of ["consumed", outcome]) ledger.counts[kind] = (ledger.counts[kind] ?? 0) + 1;
   }
 
   /** One record through one part: all that it does, or nothing and a letter. */
@@ -164,10 +178,10 @@ class Oracle {
       for (const undo of trail.undo.reverse()) undo();
       const text = item.value === undefined ? "-" : JSON.stringify(item.value);
       this.#expected.letters.push(letterText(at.topic, item.key, text));
-      return this.#count(at.part, "dead-lettered");
+      return count(this.#expected, at.part, "dead-lettered");
     }
     for (const write of trail.writes) write();
-    this.#count(at.part, outcomeOf(trail, item));
+    count(this.#expected, at.part, outcomeOf(trail, item));
   }
 
   #visit(node: Node, item: Item, trail: Trail, place: Place): void {
@@ -176,7 +190,7 @@ class Oracle {
     if (node.op === "table") return this.#toTable(node, item, trail, place);
     if (node.op.startsWith("group")) return this.#regroup(node, item, trail, place);
     if (node.op === "timers") return this.#timer(node, item, trail);
-    if (/^(windows|join)$/.test(node.op)) return this.#timed(node, item, trail, place);
+    if (isTimed(node)) return this.#timed(node, item, trail, place);
     if (/^(distinct|state|reduce|aggregate|count|sum|min|max|avg)$/.test(node.op))
       return this.#stateful(node, item, trail, place);
     // A tombstone goes down both arms of a branch.
@@ -258,6 +272,7 @@ class Oracle {
 
   /** What is late goes on by itself: of a join perhaps as a record of both sides. */
   #timed(node: Node, item: Item, trail: Trail, place: Place): void {
+    if (isOperator(node)) return this.#operator(node, item, trail, place);
     const isJoin = node.op === "join";
     const late = isJoin
       ? this.#joins.take(node, item, trail)
@@ -265,6 +280,11 @@ class Oracle {
     const id = isJoin ? LATE_PAIRS : LATE_NODE;
     for (let side = 0; side < late; side++)
       this.#output({ ...node, id, op: "to" }, item, trail, place);
+  }
+
+  #operator(node: Node, item: Item, trail: Trail, place: Place): void {
+    const late = this.#operators.take(item, trail) ? lateNode(node) : null;
+    if (late !== null) this.#output(late, item, trail, place);
   }
 
   /** All that stream time has passed. */
@@ -349,96 +369,13 @@ class Oracle {
     if (entry === null) store.delete(key);
     else store.set(key, entry);
   }
-
-  /** A table's own part behind its internal topic: each row is a record. */
-  #sink(name: string, { node, isLoose, isMixed, items }: SinkPart): void {
-    const refused: Refusal[] = [];
-    for (const { key, row, timeMs } of items) {
-      const outcome = (one: string): void => this.#count(name, one, { isLoose, isMixed });
-      if (row === null) {
-        outcome("tombstone");
-        continue;
-      }
-      const version = node.by === 1 ? row.v : timeMs;
-      const text = letterText(sinkName(name), key, JSON.stringify(row));
-      outcome(this.#offer(name, { row, version, text }, refused));
-    }
-    this.#refuse(name, refused);
-  }
-
-  #refuse(table: string, refused: readonly Refusal[]): void {
-    for (const { row, version, text } of refused) {
-      const isHidden = version <= (this.#versions.get(`${table}/${row.id}`) ?? -1);
-      this.#expected[isHidden ? "perhaps" : "letters"].push(text);
-    }
-  }
-
-  readonly #versions = new Map<string, number>();
-  #upsert(table: string, row: Row, version: number): string {
-    const name = `${table}/${row.id}`;
-    if (version < (this.#versions.get(name) ?? -1)) return "superseded";
-    this.#versions.set(name, version);
-    this.#expected.rows.get(table)?.set(row.id, row);
-    return "emitted";
-  }
-
-  #direct(records: readonly SourceRecord[], nodes: readonly Node[]): void {
-    const last = nodes.at(-1) as Node;
-    const table = tableName(last);
-    this.#expected.rows.set(table, new Map());
-    const refused: Refusal[] = [];
-    for (const record of records) {
-      if (record.source !== 0) continue;
-      const outcome = this.#directOne(record, nodes, refused);
-      this.#count(table, outcome, { isLoose: false, isMixed: this.#isMixed(last) });
-    }
-    this.#refuse(table, refused);
-  }
-
-  /** Its outcome. */
-  #directOne(record: SourceRecord, nodes: readonly Node[], refused: Refusal[]): string {
-    const last = nodes.at(-1) as Node;
-    const time = judged(this.#flow, record);
-    const rows = isRead(record, time) ? directRows(record, nodes) : null;
-    const text = letterText("in-0", record.key, sourceText(record));
-    if (rows === null) {
-      this.#expected.letters.push(text);
-      return "dead-lettered";
-    }
-    // The last of a record's rows is tried, since all have one key.
-    const row = rows.at(-1);
-    if (row === undefined) return record.value === null ? "tombstone" : "filtered";
-    const version = last.by === 1 ? row.v : (time?.ms ?? 0);
-    return this.#offer(tableName(last), { row, version, text }, refused);
-  }
-
-  /** Its outcome. */
-  #offer(table: string, offered: Refusal, refused: Refusal[]): string {
-    const { row, version } = offered;
-    if (!this.#flow.refuses || !fn.isRefused(row)) return this.#upsert(table, row, version);
-    refused.push(offered);
-    return "dead-lettered";
-  }
 }
-
-/** A row that a table may not take, and what its letter says. */
-interface Refusal {
-  readonly row: Row;
-  readonly version: number;
-  readonly text: string;
-}
-
-const isRead = <T>(record: SourceRecord, time: T | null): boolean =>
-  record.isPoison !== true && time !== null;
-
-const sourceText = (record: SourceRecord): string => {
-  if (record.isPoison === true) return poisonText(record);
-  return record.value === null ? "-" : JSON.stringify(record.value);
-};
 
 /** A tombstone without a time of its own leaves its key the time that it has. */
 const newestOf = ({ isTimeless, timeMs, originMs }: Item, oldMs: number | undefined): number =>
   isTimeless ? (oldMs ?? originMs) : Math.max(timeMs, oldMs ?? -1);
+
+const isTimed = (node: Node): boolean => isOperator(node) || /^(windows|join)$/.test(node.op);
 
 const stepped = (
   { by }: Node,

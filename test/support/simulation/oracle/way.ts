@@ -9,6 +9,8 @@ export interface Item {
   readonly timeMs: number;
   /** The greatest time of its source partition when it was read there. */
   readonly originMs: number;
+  /** The time of its source partition then, which a record without a time of its own does not move. */
+  readonly movedMs: number;
   /** A tombstone of a topic whose times are in its values. */
   readonly isTimeless: boolean;
   /** Source topic and partition that it comes from, and its place there. */
@@ -48,14 +50,15 @@ export function originOf(
   { value }: SourceRecord,
   { ms, isTold }: { readonly ms: number; readonly isTold: boolean },
   before: number | undefined,
-): Pick<Item, "originMs" | "isTimeless"> {
+): Pick<Item, "originMs" | "movedMs" | "isTimeless"> {
   const isTimeless = value === null && !isTold;
-  return { originMs: isTimeless ? (before ?? ms) : Math.max(before ?? -1, ms), isTimeless };
+  const originMs = isTimeless ? (before ?? ms) : Math.max(before ?? -1, ms);
+  return { originMs, movedMs: isTold ? originMs : (before ?? -Infinity), isTimeless };
 }
 
 export const itemOf = (
   { key, value, source, partition }: SourceRecord,
-  times: Pick<Item, "timeMs" | "originMs" | "isTimeless">,
+  times: Pick<Item, "timeMs" | "originMs" | "movedMs" | "isTimeless">,
 ): Item => ({
   key,
   value: value ?? undefined,

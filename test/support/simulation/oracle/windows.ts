@@ -1,15 +1,8 @@
 // Windows as the oracle has them: sets of records, without any order or time of arrival.
 import type { FlowSpec, Node, SourceRecord } from "../case.ts";
 import { outputName } from "../flow.ts";
-import { mod, numberOf } from "../values.ts";
-import {
-  isOfSessions,
-  lastWatermarks,
-  SESSION,
-  windowed,
-  windowOf,
-  windowsIn,
-} from "../windows.ts";
+import { mod, numberOf, windowed } from "../values.ts";
+import { isOfSessions, lastWatermarks, SESSION, windowOf, windowsIn } from "../windows.ts";
 import type { Expected } from "./expected.ts";
 import type { Item, Trail } from "./way.ts";
 

@@ -53,5 +53,6 @@ export function suppressed<K, V>(
   const { ms: spanMs } = { ms: NaN, ...(span as Duration | undefined) };
   const { records: keysMax } = { records: NaN, ...(recordsMax as RecordCount | undefined) };
   const operation: Suppress = { kind: "suppress", store, spanMs, keysMax, whenFull };
+  // mistake: delay of suppress forgotten
   return changes.next(name, operation, { ...facts, delayMs: spanMs });
 }

@@ -48,7 +48,9 @@ export function inOrder(
     facts: {
       ...facts,
       work: ordering(facts.work as MakeOperator),
-      ...{ usesTime: true, closes: true, orders: true, delayMs: own },
+      ...{ usesTime: true, closes: true, orders: true },
+      // mistake: delay of an order forgotten
+      delayMs: own,
       // Which record finds its key full depends on the order in which they come.
       anyOrder: limit.bound === undefined,
       problems: (node, nodes) => [

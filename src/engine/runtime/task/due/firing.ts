@@ -63,6 +63,7 @@ export class Firing {
     if (context.bounds !== undefined || !state.hasWallClock) return null;
     const halted = await this.#all(() => state.fireByWallClock(), false);
     // An entry is not due yet in the last ms before it fires.
+    // mistake: wall clock without an alarm
     this.#alarm.at(state.nextByWallClockMs + 1);
     return halted;
   }
@@ -154,6 +155,7 @@ export class DueWork implements FiredState {
 
   /** As `fire`, for entries that are due by the wall clock. */
   async fireByWallClock(): Promise<Fired | null> {
+    // mistake: wall clock ahead
     const beforeMs = this.#options.now();
     for (const { at, stores } of this.#dueBy["wall-clock"]) {
       const fired = await this.#fire(at, stores, { beforeMs, watermark: this.#watermark(at) });

@@ -1,0 +1,81 @@
+// One operator of time more, by weight, in cases that have no windows, joins or timers: on the source, or behind a new key that
+// all partitions share. A case costs little more than without it.
+import type { Draw, FlowSpec, Node, Op, SimulationCase } from "../case.ts";
+import { drawFaultsOfState } from "../plan-of-faults.ts";
+import { stretched } from "./windows/calendar.ts";
+import { countedIn } from "./windows/counted.ts";
+
+/** The name of the operator in front of the others, which gives records their new key. */
+const GROUP = "operator-group";
+const SHARE = 0.8;
+
+interface Kind {
+  readonly op: Op;
+  readonly weight: number;
+  /** It may stand behind a key that partitions share, and its results be the same. */
+  readonly canShare: boolean;
+  /** Its time is that of its source, so that windows behind it are the same. */
+  readonly hasTail: boolean;
+  /** What is late is a stream. */
+  readonly hasLate: boolean;
+}
+
+const KINDS: readonly Kind[] = [
+  { op: "slides", weight: 2, canShare: true, hasTail: true, hasLate: true },
+  { op: "calendar", weight: 2, canShare: true, hasTail: true, hasLate: true },
+  { op: "process", weight: 3, canShare: false, hasTail: true, hasLate: false },
+  { op: "ordered", weight: 4, canShare: true, hasTail: true, hasLate: false },
+  { op: "wall", weight: 2, canShare: true, hasTail: false, hasLate: false },
+  { op: "suppressed", weight: 3, canShare: false, hasTail: true, hasLate: false },
+  { op: "counted", weight: 3, canShare: false, hasTail: true, hasLate: true },
+];
+const BAG = KINDS.flatMap((kind) => Array.from({ length: kind.weight }, () => kind));
+
+const kindOf = ({ op }: Node): Kind | undefined => KINDS.find((kind) => kind.op === op);
+export const isOperator = (node: Node): boolean => kindOf(node) !== undefined;
+/** As if it were a node of its own; null where what is late is counted only. */
+export const lateNode = (node: Node): Node | null =>
+  kindOf(node)?.hasLate === true && node.by % 2 === 1
+    ? { ...node, id: `${node.id}-late`, op: "to" }
+    : null;
+/** Windows behind it, which show the watermark there. */
+export const TAIL = "tail";
+
+type Drawn = Pick<SimulationCase, "flow" | "stages" | "faults">;
+
+/** The case again, some of them with an operator more, and with faults of its state. */
+export function withOperator(draw: Draw, drawn: Drawn): Drawn {
+  const { flow, stages, faults } = drawn;
+  const isTaken = flow.roots.some(({ id }) => /^(windows|join|timers)/.test(id));
+  if (flow.sources > 1 || flow.salt !== undefined || isTaken || !draw.chance(SHARE)) return drawn;
+  const kind = draw.pick(BAG);
+  const { op } = kind;
+  // Times in values are near those of Kafka.
+  if (op === "calendar" && flow.times !== undefined) return drawn;
+  const node: Node = { id: op, op, by: draw.below(60), then: drawFollowers(draw, kind) };
+  const group: Node = { id: GROUP, op: "group-shared", by: draw.below(4), then: [node] };
+  const root = canShareIn(kind, node) && draw.chance(0.5) ? group : node;
+  return {
+    flow: { ...flow, roots: [...flow.roots, root] },
+    stages: op === "calendar" ? stages.map((stage) => stretched(flow, stage, node)) : stages,
+    faults: [...faults, ...drawFaultsOfState(draw, { flow, stages })],
+  };
+}
+
+/** Records in an order may come from several tasks. */
+const canShareIn = ({ canShare }: Kind, node: Node): boolean =>
+  canShare || (node.op === "counted" && countedIn(node).orderMs !== null);
+
+function drawFollowers(draw: Draw, { op, hasTail }: Kind): Node[] {
+  const end = (id: string): Node => ({ id: `${id}-end`, op: "to", by: 0, then: [] });
+  const tail: Node = { id: `${op}-${TAIL}`, op: TAIL, by: draw.below(4), then: [end(TAIL)] };
+  return hasTail && draw.chance(0.5) ? [end(op), tail] : [end(op)];
+}
+
+/** The operator of a flow, and whether it stands behind a shared key. */
+export function operatorIn({ roots }: FlowSpec): { node: Node; isGrouped: boolean } | null {
+  const direct = roots.find(isOperator);
+  if (direct !== undefined) return { node: direct, isGrouped: false };
+  const [node] = roots.find(({ id }) => id === GROUP)?.then ?? [];
+  return node === undefined ? null : { node, isGrouped: true };
+}

@@ -1,0 +1,80 @@
+// The operators of operators/ as the oracle has them: each by its rules, from records and their times alone.
+import type { FlowSpec, Node, SourceRecord } from "../../case.ts";
+import { operatorIn } from "../../operators/case.ts";
+import { delayMsIn } from "../../operators/delays.ts";
+import type { Value } from "../../values.ts";
+import { lastWatermarks } from "../../windows.ts";
+import type { Expected } from "../expected.ts";
+import type { Item, Trail } from "../way.ts";
+import { CalendarOracle } from "./calendar.ts";
+import { CountedOracle } from "./counted.ts";
+import { HandlersOracle, WallOracle } from "./handlers.ts";
+import { Results, type Result } from "./results.ts";
+import { SlidesOracle } from "./slides.ts";
+import { SuppressedOracle } from "./suppressed.ts";
+
+export type KeyedItem = Item & { readonly key: string; readonly value: Value };
+
+/** One operator. */
+export interface OperatorOracle {
+  /** The results of a task are in one order, whatever their keys are. */
+  readonly isInOrder?: boolean;
+  /** As `take`, of a tombstone; left out where they are dropped. */
+  takeDeleted?(item: Item, trail: Trail): boolean;
+  /** Whether the record is late. */
+  take(item: KeyedItem, trail: Trail): boolean;
+  /** Its results, by the watermarks in front of it when everything was read: of a key in their order. */
+  close(watermarks: readonly number[]): Iterable<Result>;
+}
+
+export class Operators {
+  readonly #oracle: OperatorOracle | null;
+  readonly #flow: FlowSpec;
+
+  constructor(flow: FlowSpec) {
+    this.#flow = flow;
+    const operator = operatorIn(flow);
+    this.#oracle = operator === null ? null : oracleOf(operator.node, operator.isGrouped);
+  }
+
+  /** Whether the record is late. */
+  take(item: Item, trail: Trail): boolean {
+    const { key, value } = item;
+    trail.isNullKey ||= key === null && value !== undefined;
+    if (key === null) return false;
+    const oracle = this.#oracle;
+    const isLate =
+      value === undefined
+        ? oracle?.takeDeleted?.(item, trail) === true
+        : oracle?.take({ ...item, key, value }, trail) === true;
+    trail.isLate ||= isLate;
+    return isLate;
+  }
+
+  close(records: readonly SourceRecord[], expected: Expected): void {
+    const operator = operatorIn(this.#flow);
+    if (operator === null || this.#oracle === null) return;
+    const { node, isGrouped } = operator;
+    const stages = [{ records, waitMs: 0 }];
+    const last = lastWatermarks({ flow: this.#flow, stages }, isGrouped);
+    const results = new Results(this.#flow, node, expected);
+    const isInOrder = !isGrouped && this.#oracle.isInOrder === true;
+    for (const result of this.#oracle.close(last)) results.add(result, isInOrder);
+    results.close(last.map((ms) => ms - delayMsIn(node)));
+  }
+}
+
+/** Whether a record is too late for an order; else it waits there. */
+export function isLateIn(graceMs: number, { timeMs, originMs }: Item, trail: Trail): boolean {
+  if (originMs > timeMs + graceMs) return true;
+  trail.emitted++;
+  return false;
+}
+
+function oracleOf(node: Node, isGrouped: boolean): OperatorOracle {
+  if (node.op === "slides") return new SlidesOracle(node);
+  if (node.op === "calendar") return new CalendarOracle(node);
+  if (node.op === "counted") return new CountedOracle(node);
+  if (node.op === "suppressed") return new SuppressedOracle(node);
+  return node.op === "wall" ? new WallOracle() : new HandlersOracle(node, isGrouped);
+}
