@@ -1,7 +1,8 @@
 // One operator of time more, by weight, in cases that have no windows, joins or timers: on the source, or behind a new key that
 // all partitions share. A case costs little more than without it.
-import type { Draw, FlowSpec, Node, Op, SimulationCase } from "../case.ts";
+import type { Draw, FlowSpec, Node, Op, SimulationCase, Stage } from "../case.ts";
 import { drawFaultsOfState } from "../plan-of-faults.ts";
+import { mod } from "../values.ts";
 import { stretched } from "./windows/calendar.ts";
 import { countedIn } from "./windows/counted.ts";
 
@@ -57,9 +58,23 @@ export function withOperator(draw: Draw, drawn: Drawn): Drawn {
   const root = canShareIn(kind, node) && draw.chance(0.5) ? group : node;
   return {
     flow: { ...flow, roots: [...flow.roots, root] },
-    stages: op === "calendar" ? stages.map((stage) => stretched(flow, stage, node)) : stages,
+    stages: stages.map((stage) =>
+      op === "calendar" ? stretched(flow, stage, node) : onGrid(flow, stage),
+    ),
     faults: [...faults, ...drawFaultsOfState(draw, { flow, stages })],
   };
+}
+
+const GRID_MS = 125;
+
+/** Times on a grid, some one ms before it: many are equal, and many at the edge of a window or a timer. */
+function onGrid({ sources }: FlowSpec, stage: Stage): Stage {
+  const records = stage.records.map((record) => {
+    const { source, timestamp: ms } = record;
+    const before = mod(ms, GRID_MS) + (mod(ms, 3) === 0 ? 1 : 0);
+    return source < sources ? { ...record, timestamp: ms - before } : record;
+  });
+  return { ...stage, records };
 }
 
 /** Records in an order may come from several tasks. */

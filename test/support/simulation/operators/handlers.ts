@@ -48,7 +48,7 @@ export function onTimer(name: "soon" | "later", dueMs: number, handling: Handlin
   const isArmed = state.armed.get()?.[name] === dueMs;
   const sum = state.sum.get() ?? 0;
   forget(handling, name);
-  if (mod(sum, 3) === 0) arm(handling, name, dueMs + 300);
+  if (mod(sum, 3) === 0) arm(handling, name, dueMs + 375);
   if (mod(sum, 4) === 1) arm(handling, name === "soon" ? "later" : "soon", dueMs + 250);
   if (mod(sum, 5) === 0) state.sum.clear();
   else state.sum.set(sum + 1);
@@ -76,7 +76,7 @@ type Values = Stream<string | null, Value>;
 
 /** Null: as records come. */
 export const orderMsIn = ({ op, by }: Node): number | null =>
-  op === "ordered" ? ([0, 900, 3_000][mod(Math.floor(by / 2), 3)] ?? 0) : null;
+  op === "ordered" ? ([0, 1_000, 3_000][mod(Math.floor(by / 2), 3)] ?? 0) : null;
 /** A step with state in the place of handlers. */
 export const isOfSteps = ({ op, by }: Node): boolean => op === "ordered" && mod(by, 3) === 2;
 

@@ -10,7 +10,7 @@ export interface Suppressed {
 }
 
 export const suppressedIn = ({ by }: Node): Suppressed => ({
-  spanMs: [800, 2_000, 4_500][mod(by, 3)] ?? 800,
+  spanMs: [750, 2_000, 4_500][mod(by, 3)] ?? 750,
   keysMax: [1, 2, 100][mod(Math.floor(by / 3), 3)] ?? 100,
 });
 

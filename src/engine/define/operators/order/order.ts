@@ -48,11 +48,11 @@ export function inOrder(
     facts: {
       ...facts,
       work: ordering(facts.work as MakeOperator),
-        ...{ usesTime: true, closes: true, orders: true },
-        // mistake: delay of an order forgotten
-        delayMs: own,
-        // Which record finds its key full depends on the order in which they come.
-        anyOrder: limit.bound === undefined,
+      ...{ usesTime: true, closes: true, orders: true },
+      // mistake: delay of an order forgotten
+      delayMs: own,
+      // Which record finds its key full depends on the order in which they come.
+      anyOrder: limit.bound === undefined,
       problems: (node, nodes) => [
         ...(facts.problems?.(node, nodes) ?? []),
         ...(isWhole ? [] : [needsGrace(node)]),

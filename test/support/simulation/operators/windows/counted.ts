@@ -12,7 +12,7 @@ export interface Counted {
 
 export const countedIn = ({ by }: Node): Counted => ({
   size: 2 + mod(by, 3),
-  orderMs: [null, 0, 800, 2_500][mod(Math.floor(by / 2), 4)] ?? null,
+  orderMs: [null, 0, 750, 2_500][mod(Math.floor(by / 2), 4)] ?? null,
   emit: mod(by, 5) === 0 ? "update" : "close",
 });
 

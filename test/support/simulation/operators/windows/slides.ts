@@ -9,8 +9,8 @@ export interface Slides {
 }
 
 export const slidesIn = ({ by }: Node): Slides => ({
-  differenceMs: [700, 1_500, 300][mod(by, 3)] ?? 700,
-  graceMs: [0, 800, 2_500][mod(Math.floor(by / 3), 3)] ?? 0,
+  differenceMs: [750, 1_500, 250][mod(by, 3)] ?? 750,
+  graceMs: [0, 750, 2_500][mod(Math.floor(by / 3), 3)] ?? 0,
 });
 
 type Values = Stream<string | null, Value>;
