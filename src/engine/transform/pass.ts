@@ -8,7 +8,7 @@ import type { OutRecord } from "../core/record.ts";
 import type { DueStateKey, StateKey } from "../core/state.ts";
 import { cannotGiveUp } from "./failures.ts";
 import { CUT, GroupRun, type Again, type PassOfGroup } from "./group.ts";
-import { NoRoom, TooLargeToQueue } from "./calls/key-queue.ts";
+import { NoRoom, ofRoom, TooLargeToQueue } from "./calls/key-queue.ts";
 import type { CallStep } from "./calls/map-async.ts";
 import {
   type GroupQueues,
@@ -105,9 +105,6 @@ export async function runBatch(program: Program, batch: Batch): Promise<BatchRes
   }
 }
 
-const ofRoom = (error: unknown): NoRoom | TooLargeToQueue | null =>
-  error instanceof NoRoom || error instanceof TooLargeToQueue ? error : null;
-
 /** How much there was before a piece. */
 interface PieceStart {
   readonly from: number;
@@ -152,10 +149,8 @@ class Pass implements GroupQueues, PassOfGroup {
       const timed = this.batch.records[index] as TimedRecord;
       const { raw, originMs } = timed.record;
       const { partition, offset } = raw;
-      const origin: RecordOrigin =
-        timed.due === undefined
-          ? { time: originMs, partition, offset, index: 0 }
-          : { time: originMs, partition, offset, index: 0, due: timed.due };
+      const place = { time: originMs, partition, offset, index: 0 };
+      const origin = timed.due === undefined ? place : { ...place, due: timed.due };
       const trail = newTrail(index, origin, orderOf(index));
       this.#trails.push(trail);
       // What is due enters even where it is known to fail: its store goes on.
@@ -295,9 +290,8 @@ class Pass implements GroupQueues, PassOfGroup {
     const queued = [...this.keys.values()].map(({ at, key }): StepKey => {
       return { step: operators[at] as CallStep, key };
     });
-    const { deferred, evicted } = this;
-    const made = { outputs: this.#outputs(), deferred, evicted, kept: this.#kept };
-    const late = { lateResults: this.#lateResults(), behind: this.#behind };
+    const made = { outputs: this.#outputs(), deferred: this.deferred, kept: this.#kept };
+    const late = { lateResults: this.#lateResults(), behind: this.#behind, evicted: this.evicted };
     return { ...made, ...late, outcomes, queued, fired: this.#fired.length };
   }
 

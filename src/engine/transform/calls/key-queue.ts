@@ -90,6 +90,9 @@ export class NoRoom extends Error {}
 /** No store takes it: its calls are repeated in place. */
 export class TooLargeToQueue extends Error {}
 
+export const ofRoom = (error: unknown): NoRoom | TooLargeToQueue | null =>
+  error instanceof NoRoom || error instanceof TooLargeToQueue ? error : null;
+
 /** First bytes of places: k, r and t. */
 const KEY = 0x6b;
 const RECORD = 0x72;

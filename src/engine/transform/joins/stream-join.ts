@@ -22,7 +22,7 @@ import {
 } from "../operator.ts";
 import { checkRoom, type KeyBound } from "../bounds/bound.ts";
 import { KeptRecords } from "../bounds/kept-records.ts";
-import { resultRecord } from "../windows/result-record.ts";
+import { pairRecord, resultRecord } from "../windows/result-record.ts";
 import { latenessOf } from "../windows/result.ts";
 import {
   append,
@@ -92,10 +92,6 @@ class StreamJoinWork implements Operator {
     this.#late = late;
   }
 
-  #bucket(side: JoinSide, startMs: number, key: Buffer): JoinBucket {
-    return { side, startMs, key };
-  }
-
   /** The bucket of a record, and those in which its partners lie. */
   #bucketsOf({ record, input }: Item): { readonly own: JoinBucket; readonly others: JoinBucket[] } {
     const key = record.raw.key as Buffer;
@@ -105,8 +101,8 @@ class StreamJoinWork implements Operator {
     const [startMs = 0] = startsBetween(width, timestamp, timestamp);
     const starts = startsBetween(width, timestamp - rules.beforeMs, timestamp + rules.afterMs);
     return {
-      own: this.#bucket(rules.side, startMs, key),
-      others: Array.from(starts, (start) => this.#bucket(other.side, start, key)),
+      own: { side: rules.side, startMs, key },
+      others: Array.from(starts, (start) => ({ side: other.side, startMs: start, key })),
     };
   }
 
@@ -278,21 +274,6 @@ class StreamJoinWork implements Operator {
     this.#emit(side, value, null);
   }
 }
-
-/**
- * The record of a pair. It has no headers and no place of either, so that it is the same whichever came first; `raw` says whose
- * fault it is when it cannot be written.
- */
-const pairRecord = (
-  { raw, context: { partition, key } }: DecodedRecord,
-  topic: string,
-  { timestamp, originMs }: { readonly timestamp: number; readonly originMs: number },
-): DecodedRecord => ({
-  raw: { ...raw, headers: [], timestamp },
-  value: undefined,
-  context: { topic, partition, offset: -1n, headers: [], key, timestamp },
-  originMs,
-});
 
 const isNone = (value: unknown): boolean => value === undefined || value === null;
 

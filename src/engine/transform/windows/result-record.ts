@@ -20,3 +20,18 @@ export function resultRecord(
     originMs: Math.max(timestamp, originMs),
   };
 }
+
+/**
+ * The record of a pair. It has no headers and no place of either, so that it is the same whichever came first; `raw` says whose
+ * fault it is when it cannot be written.
+ */
+export const pairRecord = (
+  { raw, context: { partition, key } }: DecodedRecord,
+  topic: string,
+  { timestamp, originMs }: { readonly timestamp: number; readonly originMs: number },
+): DecodedRecord => ({
+  raw: { ...raw, headers: [], timestamp },
+  value: undefined,
+  context: { topic, partition, offset: -1n, headers: [], key, timestamp },
+  originMs,
+});
