@@ -41,3 +41,38 @@ test("every rule has a test of its name, or a mistake that a seed catches", () =
   );
   assert.deepEqual(without, byMistakes);
 });
+
+/** The rows of a section's table: the first cell, and the files that the last one names. */
+const rowsOf = (section: string): readonly { readonly name: string; readonly files: string[] }[] =>
+  (text.split(`## ${section}\n`)[1]?.split("\n## ")[0] ?? "")
+    .split("\n")
+    .filter((line) => /^\| (?!---)/.test(line))
+    .slice(1)
+    .map((line) => line.split("|").map((cell) => cell.trim()))
+    .map((cells) => ({
+      name: cells[1] ?? "",
+      files: [...(cells.at(-2) ?? "").matchAll(/`([\w/.-]+\.test\.ts)`/g)].map(
+        ([, file = ""]) => file,
+      ),
+    }));
+
+/** What `test(` is followed by in a file. */
+const titlesIn = (file: string): string => {
+  const path = tests.find((one) => basename(one) === basename(file)) ?? "";
+  const source = readFileSync(join(root, path), "utf8");
+  return [...source.matchAll(/\btest\(\s*(["'`])(.*?)\1/gs)].map(([, , title]) => title).join("\n");
+};
+
+test("every row of the table of operators is a row of the table that its file tests", () => {
+  const rowsFound = rowsOf("The table of operators");
+  assert.ok(rowsFound.length > 15);
+  for (const { name, files } of rowsFound) {
+    assert.ok(files.length > 0, name);
+    for (const file of files) {
+      const path = tests.find((one) => basename(one) === file) ?? "";
+      const source = readFileSync(join(root, path), "utf8");
+      const isRow = new RegExp(`^  "?${name}(?:, .*)?"?: \\{`, "m").test(source);
+      assert.ok(isRow || titlesIn(file).includes(`table, ${name}:`), `${file}: ${name}`);
+    }
+  }
+});

@@ -138,7 +138,8 @@ export class StreamStage implements TaskWork {
       this.#keepMade(done, null);
     }
     this.#queuedKeys?.unblock();
-    return null;
+    // Time behind the last key that was queued goes on now.
+    return this.#queuedKeys === null ? null : ((await this.#firing?.turn()) ?? null);
   }
 
   /** Keeps the results of records of this topic; null: of nothing that was just read. */
