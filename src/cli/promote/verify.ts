@@ -2,6 +2,7 @@
 import { instantText } from "../../engine/core/event-time.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { RowDifference } from "../../engine/reprocess/verify/comparison.ts";
+import { behindOf, type BehindCounts } from "../../engine/reprocess/verify/behind.ts";
 import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
 import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";
 import { auditPersonal } from "../personal.ts";
@@ -18,7 +19,8 @@ Rows meet by primary key; every declared column is compared, byte by byte. MISSI
 ones in the run's only. NEWER are rows that live has written since the end of the run was taken: no difference. CHECKSUM
 is over all rows in whatever order. A run that follows is held still meanwhile; live goes on. With --barrier live stops
 for some seconds, until the run is where it stands: then no row is newer. Killed in it: npx millrace resume.
-Of a run that begins at a time, rows that may be made of records from before it are not compared; --since says from when on.
+"behind" counts records that came behind the time of an operator, since live and the run began: where there are none, windows
+are the same for certain. Of a run that begins at a time, rows that may be made of records from before it are not compared; --since says from when on.
 Keys and values of personal fields are masked unless --personal; who asks for them is noted, and npx millrace dlq stats shows it.
 
 Exit codes: 0 equal · 1 different · 2 usage · 3 no such pipeline or run · 5 the run cannot be compared, or another process
@@ -80,7 +82,11 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
   const facts = { plan, samplesMax, showPersonal, limitMs: LIMIT_MS, atBarrier, sinceMs };
   return promoting(at, plan, LIMIT_MS, async () => {
     const found = await verifyRun(row, { ...facts, onDifference, say }, ports);
-    const lines = options.json === true ? found.map(jsonOf) : textOf(found);
+    const behind = await behindOf(plan, row, ports);
+    const lines =
+      options.json === true
+        ? found.map((one) => jsonOf(one, behind))
+        : [...textOf(found), behindText(behind)];
     // With --keys the data is the keys.
     for (const line of lines) (isKeys ? io.err : io.out)(line);
     const newer = found.reduce((sum, table) => sum + table.newer, 0);
@@ -91,8 +97,11 @@ async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Pro
   });
 }
 
-const jsonOf = (found: TableComparison): string =>
-  JSON.stringify({ ...found, isEqual: isEqual(found) });
+const jsonOf = (found: TableComparison, behind: BehindCounts): string =>
+  JSON.stringify({ ...found, isEqual: isEqual(found), behind });
+
+const behindText = ({ live, run }: BehindCounts): string =>
+  `behind: ${grouped(live)} in live, ${grouped(run)} in the run`;
 
 function textOf(all: readonly TableComparison[]): readonly string[] {
   const header = ["TABLE", "ROWS", "CHECKSUM", "MISSING", "EXTRA", "DIFFERENT", "NEWER", "VERDICT"];

@@ -24,6 +24,7 @@ interface Compared {
   readonly different: number;
   readonly newer: number;
   readonly below: number;
+  readonly behind: { readonly live: number; readonly run: number };
   readonly isEqual: boolean;
 }
 
@@ -74,6 +75,7 @@ describe("windows, live and in a run", { concurrency: false, timeout: 1_200_000 
     const { code, tables } = await verified();
     assert.deepEqual(counts(tables), equal);
     assert.equal(code, 0);
+    for (const { behind } of tables) assert.deepEqual(behind, { live: 0, run: 0 });
     assert.ok((await readSoFar()) > before, "live did not go on");
     const rows = await scene.rows(suffixOf(run));
     for (const table of timedTables) assert.ok(rows[table].length > 20, `few rows of ${table}`);
