@@ -21,11 +21,10 @@ export class JoinBufferCodec implements Codec {
 
   constructor(
     { sides }: JoinBufferFormat,
-    { shapes: _, ...options }: CodecOptions,
+    options: CodecOptions,
     compile: (format: SchemaFormat, options: CodecOptions) => Codec,
   ) {
     this.#where = options.where;
-    // A value that lies in state is read as it is: a worker that has just begun knows no structure yet, its own neither.
     this.#sides = sides.map((side) => compile(side, options));
     this.#names = sides.map(({ shapes }) => shapes);
   }
