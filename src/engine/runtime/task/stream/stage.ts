@@ -9,6 +9,7 @@ import type { Debt } from "../../../observe/task-metrics.ts";
 import type { LetterOrigin } from "../../../letters/letter.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import type { TakenOver } from "../../../source/takeover.ts";
+import type { TopicWriter } from "../../../source/writers.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { CallBook } from "../../../transform/calls/book.ts";
 import type { QueuedKeys } from "../../calls/queued-keys.ts";
@@ -41,6 +42,8 @@ export interface StreamStageOptions {
   /** The probations of the part. */
   readonly probations: Probations;
   readonly committer: StreamCommitter;
+  /** The pipelines that write sources of the part. */
+  readonly writers: ReadonlyMap<TopicName, TopicWriter>;
 }
 
 export class StreamStage implements TaskWork {
@@ -71,12 +74,12 @@ export class StreamStage implements TaskWork {
 
   constructor(task: StreamTask, options: StreamStageOptions, intake: Intake, inbox: Inbox) {
     [this.#task, this.#options, this.#intake, this.#inbox] = [task, options, intake, inbox];
-    const { context, bound, starts, stores } = options;
+    const { context, bound, starts, stores, writers } = options;
     const timeOf = timeOfPart(bound.part);
     const progress = (this.#progress = new TaskInputs(task.partition, starts, timeOf));
     const times = { watermarkOf: progress.watermark, keepsRecords: () => this.queuedRecords > 0 };
     const own = { context, bound, inbox, inputs: progress, times };
-    this.#times = StageTimes.of({ ...own, address: task.address });
+    this.#times = StageTimes.of({ ...own, address: task.address, writers });
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
     const { breaker } = options;
@@ -243,7 +246,8 @@ export class StreamStage implements TaskWork {
 
   #mayCommit(hasMarks: boolean, left: WorkLeft | null): boolean {
     const hasMoved = this.#progress.hasMoved(left) || this.#hasReleased || hasMarks;
-    return hasMoved && !this.#task.signal.aborted && this.#isStateReady();
+    const isDue = hasMoved || this.#times?.isDue() === true;
+    return isDue && !this.#task.signal.aborted && this.#isStateReady();
   }
 
   /** Hands the stage over, with the progress of every input of the task; null when nothing moved, or it must not be committed. */
