@@ -130,7 +130,7 @@ test("a reader may write nothing", async () => {
 
 test("all pipelines and roles where none is named; what is not there is refused", async () => {
   const { lines } = await acls(["--json"]);
-  assert.equal(lines.length, 9);
+  assert.equal(lines.length, 12);
   assert.equal((await acls(["nowhere"])).code, 3);
   assert.equal((await acls(["--role", "king"])).code, 2);
   assert.equal((await acls(["--server", "mysql"])).code, 2);
