@@ -110,18 +110,21 @@ test("history that was fed is warned of when its topic counts as quiet, once a t
   const own = source(null);
   feed(own, DAY, TAKEN_OVER);
   assert.deepEqual(own.quiet.assert(), [], "it is not quiet yet: nothing is late");
+  watch(own.quiet, TAKEN_OVER, TAKEN_OVER + AFTER);
   assert.equal(own.quiet.seen("in", 7n, TAKEN_OVER + AFTER), true);
   assert.deepEqual(own.quiet.assert(), fed(DAY, TAKEN_OVER));
   feed(own, DAY + 1, TAKEN_OVER + 2 * AFTER);
   assert.deepEqual(own.quiet.assert(), []);
   const again = source(DAY);
   feed(again, DAY + 1, TAKEN_OVER);
+  watch(again.quiet, TAKEN_OVER, TAKEN_OVER + AFTER);
   again.quiet.seen("in", 7n, TAKEN_OVER + AFTER);
   assert.deepEqual(again.quiet.assert(), fed(DAY + 1, TAKEN_OVER), "a new task says it anew");
 });
 
 test("history that comes into a topic that counts as quiet is warned of when it comes", () => {
   const own = source(null);
+  watch(own.quiet, TAKEN_OVER, TAKEN_OVER + AFTER);
   own.quiet.seen("in", 7n, TAKEN_OVER + AFTER);
   assert.deepEqual(own.quiet.assert(), []);
   feed(own, DAY, TAKEN_OVER + AFTER + 1);
@@ -131,11 +134,13 @@ test("history that comes into a topic that counts as quiet is warned of when it 
 test("nobody warns of records of today, of a topic that is quiet for days, and of old records beside new ones", () => {
   const own = source(null);
   feed(own, TAKEN_OVER - DAY, TAKEN_OVER);
-  own.quiet.seen("in", 7n, TAKEN_OVER + 5 * DAY);
+  watch(own.quiet, TAKEN_OVER, TAKEN_OVER + 2 * DAY);
+  own.quiet.seen("in", 7n, TAKEN_OVER + 2 * DAY);
   assert.deepEqual(own.quiet.assert(), [], "read when it was a day old, to the millisecond");
   const caughtUp = source(null);
   feed(caughtUp, DAY, TAKEN_OVER);
   feed(caughtUp, TAKEN_OVER - 1, TAKEN_OVER);
+  watch(caughtUp.quiet, TAKEN_OVER, TAKEN_OVER + AFTER);
   caughtUp.quiet.seen("in", 7n, TAKEN_OVER + AFTER);
   assert.deepEqual(caughtUp.quiet.assert(), [], "what waited for long is worked off");
   feed(caughtUp, DAY, TAKEN_OVER + 2 * AFTER);
@@ -145,6 +150,7 @@ test("nobody warns of records of today, of a topic that is quiet for days, and o
 test("records without a time say nothing of history", () => {
   const own = source(DAY);
   feed(own, NO_TIME, TAKEN_OVER);
+  watch(own.quiet, TAKEN_OVER, TAKEN_OVER + AFTER);
   own.quiet.seen("in", 7n, TAKEN_OVER + AFTER);
   assert.deepEqual(own.quiet.assert(), []);
 });
