@@ -9,7 +9,6 @@ import type { Debt } from "../../../observe/task-metrics.ts";
 import type { LetterOrigin } from "../../../letters/letter.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import type { TakenOver } from "../../../source/takeover.ts";
-import type { TopicWriter } from "../../../source/writers.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { CallBook } from "../../../transform/calls/book.ts";
 import type { QueuedKeys } from "../../calls/queued-keys.ts";
@@ -25,12 +24,12 @@ import type { Probations } from "./probation.ts";
 import { Firing } from "../due/firing.ts";
 import { openState, type TaskState } from "./state.ts";
 import { Tally, type Made, type TaskCheckpoint } from "./tally.ts";
-import { StageTimes } from "../time/times.ts";
+import { StageTimes, type TimedTask } from "../time/times.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
 export type StreamTask = Task<StreamStage>;
 
-export interface StreamStageOptions {
+export interface StreamStageOptions extends Pick<TimedTask, "writers"> {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
   readonly generation: GroupGeneration;
@@ -42,8 +41,6 @@ export interface StreamStageOptions {
   /** The probations of the part. */
   readonly probations: Probations;
   readonly committer: StreamCommitter;
-  /** The pipelines that write sources of the part. */
-  readonly writers: ReadonlyMap<TopicName, TopicWriter>;
 }
 
 export class StreamStage implements TaskWork {
@@ -82,10 +79,8 @@ export class StreamStage implements TaskWork {
     this.#times = StageTimes.of({ ...own, address: task.address, writers });
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
-    const { breaker } = options;
-    ({ state: this.#state, queuedKeys: this.#queuedKeys } = openState(task, {
-      ...{ ...own, stores, breaker },
-    }));
+    const opened = openState(task, { ...own, stores, breaker: options.breaker });
+    [this.#state, this.#queuedKeys] = [opened.state, opened.queuedKeys];
     this.#firing = this.#firingOf(this.#state);
   }
 
@@ -244,9 +239,9 @@ export class StreamStage implements TaskWork {
     return this.queuedRecords > 0 ? "queued" : null;
   }
 
-  #mayCommit(hasMarks: boolean, left: WorkLeft | null): boolean {
-    const hasMoved = this.#progress.hasMoved(left) || this.#hasReleased || hasMarks;
-    const isDue = hasMoved || this.#times?.isDue() === true;
+  #mayCommit(marks: TaskCheckpoint["marks"], left: WorkLeft | null): boolean {
+    const hasMoved = this.#progress.hasMoved(left) || this.#hasReleased;
+    const isDue = hasMoved || this.#times?.hasNews(marks) === true;
     return isDue && !this.#task.signal.aborted && this.#isStateReady();
   }
 
@@ -255,7 +250,7 @@ export class StreamStage implements TaskWork {
     const deferredFrom = this.#stage.outputs.length;
     const left = this.#left;
     const marks = this.#times?.moved(saysTime, this.#state?.due ?? null) ?? [];
-    if (!this.#mayCommit(marks.length > 0, left)) return null;
+    if (!this.#mayCommit(marks, left)) return null;
     const { context, generation, bound } = this.#options;
     const progress = this.#progress.take(context.owner, left);
     const state = this.#state === null ? null : this.#state.seal();

@@ -16,7 +16,7 @@ import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import { TaskMarks, type DueWatermark, type TaskMark } from "./markers.ts";
 
-interface TimedTask {
+export interface TimedTask {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
   readonly address: TaskAddress;
@@ -87,8 +87,15 @@ export class StageTimes {
     return this.#marks?.moved(isInterval, state) ?? [];
   }
 
-  /** Whether a checkpoint is due for time alone: time was asserted, and readers of what the part writes must know it. */
-  isDue(): boolean {
+  /**
+   * Whether a checkpoint is due for the sake of time: watermarks are to be said, or time was asserted, and readers of what the
+   * part writes must know it.
+   */
+  hasNews(marks: readonly TaskMark[]): boolean {
+    return marks.length > 0 || this.#isDue();
+  }
+
+  #isDue(): boolean {
     const { context, inputs } = this.#task;
     const sinceMs = context.clock.now() - this.#committedMs;
     const isInterval = sinceMs < 0 || sinceMs >= context.limits.markerIntervalMs;
