@@ -5,12 +5,12 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 
 process.env["TEST_TOPICS"] = `t${randomBytes(4).toString("hex")}`;
-const { startService, stopService, stopStack } = await import("../../../src/stack/stack.ts");
-const { QuietScene } = await import("../../support/quiet-scene.ts");
-const { privateStack, sharedStack } = await import("../../support/stack.ts");
-const { eventually } = await import("../../support/eventually.ts");
+const { startService, stopService, stopStack } = await import("../../src/stack/stack.ts");
+const { QuietScene } = await import("../support/quiet-scene.ts");
+const { privateStack, sharedStack } = await import("../support/stack.ts");
+const { eventually } = await import("../support/eventually.ts");
 const { IDLE_AFTER_MS, manyViews, manyRows, pipelineNames } =
-  await import("../../support/apps/quiet.ts");
+  await import("../support/apps/quiet.ts");
 
 test(
   "an outage of the broker for twice idleAfter is no quietness",
