@@ -7,13 +7,13 @@ import {
   type PlanTopic,
 } from "../engine/core/plan.ts";
 import {
-  delayBehind,
   awaitedSources,
   ResultClasses,
   type AwaitedSource,
   type ResultClass,
 } from "../engine/define/plan/classes.ts";
 import type { SchemaFormat } from "../engine/core/schema.ts";
+import { delayBehind } from "../engine/core/upstream.ts";
 import { tableLines } from "./table-lines.ts";
 
 /** The data of a plan, as `describe --json` prints it. */
@@ -88,8 +88,10 @@ function timeText(part: Part, node: PlanNode): readonly string[] {
   return [...delay, `its time is held back by ${holding.map(holdingText).join(" and ")}`];
 }
 
-function holdingText({ topic, delayMs, writers, idleAfterMs }: AwaitedSource): string {
+function holdingText(source: AwaitedSource): string {
+  const { topic, delayMs, writers, idleAfterMs, writtenBy } = source;
   const facts = [
+    ...(writtenBy === undefined ? [] : [`written by ${writtenBy}`]),
     ...(writers === null ? [] : [`${String(writers)} tasks write it`]),
     ...(delayMs === 0 ? [] : [`${String(delayMs)} ms behind it`]),
     ...(idleAfterMs === null ? [] : [`quiet after ${String(idleAfterMs)} ms`]),

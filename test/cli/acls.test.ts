@@ -1,7 +1,7 @@
 // `millrace acls`: what each role needs, as commands and as JSON; connects to nothing.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { json, pipeline, string, topic } from "#engine";
+import { json, pipeline, seconds, string, topic, tumbling } from "#engine";
 import { aclsVerb } from "../../src/cli/acls.ts";
 import type { CliIo } from "../../src/cli/io.ts";
 import { main } from "../../src/cli/main.ts";
@@ -25,12 +25,22 @@ const foreign = pipeline("foreign", ({ from }) => {
   from(topic("theirs", { ...shape, external: true })).to(output);
 });
 
+/** Windows wait for the writer of what they read. */
+const followed = pipeline("followed", ({ from }) => {
+  from(topic("written", { ...shape, writtenBy: "plain" }))
+    .groupByKey()
+    .windowedBy(tumbling({ size: seconds(10), grace: seconds(0) }))
+    .count("of-window", { emit: "close" })
+    .toStream("as-n", (n) => ({ n }))
+    .to(output);
+});
+
 async function acls(argv: readonly string[], env: CliIo["env"] = {}) {
   const lines: string[] = [];
   const out = (line: string): void => void lines.push(line);
   const io: CliIo = { env, cwd: "/", isTty: false, out, err: out };
   const verb = aclsVerb(({ namespace }) =>
-    [plain, counts, foreign].map((one) => one.plan(namespace)),
+    [plain, counts, foreign, followed].map((one) => one.plan(namespace)),
   );
   return { code: await main(["acls", ...argv], io, [verb]), lines };
 }
@@ -47,6 +57,27 @@ test("a worker without state or tables needs its topics, its group and its trans
     `${add} --operation Read --group plain. --resource-pattern-type prefixed`,
     `${add} --operation Write --transactional-id millrace- --resource-pattern-type prefixed`,
   ]);
+});
+
+test("a worker whose windows wait for another pipeline looks at the notes, topics and groups of that one", async () => {
+  const { lines } = await acls(["followed", "--role", "worker", "--json"], {
+    MILLRACE_NAMESPACE: "ns-",
+  });
+  const [{ kafka }] = lines.map((line) => JSON.parse(line) as Rights) as [Rights];
+  const others = kafka.filter(({ name }) => name.startsWith("ns-plain"));
+  assert.deepEqual(
+    others.map(({ resource, name, pattern, operations }) => [
+      resource,
+      name,
+      pattern,
+      ...operations,
+    ]),
+    [
+      ["topic", "ns-plain-meta", "literal", "Read"],
+      ["topic", "ns-plain-", "prefixed", "Describe"],
+      ["group", "ns-plain.", "prefixed", "Describe"],
+    ],
+  );
 });
 
 test("names begin with the namespace, transactional ids with the prefix of workers too", async () => {
@@ -99,7 +130,7 @@ test("a reader may write nothing", async () => {
 
 test("all pipelines and roles where none is named; what is not there is refused", async () => {
   const { lines } = await acls(["--json"]);
-  assert.equal(lines.length, 9);
+  assert.equal(lines.length, 12);
   assert.equal((await acls(["nowhere"])).code, 3);
   assert.equal((await acls(["--role", "king"])).code, 2);
   assert.equal((await acls(["--server", "mysql"])).code, 2);

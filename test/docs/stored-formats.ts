@@ -24,9 +24,10 @@ import { compileCodec } from "../../src/engine/decode/codec.ts";
 import { taggedJsonCodec } from "../../src/engine/decode/tagged-json.ts";
 import { auditRecord, jobRecord } from "../../src/engine/letters/commands/operator.ts";
 import { letterOf, type LetterOrigin } from "../../src/engine/letters/letter.ts";
+import { flowStepsOf } from "../../src/engine/core/flow-steps.ts";
 import { gateRecord, haltAboveRecord, storesRecord } from "../../src/engine/notes/gate-note.ts";
 import { generationRecord } from "../../src/engine/notes/generations.ts";
-import { pieceRecord, startRecord, storeKey } from "../../src/engine/notes/notes.ts";
+import { flowRecord, pieceRecord, startRecord, storeKey } from "../../src/engine/notes/notes.ts";
 import { shapeRecord } from "../../src/engine/notes/shape-notes.ts";
 import { resumeKey, resumeText, stopKey, stopText } from "../../src/engine/notes/stop-notes.ts";
 import { createTable } from "../../src/engine/provision/tables/ddl.ts";
@@ -206,6 +207,7 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
       ),
       stopKey({ part: "main", ...at }),
       stopText({ kind: "halted", code: "C", message: "m", atMs: AT_MS, owner: "o" }),
+      recordText(flowRecord("flow-meta", flowStepsOf(plan))),
       resumeKey({ part: "main", ...at }),
       resumeText({ owner: "o", atMs: AT_MS }),
       recordText(

@@ -1,7 +1,17 @@
 // I1 to I3: windows of a source that has gone quiet close by the wall clock, and one idle partition keeps nobody waiting.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { json, minutes, pipeline, seconds, string, topic, tumbling, type Duration } from "#engine";
+import {
+  json,
+  minutes,
+  pipeline,
+  seconds,
+  string,
+  topic,
+  tumbling,
+  type Duration,
+  type Topic,
+} from "#engine";
 import { advance, crash, send, simulate, type SimulatedStep } from "#testing";
 
 interface View {
@@ -100,7 +110,7 @@ test("only sources behind which something closes are ever taken for quiet", () =
       .to(viewsCopy);
   });
   assert.deepEqual(once.plan().parts[0]?.sources[0]?.idleAfterMs, undefined);
-  // An outage of the writer is no quiet.
+  // A topic that the pipeline writes is quiet once the pipeline has worked everything (I4).
   const behind = pipeline("behind", ({ from }) => {
     from(views).to(viewsCopy);
     from(viewsCopy)
@@ -110,8 +120,65 @@ test("only sources behind which something closes are ever taken for quiet", () =
       .toStream("row", () => ({ from: 0, views: 0 }))
       .to(rows);
   });
-  for (const { sources } of behind.plan().parts)
-    for (const { idleAfterMs } of sources) assert.equal(idleAfterMs, undefined);
+  const found = behind
+    .plan()
+    .parts.flatMap(({ sources }) =>
+      sources.map(({ name, idleAfterMs, writtenBy }) => [name, idleAfterMs, writtenBy]),
+    );
+  assert.deepEqual(found, [
+    ["views", undefined, undefined],
+    ["views-copy", 30_000, "behind"],
+  ]);
+});
+
+test("idleAfter is 5 s of a topic that is read with loadFirst, 30 s of any other, and what it says itself of both", async () => {
+  const names = topic("names", {
+    ...{ key: string, value: json<View>(), partitions: 3, owner: "tests" },
+  });
+  const idleOf = (reference: Topic<string, View>): (number | undefined)[] => {
+    const views = viewsOf(null);
+    const both = pipeline("both", ({ from }) => {
+      from(views)
+        .merge("all", from(reference, { loadFirst: true }))
+        .groupByKey()
+        .windowedBy(window)
+        .count("views-by-key", { emit: "close" })
+        .toStream("row", (views) => ({ from: 0, views }))
+        .to(rows);
+    });
+    return both.plan().parts.flatMap(({ sources }) => sources.map((one) => one.idleAfterMs));
+  };
+  assert.deepEqual(idleOf(names), [30_000, 5_000]);
+  const said = (idleAfter: Duration | "never") =>
+    topic("names", { key: string, value: json<View>(), partitions: 3, owner: "tests", idleAfter });
+  assert.deepEqual(idleOf(said(seconds(7))), [30_000, 7_000]);
+  assert.deepEqual(idleOf(said("never")), [30_000, undefined]);
+});
+
+test("a reference topic that has been loaded keeps a window no longer than the stream beside it", async () => {
+  const views = viewsOf(seconds(8));
+  const names = topic("names", {
+    ...{ key: string, value: json<View>(), partitions: 3, owner: "tests" },
+  });
+  const both = pipeline("both", ({ from }) => {
+    from(views)
+      .merge("all", from(names, { loadFirst: true }))
+      .groupByKey()
+      .windowedBy(window)
+      .count("views-by-key", { emit: "close" })
+      .toStream("row", (views) => ({ from: 0, views }))
+      .to(rows);
+  });
+  const steps = [
+    send(names, "k", { shop: "a" }, { partition: 0 }),
+    send(views, "k", { shop: "a" }, { partition: 0 }),
+  ];
+  // [0,10) and its grace end at 12 s: the stream is quiet at 20 s, the reference topic sooner.
+  const { records } = await simulate(both, [...steps, advance(seconds(22))]);
+  assert.deepEqual(
+    records(rows).map(({ value }) => value?.views),
+    [2],
+  );
 });
 const viewsCopy = topic("views-copy", {
   key: string,

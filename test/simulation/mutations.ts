@@ -754,6 +754,31 @@ export const mutations: readonly Mutation[] = [
     test: "engine/source/quiet.test.ts",
   },
   {
+    name: "outage is quiet",
+    mistake: "what an outage of the broker kept back comes to a source that counts as quiet",
+    changes: ["omit"],
+    test: "engine/source/quiet.test.ts",
+  },
+  {
+    name: "writer not walked",
+    mistake: "a topic of a pipeline is quiet although its writer has not worked what it was sent",
+    changes: [{ condition: "low > high" }],
+    test: "scenario/written-windows.test.ts",
+  },
+  {
+    name: "windows of a writer forgotten",
+    mistake: "a topic of a pipeline is quiet although windows of its writer are still to close",
+    changes: [{ value: (was) => `Math.max(END_OF_TIME, ${was})` }],
+    test: "scenario/written-windows.test.ts",
+  },
+  {
+    name: "time of a writer not committed",
+    mistake:
+      "a writer that has nothing to do keeps its time to itself, so its readers wait for ever",
+    changes: [{ condition: "isInterval || !this.#isFollowed || !inputs.hasAsserted" }],
+    test: "scenario/written-windows.test.ts",
+  },
+  {
     name: "letter as young as its record",
     mistake: "a letter goes back without the origin time that its record had",
     changes: ["omit"],

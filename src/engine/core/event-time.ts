@@ -17,8 +17,8 @@ export interface TimeRule {
   readonly invalid: InvalidTimestamp;
 }
 
-/** So long a source without records is waited for, where its topic does not say. */
-export const IDLE_AFTER_MS = 30_000;
+/** So long a source without records is waited for, where its topic does not say; a reference topic, which changes seldom, less. */
+export const IDLE_AFTER_MS = { stream: 30_000, reference: 5_000 } as const;
 
 export const DEFAULT_TIME_RULE: TimeRule = { futureMaxMs: 3_600_000, invalid: "dead-letter" };
 

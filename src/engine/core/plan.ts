@@ -50,6 +50,8 @@ export interface PlanTopic {
    * where there are none.
    */
   readonly idleAfterMs?: number;
+  /** The pipeline that writes it, where that is one of Millrace: an outage of it is no quietness. */
+  readonly writtenBy?: string;
 }
 
 /** A table as the engine sees it; `define/table.ts` has its full declaration. */

@@ -201,16 +201,18 @@ export function timeOfPart({ nodes, sources, stores }: Part): TimeOf {
 }
 
 export class TaskInputs {
-  readonly #partition: number;
+  readonly partition: number;
   readonly #inputs: ReadonlyMap<TopicName, Input>;
   #loading: Loading | null;
   /** An end was asserted that no checkpoint has taken. */
   #hasEnded = false;
+  /** Time was asserted that no checkpoint has taken. */
+  #hasAsserted = false;
   /** The work that the last checkpoint said to be left. */
   #left: WorkLeft | undefined;
 
   constructor(partition: number, starts: readonly InputStart[], timeOf: TimeOf) {
-    this.#partition = partition;
+    this.partition = partition;
     this.#loading = Loading.of(starts);
     this.#left = starts.find(({ time }) => time.left !== undefined)?.time.left;
     this.#inputs = new Map(
@@ -263,7 +265,14 @@ export class TaskInputs {
   /** Nothing before this time is expected of a source any more. */
   assertTime(topic: TopicName, timeMs: number): void {
     const time = this.time(topic);
-    if (time instanceof SourceTime) time.assertTime(timeMs);
+    if (!(time instanceof SourceTime) || timeMs <= time.watermark) return;
+    time.assertTime(timeMs);
+    this.#hasAsserted = true;
+  }
+
+  /** Whether the next checkpoint has a time that was asserted since the last one. */
+  get hasAsserted(): boolean {
+    return this.#hasAsserted;
   }
 
   /** The same at the end of a range that is read up to `end`: whoever waits for the range waits until this is committed. */
@@ -298,7 +307,7 @@ export class TaskInputs {
 
   /** Progress of every input, for a checkpoint, each with its own time, and with what is left beside records. */
   take(owner: string, left: WorkLeft | null = null): Progress[] {
-    [this.#hasEnded, this.#left] = [false, left ?? undefined];
+    [this.#hasEnded, this.#hasAsserted, this.#left] = [false, false, left ?? undefined];
     const work = left === null ? {} : { left };
     return [...this.#inputs].map(([topic, input]) => {
       input.staged = input.nextOffset;
@@ -307,7 +316,7 @@ export class TaskInputs {
       const time = input.time === null ? {} : { ...input.time.stored, ...work };
       // mistake: ledger after commit
       const metadata = encodeMetadata({ owner, ledger: input.ledger, time, loadTo });
-      return { topic, partition: this.#partition, nextOffset: input.nextOffset, metadata };
+      return { topic, partition: this.partition, nextOffset: input.nextOffset, metadata };
     });
   }
 

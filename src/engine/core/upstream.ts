@@ -1,5 +1,5 @@
 // The sources and operators above each node of a part, and what lies between.
-import { queuesKeys, storesOf, type PlanNode } from "./plan.ts";
+import { queuesKeys, storesOf, type Part, type PlanNode } from "./plan.ts";
 import type { TopicName } from "./record.ts";
 
 export type SourceDelays = ReadonlyMap<TopicName, number>;
@@ -39,6 +39,13 @@ function delaysBehind<T>(
     return delays;
   });
 }
+
+/** How far the time behind the operator stays behind the one in front of it, at most (D). */
+export const delayBehind = ({ nodes }: Part, { id, facts }: PlanNode): number =>
+  Math.max(
+    facts.delayMs ?? 0,
+    ...nodes.flatMap((node) => (node.inputs.includes(id) ? [node.facts.delayMs ?? 0] : [])),
+  );
 
 /** By place. */
 export function behindQueues(nodes: readonly PlanNode[]): boolean[] {

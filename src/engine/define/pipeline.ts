@@ -99,7 +99,8 @@ const draw = (builder: Builder, topicPartitions: number) => (): Graph => {
       if (!known) graph.refuse("from", "a topic(…)", topic);
       if (typeof loadFirst !== "boolean")
         graph.refuse("from", "loadFirst: true or false", loadFirst);
-      const source = known ? planTopicOf(topic, topicPartitions) : unknownTopic;
+      const use = loadFirst ? "reference" : "stream";
+      const source = known ? planTopicOf(topic, topicPartitions, use) : unknownTopic;
       return from(graph, loadFirst ? { ...source, loadFirst } : source);
     },
   });

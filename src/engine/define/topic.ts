@@ -1,5 +1,5 @@
 // topic(): a topic as a value. Importing it creates nothing; `millrace topics apply` does.
-import { DEFAULT_TIME_RULE, IDLE_AFTER_MS, type InvalidTimestamp } from "../core/event-time.ts";
+import { DEFAULT_TIME_RULE, type InvalidTimestamp } from "../core/event-time.ts";
 import type { Decoder, Encoder, Schema } from "../core/schema.ts";
 import type { TopicName } from "../core/record.ts";
 import type { Duration } from "../core/span.ts";
@@ -29,8 +29,10 @@ export interface Topic<K, V> {
   /** The farthest that a time from a value may be ahead of the record's Kafka timestamp. */
   readonly futureMax: Duration;
   readonly invalidTimestamp: InvalidTimestamp;
-  /** The time without records after which windows no longer wait for a partition. */
-  readonly idleAfter: Duration | "never";
+  /** The time without records after which windows no longer wait for a partition; null: the default of its use. */
+  readonly idleAfter: Duration | "never" | null;
+  /** The name of the Millrace pipeline that writes it; null for any other writer. */
+  readonly writtenBy: string | null;
 }
 
 /** A topic from which records with these keys and values may be read. */
@@ -103,11 +105,24 @@ export interface TopicOptions<K, V> {
   /**
    * The time without records after which windows no longer wait for a partition of the topic: then its time follows the wall
    * clock, so much behind it. At least the usual delay from event time to arrival, or what comes later is late. "never"
-   * where history is fed in. Default: 30 s.
+   * where history is fed in. Default: 30 s, and 5 s where it is read with `loadFirst`.
    * @example
    * topic("readings", { key: string, value: reading, owner: "team-iot", idleAfter: minutes(2) });
    */
   readonly idleAfter?: Duration | "never";
+  /**
+   * The Millrace pipeline that writes the topic, in the same namespace: a partition is quiet only once that pipeline has worked
+   * all that its own sources had, so an outage of it is not taken for quietness. Both pipelines need the declaration.
+   * @example
+   * topic("orders.clean", { key: string, value: order, owner: "team-orders", writtenBy: "orders" });
+   */
+  readonly writtenBy?: string | PipelineName;
+}
+
+/** A pipeline, by its name. */
+export interface PipelineName {
+  readonly kind: "pipeline";
+  readonly name: string;
 }
 
 /**
@@ -131,9 +146,13 @@ export function topic<K, V>(name: string, options: TopicOptions<K, V>): Topic<K,
     timestamp: (options.timestamp as Topic<K, V>["timestamp"] | undefined) ?? null,
     futureMax: options.futureMax ?? { ms: DEFAULT_TIME_RULE.futureMaxMs },
     invalidTimestamp: options.invalidTimestamp ?? DEFAULT_TIME_RULE.invalid,
-    idleAfter: options.idleAfter ?? { ms: IDLE_AFTER_MS },
+    idleAfter: options.idleAfter ?? null,
+    writtenBy: writerOf(options.writtenBy),
   });
 }
+
+const writerOf = (writer: string | PipelineName | undefined): string | null =>
+  (typeof writer === "object" ? writer.name : writer) ?? null;
 
 function settingsOf<K, V>(
   options: TopicOptions<K, V>,

@@ -33,6 +33,7 @@ type NoteName =
   | "stop"
   | "resume"
   | "shape"
+  | "flow"
   | "job"
   | "audit";
 
@@ -70,6 +71,14 @@ export const noteChecks: Readonly<Record<NoteName, Check>> = {
   }),
   resume: fields({ owner: name, atMs: time }),
   shape: fields({ structure: mapOf(text(100), 10_000, 2_000), isAccepted: optional(flag) }),
+  flow: fields({
+    steps: listOf(
+      fields({
+        ...{ group: name, reads: listOf(fields({ topic: name, writtenBy: optional(name) })) },
+        ...{ writes: listOf(name), waits: listOf(fields({ topic: name, delayMs: whole() })) },
+      }),
+    ),
+  }),
   job: fields({
     ...{
       job: name,
@@ -127,6 +136,8 @@ const kinds: ReadonlyMap<string, NoteKind> = new Map([
   ["resume", kind(`resume/${AT}`, noteChecks.resume, "none")],
   // Without it a task waits in front of the value, and says so.
   ["shape", kind(`shape/${NAME}/${NAME}/[^/]{0,100}`, noteChecks.shape, "none")],
+  // Readers of what the pipeline writes take none of it for quiet; the next start notes it again.
+  ["flow", kind("flow", noteChecks.flow, "none")],
   // A letter whose state is not known is not open: it could go back a second time.
   ["letter", kind("letter/[^/]{1,100}(?:/[1-9]\\d{0,8})?", letterStateCheck, "unknown")],
   // Notes that commands show each other.

@@ -3,6 +3,7 @@
 // each store was; and what has stopped (stop-notes.ts). Promises nothing about what follows from a note.
 import type { StartOffset } from "../core/kafka.ts";
 import { detailOf, type BatchError } from "../core/errors.ts";
+import type { FlowStep } from "../core/flow-steps.ts";
 import { parseKnown } from "../core/foreign.ts";
 import { readRange, type ReadOptions, type TopicPorts } from "../core/read-range.ts";
 import {
@@ -76,6 +77,21 @@ export function startNote(notes: Notes, group: GroupId, at: TopicPartition): Sta
     topicId?: string | null;
   }>(text, noteChecks.start);
   return { nextOffset: BigInt(nextOffset), topicId };
+}
+
+const FLOW = "flow";
+
+/** The way of records through the pipeline, for the readers of its topics. */
+export const flowRecord = (meta: TopicName, steps: readonly FlowStep[]): OutRecord =>
+  noteRecord(meta, FLOW, flowText(steps));
+
+const flowText = (steps: readonly FlowStep[]): string => JSON.stringify({ steps });
+
+/** As last noted; null when the pipeline has noted none. */
+export function flowNote(notes: Notes): readonly FlowStep[] | null {
+  const text = notes.get(FLOW);
+  if (text === undefined) return null;
+  return parseKnown<{ readonly steps: readonly FlowStep[] }>(text, noteChecks.flow).steps;
 }
 
 /** Every note as it is now; waits for what an open transaction is about to add. */

@@ -12,6 +12,7 @@ import { refuseOtherFormats } from "../core/stored-format.ts";
 import type { WorkerContext } from "./context.ts";
 import type { WriterIds } from "./task/bind.ts";
 import { writtenSchemas } from "./written-schemas.ts";
+import { noteFlows } from "./flow-notes.ts";
 import { checkStores } from "./store-notes.ts";
 
 /** The facts that parts are bound with, once all is there. */
@@ -43,6 +44,7 @@ export async function preflight(
   const changed = await patiently("kafka", () => checkStores(plans, context));
   const all = [...problems, ...unfit, ...changed];
   if (all.length > 0) throw new ConfigErrors(all);
+  await patiently("kafka", () => noteFlows(plans, context));
   return { writerIds, topics };
 }
 

@@ -1,15 +1,20 @@
 // Quiet sources of a task (live only): a source that has been read to its end and has had no record for a while is waited
 // for no longer, or one idle partition would keep open the windows of all. What is asserted then stays behind the wall
 // clock by that while, so a record that arrives no later than that after its event time is never behind (I1, I2).
-import { NO_TIME, SourceTime } from "../core/event-time.ts";
+import { END_OF_TIME, NO_TIME, SourceTime } from "../core/event-time.ts";
 import type { PlanTopic } from "../core/plan.ts";
 import type { TopicName } from "../core/record.ts";
 import type { TaskInputs } from "../core/task-inputs.ts";
+import type { TopicWriter } from "./writers.ts";
 
 interface QuietClock {
   readonly idleAfterMs: number;
-  /** The last record, or the takeover (K2). */
+  /** The pipeline that writes the topic, where it is one of Millrace. */
+  readonly writer: TopicWriter | undefined;
+  /** The last record, the takeover (K2), or the end of an outage. */
   sinceMs: number;
+  /** The end of the log was last seen, or a record was worked. */
+  seenMs: number;
   assertedMs: number;
   /** Records that were read last lay far behind the wall clock. */
   isFedHistory: boolean;
@@ -26,8 +31,17 @@ export interface FedHistory {
   readonly assertedMs: number;
 }
 
+/** A moment at which nothing of the topic was under way. */
+interface QuietMoment {
+  readonly atMs: number;
+  /** The time to which results that come later may go back. */
+  readonly leastMs: number;
+}
+
 /** So often at most an assertion moves on: each is a marker for the parts behind. */
 const STEP_MS = 500;
+/** An end that was out of sight for half of idleAfter, and for so long, may have kept records back. */
+const OUTAGE_MS = 2_000;
 /** Records whose times are so far behind the wall clock are history. */
 const HISTORY_MS = 86_400_000;
 
@@ -43,11 +57,18 @@ export class QuietSources {
   }
 
   /** Null where every source is waited for. */
-  static of(inputs: TaskInputs, sources: readonly PlanTopic[], nowMs: number): QuietSources | null {
-    const begun = { sinceMs: nowMs, assertedMs: NO_TIME, isFedHistory: false, hasWarned: false };
-    const clocks = sources.flatMap(({ name, idleAfterMs }) =>
-      idleAfterMs === undefined ? [] : [[name, { ...begun, idleAfterMs }] as const],
-    );
+  static of(
+    inputs: TaskInputs,
+    sources: readonly PlanTopic[],
+    nowMs: number,
+    writers: ReadonlyMap<TopicName, TopicWriter> = new Map(),
+  ): QuietSources | null {
+    const times = { sinceMs: nowMs, seenMs: nowMs, assertedMs: NO_TIME };
+    const begun = { ...times, isFedHistory: false, hasWarned: false };
+    const clocks = sources.flatMap(({ name, idleAfterMs }) => {
+      if (idleAfterMs === undefined) return [];
+      return [[name, { ...begun, idleAfterMs, writer: writers.get(name) }] as const];
+    });
     return clocks.length === 0 ? null : new QuietSources(inputs, new Map(clocks));
   }
 
@@ -56,6 +77,7 @@ export class QuietSources {
     const clock = this.#clocks.get(topic);
     if (clock === undefined) return;
     clock.sinceMs = Math.max(clock.sinceMs, nowMs);
+    clock.seenMs = Math.max(clock.seenMs, nowMs);
     if (timeMs !== NO_TIME) clock.isFedHistory = nowMs - timeMs > HISTORY_MS;
   }
 
@@ -67,11 +89,13 @@ export class QuietSources {
     const clock = this.#clocks.get(topic);
     // mistake: fetched is worked
     if (clock === undefined || !this.#inputs.isAt(topic, nextOffset)) return false;
+    const moment = this.#momentOf(clock, nextOffset, sentMs);
+    if (moment === null) return false;
     // mistake: quiet at once
-    if (sentMs - clock.sinceMs < clock.idleAfterMs) return false;
+    if (moment.atMs - clock.sinceMs < clock.idleAfterMs) return false;
     // mistake: quiet is now
-    const timeMs = sentMs - clock.idleAfterMs;
-    if (timeMs - clock.assertedMs < STEP_MS) return false;
+    const timeMs = Math.min(moment.atMs - clock.idleAfterMs, moment.leastMs);
+    if (!(timeMs - clock.assertedMs >= STEP_MS)) return false;
     clock.assertedMs = timeMs;
     this.#asserted.set(topic, timeMs);
     return true;
@@ -93,5 +117,21 @@ export class QuietSources {
       fed.push({ topic, idleAfterMs, timeMs: time.time, assertedMs: time.watermark });
     }
     return fed;
+  }
+
+  /**
+   * The moment of which a fetch that was sent then says that nothing was under way; null: it says so of none. Of a topic that
+   * a pipeline writes it is the start of the walk that has found this end. What an outage has kept back comes behind it, so
+   * the wait begins anew there.
+   */
+  #momentOf(clock: QuietClock, end: bigint, sentMs: number): QuietMoment | null {
+    const { writer, idleAfterMs } = clock;
+    const walk = writer?.walkTo(this.#inputs.partition, end);
+    if (walk === null) return null;
+    const { startMs: atMs, leastMs } = walk ?? { startMs: sentMs, leastMs: END_OF_TIME };
+    // mistake: outage is quiet
+    if (atMs - clock.seenMs > Math.max(idleAfterMs / 2, OUTAGE_MS)) clock.sinceMs = atMs;
+    clock.seenMs = Math.max(clock.seenMs, atMs);
+    return { atMs, leastMs };
   }
 }

@@ -4,8 +4,13 @@ import type { Headers } from "../core/record.ts";
 import type { Topic } from "../define/topic.ts";
 
 export interface SendOptions {
-  /** The record's Kafka timestamp, epoch ms. Default: the virtual time. Topics with LogAppendTime always take that. */
-  readonly at?: number;
+  /**
+   * The record's Kafka timestamp: epoch ms, or a duration since the start of virtual time. Default: the virtual time. Topics with
+   * LogAppendTime always take that.
+   * @example
+   * send(views, "ann", view, { at: minutes(4) });
+   */
+  readonly at?: number | Duration;
   readonly partition?: number;
   readonly headers?: Headers;
 }

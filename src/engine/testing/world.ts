@@ -50,6 +50,7 @@ export class World {
   readonly meter: RecordingMeter = new RecordingMeter(catalogue);
   /** Null where time does not end. */
   readonly #ending: SimulatedEnd | null;
+  readonly #startMs: number;
   readonly #random: ReturnType<typeof seededRandom>;
   readonly #outside: KafkaPort;
   readonly #producer: PlainProducer;
@@ -67,14 +68,12 @@ export class World {
     { seed = 1, breaker, stops, resources = [], end = "keep" }: SimulateOptions,
   ) {
     this.#ending = end === "close" ? new SimulatedEnd(plans) : null;
-    this.#clock = new FakeClock(startMs);
+    [this.#startMs, this.#clock] = [startMs, new FakeClock(startMs)];
     this.cluster = new MemoryKafka(this.#clock);
     this.#outside = this.cluster.port();
     this.#producer = this.#outside.producer();
-    this.plans = plans;
-    this.#doubles = resources;
-    this.#random = seededRandom(seed);
-    this.#expectsStops = stops === "expected";
+    [this.plans, this.#doubles] = [plans, resources];
+    [this.#random, this.#expectsStops] = [seededRandom(seed), stops === "expected"];
     this.#limits = { ...defaultLimits, breaker: breaker !== "off" };
   }
 
@@ -204,7 +203,8 @@ export class World {
     value: Buffer | null,
   ): Promise<void> {
     const partition = options.partition ?? partitionOf(key, this.#created.get(topic.name) ?? 1, 0);
-    const { headers = [], at: timestamp = this.#clock.now() } = options;
+    const { headers = [], at = this.#clock.now() } = options;
+    const timestamp = typeof at === "number" ? at : this.#startMs + at.ms;
     const record = { topic: topic.name, partition, key, value, headers, timestamp };
     await this.#during(this.#producer.send([record]));
   }

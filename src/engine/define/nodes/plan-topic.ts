@@ -1,5 +1,6 @@
 // From a declared topic to the topic of a plan: configuration as Kafka names it, of which nothing is made up that the
 // declaration leaves out.
+import { IDLE_AFTER_MS } from "../../core/event-time.ts";
 import type { PlanNode, PlanTopic } from "../../core/plan.ts";
 import type { TopicName } from "../../core/record.ts";
 import type { SchemaFormat } from "../../core/schema.ts";
@@ -11,8 +12,12 @@ type AnyTopic = Omit<Topic<unknown, unknown>, "key" | "value"> & {
   readonly value: { readonly format: SchemaFormat };
 };
 
-/** `topicPartitions`: of a topic whose declaration does not say. */
-export function planTopicOf(topic: AnyTopic, topicPartitions: number): PlanTopic {
+/** `topicPartitions`: of a topic whose declaration does not say. `use`: what it is read as. */
+export function planTopicOf(
+  topic: AnyTopic,
+  topicPartitions: number,
+  use: keyof typeof IDLE_AFTER_MS = "stream",
+): PlanTopic {
   return {
     name: topic.name,
     key: topic.key.format,
@@ -22,13 +27,22 @@ export function planTopicOf(topic: AnyTopic, topicPartitions: number): PlanTopic
       : { partitions: topic.partitions }),
     timestamp: topic.timestamp as PlanTopic["timestamp"],
     timeRule: { futureMaxMs: topic.futureMax.ms, invalid: topic.invalidTimestamp },
-    ...(topic.idleAfter === "never" ? {} : { idleAfterMs: topic.idleAfter.ms }),
+    ...idlenessOf(topic, use),
     internal: null,
     ...(topic.external ? { external: true } : {}),
     config: { ...cleanupOf(topic), ...retentionOf(topic), ...topic.config },
     personalData: topic.personalData,
     ...(topic.personalKey === null ? {} : { personalKey: topic.personalKey }),
   };
+}
+
+function idlenessOf(
+  { idleAfter, writtenBy }: AnyTopic,
+  use: keyof typeof IDLE_AFTER_MS,
+): Pick<PlanTopic, "idleAfterMs" | "writtenBy"> {
+  const writer = writtenBy === null ? {} : { writtenBy };
+  if (idleAfter === "never") return writer;
+  return { idleAfterMs: idleAfter?.ms ?? IDLE_AFTER_MS[use], ...writer };
 }
 
 const cleanupOf = ({ compacted }: AnyTopic): PlanTopic["config"] =>

@@ -13,7 +13,7 @@ import {
 import { traces } from "./checks/calls.ts";
 import { loadFirst } from "./checks/load-first.ts";
 import { tooManyChannels, withChannels } from "./parts/channels.ts";
-import { withIdleness } from "./parts/idle.ts";
+import { otherWriters, withIdleness } from "./parts/idle.ts";
 import { withOrigins } from "./parts/origins.ts";
 import { cut } from "./parts/cut.ts";
 import type { Graph } from "../nodes/graph.ts";
@@ -37,10 +37,11 @@ export function build(input: BuildInput): Plan {
     const operation = node.facts.settle?.(node, options.retry) ?? node.operation;
     return { ...node, operation };
   });
-  const problems = [...input.problems, ...graph.problems, ...validate(input, nodes)];
+  const wrong = [...validate(input, nodes), ...otherWriters(nodes, name)];
+  const problems = [...input.problems, ...graph.problems, ...wrong];
   if (problems.length > 0) throw new ConfigErrors(problems);
   const prefix = `${namespace}${name}`;
-  const parts = withOrigins(withIdleness(withChannels(cut(nodes, prefix))));
+  const parts = withOrigins(withIdleness(withChannels(cut(nodes, prefix)), name));
   const tooMany = tooManyChannels(parts, namespace);
   const traced = [...parts.flatMap(traces), ...loadFirst(parts), ...tooMany];
   if (traced.length > 0) throw new ConfigErrors(traced);

@@ -27,6 +27,8 @@ export interface AwaitedSource {
   readonly writers: number | null;
   /** So long without records it is not waited for; null: for ever. */
   readonly idleAfterMs: number | null;
+  /** The Millrace pipeline that writes it; left out for other writers. */
+  readonly writtenBy?: string;
 }
 
 const EXACT: ResultClass = { name: "exact" };
@@ -39,9 +41,10 @@ export function awaitedSources(part: Part, node: PlanNode): readonly AwaitedSour
   if (!usesTime(node)) return [];
   const delays = sourcesOf(part.nodes)[part.nodes.indexOf(node)] ?? new Map<TopicName, number>();
   return [...delays].map(([topic, delayMs]) => {
-    const { channels = null, idleAfterMs = null } =
-      part.sources.find(({ name }) => name === topic) ?? {};
-    return { topic, delayMs, writers: channels, idleAfterMs };
+    const source = part.sources.find(({ name }) => name === topic);
+    const { channels = null, idleAfterMs = null, writtenBy } = source ?? {};
+    const writer = writtenBy === undefined ? {} : { writtenBy };
+    return { topic, delayMs, writers: channels, idleAfterMs, ...writer };
   });
 }
 
@@ -120,10 +123,3 @@ export class ResultClasses {
     return { name: "arrival", why };
   }
 }
-
-/** How far the time behind the operator stays behind the one in front of it, at most (D). */
-export const delayBehind = ({ nodes }: Part, { id, facts }: PlanNode): number =>
-  Math.max(
-    facts.delayMs ?? 0,
-    ...nodes.flatMap((node) => (node.inputs.includes(id) ? [node.facts.delayMs ?? 0] : [])),
-  );

@@ -84,8 +84,26 @@ function workerGrants(plan: Plan, { worker, isLiteral }: KafkaNames): KafkaGrant
     return topic(name, ...reads, ...writes, "DescribeConfigs");
   });
   const own = isLiteral ? workerNames(plan) : workerPrefixes(plan);
-  return [...streams, ...own, prefixed("transactional-id", `${worker}-`, "Write")];
+  const writing = writersOf(plan).flatMap((writer) => writerGrants(plan, writer));
+  return [...streams, ...own, ...writing, prefixed("transactional-id", `${worker}-`, "Write")];
 }
+
+/** Other pipelines whose progress decides when a topic that they write is quiet. */
+function writersOf({ pipeline, parts }: Plan): readonly string[] {
+  const found = parts.flatMap(({ sources }) =>
+    sources.flatMap(({ writtenBy, idleAfterMs }) =>
+      writtenBy === undefined || idleAfterMs === undefined ? [] : [writtenBy],
+    ),
+  );
+  return [...new Set(found)].filter((writer) => writer !== pipeline);
+}
+
+/** Its notes, its groups, and the topics between its parts; the topics that it reads are not known here. */
+const writerGrants = ({ namespace }: Plan, writer: string): KafkaGrant[] => [
+  topic(`${namespace}${writer}-meta`, "Read"),
+  prefixed("topic", `${namespace}${writer}-`, "Describe"),
+  prefixed("group", `${namespace}${writer}.`, "Describe"),
+];
 
 function workerPrefixes(plan: Plan): KafkaGrant[] {
   const operations = plan.topics.internal.some(isPurged) ? WORKED : KEPT;

@@ -2,15 +2,17 @@
 // then nothing of them is read. Tasks of one number in all topics of the part are one.
 import type { Assignment } from "../../../core/kafka.ts";
 import { formerGroups, isNamedBySource, mainGroup, readerOf } from "../../../core/pieces.ts";
-import type { TopicPartition } from "../../../core/record.ts";
+import type { TopicName, TopicPartition } from "../../../core/record.ts";
 import { PartTimeWaits, slowestWaits, type TimedInputs } from "../../../core/time-waits.ts";
 import type { TaskHealth } from "../../../observe/health.ts";
 import type { PipelineWait } from "../../../observe/time-waits.ts";
 import type { GroupNames } from "../../../source/inherit.ts";
 import { takeOver, type TakenOver, type TakeoverPorts } from "../../../source/takeover.ts";
+import type { TopicWriter } from "../../../source/writers.ts";
 import type { OpenStores } from "../../../state/task-stores.ts";
 import { actionOf, awaitingTopics, ours, persist, unlessAborted } from "../../failure.ts";
 import { partFacts, type BoundPart } from "../bind.ts";
+import { writersOf } from "../time/writers.ts";
 import type { StreamCommitter } from "./committer.ts";
 import { RunningPart, type PartOptions } from "../part.ts";
 import type { Probations } from "./probation.ts";
@@ -25,12 +27,21 @@ export class StreamPart extends RunningPart<StreamStage> {
   /** Tasks whose outputs were refused commit alone. */
   readonly probations: Probations = new Map();
   readonly #waits: PartTimeWaits;
+  readonly #life = new AbortController();
+  /** The pipelines that write its sources. */
+  readonly #writers: ReadonlyMap<TopicName, TopicWriter>;
   #takingOver: AbortController | null = null;
 
   constructor(options: PartOptions, committer: StreamCommitter) {
     super(options);
     this.#waits = new PartTimeWaits(options.bound.part);
     this.#committer = committer;
+    this.#writers = writersOf(this.bound, this.context, this.#life.signal);
+  }
+
+  override async stop(): Promise<void> {
+    this.#life.abort(new Error("the part has left"));
+    await super.stop();
   }
 
   protected assigned(): void {
@@ -183,7 +194,7 @@ export class StreamPart extends RunningPart<StreamStage> {
     const options = {
       ...{ context, bound, generation, starts, stores, letters: this.letters },
       breaker: this.newBreaker(),
-      ...{ probations: this.probations, committer: this.#committer },
+      ...{ probations: this.probations, committer: this.#committer, writers: this.#writers },
     };
     const running = task.run(
       { starts, lineage: this.options.gate.lineage, proofs: this.proofs },

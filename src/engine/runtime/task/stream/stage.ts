@@ -24,12 +24,12 @@ import type { Probations } from "./probation.ts";
 import { Firing } from "../due/firing.ts";
 import { openState, type TaskState } from "./state.ts";
 import { Tally, type Made, type TaskCheckpoint } from "./tally.ts";
-import { StageTimes } from "../time/times.ts";
+import { StageTimes, type TimedTask } from "../time/times.ts";
 import type { TaskPosition, Task, TaskWork } from "../task.ts";
 
 export type StreamTask = Task<StreamStage>;
 
-export interface StreamStageOptions {
+export interface StreamStageOptions extends Pick<TimedTask, "writers"> {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
   readonly generation: GroupGeneration;
@@ -71,18 +71,16 @@ export class StreamStage implements TaskWork {
 
   constructor(task: StreamTask, options: StreamStageOptions, intake: Intake, inbox: Inbox) {
     [this.#task, this.#options, this.#intake, this.#inbox] = [task, options, intake, inbox];
-    const { context, bound, starts, stores } = options;
+    const { context, bound, starts, stores, writers } = options;
     const timeOf = timeOfPart(bound.part);
     const progress = (this.#progress = new TaskInputs(task.partition, starts, timeOf));
     const times = { watermarkOf: progress.watermark, keepsRecords: () => this.queuedRecords > 0 };
     const own = { context, bound, inbox, inputs: progress, times };
-    this.#times = StageTimes.of({ ...own, address: task.address });
+    this.#times = StageTimes.of({ ...own, address: task.address, writers });
     this.#tally = new Tally({ ...options, progress, now: () => context.clock.now() });
     if (stores === null) return;
-    const { breaker } = options;
-    ({ state: this.#state, queuedKeys: this.#queuedKeys } = openState(task, {
-      ...{ ...own, stores, breaker },
-    }));
+    const opened = openState(task, { ...own, stores, breaker: options.breaker });
+    [this.#state, this.#queuedKeys] = [opened.state, opened.queuedKeys];
     this.#firing = this.#firingOf(this.#state);
   }
 
@@ -242,9 +240,10 @@ export class StreamStage implements TaskWork {
     return this.queuedRecords > 0 ? "queued" : null;
   }
 
-  #mayCommit(hasMarks: boolean, left: WorkLeft | null): boolean {
-    const hasMoved = this.#progress.hasMoved(left) || this.#hasReleased || hasMarks;
-    return hasMoved && !this.#task.signal.aborted && this.#isStateReady();
+  #mayCommit(marks: TaskCheckpoint["marks"], left: WorkLeft | null): boolean {
+    const hasMoved = this.#progress.hasMoved(left) || this.#hasReleased;
+    const isDue = hasMoved || this.#times?.hasNews(marks) === true;
+    return isDue && !this.#task.signal.aborted && this.#isStateReady();
   }
 
   /** Hands the stage over, with the progress of every input of the task; null when nothing moved, or it must not be committed. */
@@ -252,7 +251,7 @@ export class StreamStage implements TaskWork {
     const deferredFrom = this.#stage.outputs.length;
     const left = this.#left;
     const marks = this.#times?.moved(saysTime, this.#state?.due ?? null) ?? [];
-    if (!this.#mayCommit(marks.length > 0, left)) return null;
+    if (!this.#mayCommit(marks, left)) return null;
     const { context, generation, bound } = this.#options;
     const progress = this.#progress.take(context.owner, left);
     const state = this.#state === null ? null : this.#state.seal();

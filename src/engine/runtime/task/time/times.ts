@@ -1,26 +1,30 @@
 // The times of a stream task beside its records: sources that are quiet, ends of a run's range, and the watermarks that it says to
 // the parts behind.
 import { MillraceError } from "../../../core/errors.ts";
-import { instantText, spanText } from "../../../core/event-time.ts";
+import { instantText, NO_TIME, spanText } from "../../../core/event-time.ts";
+import { isFollowed, waitsForTime } from "../../../core/flow-steps.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
 import { closingBehind } from "../../../core/time-waits.ts";
 import type { TopicName } from "../../../core/record.ts";
 import type { Inbox } from "../../../source/inbox.ts";
 import { QuietSources, type FedHistory } from "../../../source/quiet.ts";
 import { RangeEnds } from "../../../source/range-ends.ts";
+import type { TopicWriter } from "../../../source/writers.ts";
 import type { TaskTimes } from "../../../transform/program.ts";
 import type { TaskAddress } from "../../../observe/health.ts";
 import type { WorkerContext } from "../../context.ts";
 import type { BoundPart } from "../bind.ts";
 import { TaskMarks, type DueWatermark, type TaskMark } from "./markers.ts";
 
-interface TimedTask {
+export interface TimedTask {
   readonly context: WorkerContext;
   readonly bound: BoundPart;
   readonly address: TaskAddress;
   readonly inputs: TaskInputs;
   readonly times: TaskTimes;
   readonly inbox: Inbox;
+  /** The pipelines that write sources of the part. */
+  readonly writers: ReadonlyMap<TopicName, TopicWriter>;
 }
 
 export class StageTimes {
@@ -31,13 +35,18 @@ export class StageTimes {
   readonly #marks: TaskMarks | null;
   /** Null in a live pipeline. */
   readonly #ends: RangeEnds | null;
+  /** Pipelines that read what the part writes go by its times. */
+  readonly #isFollowed: boolean;
+  /** The moment of the last checkpoint for the sake of time alone. */
+  #committedMs = NO_TIME;
 
   private constructor(task: TimedTask) {
     this.#task = task;
-    const { context, bound, address, inputs, times, inbox } = task;
+    const { context, bound, address, inputs, times, inbox, writers } = task;
     const { partition } = address;
     const { bounds, clock } = context;
-    this.#quiet = QuietSources.of(inputs, bound.part.sources, clock.now());
+    this.#quiet = QuietSources.of(inputs, bound.part.sources, clock.now(), writers);
+    this.#isFollowed = isFollowed(bound.plan) && waitsForTime(bound.part);
     this.#marks = TaskMarks.of(bound, partition, times);
     const at = { part: bound.part, partition };
     this.#ends =
@@ -76,6 +85,24 @@ export class StageTimes {
   /** The watermarks to say in a checkpoint that is taken now. */
   moved(isInterval: boolean, state: DueWatermark | null): readonly TaskMark[] {
     return this.#marks?.moved(isInterval, state) ?? [];
+  }
+
+  /**
+   * Whether a checkpoint is due for the sake of time: watermarks are to be said, or time was asserted, and readers of what the
+   * part writes must know it.
+   */
+  hasNews(marks: readonly TaskMark[]): boolean {
+    return marks.length > 0 || this.#isDue();
+  }
+
+  #isDue(): boolean {
+    const { context, inputs } = this.#task;
+    const sinceMs = context.clock.now() - this.#committedMs;
+    const isInterval = sinceMs < 0 || sinceMs >= context.limits.markerIntervalMs;
+    // mistake: time of a writer not committed
+    if (!this.#isFollowed || !inputs.hasAsserted || !isInterval) return false;
+    this.#committedMs = context.clock.now();
+    return true;
   }
 
   say(marks: readonly TaskMark[]): void {

@@ -1,0 +1,61 @@
+// The way of records through a pipeline, for those who read its output topics: its parts with their groups, what each reads and
+// writes, and for how long results may stay behind the time of a source. A reader walks it to know whether everything has
+// come (docs/time.md). Pure.
+import { END_OF_TIME, NO_TIME, type StoredTime } from "./event-time.ts";
+import type { Part, Plan } from "./plan.ts";
+import type { GroupId, TopicName } from "./record.ts";
+import { delayBehind, sourcesOf } from "./upstream.ts";
+
+/** A topic that a part reads. */
+export interface FlowSource {
+  readonly topic: TopicName;
+  /** The Millrace pipeline that writes it, where it is another one. */
+  readonly writtenBy?: string;
+}
+
+/** A part of a pipeline. */
+export interface FlowStep {
+  readonly group: GroupId;
+  readonly reads: readonly FlowSource[];
+  readonly writes: readonly TopicName[];
+  /** Sources for whose time results wait in the part: none comes later that is older than that time less the delay. */
+  readonly waits: readonly { readonly topic: TopicName; readonly delayMs: number }[];
+}
+
+/** The parts of the pipeline that write topics. */
+export const flowStepsOf = ({ pipeline, parts }: Plan): FlowStep[] =>
+  parts.flatMap((part) => {
+    const writes = part.nodes.flatMap(({ facts, operation: { topic } }) =>
+      facts.writes !== undefined && topic !== undefined ? [topic.name] : [],
+    );
+    if (writes.length === 0) return [];
+    const reads = part.sources.map(({ name, writtenBy }): FlowSource => {
+      const isOthers = writtenBy !== undefined && writtenBy !== pipeline;
+      return isOthers ? { topic: name, writtenBy } : { topic: name };
+    });
+    return [{ group: part.group, reads, writes: [...new Set(writes)], waits: waitsOf(part) }];
+  });
+
+function waitsOf(part: Part): FlowStep["waits"] {
+  const delays = new Map<TopicName, number>();
+  const above = sourcesOf(part.nodes);
+  for (const [at, node] of part.nodes.entries()) {
+    if (node.facts.closes !== true) continue;
+    for (const [topic, delayMs] of above[at] ?? [])
+      delays.set(topic, Math.max(delays.get(topic) ?? 0, delayMs + delayBehind(part, node)));
+  }
+  return [...delays].map(([topic, delayMs]) => ({ topic, delayMs }));
+}
+
+/** Whether a topic that the pipeline writes is read by the times of its writers: they say them even while nothing comes. */
+export const isFollowed = ({ pipeline, topics }: Plan): boolean =>
+  topics.output.some(({ writtenBy }) => writtenBy === pipeline);
+
+/** Whether results in the part wait for time, so that its readers must know that time. */
+export const waitsForTime = (part: Part): boolean => waitsOf(part).length > 0;
+
+/** The watermark that stored progress says of an input. */
+export function storedWatermark({ time, asserted, channels }: StoredTime): number {
+  if (channels === undefined) return Math.max(time ?? NO_TIME, asserted ?? NO_TIME);
+  return Math.min(END_OF_TIME, ...channels);
+}
