@@ -106,16 +106,16 @@ return {at[1], at[2], at[3], at[4] == tostring(size) and 1 or 0}
 `);
 
 /**
- * The first fields that are due, with the position and the due of the field behind them. KEYS: the copy, its index. ARGV: the
- * due before which they lie, fields.
+ * Fields that are due, with the position and the due of the field behind them. KEYS: the copy, its index. ARGV: the due before
+ * which they lie, fields, and the number of those in front of them that are left out.
  */
 export const dueScript: Script = script(`
 local at = redis.call('HMGET', KEYS[1], '\\0v', '\\0p', '\\0d')
 ${INDEX_SIZE}
 if at[3] ~= tostring(size) then return {at[1], at[2], 0, {}, {}} end
-local found = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', 0, ARGV[2])
-local behind = redis.call('ZRANGE', KEYS[2], #found / 2, #found / 2, 'WITHSCORES')
-return {at[1], at[2], 1, found, behind}
+local found = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', ARGV[3], ARGV[2])
+local next = ARGV[3] + #found / 2
+return {at[1], at[2], 1, found, redis.call('ZRANGE', KEYS[2], next, next, 'WITHSCORES')}
 `);
 
 /**
