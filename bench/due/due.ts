@@ -138,7 +138,7 @@ async function change(measured: Measured, many: number): Promise<void> {
 async function fire(copy: StateCopy, entries: number): Promise<void> {
   let fired = 0;
   for (;;) {
-    const { keys } = await copy.due(Infinity, PAGE);
+    const { keys } = await copy.due(Infinity, PAGE, 0);
     if (keys.length === 0) break;
     fired += keys.length;
     await applied(

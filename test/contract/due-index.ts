@@ -16,8 +16,13 @@ import {
 } from "./state-copy.ts";
 
 /** Keys of the index in words, and the due behind them. */
-export async function dues(copy: StateCopy, before = Infinity, most = 100): Promise<unknown[]> {
-  const { nextOffset, keys, nextMs } = await copy.due(before, most);
+export async function dues(
+  copy: StateCopy,
+  before = Infinity,
+  most = 100,
+  behind = 0,
+): Promise<unknown[]> {
+  const { nextOffset, keys, nextMs } = await copy.due(before, most, behind);
   const words = keys.map(({ key, dueMs }) => `${key.toString("latin1")}@${String(dueMs)}`);
   return [nextOffset, words.join(" "), nextMs];
 }
@@ -52,6 +57,22 @@ export function dueIndexContract(name: string, open: () => Promise<StateCopiesFi
       assert.deepEqual(await dues(copy, 60, 0), [5n, "", 50]);
       assert.deepEqual(await dues(copy, 50), [5n, "", 50]);
       assert.deepEqual(await dues(copy, -Infinity), [5n, "", 50]);
+    });
+
+    test("keys behind those that are known are found, in the same order", async () => {
+      const copy = await begin(aCopy(), 0, { x: ["1", 50], c: ["1", 70], e: "1" });
+      const more = { a: ["1", 70], d: ["1", 60], b: ["1", 70] } as const;
+      assert.equal(await copy.apply(piece(0, 5, more)), "applied");
+      assert.deepEqual(await dues(copy, 71, 2, 0), [5n, "x@50 d@60", 70]);
+      assert.deepEqual(await dues(copy, 71, 2, 2), [5n, "a@70 b@70", 70]);
+      assert.deepEqual(await dues(copy, 70, 2, 1), [5n, "d@60", 70]);
+      assert.deepEqual(await dues(copy, 70, 2, 2), [5n, "", 70]);
+      assert.deepEqual(await dues(copy, 71, 2, 4), [5n, "c@70", null]);
+      assert.deepEqual(await dues(copy, Infinity, Infinity, 5), [5n, "", null]);
+      // A sooner one moves the places of all.
+      assert.equal(await copy.apply(piece(5, 6, { f: ["1", 55], x: null })), "applied");
+      assert.deepEqual(await dues(copy, 71, 2, 0), [6n, "f@55 d@60", 70]);
+      assert.deepEqual(await dues(copy, 71, 9, 2), [6n, "a@70 b@70 c@70", null]);
     });
 
     test("a change of an entry is a change of its due, and a deletion takes it away", async () => {
@@ -96,7 +117,7 @@ export function dueIndexContract(name: string, open: () => Promise<StateCopiesFi
       const rebuild = await copy.rebuild();
       await rebuild.put(keys.map((key) => ({ key: bytes(key), value: bytes("v"), dueMs: 7 })));
       await rebuild.finish(at(1));
-      const { keys: found, nextMs } = await copy.due(8, 1_500);
+      const { keys: found, nextMs } = await copy.due(8, 1_500, 0);
       const inOrder = keys.map(bytes).sort(Buffer.compare);
       assert.deepEqual(
         found.map(({ key }) => key),
@@ -105,7 +126,7 @@ export function dueIndexContract(name: string, open: () => Promise<StateCopiesFi
       assert.equal(nextMs, 7);
       const all = await copy.scan(null, 10_000);
       assert.ok(all.entries.every(({ dueMs }) => dueMs === 7));
-      assert.equal((await copy.due(Infinity, Infinity)).keys.length, keys.length);
+      assert.equal((await copy.due(Infinity, Infinity, 0)).keys.length, keys.length);
     });
 
     test("whatever changes come, the index is that of the entries", async () => {

@@ -868,12 +868,12 @@ export const mutations: readonly Mutation[] = [
   {
     name: "put off in vain",
     mistake: "a key is due by the copy's index, whatever has changed it since",
-    changes: [{ value: "keys.map(keyOf)" }],
+    changes: ["omit"],
   },
   {
     name: "fired out of order",
     mistake: "what is due in memory comes behind what is due in the copy",
-    changes: [{ value: "[...ofCopy, ...due]" }],
+    changes: [{ value: "[...ofCopy.keys, ...due]" }],
   },
   {
     name: "first keys let go",

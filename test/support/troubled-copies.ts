@@ -46,7 +46,7 @@ export class TroubledCopies implements StateCopies {
     return {
       position: () => through("position", () => copy.position()),
       read: (keys) => through("read", () => copy.read(keys)),
-      due: (beforeMs, keysMax) => through("due", () => copy.due(beforeMs, keysMax)),
+      due: (...asked) => through("due", () => copy.due(...asked)),
       apply: (piece) => through("apply", () => copy.apply(piece)),
       rebuild: () => through("rebuild", async () => this.#rebuild(id, await copy.rebuild())),
       scan: (cursor, entriesMax) => through("scan", () => copy.scan(cursor, entriesMax)),
@@ -118,7 +118,7 @@ export class TroubledCopies implements StateCopies {
   async look(id: StoreId): Promise<Snapshot> {
     const copy = this.#inner.copy(id);
     const { entries } = await copy.scan(null, Infinity);
-    const { keys } = await copy.due(Infinity, Infinity);
+    const { keys } = await copy.due(Infinity, Infinity, 0);
     return {
       position: await copy.position(),
       entries: new Map(

@@ -11,7 +11,7 @@ const PANE = String.fromCharCode(OF_PANE);
 
 /** The entry of a key with its panes. */
 export function headKey(key: Buffer): StateKey {
-  const bytes = Buffer.allocUnsafeSlow(1 + key.length);
+  const bytes = Buffer.allocUnsafe(1 + key.length);
   bytes[0] = OF_KEY;
   key.copy(bytes, 1);
   return { id: bytes.toString("latin1"), bytes };

@@ -65,7 +65,7 @@ export interface DueRead {
   readonly nextOffset: bigint | null;
   /** In the order of their dues; of one due in the order of their bytes. */
   readonly keys: readonly DueKey[];
-  /** The due of the key behind them in the index; null where there is none. */
+  /** The due of the next key of the index; null where there is none. */
   readonly nextMs: number | null;
 }
 
@@ -92,8 +92,8 @@ export interface StateCopy {
   /** Null when there is no copy, or none with a position, or when its index is not whole. */
   position(): Promise<CopyPosition | null>;
   read(keys: readonly Buffer[]): Promise<CheckedRead>;
-  /** The first keys whose due lies before `beforeMs`, so many at most. */
-  due(beforeMs: number, keysMax: number): Promise<DueRead>;
+  /** The first keys of the index, behind so many, whose due lies before `beforeMs`; `keysMax` of them at most. */
+  due(beforeMs: number, keysMax: number, behind: number): Promise<DueRead>;
   apply(piece: StatePiece): Promise<Applied>;
   /** A new copy beside the old one, which is replaced when the new one is finished, at once and whole. */
   rebuild(): Promise<Rebuild>;
@@ -203,10 +203,15 @@ export interface TaskStores {
   rollback(mark: number): void;
   /** A lower bound for the dues of the store that no call of `due` has found yet. */
   nextDueMs(store: string): number;
-  /** The first keys of the store whose due lies before `beforeMs`, so many at most, in the order of `isSooner`. */
+  /**
+   * The first keys of the store whose due lies before `beforeMs`, so many at most, in the order of `isSooner`. They are in
+   * memory then.
+   */
   due(store: string, beforeMs: number, keysMax: number): Promise<readonly DueStateKey[]>;
   /** A key that `due` has found was not worked. */
   dueAgain(store: string, dueMs: number): void;
+  /** Every key whose due lies before was worked. */
+  dueDone(store: string, beforeMs: number): void;
   /** Keys of the store that the run has changed since `mark`, and whose due lies before `beforeMs`. */
   dueSince(mark: number, store: string, beforeMs: number): readonly DueStateKey[];
 }

@@ -1,5 +1,6 @@
 // A key of a store in memory, and the changes of such keys that a checkpoint takes.
 import type { StateChange, StateEntry } from "../core/state.ts";
+import type { Change, KeyedStore } from "./keyed-store.ts";
 import type { CacheShare } from "./task-stores.ts";
 
 /** A key in memory. */
@@ -29,6 +30,14 @@ export const CELL_BYTES: number = 220;
 export function cleaned(cell: Cell): void {
   cell.dirty = 0;
   cell.value = null;
+}
+
+/** The cells of a store that the batch in hand has changed, as they were when it began. */
+export function beforeBatch(store: KeyedStore, journal: readonly Change[]): Map<Cell, Change> {
+  const before = new Map<Cell, Change>();
+  for (const change of journal)
+    if (change.store === store && !before.has(change.cell)) before.set(change.cell, change);
+  return before;
 }
 
 /** Second chance: what was asked for since the last look stays, changes that the copy lacks always do. */

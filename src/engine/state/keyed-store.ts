@@ -12,8 +12,8 @@ import type {
 } from "../core/state.ts";
 import type { CacheShare } from "./task-stores.ts";
 import { applyPieces } from "./apply-pieces.ts";
-import { CELL_BYTES, cleaned, trimCells, type Cell, type Sealed } from "./cell.ts";
-import { checkIndex, mergeDue } from "./due.ts";
+import { beforeBatch, CELL_BYTES, cleaned, trimCells, type Cell, type Sealed } from "./cell.ts";
+import { checkIndex, DueKeys, lackedIn, type DueLimits } from "./due.ts";
 import { countDamage, isDamaged, type Damages } from "./damage.ts";
 import { decodedEntries, encodedIfLarge, type EntryBlame, type EntryCodec } from "./entry-codec.ts";
 
@@ -59,7 +59,7 @@ export class KeyedStore implements StoreView {
   #inHand: ReadonlyMap<string, StateKey>[] = [];
   /** The copy's position, as far as this task knows. */
   #position: bigint;
-  #nextDueMs = -Infinity;
+  readonly #dues = new DueKeys();
   #settling: Promise<void> | null = null;
   #repairing: Promise<void> | null = null;
   #isClosed = false;
@@ -106,6 +106,7 @@ export class KeyedStore implements StoreView {
     // Its checkpoint may have reached the copy since.
     cell.dirty = dirty > this.#settled ? dirty : 0;
     if (dirty !== this.#sealNumber) this.#dirty.delete(cell);
+    this.#dues.hasChanged();
     this.dueAgain(entry?.dueMs ?? Infinity);
   }
 
@@ -172,7 +173,7 @@ export class KeyedStore implements StoreView {
   /** Takes what finished batches have changed since the last time; null when that is nothing. */
   seal(): Sealed | null {
     const number = this.#sealNumber++;
-    const inHand = this.#beforeBatch();
+    const inHand = beforeBatch(this, this.#options.journal);
     const cells: Cell[] = [];
     const changes: StateChange[] = [];
     for (const cell of this.#dirty) {
@@ -190,14 +191,6 @@ export class KeyedStore implements StoreView {
     for (const cell of inHand.keys()) cell.dirty = this.#sealNumber;
     this.#sealed = [...this.#unsettled(), ...cells];
     return changes.length === 0 ? null : { number, cells, changes };
-  }
-
-  /** The cells that the batch in hand has changed, as they were when it began. */
-  #beforeBatch(): Map<Cell, Change> {
-    const before = new Map<Cell, Change>();
-    for (const change of this.#options.journal)
-      if (change.store === this && !before.has(change.cell)) before.set(change.cell, change);
-    return before;
   }
 
   #weigh(cell: Cell, value: Buffer | null): void {
@@ -226,6 +219,7 @@ export class KeyedStore implements StoreView {
     const isApplied = offsets !== null && (await this.#apply(changes, offsets, timeMs));
     if (!isApplied) await this.repair();
     for (const cell of cells) if (cell.dirty === number) cleaned(cell);
+    this.#dues.hasChanged();
     this.#settled = number;
     this.#sealed = this.#unsettled();
     this.trim();
@@ -249,19 +243,27 @@ export class KeyedStore implements StoreView {
 
   #repaired(work: () => Promise<bigint>): Promise<void> {
     this.#repairing ??= work()
-      .then((position) => void (this.#position = position))
+      .then((position) => {
+        this.#position = position;
+        this.#dues.forget();
+      })
       .finally(() => (this.#repairing = null));
     return this.#repairing;
   }
 
   /** A lower bound for the dues that no call of `due` has found yet: before it, nothing needs to be asked. */
   get nextDueMs(): number {
-    return this.#nextDueMs;
+    return this.#dues.nextMs;
   }
 
   /** A key is due then, also where `due` has found it already. */
   dueAgain(dueMs: number): void {
-    this.#nextDueMs = Math.min(this.#nextDueMs, dueMs);
+    this.#dues.again(dueMs);
+  }
+
+  /** No key is due before. */
+  dueDone(beforeMs: number): void {
+    this.#dues.done(beforeMs);
   }
 
   /**
@@ -269,26 +271,33 @@ export class KeyedStore implements StoreView {
    * batch counts, whether or not the copy has it. Throws what the copy throws while it is away.
    */
   async due(beforeMs: number, keysMax: number): Promise<readonly DueStateKey[]> {
-    const damages = { count: 0 };
-    for (let asked = keysMax; ;) {
-      const most = asked;
-      const read = await this.#unlessDamaged(damages, () => this.#options.copy.due(beforeMs, most));
-      if (read === null) continue;
-      // mistake: index read unchecked
-      if (read.nextOffset !== this.#position) {
-        await (this.#settling ?? this.repair());
+    const limits = { beforeMs, keysMax };
+    for (const damages = { count: 0 }; ;) {
+      const lacked = lackedIn(this.#sealed, this.#dirty, this.#sealNumber);
+      const merged = this.#dues.merged(this.#position, { cells: this.#cells, lacked }, limits);
+      if (merged === null) {
+        await this.#readIndex(limits, damages);
         continue;
       }
-      const own = { cells: this.#cells, lacked: this.#lacked() };
-      const merged = mergeDue(read, own, { beforeMs, keysMax });
-      asked *= 2;
-      if (merged === null) continue;
       // A question for all keys only counts them.
       const checked = keysMax === Infinity ? [] : merged.keys;
       if ((await this.#unlessDamaged(damages, () => this.#checkDue(checked))) === null) continue;
-      this.#nextDueMs = merged.nextMs;
+      this.#dues.found(merged);
       return merged.keys;
     }
+  }
+
+  /** Reads on behind the keys of the index that are known. */
+  async #readIndex({ beforeMs, keysMax }: DueLimits, damages: Damages): Promise<void> {
+    const head = this.#dues.headAt(this.#position);
+    const read = await this.#unlessDamaged(damages, () =>
+      this.#options.copy.due(beforeMs, keysMax, head.keys.length),
+    );
+    if (read === null) return;
+    // mistake: index read unchecked
+    if (read.nextOffset !== this.#position) return void (await (this.#settling ?? this.repair()));
+    // The copy may have moved on while the question was on its way.
+    if (head === this.#dues.headAt(this.#position)) head.take(read);
   }
 
   /** An entry is due when it says so itself: by a false index an operator would forget what is not over. */
@@ -300,14 +309,6 @@ export class KeyedStore implements StoreView {
 
   #unsettled(): Cell[] {
     return this.#sealed.filter(({ dirty }) => dirty !== 0);
-  }
-
-  /** Changes that the copy may lack. One that was changed again since it was sealed comes once. */
-  *#lacked(): Iterable<Cell> {
-    for (const cell of this.#sealed)
-      if (cell.dirty !== 0 && cell.dirty !== this.#sealNumber) yield cell;
-    // mistake: changes in memory not due
-    for (const cell of this.#dirty) if (cell.dirty === this.#sealNumber) yield cell;
   }
 
   /** The batch in hand is done, and the cache may make room. */

@@ -64,9 +64,12 @@ class MemoryCopy implements StateCopy {
     });
   }
 
-  due(beforeMs: number, keysMax: number): Promise<DueRead> {
+  due(beforeMs: number, keysMax: number, behind: number): Promise<DueRead> {
     const nextOffset = this.#position?.nextOffset ?? null;
-    return Promise.resolve({ nextOffset, ...this.#contents.index.first(beforeMs, keysMax) });
+    return Promise.resolve({
+      nextOffset,
+      ...this.#contents.index.first(beforeMs, keysMax, behind),
+    });
   }
 
   apply({ expected, target, changes }: StatePiece): Promise<Applied> {

@@ -56,6 +56,10 @@ export class OpenStores implements TaskStores {
     this.store(name).dueAgain(dueMs);
   }
 
+  dueDone(name: string, beforeMs: number): void {
+    this.store(name).dueDone(beforeMs);
+  }
+
   dueSince(mark: number, name: string, beforeMs: number): readonly DueStateKey[] {
     if (mark === this.journal.length) return NONE;
     const store = this.store(name);

@@ -5,7 +5,6 @@ import { Heap } from "../core/heap.ts";
 import type { DecodedRecord } from "../core/outcome.ts";
 import { isSooner, type DueStateKey, type StateKey, type TaskStores } from "../core/state.ts";
 import { placeOfDue, sourceOfResults } from "../core/state-results.ts";
-import { byId } from "./calls/key-queue.ts";
 import type { Operator, Want } from "./operator.ts";
 
 /** An operator whose entries become due. */
@@ -76,8 +75,8 @@ export class Agenda {
   }
 
   /** The batch is done, or begins anew: what it has not worked is found again. */
-  close(): void {
-    for (const list of this.#lists) list.close(this.#stores);
+  close(isDone: boolean): void {
+    for (const list of this.#lists) list.close(this.#stores, isDone);
   }
 }
 
@@ -163,9 +162,12 @@ class DueList {
     this.#at = Math.max(this.#at, from);
   }
 
-  close(stores: TaskStores): void {
+  close(stores: TaskStores, isDone: boolean): void {
+    const { top } = this.#heap;
+    // A timer that the last record has set for the past fires behind the batch.
+    if (top === undefined && isDone) stores.dueDone(this.#store, this.#end);
     // mistake: due not found again
-    if (this.#heap.top !== undefined) stores.dueAgain(this.#store, this.#heap.top.dueMs);
+    if (top !== undefined) stores.dueAgain(this.#store, top.dueMs);
   }
 }
 
@@ -182,13 +184,12 @@ interface DueLoad {
   readonly watermark: number;
 }
 
-/** Brings entries that are due into memory, the first ones with whatever their work needs; returns how many these are. */
+/** Brings into memory what the work of entries that are due needs beside them; returns for how many of the first ones. */
 export async function loadDue(
   operator: Pick<Operator, "dueKeys" | "stores">,
   stores: TaskStores,
   { store, keys, watermark }: DueLoad,
 ): Promise<number> {
-  await stores.load(store, byId(keys));
   if (operator.dueKeys === undefined) return keys.length;
   const wanted = new Map<string, Map<string, StateKey>>();
   let reads = 0;

@@ -46,15 +46,16 @@ export interface PassOfGroup {
   giveUp(item: Item, operator: Operator): Again | null;
 }
 
+type KeysByStore = Map<string, Map<string, StateKey>>;
+
 /** The keys of a group's items, by store; those that are new are loaded together. */
 class WantedKeys {
-  readonly #known = new Map<string, Set<string>>();
-  #fresh = new Map<string, Map<string, StateKey>>();
+  /** Load by load: few batches have more than one. */
+  readonly #loaded: KeysByStore[] = [];
+  #fresh: KeysByStore = new Map();
 
   readonly want: Want = (store, key) => {
-    const known = this.#known.get(store) ?? new Set<string>();
-    if (known.has(key.id)) return;
-    this.#known.set(store, known.add(key.id));
+    for (const keys of this.#loaded) if (keys.get(store)?.has(key.id) === true) return;
     const fresh = this.#fresh.get(store);
     if (fresh === undefined) this.#fresh.set(store, new Map([[key.id, key]]));
     else fresh.set(key.id, key);
@@ -65,6 +66,7 @@ class WantedKeys {
     const fresh = this.#fresh;
     this.#fresh = new Map();
     for (const [store, keys] of fresh) await stores.load(store, keys);
+    this.#loaded.push(fresh);
     return fresh.size > 0;
   }
 }
@@ -99,8 +101,8 @@ export class GroupRun {
   }
 
   /** Entries that were not worked are found again. */
-  close(): void {
-    this.#agenda?.close();
+  close(isDone: boolean): void {
+    this.#agenda?.close(isDone);
   }
 
   #workAll(items: readonly Item[]): Again | null {
@@ -193,10 +195,11 @@ export class GroupRun {
     const wanted = new WantedKeys();
     const ask = (item: Item): void => {
       cursor.step = item.at;
-      if (item.entry !== "due") (operators[item.at] as Operator).keys(item, wanted.want);
+      (operators[item.at] as Operator).keys(item, wanted.want);
     };
     cursor.begin();
     for (const item of items) {
+      if (item.entry === "due") continue;
       const again = this.#pass.piece(item.record, item.trail, ask, item);
       if (again !== null) return again;
     }

@@ -361,6 +361,19 @@ export function passEach(results: Iterable<unknown>, { cursor, next, at }: Wirin
 
 export const stateKey = (bytes: Buffer): StateKey => ({ id: bytes.toString("latin1"), bytes });
 
+/** A key that an operator has put together. Most of such keys are in memory, so its bytes are made when they are asked for. */
+export class MadeKey implements StateKey {
+  readonly id: string;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.from(this.id, "latin1");
+  }
+}
+
 /** The state key of a record is its own key. A tombstone has one only if the operator takes tombstones. */
 export const ownKeys =
   (store: string, takesTombstones: boolean): Operator["keys"] =>

@@ -161,7 +161,7 @@ class Pass implements GroupQueues, PassOfGroup {
     for (const group of this.items.keys()) {
       const own = new GroupRun(this, this.program.groups[group] as readonly number[]);
       const again = await own.run(this.items[group] as Item[]);
-      own.close();
+      own.close(again === null);
       if (again !== null) return again;
       this.#fired.push(...own.fired);
     }

@@ -101,11 +101,28 @@ test("an index at another position is not believed: the copy is brought up first
   const putBack = await bench.copies.snapshot();
   await bench.checkpoint();
   await putBack();
-  assert.equal(await due(bench), "a@10 b@20");
+  assert.equal(await due(bench, 15), "a@10");
   assert.equal(bench.repairs, 1);
   await bench.copies.wipe();
   assert.equal(await due(bench), "a@10 b@20");
   assert.equal(bench.repairs, 2);
+});
+
+test("a key of the index is read once while the copy does not move", async () => {
+  const bench = await StoreBench.open();
+  await batch(bench, Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`k${String(i)}`, i])));
+  await bench.checkpoint();
+  let asked = 0;
+  bench.copies.onCall = (call) => void (asked += call === "due" ? 1 : 0);
+  assert.equal(await due(bench, 9, 3), "k0@0 k1@1 k2@2");
+  assert.equal(await due(bench, 2, 3), "k0@0 k1@1");
+  assert.equal(asked, 1);
+  await batch(bench, { k0: null, k1: 5 });
+  assert.equal(await due(bench, 9, 3), "k2@2 k3@3 k4@4");
+  assert.equal(asked, 2);
+  await bench.checkpoint();
+  assert.equal(await due(bench, 9, 3), "k2@2 k3@3 k4@4");
+  assert.equal(asked, 3);
 });
 
 test("keys that are due while a checkpoint is on its way are those of behind it", async () => {
@@ -158,13 +175,18 @@ test("the index in memory is in order after any changes, and drops the places th
     }
     if (i % 500 !== 0) continue;
     const want = [...truth].sort(([k, a], [l, b]) => a - b || (k < l ? -1 : 1));
-    const { keys, nextMs } = index.first(15, 10);
+    const { keys, nextMs } = index.first(15, 10, 0);
     const below = want.filter(([, at]) => at < 15).slice(0, 10);
     assert.deepEqual(
       keys.map(({ key, dueMs: at }) => [String(key), at]),
       below,
     );
     assert.equal(nextMs, want[below.length]?.[1] ?? null);
-    assert.equal(index.first(Infinity, Infinity).keys.length, truth.size);
+    assert.equal(index.first(Infinity, Infinity, 0).keys.length, truth.size);
+    const behind = index.first(15, 4, 3).keys;
+    assert.deepEqual(
+      behind.map(({ key, dueMs: at }) => [String(key), at]),
+      below.slice(3, 7),
+    );
   }
 });

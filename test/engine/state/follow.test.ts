@@ -122,7 +122,7 @@ class Bench {
 
   /** The copy's index, in order. */
   async dues(): Promise<string[]> {
-    const { keys } = await this.copy.due(Infinity, Infinity);
+    const { keys } = await this.copy.due(Infinity, Infinity, 0);
     return keys.map(({ key, dueMs }) => `${String(key)}@${String(dueMs)}`);
   }
 

@@ -312,7 +312,7 @@ test("what a batch has found and not worked is found again", async () => {
   const agenda = new Agenda([operator], rig.stores, { length: 1, watermarkAt: () => 100 });
   await agenda.read();
   assert.equal(rig.stores.nextDueMs(store), Infinity);
-  agenda.close();
+  agenda.close(false);
   assert.ok(rig.stores.nextDueMs(store) <= Math.min(...ends));
   const found = await rig.stores.due(store, 100, 10);
   assert.deepEqual(

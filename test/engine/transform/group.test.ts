@@ -69,6 +69,7 @@ async function ran(nodes: readonly PlanNode[], records: readonly (readonly [stri
     nextDueMs: () => Infinity,
     due: () => Promise.resolve([]),
     dueAgain: () => undefined,
+    dueDone: () => undefined,
     dueSince: () => [],
   };
   const timed = records.map(([name, value], i) => {

@@ -183,7 +183,7 @@ export const copyKind: AnyKind = kindOf({
     if (question === "position") numbers.push((await copy.position())?.timeMs);
     if (question === "read") await copy.read([KEY, KEY]);
     if (question === "due") {
-      const { keys, nextMs } = await copy.due(Infinity, 9);
+      const { keys, nextMs } = await copy.due(Infinity, 9, 0);
       numbers.push(nextMs, ...keys.map(({ dueMs }) => dueMs));
     }
     if (question === "scan")

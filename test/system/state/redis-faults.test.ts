@@ -323,7 +323,7 @@ describe("a copy that somebody else has changed", () => {
     () => copy.position(),
     () => copy.read([Buffer.from("a")]),
     () => copy.scan(null, 10),
-    () => copy.due(Infinity, 10),
+    () => copy.due(Infinity, 10, 0),
     () => copy.apply(piece(0, 5, { a: "2" })),
   ];
 
@@ -395,7 +395,7 @@ describe("a copy that somebody else has changed", () => {
       const index = `${redis.keyOf(store)}:due`;
       await redis.admin.zrem(index, "a");
       await redis.admin.zadd(index, score, member);
-      await assert.rejects(copy.due(Infinity, 10), hasCode("MILL_STATE_COPY"), score);
+      await assert.rejects(copy.due(Infinity, 10, 0), hasCode("MILL_STATE_COPY"), score);
       if (member === "a")
         await assert.rejects(copy.scan(null, 10), hasCode("MILL_STATE_COPY"), score);
     }

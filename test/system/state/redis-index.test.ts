@@ -48,7 +48,7 @@ for (const [how, take] of Object.entries(takenAway))
     const copy = await begin(direct.copy(store), 0, { a: ["1", 5], b: ["1", 6], c: "1" });
     await take(`${redis.keyOf(store)}:due`);
     assert.equal(await copy.position(), null);
-    assert.equal((await copy.due(10, 10)).nextOffset, null);
+    assert.equal((await copy.due(10, 10, 0)).nextOffset, null);
     assert.equal(await copy.apply(piece(0, 5, { c: "2" })), "refused");
     assert.deepEqual(await look(copy, "a", "c"), [0n, "1", "1"]);
     await begin(copy, 9, { a: ["1", 5] });
@@ -60,7 +60,7 @@ test("a member that somebody adds to an index is noticed too", async () => {
   const copy = await begin(direct.copy(store), 0, { a: "1" });
   await redis.admin.zadd(`${redis.keyOf(store)}:due`, 1, "a");
   assert.equal(await copy.position(), null);
-  assert.equal((await copy.due(10, 10)).nextOffset, null);
+  assert.equal((await copy.due(10, 10, 0)).nextOffset, null);
 });
 
 test("a rebuild is never put in its place without its index", async () => {

@@ -101,7 +101,7 @@ test("the rights that are documented are enough, and less is told", async (t) =>
       await begin(fresh, 0, { a: ["1", 3] });
       await fresh.apply(piece(0, 5, { a: null, b: ["2", 4] }));
       await fresh.read([]);
-      await fresh.due(9, 10);
+      await fresh.due(9, 10, 0);
       await fresh.scan(null, 10);
       await (await fresh.rebuild()).finish(at(9));
       const lost = await fresh.rebuild();

@@ -70,13 +70,13 @@ export class RedisCopy implements StateCopy {
     return { nextOffset: this.#checked(format, position), values };
   }
 
-  async due(beforeMs: number, keysMax: number): Promise<DueRead> {
+  async due(beforeMs: number, keysMax: number, behind: number): Promise<DueRead> {
     const before = beforeMs === Infinity ? "+inf" : `(${String(beforeMs)}`;
     const most = Number.isFinite(keysMax) ? keysMax : -1;
-    const reply = await this.#redis.script(dueScript, this.#keys, [before, most]);
-    const [format, position, isWhole, found, behind] = reply as DueReply;
+    const reply = await this.#redis.script(dueScript, this.#keys, [before, most, behind]);
+    const [format, position, isWhole, found, following] = reply as DueReply;
     const nextOffset = this.#checked(format, position);
-    const [keys, next] = [dueKeysOf(found), dueKeysOf(behind)];
+    const [keys, next] = [dueKeysOf(found), dueKeysOf(following)];
     if (keys === null || next === null) throw this.#damaged("its index has what is never due");
     return { nextOffset: isWhole === 0 ? null : nextOffset, keys, nextMs: next[0]?.dueMs ?? null };
   }

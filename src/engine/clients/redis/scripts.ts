@@ -23,17 +23,9 @@ if type(size) == 'table' and not size.err:find('WRONGTYPE', 1, true) then return
  * texts: Lua's numbers are exact to 2^53 only. Values before everything else: HDEL and ZREM are let through without memory,
  * and HSET after them as well. The hash counts the members of its index, so that an index which somebody removed is noticed.
  * KEYS: the copy, its index. ARGV: format, expected, target, time, time to live in ms or 0; fields with values, fields to
- * delete and dues, all packed; the format without index.
+ * delete and dues, each as a list in MessagePack; the format without index.
  */
 export const applyScript: Script = script(`
-local function unpacked(text)
-  local items, count, at = {}, 0, 1
-  while at <= #text do
-    count = count + 1
-    items[count], at = struct.unpack('>I4c0', text, at)
-  end
-  return items
-end
 local at = redis.call('HMGET', KEYS[1], '\\0v', '\\0p', '\\0d')
 if not at[1] and not at[2] then return 'refused' end
 if at[1] == ARGV[9] then return 'refused' end
@@ -46,21 +38,21 @@ if stored ~= ARGV[2] then
   if #stored > #target or (#stored == #target and stored >= target) then return 'already' end
   return 'refused'
 end
-local pairs, gone, dues = unpacked(ARGV[6]), unpacked(ARGV[7]), unpacked(ARGV[8])
+local pairs, gone, dues = cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7]), cmsgpack.unpack(ARGV[8])
 redis.call('HSET', KEYS[1], '\\0p', target, '\\0t', ARGV[4], unpack(pairs))
 if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
 if #dues > 0 or size > 0 then
-  local due, never = {}, gone
+  local due, never, count = {}, gone, 0
   for i = 1, #pairs, 2 do
     local score = dues[(i + 1) / 2]
     if score and score ~= '' then
-      due[#due + 1] = score
-      due[#due + 1] = pairs[i]
+      due[count + 1], due[count + 2] = score, pairs[i]
+      count = count + 2
     else
       never[#never + 1] = pairs[i]
     end
   end
-  if #due > 0 then redis.call('ZADD', KEYS[2], unpack(due)) end
+  if count > 0 then redis.call('ZADD', KEYS[2], unpack(due)) end
   if size > 0 and #never > 0 then redis.call('ZREM', KEYS[2], unpack(never)) end
   redis.call('HSET', KEYS[1], '\\0d', redis.call('ZCARD', KEYS[2]))
 end
@@ -114,16 +106,16 @@ return {at[1], at[2], at[3], at[4] == tostring(size) and 1 or 0}
 `);
 
 /**
- * The first fields that are due, with the position and the due of the field behind them. KEYS: the copy, its index. ARGV: the
- * due before which they lie, fields.
+ * Fields that are due, with the position and the due of the field behind them. KEYS: the copy, its index. ARGV: the due before
+ * which they lie, fields, and the number of those in front of them that are left out.
  */
 export const dueScript: Script = script(`
 local at = redis.call('HMGET', KEYS[1], '\\0v', '\\0p', '\\0d')
 ${INDEX_SIZE}
 if at[3] ~= tostring(size) then return {at[1], at[2], 0, {}, {}} end
-local found = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', 0, ARGV[2])
-local behind = redis.call('ZRANGE', KEYS[2], #found / 2, #found / 2, 'WITHSCORES')
-return {at[1], at[2], 1, found, behind}
+local found = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', ARGV[3], ARGV[2])
+local next = ARGV[3] + #found / 2
+return {at[1], at[2], 1, found, redis.call('ZRANGE', KEYS[2], next, next, 'WITHSCORES')}
 `);
 
 /**

@@ -114,13 +114,14 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
 }
 
 /** Where several sources meet, their keys are of one form. */
-const keysOf =
-  (part: Part, sources: BoundPart["sources"]): BoundPart["keyOf"] =>
-  (node, key) => {
-    const source = sources.get(sourceAbove(part, node)?.name ?? "");
-    assert(source !== undefined, `${node.name} hangs behind nothing`);
-    return source.key.decode(key);
+function keysOf(part: Part, sources: BoundPart["sources"]): BoundPart["keyOf"] {
+  const codecs = new Map<PlanNode, Codec>();
+  return (node, key) => {
+    const codec = codecs.get(node) ?? sources.get(sourceAbove(part, node)?.name ?? "")?.key;
+    assert(codec !== undefined, `${node.name} hangs behind nothing`);
+    return codecs.set(node, codec) && codec.decode(key);
   };
+}
 
 const sourceCodecs = (part: Part, codec: CodecOf): Map<TopicName, SourceCodec> =>
   new Map(

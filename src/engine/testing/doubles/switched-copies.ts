@@ -13,7 +13,7 @@ function switchedCopy(copy: StateCopy, worker: WorkerSwitch): StateCopy {
   return {
     position: () => call(() => copy.position()),
     read: (keys) => call(() => copy.read(keys)),
-    due: (beforeMs, keysMax) => call(() => copy.due(beforeMs, keysMax)),
+    due: (...asked) => call(() => copy.due(...asked)),
     apply: (piece) => call(() => copy.apply(piece)),
     rebuild: () => call(async () => switchedRebuild(await copy.rebuild(), worker)),
     scan: (cursor, entriesMax) => call(() => copy.scan(cursor, entriesMax)),

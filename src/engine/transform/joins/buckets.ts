@@ -8,7 +8,8 @@ import {
   type JoinSide,
 } from "../../core/join-buffer.ts";
 import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
-import { stateKey } from "../operator.ts";
+import { orderedText } from "../../core/ordered-text.ts";
+import { MadeKey } from "../operator.ts";
 
 const HEAD_BYTES = 13;
 
@@ -32,7 +33,40 @@ export interface JoinBucket {
   readonly side: JoinSide;
   readonly startMs: number;
   readonly key: Buffer;
+  /** The key of its first chunk, where it was made already. */
+  readonly first?: StateKey;
 }
+
+/** The buckets of a record: its own, whose first chunk names it, and those in which its partners lie. */
+export class RecordBuckets implements StateKey {
+  readonly own: JoinBucket;
+  readonly others: readonly JoinBucket[];
+
+  constructor(key: Buffer, timeMs: number, rules: SideRules) {
+    const { side, beforeMs, afterMs } = rules;
+    const width = widthOf(rules);
+    const bucketAt = (of: JoinSide, startMs: number): JoinBucket => {
+      const bucket = { side: of, startMs, key };
+      return { ...bucket, first: chunkKey(bucket, 0) };
+    };
+    const other = side === 0 ? 1 : 0;
+    const starts = startsBetween(width, timeMs - beforeMs, timeMs + afterMs);
+    this.own = bucketAt(side, Math.max(0, Math.floor(timeMs / width) * width));
+    this.others = Array.from(starts, (startMs) => bucketAt(other, startMs));
+  }
+
+  get id(): string {
+    return keyIn(this.own, 0).id;
+  }
+
+  get bytes(): Buffer {
+    return keyIn(this.own, 0).bytes;
+  }
+}
+
+/** As `chunkKey`, of a chunk whose key may be at hand. */
+export const keyIn = (bucket: JoinBucket, chunk: number): StateKey =>
+  chunk === 0 && bucket.first !== undefined ? bucket.first : chunkKey(bucket, chunk);
 
 export const widthOf = ({ beforeMs, afterMs }: Pick<SideRules, "beforeMs" | "afterMs">): number =>
   beforeMs + afterMs + 1;
@@ -44,13 +78,16 @@ export function* startsBetween(widthMs: number, fromMs: number, toMs: number): I
 }
 
 /** The key of a chunk: times come first, so that what is due at one time is worked in their order. */
-export function chunkKey({ side, startMs, key }: JoinBucket, chunk: number): StateKey {
-  const bytes = Buffer.allocUnsafeSlow(HEAD_BYTES + key.length);
-  bytes.writeBigUInt64BE(BigInt(startMs));
-  bytes[8] = side;
-  bytes.writeUInt32BE(chunk, 9);
-  key.copy(bytes, HEAD_BYTES);
-  return stateKey(bytes);
+export const chunkKey = ({ side, startMs, key }: JoinBucket, chunk: number): StateKey =>
+  new MadeKey(orderedText(startMs) + (SIDES[side] + chunkText(chunk)) + key.toString("latin1"));
+
+const SIDES = ["\0", "\x01"] as const;
+
+/** Its number in 4 bytes, big-endian. */
+function chunkText(chunk: number): string {
+  if (chunk === 0) return "\0\0\0\0";
+  const bytes = [chunk >>> 24, chunk >>> 16, chunk >>> 8, chunk].map((byte) => byte & 0xff);
+  return String.fromCharCode(...bytes);
 }
 
 /** The bucket of a chunk's key. */
@@ -69,7 +106,7 @@ const chunkIn = (entry: StateEntry | null): BufferChunk | null =>
 
 /** The number of a bucket's chunks; 0: nothing lies there. */
 export const chunksOf = (view: StoreView, bucket: JoinBucket): number =>
-  chunkIn(view.get(chunkKey(bucket, 0)))?.chunks ?? 0;
+  chunkIn(view.get(keyIn(bucket, 0)))?.chunks ?? 0;
 
 /** The last ms at which a record of that time may still find a partner. */
 export const lastPartnerMs = ({ afterMs, graceMs }: SideRules, timeMs: number): number =>
@@ -98,12 +135,12 @@ export function append(
   record: BufferedRecord,
 ): void {
   const put = (at: number, chunk: BufferChunk): void =>
-    view.set(chunkKey(bucket, at), entryOf(rules, bucket, chunk));
+    view.set(keyIn(bucket, at), entryOf(rules, bucket, chunk));
   const side = SIDE_NAMES[rules.side];
-  const first = chunkIn(view.get(chunkKey(bucket, 0)));
+  const first = chunkIn(view.get(keyIn(bucket, 0)));
   if (first === null) return put(0, { side, chunks: 1, records: [record] });
   const lastAt = first.chunks - 1;
-  const last = chunkIn(view.get(chunkKey(bucket, lastAt))) ?? { side, chunks: 1, records: [] };
+  const last = chunkIn(view.get(keyIn(bucket, lastAt))) ?? { side, chunks: 1, records: [] };
   if (hasRoom(last, record)) return put(lastAt, { ...last, records: [...last.records, record] });
   // mistake: chunk forgotten
   put(0, { ...first, chunks: first.chunks + 1 });
@@ -128,7 +165,7 @@ export function partnersIn(
   const isPartner = ({ timeMs }: BufferedRecord): boolean => timeMs >= fromMs && timeMs <= toMs;
   const chunks = chunksOf(view, bucket);
   for (let at = 0; at < chunks; at++) {
-    const key = chunkKey(bucket, at);
+    const key = keyIn(bucket, at);
     const chunk = chunkIn(view.get(key));
     const partners = chunk?.records.filter(isPartner) ?? [];
     found.push(...partners);

@@ -32,8 +32,9 @@ import {
   entryOf,
   isAlone,
   lastPartnerMs,
+  keyIn,
   partnersIn,
-  startsBetween,
+  RecordBuckets,
   widthOf,
   type JoinBucket,
   type SideRules,
@@ -92,20 +93,6 @@ class StreamJoinWork implements Operator {
     this.#late = late;
   }
 
-  /** The bucket of a record, and those in which its partners lie. */
-  #bucketsOf({ record, input }: Item): { readonly own: JoinBucket; readonly others: JoinBucket[] } {
-    const key = record.raw.key as Buffer;
-    const { timestamp } = record.context;
-    const [rules, other] = this.#rulesOf(input);
-    const width = widthOf(rules);
-    const [startMs = 0] = startsBetween(width, timestamp, timestamp);
-    const starts = startsBetween(width, timestamp - rules.beforeMs, timestamp + rules.afterMs);
-    return {
-      own: { side: rules.side, startMs, key },
-      others: Array.from(starts, (start) => ({ side: other.side, startMs: start, key })),
-    };
-  }
-
   #rulesOf(input: number): readonly [own: SideRules, other: SideRules] {
     const [left, right] = this.#sides;
     return input === 0 ? [left, right] : [right, left];
@@ -118,10 +105,13 @@ class StreamJoinWork implements Operator {
   }
 
   keys(item: Item, want: Want): void {
-    if (isNone(item.value) || item.record.raw.key === null) return;
-    const { own, others } = this.#bucketsOf(item);
-    for (const bucket of [own, ...others]) want(this.#store, chunkKey(bucket, 0));
-    this.#kept?.want(own, want);
+    const { raw, context } = item.record;
+    if (isNone(item.value) || raw.key === null) return;
+    const [rules] = this.#rulesOf(item.input);
+    const buckets = new RecordBuckets(raw.key, context.timestamp, rules);
+    item.key = buckets;
+    for (const bucket of [buckets.own, ...buckets.others]) want(this.#store, keyIn(bucket, 0));
+    this.#kept?.want(buckets.own, want);
   }
 
   dueKeys(key: StateKey, want: Want): void {
@@ -130,9 +120,9 @@ class StreamJoinWork implements Operator {
 
   /** The first chunks say which others there are. */
   moreKeys(item: Item, views: Views, want: Want): void {
-    if (isNone(item.value) || item.record.raw.key === null) return;
+    if (item.key === null) return;
     const view = views.view(this.#store);
-    const { own, others } = this.#bucketsOf(item);
+    const { own, others } = item.key as RecordBuckets;
     const last = chunksOf(view, own) - 1;
     if (last > 0) want(this.#store, chunkKey(own, last));
     for (const bucket of others) {
@@ -162,7 +152,7 @@ class StreamJoinWork implements Operator {
     const { bound } = this.#node.operation;
     if (this.#kept === null || bound === undefined) return;
     const view = views.view(this.#kept.name);
-    const { own } = this.#bucketsOf(item);
+    const { own } = item.key as RecordBuckets;
     if (this.#kept.total(view, own) >= bound.most)
       checkRoom(bound, this.#node.name, "records of a side wait");
     this.#kept.add(view, own, 1);
@@ -179,7 +169,7 @@ class StreamJoinWork implements Operator {
     const { input, record, trail, value } = item;
     const { cursor, count } = this.#wiring;
     const [rules, other] = this.#rulesOf(input);
-    const { own, others } = this.#bucketsOf(item);
+    const { own, others } = item.key as RecordBuckets;
     const partners = this.#partnersOf(record, rules, (span) =>
       others.flatMap((bucket) => partnersIn(view, other, bucket, span)),
     );

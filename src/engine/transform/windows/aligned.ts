@@ -9,6 +9,7 @@ import {
   dropUnkeyed,
   type Item,
   type Lateness,
+  MadeKey,
   type MakeOperator,
   type Operator,
   type Views,
@@ -26,18 +27,13 @@ export interface WindowAggregate extends WindowOperation {
 
 const START_BYTES = 8;
 
-/** The start, so that keys sort by it, and the key of the records. Its bytes are made when they are asked for. */
-class WindowKey implements StateKey {
-  readonly id: string;
+/** The start, so that keys sort by it, and the key of the records. */
+class WindowKey extends MadeKey {
   readonly startMs: number;
 
   constructor(startMs: number, key: Buffer) {
+    super(orderedText(startMs) + key.toString("latin1"));
     this.startMs = startMs;
-    this.id = orderedText(startMs) + key.toString("latin1");
-  }
-
-  get bytes(): Buffer {
-    return Buffer.from(this.id, "latin1");
   }
 }
 

@@ -54,7 +54,7 @@ export class SimulatedRedis {
     return {
       position: () => through("position", () => copy.position()),
       read: (keys) => through("read", () => copy.read(keys)),
-      due: (beforeMs, keysMax) => through("due", () => copy.due(beforeMs, keysMax)),
+      due: (...asked) => through("due", () => copy.due(...asked)),
       apply: (piece) => through("apply", () => copy.apply(piece)),
       rebuild: () =>
         through("rebuild", async () => this.#rebuild(await copy.rebuild(), { id, worker })),
@@ -163,7 +163,7 @@ export class SimulatedRedis {
     // Asked in one turn, or they might be of two moments.
     const [{ entries }, { keys }, position] = await Promise.all([
       copy.scan(null, Infinity),
-      copy.due(Infinity, Infinity),
+      copy.due(Infinity, Infinity, 0),
       copy.position(),
     ]);
     return {
