@@ -112,6 +112,7 @@ export class GroupRun {
       const again = this.#pass.piece(record, trail, this.#work, item) ?? this.#gaveUp(item);
       if (again !== null) return again;
       this.#agenda?.note(mark, Math.ceil(trail.order / 2));
+      // mistake: only the last entry is looked at
       const cut = this.#cut(item, begin);
       if (cut !== null) return cut;
     }
@@ -183,7 +184,6 @@ export class GroupRun {
       (store, place) =>
         stores.nextDueMs(store) <= key.dueMs &&
         stores
-          // mistake: only the last entry is looked at
           .dueSince(begin, store, key.dueMs + 1)
           .some((one) =>
             place === input ? isSooner(one, key) : one.dueMs < key.dueMs || place < input,
