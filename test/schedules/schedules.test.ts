@@ -1,7 +1,8 @@
 // Schedule independence: the rows of windows are a function of what the source partitions hold. Generated graphs, with topics
-// between parts, ways of different length, windows into windows and parts in a circle, run on the real engine under drawn
-// schedules: batches, one to three workers, crashes, rebalances, a wiped Redis, partitions that are late. Each row must be the
-// one that a second program finds, which knows no order. By hand: run.ts. Ten thousand cases: `npm run test:long`.
+// between parts, ways of different length, windows into windows, joins, handlers that take records in order, and parts in a
+// circle, run on the real engine under drawn schedules: batches, one to three workers, crashes, rebalances, a wiped Redis,
+// partitions that are late. Each row must be the one that a second program finds, which knows no order. By hand: run.ts. Ten
+// thousand cases: `npm run test:long`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { playedAll, summed } from "../support/schedules/cases.ts";

@@ -730,6 +730,18 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "0" }],
   },
   {
+    name: "moved timer fires",
+    schedules: true,
+    mistake: "an entry that was found due is worked, though another one has put it off meanwhile",
+    changes: [{ condition: "true" }],
+  },
+  {
+    name: "larger side forgotten",
+    schedules: true,
+    mistake: "the watermark behind an outer join stays behind by the span of its left side alone",
+    changes: [{ value: (was) => was.replace("Math.max", "Math.min") }],
+  },
+  {
     name: "age left behind",
     mistake: "a record that another part has sent loses its age",
     changes: [{ value: "{ ...takenAge(raw.headers), ageMs: 0 }" }],

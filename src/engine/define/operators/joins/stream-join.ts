@@ -136,6 +136,7 @@ const ofLate: OperatorFacts = { ...ofResults, ends: true };
 function delayOf({ kind, beforeMs, afterMs, graceMs }: StreamJoin): number {
   if (kind === "join") return 0;
   // mistake: delay of a join forgotten
+  // mistake: larger side forgotten
   return graceMs + (kind === "left-join" ? afterMs : Math.max(afterMs, beforeMs));
 }
 
