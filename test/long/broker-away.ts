@@ -14,7 +14,7 @@ const { IDLE_AFTER_MS, manyViews, manyRows, pipelineNames } =
 
 test(
   "an outage of the broker for twice idleAfter is no quietness",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async (t) => {
     const stack = await privateStack(["kafka"]);
     t.after(() => stopStack(stack.dir, () => undefined, { purge: true }));
