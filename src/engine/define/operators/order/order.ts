@@ -48,9 +48,8 @@ export function inOrder(
     facts: {
       ...facts,
       work: ordering(facts.work as MakeOperator),
-      ...{ usesTime: true, closes: true, orders: true },
       // mistake: delay of an order forgotten
-      delayMs: own,
+      ...{ usesTime: true, closes: true, orders: true, delayMs: own },
       // Which record finds its key full depends on the order in which they come.
       anyOrder: limit.bound === undefined,
       problems: (node, nodes) => [
