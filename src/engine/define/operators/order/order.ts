@@ -20,6 +20,11 @@ export interface Ordered {
   readonly facts: OperatorFacts;
 }
 
+const rules = {
+  ...{ dueOfUndated: () => null, wrongValue: wrongOrdered, reader: readingOrder },
+  keepsRecords: true,
+} as const;
+
 /** The operator behind its order; as it is where none is asked for. */
 export function inOrder(
   name: string,
@@ -30,10 +35,6 @@ export function inOrder(
   if (order === undefined) return { operation, facts };
   // Types are stripped at run time: what is missing is a problem of the node.
   const { ms: graceMs } = { ms: NaN, ...(order.grace as Duration | undefined) };
-  const rules = {
-    ...{ dueOfUndated: () => null, wrongValue: wrongOrdered, reader: readingOrder },
-    keepsRecords: true,
-  } as const;
   const store = storeOf(`${name}-order`, { kind: "tagged-json" }, rules);
   const isWhole = Number.isSafeInteger(graceMs) && graceMs >= 0;
   const own = isWhole ? graceMs : 0;
