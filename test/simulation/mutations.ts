@@ -644,7 +644,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "delay of an order forgotten",
     mistake: "the watermark behind an order is that in front of it",
-    changes: ["omit"],
+    changes: [{ instead: (was) => was.replace("delayMs: own", "delayMs: 0") }],
   },
   {
     name: "timers of an order by its watermark",

@@ -156,10 +156,12 @@ class DueList {
 
   note(stores: TaskStores, mark: number, from: number): void {
     if (!this.#isSoon(stores)) return;
-    for (const key of stores.dueSince(mark, this.#store, this.#end)) this.#heap.push(key);
-    // What has been due before its record came fires behind that record all the same.
+    const made = stores.dueSince(mark, this.#store, this.#end);
+    for (const key of made) this.#heap.push(key);
+    // What has been due before its record came fires behind that record all the same. What is new may be due sooner than what
+    // was looked at last.
     // mistake: past timer before its record
-    this.#at = Math.max(this.#at, from);
+    this.#at = made.length > 0 ? from : Math.max(this.#at, from);
   }
 
   close(stores: TaskStores, isDone: boolean): void {

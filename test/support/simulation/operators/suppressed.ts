@@ -5,7 +5,7 @@ import { mod, numberOf, wrapped, type Value } from "../values.ts";
 
 export interface Suppressed {
   readonly spanMs: number;
-  /** Keys that wait in a task at most: more go on at once. */
+  /** Keys that wait in a task at most: of one more, the oldest span is over. */
   readonly keysMax: number;
 }
 

@@ -20,6 +20,11 @@ export interface Ordered {
   readonly facts: OperatorFacts;
 }
 
+const rules = {
+  ...{ dueOfUndated: () => null, wrongValue: wrongOrdered, reader: readingOrder },
+  keepsRecords: true,
+} as const;
+
 /** The operator behind its order; as it is where none is asked for. */
 export function inOrder(
   name: string,
@@ -30,10 +35,6 @@ export function inOrder(
   if (order === undefined) return { operation, facts };
   // Types are stripped at run time: what is missing is a problem of the node.
   const { ms: graceMs } = { ms: NaN, ...(order.grace as Duration | undefined) };
-  const rules = {
-    ...{ dueOfUndated: () => null, wrongValue: wrongOrdered, reader: readingOrder },
-    keepsRecords: true,
-  } as const;
   const store = storeOf(`${name}-order`, { kind: "tagged-json" }, rules);
   const isWhole = Number.isSafeInteger(graceMs) && graceMs >= 0;
   const own = isWhole ? graceMs : 0;
@@ -48,9 +49,8 @@ export function inOrder(
     facts: {
       ...facts,
       work: ordering(facts.work as MakeOperator),
-      ...{ usesTime: true, closes: true, orders: true },
       // mistake: delay of an order forgotten
-      delayMs: own,
+      ...{ usesTime: true, closes: true, orders: true, delayMs: own },
       // Which record finds its key full depends on the order in which they come.
       anyOrder: limit.bound === undefined,
       problems: (node, nodes) => [

@@ -16,6 +16,9 @@ interface Waiting {
   readonly result: Result;
 }
 
+const bySpan = ([k, a]: [string, Waiting], [l, b]: [string, Waiting]): number =>
+  a.dueMs - b.dueMs || (k < l ? -1 : 1);
+
 export class SuppressedOracle implements OperatorOracle {
   readonly isInOrder = true;
   readonly #node: Node;
@@ -57,16 +60,18 @@ export class SuppressedOracle implements OperatorOracle {
     const own = this.#waiting.get(result.partition) ?? new Map<string, Waiting>();
     this.#waiting.set(result.partition, own);
     const before = own.get(result.key);
-    if (before === undefined && own.size >= keysMax) return void this.#made.push(result);
     own.set(result.key, { dueMs: before?.dueMs ?? result.timeMs + spanMs, result });
+    if (own.size > keysMax) this.#release([...own].sort(bySpan).slice(0, 1), own);
   }
 
   #letGo(partition: number, nowMs: number): void {
     const own = this.#waiting.get(partition) ?? new Map<string, Waiting>();
-    const over = [...own]
-      .filter(([, { dueMs }]) => dueMs <= nowMs)
-      .sort(([k, a], [l, b]) => a.dueMs - b.dueMs || (k < l ? -1 : 1));
-    for (const [key, { result }] of over) {
+    const over = [...own].filter(([, { dueMs }]) => dueMs <= nowMs);
+    this.#release(over.sort(bySpan), own);
+  }
+
+  #release(all: readonly (readonly [string, Waiting])[], own: Map<string, Waiting>): void {
+    for (const [key, { result }] of all) {
       own.delete(key);
       this.#made.push(result);
     }
