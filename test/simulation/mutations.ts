@@ -627,11 +627,13 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "day by the clocks of the day before",
+    near: 1290,
     mistake: "a day begins by the clocks of before, though they are set that night",
     changes: [{ condition: "true" }],
   },
   {
     name: "midnight that no clock shows",
+    near: 900,
     mistake: "a day whose midnight is skipped begins within the day before",
     changes: [{ condition: "true" }],
   },
@@ -678,6 +680,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "wall clock without an alarm",
+    near: 300,
     mistake: "a task that has nothing to read does not wake up for its timers by the wall clock",
     changes: ["omit"],
   },
@@ -911,6 +914,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "timer before its due",
+    near: 200,
     mistake: "a timer counts as due a ms too soon",
     changes: [{ value: (was) => was.replace("first[1] - 1", "first[1] - 2") }],
   },
@@ -952,6 +956,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "origin left behind",
+    near: 1080,
     mistake: "a record that another part has sent counts as one of the topic between them",
     changes: [{ condition: (was) => `${was} && raw.offset < 0n` }],
   },
