@@ -51,11 +51,6 @@ export const impossible: readonly Impossible[] = [
     why: "the flow reads Avro and calls nothing; test/engine/decode/json.test.ts, test/scenario/calls.test.ts",
   },
   {
-    row: 35,
-    what: "late records of windows",
-    why: "there are no windows yet; what is out of order must be counted all the same",
-  },
-  {
     row: 42,
     what: "random loss of packets, link down",
     why: "needs root and nft; a proxy does latency, slices, a trickle, resets, lost routes and lost answers",

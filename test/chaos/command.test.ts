@@ -65,7 +65,16 @@ test("a scenario that was given up is named by the verdict, and nothing of it is
     ...{ planned: 1, fired: 0, due: 0, lost: 0, doubled: 0, firstCommit: null, caughtUp: null },
     notes: ["given up"],
   };
-  const counts = { records: 0, letters: 0, seenByReader: 0, due: 0, lost: 0, doubled: 0, wrong: 0 };
+  const timed = { due: 0, windows: 0, pairs: 0, pauses: 0, late: 0 };
+  const counts = {
+    records: 0,
+    letters: 0,
+    seenByReader: 0,
+    ...timed,
+    lost: 0,
+    doubled: 0,
+    wrong: 0,
+  };
   const result: ChaosResult = {
     ...{ version: 1, seed: 7, minutes: 1, brokers: 1, startedAt: "", seconds: 1, plan: [39] },
     ...{ rows: [row], ...counts, workersStarted: 2, rssBytesMax: 0, filesMax: 0 },

@@ -40,6 +40,11 @@ export interface ChaosResult {
   readonly seenByReader: number;
   /** Due entries that have fired, each once. */
   readonly due: number;
+  /** Results of event time, each once: windows that have closed, of the join, of handlers' timers, and of late records. */
+  readonly windows: number;
+  readonly pairs: number;
+  readonly pauses: number;
+  readonly late: number;
   readonly lost: number;
   readonly doubled: number;
   readonly wrong: number;
@@ -93,6 +98,10 @@ export function verdictOf(result: ChaosResult): string {
     `${String(result.rows.length)} rows`,
     `${String(strikes)} strikes`,
     `${String(result.due)} due`,
+    `${String(result.windows)} windows`,
+    `${String(result.pairs)} pairs`,
+    `${String(result.pauses)} pauses`,
+    `${String(result.late)} late`,
     `lost ${String(result.lost)}`,
     `doubled ${String(result.doubled)}`,
     `wrong ${String(result.wrong)}`,

@@ -37,6 +37,8 @@ async function emptyChangelog({ changelog }: PlanStore, ports: OperatePorts): Pr
 
 const ATTEMPTS = 40;
 const EVERY_MS = 250;
+/** A broker that has not heard of the setting says POLICY_VIOLATION, which has a code of its own. */
+const refusals: ReadonlySet<string> = new Set(["MILL_KAFKA_REFUSED", "MILL_OUTPUT_REFUSED"]);
 
 /** A new setting reaches the brokers one by one; until then they refuse. */
 async function untilTaken({ clock }: OperatePorts, work: () => Promise<void>): Promise<void> {
@@ -44,7 +46,7 @@ async function untilTaken({ clock }: OperatePorts, work: () => Promise<void>): P
     try {
       return await work();
     } catch (error) {
-      const isRefusal = error instanceof MillraceError && error.code === "MILL_KAFKA_REFUSED";
+      const isRefusal = error instanceof MillraceError && refusals.has(error.code);
       if (!isRefusal || attempt === ATTEMPTS) throw error;
       await clock.sleep(EVERY_MS);
     }

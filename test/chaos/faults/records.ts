@@ -2,6 +2,8 @@
 // (its fate), and the oracle counts.
 import { gzipSync } from "node:zlib";
 import { decimal } from "../../../src/engine/core/decimal.ts";
+import { GRACE_MS, ONCE_MS } from "../../support/apps/chaos.ts";
+import type { OddTick } from "../workload/ticks.ts";
 import type { Special } from "../workload/traffic.ts";
 import type { World } from "../world/world.ts";
 import type { Fault } from "./fault.ts";
@@ -121,23 +123,57 @@ const odd = records(
   ],
 );
 
-const disordered = records(
-  35,
-  "records out of order in time",
-  "200 records whose timestamps jump by up to ten minutes either way",
-  () =>
-    Array.from({ length: 200 }, (_, i): Special => {
+const ORDERS_OUT_OF_ORDER = 200;
+const ORDERS_AGAIN = 100;
+const TICKS = 40;
+
+/** Ticks whose times go back by up to the grace of what waits for them, and by far more, in turn. */
+const disorderedTicks = (): OddTick[] =>
+  Array.from({ length: TICKS }, (_, i) => ({
+    shiftMs: i % 2 === 0 ? (i * 97) % GRACE_MS : 3 * GRACE_MS + i * 200,
+  }));
+
+const disordered: Fault = {
+  row: 35,
+  name: "records out of order in time",
+  how: "200 orders whose timestamps jump by up to ten minutes either way; ticks of windows, a join and timers in turn within the grace and far beyond it",
+  brokers: 1,
+  async inject({ traffic }) {
+    const orders = Array.from({ length: ORDERS_OUT_OF_ORDER }, (_, i): Special => {
       const shiftMs = ((i * 7_919) % 1_200_000) - 600_000;
       return { fate: "good", timestamp: Date.now() + shiftMs };
-    }),
-);
+    });
+    const ticks = disorderedTicks();
+    const sent = await Promise.all([traffic.inject(orders), traffic.injectTicks(ticks)]);
+    const fired = sent.reduce((a, b) => a + b);
+    const note = "acknowledged by Kafka; the oracle says which ticks are late, and for what";
+    return { planned: orders.length + ticks.length, fired, note };
+  },
+};
 
-const repeated = records(
-  36,
-  "records sent twice",
-  "100 orders sent again under their ids: sums count them once, what has no distinct has them twice",
-  ({ traffic }) => traffic.recent.slice(0, 100).map((order): Special => ({ fate: "good", order })),
-);
+/** In turn a tick of just now, one that is no repeat any more, and one with the time that it had. */
+const repeatedTicks = (): OddTick[] =>
+  Array.from({ length: TICKS }, (_, i): OddTick => {
+    const againMs = i % 3 === 0 ? ONCE_MS / 4 : 2 * ONCE_MS;
+    return i % 3 === 2 ? { againMs, shiftMs: againMs } : { againMs };
+  });
+
+const repeated: Fault = {
+  row: 36,
+  name: "records sent twice",
+  how: "100 orders sent again under their ids: sums count them once, what has no distinct has them twice; ticks sent again within the span of a distinct, behind it, and with their old times",
+  brokers: 1,
+  async inject({ traffic }) {
+    const orders = traffic.recent
+      .slice(0, ORDERS_AGAIN)
+      .map((order): Special => ({ fate: "good", order }));
+    const ticks = repeatedTicks();
+    const sent = await Promise.all([traffic.inject(orders), traffic.injectTicks(ticks)]);
+    const fired = sent.reduce((a, b) => a + b);
+    const note = "acknowledged by Kafka; the oracle counts what became of them";
+    return { planned: orders.length + ticks.length, fired, note };
+  },
+};
 
 const refusedRows = records(
   26,

@@ -1,7 +1,7 @@
 // Due entries that fire during a run: ticks set timers, put off others and cancel some. Each is to fire once, when stream time has
 // passed it, and those of a partition in the order of their dues and keys. The oracle of the timers says which.
-import type { OutRecord, RawRecord } from "../../../src/engine/core/record.ts";
-import { PARTITIONS, TIMERS_BY, type ChaosApp } from "../../support/apps/chaos.ts";
+import type { RawRecord } from "../../../src/engine/core/record.ts";
+import { PARTITIONS, TIMERS_BY } from "../../support/apps/chaos.ts";
 import { eventually } from "../../support/eventually.ts";
 import { timersFired, timersSet, type Entry } from "../../support/simulation/oracle/timers.ts";
 import { timerKey } from "../../support/simulation/timers.ts";
@@ -9,28 +9,7 @@ import type { Value } from "../../support/simulation/values.ts";
 import type { World } from "../world/world.ts";
 import type { Findings } from "./findings.ts";
 
-/** A tick comes with every so many orders. */
-const EVERY = 4;
-const KEYS = 7;
 const FIRED_MS = 60_000;
-
-/** Keys end with the partition, by which the oracle knows whose they are. */
-export function tickOf({ ticks }: ChaosApp, n: number, timeMs: number): readonly OutRecord[] {
-  if (n % EVERY !== 0) return [];
-  const partition = (n / EVERY) % PARTITIONS;
-  const at = Math.floor(n / EVERY / PARTITIONS);
-  const value: Value = { i: "", n, g: "", v: Math.floor(at * 0.37) };
-  return [
-    {
-      topic: ticks.name,
-      partition,
-      key: Buffer.from(`tick${String(at % KEYS)}-${String(partition)}`),
-      value: Buffer.from(JSON.stringify(value)),
-      headers: [],
-      timestamp: Math.floor(timeMs),
-    },
-  ];
-}
 
 /** Waits until all that is due by the last tick has fired. */
 export async function allFired(world: World): Promise<void> {

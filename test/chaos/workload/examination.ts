@@ -3,11 +3,12 @@
 import type { World } from "../world/world.ts";
 import { Findings } from "./findings.ts";
 import { judge, type Circumstances } from "./oracle.ts";
+import type { TimedCounts } from "./timed.ts";
 
 const RSS_MAX = 700_000_000;
 const FILES_MAX = 250;
 
-export interface Examination {
+export interface Examination extends TimedCounts {
   readonly findings: Findings;
   readonly problems: readonly string[];
   readonly records: number;
@@ -15,6 +16,8 @@ export interface Examination {
   readonly seenByReader: number;
   /** Due entries that have fired. */
   readonly due: number;
+  /** Windows that have closed. */
+  readonly windows: number;
 }
 
 export async function examine(
@@ -31,11 +34,11 @@ export async function examine(
   await attempt("open transactions", async () => problems.push(...(await heldUp(world))));
   await attempt("groups", async () => problems.push(...(await restless(world))));
   await attempt("drain of workers", async () => problems.push(...(await world.crew.drain())));
-  const { findings, records, letters, due } = await judge(world, await circumstances());
+  const { findings, ...counts } = await judge(world, await circumstances());
   const seenByReader = await world.watcher.compare(world.checking);
   findings.add(world.seen);
   problems.push(...findings.notes, ...outOfBounds(world));
-  return { findings, problems, records, letters, seenByReader, due };
+  return { ...counts, findings, problems, seenByReader };
 }
 
 /** Ends a flow whose scenario was given up; nothing is found of it. */
@@ -43,7 +46,8 @@ export async function unexamined(world: World): Promise<Examination> {
   const quietly = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
   await quietly(world.traffic.feeder.stop());
   await quietly(world.crew.drain());
-  const counts = { records: 0, letters: 0, seenByReader: 0, due: 0 };
+  const timed = { due: 0, windows: 0, pairs: 0, pauses: 0, late: 0 };
+  const counts = { records: 0, letters: 0, seenByReader: 0, ...timed };
   return { findings: new Findings(), problems: [], ...counts };
 }
 

@@ -7,6 +7,7 @@ import { headerText, type RawRecord } from "../../../src/engine/core/record.ts";
 import type { World } from "../world/world.ts";
 import { compareFired } from "./due.ts";
 import { Findings } from "./findings.ts";
+import { compareTickLedger, compareTimed, type TimedCounts } from "./timed.ts";
 import { compareWindows } from "./windows.ts";
 import { isClean, laterRefusal, type Fate, type LetterForm } from "./fates.ts";
 import { compareLetters } from "./letters.ts";
@@ -27,7 +28,7 @@ export interface Input {
   readonly order: NaiveOrder | null;
 }
 
-export interface Judgement {
+export interface Judgement extends TimedCounts {
   readonly findings: Findings;
   readonly records: number;
   readonly letters: number;
@@ -35,6 +36,7 @@ export interface Judgement {
   readonly sums: number;
   /** Due entries that have fired. */
   readonly due: number;
+  readonly windows: number;
 }
 
 export interface Circumstances {
@@ -67,10 +69,13 @@ export async function judge(world: World, given: Circumstances = {}): Promise<Ju
   await compareTotalRows(world, totals, findings);
   await compareRemarkRows(world, counted, findings);
   const due = await compareFired(world, findings);
-  await compareWindows(world, findings);
+  const windows = await compareWindows(world, findings);
+  const timed = await compareTimed(world, findings);
+  await compareTickLedger(world, findings);
   if (given.hasWholeLedgers !== false)
     await compareLedgers(world, { inputs, clean, ...sums }, findings);
-  return { findings, records: inputs.length, letters, rows, sums: counted.length, due };
+  const counts = { letters, rows, sums: counted.length, due, windows, ...timed };
+  return { findings, records: inputs.length, ...counts };
 }
 
 function inputOf({ partition, offset, headers, key, value }: RawRecord): Input {

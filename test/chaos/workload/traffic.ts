@@ -4,10 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { decimal } from "../../../src/engine/core/decimal.ts";
 import { type Headers, type OutRecord, partitionOf } from "../../../src/engine/core/record.ts";
 import type { AppFigures } from "../../support/app-figures.ts";
-import { tickOf } from "./due.ts";
 import { PARTITIONS, type ChaosApp, type Order } from "../../support/apps/chaos.ts";
 import { Feeder } from "../../support/feeder.ts";
 import type { Fate, LetterForm } from "./fates.ts";
+import { beside, isTick, type OddTick, type TickClock } from "./ticks.ts";
 
 export interface Special {
   readonly fate: Fate;
@@ -48,6 +48,9 @@ export class Traffic {
   /** The last ordinary orders that were good. */
   readonly recent: Order[] = [];
   readonly #hasRefused: boolean;
+  readonly #oddTicks: OddTick[] = [];
+  /** The numbers of the orders beside which they came. */
+  readonly #odd: number[] = [];
   /** Set while every other record is written by a newer schema. */
   newer: Encode | null = null;
 
@@ -55,13 +58,13 @@ export class Traffic {
     const { perSecond, hasRefused = true } = rate;
     this.#hasRefused = hasRefused;
     this.#app = app;
-    const startMs = Date.now();
+    const clock: TickClock = { startMs: Date.now(), perSecond };
     this.encode = encode;
     this.feeder = new Feeder({
       kafka: figures.clients.kafka,
       perSecond,
       record: (n) => this.#record(n),
-      beside: (n) => tickOf(app, n, startMs + (n * 1_000) / perSecond),
+      beside: (n) => beside(app, clock, n, this.#oddTick(n)),
     });
   }
 
@@ -79,10 +82,28 @@ export class Traffic {
     this.#queue.push(...specials);
     if (isBatch) await this.feeder.burst(specials.length);
     while (this.#queue.length > 0) await delay(50);
+    return this.#acknowledged(this.#injected.slice(from, from + specials.length));
+  }
+
+  /** Makes the next ticks such ones; resolves with how many of them Kafka has acknowledged. */
+  async injectTicks(odd: readonly OddTick[]): Promise<number> {
+    const from = this.#odd.length;
+    this.#oddTicks.push(...odd);
+    while (this.#oddTicks.length > 0) await delay(50);
+    return this.#acknowledged(this.#odd.slice(from, from + odd.length));
+  }
+
+  async #acknowledged(numbers: readonly number[]): Promise<number> {
     const { next } = this.feeder;
     while ((this.feeder.acknowledged.at(-1) ?? 0) < next - 1) await delay(50);
-    const sent = new Set(this.#injected.slice(from, from + specials.length));
+    const sent = new Set(numbers);
     return this.feeder.acknowledged.filter((n) => sent.has(n)).length;
+  }
+
+  #oddTick(n: number): OddTick | undefined {
+    const odd = isTick(n) ? this.#oddTicks.shift() : undefined;
+    if (odd !== undefined) this.#odd.push(n);
+    return odd;
   }
 
   /** One order for each partition of the input and each of the sums: what passes proves that nothing is stuck. */

@@ -23,6 +23,8 @@ interface WatchedTopics {
   readonly clean: string;
   readonly totals: string;
   readonly fired: string;
+  readonly pairs: string;
+  readonly pauses: string;
 }
 
 export class Watcher {

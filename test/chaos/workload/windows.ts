@@ -1,6 +1,12 @@
 // Windows that close during a run: ticks are added up by their own key, and by one that all partitions share. Each window is to
-// be there once, when every partition that it could take a record of has gone on. Ticks come in the order of their times, so none is late.
-import { DIGITS, PARTITIONS, WINDOW_S, type WindowRow } from "../../support/apps/chaos.ts";
+// be there once, when every partition that it could take a record of has gone on. A tick that is too late for its window is in none.
+import {
+  DIGITS,
+  GRACE_MS,
+  PARTITIONS,
+  WINDOW_S,
+  type WindowRow,
+} from "../../support/apps/chaos.ts";
 import { eventually } from "../../support/eventually.ts";
 import type { Value } from "../../support/simulation/values.ts";
 import type { World } from "../world/world.ts";
@@ -8,7 +14,6 @@ import type { Findings } from "./findings.ts";
 
 const CLOSED_MS = 60_000;
 const SIZE_MS = WINDOW_S * 1_000;
-const GRACE_MS = 1_000;
 
 /** Waits until every window has closed that the last ticks have passed. */
 export async function allClosed(world: World): Promise<void> {
@@ -20,9 +25,16 @@ export async function allClosed(world: World): Promise<void> {
   );
 }
 
-export async function compareWindows(world: World, to: Findings): Promise<void> {
-  to.compare(await foundIn(world), await wantedOf(world), "window");
+/** Returns how many have closed. */
+export async function compareWindows(world: World, to: Findings): Promise<number> {
+  const found = await foundIn(world);
+  to.compare(found, await wantedOf(world), "window");
+  return found.length;
 }
+
+/** The time of its partition, with the tick, has passed the end of its window by the grace. */
+export const isLateForWindow = (timestamp: number, originMs: number): boolean =>
+  originMs >= timestamp - (timestamp % SIZE_MS) + SIZE_MS + GRACE_MS;
 
 const lineOf = ({ of, start, sum }: WindowRow): string =>
   `${of} from ${String(start)}: ${String(sum)}`;
@@ -43,7 +55,9 @@ async function wantedOf({ summing, app }: World): Promise<string[]> {
   };
   for (const { partition, key, value, timestamp } of await summing.raw(app.ticks.name)) {
     const { n } = JSON.parse(String(value)) as Value;
-    times[partition] = Math.max(times[partition] ?? -Infinity, timestamp);
+    const originMs = Math.max(times[partition] ?? -Infinity, timestamp);
+    times[partition] = originMs;
+    if (isLateForWindow(timestamp, originMs)) continue;
     add(String(key), partition, timestamp, n);
     add(`digit${String(n % DIGITS)}`, null, timestamp, n);
   }

@@ -12,6 +12,7 @@ import { eventually } from "../../support/eventually.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.ts";
 import { Findings } from "../workload/findings.ts";
 import { allFired } from "../workload/due.ts";
+import { allTimed } from "../workload/timed.ts";
 import { allClosed } from "../workload/windows.ts";
 import { Traffic, type Rate } from "../workload/traffic.ts";
 import { Watcher } from "../workload/watcher.ts";
@@ -74,8 +75,11 @@ export class World {
     const app = { ...parts.commands, execArgv: [HEAP, ...parts.commands.execArgv] };
     this.crew = new Crew(servers.home, { args: [], env, app }, WORKERS);
     this.seen = new Findings();
-    const { clean, totals, fired } = this.app;
-    const topics = { clean: clean.name, totals: totals.name, fired: fired.name };
+    const { clean, totals, fired, pairs, pauses } = this.app;
+    const topics = {
+      ...{ clean: clean.name, totals: totals.name, fired: fired.name },
+      ...{ pairs: pairs.name, pauses: pauses.name },
+    };
     this.watcher = new Watcher(this.checking.clients.kafka, topics, this.seen);
   }
 
@@ -153,6 +157,7 @@ export class World {
     await this.checking.drained(DRAINED_MS);
     await allFired(this);
     await allClosed(this);
+    await allTimed(this);
   }
 
   /** A look may fall into a moment in which Kafka or Postgres is not there yet. */

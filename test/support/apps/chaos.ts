@@ -1,14 +1,15 @@
 // Two pipelines for a life among faults: orders are checked into a clean topic and a table of one row each; and summed up
 // by shop in Redis, through a repartition topic, into a topic and a table. Beside the sums the remarks on a shop's orders
 // are collected, for a table that is told at checkpoints. Beside all that ticks set timers, which fire when stream time has
-// passed them, and are added up by windows, of their own key and of one that all partitions share. TEST_TOPICS goes before
-// the names.
+// passed them, are added up by windows, of their own key and of one that all partitions share, are joined with tocks, and, each
+// once, make a handler wait for a pause. TEST_TOPICS goes before the names.
 import { rmSync } from "node:fs";
 import {
   avro,
   days,
   decimal,
   json,
+  milliseconds,
   nullable,
   pipeline,
   postgresTable,
@@ -103,10 +104,35 @@ export const TIMERS_BY = 3;
 /** Seconds of a window of ticks, and the keys that all partitions share. */
 export const WINDOW_S = 2;
 export const DIGITS = 5;
+/** How late ticks and tocks may be. */
+export const GRACE_MS = 1_000;
+/** A tock is at most so much older, and so much newer, than its tick. */
+export const TOCK_BEFORE_MS = 400;
+export const TOCK_AFTER_MS = 600;
+/** A tick that is sent again is left out for so long. */
+export const ONCE_MS = 4_000;
+/** A key pauses so long behind its last tick, unless that is one of those that cancel it. */
+export const PAUSE_MS = 600;
+export const cancelsPause = ({ n }: Pick<Value, "n">): boolean => n % 5 === 3;
 export interface WindowRow {
   readonly of: string;
   readonly start: number;
   readonly sum: number;
+}
+/** Offsets of a tick and of its tock in their topics; empty for none. */
+export interface PairRow {
+  readonly tick: string;
+  readonly tock: string;
+}
+export interface PauseRow {
+  readonly of: string;
+  readonly due: number;
+  readonly ticks: number;
+}
+/** A record that was too late, by its offset, and for what. */
+export interface LateRow {
+  readonly of: "window" | "tick" | "tock";
+  readonly i: string;
 }
 /** Notes that make the process stand still or die, once a file of that name is in TEST_TROUBLE. */
 export const troubles = ["block", "memory"] as const;
@@ -132,10 +158,14 @@ export interface ChaosApp {
   readonly clean: Topic<string | null, Order>;
   readonly totals: Topic<string, Total>;
   readonly ticks: Topic<string, Value>;
+  readonly tocks: Topic<string, Value>;
   /** Timers that have fired. */
   readonly fired: Topic<string, Value>;
   /** The sums of windows that have closed. */
   readonly windows: Topic<string, WindowRow>;
+  readonly pairs: Topic<string, PairRow>;
+  readonly pauses: Topic<string, PauseRow>;
+  readonly late: Topic<string, LateRow>;
   readonly checking: Pipeline;
   readonly summing: Pipeline;
   readonly tables: readonly [PostgresTable<Order>, PostgresTable<Total>, PostgresTable<Remarks>];
@@ -153,9 +183,15 @@ export function chaosApp(prefix: string): ChaosApp {
   });
   const clean = topic(named("clean"), { ...shape, key: nullable(string), value: order });
   const totals = topic(named("totals"), { ...shape, key: string, value: total });
-  const ticks = topic(named("ticks"), { ...shape, key: string, value: json<Value>() });
+  // Their times are counted, and fall behind the clock while nothing can be sent: the clock says nothing of them.
+  const counted = { ...shape, key: string, idleAfter: "never" as const };
+  const ticks = topic(named("ticks"), { ...counted, value: json<Value>() });
+  const tocks = topic(named("tocks"), { ...counted, value: json<Value>() });
   const fired = topic(named("fired"), { ...shape, key: string, value: json<Value>() });
   const windows = topic(named("windows"), { ...shape, key: string, value: json<WindowRow>() });
+  const pairs = topic(named("pairs"), { ...shape, key: string, value: json<PairRow>() });
+  const pauses = topic(named("pauses"), { ...shape, key: string, value: json<PauseRow>() });
+  const late = topic(named("late"), { ...shape, key: string, value: json<LateRow>() });
   const orderRows = postgresTable("order_rows", {
     row: order,
     key: ["id"],
@@ -197,30 +233,70 @@ export function chaosApp(prefix: string): ChaosApp {
       })
       .upsertInto(shopRemarks);
     from(totals).upsertInto(shopTotals);
-    // An offset names its timer: what was sent is there as often as Kafka has it.
-    const placed = from(ticks).map("placed", (tick, { offset }) => ({
-      ...tick,
-      i: String(offset),
-    }));
+    const placed = from(ticks).map("placed", atOffset);
     const timing = placed as unknown as StreamNode<string, Value>;
     timing.next(TIMERS, timersOf(TIMERS, TIMERS_BY), timersFacts).to(fired);
-    placed
+    const grace = milliseconds(GRACE_MS);
+    const sums = placed
       .groupByKey()
-      .windowedBy(tumbling({ size: seconds(WINDOW_S), grace: seconds(1) }))
-      .sum("tick-sums", ({ n }) => n, { emit: "close" })
+      .windowedBy(tumbling({ size: seconds(WINDOW_S), grace }))
+      .sum("tick-sums", ({ n }) => n, { emit: "close" });
+    sums.late.map("late-for-window", lateFor("window")).to(late);
+    sums
       .toStream("tick-row", (sum, { key, start }) => ({ of: key, start: Number(start), sum }))
       .to(windows);
     placed
       .groupBy("by-digit", ({ n }) => `digit${String(n % DIGITS)}`)
-      .windowedBy(tumbling({ size: seconds(WINDOW_S), grace: seconds(1) }))
+      .windowedBy(tumbling({ size: seconds(WINDOW_S), grace }))
       .sum("digit-sums", ({ n }) => n, { emit: "close" })
       .toStream("digit-row", (sum, { key, start }) => ({ of: key, start: Number(start), sum }))
       .to(windows);
+    const paired = placed.outerJoin("paired", from(tocks).map("placed-tock", atOffset), pairOf, {
+      before: milliseconds(TOCK_BEFORE_MS),
+      after: milliseconds(TOCK_AFTER_MS),
+      grace,
+    });
+    paired.to(pairs);
+    paired.lateLeft.map("late-tick", lateFor("tick")).to(late);
+    paired.lateRight.map("late-tock", lateFor("tock")).to(late);
+    placed
+      .distinct("ticks-once", { by: ({ n }) => n, within: milliseconds(ONCE_MS) })
+      .process("pausing", {
+        state: { ticks: json<number>() },
+        timers: { pause: "event-time" },
+        onRecord(tick, { record, state, timers }) {
+          state.ticks.set((state.ticks.get() ?? 0) + 1);
+          if (cancelsPause(tick)) timers.pause.cancel();
+          else timers.pause.at(record.timestamp + PAUSE_MS);
+          return [];
+        },
+        onTimer: {
+          pause({ key, due, state }) {
+            const row: PauseRow = { of: key, due, ticks: state.ticks.get() ?? 0 };
+            state.ticks.clear();
+            return [row];
+          },
+        },
+      })
+      .to(pauses);
   });
   const allTables = [orderRows, shopTotals, shopRemarks] as const;
-  const topics = { orders, clean, totals, ticks, fired, windows };
+  const topics = { orders, clean, totals, ticks, tocks, fired, windows, pairs, pauses, late };
   return { ...topics, checking, summing, tables: allTables };
 }
+
+/** An offset names its record: what was sent is there as often as Kafka has it. */
+const atOffset = (value: Value, { offset }: { readonly offset: bigint }): Value => ({
+  ...value,
+  i: String(offset),
+});
+const pairOf = (tick: Value | null, tock: Value | null): PairRow => ({
+  tick: tick?.i ?? "",
+  tock: tock?.i ?? "",
+});
+const lateFor =
+  (of: LateRow["of"]) =>
+  ({ i }: Value): LateRow => ({ of, i });
 
 export const remarkIn = ({ note }: Pick<Order, "note">): string =>
   note.startsWith(REMARK) ? note : "";
