@@ -57,7 +57,8 @@ export function flowOf({ nodes, partitions, outputs }: Graph): Flow {
   });
   drawn.plan();
   const named = new Map(topics.map((output) => [output.name, output]));
-  return { pipeline: drawn, sources, outputs: named } as unknown as Flow;
+  const flow = { pipeline: drawn, sources, outputs: named, wall: { now: () => 0 } };
+  return flow as unknown as Flow;
 }
 
 interface Place {
