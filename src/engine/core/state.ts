@@ -215,3 +215,6 @@ export interface TaskStores {
   /** Keys of the store that the run has changed since `mark`, and whose due lies before `beforeMs`. */
   dueSince(mark: number, store: string, beforeMs: number): readonly DueStateKey[];
 }
+
+export const byId = <Key extends StateKey>(places: readonly Key[]): Map<string, Key> =>
+  new Map(places.map((place) => [place.id, place]));

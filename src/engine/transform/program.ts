@@ -13,7 +13,6 @@ import {
   type CompileOptions,
   type DeferredChange,
   lateOf,
-  type Lateness,
   type MakeOperator,
   newTrail,
   orderOf,

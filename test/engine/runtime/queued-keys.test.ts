@@ -1,11 +1,11 @@
 // The queued keys of a task: what it reads of their store, when it calls for them, and what it says of them.
+import { byId } from "../../../src/engine/core/state.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QueuedKeys } from "../../../src/engine/runtime/calls/queued-keys.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
 import type { CallOperation } from "../../../src/engine/transform/calls/call.ts";
 import {
-  byId,
   dueOfQueue,
   join,
   openQueue,

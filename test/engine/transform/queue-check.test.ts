@@ -4,10 +4,9 @@ import { test } from "node:test";
 import { days, json, pipeline, string, topic } from "#engine";
 import { MillraceError } from "../../../src/engine/core/errors.ts";
 import { compileCodec } from "../../../src/engine/decode/codec.ts";
-import type { StoreView } from "../../../src/engine/core/state.ts";
+import { byId, type StoreView } from "../../../src/engine/core/state.ts";
 import { entryCodec, type EntryCodec } from "../../../src/engine/state/entry-codec.ts";
 import {
-  byId,
   dueOfQueue,
   join,
   openQueue,

@@ -7,8 +7,7 @@ import { decodeMetadata } from "../../../src/engine/core/task-inputs.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
 import { storeOf } from "../../../src/engine/define/store.ts";
 import type { Operation, OperatorFacts, Plan, PlanStore } from "../../../src/engine/core/plan.ts";
-import type { StateKey } from "../../../src/engine/core/state.ts";
-import { byId } from "../../../src/engine/transform/calls/key-queue.ts";
+import { byId, type StateKey } from "../../../src/engine/core/state.ts";
 import {
   dropUnkeyed,
   type Item,

@@ -1,10 +1,10 @@
 // The queued keys of one task: calls for the heads of those that are due, which run beside the batches, and what came of
 // them, which the task takes in between. Nothing here is the truth: that is in the store, whose due index says which key is
 // next.
+import { byId } from "../../core/state.ts";
 import { assert } from "../../core/errors.ts";
 import type { Called, TaskCalls } from "../../transform/calls/call.ts";
 import {
-  byId,
   placeOfKey,
   putTotals,
   queueOf,

@@ -98,9 +98,6 @@ const KEY = 0x6b;
 const RECORD = 0x72;
 const TOTALS = 0x74;
 
-export const byId = <Key extends StateKey>(places: readonly Key[]): Map<string, Key> =>
-  new Map(places.map((place) => [place.id, place]));
-
 /** The queues of a store together, which a task would otherwise have to read whole. */
 export interface QueueTotals {
   readonly keys: number;

@@ -2,7 +2,7 @@
 // time, in order. Then their results, in the order of the records: on downstream, a dead letter, or the key's queue.
 import { MillraceError } from "../../core/errors.ts";
 import type { PlanStore } from "../../core/plan.ts";
-import type { StateKey, StoreView, TaskStores } from "../../core/state.ts";
+import { byId, type StateKey, type StoreView, type TaskStores } from "../../core/state.ts";
 import {
   type Item,
   type MakeOperator,
@@ -14,7 +14,6 @@ import {
 import type { Noted, CallPlace } from "./book.ts";
 import type { Callee, CallOperation, TaskCalls } from "./call.ts";
 import {
-  byId,
   join,
   NoRoom,
   openQueue,

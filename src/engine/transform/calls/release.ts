@@ -2,13 +2,12 @@
 // State, outputs and letters change together, or (a halt) not at all.
 import type { DecodedRecord, Failure, Outcome } from "../../core/outcome.ts";
 import type { MillraceError } from "../../core/errors.ts";
-import type { StoreView, TaskStores } from "../../core/state.ts";
+import { byId, type StoreView, type TaskStores } from "../../core/state.ts";
 import { runBatch, type BatchResult, type TimedRecord } from "../pass.ts";
 import type { Program } from "../program.ts";
 import { CallBook } from "./book.ts";
 import type { Called, TaskCalls } from "./call.ts";
 import {
-  byId,
   keptAt,
   queueOf,
   placeOfKey,

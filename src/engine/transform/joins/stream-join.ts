@@ -9,7 +9,6 @@ import type { StateKey, StoreView } from "../../core/state.ts";
 import {
   drop,
   dropUnkeyed,
-  EarlyShapes,
   present,
   type CompileOptions,
   type Item,
@@ -20,6 +19,7 @@ import {
   type Want,
   type Wiring,
 } from "../operator.ts";
+import { EarlyShapes } from "./early-shapes.ts";
 import { checkRoom, type KeyBound } from "../bounds/bound.ts";
 import { KeptRecords } from "../bounds/kept-records.ts";
 import { pairRecord, resultRecord } from "../windows/result-record.ts";

@@ -6,13 +6,13 @@ import { Heap } from "../../core/heap.ts";
 import type { DecodedRecord } from "../../core/outcome.ts";
 import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
 import {
+  byId,
   isSooner,
   type DueStateKey,
   type StateKey,
   type StoreView,
   type TaskStores,
 } from "../../core/state.ts";
-import { byId } from "../calls/key-queue.ts";
 import { dropUnkeyed, stateKey, type Item, type MakeOperator, type Wiring } from "../operator.ts";
 import { resultRecord } from "../windows/result-record.ts";
 

@@ -20,7 +20,6 @@ import { dueStoresOf } from "../agenda.ts";
 import { originsBy, type OriginOf } from "./origin.ts";
 import {
   drop,
-  EarlyShapes,
   stateKey,
   type DueLook,
   type Item,
@@ -33,6 +32,7 @@ import {
   type Want,
   type Wiring,
 } from "../operator.ts";
+import { EarlyShapes } from "../joins/early-shapes.ts";
 
 /** The order of an operator's records. */
 export interface Ordering {

@@ -32,14 +32,7 @@ import {
   type Fold,
   type Folding,
 } from "../../folds.ts";
-import {
-  boundRulesOf,
-  closePointOf,
-  delayOf,
-  reachOf,
-  shapeOf,
-  type Emission,
-} from "./shapes.ts";
+import { boundRulesOf, closePointOf, delayOf, reachOf, shapeOf, type Emission } from "./shapes.ts";
 import type { WindowOf } from "../../windows.ts";
 
 /** A key in one of its windows: [start, end), of sessions and sliding windows [start, end]. */

@@ -47,10 +47,7 @@ export interface TaskCheckpoint extends StagedTask {
 }
 
 /** The results of records, or of entries that were due. */
-export type Made = Pick<
-  BatchResult,
-  "outputs" | "deferred" | "behind" | "lateResults" | "evicted"
->;
+export type Made = Pick<BatchResult, "outputs" | "deferred" | "behind" | "lateResults" | "evicted">;
 
 export interface TallyOptions {
   readonly bound: BoundPart;

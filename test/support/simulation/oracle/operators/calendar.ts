@@ -10,7 +10,7 @@ import {
 import type { Node } from "../../case.ts";
 import { mod, numberOf, windowed } from "../../values.ts";
 import type { Trail } from "../way.ts";
-import type { KeyedItem, OperatorOracle } from "./operators.ts";
+import type { KeyedItem, OperatorOracle } from "./oracle.ts";
 import type { Result } from "./results.ts";
 
 const HOUR_MS = 3_600_000;

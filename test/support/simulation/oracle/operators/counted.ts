@@ -3,7 +3,7 @@ import { counted, countedIn } from "../../operators/windows/counted.ts";
 import type { Node } from "../../case.ts";
 import { numberOf } from "../../values.ts";
 import type { Item, Trail } from "../way.ts";
-import { isLateIn, type KeyedItem, type OperatorOracle } from "./operators.ts";
+import { isLateIn, type KeyedItem, type OperatorOracle } from "./oracle.ts";
 import type { Result } from "./results.ts";
 
 export class CountedOracle implements OperatorOracle {

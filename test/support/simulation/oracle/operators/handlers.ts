@@ -13,7 +13,7 @@ import {
 } from "../../operators/handlers.ts";
 import { Refused, step, type Value } from "../../values.ts";
 import type { Item, Trail } from "../way.ts";
-import { isLateIn, type KeyedItem, type OperatorOracle } from "./operators.ts";
+import { isLateIn, type KeyedItem, type OperatorOracle } from "./oracle.ts";
 import type { Result } from "./results.ts";
 
 type Named = "soon" | "later";

@@ -2,30 +2,16 @@
 import type { FlowSpec, Node, SourceRecord } from "../../case.ts";
 import { operatorIn } from "../../operators/case.ts";
 import { delayMsIn } from "../../operators/delays.ts";
-import type { Value } from "../../values.ts";
 import { lastWatermarks } from "../../windows.ts";
 import type { Expected } from "../expected.ts";
 import type { Item, Trail } from "../way.ts";
 import { CalendarOracle } from "./calendar.ts";
 import { CountedOracle } from "./counted.ts";
 import { HandlersOracle, WallOracle } from "./handlers.ts";
-import { Results, type Result } from "./results.ts";
+import type { OperatorOracle } from "./oracle.ts";
+import { Results } from "./results.ts";
 import { SlidesOracle } from "./slides.ts";
 import { SuppressedOracle } from "./suppressed.ts";
-
-export type KeyedItem = Item & { readonly key: string; readonly value: Value };
-
-/** One operator. */
-export interface OperatorOracle {
-  /** The results of a task are in one order, whatever their keys are. */
-  readonly isInOrder?: boolean;
-  /** As `take`, of a tombstone; left out where they are dropped. */
-  takeDeleted?(item: Item, trail: Trail): boolean;
-  /** Whether the record is late. */
-  take(item: KeyedItem, trail: Trail): boolean;
-  /** Its results, by the watermarks in front of it when everything was read: of a key in their order. */
-  close(watermarks: readonly number[]): Iterable<Result>;
-}
 
 export class Operators {
   readonly #oracle: OperatorOracle | null;
@@ -62,13 +48,6 @@ export class Operators {
     for (const result of this.#oracle.close(last)) results.add(result, isInOrder);
     results.close(last.map((ms) => ms - delayMsIn(node)));
   }
-}
-
-/** Whether a record is too late for an order; else it waits there. */
-export function isLateIn(graceMs: number, { timeMs, originMs }: Item, trail: Trail): boolean {
-  if (originMs > timeMs + graceMs) return true;
-  trail.emitted++;
-  return false;
 }
 
 function oracleOf(node: Node, isGrouped: boolean): OperatorOracle {

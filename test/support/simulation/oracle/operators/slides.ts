@@ -5,7 +5,7 @@ import { slidesIn } from "../../operators/windows/slides.ts";
 import type { Node } from "../../case.ts";
 import { numberOf, windowed } from "../../values.ts";
 import type { Trail } from "../way.ts";
-import type { KeyedItem, OperatorOracle } from "./operators.ts";
+import type { KeyedItem, OperatorOracle } from "./oracle.ts";
 import type { Result } from "./results.ts";
 
 export class SlidesOracle implements OperatorOracle {

@@ -4,7 +4,7 @@ import { summed, suppressedIn } from "../../operators/suppressed.ts";
 import type { Node } from "../../case.ts";
 import { wrapped } from "../../values.ts";
 import type { Trail } from "../way.ts";
-import type { KeyedItem, OperatorOracle } from "./operators.ts";
+import type { KeyedItem, OperatorOracle } from "./oracle.ts";
 import type { Result } from "./results.ts";
 
 interface Sum {
