@@ -13,7 +13,9 @@ const caughtLast = JSON.parse(readFileSync(last, "utf8")) as readonly Pick<
   "name" | "seed"
 >[];
 
-/** Those of the simulation: the others have a file of their own, mutations-of-tests.test.ts. */
+/** Those that a test sees, which they name. */
+export const ofTests: readonly Mutation[] = mutations.filter(({ test }) => test !== undefined);
+/** Those of the simulation. */
 export const mistakes: readonly Mutation[] = mutations.filter(({ test }) => test === undefined);
 
 export async function areCaught(t: TestContext, tried: readonly Mutation[]): Promise<void> {

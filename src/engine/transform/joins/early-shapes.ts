@@ -1,3 +1,4 @@
+// Structures of the values that wait in joins and orders, noted before what lies there is read.
 import type { CompileOptions } from "../operator.ts";
 
 /** So many values of an operator are looked at before it reads what it has kept. */

@@ -4,16 +4,16 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test, type TestContext } from "node:test";
 import { Redis } from "ioredis";
-import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
-import { stopStack } from "../../../src/stack/stack.ts";
-import { appCommand, appOf, type App } from "../../support/app.ts";
-import { eventually } from "../../support/eventually.ts";
-import { privateStack, sharedStack } from "../../support/stack.ts";
-import type { WorkerProcess } from "../../support/worker-process.ts";
+import { seededRandom } from "../../src/engine/testing/doubles/seeded-random.ts";
+import { stopStack } from "../../src/stack/stack.ts";
+import { appCommand, appOf, type App } from "../support/app.ts";
+import { eventually } from "../support/eventually.ts";
+import { privateStack, sharedStack } from "../support/stack.ts";
+import type { WorkerProcess } from "../support/worker-process.ts";
 
 const prefix = `timed-t${randomBytes(4).toString("hex")}`;
 process.env["TEST_TOPICS"] = prefix;
-const { sizeOf, TimedScene } = await import("../../support/timed-scene.ts");
+const { sizeOf, TimedScene } = await import("../support/timed-scene.ts");
 const app: App = appOf("timed", { TEST_TOPICS: prefix });
 
 const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000);

@@ -3,15 +3,15 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { appOf, type App, type Ended } from "../../support/app.ts";
-import { eventually } from "../../support/eventually.ts";
-import { reprocess, ReprocessRun } from "../../support/reprocess-run.ts";
-import { sharedStack } from "../../support/stack.ts";
-import type { Owner, WorkerProcess } from "../../support/worker-process.ts";
+import { appOf, type App, type Ended } from "../support/app.ts";
+import { eventually } from "../support/eventually.ts";
+import { reprocess, ReprocessRun } from "../support/reprocess-run.ts";
+import { sharedStack } from "../support/stack.ts";
+import type { Owner, WorkerProcess } from "../support/worker-process.ts";
 
 const prefix = `verify-t${randomBytes(4).toString("hex")}`;
 process.env["TEST_TOPICS"] = prefix;
-const { sizeOf, TimedScene, timedTables } = await import("../../support/timed-scene.ts");
+const { sizeOf, TimedScene, timedTables } = await import("../support/timed-scene.ts");
 const app: App = appOf("timed", { TEST_TOPICS: prefix });
 /** A run does not wait for live, which may lag on a busy machine. */
 const RUN = [prefix, "--lag-limit", "600000"] as const;

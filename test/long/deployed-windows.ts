@@ -3,14 +3,14 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { appCommand, appOf, type App, type Ended } from "../../support/app.ts";
-import { eventually } from "../../support/eventually.ts";
-import { sharedStack } from "../../support/stack.ts";
-import { WorkerProcess } from "../../support/worker-process.ts";
+import { appCommand, appOf, type App, type Ended } from "../support/app.ts";
+import { eventually } from "../support/eventually.ts";
+import { sharedStack } from "../support/stack.ts";
+import { WorkerProcess } from "../support/worker-process.ts";
 
 const prefix = `deploy-t${randomBytes(4).toString("hex")}`;
 process.env["TEST_TOPICS"] = prefix;
-const { timedTables, TimedScene } = await import("../../support/timed-scene.ts");
+const { timedTables, TimedScene } = await import("../support/timed-scene.ts");
 const deployOf = (settings: Readonly<Record<string, string>> = {}): App =>
   appOf("timed", { TEST_TOPICS: prefix, ...settings });
 
