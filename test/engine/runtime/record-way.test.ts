@@ -16,7 +16,7 @@ import { RecordingLog } from "../../../src/engine/testing/doubles/recording-log.
 import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
 
 const nothing = (): void => undefined;
-const FILES_MAX = 39;
+const FILES_MAX = 41;
 const engine = fileURLToPath(new URL("../../../src/engine/", import.meta.url));
 
 interface Paid {
