@@ -132,7 +132,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "unsorted upsert",
-    near: 880,
+    test: "engine/sinks/collapse.test.ts",
     mistake: "rows are locked in the order of their records",
     changes: [{ value: "[...groups.values()]" }],
   },
@@ -363,7 +363,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "stopped while starting",
-    near: 250,
+    test: "engine/runtime/stopped-start.test.ts",
     mistake: "a worker that was stopped before it had started joins its groups afterwards",
     changes: ["omit"],
   },
@@ -641,6 +641,7 @@ export const mutations: readonly Mutation[] = [
     name: "made due two entries before",
     mistake:
       "of what is due together, only the entry before the next one may make another due in between",
+    test: "scenario/order.test.ts",
     changes: [{ condition: "true" }],
   },
   {
