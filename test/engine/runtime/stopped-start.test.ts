@@ -13,7 +13,7 @@ import { MemoryKafka } from "../../../src/engine/testing/memory-kafka.ts";
 const nothing = (): void => undefined;
 const own = { key: string, partitions: 1, owner: "tests", value: json<number>() };
 const [asked, answers] = [topic("asked", own), topic("answers", own)];
-const service = resource("service", { open: () => 1 });
+const service = resource("service", { env: {}, open: () => 1 });
 const flow = pipeline("flow", ({ from }) => {
   from(asked)
     .mapAsync("ask", (n) => Promise.resolve(n), {
@@ -36,8 +36,9 @@ for (const isStopped of [false, true])
     let stopped: Promise<void> | null = null;
     const ports: WorkerPorts = {
       kafka: {
-        ...{ admin: kafka.admin.bind(kafka), producer: kafka.producer.bind(kafka) },
-        txProducer: kafka.txProducer.bind(kafka),
+        ...{ admin: () => kafka.admin(), producer: () => kafka.producer() },
+        ...{ reader: (...of) => kafka.reader(...of), close: () => kafka.close() },
+        txProducer: (options) => kafka.txProducer(options),
         consumer: (options) => {
           consumers++;
           return kafka.consumer(options);
