@@ -339,6 +339,9 @@ async function registerSchema({ registry }: Stack, subject: string): Promise<num
 
 async function withRedis(stack: Stack, work: (redis: Redis) => Promise<unknown>): Promise<void> {
   const redis = new Redis(stack.redis.url);
-  await work(redis);
-  redis.disconnect();
+  try {
+    await work(redis);
+  } finally {
+    redis.disconnect();
+  }
 }
