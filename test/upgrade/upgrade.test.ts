@@ -52,9 +52,15 @@ test(
     await t.test("rows", () => same(found.tables, answer.tables));
     await t.test("output topics, key by key", () => same(found.topics, answer.topics));
     await t.test("dead letters", () => same(found.letters, answer.letters));
-    await t.test("ledgers", () => same(found.ledgers, answer.ledgers));
+    await t.test("ledgers", () => same(withoutBehind(found.ledgers), answer.ledgers));
   },
 );
+
+/** Records behind time are no outcome, and 0.1.0 did not count them. */
+const withoutBehind = (ledgers: object): object =>
+  JSON.parse(
+    JSON.stringify(ledgers, (word, count: unknown) => (word === "behind" ? undefined : count)),
+  ) as object;
 
 /** 0.1.0 called a letter discarded when a promoted run had processed its record; later releases show it no more. */
 const isTakenByRun = ({ pipeline, state }: Letter): boolean =>
