@@ -14,7 +14,7 @@ export interface MarkerFigures {
   readonly workers: number;
   /** The step behind the topic: tumbling minutes, or sessions, for which time is said whenever it has moved. */
   readonly behind: (typeof BEHIND)[number];
-  /** Of a worker. */
+  /** Figures for one worker. */
   readonly markersPerSecond: number;
   readonly bytesPerSecond: number;
   readonly bytesEach: number;

@@ -13,6 +13,7 @@ import {
   topic,
   tumbling,
   type Pipeline,
+  type Stream,
 } from "#engine";
 import { advance, crash, rebalance, send, simulate, type SimulatedStep } from "#testing";
 import { ConfigErrors } from "../../src/engine/core/errors.ts";
@@ -34,21 +35,21 @@ const since = (ms: number): number => (ms - BEGIN) / 1_000;
 const order = { grace: seconds(5) };
 
 /** All that a key has said, in order; a timer 3 s behind each record. */
+const spelling = (of: Stream<string, Step>): Stream<string, string> =>
+  of.process("word", {
+    state: { word: string },
+    timers: { pause: "event-time" },
+    order,
+    onRecord(one, { record, state, timers }) {
+      const word = `${state.word.get() ?? ""}${one.is}`;
+      state.word.set(word);
+      timers.pause.at(record.timestamp + 3_000);
+      return [word];
+    },
+    onTimer: { pause: ({ due }) => [`pause ${String(since(due))}`] },
+  });
 const words = pipeline("words", ({ from }) => {
-  from(steps)
-    .process("word", {
-      state: { word: string },
-      timers: { pause: "event-time" },
-      order,
-      onRecord(one, { record, state, timers }) {
-        const word = `${state.word.get() ?? ""}${one.is}`;
-        state.word.set(word);
-        timers.pause.at(record.timestamp + 3_000);
-        return [word];
-      },
-      onTimer: { pause: ({ due }) => [`pause ${String(since(due))}`] },
-    })
-    .to(out);
+  spelling(from(steps)).to(out);
 });
 const said = async (flow: Pipeline, of: readonly SimulatedStep[]) => {
   const { records, ledger } = await simulate(flow, of);
@@ -284,21 +285,7 @@ test("O3: records of one time are in the order of their source partitions, whate
 
 /** Words of keys, behind a topic between parts: one marker makes many of them due together. */
 const together = pipeline("together", ({ from }) => {
-  from(steps)
-    .rekey("again", (_, { key }) => key)
-    .process("word", {
-      state: { word: string },
-      timers: { pause: "event-time" },
-      order,
-      onRecord(one, { record, state, timers }) {
-        const word = `${state.word.get() ?? ""}${one.is}`;
-        state.word.set(word);
-        timers.pause.at(record.timestamp + 3_000);
-        return [word];
-      },
-      onTimer: { pause: ({ due }) => [`pause ${String(since(due))}`] },
-    })
-    .to(out);
+  spelling(from(steps).rekey("again", (_, { key }) => key)).to(out);
 });
 const ofKey = async (key: string, of: readonly SimulatedStep[]) =>
   (await said(together, of)).rows.filter((row) => row[0] === key).map((row) => row[1]);

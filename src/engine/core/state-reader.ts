@@ -10,7 +10,7 @@ export interface ReadEntry {
   readonly dueMs: number | null;
 }
 
-/** One of the things that a store has of a key, by the names that are shown. */
+/** An item that a store has for a key, by the names that are shown. */
 export type ShownPart = Readonly<Record<string, unknown>>;
 
 /** A declaration of an operator. Its store is read whole for it, so it decides by the keys of entries first. */

@@ -71,7 +71,7 @@ export class PartTimeWaits {
     this.#isBehindQueue = behindQueues(part.nodes);
   }
 
-  /** Of each operator of one task. */
+  /** Waits by operator, for one task. */
   of(task: TimedInputs): TimeWait[] {
     const { nodes, name: part } = this.#part;
     return nodes.flatMap((node, at) => {

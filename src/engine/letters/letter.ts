@@ -98,7 +98,7 @@ const placeFacts = ({ topic, partition, offset, timestamp }: RawRecord) => ({
   timestamp: String(timestamp),
 });
 
-/** Those of a result of state, and of its window; or of records that have waited. */
+/** Headers for a result of state and its window, or for records that have waited. */
 function resultFacts({ topic, value, entry }: RawRecord): Readonly<Record<string, string | null>> {
   const operator = operatorOfResults(topic);
   if (operator === null) return {};

@@ -15,7 +15,7 @@ export interface ShownWait {
   readonly part: string;
   readonly operator: string;
   readonly topic: string;
-  /** Of a topic between parts the number of the task that writes it. */
+  /** The number of the task that writes it, where it is a topic between parts. */
   readonly partition: number;
   readonly of: "source" | "writer";
   /** The time to which it has come; null before there is any. */

@@ -66,7 +66,7 @@ class IndexHead {
       if (key.dueMs >= beforeMs || keys.length >= keysMax) return { keys, nextMs: key.dueMs };
       keys.push(key);
     }
-    // What lies behind those that the copy gave is not known.
+    // The copy has not said yet which keys lie behind those that it gave.
     const { nextMs } = this;
     const isMore = nextMs === null || (nextMs < beforeMs && keys.length < keysMax);
     return isMore ? null : { keys, nextMs };

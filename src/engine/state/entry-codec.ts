@@ -110,7 +110,7 @@ function refuseUnreadable(value: Codec, store: string, body: Buffer): void {
   }
 }
 
-/** What must be known before entries are read. */
+/** The schemas and structures that entries need to be read. */
 function lacking(
   value: Codec,
   unknownShape: EntryRules["unknownShape"],

@@ -246,8 +246,8 @@ export class GroupRun {
   /** Work that came before may have deleted the entry, or put it off: then it is found again. */
   #isDueStill({ at, input, key }: Item): boolean {
     const store = this.#operatorAt(at).stores[input] as string;
-    const { dueMs, ...own } = key as DueStateKey;
-    return this.#pass.batch.stores.view(store).get(own)?.dueMs === dueMs;
+    const due = key as DueStateKey;
+    return this.#pass.batch.stores.view(store).get(due)?.dueMs === due.dueMs;
   }
 
   /** The results of an entry that was due come before the time that made it due. */

@@ -296,8 +296,9 @@ class Pass implements GroupQueues, PassOfGroup {
   }
 
   #lateResults(): Lateness[] {
-    const isEntry = ({ index }: Trail): boolean => this.batch.records[index]?.due !== undefined;
-    const alone = this.#trails.filter((trail) => isEntry(trail) && !this.hasFailed(trail));
+    // Entries that are worked by themselves have a batch without records.
+    const hasEntries = this.batch.records[0]?.due !== undefined;
+    const alone = hasEntries ? this.#trails.filter((trail) => !this.hasFailed(trail)) : [];
     // mistake: late result in no ledger
     return [...alone, ...this.#fired].flatMap((trail) => lateOf(trail) ?? []);
   }

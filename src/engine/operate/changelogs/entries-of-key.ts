@@ -1,4 +1,4 @@
-// What a store has of a record's key, where that is several entries: windows, buffers, what waits for its order. The changelog is
+// The contents of a store for a record's key, where that is several entries: windows, buffers, what waits for its order. The changelog is
 // read whole, since such entries have keys of their own, and the copy is asked for those that are found.
 import type { Plan, PlanStore } from "../../core/plan.ts";
 import { readTopic } from "../../core/read-range.ts";
@@ -61,7 +61,7 @@ async function entriesAt(
   return { changelog, copy: present(keys, copied), verdict: worst(verdicts) };
 }
 
-/** Those that have a value. */
+/** Entries that have a value. */
 const present = (
   keys: readonly Buffer[],
   entries: readonly (FoundEntry | null)[],

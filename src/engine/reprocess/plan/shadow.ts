@@ -141,7 +141,7 @@ function carried(
     if (live === undefined) return origin;
     return { ...origin, topic: rename.topic(live).name, liveName: origin.topic };
   });
-  // What a store keeps is noted under the store's name, which a run has too.
+  // The contents of a store are noted under its name, which a run has too.
   const isTopic = shapes.startsWith(`${prefixOf(plan)}-`);
   return { ...format, origins: renamed, shapes: isTopic ? rename.own(shapes) : shapes };
 }

@@ -77,7 +77,7 @@ function encoded(results: readonly unknown[]): Buffer | null {
   }
 }
 
-/** What a letter brings back: results that go on behind their operator, records that enter it; or how it ended already. */
+/** The yield of a letter that comes back: results that go on behind their operator, records that enter it; or how it ended already. */
 export function returnedResults(
   { part, keyOf, shapes }: BoundPart,
   raw: RawRecord,

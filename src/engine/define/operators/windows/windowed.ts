@@ -164,7 +164,7 @@ export class WindowedStream<K, V, N = never> {
       ...(limit.bound !== undefined && kind === "window" ? openStoreOf(name) : {}),
     };
     const delayMs = emission === "close" ? delayOf(window) : 0;
-    // What a bound refuses or lets go depends on the order of records.
+    // The order of records decides which of them a bound refuses or lets go.
     const anyOrder = fold.anyOrder === true && limit.bound === undefined;
     const own = {
       ...bounded(facts, window, limit.bound),

@@ -1,4 +1,4 @@
-// What must be known before values are read: whether the code fits their structure, and their writers' schemas. A task waits for
+// The knowledge that reading values needs: whether the code fits their structure, and their writers' schemas. A task waits for
 // it; for letters that come back it only looks.
 import { isResult } from "../../../core/state-results.ts";
 import type { TopicName } from "../../../core/record.ts";
