@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { witness } from "./evidence.ts";
 
 const bin = fileURLToPath(new URL("../../bin/millrace.js", import.meta.url));
 const loader = pathToFileURL(join(import.meta.dirname, "app-loader.ts")).href;
@@ -38,10 +39,19 @@ export function appCommand(
     env: { PATH, HOME, MILLRACE_HTTP_PORT: "0", ...env, ...app.env },
     maxBuffer: 50_000_000,
   };
+  let said = "";
+  let end: string | null = null;
+  const lines = (): readonly string[] => [...said.split("\n"), end ?? ""];
+  witness({ name: ["millrace", ...argv].join(" "), lines, isOver: () => end !== null });
   return new Promise((resolve) => {
-    execFile(process.execPath, [...app.execArgv, program, ...argv], options, (error, out, err) =>
-      resolve({ code: error === null ? 0 : (error.code ?? null), out: out + err }),
-    );
+    const args = [...app.execArgv, program, ...argv];
+    const child = execFile(process.execPath, args, options, (error, out, err) => {
+      const code = error === null ? 0 : (error.code ?? null);
+      end = `ended with ${String(code)}`;
+      resolve({ code, out: out + err });
+    });
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (data: string) => (said += data));
   });
 }
 

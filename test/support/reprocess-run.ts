@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
 import { appCommand, type App, type Ended } from "./app.ts";
 import { eventually } from "./eventually.ts";
+import { witness } from "./evidence.ts";
 import { bin, type Exit, type Owner } from "./worker-process.ts";
 
 type Env = Readonly<Record<string, string>>;
@@ -61,9 +62,14 @@ export class ReprocessRun {
       this.reports.push(JSON.parse(line) as Report),
     );
     createInterface({ input: child.stderr }).on("line", (line) => this.lines.push(line));
+    const isGone = witness({
+      name: ["millrace reprocess", verb, ...argv].join(" "),
+      lines: () => [...this.lines, JSON.stringify(this.last ?? "no report")],
+    });
     owner.after(async () => {
       this.#endGroup();
       await this.exit;
+      isGone();
     });
   }
 

@@ -6,12 +6,17 @@ import { readFileSync, readdirSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Health } from "../../src/engine/observe/health.ts";
-import type { App } from "./app.ts";
+import { appCommand, type App } from "./app.ts";
 import { eventually } from "./eventually.ts";
+import { witness } from "./evidence.ts";
 
 export const bin: string = fileURLToPath(new URL("../../bin/millrace.js", import.meta.url));
+
+/** Servers that are away answer nobody. */
+const LAG_MS = 20_000;
 
 /** A line of the log; `message` is the whole line when it is no JSON. */
 export interface LogLine {
@@ -71,12 +76,18 @@ export class WorkerProcess {
       detached: true,
     });
     const worker = new WorkerProcess(child, port);
+    const isGone = witness({
+      name: ["millrace run", ...args].join(" "),
+      lines: () => worker.lines.map((line) => JSON.stringify(line)),
+      answers: () => worker.#answers(options),
+    });
     const end = (): void => worker.#endGroup();
     process.once("exit", end);
     owner.after(async () => {
       end();
       process.off("exit", end);
       await worker.exit;
+      isGone();
     });
     return worker;
   }
@@ -149,6 +160,16 @@ export class WorkerProcess {
   /** The log as text, for messages of failed assertions. */
   story(): string {
     return this.lines.map((line) => JSON.stringify(line)).join("\n");
+  }
+
+  /** Its health and, from outside, its lag; how it has ended, once it has. */
+  async #answers({ args, env, app, program }: WorkerOptions): Promise<readonly string[]> {
+    if (this.#exit !== null) return [`ended: ${JSON.stringify(this.#exit)}`];
+    const pipeline = args.slice(0, 1).filter((one) => !one.startsWith("-"));
+    const lag = appCommand(app ?? { execArgv: [], env: {} }, ["lag", ...pipeline], env, program);
+    const limit = delay(LAG_MS, { out: "lag: no answer" }, { ref: false });
+    const { out } = await Promise.race([lag, limit]);
+    return [`/ready: ${JSON.stringify(await this.health())}`, ...out.split("\n")];
   }
 
   #get(path: string): Promise<Response> {
