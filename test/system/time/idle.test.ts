@@ -1,10 +1,11 @@
-// Idleness on a real broker: the last windows of a topic that has gone quiet close by the wall clock, one idle partition of
-// twelve keeps nobody longer, and what is under way upstream (an open transaction, a worker that stands still) is no
-// quietness.
+// Idleness on real servers: the last windows of a topic that has gone quiet close by the wall clock, also where their copies were
+// lost meanwhile, one idle partition of twelve keeps nobody longer, and what is under way upstream (an open transaction, a worker
+// that stands still) is no quietness.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { Redis } from "ioredis";
 
 process.env["TEST_TOPICS"] = `t${randomBytes(4).toString("hex")}`;
 const { QuietScene, rowAt } = await import("../../support/quiet-scene.ts");
@@ -12,7 +13,7 @@ const { sharedStack } = await import("../../support/stack.ts");
 const { eventually } = await import("../../support/eventually.ts");
 const { IDLE_AFTER_MS, PARTITIONS, SIZE_MS, ...quiet } =
   await import("../../support/apps/quiet.ts");
-const { manyViews, manyRows, beatRows, pipelineNames } = quiet;
+const { manyViews, manyRows, beatRows, keptViews, keptRows, pipelineNames } = quiet;
 
 /** So much later than by the wall clock a window closes at most. */
 const BEHIND_MS = 2_000;
@@ -140,5 +141,38 @@ test(
     assert.ok(last - goneOnMs <= IDLE_AFTER_MS + BEHIND_MS, String(last - goneOnMs));
     assert.equal(await scene.late(pipelineNames.rekeyed, "by-shop"), 0);
     assert.ok(!beater.hasEnded);
+  },
+);
+
+test(
+  "copies in Redis that are gone while nothing comes keep no window open, and nothing of it is lost",
+  { timeout: 90_000 },
+  async (t) => {
+    const env = { ...(await sharedStack()) };
+    const scene = await QuietScene.open(t, env);
+    const worker = await scene.worker([pipelineNames.kept]);
+    const redis = new Redis(env.REDIS_URL);
+    t.after(() => redis.disconnect());
+    const rows = scene.rows(keptRows);
+    const copy = `{${pipelineNames.kept}:views:0}`;
+    // One window of each key: no record closes one.
+    const atMs = Date.now() + SIZE_MS;
+    const sent = Array.from({ length: 100 }, (_, i) => {
+      return { ...scene.view(keptViews, atMs), key: Buffer.from(`k${String(i)}`) };
+    });
+    await scene.send(...sent);
+    await eventually("the copy has every window", async () =>
+      (await redis.zcard(`${copy}:due`)) >= sent.length ? true : null,
+    );
+    assert.equal(await redis.unlink(copy, `${copy}:due`), 2);
+    assert.deepEqual(rows, [], "no window was closed before");
+    await eventually(`every window is closed\n${worker.story()}`, () =>
+      rows.length >= sent.length ? true : null,
+    );
+    assert.ok(rows.every(({ end, seenMs }) => seenMs - end >= IDLE_AFTER_MS));
+    assert.equal(new Set(rows.map(({ key }) => key)).size, sent.length, "each once");
+    assert.ok(rows.every(({ count }) => count === 1));
+    assert.ok((await worker.metrics()).sum("millrace_state_repairs_total") > 0);
+    assert.deepEqual(await worker.drain(), { code: 0, signal: null }, worker.story());
   },
 );
