@@ -55,7 +55,8 @@ export function onTimer(name: "soon" | "later", dueMs: number, handling: Handlin
   const sum = state.sum.get() ?? 0;
   forget(handling, name);
   if (mod(sum, 3) === 0 && isAgain(dueMs)) arm(handling, name, dueMs + AGAIN_MS);
-  if (mod(sum, 4) === 1 && isAgain(dueMs)) arm(handling, name === "soon" ? "later" : "soon", dueMs + 250);
+  if (mod(sum, 4) === 1 && isAgain(dueMs))
+    arm(handling, name === "soon" ? "later" : "soon", dueMs + 250);
   if (mod(sum, 5) === 0) state.sum.clear();
   else state.sum.set(sum + 1);
   return [{ i: `${isArmed ? "" : "stray "}${name} ${String(dueMs)}`, n: sum, g: "", v: 0 }];
