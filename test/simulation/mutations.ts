@@ -860,6 +860,19 @@ export const mutations: readonly Mutation[] = [
     changes: [{ condition: "false" }],
   },
   {
+    name: "window before the epoch",
+    test: "scenario/semantics-windows.test.ts",
+    mistake: "the calendar's first window begins before 1970, where no key can say its start",
+    changes: [{ instead: (was) => was.replace("Math.max(0, ", "(") }],
+  },
+  {
+    name: "offset without times taken",
+    test: "scenario/foreign-progress.test.ts",
+    mistake:
+      "a task whose windows close by time goes on from an offset that has no times beside it",
+    changes: [{ value: "false as boolean" }],
+  },
+  {
     name: "damaged progress taken",
     test: "scenario/foreign-progress.test.ts",
     mistake:
