@@ -101,7 +101,9 @@ export const mutations: readonly Mutation[] = [
           Object.assign(following.copy, { kept });`,
       },
       {
-        after: "this.#cells = (options.copy as unknown as { kept: Map<string, Cell> }).kept;",
+        after: `const { kept } = options.copy as unknown as { kept: Map<string, Cells> };
+          if (!kept.has("cells")) kept.set("cells", this.#cells);
+          this.#cells = kept.get("cells") as Cells;`,
       },
       "omit",
     ],
@@ -911,6 +913,25 @@ export const mutations: readonly Mutation[] = [
     test: "engine/state/due.test.ts",
     mistake: "a second load of one batch takes the keys of the first out of its hand",
     changes: [{ instead: "this.#inHand = [keys];" }],
+  },
+  {
+    name: "old windows taken for new",
+    mistake:
+      "a new owner takes every window that it has not made itself for one that nobody has made",
+    changes: [{ value: "-Infinity" }],
+  },
+  {
+    name: "evicted window taken for new",
+    // No cache of the simulation makes room while windows of one time are open.
+    test: "engine/state/absent.test.ts",
+    mistake: "a window that made room in memory is taken for one that nobody has made",
+    changes: [{ condition: "false" }],
+  },
+  {
+    name: "last due read unchecked",
+    test: "engine/state/absent.test.ts",
+    mistake: "a copy says what is due in it at last, wherever it stands",
+    changes: [{ condition: "last !== null" }],
   },
   {
     name: "reference not awaited",
