@@ -981,6 +981,14 @@ export const mutations: readonly Mutation[] = [
     test: "scenario/new-partitions.test.ts",
   },
   {
+    name: "new channel not waited for",
+    near: 98,
+    mistake:
+      "a task of a partition that came later counts as one that has ended until it is heard of",
+    changes: [{ value: "stored.length > 0 ? END_OF_TIME : NO_TIME" }],
+    schedules: true,
+  },
+  {
     name: "new partition from where the pipeline begins",
     mistake:
       "a partition that came later is read from its end where the pipeline begins at the end",
