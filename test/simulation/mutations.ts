@@ -999,7 +999,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "pair placed by its newer record",
     mistake: "of one time, results of a join are in the order of the records that came second",
-    changes: [{ condition: "false" }],
+    changes: [{ condition: (was) => `${was} && raw.offset < -1n` }],
     test: "scenario/order-ties.test.ts",
   },
   {
@@ -1013,6 +1013,14 @@ export const mutations: readonly Mutation[] = [
     mistake: "behind a topic between parts the watermark is none until a new task is heard of",
     changes: [{ value: (was) => was.replace("unheard", "NO_TIME") }],
     test: "scenario/new-partitions.test.ts",
+  },
+  {
+    name: "new channel not waited for",
+    near: 98,
+    mistake:
+      "a task of a partition that came later counts as one that has ended until it is heard of",
+    changes: [{ value: "stored.length > 0 ? END_OF_TIME : NO_TIME" }],
+    schedules: true,
   },
   {
     name: "new partition from where the pipeline begins",
