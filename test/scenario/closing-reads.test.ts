@@ -48,6 +48,7 @@ class CountedCopies {
         this.due += found.keys.length;
         return found;
       },
+      lastDue: () => copy.lastDue(),
       apply: (piece) => copy.apply(piece),
       rebuild: () => copy.rebuild(),
       scan: (cursor, entriesMax) => {
