@@ -534,7 +534,7 @@ export const mutations: readonly Mutation[] = [
     name: "result with an age",
     schedules: true,
     mistake: "the origin time of a result lies behind the end of its window",
-    changes: [{ value: "resultRecord(cursor.record, { key, keyValue }, lastMs, lastMs + 3)" }],
+    changes: [{ value: (was) => was.replace("lastMs)", "lastMs, { originMs: lastMs + 3 })") }],
   },
   {
     name: "result as old as its newest record",
