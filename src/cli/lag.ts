@@ -62,8 +62,10 @@ async function showLag(
     const isJson = options.json === true;
     if (isJson) for (const lag of lags) io.out(jsonLine(lag));
     else showTable(io, lags, options.watch === true && io.isTty);
-    for (const wait of waits)
-      io.out(isJson ? jsonWait(wait, clock.now()) : waitLine(wait, clock.now()));
+    for (const wait of waits) {
+      const shown = { nowMs: clock.now(), quietAfterMs: quietAfterMs(wait, plans, lags) };
+      io.out(isJson ? jsonWait(wait, shown) : waitLine(wait, shown));
+    }
     await showWaits(io, plans, kafka);
     if (options.watch !== true || io.isCut?.() === true) return exitCodes.ok;
     await clock.sleep(WATCH_EVERY_MS);
@@ -112,13 +114,46 @@ const jsonLine = ({ nextOffset, endOffset, ...lag }: PartitionLag): string =>
     endOffset: Number(endOffset),
   });
 
-const jsonWait = (wait: PlanWait, nowMs: number): string =>
-  JSON.stringify({ ...shownWait(wait, nowMs), through: wait.through });
+interface ShownAt {
+  readonly nowMs: number;
+  readonly quietAfterMs: number | null;
+}
 
-/** With the topics between parts through which the partition keeps the operator waiting. */
-function waitLine(wait: PlanWait, nowMs: number): string {
+/**
+ * The idleAfter of a source partition that is read to its end: behind it time goes on by the wall clock, which progress says only
+ * when something is committed. Null for any other input, and where a pipeline is said to write the topic: that one is asked first.
+ */
+function quietAfterMs(
+  { pipeline, topic, partition, isWriter, isQueued }: PlanWait,
+  plans: readonly Plan[],
+  lags: readonly PartitionLag[],
+): number | null {
+  const ofPartition = lags.filter(
+    (lag) => lag.pipeline === pipeline && lag.topic === topic && lag.partition === partition,
+  );
+  if (isWriter || isQueued || ofPartition.some(({ records }) => records > 0)) return null;
+  const { parts = [] } = plans.find((plan) => plan.pipeline === pipeline) ?? {};
+  const source = parts.flatMap(({ sources }) => sources).find(({ name }) => name === topic);
+  return source?.writtenBy === undefined ? (source?.idleAfterMs ?? null) : null;
+}
+
+const jsonWait = (wait: PlanWait, { nowMs, quietAfterMs: ms }: ShownAt): string => {
+  const quietAfterSeconds = ms === null ? null : ms / 1_000;
+  return JSON.stringify({ ...shownWait(wait, nowMs), through: wait.through, quietAfterSeconds });
+};
+
+/** With the topics between parts through which the partition keeps the operator waiting, and what ends the wait by itself. */
+function waitLine(wait: PlanWait, { nowMs, quietAfterMs: ms }: ShownAt): string {
   const { why } = shownWait(wait, nowMs);
-  return wait.through.length === 0 ? why : `${why} (through ${wait.through.join(", ")})`;
+  const through = wait.through.length === 0 ? [] : [`through ${wait.through.join(", ")}`];
+  const quiet =
+    ms === null
+      ? []
+      : [
+          `read to its end: ${spanText(ms / 1_000)} behind its last record it follows the wall clock`,
+        ];
+  const beside = [...through, ...quiet];
+  return beside.length === 0 ? why : `${why} (${beside.join("; ")})`;
 }
 
 function lagLines(lags: readonly PartitionLag[]): readonly string[] {

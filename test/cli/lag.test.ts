@@ -246,12 +246,26 @@ test("the partition that keeps windows open is named, with how far it is behind 
     (await command(lagVerb(servers.connect, timed), ["lag"])).out.filter((line) =>
       line.startsWith("shop.by-shop sold"),
     );
+  const quiet = "read to its end: 30 s behind its last record it follows the wall clock";
   assert.deepEqual(await lines(), [
-    `shop.by-shop sold waits for in-0: it has no time yet (through ${between})`,
+    `shop.by-shop sold waits for in-0: it has no time yet (through ${between}; ${quiet})`,
   ]);
   await commitTimes("shop.main", "in", [{ time: start + 95_000 }, { time: start + 5_000 }]);
   const heard = { channels: [start + 90_000, start + 5_000] };
   await commitTimes("shop.by-shop", between, [heard, heard]);
+  assert.ok((await lines())[0]?.endsWith(`(through ${between}; ${quiet})`));
+  // A record that was not read yet: nothing says when its time goes on.
+  const producer = kafka.producer();
+  const ahead = {
+    topic: "in",
+    partition: 1,
+    key: null,
+    value: null,
+    headers: [],
+    timestamp: start,
+  };
+  await producer.send([ahead]);
+  await producer.close();
   const [line = "", ...more] = await lines();
   assert.deepEqual(more, []);
   assert.match(

@@ -1,11 +1,11 @@
 // B1 on real servers: windows, sessions, a join, timers and suppressed counts that are open at the end of a run's range are closed there, or
-// kept as live keeps them; only one that keeps them may be promoted. `npm run test:long`.
+// kept as live keeps them; and a run that keeps them is promoted under traffic and given back. `npm run test:long`.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { appOf, type App, type Ended } from "../support/app.ts";
 import { eventually } from "../support/eventually.ts";
-import { reprocess } from "../support/reprocess-run.ts";
+import { reprocess, ReprocessRun } from "../support/reprocess-run.ts";
 import { sharedStack } from "../support/stack.ts";
 import type { Owner, WorkerProcess } from "../support/worker-process.ts";
 
@@ -83,6 +83,32 @@ describe("windows that are open at an end", { concurrency: false, timeout: 890_0
       Object.fromEntries(timedTables.map((table) => [table, [0, 0, 0]])),
     );
     t.diagnostic(`${String(sizeOf(live))} rows kept, ${String(sizeOf(all))} closed`);
+    scene.feeder.resume();
+  });
+
+  /** Live goes on: more rows in each table, all of them exact. */
+  async function goesOn(what: string): Promise<string> {
+    const before = await scene.rows();
+    await moved(MORE);
+    await scene.feeder.pause();
+    const rows = await scene.reached();
+    for (const table of timedTables)
+      assert.ok(rows[table].length > before[table].length, `${table} ${what}`);
+    return `${String(sizeOf(rows))} rows exact ${what}, ${String(sizeOf(rows) - sizeOf(before))} of them since`;
+  }
+
+  test("B1: a run is promoted with open windows, and undone: each closes once, with all of its records", async (t) => {
+    const following = new ReprocessRun(t, { app, env: scene.env, argv: [...RUN, "--follow"] });
+    await following.until("it follows", ({ step }) => step === "following");
+    const promoted = await reprocess(app, scene.env, "promote", prefix, "--yes");
+    assert.equal(promoted.code, 0, promoted.out);
+    await following.exit;
+    t.diagnostic(await goesOn("behind the promotion"));
+    scene.feeder.resume();
+    await moved(300n);
+    const undone = await reprocess(app, scene.env, "undo", prefix, "--yes");
+    assert.equal(undone.code, 0, undone.out);
+    t.diagnostic(await goesOn("behind its undo"));
     assert.deepEqual(await worker.drain(), { code: 0, signal: null }, worker.story());
   });
 });

@@ -81,7 +81,11 @@ describe("stores that wait for time", { concurrency: false, timeout: 890_000 }, 
     const touched = new Set(damaged.map(({ store }) => store));
     const whole = state.stores.filter((store) => !touched.has(store));
     // Sums of all time and what handlers keep are never due.
-    assert.deepEqual(whole, damage.ofDue ? ["leaving-views", "visits-of-visitor"] : [], damage.name);
+    assert.deepEqual(
+      whole,
+      damage.ofDue ? ["leaving-views", "visits-of-visitor"] : [],
+      damage.name,
+    );
     const { code, found } = await state.verified();
     assertNamed(found, damaged, damage);
     assert.equal(code, damage.isBehind === true ? 0 : 1, damage.name);

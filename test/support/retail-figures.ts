@@ -41,11 +41,11 @@ export interface Expected {
   readonly refused: readonly string[];
 }
 
-/** Six weeks of a real chain, or as many generated lines where the file is not at hand. */
-export function realOrGenerated(): Expected & { readonly isReal: boolean } {
-  if (!existsSync(realFile)) return { ...generated(148_193, 1), isReal: false };
-  const [, ...lines] = gunzipSync(readFileSync(realFile)).toString("utf8").trimEnd().split("\n");
-  return { ...expectedOf(["--file", realFile], lines.map(ofCsv)), isReal: true };
+/** Six weeks of a real chain, or as many generated lines where the file is not at hand; or those of another file of the same kind. */
+export function realOrGenerated(file: string = realFile): Expected & { readonly isReal: boolean } {
+  if (!existsSync(file)) return { ...generated(148_193, 1), isReal: false };
+  const [, ...lines] = gunzipSync(readFileSync(file)).toString("utf8").trimEnd().split("\n");
+  return { ...expectedOf(["--file", file], lines.map(ofCsv)), isReal: true };
 }
 
 export function generated(count: number, seed: number): Expected {

@@ -78,13 +78,36 @@ export function shuffledWithinGrace(csv: readonly string[], seed: number): strin
     .map(({ line }) => line);
 }
 
+const HOUSEHOLDS_DIVISOR = 3;
+const SHIFT_S = 3 * DAY_S;
+
+/**
+ * Lines that are in no file: the households of one remainder by three come at another time than those of the next, each by its own
+ * shift, in the order of time. So other households share an hour of a store, and other lines a batch.
+ */
+export function shiftedHouseholds(csv: readonly string[], seed: number): string[] {
+  const random = seededRandom(seed);
+  const shifts = Array.from({ length: HOUSEHOLDS_DIVISOR }, () =>
+    Math.floor(random.next() * SHIFT_S),
+  );
+  const shifted = csv.map((line) => {
+    const { household, second } = cellsOf(line);
+    const at = second + (shifts[Number(household) % HOUSEHOLDS_DIVISOR] ?? 0);
+    return { at, line: `${line.slice(0, line.lastIndexOf(","))},${timeText(at)}` };
+  });
+  return shifted.sort((a, b) => a.at - b.at).map(({ line }) => line);
+}
+
+const timeText = (second: number): string =>
+  new Date(second * 1_000).toISOString().slice(0, 19).replace("T", " ");
+
 /** The household of closing lines begins so, and is their store. */
 const CLOSING = "closing";
 
 /** A line a partition, a day behind the last one: it closes all windows in front of it. */
 export function closingLines(csv: readonly string[], partitions: number): string[] {
   const last = csv.reduce((latest, line) => Math.max(latest, cellsOf(line).second), 0);
-  const time = new Date((last + DAY_S) * 1_000).toISOString().slice(0, 19).replace("T", " ");
+  const time = timeText(last + DAY_S);
   const names: string[] = [];
   for (let i = 0; names.filter(Boolean).length < partitions; i++) {
     const name = `${CLOSING}-${String(i)}`;

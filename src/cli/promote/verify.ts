@@ -7,7 +7,7 @@ import { verifyRun } from "../../engine/reprocess/verify/verification.ts";
 import { isEqual, type TableComparison } from "../../engine/reprocess/verify/comparison.ts";
 import { auditPersonal } from "../personal.ts";
 import { exitCodes } from "../io.ts";
-import { timeOption, wholeOption } from "../option-values.ts";
+import { timeOption, usage, wholeOption } from "../option-values.ts";
 import { grouped } from "../progress.ts";
 import { refuseBeside } from "../operating.ts";
 import type { AddVerb, Reprocessing } from "../reprocess/connection.ts";
@@ -23,7 +23,7 @@ for some seconds, until the run is where it stands: then no row is newer. Killed
 are the same for certain. Of a run that begins at a time, rows that may be made of records from before it are not compared; --since says from when on.
 Keys and values of personal fields are masked unless --personal; who asks for them is noted, and npx millrace dlq stats shows it.
 
-Exit codes: 0 equal · 1 different · 2 usage · 3 no such pipeline or run · 5 the run cannot be compared, or another process
+Exit codes: 0 equal · 1 different · 2 usage, or no tables · 3 no such pipeline or run · 5 the run cannot be compared, or another process
 works on it · 69 a server is away, or live is behind.
 
 Examples:
@@ -62,6 +62,8 @@ export const verifyVerb: AddVerb = (group, within) => {
 
 async function verify(at: Reprocessing, plan: Plan, options: VerifyOptions): Promise<number> {
   const { io, ports } = at;
+  if (plan.tables.length === 0)
+    throw usage(`${plan.pipeline} writes no tables, so there is nothing to compare`);
   const samplesMax = wholeOption("--samples", options.samples, { min: 0, fallback: 10 });
   const row = await runNamed(at, plan, options.run);
   const isKeys = options.keys === true;
