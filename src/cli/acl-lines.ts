@@ -9,7 +9,12 @@ export const SERVERS: readonly Server[] = ["kafka", "redis", "postgres"];
 export function rightsLines(rights: Rights, server: Server): readonly string[] {
   const { pipeline, role, user, kafka, redis, postgres } = rights;
   const head = `${pipeline}, ${role}`;
-  if (server === "kafka") return [`# Kafka: ${head}`, ...kafkaLines(kafka, user)];
+  if (server === "kafka")
+    return [
+      `# Kafka: ${head}`,
+      ...kafkaLines(kafka, user),
+      ...rights.unknownWriters.map(elsewhere),
+    ];
   if (server === "redis")
     return redis === null
       ? []
@@ -21,6 +26,9 @@ export function rightsLines(rights: Rights, server: Server): readonly string[] {
     ...postgres.map((sql) => `${sql};`),
   ];
 }
+
+const elsewhere = (writer: string): string =>
+  `# Not known here: the topics that ${writer} reads, and pipelines that write them. Add --operation Describe for each`;
 
 /** Names of a kind with the same rights share one command. */
 function kafkaLines(grants: readonly KafkaGrant[], user: string): string[] {

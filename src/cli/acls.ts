@@ -55,8 +55,10 @@ export const aclsVerb =
           const isLiteral = options.literal === true;
           const servers = chosen("--server", options.server, SERVERS);
           const roles = chosen("--role", options.role, ROLES);
-          const all = plansNamed(plans(settings), names).flatMap((plan) =>
-            roles.map((role) => rightsOf(plan, role, options[role], { worker, isLiteral })),
+          const declared = plans(settings);
+          const kafka = { worker, isLiteral, plans: declared };
+          const all = plansNamed(declared, names).flatMap((plan) =>
+            roles.map((role) => rightsOf(plan, role, options[role], kafka)),
           );
           for (const line of linesOf(all, servers, options)) io.out(line);
           return Promise.resolve(exitCodes.ok);

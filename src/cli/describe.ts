@@ -2,6 +2,8 @@
 import type { Plan } from "../engine/core/plan.ts";
 import { planNamed, type OperatePorts } from "../engine/operate/choice.ts";
 import { runningPlan } from "../engine/operate/gate/running-plan.ts";
+import { unnotedText } from "../engine/core/flow-steps.ts";
+import { unnotedSources } from "../engine/runtime/flow-notes.ts";
 import { readPlanSettings } from "../engine/runtime/host/settings.ts";
 import { storeChanges } from "../engine/runtime/store-notes.ts";
 import type { PlansOf } from "./connection.ts";
@@ -32,13 +34,17 @@ export const describeVerb =
       );
   };
 
-/** With what the stores of its workers are not any more. */
+/** With what the stores of its workers are not any more, and the topics that are never quiet. */
 async function live({ io, plan, ports, options }: VerbContext<DescribeOptions>): Promise<number> {
   const changes = await changesOf(plan, ports);
-  if (options.json === true) io.out(JSON.stringify({ ...planData(plan), changes }));
+  const neverQuiet = (await unnotedSources(plan, ports)).map(({ source, writer }) =>
+    unnotedText(writer, source),
+  );
+  if (options.json === true) io.out(JSON.stringify({ ...planData(plan), changes, neverQuiet }));
   else await show(io, plan, options);
-  if (options.json !== true && options.mermaid !== true)
-    for (const line of changes) io.out(`changed  ${line}`);
+  if (options.json === true || options.mermaid === true) return exitCodes.ok;
+  for (const line of changes) io.out(`changed  ${line}`);
+  for (const line of neverQuiet) io.out(`waits    ${line}`);
   return exitCodes.ok;
 }
 

@@ -11,7 +11,8 @@ import { tableLines } from "./table-lines.ts";
 
 export const VERIFY_HELP = `
 Reads each changelog whole and compares the copy with it, key by key, also while workers run: what changes meanwhile is
-left out and counted as moving. Finds keys that are missing, too many or different, and what is no copy at all.
+left out and counted as moving. Finds keys that are missing, too many or different, also where the index of what is due has them
+at another time, and what is no copy at all. A copy that is behind its changelog is none of these: a worker brings it up.
 Keys may be personal data: they are shown as hashes unless --show-keys, whose use is noted (dlq stats).
 
 Exit codes: 0 every copy is the same, or was repaired · 1 one differs · 2 usage · 3 no such store or pipeline ·
@@ -68,10 +69,13 @@ const comparisonJson = (result: StoreComparison, isShown: boolean): string =>
     isSame: isSame(result),
   });
 
-function verdictText(result: StoreComparison): string {
-  if (result.problem !== null) return result.problem;
-  const wrong = Object.entries(result.counts).filter(([, n]) => n > 0);
-  return wrong.map(([is, n]) => `${String(n)} ${is}`).join(", ") || "same";
+function verdictText({ problem, counts, behind }: StoreComparison): string {
+  const wrong = Object.entries(counts)
+    .filter(([, n]) => n > 0)
+    .map(([is, n]) => `${String(n)} ${is}`);
+  const faults = problem === null ? wrong : [problem, ...wrong];
+  const all = faults.length === 0 ? ["same"] : faults;
+  return (behind === 0 ? all : [...all, `behind by ${String(behind)}`]).join(", ");
 }
 
 function comparisonLines(results: readonly StoreComparison[], isShown: boolean): readonly string[] {

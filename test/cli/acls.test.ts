@@ -35,13 +35,38 @@ const followed = pipeline("followed", ({ from }) => {
     .to(output);
 });
 
-async function acls(argv: readonly string[], env: CliIo["env"] = {}) {
+const chained = (name: string, writtenBy: string) => topic(name, { ...shape, writtenBy });
+const raw = chained("raw", "first");
+const middle = chained("middle", "second");
+const first = pipeline("first", ({ from }) => {
+  from(input).to(raw);
+  from(topic("first-beside", shape)).to(topic("first-other", shape));
+});
+const second = pipeline("second", ({ from }) => {
+  from(raw)
+    .rekey("by-n", ({ n }) => String(n))
+    .to(middle);
+  from(topic("beside", shape)).to(topic("other", shape));
+});
+const third = pipeline("third", ({ from }) => {
+  from(middle)
+    .groupByKey()
+    .windowedBy(tumbling({ size: seconds(10), grace: seconds(0) }))
+    .count("of-window", { emit: "close" })
+    .toStream("as-n", (n) => ({ n }))
+    .to(output);
+});
+const withChain = [first, second, third];
+
+async function acls(
+  argv: readonly string[],
+  env: CliIo["env"] = {},
+  declared = [plain, counts, foreign, followed],
+) {
   const lines: string[] = [];
   const out = (line: string): void => void lines.push(line);
   const io: CliIo = { env, cwd: "/", isTty: false, out, err: out };
-  const verb = aclsVerb(({ namespace }) =>
-    [plain, counts, foreign, followed].map((one) => one.plan(namespace)),
-  );
+  const verb = aclsVerb(({ namespace }) => declared.map((one) => one.plan(namespace)));
   return { code: await main(["acls", ...argv], io, [verb]), lines };
 }
 
@@ -76,6 +101,46 @@ test("a worker whose windows wait for another pipeline looks at the notes, topic
       ["topic", "ns-plain-meta", "literal", "Read"],
       ["topic", "ns-plain-", "prefixed", "Describe"],
       ["group", "ns-plain.", "prefixed", "Describe"],
+    ],
+  );
+});
+
+interface WorkerRights extends Pick<Rights, "unknownWriters"> {
+  readonly others: readonly string[];
+}
+async function workerRights(declared: typeof withChain): Promise<WorkerRights> {
+  const { lines } = await acls(["third", "--role", "worker", "--json"], {}, declared);
+  const [{ kafka, unknownWriters }] = lines.map((line) => JSON.parse(line) as Rights) as [Rights];
+  const others = kafka
+    .filter(({ name }) => !/^(third|millrace-|middle$|out$)/.test(name))
+    .map(({ resource, name, operations }) => [resource, name, ...operations].join(" "));
+  return { others, unknownWriters };
+}
+
+test("what the writer on the way reads, and what the writer of that reads, is described; what lies beside the way is not", async () => {
+  const { others, unknownWriters } = await workerRights(withChain);
+  assert.deepEqual(others, [
+    "topic second-meta Read",
+    "topic second- Describe",
+    "group second. Describe",
+    "topic first-meta Read",
+    "topic first- Describe",
+    "group first. Describe",
+    "topic raw Describe",
+    "topic in Describe",
+  ]);
+  assert.deepEqual(unknownWriters, []);
+});
+
+test("of a writer that is declared elsewhere it is said that its inputs are not known", async () => {
+  const { others, unknownWriters } = await workerRights([second, third]);
+  assert.deepEqual(unknownWriters, ["first"]);
+  assert.ok(others.includes("topic raw Describe") && !others.includes("topic in Describe"));
+  const { lines } = await acls(["third", "--server", "kafka"], {}, [second, third]);
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("# Not known")),
+    [
+      "# Not known here: the topics that first reads, and pipelines that write them. Add --operation Describe for each",
     ],
   );
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { topicFindings } from "../../src/cli/doctor-topics.ts";
 import type { CliIo } from "../../src/cli/io.ts";
 import { things } from "../support/plans.ts";
-import { pipeline } from "#engine";
+import { json, pipeline, seconds, string, topic, tumbling } from "#engine";
 import { MemoryServers } from "../support/command.ts";
 
 const io = (env: Record<string, string>): CliIo => ({
@@ -39,4 +39,41 @@ test("without Kafka nothing is said; what cannot be looked at is", async () => {
   assert.deepEqual(await topicFindings(io({}), away, () => [plan]), []);
   const [found] = await topicFindings(there, away, () => [plan]);
   assert.equal(found?.detail, "not looked at: no such broker");
+});
+
+const shape = { key: string, value: json<{ n: number }>(), partitions: 1, owner: "tests" };
+const written = (writtenBy?: string) =>
+  topic("written", { ...shape, ...(writtenBy === undefined ? {} : { writtenBy }) });
+const windowed = (writtenBy?: string) =>
+  pipeline("windowed", ({ from }) => {
+    from(written(writtenBy))
+      .groupByKey()
+      .windowedBy(tumbling({ size: seconds(10), grace: seconds(0) }))
+      .count("of-window", { emit: "close" })
+      .toStream("as-n", (n) => ({ n }))
+      .to(topic("counts", shape));
+  }).plan();
+const writing = pipeline("writing", ({ from }) => {
+  from(topic("first", shape)).to(written());
+}).plan();
+
+test("a topic whose writer has noted nothing is a warning, and so is one whose declaration does not name a writer that is here", async () => {
+  const details = async (plans: readonly (typeof plan)[]): Promise<readonly string[]> => {
+    const servers = new MemoryServers(plans);
+    const found = await topicFindings(there, servers.connect, () => plans);
+    return found
+      .map(({ verdict, detail, fix = "" }) => `${verdict}: ${detail}: ${fix}`)
+      .filter((text) => !text.includes("ahead of the broker's clock"));
+  };
+  const [noted, ...more] = await details([windowed("elsewhere")]);
+  assert.match(
+    noted ?? "",
+    /^warning: the pipeline elsewhere has not noted how it writes written, so written is never quiet.*: npx millrace run elsewhere$/,
+  );
+  const [unnamed, ...others] = await details([windowed(), writing]);
+  assert.match(
+    unnamed ?? "",
+    /^warning: written is written by the pipeline writing, which its declaration does not say: .*: writtenBy: "writing" in the declaration of the topic$/,
+  );
+  assert.deepEqual([more, others], [[], []]);
 });

@@ -61,10 +61,10 @@ const ways: readonly (readonly [string, readonly string[], NodeJS.Signals, "npm"
 ];
 
 for (const [what, argv, signal, target] of ways)
-  test(`${what}: the worker drains and ends`, { timeout: 120_000 }, async (t) => {
+  test(`${what}: the worker drains and ends`, { timeout: 600_000 }, async (t) => {
     const { npm, worker, lines } = await started(t, argv);
     process.kill(target === "npm" ? npm : -npm, signal);
-    await eventually("the worker has ended", () => (isAlive(worker) ? null : true), 20_000);
+    await eventually("the worker has ended", () => (isAlive(worker) ? null : true), 60_000);
     const story = lines.join("\n");
     assert.match(story, /"draining"/, story);
     assert.doesNotMatch(story, /"the worker has ended"/);

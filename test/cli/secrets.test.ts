@@ -116,8 +116,8 @@ function dead(): Readonly<Record<string, string>> {
 /** The command as a process of its own; a worker is asked to stop once it has logged something. */
 const ended = (argv: readonly string[]): Promise<string> =>
   new Promise((resolve) => {
-    const { PATH, HOME } = process.env;
-    const env = { PATH, HOME, ...dead() };
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+    const env = { PATH, HOME, NODE_COMPILE_CACHE, ...dead() };
     const done = (_error: unknown, out: string, err: string): void => resolve(out + err);
     const child = execFile(process.execPath, [bin, ...argv], { cwd: dir, env }, done);
     // A worker waits for its servers for ever.

@@ -79,7 +79,12 @@ function scene(plans: readonly Plan[] = [plan, neighbour.plan()]) {
         progress.map((one) => ({ ...one, metadata: "" })),
       );
       const starts = [0, 1].map((partition) =>
-        startRecord(meta, group, { ...at(partition), nextOffset: 0n }, "id"),
+        startRecord(
+          meta,
+          group,
+          { ...at(partition), nextOffset: 0n },
+          { topicId: "id", partitions: 4 },
+        ),
       );
       if (note === "start") await producer.send(starts);
       if (note === "store")

@@ -188,7 +188,14 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
       ),
     ],
     note: [
-      recordText(startRecord("flow-meta", "flow.main", { ...at, nextOffset: 41n }, "id")),
+      recordText(
+        startRecord(
+          "flow-meta",
+          "flow.main",
+          { ...at, nextOffset: 41n },
+          { topicId: "id", partitions: 4 },
+        ),
+      ),
       recordText(pieceRecord("flow-meta", "flow.main", at)),
       storeKey("once"),
       recordText(storesRecord("flow-meta", 7)),

@@ -1,5 +1,5 @@
-// The main job on real servers, as a newcomer runs it: its own stack in a folder of its own, from nothing. It is run a
-// second time on the same servers, where its result must not change; and nothing personal may be said anywhere.
+// The main job on real servers, as a newcomer runs it: its own stack in a folder of its own, from nothing; and nothing personal
+// may be said anywhere. In test/long it is run a second time on the same servers, where its result must not change.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -16,6 +16,7 @@ import { customers, type Customer } from "../../topics/customers.ts";
 import { AppFigures } from "../support/app-figures.ts";
 import { Lines, saidIn } from "../support/canaries.ts";
 import { keep } from "../support/stack.ts";
+import { isWhole } from "../support/whole.ts";
 import { freePort } from "../support/worker-process.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -32,6 +33,7 @@ const httpPort = await freePort();
 const env = {
   PATH: process.env["PATH"],
   HOME: process.env["HOME"],
+  NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
   MILLRACE_CACHE: process.env["MILLRACE_CACHE"] ?? join(root, ".millrace", "cache"),
   MILLRACE_LOG_LEVEL: "debug",
   MILLRACE_HTTP_PORT: String(httpPort),
@@ -42,7 +44,7 @@ const said = { output: new Lines(), operations: new Lines() };
 
 const millrace = (...argv: readonly string[]): Promise<{ code: unknown; out: string }> =>
   new Promise((resolve) => {
-    const options = { cwd: dir, env, timeout: 220_000, maxBuffer: 500_000_000 };
+    const options = { cwd: dir, env, timeout: 580_000, maxBuffer: 500_000_000 };
     const args = [join(root, "bin/millrace.js"), ...argv];
     execFile(process.execPath, args, options, (error, stdout, stderr) => {
       const out = stdout + stderr;
@@ -112,7 +114,7 @@ async function sendBroken(figures: AppFigures): Promise<void> {
   await producer.close();
 }
 
-test("the demo, twice on the same servers, leaves the same figures and says nothing personal", async (t) => {
+test("the demo leaves the same figures however often it runs, and says nothing personal", async (t) => {
   let checksum = "";
   await t.test(
     "the first run ends with a ledger that balances, 9,800 rows, 800 unknown customers and 250 letters",
@@ -135,7 +137,7 @@ test("the demo, twice on the same servers, leaves the same figures and says noth
   t.after(() => figures.close());
   await sendBroken(figures);
 
-  await t.test("the second run leaves the same checksum of business columns", async () => {
+  const secondRun = async (): Promise<void> => {
     const { code, out } = await watched(millrace("demo", "--keep"));
     assert.equal(code, 0, out);
     assert.match(
@@ -146,7 +148,9 @@ test("the demo, twice on the same servers, leaves the same figures and says noth
     assert.match(out, /dim_customers +2002 consumed = 2 dead-lettered \+ .*balances/);
     assert.match(out, /rows +9800\n/);
     assert.equal(checksumOf(out), checksum);
-  });
+  };
+  if (isWhole)
+    await t.test("the second run leaves the same checksum of business columns", secondRun);
 
   await t.test("no personal value and no key is in any output, log, metric or error", async () => {
     const { ofCustomers, keys } = personal();
@@ -162,7 +166,7 @@ test("the demo, twice on the same servers, leaves the same figures and says noth
     assert.deepEqual(saidIn(stored.join("\n"), ofCustomers).length, new Set(ofCustomers).size);
 
     const letters = await figures.raw(figures.plan.deadLetters);
-    assert.equal(letters.length, 502);
+    assert.equal(letters.length, isWhole ? 502 : 250);
     const errors = letters.flatMap(({ headers }) => headers.map(([, value]) => String(value)));
     const logs = readdirSync(join(stackDir, "logs")).map((name) =>
       readFileSync(join(stackDir, "logs", name), "utf8"),

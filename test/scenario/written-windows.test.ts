@@ -308,16 +308,44 @@ test("I4: pipelines that feed each other in a circle are walked until nothing is
   assert.equal(fleet.values(rows)[0]?.count, 5);
 });
 
-test("I4: a topic whose writer has noted nothing is never quiet, and the log says why", async () => {
+test("I4: a topic whose writer has noted nothing is never quiet, and the log says why as soon as it was read to its end", async () => {
   const fleet = new Fleet([writer, reader]);
   await fleet.join({ plans: [reader.plan()] });
+  const said = (): string[] =>
+    fleet.log.lines
+      .map(({ message }) => message)
+      .filter((message) => /has not noted how it writes/.test(message));
+  assert.equal(said().length, 1);
+  assert.match(said()[0] ?? "", /^the pipeline writer .* writes clean, so clean is never quiet/);
   const value = Buffer.from(JSON.stringify({ shop: "a" }));
   const record = { topic: "clean", partition: 0, key: Buffer.from("a"), value, headers: [] };
   await fleet.sendRecords([{ ...record, timestamp: fleet.clock.now() }]);
   await fleet.clock.advance(10 * IDLE);
   assert.deepEqual(fleet.values(rows), []);
-  const said = fleet.log.lines.filter(({ message }) => /has not noted how it writes/.test(message));
-  assert.equal(said.length, 1, "once");
+  assert.equal(said().length, 1, "once");
+});
+
+test("I4: of several pipelines the log names the one that has noted nothing", async () => {
+  const middle = viewsOf("middle", "first");
+  const last = viewsOf("last", "second");
+  const first = pipeline("first", ({ from }) => {
+    from(raw).to(middle);
+  });
+  const second = pipeline("second", ({ from }) => {
+    from(middle).to(last);
+  });
+  const third = counting("third", last, seconds(10));
+  const fleet = new Fleet([first, second, third]);
+  await fleet.join({ plans: [second.plan()] });
+  await fleet.join({ plans: [third.plan()] });
+  const warned = (): string[] =>
+    fleet.log.lines
+      .map(({ message }) => message)
+      .filter((message) => /has not noted how it writes/.test(message));
+  assert.match(
+    warned().join("\n"),
+    /^the pipeline first has not noted how it writes middle, so last is never quiet.*$/,
+  );
 });
 
 test("a pipeline that writes a topic which is declared as written by another does not build", () => {

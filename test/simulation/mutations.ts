@@ -968,6 +968,31 @@ export const mutations: readonly Mutation[] = [
     changes: [{ condition: (was) => `${was} && raw.offset < 0n` }],
   },
   {
+    name: "pair placed by its newer record",
+    mistake: "of one time, results of a join are in the order of the records that came second",
+    changes: [{ condition: "false" }],
+    test: "scenario/order-ties.test.ts",
+  },
+  {
+    name: "records of one origin not numbered",
+    mistake: "of one time, what was made of one record is in the order in which it came",
+    changes: [{ value: "numbers([before * 0])" }],
+    test: "scenario/order-ties.test.ts",
+  },
+  {
+    name: "new channel lets time fall",
+    mistake: "behind a topic between parts the watermark is none until a new task is heard of",
+    changes: [{ value: (was) => was.replace("unheard", "NO_TIME") }],
+    test: "scenario/new-partitions.test.ts",
+  },
+  {
+    name: "new partition from where the pipeline begins",
+    mistake:
+      "a partition that came later is read from its end where the pipeline begins at the end",
+    changes: [{ value: "false" }],
+    test: "scenario/new-partitions.test.ts",
+  },
+  {
     name: "full key takes more",
     mistake:
       "a record that would open one window more than the bound evicts the oldest, whatever the rule says",

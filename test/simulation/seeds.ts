@@ -7,7 +7,7 @@ import { FORGERIES } from "../support/simulation/forged.ts";
 import { REFUSALS } from "../support/simulation/refusals.ts";
 import { nodeFlags, type Cost } from "./cost.ts";
 
-const SEEDS_A_PROCESS = 250;
+const SEEDS_A_PROCESS = 150;
 /** The limit of a seed's calls to servers and clock: it bounds CPU, on any machine. */
 const CALLS_MAX = 5_000;
 

@@ -33,10 +33,10 @@ export function appCommand(
   env: Readonly<Record<string, string | undefined>>,
   program: string = bin,
 ): Promise<Ended> {
-  const { PATH, HOME } = process.env;
+  const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
   const options = {
     cwd: tmpdir(),
-    env: { PATH, HOME, MILLRACE_HTTP_PORT: "0", ...env, ...app.env },
+    env: { PATH, HOME, NODE_COMPILE_CACHE, MILLRACE_HTTP_PORT: "0", ...env, ...app.env },
     maxBuffer: 50_000_000,
   };
   let said = "";

@@ -131,8 +131,8 @@ export class Import {
   }
 
   #spawned(argv: readonly string[]): ChildProcessWithoutNullStreams {
-    const { PATH, HOME } = process.env;
-    const env = { PATH, HOME, ...this.#env, ...this.#app.env };
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+    const env = { PATH, HOME, NODE_COMPILE_CACHE, ...this.#env, ...this.#app.env };
     const args = [...this.#app.execArgv, bin, "produce", this.topic, ...argv];
     return spawn(process.execPath, args, { cwd: tmpdir(), env });
   }

@@ -91,7 +91,7 @@ export class QuietScene {
   /** The row of the window that has this moment. */
   async row(rows: readonly SeenRow[], atMs: number, key = "p0"): Promise<SeenRow> {
     const what = `the row of ${key} at ${String(atMs)}`;
-    return eventually(what, () => rowAt(rows, atMs, key) ?? null, 90_000);
+    return eventually(what, () => rowAt(rows, atMs, key) ?? null);
   }
 
   /** So long a source that is not at fault is quiet by then: its window of this moment has closed. */

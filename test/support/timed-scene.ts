@@ -19,7 +19,7 @@ const BLOCK = 36;
 const VISITORS = 12;
 const PAGES = 9;
 const LATE_EVERY = 83;
-const REACHED_MS = 60_000;
+const REACHED_MS = 180_000;
 
 const instant = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint`;
 const columns: Readonly<Record<TimedTable, readonly string[]>> = {

@@ -42,7 +42,7 @@ interface Cut {
 function cut(argv: readonly string[]): Promise<Cut> {
   const words = [process.execPath, ...app.execArgv, bin, ...argv].map((word) => `'${word}'`);
   const script = `{ ${words.join(" ")}; echo "exit $?" >&2; } | head -1`;
-  const options = { env: { ...process.env, ...env, ...app.env }, timeout: 60_000 };
+  const options = { env: { ...process.env, ...env, ...app.env }, timeout: 300_000 };
   return new Promise((resolve, reject) => {
     execFile("sh", ["-c", script], options, (error, out, text) => {
       if (error !== null) return reject(error);

@@ -395,7 +395,7 @@ const halts = {
     meaning:
       "Changing the number of partitions moves keys to other tasks, so it is never done silently.",
     action:
-      "Set `partitions` in the topic's file to what the topic has and run npx millrace topics apply, or move the data to a new topic. If the message names MILLRACE_TOPIC_PARTITIONS, the file says no number: set the setting to what it was, or `partitions` in the file.",
+      "Set `partitions` in the topic's file to what the topic has and run npx millrace topics apply (docs/operations.md, More partitions), or move the data to a new topic. If the message names MILLRACE_TOPIC_PARTITIONS, the file says no number: set the setting to what it was, or `partitions` in the file.",
   },
   MILL_SCHEMA_STALE: {
     message: "a schema has changed since its types were generated",

@@ -208,9 +208,15 @@ export class SourceTime {
 export class ChannelTimes {
   readonly #watermarks: number[];
 
-  /** A channel that was not heard of has no time (W1). */
+  /**
+   * A channel that was not heard of has no time (W1). One that came later begins where the others have brought the watermark,
+   * which never falls (B3, W4).
+   */
   constructor(channels: number, { channels: stored = [] }: StoredTime = {}) {
-    this.#watermarks = Array.from({ length: channels }, (_, at) => stored[at] ?? NO_TIME);
+    const least = Math.min(...stored);
+    const unheard = least < END_OF_TIME ? least : NO_TIME;
+    // mistake: new channel lets time fall
+    this.#watermarks = Array.from({ length: channels }, (_, at) => stored[at] ?? unheard);
   }
 
   /** Goes its own way from here. */

@@ -47,6 +47,67 @@ function waitsOf(part: Part): FlowStep["waits"] {
   return [...delays].map(([topic, delayMs]) => ({ topic, delayMs }));
 }
 
+/** The parts above a topic, sources first. */
+export interface FlowPath {
+  readonly steps: readonly FlowStep[];
+  /** Parts feed each other in a circle. */
+  readonly isCircle: boolean;
+}
+
+/** A pipeline on the way to a topic that has not noted how it writes one of the topics there. */
+export interface UnnotedWriter {
+  readonly topic: TopicName;
+  readonly pipeline: string;
+}
+
+/** Null for a pipeline that has noted nothing. */
+type StepsOf = (pipeline: string) => Promise<readonly FlowStep[] | null>;
+
+/** The way to a topic through the pipeline that writes it, and through those that write what that one reads. */
+export async function pathTo(
+  { topic, pipeline }: UnnotedWriter,
+  stepsOf: StepsOf,
+): Promise<FlowPath | UnnotedWriter> {
+  const path = new PathFinder(stepsOf);
+  return (await path.above({ topic, pipeline })) ?? path;
+}
+
+class PathFinder implements FlowPath {
+  readonly steps: FlowStep[] = [];
+  isCircle = false;
+  readonly #stepsOf: StepsOf;
+  readonly #groups = new Map<string, "above" | "done">();
+
+  constructor(stepsOf: StepsOf) {
+    this.#stepsOf = stepsOf;
+  }
+
+  /** Takes the parts above a topic; the writer of which they are not known, or null. */
+  async above(written: UnnotedWriter): Promise<UnnotedWriter | null> {
+    const all = (await this.#stepsOf(written.pipeline)) ?? [];
+    const writers = all.filter(({ writes }) => writes.includes(written.topic));
+    for (const step of writers) {
+      const known = this.#groups.get(step.group);
+      this.isCircle ||= known === "above";
+      if (known !== undefined) continue;
+      this.#groups.set(step.group, "above");
+      for (const { topic, writtenBy } of step.reads) {
+        const isOwn = all.some(({ writes }) => writes.includes(topic));
+        const pipeline = isOwn ? written.pipeline : writtenBy;
+        const unnoted = pipeline === undefined ? null : await this.above({ topic, pipeline });
+        if (unnoted !== null) return unnoted;
+      }
+      this.#groups.set(step.group, "done");
+      this.steps.push(step);
+    }
+    return writers.length > 0 ? null : written;
+  }
+}
+
+/** `source`: the topic whose time it is. */
+export const unnotedText = ({ topic, pipeline }: UnnotedWriter, source: TopicName): string =>
+  `the pipeline ${pipeline} has not noted how it writes ${topic}, so ${source} is never quiet, and what waits for its time waits for records: run that pipeline with this declaration of the topic`;
+
 /** Whether a topic that the pipeline writes is read by the times of its writers: they say them even while nothing comes. */
 export const isFollowed = ({ pipeline, topics }: Plan): boolean =>
   topics.output.some(({ writtenBy }) => writtenBy === pipeline);

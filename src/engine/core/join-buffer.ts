@@ -42,6 +42,15 @@ export class BufferedRecord {
   }
 }
 
+/** The records that a result of a join was made of, by side: null for the one that has found no partner. */
+export interface JoinOrigin {
+  /** The node of the join. */
+  readonly at: number;
+  readonly sides: readonly [BufferedRecord | null, BufferedRecord | null];
+  /** What was made of it for other parts so far. */
+  sent: number;
+}
+
 export interface BufferChunk {
   readonly side: (typeof SIDE_NAMES)[number];
   /** The chunks of the list, said in the first one. */

@@ -22,11 +22,23 @@ export const widthOf = ({ partitions, partitionsBy }: TopicWidth): TopicWidth =>
 /** The text of a topic that exists with another number of partitions. */
 export const widthDiffers = (
   topic: string,
-  { partitions, partitionsBy }: TopicWidth,
+  { partitions, partitionsBy, internal = null }: TopicWidth & Partial<Pick<PlanTopic, "internal">>,
   found: number,
 ): string => {
   const wanted = partitionsBy === "setting" ? `${PARTITIONS_SETTING} says` : "declared";
-  return `${topic}: ${wanted} ${String(partitions)}, found ${String(found)}`;
+  const kept = internal === null ? "" : `. ${keptBy[internal](found)}`;
+  return `${topic}: ${wanted} ${String(partitions)}, found ${String(found)}${kept}`;
+};
+
+const inFront = (found: number): string =>
+  `Its records lie by key in ${String(found)} partitions: a rekey with { partitions: ${String(found)} } in front of it keeps them`;
+
+/** The way in which a topic of the pipeline's own keeps its partitions where its source has more. */
+const keptBy: Readonly<Record<NonNullable<PlanTopic["internal"]>, (found: number) => string>> = {
+  repartition: (found) =>
+    `The rekey or groupBy that writes it keeps its number: { partitions: ${String(found)} }`,
+  changelog: inFront,
+  sink: inFront,
 };
 
 /** The text of a topic that is not there. */

@@ -1,6 +1,7 @@
 // The words for one record and for places in a log. No input or output here.
 // Offsets are bigint; `nextOffset` is the next one to read and the one that is committed.
 import { headerNameLength } from "./header-name.ts";
+import type { JoinOrigin } from "./join-buffer.ts";
 import type { Redriven } from "./redrive.ts";
 
 declare const brand: unique symbol;
@@ -34,6 +35,8 @@ export interface RawRecord extends TopicPartition {
   readonly ageMs?: number;
   /** Its origin as bytes, where another part has sent it and a step behind takes records in order. */
   readonly origin?: Buffer;
+  /** Set of what a join of this part has made. */
+  readonly joined?: JoinOrigin;
   /** Set when it failed before and was sent again. */
   readonly redriven?: Redriven;
   /** Set of a result of state that is none of a record (state-results.ts): names the entry that was due. */

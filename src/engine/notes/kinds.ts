@@ -61,7 +61,10 @@ export const noteChecks: Readonly<Record<NoteName, Check>> = {
       }),
     ),
   }),
-  start: fields({ nextOffset: offsetText, topicId: optional(nullable(text(100))) }),
+  start: fields({
+    ...{ nextOffset: offsetText, topicId: optional(nullable(text(100))) },
+    partitions: optional(nullable(partition)),
+  }),
   store: fields({
     ...{ operator: name, key: name, value: name, part: name, partitions: whole(1e9) },
     ...{ window: optional(text(500)), graceMs: optional(whole()) },

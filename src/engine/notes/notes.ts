@@ -22,6 +22,8 @@ export interface StartNote {
   readonly nextOffset: bigint;
   /** Null in notes of releases that did not know it. */
   readonly topicId: string | null;
+  /** The partitions that the topic had then; the same. */
+  readonly partitions: number | null;
 }
 
 export type { Notes } from "./faults.ts";
@@ -44,16 +46,17 @@ export const noteRecord = (meta: TopicName, key: string, value: string | null): 
   timestamp: 0,
 });
 
-export const startText = ({ nextOffset, topicId }: StartNote): string =>
-  JSON.stringify({ nextOffset: String(nextOffset), topicId });
+export const startText = ({ nextOffset, topicId, partitions }: StartNote): string =>
+  JSON.stringify({ nextOffset: String(nextOffset), topicId, partitions });
 
+/** `topic`: the id and the partitions of the topic in which the task begins, as far as they are known. */
 export const startRecord = (
   meta: TopicName,
   group: GroupId,
   start: StartOffset,
-  topicId: string | null,
+  { topicId, partitions }: Omit<StartNote, "nextOffset">,
 ): OutRecord => {
-  const text = startText({ nextOffset: start.nextOffset, topicId });
+  const text = startText({ nextOffset: start.nextOffset, topicId, partitions });
   return noteRecord(meta, startKey(group, start), text);
 };
 
@@ -71,12 +74,24 @@ export const isPiece = (notes: Notes, group: GroupId, at: TopicPartition): boole
 export function startNote(notes: Notes, group: GroupId, at: TopicPartition): StartNote | null {
   const key = startKey(group, at);
   const text = notes.get(key);
-  if (text === undefined) return isUnknown(notes, key) ? { nextOffset: 0n, topicId: null } : null;
-  const { nextOffset, topicId = null } = parseKnown<{
-    nextOffset: string;
-    topicId?: string | null;
-  }>(text, noteChecks.start);
-  return { nextOffset: BigInt(nextOffset), topicId };
+  if (text === undefined) return isUnknown(notes, key) ? UNKNOWN_START : null;
+  const { nextOffset, ...known } = parseKnown<
+    Partial<Omit<StartNote, "nextOffset">> & { readonly nextOffset: string }
+  >(text, noteChecks.start);
+  return { ...UNKNOWN_START, ...known, nextOffset: BigInt(nextOffset) };
+}
+
+const UNKNOWN_START: StartNote = { nextOffset: 0n, topicId: null, partitions: null };
+
+/** Whether the topic got this partition after the group had begun in it: its first record is one that the group waits for (B3). */
+export function cameLater(
+  notes: Notes,
+  group: GroupId,
+  { topic, partition }: TopicPartition,
+): boolean {
+  const before = Array.from({ length: partition }, (_, other) => ({ topic, partition: other }));
+  // mistake: new partition from where the pipeline begins
+  return before.some((at) => (startNote(notes, group, at)?.partitions ?? Infinity) <= partition);
 }
 
 const FLOW = "flow";

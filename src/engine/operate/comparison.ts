@@ -17,9 +17,11 @@ export interface StoreComparison {
   readonly counts: Readonly<Record<Difference, number>>;
   /** Changed in the changelog meanwhile, or not yet in the copy: not compared. */
   readonly moving: number;
+  /** Changes that the copy lacks, of those that were there when it was first looked at: no fault. */
+  readonly behind: number;
   /** The first few. */
   readonly samples: readonly { readonly key: Buffer; readonly is: Difference }[];
-  /** The fault of the copy as a whole, which was then not compared; null: none. */
+  /** The fault of the copy as a whole; null: none. Its keys are compared all the same where it is that of its index alone. */
   readonly problem: string | null;
 }
 
@@ -32,6 +34,7 @@ const PAGE = 1_000;
 /** The entries of a copy while it was scanned. */
 interface Scanned {
   readonly entries: ReadonlyMap<string, string>;
+  readonly hasWholeIndex: boolean;
   /** The least and the greatest position of its answers. */
   readonly from: bigint;
   readonly to: bigint;
@@ -43,17 +46,30 @@ const digest = (value: Buffer, dueMs: number | null): string =>
 const idOf = (key: Buffer): string => key.toString("latin1");
 
 export async function compare(at: StorePartition, ports: OperatePorts): Promise<StoreComparison> {
+  const { high: begun } = await markOf(at, ports);
   const scanned = await scan(at);
-  const marks = await ports.admin.watermarks(at.store.changelog.name);
-  const mark = marks.find(({ partition }) => partition === at.partition);
-  if (mark === undefined)
-    throw new MillraceError("MILL_TOPIC_PARTITIONS", `${at.store.changelog.name} is too narrow`);
+  const mark = await markOf(at, ports);
   const problem = problemOf(scanned, mark);
   const isEmpty = scanned === "nothing" && mark.low === mark.high;
   if (typeof scanned === "string" || problem !== null)
     return wholly(at, isEmpty ? null : (problem ?? "there is no copy"));
-  const truth = await truthAt(at, scanned, mark, ports);
-  return typeof truth === "string" ? wholly(at, truth) : differences(at, scanned, truth);
+  const truth = await truthAt(at, scanned, { ...mark, begun }, ports);
+  if (typeof truth === "string") return wholly(at, truth);
+  const found = differences(at, scanned, truth);
+  return scanned.hasWholeIndex ? found : { ...found, problem: NO_WHOLE_INDEX };
+}
+
+const NO_WHOLE_INDEX =
+  "its index of what is due has lost or won members, so a worker makes it anew";
+
+async function markOf(
+  { store: { changelog }, partition }: StorePartition,
+  { admin }: OperatePorts,
+): Promise<Watermarks> {
+  const marks = await admin.watermarks(changelog.name);
+  const mark = marks.find((one) => one.partition === partition);
+  if (mark !== undefined) return mark;
+  throw new MillraceError("MILL_TOPIC_PARTITIONS", `${changelog.name} is too narrow`);
 }
 
 /** "nothing" without a copy; a message for what is not a copy. */
@@ -69,6 +85,7 @@ async function scan(at: StorePartition): Promise<Scanned | string> {
 }
 
 async function pages({ copy }: StorePartition): Promise<Scanned | string> {
+  const before = await copy.position();
   const entries = new Map<string, string>();
   const positions: bigint[] = [];
   let cursor: string | null = null;
@@ -81,7 +98,9 @@ async function pages({ copy }: StorePartition): Promise<Scanned | string> {
     cursor = page.cursor;
   } while (cursor !== null);
   positions.sort((a, b) => (a < b ? -1 : 1));
-  return { entries, from: positions[0] ?? 0n, to: positions.at(-1) ?? 0n };
+  // A copy that has entries and no position now has no whole index, unless it was made anew meanwhile.
+  const hasWholeIndex = before !== null || (await copy.position()) !== null;
+  return { entries, hasWholeIndex, from: positions[0] ?? 0n, to: positions.at(-1) ?? 0n };
 }
 
 function problemOf(scanned: Scanned | string, { low, high }: Watermarks): string | null {
@@ -101,6 +120,7 @@ const wholly = ({ store, partition }: StorePartition, problem: string | null): S
   keys: 0,
   counts: none,
   moving: 0,
+  behind: 0,
   samples: [],
   problem,
 });
@@ -111,15 +131,17 @@ type Truth = Exclude<Awaited<ReturnType<typeof truthAt>>, string>;
 async function truthAt(
   at: StorePartition,
   scanned: Scanned,
-  mark: Watermarks,
+  mark: Watermarks & { readonly begun: bigint },
   ports: OperatePorts,
 ) {
   const entries = new Map<string, string>();
   const moving = new Set<string>();
+  let behind = 0;
   try {
     for await (const { changes } of readChanges(changelogOf(at, ports), mark.low, mark.high))
       for (const { key, value, offset, dueMs } of changes) {
         const id = idOf(key);
+        if (offset >= scanned.to && offset < mark.begun) behind++;
         if (offset >= scanned.from) moving.add(id);
         else if (value === null) entries.delete(id);
         else entries.set(id, digest(value, dueMs));
@@ -128,7 +150,7 @@ async function truthAt(
     if (!(error instanceof MillraceError) || error.code !== "MILL_STATE_CHANGELOG") throw error;
     return error.message;
   }
-  return { entries, moving };
+  return { entries, moving, behind };
 }
 
 function differences(
@@ -146,8 +168,9 @@ function differences(
     counts[is]++;
     if (samples.length < SAMPLES_MAX) samples.push({ key: Buffer.from(id, "latin1"), is });
   }
-  const { size: moving } = truth.moving;
-  return { store: store.name, partition, keys: ids.size, counts, moving, samples, problem: null };
+  const { behind, moving } = truth;
+  const found = { keys: ids.size, counts, moving: moving.size, behind, samples, problem: null };
+  return { store: store.name, partition, ...found };
 }
 
 function differenceOf(truth: string | undefined, copy: string | undefined): Difference | null {

@@ -250,7 +250,9 @@ export async function reset(found: ResetPlan, ports: OperatePorts): Promise<void
   const notes = moves.flatMap(({ place, to }) => {
     const { group } = place.part;
     const start = { topic: place.topic, partition: place.partition, nextOffset: to };
-    const begun = startRecord(plan.meta, group, start, ids.get(place.topic) ?? null);
+    const topicId = ids.get(place.topic) ?? null;
+    const { partitions } = place.part;
+    const begun = startRecord(plan.meta, group, start, { topicId, partitions });
     return isNamedBySource(place.part) ? [begun, pieceRecord(plan.meta, group, place)] : [begun];
   });
   if (generation !== null)

@@ -204,12 +204,13 @@ function stateOf(plan: Steps): TopicState {
 }
 
 function partitionProblems(
-  { spec: { topic, partitions }, partitionsBy, width: anyWidth }: DesiredTopic,
+  { spec: { topic, partitions }, partitionsBy, width: anyWidth, kind }: DesiredTopic,
   found: TopicDescription | null,
 ): MillraceError[] {
   if (found === null || anyWidth !== undefined || found.partitions === partitions) return [];
-  const width = partitionsBy === "setting" ? { partitions, partitionsBy } : { partitions };
-  const detail = widthDiffers(topic, width, found.partitions);
+  const internal = kind === "repartition" || kind === "changelog" || kind === "sink" ? kind : null;
+  const by = partitionsBy === "setting" ? { partitionsBy } : {};
+  const detail = widthDiffers(topic, { partitions, internal, ...by }, found.partitions);
   return [new ConfigError("MILL_TOPIC_PARTITIONS", detail)];
 }
 

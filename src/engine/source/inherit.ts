@@ -23,6 +23,7 @@ import {
   readNotes,
   startNote,
   startRecord,
+  type StartNote,
   type NoteBook,
   type Notes,
 } from "../notes/notes.ts";
@@ -173,8 +174,8 @@ class ProgressTakeover {
     const { generation } = assignment;
     await producer.send([
       ...progress.map((at) => {
-        const { topicId = null, nextOffset = 0n } = this.#begunAt(at) ?? {};
-        return startRecord(meta, generation.group, { ...at, nextOffset }, topicId);
+        const { nextOffset, ...topic } = this.#begunAt(at);
+        return startRecord(meta, generation.group, { ...at, nextOffset }, topic);
       }),
       ...progress.map((at) => pieceRecord(meta, generation.group, at)),
     ]);
@@ -201,11 +202,12 @@ class ProgressTakeover {
   }
 
   /** The start of the ledger: in the old group; for the redrive topic, in this one. */
-  #begunAt(at: Progress): { readonly nextOffset: bigint; readonly topicId: string | null } | null {
+  #begunAt(at: Progress): StartNote {
     const { group, legacies, notes } = this.#moving;
     const isOld = legacies.some((offset) => addressOf(offset) === addressOf(at));
     const note = startNote(notes, isOld ? group : this.#request.assignment.generation.group, at);
-    return note === null && !isOld ? { ...at, topicId: null } : note;
+    const { nextOffset } = isOld ? { nextOffset: 0n } : at;
+    return note ?? { nextOffset, topicId: null, partitions: null };
   }
 
   /** The offset where each of the tasks goes on in the redrive topic. */

@@ -60,7 +60,8 @@ async function checkTopic(
   if (noted !== null && !isFirst) throw topicRecreated(part, start);
   // The start of a task that an older release began is not known.
   const begun = isFirst ? start : { ...start, nextOffset: 0n };
-  await producer.send([startRecord(meta, group, begun, id)]);
+  const { partitions } = part;
+  await producer.send([startRecord(meta, group, begun, { topicId: id, partitions })]);
   notes.forget();
 }
 

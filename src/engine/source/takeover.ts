@@ -23,8 +23,15 @@ import {
   type TopicName,
   type TopicPartition,
 } from "../core/record.ts";
-import { isPiece, pieceRecord, startNote, startRecord, type Notes } from "../notes/notes.ts";
-import { loadingOf, loadStartsOf, type StartRequest } from "./start-offsets.ts";
+import {
+  cameLater,
+  isPiece,
+  pieceRecord,
+  startNote,
+  startRecord,
+  type Notes,
+} from "../notes/notes.ts";
+import { adopted, loadingOf, loadStartsOf, type StartRequest } from "./start-offsets.ts";
 import { inherit, type InheritPorts, type InheritRequest } from "./inherit.ts";
 import {
   offsetGone,
@@ -101,7 +108,7 @@ export async function takeOver(
     // A table that came later has its name, and its group: where it was cannot be known.
     !request.naming.taken(offset.topic).some((group) => isPiece(notes, group, offset));
   const missing = committed.filter((offset) => isFirst(offset) && !isUnfit(request, offset, found));
-  const first = missing.length === 0 ? [] : await firstStarts(ports, request, missing, topics);
+  const first = missing.length === 0 ? [] : await firstStarts(ports, request, missing, found);
   await adopt(ports, request, committed, found);
   // 5
   const taken = committed.map(
@@ -243,17 +250,21 @@ async function firstStarts(
   ports: TakeoverPorts,
   request: TakeoverRequest,
   missing: readonly CommittedOffset[],
-  topics: Described,
+  { topics, notes }: TakeoverFacts,
 ): Promise<TakenOver[]> {
-  const { assignment, meta } = request;
+  const { assignment, meta, part } = request;
   const { generation } = assignment;
-  const starts = await loadStartsOf(ports.admin, request, missing);
+  const isNew = (at: TopicPartition): boolean => cameLater(notes, generation.group, at);
+  const starts = await loadStartsOf(ports.admin, request, missing, isNew);
   const progress = starts.map(({ loadTo = null, ...start }): Progress => {
     const metadata = encodeMetadata({ owner: request.owner, ledger: emptyLedger(), loadTo });
     return { ...start, metadata };
   });
-  const noteOf = (start: StartOffset) =>
-    startRecord(meta, generation.group, start, topics.get(start.topic)?.id ?? null);
+  const { partitions } = part;
+  const noteOf = (start: StartOffset) => {
+    const topicId = topics.get(start.topic)?.id ?? null;
+    return startRecord(meta, generation.group, start, { topicId, partitions });
+  };
   await ports.transact(async (producer) => {
     producer.begin();
     await producer.send([...starts.map(noteOf), ...pieceNotes(request, starts)]);
@@ -265,22 +276,22 @@ async function firstStarts(
   return starts.map((start) => ({ ...start, ...fresh }));
 }
 
-/** Progress whose note does not say in which topic it was made (set by another tool, or by an older release): in this one. */
+/** Progress whose note does not say in which topic it was made (set by another tool, or by an older release): in this one, as it is. */
 async function adopt(
   ports: TakeoverPorts,
   request: TakeoverRequest,
   committed: readonly CommittedOffset[],
   found: TakeoverFacts,
 ): Promise<void> {
-  const { assignment, meta } = request;
+  const { assignment, meta, part } = request;
   const { group } = assignment.generation;
   const records = committed.flatMap((offset) => {
-    const note = startNote(found.notes, group, offset);
-    const topicId = found.topics.get(offset.topic)?.id ?? null;
-    if (offset.nextOffset === null || (note?.topicId ?? null) !== null) return [];
-    // A start that is not noted is unknown: no record is before offset 0.
-    const start = { ...offset, nextOffset: note?.nextOffset ?? 0n };
-    return [startRecord(meta, group, start, topicId), ...pieceNotes(request, [offset])];
+    const topic = found.topics.get(offset.topic) ?? null;
+    const known = startNote(found.notes, group, offset);
+    const note = offset.nextOffset === null ? null : adopted(known, topic, part.partitions);
+    if (note === null) return [];
+    const start = { ...offset, nextOffset: note.nextOffset };
+    return [startRecord(meta, group, start, note), ...pieceNotes(request, [offset])];
   });
   if (records.length === 0) return;
   await sendOnce(ports.kafka, records);

@@ -4,7 +4,13 @@
 // a walk last; it never ends one.
 import { isRetriable, messageOf } from "../core/errors.ts";
 import { END_OF_TIME, NO_TIME } from "../core/event-time.ts";
-import { storedWatermark, type FlowStep } from "../core/flow-steps.ts";
+import {
+  pathTo,
+  storedWatermark,
+  unnotedText,
+  type FlowPath,
+  type FlowStep,
+} from "../core/flow-steps.ts";
 import type { AdminPort, CommittedOffset, Watermarks } from "../core/kafka.ts";
 import { readingOf, type Clock, type ClockReading, type Log } from "../core/ports.ts";
 import { watermarksOf } from "../core/read-range.ts";
@@ -26,13 +32,6 @@ export interface Walk {
   readonly ends: ReadonlyMap<number, bigint>;
   /** No result that comes later is older: results of windows wait for time, whatever the offsets are. */
   readonly leastMs: number;
-}
-
-/** The parts above a topic, sources first. */
-interface FlowPath {
-  readonly steps: readonly FlowStep[];
-  /** Parts feed each other in a circle. */
-  readonly isCircle: boolean;
 }
 
 /** Between the starts of two walks. */
@@ -93,38 +92,11 @@ export class TopicWriter {
   }
 
   async #leastBehind(): Promise<number | null> {
-    const path = await this.#path();
-    if (path !== null) return walked(path, this.#ports, this.#life);
-    this.#warn(
-      `the pipeline ${this.#pipeline} has not noted how it writes the topic, so it is never quiet: run that pipeline with this declaration of the topic`,
-    );
+    const written = { topic: this.#topic, pipeline: this.#pipeline };
+    const path = await pathTo(written, (pipeline) => this.#ports.stepsOf(pipeline));
+    if ("steps" in path) return walked(path, this.#ports, this.#life);
+    this.#warn(unnotedText(path, this.#topic));
     return null;
-  }
-
-  /** Null where a pipeline on the way has noted nothing. */
-  async #path(): Promise<FlowPath | null> {
-    const steps: FlowStep[] = [];
-    const groups = new Map<string, "above" | "done">();
-    let isCircle = false;
-    const visit = async (topic: TopicName, pipeline: string): Promise<boolean> => {
-      const all = (await this.#ports.stepsOf(pipeline)) ?? [];
-      const writers = all.filter(({ writes }) => writes.includes(topic));
-      for (const step of writers) {
-        const known = groups.get(step.group);
-        isCircle ||= known === "above";
-        if (known !== undefined) continue;
-        groups.set(step.group, "above");
-        for (const { topic: read, writtenBy } of step.reads) {
-          const isOwn = all.some(({ writes }) => writes.includes(read));
-          const writer = isOwn ? pipeline : writtenBy;
-          if (writer !== undefined && !(await visit(read, writer))) return false;
-        }
-        groups.set(step.group, "done");
-        steps.push(step);
-      }
-      return writers.length > 0;
-    };
-    return (await visit(this.#topic, this.#pipeline)) ? { steps, isCircle } : null;
   }
 }
 

@@ -169,6 +169,8 @@ export interface Trail {
   readonly origin: RecordOrigin | null;
   /** Outputs, rows and changes of state. */
   emitted: number;
+  /** What it has sent to other parts, where that carries its origin. */
+  sent: number;
   /** The node that dropped it last. */
   last: number;
   nullKey: boolean;
@@ -186,6 +188,7 @@ export const newTrail = (index: number, origin: RecordOrigin | null, order: numb
   order,
   origin,
   emitted: 0,
+  sent: 0,
   last: 0,
   nullKey: false,
   isRepeat: false,

@@ -9,7 +9,7 @@ import type { Value } from "../../support/simulation/values.ts";
 import type { World } from "../world/world.ts";
 import type { Findings } from "./findings.ts";
 
-const FIRED_MS = 60_000;
+const FIRED_MS = 180_000;
 
 /** Waits until all that is due by the last tick has fired. */
 export async function allFired(world: World): Promise<void> {

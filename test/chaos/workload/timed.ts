@@ -19,7 +19,7 @@ import type { World } from "../world/world.ts";
 import type { Findings } from "./findings.ts";
 import { isLateForWindow } from "./windows.ts";
 
-const DONE_MS = 60_000;
+const DONE_MS = 180_000;
 const SPAN_MS = TOCK_BEFORE_MS + TOCK_AFTER_MS;
 
 /** How many of each there were. */

@@ -12,7 +12,7 @@ import type { Value } from "../../support/simulation/values.ts";
 import type { World } from "../world/world.ts";
 import type { Findings } from "./findings.ts";
 
-const CLOSED_MS = 60_000;
+const CLOSED_MS = 180_000;
 const SIZE_MS = WINDOW_S * 1_000;
 
 /** Waits until every window has closed that the last ticks have passed. */

@@ -66,8 +66,18 @@ const written: readonly OutRecord[] = [
   storesRecord(meta, null),
   haltAboveRecord(meta, 0.2),
   generationRecord(meta, generation),
-  startRecord(meta, group, { topic: "in", partition: 1, nextOffset: 4n }, "id"),
-  startRecord(meta, group, { topic: "in", partition: 2, nextOffset: 4n }, null),
+  startRecord(
+    meta,
+    group,
+    { topic: "in", partition: 1, nextOffset: 4n },
+    { topicId: "id", partitions: 4 },
+  ),
+  startRecord(
+    meta,
+    group,
+    { topic: "in", partition: 2, nextOffset: 4n },
+    { topicId: null, partitions: null },
+  ),
   pieceRecord(meta, group, at),
   noteRecord(
     meta,
@@ -255,7 +265,11 @@ test("where no good one is left, each kind does what is safe", async () => {
   assert.equal(gateNote(await lost("generation/7")), null);
   const started = { topic: "in", partition: 1 };
   const starts = await lost(`start/${group}/in-1`);
-  assert.deepEqual(startNote(starts, group, started), { nextOffset: 0n, topicId: null });
+  assert.deepEqual(startNote(starts, group, started), {
+    nextOffset: 0n,
+    topicId: null,
+    partitions: null,
+  });
   assert.equal(startNote(starts, group, { topic: "in", partition: 0 }), null);
   const [apart, together] = [await lost("halt-above"), await lost(`piece/${group}/in-1`)];
   assert.deepEqual([isPiece(apart, group, at), isPiece(together, group, at)], [false, true]);

@@ -59,7 +59,7 @@ const good: readonly OutRecord[] = [
     ...{ ...generation, number: 2, parent: 1, run: 4, why: "promote", isUnfinished: true },
     ...{ hasOtherStores: false, readings: [reading] },
   }),
-  notes.startRecord(meta, main.group, start, "a-topic-id"),
+  notes.startRecord(meta, main.group, start, { topicId: "a-topic-id", partitions: 4 }),
   notes.pieceRecord(meta, main.group, start),
   notes.noteRecord(meta, notes.storeKey("total"), JSON.stringify(storeNote)),
   notes.noteRecord(

@@ -61,7 +61,12 @@ const forged = redriveHeaders({
 const notes: readonly OutRecord[] = [
   gateRecord(plan.meta, null),
   storesRecord(plan.meta, null),
-  startRecord(plan.meta, group, { topic: "orders", partition: 0, nextOffset: 0n }, null),
+  startRecord(
+    plan.meta,
+    group,
+    { topic: "orders", partition: 0, nextOffset: 0n },
+    { topicId: null, partitions: null },
+  ),
 ];
 
 const makers: readonly ((draw: Draw) => OutRecord)[] = [

@@ -1,5 +1,6 @@
-// Windows of one second behind topics that fall silent: twelve partitions that are keyed anew, and a topic that another
-// pipeline writes; and windows on a topic of its own, which tell a test how far the wall clock is for the others. TEST_TOPICS goes before the names, so that two runs never meet on one stack.
+// Windows of one second behind topics that fall silent: twelve partitions that are keyed anew, a topic that another pipeline
+// writes, and one whose windows are in Redis; and windows on a topic of its own, which tell a test how far the wall clock is for
+// the others. TEST_TOPICS goes before the names, so that two runs never meet on one stack.
 import {
   json,
   pipeline,
@@ -44,6 +45,7 @@ const rows = (name: string): Topic<string, ViewRow> =>
 export const pipelineNames = {
   ...{ rekeyed: `${prefix}-rekeyed`, beats: `${prefix}-beats` },
   ...{ writer: `${prefix}-writer`, reader: `${prefix}-reader` },
+  kept: `${prefix}-kept`,
 };
 export const manyViews: Topic<string, View> = views("many", PARTITIONS);
 export const manyRows: Topic<string, ViewRow> = rows("many-rows");
@@ -52,6 +54,8 @@ export const beatRows: Topic<string, ViewRow> = rows("beat-rows");
 export const rawViews: Topic<string, View> = views("raw", 1);
 export const cleanViews: Topic<string, View> = views("clean", 1, pipelineNames.writer);
 export const cleanRows: Topic<string, ViewRow> = rows("clean-rows");
+export const keptViews: Topic<string, View> = views("kept", 1);
+export const keptRows: Topic<string, ViewRow> = rows("kept-rows");
 
 const window = tumbling({ size: seconds(SIZE_MS / 1_000), grace: seconds(0) });
 const close = { emit: "close" } as const;
@@ -66,8 +70,9 @@ const countsOf = (
   name: keyof typeof pipelineNames,
   from_: Topic<string, View>,
   to: Topic<string, ViewRow>,
+  options: { readonly state?: "memory" } = inMemory,
 ) =>
-  pipeline(pipelineNames[name], inMemory, ({ from }) => {
+  pipeline(pipelineNames[name], options, ({ from }) => {
     from(from_).groupByKey().windowedBy(window).count("views", close).toStream("row", rowOf).to(to);
   });
 
@@ -92,5 +97,6 @@ export const pipelines = [
   countsOf("beats", beats, beatRows),
   writer,
   countsOf("reader", cleanViews, cleanRows),
+  countsOf("kept", keptViews, keptRows, {}),
 ];
 export const tables = [];

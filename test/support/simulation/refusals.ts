@@ -3,6 +3,7 @@
 // letters that are small already, for a while.
 import { createHash } from "node:crypto";
 import { headerText, type OutRecord } from "../../../src/engine/core/record.ts";
+import { marksIn } from "../../../src/engine/core/time-headers.ts";
 import type { FlowSpec, Node } from "./case.ts";
 import { isHeld, outputName, tableName } from "./flow.ts";
 
@@ -123,7 +124,8 @@ export class Policy {
   /** Null for a record that is taken. */
   refusalOf(record: OutRecord): Refusal | null {
     const topic = this.#topics.get(record.topic);
-    if (topic === undefined) return null;
+    // A marker is of the engine's own making: nothing in it may be refused.
+    if (topic === undefined || marksIn(record) !== null) return null;
     const kind = topic === "letter" ? this.#letterKind(record) : topic;
     const isSmall = kind.startsWith("small");
     const text = isSmall ? idOf(record) : textOf(topic, record);

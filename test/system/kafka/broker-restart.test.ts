@@ -10,7 +10,7 @@ import { Member } from "../../contract/kafka-port/world.ts";
 import { KafkaFixture, record } from "../../support/kafka.ts";
 import { privateStack } from "../../support/stack.ts";
 
-test("transactions and a consumer outlive a killed broker", { timeout: 180_000 }, async (t) => {
+test("transactions and a consumer outlive a killed broker", { timeout: 600_000 }, async (t) => {
   const stack = await privateStack(["kafka"]);
   t.after(() => stopStack(stack.dir, () => undefined, { purge: true }));
   const kafka = await KafkaFixture.for(t, stack.kafka.brokers.join(","));

@@ -52,7 +52,7 @@ const texts = (payments: readonly Payment[]): string[] =>
 
 test(
   "four parts under a SIGKILL: every payment ends once, in order, and the repartition topic is purged",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const database = await freshDatabase();
     t.after(() => database.drop());

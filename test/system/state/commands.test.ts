@@ -104,7 +104,7 @@ async function spoil(held: number): Promise<void> {
   assert.ok(!found.out.includes("shop-3") && !found.out.includes("shop-x"));
 }
 
-const options = { timeout: 180_000 };
+const options = { timeout: 600_000 };
 
 test(
   "while a worker runs: ledgers balance, a key is shown, copies are verified and mended",

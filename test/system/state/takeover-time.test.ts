@@ -77,7 +77,7 @@ async function takeovers(scene: Scene, worker: WorkerProcess): Promise<number[]>
 
 test(
   "the partitions of a killed worker go on within its session and two seconds, however many keys",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async (t: TestContext) => {
     const database = await freshDatabase();
     t.after(() => database.drop());

@@ -1,18 +1,20 @@
-// Idleness on a real broker: the last windows of a topic that has gone quiet close by the wall clock, one idle partition of
-// twelve keeps nobody longer, and what is under way upstream (an open transaction, a worker that stands still) is no
-// quietness.
+// Idleness on real servers: the last windows of a topic that has gone quiet close by the wall clock, also where their copies were
+// lost meanwhile, one idle partition of twelve keeps nobody longer, and what is under way upstream (an open transaction, a worker
+// that stands still) is no quietness.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { Redis } from "ioredis";
 
 process.env["TEST_TOPICS"] = `t${randomBytes(4).toString("hex")}`;
 const { QuietScene, rowAt } = await import("../../support/quiet-scene.ts");
 const { sharedStack } = await import("../../support/stack.ts");
 const { eventually } = await import("../../support/eventually.ts");
+const { isWhole } = await import("../../support/whole.ts");
 const { IDLE_AFTER_MS, PARTITIONS, SIZE_MS, ...quiet } =
   await import("../../support/apps/quiet.ts");
-const { manyViews, manyRows, beatRows, pipelineNames } = quiet;
+const { manyViews, manyRows, beatRows, keptViews, keptRows, pipelineNames } = quiet;
 
 /** So much later than by the wall clock a window closes at most. */
 const BEHIND_MS = 2_000;
@@ -20,7 +22,7 @@ const endOf = (atMs: number): number => (Math.floor(atMs / SIZE_MS) + 1) * SIZE_
 
 test(
   "an idle topic closes its last window idleAfter behind the wall clock, and one idle partition of twelve keeps nobody longer",
-  { timeout: 90_000 },
+  { timeout: 600_000 },
   async (t) => {
     const scene = await QuietScene.open(t, { ...(await sharedStack()) });
     const worker = await scene.worker([pipelineNames.rekeyed]);
@@ -55,7 +57,7 @@ test(
 
 test(
   "a partition in front of an open transaction is not quiet, nor at once when the transaction has ended",
-  { timeout: 90_000 },
+  { timeout: 600_000 },
   async (t) => {
     const env = { ...(await sharedStack()) };
     const scene = await QuietScene.open(t, env);
@@ -100,45 +102,79 @@ test(
   },
 );
 
+if (isWhole)
+  test(
+    "a worker that stands still while it writes a topic between parts is waited for, for however long",
+    { timeout: 600_000 },
+    async (t) => {
+      const scene = await QuietScene.open(t, { ...(await sharedStack()) });
+      // A session longer than it stands still: nobody takes its partition over meanwhile.
+      const settings = { MILLRACE_SESSION_TIMEOUT_MS: "30000" };
+      const names = [pipelineNames.rekeyed];
+      const workers = [await scene.worker(names, settings), await scene.worker(names, settings)];
+      const beater = await scene.worker([pipelineNames.beats]);
+      const rows = scene.rows(manyRows);
+      const beatsSeen = scene.rows(beatRows);
+      const reads = (worker: (typeof workers)[0]): Promise<readonly [number, number]> =>
+        worker.metrics().then((metrics) => [metrics.running("main"), metrics.running("by-shop")]);
+      const frozen = await eventually("one reads, both write", async () => {
+        const found = await Promise.all(workers.map(reads));
+        const isSplit = found.every(([main]) => main === PARTITIONS / 2);
+        const isRead = found.some(([, reading]) => reading === 1);
+        return isSplit && isRead ? workers[found.findIndex(([, reading]) => reading === 0)] : null;
+      });
+      const all = Array.from({ length: PARTITIONS }, (_, i) => i);
+      const rowsOf = (atMs: number) =>
+        Promise.all(all.map((partition) => scene.row(rows, atMs, `p${String(partition)}`)));
+      const sendAll = (atMs: number) =>
+        scene.send(...all.map((partition) => scene.view(manyViews, atMs, partition)));
+      const beforeMs = Date.now();
+      await sendAll(beforeMs);
+      await rowsOf(beforeMs);
+      frozen.kill("SIGSTOP");
+      const stoodMs = Date.now();
+      await sendAll(stoodMs);
+      await scene.beat(beatsSeen, stoodMs + IDLE_AFTER_MS);
+      const early = all.filter((partition) => rowAt(rows, stoodMs, `p${String(partition)}`));
+      assert.deepEqual(early, [], "half of the records are on their way");
+      frozen.kill("SIGCONT");
+      const goneOnMs = Date.now();
+      const last = Math.max(...(await rowsOf(stoodMs)).map(({ seenMs }) => seenMs));
+      assert.ok(last - goneOnMs <= IDLE_AFTER_MS + BEHIND_MS, String(last - goneOnMs));
+      assert.equal(await scene.late(pipelineNames.rekeyed, "by-shop"), 0);
+      assert.ok(!beater.hasEnded);
+    },
+  );
+
 test(
-  "a worker that stands still while it writes a topic between parts is waited for, for however long",
-  { timeout: 90_000 },
+  "copies in Redis that are gone while nothing comes keep no window open, and nothing of it is lost",
+  { timeout: 600_000 },
   async (t) => {
-    const scene = await QuietScene.open(t, { ...(await sharedStack()) });
-    // A session longer than it stands still: nobody takes its partition over meanwhile.
-    const settings = { MILLRACE_SESSION_TIMEOUT_MS: "30000" };
-    const names = [pipelineNames.rekeyed];
-    const workers = [await scene.worker(names, settings), await scene.worker(names, settings)];
-    const beater = await scene.worker([pipelineNames.beats]);
-    const rows = scene.rows(manyRows);
-    const beatsSeen = scene.rows(beatRows);
-    const reads = (worker: (typeof workers)[0]): Promise<readonly [number, number]> =>
-      worker.metrics().then((metrics) => [metrics.running("main"), metrics.running("by-shop")]);
-    const frozen = await eventually("one reads, both write", async () => {
-      const found = await Promise.all(workers.map(reads));
-      const isSplit = found.every(([main]) => main === PARTITIONS / 2);
-      const isRead = found.some(([, reading]) => reading === 1);
-      return isSplit && isRead ? workers[found.findIndex(([, reading]) => reading === 0)] : null;
+    const env = { ...(await sharedStack()) };
+    const scene = await QuietScene.open(t, env);
+    const worker = await scene.worker([pipelineNames.kept]);
+    const redis = new Redis(env.REDIS_URL);
+    t.after(() => redis.disconnect());
+    const rows = scene.rows(keptRows);
+    const copy = `{${pipelineNames.kept}:views:0}`;
+    // One window of each key: no record closes one.
+    const atMs = Date.now() + SIZE_MS;
+    const sent = Array.from({ length: 100 }, (_, i) => {
+      return { ...scene.view(keptViews, atMs), key: Buffer.from(`k${String(i)}`) };
     });
-    const all = Array.from({ length: PARTITIONS }, (_, i) => i);
-    const rowsOf = (atMs: number) =>
-      Promise.all(all.map((partition) => scene.row(rows, atMs, `p${String(partition)}`)));
-    const sendAll = (atMs: number) =>
-      scene.send(...all.map((partition) => scene.view(manyViews, atMs, partition)));
-    const beforeMs = Date.now();
-    await sendAll(beforeMs);
-    await rowsOf(beforeMs);
-    frozen.kill("SIGSTOP");
-    const stoodMs = Date.now();
-    await sendAll(stoodMs);
-    await scene.beat(beatsSeen, stoodMs + IDLE_AFTER_MS);
-    const early = all.filter((partition) => rowAt(rows, stoodMs, `p${String(partition)}`));
-    assert.deepEqual(early, [], "half of the records are on their way");
-    frozen.kill("SIGCONT");
-    const goneOnMs = Date.now();
-    const last = Math.max(...(await rowsOf(stoodMs)).map(({ seenMs }) => seenMs));
-    assert.ok(last - goneOnMs <= IDLE_AFTER_MS + BEHIND_MS, String(last - goneOnMs));
-    assert.equal(await scene.late(pipelineNames.rekeyed, "by-shop"), 0);
-    assert.ok(!beater.hasEnded);
+    await scene.send(...sent);
+    await eventually("the copy has every window", async () =>
+      (await redis.zcard(`${copy}:due`)) >= sent.length ? true : null,
+    );
+    assert.equal(await redis.unlink(copy, `${copy}:due`), 2);
+    assert.deepEqual(rows, [], "no window was closed before");
+    await eventually(`every window is closed\n${worker.story()}`, () =>
+      rows.length >= sent.length ? true : null,
+    );
+    assert.ok(rows.every(({ end, seenMs }) => seenMs - end >= IDLE_AFTER_MS));
+    assert.equal(new Set(rows.map(({ key }) => key)).size, sent.length, "each once");
+    assert.ok(rows.every(({ count }) => count === 1));
+    assert.ok((await worker.metrics()).sum("millrace_state_repairs_total") > 0);
+    assert.deepEqual(await worker.drain(), { code: 0, signal: null }, worker.story());
   },
 );

@@ -7,6 +7,7 @@ import { test } from "node:test";
 process.env["TEST_TOPICS"] = `t${randomBytes(4).toString("hex")}`;
 const { QuietScene, rowAt } = await import("../../support/quiet-scene.ts");
 const { eventually } = await import("../../support/eventually.ts");
+const { isWhole } = await import("../../support/whole.ts");
 const { sharedStack } = await import("../../support/stack.ts");
 const { IDLE_AFTER_MS, SIZE_MS, rawViews, cleanViews, cleanRows, beatRows, pipelineNames } =
   await import("../../support/apps/quiet.ts");
@@ -16,7 +17,7 @@ const endOf = (atMs: number): number => (Math.floor(atMs / SIZE_MS) + 1) * SIZE_
 
 test(
   "a writing pipeline that stands still, or was stopped, is waited for; one that has worked everything is not",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const scene = await QuietScene.open(t, { ...(await sharedStack()) });
     const settings = { MILLRACE_SESSION_TIMEOUT_MS: "30000" };
@@ -50,10 +51,11 @@ test(
       async () => void writer.kill("SIGSTOP"),
       async () => void writer.kill("SIGCONT"),
     );
-    await outage(
-      async () => void (await writer.drain()),
-      async () => void (writer = await start()),
-    );
+    if (isWhole)
+      await outage(
+        async () => void (await writer.drain()),
+        async () => void (writer = await start()),
+      );
     assert.equal(await scene.late(pipelineNames.reader), 0);
   },
 );

@@ -3,13 +3,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
-import { before, describe, test } from "node:test";
+import { before, describe, test, type TestContext } from "node:test";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import type { Stack } from "../../../src/stack/stack.ts";
 import { eventually } from "../../support/eventually.ts";
 import { generated } from "../../support/retail-figures.ts";
 import { RetailRun } from "../../support/retail-run.ts";
 import { privateStack } from "../../support/stack.ts";
+import { isWhole } from "../../support/whole.ts";
 import { isAlive, type WorkerProcess } from "../../support/worker-process.ts";
 
 const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000);
@@ -122,7 +123,7 @@ describe("a worker that stands still past its session", () => {
   });
 });
 
-test("a second worker joins and leaves while lines flow", async (t) => {
+const aGuestComes = async (t: TestContext): Promise<void> => {
   const run = await RetailRun.prepare(t, { stack, namespace: "guest-" });
   const host = await run.worker();
   await runs(host, "main", 4);
@@ -142,7 +143,8 @@ test("a second worker joins and leaves while lines flow", async (t) => {
   await run.drained(expected);
   assert.deepEqual(await host.drain(), drained, host.story());
   await run.check(expected);
-});
+};
+if (isWhole) test("a second worker joins and leaves while lines flow", aGuestComes);
 
 test("two children share the work; a killed one comes back, and SIGTERM drains both", async (t) => {
   const run = await RetailRun.prepare(t, { stack, namespace: "pair-" });

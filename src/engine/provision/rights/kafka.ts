@@ -3,6 +3,7 @@
 import { groupsOf } from "../../core/pieces.ts";
 import type { Plan, PlanTopic } from "../../core/plan.ts";
 import type { Role } from "./rights.ts";
+import { writerGrants } from "./writers.ts";
 
 /** As Kafka's access lists have them. Read, Write, Delete and Alter imply Describe, AlterConfigs DescribeConfigs. */
 export type KafkaOperation =
@@ -27,6 +28,8 @@ export interface KafkaNames {
   readonly worker: string;
   /** The topics and groups of a worker one by one instead of by prefix. */
   readonly isLiteral: boolean;
+  /** Every pipeline that is declared: those that write a topic of this one may be among them. */
+  readonly plans: readonly Plan[];
 }
 
 const prefixOf = ({ namespace, pipeline }: Plan): string => `${namespace}${pipeline}`;
@@ -77,33 +80,20 @@ const isPurged = ({ internal }: PlanTopic): boolean =>
 const WORKED = ["Read", "Write", "Delete", "DescribeConfigs"] as const;
 const KEPT = ["Read", "Write", "DescribeConfigs"] as const;
 
-function workerGrants(plan: Plan, { worker, isLiteral }: KafkaNames): KafkaGrant[] {
+function workerGrants(plan: Plan, { worker, isLiteral, plans }: KafkaNames): KafkaGrant[] {
   const streams = shared(plan).map(({ name }) => {
     const reads = isRead(plan, name) ? (["Read"] as const) : [];
     const writes = isWritten(plan, name) ? (["Write"] as const) : [];
     return topic(name, ...reads, ...writes, "DescribeConfigs");
   });
   const own = isLiteral ? workerNames(plan) : workerPrefixes(plan);
-  const writing = writersOf(plan).flatMap((writer) => writerGrants(plan, writer));
-  return [...streams, ...own, ...writing, prefixed("transactional-id", `${worker}-`, "Write")];
+  return [
+    ...streams,
+    ...own,
+    ...writerGrants(plan, plans),
+    prefixed("transactional-id", `${worker}-`, "Write"),
+  ];
 }
-
-/** Other pipelines whose progress decides when a topic that they write is quiet. */
-function writersOf({ pipeline, parts }: Plan): readonly string[] {
-  const found = parts.flatMap(({ sources }) =>
-    sources.flatMap(({ writtenBy, idleAfterMs }) =>
-      writtenBy === undefined || idleAfterMs === undefined ? [] : [writtenBy],
-    ),
-  );
-  return [...new Set(found)].filter((writer) => writer !== pipeline);
-}
-
-/** Its notes, its groups, and the topics between its parts; the topics that it reads are not known here. */
-const writerGrants = ({ namespace }: Plan, writer: string): KafkaGrant[] => [
-  topic(`${namespace}${writer}-meta`, "Read"),
-  prefixed("topic", `${namespace}${writer}-`, "Describe"),
-  prefixed("group", `${namespace}${writer}.`, "Describe"),
-];
 
 function workerPrefixes(plan: Plan): KafkaGrant[] {
   const operations = plan.topics.internal.some(isPurged) ? WORKED : KEPT;

@@ -4,6 +4,7 @@ import type { Plan } from "../../core/plan.ts";
 import { keyPatterns, readingCommands, writingCommands } from "../../clients/redis/access.ts";
 import { kafkaGrants, type KafkaGrant, type KafkaNames } from "./kafka.ts";
 import { tableGrants } from "./postgres.ts";
+import { unknownWriters } from "./writers.ts";
 
 export type Role = "worker" | "operator" | "reader";
 export const ROLES: readonly Role[] = ["worker", "operator", "reader"];
@@ -19,6 +20,8 @@ export interface Rights {
   readonly role: Role;
   readonly user: string;
   readonly kafka: readonly KafkaGrant[];
+  /** Pipelines that write a topic of this one and are declared elsewhere: a worker needs Describe on what they read too. */
+  readonly unknownWriters: readonly string[];
   /** Null for a pipeline without state in Redis. */
   readonly redis: RedisGrant | null;
   /** SQL. Of worker and reader, to be run when the tables are there. */
@@ -31,6 +34,7 @@ export function rightsOf(plan: Plan, role: Role, user: string, names: KafkaNames
     role,
     user,
     kafka: kafkaGrants(plan, role, names),
+    unknownWriters: role === "worker" ? unknownWriters(plan, names.plans) : [],
     redis: redisGrant(plan, role),
     postgres: tableGrants(plan, role, user),
   };

@@ -17,7 +17,7 @@ import type { PartFacts } from "../../notes/stops.ts";
 import { rowMapper } from "../../sinks/row-mapping.ts";
 import type { EntryCodec } from "../../state/entry-codec.ts";
 import type { Cursor, Emit } from "../../transform/operator.ts";
-import { originsOf, type OriginOf } from "../../transform/process/origin.ts";
+import { originsOf, sentOrigin, type OriginOf } from "../../transform/process/origin.ts";
 import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
 import { entryCodecsOf } from "./line/entry-codecs.ts";
@@ -216,11 +216,11 @@ function put(cursor: Cursor, target: WriteTarget, key: Buffer | null, value: Buf
 
 const lengthOf = (bytes: Buffer | null): number => (bytes === null ? 0 : bytes.length);
 
-function headersBetween({ record, trail }: Cursor, { topic, originOf }: WriteTarget): Headers {
-  const { raw, context, originMs } = record;
+function headersBetween(cursor: Cursor, { topic, originOf }: WriteTarget): Headers {
+  const { raw, context, originMs } = cursor.record;
   const ageMs = originMs - context.timestamp;
   if (topic.carriesOrigin !== true) return withAge(raw.headers, ageMs);
-  return withOrigin(raw.headers, originOf(raw, trail.origin), ageMs);
+  return withOrigin(raw.headers, sentOrigin(cursor, originOf), ageMs);
 }
 
 /** As the broker would say it. */

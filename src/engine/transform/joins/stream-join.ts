@@ -2,7 +2,12 @@
 // for those that come later. What is late is judged by the grace alone, so every partner that is on time is found, in whatever
 // order the two come. A record without a partner is emitted, where its side asks for that, once none can come any more.
 import { assert } from "../../core/errors.ts";
-import { BufferedRecord, type BufferChunk, type JoinSide } from "../../core/join-buffer.ts";
+import {
+  BufferedRecord,
+  type BufferChunk,
+  type JoinOrigin,
+  type JoinSide,
+} from "../../core/join-buffer.ts";
 import type { DecodedRecord } from "../../core/outcome.ts";
 import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
 import type { StateKey, StoreView } from "../../core/state.ts";
@@ -53,9 +58,6 @@ export interface StreamJoin extends Operation {
   readonly bound?: KeyBound;
   readonly keptStore?: string;
 }
-
-/** The times of a pair are the larger ones of its records (exact whichever came first). */
-type Partner = Pick<BufferedRecord, "timeMs" | "originMs" | "value">;
 
 export const joiningStreams: MakeOperator<StreamJoin> = (node, wiring) =>
   new StreamJoinWork(node, wiring);
@@ -179,10 +181,11 @@ class StreamJoinWork implements Operator {
     const { timestamp: timeMs } = record.context;
     const { originMs } = record;
     const isMatched = rules.isOuter && partners.length > 0;
-    append(view, rules, own, new BufferedRecord({ timeMs, originMs }, isMatched, value, bytes));
+    const kept = new BufferedRecord({ timeMs, originMs }, isMatched, value, bytes);
+    append(view, rules, own, kept);
     trail.emitted++;
     count.passed++;
-    for (const partner of partners) this.#pair(record, rules.side, value, partner);
+    for (const partner of partners) this.#pair(record, rules.side, kept, partner);
   }
 
   /** In the order of their times. */
@@ -195,14 +198,20 @@ class StreamJoinWork implements Operator {
     return found.sort((a, b) => a.timeMs - b.timeMs);
   }
 
-  #pair(record: DecodedRecord, side: JoinSide, value: unknown, partner: Partner): void {
+  /** The times of a pair are the larger ones of its records, so they are the same whichever came first. */
+  #pair(record: DecodedRecord, side: JoinSide, own: BufferedRecord, partner: BufferedRecord): void {
     const { cursor } = this.#wiring;
     const timestamp = Math.max(record.context.timestamp, partner.timeMs);
     // mistake: origin time of a pair
     const originMs = Math.max(record.originMs, partner.originMs);
-    cursor.record = pairRecord(record, this.#store, { timestamp, originMs });
-    this.#emit(side, value, partner.value);
+    const joined = this.#originOf(side, own, partner);
+    cursor.record = pairRecord(record, this.#store, { timestamp, originMs, joined });
+    this.#emit(side, own.value, partner.value);
     cursor.record = record;
+  }
+
+  #originOf(side: JoinSide, own: BufferedRecord, other: BufferedRecord | null): JoinOrigin {
+    return { at: this.at, sides: side === 0 ? [own, other] : [other, own], sent: 0 };
   }
 
   /** `value` is of this side. */
@@ -256,12 +265,13 @@ class StreamJoinWork implements Operator {
     return over ?? null;
   }
 
-  #alone({ side, key }: JoinBucket, { timeMs: timestamp, originMs, value }: BufferedRecord): void {
+  #alone({ side, key }: JoinBucket, own: BufferedRecord): void {
     const { cursor, options } = this.#wiring;
     const keyValue = options.keyOf(this.#node, key);
-    cursor.record = resultRecord(cursor.record, { key, keyValue }, timestamp, originMs);
+    const of = { originMs: own.originMs, joined: this.#originOf(side, own, null) };
+    cursor.record = resultRecord(cursor.record, { key, keyValue }, own.timeMs, of);
     this.#wiring.count.passed++;
-    this.#emit(side, value, null);
+    this.#emit(side, own.value, null);
   }
 }
 

@@ -136,11 +136,11 @@ function letGo(
   if (entry === null) return;
   // mistake: room of a key that went on
   putTotal(view, totalIn(view) - 1);
-  const [firstMs, originMs, value] = entry.value as Waiting;
+  const [firstMs, storedMs, value] = entry.value as Waiting;
   const bytes = place.bytes.subarray(1);
-  const keyValue = wiring.options.keyOf(node, bytes);
-  const since = Math.max(firstMs, originMs);
-  wiring.cursor.record = resultRecord(record, { key: bytes, keyValue }, entry.timestamp, since);
+  const own = { key: bytes, keyValue: wiring.options.keyOf(node, bytes) };
+  const originMs = Math.max(firstMs, storedMs);
+  wiring.cursor.record = resultRecord(record, own, entry.timestamp, { originMs });
   wiring.count.passed++;
   wiring.next(value);
 }

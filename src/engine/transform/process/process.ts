@@ -129,7 +129,7 @@ class ProcessWork implements Operator {
     const keyValue = options.keyOf(this.#node, key);
     // The step is still in front of what the watermark promises; the wall clock knows nothing of it.
     const originMs = Math.max(setMs, clock === "wall-clock" ? finite(item.watermark) : 0);
-    const record = resultRecord(item.record, { key, keyValue }, dueMs, originMs);
+    const record = resultRecord(item.record, { key, keyValue }, dueMs, { originMs });
     const context = this.#context;
     Object.assign(context, { key: keyValue, record: undefined, due: dueMs });
     context.streamTime = context.setMs = record.originMs;

@@ -1,4 +1,5 @@
 // The record of a result that no record has made: that of a window that closes, or of a timer.
+import type { JoinOrigin } from "../../core/join-buffer.ts";
 import type { DecodedRecord } from "../../core/outcome.ts";
 
 export interface ResultKey {
@@ -11,14 +12,20 @@ export function resultRecord(
   { raw, context }: DecodedRecord,
   { key, keyValue }: ResultKey,
   timestamp: number,
-  originMs: number = timestamp,
+  { originMs = timestamp, joined }: { originMs?: number; joined?: JoinOrigin } = {},
 ): DecodedRecord {
   return {
-    raw: { ...raw, key, timestamp },
+    raw: { ...raw, key, timestamp, ...(joined === undefined ? {} : { joined }) },
     value: undefined,
     context: { ...context, key: keyValue, timestamp },
     originMs: Math.max(timestamp, originMs),
   };
+}
+
+interface PairTimes {
+  readonly timestamp: number;
+  readonly originMs: number;
+  readonly joined: JoinOrigin;
 }
 
 /**
@@ -28,9 +35,9 @@ export function resultRecord(
 export const pairRecord = (
   { raw, context: { partition, key } }: DecodedRecord,
   topic: string,
-  { timestamp, originMs }: { readonly timestamp: number; readonly originMs: number },
+  { timestamp, originMs, joined }: PairTimes,
 ): DecodedRecord => ({
-  raw: { ...raw, headers: [], timestamp },
+  raw: { ...raw, headers: [], timestamp, joined },
   value: undefined,
   context: { topic, partition, offset: -1n, headers: [], key, timestamp },
   originMs,

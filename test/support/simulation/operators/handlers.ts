@@ -42,14 +42,21 @@ export function onRecord(value: Value, timeMs: number, handling: Handling): Valu
   return turn % 2 === 0 ? [{ ...value, n: sum }] : [];
 }
 
+/** A timer that sets itself again does so for a while: event time may jump by an hour. */
+const TIMES_AGAIN = 40;
+const AGAIN_MS = 375;
+const isAgain = (dueMs: number): boolean =>
+  mod(Math.floor(dueMs / AGAIN_MS), TIMES_AGAIN) !== TIMES_AGAIN - 1;
+
 /** Sometimes it sets itself again, or another one. */
 export function onTimer(name: "soon" | "later", dueMs: number, handling: Handling): Value[] {
   const { state } = handling;
   const isArmed = state.armed.get()?.[name] === dueMs;
   const sum = state.sum.get() ?? 0;
   forget(handling, name);
-  if (mod(sum, 3) === 0) arm(handling, name, dueMs + 375);
-  if (mod(sum, 4) === 1) arm(handling, name === "soon" ? "later" : "soon", dueMs + 250);
+  if (mod(sum, 3) === 0 && isAgain(dueMs)) arm(handling, name, dueMs + AGAIN_MS);
+  if (mod(sum, 4) === 1 && isAgain(dueMs))
+    arm(handling, name === "soon" ? "later" : "soon", dueMs + 250);
   if (mod(sum, 5) === 0) state.sum.clear();
   else state.sum.set(sum + 1);
   return [{ i: `${isArmed ? "" : "stray "}${name} ${String(dueMs)}`, n: sum, g: "", v: 0 }];

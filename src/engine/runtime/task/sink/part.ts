@@ -4,6 +4,7 @@ import type { Assignment, PlainProducer, Progress } from "../../../core/kafka.ts
 import type { TableStore } from "../../../core/ports.ts";
 import type { TopicPartition } from "../../../core/record.ts";
 import { checkFirstStart, checkSinkStart } from "../../../source/sink-start.ts";
+import { cameLater } from "../../../notes/notes.ts";
 import { progressInvalid, versionsDiffer } from "../../../notes/stops.ts";
 import { firstStartsOf } from "../../../source/start-offsets.ts";
 import type { MillraceError } from "../../../core/errors.ts";
@@ -107,7 +108,10 @@ export class SinkPart extends RunningPart<SinkCommitter> {
     const first = async (): Promise<bigint> => {
       isFirst = true;
       const { start } = bound.plan.options;
-      const [found] = await firstStartsOf(context.admin, { start, part }, [at]);
+      this.notes.forget();
+      const notes = await this.notes.read();
+      const isNew = (one: TopicPartition): boolean => cameLater(notes, bound.part.group, one);
+      const [found] = await firstStartsOf(context.admin, { start, part }, [at], isNew);
       const begin = { ...at, nextOffset: found?.nextOffset ?? 0n };
       const ports = { admin: context.admin, notes: this.notes };
       await checkFirstStart(ports, { part, group: bound.part.group, start: begin });
