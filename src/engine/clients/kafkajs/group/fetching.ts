@@ -181,10 +181,13 @@ export class Fetching {
         failed.push(this.#failed(new BrokerRefusal(answer.errorCode, place.at), place));
       else if (!this.#begin(question, answer)) failed.push(place);
       // Records of open transactions lie in front of the high watermark, and are waited for.
-      else if (question.fetchOffset === answer.highWatermark && question.sent !== null)
-        this.#options.handlers.quiet?.seen(place.at, answer.highWatermark, question.sent);
+      else if (question.fetchOffset === answer.highWatermark) this.#sayQuiet(question);
     }
     return failed;
+  }
+
+  #sayQuiet({ place, fetchOffset, sent }: Asked): void {
+    if (sent !== null) this.#options.handlers.quiet?.seen(place.at, fetchOffset, sent);
   }
 
   /** False when the partition must be asked for again, later. */
