@@ -95,8 +95,7 @@ export class SinkCommitter implements TaskWork {
   }
 
   turn(): Promise<null> {
-    if (this.#batch.nextOffset === this.#nextOffset)
-      this.#begunMs = this.#options.context.clock.monotonic();
+    if (this.#batch.nextOffset === this.#nextOffset) this.#begunMs = this.#elapsedMs();
     return Promise.resolve(null);
   }
 
@@ -142,12 +141,17 @@ export class SinkCommitter implements TaskWork {
     const tripped = await this.#commitWithin(batch);
     if (tripped !== null) return tripped;
     this.#batch = newBatch(this.#nextOffset);
-    const spentMs = clock.monotonic() - this.#begunMs;
-    // mistake: wall clock trusted
+    const spentMs = this.#elapsedMs() - this.#begunMs;
     const left = limits.checkpointIntervalMs - spentMs;
     if (left > 0) await clock.sleep(left, this.#task.signal).catch(() => undefined);
-    this.#begunMs = clock.monotonic();
+    this.#begunMs = this.#elapsedMs();
     return null;
+  }
+
+  #elapsedMs(): number {
+    const { clock } = this.#options.context;
+    // mistake: wall clock trusted
+    return clock.monotonic();
   }
 
   /** As much of the batch as the breaker admits; what the database refuses is known only once it was tried. */
