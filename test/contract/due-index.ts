@@ -75,6 +75,18 @@ export function dueIndexContract(name: string, open: () => Promise<StateCopiesFi
       assert.deepEqual(await dues(copy, 71, 9, 2), [6n, "a@70 b@70 c@70", null]);
     });
 
+    test("the greatest due is found, with its position", async () => {
+      const copy = await begin(aCopy(), 0, { e: "1" });
+      assert.deepEqual(await copy.lastDue(), { nextOffset: 0n, dueMs: null });
+      const more = { a: ["1", 70], d: ["1", 2_000_000_000_000], b: ["1", -5] } as const;
+      assert.equal(await copy.apply(piece(0, 5, more)), "applied");
+      assert.deepEqual(await copy.lastDue(), { nextOffset: 5n, dueMs: 2_000_000_000_000 });
+      assert.equal(await copy.apply(piece(5, 6, { d: null, a: "2" })), "applied");
+      assert.deepEqual(await copy.lastDue(), { nextOffset: 6n, dueMs: -5 });
+      await copy.remove();
+      assert.deepEqual(await copy.lastDue(), { nextOffset: null, dueMs: null });
+    });
+
     test("a change of an entry is a change of its due, and a deletion takes it away", async () => {
       const copy = await begin(aCopy(), 0, { a: ["1", 10], b: ["1", 20], c: ["1", 30] });
       const first = { a: ["2", 40], b: "2", c: null, d: ["1", 5] } as const;

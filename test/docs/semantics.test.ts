@@ -1,9 +1,10 @@
-// docs/semantics.md names the test of each rule of time: the files are there, and so are the mistakes.
+// docs/semantics.md names the test of each rule: the files are there, with these titles, and so are the mistakes.
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { test } from "node:test";
 import { mutations } from "../simulation/mutations.ts";
+import { faultsOf, filesOf, namedRows, titlesOf, type NamedRow } from "./named-tests.ts";
 
 const root = join(import.meta.dirname, "../..");
 const text = readFileSync(join(root, "docs/semantics.md"), "utf8");
@@ -31,48 +32,64 @@ test("every test file and every mistake that a rule names is there", () => {
   );
 });
 
-test("every rule has a test of its name, or a mistake that a seed catches", () => {
-  const titles = tests.map((file) => readFileSync(join(root, file), "utf8")).join("\n");
-  const without = rows
-    .map((row) => /[A-Z][0-9]/.exec(row)?.[0] ?? "")
-    .filter((rule) => !new RegExp(`["\`(, ]${rule}[:,) ]`).test(titles));
-  const byMistakes = without.filter((rule) =>
-    rows.some((row) => row.startsWith(`| ${rule} |`) && row.includes("mistake")),
-  );
-  assert.deepEqual(without, byMistakes);
+const isRule = (rule: string): boolean => /^[A-Z][0-9]$/.test(rule);
+/** As a title says it: "S1: …", "… (S3, W1)". */
+const isIn = (rule: string, title: string): boolean => new RegExp(`\\b${rule}\\b`).test(title);
+
+test("every row names a test that is there, by its file and its title", () => {
+  for (const section of [
+    ...["The rules of time", "The rules of operators", "The table of operators"],
+    ...["The likeliest mistakes", "Where Kafka Streams differs"],
+  ]) {
+    const found = namedRows(text, section);
+    assert.ok(found.length >= 10, section);
+    assert.deepEqual(found.flatMap(faultsOf), [], section);
+  }
 });
 
-/** The rows of a section's table: the first cell, and the files that the last one names. */
-const rowsOf = (section: string): readonly { readonly name: string; readonly files: string[] }[] =>
-  (text.split(`## ${section}\n`)[1]?.split("\n## ")[0] ?? "")
-    .split("\n")
-    .filter((line) => /^\| (?!---)/.test(line))
-    .slice(1)
-    .map((line) => line.split("|").map((cell) => cell.trim()))
-    .map((cells) => ({
-      name: cells[1] ?? "",
-      files: [...(cells.at(-2) ?? "").matchAll(/`([\w/.-]+\.test\.ts)`/g)].map(
-        ([, file = ""]) => file,
-      ),
-    }));
+test("a rule of time is named in the title of one of its tests, any other row quotes a title", () => {
+  const ofTime = namedRows(text, "The rules of time");
+  const names = ofTime.map(({ rule }) => rule).filter(isRule);
+  const expected = [
+    ...["S1", "S2", "S3", "W1", "W2", "W3", "W4", "O2", "O3", "O4", "M1", "M2", "M3"],
+    ...["I1", "I2", "I3", "I4", "B1", "B2", "B3", "B4", "K1", "K2"],
+  ];
+  assert.deepEqual(
+    expected.filter((rule) => !names.includes(rule)),
+    [],
+  );
+  const others = ["The rules of operators", "Where Kafka Streams differs"];
+  const rows = [...ofTime, ...others.flatMap((section) => namedRows(text, section))];
+  const isNamed = ({ rule, tests: named }: NamedRow): boolean =>
+    isRule(rule)
+      ? named.some(({ file }) => titlesOf(file).some((title) => isIn(rule, title)))
+      : named.some(({ titles }) => titles.length > 0);
+  assert.deepEqual(
+    rows.filter((row) => !isNamed(row)).map(({ rule }) => rule),
+    [],
+  );
+});
 
-/** What `test(` is followed by in a file. */
-const titlesIn = (file: string): string => {
-  const path = tests.find((one) => basename(one) === basename(file)) ?? "";
-  const source = readFileSync(join(root, path), "utf8");
-  return [...source.matchAll(/\btest\(\s*(["'`])(.*?)\1/gs)].map(([, , title]) => title).join("\n");
-};
+test("a row without a test, without a file, and one whose test has another title are found", () => {
+  const faultsIn = (cell: string): readonly string[] =>
+    namedRows(`## A\n| rule | test |\n| --- | --- |\n| Q1 | ${cell} |\n`, "A").flatMap(faultsOf);
+  assert.deepEqual(faultsIn("by hand"), ["Q1: no test"]);
+  assert.deepEqual(faultsIn("`none.test.ts`"), ["Q1: there is no none.test.ts"]);
+  assert.deepEqual(faultsIn('`docs/semantics.test.ts`: "every row names a test", "no title"'), [
+    'Q1: docs/semantics.test.ts has no test "no title"',
+  ]);
+});
 
 test("every row of the table of operators is a row of the table that its file tests", () => {
-  const rowsFound = rowsOf("The table of operators");
+  const rowsFound = namedRows(text, "The table of operators");
   assert.ok(rowsFound.length > 15);
-  for (const { name, files } of rowsFound) {
-    assert.ok(files.length > 0, name);
-    for (const file of files) {
-      const path = tests.find((one) => basename(one) === file) ?? "";
-      const source = readFileSync(join(root, path), "utf8");
-      const isRow = new RegExp(`^  "?${name}(?:, .*)?"?: \\{`, "m").test(source);
-      assert.ok(isRow || titlesIn(file).includes(`table, ${name}:`), `${file}: ${name}`);
+  for (const { rule, tests: named } of rowsFound)
+    for (const { file } of named) {
+      const source = filesOf(file)
+        .map((path) => readFileSync(join(root, path), "utf8"))
+        .join("\n");
+      const isRow = new RegExp(`^  "?${rule}(?:, .*)?"?: \\{`, "m").test(source);
+      const isTitle = titlesOf(file).some((title) => title.includes(`table, ${rule}:`));
+      assert.ok(isRow || isTitle, `${file}: ${rule}`);
     }
-  }
 });

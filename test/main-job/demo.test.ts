@@ -114,7 +114,7 @@ async function sendBroken(figures: AppFigures): Promise<void> {
   await producer.close();
 }
 
-test("the demo leaves the same figures however often it runs, and says nothing personal", async (t) => {
+test("the demo leaves its figures, and says nothing personal", async (t) => {
   let checksum = "";
   await t.test(
     "the first run ends with a ledger that balances, 9,800 rows, 800 unknown customers and 250 letters",
@@ -135,9 +135,9 @@ test("the demo leaves the same figures however often it runs, and says nothing p
 
   const figures = new AppFigures(customerOrders.plan(), readStackEnv(stackDir, {}));
   t.after(() => figures.close());
-  await sendBroken(figures);
 
   const secondRun = async (): Promise<void> => {
+    await sendBroken(figures);
     const { code, out } = await watched(millrace("demo", "--keep"));
     assert.equal(code, 0, out);
     assert.match(

@@ -38,7 +38,7 @@ export async function askKafkaStreams(cases: readonly Case[]): Promise<string[][
 
 async function fetched(): Promise<string> {
   const cache = cacheOf(process.env);
-  const folder = join(cache, `kafka-streams-${version()}`);
+  const folder = join(cache, `kafka-streams-test-utils-${version()}`);
   await withLock(join(cache, ".lock"), async () => {
     if (existsSync(folder)) return;
     const partial = `${folder}.partial`;

@@ -2,6 +2,7 @@
 // place and the command that leads on; its neighbour goes on, and no sum is spoilt.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { json, pipeline, seconds, string, topic, tumbling, type Pipeline } from "#engine";
 import { ledgerVerb } from "../../src/cli/ledger.ts";
 import { offsetsVerb } from "../../src/cli/offsets.ts";
 import { decodeMetadata, wrongMetadata } from "../../src/engine/core/task-inputs.ts";
@@ -35,18 +36,19 @@ test("metadata that Millrace does not write is known for that, and none of it en
   assert.equal(wrongMetadata(""), null);
 });
 
-async function damaged(metadata: string): Promise<Fleet> {
-  const fleet = new Fleet([summed]);
+async function damaged(metadata: string, flow: Pipeline = summed): Promise<Fleet> {
+  const fleet = new Fleet([flow]);
   const member = await fleet.join();
   for (const partition of [0, 1]) await fleet.send(input.name, numbered(1, 2), partition);
   await fleet.drained();
   await fleet.during(member.worker.stop());
   const admin = fleet.kafka.port().admin();
   const at = [{ topic: input.name, partition: 0 }];
-  const [found] = await fleet.during(admin.committed("summed.main", at, { stable: true }));
+  const group = `${flow.plan().pipeline}.main`;
+  const [found] = await fleet.during(admin.committed(group, at, { stable: true }));
   assert.ok(found !== undefined && found.nextOffset !== null);
   const progress = { ...found, nextOffset: found.nextOffset, metadata };
-  await fleet.during(admin.commitOffsets("summed.main", [progress]));
+  await fleet.during(admin.commitOffsets(group, [progress]));
   return fleet;
 }
 
@@ -93,6 +95,32 @@ test("metadata that an operator's tool has left out counts as before: nothing is
   await fleet.drained();
   assert.deepEqual(sumsOf(fleet), ["1", "1", "3", "3", "7"]);
 });
+
+const counted = (isBetween: boolean): Pipeline =>
+  pipeline("counted", ({ from }) => {
+    const stream = from(input);
+    const grouped = isBetween ? stream.groupBy("by-id", ({ id }) => id) : stream.groupByKey();
+    grouped
+      .windowedBy(tumbling({ size: seconds(10), grace: seconds(0) }))
+      .count("by-tens", { emit: "close" })
+      .toStream("row", (n) => n)
+      .to(topic("counts", { key: string, value: json<number>(), partitions: 2, owner: "tests" }));
+  });
+
+for (const isBetween of [false, true])
+  test(`K1: an offset without times is refused where windows close ${isBetween ? "behind the part" : "in it"}, and the command of its message leads on`, async () => {
+    const fleet = await damaged("", counted(isBetween));
+    const member = await fleet.join();
+    await fleet.until("it stops", () => isIn(member, 0, "stopped"));
+    assert.ok(isIn(member, 1, "running"));
+    const message = stopped(taskOn(member, 0));
+    assert.match(message, /^MILL_PROGRESS_INVALID .*in-0 at 2: .*committed without the times/);
+    await fleet.during(member.worker.stop());
+    const done = await reset(fleet, message);
+    assert.equal(done.code, 0, done.err.join("\n"));
+    const last = await fleet.join();
+    await fleet.until("it goes on", () => isIn(last, 0, "running"));
+  });
 
 test("a progress row whose ledger cannot be read stops its task, and the command of its message leads on", async () => {
   const fleet = new Fleet([sink]);

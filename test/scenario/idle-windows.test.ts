@@ -84,6 +84,19 @@ for (const isBetween of [false, true]) {
   });
 }
 
+test("I3: markers carry the time of a quiet source behind the records that it covers: none of them is late or behind", async () => {
+  const { flow, view } = counting(true);
+  for (const between of [[], [crash]]) {
+    const steps = [view(1, 0), view(2, 1), ...between, view(3, 2), advance(seconds(46))];
+    const { records, ledger } = await simulate(flow, steps);
+    assert.deepEqual(
+      records(rows).map(({ value }) => value),
+      [{ from: 0, views: 3 }],
+    );
+    assert.deepEqual(ledger("by-shop"), { consumed: 3, emitted: 3 });
+  }
+});
+
 test("a record that comes when idleness has closed its window is late: closed, and no second row is made", async () => {
   const { flow, view } = counting(false);
   const { records, ledger } = await simulate(flow, [view(1), advance(seconds(44)), view(2)]);

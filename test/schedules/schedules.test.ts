@@ -1,8 +1,8 @@
 // Schedule independence: the rows of windows are a function of what the source partitions hold. Generated graphs, with topics
 // between parts, ways of different length, windows into windows, joins, handlers that take records in order, and parts in a
 // circle, run on the real engine under drawn schedules: batches, one to three workers, crashes, rebalances, a wiped Redis,
-// partitions that are late. Each row must be the one that a second program finds, which knows no order. By hand: run.ts. Ten
-// thousand cases: `npm run test:long`.
+// partitions that are late. Some are bounded runs over the same contents, in some a source gets another partition. Each row must
+// be the one that a second program finds, which knows no order. By hand: run.ts. Ten thousand cases: `npm run test:long`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { playedAll, summed } from "../support/schedules/cases.ts";
@@ -24,6 +24,7 @@ test("rows on close are the same under every schedule", { timeout: LIMIT_MS }, a
   );
   assert.equal(summed(reports, (report) => report.shapes).size, SHAPES.length);
   assert.ok(rows > 10 * CASES, `${String(rows)} rows prove little`);
-  for (const kind of ["crash", "rebalance", "wipe", "join", "leave", "late markers"])
+  const kinds = ["crash", "rebalance", "wipe", "join", "leave", "late markers"];
+  for (const kind of [...kinds, "bounded", "grown"])
     assert.ok((struck.get(kind) ?? 0) > 10, `${kind} strikes too seldom`);
 });

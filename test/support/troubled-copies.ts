@@ -14,6 +14,7 @@ export type CopyCall =
   | "position"
   | "read"
   | "due"
+  | "lastDue"
   | "apply"
   | "rebuild"
   | "put"
@@ -47,6 +48,7 @@ export class TroubledCopies implements StateCopies {
       position: () => through("position", () => copy.position()),
       read: (keys) => through("read", () => copy.read(keys)),
       due: (...asked) => through("due", () => copy.due(...asked)),
+      lastDue: () => through("lastDue", () => copy.lastDue()),
       apply: (piece) => through("apply", () => copy.apply(piece)),
       rebuild: () => through("rebuild", async () => this.#rebuild(id, await copy.rebuild())),
       scan: (cursor, entriesMax) => through("scan", () => copy.scan(cursor, entriesMax)),

@@ -614,7 +614,7 @@ const halts = {
   MILL_PROGRESS_INVALID: {
     message: "what is stored beside committed progress cannot be read",
     meaning:
-      "Something else than Millrace, or a later release, has written the metadata of the group's offset, or the ledger of the progress row. The offset says where to go on; the task's ledger and its stream time are not known. Its neighbours go on.",
+      "Something else than Millrace, or a later release, has written the metadata of the group's offset, or the ledger of the progress row. The offset says where to go on; the task's ledger and its stream time are not known. A tool that commits an offset alone, as kafka-consumer-groups does, leaves no metadata: it is refused where windows, or other steps that go by time, would take for on time what was late. Its neighbours go on.",
     action:
       "After a downgrade, run the later release again. Else stop the pipeline's workers and run the npx millrace offsets reset of the message: the task goes on from the same offset, its ledger begins at zero, and its stream time with the next record. See who may commit offsets of the group, or write the schema millrace: npx millrace acls",
   },

@@ -214,6 +214,7 @@ export class ChannelTimes {
    */
   constructor(channels: number, { channels: stored = [] }: StoredTime = {}) {
     const least = Math.min(...stored);
+    // mistake: new channel not waited for
     const unheard = least < END_OF_TIME ? least : NO_TIME;
     // mistake: new channel lets time fall
     this.#watermarks = Array.from({ length: channels }, (_, at) => stored[at] ?? unheard);

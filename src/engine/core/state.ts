@@ -69,6 +69,13 @@ export interface DueRead {
   readonly nextMs: number | null;
 }
 
+/** The greatest due with the position at which it was that. */
+export interface LastDue {
+  readonly nextOffset: bigint | null;
+  /** Null where nothing is due. */
+  readonly dueMs: number | null;
+}
+
 export interface ScannedEntry {
   readonly key: Buffer;
   readonly value: Buffer;
@@ -94,6 +101,8 @@ export interface StateCopy {
   read(keys: readonly Buffer[]): Promise<CheckedRead>;
   /** The first keys of the index, behind so many, whose due lies before `beforeMs`; `keysMax` of them at most. */
   due(beforeMs: number, keysMax: number, behind: number): Promise<DueRead>;
+  /** The greatest due of the index. */
+  lastDue(): Promise<LastDue>;
   apply(piece: StatePiece): Promise<Applied>;
   /** A new copy beside the old one, which is replaced when the new one is finished, at once and whole. */
   rebuild(): Promise<Rebuild>;
@@ -131,6 +140,8 @@ export interface StateCopies {
 export interface StateKey {
   readonly id: string;
   readonly bytes: Buffer;
+  /** No entry of this key is due before, epoch ms: the time of the window that it is of. Left out: nobody knows. */
+  readonly startMs?: number;
 }
 
 /** A value with its event time, as a store keeps it. */

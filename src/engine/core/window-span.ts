@@ -40,7 +40,8 @@ export interface CountWindow {
 
 /** The starts of the windows that a time lies in, the first one first. None begins before the epoch. */
 export function startsOf(window: FixedWindow, timeMs: number): readonly number[] {
-  if (window.kind === "calendar") return [calendarSpanOf(window, timeMs).startMs];
+  // mistake: window before the epoch
+  if (window.kind === "calendar") return [Math.max(0, calendarSpanOf(window, timeMs).startMs)];
   const { sizeMs, advanceMs } = window;
   const last = Math.floor(timeMs / advanceMs) * advanceMs;
   if (advanceMs === sizeMs) return [last];

@@ -17,6 +17,8 @@ export interface PartFacts extends Operated {
   /** Topics that declare no partitions, so that MILLRACE_TOPIC_PARTITIONS gives their number. */
   readonly widthBySetting?: readonly TopicName[];
   readonly isStateful: boolean;
+  /** An operator of the part, or behind it, asks for watermarks. */
+  readonly usesTime: boolean;
   /** Reference topics: a first start reads them from their beginning, before the others. */
   readonly loadFirst: readonly TopicName[];
 }

@@ -235,15 +235,20 @@ function stopOf(
   return offsetGone(part, start, marks.get(addressOf(offset))) ?? damagedBeside(part, start);
 }
 
-/** Ledger and time of the task are not known. */
+/** Ledger and time of the task are not known. Without the time of an input, what is late for a window would depend on the offset (K1). */
 function damagedBeside(
   part: PartFacts,
   start: StartOffset & { readonly group: GroupId; readonly metadata: string },
 ): MillraceError | null {
+  // mistake: offset without times taken
+  const lacksTime = start.metadata === "" && part.usesTime && part.topics.includes(start.topic);
+  if (lacksTime) return progressInvalid(part, start, NO_TIMES);
   // mistake: damaged progress taken
   const why = wrongMetadata(start.metadata);
   return why === null ? null : progressInvalid(part, start, why);
 }
+
+const NO_TIMES = "the offset was committed without the times by which the part's windows close";
 
 /** Partitions without progress that have never begun. */
 async function firstStarts(

@@ -47,6 +47,13 @@ export class DueIndex {
     this.#front = [];
   }
 
+  /** Null where nothing is due. It looks at all of them. */
+  get lastMs(): number | null {
+    let last: number | null = null;
+    for (const { dueMs } of this.#places.values()) last = Math.max(last ?? dueMs, dueMs);
+    return last;
+  }
+
   /** As `StateCopy.due`. */
   first(beforeMs: number, keysMax: number, behind: number): Pick<DueRead, "keys" | "nextMs"> {
     if (this.#hasChanged) this.#front = this.#front.filter((place) => this.#isCurrent(place));

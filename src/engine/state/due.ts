@@ -10,7 +10,7 @@ export interface DueLimits {
 
 /** What a store has in memory. */
 export interface InMemory {
-  readonly cells: ReadonlyMap<string, Cell>;
+  readonly cells: Pick<ReadonlyMap<string, Cell>, "get">;
   /** Those with changes that the copy may lack, each once. */
   readonly lacked: Iterable<Cell>;
 }

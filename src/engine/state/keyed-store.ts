@@ -1,7 +1,7 @@
 // A store of a task: entries in memory over a copy. Entries in memory are always the newest: changes of the batch in
 // hand, of the checkpoint being filled, of the one on its way, and entries read at a position that this task applied.
 // The order of a change: set → seal (into the changelog) → decided by Kafka → settle (into the copy) → clean.
-import { assert, type MillraceError } from "../core/errors.ts";
+import type { MillraceError } from "../core/errors.ts";
 import type {
   DueStateKey,
   StateChange,
@@ -12,7 +12,7 @@ import type {
 } from "../core/state.ts";
 import type { CacheShare } from "./task-stores.ts";
 import { applyPieces } from "./apply-pieces.ts";
-import { beforeBatch, CELL_BYTES, cleaned, trimCells, type Cell, type Sealed } from "./cell.ts";
+import { beforeBatch, Cells, type Cell, type Sealed } from "./cell.ts";
 import { checkIndex, DueKeys, lackedIn, type DueLimits } from "./due.ts";
 import { countDamage, isDamaged, type Damages } from "./damage.ts";
 import { decodedEntries, encodedIfLarge, type EntryBlame, type EntryCodec } from "./entry-codec.ts";
@@ -47,7 +47,7 @@ export interface KeyedStoreOptions {
 
 export class KeyedStore implements StoreView {
   readonly #options: KeyedStoreOptions;
-  readonly #cells = new Map<string, Cell>();
+  readonly #cells: Cells;
   /** Changes since the last seal. */
   #dirty = new Set<Cell>();
   /** Changes of the checkpoint on its way: the copy may lack them. */
@@ -55,8 +55,6 @@ export class KeyedStore implements StoreView {
   #sealNumber = 1;
   /** Number of the last checkpoint that the copy has. */
   #settled = 0;
-  /** Keys for which the batch in hand has asked, load by load: they stay until it is done. */
-  #inHand: ReadonlyMap<string, StateKey>[] = [];
   /** The copy's position, as far as this task knows. */
   #position: bigint;
   readonly #dues = new DueKeys();
@@ -66,23 +64,28 @@ export class KeyedStore implements StoreView {
 
   constructor(options: KeyedStoreOptions) {
     this.#options = options;
+    this.#cells = new Cells(options.cache);
     // mistake: stale cache kept (2 of 3)
     this.#position = options.position;
   }
 
   get(key: StateKey): StateEntry | null {
-    const cell = this.#cell(key);
+    const cell = this.#cells.get(key.id);
+    if (cell === undefined) {
+      this.#cells.checkLoaded(key);
+      return null;
+    }
     cell.isUsed = true;
     return cell.entry;
   }
 
   add(key: StateKey): void {
-    if (!this.#cells.has(key.id)) this.#insert(key, null, null);
+    if (this.#cells.get(key.id) === undefined) this.#cells.insert(key, null, null);
   }
 
   /** Refuses an unwritable entry here, where it is one record's fault, and not when a checkpoint is due. */
   set(key: StateKey, entry: StateEntry | null): void {
-    const cell = this.#cell(key);
+    const cell = this.#cells.get(key.id) ?? this.#made(key);
     const value = entry === null ? null : encodedIfLarge(this.#options, cell.id, entry);
     const { entry: oldEntry, value: oldValue, dirty } = cell;
     this.#options.journal.push({ store: this, cell, entry: oldEntry, value: oldValue, dirty });
@@ -93,10 +96,9 @@ export class KeyedStore implements StoreView {
     this.dueAgain(entry?.dueMs ?? Infinity);
   }
 
-  #cell({ id }: StateKey): Cell {
-    const cell = this.#cells.get(id);
-    assert(cell !== undefined, "a key was not loaded before its batch");
-    return cell;
+  #made(key: StateKey): Cell {
+    this.#cells.checkLoaded(key);
+    return this.#cells.insert(key, null, null);
   }
 
   /** Takes a change back; the newest first. */
@@ -112,13 +114,15 @@ export class KeyedStore implements StoreView {
 
   /** Brings keys into memory, until `endBatch`; throws what the copy throws while it is away. */
   async load(keys: ReadonlyMap<string, StateKey>): Promise<void> {
-    // mistake: first keys let go
-    if (this.#inHand.at(-1) !== keys) this.#inHand.push(keys);
-    const missing: StateKey[] = [];
-    for (const key of keys.values()) if (!this.#cells.has(key.id)) missing.push(key);
+    const damages = { count: 0 };
+    let missing = this.#cells.missing(keys);
+    if (this.#cells.mustAsk(missing)) {
+      await this.#askLastDue(damages);
+      missing = this.#cells.missing(keys);
+    }
     this.#options.cache.count(keys.size - missing.length, missing.length);
     if (missing.length === 0) return;
-    for (const damages = { count: 0 }; ;) {
+    for (;;) {
       const values = await this.#read(missing, damages);
       const unknown = this.#options.codec.unknownIn(values);
       if (unknown.length > 0) {
@@ -129,9 +133,17 @@ export class KeyedStore implements StoreView {
         decodedEntries(this.#options, missing, values),
       );
       if (entries === null) continue;
-      missing.forEach((key, i) => this.#insert(key, values[i] ?? null, entries[i] ?? null));
+      missing.forEach((key, i) => this.#cells.insert(key, values[i] ?? null, entries[i] ?? null));
       return;
     }
+  }
+
+  /** Once the copy says so, entries that begin later than all of its dues are known to be in memory. */
+  async #askLastDue(damages: Damages): Promise<void> {
+    const last = await this.#unlessDamaged(damages, () => this.#options.copy.lastDue());
+    // The copy may have moved on meanwhile: then the next load asks again.
+    // mistake: last due read unchecked
+    if (last?.nextOffset === this.#position) this.#cells.allFrom(last.dueMs);
   }
 
   /** The values of keys at the position that this task has left. */
@@ -163,13 +175,6 @@ export class KeyedStore implements StoreView {
     }
   }
 
-  /** The key is kept as a text: the bytes are a slice of their fetch, which they would keep alive whole. */
-  #insert({ id }: StateKey, value: Buffer | null, entry: StateEntry | null): void {
-    const bytes = CELL_BYTES + id.length + (value?.length ?? 0);
-    this.#cells.set(id, { id, entry, value: null, dirty: 0, bytes, isUsed: true });
-    this.#options.cache.add(bytes);
-  }
-
   /** Takes what finished batches have changed since the last time; null when that is nothing. */
   seal(): Sealed | null {
     const number = this.#sealNumber++;
@@ -183,7 +188,7 @@ export class KeyedStore implements StoreView {
         cells.push(cell);
         const dueMs = entry === null ? null : entry.dueMs;
         changes.push({ key: Buffer.from(cell.id, "latin1"), value, dueMs });
-        this.#weigh(cell, value);
+        this.#cells.weigh(cell, value);
       }
     }
     // Changes of the batch in hand belong to the next checkpoint.
@@ -191,12 +196,6 @@ export class KeyedStore implements StoreView {
     for (const cell of inHand.keys()) cell.dirty = this.#sealNumber;
     this.#sealed = [...this.#unsettled(), ...cells];
     return changes.length === 0 ? null : { number, cells, changes };
-  }
-
-  #weigh(cell: Cell, value: Buffer | null): void {
-    const bytes = CELL_BYTES + cell.id.length + (value?.length ?? 0);
-    this.#options.cache.add(bytes - cell.bytes);
-    cell.bytes = bytes;
   }
 
   /**
@@ -218,7 +217,7 @@ export class KeyedStore implements StoreView {
     await this.#repairing?.catch(() => undefined);
     const isApplied = offsets !== null && (await this.#apply(changes, offsets, timeMs));
     if (!isApplied) await this.repair();
-    for (const cell of cells) if (cell.dirty === number) cleaned(cell);
+    for (const cell of cells) if (cell.dirty === number) this.#cells.cleaned(cell);
     this.#dues.hasChanged();
     this.#settled = number;
     this.#sealed = this.#unsettled();
@@ -246,6 +245,7 @@ export class KeyedStore implements StoreView {
       .then((position) => {
         this.#position = position;
         this.#dues.forget();
+        this.#cells.forgetStart();
       })
       .finally(() => (this.#repairing = null));
     return this.#repairing;
@@ -313,21 +313,18 @@ export class KeyedStore implements StoreView {
 
   /** The batch in hand is done, and the cache may make room. */
   endBatch(): void {
-    this.#inHand = [];
+    this.#cells.endBatch();
     this.trim();
   }
 
   /** Lets go what the copy has and nobody has asked for. */
   trim(): void {
-    const isInHand = (id: string): boolean => this.#inHand.some((keys) => keys.has(id));
-    if (this.#options.cache.isOver) trimCells(this.#cells, this.#options.cache, isInHand);
+    this.#cells.trim();
   }
 
   /** The task is gone; its share of the cache is free. */
   close(): void {
     this.#isClosed = true;
-    // mistake: stale cache kept (3 of 3)
-    this.#cells.clear();
-    this.#options.cache.close();
+    this.#cells.close();
   }
 }

@@ -8,6 +8,7 @@ import type {
   CheckedRead,
   CopyPosition,
   DueRead,
+  LastDue,
   Rebuild,
   ScannedEntry,
   StateChange,
@@ -70,6 +71,11 @@ class MemoryCopy implements StateCopy {
       nextOffset,
       ...this.#contents.index.first(beforeMs, keysMax, behind),
     });
+  }
+
+  lastDue(): Promise<LastDue> {
+    const nextOffset = this.#position?.nextOffset ?? null;
+    return Promise.resolve({ nextOffset, dueMs: this.#contents.index.lastMs });
   }
 
   apply({ expected, target, changes }: StatePiece): Promise<Applied> {

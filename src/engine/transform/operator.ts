@@ -338,12 +338,14 @@ export function passEach(results: Iterable<unknown>, { cursor, next, at }: Wirin
 
 export const stateKey = (bytes: Buffer): StateKey => ({ id: bytes.toString("latin1"), bytes });
 
-/** A key that an operator has put together. Most of such keys are in memory, so its bytes are made when they are asked for. */
+/** The key of a window or a bucket. Most of such keys are in memory, so its bytes are made when they are asked for. */
 export class MadeKey implements StateKey {
   readonly id: string;
+  readonly startMs: number;
 
-  constructor(id: string) {
+  constructor(id: string, startMs: number) {
     this.id = id;
+    this.startMs = startMs;
   }
 
   get bytes(): Buffer {

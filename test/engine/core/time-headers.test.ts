@@ -124,6 +124,29 @@ test("W1: the watermark of an internal topic is that of its slowest channel, hea
   assert.equal(times.watermark, 13);
 });
 
+test("M3: the reader keeps the greatest of each channel: a marker that comes again, late or in another order lowers nothing", () => {
+  const marks = [
+    { channel: 0, watermark: 13 },
+    { channel: 1, watermark: 24 },
+    { channel: 0, watermark: 7 },
+    { channel: 1, watermark: 9 },
+  ];
+  for (let round = 0; round < marks.length; round++) {
+    const times = new ChannelTimes(2);
+    const order = [...marks.slice(round), ...marks.slice(0, round), ...marks];
+    const seen = order.map((mark) => {
+      times.mark(mark);
+      return times.watermark;
+    });
+    assert.equal(seen.at(-1), 13);
+    assert.deepEqual(
+      seen,
+      [...seen].sort((a, b) => a - b),
+      "it never falls",
+    );
+  }
+});
+
 test("S1: a source's time is the greatest that was read, whatever was asserted", () => {
   const source = new SourceTime();
   assert.deepEqual([source.time, source.watermark], [NO_TIME, NO_TIME]);

@@ -93,7 +93,7 @@ test("behind a topic between parts it waits for the slowest task that writes it,
   assert.deepEqual(slowestOf([END_OF_TIME, END_OF_TIME, END_OF_TIME]), []);
 });
 
-test("a source without a partition for the task keeps nobody waiting", () => {
+test("W1: a source without a partition for the task keeps nobody waiting", () => {
   const merged = pipeline("m", ({ from }) => {
     from(views)
       .merge("both", from(clicks))

@@ -1,10 +1,13 @@
 // A graph as the engine's users would write it.
 import {
   calendar,
+  countWindow,
+  days,
   hopping,
   json,
   milliseconds,
   pipeline,
+  records,
   session,
   sliding,
   string,
@@ -19,7 +22,7 @@ import {
 } from "#engine";
 import type { Flow } from "../simulation/flow.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { allOf, behind, copiesOf, keyFor, pairOf } from "./values.ts";
+import { allOf, behind, copiesOf, keyFor, kindOf, pairOf } from "./values.ts";
 
 interface Value {
   readonly n: number;
@@ -96,6 +99,12 @@ class Drawing {
         return this.#pairs(joined(stream, this.stream(node.with), node, name));
       case "order":
         return inOrder(stream, node, name);
+      case "counted":
+        return this.#rows(counted(stream, node.size, name), name);
+      case "first": {
+        const by = ({ n }: Value): number => kindOf(n, node.kinds);
+        return stream.distinct(name, { by, within: FOR_EVER });
+      }
       case "late":
         return this.#lates.get(node.of)?.[node.side] as Values;
     }
@@ -151,6 +160,15 @@ const inOrder = (stream: Values, { pause, grace }: OrderNode, name: string): Val
       },
     },
   });
+
+const counted = (stream: Values, size: number, name: string): Sums =>
+  stream
+    .groupByKey()
+    .windowedBy(countWindow({ size: records(size) }))
+    .sum(name, ({ n }) => n, { emit: "close" });
+
+/** Longer than the times of a case. */
+const FOR_EVER = days(36_500);
 
 const windowed = (stream: Values, node: WindowNode, name: string): Sums =>
   stream

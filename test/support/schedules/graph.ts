@@ -34,6 +34,10 @@ export type GraphNode =
     }
   /** A handler that takes records in the order of their times; its timer fires so long behind the last one of a key. */
   | { readonly kind: "order"; readonly of: number; readonly pause: number; readonly grace: number }
+  /** Windows of so many records, in the order of one source topic. */
+  | { readonly kind: "counted"; readonly of: number; readonly size: number }
+  /** The first record of a key of so many kinds, in that order. */
+  | { readonly kind: "first"; readonly of: number; readonly kinds: number }
   /** The late records of a window, or of one side of a join: 0 is the left one. */
   | { readonly kind: "late"; readonly of: number; readonly side: 0 | 1 };
 

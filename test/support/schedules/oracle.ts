@@ -2,7 +2,7 @@
 import { partitionOf } from "../../../src/engine/core/record.ts";
 import type { Contents } from "./contents.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { allOf, behind, copiesOf, keyFor, pairOf } from "./values.ts";
+import { allOf, behind, copiesOf, keyFor, kindOf, pairOf } from "./values.ts";
 import { closedOf, isLateForWindow, type WindowNode } from "./windows.ts";
 
 /** A record on an edge: its time, its origin time, and the partition of its task. */
@@ -26,11 +26,15 @@ type OrderNode = Extract<GraphNode, { kind: "order" }>;
 export const textOf = ({ key, t, n }: Pick<Row, "key" | "t" | "n">): string =>
   `${key} ${String(t)} ${String(n)}`;
 
-/** The rows of each output, sorted, as texts. */
-export function expectedOf(graph: Graph, contents: Contents): ReadonlyMap<number, string[]> {
+/** The rows of each output, sorted, as texts. `endsTime`: as a bounded run that closes every window. */
+export function expectedOf(
+  graph: Graph,
+  contents: Contents,
+  endsTime: boolean,
+): ReadonlyMap<number, string[]> {
   const edges: Edge[] = [];
   for (const [i, node] of graph.nodes.entries())
-    edges.push(edgeOf(node, { edges, contents, graph, at: i }));
+    edges.push(edgeOf(node, { edges, contents, graph, at: i, endsTime }));
   return new Map(graph.outputs.map((i) => [i, (edges[i]?.rows ?? []).map(textOf).sort()] as const));
 }
 
@@ -39,11 +43,12 @@ interface Known {
   readonly contents: Contents;
   readonly graph: Graph;
   readonly at: number;
+  readonly endsTime: boolean;
 }
 
-function edgeOf(node: GraphNode, { edges, contents, graph, at }: Known): Edge {
+function edgeOf(node: GraphNode, { edges, contents, graph, at, endsTime }: Known): Edge {
   const partitions = graph.partitions[at] ?? 1;
-  if (node.kind === "source") return sourceEdge(contents[node.topic] ?? []);
+  if (node.kind === "source") return sourceEdge(contents[node.topic] ?? [], endsTime);
   const above = edges[node.of] as Edge;
   if (node.kind === "key") {
     const rows = above.rows.map((row) => {
@@ -53,10 +58,6 @@ function edgeOf(node: GraphNode, { edges, contents, graph, at }: Known): Edge {
     const slowest = Math.min(...above.watermarks);
     return { rows, watermarks: Array.from({ length: partitions }, () => slowest) };
   }
-  if (node.kind === "flat") {
-    const rows = above.rows.flatMap((row) => copiesOf(row, node.salt));
-    return { rows, watermarks: above.watermarks };
-  }
   if (node.kind === "merge") {
     const other = edges[node.with] as Edge;
     return { rows: [...above.rows, ...other.rows], watermarks: least(above, other) };
@@ -64,6 +65,7 @@ function edgeOf(node: GraphNode, { edges, contents, graph, at }: Known): Edge {
   if (node.kind === "window") return windowEdge(node, above);
   if (node.kind === "join") return joinEdge(node, above, edges[node.with] as Edge);
   if (node.kind === "order") return orderEdge(node, above);
+  if (node.kind !== "late") return { ...above, rows: rowsBehind(node, above.rows) };
   return lateEdge(graph.nodes[node.of] as WindowNode | JoinNode, edges, node.side);
 }
 
@@ -81,12 +83,14 @@ function lateEdge(of: WindowNode | JoinNode, edges: readonly Edge[], side: 0 | 1
   return { rows: rows.filter((row) => isTooOld(of, row)), watermarks: least(left, right) };
 }
 
-function sourceEdge(partitions: Contents[number]): Edge {
+function sourceEdge(partitions: Contents[number], endsTime: boolean): Edge {
   const rows = partitions.flatMap((contents, p) => {
     let o = -Infinity;
     return contents.map(({ key, t, n }): Row => ({ key, t, n, p, o: (o = Math.max(o, t)) }));
   });
-  const watermarks = partitions.map((contents) => Math.max(-Infinity, ...contents.map((c) => c.t)));
+  const watermarks = partitions.map((contents) =>
+    endsTime ? Infinity : Math.max(-Infinity, ...contents.map((c) => c.t)),
+  );
   return { rows, watermarks };
 }
 
@@ -105,6 +109,29 @@ function windowEdge({ window, grace }: WindowNode, above: Edge): Edge {
 /** Of each task by key. */
 const groupsOf = (rows: readonly Row[]): Iterable<readonly Row[]> =>
   Map.groupBy(rows, ({ p, key }) => `${String(p)} ${key}`).values();
+
+type TimelessNode = Extract<GraphNode, { kind: "flat" | "counted" | "first" }>;
+
+/** Steps that ask for no time. Rows directly behind a source are in the order of its partitions. */
+function rowsBehind(node: TimelessNode, rows: readonly Row[]): Row[] {
+  if (node.kind === "flat") return rows.flatMap((row) => copiesOf(row, node.salt));
+  return node.kind === "counted" ? fullWindows(node.size, rows) : firstRows(node.kinds, rows);
+}
+
+const fullWindows = (size: number, rows: readonly Row[]): Row[] =>
+  [...groupsOf(rows)].flatMap((own) =>
+    Array.from({ length: Math.floor(own.length / size) }, (_, i): Row => {
+      const taken = own.slice(i * size, (i + 1) * size);
+      const t = Math.max(...taken.map((row) => row.t));
+      return { ...(taken.at(-1) as Row), t, n: taken.reduce((sum, { n }) => sum + n, 0) };
+    }),
+  );
+
+const firstRows = (kinds: number, rows: readonly Row[]): Row[] =>
+  [...groupsOf(rows)].flatMap((own) => {
+    const seen = new Set<number>();
+    return own.filter(({ n }) => seen.size < seen.add(kindOf(n, kinds)).size);
+  });
 
 /** Each record with the sum of those before it, and that of all of them a pause behind the last one, which begins anew. */
 function orderEdge(node: OrderNode, above: Edge): Edge {

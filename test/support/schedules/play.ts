@@ -1,6 +1,8 @@
 // One case of schedule independence: a graph, the contents of its sources, and a schedule, all drawn from a seed. The
 // schedule is the simulation's: batches, one to three workers, crashes, rebalances, a wiped Redis, partitions that are late.
+import { isRetriable } from "../../../src/engine/core/errors.ts";
 import { ledgerOfPart, type TaskProgress } from "../../../src/engine/core/progress.ts";
+import { SimulatedEnd } from "../../../src/engine/testing/doubles/simulated-end.ts";
 import {
   Draw,
   drawSizes,
@@ -12,6 +14,7 @@ import {
 import { Faults } from "../simulation/faults.ts";
 import { drawFaults } from "../simulation/plan-of-faults.ts";
 import { Stuck, World } from "../simulation/world.ts";
+import { drawChange, narrowed, readBefore, shifted, withDirect, type Change } from "./changes.ts";
 import { drawContents, type Contents } from "./contents.ts";
 import { flowOf, outputName } from "./flow.ts";
 import { drawGraph, type Graph } from "./graph.ts";
@@ -22,6 +25,7 @@ export interface ScheduleCase {
   readonly graph: Graph;
   readonly contents: Contents;
   readonly schedule: SimulationCase;
+  readonly change: Change | null;
 }
 
 export interface PlayedCase {
@@ -32,6 +36,8 @@ export interface PlayedCase {
   readonly rows: number;
   readonly struck: Readonly<Record<string, number>>;
 }
+
+type Grown = Extract<Change, { kind: "grown" }>;
 
 const STAGES = 3;
 const CALM_MS = 1_000;
@@ -47,18 +53,31 @@ const FLOW: FlowSpec = {
 
 export function caseOf(seed: number): ScheduleCase {
   const draw = new Draw(seed);
-  const graph = drawGraph(draw, seed);
-  const contents = drawContents(draw, graph);
+  const drawn = drawGraph(draw, seed);
+  const filled = drawContents(draw, drawn);
+  const apart = new Draw(seed ^ 0x6b0e5);
+  const graph = withDirect(apart, drawn);
+  const change = drawChange(apart, graph, filled);
+  const contents = change?.kind === "grown" ? shifted(filled, change) : filled;
   const of = new Draw(seed ^ 0x5c4ed);
-  const stages = drawStages(of, contents);
+  const stages = stagesOf(of, contents, change);
   const sizes = drawSizes(of);
   const faults = drawFaults(of, { flow: FLOW, sizes, stages });
-  return { seed, graph, contents, schedule: { seed, flow: FLOW, sizes, stages, faults } };
+  const schedule = { seed, flow: FLOW, sizes, stages, faults };
+  return { seed, graph, contents, schedule, change };
 }
 
-/** Each partition in its order, all of them mixed; one of them may come when all the others have been read. */
-function drawStages(draw: Draw, contents: Contents): Stage[] {
-  const queues = contents.flatMap((partitions, source) =>
+function stagesOf(draw: Draw, contents: Contents, change: Change | null): Stage[] {
+  if (change?.kind === "grown") return drawGrown(draw, contents, change);
+  const stages = drawStages(draw, contents);
+  if (change === null) return stages;
+  const records = stages.flatMap((stage) => stage.records);
+  return stages.map(({ waitMs }, i) => ({ records: i === 0 ? records : [], waitMs }));
+}
+
+/** Of each partition, in their order. */
+const queuesOf = (contents: Contents): SourceRecord[][] =>
+  contents.flatMap((partitions, source) =>
     partitions.map((own, partition) =>
       own.map(({ key, t, n }): SourceRecord => ({
         ...{ source, partition, key, timestamp: t },
@@ -66,10 +85,34 @@ function drawStages(draw: Draw, contents: Contents): Stage[] {
       })),
     ),
   );
-  const late = draw.chance(0.35) ? (queues.splice(draw.below(queues.length), 1)[0] ?? []) : [];
+
+/** The queues one into the other, each in its order. */
+function mixedOf(draw: Draw, queues: readonly SourceRecord[][]): SourceRecord[] {
   const mixed: SourceRecord[] = [];
   for (let left = queues.filter(isLeft); left.length > 0; left = left.filter(isLeft))
     mixed.push(...draw.pick(left).splice(0, draw.between(1, 4)));
+  return mixed;
+}
+
+/** The new partition comes in the last stage. */
+function drawGrown(draw: Draw, contents: Contents, { topic }: Grown): Stage[] {
+  const queues = queuesOf(contents);
+  const last = (contents[topic]?.length ?? 1) - 1;
+  const before = queues.map((queue) => {
+    const isNew = queue[0]?.source === topic && queue[0].partition === last;
+    return isNew ? [] : queue.splice(0, readBefore(queue));
+  });
+  const early = mixedOf(draw, before);
+  const half = Math.ceil(early.length / 2);
+  const all = [early.slice(0, half), early.slice(half), mixedOf(draw, queues)];
+  return all.map((records) => ({ records, waitMs: draw.pick([30, 90, 250, 600]) }));
+}
+
+/** All of them mixed; one partition may come when all the others have been read. */
+function drawStages(draw: Draw, contents: Contents): Stage[] {
+  const queues = queuesOf(contents);
+  const late = draw.chance(0.35) ? (queues.splice(draw.below(queues.length), 1)[0] ?? []) : [];
+  const mixed = mixedOf(draw, queues);
   const each = Math.ceil(mixed.length / STAGES);
   return Array.from({ length: STAGES }, (_, i): Stage => {
     const records = mixed.slice(i * each, (i + 1) * each);
@@ -81,12 +124,15 @@ function drawStages(draw: Draw, contents: Contents): Stage[] {
 const isLeft = (queue: readonly unknown[]): boolean => queue.length > 0;
 
 export async function play(of: ScheduleCase): Promise<PlayedCase> {
-  const world = new World(of.schedule, flowOf(of.graph));
+  const { graph, change } = of;
+  const isGrown = change?.kind === "grown";
+  const world = new World(of.schedule, flowOf(isGrown ? narrowed(graph, change) : graph));
   const faults = new Faults(world);
-  const expected = expectedOf(of.graph, of.contents);
+  const expected = expectedOf(graph, of.contents, change?.kind === "bounded");
   const failure = await failureOf(world, { faults, of, expected });
   const rows = [...expected.values()].reduce((sum, { length }) => sum + length, 0);
   const struck = Object.fromEntries(faults.struck);
+  if (change !== null) struck[change.kind] = 1;
   return { seed: of.seed, shape: of.graph.shape, failure, rows, struck };
 }
 
@@ -130,19 +176,74 @@ async function atRest(world: World): Promise<readonly TaskProgress[]> {
   throw new Stuck(`it does not come to rest: ${states.join(" ")}`);
 }
 
-async function stages(world: World, { faults, of }: Playing): Promise<void> {
-  const { stages: all, sizes } = of.schedule;
-  faults.begin(0);
-  for (let i = 0; i < sizes.workers; i++) world.join();
-  for (const [i, { records, waitMs }] of all.entries()) {
-    if (i === all.length - 1) {
-      faults.calm();
-      await world.clock.advance(CALM_MS);
-    } else if (i > 0) faults.begin(i);
-    // Kafka may be away just then.
-    while (records.length > 0 && !(await world.send(records))) await world.clock.advance(50);
+async function stages(world: World, { faults, of }: Pick<Playing, "faults" | "of">): Promise<void> {
+  const { change, schedule } = of;
+  const join = (): void => {
+    for (let i = 0; i < schedule.sizes.workers; i++) world.join();
+  };
+  const begin = (): void => {
+    faults.begin(0);
+    join();
+  };
+  if (change?.kind === "bounded") return bounded(world, { faults, of }, begin);
+  begin();
+  for (const [i, stage] of schedule.stages.entries()) {
+    const isLast = i === schedule.stages.length - 1;
+    await next(world, faults, i, isLast);
+    if (isLast && change !== null) await world.deploy(flowOf(of.graph)).then(join);
+    await sent(world, stage);
+    await world.clock.advance(stage.waitMs);
+  }
+  if (change !== null) crashOne(world);
+}
+
+async function next(world: World, faults: Faults, stage: number, isLast: boolean): Promise<void> {
+  if (isLast) {
+    faults.calm();
+    await world.clock.advance(CALM_MS);
+  } else if (stage > 0) faults.begin(stage);
+}
+
+/** Everything is there before the workers come, and the run ends where it ends. */
+async function bounded(
+  world: World,
+  { faults, of }: Pick<Playing, "faults" | "of">,
+  begin: () => void,
+): Promise<void> {
+  const { stages: all } = of.schedule;
+  const end = new SimulatedEnd([world.plan]);
+  await sent(world, all[0] as Stage);
+  world.bounds = end;
+  begin();
+  const ended = reached(world, end);
+  for (const [i, { waitMs }] of all.entries()) {
+    await next(world, faults, i, i === all.length - 1);
     await world.clock.advance(waitMs);
   }
+  await world.during(ended);
+}
+
+/** What was heard of a new partition outlives its task. */
+function crashOne(world: World): void {
+  const [member] = world.living;
+  if (member !== undefined) world.kafka.crash(member.port);
+  world.join();
+}
+
+async function sent(world: World, { records }: Stage): Promise<void> {
+  // Kafka may be away just then.
+  while (records.length > 0 && !(await world.send(records))) await world.clock.advance(50);
+}
+
+/** The controller of a run looks until everything is done, also while Kafka is away now and then. */
+async function reached(world: World, end: SimulatedEnd): Promise<void> {
+  for (;;)
+    try {
+      return await end.reach(world.outsidePorts(), world.clock, () => false);
+    } catch (error) {
+      if (!isRetriable(error)) throw error;
+      await world.clock.sleep(STEP_MS);
+    }
 }
 
 /** The ends of all topics: what is due may be worked for long, without anything that is read. */

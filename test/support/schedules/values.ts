@@ -25,3 +25,6 @@ export const pairOf = (left: Numbered | null, right: Numbered | null): number =>
 /** The result of a record behind those whose numbers make this sum, and that of them all. */
 export const behind = (sum: number, n: number): number => 1 + ((n + sum * 3) % PRIME);
 export const allOf = (sum: number): number => 5 + (sum % PRIME);
+
+/** One of so many kinds. */
+export const kindOf = (n: number, kinds: number): number => mixed(n, kinds) % kinds;

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import type { Topic } from "#engine";
 import { DependencyError, isRetriable } from "../../../src/engine/core/errors.ts";
-import type { KafkaPort } from "../../../src/engine/core/kafka.ts";
+import type { Bounds } from "../../../src/engine/core/bounds.ts";
+import type { AdminPort, KafkaPort } from "../../../src/engine/core/kafka.ts";
 import { makeRedrive } from "../../../src/engine/core/late-topics.ts";
 import type { Plan, PlanTable } from "../../../src/engine/core/plan.ts";
 import type { Meter, SchemaRegistry } from "../../../src/engine/core/ports.ts";
@@ -17,7 +18,11 @@ import {
   type RedriveResult,
 } from "../../../src/engine/letters/commands/redrive.ts";
 import { defaultLimits, type WorkerPorts } from "../../../src/engine/runtime/context.ts";
-import { readProgress, type TaskProgress } from "../../../src/engine/core/progress.ts";
+import {
+  readProgress,
+  type ProgressPorts,
+  type TaskProgress,
+} from "../../../src/engine/core/progress.ts";
 import { Worker } from "../../../src/engine/runtime/worker.ts";
 import { postgresTableStore } from "../../../src/engine/sinks/postgres/table-store.ts";
 import { memoryCopies } from "../../../src/engine/state/memory-copy.ts";
@@ -88,8 +93,10 @@ export class World {
   readonly postgres: SimulatedPostgres;
   readonly registry = new MemoryRegistry();
   readonly log = new RecordingLog();
-  readonly flow: Flow;
-  readonly plan: Plan;
+  flow: Flow;
+  plan: Plan;
+  /** Of workers that join from now on: the ends of a bounded run. */
+  bounds: Bounds | null = null;
   readonly case: SimulationCase;
   /** What faults do at each call; nothing once all is calm. */
   strike: Strike = () => ({});
@@ -248,6 +255,7 @@ export class World {
       random: { next: () => this.#seeded.next(), token: () => name },
       log: this.log,
       meter: deaf,
+      ...(this.bounds === null ? {} : { bounds: this.bounds }),
     };
   }
 
@@ -286,6 +294,18 @@ export class World {
       register: (subject, schema) =>
         call("register", () => this.registry.register(subject, schema)),
     };
+  }
+
+  /** All workers have left, and those that join from now on run this version, whose topics may have more partitions. */
+  async deploy(flow: Flow): Promise<void> {
+    for (const member of this.living) {
+      member.isLeaving = true;
+      await this.during(member.worker.stop());
+    }
+    const before = new Map(this.plan.topics.all.map(({ name, partitions }) => [name, partitions]));
+    [this.flow, this.plan] = [flow, flow.pipeline.plan()];
+    for (const { name, partitions } of this.plan.topics.all)
+      if (partitions > (before.get(name) ?? partitions)) this.kafka.widenTopic(name, partitions);
   }
 
   /** A worker that says goodbye. */
@@ -383,14 +403,16 @@ export class World {
 
   /** Decided progress of every task, read from outside. */
   progress(): Promise<TaskProgress[]> {
-    const life = new WorkerSwitch();
-    const pool = this.postgres.pool(life);
-    const ports = {
+    return this.during(readProgress(this.plan, this.outsidePorts()));
+  }
+
+  outsidePorts(): ProgressPorts & { readonly admin: AdminPort } {
+    const pool = this.postgres.pool(new WorkerSwitch());
+    return {
       admin: this.#outside.admin(),
       tableStore: ({ declaration }: PlanTable) =>
         postgresTableStore(pool, declaration as TableSpec, { clock: this.clock }),
     };
-    return this.during(readProgress(this.plan, ports));
   }
 
   /** Lets virtual time pass until every task is at the end of its topics, nothing is owed, and so it stays. */

@@ -10,6 +10,7 @@ import type {
   CopyPosition,
   DueKey,
   DueRead,
+  LastDue,
   Rebuild,
   ScannedEntry,
   StateCopy,
@@ -36,6 +37,9 @@ export interface RedisCopyOptions {
   /** An abandoned rebuild vanishes after this long. */
   readonly rebuildTtlMs: number;
 }
+
+/** The place of the last member of an index. */
+const LAST = -1;
 
 type Reply = Buffer | null;
 const textOf = (reply: Reply | undefined): string | null => reply?.toString() ?? null;
@@ -70,9 +74,17 @@ export class RedisCopy implements StateCopy {
     return { nextOffset: this.#checked(format, position), values };
   }
 
-  async due(beforeMs: number, keysMax: number, behind: number): Promise<DueRead> {
+  due(beforeMs: number, keysMax: number, behind: number): Promise<DueRead> {
     const before = beforeMs === Infinity ? "+inf" : `(${String(beforeMs)}`;
-    const most = Number.isFinite(keysMax) ? keysMax : -1;
+    return this.#due(before, Number.isFinite(keysMax) ? keysMax : -1, behind);
+  }
+
+  async lastDue(): Promise<LastDue> {
+    const { nextOffset, nextMs } = await this.#due("-inf", 0, LAST);
+    return { nextOffset, dueMs: nextMs };
+  }
+
+  async #due(before: string, most: number, behind: number): Promise<DueRead> {
     const reply = await this.#redis.script(dueScript, this.#keys, [before, most, behind]);
     const [format, position, isWhole, found, following] = reply as DueReply;
     const nextOffset = this.#checked(format, position);

@@ -107,7 +107,8 @@ return {at[1], at[2], at[3], at[4] == tostring(size) and 1 or 0}
 
 /**
  * Fields that are due, with the position and the due of the field behind them. KEYS: the copy, its index. ARGV: the due before
- * which they lie, fields, and the number of those in front of them that are left out.
+ * which they lie, fields, and the number of those in front of them that are left out. Of no fields, and -1: the last one lies
+ * behind.
  */
 export const dueScript: Script = script(`
 local at = redis.call('HMGET', KEYS[1], '\\0v', '\\0p', '\\0d')

@@ -65,6 +65,9 @@ export const partFacts = ({ plan, part, labels }: BoundPart): PartFacts => ({
     .filter((one) => one.partitionsBy === "setting")
     .map(({ name }) => name),
   isStateful: part.stores.length > 0,
+  usesTime: part.nodes.some(
+    ({ facts, operation }) => facts.usesTime === true || operation.topic?.channels !== undefined,
+  ),
   loadFirst: part.sources.flatMap(({ name, loadFirst }) => (loadFirst === true ? [name] : [])),
 });
 

@@ -14,6 +14,7 @@ function switchedCopy(copy: StateCopy, worker: WorkerSwitch): StateCopy {
     position: () => call(() => copy.position()),
     read: (keys) => call(() => copy.read(keys)),
     due: (...asked) => call(() => copy.due(...asked)),
+    lastDue: () => call(() => copy.lastDue()),
     apply: (piece) => call(() => copy.apply(piece)),
     rebuild: () => call(async () => switchedRebuild(await copy.rebuild(), worker)),
     scan: (cursor, entriesMax) => call(() => copy.scan(cursor, entriesMax)),

@@ -45,14 +45,15 @@ export class RecordBuckets implements StateKey {
   constructor(key: Buffer, timeMs: number, rules: SideRules) {
     const { side, beforeMs, afterMs } = rules;
     const width = widthOf(rules);
+    const text = key.toString("latin1");
     const bucketAt = (of: JoinSide, startMs: number): JoinBucket => {
-      const bucket = { side: of, startMs, key };
-      return { ...bucket, first: chunkKey(bucket, 0) };
+      return { side: of, startMs, key, first: keyOfText(of, startMs, 0, text) };
     };
-    const other = side === 0 ? 1 : 0;
-    const starts = startsBetween(width, timeMs - beforeMs, timeMs + afterMs);
+    const others: JoinBucket[] = [];
+    for (const startMs of startsBetween(width, timeMs - beforeMs, timeMs + afterMs))
+      others.push(bucketAt(side === 0 ? 1 : 0, startMs));
     this.own = bucketAt(side, Math.max(0, Math.floor(timeMs / width) * width));
-    this.others = Array.from(starts, (startMs) => bucketAt(other, startMs));
+    this.others = others;
   }
 
   get id(): string {
@@ -79,7 +80,10 @@ export function* startsBetween(widthMs: number, fromMs: number, toMs: number): I
 
 /** The key of a chunk: times come first, so that what is due at one time is worked in their order. */
 export const chunkKey = ({ side, startMs, key }: JoinBucket, chunk: number): StateKey =>
-  new MadeKey(orderedText(startMs) + (SIDES[side] + chunkText(chunk)) + key.toString("latin1"));
+  keyOfText(side, startMs, chunk, key.toString("latin1"));
+
+const keyOfText = (side: JoinSide, startMs: number, chunk: number, text: string): StateKey =>
+  new MadeKey(orderedText(startMs) + (SIDES[side] + chunkText(chunk)) + text, startMs);
 
 const SIDES = ["\0", "\x01"] as const;
 

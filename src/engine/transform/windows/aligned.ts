@@ -29,11 +29,8 @@ const START_BYTES = 8;
 
 /** The start, so that keys sort by it, and the key of the records. */
 class WindowKey extends MadeKey {
-  readonly startMs: number;
-
   constructor(startMs: number, key: Buffer) {
-    super(orderedText(startMs) + key.toString("latin1"));
-    this.startMs = startMs;
+    super(orderedText(startMs) + key.toString("latin1"), startMs);
   }
 }
 

@@ -55,6 +55,7 @@ export class SimulatedRedis {
       position: () => through("position", () => copy.position()),
       read: (keys) => through("read", () => copy.read(keys)),
       due: (...asked) => through("due", () => copy.due(...asked)),
+      lastDue: () => through("lastDue", () => copy.lastDue()),
       apply: (piece) => through("apply", () => copy.apply(piece)),
       rebuild: () =>
         through("rebuild", async () => this.#rebuild(await copy.rebuild(), { id, worker })),
