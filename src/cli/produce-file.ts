@@ -83,7 +83,7 @@ async function sendRows(
   const { io, connection, topic, request } = at;
   const { clock } = connection;
   const bar = progress(io, clock, { done: "sent", total: null });
-  const startMs = clock.now();
+  const startMs = clock.monotonic();
   const refused = new RefusedRows(topic.name);
   const options = {
     clock,
@@ -109,7 +109,7 @@ async function sendRows(
     return exitCodes.interrupted;
   }
   await producer.finish();
-  report(at, sent, (clock.now() - startMs) / 1000);
+  report(at, sent, (clock.monotonic() - startMs) / 1000);
   refused.check();
   return exitCodes.ok;
 }

@@ -157,7 +157,7 @@ async function sendGenerated(
   const codecs = await writingCodecs(topic, registry);
   const producer = kafka.producer();
   const bar = progress(io, clock, { done: "sent", total: totalOf(how) });
-  const startMs = clock.now();
+  const startMs = clock.monotonic();
   const refused = new RefusedRows(name);
   try {
     const target = { topic: name, partitions, producer, ...codecs };
@@ -168,7 +168,7 @@ async function sendGenerated(
       onSent,
       onRefused: refused.add,
     });
-    const seconds = (clock.now() - startMs) / 1000;
+    const seconds = (clock.monotonic() - startMs) / 1000;
     if (options.json === true) io.out(JSON.stringify({ topic: name, records: sent, seconds }));
     else io.out(`${grouped(sent)} records sent to ${name}`);
   } finally {

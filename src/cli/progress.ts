@@ -22,10 +22,10 @@ const PLAIN_EVERY_MS = 5_000;
 
 export function progress(
   io: Pick<CliIo, "err" | "isTty">,
-  clock: Pick<Clock, "now">,
+  clock: Pick<Clock, "monotonic">,
   options: ProgressOptions,
 ): Progress {
-  const startMs = clock.now();
+  const startMs = clock.monotonic();
   const everyMs = io.isTty ? TTY_EVERY_MS : PLAIN_EVERY_MS;
   let count = 0;
   let drawnMs = startMs;
@@ -39,10 +39,10 @@ export function progress(
   return {
     add(n) {
       count += n;
-      const nowMs = clock.now();
+      const nowMs = clock.monotonic();
       if (nowMs - drawnMs >= everyMs) draw(nowMs, false);
     },
-    end: () => draw(clock.now(), true),
+    end: () => draw(clock.monotonic(), true),
   };
 }
 

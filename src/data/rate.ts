@@ -23,7 +23,7 @@ export async function* batches<R extends OutRecord>(
     perSecond === null
       ? limits.recordsMax
       : Math.max(1, Math.min(limits.recordsMax, Math.floor(perSecond / BATCHES_PER_SECOND)));
-  const startMs = clock.now();
+  const startMs = clock.monotonic();
   let given = 0;
   const due = async (batch: readonly R[]): Promise<readonly R[]> => {
     if (perSecond !== null) await sleepUntil(startMs + (given * 1000) / perSecond, clock);
@@ -48,6 +48,6 @@ export async function* batches<R extends OutRecord>(
 const sizeOf = ({ key, value }: OutRecord): number => (key?.length ?? 0) + (value?.length ?? 0);
 
 async function sleepUntil(dueMs: number, clock: Clock): Promise<void> {
-  const waitMs = Math.ceil(dueMs - clock.now());
+  const waitMs = Math.ceil(dueMs - clock.monotonic());
   if (waitMs > 0) await clock.sleep(waitMs);
 }

@@ -61,10 +61,10 @@ async function drained(
   worker: ChildProcess,
 ): Promise<void> {
   const admin = clients.kafka.admin();
-  const until = clients.clock.now() + DRAIN_LIMIT_MS;
+  const until = clients.clock.monotonic() + DRAIN_LIMIT_MS;
   for (let calm = 0; calm < 2;) {
     if (worker.exitCode !== null) throw broken("the worker ended early");
-    if (clients.clock.now() > until) throw broken("the pipeline did not drain in time");
+    if (clients.clock.monotonic() > until) throw broken("the pipeline did not drain in time");
     await clients.clock.sleep(LOOK_MS, signal);
     const progress = await readProgress(plan, { admin, tableStore: clients.tableStore });
     const topics = progress.map(({ topic }) => topic);

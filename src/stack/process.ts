@@ -55,9 +55,9 @@ export async function end(
 ): Promise<boolean> {
   if (!isRunning(target)) return false;
   send(target, signal);
-  const deadline = Date.now() + graceMs;
+  const deadline = performance.now() + graceMs;
   while (isRunning(target)) {
-    if (Date.now() > deadline) send(target, "SIGKILL");
+    if (performance.now() > deadline) send(target, "SIGKILL");
     await sleep(20);
   }
   return true;

@@ -67,7 +67,7 @@ async function isUp({ dir, name, env, say }: StartOne): Promise<boolean> {
 
 async function startDown(which: StartOne): Promise<Started> {
   const { dir, name, say } = which;
-  const began = Date.now();
+  const began = performance.now();
   const service = services[name];
   const place = await placeOf(which);
   const log = logOf(dir, name);
@@ -85,7 +85,7 @@ async function startDown(which: StartOne): Promise<Started> {
     return launched;
   });
   await service.settle?.(place);
-  const seconds = ((Date.now() - began) / 1000).toFixed(1);
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
   say(`${name}: ${shownAddress(address)} (pid ${String(process.pid)}, ready in ${seconds} s)`);
   return { name, isNew: true };
 }
@@ -154,8 +154,8 @@ async function readyOrDead(
   address: string,
   process: ProcessId,
 ): Promise<"ready" | "dead" | "late"> {
-  const deadline = Date.now() + readyMsMax;
-  while (Date.now() < deadline) {
+  const deadline = performance.now() + readyMsMax;
+  while (performance.now() < deadline) {
     if (!isRunning(process)) return "dead";
     // Our own servers take no credentials, whatever the user's environment says of others.
     if ((await succeeds(service.probe(address, {}))) && isRunning(process)) return "ready";

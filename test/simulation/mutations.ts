@@ -361,7 +361,12 @@ export const mutations: readonly Mutation[] = [
   {
     name: "wall clock trusted",
     mistake: "a sink paces its commits by a wall clock that may be put back",
-    changes: [{ value: "limits.checkpointIntervalMs - spentMs" }],
+    changes: [{ value: "clock.now()" }],
+  },
+  {
+    name: "span by the wall clock",
+    mistake: "housekeeping counts its intervals by a wall clock that may be set",
+    changes: [{ value: "() => clock.now()" }],
   },
   {
     name: "stopped while starting",
@@ -768,7 +773,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "quiet is now",
     mistake: "the time of a quiet source is the wall clock, not so much behind it",
-    changes: [{ value: "sentMs" }],
+    changes: [{ value: "sent.wallMs" }],
     test: "engine/source/quiet.test.ts",
   },
   {

@@ -39,6 +39,7 @@ export async function command(
 /** Real time, for doubles that wait a little. */
 export const wallClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   sleep: (ms, signal) => delay(ms, undefined, signal === undefined ? {} : { signal }),
 };
 

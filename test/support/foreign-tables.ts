@@ -61,7 +61,11 @@ export async function rowsWritten(
   table: PostgresTable<never>,
   rows: readonly (readonly unknown[])[],
 ): Promise<number> {
-  const clock = { now: () => Date.now(), sleep: () => Promise.resolve() };
+  const clock = {
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    sleep: () => Promise.resolve(),
+  };
   const store = postgresTableStore(pool, table as never, { clock });
   const task = {
     pipeline: "foreign",

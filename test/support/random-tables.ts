@@ -59,7 +59,11 @@ export async function randomTables(
   for (const name of ["t_a", "t_b", "t_c"]) {
     const one = declared(name, schema, dice);
     tables.push(one);
-    const clock = { now: () => 1_767_225_600_000, sleep: () => Promise.resolve() };
+    const clock = {
+      now: () => 1_767_225_600_000,
+      monotonic: () => 0,
+      sleep: () => Promise.resolve(),
+    };
     if (one.isOurs) await applyTables([one.table as never], pool, clock);
     await database.query(one.isOurs ? changedByOthers(one, dice) : madeByOthers(one, dice));
   }

@@ -15,7 +15,7 @@ export interface GroupPatience {
 
 export interface EmptyingPorts {
   readonly admin: Pick<AdminPort, "describeGroup">;
-  readonly clock: Pick<Clock, "now" | "sleep">;
+  readonly clock: Pick<Clock, "monotonic" | "sleep">;
   /** Left out: groups with members are refused at once. */
   readonly patience?: GroupPatience;
 }
@@ -31,13 +31,13 @@ export async function untilEmpty(
   refusal = (text: string): MillraceError => new MillraceError("MILL_OFFSETS_ACTIVE", text),
 ): Promise<void> {
   const { waitMs, quietMs = 0, say } = patience ?? AT_ONCE;
-  const endMs = clock.now() + waitMs;
+  const endMs = clock.monotonic() + waitMs;
   let said = "";
   for (;;) {
     const active = await activeGroups(groups, admin);
     if (active.length === 0) return;
     const text = membersText(active);
-    const leftMs = endMs - clock.now();
+    const leftMs = endMs - clock.monotonic();
     if (leftMs <= 0) throw refusal(text);
     if (text !== said && waitMs - leftMs >= quietMs) {
       say(`waiting up to ${seconds(leftMs)} s for members to leave: ${text}`);
@@ -81,12 +81,12 @@ export async function commitWhenEmpty(
   ports: EmptyingPorts & { readonly admin: Pick<AdminPort, "commitOffsets"> },
 ): Promise<void> {
   const { waitMs } = ports.patience ?? AT_ONCE;
-  const endMs = ports.clock.now() + waitMs;
+  const endMs = ports.clock.monotonic() + waitMs;
   for (;;)
     try {
       return await ports.admin.commitOffsets(group, progress);
     } catch (error) {
-      if (!(error instanceof FencedError) || ports.clock.now() >= endMs) throw error;
+      if (!(error instanceof FencedError) || ports.clock.monotonic() >= endMs) throw error;
       await untilEmpty([group], ports);
     }
 }

@@ -1,6 +1,7 @@
 // The Kafka port: all that the engine asks of a Kafka client. No client's type leaks through it.
 // Implementations: clients/kafkajs (real), testing/memory-kafka (in memory). The same contract suite tests both.
 import type { BatchError, MillraceError } from "./errors.ts";
+import type { ClockReading } from "./ports.ts";
 import type { GroupId, OutRecord, RawRecord, TopicName, TopicPartition } from "./record.ts";
 
 export interface KafkaPort {
@@ -121,13 +122,13 @@ export interface ConsumerHandlers {
 
 /** For idleness: fetches that find nothing. */
 export interface QuietHandler {
-  /** The wall clock, asked before a fetch is sent. */
-  now(): number;
+  /** Asked before a fetch is sent. */
+  reading(): ClockReading;
   /**
    * Nothing is behind the consumer's position, which was the end of the partition, for readers of uncommitted records too,
-   * when a fetch that was sent at `sentMs` was answered. Called by each such fetch.
+   * when a fetch that was sent at `sent` was answered. Called by each such fetch.
    */
-  seen(at: TopicPartition, highWatermark: bigint, sentMs: number): void;
+  seen(at: TopicPartition, highWatermark: bigint, sent: ClockReading): void;
 }
 
 export interface StartOffset extends TopicPartition {

@@ -3,12 +3,26 @@
 import type { LedgerCounts } from "./ledger.ts";
 import type { OutRecord, TopicPartition } from "./record.ts";
 
+/** A wall clock is set, forward and back, while the process runs: spans, limits and pauses are measured by `monotonic()`. */
 export interface Clock {
-  /** Wall clock, milliseconds since the epoch. */
+  /** Wall clock, milliseconds since the epoch: for times that are stored, shown, or compared with those of records and of others. */
   now(): number;
+  /** Milliseconds since some start; never set, for spans and limits. Says nothing to another process. */
+  monotonic(): number;
   /** Resolves after `ms`; rejects with the signal's reason when aborted first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
+
+/** Both clocks at one moment: how long ago it was is said by the second, when it was by the first. */
+export interface ClockReading {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+export const readingOf = (clock: Pick<Clock, "now" | "monotonic">): ClockReading => ({
+  wallMs: clock.now(),
+  monotonicMs: clock.monotonic(),
+});
 
 /** A number in [0, 1): jitter and ids only, never results. */
 export interface Random {

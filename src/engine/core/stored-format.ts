@@ -26,7 +26,7 @@ export async function refuseOtherFormats(
 ): Promise<void> {
   const { admin, clock, patience } = ports;
   const groups = plans.flatMap((plan) => groupsOf(plan).map((group) => ({ group, plan })));
-  const beganMs = clock.now();
+  const beganMs = clock.monotonic();
   const endMs = beganMs + WAIT_MS;
   let isSaid = false;
   for (let silent = groups; ;) {
@@ -36,7 +36,7 @@ export async function refuseOtherFormats(
     const refusal = described.map(({ found, plan }) => refusalOf(found, plan)).find(isError);
     if (refusal !== undefined) {
       // A worker that was killed is a member until its session ends.
-      if (clock.now() - beganMs >= (patience?.waitMs ?? 0)) throw refusal;
+      if (clock.monotonic() - beganMs >= (patience?.waitMs ?? 0)) throw refusal;
       if (!isSaid) patience?.say(`waiting for members to leave: ${refusal.message}`);
       isSaid = true;
       await clock.sleep(ASK_MS);
@@ -45,7 +45,7 @@ export async function refuseOtherFormats(
     silent = described.filter(({ found }) => !found.members.every(isKnown));
     const [first] = silent;
     if (first === undefined) return;
-    if (clock.now() >= endMs) {
+    if (clock.monotonic() >= endMs) {
       const detail = `group ${first.group} rebalances and does not say what its members are`;
       throw new DependencyError("MILL_KAFKA_UNAVAILABLE", detail);
     }

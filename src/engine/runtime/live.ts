@@ -257,13 +257,13 @@ const PASS_MS = 1_000;
 
 /** Facts for /live and /ready; a timer that does not fire shows that the loop is stuck. */
 function watchLoop(worker: Worker): () => WorkerFacts {
-  let lastPass = systemClock.now();
-  setInterval(() => (lastPass = systemClock.now()), PASS_MS).unref();
+  let lastPass = systemClock.monotonic();
+  setInterval(() => (lastPass = systemClock.monotonic()), PASS_MS).unref();
   return () => ({
     isJoined: worker.isJoined,
     waitingFor: worker.waitingFor,
     whyPaused: worker.whyPaused,
-    passAgeMs: systemClock.now() - lastPass,
+    passAgeMs: systemClock.monotonic() - lastPass,
     passAgeMsMax: 30 * PASS_MS,
     tasks: worker.health(),
     time: worker.timeWaits(),

@@ -46,7 +46,7 @@ export interface GroupNames {
 export interface InheritPorts {
   readonly kafka: Pick<KafkaPort, "reader">;
   readonly admin: AdminPort;
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly notes: NoteBook;
   /** Runs a transaction of this worker, between its checkpoints. */
   transact(body: (producer: TxProducer) => Promise<void>): Promise<void>;
@@ -99,7 +99,7 @@ export async function inherit(
     if (latest.every(({ nextOffset }) => nextOffset === null)) continue;
     if (await isRead(ports, group, at)) throw stillRead(request, group);
     await found.endOwners(group, at);
-    const readMs = ports.clock.now();
+    const readMs = ports.clock.monotonic();
     const offsets = await ports.admin.committed(group, at, { stable: true });
     const legacies = offsets.filter((offset): offset is Legacy => offset.nextOffset !== null);
     const move = new ProgressTakeover(ports, request, { ...found, group, legacies, readMs });
@@ -190,7 +190,7 @@ class ProgressTakeover {
     const now = await admin.committed(group, at, { stable: false });
     const isSame = now.every(({ nextOffset }, i) => nextOffset === at[i]?.nextOffset);
     // Within half a session nobody can have joined, died and been forgotten.
-    return isSame && clock.now() - readMs < this.#request.sessionTimeoutMs / 2;
+    return isSame && clock.monotonic() - readMs < this.#request.sessionTimeoutMs / 2;
   }
 
   #progressOf({ topic, partition, nextOffset, metadata }: Legacy): Progress {

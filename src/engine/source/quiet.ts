@@ -1,8 +1,10 @@
 // Quiet sources of a task (live only): a source that has been read to its end and has had no record for a while is waited
 // for no longer, or one idle partition would keep open the windows of all. What is asserted then stays behind the wall
-// clock by that while, so a record that arrives no later than that after its event time is never behind (I1, I2).
+// clock by that while, so a record that arrives no later than that after its event time is never behind (I1, I2). The while
+// itself is measured by the monotonic clock: a wall clock that is set makes no source quiet.
 import { END_OF_TIME, NO_TIME, SourceTime } from "../core/event-time.ts";
 import type { PlanTopic } from "../core/plan.ts";
+import type { ClockReading } from "../core/ports.ts";
 import type { TopicName } from "../core/record.ts";
 import type { TaskInputs } from "../core/task-inputs.ts";
 import type { TopicWriter } from "./writers.ts";
@@ -11,10 +13,11 @@ interface QuietClock {
   readonly idleAfterMs: number;
   /** The pipeline that writes the topic, where it is one of Millrace. */
   readonly writer: TopicWriter | undefined;
-  /** The last record, the takeover (K2), or the end of an outage. */
+  /** The last record, the takeover (K2), or the end of an outage; by the monotonic clock. */
   sinceMs: number;
-  /** The end of the log was last seen, or a record was worked. */
+  /** The end of the log was last seen, or a record was worked; by the monotonic clock. */
   seenMs: number;
+  /** An event time. */
   assertedMs: number;
   /** Records that were read last lay far behind the wall clock. */
   isFedHistory: boolean;
@@ -33,7 +36,7 @@ export interface FedHistory {
 
 /** A moment at which nothing of the topic was under way. */
 interface QuietMoment {
-  readonly atMs: number;
+  readonly at: ClockReading;
   /** The time to which results that come later may go back. */
   readonly leastMs: number;
 }
@@ -60,10 +63,10 @@ export class QuietSources {
   static of(
     inputs: TaskInputs,
     sources: readonly PlanTopic[],
-    nowMs: number,
+    monotonicMs: number,
     writers: ReadonlyMap<TopicName, TopicWriter> = new Map(),
   ): QuietSources | null {
-    const times = { sinceMs: nowMs, seenMs: nowMs, assertedMs: NO_TIME };
+    const times = { sinceMs: monotonicMs, seenMs: monotonicMs, assertedMs: NO_TIME };
     const begun = { ...times, isFedHistory: false, hasWarned: false };
     const clocks = sources.flatMap(({ name, idleAfterMs }) => {
       if (idleAfterMs === undefined) return [];
@@ -73,28 +76,28 @@ export class QuietSources {
   }
 
   /** Records of the topic were worked; `timeMs` is their greatest event time, NO_TIME where they have none. */
-  read(topic: TopicName, timeMs: number, nowMs: number): void {
+  read(topic: TopicName, timeMs: number, { wallMs, monotonicMs }: ClockReading): void {
     const clock = this.#clocks.get(topic);
     if (clock === undefined) return;
-    clock.sinceMs = Math.max(clock.sinceMs, nowMs);
-    clock.seenMs = Math.max(clock.seenMs, nowMs);
-    if (timeMs !== NO_TIME) clock.isFedHistory = nowMs - timeMs > HISTORY_MS;
+    clock.sinceMs = Math.max(clock.sinceMs, monotonicMs);
+    clock.seenMs = Math.max(clock.seenMs, monotonicMs);
+    if (timeMs !== NO_TIME) clock.isFedHistory = wallMs - timeMs > HISTORY_MS;
   }
 
   /**
-   * A fetch that was sent at `sentMs` has found nothing behind this offset, open transactions included. Returns whether there
+   * A fetch that was sent at `sent` has found nothing behind this offset, open transactions included. Returns whether there
    * is something to assert.
    */
-  seen(topic: TopicName, nextOffset: bigint, sentMs: number): boolean {
+  seen(topic: TopicName, nextOffset: bigint, sent: ClockReading): boolean {
     const clock = this.#clocks.get(topic);
     // mistake: fetched is worked
     if (clock === undefined || !this.#inputs.isAt(topic, nextOffset)) return false;
-    const moment = this.#momentOf(clock, nextOffset, sentMs);
+    const moment = this.#momentOf(clock, nextOffset, sent);
     if (moment === null) return false;
     // mistake: quiet at once
-    if (moment.atMs - clock.sinceMs < clock.idleAfterMs) return false;
+    if (moment.at.monotonicMs - clock.sinceMs < clock.idleAfterMs) return false;
     // mistake: quiet is now
-    const timeMs = Math.min(moment.atMs - clock.idleAfterMs, moment.leastMs);
+    const timeMs = Math.min(moment.at.wallMs - clock.idleAfterMs, moment.leastMs);
     if (!(timeMs - clock.assertedMs >= STEP_MS)) return false;
     clock.assertedMs = timeMs;
     this.#asserted.set(topic, timeMs);
@@ -124,14 +127,15 @@ export class QuietSources {
    * a pipeline writes it is the start of the walk that has found this end. What an outage has kept back comes behind it, so
    * the wait begins anew there.
    */
-  #momentOf(clock: QuietClock, end: bigint, sentMs: number): QuietMoment | null {
+  #momentOf(clock: QuietClock, end: bigint, sent: ClockReading): QuietMoment | null {
     const { writer, idleAfterMs } = clock;
     const walk = writer?.walkTo(this.#inputs.partition, end);
     if (walk === null) return null;
-    const { startMs: atMs, leastMs } = walk ?? { startMs: sentMs, leastMs: END_OF_TIME };
+    const { start: at, leastMs } = walk ?? { start: sent, leastMs: END_OF_TIME };
     // mistake: outage is quiet
-    if (atMs - clock.seenMs > Math.max(idleAfterMs / 2, OUTAGE_MS)) clock.sinceMs = atMs;
-    clock.seenMs = Math.max(clock.seenMs, atMs);
-    return { atMs, leastMs };
+    if (at.monotonicMs - clock.seenMs > Math.max(idleAfterMs / 2, OUTAGE_MS))
+      clock.sinceMs = at.monotonicMs;
+    clock.seenMs = Math.max(clock.seenMs, at.monotonicMs);
+    return { at, leastMs };
   }
 }

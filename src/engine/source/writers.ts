@@ -12,7 +12,7 @@ import {
   type FlowStep,
 } from "../core/flow-steps.ts";
 import type { AdminPort, CommittedOffset, Watermarks } from "../core/kafka.ts";
-import type { Clock, Log } from "../core/ports.ts";
+import { readingOf, type Clock, type ClockReading, type Log } from "../core/ports.ts";
 import { watermarksOf } from "../core/read-range.ts";
 import type { TopicName } from "../core/record.ts";
 import { decodeMetadata } from "../core/task-inputs.ts";
@@ -27,7 +27,7 @@ export interface WriterPorts {
 
 /** A walk that has found everything worked. */
 export interface Walk {
-  readonly startMs: number;
+  readonly start: ClockReading;
   /** The ends of the topic behind it, by partition: whatever came of what had been there at its start lies in front of them. */
   readonly ends: ReadonlyMap<number, bigint>;
   /** No result that comes later is older: results of windows wait for time, whatever the offsets are. */
@@ -60,8 +60,8 @@ export class TopicWriter {
   /** The last walk, where this is the end of the partition behind it; asks for another one. Null: something has come since. */
   walkTo(partition: number, end: bigint): Walk | null {
     const { clock } = this.#ports;
-    const sinceMs = clock.now() - this.#startedMs;
-    if (!this.#isWalking && (sinceMs < 0 || sinceMs >= EVERY_MS)) void this.#walk();
+    const sinceMs = clock.monotonic() - this.#startedMs;
+    if (!this.#isWalking && sinceMs >= EVERY_MS) void this.#walk();
     return this.#last?.ends.get(partition) === end ? this.#last : null;
   }
 
@@ -69,13 +69,14 @@ export class TopicWriter {
   async #walk(): Promise<void> {
     const { admin, clock, log } = this.#ports;
     this.#isWalking = true;
-    const startMs = (this.#startedMs = clock.now());
+    const start = readingOf(clock);
+    this.#startedMs = start.monotonicMs;
     try {
       const leastMs = await this.#leastBehind();
       if (leastMs !== null) {
         const marks = await admin.watermarks(this.#topic);
         const ends = new Map(marks.map(({ partition, high }) => [partition, high]));
-        this.#last = { startMs, ends, leastMs };
+        this.#last = { start, ends, leastMs };
       }
     } catch (error) {
       const text = `the pipeline ${this.#pipeline} was not looked at: ${messageOf(error)}`;

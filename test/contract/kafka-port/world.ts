@@ -203,8 +203,9 @@ export class Member {
   }
 
   readonly #quietHandler: NonNullable<ConsumerHandlers["quiet"]> = {
-    now: () => ++this.#now,
-    seen: ({ partition }, end, sentMs) => void this.quiet.set(partition, { end, sentMs }),
+    reading: () => ({ wallMs: ++this.#now, monotonicMs: this.#now }),
+    seen: ({ partition }, end, { wallMs: sentMs }) =>
+      void this.quiet.set(partition, { end, sentMs }),
   };
 
   get assignment(): Assignment {

@@ -17,7 +17,7 @@ function watched() {
     watermarks: () => Promise.resolve([{ ...place, low: 0n, high: at.high }]),
     committed: () => Promise.resolve([{ ...place, nextOffset: at.committed, metadata: "" }]),
   } as unknown as AdminPort;
-  const watch = new LagWatch(copy.plan(), admin, { now: () => at.now });
+  const watch = new LagWatch(copy.plan(), admin, { monotonic: () => at.now });
   const look = (change: Partial<typeof at>): Promise<number | null> => {
     Object.assign(at, change);
     return watch.measure();

@@ -27,7 +27,7 @@ function scene() {
   } as unknown as AnyPart;
   const context = {
     ...{ admin, meter: { count: () => undefined } },
-    ...{ clock: { now: () => at.now }, limits: { sinkPurgeAfterMs: 120_000 } },
+    ...{ clock: { monotonic: () => at.now }, limits: { sinkPurgeAfterMs: 120_000 } },
   } as unknown as WorkerContext;
   const purge = new Purge(context, () => [part]);
   /** One minute later it is so far. */

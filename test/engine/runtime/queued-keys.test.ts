@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QueuedKeys } from "../../../src/engine/runtime/calls/queued-keys.ts";
 import { entryCodec } from "../../../src/engine/state/entry-codec.ts";
+import type { RetryPolicy } from "../../../src/engine/core/plan.ts";
 import type { CallOperation } from "../../../src/engine/transform/calls/call.ts";
 import {
   dueOfQueue,
@@ -48,13 +49,13 @@ async function queue(bench: StoreBench, keys: Record<string, [records: number, d
 }
 
 /** A new owner of the store, who has nothing in memory, and what it says and calls for. */
-async function owner(bench: StoreBench) {
+async function owner(bench: StoreBench, retry: Partial<RetryPolicy> | null = null) {
   const calls = new TestCalls();
   const [said, called]: [string[], unknown[]] = [[], []];
   const operation = {
     concurrency: 50,
     timeoutMs: 1_000,
-    resource: null,
+    ...{ resource: null, retry },
     fn: (value: unknown) => {
       called.push(value);
       return new Promise(() => undefined);
@@ -117,6 +118,24 @@ test("only what is due is called for, in the order of due and key, once", async 
   await calls.clock.advance(0);
   assert.equal(called.length, 3);
   assert.equal(bench.store.nextDueMs, START_MS + 900);
+});
+
+test("a key whose due lies further off than any pause, by a clock that was ahead, does not wait for it", async () => {
+  const bench = await fresh();
+  await queue(bench, { a: [1, 5 * 3_600_000], b: [1, 60_001] });
+  const { keys, calls, called } = await owner(bench, { maxMs: 60_000 });
+  await keys.turn();
+  // What is due next is known from the first look on.
+  await keys.turn();
+  await calls.clock.advance(0);
+  assert.equal(called.length, 1, "the nearest");
+  const other = await fresh();
+  await queue(other, { a: [1, 60_000] });
+  const { keys: patient, calls: later, called: none } = await owner(other, { maxMs: 60_000 });
+  await patient.turn();
+  await patient.turn();
+  await later.clock.advance(0);
+  assert.equal(none.length, 0);
 });
 
 test("a store of 0.1.0 is counted once, and what is due in it is due then", async () => {

@@ -236,6 +236,7 @@ export class World {
     const pool = this.postgres.pool(life);
     const clock = {
       now: () => this.clock.now() + (this.#ofMember(life)?.skewMs ?? 0),
+      monotonic: () => this.clock.monotonic(),
       sleep: async (ms: number, signal?: AbortSignal) => {
         await this.clock.sleep(ms, signal);
         await life.passed();

@@ -8,6 +8,7 @@ import { freshDatabase, type FreshDatabase } from "../../support/fresh-database.
 /** A clock that stands still; nothing here sleeps. */
 export const stillClock: Clock = {
   now: () => 1_767_225_600_123,
+  monotonic: () => 0,
   sleep: () => Promise.resolve(),
 };
 

@@ -32,7 +32,7 @@ export async function endsOf(
   const { clock } = ports;
   const tail = new NoteTail(late(ports), plan.letterStates);
   const ends = new Map<string, LetterState>();
-  const until = limitMs === null ? Infinity : clock.now() + limitMs;
+  const until = limitMs === null ? Infinity : clock.monotonic() + limitMs;
   for (;;) {
     const states = statesIn(await tail.look());
     const before = ends.size;
@@ -43,7 +43,7 @@ export async function endsOf(
     for (const { id, state } of known) if (state.state !== "redriven") ends.set(id, state);
     const queued = known.filter(({ state }) => state.queued === true).length;
     onEnded?.(ends.size - before);
-    if (ends.size === sent.length || clock.now() >= until) return { ends, queued };
+    if (ends.size === sent.length || clock.monotonic() >= until) return { ends, queued };
     await clock.sleep(LOOK_MS);
   }
 }

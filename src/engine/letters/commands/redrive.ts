@@ -113,7 +113,9 @@ class Drive {
   readonly #chosen: readonly FoundLetter[];
   readonly #generation: number;
   readonly #notes: NoteTail;
+  /** By the wall clock; the pace is measured from `#begunMs`, by the monotonic one. */
   readonly #startedMs: number;
+  readonly #begunMs: number;
   readonly #sent: FoundLetter[] = [];
   readonly #refused: RefusedRedrive[] = [];
 
@@ -133,6 +135,7 @@ class Drive {
     this.#refused.push(...refused);
     this.#notes = new NoteTail(ports, plan.letterStates);
     this.#startedMs = ports.clock.now();
+    this.#begunMs = ports.clock.monotonic();
   }
 
   async run(): Promise<RedriveResult> {
@@ -240,7 +243,7 @@ class Drive {
     const { ratePerS } = this.#request;
     const { clock } = this.#ports;
     if (ratePerS === null) return;
-    const leftMs = this.#startedMs + (this.#sent.length * 1_000) / ratePerS - clock.now();
+    const leftMs = this.#begunMs + (this.#sent.length * 1_000) / ratePerS - clock.monotonic();
     if (leftMs > 0) await clock.sleep(leftMs);
   }
 }

@@ -78,11 +78,11 @@ export async function drain(plan: Plan, ports: OperatePorts, waitMs: number): Pr
     owner: `drain of ${plan.pipeline}`,
   };
   await shutGate(plan, note, { ports });
-  const until = clock.now() + waitMs;
+  const until = clock.monotonic() + waitMs;
   await clock.sleep(SEEN_MS);
   for (let times = 0; times < LOOKS; await clock.sleep(LOOK_MS)) {
     times = (await isDrained(plan, ports)) ? times + 1 : 0;
-    if (times < LOOKS && clock.now() >= until) return false;
+    if (times < LOOKS && clock.monotonic() >= until) return false;
   }
   return true;
 }

@@ -38,7 +38,7 @@ export async function reopen(
   await openGate(plan, note.owner, { ports, force });
   if (waitMs === 0) return "asked";
   const { clock } = ports;
-  for (const until = clock.now() + waitMs; clock.now() < until;) {
+  for (const until = clock.monotonic() + waitMs; clock.monotonic() < until;) {
     await clock.sleep(LOOK_MS);
     if ((await idleParts(plan.parts, ports.admin)).length === 0) return "running";
   }

@@ -52,7 +52,10 @@ async function answers(
   const { clock } = ports;
   const tail = new NoteTail(ports, meta);
   const found = new Map<StoppedTask, Resumed>();
-  for (const until = clock.now() + waitMs; found.size < tasks.length && clock.now() < until;) {
+  for (
+    const until = clock.monotonic() + waitMs;
+    found.size < tasks.length && clock.monotonic() < until;
+  ) {
     await clock.sleep(LOOK_MS);
     const notes = await tail.look();
     for (const task of tasks) {

@@ -14,11 +14,11 @@ interface LagSample {
 export class LagWatch {
   readonly #plan: Plan;
   readonly #admin: AdminPort;
-  readonly #clock: Pick<Clock, "now">;
+  readonly #clock: Pick<Clock, "monotonic">;
   /** By group and address: when each end was first seen, oldest first; only those beyond what is committed. */
   readonly #seen = new Map<GroupId, ReadonlyMap<string, readonly LagSample[]>>();
 
-  constructor(plan: Plan, admin: AdminPort, clock: Pick<Clock, "now">) {
+  constructor(plan: Plan, admin: AdminPort, clock: Pick<Clock, "monotonic">) {
     this.#plan = plan;
     this.#admin = admin;
     this.#clock = clock;
@@ -42,7 +42,7 @@ export class LagWatch {
     const committed = await this.#admin.committed(group, marks, { stable: false });
     const offsets = new Map(committed.map((at) => [addressOf(at), at.nextOffset]));
     const before = this.#seen.get(group);
-    const atMs = this.#clock.now();
+    const atMs = this.#clock.monotonic();
     const samples = marks.map((mark) => {
       const address = addressOf(mark);
       const offset = offsets.get(address) ?? mark.low;

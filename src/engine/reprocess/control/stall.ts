@@ -2,7 +2,7 @@
 import type { Health } from "../../observe/health.ts";
 import type { Plan } from "../../core/plan.ts";
 import { idleParts } from "../../core/progress.ts";
-import type { Clock } from "../../core/ports.ts";
+import { readingOf, type Clock, type ClockReading } from "../../core/ports.ts";
 import { gateNote, gateText } from "../../notes/gate-note.ts";
 import type { Notes } from "../../notes/notes.ts";
 import type { ReprocessPorts } from "../words/ports.ts";
@@ -17,20 +17,21 @@ const AFTER_MS = 3_000;
 const REASONS_MAX = 2;
 
 export class StallWatch {
-  readonly #clock: Pick<Clock, "now">;
+  readonly #clock: Pick<Clock, "now" | "monotonic">;
   #done = -1;
-  #sinceMs: number;
+  #since: ClockReading;
 
-  constructor(clock: Pick<Clock, "now">) {
+  constructor(clock: Pick<Clock, "now" | "monotonic">) {
     this.#clock = clock;
-    this.#sinceMs = clock.now();
+    this.#since = readingOf(clock);
   }
 
-  /** Since when this many were done; null: it has only just come to that. */
+  /** Since when, by the wall clock, this many were done; null: it has only just come to that. */
   note(done: number): number | null {
-    const now = this.#clock.now();
-    if (done !== this.#done) [this.#done, this.#sinceMs] = [done, now];
-    return now - this.#sinceMs >= AFTER_MS ? this.#sinceMs : null;
+    const now = readingOf(this.#clock);
+    if (done !== this.#done) [this.#done, this.#since] = [done, now];
+    const { wallMs, monotonicMs } = this.#since;
+    return now.monotonicMs - monotonicMs >= AFTER_MS ? wallMs : null;
   }
 }
 

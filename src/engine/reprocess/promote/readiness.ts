@@ -83,7 +83,7 @@ async function closeBehind(
   const { clock } = ports;
   for (;;) {
     const aim = await readPositions(plan, ports);
-    const startMs = clock.now();
+    const startMs = clock.monotonic();
     let behind: number;
     do {
       const places = withReaders(shadow, row.range.places);
@@ -91,7 +91,7 @@ async function closeBehind(
       if (behind === 0) return;
       check();
       await clock.sleep(LOOK_MS);
-    } while (clock.now() - startMs < lagMaxMs);
+    } while (clock.monotonic() - startMs < lagMaxMs);
     ports.say(`the run is ${String(behind)} records behind live`);
   }
 }

@@ -102,7 +102,7 @@ export class RunPace implements Pace {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#filledMs = clock.now();
+    this.#filledMs = clock.monotonic();
   }
 
   /** Null: no limit; 0: nothing until it is set again. */
@@ -130,8 +130,8 @@ export class RunPace implements Pace {
   }
 
   #fill(): void {
-    const now = this.#clock.now();
-    const passedMs = Math.max(0, now - this.#filledMs);
+    const now = this.#clock.monotonic();
+    const passedMs = now - this.#filledMs;
     this.#filledMs = now;
     if (this.#perSecond === null) this.#tokens = 0;
     else this.#tokens = Math.min(this.#burst, this.#tokens + (this.#perSecond * passedMs) / 1_000);

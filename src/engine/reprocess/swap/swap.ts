@@ -63,7 +63,7 @@ export async function dressTables(tables: readonly TableTurn[], pool: PostgresPo
 /** After `dressTables`. Throws MILL_SWAP_REFUSED with what forbids it, or MILL_SWAP_BUSY after `giveUpMs`. */
 export async function swapTables(request: SwapRequest, ports: SwapPorts): Promise<void> {
   const { pool, clock } = ports;
-  const endMs = clock.now() + ports.giveUpMs;
+  const endMs = clock.monotonic() + ports.giveUpMs;
   await awaitReaders(ports, endMs);
   const checkMs = await deadlockCheckMs(pool);
   for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
@@ -72,7 +72,7 @@ export async function swapTables(request: SwapRequest, ports: SwapPorts): Promis
     } catch (error) {
       // Whether it was decided is known to `alongside`, at the next try.
       const isWaiting = error instanceof CommitUnknownError || isBusy(error);
-      if (!isWaiting || clock.now() >= endMs)
+      if (!isWaiting || clock.monotonic() >= endMs)
         throw isBusy(error) ? await busy(request, pool) : error;
     }
     ports.onWaiting(await holdersOf(pool, bothOf(request.tables)));
@@ -200,7 +200,7 @@ async function awaitReaders(ports: SwapPorts, endMs: number): Promise<void> {
     open = await stillOpen(pool, open);
     if (open.length === 0) return;
     const pids = open.map(({ pid }) => pid);
-    if (clock.now() >= endMs)
+    if (clock.monotonic() >= endMs)
       throw new MillraceError(
         "MILL_SWAP_BUSY",
         `transactions that are older than the shadow are still open, by process ${pids.join(", ")}`,

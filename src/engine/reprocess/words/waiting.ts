@@ -15,9 +15,9 @@ export async function waitUntil(
   clock: Clock,
   limitMs: number,
 ): Promise<void> {
-  const startMs = clock.now();
+  const startMs = clock.monotonic();
   while (!(await isSo())) {
-    if (clock.now() - startMs >= limitMs) throw stuck(what, limitMs);
+    if (clock.monotonic() - startMs >= limitMs) throw stuck(what, limitMs);
     await clock.sleep(LOOK_MS);
   }
 }

@@ -1,8 +1,8 @@
-// Wakes a task at a time of its clock, however often that time is put off or brought forward.
+// Wakes a task at a time of the wall clock, however often that time is put off or brought forward.
 import type { Clock } from "../../core/ports.ts";
 
-/** A timer of Node takes no more. */
-const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+/** The wall clock may be set meanwhile, so it is asked again. */
+const LONGEST_SLEEP_MS = 60_000;
 
 export class Alarm {
   readonly #clock: Clock;
@@ -20,13 +20,19 @@ export class Alarm {
     this.#set?.stop.abort(new Error("another time was set"));
     const stop = new AbortController();
     this.#set = { atMs, stop };
-    const ms = Math.min(Math.max(0, atMs - this.#clock.now()), LONGEST_SLEEP_MS);
-    this.#clock.sleep(ms, AbortSignal.any([stop.signal, this.#signal])).then(
+    this.#sleepUntil(atMs, AbortSignal.any([stop.signal, this.#signal])).then(
       () => {
         this.#set = null;
         this.#ring();
       },
       () => undefined,
     );
+  }
+
+  async #sleepUntil(atMs: number, signal: AbortSignal): Promise<void> {
+    do {
+      const leftMs = Math.max(0, atMs - this.#clock.now());
+      await this.#clock.sleep(Math.min(leftMs, LONGEST_SLEEP_MS), signal);
+    } while (this.#clock.now() < atMs);
   }
 }

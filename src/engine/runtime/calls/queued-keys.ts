@@ -144,7 +144,7 @@ export class QueuedKeys {
   async #callDue(ofStep: StepKeys): Promise<void> {
     const { step, store, calling } = ofStep;
     const { stores, calls, patiently, learn } = this.#options;
-    const now = calls.ports.clock.now();
+    const now = dueBy(step, store.nextDueMs, calls.ports.clock.now());
     if (store.nextDueMs > now) return;
     const due = await patiently(() => store.due(now + 1, DUE_MAX + calling.size));
     const places = due.filter(({ id }) => !calling.has(id));
@@ -175,12 +175,24 @@ export class QueuedKeys {
       .then(taken, () => undefined);
   }
 
-  /** Until the next key is due. */
+  /** Until the next key is due, and for no longer than a pause. */
   #sleep(): void {
     let dueMs = Infinity;
-    for (const { store } of this.#steps) dueMs = Math.min(dueMs, store.nextDueMs);
+    const nowMs = this.#options.calls.ports.clock.now();
+    for (const { step, store } of this.#steps)
+      if (store.nextDueMs < Infinity)
+        dueMs = Math.min(dueMs, store.nextDueMs, nowMs + longestPauseMs(step));
     this.#alarm.at(dueMs);
   }
 }
+
+const longestPauseMs = ({ operation }: CallStep): number => operation.retry?.maxMs ?? Infinity;
+
+/**
+ * The time up to which keys are due. A due that lies further off than any pause was written by a clock that was ahead: its
+ * key does not wait until that time comes.
+ */
+const dueBy = (step: CallStep, nextDueMs: number, nowMs: number): number =>
+  nextDueMs < Infinity && nextDueMs - nowMs > longestPauseMs(step) ? nextDueMs : nowMs;
 
 const nameOf = ({ store }: CallStep): string => store?.name ?? "";

@@ -210,7 +210,7 @@ export class Lane {
   async #reopen(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#worker.context;
     const { pipeline } = this.declared;
-    if (this.#problem !== null && clock.now() < this.#problem.untilMs) return;
+    if (this.#problem !== null && clock.monotonic() < this.#problem.untilMs) return;
     const plan = await this.planNow(signal);
     if (plan === null) return;
     try {
@@ -230,7 +230,7 @@ export class Lane {
     const { clock, log } = this.#worker.context;
     const { pipeline } = this.declared;
     const text = `${pipeline} cannot go on: ${problemsOf(error)}`;
-    this.#problem = { text, untilMs: clock.now() + AGAIN_MS };
+    this.#problem = { text, untilMs: clock.monotonic() + AGAIN_MS };
     log.error({ pipeline }, text);
   }
 

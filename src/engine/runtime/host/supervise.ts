@@ -123,7 +123,7 @@ export class Supervisor {
 
   /** The number of deaths in the last minute, this one included. */
   #recentDeaths(): number {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.monotonic();
     this.#deaths.push(now);
     return this.#deaths.filter((at) => at > now - DEATHS_WITHIN_MS).length;
   }

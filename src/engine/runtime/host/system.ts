@@ -5,6 +5,7 @@ import type { Clock, Random } from "../../core/ports.ts";
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   async sleep(ms, signal) {
     const options = signal === undefined ? undefined : { signal };
     await (ms <= 0 ? setImmediate(undefined, options) : setTimeout(ms, undefined, options));

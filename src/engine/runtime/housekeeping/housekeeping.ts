@@ -47,21 +47,23 @@ export class Housekeeping {
   /** Until the signal aborts. A dependency that is away is waited for: none of this is needed for correctness. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, limits } = this.#context;
-    let purgeAt = clock.now() + limits.purgeIntervalMs;
-    let topicsAt = clock.now();
+    // mistake: span by the wall clock
+    const elapsedMs = (): number => clock.monotonic();
+    let purgeAt = elapsedMs() + limits.purgeIntervalMs;
+    let topicsAt = elapsedMs();
     signal.addEventListener("abort", () => this.wake(), { once: true });
     while (!signal.aborted) {
       await this.#pause();
       if (signal.aborted) return;
       await this.#try("stops", () => this.#stops.look());
       this.#measure();
-      if (clock.now() >= topicsAt) {
+      if (elapsedMs() >= topicsAt) {
         await this.#try("topics", () => this.#topics.look());
-        topicsAt = clock.now() + TOPICS_INTERVAL_MS;
+        topicsAt = elapsedMs() + TOPICS_INTERVAL_MS;
       }
-      if (clock.now() < purgeAt) continue;
+      if (elapsedMs() < purgeAt) continue;
       await this.#try("purge", () => this.#purge.run());
-      purgeAt = clock.now() + limits.purgeIntervalMs;
+      purgeAt = elapsedMs() + limits.purgeIntervalMs;
     }
   }
 

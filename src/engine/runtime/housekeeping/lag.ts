@@ -145,8 +145,9 @@ export class WorkerLag {
 
   async #learnEnds(places: readonly LagPlace[]): Promise<void> {
     const { admin, clock, lag } = this.#context;
+    // A wall clock that was set back is as good a reason to look.
     const isOld = (place: LagPlace): boolean =>
-      clock.now() - lag.of(place.group, place).seenMs >= EVERY_MS / 2;
+      Math.abs(clock.now() - lag.of(place.group, place).seenMs) >= EVERY_MS / 2;
     const old = places.filter(isOld);
     const found = old.length === 0 ? [] : await admin.stableEnds(old);
     for (const [i, place] of old.entries()) {

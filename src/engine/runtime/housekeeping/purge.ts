@@ -47,7 +47,7 @@ export class Purge {
   /** A task that went elsewhere is forgotten with what was seen of it: its next owner looks on for as long again. */
   #oldOfTables(): StartOffset[] {
     const { clock, limits } = this.#context;
-    const now = clock.now();
+    const now = clock.monotonic();
     // A run's topics are read again by whoever compares it, and are dropped with it.
     const live = this.#parts().filter(({ bound }) => bound.plan.runOf === undefined);
     const places = live.flatMap((part) => placesOf(part, "sink"));

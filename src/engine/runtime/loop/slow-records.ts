@@ -20,7 +20,7 @@ export function slowRecords(
   const slow: StepWatch["slow"] = (name, at, count) => {
     const operator = name ?? "decode";
     meter.count("millrace_slow_records_total", { ...labels, operator });
-    const now = clock.now();
+    const now = clock.monotonic();
     const last = said.get(operator);
     if (last !== undefined && now - last.atMs < SAID_AGAIN_MS) return void last.since++;
     said.set(operator, { atMs: now, since: 0 });

@@ -66,7 +66,7 @@ class PipelineStops {
   }
 
   async look(): Promise<void> {
-    const now = this.#context.clock.now();
+    const now = this.#context.clock.monotonic();
     const tasks = this.#tasks();
     const seen = tasks.map(({ health }) => markOf(health)).join(" ");
     if (seen === "" || (seen === this.#seen && now < this.#dueMs)) return;

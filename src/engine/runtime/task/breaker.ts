@@ -30,7 +30,7 @@ export class Breaker {
     this.#times = new Float64Array(this.#limit?.slow === undefined ? 0 : size);
   }
 
-  /** The time at which the records that follow come; called for each slice. */
+  /** The time, by the monotonic clock, at which the records that follow come; called for each slice. */
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
     this.#begunMs ??= nowMs;

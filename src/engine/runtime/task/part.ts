@@ -9,6 +9,7 @@ import type {
 } from "../../core/kafka.ts";
 import type { MillraceError } from "../../core/errors.ts";
 import { raised } from "../../core/letter-limit.ts";
+import { readingOf } from "../../core/ports.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { TaskAddress, TaskHealth } from "../../observe/health.ts";
 import type { PipelineWait } from "../../observe/time-waits.ts";
@@ -159,9 +160,9 @@ export abstract class RunningPart<W extends TaskWork> {
     const { sources } = this.bound.part;
     const mayBeQuiet = sources.some(({ idleAfterMs }) => idleAfterMs !== undefined);
     if (bounds !== undefined || !mayBeQuiet) return {};
-    const seen: QuietHandler["seen"] = (at, end, sentMs) =>
-      this.#tasks.get(this.#keyOf(at))?.quiet(at.topic, end, sentMs);
-    return { quiet: { now: () => clock.now(), seen } };
+    const seen: QuietHandler["seen"] = (at, end, sent) =>
+      this.#tasks.get(this.#keyOf(at))?.quiet(at.topic, end, sent);
+    return { quiet: { reading: () => readingOf(clock), seen } };
   }
 
   /** Commits what it may and leaves the group, which gives up every task, once and for all. */

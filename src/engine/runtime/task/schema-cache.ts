@@ -57,7 +57,7 @@ export class SchemaCache implements WriterSchemas {
 
   /** Forgets the unknown ids whose time is over, so that the next scan finds them to be asked for. */
   forgetUnknown(): void {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     for (const [id, until] of this.unknownUntil) if (until <= now) this.unknownUntil.delete(id);
   }
 
@@ -95,7 +95,7 @@ export class SchemaCache implements WriterSchemas {
 
   async #ask(id: number): Promise<void> {
     this.hasLearned = true;
-    const until = this.#clock.now() + this.#options.graceMs;
+    const until = this.#clock.monotonic() + this.#options.graceMs;
     for (;;) {
       const schema = await this.#registry.schemaById(id);
       if (schema !== null) {
@@ -103,9 +103,9 @@ export class SchemaCache implements WriterSchemas {
         this.#characters += schema.length;
         return;
       }
-      if (this.#clock.now() >= until) break;
+      if (this.#clock.monotonic() >= until) break;
       await this.#clock.sleep(ASK_AGAIN_MS);
     }
-    this.unknownUntil.set(id, this.#clock.now() + this.#options.unknownMs);
+    this.unknownUntil.set(id, this.#clock.monotonic() + this.#options.unknownMs);
   }
 }

@@ -4,6 +4,7 @@ import { assert, type MillraceError } from "../../core/errors.ts";
 import type { RecordBatch, StartOffset } from "../../core/kafka.ts";
 import type { LoadStart } from "../../core/loading.ts";
 import type { Operated } from "../../core/lead.ts";
+import type { ClockReading } from "../../core/ports.ts";
 import { addressOf, type TopicName, type TopicPartition } from "../../core/record.ts";
 import type { RedriveOrder } from "../../core/redrive.ts";
 import type { TaskAddress, TaskStatus } from "../../observe/health.ts";
@@ -62,7 +63,7 @@ export interface TaskWork {
   take(slice: Slice): Promise<MillraceError | null>;
   positions(): TaskPosition[];
   /** A source was found without anything behind this offset by a fetch that was sent at that time. */
-  quiet?(topic: TopicName, nextOffset: bigint, sentMs: number): void;
+  quiet?(topic: TopicName, nextOffset: bigint, sent: ClockReading): void;
   close(): void;
 }
 
@@ -240,8 +241,8 @@ export class Task<W extends TaskWork = TaskWork> {
     return this.#inbox?.push(batch) ?? null;
   }
 
-  quiet(topic: TopicName, nextOffset: bigint, sentMs: number): void {
-    this.#work?.quiet?.(topic, nextOffset, sentMs);
+  quiet(topic: TopicName, nextOffset: bigint, sent: ClockReading): void {
+    this.#work?.quiet?.(topic, nextOffset, sent);
   }
 
   /** Nothing can be read of the topic behind what was fetched: there it stops. */

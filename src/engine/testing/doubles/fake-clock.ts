@@ -15,6 +15,7 @@ interface Sleeper {
 export const settle = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
 
 export class FakeClock implements Clock {
+  readonly #startMs: number;
   /** The time of timers. */
   #now: number;
   /** The offset of the wall clock from it. */
@@ -24,7 +25,7 @@ export class FakeClock implements Clock {
   readonly #sleepers: Sleeper[] = [];
 
   constructor(startMs: number = Date.UTC(2026, 0, 1)) {
-    this.#now = startMs;
+    this.#now = this.#startMs = startMs;
   }
 
   /** Whole milliseconds, as Date.now() has them. */
@@ -32,7 +33,12 @@ export class FakeClock implements Clock {
     return Math.floor(this.#now + this.#shiftMs);
   }
 
-  /** The wall clock jumps, forward or back; timers do not notice. */
+  /** The time of timers since the start, in whole milliseconds. */
+  monotonic(): number {
+    return Math.floor(this.#now - this.#startMs);
+  }
+
+  /** The wall clock jumps, forward or back; timers and `monotonic` do not notice. */
   jump(ms: number): void {
     this.#shiftMs += ms;
   }

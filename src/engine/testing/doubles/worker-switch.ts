@@ -54,6 +54,7 @@ export class WorkerSwitch {
 /** The clock as this worker sees it: a sleep ends only while the worker runs. */
 export const workerClock = (clock: Clock, worker: WorkerSwitch): Clock => ({
   now: () => clock.now(),
+  monotonic: () => clock.monotonic(),
   sleep: async (ms, signal) => {
     await clock.sleep(ms, signal);
     await worker.passed();

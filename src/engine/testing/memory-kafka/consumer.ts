@@ -205,7 +205,7 @@ export class MemoryConsumer implements GroupConsumer {
 
   #hearsOfEnd(generation: GroupGeneration): boolean {
     const { isAvailable, clock } = this.#conditions;
-    const hears = isAvailable && clock.now() >= this.#nextHeartbeatMs;
+    const hears = isAvailable && clock.monotonic() >= this.#nextHeartbeatMs;
     const { groups } = this.#connection;
     return hears && (this.#refusal !== null || groups.isOver(generation));
   }
@@ -234,7 +234,7 @@ export class MemoryConsumer implements GroupConsumer {
 
   async #heartbeatLater(): Promise<void> {
     const { clock, changes } = this.#conditions;
-    this.#nextHeartbeatMs = clock.now() + this.#options.heartbeatIntervalMs;
+    this.#nextHeartbeatMs = clock.monotonic() + this.#options.heartbeatIntervalMs;
     await clock.sleep(this.#options.heartbeatIntervalMs);
     changes.raise();
   }

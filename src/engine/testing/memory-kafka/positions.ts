@@ -98,7 +98,7 @@ export class MemberPositions {
     this.#sayEnd(position, log.lastStableOffset, marks, listener);
     if (slice.nextOffset === fetchedOffset) {
       const { quiet } = listener;
-      if (fetchedOffset === log.highWatermark) quiet?.seen(at, log.highWatermark, quiet.now());
+      if (fetchedOffset === log.highWatermark) quiet?.seen(at, log.highWatermark, quiet.reading());
       return null;
     }
     position.nextOffset = slice.nextOffset;

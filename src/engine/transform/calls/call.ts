@@ -77,9 +77,9 @@ export class TaskCalls {
     await lane.enter(calling.isBehind);
     try {
       signal.throwIfAborted();
-      const startedMs = clock.now();
+      const startedMs = clock.monotonic();
       const called = await this.#made(step, calling);
-      this.ports.onCall(step.name, (clock.now() - startedMs) / 1_000, called.end);
+      this.ports.onCall(step.name, (clock.monotonic() - startedMs) / 1_000, called.end);
       return called;
     } finally {
       lane.leave(calling.isBehind);

@@ -178,7 +178,9 @@ async function callUntilSettled(
   let noted = known;
   for (;;) {
     if (noted?.kind === "retries") {
-      await ports.clock.sleep(Math.max(0, noted.dueMs - ports.clock.now()), ports.signal);
+      // A wall clock that was set back makes no pause longer than the longest.
+      const leftMs = Math.min(noted.dueMs - ports.clock.now(), step.operation.retry?.maxMs ?? 0);
+      await ports.clock.sleep(Math.max(0, leftMs), ports.signal);
       ports.onRetry(step.name);
     }
     noted = await callOnce(step, item, noted, calls);

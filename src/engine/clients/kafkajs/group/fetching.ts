@@ -3,7 +3,7 @@
 // delivered in pieces; while its partition is paused the rest of it waits here.
 import type { ConsumerHandlers, GroupGeneration } from "../../../core/kafka.ts";
 import { BatchError } from "../../../core/errors.ts";
-import type { Log } from "../../../core/ports.ts";
+import type { ClockReading, Log } from "../../../core/ports.ts";
 import { addressOf, type TopicPartition } from "../../../core/record.ts";
 import type { Cluster } from "../cluster.ts";
 import { BrokerRefusal, codes, isDefect, missingTopic, translate } from "../failures.ts";
@@ -47,8 +47,8 @@ interface Asked {
   readonly place: FetchState;
   readonly fetchOffset: bigint;
   readonly version: number;
-  /** A moment before the fetch is sent. */
-  readonly sentMs: number;
+  /** A moment before the fetch is sent; null where nobody asks for it. */
+  readonly sent: ClockReading | null;
 }
 
 const partitionBytesMax = 1_048_576;
@@ -114,9 +114,9 @@ export class Fetching {
   } {
     const asked = new Map<number, Asked[]>();
     const leaderless: FetchState[] = [];
-    const sentMs = this.#options.handlers.quiet?.now() ?? 0;
+    const sent = this.#options.handlers.quiet?.reading() ?? null;
     for (const place of this.#places.values()) {
-      const question = questionOf(place, sentMs);
+      const question = questionOf(place, sent);
       if (question === null) continue;
       const leader = this.#options.cluster.leaderId(place.at);
       if (leader === null) leaderless.push(place);
@@ -181,10 +181,13 @@ export class Fetching {
         failed.push(this.#failed(new BrokerRefusal(answer.errorCode, place.at), place));
       else if (!this.#begin(question, answer)) failed.push(place);
       // Records of open transactions lie in front of the high watermark, and are waited for.
-      else if (question.fetchOffset === answer.highWatermark)
-        this.#options.handlers.quiet?.seen(place.at, answer.highWatermark, question.sentMs);
+      else if (question.fetchOffset === answer.highWatermark) this.#sayQuiet(question);
     }
     return failed;
+  }
+
+  #sayQuiet({ place, fetchOffset, sent }: Asked): void {
+    if (sent !== null) this.#options.handlers.quiet?.seen(place.at, fetchOffset, sent);
   }
 
   /** False when the partition must be asked for again, later. */
@@ -290,9 +293,9 @@ function drop(place: FetchState): void {
 }
 
 /** Null when the partition is not to be fetched now. */
-const questionOf = (place: FetchState, sentMs: number): Asked | null => {
+const questionOf = (place: FetchState, sent: Asked["sent"]): Asked | null => {
   const { nextOffset, isPaused, isBusy, version, rest } = place;
   return nextOffset === null || isPaused || isBusy || rest !== null
     ? null
-    : { place, fetchOffset: nextOffset, version, sentMs };
+    : { place, fetchOffset: nextOffset, version, sent };
 };

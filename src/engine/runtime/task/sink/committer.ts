@@ -95,8 +95,7 @@ export class SinkCommitter implements TaskWork {
   }
 
   turn(): Promise<null> {
-    if (this.#batch.nextOffset === this.#nextOffset)
-      this.#begunMs = this.#options.context.clock.now();
+    if (this.#batch.nextOffset === this.#nextOffset) this.#begunMs = this.#elapsedMs();
     return Promise.resolve(null);
   }
 
@@ -142,19 +141,23 @@ export class SinkCommitter implements TaskWork {
     const tripped = await this.#commitWithin(batch);
     if (tripped !== null) return tripped;
     this.#batch = newBatch(this.#nextOffset);
-    // Below 0 when the wall clock was put back: no reason to wait for longer than ever.
-    const spentMs = clock.now() - this.#begunMs;
-    // mistake: wall clock trusted
-    const left = limits.checkpointIntervalMs - Math.max(0, spentMs);
+    const spentMs = this.#elapsedMs() - this.#begunMs;
+    const left = limits.checkpointIntervalMs - spentMs;
     if (left > 0) await clock.sleep(left, this.#task.signal).catch(() => undefined);
-    this.#begunMs = clock.now();
+    this.#begunMs = this.#elapsedMs();
     return null;
+  }
+
+  #elapsedMs(): number {
+    const { clock } = this.#options.context;
+    // mistake: wall clock trusted
+    return clock.monotonic();
   }
 
   /** As much of the batch as the breaker admits; what the database refuses is known only once it was tried. */
   async #commitWithin(collected: SinkBatch): Promise<MillraceError | null> {
     const { breaker, context } = this.#options;
-    breaker.tick(context.clock.now());
+    breaker.tick(context.clock.monotonic());
     let batch = collected;
     for (let over = this.#over(batch, nothing); ;) {
       const raw = over === null ? null : (collected.raws[over] as RawRecord);
@@ -177,7 +180,7 @@ export class SinkCommitter implements TaskWork {
   async #commit(batch: SinkBatch): Promise<void> {
     if (batch.nextOffset === this.#nextOffset) return;
     const { context, store, start, hint, breaker } = this.#options;
-    const startedMs = context.clock.now();
+    const startedMs = context.clock.monotonic();
     let [delta, refused] = [emptyLedger(), nothing];
     // 1 to 3: rows, letters and progress, decided by the database
     await this.#task.persist("postgres", () =>
@@ -210,10 +213,10 @@ export class SinkCommitter implements TaskWork {
     const { topic, partition } = this.#id;
     hint({ topic, partition, nextOffset: this.#nextOffset, metadata });
     // 6 publish
-    const now = context.clock.now();
-    publishCheckpoint(context.meter, "sink", { ms: now - startedMs, records: batch.raws.length });
+    const spentMs = context.clock.monotonic() - startedMs;
+    publishCheckpoint(context.meter, "sink", { ms: spentMs, records: batch.raws.length });
     publishLedger(context.meter, this.#id, delta);
-    publishCommitTime(context.meter, this.#id, now);
+    publishCommitTime(context.meter, this.#id, context.clock.now());
   }
 
   /** Redriven rows say where their records were first read, so that ties of versions fall as if they had passed then. */

@@ -65,7 +65,9 @@ export class StreamCommitter {
     const known = this.#waitingFor ?? this.#pause.why;
     if (known !== null) return known;
     const since = this.#committingSinceMs;
-    return since !== null && this.#context.clock.now() - since > SILENCE_MS ? KAFKA_IS_AWAY : null;
+    return since !== null && this.#context.clock.monotonic() - since > SILENCE_MS
+      ? KAFKA_IS_AWAY
+      : null;
   }
 
   add(part: StreamPart): void {
@@ -118,7 +120,7 @@ export class StreamCommitter {
   }
 
   async #checkpoint(): Promise<void> {
-    const now = this.#context.clock.now();
+    const now = this.#context.clock.monotonic();
     if (now < this.#pause.untilMs) return;
     const seats = this.#parts.flatMap((part) => part.tasks.map((task) => ({ part, task })));
     const together = seats.filter(({ part, task }) => !part.probations.has(task.partition));
@@ -142,13 +144,9 @@ export class StreamCommitter {
     return true;
   }
 
-  /**
-   * Tasks on probation say their watermarks with the others, at the next interval that they commit in. A wall clock that was
-   * put back says nothing about how long ago that was.
-   */
+  /** Tasks on probation say their watermarks with the others, at the next interval that they commit in. */
   #isMarkerInterval(now: number): boolean {
-    const sinceMs = now - this.#saidTimeAtMs;
-    return sinceMs < 0 || sinceMs >= this.#context.limits.markerIntervalMs;
+    return now - this.#saidTimeAtMs >= this.#context.limits.markerIntervalMs;
   }
 
   /** Returns whether all tasks may go on; `onRefused` says whether it has dealt with the error. */
@@ -157,12 +155,13 @@ export class StreamCommitter {
     onRefused: (error: unknown) => Promise<boolean>,
   ): Promise<boolean> {
     if (stages.length === 0) return true;
-    const startedMs = this.#context.clock.now();
+    const { clock } = this.#context;
+    const startedMs = clock.monotonic();
     this.#committingSinceMs = startedMs;
     let sent: readonly SentBatch[];
     try {
       const marks = stages.flatMap((stage) => stage.marks);
-      const markers = marks.length === 0 ? [] : markersOf(marks, startedMs);
+      const markers = marks.length === 0 ? [] : markersOf(marks, clock.now());
       sent = await commit(await this.#ready(), stages, markers);
     } catch (error) {
       // mistake: swallowed error
@@ -213,12 +212,12 @@ export class StreamCommitter {
   /** The last step of a stream commit: the ledger and the times of what was decided. */
   #publish(stages: readonly TaskCheckpoint[], startedMs: number): void {
     const { meter, clock } = this.#context;
-    const now = clock.now();
+    const spentMs = clock.monotonic() - startedMs;
     const records = stages.reduce((sum, stage) => sum + stage.records, 0);
-    publishCheckpoint(meter, "stream", { ms: now - startedMs, records });
+    publishCheckpoint(meter, "stream", { ms: spentMs, records });
     for (const { task, work, delta } of stages) {
       publishLedger(meter, task.address, delta, work.debt);
-      publishCommitTime(meter, task.address, now);
+      publishCommitTime(meter, task.address, clock.now());
     }
   }
 
@@ -247,9 +246,9 @@ export class StreamCommitter {
     // Under the old generation it would be fenced again: the group needs time to announce a newer one.
     if (isFenced) return this.#retakeAll(null, limits.heartbeatIntervalMs);
     if (isRetriable(error)) return this.#retakeAll(KAFKA_IS_AWAY, 0);
-    this.#pause = longer(this.#pause, ours(error), clock.now());
+    this.#pause = longer(this.#pause, ours(error), clock.monotonic());
     for (const { bound } of this.#parts) countPause(meter, bound.labels, "write", ours(error).code);
-    this.#retakeAll(this.#pause.why, this.#pause.untilMs - clock.now());
+    this.#retakeAll(this.#pause.why, this.#pause.untilMs - clock.monotonic());
   }
 
   #countRewind({ bound }: StreamPart): void {

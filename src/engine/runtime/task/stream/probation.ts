@@ -28,7 +28,8 @@ export class Probation {
   why: string | null = null;
   /** The topic that must be there before the task tries again: to ask for it costs others nothing. */
   missing: TopicName | null = null;
-  #dueMs = 0;
+  /** By the monotonic clock. */
+  #dueMs = -Infinity;
   #failures = 0;
   /** The end of the refused checkpoint, by topic: to there the task is alone. */
   readonly #until = new Map<TopicName, bigint>();
@@ -100,12 +101,13 @@ export function refuse(
   for (const one of sources) refusals.note(one, progress.get(placeOf(one.raw).topic) ?? 0n);
   const probation = probations.get(task.partition) ?? new Probation();
   probations.set(task.partition, probation);
-  probation.refused(stage, verdict, clock.now());
+  probation.refused(stage, verdict, clock.monotonic());
 }
 
 /** Until a worker asks again for what Kafka has refused it: rights of the client, a request as such. */
 export interface Pause {
   readonly why: string | null;
+  /** By the monotonic clock. */
   readonly untilMs: number;
   readonly forMs: number;
 }

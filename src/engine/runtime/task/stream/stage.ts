@@ -4,6 +4,7 @@ import type { MillraceError } from "../../../core/errors.ts";
 import type { WorkLeft } from "../../../core/event-time.ts";
 import type { GroupGeneration, SentBatch } from "../../../core/kafka.ts";
 import type { Outcome, Stage } from "../../../core/outcome.ts";
+import type { ClockReading } from "../../../core/ports.ts";
 import { placeOf, type RawRecord, type TopicName } from "../../../core/record.ts";
 import type { Debt } from "../../../observe/task-metrics.ts";
 import type { LetterOrigin } from "../../../letters/letter.ts";
@@ -100,8 +101,8 @@ export class StreamStage implements TaskWork {
   /** A worker's checkpoint takes the stage whatever the task waits for. */
   readonly flush = (): Promise<null> => Promise.resolve(null);
 
-  quiet(topic: TopicName, nextOffset: bigint, sentMs: number): void {
-    this.#times?.quiet(topic, nextOffset, sentMs);
+  quiet(topic: TopicName, nextOffset: bigint, sent: ClockReading): void {
+    this.#times?.quiet(topic, nextOffset, sent);
   }
 
   async turn(): Promise<MillraceError | null> {
@@ -149,7 +150,7 @@ export class StreamStage implements TaskWork {
   }
 
   async take(slice: Slice): Promise<MillraceError | null> {
-    this.#options.breaker.tick(this.#options.context.clock.now());
+    this.#options.breaker.tick(this.#options.context.clock.monotonic());
     const processed =
       this.#state === null
         ? processEach(this.#options.bound, slice, {

@@ -53,7 +53,7 @@ async function broughtUp(
   read: typeof follow,
 ): Promise<bigint> {
   const { log, clock } = request.context;
-  const startedMs = clock.now();
+  const startedMs = clock.monotonic();
   const seen: FollowProgress[] = [];
   const onProgress = (progress: FollowProgress): void => {
     seen[0] = progress;
@@ -64,7 +64,7 @@ async function broughtUp(
   for (const { kind, from, end } of seen) {
     const changes = Number(end - from);
     const facts = { changelog: addressOf(following.changelog), kind, changes };
-    log.info({ ...facts, ms: clock.now() - startedMs }, "a copy of state was brought up");
+    log.info({ ...facts, ms: clock.monotonic() - startedMs }, "a copy of state was brought up");
   }
   return reached;
 }

@@ -3,6 +3,7 @@
 import { MillraceError } from "../../../core/errors.ts";
 import { instantText, NO_TIME, spanText } from "../../../core/event-time.ts";
 import { isFollowed, waitsForTime } from "../../../core/flow-steps.ts";
+import { readingOf, type ClockReading } from "../../../core/ports.ts";
 import type { TaskInputs } from "../../../core/task-inputs.ts";
 import { closingBehind } from "../../../core/time-waits.ts";
 import type { TopicName } from "../../../core/record.ts";
@@ -37,7 +38,7 @@ export class StageTimes {
   readonly #ends: RangeEnds | null;
   /** Pipelines that read what the part writes go by its times. */
   readonly #isFollowed: boolean;
-  /** The moment of the last checkpoint for the sake of time alone. */
+  /** The moment, by the monotonic clock, of the last checkpoint for the sake of time alone. */
   #committedMs = NO_TIME;
 
   private constructor(task: TimedTask) {
@@ -45,7 +46,7 @@ export class StageTimes {
     const { context, bound, address, inputs, times, inbox, writers } = task;
     const { partition } = address;
     const { bounds, clock } = context;
-    this.#quiet = QuietSources.of(inputs, bound.part.sources, clock.now(), writers);
+    this.#quiet = QuietSources.of(inputs, bound.part.sources, clock.monotonic(), writers);
     this.#isFollowed = isFollowed(bound.plan) && waitsForTime(bound.part);
     this.#marks = TaskMarks.of(bound, partition, times);
     const at = { part: bound.part, partition };
@@ -61,11 +62,11 @@ export class StageTimes {
 
   /** Records of the topic were worked; `timeMs` is their greatest event time, NO_TIME where they have none. */
   read(topic: TopicName, timeMs: number): void {
-    this.#quiet?.read(topic, timeMs, this.#task.context.clock.now());
+    this.#quiet?.read(topic, timeMs, readingOf(this.#task.context.clock));
   }
 
-  quiet(topic: TopicName, nextOffset: bigint, sentMs: number): void {
-    if (this.#quiet?.seen(topic, nextOffset, sentMs) === true) this.#task.inbox.nudge();
+  quiet(topic: TopicName, nextOffset: bigint, sent: ClockReading): void {
+    if (this.#quiet?.seen(topic, nextOffset, sent) === true) this.#task.inbox.nudge();
   }
 
   /** Asserts, between two slices, what is known beside them. */
@@ -97,11 +98,11 @@ export class StageTimes {
 
   #isDue(): boolean {
     const { context, inputs } = this.#task;
-    const sinceMs = context.clock.now() - this.#committedMs;
-    const isInterval = sinceMs < 0 || sinceMs >= context.limits.markerIntervalMs;
+    const nowMs = context.clock.monotonic();
+    const isInterval = nowMs - this.#committedMs >= context.limits.markerIntervalMs;
     // mistake: time of a writer not committed
     if (!this.#isFollowed || !inputs.hasAsserted || !isInterval) return false;
-    this.#committedMs = context.clock.now();
+    this.#committedMs = nowMs;
     return true;
   }
 
