@@ -128,3 +128,10 @@ test("joins: a record that is older than the grace is late, and is not emitted a
   );
   assert.equal(ledger("main")["late"], 2);
 });
+
+test("joins: a record without a partner is emitted alone by the wall clock once both sides are quiet, and not while one is not", async () => {
+  const aloneAfter = async (ms: number) =>
+    (await simulate(joined, [beat(10), other(11, "x"), advance(seconds(ms))])).records(rows).length;
+  assert.equal(await aloneAfter(25), 0);
+  assert.equal(await aloneAfter(33), 2);
+});

@@ -169,6 +169,20 @@ export function calendar({
 
 const UNITS: readonly CalendarUnit[] = ["hour", "day", "week", "month"];
 
+/**
+ * The emission that a step asks for. Types are stripped at run time: a word that is none would be taken for "update".
+ * @throws ConfigError MILL_BUILD_OPTION for another word than those that the step knows.
+ */
+export function emissionOf<E extends string>(
+  name: string,
+  given: E | undefined,
+  known: readonly ["update", ...E[]],
+): E | "update" {
+  if (given === undefined) return "update";
+  if (known.includes(given)) return given;
+  throw refused(`"${name}"`, `expected emit: ${known.map((word) => `"${word}"`).join(" or ")}`);
+}
+
 const made = new WeakSet<object>();
 
 /** Whether a function of this file has made it: types are stripped at run time. */

@@ -1,7 +1,19 @@
 // Windows as they are declared: what cannot be one is refused, with the reason.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { calendar, hopping, milliseconds, minutes, tumbling, type WindowOf } from "#engine";
+import {
+  calendar,
+  hopping,
+  json,
+  milliseconds,
+  minutes,
+  pipeline,
+  string,
+  topic,
+  tumbling,
+  type Stream,
+  type WindowOf,
+} from "#engine";
 
 const grace = minutes(1);
 const size = minutes(5);
@@ -55,3 +67,40 @@ test("a week begins on Monday where nothing else is said", () => {
   const sunday = calendar({ unit: "week", timeZone: "UTC", grace, weekStart: "sunday" });
   assert.equal(sunday.weekStart, 0);
 });
+
+const views = topic("views", { key: string, value: json<number>(), owner: "tests" });
+const out = topic("out", { key: string, value: json<number>(), owner: "tests" });
+for (const [what, build, because] of [
+  [
+    "of a window",
+    (stream: Stream<string, number>) =>
+      stream
+        .groupByKey()
+        .windowedBy(tumbling({ size, grace }))
+        .count("n", { emit: wrong("closed") })
+        .toStream("row", (n) => n),
+    /"n": expected emit: "update" or "checkpoint" or "close"/,
+  ],
+  [
+    "of an aggregate",
+    (stream: Stream<string, number>) =>
+      stream
+        .groupByKey()
+        .count("n", { emit: wrong("close") })
+        .toStream(),
+    /"n": expected emit: "update" or "checkpoint"/,
+  ],
+] as const)
+  test(`emission: a word ${what} that is none is refused when the pipeline is built`, () => {
+    const flow = pipeline("flow", ({ from }) => {
+      build(from(views)).to(out);
+    });
+    assert.throws(
+      () => flow.plan(),
+      (error: unknown) => {
+        assert.match(JSON.stringify((error as { problems?: unknown }).problems), /MILL_BUILD/);
+        assert.match(String((error as { problems: Error[] }).problems[0]?.message), because);
+        return true;
+      },
+    );
+  });

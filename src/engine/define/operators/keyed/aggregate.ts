@@ -28,7 +28,7 @@ import {
   type Folding,
 } from "../../folds.ts";
 import { WindowedStream } from "../windows/windowed.ts";
-import { isWindow, noWindow, type WindowOf } from "../../windows.ts";
+import { emissionOf, isWindow, noWindow, type WindowOf } from "../../windows.ts";
 
 export interface AggregateOptions extends Orderable {
   /** "update" (default) emits every change, "checkpoint" the last of a key and checkpoint. */
@@ -83,8 +83,9 @@ export class GroupedStream<K, V> {
   #aggregate<A>(
     name: string,
     { format, init, add, wrongValue, anyOrder = false }: Folding,
-    { emit: emission = "update", order }: AggregateOptions,
+    { emit, order }: AggregateOptions,
   ): Table<K, A> {
+    const emission = emissionOf<Aggregate["emission"]>(name, emit, ["update", "checkpoint"]);
     const store = storeOf(name, format, wrongValue === undefined ? {} : { wrongValue });
     const operation = { kind: "aggregate", store, init, add, emission };
     const defers = emission === "checkpoint";

@@ -33,7 +33,7 @@ import {
   type Folding,
 } from "../../folds.ts";
 import { boundRulesOf, closePointOf, delayOf, reachOf, shapeOf, type Emission } from "./shapes.ts";
-import type { WindowOf } from "../../windows.ts";
+import { emissionOf, type WindowOf } from "../../windows.ts";
 
 /** A key in one of its windows: [start, end), of sessions and sliding windows [start, end]. */
 export interface Windowed<K> {
@@ -152,7 +152,8 @@ export class WindowedStream<K, V, N = never> {
   }
 
   #aggregate<A>(name: string, fold: Folding, options: WindowOptions) {
-    const { emit: emission = "update", windowsMax, whenFull } = options;
+    const { windowsMax, whenFull } = options;
+    const emission = emissionOf<Emission>(name, options.emit, ["update", "checkpoint", "close"]);
     const { init, add, merge, finish = (aggregate: unknown) => aggregate } = fold;
     const window = this.#window;
     const { kind, facts, format, wrongValue, reader } = shapeOf(window, fold, emission);
