@@ -599,6 +599,12 @@ export const mutations: readonly Mutation[] = [
     changes: [{ value: "(window: TimeWindow): number => window.graceMs" }],
   },
   {
+    name: "window folded as records came",
+    schedules: true,
+    mistake: "a fold that depends on the order of records takes those of a window as they came",
+    changes: [{ value: "records.toSorted((a, b) => 0 * byOrigin(a, b))" }],
+  },
+  {
     name: "delay of sliding windows forgotten",
     schedules: true,
     mistake: "the watermark behind sliding windows is that in front of them",
