@@ -540,7 +540,9 @@ export const mutations: readonly Mutation[] = [
     name: "result as old as its newest record",
     schedules: true,
     mistake: "a result has the time of the newest record in its window",
-    changes: [{ instead: "this.#work.closed(recordKeyOf(bytes), content, entry.timestamp);" }],
+    changes: [
+      { instead: "this.#work.closed(recordKeyOf(bytes), content, entry.timestamp, views);" },
+    ],
   },
   {
     name: "late for one is late for all",
