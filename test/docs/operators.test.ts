@@ -25,6 +25,7 @@ test("every operator is in the table, and its file names the one file that works
     "order/order.ts",
     "keyed/suppress.ts",
     "keyed/table.ts",
+    "windows/at-close.ts",
     "windows/shapes.ts",
     "windows/windowed.ts",
   ];

@@ -37,7 +37,7 @@ import { insertLetters } from "../../src/engine/sinks/postgres/outbox.ts";
 import { entryCodec } from "../../src/engine/state/entry-codec.ts";
 import { openQueue, plainKeeping } from "../../src/engine/transform/calls/key-queue.ts";
 import { chunkKey } from "../../src/engine/transform/joins/buckets.ts";
-import { contentOf } from "../../src/engine/transform/keyed/content.ts";
+import { contentOf } from "../../src/engine/transform/calls/content.ts";
 
 const AT_MS = 1_795_161_600_000;
 const options: CodecOptions = { schemas: { get: () => undefined }, writerId: null };

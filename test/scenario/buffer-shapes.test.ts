@@ -1,8 +1,17 @@
-// Records that wait in a store, of a join or of an order, while another version is deployed: a value that no step has changed is
+// Records that wait in a store, of a join, an order or a window, while another version is deployed: a value that no step has changed is
 // read by the new version's schema; of what the code has made nothing is read that it may not fit, and nothing is lost.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { json, pipeline, seconds, string, topic, type Pipeline, type Topic } from "#engine";
+import {
+  json,
+  pipeline,
+  seconds,
+  string,
+  topic,
+  tumbling,
+  type Pipeline,
+  type Topic,
+} from "#engine";
 import { resumeVerb } from "../../src/cli/resume.ts";
 import { shadowOf } from "../../src/engine/reprocess/plan/shadow.ts";
 import { Fleet, type FleetMember } from "../support/fleet.ts";
@@ -45,6 +54,18 @@ const ordering = (make: (one: Fed) => Made): Pipeline =>
       })
       .to(out);
   });
+/** Records of two topics come in no order, so the window keeps them. */
+const windowing = (make: (one: Fed) => Made): Pipeline =>
+  pipeline("flow", { state: "memory" }, ({ from }) => {
+    from(payments)
+      .merge("both", from(orders))
+      .map("made", make)
+      .groupByKey()
+      .windowedBy(tumbling({ size: seconds(10), grace: seconds(5) }))
+      .reduce("last", (_first, one) => one, { emit: "close" })
+      .toStream("text", (one) => JSON.stringify(one))
+      .to(out);
+  });
 
 const old = (one: Fed): Made => ({ orderId: one.id });
 /** Other code that makes the same. */
@@ -57,6 +78,7 @@ const renamed = (one: Fed): Made => ({ order: one.id });
 const kinds: Readonly<Record<string, (make: (one: Fed) => Made) => Pipeline>> = {
   "a join": joining,
   "an order": ordering,
+  "a window": windowing,
 };
 const BEGIN = Date.UTC(2025, 5, 1);
 const feed = (fleet: Fleet, to: Topic<string, Fed>, second: number, id: string): Promise<void> =>
@@ -86,9 +108,10 @@ async function waiting(version: Pipeline): Promise<Fleet> {
 
 /** What waits is needed for these records of the version that runs. */
 async function needed(fleet: Fleet, kind: string): Promise<void> {
-  const second = kind === "a join" ? 2 : 50;
-  await feed(fleet, orders, second, "o2");
-  await feed(fleet, payments, second, "p2");
+  const isJoin = kind === "a join";
+  await feed(fleet, orders, isJoin ? 2 : 50, "o2");
+  // Another window than that of the order.
+  await feed(fleet, payments, isJoin ? 2 : 70, "p2");
 }
 /** What comes of it, when the second order was made by this version. */
 const wanted = (kind: string, second: string): readonly string[] =>

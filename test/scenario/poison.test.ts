@@ -249,7 +249,9 @@ async function play(of: (all: Views) => Words, cause: string, between: Simulated
 }
 
 for (const [name, of] of Object.entries(cases)) {
-  for (const cause of Object.keys(causes))
+  // Windows behind a topic between parts merge nothing: they keep their records.
+  const isMerge = name.startsWith("merge of");
+  for (const cause of Object.keys(causes).filter((one) => !isMerge || one !== "a marker"))
     test(`${name} throws, called by ${cause}: letters, and no stop`, async () => {
       spoil = throwing;
       const { stops, deadLetters, keys } = await play(of, cause);

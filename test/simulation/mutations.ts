@@ -545,7 +545,9 @@ export const mutations: readonly Mutation[] = [
     name: "result as old as its newest record",
     schedules: true,
     mistake: "a result has the time of the newest record in its window",
-    changes: [{ instead: "this.#work.closed(recordKeyOf(bytes), content, entry.timestamp);" }],
+    changes: [
+      { instead: "this.#work.closed(recordKeyOf(bytes), content, entry.timestamp, views);" },
+    ],
   },
   {
     name: "late for one is late for all",
@@ -602,6 +604,12 @@ export const mutations: readonly Mutation[] = [
     schedules: true,
     mistake: "the watermark behind sessions is held back by their grace alone",
     changes: [{ value: "(window: TimeWindow): number => window.graceMs" }],
+  },
+  {
+    name: "window folded as records came",
+    schedules: true,
+    mistake: "a fold that depends on the order of records takes those of a window as they came",
+    changes: [{ value: "records.toSorted((a, b) => 0 * byOrigin(a, b))" }],
   },
   {
     name: "delay of sliding windows forgotten",

@@ -198,6 +198,8 @@ export interface OperatorFacts {
    * partition of a source gives the order. The others with the reason.
    */
   readonly comesOut?: "in-order" | readonly [of: "final" | "arrival", why: string];
+  /** It, and its facts, where records come in no order: through a topic between parts, or from several sources. */
+  readonly unordered?: { readonly operation: Operation; readonly facts: OperatorFacts };
   /** The order of records does not change its results. */
   readonly anyOrder?: boolean;
   /** The windows of its store, whose entries mean something else under others. */

@@ -188,25 +188,41 @@ interface DueLoad {
 
 /** Brings into memory what the work of entries that are due needs beside them; returns for how many of the first ones. */
 export async function loadDue(
-  operator: Pick<Operator, "dueKeys" | "stores">,
+  operator: Pick<Operator, "dueKeys" | "moreDueKeys" | "stores">,
   stores: TaskStores,
   { store, keys, watermark }: DueLoad,
 ): Promise<number> {
   if (operator.dueKeys === undefined) return keys.length;
-  const wanted = new Map<string, Map<string, StateKey>>();
-  let reads = 0;
-  const want: Want = (name, key) => {
-    const ofStore = wanted.get(name);
-    if (ofStore === undefined) wanted.set(name, new Map([[key.id, key]]));
-    else ofStore.set(key.id, key);
-    reads++;
-  };
-  const input = operator.stores.indexOf(store);
+  const by = { views: stores, watermark, input: operator.stores.indexOf(store) };
+  const first = new DueReads();
   let loaded = 0;
-  while (loaded < keys.length && reads < DUE_READS_MAX)
-    operator.dueKeys(keys[loaded++] as StateKey, want, { views: stores, watermark, input });
-  for (const [name, all] of wanted) await stores.load(name, all);
-  return loaded;
+  while (loaded < keys.length && first.count < DUE_READS_MAX)
+    operator.dueKeys(keys[loaded++] as StateKey, first.want, by);
+  await first.load(stores);
+  if (operator.moreDueKeys === undefined) return loaded;
+  const more = new DueReads();
+  let ready = 0;
+  while (ready < loaded && more.count < DUE_READS_MAX)
+    operator.moreDueKeys(keys[ready++] as StateKey, more.want, by);
+  await more.load(stores);
+  return ready;
+}
+
+/** Other keys that entries which are due ask for. */
+class DueReads {
+  count = 0;
+  readonly #wanted = new Map<string, Map<string, StateKey>>();
+
+  readonly want: Want = (name, key) => {
+    const ofStore = this.#wanted.get(name);
+    if (ofStore === undefined) this.#wanted.set(name, new Map([[key.id, key]]));
+    else ofStore.set(key.id, key);
+    this.count++;
+  };
+
+  async load(stores: TaskStores): Promise<void> {
+    for (const [name, all] of this.#wanted) await stores.load(name, all);
+  }
 }
 
 /** An entry of a store that is due. */

@@ -42,6 +42,8 @@ export interface Operator {
   work(item: Item, views: Views): void;
   /** Asks for the keys that the work of an entry needs beside it, up to this watermark. The entry is in memory. */
   dueKeys?(key: StateKey, want: Want, by: DueLook): void;
+  /** Asks for more once those are in memory. */
+  moreDueKeys?(key: StateKey, want: Want, by: DueLook): void;
   /**
    * Works an entry of one of its stores that is due, and calls followers. It deletes the entry or gives it another
    * due.
@@ -280,6 +282,8 @@ export interface KeptResult {
   readonly record: DecodedRecord;
   /** Set of a record that was not worked: the store in which it has waited. */
   readonly waitedIn?: string;
+  /** Its place in its letter, where one entry may have several letters; left out: that of the entry. */
+  readonly place?: string;
 }
 
 /** Behind an operator whose entries become due, results that failed once are kept, and go no further. */

@@ -21,7 +21,7 @@ import {
   withPane,
   wrongPanes,
   wrongPortions,
-} from "../../../src/engine/transform/windows/panes.ts";
+} from "../../../src/engine/transform/panes/panes.ts";
 import type { DueStateKey, TaskStores } from "../../../src/engine/core/state.ts";
 import { Chance } from "../../support/chance.ts";
 

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { decimal, pipeline, seconds, type DistinctOptions } from "#engine";
 import { ConfigErrors } from "../../../src/engine/core/errors.ts";
-import { contentOf } from "../../../src/engine/transform/keyed/content.ts";
+import { contentOf } from "../../../src/engine/transform/calls/content.ts";
 import { anyTopic, given, StatefulRig } from "../../support/stateful-rig.ts";
 
 const out = anyTopic("out");

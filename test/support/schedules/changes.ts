@@ -26,7 +26,7 @@ export function withDirect(draw: Draw, graph: Graph): Graph {
   const counted: GraphNode = { kind: "counted", of: draw.pick([of, at]), size: draw.between(1, 3) };
   const size = 10 * times.unitMs;
   const window = { kind: "hopping", size, advance: size } as const;
-  const behind: GraphNode = { kind: "window", of: at + 1, window, grace: 0 };
+  const behind: GraphNode = { kind: "window", of: at + 1, window, grace: 0, isOrdered: false };
   const width = partitions[of] ?? 1;
   return {
     ...graph,

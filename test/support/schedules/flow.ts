@@ -15,6 +15,7 @@ import {
   tumbling,
   type JoinedStream,
   type JoinOptions,
+  type RecordContext,
   type Stream,
   type Topic,
   type WindowedTable,
@@ -22,7 +23,7 @@ import {
 } from "#engine";
 import type { Flow } from "../simulation/flow.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { allOf, behind, copiesOf, keyFor, kindOf, pairOf } from "./values.ts";
+import { allOf, behind, chain, copiesOf, keyFor, kindOf, pairOf } from "./values.ts";
 
 interface Value {
   readonly n: number;
@@ -31,7 +32,6 @@ type Values = Stream<string, Value>;
 type WindowNode = Extract<GraphNode, { kind: "window" }>;
 type OrderNode = Extract<GraphNode, { kind: "order" }>;
 type JoinNode = Extract<GraphNode, { kind: "join" }>;
-type Sums = WindowedTable<string, number, Value>;
 type Pairs = JoinedStream<string, Value, Value, Value>;
 
 export const outputName = (node: number): string => `out-${String(node)}`;
@@ -94,13 +94,15 @@ class Drawing {
       case "merge":
         return stream.merge(name, this.stream(node.with));
       case "window":
-        return this.#rows(windowed(stream, node, name), name);
+        return node.isOrdered
+          ? this.#rows(chained(stream, node, name), name, ({ before, own }) => chain(before, own))
+          : this.#rows(summed(stream, node, name), name, (n) => n);
       case "join":
         return this.#pairs(joined(stream, this.stream(node.with), node, name));
       case "order":
         return inOrder(stream, node, name);
       case "counted":
-        return this.#rows(counted(stream, node.size, name), name);
+        return this.#rows(counted(stream, node.size, name), name, (n) => n);
       case "first": {
         const by = ({ n }: Value): number => kindOf(n, node.kinds);
         return stream.distinct(name, { by, within: FOR_EVER });
@@ -110,9 +112,13 @@ class Drawing {
     }
   }
 
-  #rows(sums: Sums, name: string): Values {
-    this.#lates.set(this.#streams.length, [sums.late, sums.late]);
-    return sums.toStream(`${name}-rows`, (n) => ({ n }));
+  #rows<A>(
+    windows: WindowedTable<string, A, Value>,
+    name: string,
+    numberOf: (of: A) => number,
+  ): Values {
+    this.#lates.set(this.#streams.length, [windows.late, windows.late]);
+    return windows.toStream(`${name}-rows`, (of) => ({ n: numberOf(of) }));
   }
 
   #pairs(pairs: Pairs): Values {
@@ -161,7 +167,7 @@ const inOrder = (stream: Values, { pause, grace }: OrderNode, name: string): Val
     },
   });
 
-const counted = (stream: Values, size: number, name: string): Sums =>
+const counted = (stream: Values, size: number, name: string) =>
   stream
     .groupByKey()
     .windowedBy(countWindow({ size: records(size) }))
@@ -170,11 +176,28 @@ const counted = (stream: Values, size: number, name: string): Sums =>
 /** Longer than the times of a case. */
 const FOR_EVER = days(36_500);
 
-const windowed = (stream: Values, node: WindowNode, name: string): Sums =>
+const summed = (stream: Values, node: WindowNode, name: string) =>
   stream
     .groupByKey()
     .windowedBy(windowOf(node))
     .sum(name, ({ n }) => n, { emit: "close" });
+
+/** A number of the records in the order of their times; those of one time are summed up in any order. */
+const chained = (stream: Values, node: WindowNode, name: string) =>
+  stream
+    .groupByKey()
+    .windowedBy(windowOf(node))
+    .aggregate(name, {
+      ...{ value: json<Seen>(), init: () => NONE_SEEN, emit: "close" },
+      add({ t, own, before }: Seen, { n }: Value, { timestamp }: RecordContext<string>) {
+        if (t === timestamp) return { t, own: own + n, before };
+        return { t: timestamp, own: n, before: chain(before, own) };
+      },
+      // A window of ordered records is put together of nothing.
+      merge: (): Seen => {
+        throw new Error("merged");
+      },
+    });
 
 function windowOf({ window, grace: graceMs }: WindowNode): WindowOf {
   const grace = milliseconds(graceMs);

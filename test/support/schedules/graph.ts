@@ -22,6 +22,8 @@ export type GraphNode =
       readonly of: number;
       readonly window: WindowSpec;
       readonly grace: number;
+      /** Its fold depends on the order of records. */
+      readonly isOrdered: boolean;
     }
   | {
       readonly kind: "join";
@@ -194,7 +196,23 @@ class Drawing {
 
   #window(of: number, kind?: "session"): number {
     const [window, grace] = [this.#spec(kind), this.#grace()];
-    return this.#add({ kind: "window", of, window, grace }, this.#width(of));
+    // Directly on a source records are folded as they come. Nothing is drawn for it, so graphs stay what they are.
+    const isOrdered = this.#nodes.length % 2 === 0 && !this.#isDirect(of);
+    return this.#add({ kind: "window", of, window, grace, isOrdered }, this.#width(of));
+  }
+
+  /** Whether what comes out of a node came from one source, through no topic between parts. */
+  #isDirect(of: number): boolean {
+    const origins = new Set<number>();
+    const above = new Set([of]);
+    for (const at of above) {
+      const node = this.#nodes[at] as GraphNode;
+      if (node.kind === "key") return false;
+      if (node.kind === "source") origins.add(node.topic);
+      else above.add(node.of);
+      if ("with" in node) above.add(node.with);
+    }
+    return origins.size === 1;
   }
 
   #join(of: number, other: number): number {

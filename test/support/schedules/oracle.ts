@@ -2,7 +2,7 @@
 import { partitionOf } from "../../../src/engine/core/record.ts";
 import type { Contents } from "./contents.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { allOf, behind, copiesOf, keyFor, kindOf, pairOf } from "./values.ts";
+import { allOf, behind, chain, copiesOf, keyFor, kindOf, pairOf } from "./values.ts";
 import { closedOf, isLateForWindow, type WindowNode } from "./windows.ts";
 
 /** A record on an edge: its time, its origin time, and the partition of its task. */
@@ -94,17 +94,25 @@ function sourceEdge(partitions: Contents[number], endsTime: boolean): Edge {
   return { rows, watermarks };
 }
 
-function windowEdge({ window, grace }: WindowNode, above: Edge): Edge {
+function windowEdge({ window, grace, isOrdered }: WindowNode, above: Edge): Edge {
   const rows: Row[] = [];
   for (const own of groupsOf(above.rows)) {
     const [{ key, p }] = own as [Row];
     const reached = above.watermarks[p] ?? -Infinity;
     for (const { rows: taken, last } of closedOf(window, own, { grace, reached }))
-      rows.push({ key, p, t: last, o: last, n: taken.reduce((sum, { n }) => sum + n, 0) });
+      rows.push({ key, p, t: last, o: last, n: isOrdered ? chainOf(taken) : sumOf(taken) });
   }
   const delay = window.kind === "session" ? window.gap + grace : grace;
   return { rows, watermarks: above.watermarks.map((w) => w - delay) };
 }
+
+const sumOf = (rows: readonly Row[]): number => rows.reduce((sum, { n }) => sum + n, 0);
+
+/** In the order of their times. */
+const chainOf = (rows: readonly Row[]): number =>
+  [...Map.groupBy(rows, ({ t }) => t)]
+    .sort(([a], [b]) => a - b)
+    .reduce((before, [, together]) => chain(before, sumOf(together)), 0);
 
 /** Of each task by key. */
 const groupsOf = (rows: readonly Row[]): Iterable<readonly Row[]> =>

@@ -28,3 +28,6 @@ export const allOf = (sum: number): number => 5 + (sum % PRIME);
 
 /** One of so many kinds. */
 export const kindOf = (n: number, kinds: number): number => mixed(n, kinds) % kinds;
+
+/** Of what came before, and what came then: another number in another order. */
+export const chain = (before: number, own: number): number => (before * 31 + own * 7) % PRIME;

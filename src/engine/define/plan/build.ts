@@ -15,6 +15,7 @@ import { loadFirst } from "./checks/load-first.ts";
 import { tooManyChannels, withChannels } from "./parts/channels.ts";
 import { otherWriters, withIdleness } from "./parts/idle.ts";
 import { withOrigins } from "./parts/origins.ts";
+import { placed } from "./disorder.ts";
 import { cut } from "./parts/cut.ts";
 import type { Graph } from "../nodes/graph.ts";
 import { validate } from "./checks/validate.ts";
@@ -33,7 +34,7 @@ export interface BuildInput {
 export function build(input: BuildInput): Plan {
   const graph = drawn(input);
   const { name, namespace, options } = input;
-  const nodes = graph.nodes.map((node) => {
+  const nodes = placed(graph.nodes).map((node) => {
     const operation = node.facts.settle?.(node, options.retry) ?? node.operation;
     return { ...node, operation };
   });

@@ -31,7 +31,7 @@ export function resultRecord(
   const name = bound.part.nodes[at]?.name ?? "";
   return {
     topic: sourceOfResults(results[0]?.waitedIn ?? name),
-    ...{ partition, offset: placeOfDue(dueMs), entry: id },
+    ...{ partition, offset: placeOfDue(dueMs), entry: results[0]?.place ?? id },
     timestamp: results[0]?.record.context.timestamp ?? dueMs,
     key: keyOfResults(bound, of),
     value: results.length === 0 ? null : encoded(results.map(({ value }) => value)),

@@ -1,6 +1,6 @@
 // The results of calls, by record: a batch that runs again, or after a wait, repeats no call for the same value.
 import type { RawRecord } from "../../core/record.ts";
-import { contentText } from "../keyed/content.ts";
+import { contentText } from "./content.ts";
 import type { CallError, Tried } from "./policy.ts";
 
 /** The end of the calls for one record, or the failure after which it is to be queued. */

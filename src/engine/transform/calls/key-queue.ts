@@ -46,6 +46,8 @@ export interface QueuedRecord {
   readonly isCarried?: true;
   /** The id of the structure of a value that the code has made. */
   readonly shape?: string;
+  /** Its origin as bytes that sort; left out where nobody sorts. */
+  readonly origin?: Uint8Array;
 }
 
 /** The form in which a step keeps values: the bytes of their records, or the values, with the id of their structure. */

@@ -53,6 +53,7 @@ export const queuedRecord: Check = fields({
     isUntimed: optional(oneOf([true])),
   },
   ...{ value: anything, isCarried: optional(oneOf([true])), shape: optional(text(100)) },
+  origin: optional(bytes),
 });
 
 const totals: Check = fields<QueueTotals>({ keys: whole(), records: whole() });

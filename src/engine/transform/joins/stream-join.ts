@@ -24,7 +24,7 @@ import {
   type Want,
   type Wiring,
 } from "../operator.ts";
-import { EarlyShapes } from "./early-shapes.ts";
+import { EarlyShapes } from "../kept/early-shapes.ts";
 import { checkRoom, type KeyBound } from "../bounds/bound.ts";
 import { KeptRecords } from "../bounds/kept-records.ts";
 import { pairRecord, resultRecord } from "../windows/result-record.ts";

@@ -13,7 +13,7 @@ import {
   type MakeOperator,
   stateKey,
 } from "../operator.ts";
-import { contentOf } from "./content.ts";
+import { contentOf } from "../calls/content.ts";
 
 /** The rule for a repeat that says something else than the first. */
 interface Repeats {

@@ -32,7 +32,7 @@ import {
   type Want,
   type Wiring,
 } from "../operator.ts";
-import { EarlyShapes } from "../joins/early-shapes.ts";
+import { EarlyShapes } from "../kept/early-shapes.ts";
 
 /** The order of an operator's records. */
 export interface Ordering {

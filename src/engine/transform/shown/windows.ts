@@ -14,10 +14,10 @@ import {
   type SessionWindow,
   type SlidingWindow,
 } from "../../core/window-span.ts";
-import type { Filling } from "../keyed/counted.ts";
+import type { Filling } from "../windows/counted.ts";
 import { isWindowKey, recordKeyOf, startOf } from "../windows/aligned.ts";
 import { lastOpenMs } from "../windows/gaps.ts";
-import { openEnds as endsOfPanes, panesOf, valuesIn } from "../windows/panes.ts";
+import { openEnds as endsOfPanes, panesOf, valuesIn } from "../panes/panes.ts";
 import { sessionsOf } from "../windows/session.ts";
 import { lastOpenMs as lastOpenSlide, openEnds, slidesIn } from "../windows/slides.ts";
 import { slidesOf } from "../windows/sliding.ts";

@@ -1,13 +1,15 @@
 // Aggregates by tumbling, hopping and calendar windows: one entry for each key and window, which is due with its close. A window
 // takes records until its end is passed by the grace, by their origin times and by the watermark.
 import type { PlanNode } from "../../core/plan.ts";
-import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
+import type { StateEntry, StateKey } from "../../core/state.ts";
 import { OpenWindowStore } from "../bounds/open-windows.ts";
 import { orderedText } from "../../core/ordered-text.ts";
 import { endOf, startsOf, type FixedWindow } from "../../core/window-span.ts";
 import {
   dropUnkeyed,
+  type DueLook,
   type Item,
+  type KeptResult,
   type Lateness,
   MadeKey,
   type MakeOperator,
@@ -52,6 +54,7 @@ class AlignedWork implements Operator {
   readonly stores: readonly string[];
   readonly dueStores: readonly string[];
   readonly usesTime = true;
+  readonly meets?: NonNullable<Operator["meets"]>;
   readonly moreKeys?: NonNullable<Operator["moreKeys"]>;
   readonly #wiring: Wiring;
   readonly #store: string;
@@ -64,16 +67,21 @@ class AlignedWork implements Operator {
   constructor(node: PlanNode & { readonly operation: WindowAggregate }, wiring: Wiring) {
     const { store, window, openStore } = node.operation;
     this.at = wiring.at;
-    this.stores = [store.name, ...(openStore === undefined ? [] : [openStore])];
+    this.#work = new WindowWork(node, wiring);
+    this.stores = this.#work.storesWith(openStore);
     this.dueStores = [store.name];
     const open = openStore === undefined ? null : new OpenWindowStore(openStore);
     this.#open = open;
-    if (open !== null && node.operation.bound?.whenFull === "evict")
-      this.moreKeys = (item, views, want) => this.#others(item, views, want, open);
+    const evicts = open !== null && node.operation.bound?.whenFull === "evict";
+    if (evicts) this.moreKeys = (item, views, want) => this.#others(item, views, want, open);
+    // A window that keeps its records has no bound.
+    if (this.#work.fold.store !== null) {
+      this.meets = (item) => this.#work.fold.meets(item);
+      this.moreKeys = (item, views, want) => this.#lastRecords(item, views, want);
+    }
     this.#wiring = wiring;
     this.#store = store.name;
     this.#window = window;
-    this.#work = new WindowWork(node, wiring);
     this.#closed = new ClosedEnds(store.name);
   }
 
@@ -85,6 +93,16 @@ class AlignedWork implements Operator {
     for (const startMs of startsOf(this.#window, context.timestamp)) {
       item.key = new WindowKey(startMs, raw.key);
       want(this.#store, item.key);
+    }
+  }
+
+  #lastRecords(item: Item, views: Views, want: Want): void {
+    const { key } = item.record.raw;
+    if (item.key === null || key === null) return;
+    const view = views.view(this.#store);
+    for (const startMs of startsOf(this.#window, item.record.context.timestamp)) {
+      const entry = view.get(new WindowKey(startMs, key));
+      if (entry !== null) this.#work.fold.wantLast(entry.value, key, want);
     }
   }
 
@@ -102,14 +120,13 @@ class AlignedWork implements Operator {
     const { value, record } = item;
     if (record.raw.key === null || value === undefined)
       return dropUnkeyed(item, false, this.#wiring);
-    const view = views.view(this.#store);
     const closedMs = this.#closed.endMs(views);
     if (this.#open !== null) this.#makeRoom(item, views, closedMs);
     let lateness: Lateness | null = null;
     for (const startMs of startsOf(this.#window, record.context.timestamp)) {
       const why = this.#latenessOf(item, startMs, closedMs) ?? this.#refusal(item, views, startMs);
       // mistake: late for one is late for all
-      if (why === null) this.#fold(item, view, startMs);
+      if (why === null) this.#fold(item, views, startMs);
       else lateness ??= why;
     }
     this.#work.end(item, lateness);
@@ -164,17 +181,18 @@ class AlignedWork implements Operator {
     // The record in hand has opened it.
     if (entry === null) return;
     view.set(own, null);
-    this.#work.evicted(item, contentOf(entry, startMs, endMs), endMs - 1);
+    this.#work.evicted(item, contentOf(entry, startMs, endMs), endMs - 1, views);
   }
 
   /** Adds the record to one of its windows. */
-  #fold(item: Item, view: StoreView, startMs: number): void {
+  #fold(item: Item, views: Views, startMs: number): void {
     const { record, trail } = item;
+    const view = views.view(this.#store);
     const last = item.key as WindowKey;
     // The only window of a tumbling record is the last that was asked for.
     const key = last.startMs === startMs ? last : new WindowKey(startMs, record.raw.key as Buffer);
     const old = view.get(key);
-    const aggregate = this.#work.added(old?.value ?? null, item);
+    const aggregate = this.#work.fold.added(old?.value ?? null, item, views, startMs);
     const timestamp = Math.max(record.context.timestamp, old?.timestamp ?? -Infinity);
     view.set(key, { value: aggregate, timestamp, dueMs: lastOpenMs(this.#window, startMs) });
     trail.emitted++;
@@ -182,9 +200,17 @@ class AlignedWork implements Operator {
     this.#work.changed(item, content, { id: key.id, timestamp });
   }
 
-  dueKeys({ bytes }: StateKey, want: Want): void {
+  dueKeys(key: StateKey, want: Want, { views }: DueLook): void {
+    const recordKey = recordKeyOf(key.bytes);
     this.#closed.want(want);
-    this.#open?.want(recordKeyOf(bytes), want);
+    this.#open?.want(recordKey, want);
+    if (this.#work.fold.store === null) return;
+    const entry = views.view(this.#store).get(key);
+    if (entry !== null) this.#work.fold.wantAll(entry.value, recordKey, want);
+  }
+
+  recordKeyOf({ bytes }: StateKey): Buffer {
+    return recordKeyOf(bytes);
   }
 
   due({ key }: Item, views: Views): void {
@@ -200,7 +226,20 @@ class AlignedWork implements Operator {
     this.#open?.closed(views.view(this.#open.name), recordKey, startMs);
     const content = contentOf(entry, startMs, endMs);
     // mistake: result as old as its newest record
-    this.#work.closed(recordKey, content, endMs - 1);
+    this.#work.closed(recordKey, content, endMs - 1, views);
+    this.#work.fold.forget(entry.value, recordKey, views);
+  }
+
+  /** The user's fold has failed for one of the records: the window closes without it. */
+  giveUpDue({ key }: Item, views: Views): readonly KeptResult[] | null {
+    const own = key as StateKey;
+    const view = views.view(this.#store);
+    const entry = view.get(own);
+    const taken =
+      entry === null ? null : this.#work.fold.takeOut(entry.value, recordKeyOf(own.bytes), views);
+    if (taken === null) return null;
+    view.set(own, entry);
+    return [taken];
   }
 }
 

@@ -1,11 +1,9 @@
 // The common part of all aggregates by windows: when a window is late for a record, how it takes one, and what it emits.
-import { Mistake, settled } from "../../core/errors.ts";
 import { checkRoom, type KeyBound } from "../bounds/bound.ts";
 import type { Operation, PlanNode, PlanStore } from "../../core/plan.ts";
-import type { RecordContext } from "../../core/record.ts";
+import { foldingAtOnce, FoldAtClose, type FoldFunctions, type WindowFold } from "../kept/fold.ts";
 import {
   drop,
-  present,
   stateKey,
   timed,
   type Item,
@@ -18,11 +16,10 @@ import {
 import type { StateKey } from "../../core/state.ts";
 import { resultRecord } from "./result-record.ts";
 
-export interface WindowOperation extends Operation {
+export interface WindowOperation extends Operation, FoldFunctions {
   readonly store: PlanStore;
-  readonly init: (key: unknown) => unknown;
-  readonly add: (aggregate: unknown, value: unknown, record: RecordContext) => unknown;
-  readonly finish: (aggregate: unknown) => unknown;
+  /** Of the records of windows that are folded when they close; left out where they are folded as they come. */
+  readonly recordStore?: PlanStore;
   /** The changes that are emitted: each, the last of a checkpoint, or the last of all. */
   readonly emission: "update" | "checkpoint" | "close";
   /** Of the windows that a key may have open; left out where nothing is said. */
@@ -91,6 +88,7 @@ export class ClosedEnds {
 export class WindowWork {
   /** Whether windows are emitted that may change yet. */
   readonly emitsChanges: boolean;
+  readonly fold: WindowFold;
   readonly #node: PlanNode & { readonly operation: WindowOperation };
   readonly #wiring: Wiring;
   readonly #results: Next;
@@ -99,19 +97,22 @@ export class WindowWork {
   /** The arms behind such a node are its results, and what is late. */
   constructor(node: PlanNode & { readonly operation: WindowOperation }, wiring: Wiring) {
     const [results, late] = wiring.arms;
-    this.emitsChanges = node.operation.emission !== "close";
+    const { emission, recordStore } = node.operation;
+    this.emitsChanges = emission !== "close";
+    this.fold =
+      recordStore === undefined
+        ? foldingAtOnce(node.operation)
+        : new FoldAtClose(node.operation, recordStore, wiring.options);
     this.#node = node;
     this.#wiring = wiring;
     this.#results = results ?? (() => undefined);
     this.#late = late ?? (() => undefined);
   }
 
-  /** An aggregate with the record in it; of null, the first. */
-  added(aggregate: unknown, { record: { context }, value }: Item): unknown {
-    const { init, add } = this.#node.operation;
-    const after = present(add(aggregate ?? settled(init(context.key)), value, context));
-    if (after === null) throw new Mistake("the aggregate of a window is never null");
-    return after;
+  /** The stores of the operator: that of its windows, and those beside it. */
+  storesWith(...others: readonly (string | undefined)[]): readonly string[] {
+    const all = [this.#node.operation.store.name, ...others, this.fold.store ?? undefined];
+    return all.filter((name) => name !== undefined);
   }
 
   /** Emits a window that may change yet, unless only closed ones are. Of those with one `id` a checkpoint emits the last. */
@@ -139,14 +140,17 @@ export class WindowWork {
   }
 
   /** Emits a window that is closed, at the last ms that lies in it. */
-  closed(key: Buffer, content: WindowContent, lastMs: number): void {
+  closed(key: Buffer, content: WindowContent, lastMs: number, views: Views): void {
     if (this.emitsChanges) return;
     const { cursor, count, options } = this.#wiring;
     const keyValue = options.keyOf(this.#node, key);
+    const aggregate = this.fold.result(content.aggregate, key, views);
+    if (aggregate === undefined) return;
     // mistake: result with an age
     cursor.record = resultRecord(cursor.record, { key, keyValue }, lastMs);
     count.passed++;
-    this.#results(this.#resultOf(content, keyValue));
+    const { startMs, endMs } = content;
+    this.#results({ aggregate, key: keyValue, startMs, endMs });
   }
 
   /** Whether so many windows are more than a key may have open. */
@@ -161,7 +165,7 @@ export class WindowWork {
   }
 
   /** Emits a window that goes ahead of its time, to make room for the record in hand. */
-  evicted({ record }: Item, content: WindowContent, lastMs: number): void {
+  evicted({ record }: Item, content: WindowContent, lastMs: number, views: Views): void {
     const { at, cursor } = this.#wiring;
     cursor.queues?.evicted.push(at);
     const { raw, context } = record;
@@ -171,7 +175,7 @@ export class WindowWork {
       raw: { ...raw, headers: [] },
       context: { ...context, ...place },
     };
-    this.closed(raw.key as Buffer, content, lastMs);
+    this.closed(raw.key as Buffer, content, lastMs, views);
     cursor.record = record;
     cursor.step = at;
   }

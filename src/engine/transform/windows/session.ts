@@ -4,11 +4,12 @@ import type { StateEntry, StateKey } from "../../core/state.ts";
 import type { SessionWindow } from "../../core/window-span.ts";
 import {
   dropUnkeyed,
+  type DueLook,
   type Item,
+  type KeptResult,
   type MakeOperator,
   type Operator,
   ownKeys,
-  present,
   type Views,
   type Want,
   type Wiring,
@@ -26,7 +27,6 @@ import {
 export interface SessionAggregate extends WindowOperation {
   readonly kind: "session-window";
   readonly window: SessionWindow;
-  readonly merge: (a: unknown, b: unknown) => unknown;
 }
 
 export const aggregatingSessions: MakeOperator<SessionAggregate> = (node, wiring) =>
@@ -35,8 +35,11 @@ export const aggregatingSessions: MakeOperator<SessionAggregate> = (node, wiring
 class SessionWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
+  readonly dueStores: readonly string[];
   readonly usesTime = true;
   readonly dueAgainMs: number;
+  readonly meets?: NonNullable<Operator["meets"]>;
+  readonly moreKeys?: NonNullable<Operator["moreKeys"]>;
   readonly #operation: SessionAggregate;
   readonly #wiring: Wiring;
   readonly #work: WindowWork;
@@ -45,12 +48,16 @@ class SessionWork implements Operator {
   constructor(node: PlanNode & { readonly operation: SessionAggregate }, wiring: Wiring) {
     const { store, window } = node.operation;
     this.at = wiring.at;
-    this.stores = [store.name];
+    this.#work = new WindowWork(node, wiring);
+    this.stores = this.#work.storesWith();
+    this.dueStores = [store.name];
     this.dueAgainMs = window.gapMs;
     this.#closed = new ClosedEnds(store.name);
     this.#operation = node.operation;
     this.#wiring = wiring;
-    this.#work = new WindowWork(node, wiring);
+    if (this.#work.fold.store === null) return;
+    this.meets = (item) => this.#work.fold.meets(item);
+    this.moreKeys = (item, views, want) => this.#lastRecords(item, views, want);
   }
 
   keys(item: Item, want: Want): void {
@@ -58,8 +65,20 @@ class SessionWork implements Operator {
     if (item.key !== null) this.#closed.want(want);
   }
 
-  dueKeys(_key: StateKey, want: Want): void {
+  dueKeys(key: StateKey, want: Want, { views, watermark }: DueLook): void {
     this.#closed.want(want);
+    if (this.#work.fold.store === null) return;
+    const { store, window } = this.#operation;
+    for (const session of sessionsOf(views.view(store.name).get(key)).sessions)
+      if (lastOpenMs(window, session) < watermark)
+        this.#work.fold.wantAll(session.value, key.bytes, want);
+  }
+
+  /** Any of them may be the last of those that a record joins. */
+  #lastRecords({ key }: Item, views: Views, want: Want): void {
+    if (key === null) return;
+    for (const { value } of sessionsOf(views.view(this.#operation.store.name).get(key)).sessions)
+      this.#work.fold.wantLast(value, key.bytes, want);
   }
 
   work(item: Item, views: Views): void {
@@ -72,9 +91,9 @@ class SessionWork implements Operator {
     const late = latenessOf(item, lastOnTimeMs(window, timestamp), isClosed);
     if (late !== null) return this.#work.end(item, late);
     const view = views.view(store.name);
-    const before = this.#withRoom(item, sessionsOf(view.get(key)));
+    const before = this.#withRoom(item, sessionsOf(view.get(key)), views);
     if (before === null) return this.#work.end(item, "evicted");
-    const add = (values: readonly unknown[]): unknown => this.#added(values, item);
+    const add = (values: readonly unknown[]): unknown => this.#added(values, item, views);
     const sessions = withRecord(window, before.sessions, timestamp, add);
     view.set(key, this.#entryOf({ ...before, sessions }));
     trail.emitted++;
@@ -97,7 +116,7 @@ class SessionWork implements Operator {
   }
 
   /** The sessions when the oldest have made room for that of the record; null: it belongs to one that made room. */
-  #withRoom(item: Item, before: OpenSessions): OpenSessions | null {
+  #withRoom(item: Item, before: OpenSessions, views: Views): OpenSessions | null {
     const { bound, window } = this.#operation;
     const { timestamp: timeMs } = item.record.context;
     // mistake: evicted session begins anew
@@ -110,15 +129,15 @@ class SessionWork implements Operator {
     const last = over.at(-1) as Session;
     if (timeMs < last.startMs) return null;
     for (const { startMs, endMs, value: aggregate } of over)
-      this.#work.evicted(item, { aggregate, startMs, endMs }, endMs);
+      this.#work.evicted(item, { aggregate, startMs, endMs }, endMs, views);
     return { evictedMs: last.endMs, sessions: before.sessions.slice(over.length) };
   }
 
-  #added(values: readonly unknown[], item: Item): unknown {
-    const { merge } = this.#operation;
+  #added(values: readonly unknown[], item: Item, views: Views): unknown {
+    const { fold } = this.#work;
     const [first = null, ...others] = values;
-    const joined = others.reduce((a, b) => present(merge(a, b)), first);
-    return this.#work.added(joined, item);
+    const joined = others.reduce((a, b) => fold.merged(a, b), first);
+    return fold.added(joined, item, views, item.record.context.timestamp);
   }
 
   due({ key, watermark }: Item, views: Views): void {
@@ -135,7 +154,21 @@ class SessionWork implements Operator {
     view.set(key as StateKey, left);
     const { startMs, endMs, value: aggregate } = first;
     this.#closed.close(views, endMs);
-    this.#work.closed(bytes, { aggregate, startMs, endMs }, endMs);
+    this.#work.closed(bytes, { aggregate, startMs, endMs }, endMs, views);
+    this.#work.fold.forget(aggregate, bytes, views);
+  }
+
+  /** The user's fold has failed for one of the records: the session closes without it. */
+  giveUpDue({ key }: Item, views: Views): readonly KeptResult[] | null {
+    const own = key as StateKey;
+    const view = views.view(this.#operation.store.name);
+    const entry = view.get(own);
+    const [first] = sessionsOf(entry).sessions;
+    const taken =
+      first === undefined ? null : this.#work.fold.takeOut(first.value, own.bytes, views);
+    if (taken === null) return null;
+    view.set(own, entry);
+    return [taken];
   }
 
   #entryOf({ sessions, evictedMs }: OpenSessions): StateEntry {

@@ -5,11 +5,12 @@ import type { StateEntry, StateKey } from "../../core/state.ts";
 import type { SlidingWindow } from "../../core/window-span.ts";
 import {
   dropUnkeyed,
+  type DueLook,
   type Item,
+  type KeptResult,
   type MakeOperator,
   type Operator,
   ownKeys,
-  present,
   type Views,
   type Want,
   type Wiring,
@@ -39,7 +40,6 @@ import {
 export interface SlidingAggregate extends WindowOperation {
   readonly kind: "sliding-window";
   readonly window: SlidingWindow;
-  readonly merge: (a: unknown, b: unknown) => unknown;
 }
 
 export const aggregatingSlides: MakeOperator<SlidingAggregate> = (node, wiring) =>
@@ -48,12 +48,17 @@ export const aggregatingSlides: MakeOperator<SlidingAggregate> = (node, wiring) 
 interface ClosedSlides {
   readonly slides: readonly Slide[];
   readonly endMs: number;
+  /** Those that no later window needs. */
+  readonly over: readonly Slide[];
 }
 
 class SlidingWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
+  readonly dueStores: readonly string[];
   readonly usesTime = true;
+  readonly meets?: NonNullable<Operator["meets"]>;
+  readonly moreKeys?: NonNullable<Operator["moreKeys"]>;
   readonly #operation: SlidingAggregate;
   readonly #wiring: Wiring;
   readonly #work: WindowWork;
@@ -62,11 +67,15 @@ class SlidingWork implements Operator {
   constructor(node: PlanNode & { readonly operation: SlidingAggregate }, wiring: Wiring) {
     const { store } = node.operation;
     this.at = wiring.at;
-    this.stores = [store.name];
+    this.#work = new WindowWork(node, wiring);
+    this.stores = this.#work.storesWith();
+    this.dueStores = [store.name];
     this.#closed = new ClosedEnds(store.name);
     this.#operation = node.operation;
     this.#wiring = wiring;
-    this.#work = new WindowWork(node, wiring);
+    if (this.#work.fold.store === null) return;
+    this.meets = (item) => this.#work.fold.meets(item);
+    this.moreKeys = (item, views, want) => this.#lastRecords(item, views, want);
   }
 
   keys(item: Item, want: Want): void {
@@ -74,8 +83,19 @@ class SlidingWork implements Operator {
     if (item.key !== null) this.#closed.want(want);
   }
 
-  dueKeys(_key: StateKey, want: Want): void {
+  dueKeys(key: StateKey, want: Want, { views, watermark }: DueLook): void {
     this.#closed.want(want);
+    if (this.#work.fold.store === null) return;
+    const { slides } = slidesOf(views.view(this.#operation.store.name).get(key));
+    for (const { timeMs, value } of slides)
+      if (timeMs < watermark) this.#work.fold.wantAll(value, key.bytes, want);
+  }
+
+  #lastRecords({ key, record }: Item, views: Views, want: Want): void {
+    if (key === null) return;
+    const { slides } = slidesOf(views.view(this.#operation.store.name).get(key));
+    for (const { timeMs, value } of slides)
+      if (timeMs === record.context.timestamp) this.#work.fold.wantLast(value, key.bytes, want);
   }
 
   work(item: Item, views: Views): void {
@@ -99,8 +119,7 @@ class SlidingWork implements Operator {
     const { closedMs, slides: stored } = slidesOf(old);
     const before = { closedMs: Math.max(closedMs, this.#closed.endMs(views)), slides: stored };
     this.#checkRoom(before, times.timeMs);
-    const slide = { ...times, value: this.#work.added(null, item) };
-    const after = withSlide(before, slide, this.#merge);
+    const { slide, after } = this.#slidesWith(before, times, item, views);
     view.set(key, this.#entryOf(after, Math.max(times.timeMs, old?.timestamp ?? -Infinity)));
     item.trail.emitted++;
     if (!this.#work.emitsChanges) return;
@@ -113,6 +132,25 @@ class SlidingWork implements Operator {
     }
   }
 
+  /** A slide that keeps its records is found again by its times; others are merged. */
+  #slidesWith(
+    before: Slides,
+    times: Pick<Slide, "timeMs" | "atMs">,
+    item: Item,
+    views: Views,
+  ): { readonly slide: Slide; readonly after: Slides } {
+    const { fold } = this.#work;
+    const { timeMs, atMs } = times;
+    const at =
+      fold.store === null
+        ? -1
+        : before.slides.findIndex((one) => one.timeMs === timeMs && one.atMs === atMs);
+    const old = before.slides[at]?.value ?? null;
+    const slide = { ...times, value: fold.added(old, item, views, timeMs, atMs) };
+    if (at >= 0) return { slide, after: { ...before, slides: before.slides.with(at, slide) } };
+    return { slide, after: withSlide(before, slide, (a, b) => fold.merged(a, b)) };
+  }
+
   /** Windows of a key begin and end with the times of its records: these are bounded. */
   #checkRoom({ slides }: Slides, timeMs: number): void {
     if (!this.#work.isOver(slides.length + 1)) return;
@@ -122,15 +160,38 @@ class SlidingWork implements Operator {
 
   due(item: Item, views: Views): void {
     const closed = this.#close(item, views);
-    if (closed === null || closed.slides.length === 0) return;
-    const { slides, endMs } = closed;
-    this.#work.closed((item.key as StateKey).bytes, this.#contentOf(slides, endMs), endMs);
+    if (closed === null) return;
+    const { slides, endMs, over } = closed;
+    const { bytes } = item.key as StateKey;
+    if (slides.length > 0) this.#work.closed(bytes, this.#contentOf(slides, endMs), endMs, views);
+    this.#forget(over, bytes, views);
   }
 
-  /** The user's `merge` has failed. */
-  giveUpDue(item: Item, views: Views): readonly [] {
-    this.#close(item, views);
-    return [];
+  #forget(over: readonly Slide[], key: Buffer, views: Views): void {
+    for (const { value } of over) this.#work.fold.forget(value, key, views);
+  }
+
+  /** The user's `merge` has failed, or the fold for one of the records: the window closes without it. */
+  giveUpDue(item: Item, views: Views): readonly KeptResult[] {
+    const { fold } = this.#work;
+    const own = item.key as StateKey;
+    const view = views.view(this.#operation.store.name);
+    const entry = view.get(own);
+    const closed = this.#close(item, views);
+    if (closed === null) return [];
+    const { slides, over } = closed;
+    const runs = slides.map(({ value }) => value);
+    const taken =
+      fold.store === null || runs.length === 0
+        ? null
+        : fold.takeOut(
+            runs.reduce((a, b) => fold.merged(a, b)),
+            own.bytes,
+            views,
+          );
+    if (taken === null) this.#forget(over, own.bytes, views);
+    else view.set(own, entry);
+    return taken === null ? [] : [taken];
   }
 
   /** The window of a key that closes next, and what it has; null: none closes yet. */
@@ -150,13 +211,13 @@ class SlidingWork implements Operator {
     this.#closed.close(views, endMs);
     const left = closedAt(window, slides, endMs);
     view.set(own, left === null ? null : this.#entryOf(left, entry.timestamp));
-    return { slides: slidesIn(window, slides, endMs), endMs };
+    const over = slides.slides.filter((one) => left?.slides.includes(one) !== true);
+    return { slides: slidesIn(window, slides, endMs), endMs, over };
   }
 
-  readonly #merge = (a: unknown, b: unknown): unknown => present(this.#operation.merge(a, b));
-
   #contentOf(slides: readonly Slide[], endMs: number) {
-    const aggregate = slides.map(({ value }) => value).reduce(this.#merge);
+    const { fold } = this.#work;
+    const aggregate = slides.map(({ value }) => value).reduce((a, b) => fold.merged(a, b));
     return { aggregate, startMs: endMs - this.#operation.window.differenceMs, endMs };
   }
 

@@ -9,13 +9,13 @@ import {
   isWindowKey,
   type WindowAggregate,
 } from "../../../transform/windows/aligned.ts";
-import { aggregatingPanes, type HoppingAggregate } from "../../../transform/windows/hopping.ts";
-import { wrongOfPanes } from "../../../transform/windows/panes.ts";
+import { aggregatingPanes, type HoppingAggregate } from "../../../transform/panes/hopping.ts";
+import { wrongOfPanes } from "../../../transform/panes/panes.ts";
 import {
   aggregatingCounts,
   wrongCounted,
   type CountAggregate,
-} from "../../../transform/keyed/counted.ts";
+} from "../../../transform/windows/counted.ts";
 import type { WindowOperation } from "../../../transform/windows/result.ts";
 import {
   aggregatingSessions,

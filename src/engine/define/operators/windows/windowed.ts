@@ -32,6 +32,7 @@ import {
   type Fold,
   type Folding,
 } from "../../folds.ts";
+import { unorderedOf } from "./at-close.ts";
 import { boundRulesOf, closePointOf, delayOf, reachOf, shapeOf, type Emission } from "./shapes.ts";
 import { emissionOf, type WindowOf } from "../../windows.ts";
 
@@ -167,16 +168,20 @@ export class WindowedStream<K, V, N = never> {
     const delayMs = emission === "close" ? delayOf(window) : 0;
     // The order of records decides which of them a bound refuses or lets go.
     const anyOrder = fold.anyOrder === true && limit.bound === undefined;
+    const common = { closePoint: closePointOf(window), ...reachOf(window) };
     const own = {
       ...bounded(facts, window, limit.bound),
-      closePoint: closePointOf(window),
-      ...reachOf(window),
+      ...common,
       ...(window.kind === "count" ? {} : comingOut({ anyOrder }, emission)),
       defers: emission === "checkpoint",
     };
     const order = (window.kind === "count" ? window.order : null) ?? undefined;
     const ordered = inOrder(name, operation, own, order);
-    const node = this.#source.next<WindowResult<K, A>>(name, ordered.operation, ordered.facts);
+    const placed = unorderedOf(name, { window, fold, emission }, limit.bound, common);
+    const node = this.#source.next<WindowResult<K, A>>(name, ordered.operation, {
+      ...ordered.facts,
+      ...placed,
+    });
     // Late records go on at once: time behind them is not held back.
     const timed = { ...ofResults, delayMs };
     const results = node.next<WindowResult<K, A>>(`${name}.results`, { kind: "arm" }, timed);

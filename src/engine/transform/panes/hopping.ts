@@ -2,21 +2,21 @@
 // next window that closes, and one for each pane. A record changes one pane, however many windows it belongs to.
 import type { PlanNode } from "../../core/plan.ts";
 import { headKey, PaneKey } from "../../core/pane-keys.ts";
-import type { StateEntry, StateKey, StoreView } from "../../core/state.ts";
+import type { StateEntry, StateKey } from "../../core/state.ts";
 import type { AlignedWindow } from "../../core/window-span.ts";
 import {
   dropUnkeyed,
+  type DueLook,
   type Item,
+  type KeptResult,
   type Lateness,
   type MakeOperator,
   type Operator,
-  present,
   type Views,
   type Want,
   type Wiring,
 } from "../operator.ts";
 import {
-  closedAt,
   endAfter,
   firstEndOf,
   fromOf,
@@ -28,19 +28,16 @@ import {
   type PaneRange,
   type Panes,
   panesOf,
-  type Portion,
-  portionsOf,
   startsIn,
   storedOf,
-  valuesIn,
   withPane,
 } from "./panes.ts";
-import { ClosedEnds, latenessOf, type WindowOperation, WindowWork } from "./result.ts";
+import { PaneStore, type ClosedPanes } from "./pane-store.ts";
+import { ClosedEnds, latenessOf, type WindowOperation, WindowWork } from "../windows/result.ts";
 
 export interface HoppingAggregate extends WindowOperation {
   readonly kind: "hopping-window";
   readonly window: AlignedWindow;
-  readonly merge: (a: unknown, b: unknown) => unknown;
 }
 
 export const aggregatingPanes: MakeOperator<HoppingAggregate> = (node, wiring) =>
@@ -51,33 +48,45 @@ interface ItemKey extends StateKey {
   readonly pane: StateKey;
 }
 
-interface ClosedPanes {
-  readonly values: readonly unknown[];
-  readonly endMs: number;
-}
-
 class HoppingWork implements Operator {
   readonly at: number;
   readonly stores: readonly string[];
+  readonly dueStores: readonly string[];
   readonly usesTime = true;
   readonly dueAgainMs: number;
+  readonly meets?: NonNullable<Operator["meets"]>;
   readonly moreKeys?: NonNullable<Operator["moreKeys"]>;
+  readonly moreDueKeys?: NonNullable<Operator["moreDueKeys"]>;
   readonly #operation: HoppingAggregate;
   readonly #wiring: Wiring;
   readonly #work: WindowWork;
   readonly #closed: ClosedEnds;
+  readonly #stored: PaneStore;
 
   constructor(node: PlanNode & { readonly operation: HoppingAggregate }, wiring: Wiring) {
     const { store, window } = node.operation;
     this.at = wiring.at;
-    this.stores = [store.name];
-    this.dueAgainMs = window.advanceMs;
-    this.#operation = node.operation;
-    this.#wiring = wiring;
     this.#work = new WindowWork(node, wiring);
+    this.#stored = new PaneStore(store.name, window, this.#work.fold);
+    this.stores = this.#work.storesWith();
+    this.dueStores = [store.name];
+    this.dueAgainMs = window.advanceMs;
+    [this.#operation, this.#wiring] = [node.operation, wiring];
     this.#closed = new ClosedEnds(store.name);
     if (node.operation.bound?.whenFull === "evict")
       this.moreKeys = (item, views, want) => this.#others(item, views, want);
+    // A window that keeps its records has no bound.
+    if (this.#work.fold.store === null) return;
+    this.meets = (item) => this.#work.fold.meets(item);
+    this.moreKeys = (item, views, want) => {
+      const { key } = item.record.raw;
+      if (item.key !== null && key !== null)
+        this.#stored.wantLast((item.key as ItemKey).pane, key, views, want);
+    };
+    this.moreDueKeys = (key, want, by) => {
+      for (const pane of this.#panesDue(key, by))
+        this.#stored.wantAll(pane, this.recordKeyOf(key), by.views, want);
+    };
   }
 
   /** A pane that is new may let the windows of others go. */
@@ -114,15 +123,15 @@ class HoppingWork implements Operator {
     const stored = this.#panesOf(view.get(item.key));
     const closedMs = Math.max(stored.closedMs, this.#closed.endMs(views));
     const before = closedMs === stored.closedMs ? stored : { ...stored, closedMs };
-    const panes = this.#withRoom(item, view, before);
+    const panes = this.#withRoom(item, views, before);
     if (panes !== before) view.set(item.key, this.#headOf(panes, timeMs));
     const endMs = this.#firstEnd(item, panes);
-    if (endMs <= lastEndOf(window, timeMs)) this.#take(item, { view, panes, endMs });
+    if (endMs <= lastEndOf(window, timeMs)) this.#take(item, views, { panes, endMs });
     this.#work.end(item, this.#latenessOf(item, panes, views));
   }
 
   /** The panes of the key when its oldest windows have made room for those of the record. */
-  #withRoom(item: Item, view: StoreView, before: Panes): Panes {
+  #withRoom(item: Item, views: Views, before: Panes): Panes {
     if (this.#operation.bound === undefined) return before;
     const { window } = this.#operation;
     let panes = before;
@@ -134,18 +143,18 @@ class HoppingWork implements Operator {
       const after = withPane(window, panes, { paneMs: paneOf(window, timeMs), fromMs });
       if (after === panes || !this.#work.isOver(openWindows(window, after))) return panes;
       this.#work.checkRoom();
-      panes = this.#evict(item, view, { panes, endMs: nextEndOf(window, after) });
+      panes = this.#evict(item, views, { panes, endMs: nextEndOf(window, after) });
     }
   }
 
   #evict(
     item: Item,
-    view: StoreView,
+    views: Views,
     { panes, endMs }: { readonly panes: Panes; endMs: number },
   ): Panes {
-    const closed = this.#closedIn(item.key as StateKey, view, { panes, endMs });
+    const closed = this.#stored.closed(item.key as StateKey, views, { panes, endMs });
     if (closed.values.length > 0)
-      this.#work.evicted(item, this.#contentOf(closed.values, endMs), endMs - 1);
+      this.#work.evicted(item, this.#contentOf(closed.values, endMs), endMs - 1, views);
     return closed.left;
   }
 
@@ -167,54 +176,50 @@ class HoppingWork implements Operator {
 
   #take(
     item: Item,
-    { view, panes, endMs }: { readonly view: StoreView; panes: Panes; endMs: number },
+    views: Views,
+    { panes, endMs }: { readonly panes: Panes; readonly endMs: number },
   ): void {
-    const { window } = this.#operation;
+    const { store, window } = this.#operation;
+    const view = views.view(store.name);
     const key = item.key as ItemKey;
     const timeMs = item.record.context.timestamp;
     const fromMs = fromOf(window, panes, { timeMs, endMs });
     const old = view.get(key.pane);
-    const portions = this.#portionsWith(old, fromMs, item);
+    const paneMs = paneOf(window, timeMs);
+    const portions = this.#stored.portionsWith(old, { paneMs, fromMs }, item, views);
     const timestamp = Math.max(timeMs, old?.timestamp ?? -Infinity);
     view.set(key.pane, { value: portions, timestamp, dueMs: null });
-    const after = withPane(window, panes, { paneMs: paneOf(window, timeMs), fromMs });
+    const after = withPane(window, panes, { paneMs, fromMs });
     if (after !== panes) view.set(key, this.#entryOf(after, timeMs));
     item.trail.emitted++;
   }
 
-  #portionsWith(entry: StateEntry | null, fromMs: number, item: Item): readonly Portion[] {
-    const portions = portionsOf(entry);
-    const at = portions.findIndex(([from]) => from === fromMs);
-    const old = portions[at];
-    const portion: Portion = [fromMs, this.#work.added(old?.[1] ?? null, item)];
-    if (old !== undefined) return portions.with(at, portion);
-    return [...portions, portion].sort(([a], [b]) => a - b);
+  dueKeys(key: StateKey, want: Want, by: DueLook): void {
+    this.#closed.want(want);
+    for (const pane of this.#panesDue(key, by)) want(this.#operation.store.name, pane);
   }
 
-  dueKeys(
-    key: StateKey,
-    want: Want,
-    { views, watermark }: { readonly views: Views; readonly watermark: number },
-  ): void {
+  /** Those of the windows that close up to the watermark. */
+  *#panesDue(key: StateKey, { views, watermark }: DueLook): Iterable<StateKey> {
     const { window, store } = this.#operation;
-    this.#closed.want(want);
     const { ranges } = this.#panesOf(views.view(store.name).get(key));
     for (const range of ranges)
       for (const paneMs of startsIn(window, range, watermark - window.graceMs))
-        want(store.name, new PaneKey(key, paneMs));
+        yield new PaneKey(key, paneMs);
   }
 
   due(item: Item, views: Views): void {
     const closed = this.#close(item, views);
-    if (closed === null || closed.values.length === 0) return;
+    if (closed === null) return;
     const { values, endMs } = closed;
     const key = this.recordKeyOf(item.key as StateKey);
-    this.#work.closed(key, this.#contentOf(values, endMs), endMs - 1);
+    if (values.length > 0) this.#work.closed(key, this.#contentOf(values, endMs), endMs - 1, views);
+    this.#stored.forget(closed.over, key, views);
   }
 
   #contentOf(values: readonly unknown[], endMs: number) {
-    const { merge, window } = this.#operation;
-    const aggregate = values.reduce((a, b) => present(merge(a, b)));
+    const { window } = this.#operation;
+    const aggregate = values.reduce((a, b) => this.#work.fold.merged(a, b));
     return { aggregate, startMs: endMs - window.sizeMs, endMs };
   }
 
@@ -222,14 +227,27 @@ class HoppingWork implements Operator {
     return bytes.subarray(1);
   }
 
-  /** The user's `merge` has failed. */
-  giveUpDue(item: Item, views: Views): readonly [] {
-    this.#close(item, views);
-    return [];
+  /** The user's `merge` has failed, or the fold for one of the records: the window closes without it. */
+  giveUpDue(item: Item, views: Views): readonly KeptResult[] {
+    const head = item.key as StateKey;
+    const view = views.view(this.#operation.store.name);
+    const entry = view.get(head);
+    const key = this.recordKeyOf(head);
+    const taken = this.#stored.takeOut(head, key, this.#panesOf(entry), views);
+    if (taken === null) {
+      const over = this.#close(item, views)?.over ?? [];
+      this.#stored.forget(over, key, views);
+      return [];
+    }
+    view.set(head, entry);
+    return [taken];
   }
 
   /** The window of a key that closes next, and the aggregates of its panes; null: none closes yet. */
-  #close({ key, watermark }: Item, views: Views): ClosedPanes | null {
+  #close(
+    { key, watermark }: Item,
+    views: Views,
+  ): (ClosedPanes & { readonly endMs: number }) | null {
     const { store, window } = this.#operation;
     const head = key as StateKey;
     const view = views.view(store.name);
@@ -243,22 +261,9 @@ class HoppingWork implements Operator {
       return null;
     }
     this.#closed.close(views, endMs);
-    const { values, left } = this.#closedIn(head, view, { panes, endMs });
+    const { values, left, over } = this.#stored.closed(head, views, { panes, endMs });
     view.set(head, this.#headOf(left, entry.timestamp));
-    return { values, endMs };
-  }
-
-  /** What the window that ends then has, and the panes behind it. */
-  #closedIn(
-    head: StateKey,
-    view: StoreView,
-    { panes, endMs }: { readonly panes: Panes; readonly endMs: number },
-  ): { readonly values: readonly unknown[]; readonly left: Panes } {
-    const { window } = this.#operation;
-    const values = valuesIn(window, panes, endMs, (ms) => view.get(new PaneKey(head, ms)));
-    const { left, over } = closedAt(window, panes, endMs);
-    for (const paneMs of over) view.set(new PaneKey(head, paneMs), null);
-    return { values, left };
+    return { values, endMs, over };
   }
 
   #lastOpenMs(endMs: number): number {

@@ -3,7 +3,7 @@
 import type { PlanNode } from "../../core/plan.ts";
 import type { CountWindow } from "../../core/window-span.ts";
 import { dropUnkeyed, ownKeys, type MakeOperator } from "../operator.ts";
-import { WindowWork, type WindowOperation } from "../windows/result.ts";
+import { WindowWork, type WindowOperation } from "./result.ts";
 
 export interface CountAggregate extends WindowOperation {
   readonly kind: "count-window";
@@ -35,7 +35,7 @@ export const aggregatingCounts: MakeOperator<CountAggregate> = (
       const { timestamp } = record.context;
       // mistake: window from the record that came first
       const [startMs, endMs] = [Math.min(from, timestamp), Math.max(to, timestamp)];
-      const content = { aggregate: own.added(old, item), startMs, endMs };
+      const content = { aggregate: own.fold.added(old, item, views, 0), startMs, endMs };
       // mistake: window of one record more
       const isFull = before + 1 >= window.size;
       const filling: Filling = [startMs, endMs, before + 1, content.aggregate];
