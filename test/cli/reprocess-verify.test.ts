@@ -21,5 +21,8 @@ test("a pipeline without tables is refused: that nothing differs would say that 
     nothing,
   );
   await program.parseAsync(["verify", "copy"], { from: "user" });
-  await assert.rejects(asked[0] ?? Promise.resolve(), /copy writes no tables, so there is nothing to compare/);
+  await assert.rejects(
+    asked[0] ?? Promise.resolve(),
+    /copy writes no tables, so there is nothing to compare/,
+  );
 });

@@ -5,6 +5,7 @@ import type { StartOffset, TopicDescription, Watermarks } from "../core/kafka.ts
 import { resetCommand, resumeCommand, type Operated } from "../core/lead.ts";
 import { widthDiffers } from "../core/plan-settings.ts";
 import { addressOf, type GroupId, type TopicName, type TopicPartition } from "../core/record.ts";
+import { wrongMetadata } from "../core/task-inputs.ts";
 
 /** The part that a task belongs to, as far as its stops must know. */
 export interface PartFacts extends Operated {
@@ -73,6 +74,24 @@ export function progressInvalid(
   const detail = `${place} ${addressOf(at)} at ${String(nextOffset)}: ${why}. ${next}`;
   return stop("MILL_PROGRESS_INVALID", at, detail);
 }
+
+/**
+ * What lies beside the offset cannot be read: ledger and time of the task are not known. Without the time of an input, what is
+ * late for a window would depend on the offset (K1).
+ */
+export function damagedBeside(
+  part: PartFacts,
+  start: StartOffset & { readonly group: GroupId; readonly metadata: string },
+): MillraceError | null {
+  // mistake: offset without times taken
+  const lacksTime = start.metadata === "" && part.usesTime && part.topics.includes(start.topic);
+  if (lacksTime) return progressInvalid(part, start, NO_TIMES);
+  // mistake: damaged progress taken
+  const why = wrongMetadata(start.metadata);
+  return why === null ? null : progressInvalid(part, start, why);
+}
+
+const NO_TIMES = "the offset was committed without the times by which the part's windows close";
 
 export function topicRecreated(part: PartFacts, at: TopicPartition): MillraceError {
   const command = resetCommand(part, `--part ${part.part} --topic ${at.topic} --to earliest`);

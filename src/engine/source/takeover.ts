@@ -1,6 +1,6 @@
 // The start of a stream task: committed progress, read stable, after its dead owner's transaction was ended.
 // A first start is written down before anything is read, so that lost progress is not taken for no progress.
-import { decodeMetadata, encodeMetadata, wrongMetadata } from "../core/task-inputs.ts";
+import { decodeMetadata, encodeMetadata } from "../core/task-inputs.ts";
 import { MillraceError } from "../core/errors.ts";
 import type {
   CommittedOffset,
@@ -34,13 +34,12 @@ import {
 import { adopted, loadingOf, loadStartsOf, type StartRequest } from "./start-offsets.ts";
 import { inherit, type InheritPorts, type InheritRequest } from "./inherit.ts";
 import {
+  damagedBeside,
   offsetGone,
   partitionsChanged,
-  progressInvalid,
   progressLost,
   topicRecreated,
   versionsDiffer,
-  type PartFacts,
 } from "../notes/stops.ts";
 
 export interface TakeoverPorts extends InheritPorts {
@@ -234,21 +233,6 @@ function stopOf(
   const start = { ...offset, nextOffset: offset.nextOffset, group };
   return offsetGone(part, start, marks.get(addressOf(offset))) ?? damagedBeside(part, start);
 }
-
-/** Ledger and time of the task are not known. Without the time of an input, what is late for a window would depend on the offset (K1). */
-function damagedBeside(
-  part: PartFacts,
-  start: StartOffset & { readonly group: GroupId; readonly metadata: string },
-): MillraceError | null {
-  // mistake: offset without times taken
-  const lacksTime = start.metadata === "" && part.usesTime && part.topics.includes(start.topic);
-  if (lacksTime) return progressInvalid(part, start, NO_TIMES);
-  // mistake: damaged progress taken
-  const why = wrongMetadata(start.metadata);
-  return why === null ? null : progressInvalid(part, start, why);
-}
-
-const NO_TIMES = "the offset was committed without the times by which the part's windows close";
 
 /** Partitions without progress that have never begun. */
 async function firstStarts(
