@@ -436,6 +436,18 @@ export const mutations: readonly Mutation[] = [
     changes: ["omit"],
   },
   {
+    name: "unreadable key stops the task",
+    test: "scenario/unreadable-keys.test.ts",
+    mistake: "a result whose key its schema no longer decodes has no letter: its task stops",
+    changes: [{ condition: "true" }],
+  },
+  {
+    name: "schema of a key not learnt",
+    test: "scenario/unreadable-keys.test.ts",
+    mistake: "the schema of a key is learnt with records only, and not for entries that are due",
+    changes: ["omit"],
+  },
+  {
     name: "late result in no ledger",
     test: "scenario/late-results.test.ts",
     mistake: "a result of state that is late for an operator behind is counted nowhere",

@@ -693,7 +693,7 @@ const halts = {
   MILL_DUE_FAILED: {
     message: "what was due cannot be worked",
     meaning:
-      "An entry of state that was due cannot be worked, and its operator cannot pass over it either. The task has stopped in front of it; nothing is lost, and it is due again. A result that a step behind cannot take does not do this: it is a dead letter of the class result.",
+      "An entry of state that was due cannot be worked, and its operator cannot pass over it either. The task has stopped in front of it; nothing is lost, and it is due again. A result that a step behind cannot take does not do this, and neither does a key that its schema no longer decodes: it is a dead letter of the class result.",
     action:
       "Mend the step that the message names and deploy it, then: npx millrace resume <pipeline>",
   },

@@ -43,6 +43,8 @@ export interface KeyedStoreOptions {
   readonly blame: EntryBlame;
   /** Resolves when the schemas of these values are known. */
   learn(values: readonly Buffer[]): Promise<void>;
+  /** Resolves when the schemas of the records' keys of such entries are known. */
+  learnKeys?(keys: readonly StateKey[]): Promise<void>;
 }
 
 export class KeyedStore implements StoreView {
@@ -186,8 +188,7 @@ export class KeyedStore implements StoreView {
       if (dirty === number) {
         const value = made === undefined ? this.#options.codec.encode(entry as StateEntry) : made;
         cells.push(cell);
-        const dueMs = entry === null ? null : entry.dueMs;
-        changes.push({ key: Buffer.from(cell.id, "latin1"), value, dueMs });
+        changes.push({ key: Buffer.from(cell.id, "latin1"), value, dueMs: entry?.dueMs ?? null });
         this.#cells.weigh(cell, value);
       }
     }
@@ -282,6 +283,8 @@ export class KeyedStore implements StoreView {
       // A question for all keys only counts them.
       const checked = keysMax === Infinity ? [] : merged.keys;
       if ((await this.#unlessDamaged(damages, () => this.#checkDue(checked))) === null) continue;
+      // mistake: schema of a key not learnt
+      await this.#options.learnKeys?.(checked);
       this.#dues.found(merged);
       return merged.keys;
     }

@@ -49,8 +49,11 @@ export interface Operator {
    * due.
    */
   due?(item: Item, views: Views): void;
-  /** The key of the records of an entry; left out where that is the entry's own. */
-  recordKeyOf?(key: StateKey): Buffer;
+  /**
+   * The bytes of the records' key of an entry, which `due` decodes: its writer's schema is learnt before. Null, or left out: it
+   * decodes none.
+   */
+  recordKeyOf?(key: StateKey, store: string): Buffer | null;
   /** An entry that was worked is not due again before so many ms more; left out: nobody knows. */
   readonly dueAgainMs?: number;
   /**

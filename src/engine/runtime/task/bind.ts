@@ -7,8 +7,8 @@ import type { Stage } from "../../core/outcome.ts";
 import { carrier } from "../../core/carried.ts";
 import type { Part, Plan, PlanNode, PlanTopic } from "../../core/plan.ts";
 import { headersBytes, partitionOf, type Headers, type TopicName } from "../../core/record.ts";
+import type { StateKey } from "../../core/state.ts";
 import { subjectOf, type Codec, type WriterSchemas } from "../../core/schema.ts";
-import { sourceAbove } from "../../core/state-results.ts";
 import { isCompacted } from "../../core/topic-config.ts";
 import type { TableSpec } from "../../core/table-layout.ts";
 import { withAge, withOrigin } from "../../core/time-headers.ts";
@@ -20,6 +20,7 @@ import type { Cursor, Emit } from "../../transform/operator.ts";
 import { originsOf, sentOrigin, type OriginOf } from "../../transform/process/origin.ts";
 import { compile, type Program } from "../../transform/program.ts";
 import type { Repartition } from "../../transform/stateless/write.ts";
+import { keyCodecsOf, unknownKeysOf } from "./line/key-codecs.ts";
 import { entryCodecsOf } from "./line/entry-codecs.ts";
 import { bufferEncodersOf, type BytesOf } from "./line/buffer-encoders.ts";
 import { Refusals } from "./refusals.ts";
@@ -46,6 +47,8 @@ export interface BoundPart {
   readonly sources: ReadonlyMap<TopicName, SourceCodec>;
   /** Decodes the key of the records in front of a node. */
   keyOf(node: PlanNode, key: Buffer): unknown;
+  /** The writers' schema ids of the keys of such entries, as far as they must be learnt first. */
+  unknownKeyIds(store: string, keys: readonly StateKey[]): ReadonlySet<number>;
   /** The codec of each store's entries. */
   readonly stores: ReadonlyMap<string, EntryCodec>;
   /** The refusals by brokers, of all tasks of the part in this worker. */
@@ -94,7 +97,8 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   const sources = sourceCodecs(part, codec);
   const refusals = new Refusals();
   const originOf = originsOf(plan, part);
-  const keyOf = keysOf(part, sources);
+  const keyCodecOf = keyCodecsOf(part, sources);
+  const keyOf: BoundPart["keyOf"] = (node, key) => keyCodecOf(node).decode(key);
   const program = compile(part, {
     onError: plan.options.onError,
     onBroken: options.onBroken,
@@ -113,17 +117,8 @@ export function bindPart(plan: Plan, part: Part, options: BindOptions): BoundPar
   const labels = { pipeline: plan.pipeline, part: part.name };
   const shapes = options.shapes ?? null;
   const stores = entryCodecsOf(part, codec, shapes);
-  return { part, plan, labels, program, sources, keyOf, stores, refusals, shapes };
-}
-
-/** Where several sources meet, their keys are of one form. */
-function keysOf(part: Part, sources: BoundPart["sources"]): BoundPart["keyOf"] {
-  const codecs = new Map<PlanNode, Codec>();
-  return (node, key) => {
-    const codec = codecs.get(node) ?? sources.get(sourceAbove(part, node)?.name ?? "")?.key;
-    assert(codec !== undefined, `${node.name} hangs behind nothing`);
-    return codecs.set(node, codec) && codec.decode(key);
-  };
+  const unknownKeyIds = unknownKeysOf(part, program, keyCodecOf);
+  return { part, plan, labels, program, sources, keyOf, unknownKeyIds, stores, refusals, shapes };
 }
 
 const sourceCodecs = (part: Part, codec: CodecOf): Map<TopicName, SourceCodec> =>

@@ -16,6 +16,7 @@ import { taggedJsonCodec } from "../../decode/tagged-json.ts";
 import type { FailedDue } from "../../transform/due.ts";
 import type { DeferredChange, ReturnedRecords, ReturnedResults } from "../../transform/operator.ts";
 import { shapesOfWaiting, waitedRecords } from "../../transform/process/ordered.ts";
+import { withKey } from "../../transform/windows/result.ts";
 import type { ShapeBook } from "../shapes/book.ts";
 import type { BoundPart } from "./bind.ts";
 
@@ -42,10 +43,10 @@ export function resultRecord(
 /** That of the records, also where no result could be made. */
 function keyOfResults(
   { program }: Pick<BoundPart, "program">,
-  { entry: { key }, results, at }: FailedDue & Pick<ResultPlace, "at">,
+  { entry: { key, store }, results, at }: FailedDue & Pick<ResultPlace, "at">,
 ): Buffer {
   const own = results[0]?.record.raw.key ?? null;
-  return own ?? program.operators[at]?.recordKeyOf?.(key) ?? key.bytes;
+  return own ?? program.operators[at]?.recordKeyOf?.(key, store) ?? key.bytes;
 }
 
 /** The place of the operator that made it. */
@@ -95,7 +96,9 @@ export function returnedResults(
     const key = raw.key === null ? null : keyOf(node, raw.key);
     const context = { key, timestamp, topic: operator ?? "", partition, offset, headers };
     const value: ReturnedResults | ReturnedRecords =
-      waited === null ? { at, values } : { at, records: waited };
+      waited === null
+        ? { at, values: values.map((one) => withKey(node, one, key)) }
+        : { at, records: waited };
     return { raw, value, context, originMs: timestamp };
   } catch (error) {
     return { kind: "dead-lettered", failure: decodeFailure(error, raw, "value") };

@@ -27,7 +27,7 @@ import {
 import { EarlyShapes } from "../kept/early-shapes.ts";
 import { checkRoom, type KeyBound } from "../bounds/bound.ts";
 import { KeptRecords } from "../bounds/kept-records.ts";
-import { pairRecord, resultRecord } from "../windows/result-record.ts";
+import { keyOfResult, pairRecord, resultRecord } from "../windows/result-record.ts";
 import { latenessOf } from "../windows/result.ts";
 import {
   append,
@@ -266,8 +266,8 @@ class StreamJoinWork implements Operator {
   }
 
   #alone({ side, key }: JoinBucket, own: BufferedRecord): void {
-    const { cursor, options } = this.#wiring;
-    const keyValue = options.keyOf(this.#node, key);
+    const { cursor } = this.#wiring;
+    const keyValue = keyOfResult(this.#wiring, this.#node, key);
     const of = { originMs: own.originMs, joined: this.#originOf(side, own, null) };
     cursor.record = resultRecord(cursor.record, { key, keyValue }, own.timeMs, of);
     this.#wiring.count.passed++;

@@ -14,7 +14,7 @@ import {
   type TaskStores,
 } from "../../core/state.ts";
 import { dropUnkeyed, stateKey, type Item, type MakeOperator, type Wiring } from "../operator.ts";
-import { resultRecord } from "../windows/result-record.ts";
+import { keyOfResult, resultRecord } from "../windows/result-record.ts";
 
 export interface Suppress extends Operation {
   readonly kind: "suppress";
@@ -65,6 +65,7 @@ export const suppressing: MakeOperator<Suppress> = (node, wiring) => {
       keep(item, item.key, views.view(store.name), { node, wiring });
     },
     dueKeys: (_entry, want) => want(store.name, TOTAL_PLACE),
+    recordKeyOf: ({ bytes }) => bytes.subarray(1),
     due: (item, views) =>
       letGo(item.key as StateKey, item.record, views.view(store.name), { node, wiring }),
   };
@@ -138,7 +139,7 @@ function letGo(
   putTotal(view, totalIn(view) - 1);
   const [firstMs, storedMs, value] = entry.value as Waiting;
   const bytes = place.bytes.subarray(1);
-  const own = { key: bytes, keyValue: wiring.options.keyOf(node, bytes) };
+  const own = { key: bytes, keyValue: keyOfResult(wiring, node, bytes) };
   const originMs = Math.max(firstMs, storedMs);
   wiring.cursor.record = resultRecord(record, own, entry.timestamp, { originMs });
   wiring.count.passed++;

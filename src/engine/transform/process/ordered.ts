@@ -192,6 +192,11 @@ class OrderedWork implements Operator {
     }
   }
 
+  /** Records that wait have their keys with them. */
+  recordKeyOf(key: StateKey, store: string): Buffer | null {
+    return store === this.#store ? null : (this.#inner.recordKeyOf?.(key, store) ?? null);
+  }
+
   /** The records of an entry are of one source record, and fail together; they wait nowhere else. */
   giveUpDue(item: Item, views: Views): readonly KeptResult[] | null {
     const key = item.key as StateKey;

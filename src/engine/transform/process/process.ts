@@ -93,6 +93,10 @@ class ProcessWork implements Operator {
     for (const store of this.stores) want(store, key);
   }
 
+  recordKeyOf({ bytes }: StateKey): Buffer {
+    return bytes;
+  }
+
   /** The timers of one key that are due at the same time. */
   due(item: Item, views: Views): void {
     const { key, input, record } = item;

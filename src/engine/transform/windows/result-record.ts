@@ -1,10 +1,31 @@
 // The record of a result that no record has made: that of a window that closes, or of a timer.
 import type { JoinOrigin } from "../../core/join-buffer.ts";
+import { DecodeError } from "../../core/errors.ts";
 import type { DecodedRecord } from "../../core/outcome.ts";
+import type { PlanNode } from "../../core/plan.ts";
+import type { Wiring } from "../operator.ts";
 
 export interface ResultKey {
   readonly key: Buffer;
   readonly keyValue: unknown;
+}
+
+/**
+ * The key of a result that no record has made. One that its schema no longer decodes fails the result; in the letter of that
+ * the key is undefined, and its bytes are those of the letter.
+ */
+export function keyOfResult(
+  { options, cursor }: Pick<Wiring, "options" | "cursor">,
+  node: PlanNode,
+  key: Buffer,
+): unknown {
+  try {
+    return options.keyOf(node, key);
+  } catch (error) {
+    // mistake: unreadable key stops the task
+    if (cursor.kept === null || !(error instanceof DecodeError)) throw error;
+    return undefined;
+  }
 }
 
 /** In the place of the placeholder of an entry that was due. Its origin time is never before its own. */

@@ -14,7 +14,7 @@ import {
   type Wiring,
 } from "../operator.ts";
 import type { StateKey } from "../../core/state.ts";
-import { resultRecord } from "./result-record.ts";
+import { keyOfResult, resultRecord } from "./result-record.ts";
 
 export interface WindowOperation extends Operation, FoldFunctions {
   readonly store: PlanStore;
@@ -142,8 +142,8 @@ export class WindowWork {
   /** Emits a window that is closed, at the last ms that lies in it. */
   closed(key: Buffer, content: WindowContent, lastMs: number, views: Views): void {
     if (this.emitsChanges) return;
-    const { cursor, count, options } = this.#wiring;
-    const keyValue = options.keyOf(this.#node, key);
+    const { cursor, count } = this.#wiring;
+    const keyValue = keyOfResult(this.#wiring, this.#node, key);
     const aggregate = this.fold.result(content.aggregate, key, views);
     if (aggregate === undefined) return;
     // mistake: result with an age
@@ -195,6 +195,12 @@ export class WindowWork {
     const result = aggregate === null ? null : this.#node.operation.finish(aggregate);
     return { aggregate: result, key, startMs, endMs };
   }
+}
+
+/** A result that has come back, with the key that nobody could read when its letter was made. */
+export function withKey({ operation }: Pick<PlanNode, "operation">, result: unknown, key: unknown) {
+  const isOfWindow = "emission" in operation && typeof result === "object" && result !== null;
+  return isOfWindow && !("key" in result) ? { ...result, key } : result;
 }
 
 interface ChangedWindow {

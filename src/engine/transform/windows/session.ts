@@ -140,6 +140,10 @@ class SessionWork implements Operator {
     return fold.added(joined, item, views, item.record.context.timestamp);
   }
 
+  recordKeyOf({ bytes }: StateKey): Buffer {
+    return bytes;
+  }
+
   due({ key, watermark }: Item, views: Views): void {
     const { store, window } = this.#operation;
     const { bytes } = key as StateKey;

@@ -158,6 +158,10 @@ class SlidingWork implements Operator {
     if (!times.has(timeMs) && this.#work.isOver(times.size + 1)) this.#work.checkRoom();
   }
 
+  recordKeyOf({ bytes }: StateKey): Buffer {
+    return bytes;
+  }
+
   due(item: Item, views: Views): void {
     const closed = this.#close(item, views);
     if (closed === null) return;

@@ -155,5 +155,6 @@ function keyedStore(
     },
     blame: (key, value, why) => blame(following, key, value, why),
     learn: (values) => learnEntries(request, codec, values),
+    learnKeys: (keys) => context.schemas.learn(bound.unknownKeyIds(name, keys)),
   });
 }
