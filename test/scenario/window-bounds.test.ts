@@ -178,6 +178,35 @@ test("sessions: the oldest makes room; one that two become counts once", async (
   assert.deepEqual(done.ledger("main"), { consumed: 9, emitted: 7, late: 2, evicted: 1 });
 });
 
+for (const emit of ["close", "update"] as const)
+  test(`sliding on ${emit}: the oldest time of a key makes room, and later windows lack it`, async () => {
+    const slides = sliding({ difference: seconds(4), grace });
+    const flow = flowOf(slides, { windowsMax: 2, whenFull: "evict", emit });
+    // 4 evicts time 1 with two records, and 3 evicts time 2; 0 is older than all that fill the key.
+    const steps = [1, 2, 1, 4, 0, 2, 3].map((time) => view(time));
+    const done = await inEverySchedule(flow, steps, { end: "close" });
+    assert.deepEqual(done.ledger("main"), { consumed: 7, emitted: 6, late: 1, evicted: 2 });
+    assert.equal(done.meter.counter("millrace_evicted_total", { operator: "views-by-key" }), 2);
+    if (emit === "update") return;
+    assert.deepEqual(shown(done), [
+      ...["k [-3,1) 2", "k [-2,2) 2", "k [-1,3) 1", "k [0,4) 2"],
+      "k [3.001,7.001) 1",
+    ]);
+  });
+
+test("a time of sliding windows whose own window time has closed is evicted without a result", async () => {
+  const slides = sliding({ difference: seconds(40), grace: seconds(0) });
+  const flow = flowOf(slides, { windowsMax: 2, whenFull: "evict" });
+  const steps = [1, 2, 11, 12].map((time) => view(time));
+  const done = await inEverySchedule(flow, steps, { end: "close" });
+  // 11 evicts time 1 and 12 time 2: the windows that end with them were closed by then, those that would begin behind are none.
+  assert.deepEqual(shown(done), [
+    ...["k [-39,1) 1", "k [-38,2) 2", "k [-29,11) 2", "k [-28,12) 2"],
+    "k [11.001,51.001) 1",
+  ]);
+  assert.deepEqual(done.ledger("main"), { consumed: 4, emitted: 4, evicted: 2 });
+});
+
 test("hopping by panes and by windows: the same rows and the same counts", async () => {
   const times = [1, 12, 25, 13, 47, 21, 60, 45, 61];
   const steps = times.map((time) => view(time));
@@ -241,7 +270,8 @@ test("a bound of another number than the windows of one record, or without its r
   );
   assert.match(problems(tens, full).join(), /windowsMax/);
   const slides = sliding({ difference: seconds(4), grace });
-  assert.match(problems(slides, { windowsMax: 3, ...full }).join(), /"dead-letter" or "halt"$/m);
+  assert.match(problems(slides, { windowsMax: 0, ...full }).join(), /whole number of 1/);
+  assert.deepEqual(problems(slides, { windowsMax: 1, ...full }), []);
   const hundred = countWindow({ size: records(100) });
   assert.match(problems(hundred, { windowsMax: 3, ...full }).join(), /leave windowsMax out/);
   assert.deepEqual(problems(twenties, { windowsMax: 2, ...full }), []);

@@ -1074,6 +1074,13 @@ export const mutations: readonly Mutation[] = [
     test: "scenario/window-bounds.test.ts",
   },
   {
+    name: "older record evicts a newer one",
+    mistake:
+      "a record that is older than all times of a full key takes the place of the oldest in sliding windows",
+    changes: ["omit"],
+    test: "scenario/window-bounds.test.ts",
+  },
+  {
     name: "newcomer goes on",
     mistake: "of one key more than a suppress has room for the newest goes on, not the oldest",
     changes: [{ instead: (was) => was.replace("first", "item.key as StateKey") }],

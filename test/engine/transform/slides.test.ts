@@ -12,6 +12,7 @@ import {
   type Slide,
   type Slides,
   slidesIn,
+  withoutOldest,
   withSlide,
 } from "../../../src/engine/transform/windows/slides.ts";
 import { Chance } from "../../support/chance.ts";
@@ -113,4 +114,16 @@ test("what comes at one time is one slide, so a key does not grow with it", () =
   for (let i = 0; i < 1_000; i++)
     slides = withSlide(slides, { timeMs: 5, atMs: 9, value: 1 }, (a, b) => Number(a) + Number(b));
   assert.deepEqual(slides.slides, [{ timeMs: 5, atMs: 9, value: 1_000 }]);
+});
+
+test("when the oldest time goes, the window that ends with it is closed for what comes later", () => {
+  const window: SlidingWindow = { kind: "sliding", differenceMs: 4, graceMs: 100 };
+  const slideAt = (timeMs: number): Slide => ({ timeMs, atMs: 104, value: [String(timeMs)] });
+  const before = withoutOldest(window, {
+    closedMs: -Infinity,
+    slides: [101, 101, 102, 104].map(slideAt),
+  });
+  assert.deepEqual(before, { closedMs: 101, slides: [102, 104].map(slideAt) });
+  const after = withSlide(before, slideAt(100), joined);
+  assert.deepEqual(endsChanged(window, { before, after }, slideAt(100)), [102, 104, 105]);
 });

@@ -99,6 +99,15 @@ export function closedAt(window: SlidingWindow, { slides }: Slides, endMs: numbe
   return left.length === 0 ? null : { closedMs: endMs, slides: left };
 }
 
+/** The slides without those of the oldest time. The window that ends with it is closed; later ones lack it. */
+export function withoutOldest(window: SlidingWindow, { closedMs, slides }: Slides): Slides {
+  const oldestMs = slides[0]?.timeMs ?? -Infinity;
+  return {
+    closedMs: Math.max(closedMs, ownEndMs(window, oldestMs)),
+    slides: slides.filter(({ timeMs }) => timeMs !== oldestMs),
+  };
+}
+
 /** The ends of the windows that the last slide has made or changed, the first one first. */
 export function endsChanged(
   window: SlidingWindow,
@@ -113,6 +122,7 @@ export function endsChanged(
   const isChanged = (endMs: number): boolean =>
     endMs >= timeMs &&
     endMs <= last &&
+    endMs > after.closedMs &&
     atMs <= lastOpenMs(window, endMs) &&
     slidesIn(window, after, endMs).length > 0 &&
     // The window behind it has nothing of it; it may be there already.

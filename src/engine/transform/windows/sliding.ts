@@ -34,6 +34,7 @@ import {
   type Slide,
   type Slides,
   slidesIn,
+  withoutOldest,
   withSlide,
 } from "./slides.ts";
 
@@ -107,27 +108,33 @@ class SlidingWork implements Operator {
     const closedMs = this.#closed.endMs(views);
     const ownMs = ownEndMs(window, timeMs);
     const lateness = latenessOf(item, lastOpenMs(window, ownMs), ownMs <= closedMs);
-    const isOpen = timeMs + window.differenceMs > closedMs;
-    if (isOpen && isTaken(window, timeMs, atMs)) this.#take(item, { timeMs, atMs }, views);
-    this.#work.end(item, lateness);
+    const isWanted = timeMs + window.differenceMs > closedMs && isTaken(window, timeMs, atMs);
+    const evicted = isWanted ? this.#take(item, { timeMs, atMs }, views) : null;
+    this.#work.end(item, lateness ?? evicted);
   }
 
-  #take(item: Item, times: Pick<Slide, "timeMs" | "atMs">, views: Views): void {
+  /** Gives the lateness of a record whose own window was evicted. */
+  #take(item: Item, times: Pick<Slide, "timeMs" | "atMs">, views: Views): "evicted" | null {
     const key = item.key as StateKey;
     const view = views.view(this.#operation.store.name);
     const old = view.get(key);
     const { closedMs, slides: stored } = slidesOf(old);
-    const before = { closedMs: Math.max(closedMs, this.#closed.endMs(views)), slides: stored };
-    this.#checkRoom(before, times.timeMs);
+    const found = { closedMs: Math.max(closedMs, this.#closed.endMs(views)), slides: stored };
+    const before = this.#withRoom(found, times.timeMs, item, views);
+    if (before === null) return "evicted";
     const { slide, after } = this.#slidesWith(before, times, item, views);
     view.set(key, this.#entryOf(after, Math.max(times.timeMs, old?.timestamp ?? -Infinity)));
     item.trail.emitted++;
-    if (!this.#work.emitsChanges) return;
+    if (this.#work.emitsChanges) this.#emitChanges(item, { before, after }, slide);
+    return ownEndMs(this.#operation.window, times.timeMs) <= before.closedMs ? "evicted" : null;
+  }
+
+  #emitChanges(item: Item, by: { before: Slides; after: Slides }, slide: Slide): void {
     const { window } = this.#operation;
-    for (const endMs of endsChanged(window, { before, after }, slide)) {
-      const slides = slidesIn(window, after, endMs);
+    for (const endMs of endsChanged(window, by, slide)) {
+      const slides = slidesIn(window, by.after, endMs);
       const timestamp = slides.at(-1)?.timeMs ?? endMs;
-      const id = `${String(endMs)} ${key.id}`;
+      const id = `${String(endMs)} ${(item.key as StateKey).id}`;
       this.#work.changed(item, this.#contentOf(slides, endMs), { id, timestamp });
     }
   }
@@ -151,11 +158,34 @@ class SlidingWork implements Operator {
     return { slide, after: withSlide(before, slide, (a, b) => fold.merged(a, b)) };
   }
 
+  /** The slides, with room for one more of that time; null where the record belongs to nothing that is left. */
+  #withRoom(slides: Slides, timeMs: number, item: Item, views: Views): Slides | null {
+    const { window } = this.#operation;
+    let left = slides;
+    while (this.#isFull(left, timeMs)) {
+      this.#work.checkRoom();
+      // mistake: older record evicts a newer one
+      if (timeMs < (left.slides[0]?.timeMs ?? -Infinity)) return null;
+      const rest = withoutOldest(window, left);
+      this.#evict(left, rest.closedMs, item, views);
+      left = rest;
+    }
+    return timeMs + window.differenceMs > left.closedMs ? left : null;
+  }
+
   /** Windows of a key begin and end with the times of its records: these are bounded. */
-  #checkRoom({ slides }: Slides, timeMs: number): void {
-    if (!this.#work.isOver(slides.length + 1)) return;
+  #isFull({ slides }: Slides, timeMs: number): boolean {
+    if (!this.#work.isOver(slides.length + 1)) return false;
     const times = new Set(slides.map((slide) => slide.timeMs));
-    if (!times.has(timeMs) && this.#work.isOver(times.size + 1)) this.#work.checkRoom();
+    return !times.has(timeMs) && this.#work.isOver(times.size + 1);
+  }
+
+  /** The window that ends with the oldest time goes with what it has, unless time has closed it. */
+  #evict(left: Slides, endMs: number, item: Item, views: Views): void {
+    const isOpen = endMs > left.closedMs;
+    const slides = isOpen ? slidesIn(this.#operation.window, left, endMs) : [];
+    if (slides.length === 0) return void this.#wiring.cursor.queues?.evicted.push(this.at);
+    this.#work.evicted(item, this.#contentOf(slides, endMs), endMs, views);
   }
 
   recordKeyOf({ bytes }: StateKey): Buffer {

@@ -166,14 +166,12 @@ export const boundRulesOf = (window: WindowOf): BoundRules => {
   switch (window.kind) {
     case "hopping":
       return { option, least: Math.ceil(window.sizeMs / window.advanceMs) };
-    case "sliding":
-      // A window that goes early takes the records of later ones along.
-      return { option, least: 1, rules: ["dead-letter", "halt"] };
     case "count":
       return { option, least: Infinity, rules: [] };
     case "tumbling":
     case "calendar":
     case "session":
+    case "sliding":
       return { option, least: 1 };
   }
 };

@@ -58,7 +58,7 @@ export interface WindowOptions<E extends Emission = Emission> {
   /**
    * The rule for one window more; asked for beside `windowsMax`. "dead-letter": the record that would open it is a letter, class
    * "full" · "halt": its task stops in front of it · "evict": the oldest window of the key goes, with what it has; what comes for
-   * it later is late, reason "evicted".
+   * it later is late, reason "evicted". Of sliding windows the records of the oldest time go: windows that end later lack them.
    */
   readonly whenFull?: WhenFull;
 }
