@@ -198,7 +198,11 @@ export class WindowWork {
 }
 
 /** A result that has come back, with the key that nobody could read when its letter was made. */
-export function withKey({ operation }: Pick<PlanNode, "operation">, result: unknown, key: unknown) {
+export function withKey(
+  { operation }: Pick<PlanNode, "operation">,
+  result: unknown,
+  key: unknown,
+): unknown {
   const isOfWindow = "emission" in operation && typeof result === "object" && result !== null;
   return isOfWindow && !("key" in result) ? { ...result, key } : result;
 }
