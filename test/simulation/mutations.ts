@@ -1068,6 +1068,17 @@ export const mutations: readonly Mutation[] = [
     test: "scenario/window-bounds.test.ts",
   },
   {
+    name: "evicted window not counted",
+    mistake: "a window that goes ahead of its time is in no count",
+    changes: ["omit"],
+  },
+  {
+    name: "eviction of a failed record counts",
+    mistake: "a window that a failed record has let go is counted, though it stays where it was",
+    changes: ["omit"],
+    test: "scenario/window-bounds.test.ts",
+  },
+  {
     name: "evicted session begins anew",
     mistake: "a record of a session that has made room begins it once more, when there is room",
     changes: ["omit"],

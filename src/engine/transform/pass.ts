@@ -232,6 +232,7 @@ class Pass implements GroupQueues, PassOfGroup {
     if (trail.hasChanged || why instanceof Error || why.kind === "halted") return { index, why };
     this.#stage.outputs.length = start.from;
     this.deferred.length = start.deferred;
+    // mistake: eviction of a failed record counts
     this.evicted.length = start.evicted;
     this.batch.stores.rollback(start.mark);
     this.#failed.set(index, why);

@@ -3,7 +3,7 @@
 import type { Random } from "../../../src/engine/core/ports.ts";
 import { seededRandom } from "../../../src/engine/testing/doubles/seeded-random.ts";
 import { withJoins } from "./joins.ts";
-import { withOperator } from "./operators/case.ts";
+import { withBounded, withOperator } from "./operators/case.ts";
 import { drawFaults, type Fault } from "./plan-of-faults.ts";
 import { withReference } from "./reference.ts";
 import { withTimes, type TimesSpec } from "./times.ts";
@@ -37,6 +37,7 @@ export type Op =
   | "wall"
   | "suppressed"
   | "counted"
+  | "bounded"
   | "tail"
   | "group-own"
   | "group-shared"
@@ -150,7 +151,8 @@ export function caseOf(seed: number): SimulationCase {
   const joined = withJoins(new Draw(seed ^ 0x101e), windowed);
   const timing = withOperator(new Draw(seed ^ 0x0b5e), { ...joined, faults });
   const referring = withReference(new Draw(seed ^ 0x10ad), timing);
-  return { seed, ...drawn, ...referring, faults: timing.faults };
+  const bounded = withBounded(new Draw(seed ^ 0xb005), { ...referring, faults: timing.faults });
+  return { seed, ...drawn, ...referring, ...bounded };
 }
 
 const APART_SHARE = 0.2;

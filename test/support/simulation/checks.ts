@@ -17,6 +17,7 @@ import {
 } from "./oracle/expected.ts";
 import { lettersOfForged } from "./forged.ts";
 import { expectedOf } from "./oracle/oracle.ts";
+import { wrongBounded } from "./operators/windows/bounded-check.ts";
 import { wrongSequence } from "./operators/sequence.ts";
 import { REFERENCE_OUT, wrongAnswer } from "./reference.ts";
 import type { Value } from "./values.ts";
@@ -42,6 +43,7 @@ export async function checked(
     sequences(world, want) ??
     answers(world) ??
     rows(world, want) ??
+    bounded(world, want, progress) ??
     letters(world, want) ??
     ledgers(world, want, progress) ??
     locks(world) ??
@@ -89,6 +91,11 @@ function answers(world: World): Failure | null {
   return wrong === null ? null : { check: "loading", reason: wrong };
 }
 
+function bounded(world: World, want: Expected, progress: readonly TaskProgress[]): Failure | null {
+  const wrong = wrongBounded(world, want, progress);
+  return wrong === null ? null : { check: "totals", reason: wrong };
+}
+
 function sequences({ kafka }: World, want: Expected): Failure | null {
   const wrong = wrongSequence(want, (topic) => kafka.records(topic, { committed: true }));
   return wrong === null ? null : { check: "order", reason: wrong };
@@ -112,6 +119,7 @@ function ofKey(
   key: string,
   found: readonly (Value | null)[],
 ): Failure | null {
+  if (kind === "any") return null;
   const all = items.get(key) ?? [];
   const want = all.map(({ value }) => value);
   if (isHeld) return heldOf(what, want, found, kind === "told");

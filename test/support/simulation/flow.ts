@@ -208,6 +208,7 @@ class Drawing {
       case "wall":
       case "suppressed":
       case "counted":
+      case "bounded":
       case "tail":
         return drawOperator(stream, node, this.#means);
       case "distinct":

@@ -167,6 +167,7 @@ export class WindowWork {
   /** Emits a window that goes ahead of its time, to make room for the record in hand. */
   evicted({ record }: Item, content: WindowContent, lastMs: number, views: Views): void {
     const { at, cursor } = this.#wiring;
+    // mistake: evicted window not counted
     cursor.queues?.evicted.push(at);
     const { raw, context } = record;
     const place = { topic: this.#node.operation.store.name, offset: -1n, headers: [] };

@@ -4,10 +4,11 @@ import type { Draw, FlowSpec, Node, Op, SimulationCase, Stage } from "../case.ts
 import { drawFaultsOfState } from "../plan-of-faults.ts";
 import { mod } from "../values.ts";
 import { stretched } from "./windows/calendar.ts";
+import { boundedIn } from "./windows/bounded.ts";
 import { countedIn } from "./windows/counted.ts";
 
 /** The name of the operator in front of the others, which gives records their new key. */
-const GROUP = "operator-group";
+export const GROUP_NODE = "operator-group";
 const SHARE = 0.8;
 
 interface Kind {
@@ -30,9 +31,13 @@ const KINDS: readonly Kind[] = [
   { op: "suppressed", weight: 3, canShare: false, hasTail: true, hasLate: false },
   { op: "counted", weight: 3, canShare: false, hasTail: true, hasLate: true },
 ];
+/** Drawn by itself. */
+const BOUNDED: Kind = { op: "bounded", weight: 0, canShare: true, hasTail: true, hasLate: true };
+
 const BAG = KINDS.flatMap((kind) => Array.from({ length: kind.weight }, () => kind));
 
-const kindOf = ({ op }: Node): Kind | undefined => KINDS.find((kind) => kind.op === op);
+const kindOf = ({ op }: Node): Kind | undefined =>
+  [...KINDS, BOUNDED].find((kind) => kind.op === op);
 export const isOperator = (node: Node): boolean => kindOf(node) !== undefined;
 /** As if it were a node of its own; null where what is late is counted only. */
 export const lateNode = (node: Node): Node | null =>
@@ -54,13 +59,34 @@ export function withOperator(draw: Draw, drawn: Drawn): Drawn {
   // Times in values are near those of Kafka.
   if (op === "calendar" && flow.times !== undefined) return drawn;
   const node: Node = { id: op, op, by: draw.below(60), then: drawFollowers(draw, kind) };
-  const group: Node = { id: GROUP, op: "group-shared", by: draw.below(4), then: [node] };
-  const root = canShareIn(kind, node) && draw.chance(0.5) ? group : node;
+  const root = drawRoot(draw, kind, node);
   return {
     flow: { ...flow, roots: [...flow.roots, root] },
     stages: stages.map((stage) =>
       op === "calendar" ? stretched(flow, stage, node) : onGrid(flow, stage),
     ),
+    faults: [...faults, ...drawFaultsOfState(draw, { flow, stages })],
+  };
+}
+
+function drawRoot(draw: Draw, kind: Kind, node: Node): Node {
+  const group: Node = { id: GROUP_NODE, op: "group-shared", by: draw.below(4), then: [node] };
+  return canShareIn(kind, node) && draw.chance(0.5) ? group : node;
+}
+
+const BOUNDED_SHARE = 0.2;
+
+/** The case again, some of them with windows that have a bound, beside whatever it has. */
+export function withBounded(draw: Draw, drawn: Drawn): Drawn {
+  const { flow, stages, faults } = drawn;
+  const canHave = flow.sources === 1 && flow.salt === undefined && operatorIn(flow) === null;
+  if (!canHave || !draw.chance(BOUNDED_SHARE)) return drawn;
+  const then = drawFollowers(draw, BOUNDED);
+  const node: Node = { id: "bounded", op: "bounded", by: draw.below(60), then };
+  const root = drawRoot(draw, BOUNDED, node);
+  return {
+    flow: { ...flow, roots: [...flow.roots, root] },
+    stages: stages.map((stage) => onGrid(flow, stage)),
     faults: [...faults, ...drawFaultsOfState(draw, { flow, stages })],
   };
 }
@@ -77,9 +103,11 @@ function onGrid({ sources }: FlowSpec, stage: Stage): Stage {
   return { ...stage, records };
 }
 
-/** Records in an order may come from several tasks. */
-const canShareIn = ({ canShare }: Kind, node: Node): boolean =>
-  canShare || (node.op === "counted" && countedIn(node).orderMs !== null);
+/** Records in an order may come from several tasks. Behind a topic nobody knows in front what is late, or what goes on. */
+const canShareIn = ({ canShare, op }: Kind, node: Node): boolean =>
+  op === "bounded"
+    ? boundedIn(node).kind !== "hopping" && lateNode(node) === null && node.then.length === 1
+    : canShare || (op === "counted" && countedIn(node).orderMs !== null);
 
 function drawFollowers(draw: Draw, { op, hasTail }: Kind): Node[] {
   const end = (id: string): Node => ({ id: `${id}-end`, op: "to", by: 0, then: [] });
@@ -91,6 +119,6 @@ function drawFollowers(draw: Draw, { op, hasTail }: Kind): Node[] {
 export function operatorIn({ roots }: FlowSpec): { node: Node; isGrouped: boolean } | null {
   const direct = roots.find(isOperator);
   if (direct !== undefined) return { node: direct, isGrouped: false };
-  const [node] = roots.find(({ id }) => id === GROUP)?.then ?? [];
+  const [node] = roots.find(({ id }) => id === GROUP_NODE)?.then ?? [];
   return node === undefined ? null : { node, isGrouped: true };
 }

@@ -2,6 +2,7 @@
 import type { Stream, Topic } from "#engine";
 import type { FlowSpec, Node } from "../case.ts";
 import type { Value } from "../values.ts";
+import { drawBounded } from "./windows/bounded.ts";
 import { drawCalendar } from "./windows/calendar.ts";
 import { lateNode, TAIL } from "./case.ts";
 import { drawCounted } from "./windows/counted.ts";
@@ -33,5 +34,6 @@ export function drawOperator(stream: Values, node: Node, { flow, wall, outputOf 
 
 function drawWindows(stream: Values, node: Node): { results: Values; late: Values } {
   if (node.op === "slides") return drawSlides(stream, node);
+  if (node.op === "bounded") return drawBounded(stream, node);
   return node.op === "calendar" ? drawCalendar(stream, node) : drawCounted(stream, node);
 }

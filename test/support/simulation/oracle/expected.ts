@@ -4,8 +4,11 @@ import type { Row, Value } from "../values.ts";
 
 /** What must lie in an output topic. */
 export interface ExpectedTopic {
-  /** ordered: exactly so · free: each origin's values in order, mixed with others' · told: how many, and the last. */
-  readonly kind: "ordered" | "free" | "told";
+  /**
+   * ordered: exactly so · free: each origin's values in order, mixed with others' · told: how many, and the last · any: by another
+   * check.
+   */
+  kind: "ordered" | "free" | "told" | "any";
   /** Only the last telling of a checkpoint is there. */
   readonly isHeld: boolean;
   readonly items: Map<string, { readonly value: Value | null; readonly origin: string }[]>;
@@ -32,6 +35,8 @@ export interface Expected {
   readonly sequences: Map<string, Map<number, string[]>>;
   /** By store and key; not of `distinct`. */
   readonly stores: Map<string, Map<string, unknown>>;
+  /** Windows that went ahead of their time, by operator, where it is known. */
+  readonly evicted: Map<string, number>;
 }
 
 export const letterText = (topic: string, key: string | null, value: string): string =>

@@ -53,6 +53,7 @@ class Oracle {
     ledgers: new Map(),
     sequences: new Map(),
     stores: new Map(),
+    evicted: new Map(),
   };
   readonly #stores = new Map<string, Map<string, Entry>>();
   readonly #groups = new Map<string, Group>();
