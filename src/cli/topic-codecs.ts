@@ -71,7 +71,7 @@ async function writerIdOf(
 }
 
 const innerOf = (format: SchemaFormat): SchemaFormat =>
-  format.kind === "nullable" ? innerOf(format.of) : format;
+  format.kind === "nullable" || format.kind === "windows" ? innerOf(format.of) : format;
 
 /** Decodes by the topic's declaration; null for a topic without one: then texts are shown, and other bytes in Base64. */
 export function batchDecoder(

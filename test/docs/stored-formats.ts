@@ -67,6 +67,19 @@ const failure: Failure = {
   code: "MILL_RULE_BROKEN",
   message: "a rule does not hold",
 };
+/** Of a count, of sessions before and after one has made room, of slides, of a pane, and of the panes of a key. */
+const storedWindows = [
+  [AT_MS, AT_MS + 1, 2, { id: "1" }],
+  [[AT_MS, AT_MS + 1, { id: "1" }]],
+  { evicted: AT_MS, sessions: [[AT_MS, AT_MS + 1, { id: "1" }]] },
+  { closed: null, slides: [[AT_MS, AT_MS + 1, { id: "1" }]] },
+  [[0, { id: "1" }]],
+  { of: [2, 1], closed: null, ranges: [[AT_MS, AT_MS, 0]] },
+];
+const windowsCodec = compileCodec(
+  { kind: "windows", of: { kind: "json", validator: null } },
+  options,
+);
 const order = {
   ...{ id: "00ff", part: "main", redrives: 1, redrivesMax: 3, firstTime: null, job: "redrive-1" },
   origin: { topic: "in", partition: 1, offset: 41n, timestamp: AT_MS },
@@ -170,6 +183,9 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
     "repeat of distinct": [contentOf({ b: 1, a: ["x", null, true], n: 2n })],
     "queued key": queuedTexts(),
     "buffer of a join": bufferTexts(),
+    "windows of a key": storedWindows.map((value) =>
+      String(windowsCodec.encode(value)?.toString("hex")),
+    ),
     "copy in Redis": [
       copyKey({ prefix: "flow", store: "once", partition: 1 }),
       indexKey("{flow:once:1}"),

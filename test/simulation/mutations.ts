@@ -562,6 +562,18 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "windows without the schema of their aggregate",
+    test: "scenario/window-schemas.test.ts",
+    mistake:
+      "the aggregates of windows that lie in one entry are stored as JSON, whatever their schema",
+    changes: [
+      {
+        value:
+          '(of: SchemaFormat): SchemaFormat => of.kind === "tagged-json" ? of : { kind: "tagged-json" }',
+      },
+    ],
+  },
+  {
     name: "late for one is late for all",
     test: "scenario/hopping-windows.test.ts",
     mistake: "a record that is late for one of its windows is taken by none behind it",

@@ -28,6 +28,7 @@ export type SchemaFormat =
   | { readonly kind: "tagged-json" }
   | CarriedFormat
   | JoinBufferFormat
+  | WindowsFormat
   | { readonly kind: "nullable"; readonly of: SchemaFormat };
 
 /** A topic whose values an internal topic may carry, and how they are written there. */
@@ -62,12 +63,20 @@ export interface JoinBufferFormat {
   readonly widthMs: number;
 }
 
+/** Ours, for the windows of a key that lie in one entry: their times, and each aggregate in the format of its operator. */
+export interface WindowsFormat {
+  readonly kind: "windows";
+  readonly of: SchemaFormat;
+}
+
 /**
- * The format that is registered for a topic's side: itself, or the one that an internal topic
- * declares.
+ * The format that is registered for a topic's side: itself, the one that an internal topic declares, or that of the aggregates
+ * in a store of windows.
  */
-export const ownFormat = (format: SchemaFormat): SchemaFormat =>
-  format.kind === "carried" ? (format.declared ?? format) : format;
+export function ownFormat(format: SchemaFormat): SchemaFormat {
+  if (format.kind === "windows") return format.of;
+  return format.kind === "carried" ? (format.declared ?? format) : format;
+}
 
 /** Returns the checked value or throws; made from a zod or any Standard Schema validator. */
 export type JsonValidator = (value: unknown) => unknown;

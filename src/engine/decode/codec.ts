@@ -6,6 +6,7 @@ import { JoinBufferCodec } from "./joins/buffer.ts";
 import { jsonCodec } from "./json.ts";
 import { primitiveCodec } from "./primitive.ts";
 import { taggedJsonCodec } from "./tagged-json.ts";
+import { WindowsCodec } from "./windows/entry.ts";
 
 /** Compiles a format; throws ConfigError MILL_SCHEMA_INVALID for an Avro schema that cannot be used. */
 export function compileCodec(format: SchemaFormat, options: CodecOptions): Codec {
@@ -24,6 +25,8 @@ export function compileCodec(format: SchemaFormat, options: CodecOptions): Codec
       return new CarriedCodec(format, options, compileCodec);
     case "join-buffer":
       return new JoinBufferCodec(format, options, compileCodec);
+    case "windows":
+      return new WindowsCodec(format, options, compileCodec);
     case "nullable":
       return nullable(compileCodec(format.of, options));
   }

@@ -154,6 +154,7 @@ function noteOf(part: Part, { name, changelog }: PlanStore): StoreNote {
 /** Versions of one Avro record are compatible, which the registry sees to; what is in JSON, nobody knows. */
 function textOf(format: SchemaFormat): string {
   if (format.kind === "nullable") return textOf(format.of);
+  if (format.kind === "windows") return `windows of ${textOf(format.of)}`;
   // By other spans its records would be looked for where they do not lie.
   if (format.kind === "join-buffer") return `join-buffer of ${String(format.widthMs)} ms`;
   return format.kind === "avro" ? `avro ${format.name}` : format.kind;

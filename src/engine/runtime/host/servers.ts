@@ -5,7 +5,9 @@ import type { SchemaFormat } from "../../core/schema.ts";
 import { settingMissing, type WorkerSettings } from "./settings.ts";
 
 const usesAvro = (format: SchemaFormat): boolean =>
-  format.kind === "nullable" ? usesAvro(format.of) : format.kind === "avro";
+  format.kind === "nullable" || format.kind === "windows"
+    ? usesAvro(format.of)
+    : format.kind === "avro";
 
 const needs = {
   SCHEMA_REGISTRY_URL: {

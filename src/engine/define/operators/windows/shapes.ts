@@ -102,8 +102,10 @@ function unmergeable(node: PlanNode, of: string): ReturnType<typeof problem>[] {
   return [problem("MILL_BUILD_OPTION", node, `an aggregate of ${of} needs \`merge\``)];
 }
 
-/** An entry of a key, with aggregates among its times. */
-const together: SchemaFormat = { kind: "tagged-json" };
+/** An entry of a key, with aggregates among its times: those by a schema of the user's keep it. */
+// mistake: windows without the schema of their aggregate
+const together = (of: SchemaFormat): SchemaFormat =>
+  of.kind === "tagged-json" ? of : { kind: "windows", of };
 
 /** Panes are put together once, at the close: emitted on each change, a window of panes would cost more than one of its own. */
 const isOfPanes = (window: WindowOf, emission: Emission): window is AlignedWindow =>
@@ -115,36 +117,32 @@ const unmerged = (a: unknown): unknown => a;
 const panesShape = (
   window: AlignedWindow,
   merge: NonNullable<Folding["merge"]>,
-  wrongValue: WrongValue,
+  { format, wrongValue = () => null }: Folding,
 ): WindowShape => ({
-  ...{ kind: "hopping-window", facts: ofPanes, format: together },
+  ...{ kind: "hopping-window", facts: ofPanes, format: together(format) },
   wrongValue: (key, stored) => wrongOfPanes(key, stored, (value) => wrongValue(key, value)),
   reader: readingPanes(window, merge),
 });
 
-export function shapeOf(
-  window: WindowOf,
-  { format, merge, wrongValue = () => null }: Folding,
-  emission: Emission,
-): WindowShape {
-  if (merge !== undefined && isOfPanes(window, emission))
-    return panesShape(window, merge, wrongValue);
+export function shapeOf(window: WindowOf, fold: Folding, emission: Emission): WindowShape {
+  const { format, merge, wrongValue = () => null } = fold;
+  if (merge !== undefined && isOfPanes(window, emission)) return panesShape(window, merge, fold);
   switch (window.kind) {
     case "sliding":
       return {
-        ...{ kind: "sliding-window", facts: ofSliding, format: together },
+        ...{ kind: "sliding-window", facts: ofSliding, format: together(format) },
         wrongValue: (key, stored) => wrongSlides(stored, (value) => wrongValue(key, value)),
         reader: readingSlides(window, merge ?? unmerged),
       };
     case "session":
       return {
-        ...{ kind: "session-window", facts: ofSession, format: together },
+        ...{ kind: "session-window", facts: ofSession, format: together(format) },
         wrongValue: (key, stored) => wrongSessions(stored, (value) => wrongValue(key, value)),
         reader: readingSessions(window),
       };
     case "count":
       return {
-        ...{ kind: "count-window", facts: ofCount, format: together },
+        ...{ kind: "count-window", facts: ofCount, format: together(format) },
         wrongValue: (key, stored) => wrongCounted(stored, (value) => wrongValue(key, value)),
         reader: readingCounts,
       };
