@@ -113,6 +113,17 @@ function outputs(world: World, want: Expected): Failure | null {
   return null;
 }
 
+function allInOrder(
+  what: string,
+  want: readonly unknown[],
+  found: readonly unknown[],
+): Failure | null {
+  if (isSame(want, found)) return null;
+  const sorted = (values: readonly unknown[]): string[] => values.map(textOf).sort();
+  const isOrder = isSame(sorted(want), sorted(found));
+  return failed(isOrder ? "order" : "totals", what, want, found);
+}
+
 function ofKey(
   what: string,
   { kind, isHeld, items }: ExpectedTopic,
@@ -124,12 +135,7 @@ function ofKey(
   const want = all.map(({ value }) => value);
   if (isHeld) return heldOf(what, want, found, kind === "told");
   // Two topics may have records without a key, and one task reads both.
-  if (kind === "ordered" && !key.startsWith("null@")) {
-    if (isSame(want, found)) return null;
-    const sorted = (values: readonly unknown[]): string[] => values.map(textOf).sort();
-    const isOrder = isSame(sorted(want), sorted(found));
-    return failed(isOrder ? "order" : "totals", what, want, found);
-  }
+  if (kind === "ordered" && !key.startsWith("null@")) return allInOrder(what, want, found);
   if (kind === "told") {
     const isRight = want.length === found.length && isSame(want.at(-1), found.at(-1));
     return isRight ? null : failed("totals", what, [want.length, want.at(-1)], found);

@@ -20,7 +20,7 @@ import { lastOpenMs } from "../windows/gaps.ts";
 import { openEnds as endsOfPanes, panesOf, valuesIn } from "../panes/panes.ts";
 import { sessionsOf } from "../windows/session.ts";
 import { lastOpenMs as lastOpenSlide, openEnds, slidesIn } from "../windows/slides.ts";
-import { slidesOf } from "../windows/sliding.ts";
+import { slidesOf } from "../windows/stored-slides.ts";
 
 type Merge = (a: unknown, b: unknown) => unknown;
 

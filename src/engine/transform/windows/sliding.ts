@@ -15,21 +15,13 @@ import {
   type Want,
   type Wiring,
 } from "../operator.ts";
-import {
-  ClosedEnds,
-  latenessOf,
-  type TimedAggregate,
-  type WindowOperation,
-  WindowWork,
-  wrongTimed,
-} from "./result.ts";
+import { ClosedEnds, latenessOf, type WindowOperation, WindowWork } from "./result.ts";
 import {
   closedAt,
   endsChanged,
   isTaken,
   lastOpenMs,
   nextEndMs,
-  NO_SLIDES,
   ownEndMs,
   type Slide,
   type Slides,
@@ -37,6 +29,7 @@ import {
   withoutOldest,
   withSlide,
 } from "./slides.ts";
+import { slidesOf, storedOf } from "./stored-slides.ts";
 
 export interface SlidingAggregate extends WindowOperation {
   readonly kind: "sliding-window";
@@ -260,34 +253,4 @@ class SlidingWork implements Operator {
     const dueMs = lastOpenMs(window, nextEndMs(window, slides));
     return { value: storedOf(slides), timestamp, dueMs };
   }
-}
-
-/** The slides of an entry as they are stored: JSON has no infinity. */
-interface StoredSlides {
-  readonly closed: number | null;
-  readonly slides: readonly TimedAggregate[];
-}
-
-const storedOf = ({ closedMs, slides }: Slides): StoredSlides => ({
-  closed: closedMs === -Infinity ? null : closedMs,
-  slides: slides.map(({ timeMs, atMs, value }) => [timeMs, atMs, value]),
-});
-
-export function slidesOf(entry: Pick<StateEntry, "value"> | null): Slides {
-  if (entry === null) return NO_SLIDES;
-  const { closed, slides } = entry.value as StoredSlides;
-  return {
-    closedMs: closed ?? -Infinity,
-    slides: slides.map(([timeMs, atMs, value]) => ({ timeMs, atMs, value })),
-  };
-}
-
-/** The fault of what a store has for a key, or null. `wrongValue` says that of an aggregate. */
-export function wrongSlides(
-  stored: unknown,
-  wrongValue: (value: unknown) => string | null,
-): string | null {
-  const { closed, slides } = (stored ?? {}) as Partial<StoredSlides>;
-  if (closed !== null && !Number.isFinite(closed)) return "it lacks the time of its last window";
-  return wrongTimed(slides, wrongValue);
 }

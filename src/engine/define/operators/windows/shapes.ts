@@ -22,11 +22,8 @@ import {
   type SessionAggregate,
   wrongSessions,
 } from "../../../transform/windows/session.ts";
-import {
-  aggregatingSlides,
-  wrongSlides,
-  type SlidingAggregate,
-} from "../../../transform/windows/sliding.ts";
+import { aggregatingSlides, type SlidingAggregate } from "../../../transform/windows/sliding.ts";
+import { wrongSlides } from "../../../transform/windows/stored-slides.ts";
 import {
   readingCounts,
   readingPanes,
