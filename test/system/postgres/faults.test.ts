@@ -89,7 +89,7 @@ describe("a sink on a Postgres that fails", () => {
   };
 
   const waitUntil = async (condition: string): Promise<void> => {
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 6_000; i++) {
       const [row] = await fixture.database.query<{ ok: boolean }>(`SELECT (${condition}) AS ok`);
       if (row?.ok === true) return;
       await sleep(10);
@@ -107,15 +107,21 @@ describe("a sink on a Postgres that fails", () => {
     ).map(({ amount }) => Number(amount));
 
   test("tries again at once when it loses a deadlock", async (t) => {
-    const pool = postgresPool({ url: fixture.database.url, lockTimeoutMs: 8_000 });
+    const { client, end } = await rival();
+    // The rival is part of the deadlock when ours looks for one, and looks last: ours is the one that is cancelled.
+    const setting = (change: string): Promise<unknown> =>
+      client.query(
+        `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${change}', current_database()); END $$`,
+      );
+    await setting("SET deadlock_timeout = 5000");
+    t.after(() => setting("RESET deadlock_timeout").then(end));
+    const pool = postgresPool({ url: fixture.database.url, lockTimeoutMs: 30_000 });
     t.after(() => pool.close());
     const counted = counting(pool);
     const { store, id, commitOf } = await started(counted.pool);
     await store.commit(commitOf([aRow(0, id("a")), aRow(1, id("b"))]));
     const other = await started(counted.pool);
-    const { client, end } = await rival();
-    // The rival looks for deadlocks last, so ours is the one that is cancelled.
-    await client.query("SET deadlock_timeout = '10s'; BEGIN");
+    await client.query("SET deadlock_timeout = '60s'; BEGIN");
     await client.query("UPDATE contract_orders SET amount = 50 WHERE order_id = $1", [id("b")]);
     const before = counted.count();
     const rows = [aRow(10, id("a")), aRow(11, id("b"))];
@@ -126,7 +132,6 @@ describe("a sink on a Postgres that fails", () => {
     assert.deepEqual([...(await commit).written].sort(), [10, 11]);
     assert.equal(counted.count() - before, 2, "the deadlock did not happen");
     assert.deepEqual(await stored([id("a"), id("b")]), [10, 11]);
-    await end();
   });
 
   test("never deadlocks with another worker over the same keys", async (t) => {
