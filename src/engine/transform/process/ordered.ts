@@ -17,6 +17,7 @@ import {
 } from "../calls/key-queue.ts";
 import { queuedRecord } from "../calls/queue-check.ts";
 import { dueStoresOf } from "../agenda.ts";
+import type { GivenUpForm } from "../kept/given-up.ts";
 import { originsBy, type OriginOf } from "./origin.ts";
 import {
   drop,
@@ -86,8 +87,8 @@ class OrderedWork implements Operator {
     this.#early = new EarlyShapes(wiring.options);
   }
 
-  meets({ value }: Item): void {
-    if (value !== undefined) this.#early.note(this.#store, value);
+  meets({ value, entry }: Item): void {
+    if (value !== undefined && entry !== "given-up") this.#early.note(this.#store, value);
   }
 
   keys(item: Item, want: Want): void {
@@ -101,6 +102,7 @@ class OrderedWork implements Operator {
 
   work(item: Item, views: Views): void {
     if (item.entry === "returned") return this.#returned(item, views);
+    if (item.entry === "given-up") return this.#inner.work(atDue(item), this.#views(views));
     if (item.record.raw.key === null) return this.#inner.work(item, views);
     // mistake: order takes what is late
     const late = latenessOf(item, this.#node.operation.order.graceMs);
@@ -115,6 +117,10 @@ class OrderedWork implements Operator {
     const dueMs = timestamp + this.#node.operation.order.graceMs;
     view.set(place, { value: [...before, kept], timestamp, dueMs });
     item.trail.emitted++;
+  }
+
+  get givenUp(): GivenUpForm | undefined {
+    return this.#inner.givenUp;
   }
 
   get #bound(): KeyBound | undefined {
