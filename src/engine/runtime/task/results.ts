@@ -3,7 +3,7 @@
 // operator.
 import { DecodeError, MillraceError } from "../../core/errors.ts";
 import type { DecodedRecord, Outcome } from "../../core/outcome.ts";
-import type { RawRecord } from "../../core/record.ts";
+import type { RawRecord, TopicName } from "../../core/record.ts";
 import { listOf } from "../../core/foreign.ts";
 import type { NotedShape } from "../../core/schema.ts";
 import {
@@ -18,7 +18,12 @@ import { decodeFailure, noSource } from "../../decode/failure.ts";
 import { taggedJsonCodec } from "../../decode/tagged-json.ts";
 import type { FailedDue } from "../../transform/due.ts";
 import type { ReturnedEntries } from "../../transform/kept/given-up.ts";
-import type { DeferredChange, ReturnedRecords, ReturnedResults } from "../../transform/operator.ts";
+import type {
+  DeferredChange,
+  KeptResult,
+  ReturnedRecords,
+  ReturnedResults,
+} from "../../transform/operator.ts";
 import { shapesOfWaiting, waitedRecords } from "../../transform/process/ordered.ts";
 import { withKey } from "../../transform/windows/result.ts";
 import type { BoundPart } from "./bind.ts";
@@ -35,19 +40,23 @@ export function resultRecord(
   const name = bound.part.nodes[at]?.name ?? "";
   const [first] = results;
   return {
-    topic:
-      first?.isGivenUp === true ? sourceOfGivenUp(name) : sourceOfResults(first?.waitedIn ?? name),
-    ...{
-      partition,
-      offset: placeOfDue(dueMs),
-      entry: first?.place ?? first?.record.raw.entry ?? id,
-    },
+    topic: sourceOf(name, first),
+    ...{ partition, offset: placeOfDue(dueMs), entry: entryOf(first) ?? id },
     timestamp: first?.record.context.timestamp ?? dueMs,
     key: keyOfResults(bound, of),
     value: results.length === 0 ? null : encoded(results.map(({ value }) => value)),
     headers: [],
   };
 }
+
+const sourceOf = (operator: string, first: KeptResult | undefined): TopicName =>
+  first?.isGivenUp === true
+    ? sourceOfGivenUp(operator)
+    : sourceOfResults(first?.waitedIn ?? operator);
+
+/** Its own place, where one entry may have several letters. */
+const entryOf = (first: KeptResult | undefined): string | undefined =>
+  first?.place ?? first?.record.raw.entry;
 
 /** That of the records, also where no result could be made. */
 function keyOfResults(
