@@ -62,6 +62,7 @@ class OrderedWork implements Operator {
   readonly dueStores: readonly string[];
   readonly wallStores: readonly string[];
   readonly usesTime = true;
+  readonly givenUp: GivenUpForm | undefined;
   readonly #node: OrderedNode;
   readonly #wiring: Wiring;
   readonly #inner: Operator;
@@ -81,6 +82,7 @@ class OrderedWork implements Operator {
     this.#node = node;
     this.#wiring = wiring;
     this.#inner = inner;
+    this.givenUp = inner.givenUp;
     this.#store = store.name;
     this.#originOf = wiring.options.originOf ?? PLAIN;
     this.#keeping = wiring.options.keepingOf({ store });
@@ -117,10 +119,6 @@ class OrderedWork implements Operator {
     const dueMs = timestamp + this.#node.operation.order.graceMs;
     view.set(place, { value: [...before, kept], timestamp, dueMs });
     item.trail.emitted++;
-  }
-
-  get givenUp(): GivenUpForm | undefined {
-    return this.#inner.givenUp;
   }
 
   get #bound(): KeyBound | undefined {
