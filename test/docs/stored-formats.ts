@@ -18,6 +18,7 @@ import { redriveHeaders, stateRecord } from "../../src/engine/core/redrive.ts";
 import type { Headers, OutRecord, RawRecord } from "../../src/engine/core/record.ts";
 import type { CarriedFormat, CodecOptions } from "../../src/engine/core/schema.ts";
 import type { StoreView } from "../../src/engine/core/state.ts";
+import { sourceOfGivenUp } from "../../src/engine/core/state-results.ts";
 import { encodeMetadata } from "../../src/engine/core/task-inputs.ts";
 import { markerHeaders, withAge } from "../../src/engine/core/time-headers.ts";
 import { compileCodec } from "../../src/engine/decode/codec.ts";
@@ -36,6 +37,7 @@ import { rangeText } from "../../src/engine/reprocess/words/rows.ts";
 import { insertLetters } from "../../src/engine/sinks/postgres/outbox.ts";
 import { entryCodec } from "../../src/engine/state/entry-codec.ts";
 import { openQueue, plainKeeping } from "../../src/engine/transform/calls/key-queue.ts";
+import type { GivenUpRecord, GivenUpTimer } from "../../src/engine/transform/kept/given-up.ts";
 import { chunkKey } from "../../src/engine/transform/joins/buckets.ts";
 import { contentOf } from "../../src/engine/transform/calls/content.ts";
 
@@ -85,6 +87,16 @@ const order = {
   origin: { topic: "in", partition: 1, offset: 41n, timestamp: AT_MS },
 };
 const lastRedrive = { topic: "flow-redrive", offset: 5n, order: { ...order, redrives: 3 } };
+/** Entries that operators have given up, as their letters have them. */
+const givenUp: readonly (GivenUpTimer | GivenUpRecord)[] = [
+  { timer: "due", due: AT_MS, set: AT_MS - 5 },
+  { side: "left", time: AT_MS, origin: AT_MS + 7, value: { id: "1" }, shape: "0123456789ab" },
+];
+const givenUpText = (entry: GivenUpTimer | GivenUpRecord): string => {
+  const value = taggedJsonCodec({}).encode([entry]);
+  const of = { ...raw, topic: sourceOfGivenUp("once"), value, headers: [], entry: "k" };
+  return recordText(letterOf(of, failure, { ...letters, generation: 0 }, AT_MS));
+};
 const letter = (bytesMax: number, generation = 0): OutRecord =>
   letterOf(raw, failure, { ...letters, bytesMax, generation }, AT_MS);
 
@@ -254,6 +266,7 @@ export async function storedSamples(): Promise<Readonly<Record<string, readonly 
           AT_MS,
         ),
       ),
+      ...givenUp.map(givenUpText),
     ],
     "letter's state": [
       ...[0, 2].map((generation) =>

@@ -149,7 +149,7 @@ test("a suppressed change whose key cannot be read is a letter, and comes back",
   assert.deepEqual(shown(fleet), ["even: 1", "odd: 2"]);
 });
 
-test("a timer whose key cannot be read is a letter, and the others fire", async () => {
+test("a timer whose key cannot be read is a letter, the others fire, and it comes back", async () => {
   const version: Version = (isStrict) =>
     pipeline("counting", { haltWhen: "never" }, ({ from }) => {
       from(inputOf(isStrict))
@@ -167,6 +167,10 @@ test("a timer whose key cannot be read is a letter, and the others fire", async 
   const fleet = await closed(version, true);
   assert.deepEqual(shown(fleet), ["even is late"]);
   assert.deepEqual(lettersOf(fleet), [["result", "alarm", "alarm", '"odd"', false]]);
+  await redriveAll(fleet);
+  await fleet.join();
+  await fleet.until("it is back", () => shown(fleet).length === 2);
+  assert.deepEqual(shown(fleet), ["even is late", "odd is late"]);
 });
 
 test("the schema of a key is learnt by a worker that meets the key at the close of its window", async () => {

@@ -1023,6 +1023,18 @@ export const mutations: readonly Mutation[] = [
     test: "scenario/order-letters.test.ts",
   },
   {
+    name: "failed timer given up",
+    mistake: "a timer whose handler fails is counted, and is in no letter",
+    changes: [{ value: (was) => was.replace("timers.slice(0,", "timers.slice(1,") }],
+    test: "scenario/due-letters.test.ts",
+  },
+  {
+    name: "record without a partner given up",
+    mistake: "the letter of a record without a partner whose joiner fails does not have the record",
+    changes: [{ value: "[]" }],
+    test: "scenario/due-letters.test.ts",
+  },
+  {
     name: "timers behind records of one time",
     mistake: "of one time, records of an order come before the timers of its step",
     changes: [{ value: "[store.name, ...innerDues(inner)]" }],

@@ -4,7 +4,11 @@ import { jsonText } from "../../data/json-text.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { RawRecord } from "../../engine/core/record.ts";
 import type { LetterStateName } from "../../engine/core/redrive.ts";
-import { formOfResults, sourceOfResults } from "../../engine/core/state-results.ts";
+import {
+  formOfResults,
+  sourceOfGivenUp,
+  sourceOfResults,
+} from "../../engine/core/state-results.ts";
 import { isChosen, matches, type LetterFilter } from "../../engine/letters/filter.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { readLetters } from "../../engine/letters/read-letters.ts";
@@ -77,7 +81,7 @@ function originOf({ parts }: Plan, text: string | undefined): LetterFilter["orig
   const topics = new Set(
     parts.flatMap(({ sources, nodes }) => [
       ...sources.map(({ name }) => name),
-      ...nodes.map(({ name }) => sourceOfResults(name)),
+      ...nodes.flatMap(({ name }) => [sourceOfResults(name), sourceOfGivenUp(name)]),
     ]),
   );
   if (topics.has(text)) return { topic: text, partition: null, offset: null };

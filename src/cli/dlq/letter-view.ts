@@ -7,6 +7,7 @@ import { shownHeaderName } from "../../engine/core/header-name.ts";
 import { isPersonal, personalPaths } from "../../engine/core/personal.ts";
 import type { Plan } from "../../engine/core/plan.ts";
 import type { RawRecord } from "../../engine/core/record.ts";
+import { isGivenUp } from "../../engine/core/state-results.ts";
 import type { FoundLetter } from "../../engine/letters/found-letter.ts";
 import { recordOf } from "../../engine/letters/pointer.ts";
 import type { VerbContext } from "../operating.ts";
@@ -147,7 +148,8 @@ export function viewLines(letter: ShownLetter): readonly string[] {
 /** The place of the record, with the store in which it has waited; or the operator whose result it is. */
 function originText(letter: ShownLetter): string {
   const { operator, record, topic, partition, offset, timestamp } = letter;
-  const what = record === null ? "a result of" : `${record}, which has waited in`;
+  const own = isGivenUp({ topic }) ? "what was due in" : "a result of";
+  const what = record === null ? own : `${record}, which has waited in`;
   const at = operator === null ? topic : `${what} ${operator}`;
   const place =
     operator === null ? `-${String(partition)}:${String(offset)}` : `, task ${String(partition)}`;

@@ -6,13 +6,24 @@ import type { RawRecord, TopicName } from "./record.ts";
 
 /** A topic's name has no colon. */
 const PREFIX = "store:";
+const GIVEN_UP = "due:";
 
 /** The source of what the operator makes of entries that are due; of records that have waited, by their store. */
 export const sourceOfResults = (operator: string): TopicName => `${PREFIX}${operator}`;
 
-/** The operator whose results come from there, or the store in which records have waited; null for a topic. */
-export const operatorOfResults = (source: TopicName): string | null =>
-  source.startsWith(PREFIX) ? source.slice(PREFIX.length) : null;
+/** The source of entries that the operator has given up: they come back to it, its results behind it. */
+export const sourceOfGivenUp = (operator: string): TopicName => `${GIVEN_UP}${operator}`;
+
+export const isGivenUp = ({ topic }: Pick<RawRecord, "topic">): boolean =>
+  topic.startsWith(GIVEN_UP);
+
+/**
+ * The operator whose results or entries come from there, or the store in which records have waited; null for a topic.
+ */
+export function operatorOfResults(source: TopicName): string | null {
+  const prefix = [PREFIX, GIVEN_UP].find((one) => source.startsWith(one));
+  return prefix === undefined ? null : source.slice(prefix.length);
+}
 
 export const isResult = ({ topic }: Pick<RawRecord, "topic">): boolean =>
   operatorOfResults(topic) !== null;

@@ -35,7 +35,10 @@ function resultOf({ pointer, record, result }: FoundLetter): Fetched {
   if (pointer !== null)
     return { gone: "the result was too large for its letter, and lies nowhere else" };
   if (record === null) return { gone: "it was not read" };
-  if (record.value === null) return { gone: "its operator failed before there was a result" };
+  if (record.value === null)
+    return {
+      gone: "its operator failed before there was a result: mend it, and read its source again",
+    };
   return { record };
 }
 

@@ -17,6 +17,7 @@ import {
 import type { CallBook } from "./calls/book.ts";
 import type { CallOperation, TaskCalls } from "./calls/call.ts";
 import type { Keeping } from "./calls/key-queue.ts";
+import type { GivenUpForm } from "./kept/given-up.ts";
 import type { OriginOf } from "./process/origin.ts";
 
 export interface Operator {
@@ -54,12 +55,14 @@ export interface Operator {
    * decodes none.
    */
   recordKeyOf?(key: StateKey, store: string): Buffer | null;
+  /** Of what `giveUpDue` leaves to be worked again; left out where that is nothing. */
+  readonly givenUp?: GivenUpForm | undefined;
   /** An entry that was worked is not due again before so many ms more; left out: nobody knows. */
   readonly dueAgainMs?: number;
   /**
    * Does to the store what `due` does, where `due` itself fails: no result can be made. Left out where no callback of the user
-   * has a part in it. Returns the records of the entry that were to be worked now, for its letter; of other entries nothing. Null:
-   * something would be lost, so the task stops in front of it.
+   * has a part in it. Returns what was to be worked now, for its letter: records that have waited, or timers and records without a
+   * partner; of other entries nothing. Null: something would be lost, so the task stops in front of it.
    */
   giveUpDue?(item: Item, views: Views): readonly KeptResult[] | null;
 }
@@ -217,9 +220,10 @@ export interface Item {
   readonly at: number;
   /**
    * "record": as it came · "returned": it had waited at the operator, and its letter comes back · "answer": its key was queued,
-   * and the call for it has ended · "due": no record, but a key of the operator's store.
+   * and the call for it has ended · "due": no record, but a key of the operator's store · "given-up": the value is what the
+   * operator has given up, and its letter comes back.
    */
-  readonly entry: "record" | "returned" | "answer" | "due";
+  readonly entry: "record" | "returned" | "answer" | "due" | "given-up";
   /** By which of the node's inputs it came; of what is due, the place of its store among those of the operator. */
   readonly input: number;
   readonly record: DecodedRecord;
@@ -285,6 +289,8 @@ export interface KeptResult {
   readonly record: DecodedRecord;
   /** Set of a record that was not worked: the store in which it has waited. */
   readonly waitedIn?: string;
+  /** No result, but an entry in the form of its operator (`Operator.givenUp`). */
+  readonly isGivenUp?: true;
   /** Its place in its letter, where one entry may have several letters; left out: that of the entry. */
   readonly place?: string;
 }

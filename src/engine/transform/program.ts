@@ -25,6 +25,7 @@ import {
   type ReturnedResults,
 } from "./operator.ts";
 import { failureOf, thrown } from "./failures.ts";
+import type { ReturnedEntries } from "./kept/given-up.ts";
 import { enterAgain, entering, type Entrance } from "./group.ts";
 import { behindQueues, operatorsAbove, sourcesOf, type SourceDelays } from "../core/upstream.ts";
 import { WatchedCursor } from "./step-watch.ts";
@@ -64,12 +65,15 @@ export class Program {
   readonly #entries = new Map<string, Next>();
   /** The operator behind each place; where ways divide, the first of them. */
   readonly #followers: Next[] = [];
-  /** Takes on what comes back of an operator: its results behind it, records that had waited there in front of it. */
+  /** Takes on what comes back of an operator: its results behind it, records that had waited there, and entries, in front of it. */
   readonly #returned: Next = (returned) => {
     const { cursor } = this;
-    const of = returned as ReturnedResults | ReturnedRecords;
+    const of = returned as ReturnedResults | ReturnedRecords | ReturnedEntries;
     cursor.step = of.at;
-    if ("values" in of) for (const value of of.values) (this.#returns[of.at] as Next)(value);
+    if ("entries" in of) {
+      const enter = entering(cursor, { ...this.#entrance(of.at, 0), entry: "given-up" });
+      for (const entry of of.entries) enter(entry);
+    } else if ("values" in of) for (const value of of.values) (this.#returns[of.at] as Next)(value);
     else enterAgain(this.#entrance(of.at, 0), cursor, of);
   };
   /** The way of results that come back: behind their operator, and in front of one that calls. */

@@ -180,3 +180,25 @@ export function partnersIn(
   }
   return found;
 }
+
+/** The last ms at which a record of the bucket may still find a partner. */
+export const endDueMs = (rules: SideRules, { startMs }: JoinBucket): number =>
+  lastPartnerMs(rules, startMs + widthOf(rules) - 1);
+
+/** The spans of a join, as its left record sees them. */
+interface JoinSpans extends Pick<SideRules, "beforeMs" | "afterMs" | "graceMs"> {
+  readonly kind: "join" | "left-join" | "outer-join";
+}
+
+export function sidesOf({ kind, beforeMs, afterMs, graceMs }: JoinSpans): [SideRules, SideRules] {
+  const left: SideRules = { side: 0, isOuter: kind !== "join", beforeMs, afterMs, graceMs };
+  const right: SideRules = {
+    side: 1,
+    isOuter: kind === "outer-join",
+    // As the right record sees it.
+    beforeMs: afterMs,
+    afterMs: beforeMs,
+    graceMs,
+  };
+  return [left, right];
+}

@@ -4,7 +4,7 @@
 import { assert } from "../../core/errors.ts";
 import {
   BufferedRecord,
-  type BufferChunk,
+  SIDE_NAMES,
   type JoinOrigin,
   type JoinSide,
 } from "../../core/join-buffer.ts";
@@ -17,6 +17,7 @@ import {
   present,
   type CompileOptions,
   type Item,
+  type KeptResult,
   type MakeOperator,
   type Next,
   type Operator,
@@ -26,6 +27,8 @@ import {
 } from "../operator.ts";
 import { EarlyShapes } from "../kept/early-shapes.ts";
 import { checkRoom, type KeyBound } from "../bounds/bound.ts";
+import { givenUpRecords, type GivenUpForm, type GivenUpRecord } from "../kept/given-up.ts";
+import { givenUpOf, sideNames, takenOut, type TakenOut } from "./unmatched.ts";
 import { KeptRecords } from "../bounds/kept-records.ts";
 import { keyOfResult, pairRecord, resultRecord } from "../windows/result-record.ts";
 import { latenessOf } from "../windows/result.ts";
@@ -34,13 +37,10 @@ import {
   bucketOf,
   chunkKey,
   chunksOf,
-  entryOf,
-  isAlone,
-  lastPartnerMs,
   keyIn,
   partnersIn,
   RecordBuckets,
-  widthOf,
+  sidesOf,
   type JoinBucket,
   type SideRules,
 } from "./buckets.ts";
@@ -67,6 +67,7 @@ class StreamJoinWork implements Operator {
   readonly stores: readonly string[];
   readonly dueStores: readonly string[];
   readonly usesTime = true;
+  readonly givenUp: GivenUpForm;
   readonly #node: PlanNode & { readonly operation: StreamJoin };
   readonly #wiring: Wiring;
   readonly #store: string;
@@ -84,6 +85,7 @@ class StreamJoinWork implements Operator {
     this.at = wiring.at;
     this.stores = [store.name, ...(keptStore === undefined ? [] : [keptStore])];
     this.dueStores = [store.name];
+    this.givenUp = givenUpRecords(sideNames(store));
     this.#kept = keptStore === undefined ? null : new KeptRecords(keptStore);
     this.#node = node;
     this.#wiring = wiring;
@@ -100,7 +102,8 @@ class StreamJoinWork implements Operator {
     return input === 0 ? [left, right] : [right, left];
   }
 
-  meets({ value, input }: Item): void {
+  meets({ value, input, entry }: Item): void {
+    if (entry === "given-up") return;
     const side = this.#node.operation.store.changelog.value;
     const format = side.kind === "join-buffer" ? side.sides[input] : undefined;
     if (format?.writes === "tagged" && !isNone(value)) this.#early.note(format.shapes, value);
@@ -108,7 +111,7 @@ class StreamJoinWork implements Operator {
 
   keys(item: Item, want: Want): void {
     const { raw, context } = item.record;
-    if (isNone(item.value) || raw.key === null) return;
+    if (isNone(item.value) || raw.key === null || item.entry === "given-up") return;
     const [rules] = this.#rulesOf(item.input);
     const buckets = new RecordBuckets(raw.key, context.timestamp, rules);
     item.key = buckets;
@@ -136,6 +139,7 @@ class StreamJoinWork implements Operator {
   work(item: Item, views: Views): void {
     const { record, value, trail } = item;
     if (isNone(value)) return drop(this.#wiring);
+    if (item.entry === "given-up") return this.#returned(item);
     const [rules] = this.#rulesOf(item.input);
     if (record.raw.key === null) return this.#unkeyed(item, rules);
     // mistake: join takes what is late
@@ -224,48 +228,51 @@ class StreamJoinWork implements Operator {
 
   due({ key, watermark }: Item, views: Views): void {
     const over = this.#takenOut(key as StateKey, watermark, views);
-    if (over !== null) this.#alone(bucketOf(key as StateKey), over);
+    if (over === null) return;
+    const { cursor } = this.#wiring;
+    cursor.record = { ...cursor.record, raw: { ...cursor.record.raw, entry: over.place } };
+    this.#alone(bucketOf(key as StateKey), over.record);
+  }
+
+  /** A record that was to be emitted alone comes back, at its own times. */
+  #returned({ record, value }: Item): void {
+    const { side, time, origin, value: own } = value as GivenUpRecord;
+    const at = SIDE_NAMES.indexOf(side) as JoinSide;
+    const bytes = this.#encoders[at]?.(own, this.#wiring.cursor) ?? Buffer.of();
+    const kept = new BufferedRecord({ timeMs: time, originMs: origin }, false, own, bytes);
+    this.#alone({ side: at, key: record.raw.key as Buffer }, kept);
   }
 
   recordKeyOf(key: StateKey): Buffer {
     return bucketOf(key).key;
   }
 
-  giveUpDue({ key, watermark }: Item, views: Views): readonly [] {
-    this.#takenOut(key as StateKey, watermark, views);
-    return [];
+  giveUpDue({ key, watermark, record }: Item, views: Views): readonly KeptResult[] {
+    const over = this.#takenOut(key as StateKey, watermark, views);
+    if (over === null) return [];
+    const { side, key: own } = bucketOf(key as StateKey);
+    const name = sideNames(this.#node.operation.store)[side] as string;
+    const { options } = this.#wiring;
+    const value = givenUpOf(
+      side,
+      over.record,
+      options.keepingOf({ store: { ...this.#node.operation.store, name } }),
+    );
+    const at = resultRecord(record, { key: own, keyValue: null }, value.time);
+    // mistake: record without a partner given up
+    return [{ value, record: at, isGivenUp: true, place: over.place }];
   }
 
-  /** One record of a chunk that found no partner, where there is one: each is emitted, or fails, by itself. */
-  #takenOut(own: StateKey, watermark: number, views: Views): BufferedRecord | null {
-    const view = views.view(this.#store);
-    const entry = view.get(own);
-    if (entry === null) return null;
-    const chunk = entry.value as BufferChunk;
+  #takenOut(own: StateKey, watermark: number, views: Views): TakenOut | null {
     const bucket = bucketOf(own);
     const [rules] = this.#rulesOf(bucket.side);
-    const next = entryOf(rules, bucket, chunk);
-    const dueMs = next.dueMs as number;
-    // A longer grace has been deployed since.
-    if (dueMs >= watermark) {
-      view.set(own, next);
-      return null;
-    }
-    const over = chunk.records.find(
-      (one) => isAlone(rules, one) && lastPartnerMs(rules, one.timeMs) <= dueMs,
-    );
-    const records = chunk.records.filter((one) => one !== over);
-    const rest = { ...chunk, records };
-    const waits = dueMs < endDueMs(rules, bucket) || records.some((one) => isAlone(rules, one));
-    const isKept = over !== undefined && waits;
-    view.set(own, isKept ? entryOf(rules, bucket, rest) : null);
-    const left = isKept ? records.length : 0;
+    const taken = takenOut(views.view(this.#store), rules, { key: own, watermark });
     // mistake: record kept for ever in its count
-    this.#kept?.add(views.view(this.#kept.name), bucket, left - chunk.records.length);
-    return over ?? null;
+    if (taken.gone > 0) this.#kept?.add(views.view(this.#kept.name), bucket, -taken.gone);
+    return taken.over;
   }
 
-  #alone({ side, key }: JoinBucket, own: BufferedRecord): void {
+  #alone({ side, key }: Pick<JoinBucket, "side" | "key">, own: BufferedRecord): void {
     const { cursor } = this.#wiring;
     const keyValue = keyOfResult(this.#wiring, this.#node, key);
     const of = { originMs: own.originMs, joined: this.#originOf(side, own, null) };
@@ -276,19 +283,3 @@ class StreamJoinWork implements Operator {
 }
 
 const isNone = (value: unknown): boolean => value === undefined || value === null;
-
-const endDueMs = (rules: SideRules, { startMs }: JoinBucket): number =>
-  lastPartnerMs(rules, startMs + widthOf(rules) - 1);
-
-function sidesOf({ kind, beforeMs, afterMs, graceMs }: StreamJoin): [SideRules, SideRules] {
-  const left: SideRules = { side: 0, isOuter: kind !== "join", beforeMs, afterMs, graceMs };
-  const right: SideRules = {
-    side: 1,
-    isOuter: kind === "outer-join",
-    // As the right record sees it.
-    beforeMs: afterMs,
-    afterMs: beforeMs,
-    graceMs,
-  };
-  return [left, right];
-}

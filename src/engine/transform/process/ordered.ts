@@ -17,6 +17,7 @@ import {
 } from "../calls/key-queue.ts";
 import { queuedRecord } from "../calls/queue-check.ts";
 import { dueStoresOf } from "../agenda.ts";
+import type { GivenUpForm } from "../kept/given-up.ts";
 import { originsBy, type OriginOf } from "./origin.ts";
 import {
   drop,
@@ -61,6 +62,7 @@ class OrderedWork implements Operator {
   readonly dueStores: readonly string[];
   readonly wallStores: readonly string[];
   readonly usesTime = true;
+  readonly givenUp: GivenUpForm | undefined;
   readonly #node: OrderedNode;
   readonly #wiring: Wiring;
   readonly #inner: Operator;
@@ -80,14 +82,15 @@ class OrderedWork implements Operator {
     this.#node = node;
     this.#wiring = wiring;
     this.#inner = inner;
+    this.givenUp = inner.givenUp;
     this.#store = store.name;
     this.#originOf = wiring.options.originOf ?? PLAIN;
     this.#keeping = wiring.options.keepingOf({ store });
     this.#early = new EarlyShapes(wiring.options);
   }
 
-  meets({ value }: Item): void {
-    if (value !== undefined) this.#early.note(this.#store, value);
+  meets({ value, entry }: Item): void {
+    if (value !== undefined && entry !== "given-up") this.#early.note(this.#store, value);
   }
 
   keys(item: Item, want: Want): void {
@@ -101,6 +104,7 @@ class OrderedWork implements Operator {
 
   work(item: Item, views: Views): void {
     if (item.entry === "returned") return this.#returned(item, views);
+    if (item.entry === "given-up") return this.#inner.work(atDue(item), this.#views(views));
     if (item.record.raw.key === null) return this.#inner.work(item, views);
     // mistake: order takes what is late
     const late = latenessOf(item, this.#node.operation.order.graceMs);

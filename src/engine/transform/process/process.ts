@@ -10,12 +10,14 @@ import {
   ownKeys,
   passEach,
   type Item,
+  type KeptResult,
   type MakeOperator,
   type Operator,
   type Views,
   type Want,
   type Wiring,
 } from "../operator.ts";
+import { givenUpTimers, type GivenUpTimer } from "../kept/given-up.ts";
 import { resultRecord } from "../windows/result-record.ts";
 import { HandlerContext, type DeclaredState, type DeclaredTimer } from "./context.ts";
 import { timersEntry, timersOf, type StoredTimer } from "./timers.ts";
@@ -41,6 +43,7 @@ class ProcessWork implements Operator {
   readonly dueStores: readonly string[];
   readonly wallStores: readonly string[];
   readonly usesTime = true;
+  readonly givenUp = givenUpTimers;
   readonly #node: ProcessNode;
   readonly #wiring: Wiring;
   readonly #context: HandlerContext;
@@ -67,6 +70,7 @@ class ProcessWork implements Operator {
 
   work(item: Item, views: Views): void {
     const { value, trail } = item;
+    if (item.entry === "given-up") return this.#fireAgain(item, views);
     if (item.key === null) return dropUnkeyed(item, this.#takesTombstones, this.#wiring);
     const { cursor, count } = this.#wiring;
     const { onRecord, onTombstone } = this.#node.operation;
@@ -117,15 +121,31 @@ class ProcessWork implements Operator {
   }
 
   /** A handler has failed: the timers of the key that are due with it are over, and have changed nothing. */
-  giveUpDue({ key, input, record }: Item, views: Views): readonly [] {
+  giveUpDue({ key, input, record }: Item, views: Views): readonly KeptResult[] {
     const view = views.view(this.stores[input] as string);
     const timers = timersOf(view, key as StateKey);
     const left = timers.filter(([, dueMs]) => dueMs !== timers[0]?.[1]);
     view.set(key as StateKey, timersEntry(left, record.context.timestamp));
-    return [];
+    const of = { key: (key as StateKey).bytes, keyValue: null };
+    // mistake: failed timer given up
+    return timers.slice(0, timers.length - left.length).map(([timer, due, set]): KeptResult => {
+      const value: GivenUpTimer = { timer, due, set };
+      return { value, record: resultRecord(record, of, due), isGivenUp: true };
+    });
   }
 
-  #fire([name, dueMs, setMs]: StoredTimer, item: Item, views: Views): void {
+  /** A timer whose handler has failed comes back: the values of its key are those of now. */
+  #fireAgain(item: Item, views: Views): void {
+    const { timer, due, set } = item.value as GivenUpTimer;
+    if (item.key === null) return drop(this.#wiring);
+    const before = item.trail.emitted;
+    if (this.#fire([timer, due, set], item, views)) item.trail.emitted++;
+    this.#wiring.cursor.step = this.at;
+    if (item.trail.emitted === before) drop(this.#wiring);
+  }
+
+  /** Whether its handler has changed a value or a timer. */
+  #fire([name, dueMs, setMs]: StoredTimer, item: Item, views: Views): boolean {
     const { onTimer, timers } = this.#node.operation;
     const { cursor, count, options } = this.#wiring;
     const clock = timers.find((timer) => timer.name === name)?.clock ?? "event-time";
@@ -138,13 +158,15 @@ class ProcessWork implements Operator {
     Object.assign(context, { key: keyValue, record: undefined, due: dueMs });
     context.streamTime = context.setMs = record.originMs;
     context.begin(item, views, { clock, dueMs });
+    let hasChanged = false;
     try {
       cursor.record = record;
       // A timer that the step no longer declares fires in vain.
       if (passEach(onTimer[name]?.(context) ?? [], this.#wiring) > 0) count.passed++;
     } finally {
-      context.end();
+      hasChanged = context.end();
     }
+    return hasChanged;
   }
 }
 

@@ -63,7 +63,7 @@ async function lookForWaited(
   { records }: Slice,
   learner: Learner,
 ): Promise<void> {
-  const unknown = records.flatMap((raw) => unknownRecord(raw, bound.shapes) ?? []);
+  const unknown = records.flatMap((raw) => unknownRecord(bound, raw) ?? []);
   for (const { notedUnder: name, id } of unknown)
     await patiently(learner, "kafka", async () => bound.shapes?.look(name, id));
 }
