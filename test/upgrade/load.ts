@@ -85,7 +85,13 @@ async function purge({ name, config, partitions }: KeptTopic, kafka: KafkaPort):
   const admin = kafka.admin();
   const policy = config["cleanup.policy"] ?? "delete";
   await admin.alterTopicConfig(name, { "cleanup.policy": "delete", "retention.ms": "-1" });
-  await admin.deleteRecords(below);
+  // A broker goes by the new policy a moment later.
+  await eventually(`records of ${name} are deleted`, () =>
+    admin.deleteRecords(below).then(
+      () => true,
+      () => null,
+    ),
+  );
   await admin.alterTopicConfig(name, {
     "cleanup.policy": policy,
     "retention.ms": config["retention.ms"] ?? "604800000",
