@@ -29,7 +29,7 @@ export const services: Readonly<Record<ServiceName, Service>> = {
   postgres,
 };
 
-const readyMsMax = 120_000;
+const readyMsMax = 300_000;
 const graceMs = 15_000;
 const triesMax = 10;
 

@@ -15,7 +15,7 @@ import { eventually } from "../../support/eventually.ts";
 import { FaultProxy } from "../../support/fault-proxy.ts";
 import type { Home } from "./home.ts";
 
-const READY_MS = 120_000;
+const READY_MS = 300_000;
 const GRACE_MS = 30_000;
 const CLUSTER_ID = "M0chaoschaoschaoschaos";
 
