@@ -34,7 +34,7 @@ export interface Mutation {
 export const mutations: readonly Mutation[] = [
   {
     name: "unchecked read",
-    near: 40,
+    near: 20,
     mistake: "values of a copy are used wherever the copy stands",
     changes: [{ condition: "false" }],
   },
@@ -169,7 +169,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "generation ignored",
-    near: 375,
+    near: 560,
     mistake: "progress is committed without the member and generation that read it",
     changes: [
       {
@@ -180,7 +180,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "unstable progress",
-    near: 60,
+    near: 100,
     mistake: "a takeover does not wait for transactions that hold progress",
     changes: [
       { value: "await ports.admin.committed(generation.group, partitions, { stable: false })" },
@@ -365,6 +365,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "span by the wall clock",
+    near: 4240,
     mistake: "housekeeping counts its intervals by a wall clock that may be set",
     changes: [{ value: "() => clock.now()" }],
   },
@@ -1041,7 +1042,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "origin left behind",
-    near: 1080,
+    test: "scenario/order.test.ts",
     mistake: "a record that another part has sent counts as one of the topic between them",
     changes: [{ condition: (was) => `${was} && raw.offset < 0n` }],
   },
