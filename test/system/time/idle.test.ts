@@ -16,8 +16,8 @@ const { IDLE_AFTER_MS, PARTITIONS, SIZE_MS, ...quiet } =
   await import("../../support/apps/quiet.ts");
 const { manyViews, manyRows, beatRows, keptViews, keptRows, pipelineNames } = quiet;
 
-/** So much later than by the wall clock a window closes at most. */
-const BEHIND_MS = 2_000;
+/** So much later than by the wall clock a window closes at most. Other tests keep the machine busy where this one is not alone. */
+const BEHIND_MS = isWhole ? 2_000 : 60_000;
 const endOf = (atMs: number): number => (Math.floor(atMs / SIZE_MS) + 1) * SIZE_MS;
 
 test(

@@ -12,7 +12,8 @@ const { sharedStack } = await import("../../support/stack.ts");
 const { IDLE_AFTER_MS, SIZE_MS, rawViews, cleanViews, cleanRows, beatRows, pipelineNames } =
   await import("../../support/apps/quiet.ts");
 
-const BEHIND_MS = 2_000;
+/** Other tests keep the machine busy where this one is not alone. */
+const BEHIND_MS = isWhole ? 2_000 : 60_000;
 const endOf = (atMs: number): number => (Math.floor(atMs / SIZE_MS) + 1) * SIZE_MS;
 
 test(
