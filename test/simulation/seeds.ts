@@ -9,7 +9,7 @@ import { nodeFlags, type Cost } from "./cost.ts";
 
 const SEEDS_A_PROCESS = 150;
 /** The limit of a seed's calls to servers and clock: it bounds CPU, on any machine. */
-const CALLS_MAX = 5_000;
+const CALLS_MAX = 8_000;
 
 const FAULTS = 26;
 /** By name, in a batch with others; requests that a bad connection spoils; letters that were sent back. */
