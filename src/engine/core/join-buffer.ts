@@ -47,7 +47,7 @@ export interface JoinOrigin {
   /** The node of the join. */
   readonly at: number;
   readonly sides: readonly [BufferedRecord | null, BufferedRecord | null];
-  /** What was made of it for other parts so far. */
+  /** The number of records made of it so far for other parts. */
   sent: number;
 }
 

@@ -76,8 +76,8 @@ export function progressInvalid(
 }
 
 /**
- * What lies beside the offset cannot be read: ledger and time of the task are not known. Without the time of an input, what is
- * late for a window would depend on the offset (K1).
+ * The metadata beside the offset cannot be read: ledger and time of the task are not known. Without the time of an input,
+ * lateness for a window would depend on the offset (K1).
  */
 export function damagedBeside(
   part: PartFacts,

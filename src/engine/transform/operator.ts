@@ -55,7 +55,7 @@ export interface Operator {
    * decodes none.
    */
   recordKeyOf?(key: StateKey, store: string): Buffer | null;
-  /** Of what `giveUpDue` leaves to be worked again; left out where that is nothing. */
+  /** The form of what `giveUpDue` leaves to be worked again; left out where that is nothing. */
   readonly givenUp?: GivenUpForm | undefined;
   /** An entry that was worked is not due again before so many ms more; left out: nobody knows. */
   readonly dueAgainMs?: number;
@@ -177,7 +177,7 @@ export interface Trail {
   readonly origin: RecordOrigin | null;
   /** Outputs, rows and changes of state. */
   emitted: number;
-  /** What it has sent to other parts, where that carries its origin. */
+  /** The number of records sent to other parts that carry its origin. */
   sent: number;
   /** The node that dropped it last. */
   last: number;

@@ -79,7 +79,7 @@ function withAggregates(stored: unknown, of: (aggregate: unknown) => unknown): u
     if (!Array.isArray(timed)) throw new Fault("MILL_DECODE_SCHEMA", "a window has no times");
     return timed.with(-1, of(timed.at(-1)));
   };
-  // Of a count window a key has one, and its times are the entry.
+  // A key has one count window, whose times are the entry.
   if (Array.isArray(stored)) return typeof stored[0] === "number" ? one(stored) : stored.map(one);
   const copy = { ...(stored as Readonly<Record<string, unknown>>) };
   for (const list of ["sessions", "slides"])

@@ -9,7 +9,7 @@ import type { KafkaGrant } from "./kafka.ts";
 interface Walked {
   readonly writers: ReadonlySet<string>;
   readonly topics: ReadonlySet<TopicName>;
-  /** Those among the writers of which there is no plan: nobody knows here what they read. */
+  /** Writers without a plan here: the topics that they read are not known. */
   readonly unknown: readonly string[];
 }
 

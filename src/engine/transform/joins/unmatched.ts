@@ -19,7 +19,7 @@ export interface TakenOut {
   readonly place: string;
 }
 
-/** One record of a chunk that found no partner, where there is one: each is emitted, or fails, by itself. `gone`: so many left. */
+/** The next record of a chunk without a partner, or null: each is emitted, or fails, by itself. `gone`: the number that has left. */
 export function takenOut(
   view: StoreView,
   rules: SideRules,

@@ -50,7 +50,7 @@ export interface WindowFold {
   meets(item: Item): void;
   /** The aggregate with the record in it; of null, the first, of a window or a part that these two numbers name. */
   added(aggregate: unknown, item: Item, views: Views, a: number, b?: number): unknown;
-  /** One aggregate of two, that of the earlier records first. */
+  /** Merges two aggregates, that of the earlier records first. */
   merged(a: unknown, b: unknown): unknown;
   /** The result of a window; undefined where nothing is left of its records. */
   result(aggregate: unknown, key: Buffer, views: Views): unknown;

@@ -10,7 +10,7 @@ import { stateKey, type Want } from "../operator.ts";
 /** A record that joins a run writes at most so much anew, or itself where it is larger. */
 const CHUNK_RECORDS_MAX = 32;
 const CHUNK_BYTES_MAX = 65_536;
-/** Of a record that comes without the bytes of its value. */
+/** The size that counts for a record without the bytes of its value. */
 const UNKNOWN_BYTES = 1_024;
 
 /** Two numbers that no other run of its key has while it is there. */

@@ -199,7 +199,7 @@ class HoppingWork implements Operator {
     for (const pane of this.#panesDue(key, by)) want(this.#operation.store.name, pane);
   }
 
-  /** Those of the windows that close up to the watermark. */
+  /** The panes of the windows that close up to the watermark. */
   *#panesDue(key: StateKey, { views, watermark }: DueLook): Iterable<StateKey> {
     const { window, store } = this.#operation;
     const { ranges } = this.#panesOf(views.view(store.name).get(key));

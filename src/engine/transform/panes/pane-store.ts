@@ -28,7 +28,7 @@ export class PaneStore {
     [this.#store, this.#window, this.#fold] = [store, window, fold];
   }
 
-  /** What a pane has with a record more, which counts from this end on. */
+  /** The content of a pane with one more record, which counts from this end on. */
   portionsWith(
     entry: StateEntry | null,
     { paneMs, fromMs }: { readonly paneMs: number; readonly fromMs: number },

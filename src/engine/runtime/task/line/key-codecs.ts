@@ -8,7 +8,7 @@ import type { BoundPart } from "../bind.ts";
 
 type KeyCodecOf = (node: PlanNode) => Codec;
 
-/** Where several sources meet, their keys are of one form. */
+/** Keys of several sources of one part are of one form. */
 export function keyCodecsOf(part: Part, sources: BoundPart["sources"]): KeyCodecOf {
   const codecs = new Map<PlanNode, Codec>();
   return (node) => {
